@@ -1,0 +1,165 @@
+//! The outline of an X.509 certificate, read without judging what is inside.
+//!
+//! Strict parsers refuse certificates that are served all the same (version 1, negative serials,
+//! odd extensions). This reader knows only where each part begins and ends, so that one odd part
+//! does not hide the others. It never allocates and never reads past its input.
+
+/// Where the parts of a certificate are (RFC 5280, section 4.1). Every slice is of the input.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outline<'a> {
+    /// The whole `TBSCertificate`, which the signature is over.
+    pub(super) tbs: &'a [u8],
+    /// 1 to 3.
+    pub(super) version: u8,
+    /// The serial number's content octets.
+    pub(super) serial: &'a [u8],
+    /// The issuer's name, a whole SEQUENCE.
+    pub(super) issuer: &'a [u8],
+    /// The validity, a whole SEQUENCE.
+    pub(super) validity: &'a [u8],
+    /// The subject's name, a whole SEQUENCE.
+    pub(super) subject: &'a [u8],
+    /// The SubjectPublicKeyInfo, a whole SEQUENCE.
+    pub(super) spki: &'a [u8],
+    /// The content of the list of extensions; empty where there is none.
+    pub(super) extensions: &'a [u8],
+    /// The signature's AlgorithmIdentifier, content only.
+    pub(super) signature_algorithm: &'a [u8],
+    /// The signature's bits.
+    pub(super) signature: &'a [u8],
+    /// Whether there were bytes after the certificate.
+    pub(super) trailing: bool,
+}
+
+/// One tag-length-value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tlv<'a> {
+    pub(super) tag: u8,
+    /// Tag, length and content.
+    pub(super) whole: &'a [u8],
+    pub(super) content: &'a [u8],
+}
+
+pub(super) const INTEGER: u8 = 0x02;
+pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(super) const SEQUENCE: u8 = 0x30;
+const VERSION: u8 = 0xa0;
+const ISSUER_UNIQUE_ID: u8 = 0x81;
+const SUBJECT_UNIQUE_ID: u8 = 0x82;
+const EXTENSIONS: u8 = 0xa3;
+
+/// Splits the first tag-length-value off the input.
+pub(super) fn split<'a>(input: &mut &'a [u8]) -> Option<Tlv<'a>> {
+    let (&tag, after_tag) = input.split_first()?;
+    let (&first, after_length) = after_tag.split_first()?;
+    let (length, header) = match first {
+        0..=0x7f => (usize::from(first), 2),
+        // Four octets of length are more than any certificate needs.
+        0x81..=0x84 => {
+            let octets = usize::from(first & 0x7f);
+            let length = after_length
+                .get(..octets)?
+                .iter()
+                .fold(0usize, |sum, &octet| sum << 8 | usize::from(octet));
+            (length, 2 + octets)
+        }
+        _ => return None,
+    };
+    let whole = input.get(..header.checked_add(length)?)?;
+    let content = whole.get(header..)?;
+    *input = input.get(whole.len()..)?;
+    Some(Tlv {
+        tag,
+        whole,
+        content,
+    })
+}
+
+/// Splits off the first tag-length-value, which must have this tag.
+pub(super) fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
+    split(input).filter(|tlv| tlv.tag == tag)
+}
+
+fn optional<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
+    if input.first() == Some(&tag) {
+        split(input)
+    } else {
+        None
+    }
+}
+
+/// The bits of a BIT STRING that has no unused ones.
+pub(super) fn bits(content: &[u8]) -> Option<&[u8]> {
+    match content.split_first() {
+        Some((0, bits)) => Some(bits),
+        _ => None,
+    }
+}
+
+/// Algorithm (content of the AlgorithmIdentifier) and key bits of a SubjectPublicKeyInfo.
+pub(super) fn public_key(mut spki: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut inner = expect(&mut spki, SEQUENCE)?.content;
+    let algorithm = expect(&mut inner, SEQUENCE)?.content;
+    let key = bits(expect(&mut inner, BIT_STRING)?.content)?;
+    Some((algorithm, key))
+}
+
+/// Reads the outline; the error names the part that could not be read.
+pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
+    let mut input = der;
+    let mut certificate = expect(&mut input, SEQUENCE)
+        .ok_or("it is not a DER sequence, or is cut short")?
+        .content;
+    let trailing = !input.is_empty();
+    let tbs = expect(&mut certificate, SEQUENCE).ok_or("its signed part cannot be read")?;
+    let signature_algorithm = expect(&mut certificate, SEQUENCE)
+        .ok_or("its signature algorithm cannot be read")?
+        .content;
+    let signature = expect(&mut certificate, BIT_STRING)
+        .and_then(|tlv| bits(tlv.content))
+        .ok_or("its signature cannot be read")?;
+
+    let mut fields = tbs.content;
+    let version = match optional(&mut fields, VERSION) {
+        None => 1,
+        Some(explicit) => {
+            let mut inner = explicit.content;
+            match expect(&mut inner, INTEGER).map(|v| v.content) {
+                Some(&[v @ 0..=2]) => v + 1,
+                _ => return Err("its version is none of 1, 2 and 3"),
+            }
+        }
+    };
+    let mut field = |tag, error| expect(&mut fields, tag).ok_or(error);
+    let serial = field(INTEGER, "its serial number cannot be read")?.content;
+    field(SEQUENCE, "its inner signature algorithm cannot be read")?;
+    let issuer = field(SEQUENCE, "its issuer cannot be read")?.whole;
+    let validity = field(SEQUENCE, "its validity cannot be read")?.whole;
+    let subject = field(SEQUENCE, "its subject cannot be read")?.whole;
+    let spki = field(SEQUENCE, "its public key cannot be read")?.whole;
+    optional(&mut fields, ISSUER_UNIQUE_ID);
+    optional(&mut fields, SUBJECT_UNIQUE_ID);
+    let extensions = match optional(&mut fields, EXTENSIONS) {
+        None => &[][..],
+        Some(explicit) => {
+            let mut inner = explicit.content;
+            expect(&mut inner, SEQUENCE)
+                .ok_or("its extensions cannot be read")?
+                .content
+        }
+    };
+    Ok(Outline {
+        tbs: tbs.whole,
+        version,
+        serial,
+        issuer,
+        validity,
+        subject,
+        spki,
+        extensions,
+        signature_algorithm,
+        signature,
+        trailing,
+    })
+}

@@ -1,0 +1,130 @@
+//! Hashes that name a certificate or a key.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest;
+
+/// The SHA-256 of a certificate's DER: which certificate it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+/// The SHA-256 of a DER-encoded SubjectPublicKeyInfo: which key it is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PublicKeyHash([u8; 32]);
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
+}
+
+/// The SHA-1 of a certificate's DER, in lower-case hexadecimal. For people and databases that
+/// still name certificates so; nothing is compared by it.
+pub fn sha1_hex(der: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der).as_ref())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Reads 64 hexadecimal digits, colons and white space between them allowed, in either case.
+fn parse_sha256(text: &str) -> Result<[u8; 32], String> {
+    let wrong = |what: String| {
+        format!("{what}: write the SHA-256 as 64 hexadecimal digits, colons allowed")
+    };
+    let mut digits = Vec::with_capacity(64);
+    for c in text.chars().filter(|c| *c != ':' && !c.is_whitespace()) {
+        match c.to_digit(16).and_then(|d| u8::try_from(d).ok()) {
+            Some(digit) => digits.push(digit),
+            None => return Err(wrong(format!("`{text}` contains {c:?}"))),
+        }
+    }
+    if digits.len() != 64 {
+        let also = if digits.len() == 40 {
+            " (that looks like a SHA-1)"
+        } else {
+            ""
+        };
+        return Err(wrong(format!(
+            "`{text}` has {} hexadecimal digits{also}",
+            digits.len()
+        )));
+    }
+    let mut out = [0; 32];
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair.iter().fold(0, |sum, digit| sum << 4 | digit);
+    }
+    Ok(out)
+}
+
+macro_rules! sha256_newtype {
+    ($name:ident, $of:literal) => {
+        impl $name {
+            #[doc = concat!("Hashes ", $of, ".")]
+            pub fn of(der: &[u8]) -> Self {
+                Self(sha256(der))
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// Lower-case hexadecimal.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                parse_sha256(text).map(Self)
+            }
+        }
+    };
+}
+
+sha256_newtype!(Fingerprint, "the DER of a certificate");
+sha256_newtype!(PublicKeyHash, "a DER-encoded SubjectPublicKeyInfo");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_in_every_usual_spelling() {
+        let plain = Fingerprint::of(b"x");
+        let text = plain.to_string();
+        assert_eq!(text.parse(), Ok(plain));
+        assert_eq!(text.to_uppercase().parse(), Ok(plain));
+        let pairs: Vec<_> = text
+            .as_bytes()
+            .chunks(2)
+            .map(|p| std::str::from_utf8(p).unwrap())
+            .collect();
+        assert_eq!(pairs.join(":").parse(), Ok(plain));
+    }
+
+    #[test]
+    fn a_wrong_fingerprint_says_what_is_wrong() {
+        let error = "ab".repeat(31).parse::<Fingerprint>().unwrap_err();
+        assert!(error.contains("has 62 hexadecimal digits"), "{error}");
+        let error = "a".repeat(63).parse::<Fingerprint>().unwrap_err();
+        assert!(error.contains("has 63 hexadecimal digits"), "{error}");
+        let error = "ab".repeat(20).parse::<Fingerprint>().unwrap_err();
+        assert!(error.contains("SHA-1"), "{error}");
+        let error = "xy".repeat(32).parse::<Fingerprint>().unwrap_err();
+        assert!(error.contains("contains 'x'"), "{error}");
+    }
+}

@@ -1,0 +1,474 @@
+//! One X.509 certificate: its bytes, its hashes, and what could be read from it.
+
+mod der;
+mod fingerprint;
+mod pem;
+mod signature;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
+
+use crate::model::{Hostname, Timestamp};
+pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
+pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
+pub use signature::{Link, certifies};
+
+/// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
+/// and compared.
+#[derive(Clone)]
+pub struct Certificate(Arc<Inner>);
+
+struct Inner {
+    der: Vec<u8>,
+    sha256: Fingerprint,
+    facts: Result<Facts, Malformed>,
+}
+
+/// Why nothing could be read from a certificate's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed(pub String);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a certificate says.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// 1, 2 or 3.
+    pub version: u8,
+    /// The subject's distinguished name, for people.
+    pub subject: String,
+    /// The issuer's distinguished name, for people.
+    pub issuer: String,
+    /// The subject as DER, for comparison.
+    pub subject_der: Vec<u8>,
+    /// The issuer as DER, for comparison.
+    pub issuer_der: Vec<u8>,
+    /// The subject's common name, where it has one.
+    pub common_name: Option<String>,
+    /// The serial number in lower-case hexadecimal.
+    pub serial: String,
+    /// The subject alternative names.
+    pub sans: Vec<San>,
+    /// The first moment of validity.
+    pub not_before: Timestamp,
+    /// The last moment of validity.
+    pub not_after: Timestamp,
+    /// The public key's kind and size.
+    pub key: Key,
+    /// The hash of the SubjectPublicKeyInfo.
+    pub public_key_hash: PublicKeyHash,
+    /// The SubjectPublicKeyInfo as DER.
+    pub spki: Vec<u8>,
+    /// The algorithm that the issuer signed with.
+    pub signature: SignatureAlgorithm,
+    /// Whether it may issue certificates (basicConstraints; a version 1 certificate may).
+    pub is_ca: bool,
+    /// Where the issuer's certificate can be fetched (authority information access).
+    pub issuer_url: Option<String>,
+    /// What strict parsers may refuse, each in a few words; empty for a well-formed certificate.
+    pub oddities: Vec<String>,
+}
+
+impl Facts {
+    /// Whether subject and issuer are the same name.
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_der == self.issuer_der
+    }
+
+    /// From the first to the last moment of validity, in seconds.
+    pub fn lifetime(&self) -> i64 {
+        self.not_after.seconds_since(self.not_before)
+    }
+
+    /// The shortest name a person would know it by: common name, else subject, else a first SAN.
+    pub fn name(&self) -> &str {
+        match (&self.common_name, self.sans.first()) {
+            (Some(name), _) => name,
+            (None, Some(San::Dns(name))) if self.subject.is_empty() => name,
+            _ if self.subject.is_empty() => "(no name)",
+            _ => &self.subject,
+        }
+    }
+
+    /// Whether the certificate is valid for this name by the rules of RFC 9525, section 6.3: a
+    /// wildcard is a whole left-most label and stands for exactly one; the common name never counts.
+    pub fn matches(&self, hostname: &Hostname) -> bool {
+        self.sans.iter().any(|san| match (san, hostname) {
+            (San::Dns(pattern), Hostname::Dns(name)) => dns_matches(pattern, name),
+            (San::Ip(ip), Hostname::Ip(wanted)) => ip == wanted,
+            _ => false,
+        })
+    }
+}
+
+fn dns_matches(pattern: &str, name: &str) -> bool {
+    let pattern = pattern.strip_suffix('.').unwrap_or(pattern);
+    if pattern.eq_ignore_ascii_case(name) {
+        return true;
+    }
+    match (pattern.strip_prefix("*."), name.split_once('.')) {
+        (Some(suffix), Some((_, parent))) => {
+            suffix.contains('.') && suffix.eq_ignore_ascii_case(parent)
+        }
+        _ => false,
+    }
+}
+
+/// One subject alternative name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum San {
+    /// A `dNSName`, as it is written, perhaps a wildcard.
+    Dns(String),
+    /// An `iPAddress`.
+    Ip(IpAddr),
+    /// Any other kind of name, for people.
+    Other(String),
+}
+
+impl fmt::Display for San {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) | Self::Other(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// A public key's kind and size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// RSA, with the size of its modulus in bits.
+    Rsa(usize),
+    /// Elliptic curve, with the curve's usual name and size in bits.
+    Ec(String, usize),
+    /// Any other kind, by name or object identifier.
+    Other(String),
+}
+
+impl Key {
+    /// Smaller than what is accepted today: RSA under 2048, EC under 256 bits.
+    pub fn is_weak(&self) -> bool {
+        match self {
+            Self::Rsa(bits) => *bits < 2048,
+            Self::Ec(_, bits) => *bits < 256,
+            Self::Other(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(bits) => write!(f, "RSA {bits}"),
+            Self::Ec(curve, _) => write!(f, "EC {curve}"),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A signature algorithm, by its usual name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureAlgorithm {
+    /// The name as OpenSSL writes it, or the object identifier.
+    pub name: String,
+    /// Whether it hashes with MD5 or SHA-1.
+    pub is_weak: bool,
+}
+
+impl Certificate {
+    /// Takes bytes as they are; what cannot be read is told by [`Certificate::facts`].
+    pub fn from_der(der: Vec<u8>) -> Self {
+        let sha256 = Fingerprint::of(&der);
+        let facts = read(&der).map_err(Malformed);
+        Self(Arc::new(Inner { der, sha256, facts }))
+    }
+
+    /// The bytes.
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
+    }
+
+    /// The SHA-256 of the bytes.
+    pub fn sha256(&self) -> Fingerprint {
+        self.0.sha256
+    }
+
+    /// What it says, or why that cannot be read.
+    pub fn facts(&self) -> Result<&Facts, &Malformed> {
+        self.0.facts.as_ref()
+    }
+
+    /// The hash of its public key, where that can be read.
+    pub fn public_key_hash(&self) -> Option<PublicKeyHash> {
+        self.facts().ok().map(|f| f.public_key_hash)
+    }
+
+    /// Whether it names itself as issuer and its own key made the signature.
+    pub fn is_self_signed(&self) -> bool {
+        self.facts().is_ok_and(Facts::is_self_issued) && certifies(self, self) != Link::No
+    }
+
+    /// As PEM, with a final newline.
+    pub fn to_pem(&self) -> String {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(self.der());
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (line, more) = rest.split_at(rest.len().min(64));
+            pem.push_str(line);
+            pem.push('\n');
+            rest = more;
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+        pem
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.sha256() == other.sha256()
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.facts().map_or("(malformed)", Facts::name);
+        write!(f, "Certificate({name}, {})", self.sha256())
+    }
+}
+
+/// Text from outside, fit for a terminal and a log: control characters could move the cursor,
+/// change colours or forge a line.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+fn read(der: &[u8]) -> Result<Facts, String> {
+    let outline = der::outline(der)?;
+    let mut oddities = Vec::new();
+    if outline.trailing {
+        oddities.push("there are bytes after its end".to_owned());
+    }
+    if outline.version < 3 {
+        oddities.push(format!("it is X.509 version {}, not 3", outline.version));
+    }
+    if outline.serial.first().is_some_and(|b| b & 0x80 != 0) {
+        oddities.push("its serial number is negative".to_owned());
+    }
+    if outline.serial.len() > MAX_SERIAL_OCTETS {
+        oddities.push(format!(
+            "its serial number is longer than {MAX_SERIAL_OCTETS} octets"
+        ));
+    }
+    let (subject, common_name) = read_name(outline.subject, "subject", &mut oddities);
+    let (issuer, _) = read_name(outline.issuer, "issuer", &mut oddities);
+    let (not_before, not_after) =
+        read_validity(outline.validity).ok_or("its validity cannot be read")?;
+    if not_after < not_before {
+        oddities.push("it ends before it begins".to_owned());
+    }
+    let extensions = read_extensions(outline.extensions, &mut oddities);
+    if extensions.sans.is_empty() && !extensions.is_ca {
+        oddities.push("it has no subject alternative name".to_owned());
+    }
+    Ok(Facts {
+        version: outline.version,
+        subject,
+        issuer,
+        subject_der: outline.subject.to_vec(),
+        issuer_der: outline.issuer.to_vec(),
+        common_name,
+        serial: fingerprint::hex(outline.serial),
+        sans: extensions.sans,
+        not_before,
+        not_after,
+        key: read_key(outline.spki, &mut oddities),
+        public_key_hash: PublicKeyHash::of(outline.spki),
+        spki: outline.spki.to_vec(),
+        signature: signature::describe(outline.signature_algorithm),
+        is_ca: extensions.is_ca || outline.version == 1,
+        issuer_url: extensions.issuer_url,
+        oddities,
+    })
+}
+
+/// RFC 5280, section 4.1.2.2; one octet more for the sign.
+const MAX_SERIAL_OCTETS: usize = 21;
+
+fn read_name(der: &[u8], of: &str, oddities: &mut Vec<String>) -> (String, Option<String>) {
+    match X509Name::from_der(der) {
+        Ok((_, name)) => {
+            let common_name = name
+                .iter_common_name()
+                .last()
+                .and_then(|cn| cn.as_str().ok())
+                .map(printable);
+            (printable(&name.to_string()), common_name)
+        }
+        Err(_) => {
+            oddities.push(format!("its {of} cannot be read"));
+            (String::from("(unreadable)"), None)
+        }
+    }
+}
+
+fn read_validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    let mut input = der;
+    let mut inner = der::expect(&mut input, der::SEQUENCE)?.content;
+    let not_before = read_time(der::split(&mut inner)?)?;
+    let not_after = read_time(der::split(&mut inner)?)?;
+    Some((not_before, not_after))
+}
+
+/// UTCTime or GeneralizedTime in the forms of RFC 5280, section 4.1.2.5, and without seconds.
+fn read_time(tlv: der::Tlv<'_>) -> Option<Timestamp> {
+    const UTC_TIME: u8 = 0x17;
+    const GENERALIZED_TIME: u8 = 0x18;
+    let text = std::str::from_utf8(tlv.content).ok()?.strip_suffix('Z')?;
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (year, rest) = match tlv.tag {
+        UTC_TIME => {
+            let (year, rest) = text.split_at_checked(2)?;
+            let year: i32 = year.parse().ok()?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+        }
+        GENERALIZED_TIME => {
+            let (year, rest) = text.split_at_checked(4)?;
+            (year.parse().ok()?, rest)
+        }
+        _ => return None,
+    };
+    let two = |at: usize| -> Option<u8> { rest.get(at..at + 2)?.parse().ok() };
+    let month = time::Month::try_from(two(0)?).ok()?;
+    let date = time::Date::from_calendar_date(year, month, two(2)?).ok()?;
+    let seconds = match rest.len() {
+        8 => 0,
+        10 => two(8)?,
+        _ => return None,
+    };
+    let clock = time::Time::from_hms(two(4)?, two(6)?, seconds).ok()?;
+    Some(Timestamp(
+        date.with_time(clock).assume_utc().unix_timestamp(),
+    ))
+}
+
+#[derive(Default)]
+struct Extensions {
+    sans: Vec<San>,
+    is_ca: bool,
+    issuer_url: Option<String>,
+}
+
+fn read_extensions(mut list: &[u8], oddities: &mut Vec<String>) -> Extensions {
+    let mut out = Extensions::default();
+    while !list.is_empty() {
+        let Some(one) = der::expect(&mut list, der::SEQUENCE) else {
+            oddities.push("its extensions cannot be read".to_owned());
+            break;
+        };
+        let Ok((_, extension)) = X509Extension::from_der(one.whole) else {
+            oddities.push("one of its extensions cannot be read".to_owned());
+            continue;
+        };
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(names) => {
+                out.sans.extend(names.general_names.iter().map(read_san));
+            }
+            ParsedExtension::BasicConstraints(constraints) => out.is_ca = constraints.ca,
+            ParsedExtension::AuthorityInfoAccess(access) => {
+                out.issuer_url = access.iter().find_map(|d| match &d.access_location {
+                    GeneralName::URI(url) if d.access_method.to_id_string() == CA_ISSUERS => {
+                        Some(printable(url))
+                    }
+                    _ => None,
+                });
+            }
+            ParsedExtension::ParseError { .. } => oddities.push(format!(
+                "its extension {} cannot be read",
+                extension.oid.to_id_string()
+            )),
+            ParsedExtension::UnsupportedExtension { .. } | ParsedExtension::Unparsed
+                if extension.critical =>
+            {
+                oddities.push(format!(
+                    "its extension {} is critical and not widely known",
+                    extension.oid.to_id_string()
+                ));
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// id-ad-caIssuers (RFC 5280, section 4.2.2.1).
+const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
+
+fn read_san(name: &GeneralName<'_>) -> San {
+    match name {
+        GeneralName::DNSName(name) => San::Dns(printable(name)),
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let v6 = <[u8; 16]>::try_from(*bytes).map(IpAddr::from);
+            v4.or(v6)
+                .map_or_else(|_| San::Other("an unreadable address".into()), San::Ip)
+        }
+        GeneralName::URI(uri) => San::Other(printable(uri)),
+        GeneralName::RFC822Name(mail) => San::Other(printable(mail)),
+        other => San::Other(printable(&other.to_string())),
+    }
+}
+
+fn read_key(spki: &[u8], oddities: &mut Vec<String>) -> Key {
+    let Ok((_, info)) = SubjectPublicKeyInfo::from_der(spki) else {
+        oddities.push("its public key cannot be read".to_owned());
+        return Key::Other("(unreadable)".into());
+    };
+    let oid = info.algorithm.algorithm.to_id_string();
+    match info.parsed() {
+        Ok(PublicKey::RSA(key)) => Key::Rsa(key.key_size()),
+        Ok(PublicKey::EC(point)) => {
+            let curve = info
+                .algorithm
+                .parameters
+                .as_ref()
+                .and_then(|p| p.as_oid().ok())
+                .map(|oid| oid.to_id_string());
+            match curve.as_deref() {
+                Some("1.2.840.10045.3.1.7") => Key::Ec("P-256".into(), 256),
+                Some("1.3.132.0.34") => Key::Ec("P-384".into(), 384),
+                Some("1.3.132.0.35") => Key::Ec("P-521".into(), 521),
+                Some("1.2.840.10045.3.1.1") => Key::Ec("P-192".into(), 192),
+                Some("1.3.132.0.33") => Key::Ec("P-224".into(), 224),
+                Some("1.3.132.0.10") => Key::Ec("secp256k1".into(), 256),
+                Some(other) => Key::Ec(other.into(), point.key_size()),
+                None => Key::Ec("(explicit curve)".into(), point.key_size()),
+            }
+        }
+        _ => Key::Other(match oid.as_str() {
+            "1.3.101.112" => "Ed25519".into(),
+            "1.3.101.113" => "Ed448".into(),
+            "2.16.840.1.101.3.4.3.17" => "ML-DSA-44".into(),
+            "2.16.840.1.101.3.4.3.18" => "ML-DSA-65".into(),
+            "2.16.840.1.101.3.4.3.19" => "ML-DSA-87".into(),
+            _ => oid,
+        }),
+    }
+}

@@ -1,0 +1,115 @@
+//! The inventory: which certificates are expected where, from a YAML file or from flags.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::certificate::{Fingerprint, PublicKeyHash};
+use crate::model::{Hostname, Protocol, Threshold};
+
+/// Everything that a configuration file says, checked.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// The SSLMate account, where one is configured.
+    pub sslmate: Option<SslmateSettings>,
+    /// Further places to look from.
+    pub vantages: Vec<VantageSettings>,
+    /// Which roots are trusted.
+    pub trust: TrustSettings,
+    /// Name servers to ask; none means the system's.
+    pub dns: Vec<SocketAddr>,
+    /// The certificates, in the order of the file.
+    pub certificates: Vec<Entry>,
+    /// Looks at a time at one IP address and port.
+    pub per_address: usize,
+    /// The total for one look, name resolution included.
+    pub timeout: Duration,
+}
+
+/// How to reach an SSLMate account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SslmateSettings {
+    /// The API's base URL, without a final slash; `None` means the client's own configuration file or
+    /// SSLMate's public service.
+    pub endpoint: Option<String>,
+    /// A file with the API key; without it the environment and the SSLMate client's own
+    /// configuration are asked.
+    pub api_key_file: Option<PathBuf>,
+}
+
+/// A further place to look from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VantageSettings {
+    /// Its name in results.
+    pub name: String,
+    /// How it is reached.
+    pub kind: VantageKind,
+}
+
+/// How a further place to look from is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VantageKind {
+    /// The configured SSLMate account's `/test`.
+    Sslmate,
+    /// Another certvigil's `/test`.
+    Certvigil {
+        /// The base URL of its API, without a final slash.
+        url: String,
+        /// The user name for HTTP Basic.
+        username: Option<String>,
+        /// A file with the password for HTTP Basic.
+        password_file: Option<PathBuf>,
+    },
+}
+
+/// Which roots are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustSettings {
+    /// The system's roots, or Mozilla's where the system has none.
+    pub system: bool,
+    /// PEM files with further roots.
+    pub ca_files: Vec<PathBuf>,
+}
+
+/// One entry of `certificates`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The name in results; `None` where the source gives it (a common name, a file's name).
+    pub name: Option<String>,
+    /// Where the expected instance comes from.
+    pub source: SourceSettings,
+    /// The hosts to look at; empty means the certificate's own names.
+    pub hostnames: Vec<Hostname>,
+    /// Look at these addresses, whatever DNS says; empty means DNS.
+    pub addresses: Vec<IpAddr>,
+    /// The ports to look at, at least one.
+    pub ports: Vec<u16>,
+    /// How TLS is reached.
+    pub protocol: Protocol,
+    /// When to warn of the end.
+    pub warn: Threshold,
+    /// When the end is critical.
+    pub crit: Threshold,
+}
+
+/// Where an expected instance comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceSettings {
+    /// The active instance of this common name in the SSLMate account.
+    Sslmate(String),
+    /// Every certificate of the SSLMate account.
+    SslmateAll,
+    /// A certificate's `current_download` URL.
+    Download(String),
+    /// A PEM file: the leaf, followed by its chain.
+    Pem(PathBuf),
+    /// A pattern of PEM files: one certificate a file.
+    PemGlob(String),
+    /// Fingerprints, any of which is right; at least one.
+    Fingerprints(BTreeSet<Fingerprint>),
+    /// Hashes of public keys, any of which is right; at least one.
+    PublicKeys(BTreeSet<PublicKeyHash>),
+    /// Valid, for the name, and trusted.
+    TrustOnly,
+}

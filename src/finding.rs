@@ -1,0 +1,145 @@
+//! What is right to tell a person: finding codes, severities, and the one table of both.
+
+use std::fmt;
+
+/// How bad a thing is. The order is the order of exit codes: what counts is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing to tell.
+    Ok,
+    /// Worth knowing, nothing to mend.
+    Info,
+    /// To be mended, but clients still connect.
+    Warning,
+    /// The endpoint could not be judged. Never the severity of a finding.
+    Unknown,
+    /// Clients fail, or will within days.
+    Critical,
+}
+
+impl Severity {
+    /// The name in JSON and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Unknown => "unknown",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The one table: each code, its name outside, the severities it may have, and what it means.
+macro_rules! codes {
+    ($($variant:ident $name:literal [$($severity:ident)+] $meaning:literal;)+) => {
+        /// What a finding is about. The names are fixed: scripts and alerts match on them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $(#[doc = $meaning] $variant,)+ }
+
+        impl Code {
+            /// Every code, worst first.
+            pub const ALL: &'static [Code] = &[$(Self::$variant,)+];
+
+            /// The name in JSON, labels and documentation.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+
+            /// The severities that a finding of this code may have.
+            pub fn severities(self) -> &'static [Severity] {
+                match self { $(Self::$variant => &[$(Severity::$severity),+],)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    WrongCertificate "wrong_certificate" [Critical] "Another certificate than the expected one is served.";
+    PreviousInstance "previous_instance" [Critical] "An older instance of the expected certificate is still served.";
+    SameKeyOtherCertificate "same_key_other_certificate" [Critical] "Another certificate for the expected public key is served.";
+    DummyCertificate "dummy_certificate" [Warning Critical] "The temporary, self-signed certificate of a pending instance is served.";
+    MissingIntermediate "missing_intermediate" [Critical] "A certificate between the leaf and the root is not served.";
+    Expired "expired" [Critical] "The served leaf has expired.";
+    NotYetValid "not_yet_valid" [Critical] "The served leaf, or a certificate of its chain, is not valid yet.";
+    Expiring "expiring" [Warning Critical] "The served leaf expires soon.";
+    ChainExpired "chain_expired" [Critical] "A served certificate of the chain has expired.";
+    HostnameMismatch "hostname_mismatch" [Critical] "The served leaf is not valid for the name that was asked for.";
+    UntrustedRoot "untrusted_root" [Critical] "The served chain does not lead to a trusted root.";
+    SelfSigned "self_signed" [Critical] "The served leaf is self-signed and not trusted.";
+    Revoked "revoked" [Critical] "The served leaf has been revoked.";
+    Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
+    HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
+    ChainExpiring "chain_expiring" [Warning] "A served certificate of the chain expires soon.";
+    ChainOutOfOrder "chain_out_of_order" [Warning] "The served chain is not in the order that TLS 1.2 demands.";
+    UnrelatedCertificate "unrelated_certificate" [Warning] "A served certificate has nothing to do with the leaf.";
+    WeakSignature "weak_signature" [Warning] "A served certificate is signed with MD5 or SHA-1.";
+    WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
+    NonconformantCertificate "nonconformant_certificate" [Warning] "Strict parsers refuse a served certificate.";
+    AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
+    VantagesDisagree "vantages_disagree" [Warning] "Looks at one address from two places differ.";
+    RootIncluded "root_included" [Info] "The root is served along, which clients do not need.";
+    DuplicateCertificate "duplicate_certificate" [Info] "A certificate is served more than once.";
+    AlternateChain "alternate_chain" [Info] "The chain is complete by another path than the expected one.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One named thing that is right to tell a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub code: Code,
+    /// How bad it is; one of `code.severities()`.
+    pub severity: Severity,
+    /// What was seen, in one sentence without a full stop.
+    pub message: String,
+    /// What to do about it, in one sentence without a full stop.
+    pub hint: String,
+}
+
+impl Finding {
+    /// A finding of a code that has one severity only: its first in the table.
+    pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let severity = code
+            .severities()
+            .first()
+            .copied()
+            .unwrap_or(Severity::Critical);
+        Self::with_severity(code, severity, message, hint)
+    }
+
+    /// A finding of a code that may have several severities.
+    pub fn with_severity(
+        code: Code,
+        severity: Severity,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        debug_assert!(
+            code.severities().contains(&severity),
+            "{code} cannot be {severity}"
+        );
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! certvigil knows which certificate ought to be served, looks at every place where one is
+//! served, and says what is wrong and how to mend it.
+//!
+//! The house has floors, and a floor uses only the floors under it:
+//!
+//! - **ground** (pure: no sockets, no files, no clock): [`model`], [`certificate`], [`instance`],
+//!   [`observation`], [`finding`], [`judge`], [`config`], [`report`];
+//! - **rim** (each touches the outside in one way): [`source`], [`trust`], [`resolve`], [`look`],
+//!   [`remote`];
+//! - **engine**: [`scan`], the one path from a target to a judged result;
+//! - **faces**: [`lab`] (the demo's servers and stand-in API) and [`cli`].
+
+pub mod certificate;
+pub mod config;
+pub mod finding;
+pub mod instance;
+pub mod judge;
+pub mod model;
+pub mod observation;

@@ -1,0 +1,3 @@
+//! The `certvigil` command.
+
+fn main() {}

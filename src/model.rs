@@ -1,0 +1,497 @@
+//! The words that every room uses: host names, targets, vantages, times.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A name or an address that a certificate is asked for: what goes into SNI and is matched
+/// against the certificate's subject alternative names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hostname {
+    /// A DNS name: lower case, A-labels, no trailing dot.
+    Dns(String),
+    /// An IP literal. It is never sent as SNI (RFC 6066, section 3) and matches only
+    /// `iPAddress` names (RFC 9525, section 6.5).
+    Ip(IpAddr),
+}
+
+/// Longest DNS name in its textual form without the trailing dot (RFC 1035, section 2.3.4).
+const MAX_NAME_LENGTH: usize = 253;
+/// Longest label of a DNS name (RFC 1035, section 2.3.4).
+const MAX_LABEL_LENGTH: usize = 63;
+
+impl Hostname {
+    /// The name as it is sent in SNI, or `None` for an address.
+    pub fn sni(&self) -> Option<&str> {
+        match self {
+            Self::Dns(name) => Some(name),
+            Self::Ip(_) => None,
+        }
+    }
+}
+
+impl FromStr for Hostname {
+    type Err = String;
+
+    /// Reads a name, an IPv4 or an IPv6 address (with or without brackets). Internationalised
+    /// names become A-labels (UTS 46). The error says what is wrong with the name.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let inner = inner
+                .strip_suffix(']')
+                .ok_or_else(|| format!("`{text}`: the closing bracket is missing"))?;
+            return inner
+                .parse::<Ipv6Addr>()
+                .map(|ip| Self::Ip(ip.into()))
+                .map_err(|_| format!("`{inner}` in brackets is not an IPv6 address"));
+        }
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self::Ip(ip));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.is_empty() {
+            return Err("the host name is empty".into());
+        }
+        if name.starts_with("*.") {
+            return Err(format!(
+                "`{name}` is a wildcard, not a host: name a host that it covers"
+            ));
+        }
+        let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+            .map_err(|_| format!("`{text}` is not a valid host name"))?
+            .to_ascii_lowercase();
+        if name.len() > MAX_NAME_LENGTH {
+            return Err(format!(
+                "`{text}` is longer than {MAX_NAME_LENGTH} characters"
+            ));
+        }
+        for label in name.split('.') {
+            let odd = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            if label.is_empty() || label.len() > MAX_LABEL_LENGTH {
+                return Err(format!(
+                    "`{text}`: each part between dots has 1 to {MAX_LABEL_LENGTH} characters"
+                ));
+            }
+            if let Some(c) = label.chars().find(|&c| odd(c)) {
+                return Err(format!("`{text}`: a host name cannot contain {c:?}"));
+            }
+        }
+        // What is left of "1.2.3" or "127.1" would be an address to some and a name to others.
+        if name
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+        {
+            return Err(format!("`{text}` is neither a host name nor an IP address"));
+        }
+        Ok(Self::Dns(name))
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// How a TLS handshake is reached at an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// TLS from the first byte.
+    #[default]
+    Https,
+}
+
+impl Protocol {
+    /// Every protocol that is spoken.
+    pub const ALL: &'static [Protocol] = &[Self::Https];
+
+    /// The name in flags, URLs, configuration and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where none is given.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|p| p.name() == text)
+            .ok_or_else(|| {
+                let known: Vec<_> = Self::ALL.iter().map(|p| p.name()).collect();
+                format!(
+                    "protocol `{text}` is not spoken by this version (it speaks: {})",
+                    known.join(", ")
+                )
+            })
+    }
+}
+
+/// A host, a port and a protocol as somebody wrote them: `host`, `host:port`, `[v6]:port` or a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The name that is asked for.
+    pub hostname: Hostname,
+    /// The port, where one was written or the URL's scheme has one.
+    pub port: Option<u16>,
+    /// How TLS is reached.
+    pub protocol: Protocol,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let protocol: Protocol = scheme.to_ascii_lowercase().parse()?;
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            if authority.contains('@') {
+                return Err(format!(
+                    "`{text}`: a user name or password has no place in a target"
+                ));
+            }
+            let (hostname, port) = host_and_port(authority)?;
+            return Ok(Self {
+                hostname,
+                port: Some(port.unwrap_or(protocol.default_port())),
+                protocol,
+            });
+        }
+        if text.contains('/') {
+            return Err(format!(
+                "`{text}` is not a target: write host, host:port, [IPv6]:port or a URL with its scheme"
+            ));
+        }
+        let (hostname, port) = host_and_port(text)?;
+        Ok(Self {
+            hostname,
+            port,
+            protocol: Protocol::default(),
+        })
+    }
+}
+
+fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
+    // A bare IPv6 address has colons of its own, and no port.
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok((Hostname::Ip(ip), None));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(parse_port(port)?)),
+        _ => (text, None),
+    };
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(format!(
+            "`{text}`: write an IPv6 address with a port as [address]:port"
+        ));
+    }
+    Ok((host.parse()?, port))
+}
+
+/// Reads a TCP port, 1 to 65535.
+pub fn parse_port(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("`{text}` is not a port: write 1 to 65535")),
+    }
+}
+
+/// One thing to look at: a certificate's hostname at a port. Each of its addresses is an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// The inventory's name for the certificate.
+    pub certificate: String,
+    /// The name that is asked for.
+    pub hostname: Hostname,
+    /// The TCP port.
+    pub port: u16,
+    /// How TLS is reached.
+    pub protocol: Protocol,
+}
+
+/// The name of a place that looks are taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Vantage(String);
+
+impl Vantage {
+    /// The name of our own handshakes.
+    pub const LOCAL: &'static str = "local";
+    /// The name of SSLMate's `/test`, unless the configuration gives it another.
+    pub const SSLMATE: &'static str = "sslmate";
+
+    /// Our own handshakes.
+    pub fn local() -> Self {
+        Self(Self::LOCAL.into())
+    }
+
+    /// A remote vantage by its name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// Whether looks from here are our own handshakes.
+    pub fn is_local(&self) -> bool {
+        self.0 == Self::LOCAL
+    }
+
+    /// The name, as in the `vantage` key and label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Vantage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How long each phase of a look took; `None` for a phase that did not happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Name to addresses; shared by all addresses of a name.
+    pub resolve: Option<Duration>,
+    /// TCP connect.
+    pub connect: Option<Duration>,
+    /// The plain-text dialogue before TLS.
+    pub starttls: Option<Duration>,
+    /// From the ClientHello to the end of the handshake.
+    pub handshake: Option<Duration>,
+}
+
+/// A point in time, in whole seconds since the Unix epoch. Certificates reach beyond what the
+/// types of the standard library and of the path builder hold, before 1970 and after 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// `self - earlier`, in seconds; negative where `self` is the earlier one.
+    pub fn seconds_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// `2027-02-20`, in UTC.
+    pub fn date(self) -> String {
+        let text = self.to_string();
+        text.split('T').next().unwrap_or_default().to_owned()
+    }
+
+    fn to_datetime(self) -> OffsetDateTime {
+        let (first, last) = (-62_167_219_200, 253_402_300_799); // years 0000 and 9999
+        OffsetDateTime::from_unix_timestamp(self.0.clamp(first, last))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339, in UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            &self
+                .to_datetime()
+                .format(&Rfc3339)
+                .map_err(|_| fmt::Error)?,
+        )
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = String;
+
+    /// Reads RFC 3339, such as `2026-11-24T12:00:00Z`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .map(|t| Self(t.unix_timestamp()))
+            .map_err(|_| {
+                format!("`{text}` is not an RFC 3339 time: write it as 2026-11-24T12:00:00Z")
+            })
+    }
+}
+
+/// When a certificate counts as expiring: a share of its lifetime, a duration, or the smaller of both.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    share: Option<f64>,
+    duration: Option<Duration>,
+}
+
+impl Threshold {
+    /// `25%,30d`.
+    pub const WARN: Self = Self::new(25.0, 30);
+    /// `10%,7d`.
+    pub const CRIT: Self = Self::new(10.0, 7);
+
+    const fn new(percent: f64, days: u64) -> Self {
+        Self {
+            share: Some(percent),
+            duration: Some(Duration::from_secs(days * 86_400)),
+        }
+    }
+
+    /// How many seconds before its end a certificate of this lifetime (in seconds) counts as expiring.
+    pub fn seconds_of(&self, lifetime: i64) -> i64 {
+        let share = self
+            .share
+            .map(|p| (lifetime.max(0) as f64 * p / 100.0) as i64);
+        let fixed = self
+            .duration
+            .map(|d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
+        share.unwrap_or(i64::MAX).min(fixed.unwrap_or(i64::MAX))
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.share, self.duration) {
+            (Some(p), Some(d)) => write!(f, "{p}%,{}", humantime::format_duration(d)),
+            (Some(p), None) => write!(f, "{p}%"),
+            (None, Some(d)) => humantime::format_duration(d).fmt(f),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |part: &str| {
+            format!(
+                "`{part}` is not an expiry threshold: write a share and a duration (25%,30d), or one of them"
+            )
+        };
+        let mut threshold = Self {
+            share: None,
+            duration: None,
+        };
+        for part in text.split(',').map(str::trim) {
+            if let Some(number) = part.strip_suffix('%') {
+                let share: f64 = number.parse().map_err(|_| wrong(part))?;
+                if !(0.0..=100.0).contains(&share) {
+                    return Err(format!("`{part}`: a share of the lifetime is 0% to 100%"));
+                }
+                if threshold.share.replace(share).is_some() {
+                    return Err(format!("`{text}` gives two shares"));
+                }
+            } else {
+                let duration = humantime::parse_duration(part).map_err(|_| wrong(part))?;
+                if threshold.duration.replace(duration).is_some() {
+                    return Err(format!("`{text}` gives two durations"));
+                }
+            }
+        }
+        Ok(threshold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str) -> (String, Option<u16>) {
+        let place: Place = text.parse().unwrap();
+        (place.hostname.to_string(), place.port)
+    }
+
+    #[test]
+    fn targets_are_read_as_people_write_them() {
+        assert_eq!(place("Example.COM."), ("example.com".into(), None));
+        assert_eq!(
+            place("example.com:8443"),
+            ("example.com".into(), Some(8443))
+        );
+        assert_eq!(
+            place("https://example.com/a?b"),
+            ("example.com".into(), Some(443))
+        );
+        assert_eq!(
+            place("https://example.com:444"),
+            ("example.com".into(), Some(444))
+        );
+        assert_eq!(place("192.0.2.1:1"), ("192.0.2.1".into(), Some(1)));
+        assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
+        assert_eq!(place("[2001:db8::1]"), ("2001:db8::1".into(), None));
+        assert_eq!(
+            place("[2001:db8::1]:993"),
+            ("2001:db8::1".into(), Some(993))
+        );
+        assert_eq!(
+            place("bücher.example"),
+            ("xn--bcher-kva.example".into(), None)
+        );
+        assert_eq!(place("_srv.example.com"), ("_srv.example.com".into(), None));
+    }
+
+    #[test]
+    fn bad_targets_are_refused_with_a_reason() {
+        for (text, reason) in [
+            ("", "empty"),
+            ("example.com:0", "not a port"),
+            ("example.com:65536", "not a port"),
+            ("example.com:", "not a port"),
+            ("smtp://example.com", "not spoken"),
+            ("https://user:pw@example.com", "no place in a target"),
+            ("example.com/path", "not a target"),
+            ("[::1", "bracket"),
+            ("[192.0.2.1]:443", "not an IPv6"),
+            ("*.example.com", "wildcard"),
+            ("exa mple.com", "cannot contain"),
+            ("a..example.com", "between dots"),
+            ("127.1", "neither"),
+            ("2001:db8::1:x:443", "write an IPv6"),
+        ] {
+            let error = text.parse::<Place>().unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_is_the_smaller_of_share_and_duration() {
+        let day = 86_400;
+        let t: Threshold = "25%,30d".parse().unwrap();
+        assert_eq!(t.seconds_of(398 * day), 30 * day);
+        assert_eq!(t.seconds_of(40 * day), 10 * day);
+        assert_eq!(
+            "50%".parse::<Threshold>().unwrap().seconds_of(6 * day),
+            3 * day
+        );
+        assert_eq!("7d".parse::<Threshold>().unwrap().seconds_of(day), 7 * day);
+        for bad in ["", "101%", "-1%", "x", "1d,2d", "1%,2%", "NaN%"] {
+            assert!(bad.parse::<Threshold>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let t: Timestamp = "2026-11-24T13:00:00+01:00".parse().unwrap();
+        assert_eq!(t.to_string(), "2026-11-24T12:00:00Z");
+        assert_eq!(t.date(), "2026-11-24");
+        assert!("yesterday".parse::<Timestamp>().is_err());
+        assert_eq!(Timestamp(i64::MAX).date(), "9999-12-31");
+    }
+}

@@ -1,0 +1,186 @@
+//! What one look saw, from wherever it was taken. A failure is an outcome, never a lost error.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::certificate::Certificate;
+use crate::model::{Target, Timings, Vantage};
+
+/// What one look at one address saw.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// What was looked at.
+    pub target: Target,
+    /// The address, unless the name had none.
+    pub ip: Option<IpAddr>,
+    /// Where the look was taken from.
+    pub vantage: Vantage,
+    /// How long each phase took.
+    pub timings: Timings,
+    /// What was seen.
+    pub outcome: Outcome,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// No certificate: why.
+    Failed(LookError),
+    /// A certificate, seen by us.
+    Served(Box<Served>),
+    /// A remote vantage's word. It shows no certificate.
+    Told(Told),
+}
+
+/// What a server showed in a handshake.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The first certificate.
+    pub leaf: Certificate,
+    /// The certificates after it, in the order they came.
+    pub rest: Vec<Certificate>,
+    /// `1.2` or `1.3`.
+    pub tls_version: &'static str,
+    /// The IANA name of the cipher suite.
+    pub cipher_suite: String,
+    /// The application protocol that was agreed on.
+    pub alpn: Option<String>,
+    /// Whether the server stapled an OCSP response.
+    pub ocsp_stapled: bool,
+    /// How the server proved that it has the leaf's key.
+    pub key_proof: KeyProof,
+}
+
+/// How possession of the leaf's key was proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyProof {
+    /// The handshake's signature, checked by strict rules.
+    Handshake,
+    /// The handshake's signature, checked against the bare public key of a certificate that a
+    /// strict parser refuses.
+    BareKey,
+}
+
+impl KeyProof {
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::BareKey => "bare_key",
+        }
+    }
+}
+
+/// What a remote `/test` says of one address. What it did not say is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The correct certificate was served.
+    pub correct: bool,
+    /// The correct chain was served.
+    pub chained: bool,
+    /// The certificate was a temporary one.
+    pub dummy: bool,
+}
+
+/// Why a look saw no certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookError {
+    /// For machines.
+    pub kind: ErrorKind,
+    /// For people: one line without a full stop.
+    pub message: String,
+}
+
+impl LookError {
+    /// An error of this kind; control characters from outside are taken out of the message.
+    pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
+        Self {
+            kind,
+            message: crate::certificate::printable(message.as_ref()),
+        }
+    }
+}
+
+impl fmt::Display for LookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// SSLMate's four words for how a look ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// A certificate was seen.
+    Conclusive,
+    /// No connection.
+    ConnectError,
+    /// A connection, but no handshake that proved a certificate.
+    HandshakeError,
+    /// Our own fault, or the expectation was not to be had.
+    InternalError,
+}
+
+impl Status {
+    /// The name in JSON and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Conclusive => "conclusive",
+            Self::ConnectError => "connect_error",
+            Self::HandshakeError => "handshake_error",
+            Self::InternalError => "internal_error",
+        }
+    }
+}
+
+macro_rules! error_kinds {
+    ($($variant:ident $name:literal $status:ident $meaning:literal;)+) => {
+        /// Why a look saw no certificate, for machines.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ErrorKind { $(#[doc = $meaning] $variant,)+ }
+
+        impl ErrorKind {
+            /// Every kind.
+            pub const ALL: &'static [ErrorKind] = &[$(Self::$variant,)+];
+
+            /// The name in JSON and labels.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+
+            /// The status that goes with it.
+            pub fn status(self) -> Status {
+                match self { $(Self::$variant => Status::$status,)+ }
+            }
+        }
+    };
+}
+
+error_kinds! {
+    DnsNxdomain "dns_nxdomain" ConnectError "The name does not exist.";
+    DnsNoAddress "dns_no_address" ConnectError "The name exists, but has no address of a wanted family.";
+    DnsServfail "dns_servfail" ConnectError "The name server answered with an error.";
+    DnsTimeout "dns_timeout" ConnectError "No name server answered in time.";
+    ConnectRefused "connect_refused" ConnectError "Nothing listens at this address and port.";
+    ConnectTimeout "connect_timeout" ConnectError "The address did not answer in time.";
+    ConnectUnreachable "connect_unreachable" ConnectError "There is no route to the address.";
+    ConnectReset "connect_reset" ConnectError "The connection was reset while it was set up.";
+    TlsAlert "tls_alert" HandshakeError "The server ended the handshake with an alert.";
+    TlsTimeout "tls_timeout" HandshakeError "The handshake did not end in time.";
+    TlsClosed "tls_closed" HandshakeError "The server hung up during the handshake.";
+    TlsProtocol "tls_protocol" HandshakeError "What the server sent is not TLS as it should be.";
+    TlsSignature "tls_signature" HandshakeError "The server did not prove that it has the certificate's key.";
+    MalformedCertificate "malformed_certificate" HandshakeError "The server sent no certificate that can be read.";
+    TooLarge "too_large" HandshakeError "The server sent more certificates than are read.";
+    Internal "internal" InternalError "The look could not be taken or judged for a reason of our own.";
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
