@@ -105,6 +105,27 @@ pub(super) fn public_key(mut spki: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((algorithm, key))
 }
 
+/// The DER of a SEQUENCE with this content.
+pub(crate) fn sequence(content: &[u8]) -> Vec<u8> {
+    let mut der = vec![SEQUENCE];
+    let length = content.len();
+    match u8::try_from(length) {
+        Ok(short @ 0..=0x7f) => der.push(short),
+        _ => {
+            let octets: Vec<u8> = length
+                .to_be_bytes()
+                .into_iter()
+                .skip_while(|b| *b == 0)
+                .collect();
+            // A usize has at most eight octets.
+            der.push(0x80 | octets.len() as u8);
+            der.extend(octets);
+        }
+    }
+    der.extend(content);
+    der
+}
+
 /// Reads the outline; the error names the part that could not be read.
 pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
     let mut input = der;

@@ -15,8 +15,10 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::model::{Hostname, Timestamp};
+pub(crate) use der::sequence;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
+pub(crate) use signature::key_signed;
 pub use signature::{Link, certifies};
 
 /// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed

@@ -1,10 +1,40 @@
 //! Judging: what ought to be served against what was seen. Pure: no clock, no sockets, no files.
 
+mod chain;
+mod expiry;
+mod identity;
+mod path;
+mod together;
+mod trust_store;
+
 use std::sync::Arc;
 
-use crate::finding::{Finding, Severity};
-use crate::instance::Expected;
-use crate::observation::{LookError, Observation};
+use crate::certificate::{Certificate, Facts};
+use crate::finding::{Code, Finding, Severity};
+use crate::instance::{Expected, Instance, State};
+use crate::model::{Hostname, Threshold, Timestamp};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served, Status, Told};
+
+pub use together::together;
+pub use trust_store::TrustStore;
+
+/// What a user may choose about judging.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// From when on a coming end is a warning.
+    pub warn: Threshold,
+    /// From when on a coming end is critical.
+    pub crit: Threshold,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            warn: Threshold::WARN,
+            crit: Threshold::CRIT,
+        }
+    }
+}
 
 /// A look with its judgement.
 #[derive(Clone, Debug)]
@@ -60,4 +90,445 @@ pub struct Flags {
     pub not_yet_valid: Option<bool>,
     /// The leaf has been revoked.
     pub revoked: Option<bool>,
+}
+
+/// Judges one look. What needs several looks is judged by [`together`] afterwards.
+pub fn judge(
+    expected: Option<&Arc<Expected>>,
+    observation: Observation,
+    trust: &TrustStore,
+    rules: &Rules,
+    now: Timestamp,
+) -> Judged {
+    let (verdict, mut findings) = match (&observation.outcome, expected) {
+        (Outcome::Failed(error), _) => (
+            Verdict::Inconclusive(error.clone()),
+            handshake_finding(error).into_iter().collect(),
+        ),
+        (_, None) => (
+            Verdict::Inconclusive(LookError::new(
+                ErrorKind::Internal,
+                "it is not known which certificate is expected",
+            )),
+            Vec::new(),
+        ),
+        (Outcome::Served(served), Some(expected)) => {
+            let hostname = &observation.target.hostname;
+            let (flags, findings) = judge_served(expected, served, hostname, trust, rules, now);
+            (Verdict::Conclusive(flags), findings)
+        }
+        (Outcome::Told(told), Some(expected)) => {
+            let (flags, findings) = judge_told(expected, *told);
+            (Verdict::Conclusive(flags), findings)
+        }
+    };
+    sort(&mut findings);
+    Judged {
+        observation,
+        expected: expected.cloned(),
+        verdict,
+        findings,
+    }
+}
+
+/// Worst first; within one severity in the order of the table.
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code));
+}
+
+fn handshake_finding(error: &LookError) -> Option<Finding> {
+    let hint = match error.kind {
+        ErrorKind::TlsAlert => {
+            "check which TLS versions, names and client certificates the server demands"
+        }
+        ErrorKind::TlsTimeout => {
+            "check whether the server is overloaded, or speaks another protocol at this port"
+        }
+        ErrorKind::TlsClosed => "check the server's log: it hung up before it showed a certificate",
+        ErrorKind::TlsSignature => {
+            "the server does not have the key of the certificate that it shows: install the key that belongs to it"
+        }
+        ErrorKind::MalformedCertificate => {
+            "check the server's certificate file: it is damaged or empty"
+        }
+        ErrorKind::TooLarge => {
+            "check the server's certificate file: it should have the leaf and its chain, not a bundle of roots"
+        }
+        _ => "check that this port speaks TLS from the first byte",
+    };
+    (error.kind.status() == Status::HandshakeError)
+        .then(|| Finding::new(Code::HandshakeFailed, error.message.clone(), hint))
+}
+
+fn judge_told(expected: &Expected, told: Told) -> (Flags, Vec<Finding>) {
+    let mut findings = Vec::new();
+    if told.dummy {
+        findings.push(identity::dummy_finding(told.correct, expected));
+    } else if !told.correct {
+        findings.push(Finding::new(
+            Code::WrongCertificate,
+            "seen from there, another certificate than the expected one is served",
+            "look at this address from there to see which; then install the expected one and reload the server",
+        ));
+    } else if !told.chained {
+        findings.push(Finding::new(
+            Code::MissingIntermediate,
+            "seen from there, the chain is not complete",
+            "append the missing intermediates to the server's certificate file and reload the server",
+        ));
+    }
+    let flags = Flags {
+        correct: told.correct,
+        chained: told.chained,
+        dummy: told.dummy,
+        trusted: None,
+        hostname_match: None,
+        expired: None,
+        not_yet_valid: None,
+        revoked: None,
+    };
+    (flags, findings)
+}
+
+fn judge_served(
+    expected: &Expected,
+    served: &Served,
+    hostname: &Hostname,
+    trust: &TrustStore,
+    rules: &Rules,
+    now: Timestamp,
+) -> (Flags, Vec<Finding>) {
+    let leaf = &served.leaf;
+    let facts = leaf.facts().ok();
+    let instance = instance_for(expected, leaf);
+    let chain = chain::examine(leaf, &served.rest, instance, trust);
+    let path = path::build(leaf, &served.rest, hostname, trust, now);
+
+    let dummy = identity::is_dummy(expected, leaf);
+    let self_signed = leaf.is_self_signed();
+    let accepted = expected.accepts(leaf);
+    // Nothing is above a self-signed instance.
+    let nothing_above = self_signed && accepted == Some(true);
+    let flags = Flags {
+        correct: accepted.unwrap_or(path.trusted),
+        chained: chain.as_expected || chain.complete || nothing_above,
+        dummy,
+        trusted: Some(path.trusted),
+        hostname_match: Some(path::matches_name(leaf, hostname)),
+        expired: facts.map(|f| now > f.not_after),
+        not_yet_valid: facts.map(|f| now < f.not_before),
+        revoked: is_revoked(expected, leaf),
+    };
+
+    let mut findings = Vec::new();
+    if dummy {
+        findings.push(identity::dummy_finding(flags.correct, expected));
+    } else if accepted == Some(false) {
+        findings.push(identity::other_finding(expected, leaf));
+    }
+    if flags.revoked == Some(true) {
+        findings.push(Finding::new(
+            Code::Revoked,
+            "the served certificate has been revoked",
+            "install the newest certificate and reload the server",
+        ));
+    }
+    match facts {
+        Some(facts) => {
+            findings.extend(expiry::of_leaf(facts, rules, now));
+            findings.extend(weakness(facts, "the certificate"));
+        }
+        None => findings.push(nonconformant("the certificate", &unreadable(leaf))),
+    }
+    // A temporary certificate is told of as such: that it is not a proper one goes without saying.
+    if !dummy {
+        findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
+        findings.extend(facts.and_then(|f| oddity_finding(f, &path)));
+        findings.extend(trust_findings(leaf, self_signed, &flags, &chain, &path));
+    }
+    findings.extend(chain_findings(
+        &chain,
+        &flags,
+        instance.is_some(),
+        rules,
+        now,
+    ));
+
+    // With trust as the only expectation, what is not correct has to have a reason.
+    if accepted.is_none()
+        && !flags.correct
+        && findings.iter().all(|f| f.severity < Severity::Critical)
+    {
+        let reason = path.refused.or(path.fault);
+        findings.push(Finding::new(
+            Code::UntrustedRoot,
+            match reason {
+                Some(reason) => format!("there is no path to a trusted root: {reason}"),
+                None => "there is no path to a trusted root that clients would accept".into(),
+            },
+            "replace the certificate by one that clients accept",
+        ));
+    }
+    (flags, findings)
+}
+
+/// The instance whose chain belongs to the leaf: the one that it is, else the expected one.
+fn instance_for<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a Instance> {
+    let instances = expected.instances()?;
+    let mut known = instances
+        .accepted()
+        .chain(&instances.previous)
+        .chain(&instances.pending);
+    Some(
+        known
+            .find(|i| i.leaf == *leaf)
+            .unwrap_or(&instances.expected),
+    )
+}
+
+/// Known only of an instance whose state the source tells.
+fn is_revoked(expected: &Expected, leaf: &Certificate) -> Option<bool> {
+    let instances = expected.instances()?;
+    let mut known = instances.accepted().chain(&instances.previous);
+    known
+        .any(|i| i.leaf == *leaf && i.state == State::Revoked)
+        .then_some(true)
+}
+
+fn unreadable(certificate: &Certificate) -> String {
+    certificate
+        .facts()
+        .err()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+fn nonconformant(what: &str, why: &str) -> Finding {
+    Finding::new(
+        Code::NonconformantCertificate,
+        format!("strict clients refuse {what}: {why}"),
+        "replace it by one that follows RFC 5280",
+    )
+}
+
+fn oddity_finding(facts: &Facts, path: &path::Path) -> Option<Finding> {
+    let mut reasons = facts.oddities.clone();
+    if reasons.is_empty() {
+        reasons.extend(path.refused.clone());
+    }
+    (!reasons.is_empty()).then(|| nonconformant("the certificate", &reasons.join(", ")))
+}
+
+fn weakness(facts: &Facts, what: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if facts.key.is_weak() {
+        findings.push(Finding::new(
+            Code::WeakKey,
+            format!("{what} has a weak key: {}", facts.key),
+            "make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it",
+        ));
+    }
+    if facts.signature.is_weak && !facts.is_self_issued() {
+        findings.push(Finding::new(
+            Code::WeakSignature,
+            format!("{what} has a weak signature: {}", facts.signature.name),
+            "have the certificate reissued: today's authorities sign with SHA-256 or better",
+        ));
+    }
+    findings
+}
+
+fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Finding> {
+    /// So many names are told; certificates may have hundreds.
+    const TOLD_NAMES: usize = 5;
+    if flags.hostname_match == Some(true) {
+        return None;
+    }
+    let names: Vec<_> = facts
+        .sans
+        .iter()
+        .take(TOLD_NAMES)
+        .map(ToString::to_string)
+        .collect();
+    let more = match facts.sans.len().saturating_sub(TOLD_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = if names.is_empty() {
+        format!("the certificate is not valid for {hostname}: it has no subject alternative names")
+    } else {
+        format!(
+            "the certificate is not valid for {hostname}, only for {}{more}",
+            names.join(", ")
+        )
+    };
+    Some(Finding::new(
+        Code::HostnameMismatch,
+        message,
+        format!("serve a certificate that names {hostname}, or take the name from the inventory"),
+    ))
+}
+
+fn trust_findings(
+    leaf: &Certificate,
+    self_signed: bool,
+    flags: &Flags,
+    chain: &chain::Chain<'_>,
+    path: &path::Path,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if self_signed {
+        if !chain.anchored {
+            findings.push(Finding::new(
+                Code::SelfSigned,
+                "the certificate is self-signed, and no client trusts it by itself",
+                "install a certificate from an authority, or give this one as --ca-file if its clients hold it",
+            ));
+        }
+        return findings;
+    }
+    let Ok(facts) = leaf.facts() else {
+        return findings;
+    };
+    if !chain.missing.is_empty() && !flags.chained {
+        findings.push(missing_known(&chain.missing, chain.top));
+        if chain.anchored {
+            return findings;
+        }
+    } else if !flags.chained && chain.top == leaf && !chain.anchored {
+        findings.push(missing_unknown(facts));
+        return findings;
+    }
+    if !chain.anchored {
+        let top = chain.top.facts().unwrap_or(facts);
+        let message = if top.is_self_issued() {
+            format!(
+                "the chain ends at `{}`, which is not a trusted root",
+                top.subject
+            )
+        } else {
+            let issuer = &top.issuer;
+            format!("the chain ends below `{issuer}`, which is neither served nor a trusted root")
+        };
+        findings.push(Finding::new(
+            Code::UntrustedRoot,
+            message,
+            "serve the chain that belongs to the certificate; if its clients hold that root, give it as --ca-file",
+        ));
+    } else if let (true, Some(fault)) = (flags.chained, &path.fault) {
+        findings.push(Finding::new(
+            Code::UntrustedRoot,
+            format!("the path to the root is not valid: {fault}"),
+            "have the certificate reissued by an authority that may issue it, and serve its chain",
+        ));
+    }
+    findings
+}
+
+fn missing_known(missing: &[&Certificate], top: &Certificate) -> Finding {
+    let names: Vec<_> = missing
+        .iter()
+        .map(|c| c.facts().map_or("(unreadable)", |f| f.subject.as_str()))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let url = top.facts().ok().and_then(|f| f.issuer_url.as_deref());
+    let plural = if names.len() == 1 { "" } else { "s" };
+    Finding::new(
+        Code::MissingIntermediate,
+        format!("the intermediate{plural} {} not served", with_verb(&names)),
+        append_hint(&names.join(", then "), url),
+    )
+}
+
+fn with_verb(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", names.join(", "))
+}
+
+fn missing_unknown(leaf: &Facts) -> Finding {
+    Finding::new(
+        Code::MissingIntermediate,
+        format!(
+            "the issuer of the certificate, `{}`, is not served, and is not a trusted root",
+            leaf.issuer
+        ),
+        append_hint(&format!("`{}`", leaf.issuer), leaf.issuer_url.as_deref()),
+    )
+}
+
+fn append_hint(names: &str, url: Option<&str>) -> String {
+    let from = url
+        .map(|url| format!(" (DER at {url})"))
+        .unwrap_or_default();
+    format!(
+        "append the PEM of {names}{from} to the server's certificate file, after the leaf \
+         (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server"
+    )
+}
+
+fn chain_findings(
+    chain: &chain::Chain<'_>,
+    flags: &Flags,
+    chain_known: bool,
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let name = |c: &Certificate| match c.facts() {
+        Ok(facts) => facts.name().to_owned(),
+        Err(malformed) => format!("(unreadable: {malformed})"),
+    };
+    let mut findings = Vec::new();
+    for intermediate in &chain.intermediates {
+        if let Ok(facts) = intermediate.facts() {
+            findings.extend(expiry::of_intermediate(facts, rules, now));
+            findings.extend(weakness(
+                facts,
+                &format!("the intermediate `{}`", facts.name()),
+            ));
+        }
+    }
+    if let Some(early) = chain.out_of_order {
+        findings.push(Finding::new(
+            Code::ChainOutOfOrder,
+            format!("`{}` is served before the certificate that it issued", name(early)),
+            "order the server's certificate file: the leaf first, then each issuer after what it issued",
+        ));
+    }
+    for unrelated in &chain.unrelated {
+        findings.push(Finding::new(
+            Code::UnrelatedCertificate,
+            format!(
+                "`{}` is served, but belongs to no path from the certificate",
+                name(unrelated)
+            ),
+            "take it out of the server's certificate file",
+        ));
+    }
+    for root in &chain.roots {
+        findings.push(Finding::new(
+            Code::RootIncluded,
+            format!("the root `{}` is served along", name(root)),
+            "take it out of the server's certificate file: clients have it, and the handshake gets smaller",
+        ));
+    }
+    for duplicate in &chain.duplicates {
+        findings.push(Finding::new(
+            Code::DuplicateCertificate,
+            format!("`{}` is served more than once", name(duplicate)),
+            "take the copy out of the server's certificate file",
+        ));
+    }
+    if flags.correct
+        && chain_known
+        && !chain.as_expected
+        && !chain.missing.is_empty()
+        && chain.complete
+    {
+        findings.push(Finding::new(
+            Code::AlternateChain,
+            "the chain is complete by another path than the expected one",
+            "nothing is broken; serve the chain that came with the certificate to reach the most clients",
+        ));
+    }
+    findings
 }

@@ -1,0 +1,103 @@
+//! When a certificate ends, and whether that is soon.
+
+use crate::certificate::Facts;
+use crate::finding::{Code, Finding, Severity};
+use crate::model::Timestamp;
+
+use super::Rules;
+
+/// What is to be told of the leaf's validity.
+pub(super) fn of_leaf(facts: &Facts, rules: &Rules, now: Timestamp) -> Option<Finding> {
+    if now > facts.not_after {
+        return Some(Finding::new(
+            Code::Expired,
+            format!(
+                "the certificate expired on {} ({} ago)",
+                facts.not_after.date(),
+                span(now, facts.not_after)
+            ),
+            "install a renewed certificate and reload the server",
+        ));
+    }
+    if now < facts.not_before {
+        return Some(Finding::new(
+            Code::NotYetValid,
+            format!(
+                "the certificate is not valid before {} (in {})",
+                facts.not_before,
+                span(facts.not_before, now)
+            ),
+            "check the clock here, or serve the certificate before until then",
+        ));
+    }
+    let left = facts.not_after.seconds_since(now);
+    let lifetime = facts.lifetime();
+    let severity = if left < rules.crit.seconds_of(lifetime) {
+        Severity::Critical
+    } else if left < rules.warn.seconds_of(lifetime) {
+        Severity::Warning
+    } else {
+        return None;
+    };
+    Some(Finding::with_severity(
+        Code::Expiring,
+        severity,
+        format!(
+            "the certificate expires on {} (in {})",
+            facts.not_after.date(),
+            span(facts.not_after, now)
+        ),
+        "renew the certificate, install it and reload the server",
+    ))
+}
+
+/// What is to be told of the validity of a certificate above the leaf.
+pub(super) fn of_intermediate(facts: &Facts, rules: &Rules, now: Timestamp) -> Option<Finding> {
+    let name = facts.name();
+    if now > facts.not_after {
+        return Some(Finding::new(
+            Code::ChainExpired,
+            format!(
+                "the intermediate `{name}` expired on {} ({} ago)",
+                facts.not_after.date(),
+                span(now, facts.not_after)
+            ),
+            "replace it by the intermediate that came with the newest certificate",
+        ));
+    }
+    if now < facts.not_before {
+        return Some(Finding::new(
+            Code::NotYetValid,
+            format!(
+                "the intermediate `{name}` is not valid before {}",
+                facts.not_before
+            ),
+            "check the clock here, or serve the intermediate before until then",
+        ));
+    }
+    let left = facts.not_after.seconds_since(now);
+    (left < rules.warn.seconds_of(facts.lifetime())).then(|| {
+        Finding::new(
+            Code::ChainExpiring,
+            format!(
+                "the intermediate `{name}` expires on {} (in {})",
+                facts.not_after.date(),
+                span(facts.not_after, now)
+            ),
+            "reissue the certificate: its new chain has an intermediate that lasts",
+        )
+    })
+}
+
+/// A span of time in its largest fitting unit.
+fn span(later: Timestamp, earlier: Timestamp) -> String {
+    let seconds = later.seconds_since(earlier).max(0);
+    let (count, unit) = match seconds {
+        0..=119 => (seconds, "second"),
+        120..=7_199 => (seconds / 60, "minute"),
+        7_200..=172_799 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}

@@ -1,0 +1,144 @@
+//! Which certificate was served instead of the expected one.
+
+use crate::certificate::{Certificate, Facts};
+use crate::finding::{Code, Finding, Severity};
+use crate::instance::{Expectation, Expected, Instance, State};
+
+/// Whether the leaf is a temporary certificate: the one of a pending instance, or self-signed for
+/// an expected public key.
+pub(super) fn is_dummy(expected: &Expected, leaf: &Certificate) -> bool {
+    if let Some(instances) = expected.instances() {
+        let pending = instances.accepted().chain(&instances.pending);
+        let mut pending = pending.filter(|i| i.state == State::Pending);
+        if pending.any(|i| i.leaf == *leaf) {
+            return true;
+        }
+        if instances.accepted().any(|i| i.leaf == *leaf) {
+            return false;
+        }
+    }
+    let has_expected_key = leaf
+        .public_key_hash()
+        .is_some_and(|key| expected.has_key(&key));
+    has_expected_key && leaf.is_self_signed()
+}
+
+/// The older instance that the leaf is, where it is a known one.
+pub(super) fn previous<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a Instance> {
+    expected
+        .instances()?
+        .previous
+        .iter()
+        .find(|i| i.leaf == *leaf)
+}
+
+/// The finding for a temporary certificate: the right thing to serve only while there is no better.
+pub(super) fn dummy_finding(correct: bool, expected: &Expected) -> Finding {
+    if correct {
+        return Finding::with_severity(
+            Code::DummyCertificate,
+            Severity::Warning,
+            "the temporary, self-signed certificate is served, and nothing better has been issued yet",
+            "approve the order, and install the certificate when it is issued",
+        );
+    }
+    Finding::with_severity(
+        Code::DummyCertificate,
+        Severity::Critical,
+        "the temporary, self-signed certificate is still served",
+        format!("{} and reload the server", install(expected)),
+    )
+}
+
+/// The finding for a leaf that is not the expected one and not a temporary one.
+pub(super) fn other_finding(expected: &Expected, leaf: &Certificate) -> Finding {
+    let Ok(facts) = leaf.facts() else {
+        return Finding::new(
+            Code::WrongCertificate,
+            format!(
+                "the served certificate {} cannot be read, and is not the expected one",
+                leaf.sha256()
+            ),
+            install_and_reload(expected),
+        );
+    };
+    if let Some(instance) = previous(expected, leaf) {
+        let number = instance.id.map(|id| format!(" {id}")).unwrap_or_default();
+        let state = match instance.state {
+            State::Revoked => "revoked, ",
+            State::Expired => "expired, ",
+            State::Pending | State::Active | State::Canceled | State::Unknown => "",
+        };
+        return Finding::new(
+            Code::PreviousInstance,
+            format!(
+                "the previous instance{number} is still served ({state}it ends on {})",
+                facts.not_after.date()
+            ),
+            format!(
+                "if {} is installed, reload the server; else install it first",
+                expected_name(expected)
+            ),
+        );
+    }
+    if expected.has_key(&facts.public_key_hash) {
+        return Finding::new(
+            Code::SameKeyOtherCertificate,
+            format!(
+                "another certificate for the same key is served: {}",
+                describe(facts)
+            ),
+            install_and_reload(expected),
+        );
+    }
+    Finding::new(
+        Code::WrongCertificate,
+        format!("another certificate is served: {}", describe(facts)),
+        install_and_reload(expected),
+    )
+}
+
+fn describe(facts: &Facts) -> String {
+    format!(
+        "`{}` by `{}`, from {} to {}",
+        facts.name(),
+        issuer_name(facts),
+        facts.not_before.date(),
+        facts.not_after.date()
+    )
+}
+
+/// The issuer's common name, else all of its name.
+fn issuer_name(facts: &Facts) -> &str {
+    let mut parts = facts.issuer.split(", ");
+    parts
+        .find_map(|part| part.strip_prefix("CN="))
+        .unwrap_or(&facts.issuer)
+}
+
+fn install_and_reload(expected: &Expected) -> String {
+    format!("{}, then reload the server", install(expected))
+}
+
+fn install(expected: &Expected) -> String {
+    format!("install {}", expected_name(expected))
+}
+
+fn expected_name(expected: &Expected) -> String {
+    match &expected.what {
+        Expectation::Instances(instances) => {
+            let instance = &instances.expected;
+            let end = instance.leaf.facts().map(|f| f.not_after.date());
+            let end = end
+                .map(|date| format!(" (ends on {date})"))
+                .unwrap_or_default();
+            match instance.id {
+                Some(id) => format!("instance {id}{end}"),
+                None => format!("the expected certificate{end}"),
+            }
+        }
+        Expectation::Fingerprints(_) => "the certificate with the expected fingerprint".into(),
+        Expectation::PublicKeys(_) => "a certificate for the expected public key".into(),
+        Expectation::TrustOnly => "a valid certificate".into(),
+    }
+}

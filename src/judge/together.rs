@@ -1,0 +1,222 @@
+//! The rules that need several looks: whether a host's addresses and the vantages agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::certificate::Fingerprint;
+use crate::finding::{Code, Finding};
+use crate::model::Hostname;
+use crate::observation::{Outcome, Status};
+
+use super::{Flags, Judged, Verdict, sort};
+
+/// Adds what only several looks can tell to looks that were judged one by one: `unreachable`,
+/// `addresses_disagree` and `vantages_disagree`.
+pub fn together(looks: &mut [Judged]) {
+    let mut added: Vec<(usize, Finding)> = Vec::new();
+    for host in groups(looks, |j| {
+        let target = &j.observation.target;
+        let vantage = &j.observation.vantage;
+        Some((
+            target.certificate.clone(),
+            target.hostname.clone(),
+            target.port,
+            vantage.clone(),
+        ))
+    }) {
+        added.extend(unreachable(looks, &host));
+        added.extend(addresses_disagree(looks, &host));
+    }
+    for address in groups(looks, |j| {
+        let target = &j.observation.target;
+        let ip = j.observation.ip?;
+        Some((
+            target.certificate.clone(),
+            target.hostname.clone(),
+            target.port,
+            ip,
+        ))
+    }) {
+        added.extend(vantages_disagree(looks, &address));
+    }
+    for (at, finding) in added {
+        if let Some(judged) = looks.get_mut(at) {
+            judged.findings.push(finding);
+            sort(&mut judged.findings);
+        }
+    }
+}
+
+fn groups<K: Ord>(looks: &[Judged], key: impl Fn(&Judged) -> Option<K>) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<K, Vec<usize>> = BTreeMap::new();
+    for (at, judged) in looks.iter().enumerate() {
+        if let Some(key) = key(judged) {
+            groups.entry(key).or_default().push(at);
+        }
+    }
+    groups
+        .into_values()
+        .filter(|group| group.len() > 1)
+        .collect()
+}
+
+fn status(judged: &Judged) -> Status {
+    match &judged.verdict {
+        Verdict::Conclusive(_) => Status::Conclusive,
+        Verdict::Inconclusive(error) => error.kind.status(),
+    }
+}
+
+/// A broken address of a live host is what a user loses clients by.
+fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
+    let members = || host.iter().filter_map(|&at| Some((at, looks.get(at)?)));
+    let live = members().find_map(|(_, judged)| match status(judged) {
+        Status::Conclusive | Status::HandshakeError => judged.observation.ip,
+        Status::ConnectError | Status::InternalError => None,
+    });
+    let Some(live) = live else {
+        return Vec::new();
+    };
+    let dead =
+        members().filter(|(_, j)| j.observation.ip.is_some() && status(j) == Status::ConnectError);
+    dead.map(|(at, judged)| {
+        let error = match &judged.verdict {
+            Verdict::Inconclusive(error) => error.message.as_str(),
+            Verdict::Conclusive(_) => "",
+        };
+        let finding = Finding::new(
+            Code::Unreachable,
+            format!("this address does not answer, while {live} does: {error}"),
+            format!(
+                "start the server at this address, or take the address out of the DNS records of {}",
+                judged.observation.target.hostname
+            ),
+        );
+        (at, finding)
+    })
+    .collect()
+}
+
+fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
+    let mut by_leaf: BTreeMap<Fingerprint, Vec<(usize, IpAddr)>> = BTreeMap::new();
+    let mut hostname: Option<&Hostname> = None;
+    for (at, judged) in host.iter().filter_map(|&at| Some((at, looks.get(at)?))) {
+        if let (Outcome::Served(served), Some(ip)) =
+            (&judged.observation.outcome, judged.observation.ip)
+        {
+            by_leaf
+                .entry(served.leaf.sha256())
+                .or_default()
+                .push((at, ip));
+            hostname = Some(&judged.observation.target.hostname);
+        }
+    }
+    let Some(hostname) = hostname.filter(|_| by_leaf.len() > 1) else {
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    for (leaf, members) in &by_leaf {
+        let others = by_leaf.iter().filter(|(other, _)| *other != leaf);
+        let others: BTreeSet<IpAddr> = others
+            .flat_map(|(_, m)| m.iter().map(|(_, ip)| *ip))
+            .collect();
+        for &(at, _) in members {
+            out.push((
+                at,
+                Finding::new(
+                    Code::AddressesDisagree,
+                    format!(
+                        "{} serve{} another certificate for {hostname}",
+                        list(&others),
+                        if others.len() == 1 { "s" } else { "" }
+                    ),
+                    "bring every address of the host to the same certificate",
+                ),
+            ));
+        }
+    }
+    out
+}
+
+fn list(addresses: &BTreeSet<IpAddr>) -> String {
+    /// So many addresses are told; a host may have hundreds.
+    const TOLD: usize = 4;
+    let mut text: Vec<String> = addresses
+        .iter()
+        .take(TOLD)
+        .map(ToString::to_string)
+        .collect();
+    if addresses.len() > TOLD {
+        text.push(format!("{} more", addresses.len() - TOLD));
+    }
+    match text.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Local and remote looks at one address differ in what every vantage tells.
+fn vantages_disagree(looks: &[Judged], address: &[usize]) -> Vec<(usize, Finding)> {
+    let members: Vec<(usize, &Judged)> = address
+        .iter()
+        .filter_map(|&at| Some((at, looks.get(at)?)))
+        .collect();
+    let mut out = Vec::new();
+    for &(at, judged) in &members {
+        let Some(seen) = seen(judged) else { continue };
+        let other = members.iter().find_map(|(_, other)| {
+            let other_seen = self::seen(other)?;
+            (other.observation.vantage != judged.observation.vantage && other_seen != seen)
+                .then(|| (&other.observation.vantage, describe(other_seen)))
+        });
+        if let Some((vantage, what)) = other {
+            out.push((
+                at,
+                Finding::new(
+                    Code::VantagesDisagree,
+                    format!("seen from `{vantage}`, {what}; seen from `{}`, {}", judged.observation.vantage, describe(seen)),
+                    "check whether both reach the same server: split DNS, a load balancer or a proxy may stand between",
+                ),
+            ));
+        }
+    }
+    out
+}
+
+/// What every vantage can tell of an address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Right,
+    RightWithoutChain,
+    Temporary,
+    Another,
+    HandshakeFails,
+    Unreachable,
+}
+
+/// `None` where a look failed for its own reasons.
+fn seen(judged: &Judged) -> Option<Seen> {
+    match &judged.verdict {
+        Verdict::Conclusive(Flags { dummy: true, .. }) => Some(Seen::Temporary),
+        Verdict::Conclusive(Flags { correct: false, .. }) => Some(Seen::Another),
+        Verdict::Conclusive(Flags { chained: false, .. }) => Some(Seen::RightWithoutChain),
+        Verdict::Conclusive(_) => Some(Seen::Right),
+        Verdict::Inconclusive(error) => match error.kind.status() {
+            Status::HandshakeError => Some(Seen::HandshakeFails),
+            Status::ConnectError => Some(Seen::Unreachable),
+            Status::InternalError | Status::Conclusive => None,
+        },
+    }
+}
+
+fn describe(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Right => "the right certificate is served",
+        Seen::RightWithoutChain => "the right certificate is served without its chain",
+        Seen::Temporary => "a temporary certificate is served",
+        Seen::Another => "another certificate is served",
+        Seen::HandshakeFails => "the handshake fails",
+        Seen::Unreachable => "it cannot be reached",
+    }
+}

@@ -1,0 +1,61 @@
+//! The roots that clients hold.
+
+use std::collections::HashMap;
+
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+
+use crate::certificate::{Certificate, Facts, Link, key_signed, sequence};
+
+/// A set of trusted roots. A root is a name and a key (RFC 5280, section 6.1.1 (d)): the rest of
+/// its certificate, its end too, plays no part.
+#[derive(Clone, Debug, Default)]
+pub struct TrustStore {
+    anchors: Vec<TrustAnchor<'static>>,
+    /// Positions in `keys`, by the root's name as DER.
+    by_name: HashMap<Vec<u8>, Vec<usize>>,
+    /// Each root's SubjectPublicKeyInfo as DER, in the order of `anchors`.
+    keys: Vec<Vec<u8>>,
+}
+
+impl TrustStore {
+    /// Adds a root, given as a certificate.
+    ///
+    /// # Errors
+    /// Where the certificate cannot be read as a root.
+    pub fn add(&mut self, certificate: &Certificate) -> Result<(), String> {
+        let der = CertificateDer::from(certificate.der());
+        let anchor = webpki::anchor_from_trusted_cert(&der)
+            .map_err(|e| format!("it cannot be used as a root: {e}"))?
+            .to_owned();
+        self.add_anchor(anchor);
+        Ok(())
+    }
+
+    /// Adds a root, given as its name and key.
+    pub fn add_anchor(&mut self, anchor: TrustAnchor<'static>) {
+        let position = self.keys.len();
+        self.keys.push(sequence(&anchor.subject_public_key_info));
+        let name = sequence(&anchor.subject);
+        self.by_name.entry(name).or_default().push(position);
+        self.anchors.push(anchor);
+    }
+
+    /// The roots as the path builder takes them.
+    pub fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.anchors
+    }
+
+    /// Whether one of the roots issued the certificate, or is the certificate. Time plays no part.
+    pub(super) fn anchors_certificate(&self, certificate: &Certificate, facts: &Facts) -> bool {
+        self.keys_of(&facts.issuer_der)
+            .any(|key| key_signed(key, certificate) != Link::No)
+            || self
+                .keys_of(&facts.subject_der)
+                .any(|key| *key == facts.spki)
+    }
+
+    fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
+        let positions = self.by_name.get(name).into_iter().flatten();
+        positions.filter_map(|&position| self.keys.get(position))
+    }
+}
