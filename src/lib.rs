@@ -15,5 +15,7 @@ pub mod config;
 pub mod finding;
 pub mod instance;
 pub mod judge;
+pub mod look;
 pub mod model;
 pub mod observation;
+pub mod resolve;

@@ -215,6 +215,11 @@ impl Certificate {
         self.facts().ok().map(|f| f.public_key_hash)
     }
 
+    /// Its public key: the content of the AlgorithmIdentifier, and the key's bits.
+    pub(crate) fn public_key(&self) -> Option<(&[u8], &[u8])> {
+        der::public_key(&self.facts().ok()?.spki)
+    }
+
     /// Whether it names itself as issuer and its own key made the signature.
     pub fn is_self_signed(&self) -> bool {
         self.facts().is_ok_and(Facts::is_self_issued) && certifies(self, self) != Link::No

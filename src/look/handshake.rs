@@ -1,0 +1,423 @@
+//! The handshake itself, driven by hand: what the server showed is kept even where it hangs up later.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, InvalidMessage,
+    ProtocolVersion, SignatureScheme,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::certificate::Certificate;
+use crate::model::Hostname;
+use crate::observation::{ErrorKind, KeyProof, LookError, Served};
+
+use super::key_proof;
+
+/// The longest chain that is read, leaf included.
+pub const MAX_CHAIN_CERTIFICATES: usize = 100;
+/// The most bytes of certificates that are read. (rustls itself stops at 64 KiB a message.)
+pub const MAX_CHAIN_BYTES: usize = 256 * 1024;
+/// The most bytes that a server may send until the handshake ends: a chain as large as allowed, and
+/// as much again for everything else.
+const MAX_HANDSHAKE_BYTES: usize = 2 * MAX_CHAIN_BYTES;
+/// How much is read at a time.
+const READ_SIZE: usize = 8 * 1024;
+
+/// What all handshakes share.
+pub(super) struct Config {
+    base: ClientConfig,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Config {
+    pub(super) fn new() -> Result<Self, String> {
+        let provider: CryptoProvider = aws_lc_rs::default_provider();
+        let algorithms = provider.signature_verification_algorithms;
+        let mut base = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| format!("TLS cannot be set up: {e}"))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Recorder::new(algorithms)))
+            .with_no_client_auth();
+        // Every look is a whole handshake: a resumed session shows no certificate.
+        base.resumption = Resumption::disabled();
+        Ok(Self { base, algorithms })
+    }
+
+    /// Begins a handshake on a connected stream.
+    pub(super) fn connection(
+        &self,
+        hostname: &Hostname,
+        stream: TcpStream,
+    ) -> Result<Connection, LookError> {
+        let name = match hostname {
+            Hostname::Dns(name) => ServerName::try_from(name.clone()).map_err(|_| {
+                LookError::new(ErrorKind::Internal, format!("{name} cannot be sent as SNI"))
+            })?,
+            Hostname::Ip(ip) => ServerName::from(*ip),
+        };
+        let recorder = Arc::new(Recorder::new(self.algorithms));
+        let mut config = self.base.clone();
+        config.enable_sni = hostname.sni().is_some();
+        config
+            .dangerous()
+            .set_certificate_verifier(recorder.clone());
+        let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
+            LookError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
+        })?;
+        // A handshake is small messages back and forth.
+        let _ = stream.set_nodelay(true);
+        Ok(Connection {
+            stream,
+            tls,
+            recorder,
+            received: 0,
+            first_bytes: Vec::new(),
+        })
+    }
+}
+
+/// One handshake under way.
+pub(super) struct Connection {
+    stream: TcpStream,
+    tls: ClientConnection,
+    recorder: Arc<Recorder>,
+    received: usize,
+    first_bytes: Vec<u8>,
+}
+
+/// Why a handshake ended before its end.
+enum End {
+    Tls(Error),
+    Io(io::Error),
+    Closed,
+    Timeout,
+    TooLarge,
+}
+
+impl Connection {
+    /// Goes through the handshake. Once the server has proved that it has its key, what it showed
+    /// counts, however the handshake ends: a server that demands a client certificate hangs up then.
+    pub(super) async fn shake_hands(&mut self, deadline: Instant) -> Result<Served, LookError> {
+        let start = Instant::now();
+        let end = match timeout_at(deadline, self.drive()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(end)) => Some(end),
+            Err(_) => Some(End::Timeout),
+        };
+        match (self.tls.peer_certificates(), end) {
+            (Some(chain), _) if !chain.is_empty() => self.served(chain),
+            (_, Some(end)) => Err(self.explain(end, start.elapsed())),
+            (_, None) => Err(no_certificate()),
+        }
+    }
+
+    async fn drive(&mut self) -> Result<(), End> {
+        loop {
+            self.flush().await?;
+            if !self.tls.is_handshaking() {
+                return Ok(());
+            }
+            // The buffer lives only while there is something to read: thousands of looks wait.
+            self.stream.readable().await.map_err(End::Io)?;
+            match self.read_some() {
+                Err(End::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(end) => {
+                    // An alert of ours tells the server why.
+                    let _ = self.flush().await;
+                    return Err(end);
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    fn read_some(&mut self) -> Result<(), End> {
+        let mut buffer = [0; READ_SIZE];
+        let count = self.stream.try_read(&mut buffer).map_err(End::Io)?;
+        if count == 0 {
+            return Err(End::Closed);
+        }
+        self.received += count;
+        if self.received > MAX_HANDSHAKE_BYTES {
+            return Err(End::TooLarge);
+        }
+        let mut bytes = buffer.get(..count).unwrap_or_default();
+        if self.first_bytes.len() < FIRST_BYTES {
+            let missing = FIRST_BYTES - self.first_bytes.len();
+            self.first_bytes.extend(bytes.iter().take(missing));
+        }
+        while !bytes.is_empty() {
+            self.tls.read_tls(&mut bytes).map_err(End::Io)?;
+            self.tls.process_new_packets().map_err(End::Tls)?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let mut out = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut out).map_err(End::Io)?;
+        }
+        self.stream.write_all(&out).await.map_err(End::Io)
+    }
+
+    fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, LookError> {
+        let bytes: usize = chain.iter().map(|c| c.len()).sum();
+        if chain.len() > MAX_CHAIN_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
+            return Err(LookError::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the server sent {} certificates of {bytes} bytes in all",
+                    chain.len()
+                ),
+            ));
+        }
+        let mut certificates = chain.iter().map(|c| Certificate::from_der(c.to_vec()));
+        let leaf = certificates.next().ok_or_else(no_certificate)?;
+        let suite = self.tls.negotiated_cipher_suite().map(|s| s.suite());
+        let suite = suite.and_then(|s| s.as_str()).unwrap_or_default();
+        Ok(Served {
+            leaf,
+            rest: certificates.collect(),
+            tls_version: match self.tls.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => "1.3",
+                _ => "1.2",
+            },
+            // rustls' own spelling of TLS 1.3 suites is not IANA's.
+            cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
+            alpn: self
+                .tls
+                .alpn_protocol()
+                .map(|p| String::from_utf8_lossy(p).into_owned()),
+            ocsp_stapled: self.recorder.stapled.get().copied().unwrap_or(false),
+            key_proof: self
+                .recorder
+                .proof
+                .get()
+                .copied()
+                .unwrap_or(KeyProof::Handshake),
+        })
+    }
+
+    /// Says goodbye: our close_notify, then a short wait for the server's.
+    pub(super) async fn leave(mut self, patience: Duration) {
+        let goodbye = async {
+            self.tls.send_close_notify();
+            self.flush().await.ok()?;
+            self.stream.shutdown().await.ok()?;
+            let mut rest = [0; 512];
+            let mut drained = 0;
+            while drained < MAX_HANDSHAKE_BYTES {
+                match self.stream.read(&mut rest).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => drained += count,
+                }
+            }
+            Some(())
+        };
+        let _ = timeout(patience, goodbye).await;
+    }
+
+    fn explain(&self, end: End, after: Duration) -> LookError {
+        match end {
+            End::Tls(error) => self.explain_tls(&error),
+            End::Closed => LookError::new(
+                ErrorKind::TlsClosed,
+                if self.received == 0 {
+                    "the server closed the connection without an answer"
+                } else {
+                    "the server closed the connection in the middle of the handshake"
+                },
+            ),
+            End::Io(error) => LookError::new(
+                ErrorKind::TlsClosed,
+                format!("the connection broke off during the handshake: {error}"),
+            ),
+            End::Timeout => LookError::new(
+                ErrorKind::TlsTimeout,
+                format!(
+                    "{} within {:.1} s",
+                    if self.received == 0 {
+                        "no answer to the handshake"
+                    } else {
+                        "the handshake did not end"
+                    },
+                    after.as_secs_f64()
+                ),
+            ),
+            End::TooLarge => too_large(),
+        }
+    }
+
+    fn explain_tls(&self, error: &Error) -> LookError {
+        match error {
+            Error::AlertReceived(alert) => LookError::new(
+                ErrorKind::TlsAlert,
+                format!(
+                    "the server refused the handshake with the alert `{}`",
+                    snake_case(&format!("{alert:?}"))
+                ),
+            ),
+            Error::InvalidCertificate(CertificateError::BadEncoding)
+            | Error::NoCertificatesPresented => no_certificate(),
+            Error::InvalidCertificate(_) => LookError::new(
+                ErrorKind::TlsSignature,
+                "the server did not prove that it has the certificate's key: its signature is wrong",
+            ),
+            Error::InvalidMessage(
+                InvalidMessage::CertificatePayloadTooLarge
+                | InvalidMessage::HandshakePayloadTooLarge,
+            ) => too_large(),
+            Error::InvalidMessage(_) if !looks_like_tls(&self.first_bytes) => LookError::new(
+                ErrorKind::TlsProtocol,
+                format!(
+                    "the server does not speak TLS here: it sent `{}`",
+                    readable(&self.first_bytes)
+                ),
+            ),
+            other => LookError::new(
+                ErrorKind::TlsProtocol,
+                format!("the handshake failed: {other}"),
+            ),
+        }
+    }
+}
+
+/// So many of a server's first bytes are kept, to tell what it speaks instead of TLS.
+const FIRST_BYTES: usize = 16;
+
+/// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
+fn looks_like_tls(first: &[u8]) -> bool {
+    matches!(first, [0x15 | 0x16, 0x03, ..])
+}
+
+fn readable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().next().unwrap_or_default();
+    line.chars()
+        .map(|c| if c.is_control() { '.' } else { c })
+        .collect()
+}
+
+/// `HandshakeFailure` as the standard writes it: `handshake_failure` (RFC 8446, section 6).
+fn snake_case(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+fn no_certificate() -> LookError {
+    LookError::new(
+        ErrorKind::MalformedCertificate,
+        "the server sent no certificate that can be read",
+    )
+}
+
+fn too_large() -> LookError {
+    LookError::new(
+        ErrorKind::TooLarge,
+        "the server sent more certificates than are read",
+    )
+}
+
+/// Takes down what the certificate verifier is told, accepts every certificate (judging is done
+/// elsewhere), and insists on the proof of its key.
+#[derive(Debug)]
+struct Recorder {
+    algorithms: WebPkiSupportedAlgorithms,
+    stapled: OnceLock<bool>,
+    proof: OnceLock<KeyProof>,
+}
+
+impl Recorder {
+    fn new(algorithms: WebPkiSupportedAlgorithms) -> Self {
+        Self {
+            algorithms,
+            stapled: OnceLock::new(),
+            proof: OnceLock::new(),
+        }
+    }
+
+    fn record(&self, result: Result<KeyProof, Error>) -> Result<HandshakeSignatureValid, Error> {
+        let proof = result?;
+        let _ = self.proof.set(proof);
+        Ok(HandshakeSignatureValid::assertion())
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let _ = self.stapled.set(!ocsp_response.is_empty());
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.record(key_proof::tls12(&self.algorithms, message, cert, dss))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.record(key_proof::tls13(&self.algorithms, message, cert, dss))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_are_named_as_the_standard_does() {
+        let name = |alert| snake_case(&format!("{alert:?}"));
+        assert_eq!(
+            name(rustls::AlertDescription::HandshakeFailure),
+            "handshake_failure"
+        );
+        assert_eq!(
+            name(rustls::AlertDescription::UnrecognisedName),
+            "unrecognised_name"
+        );
+    }
+
+    #[test]
+    fn other_protocols_are_recognised() {
+        assert!(looks_like_tls(&[0x16, 3, 3, 0, 1]));
+        assert!(!looks_like_tls(b"HTTP/1.1 400"));
+        assert_eq!(readable(b"220 mail ESMTP\r\n\x1b[2J"), "220 mail ESMTP");
+        assert_eq!(readable(b"\x1b[2J"), ".[2J");
+    }
+}

@@ -1,0 +1,114 @@
+//! One look at one address: connect, shake hands, and take down what was shown.
+
+mod handshake;
+mod key_proof;
+mod rsa;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::model::{Hostname, Timings};
+use crate::observation::{ErrorKind, LookError, Outcome};
+
+pub use handshake::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+
+/// The share of the time that is left that a connection may take; the handshake has what remains.
+const CONNECT_SHARE: u32 = 2;
+/// How long a server may take to close after our close_notify before we hang up. Waiting spares its
+/// log a reset.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// Takes looks: everything about a handshake that is the same for all of them, made once.
+pub struct Looker {
+    config: handshake::Config,
+}
+
+impl Looker {
+    /// Prepares for handshakes.
+    ///
+    /// # Errors
+    /// Where the cryptography cannot do TLS 1.2 and 1.3.
+    pub fn new() -> Result<Self, String> {
+        Ok(Self {
+            config: handshake::Config::new()?,
+        })
+    }
+
+    /// Looks at one address within the deadline. A failure is an outcome.
+    pub async fn look(
+        &self,
+        hostname: &Hostname,
+        address: SocketAddr,
+        deadline: Instant,
+    ) -> (Outcome, Timings) {
+        let mut timings = Timings::default();
+        let start = Instant::now();
+        let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
+        let connected = timeout_at(connect_deadline, TcpStream::connect(address)).await;
+        let stream = match connected {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return (Outcome::Failed(connect_error(&error)), timings),
+            Err(_) => return (Outcome::Failed(connect_timeout(start.elapsed())), timings),
+        };
+        timings.connect = Some(start.elapsed());
+
+        let start = Instant::now();
+        let mut connection = match self.config.connection(hostname, stream) {
+            Ok(connection) => connection,
+            Err(error) => return (Outcome::Failed(error), timings),
+        };
+        let result = connection.shake_hands(deadline).await;
+        timings.handshake = Some(start.elapsed());
+        match result {
+            Ok(served) => {
+                connection.leave(LINGER).await;
+                (Outcome::Served(Box::new(served)), timings)
+            }
+            Err(error) => (Outcome::Failed(error), timings),
+        }
+    }
+}
+
+fn connect_timeout(after: Duration) -> LookError {
+    LookError::new(
+        ErrorKind::ConnectTimeout,
+        format!(
+            "no answer to the connection within {:.1} s",
+            after.as_secs_f64()
+        ),
+    )
+}
+
+fn connect_error(error: &io::Error) -> LookError {
+    use io::ErrorKind as Io;
+    let (kind, message) = match error.kind() {
+        Io::ConnectionRefused => (
+            ErrorKind::ConnectRefused,
+            "the connection was refused: nothing listens there".into(),
+        ),
+        Io::TimedOut => (ErrorKind::ConnectTimeout, "the connection timed out".into()),
+        Io::ConnectionReset | Io::ConnectionAborted => (
+            ErrorKind::ConnectReset,
+            "the connection was reset while it was set up".into(),
+        ),
+        Io::NetworkUnreachable
+        | Io::HostUnreachable
+        | Io::NetworkDown
+        | Io::AddrNotAvailable
+        | Io::PermissionDenied
+        | Io::InvalidInput => (
+            ErrorKind::ConnectUnreachable,
+            format!("the address cannot be reached: {error}"),
+        ),
+        // Used-up descriptors and the like are our own trouble, not the server's.
+        _ => (
+            ErrorKind::Internal,
+            format!("no connection could be made: {error}"),
+        ),
+    };
+    LookError::new(kind, message)
+}

@@ -1,0 +1,492 @@
+//! Names to addresses: every address of a name, A and AAAA side by side.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
+use tokio::time::Instant;
+
+use crate::model::{Hostname, parse_port};
+use crate::observation::{ErrorKind, LookError};
+
+/// Which address families are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 and IPv6.
+    #[default]
+    Both,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+impl Families {
+    fn wants(self, ip: IpAddr) -> bool {
+        match self {
+            Self::Both => true,
+            Self::V4 => ip.is_ipv4(),
+            Self::V6 => ip.is_ipv6(),
+        }
+    }
+
+    /// The name of the wanted families, for messages.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Both => "IP",
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
+}
+
+/// One `--resolve HOST:PORT:ADDR[,ADDR]`: these addresses instead of what DNS says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The host, or any host (`*`).
+    pub hostname: Option<Hostname>,
+    /// The port.
+    pub port: u16,
+    /// The addresses, at least one.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl FromStr for Override {
+    type Err = String;
+
+    /// Reads curl's form: `HOST:PORT:ADDR[,ADDR]`, IPv6 addresses with or without brackets, `*`
+    /// for any host.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || {
+            format!(
+                "`{text}` is not HOST:PORT:ADDR[,ADDR], such as example.com:443:192.0.2.1,[2001:db8::1]"
+            )
+        };
+        // curl's `+` asks for an entry that times out; ours never do.
+        let text = text.strip_prefix('+').unwrap_or(text);
+        let after_host = match text.strip_prefix('[') {
+            Some(rest) => rest.find("]:").map(|at| at + 2).ok_or_else(form)?,
+            None => text.find(':').ok_or_else(form)?,
+        };
+        let (host, rest) = text.split_at_checked(after_host).ok_or_else(form)?;
+        let rest = rest.strip_prefix(':').ok_or_else(form)?;
+        let (port, addresses) = rest.split_once(':').ok_or_else(form)?;
+        let addresses: Vec<IpAddr> = addresses
+            .split(',')
+            .map(|a| {
+                let inner = a.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+                inner
+                    .unwrap_or(a)
+                    .parse()
+                    .map_err(|_| format!("`{a}` is not an IP address; {}", form()))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            hostname: if host == "*" {
+                None
+            } else {
+                Some(host.parse()?)
+            },
+            port: parse_port(port)?,
+            addresses,
+        })
+    }
+}
+
+/// What a name resolved to.
+#[derive(Clone, Debug, Default)]
+pub struct Resolution {
+    /// Each address once, IPv4 first, in order.
+    pub addresses: Vec<IpAddr>,
+    /// What went wrong: why there is no address, or why those of one family are not known.
+    pub failure: Option<LookError>,
+    /// How long it took; `None` where nothing was asked.
+    pub took: Option<Duration>,
+}
+
+impl Resolution {
+    fn of(addresses: impl IntoIterator<Item = IpAddr>, families: Families) -> Self {
+        let all: BTreeSet<IpAddr> = addresses.into_iter().collect();
+        let addresses: Vec<IpAddr> = all
+            .iter()
+            .copied()
+            .filter(|ip| families.wants(*ip))
+            .collect();
+        let failure = addresses.is_empty().then(|| {
+            LookError::new(
+                ErrorKind::DnsNoAddress,
+                format!(
+                    "there is no {} address among those that were given",
+                    families.name()
+                ),
+            )
+        });
+        Self {
+            addresses,
+            failure,
+            took: None,
+        }
+    }
+}
+
+/// Turns names into addresses: by what the user said, by `/etc/hosts`, by DNS.
+pub struct Resolver {
+    families: Families,
+    overrides: HashMap<(Option<Hostname>, u16), Vec<IpAddr>>,
+    name_servers: Vec<SocketAddr>,
+    hosts: Option<Hosts>,
+    /// Made at the first question: who gives every address needs no `/etc/resolv.conf`.
+    dns: OnceLock<Result<TokioResolver, String>>,
+}
+
+/// Questions under way at a time on one connection to a name server.
+const MAX_QUESTIONS: usize = 4096;
+/// How often a name server is asked again within the deadline.
+const ATTEMPTS: usize = 2;
+
+impl Resolver {
+    /// A resolver that asks these name servers, or the system's where there are none.
+    pub fn new(
+        families: Families,
+        overrides: Vec<Override>,
+        name_servers: Vec<SocketAddr>,
+    ) -> Self {
+        let mut map: HashMap<_, Vec<IpAddr>> = HashMap::new();
+        for one in overrides {
+            map.entry((one.hostname, one.port))
+                .or_default()
+                .extend(one.addresses);
+        }
+        Self {
+            families,
+            overrides: map,
+            // Whoever names a name server wants its answers, not those of a local file.
+            hosts: name_servers
+                .is_empty()
+                .then(|| Hosts::from_system().ok())
+                .flatten(),
+            name_servers,
+            dns: OnceLock::new(),
+        }
+    }
+
+    /// Every address of a name for a port, each once, within the deadline. `fixed` are addresses
+    /// from the inventory, which nothing else is asked beside.
+    pub async fn resolve(
+        &self,
+        hostname: &Hostname,
+        port: u16,
+        fixed: &[IpAddr],
+        deadline: Instant,
+    ) -> Resolution {
+        let overridden = [Some(hostname.clone()), None]
+            .into_iter()
+            .find_map(|host| self.overrides.get(&(host, port)));
+        if let Some(addresses) = overridden {
+            return Resolution::of(addresses.iter().copied(), self.families);
+        }
+        if !fixed.is_empty() {
+            return Resolution::of(fixed.iter().copied(), self.families);
+        }
+        let name = match hostname {
+            Hostname::Ip(ip) => return Resolution::of([*ip], self.families),
+            Hostname::Dns(name) => name,
+        };
+        let start = Instant::now();
+        let mut resolution = self.ask(name, deadline).await;
+        resolution.took = Some(start.elapsed());
+        resolution
+    }
+
+    async fn ask(&self, text: &str, deadline: Instant) -> Resolution {
+        let fail = |kind, message: String| Resolution {
+            failure: Some(LookError::new(kind, message)),
+            ..Resolution::default()
+        };
+        let mut name = match Name::from_ascii(text) {
+            Ok(name) => name,
+            Err(error) => {
+                return fail(
+                    ErrorKind::DnsNxdomain,
+                    format!("{text} is no DNS name: {error}"),
+                );
+            }
+        };
+        // A name with a dot is meant as it stands; one without may be completed by the search list.
+        name.set_fqdn(text.contains('.'));
+
+        // As the system does: a name that the hosts file has in either family is not asked of DNS.
+        let from_hosts: Vec<IpAddr> = [RecordType::A, RecordType::AAAA]
+            .into_iter()
+            .filter_map(|kind| {
+                let hosts = self.hosts.as_ref()?;
+                let lookup = hosts.lookup_static_host(&Query::query(name.clone(), kind))?;
+                Some(
+                    lookup
+                        .answers()
+                        .iter()
+                        .filter_map(|r| address(&r.data))
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .flatten()
+            .collect();
+        if !from_hosts.is_empty() {
+            return Resolution::of(from_hosts, self.families);
+        }
+
+        let dns = match self.dns.get_or_init(|| self.connect()) {
+            Ok(dns) => dns,
+            Err(error) => return fail(ErrorKind::Internal, error.clone()),
+        };
+        let lookup = |kind: RecordType, wanted: bool| {
+            let name = name.clone();
+            async move {
+                if !wanted {
+                    return Ok(Vec::new());
+                }
+                match tokio::time::timeout_at(deadline, dns.lookup(name, kind)).await {
+                    Ok(Ok(lookup)) => Ok(lookup
+                        .answers()
+                        .iter()
+                        .filter_map(|r| address(&r.data))
+                        .collect()),
+                    Ok(Err(error)) => Err(explain(text, kind, &error)),
+                    Err(_) => Err(timed_out(text, kind)),
+                }
+            }
+        };
+        let (v4, v6) = tokio::join!(
+            lookup(RecordType::A, self.families != Families::V6),
+            lookup(RecordType::AAAA, self.families != Families::V4),
+        );
+        combine(text, self.families, [v4, v6])
+    }
+
+    fn connect(&self) -> Result<TokioResolver, String> {
+        let mut builder = if self.name_servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(|e| {
+                format!("the system's name servers cannot be read from /etc/resolv.conf: {e}; give one with --dns")
+            })?
+        } else {
+            let servers = self.name_servers.iter().map(|server| {
+                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+                let with_port = connections.map(|mut connection| {
+                    connection.port = server.port();
+                    connection
+                });
+                NameServerConfig::new(server.ip(), true, with_port.into())
+            });
+            let config = ResolverConfig::from_name_servers(servers.collect());
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        let options: &mut ResolverOpts = builder.options_mut();
+        options.cache_size = 0; // every scan asks anew
+        options.use_hosts_file = ResolveHosts::Never; // done here, for both families at once
+        options.attempts = ATTEMPTS;
+        options.edns0 = true;
+        options.max_active_requests = MAX_QUESTIONS;
+        builder
+            .build()
+            .map_err(|e| format!("no name server can be asked: {e}"))
+    }
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(a) => Some(IpAddr::V4(a.0)),
+        RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
+        _ => None,
+    }
+}
+
+/// What two families' answers amount to. A family that has no record, or whose question says that
+/// the name does not exist, is nothing to tell of where the other has addresses.
+fn combine(
+    name: &str,
+    families: Families,
+    answers: [Result<Vec<IpAddr>, LookError>; 2],
+) -> Resolution {
+    let mut addresses = BTreeSet::new();
+    let mut failures = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(found) => addresses.extend(found),
+            Err(error) => failures.push(error),
+        }
+    }
+    let rank = |error: &LookError| match error.kind {
+        ErrorKind::DnsServfail => 3,
+        ErrorKind::DnsTimeout => 2,
+        ErrorKind::DnsNxdomain => 1,
+        _ => 0,
+    };
+    let worst = failures.into_iter().max_by_key(rank);
+    let failure = if addresses.is_empty() {
+        Some(worst.unwrap_or_else(|| {
+            LookError::new(
+                ErrorKind::DnsNoAddress,
+                format!("{name} has no {} address", families.name()),
+            )
+        }))
+    } else {
+        worst.filter(|error| rank(error) > 1)
+    };
+    Resolution {
+        addresses: addresses.into_iter().collect(),
+        failure,
+        took: None,
+    }
+}
+
+fn timed_out(name: &str, kind: RecordType) -> LookError {
+    LookError::new(
+        ErrorKind::DnsTimeout,
+        format!("no name server answered for the {kind} records of {name} in time"),
+    )
+}
+
+fn explain(name: &str, kind: RecordType, error: &NetError) -> LookError {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain => LookError::new(
+                ErrorKind::DnsNxdomain,
+                format!("the name {name} does not exist"),
+            ),
+            ResponseCode::NoError => LookError::new(
+                ErrorKind::DnsNoAddress,
+                format!("{name} has no {kind} records"),
+            ),
+            code => servfail(name, kind, code),
+        },
+        NetError::Dns(DnsError::ResponseCode(code)) => servfail(name, kind, *code),
+        NetError::Timeout => timed_out(name, kind),
+        NetError::NoConnections | NetError::Io(_) => LookError::new(
+            ErrorKind::DnsTimeout,
+            format!("no name server could be asked for the {kind} records of {name}: {error}"),
+        ),
+        other => LookError::new(
+            ErrorKind::DnsServfail,
+            format!("the {kind} records of {name} could not be found out: {other}"),
+        ),
+    }
+}
+
+fn servfail(name: &str, kind: RecordType, code: ResponseCode) -> LookError {
+    LookError::new(
+        ErrorKind::DnsServfail,
+        format!(
+            "the name server answered {} for the {kind} records of {name}",
+            rcode_name(code)
+        ),
+    )
+}
+
+fn rcode_name(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::ServFail => "SERVFAIL".into(),
+        ResponseCode::Refused => "REFUSED".into(),
+        ResponseCode::FormErr => "FORMERR".into(),
+        ResponseCode::NotImp => "NOTIMP".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolver(families: Families, overrides: &[&str]) -> Resolver {
+        let overrides = overrides.iter().map(|o| o.parse().unwrap()).collect();
+        Resolver::new(families, overrides, vec!["127.0.0.1:1".parse().unwrap()])
+    }
+
+    async fn addresses(resolver: &Resolver, host: &str, port: u16) -> Vec<String> {
+        let hostname: Hostname = host.parse().unwrap();
+        let resolution = resolver.resolve(&hostname, port, &[], Instant::now()).await;
+        resolution
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn overrides_are_curls() {
+        let r = resolver(
+            Families::Both,
+            &[
+                "a.example:443:127.0.0.2,[::1],127.0.0.2",
+                "*:8443:127.0.0.3",
+                "192.0.2.1:443:127.0.0.4",
+                "[2001:db8::1]:443:::1",
+            ],
+        );
+        assert_eq!(addresses(&r, "a.example", 443).await, ["127.0.0.2", "::1"]);
+        assert_eq!(addresses(&r, "b.example", 8443).await, ["127.0.0.3"]);
+        assert_eq!(addresses(&r, "192.0.2.1", 443).await, ["127.0.0.4"]);
+        assert_eq!(addresses(&r, "2001:db8::1", 443).await, ["::1"]);
+        assert_eq!(addresses(&r, "192.0.2.1", 444).await, ["192.0.2.1"]);
+    }
+
+    #[tokio::test]
+    async fn families_hold_for_what_is_given_too() {
+        let r = resolver(
+            Families::V6,
+            &["a.example:443:127.0.0.2,::1", "b.example:443:127.0.0.2"],
+        );
+        assert_eq!(addresses(&r, "a.example", 443).await, ["::1"]);
+        let hostname: Hostname = "b.example".parse().unwrap();
+        let resolution = r.resolve(&hostname, 443, &[], Instant::now()).await;
+        assert_eq!(resolution.failure.unwrap().kind, ErrorKind::DnsNoAddress);
+    }
+
+    #[test]
+    fn wrong_overrides_are_refused() {
+        for text in [
+            "",
+            "a",
+            "a:443",
+            "a:0:127.0.0.1",
+            "a:443:",
+            "a:443:x",
+            "[::1:443:127.0.0.1",
+            "a:443:127.0.0.1,",
+        ] {
+            assert!(text.parse::<Override>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_family_failing_is_told_beside_the_others_addresses() {
+        let ip: IpAddr = "192.0.2.1".parse().unwrap();
+        let broken = || Err(LookError::new(ErrorKind::DnsServfail, "x"));
+        let none = |kind| Err(LookError::new(kind, "x"));
+        let kind = |answers| {
+            combine("n", Families::Both, answers)
+                .failure
+                .map(|f| f.kind)
+        };
+        assert_eq!(kind([Ok(vec![ip]), broken()]), Some(ErrorKind::DnsServfail));
+        assert_eq!(kind([Ok(vec![ip]), none(ErrorKind::DnsNoAddress)]), None);
+        assert_eq!(kind([Ok(vec![ip]), none(ErrorKind::DnsNxdomain)]), None);
+        assert_eq!(
+            kind([none(ErrorKind::DnsNxdomain), broken()]),
+            Some(ErrorKind::DnsServfail)
+        );
+        assert_eq!(
+            kind([Ok(vec![]), Ok(vec![])]),
+            Some(ErrorKind::DnsNoAddress)
+        );
+    }
+}
