@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
-use crate::model::Hostname;
+use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, San};
 
 /// The state of an instance, in SSLMate's words. Instances from elsewhere are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,26 +61,19 @@ impl Instance {
         })
     }
 
-    /// The names that it is for, as hosts to look at: the common name and the DNS and IP names,
-    /// each once, without wildcards.
-    pub fn hostnames(&self) -> Vec<Hostname> {
+    /// The names that it is for, wildcards too: the common name and the DNS and IP names.
+    pub fn names(&self) -> Vec<String> {
         let Ok(facts) = self.leaf.facts() else {
             return Vec::new();
         };
-        let common_name = facts.common_name.clone();
-        let sans = facts.sans.iter().map(ToString::to_string);
-        let mut hostnames: Vec<Hostname> = Vec::new();
-        // What is no host name (a person's name, a mail address, a wildcard) is not a place to look at.
-        for hostname in common_name
-            .into_iter()
-            .chain(sans)
-            .filter_map(|n| n.parse().ok())
-        {
-            if !hostnames.contains(&hostname) {
-                hostnames.push(hostname);
-            }
-        }
-        hostnames
+        let sans = facts.sans.iter().filter_map(|san| match san {
+            San::Dns(name) => Some(name.clone()),
+            San::Ip(ip) => Some(ip.to_string()),
+            San::Other(_) => None,
+        });
+        // A common name may be a person's or a device's.
+        let common_name = facts.common_name.clone().filter(|name| name.contains('.'));
+        common_name.into_iter().chain(sans).collect()
     }
 }
 

@@ -11,11 +11,18 @@
 //! - **faces**: [`lab`] (the demo's servers and stand-in API) and [`cli`].
 
 pub mod certificate;
+pub mod cli;
 pub mod config;
 pub mod finding;
 pub mod instance;
 pub mod judge;
+pub mod lab;
 pub mod look;
 pub mod model;
 pub mod observation;
+pub mod remote;
+pub mod report;
 pub mod resolve;
+pub mod scan;
+pub mod source;
+pub mod trust;

@@ -1,3 +1,7 @@
 //! The `certvigil` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    certvigil::cli::run(std::env::args_os())
+}

@@ -1,5 +1,9 @@
 //! The inventory: which certificates are expected where, from a YAML file or from flags.
 
+mod describe;
+mod read;
+mod yaml;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,8 +12,16 @@ use std::time::Duration;
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::model::{Hostname, Protocol, Threshold};
 
-/// Everything that a configuration file says, checked.
-#[derive(Clone, Debug)]
+pub use describe::describe;
+pub use read::{parse, parse_name_server};
+pub use yaml::{ConfigError, ConfigErrors};
+pub(crate) use yaml::{Item, Problems, with_root};
+
+/// The port of DNS (RFC 1035, section 4.2).
+const DEFAULT_DNS_PORT: u16 = 53;
+
+/// Everything that a configuration file says, checked. `Default` is the file that says nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
     /// The SSLMate account, where one is configured.
     pub sslmate: Option<SslmateSettings>,
@@ -19,12 +31,69 @@ pub struct Inventory {
     pub trust: TrustSettings,
     /// Name servers to ask; none means the system's.
     pub dns: Vec<SocketAddr>,
+    /// What `/probe` and `/test` may look at beyond the inventory.
+    pub probe: ProbeSettings,
+    /// A file with the secret of the webhook.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// What holds where an entry says nothing else.
+    pub defaults: Defaults,
     /// The certificates, in the order of the file.
     pub certificates: Vec<Entry>,
-    /// Looks at a time at one IP address and port.
-    pub per_address: usize,
+}
+
+/// What holds where an entry says nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Defaults {
+    /// Between two looks at one endpoint, when monitoring.
+    pub interval: Duration,
     /// The total for one look, name resolution included.
     pub timeout: Duration,
+    /// Looks at a time at one IP address and port.
+    pub per_address: usize,
+    /// How long the previous instance is only a warning, when monitoring.
+    pub grace: Duration,
+    /// The port to look at.
+    pub port: u16,
+    /// When to warn of the end.
+    pub warn: Threshold,
+    /// When the end is critical.
+    pub crit: Threshold,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(5 * 60),
+            timeout: Duration::from_secs(10),
+            per_address: 4,
+            grace: Duration::from_secs(30 * 60),
+            port: Protocol::default().default_port(),
+            warn: Threshold::WARN,
+            crit: Threshold::CRIT,
+        }
+    }
+}
+
+/// What `/probe` and `/test` may look at beyond the inventory: nothing, unless it is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// Host patterns and networks.
+    pub allow: Vec<String>,
+    /// Named ways to look.
+    pub modules: Vec<Module>,
+}
+
+/// A named way to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its name in `module=`.
+    pub name: String,
+    /// How TLS is reached.
+    pub protocol: Protocol,
+    /// The port where the target has none.
+    pub port: Option<u16>,
+    /// The total for one look.
+    pub timeout: Option<Duration>,
 }
 
 /// How to reach an SSLMate account.
@@ -36,6 +105,18 @@ pub struct SslmateSettings {
     /// A file with the API key; without it the environment and the SSLMate client's own
     /// configuration are asked.
     pub api_key_file: Option<PathBuf>,
+    /// How often the account is asked again, when monitoring.
+    pub refresh_interval: Duration,
+}
+
+impl Default for SslmateSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            api_key_file: None,
+            refresh_interval: Duration::from_secs(15 * 60),
+        }
+    }
 }
 
 /// A further place to look from.
@@ -72,6 +153,15 @@ pub struct TrustSettings {
     pub ca_files: Vec<PathBuf>,
 }
 
+impl Default for TrustSettings {
+    fn default() -> Self {
+        Self {
+            system: true,
+            ca_files: Vec::new(),
+        }
+    }
+}
+
 /// One entry of `certificates`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -91,6 +181,23 @@ pub struct Entry {
     pub warn: Threshold,
     /// When the end is critical.
     pub crit: Threshold,
+}
+
+impl Entry {
+    /// An entry that leaves everything but its source to the defaults.
+    pub fn new(source: SourceSettings) -> Self {
+        let defaults = Defaults::default();
+        Self {
+            name: None,
+            source,
+            hostnames: Vec::new(),
+            addresses: Vec::new(),
+            ports: vec![defaults.port],
+            protocol: Protocol::default(),
+            warn: defaults.warn,
+            crit: defaults.crit,
+        }
+    }
 }
 
 /// Where an expected instance comes from.

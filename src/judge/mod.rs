@@ -15,7 +15,7 @@ use crate::instance::{Expected, Instance, State};
 use crate::model::{Hostname, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served, Status, Told};
 
-pub use together::together;
+pub use together::{agree, together};
 pub use trust_store::TrustStore;
 
 /// What a user may choose about judging.
@@ -50,6 +50,16 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// A look that failed before there was anything to judge.
+    pub fn failed(observation: Observation, error: LookError) -> Self {
+        Self {
+            observation,
+            expected: None,
+            verdict: Verdict::Inconclusive(error),
+            findings: Vec::new(),
+        }
+    }
+
     /// The worst of the findings; unknown where nothing could be judged and nothing critical is known.
     pub fn severity(&self) -> Severity {
         let floor = match self.verdict {

@@ -184,6 +184,12 @@ fn vantages_disagree(looks: &[Judged], address: &[usize]) -> Vec<(usize, Finding
     out
 }
 
+/// Whether two looks, wherever they were taken from, saw the same. A look that failed for its own
+/// reasons saw nothing.
+pub fn agree(a: &Judged, b: &Judged) -> bool {
+    seen(a).is_some_and(|of_a| seen(b) == Some(of_a))
+}
+
 /// What every vantage can tell of an address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {

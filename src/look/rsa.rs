@@ -151,3 +151,93 @@ fn mgf1(seed: &[u8], length: usize, hash: &'static digest::Algorithm) -> Vec<u8>
     mask.truncate(length);
     mask
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &[u8] = b"what the server signs";
+
+    /// Keys and signatures that OpenSSL made; 1025 bits, so that the encoded message is an octet
+    /// shorter than the modulus.
+    const CASES: [(SignatureScheme, &[u8], &[u8]); 8] = [
+        (
+            SignatureScheme::RSA_PKCS1_SHA256,
+            KEY_1024,
+            include_bytes!("testdata/rsa1024-pkcs1-sha256.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PKCS1_SHA384,
+            KEY_1024,
+            include_bytes!("testdata/rsa1024-pkcs1-sha384.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PSS_SHA256,
+            KEY_1024,
+            include_bytes!("testdata/rsa1024-pss-sha256.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PSS_SHA384,
+            KEY_1024,
+            include_bytes!("testdata/rsa1024-pss-sha384.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PKCS1_SHA256,
+            KEY_1025,
+            include_bytes!("testdata/rsa1025-pkcs1-sha256.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PKCS1_SHA384,
+            KEY_1025,
+            include_bytes!("testdata/rsa1025-pkcs1-sha384.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PSS_SHA256,
+            KEY_1025,
+            include_bytes!("testdata/rsa1025-pss-sha256.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PSS_SHA384,
+            KEY_1025,
+            include_bytes!("testdata/rsa1025-pss-sha384.sig"),
+        ),
+    ];
+    const KEY_1024: &[u8] = include_bytes!("testdata/rsa1024.der");
+    const KEY_1025: &[u8] = include_bytes!("testdata/rsa1025.der");
+
+    #[test]
+    fn what_openssl_signed_is_verified() {
+        for (scheme, key, signature) in CASES {
+            assert!(is_short(key));
+            assert!(
+                verify(scheme, key, MESSAGE, signature),
+                "{scheme:?} {}",
+                key.len()
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_not() {
+        for (scheme, key, signature) in CASES {
+            assert!(
+                !verify(scheme, key, b"what another signs", signature),
+                "{scheme:?}"
+            );
+            for at in [0, signature.len() / 2, signature.len() - 1] {
+                let mut changed = signature.to_vec();
+                changed[at] ^= 1;
+                assert!(!verify(scheme, key, MESSAGE, &changed), "{scheme:?} {at}");
+            }
+            for (other, ..) in CASES.into_iter().filter(|(other, ..)| *other != scheme) {
+                assert!(
+                    !verify(other, key, MESSAGE, signature),
+                    "{scheme:?} as {other:?}"
+                );
+            }
+            assert!(!verify(scheme, key, MESSAGE, &[]));
+            assert!(!verify(scheme, &[], MESSAGE, signature));
+            assert!(!verify(scheme, key, MESSAGE, &[0xff; 129]));
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! `certvigil check`: look once, or until all is well, and say what is wrong.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{ArgGroup, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
+
+use crate::certificate::{Fingerprint, PublicKeyHash};
+use crate::config::{
+    Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings, parse_name_server,
+};
+use crate::judge::{Judged, Verdict};
+use crate::look::Looker;
+use crate::model::{Place, Threshold, Timestamp, Vantage};
+use crate::report;
+use crate::resolve::{Families, Override, Resolver};
+use crate::scan::{Job, Limits, Scan, Scanner, prepare};
+use crate::source::{Environment, Sources};
+use crate::trust;
+
+use super::exit::FailOn;
+use super::plan::{self, Selection, Wanted};
+use super::{Code, now, output, runtime};
+
+/// Look at every address and say what is wrong
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
+pub(super) struct Args {
+    /// What to look at: host[:port], [IPv6][:port] or an https:// URL; with --config, certificates or
+    /// hosts of the inventory
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+
+    /// Check the inventory of this file, or only the TARGETs named in it
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["cert", "fingerprint", "pubkey_hash", "download"])]
+    config: Option<PathBuf>,
+
+    /// Expected: the certificate in this PEM file, followed by its chain
+    #[arg(long, value_name = "FILE", help_heading = "What is expected")]
+    cert: Option<PathBuf>,
+
+    /// Expected: the certificate with this SHA-256, colons allowed; repeat it to accept any of several
+    #[arg(long, value_name = "HEX", help_heading = "What is expected")]
+    fingerprint: Vec<Fingerprint>,
+
+    /// Expected: a certificate for the public key (SubjectPublicKeyInfo) with this SHA-256
+    #[arg(long, value_name = "HEX", help_heading = "What is expected")]
+    pubkey_hash: Option<PublicKeyHash>,
+
+    /// Expected: the active instance of this common name in the SSLMate account; without TARGETs,
+    /// all its hostnames are looked at
+    #[arg(long, value_name = "CN", help_heading = "What is expected")]
+    sslmate: Option<String>,
+
+    /// Expected: what this current_download URL of a certificate gives
+    #[arg(long, value_name = "URL", help_heading = "What is expected")]
+    download: Option<String>,
+
+    /// Look at these addresses for a host and port, whatever DNS says
+    #[arg(
+        long,
+        value_name = "HOST:PORT:ADDR[,ADDR]",
+        help_heading = "Where to look"
+    )]
+    resolve: Vec<Override>,
+
+    /// Ask this name server instead of the system's
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, help_heading = "Where to look")]
+    dns: Vec<SocketAddr>,
+
+    /// Look at IPv4 addresses only
+    #[arg(short = '4', conflicts_with = "ipv6", help_heading = "Where to look")]
+    ipv4: bool,
+
+    /// Look at IPv6 addresses only
+    #[arg(short = '6', help_heading = "Where to look")]
+    ipv6: bool,
+
+    /// Where to look from, with commas between; local, and sslmate too when an account is configured
+    #[arg(long, value_name = "NAMES", help_heading = "Where to look")]
+    vantage: Option<String>,
+
+    /// Trust the roots in this PEM file too
+    #[arg(long, value_name = "FILE", help_heading = "Trust")]
+    ca_file: Vec<PathBuf>,
+
+    /// Do not trust the system's roots
+    #[arg(long, help_heading = "Trust")]
+    no_system_roots: bool,
+
+    /// The total for one look, name resolution included [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive, help_heading = "Limits")]
+    timeout: Option<Duration>,
+
+    /// Looks at a time, in all
+    #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count, help_heading = "Limits")]
+    concurrency: usize,
+
+    /// Looks at a time at one IP address and port [default: 4]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Limits")]
+    per_address: Option<usize>,
+
+    /// Warn of an end this near: a share of the lifetime, a duration, or the smaller of both [default: 25%,30d]
+    #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
+    warn: Option<Threshold>,
+
+    /// Call an end this near critical [default: 10%,7d]
+    #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
+    crit: Option<Threshold>,
+
+    /// Judge as of this RFC 3339 time
+    #[arg(long, value_name = "TIME", help_heading = "Judging")]
+    at: Option<Timestamp>,
+
+    /// Repeat until all is correct and chained, for so long at most
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Judging")]
+    wait: Option<Duration>,
+
+    /// Pause between two tries of --wait
+    #[arg(long, value_name = "DURATION", default_value = "5s", requires = "wait", value_parser = parse_positive, help_heading = "Judging")]
+    every: Duration,
+
+    /// The form of the result
+    #[arg(long, value_enum, default_value = "human", help_heading = "Result")]
+    format: Format,
+
+    /// Write the result to this file instead of stdout
+    #[arg(long, value_name = "FILE", help_heading = "Result")]
+    output: Option<PathBuf>,
+
+    /// The least severity that makes the exit code other than 0
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SEVERITY",
+        default_value = "warning",
+        help_heading = "Result"
+    )]
+    fail_on: FailOn,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// A table for people, what is wrong first
+    Human,
+    /// One JSON object, a superset of SSLMate's test response
+    Json,
+}
+
+fn parse_positive(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("it has to be longer than nothing".into()),
+        Err(error) => Err(format!("{error}; write it as 10s or 2m")),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("write a whole number from 1".into()),
+    }
+}
+
+pub(super) fn run(args: Args) -> Code {
+    let fail_on = args.fail_on;
+    match runtime().and_then(|runtime| {
+        let ended = runtime.block_on(check(args));
+        // What is still being looked up or closed is not worth waiting for.
+        runtime.shutdown_background();
+        ended
+    }) {
+        Ok(code) => code,
+        Err(error) => {
+            output::fail(&error);
+            fail_on.error()
+        }
+    }
+}
+
+async fn check(args: Args) -> Result<Code, String> {
+    let plan = Plan::new(&args)?;
+    let stop = async {
+        // Without a handler for Ctrl-C there is nothing to wait for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::pin!(stop);
+    let give_up = args.wait.map(|wait| Instant::now() + wait);
+    let (scan, now) = loop {
+        let now = args.at.unwrap_or_else(now);
+        let last = give_up.is_none_or(|end| Instant::now() + args.every >= end);
+        let round = plan.round(now, last, &mut stop).await?;
+        let all_is_well = round
+            .as_ref()
+            .is_some_and(|scan| scan.results.iter().all(is_well));
+        match round {
+            Some(scan) if all_is_well || last || !scan.complete => break (scan, now),
+            Some(scan) => tracing::info!(
+                "{} of {} are not right yet",
+                scan.results.iter().filter(|j| !is_well(j)).count(),
+                scan.results.len()
+            ),
+            None => {}
+        }
+        if !pause(args.every, &mut stop).await {
+            return Err("stopped before anything was known".into());
+        }
+    };
+    if !scan.complete {
+        output::note("stopped: this is what is known so far");
+    }
+    let text = match args.format {
+        Format::Human => report::human(
+            &scan.results,
+            &report::Style {
+                width: output::width_of_stdout(),
+                colour: args.output.is_none() && output::colour_on_stdout(),
+                now,
+            },
+        ),
+        Format::Json => report::json(&scan.results),
+    };
+    let code = args.fail_on.code(&scan.results, scan.complete);
+    match &args.output {
+        Some(file) => output::write_file(file, &text).map(|()| code),
+        None => Ok(output::print(&text, code)),
+    }
+}
+
+/// Waits for the next try; false where the user has had enough.
+async fn pause(duration: Duration, stop: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+    #[allow(clippy::disallowed_methods)] // the pause is what was asked for
+    let slept = tokio::time::sleep(duration);
+    tokio::select! {
+        () = slept => true,
+        () = stop => false,
+    }
+}
+
+/// What `--wait` waits for: the certificate is right and its chain is there.
+fn is_well(judged: &Judged) -> bool {
+    matches!(&judged.verdict, Verdict::Conclusive(flags) if flags.correct && flags.chained)
+}
+
+/// What the flags amount to.
+struct Plan {
+    inventory: Inventory,
+    selection: Selection,
+    scanner: Arc<Scanner>,
+    /// Whether a source that fails ends the run: it does where there is only one thing to check.
+    alone: bool,
+    progress: bool,
+}
+
+impl Plan {
+    fn new(args: &Args) -> Result<Self, String> {
+        let mut inventory = match &args.config {
+            Some(file) => plan::read_inventory(file)?,
+            None => Inventory::default(),
+        };
+        let selection = if args.config.is_some() && args.sslmate.is_none() {
+            Selection::new(&args.targets)
+        } else {
+            inventory.certificates = Self::entries(args, &inventory)?;
+            Selection::new(&[])
+        };
+        Self::settings(args, &mut inventory)?;
+
+        let sources = Sources::new(&inventory, &environment())?;
+        let families = match (args.ipv4, args.ipv6) {
+            (true, _) => Families::V4,
+            (_, true) => Families::V6,
+            _ => Families::Both,
+        };
+        let wanted = Self::vantages(args, &mut inventory)?;
+        let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+        let scanner = Scanner {
+            trust: trust::load(&inventory.trust)?,
+            sources: Arc::new(sources),
+            resolver: Resolver::new(families, args.resolve.clone(), inventory.dns.clone()),
+            looker: Looker::new()?,
+            local: wanted.contains(Vantage::LOCAL),
+            remotes,
+            limits: Limits {
+                timeout: inventory.defaults.timeout,
+                concurrency: args.concurrency,
+                per_address: inventory.defaults.per_address,
+            },
+        };
+        Ok(Self {
+            alone: args.config.is_none() || args.sslmate.is_some(),
+            inventory,
+            selection,
+            scanner: Arc::new(scanner),
+            progress: std::io::stderr().is_terminal()
+                && args.output.as_deref() != Some(Path::new("/dev/stderr")),
+        })
+    }
+
+    /// What flags other than `--config` say is expected, or the part of the file that `--sslmate` names.
+    fn entries(args: &Args, inventory: &Inventory) -> Result<Vec<crate::config::Entry>, String> {
+        let places: Vec<Place> = args
+            .targets
+            .iter()
+            .map(|t| t.parse())
+            .collect::<Result<_, _>>()?;
+        let wanted = if let Some(file) = &args.cert {
+            Wanted::Pem(file.clone())
+        } else if !args.fingerprint.is_empty() {
+            Wanted::Fingerprints(args.fingerprint.clone())
+        } else if let Some(key) = args.pubkey_hash {
+            Wanted::PublicKey(key)
+        } else if let Some(name) = &args.sslmate {
+            let name = name.to_ascii_lowercase();
+            let named = SourceSettings::Sslmate(name.clone());
+            let mut configured = inventory.certificates.iter().filter(|e| e.source == named);
+            if let (Some(entry), true) = (configured.next(), places.is_empty()) {
+                return Ok(vec![entry.clone()]);
+            }
+            Wanted::Sslmate(name)
+        } else if let Some(url) = &args.download {
+            Wanted::Download(url.clone())
+        } else {
+            Wanted::TrustOnly
+        };
+        plan::entries(&wanted, &places)
+    }
+
+    /// Lets the flags have their way over the file.
+    fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), String> {
+        if args.sslmate.is_some() && inventory.sslmate.is_none() {
+            inventory.sslmate = Some(SslmateSettings::default());
+        }
+        if !args.dns.is_empty() {
+            inventory.dns.clone_from(&args.dns);
+        }
+        inventory.trust.system &= !args.no_system_roots;
+        inventory
+            .trust
+            .ca_files
+            .extend(args.ca_file.iter().cloned());
+        if let Some(timeout) = args.timeout {
+            inventory.defaults.timeout = timeout;
+        }
+        if let Some(count) = args.per_address {
+            inventory.defaults.per_address = count;
+        }
+        for entry in &mut inventory.certificates {
+            entry.warn = args.warn.unwrap_or(entry.warn);
+            entry.crit = args.crit.unwrap_or(entry.crit);
+        }
+        Ok(())
+    }
+
+    /// The names of the vantages to look from. SSLMate's is there wherever an account is.
+    fn vantages(args: &Args, inventory: &mut Inventory) -> Result<BTreeSet<String>, String> {
+        let named = inventory
+            .vantages
+            .iter()
+            .any(|v| v.kind == VantageKind::Sslmate);
+        if inventory.sslmate.is_some() && !named {
+            inventory.vantages.push(VantageSettings {
+                name: Vantage::SSLMATE.into(),
+                kind: VantageKind::Sslmate,
+            });
+        }
+        let known = || inventory.vantages.iter().map(|v| v.name.as_str());
+        let Some(text) = &args.vantage else {
+            let sslmate = inventory
+                .vantages
+                .iter()
+                .filter(|v| inventory.sslmate.is_some() && v.kind == VantageKind::Sslmate);
+            let mut names: BTreeSet<String> = sslmate.map(|v| v.name.clone()).collect();
+            names.insert(Vantage::LOCAL.into());
+            return Ok(names);
+        };
+        let names = plan::vantage_names(text)?;
+        for name in &names {
+            if name != Vantage::LOCAL && !known().any(|k| k == name) {
+                let mut all = vec![Vantage::LOCAL];
+                all.extend(known());
+                let why = if name == Vantage::SSLMATE {
+                    " (it needs an SSLMate account: --sslmate CN or a configuration with `sslmate`)"
+                } else {
+                    ""
+                };
+                return Err(format!(
+                    "there is no vantage `{name}`{why}; there is: {}",
+                    all.join(", ")
+                ));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Asks the sources, looks everywhere and judges, once. `None`: the one source that matters cannot
+    /// say yet what is expected, and there is time left to ask again.
+    async fn round(
+        &self,
+        now: Timestamp,
+        last: bool,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<Option<Scan>, String> {
+        let entries: Vec<_> = self
+            .inventory
+            .certificates
+            .iter()
+            .filter(|e| self.selection.may_want(e))
+            .cloned()
+            .collect();
+        let deadline = Instant::now() + self.scanner.limits.timeout * SOURCE_PATIENCE;
+        let mut jobs = tokio::select! {
+            jobs = prepare(&self.scanner.sources, &entries, deadline) => jobs,
+            () = &mut *stop => return Err("stopped before it was known what is expected".into()),
+        };
+        let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());
+        if let (true, Some(error)) = (self.alone, failed) {
+            return if last { Err(error.clone()) } else { Ok(None) };
+        }
+        for error in jobs.iter().filter_map(|job| job.expectation.as_ref().err()) {
+            tracing::error!("{error}");
+        }
+        let targets = jobs.iter().flat_map(|job| &job.targets);
+        if let Some(text) = self.selection.not_found(targets) {
+            return Err(format!(
+                "`{text}` is not in the inventory: name a certificate or a host of it"
+            ));
+        }
+        for job in &mut jobs {
+            job.targets.retain(|target| self.selection.wants(target));
+        }
+        Ok(Some(self.look(jobs, now, stop).await))
+    }
+
+    async fn look(
+        &self,
+        jobs: Vec<Job>,
+        now: Timestamp,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Scan {
+        let bar = if self.progress {
+            ProgressBar::new(0)
+        } else {
+            ProgressBar::hidden()
+        };
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} hosts  {elapsed}") {
+            bar.set_style(style);
+        }
+        let scan = self.scanner.scan(jobs, now, stop, |progress| {
+            bar.set_length(progress.targets as u64);
+            bar.set_position(progress.done as u64);
+        });
+        let scan = scan.await;
+        bar.finish_and_clear();
+        scan
+    }
+}
+
+/// What the process' surroundings say, for the credentials.
+fn environment() -> Environment<'static> {
+    Environment {
+        variable: &|name| std::env::var(name).ok(),
+        home: std::env::home_dir(),
+    }
+}
+
+/// A source may take this many times what a look may: it is asked once, and more than one request may
+/// be needed.
+const SOURCE_PATIENCE: u32 = 3;

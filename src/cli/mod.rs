@@ -1,0 +1,120 @@
+//! The command line: text to meaning, then run, then an exit code.
+
+mod check;
+// mod demo;
+mod exit;
+mod generate;
+mod output;
+mod plan;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::model::Timestamp;
+
+pub use exit::Code;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "certvigil",
+    version,
+    about = "Is the right certificate served, everywhere, with its chain?",
+    long_about = "certvigil knows which certificate ought to be served, looks at every address where one is \
+                  served, and says what is wrong and how to mend it.",
+    after_help = "Exit codes: 0 ok, 1 warning, 2 critical, 3 unknown or a usage error.",
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Tell more of what is done, on stderr; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(Box<check::Args>),
+    // Demo(demo::Args),
+    /// Look into a configuration file
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder
+    Man {
+        /// The folder; it is made if it does not exist
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say what is wrong with a configuration file, or what would be tested
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// Runs the command line and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() {
+                Code::Unknown
+            } else {
+                Code::Ok
+            };
+            // Help that nobody reads to its end is no error.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    output::start_logging(cli.verbose);
+    let code = match cli.command {
+        Command::Check(arguments) => check::run(*arguments),
+        // Command::Demo(arguments) => demo::run(&arguments),
+        Command::Config {
+            command: ConfigCommand::Check { file },
+        } => check_config(&file),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { directory } => generate::manual(&directory),
+    };
+    code.into()
+}
+
+fn check_config(file: &std::path::Path) -> Code {
+    let inventory = match plan::read_inventory(file) {
+        Ok(inventory) => inventory,
+        Err(error) => return output::fail(&error),
+    };
+    output::print(&crate::config::describe(&inventory), Code::Ok)
+}
+
+/// The one clock. Everything below takes the time as an argument.
+#[allow(clippy::disallowed_methods)]
+fn now() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = since_epoch.map(|d| d.as_secs()).unwrap_or_default();
+    Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("the runtime cannot be started: {e}"))
+}

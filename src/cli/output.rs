@@ -1,0 +1,99 @@
+//! What the commands write: results to stdout or a file, everything else to stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use super::Code;
+
+/// The width where stdout is no terminal.
+const DEFAULT_WIDTH: usize = 100;
+/// Narrower than this nothing is readable.
+const MIN_WIDTH: usize = 40;
+
+/// Logs to stderr, in colour only on a terminal that wants it.
+pub(super) fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && colour_is_wanted())
+        .without_time()
+        .with_target(verbose > 1)
+        .try_init();
+}
+
+/// Tells an error on stderr, one line for each of its lines, and ends with unknown.
+pub(super) fn fail(error: &str) -> Code {
+    let mut stderr = io::stderr().lock();
+    for line in error.lines() {
+        let _ = writeln!(stderr, "error: {line}");
+    }
+    Code::Unknown
+}
+
+/// Tells something on stderr.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a result to stdout. A reader that has seen enough is no error.
+pub(super) fn print(text: &str, code: Code) -> Code {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+        Err(error) => fail(&format!("the result cannot be written to stdout: {error}")),
+    }
+}
+
+/// Writes a result to a file as a whole: who reads it sees the old one or the new one.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), String> {
+    let wrong = |e: io::Error| format!("{}: the result cannot be written: {e}", path.display());
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // As any other program would make it; the process' umask takes its part off.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder
+        .prefix(".certvigil-")
+        .tempfile_in(folder)
+        .map_err(wrong)?;
+    file.write_all(text.as_bytes()).map_err(wrong)?;
+    file.as_file().sync_all().map_err(wrong)?;
+    file.persist(path).map_err(|e| wrong(e.error))?;
+    Ok(())
+}
+
+/// Whether stdout is to be coloured: a terminal, and nobody said no (<https://no-color.org>).
+pub(super) fn colour_on_stdout() -> bool {
+    io::stdout().is_terminal() && colour_is_wanted()
+}
+
+fn colour_is_wanted() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+/// How many columns a table on stdout may have.
+pub(super) fn width_of_stdout() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    columns
+        .or_else(terminal)
+        .unwrap_or(DEFAULT_WIDTH)
+        .max(MIN_WIDTH)
+}

@@ -1,0 +1,166 @@
+//! From flags and files to an inventory: what is expected where.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::certificate::{Fingerprint, PublicKeyHash};
+use crate::config::{Entry, Inventory, SourceSettings};
+use crate::model::{Hostname, Place, Target};
+
+/// The largest configuration file that is read, in bytes.
+const MAX_CONFIG_BYTES: u64 = 16 << 20;
+
+/// Reads and checks a configuration file. The error has a line for each thing that is wrong.
+pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
+    let wrong =
+        |e: std::io::Error| format!("{}: the configuration cannot be read: {e}", file.display());
+    let size = std::fs::metadata(file).map_err(wrong)?.len();
+    if size > MAX_CONFIG_BYTES {
+        return Err(format!(
+            "{}: the configuration is larger than {MAX_CONFIG_BYTES} bytes",
+            file.display()
+        ));
+    }
+    let text = std::fs::read_to_string(file).map_err(wrong)?;
+    crate::config::parse(&text, file).map_err(|e| e.to_string())
+}
+
+/// What the flags say is expected.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Pem(PathBuf),
+    Fingerprints(Vec<Fingerprint>),
+    PublicKey(PublicKeyHash),
+    Sslmate(String),
+    Download(String),
+    TrustOnly,
+}
+
+impl Wanted {
+    fn source(&self) -> SourceSettings {
+        match self {
+            Self::Pem(file) => SourceSettings::Pem(file.clone()),
+            Self::Fingerprints(pins) => {
+                SourceSettings::Fingerprints(pins.iter().copied().collect())
+            }
+            Self::PublicKey(key) => SourceSettings::PublicKeys([*key].into()),
+            Self::Sslmate(name) => SourceSettings::Sslmate(name.clone()),
+            Self::Download(url) => SourceSettings::Download(url.clone()),
+            Self::TrustOnly => SourceSettings::TrustOnly,
+        }
+    }
+
+    /// Whether the source names hosts of its own.
+    fn has_hostnames(&self) -> bool {
+        matches!(self, Self::Pem(_) | Self::Sslmate(_) | Self::Download(_))
+    }
+}
+
+/// The entries that flags and targets amount to.
+pub(super) fn entries(wanted: &Wanted, places: &[Place]) -> Result<Vec<Entry>, String> {
+    if places.is_empty() {
+        if wanted.has_hostnames() {
+            return Ok(vec![Entry::new(wanted.source())]);
+        }
+        return Err("there is nothing to look at: name a TARGET (host, host:port or https:// URL), or give --sslmate, --cert or --config".into());
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    for place in places {
+        let port = place.port.unwrap_or(place.protocol.default_port());
+        // With nothing in particular expected, each host stands for itself.
+        let shares = |e: &&mut Entry| {
+            e.ports == [port]
+                && e.protocol == place.protocol
+                && !matches!(wanted, Wanted::TrustOnly)
+        };
+        if let Some(entry) = entries.iter_mut().find(shares) {
+            if !entry.hostnames.contains(&place.hostname) {
+                entry.hostnames.push(place.hostname.clone());
+            }
+            continue;
+        }
+        let mut entry = Entry::new(wanted.source());
+        entry.hostnames = vec![place.hostname.clone()];
+        entry.ports = vec![port];
+        entry.protocol = place.protocol;
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    // One certificate has one name, whatever ports it is looked at.
+    if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
+        let name = places.first().map(|p| p.hostname.to_string());
+        for entry in &mut entries {
+            entry.name = name.clone();
+        }
+    }
+    Ok(entries)
+}
+
+/// Which part of an inventory is asked for: certificates by name, or places.
+#[derive(Debug)]
+pub(super) struct Selection {
+    wanted: Vec<(String, Option<Place>)>,
+}
+
+impl Selection {
+    /// Reads the targets: each may be a certificate's name or a place.
+    pub(super) fn new(targets: &[String]) -> Self {
+        let read = |text: &String| (text.clone(), text.parse().ok());
+        Self {
+            wanted: targets.iter().map(read).collect(),
+        }
+    }
+
+    /// Whether an entry has to be asked at all. One whose hosts are not known yet has to.
+    pub(super) fn may_want(&self, entry: &Entry) -> bool {
+        let unknown = entry.name.is_none() || entry.hostnames.is_empty();
+        self.wanted.is_empty()
+            || unknown
+            || self.wanted.iter().any(|(text, place)| {
+                entry.name.as_deref() == Some(text)
+                    || entry
+                        .hostnames
+                        .iter()
+                        .any(|h| fits(place.as_ref(), h, &entry.ports))
+            })
+    }
+
+    /// Whether a target is wanted.
+    pub(super) fn wants(&self, target: &Target) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| names(wanted, target))
+    }
+
+    /// The first thing that was asked for and that no target is.
+    pub(super) fn not_found<'a>(
+        &self,
+        targets: impl Iterator<Item = &'a Target> + Clone,
+    ) -> Option<&str> {
+        let missing =
+            |wanted: &&(String, Option<Place>)| !targets.clone().any(|t| names(wanted, t));
+        self.wanted
+            .iter()
+            .find(missing)
+            .map(|(text, _)| text.as_str())
+    }
+}
+
+fn names((text, place): &(String, Option<Place>), target: &Target) -> bool {
+    target.certificate == *text || fits(place.as_ref(), &target.hostname, &[target.port])
+}
+
+fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16]) -> bool {
+    place
+        .is_some_and(|p| p.hostname == *hostname && p.port.is_none_or(|port| ports.contains(&port)))
+}
+
+/// The names of the vantages that are wanted.
+pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
+    let names: BTreeSet<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) {
+        return Err(format!(
+            "`{text}`: name the vantages with commas between them, such as local,sslmate"
+        ));
+    }
+    Ok(names)
+}

@@ -1,0 +1,72 @@
+//! What an inventory would have tested, for people.
+
+use std::fmt::Write as _;
+
+use super::{Inventory, SourceSettings, VantageKind};
+
+/// What would be tested, a line an entry.
+pub fn describe(inventory: &Inventory) -> String {
+    let count = inventory.certificates.len();
+    let plural = if count == 1 { "entry" } else { "entries" };
+    let mut out = format!("The configuration is right. It has {count} {plural}:\n");
+    for entry in &inventory.certificates {
+        let (what, own) = match &entry.source {
+            SourceSettings::Sslmate(cn) => (format!("SSLMate's active instance of {cn}"), true),
+            SourceSettings::SslmateAll => ("every certificate of the SSLMate account".into(), true),
+            SourceSettings::Download(url) => (format!("what {url} gives"), true),
+            SourceSettings::Pem(file) => (format!("the certificate in {}", file.display()), true),
+            SourceSettings::PemGlob(pattern) => (format!("each certificate of {pattern}"), true),
+            SourceSettings::Fingerprints(pins) => (some(pins.len(), "fingerprint"), false),
+            SourceSettings::PublicKeys(keys) => (some(keys.len(), "public key"), false),
+            SourceSettings::TrustOnly => ("any trusted certificate".into(), false),
+        };
+        let name = entry
+            .name
+            .as_deref()
+            .map(|n| format!("{n}: "))
+            .unwrap_or_default();
+        let hosts: Vec<_> = entry.hostnames.iter().map(ToString::to_string).collect();
+        let hosts = if hosts.is_empty() && own {
+            "its own names".into()
+        } else {
+            hosts.join(", ")
+        };
+        let ports: Vec<_> = entry.ports.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "- {name}{what}");
+        let _ = writeln!(
+            out,
+            "    at {hosts}; port {}; {}",
+            ports.join(", "),
+            entry.protocol
+        );
+        if !entry.addresses.is_empty() {
+            let addresses: Vec<_> = entry.addresses.iter().map(ToString::to_string).collect();
+            let _ = writeln!(
+                out,
+                "    at the addresses {}, whatever DNS says",
+                addresses.join(", ")
+            );
+        }
+        let _ = writeln!(
+            out,
+            "    warning {}, critical {} before the end",
+            entry.warn, entry.crit
+        );
+    }
+    for vantage in &inventory.vantages {
+        let how = match &vantage.kind {
+            VantageKind::Sslmate => "SSLMate's /test",
+            VantageKind::Certvigil { url, .. } => url,
+        };
+        let _ = writeln!(out, "Seen from `{}` too: {how}", vantage.name);
+    }
+    out
+}
+
+fn some(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("one {what}")
+    } else {
+        format!("any of {count} {what}s")
+    }
+}

@@ -1,0 +1,337 @@
+//! A YAML text as a tree that knows its lines, read key by key so that every error is told at once.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
+use saphyr_parser::{BufferedInput, Parser};
+
+/// The largest text that is read, in bytes.
+const MAX_BYTES: usize = 16 << 20;
+/// Nodes that aliases may add up to: anchors that multiply each other would fill any memory.
+const MAX_ALIASED_NODES: usize = 100_000;
+/// How unlike a key may be to be taken for a slip of another.
+const LIKENESS: f64 = 0.7;
+
+/// One thing that is wrong with a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The key as a path, such as `certificates[2].port`; empty for the file as a whole.
+    pub key: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Everything that is wrong with a configuration file, in the order of its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors {
+    /// The file.
+    pub file: PathBuf,
+    /// At least one.
+    pub errors: Vec<ConfigError>,
+}
+
+impl fmt::Display for ConfigErrors {
+    /// One line for each error.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.errors.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}:{}: ", self.file.display(), error.line)?;
+            if !error.key.is_empty() {
+                write!(f, "{}: ", error.key)?;
+            }
+            f.write_str(&error.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where errors are gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<ConfigError>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, line: usize, key: impl Into<String>, message: impl Into<String>) {
+        self.0.push(ConfigError {
+            line,
+            key: key.into(),
+            message: message.into(),
+        });
+    }
+
+    /// The value, unless something was wrong.
+    pub(crate) fn into_result<T>(mut self, value: T, file: &Path) -> Result<T, ConfigErrors> {
+        if self.0.is_empty() {
+            return Ok(value);
+        }
+        self.0.sort_by_key(|e| e.line);
+        Err(ConfigErrors {
+            file: file.to_owned(),
+            errors: self.0,
+        })
+    }
+}
+
+/// Reads the text and hands the root to `read`.
+pub(crate) fn with_root<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(Item<'_>, &mut Problems) -> T,
+) -> Result<T, ConfigErrors> {
+    let alone = |line, message: String| ConfigErrors {
+        file: file.to_owned(),
+        errors: vec![ConfigError {
+            line,
+            key: String::new(),
+            message,
+        }],
+    };
+    if text.len() > MAX_BYTES {
+        return Err(alone(
+            1,
+            format!("the file is larger than {MAX_BYTES} bytes"),
+        ));
+    }
+    let mut loader: YamlLoader<MarkedYaml<'_>> = YamlLoader::default();
+    // Values are kept as they are written: `sha256: 1234…` is no number, and loses no digit.
+    loader.early_parse(false);
+    loader.alias_limit(MAX_ALIASED_NODES);
+    let mut parser = Parser::new(BufferedInput::new(text.chars()));
+    let loaded = parser.load(&mut loader, true);
+    let problem = loaded.err().or_else(|| loader.error().cloned());
+    if let Some(error) = problem {
+        return Err(alone(
+            error.marker().line(),
+            format!("this is not YAML: {}", error.info()),
+        ));
+    }
+    let documents = loader.into_documents();
+    let root = match documents.as_slice() {
+        [] => {
+            return Err(alone(
+                1,
+                "the file is empty: it needs `certificates`".into(),
+            ));
+        }
+        [root] => root,
+        [_, second, ..] => {
+            return Err(alone(
+                second.span.start.line(),
+                "there is a second YAML document: put everything into one".into(),
+            ));
+        }
+    };
+    let mut problems = Problems::default();
+    let value = read(
+        Item {
+            key: String::new(),
+            line: root.span.start.line().max(1),
+            node: root,
+        },
+        &mut problems,
+    );
+    problems.into_result(value, file)
+}
+
+/// A value with its place.
+#[derive(Clone)]
+pub(crate) struct Item<'a> {
+    /// The key as a path.
+    pub(crate) key: String,
+    /// The line, from 1.
+    pub(crate) line: usize,
+    node: &'a MarkedYaml<'a>,
+}
+
+impl<'a> Item<'a> {
+    /// The text of a scalar, as it is written.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        match &self.node.data {
+            YamlData::Representation(text, ..) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether there is nothing: `key:`, `~` or `null`.
+    pub(crate) fn is_null(&self) -> bool {
+        match &self.node.data {
+            YamlData::Representation(text, ScalarStyle::Plain, _) => {
+                matches!(text.as_ref(), "" | "~" | "null")
+            }
+            _ => false,
+        }
+    }
+
+    /// A scalar parsed, or a problem told.
+    pub(crate) fn parse<T>(
+        &self,
+        problems: &mut Problems,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(text) = self.text().filter(|_| !self.is_null()) else {
+            let found = if self.is_null() {
+                "nothing"
+            } else {
+                self.kind()
+            };
+            problems.add(
+                self.line,
+                &self.key,
+                format!("there should be one value, but there is {found}"),
+            );
+            return None;
+        };
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                problems.add(self.line, &self.key, error);
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn bool(&self, problems: &mut Problems) -> Option<bool> {
+        self.parse(problems, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(format!("`{other}` is neither true nor false")),
+        })
+    }
+
+    /// The items of a list.
+    pub(crate) fn list(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+        match &self.node.data {
+            YamlData::Sequence(items) => items
+                .iter()
+                .enumerate()
+                .map(|(at, node)| Item {
+                    key: format!("{}[{at}]", self.key),
+                    line: node.span.start.line(),
+                    node,
+                })
+                .collect(),
+            _ => {
+                problems.add(
+                    self.line,
+                    &self.key,
+                    format!("there should be a list, but there is {}", self.kind()),
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    /// The items of a list, or the one value as a list of one.
+    pub(crate) fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+        match &self.node.data {
+            YamlData::Representation(..) if !self.is_null() => vec![self.clone()],
+            _ => self.list(problems),
+        }
+    }
+
+    /// The fields of a mapping.
+    pub(crate) fn fields(&self, problems: &mut Problems) -> Fields<'a> {
+        let mut entries = Vec::new();
+        match &self.node.data {
+            YamlData::Mapping(map) => {
+                for (key, node) in map {
+                    let line = key.span.start.line();
+                    match &key.data {
+                        YamlData::Representation(name, ..) => {
+                            entries.push((name.to_string(), self.child(name, line, node)));
+                        }
+                        _ => problems.add(line, &self.key, "a key has to be plain text"),
+                    }
+                }
+            }
+            _ if self.is_null() => {}
+            _ => problems.add(
+                self.line,
+                &self.key,
+                format!(
+                    "there should be keys with values, but there is {}",
+                    self.kind()
+                ),
+            ),
+        }
+        Fields {
+            key: self.key.clone(),
+            line: self.line,
+            entries,
+            known: Vec::new(),
+        }
+    }
+
+    fn child(&self, name: &str, line: usize, node: &'a MarkedYaml<'a>) -> Item<'a> {
+        let key = if self.key.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.key)
+        };
+        Item { key, line, node }
+    }
+
+    fn kind(&self) -> &'static str {
+        match &self.node.data {
+            YamlData::Sequence(_) => "a list",
+            YamlData::Mapping(_) => "a mapping",
+            YamlData::Representation(..) if self.is_null() => "nothing",
+            YamlData::Representation(..) => "a single value",
+            _ => "something else",
+        }
+    }
+}
+
+/// The fields of a mapping. What nobody asks for is told as unknown.
+pub(crate) struct Fields<'a> {
+    pub(crate) key: String,
+    pub(crate) line: usize,
+    entries: Vec<(String, Item<'a>)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The value of a key, where it is there.
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
+        self.known.push(name);
+        let at = self.entries.iter().position(|(key, _)| key == name)?;
+        Some(self.entries.remove(at).1)
+    }
+
+    /// The keys that nobody has taken yet, with their values: for mappings whose keys are names.
+    pub(crate) fn rest(&mut self) -> Vec<(String, Item<'a>)> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Tells the keys that are left over as unknown, with the nearest known one.
+    pub(crate) fn finish(self, problems: &mut Problems) {
+        for (name, item) in self.entries {
+            let secret = matches!(name.as_str(), "api_key" | "password" | "secret");
+            let nearest = self
+                .known
+                .iter()
+                .map(|known| (strsim::jaro_winkler(&name, known), *known))
+                .filter(|(likeness, _)| *likeness >= LIKENESS)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let message = match nearest {
+                Some((_, known)) if secret => {
+                    format!(
+                        "a secret does not belong into this file: put it into a file of its own and give `{known}`"
+                    )
+                }
+                Some((_, known)) => format!("unknown key; did you mean `{known}`?"),
+                None => {
+                    let mut known = self.known.clone();
+                    known.sort_unstable();
+                    format!("unknown key; there is: {}", known.join(", "))
+                }
+            };
+            problems.add(item.line, item.key, message);
+        }
+    }
+}

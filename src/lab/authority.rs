@@ -1,0 +1,177 @@
+//! A certificate authority for the lab: roots, intermediates and leaves, right ones and wrong ones.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use time::OffsetDateTime;
+
+use crate::certificate::Certificate;
+use crate::model::Timestamp;
+
+const DAY: i64 = 86_400;
+
+/// From when until when a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub not_before: Timestamp,
+    /// The last moment.
+    pub not_after: Timestamp,
+}
+
+impl Validity {
+    /// From so many days before `now` to so many days after it; negative numbers are the other side.
+    pub fn around(now: Timestamp, days_before: i64, days_after: i64) -> Self {
+        Self {
+            not_before: Timestamp(now.0 - days_before * DAY),
+            not_after: Timestamp(now.0 + days_after * DAY),
+        }
+    }
+}
+
+/// A private key. Cheap to clone, so that a reissued certificate can keep it.
+#[derive(Clone)]
+pub struct Key(Arc<KeyPair>);
+
+impl Key {
+    /// A new EC P-256 key.
+    pub fn generate() -> Result<Self, rcgen::Error> {
+        KeyPair::generate().map(|pair| Self(Arc::new(pair)))
+    }
+
+    /// The key for a TLS server.
+    pub fn to_der(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
+    }
+
+    /// The key as PEM, for servers that read files.
+    pub fn to_pem(&self) -> String {
+        self.0.serialize_pem()
+    }
+}
+
+/// A leaf with its key.
+#[derive(Clone)]
+pub struct Issued {
+    /// The leaf.
+    pub certificate: Certificate,
+    /// Its key.
+    pub key: Key,
+}
+
+/// A root or an intermediate, with its key.
+pub struct Authority {
+    /// Its certificate.
+    pub certificate: Certificate,
+    params: CertificateParams,
+    key: Key,
+}
+
+impl Authority {
+    /// A self-signed root.
+    pub fn root(name: &str, validity: Validity) -> Result<Self, rcgen::Error> {
+        let key = Key::generate()?;
+        let params = authority_params(name, validity);
+        let signed = params.self_signed(&*key.0)?;
+        Ok(Self {
+            certificate: Certificate::from_der(signed.der().to_vec()),
+            params,
+            key,
+        })
+    }
+
+    /// An intermediate below this authority.
+    pub fn intermediate(&self, name: &str, validity: Validity) -> Result<Self, rcgen::Error> {
+        let key = Key::generate()?;
+        let params = authority_params(name, validity);
+        let signed = params.signed_by(&*key.0, &self.issuer())?;
+        Ok(Self {
+            certificate: Certificate::from_der(signed.der().to_vec()),
+            params,
+            key,
+        })
+    }
+
+    /// Another certificate for another authority's name and key, signed by this one.
+    pub fn cross_sign(
+        &self,
+        other: &Authority,
+        validity: Validity,
+    ) -> Result<Certificate, rcgen::Error> {
+        let mut params = other.params.clone();
+        set_validity(&mut params, validity);
+        let signed = params.signed_by(&*other.key.0, &self.issuer())?;
+        Ok(Certificate::from_der(signed.der().to_vec()))
+    }
+
+    /// A leaf for these names, the first of which is its common name.
+    pub fn issue(
+        &self,
+        names: &[String],
+        validity: Validity,
+        key: &Key,
+    ) -> Result<Issued, rcgen::Error> {
+        let signed = leaf_params(names, validity)?.signed_by(&*key.0, &self.issuer())?;
+        Ok(Issued {
+            certificate: Certificate::from_der(signed.der().to_vec()),
+            key: key.clone(),
+        })
+    }
+
+    fn issuer(&self) -> Issuer<'_, &KeyPair> {
+        Issuer::from_params(&self.params, &*self.key.0)
+    }
+}
+
+/// A leaf that its own key signed.
+pub fn self_signed(
+    names: &[String],
+    validity: Validity,
+    key: &Key,
+) -> Result<Issued, rcgen::Error> {
+    let signed = leaf_params(names, validity)?.self_signed(&*key.0)?;
+    Ok(Issued {
+        certificate: Certificate::from_der(signed.der().to_vec()),
+        key: key.clone(),
+    })
+}
+
+fn authority_params(name: &str, validity: Validity) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    set_common_name(&mut params, name);
+    set_validity(&mut params, validity);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn leaf_params(names: &[String], validity: Validity) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
+    set_common_name(&mut params, names.first().map_or("", String::as_str));
+    set_validity(&mut params, validity);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
+}
+
+fn set_common_name(params: &mut CertificateParams, name: &str) {
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+}
+
+fn set_validity(params: &mut CertificateParams, validity: Validity) {
+    // What lies outside of the years that can be written stays at the library's default.
+    if let (Ok(begin), Ok(end)) = (datetime(validity.not_before), datetime(validity.not_after)) {
+        params.not_before = begin;
+        params.not_after = end;
+    }
+}
+
+fn datetime(at: Timestamp) -> Result<OffsetDateTime, time::error::ComponentRange> {
+    OffsetDateTime::from_unix_timestamp(at.0)
+}

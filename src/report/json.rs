@@ -1,0 +1,238 @@
+//! One JSON object: SSLMate's test response, and everything that is known beyond it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::certificate::{Certificate, sha1_hex};
+use crate::finding::Finding;
+use crate::instance::{Expectation, Expected};
+use crate::judge::{Flags, Judged, Verdict};
+use crate::model::Timings;
+use crate::observation::{Outcome, Served, Status};
+
+use super::Summary;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    result: Vec<Row<'a>>,
+    summary: Summary,
+}
+
+/// The keys of SSLMate come first. Those that it makes conditional are absent, all others are null
+/// where nothing is known.
+#[derive(Serialize)]
+struct Row<'a> {
+    hostname: String,
+    ip_address: Option<String>,
+    port: u16,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correct: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chained: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dummy: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_kind: Option<&'static str>,
+    certificate: &'a str,
+    vantage: &'a str,
+    protocol: &'static str,
+    key_type: &'static str,
+    severity: &'static str,
+    findings: Vec<FindingRow<'a>>,
+    trusted: Option<bool>,
+    hostname_match: Option<bool>,
+    expired: Option<bool>,
+    not_yet_valid: Option<bool>,
+    revoked: Option<bool>,
+    served: Option<ServedRow<'a>>,
+    expected: Option<ExpectedRow>,
+    timings_ms: TimingsRow,
+}
+
+#[derive(Serialize)]
+struct FindingRow<'a> {
+    code: &'static str,
+    severity: &'static str,
+    message: &'a str,
+    hint: &'a str,
+}
+
+#[derive(Serialize)]
+struct ServedRow<'a> {
+    leaf: CertificateRow<'a>,
+    chain: Vec<CertificateRow<'a>>,
+    tls_version: &'static str,
+    cipher_suite: &'a str,
+    alpn: Option<&'a str>,
+    ocsp_stapled: bool,
+    key_proof: &'static str,
+}
+
+/// Null stands for what cannot be read.
+#[derive(Serialize)]
+struct CertificateRow<'a> {
+    sha256_fingerprint: String,
+    sha1_fingerprint: String,
+    pubkey_hash: Option<String>,
+    subject: Option<&'a str>,
+    issuer: Option<&'a str>,
+    serial: Option<&'a str>,
+    sans: Vec<String>,
+    not_before: Option<String>,
+    expiration: Option<i64>,
+    key: Option<String>,
+    signature: Option<&'a str>,
+}
+
+/// Null stands for what the source does not say.
+#[derive(Serialize)]
+struct ExpectedRow {
+    source: &'static str,
+    id: Option<u64>,
+    sha256_fingerprint: Option<String>,
+    pubkey_hash: Option<String>,
+    expiration: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct TimingsRow {
+    resolve: Option<f64>,
+    connect: Option<f64>,
+    starttls: Option<f64>,
+    handshake: Option<f64>,
+}
+
+/// The results as one JSON object with a final newline.
+pub fn json(results: &[Judged]) -> String {
+    let document = Document {
+        result: results.iter().map(row).collect(),
+        summary: Summary::of(results),
+    };
+    // Strings, numbers and lists: there is nothing in it that could fail to be written.
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn row(judged: &Judged) -> Row<'_> {
+    let observation = &judged.observation;
+    let (status, flags, error) = match &judged.verdict {
+        Verdict::Conclusive(flags) => (Status::Conclusive, Some(*flags), None),
+        Verdict::Inconclusive(error) => (error.kind.status(), None, Some(error)),
+    };
+    let flag = |of: fn(Flags) -> Option<bool>| flags.and_then(of);
+    Row {
+        hostname: observation.target.hostname.to_string(),
+        ip_address: observation.ip.map(|ip| ip.to_string()),
+        port: observation.target.port,
+        status: status.name(),
+        correct: flags.map(|f| f.correct),
+        chained: flags.map(|f| f.chained),
+        dummy: flags.map(|f| f.dummy),
+        error: error.map(|e| e.message.as_str()),
+        error_kind: error.map(|e| e.kind.name()),
+        certificate: &observation.target.certificate,
+        vantage: observation.vantage.as_str(),
+        protocol: observation.target.protocol.name(),
+        key_type: "any",
+        severity: judged.severity().name(),
+        findings: judged.findings.iter().map(finding).collect(),
+        trusted: flag(|f| f.trusted),
+        hostname_match: flag(|f| f.hostname_match),
+        expired: flag(|f| f.expired),
+        not_yet_valid: flag(|f| f.not_yet_valid),
+        revoked: flag(|f| f.revoked),
+        served: match &observation.outcome {
+            Outcome::Served(served) => Some(served_row(served)),
+            Outcome::Told(_) | Outcome::Failed(_) => None,
+        },
+        expected: judged.expected.as_deref().map(expected),
+        timings_ms: timings(&observation.timings),
+    }
+}
+
+fn finding(finding: &Finding) -> FindingRow<'_> {
+    FindingRow {
+        code: finding.code.name(),
+        severity: finding.severity.name(),
+        message: &finding.message,
+        hint: &finding.hint,
+    }
+}
+
+fn served_row(served: &Served) -> ServedRow<'_> {
+    ServedRow {
+        leaf: certificate(&served.leaf),
+        chain: served.rest.iter().map(certificate).collect(),
+        tls_version: served.tls_version,
+        cipher_suite: &served.cipher_suite,
+        alpn: served.alpn.as_deref(),
+        ocsp_stapled: served.ocsp_stapled,
+        key_proof: served.key_proof.name(),
+    }
+}
+
+fn certificate(certificate: &Certificate) -> CertificateRow<'_> {
+    let facts = certificate.facts().ok();
+    CertificateRow {
+        sha256_fingerprint: certificate.sha256().to_string(),
+        sha1_fingerprint: sha1_hex(certificate.der()),
+        pubkey_hash: facts.map(|f| f.public_key_hash.to_string()),
+        subject: facts.map(|f| f.subject.as_str()),
+        issuer: facts.map(|f| f.issuer.as_str()),
+        serial: facts.map(|f| f.serial.as_str()),
+        sans: facts.map_or_else(Vec::new, |f| {
+            f.sans.iter().map(ToString::to_string).collect()
+        }),
+        not_before: facts.map(|f| f.not_before.to_string()),
+        expiration: facts.map(|f| f.not_after.0),
+        key: facts.map(|f| f.key.to_string()),
+        signature: facts.map(|f| f.signature.name.as_str()),
+    }
+}
+
+fn expected(expected: &Expected) -> ExpectedRow {
+    let mut row = ExpectedRow {
+        source: expected.source.name(),
+        id: None,
+        sha256_fingerprint: None,
+        pubkey_hash: None,
+        expiration: None,
+    };
+    match &expected.what {
+        Expectation::Instances(instances) => {
+            let leaf = &instances.expected.leaf;
+            row.id = instances.expected.id;
+            row.sha256_fingerprint = Some(leaf.sha256().to_string());
+            row.pubkey_hash = leaf.public_key_hash().map(|key| key.to_string());
+            row.expiration = leaf.facts().ok().map(|facts| facts.not_after.0);
+        }
+        Expectation::Fingerprints(pins) => row.sha256_fingerprint = the_only(pins),
+        Expectation::PublicKeys(keys) => row.pubkey_hash = the_only(keys),
+        Expectation::TrustOnly => {}
+    }
+    row
+}
+
+/// Of several that are accepted none is *the* expected one.
+fn the_only<T: Ord + ToString>(set: &std::collections::BTreeSet<T>) -> Option<String> {
+    match set.len() {
+        1 => set.first().map(ToString::to_string),
+        _ => None,
+    }
+}
+
+fn timings(timings: &Timings) -> TimingsRow {
+    // A microsecond is more than the network lets anybody know.
+    let milliseconds = |d: Duration| d.as_micros() as f64 / 1000.0;
+    TimingsRow {
+        resolve: timings.resolve.map(milliseconds),
+        connect: timings.connect.map(milliseconds),
+        starttls: timings.starttls.map(milliseconds),
+        handshake: timings.handshake.map(milliseconds),
+    }
+}

@@ -1,0 +1,440 @@
+//! The one path from a target to a judged result: resolve, look, tell older instances apart, judge.
+//! Every face goes through it, and its bounds live here.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::certificate::Certificate;
+use crate::config::Entry;
+use crate::instance::{Expectation, Expected};
+use crate::judge::{Judged, Rules, TrustStore, judge, together};
+use crate::look::Looker;
+use crate::model::{Hostname, Target, Timestamp, Timings, Vantage};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome};
+use crate::remote::Remote;
+use crate::resolve::{Resolution, Resolver};
+use crate::source::{Failed, Loaded, Sources};
+
+/// Names that are resolved or waited for at a time, for each look that may be under way.
+const TARGETS_PER_LOOK: usize = 4;
+/// The share of the time for one look that resolving its name may take.
+const RESOLVE_SHARE: u32 = 2;
+/// Sources that are asked at a time.
+const MAX_SOURCES: usize = 8;
+
+/// What bounds a scan.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The total for one look, name resolution included.
+    pub timeout: Duration,
+    /// Looks under way at a time, in all.
+    pub concurrency: usize,
+    /// Looks under way at a time at one IP address and port.
+    pub per_address: usize,
+}
+
+/// One certificate and where to look for it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What is expected.
+    pub expectation: Result<Arc<Loaded>, String>,
+    /// What to look at.
+    pub targets: Vec<Target>,
+    /// The addresses to look at, whatever DNS says; empty means DNS.
+    pub addresses: Vec<IpAddr>,
+    /// When its end is worth telling.
+    pub rules: Rules,
+}
+
+/// Asks the sources of these entries what is expected. A source that fails is a job of its own, so
+/// that its targets are told of as not judged.
+pub async fn prepare(sources: &Arc<Sources>, entries: &[Entry], deadline: Instant) -> Vec<Job> {
+    let permits = Arc::new(Semaphore::new(MAX_SOURCES));
+    let mut tasks = JoinSet::new();
+    for (position, entry) in entries.iter().cloned().enumerate() {
+        let (sources, permits) = (sources.clone(), permits.clone());
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            let loaded = sources.load(&entry, deadline).await;
+            let jobs: Vec<Job> = loaded.into_iter().map(|one| job(&entry, one)).collect();
+            (position, jobs)
+        });
+    }
+    let mut jobs = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        match done {
+            Ok(one) => jobs.push(one),
+            Err(error) => tracing::error!("a source could not be asked: {error}"),
+        }
+    }
+    jobs.sort_by_key(|(position, _)| *position);
+    jobs.into_iter().flat_map(|(_, jobs)| jobs).collect()
+}
+
+fn job(entry: &Entry, loaded: Result<Loaded, Failed>) -> Job {
+    let (name, hostnames, expectation) = match loaded {
+        Ok(loaded) => (
+            loaded.name.clone(),
+            loaded.hostnames.clone(),
+            Ok(Arc::new(loaded)),
+        ),
+        Err(failed) => {
+            // Something has to stand for what could not be looked at.
+            let hostnames = if failed.hostnames.is_empty() {
+                failed.name.parse().into_iter().collect()
+            } else {
+                failed.hostnames
+            };
+            (failed.name, hostnames, Err(failed.error))
+        }
+    };
+    let mut targets = Vec::with_capacity(hostnames.len() * entry.ports.len());
+    for hostname in hostnames {
+        for &port in &entry.ports {
+            targets.push(Target {
+                certificate: name.clone(),
+                hostname: hostname.clone(),
+                port,
+                protocol: entry.protocol,
+            });
+        }
+    }
+    Job {
+        expectation,
+        targets,
+        addresses: entry.addresses.clone(),
+        rules: Rules {
+            warn: entry.warn,
+            crit: entry.crit,
+        },
+    }
+}
+
+/// Everything that a scan needs beside its jobs.
+pub struct Scanner {
+    /// Asked for older instances.
+    pub sources: Arc<Sources>,
+    /// Names to addresses.
+    pub resolver: Resolver,
+    /// Takes the looks.
+    pub looker: Looker,
+    /// The roots that clients hold.
+    pub trust: TrustStore,
+    /// Whether to look ourselves.
+    pub local: bool,
+    /// Further places to look from.
+    pub remotes: Vec<Remote>,
+    /// What bounds a scan.
+    pub limits: Limits,
+}
+
+/// How far a scan is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Targets that are done.
+    pub done: usize,
+    /// Targets in all.
+    pub targets: usize,
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Every look, judged, in a stable order.
+    pub results: Vec<Judged>,
+    /// Whether it went through, or was stopped before its end.
+    pub complete: bool,
+}
+
+impl Scanner {
+    /// Looks at every target of the jobs and judges what is seen, as of `now`, until all is done or
+    /// `stop` is. What is known by then is the result.
+    pub async fn scan(
+        self: &Arc<Self>,
+        jobs: Vec<Job>,
+        now: Timestamp,
+        stop: impl Future<Output = ()>,
+        mut progress: impl FnMut(Progress),
+    ) -> Scan {
+        let mut state = Progress {
+            done: 0,
+            targets: jobs.iter().map(|job| job.targets.len()).sum(),
+        };
+        progress(state);
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let round = Round {
+            scanner: self.clone(),
+            now,
+            looks: Arc::new(Semaphore::new(self.limits.concurrency.max(1))),
+            places: Arc::default(),
+            sender,
+        };
+        let mut walk = JoinSet::new();
+        walk.spawn(round.walk(jobs));
+        tokio::pin!(stop);
+        let mut results = Vec::new();
+        let complete = loop {
+            tokio::select! {
+                event = receiver.recv() => match event {
+                    Some(Event::Judged(judged)) => results.push(*judged),
+                    Some(Event::TargetDone) => {
+                        state.done += 1;
+                        progress(state);
+                    }
+                    None => break true,
+                },
+                () = &mut stop => break false,
+            }
+        };
+        walk.abort_all();
+        while let Ok(event) = receiver.try_recv() {
+            if let Event::Judged(judged) = event {
+                results.push(*judged);
+            }
+        }
+        results.sort_by(|a, b| order(a).cmp(&order(b)));
+        together(&mut results);
+        Scan { results, complete }
+    }
+}
+
+fn order(judged: &Judged) -> (&Target, Option<IpAddr>, &Vantage) {
+    let observation = &judged.observation;
+    (&observation.target, observation.ip, &observation.vantage)
+}
+
+enum Event {
+    Judged(Box<Judged>),
+    TargetDone,
+}
+
+/// One scan under way.
+#[derive(Clone)]
+struct Round {
+    scanner: Arc<Scanner>,
+    now: Timestamp,
+    looks: Arc<Semaphore>,
+    places: Arc<Mutex<HashMap<SocketAddr, Arc<Semaphore>>>>,
+    sender: mpsc::UnboundedSender<Event>,
+}
+
+impl Round {
+    async fn walk(self, jobs: Vec<Job>) {
+        let permits = Arc::new(Semaphore::new(
+            self.scanner.limits.concurrency.max(1) * TARGETS_PER_LOOK,
+        ));
+        let mut tasks = JoinSet::new();
+        for mut job in jobs {
+            let targets = std::mem::take(&mut job.targets);
+            let job = Arc::new(job);
+            self.ask_remotes(&job, &targets, &mut tasks);
+            for target in targets {
+                let Ok(permit) = permits.clone().acquire_owned().await else {
+                    return;
+                };
+                let (round, job) = (self.clone(), job.clone());
+                tasks.spawn(async move {
+                    round.target(&job, target).await;
+                    drop(permit);
+                    let _ = round.sender.send(Event::TargetDone);
+                });
+                // What has ended is let go of along the way.
+                while tasks.try_join_next().is_some() {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn ask_remotes(&self, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
+        let Ok(loaded) = &job.expectation else { return };
+        let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
+        for target in targets {
+            by_port.entry(target.port).or_default().push(target.clone());
+        }
+        for at in 0..self.scanner.remotes.len() {
+            for targets in by_port.values() {
+                let (round, job, targets) = (self.clone(), job.clone(), targets.clone());
+                let loaded = loaded.clone();
+                tasks.spawn(async move {
+                    let Some(remote) = round.scanner.remotes.get(at) else {
+                        return;
+                    };
+                    let deadline = Instant::now() + round.scanner.limits.timeout;
+                    for observation in remote.test(&loaded, &targets, deadline).await {
+                        round.judge(&job, observation).await;
+                    }
+                });
+            }
+        }
+    }
+
+    async fn target(&self, job: &Arc<Job>, target: Target) {
+        if let Err(error) = &job.expectation {
+            let error = LookError::new(ErrorKind::Internal, error);
+            return self
+                .judge(
+                    job,
+                    observation(&target, None, Timings::default(), Outcome::Failed(error)),
+                )
+                .await;
+        }
+        if !self.scanner.local {
+            return;
+        }
+        let timeout = self.scanner.limits.timeout;
+        let resolve_deadline = Instant::now() + timeout / RESOLVE_SHARE;
+        let resolver = &self.scanner.resolver;
+        let Resolution {
+            addresses,
+            failure,
+            took,
+        } = resolver
+            .resolve(
+                &target.hostname,
+                target.port,
+                &job.addresses,
+                resolve_deadline,
+            )
+            .await;
+        let timings = Timings {
+            resolve: took,
+            ..Timings::default()
+        };
+        let left = timeout.saturating_sub(took.unwrap_or_default());
+        if let Some(error) = failure {
+            self.judge(
+                job,
+                observation(&target, None, timings, Outcome::Failed(error)),
+            )
+            .await;
+        }
+        let mut looks = JoinSet::new();
+        let mut places = HashMap::new();
+        for ip in addresses {
+            let (round, job, target) = (self.clone(), job.clone(), target.clone());
+            let handle = looks.spawn(async move {
+                let (outcome, mut timings) = round
+                    .look(&target.hostname, SocketAddr::new(ip, target.port), left)
+                    .await;
+                timings.resolve = took;
+                round
+                    .judge(&job, observation(&target, Some(ip), timings, outcome))
+                    .await;
+            });
+            places.insert(handle.id(), ip);
+        }
+        while let Some(done) = looks.join_next_with_id().await {
+            // A panic in one look is the fault of that look and of nothing else.
+            if let Err(error) = done
+                && error.is_panic()
+            {
+                let ip = places.get(&error.id()).copied();
+                let error = LookError::new(
+                    ErrorKind::Internal,
+                    "the look failed for a fault of certvigil's own: please report it",
+                );
+                let failed = observation(&target, ip, timings, Outcome::Failed(error.clone()));
+                let _ = self
+                    .sender
+                    .send(Event::Judged(Box::new(Judged::failed(failed, error))));
+            }
+        }
+    }
+
+    /// Waits for its turn at the address, then for its turn in all, and only then does time run.
+    async fn look(
+        &self,
+        hostname: &Hostname,
+        address: SocketAddr,
+        timeout: Duration,
+    ) -> (Outcome, Timings) {
+        let place = {
+            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let per_address = self.scanner.limits.per_address.max(1);
+            let place = places.entry(address);
+            place
+                .or_insert_with(|| Arc::new(Semaphore::new(per_address)))
+                .clone()
+        };
+        let _place = place.acquire_owned().await;
+        let _look = self.looks.acquire().await;
+        let deadline = Instant::now() + timeout;
+        self.scanner.looker.look(hostname, address, deadline).await
+    }
+
+    async fn judge(&self, job: &Job, observation: Observation) {
+        let scanner = &self.scanner;
+        let expected = match (&job.expectation, &observation.outcome) {
+            (Ok(loaded), Outcome::Served(served)) => {
+                Some(self.with_previous(loaded, &served.leaf).await)
+            }
+            (Ok(loaded), _) => Some(loaded.expected.clone()),
+            (Err(_), _) => None,
+        };
+        let judged = judge(
+            expected.as_ref(),
+            observation,
+            &scanner.trust,
+            &job.rules,
+            self.now,
+        );
+        let _ = self.sender.send(Event::Judged(Box::new(judged)));
+    }
+
+    /// The expectation, with the older instance that the leaf may be.
+    async fn with_previous(&self, loaded: &Loaded, leaf: &Certificate) -> Arc<Expected> {
+        let expected = &loaded.expected;
+        let known = expected.accepts(leaf) != Some(false);
+        let Expectation::Instances(instances) = &expected.what else {
+            return expected.clone();
+        };
+        if known {
+            return expected.clone();
+        }
+        let deadline = Instant::now() + self.scanner.limits.timeout;
+        match self
+            .scanner
+            .sources
+            .previous_instance(loaded, leaf, deadline)
+            .await
+        {
+            Ok(Some(previous)) => {
+                let mut instances = instances.clone();
+                instances.previous.push(previous);
+                Arc::new(Expected {
+                    source: expected.source,
+                    what: Expectation::Instances(instances),
+                })
+            }
+            Ok(None) => expected.clone(),
+            Err(error) => {
+                tracing::warn!(
+                    "{}: whether an older instance is served could not be found out: {error}",
+                    loaded.name
+                );
+                expected.clone()
+            }
+        }
+    }
+}
+
+fn observation(
+    target: &Target,
+    ip: Option<IpAddr>,
+    timings: Timings,
+    outcome: Outcome,
+) -> Observation {
+    Observation {
+        target: target.clone(),
+        ip,
+        vantage: Vantage::local(),
+        timings,
+        outcome,
+    }
+}

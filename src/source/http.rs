@@ -1,0 +1,226 @@
+//! One bounded HTTP client for everything that is fetched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::SourceError;
+use super::error::ApiError;
+
+/// Redirects that are followed. Credentials never go to another host.
+const MAX_REDIRECTS: usize = 5;
+/// A connection may take this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The first pause before a request is made again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// Requests that are made at most for one answer.
+const MAX_TRIES: u32 = 6;
+
+/// HTTP Basic credentials, which no message ever shows.
+#[derive(Clone)]
+pub(crate) struct BasicAuth {
+    pub(crate) username: String,
+    pub(crate) password: Option<String>,
+}
+
+/// The client. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Http {
+    client: reqwest::Client,
+    first_pause: Duration,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Http {
+    /// A client that trusts these roots.
+    pub(crate) fn new(roots: RootCertStore) -> Result<Self, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| wrong(&e))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let policy = Policy::custom(|attempt| {
+            let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
+            if attempt.previous().len() > MAX_REDIRECTS {
+                attempt.error("too many redirects")
+            } else if from_https && attempt.url().scheme() != "https" {
+                attempt.error("a redirect from https to http is not followed")
+            } else {
+                attempt.follow()
+            }
+        });
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("certvigil/", env!("CARGO_PKG_VERSION")))
+            .redirect(policy)
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .map_err(|e| wrong(&e))?;
+        Ok(Self {
+            client,
+            first_pause: FIRST_PAUSE,
+        })
+    }
+
+    /// Waits less before it asks again.
+    #[cfg(test)]
+    pub(crate) fn with_first_pause(mut self, pause: Duration) -> Self {
+        self.first_pause = pause;
+        self
+    }
+
+    /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
+    pub(crate) async fn get(
+        &self,
+        url: &Url,
+        auth: Option<&BasicAuth>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
+        let mut request = self.client.get(url.clone());
+        if let Some(auth) = auth {
+            request = request.basic_auth(&auth.username, auth.password.as_deref());
+        }
+        let fetch = async {
+            let mut response = request.send().await.map_err(|e| explain(&e))?;
+            let content_type = response.headers().get(CONTENT_TYPE);
+            let content_type = content_type
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or_default()
+                .to_owned();
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|e| explain(&e))? {
+                if body.len() + chunk.len() > limit {
+                    return Err(SourceError::TooLarge(limit));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Answer {
+                status: response.status().as_u16(),
+                content_type,
+                body,
+            })
+        };
+        timeout_at(deadline, fetch)
+            .await
+            .unwrap_or(Err(SourceError::Timeout))
+    }
+
+    /// Gets JSON from the API. What may pass is asked for again: 5xx and broken connections with
+    /// growing pauses, 412 and 429 when they say after how long, nothing past the deadline.
+    pub(crate) async fn get_json<T: serde::de::DeserializeOwned>(
+        &self,
+        url: &Url,
+        auth: Option<&BasicAuth>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<T, SourceError> {
+        let mut pause = self.first_pause;
+        for _ in 1..MAX_TRIES {
+            let error = match self
+                .get(url, auth, limit, deadline)
+                .await
+                .and_then(|a| json(&a))
+            {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let least = error.retry_after().map(Duration::from_secs);
+            let wait = least.unwrap_or_default().max(jittered(pause));
+            if !may_be_repeated(&error) || Instant::now() + wait >= deadline {
+                return Err(error);
+            }
+            tracing::info!(
+                "{}: {error}; asking again in {:.1} s",
+                shown(url),
+                wait.as_secs_f64()
+            );
+            #[allow(clippy::disallowed_methods)] // the API says how long, or politeness does
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+        }
+        self.get(url, auth, limit, deadline)
+            .await
+            .and_then(|a| json(&a))
+    }
+}
+
+fn may_be_repeated(error: &SourceError) -> bool {
+    match error {
+        SourceError::Api(error) => match error.status {
+            412 | 429 => error.retry_after.is_some(),
+            status => status >= 500,
+        },
+        other => other.may_pass(),
+    }
+}
+
+/// Between the pause and one and a half of it, so that many clients do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let mut byte = [0];
+    let _ = SystemRandom::new().fill(&mut byte);
+    pause + pause.mul_f64(f64::from(byte[0]) / 512.0)
+}
+
+/// The URL without what it may carry of secrets.
+fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, SourceError> {
+    let content_type = answer.content_type.clone();
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let is_json = kind.eq_ignore_ascii_case("application/json");
+    if !(200..300).contains(&answer.status) {
+        return Err(match serde_json::from_slice::<ApiError>(&answer.body) {
+            Ok(error) if is_json => SourceError::Api(ApiError {
+                status: answer.status,
+                ..error
+            }),
+            _ => SourceError::Http {
+                status: answer.status,
+                content_type,
+            },
+        });
+    }
+    if !is_json {
+        return Err(SourceError::NotJson { content_type });
+    }
+    serde_json::from_slice(&answer.body).map_err(|e| {
+        SourceError::Unusable(format!(
+            "the API's answer is not what its reference says: {e}"
+        ))
+    })
+}
+
+/// The innermost cause: the outer ones only repeat the URL.
+fn explain(error: &reqwest::Error) -> SourceError {
+    if error.is_timeout() {
+        return SourceError::Timeout;
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let what = if error.is_connect() {
+        "no connection"
+    } else {
+        "the request failed"
+    };
+    SourceError::Unreachable(format!("{what}: {cause}"))
+}

@@ -1,0 +1,362 @@
+//! Sources: from where it is configured to what is expected.
+
+mod credentials;
+mod download;
+mod error;
+mod http;
+mod pem;
+mod sslmate;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::certificate::{Certificate, PublicKeyHash};
+use crate::config::{
+    Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
+};
+use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
+use crate::model::Hostname;
+use crate::remote::Remote;
+use crate::trust;
+
+pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
+pub use error::{ApiError, SourceError};
+pub(crate) use pem::read_bounded;
+pub(crate) use sslmate::{Client, TestRow};
+
+/// Instances that are remembered by their keys; beyond that, the memory begins anew.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// Everything that can say what is expected.
+pub struct Sources {
+    http: http::Http,
+    /// Why there is no SSLMate account matters only where one is needed.
+    sslmate: Result<Client, String>,
+    by_key: Mutex<HashMap<(String, PublicKeyHash), Option<Instance>>>,
+}
+
+/// What a source says.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The name in results.
+    pub name: String,
+    /// The common name in the SSLMate account.
+    pub common_name: Option<String>,
+    /// What is expected.
+    pub expected: Arc<Expected>,
+    /// The hosts to look at.
+    pub hostnames: Vec<Hostname>,
+    /// SSLMate's number of an instance that is pending while nothing better has been issued.
+    pub awaited: Option<u64>,
+}
+
+/// What a source could not say.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// The name in results.
+    pub name: String,
+    /// The hosts to look at, as far as they are configured.
+    pub hostnames: Vec<Hostname>,
+    /// Why, in one line with the name.
+    pub error: String,
+    /// Whether asking again later may help.
+    pub may_pass: bool,
+}
+
+impl Sources {
+    /// Gets ready to ask the sources of an inventory.
+    ///
+    /// # Errors
+    /// Where HTTPS cannot be set up, or a file with roots cannot be read.
+    pub fn new(inventory: &Inventory, environment: &Environment<'_>) -> Result<Self, String> {
+        let http = http::Http::new(trust::api_roots(&inventory.trust)?)?;
+        let settings = inventory.sslmate.clone().unwrap_or_default();
+        let sslmate = account(&settings, environment, &http);
+        Ok(Self {
+            http,
+            sslmate,
+            by_key: Mutex::default(),
+        })
+    }
+
+    /// The remote vantages of these names.
+    ///
+    /// # Errors
+    /// Where one lacks its account, its URL is none, or its password cannot be read.
+    pub fn remotes(
+        &self,
+        vantages: &[VantageSettings],
+        wanted: &BTreeSet<String>,
+    ) -> Result<Vec<Remote>, String> {
+        let wanted = vantages.iter().filter(|v| wanted.contains(&v.name));
+        wanted
+            .map(|v| {
+                self.remote(v)
+                    .map_err(|e| format!("vantage `{}`: {e}", v.name))
+            })
+            .collect()
+    }
+
+    fn remote(&self, vantage: &VantageSettings) -> Result<Remote, String> {
+        match &vantage.kind {
+            VantageKind::Sslmate => Ok(Remote::sslmate(&vantage.name, self.sslmate.clone()?)),
+            VantageKind::Certvigil {
+                url,
+                username,
+                password_file,
+            } => {
+                let password = password_file
+                    .as_deref()
+                    .map(credentials::read_secret)
+                    .transpose()?;
+                let auth = (username.is_some() || password.is_some()).then(|| http::BasicAuth {
+                    username: username.clone().unwrap_or_default(),
+                    password,
+                });
+                Ok(Remote::certvigil(
+                    &vantage.name,
+                    Client::new(url, auth, self.http.clone())?,
+                ))
+            }
+        }
+    }
+
+    /// Asks what an entry's source expects: one answer, or one for each of its files or certificates.
+    pub async fn load(&self, entry: &Entry, deadline: Instant) -> Vec<Result<Loaded, Failed>> {
+        match &entry.source {
+            SourceSettings::Sslmate(cn) => vec![self.load_sslmate(entry, cn, deadline).await],
+            SourceSettings::SslmateAll => match self.list(deadline).await {
+                Ok(names) => {
+                    let mut all = Vec::with_capacity(names.len());
+                    for cn in names {
+                        all.push(self.load_sslmate(entry, &cn, deadline).await);
+                    }
+                    all
+                }
+                Err(error) => vec![Err(failed("sslmate: *", entry, &error))],
+            },
+            SourceSettings::Download(url) => {
+                let name = own_name(entry).unwrap_or_else(|| url.clone());
+                let instance = download::load(&self.http, url, deadline).await;
+                vec![whole(name, entry, SourceKind::Download, instance)]
+            }
+            SourceSettings::Pem(file) => vec![load_pem(entry, file)],
+            SourceSettings::PemGlob(pattern) => match pem::expand(pattern) {
+                Ok(files) => files.iter().map(|file| load_pem(entry, file)).collect(),
+                Err(error) => vec![Err(failed(pattern, entry, &error))],
+            },
+            SourceSettings::Fingerprints(pins) => {
+                vec![Ok(pinned(
+                    entry,
+                    SourceKind::Fingerprint,
+                    Expectation::Fingerprints(pins.clone()),
+                ))]
+            }
+            SourceSettings::PublicKeys(keys) => {
+                vec![Ok(pinned(
+                    entry,
+                    SourceKind::PublicKey,
+                    Expectation::PublicKeys(keys.clone()),
+                ))]
+            }
+            SourceSettings::TrustOnly => {
+                vec![Ok(pinned(entry, SourceKind::Trust, Expectation::TrustOnly))]
+            }
+        }
+    }
+
+    async fn load_sslmate(
+        &self,
+        entry: &Entry,
+        cn: &str,
+        deadline: Instant,
+    ) -> Result<Loaded, Failed> {
+        let name = entry.name.clone().unwrap_or_else(|| cn.to_owned());
+        let load = async {
+            let object = self.account()?.certificate(cn, deadline).await?;
+            let hostnames = hosts(entry, object.names())?;
+            let awaited = object.awaited();
+            Ok((object.instances()?, hostnames, awaited))
+        };
+        match load.await {
+            Ok((instances, hostnames, awaited)) => Ok(Loaded {
+                expected: Arc::new(expected(SourceKind::Sslmate, instances)),
+                common_name: Some(cn.to_owned()),
+                name,
+                hostnames,
+                awaited,
+            }),
+            Err(error) => Err(failed(&name, entry, &error)),
+        }
+    }
+
+    /// The older instance that a leaf is, where the leaf is not the expected one and the account
+    /// knows it. A reissue keeps the key, and the API then finds the newest instance with that key: so
+    /// only a leaf with another key can be looked up (and is, once).
+    ///
+    /// # Errors
+    /// Where the API could not be asked.
+    pub async fn previous_instance(
+        &self,
+        loaded: &Loaded,
+        leaf: &Certificate,
+        deadline: Instant,
+    ) -> Result<Option<Instance>, SourceError> {
+        let (Some(cn), Some(key)) = (&loaded.common_name, leaf.public_key_hash()) else {
+            return Ok(None);
+        };
+        if loaded.expected.has_key(&key) {
+            return Ok(None);
+        }
+        let remembered = self.remembered().get(&(cn.clone(), key)).cloned();
+        let instance = match remembered {
+            Some(instance) => instance,
+            None => {
+                let found = self.account()?.instance_by_key(cn, key, deadline).await?;
+                let instance = found.map(sslmate::InstanceObject::instance).transpose()?;
+                let mut memory = self.remembered();
+                if memory.len() >= MAX_REMEMBERED {
+                    memory.clear();
+                }
+                memory.insert((cn.clone(), key), instance.clone());
+                instance
+            }
+        };
+        Ok(instance.filter(|i| i.leaf == *leaf))
+    }
+
+    /// Waits at the API until a pending instance is issued, at most so long. Whether it was is for the
+    /// next [`Sources::load`] to say.
+    pub async fn wait_for_issue(&self, loaded: &Loaded, patience: Duration) {
+        let (Ok(client), Some(cn), Some(id)) = (&self.sslmate, &loaded.common_name, loaded.awaited)
+        else {
+            return;
+        };
+        let deadline = Instant::now() + patience;
+        if let Err(error) = client
+            .instance_by_id(cn, id, Some(patience), deadline)
+            .await
+        {
+            tracing::info!("{}: {error}", loaded.name);
+        }
+    }
+
+    async fn list(&self, deadline: Instant) -> Result<Vec<String>, SourceError> {
+        self.account()?.list(deadline).await
+    }
+
+    fn account(&self) -> Result<&Client, SourceError> {
+        self.sslmate
+            .as_ref()
+            .map_err(|e| SourceError::Unusable(e.clone()))
+    }
+
+    fn remembered(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<(String, PublicKeyHash), Option<Instance>>> {
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn account(
+    settings: &SslmateSettings,
+    environment: &Environment<'_>,
+    http: &http::Http,
+) -> Result<Client, String> {
+    let credentials = credentials::Credentials::find(settings, environment)?;
+    Client::new(
+        &credentials.endpoint,
+        Some(credentials.basic_auth()),
+        http.clone(),
+    )
+}
+
+fn expected(source: SourceKind, instances: Instances) -> Expected {
+    Expected {
+        source,
+        what: Expectation::Instances(Box::new(instances)),
+    }
+}
+
+fn load_pem(entry: &Entry, file: &Path) -> Result<Loaded, Failed> {
+    let name = entry.name.clone().unwrap_or_else(|| pem::name_of(file));
+    whole(name, entry, SourceKind::Pem, pem::load(file))
+}
+
+/// An answer that is a whole instance, which names hosts of its own.
+fn whole(
+    name: String,
+    entry: &Entry,
+    source: SourceKind,
+    instance: Result<Instance, SourceError>,
+) -> Result<Loaded, Failed> {
+    let loaded = instance.and_then(|instance| {
+        let names = instance.names();
+        Ok((hosts(entry, names)?, instance))
+    });
+    match loaded {
+        Ok((hostnames, instance)) => Ok(Loaded {
+            name,
+            common_name: None,
+            expected: Arc::new(expected(source, Instances::only(instance))),
+            hostnames,
+            awaited: None,
+        }),
+        Err(error) => Err(failed(&name, entry, &error)),
+    }
+}
+
+fn pinned(entry: &Entry, source: SourceKind, what: Expectation) -> Loaded {
+    Loaded {
+        name: own_name(entry).unwrap_or_default(),
+        common_name: None,
+        expected: Arc::new(Expected { source, what }),
+        hostnames: entry.hostnames.clone(),
+        awaited: None,
+    }
+}
+
+fn own_name(entry: &Entry) -> Option<String> {
+    let first = || entry.hostnames.first().map(ToString::to_string);
+    entry.name.clone().or_else(first)
+}
+
+/// The configured hosts, else those among the certificate's names. A wildcard is not a host.
+fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError> {
+    if !entry.hostnames.is_empty() {
+        return Ok(entry.hostnames.clone());
+    }
+    let mut hostnames: Vec<Hostname> = Vec::new();
+    for hostname in names.iter().filter_map(|n| n.parse().ok()) {
+        if !hostnames.contains(&hostname) {
+            hostnames.push(hostname);
+        }
+    }
+    if hostnames.is_empty() {
+        return Err(SourceError::Unusable(format!(
+            "none of its names is a host to look at ({}): wildcards are not hosts; say which hosts to look at",
+            names.join(", ")
+        )));
+    }
+    Ok(hostnames)
+}
+
+fn failed(name: &str, entry: &Entry, error: &SourceError) -> Failed {
+    Failed {
+        name: name.to_owned(),
+        hostnames: entry.hostnames.clone(),
+        error: if matches!(
+            entry.source,
+            SourceSettings::Pem(_) | SourceSettings::PemGlob(_)
+        ) {
+            error.to_string()
+        } else {
+            format!("{name}: {error}")
+        },
+        may_pass: error.may_pass(),
+    }
+}

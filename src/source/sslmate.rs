@@ -1,0 +1,430 @@
+//! The SSLMate API (<https://sslmate.com/help/reference/apiv2>): certificates, instances, tests.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, parse_certificates};
+use crate::instance::{Instance, Instances, State};
+use crate::model::Hostname;
+
+use super::SourceError;
+use super::http::{BasicAuth, Http};
+
+/// The largest answer about one certificate, in bytes.
+const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
+/// The largest list of certificates, in bytes.
+const MAX_LIST_BYTES: usize = 16 << 20;
+/// The longest that `poll` may ask the API to wait.
+const MAX_POLL: Duration = Duration::from_secs(180);
+
+/// A client of the API, or of another certvigil's `/test`.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: Url,
+    auth: Option<BasicAuth>,
+    http: Http,
+}
+
+/// The certificate object, as far as it matters here.
+#[derive(Debug, Deserialize)]
+pub(super) struct CertificateObject {
+    #[serde(default)]
+    pub(super) exists: Option<bool>,
+    pub(super) cn: String,
+    #[serde(default)]
+    sans: Option<Vec<SanObject>>,
+    #[serde(default)]
+    current: Option<InstanceObject>,
+    #[serde(default)]
+    pending: Option<InstanceObject>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SanObject {
+    #[serde(rename = "type")]
+    kind: String,
+    value: String,
+}
+
+/// The instance object, as far as it matters here.
+#[derive(Debug, Deserialize)]
+pub(super) struct InstanceObject {
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default)]
+    state: Option<String>,
+    #[serde(default)]
+    sha256_fingerprint: Option<String>,
+    #[serde(default)]
+    pubkey_hash: Option<String>,
+    #[serde(default)]
+    crt: Option<String>,
+    #[serde(default)]
+    chain: Option<Texts>,
+    #[serde(default)]
+    root: Option<String>,
+}
+
+/// `chain` is an array by the reference, and one string at times.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+struct List {
+    data: Vec<CertificateObject>,
+}
+
+/// The answer of `/test`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TestResponse {
+    pub(crate) result: Vec<TestRow>,
+}
+
+/// One row of it. `error_kind` is certvigil's own addition.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TestRow {
+    pub(crate) hostname: String,
+    #[serde(default)]
+    pub(crate) ip_address: Option<String>,
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) correct: Option<bool>,
+    #[serde(default)]
+    pub(crate) chained: Option<bool>,
+    #[serde(default)]
+    pub(crate) dummy: Option<bool>,
+    #[serde(default)]
+    pub(crate) error: Option<String>,
+    #[serde(default)]
+    pub(crate) error_kind: Option<String>,
+}
+
+const EXPAND_CERTIFICATE: [&str; 8] = [
+    "current",
+    "current.crt",
+    "current.chain",
+    "current.root",
+    "pending",
+    "pending.crt",
+    "pending.chain",
+    "pending.root",
+];
+const EXPAND_INSTANCE: [&str; 3] = ["crt", "chain", "root"];
+
+impl Client {
+    /// A client of the API at this base URL.
+    pub(crate) fn new(base: &str, auth: Option<BasicAuth>, http: Http) -> Result<Self, String> {
+        let base = Url::parse(base)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+            .ok_or_else(|| {
+                format!("`{base}` is not the URL of an API: write it as https://sslmate.com/api/v2")
+            })?;
+        if auth.is_some() && base.scheme() == "http" && !is_loopback(&base) {
+            tracing::warn!(
+                "{base} is plain HTTP: the credentials go over the network in the clear"
+            );
+        }
+        Ok(Self { base, auth, http })
+    }
+
+    /// The certificate object with its instances.
+    pub(super) async fn certificate(
+        &self,
+        cn: &str,
+        deadline: Instant,
+    ) -> Result<CertificateObject, SourceError> {
+        let url = self.url(&["certs", cn], EXPAND_CERTIFICATE.map(|e| ("expand", e)));
+        let object: CertificateObject = self.get(&url, MAX_CERTIFICATE_BYTES, deadline).await?;
+        if object.exists == Some(false) {
+            return Err(SourceError::Unusable(format!(
+                "the SSLMate account has no certificate `{cn}`; check the common name and the account"
+            )));
+        }
+        Ok(object)
+    }
+
+    /// The common names of all certificates of the account.
+    pub(super) async fn list(&self, deadline: Instant) -> Result<Vec<String>, SourceError> {
+        let url = self.url(&["certs"], [("expand", "current"), ("expand", "pending")]);
+        let list: Result<List, _> = self.get(&url, MAX_LIST_BYTES, deadline).await;
+        match list {
+            Ok(list) => Ok(list.data.into_iter().map(|c| c.cn).collect()),
+            Err(error) if status(&error) == Some(404) => Err(SourceError::Unusable(
+                "this account cannot be listed: name its certificates one by one instead of `sslmate: \"*\"`".into(),
+            )),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One instance by its number; with `poll`, once it is no longer pending, as long as the API waits.
+    pub(super) async fn instance_by_id(
+        &self,
+        cn: &str,
+        id: u64,
+        poll: Option<Duration>,
+        deadline: Instant,
+    ) -> Result<InstanceObject, SourceError> {
+        let seconds = poll.map(|p| p.min(MAX_POLL).as_secs().to_string());
+        let query = EXPAND_INSTANCE.map(|e| ("expand", e));
+        let query = query
+            .into_iter()
+            .chain(seconds.as_deref().map(|s| ("poll", s)));
+        let url = self.url(&["certs", cn, "instances", &id.to_string()], query);
+        self.get(&url, MAX_CERTIFICATE_BYTES, deadline).await
+    }
+
+    /// The newest active instance for a public key; `None` where the account has none.
+    pub(super) async fn instance_by_key(
+        &self,
+        cn: &str,
+        key: PublicKeyHash,
+        deadline: Instant,
+    ) -> Result<Option<InstanceObject>, SourceError> {
+        let name = format!("pubkey_hash:{key}");
+        let url = self.url(
+            &["certs", cn, "instances", &name],
+            EXPAND_INSTANCE.map(|e| ("expand", e)),
+        );
+        match self.get(&url, MAX_CERTIFICATE_BYTES, deadline).await {
+            Ok(instance) => Ok(Some(instance)),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the API sees at these hosts.
+    pub(crate) async fn test(
+        &self,
+        cn: &str,
+        hostnames: &[&Hostname],
+        port: u16,
+        deadline: Instant,
+    ) -> Result<TestResponse, SourceError> {
+        let hostnames: Vec<String> = hostnames.iter().map(ToString::to_string).collect();
+        let port = port.to_string();
+        let query = hostnames.iter().map(|h| ("hostname", h.as_str()));
+        let url = self.url(
+            &["certs", cn, "test"],
+            query.chain([("port", port.as_str())]),
+        );
+        self.get(&url, MAX_LIST_BYTES, deadline).await
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        url: &Url,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<T, SourceError> {
+        self.http
+            .get_json(url, self.auth.as_ref(), limit, deadline)
+            .await
+    }
+
+    fn url<'a>(&self, path: &[&str], query: impl IntoIterator<Item = (&'a str, &'a str)>) -> Url {
+        let path: String = path
+            .iter()
+            .map(|part| format!("/{}", encode(part)))
+            .collect();
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+fn status(error: &SourceError) -> Option<u16> {
+    match error {
+        SourceError::Api(error) => Some(error.status),
+        SourceError::Http { status, .. } => Some(*status),
+        _ => None,
+    }
+}
+
+/// Everything but `A-Z a-z 0-9 - . _` is percent-encoded in a path: `*.example.com` is
+/// `%2A.example.com`. The colon of `pubkey_hash:` stands, as in the reference.
+fn encode(part: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b':');
+    utf8_percent_encode(part, KEPT).to_string()
+}
+
+impl CertificateObject {
+    /// The instances that matter for judging.
+    pub(super) fn instances(self) -> Result<Instances, SourceError> {
+        let pending = match self.pending {
+            // Before it is approved there may be no temporary certificate yet.
+            Some(pending) if pending.has_certificate() => Some(pending.instance()?),
+            _ => None,
+        };
+        match (self.current, pending) {
+            (Some(current), pending) => Ok(Instances {
+                expected: current.instance()?,
+                also_accepted: Vec::new(),
+                pending,
+                previous: Vec::new(),
+            }),
+            (None, Some(mut pending)) => {
+                pending.state = State::Pending;
+                Ok(Instances::only(pending))
+            }
+            (None, None) => Err(SourceError::NotIssued(format!(
+                "no certificate has been issued for `{}` yet; buy one, or wait for it with --wait",
+                self.cn
+            ))),
+        }
+    }
+
+    /// The number of the instance that is waited for: pending, and nothing better there.
+    pub(super) fn awaited(&self) -> Option<u64> {
+        match (&self.current, &self.pending) {
+            (None, Some(pending)) => pending.id,
+            _ => None,
+        }
+    }
+
+    /// The names that the certificate is for: its common name and its SANs, by SSLMate's rule where
+    /// it has the default ones.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names = vec![self.cn.clone()];
+        match &self.sans {
+            Some(sans) => names.extend(
+                sans.iter()
+                    .filter(|s| s.kind == "dns")
+                    .map(|s| s.value.clone()),
+            ),
+            None => names.push(default_san(&self.cn)),
+        }
+        names
+    }
+}
+
+/// The SAN that SSLMate adds by itself (reference, "Default SANs").
+fn default_san(cn: &str) -> String {
+    match cn.strip_prefix("www.").or_else(|| cn.strip_prefix("*.")) {
+        Some(rest) => rest.to_owned(),
+        None => format!("www.{cn}"),
+    }
+}
+
+impl InstanceObject {
+    fn has_certificate(&self) -> bool {
+        self.crt
+            .as_deref()
+            .is_some_and(|crt| !crt.trim().is_empty())
+    }
+
+    /// The fingerprint that the API states.
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.sha256_fingerprint.as_deref()?.parse().ok()
+    }
+
+    /// The instance, once its bytes are what the API says they are.
+    pub(super) fn instance(self) -> Result<Instance, SourceError> {
+        let number = self.id.map(|id| format!(" {id}")).unwrap_or_default();
+        let unusable =
+            |why: String| SourceError::Unusable(format!("instance{number} cannot be used: {why}"));
+        let crt = self.crt.as_deref().unwrap_or_default();
+        let leaf = one(crt).map_err(|e| unusable(format!("its `crt`: {e}")))?;
+        if let Some(stated) = &self.sha256_fingerprint
+            && self.fingerprint() != Some(leaf.sha256())
+        {
+            return Err(unusable(format!(
+                "its bytes have the SHA-256 {}, but the API states {}; do not install it, and ask SSLMate",
+                leaf.sha256(),
+                crate::certificate::printable(stated)
+            )));
+        }
+        let stated: Option<PublicKeyHash> =
+            self.pubkey_hash.as_deref().and_then(|h| h.parse().ok());
+        if stated.is_some() && stated != leaf.public_key_hash() {
+            return Err(unusable(
+                "its public key is not the one that the API states; ask SSLMate".into(),
+            ));
+        }
+        let chain = match self.chain {
+            None => Vec::new(),
+            Some(Texts::One(text)) if text.trim().is_empty() => Vec::new(),
+            Some(Texts::One(text)) => parse_certificates(text.as_bytes())
+                .map_err(|e| unusable(format!("its `chain`: {e}")))?,
+            Some(Texts::Many(texts)) => {
+                let texts = texts.iter().filter(|t| !t.trim().is_empty());
+                texts
+                    .map(|t| one(t))
+                    .collect::<Result<_, _>>()
+                    .map_err(|e| unusable(format!("its `chain`: {e}")))?
+            }
+        };
+        let root = match self.root.as_deref().map(str::trim) {
+            None | Some("") => None,
+            Some(text) => Some(one(text).map_err(|e| unusable(format!("its `root`: {e}")))?),
+        };
+        Ok(Instance {
+            id: self.id,
+            state: state(self.state.as_deref()),
+            leaf,
+            chain,
+            root,
+        })
+    }
+}
+
+fn one(pem: &str) -> Result<Certificate, String> {
+    let first = parse_certificates(pem.as_bytes())?.into_iter().next();
+    let certificate = first.ok_or("it has no certificate")?;
+    certificate
+        .facts()
+        .map_err(|e| format!("it is malformed: {e}"))?;
+    Ok(certificate)
+}
+
+fn state(text: Option<&str>) -> State {
+    match text {
+        Some("active") => State::Active,
+        Some("pending") => State::Pending,
+        Some("expired") => State::Expired,
+        Some("revoked") => State::Revoked,
+        Some("canceled") => State::Canceled,
+        _ => State::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_sans_follow_the_reference() {
+        assert_eq!(default_san("www.example.com"), "example.com");
+        assert_eq!(default_san("*.example.com"), "example.com");
+        assert_eq!(default_san("example.com"), "www.example.com");
+    }
+
+    #[test]
+    fn names_are_encoded_as_the_services_own_client_does() {
+        assert_eq!(encode("*.example.com"), "%2A.example.com");
+        assert_eq!(encode("a/../b?c#d"), "a%2F..%2Fb%3Fc%23d");
+        assert_eq!(encode("pubkey_hash:ab"), "pubkey_hash:ab");
+    }
+}
