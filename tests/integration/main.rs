@@ -1,0 +1,6 @@
+//! One binary for everything that runs the program, or talks to it over real sockets.
+//!
+//! What needs a server from Debian is ignored with the package's name; `make test` installs them
+//! and runs all.
+
+mod support;
