@@ -1,7 +1,7 @@
 //! The command line: text to meaning, then run, then an exit code.
 
 mod check;
-// mod demo;
+mod demo;
 mod exit;
 mod generate;
 mod output;
@@ -41,7 +41,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
-    // Demo(demo::Args),
+    Demo(demo::Args),
     /// Look into a configuration file
     Config {
         #[command(subcommand)]
@@ -86,7 +86,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     output::start_logging(cli.verbose);
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments),
-        // Command::Demo(arguments) => demo::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Config {
             command: ConfigCommand::Check { file },
         } => check_config(&file),

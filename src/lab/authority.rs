@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, PublicKeyHash};
 use crate::model::Timestamp;
 
 const DAY: i64 = 86_400;
@@ -46,6 +46,18 @@ impl Key {
     /// The key for a TLS server.
     pub fn to_der(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
+    }
+
+    /// A signing request for these names, as PEM.
+    pub fn request(&self, names: &[String]) -> Result<String, rcgen::Error> {
+        let mut params = CertificateParams::new(names)?;
+        set_common_name(&mut params, names);
+        params.serialize_request(&*self.0)?.pem()
+    }
+
+    /// The hash of its public half.
+    pub fn public_key_hash(&self) -> PublicKeyHash {
+        PublicKeyHash::of(&self.0.subject_public_key_info())
     }
 
     /// The key as PEM, for servers that read files.
@@ -142,7 +154,7 @@ pub fn self_signed(
 
 fn authority_params(name: &str, validity: Validity) -> CertificateParams {
     let mut params = CertificateParams::default();
-    set_common_name(&mut params, name);
+    set_common_name(&mut params, &[name.to_owned()]);
     set_validity(&mut params, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -151,7 +163,7 @@ fn authority_params(name: &str, validity: Validity) -> CertificateParams {
 
 fn leaf_params(names: &[String], validity: Validity) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(names)?;
-    set_common_name(&mut params, names.first().map_or("", String::as_str));
+    set_common_name(&mut params, names);
     set_validity(&mut params, validity);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -159,7 +171,9 @@ fn leaf_params(names: &[String], validity: Validity) -> Result<CertificateParams
     Ok(params)
 }
 
-fn set_common_name(params: &mut CertificateParams, name: &str) {
+/// The first name is the common one.
+fn set_common_name(params: &mut CertificateParams, names: &[String]) {
+    let name = names.first().map_or("", String::as_str);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
 }

@@ -1,10 +1,11 @@
 //! A table for people: what is wrong first, each thing in one line, with its hint under it.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use textwrap::{Options, wrap};
+use textwrap::{Options, WordSplitter, wrap};
 
 use crate::finding::Severity;
 use crate::judge::{Judged, Verdict, agree};
@@ -94,7 +95,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         warning,
         critical,
         unknown,
-    } = Summary::of(results);
+    } = Summary::of(rows.iter().map(|row| row.judged));
     let summary = format!(
         "{endpoints} endpoint{}: {critical} critical, {unknown} unknown, {warning} warning, {ok} ok",
         if endpoints == 1 { "" } else { "s" }
@@ -105,6 +106,13 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         .max()
         .unwrap_or(Severity::Unknown);
     let _ = writeln!(out, "{}", paint(&summary, colour_of(worst), style));
+    let mut same: BTreeMap<&str, usize> = BTreeMap::new();
+    for vantage in rows.iter().flat_map(|row| &row.agreeing) {
+        *same.entry(vantage).or_default() += 1;
+    }
+    for (vantage, count) in same {
+        let _ = writeln!(out, "`{vantage}` sees the same as we do at {count} of them");
+    }
     out
 }
 
@@ -215,6 +223,7 @@ fn write_wrapped(out: &mut String, text: &str, style: &Style) {
     let options = Options::new(style.width)
         .initial_indent(INDENT)
         .subsequent_indent(&continued)
+        .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
     for line in wrap(text, options) {
         let _ = writeln!(out, "{line}");

@@ -20,7 +20,7 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(results: &[Judged]) -> Self {
+    fn of<'a>(results: impl IntoIterator<Item = &'a Judged>) -> Self {
         let mut summary = Self::default();
         for judged in results {
             summary.endpoints += 1;
