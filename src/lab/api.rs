@@ -2,6 +2,7 @@
 //! reference (<https://sslmate.com/help/reference/apiv2>). What would change the account is refused.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ pub struct Credentials {
 pub struct Api {
     account: Mutex<Account>,
     changed: watch::Sender<()>,
+    requests: AtomicUsize,
     credentials: Credentials,
     /// Where it can be reached: the scheme, the address and the port.
     origin: String,
@@ -117,6 +119,7 @@ impl Api {
         Arc::new(Self {
             account: Mutex::new(account),
             changed: watch::Sender::new(()),
+            requests: AtomicUsize::new(0),
             credentials,
             origin,
             scanner,
@@ -153,11 +156,22 @@ impl Api {
         self.changed.send_replace(());
     }
 
+    /// How many requests have been answered or are being answered.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many requests wait for an instance right now.
+    pub fn waiting(&self) -> usize {
+        self.changed.receiver_count()
+    }
+
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let path = request.uri().path().to_owned();
         if let Some(cn) = path.strip_prefix("/download/") {
             return self.download(&decoded(cn));
@@ -271,33 +285,32 @@ impl Api {
                     .map_err(|_| ApiError::of_param("poll", "poll is a number of seconds"))?,
             ),
         };
+        let Some(seconds) = patience else {
+            return Ok(self.find_instance(cn, id, expand)?.1);
+        };
         // Subscribed before the first look, so that no change is missed.
         let mut changed = self.changed.subscribe();
         let settled = async {
             loop {
                 let (state, object) = self.find_instance(cn, id, expand)?;
-                if state != State::Pending || patience.is_none() {
+                if state != State::Pending {
                     return Ok(object);
                 }
                 let _ = changed.changed().await;
             }
         };
-        let seconds = patience.unwrap_or(0).min(MAX_POLL);
-        match patience {
-            None => settled.await,
-            Some(_) => tokio::time::timeout(Duration::from_secs(seconds), settled)
-                .await
-                .unwrap_or_else(|_| {
-                    Err(ApiError {
-                        retry_after: Some(POLL_RETRY_AFTER),
-                        ..ApiError::new(
-                            StatusCode::PRECONDITION_FAILED,
-                            "not_ready",
-                            "The certificate instance is still pending",
-                        )
-                    })
-                }),
-        }
+        tokio::time::timeout(Duration::from_secs(seconds.min(MAX_POLL)), settled)
+            .await
+            .unwrap_or_else(|_| {
+                Err(ApiError {
+                    retry_after: Some(POLL_RETRY_AFTER),
+                    ..ApiError::new(
+                        StatusCode::PRECONDITION_FAILED,
+                        "not_ready",
+                        "The certificate instance is still pending",
+                    )
+                })
+            })
     }
 
     fn find_instance(

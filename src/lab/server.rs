@@ -49,6 +49,8 @@ pub(super) async fn serve(listener: TcpListener, behaviour: Behaviour) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let behaviour = behaviour.clone();
+        // The flight of a handshake is several writes.
+        let _ = stream.set_nodelay(true);
         connections.spawn(timeout(MAX_STAY, attend(stream, behaviour)));
         while connections.try_join_next().is_some() {}
     }

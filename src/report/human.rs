@@ -183,8 +183,6 @@ impl<'a> Row<'a> {
         };
         if !self.judged.observation.vantage.is_local() {
             let _ = write!(what, " (seen from {})", self.judged.observation.vantage);
-        } else if !self.agreeing.is_empty() {
-            let _ = write!(what, " (from {} too)", self.agreeing.join(", "));
         }
         what
     }

@@ -3,4 +3,8 @@
 //! What needs a server from Debian is ignored with the package's name; `make test` installs them
 //! and runs all.
 
+mod canned;
+mod demo;
+mod sources;
+mod stand_in;
 mod support;
