@@ -3,6 +3,15 @@
 //! What needs a server from Debian is ignored with the package's name; `make test` installs them
 //! and runs all.
 
+// A test that fails panics, and tests have clocks.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 mod canned;
 mod demo;
 mod sources;

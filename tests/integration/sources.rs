@@ -311,6 +311,8 @@ fn ask(api: &Canned, timeout: &str) -> Run {
         timeout,
         "--vantage",
         "local",
+        "--resolve",
+        "a.example:443:127.0.0.99",
     ]);
     command.env("SSLMATE_API_KEY", "k").output().unwrap().into()
 }
