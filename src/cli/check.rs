@@ -30,6 +30,7 @@ use super::{Code, now, output, runtime};
 
 /// Look at every address and say what is wrong
 #[derive(Debug, clap::Args)]
+#[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
 #[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
 pub(super) struct Args {
     /// What to look at: host[:port], [IPv6][:port] or an https:// URL; with --config, certificates or
