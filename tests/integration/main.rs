@@ -3,4 +3,17 @@
 //! What needs a server from Debian is ignored with the package's name; `make test` installs them
 //! and runs all.
 
+// Helpers of tests are tests too, which clippy sees only of what is marked as one.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod config;
+mod docs;
+mod markdown;
+mod readme;
+mod schema;
 mod support;
