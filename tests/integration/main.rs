@@ -11,8 +11,10 @@
     clippy::unwrap_used
 )]
 
+mod cli;
 mod config;
 mod docs;
+mod floors;
 mod markdown;
 mod readme;
 mod schema;
