@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::certificate::printable;
+
 use super::Code;
 
 /// The width where stdout is no terminal.
@@ -31,7 +33,8 @@ pub(super) fn start_logging(verbose: u8) {
 pub(super) fn fail(error: &str) -> Code {
     let mut stderr = io::stderr().lock();
     for line in error.lines() {
-        let _ = writeln!(stderr, "error: {line}");
+        // What is quoted comes from arguments, files and servers, and may not steer the terminal.
+        let _ = writeln!(stderr, "error: {}", printable(line));
     }
     Code::Unknown
 }

@@ -159,6 +159,18 @@ fn a_wrong_target_is_told_with_the_right_form() {
     }
 }
 
+#[test]
+fn what_is_quoted_does_not_steer_the_terminal() {
+    for args in [
+        ["--cert", "\x1b[2Jx.pem"],
+        ["--at", "\x1b[2J"],
+        ["--vantage", "\x1b[2J"],
+    ] {
+        let run = certvigil(["check", "a.example"].iter().chain(&args));
+        assert!(!run.stderr.contains('\x1b'), "{args:?}: {run:?}");
+    }
+}
+
 /// Files that are no certificate in PEM, each with what is said of it.
 fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
     let key = Key::generate().unwrap();
@@ -189,7 +201,11 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
             csr.into_bytes(),
             "only a certificate signing request",
         ),
-        ("half.pem", half.into_bytes(), "its PEM cannot be read"),
+        (
+            "half.pem",
+            half.into_bytes(),
+            "its PEM cannot be read: the line `-----END CERTIFICATE-----` is missing",
+        ),
     ];
     let mut all = Vec::new();
     for (name, bytes, says) in files {
