@@ -483,7 +483,7 @@ fn manual_pages_render_without_a_warning() {
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let page = entry.unwrap().path();
         let output = std::process::Command::new("groff")
-            .args(["-man", "-Tutf8", "-ww"])
+            .args(["-man", "-Tutf8", "-ww", "-P-cbou"]) // -cbou: plain text
             .arg(&page)
             .output()
             .unwrap();
