@@ -1,6 +1,7 @@
 //! From the YAML tree to the inventory, key by key.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -488,14 +489,10 @@ fn each<T>(
 }
 
 /// Each value once, where it came first.
-fn unique<T: PartialEq>(values: Vec<T>) -> Vec<T> {
-    let mut once = Vec::with_capacity(values.len());
-    for value in values {
-        if !once.contains(&value) {
-            once.push(value);
-        }
-    }
-    once
+fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(values.len());
+    values.retain(|value| seen.insert(value.clone()));
+    values
 }
 
 fn pins<T: Ord + FromStr<Err = String>>(

@@ -366,6 +366,6 @@ fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
     matches!(
         plain.to_ascii_lowercase().as_str(),
-        "apikey" | "key" | "password" | "passwd" | "secret" | "token"
+        "apikey" | "password" | "passwd" | "secret" | "token"
     )
 }
