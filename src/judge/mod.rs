@@ -102,7 +102,7 @@ pub struct Flags {
     pub revoked: Option<bool>,
 }
 
-/// Judges one look. What needs several looks is judged by [`together`] afterwards.
+/// Judges one look. What needs several looks is judged by [`together()`] afterwards.
 pub fn judge(
     expected: Option<&Arc<Expected>>,
     observation: Observation,

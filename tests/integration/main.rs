@@ -13,7 +13,14 @@
 )]
 
 mod canned;
+mod cli;
+mod config;
 mod demo;
+mod docs;
+mod floors;
+mod markdown;
+mod readme;
+mod schema;
 mod sources;
 mod stand_in;
 mod support;
