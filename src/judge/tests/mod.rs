@@ -122,7 +122,7 @@ fn pin_key(certificate: &Certificate) -> Expected {
 }
 
 /// A look at one server, with what is expected of it. All is well unless a test says otherwise.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Case {
     expected: Expected,
     host: String,
