@@ -26,6 +26,18 @@ pub(super) struct Path {
     pub(super) reason: Option<String>,
 }
 
+/// So many certificates above the leaf are shown to the path builder. It follows a path to all of
+/// its ends, so that a maze of cross-signed certificates could keep it busy for minutes.
+const MAX_SHOWN: usize = 16;
+
+/// The nearest certificates above the leaf, and in any case the shortest way to a trusted root.
+fn shown<'a>(nearest: &[&'a Certificate], chain: &Chain<'a>) -> Vec<CertificateDer<'a>> {
+    let mut all = chain.shortest.clone();
+    all.extend(nearest.iter().filter(|c| !chain.shortest.contains(c)));
+    all.truncate(MAX_SHOWN);
+    all.into_iter().map(|c| c.der().into()).collect()
+}
+
 /// Asks for a path from the leaf over what was served to the trust store. Only what leads up from
 /// the leaf is shown to the path builder: it gives up after a hundred signatures, and the rest of
 /// what a server may send would use them up.
@@ -48,14 +60,13 @@ pub(super) fn build(
             };
         }
     };
-    let verify_over = |above: &[&Certificate], at: Timestamp| {
+    let verify_over = |intermediates: &[CertificateDer<'_>], at: Timestamp| {
         let since_epoch = Duration::from_secs(u64::try_from(at.0).unwrap_or(0));
-        let intermediates: Vec<_> = above.iter().map(|c| c.der().into()).collect();
         end_entity
             .verify_for_usage(
                 webpki::ALL_VERIFICATION_ALGS,
                 trust.anchors(),
-                &intermediates,
+                intermediates,
                 UnixTime::since_unix_epoch(since_epoch),
                 KeyUsage::server_auth(),
                 None,
@@ -63,11 +74,12 @@ pub(super) fn build(
             )
             .map(|_| ())
     };
-    // A maze of cross-signed certificates can still be too much: the shortest way never is.
-    let verify = |above: &[&Certificate], at: Timestamp| match verify_over(above, at) {
-        Err(error) if is_of_budget(&error) => verify_over(&chain.shortest, at),
-        result => result,
-    };
+    // A small maze can still be too much: the shortest way never is.
+    let verify =
+        |nearest: &[&Certificate], at: Timestamp| match verify_over(&shown(nearest, chain), at) {
+            Err(error) if is_of_budget(&error) => verify_over(&shown(&[], chain), at),
+            result => result,
+        };
     let result = verify(&chain.above, now);
     let fault = result.clone().err().and_then(|_| {
         let known = |at| verify(&chain.known_above, at);
