@@ -134,6 +134,24 @@ impl Authority {
         })
     }
 
+    /// An intermediate below this authority that allows so many authorities below itself.
+    pub fn bounded_intermediate(
+        &self,
+        name: &str,
+        validity: Validity,
+        authorities_below: u8,
+    ) -> Result<Self, rcgen::Error> {
+        let key = Key::generate()?;
+        let mut params = authority_params(name, validity);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(authorities_below));
+        let signed = params.signed_by(&*key.0, &self.issuer())?;
+        Ok(Self {
+            certificate: Certificate::from_der(signed.der().to_vec()),
+            params,
+            key,
+        })
+    }
+
     fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &*self.key.0)
     }
@@ -149,6 +167,27 @@ pub fn self_signed(
     Ok(Issued {
         certificate: Certificate::from_der(signed.der().to_vec()),
         key: key.clone(),
+    })
+}
+
+/// A leaf that another leaf's key signed, which has no right to.
+pub fn signed_by_leaf(
+    issuer: &Issued,
+    names: &[String],
+    validity: Validity,
+) -> Result<Issued, rcgen::Error> {
+    let key = Key::generate()?;
+    let name = issuer
+        .certificate
+        .facts()
+        .ok()
+        .and_then(|f| f.common_name.clone());
+    let issuer_params = authority_params(&name.unwrap_or_default(), validity);
+    let issuer = Issuer::from_params(&issuer_params, &*issuer.key.0);
+    let signed = leaf_params(names, validity)?.signed_by(&*key.0, &issuer)?;
+    Ok(Issued {
+        certificate: Certificate::from_der(signed.der().to_vec()),
+        key,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::finding::Severity;
@@ -56,22 +57,22 @@ pub fn human(results: &[Judged], style: &Style) -> String {
     for row in &rows {
         let severity = row.judged.severity();
         let word = format!("{:SEVERITY_WIDTH$}", severity_word(severity));
-        let head = format!(
-            "{}{GAP}{:host_width$}{GAP}{:address_width$}{GAP}",
-            paint(&word, colour_of(severity), style),
-            row.host,
-            row.address,
-        );
-        let used = SEVERITY_WIDTH
-            + 3 * GAP.len()
-            + width_of(&row.host, host_width)
-            + width_of(&row.address, address_width);
+        let word = paint(&word, colour_of(severity), style);
         let what = row.what(style.now);
-        if used + what.len() <= style.width {
-            let _ = writeln!(out, "{head}{what}");
-        } else {
-            let _ = writeln!(out, "{}", head.trim_end());
+        let place = format!(
+            "{:host_width$}{GAP}{:address_width$}",
+            row.host, row.address
+        );
+        let fits = |text: &str| INDENT.len() + display_width(text) <= style.width;
+        let line = format!("{place}{GAP}{what}");
+        if fits(&line) {
+            let _ = writeln!(out, "{word}{GAP}{line}");
+        } else if fits(place.trim_end()) {
+            let _ = writeln!(out, "{word}{GAP}{}", place.trim_end());
             write_wrapped(&mut out, &what, style);
+        } else {
+            let _ = writeln!(out, "{word}{GAP}{}", row.host);
+            write_wrapped(&mut out, &format!("{}{GAP}{what}", row.address), style);
         }
         if let Verdict::Inconclusive(error) = &row.judged.verdict
             && row
@@ -83,7 +84,13 @@ pub fn human(results: &[Judged], style: &Style) -> String {
             write_wrapped(&mut out, &error.message, style);
         }
         for finding in &row.judged.findings {
-            write_wrapped(&mut out, &finding.message, style);
+            // The first is as bad as the row says; the others may be less so.
+            let message = if finding.severity == severity {
+                finding.message.clone()
+            } else {
+                format!("{}: {}", finding.severity, finding.message)
+            };
+            write_wrapped(&mut out, &message, style);
             if !finding.hint.is_empty() {
                 write_wrapped(&mut out, &format!("fix: {}", finding.hint), style);
             }
@@ -208,12 +215,8 @@ fn severity_word(severity: Severity) -> String {
 
 /// As wide as its widest cell; a few long names do not push everything else aside.
 fn column_width<'a>(heading: &str, cells: impl Iterator<Item = &'a str>, most: usize) -> usize {
-    let fitting = cells.map(str::len).filter(|width| *width <= most);
+    let fitting = cells.map(display_width).filter(|width| *width <= most);
     fitting.fold(heading.len(), usize::max)
-}
-
-fn width_of(cell: &str, column: usize) -> usize {
-    cell.len().max(column)
 }
 
 fn write_wrapped(out: &mut String, text: &str, style: &Style) {
@@ -221,6 +224,7 @@ fn write_wrapped(out: &mut String, text: &str, style: &Style) {
     let options = Options::new(style.width)
         .initial_indent(INDENT)
         .subsequent_indent(&continued)
+        // A host name has hyphens, and is to be copied whole.
         .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
     for line in wrap(text, options) {

@@ -2,6 +2,8 @@
 
 mod human;
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::finding::Severity;
 use crate::judge::Judged;
