@@ -1,6 +1,9 @@
 //! One binary for everything that runs the program, or talks to it over real sockets.
 //!
 //! What needs a server from Debian is ignored with the package's name; `make test` installs them
-//! and runs all.
+//! (`tests/packages.txt`) and runs all.
 
+mod fixture;
+mod nginx;
+mod openssl;
 mod support;
