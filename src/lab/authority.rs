@@ -152,6 +152,11 @@ impl Authority {
         })
     }
 
+    /// Its key, for tools that sign what [`Authority::issue`] does not.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
     fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &*self.key.0)
     }

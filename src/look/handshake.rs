@@ -20,7 +20,7 @@ use crate::certificate::Certificate;
 use crate::model::Hostname;
 use crate::observation::{ErrorKind, KeyProof, LookError, Served};
 
-use super::key_proof;
+use super::{key_proof, p521};
 
 /// The longest chain that is read, leaf included.
 pub const MAX_CHAIN_CERTIFICATES: usize = 100;
@@ -40,7 +40,8 @@ pub(super) struct Config {
 
 impl Config {
     pub(super) fn new() -> Result<Self, String> {
-        let provider: CryptoProvider = aws_lc_rs::default_provider();
+        let mut provider: CryptoProvider = aws_lc_rs::default_provider();
+        provider.kx_groups.push(p521::SECP521R1);
         let algorithms = provider.signature_verification_algorithms;
         let mut base = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
@@ -392,7 +393,9 @@ impl ServerCertVerifier for Recorder {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        let mut schemes = self.algorithms.supported_schemes();
+        schemes.extend(key_proof::PSS_KEY_SCHEMES);
+        schemes
     }
 }
 

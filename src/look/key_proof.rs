@@ -4,14 +4,27 @@
 //! short RSA keys) is checked against its bare public key, since appliances serve such things, and
 //! a copied certificate must not pass for the real one.
 
+use aws_lc_rs::signature::{
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    UnparsedPublicKey,
+};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::CertificateDer;
-use rustls::{CertificateError, DigitallySignedStruct, Error};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use webpki::EndEntityCert;
 
 use crate::certificate::Certificate;
 use crate::observation::KeyProof;
 
 use super::rsa;
+
+/// The schemes of RSA keys that their certificate binds to PSS (`rsa_pss_pss_*` of RFC 8446, section
+/// 4.2.3). rustls does not offer them; with TLS 1.3 it leaves them to us.
+pub(super) const PSS_KEY_SCHEMES: [SignatureScheme; 3] = [
+    SignatureScheme::Unknown(0x0809),
+    SignatureScheme::Unknown(0x080a),
+    SignatureScheme::Unknown(0x080b),
+];
 
 /// Checks a ServerKeyExchange's signature (RFC 5246, section 7.4.3).
 pub(super) fn tls12(
@@ -33,10 +46,47 @@ pub(super) fn tls13(
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,
 ) -> Result<KeyProof, Error> {
+    if PSS_KEY_SCHEMES.contains(&signed.scheme) {
+        return pss_key(message, certificate, signed);
+    }
     match verify_tls13_signature(message, certificate, signed, algorithms) {
         Ok(_) => Ok(KeyProof::Handshake),
         // TLS 1.3 ties a scheme to one curve, the first in rustls' list.
         Err(_) => bare_key(algorithms, message, certificate, signed, 1),
+    }
+}
+
+/// The object identifier `id-RSASSA-PSS` in DER; parameters may follow it (RFC 4055, section 3.1).
+const RSASSA_PSS: &[u8] = &[
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a,
+];
+
+/// Checks the signature of a key that is bound to PSS. Parameters of the key, which may forbid a hash,
+/// are for those to mind who build a path with it.
+fn pss_key(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<KeyProof, Error> {
+    let wrong = || Error::InvalidCertificate(CertificateError::BadSignature);
+    let strict = EndEntityCert::try_from(certificate).is_ok();
+    let certificate = Certificate::from_der(certificate.to_vec());
+    let unreadable = || Error::InvalidCertificate(CertificateError::BadEncoding);
+    let (algorithm, key) = certificate.public_key().ok_or_else(unreadable)?;
+    let (parameters, same_hash): (&'static RsaParameters, _) = match u16::from(signed.scheme) {
+        0x0809 => (&RSA_PSS_2048_8192_SHA256, SignatureScheme::RSA_PSS_SHA256),
+        0x080a => (&RSA_PSS_2048_8192_SHA384, SignatureScheme::RSA_PSS_SHA384),
+        _ => (&RSA_PSS_2048_8192_SHA512, SignatureScheme::RSA_PSS_SHA512),
+    };
+    let proved = algorithm.starts_with(RSASSA_PSS)
+        && (UnparsedPublicKey::new(parameters, key)
+            .verify(message, signed.signature())
+            .is_ok()
+            || rsa::is_short(key) && rsa::verify(same_hash, key, message, signed.signature()));
+    match (proved, strict) {
+        (true, true) => Ok(KeyProof::Handshake),
+        (true, false) => Ok(KeyProof::BareKey),
+        (false, _) => Err(wrong()),
     }
 }
 

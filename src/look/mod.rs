@@ -2,6 +2,7 @@
 
 mod handshake;
 mod key_proof;
+mod p521;
 mod rsa;
 
 use std::io;

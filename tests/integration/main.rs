@@ -1,7 +1,7 @@
 //! One binary for everything that runs the program, or talks to it over real sockets.
 //!
 //! What needs a server from Debian is ignored with the package's name; `make test` installs them
-//! and runs all.
+//! (`tests/packages.txt`) and runs all.
 
 // A test that fails panics, and tests have clocks.
 #![allow(
@@ -16,10 +16,16 @@ mod canned;
 mod cli;
 mod config;
 mod demo;
+mod dns;
 mod docs;
+mod fixture;
 mod floors;
+mod hostile;
 mod markdown;
+mod nginx;
+mod openssl;
 mod readme;
+mod result;
 mod schema;
 mod sources;
 mod stand_in;

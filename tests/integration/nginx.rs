@@ -1,0 +1,394 @@
+//! nginx, as most servers that are looked at are.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use certvigil::lab::authority::Validity;
+
+use crate::fixture::check::{Check, Row, rows};
+use crate::fixture::pki::{HOST, Leaf, Pki, now};
+use crate::fixture::process::{Process, run, wait_until};
+
+/// Starts nginx with these `server` blocks, where `PORT` stands for its port.
+fn nginx(addresses: &[&str], servers: &[String]) -> Process {
+    let servers = servers.concat();
+    Process::start(addresses, |folder, port| {
+        let servers = servers.replace("PORT", &port.to_string());
+        let config = format!(
+            "daemon off; pid nginx.pid; error_log error.log info;
+             events {{}}
+             http {{
+                 access_log off;
+                 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+                 uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+                 {servers}
+             }}"
+        );
+        let file = folder.join("nginx.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("nginx");
+        command
+            .arg("-e")
+            .arg("log")
+            .arg("-p")
+            .arg(folder)
+            .arg("-c")
+            .arg(file);
+        command
+    })
+}
+
+/// A `server` block at an address that serves this chain.
+fn server(address: &str, chain: &Path, key: &Path, more: &str) -> String {
+    let certificate = pair(chain, key);
+    format!("server {{ listen {address}:PORT ssl; {certificate} {more} }}\n")
+}
+
+fn pair(chain: &Path, key: &Path) -> String {
+    let (chain, key) = (chain.display(), key.display());
+    format!("ssl_certificate {chain}; ssl_certificate_key {key};")
+}
+
+/// nginx at 127.0.0.1 with this leaf and its chain, and further directives.
+fn one(pki: &Pki, leaf: &Leaf, more: &str) -> Process {
+    let block = server("127.0.0.1", &pki.full_chain(leaf), &leaf.key, more);
+    nginx(&["127.0.0.1"], &[block])
+}
+
+fn look(pki: &Pki, leaf: &Leaf, nginx: &Process) -> Row {
+    Check::of(pki, leaf, &["127.0.0.1"], nginx.port).row()
+}
+
+#[test]
+#[ignore = "needs nginx and openssl"]
+fn what_a_server_demands_of_its_clients_does_not_hide_its_certificate() {
+    let pki = Pki::new();
+    let ecdsa = pki.leaf(&[HOST]);
+    let rsa = pki.openssl("rsa:2048", "");
+    let demand = format!(
+        "ssl_verify_client on; ssl_client_certificate {};",
+        pki.path("root.pem").display()
+    );
+    let only = |version| format!("ssl_protocols TLSv{version};");
+    let both = "ssl_protocols TLSv1.2 TLSv1.3;";
+    for (leaf, more, version) in [
+        (&ecdsa, both.to_owned(), "1.3"),
+        (&rsa, both.to_owned(), "1.3"),
+        (&ecdsa, only("1.2"), "1.2"),
+        (&rsa, only("1.2"), "1.2"),
+        (&rsa, only("1.3"), "1.3"),
+        (&ecdsa, only("1.2") + &demand, "1.2"),
+        (&ecdsa, only("1.3") + &demand, "1.3"),
+        (&rsa, only("1.2") + &demand, "1.2"),
+    ] {
+        let row = look(&pki, leaf, &one(&pki, leaf, &more));
+        row.assert_right(&[]);
+        assert_eq!(row.flag("trusted"), Some(true), "{more}");
+        assert_eq!(row.text("/served/tls_version"), version, "{more}");
+        assert_eq!(row.text("/served/key_proof"), "handshake", "{more}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx and openssl"]
+fn a_server_with_a_certificate_of_each_key_type_serves_one_of_them() {
+    let pki = Pki::new();
+    let (ecdsa, rsa) = (pki.leaf(&[HOST]), pki.openssl("rsa:2048", ""));
+    let nginx = one(&pki, &ecdsa, &pair(&pki.full_chain(&rsa), &rsa.key));
+    let mut check = Check::new(&pki).at(HOST, &["127.0.0.1"], nginx.port);
+    for leaf in [&ecdsa, &rsa] {
+        check = check.args(&["--fingerprint", &leaf.certificate.sha256().to_string()]);
+    }
+    let row = check.row();
+    row.assert_right(&[]);
+    assert_eq!(row.flag("trusted"), Some(true));
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn each_address_is_judged_and_they_disagree() {
+    let pki = Pki::new();
+    let (right, wrong) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
+    let blocks = [
+        server("127.0.0.2", &pki.full_chain(&right), &right.key, ""),
+        server("127.0.0.3", &pki.full_chain(&wrong), &wrong.key, ""),
+        server("[::1]", &pki.full_chain(&right), &right.key, ""),
+    ];
+    let nginx = nginx(&addresses, &blocks);
+    let rows = Check::of(&pki, &right, &addresses, nginx.port).rows();
+    let found: Vec<_> = rows.iter().map(|r| (r.ip(), r.flag("correct"))).collect();
+    let expected = [
+        ("127.0.0.2", Some(true)),
+        ("127.0.0.3", Some(false)),
+        ("::1", Some(true)),
+    ];
+    assert_eq!(found, expected);
+    for row in &rows {
+        assert!(row.codes().contains(&"addresses_disagree"), "{row:?}");
+        let wrong = row.codes().contains(&"wrong_certificate");
+        assert_eq!(wrong, row.ip() == "127.0.0.3", "{row:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn ipv6_may_serve_something_else_than_ipv4() {
+    let pki = Pki::new();
+    let (right, wrong) = (pki.leaf(&[HOST]), pki.leaf(&["old.example.com"]));
+    let blocks = [
+        server("127.0.0.1", &pki.full_chain(&right), &right.key, ""),
+        server("[::1]", &pki.full_chain(&wrong), &wrong.key, ""),
+    ];
+    let nginx = nginx(&["127.0.0.1", "::1"], &blocks);
+    let check = || Check::of(&pki, &right, &["127.0.0.1", "::1"], nginx.port);
+    let rows = check().rows();
+    assert_eq!(rows[0].codes(), ["addresses_disagree"]);
+    let codes: BTreeSet<_> = rows[1].codes().into_iter().collect();
+    let expected = [
+        "addresses_disagree",
+        "hostname_mismatch",
+        "wrong_certificate",
+    ];
+    assert_eq!(codes, expected.into());
+    // With one family there is nothing to disagree with.
+    check().arg("-4").row().assert_right(&[]);
+    assert_eq!(check().arg("-6").row().flag("correct"), Some(false));
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn faults_of_the_chain_are_named() {
+    let pki = Pki::new();
+    let validity = Validity::around(now(), 100, 100);
+    let lower = pki.intermediate.intermediate("Lower CA", validity).unwrap();
+    let leaf = pki.leaf_below(&lower, &[HOST]);
+    let [end, low, high, root] = [
+        &leaf.certificate,
+        &lower.certificate,
+        &pki.intermediate.certificate,
+        &pki.root.certificate,
+    ];
+    let expected = pki.chain(&[end, low, high]);
+    for (chain, chained, code) in [
+        (vec![end, low, high], true, None),
+        (vec![end, low], false, Some("missing_intermediate")),
+        (vec![end, high], false, Some("missing_intermediate")),
+        (vec![end], false, Some("missing_intermediate")),
+        (vec![end, high, low], true, Some("chain_out_of_order")),
+        (vec![end, low, high, root], true, Some("root_included")),
+        (
+            vec![end, low, high, low],
+            true,
+            Some("duplicate_certificate"),
+        ),
+    ] {
+        let chain = pki.chain(&chain);
+        let nginx = nginx(
+            &["127.0.0.1"],
+            &[server("127.0.0.1", &chain, &leaf.key, "")],
+        );
+        let check = Check::new(&pki).expect(&expected);
+        let row = check.at(HOST, &["127.0.0.1"], nginx.port).row();
+        assert_eq!(row.flag("correct"), Some(true), "{code:?}");
+        assert_eq!(row.flag("chained"), Some(chained), "{code:?}");
+        assert_eq!(row.codes(), Vec::from_iter(code), "{row:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn a_missing_intermediate_is_named_with_what_to_append() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let alone = pki.chain(&[&leaf.certificate]);
+    let nginx = nginx(
+        &["127.0.0.1"],
+        &[server("127.0.0.1", &alone, &leaf.key, "")],
+    );
+    let row = look(&pki, &leaf, &nginx);
+    let finding = row.finding("missing_intermediate");
+    assert!(
+        finding["message"]
+            .as_str()
+            .unwrap()
+            .contains("Test Intermediate"),
+        "{finding}"
+    );
+    assert!(
+        finding["hint"].as_str().unwrap().contains("append"),
+        "{finding}"
+    );
+    assert_eq!(row.text("/severity"), "critical");
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn the_name_selects_the_certificate_and_an_address_has_none() {
+    let pki = Pki::new();
+    let (by_name, by_address) = (pki.leaf(&[HOST]), pki.leaf(&["127.0.0.1"]));
+    let default = server(
+        "127.0.0.1",
+        &pki.full_chain(&by_address),
+        &by_address.key,
+        "",
+    );
+    let name = format!("server_name {HOST};");
+    let named = server("127.0.0.1", &pki.full_chain(&by_name), &by_name.key, &name);
+    let nginx = nginx(&["127.0.0.1"], &[default, named]);
+    look(&pki, &by_name, &nginx).assert_right(&[]);
+    let check = Check::new(&pki).expect(&pki.full_chain(&by_address));
+    let row = check.arg(format!("127.0.0.1:{}", nginx.port)).row();
+    row.assert_right(&[]);
+    assert_eq!(row.flag("hostname_match"), Some(true));
+    assert_eq!(row.text("/hostname"), "127.0.0.1");
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn servers_that_show_no_certificate_say_why() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (block, kind, words) in [
+        (
+            "server { listen 127.0.0.1:PORT ssl; ssl_reject_handshake on; }",
+            "tls_alert",
+            "unrecognised_name",
+        ),
+        (
+            "server { listen 127.0.0.1:PORT; }",
+            "tls_protocol",
+            "HTTP/1.1 400",
+        ),
+    ] {
+        let nginx = nginx(&["127.0.0.1"], &[block.to_owned()]);
+        let row = look(&pki, &leaf, &nginx);
+        assert_eq!(row.outcome(), kind, "{row:?}");
+        assert_eq!(row.text("/status"), "handshake_error");
+        assert_eq!(row.codes(), ["handshake_failed"]);
+        assert!(row.text("/error").contains(words), "{row:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx and openssl"]
+fn a_stapled_ocsp_response_is_noticed() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let response = pki.file("");
+    let (index, ca) = (pki.file(""), pki.path("intermediate.pem"));
+    run(Command::new("openssl")
+        .arg("ocsp")
+        .arg("-index")
+        .arg(index)
+        .arg("-CA")
+        .arg(&ca)
+        .arg("-rsigner")
+        .arg(&ca)
+        .arg("-rkey")
+        .arg(pki.path("intermediate.key"))
+        .arg("-issuer")
+        .arg(&ca)
+        .arg("-cert")
+        .arg(pki.chain(&[&leaf.certificate]))
+        .arg("-respout")
+        .arg(&response));
+    let staple = format!("ssl_stapling on; ssl_stapling_file {};", response.display());
+    for (more, stapled) in [(staple.as_str(), true), ("", false)] {
+        let row = look(&pki, &leaf, &one(&pki, &leaf, more));
+        assert_eq!(row.0["served"]["ocsp_stapled"], stapled, "{row:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn we_leave_without_a_trace_in_the_servers_log() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let nginx = one(&pki, &leaf, &format!("ssl_protocols {version};"));
+        // Whoever only connects is told of, as was the fixture when it waited for the server.
+        let before = wait_until("the fixture's own trace", || {
+            let log = nginx.read("error.log");
+            log.contains("while SSL handshaking").then_some(log)
+        });
+        look(&pki, &leaf, &nginx).assert_right(&[]);
+        let log = nginx.read("error.log");
+        let ours = &log[before.len()..];
+        // That there was no request cannot be helped, and is no more than information.
+        let complaints: Vec<&str> = ours
+            .lines()
+            .filter(|l| !l.contains("[info]") || !l.contains("closed connection while waiting"))
+            .collect();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+        assert!(ours.contains("while waiting for request"), "nothing: {log}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn waiting_ends_when_the_reloaded_server_is_right() {
+    let pki = Pki::new();
+    let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let (chain, key) = (pki.full_chain(&old), pki.file(fs::read(&old.key).unwrap()));
+    let nginx = nginx(&["127.0.0.1"], &[server("127.0.0.1", &chain, &key, "")]);
+    let check = Check::of(&pki, &new, &["127.0.0.1"], nginx.port);
+    let mut check = check
+        .args(&["-v", "--wait", "60s", "--every", "1s"])
+        .start();
+    check.wait_for("not right yet");
+    fs::copy(pki.full_chain(&new), &chain).unwrap();
+    fs::copy(&new.key, &key).unwrap();
+    nginx.signal("HUP");
+    let run = check.end();
+    assert_eq!(run.code, 0, "{run:?}");
+    rows(&run)[0].assert_right(&[]);
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn the_exit_code_is_what_was_asked_for() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let nginx = one(&pki, &leaf, "");
+    let expiring = ["--warn", "70d"].as_slice();
+    let expired = ["--at", "2100-01-01T00:00:00Z"].as_slice();
+    for (judging, fail_on, code) in [
+        ([].as_slice(), "warning", 0),
+        (expiring, "warning", 1),
+        (expiring, "critical", 0),
+        (expiring, "never", 0),
+        (expired, "critical", 2),
+        (expired, "never", 0),
+    ] {
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], nginx.port);
+        let run = check.args(judging).args(&["--fail-on", fail_on]).run();
+        assert_eq!(run.code, code, "{judging:?} {fail_on}: {run:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn a_later_time_shows_the_end_and_an_earlier_one_the_beginning() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let nginx = one(&pki, &leaf, "");
+    for (at, flag, other) in [
+        ("2100-01-01T00:00:00Z", "expired", "not_yet_valid"),
+        ("2000-01-01T00:00:00Z", "not_yet_valid", "expired"),
+    ] {
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], nginx.port);
+        let row = check.args(&["--at", at]).row();
+        assert_eq!(row.outcome(), "conclusive");
+        assert!(row.codes().contains(&flag), "{row:?}");
+        assert_eq!((row.flag(flag), row.flag(other)), (Some(true), Some(false)));
+        assert_eq!(
+            row.flag("correct"),
+            Some(true),
+            "it is the expected one all the same"
+        );
+        assert_eq!(row.flag("trusted"), Some(false));
+    }
+}
