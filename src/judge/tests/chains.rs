@@ -339,6 +339,10 @@ fn an_unreadable_certificate_in_the_chain_is_told_and_hides_nothing() {
         (None, None, None)
     );
     assert_eq!((flags.correct, flags.trusted), (false, Some(false)));
+    assert_eq!(
+        case.told("nonconformant_certificate").0,
+        "strict clients refuse the certificate: it is not a DER sequence, or is cut short"
+    );
     let case = case.expecting(pin(&garbage));
     assert!(case.flags().correct && !case.flags().chained);
     assert_eq!(case.codes(), ["nonconformant_certificate"]);
@@ -373,4 +377,52 @@ fn a_path_that_may_not_be_is_untrusted_even_where_it_is_served_in_full() {
     let short = full.serving([leaf, below.cert()]);
     assert_eq!(short.codes(), ["missing_intermediate", "untrusted_root"]);
     assert!(short.told("untrusted_root").0.contains("allows fewer"));
+}
+
+#[test]
+fn the_root_of_an_instance_alone_completes_nothing() {
+    let pki = pki();
+    let known = Instance {
+        root: Some(pki.root.cert()),
+        ..instance(&pki.leaf(), &[pki.mid.cert()])
+    };
+    let case = pki.right.expecting(expect(Instances::only(known)));
+    let case = case.trusting(TrustStore::default());
+    assert_eq!(
+        case.told("untrusted_root").0,
+        "the chain ends at `CN=Root`, which is not a trusted root"
+    );
+    let short = case.serving([pki.leaf()]);
+    assert!(case.flags().chained && !short.flags().chained);
+    // A certificate of the missing one's name says nothing of the root.
+    let namesake = pki.root.below("Intermediate").cert();
+    let case = pki.right.trusting(TrustStore::default());
+    assert_eq!(
+        case.serving([pki.leaf(), namesake])
+            .told("untrusted_root")
+            .0,
+        "the chain ends below `CN=Root`, which is neither served nor a trusted root"
+    );
+}
+
+#[test]
+fn a_namesake_is_found_among_strangers_and_anchors_nothing() {
+    let pki = pki();
+    let namesake = pki.root.below("Intermediate").cert();
+    let case = pki.right.expecting(pin(&pki.leaf()));
+    let served = [pki.leaf(), root("Stranger").cert(), namesake];
+    let (message, _) = case.serving(served).told("missing_intermediate");
+    assert!(
+        message.contains("of which another certificate is served"),
+        "{message}"
+    );
+
+    let rekeyed = pki.right.trusting(store([&root("Root").certificate]));
+    let case = rekeyed.serving([pki.leaf(), pki.mid.cert(), pki.root.cert()]);
+    assert_eq!(case.codes(), ["untrusted_root", "root_included"]);
+    assert_eq!(
+        case.told("root_included").0,
+        "the root `Root` is served along"
+    );
+    assert_eq!(case.flags().trusted, Some(false));
 }

@@ -27,10 +27,9 @@ fn any_accepted_instance_is_correct_and_judged_by_its_own_chain() {
 
     let case = case.serving([second]);
     assert_eq!(case.codes(), ["missing_intermediate"]);
-    assert!(
-        case.told("missing_intermediate")
-            .0
-            .contains("Other Intermediate")
+    assert_eq!(
+        case.told("missing_intermediate").0,
+        "the intermediate `CN=Other Intermediate` is not served"
     );
 }
 

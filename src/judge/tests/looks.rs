@@ -206,6 +206,9 @@ fn a_dead_address_is_unknown_where_nothing_says_that_the_host_lives() {
         assert_eq!(looks[0].codes(), none);
         assert_eq!(looks[0].severity(), Severity::Unknown);
     }
+    // A look that failed for a reason of our own says nothing of the address.
+    let own_fault = failed(ErrorKind::Internal).at("192.0.2.2");
+    assert_eq!(all_codes([live(), own_fault]), [none.clone(), none.clone()]);
     // Without an address there is none to take out of DNS.
     let mut unresolved = failed(ErrorKind::DnsTimeout);
     unresolved.observation.ip = None;

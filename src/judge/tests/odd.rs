@@ -153,6 +153,13 @@ fn whatever_is_not_trusted_has_a_finding_that_says_why() {
     assert_eq!(trust_only.codes(), ["untrusted_root"]);
     assert!(!trust_only.flags().correct);
 
+    let short = Case::of_testdata(&["below-rsa1024"], &["rsa1024-root"]);
+    let (message, _) = short.told("nonconformant_certificate");
+    assert!(
+        message.ends_with("a signature in the chain cannot be verified"),
+        "{message}"
+    );
+
     // OpenSSL makes self-signed certificates so, and most clients that hold one take it.
     let own = Case::of_testdata(&["selfsigned-ca"], &["selfsigned-ca"]);
     assert_eq!(own.codes(), ["nonconformant_certificate"]);

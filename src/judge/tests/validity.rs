@@ -69,6 +69,10 @@ fn a_beginning_counts_from_its_exact_second_on() {
     assert!(flags.correct && flags.chained && flags.trusted == Some(false));
     assert!(early.told("not_yet_valid").0.ends_with("(in 1 second)"));
     assert_eq!(pki.right.at(begin).codes(), [""; 0]);
+    assert_eq!(pki.right.at(begin).flags().not_yet_valid, Some(false));
+    let end = pki.leaf().facts().unwrap().not_after;
+    assert_eq!(pki.right.at(end).flags().expired, Some(false));
+    assert_eq!(pki.right.at(end).flags().trusted, Some(true));
 }
 
 #[test]
