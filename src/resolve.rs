@@ -13,8 +13,10 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Hosts, TokioResolver};
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::model::{Hostname, parse_port};
 use crate::observation::{ErrorKind, LookError};
@@ -146,13 +148,16 @@ pub struct Resolver {
     name_servers: Vec<SocketAddr>,
     hosts: Option<Hosts>,
     /// Made at the first question: who gives every address needs no `/etc/resolv.conf`.
-    dns: OnceLock<Result<TokioResolver, String>>,
+    dns: OnceLock<Result<Dns, String>>,
 }
 
 /// Questions under way at a time on one connection to a name server.
 const MAX_QUESTIONS: usize = 4096;
 /// How often a name server is asked again within the deadline.
 const ATTEMPTS: usize = 2;
+/// Name servers that are asked at a time: as many as `/etc/resolv.conf` may have, so that one that
+/// works is found however many of the others are dead.
+const MAX_SERVERS_AT_A_TIME: usize = 3;
 
 impl Resolver {
     /// A resolver that asks these name servers, or the system's where there are none.
@@ -252,17 +257,10 @@ impl Resolver {
         let lookup = |kind: RecordType, wanted: bool| {
             let name = name.clone();
             async move {
-                if !wanted {
-                    return Ok(Vec::new());
-                }
-                match tokio::time::timeout_at(deadline, dns.lookup(name, kind)).await {
-                    Ok(Ok(lookup)) => Ok(lookup
-                        .answers()
-                        .iter()
-                        .filter_map(|r| address(&r.data))
-                        .collect()),
-                    Ok(Err(error)) => Err(explain(text, kind, &error)),
-                    Err(_) => Err(timed_out(text, kind)),
+                if wanted {
+                    dns.addresses(text, name, kind, deadline).await
+                } else {
+                    Ok(Vec::new())
                 }
             }
         };
@@ -273,9 +271,9 @@ impl Resolver {
         combine(text, self.families, [v4, v6])
     }
 
-    fn connect(&self) -> Result<TokioResolver, String> {
-        let mut builder = if self.name_servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(|e| {
+    fn connect(&self) -> Result<Dns, String> {
+        let (config, options) = if self.name_servers.is_empty() {
+            read_system_conf().map_err(|e| {
                 format!("the system's name servers cannot be read from /etc/resolv.conf: {e}; give one with --dns")
             })?
         } else {
@@ -288,17 +286,94 @@ impl Resolver {
                 NameServerConfig::new(server.ip(), true, with_port.into())
             });
             let config = ResolverConfig::from_name_servers(servers.collect());
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            (config, ResolverOpts::default())
         };
-        let options: &mut ResolverOpts = builder.options_mut();
+        Dns::new(&config, options)
+    }
+}
+
+/// Who is asked: all name servers together, and each by itself.
+struct Dns {
+    all: TokioResolver,
+    /// Empty where there is only one.
+    each: Vec<TokioResolver>,
+}
+
+impl Dns {
+    fn new(config: &ResolverConfig, mut options: ResolverOpts) -> Result<Self, String> {
         options.cache_size = 0; // every scan asks anew
-        options.use_hosts_file = ResolveHosts::Never; // done here, for both families at once
+        options.use_hosts_file = ResolveHosts::Never; // done before, for both families at once
         options.attempts = ATTEMPTS;
+        options.num_concurrent_reqs = MAX_SERVERS_AT_A_TIME;
         options.edns0 = true;
         options.max_active_requests = MAX_QUESTIONS;
-        builder
-            .build()
-            .map_err(|e| format!("no name server can be asked: {e}"))
+        let with = |servers: &[NameServerConfig]| {
+            let config = ResolverConfig::from_parts(
+                config.domain.clone(),
+                config.search.clone(),
+                servers.to_vec(),
+            );
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+                .with_options(options.clone())
+                .build()
+                .map_err(|e| format!("no name server can be asked: {e}"))
+        };
+        let servers = config.name_servers();
+        let single = servers.chunks(1).filter(|_| servers.len() > 1);
+        Ok(Self {
+            all: with(servers)?,
+            each: single.map(with).collect::<Result<_, _>>()?,
+        })
+    }
+
+    async fn addresses(
+        &self,
+        text: &str,
+        name: Name,
+        kind: RecordType,
+        deadline: Instant,
+    ) -> Result<Vec<IpAddr>, LookError> {
+        let failure = match ask_for(&self.all, text, name.clone(), kind, deadline).await {
+            Err(error) if error.kind == ErrorKind::DnsServfail => error,
+            answer => return answer,
+        };
+        // Asked together, the first that refuses speaks for all. As the system's resolver does, look
+        // for one that does not.
+        let mut others = JoinSet::new();
+        for server in self.each.iter().cloned() {
+            let (text, name) = (text.to_owned(), name.clone());
+            others.spawn(async move { ask_for(&server, &text, name, kind, deadline).await });
+        }
+        while let Some(answer) = others.join_next().await {
+            match answer {
+                Ok(Ok(addresses)) => return Ok(addresses),
+                Ok(Err(error)) if is_an_answer(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// Whether a name server has said so, as against having had nothing to say.
+fn is_an_answer(error: &LookError) -> bool {
+    matches!(error.kind, ErrorKind::DnsNxdomain | ErrorKind::DnsNoAddress)
+}
+
+async fn ask_for(
+    dns: &TokioResolver,
+    text: &str,
+    name: Name,
+    kind: RecordType,
+    deadline: Instant,
+) -> Result<Vec<IpAddr>, LookError> {
+    match timeout_at(deadline, dns.lookup(name, kind)).await {
+        Ok(Ok(lookup)) => {
+            let records = lookup.answers().iter();
+            Ok(records.filter_map(|r| address(&r.data)).collect())
+        }
+        Ok(Err(error)) => Err(explain(text, kind, &error)),
+        Err(_) => Err(timed_out(text, kind)),
     }
 }
 
