@@ -3,6 +3,7 @@
 //! What needs a server from Debian is ignored with the package's name; `make test` installs them
 //! (`tests/packages.txt`) and runs all.
 
+mod dns;
 mod fixture;
 mod nginx;
 mod openssl;

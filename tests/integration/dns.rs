@@ -1,0 +1,269 @@
+//! Names: knot answers as name servers do, the test's own responder as they should not.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::Command;
+
+use crate::fixture::check::{Check, Row};
+use crate::fixture::dns::{A, AAAA, REFUSED, Responder, SERVFAIL};
+use crate::fixture::pki::{Leaf, Pki};
+use crate::fixture::process::{Process, free_port};
+use crate::fixture::tls::{self, Server};
+
+const ZONE: &str = "
+$ORIGIN example.
+$TTL 60
+@        SOA   ns hostmaster 1 3600 600 86400 60
+@        NS    ns
+ns       A     127.0.0.1
+several  A     127.0.0.2
+several  A     127.0.0.3
+several  A     127.0.0.2
+several  AAAA  ::1
+v4only   A     127.0.0.4
+v6only   AAAA  ::1
+first    CNAME second
+second   CNAME third
+third    CNAME several
+dangling CNAME nothing
+texts    TXT   \"no address\"
+texts    MX    10 several
+xn--bcher-kva A 127.0.0.5
+";
+
+/// More A records than the name server puts into a datagram.
+const CROWD: u8 = 120;
+
+fn knot() -> Process {
+    Process::start(&["127.0.0.1"], |folder, port| {
+        let folder = folder.display();
+        let config = format!(
+            "server:
+    rundir: {folder}
+    listen: 127.0.0.1@{port}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    udp-max-payload: 1232
+database:
+    storage: {folder}
+log:
+  - target: stderr
+    any: warning
+zone:
+  - domain: example
+    storage: {folder}
+    file: example.zone
+  - domain: broken
+    storage: {folder}
+    file: there-is-no-such-file
+"
+        );
+        let crowd = (1..=CROWD).map(|n| format!("crowd A 127.0.1.{n}\n"));
+        let zone = ZONE.to_owned() + &crowd.collect::<String>();
+        fs::write(format!("{folder}/example.zone"), zone).unwrap();
+        fs::write(format!("{folder}/knot.conf"), config).unwrap();
+        let mut command = Command::new("knotd");
+        command.arg("-c").arg(format!("{folder}/knot.conf"));
+        command
+    })
+}
+
+/// Servers at every address of loopback, and what looks at them through a name server.
+struct Bench {
+    pki: Pki,
+    leaf: Leaf,
+    server: Server,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let pki = Pki::new();
+        let hosts = [
+            "several",
+            "v4only",
+            "v6only",
+            "first",
+            "crowd",
+            "xn--bcher-kva",
+        ];
+        let names: Vec<String> = hosts.iter().map(|h| format!("{h}.example")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let leaf = pki.leaf(&names);
+        let server = Server::tls("::", tls::config(&pki, &leaf));
+        Self { pki, leaf, server }
+    }
+
+    fn look(&self, host: &str, name_servers: &[SocketAddr], more: &[&str]) -> Vec<Row> {
+        self.check(host, name_servers, more).rows()
+    }
+
+    fn check(&self, host: &str, name_servers: &[SocketAddr], more: &[&str]) -> Check {
+        let mut check = Check::new(&self.pki)
+            .expect(&self.pki.full_chain(&self.leaf))
+            .arg(format!("{host}:{}", self.server.port()))
+            .args(more);
+        for server in name_servers {
+            check = check.args(&["--dns", &server.to_string()]);
+        }
+        check
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The addresses of the rows, and the kinds of error of those that have none.
+fn summary(rows: &[Row]) -> Vec<&str> {
+    rows.iter()
+        .map(|row| match row.ip() {
+            "" => row.outcome(),
+            ip => ip,
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs knot"]
+fn every_address_of_a_name_is_looked_at_once() {
+    let knot = knot();
+    let bench = Bench::new();
+    for (host, flag, expected) in [
+        (
+            "several.example",
+            "",
+            ["127.0.0.2", "127.0.0.3", "::1"].as_slice(),
+        ),
+        ("several.example", "-4", &["127.0.0.2", "127.0.0.3"]),
+        ("several.example", "-6", &["::1"]),
+        ("several.example.", "", &["127.0.0.2", "127.0.0.3", "::1"]),
+        ("SEVERAL.Example", "-6", &["::1"]),
+        ("first.example", "", &["127.0.0.2", "127.0.0.3", "::1"]),
+        ("v4only.example", "", &["127.0.0.4"]),
+        ("v6only.example", "", &["::1"]),
+        ("v6only.example", "-4", &["dns_no_address"]),
+        ("bücher.example", "", &["127.0.0.5"]),
+        ("xn--bcher-kva.example", "", &["127.0.0.5"]),
+        ("nothing.example", "", &["dns_nxdomain"]),
+        ("dangling.example", "", &["dns_nxdomain"]),
+        ("texts.example", "", &["dns_no_address"]),
+        ("texts.example", "-6", &["dns_no_address"]),
+        ("www.broken", "", &["dns_servfail"]),
+        ("www.elsewhere", "", &["dns_servfail"]),
+    ] {
+        let before = bench.server.connections();
+        let more = Vec::from_iter(Some(flag).filter(|f| !f.is_empty()));
+        let rows = bench.look(host, &[local(knot.port)], &more);
+        assert_eq!(summary(&rows), expected, "{host} {flag}: {rows:?}");
+        let looks = bench.server.connections() - before;
+        let addresses = expected.iter().filter(|e| !e.starts_with("dns")).count();
+        assert_eq!(looks, addresses, "{host} {flag}");
+        for row in &rows {
+            if row.ip().is_empty() {
+                assert_eq!(row.text("/status"), "connect_error", "{row:?}");
+                assert_eq!(row.text("/severity"), "unknown", "{row:?}");
+                assert!(row.0["ip_address"].is_null());
+            } else {
+                row.assert_right(&[]);
+                assert_eq!(row.flag("trusted"), Some(true));
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs knot"]
+fn an_answer_that_does_not_fit_into_a_datagram_is_fetched_whole() {
+    let knot = knot();
+    let bench = Bench::new();
+    let rows = bench.look("crowd.example", &[local(knot.port)], &[]);
+    let seen: BTreeSet<&str> = summary(&rows).into_iter().collect();
+    let all: Vec<String> = (1..=CROWD).map(|n| format!("127.0.1.{n}")).collect();
+    assert_eq!(seen, all.iter().map(String::as_str).collect());
+    assert_eq!(rows.len(), usize::from(CROWD));
+}
+
+/// A name server that is bound and never answers.
+fn silent() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+fn answering() -> Responder {
+    Responder::start(|kind| match kind {
+        A => Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 2].into()]),
+        _ => Ok(vec![]),
+    })
+}
+
+#[test]
+fn a_name_server_that_works_stands_in_for_those_that_do_not() {
+    let bench = Bench::new();
+    let good = answering();
+    let refuses = Responder::start(|_| Err(REFUSED));
+    let fails = Responder::start(|_| Err(SERVFAIL));
+    let (_silent, silent) = silent();
+    let nobody = local(free_port());
+    for others in [
+        vec![silent],
+        vec![nobody],
+        vec![refuses.address],
+        vec![fails.address],
+        vec![silent, nobody, refuses.address],
+    ] {
+        let mut first = others.clone();
+        first.push(good.address);
+        let mut last = others;
+        last.insert(0, good.address);
+        for servers in [first, last] {
+            let rows = bench.look("v4only.example", &servers, &[]);
+            assert_eq!(summary(&rows), ["127.0.0.2"], "{servers:?}");
+            rows[0].assert_right(&[]);
+        }
+    }
+}
+
+#[test]
+fn why_there_is_no_answer_is_told() {
+    let bench = Bench::new();
+    let (_silent, silent) = silent();
+    let refuses = Responder::start(|_| Err(REFUSED));
+    for (server, kind) in [
+        (silent, "dns_timeout"),
+        (local(free_port()), "dns_timeout"),
+        (refuses.address, "dns_servfail"),
+    ] {
+        let rows = bench.look("v4only.example", &[server], &["--timeout", "2s"]);
+        assert_eq!(summary(&rows), [kind], "{rows:?}");
+        assert_eq!(rows[0].text("/severity"), "unknown");
+    }
+}
+
+#[test]
+fn one_family_that_fails_does_not_hide_the_other() {
+    let bench = Bench::new();
+    for (broken, flag) in [(AAAA, "-4"), (A, "-6")] {
+        let responder = Responder::start(move |kind| match kind {
+            kind if kind == broken => Err(SERVFAIL),
+            A => Ok(vec![[127, 0, 0, 2].into()]),
+            _ => Ok(vec![std::net::Ipv6Addr::LOCALHOST.into()]),
+        });
+        let address = if broken == A { "::1" } else { "127.0.0.2" };
+        let rows = bench.look("several.example", &[responder.address], &[]);
+        let seen: BTreeSet<&str> = summary(&rows).into_iter().collect();
+        assert_eq!(seen, ["dns_servfail", address].into(), "{rows:?}");
+        // Who asks for the other family alone has nothing to do with it.
+        let rows = bench.look("several.example", &[responder.address], &[flag]);
+        assert_eq!(summary(&rows), [address]);
+    }
+}
+
+#[test]
+fn the_hosts_file_is_asked_first() {
+    let bench = Bench::new();
+    let rows = bench.look("localhost", &[], &[]);
+    assert!(summary(&rows).contains(&"127.0.0.1"), "{rows:?}");
+}
