@@ -183,6 +183,12 @@ impl Expected {
         }
     }
 
+    /// Whether nothing better has been issued than the temporary certificate of a pending instance.
+    pub fn is_pending(&self) -> bool {
+        self.instances()
+            .is_some_and(|i| i.expected.state == State::Pending)
+    }
+
     /// Whether a leaf with this fingerprint and key is expected; `None` where nothing in
     /// particular is.
     pub fn accepts(&self, leaf: &Certificate) -> Option<bool> {

@@ -367,10 +367,20 @@ impl Threshold {
 
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Days in the form in which they are written.
+        fn short(duration: Duration) -> String {
+            const DAY: u64 = 86_400;
+            match duration.as_secs() {
+                seconds if seconds % DAY == 0 && duration.subsec_nanos() == 0 => {
+                    format!("{}d", seconds / DAY)
+                }
+                _ => humantime::format_duration(duration).to_string(),
+            }
+        }
         match (self.share, self.duration) {
-            (Some(p), Some(d)) => write!(f, "{p}%,{}", humantime::format_duration(d)),
+            (Some(p), Some(d)) => write!(f, "{p}%,{}", short(d)),
             (Some(p), None) => write!(f, "{p}%"),
-            (None, Some(d)) => humantime::format_duration(d).fmt(f),
+            (None, Some(d)) => f.write_str(&short(d)),
             (None, None) => Ok(()),
         }
     }

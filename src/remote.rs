@@ -48,6 +48,10 @@ impl Remote {
             (None, true) => return Vec::new(),
             (None, false) => &loaded.name,
         };
+        // The reference: an account without an active instance has nothing to test.
+        if self.knows_account_only && loaded.expected.is_pending() {
+            return Vec::new();
+        }
         let Some(port) = targets.first().map(|t| t.port) else {
             return Vec::new();
         };

@@ -25,6 +25,8 @@ use crate::source::{Failed, Loaded, Sources};
 const TARGETS_PER_LOOK: usize = 4;
 /// The share of the time for one look that resolving its name may take.
 const RESOLVE_SHARE: u32 = 2;
+/// A remote test may take this many times what a look may: it is many looks, taken elsewhere.
+const REMOTE_PATIENCE: u32 = 3;
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
 
@@ -265,7 +267,7 @@ impl Round {
                     let Some(remote) = round.scanner.remotes.get(at) else {
                         return;
                     };
-                    let deadline = Instant::now() + round.scanner.limits.timeout;
+                    let deadline = Instant::now() + round.scanner.limits.timeout * REMOTE_PATIENCE;
                     for observation in remote.test(&loaded, &targets, deadline).await {
                         round.judge(&job, observation).await;
                     }

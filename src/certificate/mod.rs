@@ -18,8 +18,8 @@ use crate::model::{Hostname, Timestamp};
 pub(crate) use der::sequence;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
-pub(crate) use signature::key_signed;
 pub use signature::{Link, certifies};
+pub(crate) use signature::{key_signed, may_certify};
 
 /// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
 /// and compared.
@@ -114,7 +114,6 @@ impl Facts {
 }
 
 fn dns_matches(pattern: &str, name: &str) -> bool {
-    let pattern = pattern.strip_suffix('.').unwrap_or(pattern);
     if pattern.eq_ignore_ascii_case(name) {
         return true;
     }
@@ -291,7 +290,7 @@ fn read(der: &[u8]) -> Result<Facts, String> {
     }
     let extensions = read_extensions(outline.extensions, &mut oddities);
     if extensions.sans.is_empty() && !extensions.is_ca {
-        oddities.push("it has no subject alternative name".to_owned());
+        oddities.push(NO_SAN.to_owned());
     }
     Ok(Facts {
         version: outline.version,
@@ -313,6 +312,9 @@ fn read(der: &[u8]) -> Result<Facts, String> {
         oddities,
     })
 }
+
+/// The oddity of a leaf that no client can match a name against.
+pub(crate) const NO_SAN: &str = "it has no subject alternative name";
 
 /// RFC 5280, section 4.1.2.2; one octet more for the sign.
 const MAX_SERIAL_OCTETS: usize = 21;

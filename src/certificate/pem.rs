@@ -1,6 +1,6 @@
 //! Certificates in PEM files, with errors that say what is in the file instead.
 
-use rustls::pki_types::pem::{PemObject as _, SectionKind};
+use rustls::pki_types::pem::{Error, PemObject as _, SectionKind};
 
 use super::Certificate;
 
@@ -19,7 +19,8 @@ pub fn parse_certificates(pem: &[u8]) -> Result<Vec<Certificate>, String> {
     let mut certificates = Vec::new();
     let mut others = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-        let (kind, der) = section.map_err(|e| format!("its PEM cannot be read: {e:?}"))?;
+        let (kind, der) =
+            section.map_err(|e| format!("its PEM cannot be read: {}", describe(&e)))?;
         match kind {
             SectionKind::Certificate => certificates.push(Certificate::from_der(der)),
             SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
@@ -48,4 +49,19 @@ pub fn parse_certificates(pem: &[u8]) -> Result<Vec<Certificate>, String> {
         );
     }
     Err("it is not PEM: there is no `-----BEGIN CERTIFICATE-----` in it".into())
+}
+
+fn describe(error: &Error) -> String {
+    match error {
+        Error::MissingSectionEnd { end_marker } => format!(
+            "the line `-----END {}-----` is missing",
+            super::printable(&String::from_utf8_lossy(end_marker))
+        ),
+        Error::IllegalSectionStart { line } => format!(
+            "`{}` is no line that begins a section",
+            super::printable(&String::from_utf8_lossy(line))
+        ),
+        Error::Base64Decode(_) => "between its lines is something else than base64".into(),
+        other => other.to_string(),
+    }
 }

@@ -1,8 +1,8 @@
 //! Who signed whom: signature algorithms by name, and the link from one certificate to its issuer.
 
-use rustls::pki_types::SignatureVerificationAlgorithm;
+use std::ops::RangeInclusive;
 
-use super::{Certificate, SignatureAlgorithm, der};
+use super::{Certificate, Key, SignatureAlgorithm, der};
 
 /// Whether one certificate issued another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Link {
     /// It did: the names fit and the signature was verified.
     Verified,
     /// The names fit, and the signature is of a kind that cannot be verified here (MD5, SHA-1,
-    /// short RSA keys, rare curves).
+    /// RSA keys of an unusual size, rare curves).
     Plausible,
     /// It did not.
     No,
@@ -19,15 +19,21 @@ pub enum Link {
 /// Whether `issuer` issued `subject`: the names fit, the issuer may issue, and its key made the
 /// signature. Time plays no part: an expired issuer is an issuer.
 pub fn certifies(issuer: &Certificate, subject: &Certificate) -> Link {
-    match (issuer.facts(), subject.facts()) {
-        (Ok(above), Ok(below)) if above.subject_der == below.issuer_der => {
-            // A self-signed leaf is its own issuer without being an authority.
-            if !above.is_ca && issuer != subject {
-                return Link::No;
-            }
-            key_signed(&above.spki, subject)
-        }
+    match issuer.facts() {
+        Ok(above) if may_certify(issuer, subject) => key_signed(&above.spki, subject),
         _ => Link::No,
+    }
+}
+
+/// Whether the names fit and the issuer may issue: all of [`certifies`] but the signature, which
+/// costs a thousand times as much.
+pub(crate) fn may_certify(issuer: &Certificate, subject: &Certificate) -> bool {
+    match (issuer.facts(), subject.facts()) {
+        // A self-signed leaf is its own issuer without being an authority.
+        (Ok(above), Ok(below)) => {
+            above.subject_der == below.issuer_der && (above.is_ca || issuer == subject)
+        }
+        _ => false,
     }
 }
 
@@ -39,28 +45,25 @@ pub(crate) fn key_signed(spki: &[u8], certificate: &Certificate) -> Link {
     let Some((key_algorithm, key)) = der::public_key(spki) else {
         return Link::No;
     };
-    let same_family = |a: &&dyn SignatureVerificationAlgorithm| {
-        a.signature_alg_id().as_ref() == outline.signature_algorithm
-    };
-    let mut known = webpki::ALL_VERIFICATION_ALGS
-        .iter()
-        .copied()
-        .filter(same_family)
-        .peekable();
-    if known.peek().is_none() {
-        return Link::Plausible;
+    let kind_of_signature = Kind::of(outline.signature_algorithm);
+    let kind_of_key = Kind::of(key_algorithm);
+    if kind_of_signature != kind_of_key
+        && kind_of_signature != Kind::Other
+        && kind_of_key != Kind::Other
+    {
+        return Link::No;
     }
-    let mut fitting = known
+    let mut fitting = webpki::ALL_VERIFICATION_ALGS
+        .iter()
+        .filter(|a| a.signature_alg_id().as_ref() == outline.signature_algorithm)
         .filter(|a| a.public_key_alg_id().as_ref() == key_algorithm)
         .peekable();
-    if fitting.peek().is_none() || super::read_key(spki, &mut Vec::new()).is_weak() {
-        // A short key is refused by the library whatever the signature; another kind of key
-        // cannot have made it.
-        return if fitting.peek().is_some() {
-            Link::Plausible
-        } else {
-            Link::No
-        };
+    let is_verifiable = match super::read_key(spki, &mut Vec::new()) {
+        Key::Rsa(bits) => VERIFIABLE_RSA_BITS.contains(&bits),
+        Key::Ec(..) | Key::Other(_) => true,
+    };
+    if fitting.peek().is_none() || !is_verifiable {
+        return Link::Plausible;
     }
     if fitting.any(|a| {
         a.verify_signature(key, outline.tbs, outline.signature)
@@ -72,11 +75,46 @@ pub(crate) fn key_signed(spki: &[u8], certificate: &Certificate) -> Link {
     }
 }
 
-/// The algorithm's name, from the content of an AlgorithmIdentifier.
-pub(super) fn describe(mut algorithm: &[u8]) -> SignatureAlgorithm {
-    let oid = der::expect(&mut algorithm, der::OBJECT_IDENTIFIER)
+/// The library refuses an RSA key of any other size, whatever the signature.
+const VERIFIABLE_RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+
+/// What kind of key an algorithm goes with, whatever the curve, the size and the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Rsa,
+    Ec,
+    Ed25519,
+    Ed448,
+    Other,
+}
+
+impl Kind {
+    /// From the content of an AlgorithmIdentifier, of a key or of a signature.
+    fn of(algorithm: &[u8]) -> Self {
+        let oid = oid(algorithm);
+        if oid.starts_with("1.2.840.113549.1.1.") {
+            return Self::Rsa;
+        }
+        if oid.starts_with("1.2.840.10045.2.") || oid.starts_with("1.2.840.10045.4.") {
+            return Self::Ec;
+        }
+        match oid.as_str() {
+            "1.3.101.112" => Self::Ed25519,
+            "1.3.101.113" => Self::Ed448,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn oid(mut algorithm: &[u8]) -> String {
+    der::expect(&mut algorithm, der::OBJECT_IDENTIFIER)
         .map(|tlv| x509_parser::der_parser::oid::Oid::new(tlv.content.into()).to_id_string())
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+/// The algorithm's name, from the content of an AlgorithmIdentifier.
+pub(super) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
+    let oid = oid(algorithm);
     let (name, is_weak) = match oid.as_str() {
         "1.2.840.113549.1.1.2" => ("md2WithRSAEncryption", true),
         "1.2.840.113549.1.1.4" => ("md5WithRSAEncryption", true),

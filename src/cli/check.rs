@@ -30,6 +30,7 @@ use super::{Code, now, output, runtime};
 
 /// Look at every address and say what is wrong
 #[derive(Debug, clap::Args)]
+#[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
 #[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
 pub(super) struct Args {
     /// What to look at: host[:port], [IPv6][:port] or an https:// URL; with --config, certificates or
@@ -59,7 +60,7 @@ pub(super) struct Args {
     sslmate: Option<String>,
 
     /// Expected: what this current_download URL of a certificate gives
-    #[arg(long, value_name = "URL", help_heading = "What is expected")]
+    #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = "What is expected")]
     download: Option<String>,
 
     /// Look at these addresses for a host and port, whatever DNS says
@@ -119,7 +120,7 @@ pub(super) struct Args {
     at: Option<Timestamp>,
 
     /// Repeat until all is correct and chained, for so long at most
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Judging")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Judging")]
     wait: Option<Duration>,
 
     /// Pause between two tries of --wait
@@ -153,11 +154,21 @@ enum Format {
     Json,
 }
 
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s or 2m"))
+}
+
 fn parse_positive(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        Ok(_) => Err("it has to be longer than nothing".into()),
-        Err(error) => Err(format!("{error}; write it as 10s or 2m")),
+    match parse_duration(text)? {
+        Duration::ZERO => Err("it has to be longer than nothing; write it as 10s or 2m".into()),
+        duration => Ok(duration),
+    }
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(text.into()),
+        _ => Err("write it with https:// and a host".into()),
     }
 }
 
@@ -185,6 +196,8 @@ pub(super) fn run(args: Args) -> Code {
 }
 
 async fn check(args: Args) -> Result<Code, String> {
+    let destination = args.output.as_deref().map(output::Destination::new);
+    let destination = destination.transpose()?;
     let plan = Plan::new(&args)?;
     let stop = async {
         // Without a handler for Ctrl-C there is nothing to wait for.
@@ -229,8 +242,8 @@ async fn check(args: Args) -> Result<Code, String> {
         Format::Json => report::json(&scan.results),
     };
     let code = args.fail_on.code(&scan.results, scan.complete);
-    match &args.output {
-        Some(file) => output::write_file(file, &text).map(|()| code),
+    match destination {
+        Some(destination) => destination.write(&text).map(|()| code),
         None => Ok(output::print(&text, code)),
     }
 }
@@ -387,13 +400,13 @@ impl Plan {
             if name != Vantage::LOCAL && !known().any(|k| k == name) {
                 let mut all = vec![Vantage::LOCAL];
                 all.extend(known());
-                let why = if name == Vantage::SSLMATE {
-                    " (it needs an SSLMate account: --sslmate CN or a configuration with `sslmate`)"
+                let what = if name == Vantage::SSLMATE {
+                    "give --sslmate CN or a configuration with `sslmate`"
                 } else {
-                    ""
+                    "name it under `vantages` in a configuration"
                 };
                 return Err(format!(
-                    "there is no vantage `{name}`{why}; there is: {}",
+                    "there is no vantage `{name}`: {what}, or take one that is there: {}",
                     all.join(", ")
                 ));
             }

@@ -1,5 +1,6 @@
 //! The exit code: one place makes the number.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -23,6 +24,17 @@ pub enum Code {
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         ExitCode::from(code as u8)
+    }
+}
+
+/// The exit code where the command line could not be read. What it says of `--fail-on` counts even so:
+/// whoever wants no exit code but 0 wants none for a mistake either.
+pub(super) fn of_usage_error(arguments: &[OsString]) -> Code {
+    let never = |pair: &[OsString]| matches!(pair, [flag, value] if flag == "--fail-on" && value == "never");
+    if arguments.iter().any(|a| a == "--fail-on=never") || arguments.windows(2).any(never) {
+        Code::Ok
+    } else {
+        Code::Unknown
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command line: text to meaning, then run, then an exit code.
 
 mod check;
-// mod demo;
+mod demo;
 mod exit;
 mod generate;
 mod output;
@@ -41,7 +41,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
-    // Demo(demo::Args),
+    Demo(demo::Args),
     /// Look into a configuration file
     Config {
         #[command(subcommand)]
@@ -70,23 +70,29 @@ enum ConfigCommand {
 
 /// Runs the command line and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() {
-                Code::Unknown
+                exit::of_usage_error(&arguments)
             } else {
                 Code::Ok
             };
-            // Help that nobody reads to its end is no error.
-            let _ = error.print();
+            match usage_error(&error) {
+                Some(text) => {
+                    output::fail(&text);
+                }
+                // Help that nobody reads to its end is no error.
+                None => drop(error.print()),
+            }
             return code.into();
         }
     };
     output::start_logging(cli.verbose);
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments),
-        // Command::Demo(arguments) => demo::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Config {
             command: ConfigCommand::Check { file },
         } => check_config(&file),
@@ -94,6 +100,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Man { directory } => generate::manual(&directory),
     };
     code.into()
+}
+
+/// What is wrong with a command line, in one line, as every other error is told; `None` for help.
+fn usage_error(error: &clap::Error) -> Option<String> {
+    use clap::error::ErrorKind;
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return None;
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // After it come the usage of the command and where help is to be had.
+    let what = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let parts: Vec<&str> = what
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    Some(format!("{} (see --help)", parts.join("; ")).replace(":; ", ": "))
 }
 
 fn check_config(file: &std::path::Path) -> Code {

@@ -1,7 +1,9 @@
 //! What the commands write: results to stdout or a file, everything else to stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::certificate::printable;
 
 use super::Code;
 
@@ -31,7 +33,8 @@ pub(super) fn start_logging(verbose: u8) {
 pub(super) fn fail(error: &str) -> Code {
     let mut stderr = io::stderr().lock();
     for line in error.lines() {
-        let _ = writeln!(stderr, "error: {line}");
+        // What is quoted comes from arguments, files and servers, and may not steer the terminal.
+        let _ = writeln!(stderr, "error: {}", printable(line));
     }
     Code::Unknown
 }
@@ -54,28 +57,78 @@ pub(super) fn print(text: &str, code: Code) -> Code {
     }
 }
 
-/// Writes a result to a file as a whole: who reads it sees the old one or the new one.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), String> {
-    let wrong = |e: io::Error| format!("{}: the result cannot be written: {e}", path.display());
-    let folder = match path.parent() {
+/// Where a result goes: a file that is written as a whole, or a device or pipe that takes what comes.
+#[derive(Debug)]
+pub(super) struct Destination {
+    path: PathBuf,
+    is_stream: bool,
+}
+
+impl Destination {
+    /// Looks at the place before there is anything to write, so that no one waits for a result that
+    /// cannot be kept.
+    pub(super) fn new(path: &Path) -> Result<Self, String> {
+        let told = path.display();
+        if let Ok(found) = std::fs::metadata(path) {
+            if found.is_dir() {
+                return Err(format!(
+                    "{told}: this is a folder: name a file for the result"
+                ));
+            }
+            return Ok(Self {
+                // Where there is a link, the file that it leads to is written and the link stays.
+                path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+                is_stream: !found.is_file(),
+            });
+        }
+        let folder = folder_of(path);
+        if !folder.is_dir() {
+            return Err(format!(
+                "{told}: the folder {} does not exist: make it, or name another file for the result",
+                folder.display()
+            ));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            is_stream: false,
+        })
+    }
+
+    /// Writes the result. Who reads a file sees the old one or the new one, never a part.
+    pub(super) fn write(&self, text: &str) -> Result<(), String> {
+        let wrong = |e: &dyn std::fmt::Display| {
+            format!("{}: the result cannot be written: {e}", self.path.display())
+        };
+        if self.is_stream {
+            let opened = std::fs::OpenOptions::new().write(true).open(&self.path);
+            return match opened.and_then(|mut stream| stream.write_all(text.as_bytes())) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(wrong(&error)),
+                _ => Ok(()),
+            };
+        }
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // As any other program would make it; the process' umask takes its part off.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder
+            .prefix(".certvigil-")
+            .tempfile_in(folder_of(&self.path))
+            .map_err(|e| wrong(&e))?;
+        file.write_all(text.as_bytes()).map_err(|e| wrong(&e))?;
+        file.as_file().sync_all().map_err(|e| wrong(&e))?;
+        file.persist(&self.path).map_err(|e| wrong(&e.error))?;
+        Ok(())
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // As any other program would make it; the process' umask takes its part off.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder
-        .prefix(".certvigil-")
-        .tempfile_in(folder)
-        .map_err(wrong)?;
-    file.write_all(text.as_bytes()).map_err(wrong)?;
-    file.as_file().sync_all().map_err(wrong)?;
-    file.persist(path).map_err(|e| wrong(e.error))?;
-    Ok(())
 }
 
 /// Whether stdout is to be coloured: a terminal, and nobody said no (<https://no-color.org>).

@@ -21,7 +21,14 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
             file.display()
         ));
     }
-    let text = std::fs::read_to_string(file).map_err(wrong)?;
+    let bytes = std::fs::read(file).map_err(wrong)?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        format!(
+            "{}: the configuration cannot be read: byte {} is not UTF-8; save it as UTF-8",
+            file.display(),
+            e.utf8_error().valid_up_to() + 1
+        )
+    })?;
     crate::config::parse(&text, file).map_err(|e| e.to_string())
 }
 

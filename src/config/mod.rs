@@ -2,6 +2,8 @@
 
 mod describe;
 mod read;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,7 @@
 //! From the YAML tree to the inventory, key by key.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -202,7 +203,7 @@ impl Reader<'_> {
         problems: &mut Problems,
     ) -> Vec<Entry> {
         let items = item.list(problems);
-        if items.is_empty() {
+        if item.is_empty_list() {
             problems.add(
                 item.line,
                 &item.key,
@@ -245,10 +246,14 @@ impl Reader<'_> {
             .take("name")
             .and_then(|i| i.parse(problems, non_empty));
         if let Some(item) = fields.take("hostnames") {
-            entry.hostnames = each(&item.list_or_one(problems), problems, Hostname::from_str);
+            entry.hostnames = unique(each(
+                &item.list_or_one(problems),
+                problems,
+                Hostname::from_str,
+            ));
         }
         if let Some(item) = fields.take("addresses") {
-            entry.addresses = each(&item.list_or_one(problems), problems, ip_address);
+            entry.addresses = unique(each(&item.list_or_one(problems), problems, ip_address));
         }
         let protocol = fields
             .take("protocol")
@@ -261,15 +266,14 @@ impl Reader<'_> {
             entry.ports = port.parse(problems, parse_port).into_iter().collect();
         } else if let Some(ports) = fields.take("ports") {
             let items = ports.list_or_one(problems);
-            if items.is_empty() {
+            if ports.is_empty_list() {
                 problems.add(
                     ports.line,
                     &ports.key,
                     "the list is empty: name at least one port",
                 );
             }
-            entry.ports = each(&items, problems, parse_port);
-            entry.ports.dedup();
+            entry.ports = unique(each(&items, problems, parse_port));
         }
         if let Some(warn) = fields
             .take("warn")
@@ -484,12 +488,19 @@ fn each<T>(
         .collect()
 }
 
+/// Each value once, where it came first.
+fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(values.len());
+    values.retain(|value| seen.insert(value.clone()));
+    values
+}
+
 fn pins<T: Ord + FromStr<Err = String>>(
     item: &Item<'_>,
     problems: &mut Problems,
 ) -> Option<BTreeSet<T>> {
     let items = item.list_or_one(problems);
-    if items.is_empty() {
+    if item.is_empty_list() {
         problems.add(
             item.line,
             &item.key,
@@ -502,7 +513,7 @@ fn pins<T: Ord + FromStr<Err = String>>(
 
 fn non_empty(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
-        Err("it is empty".into())
+        Err("it is empty: give a value, or take the key out".into())
     } else {
         Ok(text.to_owned())
     }

@@ -4,14 +4,20 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
-use saphyr_parser::{BufferedInput, Parser};
+use saphyr_parser::{BufferedInput, Event, Parser, SpannedEventReceiver as _};
+
+use crate::certificate::printable;
 
 /// The largest text that is read, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 /// Nodes that aliases may add up to: anchors that multiply each other would fill any memory.
 const MAX_ALIASED_NODES: usize = 100_000;
+/// How deep values may be nested. The tree is walked by recursion, and the stack has an end.
+const MAX_DEPTH: usize = 64;
 /// How unlike a key may be to be taken for a slip of another.
 const LIKENESS: f64 = 0.7;
+/// Shorter names are like too many keys.
+const MIN_LIKE_LENGTH: usize = 3;
 
 /// One thing that is wrong with a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +48,9 @@ impl fmt::Display for ConfigErrors {
             }
             write!(f, "{}:{}: ", self.file.display(), error.line)?;
             if !error.key.is_empty() {
-                write!(f, "{}: ", error.key)?;
+                write!(f, "{}: ", printable(&error.key))?;
             }
-            f.write_str(&error.message)?;
+            f.write_str(&printable(&error.message))?;
         }
         Ok(())
     }
@@ -100,14 +106,26 @@ pub(crate) fn with_root<T>(
     // Values are kept as they are written: `sha256: 1234…` is no number, and loses no digit.
     loader.early_parse(false);
     loader.alias_limit(MAX_ALIASED_NODES);
-    let mut parser = Parser::new(BufferedInput::new(text.chars()));
-    let loaded = parser.load(&mut loader, true);
-    let problem = loaded.err().or_else(|| loader.error().cloned());
-    if let Some(error) = problem {
-        return Err(alone(
-            error.marker().line(),
-            format!("this is not YAML: {}", error.info()),
-        ));
+    let mut depth = 0_usize;
+    for event in Parser::new(BufferedInput::new(text.chars())) {
+        let (event, span) = event.map_err(|e| {
+            let what = format!("this is not YAML: {}", e.info());
+            alone(e.marker().line(), what)
+        })?;
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            let what = format!("values are nested more than {MAX_DEPTH} deep: no key needs that");
+            return Err(alone(span.start.line(), what));
+        }
+        loader.on_event(event, span);
+        if let Some(error) = loader.error() {
+            let what = format!("this is not YAML: {}", error.info());
+            return Err(alone(error.marker().line(), what));
+        }
     }
     let documents = loader.into_documents();
     let root = match documents.as_slice() {
@@ -226,6 +244,11 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Whether it is a list without items, for a list that has to have one.
+    pub(crate) fn is_empty_list(&self) -> bool {
+        matches!(&self.node.data, YamlData::Sequence(items) if items.is_empty())
+    }
+
     /// The items of a list, or the one value as a list of one.
     pub(crate) fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
         match &self.node.data {
@@ -311,20 +334,22 @@ impl<'a> Fields<'a> {
     /// Tells the keys that are left over as unknown, with the nearest known one.
     pub(crate) fn finish(self, problems: &mut Problems) {
         for (name, item) in self.entries {
-            let secret = matches!(name.as_str(), "api_key" | "password" | "secret");
             let nearest = self
                 .known
                 .iter()
+                .filter(|_| name.chars().count() >= MIN_LIKE_LENGTH)
                 .map(|known| (strsim::jaro_winkler(&name, known), *known))
                 .filter(|(likeness, _)| *likeness >= LIKENESS)
-                .max_by(|a, b| a.0.total_cmp(&b.0));
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .map(|(_, known)| known);
             let message = match nearest {
-                Some((_, known)) if secret => {
-                    format!(
-                        "a secret does not belong into this file: put it into a file of its own and give `{known}`"
-                    )
+                Some(file) if is_secret(&name) && file.ends_with("_file") => format!(
+                    "a secret does not belong into this file: put it into a file of its own and give `{file}`"
+                ),
+                _ if is_secret(&name) => {
+                    "unknown key, and a secret does not belong into this file: take it out".into()
                 }
-                Some((_, known)) => format!("unknown key; did you mean `{known}`?"),
+                Some(known) => format!("unknown key; did you mean `{known}`?"),
                 None => {
                     let mut known = self.known.clone();
                     known.sort_unstable();
@@ -334,4 +359,13 @@ impl<'a> Fields<'a> {
             problems.add(item.line, item.key, message);
         }
     }
+}
+
+/// Whether a key is called as a secret is.
+fn is_secret(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    matches!(
+        plain.to_ascii_lowercase().as_str(),
+        "apikey" | "password" | "passwd" | "secret" | "token"
+    )
 }

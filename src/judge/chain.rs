@@ -1,9 +1,11 @@
 //! The served chain: is it complete, in order, and nothing but what is needed.
 
-use crate::certificate::{Certificate, Facts, Link, certifies};
+use std::collections::HashSet;
+
+use crate::certificate::{Certificate, Fingerprint};
 use crate::instance::Instance;
 
-use super::TrustStore;
+use super::links::Links;
 
 /// What a served chain amounts to. Time plays no part: an expired intermediate still completes a
 /// chain, and is told of on its own.
@@ -19,6 +21,16 @@ pub(super) struct Chain<'a> {
     pub(super) missing: Vec<&'a Certificate>,
     /// The last certificate that is reached from the leaf, where the served chain breaks off.
     pub(super) top: &'a Certificate,
+    /// The same where what is known of the expected chain is added.
+    pub(super) end: &'a Certificate,
+    /// A served certificate that has the name of `top`'s issuer, and did not issue it.
+    pub(super) namesake: Option<&'a Certificate>,
+    /// The served certificates that lead up from the leaf, once each, nearest first.
+    pub(super) above: Vec<&'a Certificate>,
+    /// Those of `above` on the shortest way to a trusted root.
+    pub(super) shortest: Vec<&'a Certificate>,
+    /// What belongs above the leaf, served or not.
+    pub(super) known_above: Vec<&'a Certificate>,
     /// The served certificates above the leaf that are not roots, once each.
     pub(super) intermediates: Vec<&'a Certificate>,
     /// Served roots that belong to the leaf.
@@ -36,114 +48,128 @@ pub(super) fn examine<'a>(
     leaf: &'a Certificate,
     rest: &'a [Certificate],
     instance: Option<&'a Instance>,
-    trust: &TrustStore,
+    links: &Links<'_>,
 ) -> Chain<'a> {
     let mut served = vec![leaf];
+    let mut seen = HashSet::from([leaf.sha256()]);
     let mut duplicates = Vec::new();
     for certificate in rest {
-        if !served.contains(&certificate) {
+        if seen.insert(certificate.sha256()) {
             served.push(certificate);
         } else if !duplicates.contains(&certificate) {
             duplicates.push(certificate);
         }
     }
+    let is_served = |c: &Certificate| seen.contains(&c.sha256());
 
     let expected_chain = instance.map_or(&[][..], |i| &i.chain);
     let root = instance.and_then(|i| i.root.as_ref());
-    let is_anchored =
-        |certificate: &Certificate, facts: &Facts| trust.anchors_certificate(certificate, facts);
-    let is_under_root = |certificate: &Certificate| {
-        root.is_some_and(|r| r == certificate || certifies(r, certificate) != Link::No)
-    };
+    let is_under_root =
+        |c: &Certificate| root.is_some_and(|root| root == c || links.issued(root, c));
 
-    let reached_served = reach(&served);
-    let complete = reached_served.iter().any(|(certificate, _)| {
-        certificate
-            .facts()
-            .is_ok_and(|facts| is_anchored(certificate, facts))
-            || is_under_root(certificate)
-    });
-
+    let by_served = reach(&served, links);
     let mut pool = served.clone();
-    pool.extend(expected_chain.iter().filter(|c| !served.contains(c)));
-    pool.extend(root.iter().filter(|c| !served.contains(c)));
-    let reached = reach(&pool);
-    let anchored = reached.iter().any(|(certificate, _)| {
-        certificate
-            .facts()
-            .is_ok_and(|facts| is_anchored(certificate, facts))
-    });
-    let is_reached = |c: &Certificate| reached.iter().any(|(r, _)| *r == c);
-    let missing = expected_chain
-        .iter()
-        .filter(|c| !served.contains(c) && is_reached(c))
-        .collect();
+    pool.extend(expected_chain.iter().filter(|c| !is_served(c)));
+    pool.extend(root.iter().filter(|c| !is_served(c)));
+    let reached = reach(&pool, links);
+    let reached_set: HashSet<Fingerprint> = reached.iter().map(|s| s.at.sha256()).collect();
+    let is_reached = |c: &Certificate| reached_set.contains(&c.sha256());
 
+    let anchored_by_served = by_served.iter().position(|s| links.is_anchored(s.at));
+    let top = by_served.last().map_or(leaf, |step| step.at);
     let above_leaf = || served.iter().copied().skip(1);
     let (roots, intermediates): (Vec<_>, Vec<_>) = above_leaf()
         .filter(|c| is_reached(c))
-        .partition(|c| c.is_self_signed());
+        .partition(|c| links.issued(c, c));
+    // Of what cannot be read nobody knows what belongs to it.
+    let unrelated = above_leaf().filter(|c| leaf.facts().is_ok() && !is_reached(c));
+    let related: Vec<_> = served.iter().copied().filter(|c| is_reached(c)).collect();
     Chain {
-        as_expected: !expected_chain.is_empty()
-            && expected_chain.iter().all(|c| served.contains(&c)),
-        complete,
-        anchored,
-        missing,
-        top: reached_served
-            .last()
-            .map_or(leaf, |(certificate, _)| certificate),
-        unrelated: above_leaf().filter(|c| !is_reached(c)).collect(),
-        out_of_order: first_out_of_order(&served, &reached),
+        as_expected: !expected_chain.is_empty() && expected_chain.iter().all(is_served),
+        complete: anchored_by_served.is_some() || by_served.iter().any(|s| is_under_root(s.at)),
+        anchored: reached.iter().any(|s| links.is_anchored(s.at)),
+        missing: expected_chain
+            .iter()
+            .filter(|c| !is_served(c) && is_reached(c))
+            .collect(),
+        top,
+        end: reached.last().map_or(leaf, |step| step.at),
+        namesake: above_leaf().find(|c| !is_reached(c) && is_named_as_issuer(c, top)),
+        above: by_served.iter().skip(1).map(|step| step.at).collect(),
+        shortest: anchored_by_served.map_or_else(Vec::new, |at| way_to(&by_served, at)),
+        known_above: reached.iter().skip(1).map(|step| step.at).collect(),
+        unrelated: unrelated.collect(),
+        out_of_order: first_out_of_order(&related, links),
         intermediates,
         roots,
         duplicates,
     }
 }
 
-/// What is reached from the first certificate by going from each to its issuers, nearest first,
-/// each with the certificate through which it was reached. Every certificate is visited once, so
-/// that a hostile chain costs no more than its number squared.
-fn reach<'a>(pool: &[&'a Certificate]) -> Vec<(&'a Certificate, Option<&'a Certificate>)> {
-    let mut reached: Vec<(&Certificate, Option<&Certificate>)> = Vec::with_capacity(pool.len());
-    let mut waiting = pool.to_vec();
-    if waiting.is_empty() {
-        return reached;
-    }
-    reached.push((waiting.remove(0), None));
+/// A certificate on the way up, and the position of the one that it was reached from.
+#[derive(Clone, Copy, Debug)]
+struct Step<'a> {
+    at: &'a Certificate,
+    from: usize,
+}
+
+/// What is reached from the first certificate by going from each to its issuers, nearest first.
+/// Every certificate is visited once, so that loops end and a hostile chain costs no more than its
+/// number squared.
+fn reach<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Vec<Step<'a>> {
+    let Some((&first, others)) = pool.split_first() else {
+        return Vec::new();
+    };
+    let mut reached = vec![Step { at: first, from: 0 }];
+    let mut waiting = others.to_vec();
     let mut next = 0;
-    while let Some(&(subject, _)) = reached.get(next) {
-        next += 1;
+    while let Some(&Step { at: subject, .. }) = reached.get(next) {
         waiting.retain(|candidate| {
-            let issued = certifies(candidate, subject) != Link::No;
+            let issued = links.issued(candidate, subject);
             if issued {
-                reached.push((candidate, Some(subject)));
+                reached.push(Step {
+                    at: candidate,
+                    from: next,
+                });
             }
             !issued
         });
+        next += 1;
     }
     reached
+}
+
+/// The certificates after the first up to a step, nearest first.
+fn way_to<'a>(reached: &[Step<'a>], mut at: usize) -> Vec<&'a Certificate> {
+    let mut way = Vec::new();
+    // The way to a step is through earlier ones only, so this ends at the first.
+    while let Some(step) = reached.get(at).filter(|_| at > 0) {
+        way.push(step.at);
+        at = step.from;
+    }
+    way.reverse();
+    way
+}
+
+fn is_named_as_issuer(issuer: &Certificate, subject: &Certificate) -> bool {
+    match (issuer.facts(), subject.facts()) {
+        (Ok(above), Ok(below)) => above.subject_der == below.issuer_der,
+        _ => false,
+    }
 }
 
 /// TLS 1.2 demands that each certificate directly certifies the one before it (RFC 5246, section
 /// 7.4.2); with cross-signed certificates there may be several paths in one list. So: every
 /// certificate comes after one that it issued.
 fn first_out_of_order<'a>(
-    served: &[&'a Certificate],
-    reached: &[(&Certificate, Option<&Certificate>)],
+    related: &[&'a Certificate],
+    links: &Links<'_>,
 ) -> Option<&'a Certificate> {
-    let related: Vec<_> = served
-        .iter()
-        .copied()
-        .filter(|c| reached.iter().any(|(r, _)| r == c))
-        .collect();
-    related
-        .iter()
-        .enumerate()
-        .skip(1)
-        .find_map(|(at, &issuer)| {
-            let certified = |subject: &&Certificate| certifies(issuer, subject) != Link::No;
-            let (before, after) = related.split_at(at);
-            let early = !before.iter().any(certified) && after.iter().skip(1).any(certified);
-            early.then_some(issuer)
-        })
+    let mut candidates = related.iter().enumerate().skip(1);
+    candidates.find_map(|(at, &issuer)| {
+        let certified = |subject: &&Certificate| links.issued(issuer, subject);
+        let (before, after) = related.split_at(at);
+        let early = !before.iter().any(certified) && after.iter().skip(1).any(certified);
+        early.then_some(issuer)
+    })
 }

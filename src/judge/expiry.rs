@@ -6,29 +6,44 @@ use crate::model::Timestamp;
 
 use super::Rules;
 
-/// What is to be told of the leaf's validity.
-pub(super) fn of_leaf(facts: &Facts, rules: &Rules, now: Timestamp) -> Option<Finding> {
-    if now > facts.not_after {
-        return Some(Finding::new(
-            Code::Expired,
-            format!(
-                "the certificate expired on {} ({} ago)",
-                facts.not_after.date(),
-                span(now, facts.not_after)
-            ),
-            "install a renewed certificate and reload the server",
-        ));
-    }
+/// What is to be told of the leaf's validity. Where a newer certificate is known, it need not be
+/// renewed but installed.
+pub(super) fn of_leaf(
+    facts: &Facts,
+    is_newer_known: bool,
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // A certificate that ends before it begins can be both.
     if now < facts.not_before {
-        return Some(Finding::new(
+        findings.push(Finding::new(
             Code::NotYetValid,
             format!(
                 "the certificate is not valid before {} (in {})",
                 facts.not_before,
                 span(facts.not_before, now)
             ),
-            "check the clock here, or serve the certificate before until then",
+            "check the clock here, or serve the certificate before it until then",
         ));
+    }
+    if now > facts.not_after {
+        findings.push(Finding::new(
+            Code::Expired,
+            format!(
+                "the certificate expired on {} ({} ago)",
+                facts.not_after.date(),
+                span(now, facts.not_after)
+            ),
+            if is_newer_known {
+                "install the expected certificate and reload the server"
+            } else {
+                "install a renewed certificate and reload the server"
+            },
+        ));
+    }
+    if !findings.is_empty() {
+        return findings;
     }
     let left = facts.not_after.seconds_since(now);
     let lifetime = facts.lifetime();
@@ -37,9 +52,9 @@ pub(super) fn of_leaf(facts: &Facts, rules: &Rules, now: Timestamp) -> Option<Fi
     } else if left < rules.warn.seconds_of(lifetime) {
         Severity::Warning
     } else {
-        return None;
+        return findings;
     };
-    Some(Finding::with_severity(
+    findings.push(Finding::with_severity(
         Code::Expiring,
         severity,
         format!(
@@ -47,12 +62,22 @@ pub(super) fn of_leaf(facts: &Facts, rules: &Rules, now: Timestamp) -> Option<Fi
             facts.not_after.date(),
             span(facts.not_after, now)
         ),
-        "renew the certificate, install it and reload the server",
-    ))
+        if is_newer_known {
+            "install the expected certificate before then and reload the server"
+        } else {
+            "renew the certificate, install it and reload the server"
+        },
+    ));
+    findings
 }
 
-/// What is to be told of the validity of a certificate above the leaf.
-pub(super) fn of_intermediate(facts: &Facts, rules: &Rules, now: Timestamp) -> Option<Finding> {
+/// What is to be told of the validity of a certificate above a leaf of this lifetime.
+pub(super) fn of_intermediate(
+    facts: &Facts,
+    lifetime_of_leaf: i64,
+    rules: &Rules,
+    now: Timestamp,
+) -> Option<Finding> {
     let name = facts.name();
     if now > facts.not_after {
         return Some(Finding::new(
@@ -72,11 +97,17 @@ pub(super) fn of_intermediate(facts: &Facts, rules: &Rules, now: Timestamp) -> O
                 "the intermediate `{name}` is not valid before {}",
                 facts.not_before
             ),
-            "check the clock here, or serve the intermediate before until then",
+            "check the clock here, or serve the intermediate before it until then",
         ));
     }
     let left = facts.not_after.seconds_since(now);
-    (left < rules.warn.seconds_of(facts.lifetime())).then(|| {
+    // What outlasts a whole leaf is replaced along with it: a share of an authority's ten years is
+    // no reason to warn for years.
+    let soon = rules
+        .warn
+        .seconds_of(facts.lifetime())
+        .min(lifetime_of_leaf);
+    (left < soon).then(|| {
         Finding::new(
             Code::ChainExpiring,
             format!(

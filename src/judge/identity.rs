@@ -16,6 +16,11 @@ pub(super) fn is_dummy(expected: &Expected, leaf: &Certificate) -> bool {
         if instances.accepted().any(|i| i.leaf == *leaf) {
             return false;
         }
+        // Where the right one is self-signed itself, another such is no placeholder for it.
+        let expected = &instances.expected;
+        if expected.state != State::Pending && expected.leaf.is_self_signed() {
+            return false;
+        }
     }
     let has_expected_key = leaf
         .public_key_hash()
@@ -34,6 +39,14 @@ pub(super) fn previous<'a>(expected: &'a Expected, leaf: &Certificate) -> Option
 
 /// The finding for a temporary certificate: the right thing to serve only while there is no better.
 pub(super) fn dummy_finding(correct: bool, expected: &Expected) -> Finding {
+    if let Expectation::PublicKeys(_) = expected.what {
+        return Finding::with_severity(
+            Code::DummyCertificate,
+            Severity::Critical,
+            "a self-signed certificate for the expected public key is served",
+            "install the certificate that an authority issued for this key; if its clients hold this one, give it as --ca-file",
+        );
+    }
     if correct {
         return Finding::with_severity(
             Code::DummyCertificate,

@@ -3,18 +3,22 @@
 mod chain;
 mod expiry;
 mod identity;
+mod links;
 mod path;
+#[cfg(test)]
+mod tests;
 mod together;
 mod trust_store;
 
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, Facts};
+use crate::certificate::{Certificate, Facts, NO_SAN};
 use crate::finding::{Code, Finding, Severity};
-use crate::instance::{Expected, Instance, State};
+use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served, Status, Told};
 
+use links::Links;
 pub use together::{agree, together};
 pub use trust_store::TrustStore;
 
@@ -102,7 +106,7 @@ pub struct Flags {
     pub revoked: Option<bool>,
 }
 
-/// Judges one look. What needs several looks is judged by [`together`] afterwards.
+/// Judges one look. What needs several looks is judged by [`together()`] afterwards.
 pub fn judge(
     expected: Option<&Arc<Expected>>,
     observation: Observation,
@@ -211,11 +215,12 @@ fn judge_served(
     let leaf = &served.leaf;
     let facts = leaf.facts().ok();
     let instance = instance_for(expected, leaf);
-    let chain = chain::examine(leaf, &served.rest, instance, trust);
-    let path = path::build(leaf, &served.rest, hostname, trust, now);
+    let links = Links::new(trust);
+    let chain = chain::examine(leaf, &served.rest, instance, &links);
+    let path = path::build(leaf, &chain, hostname, trust, now);
 
     let dummy = identity::is_dummy(expected, leaf);
-    let self_signed = leaf.is_self_signed();
+    let self_signed = links.issued(leaf, leaf);
     let accepted = expected.accepts(leaf);
     // Nothing is above a self-signed instance.
     let nothing_above = self_signed && accepted == Some(true);
@@ -224,14 +229,17 @@ fn judge_served(
         chained: chain.as_expected || chain.complete || nothing_above,
         dummy,
         trusted: Some(path.trusted),
-        hostname_match: Some(path::matches_name(leaf, hostname)),
+        hostname_match: path::matches_name(leaf, hostname),
         expired: facts.map(|f| now > f.not_after),
         not_yet_valid: facts.map(|f| now < f.not_before),
         revoked: is_revoked(expected, leaf),
     };
 
     let mut findings = Vec::new();
-    if dummy {
+    // What its clients hold as a root is no placeholder to them.
+    let is_pinned_root = matches!(expected.what, Expectation::PublicKeys(_)) && chain.anchored;
+    let told_as_dummy = dummy && !is_pinned_root;
+    if told_as_dummy {
         findings.push(identity::dummy_finding(flags.correct, expected));
     } else if accepted == Some(false) {
         findings.push(identity::other_finding(expected, leaf));
@@ -245,41 +253,58 @@ fn judge_served(
     }
     match facts {
         Some(facts) => {
-            findings.extend(expiry::of_leaf(facts, rules, now));
-            findings.extend(weakness(facts, "the certificate"));
+            let is_newer_known = accepted == Some(false);
+            findings.extend(expiry::of_leaf(facts, is_newer_known, rules, now));
+            findings.extend(weakness(Place::Leaf, facts));
         }
         None => findings.push(nonconformant("the certificate", &unreadable(leaf))),
     }
     // A temporary certificate is told of as such: that it is not a proper one goes without saying.
-    if !dummy {
+    if !told_as_dummy {
         findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
         findings.extend(facts.and_then(|f| oddity_finding(f, &path)));
-        findings.extend(trust_findings(leaf, self_signed, &flags, &chain, &path));
-    }
-    findings.extend(chain_findings(
-        &chain,
-        &flags,
-        instance.is_some(),
-        rules,
-        now,
-    ));
-
-    // With trust as the only expectation, what is not correct has to have a reason.
-    if accepted.is_none()
-        && !flags.correct
-        && findings.iter().all(|f| f.severity < Severity::Critical)
-    {
-        let reason = path.refused.or(path.fault);
-        findings.push(Finding::new(
-            Code::UntrustedRoot,
-            match reason {
-                Some(reason) => format!("there is no path to a trusted root: {reason}"),
-                None => "there is no path to a trusted root that clients would accept".into(),
-            },
-            "replace the certificate by one that clients accept",
+        findings.extend(trust_findings(
+            leaf,
+            self_signed,
+            &flags,
+            &chain,
+            &path,
+            trust,
         ));
     }
+    findings.extend(chain_findings(&chain, &flags, facts, rules, now));
+    if !path.trusted && !told_as_dummy {
+        findings.extend(unexplained(accepted, &findings, &path));
+    }
     (flags, findings)
+}
+
+/// What strict clients refuse has to have a reason. With trust as the only expectation it is what
+/// makes the leaf incorrect, so the reason is critical then.
+fn unexplained(accepted: Option<bool>, findings: &[Finding], path: &path::Path) -> Option<Finding> {
+    let reason = path.reason.as_deref().unwrap_or("its names cannot be read");
+    if accepted.is_none() {
+        return findings
+            .iter()
+            .all(|f| f.severity < Severity::Critical)
+            .then(|| {
+                Finding::new(
+                    Code::UntrustedRoot,
+                    format!(
+                        "there is no path to a trusted root that clients would accept: {reason}"
+                    ),
+                    "replace the certificate by one that clients accept",
+                )
+            });
+    }
+    let explains = |f: &Finding| {
+        f.severity == Severity::Critical
+            || matches!(
+                f.code,
+                Code::NonconformantCertificate | Code::WeakKey | Code::WeakSignature
+            )
+    };
+    (!findings.iter().any(explains)).then(|| nonconformant("the certificate", reason))
 }
 
 /// The instance whose chain belongs to the leaf: the one that it is, else the expected one.
@@ -323,21 +348,46 @@ fn nonconformant(what: &str, why: &str) -> Finding {
 
 fn oddity_finding(facts: &Facts, path: &path::Path) -> Option<Finding> {
     let mut reasons = facts.oddities.clone();
-    if reasons.is_empty() {
+    // The path builder stops at the first thing that it refuses, which is told of already where it
+    // is a known one. A name is missing to people, not to parsers.
+    if reasons.iter().all(|reason| reason == NO_SAN) {
         reasons.extend(path.refused.clone());
     }
     (!reasons.is_empty()).then(|| nonconformant("the certificate", &reasons.join(", ")))
 }
 
-fn weakness(facts: &Facts, what: &str) -> Vec<Finding> {
+/// Where a certificate stands in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Leaf,
+    Intermediate,
+    Root,
+}
+
+impl Place {
+    fn describe(self, facts: &Facts) -> String {
+        match self {
+            Self::Leaf => "the certificate".into(),
+            Self::Intermediate => format!("the intermediate `{}`", facts.name()),
+            Self::Root => format!("the root `{}`", facts.name()),
+        }
+    }
+}
+
+fn weakness(place: Place, facts: &Facts) -> Vec<Finding> {
+    let what = place.describe(facts);
     let mut findings = Vec::new();
     if facts.key.is_weak() {
         findings.push(Finding::new(
             Code::WeakKey,
             format!("{what} has a weak key: {}", facts.key),
-            "make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it",
+            match place {
+                Place::Leaf => "make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it",
+                Place::Intermediate | Place::Root => "have the certificate reissued by an authority with a stronger key",
+            },
         ));
     }
+    // Nobody relies on the signature that a root makes on itself.
     if facts.signature.is_weak && !facts.is_self_issued() {
         findings.push(Finding::new(
             Code::WeakSignature,
@@ -351,7 +401,7 @@ fn weakness(facts: &Facts, what: &str) -> Vec<Finding> {
 fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Finding> {
     /// So many names are told; certificates may have hundreds.
     const TOLD_NAMES: usize = 5;
-    if flags.hostname_match == Some(true) {
+    if flags.hostname_match != Some(false) {
         return None;
     }
     let names: Vec<_> = facts
@@ -385,6 +435,7 @@ fn trust_findings(
     flags: &Flags,
     chain: &chain::Chain<'_>,
     path: &path::Path,
+    trust: &TrustStore,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     if self_signed {
@@ -400,32 +451,19 @@ fn trust_findings(
     let Ok(facts) = leaf.facts() else {
         return findings;
     };
-    if !chain.missing.is_empty() && !flags.chained {
+    if !flags.chained && !chain.missing.is_empty() {
         findings.push(missing_known(&chain.missing, chain.top));
-        if chain.anchored {
-            return findings;
-        }
     } else if !flags.chained && chain.top == leaf && !chain.anchored {
-        findings.push(missing_unknown(facts));
+        findings.push(missing_unknown(facts, chain.namesake, trust));
         return findings;
     }
     if !chain.anchored {
-        let top = chain.top.facts().unwrap_or(facts);
-        let message = if top.is_self_issued() {
-            format!(
-                "the chain ends at `{}`, which is not a trusted root",
-                top.subject
-            )
-        } else {
-            let issuer = &top.issuer;
-            format!("the chain ends below `{issuer}`, which is neither served nor a trusted root")
-        };
-        findings.push(Finding::new(
-            Code::UntrustedRoot,
-            message,
-            "serve the chain that belongs to the certificate; if its clients hold that root, give it as --ca-file",
+        findings.push(untrusted_root(
+            chain.end.facts().unwrap_or(facts),
+            chain.namesake,
+            trust,
         ));
-    } else if let (true, Some(fault)) = (flags.chained, &path.fault) {
+    } else if let Some(fault) = &path.fault {
         findings.push(Finding::new(
             Code::UntrustedRoot,
             format!("the path to the root is not valid: {fault}"),
@@ -433,6 +471,44 @@ fn trust_findings(
         ));
     }
     findings
+}
+
+fn untrusted_root(end: &Facts, namesake: Option<&Certificate>, trust: &TrustStore) -> Finding {
+    let message = if end.is_self_issued() {
+        format!(
+            "the chain ends at `{}`, which is not a trusted root",
+            end.subject
+        )
+    } else {
+        let why = not_the_issuer(end, namesake, trust)
+            .unwrap_or("which is neither served nor a trusted root");
+        format!("the chain ends below `{}`, {why}", end.issuer)
+    };
+    Finding::new(
+        Code::UntrustedRoot,
+        message,
+        "serve the chain that belongs to the certificate; if its clients hold that root, give it as --ca-file",
+    )
+}
+
+/// A certificate of the issuer's name that is not the issuer: an authority that has changed its key
+/// keeps its name, and the old certificate is easily taken for the new one.
+fn not_the_issuer(
+    below: &Facts,
+    namesake: Option<&Certificate>,
+    trust: &TrustStore,
+) -> Option<&'static str> {
+    match namesake.map(|c| c.facts()) {
+        Some(Ok(above)) if above.subject_der == below.issuer_der => Some(if above.is_ca {
+            "of which another certificate is served, with a key that did not sign"
+        } else {
+            "of which a certificate is served that may not issue others"
+        }),
+        _ if trust.keys_of(&below.issuer_der).next().is_some() => {
+            Some("which is not served; the trusted root of that name has another key")
+        }
+        _ => None,
+    }
 }
 
 fn missing_known(missing: &[&Certificate], top: &Certificate) -> Finding {
@@ -455,14 +531,17 @@ fn with_verb(names: &[String]) -> String {
     format!("{} {verb}", names.join(", "))
 }
 
-fn missing_unknown(leaf: &Facts) -> Finding {
+fn missing_unknown(leaf: &Facts, namesake: Option<&Certificate>, trust: &TrustStore) -> Finding {
+    let issuer = &leaf.issuer;
     Finding::new(
         Code::MissingIntermediate,
-        format!(
-            "the issuer of the certificate, `{}`, is not served, and is not a trusted root",
-            leaf.issuer
-        ),
-        append_hint(&format!("`{}`", leaf.issuer), leaf.issuer_url.as_deref()),
+        match not_the_issuer(leaf, namesake, trust) {
+            Some(why) => format!("the certificate was issued by `{issuer}`, {why}"),
+            None => format!(
+                "the issuer of the certificate, `{issuer}`, is not served, and is not a trusted root"
+            ),
+        },
+        append_hint(&format!("`{issuer}`"), leaf.issuer_url.as_deref()),
     )
 }
 
@@ -479,61 +558,79 @@ fn append_hint(names: &str, url: Option<&str>) -> String {
 fn chain_findings(
     chain: &chain::Chain<'_>,
     flags: &Flags,
-    chain_known: bool,
+    leaf: Option<&Facts>,
     rules: &Rules,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let name = |c: &Certificate| match c.facts() {
-        Ok(facts) => facts.name().to_owned(),
-        Err(malformed) => format!("(unreadable: {malformed})"),
-    };
     let mut findings = Vec::new();
     for intermediate in &chain.intermediates {
         if let Ok(facts) = intermediate.facts() {
-            findings.extend(expiry::of_intermediate(facts, rules, now));
-            findings.extend(weakness(
-                facts,
-                &format!("the intermediate `{}`", facts.name()),
-            ));
+            let of_leaf = leaf.map_or(i64::MAX, Facts::lifetime);
+            findings.extend(expiry::of_intermediate(facts, of_leaf, rules, now));
+            findings.extend(weakness(Place::Intermediate, facts));
+            // Nobody looks for names in an authority's certificate.
+            let mut oddities = facts.oddities.iter().map(String::as_str);
+            let oddities: Vec<_> = oddities.by_ref().filter(|o| *o != NO_SAN).collect();
+            if !oddities.is_empty() {
+                let what = Place::Intermediate.describe(facts);
+                findings.push(nonconformant(&what, &oddities.join(", ")));
+            }
+        }
+    }
+    for root in &chain.roots {
+        if let Ok(facts) = root.facts() {
+            findings.extend(weakness(Place::Root, facts));
         }
     }
     if let Some(early) = chain.out_of_order {
         findings.push(Finding::new(
             Code::ChainOutOfOrder,
-            format!("`{}` is served before the certificate that it issued", name(early)),
+            format!(
+                "{} is served before the certificate that it issued",
+                names(&[early])
+            ),
             "order the server's certificate file: the leaf first, then each issuer after what it issued",
         ));
     }
-    for unrelated in &chain.unrelated {
+    if !chain.unrelated.is_empty() {
         findings.push(Finding::new(
             Code::UnrelatedCertificate,
             format!(
-                "`{}` is served, but belongs to no path from the certificate",
-                name(unrelated)
+                "{} {} served, but on no path from the certificate",
+                names(&chain.unrelated),
+                is_or_are(&chain.unrelated)
             ),
-            "take it out of the server's certificate file",
+            if flags.chained {
+                "take what is not needed out of the server's certificate file"
+            } else {
+                "when the chain is complete, take what is not needed out of the server's certificate file"
+            },
         ));
     }
-    for root in &chain.roots {
+    if !chain.roots.is_empty() {
+        let plural = if chain.roots.len() == 1 { "" } else { "s" };
         findings.push(Finding::new(
             Code::RootIncluded,
-            format!("the root `{}` is served along", name(root)),
+            format!(
+                "the root{plural} {} {} served along",
+                names(&chain.roots),
+                is_or_are(&chain.roots)
+            ),
             "take it out of the server's certificate file: clients have it, and the handshake gets smaller",
         ));
     }
-    for duplicate in &chain.duplicates {
+    if !chain.duplicates.is_empty() {
         findings.push(Finding::new(
             Code::DuplicateCertificate,
-            format!("`{}` is served more than once", name(duplicate)),
+            format!(
+                "{} {} served more than once",
+                names(&chain.duplicates),
+                is_or_are(&chain.duplicates)
+            ),
             "take the copy out of the server's certificate file",
         ));
     }
-    if flags.correct
-        && chain_known
-        && !chain.as_expected
-        && !chain.missing.is_empty()
-        && chain.complete
-    {
+    if flags.correct && chain.complete && !chain.missing.is_empty() {
         findings.push(Finding::new(
             Code::AlternateChain,
             "the chain is complete by another path than the expected one",
@@ -541,4 +638,24 @@ fn chain_findings(
         ));
     }
     findings
+}
+
+/// The names of certificates for a message, and of very many only the first few.
+fn names(certificates: &[&Certificate]) -> String {
+    /// A chain has two or three; a bundle of roots has a hundred.
+    const TOLD: usize = 4;
+    let name = |c: &&Certificate| match c.facts() {
+        Ok(facts) => format!("`{}`", facts.name()),
+        Err(malformed) => format!("(unreadable: {malformed})"),
+    };
+    let told: Vec<_> = certificates.iter().take(TOLD).map(name).collect();
+    let more = match certificates.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", told.join(", "))
+}
+
+fn is_or_are(certificates: &[&Certificate]) -> &'static str {
+    if certificates.len() == 1 { "is" } else { "are" }
 }

@@ -9,23 +9,41 @@ use crate::certificate::Certificate;
 use crate::model::{Hostname, Timestamp};
 
 use super::TrustStore;
+use super::chain::Chain;
 
 /// What the path builder says of a served chain.
 #[derive(Debug)]
 pub(super) struct Path {
     /// There is a path that is valid now, and the name matches.
     pub(super) trusted: bool,
-    /// Why there is no path at any time, where that is neither for want of an issuer nor for a
-    /// certificate or signature that the path builder does not read at all.
+    /// What is wrong with the path, be the missing certificates served and the time right. None
+    /// where it is only for want of an issuer, or for a certificate or signature that the path
+    /// builder does not read at all.
     pub(super) fault: Option<String>,
     /// Why the leaf is refused before any path is looked for.
     pub(super) refused: Option<String>,
+    /// In the path builder's words, why there is no path now.
+    pub(super) reason: Option<String>,
 }
 
-/// Asks for a path from the leaf over what was served to the trust store.
+/// So many certificates above the leaf are shown to the path builder. It follows a path to all of
+/// its ends, so that a maze of cross-signed certificates could keep it busy for minutes.
+const MAX_SHOWN: usize = 16;
+
+/// The nearest certificates above the leaf, and in any case the shortest way to a trusted root.
+fn shown<'a>(nearest: &[&'a Certificate], chain: &Chain<'a>) -> Vec<CertificateDer<'a>> {
+    let mut all = chain.shortest.clone();
+    all.extend(nearest.iter().filter(|c| !chain.shortest.contains(c)));
+    all.truncate(MAX_SHOWN);
+    all.into_iter().map(|c| c.der().into()).collect()
+}
+
+/// Asks for a path from the leaf over what was served to the trust store. Only what leads up from
+/// the leaf is shown to the path builder: it gives up after a hundred signatures, and the rest of
+/// what a server may send would use them up.
 pub(super) fn build(
     leaf: &Certificate,
-    rest: &[Certificate],
+    chain: &Chain<'_>,
     hostname: &Hostname,
     trust: &TrustStore,
     now: Timestamp,
@@ -38,17 +56,17 @@ pub(super) fn build(
                 trusted: false,
                 fault: None,
                 refused: Some(describe(&error)),
+                reason: Some(describe(&error)),
             };
         }
     };
-    let intermediates: Vec<_> = rest.iter().map(|c| CertificateDer::from(c.der())).collect();
-    let verify = |at: Timestamp| {
+    let verify_over = |intermediates: &[CertificateDer<'_>], at: Timestamp| {
         let since_epoch = Duration::from_secs(u64::try_from(at.0).unwrap_or(0));
         end_entity
             .verify_for_usage(
                 webpki::ALL_VERIFICATION_ALGS,
                 trust.anchors(),
-                &intermediates,
+                intermediates,
                 UnixTime::since_unix_epoch(since_epoch),
                 KeyUsage::server_auth(),
                 None,
@@ -56,37 +74,51 @@ pub(super) fn build(
             )
             .map(|_| ())
     };
-    let name_fits = server_name(hostname)
-        .is_some_and(|name| end_entity.verify_is_valid_for_subject_name(&name).is_ok());
-    let result = verify(now);
-    let trusted = result.is_ok() && name_fits;
-    let fault = result.err().and_then(|error| {
+    // A small maze can still be too much: the shortest way never is.
+    let verify =
+        |nearest: &[&Certificate], at: Timestamp| match verify_over(&shown(nearest, chain), at) {
+            Err(error) if is_of_budget(&error) => verify_over(&shown(&[], chain), at),
+            result => result,
+        };
+    let result = verify(&chain.above, now);
+    let fault = result.clone().err().and_then(|_| {
+        let known = |at| verify(&chain.known_above, at);
+        let error = known(now).err()?;
         if !is_of_time(&error) {
             return fault_of(&error);
         }
-        // Time hides what else may be wrong: ask again for a moment when the leaf was valid.
+        // Time hides what else may be wrong: ask again for the moments when the leaf was valid.
         let facts = leaf.facts().ok()?;
-        let then = [facts.not_after, facts.not_before].map(verify);
-        let errors: Vec<_> = then.into_iter().filter_map(Result::err).collect();
-        match errors.as_slice() {
-            [first, second] if !is_of_time(first) && !is_of_time(second) => fault_of(first),
-            _ => None,
+        let then = [facts.not_after, facts.not_before].map(known);
+        if then.iter().any(Result::is_ok) {
+            return None;
         }
+        let mut errors = then.into_iter().filter_map(Result::err);
+        fault_of(&errors.find(|e| !is_of_time(e))?)
     });
     Path {
-        trusted,
+        trusted: result.is_ok() && fits_name(&end_entity, hostname),
         fault,
         refused: None,
+        reason: result.err().map(|e| describe(&e)),
     }
 }
 
-/// Whether the leaf is valid for this name, where the path builder can read the leaf.
-pub(super) fn matches_name(leaf: &Certificate, hostname: &Hostname) -> bool {
+/// Whether the leaf is valid for this name; `None` where its names cannot be read. Where the path
+/// builder stumbles over one odd name, another may still be the right one.
+pub(super) fn matches_name(leaf: &Certificate, hostname: &Hostname) -> Option<bool> {
     let der = CertificateDer::from(leaf.der());
-    match (EndEntityCert::try_from(&der), server_name(hostname)) {
-        (Ok(end_entity), Some(name)) => end_entity.verify_is_valid_for_subject_name(&name).is_ok(),
-        _ => leaf.facts().is_ok_and(|facts| facts.matches(hostname)),
+    let strict = EndEntityCert::try_from(&der).map(|e| fits_name(&e, hostname));
+    let own = leaf.facts().map(|facts| facts.matches(hostname));
+    match (strict, own) {
+        (Ok(strict), Ok(own)) => Some(strict || own),
+        (strict, own) => strict.ok().or(own.ok()),
     }
+}
+
+fn fits_name(end_entity: &EndEntityCert<'_>, hostname: &Hostname) -> bool {
+    server_name(hostname)
+        .is_some_and(|name| end_entity.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
 fn server_name(hostname: &Hostname) -> Option<ServerName<'_>> {
@@ -94,6 +126,15 @@ fn server_name(hostname: &Hostname) -> Option<ServerName<'_>> {
         Hostname::Dns(name) => ServerName::try_from(name.as_str()).ok(),
         Hostname::Ip(ip) => Some(ServerName::from(*ip)),
     }
+}
+
+fn is_of_budget(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::MaximumSignatureChecksExceeded
+            | Error::MaximumPathBuildCallsExceeded
+            | Error::MaximumNameConstraintComparisonsExceeded
+    )
 }
 
 fn is_of_time(error: &Error) -> bool {
@@ -107,6 +148,8 @@ fn is_of_time(error: &Error) -> bool {
 fn fault_of(error: &Error) -> Option<String> {
     let judged_elsewhere = match error {
         Error::UnknownIssuer
+        // Of what is shown to the path builder, only keys that it refuses for their size are left.
+        | Error::InvalidSignatureForPublicKey
         | Error::UnsupportedCertVersion
         | Error::BadDer
         | Error::BadDerTime
@@ -152,7 +195,14 @@ fn describe(error: &Error) -> String {
             "one of its extensions is malformed".into()
         }
         Error::InvalidSerialNumber => "its serial number is not allowed".into(),
-        Error::InvalidSignatureForPublicKey => "a signature in the chain is wrong".into(),
+        Error::UnknownIssuer => "the issuer of a certificate in the chain was not found".into(),
+        error if is_of_time(error) => {
+            "a certificate in the chain has expired, or is not valid yet".into()
+        }
+        error if is_signature_unsupported(error) => {
+            "a signature in the chain is of a kind that is not accepted".into()
+        }
+        Error::InvalidSignatureForPublicKey => "a signature in the chain cannot be verified".into(),
         other => crate::certificate::printable(&other.to_string()),
     }
 }

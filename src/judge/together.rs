@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::certificate::Fingerprint;
 use crate::finding::{Code, Finding};
 use crate::model::Hostname;
-use crate::observation::{Outcome, Status};
+use crate::observation::{ErrorKind, Outcome, Status};
 
 use super::{Flags, Judged, Verdict, sort};
 
@@ -70,29 +70,36 @@ fn status(judged: &Judged) -> Status {
 /// A broken address of a live host is what a user loses clients by.
 fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
     let members = || host.iter().filter_map(|&at| Some((at, looks.get(at)?)));
-    let live = members().find_map(|(_, judged)| match status(judged) {
-        Status::Conclusive | Status::HandshakeError => judged.observation.ip,
-        Status::ConnectError | Status::InternalError => None,
+    let live: BTreeSet<IpAddr> = members()
+        .filter(|(_, judged)| match status(judged) {
+            Status::Conclusive | Status::HandshakeError => true,
+            Status::ConnectError | Status::InternalError => false,
+        })
+        .filter_map(|(_, judged)| judged.observation.ip)
+        .collect();
+    let dead = members().filter_map(|(at, judged)| match &judged.verdict {
+        Verdict::Inconclusive(error) if error.kind.status() == Status::ConnectError => {
+            Some((at, judged, error))
+        }
+        _ => None,
     });
-    let Some(live) = live else {
-        return Vec::new();
-    };
-    let dead =
-        members().filter(|(_, j)| j.observation.ip.is_some() && status(j) == Status::ConnectError);
-    dead.map(|(at, judged)| {
-        let error = match &judged.verdict {
-            Verdict::Inconclusive(error) => error.message.as_str(),
-            Verdict::Conclusive(_) => "",
+    dead.filter_map(|(at, judged, error)| {
+        let ip = judged.observation.ip.filter(|ip| !live.contains(ip))?;
+        let answering = live.first()?;
+        let hostname = &judged.observation.target.hostname;
+        let is_family_dead = !live.iter().any(|live| live.is_ipv6() == ip.is_ipv6());
+        let hint = if error.kind == ErrorKind::ConnectUnreachable && is_family_dead {
+            let (family, flag) = if ip.is_ipv6() { ("IPv6", "-4") } else { ("IPv4", "-6") };
+            format!("check the route to this address and the DNS records of {hostname}; where this machine has no {family}, check with {flag}")
+        } else {
+            format!("start the server at this address, or take the address out of the DNS records of {hostname}")
         };
         let finding = Finding::new(
             Code::Unreachable,
-            format!("this address does not answer, while {live} does: {error}"),
-            format!(
-                "start the server at this address, or take the address out of the DNS records of {}",
-                judged.observation.target.hostname
-            ),
+            format!("this address does not answer, while {answering} does: {}", error.message),
+            hint,
         );
-        (at, finding)
+        Some((at, finding))
     })
     .collect()
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
-use crate::certificate::{Certificate, Facts, Link, key_signed, sequence};
+use crate::certificate::{Certificate, sequence};
 
 /// A set of trusted roots. A root is a name and a key (RFC 5280, section 6.1.1 (d)): the rest of
 /// its certificate, its end too, plays no part.
@@ -45,16 +45,8 @@ impl TrustStore {
         &self.anchors
     }
 
-    /// Whether one of the roots issued the certificate, or is the certificate. Time plays no part.
-    pub(super) fn anchors_certificate(&self, certificate: &Certificate, facts: &Facts) -> bool {
-        self.keys_of(&facts.issuer_der)
-            .any(|key| key_signed(key, certificate) != Link::No)
-            || self
-                .keys_of(&facts.subject_der)
-                .any(|key| *key == facts.spki)
-    }
-
-    fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
+    /// The keys of the roots that have this name (DER).
+    pub(super) fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
         let positions = self.by_name.get(name).into_iter().flatten();
         positions.filter_map(|&position| self.keys.get(position))
     }

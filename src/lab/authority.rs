@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, PublicKeyHash};
 use crate::model::Timestamp;
 
 const DAY: i64 = 86_400;
@@ -46,6 +46,18 @@ impl Key {
     /// The key for a TLS server.
     pub fn to_der(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
+    }
+
+    /// A signing request for these names, as PEM.
+    pub fn request(&self, names: &[String]) -> Result<String, rcgen::Error> {
+        let mut params = CertificateParams::new(names)?;
+        set_common_name(&mut params, names);
+        params.serialize_request(&*self.0)?.pem()
+    }
+
+    /// The hash of its public half.
+    pub fn public_key_hash(&self) -> PublicKeyHash {
+        PublicKeyHash::of(&self.0.subject_public_key_info())
     }
 
     /// The key as PEM, for servers that read files.
@@ -122,6 +134,24 @@ impl Authority {
         })
     }
 
+    /// An intermediate below this authority that allows so many authorities below itself.
+    pub fn bounded_intermediate(
+        &self,
+        name: &str,
+        validity: Validity,
+        authorities_below: u8,
+    ) -> Result<Self, rcgen::Error> {
+        let key = Key::generate()?;
+        let mut params = authority_params(name, validity);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(authorities_below));
+        let signed = params.signed_by(&*key.0, &self.issuer())?;
+        Ok(Self {
+            certificate: Certificate::from_der(signed.der().to_vec()),
+            params,
+            key,
+        })
+    }
+
     /// Its key, for tools that sign what [`Authority::issue`] does not.
     pub fn key(&self) -> &Key {
         &self.key
@@ -145,9 +175,30 @@ pub fn self_signed(
     })
 }
 
+/// A leaf that another leaf's key signed, which has no right to.
+pub fn signed_by_leaf(
+    issuer: &Issued,
+    names: &[String],
+    validity: Validity,
+) -> Result<Issued, rcgen::Error> {
+    let key = Key::generate()?;
+    let name = issuer
+        .certificate
+        .facts()
+        .ok()
+        .and_then(|f| f.common_name.clone());
+    let issuer_params = authority_params(&name.unwrap_or_default(), validity);
+    let issuer = Issuer::from_params(&issuer_params, &*issuer.key.0);
+    let signed = leaf_params(names, validity)?.signed_by(&*key.0, &issuer)?;
+    Ok(Issued {
+        certificate: Certificate::from_der(signed.der().to_vec()),
+        key,
+    })
+}
+
 fn authority_params(name: &str, validity: Validity) -> CertificateParams {
     let mut params = CertificateParams::default();
-    set_common_name(&mut params, name);
+    set_common_name(&mut params, &[name.to_owned()]);
     set_validity(&mut params, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -156,7 +207,7 @@ fn authority_params(name: &str, validity: Validity) -> CertificateParams {
 
 fn leaf_params(names: &[String], validity: Validity) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(names)?;
-    set_common_name(&mut params, names.first().map_or("", String::as_str));
+    set_common_name(&mut params, names);
     set_validity(&mut params, validity);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -164,7 +215,9 @@ fn leaf_params(names: &[String], validity: Validity) -> Result<CertificateParams
     Ok(params)
 }
 
-fn set_common_name(params: &mut CertificateParams, name: &str) {
+/// The first name is the common one.
+fn set_common_name(params: &mut CertificateParams, names: &[String]) {
+    let name = names.first().map_or("", String::as_str);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
 }

@@ -1,10 +1,12 @@
 //! A table for people: what is wrong first, each thing in one line, with its hint under it.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use textwrap::{Options, wrap};
+use textwrap::core::display_width;
+use textwrap::{Options, WordSplitter, wrap};
 
 use crate::finding::Severity;
 use crate::judge::{Judged, Verdict, agree};
@@ -55,22 +57,22 @@ pub fn human(results: &[Judged], style: &Style) -> String {
     for row in &rows {
         let severity = row.judged.severity();
         let word = format!("{:SEVERITY_WIDTH$}", severity_word(severity));
-        let head = format!(
-            "{}{GAP}{:host_width$}{GAP}{:address_width$}{GAP}",
-            paint(&word, colour_of(severity), style),
-            row.host,
-            row.address,
-        );
-        let used = SEVERITY_WIDTH
-            + 3 * GAP.len()
-            + width_of(&row.host, host_width)
-            + width_of(&row.address, address_width);
+        let word = paint(&word, colour_of(severity), style);
         let what = row.what(style.now);
-        if used + what.len() <= style.width {
-            let _ = writeln!(out, "{head}{what}");
-        } else {
-            let _ = writeln!(out, "{}", head.trim_end());
+        let place = format!(
+            "{:host_width$}{GAP}{:address_width$}",
+            row.host, row.address
+        );
+        let fits = |text: &str| INDENT.len() + display_width(text) <= style.width;
+        let line = format!("{place}{GAP}{what}");
+        if fits(&line) {
+            let _ = writeln!(out, "{word}{GAP}{line}");
+        } else if fits(place.trim_end()) {
+            let _ = writeln!(out, "{word}{GAP}{}", place.trim_end());
             write_wrapped(&mut out, &what, style);
+        } else {
+            let _ = writeln!(out, "{word}{GAP}{}", row.host);
+            write_wrapped(&mut out, &format!("{}{GAP}{what}", row.address), style);
         }
         if let Verdict::Inconclusive(error) = &row.judged.verdict
             && row
@@ -82,7 +84,13 @@ pub fn human(results: &[Judged], style: &Style) -> String {
             write_wrapped(&mut out, &error.message, style);
         }
         for finding in &row.judged.findings {
-            write_wrapped(&mut out, &finding.message, style);
+            // The first is as bad as the row says; the others may be less so.
+            let message = if finding.severity == severity {
+                finding.message.clone()
+            } else {
+                format!("{}: {}", finding.severity, finding.message)
+            };
+            write_wrapped(&mut out, &message, style);
             if !finding.hint.is_empty() {
                 write_wrapped(&mut out, &format!("fix: {}", finding.hint), style);
             }
@@ -94,7 +102,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         warning,
         critical,
         unknown,
-    } = Summary::of(results);
+    } = Summary::of(rows.iter().map(|row| row.judged));
     let summary = format!(
         "{endpoints} endpoint{}: {critical} critical, {unknown} unknown, {warning} warning, {ok} ok",
         if endpoints == 1 { "" } else { "s" }
@@ -105,6 +113,13 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         .max()
         .unwrap_or(Severity::Unknown);
     let _ = writeln!(out, "{}", paint(&summary, colour_of(worst), style));
+    let mut same: BTreeMap<&str, usize> = BTreeMap::new();
+    for vantage in rows.iter().flat_map(|row| &row.agreeing) {
+        *same.entry(vantage).or_default() += 1;
+    }
+    for (vantage, count) in same {
+        let _ = writeln!(out, "`{vantage}` sees the same as we do at {count} of them");
+    }
     out
 }
 
@@ -175,8 +190,6 @@ impl<'a> Row<'a> {
         };
         if !self.judged.observation.vantage.is_local() {
             let _ = write!(what, " (seen from {})", self.judged.observation.vantage);
-        } else if !self.agreeing.is_empty() {
-            let _ = write!(what, " (from {} too)", self.agreeing.join(", "));
         }
         what
     }
@@ -202,12 +215,8 @@ fn severity_word(severity: Severity) -> String {
 
 /// As wide as its widest cell; a few long names do not push everything else aside.
 fn column_width<'a>(heading: &str, cells: impl Iterator<Item = &'a str>, most: usize) -> usize {
-    let fitting = cells.map(str::len).filter(|width| *width <= most);
+    let fitting = cells.map(display_width).filter(|width| *width <= most);
     fitting.fold(heading.len(), usize::max)
-}
-
-fn width_of(cell: &str, column: usize) -> usize {
-    cell.len().max(column)
 }
 
 fn write_wrapped(out: &mut String, text: &str, style: &Style) {
@@ -215,6 +224,8 @@ fn write_wrapped(out: &mut String, text: &str, style: &Style) {
     let options = Options::new(style.width)
         .initial_indent(INDENT)
         .subsequent_indent(&continued)
+        // A host name has hyphens, and is to be copied whole.
+        .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
     for line in wrap(text, options) {
         let _ = writeln!(out, "{line}");

@@ -2,6 +2,8 @@
 
 mod human;
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::finding::Severity;
 use crate::judge::Judged;
@@ -20,7 +22,7 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(results: &[Judged]) -> Self {
+    fn of<'a>(results: impl IntoIterator<Item = &'a Judged>) -> Self {
         let mut summary = Self::default();
         for judged in results {
             summary.endpoints += 1;

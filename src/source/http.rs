@@ -33,7 +33,6 @@ pub(crate) struct BasicAuth {
 #[derive(Clone)]
 pub(crate) struct Http {
     client: reqwest::Client,
-    first_pause: Duration,
 }
 
 /// An answer, read to its end.
@@ -71,17 +70,7 @@ impl Http {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(|e| wrong(&e))?;
-        Ok(Self {
-            client,
-            first_pause: FIRST_PAUSE,
-        })
-    }
-
-    /// Waits less before it asks again.
-    #[cfg(test)]
-    pub(crate) fn with_first_pause(mut self, pause: Duration) -> Self {
-        self.first_pause = pause;
-        self
+        Ok(Self { client })
     }
 
     /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
@@ -130,7 +119,7 @@ impl Http {
         limit: usize,
         deadline: Instant,
     ) -> Result<T, SourceError> {
-        let mut pause = self.first_pause;
+        let mut pause = FIRST_PAUSE;
         for _ in 1..MAX_TRIES {
             let error = match self
                 .get(url, auth, limit, deadline)

@@ -14,8 +14,8 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 /// Reads one file.
 pub(super) fn load(file: &Path) -> Result<Instance, SourceError> {
     let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    let pem = read_bounded(file).map_err(unusable)?;
-    parse_certificates(&pem)
+    read_bounded(file)
+        .and_then(|pem| parse_certificates(&pem))
         .and_then(Instance::from_chain)
         .map_err(|why| {
             unusable(format!(

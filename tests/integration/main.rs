@@ -3,8 +3,30 @@
 //! What needs a server from Debian is ignored with the package's name; `make test` installs them
 //! (`tests/packages.txt`) and runs all.
 
+// A test that fails panics, and tests have clocks.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod canned;
+mod cli;
+mod config;
+mod demo;
 mod dns;
+mod docs;
 mod fixture;
+mod floors;
+mod hostile;
+mod markdown;
 mod nginx;
 mod openssl;
+mod readme;
+mod result;
+mod schema;
+mod sources;
+mod stand_in;
 mod support;

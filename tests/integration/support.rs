@@ -53,3 +53,20 @@ pub(crate) fn command() -> Command {
 pub(crate) fn certvigil<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     command().args(args).output().unwrap().into()
 }
+
+/// A loopback port at which nothing listens, and which nobody else gets as long as this lives: it is bound,
+/// but does not listen.
+pub(crate) struct Refusing(tokio::net::TcpSocket);
+
+impl Refusing {
+    pub(crate) fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(socket)
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn place(&self) -> String {
+        self.0.local_addr().unwrap().to_string()
+    }
+}

@@ -1,0 +1,41 @@
+# `make test` and `make lint` are what CI runs (.ci/run). Everything but the Debian packages of `make test`
+# and the installation of cargo-deny needs nothing but cargo and what Cargo.lock names.
+
+CARGO ?= cargo
+# Tools that the checks need and that are not on PATH are kept here, so that a CI cache of target/ has them.
+TOOLS := $(CURDIR)/target/tools
+CARGO_DENY_VERSION := 0.20.2
+
+export PATH := $(PATH):$(TOOLS)/bin
+
+.PHONY: run test packages lint deny advisories bench
+
+# Everything, offline: wrong servers of every kind, and what certvigil says of each.
+run:
+	$(CARGO) run --release --locked -- demo
+
+test: packages
+	$(CARGO) test --locked -- --include-ignored
+
+# The servers that the ignored tests talk to.
+packages:
+	sh tests/packages.sh
+
+lint: deny
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
+	$(CARGO) deny --locked check bans licenses sources
+
+# The tool is built once. It is not put into the user's own ~/.cargo.
+deny:
+	@command -v cargo-deny >/dev/null || \
+		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --locked --root "$(TOOLS)" cargo-deny@$(CARGO_DENY_VERSION)
+	@rm -rf "$(TOOLS)/build"
+
+# Needs the network, and may fail though nothing here has changed: not part of `lint`.
+advisories: deny
+	$(CARGO) deny --locked check advisories
+
+bench:
+	$(CARGO) bench --locked

@@ -1,0 +1,132 @@
+//! What judging one look costs, as a ratio to one ECDSA P-256 signature check in the same run: judging
+//! checks signatures (by our own reach and by the path builder), and little else should count.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)] // a benchmark prints, and may panic
+
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    UnparsedPublicKey,
+};
+use certvigil::certificate::Certificate;
+use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind};
+use certvigil::judge::{Rules, TrustStore, judge};
+use certvigil::lab::authority::{Authority, Key, Validity};
+use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
+use certvigil::observation::{KeyProof, Observation, Outcome, Served};
+
+const ROUNDS: usize = 15;
+const PER_ROUND: u32 = 200;
+
+fn main() {
+    let now = Timestamp(1_800_000_000);
+    let validity = Validity::around(now, 10, 80);
+    let root = Authority::root("Bench Root", validity).unwrap();
+    let issuing = root.intermediate("Bench Issuing", validity).unwrap();
+    let key = Key::generate().unwrap();
+    let leaf = issuing
+        .issue(&["www.example.com".into()], validity, &key)
+        .unwrap();
+    let mut trust = TrustStore::default();
+    trust.add(&root.certificate).unwrap();
+    let instance = Instance {
+        id: None,
+        state: certvigil::instance::State::Active,
+        leaf: leaf.certificate.clone(),
+        chain: vec![issuing.certificate.clone()],
+        root: Some(root.certificate.clone()),
+    };
+    let expected = Arc::new(Expected {
+        source: SourceKind::Pem,
+        what: Expectation::Instances(Box::new(Instances::only(instance))),
+    });
+    let observation = || Observation {
+        target: Target {
+            certificate: "www".into(),
+            hostname: "www.example.com".parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        },
+        ip: Some(IpAddr::from([192, 0, 2, 1])),
+        vantage: Vantage::local(),
+        timings: Timings::default(),
+        outcome: Outcome::Served(Box::new(Served {
+            leaf: Certificate::from_der(leaf.certificate.der().to_vec()),
+            rest: vec![Certificate::from_der(issuing.certificate.der().to_vec())],
+            tls_version: "1.3",
+            cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
+            alpn: None,
+            ocsp_stapled: false,
+            key_proof: KeyProof::Handshake,
+        })),
+    };
+    assert!(
+        judge(
+            Some(&expected),
+            observation(),
+            &trust,
+            &Rules::default(),
+            now
+        )
+        .findings
+        .is_empty()
+    );
+
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    let message = vec![0; 1000];
+    let signature = pair.sign(&SystemRandom::new(), &message).unwrap();
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, pair.public_key().as_ref());
+
+    let mut judging = Vec::new();
+    let mut checking = Vec::new();
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let a = time(|| {
+            black_box(judge(
+                Some(&expected),
+                observation(),
+                &trust,
+                &Rules::default(),
+                now,
+            ));
+        });
+        let b = time(|| {
+            public
+                .verify(black_box(&message), signature.as_ref())
+                .unwrap()
+        });
+        judging.push(a);
+        checking.push(b);
+        ratios.push(a / b);
+    }
+    println!("{ROUNDS} rounds of {PER_ROUND}, in turn              min   median      max");
+    row("parsing and judging one look, us", &mut judging);
+    row("one P-256 signature check, us", &mut checking);
+    row("ratio", &mut ratios);
+}
+
+/// Microseconds for one.
+fn time(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..PER_ROUND {
+        work();
+    }
+    let all: Duration = start.elapsed();
+    all.as_secs_f64() * 1e6 / f64::from(PER_ROUND)
+}
+
+fn row(name: &str, values: &mut [f64]) {
+    values.sort_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or_default();
+    println!(
+        "{name:38} {:8.2} {:8.2} {:8.2}",
+        at(0),
+        at(values.len() / 2),
+        at(values.len() - 1)
+    );
+}

@@ -1,0 +1,588 @@
+//! What is wrong with a file is told with its line, its key and what to do.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Inventory, SourceSettings, VantageKind, describe, parse};
+
+const FILE: &str = "dir/certvigil.yml";
+
+fn read(text: &str) -> Inventory {
+    parse(text, Path::new(FILE)).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+/// Every error of a text, a line each, without the file's name.
+fn errors(text: &str) -> Vec<String> {
+    let errors = parse(text, Path::new(FILE)).expect_err(text).to_string();
+    let lines = errors.lines().map(|line| {
+        let rest = line.strip_prefix("dir/certvigil.yml:");
+        rest.unwrap_or_else(|| panic!("no file is named: {line}"))
+            .to_owned()
+    });
+    lines.collect()
+}
+
+/// The one error of a text.
+fn error(text: &str) -> String {
+    match errors(text).as_slice() {
+        [one] => one.clone(),
+        many => panic!("{many:#?}\n{text}"),
+    }
+}
+
+/// A text that is right, with these lines before it.
+fn with(lines: &str) -> String {
+    format!("{lines}\ncertificates: [{{trust: true, hostnames: [a.example]}}]\n")
+}
+
+/// A text with one entry, written in one line, in line 2.
+fn entry(fields: &str) -> String {
+    format!("certificates:\n  - {{{fields}}}\n")
+}
+
+#[test]
+fn a_file_says_what_is_expected_where() {
+    let inventory = read(
+        "\
+sslmate: {api_key_file: key}
+vantages:
+  - {name: sslmate, type: sslmate}
+  - {name: eu, type: certvigil, url: 'https://eu.example/api/v2/', password_file: /run/eu}
+trust: {system: false, ca_files: ca.pem}
+dns: ['192.0.2.53', '[2001:db8::53]:5353']
+defaults: {timeout: 3s, per_address: 2, port: 8443, warn: 20d, crit: '5%'}
+certificates:
+  - sslmate: Www.Example.COM
+  - {name: mail, pem: live/fullchain.pem, hostnames: mail.example.com, ports: [993, 995, 993], crit: 1d}
+  - {name: bare, trust: true, hostnames: [a.example, 192.0.2.7], addresses: ['192.0.2.8', '[2001:db8::8]']}
+  - {pem_dir: '/live/*/fullchain.pem'}
+",
+    );
+    assert_eq!(
+        inventory.sslmate.as_ref().unwrap().api_key_file.as_deref(),
+        Some(Path::new("dir/key"))
+    );
+    let VantageKind::Certvigil { url, .. } = &inventory.vantages[1].kind else {
+        panic!("{:?}", inventory.vantages)
+    };
+    assert_eq!(url, "https://eu.example/api/v2");
+    assert_eq!(inventory.trust.ca_files, [Path::new("dir/ca.pem")]);
+    assert_eq!(inventory.dns[0], "192.0.2.53:53".parse().unwrap());
+    assert_eq!(inventory.dns[1], "[2001:db8::53]:5353".parse().unwrap());
+    assert_eq!(inventory.defaults.timeout, Duration::from_secs(3));
+
+    let [sslmate, mail, bare, all] = inventory.certificates.as_slice() else {
+        panic!("{:?}", inventory.certificates)
+    };
+    let cn = "www.example.com".to_owned();
+    assert_eq!(sslmate.source, SourceSettings::Sslmate(cn));
+    assert_eq!(sslmate.ports, [8443], "the default port");
+    assert_eq!(
+        mail.source,
+        SourceSettings::Pem("dir/live/fullchain.pem".into())
+    );
+    assert_eq!(mail.ports, [993, 995], "each once");
+    assert_eq!(
+        (mail.warn.to_string(), mail.crit.to_string()),
+        ("20d".into(), "1d".into())
+    );
+    assert_eq!(
+        bare.addresses[1],
+        "2001:db8::8".parse::<std::net::IpAddr>().unwrap()
+    );
+    assert_eq!(
+        all.source,
+        SourceSettings::PemGlob("/live/*/fullchain.pem".into()),
+        "an absolute path stays as it is"
+    );
+}
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let inventory = read("certificates:\n  - {sslmate: a.example}\n");
+    let expected = Inventory {
+        certificates: vec![super::Entry::new(SourceSettings::Sslmate(
+            "a.example".into(),
+        ))],
+        ..Inventory::default()
+    };
+    assert_eq!(inventory, expected);
+    // A key with nothing after it says that it is there, and nothing else.
+    let inventory = read(&with("sslmate:"));
+    assert_eq!(inventory.sslmate, Some(super::SslmateSettings::default()));
+}
+
+#[test]
+fn a_file_without_anything_is_told() {
+    for text in ["", "\n\n", "# nothing yet\n"] {
+        assert_eq!(error(text), "1: the file is empty: it needs `certificates`");
+    }
+    assert_eq!(
+        error("dns: []\n"),
+        "1: certificates: the key is missing: list the certificates and where they are served"
+    );
+    assert_eq!(
+        error("dns: []\ncertificates: []\n"),
+        "2: certificates: the list is empty: name at least one certificate"
+    );
+    assert_eq!(
+        error("certificates:\n"),
+        "1: certificates: there should be a list, but there is nothing"
+    );
+}
+
+#[test]
+fn a_second_document_is_told() {
+    let text = format!("{}---\ndns: []\n", entry("sslmate: a.example"));
+    assert_eq!(
+        error(&text),
+        "4: there is a second YAML document: put everything into one"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_told_with_the_nearest_known_one() {
+    for (text, expected) in [
+        (
+            with("vantage: []"),
+            "1: vantage: unknown key; did you mean `vantages`?",
+        ),
+        (
+            with("default: {}"),
+            "1: default: unknown key; did you mean `defaults`?",
+        ),
+        (
+            with("\ntrust: {ca_file: x}"),
+            "2: trust.ca_file: unknown key; did you mean `ca_files`?",
+        ),
+        (
+            with("defaults: {time_out: 3s}"),
+            "1: defaults.time_out: unknown key; did you mean `timeout`?",
+        ),
+        (
+            with("sslmate: {end_point: x}"),
+            "1: sslmate.end_point: unknown key; did you mean `endpoint`?",
+        ),
+        (
+            with("probe: {modules: {smtp: {protcol: x}}}"),
+            "1: probe.modules.smtp.protcol: unknown key; did you mean `protocol`?",
+        ),
+        (
+            entry("sslmate: a.example, host: b"),
+            "2: certificates[0].host: unknown key; did you mean `hostnames`?",
+        ),
+        (
+            entry("sslmate: a.example, prot: 1"),
+            "2: certificates[0].prot: unknown key; did you mean `port`?",
+        ),
+        // Nothing is like it.
+        (
+            with("webhook: {qqq: x}"),
+            "1: webhook.qqq: unknown key; there is: secret_file",
+        ),
+        (
+            with("webhook: {s: x}"),
+            "1: webhook.s: unknown key; there is: secret_file",
+        ),
+    ] {
+        assert_eq!(error(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_with_advice() {
+    for (text, key) in [
+        (with("sslmate: {api_key: 4f5c}"), "api_key_file"),
+        (with("sslmate: {api-key: 4f5c}"), "api_key_file"),
+        (with("webhook: {secret: 4f5c}"), "secret_file"),
+        (
+            with("vantages: [{name: x, type: certvigil, url: 'https://x', password: 4f5c}]"),
+            "password_file",
+        ),
+    ] {
+        let error = error(&text);
+        let advice = format!(
+            "a secret does not belong into this file: put it into a file of its own and give `{key}`"
+        );
+        assert!(error.ends_with(&advice), "{error}");
+        assert!(
+            !error.contains("4f5c"),
+            "the secret itself is told: {error}"
+        );
+    }
+    let error = error(&with("password: 4f5c"));
+    assert!(error.contains("does not belong into this file"), "{error}");
+    let text = with("vantages: [{name: x, type: certvigil, url: 'https://u:4f5c@x'}]");
+    let error = self::error(&text);
+    assert!(
+        error.contains("credentials do not belong into a URL"),
+        "{error}"
+    );
+    assert!(
+        !error.contains("4f5c"),
+        "the secret itself is told: {error}"
+    );
+}
+
+#[test]
+fn a_duplicated_key_is_told() {
+    let text = "certificates:\n  - sslmate: a.example\n    port: 1\n    port: 2\n";
+    assert_eq!(
+        error(text),
+        "4: this is not YAML: duplicated key in mapping"
+    );
+    let text = format!("{}{}", entry("sslmate: a"), entry("sslmate: b"));
+    assert_eq!(
+        error(&text),
+        "3: this is not YAML: duplicated key in mapping"
+    );
+}
+
+#[test]
+fn one_name_stands_for_one_thing() {
+    let text = "certificates:\n  - {sslmate: a.example}\n  - {name: a.example, pem: x}\n";
+    assert_eq!(
+        error(text),
+        "3: certificates[1]: `a.example` is the name of the certificate in line 2 too: give one of them another `name`"
+    );
+    let text = with("vantages:\n  - {name: x, type: sslmate}\n  - {name: x, type: sslmate}");
+    assert_eq!(
+        error(&text),
+        "3: vantages[1]: `x` is the name of the vantage in line 2 too"
+    );
+    let error = error(&with("vantages: [{name: local, type: sslmate}]"));
+    assert!(error.contains("take another"), "{error}");
+}
+
+#[test]
+fn a_wrong_type_is_told_with_what_is_there_instead() {
+    for (text, expected) in [
+        (
+            "- a\n",
+            "1: there should be keys with values, but there is a list",
+        ),
+        (
+            "a\n",
+            "1: there should be keys with values, but there is a single value",
+        ),
+        (
+            "certificates: a\n",
+            "1: certificates: there should be a list, but there is a single value",
+        ),
+        (
+            "certificates: {a: b}\n",
+            "1: certificates: there should be a list, but there is a mapping",
+        ),
+    ] {
+        assert!(errors(text).contains(&expected.to_owned()), "{text}");
+    }
+    for (text, expected) in [
+        (
+            with("dns: {a: b}"),
+            "1: dns: there should be a list, but there is a mapping",
+        ),
+        (
+            with("trust: [x]"),
+            "1: trust: there should be keys with values, but there is a list",
+        ),
+        (
+            with("trust: {system: 1}"),
+            "1: trust.system: `1` is neither true nor false",
+        ),
+        (
+            with("trust: {system: yes}"),
+            "1: trust.system: `yes` is neither true nor false",
+        ),
+        (
+            with("defaults: {port: [1]}"),
+            "1: defaults.port: there should be one value, but there is a list",
+        ),
+        (
+            with("defaults: {port: ~}"),
+            "1: defaults.port: there should be one value, but there is nothing",
+        ),
+        (with("? [a]\n: b"), "1: a key has to be plain text"),
+    ] {
+        assert_eq!(error(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_told_with_the_right_form() {
+    for (text, expected) in [
+        (
+            with("defaults: {timeout: 0s}"),
+            "1: defaults.timeout: `0s` is not a span of time: write it as 10s, 5m or 1h",
+        ),
+        (
+            with("defaults: {interval: 5}"),
+            "1: defaults.interval: `5` is not a span of time: write it as 10s, 5m or 1h",
+        ),
+        (
+            with("defaults: {per_address: 0}"),
+            "1: defaults.per_address: `0` is not a whole number from 1",
+        ),
+        (
+            with("defaults: {key_type: rsa}"),
+            "1: defaults.key_type: key type `rsa` is not offered by this version; write any",
+        ),
+        (
+            with("dns: ns.example"),
+            "1: dns: `ns.example` is not the address of a name server: write an IP address, with or without :port",
+        ),
+        (
+            with("sslmate: {endpoint: sslmate.com}"),
+            "1: sslmate.endpoint: `sslmate.com` is not a URL: write it with https:// and a host",
+        ),
+        (
+            with("sslmate: {endpoint: 'https://x', sandbox: true}"),
+            "1: sslmate.endpoint: give either `endpoint` or `sandbox`",
+        ),
+        (
+            with("vantages: [{type: sslmate}]"),
+            "1: vantages[0]: `name` is missing",
+        ),
+        (
+            with("vantages: [{name: x, type: ftp}]"),
+            "1: vantages[0].type: `ftp` is none of: sslmate, certvigil",
+        ),
+        (
+            with("vantages: [{name: x, type: certvigil}]"),
+            "1: vantages[0]: `url` is missing",
+        ),
+        (
+            entry("name: x"),
+            "2: certificates[0]: it is not said what is expected: give one of sslmate, download, pem, pem_dir, sha256, pubkey_sha256, trust",
+        ),
+        (
+            entry("sslmate: a, pem: b"),
+            "2: certificates[0].pem: an entry has one source only: make two entries of it",
+        ),
+        (
+            entry("sslmate: ''"),
+            "2: certificates[0].sslmate: it is empty: give a value, or take the key out",
+        ),
+        (
+            entry("trust: true"),
+            "2: certificates[0]: `hostnames` is missing: from here it is not known which hosts to look at",
+        ),
+        (
+            entry("trust: false, hostnames: a"),
+            "2: certificates[0].trust: `trust: true` says that trust is all that is expected; false says nothing",
+        ),
+        (
+            entry("sha256: [], hostnames: a"),
+            "2: certificates[0].sha256: the list is empty: name at least one SHA-256",
+        ),
+        (
+            entry("sha256: 1234, hostnames: a"),
+            "2: certificates[0].sha256: `1234` has 4 hexadecimal digits: write the SHA-256 as 64 hexadecimal digits, colons allowed",
+        ),
+        (
+            entry("sslmate: '*', name: x"),
+            "2: certificates[0]: this stands for many certificates: `name`, `hostnames` and `addresses` belong to one",
+        ),
+        (
+            entry("sslmate: a, port: 1, ports: [2]"),
+            "2: certificates[0].ports: give either `port` or `ports`",
+        ),
+        (
+            entry("sslmate: a, ports: []"),
+            "2: certificates[0].ports: the list is empty: name at least one port",
+        ),
+        (
+            entry("sslmate: a, port: 70000"),
+            "2: certificates[0].port: `70000` is not a port: write 1 to 65535",
+        ),
+        (
+            entry("sslmate: a, hostnames: ['*.a']"),
+            "2: certificates[0].hostnames[0]: `*.a` is a wildcard, not a host: name a host that it covers",
+        ),
+        (
+            entry("sslmate: a, addresses: [a]"),
+            "2: certificates[0].addresses[0]: `a` is not an IP address",
+        ),
+        (
+            entry("sslmate: a, warn: soon"),
+            "2: certificates[0].warn: `soon` is not an expiry threshold: write a share and a duration (25%,30d), or one of them",
+        ),
+    ] {
+        assert_eq!(error(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
+    let text = "\
+dms: []
+defaults:
+  timeout: soon
+certificates:
+  - {sslmate: a.example, port: 0}
+  - {hostnames: [a]}
+";
+    let lines: Vec<String> = errors(text)
+        .iter()
+        .map(|e| e.split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(lines, ["1", "3", "5", "6"]);
+}
+
+#[test]
+fn what_is_not_yaml_is_told_with_its_line() {
+    let text = "certificates:\n\t- {sslmate: a.example}\n";
+    assert!(error(text).starts_with("2: this is not YAML: tabs"));
+    let text = "certificates:\n  - {sslmate: a.example\n";
+    assert!(error(text).contains("this is not YAML"));
+    assert!(error("a: *nowhere\n").starts_with("1: this is not YAML"));
+}
+
+#[test]
+fn the_line_ends_of_windows_change_nothing() {
+    let text = entry("sslmate: a.example, prot: 1").replace('\n', "\r\n");
+    assert_eq!(
+        error(&text),
+        "2: certificates[0].prot: unknown key; did you mean `port`?"
+    );
+    read(&entry("sslmate: a.example").replace('\n', "\r\n"));
+}
+
+#[test]
+fn anchors_are_followed_but_not_without_end() {
+    let inventory = read(
+        "certificates:\n  - {trust: true, hostnames: &h [a.example]}\n  - {name: b, pem: x, hostnames: *h}\n",
+    );
+    assert_eq!(
+        inventory.certificates[0].hostnames,
+        inventory.certificates[1].hostnames
+    );
+    let mut bomb = "a0: &a0 [x]\n".to_owned();
+    for level in 1..30 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(",");
+        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    assert!(
+        error(&bomb).contains("alias expansion exceeded"),
+        "{}",
+        error(&bomb)
+    );
+}
+
+/// Each of these would overflow the stack of a reader that calls itself for each level.
+#[test]
+fn what_is_nested_too_deeply_is_refused() {
+    for text in [
+        "- ".repeat(100_000),
+        "? ".repeat(100_000),
+        format!("certificates: {}", "[".repeat(100_000)),
+        "{a: ".repeat(100_000),
+    ] {
+        let error = error(&text);
+        assert!(
+            error.contains("nested more than 64 deep") || error.contains("recursion limit"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_the_file_says_cannot_write_over_the_terminal() {
+    let error = error(&with("\"k\\n\\e[31m\": 1\n"));
+    assert!(!error.contains(|c: char| c.is_control()), "{error:?}");
+    let error = self::error(&entry(r#"sslmate: a, warn: "\e[31m""#));
+    assert!(!error.contains(|c: char| c.is_control()), "{error:?}");
+}
+
+#[test]
+fn what_would_be_tested_is_told() {
+    let inventory = read(
+        "\
+vantages: [{name: sslmate, type: sslmate}]
+certificates:
+  - sslmate: example.com
+  - {name: two, pubkey_sha256: [d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2fbd3f9cbb0e8ce7a8, 7ac6b4cbb0e8ce7a8d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2], hostnames: [a.example, b.example], addresses: [192.0.2.7], ports: [443, 8443]}
+",
+    );
+    insta::assert_snapshot!(describe(&inventory), @r"
+    The configuration is right. It has 2 entries:
+    - SSLMate's active instance of example.com
+        at its own names; port 443; https
+        warning 25%,30d, critical 10%,7d before the end
+    - two: any of 2 public keys
+        at a.example, b.example; port 443, 8443; https
+        at the addresses 192.0.2.7, whatever DNS says
+        warning 25%,30d, critical 10%,7d before the end
+    Seen from `sslmate` too: SSLMate's /test
+    ");
+}
+
+/// Pieces that come together to something that is nearly a configuration.
+fn nearly_yaml() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "certificates:",
+        "sslmate:",
+        "trust:",
+        "defaults:",
+        "vantages:",
+        "probe:",
+        "modules:",
+        "dns:",
+        "hostnames:",
+        "sha256:",
+        "port:",
+        "warn:",
+        "true",
+        "a.example",
+        "192.0.2.1",
+        "25%,30d",
+        "*",
+        "&a",
+        "*a",
+        "- ",
+        "? ",
+        ": ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\t",
+        "\"",
+        "'",
+        "|",
+        ">",
+        "!!binary",
+        "---",
+        "...",
+        "#",
+        "~",
+        "\u{feff}",
+        "\r\n",
+        "%YAML 1.2",
+        "<<: ",
+    ]);
+    prop::collection::vec(pieces, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+        if let Err(errors) = parse(&text, Path::new(FILE)) {
+            prop_assert!(!errors.errors.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_broken_configuration_makes_the_reader_panic(text in nearly_yaml()) {
+        if let Err(errors) = parse(&text, Path::new(FILE)) {
+            for line in errors.to_string().lines() {
+                prop_assert!(line.starts_with("dir/certvigil.yml:"), "{line:?}");
+            }
+        }
+    }
+}

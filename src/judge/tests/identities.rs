@@ -1,0 +1,304 @@
+//! Which certificate is served: every form of an expectation, older instances, temporary ones.
+
+use super::*;
+
+fn accepting(expected: &Instance, also: &[&Instance]) -> Instances {
+    Instances {
+        also_accepted: also.iter().map(|&i| i.clone()).collect(),
+        ..Instances::only(expected.clone())
+    }
+}
+
+#[test]
+fn any_accepted_instance_is_correct_and_judged_by_its_own_chain() {
+    let pki = pki();
+    let other_mid = pki.root.below("Other Intermediate");
+    let second = other_mid.leaf(HOST, days(1, 200)).certificate;
+    let accepted = accepting(
+        &instance(&pki.leaf(), &[pki.mid.cert()]),
+        &[&instance(&second, &[other_mid.cert()])],
+    );
+    let case = pki
+        .right
+        .expecting(expect(accepted))
+        .serving([second.clone(), other_mid.cert()]);
+    assert_eq!(case.codes(), [""; 0]);
+    assert!(case.flags().correct && case.flags().chained);
+
+    let case = case.serving([second]);
+    assert_eq!(case.codes(), ["missing_intermediate"]);
+    assert!(
+        case.told("missing_intermediate")
+            .0
+            .contains("Other Intermediate")
+    );
+}
+
+#[test]
+fn a_wrong_certificate_is_described() {
+    let pki = pki();
+    let other = pki.mid.leaf(HOST, days(10, 100)).certificate;
+    let case = pki.right.serving([other, pki.mid.cert()]);
+    assert_eq!(case.codes(), ["wrong_certificate"]);
+    let flags = case.flags();
+    assert!(!flags.correct && flags.chained && flags.trusted == Some(true));
+    let (message, hint) = case.told("wrong_certificate");
+    assert_eq!(
+        message,
+        "another certificate is served: `www.example.com` by `Intermediate`, \
+         from 2026-11-14 to 2027-03-04"
+    );
+    assert_eq!(
+        hint,
+        "install the expected certificate (ends on 2027-06-12), then reload the server"
+    );
+}
+
+#[test]
+fn an_older_instance_is_named() {
+    let pki = pki();
+    let old = pki
+        .mid
+        .issue(&[HOST.into()], days(300, 40), &pki.leaf.key)
+        .unwrap()
+        .certificate;
+    for (state, flag, codes, words) in [
+        (
+            State::Active,
+            None,
+            &["previous_instance"][..],
+            "served (it ends on 2027-01-03)",
+        ),
+        (
+            State::Expired,
+            None,
+            &["previous_instance"],
+            "served (expired, it ends",
+        ),
+        (
+            State::Revoked,
+            Some(true),
+            &["previous_instance", "revoked"],
+            "served (revoked, it ends",
+        ),
+    ] {
+        let previous = Instance {
+            id: Some(7),
+            state,
+            ..instance(&old, &[pki.mid.cert()])
+        };
+        let mut instances = Instances::only(Instance {
+            id: Some(8),
+            ..instance(&pki.leaf(), &[pki.mid.cert()])
+        });
+        instances.previous = vec![previous];
+        let case = pki
+            .right
+            .expecting(expect(instances))
+            .serving([old.clone(), pki.mid.cert()]);
+        assert_eq!(case.codes(), codes);
+        assert_eq!(case.flags().revoked, flag);
+        let (message, hint) = case.told("previous_instance");
+        assert!(
+            message.contains("the previous instance 7 is still") && message.contains(words),
+            "{message}"
+        );
+        assert!(
+            hint.contains("instance 8 (ends on 2027-06-12) is installed"),
+            "{hint}"
+        );
+    }
+}
+
+#[test]
+fn a_revoked_instance_is_told_where_its_source_says_so() {
+    let pki = pki();
+    let revoked = Instance {
+        state: State::Revoked,
+        ..instance(&pki.leaf(), &[pki.mid.cert()])
+    };
+    let case = pki.right.expecting(expect(Instances::only(revoked)));
+    assert_eq!(case.codes(), ["revoked"]);
+    assert_eq!(case.flags().revoked, Some(true));
+    assert_eq!(pki.right.expecting(pin(&pki.leaf())).flags().revoked, None);
+}
+
+#[test]
+fn another_certificate_for_the_same_key_is_told_apart() {
+    let pki = pki();
+    let other = pki
+        .mid
+        .issue(&[HOST.into()], days(1, 90), &pki.leaf.key)
+        .unwrap()
+        .certificate;
+    let case = pki.right.serving([other, pki.mid.cert()]);
+    assert_eq!(case.codes(), ["same_key_other_certificate"]);
+    assert!(!case.flags().correct);
+    // The key of the pending instance belongs to the certificate too.
+    let new_key = key();
+    let mut instances = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
+    instances.pending = Some(pending(&self_signed(&new_key)));
+    let other = pki
+        .mid
+        .issue(&[HOST.into()], days(1, 90), &new_key)
+        .unwrap()
+        .certificate;
+    let case = case
+        .expecting(expect(instances))
+        .serving([other, pki.mid.cert()]);
+    assert_eq!(case.codes(), ["same_key_other_certificate"]);
+}
+
+#[test]
+fn fingerprints_and_public_keys_are_pins() {
+    let pki = pki();
+    let same_key = pki
+        .mid
+        .issue(&[HOST.into()], days(1, 90), &pki.leaf.key)
+        .unwrap()
+        .certificate;
+    let other = pki.mid.leaf(HOST, days(1, 90)).certificate;
+    for (expected, served, correct) in [
+        (pin(&pki.leaf()), pki.leaf(), true),
+        (pin(&pki.leaf()), same_key.clone(), false),
+        (pin_key(&pki.leaf()), pki.leaf(), true),
+        (pin_key(&pki.leaf()), same_key, true),
+        (pin_key(&pki.leaf()), other, false),
+    ] {
+        let case = pki
+            .right
+            .expecting(expected)
+            .serving([served, pki.mid.cert()]);
+        assert_eq!(case.flags().correct, correct);
+        assert!(case.flags().chained && !case.flags().dummy);
+        assert_eq!(
+            case.codes(),
+            if correct {
+                vec![]
+            } else {
+                vec!["wrong_certificate"]
+            }
+        );
+    }
+}
+
+#[test]
+fn with_trust_only_correct_is_valid_now_for_the_name_and_trusted() {
+    let pki = pki();
+    let right = pki.right.expecting(Expected::trust_only());
+    assert!(right.flags().correct);
+    assert_eq!(right.codes(), [""; 0]);
+    for (case, codes) in [
+        (right.asking_for("example.com"), &["hostname_mismatch"][..]),
+        (right.at(Timestamp(now().0 + 201 * DAY)), &["expired"]),
+        (right.at(Timestamp(now().0 - 101 * DAY)), &["not_yet_valid"]),
+        (right.serving([pki.leaf()]), &["missing_intermediate"]),
+        (right.trusting(TrustStore::default()), &["untrusted_root"]),
+        (right.serving([self_signed(&key())]), &["self_signed"]),
+    ] {
+        assert_eq!(case.codes(), codes);
+        assert!(!case.flags().correct && !case.flags().dummy);
+    }
+}
+
+/// sslmate-semantics: `dummy` and `correct` are independent.
+#[test]
+fn a_temporary_certificate_is_a_warning_while_there_is_nothing_better() {
+    let pki = pki();
+    let temporary = self_signed(&pki.leaf.key);
+    let only_pending = expect(Instances::only(pending(&temporary)));
+    let case = pki
+        .right
+        .serving([temporary.clone()])
+        .expecting(only_pending);
+    let flags = case.flags();
+    assert!(flags.correct && flags.chained && flags.dummy);
+    assert_eq!(flags.trusted, Some(false));
+    assert_eq!(case.codes(), ["dummy_certificate!warning"]);
+
+    // An active one has been issued: by whatever the dummy is known, it is critical.
+    let mut issued = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
+    let known_by_key = expect(issued.clone());
+    issued.pending = Some(pending(&temporary));
+    for expected in [known_by_key, expect(issued)] {
+        let case = case.expecting(expected);
+        let flags = case.flags();
+        assert!(!flags.correct && flags.dummy);
+        assert_eq!(case.codes(), ["dummy_certificate!critical"]);
+    }
+}
+
+#[test]
+fn the_temporary_certificate_of_another_key_is_known_by_its_pending_instance() {
+    let pki = pki();
+    let temporary = self_signed(&key());
+    let mut instances = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
+    let case = pki.right.serving([temporary.clone()]);
+    assert_eq!(case.codes(), ["wrong_certificate", "self_signed"]);
+    assert!(!case.flags().dummy && !case.flags().chained);
+    instances.pending = Some(pending(&temporary));
+    let case = case.expecting(expect(instances));
+    assert_eq!(case.codes(), ["dummy_certificate!critical"]);
+    assert!(case.flags().dummy);
+}
+
+#[test]
+fn a_temporary_certificate_is_told_of_with_its_other_faults() {
+    let pki = pki();
+    let temporary = self_signed(&pki.leaf.key);
+    let case = pki
+        .right
+        .serving([temporary, pki.mid.cert()])
+        .at(Timestamp(now().0 + 250 * DAY));
+    assert_eq!(
+        case.codes(),
+        [
+            "dummy_certificate!critical",
+            "expired",
+            "unrelated_certificate"
+        ]
+    );
+}
+
+#[test]
+fn an_expected_self_signed_certificate_is_no_temporary_one() {
+    let pki = pki();
+    let key = key();
+    let own = self_signed(&key);
+    let older = crate::lab::authority::self_signed(&[HOST.into()], days(300, 60), &key);
+    let older = older.unwrap().certificate;
+    let case = pki
+        .right
+        .expecting(expect(Instances::only(instance(&own, &[]))));
+    let served = case.serving([own.clone()]);
+    assert!(served.flags().correct && served.flags().chained && !served.flags().dummy);
+    assert_eq!(served.codes(), ["self_signed"]);
+    let served = case.serving([own.clone()]).trusting(store([&own]));
+    assert_eq!(served.codes(), [""; 0]);
+    assert_eq!(served.flags().trusted, Some(true));
+    // The one before, for the same key, is not a placeholder but an old certificate.
+    let served = case.serving([older]).trusting(store([&own]));
+    assert!(!served.flags().dummy);
+    assert_eq!(served.codes()[0], "same_key_other_certificate");
+}
+
+/// A pin does not say whether something better has been issued.
+#[test]
+fn a_self_signed_certificate_for_a_pinned_key_is_critical_unless_it_is_a_root() {
+    let pki = pki();
+    let key = key();
+    let own = self_signed(&key);
+    let case = pki.right.serving([own.clone()]).expecting(pin_key(&own));
+    assert!(case.flags().correct && case.flags().dummy);
+    assert_eq!(case.codes(), ["dummy_certificate!critical"]);
+    let trusted = case.trusting(store([&own]));
+    assert_eq!(trusted.codes(), [""; 0]);
+    assert_eq!(
+        trusted.asking_for("example.com").codes(),
+        ["hostname_mismatch"]
+    );
+    // By its fingerprint it is the very one that is wanted.
+    let pinned = case.expecting(pin(&own));
+    assert!(pinned.flags().correct && !pinned.flags().dummy);
+    assert_eq!(pinned.codes(), ["self_signed"]);
+}

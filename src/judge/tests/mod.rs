@@ -1,0 +1,357 @@
+//! The judge's tests, and the bench that they stand on: a small PKI and a look at a server.
+
+mod chains;
+mod cost;
+mod identities;
+mod looks;
+mod names;
+mod odd;
+mod properties;
+mod validity;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::certificate::{Certificate, parse_certificates};
+use crate::finding::Severity;
+use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
+use crate::lab::authority::{Authority, Issued, Key, Validity};
+use crate::model::{Protocol, Target, Timestamp, Timings, Vantage};
+use crate::observation::{KeyProof, Observation, Outcome, Served};
+
+use super::{Flags, Judged, Rules, TrustStore, Verdict, judge};
+
+const DAY: i64 = 86_400;
+const HOST: &str = "www.example.com";
+
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+/// From so many days before now to so many after.
+fn days(before: i64, after: i64) -> Validity {
+    Validity::around(now(), before, after)
+}
+
+/// Nothing that is valid so long is of any concern.
+fn long() -> Validity {
+    days(400, 3_000)
+}
+
+fn key() -> Key {
+    Key::generate().unwrap()
+}
+
+fn root(name: &str) -> Authority {
+    Authority::root(name, long()).unwrap()
+}
+
+impl Authority {
+    fn below(&self, name: &str) -> Authority {
+        self.intermediate(name, long()).unwrap()
+    }
+
+    fn leaf(&self, name: &str, validity: Validity) -> Issued {
+        self.issue(&[name.into()], validity, &key()).unwrap()
+    }
+
+    fn cert(&self) -> Certificate {
+        self.certificate.clone()
+    }
+}
+
+fn self_signed(key: &Key) -> Certificate {
+    let issued = crate::lab::authority::self_signed(&[HOST.into()], days(1, 200), key);
+    issued.unwrap().certificate
+}
+
+/// A certificate of `testdata/`. They are judged as of 2030.
+fn testdata(name: &str) -> Certificate {
+    let path = format!(
+        "{}/src/judge/testdata/{name}.pem",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let pem = std::fs::read(&path).expect(&path);
+    parse_certificates(&pem).unwrap().remove(0)
+}
+
+fn store<'a>(roots: impl IntoIterator<Item = &'a Certificate>) -> TrustStore {
+    let mut store = TrustStore::default();
+    for root in roots {
+        store.add(root).unwrap();
+    }
+    store
+}
+
+fn instance(leaf: &Certificate, chain: &[Certificate]) -> Instance {
+    Instance {
+        id: None,
+        state: State::Active,
+        leaf: leaf.clone(),
+        chain: chain.to_vec(),
+        root: None,
+    }
+}
+
+fn pending(leaf: &Certificate) -> Instance {
+    Instance {
+        state: State::Pending,
+        ..instance(leaf, &[])
+    }
+}
+
+fn expect(instances: Instances) -> Expected {
+    Expected {
+        source: SourceKind::Sslmate,
+        what: Expectation::Instances(Box::new(instances)),
+    }
+}
+
+fn pin(certificate: &Certificate) -> Expected {
+    Expected {
+        source: SourceKind::Fingerprint,
+        what: Expectation::Fingerprints(BTreeSet::from([certificate.sha256()])),
+    }
+}
+
+fn pin_key(certificate: &Certificate) -> Expected {
+    Expected {
+        source: SourceKind::PublicKey,
+        what: Expectation::PublicKeys(BTreeSet::from([certificate.public_key_hash().unwrap()])),
+    }
+}
+
+/// A look at one server, with what is expected of it. All is well unless a test says otherwise.
+#[derive(Clone, Debug)]
+struct Case {
+    expected: Expected,
+    host: String,
+    served: Vec<Certificate>,
+    trust: TrustStore,
+    rules: Rules,
+    now: Timestamp,
+}
+
+/// Root, intermediate and leaf, and the case in which they are served as they should be.
+struct Pki {
+    root: Authority,
+    mid: Authority,
+    leaf: Issued,
+    right: Case,
+}
+
+fn pki() -> Pki {
+    let root = root("Root");
+    let mid = root.below("Intermediate");
+    let leaf = mid.leaf(HOST, days(100, 200));
+    let right = Case {
+        expected: expect(Instances::only(instance(&leaf.certificate, &[mid.cert()]))),
+        host: HOST.into(),
+        served: vec![leaf.certificate.clone(), mid.cert()],
+        trust: store([&root.certificate]),
+        rules: Rules::default(),
+        now: now(),
+    };
+    Pki {
+        root,
+        mid,
+        leaf,
+        right,
+    }
+}
+
+impl Pki {
+    fn leaf(&self) -> Certificate {
+        self.leaf.certificate.clone()
+    }
+}
+
+impl Case {
+    /// A case of `testdata/`, under these roots.
+    fn of_testdata(served: &[&str], roots: &[&str]) -> Self {
+        let served: Vec<_> = served.iter().map(|name| testdata(name)).collect();
+        let roots: Vec<_> = roots.iter().map(|name| testdata(name)).collect();
+        Self {
+            expected: pin(&served[0]),
+            host: HOST.into(),
+            served,
+            trust: store(&roots),
+            rules: Rules::default(),
+            now: "2030-01-01T00:00:00Z".parse().unwrap(),
+        }
+    }
+
+    fn serving(&self, served: impl IntoIterator<Item = Certificate>) -> Self {
+        Self {
+            served: served.into_iter().collect(),
+            ..self.clone()
+        }
+    }
+
+    fn expecting(&self, expected: Expected) -> Self {
+        Self {
+            expected,
+            ..self.clone()
+        }
+    }
+
+    fn trusting(&self, trust: TrustStore) -> Self {
+        Self {
+            trust,
+            ..self.clone()
+        }
+    }
+
+    fn asking_for(&self, host: &str) -> Self {
+        Self {
+            host: host.into(),
+            ..self.clone()
+        }
+    }
+
+    fn at(&self, now: Timestamp) -> Self {
+        Self {
+            now,
+            ..self.clone()
+        }
+    }
+
+    fn judged(&self) -> Judged {
+        let (leaf, rest) = self.served.split_first().unwrap();
+        let expected = Arc::new(self.expected.clone());
+        let observation = observation(
+            &self.host,
+            Outcome::Served(Box::new(Served {
+                leaf: leaf.clone(),
+                rest: rest.to_vec(),
+                tls_version: "1.3",
+                cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
+                alpn: None,
+                ocsp_stapled: false,
+                key_proof: KeyProof::Handshake,
+            })),
+        );
+        judge(
+            Some(&expected),
+            observation,
+            &self.trust,
+            &self.rules,
+            self.now,
+        )
+    }
+
+    fn flags(&self) -> Flags {
+        self.judged().flags()
+    }
+
+    /// `code` or `code!severity` of every finding, the severity where it is not the code's only one.
+    fn codes(&self) -> Vec<String> {
+        self.judged().codes()
+    }
+
+    /// Message and hint of the one finding of this code.
+    fn told(&self, code: &str) -> (String, String) {
+        self.judged().told(code)
+    }
+}
+
+impl Judged {
+    fn flags(&self) -> Flags {
+        match &self.verdict {
+            Verdict::Conclusive(flags) => *flags,
+            Verdict::Inconclusive(error) => panic!("inconclusive: {error}"),
+        }
+    }
+
+    fn codes(&self) -> Vec<String> {
+        let code = |f: &crate::finding::Finding| match f.code.severities() {
+            [_] => f.code.to_string(),
+            _ => format!("{}!{}", f.code, f.severity),
+        };
+        self.findings.iter().map(code).collect()
+    }
+
+    fn told(&self, code: &str) -> (String, String) {
+        let mut findings = self.findings.iter().filter(|f| f.code.name() == code);
+        let finding = findings
+            .next()
+            .unwrap_or_else(|| panic!("no {code}: {self:?}"));
+        assert!(findings.next().is_none(), "several {code}: {self:?}");
+        (finding.message.clone(), finding.hint.clone())
+    }
+}
+
+fn observation(host: &str, outcome: Outcome) -> Observation {
+    Observation {
+        target: Target {
+            certificate: "web".into(),
+            hostname: host.parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        },
+        ip: Some("192.0.2.1".parse().unwrap()),
+        vantage: Vantage::local(),
+        timings: Timings::default(),
+        outcome,
+    }
+}
+
+#[test]
+fn what_is_served_as_it_should_be_has_nothing_to_tell() {
+    let judged = pki().right.judged();
+    assert_eq!(judged.codes(), [""; 0]);
+    assert_eq!(judged.severity(), Severity::Ok);
+    assert_eq!(
+        judged.flags(),
+        Flags {
+            correct: true,
+            chained: true,
+            dummy: false,
+            trusted: Some(true),
+            hostname_match: Some(true),
+            expired: Some(false),
+            not_yet_valid: Some(false),
+            revoked: None,
+        }
+    );
+}
+
+#[test]
+fn no_fault_hides_another() {
+    let pki = pki();
+    let wrong = root("Nobody's Root")
+        .below("Nobody's Intermediate")
+        .leaf("other.example", days(100, -1))
+        .certificate;
+    let case = pki
+        .right
+        .serving([wrong.clone(), pki.root.cert(), pki.root.cert()]);
+    assert_eq!(
+        case.codes(),
+        [
+            "wrong_certificate",
+            "missing_intermediate",
+            "expired",
+            "hostname_mismatch",
+            "unrelated_certificate",
+            "duplicate_certificate"
+        ]
+    );
+    let flags = case.flags();
+    assert!(!flags.correct && !flags.chained && flags.trusted == Some(false));
+    assert_eq!(
+        (flags.expired, flags.hostname_match),
+        (Some(true), Some(false))
+    );
+
+    let weak = Case::of_testdata(&["rsa1024"], &["root"]);
+    let weak = weak
+        .asking_for("other.example")
+        .at("2050-01-01T00:00:00Z".parse().unwrap());
+    assert_eq!(weak.codes()[..2], ["expired", "hostname_mismatch"]);
+    assert!(
+        weak.codes().contains(&"weak_key".into()),
+        "{:?}",
+        weak.codes()
+    );
+}

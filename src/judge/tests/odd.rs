@@ -1,0 +1,195 @@
+//! Certificates that strict parsers refuse are compared by their bytes, and what is odd is told.
+
+use super::*;
+
+#[test]
+fn what_strict_parsers_refuse_is_still_compared_and_says_what_is_odd() {
+    for (name, codes, words) in [
+        (
+            "v1",
+            &["hostname_mismatch", "nonconformant_certificate"][..],
+            "it is X.509 version 1, not 3, it has no subject alternative name",
+        ),
+        (
+            "negative-serial",
+            &["nonconformant_certificate"],
+            "its serial number is negative",
+        ),
+        (
+            "critical-extension",
+            &["nonconformant_certificate"],
+            "its extension 1.3.6.1.4.1.55555.1 is critical and not widely known",
+        ),
+    ] {
+        let case = Case::of_testdata(&[name], &["root"]);
+        assert_eq!(case.codes(), codes, "{name}");
+        let (message, _) = case.told("nonconformant_certificate");
+        assert!(message.ends_with(words), "{name}: {message}");
+        let flags = case.flags();
+        assert!(flags.correct && flags.chained, "{name}");
+        assert_eq!(flags.expired, Some(false), "{name}");
+        // Some strict clients let a negative serial pass, and some do not.
+        assert_eq!(flags.trusted, Some(name == "negative-serial"), "{name}");
+        let other = Case {
+            expected: pin(&testdata("leaf")),
+            ..case
+        };
+        assert_eq!(other.codes()[0], "wrong_certificate");
+        assert!(!other.flags().correct);
+    }
+}
+
+#[test]
+fn one_oddity_does_not_hide_another() {
+    let case = Case::of_testdata(&["two-faults"], &["root"]);
+    let (message, _) = case.told("nonconformant_certificate");
+    for words in [
+        "serial number is negative",
+        "critical and not",
+        "no subject alternative name",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn weak_keys_and_signatures_are_warnings() {
+    for (served, root, codes, words) in [
+        (
+            &["rsa1024"][..],
+            "root",
+            &["weak_key"][..],
+            "weak key: RSA 1024",
+        ),
+        (&["p192"], "root", &["weak_key"], "weak key: EC P-192"),
+        (
+            &["md5"],
+            "rsa-root",
+            &["weak_signature"],
+            "weak signature: md5WithRSA",
+        ),
+        (
+            &["sha1"],
+            "rsa-root",
+            &["weak_signature"],
+            "weak signature: sha1WithRSA",
+        ),
+        (
+            &["below-sha1", "sha1-intermediate"],
+            "rsa-root",
+            &["weak_signature"],
+            "the intermediate `SHA-1 Intermediate` has a weak signature: sha1WithRSA",
+        ),
+        (
+            &["below-rsa1024", "rsa1024-root"],
+            "rsa1024-root",
+            &["weak_key", "root_included"],
+            "the root `Short Root` has a weak key: RSA 1024",
+        ),
+    ] {
+        let case = Case::of_testdata(served, &[root]);
+        assert_eq!(case.codes(), codes, "{served:?}");
+        assert!(
+            case.told(codes[0]).0.contains(words),
+            "{:?}",
+            case.told(codes[0])
+        );
+        assert!(case.flags().correct && case.flags().chained, "{served:?}");
+    }
+}
+
+#[test]
+fn the_signature_of_a_root_on_itself_is_nobodys_concern() {
+    let case = Case::of_testdata(&["leaf", "intermediate", "root"], &["root"]);
+    assert_eq!(case.codes(), ["root_included"]);
+    let own = Case::of_testdata(&["selfsigned-ca"], &["root"]);
+    assert_eq!(own.codes(), ["self_signed"]);
+}
+
+/// Kinds of signature that cannot be verified here are taken on their names, so that no chain is
+/// called broken which is only rare.
+#[test]
+fn a_chain_that_cannot_be_verified_here_is_not_called_broken() {
+    for (served, root) in [
+        ("below-brainpool", "brainpool-root"),
+        ("below-pss", "pss-root"),
+        ("below-rsa1024", "rsa1024-root"),
+        ("sha512-on-p256", "root"),
+    ] {
+        let case = Case::of_testdata(&[served], &[root]);
+        assert!(case.flags().chained, "{served}");
+        for code in case.codes() {
+            assert_eq!(code, "nonconformant_certificate", "{served}");
+        }
+        // A signature of one kind is not made by a key of another.
+        let other = if root == "pss-root" {
+            "root"
+        } else {
+            "pss-root"
+        };
+        let case = Case::of_testdata(&[served, other], &[other]);
+        assert!(!case.flags().chained, "{served}");
+    }
+    assert_eq!(
+        Case::of_testdata(&["sha512-on-p256"], &["root"])
+            .flags()
+            .trusted,
+        Some(true)
+    );
+}
+
+/// Such a path has no critical fault that is known, and strict clients refuse it all the same.
+#[test]
+fn whatever_is_not_trusted_has_a_finding_that_says_why() {
+    let brainpool = Case::of_testdata(&["below-brainpool"], &["brainpool-root"]);
+    assert_eq!(brainpool.codes(), ["nonconformant_certificate"]);
+    assert_eq!(brainpool.flags().trusted, Some(false));
+    let (message, _) = brainpool.told("nonconformant_certificate");
+    assert!(
+        message.contains("of a kind that is not accepted"),
+        "{message}"
+    );
+    let trust_only = brainpool.expecting(Expected::trust_only());
+    assert_eq!(trust_only.codes(), ["untrusted_root"]);
+    assert!(!trust_only.flags().correct);
+
+    // OpenSSL makes self-signed certificates so, and most clients that hold one take it.
+    let own = Case::of_testdata(&["selfsigned-ca"], &["selfsigned-ca"]);
+    assert_eq!(own.codes(), ["nonconformant_certificate"]);
+    let (message, _) = own.told("nonconformant_certificate");
+    assert!(
+        message.ends_with("the leaf is a certificate authority"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_odd_intermediate_is_told_of() {
+    let case = Case::of_testdata(&["below-v1", "v1-intermediate"], &["root"]);
+    assert_eq!(case.codes(), ["nonconformant_certificate"]);
+    let flags = case.flags();
+    assert!(flags.correct && flags.chained && flags.trusted == Some(false));
+    assert_eq!(
+        case.told("nonconformant_certificate").0,
+        "strict clients refuse the intermediate `Old Intermediate`: it is X.509 version 1, not 3"
+    );
+}
+
+#[test]
+fn bytes_after_the_end_are_odd_and_another_certificate() {
+    let pki = pki();
+    let mut der = pki.leaf().der().to_vec();
+    der.push(0);
+    let longer = Certificate::from_der(der);
+    let case = pki.right.serving([longer.clone(), pki.mid.cert()]);
+    assert_eq!(
+        case.codes(),
+        ["same_key_other_certificate", "nonconformant_certificate"]
+    );
+    assert!(
+        case.told("nonconformant_certificate")
+            .0
+            .contains("bytes after its end")
+    );
+    assert!(case.expecting(pin(&longer)).flags().correct);
+}

@@ -1,0 +1,73 @@
+//! The lab's TLS servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::certificate::Certificate;
+
+use super::authority::Key;
+
+/// A client that stays longer than this is shown out.
+const MAX_STAY: Duration = Duration::from_secs(60);
+
+/// What a server does with a connection.
+#[derive(Clone)]
+pub(super) enum Behaviour {
+    /// It shakes hands.
+    Handshake(TlsAcceptor),
+    /// It says nothing.
+    Silence,
+}
+
+/// A server that shows these certificates and proves this key.
+pub(super) fn handshake(chain: &[Certificate], key: &Key) -> Result<Behaviour, String> {
+    let wrong = |e: rustls::Error| format!("a server of the lab cannot be set up: {e}");
+    let chain = chain
+        .iter()
+        .map(|c| CertificateDer::from(c.der().to_vec()))
+        .collect();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(wrong)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key.to_der())
+        .map_err(wrong)?;
+    Ok(Behaviour::Handshake(Arc::new(config).into()))
+}
+
+/// Serves on a bound listener, until the task is dropped.
+pub(super) async fn serve(listener: TcpListener, behaviour: Behaviour) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let behaviour = behaviour.clone();
+        // The flight of a handshake is several writes.
+        let _ = stream.set_nodelay(true);
+        connections.spawn(timeout(MAX_STAY, attend(stream, behaviour)));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn attend(mut stream: TcpStream, behaviour: Behaviour) {
+    let mut sink = [0; 1024];
+    match behaviour {
+        Behaviour::Handshake(acceptor) => {
+            if let Ok(mut tls) = acceptor.accept(stream).await {
+                while matches!(tls.read(&mut sink).await, Ok(count) if count > 0) {}
+                tls.get_mut().1.send_close_notify();
+                let _ = tokio::io::AsyncWriteExt::shutdown(&mut tls).await;
+            }
+        }
+        Behaviour::Silence => {
+            while matches!(stream.read(&mut sink).await, Ok(count) if count > 0) {}
+        }
+    }
+}

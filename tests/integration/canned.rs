@@ -1,0 +1,82 @@
+//! An HTTP server that answers what a test tells it to, right or wrong, and remembers what it was asked.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// One request's headers, in lower case.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    headers: Vec<String>,
+}
+
+impl Request {
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.headers.iter().any(|h| h.starts_with("authorization:"))
+    }
+}
+
+/// The server. It ends with the test's process; a connection carries one request.
+pub(crate) struct Canned {
+    pub(crate) address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Canned {
+    /// Answers the n-th request (from 0) with the bytes that `answer` gives.
+    pub(crate) fn start(
+        answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = requests.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let Some(request) = read_request(&stream) else {
+                    continue;
+                };
+                let number = {
+                    let mut seen = seen.lock().unwrap();
+                    seen.push(request.clone());
+                    seen.len() - 1
+                };
+                let mut stream = stream;
+                // A client that has had enough hangs up.
+                let _ = stream.write_all(&answer(number, &request));
+            }
+        });
+        Self { address, requests }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}/api/v2", self.address)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Option<Request> {
+    let mut lines = BufReader::new(stream).lines();
+    lines.next()?.ok()?;
+    let headers = lines.map_while(Result::ok).take_while(|h| !h.is_empty());
+    Some(Request {
+        headers: headers.map(|h| h.to_ascii_lowercase()).collect(),
+    })
+}
+
+/// A whole HTTP response.
+pub(crate) fn response(status: u16, content_type: &str, body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// A JSON response.
+pub(crate) fn json(status: u16, body: &serde_json::Value) -> Vec<u8> {
+    response(status, "application/json", &body.to_string())
+}

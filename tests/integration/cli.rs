@@ -1,0 +1,563 @@
+//! The command line: what is wrong is told in one line on stderr that says what to do, and nothing is written to
+//! stdout; exit code 3.
+
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use certvigil::lab::authority::{Key, Validity, self_signed};
+use certvigil::model::Timestamp;
+
+use crate::support::{Refusing, Run, certvigil, command};
+
+/// Runs `check` with these words and expects one line of error, which has all of this in it.
+fn assert_refused(args: impl IntoIterator<Item = impl AsRef<OsStr>>, says: &[&str]) {
+    let args: Vec<_> = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
+    let run = certvigil(
+        [OsStr::new("check")]
+            .into_iter()
+            .chain(args.iter().map(AsRef::as_ref)),
+    );
+    assert_one_line(&run, says, &args);
+    assert_eq!(run.code, 3, "{args:?}: {run:?}");
+}
+
+fn assert_one_line(run: &Run, says: &[&str], args: &impl std::fmt::Debug) {
+    assert_eq!(run.stdout, "", "{args:?}: {run:?}");
+    assert!(run.stderr.starts_with("error: "), "{args:?}: {run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "{args:?}: {run:?}");
+    for part in says {
+        assert!(run.stderr.contains(part), "{args:?}: {part}: {run:?}");
+    }
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_one_line() {
+    for (args, says) in [
+        (
+            "",
+            &["there is nothing to look at", "name a TARGET", "--sslmate"][..],
+        ),
+        (
+            "--timout 3s a.example",
+            &["'--timout'", "'--timeout'", "--help"],
+        ),
+        ("--cert", &["'--cert <FILE>'", "a value is required"]),
+        ("a.example --every 1s", &["--wait <DURATION>"]),
+        ("a.example -4 -6", &["'-4'", "'-6'", "cannot be used with"]),
+        (
+            "a.example --config x --cert y",
+            &["'--config <FILE>'", "'--cert <FILE>'"],
+        ),
+        (
+            "a.example --cert y --sslmate x",
+            &["'--cert <FILE>'", "'--sslmate <CN>'"],
+        ),
+        (
+            "a.example --format xml",
+            &["'xml'", "possible values: human, json"],
+        ),
+        (
+            "a.example --fail-on x",
+            &["possible values: warning, critical, never"],
+        ),
+    ] {
+        assert_refused(words(args), says);
+    }
+    let run = certvigil(["chek"]);
+    assert_one_line(&run, &["'chek'", "'check'"], &"chek");
+    assert_eq!(run.code, 3);
+}
+
+#[test]
+fn a_wrong_value_is_told_with_the_right_form() {
+    let short = "a".repeat(63);
+    let sha1 = "ab".repeat(20);
+    for (args, says) in [
+        (
+            "--resolve a:1",
+            &[
+                "`a:1`",
+                "HOST:PORT:ADDR[,ADDR]",
+                "such as example.com:443:192.0.2.1",
+            ][..],
+        ),
+        ("--resolve a:1:b", &["`b` is not an IP address", "such as"]),
+        (
+            "--resolve a:0:192.0.2.1",
+            &["`0` is not a port", "1 to 65535"],
+        ),
+        ("--dns ns.example", &["`ns.example`", "write an IP address"]),
+        ("--dns 192.0.2.1:0", &["write an IP address"]),
+        (
+            "--at yesterday",
+            &["`yesterday`", "write it as 2026-11-24T12:00:00Z"],
+        ),
+        ("--warn soon", &["`soon`", "25%,30d"]),
+        ("--crit 101%", &["0% to 100%"]),
+        ("--timeout 0s", &["longer than nothing", "write it as 10s"]),
+        ("--timeout soon", &["write it as 10s"]),
+        ("--wait soon", &["write it as 10s"]),
+        ("--wait 1m --every 0s", &["longer than nothing"]),
+        ("--concurrency 0", &["write a whole number from 1"]),
+        ("--per-address -1", &["'-1'"]),
+        ("--per-address many", &["write a whole number from 1"]),
+        (
+            "--vantage nowhere",
+            &["there is no vantage `nowhere`", "`vantages`", "local"],
+        ),
+        ("--vantage sslmate", &["--sslmate CN"]),
+        (
+            "--vantage local,",
+            &["with commas between them, such as local,sslmate"],
+        ),
+        (
+            "--download current.pem",
+            &["'current.pem'", "write it with https://"],
+        ),
+        (
+            "--pubkey-hash zz",
+            &["contains 'z'", "64 hexadecimal digits"],
+        ),
+        (
+            "--sslmate a.example",
+            &["no SSLMate API key", "SSLMATE_API_KEY", "api_key_file"],
+        ),
+    ] {
+        assert_refused(words(args).into_iter().chain(["a.example"]), says);
+    }
+    let says = ["63 hexadecimal digits", "write the SHA-256 as 64"];
+    assert_refused(["--fingerprint", &short, "a.example"], &says);
+    let says = ["40 hexadecimal digits", "looks like a SHA-1"];
+    assert_refused(["--fingerprint", &sha1, "a.example"], &says);
+}
+
+#[test]
+fn a_wrong_target_is_told_with_the_right_form() {
+    for (target, says) in [
+        ("a.example:0", "write 1 to 65535"),
+        ("a.example:https", "write 1 to 65535"),
+        ("smtp://a.example", "it speaks: https"),
+        (
+            "a.example/path",
+            "write host, host:port, [IPv6]:port or a URL",
+        ),
+        (
+            "2001:db8::1:x:443",
+            "write an IPv6 address with a port as [address]:port",
+        ),
+        ("*.a.example", "name a host that it covers"),
+        ("https://user:secret@a.example", "no place in a target"),
+        ("", "the host name is empty"),
+    ] {
+        assert_refused([target], &[says]);
+    }
+}
+
+#[test]
+fn what_is_quoted_does_not_steer_the_terminal() {
+    for args in [
+        ["--cert", "\x1b[2Jx.pem"],
+        ["--at", "\x1b[2J"],
+        ["--vantage", "\x1b[2J"],
+    ] {
+        let run = certvigil(["check", "a.example"].iter().chain(&args));
+        assert!(!run.stderr.contains('\x1b'), "{args:?}: {run:?}");
+    }
+}
+
+/// Files that are no certificate in PEM, each with what is said of it.
+fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
+    let key = Key::generate().unwrap();
+    let now = Timestamp(1_800_000_000);
+    let issued = self_signed(&["a.example".into()], Validity::around(now, 1, 1), &key).unwrap();
+    let csr = rcgen::CertificateParams::new(vec!["a.example".into()]).unwrap();
+    let csr = csr
+        .serialize_request(&rcgen::KeyPair::generate().unwrap())
+        .unwrap();
+    let csr = csr.pem().unwrap();
+    let mut half = csr.replace("CERTIFICATE REQUEST", "CERTIFICATE");
+    half.truncate(half.len() / 2);
+    let files = [
+        ("empty.pem", Vec::new(), "it is empty"),
+        (
+            "text.pem",
+            b"hello\n".to_vec(),
+            "no `-----BEGIN CERTIFICATE-----`",
+        ),
+        (
+            "cert.der",
+            issued.certificate.der().to_vec(),
+            "openssl x509 -inform DER",
+        ),
+        ("key.pem", key.to_pem().into_bytes(), "only a private key"),
+        (
+            "csr.pem",
+            csr.into_bytes(),
+            "only a certificate signing request",
+        ),
+        (
+            "half.pem",
+            half.into_bytes(),
+            "its PEM cannot be read: the line `-----END CERTIFICATE-----` is missing",
+        ),
+    ];
+    let mut all = Vec::new();
+    for (name, bytes, says) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        all.push((path, says));
+    }
+    all.push((folder.join("missing.pem"), "No such file"));
+    all.push((folder.to_owned(), "directory"));
+    all
+}
+
+#[test]
+fn a_file_that_is_no_certificate_is_told_with_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, says) in bad_files(folder.path()) {
+        let path = file.to_str().unwrap();
+        let advice = "give a PEM file with the certificate, followed by its chain";
+        assert_refused(["--cert", path], &[path, says, advice]);
+        assert_refused(["--cert", path, "a.example"], &[path, says, advice]);
+        assert_refused(
+            ["--ca-file", path, "a.example"],
+            &[path, "roots cannot be used", says],
+        );
+    }
+}
+
+#[test]
+fn a_certificate_that_names_no_host_needs_a_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wildcard.pem");
+    let validity = Validity::around(Timestamp(1_800_000_000), 1, 1);
+    let issued = self_signed(&["*.a.example".into()], validity, &Key::generate().unwrap()).unwrap();
+    std::fs::write(&file, pem(issued.certificate.der())).unwrap();
+    let says = [
+        "*.a.example",
+        "wildcards are not hosts",
+        "say which hosts to look at",
+    ];
+    assert_refused(["--cert".as_ref(), file.as_os_str()], &says);
+}
+
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
+#[test]
+fn fail_on_never_ends_every_run_with_0() {
+    let refusing = Refusing::new();
+    let place = refusing.place();
+    for (args, writes) in [
+        (vec![place.as_str()], true),
+        (vec!["--cert", "missing.pem"], false),
+        (vec!["--fingerprint", "ab", "a.example"], false),
+        (vec!["--no-such-flag"], false),
+    ] {
+        for never in [&["--fail-on", "never"][..], &["--fail-on=never"]] {
+            let run = certvigil(["check"].iter().chain(&args).chain(never));
+            assert_eq!(run.code, 0, "{args:?}: {run:?}");
+            assert_eq!(run.stdout.is_empty(), !writes, "{args:?}: {run:?}");
+            assert_eq!(run.stderr.is_empty(), writes, "{args:?}: {run:?}");
+        }
+        let run = certvigil(["check", "--fail-on", "critical"].iter().chain(&args));
+        assert_eq!(run.code, 3, "unknown is no warning: {args:?}: {run:?}");
+    }
+}
+
+#[test]
+fn a_result_goes_to_a_file_as_a_whole() {
+    let refusing = Refusing::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("result.json");
+    let path = file.to_str().unwrap();
+    let run = certvigil([
+        "check",
+        "--format",
+        "json",
+        "--output",
+        path,
+        &refusing.place(),
+    ]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{run:?}");
+    let first = std::fs::read_to_string(&file).unwrap();
+    crate::schema::assert_valid(&serde_json::from_str(&first).unwrap());
+
+    // A run that ends with an error leaves the old result.
+    assert_refused(
+        ["--cert", "missing.pem", "--output", path],
+        &["missing.pem"],
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
+    // A later one takes its place, and nothing is left beside it.
+    certvigil(["check", "--output", path, &refusing.place()]);
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), first);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let missing = format!("{path}/missing/result");
+    // A source that cannot be read would be told if anything were done before.
+    let says = [&*missing, "does not exist", "make it"];
+    assert_refused(["--cert", "missing.pem", "--output", &missing], &says);
+    assert!(!folder.path().join("missing").exists());
+    let says = [path, "this is a folder", "name a file"];
+    assert_refused(["--cert", "missing.pem", "--output", path], &says);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_written_to_and_not_replaced() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let refusing = Refusing::new();
+    let folder = tempfile::tempdir().unwrap();
+
+    // A link stays, and what it leads to is written.
+    let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+    std::fs::write(&target, "old").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let path = link.to_str().unwrap();
+    certvigil(["check", "--output", path, &refusing.place()]);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(
+        std::fs::read_to_string(&target)
+            .unwrap()
+            .contains("connect_refused")
+    );
+
+    // So does a pipe, and a device.
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    let path = pipe.to_str().unwrap();
+    let run = certvigil(["check", "--output", path, &refusing.place()]);
+    assert_eq!((run.code, run.stderr.as_str()), (3, ""), "{run:?}");
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    assert!(reader.join().unwrap().contains("connect_refused"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let refusing = Refusing::new();
+    let place = refusing.place();
+    for args in [
+        vec!["check", "--format", "json", &place],
+        vec!["completions", "bash"],
+        vec!["--help"],
+        vec!["check", "--help"],
+    ] {
+        let mut child = command()
+            .args(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let mut told = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut told)
+            .unwrap();
+        let code = child.wait().unwrap().code();
+        let expected = if args[0] == "check" && args[1] == "--format" {
+            3
+        } else {
+            0
+        };
+        assert_eq!((code, told.as_str()), (Some(expected), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    for args in [
+        &["--help"][..],
+        &["check", "-h"],
+        &["help", "check"],
+        &["--version"],
+    ] {
+        let run = certvigil(args);
+        assert_eq!(
+            (run.code, run.stderr.as_str()),
+            (0, ""),
+            "{args:?}: {run:?}"
+        );
+        assert!(!run.stdout.is_empty(), "{args:?}");
+        assert!(!run.stdout.contains('\x1b'), "{args:?}");
+    }
+    let run = certvigil::<&str>([]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{run:?}");
+    assert!(run.stderr.contains("Usage: certvigil"), "{run:?}");
+}
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = certvigil(["completions", shell]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{shell}: {run:?}");
+        let flag = if shell == "fish" {
+            "pubkey-hash"
+        } else {
+            "--pubkey-hash"
+        };
+        assert!(run.stdout.contains(flag), "{shell}");
+    }
+    let run = certvigil(["completions", "tcsh"]);
+    assert_one_line(&run, &["possible values: bash", "fish", "zsh"], &"tcsh");
+}
+
+/// What bash makes of the completions: they are read without a word, and complete a flag.
+#[test]
+#[ignore = "needs bash"]
+fn bash_takes_the_completions() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("completions");
+    std::fs::write(&file, certvigil(["completions", "bash"]).stdout).unwrap();
+    let script = "source \"$0\" && COMP_WORDS=(certvigil check --pub) COMP_CWORD=2 \
+                  && _certvigil certvigil --pub check && echo \"${COMPREPLY[@]}\"";
+    let output = std::process::Command::new("bash")
+        .args(["-uc", script])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let run = Run::from(output);
+    assert_eq!(
+        (run.stdout.trim(), run.stderr.as_str()),
+        ("--pubkey-hash", ""),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("man/man1");
+    let run = certvigil([OsStr::new("man"), made.as_os_str()]);
+    assert_eq!(
+        (run.code, run.stdout.as_str(), run.stderr.as_str()),
+        (0, "", "")
+    );
+    for page in [
+        "certvigil.1",
+        "certvigil-check.1",
+        "certvigil-config-check.1",
+    ] {
+        let text = std::fs::read_to_string(made.join(page)).unwrap();
+        assert!(text.contains(".SH NAME"), "{page}");
+    }
+    let check = std::fs::read_to_string(made.join("certvigil-check.1")).unwrap();
+    assert!(check.contains("pubkey\\-hash"), "the flags are in it");
+
+    let file = made.join("certvigil.1");
+    let run = certvigil([OsStr::new("man"), file.as_os_str()]);
+    assert_one_line(&run, &["certvigil.1", "cannot be written"], &"man FILE");
+    assert_eq!(run.code, 3);
+}
+
+/// By what `man` itself formats pages with: in small containers `man` is a dummy.
+#[test]
+#[ignore = "needs groff-base"]
+fn manual_pages_render_without_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    certvigil([OsStr::new("man"), folder.path().as_os_str()]);
+    let mut pages = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let page = entry.unwrap().path();
+        let output = std::process::Command::new("groff")
+            .args(["-man", "-Tutf8", "-ww", "-P-cbou"]) // -cbou: plain text
+            .arg(&page)
+            .output()
+            .unwrap();
+        let run = Run::from(output);
+        assert_eq!(
+            (run.code, run.stderr.as_str()),
+            (0, ""),
+            "{}",
+            page.display()
+        );
+        assert!(run.stdout.contains("SYNOPSIS"), "{}", page.display());
+        pages += 1;
+    }
+    assert!(pages >= 5, "{pages}");
+}
+
+/// Runs the program on a terminal, and gives what the terminal gets.
+fn on_a_terminal(words: &str, set: &[(&str, &str)]) -> String {
+    let mut script = std::process::Command::new("script");
+    for (name, value) in command().get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    script.env_remove("NO_COLOR").env("TERM", "xterm");
+    let line = format!("{} {words}", env!("CARGO_BIN_EXE_certvigil"));
+    let output = script
+        .args(["--quiet", "--command", &line, "/dev/null"])
+        .envs(set.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+#[ignore = "needs bsdutils (script)"]
+fn colours_are_for_terminals_that_want_them() {
+    let refusing = Refusing::new();
+    let check = format!("check {}", refusing.place());
+    let colour = "\x1b[35mUNKNOWN";
+    assert!(on_a_terminal(&check, &[]).contains(colour));
+    for no in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let text = on_a_terminal(&check, &[no]);
+        assert!(text.contains("UNKNOWN"), "{text:?}");
+        assert!(!text.contains("\x1b[35m"), "{no:?}: {text:?}");
+    }
+    // Empty is not set (https://no-color.org).
+    assert!(on_a_terminal(&check, &[("NO_COLOR", "")]).contains(colour));
+}
+
+#[test]
+fn there_are_no_colours_where_there_is_no_terminal() {
+    let refusing = Refusing::new();
+    let run = certvigil(["check", "-vv", &refusing.place()]);
+    assert!(run.stdout.contains("UNKNOWN"), "{run:?}");
+    assert!(
+        !run.stdout.contains('\x1b') && !run.stderr.contains('\x1b'),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn a_table_is_as_wide_as_the_terminal() {
+    let refusing = Refusing::new();
+    for width in [60, 80, 200] {
+        let output = command()
+            .args(["check", &refusing.place()])
+            .env("COLUMNS", width.to_string())
+            .output()
+            .unwrap();
+        let run = Run::from(output);
+        let widest = run.stdout.lines().map(str::len).max().unwrap();
+        assert!(widest <= width, "{width}: {run:?}");
+    }
+}

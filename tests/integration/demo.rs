@@ -1,0 +1,45 @@
+//! The demo, and that its self-check can fail.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use certvigil::lab::{Lab, Scenario};
+use certvigil::model::Timestamp;
+
+use crate::support::certvigil;
+
+#[test]
+fn every_planted_fault_is_named_and_nothing_else_is() {
+    let run = certvigil(["demo"]);
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout
+            .ends_with("planted faults was named, and nothing else was.\n"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(run.stderr, "");
+    for host in Scenario::demo().unwrap().hosts {
+        assert!(
+            run.stdout.contains(&host.name.to_string()),
+            "{} is not told of",
+            host.name
+        );
+    }
+}
+
+#[test]
+fn a_demo_without_a_scan_is_not_as_planted() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let text = "hosts:\n  - host: a.demo.example\n    servers: [{at: 127.0.0.91, serve: nothing, findings: unreachable}]\n";
+    let scenario = Scenario::parse(text, Path::new("x.yml")).unwrap();
+    let lab = runtime
+        .block_on(Lab::start(scenario, Timestamp(1_800_000_000)))
+        .unwrap();
+    let at: IpAddr = "127.0.0.91".parse().unwrap();
+    assert_eq!(
+        lab.differences(&[]),
+        [format!("a.demo.example at {at} was not looked at")]
+    );
+}

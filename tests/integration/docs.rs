@@ -1,0 +1,247 @@
+//! The documentation and the code agree: no code without its entry, and no entry without its code.
+
+use std::collections::BTreeSet;
+
+use certvigil::finding::{Code, Severity};
+use certvigil::instance::SourceKind;
+use certvigil::model::Protocol;
+use certvigil::observation::{ErrorKind, KeyProof, Status};
+use clap::CommandFactory as _;
+use serde_json::Value;
+
+use crate::markdown::{Section, code_spans, document, documents};
+use crate::schema;
+
+const STATUSES: [Status; 4] = [
+    Status::Conclusive,
+    Status::ConnectError,
+    Status::HandshakeError,
+    Status::InternalError,
+];
+
+#[test]
+fn every_finding_has_its_entry() {
+    let page = document("docs/findings.md");
+    let sections = page.sections();
+    let entries: Vec<&Section<'_>> = sections
+        .iter()
+        .filter(|s| !s.heading.contains(' '))
+        .collect();
+    let headings: Vec<&str> = entries.iter().map(|s| s.heading).collect();
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(headings, codes, "each code once, in the order of the table");
+    for (code, entry) in Code::ALL.iter().zip(entries) {
+        let severities: Vec<&str> = code.severities().iter().map(|s| s.name()).collect();
+        let first = format!("**{}.** {}", severities.join(" or "), code.meaning());
+        let paragraphs = entry.paragraphs();
+        assert_eq!(paragraphs.first(), Some(&first));
+        assert!(
+            paragraphs.len() >= 3,
+            "{code}: an entry says what it means, why it happens and how to mend it"
+        );
+    }
+}
+
+#[test]
+fn every_severity_is_explained() {
+    let page = document("docs/findings.md");
+    let intro = page.text.split("\n## ").next().unwrap();
+    for severity in [
+        Severity::Ok,
+        Severity::Info,
+        Severity::Warning,
+        Severity::Unknown,
+        Severity::Critical,
+    ] {
+        let of_findings = Code::ALL.iter().any(|c| c.severities().contains(&severity));
+        let word = if of_findings {
+            format!("- **{severity}**: ")
+        } else {
+            format!("`{severity}`")
+        };
+        assert!(intro.contains(&word), "{word}");
+    }
+}
+
+#[test]
+fn every_error_kind_and_status_has_its_entry() {
+    let page = document("docs/errors.md");
+    let sections = page.sections();
+    let entries: Vec<&Section<'_>> = sections
+        .iter()
+        .filter(|s| s.heading != "Statuses")
+        .collect();
+    let headings: Vec<&str> = entries.iter().map(|s| s.heading).collect();
+    let kinds: Vec<&str> = ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(headings, kinds, "each kind once, in the order of the table");
+    for (kind, entry) in ErrorKind::ALL.iter().zip(entries) {
+        let first = format!("`{}`. {}", kind.status().name(), kind.meaning());
+        let paragraphs = entry.paragraphs();
+        assert_eq!(paragraphs.first(), Some(&first));
+        assert!(paragraphs.len() >= 3, "{kind}: an entry says what to do");
+    }
+    let told: Vec<String> = page
+        .section("Statuses")
+        .rows()
+        .into_iter()
+        .map(|row| row[0].trim_matches('`').to_owned())
+        .collect();
+    assert_eq!(told, STATUSES.map(Status::name));
+}
+
+/// The words of an enumeration of the schema.
+fn words(pointer: &str) -> Vec<String> {
+    let schema = schema::schema();
+    let list = schema
+        .pointer(pointer)
+        .unwrap_or_else(|| panic!("{pointer}"));
+    let words = list.as_array().unwrap().iter().map(Value::as_str);
+    words.map(|word| word.unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_schema_has_every_word() {
+    let row = "/$defs/row/properties";
+    let names = |all: &[ErrorKind]| all.iter().map(|k| k.name()).collect::<Vec<_>>();
+    assert_eq!(
+        words(&format!("{row}/error_kind/enum")),
+        names(ErrorKind::ALL)
+    );
+    assert_eq!(
+        words(&format!("{row}/status/enum")),
+        STATUSES.map(Status::name)
+    );
+    let protocols: Vec<_> = Protocol::ALL.iter().map(|p| p.name()).collect();
+    assert_eq!(words(&format!("{row}/protocol/enum")), protocols);
+
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(words("/$defs/finding/properties/code/enum"), codes);
+    let severities: BTreeSet<_> = Code::ALL.iter().flat_map(|c| c.severities()).collect();
+    let severities: Vec<_> = severities.into_iter().map(|s| s.name()).collect();
+    assert_eq!(words("/$defs/finding/properties/severity/enum"), severities);
+
+    let sources = [
+        SourceKind::Sslmate,
+        SourceKind::Download,
+        SourceKind::Pem,
+        SourceKind::Fingerprint,
+        SourceKind::PublicKey,
+        SourceKind::Trust,
+    ];
+    assert_eq!(
+        words("/$defs/expected/properties/source/enum"),
+        sources.map(SourceKind::name)
+    );
+    assert_eq!(
+        words("/$defs/served/properties/key_proof/enum"),
+        [KeyProof::Handshake, KeyProof::BareKey].map(KeyProof::name)
+    );
+}
+
+/// A word of a table's first cell or of the text that is written as a flag: `--cert`, `-4`.
+fn flag_of(word: &str) -> Option<String> {
+    let name = word.split(['=', ',']).next()?;
+    let is_flag = name.len() > 1 && name.starts_with('-') && !name.starts_with("---");
+    is_flag.then(|| name.to_owned())
+}
+
+#[test]
+fn every_flag_of_check_has_its_entry() {
+    let mut root = certvigil::cli::Cli::command();
+    root.build();
+    let check = root.find_subcommand("check").unwrap();
+    let mut flags = BTreeSet::new();
+    for argument in check.get_arguments() {
+        flags.extend(argument.get_long().map(|long| format!("--{long}")));
+        flags.extend(argument.get_short().map(|short| format!("-{short}")));
+    }
+
+    let page = document("docs/check.md");
+    let sections = page.sections();
+    let in_tables: BTreeSet<String> = sections
+        .iter()
+        .flat_map(Section::rows)
+        .flat_map(|row| {
+            let spans: Vec<String> = code_spans(&row[0]).into_iter().map(str::to_owned).collect();
+            spans
+        })
+        .filter_map(|span| flag_of(span.split_whitespace().next()?))
+        .collect();
+    assert_eq!(in_tables, flags, "the tables have each flag, and no other");
+
+    for (line, text) in page.prose() {
+        for span in code_spans(text) {
+            for word in span.split_whitespace().filter_map(flag_of) {
+                assert!(flags.contains(&word), "line {line}: there is no {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_documented_defaults_of_flags_are_those_of_the_program() {
+    let mut root = certvigil::cli::Cli::command();
+    root.build();
+    let check = root.find_subcommand("check").unwrap();
+    let page = document("docs/check.md");
+    let mut compared = 0;
+    for row in page.sections().iter().flat_map(Section::rows) {
+        let [flag, default, _] = row.as_slice() else {
+            continue;
+        };
+        let (Some(flag), [default]) = (code_spans(flag).first().copied(), &*code_spans(default))
+        else {
+            continue;
+        };
+        let Some(name) = flag.strip_prefix("--") else {
+            continue;
+        };
+        let name = name.split_whitespace().next().unwrap();
+        let argument = check
+            .get_arguments()
+            .find(|a| a.get_long() == Some(name))
+            .unwrap_or_else(|| panic!("{flag}"));
+        let help = argument.get_help().unwrap().to_string();
+        let by_clap = argument.get_default_values().iter().any(|v| v == default);
+        assert!(
+            by_clap || help.contains(&format!("[default: {default}]")),
+            "{flag}: {default}"
+        );
+        compared += 1;
+    }
+    assert!(compared > 5, "{compared}");
+}
+
+/// Where links lead: files that are there, and headings that are in them.
+#[test]
+fn every_link_leads_somewhere() {
+    let all = documents();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for page in &all {
+        let text: Vec<&str> = page.prose().into_iter().map(|(_, line)| line).collect();
+        for target in text.join(" ").split("](").skip(1) {
+            let target = target.split(')').next().unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            links += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = page.path.parent().unwrap();
+            let path = if file.is_empty() {
+                page.path.clone()
+            } else {
+                folder.join(file)
+            };
+            let from = page.path.display();
+            assert!(root.join(&path).exists(), "{from}: {target}");
+            if !anchor.is_empty() {
+                let clean = |p: &std::path::Path| root.join(p).canonicalize().unwrap();
+                let page = all.iter().find(|d| clean(&d.path) == clean(&path));
+                let anchors = page.expect(target).anchors();
+                assert!(anchors.iter().any(|a| a == anchor), "{from}: {target}");
+            }
+        }
+    }
+    assert!(links > 10, "{links}");
+}

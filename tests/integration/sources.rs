@@ -1,0 +1,484 @@
+//! What is expected, from every source: the API at its best and at its worst, downloads, files.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use certvigil::instance::State;
+use certvigil::lab::{API_KEY, Lab, Scenario};
+use certvigil::model::Timestamp;
+use serde_json::{Value, json};
+
+use crate::canned::{self, Canned};
+use crate::support::{Run, certvigil, command};
+
+/// The lab's time is the system's, as the program's is.
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp(since.unwrap().as_secs() as i64)
+}
+
+const SCENARIO: &str = "
+hosts:
+  - host: right.demo.example
+    servers: [{at: 127.0.0.41, serve: current}]
+  - host: previous.demo.example
+    servers: [{at: 127.0.0.42, serve: previous}]
+  - host: pending.demo.example
+    issued: false
+    servers: [{at: 127.0.0.43, serve: temporary}]
+";
+
+struct Bench {
+    lab: Lab,
+    folder: tempfile::TempDir,
+    // The lab's servers live on it.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let scenario = Scenario::parse(SCENARIO, Path::new("sources.yml")).unwrap();
+        let lab = runtime.block_on(Lab::start(scenario, now())).unwrap();
+        Self {
+            lab,
+            folder: tempfile::tempdir().unwrap(),
+            _runtime: runtime,
+        }
+    }
+
+    fn config(&self, certificates: &str) -> String {
+        let file = self.folder.path().join("certvigil.yml");
+        let text = format!(
+            "sslmate: {{endpoint: \"{}\"}}\ndefaults: {{port: {}}}\ncertificates:\n{certificates}\n",
+            self.lab.endpoint(),
+            self.lab.port()
+        );
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = command();
+        command
+            .arg("check")
+            .args(args)
+            .env("SSLMATE_API_KEY", API_KEY);
+        command.arg("--ca-file").arg(self.lab.root_file());
+        for host in self.lab.hosts() {
+            let port = self.lab.port();
+            command
+                .arg("--resolve")
+                .arg(format!("{}:{port}:{}", host.name, host.servers[0].at));
+        }
+        command
+    }
+
+    fn check(&self, args: &[&str]) -> Run {
+        self.command(args).output().unwrap().into()
+    }
+}
+
+fn rows(run: &Run) -> Vec<Value> {
+    run.json()["result"].as_array().unwrap().clone()
+}
+
+fn codes(row: &Value) -> Vec<&str> {
+    let findings = row["findings"].as_array().unwrap();
+    findings
+        .iter()
+        .map(|f| f["code"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_accounts_active_instance_is_what_is_expected_from_both_vantages() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: right.demo.example");
+    let run = bench.check(&["-c", &config, "--format", "json"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let rows = rows(&run);
+    let vantages: Vec<_> = rows
+        .iter()
+        .map(|r| r["vantage"].as_str().unwrap())
+        .collect();
+    assert_eq!(vantages, ["local", "sslmate"]);
+    assert_eq!(rows[0]["expected"]["source"], "sslmate");
+    assert_eq!(rows[0]["expected"]["id"], 102);
+    assert!(
+        rows[1]["served"].is_null(),
+        "a remote vantage shows no certificate"
+    );
+    let local = bench.check(&["-c", &config, "--format", "json", "--vantage", "local"]);
+    assert_eq!(self::rows(&local).len(), 1);
+}
+
+#[test]
+fn an_older_instance_with_another_key_is_named_by_its_id() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: previous.demo.example");
+    let run = bench.check(&["-c", &config, "--format", "json", "--vantage", "local"]);
+    assert_eq!(run.code, 2);
+    let rows = rows(&run);
+    assert_eq!(codes(&rows[0]), ["previous_instance"]);
+    let message = rows[0]["findings"][0]["message"].as_str().unwrap();
+    assert!(message.contains("instance 201 "), "{message}");
+}
+
+#[test]
+fn every_certificate_of_the_account_is_one_entry() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: \"*\"");
+    let run = bench.check(&["-c", &config, "--format", "json", "--vantage", "local"]);
+    let names: Vec<_> = rows(&run)
+        .iter()
+        .map(|r| r["certificate"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "pending.demo.example",
+            "previous.demo.example",
+            "right.demo.example"
+        ]
+    );
+}
+
+#[test]
+fn a_name_that_the_account_lacks_and_a_key_that_is_refused_are_told_in_a_line() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: right.demo.example");
+    let run = bench.check(&["-c", &config, "--sslmate", "unknown.example"]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert_eq!(
+        run.stderr,
+        "error: unknown.example: the SSLMate account has no certificate `unknown.example`; check the common name and the account\n"
+    );
+    let mut refused = bench.command(&["-c", &config, "--sslmate", "right.demo.example"]);
+    let run: Run = refused
+        .env("SSLMATE_API_KEY", "wrong")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert_eq!(
+        run.stderr,
+        "error: right.demo.example: the API says: The API key, or the user name or password, is not correct (HTTP 401, bad_credentials); check the API key\n"
+    );
+}
+
+#[test]
+fn a_pending_certificate_is_a_warning_until_wait_sees_it_issued_and_installed() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: pending.demo.example");
+    let args = ["-c", &config, "--format", "json", "--vantage", "local"];
+    let run = bench.check(&args);
+    assert_eq!(run.code, 1);
+    assert_eq!(codes(&rows(&run)[0]), ["dummy_certificate"]);
+    assert_eq!(rows(&run)[0]["correct"], true);
+
+    // The right instance is issued, and the server keeps the temporary one: --wait gives up.
+    bench.lab.api().change(|account| {
+        let issued = account.certificates["right.demo.example"]
+            .current()
+            .unwrap()
+            .clone();
+        let certificate = account
+            .certificates
+            .get_mut("pending.demo.example")
+            .unwrap();
+        certificate.instances.push(issued);
+    });
+    let run = bench.check(&[&args[..], &["--wait", "1s", "--every", "1s"]].concat());
+    assert_eq!(run.code, 2);
+    let rows = rows(&run);
+    assert_eq!(rows[0]["correct"], false);
+    assert_eq!(codes(&rows[0]), ["dummy_certificate"]);
+    assert_eq!(rows[0]["findings"][0]["severity"], "critical");
+}
+
+#[test]
+fn wait_goes_on_while_nothing_is_issued_and_ends_when_all_is_right() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: right.demo.example");
+    bench.lab.api().change(|account| {
+        let certificate = account.certificates.get_mut("right.demo.example").unwrap();
+        certificate
+            .instances
+            .iter_mut()
+            .for_each(|i| i.state = State::Canceled);
+    });
+    let asked = bench.lab.api().requests();
+    let mut waiting = bench.command(&[
+        "-c",
+        &config,
+        "--sslmate",
+        "right.demo.example",
+        "--wait",
+        "60s",
+        "--every",
+        "1s",
+    ]);
+    let child = waiting
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while bench.lab.api().requests() == asked {
+        std::thread::yield_now();
+    }
+    bench.lab.api().change(|account| {
+        let certificate = account.certificates.get_mut("right.demo.example").unwrap();
+        certificate.instances[1].state = State::Active;
+    });
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.code, 0, "{run:?}");
+}
+
+#[test]
+fn a_download_url_says_what_is_expected_and_that_there_is_nothing_yet() {
+    let bench = Bench::new();
+    let base = bench.lab.endpoint().replace("/api/v2", "/download");
+    let port = bench.lab.port();
+    let target = format!("right.demo.example:{port}");
+    let run = bench.check(&[
+        &target,
+        "--download",
+        &format!("{base}/right.demo.example"),
+        "--format",
+        "json",
+    ]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(rows(&run)[0]["expected"]["source"], "download");
+    let run = bench.check(&[
+        &target,
+        "--download",
+        &format!("{base}/pending.demo.example"),
+    ]);
+    assert_eq!(run.code, 3);
+    assert!(
+        run.stderr
+            .contains("no certificate has been issued yet; wait for it with --wait"),
+        "{}",
+        run.stderr
+    );
+    let run = bench.check(&[&target, "--download", &format!("{base}/nowhere.example")]);
+    assert!(run.stderr.contains("HTTP status 404"), "{}", run.stderr);
+}
+
+#[test]
+fn one_entry_that_fails_does_not_keep_the_others_from_being_checked() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: unknown.example\n  - sslmate: right.demo.example\n  - {pem_dir: /nonexistent/*.pem}");
+    let run = bench.check(&["-c", &config, "--format", "json", "--vantage", "local"]);
+    assert_eq!(run.code, 3);
+    let rows = rows(&run);
+    let severities: Vec<_> = rows
+        .iter()
+        .map(|r| {
+            (
+                r["certificate"].as_str().unwrap(),
+                r["severity"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert!(
+        severities.contains(&("right.demo.example", "ok")),
+        "{severities:?}"
+    );
+    assert!(
+        severities.contains(&("unknown.example", "unknown")),
+        "{severities:?}"
+    );
+    assert!(run.stderr.contains("no file fits"), "{}", run.stderr);
+}
+
+/// Checks an SSLMate certificate against an API that answers as told. Nothing is looked at: whatever
+/// these tests are about happens before.
+fn ask(api: &Canned, timeout: &str) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("c.yml");
+    let text = format!(
+        "sslmate: {{endpoint: \"{}\"}}\ncertificates: [{{sslmate: a.example}}]\n",
+        api.endpoint()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut command = command();
+    command.arg("check").arg("-c").arg(&config).args([
+        "--sslmate",
+        "a.example",
+        "--timeout",
+        timeout,
+        "--vantage",
+        "local",
+        "--resolve",
+        "a.example:443:127.0.0.99",
+    ]);
+    command.env("SSLMATE_API_KEY", "k").output().unwrap().into()
+}
+
+/// The object of a certificate that is on nobody's server: enough to get past the source.
+fn object() -> Value {
+    let validity = certvigil::lab::authority::Validity::around(now(), 1, 80);
+    let key = certvigil::lab::authority::Key::generate().unwrap();
+    let leaf =
+        certvigil::lab::authority::self_signed(&["a.example".into()], validity, &key).unwrap();
+    json!({
+        "exists": true, "cn": "a.example", "sans": [], "a_key_of_tomorrow": {"x": 1},
+        "current": {
+            "id": 7, "state": "active", "novelty": [], "crt": leaf.certificate.to_pem(),
+            "sha256_fingerprint": leaf.certificate.sha256().to_string(), "chain": "", "root": null,
+        }
+    })
+}
+
+/// Got past the source: what is left is that the name does not resolve to anything that answers.
+fn is_past_the_source(run: &Run) -> bool {
+    run.stdout.contains("a.example") && !run.stderr.contains("API")
+}
+
+#[test]
+fn an_api_that_goes_wrong_is_told_in_one_line_that_says_what_to_do() {
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("HTML", canned::response(200, "text/html; charset=utf-8", "<html>hello</html>"), "the answer is an HTML page, not JSON; check the endpoint"),
+        ("HTML error", canned::response(403, "text/html", "<html>no</html>"), "HTTP status 403 with an HTML page, not an answer of the API; check the endpoint"),
+        ("forbidden", canned::json(403, &json!({"reason": "forbidden", "message": "Not yours"})), "the API says: Not yours (HTTP 403, forbidden); check the API key"),
+        ("parameter", canned::json(400, &json!({"reason": "bad", "message": "No\x1b[2Jgood", "param": "cn"})), "the API says: No\u{fffd}[2Jgood (HTTP 400, bad, parameter cn)"),
+        ("too many", canned::json(429, &json!({"reason": "rate", "message": "Slow down"})), "the API says: Slow down (HTTP 429, rate)"),
+        ("too many, and hours to wait", canned::json(429, &json!({"reason": "rate", "message": "Slow down", "retry_after": 7200})), "try again in 7200 s"),
+        ("truncated", b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{\"cn\":".to_vec(), "check the endpoint and the network"),
+        ("not an object", canned::json(200, &json!([1, 2])), "the API's answer is not what its reference says"),
+        ("garbage", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(), "check the endpoint and the network"),
+    ];
+    for (case, answer, wanted) in cases {
+        let api = Canned::start(move |_, _| answer.clone());
+        let run = ask(&api, "1s");
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{case}: {run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{case}: {}", run.stderr);
+        assert!(
+            run.stderr.starts_with("error: a.example: ") && run.stderr.contains(wanted),
+            "{case}: {}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_body_without_end_is_not_read_to_its_end() {
+    let api = Canned::start(|_, _| {
+        let mut answer =
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+                .to_vec();
+        answer.resize(8 << 20, b' ');
+        answer
+    });
+    let run = ask(&api, "3s");
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("is larger than"), "{}", run.stderr);
+}
+
+#[test]
+fn what_passes_is_asked_for_again_and_what_does_not_is_not() {
+    let good = object();
+    let answer = good.clone();
+    let api = Canned::start(move |n, _| match n {
+        0 => canned::response(502, "text/html", "<html>bad gateway</html>"),
+        _ => canned::json(200, &answer),
+    });
+    let run = ask(&api, "3s");
+    assert!(is_past_the_source(&run), "{run:?}");
+    assert_eq!(api.requests().len(), 2);
+
+    let answer = good.clone();
+    let api = Canned::start(move |n, _| match n {
+        0 => canned::json(
+            429,
+            &json!({"reason": "rate", "message": "Slow down", "retry_after": 1}),
+        ),
+        _ => canned::json(200, &answer),
+    });
+    assert!(is_past_the_source(&ask(&api, "3s")));
+
+    let api = Canned::start(|_, _| canned::json(401, &json!({"reason": "no", "message": "No"})));
+    ask(&api, "3s");
+    assert_eq!(api.requests().len(), 1, "a 4xx is not asked for again");
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirect_to_another_host() {
+    let good = object();
+    let elsewhere = Canned::start(move |_, _| canned::json(200, &good));
+    // Another port is another host.
+    let target = format!("http://{}/moved", elsewhere.address);
+    let api = Canned::start(move |_, _| {
+        format!("HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+    });
+    ask(&api, "3s");
+    assert!(api.requests()[0].has_credentials());
+    assert!(!elsewhere.requests().is_empty());
+    assert!(elsewhere.requests().iter().all(|r| !r.has_credentials()));
+}
+
+#[test]
+fn bytes_that_do_not_hash_to_the_stated_fingerprint_are_refused() {
+    let mut object = object();
+    object["current"]["sha256_fingerprint"] = json!("ab".repeat(32));
+    let api = Canned::start(move |_, _| canned::json(200, &object));
+    let run = ask(&api, "3s");
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert!(
+        run.stderr
+            .contains("instance 7 cannot be used: its bytes have the SHA-256 "),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("do not install it, and ask SSLMate"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn loose_shapes_and_keys_of_tomorrow_are_taken() {
+    for (key, value) in [
+        ("state", json!("sleeping")),
+        ("chain", json!([])),
+        ("chain", json!(null)),
+        ("sha256_fingerprint", json!(null)),
+    ] {
+        let mut object = object();
+        object["current"][key] = value.clone();
+        let api = Canned::start(move |_, _| canned::json(200, &object));
+        let run = ask(&api, "3s");
+        assert!(is_past_the_source(&run), "{key} = {value}: {run:?}");
+    }
+}
+
+#[test]
+fn nothing_listens_at_the_endpoint() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("c.yml");
+    std::fs::write(&config, format!("sslmate: {{endpoint: \"http://{closed}/api/v2\"}}\ncertificates: [{{sslmate: a.example}}]\n")).unwrap();
+    let run: Run = command()
+        .args(["check", "--sslmate", "a.example", "--timeout", "1s", "-c"])
+        .arg(&config)
+        .env("SSLMATE_API_KEY", "k")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert!(run.stderr.contains("no connection"), "{}", run.stderr);
+    let run = certvigil(["check", "--sslmate", "a.example"]);
+    assert_eq!(run.code, 3);
+    assert!(
+        run.stderr
+            .contains("there is no SSLMate API key: set SSLMATE_API_KEY"),
+        "{}",
+        run.stderr
+    );
+}
