@@ -272,11 +272,10 @@ impl Resolver {
     }
 
     fn connect(&self) -> Result<Dns, String> {
-        let config = if self.name_servers.is_empty() {
-            let system = read_system_conf().map_err(|e| {
+        let (config, options) = if self.name_servers.is_empty() {
+            read_system_conf().map_err(|e| {
                 format!("the system's name servers cannot be read from /etc/resolv.conf: {e}; give one with --dns")
-            })?;
-            system.0
+            })?
         } else {
             let servers = self.name_servers.iter().map(|server| {
                 let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
@@ -286,9 +285,10 @@ impl Resolver {
                 });
                 NameServerConfig::new(server.ip(), true, with_port.into())
             });
-            ResolverConfig::from_name_servers(servers.collect())
+            let config = ResolverConfig::from_name_servers(servers.collect());
+            (config, ResolverOpts::default())
         };
-        Dns::new(&config)
+        Dns::new(&config, options)
     }
 }
 
@@ -300,23 +300,21 @@ struct Dns {
 }
 
 impl Dns {
-    fn new(config: &ResolverConfig) -> Result<Self, String> {
+    fn new(config: &ResolverConfig, mut options: ResolverOpts) -> Result<Self, String> {
+        options.cache_size = 0; // every scan asks anew
+        options.use_hosts_file = ResolveHosts::Never; // done before, for both families at once
+        options.attempts = ATTEMPTS;
+        options.num_concurrent_reqs = MAX_SERVERS_AT_A_TIME;
+        options.edns0 = true;
+        options.max_active_requests = MAX_QUESTIONS;
         let with = |servers: &[NameServerConfig]| {
             let config = ResolverConfig::from_parts(
                 config.domain.clone(),
                 config.search.clone(),
                 servers.to_vec(),
             );
-            let provider = TokioRuntimeProvider::default();
-            let mut builder = TokioResolver::builder_with_config(config, provider);
-            let options: &mut ResolverOpts = builder.options_mut();
-            options.cache_size = 0; // every scan asks anew
-            options.use_hosts_file = ResolveHosts::Never; // done before, for both families at once
-            options.attempts = ATTEMPTS;
-            options.num_concurrent_reqs = MAX_SERVERS_AT_A_TIME;
-            options.edns0 = true;
-            options.max_active_requests = MAX_QUESTIONS;
-            builder
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+                .with_options(options.clone())
                 .build()
                 .map_err(|e| format!("no name server can be asked: {e}"))
         };

@@ -386,7 +386,17 @@ impl Round {
             &job.rules,
             self.now,
         );
+        let observation = &judged.observation;
+        let told = format!(
+            "{} at {}: {}",
+            observation.target.hostname,
+            observation
+                .ip
+                .map_or("no address".into(), |ip| ip.to_string()),
+            judged.severity()
+        );
         let _ = self.sender.send(Event::Judged(Box::new(judged)));
+        tracing::debug!("{told}");
     }
 
     /// The expectation, with the older instance that the leaf may be.

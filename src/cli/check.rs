@@ -207,24 +207,26 @@ async fn check(args: Args) -> Result<Code, String> {
     };
     tokio::pin!(stop);
     let give_up = args.wait.map(|wait| Instant::now() + wait);
+    let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
+    let mut known = None;
     let (scan, now) = loop {
         let now = args.at.unwrap_or_else(now);
-        let last = give_up.is_none_or(|end| Instant::now() + args.every >= end);
-        let round = plan.round(now, last, &mut stop).await?;
-        let all_is_well = round
-            .as_ref()
-            .is_some_and(|scan| scan.results.iter().all(is_well));
-        match round {
-            Some(scan) if all_is_well || last || !scan.complete => break (scan, now),
-            Some(scan) => tracing::info!(
-                "{} of {} are not right yet",
-                scan.results.iter().filter(|j| !is_well(j)).count(),
-                scan.results.len()
-            ),
-            None => {}
+        let last = over();
+        match plan.round(now, last, &mut stop).await? {
+            Round::Looked(scan) => {
+                let wrong = scan.results.iter().filter(|j| !is_well(j)).count();
+                // A round may outlast the patience that there was at its beginning.
+                if wrong == 0 || !scan.complete || last || over() {
+                    break (scan, now);
+                }
+                tracing::info!("{wrong} of {} are not right yet", scan.results.len());
+                known = Some((scan, now));
+            }
+            Round::NotYet => {}
+            Round::Stopped => break what_is_known(known)?,
         }
         if !pause(args.every, &mut stop).await {
-            return Err("stopped before anything was known".into());
+            break what_is_known(known)?;
         }
     };
     if !scan.complete {
@@ -246,6 +248,23 @@ async fn check(args: Args) -> Result<Code, String> {
         Some(destination) => destination.write(&text).map(|()| code),
         None => Ok(output::print(&text, code)),
     }
+}
+
+/// How one try went.
+enum Round {
+    /// Every target was looked at, or as many as there was time for until the user stopped it.
+    Looked(Scan),
+    /// The one source that matters cannot say yet what is expected, and there is time left to ask again.
+    NotYet,
+    /// The user stopped it before there was anything to look at.
+    Stopped,
+}
+
+/// The result of a run that is stopped between two looks: what the look before saw.
+fn what_is_known(known: Option<(Scan, Timestamp)>) -> Result<(Scan, Timestamp), String> {
+    let (mut scan, now) = known.ok_or("stopped before anything was known")?;
+    scan.complete = false;
+    Ok((scan, now))
 }
 
 /// Waits for the next try; false where the user has had enough.
@@ -414,14 +433,13 @@ impl Plan {
         Ok(names)
     }
 
-    /// Asks the sources, looks everywhere and judges, once. `None`: the one source that matters cannot
-    /// say yet what is expected, and there is time left to ask again.
+    /// Asks the sources, looks everywhere and judges, once.
     async fn round(
         &self,
         now: Timestamp,
         last: bool,
         stop: &mut (impl Future<Output = ()> + Unpin),
-    ) -> Result<Option<Scan>, String> {
+    ) -> Result<Round, String> {
         let entries: Vec<_> = self
             .inventory
             .certificates
@@ -432,11 +450,15 @@ impl Plan {
         let deadline = Instant::now() + self.scanner.limits.timeout * SOURCE_PATIENCE;
         let mut jobs = tokio::select! {
             jobs = prepare(&self.scanner.sources, &entries, deadline) => jobs,
-            () = &mut *stop => return Err("stopped before it was known what is expected".into()),
+            () = &mut *stop => return Ok(Round::Stopped),
         };
         let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());
         if let (true, Some(error)) = (self.alone, failed) {
-            return if last { Err(error.clone()) } else { Ok(None) };
+            return if last {
+                Err(error.clone())
+            } else {
+                Ok(Round::NotYet)
+            };
         }
         for error in jobs.iter().filter_map(|job| job.expectation.as_ref().err()) {
             tracing::error!("{error}");
@@ -450,7 +472,7 @@ impl Plan {
         for job in &mut jobs {
             job.targets.retain(|target| self.selection.wants(target));
         }
-        Ok(Some(self.look(jobs, now, stop).await))
+        Ok(Round::Looked(self.look(jobs, now, stop).await))
     }
 
     async fn look(

@@ -1,1 +1,271 @@
-//! Placeholder.
+//! Servers that are silent, lie or break off; many of them at a time; and users who have had enough.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use rustls::version::{TLS12, TLS13};
+
+use crate::fixture::check::{Check, rows};
+use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::process::signal;
+use crate::fixture::tls::{self, Server, read_some, say, shake_hands, stay_silent};
+
+/// The header of a TLS record of 16 KiB with a handshake message (RFC 8446, section 5.1).
+const RECORD: [u8; 5] = [0x16, 3, 3, 0x40, 0];
+
+#[test]
+fn every_way_to_break_a_handshake_has_its_name() {
+    type Serve = fn(&mut TcpStream);
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let silent: Serve = stay_silent;
+    let closes: Serve = |_| {};
+    let closes_after_hello: Serve = read_some;
+    // Closing with something unread resets the connection.
+    let resets: Serve = |stream| {
+        let _ = stream.peek(&mut [0]);
+    };
+    let garbage: Serve = |stream| say(stream, &[0xff; 64]);
+    let banner: Serve = |stream| {
+        say(stream, b"220 mail.example.com ESMTP\r\n");
+        stay_silent(stream);
+    };
+    let alert: Serve = |stream| {
+        read_some(stream);
+        say(stream, &[0x15, 3, 3, 0, 2, 2, 40]);
+        stay_silent(stream);
+    };
+    let half: Serve = |stream| {
+        read_some(stream);
+        say(stream, &RECORD);
+    };
+    let drips: Serve = |stream| {
+        read_some(stream);
+        say(stream, &RECORD);
+        stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        loop {
+            match std::io::Read::read(stream, &mut [0]) {
+                Ok(_) => return,
+                Err(_) => say(stream, &[2]),
+            }
+        }
+    };
+    // A handshake message that claims to have 16 MiB, and goes on and on.
+    let endless: Serve = |stream| {
+        read_some(stream);
+        let mut record = RECORD.to_vec();
+        record.extend([11, 0xff, 0xff, 0xff]);
+        record.resize(RECORD.len() + 0x4000, 0);
+        while std::io::Write::write_all(stream, &record).is_ok() {}
+    };
+    for (what, serve, kind) in [
+        ("silent", silent, "tls_timeout"),
+        ("drips", drips, "tls_timeout"),
+        ("closes", closes, "tls_closed"),
+        ("closes after the hello", closes_after_hello, "tls_closed"),
+        ("resets", resets, "tls_closed"),
+        ("half a record", half, "tls_closed"),
+        ("garbage", garbage, "tls_protocol"),
+        ("banner", banner, "tls_protocol"),
+        ("alert", alert, "tls_alert"),
+        ("endless", endless, "too_large"),
+    ] {
+        let server = Server::start("127.0.0.1", serve);
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+        let row = check.args(&["--timeout", "1s"]).row();
+        assert_eq!(row.outcome(), kind, "{what}: {row:?}");
+        assert_eq!(row.text("/status"), "handshake_error", "{what}");
+        assert_eq!(row.codes(), ["handshake_failed"], "{what}");
+        assert_eq!(server.connections(), 1, "{what}");
+    }
+}
+
+#[test]
+fn a_copied_certificate_does_not_pass_for_the_real_one() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    for version in [&TLS12, &TLS13] {
+        for (key, outcome) in [(&leaf, "conclusive"), (&other, "tls_signature")] {
+            let config = tls::config_with_key(&pki, &leaf, key, &[version]);
+            let server = Server::tls("127.0.0.1", config);
+            let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+            assert_eq!(row.outcome(), outcome, "{version:?}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_dead_address_of_a_live_host_is_critical_and_a_dead_host_is_unknown() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = Server::tls("127.0.0.2", tls::config(&pki, &leaf));
+    let look = |addresses| Check::of(&pki, &leaf, addresses, server.port()).rows();
+    let rows = look(&["127.0.0.2", "127.0.0.3"]);
+    rows[0].assert_right(&[]);
+    assert_eq!(rows[1].outcome(), "connect_refused");
+    assert_eq!(rows[1].codes(), ["unreachable"]);
+    let rows = look(&["127.0.0.3", "127.0.0.4"]);
+    for row in &rows {
+        assert_eq!(row.outcome(), "connect_refused");
+        assert_eq!(row.text("/severity"), "unknown");
+        assert!(row.codes().is_empty(), "{row:?}");
+    }
+}
+
+/// Listens, and has no room for another connection: those who come now get no answer.
+fn full() -> (TcpListener, Vec<TcpStream>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let _entered = runtime.as_ref().unwrap().enter();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap().into_std().unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+        waiting.push(stream);
+    }
+    (listener, waiting)
+}
+
+#[test]
+fn an_address_that_does_not_answer_ends_within_the_deadline() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (listener, _waiting) = full();
+    let port = listener.local_addr().unwrap().port();
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], port);
+    let row = check.args(&["--timeout", "1s"]).row();
+    assert_eq!(row.outcome(), "connect_timeout", "{row:?}");
+    assert_eq!(row.text("/severity"), "unknown");
+}
+
+#[test]
+fn a_name_is_sent_and_an_address_is_not() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST, "127.0.0.1"]);
+    for host in [HOST, "127.0.0.1"] {
+        let (sender, hellos) = mpsc::channel();
+        let server = Server::start("127.0.0.1", move |stream| {
+            let mut hello = [0; 4096];
+            let count = std::io::Read::read(stream, &mut hello).unwrap();
+            sender.send(hello[..count].to_vec()).unwrap();
+        });
+        let check = Check::new(&pki).expect(&pki.full_chain(&leaf));
+        check.at(host, &["127.0.0.1"], server.port()).row();
+        let hello = hellos.recv().unwrap();
+        let sends = hello
+            .windows(host.len())
+            .any(|part| part == host.as_bytes());
+        assert_eq!(sends, host == HOST);
+    }
+}
+
+/// A TLS server that keeps each client waiting for a moment, so that others come if they may, and the
+/// most that have waited at a time. Who waits cannot have gone on to the next.
+fn crowded(
+    pki: &Pki,
+    leaf: &crate::fixture::pki::Leaf,
+    address: &str,
+) -> (Server, Arc<AtomicUsize>) {
+    let config = tls::config(pki, leaf);
+    let most = Arc::new(AtomicUsize::new(0));
+    let (seen, waiting) = (most.clone(), AtomicUsize::new(0));
+    let server = Server::start(address, move |stream| {
+        let now = waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        seen.fetch_max(now, Ordering::SeqCst);
+        std::thread::park_timeout(Duration::from_millis(20));
+        waiting.fetch_sub(1, Ordering::SeqCst);
+        shake_hands(stream, &config);
+    });
+    (server, most)
+}
+
+#[test]
+fn hundreds_of_addresses_are_each_looked_at_once_a_few_at_a_time() {
+    const ADDRESSES: u16 = 500;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (server, most) = crowded(&pki, &leaf, "0.0.0.0");
+    let ips = (0..ADDRESSES).map(|n| {
+        let [high, low] = n.to_be_bytes();
+        IpAddr::from([127, 0, 2 + high, low])
+    });
+    let once: BTreeMap<IpAddr, usize> = ips.map(|ip| (ip, 1)).collect();
+    let addresses: Vec<String> = once.keys().map(ToString::to_string).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let check = Check::of(&pki, &leaf, &addresses, server.port());
+    let rows = check.args(&["--concurrency", "16"]).rows();
+    assert_eq!(rows.len(), once.len());
+    rows.iter().for_each(|row| row.assert_right(&[]));
+    assert_eq!(server.counts(), once);
+    let most = most.load(Ordering::SeqCst);
+    assert!((2..=16).contains(&most), "{most} at a time");
+}
+
+#[test]
+fn one_address_is_not_overrun() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (limit, bounds) in [("1", 1..=1), ("3", 2..=3)] {
+        let (server, most) = crowded(&pki, &leaf, "127.0.0.1");
+        let resolve = format!("*:{}:127.0.0.1", server.port());
+        let mut check = Check::new(&pki).expect(&pki.full_chain(&leaf));
+        for n in 0..12 {
+            check = check.arg(format!("host{n}.example:{}", server.port()));
+        }
+        let rows = check
+            .args(&["--resolve", &resolve, "--per-address", limit])
+            .rows();
+        assert_eq!(rows.len(), 12);
+        assert_eq!(server.connections(), 12);
+        let most = most.load(Ordering::SeqCst);
+        assert!(bounds.contains(&most), "{most} at a time, of {limit}");
+    }
+}
+
+#[test]
+fn who_stops_a_look_is_told_what_is_known() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (sender, came) = mpsc::channel();
+    let config = tls::config(&pki, &leaf);
+    let server = Server::start("0.0.0.0", move |stream| {
+        if stream.local_addr().unwrap().ip() == IpAddr::from([127, 0, 0, 2]) {
+            return shake_hands(stream, &config);
+        }
+        sender.send(()).unwrap();
+        stay_silent(stream);
+    });
+    let check = Check::of(&pki, &leaf, &["127.0.0.2", "127.0.0.3"], server.port());
+    let mut check = check.args(&["-vv", "--timeout", "1h"]).start();
+    check.wait_for("at 127.0.0.2: ok");
+    came.recv().unwrap();
+    signal(&check.child, "INT");
+    let run = check.end();
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("known so far"), "{run:?}");
+    let json = run.json();
+    assert_eq!(json["result"].as_array().unwrap().len(), 1);
+    assert_eq!(json["result"][0]["ip_address"], "127.0.0.2");
+}
+
+#[test]
+fn who_stops_waiting_is_told_what_was_seen_last() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = Server::tls("127.0.0.1", tls::config(&pki, &other));
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    let mut check = check.args(&["-v", "--wait", "2h", "--every", "1h"]).start();
+    check.wait_for("not right yet");
+    signal(&check.child, "INT");
+    let run = check.end();
+    assert_eq!(run.code, 2, "{run:?}");
+    assert_eq!(rows(&run)[0].codes(), ["wrong_certificate"]);
+}
