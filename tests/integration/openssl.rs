@@ -187,7 +187,7 @@ fn chains_are_read_up_to_their_bounds() {
         let server = s_server(&pki, &leaf, &pki.chain(&chain), "");
         let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port).row();
         if matches!(seen, 1..=100) {
-            row.assert_right(&vec!["unrelated_certificate"; seen - 2]);
+            row.assert_right(&["unrelated_certificate"]);
             assert_eq!(row.0["served"]["chain"].as_array().unwrap().len(), seen - 1);
         } else {
             assert_eq!(row.outcome(), "too_large", "{seen}: {row:?}");
