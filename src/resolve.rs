@@ -340,8 +340,8 @@ impl Dns {
         // Asked together, the first that refuses speaks for all. As the system's resolver does, look
         // for one that does not.
         let mut others = JoinSet::new();
-        for server in self.each.iter().cloned() {
-            let (text, name) = (text.to_owned(), name.clone());
+        for server in &self.each {
+            let (server, text, name) = (server.clone(), text.to_owned(), name.clone());
             others.spawn(async move { ask_for(&server, &text, name, kind, deadline).await });
         }
         while let Some(answer) = others.join_next().await {
