@@ -156,7 +156,7 @@ fn is_signature_unsupported(error: &Error) -> bool {
     )
 }
 
-#[allow(deprecated)]
+#[allow(deprecated)] // as above
 fn describe(error: &Error) -> String {
     match error {
         Error::CaUsedAsEndEntity => "the leaf is a certificate authority".into(),
