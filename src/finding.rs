@@ -67,7 +67,7 @@ macro_rules! codes {
 
 codes! {
     WrongCertificate "wrong_certificate" [Critical] "Another certificate than the expected one is served.";
-    PreviousInstance "previous_instance" [Critical] "An older instance of the expected certificate is still served.";
+    PreviousInstance "previous_instance" [Critical Warning] "An older instance of the expected certificate is still served.";
     SameKeyOtherCertificate "same_key_other_certificate" [Critical] "Another certificate for the expected public key is served.";
     DummyCertificate "dummy_certificate" [Warning Critical] "The temporary, self-signed certificate of a pending instance is served.";
     MissingIntermediate "missing_intermediate" [Critical] "A certificate between the leaf and the root is not served.";
@@ -89,6 +89,7 @@ codes! {
     NonconformantCertificate "nonconformant_certificate" [Warning] "Strict parsers refuse a served certificate.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
     VantagesDisagree "vantages_disagree" [Warning] "Looks at one address from two places differ.";
+    SourceStale "source_stale" [Warning] "What is expected was last heard of a while ago, since its source does not answer.";
     RootIncluded "root_included" [Info] "The root is served along, which clients do not need.";
     DuplicateCertificate "duplicate_certificate" [Info] "A certificate is served more than once.";
     AlternateChain "alternate_chain" [Info] "The chain is complete by another path than the expected one.";

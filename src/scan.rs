@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -30,15 +30,89 @@ const REMOTE_PATIENCE: u32 = 3;
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
 
-/// What bounds a scan.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
+/// Whose turn it is to look: what bounds every scan that shares it.
+#[derive(Debug)]
+pub struct Turns {
+    concurrency: usize,
+    per_address: usize,
+    looks: Semaphore,
+    /// Only addresses that somebody looks at, or waits to.
+    places: Mutex<HashMap<SocketAddr, Arc<Semaphore>>>,
+}
+
+impl Turns {
+    /// So many looks under way at a time in all, and so many of them at one IP address and port; at least
+    /// one of each.
+    pub fn new(concurrency: usize, per_address: usize) -> Self {
+        let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            concurrency,
+            per_address: per_address.clamp(1, Semaphore::MAX_PERMITS),
+            looks: Semaphore::new(concurrency),
+            places: Mutex::default(),
+        }
+    }
+
+    /// How many looks are under way.
+    pub fn under_way(&self) -> usize {
+        self.concurrency
+            .saturating_sub(self.looks.available_permits())
+    }
+
+    /// Waits for the turn at the address, and then for the turn in all.
+    async fn take(&self, address: SocketAddr) -> Turn<'_> {
+        let place = {
+            let mut places = self.places();
+            let place = places.entry(address);
+            place
+                .or_insert_with(|| Arc::new(Semaphore::new(self.per_address)))
+                .clone()
+        };
+        // Made before waiting, so that a wait that is given up leaves nothing behind.
+        let mut turn = Turn {
+            turns: self,
+            address,
+            place,
+            _at_place: None,
+            _of_all: None,
+        };
+        turn._at_place = turn.place.clone().acquire_owned().await.ok();
+        turn._of_all = self.looks.acquire().await.ok();
+        turn
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Semaphore>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A turn, or the wait for it.
+struct Turn<'a> {
+    turns: &'a Turns,
+    address: SocketAddr,
+    place: Arc<Semaphore>,
+    _at_place: Option<OwnedSemaphorePermit>,
+    _of_all: Option<SemaphorePermit<'a>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self._at_place = None;
+        let mut places = self.turns.places();
+        // The map's and this one: nobody else is there, and under the lock nobody comes.
+        if Arc::strong_count(&self.place) == 2 {
+            places.remove(&self.address);
+        }
+    }
+}
+
+/// How the looks of a job are taken and judged, beside what is expected.
+#[derive(Clone, Debug)]
+pub struct Manner {
     /// The total for one look, name resolution included.
     pub timeout: Duration,
-    /// Looks under way at a time, in all.
-    pub concurrency: usize,
-    /// Looks under way at a time at one IP address and port.
-    pub per_address: usize,
+    /// The roots that clients hold.
+    pub trust: Arc<TrustStore>,
 }
 
 /// One certificate and where to look for it.
@@ -50,21 +124,33 @@ pub struct Job {
     pub targets: Vec<Target>,
     /// The addresses to look at, whatever DNS says; empty means DNS.
     pub addresses: Vec<IpAddr>,
+    /// What the targets' name resolves to, where that has been asked before.
+    pub resolved: Option<Resolution>,
     /// When its end is worth telling.
     pub rules: Rules,
+    /// How to look and whom to trust.
+    pub manner: Manner,
 }
 
 /// Asks the sources of these entries what is expected. A source that fails is a job of its own, so
 /// that its targets are told of as not judged.
-pub async fn prepare(sources: &Arc<Sources>, entries: &[Entry], deadline: Instant) -> Vec<Job> {
+pub async fn prepare(
+    sources: &Arc<Sources>,
+    entries: &[Entry],
+    manner: &Manner,
+    deadline: Instant,
+) -> Vec<Job> {
     let permits = Arc::new(Semaphore::new(MAX_SOURCES));
     let mut tasks = JoinSet::new();
     for (position, entry) in entries.iter().cloned().enumerate() {
-        let (sources, permits) = (sources.clone(), permits.clone());
+        let (sources, permits, manner) = (sources.clone(), permits.clone(), manner.clone());
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
             let loaded = sources.load(&entry, deadline).await;
-            let jobs: Vec<Job> = loaded.into_iter().map(|one| job(&entry, one)).collect();
+            let jobs: Vec<Job> = loaded
+                .into_iter()
+                .map(|one| job(&entry, one, &manner))
+                .collect();
             (position, jobs)
         });
     }
@@ -79,61 +165,69 @@ pub async fn prepare(sources: &Arc<Sources>, entries: &[Entry], deadline: Instan
     jobs.into_iter().flat_map(|(_, jobs)| jobs).collect()
 }
 
-fn job(entry: &Entry, loaded: Result<Loaded, Failed>) -> Job {
-    let (name, hostnames, expectation) = match loaded {
+fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
+    let (targets, expectation) = match loaded {
         Ok(loaded) => (
-            loaded.name.clone(),
-            loaded.hostnames.clone(),
+            targets(entry, &loaded.name, &loaded.hostnames),
             Ok(Arc::new(loaded)),
         ),
-        Err(failed) => {
-            // Something has to stand for what could not be looked at.
-            let hostnames = if failed.hostnames.is_empty() {
-                failed.name.parse().into_iter().collect()
-            } else {
-                failed.hostnames
-            };
-            (failed.name, hostnames, Err(failed.error))
-        }
+        Err(failed) => (targets_of_failed(entry, &failed), Err(failed.error)),
     };
+    Job {
+        expectation,
+        targets,
+        addresses: entry.addresses.clone(),
+        resolved: None,
+        rules: Rules {
+            warn: entry.warn,
+            crit: entry.crit,
+            ..Rules::default()
+        },
+        manner: manner.clone(),
+    }
+}
+
+/// What to look at: each host at each of the entry's ports.
+pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Target> {
     let mut targets = Vec::with_capacity(hostnames.len() * entry.ports.len());
     for hostname in hostnames {
         for &port in &entry.ports {
             targets.push(Target {
-                certificate: name.clone(),
+                certificate: certificate.to_owned(),
                 hostname: hostname.clone(),
                 port,
                 protocol: entry.protocol,
             });
         }
     }
-    Job {
-        expectation,
-        targets,
-        addresses: entry.addresses.clone(),
-        rules: Rules {
-            warn: entry.warn,
-            crit: entry.crit,
-        },
-    }
+    targets
 }
 
-/// Everything that a scan needs beside its jobs.
+/// What stands for that which cannot be judged, since its source failed.
+pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Target> {
+    let by_name: Vec<Hostname> = failed.name.parse().into_iter().collect();
+    let hostnames = match failed.hostnames.as_slice() {
+        [] => &by_name,
+        configured => configured,
+    };
+    targets(entry, &failed.name, hostnames)
+}
+
+/// Everything that a scan needs beside its jobs. Cheap to clone.
+#[derive(Clone)]
 pub struct Scanner {
     /// Asked for older instances.
     pub sources: Arc<Sources>,
     /// Names to addresses.
-    pub resolver: Resolver,
+    pub resolver: Arc<Resolver>,
     /// Takes the looks.
-    pub looker: Looker,
-    /// The roots that clients hold.
-    pub trust: TrustStore,
+    pub looker: Arc<Looker>,
     /// Whether to look ourselves.
     pub local: bool,
     /// Further places to look from.
-    pub remotes: Vec<Remote>,
-    /// What bounds a scan.
-    pub limits: Limits,
+    pub remotes: Arc<[Remote]>,
+    /// What bounds this scan and all others that share it.
+    pub turns: Arc<Turns>,
 }
 
 /// How far a scan is.
@@ -155,10 +249,22 @@ pub struct Scan {
 }
 
 impl Scanner {
+    /// What a name resolves to for a port, in the share of a look's time that this may take.
+    pub async fn resolve(
+        &self,
+        hostname: &Hostname,
+        port: u16,
+        fixed: &[IpAddr],
+        timeout: Duration,
+    ) -> Resolution {
+        let deadline = Instant::now() + timeout / RESOLVE_SHARE;
+        self.resolver.resolve(hostname, port, fixed, deadline).await
+    }
+
     /// Looks at every target of the jobs and judges what is seen, as of `now`, until all is done or
     /// `stop` is. What is known by then is the result.
     pub async fn scan(
-        self: &Arc<Self>,
+        &self,
         jobs: Vec<Job>,
         now: Timestamp,
         stop: impl Future<Output = ()>,
@@ -173,8 +279,6 @@ impl Scanner {
         let round = Round {
             scanner: self.clone(),
             now,
-            looks: Arc::new(Semaphore::new(self.limits.concurrency.max(1))),
-            places: Arc::default(),
             sender,
         };
         let mut walk = JoinSet::new();
@@ -219,17 +323,19 @@ enum Event {
 /// One scan under way.
 #[derive(Clone)]
 struct Round {
-    scanner: Arc<Scanner>,
+    scanner: Scanner,
     now: Timestamp,
-    looks: Arc<Semaphore>,
-    places: Arc<Mutex<HashMap<SocketAddr, Arc<Semaphore>>>>,
     sender: mpsc::UnboundedSender<Event>,
 }
 
 impl Round {
     async fn walk(self, jobs: Vec<Job>) {
         let permits = Arc::new(Semaphore::new(
-            self.scanner.limits.concurrency.max(1) * TARGETS_PER_LOOK,
+            self.scanner
+                .turns
+                .concurrency
+                .saturating_mul(TARGETS_PER_LOOK)
+                .min(Semaphore::MAX_PERMITS),
         ));
         let mut tasks = JoinSet::new();
         for mut job in jobs {
@@ -267,7 +373,7 @@ impl Round {
                     let Some(remote) = round.scanner.remotes.get(at) else {
                         return;
                     };
-                    let deadline = Instant::now() + round.scanner.limits.timeout * REMOTE_PATIENCE;
+                    let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
                     for observation in remote.test(&loaded, &targets, deadline).await {
                         round.judge(&job, observation).await;
                     }
@@ -289,21 +395,19 @@ impl Round {
         if !self.scanner.local {
             return;
         }
-        let timeout = self.scanner.limits.timeout;
-        let resolve_deadline = Instant::now() + timeout / RESOLVE_SHARE;
-        let resolver = &self.scanner.resolver;
+        let timeout = job.manner.timeout;
         let Resolution {
             addresses,
             failure,
             took,
-        } = resolver
-            .resolve(
-                &target.hostname,
-                target.port,
-                &job.addresses,
-                resolve_deadline,
-            )
-            .await;
+        } = match &job.resolved {
+            Some(resolved) => resolved.clone(),
+            None => {
+                self.scanner
+                    .resolve(&target.hostname, target.port, &job.addresses, timeout)
+                    .await
+            }
+        };
         let timings = Timings {
             resolve: took,
             ..Timings::default()
@@ -349,32 +453,23 @@ impl Round {
         }
     }
 
-    /// Waits for its turn at the address, then for its turn in all, and only then does time run.
+    /// Waits for its turn, and only then does time run.
     async fn look(
         &self,
         hostname: &Hostname,
         address: SocketAddr,
         timeout: Duration,
     ) -> (Outcome, Timings) {
-        let place = {
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            let per_address = self.scanner.limits.per_address.max(1);
-            let place = places.entry(address);
-            place
-                .or_insert_with(|| Arc::new(Semaphore::new(per_address)))
-                .clone()
-        };
-        let _place = place.acquire_owned().await;
-        let _look = self.looks.acquire().await;
+        let _turn = self.scanner.turns.take(address).await;
         let deadline = Instant::now() + timeout;
         self.scanner.looker.look(hostname, address, deadline).await
     }
 
     async fn judge(&self, job: &Job, observation: Observation) {
-        let scanner = &self.scanner;
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
-                Some(self.with_previous(loaded, &served.leaf).await)
+                let deadline = Instant::now() + job.manner.timeout;
+                Some(self.with_previous(loaded, &served.leaf, deadline).await)
             }
             (Ok(loaded), _) => Some(loaded.expected.clone()),
             (Err(_), _) => None,
@@ -382,7 +477,7 @@ impl Round {
         let judged = judge(
             expected.as_ref(),
             observation,
-            &scanner.trust,
+            &job.manner.trust,
             &job.rules,
             self.now,
         );
@@ -400,16 +495,20 @@ impl Round {
     }
 
     /// The expectation, with the older instance that the leaf may be.
-    async fn with_previous(&self, loaded: &Loaded, leaf: &Certificate) -> Arc<Expected> {
+    async fn with_previous(
+        &self,
+        loaded: &Loaded,
+        leaf: &Certificate,
+        deadline: Instant,
+    ) -> Arc<Expected> {
         let expected = &loaded.expected;
         let known = expected.accepts(leaf) != Some(false);
         let Expectation::Instances(instances) = &expected.what else {
             return expected.clone();
         };
-        if known {
+        if known || instances.previous.iter().any(|i| i.leaf == *leaf) {
             return expected.clone();
         }
-        let deadline = Instant::now() + self.scanner.limits.timeout;
         match self
             .scanner
             .sources

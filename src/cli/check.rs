@@ -20,7 +20,7 @@ use crate::look::Looker;
 use crate::model::{Place, Threshold, Timestamp, Vantage};
 use crate::report;
 use crate::resolve::{Families, Override, Resolver};
-use crate::scan::{Job, Limits, Scan, Scanner, prepare};
+use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
 use crate::source::{Environment, Sources};
 use crate::trust;
 
@@ -286,7 +286,8 @@ fn is_well(judged: &Judged) -> bool {
 struct Plan {
     inventory: Inventory,
     selection: Selection,
-    scanner: Arc<Scanner>,
+    scanner: Scanner,
+    manner: Manner,
     /// Whether a source that fails ends the run: it does where there is only one thing to check.
     alone: bool,
     progress: bool,
@@ -315,23 +316,27 @@ impl Plan {
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = sources.remotes(&inventory.vantages, &wanted)?;
         let scanner = Scanner {
-            trust: trust::load(&inventory.trust)?,
             sources: Arc::new(sources),
-            resolver: Resolver::new(families, args.resolve.clone(), inventory.dns.clone()),
-            looker: Looker::new()?,
+            resolver: Arc::new(Resolver::new(
+                families,
+                args.resolve.clone(),
+                inventory.dns.clone(),
+            )),
+            looker: Arc::new(Looker::new()?),
             local: wanted.contains(Vantage::LOCAL),
-            remotes,
-            limits: Limits {
-                timeout: inventory.defaults.timeout,
-                concurrency: args.concurrency,
-                per_address: inventory.defaults.per_address,
-            },
+            remotes: remotes.into(),
+            turns: Arc::new(Turns::new(args.concurrency, inventory.defaults.per_address)),
+        };
+        let manner = Manner {
+            timeout: inventory.defaults.timeout,
+            trust: Arc::new(trust::load(&inventory.trust)?),
         };
         Ok(Self {
             alone: args.config.is_none() || args.sslmate.is_some(),
             inventory,
             selection,
-            scanner: Arc::new(scanner),
+            scanner,
+            manner,
             progress: std::io::stderr().is_terminal()
                 && args.output.as_deref() != Some(Path::new("/dev/stderr")),
         })
@@ -447,9 +452,9 @@ impl Plan {
             .filter(|e| self.selection.may_want(e))
             .cloned()
             .collect();
-        let deadline = Instant::now() + self.scanner.limits.timeout * SOURCE_PATIENCE;
+        let deadline = Instant::now() + self.manner.timeout * SOURCE_PATIENCE;
         let mut jobs = tokio::select! {
-            jobs = prepare(&self.scanner.sources, &entries, deadline) => jobs,
+            jobs = prepare(&self.scanner.sources, &entries, &self.manner, deadline) => jobs,
             () = &mut *stop => return Ok(Round::Stopped),
         };
         let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());

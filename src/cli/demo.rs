@@ -10,13 +10,15 @@ use crate::lab::{Lab, Scenario, environment};
 use crate::look::Looker;
 use crate::report;
 use crate::resolve::{Families, Resolver};
-use crate::scan::{Limits, Scanner, prepare};
+use crate::scan::{Manner, Scanner, Turns, prepare};
 use crate::source::Sources;
 
 use super::{Code, now, output, runtime};
 
 /// Long enough for loopback, and all that the stalling server costs.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Looks at a time: the lab is small.
+const CONCURRENCY: usize = 64;
 
 /// Check planted faults on loopback, and say whether each was found
 #[derive(Debug, clap::Args)]
@@ -43,20 +45,21 @@ async fn demo() -> Result<Code, String> {
     let remotes = sources.remotes(&inventory.vantages, &wanted)?;
     let mut trust = TrustStore::default();
     trust.add(lab.root())?;
-    let jobs = prepare(&sources, &inventory.certificates, Instant::now() + TIMEOUT).await;
-    let scanner = Arc::new(Scanner {
+    let manner = Manner {
+        timeout: TIMEOUT,
+        trust: Arc::new(trust),
+    };
+    let deadline = Instant::now() + TIMEOUT;
+    let jobs = prepare(&sources, &inventory.certificates, &manner, deadline).await;
+    let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
+    let scanner = Scanner {
         sources,
-        resolver: Resolver::new(Families::Both, lab.overrides(), Vec::new()),
-        looker: Looker::new()?,
-        trust,
+        resolver: Arc::new(resolver),
+        looker: Arc::new(Looker::new()?),
         local: true,
-        remotes,
-        limits: Limits {
-            timeout: TIMEOUT,
-            concurrency: 64,
-            per_address: inventory.defaults.per_address,
-        },
-    });
+        remotes: remotes.into(),
+        turns: Arc::new(Turns::new(CONCURRENCY, inventory.defaults.per_address)),
+    };
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

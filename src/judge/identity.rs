@@ -4,6 +4,8 @@ use crate::certificate::{Certificate, Facts};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, State};
 
+use super::Grace;
+
 /// Whether the leaf is a temporary certificate: the one of a pending instance, or self-signed for
 /// an expected public key.
 pub(super) fn is_dummy(expected: &Expected, leaf: &Certificate) -> bool {
@@ -38,7 +40,7 @@ pub(super) fn previous<'a>(expected: &'a Expected, leaf: &Certificate) -> Option
 }
 
 /// The finding for a temporary certificate: the right thing to serve only while there is no better.
-pub(super) fn dummy_finding(correct: bool, expected: &Expected) -> Finding {
+pub(super) fn dummy_finding(correct: bool, expected: &Expected, grace: Option<Grace>) -> Finding {
     if let Expectation::PublicKeys(_) = expected.what {
         return Finding::with_severity(
             Code::DummyCertificate,
@@ -57,14 +59,32 @@ pub(super) fn dummy_finding(correct: bool, expected: &Expected) -> Finding {
     }
     Finding::with_severity(
         Code::DummyCertificate,
-        Severity::Critical,
-        "the temporary, self-signed certificate is still served",
+        severity_in(grace),
+        format!(
+            "the temporary, self-signed certificate is still served{}",
+            patience(grace)
+        ),
         format!("{} and reload the server", install(expected)),
     )
 }
 
+/// The one before is only a warning while a rollout is under way.
+fn severity_in(grace: Option<Grace>) -> Severity {
+    grace.map_or(Severity::Critical, |_| Severity::Warning)
+}
+
+fn patience(grace: Option<Grace>) -> String {
+    grace.map_or_else(String::new, |grace| {
+        format!("; a rollout is under way until {}", grace.until)
+    })
+}
+
 /// The finding for a leaf that is not the expected one and not a temporary one.
-pub(super) fn other_finding(expected: &Expected, leaf: &Certificate) -> Finding {
+pub(super) fn other_finding(
+    expected: &Expected,
+    leaf: &Certificate,
+    grace: Option<Grace>,
+) -> Finding {
     let Ok(facts) = leaf.facts() else {
         return Finding::new(
             Code::WrongCertificate,
@@ -82,11 +102,14 @@ pub(super) fn other_finding(expected: &Expected, leaf: &Certificate) -> Finding 
             State::Expired => "expired, ",
             State::Pending | State::Active | State::Canceled | State::Unknown => "",
         };
-        return Finding::new(
+        let grace = grace.filter(|g| g.before == leaf.sha256() && instance.state != State::Revoked);
+        return Finding::with_severity(
             Code::PreviousInstance,
+            severity_in(grace),
             format!(
-                "the previous instance{number} is still served ({state}it ends on {})",
-                facts.not_after.date()
+                "the previous instance{number} is still served ({state}it ends on {}){}",
+                facts.not_after.date(),
+                patience(grace)
             ),
             format!(
                 "if {} is installed, reload the server; else install it first",

@@ -12,7 +12,7 @@ mod trust_store;
 
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, Facts, NO_SAN};
+use crate::certificate::{Certificate, Facts, Fingerprint, NO_SAN};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Threshold, Timestamp};
@@ -22,13 +22,33 @@ use links::Links;
 pub use together::{agree, together};
 pub use trust_store::TrustStore;
 
-/// What a user may choose about judging.
+/// What judging depends on beside what is expected and what was seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// From when on a coming end is a warning.
     pub warn: Threshold,
     /// From when on a coming end is critical.
     pub crit: Threshold,
+    /// A rollout under way; who knows no before knows of none.
+    pub grace: Option<Grace>,
+    /// When the source last said what is expected, if that is too long ago.
+    pub stale_since: Option<Timestamp>,
+}
+
+/// A new certificate is not everywhere at once: so long the one before is only a warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// The leaf that was expected before.
+    pub before: Fingerprint,
+    /// When patience ends.
+    pub until: Timestamp,
+}
+
+impl Rules {
+    /// The grace that there is now, if any.
+    fn grace_at(&self, now: Timestamp) -> Option<Grace> {
+        self.grace.filter(|grace| now < grace.until)
+    }
 }
 
 impl Default for Rules {
@@ -36,6 +56,8 @@ impl Default for Rules {
         Self {
             warn: Threshold::WARN,
             crit: Threshold::CRIT,
+            grace: None,
+            stale_since: None,
         }
     }
 }
@@ -132,10 +154,13 @@ pub fn judge(
             (Verdict::Conclusive(flags), findings)
         }
         (Outcome::Told(told), Some(expected)) => {
-            let (flags, findings) = judge_told(expected, *told);
+            let (flags, findings) = judge_told(expected, *told, rules.grace_at(now));
             (Verdict::Conclusive(flags), findings)
         }
     };
+    if expected.is_some() {
+        findings.extend(rules.stale_since.map(stale_finding));
+    }
     sort(&mut findings);
     Judged {
         observation,
@@ -174,10 +199,33 @@ fn handshake_finding(error: &LookError) -> Option<Finding> {
         .then(|| Finding::new(Code::HandshakeFailed, error.message.clone(), hint))
 }
 
-fn judge_told(expected: &Expected, told: Told) -> (Flags, Vec<Finding>) {
+fn stale_finding(since: Timestamp) -> Finding {
+    Finding::new(
+        Code::SourceStale,
+        format!(
+            "the source has not said what is expected since {since}; judged by what it said then"
+        ),
+        "see certvigil's log for why the source fails, and mend its endpoint, credentials or file",
+    )
+}
+
+fn judge_told(expected: &Expected, told: Told, grace: Option<Grace>) -> (Flags, Vec<Finding>) {
     let mut findings = Vec::new();
     if told.dummy {
-        findings.push(identity::dummy_finding(told.correct, expected));
+        findings.push(identity::dummy_finding(told.correct, expected, grace));
+    } else if !told.correct
+        && let Some(grace) = grace
+    {
+        // Which one is served is not told; while a rollout is under way it is most likely the one before.
+        findings.push(Finding::with_severity(
+            Code::PreviousInstance,
+            Severity::Warning,
+            format!(
+                "seen from there, the expected certificate is not served yet; it has time until {}",
+                grace.until
+            ),
+            "install the expected certificate and reload the server",
+        ));
     } else if !told.correct {
         findings.push(Finding::new(
             Code::WrongCertificate,
@@ -240,9 +288,10 @@ fn judge_served(
     let is_pinned_root = matches!(expected.what, Expectation::PublicKeys(_)) && chain.anchored;
     let told_as_dummy = dummy && !is_pinned_root;
     if told_as_dummy {
-        findings.push(identity::dummy_finding(flags.correct, expected));
+        let grace = rules.grace_at(now).filter(|g| g.before == leaf.sha256());
+        findings.push(identity::dummy_finding(flags.correct, expected, grace));
     } else if accepted == Some(false) {
-        findings.push(identity::other_finding(expected, leaf));
+        findings.push(identity::other_finding(expected, leaf, rules.grace_at(now)));
     }
     if flags.revoked == Some(true) {
         findings.push(Finding::new(

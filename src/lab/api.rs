@@ -23,7 +23,7 @@ use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, St
 use crate::judge::{Judged, Rules, Verdict};
 use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::observation::Status;
-use crate::scan::{Job, Scanner};
+use crate::scan::{Job, Manner, Scanner};
 use crate::source::Loaded;
 
 use super::account::{
@@ -48,6 +48,14 @@ pub struct Credentials {
     pub password: String,
 }
 
+/// Takes the looks of `/test`.
+pub struct Tester {
+    /// What looks.
+    pub scanner: Scanner,
+    /// How it looks.
+    pub manner: Manner,
+}
+
 /// The stand-in.
 pub struct Api {
     account: Mutex<Account>,
@@ -56,8 +64,7 @@ pub struct Api {
     credentials: Credentials,
     /// Where it can be reached: the scheme, the address and the port.
     origin: String,
-    /// Takes the looks of `/test`.
-    scanner: Arc<Scanner>,
+    tester: Tester,
     now: Timestamp,
 }
 
@@ -108,12 +115,12 @@ impl ApiError {
 }
 
 impl Api {
-    /// A stand-in for this account, which is reached at `origin` and tests with `scanner`.
+    /// A stand-in for this account, which is reached at `origin`.
     pub fn new(
         account: Account,
         credentials: Credentials,
         origin: String,
-        scanner: Arc<Scanner>,
+        tester: Tester,
         now: Timestamp,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -122,7 +129,7 @@ impl Api {
             requests: AtomicUsize::new(0),
             credentials,
             origin,
-            scanner,
+            tester,
             now,
         })
     }
@@ -395,9 +402,12 @@ impl Api {
                 awaited: None,
             })),
             addresses: Vec::new(),
+            resolved: None,
             rules: Rules::default(),
+            manner: self.tester.manner.clone(),
         };
         let scan = self
+            .tester
             .scanner
             .scan(vec![job], self.now, std::future::pending(), |_| {})
             .await;

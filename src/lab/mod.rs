@@ -27,11 +27,11 @@ use crate::judge::{Judged, TrustStore, agree};
 use crate::look::Looker;
 use crate::model::{Timestamp, Vantage};
 use crate::resolve::{Families, Override, Resolver};
-use crate::scan::{Limits, Scanner};
+use crate::scan::{Manner, Scanner, Turns};
 use crate::source::{API_KEY_VARIABLE, Environment, Sources};
 
 pub use account::{Account, AccountCertificate, AccountInstance, Expand};
-pub use api::{Api, BASE_PATH, Credentials};
+pub use api::{Api, BASE_PATH, Credentials, Tester};
 pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
 
 use authority::{Authority, Issued, Key, Validity, self_signed};
@@ -40,6 +40,9 @@ use authority::{Authority, Issued, Key, Validity, self_signed};
 pub const API_KEY: &str = "1_demo";
 /// How long the stand-in's `/test` waits for a server; less than a client does, so that it answers.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Looks of `/test` at a time, in all and at one address.
+const TEST_CONCURRENCY: usize = 64;
+const TEST_PER_ADDRESS: usize = 4;
 /// Ports that are tried until one is free at every address.
 const MAX_TRIES: usize = 20;
 
@@ -265,22 +268,25 @@ fn overrides(hosts: &[Host], port: u16) -> Vec<Override> {
 }
 
 /// What the stand-in's `/test` looks with.
-fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Arc<Scanner>, String> {
+fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, String> {
     let mut trust = TrustStore::default();
     trust.add(root)?;
-    Ok(Arc::new(Scanner {
-        sources: Arc::new(Sources::new(&Inventory::default(), &environment())?),
-        resolver: Resolver::new(Families::Both, overrides(hosts, port), Vec::new()),
-        looker: Looker::new()?,
-        trust,
-        local: true,
-        remotes: Vec::new(),
-        limits: Limits {
-            timeout: TEST_TIMEOUT,
-            concurrency: 64,
-            per_address: 4,
+    let sources = Sources::new(&Inventory::default(), &environment())?;
+    let resolver = Resolver::new(Families::Both, overrides(hosts, port), Vec::new());
+    Ok(Tester {
+        scanner: Scanner {
+            sources: Arc::new(sources),
+            resolver: Arc::new(resolver),
+            looker: Arc::new(Looker::new()?),
+            local: true,
+            remotes: Arc::new([]),
+            turns: Arc::new(Turns::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),
         },
-    }))
+        manner: Manner {
+            timeout: TEST_TIMEOUT,
+            trust: Arc::new(trust),
+        },
+    })
 }
 
 fn write(file: &Path, text: &str) -> Result<(), String> {

@@ -65,19 +65,19 @@ fn an_older_instance_is_named() {
         (
             State::Active,
             None,
-            &["previous_instance"][..],
+            &["previous_instance!critical"][..],
             "served (it ends on 2027-01-03)",
         ),
         (
             State::Expired,
             None,
-            &["previous_instance"],
+            &["previous_instance!critical"],
             "served (expired, it ends",
         ),
         (
             State::Revoked,
             Some(true),
-            &["previous_instance", "revoked"],
+            &["previous_instance!critical", "revoked"],
             "served (revoked, it ends",
         ),
     ] {

@@ -7,6 +7,7 @@ mod looks;
 mod names;
 mod odd;
 mod properties;
+mod rollout;
 mod validity;
 
 use std::collections::BTreeSet;

@@ -18,6 +18,7 @@ fn codes_at(left: i64, lifetime_days: i64, rules: &str) -> Vec<String> {
         pki.right.rules = Rules {
             warn: warn.parse().unwrap(),
             crit: crit.parse().unwrap(),
+            ..Rules::default()
         };
     }
     let case = pki.right.expecting(pin(&leaf.certificate));

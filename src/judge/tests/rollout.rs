@@ -1,0 +1,138 @@
+//! What the monitor knows beside a look: that a rollout is under way, and that a source is silent.
+
+use super::super::Grace;
+use super::*;
+use crate::observation::Told;
+
+const HOUR: i64 = 3_600;
+
+/// A certificate that has just been renewed, and what a server shows that has not been reloaded.
+struct Renewed {
+    right: Case,
+    before: Certificate,
+    chain: Certificate,
+}
+
+fn renewed(before: Certificate, before_is: State, state: State) -> Renewed {
+    let pki = pki();
+    let mut instances = Instances::only(Instance {
+        id: Some(8),
+        ..instance(&pki.leaf(), &[pki.mid.cert()])
+    });
+    match before_is {
+        State::Pending => instances.pending = Some(pending(&before)),
+        _ => {
+            instances.previous = vec![Instance {
+                id: Some(7),
+                state,
+                ..instance(&before, &[])
+            }]
+        }
+    }
+    let mut right = pki.right.expecting(expect(instances));
+    right.rules.grace = Some(Grace {
+        before: before.sha256(),
+        until: Timestamp(now().0 + HOUR),
+    });
+    Renewed {
+        right,
+        chain: pki.mid.cert(),
+        before,
+    }
+}
+
+fn old_leaf() -> Certificate {
+    root("Elsewhere").leaf(HOST, days(300, 100)).certificate
+}
+
+#[test]
+fn the_one_before_is_a_warning_until_grace_ends() {
+    let case = renewed(old_leaf(), State::Active, State::Active);
+    let case = case.right.serving([case.before, case.chain]);
+    let code = |seconds| {
+        let codes = case.at(Timestamp(now().0 + seconds)).codes();
+        codes
+            .into_iter()
+            .find(|c| c.starts_with("previous"))
+            .unwrap()
+    };
+    assert_eq!(code(0), "previous_instance!warning");
+    assert_eq!(code(HOUR - 1), "previous_instance!warning");
+    assert_eq!(code(HOUR), "previous_instance!critical");
+    assert!(
+        case.told("previous_instance")
+            .0
+            .ends_with("; a rollout is under way until 2026-11-24T13:00:00Z")
+    );
+    assert!(!case.flags().correct);
+}
+
+#[test]
+fn grace_is_for_the_one_before_only() {
+    let case = renewed(old_leaf(), State::Active, State::Active);
+    let other = case.right.serving([old_leaf(), case.chain.clone()]);
+    assert!(other.codes().contains(&"wrong_certificate".into()));
+
+    // Two renewals ago is no rollout that is under way.
+    let mut still_older = case.right.serving([case.before.clone(), case.chain]);
+    still_older.rules.grace = Some(Grace {
+        before: old_leaf().sha256(),
+        until: Timestamp(i64::MAX),
+    });
+    assert!(
+        still_older
+            .codes()
+            .contains(&"previous_instance!critical".into())
+    );
+}
+
+#[test]
+fn a_revoked_certificate_has_no_grace() {
+    let case = renewed(old_leaf(), State::Active, State::Revoked);
+    let codes = case.right.serving([case.before, case.chain]).codes();
+    assert!(
+        codes.contains(&"previous_instance!critical".into()),
+        "{codes:?}"
+    );
+}
+
+#[test]
+fn a_temporary_certificate_has_grace_once_a_better_one_is_issued() {
+    let case = renewed(self_signed(&key()), State::Pending, State::Active);
+    let case = case.right.serving([case.before]);
+    assert!(case.codes().contains(&"dummy_certificate!warning".into()));
+    let late = case.at(Timestamp(now().0 + HOUR));
+    assert!(late.codes().contains(&"dummy_certificate!critical".into()));
+}
+
+#[test]
+fn what_a_remote_vantage_calls_incorrect_is_a_rollout_while_one_is_under_way() {
+    let case = renewed(old_leaf(), State::Active, State::Active).right;
+    let told = |correct, at| {
+        let told = Told {
+            correct,
+            chained: true,
+            dummy: false,
+        };
+        let observation = observation(HOST, Outcome::Told(told));
+        let expected = Arc::new(case.expected.clone());
+        judge(Some(&expected), observation, &case.trust, &case.rules, at).codes()
+    };
+    assert_eq!(told(false, now()), ["previous_instance!warning"]);
+    assert_eq!(told(true, now()), [""; 0]);
+    let late = Timestamp(now().0 + HOUR);
+    assert_eq!(told(false, late), ["wrong_certificate"]);
+}
+
+#[test]
+fn a_silent_source_is_told_at_every_look_that_it_matters_to() {
+    let mut case = pki().right;
+    case.rules.stale_since = Some(Timestamp(now().0 - HOUR));
+    assert_eq!(case.codes(), ["source_stale"]);
+    assert!(
+        case.told("source_stale")
+            .0
+            .contains("since 2026-11-24T11:00:00Z")
+    );
+    assert!(case.flags().correct);
+}
