@@ -24,5 +24,6 @@ pub mod remote;
 pub mod report;
 pub mod resolve;
 pub mod scan;
+pub mod schedule;
 pub mod source;
 pub mod trust;

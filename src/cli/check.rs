@@ -21,7 +21,7 @@ use crate::model::{Place, Threshold, Timestamp, Vantage};
 use crate::report;
 use crate::resolve::{Families, Override, Resolver};
 use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
-use crate::source::{Environment, Sources};
+use crate::source::{Environment, Requests, Sources};
 use crate::trust;
 
 use super::exit::FailOn;
@@ -307,7 +307,7 @@ impl Plan {
         };
         Self::settings(args, &mut inventory)?;
 
-        let sources = Sources::new(&inventory, &environment())?;
+        let sources = Sources::new(&inventory, &environment(), Requests::default())?;
         let families = match (args.ipv4, args.ipv6) {
             (true, _) => Families::V4,
             (_, true) => Families::V6,

@@ -11,7 +11,7 @@ use crate::look::Looker;
 use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::scan::{Manner, Scanner, Turns, prepare};
-use crate::source::Sources;
+use crate::source::{Requests, Sources};
 
 use super::{Code, now, output, runtime};
 
@@ -40,7 +40,11 @@ async fn demo() -> Result<Code, String> {
     let scenario = Scenario::demo().map_err(|e| e.to_string())?;
     let lab = Lab::start(scenario, now).await?;
     let inventory = lab.inventory();
-    let sources = Arc::new(Sources::new(&inventory, &environment())?);
+    let sources = Arc::new(Sources::new(
+        &inventory,
+        &environment(),
+        Requests::default(),
+    )?);
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
     let remotes = sources.remotes(&inventory.vantages, &wanted)?;
     let mut trust = TrustStore::default();

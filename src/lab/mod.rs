@@ -28,7 +28,7 @@ use crate::look::Looker;
 use crate::model::{Timestamp, Vantage};
 use crate::resolve::{Families, Override, Resolver};
 use crate::scan::{Manner, Scanner, Turns};
-use crate::source::{API_KEY_VARIABLE, Environment, Sources};
+use crate::source::{API_KEY_VARIABLE, Environment, Requests, Sources};
 
 pub use account::{Account, AccountCertificate, AccountInstance, Expand};
 pub use api::{Api, BASE_PATH, Credentials, Tester};
@@ -271,7 +271,7 @@ fn overrides(hosts: &[Host], port: u16) -> Vec<Override> {
 fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, String> {
     let mut trust = TrustStore::default();
     trust.add(root)?;
-    let sources = Sources::new(&Inventory::default(), &environment())?;
+    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;
     let resolver = Resolver::new(Families::Both, overrides(hosts, port), Vec::new());
     Ok(Tester {
         scanner: Scanner {

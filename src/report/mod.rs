@@ -2,6 +2,7 @@
 
 mod human;
 mod json;
+pub mod prometheus;
 #[cfg(test)]
 mod tests;
 

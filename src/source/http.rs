@@ -1,6 +1,7 @@
 //! One bounded HTTP client for everything that is fetched.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -33,6 +34,29 @@ pub(crate) struct BasicAuth {
 #[derive(Clone)]
 pub(crate) struct Http {
     client: reqwest::Client,
+    requests: Requests,
+    /// For whom requests are counted.
+    source: Arc<str>,
+}
+
+/// How many requests were made for each source, by how they ended. Cheap to clone; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Requests(Arc<Mutex<BTreeMap<(Arc<str>, Option<u16>), u64>>>);
+
+impl Requests {
+    /// Each source's name, the HTTP status (`None` where no answer came), and how many there were.
+    pub fn counts(&self) -> Vec<(Arc<str>, Option<u16>, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = counts.iter();
+        all.map(|((source, status), count)| (source.clone(), *status, *count))
+            .collect()
+    }
+
+    fn count(&self, source: &Arc<str>, status: Option<u16>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((source.clone(), status)).or_default();
+        *count += 1;
+    }
 }
 
 /// An answer, read to its end.
@@ -43,8 +67,8 @@ pub(crate) struct Answer {
 }
 
 impl Http {
-    /// A client that trusts these roots.
-    pub(crate) fn new(roots: RootCertStore) -> Result<Self, String> {
+    /// A client that trusts these roots and counts its requests.
+    pub(crate) fn new(roots: RootCertStore, requests: Requests) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
         let tls = ClientConfig::builder_with_provider(provider)
@@ -70,7 +94,19 @@ impl Http {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(|e| wrong(&e))?;
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            requests,
+            source: "".into(),
+        })
+    }
+
+    /// The same client, counting for this source.
+    pub(crate) fn counting_for(&self, source: &str) -> Self {
+        Self {
+            source: source.into(),
+            ..self.clone()
+        }
     }
 
     /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
@@ -105,9 +141,12 @@ impl Http {
                 body,
             })
         };
-        timeout_at(deadline, fetch)
+        let answer = timeout_at(deadline, fetch)
             .await
-            .unwrap_or(Err(SourceError::Timeout))
+            .unwrap_or(Err(SourceError::Timeout));
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        self.requests.count(&self.source, status);
+        answer
     }
 
     /// Gets JSON from the API. What may pass is asked for again: 5xx and broken connections with

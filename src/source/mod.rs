@@ -25,11 +25,32 @@ use crate::trust;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub use error::{ApiError, SourceError};
+pub use http::Requests;
 pub(crate) use pem::read_bounded;
 pub(crate) use sslmate::{Client, TestRow};
 
 /// Instances that are remembered by their keys; beyond that, the memory begins anew.
 const MAX_REMEMBERED: usize = 10_000;
+
+/// The name of an SSLMate account among the sources.
+const SSLMATE: &str = "sslmate";
+
+/// What an entry's source is called in metrics; `None` where there is nobody to ask.
+pub fn source_name(entry: &Entry) -> Option<String> {
+    match &entry.source {
+        SourceSettings::Sslmate(_) | SourceSettings::SslmateAll => Some(SSLMATE.into()),
+        // The URL itself may be a secret.
+        SourceSettings::Download(_) => Some(format!(
+            "download: {}",
+            own_name(entry).unwrap_or_else(|| "(unnamed)".into())
+        )),
+        SourceSettings::Pem(file) => Some(file.display().to_string()),
+        SourceSettings::PemGlob(pattern) => Some(pattern.clone()),
+        SourceSettings::Fingerprints(_)
+        | SourceSettings::PublicKeys(_)
+        | SourceSettings::TrustOnly => None,
+    }
+}
 
 /// Everything that can say what is expected.
 pub struct Sources {
@@ -72,10 +93,14 @@ impl Sources {
     ///
     /// # Errors
     /// Where HTTPS cannot be set up, or a file with roots cannot be read.
-    pub fn new(inventory: &Inventory, environment: &Environment<'_>) -> Result<Self, String> {
-        let http = http::Http::new(trust::api_roots(&inventory.trust)?)?;
+    pub fn new(
+        inventory: &Inventory,
+        environment: &Environment<'_>,
+        requests: Requests,
+    ) -> Result<Self, String> {
+        let http = http::Http::new(trust::api_roots(&inventory.trust)?, requests)?;
         let settings = inventory.sslmate.clone().unwrap_or_default();
-        let sslmate = account(&settings, environment, &http);
+        let sslmate = account(&settings, environment, &http.counting_for(SSLMATE));
         Ok(Self {
             http,
             sslmate,
@@ -119,7 +144,7 @@ impl Sources {
                 });
                 Ok(Remote::certvigil(
                     &vantage.name,
-                    Client::new(url, auth, self.http.clone())?,
+                    Client::new(url, auth, self.http.counting_for(&vantage.name))?,
                 ))
             }
         }
@@ -141,7 +166,10 @@ impl Sources {
             },
             SourceSettings::Download(url) => {
                 let name = own_name(entry).unwrap_or_else(|| url.clone());
-                let instance = download::load(&self.http, url, deadline).await;
+                let http = self
+                    .http
+                    .counting_for(&source_name(entry).unwrap_or_default());
+                let instance = download::load(&http, url, deadline).await;
                 vec![whole(name, entry, SourceKind::Download, instance)]
             }
             SourceSettings::Pem(file) => vec![load_pem(entry, file)],

@@ -1,0 +1,497 @@
+//! Prometheus' text format, and what of judged looks is told in it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::{Display, Write as _};
+use std::net::IpAddr;
+
+use crate::finding::Code;
+use crate::judge::{Flags, Judged, Verdict};
+use crate::model::Timestamp;
+use crate::observation::{Outcome, Served, Status};
+
+/// What a metric counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// Only grows.
+    Counter,
+    /// Counts in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The name in a TYPE line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($constant:ident $name:literal $kind:ident $help:literal;)+) => {
+        /// The metrics that are told, each with its name, kind and HELP text.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Metric { $(#[doc = $help] $constant,)+ }
+
+        impl Metric {
+            /// Every metric, in the order of the documentation.
+            pub const ALL: &'static [Metric] = &[$(Self::$constant,)+];
+
+            /// The name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$constant => $name,)+ }
+            }
+
+            /// What it counts.
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$constant => Kind::$kind,)+ }
+            }
+
+            /// The HELP text.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$constant => $help,)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    EndpointStatus "certvigil_endpoint_status" Gauge "How the last look at the endpoint ended: 1 for its status, 0 for the other three. Looks are taken every `interval`, not at a scrape; certvigil_endpoint_last_check_timestamp_seconds says when.";
+    EndpointCorrect "certvigil_endpoint_correct" Gauge "1 if the served certificate is the expected one, 0 if not. Absent while the look is not conclusive.";
+    EndpointChained "certvigil_endpoint_chained" Gauge "1 if a client that has only the roots can build the chain from what is served, 0 if not. Absent while the look is not conclusive.";
+    EndpointDummy "certvigil_endpoint_dummy" Gauge "1 if the served certificate is a temporary, self-signed one, 0 if not. Absent while the look is not conclusive.";
+    EndpointTrusted "certvigil_endpoint_trusted" Gauge "1 if a client accepts what is served: a path to a trusted root, valid now, for this name. 0 if not. Absent while the look is not conclusive or the vantage does not tell.";
+    EndpointHostnameMatch "certvigil_endpoint_hostname_match" Gauge "1 if the served certificate is valid for the host name, 0 if not. Absent while the look is not conclusive or the vantage does not tell.";
+    EndpointRevoked "certvigil_endpoint_revoked" Gauge "1 if the served certificate has been revoked, 0 if not. Absent unless it is known.";
+    EndpointError "certvigil_endpoint_error" Gauge "1 while the last look saw no certificate, with the kind of error. Absent otherwise.";
+    EndpointFinding "certvigil_endpoint_finding" Gauge "1 for each thing that is wrong or worth knowing at the endpoint, by its code (docs/findings.md) and severity. Absent when it is mended.";
+    EndpointNotBefore "certvigil_endpoint_not_before_timestamp_seconds" Gauge "When the served certificate becomes valid, in Unix seconds.";
+    EndpointNotAfter "certvigil_endpoint_not_after_timestamp_seconds" Gauge "When the served certificate expires, in Unix seconds.";
+    EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "When the first certificate of the served leaf and chain expires, in Unix seconds.";
+    EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "When the last look at the endpoint ended, in Unix seconds. If it grows old, certvigil does not keep up.";
+    EndpointInfo "certvigil_endpoint_info" Gauge "1, with what is served in its labels: the certificate's SHA-256, its issuer, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
+    CertificateNotBefore "certvigil_certificate_not_before_timestamp_seconds" Gauge "When the expected instance of the certificate becomes valid, in Unix seconds. Absent where the source gives no whole certificate.";
+    CertificateNotAfter "certvigil_certificate_not_after_timestamp_seconds" Gauge "When the expected instance of the certificate expires, in Unix seconds. Absent where the source gives no whole certificate.";
+    CertificateInfo "certvigil_certificate_info" Gauge "1 for each certificate of the inventory, with its source and what is expected: the instance's number and state at SSLMate, and its SHA-256, each empty where it is not known.";
+    HostnameAddresses "certvigil_hostname_addresses" Gauge "How many addresses of a family the host name had at the last look from here.";
+    VantagesDisagree "certvigil_vantages_disagree" Gauge "1 if looks at the address from two vantages differ, 0 if they agree. Absent where only one looked.";
+    SourceUp "certvigil_source_up" Gauge "1 if the source answered when it was last asked what is expected, 0 if not. While it is 0, its last good answer is judged by.";
+    SourceLastSuccess "certvigil_source_last_success_timestamp_seconds" Gauge "When the source last said what is expected, in Unix seconds.";
+    SourceRequests "certvigil_source_requests_total" Counter "HTTP requests that were made to sources and remote vantages, by HTTP status; `error` where no answer came.";
+    ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "How long the phases of looks from here took. A phase that did not happen is not counted.";
+    Probes "certvigil_probes_total" Counter "Looks that were taken, by vantage and status.";
+    ProbesInFlight "certvigil_probes_in_flight" Gauge "Looks from here that are under way.";
+    CycleDuration "certvigil_cycle_duration_seconds" Gauge "How long the last whole cycle took, in which every target was looked at. It is about `interval` by design, and the time of a start is shorter.";
+    CycleLag "certvigil_cycle_lag_seconds" Gauge "How long the look that has waited the longest has been due. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
+    ConfigLastReloadSuccessful "certvigil_config_last_reload_successful" Gauge "1 if the configuration was read at the last try, 0 if it was refused and the one before is in force.";
+    ConfigLastReloadSuccess "certvigil_config_last_reload_success_timestamp_seconds" Gauge "When a configuration was last taken into force, in Unix seconds.";
+    BuildInfo "certvigil_build_info" Gauge "1, with the version in its label.";
+    ProcessCpu "process_cpu_seconds_total" Counter "User and system CPU time of the process, in seconds.";
+    ProcessResidentMemory "process_resident_memory_bytes" Gauge "Resident memory of the process, in bytes.";
+    ProcessVirtualMemory "process_virtual_memory_bytes" Gauge "Virtual memory of the process, in bytes.";
+    ProcessOpenFds "process_open_fds" Gauge "Open file descriptors of the process.";
+    ProcessMaxFds "process_max_fds" Gauge "The most file descriptors that the process may have open.";
+    ProcessThreads "process_threads" Gauge "Threads of the process.";
+    ProcessStartTime "process_start_time_seconds" Gauge "When the process started, in Unix seconds.";
+    ProbeSuccess "probe_success" Gauge "1 if the look at every address of the target was conclusive and found nothing critical, 0 if not.";
+    ProbeDuration "probe_duration_seconds" Gauge "How long the whole probe took, in seconds.";
+    ProbeDnsLookup "probe_dns_lookup_time_seconds" Gauge "How long resolving the target's name took, in seconds.";
+    ProbeSslEarliestCertExpiry "probe_ssl_earliest_cert_expiry" Gauge "When the first of all certificates that were served at any address expires, in Unix seconds.";
+    ProbeSslLastChainExpiry "probe_ssl_last_chain_expiry_timestamp_seconds" Gauge "When the first certificate of a chain that clients accept expires, the earliest of all addresses, in Unix seconds. Absent where no address serves such a chain.";
+    ProbeSslLastChainInfo "probe_ssl_last_chain_info" Gauge "1, with the served leaf in its labels; one series for each different leaf.";
+    ProbeTlsVersionInfo "probe_tls_version_info" Gauge "1, with the TLS version in its label.";
+    ProbeTlsCipherInfo "probe_tls_cipher_info" Gauge "1, with the cipher suite in its label.";
+}
+
+/// Text in the making. The samples of a metric stand together, as the format demands.
+#[derive(Debug, Default)]
+pub struct Exposition {
+    text: String,
+}
+
+impl Exposition {
+    /// Begins a metric: its HELP and TYPE lines. Its samples follow.
+    pub fn begin(&mut self, metric: Metric) -> Samples<'_> {
+        let (name, kind) = (metric.name(), metric.kind().name());
+        let help = metric.help().replace('\\', "\\\\").replace('\n', "\\n");
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        Samples {
+            text: &mut self.text,
+            name,
+        }
+    }
+
+    /// A metric of one sample without labels.
+    pub fn value(&mut self, metric: Metric, value: impl Display) {
+        self.begin(metric).put("", value);
+    }
+
+    /// The whole text.
+    pub fn finish(self) -> String {
+        self.text
+    }
+}
+
+/// The samples of one metric.
+pub struct Samples<'a> {
+    text: &'a mut String,
+    name: &'static str,
+}
+
+impl Samples<'_> {
+    /// A sample with labels as [`labels`] writes them.
+    pub fn put(&mut self, labels: &str, value: impl Display) {
+        self.put_part("", labels, value);
+    }
+
+    /// A sample of a part of a histogram: `_bucket`, `_sum` or `_count`.
+    pub fn put_part(&mut self, part: &str, labels: &str, value: impl Display) {
+        let name = self.name;
+        let _ = if labels.is_empty() {
+            writeln!(self.text, "{name}{part} {value}")
+        } else {
+            writeln!(self.text, "{name}{part}{{{labels}}} {value}")
+        };
+    }
+}
+
+/// Labels without their braces, escaped.
+pub fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (name, value) in pairs {
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{name}=\"");
+        for c in value.chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                '"' => text.push_str("\\\""),
+                '\n' => text.push_str("\\n"),
+                c => text.push(c),
+            }
+        }
+        text.push('"');
+    }
+    text
+}
+
+/// A look and when it ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked<'a> {
+    /// The look.
+    pub judged: &'a Judged,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// A look with its labels, written once.
+struct Endpoint<'a> {
+    look: Looked<'a>,
+    labels: String,
+}
+
+impl Endpoint<'_> {
+    fn flags(&self) -> Option<&Flags> {
+        match &self.look.judged.verdict {
+            Verdict::Conclusive(flags) => Some(flags),
+            Verdict::Inconclusive(_) => None,
+        }
+    }
+
+    fn served(&self) -> Option<&Served> {
+        match &self.look.judged.observation.outcome {
+            Outcome::Served(served) => Some(served),
+            Outcome::Told(_) | Outcome::Failed(_) => None,
+        }
+    }
+
+    fn with(&self, more: &[(&str, &str)]) -> String {
+        format!("{},{}", self.labels, labels(more.iter().copied()))
+    }
+}
+
+/// Every `certvigil_endpoint_*` of these looks. Of two with the same labels the first is told.
+pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = Looked<'a>>) {
+    let mut seen = HashSet::new();
+    let endpoints = looks.into_iter().map(|look| Endpoint {
+        look,
+        labels: endpoint_labels(look.judged),
+    });
+    let endpoints: Vec<Endpoint<'_>> = endpoints
+        .filter(|e| seen.insert(e.labels.clone()))
+        .collect();
+
+    let mut samples = out.begin(Metric::EndpointStatus);
+    for endpoint in &endpoints {
+        let status = status(endpoint.look.judged);
+        for one in STATUSES {
+            let value = u8::from(one == status);
+            samples.put(&endpoint.with(&[("status", one.name())]), value);
+        }
+    }
+    type Flag = fn(&Flags) -> Option<bool>;
+    let flags: [(Metric, Flag); 6] = [
+        (Metric::EndpointCorrect, |f| Some(f.correct)),
+        (Metric::EndpointChained, |f| Some(f.chained)),
+        (Metric::EndpointDummy, |f| Some(f.dummy)),
+        (Metric::EndpointTrusted, |f| f.trusted),
+        (Metric::EndpointHostnameMatch, |f| f.hostname_match),
+        (Metric::EndpointRevoked, |f| f.revoked),
+    ];
+    for (metric, flag) in flags {
+        let mut samples = out.begin(metric);
+        for endpoint in &endpoints {
+            if let Some(value) = endpoint.flags().and_then(flag) {
+                samples.put(&endpoint.labels, u8::from(value));
+            }
+        }
+    }
+    let mut samples = out.begin(Metric::EndpointError);
+    for endpoint in &endpoints {
+        if let Verdict::Inconclusive(error) = &endpoint.look.judged.verdict {
+            samples.put(&endpoint.with(&[("error_kind", error.kind.name())]), 1);
+        }
+    }
+    let mut samples = out.begin(Metric::EndpointFinding);
+    for endpoint in &endpoints {
+        let findings = endpoint.look.judged.findings.iter();
+        // A code may be found twice, of the leaf and of the chain; a series is there once.
+        let findings: BTreeSet<_> = findings.map(|f| (f.code, f.severity)).collect();
+        for (code, severity) in findings {
+            let more = [("code", code.name()), ("severity", severity.name())];
+            samples.put(&endpoint.with(&more), 1);
+        }
+    }
+    served(out, &endpoints);
+}
+
+const STATUSES: [Status; 4] = [
+    Status::Conclusive,
+    Status::ConnectError,
+    Status::HandshakeError,
+    Status::InternalError,
+];
+
+fn status(judged: &Judged) -> Status {
+    match &judged.verdict {
+        Verdict::Conclusive(_) => Status::Conclusive,
+        Verdict::Inconclusive(error) => error.kind.status(),
+    }
+}
+
+/// What is known of the certificates themselves.
+fn served(out: &mut Exposition, endpoints: &[Endpoint<'_>]) {
+    type Time = fn(&Served) -> Option<Timestamp>;
+    let times: [(Metric, Time); 3] = [
+        (Metric::EndpointNotBefore, |s| {
+            s.leaf.facts().ok().map(|f| f.not_before)
+        }),
+        (Metric::EndpointNotAfter, |s| {
+            s.leaf.facts().ok().map(|f| f.not_after)
+        }),
+        (Metric::EndpointChainNotAfter, first_end),
+    ];
+    for (metric, time) in times {
+        let mut samples = out.begin(metric);
+        for endpoint in endpoints {
+            if let Some(time) = endpoint.served().and_then(time) {
+                samples.put(&endpoint.labels, time.0);
+            }
+        }
+    }
+    let mut samples = out.begin(Metric::EndpointLastCheck);
+    for endpoint in endpoints {
+        samples.put(&endpoint.labels, endpoint.look.at.0);
+    }
+    let mut samples = out.begin(Metric::EndpointInfo);
+    for endpoint in endpoints {
+        let Some(served) = endpoint.served() else {
+            continue;
+        };
+        let facts = served.leaf.facts().ok();
+        let more = [
+            ("sha256", &*served.leaf.sha256().to_string()),
+            ("issuer", facts.map_or("", |f| f.issuer.as_str())),
+            ("tls_version", served.tls_version),
+            ("cipher_suite", served.cipher_suite.as_str()),
+            (
+                "protocol",
+                endpoint.look.judged.observation.target.protocol.name(),
+            ),
+        ];
+        samples.put(&endpoint.with(&more), 1);
+    }
+}
+
+/// When the first of all certificates that were served ends.
+fn first_end(served: &Served) -> Option<Timestamp> {
+    let all = std::iter::once(&served.leaf).chain(&served.rest);
+    let ends = all.filter_map(|c| c.facts().ok()).map(|f| f.not_after);
+    ends.min()
+}
+
+fn endpoint_labels(judged: &Judged) -> String {
+    let observation = &judged.observation;
+    let target = &observation.target;
+    let ip = observation.ip.map(|ip| ip.to_string()).unwrap_or_default();
+    labels([
+        ("certificate", target.certificate.as_str()),
+        ("hostname", &target.hostname.to_string()),
+        ("ip", &ip),
+        ("port", &target.port.to_string()),
+        ("key_type", "any"),
+        ("vantage", observation.vantage.as_str()),
+    ])
+}
+
+/// What several looks tell together: how many addresses a host has, and whether the vantages agree.
+pub fn hosts<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Judged>) {
+    let mut addresses: BTreeMap<(&str, String), BTreeSet<IpAddr>> = BTreeMap::new();
+    // By address: how many vantages looked, and whether one found that they disagree.
+    let mut vantages: BTreeMap<String, (BTreeSet<&str>, bool)> = BTreeMap::new();
+    for judged in looks {
+        let observation = &judged.observation;
+        let target = &observation.target;
+        let hostname = target.hostname.to_string();
+        if observation.vantage.is_local() {
+            let key = (target.certificate.as_str(), hostname.clone());
+            addresses.entry(key).or_default().extend(observation.ip);
+        }
+        let Some(ip) = observation.ip else { continue };
+        let labels = labels([
+            ("certificate", target.certificate.as_str()),
+            ("hostname", &hostname),
+            ("ip", &ip.to_string()),
+            ("port", &target.port.to_string()),
+        ]);
+        let (from, disagree) = vantages.entry(labels).or_default();
+        from.insert(observation.vantage.as_str());
+        *disagree |= judged
+            .findings
+            .iter()
+            .any(|f| f.code == Code::VantagesDisagree);
+    }
+    let mut samples = out.begin(Metric::HostnameAddresses);
+    for ((certificate, hostname), addresses) in &addresses {
+        let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
+        for (family, count) in [("ipv4", of_v4), ("ipv6", addresses.len() - of_v4)] {
+            let pairs = [
+                ("certificate", *certificate),
+                ("hostname", hostname),
+                ("family", family),
+            ];
+            samples.put(&labels(pairs), count);
+        }
+    }
+    let mut samples = out.begin(Metric::VantagesDisagree);
+    for (labels, (from, disagree)) in &vantages {
+        if from.len() > 1 {
+            samples.put(labels, u8::from(*disagree));
+        }
+    }
+}
+
+/// The metrics of blackbox_exporter's TLS probes, by their known names, so that its dashboards and alerts
+/// work. With several addresses a time is the earliest.
+pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
+    let mut earliest: Option<Timestamp> = None;
+    let mut trusted_end: Option<Timestamp> = None;
+    let (mut leaves, mut versions, mut suites) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for judged in looks {
+        let Outcome::Served(served) = &judged.observation.outcome else {
+            continue;
+        };
+        let end = first_end(served);
+        earliest = earliest.into_iter().chain(end).min();
+        if let Verdict::Conclusive(Flags {
+            trusted: Some(true),
+            ..
+        }) = judged.verdict
+        {
+            trusted_end = trusted_end.into_iter().chain(end).min();
+        }
+        let facts = served.leaf.facts().ok();
+        let sans: Vec<String> = facts.map_or_else(Vec::new, |f| {
+            f.sans.iter().map(ToString::to_string).collect()
+        });
+        leaves.insert(labels([
+            ("fingerprint_sha256", &*served.leaf.sha256().to_string()),
+            ("subject", facts.map_or("", |f| f.subject.as_str())),
+            ("issuer", facts.map_or("", |f| f.issuer.as_str())),
+            ("subjectalternative", &sans.join(",")),
+            ("serialnumber", facts.map_or("", |f| f.serial.as_str())),
+        ]));
+        let version = format!("TLS {}", served.tls_version);
+        versions.insert(labels([("version", version.as_str())]));
+        suites.insert(labels([("cipher", served.cipher_suite.as_str())]));
+    }
+    for (metric, time) in [
+        (Metric::ProbeSslEarliestCertExpiry, earliest),
+        (Metric::ProbeSslLastChainExpiry, trusted_end),
+    ] {
+        if let Some(time) = time {
+            out.value(metric, time.0);
+        }
+    }
+    for (metric, series) in [
+        (Metric::ProbeSslLastChainInfo, leaves),
+        (Metric::ProbeTlsVersionInfo, versions),
+        (Metric::ProbeTlsCipherInfo, suites),
+    ] {
+        let mut samples = out.begin(metric);
+        for labels in series {
+            samples.put(&labels, 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        let text = labels([("a", "x\"y\\z\nend"), ("b", "")]);
+        assert_eq!(text, r#"a="x\"y\\z\nend",b="""#);
+    }
+
+    #[test]
+    fn names_keep_to_the_conventions_of_prometheus() {
+        for metric in Metric::ALL {
+            let name = metric.name();
+            let is_counter = metric.kind() == Kind::Counter;
+            assert_eq!(name.ends_with("_total"), is_counter, "{name}");
+            assert!(metric.help().ends_with('.'), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_breaks_out_of_its_label(value in ".*") {
+            let text = labels([("a", value.as_str())]);
+            prop_assert!(!text.contains('\n'));
+            // Read back by the format's own rules.
+            let inner = text.strip_prefix("a=\"").and_then(|t| t.strip_suffix('"')).unwrap();
+            let mut read = String::new();
+            let mut chars = inner.chars();
+            while let Some(c) = chars.next() {
+                prop_assert_ne!(c, '"');
+                match (c, c == '\\') {
+                    (_, true) => match chars.next() {
+                        Some('n') => read.push('\n'),
+                        Some(other) => read.push(other),
+                        None => prop_assert!(false, "a lone backslash"),
+                    },
+                    (c, false) => read.push(c),
+                }
+            }
+            prop_assert_eq!(read, value);
+        }
+    }
+}
