@@ -4,7 +4,7 @@
 //! The house has floors, and a floor uses only the floors under it:
 //!
 //! - **ground** (pure: no sockets, no files, no clock): [`model`], [`certificate`], [`instance`],
-//!   [`observation`], [`finding`], [`judge`], [`config`], [`report`];
+//!   [`observation`], [`finding`], [`judge`], [`guard`], [`config`], [`report`];
 //! - **rim** (each touches the outside in one way): [`source`], [`trust`], [`resolve`], [`look`],
 //!   [`remote`];
 //! - **engine**: [`scan`], the one path from a target to a judged result;
@@ -14,6 +14,7 @@ pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod finding;
+pub mod guard;
 pub mod instance;
 pub mod judge;
 pub mod lab;

@@ -80,12 +80,14 @@ impl FromStr for Hostname {
                 return Err(format!("`{text}`: a host name cannot contain {c:?}"));
             }
         }
-        // What is left of "1.2.3" or "127.1" would be an address to some and a name to others.
-        if name
-            .rsplit('.')
-            .next()
-            .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
-        {
+        // What is left of "1.2.3", "127.1" or "0x7f000001" would be an address to some and a name to others
+        // (the URL Standard says of such a host that it ends in a number).
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let is_number = match last.strip_prefix("0x") {
+            Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+            None => last.bytes().all(|b| b.is_ascii_digit()),
+        };
+        if is_number {
             return Err(format!("`{text}` is neither a host name nor an IP address"));
         }
         Ok(Self::Dns(name))

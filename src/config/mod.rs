@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
+use crate::guard::Allowed;
 use crate::model::{Hostname, Protocol, Threshold};
 
 pub use describe::describe;
@@ -80,7 +81,7 @@ impl Default for Defaults {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeSettings {
     /// Host patterns and networks.
-    pub allow: Vec<String>,
+    pub allow: Vec<Allowed>,
     /// Named ways to look.
     pub modules: Vec<Module>,
 }
@@ -96,6 +97,8 @@ pub struct Module {
     pub port: Option<u16>,
     /// The total for one look.
     pub timeout: Option<Duration>,
+    /// Which roots are trusted, where these are others than the inventory's.
+    pub trust: Option<TrustSettings>,
 }
 
 /// How to reach an SSLMate account.

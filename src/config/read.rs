@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::guard::Allowed;
 use crate::model::{Hostname, Protocol, Threshold, Vantage, parse_port};
 
 use super::yaml::{ConfigErrors, Fields, Item, Problems, with_root};
@@ -68,7 +69,7 @@ impl Reader<'_> {
             inventory.dns = each(&item.list_or_one(problems), problems, parse_name_server);
         }
         if let Some(item) = fields.take("probe") {
-            inventory.probe = probe(&item, problems);
+            inventory.probe = self.probe(&item, problems);
         }
         if let Some(item) = fields.take("webhook") {
             let mut webhook = item.fields(problems);
@@ -194,6 +195,50 @@ impl Reader<'_> {
             .collect();
         fields.finish(problems);
         TrustSettings { system, ca_files }
+    }
+
+    fn probe(&self, item: &Item<'_>, problems: &mut Problems) -> ProbeSettings {
+        let mut fields = item.fields(problems);
+        let allow = fields
+            .take("allow")
+            .map(|i| i.list_or_one(problems))
+            .unwrap_or_default();
+        let mut modules = Vec::new();
+        if let Some(item) = fields.take("modules") {
+            for (name, item) in item.fields(problems).rest() {
+                modules.push(self.module(name, &item, problems));
+            }
+        }
+        fields.finish(problems);
+        ProbeSettings {
+            allow: each(&allow, problems, Allowed::from_str),
+            modules,
+        }
+    }
+
+    fn module(&self, name: String, item: &Item<'_>, problems: &mut Problems) -> Module {
+        let mut fields = item.fields(problems);
+        let protocol = fields
+            .take("protocol")
+            .and_then(|i| i.parse(problems, Protocol::from_str));
+        let port = fields
+            .take("port")
+            .and_then(|i| i.parse(problems, parse_port));
+        let timeout = fields
+            .take("timeout")
+            .and_then(|i| i.parse(problems, duration));
+        if let Some(item) = fields.take("key_type") {
+            item.parse(problems, key_type);
+        }
+        let trust = fields.take("trust").map(|i| self.trust(&i, problems));
+        fields.finish(problems);
+        Module {
+            name,
+            protocol: protocol.unwrap_or_default(),
+            port,
+            timeout,
+            trust,
+        }
     }
 
     fn certificates(
@@ -382,41 +427,6 @@ impl Reader<'_> {
     }
 }
 
-fn probe(item: &Item<'_>, problems: &mut Problems) -> ProbeSettings {
-    let mut fields = item.fields(problems);
-    let allow = fields
-        .take("allow")
-        .map(|i| i.list_or_one(problems))
-        .unwrap_or_default();
-    let mut modules = Vec::new();
-    if let Some(item) = fields.take("modules") {
-        for (name, item) in item.fields(problems).rest() {
-            let mut fields = item.fields(problems);
-            let protocol = fields
-                .take("protocol")
-                .and_then(|i| i.parse(problems, Protocol::from_str));
-            let port = fields
-                .take("port")
-                .and_then(|i| i.parse(problems, parse_port));
-            let timeout = fields
-                .take("timeout")
-                .and_then(|i| i.parse(problems, duration));
-            fields.finish(problems);
-            modules.push(Module {
-                name,
-                protocol: protocol.unwrap_or_default(),
-                port,
-                timeout,
-            });
-        }
-    }
-    fields.finish(problems);
-    ProbeSettings {
-        allow: each(&allow, problems, non_empty),
-        modules,
-    }
-}
-
 fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
     let mut out = Defaults::default();
     let mut fields = item.fields(problems);
@@ -453,13 +463,7 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
         out.crit = crit;
     }
     if let Some(item) = fields.take("key_type") {
-        item.parse(problems, |text| match text {
-            "any" => Ok(()),
-            "rsa" | "ecdsa" | "all" => Err(format!(
-                "key type `{text}` is not offered by this version; write any"
-            )),
-            other => Err(format!("`{other}` is not a key type; write any")),
-        });
+        item.parse(problems, key_type);
     }
     fields.finish(problems);
     out
@@ -525,6 +529,17 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => Err(format!(
             "`{text}` is not a span of time: write it as 10s, 5m or 1h"
         )),
+    }
+}
+
+/// The one kind of key that this version asks for.
+fn key_type(text: &str) -> Result<(), String> {
+    match text {
+        "any" => Ok(()),
+        "rsa" | "ecdsa" | "all" => Err(format!(
+            "key type `{text}` is not offered by this version; write any"
+        )),
+        other => Err(format!("`{other}` is not a key type; write any")),
     }
 }
 

@@ -100,6 +100,24 @@ certificates:
 }
 
 #[test]
+fn a_module_may_have_roots_of_its_own() {
+    let inventory = read(&with(
+        "probe:\n  allow: ['*', 192.0.2.1, '*.Example.com']\n  modules:\n    a: {key_type: any, trust: {system: false, ca_files: ca.pem}}\n    b: {}",
+    ));
+    let [a, b] = inventory.probe.modules.as_slice() else {
+        panic!("{:?}", inventory.probe)
+    };
+    let trust = a.trust.as_ref().unwrap();
+    assert_eq!(
+        (trust.system, trust.ca_files.as_slice()),
+        (false, &["dir/ca.pem".into()][..])
+    );
+    assert_eq!((b.name.as_str(), b.trust.as_ref()), ("b", None));
+    let allow = ["*", "192.0.2.1", "*.example.com"].map(|text| text.parse().unwrap());
+    assert_eq!(inventory.probe.allow, allow);
+}
+
+#[test]
 fn what_is_not_said_has_its_default() {
     let inventory = read("certificates:\n  - {sslmate: a.example}\n");
     let expected = Inventory {
@@ -327,6 +345,18 @@ fn a_wrong_value_is_told_with_the_right_form() {
         (
             with("defaults: {key_type: rsa}"),
             "1: defaults.key_type: key type `rsa` is not offered by this version; write any",
+        ),
+        (
+            with("probe:\n  allow:\n    - '*.example.com'\n    - 192.0.2.7/24"),
+            "4: probe.allow[1]: `192.0.2.7/24` names one address in a network: write 192.0.2.0/24 for the network, or 192.0.2.7 for the address",
+        ),
+        (
+            with("probe: {modules: {x: {key_type: rsa}}}"),
+            "1: probe.modules.x.key_type: key type `rsa` is not offered by this version; write any",
+        ),
+        (
+            with("probe: {modules: {x: {trust: {system: 1}}}}"),
+            "1: probe.modules.x.trust.system: `1` is neither true nor false",
         ),
         (
             with("dns: ns.example"),

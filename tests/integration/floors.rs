@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::markdown::{code_spans, document};
 
 /// The ground: pure. Each room with the rooms that it may use.
-const GROUND: [(&str, &[&str]); 8] = [
+const GROUND: [(&str, &[&str]); 9] = [
     ("model", &[]),
     ("certificate", &["model"]),
     ("instance", &["certificate", "model"]),
@@ -16,7 +16,8 @@ const GROUND: [(&str, &[&str]); 8] = [
         "judge",
         &["certificate", "finding", "instance", "model", "observation"],
     ),
-    ("config", &["certificate", "model"]),
+    ("guard", &["model"]),
+    ("config", &["certificate", "guard", "model"]),
     (
         "report",
         &[

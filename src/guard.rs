@@ -1,0 +1,718 @@
+//! Which targets strangers may ask for: looks on demand must not become a way into the network that the
+//! program stands in.
+//!
+//! What is not public is what IANA's special-purpose registries say (RFC 6890 and its updates), as of
+//! RFC 9637. Of IPv6 only 2000::/3 is given out for global use; all else is refused.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use crate::model::Hostname;
+
+/// What strangers may ask for, beyond what is monitored anyway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    allow: Vec<Allowed>,
+}
+
+impl Guard {
+    /// Nothing is allowed but this.
+    pub fn new(allow: Vec<Allowed>) -> Self {
+        Self { allow }
+    }
+
+    /// Whether this host may be asked for. A name has to fit a pattern. An address has to be inside a named
+    /// network: that it is public is not enough.
+    ///
+    /// # Errors
+    /// Why not, and what would allow it.
+    pub fn may_name(&self, hostname: &Hostname) -> Result<(), String> {
+        let is_allowed = match hostname {
+            Hostname::Dns(name) => self.allow.iter().any(|allowed| allowed.covers_name(name)),
+            Hostname::Ip(ip) => self.names_network_of(*ip),
+        };
+        if is_allowed {
+            return Ok(());
+        }
+        Err(match hostname {
+            Hostname::Dns(name) => format!(
+                "{name} is not in the inventory, and no host pattern of `probe.allow` fits it"
+            ),
+            Hostname::Ip(ip) => {
+                format!("{ip} is not in the inventory, and no network of `probe.allow` contains it")
+            }
+        })
+    }
+
+    /// Whether a look may go to this address, which a name resolved to: it has to be public or inside a named
+    /// network. An address that has an IPv4 address in it (mapped, compatible, NAT64, 6to4) is judged as that.
+    ///
+    /// # Errors
+    /// What kind of address it is, and what would allow it.
+    pub fn may_reach(&self, ip: IpAddr) -> Result<(), String> {
+        match private_use(ip) {
+            Some(what) if !self.names_network_of(ip) => Err(format!(
+                "{ip} is {what}: it is looked at only where a network of `probe.allow` contains it"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn names_network_of(&self, ip: IpAddr) -> bool {
+        // The system takes a mapped address for the IPv4 address, so ::/0 does not open 127.0.0.1 by it.
+        let (ip, reached) = (ip.to_canonical(), reached(ip));
+        self.allow.iter().any(|allowed| match allowed {
+            Allowed::Network(network) => network.contains(ip) || network.contains(reached),
+            Allowed::EveryName | Allowed::Below(_) | Allowed::Name(_) => false,
+        })
+    }
+}
+
+/// One item of `probe.allow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// `*`: every name, but no address.
+    EveryName,
+    /// `*.example.com`: every name below this one, however deep, but not the name itself.
+    Below(String),
+    /// This very name.
+    Name(String),
+    /// The addresses of a network.
+    Network(Network),
+}
+
+impl Allowed {
+    fn covers_name(&self, name: &str) -> bool {
+        match self {
+            Self::EveryName => true,
+            Self::Below(parent) => name
+                .strip_suffix(parent.as_str())
+                .is_some_and(|below| below.ends_with('.')),
+            Self::Name(allowed) => name == allowed,
+            Self::Network(_) => false,
+        }
+    }
+}
+
+impl FromStr for Allowed {
+    type Err = String;
+
+    /// Reads a host name, `*.` before one, `*`, an address or a network (`192.0.2.0/24`).
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::EveryName);
+        }
+        if text.contains('/') {
+            return text.parse().map(Self::Network);
+        }
+        let below = text.strip_prefix("*.");
+        if below.unwrap_or(text).contains('*') {
+            return Err(format!(
+                "`{text}`: a star stands alone, for every name, or before the first dot, as in *.example.com"
+            ));
+        }
+        if let Some(parent) = below {
+            return match parent.parse()? {
+                Hostname::Dns(parent) => Ok(Self::Below(parent)),
+                Hostname::Ip(_) => Err(format!(
+                    "`{text}`: an address has no names below it; write a network as 192.0.2.0/24"
+                )),
+            };
+        }
+        Ok(match text.parse()? {
+            Hostname::Dns(name) => Self::Name(name),
+            Hostname::Ip(ip) => Self::Network(Network::of_one(ip)),
+        })
+    }
+}
+
+/// The addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    first: IpAddr,
+    /// How many bits are the same.
+    bits: u8,
+}
+
+impl Network {
+    const fn v4(a: u8, b: u8, c: u8, bits: u8) -> Self {
+        Self {
+            first: IpAddr::V4(Ipv4Addr::new(a, b, c, 0)),
+            bits,
+        }
+    }
+
+    const fn v6(a: u16, b: u16, c: u16, bits: u8) -> Self {
+        Self {
+            first: IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)),
+            bits,
+        }
+    }
+
+    fn of_one(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        Self {
+            first: ip,
+            bits: width(ip),
+        }
+    }
+
+    /// Whether the address, as it is written, is one of it.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        // No shift is as wide as the number: a network of no bits contains all.
+        match (self.first, ip) {
+            (IpAddr::V4(first), IpAddr::V4(ip)) => {
+                let differ = first.to_bits() ^ ip.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V6(first), IpAddr::V6(ip)) => {
+                let differ = first.to_bits() ^ ip.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a network: write it as 192.0.2.0/24");
+        let (address, bits) = text.split_once('/').ok_or_else(wrong)?;
+        let ip: IpAddr = address.parse().map_err(|_| wrong())?;
+        let is_plain = bits.bytes().all(|b| b.is_ascii_digit());
+        let bits: u8 = bits
+            .parse()
+            .ok()
+            .filter(|bits| is_plain && *bits <= width(ip))
+            .ok_or_else(wrong)?;
+        let first = first_of(ip, bits);
+        // A network of mapped addresses is one of IPv4.
+        let network = match first.to_canonical() {
+            IpAddr::V4(first) if ip.is_ipv6() && bits >= MAPPED_BITS => Self {
+                first: first.into(),
+                bits: bits - MAPPED_BITS,
+            },
+            _ => Self { first, bits },
+        };
+        if first != ip {
+            return Err(format!(
+                "`{text}` names one address in a network: write {network} for the network, or {ip} for the address"
+            ));
+        }
+        Ok(network)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.bits)
+    }
+}
+
+/// What comes before the IPv4 address in a mapped one (RFC 4291, section 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
+fn width(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+fn first_of(ip: IpAddr, bits: u8) -> IpAddr {
+    let bits = u32::from(bits);
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+        }
+    }
+}
+
+/// IPv4 that is not public. What IANA's registry calls globally reachable inside of 192.0.0.0/24 are two
+/// anycast services, which have no certificates to look at.
+const NOT_PUBLIC_V4: [(Network, &str); 17] = [
+    (Network::v4(0, 0, 0, 8), "of this very host (0.0.0.0/8)"),
+    (Network::v4(10, 0, 0, 8), "private (RFC 1918)"),
+    (
+        Network::v4(100, 64, 0, 10),
+        "shared by a provider's customers (RFC 6598)",
+    ),
+    (Network::v4(127, 0, 0, 8), "loopback"),
+    (Network::v4(169, 254, 0, 16), "link-local"),
+    (Network::v4(172, 16, 0, 12), "private (RFC 1918)"),
+    (
+        Network::v4(192, 0, 0, 24),
+        "for the IETF's protocols (192.0.0.0/24)",
+    ),
+    (Network::v4(192, 0, 2, 24), "for documentation"),
+    (Network::v4(192, 88, 99, 24), "a relay of 6to4 (RFC 7526)"),
+    (Network::v4(192, 168, 0, 16), "private (RFC 1918)"),
+    (Network::v4(198, 18, 0, 15), "for benchmarks (RFC 2544)"),
+    (Network::v4(198, 51, 100, 24), "for documentation"),
+    (Network::v4(203, 0, 113, 24), "for documentation"),
+    (Network::v4(224, 0, 0, 4), "multicast"),
+    // Before the network that it is in, for the better word.
+    (
+        Network {
+            first: IpAddr::V4(Ipv4Addr::BROADCAST),
+            bits: 32,
+        },
+        "broadcast",
+    ),
+    (Network::v4(233, 252, 0, 24), "for documentation"),
+    (Network::v4(240, 0, 0, 4), "reserved (240.0.0.0/4)"),
+];
+
+/// IPv6 that is not public, and has a better name than that.
+const NOT_PUBLIC_V6: [(Network, &str); 13] = [
+    (
+        Network {
+            first: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            bits: 128,
+        },
+        "unspecified",
+    ),
+    (
+        Network {
+            first: IpAddr::V6(Ipv6Addr::LOCALHOST),
+            bits: 128,
+        },
+        "loopback",
+    ),
+    (
+        Network::v6(0x64, 0xff9b, 1, 48),
+        "for translation inside a network (RFC 8215)",
+    ),
+    (Network::v6(0x100, 0, 0, 32), "for discarding (RFC 6666)"),
+    (Network::v6(0x2001, 0, 0, 32), "of a Teredo tunnel"),
+    // Teredo, benchmarks, ORCHID and more.
+    (
+        Network::v6(0x2001, 0, 0, 23),
+        "for the IETF's protocols (2001::/23)",
+    ),
+    (Network::v6(0x2001, 0xdb8, 0, 32), "for documentation"),
+    (Network::v6(0x3fff, 0, 0, 20), "for documentation"),
+    (
+        Network::v6(0x5f00, 0, 0, 16),
+        "for segment routing (RFC 9602)",
+    ),
+    (Network::v6(0xfc00, 0, 0, 7), "private (RFC 4193)"),
+    (Network::v6(0xfe80, 0, 0, 10), "link-local"),
+    (Network::v6(0xfec0, 0, 0, 10), "site-local"),
+    (Network::v6(0xff00, 0, 0, 8), "multicast"),
+];
+
+/// What is given out for global use (RFC 4291, section 2.4, and IANA's registry of the address space).
+const GLOBAL_V6: Network = Network::v6(0x2000, 0, 0, 3);
+
+/// What kind of address this is, unless it is a public one.
+fn private_use(ip: IpAddr) -> Option<&'static str> {
+    let reached = reached(ip);
+    let table: &[(Network, &str)] = match reached {
+        IpAddr::V4(_) => &NOT_PUBLIC_V4,
+        IpAddr::V6(_) => &NOT_PUBLIC_V6,
+    };
+    let named = table.iter().find(|(network, _)| network.contains(reached));
+    match named {
+        Some((_, what)) => Some(what),
+        None if reached.is_ipv6() && !GLOBAL_V6.contains(reached) => Some("not for global use"),
+        None => None,
+    }
+}
+
+/// The IPv4 address that a packet to this one ends at, where it has one in it; else the address itself.
+///
+/// Teredo is not taken apart: a packet of it goes to a relay, and its server and client are whatever the
+/// address says, so it is never public.
+fn reached(ip: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = ip else { return ip };
+    let last = |[.., a, b, c, d]: [u8; 16]| Ipv4Addr::new(a, b, c, d);
+    let octets = v6.octets();
+    match v6.segments() {
+        // ::1 and :: are no compatible addresses of 0.0.0.0/8.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => ip,
+        // IPv4-compatible and IPv4-mapped (RFC 4291, section 2.5.5).
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] => last(octets).into(),
+        // IPv4-translated (RFC 2765), which nobody should have any more.
+        [0, 0, 0, 0, 0xffff, 0, ..] => last(octets).into(),
+        // NAT64 (RFC 6052). In the prefix for use inside a network the place of the IPv4 address is up to the
+        // network; where there is something before the last 32 bits, it is not known what is reached.
+        [0x64, 0xff9b, 0 | 1, 0, 0, 0, ..] => last(octets).into(),
+        // 6to4 (RFC 3056): the router that the packet is sent to.
+        [0x2002, high, low, ..] => {
+            Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)).into()
+        }
+        _ => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn guard(allow: &[&str]) -> Guard {
+        let read = |text: &&str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        Guard::new(allow.iter().map(read).collect())
+    }
+
+    fn may_name(guard: &Guard, host: &str) -> bool {
+        guard.may_name(&host.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_below_it_however_deep_and_nothing_else() {
+        let guard = guard(&["*.Example.COM", "bücher.example", "*.a.test."]);
+        for host in [
+            "www.example.com",
+            "a.b.c.example.com",
+            "WWW.EXAMPLE.COM.",
+            "xn--bcher-kva.example",
+            "x.a.test",
+        ] {
+            assert!(may_name(&guard, host), "{host}");
+        }
+        for host in [
+            "example.com",
+            "badexample.com",
+            "www.example.com.evil.test",
+            "www.bücher.example",
+            "a.test",
+            "192.0.2.1",
+        ] {
+            assert!(!may_name(&guard, host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_star_is_every_name_and_no_address() {
+        let guard = guard(&["*"]);
+        assert!(may_name(&guard, "localhost") && may_name(&guard, "a.example"));
+        assert!(!may_name(&guard, "8.8.8.8") && !may_name(&guard, "2606:4700::1111"));
+        // A name may be asked for; what it resolves to is another matter.
+        assert!(guard.may_reach("127.0.0.1".parse().unwrap()).is_err());
+        assert!(guard.may_reach("8.8.8.8".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_public_address_has_to_be_named_to_be_asked_for() {
+        let guard = guard(&["192.0.2.0/24", "8.8.8.8", "2001:db8::/32"]);
+        for host in [
+            "192.0.2.0",
+            "192.0.2.255",
+            "8.8.8.8",
+            "[2001:db8:ffff::1]",
+            "::ffff:192.0.2.1",
+            "64:ff9b::192.0.2.1",
+        ] {
+            assert!(may_name(&guard, host), "{host}");
+        }
+        for host in [
+            "192.0.3.0",
+            "192.0.1.255",
+            "8.8.4.4",
+            "2001:db9::1",
+            "name.example",
+        ] {
+            assert!(!may_name(&guard, host), "{host}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_allowed_where_nothing_is_named() {
+        let guard = Guard::default();
+        for (host, says) in [
+            ("a.example", "no host pattern of `probe.allow`"),
+            ("8.8.8.8", "no network of `probe.allow`"),
+        ] {
+            let error = guard.may_name(&host.parse().unwrap()).unwrap_err();
+            assert!(error.starts_with(host) && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_an_item_is_told() {
+        for (text, says) in [
+            ("", "empty"),
+            ("192.0.2.7/24", "write 192.0.2.0/24 for the network"),
+            ("2001:db8::1/32", "write 2001:db8::/32 for the network"),
+            ("192.0.2.0/33", "not a network"),
+            ("192.0.2.0/+8", "not a network"),
+            ("192.0.2.0/", "not a network"),
+            ("2001:db8::/129", "not a network"),
+            ("example.com/24", "not a network"),
+            ("https://example.com", "not a network"),
+            ("*.192.0.2.1", "no names below"),
+            ("www.*.com", "a star stands alone"),
+            ("*example.com", "a star stands alone"),
+            ("*.*.com", "a star stands alone"),
+            ("*.", "empty"),
+            ("10.0.0", "neither"),
+        ] {
+            let error = text.parse::<Allowed>().unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    /// The first and the last address of each block, and their neighbours outside of it.
+    #[test]
+    fn what_is_not_public_is_not_reached() {
+        let guard = guard(&["*"]);
+        for (ip, what) in [
+            ("0.0.0.0", "this very host"),
+            ("0.255.255.255", "this very host"),
+            ("10.0.0.0", "private"),
+            ("10.255.255.255", "private"),
+            ("100.64.0.0", "shared"),
+            ("100.127.255.255", "shared"),
+            ("127.0.0.1", "loopback"),
+            ("127.255.255.255", "loopback"),
+            ("169.254.169.254", "link-local"),
+            ("172.16.0.0", "private"),
+            ("172.31.255.255", "private"),
+            ("192.0.0.8", "IETF"),
+            ("192.0.2.1", "documentation"),
+            ("192.88.99.1", "6to4"),
+            ("192.168.0.0", "private"),
+            ("192.168.255.255", "private"),
+            ("198.18.0.0", "benchmarks"),
+            ("198.19.255.255", "benchmarks"),
+            ("198.51.100.1", "documentation"),
+            ("203.0.113.1", "documentation"),
+            ("224.0.0.0", "multicast"),
+            ("239.255.255.255", "multicast"),
+            ("240.0.0.0", "reserved"),
+            ("255.255.255.254", "reserved"),
+            ("255.255.255.255", "broadcast"),
+            ("::", "unspecified"),
+            ("::1", "loopback"),
+            ("::2", "this very host"),
+            ("::127.0.0.1", "loopback"),
+            ("::ffff:127.0.0.1", "loopback"),
+            ("::ffff:0:127.0.0.1", "loopback"),
+            ("::ffff:a9fe:a9fe", "link-local"),
+            ("64:ff9b::10.0.0.1", "private"),
+            ("64:ff9b:1::10.0.0.1", "private"),
+            ("64:ff9b:1:7f00:0:100::", "translation"),
+            ("64:ff9b:1:7f00:0:100:808:808", "translation"),
+            ("100::1", "discarding"),
+            ("100:0:0:1::1", "discarding"),
+            ("2001::1", "Teredo"),
+            ("2001:0:808:808::1", "Teredo"),
+            ("2001:2::1", "IETF"),
+            ("2001:10::1", "IETF"),
+            ("2001:20::1", "IETF"),
+            ("2001:1ff:ffff::1", "IETF"),
+            ("2001:db8::1", "documentation"),
+            ("2002:7f00:1::1", "loopback"),
+            ("2002:c0a8:101::1", "private"),
+            ("3fff:fff:ffff::1", "documentation"),
+            ("5f00::1", "segment routing"),
+            ("fc00::1", "private"),
+            ("fdff::1", "private"),
+            ("fe80::1", "link-local"),
+            ("febf::1", "link-local"),
+            ("fec0::1", "site-local"),
+            ("ff02::1", "multicast"),
+            ("1::1", "not for global use"),
+            ("4000::1", "not for global use"),
+        ] {
+            let error = guard.may_reach(ip.parse().unwrap()).expect_err(ip);
+            assert!(error.contains(what), "{ip}: {error}");
+        }
+        for ip in [
+            "1.0.0.0",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2000::1",
+            "2001:200::1",
+            "2001:4860:4860::8888",
+            "2606:4700::1111",
+            "3ffe::1",
+            "2002:808:808::1",
+            "64:ff9b::8.8.8.8",
+            "64:ff9b:1::8.8.8.8",
+            "::ffff:8.8.8.8",
+        ] {
+            guard.may_reach(ip.parse().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_named_is_reached() {
+        let named = guard(&[
+            "10.0.0.0/8",
+            "fe80::/10",
+            "0.0.0.0/8",
+            "::ffff:192.0.2.0/120",
+        ]);
+        for ip in [
+            "10.1.2.3",
+            "::ffff:10.1.2.3",
+            "2002:a01:203::1",
+            "fe80::1",
+            "0.0.0.0",
+            "192.0.2.1",
+            "::ffff:192.0.2.1",
+        ] {
+            named.may_reach(ip.parse().unwrap()).expect(ip);
+        }
+        for ip in ["127.0.0.1", "::1", "::", "192.168.0.1"] {
+            named.may_reach(ip.parse().unwrap()).expect_err(ip);
+        }
+        let every_ipv6 = guard(&["::/0"]);
+        every_ipv6.may_reach("::1".parse().unwrap()).unwrap();
+        for ip in ["::ffff:127.0.0.1", "127.0.0.1"] {
+            every_ipv6.may_reach(ip.parse().unwrap()).expect_err(ip);
+        }
+        let every_ipv4 = guard(&["0.0.0.0/0"]);
+        every_ipv4.may_reach("127.0.0.1".parse().unwrap()).unwrap();
+        every_ipv4.may_reach("::1".parse().unwrap()).unwrap_err();
+    }
+
+    /// An odd spelling of an address is an address, or it is refused: a name is what DNS is asked for, and no
+    /// resolver may take it for a number.
+    #[test]
+    fn no_spelling_of_an_address_passes_as_a_name() {
+        for text in [
+            "0x7f.1",
+            "0x7f000001",
+            "0X7F000001",
+            "0x7f.0x0.0x0.0x1",
+            "127.0.0.0x1",
+            "127.0x",
+            "2130706433",
+            "127.1",
+            "0177.0.0.1",
+            "017700000001",
+            "127.0.0.01",
+            "127.0.0.1.",
+            "127.0.0.1..",
+            "127。0。0。1",
+            "１２７.0.0.1",
+            "①②⑦.0.0.1",
+            "0ｘ7f000001",
+            "0x7f\u{ad}000001",
+            "[::ffff:127.0.0.1%lo]",
+            "[fe80::1%25eth0]",
+            "fe80::1%eth0",
+            "::1%lo",
+            "[127.0.0.1]",
+            "[::1].",
+            " 127.0.0.1",
+            "127.0.0.1\n",
+            "127.0.0.1\0",
+            "%31%32%37.0.0.1",
+        ] {
+            let read = text.parse::<Hostname>();
+            assert!(read.is_err(), "{text:?}: {read:?}");
+        }
+        for (text, ip) in [
+            ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+            ("::ffff:7f00:1", "::ffff:127.0.0.1"),
+            ("127.0.0.1", "127.0.0.1"),
+        ] {
+            assert_eq!(
+                text.parse(),
+                Ok(Hostname::Ip(ip.parse().unwrap())),
+                "{text}"
+            );
+        }
+        // These are names.
+        for text in [
+            "0x7f.example",
+            "127.0.0.1.example",
+            "1e100.net",
+            "0xyz",
+            "a.0b1",
+        ] {
+            assert!(matches!(text.parse(), Ok(Hostname::Dns(_))), "{text}");
+        }
+    }
+
+    fn v4() -> impl Strategy<Value = Ipv4Addr> {
+        let anywhere = any::<u32>().prop_map(Ipv4Addr::from_bits);
+        // Most of the space is public: what is not has to be met often.
+        let special = prop::sample::select(NOT_PUBLIC_V4.to_vec());
+        let special = (special, any::<u32>()).prop_map(|((network, _), host)| {
+            let IpAddr::V4(first) = network.first else {
+                unreachable!()
+            };
+            let hosts = u32::MAX.checked_shr(network.bits.into()).unwrap_or(0);
+            Ipv4Addr::from_bits(first.to_bits() | (host & hosts))
+        });
+        prop_oneof![anywhere, special]
+    }
+
+    proptest! {
+        #[test]
+        fn ipv4_is_judged_the_same_inside_of_ipv6(ip in v4(), named in any::<u32>(), bits in 0_u8..=32) {
+            let network = Network { first: first_of(Ipv4Addr::from_bits(named).into(), bits), bits };
+            let guard = Guard::new(vec![Allowed::Network(network)]);
+            let [a, b, c, d] = ip.octets().map(u16::from);
+            let (high, low) = ((a << 8) | b, (c << 8) | d);
+            // ::1 and :: are themselves.
+            let compatible = Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low);
+            let compatible = (ip.to_bits() > 1).then_some(compatible);
+            let forms = [
+                ip.to_ipv6_mapped(),
+                Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x2002, high, low, 7, 0, 0, 0, 1),
+            ];
+            for form in forms.into_iter().chain(compatible) {
+                let (v4, v6) = (IpAddr::V4(ip), IpAddr::V6(form));
+                prop_assert_eq!(guard.may_reach(v4).is_ok(), guard.may_reach(v6).is_ok(), "{}", form);
+                let (v4, v6) = (Hostname::Ip(v4), Hostname::Ip(v6));
+                prop_assert_eq!(guard.may_name(&v4).is_ok(), guard.may_name(&v6).is_ok(), "{}", form);
+            }
+        }
+
+        #[test]
+        fn every_address_of_a_named_network_passes(
+            ip in prop_oneof![
+                any::<u32>().prop_map(|b| IpAddr::from(Ipv4Addr::from_bits(b))),
+                any::<u128>().prop_map(|b| IpAddr::from(Ipv6Addr::from_bits(b))),
+            ],
+            bits in 0_u8..=128,
+        ) {
+            let bits = bits.min(width(ip));
+            let network = Network { first: first_of(ip, bits), bits };
+            let allowed: Allowed = network.to_string().parse().unwrap();
+            prop_assert_eq!(&allowed, &Allowed::Network(network));
+            let guard = Guard::new(vec![allowed]);
+            prop_assert_eq!(guard.may_reach(ip), Ok(()));
+            prop_assert_eq!(guard.may_name(&Hostname::Ip(ip)), Ok(()));
+        }
+
+        #[test]
+        fn what_is_read_as_an_item_covers_itself(text in "[a-z0-9*./:\\[\\]x-]{0,20}") {
+            let (Ok(allowed), Ok(hostname)) = (text.parse::<Allowed>(), text.parse::<Hostname>()) else {
+                return Ok(());
+            };
+            prop_assert_eq!(Guard::new(vec![allowed]).may_name(&hostname), Ok(()));
+        }
+    }
+}
