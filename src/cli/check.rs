@@ -399,16 +399,7 @@ impl Plan {
 
     /// The names of the vantages to look from. SSLMate's is there wherever an account is.
     fn vantages(args: &Args, inventory: &mut Inventory) -> Result<BTreeSet<String>, String> {
-        let named = inventory
-            .vantages
-            .iter()
-            .any(|v| v.kind == VantageKind::Sslmate);
-        if inventory.sslmate.is_some() && !named {
-            inventory.vantages.push(VantageSettings {
-                name: Vantage::SSLMATE.into(),
-                kind: VantageKind::Sslmate,
-            });
-        }
+        inventory.add_account_vantage();
         let known = || inventory.vantages.iter().map(|v| v.name.as_str());
         let Some(text) = &args.vantage else {
             let sslmate = inventory

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
-use crate::model::{Hostname, Protocol, Threshold};
+use crate::model::{Hostname, Protocol, Threshold, Vantage};
 
 pub use describe::describe;
 pub use read::{parse, parse_name_server};
@@ -42,6 +42,19 @@ pub struct Inventory {
     pub defaults: Defaults,
     /// The certificates, in the order of the file.
     pub certificates: Vec<Entry>,
+}
+
+impl Inventory {
+    /// Makes SSLMate's `/test` a place to look from wherever there is an account.
+    pub fn add_account_vantage(&mut self) {
+        let is_named = |v: &VantageSettings| v.kind == VantageKind::Sslmate;
+        if self.sslmate.is_some() && !self.vantages.iter().any(is_named) {
+            self.vantages.push(VantageSettings {
+                name: Vantage::SSLMATE.into(),
+                kind: VantageKind::Sslmate,
+            });
+        }
+    }
 }
 
 /// What holds where an entry says nothing else.

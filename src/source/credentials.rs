@@ -86,7 +86,7 @@ impl Credentials {
 }
 
 /// Reads a secret from a file: its first line, without white space around it.
-pub(super) fn read_secret(file: &Path) -> Result<String, String> {
+pub(crate) fn read_secret(file: &Path) -> Result<String, String> {
     let text = read_bounded(file)
         .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
     let secret = text.lines().next().unwrap_or_default().trim();

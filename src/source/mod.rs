@@ -26,6 +26,7 @@ use crate::trust;
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub use error::{ApiError, SourceError};
 pub use http::Requests;
+pub(crate) use credentials::read_secret;
 pub(crate) use pem::read_bounded;
 pub(crate) use sslmate::{Client, TestRow};
 

@@ -1,0 +1,54 @@
+//! Answers: a status, a content type, a body.
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response as HttpResponse, StatusCode};
+
+pub(super) type Response = HttpResponse<Full<Bytes>>;
+
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
+/// Prometheus' text format.
+pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// SSLMate's client takes this and nothing else.
+pub(super) const JSON: &str = "application/json";
+
+/// How long a client that came at a bad time is asked to wait, in seconds.
+const RETRY_SECONDS: u16 = 1;
+
+/// An answer with a body.
+pub(super) fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response {
+    let mut response = HttpResponse::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    set(&mut response, CONTENT_TYPE, content_type);
+    response
+}
+
+/// An answer in words, with a final newline.
+pub(super) fn say(status: StatusCode, text: impl AsRef<str>) -> Response {
+    answer(status, PLAIN, format!("{}\n", text.as_ref()))
+}
+
+/// The answer to a method that this path does not know.
+pub(super) fn not_allowed(allowed: &'static str) -> Response {
+    let text = format!("this path takes {allowed} only");
+    let mut response = say(StatusCode::METHOD_NOT_ALLOWED, text);
+    set(&mut response, ALLOW, allowed);
+    response
+}
+
+/// The answer, with the request to come back later.
+pub(super) fn retry_later(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+    response
+}
+
+pub(super) fn set(response: &mut Response, name: HeaderName, value: &'static str) {
+    let value = HeaderValue::from_static(value);
+    response.headers_mut().insert(name, value);
+}

@@ -1,0 +1,165 @@
+//! What the monitor knows, for all who ask: written by the monitor alone, read by every page.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::judge::Judged;
+use crate::model::{Target, Timestamp};
+use crate::scan::Job;
+use crate::source::Requests;
+
+use super::counters::Counters;
+use super::engine::Engine;
+use super::expectations::{Kept, Watch};
+
+/// What the monitor knows.
+pub(super) struct Board {
+    engine: Mutex<Arc<Engine>>,
+    plan: Mutex<Arc<Plan>>,
+    looks: Mutex<BTreeMap<Target, Arc<Looked>>>,
+    cycle: Mutex<Cycle>,
+    reload: Mutex<Reload>,
+    ready: AtomicBool,
+    pub(super) counters: Counters,
+    pub(super) requests: Requests,
+    pub(super) clock: fn() -> Timestamp,
+    pub(super) started: Instant,
+}
+
+/// What is to be looked at, and what is expected there.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// The entries of the inventory by their keys.
+    pub(super) watches: BTreeMap<String, Watch>,
+    /// Each target with the key of its entry.
+    pub(super) targets: BTreeMap<Target, Planned>,
+}
+
+/// What is expected at a target.
+#[derive(Clone)]
+pub(super) struct Planned {
+    pub(super) key: String,
+    pub(super) expectation: Result<Kept, String>,
+}
+
+impl Plan {
+    /// The look at a target, as the monitor itself takes it.
+    pub(super) fn job(&self, target: &Target, engine: &Engine, now: Timestamp) -> Option<Job> {
+        let planned = self.targets.get(target)?;
+        let watch = self.watches.get(&planned.key)?;
+        let job = watch.job(target, &planned.expectation, &engine.times, &engine.manner, now);
+        Some(job)
+    }
+}
+
+/// The last looks at a target.
+pub(super) struct Looked {
+    pub(super) results: Vec<Judged>,
+    /// When they ended.
+    pub(super) at: Timestamp,
+}
+
+/// How the cycles go: in each every target is looked at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cycle {
+    /// How long the last whole one took.
+    pub(super) duration: Option<Duration>,
+    /// The due time of the look that has waited the longest, since the start.
+    pub(super) oldest_due: Option<Duration>,
+}
+
+/// How the last try to take a configuration into force went.
+#[derive(Clone, Debug)]
+pub(super) struct Reload {
+    /// What was wrong with it, if it was refused.
+    pub(super) error: Option<String>,
+    /// When one was last taken into force.
+    pub(super) succeeded: Timestamp,
+}
+
+impl Board {
+    pub(super) fn new(engine: Engine, requests: Requests, clock: fn() -> Timestamp) -> Self {
+        Self {
+            engine: Mutex::new(Arc::new(engine)),
+            plan: Mutex::default(),
+            looks: Mutex::default(),
+            cycle: Mutex::default(),
+            reload: Mutex::new(Reload {
+                error: None,
+                succeeded: clock(),
+            }),
+            ready: AtomicBool::new(false),
+            counters: Counters::default(),
+            requests,
+            clock,
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    pub(super) fn engine(&self) -> Arc<Engine> {
+        lock(&self.engine).clone()
+    }
+
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        lock(&self.plan).clone()
+    }
+
+    /// The last looks, in the order of their targets.
+    pub(super) fn looks(&self) -> Vec<Arc<Looked>> {
+        lock(&self.looks).values().cloned().collect()
+    }
+
+    pub(super) fn cycle(&self) -> Cycle {
+        *lock(&self.cycle)
+    }
+
+    pub(super) fn reload(&self) -> Reload {
+        lock(&self.reload).clone()
+    }
+
+    /// Whether every source has been asked and every target been looked at once.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    // What follows is for the monitor.
+
+    pub(super) fn set_engine(&self, engine: Arc<Engine>) {
+        *lock(&self.engine) = engine;
+    }
+
+    /// Puts up a new plan; looks at what is no longer in it are taken down.
+    pub(super) fn set_plan(&self, plan: Arc<Plan>) {
+        lock(&self.looks).retain(|target, _| plan.targets.contains_key(target));
+        *lock(&self.plan) = plan;
+    }
+
+    /// Puts up the looks at a target, and gives back those before.
+    pub(super) fn set_looked(&self, target: Target, looked: Arc<Looked>) -> Option<Arc<Looked>> {
+        lock(&self.looks).insert(target, looked)
+    }
+
+    pub(super) fn set_cycle(&self, change: impl FnOnce(&mut Cycle)) {
+        change(&mut lock(&self.cycle));
+    }
+
+    pub(super) fn set_reload(&self, change: impl FnOnce(&mut Reload)) {
+        change(&mut lock(&self.reload));
+    }
+
+    pub(super) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

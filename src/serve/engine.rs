@@ -1,0 +1,168 @@
+//! A configuration in force: everything that is made of it, made once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Inventory, Module, TrustSettings};
+use crate::guard::Guard;
+use crate::look::Looker;
+use crate::model::{Protocol, Timestamp};
+use crate::resolve::{Families, Override, Resolver};
+use crate::scan::{Manner, Scanner, Turns};
+use crate::source::{Environment, Requests, Sources, read_secret};
+use crate::trust;
+
+use super::expectations::Times;
+
+/// What a monitor is made of, beside its listeners.
+pub struct Setup {
+    /// Reads the configuration; called at the start and at every reload.
+    pub load: Box<dyn Fn() -> Result<Inventory, String> + Send + Sync>,
+    /// What the process' surroundings say, for credentials.
+    pub environment: fn() -> Environment<'static>,
+    /// Addresses of names, whatever DNS says.
+    pub overrides: Vec<Override>,
+    /// Looks under way at a time, in all.
+    pub concurrency: usize,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+    /// A folder for what outlives a restart.
+    pub state: Option<PathBuf>,
+}
+
+/// A configuration in force.
+pub(super) struct Engine {
+    pub(super) inventory: Inventory,
+    /// Looks from every vantage.
+    pub(super) scanner: Scanner,
+    pub(super) manner: Manner,
+    pub(super) times: Times,
+    pub(super) guard: Guard,
+    pub(super) modules: BTreeMap<String, ProbeModule>,
+    pub(super) webhook_secret: Option<String>,
+}
+
+/// A named way to look, for `/probe`.
+#[derive(Clone)]
+pub(super) struct ProbeModule {
+    pub(super) protocol: Protocol,
+    /// The port where the target has none.
+    pub(super) port: u16,
+    pub(super) manner: Manner,
+}
+
+impl Engine {
+    /// Reads the configuration and makes everything of it. What the one before has that did not change is
+    /// shared with it.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or a file that it names.
+    pub(super) fn new(
+        setup: &Setup,
+        before: Option<&Engine>,
+        requests: &Requests,
+    ) -> Result<Self, String> {
+        let mut inventory = (setup.load)()?;
+        inventory.add_account_vantage();
+        let sources = Sources::new(&inventory, &(setup.environment)(), requests.clone())?;
+        let all: BTreeSet<String> = inventory.vantages.iter().map(|v| v.name.clone()).collect();
+        let remotes = sources.remotes(&inventory.vantages, &all)?;
+        let defaults = &inventory.defaults;
+        let turns = before
+            .filter(|b| b.inventory.defaults.per_address == defaults.per_address)
+            .map(|b| b.scanner.turns.clone());
+        let looker = match before {
+            Some(before) => before.scanner.looker.clone(),
+            None => Arc::new(Looker::new()?),
+        };
+        let manner = Manner {
+            timeout: defaults.timeout,
+            trust: Arc::new(trust::load(&inventory.trust)?),
+        };
+        let mut modules = BTreeMap::new();
+        for &protocol in Protocol::ALL {
+            let module = ProbeModule {
+                protocol,
+                port: protocol.default_port(),
+                manner: manner.clone(),
+            };
+            modules.insert(protocol.name().to_owned(), module);
+        }
+        for module in &inventory.probe.modules {
+            modules.insert(module.name.clone(), ProbeModule::new(module, &manner)?);
+        }
+        let webhook_secret = inventory.webhook_secret_file.as_deref().map(read_secret);
+        let webhook_secret = webhook_secret.transpose()?;
+        let account = inventory.sslmate.clone().unwrap_or_default();
+        Ok(Self {
+            scanner: Scanner {
+                sources: Arc::new(sources),
+                resolver: Arc::new(Resolver::new(
+                    Families::Both,
+                    setup.overrides.clone(),
+                    inventory.dns.clone(),
+                )),
+                looker,
+                local: true,
+                remotes: remotes.into(),
+                turns: turns.unwrap_or_else(|| {
+                    Arc::new(Turns::new(setup.concurrency, defaults.per_address))
+                }),
+            },
+            times: Times {
+                grace: defaults.grace,
+                refresh: account.refresh_interval,
+            },
+            guard: Guard::new(inventory.probe.allow.clone()),
+            manner,
+            modules,
+            webhook_secret,
+            inventory,
+        })
+    }
+
+    /// Looks from here only: what is asked for on demand asks nobody else.
+    pub(super) fn local_scanner(&self) -> Scanner {
+        Scanner {
+            remotes: Arc::new([]),
+            ..self.scanner.clone()
+        }
+    }
+
+    /// The module that stands for a protocol where none is named.
+    pub(super) fn default_module(&self, protocol: Protocol) -> Option<&ProbeModule> {
+        self.modules.get(protocol.name())
+    }
+}
+
+impl ProbeModule {
+    fn new(module: &Module, manner: &Manner) -> Result<Self, String> {
+        let trust = match &module.trust {
+            Some(settings) => load_trust(settings)
+                .map_err(|e| format!("the trust of the module `{}`: {e}", module.name))?,
+            None => manner.trust.clone(),
+        };
+        Ok(Self {
+            protocol: module.protocol,
+            port: module.port.unwrap_or(module.protocol.default_port()),
+            manner: Manner {
+                timeout: module.timeout.unwrap_or(manner.timeout),
+                trust,
+            },
+        })
+    }
+
+    /// The same with less time.
+    pub(super) fn within(&self, timeout: Option<Duration>) -> Manner {
+        Manner {
+            timeout: timeout.map_or(self.manner.timeout, |t| t.min(self.manner.timeout)),
+            trust: self.manner.trust.clone(),
+        }
+    }
+}
+
+fn load_trust(settings: &TrustSettings) -> Result<Arc<crate::judge::TrustStore>, String> {
+    trust::load(settings).map(Arc::new)
+}

@@ -1,0 +1,202 @@
+//! `/metrics`: what the monitor knows, in Prometheus' text format.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::HeaderMap;
+use hyper::StatusCode;
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
+
+use crate::instance::{Instance, State};
+use crate::source::Loaded;
+use crate::report::prometheus::{Exposition, Looked as Seen, Metric, endpoints, hosts, labels};
+
+use super::answer::{EXPOSITION, Response, answer, say, set};
+use super::board::{Board, Plan};
+use super::process;
+
+/// The answer to a scrape. It is written on a thread where nothing else waits for it.
+pub(super) async fn metrics(board: Arc<Board>, headers: &HeaderMap) -> Response {
+    let gzip = takes_gzip(headers);
+    let written = tokio::task::spawn_blocking(move || {
+        let text = exposition(&board);
+        if gzip { compress(&text) } else { Ok(text.into_bytes()) }
+    });
+    match written.await {
+        Ok(Ok(body)) => {
+            let mut response = answer(StatusCode::OK, EXPOSITION, body);
+            set(&mut response, VARY, "accept-encoding");
+            if gzip {
+                set(&mut response, CONTENT_ENCODING, "gzip");
+            }
+            response
+        }
+        _ => say(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the metrics could not be written",
+        ),
+    }
+}
+
+/// Whether gzip is among what is accepted, and not by a quality of nothing (RFC 9110, section 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).into_iter();
+    let items = values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    items.into_iter().any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let quality = parts.find_map(|p| p.strip_prefix("q="));
+        is_gzip && quality.is_none_or(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0))
+    })
+}
+
+fn compress(text: &str) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()
+}
+
+fn exposition(board: &Board) -> String {
+    let looks = board.looks();
+    let plan = board.plan();
+    let mut out = Exposition::default();
+    endpoints(
+        &mut out,
+        looks.iter().flat_map(|looked| {
+            let at = looked.at;
+            looked.results.iter().map(move |judged| Seen { judged, at })
+        }),
+    );
+    certificates(&mut out, &plan);
+    let all = || looks.iter().flat_map(|looked| looked.results.iter());
+    hosts(&mut out, all());
+    sources(&mut out, board, &plan);
+    board.counters.write(&mut out);
+    monitor(&mut out, board);
+    process::write(&mut out);
+    out.finish()
+}
+
+/// What is expected.
+fn certificates(out: &mut Exposition, plan: &Plan) {
+    let kept = || plan.watches.values().flat_map(|watch| watch.kept.iter());
+    fn instance(loaded: &Loaded) -> Option<&Instance> {
+        loaded.expected.instances().map(|i| &i.expected)
+    }
+    for metric in [Metric::CertificateNotBefore, Metric::CertificateNotAfter] {
+        let mut samples = out.begin(metric);
+        for kept in kept() {
+            let Some(instance) = instance(&kept.loaded) else {
+                continue;
+            };
+            if let Ok(facts) = instance.leaf.facts() {
+                let time = match metric {
+                    Metric::CertificateNotBefore => facts.not_before,
+                    _ => facts.not_after,
+                };
+                let labels = labels([("certificate", kept.loaded.name.as_str())]);
+                samples.put(&labels, time.0);
+            }
+        }
+    }
+    let mut samples = out.begin(Metric::CertificateInfo);
+    for kept in kept() {
+        let instance = instance(&kept.loaded);
+        let id = instance.and_then(|i| i.id);
+        let sha256 = instance.map(|i| i.leaf.sha256().to_string());
+        samples.put(
+            &labels([
+                ("certificate", kept.loaded.name.as_str()),
+                ("source", kept.loaded.expected.source.name()),
+                ("instance_id", &id.map(|id| id.to_string()).unwrap_or_default()),
+                ("state", instance.map_or("", |i| state(i.state))),
+                ("sha256", &sha256.unwrap_or_default()),
+            ]),
+            1,
+        );
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Active => "active",
+        State::Expired => "expired",
+        State::Revoked => "revoked",
+        State::Canceled => "canceled",
+        State::Unknown => "unknown",
+    }
+}
+
+/// How the sources are. A source of several entries is up if it answered for each of them.
+fn sources(out: &mut Exposition, board: &Board, plan: &Plan) {
+    let mut up: BTreeMap<String, bool> = BTreeMap::new();
+    let mut last: BTreeMap<String, i64> = BTreeMap::new();
+    for watch in plan.watches.values() {
+        let Some(source) = watch.source() else {
+            continue;
+        };
+        if let Some(is_up) = watch.up {
+            let all = up.entry(source.clone()).or_insert(true);
+            *all &= is_up;
+        }
+        if let Some(at) = watch.last_success() {
+            let first = last.entry(source).or_insert(at.0);
+            *first = at.0.min(*first);
+        }
+    }
+    let mut samples = out.begin(Metric::SourceUp);
+    for (source, up) in &up {
+        samples.put(&labels([("source", source.as_str())]), u8::from(*up));
+    }
+    let mut samples = out.begin(Metric::SourceLastSuccess);
+    for (source, at) in &last {
+        samples.put(&labels([("source", source.as_str())]), at);
+    }
+    let mut samples = out.begin(Metric::SourceRequests);
+    for (source, status, count) in board.requests.counts() {
+        let code = status.map_or_else(|| "error".to_owned(), |code| code.to_string());
+        samples.put(&labels([("source", &*source), ("code", &code)]), count);
+    }
+}
+
+/// How the monitor itself is.
+fn monitor(out: &mut Exposition, board: &Board) {
+    let in_flight = board.engine().scanner.turns.under_way();
+    out.value(Metric::ProbesInFlight, in_flight);
+    let cycle = board.cycle();
+    if let Some(duration) = cycle.duration {
+        out.value(Metric::CycleDuration, duration.as_secs_f64());
+    }
+    let elapsed = board.started.elapsed();
+    let lag = cycle.oldest_due.map(|due| elapsed.saturating_sub(due));
+    out.value(Metric::CycleLag, lag.unwrap_or_default().as_secs_f64());
+    let reload = board.reload();
+    let succeeded = u8::from(reload.error.is_none());
+    out.value(Metric::ConfigLastReloadSuccessful, succeeded);
+    out.value(Metric::ConfigLastReloadSuccess, reload.succeeded.0);
+    let version = labels([("version", env!("CARGO_PKG_VERSION"))]);
+    out.begin(Metric::BuildInfo).put(&version, 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_taken_where_it_is_accepted() {
+        let takes = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, value.parse().unwrap());
+            takes_gzip(&headers)
+        };
+        assert!(takes("gzip"));
+        assert!(takes("deflate, GZIP;q=0.5"));
+        assert!(!takes("gzip;q=0"));
+        assert!(!takes("br, deflate"));
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,442 @@
+//! The one loop that decides what is asked and looked at next, and puts up what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::finding::Severity;
+use crate::judge::Judged;
+use crate::model::{Target, Timestamp};
+use crate::scan::Scan;
+use crate::schedule::Schedule;
+use crate::source::{Failed, Loaded};
+
+use super::agenda::Agenda;
+use super::board::{Board, Looked, Plan, Planned};
+use super::engine::{Engine, Setup};
+use super::expectations::{Kept, Watch, key};
+
+/// Sources that are asked at a time.
+const MAX_SOURCES: usize = 8;
+/// A source may take this many times what a look may.
+const SOURCE_PATIENCE: u32 = 3;
+/// After word of an issued certificate the API may need a moment before it shows it.
+const SECOND_TRY: Duration = Duration::from_secs(15);
+/// Answers of sources that come within this share one new plan.
+const REPLAN_PAUSE: Duration = Duration::from_millis(250);
+/// Commands that wait at most.
+const MAX_COMMANDS: usize = 64;
+
+/// What the monitor may be told.
+pub(super) enum Command {
+    /// Read the configuration anew, and say how that went.
+    Reload(oneshot::Sender<Result<(), String>>),
+    /// A certificate of this common name has been issued.
+    Issued(String),
+}
+
+/// The monitor.
+pub(super) struct Monitor {
+    setup: Arc<Setup>,
+    board: Arc<Board>,
+    engine: Arc<Engine>,
+    watches: BTreeMap<String, Watch>,
+    plan: Arc<Plan>,
+    schedule: Schedule,
+    scans: JoinSet<(Scan, Timestamp)>,
+    /// The targets of the scans under way.
+    scanned: HashMap<Id, Target>,
+    refreshes: JoinSet<Answer>,
+    /// When the source of each entry is to be asked.
+    agenda: Agenda,
+    /// Since when the plan has been older than what sources said.
+    outdated: Option<Duration>,
+    /// The entries of which another instance is awaited.
+    awaiting: HashSet<String>,
+    sources: Arc<Semaphore>,
+    /// The targets that this cycle has not looked at yet.
+    remaining: BTreeSet<Target>,
+    cycle_began: Duration,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// What a source said.
+struct Answer {
+    key: String,
+    said: Vec<Result<Loaded, Failed>>,
+}
+
+impl Monitor {
+    /// A monitor of the configuration that is in force on the board.
+    pub(super) fn new(setup: Arc<Setup>, board: Arc<Board>) -> (Self, mpsc::Sender<Command>) {
+        let (sender, commands) = mpsc::channel(MAX_COMMANDS);
+        let engine = board.engine();
+        let mut monitor = Self {
+            schedule: Schedule::new(engine.inventory.defaults.interval),
+            setup,
+            board,
+            engine: engine.clone(),
+            watches: BTreeMap::new(),
+            plan: Arc::default(),
+            scans: JoinSet::new(),
+            scanned: HashMap::new(),
+            refreshes: JoinSet::new(),
+            agenda: Agenda::default(),
+            outdated: None,
+            awaiting: HashSet::new(),
+            sources: Arc::new(Semaphore::new(MAX_SOURCES)),
+            remaining: BTreeSet::new(),
+            cycle_began: Duration::ZERO,
+            commands,
+        };
+        monitor.adopt(engine);
+        (monitor, sender)
+    }
+
+    /// Runs until `shutdown` is done; then begins nothing new, and gives what is under way so much time.
+    pub(super) async fn run(mut self, shutdown: impl Future<Output = ()>, farewell: Duration) {
+        tokio::pin!(shutdown);
+        loop {
+            self.ask();
+            self.catch_up();
+            self.look();
+            let wake = self.next_due();
+            tokio::select! {
+                Some(done) = self.refreshes.join_next() => match done {
+                    Ok(answer) => self.heard(answer),
+                    Err(error) => tracing::error!("a source could not be asked: {error}"),
+                },
+                Some(done) = self.scans.join_next_with_id() => self.looked(done),
+                Some(command) = self.commands.recv() => self.obey(command).await,
+                () = wait_until(wake) => {}
+                () = &mut shutdown => break,
+            }
+        }
+        self.refreshes.abort_all();
+        let finish = async {
+            while let Some(done) = self.scans.join_next_with_id().await {
+                self.looked(done);
+            }
+        };
+        if timeout(farewell, finish).await.is_err() {
+            tracing::info!("some looks were still under way and are given up");
+        }
+    }
+
+    /// Makes the new plan that what sources said asks for; answers that come shortly after each other share one.
+    fn catch_up(&mut self) {
+        let is_quiet = self.refreshes.is_empty();
+        if let Some(since) = self.outdated
+            && (is_quiet || self.elapsed() >= since + REPLAN_PAUSE)
+        {
+            self.replan();
+        }
+    }
+
+    /// What has passed since the start.
+    fn elapsed(&self) -> Duration {
+        self.board.started.elapsed()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        // Where all hands are busy, the next look waits for one of them and not for the clock.
+        let look = self.schedule.next_due().filter(|_| self.has_room());
+        let replan = self.outdated.map(|since| since + REPLAN_PAUSE);
+        let refresh = self.agenda.next_due();
+        let due = refresh.into_iter().chain(look).chain(replan).min()?;
+        Some(self.board.started + due)
+    }
+
+    fn has_room(&self) -> bool {
+        self.scans.len() < self.setup.concurrency.max(1)
+    }
+
+    /// Asks the sources whose time has come.
+    fn ask(&mut self) {
+        while let Some(key) = self.agenda.start(self.elapsed()) {
+            let Some(watch) = self.watches.get(&key) else {
+                self.agenda.forget(&key);
+                continue;
+            };
+            let (entry, engine) = (watch.entry.clone(), self.engine.clone());
+            let sources = self.sources.clone();
+            self.refreshes.spawn(async move {
+                let _turn = sources.acquire().await;
+                let deadline = Instant::now() + engine.manner.timeout * SOURCE_PATIENCE;
+                let said = engine.scanner.sources.load(&entry, deadline).await;
+                Answer { key, said }
+            });
+        }
+    }
+
+    /// Takes in what a source said.
+    fn heard(&mut self, answer: Answer) {
+        let Answer { key, said } = answer;
+        let (now, clock) = (self.elapsed(), self.board.now());
+        let Some(watch) = self.watches.get_mut(&key) else {
+            return self.agenda.forget(&key);
+        };
+        let was_up = watch.up;
+        let news = watch.absorb(said, clock);
+        for error in &news.errors {
+            tracing::warn!("{error}");
+        }
+        if was_up == Some(false) && watch.up == Some(true) {
+            tracing::info!("{}: the source answers again", watch.source().unwrap_or(key.clone()));
+        }
+        for change in &news.changed {
+            tracing::info!("{change}");
+        }
+        let awaited = self.awaiting.remove(&key);
+        let next = if awaited && news.changed.is_empty() {
+            Some(SECOND_TRY)
+        } else {
+            watch.refresh_after(self.engine.times.refresh)
+        };
+        self.agenda.finish(&key, next.map(|after| now + after), now);
+        self.outdated = self.outdated.or(Some(now));
+    }
+
+    /// Begins the looks whose time has come.
+    fn look(&mut self) {
+        while self.has_room() {
+            let Some(target) = self.schedule.start(self.elapsed()) else {
+                break;
+            };
+            let (board, now) = (self.board.clone(), self.board.now());
+            let Some(job) = self.plan.job(&target, &self.engine, now) else {
+                self.schedule.finish(&target, self.elapsed());
+                continue;
+            };
+            let scanner = self.engine.scanner.clone();
+            let handle = self.scans.spawn(async move {
+                let scan = scanner.scan(vec![job], now, std::future::pending(), |_| {}).await;
+                (scan, board.now())
+            });
+            self.scanned.insert(handle.id(), target);
+        }
+        let oldest = self.schedule.next_due();
+        self.board.set_cycle(|cycle| cycle.oldest_due = oldest);
+    }
+
+    /// Puts up what a look saw.
+    fn looked(&mut self, done: Result<(Id, (Scan, Timestamp)), tokio::task::JoinError>) {
+        let id = match &done {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let now = self.elapsed();
+        let Some(target) = self.scanned.remove(&id) else {
+            return;
+        };
+        let is_wanted = self.schedule.finish(&target, now);
+        self.remaining.remove(&target);
+        match done {
+            Ok((_, (scan, at))) if is_wanted => {
+                self.board.counters.count(&scan.results);
+                let looked = Arc::new(Looked {
+                    results: scan.results,
+                    at,
+                });
+                let before = self.board.set_looked(target, looked.clone());
+                tell_changes(before.as_deref(), &looked);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!("{}: the look failed: {error}", target.hostname),
+        }
+        self.end_cycle();
+    }
+
+    /// Where every target has been looked at, a cycle has ended and the next begins.
+    fn end_cycle(&mut self) {
+        let all_asked = self.watches.values().all(|watch| watch.up.is_some());
+        if !self.remaining.is_empty() || !all_asked {
+            return;
+        }
+        let now = self.elapsed();
+        if !self.board.is_ready() {
+            self.board.set_ready();
+            tracing::info!(
+                "ready: {} targets have been looked at",
+                self.plan.targets.len()
+            );
+        }
+        if self.plan.targets.is_empty() {
+            return;
+        }
+        let duration = now.saturating_sub(self.cycle_began);
+        self.board.set_cycle(|cycle| cycle.duration = Some(duration));
+        self.cycle_began = now;
+        self.remaining = self.plan.targets.keys().cloned().collect();
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Issued(cn) => {
+                let now = self.elapsed();
+                let about = self.watches.iter().filter(|(_, watch)| watch.is_about(&cn));
+                let keys: Vec<String> = about.map(|(key, _)| key.clone()).collect();
+                for key in keys {
+                    self.agenda.hurry(&key, now);
+                    self.awaiting.insert(key);
+                }
+            }
+            Command::Reload(reply) => {
+                let result = self.reload().await;
+                match &result {
+                    Ok(()) => tracing::info!("the configuration was read anew and is in force"),
+                    Err(error) => tracing::error!(
+                        "the configuration was refused, and the one before stays in force: {error}"
+                    ),
+                }
+                let succeeded = self.board.now();
+                self.board.set_reload(|reload| {
+                    reload.error = result.clone().err();
+                    if result.is_ok() {
+                        reload.succeeded = succeeded;
+                    }
+                });
+                // Who asked may have gone.
+                let _ = reply.send(result);
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), String> {
+        let (setup, before) = (self.setup.clone(), self.engine.clone());
+        let requests = self.board.requests.clone();
+        let engine = tokio::task::spawn_blocking(move || {
+            Engine::new(&setup, Some(before.as_ref()), &requests)
+        });
+        let engine = engine.await.map_err(|e| e.to_string())??;
+        let engine = Arc::new(engine);
+        self.board.set_engine(engine.clone());
+        self.adopt(engine);
+        Ok(())
+    }
+
+    /// Makes a configuration the one that is watched. What is known of entries that stay is kept.
+    fn adopt(&mut self, engine: Arc<Engine>) {
+        let now = self.elapsed();
+        let account_changed = self.engine.inventory.sslmate != engine.inventory.sslmate;
+        let mut before = std::mem::take(&mut self.watches);
+        for entry in &engine.inventory.certificates {
+            let mut key = key(entry);
+            // Two entries may have the same source and no names.
+            while self.watches.contains_key(&key) {
+                key.push('+');
+            }
+            let old = before.remove(&key);
+            let is_same = old.as_ref().is_some_and(|old| old.entry == *entry);
+            let watch = Watch {
+                entry: entry.clone(),
+                ..old.unwrap_or_else(|| Watch::new(entry.clone()))
+            };
+            if account_changed || !is_same || watch.up != Some(true) {
+                self.agenda.hurry(&key, now);
+            }
+            self.watches.insert(key, watch);
+        }
+        for key in before.keys() {
+            self.agenda.forget(key);
+        }
+        self.schedule.set_interval(engine.inventory.defaults.interval, now);
+        self.engine = engine;
+        self.replan();
+    }
+
+    /// Makes a new plan of what is expected, and hurries where that has changed.
+    fn replan(&mut self) {
+        let now = self.elapsed();
+        self.outdated = None;
+        let mut targets = BTreeMap::new();
+        for (key, watch) in &self.watches {
+            for (target, expectation) in watch.expectations() {
+                let planned = Planned {
+                    key: key.clone(),
+                    expectation,
+                };
+                targets.insert(target, planned);
+            }
+        }
+        let changed: Vec<Target> = targets
+            .iter()
+            .filter(|(target, planned)| {
+                let before = self.plan.targets.get(*target);
+                before.is_some_and(|b| differ(&b.expectation, &planned.expectation))
+            })
+            .map(|(target, _)| target.clone())
+            .collect();
+        let all: BTreeSet<Target> = targets.keys().cloned().collect();
+        let new = all.iter().filter(|t| !self.plan.targets.contains_key(*t));
+        self.remaining.extend(new.cloned());
+        self.remaining.retain(|target| all.contains(target));
+        self.schedule.keep(&all, now);
+        for target in changed {
+            self.schedule.hurry(&target, now);
+        }
+        self.plan = Arc::new(Plan {
+            watches: self.watches.clone(),
+            targets,
+        });
+        self.board.set_plan(self.plan.clone());
+        self.end_cycle();
+    }
+}
+
+/// Whether another thing is expected than before.
+fn differ(before: &Result<Kept, String>, now: &Result<Kept, String>) -> bool {
+    match (before, now) {
+        (Ok(before), Ok(now)) => before.loaded.expected != now.loaded.expected,
+        (Err(_), Err(_)) => false,
+        _ => true,
+    }
+}
+
+async fn wait_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Logs what has become of endpoints: a log of every look would be one that nobody reads.
+fn tell_changes(before: Option<&Looked>, now: &Looked) {
+    for judged in &now.results {
+        let old = before.and_then(|b| b.results.iter().find(|old| same_endpoint(old, judged)));
+        let was = old.map_or(Severity::Ok, Judged::severity);
+        let severity = judged.severity();
+        if was == severity || severity.max(was) < Severity::Warning {
+            continue;
+        }
+        let observation = &judged.observation;
+        let target = &observation.target;
+        let ip = observation
+            .ip
+            .map_or_else(|| "no address".into(), |ip| ip.to_string());
+        let why = match (judged.findings.first(), &judged.verdict) {
+            (Some(finding), _) => format!("{}: {}", finding.code, finding.message),
+            (None, crate::judge::Verdict::Inconclusive(error)) => {
+                format!("{}: {error}", error.kind)
+            }
+            (None, crate::judge::Verdict::Conclusive(_)) => "all is well".into(),
+        };
+        let line = format!(
+            "{} at {ip} port {} seen from {}: {severity}, was {was}: {why}",
+            target.hostname, target.port, observation.vantage
+        );
+        if severity >= Severity::Warning {
+            tracing::warn!("{line}");
+        } else {
+            tracing::info!("{line}");
+        }
+    }
+}
+
+fn same_endpoint(a: &Judged, b: &Judged) -> bool {
+    a.observation.ip == b.observation.ip && a.observation.vantage == b.observation.vantage
+}

@@ -1,0 +1,283 @@
+//! `/probe`: a look now, in the manner of blackbox_exporter.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{HeaderMap, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
+
+use crate::finding::Severity;
+use crate::instance::Expected;
+use crate::judge::{Judged, Rules, Verdict};
+use crate::model::{Hostname, Place, Target};
+use crate::report::prometheus::{Exposition, Looked, Metric, endpoints, probe_tls};
+use crate::report::{Style, human};
+use crate::scan::{Job, Scan};
+use crate::source::Loaded;
+
+use super::answer::{EXPOSITION, PLAIN, Response, answer, retry_later, say};
+use super::board::{Board, Plan};
+use super::engine::{Engine, ProbeModule};
+use super::gate::{Admitted, admit};
+use super::query::Query;
+
+/// Probes and tests that are answered at a time; more are asked to come back.
+pub(super) const MAX_ON_DEMAND: usize = 256;
+/// Prometheus says how long it waits for a scrape, in seconds.
+const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+/// So much of it is for the way of the answer, as blackbox_exporter has it.
+const TIMEOUT_OFFSET: Duration = Duration::from_millis(500);
+/// A look has at least this long.
+const MIN_TIMEOUT: Duration = Duration::from_millis(100);
+/// The columns of the table in the log.
+const LOG_WIDTH: usize = 120;
+
+/// What is asked for.
+struct Request {
+    place: Place,
+    /// The name that is sent and matched.
+    hostname: Hostname,
+    port: u16,
+    module: ProbeModule,
+    timeout: Option<Duration>,
+    debug: bool,
+}
+
+/// Looks at a target now, at every address.
+pub(super) async fn probe(
+    board: &Board,
+    on_demand: &Arc<Semaphore>,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Response {
+    let (engine, plan) = (board.engine(), board.plan());
+    let request = match Request::read(&engine, headers, query) {
+        Ok(request) => request,
+        Err(response) => return response,
+    };
+    let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
+        let text = "too many probes are under way: try again";
+        return retry_later(say(StatusCode::SERVICE_UNAVAILABLE, text));
+    };
+    let start = Instant::now();
+    let jobs = match request.jobs(board, &engine, &plan).await {
+        Ok(jobs) => jobs,
+        Err(why) => return say(StatusCode::FORBIDDEN, why),
+    };
+    let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
+    let over = async {
+        match request.timeout {
+            Some(timeout) => sleep_until(start + timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    let scanner = engine.local_scanner();
+    let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
+    board.counters.count(&scan.results);
+    request.answer(board, &scan, start.elapsed(), lookup)
+}
+
+impl Request {
+    fn read(engine: &Engine, headers: &HeaderMap, query: &Query) -> Result<Self, Response> {
+        let bad = |what: String| say(StatusCode::BAD_REQUEST, what);
+        let target = query.last("target").ok_or_else(|| {
+            bad("the parameter `target` is missing: write ?target=HOST or ?target=HOST:PORT".into())
+        })?;
+        let place: Place = target.parse().map_err(|e| bad(format!("target: {e}")))?;
+        let module = match query.last("module") {
+            Some(name) => engine.modules.get(name).ok_or_else(|| {
+                let known: Vec<&str> = engine.modules.keys().map(String::as_str).collect();
+                let text = format!(
+                    "there is no module `{name}`: name one under `probe.modules`, or take one of {}",
+                    known.join(", ")
+                );
+                say(StatusCode::NOT_FOUND, text)
+            })?,
+            None => engine
+                .default_module(place.protocol)
+                .ok_or_else(|| bad(format!("{} has no module", place.protocol)))?,
+        };
+        let hostname = match query.last("hostname") {
+            Some(name) => name.parse().map_err(|e| bad(format!("hostname: {e}")))?,
+            None => place.hostname.clone(),
+        };
+        let timeout = match headers.get(SCRAPE_TIMEOUT) {
+            Some(value) => Some(scrape_timeout(value.to_str().unwrap_or_default()).ok_or_else(
+                || bad(format!("the header {SCRAPE_TIMEOUT} is not a number of seconds")),
+            )?),
+            None => None,
+        };
+        Ok(Self {
+            port: place.port.unwrap_or(module.port),
+            place,
+            hostname,
+            module: module.clone(),
+            timeout,
+            debug: query.last("debug") == Some("true"),
+        })
+    }
+
+    /// What is to be looked at: what the inventory has of it, else whatever is trusted.
+    async fn jobs(&self, board: &Board, engine: &Engine, plan: &Plan) -> Result<Vec<Job>, String> {
+        let manner = self.module.within(self.timeout);
+        let place = &self.place.hostname;
+        let admitted = admit(engine, plan, place, self.port, manner.timeout).await?;
+        let mut resolved = match admitted {
+            Admitted::At(resolution) => Some(resolution),
+            Admitted::Known => None,
+        };
+        // The name that is asked for is not where it is looked at.
+        if resolved.is_none() && *place != self.hostname {
+            let scanner = &engine.scanner;
+            let resolution = scanner.resolve(place, self.port, &[], manner.timeout).await;
+            resolved = Some(resolution);
+        }
+        let mut jobs: Vec<Job> = plan
+            .targets
+            .keys()
+            .filter(|t| t.hostname == self.hostname && t.port == self.port)
+            .filter_map(|target| plan.job(target, engine, board.now()))
+            .collect();
+        if jobs.is_empty() {
+            jobs.push(self.trust_only(engine));
+        }
+        for job in &mut jobs {
+            job.manner = manner.clone();
+            job.resolved = resolved.clone();
+        }
+        Ok(jobs)
+    }
+
+    /// A host that the inventory does not have is held to be valid, for the name, and trusted.
+    fn trust_only(&self, engine: &Engine) -> Job {
+        let name = self.hostname.to_string();
+        let defaults = &engine.inventory.defaults;
+        Job {
+            targets: vec![Target {
+                certificate: name.clone(),
+                hostname: self.hostname.clone(),
+                port: self.port,
+                protocol: self.module.protocol,
+            }],
+            expectation: Ok(Arc::new(Loaded {
+                name,
+                common_name: None,
+                expected: Arc::new(Expected::trust_only()),
+                hostnames: vec![self.hostname.clone()],
+                awaited: None,
+            })),
+            addresses: Vec::new(),
+            resolved: None,
+            rules: Rules {
+                warn: defaults.warn,
+                crit: defaults.crit,
+                ..Rules::default()
+            },
+            manner: self.module.manner.clone(),
+        }
+    }
+
+    fn answer(
+        &self,
+        board: &Board,
+        scan: &Scan,
+        took: Duration,
+        lookup: Option<Duration>,
+    ) -> Response {
+        let now = board.now();
+        let is_good = |j: &Judged| {
+            matches!(j.verdict, Verdict::Conclusive(_)) && j.severity() < Severity::Critical
+        };
+        let all_good = !scan.results.is_empty() && scan.results.iter().all(is_good);
+        let mut out = Exposition::default();
+        let success = u8::from(scan.complete && all_good);
+        out.value(Metric::ProbeSuccess, success);
+        out.value(Metric::ProbeDuration, took.as_secs_f64());
+        let from_looks = || scan.results.iter().find_map(|j| j.observation.timings.resolve);
+        if let Some(lookup) = lookup.or_else(from_looks) {
+            out.value(Metric::ProbeDnsLookup, lookup.as_secs_f64());
+        }
+        probe_tls(&mut out, &scan.results);
+        let looks = scan.results.iter();
+        endpoints(&mut out, looks.map(|judged| Looked { judged, at: now }));
+        let metrics = out.finish();
+        if !self.debug {
+            return answer(StatusCode::OK, EXPOSITION, metrics);
+        }
+        let style = Style {
+            width: LOG_WIDTH,
+            colour: false,
+            now,
+        };
+        let mut text = String::from("Log of the probe:\n");
+        for judged in &scan.results {
+            text.push_str(&log(judged));
+        }
+        if !scan.complete {
+            text.push_str("The time was over before every address had been looked at.\n");
+        }
+        let table = human(&scan.results, &style);
+        let _ = write!(text, "\n{table}\n\nMetrics:\n{metrics}");
+        answer(StatusCode::OK, PLAIN, text)
+    }
+}
+
+/// How long a scrape leaves for looking.
+fn scrape_timeout(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.trim().parse().ok()?;
+    let timeout = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(timeout.saturating_sub(TIMEOUT_OFFSET).max(MIN_TIMEOUT))
+}
+
+/// How one look went, in a line.
+fn log(judged: &Judged) -> String {
+    let observation = &judged.observation;
+    let timings = &observation.timings;
+    let mut line = format!(
+        "{} port {}: ",
+        observation
+            .ip
+            .map_or_else(|| "no address".into(), |ip| ip.to_string()),
+        observation.target.port
+    );
+    for (phase, took) in [
+        ("resolve", timings.resolve),
+        ("connect", timings.connect),
+        ("handshake", timings.handshake),
+    ] {
+        if let Some(took) = took {
+            let _ = write!(line, "{phase} {:.1} ms, ", took.as_secs_f64() * 1000.0);
+        }
+    }
+    match &judged.verdict {
+        Verdict::Conclusive(flags) => {
+            let _ = writeln!(
+                line,
+                "correct {}, chained {}, trusted {}",
+                flags.correct,
+                flags.chained,
+                flags.trusted.unwrap_or(false)
+            );
+        }
+        Verdict::Inconclusive(error) => {
+            let _ = writeln!(line, "{}: {error}", error.kind);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_leaves_time_for_its_answer() {
+        assert_eq!(scrape_timeout("10"), Some(Duration::from_millis(9_500)));
+        assert_eq!(scrape_timeout("0.2"), Some(MIN_TIMEOUT));
+        for wrong in ["", "ten", "-1", "inf", "NaN"] {
+            assert_eq!(scrape_timeout(wrong), None, "{wrong}");
+        }
+    }
+}

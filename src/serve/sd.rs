@@ -1,0 +1,52 @@
+//! `/sd`: the inventory's hosts and ports, for Prometheus' HTTP service discovery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hyper::StatusCode;
+use serde_json::json;
+
+use crate::model::{Hostname, Target};
+
+use super::answer::{JSON, Response, answer};
+use super::board::Plan;
+
+/// One target for each host name and port.
+pub(super) fn discovery(plan: &Plan) -> Response {
+    let mut groups: BTreeMap<(&Hostname, u16), Vec<&Target>> = BTreeMap::new();
+    for target in plan.targets.keys() {
+        let place = (&target.hostname, target.port);
+        groups.entry(place).or_default().push(target);
+    }
+    let groups: Vec<_> = groups
+        .into_iter()
+        .map(|((hostname, port), targets)| {
+            let protocol = targets.first().map_or("", |t| t.protocol.name());
+            let sources: BTreeSet<&str> = targets
+                .iter()
+                .filter_map(|t| plan.targets.get(*t)?.expectation.as_ref().ok())
+                .map(|kept| kept.loaded.expected.source.name())
+                .collect();
+            let names: Vec<&str> = targets.iter().map(|t| t.certificate.as_str()).collect();
+            json!({
+                "targets": [place(hostname, port)],
+                "labels": {
+                    "__param_module": protocol,
+                    "__meta_certvigil_certificate": names.join(","),
+                    "__meta_certvigil_hostname": hostname.to_string(),
+                    "__meta_certvigil_port": port.to_string(),
+                    "__meta_certvigil_protocol": protocol,
+                    "__meta_certvigil_source": Vec::from_iter(sources).join(","),
+                },
+            })
+        })
+        .collect();
+    answer(StatusCode::OK, JSON, json!(groups).to_string())
+}
+
+/// A host and a port as they are written together.
+fn place(hostname: &Hostname, port: u16) -> String {
+    match hostname {
+        Hostname::Ip(ip) if ip.is_ipv6() => format!("[{ip}]:{port}"),
+        other => format!("{other}:{port}"),
+    }
+}

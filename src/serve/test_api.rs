@@ -1,0 +1,164 @@
+//! `/api/v2/certs/CN/test`: SSLMate's own test, taken from here.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::config::Entry;
+use crate::judge::Judged;
+use crate::model::{Hostname, Target, parse_port};
+use crate::report;
+use crate::scan::{Job, targets};
+
+use super::answer::{JSON, Response, answer, retry_later};
+use super::board::{Board, Plan};
+use super::engine::Engine;
+use super::expectations::{Kept, Watch};
+use super::gate::{Admitted, admit};
+use super::query::Query;
+
+/// The paths that are SSLMate's.
+pub(super) const BASE_PATH: &str = "/api/v2/";
+/// Host names in one test.
+const MAX_HOSTNAMES: usize = 100;
+
+/// SSLMate's error object.
+pub(super) fn error(
+    status: StatusCode,
+    reason: &str,
+    param: Option<&str>,
+    message: impl Into<String>,
+) -> Response {
+    let message: String = message.into();
+    let mut object = json!({ "reason": reason, "message": message });
+    if let (Some(param), Some(map)) = (param, object.as_object_mut()) {
+        map.insert("param".into(), json!(param));
+    }
+    answer(status, JSON, object.to_string())
+}
+
+/// The common name in a path of the test, decoded.
+pub(super) fn certificate_of(path: &str) -> Option<String> {
+    let name = path.strip_prefix("/api/v2/certs/")?.strip_suffix("/test")?;
+    let is_one_part = !name.is_empty() && !name.contains('/');
+    let decoded = percent_decode_str(name).decode_utf8().ok()?;
+    is_one_part.then(|| decoded.into_owned())
+}
+
+/// Looks at the hosts of a certificate and says what SSLMate would.
+pub(super) async fn test(
+    board: &Board,
+    on_demand: &Arc<Semaphore>,
+    name: &str,
+    query: &Query,
+) -> Response {
+    let (engine, plan) = (board.engine(), board.plan());
+    let Some((watch, kept)) = find(&plan, name) else {
+        return error(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            None,
+            format!("there is no certificate `{name}` in the inventory"),
+        );
+    };
+    let wanted = match wanted(&watch.entry, kept, query) {
+        Ok(wanted) => wanted,
+        Err(response) => return response,
+    };
+    let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
+        return retry_later(error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            None,
+            "too many tests are under way: try again",
+        ));
+    };
+    let mut jobs = Vec::new();
+    for target in wanted {
+        match job(board, &engine, &plan, watch, kept, target).await {
+            Ok(job) => jobs.push(job),
+            Err(why) => {
+                return error(StatusCode::FORBIDDEN, "forbidden", Some("hostname"), why);
+            }
+        }
+    }
+    let scanner = engine.local_scanner();
+    let never = std::future::pending();
+    let scan = scanner.scan(jobs, board.now(), never, |_| {}).await;
+    board.counters.count(&scan.results);
+    // By the reference a name that cannot be resolved has no row.
+    let has_address = |judged: &Judged| judged.observation.ip.is_some();
+    let rows: Vec<Judged> = scan.results.into_iter().filter(has_address).collect();
+    answer(StatusCode::OK, JSON, report::json(&rows))
+}
+
+/// The certificate by its name in the inventory, or by its common name in the account.
+fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
+    let all = || {
+        let watches = plan.watches.values();
+        watches.flat_map(|watch| watch.kept.iter().map(move |kept| (watch, kept)))
+    };
+    let by_name = all().find(|(_, kept)| kept.loaded.name == name);
+    by_name.or_else(|| all().find(|(_, kept)| kept.loaded.common_name.as_deref() == Some(name)))
+}
+
+/// What is to be looked at: the hosts that are asked for, else all of the certificate's.
+fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Response> {
+    let bad = |param: &str, what: String| {
+        error(StatusCode::BAD_REQUEST, "invalid_param", Some(param), what)
+    };
+    let mut entry = entry.clone();
+    match query.last("port") {
+        Some(port) => entry.ports = vec![parse_port(port).map_err(|e| bad("port", e))?],
+        None => entry.ports.truncate(1),
+    }
+    let named = query.all("hostname").map(str::parse);
+    let mut hostnames: Vec<Hostname> = named
+        .collect::<Result<_, _>>()
+        .map_err(|e: String| bad("hostname", e))?;
+    if hostnames.is_empty() {
+        hostnames.clone_from(&kept.loaded.hostnames);
+    }
+    if hostnames.len() > MAX_HOSTNAMES {
+        let what = format!("a test takes {MAX_HOSTNAMES} host names at most: make several");
+        return Err(bad("hostname", what));
+    }
+    Ok(targets(&entry, &kept.loaded.name, &hostnames))
+}
+
+async fn job(
+    board: &Board,
+    engine: &Engine,
+    plan: &Plan,
+    watch: &Watch,
+    kept: &Kept,
+    target: Target,
+) -> Result<Job, String> {
+    let timeout = engine.manner.timeout;
+    let resolved = match admit(engine, plan, &target.hostname, target.port, timeout).await? {
+        Admitted::Known => None,
+        Admitted::At(resolution) => Some(resolution),
+    };
+    let expectation = Ok(kept.clone());
+    let job = watch.job(&target, &expectation, &engine.times, &engine.manner, board.now());
+    Ok(Job { resolved, ..job })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_name_is_the_decoded_part_of_the_path() {
+        let of = |path| certificate_of(path);
+        assert_eq!(of("/api/v2/certs/a.example/test").as_deref(), Some("a.example"));
+        assert_eq!(of("/api/v2/certs/%2A.a.example/test").as_deref(), Some("*.a.example"));
+        assert_eq!(of("/api/v2/certs//test"), None);
+        assert_eq!(of("/api/v2/certs/a/b/test"), None);
+        assert_eq!(of("/api/v2/certs/%ff/test"), None);
+        assert_eq!(of("/api/v2/certs/a.example"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! `/webhook/sslmate`: word that a certificate was issued. The body is believed for its common name and
+//! nothing else: what is expected is asked of the API.
+
+use base64::Engine as _;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::header::AUTHORIZATION;
+use hyper::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::answer::{Response, say};
+use super::board::Board;
+use super::monitor::Command;
+use super::query::Query;
+
+/// The largest body, in bytes: a certificate object with all that can be expanded is smaller.
+const MAX_BODY: usize = 1 << 20;
+
+#[derive(Deserialize)]
+struct Issued {
+    cn: String,
+}
+
+/// Whether the secret of the webhook came along.
+///
+/// # Errors
+/// The answer to a request that is not to be believed.
+pub(super) fn authorize(board: &Board, headers: &HeaderMap, query: &Query) -> Result<(), Response> {
+    let Some(secret) = board.engine().webhook_secret.clone() else {
+        return Err(say(
+            StatusCode::NOT_FOUND,
+            "no webhook is configured: give `webhook.secret_file`",
+        ));
+    };
+    let given = query.last("secret").map(str::to_owned);
+    let is_right = |given: &str| {
+        aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), secret.as_bytes())
+            .is_ok()
+    };
+    match given.or_else(|| password(headers)) {
+        Some(given) if is_right(&given) => Ok(()),
+        _ => Err(say(
+            StatusCode::FORBIDDEN,
+            "the secret is wrong: give it as ?secret=… or as the password of HTTP Basic",
+        )),
+    }
+}
+
+/// Takes the word, and answers before anything is done about it: SSLMate does not wait.
+pub(super) async fn receive(
+    board: &Board,
+    commands: &mpsc::Sender<Command>,
+    body: hyper::body::Incoming,
+) -> Response {
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        let text = format!("the body cannot be read, or is larger than {MAX_BODY} bytes");
+        return say(StatusCode::BAD_REQUEST, text);
+    };
+    let Ok(issued) = serde_json::from_slice::<Issued>(&body.to_bytes()) else {
+        return say(
+            StatusCode::BAD_REQUEST,
+            "the body is not a certificate object: a JSON object with `cn`",
+        );
+    };
+    let cn = issued.cn.to_ascii_lowercase();
+    let plan = board.plan();
+    if !plan.watches.values().any(|watch| watch.is_about(&cn)) {
+        let cn = crate::certificate::printable(&cn);
+        let text = format!("`{cn}` is not in the inventory: nothing is expected of it");
+        return say(StatusCode::NOT_FOUND, text);
+    }
+    match commands.try_send(Command::Issued(cn)) {
+        Ok(()) => say(StatusCode::ACCEPTED, "the certificate is fetched and looked for"),
+        Err(_) => say(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too much is asked for at a time: try again",
+        ),
+    }
+}
+
+/// The password of HTTP Basic (RFC 7617).
+fn password(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let standard = base64::engine::general_purpose::STANDARD;
+    let decoded = String::from_utf8(standard.decode(encoded.trim()).ok()?).ok()?;
+    let (_, password) = decoded.split_once(':')?;
+    Some(password.to_owned())
+}
