@@ -6,7 +6,7 @@
 //! - **ground** (pure: no sockets, no files, no clock): [`model`], [`certificate`], [`instance`],
 //!   [`observation`], [`finding`], [`judge`], [`guard`], [`config`], [`report`];
 //! - **rim** (each touches the outside in one way): [`source`], [`trust`], [`resolve`], [`look`],
-//!   [`remote`];
+//!   [`remote`], [`web`];
 //! - **engine**: [`scan`], the one path from a target to a judged result;
 //! - **faces**: [`lab`] (the demo's servers and stand-in API) and [`cli`].
 
@@ -28,3 +28,4 @@ pub mod scan;
 pub mod schedule;
 pub mod source;
 pub mod trust;
+pub mod web;

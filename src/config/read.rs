@@ -28,7 +28,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Inventory, ConfigErrors> {
     let folder = file.parent().unwrap_or(Path::new(""));
     with_root(text, file, |root, problems| {
         Reader { folder }.inventory(&root, problems)
-    })
+    })?
+    .ok_or_else(|| ConfigErrors::empty(file, "certificates"))
 }
 
 /// Reads `ADDR[:PORT]`, the address of a name server; the port is 53 where none is given.

@@ -39,6 +39,20 @@ pub struct ConfigErrors {
     pub errors: Vec<ConfigError>,
 }
 
+impl ConfigErrors {
+    /// The file says nothing, but has to say something.
+    pub(crate) fn empty(file: &Path, needed: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            errors: vec![ConfigError {
+                line: 1,
+                key: String::new(),
+                message: format!("the file is empty: it needs `{needed}`"),
+            }],
+        }
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     /// One line for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,12 +96,12 @@ impl Problems {
     }
 }
 
-/// Reads the text and hands the root to `read`.
+/// Reads the text and hands the root to `read`; `None` where the text says nothing at all.
 pub(crate) fn with_root<T>(
     text: &str,
     file: &Path,
     read: impl FnOnce(Item<'_>, &mut Problems) -> T,
-) -> Result<T, ConfigErrors> {
+) -> Result<Option<T>, ConfigErrors> {
     let alone = |line, message: String| ConfigErrors {
         file: file.to_owned(),
         errors: vec![ConfigError {
@@ -129,12 +143,7 @@ pub(crate) fn with_root<T>(
     }
     let documents = loader.into_documents();
     let root = match documents.as_slice() {
-        [] => {
-            return Err(alone(
-                1,
-                "the file is empty: it needs `certificates`".into(),
-            ));
-        }
+        [] => return Ok(None),
         [root] => root,
         [_, second, ..] => {
             return Err(alone(
@@ -152,7 +161,7 @@ pub(crate) fn with_root<T>(
         },
         &mut problems,
     );
-    problems.into_result(value, file)
+    problems.into_result(Some(value), file)
 }
 
 /// A value with its place.

@@ -143,7 +143,8 @@ impl Scenario {
                     .filter_map(|item| host(item, problems))
                     .collect(),
             }
-        })
+        })?
+        .ok_or_else(|| ConfigErrors::empty(file, "hosts"))
     }
 }
 

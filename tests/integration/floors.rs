@@ -32,7 +32,7 @@ const GROUND: [(&str, &[&str]); 9] = [
 ];
 
 /// The rim: each room with the rooms of the rim that it may use. All of the ground is open to it.
-const RIM: [(&str, &[&str]); 5] = [
+const RIM: [(&str, &[&str]); 6] = [
     // Files are read by one hand, which has a bound.
     ("trust", &["source"]),
     // A source is asked over HTTPS, which needs roots; an account is a place to look from too.
@@ -41,6 +41,7 @@ const RIM: [(&str, &[&str]); 5] = [
     ("look", &[]),
     // The test API is a part of the API that sources are asked by.
     ("remote", &["source"]),
+    ("web", &["source"]),
 ];
 
 /// The engine may use the ground and the rim; the faces may use all of that, and those before them here.

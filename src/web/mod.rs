@@ -1,0 +1,106 @@
+//! Takes HTTP requests: listeners, TLS, who may ask, and headers that every answer has.
+//!
+//! The file is the web configuration that Prometheus' exporters share (exporter-toolkit,
+//! `docs/web-configuration.md`). HTTP/1.1 is spoken; a client that could speak HTTP/2 falls back to it.
+
+mod listen;
+mod patience;
+mod rate;
+mod settings;
+mod tls;
+mod users;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderMap;
+
+use crate::source::read_bounded;
+
+pub use listen::{FAREWELL, serve};
+
+use rate::RateLimit;
+use tls::Tls;
+use users::Users;
+
+/// A request with who sent it.
+pub type Request = hyper::Request<Incoming>;
+/// An answer, whole.
+pub type Response = hyper::Response<Full<Bytes>>;
+
+/// What answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// Answers a request whose sender may ask. It is dropped when the client goes away. How much of the body is
+    /// read, and how long that may take, is the service's to bound.
+    fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Whether a path brings its own secret, so that no user of the web configuration is asked for. Client
+    /// certificates are asked for all the same.
+    fn is_exempt(&self, path: &str) -> bool;
+
+    /// What a client without the right name and password is told; the status and the challenge are added.
+    fn unauthorized(&self, path: &str) -> Response;
+}
+
+/// The web configuration in force.
+pub struct Web {
+    file: Option<PathBuf>,
+    state: RwLock<Arc<State>>,
+}
+
+/// What one reading of the file says.
+#[derive(Default)]
+struct State {
+    tls: Option<Arc<Tls>>,
+    users: Users,
+    headers: HeaderMap,
+    rate: Option<RateLimit>,
+}
+
+impl Web {
+    /// Reads the file and the certificates that it names. Without a file, plain HTTP is spoken and everybody may
+    /// ask.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, a line each with its line and key.
+    pub fn open(file: Option<&Path>) -> Result<Self, String> {
+        let state = file.map(read).transpose()?.unwrap_or_default();
+        Ok(Self {
+            file: file.map(Path::to_owned),
+            state: RwLock::new(Arc::new(state)),
+        })
+    }
+
+    /// Reads the file and the certificates anew: from the next connection and request on they are in force.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file; what was in force stays so.
+    pub fn reload(&self) -> Result<(), String> {
+        if let Some(file) = &self.file {
+            let state = Arc::new(read(file)?);
+            *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        }
+        Ok(())
+    }
+
+    /// Whether TLS is spoken.
+    pub fn is_tls(&self) -> bool {
+        self.state().tls.is_some()
+    }
+
+    fn state(&self) -> Arc<State> {
+        let state = self.state.read();
+        state.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn read(file: &Path) -> Result<State, String> {
+    let wrong = |why: String| format!("{}: {why}", file.display());
+    let bytes = read_bounded(file).map_err(wrong)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| wrong("it is not UTF-8 text: save it as UTF-8".into()))?;
+    settings::read(&text, file).map_err(|errors| errors.to_string())
+}

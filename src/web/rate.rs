@@ -1,0 +1,56 @@
+//! How many requests are answered in how much time.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest that one request may wait for the next: what is longer is a mistake.
+pub(super) const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
+
+/// A bucket of tokens: one comes in every `interval`, up to `burst`, and each request takes one.
+pub(super) struct RateLimit {
+    interval: Duration,
+    /// How far ahead of its time a request may be.
+    slack: Duration,
+    /// When the bucket is full again.
+    full_at: Mutex<Instant>,
+}
+
+impl RateLimit {
+    /// A full bucket; `burst` is at least 1, and `interval` at most [`MAX_INTERVAL`].
+    pub(super) fn new(interval: Duration, burst: u32, now: Instant) -> Self {
+        Self {
+            interval,
+            slack: interval.saturating_mul(burst.saturating_sub(1)),
+            full_at: Mutex::new(now),
+        }
+    }
+
+    /// Takes a token, if there is one.
+    pub(super) fn allows(&self, now: Instant) -> bool {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = (*full_at).max(now);
+        let allowed = begin.duration_since(now) <= self.slack;
+        if allowed {
+            *full_at = begin + self.interval;
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_answered_and_then_one_an_interval() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let rate = RateLimit::new(second, 3, start);
+        let at = |seconds: u32| rate.allows(start + second * seconds);
+        assert_eq!([at(0), at(0), at(0), at(0)], [true, true, true, false]);
+        assert_eq!([at(1), at(1)], [true, false]);
+        assert_eq!([at(9), at(9), at(9), at(9)], [true, true, true, false]);
+    }
+}
