@@ -26,6 +26,7 @@ pub mod report;
 pub mod resolve;
 pub mod scan;
 pub mod schedule;
+pub mod serve;
 pub mod source;
 pub mod trust;
 pub mod web;

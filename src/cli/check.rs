@@ -12,9 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{
-    Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings, parse_name_server,
-};
+use crate::config::{Inventory, SourceSettings, SslmateSettings, VantageKind, parse_name_server};
 use crate::judge::{Judged, Verdict};
 use crate::look::Looker;
 use crate::model::{Place, Threshold, Timestamp, Vantage};
@@ -172,7 +170,7 @@ fn parse_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_count(text: &str) -> Result<usize, String> {
+pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err("write a whole number from 1".into()),
@@ -496,7 +494,7 @@ impl Plan {
 }
 
 /// What the process' surroundings say, for the credentials.
-fn environment() -> Environment<'static> {
+pub(super) fn environment() -> Environment<'static> {
     Environment {
         variable: &|name| std::env::var(name).ok(),
         home: std::env::home_dir(),

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::TrustSettings;
 use crate::judge::TrustStore;
 use crate::lab::{Lab, Scenario, environment};
 use crate::look::Looker;
 use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::scan::{Manner, Scanner, Turns, prepare};
+use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
+use crate::web::Web;
 
+use super::serve::{WebArgs, run_until_signal};
 use super::{Code, now, output, runtime};
 
 /// Long enough for loopback, and all that the stalling server costs.
@@ -20,13 +24,32 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Looks at a time: the lab is small.
 const CONCURRENCY: usize = 64;
 
+/// How often the exporter looks: a visitor does not wait for minutes.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// Where the exporter listens: at this machine only.
+const LISTEN: &str = "localhost:10843";
+
 /// Check planted faults on loopback, and say whether each was found
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Go on as the exporter, at localhost:10843
+    #[arg(long)]
+    serve: bool,
 
-pub(super) fn run(_args: &Args) -> Code {
+    #[command(flatten)]
+    web: WebArgs,
+}
+
+impl Args {
+    /// Whether the demo goes on after its table.
+    pub(super) fn goes_on(&self) -> bool {
+        self.serve
+    }
+}
+
+pub(super) fn run(args: &Args) -> Code {
     match runtime().and_then(|runtime| {
-        let ended = runtime.block_on(demo());
+        let ended = runtime.block_on(demo(args));
         runtime.shutdown_background();
         ended
     }) {
@@ -35,7 +58,18 @@ pub(super) fn run(_args: &Args) -> Code {
     }
 }
 
-async fn demo() -> Result<Code, String> {
+async fn demo(args: &Args) -> Result<Code, String> {
+    if !args.serve && args.web.is_given() {
+        return Err(
+            "nothing listens without --serve: add it, or leave out what begins with --web".into(),
+        );
+    }
+    // A place that cannot be had is told before anything is looked at.
+    let web = args.web.open()?;
+    let listeners = match args.serve {
+        true => args.web.bind(LISTEN).await?,
+        false => Vec::new(),
+    };
     let now = now();
     let scenario = Scenario::demo().map_err(|e| e.to_string())?;
     let lab = Lab::start(scenario, now).await?;
@@ -88,16 +122,42 @@ async fn demo() -> Result<Code, String> {
         return Ok(output::print(&text, Code::Unknown));
     }
     let differences = lab.differences(&scan.results);
-    if differences.is_empty() {
+    let code = if differences.is_empty() {
         let faults = lab.hosts().iter().flat_map(|h| &h.servers);
         let count: usize = faults.map(|s| s.findings.len()).sum();
         text.push_str(&format!(
             "Each of the {count} planted faults was named, and nothing else was.\n"
         ));
-        return Ok(output::print(&text, Code::Ok));
+        Code::Ok
+    } else {
+        for difference in differences {
+            text.push_str(&format!("Not as planted: {difference}\n"));
+        }
+        Code::Warning
+    };
+    let code = output::print(&text, code);
+    if args.serve {
+        let server = server(&lab, web)?;
+        run_until_signal(server, listeners).await?;
     }
-    for difference in differences {
-        text.push_str(&format!("Not as planted: {difference}\n"));
-    }
-    Ok(output::print(&text, Code::Warning))
+    Ok(code)
+}
+
+/// The exporter over the lab.
+fn server(lab: &Lab, web: Arc<Web>) -> Result<Server, String> {
+    let mut inventory = lab.inventory();
+    inventory.trust = TrustSettings {
+        system: false,
+        ca_files: vec![lab.root_file()],
+    };
+    inventory.defaults.interval = INTERVAL;
+    inventory.defaults.timeout = TIMEOUT;
+    Server::new(Setup {
+        load: Box::new(move || Ok(inventory.clone())),
+        environment,
+        overrides: lab.overrides(),
+        concurrency: CONCURRENCY,
+        clock: super::now,
+        web,
+    })
 }

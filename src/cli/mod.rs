@@ -6,6 +6,7 @@ mod exit;
 mod generate;
 mod output;
 mod plan;
+mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
+    Serve(serve::Args),
     Demo(demo::Args),
     /// Look into a configuration file
     Config {
@@ -89,9 +91,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return code.into();
         }
     };
-    output::start_logging(cli.verbose);
+    // Whoever runs a server wants to read what it does.
+    let is_server = match &cli.command {
+        Command::Serve(_) => true,
+        Command::Demo(arguments) => arguments.goes_on(),
+        _ => false,
+    };
+    output::start_logging(cli.verbose.saturating_add(u8::from(is_server)));
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Config {
             command: ConfigCommand::Check { file },

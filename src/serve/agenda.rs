@@ -28,13 +28,17 @@ impl Agenda {
             return None;
         }
         let (_, key) = self.queue.pop_first()?;
-        self.turns.insert(key.clone(), Turn::BeingAsked { again: false });
+        self.turns
+            .insert(key.clone(), Turn::BeingAsked { again: false });
         Some(key)
     }
 
     /// Says that a source has answered, and when it is to be asked next, if ever.
     pub(super) fn finish(&mut self, key: &str, next: Option<Duration>, now: Duration) {
-        let again = matches!(self.turns.remove(key), Some(Turn::BeingAsked { again: true }));
+        let again = matches!(
+            self.turns.remove(key),
+            Some(Turn::BeingAsked { again: true })
+        );
         if let Some(due) = if again { Some(now) } else { next } {
             self.wait(key, due);
         }

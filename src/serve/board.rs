@@ -51,7 +51,13 @@ impl Plan {
     pub(super) fn job(&self, target: &Target, engine: &Engine, now: Timestamp) -> Option<Job> {
         let planned = self.targets.get(target)?;
         let watch = self.watches.get(&planned.key)?;
-        let job = watch.job(target, &planned.expectation, &engine.times, &engine.manner, now);
+        let job = watch.job(
+            target,
+            &planned.expectation,
+            &engine.times,
+            &engine.manner,
+            now,
+        );
         Some(job)
     }
 }

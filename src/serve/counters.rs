@@ -71,7 +71,12 @@ impl Counters {
                 *count += 1;
             }
         }
-        let local = || results.iter().map(|j| &j.observation).filter(|o| o.vantage.is_local());
+        let local = || {
+            results
+                .iter()
+                .map(|j| &j.observation)
+                .filter(|o| o.vantage.is_local())
+        };
         // A name is resolved once for all of its addresses.
         let resolve = local().find_map(|o| o.timings.resolve);
         let [resolves, connects, starttls, handshakes] = &mut counts.phases;
@@ -79,7 +84,10 @@ impl Counters {
         for timings in local().map(|o| o.timings) {
             timings.connect.into_iter().for_each(|d| connects.note(d));
             timings.starttls.into_iter().for_each(|d| starttls.note(d));
-            timings.handshake.into_iter().for_each(|d| handshakes.note(d));
+            timings
+                .handshake
+                .into_iter()
+                .for_each(|d| handshakes.note(d));
         }
     }
 

@@ -1,7 +1,6 @@
 //! A configuration in force: everything that is made of it, made once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::resolve::{Families, Override, Resolver};
 use crate::scan::{Manner, Scanner, Turns};
 use crate::source::{Environment, Requests, Sources, read_secret};
 use crate::trust;
+use crate::web::Web;
 
 use super::expectations::Times;
 
@@ -28,8 +28,8 @@ pub struct Setup {
     pub concurrency: usize,
     /// The clock.
     pub clock: fn() -> Timestamp,
-    /// A folder for what outlives a restart.
-    pub state: Option<PathBuf>,
+    /// Who may ask, and how; read anew along with the configuration.
+    pub web: Arc<Web>,
 }
 
 /// A configuration in force.

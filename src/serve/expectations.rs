@@ -63,7 +63,9 @@ pub(super) fn key(entry: &Entry) -> String {
         SourceSettings::Download(url) => format!("download {url} {name}"),
         SourceSettings::Pem(file) => format!("pem {} {name}", file.display()),
         SourceSettings::PemGlob(pattern) => format!("pem_dir {pattern}"),
-        SourceSettings::Fingerprints(pins) => format!("sha256 {pins:?} {name} {:?}", entry.hostnames),
+        SourceSettings::Fingerprints(pins) => {
+            format!("sha256 {pins:?} {name} {:?}", entry.hostnames)
+        }
         SourceSettings::PublicKeys(keys) => {
             format!("pubkey_sha256 {keys:?} {name} {:?}", entry.hostnames)
         }
@@ -376,7 +378,7 @@ mod tests {
         let news = watch.absorb(vec![Ok(loaded("a.example", &second))], later(10));
         assert_eq!(news.changed.len(), 1);
         assert!(news.changed[0].starts_with("a.example: another instance is expected now"));
-        assert_eq!(previous(&watch), [first.clone()]);
+        assert_eq!(previous(&watch), std::slice::from_ref(&first));
         let grace = Grace {
             before: first.sha256(),
             until: later(10 + 1800),
@@ -423,7 +425,12 @@ mod tests {
     #[test]
     fn a_list_that_fails_loses_nothing_and_one_that_shrinks_does() {
         let mut watch = watch(SourceSettings::SslmateAll);
-        let both = || vec![Ok(loaded("a.example", &leaf())), Ok(loaded("b.example", &leaf()))];
+        let both = || {
+            vec![
+                Ok(loaded("a.example", &leaf())),
+                Ok(loaded("b.example", &leaf())),
+            ]
+        };
         watch.absorb(both(), NOW);
         watch.absorb(vec![Err(failed("sslmate: *"))], NOW);
         assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));

@@ -11,8 +11,8 @@ use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 
 use crate::instance::{Instance, State};
-use crate::source::Loaded;
 use crate::report::prometheus::{Exposition, Looked as Seen, Metric, endpoints, hosts, labels};
+use crate::source::Loaded;
 
 use super::answer::{EXPOSITION, Response, answer, say, set};
 use super::board::{Board, Plan};
@@ -23,7 +23,11 @@ pub(super) async fn metrics(board: Arc<Board>, headers: &HeaderMap) -> Response 
     let gzip = takes_gzip(headers);
     let written = tokio::task::spawn_blocking(move || {
         let text = exposition(&board);
-        if gzip { compress(&text) } else { Ok(text.into_bytes()) }
+        if gzip {
+            compress(&text)
+        } else {
+            Ok(text.into_bytes())
+        }
     });
     match written.await {
         Ok(Ok(body)) => {
@@ -44,10 +48,14 @@ pub(super) async fn metrics(board: Arc<Board>, headers: &HeaderMap) -> Response 
 /// Whether gzip is among what is accepted, and not by a quality of nothing (RFC 9110, section 12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).into_iter();
-    let items = values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let items = values
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','));
     items.into_iter().any(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let is_gzip = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
         let quality = parts.find_map(|p| p.strip_prefix("q="));
         is_gzip && quality.is_none_or(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0))
     })
@@ -111,7 +119,10 @@ fn certificates(out: &mut Exposition, plan: &Plan) {
             &labels([
                 ("certificate", kept.loaded.name.as_str()),
                 ("source", kept.loaded.expected.source.name()),
-                ("instance_id", &id.map(|id| id.to_string()).unwrap_or_default()),
+                (
+                    "instance_id",
+                    &id.map(|id| id.to_string()).unwrap_or_default(),
+                ),
                 ("state", instance.map_or("", |i| state(i.state))),
                 ("sha256", &sha256.unwrap_or_default()),
             ]),

@@ -186,7 +186,10 @@ impl Monitor {
             tracing::warn!("{error}");
         }
         if was_up == Some(false) && watch.up == Some(true) {
-            tracing::info!("{}: the source answers again", watch.source().unwrap_or(key.clone()));
+            tracing::info!(
+                "{}: the source answers again",
+                watch.source().unwrap_or(key.clone())
+            );
         }
         for change in &news.changed {
             tracing::info!("{change}");
@@ -214,7 +217,9 @@ impl Monitor {
             };
             let scanner = self.engine.scanner.clone();
             let handle = self.scans.spawn(async move {
-                let scan = scanner.scan(vec![job], now, std::future::pending(), |_| {}).await;
+                let scan = scanner
+                    .scan(vec![job], now, std::future::pending(), |_| {})
+                    .await;
                 (scan, board.now())
             });
             self.scanned.insert(handle.id(), target);
@@ -269,7 +274,8 @@ impl Monitor {
             return;
         }
         let duration = now.saturating_sub(self.cycle_began);
-        self.board.set_cycle(|cycle| cycle.duration = Some(duration));
+        self.board
+            .set_cycle(|cycle| cycle.duration = Some(duration));
         self.cycle_began = now;
         self.remaining = self.plan.targets.keys().cloned().collect();
     }
@@ -310,7 +316,9 @@ impl Monitor {
         let (setup, before) = (self.setup.clone(), self.engine.clone());
         let requests = self.board.requests.clone();
         let engine = tokio::task::spawn_blocking(move || {
-            Engine::new(&setup, Some(before.as_ref()), &requests)
+            let engine = Engine::new(&setup, Some(before.as_ref()), &requests)?;
+            setup.web.reload()?;
+            Ok::<_, String>(engine)
         });
         let engine = engine.await.map_err(|e| e.to_string())??;
         let engine = Arc::new(engine);
@@ -344,7 +352,8 @@ impl Monitor {
         for key in before.keys() {
             self.agenda.forget(key);
         }
-        self.schedule.set_interval(engine.inventory.defaults.interval, now);
+        self.schedule
+            .set_interval(engine.inventory.defaults.interval, now);
         self.engine = engine;
         self.replan();
     }

@@ -55,7 +55,7 @@ pub(super) async fn probe(
     let (engine, plan) = (board.engine(), board.plan());
     let request = match Request::read(&engine, headers, query) {
         Ok(request) => request,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
         let text = "too many probes are under way: try again";
@@ -80,8 +80,8 @@ pub(super) async fn probe(
 }
 
 impl Request {
-    fn read(engine: &Engine, headers: &HeaderMap, query: &Query) -> Result<Self, Response> {
-        let bad = |what: String| say(StatusCode::BAD_REQUEST, what);
+    fn read(engine: &Engine, headers: &HeaderMap, query: &Query) -> Result<Self, Box<Response>> {
+        let bad = |what: String| Box::new(say(StatusCode::BAD_REQUEST, what));
         let target = query.last("target").ok_or_else(|| {
             bad("the parameter `target` is missing: write ?target=HOST or ?target=HOST:PORT".into())
         })?;
@@ -93,7 +93,7 @@ impl Request {
                     "there is no module `{name}`: name one under `probe.modules`, or take one of {}",
                     known.join(", ")
                 );
-                say(StatusCode::NOT_FOUND, text)
+                Box::new(say(StatusCode::NOT_FOUND, text))
             })?,
             None => engine
                 .default_module(place.protocol)
@@ -104,9 +104,13 @@ impl Request {
             None => place.hostname.clone(),
         };
         let timeout = match headers.get(SCRAPE_TIMEOUT) {
-            Some(value) => Some(scrape_timeout(value.to_str().unwrap_or_default()).ok_or_else(
-                || bad(format!("the header {SCRAPE_TIMEOUT} is not a number of seconds")),
-            )?),
+            Some(value) => Some(
+                scrape_timeout(value.to_str().unwrap_or_default()).ok_or_else(|| {
+                    bad(format!(
+                        "the header {SCRAPE_TIMEOUT} is not a number of seconds"
+                    ))
+                })?,
+            ),
             None => None,
         };
         Ok(Self {
@@ -195,7 +199,11 @@ impl Request {
         let success = u8::from(scan.complete && all_good);
         out.value(Metric::ProbeSuccess, success);
         out.value(Metric::ProbeDuration, took.as_secs_f64());
-        let from_looks = || scan.results.iter().find_map(|j| j.observation.timings.resolve);
+        let from_looks = || {
+            scan.results
+                .iter()
+                .find_map(|j| j.observation.timings.resolve)
+        };
         if let Some(lookup) = lookup.or_else(from_looks) {
             out.value(Metric::ProbeDnsLookup, lookup.as_secs_f64());
         }

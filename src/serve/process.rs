@@ -7,7 +7,7 @@ use crate::report::prometheus::Exposition;
 pub(super) fn write(out: &mut Exposition) {
     use crate::report::prometheus::Metric;
     use procfs::process::{LimitValue, Process};
-    use procfs::{Current as _, WithCurrentSystemInfo as _};
+    use procfs::{CurrentSI as _, WithCurrentSystemInfo as _};
 
     let Ok(process) = Process::myself() else {
         return;

@@ -66,7 +66,7 @@ pub(super) async fn test(
     };
     let wanted = match wanted(&watch.entry, kept, query) {
         Ok(wanted) => wanted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
         return retry_later(error(
@@ -106,9 +106,14 @@ fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
 }
 
 /// What is to be looked at: the hosts that are asked for, else all of the certificate's.
-fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Response> {
+fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<Response>> {
     let bad = |param: &str, what: String| {
-        error(StatusCode::BAD_REQUEST, "invalid_param", Some(param), what)
+        Box::new(error(
+            StatusCode::BAD_REQUEST,
+            "bad_param",
+            Some(param),
+            what,
+        ))
     };
     let mut entry = entry.clone();
     match query.last("port") {
@@ -143,7 +148,13 @@ async fn job(
         Admitted::At(resolution) => Some(resolution),
     };
     let expectation = Ok(kept.clone());
-    let job = watch.job(&target, &expectation, &engine.times, &engine.manner, board.now());
+    let job = watch.job(
+        &target,
+        &expectation,
+        &engine.times,
+        &engine.manner,
+        board.now(),
+    );
     Ok(Job { resolved, ..job })
 }
 
@@ -154,8 +165,14 @@ mod tests {
     #[test]
     fn the_common_name_is_the_decoded_part_of_the_path() {
         let of = |path| certificate_of(path);
-        assert_eq!(of("/api/v2/certs/a.example/test").as_deref(), Some("a.example"));
-        assert_eq!(of("/api/v2/certs/%2A.a.example/test").as_deref(), Some("*.a.example"));
+        assert_eq!(
+            of("/api/v2/certs/a.example/test").as_deref(),
+            Some("a.example")
+        );
+        assert_eq!(
+            of("/api/v2/certs/%2A.a.example/test").as_deref(),
+            Some("*.a.example")
+        );
         assert_eq!(of("/api/v2/certs//test"), None);
         assert_eq!(of("/api/v2/certs/a/b/test"), None);
         assert_eq!(of("/api/v2/certs/%ff/test"), None);

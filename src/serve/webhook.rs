@@ -1,12 +1,15 @@
 //! `/webhook/sslmate`: word that a certificate was issued. The body is believed for its common name and
 //! nothing else: what is expected is asked of the API.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::answer::{Response, say};
 use super::board::Board;
@@ -15,6 +18,8 @@ use super::query::Query;
 
 /// The largest body, in bytes: a certificate object with all that can be expanded is smaller.
 const MAX_BODY: usize = 1 << 20;
+/// A body has to be here after so long.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 struct Issued {
@@ -25,12 +30,16 @@ struct Issued {
 ///
 /// # Errors
 /// The answer to a request that is not to be believed.
-pub(super) fn authorize(board: &Board, headers: &HeaderMap, query: &Query) -> Result<(), Response> {
+pub(super) fn authorize(
+    board: &Board,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<(), Box<Response>> {
     let Some(secret) = board.engine().webhook_secret.clone() else {
-        return Err(say(
+        return Err(Box::new(say(
             StatusCode::NOT_FOUND,
             "no webhook is configured: give `webhook.secret_file`",
-        ));
+        )));
     };
     let given = query.last("secret").map(str::to_owned);
     let is_right = |given: &str| {
@@ -39,10 +48,10 @@ pub(super) fn authorize(board: &Board, headers: &HeaderMap, query: &Query) -> Re
     };
     match given.or_else(|| password(headers)) {
         Some(given) if is_right(&given) => Ok(()),
-        _ => Err(say(
+        _ => Err(Box::new(say(
             StatusCode::FORBIDDEN,
             "the secret is wrong: give it as ?secret=… or as the password of HTTP Basic",
-        )),
+        ))),
     }
 }
 
@@ -52,8 +61,9 @@ pub(super) async fn receive(
     commands: &mpsc::Sender<Command>,
     body: hyper::body::Incoming,
 ) -> Response {
-    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        let text = format!("the body cannot be read, or is larger than {MAX_BODY} bytes");
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
+    let Ok(Ok(body)) = body.await else {
+        let text = format!("the body cannot be read in time, or is larger than {MAX_BODY} bytes");
         return say(StatusCode::BAD_REQUEST, text);
     };
     let Ok(issued) = serde_json::from_slice::<Issued>(&body.to_bytes()) else {
@@ -70,7 +80,10 @@ pub(super) async fn receive(
         return say(StatusCode::NOT_FOUND, text);
     }
     match commands.try_send(Command::Issued(cn)) {
-        Ok(()) => say(StatusCode::ACCEPTED, "the certificate is fetched and looked for"),
+        Ok(()) => say(
+            StatusCode::ACCEPTED,
+            "the certificate is fetched and looked for",
+        ),
         Err(_) => say(
             StatusCode::SERVICE_UNAVAILABLE,
             "too much is asked for at a time: try again",

@@ -41,7 +41,10 @@ pub(crate) struct Http {
 
 /// How many requests were made for each source, by how they ended. Cheap to clone; clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct Requests(Arc<Mutex<BTreeMap<(Arc<str>, Option<u16>), u64>>>);
+pub struct Requests(Arc<Mutex<Counts>>);
+
+/// By source and HTTP status.
+type Counts = BTreeMap<(Arc<str>, Option<u16>), u64>;
 
 impl Requests {
     /// Each source's name, the HTTP status (`None` where no answer came), and how many there were.

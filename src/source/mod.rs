@@ -23,10 +23,10 @@ use crate::model::Hostname;
 use crate::remote::Remote;
 use crate::trust;
 
+pub(crate) use credentials::read_secret;
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub use error::{ApiError, SourceError};
 pub use http::Requests;
-pub(crate) use credentials::read_secret;
 pub(crate) use pem::read_bounded;
 pub(crate) use sslmate::{Client, TestRow};
 

@@ -1,0 +1,216 @@
+//! `certvigil serve`: the monitor, as Prometheus' scrape target.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::serve::{Server, Setup};
+use crate::web::Web;
+
+use super::check::{environment, parse_count};
+use super::{Code, now, output, plan, runtime};
+
+/// The port where none is given.
+const DEFAULT_PORT: &str = ":10843";
+
+/// Look at the inventory in turn, for ever, and answer Prometheus
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration with the inventory; SIGHUP and POST /-/reload read it anew
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+
+    #[command(flatten)]
+    web: WebArgs,
+
+    /// Looks at a time, in all
+    #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count)]
+    concurrency: usize,
+}
+
+/// Where to listen, and who may ask.
+#[derive(Debug, clap::Args)]
+pub(super) struct WebArgs {
+    /// Listen at this address and port; without an address, at every one [default: :10843]
+    #[arg(
+        id = "listen_address",
+        long = "web.listen-address",
+        value_name = "[ADDR]:PORT"
+    )]
+    listen: Vec<Listen>,
+
+    /// TLS, client certificates, users and headers: the web configuration file of the Prometheus exporters
+    #[arg(id = "web_config", long = "web.config.file", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// An address and a port to listen at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listen {
+    /// None is every address of both families.
+    ip: Option<IpAddr>,
+    port: u16,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    /// Reads `:10843`, `127.0.0.1:10843`, `[::1]:10843` or `localhost:10843`; port 0 is any free one.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}` is not an address to listen at: write :10843, 127.0.0.1:10843 or [::1]:10843"
+            )
+        };
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self {
+                ip: Some(address.ip()),
+                port: address.port(),
+            });
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse().map_err(|_| wrong())?;
+        let ip = match host {
+            "" => None,
+            "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+            _ => return Err(wrong()),
+        };
+        Ok(Self { ip, port })
+    }
+}
+
+impl Listen {
+    async fn bind(self) -> Result<TcpListener, String> {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.port));
+        let address = self.ip.map_or(everywhere, |ip| (ip, self.port).into());
+        let bound = match TcpListener::bind(address).await {
+            // A system without IPv6 has no such address.
+            Err(error) if self.ip.is_none() && error.kind() != std::io::ErrorKind::AddrInUse => {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)).await
+            }
+            bound => bound,
+        };
+        bound.map_err(|e| {
+            format!("cannot listen at {address}: {e}; name another with --web.listen-address")
+        })
+    }
+}
+
+pub(super) fn run(args: &Args) -> Code {
+    match runtime().and_then(|runtime| {
+        let ended = runtime.block_on(serve(args));
+        runtime.shutdown_background();
+        ended
+    }) {
+        Ok(()) => Code::Ok,
+        Err(error) => output::fail(&error),
+    }
+}
+
+async fn serve(args: &Args) -> Result<(), String> {
+    let file = args.config.clone();
+    let server = Server::new(Setup {
+        load: Box::new(move || plan::read_inventory(&file)),
+        environment,
+        overrides: Vec::new(),
+        concurrency: args.concurrency,
+        clock: now,
+        web: args.web.open()?,
+    })?;
+    let listeners = args.web.bind(DEFAULT_PORT).await?;
+    run_until_signal(server, listeners).await
+}
+
+impl WebArgs {
+    pub(super) fn open(&self) -> Result<Arc<Web>, String> {
+        Web::open(self.config.as_deref()).map(Arc::new)
+    }
+
+    /// Whether any of these flags was given.
+    pub(super) fn is_given(&self) -> bool {
+        !self.listen.is_empty() || self.config.is_some()
+    }
+
+    /// Listens at every address that was given, or at this one.
+    pub(super) async fn bind(&self, default: &str) -> Result<Vec<TcpListener>, String> {
+        let default = [default.parse()?];
+        let wanted = match self.listen.as_slice() {
+            [] => &default,
+            given => given,
+        };
+        let mut listeners = Vec::with_capacity(wanted.len());
+        for listen in wanted {
+            listeners.push(listen.bind().await?);
+        }
+        Ok(listeners)
+    }
+}
+
+/// Runs a monitor until SIGTERM or Ctrl-C; SIGHUP has the configuration read anew.
+pub(super) async fn run_until_signal(
+    server: Server,
+    listeners: Vec<TcpListener>,
+) -> Result<(), String> {
+    for listener in &listeners {
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        tracing::info!("listening on {address}");
+    }
+    let (hangups, reloads) = mpsc::channel(1);
+    let shutdown = signals(hangups)?;
+    server.run(listeners, reloads, shutdown).await;
+    Ok(())
+}
+
+/// What ends the monitor. A hangup goes to the channel.
+#[cfg(unix)]
+fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let handler = |kind| signal(kind).map_err(|e| format!("signals cannot be waited for: {e}"));
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let mut hangup = handler(SignalKind::hangup())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                // One that waits already stands for all that came since.
+                _ = hangup.recv() => drop(hangups.try_send(())),
+            }
+        }
+    })
+}
+
+/// What ends the monitor.
+#[cfg(not(unix))]
+fn signals(_: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_the_exporters_of_prometheus_take_them() {
+        let read = |text: &str| text.parse::<Listen>().map(|l| (l.ip, l.port));
+        assert_eq!(read(":10843"), Ok((None, 10843)));
+        assert_eq!(read("127.0.0.1:0"), Ok((Some([127, 0, 0, 1].into()), 0)));
+        assert_eq!(read("[::1]:80"), Ok((Some(Ipv6Addr::LOCALHOST.into()), 80)));
+        assert_eq!(
+            read("localhost:80"),
+            Ok((Some(Ipv4Addr::LOCALHOST.into()), 80))
+        );
+        for wrong in ["10843", "example.com:80", ":port", "", "::1:80:", ":70000"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The monitor: looks at everything in turn, and answers Prometheus, SSLMate and people.
+
+mod agenda;
+mod answer;
+mod board;
+mod counters;
+mod engine;
+mod expectations;
+mod gate;
+mod metrics;
+mod monitor;
+mod page;
+mod probe;
+mod process;
+mod query;
+mod sd;
+mod test_api;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::source::Requests;
+use crate::web::{self, Request, Response};
+
+use answer::{not_allowed, say};
+use board::Board;
+use engine::Engine;
+use monitor::{Command, Monitor};
+use query::Query;
+
+pub use engine::Setup;
+
+/// How long what is under way may go on at the end.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// The path of SSLMate's webhook, which brings its own secret.
+const WEBHOOK: &str = "/webhook/sslmate";
+
+/// A monitor that is ready to run.
+pub struct Server {
+    setup: Arc<Setup>,
+    board: Arc<Board>,
+}
+
+impl Server {
+    /// Reads the configuration and gets everything ready.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn new(setup: Setup) -> Result<Self, String> {
+        let requests = Requests::default();
+        let engine = Engine::new(&setup, None, &requests)?;
+        let board = Board::new(engine, requests, setup.clock);
+        Ok(Self {
+            setup: Arc::new(setup),
+            board: Arc::new(board),
+        })
+    }
+
+    /// Monitors and answers at the listeners until `shutdown` is done; what is under way then has 5 s to
+    /// end. Each item of `reloads` has the configuration read anew.
+    pub async fn run(
+        self,
+        listeners: Vec<TcpListener>,
+        mut reloads: mpsc::Receiver<()>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let (stop, stopped) = watch::channel(false);
+        let until = || {
+            let mut stopped = stopped.clone();
+            async move { drop(stopped.wait_for(|stop| *stop).await) }
+        };
+        let web = self.setup.web.clone();
+        let (monitor, commands) = Monitor::new(self.setup, self.board.clone());
+        let monitor = tokio::spawn(monitor.run(until(), FAREWELL));
+        let pages = Pages {
+            board: self.board,
+            commands: commands.clone(),
+            on_demand: Arc::new(Semaphore::new(probe::MAX_ON_DEMAND)),
+        };
+        let front = tokio::spawn(web::serve(web, listeners, pages, until()));
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                Some(()) = reloads.recv() => drop(reload(&commands).await),
+                () = &mut shutdown => break,
+            }
+        }
+        tracing::info!(
+            "stopping: what is under way has {} s to end",
+            FAREWELL.as_secs()
+        );
+        stop.send_replace(true);
+        for task in [monitor, front] {
+            if let Err(error) = task.await {
+                tracing::error!("stopping: {error}");
+            }
+        }
+    }
+}
+
+async fn reload(commands: &mpsc::Sender<Command>) -> Result<(), String> {
+    let (reply, answer) = oneshot::channel();
+    let gone = |_| "certvigil is stopping".to_owned();
+    let sent = commands.send(Command::Reload(reply)).await;
+    sent.map_err(|_| "certvigil is stopping".to_owned())?;
+    answer.await.map_err(gone)?
+}
+
+/// What is there to be asked for.
+struct Pages {
+    board: Arc<Board>,
+    commands: mpsc::Sender<Command>,
+    on_demand: Arc<Semaphore>,
+}
+
+impl web::Service for Pages {
+    async fn answer(&self, request: Request) -> Response {
+        let path = request.uri().path().to_owned();
+        let query = Query::parse(request.uri().query());
+        let method = request.method().clone();
+        let is_get = matches!(method, Method::GET | Method::HEAD);
+        let (board, headers) = (&self.board, request.headers());
+        match path.as_str() {
+            WEBHOOK if method != Method::POST => not_allowed("POST"),
+            WEBHOOK => match webhook::authorize(board, headers, &query) {
+                Ok(()) => webhook::receive(board, &self.commands, request.into_body()).await,
+                Err(response) => *response,
+            },
+            "/-/reload" if !matches!(method, Method::POST | Method::PUT) => {
+                not_allowed("POST, PUT")
+            }
+            "/-/reload" => match reload(&self.commands).await {
+                Ok(()) => say(StatusCode::OK, "the configuration was read anew"),
+                Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),
+            },
+            _ if !is_get => not_allowed("GET, HEAD"),
+            "/" => page::page(board),
+            "/metrics" => metrics::metrics(board.clone(), headers).await,
+            "/probe" => probe::probe(board, &self.on_demand, headers, &query).await,
+            "/sd" => sd::discovery(&board.plan()),
+            "/-/healthy" => say(StatusCode::OK, "certvigil is healthy."),
+            "/-/ready" if board.is_ready() => say(StatusCode::OK, "certvigil is ready."),
+            "/-/ready" => say(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "certvigil is not ready: not everything has been looked at yet.",
+            ),
+            path => match test_api::certificate_of(path) {
+                Some(name) => test_api::test(board, &self.on_demand, &name, &query).await,
+                None if path.starts_with(test_api::BASE_PATH) => test_api::error(
+                    StatusCode::NOT_FOUND,
+                    "not_found",
+                    None,
+                    "of SSLMate's API only GET /api/v2/certs/CN/test is here",
+                ),
+                None => say(
+                    StatusCode::NOT_FOUND,
+                    "there is nothing here: see /, /metrics, /probe and /sd",
+                ),
+            },
+        }
+    }
+
+    fn is_exempt(&self, path: &str) -> bool {
+        path == WEBHOOK
+    }
+
+    fn unauthorized(&self, path: &str) -> Response {
+        let message = "the user name or the password is wrong";
+        if path.starts_with(test_api::BASE_PATH) {
+            return test_api::error(StatusCode::UNAUTHORIZED, "bad_credentials", None, message);
+        }
+        say(StatusCode::UNAUTHORIZED, message)
+    }
+}
