@@ -235,6 +235,7 @@ impl<H: Service> Desk<H> {
             // hyper's clock runs from the end of one request to the end of the next one's head.
             .header_read_timeout(self.limits.idle)
             .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
@@ -347,3 +348,6 @@ fn plain(status: StatusCode, words: impl Into<Bytes>) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -397,3 +397,6 @@ fn one_of<T: Copy>(text: &str, known: &[(impl AsRef<str>, T)]) -> Result<T, Stri
         format!("`{text}` is none of: {}", names.join(", "))
     })
 }
+
+#[cfg(test)]
+mod tests;
