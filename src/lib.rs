@@ -6,7 +6,7 @@
 //! - **ground** (pure: no sockets, no files, no clock): [`model`], [`certificate`], [`instance`],
 //!   [`observation`], [`finding`], [`judge`], [`config`], [`report`];
 //! - **rim** (each touches the outside in one way): [`source`], [`trust`], [`resolve`], [`look`],
-//!   [`remote`];
+//!   [`remote`], [`store`];
 //! - **engine**: [`scan`], the one path from a target to a judged result;
 //! - **faces**: [`lab`] (the demo's servers and stand-in API) and [`cli`].
 
@@ -25,4 +25,5 @@ pub mod report;
 pub mod resolve;
 pub mod scan;
 pub mod source;
+pub mod store;
 pub mod trust;

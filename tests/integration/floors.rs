@@ -31,7 +31,7 @@ const GROUND: [(&str, &[&str]); 8] = [
 ];
 
 /// The rim: each room with the rooms of the rim that it may use. All of the ground is open to it.
-const RIM: [(&str, &[&str]); 5] = [
+const RIM: [(&str, &[&str]); 6] = [
     // Files are read by one hand, which has a bound.
     ("trust", &["source"]),
     // A source is asked over HTTPS, which needs roots; an account is a place to look from too.
@@ -40,6 +40,8 @@ const RIM: [(&str, &[&str]); 5] = [
     ("look", &[]),
     // The test API is a part of the API that sources are asked by.
     ("remote", &["source"]),
+    // What a source said is kept.
+    ("store", &["source"]),
 ];
 
 /// The engine may use the ground and the rim; the faces may use all of that, and those before them here.
@@ -47,11 +49,12 @@ const ENGINE: [&str; 1] = ["scan"];
 const FACES: [&str; 2] = ["lab", "cli"];
 
 /// What touches the outside, or remembers.
-const OUTSIDE: [&str; 15] = [
+const OUTSIDE: [&str; 16] = [
     "tokio",
     "reqwest",
     "hyper",
     "hickory_resolver",
+    "rusqlite",
     "std::fs",
     "std::env::",
     "std::io::stdin",
