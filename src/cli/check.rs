@@ -172,7 +172,7 @@ fn parse_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_count(text: &str) -> Result<usize, String> {
+pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err("write a whole number from 1".into()),

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod exit;
 mod generate;
+mod history;
 mod output;
 mod plan;
 
@@ -42,6 +43,7 @@ pub struct Cli {
 enum Command {
     Check(Box<check::Args>),
     Demo(demo::Args),
+    History(history::Args),
     /// Look into a configuration file
     Config {
         #[command(subcommand)]
@@ -93,6 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Config {
             command: ConfigCommand::Check { file },
         } => check_config(&file),

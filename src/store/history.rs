@@ -541,7 +541,11 @@ fn severity_named(name: &str) -> Severity {
     found.unwrap_or(Severity::Unknown)
 }
 
-fn prune_to(connection: &mut Connection, before: Timestamp, most: u32) -> rusqlite::Result<usize> {
+pub(super) fn prune_to(
+    connection: &mut Connection,
+    before: Timestamp,
+    most: u32,
+) -> rusqlite::Result<usize> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let old = transaction.execute("DELETE FROM spans WHERE last_seen < ?", [before.0])?;
     let beyond = transaction.execute(

@@ -97,6 +97,8 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Unfit>
     let version = version(&transaction)?;
     let found: String = transaction.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
+        // The first line only says which database it is.
+        let found = found.lines().last().unwrap_or_default();
         return Err(Unfit::Is(format!(
             "it is damaged ({found}): stop certvigil and bring back a copy"
         )));
@@ -124,7 +126,7 @@ pub(super) fn expect_current(connection: &Connection) -> Result<(), Unfit> {
 }
 
 /// How many migrations a database has seen.
-fn version(connection: &Connection) -> Result<usize, Unfit> {
+pub(super) fn version(connection: &Connection) -> Result<usize, Unfit> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let version = number("user_version")?;
     let tables: i64 =
