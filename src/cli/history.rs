@@ -211,21 +211,33 @@ fn place(span: &Span) -> String {
 }
 
 fn change(span: &Span) -> String {
-    let is = state(&span.seen, span.correct, span.chained);
+    let is = name(&span.seen);
+    let judged = judgement(span.correct, span.chained);
+    let together = |name: &str, judged: &str| match judged {
+        "" => name.to_owned(),
+        _ => format!("{name}, {judged}"),
+    };
     match &span.before {
-        Before::Nothing => format!("first seen: {is}"),
-        Before::Forgotten => format!("(no longer known) → {is}"),
+        Before::Nothing => format!("first seen: {}", together(&is, &judged)),
+        Before::Forgotten => format!("(no longer known) → {}", together(&is, &judged)),
         Before::Was {
             seen,
             correct,
             chained,
-        } => format!("{} → {is}", state(seen, *correct, *chained)),
+        } => {
+            let was = name(seen);
+            let before = judgement(*correct, *chained);
+            if was == is && !before.is_empty() && !judged.is_empty() {
+                return format!("{is}: {before} → {judged}");
+            }
+            format!("{} → {}", together(&was, &before), together(&is, &judged))
+        }
     }
 }
 
-/// What was seen, and whether it was right.
-fn state(seen: &Seen, correct: Option<bool>, chained: Option<bool>) -> String {
-    let mut text = match seen {
+/// What was seen, shortly.
+fn name(seen: &Seen) -> String {
+    match seen {
         Seen::Served {
             sha256,
             issuer,
@@ -246,16 +258,15 @@ fn state(seen: &Seen, correct: Option<bool>, chained: Option<bool>) -> String {
         Seen::Told { .. } => "a certificate".into(),
         Seen::Failed { error_kind, error } if error.is_empty() => error_kind.clone(),
         Seen::Failed { error, .. } => printable(error),
-    };
-    match correct {
-        Some(true) => text.push_str(", right"),
-        Some(false) => text.push_str(", wrong"),
-        None => {}
     }
-    if chained == Some(false) {
-        text.push_str(", chain incomplete");
-    }
-    text
+}
+
+/// Whether it was right; nothing where there was nothing to judge.
+fn judgement(correct: Option<bool>, chained: Option<bool>) -> String {
+    let mut words = Vec::new();
+    words.extend(correct.map(|correct| if correct { "right" } else { "wrong" }));
+    words.extend((chained == Some(false)).then_some("chain incomplete"));
+    words.join(", ")
 }
 
 #[derive(Serialize)]
