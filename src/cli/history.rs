@@ -131,7 +131,7 @@ fn history(args: &Args) -> Result<String, String> {
 fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
     let names = store.names()?;
     if names.is_empty() {
-        output::note("the history is empty: monitoring has not looked at anything yet");
+        output::note("the history is empty: nothing has been looked at, or all of it was pruned");
         return Ok(());
     }
     if let Some(name) = &args.name {

@@ -160,7 +160,9 @@ impl Store {
         let connection = self.connection();
         let read = || {
             let mut select = connection.prepare(
-                "SELECT certificate FROM endpoints UNION SELECT hostname FROM endpoints",
+                "WITH seen AS (SELECT certificate, hostname FROM endpoints e
+                               WHERE EXISTS (SELECT 1 FROM spans WHERE endpoint = e.id))
+                 SELECT certificate FROM seen UNION SELECT hostname FROM seen",
             )?;
             let names = select.query_map([], |row| row.get(0))?;
             names.collect::<rusqlite::Result<_>>()

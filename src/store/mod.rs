@@ -123,9 +123,9 @@ fn in_words(file: &Path, error: &rusqlite::Error) -> String {
             "it is damaged or no database ({error}): stop certvigil and move the file away, with its -wal and -shm, to begin anew"
         ),
         Some(ErrorCode::DiskFull) => "the disk is full: make room on it".into(),
+        // SQLite keeps its index of the log beside the file, also for those who only read.
         Some(ErrorCode::ReadOnly) => {
-            "it cannot be written: check the owner and the permissions of the file and its folder"
-                .into()
+            "it cannot be written, which reading needs too: run as the user who owns it, or mend the permissions of the file and its folder".into()
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => format!(
             "it cannot be opened ({error}): check the owner and the permissions of the file and its folder"
@@ -135,7 +135,7 @@ fn in_words(file: &Path, error: &rusqlite::Error) -> String {
             PATIENCE.as_secs()
         ),
         Some(ErrorCode::SystemIoFailure) => {
-            format!("it cannot be read or written ({error}): check the disk and the system's log")
+            format!("it cannot be read or written ({error}): check the disk, whether it is full, and the system's log")
         }
         _ => format!("the database says: {error}"),
     };

@@ -66,6 +66,13 @@ fn raw(folder: &TempDir) -> Connection {
     Connection::open(folder.path().join(FILE_NAME)).unwrap()
 }
 
+/// Calls block, so they are made from other threads.
+#[test]
+fn the_store_is_shared_between_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Store>();
+}
+
 fn count(connection: &Connection, table: &str) -> i64 {
     let query = format!("SELECT count(*) FROM {table}");
     connection.query_one(&query, [], |row| row.get(0)).unwrap()
@@ -701,7 +708,7 @@ mod who_switched_when {
         assert_eq!(history(&reader).len(), 0);
         let error = reader.note(&[saw(0, true, true)], NOW).unwrap_err();
         assert!(
-            error.contains("cannot be written: check the owner"),
+            error.contains("cannot be written, which reading needs too: run as"),
             "{error}"
         );
     }
