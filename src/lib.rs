@@ -6,9 +6,9 @@
 //! - **ground** (pure: no sockets, no files, no clock): [`model`], [`certificate`], [`instance`],
 //!   [`observation`], [`finding`], [`judge`], [`guard`], [`config`], [`report`];
 //! - **rim** (each touches the outside in one way): [`source`], [`trust`], [`resolve`], [`look`],
-//!   [`remote`], [`web`];
-//! - **engine**: [`scan`], the one path from a target to a judged result;
-//! - **faces**: [`lab`] (the demo's servers and stand-in API) and [`cli`].
+//!   [`remote`], [`store`], [`web`];
+//! - **engine**: [`scan`], the one path from a target to a judged result; [`schedule`], when to take it;
+//! - **faces**: [`lab`] (the demo's servers and stand-in API), [`serve`] (the monitor) and [`cli`].
 
 pub mod certificate;
 pub mod cli;
@@ -28,5 +28,6 @@ pub mod scan;
 pub mod schedule;
 pub mod serve;
 pub mod source;
+pub mod store;
 pub mod trust;
 pub mod web;

@@ -57,6 +57,8 @@ pub struct Facts {
     pub issuer_der: Vec<u8>,
     /// The subject's common name, where it has one.
     pub common_name: Option<String>,
+    /// The issuer's common name, where it has one.
+    pub issuer_common_name: Option<String>,
     /// The serial number in lower-case hexadecimal.
     pub serial: String,
     /// The subject alternative names.
@@ -282,7 +284,7 @@ fn read(der: &[u8]) -> Result<Facts, String> {
         ));
     }
     let (subject, common_name) = read_name(outline.subject, "subject", &mut oddities);
-    let (issuer, _) = read_name(outline.issuer, "issuer", &mut oddities);
+    let (issuer, issuer_common_name) = read_name(outline.issuer, "issuer", &mut oddities);
     let (not_before, not_after) =
         read_validity(outline.validity).ok_or("its validity cannot be read")?;
     if not_after < not_before {
@@ -299,6 +301,7 @@ fn read(der: &[u8]) -> Result<Facts, String> {
         subject_der: outline.subject.to_vec(),
         issuer_der: outline.issuer.to_vec(),
         common_name,
+        issuer_common_name,
         serial: fingerprint::hex(outline.serial),
         sans: extensions.sans,
         not_before,

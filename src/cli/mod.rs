@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod exit;
 mod generate;
+mod history;
 mod output;
 mod plan;
 mod serve;
@@ -44,6 +45,7 @@ enum Command {
     Check(Box<check::Args>),
     Serve(serve::Args),
     Demo(demo::Args),
+    History(history::Args),
     /// Look into a configuration file
     Config {
         #[command(subcommand)]
@@ -102,6 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(*arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Config {
             command: ConfigCommand::Check { file },
         } => check_config(&file),

@@ -68,6 +68,8 @@ pub struct Defaults {
     pub per_address: usize,
     /// How long the previous instance is only a warning, when monitoring.
     pub grace: Duration,
+    /// How long the history of what was served is kept, when monitoring.
+    pub history: Duration,
     /// The port to look at.
     pub port: u16,
     /// When to warn of the end.
@@ -83,6 +85,7 @@ impl Default for Defaults {
             timeout: Duration::from_secs(10),
             per_address: 4,
             grace: Duration::from_secs(30 * 60),
+            history: Duration::from_secs(90 * 86_400),
             port: Protocol::default().default_port(),
             warn: Threshold::WARN,
             crit: Threshold::CRIT,

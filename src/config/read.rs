@@ -439,6 +439,7 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
     set("interval", &mut out.interval);
     set("timeout", &mut out.timeout);
     set("grace", &mut out.grace);
+    set("history", &mut out.history);
     if let Some(count) = fields
         .take("per_address")
         .and_then(|i| i.parse(problems, count))

@@ -52,7 +52,7 @@ vantages:
   - {name: eu, type: certvigil, url: 'https://eu.example/api/v2/', password_file: /run/eu}
 trust: {system: false, ca_files: ca.pem}
 dns: ['192.0.2.53', '[2001:db8::53]:5353']
-defaults: {timeout: 3s, per_address: 2, port: 8443, warn: 20d, crit: '5%'}
+defaults: {timeout: 3s, per_address: 2, history: 2w, port: 8443, warn: 20d, crit: '5%'}
 certificates:
   - sslmate: Www.Example.COM
   - {name: mail, pem: live/fullchain.pem, hostnames: mail.example.com, ports: [993, 995, 993], crit: 1d}
@@ -72,6 +72,7 @@ certificates:
     assert_eq!(inventory.dns[0], "192.0.2.53:53".parse().unwrap());
     assert_eq!(inventory.dns[1], "[2001:db8::53]:5353".parse().unwrap());
     assert_eq!(inventory.defaults.timeout, Duration::from_secs(3));
+    assert_eq!(inventory.defaults.history, Duration::from_secs(14 * 86_400));
 
     let [sslmate, mail, bare, all] = inventory.certificates.as_slice() else {
         panic!("{:?}", inventory.certificates)
@@ -337,6 +338,10 @@ fn a_wrong_value_is_told_with_the_right_form() {
         (
             with("defaults: {interval: 5}"),
             "1: defaults.interval: `5` is not a span of time: write it as 10s, 5m or 1h",
+        ),
+        (
+            with("defaults: {history: 0s}"),
+            "1: defaults.history: `0s` is not a span of time: write it as 10s, 5m or 1h",
         ),
         (
             with("defaults: {per_address: 0}"),

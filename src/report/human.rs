@@ -238,7 +238,7 @@ const YELLOW: &str = "33";
 const RED: &str = "31";
 const MAGENTA: &str = "35";
 
-fn colour_of(severity: Severity) -> &'static str {
+pub(crate) fn colour_of(severity: Severity) -> &'static str {
     match severity {
         Severity::Ok | Severity::Info => GREEN,
         Severity::Warning => YELLOW,
@@ -248,7 +248,7 @@ fn colour_of(severity: Severity) -> &'static str {
 }
 
 /// Select Graphic Rendition (ECMA-48, section 8.3.117).
-fn paint(text: &str, code: &str, style: &Style) -> String {
+pub(crate) fn paint(text: &str, code: &str, style: &Style) -> String {
     if style.colour {
         format!("\x1b[{code}m{text}\x1b[0m")
     } else {

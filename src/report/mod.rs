@@ -10,6 +10,7 @@ use crate::finding::Severity;
 use crate::judge::Judged;
 
 pub use human::{Style, human};
+pub(crate) use human::{colour_of, paint};
 pub use json::json;
 
 /// How many endpoints there are of each severity; what is only worth knowing counts as ok.

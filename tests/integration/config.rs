@@ -61,6 +61,7 @@ fn the_documented_defaults_are_those_of_the_program() {
     assert_eq!(duration("interval"), defaults.interval);
     assert_eq!(duration("timeout"), defaults.timeout);
     assert_eq!(duration("grace"), defaults.grace);
+    assert_eq!(duration("history"), defaults.history);
     assert_eq!(told("per_address"), defaults.per_address.to_string());
     assert_eq!(told("port"), defaults.port.to_string());
     assert_eq!(told("warn").parse(), Ok(defaults.warn));

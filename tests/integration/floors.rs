@@ -32,7 +32,7 @@ const GROUND: [(&str, &[&str]); 9] = [
 ];
 
 /// The rim: each room with the rooms of the rim that it may use. All of the ground is open to it.
-const RIM: [(&str, &[&str]); 6] = [
+const RIM: [(&str, &[&str]); 7] = [
     // Files are read by one hand, which has a bound.
     ("trust", &["source"]),
     // A source is asked over HTTPS, which needs roots; an account is a place to look from too.
@@ -42,18 +42,21 @@ const RIM: [(&str, &[&str]); 6] = [
     // The test API is a part of the API that sources are asked by.
     ("remote", &["source"]),
     ("web", &["source"]),
+    // What a source said is kept.
+    ("store", &["source"]),
 ];
 
 /// The engine may use the ground and the rim; the faces may use all of that, and those before them here.
-const ENGINE: [&str; 1] = ["scan"];
-const FACES: [&str; 2] = ["lab", "cli"];
+const ENGINE: [&str; 2] = ["scan", "schedule"];
+const FACES: [&str; 3] = ["lab", "serve", "cli"];
 
 /// What touches the outside, or remembers.
-const OUTSIDE: [&str; 15] = [
+const OUTSIDE: [&str; 16] = [
     "tokio",
     "reqwest",
     "hyper",
     "hickory_resolver",
+    "rusqlite",
     "std::fs",
     "std::env::",
     "std::io::stdin",

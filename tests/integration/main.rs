@@ -20,6 +20,7 @@ mod dns;
 mod docs;
 mod fixture;
 mod floors;
+mod history;
 mod hostile;
 mod markdown;
 mod nginx;

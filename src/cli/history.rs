@@ -1,0 +1,377 @@
+//! `certvigil history`: who switched when, from what monitoring has kept.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use textwrap::core::display_width;
+use textwrap::{Options, WordSplitter, wrap};
+
+use crate::certificate::printable;
+use crate::model::{Timestamp, Vantage};
+use crate::report::{Style, colour_of, paint};
+use crate::store::{Before, Query, Seen, Span, Store};
+
+use super::check::parse_count;
+use super::{Code, now, output};
+
+/// As alike as the nearest keys of a configuration have to be.
+const LIKENESS: f64 = 0.8;
+/// More near names than these are no help.
+const MAX_NEAR: usize = 3;
+/// Enough digits of a fingerprint to tell certificates apart by eye.
+const SHORT_FINGERPRINT: usize = 8;
+
+/// Say who switched when, from what monitoring with --state-dir has seen
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The name of a certificate or a host; without it, everything
+    name: Option<String>,
+
+    /// The folder that monitoring keeps its state in
+    #[arg(long, value_name = "DIR")]
+    state_dir: PathBuf,
+
+    /// Only what changed since then: a duration before now (7d), or an RFC 3339 time
+    #[arg(long, value_name = "DURATION|TIME")]
+    since: Option<Since>,
+
+    /// The form of the result
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+
+    /// Tell so many changes at most: the newest
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_count)]
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// A line for each change, the newest last
+    Human,
+    /// One JSON object
+    Json,
+}
+
+/// The beginning of what is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Since {
+    Ago(std::time::Duration),
+    At(Timestamp),
+}
+
+impl std::str::FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self::At(time));
+        }
+        humantime::parse_duration(text).map(Self::Ago).map_err(|_| {
+            "write it as a duration (7d, 12h) or as a time (2026-11-24T12:00:00Z)".into()
+        })
+    }
+}
+
+impl Since {
+    fn time(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(duration) => {
+                let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+                Timestamp(now.0.saturating_sub(seconds))
+            }
+            Self::At(time) => time,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> Code {
+    match history(args) {
+        Ok(text) => output::print(&text, Code::Ok),
+        Err(error) => output::fail(&error),
+    }
+}
+
+fn history(args: &Args) -> Result<String, String> {
+    let store = Store::open_to_read(&args.state_dir)?;
+    let query = Query {
+        name: args.name.clone(),
+        since: args.since.map(|since| since.time(now())),
+        // One more shows whether there is more.
+        limit: args.limit.saturating_add(1),
+    };
+    let mut spans = store.history(&query)?;
+    if spans.is_empty() {
+        explain_nothing(&store, args)?;
+    }
+    if spans.len() > args.limit {
+        spans.remove(0);
+        output::note(&format!(
+            "there is more: these are the newest {}; see --limit and --since",
+            args.limit
+        ));
+    }
+    Ok(match args.format {
+        Format::Human => human(
+            &spans,
+            &Style {
+                width: output::width_of_stdout(),
+                colour: output::colour_on_stdout(),
+                now: now(),
+            },
+        ),
+        Format::Json => json(&spans),
+    })
+}
+
+/// Why there is nothing to tell: on stderr, or as an error where the name is not known.
+fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
+    let names = store.names()?;
+    if names.is_empty() {
+        output::note("the history is empty: nothing has been looked at, or all of it was pruned");
+        return Ok(());
+    }
+    if let Some(name) = &args.name {
+        let query = Query {
+            name: Some(name.clone()),
+            since: None,
+            limit: 1,
+        };
+        if store.history(&query)?.is_empty() {
+            return Err(unknown_name(name, &names));
+        }
+    }
+    output::note("nothing has changed since then");
+    Ok(())
+}
+
+fn unknown_name(name: &str, names: &BTreeSet<String>) -> String {
+    let wanted = name.to_lowercase();
+    let likeness = |known: &String| strsim::jaro_winkler(&wanted, &known.to_lowercase());
+    let mut near: Vec<(f64, &String)> = names.iter().map(|n| (likeness(n), n)).collect();
+    near.retain(|(likeness, _)| *likeness >= LIKENESS);
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let near: Vec<String> = near
+        .iter()
+        .take(MAX_NEAR)
+        .map(|(_, name)| format!("`{name}`"))
+        .collect();
+    if near.is_empty() {
+        format!(
+            "there is no history of `{name}`: name a certificate or a host that is monitored, or leave the name away"
+        )
+    } else {
+        format!(
+            "there is no history of `{name}`; did you mean {}?",
+            near.join(" or ")
+        )
+    }
+}
+
+/// A line for each span: when, where, and what it was and is.
+fn human(spans: &[Span], style: &Style) -> String {
+    const INDENT: &str = "    ";
+    let mut out = String::new();
+    for span in spans {
+        let time = span.first_seen.to_string();
+        let width_of_time = display_width(&time);
+        let time = paint(&time, colour_of(span.severity), style);
+        let place = place(span);
+        let change = change(span);
+        if width_of_time + display_width(&place) + display_width(&change) + 4 <= style.width {
+            let _ = writeln!(out, "{time}  {place}  {change}");
+            continue;
+        }
+        let _ = writeln!(out, "{time}  {place}");
+        let options = Options::new(style.width)
+            .initial_indent(INDENT)
+            .subsequent_indent(INDENT)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .break_words(false);
+        for line in wrap(&change, options) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    out
+}
+
+fn place(span: &Span) -> String {
+    let address = match span.ip {
+        Some(ip) => SocketAddr::new(ip, span.port).to_string(),
+        None => format!("port {}", span.port),
+    };
+    let mut place = format!("{}  {address}", printable(&span.hostname));
+    if span.vantage != Vantage::LOCAL {
+        let _ = write!(place, "  seen from {}", printable(&span.vantage));
+    }
+    place
+}
+
+fn change(span: &Span) -> String {
+    let is = name(&span.seen);
+    let judged = judgement(span.correct, span.chained);
+    let together = |name: &str, judged: &str| match judged {
+        "" => name.to_owned(),
+        _ => format!("{name}, {judged}"),
+    };
+    match &span.before {
+        Before::Nothing => format!("first seen: {}", together(&is, &judged)),
+        Before::Forgotten => format!("(no longer known) → {}", together(&is, &judged)),
+        Before::Was {
+            seen,
+            correct,
+            chained,
+        } => {
+            let was = name(seen);
+            let before = judgement(*correct, *chained);
+            if was == is && !before.is_empty() && !judged.is_empty() {
+                return format!("{is}: {before} → {judged}");
+            }
+            format!("{} → {}", together(&was, &before), together(&is, &judged))
+        }
+    }
+}
+
+/// What was seen, shortly.
+fn name(seen: &Seen) -> String {
+    match seen {
+        Seen::Served {
+            sha256,
+            issuer,
+            issuer_common_name,
+            not_after,
+            ..
+        } => {
+            let mut text: String = sha256.chars().take(SHORT_FINGERPRINT).collect();
+            if let Some(issuer) = issuer_common_name.as_ref().or(issuer.as_ref()) {
+                let _ = write!(text, " by {}", printable(issuer));
+            }
+            if let Some(end) = not_after {
+                let _ = write!(text, " until {}", end.date());
+            }
+            text
+        }
+        Seen::Told { dummy: true, .. } => "a temporary certificate".into(),
+        Seen::Told { .. } => "a certificate".into(),
+        Seen::Failed { error_kind, error } if error.is_empty() => error_kind.clone(),
+        Seen::Failed { error, .. } => printable(error),
+    }
+}
+
+/// Whether it was right; nothing where there was nothing to judge.
+fn judgement(correct: Option<bool>, chained: Option<bool>) -> String {
+    let mut words = Vec::new();
+    words.extend(correct.map(|correct| if correct { "right" } else { "wrong" }));
+    words.extend((chained == Some(false)).then_some("chain incomplete"));
+    words.join(", ")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    history: Vec<Row<'a>>,
+}
+
+/// All keys are always there. Of `served`, `told` and `failed`, the one that applies is not null.
+#[derive(Serialize)]
+struct Row<'a> {
+    certificate: &'a str,
+    hostname: &'a str,
+    ip: Option<String>,
+    port: u16,
+    vantage: &'a str,
+    first_seen: String,
+    last_seen: String,
+    severity: &'static str,
+    correct: Option<bool>,
+    chained: Option<bool>,
+    served: Option<ServedRow<'a>>,
+    told: Option<ToldRow>,
+    failed: Option<FailedRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct ServedRow<'a> {
+    sha256: &'a str,
+    subject: Option<&'a str>,
+    issuer: Option<&'a str>,
+    serial: Option<&'a str>,
+    not_before: Option<String>,
+    not_after: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ToldRow {
+    correct: bool,
+    chained: bool,
+    dummy: bool,
+}
+
+#[derive(Serialize)]
+struct FailedRow<'a> {
+    error_kind: &'a str,
+    error: &'a str,
+}
+
+fn json(spans: &[Span]) -> String {
+    let document = Document {
+        history: spans.iter().map(row).collect(),
+    };
+    // Strings, numbers and lists: there is nothing in it that could fail to be written.
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn row(span: &Span) -> Row<'_> {
+    let (mut served, mut told, mut failed) = (None, None, None);
+    match &span.seen {
+        Seen::Served {
+            sha256,
+            subject,
+            issuer,
+            serial,
+            not_before,
+            not_after,
+            ..
+        } => {
+            served = Some(ServedRow {
+                sha256,
+                subject: subject.as_deref(),
+                issuer: issuer.as_deref(),
+                serial: serial.as_deref(),
+                not_before: not_before.map(|t| t.to_string()),
+                not_after: not_after.map(|t| t.to_string()),
+            });
+        }
+        &Seen::Told {
+            correct,
+            chained,
+            dummy,
+        } => {
+            told = Some(ToldRow {
+                correct,
+                chained,
+                dummy,
+            });
+        }
+        Seen::Failed { error_kind, error } => failed = Some(FailedRow { error_kind, error }),
+    }
+    Row {
+        certificate: &span.certificate,
+        hostname: &span.hostname,
+        ip: span.ip.map(|ip| ip.to_string()),
+        port: span.port,
+        vantage: &span.vantage,
+        first_seen: span.first_seen.to_string(),
+        last_seen: span.last_seen.to_string(),
+        severity: span.severity.name(),
+        correct: span.correct,
+        chained: span.chained,
+        served,
+        told,
+        failed,
+    }
+}

@@ -1,0 +1,154 @@
+//! What outlives a restart: what the sources said last, and what each endpoint served when. One SQLite
+//! database in the folder of `--state-dir`.
+//!
+//! A commit is in the write-ahead log before a call returns, so a process that is killed loses no more than
+//! the transaction in flight. After a power failure the last commits may be missing too (`synchronous=NORMAL`,
+//! <https://www.sqlite.org/pragma.html#pragma_synchronous>), but the database is whole.
+
+mod history;
+mod remembered;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+pub use history::{Before, MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
+pub use remembered::Remembered;
+
+/// The database's name in its folder. `certvigil.db-wal` and `certvigil.db-shm` beside it are SQLite's.
+pub const FILE_NAME: &str = "certvigil.db";
+
+/// How long a call waits while another process writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The write-ahead log is cut back to this many bytes once it has been taken over into the database.
+const MAX_IDLE_LOG_BYTES: i64 = 16 << 20;
+
+/// The database. Calls block; of several at a time one goes on.
+#[derive(Debug)]
+pub struct Store {
+    connection: Mutex<Connection>,
+    file: PathBuf,
+}
+
+impl Store {
+    /// Opens the database of a folder for reading and writing. Makes both if they are missing, the folder
+    /// for its owner alone.
+    ///
+    /// # Errors
+    /// One line that names the file: it cannot be made or opened, is damaged, is no database of ours, or was
+    /// written by a newer version. Nothing is ever deleted or overwritten then.
+    pub fn open(folder: &Path) -> Result<Self, String> {
+        make_folder(folder)
+            .map_err(|e| format!("{}: the folder cannot be made: {e}", folder.display()))?;
+        let file = folder.join(FILE_NAME);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let prepare = |connection: &mut Connection| {
+            // Before anything is changed: what is not ours stays as it is.
+            schema::version(connection)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            connection.pragma_update(None, "journal_size_limit", MAX_IDLE_LOG_BYTES)?;
+            schema::bring_up_to_date(connection)
+        };
+        Self::open_with(file, flags, prepare)
+    }
+
+    /// Opens the database of a folder for reading alone, also while another process writes to it.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and where there is none.
+    pub fn open_to_read(folder: &Path) -> Result<Self, String> {
+        let file = folder.join(FILE_NAME);
+        match std::fs::metadata(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(format!(
+                    "{}: there is no such file: give the --state-dir that monitoring was started with",
+                    file.display()
+                ));
+            }
+            Err(error) => return Err(format!("{}: it cannot be read: {error}", file.display())),
+            Ok(_) => {}
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::open_with(file, flags, |connection| schema::expect_current(connection))
+    }
+
+    fn open_with(
+        file: PathBuf,
+        flags: OpenFlags,
+        prepare: impl FnOnce(&mut Connection) -> Result<(), schema::Unfit>,
+    ) -> Result<Self, String> {
+        let opened = Connection::open_with_flags(&file, flags).map_err(schema::Unfit::from);
+        let ready = opened.and_then(|mut connection| {
+            connection.busy_timeout(PATIENCE)?;
+            prepare(&mut connection)?;
+            Ok(connection)
+        });
+        match ready {
+            Ok(connection) => Ok(Self {
+                connection: Mutex::new(connection),
+                file,
+            }),
+            Err(schema::Unfit::Is(what)) => Err(format!(
+                "{}: {what}, or move the file away to begin anew",
+                file.display()
+            )),
+            Err(schema::Unfit::Sqlite(error)) => Err(in_words(&file, &error)),
+        }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self, error: &rusqlite::Error) -> String {
+        in_words(&self.file, error)
+    }
+}
+
+/// What SQLite says, with what to do about it.
+fn in_words(file: &Path, error: &rusqlite::Error) -> String {
+    let what = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
+            "it is damaged or no database ({error}): stop certvigil and move the file away, with its -wal and -shm, to begin anew"
+        ),
+        Some(ErrorCode::DiskFull) => "the disk is full: make room on it".into(),
+        // SQLite keeps its index of the log beside the file, also for those who only read.
+        Some(ErrorCode::ReadOnly) => {
+            "it cannot be written, which reading needs too: run as the user who owns it, or mend the permissions of the file and its folder".into()
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => format!(
+            "it cannot be opened ({error}): check the owner and the permissions of the file and its folder"
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
+            "another process has held it for {} seconds: let it end, or give another --state-dir",
+            PATIENCE.as_secs()
+        ),
+        Some(ErrorCode::SystemIoFailure) => {
+            format!("it cannot be read or written ({error}): check the disk, whether it is full, and the system's log")
+        }
+        _ => format!("the database says: {error}"),
+    };
+    format!("{}: {what}", file.display()).replace('\n', " ")
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
+}

@@ -1,0 +1,374 @@
+//! What sources said last, so that it is still known when they are away at the next start.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::{Certificate, Fingerprint};
+use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
+use crate::model::Timestamp;
+use crate::source::Loaded;
+
+use super::Store;
+
+/// What a source said, when, and since when it has been expected.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// What it said.
+    pub loaded: Loaded,
+    /// When it was last asked and said so.
+    pub fetched: Timestamp,
+    /// When the expectation became this one; `None` where no other was known before.
+    pub changed: Option<Timestamp>,
+}
+
+impl Store {
+    /// Keeps what an entry's source said, in place of what was kept for that key. One transaction.
+    ///
+    /// # Errors
+    /// Where the database cannot be written. What was kept before is still there then.
+    pub fn remember(&self, key: &str, remembered: &[Remembered]) -> Result<(), String> {
+        let mut connection = self.connection();
+        self.remember_in(&mut connection, key, remembered)
+            .map_err(|e| self.told(&e))
+    }
+
+    fn remember_in(
+        &self,
+        connection: &mut Connection,
+        key: &str,
+        remembered: &[Remembered],
+    ) -> rusqlite::Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut certificates = BTreeMap::new();
+        let old = take_out(&transaction, key)?;
+        {
+            let mut insert = transaction.prepare(
+                "INSERT INTO remembered (key, position, fetched, changed, content) VALUES (?, ?, ?, ?, ?)",
+            )?;
+            for (position, one) in (0_i64..).zip(remembered) {
+                let content = Content::of(&one.loaded, &mut certificates);
+                let content = serde_json::to_string(&content)
+                    .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+                let changed = one.changed.map(|t| t.0);
+                insert.execute(params![key, position, one.fetched.0, changed, content])?;
+            }
+            let mut keep = transaction
+                .prepare("INSERT OR IGNORE INTO certificates (sha256, der) VALUES (?, ?)")?;
+            let mut mention =
+                transaction.prepare("INSERT INTO mentions (key, sha256) VALUES (?, ?)")?;
+            for (sha256, certificate) in &certificates {
+                keep.execute(params![sha256, certificate.der()])?;
+                mention.execute(params![key, sha256])?;
+            }
+        }
+        clear_out(&transaction, &old)?;
+        transaction.commit()
+    }
+
+    /// Everything that is kept, by key. An item that cannot be read is logged and left out.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn recall(&self) -> Result<Vec<(String, Vec<Remembered>)>, String> {
+        let connection = self.connection();
+        let mut certificates = Kept::new(&connection);
+        let read = || {
+            let mut select = connection.prepare(
+                "SELECT key, fetched, changed, content FROM remembered ORDER BY key, position",
+            )?;
+            let rows = select.query_map([], ItemRow::read)?;
+            rows.collect::<rusqlite::Result<Vec<ItemRow>>>()
+        };
+        let mut all: Vec<(String, Vec<Remembered>)> = Vec::new();
+        for row in read().map_err(|e| self.told(&e))? {
+            let item = match row.item(&mut certificates) {
+                Ok(item) => item,
+                Err(error) => {
+                    tracing::warn!(
+                        "{}: what was kept of `{}` cannot be read and is left out: {error}",
+                        self.file.display(),
+                        row.key
+                    );
+                    continue;
+                }
+            };
+            match all.last_mut() {
+                Some((key, items)) if *key == row.key => items.push(item),
+                _ => all.push((row.key, vec![item])),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Drops what is kept of other keys than these. One transaction.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub fn forget(&self, keys_to_keep: &BTreeSet<String>) -> Result<(), String> {
+        let mut connection = self.connection();
+        let mut forget = || {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let keys = {
+                let mut select = transaction.prepare("SELECT DISTINCT key FROM remembered")?;
+                let keys = select.query_map([], |row| row.get(0))?;
+                keys.collect::<rusqlite::Result<Vec<String>>>()?
+            };
+            for key in keys.iter().filter(|key| !keys_to_keep.contains(*key)) {
+                let old = take_out(&transaction, key)?;
+                clear_out(&transaction, &old)?;
+            }
+            transaction.commit()
+        };
+        forget().map_err(|e| self.told(&e))
+    }
+}
+
+/// Takes out the items of a key; the certificates that they named are left, and told.
+fn take_out(connection: &Connection, key: &str) -> rusqlite::Result<Vec<String>> {
+    connection.execute("DELETE FROM remembered WHERE key = ?", [key])?;
+    let mut delete = connection.prepare("DELETE FROM mentions WHERE key = ? RETURNING sha256")?;
+    let old = delete.query_map([key], |row| row.get(0))?;
+    old.collect()
+}
+
+/// Takes out those of these certificates that nothing names any more.
+fn clear_out(connection: &Connection, old: &[String]) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare(
+        "DELETE FROM certificates WHERE sha256 = ?1
+         AND NOT EXISTS (SELECT 1 FROM mentions WHERE sha256 = ?1)",
+    )?;
+    for sha256 in old {
+        delete.execute([sha256])?;
+    }
+    Ok(())
+}
+
+struct ItemRow {
+    key: String,
+    fetched: i64,
+    changed: Option<i64>,
+    /// As it is: what somebody else wrote there need not be text.
+    content: rusqlite::types::Value,
+}
+
+impl ItemRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            key: row.get(0)?,
+            fetched: row.get(1)?,
+            changed: row.get(2)?,
+            content: row.get(3)?,
+        })
+    }
+
+    fn item(&self, certificates: &mut Kept<'_>) -> Result<Remembered, String> {
+        let rusqlite::types::Value::Text(text) = &self.content else {
+            return Err("it is no text".into());
+        };
+        let content: Content = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        Ok(Remembered {
+            loaded: content.loaded(certificates)?,
+            fetched: Timestamp(self.fetched),
+            changed: self.changed.map(Timestamp),
+        })
+    }
+}
+
+/// The kept certificates, each read once.
+struct Kept<'a> {
+    connection: &'a Connection,
+    known: HashMap<String, Certificate>,
+}
+
+impl<'a> Kept<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            known: HashMap::new(),
+        }
+    }
+
+    fn get(&mut self, sha256: &str) -> Result<Certificate, String> {
+        if let Some(certificate) = self.known.get(sha256) {
+            return Ok(certificate.clone());
+        }
+        let query = "SELECT der FROM certificates WHERE sha256 = ?";
+        let der: Option<Vec<u8>> = self
+            .connection
+            .query_row(query, [sha256], |row| row.get(0))
+            .optional()
+            .map_err(|e| e.to_string())?;
+        let der = der.ok_or_else(|| format!("the certificate {sha256} is missing"))?;
+        let certificate = Certificate::from_der(der);
+        // What is kept is trusted to be what ought to be served, so it has to be what it says.
+        if certificate.sha256().to_string() != sha256 {
+            return Err(format!("the certificate {sha256} has been changed"));
+        }
+        self.known.insert(sha256.to_owned(), certificate.clone());
+        Ok(certificate)
+    }
+}
+
+/// Certificates by their SHA-256.
+type Certificates = BTreeMap<String, Certificate>;
+
+/// [`Loaded`] in the form that is kept. The forms of the ground's enumerations are written down here, so
+/// that renaming a variant there does not make what is kept unreadable unnoticed.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    name: String,
+    common_name: Option<String>,
+    hostnames: Vec<String>,
+    awaited: Option<u64>,
+    #[serde(with = "SourceForm")]
+    source: SourceKind,
+    expected: ExpectedForm,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SourceKind", rename_all = "snake_case")]
+enum SourceForm {
+    Sslmate,
+    Download,
+    Pem,
+    Fingerprint,
+    PublicKey,
+    Trust,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ExpectedForm {
+    Instances(Box<InstancesForm>),
+    Fingerprints(Vec<String>),
+    PublicKeys(Vec<String>),
+    TrustOnly,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InstancesForm {
+    expected: InstanceForm,
+    also_accepted: Vec<InstanceForm>,
+    pending: Option<InstanceForm>,
+    previous: Vec<InstanceForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InstanceForm {
+    id: Option<u64>,
+    #[serde(with = "StateForm")]
+    state: State,
+    leaf: String,
+    chain: Vec<String>,
+    root: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "State", rename_all = "snake_case")]
+enum StateForm {
+    Pending,
+    Active,
+    Expired,
+    Revoked,
+    Canceled,
+    Unknown,
+}
+
+impl Content {
+    /// What is to be kept of it; its certificates are put with the others.
+    fn of(loaded: &Loaded, certificates: &mut Certificates) -> Self {
+        let mut instance = |instance: &Instance| InstanceForm::of(instance, certificates);
+        let expected = match &loaded.expected.what {
+            Expectation::Instances(i) => ExpectedForm::Instances(Box::new(InstancesForm {
+                expected: instance(&i.expected),
+                also_accepted: i.also_accepted.iter().map(&mut instance).collect(),
+                pending: i.pending.as_ref().map(&mut instance),
+                previous: i.previous.iter().map(&mut instance).collect(),
+            })),
+            Expectation::Fingerprints(pins) => ExpectedForm::Fingerprints(texts(pins)),
+            Expectation::PublicKeys(keys) => ExpectedForm::PublicKeys(texts(keys)),
+            Expectation::TrustOnly => ExpectedForm::TrustOnly,
+        };
+        Self {
+            name: loaded.name.clone(),
+            common_name: loaded.common_name.clone(),
+            hostnames: texts(&loaded.hostnames),
+            awaited: loaded.awaited,
+            source: loaded.expected.source,
+            expected,
+        }
+    }
+
+    fn loaded(self, certificates: &mut Kept<'_>) -> Result<Loaded, String> {
+        let what = match self.expected {
+            ExpectedForm::Instances(i) => Expectation::Instances(Box::new(Instances {
+                expected: i.expected.instance(certificates)?,
+                also_accepted: all(i.also_accepted, |i| i.instance(certificates))?,
+                pending: i.pending.map(|i| i.instance(certificates)).transpose()?,
+                previous: all(i.previous, |i| i.instance(certificates))?,
+            })),
+            ExpectedForm::Fingerprints(pins) => Expectation::Fingerprints(at_least_one(pins)?),
+            ExpectedForm::PublicKeys(keys) => Expectation::PublicKeys(at_least_one(keys)?),
+            ExpectedForm::TrustOnly => Expectation::TrustOnly,
+        };
+        Ok(Loaded {
+            name: self.name,
+            common_name: self.common_name,
+            expected: Arc::new(Expected {
+                source: self.source,
+                what,
+            }),
+            hostnames: all(self.hostnames, |h| h.parse())?,
+            awaited: self.awaited,
+        })
+    }
+}
+
+impl InstanceForm {
+    fn of(instance: &Instance, certificates: &mut Certificates) -> Self {
+        let mut name = |certificate: &Certificate| {
+            let sha256: Fingerprint = certificate.sha256();
+            certificates.insert(sha256.to_string(), certificate.clone());
+            sha256.to_string()
+        };
+        Self {
+            id: instance.id,
+            state: instance.state,
+            leaf: name(&instance.leaf),
+            chain: instance.chain.iter().map(&mut name).collect(),
+            root: instance.root.as_ref().map(&mut name),
+        }
+    }
+
+    fn instance(self, certificates: &mut Kept<'_>) -> Result<Instance, String> {
+        Ok(Instance {
+            id: self.id,
+            state: self.state,
+            leaf: certificates.get(&self.leaf)?,
+            chain: all(self.chain, |sha256| certificates.get(&sha256))?,
+            root: self.root.map(|r| certificates.get(&r)).transpose()?,
+        })
+    }
+}
+
+fn texts<T: Display>(all: impl IntoIterator<Item = T>) -> Vec<String> {
+    all.into_iter().map(|one| one.to_string()).collect()
+}
+
+fn all<T, U>(from: Vec<T>, read: impl FnMut(T) -> Result<U, String>) -> Result<Vec<U>, String> {
+    from.into_iter().map(read).collect()
+}
+
+/// Pins: none at all would be an expectation that nothing can meet.
+fn at_least_one<T: Ord + FromStr<Err = String>>(from: Vec<String>) -> Result<BTreeSet<T>, String> {
+    if from.is_empty() {
+        return Err("its list of hashes is empty".into());
+    }
+    from.into_iter().map(|text| text.parse()).collect()
+}

@@ -1,0 +1,147 @@
+//! The tables, and how an older database becomes a present one.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// `cvgl` in ASCII: the database's mark in its header
+/// (<https://www.sqlite.org/pragma.html#pragma_application_id>).
+const APPLICATION_ID: i32 = 0x6376_676c;
+
+/// What makes each version of the schema from the one before; the count of those that were applied is the
+/// database's `user_version`. What has been released does not change: it is added to.
+const MIGRATIONS: [&str; 1] = ["
+-- What sources said: an item of an entry, as JSON that names certificates by their SHA-256.
+CREATE TABLE remembered (
+    key TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    fetched INTEGER NOT NULL,
+    changed INTEGER,
+    content TEXT NOT NULL,
+    PRIMARY KEY (key, position)
+) WITHOUT ROWID;
+
+-- Each certificate once, however many items name it.
+CREATE TABLE certificates (
+    sha256 TEXT PRIMARY KEY NOT NULL,
+    der BLOB NOT NULL
+);
+
+-- Which entries name which certificates, so that what none does any more can go.
+CREATE TABLE mentions (
+    key TEXT NOT NULL,
+    sha256 TEXT NOT NULL REFERENCES certificates,
+    PRIMARY KEY (key, sha256)
+) WITHOUT ROWID;
+CREATE INDEX mentions_by_certificate ON mentions (sha256);
+
+-- ip is empty where the name had no address: NULLs would all be different.
+CREATE TABLE endpoints (
+    id INTEGER PRIMARY KEY,
+    certificate TEXT NOT NULL,
+    hostname TEXT NOT NULL,
+    ip TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    vantage TEXT NOT NULL,
+    UNIQUE (certificate, hostname, ip, port, vantage)
+);
+CREATE INDEX endpoints_by_hostname ON endpoints (hostname);
+
+-- What can be told of a served leaf, each once; NULL is what could not be read.
+CREATE TABLE leaves (
+    id INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,
+    subject TEXT,
+    issuer TEXT,
+    issuer_common_name TEXT,
+    serial TEXT,
+    not_before INTEGER,
+    not_after INTEGER
+);
+
+-- From when until when an endpoint looked the same: a leaf, a remote vantage's word (JSON), or an error.
+-- A later span of an endpoint has a greater id.
+CREATE TABLE spans (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    endpoint INTEGER NOT NULL REFERENCES endpoints,
+    is_first INTEGER NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
+    leaf INTEGER REFERENCES leaves,
+    told TEXT,
+    error_kind TEXT,
+    error TEXT,
+    correct INTEGER,
+    chained INTEGER,
+    severity TEXT NOT NULL,
+    CHECK ((leaf IS NOT NULL) + (told IS NOT NULL) + (error_kind IS NOT NULL) = 1)
+);
+CREATE INDEX spans_by_endpoint ON spans (endpoint, id);
+CREATE INDEX spans_by_leaf ON spans (leaf);
+"];
+
+/// Why a database cannot be used.
+pub(super) enum Unfit {
+    /// Something about it, and what to do but for moving it away.
+    Is(String),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unfit {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Checks a database as a whole, and adds the tables that it lacks.
+pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Unfit> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = version(&transaction)?;
+    let found: String = transaction.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        // The first line only says which database it is.
+        let found = found.lines().last().unwrap_or_default();
+        return Err(Unfit::Is(format!(
+            "it is damaged ({found}): stop certvigil and bring back a copy"
+        )));
+    }
+    for migration in MIGRATIONS.iter().skip(version) {
+        transaction.execute_batch(migration)?;
+    }
+    if version < MIGRATIONS.len() {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        let present = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        transaction.pragma_update(None, "user_version", present)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Checks that a database has the present tables.
+pub(super) fn expect_current(connection: &Connection) -> Result<(), Unfit> {
+    if version(connection)? < MIGRATIONS.len() {
+        return Err(Unfit::Is(
+            "an older certvigil wrote it: start monitoring with it once".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// How many migrations a database has seen.
+pub(super) fn version(connection: &Connection) -> Result<usize, Unfit> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let version = number("user_version")?;
+    let tables: i64 =
+        connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let is_new = version == 0 && tables == 0;
+    if !is_new && number("application_id")? != i64::from(APPLICATION_ID) {
+        return Err(Unfit::Is(
+            "it is the database of another program: give another --state-dir".into(),
+        ));
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(Unfit::Is(format!(
+            "a newer certvigil wrote it (its schema is {version}, this version knows {}): use that version",
+            MIGRATIONS.len()
+        ))),
+    }
+}

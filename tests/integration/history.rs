@@ -1,0 +1,497 @@
+//! What monitoring keeps: read by `certvigil history`, by another process than the one that writes, and whole after
+//! that one was killed.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use certvigil::certificate::{Certificate, parse_certificates};
+use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind};
+use certvigil::judge::{Flags, Judged, Verdict};
+use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
+use certvigil::observation::{ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Told};
+use certvigil::source::Loaded;
+use certvigil::store::{MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Remembered, Seen, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::markdown::document;
+use crate::support::{Run, certvigil, command};
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn read(pem: &[u8]) -> Certificate {
+    parse_certificates(pem).unwrap().remove(0)
+}
+
+/// Made once, so that the documentation shows its fingerprint: until 2026-04-10.
+fn old() -> Certificate {
+    read(include_bytes!("testdata/history-old.pem"))
+}
+
+/// What took its place: until 2026-06-08.
+fn new() -> Certificate {
+    read(include_bytes!("testdata/history-new.pem"))
+}
+
+fn look(ip: Option<&str>, outcome: Outcome) -> Observation {
+    Observation {
+        target: Target {
+            certificate: "example".into(),
+            hostname: "www.example.com".parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        },
+        ip: ip.map(|ip| ip.parse().unwrap()),
+        vantage: Vantage::local(),
+        timings: Timings::default(),
+        outcome,
+    }
+}
+
+fn judged(observation: Observation, verdict: Verdict) -> Judged {
+    Judged {
+        observation,
+        expected: None,
+        verdict,
+        findings: Vec::new(),
+    }
+}
+
+fn flags(correct: bool, chained: bool) -> Verdict {
+    Verdict::Conclusive(Flags {
+        correct,
+        chained,
+        dummy: false,
+        trusted: None,
+        hostname_match: None,
+        expired: None,
+        not_yet_valid: None,
+        revoked: None,
+    })
+}
+
+fn served(ip: &str, leaf: Certificate, correct: bool, chained: bool) -> Judged {
+    let served = Served {
+        leaf,
+        rest: Vec::new(),
+        tls_version: "1.3",
+        cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
+        alpn: None,
+        ocsp_stapled: false,
+        key_proof: KeyProof::Handshake,
+    };
+    let look = look(Some(ip), Outcome::Served(Box::new(served)));
+    judged(look, flags(correct, chained))
+}
+
+fn failed(ip: Option<&str>, kind: ErrorKind, message: &str) -> Judged {
+    let error = LookError::new(kind, message);
+    let look = look(ip, Outcome::Failed(error.clone()));
+    judged(look, Verdict::Inconclusive(error))
+}
+
+fn told(ip: &str, correct: bool) -> Judged {
+    let told = Told {
+        correct,
+        chained: correct,
+        dummy: false,
+    };
+    let mut look = look(Some(ip), Outcome::Told(told));
+    look.vantage = Vantage::named("sslmate");
+    judged(look, flags(correct, correct))
+}
+
+/// What `docs/history.md` tells of: a certificate is renewed, and one of two servers lags behind.
+pub(crate) fn keep_example(folder: &Path) {
+    let (first, second) = ("192.0.2.10", "192.0.2.11");
+    let story = [
+        (
+            "2026-03-01T08:00:00Z",
+            vec![
+                served(first, old(), true, true),
+                served(second, old(), true, true),
+            ],
+        ),
+        (
+            "2026-03-10T09:05:00Z",
+            vec![
+                served(first, new(), true, true),
+                served(second, old(), false, true),
+            ],
+        ),
+        (
+            "2026-03-10T11:20:00Z",
+            vec![
+                served(first, new(), true, true),
+                failed(
+                    Some(second),
+                    ErrorKind::ConnectRefused,
+                    "the connection was refused",
+                ),
+            ],
+        ),
+        (
+            "2026-03-10T11:25:00Z",
+            vec![
+                served(first, new(), true, true),
+                served(second, new(), true, false),
+            ],
+        ),
+        (
+            "2026-03-10T11:40:00Z",
+            vec![
+                served(first, new(), true, true),
+                served(second, new(), true, true),
+            ],
+        ),
+    ];
+    let store = Store::open(folder).unwrap();
+    for (when, looks) in story {
+        store.note(&looks, time(when)).unwrap();
+    }
+}
+
+fn example() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    keep_example(folder.path());
+    folder
+}
+
+fn ask(folder: &Path, args: &[&str]) -> Run {
+    let mut all = vec!["history", "--state-dir", folder.to_str().unwrap()];
+    all.extend(args);
+    certvigil(all)
+}
+
+fn assert_error(run: &Run, says: &str) {
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    assert!(run.stderr.starts_with("error: "), "{run:?}");
+    assert!(run.stderr.contains(says), "{says}: {run:?}");
+}
+
+#[test]
+fn each_change_has_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let when = time("2026-03-10T09:05:00Z");
+    let unreadable = Certificate::from_der(vec![0x30, 0]);
+    let nowhere = || failed(None, ErrorKind::DnsNxdomain, "the name does not exist");
+    let looks = [
+        nowhere(),
+        served("2001:db8::1", unreadable.clone(), false, false),
+        told("192.0.2.1", false),
+    ];
+    store.note(&looks, when).unwrap();
+    store.note(&[told("192.0.2.1", true)], when).unwrap();
+    let run = command()
+        .args(["history", "--state-dir"])
+        .arg(folder.path())
+        .env("COLUMNS", "200")
+        .output();
+    let run: Run = run.unwrap().into();
+    let short = &unreadable.sha256().to_string()[..8];
+    let lines = format!(
+        "2026-03-10T09:05:00Z  www.example.com  port 443  first seen: the name does not exist
+2026-03-10T09:05:00Z  www.example.com  [2001:db8::1]:443  first seen: {short}, wrong, chain incomplete
+2026-03-10T09:05:00Z  www.example.com  192.0.2.1:443  seen from sslmate  first seen: a certificate, wrong, chain incomplete
+2026-03-10T09:05:00Z  www.example.com  192.0.2.1:443  seen from sslmate  a certificate: wrong, chain incomplete → right
+"
+    );
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (0, lines.as_str()),
+        "{run:?}"
+    );
+
+    store.prune(when).unwrap();
+    store
+        .note(&[told("192.0.2.1", true)], time("2026-06-01T00:00:00Z"))
+        .unwrap();
+    store.prune(time("2026-05-01T00:00:00Z")).unwrap();
+    let run = ask(folder.path(), &[]);
+    assert!(
+        run.stdout
+            .contains("(no longer known) → a certificate, right"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn a_narrow_terminal_is_not_written_over() {
+    let folder = example();
+    let run = command()
+        .args(["history", "--state-dir"])
+        .arg(folder.path())
+        .env("COLUMNS", "60")
+        .output();
+    let run: Run = run.unwrap().into();
+    assert!(run.stdout.lines().count() > 14, "{run:?}");
+    for line in run.stdout.lines() {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
+}
+
+#[test]
+fn the_newest_are_told_and_that_there_is_more() {
+    let folder = example();
+    let times = |args: &[&str]| {
+        let mut all = vec!["--format", "json"];
+        all.extend(args);
+        let run = ask(folder.path(), &all);
+        assert_eq!(run.code, 0, "{run:?}");
+        let rows = run.json()["history"].as_array().unwrap().clone();
+        let times = rows
+            .iter()
+            .map(|row| row["first_seen"].as_str().unwrap()[5..16].to_owned());
+        (times.collect::<Vec<_>>(), run.stderr)
+    };
+    let (all, stderr) = times(&[]);
+    let story = [
+        "03-01T08:00",
+        "03-01T08:00",
+        "03-10T09:05",
+        "03-10T09:05",
+        "03-10T11:20",
+        "03-10T11:25",
+        "03-10T11:40",
+    ];
+    assert_eq!(
+        (all.as_slice(), stderr.as_str()),
+        (&story.map(String::from)[..], "")
+    );
+    assert_eq!(times(&["--limit", "7"]), (all.clone(), String::new()));
+    let (newest, stderr) = times(&["--limit", "2"]);
+    assert_eq!(newest, all[5..]);
+    assert_eq!(
+        stderr,
+        "there is more: these are the newest 2; see --limit and --since\n"
+    );
+    assert_eq!(times(&["--since", "2026-03-10T11:25:00Z"]).0, all[5..]);
+    assert_eq!(times(&["--since", "1000years"]).0, all);
+    assert_eq!(times(&["example"]).0, all);
+    assert_eq!(times(&["WWW.example.com"]).0, all);
+    let (none, stderr) = times(&["--since", "1s", "example"]);
+    assert_eq!(
+        (none, stderr.as_str()),
+        (vec![], "nothing has changed since then\n")
+    );
+}
+
+#[test]
+fn what_cannot_be_told_is_said_in_one_line() {
+    let folder = example();
+    assert_error(&certvigil(["history"]), "--state-dir <DIR>");
+    assert_error(
+        &ask(&folder.path().join("x"), &[]),
+        "certvigil.db: there is no such file",
+    );
+    assert_error(
+        &ask(folder.path(), &["www.exmaple.com"]),
+        "no history of `www.exmaple.com`; did you mean `www.example.com`",
+    );
+    assert_error(
+        &ask(folder.path(), &["zzz"]),
+        "no history of `zzz`: name a certificate",
+    );
+    assert_error(
+        &ask(folder.path(), &["--since", "monday"]),
+        "write it as a duration (7d, 12h)",
+    );
+    assert_error(
+        &ask(folder.path(), &["--limit", "0"]),
+        "write a whole number from 1",
+    );
+    let file = folder.path().join("certvigil.db");
+    std::fs::write(&file, "x".repeat(9000)).unwrap();
+    assert_error(&ask(folder.path(), &[]), "damaged or no database");
+}
+
+#[test]
+fn an_empty_history_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    Store::open(folder.path()).unwrap();
+    let run = ask(folder.path(), &["anything", "--format", "json"]);
+    assert_eq!(
+        (run.code, run.json()),
+        (0, serde_json::json!({"history": []}))
+    );
+    assert!(run.stderr.contains("the history is empty"), "{run:?}");
+}
+
+/// Every key of an object with those of the objects in it, as `outer.inner`.
+fn keys_of(value: &Value, into: &mut std::collections::BTreeSet<String>) {
+    for (key, value) in value.as_object().unwrap() {
+        into.insert(key.clone());
+        for inner in value.as_object().into_iter().flat_map(|o| o.keys()) {
+            into.insert(format!("{key}.{inner}"));
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_json_has_its_entry() {
+    let folder = example();
+    let store = Store::open(folder.path()).unwrap();
+    let when = time("2026-03-11T00:00:00Z");
+    store.note(&[told("192.0.2.1", true)], when).unwrap();
+    let run = ask(folder.path(), &["--format", "json"]);
+    let mut keys = std::collections::BTreeSet::new();
+    for row in run.json()["history"].as_array().unwrap() {
+        let of_one = ["served", "told", "failed"]
+            .iter()
+            .filter(|key| !row[key].is_null());
+        assert_eq!(of_one.count(), 1, "{row}");
+        keys_of(row, &mut keys);
+    }
+    let page = document("docs/history.md");
+    let rows = page.section("The JSON").rows();
+    let told = rows.iter().map(|row| row[0].trim_matches('`').to_owned());
+    assert_eq!(told.collect::<std::collections::BTreeSet<_>>(), keys);
+}
+
+#[test]
+fn the_documented_bounds_are_those_of_the_program() {
+    let page = document("docs/history.md");
+    let kept = page.section("What is kept").paragraphs().join(" ");
+    let words =
+        format!("newest {MAX_SPANS_OF_ENDPOINT} are kept, of all together the newest {MAX_SPANS};");
+    assert!(kept.contains(&words), "{words}");
+}
+
+/// The folder that a process writes to until it is killed.
+const KILLED_IN: &str = "CERTVIGIL_TEST_KILLED_IN";
+/// Endpoints that are noted in one transaction.
+const ENDPOINTS: usize = 100;
+
+/// Something to serve that is another for each number. That nobody can read it does not matter.
+fn numbered(number: u32) -> Certificate {
+    Certificate::from_der(number.to_be_bytes().to_vec())
+}
+
+/// No test of its own: the process that the test below kills.
+#[test]
+fn writes_until_it_is_killed() {
+    let Some(folder) = std::env::var_os(KILLED_IN) else {
+        return;
+    };
+    let store = Store::open(Path::new(&folder)).unwrap();
+    for number in state(&store).0.. {
+        let number = number + 1;
+        let instance = Instance {
+            id: Some(number.into()),
+            ..Instance::from_chain(vec![old()]).unwrap()
+        };
+        let instance = Instance {
+            chain: vec![numbered(number)],
+            ..instance
+        };
+        let remembered = Remembered {
+            loaded: Loaded {
+                name: "example".into(),
+                common_name: None,
+                expected: Arc::new(Expected {
+                    source: SourceKind::Sslmate,
+                    what: Expectation::Instances(Box::new(Instances::only(instance))),
+                }),
+                hostnames: Vec::new(),
+                awaited: None,
+            },
+            fetched: Timestamp(number.into()),
+            changed: None,
+        };
+        store.remember("key", &[remembered]).unwrap();
+        let looks =
+            (0..ENDPOINTS).map(|i| served(&format!("192.0.2.{i}"), numbered(number), true, true));
+        let looks: Vec<Judged> = looks.collect();
+        store.note(&looks, Timestamp(number.into())).unwrap();
+        // Who is left alone ends.
+        if writeln!(std::io::stdout(), "\nnoted {number}").is_err() {
+            return;
+        }
+    }
+}
+
+/// The number that was noted last, and the one that was remembered last. Panics where a part of a
+/// transaction is there.
+fn state(store: &Store) -> (u32, u32) {
+    let query = Query {
+        name: None,
+        since: None,
+        limit: ENDPOINTS,
+    };
+    let spans = store.history(&query).unwrap();
+    let noted = spans.last().map_or(0, |span| span.first_seen.0);
+    let noted = u32::try_from(noted).unwrap();
+    for span in &spans {
+        let Seen::Served { sha256, .. } = &span.seen else {
+            panic!("{span:?}");
+        };
+        assert_eq!(*sha256, numbered(noted).sha256().to_string(), "{span:?}");
+    }
+    let mut addresses: Vec<_> = spans.iter().map(|span| span.ip).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    assert!(
+        addresses.len() == ENDPOINTS || noted == 0,
+        "{}",
+        addresses.len()
+    );
+
+    let recalled = store.recall().unwrap();
+    let remembered = recalled.first().map_or(0, |(_, items)| {
+        let instances = items[0].loaded.expected.instances().unwrap();
+        let number = u32::try_from(items[0].fetched.0).unwrap();
+        assert_eq!(instances.expected.chain, [numbered(number)]);
+        number
+    });
+    (noted, remembered)
+}
+
+/// A real process, really killed, ten times in the midst of its writing; what it had told of is there, and of what
+/// was in flight all or nothing. Opening checks the whole database too.
+#[test]
+fn a_process_that_is_killed_loses_at_most_what_is_in_flight() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut before = 0;
+    for round in 0..10 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "history::writes_until_it_is_killed",
+                "--nocapture",
+            ])
+            .env(KILLED_IN, folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut told = before;
+        for line in lines.map_while(Result::ok) {
+            if let Some(number) = line.strip_prefix("noted ") {
+                told = number.parse().unwrap();
+            }
+            if told == before + 2 && round % 5 == 0 {
+                let run = ask(folder.path(), &["--limit", "1"]);
+                assert_eq!(run.code, 0, "it is read while it is written: {run:?}");
+            }
+            if told > before + 2 + round % 3 {
+                child.kill().unwrap(); // SIGKILL; what it has written since is read to its end
+            }
+        }
+        child.wait().unwrap();
+        assert!(told > before, "round {round}: it noted nothing");
+        let (noted, remembered) = state(&Store::open(folder.path()).unwrap());
+        assert!([told, told + 1].contains(&noted), "{told}: {noted}");
+        assert!(
+            [noted, noted + 1].contains(&remembered),
+            "{noted}: {remembered}"
+        );
+        before = noted;
+    }
+}
