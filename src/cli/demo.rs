@@ -158,6 +158,7 @@ fn server(lab: &Lab, web: Arc<Web>) -> Result<Server, String> {
         overrides: lab.overrides(),
         concurrency: CONCURRENCY,
         clock: super::now,
+        state: None,
         web,
     })
 }

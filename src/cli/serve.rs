@@ -27,6 +27,10 @@ pub(super) struct Args {
     #[command(flatten)]
     web: WebArgs,
 
+    /// Keep in this folder what was expected and what was served, for restarts and `certvigil history`
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
     /// Looks at a time, in all
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count)]
     concurrency: usize,
@@ -119,6 +123,7 @@ async fn serve(args: &Args) -> Result<(), String> {
         overrides: Vec::new(),
         concurrency: args.concurrency,
         clock: now,
+        state: args.state_dir.clone(),
         web: args.web.open()?,
     })?;
     let listeners = args.web.bind(DEFAULT_PORT).await?;

@@ -1,6 +1,7 @@
 //! A configuration in force: everything that is made of it, made once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Setup {
     pub concurrency: usize,
     /// The clock.
     pub clock: fn() -> Timestamp,
+    /// A folder for what outlives a restart.
+    pub state: Option<PathBuf>,
     /// Who may ask, and how; read anew along with the configuration.
     pub web: Arc<Web>,
 }

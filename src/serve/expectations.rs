@@ -1,4 +1,5 @@
-//! What every entry's source said last, since when it has been expected, and what is to be looked at for it. Pure.
+//! What every entry's source said last, since when it has been expected, and what is to be looked at for it.
+//! Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::judge::{Grace, Rules};
 use crate::model::{Target, Timestamp};
 use crate::scan::{Job, Manner, targets, targets_of_failed};
 use crate::source::{Failed, Loaded, source_name};
+use crate::store::Remembered;
 
 /// Older instances that are remembered of one certificate; the oldest go first.
 const MAX_PREVIOUS: usize = 8;
@@ -86,18 +88,22 @@ impl Watch {
     /// When the source is to be asked again; `None` where there is nobody to ask.
     pub(super) fn refresh_after(&self, of_account: Duration) -> Option<Duration> {
         let regular = match &self.entry.source {
-            SourceSettings::Sslmate(_)
-            | SourceSettings::SslmateAll
-            | SourceSettings::Download(_) => of_account,
+            _ if self.is_asked_over_network() => of_account,
             SourceSettings::Pem(_) | SourceSettings::PemGlob(_) => FILE_REFRESH.min(of_account),
-            SourceSettings::Fingerprints(_)
-            | SourceSettings::PublicKeys(_)
-            | SourceSettings::TrustOnly => return None,
+            _ => return None,
         };
         Some(match self.up {
             Some(false) => RETRY.min(regular),
             _ => regular,
         })
+    }
+
+    /// Whether the source may be away when the monitor starts.
+    pub(super) fn is_asked_over_network(&self) -> bool {
+        matches!(
+            self.entry.source,
+            SourceSettings::Sslmate(_) | SourceSettings::SslmateAll | SourceSettings::Download(_)
+        )
     }
 
     /// The name of the source in metrics; `None` where there is nobody to ask.
@@ -225,6 +231,26 @@ pub(super) struct Times {
 
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+impl From<Remembered> for Kept {
+    fn from(remembered: Remembered) -> Self {
+        Self {
+            loaded: Arc::new(remembered.loaded),
+            fetched: remembered.fetched,
+            changed: remembered.changed,
+        }
+    }
+}
+
+impl From<&Kept> for Remembered {
+    fn from(kept: &Kept) -> Self {
+        Self {
+            loaded: Loaded::clone(&kept.loaded),
+            fetched: kept.fetched,
+            changed: kept.changed,
+        }
+    }
 }
 
 impl Kept {

@@ -7,6 +7,7 @@ mod counters;
 mod engine;
 mod expectations;
 mod gate;
+mod keeper;
 mod metrics;
 mod monitor;
 mod page;
@@ -25,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::source::Requests;
+use crate::store::Store;
 use crate::web::{self, Request, Response};
 
 use answer::{not_allowed, say};
@@ -44,20 +46,23 @@ const WEBHOOK: &str = "/webhook/sslmate";
 pub struct Server {
     setup: Arc<Setup>,
     board: Arc<Board>,
+    store: Option<Store>,
 }
 
 impl Server {
     /// Reads the configuration and gets everything ready.
     ///
     /// # Errors
-    /// What is wrong with the configuration.
+    /// What is wrong with the configuration or the state folder.
     pub fn new(setup: Setup) -> Result<Self, String> {
+        let store = setup.state.as_deref().map(Store::open).transpose()?;
         let requests = Requests::default();
         let engine = Engine::new(&setup, None, &requests)?;
         let board = Board::new(engine, requests, setup.clock);
         Ok(Self {
             setup: Arc::new(setup),
             board: Arc::new(board),
+            store,
         })
     }
 
@@ -75,7 +80,7 @@ impl Server {
             async move { drop(stopped.wait_for(|stop| *stop).await) }
         };
         let web = self.setup.web.clone();
-        let (monitor, commands) = Monitor::new(self.setup, self.board.clone());
+        let (monitor, commands) = Monitor::new(self.setup, self.board.clone(), self.store);
         let monitor = tokio::spawn(monitor.run(until(), FAREWELL));
         let pages = Pages {
             board: self.board,

@@ -8,17 +8,20 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::config::Entry;
 use crate::finding::Severity;
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp};
 use crate::scan::Scan;
 use crate::schedule::Schedule;
 use crate::source::{Failed, Loaded};
+use crate::store::{Remembered, Store};
 
 use super::agenda::Agenda;
 use super::board::{Board, Looked, Plan, Planned};
 use super::engine::{Engine, Setup};
 use super::expectations::{Kept, Watch, key};
+use super::keeper::{Keeper, Note};
 
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
@@ -28,6 +31,8 @@ const SOURCE_PATIENCE: u32 = 3;
 const SECOND_TRY: Duration = Duration::from_secs(15);
 /// Answers of sources that come within this share one new plan.
 const REPLAN_PAUSE: Duration = Duration::from_millis(250);
+/// How often history that is old enough is taken out of the store.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 /// Commands that wait at most.
 const MAX_COMMANDS: usize = 64;
 
@@ -62,6 +67,8 @@ pub(super) struct Monitor {
     remaining: BTreeSet<Target>,
     cycle_began: Duration,
     commands: mpsc::Receiver<Command>,
+    keeper: Option<Keeper>,
+    prune_due: Duration,
 }
 
 /// What a source said.
@@ -72,7 +79,12 @@ struct Answer {
 
 impl Monitor {
     /// A monitor of the configuration that is in force on the board.
-    pub(super) fn new(setup: Arc<Setup>, board: Arc<Board>) -> (Self, mpsc::Sender<Command>) {
+    /// What it said and saw before is in the store, and goes on from there.
+    pub(super) fn new(
+        setup: Arc<Setup>,
+        board: Arc<Board>,
+        store: Option<Store>,
+    ) -> (Self, mpsc::Sender<Command>) {
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let engine = board.engine();
         let mut monitor = Self {
@@ -92,9 +104,30 @@ impl Monitor {
             remaining: BTreeSet::new(),
             cycle_began: Duration::ZERO,
             commands,
+            keeper: None,
+            prune_due: Duration::ZERO,
         };
+        if let Some(store) = store {
+            monitor.recall(&store);
+            monitor.keeper = Some(Keeper::new(store));
+        }
         monitor.adopt(engine);
         (monitor, sender)
+    }
+
+    /// Takes up what sources said before, so that it is judged by while they are away.
+    fn recall(&mut self, store: &Store) {
+        let recalled = match store.recall() {
+            Ok(recalled) => recalled,
+            Err(error) => return tracing::error!("what sources said before is not known: {error}"),
+        };
+        let mut recalled: HashMap<String, Vec<Remembered>> = recalled.into_iter().collect();
+        for (key, entry) in keyed(&self.engine.inventory.certificates) {
+            let mut watch = Watch::new(entry.clone());
+            let said = recalled.remove(&key).unwrap_or_default();
+            watch.kept = said.into_iter().map(Kept::from).collect();
+            self.watches.insert(key, watch);
+        }
     }
 
     /// Runs until `shutdown` is done; then begins nothing new, and gives what is under way so much time.
@@ -104,6 +137,7 @@ impl Monitor {
             self.ask();
             self.catch_up();
             self.look();
+            self.prune();
             let wake = self.next_due();
             tokio::select! {
                 Some(done) = self.refreshes.join_next() => match done {
@@ -124,6 +158,9 @@ impl Monitor {
         };
         if timeout(farewell, finish).await.is_err() {
             tracing::info!("some looks were still under way and are given up");
+        }
+        if let Some(keeper) = self.keeper.take() {
+            let _ = tokio::task::spawn_blocking(|| keeper.finish()).await;
         }
     }
 
@@ -147,8 +184,23 @@ impl Monitor {
         let look = self.schedule.next_due().filter(|_| self.has_room());
         let replan = self.outdated.map(|since| since + REPLAN_PAUSE);
         let refresh = self.agenda.next_due();
-        let due = refresh.into_iter().chain(look).chain(replan).min()?;
+        let prune = self.keeper.as_ref().map(|_| self.prune_due);
+        let due = refresh.into_iter().chain(look).chain(replan).chain(prune);
+        let due = due.min()?;
         Some(self.board.started + due)
+    }
+
+    /// Has history that is old enough taken out of the store.
+    fn prune(&mut self) {
+        let now = self.elapsed();
+        let Some(keeper) = self.keeper.as_mut().filter(|_| self.prune_due <= now) else {
+            return;
+        };
+        self.prune_due = now + PRUNE_INTERVAL;
+        let kept = self.engine.inventory.defaults.history.as_secs();
+        let kept = i64::try_from(kept).unwrap_or(i64::MAX);
+        let before = Timestamp(self.board.now().0.saturating_sub(kept));
+        keeper.keep(Note::Prune(before));
     }
 
     fn has_room(&self) -> bool {
@@ -193,6 +245,12 @@ impl Monitor {
         }
         for change in &news.changed {
             tracing::info!("{change}");
+        }
+        if let Some(keeper) = &mut self.keeper
+            && (watch.is_asked_over_network() || was_up.is_none() || !news.changed.is_empty())
+        {
+            let said = watch.kept.iter().map(Remembered::from).collect();
+            keeper.keep(Note::Said(key.clone(), said));
         }
         let awaited = self.awaiting.remove(&key);
         let next = if awaited && news.changed.is_empty() {
@@ -249,6 +307,9 @@ impl Monitor {
                 });
                 let before = self.board.set_looked(target, looked.clone());
                 tell_changes(before.as_deref(), &looked);
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.keep(Note::Looked(looked));
+                }
             }
             Ok(_) => {}
             Err(error) => tracing::error!("{}: the look failed: {error}", target.hostname),
@@ -332,12 +393,7 @@ impl Monitor {
         let now = self.elapsed();
         let account_changed = self.engine.inventory.sslmate != engine.inventory.sslmate;
         let mut before = std::mem::take(&mut self.watches);
-        for entry in &engine.inventory.certificates {
-            let mut key = key(entry);
-            // Two entries may have the same source and no names.
-            while self.watches.contains_key(&key) {
-                key.push('+');
-            }
+        for (key, entry) in keyed(&engine.inventory.certificates) {
             let old = before.remove(&key);
             let is_same = old.as_ref().is_some_and(|old| old.entry == *entry);
             let watch = Watch {
@@ -351,6 +407,10 @@ impl Monitor {
         }
         for key in before.keys() {
             self.agenda.forget(key);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            let keys = self.watches.keys().cloned().collect();
+            keeper.keep(Note::Entries(keys));
         }
         self.schedule
             .set_interval(engine.inventory.defaults.interval, now);
@@ -395,6 +455,19 @@ impl Monitor {
         self.board.set_plan(self.plan.clone());
         self.end_cycle();
     }
+}
+
+/// The entries by their keys. Two of them may have the same source and no names.
+fn keyed(entries: &[Entry]) -> BTreeMap<String, &Entry> {
+    let mut keyed = BTreeMap::new();
+    for entry in entries {
+        let mut key = key(entry);
+        while keyed.contains_key(&key) {
+            key.push('+');
+        }
+        keyed.insert(key, entry);
+    }
+    keyed
 }
 
 /// Whether another thing is expected than before.
