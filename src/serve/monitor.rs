@@ -400,7 +400,10 @@ impl Monitor {
                 entry: entry.clone(),
                 ..old.unwrap_or_else(|| Watch::new(entry.clone()))
             };
-            if account_changed || !is_same || watch.up != Some(true) {
+            // Reading files anew is what a reload is for; a source over the network has its own clock, unless
+            // something about it has changed.
+            let keeps_its_clock = watch.is_asked_over_network() && watch.up == Some(true);
+            if account_changed || !is_same || !keeps_its_clock {
                 self.agenda.hurry(&key, now);
             }
             self.watches.insert(key, watch);

@@ -28,6 +28,7 @@ mod openssl;
 mod readme;
 mod result;
 mod schema;
+mod serve;
 mod sources;
 mod stand_in;
 mod support;
