@@ -30,3 +30,4 @@ mod schema;
 mod sources;
 mod stand_in;
 mod support;
+mod web;
