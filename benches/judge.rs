@@ -53,6 +53,7 @@ fn main() {
             protocol: Protocol::Https,
         },
         ip: Some(IpAddr::from([192, 0, 2, 1])),
+        key_type: certvigil::model::KeyType::Any,
         vantage: Vantage::local(),
         timings: Timings::default(),
         outcome: Outcome::Served(Box::new(Served {

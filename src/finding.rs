@@ -93,6 +93,7 @@ codes! {
     RootIncluded "root_included" [Info] "The root is served along, which clients do not need.";
     DuplicateCertificate "duplicate_certificate" [Info] "A certificate is served more than once.";
     AlternateChain "alternate_chain" [Info] "The chain is complete by another path than the expected one.";
+    KeyTypeMissing "key_type_missing" [Info] "The server has no certificate with this kind of key, but one with another.";
 }
 
 impl fmt::Display for Code {

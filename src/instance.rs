@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
-use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, San};
+use crate::certificate::{Certificate, Fingerprint, Key, PublicKeyHash, San};
+use crate::model::KeyType;
 
 /// The state of an instance, in SSLMate's words. Instances from elsewhere are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,16 @@ impl Instance {
             chain,
             root: roots.into_iter().next(),
         })
+    }
+
+    /// Whether its key is of this kind.
+    pub fn has_key_of(&self, key_type: KeyType) -> bool {
+        let is_rsa = matches!(self.leaf.facts(), Ok(facts) if matches!(facts.key, Key::Rsa(_)));
+        match key_type {
+            KeyType::Any => true,
+            KeyType::Rsa => is_rsa,
+            KeyType::Ecdsa => !is_rsa,
+        }
     }
 
     /// The names that it is for, wildcards too: the common name and the DNS and IP names.
@@ -187,6 +199,35 @@ impl Expected {
             source: SourceKind::Trust,
             what: Expectation::TrustOnly,
         }
+    }
+
+    /// The same for a look that asked for a kind of key: of several accepted instances the one with such a key is
+    /// the expected one, which messages name.
+    pub fn for_key_type(self: &Arc<Self>, key_type: KeyType) -> Arc<Self> {
+        let Expectation::Instances(instances) = &self.what else {
+            return self.clone();
+        };
+        let fits = |i: &Instance| i.has_key_of(key_type);
+        let position = instances.also_accepted.iter().position(fits);
+        match position {
+            Some(at) if !fits(&instances.expected) => {
+                let mut instances = instances.clone();
+                if let Some(other) = instances.also_accepted.get_mut(at) {
+                    std::mem::swap(&mut instances.expected, other);
+                }
+                Arc::new(Self {
+                    source: self.source,
+                    what: Expectation::Instances(instances),
+                })
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether an instance with a key of this kind ought to be served; `None` where that is not known.
+    pub fn wants_key_of(&self, key_type: KeyType) -> Option<bool> {
+        let instances = self.instances()?;
+        Some(instances.accepted().any(|i| i.has_key_of(key_type)))
     }
 
     /// The instances, where the source knows whole certificates.

@@ -154,6 +154,153 @@ impl FromStr for Protocol {
     }
 }
 
+/// Which kind of key a look asks a server for, by the signature algorithms that the handshake offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyType {
+    /// Whatever the server prefers.
+    #[default]
+    Any,
+    /// RSA.
+    Rsa,
+    /// ECDSA, and EdDSA with it: what is not RSA.
+    Ecdsa,
+}
+
+impl KeyType {
+    /// The name in flags, configuration, JSON and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Rsa => "rsa",
+            Self::Ecdsa => "ecdsa",
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The kinds of keys that a server is asked for, one look for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyTypes {
+    /// One look, for this kind.
+    One(KeyType),
+    /// A look for each kind.
+    All,
+}
+
+impl Default for KeyTypes {
+    fn default() -> Self {
+        Self::ANY
+    }
+}
+
+impl KeyTypes {
+    /// Whatever the server prefers, which is what is done where nothing is said.
+    pub const ANY: Self = Self::One(KeyType::Any);
+
+    /// The kind of each look.
+    pub fn each(self) -> &'static [KeyType] {
+        match self {
+            Self::One(KeyType::Any) => &[KeyType::Any],
+            Self::One(KeyType::Rsa) => &[KeyType::Rsa],
+            Self::One(KeyType::Ecdsa) => &[KeyType::Ecdsa],
+            Self::All => &[KeyType::Rsa, KeyType::Ecdsa],
+        }
+    }
+}
+
+impl fmt::Display for KeyTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(kind) => kind.fmt(f),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+impl FromStr for KeyTypes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "any" => Ok(Self::ANY),
+            "rsa" => Ok(Self::One(KeyType::Rsa)),
+            "ecdsa" => Ok(Self::One(KeyType::Ecdsa)),
+            "all" => Ok(Self::All),
+            other => Err(format!(
+                "`{other}` is not a key type: write any, rsa, ecdsa or all"
+            )),
+        }
+    }
+}
+
+/// The header of the PROXY protocol that goes before everything else
+/// (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProxyProtocol {
+    /// One line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+impl ProxyProtocol {
+    /// The name in flags and configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
+impl FromStr for ProxyProtocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "v1" => Ok(Self::V1),
+            "v2" => Ok(Self::V2),
+            other => Err(format!(
+                "`{other}` is not a version of the PROXY protocol: write v1 or v2"
+            )),
+        }
+    }
+}
+
+/// What is sent as SNI (RFC 6066, section 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sni {
+    /// The host name, unless it is an address.
+    #[default]
+    Hostname,
+    /// Another name.
+    Name(String),
+    /// Nothing.
+    None,
+}
+
+impl FromStr for Sni {
+    type Err = String;
+
+    /// Reads a host name, or `none`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        match text.parse()? {
+            Hostname::Dns(name) => Ok(Self::Name(name)),
+            Hostname::Ip(_) => Err(format!(
+                "`{text}` is an address, which is never sent as SNI (RFC 6066): write a name, or none"
+            )),
+        }
+    }
+}
+
 /// A host, a port and a protocol as somebody wrote them: `host`, `host:port`, `[v6]:port` or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::certificate::Certificate;
-use crate::model::{Target, Timings, Vantage};
+use crate::model::{KeyType, Target, Timings, Vantage};
 
 /// What one look at one address saw.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Observation {
     pub target: Target,
     /// The address, unless the name had none.
     pub ip: Option<IpAddr>,
+    /// Which kind of key was asked for.
+    pub key_type: KeyType,
     /// Where the look was taken from.
     pub vantage: Vantage,
     /// How long each phase took.

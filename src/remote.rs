@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use crate::model::{Hostname, Target, Timings, Vantage};
+use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
 use crate::source::{Client, Loaded, TestRow};
 
@@ -98,6 +98,8 @@ impl Remote {
         Observation {
             target: target.clone(),
             ip,
+            // A remote test asks for no kind of key.
+            key_type: KeyType::Any,
             vantage: self.vantage.clone(),
             timings: Timings::default(),
             outcome,

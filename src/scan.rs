@@ -14,8 +14,8 @@ use crate::certificate::Certificate;
 use crate::config::Entry;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Judged, Rules, TrustStore, judge, together};
-use crate::look::Looker;
-use crate::model::{Hostname, Target, Timestamp, Timings, Vantage};
+use crate::look::{Look, Looker, Reach, Reaches};
+use crate::model::{Hostname, KeyType, KeyTypes, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome};
 use crate::remote::Remote;
 use crate::resolve::{Resolution, Resolver};
@@ -115,6 +115,8 @@ pub struct Manner {
     pub timeout: Duration,
     /// The roots that clients hold.
     pub trust: Arc<TrustStore>,
+    /// What is particular about reaching servers.
+    pub reaches: Arc<Reaches>,
 }
 
 /// One certificate and where to look for it.
@@ -128,6 +130,10 @@ pub struct Job {
     pub addresses: Vec<IpAddr>,
     /// What the targets' name resolves to, where that has been asked before.
     pub resolved: Option<Resolution>,
+    /// The kinds of keys to ask for, a look for each.
+    pub key_types: KeyTypes,
+    /// What is particular about reaching the servers.
+    pub reach: Arc<Reach>,
     /// When its end is worth telling.
     pub rules: Rules,
     /// How to look and whom to trust.
@@ -180,6 +186,8 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         targets,
         addresses: entry.addresses.clone(),
         resolved: None,
+        key_types: entry.key_types,
+        reach: manner.reaches.of(&entry.reach),
         rules: Rules {
             warn: entry.warn,
             crit: entry.crit,
@@ -312,9 +320,15 @@ impl Scanner {
     }
 }
 
-fn order(judged: &Judged) -> (&Target, Option<IpAddr>, &Vantage) {
-    let observation = &judged.observation;
-    (&observation.target, observation.ip, &observation.vantage)
+fn order(judged: &Judged) -> (&Target, Option<IpAddr>, KeyType, &Vantage) {
+    let Observation {
+        target,
+        ip,
+        key_type,
+        vantage,
+        ..
+    } = &judged.observation;
+    (target, *ip, *key_type, vantage)
 }
 
 enum Event {
@@ -386,13 +400,31 @@ impl Round {
     }
 
     async fn target(&self, job: &Arc<Job>, target: Target) {
+        let seen = |ip, key_type, timings, outcome| Observation {
+            target: target.clone(),
+            ip,
+            key_type,
+            vantage: Vantage::local(),
+            timings,
+            outcome,
+        };
+        let no_look = |timings, error| {
+            let key_types = job.key_types.each().iter();
+            key_types
+                .map(|kind| {
+                    seen(
+                        None,
+                        *kind,
+                        timings,
+                        Outcome::Failed(LookError::clone(&error)),
+                    )
+                })
+                .collect::<Vec<_>>()
+        };
         if let Err(error) = &job.expectation {
             let error = LookError::new(ErrorKind::Internal, error);
             return self
-                .judge(
-                    job,
-                    observation(&target, None, Timings::default(), Outcome::Failed(error)),
-                )
+                .judge_all(job, no_look(Timings::default(), error))
                 .await;
         }
         if !self.scanner.local {
@@ -417,55 +449,63 @@ impl Round {
         };
         let left = timeout.saturating_sub(took.unwrap_or_default());
         if let Some(error) = failure {
-            self.judge(
-                job,
-                observation(&target, None, timings, Outcome::Failed(error)),
-            )
-            .await;
+            self.judge_all(job, no_look(timings, error)).await;
         }
         let mut looks = JoinSet::new();
         let mut places = HashMap::new();
         for ip in addresses {
-            let (round, job, target) = (self.clone(), job.clone(), target.clone());
-            let handle = looks.spawn(async move {
-                let (outcome, mut timings) = round
-                    .look(&target.hostname, SocketAddr::new(ip, target.port), left)
-                    .await;
-                timings.resolve = took;
-                round
-                    .judge(&job, observation(&target, Some(ip), timings, outcome))
-                    .await;
-            });
-            places.insert(handle.id(), ip);
+            for &key_type in job.key_types.each() {
+                let (round, job, target) = (self.clone(), job.clone(), target.clone());
+                let handle = looks.spawn(async move {
+                    let look = Look {
+                        target: &target,
+                        address: SocketAddr::new(ip, target.port),
+                        key_type,
+                        reach: &job.reach,
+                    };
+                    let (outcome, mut timings) = round.look(look, left).await;
+                    timings.resolve = took;
+                    let observation = Observation {
+                        target: target.clone(),
+                        ip: Some(ip),
+                        key_type,
+                        vantage: Vantage::local(),
+                        timings,
+                        outcome,
+                    };
+                    round.judge(&job, observation).await;
+                });
+                places.insert(handle.id(), (ip, key_type));
+            }
         }
         while let Some(done) = looks.join_next_with_id().await {
             // A panic in one look is the fault of that look and of nothing else.
             if let Err(error) = done
                 && error.is_panic()
+                && let Some((ip, key_type)) = places.get(&error.id())
             {
-                let ip = places.get(&error.id()).copied();
                 let error = LookError::new(
                     ErrorKind::Internal,
                     "the look failed for a fault of certvigil's own: please report it",
                 );
-                let failed = observation(&target, ip, timings, Outcome::Failed(error.clone()));
-                let _ = self
-                    .sender
-                    .send(Event::Judged(Box::new(Judged::failed(failed, error))));
+                let outcome = Outcome::Failed(error.clone());
+                let failed = Judged::failed(seen(Some(*ip), *key_type, timings, outcome), error);
+                let _ = self.sender.send(Event::Judged(Box::new(failed)));
             }
         }
     }
 
     /// Waits for its turn, and only then does time run.
-    async fn look(
-        &self,
-        hostname: &Hostname,
-        address: SocketAddr,
-        timeout: Duration,
-    ) -> (Outcome, Timings) {
-        let _turn = self.scanner.turns.take(address).await;
+    async fn look(&self, look: Look<'_>, timeout: Duration) -> (Outcome, Timings) {
+        let _turn = self.scanner.turns.take(look.address).await;
         let deadline = Instant::now() + timeout;
-        self.scanner.looker.look(hostname, address, deadline).await
+        self.scanner.looker.look(look, deadline).await
+    }
+
+    async fn judge_all(&self, job: &Job, observations: Vec<Observation>) {
+        for observation in observations {
+            self.judge(job, observation).await;
+        }
     }
 
     async fn judge(&self, job: &Job, observation: Observation) {
@@ -535,20 +575,5 @@ impl Round {
                 expected.clone()
             }
         }
-    }
-}
-
-fn observation(
-    target: &Target,
-    ip: Option<IpAddr>,
-    timings: Timings,
-    outcome: Outcome,
-) -> Observation {
-    Observation {
-        target: target.clone(),
-        ip,
-        vantage: Vantage::local(),
-        timings,
-        outcome,
     }
 }

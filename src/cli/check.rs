@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Inventory, SourceSettings, SslmateSettings, VantageKind, parse_name_server};
+use crate::config::{
+    Inventory, ReachSettings, SourceSettings, SslmateSettings, VantageKind, one_of_each_family,
+    parse_alpn, parse_name_server,
+};
 use crate::judge::{Judged, Verdict};
-use crate::look::Looker;
-use crate::model::{Place, Threshold, Timestamp, Vantage};
+use crate::look::{Looker, Reaches};
+use crate::model::{KeyTypes, Place, ProxyProtocol, Sni, Threshold, Timestamp, Vantage};
 use crate::report;
 use crate::resolve::{Families, Override, Resolver};
 use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
@@ -40,9 +44,10 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["cert", "fingerprint", "pubkey_hash", "download"])]
     config: Option<PathBuf>,
 
-    /// Expected: the certificate in this PEM file, followed by its chain
+    /// Expected: the certificate in this PEM file, followed by its chain; repeat it for a pair with an RSA and
+    /// an ECDSA key
     #[arg(long, value_name = "FILE", help_heading = "What is expected")]
-    cert: Option<PathBuf>,
+    cert: Vec<PathBuf>,
 
     /// Expected: the certificate with this SHA-256, colons allowed; repeat it to accept any of several
     #[arg(long, value_name = "HEX", help_heading = "What is expected")]
@@ -72,6 +77,44 @@ pub(super) struct Args {
     /// Ask this name server instead of the system's
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, help_heading = "Where to look")]
     dns: Vec<SocketAddr>,
+
+    /// Which kind of key to ask the server for; all takes a look for each
+    #[arg(long, value_name = "TYPE", value_parser = KeyTypes::from_str, help_heading = "How to look")]
+    key_type: Option<KeyTypes>,
+
+    /// Show the server the certificate in this PEM file
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_key",
+        help_heading = "How to look"
+    )]
+    client_cert: Option<PathBuf>,
+
+    /// The key of --client-cert, as PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_cert",
+        help_heading = "How to look"
+    )]
+    client_key: Option<PathBuf>,
+
+    /// Begin with the header of the PROXY protocol: v1 or v2
+    #[arg(long, value_name = "VERSION", value_parser = ProxyProtocol::from_str, help_heading = "How to look")]
+    proxy_protocol: Option<ProxyProtocol>,
+
+    /// Offer these application protocols (ALPN), with commas between, such as h2,http/1.1
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_alpn, help_heading = "How to look")]
+    alpn: Vec<String>,
+
+    /// Send this name as SNI, or none, and match the target's name all the same
+    #[arg(long, value_name = "NAME", value_parser = Sni::from_str, help_heading = "How to look")]
+    sni: Option<Sni>,
+
+    /// Connect from this address; once for each family
+    #[arg(long, value_name = "ADDR", help_heading = "How to look")]
+    source_address: Vec<IpAddr>,
 
     /// Look at IPv4 addresses only
     #[arg(short = '4', conflicts_with = "ipv6", help_heading = "Where to look")]
@@ -328,6 +371,9 @@ impl Plan {
         let manner = Manner {
             timeout: inventory.defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust)?),
+            reaches: Arc::new(Reaches::load(
+                inventory.certificates.iter().map(|entry| &entry.reach),
+            )?),
         };
         Ok(Self {
             alone: args.config.is_none() || args.sslmate.is_some(),
@@ -347,8 +393,8 @@ impl Plan {
             .iter()
             .map(|t| t.parse())
             .collect::<Result<_, _>>()?;
-        let wanted = if let Some(file) = &args.cert {
-            Wanted::Pem(file.clone())
+        let wanted = if !args.cert.is_empty() {
+            Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
             Wanted::Fingerprints(args.fingerprint.clone())
         } else if let Some(key) = args.pubkey_hash {
@@ -371,6 +417,7 @@ impl Plan {
 
     /// Lets the flags have their way over the file.
     fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), String> {
+        one_of_each_family(&args.source_address).map_err(|e| format!("--source-address: {e}"))?;
         if args.sslmate.is_some() && inventory.sslmate.is_none() {
             inventory.sslmate = Some(SslmateSettings::default());
         }
@@ -391,8 +438,27 @@ impl Plan {
         for entry in &mut inventory.certificates {
             entry.warn = args.warn.unwrap_or(entry.warn);
             entry.crit = args.crit.unwrap_or(entry.crit);
+            entry.key_types = args.key_type.unwrap_or(entry.key_types);
+            Self::reach(args, &mut entry.reach);
         }
         Ok(())
+    }
+
+    /// Lets the flags have their way over how an entry's servers are reached.
+    fn reach(args: &Args, reach: &mut ReachSettings) {
+        if let (Some(certificate), Some(key)) = (&args.client_cert, &args.client_key) {
+            reach.client = Some((certificate.clone(), key.clone()));
+        }
+        reach.proxy_protocol = args.proxy_protocol.or(reach.proxy_protocol);
+        if !args.alpn.is_empty() {
+            reach.alpn.clone_from(&args.alpn);
+        }
+        if let Some(sni) = &args.sni {
+            reach.sni = sni.clone();
+        }
+        if !args.source_address.is_empty() {
+            reach.source_addresses.clone_from(&args.source_address);
+        }
     }
 
     /// The names of the vantages to look from. SSLMate's is there wherever an account is.

@@ -86,6 +86,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     let manner = Manner {
         timeout: TIMEOUT,
         trust: Arc::new(trust),
+        reaches: Arc::default(),
     };
     let deadline = Instant::now() + TIMEOUT;
     let jobs = prepare(&sources, &inventory.certificates, &manner, deadline).await;

@@ -35,7 +35,7 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
 /// What the flags say is expected.
 #[derive(Debug)]
 pub(super) enum Wanted {
-    Pem(PathBuf),
+    Pem(Vec<PathBuf>),
     Fingerprints(Vec<Fingerprint>),
     PublicKey(PublicKeyHash),
     Sslmate(String),
@@ -46,7 +46,7 @@ pub(super) enum Wanted {
 impl Wanted {
     fn source(&self) -> SourceSettings {
         match self {
-            Self::Pem(file) => SourceSettings::Pem(file.clone()),
+            Self::Pem(files) => SourceSettings::Pem(files.clone()),
             Self::Fingerprints(pins) => {
                 SourceSettings::Fingerprints(pins.iter().copied().collect())
             }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Inventory, SourceSettings, VantageKind};
+use crate::model::{KeyType, KeyTypes, Sni};
+
+use super::{Entry, Inventory, SourceSettings, VantageKind};
 
 /// What would be tested, a line an entry.
 pub fn describe(inventory: &Inventory) -> String {
@@ -14,7 +16,10 @@ pub fn describe(inventory: &Inventory) -> String {
             SourceSettings::Sslmate(cn) => (format!("SSLMate's active instance of {cn}"), true),
             SourceSettings::SslmateAll => ("every certificate of the SSLMate account".into(), true),
             SourceSettings::Download(url) => (format!("what {url} gives"), true),
-            SourceSettings::Pem(file) => (format!("the certificate in {}", file.display()), true),
+            SourceSettings::Pem(files) => {
+                let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
+                (format!("the certificate in {}", files.join(" or ")), true)
+            }
             SourceSettings::PemGlob(pattern) => (format!("each certificate of {pattern}"), true),
             SourceSettings::Fingerprints(pins) => (some(pins.len(), "fingerprint"), false),
             SourceSettings::PublicKeys(keys) => (some(keys.len(), "public key"), false),
@@ -47,6 +52,9 @@ pub fn describe(inventory: &Inventory) -> String {
                 addresses.join(", ")
             );
         }
+        for line in particulars(entry) {
+            let _ = writeln!(out, "    {line}");
+        }
         let _ = writeln!(
             out,
             "    warning {}, critical {} before the end",
@@ -61,6 +69,43 @@ pub fn describe(inventory: &Inventory) -> String {
         let _ = writeln!(out, "Seen from `{}` too: {how}", vantage.name);
     }
     out
+}
+
+/// What is not as everywhere else.
+fn particulars(entry: &Entry) -> Vec<String> {
+    let mut lines = Vec::new();
+    match entry.key_types {
+        KeyTypes::One(KeyType::Any) => {}
+        KeyTypes::One(kind) => lines.push(format!("asks for {kind} certificates")),
+        KeyTypes::All => lines.push("asks for RSA and for ECDSA certificates".into()),
+    }
+    let reach = &entry.reach;
+    if let Some((certificate, _)) = &reach.client {
+        lines.push(format!(
+            "shows the certificate in {}",
+            certificate.display()
+        ));
+    }
+    if let Some(version) = reach.proxy_protocol {
+        lines.push(format!("begins with the PROXY protocol {}", version.name()));
+    }
+    if !reach.alpn.is_empty() {
+        lines.push(format!("offers {}", reach.alpn.join(", ")));
+    }
+    match &reach.sni {
+        Sni::Hostname => {}
+        Sni::Name(name) => lines.push(format!("sends {name} as SNI")),
+        Sni::None => lines.push("sends no SNI".into()),
+    }
+    if !reach.source_addresses.is_empty() {
+        let from: Vec<_> = reach
+            .source_addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        lines.push(format!("from {}", from.join(", ")));
+    }
+    lines
 }
 
 fn some(count: usize, what: &str) -> String {

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
-use crate::model::{Hostname, Protocol, Threshold, Vantage};
+use crate::model::{Hostname, KeyTypes, Protocol, ProxyProtocol, Sni, Threshold, Vantage};
 
 pub use describe::describe;
-pub use read::{parse, parse_name_server};
+pub use read::{one_of_each_family, parse, parse_alpn, parse_name_server};
 pub use yaml::{ConfigError, ConfigErrors};
 pub(crate) use yaml::{Item, Problems, with_root};
 
@@ -76,6 +76,8 @@ pub struct Defaults {
     pub warn: Threshold,
     /// When the end is critical.
     pub crit: Threshold,
+    /// The kinds of keys to ask for.
+    pub key_types: KeyTypes,
 }
 
 impl Default for Defaults {
@@ -89,6 +91,7 @@ impl Default for Defaults {
             port: Protocol::default().default_port(),
             warn: Threshold::WARN,
             crit: Threshold::CRIT,
+            key_types: KeyTypes::ANY,
         }
     }
 }
@@ -113,6 +116,8 @@ pub struct Module {
     pub port: Option<u16>,
     /// The total for one look.
     pub timeout: Option<Duration>,
+    /// The kinds of keys to ask for, where these are others than the inventory's.
+    pub key_types: Option<KeyTypes>,
     /// Which roots are trusted, where these are others than the inventory's.
     pub trust: Option<TrustSettings>,
 }
@@ -198,10 +203,29 @@ pub struct Entry {
     pub ports: Vec<u16>,
     /// How TLS is reached.
     pub protocol: Protocol,
+    /// The kinds of keys to ask for.
+    pub key_types: KeyTypes,
+    /// What is particular about reaching the servers.
+    pub reach: ReachSettings,
     /// When to warn of the end.
     pub warn: Threshold,
     /// When the end is critical.
     pub crit: Threshold,
+}
+
+/// What is particular about reaching a server. `Default` is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReachSettings {
+    /// PEM files with the client's certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// The header of the PROXY protocol to begin with.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// The application protocols to offer (RFC 7301), the best first; none where the protocol has none of its own.
+    pub alpn: Vec<String>,
+    /// What to send as SNI.
+    pub sni: Sni,
+    /// The addresses to connect from, at most one of each family.
+    pub source_addresses: Vec<IpAddr>,
 }
 
 impl Entry {
@@ -215,6 +239,8 @@ impl Entry {
             addresses: Vec::new(),
             ports: vec![defaults.port],
             protocol: Protocol::default(),
+            key_types: defaults.key_types,
+            reach: ReachSettings::default(),
             warn: defaults.warn,
             crit: defaults.crit,
         }
@@ -230,8 +256,8 @@ pub enum SourceSettings {
     SslmateAll,
     /// A certificate's `current_download` URL.
     Download(String),
-    /// A PEM file: the leaf, followed by its chain.
-    Pem(PathBuf),
+    /// PEM files, each with a leaf, followed by its chain: any of these leaves is right. At least one.
+    Pem(Vec<PathBuf>),
     /// A pattern of PEM files: one certificate a file.
     PemGlob(String),
     /// Fingerprints, any of which is right; at least one.

@@ -8,12 +8,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::guard::Allowed;
-use crate::model::{Hostname, Protocol, Threshold, Vantage, parse_port};
+use crate::model::{
+    Hostname, KeyTypes, Protocol, ProxyProtocol, Sni, Threshold, Vantage, parse_port,
+};
 
 use super::yaml::{ConfigErrors, Fields, Item, Problems, with_root};
 use super::{
-    DEFAULT_DNS_PORT, Defaults, Entry, Inventory, Module, ProbeSettings, SourceSettings,
-    SslmateSettings, TrustSettings, VantageKind, VantageSettings,
+    DEFAULT_DNS_PORT, Defaults, Entry, Inventory, Module, ProbeSettings, ReachSettings,
+    SourceSettings, SslmateSettings, TrustSettings, VantageKind, VantageSettings,
 };
 
 /// The API of SSLMate's sandbox.
@@ -228,9 +230,9 @@ impl Reader<'_> {
         let timeout = fields
             .take("timeout")
             .and_then(|i| i.parse(problems, duration));
-        if let Some(item) = fields.take("key_type") {
-            item.parse(problems, key_type);
-        }
+        let key_types = fields
+            .take("key_type")
+            .and_then(|i| i.parse(problems, KeyTypes::from_str));
         let trust = fields.take("trust").map(|i| self.trust(&i, problems));
         fields.finish(problems);
         Module {
@@ -238,6 +240,7 @@ impl Reader<'_> {
             protocol: protocol.unwrap_or_default(),
             port,
             timeout,
+            key_types,
             trust,
         }
     }
@@ -287,6 +290,7 @@ impl Reader<'_> {
         let mut entry = Entry::new(SourceSettings::TrustOnly);
         entry.warn = defaults.warn;
         entry.crit = defaults.crit;
+        entry.key_types = defaults.key_types;
         entry.ports = vec![defaults.port];
         entry.name = fields
             .take("name")
@@ -333,6 +337,13 @@ impl Reader<'_> {
         {
             entry.crit = crit;
         }
+        if let Some(key_types) = fields
+            .take("key_type")
+            .and_then(|i| i.parse(problems, KeyTypes::from_str))
+        {
+            entry.key_types = key_types;
+        }
+        entry.reach = self.reach(&mut fields, problems);
         let (key, line) = (fields.key.clone(), fields.line);
         fields.finish(problems);
 
@@ -360,6 +371,48 @@ impl Reader<'_> {
             );
         }
         Some(entry)
+    }
+
+    /// What is particular about reaching the servers of an entry.
+    fn reach(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> ReachSettings {
+        let mut reach = ReachSettings::default();
+        let certificate = fields.take("client_cert");
+        let key = fields.take("client_key");
+        reach.client = match (&certificate, &key) {
+            (Some(certificate), Some(key)) => {
+                let certificate = self.path(certificate, problems);
+                certificate.zip(self.path(key, problems))
+            }
+            (Some(alone), None) | (None, Some(alone)) => {
+                problems.add(
+                    alone.line,
+                    &alone.key,
+                    "a client's certificate and its key belong together: give `client_cert` and `client_key`",
+                );
+                None
+            }
+            (None, None) => None,
+        };
+        reach.proxy_protocol = fields
+            .take("proxy_protocol")
+            .and_then(|i| i.parse(problems, ProxyProtocol::from_str));
+        if let Some(item) = fields.take("alpn") {
+            reach.alpn = unique(each(&item.list_or_one(problems), problems, parse_alpn));
+        }
+        if let Some(sni) = fields
+            .take("sni")
+            .and_then(|i| i.parse(problems, Sni::from_str))
+        {
+            reach.sni = sni;
+        }
+        if let Some(item) = fields.take("source_address") {
+            let addresses = each(&item.list_or_one(problems), problems, ip_address);
+            if let Err(what) = one_of_each_family(&addresses) {
+                problems.add(item.line, &item.key, what);
+            }
+            reach.source_addresses = addresses;
+        }
+        reach
     }
 
     /// The one source of an entry.
@@ -401,7 +454,19 @@ impl Reader<'_> {
                 cn => Ok(SourceSettings::Sslmate(non_empty(cn)?.to_ascii_lowercase())),
             }),
             "download" => item.parse(problems, base_url).map(SourceSettings::Download),
-            "pem" => self.path(&item, problems).map(SourceSettings::Pem),
+            "pem" => {
+                let items = item.list_or_one(problems);
+                if item.is_empty_list() {
+                    problems.add(
+                        item.line,
+                        &item.key,
+                        "the list is empty: name at least one file",
+                    );
+                }
+                let files = items.iter().filter_map(|i| self.path(i, problems));
+                let files: Vec<PathBuf> = files.collect();
+                (!files.is_empty()).then_some(SourceSettings::Pem(files))
+            }
             "pem_dir" => self
                 .path(&item, problems)
                 .map(|p| SourceSettings::PemGlob(p.to_string_lossy().into_owned())),
@@ -464,8 +529,11 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
     {
         out.crit = crit;
     }
-    if let Some(item) = fields.take("key_type") {
-        item.parse(problems, key_type);
+    if let Some(key_types) = fields
+        .take("key_type")
+        .and_then(|i| i.parse(problems, KeyTypes::from_str))
+    {
+        out.key_types = key_types;
     }
     fields.finish(problems);
     out
@@ -534,22 +602,30 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The one kind of key that this version asks for.
-fn key_type(text: &str) -> Result<(), String> {
-    match text {
-        "any" => Ok(()),
-        "rsa" | "ecdsa" | "all" => Err(format!(
-            "key type `{text}` is not offered by this version; write any"
-        )),
-        other => Err(format!("`{other}` is not a key type; write any")),
-    }
-}
-
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err(format!("`{text}` is not a whole number from 1")),
     }
+}
+
+/// Reads the name of an application protocol (RFC 7301, section 3.1).
+pub fn parse_alpn(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(text.to_owned()),
+        _ => Err(format!(
+            "`{text}` is not the name of an application protocol: write it as h2 or http/1.1"
+        )),
+    }
+}
+
+/// A connection comes from one address, of its own family.
+pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
+    let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
+    if of_v4 > 1 || addresses.len() - of_v4 > 1 {
+        return Err("give one address to connect from, or one of each family".into());
+    }
+    Ok(())
 }
 
 fn ip_address(text: &str) -> Result<IpAddr, String> {

@@ -82,7 +82,7 @@ certificates:
     assert_eq!(sslmate.ports, [8443], "the default port");
     assert_eq!(
         mail.source,
-        SourceSettings::Pem("dir/live/fullchain.pem".into())
+        SourceSettings::Pem(vec!["dir/live/fullchain.pem".into()])
     );
     assert_eq!(mail.ports, [993, 995], "each once");
     assert_eq!(
@@ -348,16 +348,16 @@ fn a_wrong_value_is_told_with_the_right_form() {
             "1: defaults.per_address: `0` is not a whole number from 1",
         ),
         (
-            with("defaults: {key_type: rsa}"),
-            "1: defaults.key_type: key type `rsa` is not offered by this version; write any",
+            with("defaults: {key_type: dsa}"),
+            "1: defaults.key_type: `dsa` is not a key type: write any, rsa, ecdsa or all",
         ),
         (
             with("probe:\n  allow:\n    - '*.example.com'\n    - 192.0.2.7/24"),
             "4: probe.allow[1]: `192.0.2.7/24` names one address in a network: write 192.0.2.0/24 for the network, or 192.0.2.7 for the address",
         ),
         (
-            with("probe: {modules: {x: {key_type: rsa}}}"),
-            "1: probe.modules.x.key_type: key type `rsa` is not offered by this version; write any",
+            with("probe: {modules: {x: {key_type: dsa}}}"),
+            "1: probe.modules.x.key_type: `dsa` is not a key type: write any, rsa, ecdsa or all",
         ),
         (
             with("probe: {modules: {x: {trust: {system: 1}}}}"),

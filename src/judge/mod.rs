@@ -88,8 +88,11 @@ impl Judged {
 
     /// The worst of the findings; unknown where nothing could be judged and nothing critical is known.
     pub fn severity(&self) -> Severity {
+        let is_absent = || self.findings.iter().any(|f| f.code == Code::KeyTypeMissing);
         let floor = match self.verdict {
             Verdict::Conclusive(_) => Severity::Ok,
+            // That there is nothing of the kind is an answer.
+            Verdict::Inconclusive(_) if is_absent() => Severity::Ok,
             Verdict::Inconclusive(_) => Severity::Unknown,
         };
         let findings = self.findings.iter().map(|f| f.severity);
@@ -136,7 +139,8 @@ pub fn judge(
     rules: &Rules,
     now: Timestamp,
 ) -> Judged {
-    let (verdict, mut findings) = match (&observation.outcome, expected) {
+    let expected = expected.map(|e| e.for_key_type(observation.key_type));
+    let (verdict, mut findings) = match (&observation.outcome, &expected) {
         (Outcome::Failed(error), _) => (
             Verdict::Inconclusive(error.clone()),
             handshake_finding(error).into_iter().collect(),
@@ -164,7 +168,7 @@ pub fn judge(
     sort(&mut findings);
     Judged {
         observation,
-        expected: expected.cloned(),
+        expected,
         verdict,
         findings,
     }

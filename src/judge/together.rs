@@ -25,7 +25,32 @@ pub fn together(looks: &mut [Judged]) {
         ))
     }) {
         added.extend(unreachable(looks, &host));
+    }
+    for host in groups(looks, |j| {
+        let observation = &j.observation;
+        let target = &observation.target;
+        Some((
+            target.certificate.clone(),
+            target.hostname.clone(),
+            target.port,
+            observation.key_type,
+            observation.vantage.clone(),
+        ))
+    }) {
         added.extend(addresses_disagree(looks, &host));
+    }
+    for place in groups(looks, |j| {
+        let observation = &j.observation;
+        let target = &observation.target;
+        Some((
+            target.certificate.clone(),
+            target.hostname.clone(),
+            target.port,
+            observation.ip?,
+            observation.vantage.clone(),
+        ))
+    }) {
+        key_type_missing(looks, &place);
     }
     for address in groups(looks, |j| {
         let target = &j.observation.target;
@@ -35,6 +60,7 @@ pub fn together(looks: &mut [Judged]) {
             target.hostname.clone(),
             target.port,
             ip,
+            j.observation.key_type,
         ))
     }) {
         added.extend(vantages_disagree(looks, &address));
@@ -64,6 +90,38 @@ fn status(judged: &Judged) -> Status {
     match &judged.verdict {
         Verdict::Conclusive(_) => Status::Conclusive,
         Verdict::Inconclusive(error) => error.kind.status(),
+    }
+}
+
+/// A server that has a certificate of one kind and refuses a handshake for the other has none of that kind, unless
+/// one is expected of it.
+fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
+    let members = place.iter().filter_map(|&at| looks.get(at));
+    let shown = members
+        .filter(|judged| status(judged) == Status::Conclusive)
+        .map(|judged| judged.observation.key_type)
+        .next();
+    let Some(shown) = shown else { return };
+    for &at in place {
+        let Some(judged) = looks.get_mut(at) else {
+            continue;
+        };
+        let key_type = judged.observation.key_type;
+        let is_refusal = matches!(&judged.verdict, Verdict::Inconclusive(error)
+            if matches!(error.kind, ErrorKind::TlsAlert | ErrorKind::TlsClosed));
+        let is_wanted = judged
+            .expected
+            .as_ref()
+            .and_then(|e| e.wants_key_of(key_type));
+        if key_type == shown || !is_refusal || is_wanted == Some(true) {
+            continue;
+        }
+        judged.findings.retain(|f| f.code != Code::HandshakeFailed);
+        judged.findings.push(Finding::new(
+            Code::KeyTypeMissing,
+            format!("the server has no {key_type} certificate here, but one with another key"),
+            "nothing is broken; to ask for what is there, leave out --key-type or name the kind",
+        ));
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
 use crate::judge::{Judged, Rules, Verdict};
-use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
+use crate::model::{Hostname, KeyTypes, Protocol, Target, Timestamp, parse_port};
 use crate::observation::Status;
 use crate::scan::{Job, Manner, Scanner};
 use crate::source::Loaded;
@@ -403,6 +403,8 @@ impl Api {
             })),
             addresses: Vec::new(),
             resolved: None,
+            key_types: KeyTypes::ANY,
+            reach: Arc::default(),
             rules: Rules::default(),
             manner: self.tester.manner.clone(),
         };

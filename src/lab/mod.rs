@@ -149,7 +149,7 @@ impl Lab {
             let name = host.name.to_string();
             let mut entry = Entry::new(match host.expect {
                 Expect::Sslmate => SourceSettings::Sslmate(name.clone()),
-                Expect::Pem => SourceSettings::Pem(pem_file(self.folder.path(), host)),
+                Expect::Pem => SourceSettings::Pem(vec![pem_file(self.folder.path(), host)]),
                 Expect::Trust => SourceSettings::TrustOnly,
             });
             entry.name = Some(name);
@@ -285,6 +285,7 @@ fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, Strin
         manner: Manner {
             timeout: TEST_TIMEOUT,
             trust: Arc::new(trust),
+            reaches: Arc::default(),
         },
     })
 }

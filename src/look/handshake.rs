@@ -10,17 +10,17 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, InvalidMessage,
-    ProtocolVersion, SignatureScheme,
+    ProtocolVersion, SignatureScheme, SupportedCipherSuite,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
-use crate::model::Hostname;
+use crate::model::{Hostname, KeyType, Sni};
 use crate::observation::{ErrorKind, KeyProof, LookError, Served};
 
-use super::{key_proof, p521};
+use super::{Look, key_proof, p521};
 
 /// The longest chain that is read, leaf included.
 pub const MAX_CHAIN_CERTIFICATES: usize = 100;
@@ -32,43 +32,54 @@ const MAX_HANDSHAKE_BYTES: usize = 2 * MAX_CHAIN_BYTES;
 /// How much is read at a time.
 const READ_SIZE: usize = 8 * 1024;
 
-/// What all handshakes share.
-pub(super) struct Config {
-    base: ClientConfig,
+/// What all handshakes share, for each kind of key that may be asked for.
+pub(super) struct Configs {
+    any: ClientConfig,
+    rsa: ClientConfig,
+    ecdsa: ClientConfig,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Config {
+impl Configs {
     pub(super) fn new() -> Result<Self, String> {
-        let mut provider: CryptoProvider = aws_lc_rs::default_provider();
-        provider.kx_groups.push(p521::SECP521R1);
-        let algorithms = provider.signature_verification_algorithms;
-        let mut base = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| format!("TLS cannot be set up: {e}"))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Recorder::new(algorithms)))
-            .with_no_client_auth();
-        // Every look is a whole handshake: a resumed session shows no certificate.
-        base.resumption = Resumption::disabled();
-        Ok(Self { base, algorithms })
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        Ok(Self {
+            any: base(KeyType::Any, algorithms)?,
+            rsa: base(KeyType::Rsa, algorithms)?,
+            ecdsa: base(KeyType::Ecdsa, algorithms)?,
+            algorithms,
+        })
     }
 
     /// Begins a handshake on a connected stream.
     pub(super) fn connection(
         &self,
-        hostname: &Hostname,
+        look: Look<'_>,
         stream: TcpStream,
     ) -> Result<Connection, LookError> {
-        let name = match hostname {
-            Hostname::Dns(name) => ServerName::try_from(name.clone()).map_err(|_| {
-                LookError::new(ErrorKind::Internal, format!("{name} cannot be sent as SNI"))
-            })?,
-            Hostname::Ip(ip) => ServerName::from(*ip),
+        let hostname = &look.target.hostname;
+        let sni = match &look.reach.sni {
+            Sni::Hostname => hostname.sni(),
+            Sni::Name(name) => Some(name.as_str()),
+            Sni::None => None,
         };
-        let recorder = Arc::new(Recorder::new(self.algorithms));
-        let mut config = self.base.clone();
-        config.enable_sni = hostname.sni().is_some();
+        let name = match (sni, hostname) {
+            (Some(name), _) => server_name(name)?,
+            // It is not sent, but rustls wants one.
+            (None, Hostname::Dns(name)) => server_name(name)?,
+            (None, Hostname::Ip(ip)) => ServerName::from(*ip),
+        };
+        let recorder = Arc::new(Recorder::new(self.algorithms, look.key_type));
+        let mut config = match look.key_type {
+            KeyType::Any => self.any.clone(),
+            KeyType::Rsa => self.rsa.clone(),
+            KeyType::Ecdsa => self.ecdsa.clone(),
+        };
+        config.enable_sni = sni.is_some();
+        config.alpn_protocols.clone_from(&look.reach.alpn);
+        if let Some(client) = &look.reach.client {
+            config.client_auth_cert_resolver = client.clone();
+        }
         config
             .dangerous()
             .set_certificate_verifier(recorder.clone());
@@ -84,6 +95,52 @@ impl Config {
             received: 0,
             first_bytes: Vec::new(),
         })
+    }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, LookError> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| LookError::new(ErrorKind::Internal, format!("{name} cannot be sent as SNI")))
+}
+
+/// The configuration of a handshake that asks for a kind of key: by the signature algorithms, and for TLS 1.2 by
+/// the suites, too.
+fn base(key_type: KeyType, algorithms: WebPkiSupportedAlgorithms) -> Result<ClientConfig, String> {
+    let mut provider: CryptoProvider = aws_lc_rs::default_provider();
+    provider.kx_groups.push(p521::SECP521R1);
+    provider.cipher_suites.retain(|suite| match suite {
+        SupportedCipherSuite::Tls13(_) => true,
+        SupportedCipherSuite::Tls12(suite) => {
+            suite.sign.iter().any(|scheme| is_of(key_type, *scheme))
+        }
+    });
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| format!("TLS cannot be set up: {e}"))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Recorder::new(algorithms, key_type)))
+        .with_no_client_auth();
+    // Every look is a whole handshake: a resumed session shows no certificate.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// Whether a scheme signs with a key of this kind (RFC 8446, section 4.2.3).
+fn is_of(key_type: KeyType, scheme: SignatureScheme) -> bool {
+    let is_rsa = matches!(
+        scheme,
+        SignatureScheme::RSA_PKCS1_SHA1
+            | SignatureScheme::RSA_PKCS1_SHA256
+            | SignatureScheme::RSA_PKCS1_SHA384
+            | SignatureScheme::RSA_PKCS1_SHA512
+            | SignatureScheme::RSA_PSS_SHA256
+            | SignatureScheme::RSA_PSS_SHA384
+            | SignatureScheme::RSA_PSS_SHA512
+    ) || key_proof::PSS_KEY_SCHEMES.contains(&scheme);
+    match key_type {
+        KeyType::Any => true,
+        KeyType::Rsa => is_rsa,
+        KeyType::Ecdsa => !is_rsa,
     }
 }
 
@@ -341,14 +398,16 @@ fn too_large() -> LookError {
 #[derive(Debug)]
 struct Recorder {
     algorithms: WebPkiSupportedAlgorithms,
+    key_type: KeyType,
     stapled: OnceLock<bool>,
     proof: OnceLock<KeyProof>,
 }
 
 impl Recorder {
-    fn new(algorithms: WebPkiSupportedAlgorithms) -> Self {
+    fn new(algorithms: WebPkiSupportedAlgorithms, key_type: KeyType) -> Self {
         Self {
             algorithms,
+            key_type,
             stapled: OnceLock::new(),
             proof: OnceLock::new(),
         }
@@ -395,6 +454,7 @@ impl ServerCertVerifier for Recorder {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let mut schemes = self.algorithms.supported_schemes();
         schemes.extend(key_proof::PSS_KEY_SCHEMES);
+        schemes.retain(|scheme| is_of(self.key_type, *scheme));
         schemes
     }
 }

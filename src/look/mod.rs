@@ -3,6 +3,7 @@
 mod handshake;
 mod key_proof;
 mod p521;
+mod reach;
 mod rsa;
 
 use std::io;
@@ -12,10 +13,11 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::model::{Hostname, Timings};
-use crate::observation::{ErrorKind, LookError, Outcome};
+use crate::model::{KeyType, Target, Timings};
+use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
 pub use handshake::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+pub use reach::{Reach, Reaches};
 
 /// The share of the time that is left that a connection may take; the handshake has what remains.
 const CONNECT_SHARE: u32 = 2;
@@ -23,9 +25,22 @@ const CONNECT_SHARE: u32 = 2;
 /// log a reset.
 const LINGER: Duration = Duration::from_millis(250);
 
+/// Where and how to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// What is looked at.
+    pub target: &'a Target,
+    /// At which of its addresses.
+    pub address: SocketAddr,
+    /// Which kind of key to ask for.
+    pub key_type: KeyType,
+    /// What is particular about reaching it.
+    pub reach: &'a Reach,
+}
+
 /// Takes looks: everything about a handshake that is the same for all of them, made once.
 pub struct Looker {
-    config: handshake::Config,
+    config: handshake::Configs,
 }
 
 impl Looker {
@@ -35,43 +50,52 @@ impl Looker {
     /// Where the cryptography cannot do TLS 1.2 and 1.3.
     pub fn new() -> Result<Self, String> {
         Ok(Self {
-            config: handshake::Config::new()?,
+            config: handshake::Configs::new()?,
         })
     }
 
     /// Looks at one address within the deadline. A failure is an outcome.
-    pub async fn look(
-        &self,
-        hostname: &Hostname,
-        address: SocketAddr,
-        deadline: Instant,
-    ) -> (Outcome, Timings) {
+    pub async fn look(&self, look: Look<'_>, deadline: Instant) -> (Outcome, Timings) {
         let mut timings = Timings::default();
-        let start = Instant::now();
-        let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
-        let connected = timeout_at(connect_deadline, TcpStream::connect(address)).await;
-        let stream = match connected {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return (Outcome::Failed(connect_error(&error)), timings),
-            Err(_) => return (Outcome::Failed(connect_timeout(start.elapsed())), timings),
+        let outcome = match self.take(look, deadline, &mut timings).await {
+            Ok(served) => Outcome::Served(Box::new(served)),
+            Err(error) => Outcome::Failed(error),
         };
-        timings.connect = Some(start.elapsed());
+        (outcome, timings)
+    }
 
+    async fn take(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, LookError> {
+        let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
-        let mut connection = match self.config.connection(hostname, stream) {
-            Ok(connection) => connection,
-            Err(error) => return (Outcome::Failed(error), timings),
-        };
+        let mut connection = self.config.connection(look, stream)?;
         let result = connection.shake_hands(deadline).await;
         timings.handshake = Some(start.elapsed());
-        match result {
-            Ok(served) => {
-                connection.leave(LINGER).await;
-                (Outcome::Served(Box::new(served)), timings)
-            }
-            Err(error) => (Outcome::Failed(error), timings),
-        }
+        let served = result?;
+        connection.leave(LINGER).await;
+        Ok(served)
     }
+}
+
+/// A connection on which TLS comes next.
+async fn open(
+    look: Look<'_>,
+    deadline: Instant,
+    timings: &mut Timings,
+) -> Result<TcpStream, LookError> {
+    let start = Instant::now();
+    let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
+    let connected = timeout_at(connect_deadline, look.reach.connect(look.address)).await;
+    let stream = match connected {
+        Ok(connected) => connected.map_err(|e| connect_error(&e))?,
+        Err(_) => return Err(connect_timeout(start.elapsed())),
+    };
+    timings.connect = Some(start.elapsed());
+    Ok(stream)
 }
 
 fn connect_timeout(after: Duration) -> LookError {

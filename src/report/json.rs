@@ -138,7 +138,7 @@ fn row(judged: &Judged) -> Row<'_> {
         certificate: &observation.target.certificate,
         vantage: observation.vantage.as_str(),
         protocol: observation.target.protocol.name(),
-        key_type: "any",
+        key_type: observation.key_type.name(),
         severity: judged.severity().name(),
         findings: judged.findings.iter().map(finding).collect(),
         trusted: flag(|f| f.trusted),

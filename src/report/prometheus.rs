@@ -335,7 +335,7 @@ fn endpoint_labels(judged: &Judged) -> String {
         ("hostname", &target.hostname.to_string()),
         ("ip", &ip),
         ("port", &target.port.to_string()),
-        ("key_type", "any"),
+        ("key_type", observation.key_type.name()),
         ("vantage", observation.vantage.as_str()),
     ])
 }

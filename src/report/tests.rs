@@ -86,6 +86,7 @@ fn look(place: &str, outcome: Outcome) -> Judged {
             protocol: Protocol::Https,
         },
         ip: ip.map(|ip| ip.parse().unwrap()),
+        key_type: crate::model::KeyType::Any,
         vantage: words.next().map_or_else(Vantage::local, Vantage::named),
         timings: Timings {
             resolve: Some(Duration::from_micros(1_250)),

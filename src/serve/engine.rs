@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::config::{Inventory, Module, TrustSettings};
 use crate::guard::Guard;
-use crate::look::Looker;
-use crate::model::{Protocol, Timestamp};
+use crate::look::{Looker, Reaches};
+use crate::model::{KeyTypes, Protocol, Timestamp};
 use crate::resolve::{Families, Override, Resolver};
 use crate::scan::{Manner, Scanner, Turns};
 use crate::source::{Environment, Requests, Sources, read_secret};
@@ -53,6 +53,8 @@ pub(super) struct ProbeModule {
     pub(super) protocol: Protocol,
     /// The port where the target has none.
     pub(super) port: u16,
+    /// The kinds of keys to ask for, where the module has its own.
+    pub(super) key_types: Option<KeyTypes>,
     pub(super) manner: Manner,
 }
 
@@ -83,12 +85,16 @@ impl Engine {
         let manner = Manner {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust)?),
+            reaches: Arc::new(Reaches::load(
+                inventory.certificates.iter().map(|entry| &entry.reach),
+            )?),
         };
         let mut modules = BTreeMap::new();
         for &protocol in Protocol::ALL {
             let module = ProbeModule {
                 protocol,
                 port: protocol.default_port(),
+                key_types: None,
                 manner: manner.clone(),
             };
             modules.insert(protocol.name().to_owned(), module);
@@ -150,9 +156,11 @@ impl ProbeModule {
         Ok(Self {
             protocol: module.protocol,
             port: module.port.unwrap_or(module.protocol.default_port()),
+            key_types: module.key_types,
             manner: Manner {
                 timeout: module.timeout.unwrap_or(manner.timeout),
                 trust,
+                reaches: manner.reaches.clone(),
             },
         })
     }
@@ -161,7 +169,7 @@ impl ProbeModule {
     pub(super) fn within(&self, timeout: Option<Duration>) -> Manner {
         Manner {
             timeout: timeout.map_or(self.manner.timeout, |t| t.min(self.manner.timeout)),
-            trust: self.manner.trust.clone(),
+            ..self.manner.clone()
         }
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn key(entry: &Entry) -> String {
         SourceSettings::Sslmate(cn) => format!("sslmate {cn} {name}"),
         SourceSettings::SslmateAll => "sslmate *".into(),
         SourceSettings::Download(url) => format!("download {url} {name}"),
-        SourceSettings::Pem(file) => format!("pem {} {name}", file.display()),
+        SourceSettings::Pem(files) => format!("pem {files:?} {name}"),
         SourceSettings::PemGlob(pattern) => format!("pem_dir {pattern}"),
         SourceSettings::Fingerprints(pins) => {
             format!("sha256 {pins:?} {name} {:?}", entry.hostnames)
@@ -214,6 +214,8 @@ impl Watch {
             targets: vec![target.clone()],
             addresses: self.entry.addresses.clone(),
             resolved: None,
+            key_types: self.entry.key_types,
+            reach: manner.reaches.of(&self.entry.reach),
             rules,
             manner: manner.clone(),
         }
@@ -388,6 +390,7 @@ mod tests {
         let manner = Manner {
             timeout: Duration::from_secs(1),
             trust: Arc::default(),
+            reaches: Arc::default(),
         };
         let (target, expectation) = watch.expectations().remove(0);
         watch.job(&target, &expectation, &TIMES, &manner, now).rules

@@ -149,6 +149,7 @@ impl Request {
         }
         for job in &mut jobs {
             job.manner = manner.clone();
+            job.key_types = self.module.key_types.unwrap_or(job.key_types);
             job.resolved = resolved.clone();
         }
         Ok(jobs)
@@ -174,6 +175,8 @@ impl Request {
             })),
             addresses: Vec::new(),
             resolved: None,
+            key_types: defaults.key_types,
+            reach: Arc::default(),
             rules: Rules {
                 warn: defaults.warn,
                 crit: defaults.crit,

@@ -8,7 +8,7 @@ mod pem;
 mod sslmate;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub fn source_name(entry: &Entry) -> Option<String> {
             "download: {}",
             own_name(entry).unwrap_or_else(|| "(unnamed)".into())
         )),
-        SourceSettings::Pem(file) => Some(file.display().to_string()),
+        SourceSettings::Pem(files) => Some(pem::display(files)),
         SourceSettings::PemGlob(pattern) => Some(pattern.clone()),
         SourceSettings::Fingerprints(_)
         | SourceSettings::PublicKeys(_)
@@ -171,11 +171,15 @@ impl Sources {
                     .http
                     .counting_for(&source_name(entry).unwrap_or_default());
                 let instance = download::load(&http, url, deadline).await;
-                vec![whole(name, entry, SourceKind::Download, instance)]
+                let instances = instance.map(Instances::only);
+                vec![whole(name, entry, SourceKind::Download, instances)]
             }
-            SourceSettings::Pem(file) => vec![load_pem(entry, file)],
+            SourceSettings::Pem(files) => vec![load_pem(entry, files)],
             SourceSettings::PemGlob(pattern) => match pem::expand(pattern) {
-                Ok(files) => files.iter().map(|file| load_pem(entry, file)).collect(),
+                Ok(files) => files
+                    .iter()
+                    .map(|file| load_pem(entry, std::slice::from_ref(file)))
+                    .collect(),
                 Err(error) => vec![Err(failed(pattern, entry, &error))],
             },
             SourceSettings::Fingerprints(pins) => {
@@ -311,27 +315,40 @@ fn expected(source: SourceKind, instances: Instances) -> Expected {
     }
 }
 
-fn load_pem(entry: &Entry, file: &Path) -> Result<Loaded, Failed> {
-    let name = entry.name.clone().unwrap_or_else(|| pem::name_of(file));
-    whole(name, entry, SourceKind::Pem, pem::load(file))
+fn load_pem(entry: &Entry, files: &[PathBuf]) -> Result<Loaded, Failed> {
+    let of_file = || files.first().map(|file| pem::name_of(file));
+    let name = entry.name.clone().or_else(of_file).unwrap_or_default();
+    let instances = files.iter().map(|file| pem::load(file));
+    let instances = instances.collect::<Result<Vec<_>, _>>();
+    let instances = instances.and_then(|instances| {
+        let mut instances = instances.into_iter();
+        let expected = instances
+            .next()
+            .ok_or_else(|| SourceError::Unusable("there is no file".into()))?;
+        Ok(Instances {
+            also_accepted: instances.collect(),
+            ..Instances::only(expected)
+        })
+    });
+    whole(name, entry, SourceKind::Pem, instances)
 }
 
-/// An answer that is a whole instance, which names hosts of its own.
+/// An answer of whole instances, which name hosts of their own.
 fn whole(
     name: String,
     entry: &Entry,
     source: SourceKind,
-    instance: Result<Instance, SourceError>,
+    instances: Result<Instances, SourceError>,
 ) -> Result<Loaded, Failed> {
-    let loaded = instance.and_then(|instance| {
-        let names = instance.names();
-        Ok((hosts(entry, names)?, instance))
+    let loaded = instances.and_then(|instances| {
+        let names = instances.accepted().flat_map(Instance::names).collect();
+        Ok((hosts(entry, names)?, instances))
     });
     match loaded {
-        Ok((hostnames, instance)) => Ok(Loaded {
+        Ok((hostnames, instances)) => Ok(Loaded {
             name,
             common_name: None,
-            expected: Arc::new(expected(source, Instances::only(instance))),
+            expected: Arc::new(expected(source, instances)),
             hostnames,
             awaited: None,
         }),

@@ -24,6 +24,12 @@ pub(super) fn load(file: &Path) -> Result<Instance, SourceError> {
         })
 }
 
+/// The files of one certificate, as they are told of.
+pub(super) fn display(files: &[PathBuf]) -> String {
+    let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+    files.join(", ")
+}
+
 /// Reads a file of a size that certificates have.
 pub(crate) fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();

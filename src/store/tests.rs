@@ -347,6 +347,7 @@ mod who_switched_when {
                 protocol: Protocol::Https,
             },
             ip: Some("192.0.2.1".parse().unwrap()),
+            key_type: crate::model::KeyType::Any,
             vantage: Vantage::local(),
             timings: Timings::default(),
             outcome,

@@ -38,7 +38,8 @@ const RIM: [(&str, &[&str]); 7] = [
     // A source is asked over HTTPS, which needs roots; an account is a place to look from too.
     ("source", &["remote", "trust"]),
     ("resolve", &[]),
-    ("look", &[]),
+    // The files of a client's certificate are read by the same hand.
+    ("look", &["source"]),
     // The test API is a part of the API that sources are asked by.
     ("remote", &["source"]),
     ("web", &["source"]),

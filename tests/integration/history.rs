@@ -46,6 +46,7 @@ fn look(ip: Option<&str>, outcome: Outcome) -> Observation {
             protocol: Protocol::Https,
         },
         ip: ip.map(|ip| ip.parse().unwrap()),
+        key_type: certvigil::model::KeyType::Any,
         vantage: Vantage::local(),
         timings: Timings::default(),
         outcome,

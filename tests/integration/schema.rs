@@ -139,6 +139,7 @@ mod tests {
                 protocol: Protocol::Https,
             },
             ip: Some("192.0.2.1".parse().unwrap()),
+            key_type: certvigil::model::KeyType::Any,
             vantage: Vantage::local(),
             timings: Timings::default(),
             outcome,

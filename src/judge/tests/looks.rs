@@ -31,6 +31,7 @@ fn failed(kind: ErrorKind) -> Judged {
 fn told(told: Told) -> Judged {
     Judged {
         observation: Observation {
+            key_type: crate::model::KeyType::Any,
             vantage: Vantage::named("sslmate"),
             ..seen(Outcome::Told(told)).observation
         },

@@ -291,6 +291,7 @@ fn observation(host: &str, outcome: Outcome) -> Observation {
             protocol: Protocol::Https,
         },
         ip: Some("192.0.2.1".parse().unwrap()),
+        key_type: crate::model::KeyType::Any,
         vantage: Vantage::local(),
         timings: Timings::default(),
         outcome,
