@@ -25,6 +25,7 @@ mod hostile;
 mod markdown;
 mod nginx;
 mod openssl;
+mod prometheus;
 mod readme;
 mod result;
 mod schema;
