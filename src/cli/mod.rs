@@ -1,6 +1,7 @@
 //! The command line: text to meaning, then run, then an exit code.
 
 mod check;
+mod dashboards;
 mod demo;
 mod exit;
 mod generate;
@@ -50,6 +51,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Grafana dashboards and Prometheus rules
+    Dashboards {
+        #[command(subcommand)]
+        command: dashboards::Command,
     },
     /// Print the completions for a shell
     Completions {
@@ -108,6 +114,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config {
             command: ConfigCommand::Check { file },
         } => check_config(&file),
+        Command::Dashboards { command } => dashboards::run(&command),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::manual(&directory),
     };

@@ -15,6 +15,7 @@
 mod canned;
 mod cli;
 mod config;
+mod dashboards;
 mod demo;
 mod dns;
 mod docs;

@@ -1,0 +1,106 @@
+//! `certvigil dashboards export`: the Grafana dashboards and Prometheus rules that belong to this version.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::{Code, output};
+
+/// Each file below the folder `dashboards`, with its text.
+macro_rules! files {
+    ($($path:literal)+) => {
+        &[$(($path, include_str!(concat!("../../dashboards/", $path)))),+]
+    };
+}
+
+/// Every file of the folder `dashboards` of the source tree: its path there, and its text.
+const FILES: &[(&str, &str)] = files! {
+    "grafana/certvigil-certificate.json"
+    "grafana/certvigil-exporter.json"
+    "grafana/certvigil-fleet.json"
+    "grafana/provisioning/alerting/contact-points.yml"
+    "grafana/provisioning/alerting/policies.yml"
+    "grafana/provisioning/alerting/rules.yml"
+    "grafana/provisioning/dashboards/certvigil.yml"
+    "grafana/provisioning/datasources/prometheus.yml"
+    "prometheus/prometheus-sharded.yml"
+    "prometheus/prometheus.yml"
+    "prometheus/rules.yml"
+    "prometheus/rules_test.yml"
+};
+
+/// What can be done with them.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Write the Grafana dashboards, Prometheus rules and examples into a folder
+    Export {
+        /// The folder; it is made if it does not exist
+        directory: PathBuf,
+        /// Overwrite files that are not the same
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+pub(super) fn run(command: &Command) -> Code {
+    let Command::Export { directory, force } = command;
+    match export(directory, *force) {
+        Ok(written) => output::print(&written, Code::Ok),
+        Err(error) => output::fail(&error),
+    }
+}
+
+/// Writes all files, or none where one is in the way. Says of each what was done, in a line.
+fn export(directory: &Path, force: bool) -> Result<String, String> {
+    let mut wanted = Vec::new();
+    let mut in_the_way = Vec::new();
+    for (name, text) in FILES {
+        let path = directory.join(name);
+        let old = match read_up_to(&path, text.len()) {
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(format!(
+                    "{}: what is there cannot be read: {error}",
+                    path.display()
+                ));
+            }
+        };
+        let is_same = old.as_deref() == Some(text.as_bytes());
+        if old.is_some() && !is_same && !force {
+            in_the_way.push(path.display().to_string());
+        }
+        wanted.push((path, *text, is_same));
+    }
+    if !in_the_way.is_empty() {
+        return Err(format!(
+            "nothing is written, since these files are there and differ: {}: keep your changes elsewhere, \
+             then overwrite with --force, or name another folder",
+            in_the_way.join(", ")
+        ));
+    }
+    let mut told = String::new();
+    for (path, text, is_same) in wanted {
+        let what = if is_same { "unchanged" } else { "wrote" };
+        if !is_same {
+            write(&path, text)?;
+        }
+        told.push_str(&format!("{what} {}\n", path.display()));
+    }
+    Ok(told)
+}
+
+/// One byte more than a length, which is enough to see whether a file is the same.
+fn read_up_to(path: &Path, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(length).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)
+        .map_err(|e| format!("{}: the folder cannot be made: {e}", folder.display()))?;
+    output::Destination::new(path)?.write(text)
+}
