@@ -5,9 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use certvigil::lab::Scenario;
+use serde_json::Value;
+use url::Url;
 
+use crate::dashboards::panels_without_data;
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::Pki;
+use crate::fixture::process::wait_until;
 use crate::fixture::prometheus::{Prometheus, Sample, promtool};
 use crate::fixture::tls::{Server, config};
 
@@ -203,4 +207,197 @@ fn prometheus_scrapes_over_tls_with_a_password() {
         };
         assert!(error.contains(wanted), "{error}");
     }
+}
+
+/// A file of `dashboards/prometheus`, with some of its text replaced: that it was there is checked, so that what is
+/// tested is what is shipped.
+fn shipped(file: &str, replacements: &[(&str, &str)]) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/prometheus");
+    let mut text = fs::read_to_string(folder.join(file)).unwrap();
+    for (from, to) in replacements {
+        assert!(text.contains(from), "{file} has no `{from}`");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+fn add_rules(folder: &Path) {
+    fs::write(folder.join("rules.yml"), shipped("rules.yml", &[])).unwrap();
+}
+
+#[test]
+#[ignore = "needs prometheus"]
+fn alerts_and_dashboards_tell_of_the_planted_faults() {
+    let demo = Exporter::demo(&[]);
+    demo.wait_until_ready();
+    let address = demo.address.to_string();
+    let config = shipped(
+        "prometheus.yml",
+        &[(": 1m\n", ": 1s\n"), ("localhost:10843", &address)],
+    );
+    let prometheus = Prometheus::start(&config, add_rules);
+    // A rate needs two scrapes.
+    prometheus.wait_for("sum_over_time(up[5m]) >= 2", |enough| !enough.is_empty());
+    // Each rule has been evaluated since.
+    let rules = wait_until("all rules are evaluated", || {
+        let groups = prometheus.api("rules")["groups"].take();
+        let groups = groups.as_array()?.iter();
+        let rules: Vec<Value> = groups
+            .flat_map(|g| g["rules"].as_array().cloned().unwrap())
+            .collect();
+        let is_done = |rule: &Value| rule["health"] != "unknown";
+        (!rules.is_empty() && rules.iter().all(is_done)).then_some(rules)
+    });
+    for rule in &rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+        assert_eq!(rule["lastError"], Value::Null, "{rule}");
+    }
+    let shipped_rules = shipped("rules.yml", &[]);
+    let rule = |line: &&str| line.contains("- alert: ") || line.contains("- record: ");
+    assert_eq!(rules.len(), shipped_rules.lines().filter(rule).count());
+
+    // That the addresses of ipv6.demo.example disagree is told by the wrong certificate at one of them.
+    let mut wanted = BTreeSet::from([
+        ("CertvigilChainIncomplete", "incomplete.demo.example"),
+        ("CertvigilCriticalFinding", "misnamed.demo.example"),
+        ("CertvigilCriticalFinding", "selfsigned.demo.example"),
+        ("CertvigilExpired", "expired.demo.example"),
+        ("CertvigilHandshakeFailed", "stalling.demo.example"),
+        ("CertvigilRolloutStuck", "previous.demo.example"),
+        ("CertvigilUnreachable", "refusing.demo.example"),
+        ("CertvigilWarningFinding", "disordered.demo.example"),
+        ("CertvigilWarningFinding", "pending.demo.example"),
+        ("CertvigilWrongCertificate", "another.demo.example"),
+        ("CertvigilWrongCertificate", "ipv6.demo.example"),
+        ("CertvigilWrongCertificate", "reissued.demo.example"),
+        ("CertvigilWrongCertificate", "temporary.demo.example"),
+    ]);
+    let has_ipv6 = !prometheus
+        .query(r#"certvigil_endpoint_status{ip="::1"}"#)
+        .is_empty();
+    if !has_ipv6 {
+        wanted.retain(|(_, certificate)| *certificate != "ipv6.demo.example");
+    }
+    let is_wanted = |alerts: &[Sample]| {
+        let alerts = alerts.iter();
+        let told: BTreeSet<_> = alerts
+            .map(|a| (a.label("alertname"), a.label("certificate")))
+            .collect();
+        told == wanted
+    };
+    let alerts = prometheus.wait_for("ALERTS", is_wanted);
+    for alert in alerts {
+        assert!(
+            ["pending", "firing"].contains(&alert.label("alertstate")),
+            "{alert:?}"
+        );
+    }
+    assert_eq!(panels_without_data(&prometheus.url()), Vec::<String>::new());
+}
+
+/// The hosts that are spread over the replicas.
+const SHARDED_HOSTS: usize = 30;
+/// The replicas of the example.
+const REPLICAS: usize = 3;
+
+#[test]
+#[ignore = "needs prometheus"]
+fn targets_are_spread_over_three_replicas() {
+    let pki = Pki::new();
+    let names: Vec<String> = (0..SHARDED_HOSTS)
+        .map(|n| format!("www{n}.example.com"))
+        .collect();
+    let leaf = pki.leaf(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let server = Server::tls("127.0.0.1", config(&pki, &leaf));
+    // Their own round is rare, so that what is counted later was asked for by Prometheus.
+    let inventory = format!(
+        "defaults: {{interval: 12h, timeout: 2s, per_address: 30}}\n\
+         trust: {{system: false, ca_files: [{}]}}\n\
+         certificates:\n- {{name: web, pem: {}, hostnames: [{}], addresses: 127.0.0.1, port: {}}}\n",
+        pki.path("root.pem").display(),
+        pki.full_chain(&leaf).display(),
+        names.join(", "),
+        server.port()
+    );
+    // The example's replicas have names that end in their numbers, and one port: so have these addresses.
+    let mut port = 0;
+    let mut replicas = Vec::new();
+    for number in 0..REPLICAS {
+        let place = format!("127.0.7.1{number}:{port}");
+        let replica = Exporter::start(&inventory, &["--web.listen-address", &place], |_| {});
+        replica.wait_until_ready();
+        port = replica.address.port();
+        replicas.push(replica);
+    }
+    let place = format!("127.0.7.1$1:{port}");
+    let listed: Vec<String> = replicas.iter().map(|r| r.address.to_string()).collect();
+    let mut replacements = vec![
+        ("certvigil-$1:10843", place.as_str()),
+        ("evaluation_interval: 1m", "evaluation_interval: 1s"),
+        ("scrape_interval: 1m", "scrape_interval: 1s"),
+        ("scrape_interval: 2m", "scrape_interval: 2s"),
+        ("scrape_timeout: 30s", "scrape_timeout: 2s"),
+    ];
+    let named = [
+        "certvigil-0:10843",
+        "certvigil-1:10843",
+        "certvigil-2:10843",
+    ];
+    replacements.extend(named.into_iter().zip(listed.iter().map(String::as_str)));
+    let config = shipped("prometheus-sharded.yml", &replacements);
+    let prometheus = Prometheus::start(&config, add_rules);
+
+    let success = prometheus.wait_for("probe_success", |found| found.len() == SHARDED_HOSTS);
+    let places = names.iter().map(|name| format!("{name}:{}", server.port()));
+    let places: BTreeSet<String> = places.collect();
+    let probed: BTreeSet<String> = success
+        .iter()
+        .map(|s| s.label("instance").to_owned())
+        .collect();
+    assert_eq!(probed, places);
+    assert!(success.iter().all(|s| s.value == 1.0), "{success:#?}");
+
+    // Each target is one target, though every replica names it, and belongs to one replica.
+    let targets = prometheus.api("targets?state=active");
+    let mut shares: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for target in targets["activeTargets"].as_array().unwrap() {
+        if target["labels"]["job"] == "certvigil-probe" {
+            let url: Url = target["scrapeUrl"].as_str().unwrap().parse().unwrap();
+            let replica = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+            let instance = target["labels"]["instance"].as_str().unwrap().to_owned();
+            assert!(shares.entry(replica).or_default().insert(instance));
+        }
+    }
+    let all: Vec<&String> = shares.values().flatten().collect();
+    assert_eq!(all.len(), SHARDED_HOSTS, "each target once: {shares:#?}");
+    assert_eq!(
+        shares.keys().collect::<Vec<_>>(),
+        listed.iter().collect::<Vec<_>>()
+    );
+    assert!(shares.values().all(|share| !share.is_empty()));
+
+    // What each replica counts is what it was given, beyond its own first round.
+    let beyond = format!(
+        r#"sum by (instance) (certvigil_probes_total{{status="conclusive"}}) > {SHARDED_HOSTS}"#
+    );
+    let counted = prometheus.wait_for(&beyond, |counted| counted.len() == REPLICAS);
+    let counted: BTreeSet<&str> = counted.iter().map(|s| s.label("instance")).collect();
+    assert_eq!(counted, shares.keys().map(String::as_str).collect());
+
+    // An endpoint is one series of each of its metrics: the replicas' own rounds are dropped.
+    let own = prometheus.query(r#"count({__name__=~"certvigil_endpoint_.*", job="certvigil"})"#);
+    assert!(own.is_empty(), "{own:?}");
+    for metric in ["certvigil_endpoint_correct", "certvigil_endpoint_info"] {
+        let per_endpoint =
+            format!("count by (certificate, hostname, ip, port, key_type, vantage) ({metric})");
+        let series = prometheus.query(&per_endpoint);
+        assert_eq!(series.len(), SHARDED_HOSTS, "{metric}");
+        assert!(
+            series.iter().all(|s| s.value == 1.0),
+            "{metric}: {series:#?}"
+        );
+    }
+    // None of the alerts has a reason.
+    let alerts = prometheus.query("ALERTS");
+    assert!(alerts.is_empty(), "{alerts:#?}");
 }
