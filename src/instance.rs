@@ -22,6 +22,20 @@ pub enum State {
     Unknown,
 }
 
+impl State {
+    /// The name in the API and in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Canceled => "canceled",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// One concrete X.509 certificate of a certificate object, with its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {

@@ -121,6 +121,14 @@ pub enum Status {
 }
 
 impl Status {
+    /// All four.
+    pub const ALL: [Self; 4] = [
+        Self::Conclusive,
+        Self::ConnectError,
+        Self::HandshakeError,
+        Self::InternalError,
+    ];
+
     /// The name in JSON and labels.
     pub fn name(self) -> &'static str {
         match self {

@@ -27,6 +27,8 @@ const TARGETS_PER_LOOK: usize = 4;
 const RESOLVE_SHARE: u32 = 2;
 /// A remote test may take this many times what a look may: it is many looks, taken elsewhere.
 const REMOTE_PATIENCE: u32 = 3;
+/// Host names in one remote test: they stand in its URL, which may not be of any length.
+const HOSTS_PER_TEST: usize = 50;
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
 
@@ -366,8 +368,9 @@ impl Round {
             by_port.entry(target.port).or_default().push(target.clone());
         }
         for at in 0..self.scanner.remotes.len() {
-            for targets in by_port.values() {
-                let (round, job, targets) = (self.clone(), job.clone(), targets.clone());
+            let requests = by_port.values().flat_map(|t| t.chunks(HOSTS_PER_TEST));
+            for targets in requests {
+                let (round, job, targets) = (self.clone(), job.clone(), targets.to_vec());
                 let loaded = loaded.clone();
                 tasks.spawn(async move {
                     let Some(remote) = round.scanner.remotes.get(at) else {

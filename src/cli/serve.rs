@@ -166,8 +166,7 @@ pub(super) async fn run_until_signal(
     }
     let (hangups, reloads) = mpsc::channel(1);
     let shutdown = signals(hangups)?;
-    server.run(listeners, reloads, shutdown).await;
-    Ok(())
+    server.run(listeners, reloads, shutdown).await
 }
 
 /// What ends the monitor. A hangup goes to the channel.

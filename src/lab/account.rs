@@ -175,7 +175,7 @@ pub(super) fn instance_object(
     let is_expiring = end.is_some_and(|end| end.seconds_since(now) < SOON);
     let mut object = object(json!({
         "id": instance.id,
-        "state": state_name(instance.state),
+        "state": instance.state.name(),
         "expiring": instance.state == State::Active && is_expiring,
         "source": "sslmate",
         "type": "dv",
@@ -207,17 +207,6 @@ fn sans(names: Option<&[String]>) -> Value {
     match names {
         Some(names) => names.iter().map(one).collect(),
         None => Value::Null,
-    }
-}
-
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Active => "active",
-        State::Expired => "expired",
-        State::Revoked => "revoked",
-        State::Canceled => "canceled",
-        State::Unknown => "unknown",
     }
 }
 

@@ -227,7 +227,7 @@ pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = Looke
     let mut samples = out.begin(Metric::EndpointStatus);
     for endpoint in &endpoints {
         let status = status(endpoint.look.judged);
-        for one in STATUSES {
+        for one in Status::ALL {
             let value = u8::from(one == status);
             samples.put(&endpoint.with(&[("status", one.name())]), value);
         }
@@ -267,13 +267,6 @@ pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = Looke
     }
     served(out, &endpoints);
 }
-
-const STATUSES: [Status; 4] = [
-    Status::Conclusive,
-    Status::ConnectError,
-    Status::HandshakeError,
-    Status::InternalError,
-];
 
 fn status(judged: &Judged) -> Status {
     match &judged.verdict {

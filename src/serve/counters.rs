@@ -14,21 +14,14 @@ const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
 const PHASES: [&str; 4] = ["resolve", "connect", "starttls", "handshake"];
-const STATUSES: [Status; 4] = [
-    Status::Conclusive,
-    Status::ConnectError,
-    Status::HandshakeError,
-    Status::InternalError,
-];
-
 /// What is counted since the start.
 #[derive(Debug, Default)]
 pub(super) struct Counters(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// By vantage, in the order of `STATUSES`.
-    looks: BTreeMap<String, [u64; STATUSES.len()]>,
+    /// By vantage, in the order of `Status::ALL`.
+    looks: BTreeMap<String, [u64; Status::ALL.len()]>,
     phases: [Histogram; PHASES.len()],
 }
 
@@ -66,7 +59,7 @@ impl Counters {
                 Some(of_vantage) => of_vantage,
                 None => counts.looks.entry(vantage.to_owned()).or_default(),
             };
-            let slots = STATUSES.iter().zip(of_vantage);
+            let slots = Status::ALL.iter().zip(of_vantage);
             if let Some((_, count)) = slots.into_iter().find(|(one, _)| **one == status) {
                 *count += 1;
             }
@@ -109,12 +102,12 @@ impl Counters {
             samples.put_part("_count", &phase, histogram.count);
         }
         let mut samples = out.begin(Metric::Probes);
-        let none = [0; STATUSES.len()];
+        let none = [0; Status::ALL.len()];
         let local = counts.looks.get(Vantage::LOCAL).unwrap_or(&none);
         let others = counts.looks.iter().filter(|(v, _)| *v != Vantage::LOCAL);
         let local = std::iter::once((Vantage::LOCAL, local));
         for (vantage, of_vantage) in local.chain(others.map(|(v, c)| (v.as_str(), c))) {
-            for (status, count) in STATUSES.iter().zip(of_vantage) {
+            for (status, count) in Status::ALL.iter().zip(of_vantage) {
                 let labels = labels([("vantage", vantage), ("status", status.name())]);
                 samples.put(&labels, count);
             }

@@ -10,12 +10,13 @@ use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 
-use crate::instance::{Instance, State};
+use crate::instance::Instance;
 use crate::report::prometheus::{Exposition, Looked as Seen, Metric, endpoints, hosts, labels};
 use crate::source::Loaded;
 
 use super::answer::{EXPOSITION, Response, answer, say, set};
 use super::board::{Board, Plan};
+use super::expectations::Kept;
 use super::process;
 
 /// The answer to a scrape. It is written on a thread where nothing else waits for it.
@@ -90,13 +91,16 @@ fn exposition(board: &Board) -> String {
 
 /// What is expected.
 fn certificates(out: &mut Exposition, plan: &Plan) {
-    let kept = || plan.watches.values().flat_map(|watch| watch.kept.iter());
+    // Two entries may be about one certificate, as where one is named beside `sslmate: "*"`. The one that
+    // names it is the later one.
+    let all = plan.watches.values().flat_map(|watch| watch.kept.iter());
+    let kept: BTreeMap<&str, &Kept> = all.map(|kept| (&*kept.loaded.name, kept)).collect();
     fn instance(loaded: &Loaded) -> Option<&Instance> {
         loaded.expected.instances().map(|i| &i.expected)
     }
     for metric in [Metric::CertificateNotBefore, Metric::CertificateNotAfter] {
         let mut samples = out.begin(metric);
-        for kept in kept() {
+        for kept in kept.values() {
             let Some(instance) = instance(&kept.loaded) else {
                 continue;
             };
@@ -111,7 +115,7 @@ fn certificates(out: &mut Exposition, plan: &Plan) {
         }
     }
     let mut samples = out.begin(Metric::CertificateInfo);
-    for kept in kept() {
+    for kept in kept.values() {
         let instance = instance(&kept.loaded);
         let id = instance.and_then(|i| i.id);
         let sha256 = instance.map(|i| i.leaf.sha256().to_string());
@@ -123,22 +127,11 @@ fn certificates(out: &mut Exposition, plan: &Plan) {
                     "instance_id",
                     &id.map(|id| id.to_string()).unwrap_or_default(),
                 ),
-                ("state", instance.map_or("", |i| state(i.state))),
+                ("state", instance.map_or("", |i| i.state.name())),
                 ("sha256", &sha256.unwrap_or_default()),
             ]),
             1,
         );
-    }
-}
-
-fn state(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Active => "active",
-        State::Expired => "expired",
-        State::Revoked => "revoked",
-        State::Canceled => "canceled",
-        State::Unknown => "unknown",
     }
 }
 

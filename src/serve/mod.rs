@@ -68,12 +68,16 @@ impl Server {
 
     /// Monitors and answers at the listeners until `shutdown` is done; what is under way then has 5 s to
     /// end. Each item of `reloads` has the configuration read anew.
+    ///
+    /// # Errors
+    /// Where the monitor ended by itself, which is a fault of its own: pages that nobody writes any more
+    /// would go on saying that all is well.
     pub async fn run(
         self,
         listeners: Vec<TcpListener>,
         mut reloads: mpsc::Receiver<()>,
         shutdown: impl Future<Output = ()>,
-    ) {
+    ) -> Result<(), String> {
         let (stop, stopped) = watch::channel(false);
         let until = || {
             let mut stopped = stopped.clone();
@@ -81,7 +85,7 @@ impl Server {
         };
         let web = self.setup.web.clone();
         let (monitor, commands) = Monitor::new(self.setup, self.board.clone(), self.store);
-        let monitor = tokio::spawn(monitor.run(until(), FAREWELL));
+        let mut monitor = tokio::spawn(monitor.run(until(), FAREWELL));
         let pages = Pages {
             board: self.board,
             commands: commands.clone(),
@@ -89,21 +93,28 @@ impl Server {
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
         tokio::pin!(shutdown);
-        loop {
+        let ended = loop {
             tokio::select! {
                 Some(()) = reloads.recv() => drop(reload(&commands).await),
-                () = &mut shutdown => break,
+                () = &mut shutdown => break None,
+                ended = &mut monitor => break Some(ended),
             }
-        }
+        };
         tracing::info!(
             "stopping: what is under way has {} s to end",
             FAREWELL.as_secs()
         );
         stop.send_replace(true);
-        for task in [monitor, front] {
-            if let Err(error) = task.await {
-                tracing::error!("stopping: {error}");
-            }
+        let is_early = ended.is_some();
+        let ended = match ended {
+            Some(ended) => ended,
+            None => monitor.await,
+        };
+        let front = front.await;
+        match ended.and(front) {
+            Ok(()) if !is_early => Ok(()),
+            Ok(()) => Err("the monitor has ended: please report it".into()),
+            Err(error) => Err(format!("a part of certvigil has failed: {error}")),
         }
     }
 }

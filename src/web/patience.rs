@@ -119,3 +119,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         self.or_stalled(cx, closed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    use super::*;
+
+    /// Each time that the other side takes something, it has the whole time again.
+    #[tokio::test]
+    async fn a_stall_ends_when_something_is_taken() {
+        let hour = Duration::from_secs(3600);
+        let (stream, mut other) = duplex(4);
+        let mut patient = Patient::new(stream, Arc::default(), hour, hour);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut write = |patient: &mut Patient<_>| Pin::new(patient).poll_write(&mut cx, b"abcd");
+        assert!(write(&mut patient).is_ready() && patient.stall.is_none());
+        assert!(write(&mut patient).is_pending());
+        let due = patient.stall.as_ref().map(|stall| stall.deadline());
+        assert!(write(&mut patient).is_pending());
+        let still = patient.stall.as_ref().map(|stall| stall.deadline());
+        assert_eq!(still, due, "asking again gives no more time");
+        other.read_exact(&mut [0; 4]).await.unwrap();
+        assert!(write(&mut patient).is_ready() && patient.stall.is_none());
+    }
+}

@@ -34,3 +34,4 @@ mod serve;
 mod sources;
 mod stand_in;
 mod support;
+mod web;

@@ -392,13 +392,9 @@ fn over_tls() -> Web {
     let leaf = authority
         .issue(&["localhost".into()], validity, &key)
         .unwrap();
-    let pem = |kind: &str, der: &[u8]| {
-        use base64::Engine as _;
-        let base64 = base64::engine::general_purpose::STANDARD.encode(der);
-        format!("-----BEGIN {kind}-----\\n{base64}\\n-----END {kind}-----\\n")
-    };
-    let certificate = pem("CERTIFICATE", leaf.certificate.der());
-    let key = key.to_pem().replace('\n', "\\n").replace('\r', "");
+    let one_line = |pem: String| pem.replace('\r', "").replace('\n', "\\n");
+    let certificate = one_line(leaf.certificate.to_pem());
+    let key = one_line(key.to_pem());
     configured(&format!(
         "tls_server_config:\n  cert: \"{certificate}\"\n  key: \"{key}\"\n"
     ))
