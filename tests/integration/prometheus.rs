@@ -9,11 +9,13 @@ use serde_json::Value;
 use url::Url;
 
 use crate::dashboards::panels_without_data;
+use crate::docs::example_queries;
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::Pki;
 use crate::fixture::process::wait_until;
 use crate::fixture::prometheus::{Prometheus, Sample, promtool};
 use crate::fixture::tls::{Server, config};
+use crate::markdown::document;
 
 /// The hosts of the demo at which nothing critical is found.
 const GOOD_HOSTS: [&str; 3] = [
@@ -293,6 +295,40 @@ fn alerts_and_dashboards_tell_of_the_planted_faults() {
         );
     }
     assert_eq!(panels_without_data(&prometheus.url()), Vec::<String>::new());
+    // That Prometheus takes it: not all of them find something here.
+    for query in example_queries() {
+        prometheus.query(&query);
+    }
+}
+
+/// Every configuration of Prometheus that the guide shows is one: as it stands, or as a part of a file that is shipped.
+#[test]
+#[ignore = "needs prometheus"]
+fn promtool_takes_what_the_guide_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let sharded = shipped("prometheus-sharded.yml", &[]);
+    let page = document("docs/prometheus.md");
+    let mut checked = 0;
+    for block in page.blocks().iter().filter(|b| b.info == "yaml") {
+        let text = block.lines.join("\n") + "\n";
+        if !sharded.contains(&text) {
+            let file = folder.path().join(format!("{}.yml", block.line));
+            fs::write(&file, &text).unwrap();
+            let output = promtool(
+                &[
+                    "check",
+                    "config",
+                    "--lint=all",
+                    "--lint-fatal",
+                    file.to_str().unwrap(),
+                ],
+                b"",
+            );
+            assert!(output.status.success(), "line {}: {output:?}", block.line);
+        }
+        checked += 1;
+    }
+    assert!(checked >= 5, "{checked}");
 }
 
 /// The hosts that are spread over the replicas.
