@@ -1,6 +1,6 @@
 //! `/metrics`: what the monitor knows, in Prometheus' text format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -88,7 +88,8 @@ fn exposition(board: &Board) -> String {
     out.finish()
 }
 
-/// What is expected.
+/// What is expected. Names that come from files or an account may be the same in two entries: a series is told
+/// once, of the first of them.
 fn certificates(out: &mut Exposition, plan: &Plan) {
     let kept = || plan.watches.values().flat_map(|watch| watch.kept.iter());
     fn instance(loaded: &Loaded) -> Option<&Instance> {
@@ -96,11 +97,14 @@ fn certificates(out: &mut Exposition, plan: &Plan) {
     }
     for metric in [Metric::CertificateNotBefore, Metric::CertificateNotAfter] {
         let mut samples = out.begin(metric);
+        let mut told = BTreeSet::new();
         for kept in kept() {
             let Some(instance) = instance(&kept.loaded) else {
                 continue;
             };
-            if let Ok(facts) = instance.leaf.facts() {
+            if let Ok(facts) = instance.leaf.facts()
+                && told.insert(&kept.loaded.name)
+            {
                 let time = match metric {
                     Metric::CertificateNotBefore => facts.not_before,
                     _ => facts.not_after,
@@ -111,23 +115,24 @@ fn certificates(out: &mut Exposition, plan: &Plan) {
         }
     }
     let mut samples = out.begin(Metric::CertificateInfo);
+    let mut told = BTreeSet::new();
     for kept in kept() {
         let instance = instance(&kept.loaded);
         let id = instance.and_then(|i| i.id);
         let sha256 = instance.map(|i| i.leaf.sha256().to_string());
-        samples.put(
-            &labels([
-                ("certificate", kept.loaded.name.as_str()),
-                ("source", kept.loaded.expected.source.name()),
-                (
-                    "instance_id",
-                    &id.map(|id| id.to_string()).unwrap_or_default(),
-                ),
-                ("state", instance.map_or("", |i| state(i.state))),
-                ("sha256", &sha256.unwrap_or_default()),
-            ]),
-            1,
-        );
+        let labels = labels([
+            ("certificate", kept.loaded.name.as_str()),
+            ("source", kept.loaded.expected.source.name()),
+            (
+                "instance_id",
+                &id.map(|id| id.to_string()).unwrap_or_default(),
+            ),
+            ("state", instance.map_or("", |i| state(i.state))),
+            ("sha256", &sha256.unwrap_or_default()),
+        ]);
+        if told.insert(labels.clone()) {
+            samples.put(&labels, 1);
+        }
     }
 }
 
