@@ -405,9 +405,13 @@ impl Monitor {
         let now = self.elapsed();
         let account_changed = self.engine.inventory.sslmate != engine.inventory.sslmate;
         let mut before = std::mem::take(&mut self.watches);
+        let mut changed = BTreeSet::new();
         for (key, entry) in keyed(&engine.inventory.certificates) {
             let old = before.remove(&key);
             let is_same = old.as_ref().is_some_and(|old| old.entry == *entry);
+            if old.is_some() && !is_same {
+                changed.insert(key.clone());
+            }
             let watch = Watch {
                 entry: entry.clone(),
                 ..old.unwrap_or_else(|| Watch::new(entry.clone()))
@@ -431,6 +435,12 @@ impl Monitor {
             .set_interval(engine.inventory.defaults.interval, now);
         self.engine = engine;
         self.replan();
+        // What was seen was seen elsewhere, or judged by other rules.
+        let (plan, now) = (self.plan.clone(), self.elapsed());
+        let targets = plan.targets.iter();
+        for (target, _) in targets.filter(|(_, planned)| changed.contains(&planned.key)) {
+            self.schedule.hurry(target, now);
+        }
     }
 
     /// Makes a new plan of what is expected, and hurries where that has changed.
