@@ -8,7 +8,7 @@ CARGO_DENY_VERSION := 0.20.2
 
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: run test packages lint deny advisories bench
+.PHONY: run test packages lint deny advisories bench soak
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
@@ -39,4 +39,8 @@ advisories: deny
 	$(CARGO) deny --locked check advisories
 
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench judge
+
+# The monitor for ten minutes over a thousand endpoints: does it grow? SOAK_SECONDS and SOAK_ENDPOINTS say otherwise.
+soak:
+	$(CARGO) bench --locked --bench soak

@@ -1,15 +1,17 @@
 //! The documentation and the code agree: no code without its entry, and no entry without its code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use certvigil::finding::{Code, Severity};
 use certvigil::instance::SourceKind;
 use certvigil::model::Protocol;
 use certvigil::observation::{ErrorKind, KeyProof, Status};
+use certvigil::report::prometheus::Metric;
 use clap::CommandFactory as _;
 use serde_json::Value;
 
-use crate::markdown::{Section, code_spans, document, documents};
+use crate::fixture::exporter::Exporter;
+use crate::markdown::{Document, Section, code_spans, document, documents};
 use crate::schema;
 
 #[test]
@@ -82,6 +84,126 @@ fn every_error_kind_and_status_has_its_entry() {
     assert_eq!(told, Status::ALL.map(Status::name));
 }
 
+/// The sections of `docs/metrics.md` that are about a metric, in its order.
+fn metric_sections<'a>(page: &'a Document) -> Vec<Section<'a>> {
+    let sections = page.sections().into_iter();
+    sections.filter(|s| !s.heading.contains(' ')).collect()
+}
+
+/// The labels that a metric's entry names.
+fn documented_labels(entry: &Section<'_>) -> BTreeSet<String> {
+    let paragraphs = entry.paragraphs();
+    let (first, _) = paragraphs[0].split_once(". ").unwrap();
+    let mut labels: BTreeSet<String> = code_spans(first).into_iter().map(str::to_owned).collect();
+    if first.contains(" by the endpoint") {
+        let endpoint = [
+            "certificate",
+            "hostname",
+            "ip",
+            "port",
+            "key_type",
+            "vantage",
+        ];
+        labels.extend(endpoint.map(str::to_owned));
+    }
+    labels
+}
+
+#[test]
+fn every_metric_has_its_entry() {
+    let page = document("docs/metrics.md");
+    let entries = metric_sections(&page);
+    let headings: Vec<&str> = entries.iter().map(|s| s.heading).collect();
+    let names: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
+    assert_eq!(
+        headings, names,
+        "each metric once, in the order of the table"
+    );
+    for (metric, entry) in Metric::ALL.iter().zip(&entries) {
+        let first = entry.paragraphs().swap_remove(0);
+        let (kind, meaning) = first.split_once(". ").unwrap();
+        assert_eq!(meaning, metric.help(), "{}", entry.heading);
+        let kind = kind.split(" by ").next();
+        assert_eq!(
+            kind,
+            Some(&*format!("**{}**", metric.kind().name())),
+            "{}",
+            entry.heading
+        );
+    }
+    let queries: Vec<String> = example_queries();
+    assert_eq!(queries.len(), names.len(), "each has an example");
+    for (query, name) in queries.iter().zip(names) {
+        assert!(query.contains(name), "{name}: {query}");
+    }
+}
+
+/// The example of each metric in `docs/metrics.md`.
+pub(crate) fn example_queries() -> Vec<String> {
+    let page = document("docs/metrics.md");
+    let blocks = page.blocks().into_iter().filter(|b| b.info == "promql");
+    blocks.map(|block| block.lines.join("\n")).collect()
+}
+
+/// What the demo does not expose, each with the reason.
+const NOT_IN_THE_DEMO: [(&str, &str); 2] = [
+    ("certvigil_endpoint_revoked", "nothing says whether it is"),
+    ("probe_dns_lookup_time_seconds", "its names are not in DNS"),
+];
+
+#[test]
+fn the_labels_of_metrics_are_those_that_are_exposed() {
+    let demo = Exporter::demo(&[]);
+    let metrics = demo.wait_for_metrics("a whole cycle", |metrics| {
+        metrics
+            .sample("certvigil_cycle_duration_seconds", &[])
+            .is_some()
+    });
+    let target = format!(
+        "/probe?target={}",
+        demo.get("/sd").json()[0]["targets"][0].as_str().unwrap()
+    );
+    let text = metrics.text() + &demo.get(&target).text();
+    let mut exposed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());
+        let parts = ["_bucket", "_sum", "_count"];
+        let stem = parts
+            .iter()
+            .find_map(|part| name.strip_suffix(part))
+            .unwrap_or(name);
+        // No value of the demo has such a sequence.
+        let labels = rest
+            .split("=\"")
+            .filter_map(|part| part.rsplit(['{', ',']).next());
+        let mut labels: BTreeSet<String> = labels.map(str::to_owned).collect();
+        labels.retain(|label| {
+            label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b))
+                && !label.is_empty()
+        });
+        labels.remove("le");
+        exposed.entry(stem.to_owned()).or_default().extend(labels);
+    }
+    let page = document("docs/metrics.md");
+    for entry in metric_sections(&page) {
+        let name = entry.heading;
+        let is_left_out = NOT_IN_THE_DEMO
+            .iter()
+            .any(|(left_out, _)| *left_out == name);
+        assert_ne!(exposed.contains_key(name), is_left_out, "{name}");
+        if !is_left_out {
+            assert_eq!(documented_labels(&entry), exposed[name], "{name}");
+        }
+    }
+    assert_eq!(
+        exposed.len() + NOT_IN_THE_DEMO.len(),
+        Metric::ALL.len(),
+        "{exposed:?}"
+    );
+}
+
 /// The words of an enumeration of the schema.
 fn words(pointer: &str) -> Vec<String> {
     let schema = schema::schema();
@@ -139,7 +261,11 @@ fn flag_of(word: &str) -> Option<String> {
 }
 
 /// The pages that tell of a command's flags.
-const COMMANDS: [(&str, &str); 2] = [("check", "docs/check.md"), ("history", "docs/history.md")];
+const COMMANDS: [(&str, &str); 3] = [
+    ("check", "docs/check.md"),
+    ("history", "docs/history.md"),
+    ("serve", "docs/prometheus.md"),
+];
 
 /// A command as it is built.
 fn command(name: &str) -> clap::Command {
@@ -192,6 +318,7 @@ fn the_documented_defaults_of_flags_are_those_of_the_program() {
     for (name, path, least) in [
         ("check", "docs/check.md", 6),
         ("history", "docs/history.md", 1),
+        ("serve", "docs/prometheus.md", 2),
     ] {
         let command = command(name);
         let page = document(path);

@@ -26,6 +26,7 @@ mod hostile;
 mod markdown;
 mod nginx;
 mod openssl;
+mod prometheus;
 mod readme;
 mod result;
 mod schema;
