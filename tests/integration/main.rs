@@ -27,6 +27,7 @@ mod markdown;
 mod nginx;
 mod openssl;
 mod prometheus;
+mod reach;
 mod readme;
 mod result;
 mod schema;

@@ -12,7 +12,7 @@ use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::{Process, run, wait_until};
 
 /// Starts nginx with these `server` blocks, where `PORT` stands for its port.
-fn nginx(addresses: &[&str], servers: &[String]) -> Process {
+pub(crate) fn nginx(addresses: &[&str], servers: &[String]) -> Process {
     let servers = servers.concat();
     Process::start(addresses, |folder, port| {
         let servers = servers.replace("PORT", &port.to_string());
@@ -41,12 +41,12 @@ fn nginx(addresses: &[&str], servers: &[String]) -> Process {
 }
 
 /// A `server` block at an address that serves this chain.
-fn server(address: &str, chain: &Path, key: &Path, more: &str) -> String {
+pub(crate) fn server(address: &str, chain: &Path, key: &Path, more: &str) -> String {
     let certificate = pair(chain, key);
     format!("server {{ listen {address}:PORT ssl; {certificate} {more} }}\n")
 }
 
-fn pair(chain: &Path, key: &Path) -> String {
+pub(crate) fn pair(chain: &Path, key: &Path) -> String {
     let (chain, key) = (chain.display(), key.display());
     format!("ssl_certificate {chain}; ssl_certificate_key {key};")
 }

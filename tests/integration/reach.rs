@@ -1,0 +1,293 @@
+//! What is particular about reaching a server: kinds of keys, client certificates, the PROXY protocol, ALPN, SNI,
+//! and where connections come from.
+
+use std::fs;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+
+use crate::fixture::check::Check;
+use crate::fixture::pki::{HOST, Leaf, Pki};
+use crate::fixture::process::{Process, wait_until};
+use crate::fixture::tls::{Server, config, shake_hands};
+use crate::nginx::{nginx, pair, server};
+use crate::support::certvigil;
+
+/// nginx with a certificate of each of these leaves.
+fn with_each(pki: &Pki, leaves: &[&Leaf], more: &str) -> Process {
+    let pairs: String = leaves
+        .iter()
+        .map(|leaf| pair(&pki.full_chain(leaf), &leaf.key))
+        .collect();
+    nginx(
+        &["127.0.0.1"],
+        &[format!(
+            "server {{ listen 127.0.0.1:PORT ssl; {pairs} {more} }}\n"
+        )],
+    )
+}
+
+#[test]
+#[ignore = "needs nginx and openssl"]
+fn each_kind_of_key_is_an_endpoint_held_against_its_own_instance() {
+    let pki = Pki::new();
+    let (ecdsa, rsa) = (pki.leaf(&[HOST]), pki.openssl("rsa:2048", ""));
+    for versions in ["TLSv1.2", "TLSv1.3"] {
+        let nginx = with_each(&pki, &[&ecdsa, &rsa], &format!("ssl_protocols {versions};"));
+        let check = || {
+            Check::new(&pki)
+                .expect(&pki.full_chain(&ecdsa))
+                .expect(&pki.full_chain(&rsa))
+                .at(HOST, &["127.0.0.1"], nginx.port)
+        };
+        let rows = check().args(&["--key-type", "all"]).rows();
+        let kinds: Vec<_> = rows.iter().map(|r| r.text("/key_type")).collect();
+        assert_eq!(kinds, ["rsa", "ecdsa"]);
+        for (row, leaf) in rows.iter().zip([&rsa, &ecdsa]) {
+            row.assert_right(&[]);
+            let sha256 = leaf.certificate.sha256().to_string();
+            assert_eq!(row.text("/served/leaf/sha256_fingerprint"), sha256);
+            assert_eq!(row.text("/expected/sha256_fingerprint"), sha256);
+        }
+        let row = check().args(&["--key-type", "rsa"]).row();
+        assert!(row.text("/served/leaf/key").starts_with("RSA"), "{row:?}");
+        let row = check().args(&["--key-type", "ecdsa"]).row();
+        assert!(row.text("/served/leaf/key").starts_with("EC"), "{row:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx and openssl"]
+fn a_kind_of_key_that_is_missing_is_critical_only_where_it_is_expected() {
+    let pki = Pki::new();
+    let (ecdsa, rsa) = (pki.leaf(&[HOST]), pki.openssl("rsa:2048", ""));
+    let nginx = with_each(&pki, &[&ecdsa], "");
+    let check = || {
+        Check::new(&pki)
+            .expect(&pki.full_chain(&ecdsa))
+            .at(HOST, &["127.0.0.1"], nginx.port)
+            .args(&["--key-type", "all"])
+    };
+    let rows = check().rows();
+    assert_eq!(rows[0].outcome(), "tls_alert");
+    assert_eq!(rows[0].codes(), ["key_type_missing"]);
+    assert_eq!(rows[0].text("/severity"), "info");
+    rows[1].assert_right(&[]);
+    // `Check::rows` holds the exit code to the rows; said here once more.
+    assert_eq!(check().run().code, 0);
+
+    let rows = check().expect(&pki.full_chain(&rsa)).rows();
+    assert_eq!(rows[0].codes(), ["handshake_failed"]);
+    rows[1].assert_right(&[]);
+}
+
+/// Lets in whoever shows a certificate and has its key, whatever it is for.
+#[derive(Debug, Default)]
+struct Guard {
+    proved: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Guard {
+    fn note(
+        &self,
+        certificate: &CertificateDer<'_>,
+        checked: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let valid = checked?;
+        self.proved.lock().unwrap().push(certificate.to_vec());
+        Ok(valid)
+    }
+}
+
+impl ClientCertVerifier for Guard {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        let checked = verify_tls12_signature(message, certificate, signed, &algorithms);
+        self.note(certificate, checked)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        let checked = verify_tls13_signature(message, certificate, signed, &algorithms);
+        self.note(certificate, checked)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+fn provider() -> CryptoProvider {
+    rustls::crypto::aws_lc_rs::default_provider()
+}
+
+#[test]
+fn a_client_certificate_is_shown_where_it_is_asked_for() {
+    let pki = Pki::new();
+    let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
+    let guard = Arc::new(Guard::default());
+    let demanding = ServerConfig::builder_with_provider(provider().into())
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .unwrap()
+        .with_client_cert_verifier(guard.clone())
+        .with_cert_resolver(config(&pki, &leaf).cert_resolver.clone());
+    let server = Server::tls("127.0.0.1", demanding.into());
+    let check = || Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    check().row().assert_right(&[]);
+    let chain = pki.full_chain(&client);
+    let row = check().arg("--client-cert").arg(&chain).arg("--client-key");
+    row.arg(&client.key).row().assert_right(&[]);
+    // The guard has checked that the client has its key.
+    let proved = wait_until("the server has seen the proof", || {
+        let proved = guard.proved.lock().unwrap().clone();
+        (!proved.is_empty()).then_some(proved)
+    });
+    assert_eq!(proved, [client.certificate.der().to_vec()]);
+}
+
+#[test]
+fn a_client_certificate_that_cannot_be_used_is_told_in_words() {
+    let pki = Pki::new();
+    let (one, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let chain = pki.full_chain(&one);
+    let told = |certificate: &std::path::Path, key: &std::path::Path| {
+        let certificate = certificate.to_str().unwrap();
+        let key = key.to_str().unwrap();
+        let run = certvigil([
+            "check",
+            "--client-cert",
+            certificate,
+            "--client-key",
+            key,
+            HOST,
+        ]);
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        run.stderr
+    };
+    assert!(told(&chain, &other.key).contains("the key is not that of the certificate in"));
+    assert!(told(&one.key, &one.key).contains("it has no certificate"));
+    assert!(told(&chain, &chain).contains("it has no private key that can be read"));
+    assert!(told(&pki.path("absent"), &one.key).contains("it cannot be read"));
+    let alone = certvigil(["check", "--client-cert", chain.to_str().unwrap(), HOST]);
+    assert!(alone.stderr.contains("--client-key"), "{}", alone.stderr);
+}
+
+#[test]
+#[ignore = "needs haproxy"]
+fn a_load_balancer_takes_the_proxy_protocol() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let combined = fs::read_to_string(pki.full_chain(&leaf)).unwrap()
+        + &fs::read_to_string(&leaf.key).unwrap();
+    let combined = pki.file(combined);
+    let haproxy = Process::start(&["127.0.0.1", "::1"], |folder, port| {
+        let config = format!(
+            "defaults\n mode http\n timeout client 10s\n timeout connect 1s\n timeout server 1s\n\
+             frontend front\n bind 127.0.0.1:{port} accept-proxy ssl crt {crt}\n \
+             bind [::1]:{port} accept-proxy ssl crt {crt}\n http-request return status 200\n",
+            crt = combined.display()
+        );
+        let file = folder.join("haproxy.cfg");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("haproxy");
+        command.arg("-db").arg("-f").arg(file);
+        command
+    });
+    let check = || Check::of(&pki, &leaf, &["127.0.0.1", "::1"], haproxy.port);
+    for version in ["v1", "v2"] {
+        for row in check().args(&["--proxy-protocol", version]).rows() {
+            row.assert_right(&[]);
+        }
+    }
+    for row in check().rows() {
+        assert_eq!(row.text("/status"), "handshake_error");
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn alpn_and_sni_are_what_the_user_says() {
+    let pki = Pki::new();
+    let (first, second) = (pki.leaf(&["first.example.com"]), pki.leaf(&[HOST]));
+    let named = |leaf: &Leaf, name: &str| {
+        let more = format!("server_name {name}; http2 on;");
+        let more = more.replace("http2 on;", "");
+        server("127.0.0.1", &pki.full_chain(leaf), &leaf.key, &more).replace("ssl;", "ssl http2;")
+    };
+    let nginx = nginx(
+        &["127.0.0.1"],
+        &[named(&first, "first.example.com"), named(&second, HOST)],
+    );
+    let check = || Check::of(&pki, &second, &["127.0.0.1"], nginx.port);
+    let row = check().row();
+    row.assert_right(&[]);
+    assert!(row.0["served"]["alpn"].is_null(), "{row:?}");
+    let row = check().args(&["--alpn", "h2,http/1.1"]).row();
+    assert_eq!(row.text("/served/alpn"), "h2");
+    // Without a name, and with another, the first block answers. The name that is matched stays the target's.
+    for sni in ["none", "first.example.com"] {
+        let row = check().args(&["--sni", sni]).row();
+        assert_eq!(row.flag("correct"), Some(false), "{row:?}");
+        assert_eq!(row.flag("hostname_match"), Some(false), "{row:?}");
+    }
+}
+
+#[test]
+fn connections_come_from_where_the_user_says() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let config = config(&pki, &leaf);
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let seen = peers.clone();
+    let server = Server::start("127.0.0.1", move |stream| {
+        seen.lock()
+            .unwrap()
+            .push(stream.peer_addr().unwrap().ip().to_string());
+        shake_hands(stream, &config);
+    });
+    let check = || Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    let row = check().args(&["--source-address", "127.0.0.9", "--source-address", "::1"]);
+    row.row().assert_right(&[]);
+    assert_eq!(*peers.lock().unwrap(), ["127.0.0.9"]);
+    // An address that this machine does not have.
+    let row = check().args(&["--source-address", "192.0.2.1"]).row();
+    assert_eq!(row.outcome(), "connect_unreachable");
+    let two = check().args(&[
+        "--source-address",
+        "127.0.0.9",
+        "--source-address",
+        "127.0.0.8",
+    ]);
+    assert!(two.run().stderr.contains("one of each family"));
+}
