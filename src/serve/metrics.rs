@@ -10,9 +10,8 @@ use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 
-use crate::instance::Instance;
+use crate::report;
 use crate::report::prometheus::{Exposition, Looked as Seen, Metric, endpoints, hosts, labels};
-use crate::source::Loaded;
 
 use super::answer::{EXPOSITION, Response, answer, say, set};
 use super::board::{Board, Plan};
@@ -95,44 +94,11 @@ fn certificates(out: &mut Exposition, plan: &Plan) {
     // names it is the later one.
     let all = plan.watches.values().flat_map(|watch| watch.kept.iter());
     let kept: BTreeMap<&str, &Kept> = all.map(|kept| (&*kept.loaded.name, kept)).collect();
-    fn instance(loaded: &Loaded) -> Option<&Instance> {
-        loaded.expected.instances().map(|i| &i.expected)
-    }
-    for metric in [Metric::CertificateNotBefore, Metric::CertificateNotAfter] {
-        let mut samples = out.begin(metric);
-        for kept in kept.values() {
-            let Some(instance) = instance(&kept.loaded) else {
-                continue;
-            };
-            if let Ok(facts) = instance.leaf.facts() {
-                let time = match metric {
-                    Metric::CertificateNotBefore => facts.not_before,
-                    _ => facts.not_after,
-                };
-                let labels = labels([("certificate", kept.loaded.name.as_str())]);
-                samples.put(&labels, time.0);
-            }
-        }
-    }
-    let mut samples = out.begin(Metric::CertificateInfo);
-    for kept in kept.values() {
-        let instance = instance(&kept.loaded);
-        let id = instance.and_then(|i| i.id);
-        let sha256 = instance.map(|i| i.leaf.sha256().to_string());
-        samples.put(
-            &labels([
-                ("certificate", kept.loaded.name.as_str()),
-                ("source", kept.loaded.expected.source.name()),
-                (
-                    "instance_id",
-                    &id.map(|id| id.to_string()).unwrap_or_default(),
-                ),
-                ("state", instance.map_or("", |i| i.state.name())),
-                ("sha256", &sha256.unwrap_or_default()),
-            ]),
-            1,
-        );
-    }
+    let named = kept.iter();
+    report::prometheus::certificates(
+        out,
+        named.map(|(name, kept)| (*name, &*kept.loaded.expected)),
+    );
 }
 
 /// How the sources are. A source of several entries is up if it answered for each of them.
