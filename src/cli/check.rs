@@ -166,14 +166,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s or 2m"))
 }
 
-fn parse_positive(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("it has to be longer than nothing; write it as 10s or 2m".into()),
         duration => Ok(duration),
     }
 }
 
-fn parse_url(text: &str) -> Result<String, String> {
+pub(super) fn parse_url(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(text.into()),
         _ => Err("write it with https:// and a host".into()),

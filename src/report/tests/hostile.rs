@@ -181,14 +181,14 @@ impl Element {
         let mut rest = document
             .strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
             .ok_or("no declaration")?;
-        let root = Self::element(&mut rest)?;
+        let root = Self::read(&mut rest)?;
         match rest.trim() {
             "" => Ok(root),
             more => Err(format!("after the end: {more}")),
         }
     }
 
-    fn element(rest: &mut &str) -> Result<Self, String> {
+    fn read(rest: &mut &str) -> Result<Self, String> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let after = rest.strip_prefix('<').ok_or("no element")?;
         let end = after.find(|c| !is_name(c)).ok_or("no end of a name")?;
@@ -230,7 +230,7 @@ impl Element {
                     .ok_or("another element ends")?;
                 return Ok(element);
             }
-            element.children.push(Self::element(rest)?);
+            element.children.push(Self::read(rest)?);
         }
     }
 
