@@ -167,7 +167,8 @@ impl Given {
 
     /// Fetches issuers until a trusted root issued the last one.
     async fn complete(mut self, sources: &Sources, deadline: Instant) -> Result<Bundle, String> {
-        for _ in 0..=MAX_FETCHED {
+        let mut fetched = 0;
+        loop {
             let bundle = Bundle::arrange(&self.certificates, &self.trust)?;
             let below = match &bundle.end {
                 End::Complete => return Ok(bundle),
@@ -190,12 +191,15 @@ impl Given {
                     );
                 }
             };
+            if fetched == MAX_FETCHED {
+                return Err(format!(
+                    "after {MAX_FETCHED} fetched certificates there is still no trusted root; give the root as --ca-file"
+                ));
+            }
             let issuer = fetch_issuer(below, sources, deadline).await?;
             self.certificates.push(issuer);
+            fetched += 1;
         }
-        Err(format!(
-            "after {MAX_FETCHED} fetched certificates there is still no trusted root; give the root as --ca-file"
-        ))
     }
 }
 

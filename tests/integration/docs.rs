@@ -139,7 +139,11 @@ fn flag_of(word: &str) -> Option<String> {
 }
 
 /// The pages that tell of a command's flags.
-const COMMANDS: [(&str, &str); 2] = [("check", "docs/check.md"), ("history", "docs/history.md")];
+const COMMANDS: [(&str, &str); 3] = [
+    ("check", "docs/check.md"),
+    ("chain", "docs/chain.md"),
+    ("history", "docs/history.md"),
+];
 
 /// A command as it is built.
 fn command(name: &str) -> clap::Command {
@@ -191,6 +195,7 @@ fn every_flag_has_its_entry() {
 fn the_documented_defaults_of_flags_are_those_of_the_program() {
     for (name, path, least) in [
         ("check", "docs/check.md", 6),
+        ("chain", "docs/chain.md", 1),
         ("history", "docs/history.md", 1),
     ] {
         let command = command(name);
