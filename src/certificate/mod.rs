@@ -405,12 +405,19 @@ fn read_extensions(mut list: &[u8], oddities: &mut Vec<String>) -> Extensions {
             }
             ParsedExtension::BasicConstraints(constraints) => out.is_ca = constraints.ca,
             ParsedExtension::AuthorityInfoAccess(access) => {
-                out.issuer_url = access.iter().find_map(|d| match &d.access_location {
+                let mut urls = access.iter().filter_map(|d| match &d.access_location {
                     GeneralName::URI(url) if d.access_method.to_id_string() == CA_ISSUERS => {
                         Some(printable(url))
                     }
                     _ => None,
                 });
+                // Some name a directory (LDAP) first, which few can ask.
+                let first = urls.next();
+                let is_web = |url: &String| url.starts_with("http");
+                out.issuer_url = match first {
+                    Some(url) if !is_web(&url) => urls.find(is_web).or(Some(url)),
+                    first => first,
+                };
             }
             ParsedExtension::ParseError { .. } => oddities.push(format!(
                 "its extension {} cannot be read",

@@ -193,20 +193,30 @@ enum Format {
     Human,
     /// One JSON object, a superset of SSLMate's test response
     Json,
+    /// One line of JSON for each result
+    Jsonl,
+    /// JUnit's XML, for GitLab, Jenkins and the like
+    Junit,
+    /// GitHub Actions' annotations
+    Github,
+    /// The output of a monitoring plugin, for Nagios, Icinga and the like
+    Nagios,
+    /// Metrics for node_exporter's textfile collector
+    Prometheus,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s or 2m"))
 }
 
-fn parse_positive(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("it has to be longer than nothing; write it as 10s or 2m".into()),
         duration => Ok(duration),
     }
 }
 
-fn parse_url(text: &str) -> Result<String, String> {
+pub(super) fn parse_url(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(text.into()),
         _ => Err("write it with https:// and a host".into()),
@@ -222,6 +232,8 @@ pub(super) fn parse_count(text: &str) -> Result<usize, String> {
 
 pub(super) fn run(args: Args) -> Code {
     let fail_on = args.fail_on;
+    // What runs plugins shows what they write to stdout, and may show nothing else.
+    let tells_on_stdout = matches!(args.format, Format::Nagios) && args.output.is_none();
     match runtime().and_then(|runtime| {
         let ended = runtime.block_on(check(args));
         // What is still being looked up or closed is not worth waiting for.
@@ -231,7 +243,11 @@ pub(super) fn run(args: Args) -> Code {
         Ok(code) => code,
         Err(error) => {
             output::fail(&error);
-            fail_on.error()
+            let code = fail_on.error();
+            if tells_on_stdout {
+                return output::print(&report::nagios_error(&error, code.severity()), code);
+            }
+            code
         }
     }
 }
@@ -273,18 +289,25 @@ async fn check(args: Args) -> Result<Code, String> {
     if !scan.complete {
         output::note("stopped: this is what is known so far");
     }
+    let code = args.fail_on.code(&scan.results, scan.complete);
+    let results = &scan.results;
     let text = match args.format {
         Format::Human => report::human(
-            &scan.results,
+            results,
             &report::Style {
                 width: output::width_of_stdout(),
                 colour: args.output.is_none() && output::colour_on_stdout(),
                 now,
             },
         ),
-        Format::Json => report::json(&scan.results),
+        Format::Json => report::json(results),
+        Format::Jsonl => report::jsonl(results),
+        Format::Junit => report::junit(results, matches!(args.fail_on, FailOn::Warning)),
+        Format::Github => report::github(results),
+        Format::Nagios => report::nagios(results, code.severity(), plan.thresholds(), now),
+        // When the looks ended, whatever time they were judged for.
+        Format::Prometheus => report::prometheus::textfile(results, super::now()),
     };
-    let code = args.fail_on.code(&scan.results, scan.complete);
     match destination {
         Some(destination) => destination.write(&text).map(|()| code),
         None => Ok(output::print(&text, code)),
@@ -491,6 +514,18 @@ impl Plan {
             }
         }
         Ok(names)
+    }
+
+    /// By what every certificate's end is judged, if it is the same for all.
+    fn thresholds(&self) -> Option<report::Thresholds> {
+        let all = self.inventory.certificates.iter();
+        let mut all = all.filter(|e| self.selection.may_want(e));
+        let first = all.next()?;
+        let is_same = all.all(|e| e.warn == first.warn && e.crit == first.crit);
+        is_same.then_some(report::Thresholds {
+            warn: first.warn,
+            crit: first.crit,
+        })
     }
 
     /// Asks the sources, looks everywhere and judges, once.

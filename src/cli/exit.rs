@@ -21,6 +21,18 @@ pub enum Code {
     Unknown = 3,
 }
 
+impl Code {
+    /// The same in the words of findings.
+    pub(super) fn severity(self) -> Severity {
+        match self {
+            Self::Ok => Severity::Ok,
+            Self::Warning => Severity::Warning,
+            Self::Critical => Severity::Critical,
+            Self::Unknown => Severity::Unknown,
+        }
+    }
+}
+
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         ExitCode::from(code as u8)

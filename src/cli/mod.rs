@@ -1,5 +1,6 @@
 //! The command line: text to meaning, then run, then an exit code.
 
+mod chain;
 mod check;
 mod dashboards;
 mod demo;
@@ -44,6 +45,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
+    Chain(chain::Args),
     Serve(serve::Args),
     Demo(demo::Args),
     History(history::Args),
@@ -108,6 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     output::start_logging(cli.verbose.saturating_add(u8::from(is_server)));
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments),
+        Command::Chain(arguments) => chain::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::History(arguments) => history::run(&arguments),

@@ -108,15 +108,15 @@ pub(super) fn examine<'a>(
 
 /// A certificate on the way up, and the position of the one that it was reached from.
 #[derive(Clone, Copy, Debug)]
-struct Step<'a> {
-    at: &'a Certificate,
+pub(super) struct Step<'a> {
+    pub(super) at: &'a Certificate,
     from: usize,
 }
 
 /// What is reached from the first certificate by going from each to its issuers, nearest first.
 /// Every certificate is visited once, so that loops end and a hostile chain costs no more than its
 /// number squared.
-fn reach<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Vec<Step<'a>> {
+pub(super) fn reach<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Vec<Step<'a>> {
     let Some((&first, others)) = pool.split_first() else {
         return Vec::new();
     };

@@ -1,5 +1,6 @@
 //! Judging: what ought to be served against what was seen. Pure: no clock, no sockets, no files.
 
+mod bundle;
 mod chain;
 mod expiry;
 mod identity;
@@ -14,10 +15,11 @@ use std::sync::Arc;
 
 use crate::certificate::{Certificate, Facts, Fingerprint, NO_SAN};
 use crate::finding::{Code, Finding, Severity};
-use crate::instance::{Expectation, Expected, Instance, State};
+use crate::instance::{Expectation, Expected, Instance, SourceKind, State};
 use crate::model::{Hostname, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served, Status, Told};
 
+pub use bundle::{Bundle, End};
 use links::Links;
 pub use together::{agree, together};
 pub use trust_store::TrustStore;
@@ -240,7 +242,11 @@ fn judge_told(expected: &Expected, told: Told, grace: Option<Grace>) -> (Flags, 
         findings.push(Finding::new(
             Code::MissingIntermediate,
             "seen from there, the chain is not complete",
-            "append the missing intermediates to the server's certificate file and reload the server",
+            format!(
+                "append the missing intermediates to the server's certificate file and reload the server; \
+                 {} writes the whole file",
+                chain_command(expected)
+            ),
         ));
     }
     let flags = Flags {
@@ -317,6 +323,7 @@ fn judge_served(
         findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
         findings.extend(facts.and_then(|f| oddity_finding(f, &path)));
         findings.extend(trust_findings(
+            expected,
             leaf,
             self_signed,
             &flags,
@@ -483,6 +490,7 @@ fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Fin
 }
 
 fn trust_findings(
+    expected: &Expected,
     leaf: &Certificate,
     self_signed: bool,
     flags: &Flags,
@@ -505,9 +513,9 @@ fn trust_findings(
         return findings;
     };
     if !flags.chained && !chain.missing.is_empty() {
-        findings.push(missing_known(&chain.missing, chain.top));
+        findings.push(missing_known(expected, &chain.missing, chain.top));
     } else if !flags.chained && chain.top == leaf && !chain.anchored {
-        findings.push(missing_unknown(facts, chain.namesake, trust));
+        findings.push(missing_unknown(expected, facts, chain.namesake, trust));
         return findings;
     }
     if !chain.anchored {
@@ -564,7 +572,7 @@ fn not_the_issuer(
     }
 }
 
-fn missing_known(missing: &[&Certificate], top: &Certificate) -> Finding {
+fn missing_known(expected: &Expected, missing: &[&Certificate], top: &Certificate) -> Finding {
     let names: Vec<_> = missing
         .iter()
         .map(|c| c.facts().map_or("(unreadable)", |f| f.subject.as_str()))
@@ -575,7 +583,7 @@ fn missing_known(missing: &[&Certificate], top: &Certificate) -> Finding {
     Finding::new(
         Code::MissingIntermediate,
         format!("the intermediate{plural} {} not served", with_verb(&names)),
-        append_hint(&names.join(", then "), url),
+        append_hint(expected, &names.join(", then "), url),
     )
 }
 
@@ -584,7 +592,12 @@ fn with_verb(names: &[String]) -> String {
     format!("{} {verb}", names.join(", "))
 }
 
-fn missing_unknown(leaf: &Facts, namesake: Option<&Certificate>, trust: &TrustStore) -> Finding {
+fn missing_unknown(
+    expected: &Expected,
+    leaf: &Facts,
+    namesake: Option<&Certificate>,
+    trust: &TrustStore,
+) -> Finding {
     let issuer = &leaf.issuer;
     Finding::new(
         Code::MissingIntermediate,
@@ -594,18 +607,51 @@ fn missing_unknown(leaf: &Facts, namesake: Option<&Certificate>, trust: &TrustSt
                 "the issuer of the certificate, `{issuer}`, is not served, and is not a trusted root"
             ),
         },
-        append_hint(&format!("`{issuer}`"), leaf.issuer_url.as_deref()),
+        append_hint(expected, &format!("`{issuer}`"), leaf.issuer_url.as_deref()),
     )
 }
 
-fn append_hint(names: &str, url: Option<&str>) -> String {
+fn append_hint(expected: &Expected, names: &str, url: Option<&str>) -> String {
     let from = url
         .map(|url| format!(" (DER at {url})"))
         .unwrap_or_default();
     format!(
         "append the PEM of {names}{from} to the server's certificate file, after the leaf \
-         (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server"
+         (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server; \
+         {} writes the whole file",
+        chain_command(expected)
     )
+}
+
+/// The command that makes the file that the server ought to have, to be copied. What its words stand for is not known
+/// here: a file's name, or a URL that may be a secret.
+fn chain_command(expected: &Expected) -> String {
+    match expected.source {
+        SourceKind::Sslmate => {
+            let leaf = expected.instances().map(|i| &i.expected.leaf);
+            let facts = leaf.and_then(|leaf| leaf.facts().ok());
+            let name = facts.and_then(|facts| facts.common_name.as_deref());
+            format!(
+                "`certvigil chain --sslmate {}`",
+                shell_word(name.unwrap_or("CN"))
+            )
+        }
+        SourceKind::Download => "`certvigil chain --download URL`".into(),
+        SourceKind::Pem | SourceKind::Fingerprint | SourceKind::PublicKey | SourceKind::Trust => {
+            "`certvigil chain --cert FILE`".into()
+        }
+    }
+}
+
+/// A host name as a shell takes it for itself; the word for one where it is none.
+fn shell_word(name: &str) -> String {
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    match name.strip_prefix("*.").unwrap_or(name) {
+        "" => "CN".into(),
+        host if host.starts_with('-') || !host.chars().all(is_of_host) => "CN".into(),
+        host if host.len() < name.len() => format!("'{name}'"),
+        host => host.to_owned(),
+    }
 }
 
 fn chain_findings(

@@ -1,19 +1,18 @@
 //! A table for people: what is wrong first, each thing in one line, with its hint under it.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::finding::Severity;
-use crate::judge::{Judged, Verdict, agree};
+use crate::judge::{Judged, Verdict};
 use crate::model::Timestamp;
 use crate::observation::Outcome;
 
-use super::Summary;
+use super::rows::{Row, rows};
+use super::{DAY, Summary};
 
 /// How the table is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +33,7 @@ const GAP: &str = "  ";
 
 /// The results as a table with a summary as its last line.
 pub fn human(results: &[Judged], style: &Style) -> String {
-    let mut rows = rows(results);
-    rows.sort_by_key(|row| Reverse(row.judged.severity()));
+    let rows = rows(results);
     let host_width = column_width(
         "HOST",
         rows.iter().map(|r| r.host.as_str()),
@@ -58,7 +56,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         let severity = row.judged.severity();
         let word = format!("{:SEVERITY_WIDTH$}", severity_word(severity));
         let word = paint(&word, colour_of(severity), style);
-        let what = row.what(style.now);
+        let what = what(row, style.now);
         let place = format!(
             "{:host_width$}{GAP}{:address_width$}",
             row.host, row.address
@@ -74,13 +72,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
             let _ = writeln!(out, "{word}{GAP}{}", row.host);
             write_wrapped(&mut out, &format!("{}{GAP}{what}", row.address), style);
         }
-        if let Verdict::Inconclusive(error) = &row.judged.verdict
-            && row
-                .judged
-                .findings
-                .iter()
-                .all(|f| !f.message.contains(&error.message))
-        {
+        if let Some(error) = row.untold_error() {
             write_wrapped(&mut out, &error.message, style);
         }
         for finding in &row.judged.findings {
@@ -96,17 +88,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
             }
         }
     }
-    let Summary {
-        endpoints,
-        ok,
-        warning,
-        critical,
-        unknown,
-    } = Summary::of(rows.iter().map(|row| row.judged));
-    let summary = format!(
-        "{endpoints} endpoint{}: {critical} critical, {unknown} unknown, {warning} warning, {ok} ok",
-        if endpoints == 1 { "" } else { "s" }
-    );
+    let summary = Summary::of(rows.iter().map(|row| row.judged)).to_string();
     let worst = results
         .iter()
         .map(Judged::severity)
@@ -123,80 +105,32 @@ pub fn human(results: &[Judged], style: &Style) -> String {
     out
 }
 
-/// One line of the table: a look, with the looks from elsewhere that saw the same.
-struct Row<'a> {
-    judged: &'a Judged,
-    host: String,
-    address: String,
-    /// The other vantages that agree.
-    agreeing: Vec<&'a str>,
+/// The codes of what was found; else the error, or until when all is well.
+fn what(row: &Row<'_>, now: Timestamp) -> String {
+    let mut what = match &row.judged.verdict {
+        _ if !row.judged.findings.is_empty() => {
+            let codes = row.judged.findings.iter().map(|f| f.code.name());
+            let mut codes: Vec<_> = codes.collect();
+            codes.dedup();
+            codes.join(", ")
+        }
+        Verdict::Inconclusive(error) => error.kind.name().to_owned(),
+        Verdict::Conclusive(_) => match &row.judged.observation.outcome {
+            Outcome::Served(served) => served.leaf.facts().map_or_else(
+                |malformed| malformed.to_string(),
+                |facts| until(facts.not_after, now),
+            ),
+            Outcome::Told(_) | Outcome::Failed(_) => "the right certificate".into(),
+        },
+    };
+    if !row.judged.observation.vantage.is_local() {
+        let _ = write!(what, " (seen from {})", row.judged.observation.vantage);
+    }
+    what
 }
 
-/// A remote look that agrees with ours has nothing to add to it but its name.
-fn rows(results: &[Judged]) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = Vec::with_capacity(results.len());
-    let (local, remote): (Vec<&Judged>, Vec<&Judged>) = results
-        .iter()
-        .partition(|j| j.observation.vantage.is_local());
-    for judged in local {
-        rows.push(Row::new(judged));
-    }
-    let own = rows.len();
-    for judged in remote {
-        let same = rows.iter_mut().take(own).find(|row| {
-            let (a, b) = (&row.judged.observation, &judged.observation);
-            a.target == b.target && a.ip == b.ip && agree(row.judged, judged)
-        });
-        match same {
-            Some(row) => row.agreeing.push(judged.observation.vantage.as_str()),
-            None => rows.push(Row::new(judged)),
-        }
-    }
-    rows
-}
-
-impl<'a> Row<'a> {
-    fn new(judged: &'a Judged) -> Self {
-        let observation = &judged.observation;
-        let port = observation.target.port;
-        Self {
-            judged,
-            host: observation.target.hostname.to_string(),
-            address: match observation.ip {
-                Some(ip) => SocketAddr::new(ip, port).to_string(),
-                None => format!("port {port}"),
-            },
-            agreeing: Vec::new(),
-        }
-    }
-
-    /// The codes of what was found; else the error, or until when all is well.
-    fn what(&self, now: Timestamp) -> String {
-        let mut what = match &self.judged.verdict {
-            _ if !self.judged.findings.is_empty() => {
-                let codes = self.judged.findings.iter().map(|f| f.code.name());
-                let mut codes: Vec<_> = codes.collect();
-                codes.dedup();
-                codes.join(", ")
-            }
-            Verdict::Inconclusive(error) => error.kind.name().to_owned(),
-            Verdict::Conclusive(_) => match &self.judged.observation.outcome {
-                Outcome::Served(served) => served.leaf.facts().map_or_else(
-                    |malformed| malformed.to_string(),
-                    |facts| until(facts.not_after, now),
-                ),
-                Outcome::Told(_) | Outcome::Failed(_) => "the right certificate".into(),
-            },
-        };
-        if !self.judged.observation.vantage.is_local() {
-            let _ = write!(what, " (seen from {})", self.judged.observation.vantage);
-        }
-        what
-    }
-}
-
-fn until(end: Timestamp, now: Timestamp) -> String {
-    const DAY: i64 = 86_400;
+/// Until when all is well, with the days while there are any.
+pub(super) fn until(end: Timestamp, now: Timestamp) -> String {
     match end.seconds_since(now) / DAY {
         0 => format!("until {end}"),
         1 => format!("until {}, 1 day", end.date()),
@@ -204,7 +138,7 @@ fn until(end: Timestamp, now: Timestamp) -> String {
     }
 }
 
-fn severity_word(severity: Severity) -> String {
+pub(super) fn severity_word(severity: Severity) -> String {
     match severity {
         Severity::Ok | Severity::Info => severity.name().to_owned(),
         Severity::Warning | Severity::Unknown | Severity::Critical => {

@@ -1,4 +1,4 @@
-//! One JSON object: SSLMate's test response, and everything that is known beyond it.
+//! JSON: SSLMate's test response, and everything that is known beyond it; as one object, or a line for each result.
 
 use std::time::Duration;
 
@@ -115,6 +115,17 @@ pub fn json(results: &[Judged]) -> String {
     // Strings, numbers and lists: there is nothing in it that could fail to be written.
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
+    text
+}
+
+/// The results as JSON Lines (<https://jsonlines.org>): a line for each, the same object as in `result` of [`json`].
+pub fn jsonl(results: &[Judged]) -> String {
+    let mut text = String::new();
+    for judged in results {
+        // As above. Line feeds in strings are written as escapes, so that an object is one line.
+        text.push_str(&serde_json::to_string(&row(judged)).unwrap_or_default());
+        text.push('\n');
+    }
     text
 }
 

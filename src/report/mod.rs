@@ -1,17 +1,29 @@
 //! Results to text: one file a format, judged looks in, a string out.
 
+mod github;
 mod human;
 mod json;
+mod junit;
+mod nagios;
 pub mod prometheus;
+mod rows;
 #[cfg(test)]
 mod tests;
+
+use std::fmt;
 
 use crate::finding::Severity;
 use crate::judge::Judged;
 
+pub use github::github;
 pub use human::{Style, human};
 pub(crate) use human::{colour_of, paint};
-pub use json::json;
+pub use json::{json, jsonl};
+pub use junit::junit;
+pub use nagios::{Thresholds, nagios, nagios_error};
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 
 /// How many endpoints there are of each severity; what is only worth knowing counts as ok.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -36,5 +48,22 @@ impl Summary {
             } += 1;
         }
         summary
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            endpoints,
+            ok,
+            warning,
+            critical,
+            unknown,
+        } = self;
+        let plural = if *endpoints == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{endpoints} endpoint{plural}: {critical} critical, {unknown} unknown, {warning} warning, {ok} ok"
+        )
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
 use crate::finding::Code;
+use crate::instance::Expected;
 use crate::judge::{Flags, Judged, Verdict};
 use crate::model::Timestamp;
 use crate::observation::{Outcome, Served, Status};
@@ -340,6 +341,49 @@ fn endpoint_labels(judged: &Judged) -> String {
     ])
 }
 
+/// Every `certvigil_certificate_*` of these certificates: each one's name, once, and what is expected of it.
+pub fn certificates<'a>(
+    out: &mut Exposition,
+    certificates: impl IntoIterator<Item = (&'a str, &'a Expected)>,
+) {
+    let certificates: Vec<(&str, &Expected)> = certificates.into_iter().collect();
+    let by_name: BTreeMap<&str, &Expected> = certificates.iter().copied().collect();
+    let instance = |expected: &'a Expected| expected.instances().map(|i| &i.expected);
+    for metric in [Metric::CertificateNotBefore, Metric::CertificateNotAfter] {
+        let mut samples = out.begin(metric);
+        for (name, expected) in &by_name {
+            let Some(instance) = instance(expected) else {
+                continue;
+            };
+            if let Ok(facts) = instance.leaf.facts() {
+                let time = match metric {
+                    Metric::CertificateNotBefore => facts.not_before,
+                    _ => facts.not_after,
+                };
+                samples.put(&labels([("certificate", *name)]), time.0);
+            }
+        }
+    }
+    let mut samples = out.begin(Metric::CertificateInfo);
+    let mut told = HashSet::new();
+    for (name, expected) in &certificates {
+        let instance = instance(expected);
+        let id = instance.and_then(|i| i.id).map(|id| id.to_string());
+        let sha256 = instance.map(|i| i.leaf.sha256().to_string());
+        let pairs = [
+            ("certificate", *name),
+            ("source", expected.source.name()),
+            ("instance_id", &id.unwrap_or_default()),
+            ("state", instance.map_or("", |i| i.state.name())),
+            ("sha256", &sha256.unwrap_or_default()),
+        ];
+        let labels = labels(pairs);
+        if told.insert(labels.clone()) {
+            samples.put(&labels, 1);
+        }
+    }
+}
+
 /// What several looks tell together: how many addresses a host has, and whether the vantages agree.
 pub fn hosts<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Judged>) {
     let mut addresses: BTreeMap<(&str, String), BTreeSet<IpAddr>> = BTreeMap::new();
@@ -385,6 +429,23 @@ pub fn hosts<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Judge
             samples.put(labels, u8::from(*disagree));
         }
     }
+}
+
+/// Everything that a one-time check knows, for node_exporter's textfile collector: its looks, which ended at `at`, and
+/// what was expected.
+pub fn textfile(results: &[Judged], at: Timestamp) -> String {
+    let mut out = Exposition::default();
+    let looks = results.iter().map(|judged| Looked { judged, at });
+    endpoints(&mut out, looks);
+    let expected = results.iter().filter_map(|judged| {
+        let expected = judged.expected.as_deref()?;
+        Some((judged.observation.target.certificate.as_str(), expected))
+    });
+    // The same for every look at a certificate.
+    let expected: BTreeMap<&str, &Expected> = expected.collect();
+    certificates(&mut out, expected);
+    hosts(&mut out, results);
+    out.finish()
 }
 
 /// The metrics of blackbox_exporter's TLS probes, by their known names, so that its dashboards and alerts

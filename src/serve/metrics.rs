@@ -1,6 +1,6 @@
 //! `/metrics`: what the monitor knows, in Prometheus' text format.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -10,13 +10,11 @@ use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 
-use crate::instance::Instance;
+use crate::report;
 use crate::report::prometheus::{Exposition, Looked as Seen, Metric, endpoints, hosts, labels};
-use crate::source::Loaded;
 
 use super::answer::{EXPOSITION, Response, answer, say, set};
 use super::board::{Board, Plan};
-use super::expectations::Kept;
 use super::process;
 
 /// The answer to a scrape. It is written on a thread where nothing else waits for it.
@@ -89,50 +87,11 @@ fn exposition(board: &Board) -> String {
     out.finish()
 }
 
-/// What is expected. Names that come from files or an account may be the same in two entries, as where one certificate
-/// is named beside `sslmate: "*"`. The one that names it is the later one, and no series is told twice.
+/// What is expected.
 fn certificates(out: &mut Exposition, plan: &Plan) {
-    let all = || plan.watches.values().flat_map(|watch| watch.kept.iter());
-    let by_name: BTreeMap<&str, &Kept> = all().map(|kept| (&*kept.loaded.name, kept)).collect();
-    fn instance(loaded: &Loaded) -> Option<&Instance> {
-        loaded.expected.instances().map(|i| &i.expected)
-    }
-    for metric in [Metric::CertificateNotBefore, Metric::CertificateNotAfter] {
-        let mut samples = out.begin(metric);
-        for kept in by_name.values() {
-            let Some(instance) = instance(&kept.loaded) else {
-                continue;
-            };
-            if let Ok(facts) = instance.leaf.facts() {
-                let time = match metric {
-                    Metric::CertificateNotBefore => facts.not_before,
-                    _ => facts.not_after,
-                };
-                let labels = labels([("certificate", kept.loaded.name.as_str())]);
-                samples.put(&labels, time.0);
-            }
-        }
-    }
-    let mut samples = out.begin(Metric::CertificateInfo);
-    let mut told = BTreeSet::new();
-    for kept in all() {
-        let instance = instance(&kept.loaded);
-        let id = instance.and_then(|i| i.id);
-        let sha256 = instance.map(|i| i.leaf.sha256().to_string());
-        let labels = labels([
-            ("certificate", kept.loaded.name.as_str()),
-            ("source", kept.loaded.expected.source.name()),
-            (
-                "instance_id",
-                &id.map(|id| id.to_string()).unwrap_or_default(),
-            ),
-            ("state", instance.map_or("", |i| i.state.name())),
-            ("sha256", &sha256.unwrap_or_default()),
-        ]);
-        if told.insert(labels.clone()) {
-            samples.put(&labels, 1);
-        }
-    }
+    let all = plan.watches.values().flat_map(|watch| watch.kept.iter());
+    let all = all.map(|kept| (&*kept.loaded.name, &*kept.loaded.expected));
+    report::prometheus::certificates(out, all);
 }
 
 /// How the sources are. A source of several entries is up if it answered for each of them.

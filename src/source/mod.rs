@@ -4,6 +4,7 @@ mod credentials;
 mod download;
 mod error;
 mod http;
+mod issuer;
 mod pem;
 mod sslmate;
 
@@ -225,6 +226,47 @@ impl Sources {
             }),
             Err(error) => Err(failed(&name, entry, &error)),
         }
+    }
+
+    /// The instance that a source expects, whatever hosts it names.
+    ///
+    /// # Errors
+    /// Where the source gives no whole instance: why, in one line.
+    pub async fn instance(
+        &self,
+        source: &SourceSettings,
+        deadline: Instant,
+    ) -> Result<Instance, SourceError> {
+        let unnamed = || {
+            SourceError::Unusable(
+                "it does not name one certificate; give --sslmate, --download or --cert".into(),
+            )
+        };
+        match source {
+            SourceSettings::Sslmate(cn) => {
+                let object = self.account()?.certificate(cn, deadline).await?;
+                Ok(object.instances()?.expected)
+            }
+            SourceSettings::Download(url) => download::load(&self.http, url, deadline).await,
+            SourceSettings::Pem(files) => match files.as_slice() {
+                [file] => pem::load(file),
+                _ => Err(unnamed()),
+            },
+            SourceSettings::SslmateAll
+            | SourceSettings::PemGlob(_)
+            | SourceSettings::Fingerprints(_)
+            | SourceSettings::PublicKeys(_)
+            | SourceSettings::TrustOnly => Err(unnamed()),
+        }
+    }
+
+    /// The certificates that lie at the URL which a certificate names for its issuer's (RFC 5280, section 4.2.2.1).
+    /// Whether they issued anything is for the caller to say.
+    ///
+    /// # Errors
+    /// Where it cannot be fetched, or is no certificate: why, in one line.
+    pub async fn issuers(&self, url: &str, deadline: Instant) -> Result<Vec<Certificate>, String> {
+        issuer::fetch(&self.http, url, deadline).await
     }
 
     /// The older instance that a leaf is, where the leaf is not the expected one and the account

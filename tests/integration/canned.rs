@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// One request's headers, in lower case.
+/// One request's path, and its headers in lower case.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(crate) path: String,
     headers: Vec<String>,
 }
 
@@ -60,20 +61,26 @@ impl Canned {
 
 fn read_request(stream: &TcpStream) -> Option<Request> {
     let mut lines = BufReader::new(stream).lines();
-    lines.next()?.ok()?;
+    let first = lines.next()?.ok()?;
     let headers = lines.map_while(Result::ok).take_while(|h| !h.is_empty());
     Some(Request {
+        path: first.split(' ').nth(1)?.to_owned(),
         headers: headers.map(|h| h.to_ascii_lowercase()).collect(),
     })
 }
 
 /// A whole HTTP response.
 pub(crate) fn response(status: u16, content_type: &str, body: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+    bytes(status, content_type, body.as_bytes())
+}
+
+/// A whole HTTP response of any bytes.
+pub(crate) fn bytes(status: u16, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
-    )
-    .into_bytes()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// A JSON response.

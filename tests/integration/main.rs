@@ -13,6 +13,7 @@
 )]
 
 mod canned;
+mod chain;
 mod cli;
 mod config;
 mod dashboards;
@@ -21,6 +22,7 @@ mod dns;
 mod docs;
 mod fixture;
 mod floors;
+mod formats;
 mod history;
 mod hostile;
 mod markdown;

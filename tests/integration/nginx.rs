@@ -7,9 +7,11 @@ use std::process::Command;
 
 use certvigil::lab::authority::Validity;
 
+use crate::canned::{self, Canned};
 use crate::fixture::check::{Check, Row, rows};
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::{Process, run, wait_until};
+use crate::support::command;
 
 /// Starts nginx with these `server` blocks, where `PORT` stands for its port.
 pub(crate) fn nginx(addresses: &[&str], servers: &[String]) -> Process {
@@ -222,6 +224,46 @@ fn a_missing_intermediate_is_named_with_what_to_append() {
         "{finding}"
     );
     assert_eq!(row.text("/severity"), "critical");
+}
+
+#[test]
+#[ignore = "needs nginx and openssl"]
+fn the_file_that_chain_writes_completes_what_nginx_serves() {
+    let pki = Pki::new();
+    let der = pki.intermediate.certificate.der().to_vec();
+    let authority = Canned::start(move |_, _| canned::bytes(200, "application/pkix-cert", &der));
+    let url = format!("http://{}/intermediate.der", authority.address);
+    let aia = format!("-addext authorityInfoAccess=caIssuers;URI:{url}");
+    let leaf = pki.openssl("rsa:2048", &aia);
+    let alone = pki.chain(&[&leaf.certificate]);
+    let nginx = nginx(
+        &["127.0.0.1"],
+        &[server("127.0.0.1", &alone, &leaf.key, "")],
+    );
+    let check = || {
+        let check = Check::new(&pki).expect(&alone);
+        check.at(HOST, &["127.0.0.1"], nginx.port).row()
+    };
+    let row = check();
+    assert_eq!(row.codes(), ["missing_intermediate"]);
+    let hint = row.finding("missing_intermediate")["hint"]
+        .as_str()
+        .unwrap();
+    assert!(hint.contains(&url), "{hint}");
+    assert!(hint.contains("`certvigil chain --cert FILE`"), "{hint}");
+
+    // What the hint says, over the server's own file.
+    let mut chain = command();
+    chain.args(["chain", "--no-system-roots", "--ca-file"]);
+    chain.arg(pki.path("root.pem")).arg("--cert").arg(&alone);
+    run(chain.arg("--output").arg(&alone));
+    nginx.signal("HUP");
+    let served = wait_until("nginx serves the new file", || {
+        let row = check();
+        (row.flag("chained") == Some(true)).then_some(row)
+    });
+    served.assert_right(&[]);
+    assert_eq!(served.flag("trusted"), Some(true));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! A `console` block is run: a line `$ COMMAND` is a command, what follows is what it writes, to stdout and
 //! stderr alike. `...` alone in a line stands for any lines, `[..]` for anything within a line. A block with
 //! a file's name behind the language is written to that file first. A `sh` block is not run, but it may name
-//! only commands and flags that there are; so may code in the text. `docs/history.md` finds a history in its folder.
+//! only commands and flags that there are; so may code in the text. `docs/history.md` finds a history in its folder,
+//! `docs/formats.md` and `docs/chain.md` certificates, and a server at port 8443.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use std::process::Command;
 use clap::CommandFactory as _;
 
 use crate::markdown::{Block, code_spans, documents};
-use crate::{history, support};
+use crate::{formats, history, support};
 
 #[test]
 fn console_blocks_show_what_is_really_written() {
@@ -22,16 +23,24 @@ fn console_blocks_show_what_is_really_written() {
         if document.path == Path::new("docs/history.md") {
             history::keep_example(&folder.path().join("state"));
         }
+        let has_example = ["docs/formats.md", "docs/chain.md"].map(Path::new);
+        let example = has_example
+            .contains(&document.path.as_path())
+            .then(|| formats::example(folder.path()));
+        // The server is where there was a place for it.
+        let port = example.as_ref().map(|server| server.port().to_string());
+        let port = port.as_deref().unwrap_or(PORT);
         for block in document.blocks() {
             match block.info.split_once(' ') {
                 Some((_, file)) => {
-                    std::fs::write(folder.path().join(file), block.lines.join("\n") + "\n")
-                        .unwrap();
+                    let text = block.lines.join("\n").replace(PORT, port) + "\n";
+                    std::fs::write(folder.path().join(file), text).unwrap();
                 }
                 None if block.info == "console" => {
                     for shown in shown(&block) {
                         commands += 1;
-                        let written = run(&shown.command, folder.path());
+                        let written = run(&shown.command.replace(PORT, port), folder.path());
+                        let written = written.replace(port, PORT);
                         let written: Vec<&str> = written.lines().collect();
                         if !fits(&shown.output, &written) {
                             wrong.push(format!(
@@ -52,6 +61,9 @@ fn console_blocks_show_what_is_really_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(commands > 0, "there is no console block");
 }
+
+/// The port of the server in examples.
+const PORT: &str = "8443";
 
 struct Shown<'a> {
     line: usize,

@@ -426,3 +426,38 @@ fn a_namesake_is_found_among_strangers_and_anchors_nothing() {
     );
     assert_eq!(case.flags().trusted, Some(false));
 }
+
+#[test]
+fn the_hint_names_the_command_that_makes_the_file() {
+    let hint = |source: SourceKind, name: &str| {
+        let mid = root("Root").below("Intermediate");
+        let leaf = mid.leaf(name, days(1, 200)).certificate;
+        let pki = pki();
+        let expected = Expected {
+            source,
+            ..expect(Instances::only(instance(&leaf, &[mid.cert()])))
+        };
+        let case = pki.right.expecting(expected).serving([leaf]);
+        let (_, hint) = case.told("missing_intermediate");
+        hint.rsplit_once("; ").unwrap().1.to_owned()
+    };
+    for (name, word) in [
+        ("www.example.com", "www.example.com"),
+        ("*.example.com", "'*.example.com'"),
+        // What is no host name is not to be pasted into a shell.
+        ("a.example; reboot", "CN"),
+        ("--output", "CN"),
+        ("*.$(reboot)", "CN"),
+        ("", "CN"),
+    ] {
+        let command = format!("`certvigil chain --sslmate {word}` writes the whole file");
+        assert_eq!(hint(SourceKind::Sslmate, name), command);
+    }
+    for (source, command) in [
+        (SourceKind::Pem, "`certvigil chain --cert FILE`"),
+        (SourceKind::Download, "`certvigil chain --download URL`"),
+    ] {
+        let written = format!("{command} writes the whole file");
+        assert_eq!(hint(source, HOST), written);
+    }
+}

@@ -1,5 +1,6 @@
 //! The judge's tests, and the bench that they stand on: a small PKI and a look at a server.
 
+mod bundle;
 mod chains;
 mod cost;
 mod identities;

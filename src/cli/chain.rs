@@ -1,0 +1,247 @@
+//! `certvigil chain`: the file that the server should have.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ArgGroup;
+use tokio::time::Instant;
+
+use crate::certificate::{Certificate, Link, certifies, parse_certificates};
+use crate::config::{Inventory, SourceSettings, SslmateSettings};
+use crate::instance::State;
+use crate::judge::{Bundle, End, TrustStore};
+use crate::source::{Requests, SourceError, Sources, read_bounded};
+use crate::trust;
+
+use super::check::{environment, parse_positive, parse_url};
+use super::{Code, output, plan, runtime};
+
+/// Issuers that are fetched for one file. Chains have one to three intermediates.
+const MAX_FETCHED: usize = 8;
+
+/// Print the certificate file that the server should have: the leaf, then its chain
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("source").args(["cert", "sslmate", "download"]).required(true))]
+pub(super) struct Args {
+    /// The leaf, and what is there of its chain, in this PEM file, in any order
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// The active instance of this common name in the SSLMate account
+    #[arg(long, value_name = "CN")]
+    sslmate: Option<String>,
+
+    /// What this current_download URL of a certificate gives
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    download: Option<String>,
+
+    /// Take the SSLMate account, and the roots, from this file
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Trust the roots in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    ca_file: Vec<PathBuf>,
+
+    /// Do not trust the system's roots
+    #[arg(long)]
+    no_system_roots: bool,
+
+    /// The total for everything that is fetched
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
+    timeout: Duration,
+
+    /// Write to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Code {
+    let written = runtime().and_then(|runtime| {
+        let destination = args.output.as_deref().map(output::Destination::new);
+        let destination = destination.transpose()?;
+        let pem = runtime.block_on(chain(args));
+        runtime.shutdown_background();
+        let pem = pem?;
+        match destination {
+            Some(destination) => destination.write(&pem).map(|()| Code::Ok),
+            None => Ok(output::print(&pem, Code::Ok)),
+        }
+    });
+    written.unwrap_or_else(|error| output::fail(&error))
+}
+
+async fn chain(args: &Args) -> Result<String, String> {
+    let deadline = Instant::now() + args.timeout;
+    let mut inventory = match &args.config {
+        Some(file) => plan::read_inventory(file)?,
+        None => Inventory::default(),
+    };
+    if args.sslmate.is_some() && inventory.sslmate.is_none() {
+        inventory.sslmate = Some(SslmateSettings::default());
+    }
+    inventory.trust.system &= !args.no_system_roots;
+    inventory
+        .trust
+        .ca_files
+        .extend(args.ca_file.iter().cloned());
+    let trust = trust::load(&inventory.trust)?;
+    let sources = Sources::new(&inventory, &environment(), Requests::default())?;
+
+    let given = match (&args.cert, &args.sslmate, &args.download) {
+        (Some(file), _, _) => Given::of_file(file, trust)?,
+        (_, Some(cn), _) => {
+            let source = SourceSettings::Sslmate(cn.to_ascii_lowercase());
+            Given::of_source(&sources, cn, &source, trust, deadline).await?
+        }
+        (_, _, Some(url)) => {
+            let source = SourceSettings::Download(url.clone());
+            // The URL may be a secret.
+            Given::of_source(&sources, "the download", &source, trust, deadline).await?
+        }
+        (None, None, None) => return Err("give --cert, --sslmate or --download".into()),
+    };
+    let name = given.name.clone();
+    match given.complete(&sources, deadline).await {
+        Ok(bundle) => Ok(bundle.to_pem()),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}
+
+/// What there is to begin with.
+struct Given {
+    /// For errors.
+    name: String,
+    certificates: Vec<Certificate>,
+    trust: TrustStore,
+    /// Whether the chain is known to be the right one, wherever it leads.
+    is_whole: bool,
+}
+
+impl Given {
+    fn of_file(file: &Path, trust: TrustStore) -> Result<Self, String> {
+        let name = file.display().to_string();
+        let read = read_bounded(file).and_then(|pem| parse_certificates(&pem));
+        let certificates =
+            read.map_err(|e| format!("{name}: {e}; give a PEM file with the certificate"))?;
+        Ok(Self {
+            name,
+            certificates,
+            trust,
+            is_whole: false,
+        })
+    }
+
+    /// Whoever sold the certificate says what its chain and its root are.
+    async fn of_source(
+        sources: &Sources,
+        name: &str,
+        source: &SourceSettings,
+        mut trust: TrustStore,
+        deadline: Instant,
+    ) -> Result<Self, String> {
+        let instance = sources.instance(source, deadline).await;
+        let instance = instance.map_err(|error| match error {
+            SourceError::NotIssued(_) => {
+                format!("{name}: no certificate has been issued yet; try again when one is")
+            }
+            other => format!("{name}: {other}"),
+        })?;
+        if instance.state == State::Pending {
+            output::note("this is a temporary certificate: nothing has been issued yet");
+        }
+        if let Some(root) = &instance.root {
+            // One that cannot be read as a root matters only where the chain is missing too.
+            let _ = trust.add(root);
+        }
+        let is_whole = !instance.chain.is_empty();
+        let mut certificates = vec![instance.leaf];
+        certificates.extend(instance.chain);
+        Ok(Self {
+            name: name.to_owned(),
+            certificates,
+            trust,
+            is_whole,
+        })
+    }
+
+    /// Fetches issuers until a trusted root issued the last one.
+    async fn complete(mut self, sources: &Sources, deadline: Instant) -> Result<Bundle, String> {
+        let mut fetched = 0;
+        loop {
+            let bundle = Bundle::arrange(&self.certificates, &self.trust)?;
+            let below = match &bundle.end {
+                End::Complete => return Ok(bundle),
+                End::Missing(_) | End::Untrusted(_)
+                    if self.is_whole && !bundle.chain.is_empty() =>
+                {
+                    return Ok(bundle);
+                }
+                End::Missing(below) => below,
+                End::Untrusted(root) => {
+                    return Err(format!(
+                        "the chain leads to `{}`, which is not a trusted root; if its clients hold it, give it as --ca-file",
+                        subject(root)
+                    ));
+                }
+                End::Circle => {
+                    return Err(
+                        "the chain leads back to itself, and to no trusted root; give the root as --ca-file"
+                            .into(),
+                    );
+                }
+            };
+            if fetched == MAX_FETCHED {
+                return Err(format!(
+                    "after {MAX_FETCHED} fetched certificates there is still no trusted root; give the root as --ca-file"
+                ));
+            }
+            let issuer = fetch_issuer(below, sources, deadline).await?;
+            self.certificates.push(issuer);
+            fetched += 1;
+        }
+    }
+}
+
+/// The issuer of this certificate, from where it says that its issuer's certificate lies.
+async fn fetch_issuer(
+    below: &Certificate,
+    sources: &Sources,
+    deadline: Instant,
+) -> Result<Certificate, String> {
+    let facts = below.facts().map_err(ToString::to_string)?;
+    let missing = format!(
+        "`{}`, the issuer of `{}`, is missing",
+        facts.issuer, facts.subject
+    );
+    let append = "append its PEM to the file, or give the root as --ca-file";
+    let Some(url) = &facts.issuer_url else {
+        return Err(format!(
+            "{missing}: it is neither in the file nor a trusted root, and the certificate does not say where it lies; {append}"
+        ));
+    };
+    tracing::info!("fetching `{}` from {url}", facts.issuer);
+    let found = sources.issuers(url, deadline).await;
+    let found = found
+        .map_err(|why| format!("{missing}, and cannot be fetched from {url}: {why}; {append}"))?;
+    let mut issuers = found.iter();
+    let issuer = issuers.find(|c| certifies(c, below) != Link::No);
+    issuer.cloned().ok_or_else(|| {
+        let names: Vec<String> = found
+            .iter()
+            .take(TOLD_NAMES)
+            .map(|c| format!("`{}`", subject(c)))
+            .collect();
+        format!(
+            "{missing}: at {url} lies {}, which did not sign it; {append}",
+            names.join(", ")
+        )
+    })
+}
+
+/// So many of the certificates that are not the issuer are named.
+const TOLD_NAMES: usize = 3;
+
+fn subject(certificate: &Certificate) -> &str {
+    certificate.facts().map_or("(unreadable)", |f| &f.subject)
+}

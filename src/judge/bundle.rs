@@ -1,0 +1,144 @@
+//! The certificate file that a server ought to have: which certificates, in which order. Time plays no part.
+
+use crate::certificate::{Certificate, Facts};
+
+use super::TrustStore;
+use super::chain::reach;
+use super::links::Links;
+
+/// A leaf and the certificates above it, in the order in which a server sends them (RFC 8446, section 4.4.2), without
+/// the root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// The leaf.
+    pub leaf: Certificate,
+    /// The intermediates, the leaf's issuer first.
+    pub chain: Vec<Certificate>,
+    /// Where they lead.
+    pub end: End,
+}
+
+/// Where the certificates of a bundle lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A trusted root issued the last one, or nothing is above the leaf, which is self-signed.
+    Complete,
+    /// The issuer of this certificate is missing.
+    Missing(Certificate),
+    /// To this root, which is not trusted.
+    Untrusted(Certificate),
+    /// Back to where they come from: each was issued by another of them.
+    Circle,
+}
+
+impl Bundle {
+    /// Puts certificates in order. What does not belong to the leaf is left out, and so are duplicates and roots. Their
+    /// order plays no part: the leaf is the one that issued none of the others.
+    ///
+    /// # Errors
+    /// One line, without the file's name, where it cannot be said which of them is the leaf.
+    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, String> {
+        let links = Links::new(trust);
+        let mut pool: Vec<&Certificate> = certificates.iter().collect();
+        // By what they are and not by where they stand.
+        pool.sort_by_key(|c| c.sha256());
+        pool.dedup();
+        let leaf = leaf_of(&pool, &links)?;
+        let is_root = |c: &Certificate| links.issued(c, c);
+        if is_root(leaf) {
+            return Ok(Self {
+                leaf: leaf.clone(),
+                chain: Vec::new(),
+                end: End::Complete,
+            });
+        }
+        // Of two issuers of one certificate, the one that leads to a trusted root comes first.
+        pool.sort_by_cached_key(|c| (*c != leaf, !links.is_anchored(c)));
+        let reached: Vec<&Certificate> = reach(&pool, &links).iter().map(|s| s.at).collect();
+        let (roots, path): (Vec<_>, Vec<_>) = reached.iter().copied().partition(|c| is_root(c));
+        let end = if path.iter().any(|c| links.is_anchored(c)) {
+            End::Complete
+        } else if let Some(open) = open_end(&path, &reached, &links) {
+            End::Missing(open.clone())
+        } else if let Some(root) = roots.first() {
+            End::Untrusted((*root).clone())
+        } else {
+            End::Circle
+        };
+        let chain = path.into_iter().skip(1).cloned().collect();
+        Ok(Self {
+            leaf: leaf.clone(),
+            chain,
+            end,
+        })
+    }
+
+    /// The file: the leaf, then its chain, as PEM.
+    pub fn to_pem(&self) -> String {
+        let all = std::iter::once(&self.leaf).chain(&self.chain);
+        all.map(Certificate::to_pem).collect()
+    }
+}
+
+/// The certificate that is to be served. A certificate authority is one only where there is nothing else: tools make
+/// self-signed certificates like that.
+fn leaf_of<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Result<&'a Certificate, String> {
+    let readable = || pool.iter().copied().filter(|c| c.facts().is_ok());
+    let Some(first) = readable().next() else {
+        let malformed = pool.iter().find_map(|c| c.facts().err());
+        return Err(malformed.map_or_else(
+            || "it has no certificate".to_owned(),
+            |malformed| format!("its certificate is malformed: {malformed}"),
+        ));
+    };
+    let is_no_ca = |c: &Certificate| c.facts().is_ok_and(|f| !f.is_ca);
+    let ends: Vec<_> = readable().filter(|c| is_no_ca(c)).collect();
+    match ends.as_slice() {
+        [leaf] => return Ok(leaf),
+        [] => {}
+        several => return Err(ambiguous(several)),
+    }
+    let issued_another =
+        |issuer: &Certificate| readable().any(|c| c != issuer && links.issued(issuer, c));
+    let lowest: Vec<_> = readable().filter(|c| !issued_another(c)).collect();
+    match lowest.as_slice() {
+        [leaf] => Ok(leaf),
+        [] => Err(ambiguous(&[first])),
+        several => Err(ambiguous(several)),
+    }
+}
+
+fn ambiguous(candidates: &[&Certificate]) -> String {
+    /// So many of them are named.
+    const TOLD: usize = 4;
+    let names = candidates.iter().take(TOLD).filter_map(|c| c.facts().ok());
+    let names: Vec<String> = names
+        .map(|f| format!("`{}` (serial {})", f.name(), f.serial))
+        .collect();
+    format!(
+        "it cannot be said which of its certificates is to be served: {} of them may be, such as {}; leave only one of these in it",
+        candidates.len(),
+        names.join(", ")
+    )
+}
+
+/// The certificate on the path whose issuer is not there; of several, one that says where its issuer is to be had.
+fn open_end<'a>(
+    path: &[&'a Certificate],
+    reached: &[&Certificate],
+    links: &Links<'_>,
+) -> Option<&'a Certificate> {
+    let is_open = |c: &&&Certificate| {
+        !reached
+            .iter()
+            .any(|issuer| *issuer != **c && links.issued(issuer, c))
+    };
+    let open: Vec<_> = path.iter().filter(is_open).copied().collect();
+    let has_url = |c: &&&Certificate| {
+        c.facts()
+            .ok()
+            .and_then(|f: &Facts| f.issuer_url.as_ref())
+            .is_some()
+    };
+    open.iter().find(has_url).or(open.first()).copied()
+}

@@ -1,0 +1,193 @@
+//! JUnit's XML, as GitLab, Jenkins and the reporters of GitHub Actions read it: a suite for each certificate,
+//! and a test case for each endpoint.
+//!
+//! There is no standard. What is written keeps to the schema of Jenkins' xUnit plugin (`junit-10.xsd`), with one
+//! `failure` or `error` in a case at most, since some readers look at the first only.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::finding::Severity;
+use crate::judge::Judged;
+
+use super::rows::Row;
+
+/// The results as one XML document. Critical findings are failures, what could not be judged is an error; a
+/// warning is a failure where `warnings_fail`, else it is told as output of the case.
+pub fn junit(results: &[Judged], warnings_fail: bool) -> String {
+    let mut suites: BTreeMap<&str, Vec<Case>> = BTreeMap::new();
+    for judged in results {
+        let certificate = judged.observation.target.certificate.as_str();
+        let suite = suites.entry(certificate).or_default();
+        suite.push(Case::new(judged, warnings_fail));
+    }
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let all = Counts::of(suites.values().flatten());
+    let _ = writeln!(out, "<testsuites name=\"certvigil\" {all}>");
+    for (certificate, cases) in &suites {
+        let counts = Counts::of(cases);
+        let certificate = escaped(certificate);
+        let _ = writeln!(
+            out,
+            "  <testsuite name=\"{certificate}\" {counts} skipped=\"0\">"
+        );
+        for case in cases {
+            case.write(&mut out, &certificate);
+        }
+        out.push_str("  </testsuite>\n");
+    }
+    out.push_str("</testsuites>\n");
+    out
+}
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Passed,
+    Failure,
+    Error,
+}
+
+struct Case {
+    name: String,
+    time: Duration,
+    end: End,
+    /// For machines: the code of the worst finding, or the kind of error.
+    kind: &'static str,
+    /// The worst thing that there is to tell.
+    message: String,
+    /// Everything that there is to tell.
+    text: String,
+}
+
+impl Case {
+    fn new(judged: &Judged, warnings_fail: bool) -> Self {
+        let row = Row::new(judged);
+        let error = row.untold_error().map(|e| (e.kind.name(), &e.message));
+        // Findings stand worst first.
+        let first = judged.findings.first().map(|f| (f.code.name(), &f.message));
+        let severity = judged.severity();
+        let worst = if severity == Severity::Unknown {
+            error.or(first)
+        } else {
+            first.or(error)
+        };
+        let (kind, message) = worst.unzip();
+        let mut text = String::new();
+        if let Some((kind, message)) = error {
+            let _ = writeln!(text, "{kind}: {message}");
+        }
+        for finding in &judged.findings {
+            let (severity, code) = (finding.severity, finding.code);
+            let _ = writeln!(text, "{severity}: {code}: {}", finding.message);
+            if !finding.hint.is_empty() {
+                let _ = writeln!(text, "fix: {}", finding.hint);
+            }
+        }
+        let timings = &judged.observation.timings;
+        let phases = [
+            timings.resolve,
+            timings.connect,
+            timings.starttls,
+            timings.handshake,
+        ];
+        Self {
+            name: row.place(),
+            time: phases.into_iter().flatten().sum(),
+            end: match severity {
+                Severity::Critical => End::Failure,
+                Severity::Unknown => End::Error,
+                Severity::Warning if warnings_fail => End::Failure,
+                Severity::Warning | Severity::Info | Severity::Ok => End::Passed,
+            },
+            kind: kind.unwrap_or_default(),
+            message: message.cloned().unwrap_or_default(),
+            text,
+        }
+    }
+
+    fn write(&self, out: &mut String, certificate: &str) {
+        let (name, time) = (escaped(&self.name), self.time.as_secs_f64());
+        let _ = write!(
+            out,
+            "    <testcase classname=\"{certificate}\" name=\"{name}\" time=\"{time:.6}\""
+        );
+        let text = escaped(self.text.trim_end());
+        let (kind, message) = (self.kind, escaped(&self.message));
+        let element = match self.end {
+            End::Failure => "failure",
+            End::Error => "error",
+            End::Passed if text.is_empty() => {
+                out.push_str("/>\n");
+                return;
+            }
+            End::Passed => {
+                let _ = writeln!(
+                    out,
+                    ">\n      <system-out>{text}</system-out>\n    </testcase>"
+                );
+                return;
+            }
+        };
+        let _ = writeln!(
+            out,
+            ">\n      <{element} type=\"{kind}\" message=\"{message}\">{text}</{element}>\n    </testcase>"
+        );
+    }
+}
+
+struct Counts {
+    tests: usize,
+    failures: usize,
+    errors: usize,
+    time: Duration,
+}
+
+impl Counts {
+    fn of<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Self {
+        let mut counts = Self {
+            tests: 0,
+            failures: 0,
+            errors: 0,
+            time: Duration::ZERO,
+        };
+        for case in cases {
+            counts.tests += 1;
+            counts.failures += usize::from(case.end == End::Failure);
+            counts.errors += usize::from(case.end == End::Error);
+            counts.time += case.time;
+        }
+        counts
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{:.6}\"",
+            self.tests,
+            self.failures,
+            self.errors,
+            self.time.as_secs_f64()
+        )
+    }
+}
+
+/// Fit for text and for values in double quotes, without what no XML 1.0 document may have (section 2.2), not even
+/// as a reference.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}

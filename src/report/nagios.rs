@@ -1,0 +1,155 @@
+//! The output of a monitoring plugin, for Nagios, Icinga, Naemon and what else runs such plugins: a status line with
+//! performance data, and the details under it
+//! (<https://www.monitoring-plugins.org/doc/guidelines.html>).
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::certificate::{Facts, printable};
+use crate::finding::Severity;
+use crate::judge::Judged;
+use crate::model::{Threshold, Timestamp, Timings};
+use crate::observation::Outcome;
+
+use super::human::{severity_word, until};
+use super::rows::{Row, rows};
+use super::{DAY, Summary};
+
+/// From when on an end is near.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Of a warning.
+    pub warn: Threshold,
+    /// Of what is critical.
+    pub crit: Threshold,
+}
+
+/// The results as a plugin tells them. `state` is what the exit code says. `thresholds` are those that every
+/// certificate is judged by, if they are the same.
+pub fn nagios(
+    results: &[Judged],
+    state: Severity,
+    thresholds: Option<Thresholds>,
+    now: Timestamp,
+) -> String {
+    let rows = rows(results);
+    let summary = Summary::of(rows.iter().map(|row| row.judged));
+    let earliest = earliest(results);
+    let mut line = summary.to_string();
+    match rows.first() {
+        Some(worst) if worst.judged.severity() >= Severity::Warning => {
+            let _ = write!(line, "; {} at {}", what(worst), worst.place());
+        }
+        _ => {
+            if let Some(facts) = earliest {
+                let _ = write!(line, "; {}", until(facts.not_after, now));
+            }
+        }
+    }
+    let mut out = status_line(state, &line);
+    out.push_str(" |");
+    for (label, count) in [
+        ("endpoints", summary.endpoints),
+        ("ok", summary.ok),
+        ("warning", summary.warning),
+        ("critical", summary.critical),
+        ("unknown", summary.unknown),
+    ] {
+        let _ = write!(out, " '{label}'={count};;;0");
+    }
+    if let Some(facts) = earliest {
+        let _ = write!(out, " {}", days_left(facts, thresholds, now));
+    }
+    type Phase = fn(&Timings) -> Option<Duration>;
+    let phases: [(&str, Phase); 4] = [
+        ("resolve", |t| t.resolve),
+        ("connect", |t| t.connect),
+        ("starttls", |t| t.starttls),
+        ("handshake", |t| t.handshake),
+    ];
+    for (label, phase) in phases {
+        let times = results.iter().filter_map(|j| phase(&j.observation.timings));
+        if let Some(longest) = times.max() {
+            let _ = write!(out, " '{label}'={:.6}s;;;0", longest.as_secs_f64());
+        }
+    }
+    out.push('\n');
+    for row in &rows {
+        write_details(&mut out, row);
+    }
+    out
+}
+
+/// The status line of a run that ended with an error instead of a result. `state` is what the exit code says.
+pub fn nagios_error(error: &str, state: Severity) -> String {
+    let mut line = status_line(state, error.lines().next().unwrap_or_default());
+    line.push('\n');
+    line
+}
+
+fn status_line(state: Severity, text: &str) -> String {
+    let word = match state {
+        Severity::Ok | Severity::Info => "OK",
+        Severity::Warning => "WARNING",
+        Severity::Critical => "CRITICAL",
+        Severity::Unknown => "UNKNOWN",
+    };
+    format!("CERTVIGIL {word} - {}", plain(text))
+}
+
+fn write_details(out: &mut String, row: &Row<'_>) {
+    let severity = row.judged.severity();
+    let error = row.untold_error();
+    if error.is_none() && row.judged.findings.is_empty() {
+        return;
+    }
+    let line = format!("{} {}: {}", severity_word(severity), row.place(), what(row));
+    let _ = writeln!(out, "{}", plain(&line));
+    if let Some(error) = error {
+        let _ = writeln!(out, "  {}", plain(&error.message));
+    }
+    for finding in &row.judged.findings {
+        let (severity, message) = (finding.severity, plain(&finding.message));
+        let _ = writeln!(out, "  {severity}: {message}");
+        if !finding.hint.is_empty() {
+            let _ = writeln!(out, "  fix: {}", plain(&finding.hint));
+        }
+    }
+}
+
+/// The codes of what was found; else the kind of error.
+fn what(row: &Row<'_>) -> String {
+    let mut codes: Vec<&str> = row.judged.findings.iter().map(|f| f.code.name()).collect();
+    codes.dedup();
+    match row.untold_error() {
+        Some(error) if codes.is_empty() => error.kind.name().to_owned(),
+        _ => codes.join(", "),
+    }
+}
+
+/// The served leaf that ends first.
+fn earliest(results: &[Judged]) -> Option<&Facts> {
+    let leaves = results.iter().filter_map(|j| match &j.observation.outcome {
+        Outcome::Served(served) => served.leaf.facts().ok(),
+        Outcome::Told(_) | Outcome::Failed(_) => None,
+    });
+    leaves.min_by_key(|facts| facts.not_after)
+}
+
+/// Days until the end, which are bad while they are below the threshold: `30:` is the guidelines' way to say so.
+fn days_left(leaf: &Facts, thresholds: Option<Thresholds>, now: Timestamp) -> String {
+    let days = |seconds: i64| seconds as f64 / DAY as f64;
+    let left = days(leaf.not_after.seconds_since(now));
+    match thresholds {
+        Some(Thresholds { warn, crit }) => {
+            let [warn, crit] = [warn, crit].map(|t| days(t.seconds_of(leaf.lifetime())));
+            format!("'days_left'={left:.2};{warn:.2}:;{crit:.2}:")
+        }
+        None => format!("'days_left'={left:.2}"),
+    }
+}
+
+/// Text that neither ends a line nor begins performance data.
+fn plain(text: &str) -> String {
+    printable(text).replace('|', "/")
+}

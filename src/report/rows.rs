@@ -1,0 +1,78 @@
+//! The looks as people count them: a remote look that saw the same as ours is no endpoint of its own.
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
+use crate::judge::{Judged, Verdict, agree};
+use crate::observation::LookError;
+
+/// A look, with the looks from elsewhere that saw the same.
+pub(super) struct Row<'a> {
+    pub(super) judged: &'a Judged,
+    pub(super) host: String,
+    pub(super) address: String,
+    /// The other vantages that agree.
+    pub(super) agreeing: Vec<&'a str>,
+}
+
+/// A row for each look, worst first. A remote look that agrees with ours has nothing to add to it but its name.
+pub(super) fn rows(results: &[Judged]) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::with_capacity(results.len());
+    let (local, remote): (Vec<&Judged>, Vec<&Judged>) = results
+        .iter()
+        .partition(|j| j.observation.vantage.is_local());
+    for judged in local {
+        rows.push(Row::new(judged));
+    }
+    let own = rows.len();
+    for judged in remote {
+        let same = rows.iter_mut().take(own).find(|row| {
+            let (a, b) = (&row.judged.observation, &judged.observation);
+            a.target == b.target && a.ip == b.ip && agree(row.judged, judged)
+        });
+        match same {
+            Some(row) => row.agreeing.push(judged.observation.vantage.as_str()),
+            None => rows.push(Row::new(judged)),
+        }
+    }
+    rows.sort_by_key(|row| Reverse(row.judged.severity()));
+    rows
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn new(judged: &'a Judged) -> Self {
+        let observation = &judged.observation;
+        let port = observation.target.port;
+        Self {
+            judged,
+            host: observation.target.hostname.to_string(),
+            address: match observation.ip {
+                Some(ip) => SocketAddr::new(ip, port).to_string(),
+                None => format!("port {port}"),
+            },
+            agreeing: Vec::new(),
+        }
+    }
+
+    /// The host, its address and port, and from where it was seen if not from here.
+    pub(super) fn place(&self) -> String {
+        let vantage = &self.judged.observation.vantage;
+        if vantage.is_local() {
+            format!("{} {}", self.host, self.address)
+        } else {
+            format!("{} {} (seen from {vantage})", self.host, self.address)
+        }
+    }
+
+    /// Why the look was not conclusive, unless a finding says so already.
+    pub(super) fn untold_error(&self) -> Option<&'a LookError> {
+        match &self.judged.verdict {
+            Verdict::Inconclusive(error) => {
+                let mut findings = self.judged.findings.iter();
+                let is_told = findings.any(|f| f.message.contains(&error.message));
+                (!is_told).then_some(error)
+            }
+            Verdict::Conclusive(_) => None,
+        }
+    }
+}

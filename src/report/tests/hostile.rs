@@ -1,0 +1,338 @@
+//! Whatever stands in names and messages, a format stays what it is: checked by reading it back by its own rules.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::finding::{Code, Finding};
+use crate::judge::Verdict;
+
+/// Text that is made to break out, among any other.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<String>(),
+        prop::sample::select(vec![
+            "\n",
+            "\r\n",
+            "\r",
+            "::error::",
+            "\n::set-output name=a::b",
+            "##[error]",
+            "%0A::",
+            "|",
+            "'",
+            "\"",
+            "'a'=1;;;",
+            "<",
+            "]]>",
+            "-->",
+            "&amp;",
+            "<!--",
+            "</testcase>",
+            "\u{0}",
+            "\u{1b}[31m",
+            "\u{85}",
+            "\u{2028}",
+            "\u{fffe}",
+            "\u{ffff}",
+            "\u{10ffff}",
+            "{\"a\":1}",
+            "\\",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+/// Looks with this text wherever text of the outside may stand.
+fn looks(text: &str) -> Vec<Judged> {
+    let mut conclusive = look("www.example.com 192.0.2.1", right());
+    let mut failed = look(
+        "www.example.com 192.0.2.2 eu-west",
+        failed(ErrorKind::TlsProtocol, "x"),
+    );
+    for judged in [&mut conclusive, &mut failed] {
+        judged.observation.target.certificate = text.to_owned();
+        judged.observation.vantage = Vantage::named(text);
+        for code in [Code::WrongCertificate, Code::WeakKey, Code::RootIncluded] {
+            judged.findings.push(Finding::new(code, text, text));
+        }
+    }
+    let mut unknown = look(
+        "www.example.com -",
+        super::failed(ErrorKind::DnsNxdomain, "x"),
+    );
+    unknown.verdict = Verdict::Inconclusive(LookError {
+        kind: ErrorKind::DnsNxdomain,
+        message: text.to_owned(),
+    });
+    vec![conclusive, failed, unknown]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_row_of_json_is_one_line(text in text()) {
+        let looks = looks(&text);
+        let written = jsonl(&looks);
+        prop_assert_eq!(written.split('\n').count(), looks.len() + 1);
+        for (line, judged) in written.split('\n').zip(&looks) {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            prop_assert_eq!(row["certificate"].as_str(), Some(judged.observation.target.certificate.as_str()));
+        }
+    }
+
+    #[test]
+    fn junit_is_well_formed_and_keeps_to_its_schema(text in text(), warnings_fail: bool) {
+        let looks = looks(&text);
+        let document = Element::parse(&junit(&looks, warnings_fail)).unwrap();
+        document.keeps_to_the_schema();
+        let names: Vec<&str> = document.children.iter().map(|suite| suite.attribute("name")).collect();
+        prop_assert!(names.contains(&allowed(&text).replace(['\n', '\t'], " ").as_str()), "{names:?}");
+        let cases: usize = document.children.iter().map(|suite| suite.children.len()).sum();
+        prop_assert_eq!(cases, looks.len());
+    }
+
+    #[test]
+    fn no_text_becomes_a_command_of_github(text in text()) {
+        let looks = looks(&text);
+        let written = github(&looks);
+        let told: usize = looks.iter().map(|judged| judged.findings.len()).sum();
+        // The runner ends a line at either of these.
+        let lines: Vec<&str> = written.trim_end().split(['\n', '\r']).collect();
+        let (summary, commands) = lines.split_last().unwrap();
+        prop_assert!(summary.starts_with("3 endpoints: "), "{}", summary);
+        // One more for the look that was not conclusive.
+        prop_assert!(commands.len() >= told && commands.len() <= told + 2, "{}", written);
+        for line in commands {
+            let (head, _) = line.strip_prefix("::").and_then(|l| l.split_once("::")).unwrap();
+            let (command, properties) = head.split_once(' ').unwrap();
+            prop_assert!(["error", "warning", "notice"].contains(&command));
+            let title = properties.strip_prefix("title=").unwrap();
+            prop_assert!(!title.contains([',', ':']), "{}", title);
+            prop_assert!(!line.chars().any(char::is_control), "{}", line);
+        }
+        prop_assert!(!summary.contains("##["));
+    }
+
+    #[test]
+    fn a_plugin_has_one_bar(text in text()) {
+        let looks = looks(&text);
+        for written in [
+            nagios(&looks, Severity::Critical, Some(thresholds()), now()),
+            nagios(&looks[2..], Severity::Unknown, None, now()),
+        ] {
+            let (first, details) = written.split_once('\n').unwrap();
+            let (status, performance) = first.split_once(" | ").unwrap();
+            prop_assert!(!status.contains('|') && !details.contains('|'), "{}", written);
+            for datum in performance.split(' ') {
+                let (label, values) = datum.split_once('=').unwrap();
+                let label = label.strip_prefix('\'').and_then(|l| l.strip_suffix('\'')).unwrap();
+                prop_assert!(label.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+                let (value, bounds) = values.split_once(';').unwrap_or((values, ""));
+                prop_assert!(value.trim_end_matches('s').parse::<f64>().is_ok(), "{}", datum);
+                prop_assert!(bounds.chars().all(|c| c.is_ascii_digit() || ".;:".contains(c)), "{}", datum);
+            }
+            for line in details.lines() {
+                prop_assert!(!line.chars().any(char::is_control), "{}", line);
+            }
+        }
+        let error = nagios_error(&text, Severity::Unknown);
+        prop_assert_eq!(error.matches('\n').count(), 1);
+        prop_assert!(!error.contains('|'));
+    }
+
+    #[test]
+    fn a_sample_is_one_line(text in text()) {
+        let looks = looks(&text);
+        for line in prometheus::textfile(&looks, now()).split('\n').filter(|l| !l.is_empty()) {
+            prop_assert!(line.starts_with("certvigil_") || line.starts_with("# "), "{}", line);
+        }
+    }
+}
+
+/// The text without what XML 1.0 does not allow.
+fn allowed(text: &str) -> String {
+    let is_allowed = |c: &char| match *c {
+        '\t' | '\n' => true,
+        c => c >= ' ' && c != '\u{fffe}' && c != '\u{ffff}',
+    };
+    text.chars().filter(is_allowed).collect()
+}
+
+/// An element of an XML document, as far as such documents go: no name spaces, comments or document type.
+#[derive(Debug)]
+pub(super) struct Element {
+    name: String,
+    attributes: Vec<(String, String)>,
+    pub(super) children: Vec<Element>,
+    text: String,
+}
+
+impl Element {
+    /// Reads a document. The error says what no reader would take.
+    pub(super) fn parse(document: &str) -> Result<Self, String> {
+        if let Some(bad) = document
+            .chars()
+            .find(|c| *c != '\t' && *c != '\n' && allowed(&c.to_string()).is_empty())
+        {
+            return Err(format!("{bad:?} is not allowed"));
+        }
+        let mut rest = document
+            .strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
+            .ok_or("no declaration")?;
+        let root = Self::read(&mut rest)?;
+        match rest.trim() {
+            "" => Ok(root),
+            more => Err(format!("after the end: {more}")),
+        }
+    }
+
+    fn read(rest: &mut &str) -> Result<Self, String> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let after = rest.strip_prefix('<').ok_or("no element")?;
+        let end = after.find(|c| !is_name(c)).ok_or("no end of a name")?;
+        let mut element = Self {
+            name: after[..end].to_owned(),
+            attributes: Vec::new(),
+            children: Vec::new(),
+            text: String::new(),
+        };
+        *rest = &after[end..];
+        loop {
+            if let Some(after) = rest.strip_prefix("/>") {
+                *rest = after;
+                return Ok(element);
+            }
+            if let Some(after) = rest.strip_prefix('>') {
+                *rest = after;
+                break;
+            }
+            let after = rest.strip_prefix(' ').ok_or("no space")?;
+            let (name, after) = after.split_once("=\"").ok_or("no value")?;
+            let (value, after) = after.split_once('"').ok_or("no end of a value")?;
+            if !name.chars().all(is_name) || element.attributes.iter().any(|(n, _)| n == name) {
+                return Err(format!("the attribute {name}"));
+            }
+            // A line end in a value is read as a space (XML 1.0, section 3.3.3).
+            let value = resolved(value)?.replace(['\n', '\t'], " ");
+            element.attributes.push((name.to_owned(), value));
+            *rest = after;
+        }
+        loop {
+            let open = rest.find('<').ok_or("no end of an element")?;
+            element.text.push_str(&resolved(&rest[..open])?);
+            *rest = &rest[open..];
+            if let Some(after) = rest.strip_prefix("</") {
+                let after = after.strip_prefix(element.name.as_str());
+                *rest = after
+                    .and_then(|a| a.strip_prefix('>'))
+                    .ok_or("another element ends")?;
+                return Ok(element);
+            }
+            element.children.push(Self::read(rest)?);
+        }
+    }
+
+    pub(super) fn attribute(&self, name: &str) -> &str {
+        let mut all = self.attributes.iter();
+        let found = all.find(|(n, _)| n == name);
+        &found.unwrap_or_else(|| panic!("no {name}: {self:?}")).1
+    }
+
+    /// The rules of Jenkins' junit-10.xsd for these elements, and that the counts are right.
+    pub(super) fn keeps_to_the_schema(&self) {
+        assert_eq!(self.name, "testsuites");
+        self.has("name tests failures errors time");
+        let mut cases = Vec::new();
+        for suite in &self.children {
+            assert_eq!(suite.name, "testsuite");
+            suite.has("name tests failures errors time skipped");
+            suite.counts(&suite.children.iter().collect::<Vec<_>>());
+            for case in &suite.children {
+                assert_eq!(case.name, "testcase");
+                case.has("classname name time");
+                assert_eq!(case.attribute("classname"), suite.attribute("name"));
+                assert!(case.attribute("time").parse::<f64>().unwrap() >= 0.0);
+                assert!(case.children.len() <= 1, "{case:?}");
+                for outcome in &case.children {
+                    match outcome.name.as_str() {
+                        "failure" | "error" => outcome.has("type message"),
+                        "system-out" => outcome.has(""),
+                        other => panic!("{other}"),
+                    }
+                    assert!(outcome.children.is_empty(), "{outcome:?}");
+                    assert!(!outcome.text.is_empty(), "{outcome:?}");
+                }
+                cases.push(case);
+            }
+        }
+        self.counts(&cases);
+    }
+
+    fn has(&self, names: &str) {
+        let own: Vec<&str> = self.attributes.iter().map(|(n, _)| n.as_str()).collect();
+        let names: Vec<&str> = names.split_whitespace().collect();
+        assert_eq!(own, names, "{}", self.name);
+    }
+
+    fn counts(&self, cases: &[&Element]) {
+        let with = |name: &str| {
+            let ends = cases
+                .iter()
+                .filter(|c| c.children.iter().any(|o| o.name == name));
+            ends.count().to_string()
+        };
+        assert_eq!(self.attribute("tests"), cases.len().to_string());
+        assert_eq!(self.attribute("failures"), with("failure"));
+        assert_eq!(self.attribute("errors"), with("error"));
+    }
+}
+
+/// Text with its references resolved.
+fn resolved(text: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        let (name, after) = after.split_once(';').ok_or("a lone &")?;
+        out.push_str(before);
+        out.push(match name {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            other => return Err(format!("&{other};")),
+        });
+        rest = after;
+    }
+    out.push_str(rest);
+    if text.contains(['<', '>']) {
+        return Err(format!("a bracket in {text}"));
+    }
+    Ok(out)
+}
+
+#[test]
+fn the_reader_of_xml_says_no() {
+    let parse = |body: &str| {
+        Element::parse(&format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}"
+        ))
+    };
+    assert!(parse("<a b=\"&lt;\">&amp;<c/></a>\n").is_ok());
+    for bad in [
+        "<a>",
+        "<a></b>",
+        "<a/><a/>",
+        "<a>&</a>",
+        "<a>&nbsp;</a>",
+        "<a b=\"<\"/>",
+        "<a>]]></a>",
+        "<a b=\"\" b=\"\"/>",
+        "<a>\u{1}</a>",
+        "<a>\u{ffff}</a>",
+        "<a",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,164 @@
+//! `--format`: each of them over a real look, by the exit code, and to a file.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::tls::{self, Server};
+use crate::support::{Run, certvigil, command};
+
+/// What the documentation's examples are of: a certificate that was renewed, and a server that still serves the old
+/// one, until this is dropped.
+pub(crate) fn example(folder: &Path) -> Server {
+    let pki = Pki::new();
+    let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    for (name, file) in [
+        ("root.pem", pki.path("root.pem")),
+        ("intermediate.pem", pki.path("intermediate.pem")),
+        ("cert.pem", pki.chain(&[&new.certificate])),
+        ("fullchain.pem", pki.full_chain(&new)),
+        ("old.pem", pki.full_chain(&old)),
+    ] {
+        fs::copy(file, folder.join(name)).unwrap();
+    }
+    Server::tls("127.0.0.1", tls::config(&pki, &old))
+}
+
+struct Bench {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = example(folder.path());
+        Self { server, folder }
+    }
+
+    /// Looks at the server with this file as what is expected.
+    fn check(&self, expected: &str, more: &[&str]) -> Run {
+        let place = format!("{HOST}:{}", self.server.port());
+        let mut command = command();
+        command
+            .current_dir(self.folder.path())
+            .args(["check", "--no-system-roots", "--ca-file", "root.pem"])
+            .args(["--cert", expected, &place, "--resolve"])
+            .arg(format!("{place}:127.0.0.1"))
+            .args(more);
+        command.output().unwrap().into()
+    }
+}
+
+const WRONG: &str = "fullchain.pem";
+const RIGHT: &str = "old.pem";
+/// The leaf has 60 of 90 days left.
+const WARN: [&str; 4] = ["--warn", "80d", "--crit", "1d"];
+
+#[test]
+fn each_format_goes_to_a_file_as_it_goes_to_stdout() {
+    let bench = Bench::new();
+    for format in ["jsonl", "junit", "github", "nagios", "prometheus"] {
+        let run = bench.check(WRONG, &["--format", format]);
+        assert_eq!((run.code, run.stderr.as_str()), (2, ""), "{format}");
+        assert!(run.stdout.contains("wrong_certificate"), "{run:?}");
+        assert!(!run.stdout.contains('\u{1b}'), "{format}");
+        let to_file = bench.check(WRONG, &["--format", format, "--output", "result"]);
+        assert_eq!((to_file.code, to_file.stdout.as_str()), (2, ""), "{format}");
+        let written = fs::read_to_string(bench.folder.path().join("result")).unwrap();
+        // Times differ from look to look.
+        let digits_apart = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+        assert_eq!(digits_apart(&written), digits_apart(&run.stdout));
+    }
+}
+
+#[test]
+fn the_word_of_a_plugin_goes_with_the_exit_code() {
+    let bench = Bench::new();
+    let nagios = ["--format", "nagios"];
+    let warn = [&nagios[..], &WARN].concat();
+    for (expected, flags, word, code) in [
+        (RIGHT, nagios.to_vec(), "OK", 0),
+        (WRONG, nagios.to_vec(), "CRITICAL", 2),
+        (RIGHT, warn.clone(), "WARNING", 1),
+        (
+            RIGHT,
+            [&warn[..], &["--fail-on", "critical"]].concat(),
+            "OK",
+            0,
+        ),
+        (
+            WRONG,
+            [&nagios[..], &["--fail-on", "never"]].concat(),
+            "OK",
+            0,
+        ),
+        (RIGHT, [&nagios[..], &["-6"]].concat(), "UNKNOWN", 3),
+        ("missing.pem", nagios.to_vec(), "UNKNOWN", 3),
+        (
+            "missing.pem",
+            [&nagios[..], &["--fail-on", "never"]].concat(),
+            "OK",
+            0,
+        ),
+    ] {
+        let run = bench.check(expected, &flags);
+        assert_eq!(run.code, code, "{flags:?}: {run:?}");
+        let start = format!("CERTVIGIL {word} - ");
+        assert!(run.stdout.starts_with(&start), "{flags:?}: {run:?}");
+    }
+    // In days, of a lifetime of 90.
+    let run = bench.check(RIGHT, &warn);
+    assert!(run.stdout.contains(";80.00:;1.00:"), "{run:?}");
+    assert!(run.stdout.contains(" 'handshake'=0."), "{run:?}");
+}
+
+#[test]
+fn a_warning_fails_a_case_of_junit_where_it_fails_the_run() {
+    let bench = Bench::new();
+    let junit = [&["--format", "junit"][..], &WARN].concat();
+    let run = bench.check(RIGHT, &junit);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stdout.contains("<failure type=\"expiring\""),
+        "{}",
+        run.stdout
+    );
+    let run = bench.check(RIGHT, &[&junit[..], &["--fail-on", "critical"]].concat());
+    assert_eq!(run.code, 0);
+    assert!(
+        run.stdout.contains("<system-out>warning: expiring: "),
+        "{}",
+        run.stdout
+    );
+    assert!(!run.stdout.contains("<failure"), "{}", run.stdout);
+}
+
+#[test]
+fn an_error_instead_of_a_result_leaves_stdout_empty_where_it_is_no_plugins() {
+    for format in ["jsonl", "junit", "github", "prometheus"] {
+        let run = certvigil(["check", "--format", format, "--cert", "missing.pem"]);
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{format}");
+        assert!(run.stderr.starts_with("error: missing.pem: "), "{run:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs prometheus"]
+fn promtool_has_nothing_to_say_of_the_metrics() {
+    let bench = Bench::new();
+    for expected in [RIGHT, WRONG] {
+        let run = bench.check(expected, &["--format", "prometheus"]);
+        let file = bench.folder.path().join("certvigil.prom");
+        fs::write(&file, &run.stdout).unwrap();
+        let output = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::from(fs::File::open(&file).unwrap()))
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert_eq!(String::from_utf8_lossy(&said), "");
+        assert!(output.status.success());
+    }
+}
