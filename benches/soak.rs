@@ -7,6 +7,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used
 )] // a benchmark has a clock, prints, and may panic
