@@ -1,6 +1,7 @@
 //! What the monitor knows, for all who ask: written by the monitor alone, read by every page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::judge::Judged;
-use crate::model::{Target, Timestamp};
+use crate::model::{Hostname, Target, Timestamp};
 use crate::scan::Job;
 use crate::source::Requests;
 
@@ -47,6 +48,24 @@ pub(super) struct Planned {
 }
 
 impl Plan {
+    /// The addresses that the inventory fixes for a host and port; `None` where the two are not in it.
+    pub(super) fn known(&self, hostname: &Hostname, port: u16) -> Option<BTreeSet<IpAddr>> {
+        let mut known = self
+            .targets
+            .iter()
+            .filter(|(t, _)| t.hostname == *hostname && t.port == port)
+            .map(|(_, planned)| self.watches.get(&planned.key))
+            .peekable();
+        known.peek()?;
+        let addresses = known.flatten().flat_map(|watch| &watch.entry.addresses);
+        Some(addresses.copied().collect())
+    }
+
+    /// Whether every source has been asked, so that what is not here is not in the inventory.
+    pub(super) fn is_whole(&self) -> bool {
+        self.watches.values().all(|watch| watch.up.is_some())
+    }
+
     /// The look at a target, as the monitor itself takes it.
     pub(super) fn job(&self, target: &Target, engine: &Engine, now: Timestamp) -> Option<Job> {
         let planned = self.targets.get(target)?;

@@ -17,6 +17,9 @@ use crate::web::Web;
 
 use super::expectations::Times;
 
+/// This share of a probe's time is left for what its looks have to say.
+const LAST_WORD_SHARE: u32 = 8;
+
 /// What a monitor is made of, beside its listeners.
 pub struct Setup {
     /// Reads the configuration; called at the start and at every reload.
@@ -157,10 +160,11 @@ impl ProbeModule {
         })
     }
 
-    /// The same with less time.
-    pub(super) fn within(&self, timeout: Option<Duration>) -> Manner {
+    /// The same within so much time in all: a look ends before it, or nobody would hear why it took so long.
+    pub(super) fn within(&self, whole: Option<Duration>) -> Manner {
+        let left = whole.map(|whole| whole - whole / LAST_WORD_SHARE);
         Manner {
-            timeout: timeout.map_or(self.manner.timeout, |t| t.min(self.manner.timeout)),
+            timeout: left.map_or(self.manner.timeout, |t| t.min(self.manner.timeout)),
             trust: self.manner.trust.clone(),
         }
     }

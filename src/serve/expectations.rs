@@ -120,6 +120,12 @@ impl Watch {
         }
     }
 
+    /// Whether the source has said something of this common name.
+    pub(super) fn knows(&self, cn: &str) -> bool {
+        let mut names = self.kept.iter().map(|kept| &kept.loaded.common_name);
+        names.any(|name| name.as_deref() == Some(cn))
+    }
+
     /// When the source last answered in full.
     pub(super) fn last_success(&self) -> Option<Timestamp> {
         self.kept.iter().map(|kept| kept.fetched).min()

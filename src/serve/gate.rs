@@ -1,7 +1,11 @@
 //! Which targets may be looked at on demand: those of the inventory, and what the guard lets through once
 //! its name has been resolved.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
+
+use hyper::StatusCode;
 
 use crate::model::Hostname;
 use crate::resolve::Resolution;
@@ -11,10 +15,31 @@ use super::engine::Engine;
 
 /// What may be looked at.
 pub(super) enum Admitted {
-    /// A host of the inventory, whatever it resolves to.
-    Known,
+    /// A host of the inventory, whatever it resolves to, with the addresses that the inventory fixes.
+    Known(BTreeSet<IpAddr>),
     /// Another one, at the addresses that were judged fit to look at.
     At(Resolution),
+}
+
+/// Why something is not looked at.
+pub(super) enum Refused {
+    /// It may not be.
+    Forbidden(String),
+    /// It may be of the inventory, of which not everything has been said yet.
+    TooEarly,
+}
+
+impl Refused {
+    /// The status and the words of the answer.
+    pub(super) fn told(self) -> (StatusCode, String) {
+        match self {
+            Self::Forbidden(why) => (StatusCode::FORBIDDEN, why),
+            Self::TooEarly => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not every source has been asked yet what is in the inventory: try again".into(),
+            ),
+        }
+    }
 }
 
 /// Whether a host and port may be looked at. What is looked at has to be what was judged, or a name could turn to
@@ -28,18 +53,24 @@ pub(super) async fn admit(
     hostname: &Hostname,
     port: u16,
     timeout: Duration,
-) -> Result<Admitted, String> {
-    let known = |t: &&crate::model::Target| t.hostname == *hostname && t.port == port;
-    if plan.targets.keys().any(|t| known(&t)) {
-        return Ok(Admitted::Known);
+) -> Result<Admitted, Refused> {
+    if let Some(addresses) = plan.known(hostname, port) {
+        return Ok(Admitted::Known(addresses));
     }
-    engine.guard.may_name(hostname)?;
+    engine.guard.may_name(hostname).map_err(|why| {
+        if plan.is_whole() {
+            Refused::Forbidden(why)
+        } else {
+            Refused::TooEarly
+        }
+    })?;
     let resolution = engine.scanner.resolve(hostname, port, &[], timeout).await;
     for &ip in &resolution.addresses {
-        engine
-            .guard
-            .may_reach(ip)
-            .map_err(|why| format!("{hostname} has an address that may not be looked at: {why}"))?;
+        engine.guard.may_reach(ip).map_err(|why| {
+            Refused::Forbidden(format!(
+                "{hostname} has an address that may not be looked at: {why}"
+            ))
+        })?;
     }
     Ok(Admitted::At(resolution))
 }

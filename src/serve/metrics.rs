@@ -1,6 +1,6 @@
 //! `/metrics`: what the monitor knows, in Prometheus' text format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -89,18 +89,17 @@ fn exposition(board: &Board) -> String {
     out.finish()
 }
 
-/// What is expected.
+/// What is expected. Names that come from files or an account may be the same in two entries, as where one certificate
+/// is named beside `sslmate: "*"`. The one that names it is the later one, and no series is told twice.
 fn certificates(out: &mut Exposition, plan: &Plan) {
-    // Two entries may be about one certificate, as where one is named beside `sslmate: "*"`. The one that
-    // names it is the later one.
-    let all = plan.watches.values().flat_map(|watch| watch.kept.iter());
-    let kept: BTreeMap<&str, &Kept> = all.map(|kept| (&*kept.loaded.name, kept)).collect();
+    let all = || plan.watches.values().flat_map(|watch| watch.kept.iter());
+    let by_name: BTreeMap<&str, &Kept> = all().map(|kept| (&*kept.loaded.name, kept)).collect();
     fn instance(loaded: &Loaded) -> Option<&Instance> {
         loaded.expected.instances().map(|i| &i.expected)
     }
     for metric in [Metric::CertificateNotBefore, Metric::CertificateNotAfter] {
         let mut samples = out.begin(metric);
-        for kept in kept.values() {
+        for kept in by_name.values() {
             let Some(instance) = instance(&kept.loaded) else {
                 continue;
             };
@@ -115,23 +114,24 @@ fn certificates(out: &mut Exposition, plan: &Plan) {
         }
     }
     let mut samples = out.begin(Metric::CertificateInfo);
-    for kept in kept.values() {
+    let mut told = BTreeSet::new();
+    for kept in all() {
         let instance = instance(&kept.loaded);
         let id = instance.and_then(|i| i.id);
         let sha256 = instance.map(|i| i.leaf.sha256().to_string());
-        samples.put(
-            &labels([
-                ("certificate", kept.loaded.name.as_str()),
-                ("source", kept.loaded.expected.source.name()),
-                (
-                    "instance_id",
-                    &id.map(|id| id.to_string()).unwrap_or_default(),
-                ),
-                ("state", instance.map_or("", |i| i.state.name())),
-                ("sha256", &sha256.unwrap_or_default()),
-            ]),
-            1,
-        );
+        let labels = labels([
+            ("certificate", kept.loaded.name.as_str()),
+            ("source", kept.loaded.expected.source.name()),
+            (
+                "instance_id",
+                &id.map(|id| id.to_string()).unwrap_or_default(),
+            ),
+            ("state", instance.map_or("", |i| i.state.name())),
+            ("sha256", &sha256.unwrap_or_default()),
+        ]);
+        if told.insert(labels.clone()) {
+            samples.put(&labels, 1);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one loop that decides what is asked and looked at next, and puts up what comes of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +60,8 @@ pub(super) struct Monitor {
     agenda: Agenda,
     /// Since when the plan has been older than what sources said.
     outdated: Option<Duration>,
-    /// The entries of which another instance is awaited.
-    awaiting: HashSet<String>,
+    /// The entries that word has come of, each with the common names in it that are to be looked at.
+    awaiting: HashMap<String, BTreeSet<String>>,
     sources: Arc<Semaphore>,
     /// The targets that this cycle has not looked at yet.
     remaining: BTreeSet<Target>,
@@ -99,7 +99,7 @@ impl Monitor {
             refreshes: JoinSet::new(),
             agenda: Agenda::default(),
             outdated: None,
-            awaiting: HashSet::new(),
+            awaiting: HashMap::new(),
             sources: Arc::new(Semaphore::new(MAX_SOURCES)),
             remaining: BTreeSet::new(),
             cycle_began: Duration::ZERO,
@@ -253,7 +253,16 @@ impl Monitor {
             keeper.keep(Note::Said(key.clone(), said));
         }
         let awaited = self.awaiting.remove(&key);
-        let next = if awaited && news.changed.is_empty() {
+        // The word is that it is time to look, also where the instance has been known before.
+        for (target, expectation) in watch.expectations() {
+            let cn = expectation.ok().and_then(|k| k.loaded.common_name.clone());
+            if let (Some(cn), Some(awaited)) = (cn, &awaited)
+                && awaited.contains(&cn)
+            {
+                self.schedule.hurry(&target, now);
+            }
+        }
+        let next = if awaited.is_some() && news.changed.is_empty() {
             Some(SECOND_TRY)
         } else {
             watch.refresh_after(self.engine.times.refresh)
@@ -346,10 +355,13 @@ impl Monitor {
             Command::Issued(cn) => {
                 let now = self.elapsed();
                 let about = self.watches.iter().filter(|(_, watch)| watch.is_about(&cn));
-                let keys: Vec<String> = about.map(|(key, _)| key.clone()).collect();
-                for key in keys {
-                    self.agenda.hurry(&key, now);
-                    self.awaiting.insert(key);
+                for (key, watch) in about {
+                    self.agenda.hurry(key, now);
+                    let awaited = self.awaiting.entry(key.clone()).or_default();
+                    // What is not known yet is looked at as soon as it is, and cannot make this grow.
+                    if watch.knows(&cn) {
+                        awaited.insert(cn.clone());
+                    }
                 }
             }
             Command::Reload(reply) => {
@@ -393,9 +405,13 @@ impl Monitor {
         let now = self.elapsed();
         let account_changed = self.engine.inventory.sslmate != engine.inventory.sslmate;
         let mut before = std::mem::take(&mut self.watches);
+        let mut changed = BTreeSet::new();
         for (key, entry) in keyed(&engine.inventory.certificates) {
             let old = before.remove(&key);
             let is_same = old.as_ref().is_some_and(|old| old.entry == *entry);
+            if old.is_some() && !is_same {
+                changed.insert(key.clone());
+            }
             let watch = Watch {
                 entry: entry.clone(),
                 ..old.unwrap_or_else(|| Watch::new(entry.clone()))
@@ -419,6 +435,12 @@ impl Monitor {
             .set_interval(engine.inventory.defaults.interval, now);
         self.engine = engine;
         self.replan();
+        // What was seen was seen elsewhere, or judged by other rules.
+        let (plan, now) = (self.plan.clone(), self.elapsed());
+        let targets = plan.targets.iter();
+        for (target, _) in targets.filter(|(_, planned)| changed.contains(&planned.key)) {
+            self.schedule.hurry(target, now);
+        }
     }
 
     /// Makes a new plan of what is expected, and hurries where that has changed.

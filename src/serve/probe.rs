@@ -20,7 +20,7 @@ use crate::source::Loaded;
 use super::answer::{EXPOSITION, PLAIN, Response, answer, retry_later, say};
 use super::board::{Board, Plan};
 use super::engine::{Engine, ProbeModule};
-use super::gate::{Admitted, admit};
+use super::gate::{Admitted, Refused, admit};
 use super::query::Query;
 
 /// Probes and tests that are answered at a time; more are asked to come back.
@@ -64,7 +64,7 @@ pub(super) async fn probe(
     let start = Instant::now();
     let jobs = match request.jobs(board, &engine, &plan).await {
         Ok(jobs) => jobs,
-        Err(why) => return say(StatusCode::FORBIDDEN, why),
+        Err(why) => return refuse(why),
     };
     let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
     let over = async {
@@ -77,6 +77,16 @@ pub(super) async fn probe(
     let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
     board.counters.count(&scan.results);
     request.answer(board, &scan, start.elapsed(), lookup)
+}
+
+fn refuse(why: Refused) -> Response {
+    let is_early = matches!(why, Refused::TooEarly);
+    let (status, words) = why.told();
+    let response = say(status, words);
+    if is_early {
+        return retry_later(response);
+    }
+    response
 }
 
 impl Request {
@@ -124,20 +134,21 @@ impl Request {
     }
 
     /// What is to be looked at: what the inventory has of it, else whatever is trusted.
-    async fn jobs(&self, board: &Board, engine: &Engine, plan: &Plan) -> Result<Vec<Job>, String> {
+    async fn jobs(&self, board: &Board, engine: &Engine, plan: &Plan) -> Result<Vec<Job>, Refused> {
         let manner = self.module.within(self.timeout);
         let place = &self.place.hostname;
         let admitted = admit(engine, plan, place, self.port, manner.timeout).await?;
-        let mut resolved = match admitted {
+        let resolved = match admitted {
             Admitted::At(resolution) => Some(resolution),
-            Admitted::Known => None,
+            Admitted::Known(_) if *place == self.hostname => None,
+            // The name that is asked for is not where it is looked at.
+            Admitted::Known(addresses) => {
+                let fixed = Vec::from_iter(addresses);
+                let scanner = &engine.scanner;
+                let resolved = scanner.resolve(place, self.port, &fixed, manner.timeout);
+                Some(resolved.await)
+            }
         };
-        // The name that is asked for is not where it is looked at.
-        if resolved.is_none() && *place != self.hostname {
-            let scanner = &engine.scanner;
-            let resolution = scanner.resolve(place, self.port, &[], manner.timeout).await;
-            resolved = Some(resolution);
-        }
         let mut jobs: Vec<Job> = plan
             .targets
             .keys()

@@ -17,7 +17,7 @@ use super::answer::{JSON, Response, answer, retry_later};
 use super::board::{Board, Plan};
 use super::engine::Engine;
 use super::expectations::{Kept, Watch};
-use super::gate::{Admitted, admit};
+use super::gate::{Admitted, Refused, admit};
 use super::query::Query;
 
 /// The paths that are SSLMate's.
@@ -57,6 +57,9 @@ pub(super) async fn test(
 ) -> Response {
     let (engine, plan) = (board.engine(), board.plan());
     let Some((watch, kept)) = find(&plan, name) else {
+        if !plan.is_whole() {
+            return refuse(Refused::TooEarly);
+        }
         return error(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -80,9 +83,7 @@ pub(super) async fn test(
     for target in wanted {
         match job(board, &engine, &plan, watch, kept, target).await {
             Ok(job) => jobs.push(job),
-            Err(why) => {
-                return error(StatusCode::FORBIDDEN, "forbidden", Some("hostname"), why);
-            }
+            Err(why) => return refuse(why),
         }
     }
     let scanner = engine.local_scanner();
@@ -93,6 +94,15 @@ pub(super) async fn test(
     let has_address = |judged: &Judged| judged.observation.ip.is_some();
     let rows: Vec<Judged> = scan.results.into_iter().filter(has_address).collect();
     answer(StatusCode::OK, JSON, report::json(&rows))
+}
+
+fn refuse(why: Refused) -> Response {
+    let is_early = matches!(why, Refused::TooEarly);
+    let (status, words) = why.told();
+    if is_early {
+        return retry_later(error(status, "not_ready", None, words));
+    }
+    error(status, "forbidden", Some("hostname"), words)
 }
 
 /// The certificate by its name in the inventory, or by its common name in the account.
@@ -141,12 +151,9 @@ async fn job(
     watch: &Watch,
     kept: &Kept,
     target: Target,
-) -> Result<Job, String> {
+) -> Result<Job, Refused> {
     let timeout = engine.manner.timeout;
-    let resolved = match admit(engine, plan, &target.hostname, target.port, timeout).await? {
-        Admitted::Known => None,
-        Admitted::At(resolution) => Some(resolution),
-    };
+    let admitted = admit(engine, plan, &target.hostname, target.port, timeout).await?;
     let expectation = Ok(kept.clone());
     let job = watch.job(
         &target,
@@ -155,7 +162,18 @@ async fn job(
         &engine.manner,
         board.now(),
     );
-    Ok(Job { resolved, ..job })
+    Ok(match admitted {
+        Admitted::At(resolution) => Job {
+            resolved: Some(resolution),
+            ..job
+        },
+        Admitted::Known(_) if plan.targets.contains_key(&target) => job,
+        // A host of another certificate is where the inventory has that one.
+        Admitted::Known(addresses) => Job {
+            addresses: Vec::from_iter(addresses),
+            ..job
+        },
+    })
 }
 
 #[cfg(test)]

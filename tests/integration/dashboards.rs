@@ -627,6 +627,26 @@ fn provisioning_files_fit_together() {
     assert_eq!(told, Some(folder), "the folder that the routes ask for");
 }
 
+#[test]
+fn the_examples_have_the_jobs_that_alerts_ask_for() {
+    let jobs = |path: &str| -> Vec<String> {
+        let text = text(path);
+        let names = text
+            .lines()
+            .filter_map(|l| l.trim_start().strip_prefix("- job_name: "));
+        let name = |n: &str| n.split_whitespace().next().unwrap().to_owned();
+        names.map(name).collect()
+    };
+    assert_eq!(jobs("prometheus/prometheus.yml"), ["certvigil"]);
+    assert_eq!(
+        jobs("prometheus/prometheus-sharded.yml"),
+        ["certvigil", "certvigil-probe"]
+    );
+    let rules = rules("certvigil");
+    let asked = |job: &str| rules.iter().any(|r| r.expr.contains(job));
+    assert!(asked("up{job=\"certvigil\"}") && asked("up{job=~\"certvigil-.+\"}"));
+}
+
 /// As much of YAML as these files have, as JSON.
 trait IntoJson {
     fn into_owned_json(self) -> Value;

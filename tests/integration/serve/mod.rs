@@ -1,0 +1,114 @@
+//! `certvigil serve`, over HTTP and against TLS servers of the test's own.
+
+mod demo;
+mod discovery;
+mod guard;
+mod lifecycle;
+mod metrics;
+mod peer;
+mod probe;
+mod reload;
+mod state;
+mod test_api;
+mod webhook;
+
+use std::net::TcpListener;
+
+use crate::fixture::exporter::Exporter;
+use crate::fixture::pki::{HOST, Leaf, Pki};
+use crate::fixture::process::wait_until;
+use crate::fixture::tls::{Server, config};
+
+/// For what has to come about while the test watches.
+const OFTEN: &str = "interval: 1s, timeout: 2s";
+/// For what is to stay as it is unless something hurries it.
+const ONCE: &str = "interval: 1h, timeout: 2s";
+/// With servers that never answer, which are not to be given up before the test has seen enough.
+const PATIENT: &str = "interval: 1h, timeout: 1h";
+
+/// A configuration that trusts the tests' root and nothing else.
+fn inventory(pki: &Pki, defaults: &str, settings: &str, certificates: &[String]) -> String {
+    let root = pki.path("root.pem");
+    let entries: String = certificates
+        .iter()
+        .map(|c| format!("- {{{c}}}\n"))
+        .collect();
+    format!(
+        "defaults: {{{defaults}}}\ntrust: {{system: false, ca_files: [{}]}}\n{settings}\ncertificates:\n{entries}",
+        root.display()
+    )
+}
+
+/// An entry that expects this leaf of [`HOST`], where nothing else is said, at a port of 127.0.0.1.
+fn entry(pki: &Pki, name: &str, leaf: &Leaf, port: u16) -> String {
+    let place = format!("hostnames: {HOST}, addresses: 127.0.0.1, port: {port}");
+    expecting(pki, name, leaf, &place)
+}
+
+/// An entry that expects this leaf at this place.
+fn expecting(pki: &Pki, name: &str, leaf: &Leaf, place: &str) -> String {
+    let chain = pki.full_chain(leaf);
+    format!("name: {name}, pem: {}, {place}", chain.display())
+}
+
+/// An entry that expects no certificate, but a trusted one.
+fn trusting(hostname: &str) -> String {
+    format!("name: any, trust: true, hostnames: \"{hostname}\"")
+}
+
+/// A server of this leaf at 127.0.0.1.
+fn server(pki: &Pki, leaf: &Leaf) -> Server {
+    Server::tls("127.0.0.1", config(pki, leaf))
+}
+
+/// Servers of this leaf at two addresses and one port.
+fn two_servers(pki: &Pki, leaf: &Leaf) -> (Server, Server) {
+    wait_until("a port that is free at both", || {
+        let first = server(pki, leaf);
+        let listener = TcpListener::bind(("127.0.0.2", first.port())).ok()?;
+        Some((first, Server::tls_at(listener, config(pki, leaf))))
+    })
+}
+
+/// Waits until somebody looks at a server.
+fn wait_for_looks(server: &Server) {
+    wait_until("a look", || (server.connections() > 0).then_some(()));
+}
+
+/// A label as it is written.
+fn label(name: &str, value: &str) -> String {
+    format!("{name}=\"{value}\"")
+}
+
+#[test]
+fn an_endpoint_that_turns_bad_is_told_at_the_next_look() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let exporter = Exporter::start(&inventory(&pki, OFTEN, "", &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let labels = [r#"certificate="web""#, r#"ip="127.0.0.1""#];
+    let metrics = exporter.get("/metrics");
+    assert_eq!(
+        metrics.sample("certvigil_endpoint_correct", &labels),
+        Some(1.0)
+    );
+    assert_eq!(metrics.samples("certvigil_endpoint_finding", &[]), [""; 0]);
+
+    // The server is given another certificate, and never told what is expected.
+    let other = pki.leaf(&[HOST]);
+    server.serve(config(&pki, &other));
+    let metrics = exporter.wait_for_metrics("the fault is told", |metrics| {
+        metrics.sample("certvigil_endpoint_correct", &labels) == Some(0.0)
+    });
+    let finding = [
+        labels[0],
+        r#"code="wrong_certificate""#,
+        r#"severity="critical""#,
+    ];
+    assert_eq!(
+        metrics.sample("certvigil_endpoint_finding", &finding),
+        Some(1.0)
+    );
+}

@@ -1,0 +1,293 @@
+//! `/probe`: looks on demand, as Prometheus has blackbox_exporter take them.
+
+use std::net::TcpStream;
+
+use super::metrics::assert_well_formed;
+use super::*;
+use crate::fixture::exporter::Answer;
+use crate::fixture::tls::stay_silent;
+use crate::support::Refusing;
+
+/// The longest that Prometheus waits for a scrape, in seconds.
+const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
+/// Probes and tests that are answered at a time.
+const MAX_ON_DEMAND: usize = 256;
+
+fn success(answer: &Answer) -> f64 {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.sample("probe_success", &[]).unwrap()
+}
+
+#[test]
+fn a_probe_says_what_blackbox_exporter_would_by_the_same_names() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let (right, wrong) = (server(&pki, &leaf), server(&pki, &other));
+    let dead = Refusing::new();
+    let dead_port: u16 = dead.place().rsplit_once(':').unwrap().1.parse().unwrap();
+    let entries = [
+        entry(&pki, "right", &leaf, right.port()),
+        entry(&pki, "wrong", &leaf, wrong.port()),
+        entry(&pki, "dead", &leaf, dead_port),
+    ];
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    let probe = |port: u16| exporter.get(&format!("/probe?target={HOST}:{port}"));
+
+    let answer = probe(right.port());
+    assert_well_formed(&answer);
+    assert_eq!(success(&answer), 1.0);
+    assert!(answer.sample("probe_duration_seconds", &[]).unwrap() > 0.0);
+    let end = leaf.certificate.facts().unwrap().not_after.0 as f64;
+    for metric in [
+        "probe_ssl_earliest_cert_expiry",
+        "probe_ssl_last_chain_expiry_timestamp_seconds",
+    ] {
+        assert_eq!(answer.sample(metric, &[]), Some(end), "{metric}");
+    }
+    let sha256 = label("fingerprint_sha256", &leaf.certificate.sha256().to_string());
+    let info = answer.samples("probe_ssl_last_chain_info", &[&sha256]);
+    assert_eq!(info.len(), 1, "{}", answer.text());
+    for name in [
+        "subject=",
+        "issuer=",
+        "subjectalternative=",
+        "serialnumber=",
+    ] {
+        assert!(info[0].contains(name), "{info:?}");
+    }
+    let version = [r#"version="TLS 1.3""#];
+    assert_eq!(answer.sample("probe_tls_version_info", &version), Some(1.0));
+    // What is expected comes from the inventory.
+    let labels = [r#"certificate="right""#];
+    assert_eq!(
+        answer.sample("certvigil_endpoint_correct", &labels),
+        Some(1.0)
+    );
+
+    let answer = probe(wrong.port());
+    assert_eq!(success(&answer), 0.0);
+    let labels = [r#"certificate="wrong""#, r#"code="wrong_certificate""#];
+    assert_eq!(
+        answer.sample("certvigil_endpoint_finding", &labels),
+        Some(1.0)
+    );
+    assert!(
+        answer
+            .sample("probe_ssl_earliest_cert_expiry", &[])
+            .is_some()
+    );
+
+    let answer = probe(dead_port);
+    assert_well_formed(&answer);
+    assert_eq!(success(&answer), 0.0);
+    for absent in [
+        "probe_ssl_earliest_cert_expiry",
+        "probe_ssl_last_chain_expiry_timestamp_seconds",
+        "probe_ssl_last_chain_info",
+        "probe_tls_version_info",
+        "certvigil_endpoint_correct",
+    ] {
+        assert_eq!(answer.samples(absent, &[]), [""; 0]);
+    }
+    let error = [r#"error_kind="connect_refused""#];
+    assert_eq!(answer.sample("certvigil_endpoint_error", &error), Some(1.0));
+}
+
+#[test]
+fn a_module_has_a_port_a_time_and_roots_of_its_own() {
+    let (pki, foreign) = (Pki::new(), Pki::new());
+    let leaf = foreign.leaf(&[HOST]);
+    let server = server(&foreign, &leaf);
+    let silent = Server::start("127.0.0.1", stay_silent);
+    let settings = format!(
+        "probe:\n  allow: [127.0.0.1/32]\n  modules:\n    foreign: {{port: {}, trust: {{system: false, ca_files: [{}]}}}}\n    brief: {{port: {}, timeout: 100ms}}\n",
+        server.port(),
+        foreign.path("root.pem").display(),
+        silent.port()
+    );
+    let config = inventory(
+        &pki,
+        PATIENT,
+        &settings,
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    let probe = |query: &str| exporter.get(&format!("/probe?target=127.0.0.1{query}"));
+    assert_eq!(
+        success(&probe(&format!("&module=foreign&hostname={HOST}"))),
+        1.0
+    );
+    // The name that is matched is the target itself where no other is given.
+    let answer = probe("&module=foreign");
+    assert_eq!(success(&answer), 0.0);
+    let mismatch = [r#"code="hostname_mismatch""#, r#"hostname="127.0.0.1""#];
+    assert_eq!(
+        answer.sample("certvigil_endpoint_finding", &mismatch),
+        Some(1.0)
+    );
+    // A port in the target counts more than the module's, and the inventory's roots do not know this one.
+    let answer = probe(&format!(":{}&module=https&hostname={HOST}", server.port()));
+    assert_eq!(success(&answer), 0.0);
+    assert_eq!(answer.sample("certvigil_endpoint_trusted", &[]), Some(0.0));
+    // An answer is all that is waited for: without its own timeout this one would be there in an hour.
+    let answer = probe("&module=brief");
+    assert_eq!(success(&answer), 0.0);
+    let error = [r#"error_kind="tls_timeout""#];
+    assert_eq!(answer.sample("certvigil_endpoint_error", &error), Some(1.0));
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_told_in_words() {
+    let pki = Pki::new();
+    let exporter = Exporter::start(
+        &inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]),
+        &[],
+        |_| {},
+    );
+    for (query, status, words) in [
+        ("", 400, "`target` is missing"),
+        ("?target=", 400, "`target` is missing"),
+        ("?target=a%20b", 400, "cannot contain"),
+        ("?target=a.example:0", 400, "is not a port"),
+        ("?target=a.example:99999", 400, "is not a port"),
+        ("?target=nothing://a.example", 400, "target: "),
+        (
+            "?target=https://user:secret@127.0.0.1",
+            400,
+            "no place in a target",
+        ),
+        ("?target=*.example.com", 400, "is a wildcard"),
+        ("?target=127.0.0.1&hostname=a..b", 400, "hostname: "),
+        (
+            "?target=127.0.0.1&module=nothing",
+            404,
+            "there is no module `nothing`",
+        ),
+        ("?target=other.example", 403, "is not in the inventory"),
+    ] {
+        let answer = exporter.get(&format!("/probe{query}"));
+        assert_eq!(answer.status, status, "{query}: {}", answer.text());
+        assert!(answer.text().contains(words), "{query}: {}", answer.text());
+        assert_eq!(answer.text().lines().count(), 1, "{query}");
+    }
+    for wrong in ["soon", "-1", "inf"] {
+        let header = [(SCRAPE_TIMEOUT, wrong)];
+        let answer = exporter.request("GET", "/probe?target=127.0.0.1", &header, "");
+        assert_eq!(answer.status, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn debug_shows_the_log_and_the_metrics() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let answer = exporter.get(&format!(
+        "/probe?target={HOST}:{}&debug=true",
+        server.port()
+    ));
+    let text = answer.text();
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    for part in [
+        "Log of the probe:\n127.0.0.1 port ",
+        "correct true, chained true, trusted true",
+        "Metrics:\n# HELP probe_success ",
+        "\nprobe_success 1\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_probe_ends_within_the_scrapes_time_and_says_what_took_so_long() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let silent = Server::start("127.0.0.1", stay_silent);
+    let entry = entry(&pki, "web", &leaf, silent.port());
+    let exporter = Exporter::start(&inventory(&pki, PATIENT, "", &[entry]), &[], |_| {});
+    wait_for_looks(&silent);
+    // The server never answers, and a look may take an hour.
+    let path = format!("/probe?target={HOST}:{}", silent.port());
+    let answer = exporter.request("GET", &path, &[(SCRAPE_TIMEOUT, "2.5")], "");
+    assert_well_formed(&answer);
+    assert_eq!(success(&answer), 0.0);
+    let error = [r#"certificate="web""#, r#"error_kind="tls_timeout""#];
+    assert_eq!(
+        answer.sample("certvigil_endpoint_error", &error),
+        Some(1.0),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn who_comes_while_too_many_probes_are_under_way_is_asked_to_come_back() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let silent = Server::start("127.0.0.1", stay_silent);
+    let entry = entry(&pki, "web", &leaf, silent.port());
+    let exporter = Exporter::start(&inventory(&pki, PATIENT, "", &[entry]), &[], |_| {});
+    wait_for_looks(&silent);
+    let path = format!("/probe?target={HOST}:{}", silent.port());
+    let ask = || exporter.ask("GET", &path, &[], "");
+    let mut stuck: Vec<TcpStream> = (0..MAX_ON_DEMAND).map(|_| ask()).collect();
+    let brief = [(SCRAPE_TIMEOUT, "0.1")];
+    let busy = wait_until("all of them are under way", || {
+        let answer = exporter.request("GET", &path, &brief, "");
+        if answer.status != 503 {
+            // This one may have had the place of one of those, which was then sent away.
+            stuck.push(ask());
+            return None;
+        }
+        Some(answer)
+    });
+    assert!(busy.header("retry-after").is_some(), "{busy:?}");
+    let test = exporter.get(&format!("/api/v2/certs/web/test?port={}", silent.port()));
+    assert_eq!(
+        (test.status, test.json()["reason"].as_str()),
+        (503, Some("busy"))
+    );
+    // Nobody else is kept waiting by them.
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+    assert_eq!(exporter.get("/metrics").status, 200);
+
+    drop(stuck);
+    wait_until("who has gone gives their place back", || {
+        let answer = exporter.request("GET", &path, &brief, "");
+        (answer.status == 200).then_some(())
+    });
+}
+
+#[test]
+fn a_target_of_the_inventory_is_looked_at_where_the_inventory_says_whatever_name_is_sent() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["other.example"]);
+    let server = server(&pki, &leaf);
+    // No name server knows the name: only the inventory says where it is.
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let exporter = Exporter::start(
+        &inventory(&pki, ONCE, "dns: 127.0.0.1:1", &[entry]),
+        &[],
+        |_| {},
+    );
+    exporter.wait_until_ready();
+    let path = format!(
+        "/probe?target={HOST}:{}&hostname=other.example",
+        server.port()
+    );
+    let answer = exporter.get(&path);
+    assert_eq!(success(&answer), 1.0, "{}", answer.text());
+    let labels = [r#"hostname="other.example""#, r#"ip="127.0.0.1""#];
+    assert_eq!(
+        answer.sample("certvigil_endpoint_trusted", &labels),
+        Some(1.0)
+    );
+}

@@ -1,0 +1,267 @@
+//! A configuration that is read anew, right or wrong.
+
+use super::metrics::assert_well_formed;
+use super::*;
+use crate::fixture::account::StandIn;
+
+const SUCCESSFUL: &str = "certvigil_config_last_reload_successful";
+const WHEN: &str = "certvigil_config_last_reload_success_timestamp_seconds";
+
+fn correct(exporter: &Exporter, name: &str) -> Option<f64> {
+    let labels = [label("certificate", name), label("vantage", "local")];
+    let labels = labels.each_ref().map(String::as_str);
+    exporter
+        .get("/metrics")
+        .sample("certvigil_endpoint_correct", &labels)
+}
+
+#[test]
+fn a_broken_file_keeps_the_one_before_in_force() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let right = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let exporter = Exporter::start(&right, &[], |_| {});
+    exporter.wait_until_ready();
+    let when = exporter.get("/metrics").sample(WHEN, &[]);
+    assert!(when.is_some());
+    let no_roots = right.replace("root.pem", "no-such.pem");
+    for (broken, words) in [
+        ("certificates: [", "certvigil.yml:"),
+        ("", "certvigil.yml"),
+        (
+            &*right.replace("interval:", "intervall:"),
+            "defaults.intervall",
+        ),
+        (&*no_roots, "no-such.pem: "),
+    ] {
+        exporter.write_config(broken);
+        let answer = exporter.post("/-/reload", "");
+        assert_eq!(answer.status, 500, "{broken}");
+        assert!(answer.text().contains(words), "{broken}: {}", answer.text());
+        let metrics = exporter.get("/metrics");
+        assert_eq!(metrics.sample(SUCCESSFUL, &[]), Some(0.0));
+        assert_eq!(metrics.sample(WHEN, &[]), when);
+        assert_eq!(correct(&exporter, "web"), Some(1.0));
+        let log = exporter.log();
+        let mut refused = log
+            .lines()
+            .filter(|line| line.contains("the one before stays in force"));
+        assert!(refused.next_back().unwrap().contains(words), "{log}");
+    }
+    // What is in force goes on being looked at.
+    let before = server.connections();
+    wait_until("another look", || {
+        (server.connections() > before).then_some(())
+    });
+
+    exporter.write_config(&right);
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(1.0));
+}
+
+#[test]
+fn a_hangup_is_the_same_as_a_request() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let right = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let exporter = Exporter::start(&right, &[], |_| {});
+    exporter.wait_until_ready();
+    exporter.write_config("nothing: of use");
+    exporter.signal("HUP");
+    exporter.wait_for_metrics("the broken file is told", |m| {
+        m.sample(SUCCESSFUL, &[]) == Some(0.0)
+    });
+    exporter.write_config(&right.replace("name: web", "name: renamed"));
+    exporter.signal("HUP");
+    exporter.wait_for_metrics("the right file is in force", |m| {
+        m.sample(SUCCESSFUL, &[]) == Some(1.0)
+    });
+    wait_until("the new name is looked at", || {
+        correct(&exporter, "renamed")
+    });
+    assert_eq!(correct(&exporter, "web"), None);
+}
+
+#[test]
+fn a_broken_web_configuration_keeps_both_files_as_they_were() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let users = |password: &str| {
+        let hash = bcrypt::hash(password, 4).unwrap();
+        format!("basic_auth_users:\n  user: {hash}\n")
+    };
+    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let exporter = Exporter::start(&config, &["--web.config.file=web.yml"], |folder| {
+        std::fs::write(folder.join("web.yml"), users("old")).unwrap();
+    });
+    let exporter = exporter.with_user("user", "old");
+    exporter.wait_until_ready();
+    std::fs::write(
+        exporter.path("web.yml"),
+        "basic_auth_users: {user: no hash}\n",
+    )
+    .unwrap();
+    exporter.write_config(&config.replace("name: web", "name: renamed"));
+    let answer = exporter.post("/-/reload", "");
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().contains("web.yml:"), "{}", answer.text());
+    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(0.0));
+    assert_eq!(correct(&exporter, "web"), Some(1.0));
+
+    // A broken configuration keeps the users, too.
+    std::fs::write(exporter.path("web.yml"), users("new")).unwrap();
+    exporter.write_config("nothing: of use");
+    assert_eq!(exporter.post("/-/reload", "").status, 500);
+    assert_eq!(exporter.get("/metrics").status, 200);
+
+    exporter.write_config(&config);
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    assert_eq!(exporter.get("/metrics").status, 401);
+    let exporter = exporter.with_user("user", "new");
+    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(1.0));
+}
+
+#[test]
+fn what_leaves_the_inventory_leaves_at_once_and_what_comes_is_looked_at() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (first, second) = (server(&pki, &leaf), server(&pki, &leaf));
+    let entries = [
+        entry(&pki, "stays", &leaf, first.port()),
+        entry(&pki, "goes", &leaf, second.port()),
+    ];
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    assert_eq!(correct(&exporter, "goes"), Some(1.0));
+    assert!(
+        exporter
+            .get("/sd")
+            .text()
+            .contains(&second.port().to_string())
+    );
+
+    let comes = entry(&pki, "comes", &leaf, second.port());
+    exporter.write_config(&inventory(&pki, ONCE, "", &[entries[0].clone(), comes]));
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    let metrics = exporter.get("/metrics");
+    assert!(!metrics.text().contains(r#""goes""#), "{}", metrics.text());
+    assert_eq!(correct(&exporter, "stays"), Some(1.0));
+    wait_until("the new entry is looked at", || correct(&exporter, "comes"));
+    // What stays is not looked at again for that.
+    assert_eq!(first.connections(), 1);
+}
+
+#[test]
+fn a_shorter_interval_holds_from_the_reload_on() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entries = [entry(&pki, "web", &leaf, server.port())];
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    exporter.write_config(&inventory(&pki, OFTEN, "", &entries));
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    wait_until("several looks", || (server.connections() > 2).then_some(()));
+}
+
+#[test]
+fn an_entry_that_is_changed_is_looked_at_anew() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (first, second) = two_servers(&pki, &leaf);
+    let at = |ip: &str, more: &str| {
+        let place = format!(
+            "hostnames: {HOST}, addresses: {ip}, port: {}{more}",
+            first.port()
+        );
+        inventory(&pki, ONCE, "", &[expecting(&pki, "web", &leaf, &place)])
+    };
+    // One file for the whole test: the chain is written anew with each entry.
+    let config = at("127.0.0.1", "");
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    exporter.write_config(&config.replace("addresses: 127.0.0.1", "addresses: 127.0.0.2"));
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    let there = [r#"ip="127.0.0.2""#];
+    let metrics = exporter.wait_for_metrics("the new address is looked at", |metrics| {
+        metrics.sample("certvigil_endpoint_correct", &there) == Some(1.0)
+    });
+    assert!(
+        !metrics.text().contains(r#"ip="127.0.0.1""#),
+        "{}",
+        metrics.text()
+    );
+    // When its end is told is a matter of the entry as well.
+    let warn = config.replace("addresses: 127.0.0.1", "addresses: 127.0.0.2, warn: 1000d");
+    exporter.write_config(&warn);
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    exporter.wait_for_metrics("the end is told", |metrics| {
+        let expiring = [r#"code="expiring""#, r#"severity="warning""#];
+        metrics.sample("certvigil_endpoint_finding", &expiring) == Some(1.0)
+    });
+    assert_eq!(second.connections(), 2);
+}
+
+#[test]
+fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    account.issue(&pki, HOST, 1, &leaf);
+    let certificate = format!(
+        "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let other = entry(&pki, "other", &leaf, server.port());
+    let config = |more: &[&String]| {
+        let entries = [&certificate].into_iter().chain(more.iter().copied());
+        let entries: Vec<String> = entries.cloned().collect();
+        inventory(&pki, ONCE, &account.settings("1h"), &entries)
+    };
+    let exporter = Exporter::start(&config(&[]), &[], |folder| account.write_key(folder));
+    exporter.wait_until_ready();
+    let (asked, looked) = (account.requests(), server.connections());
+    for more in [&[] as &[&String], &[&other], &[], &[&other]] {
+        exporter.write_config(&config(more));
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        let metrics = exporter.get("/metrics");
+        assert_well_formed(&metrics);
+        let labels = [r#"certificate="www.example.com""#, r#"vantage="local""#];
+        assert_eq!(
+            metrics.sample("certvigil_endpoint_correct", &labels),
+            Some(1.0)
+        );
+        assert_eq!(
+            metrics.sample("certvigil_certificate_info", &[r#"instance_id="1""#]),
+            Some(1.0)
+        );
+        assert_eq!(
+            metrics.sample("certvigil_source_up", &[r#"source="sslmate""#]),
+            Some(1.0)
+        );
+        assert_eq!(exporter.get("/-/ready").status, 200);
+    }
+    wait_until("the other entry is looked at", || {
+        correct(&exporter, "other")
+    });
+    assert_eq!(account.requests(), asked);
+    assert!(server.connections() > looked);
+
+    // Another account is asked.
+    let elsewhere = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    elsewhere.issue(&pki, HOST, 9, &leaf);
+    exporter.write_config(&inventory(
+        &pki,
+        ONCE,
+        &elsewhere.settings("1h"),
+        &[certificate],
+    ));
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    exporter.wait_for_metrics("the other account's instance", |metrics| {
+        metrics.sample("certvigil_certificate_info", &[r#"instance_id="9""#]) == Some(1.0)
+    });
+}

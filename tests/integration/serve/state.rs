@@ -1,0 +1,173 @@
+//! What outlives a restart: `--state-dir`.
+
+use std::path::Path;
+
+use super::*;
+use crate::fixture::account::StandIn;
+use crate::fixture::exporter::Answer;
+use crate::support::{Run, certvigil};
+
+const STATE: &[&str] = &["--state-dir", "state"];
+
+/// The local endpoint's value.
+fn local(metrics: &Answer, metric: &str, more: &[&str]) -> Option<f64> {
+    let labels: Vec<&str> = [r#"vantage="local""#].iter().chain(more).copied().collect();
+    metrics.sample(metric, &labels)
+}
+
+#[test]
+fn a_monitor_that_was_killed_goes_on_from_what_the_account_said_while_it_is_away() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    account.issue(&pki, HOST, 1, &leaf);
+    let entry = format!(
+        "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let text = inventory(&pki, OFTEN, &account.settings("1s"), &[entry]);
+    let exporter = Exporter::start(&text, STATE, |folder| account.write_key(folder));
+    exporter.wait_until_ready();
+    let metrics = exporter.get("/metrics");
+    assert_eq!(
+        local(&metrics, "certvigil_endpoint_correct", &[]),
+        Some(1.0)
+    );
+    // A new instance, which the server does not have yet.
+    let new = pki.leaf(&[HOST]);
+    account.issue(&pki, HOST, 2, &new);
+    let previous = [r#"code="previous_instance""#, r#"severity="warning""#];
+    let finding = "certvigil_endpoint_finding";
+    exporter.wait_for_metrics("the change is seen", |metrics| {
+        local(metrics, finding, &previous).is_some()
+    });
+    wait_until("the change is kept", || {
+        let state = exporter.path("state");
+        let store = certvigil::store::Store::open_to_read(&state).ok()?;
+        let said: Vec<_> = store
+            .recall()
+            .ok()?
+            .into_iter()
+            .flat_map(|(_, said)| said)
+            .collect();
+        said.iter().any(|one| one.changed.is_some()).then_some(())
+    });
+    let folder = exporter.kill();
+    drop(account);
+
+    let exporter = Exporter::start_in(folder, &text, STATE);
+    let metrics = exporter.wait_for_metrics("the account is known to be away", |metrics| {
+        metrics.sample("certvigil_source_up", &[r#"source="sslmate""#]) == Some(0.0)
+    });
+    assert_eq!(
+        metrics.sample("certvigil_certificate_info", &[r#"instance_id="2""#]),
+        Some(1.0)
+    );
+    // Which one was expected before is not forgotten, nor since when it is not: there is still grace.
+    exporter.wait_for_metrics("it is judged by what was expected last", |metrics| {
+        local(metrics, finding, &previous).is_some()
+    });
+    server.serve(config(&pki, &new));
+    exporter.wait_for_metrics("the new one is right", |metrics| {
+        local(metrics, "certvigil_endpoint_correct", &[]) == Some(1.0)
+    });
+    let metrics = exporter.wait_for_metrics("what is expected is known to be old", |metrics| {
+        local(
+            metrics,
+            finding,
+            &[r#"code="source_stale""#, r#"severity="warning""#],
+        )
+        .is_some()
+    });
+    assert!(
+        metrics
+            .sample(
+                "certvigil_source_last_success_timestamp_seconds",
+                &[r#"source="sslmate""#]
+            )
+            .is_some()
+    );
+    let failed = [r#"source="sslmate""#, r#"code="error""#];
+    assert!(
+        metrics
+            .sample("certvigil_source_requests_total", &failed)
+            .is_some_and(|n| n > 0.0)
+    );
+}
+
+fn history(folder: &Path, args: &[&str]) -> Run {
+    let state = folder.join("state");
+    let all = ["history", "--state-dir", state.to_str().unwrap()].into_iter();
+    certvigil(all.chain(args.iter().copied()))
+}
+
+#[test]
+fn history_tells_who_switched_while_the_monitor_runs() {
+    let pki = Pki::new();
+    let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = server(&pki, &old);
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &new, server.port())]);
+    let exporter = Exporter::start(&text, STATE, |_| {});
+    exporter.wait_until_ready();
+    server.serve(config(&pki, &new));
+    let labels = [r#"certificate="web""#];
+    exporter.wait_for_metrics("the switch is seen", |metrics| {
+        metrics.sample("certvigil_endpoint_correct", &labels) == Some(1.0)
+    });
+    let both = [&old, &new].map(|leaf| leaf.certificate.sha256().to_string());
+    let json = wait_until("the switch is kept", || {
+        let run = history(exporter.folder.path(), &["web", "--format", "json"]);
+        let has_both = both
+            .iter()
+            .all(|sha256| run.stdout.contains(sha256.as_str()));
+        (run.code == 0 && has_both).then_some(run)
+    });
+    assert!(json.json().is_object());
+    let human = history(exporter.folder.path(), &[]);
+    assert_eq!(human.code, 0, "{human:?}");
+    for part in [HOST, "127.0.0.1", &both[0][..8], &both[1][..8]] {
+        assert!(human.stdout.contains(part), "{part}: {}", human.stdout);
+    }
+    // It is there after the end as well.
+    let folder = exporter.kill();
+    assert_eq!(history(folder.path(), &[]).stdout, human.stdout);
+}
+
+#[test]
+fn a_state_that_cannot_be_used_is_told_at_the_start() {
+    let pki = Pki::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("certvigil.yml");
+    std::fs::write(&file, inventory(&pki, ONCE, "", &[trusting("127.0.0.1")])).unwrap();
+    let state = folder.path().join("state");
+    let serve = || {
+        let (file, state) = (file.to_str().unwrap(), state.to_str().unwrap());
+        certvigil([
+            "serve",
+            "--config",
+            file,
+            "--state-dir",
+            state,
+            "--web.listen-address=127.0.0.1:0",
+        ])
+    };
+    let assert_told = |run: &Run, words: &str| {
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(
+            run.stderr.starts_with("error: ") && run.stderr.contains(words),
+            "{run:?}"
+        );
+        assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    };
+    std::fs::create_dir(&state).unwrap();
+    let database = state.join(certvigil::store::FILE_NAME);
+    let garbage = "no database at all ".repeat(1000);
+    std::fs::write(&database, &garbage).unwrap();
+    assert_told(&serve(), database.to_str().unwrap());
+    // What is not ours is left as it is.
+    assert_eq!(std::fs::read_to_string(&database).unwrap(), garbage);
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::write(&state, "a file").unwrap();
+    assert_told(&serve(), "state: the folder cannot be made");
+}

@@ -1,0 +1,189 @@
+//! `/api/v2/certs/CN/test`: SSLMate's own test, as the reference has it.
+
+use serde_json::Value;
+
+use super::*;
+use crate::fixture::account::StandIn;
+use crate::fixture::exporter::Answer;
+use crate::support::Refusing;
+
+/// The objects of the answer.
+fn rows(answer: &Answer) -> Vec<Value> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // The service's client takes this and nothing else.
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    answer.json()["result"].as_array().unwrap().clone()
+}
+
+/// The status and the reason of an error, which is the reference's object.
+fn error(answer: &Answer) -> (u16, String) {
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let object = answer.json();
+    assert!(!object["message"].as_str().unwrap().is_empty(), "{object}");
+    (answer.status, object["reason"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_answer_has_the_shape_of_the_reference() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let (right, wrong) = (server(&pki, &leaf), server(&pki, &other));
+    let dead = Refusing::new();
+    let dead_port: u16 = dead.place().rsplit_once(':').unwrap().1.parse().unwrap();
+    let ports = format!(
+        "hostnames: {HOST}, addresses: [127.0.0.1, 127.0.0.2], ports: [{}, {}, {dead_port}]",
+        right.port(),
+        wrong.port()
+    );
+    let entry = expecting(&pki, "web", &leaf, &ports);
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let test = |port: u16| rows(&exporter.get(&format!("/api/v2/certs/web/test?port={port}")));
+
+    let found = test(right.port());
+    assert_eq!(found.len(), 2, "{found:?}");
+    for (row, ip) in found.iter().zip(["127.0.0.1", "127.0.0.2"]) {
+        assert_eq!(row["hostname"], HOST);
+        assert_eq!(row["ip_address"], ip);
+    }
+    assert_eq!(found[0]["status"], "conclusive");
+    for (key, value) in [("correct", true), ("chained", true), ("dummy", false)] {
+        assert_eq!(found[0][key], value, "{key}");
+    }
+    assert!(found[0].get("error").is_none());
+    let found = test(wrong.port());
+    assert_eq!(
+        (&found[0]["status"], &found[0]["correct"]),
+        (&"conclusive".into(), &false.into())
+    );
+    let found = test(dead_port);
+    assert_eq!(found[0]["status"], "connect_error");
+    assert!(found[0]["error"].is_string());
+    for absent in ["correct", "chained", "dummy"] {
+        assert!(found[0].get(absent).is_none(), "{absent}");
+    }
+    // Without a port, the entry's first; without a host name, all of the certificate's.
+    assert_eq!(
+        rows(&exporter.get("/api/v2/certs/web/test"))[0]["port"],
+        right.port()
+    );
+}
+
+#[test]
+fn a_wildcard_is_named_in_the_path_by_its_common_name() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["*.example.com", "example.com"]);
+    let server = server(&pki, &leaf);
+    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    account.issue(&pki, "*.example.com", 7, &leaf);
+    let entry = format!(
+        "name: wild, sslmate: \"*.example.com\", hostnames: [a.example.com, b.example.com], addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let config = inventory(&pki, ONCE, &account.settings("1h"), &[entry]);
+    let exporter = Exporter::start(&config, &[], |folder| account.write_key(folder));
+    exporter.wait_until_ready();
+    for name in ["%2A.example.com", "*.example.com", "wild"] {
+        let found = rows(&exporter.get(&format!("/api/v2/certs/{name}/test")));
+        let seen: Vec<_> = found
+            .iter()
+            .map(|row| (row["hostname"].as_str().unwrap(), row["correct"] == true))
+            .collect();
+        assert_eq!(
+            seen,
+            [("a.example.com", true), ("b.example.com", true)],
+            "{name}"
+        );
+        // This place tells what is seen from here, and asks no other place.
+        assert!(found.iter().all(|row| row["vantage"] == "local"));
+    }
+    let found = rows(&exporter.get("/api/v2/certs/wild/test?hostname=b.example.com"));
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn every_error_is_the_references_object() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let many: String = (0..101)
+        .map(|n| format!("&hostname=h{n}.example"))
+        .collect();
+    let many = format!("certs/web/test?{many}");
+    for (path, status, reason, param) in [
+        ("certs/unknown.example/test", 404, "not_found", None),
+        ("certs/web", 404, "not_found", None),
+        ("certs", 404, "not_found", None),
+        ("certs/a/b/test", 404, "not_found", None),
+        ("certs/%ff/test", 404, "not_found", None),
+        ("certs/web/test?port=0", 400, "bad_param", Some("port")),
+        ("certs/web/test?port=https", 400, "bad_param", Some("port")),
+        (
+            "certs/web/test?hostname=a..b",
+            400,
+            "bad_param",
+            Some("hostname"),
+        ),
+        (
+            "certs/web/test?hostname=*.example.com",
+            400,
+            "bad_param",
+            Some("hostname"),
+        ),
+        (
+            "certs/web/test?hostname=127.1",
+            400,
+            "bad_param",
+            Some("hostname"),
+        ),
+        (many.as_str(), 400, "bad_param", Some("hostname")),
+        (
+            "certs/web/test?hostname=other.example",
+            403,
+            "forbidden",
+            Some("hostname"),
+        ),
+        (
+            "certs/web/test?hostname=8.8.8.8",
+            403,
+            "forbidden",
+            Some("hostname"),
+        ),
+        ("certs/web/test?port=1", 403, "forbidden", Some("hostname")),
+    ] {
+        let answer = exporter.get(&format!("/api/v2/{path}"));
+        assert_eq!(error(&answer), (status, reason.to_owned()), "{path}");
+        assert_eq!(answer.json()["param"].as_str(), param, "{path}");
+    }
+    let posted = exporter.post("/api/v2/certs/web/test", "");
+    assert_eq!(posted.status, 405);
+    assert_eq!(server.connections(), 1);
+}
+
+/// What another certificate's entry fixes holds for its hosts, whichever certificate they are tested for.
+#[test]
+fn a_host_of_another_certificate_is_looked_at_where_the_inventory_has_it() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["a.example", "b.example"]);
+    let (first, second) = two_servers(&pki, &leaf);
+    let place = |host: &str, ip: &str| {
+        format!("hostnames: {host}, addresses: {ip}, port: {}", first.port())
+    };
+    let entries = [
+        expecting(&pki, "a", &leaf, &place("a.example", "127.0.0.1")),
+        expecting(&pki, "b", &leaf, &place("b.example", "127.0.0.2")),
+    ];
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    let before = (first.connections(), second.connections());
+    let found = rows(&exporter.get("/api/v2/certs/a/test?hostname=b.example"));
+    assert_eq!(found[0]["ip_address"], "127.0.0.2");
+    assert_eq!(found[0]["correct"], true);
+    assert_eq!(
+        (first.connections(), second.connections()),
+        (before.0, before.1 + 1)
+    );
+}

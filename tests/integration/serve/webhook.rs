@@ -1,0 +1,272 @@
+//! `/webhook/sslmate`: word of a new instance, from the word to the verdicts.
+
+use super::*;
+use crate::fixture::account::StandIn;
+use crate::fixture::exporter::{Answer, basic};
+
+const SECRET: &str = "told to nobody";
+const OTHER: &str = "other.example";
+
+/// An account with a certificate that two servers serve, and a monitor of both that looks once an hour.
+struct Bench {
+    pki: Pki,
+    leaf: Leaf,
+    servers: (Server, Server),
+    account: StandIn,
+    exporter: Exporter,
+}
+
+impl Bench {
+    fn new(defaults: &str, args: &[&str]) -> Self {
+        let pki = Pki::new();
+        let leaf = pki.leaf(&[HOST]);
+        let servers = two_servers(&pki, &leaf);
+        let account = StandIn::start(&pki, &["127.0.0.1", "127.0.0.2"], servers.0.port());
+        account.issue(&pki, HOST, 1, &leaf);
+        let settings = format!("{}webhook: {{secret_file: secret}}", account.settings("1h"));
+        let entry = format!(
+            "sslmate: {HOST}, addresses: [127.0.0.1, 127.0.0.2], port: {}",
+            servers.0.port()
+        );
+        let config = inventory(&pki, defaults, &settings, &[entry]);
+        let exporter = Exporter::start(&config, args, |folder| {
+            account.write_key(folder);
+            std::fs::write(folder.join("secret"), SECRET).unwrap();
+            let hash = bcrypt::hash("password", 4).unwrap();
+            let users = format!("basic_auth_users:\n  user: {hash}\n");
+            std::fs::write(folder.join("web.yml"), users).unwrap();
+        });
+        let exporter = exporter.with_user("user", "password");
+        exporter.wait_until_ready();
+        Self {
+            pki,
+            leaf,
+            servers,
+            account,
+            exporter,
+        }
+    }
+
+    /// SSLMate's word, with the secret as the password of HTTP Basic.
+    fn word(&self, body: &str) -> Answer {
+        post(
+            &self.exporter,
+            "/webhook/sslmate",
+            Some(&basic("", SECRET)),
+            body,
+        )
+    }
+
+    /// The word of an issued certificate, as far as it is believed.
+    fn issued(&self) -> Answer {
+        self.word(&format!(r#"{{"exists": true, "cn": "{HOST}"}}"#))
+    }
+}
+
+/// Posts without the user that the monitor's other pages are asked for as.
+fn post(exporter: &Exporter, path: &str, authorization: Option<&str>, body: &str) -> Answer {
+    let headers: Vec<_> = authorization
+        .map(|value| ("Authorization", value))
+        .into_iter()
+        .collect();
+    exporter.request_as_nobody("POST", path, &headers, body)
+}
+
+/// The local endpoint's value at an address.
+fn correct(metrics: &Answer, ip: &str) -> Option<f64> {
+    metrics.sample(
+        "certvigil_endpoint_correct",
+        &[&label("ip", ip), r#"vantage="local""#],
+    )
+}
+
+fn previous(metrics: &Answer, ip: &str, severity: &str) -> bool {
+    let labels = [
+        &label("ip", ip),
+        r#"vantage="local""#,
+        r#"code="previous_instance""#,
+        &label("severity", severity),
+    ];
+    metrics.sample("certvigil_endpoint_finding", &labels) == Some(1.0)
+}
+
+fn instance(metrics: &Answer) -> Vec<String> {
+    metrics.samples("certvigil_certificate_info", &[])
+}
+
+#[test]
+fn who_may_say_what_is_decided_before_anything_is_done() {
+    let bench = Bench::new(ONCE, &[]);
+    let exporter = &bench.exporter;
+    let encoded = SECRET.replace(' ', "%20");
+    let right = format!("/webhook/sslmate?secret={encoded}");
+    let body = format!(r#"{{"cn": "{HOST}"}}"#);
+    for (path, authorization) in [
+        ("/webhook/sslmate", None),
+        ("/webhook/sslmate?secret=", None),
+        ("/webhook/sslmate?secret=wrong", None),
+        ("/webhook/sslmate", Some(basic("user", "password"))),
+        ("/webhook/sslmate", Some(basic(SECRET, ""))),
+        ("/webhook/sslmate", Some(format!("Bearer {SECRET}"))),
+        ("/webhook/sslmate", Some("Basic !".into())),
+        // What is in the query counts, and it is wrong.
+        ("/webhook/sslmate?secret=wrong", Some(basic("", SECRET))),
+    ] {
+        let answer = post(exporter, path, authorization.as_deref(), &body);
+        assert_eq!(
+            answer.status,
+            403,
+            "{path} {authorization:?}: {}",
+            answer.text()
+        );
+        assert!(!answer.text().contains(SECRET));
+    }
+    for wrong in ["", "no JSON", "[]", "{}", r#"{"cn": 7}"#, "\u{0}"] {
+        let answer = post(exporter, &right, None, wrong);
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.text());
+    }
+    let large = format!(r#"{{"cn": "{HOST}", "x": "{}"}}"#, "x".repeat(2 << 20));
+    assert_eq!(post(exporter, &right, None, &large).status, 400);
+    let foreign = post(exporter, &right, None, r#"{"cn": "foreign.example"}"#);
+    assert_eq!(foreign.status, 404);
+    assert!(
+        foreign
+            .text()
+            .contains("`foreign.example` is not in the inventory")
+    );
+    assert_eq!(bench.account.requests(), before_any_word(&bench));
+
+    assert_eq!(post(exporter, &right, None, &body).status, 202);
+    assert_eq!(
+        bench.word(&body.to_uppercase().replace("CN", "cn")).status,
+        202
+    );
+    assert!(!exporter.log().contains(SECRET));
+}
+
+/// What the account was asked at the start: once what is expected, and once to test both addresses.
+fn before_any_word(_: &Bench) -> usize {
+    2
+}
+
+#[test]
+fn without_a_secret_there_is_no_webhook() {
+    let pki = Pki::new();
+    let exporter = Exporter::start(
+        &inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]),
+        &[],
+        |_| {},
+    );
+    let answer = exporter.post("/webhook/sslmate?secret=", r#"{"cn": "x"}"#);
+    assert_eq!(answer.status, 404);
+    assert!(
+        answer.text().contains("`webhook.secret_file`"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn a_reissue_is_expected_at_once_and_who_serves_the_old_one_has_grace() {
+    // The pages demand a user; the webhook has its own secret.
+    let bench = Bench::new(ONCE, &["--web.config.file=web.yml"]);
+    let exporter = &bench.exporter;
+    assert_eq!(
+        exporter
+            .request_as_nobody("GET", "/metrics", &[], "")
+            .status,
+        401
+    );
+    let metrics = exporter.get("/metrics");
+    assert_eq!(correct(&metrics, "127.0.0.1"), Some(1.0));
+    assert!(
+        instance(&metrics)[0].contains(r#"source="sslmate",instance_id="1",state="active""#),
+        "{:?}",
+        instance(&metrics)
+    );
+
+    let new = bench.pki.leaf(&[HOST]);
+    bench.account.issue(&bench.pki, HOST, 2, &new);
+    assert_eq!(bench.issued().status, 202);
+    let metrics =
+        exporter.wait_for_metrics("the old one is told to be the one before", |metrics| {
+            previous(metrics, "127.0.0.1", "warning") && previous(metrics, "127.0.0.2", "warning")
+        });
+    assert_eq!(correct(&metrics, "127.0.0.1"), Some(0.0));
+    let info = instance(&metrics);
+    assert_eq!(info.len(), 1);
+    assert!(info[0].contains(r#"instance_id="2""#), "{info:?}");
+    assert!(
+        info[0].contains(&new.certificate.sha256().to_string()),
+        "{info:?}"
+    );
+    assert!(
+        exporter
+            .log()
+            .contains("another instance 2 is expected now"),
+        "{}",
+        exporter.log()
+    );
+
+    // One of the two is reloaded. Another word has everything looked at again.
+    bench.servers.0.serve(config(&bench.pki, &new));
+    assert_eq!(bench.issued().status, 202);
+    let metrics = exporter.wait_for_metrics("the one that was reloaded is right", |metrics| {
+        correct(metrics, "127.0.0.1") == Some(1.0)
+    });
+    assert!(previous(&metrics, "127.0.0.2", "warning"));
+    assert_eq!(correct(&metrics, "127.0.0.2"), Some(0.0));
+}
+
+#[test]
+fn after_its_grace_the_old_one_is_critical() {
+    let bench = Bench::new("interval: 1s, timeout: 2s, grace: 1s", &[]);
+    let new = bench.pki.leaf(&[HOST]);
+    bench.account.issue(&bench.pki, HOST, 2, &new);
+    assert_eq!(bench.issued().status, 202);
+    bench
+        .exporter
+        .wait_for_metrics("the grace is over", |metrics| {
+            previous(metrics, "127.0.0.1", "critical") && previous(metrics, "127.0.0.2", "critical")
+        });
+}
+
+#[test]
+fn the_body_is_not_believed() {
+    let bench = Bench::new(ONCE, &[]);
+    let other = bench.pki.leaf(&[HOST]);
+    let body = serde_json::json!({
+        "exists": true,
+        "cn": HOST,
+        "sans": [{"type": "dns", "value": OTHER}],
+        "current": {
+            "id": 666,
+            "state": "active",
+            "crt": other.certificate.to_pem(),
+            "sha256_fingerprint": other.certificate.sha256().to_string(),
+            "chain": [],
+        },
+    });
+    let before = bench.account.requests();
+    assert_eq!(bench.word(&body.to_string()).status, 202);
+    // What is expected is asked of the API.
+    wait_until("the account is asked", || {
+        (bench.account.requests() > before).then_some(())
+    });
+    // The next word is obeyed after this one: once it has been, this one has changed what it could.
+    let new = bench.pki.leaf(&[HOST]);
+    bench.account.issue(&bench.pki, HOST, 2, &new);
+    assert_eq!(bench.issued().status, 202);
+    let metrics = bench
+        .exporter
+        .wait_for_metrics("the second word is obeyed", |metrics| {
+            previous(metrics, "127.0.0.1", "warning")
+        });
+    assert!(instance(&metrics)[0].contains(r#"instance_id="2""#));
+    let text = metrics.text();
+    for believed in ["666", OTHER, &other.certificate.sha256().to_string()] {
+        assert!(!text.contains(believed), "{believed}");
+    }
+    assert_eq!(bench.exporter.log().matches("is expected now").count(), 1);
+    assert!(text.contains(&bench.leaf.certificate.sha256().to_string()));
+}
