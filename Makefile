@@ -41,6 +41,6 @@ advisories: deny
 bench:
 	$(CARGO) bench --locked --bench judge
 
-# The monitor for ten minutes over a thousand endpoints: does it grow? SOAK_SECONDS and SOAK_ENDPOINTS say otherwise.
+# The monitor for ten minutes over a thousand endpoints: does it grow? benches/soak.rs says what can be set.
 soak:
 	$(CARGO) bench --locked --bench soak

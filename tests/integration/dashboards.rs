@@ -5,61 +5,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use certvigil::report::prometheus::{Kind, Metric};
 use saphyr::{LoadableYamlNode as _, Yaml};
 use serde_json::Value;
 
 use crate::canned::Canned;
-use crate::fixture::process::{Process, run, wait_until};
+use crate::fixture::process::run;
+use crate::fixture::prometheus::Prometheus;
 use crate::markdown::document;
 use crate::support::certvigil;
-
-/// Every metric that certvigil exposes, without the suffixes of a histogram: those of `/metrics`, then what
-/// `/probe` adds.
-pub(crate) const METRICS: &[&str] = &[
-    "certvigil_endpoint_status",
-    "certvigil_endpoint_correct",
-    "certvigil_endpoint_chained",
-    "certvigil_endpoint_dummy",
-    "certvigil_endpoint_trusted",
-    "certvigil_endpoint_hostname_match",
-    "certvigil_endpoint_revoked",
-    "certvigil_endpoint_error",
-    "certvigil_endpoint_finding",
-    "certvigil_endpoint_not_before_timestamp_seconds",
-    "certvigil_endpoint_not_after_timestamp_seconds",
-    "certvigil_endpoint_chain_not_after_timestamp_seconds",
-    "certvigil_endpoint_last_check_timestamp_seconds",
-    "certvigil_endpoint_info",
-    "certvigil_certificate_not_before_timestamp_seconds",
-    "certvigil_certificate_not_after_timestamp_seconds",
-    "certvigil_certificate_info",
-    "certvigil_hostname_addresses",
-    "certvigil_vantages_disagree",
-    "certvigil_source_up",
-    "certvigil_source_last_success_timestamp_seconds",
-    "certvigil_source_requests_total",
-    "certvigil_probe_phase_duration_seconds",
-    "certvigil_probes_total",
-    "certvigil_probes_in_flight",
-    "certvigil_cycle_duration_seconds",
-    "certvigil_cycle_lag_seconds",
-    "certvigil_config_last_reload_successful",
-    "certvigil_config_last_reload_success_timestamp_seconds",
-    "certvigil_build_info",
-    "process_cpu_seconds_total",
-    "process_open_fds",
-    "process_max_fds",
-    "process_virtual_memory_bytes",
-    "process_virtual_memory_max_bytes",
-    "process_resident_memory_bytes",
-    "process_start_time_seconds",
-    "probe_success",
-    "probe_duration_seconds",
-    "probe_ssl_earliest_cert_expiry",
-    "probe_ssl_last_chain_expiry_timestamp_seconds",
-    "probe_ssl_last_chain_info",
-    "probe_tls_version_info",
-];
 
 /// What Prometheus itself makes at each scrape.
 const OF_PROMETHEUS: &[&str] = &["up"];
@@ -195,10 +149,13 @@ fn assert_known(expression: &str, place: &str) {
     assert!(!names.is_empty(), "{place}: {expression}");
     for name in names {
         let of_histogram = ["_bucket", "_sum", "_count"];
-        let base = of_histogram.iter().find_map(|s| name.strip_suffix(s));
-        let is_histogram = base == Some("certvigil_probe_phase_duration_seconds");
-        let known = METRICS.contains(&name.as_str()) || OF_PROMETHEUS.contains(&name.as_str());
-        assert!(known || is_histogram, "{place}: nobody exposes {name}");
+        let stem = of_histogram.iter().find_map(|s| name.strip_suffix(s));
+        let is = |metric: &&Metric| match metric.kind() {
+            Kind::Histogram => stem == Some(metric.name()),
+            Kind::Gauge | Kind::Counter => name == metric.name(),
+        };
+        let known = Metric::ALL.iter().any(|m| is(&m)) || OF_PROMETHEUS.contains(&name.as_str());
+        assert!(known, "{place}: nobody exposes {name}");
     }
 }
 
@@ -933,22 +890,6 @@ process_start_time_seconds 1800000000
     out
 }
 
-/// A Prometheus that scrapes every second.
-fn prometheus(target: &str) -> Process {
-    Process::start(&["127.0.0.1"], |folder, port| {
-        let config = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: certvigil\n    static_configs: [{{targets: [\"{target}\"]}}]\n"
-        );
-        std::fs::write(folder.join("prometheus.yml"), config).unwrap();
-        let mut command = Command::new("prometheus");
-        command
-            .arg("--config.file=prometheus.yml")
-            .arg("--storage.tsdb.path=data")
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        command
-    })
-}
-
 #[test]
 #[ignore = "needs prometheus"]
 fn every_panel_finds_what_is_exposed() {
@@ -958,17 +899,12 @@ fn every_panel_finds_what_is_exposed() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
     );
     let exporter = Canned::start(move |_, _| answer.clone().into_bytes());
-    let prometheus = prometheus(&exporter.address.to_string());
-    let url = format!("http://127.0.0.1:{}", prometheus.port);
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: certvigil\n    static_configs: [{{targets: [\"{}\"]}}]\n",
+        exporter.address
+    );
+    let prometheus = Prometheus::start(&config, |_| {});
     // A rate needs two scrapes.
-    wait_until("two scrapes", || {
-        let enough = "sum_over_time(up[5m]) >= 2";
-        // It refuses to answer until it is ready.
-        let asked = Command::new("promtool")
-            .args(["query", "instant", &url, enough])
-            .output();
-        let answer = String::from_utf8_lossy(&asked.unwrap().stdout).into_owned();
-        (!answer.trim().is_empty()).then_some(())
-    });
-    assert_eq!(panels_without_data(&url), Vec::<String>::new());
+    prometheus.wait_for("sum_over_time(up[5m]) >= 2", |enough| !enough.is_empty());
+    assert_eq!(panels_without_data(&prometheus.url()), Vec::<String>::new());
 }

@@ -436,4 +436,22 @@ fn targets_are_spread_over_three_replicas() {
     // None of the alerts has a reason.
     let alerts = prometheus.query("ALERTS");
     assert!(alerts.is_empty(), "{alerts:#?}");
+
+    // Without the first replica a Prometheus that begins anew still knows every target. Its share is not looked at,
+    // which is told.
+    replicas.remove(0).kill();
+    let anew = Prometheus::start(&config, add_rules);
+    let up = anew.wait_for(r#"up{job="certvigil-probe"}"#, |up| {
+        up.len() == SHARDED_HOSTS
+    });
+    let down: BTreeSet<String> = up
+        .iter()
+        .filter(|s| s.value == 0.0)
+        .map(|s| s.label("instance").to_owned())
+        .collect();
+    assert_eq!(down, shares[&listed[0]]);
+    anew.wait_for("ALERTS", |alerts| {
+        let told: BTreeSet<&str> = alerts.iter().map(|a| a.label("alertname")).collect();
+        told == BTreeSet::from(["CertvigilDown", "CertvigilProbesFailing"])
+    });
 }
