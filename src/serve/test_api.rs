@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::config::Entry;
 use crate::judge::Judged;
@@ -79,13 +80,25 @@ pub(super) async fn test(
             "too many tests are under way: try again",
         ));
     };
-    let mut jobs = Vec::new();
-    for target in wanted {
-        match job(board, &engine, &plan, watch, kept, target).await {
-            Ok(job) => jobs.push(job),
-            Err(why) => return refuse(why),
+    let jobs = async {
+        let mut jobs = Vec::new();
+        for target in wanted {
+            jobs.push(job(board, &engine, &plan, watch, kept, target).await?);
         }
-    }
+        Ok(jobs)
+    };
+    let jobs = match timeout(engine.manner.timeout, jobs).await {
+        Ok(Ok(jobs)) => jobs,
+        Ok(Err(why)) => return refuse(why),
+        Err(_) => {
+            return retry_later(error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeout",
+                Some("hostname"),
+                "the names could not be resolved in time: ask for fewer of them, or try again",
+            ));
+        }
+    };
     let scanner = engine.local_scanner();
     let never = std::future::pending();
     let scan = scanner.scan(jobs, board.now(), never, |_| {}).await;
