@@ -13,6 +13,7 @@
 )]
 
 mod canned;
+mod cleartext;
 mod cli;
 mod config;
 mod dashboards;
