@@ -86,6 +86,7 @@ codes! {
     UnrelatedCertificate "unrelated_certificate" [Warning] "A served certificate has nothing to do with the leaf.";
     WeakSignature "weak_signature" [Warning] "A served certificate is signed with MD5 or SHA-1.";
     WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
+    LegacyProtocol "legacy_protocol" [Warning] "The server speaks nothing newer than TLS 1.1.";
     NonconformantCertificate "nonconformant_certificate" [Warning] "Strict parsers refuse a served certificate.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
     VantagesDisagree "vantages_disagree" [Warning] "Looks at one address from two places differ.";

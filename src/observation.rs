@@ -41,7 +41,7 @@ pub struct Served {
     pub leaf: Certificate,
     /// The certificates after it, in the order they came.
     pub rest: Vec<Certificate>,
-    /// `1.2` or `1.3`.
+    /// `1.0` to `1.3`, or `SSL 3.0`.
     pub tls_version: &'static str,
     /// The IANA name of the cipher suite.
     pub cipher_suite: String,
@@ -59,8 +59,10 @@ pub enum KeyProof {
     /// The handshake's signature, checked by strict rules.
     Handshake,
     /// The handshake's signature, checked against the bare public key of a certificate that a
-    /// strict parser refuses.
+    /// strict parser refuses, or with a hash that it refuses.
     BareKey,
+    /// Not at all: the handshake was read in the clear, and has no signature that can be checked.
+    None,
 }
 
 impl KeyProof {
@@ -69,6 +71,7 @@ impl KeyProof {
         match self {
             Self::Handshake => "handshake",
             Self::BareKey => "bare_key",
+            Self::None => "none",
         }
     }
 }

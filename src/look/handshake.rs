@@ -9,15 +9,16 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, InvalidMessage,
-    ProtocolVersion, SignatureScheme, SupportedCipherSuite,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
+    Error, InvalidMessage, PeerIncompatible, PeerMisbehaved, ProtocolVersion, SignatureScheme,
+    SupportedCipherSuite,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
-use crate::model::{Hostname, KeyType, Sni};
+use crate::model::{Hostname, KeyType};
 use crate::observation::{ErrorKind, KeyProof, LookError, Served};
 
 use super::{Look, key_proof, p521};
@@ -28,16 +29,17 @@ pub const MAX_CHAIN_CERTIFICATES: usize = 100;
 pub const MAX_CHAIN_BYTES: usize = 256 * 1024;
 /// The most bytes that a server may send until the handshake ends: a chain as large as allowed, and
 /// as much again for everything else.
-const MAX_HANDSHAKE_BYTES: usize = 2 * MAX_CHAIN_BYTES;
+pub(super) const MAX_HANDSHAKE_BYTES: usize = 2 * MAX_CHAIN_BYTES;
 /// How much is read at a time.
-const READ_SIZE: usize = 8 * 1024;
+pub(super) const READ_SIZE: usize = 8 * 1024;
 
 /// What all handshakes share, for each kind of key that may be asked for.
 pub(super) struct Configs {
     any: ClientConfig,
     rsa: ClientConfig,
     ecdsa: ClientConfig,
-    algorithms: WebPkiSupportedAlgorithms,
+    /// What signatures are checked with.
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Configs {
@@ -58,11 +60,7 @@ impl Configs {
         stream: TcpStream,
     ) -> Result<Connection, LookError> {
         let hostname = &look.target.hostname;
-        let sni = match &look.reach.sni {
-            Sni::Hostname => hostname.sni(),
-            Sni::Name(name) => Some(name.as_str()),
-            Sni::None => None,
-        };
+        let sni = look.sni();
         let name = match (sni, hostname) {
             (Some(name), _) => server_name(name)?,
             // It is not sent, but rustls wants one.
@@ -153,6 +151,22 @@ pub(super) struct Connection {
     first_bytes: Vec<u8>,
 }
 
+/// A handshake that showed no certificate.
+pub(super) struct Failure {
+    pub(super) error: LookError,
+    /// Whether it means that rustls and the server have no version or suite in common.
+    pub(super) shares_nothing: bool,
+}
+
+impl From<LookError> for Failure {
+    fn from(error: LookError) -> Self {
+        Self {
+            error,
+            shares_nothing: false,
+        }
+    }
+}
+
 /// Why a handshake ended before its end.
 enum End {
     Tls(Error),
@@ -165,7 +179,7 @@ enum End {
 impl Connection {
     /// Goes through the handshake. Once the server has proved that it has its key, what it showed
     /// counts, however the handshake ends: a server that demands a client certificate hangs up then.
-    pub(super) async fn shake_hands(&mut self, deadline: Instant) -> Result<Served, LookError> {
+    pub(super) async fn shake_hands(&mut self, deadline: Instant) -> Result<Served, Failure> {
         let start = Instant::now();
         let end = match timeout_at(deadline, self.drive()).await {
             Ok(Ok(())) => None,
@@ -173,9 +187,12 @@ impl Connection {
             Err(_) => Some(End::Timeout),
         };
         match (self.tls.peer_certificates(), end) {
-            (Some(chain), _) if !chain.is_empty() => self.served(chain),
-            (_, Some(end)) => Err(self.explain(end, start.elapsed())),
-            (_, None) => Err(no_certificate()),
+            (Some(chain), _) if !chain.is_empty() => Ok(self.served(chain)?),
+            (_, Some(end)) => Err(Failure {
+                shares_nothing: self.shares_nothing(&end),
+                error: self.explain(end, start.elapsed()),
+            }),
+            (_, None) => Err(no_certificate().into()),
         }
     }
 
@@ -286,6 +303,25 @@ impl Connection {
         let _ = timeout(patience, goodbye).await;
     }
 
+    /// Old servers say so by an alert, by a version or suite that was not offered, or by hanging up at our hello.
+    fn shares_nothing(&self, end: &End) -> bool {
+        use AlertDescription as Alert;
+        match end {
+            End::Tls(Error::AlertReceived(alert)) => matches!(
+                alert,
+                Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity
+            ),
+            End::Tls(error) => matches!(
+                error,
+                Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+                    | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite)
+            ),
+            End::Closed => self.received == 0,
+            End::Io(error) => self.received == 0 && error.kind() == io::ErrorKind::ConnectionReset,
+            End::Timeout | End::TooLarge => false,
+        }
+    }
+
     fn explain(&self, end: End, after: Duration) -> LookError {
         match end {
             End::Tls(error) => self.explain_tls(&error),
@@ -328,10 +364,7 @@ impl Connection {
             ),
             Error::InvalidCertificate(CertificateError::BadEncoding)
             | Error::NoCertificatesPresented => no_certificate(),
-            Error::InvalidCertificate(_) => LookError::new(
-                ErrorKind::TlsSignature,
-                "the server did not prove that it has the certificate's key: its signature is wrong",
-            ),
+            Error::InvalidCertificate(_) => wrong_signature(),
             Error::InvalidMessage(
                 InvalidMessage::CertificatePayloadTooLarge
                 | InvalidMessage::HandshakePayloadTooLarge,
@@ -368,7 +401,7 @@ fn readable(bytes: &[u8]) -> String {
 }
 
 /// `HandshakeFailure` as the standard writes it: `handshake_failure` (RFC 8446, section 6).
-fn snake_case(name: &str) -> String {
+pub(super) fn snake_case(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if c.is_ascii_uppercase() && !out.is_empty() {
@@ -379,14 +412,21 @@ fn snake_case(name: &str) -> String {
     out
 }
 
-fn no_certificate() -> LookError {
+pub(super) fn wrong_signature() -> LookError {
+    LookError::new(
+        ErrorKind::TlsSignature,
+        "the server did not prove that it has the certificate's key: its signature is wrong",
+    )
+}
+
+pub(super) fn no_certificate() -> LookError {
     LookError::new(
         ErrorKind::MalformedCertificate,
         "the server sent no certificate that can be read",
     )
 }
 
-fn too_large() -> LookError {
+pub(super) fn too_large() -> LookError {
     LookError::new(
         ErrorKind::TooLarge,
         "the server sent more certificates than are read",

@@ -35,8 +35,46 @@ pub(super) fn tls12(
 ) -> Result<KeyProof, Error> {
     match verify_tls12_signature(message, certificate, signed, algorithms) {
         Ok(_) => Ok(KeyProof::Handshake),
-        Err(_) => bare_key(algorithms, message, certificate, signed, usize::MAX),
+        Err(_) => bare_key(
+            algorithms,
+            message,
+            certificate,
+            signed.scheme,
+            signed.signature(),
+            usize::MAX,
+        ),
     }
+}
+
+/// Checks a ServerKeyExchange's signature as [`tls12`] does, where rustls does not hold the handshake.
+pub(super) fn tls12_in_the_clear(
+    algorithms: &WebPkiSupportedAlgorithms,
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    scheme: SignatureScheme,
+    signature: &[u8],
+) -> Result<KeyProof, Error> {
+    if PSS_KEY_SCHEMES.contains(&scheme) {
+        return pss_key(message, certificate, scheme, signature);
+    }
+    let is_strict = EndEntityCert::try_from(certificate).is_ok_and(|certificate| {
+        let mut mapping = algorithms.mapping.iter();
+        mapping.find(|(s, _)| *s == scheme).is_some_and(|(_, all)| {
+            all.iter()
+                .any(|a| certificate.verify_signature(*a, message, signature).is_ok())
+        })
+    });
+    if is_strict {
+        return Ok(KeyProof::Handshake);
+    }
+    bare_key(
+        algorithms,
+        message,
+        certificate,
+        scheme,
+        signature,
+        usize::MAX,
+    )
 }
 
 /// Checks a CertificateVerify's signature (RFC 8446, section 4.4.3).
@@ -47,12 +85,19 @@ pub(super) fn tls13(
     signed: &DigitallySignedStruct,
 ) -> Result<KeyProof, Error> {
     if PSS_KEY_SCHEMES.contains(&signed.scheme) {
-        return pss_key(message, certificate, signed);
+        return pss_key(message, certificate, signed.scheme, signed.signature());
     }
     match verify_tls13_signature(message, certificate, signed, algorithms) {
         Ok(_) => Ok(KeyProof::Handshake),
         // TLS 1.3 ties a scheme to one curve, the first in rustls' list.
-        Err(_) => bare_key(algorithms, message, certificate, signed, 1),
+        Err(_) => bare_key(
+            algorithms,
+            message,
+            certificate,
+            signed.scheme,
+            signed.signature(),
+            1,
+        ),
     }
 }
 
@@ -66,23 +111,24 @@ const RSASSA_PSS: &[u8] = &[
 fn pss_key(
     message: &[u8],
     certificate: &CertificateDer<'_>,
-    signed: &DigitallySignedStruct,
+    scheme: SignatureScheme,
+    signature: &[u8],
 ) -> Result<KeyProof, Error> {
     let wrong = || Error::InvalidCertificate(CertificateError::BadSignature);
     let strict = EndEntityCert::try_from(certificate).is_ok();
     let certificate = Certificate::from_der(certificate.to_vec());
     let unreadable = || Error::InvalidCertificate(CertificateError::BadEncoding);
     let (algorithm, key) = certificate.public_key().ok_or_else(unreadable)?;
-    let (parameters, same_hash): (&'static RsaParameters, _) = match u16::from(signed.scheme) {
+    let (parameters, same_hash): (&'static RsaParameters, _) = match u16::from(scheme) {
         0x0809 => (&RSA_PSS_2048_8192_SHA256, SignatureScheme::RSA_PSS_SHA256),
         0x080a => (&RSA_PSS_2048_8192_SHA384, SignatureScheme::RSA_PSS_SHA384),
         _ => (&RSA_PSS_2048_8192_SHA512, SignatureScheme::RSA_PSS_SHA512),
     };
     let proved = algorithm.starts_with(RSASSA_PSS)
         && (UnparsedPublicKey::new(parameters, key)
-            .verify(message, signed.signature())
+            .verify(message, signature)
             .is_ok()
-            || rsa::is_short(key) && rsa::verify(same_hash, key, message, signed.signature()));
+            || rsa::is_short(key) && rsa::verify(same_hash, key, message, signature));
     match (proved, strict) {
         (true, true) => Ok(KeyProof::Handshake),
         (true, false) => Ok(KeyProof::BareKey),
@@ -94,7 +140,8 @@ fn bare_key(
     algorithms: &WebPkiSupportedAlgorithms,
     message: &[u8],
     certificate: &CertificateDer<'_>,
-    signed: &DigitallySignedStruct,
+    scheme: SignatureScheme,
+    signature: &[u8],
     fitting: usize,
 ) -> Result<KeyProof, Error> {
     let wrong = || Error::InvalidCertificate(CertificateError::BadSignature);
@@ -104,14 +151,14 @@ fn bare_key(
     let schemes = algorithms
         .mapping
         .iter()
-        .find(|(scheme, _)| *scheme == signed.scheme);
+        .find(|(known, _)| *known == scheme);
     let (_, candidates) = schemes.ok_or_else(wrong)?;
     let mut candidates = candidates
         .iter()
         .take(fitting)
         .filter(|a| a.public_key_alg_id().as_ref() == algorithm);
-    let proved = candidates.any(|a| a.verify_signature(key, message, signed.signature()).is_ok())
-        || rsa::is_short(key) && rsa::verify(signed.scheme, key, message, signed.signature());
+    let proved = candidates.any(|a| a.verify_signature(key, message, signature).is_ok())
+        || rsa::is_short(key) && rsa::verify(scheme, key, message, signature);
     if proved {
         Ok(KeyProof::BareKey)
     } else {

@@ -1,5 +1,6 @@
 //! One look at one address: connect, shake hands, and take down what was shown.
 
+mod cleartext;
 mod handshake;
 mod key_proof;
 mod p521;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::model::{KeyType, Target, Timings};
+use crate::model::{KeyType, Sni, Target, Timings};
 use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
 pub use handshake::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
@@ -36,6 +37,17 @@ pub struct Look<'a> {
     pub key_type: KeyType,
     /// What is particular about reaching it.
     pub reach: &'a Reach,
+}
+
+impl<'a> Look<'a> {
+    /// The name that is sent.
+    fn sni(&self) -> Option<&'a str> {
+        match &self.reach.sni {
+            Sni::Hostname => self.target.hostname.sni(),
+            Sni::Name(name) => Some(name),
+            Sni::None => None,
+        }
+    }
 }
 
 /// Takes looks: everything about a handshake that is the same for all of them, made once.
@@ -75,9 +87,36 @@ impl Looker {
         let mut connection = self.config.connection(look, stream)?;
         let result = connection.shake_hands(deadline).await;
         timings.handshake = Some(start.elapsed());
-        let served = result?;
-        connection.leave(LINGER).await;
-        Ok(served)
+        match result {
+            Ok(served) => {
+                connection.leave(LINGER).await;
+                Ok(served)
+            }
+            Err(failure) if failure.shares_nothing => {
+                // An address never has two of our connections at a time.
+                drop(connection);
+                let second = self.take_in_the_clear(look, deadline, timings).await;
+                second.unwrap_or(Err(failure.error))
+            }
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// A second look at a server that shares nothing with rustls. `None` where it shows nothing that counts, and
+    /// the first look stands.
+    async fn take_in_the_clear(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, LookError>> {
+        let mut second = *timings;
+        let stream = open(look, deadline, &mut second).await.ok()?;
+        let algorithms = &self.config.algorithms;
+        let result =
+            cleartext::read(look, stream, algorithms, deadline, LINGER, &mut second).await?;
+        *timings = second;
+        Some(result)
     }
 }
 

@@ -11,6 +11,8 @@ use x509_parser::public_key::RSAPublicKey;
 const LIBRARY_MIN_BITS: usize = 2048;
 /// What is verified here begins here: shorter keys have no room for a PSS signature with SHA-512.
 const MIN_BITS: usize = 512;
+/// The largest modulus; what is beyond costs more than it is worth.
+const MAX_BITS: u64 = 16 * 1024;
 /// The largest public exponent that the library takes has 33 bits.
 const MAX_EXPONENT_BITS: u64 = 33;
 
@@ -27,26 +29,42 @@ pub(super) fn verify(
     signature: &[u8],
 ) -> bool {
     use SignatureScheme as S;
-    let Some((n, e)) = read(key) else {
+    let Some((encoded, bits)) = open(key, signature) else {
         return false;
     };
+    let pkcs1 = |hash, prefix: &[u8]| {
+        let digest = digest::digest(hash, message);
+        pkcs1(&encoded, &[prefix, digest.as_ref()].concat())
+    };
+    match scheme {
+        S::RSA_PKCS1_SHA256 => pkcs1(&digest::SHA256, PREFIX_SHA256),
+        S::RSA_PKCS1_SHA384 => pkcs1(&digest::SHA384, PREFIX_SHA384),
+        S::RSA_PKCS1_SHA512 => pkcs1(&digest::SHA512, PREFIX_SHA512),
+        S::RSA_PSS_SHA256 => pss(&encoded, bits, &digest::SHA256, message),
+        S::RSA_PSS_SHA384 => pss(&encoded, bits, &digest::SHA384, message),
+        S::RSA_PSS_SHA512 => pss(&encoded, bits, &digest::SHA512, message),
+        _ => false,
+    }
+}
+
+/// Verifies a PKCS #1 v1.5 signature over this, whatever the key's size: a DigestInfo, or the two bare hashes of
+/// TLS 1.1 and before (RFC 4346, section 4.7).
+pub(super) fn verify_info(key: &[u8], info: &[u8], signature: &[u8]) -> bool {
+    open(key, signature).is_some_and(|(encoded, _)| pkcs1(&encoded, info))
+}
+
+/// The encoded message in a signature, as long as the key's modulus, and the bits of that (RFC 8017, section 5.2.2).
+fn open(key: &[u8], signature: &[u8]) -> Option<(Vec<u8>, u64)> {
+    let (n, e) = read(key)?;
     let length = n.bits().div_ceil(8) as usize;
     let signature = BigUint::from_bytes_be(signature);
     if signature >= n {
-        return false;
+        return None;
     }
     let opened = signature.modpow(&e, &n).to_bytes_be();
     let mut encoded = vec![0; length.saturating_sub(opened.len())];
     encoded.extend(opened);
-    match scheme {
-        S::RSA_PKCS1_SHA256 => pkcs1(&encoded, &digest::SHA256, PREFIX_SHA256, message),
-        S::RSA_PKCS1_SHA384 => pkcs1(&encoded, &digest::SHA384, PREFIX_SHA384, message),
-        S::RSA_PKCS1_SHA512 => pkcs1(&encoded, &digest::SHA512, PREFIX_SHA512, message),
-        S::RSA_PSS_SHA256 => pss(&encoded, n.bits(), &digest::SHA256, message),
-        S::RSA_PSS_SHA384 => pss(&encoded, n.bits(), &digest::SHA384, message),
-        S::RSA_PSS_SHA512 => pss(&encoded, n.bits(), &digest::SHA512, message),
-        _ => false,
-    }
+    Some((encoded, n.bits()))
 }
 
 fn read(key: &[u8]) -> Option<(BigUint, BigUint)> {
@@ -55,7 +73,8 @@ fn read(key: &[u8]) -> Option<(BigUint, BigUint)> {
         BigUint::from_bytes_be(key.modulus),
         BigUint::from_bytes_be(key.exponent),
     );
-    (e.bits() <= MAX_EXPONENT_BITS && n.bits() > 0).then_some((n, e))
+    let fits = e.bits() <= MAX_EXPONENT_BITS && (1..=MAX_BITS).contains(&n.bits());
+    fits.then_some((n, e))
 }
 
 /// DER of a DigestInfo up to the hash (RFC 8017, section 9.2, note 1).
@@ -73,18 +92,16 @@ const PREFIX_SHA512: &[u8] = &[
 ];
 
 /// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2): encode anew and compare, so that nothing is parsed.
-fn pkcs1(encoded: &[u8], hash: &'static digest::Algorithm, prefix: &[u8], message: &[u8]) -> bool {
-    let digest = digest::digest(hash, message);
-    let info = prefix.len() + digest.as_ref().len();
+fn pkcs1(encoded: &[u8], info: &[u8]) -> bool {
     // Two octets before the padding, at least eight of it, and one after.
-    let Some(padding) = encoded.len().checked_sub(info + 3).filter(|p| *p >= 8) else {
+    let padding = encoded.len().checked_sub(info.len() + 3);
+    let Some(padding) = padding.filter(|p| *p >= 8) else {
         return false;
     };
     let mut wanted = vec![0x00, 0x01];
     wanted.resize(2 + padding, 0xff);
     wanted.push(0x00);
-    wanted.extend(prefix);
-    wanted.extend(digest.as_ref());
+    wanted.extend(info);
     encoded == wanted
 }
 

@@ -479,7 +479,10 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
             ("subjectalternative", &sans.join(",")),
             ("serialnumber", facts.map_or("", |f| f.serial.as_str())),
         ]));
-        let version = format!("TLS {}", served.tls_version);
+        let version = match served.tls_version {
+            ssl if ssl.starts_with("SSL") => ssl.to_owned(),
+            tls => format!("TLS {tls}"),
+        };
         versions.insert(labels([("version", version.as_str())]));
         suites.insert(labels([("cipher", served.cipher_suite.as_str())]));
     }

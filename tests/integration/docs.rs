@@ -249,7 +249,7 @@ fn the_schema_has_every_word() {
     );
     assert_eq!(
         words("/$defs/served/properties/key_proof/enum"),
-        [KeyProof::Handshake, KeyProof::BareKey].map(KeyProof::name)
+        [KeyProof::Handshake, KeyProof::BareKey, KeyProof::None].map(KeyProof::name)
     );
 }
 

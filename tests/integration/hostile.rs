@@ -81,7 +81,10 @@ fn every_way_to_break_a_handshake_has_its_name() {
         assert_eq!(row.outcome(), kind, "{what}: {row:?}");
         assert_eq!(row.text("/status"), "handshake_error", "{what}");
         assert_eq!(row.codes(), ["handshake_failed"], "{what}");
-        assert_eq!(server.connections(), 1, "{what}");
+        // Who refuses or hangs up at the hello may speak what is older.
+        let is_refusal = ["closes", "closes after the hello", "resets", "alert"].contains(&what);
+        let connections = if is_refusal { 2 } else { 1 };
+        assert_eq!(server.connections(), connections, "{what}");
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod canned;
 mod chain;
+mod cleartext;
 mod cli;
 mod config;
 mod dashboards;

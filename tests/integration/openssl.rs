@@ -146,17 +146,6 @@ fn what_strict_parsers_refuse_is_looked_at_told_of_and_has_to_prove_its_key() {
     }
 }
 
-#[test]
-#[ignore = "needs openssl"]
-fn a_server_that_speaks_nothing_newer_than_tls_1_0_refuses_us() {
-    let pki = Pki::new();
-    let leaf = pki.openssl("rsa:2048", "");
-    let row = look(&pki, &leaf, "-tls1 -cipher DEFAULT@SECLEVEL=0");
-    assert_eq!(row.outcome(), "tls_alert", "{row:?}");
-    assert_eq!(row.codes(), ["handshake_failed"]);
-    assert!(row.text("/error").contains("protocol_version"), "{row:?}");
-}
-
 /// So many certificates that have nothing to do with anything, each for so many names.
 fn strangers(count: usize, names: usize) -> Vec<Certificate> {
     let key = Key::generate().unwrap();

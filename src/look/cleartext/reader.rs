@@ -1,0 +1,426 @@
+//! Reads the first flight of a server of SSL 3.0 to TLS 1.2 from the bytes as they come, to the message that proves
+//! its key (RFC 5246, sections 6.2 and 7.4; RFC 8422, section 5.4).
+
+use crate::model::KeyType;
+
+use super::super::handshake::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::hello::{MAX_RECORD, Random};
+use super::suites::{Exchange, Suite};
+
+/// The longest message that is read: a Certificate as large as allowed, with the lengths in it.
+const MAX_MESSAGE: usize = MAX_CHAIN_BYTES + 3 * (MAX_CHAIN_CERTIFICATES + 1);
+const RECORD_HEADER: usize = 5;
+
+/// What the server says it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Version {
+    Ssl3,
+    Tls10,
+    Tls11,
+    Tls12,
+}
+
+impl Version {
+    /// The name in JSON.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ssl3 => "SSL 3.0",
+            Self::Tls10 => "1.0",
+            Self::Tls11 => "1.1",
+            Self::Tls12 => "1.2",
+        }
+    }
+
+    /// The version in a record.
+    pub(super) fn wire(self) -> [u8; 2] {
+        match self {
+            Self::Ssl3 => [3, 0],
+            Self::Tls10 => [3, 1],
+            Self::Tls11 => [3, 2],
+            Self::Tls12 => [3, 3],
+        }
+    }
+}
+
+/// A ServerHello with a version or a suite that rustls does not speak.
+#[derive(Debug)]
+pub(super) struct ServerHello {
+    pub(super) version: Version,
+    pub(super) random: Random,
+    pub(super) suite: Suite,
+    /// The application protocol that it chose.
+    pub(super) alpn: Option<Vec<u8>>,
+    /// Whether it said that it would staple an OCSP response.
+    staples: bool,
+}
+
+/// What a ServerKeyExchange signs, and the signature.
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
+    /// The parameters of the exchange, as they were sent.
+    pub(super) parameters: Vec<u8>,
+    /// Hash and signature, which TLS 1.2 names.
+    pub(super) scheme: Option<u16>,
+    pub(super) signature: Vec<u8>,
+}
+
+/// Why there is nothing more to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The server refuses, by this alert.
+    Alert(u8),
+    /// What was sent breaks a rule.
+    Malformed(&'static str),
+    /// The list of certificates is empty.
+    NoCertificate,
+    /// More, or longer, certificates than are read.
+    TooLarge,
+}
+
+/// The reader. It keeps what it has read, whatever comes after.
+#[derive(Debug)]
+pub(super) struct Reader {
+    key_type: KeyType,
+    /// What has come of a record that is not whole.
+    record: Vec<u8>,
+    /// What has come of a message that is not whole.
+    message: Vec<u8>,
+    /// The first message that rustls could not have read.
+    pub(super) hello: Option<ServerHello>,
+    /// The certificates, as they were sent; at least one.
+    pub(super) certificates: Option<Vec<Vec<u8>>>,
+    /// Whether an OCSP response was stapled.
+    pub(super) stapled: bool,
+    /// What proves the key, where the suite has that.
+    pub(super) signed: Option<Signed>,
+}
+
+impl Reader {
+    /// Reads the answer to a hello that asked for this kind of key.
+    pub(super) fn new(key_type: KeyType) -> Self {
+        Self {
+            key_type,
+            record: Vec::new(),
+            message: Vec::new(),
+            hello: None,
+            certificates: None,
+            stapled: false,
+            signed: None,
+        }
+    }
+
+    /// Takes what has come. True if there is nothing more to know.
+    ///
+    /// # Errors
+    /// Why there is no use in reading on.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        self.record.extend(bytes);
+        let mut records = std::mem::take(&mut self.record);
+        let mut input = Cursor(&records);
+        while let Some(header) = Cursor(input.0).take(RECORD_HEADER) {
+            let (kind, length) = record_header(header)?;
+            let mut whole = Cursor(input.0);
+            let Some(record) = whole.take(RECORD_HEADER + length) else {
+                break;
+            };
+            input = whole;
+            let content = record.get(RECORD_HEADER..).unwrap_or_default();
+            match kind {
+                Kind::Alert => alert(content)?,
+                Kind::Handshake => {
+                    if self.take_messages(content)? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        // What is left stays where it is: a server may send byte by byte.
+        let left = input.0.len();
+        records.drain(..records.len() - left);
+        self.record = records;
+        Ok(false)
+    }
+
+    fn take_messages(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        self.message.extend(bytes);
+        let mut messages = std::mem::take(&mut self.message);
+        let mut input = Cursor(&messages);
+        loop {
+            let mut ahead = Cursor(input.0);
+            let (Some(kind), Some(length)) = (ahead.u8(), ahead.u24()) else {
+                break;
+            };
+            if length > MAX_MESSAGE {
+                return Err(Fault::TooLarge);
+            }
+            let Some(body) = ahead.take(length) else {
+                break;
+            };
+            input = ahead;
+            if self.message(kind, body)? {
+                return Ok(true);
+            }
+        }
+        let left = input.0.len();
+        messages.drain(..messages.len() - left);
+        self.message = messages;
+        Ok(false)
+    }
+
+    /// Takes a whole message. True if it is the last that matters.
+    fn message(&mut self, kind: u8, body: &[u8]) -> Result<bool, Fault> {
+        const HELLO_REQUEST: u8 = 0;
+        const SERVER_HELLO: u8 = 2;
+        const CERTIFICATE: u8 = 11;
+        const SERVER_KEY_EXCHANGE: u8 = 12;
+        const CERTIFICATE_REQUEST: u8 = 13;
+        const SERVER_HELLO_DONE: u8 = 14;
+        const CERTIFICATE_STATUS: u8 = 22;
+        const OUT_OF_ORDER: Fault = Fault::Malformed("a message came out of order");
+
+        let Some(hello) = &self.hello else {
+            return match kind {
+                HELLO_REQUEST if body.is_empty() => Ok(false),
+                SERVER_HELLO => {
+                    self.hello = Some(server_hello(body, self.key_type)?);
+                    Ok(false)
+                }
+                _ => Err(OUT_OF_ORDER),
+            };
+        };
+        let is_signed = hello.suite.exchange != Exchange::Static;
+        match (kind, self.certificates.is_some()) {
+            (HELLO_REQUEST, _) if body.is_empty() => Ok(false),
+            (CERTIFICATE, false) => {
+                self.certificates = Some(certificates(body)?);
+                Ok(!is_signed && !hello.staples)
+            }
+            (CERTIFICATE_STATUS, true) if hello.staples && !self.stapled => {
+                self.stapled = status(body)?;
+                Ok(!is_signed)
+            }
+            (SERVER_KEY_EXCHANGE, true) if is_signed => {
+                let signed = signed(body, hello)
+                    .ok_or(Fault::Malformed("its ServerKeyExchange cannot be read"))?;
+                self.signed = Some(signed);
+                Ok(true)
+            }
+            // What was announced may be left out (RFC 6066, section 8).
+            (CERTIFICATE_REQUEST | SERVER_HELLO_DONE, true) if !is_signed => Ok(true),
+            (SERVER_HELLO_DONE, true) => Err(Fault::Malformed(
+                "it left out the ServerKeyExchange, which proves its key",
+            )),
+            _ => Err(OUT_OF_ORDER),
+        }
+    }
+}
+
+enum Kind {
+    Alert,
+    Handshake,
+}
+
+/// Kind and length of a record (RFC 5246, section 6.2.1).
+fn record_header(header: &[u8]) -> Result<(Kind, usize), Fault> {
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    let &[kind, 3, _, high, low] = header else {
+        return Err(Fault::Malformed("what it sent is no record of TLS"));
+    };
+    let kind = match kind {
+        ALERT => Kind::Alert,
+        HANDSHAKE => Kind::Handshake,
+        _ => return Err(Fault::Malformed("a record came out of order")),
+    };
+    match usize::from(u16::from_be_bytes([high, low])) {
+        0 => Err(Fault::Malformed("it sent an empty record")),
+        length if length > MAX_RECORD => Err(Fault::Malformed("a record is longer than allowed")),
+        length => Ok((kind, length)),
+    }
+}
+
+/// Warnings are passed over: old servers send one for a name that they do not know, and go on.
+fn alert(content: &[u8]) -> Result<(), Fault> {
+    const WARNING: u8 = 1;
+    const CLOSE_NOTIFY: u8 = 0;
+    match *content {
+        [WARNING, description] if description != CLOSE_NOTIFY => Ok(()),
+        [_, description] => Err(Fault::Alert(description)),
+        _ => Err(Fault::Malformed("an alert cannot be read")),
+    }
+}
+
+/// What rustls speaks is for rustls to speak: it checks the key.
+const SPOKEN_BY_RUSTLS: Fault = Fault::Malformed("it chose a suite that it refused before");
+
+/// RFC 5246, section 7.4.1.3.
+fn server_hello(body: &[u8], key_type: KeyType) -> Result<ServerHello, Fault> {
+    const UNREADABLE: Fault = Fault::Malformed("its ServerHello cannot be read");
+    const MAX_SESSION_ID: usize = 32;
+    const NO_COMPRESSION: u8 = 0;
+    const STATUS_REQUEST: u16 = 5;
+    const ALPN: u16 = 16;
+
+    let mut input = Cursor(body);
+    let version = match input.u16().ok_or(UNREADABLE)? {
+        0x0300 => Version::Ssl3,
+        0x0301 => Version::Tls10,
+        0x0302 => Version::Tls11,
+        0x0303 => Version::Tls12,
+        _ => return Err(Fault::Malformed("it chose a version that was not offered")),
+    };
+    let random = input.take(32).and_then(|r| Random::try_from(r).ok());
+    let random = random.ok_or(UNREADABLE)?;
+    let session = input.u8_vector().ok_or(UNREADABLE)?;
+    if session.len() > MAX_SESSION_ID {
+        return Err(UNREADABLE);
+    }
+    let suite = input.u16().ok_or(UNREADABLE)?;
+    if input.u8().ok_or(UNREADABLE)? != NO_COMPRESSION {
+        return Err(Fault::Malformed(
+            "it chose a compression that was not offered",
+        ));
+    }
+    let suite = Suite::find(suite, key_type)
+        .ok_or(Fault::Malformed("it chose a suite that was not offered"))?;
+    if version == Version::Tls12 && suite.is_of_rustls() {
+        return Err(SPOKEN_BY_RUSTLS);
+    }
+
+    let mut hello = ServerHello {
+        version,
+        random,
+        suite,
+        alpn: None,
+        staples: false,
+    };
+    if input.is_empty() {
+        return Ok(hello);
+    }
+    let mut extensions = Cursor(input.u16_vector().ok_or(UNREADABLE)?);
+    while !extensions.is_empty() {
+        let kind = extensions.u16().ok_or(UNREADABLE)?;
+        let mut content = Cursor(extensions.u16_vector().ok_or(UNREADABLE)?);
+        match kind {
+            STATUS_REQUEST => hello.staples = true,
+            ALPN => {
+                let mut names = Cursor(content.u16_vector().ok_or(UNREADABLE)?);
+                hello.alpn = Some(names.u8_vector().ok_or(UNREADABLE)?.to_vec());
+            }
+            _ => {}
+        }
+    }
+    Ok(hello)
+}
+
+/// RFC 5246, section 7.4.2.
+fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+    const UNREADABLE: Fault = Fault::Malformed("its list of certificates cannot be read");
+    let mut input = Cursor(body);
+    let mut list = Cursor(input.u24_vector().ok_or(UNREADABLE)?);
+    if !input.is_empty() {
+        return Err(UNREADABLE);
+    }
+    let mut certificates = Vec::new();
+    let mut bytes = 0;
+    while !list.is_empty() {
+        let certificate = list.u24_vector().ok_or(UNREADABLE)?;
+        bytes += certificate.len();
+        if certificates.len() == MAX_CHAIN_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
+            return Err(Fault::TooLarge);
+        }
+        certificates.push(certificate.to_vec());
+    }
+    if certificates.is_empty() {
+        return Err(Fault::NoCertificate);
+    }
+    Ok(certificates)
+}
+
+/// Whether a CertificateStatus has an OCSP response (RFC 6066, section 8).
+fn status(body: &[u8]) -> Result<bool, Fault> {
+    const OCSP: u8 = 1;
+    let mut input = Cursor(body);
+    match (input.u8(), input.u24_vector()) {
+        (Some(OCSP), Some(response)) if input.is_empty() => Ok(!response.is_empty()),
+        _ => Err(Fault::Malformed("its CertificateStatus cannot be read")),
+    }
+}
+
+/// Splits a ServerKeyExchange into what is signed and the signature (RFC 5246, section 7.4.3; RFC 8422, section 5.4).
+fn signed(body: &[u8], hello: &ServerHello) -> Option<Signed> {
+    const NAMED_CURVE: u8 = 3;
+    let mut input = Cursor(body);
+    match hello.suite.exchange {
+        Exchange::Static => return None,
+        // Prime, generator, public value.
+        Exchange::Dhe => {
+            for _ in 0..3 {
+                input.u16_vector()?;
+            }
+        }
+        Exchange::Ecdhe => {
+            input.u8().filter(|kind| *kind == NAMED_CURVE)?;
+            input.u16()?;
+            input.u8_vector()?;
+        }
+    }
+    let parameters = body.get(..body.len().checked_sub(input.0.len())?)?.to_vec();
+    let scheme = match hello.version {
+        Version::Tls12 => Some(input.u16()?),
+        Version::Ssl3 | Version::Tls10 | Version::Tls11 => None,
+    };
+    let signature = input.u16_vector()?.to_vec();
+    input.is_empty().then_some(Signed {
+        parameters,
+        scheme,
+        signature,
+    })
+}
+
+/// What is left to read.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self, octets: usize) -> Option<usize> {
+        let taken = self.take(octets)?;
+        Some(taken.iter().fold(0, |sum, b| sum << 8 | usize::from(*b)))
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        u16::try_from(self.number(2)?).ok()
+    }
+
+    fn u24(&mut self) -> Option<usize> {
+        self.number(3)
+    }
+
+    fn u8_vector(&mut self) -> Option<&'a [u8]> {
+        let length = self.number(1)?;
+        self.take(length)
+    }
+
+    fn u16_vector(&mut self) -> Option<&'a [u8]> {
+        let length = self.number(2)?;
+        self.take(length)
+    }
+
+    fn u24_vector(&mut self) -> Option<&'a [u8]> {
+        let length = self.number(3)?;
+        self.take(length)
+    }
+}
