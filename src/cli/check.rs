@@ -19,7 +19,7 @@ use crate::config::{
 };
 use crate::judge::{Judged, Verdict};
 use crate::look::{Looker, Reaches};
-use crate::model::{KeyTypes, Place, ProxyProtocol, Sni, Threshold, Timestamp, Vantage};
+use crate::model::{KeyTypes, Place, Protocol, ProxyProtocol, Sni, Threshold, Timestamp, Vantage};
 use crate::report;
 use crate::resolve::{Families, Override, Resolver};
 use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
@@ -35,7 +35,7 @@ use super::{Code, now, output, runtime};
 #[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
 #[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
 pub(super) struct Args {
-    /// What to look at: host[:port], [IPv6][:port] or an https:// URL; with --config, certificates or
+    /// What to look at: host[:port], [IPv6][:port] or a URL (https://, smtp://, imaps://, …); with --config, certificates or
     /// hosts of the inventory
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
@@ -77,6 +77,11 @@ pub(super) struct Args {
     /// Ask this name server instead of the system's
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, help_heading = "Where to look")]
     dns: Vec<SocketAddr>,
+
+    /// Ask for TLS in this protocol, at targets without a scheme: smtp lmtp imap pop3 ftp xmpp xmpp-server ldap
+    /// postgres mysql sieve nntp irc
+    #[arg(long, value_name = "PROTO", value_parser = Protocol::parse_starttls, help_heading = "How to look")]
+    starttls: Option<Protocol>,
 
     /// Which kind of key to ask the server for; all takes a look for each
     #[arg(long, value_name = "TYPE", value_parser = KeyTypes::from_str, help_heading = "How to look")]
@@ -341,6 +346,9 @@ impl Plan {
             None => Inventory::default(),
         };
         let selection = if args.config.is_some() && args.sslmate.is_none() {
+            if args.starttls.is_some() {
+                return Err("--starttls: what the inventory's servers speak is said in the configuration: give the entries their `protocol`".into());
+            }
             Selection::new(&args.targets)
         } else {
             inventory.certificates = Self::entries(args, &inventory)?;
@@ -404,7 +412,12 @@ impl Plan {
             let named = SourceSettings::Sslmate(name.clone());
             let mut configured = inventory.certificates.iter().filter(|e| e.source == named);
             if let (Some(entry), true) = (configured.next(), places.is_empty()) {
-                return Ok(vec![entry.clone()]);
+                let mut entry = entry.clone();
+                if let Some(protocol) = args.starttls {
+                    entry.protocol = protocol;
+                    entry.ports = vec![protocol.default_port()];
+                }
+                return Ok(vec![entry]);
             }
             Wanted::Sslmate(name)
         } else if let Some(url) = &args.download {
@@ -412,7 +425,7 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(&wanted, &places)
+        plan::entries(&wanted, &places, args.starttls.unwrap_or_default())
     }
 
     /// Lets the flags have their way over the file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Entry, Inventory, SourceSettings};
-use crate::model::{Hostname, Place, Target};
+use crate::model::{Hostname, Place, Protocol, Target};
 
 /// The largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -63,22 +63,28 @@ impl Wanted {
     }
 }
 
-/// The entries that flags and targets amount to.
-pub(super) fn entries(wanted: &Wanted, places: &[Place]) -> Result<Vec<Entry>, String> {
+/// The entries that flags and targets amount to; `protocol` is that of targets which do not name their own.
+pub(super) fn entries(
+    wanted: &Wanted,
+    places: &[Place],
+    protocol: Protocol,
+) -> Result<Vec<Entry>, String> {
     if places.is_empty() {
         if wanted.has_hostnames() {
-            return Ok(vec![Entry::new(wanted.source())]);
+            let mut entry = Entry::new(wanted.source());
+            entry.protocol = protocol;
+            entry.ports = vec![protocol.default_port()];
+            return Ok(vec![entry]);
         }
-        return Err("there is nothing to look at: name a TARGET (host, host:port or https:// URL), or give --sslmate, --cert or --config".into());
+        return Err("there is nothing to look at: name a TARGET (host, host:port or a URL such as https:// or smtp://), or give --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
     for place in places {
-        let port = place.port.unwrap_or(place.protocol.default_port());
+        let protocol = place.protocol.unwrap_or(protocol);
+        let port = place.port.unwrap_or(protocol.default_port());
         // With nothing in particular expected, each host stands for itself.
         let shares = |e: &&mut Entry| {
-            e.ports == [port]
-                && e.protocol == place.protocol
-                && !matches!(wanted, Wanted::TrustOnly)
+            e.ports == [port] && e.protocol == protocol && !matches!(wanted, Wanted::TrustOnly)
         };
         if let Some(entry) = entries.iter_mut().find(shares) {
             if !entry.hostnames.contains(&place.hostname) {
@@ -89,7 +95,7 @@ pub(super) fn entries(wanted: &Wanted, places: &[Place]) -> Result<Vec<Entry>, S
         let mut entry = Entry::new(wanted.source());
         entry.hostnames = vec![place.hostname.clone()];
         entry.ports = vec![port];
-        entry.protocol = place.protocol;
+        entry.protocol = protocol;
         if !entries.contains(&entry) {
             entries.push(entry);
         }

@@ -308,7 +308,13 @@ impl Reader<'_> {
         let protocol = fields
             .take("protocol")
             .and_then(|i| i.parse(problems, Protocol::from_str));
-        entry.protocol = protocol.unwrap_or_default();
+        if let Some(protocol) = protocol {
+            entry.protocol = protocol;
+            // The default is the port of what is meant where nothing is said.
+            if protocol != Protocol::default() {
+                entry.ports = vec![protocol.default_port()];
+            }
+        }
         if let Some(port) = fields.take("port") {
             if let Some(ports) = fields.take("ports") {
                 problems.add(ports.line, &ports.key, "give either `port` or `ports`");

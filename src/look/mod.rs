@@ -1,10 +1,11 @@
-//! One look at one address: connect, shake hands, and take down what was shown.
+//! One look at one address: connect, ask for TLS where it does not come first, shake hands, and take down what was shown.
 
 mod handshake;
 mod key_proof;
 mod p521;
 mod reach;
 mod rsa;
+mod starttls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -76,7 +77,9 @@ impl Looker {
         let result = connection.shake_hands(deadline).await;
         timings.handshake = Some(start.elapsed());
         let served = result?;
-        connection.leave(LINGER).await;
+        connection
+            .leave(starttls::farewell(look.target), LINGER)
+            .await;
         Ok(served)
     }
 }
@@ -90,11 +93,17 @@ async fn open(
     let start = Instant::now();
     let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
     let connected = timeout_at(connect_deadline, look.reach.connect(look.address)).await;
-    let stream = match connected {
+    let mut stream = match connected {
         Ok(connected) => connected.map_err(|e| connect_error(&e))?,
         Err(_) => return Err(connect_timeout(start.elapsed())),
     };
     timings.connect = Some(start.elapsed());
+    if look.target.protocol.begins_in_the_clear() {
+        let start = Instant::now();
+        let result = starttls::start(look, &mut stream, deadline, LINGER).await;
+        timings.starttls = Some(start.elapsed());
+        result?;
+    }
     Ok(stream)
 }
 
