@@ -32,5 +32,6 @@ mod schema;
 mod serve;
 mod sources;
 mod stand_in;
+mod starttls;
 mod support;
 mod web;
