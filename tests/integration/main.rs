@@ -33,5 +33,6 @@ mod serve;
 mod sources;
 mod stand_in;
 mod starttls;
+mod starttls_servers;
 mod support;
 mod web;
