@@ -27,7 +27,7 @@ use crate::source::{Environment, Requests, Sources};
 use crate::trust;
 
 use super::exit::FailOn;
-use super::plan::{self, Selection, Wanted};
+use super::plan::{self, Mail, Selection, Wanted};
 use super::{Code, now, output, runtime};
 
 /// Look at every address and say what is wrong
@@ -35,7 +35,7 @@ use super::{Code, now, output, runtime};
 #[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
 #[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
 pub(super) struct Args {
-    /// What to look at: host[:port], [IPv6][:port] or a URL (https://, smtp://, imaps://, …); with --config, certificates or
+    /// What to look at: host[:port], [IPv6][:port], a URL (https://, smtp://, imaps://, …), or mx:DOMAIN[:port] for the hosts that take its mail; with --config, certificates or
     /// hosts of the inventory
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
@@ -396,11 +396,14 @@ impl Plan {
 
     /// What flags other than `--config` say is expected, or the part of the file that `--sslmate` names.
     fn entries(args: &Args, inventory: &Inventory) -> Result<Vec<crate::config::Entry>, String> {
-        let places: Vec<Place> = args
-            .targets
-            .iter()
-            .map(|t| t.parse())
-            .collect::<Result<_, _>>()?;
+        let (mut places, mut mail) = (Vec::new(), Vec::new());
+        for target in &args.targets {
+            match Mail::parse(target) {
+                Some(domain) => mail.push(domain?),
+                None => places.push(target.parse()?),
+            }
+        }
+        let places: Vec<Place> = places;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -411,7 +414,7 @@ impl Plan {
             let name = name.to_ascii_lowercase();
             let named = SourceSettings::Sslmate(name.clone());
             let mut configured = inventory.certificates.iter().filter(|e| e.source == named);
-            if let (Some(entry), true) = (configured.next(), places.is_empty()) {
+            if let (Some(entry), true) = (configured.next(), args.targets.is_empty()) {
                 let mut entry = entry.clone();
                 if let Some(protocol) = args.starttls {
                     entry.protocol = protocol;
@@ -425,7 +428,7 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(&wanted, &places, args.starttls.unwrap_or_default())
+        plan::entries(&wanted, &places, &mail, args.starttls.unwrap_or_default())
     }
 
     /// Lets the flags have their way over the file.
@@ -522,7 +525,13 @@ impl Plan {
             .collect();
         let deadline = Instant::now() + self.manner.timeout * SOURCE_PATIENCE;
         let mut jobs = tokio::select! {
-            jobs = prepare(&self.scanner.sources, &entries, &self.manner, deadline) => jobs,
+            jobs = prepare(
+                &self.scanner.sources,
+                &self.scanner.resolver,
+                &entries,
+                &self.manner,
+                deadline,
+            ) => jobs,
             () = &mut *stop => return Ok(Round::Stopped),
         };
         let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());

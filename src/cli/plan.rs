@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Entry, Inventory, SourceSettings};
-use crate::model::{Hostname, Place, Protocol, Target};
+use crate::config::{Entry, Inventory, SourceSettings, parse_mail_domain};
+use crate::model::{Hostname, Place, Protocol, Target, parse_port};
 
 /// The largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -67,16 +67,17 @@ impl Wanted {
 pub(super) fn entries(
     wanted: &Wanted,
     places: &[Place],
+    mail: &[Mail],
     protocol: Protocol,
 ) -> Result<Vec<Entry>, String> {
-    if places.is_empty() {
+    if places.is_empty() && mail.is_empty() {
         if wanted.has_hostnames() {
             let mut entry = Entry::new(wanted.source());
             entry.protocol = protocol;
             entry.ports = vec![protocol.default_port()];
             return Ok(vec![entry]);
         }
-        return Err("there is nothing to look at: name a TARGET (host, host:port or a URL such as https:// or smtp://), or give --sslmate, --cert or --config".into());
+        return Err("there is nothing to look at: name a TARGET (host, host:port or a URL such as https:// or smtp://, mx:DOMAIN), or give --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
     for place in places {
@@ -100,14 +101,52 @@ pub(super) fn entries(
             entries.push(entry);
         }
     }
+    for Mail { domain, port } in mail {
+        let mut entry = Entry::new(wanted.source());
+        entry.mx = vec![domain.clone()];
+        entry.ports = vec![*port];
+        entry.protocol = Protocol::Smtp;
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
     // One certificate has one name, whatever ports it is looked at.
     if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
-        let name = places.first().map(|p| p.hostname.to_string());
+        let domains = mail.iter().map(|m| &m.domain);
+        let first = places.iter().map(|p| &p.hostname).chain(domains).next();
+        let name = first.map(ToString::to_string);
         for entry in &mut entries {
             entry.name = name.clone();
         }
     }
     Ok(entries)
+}
+
+/// A target that stands for the hosts that take a domain's mail.
+#[derive(Debug)]
+pub(super) struct Mail {
+    domain: Hostname,
+    port: u16,
+}
+
+impl Mail {
+    /// Reads `mx:DOMAIN[:PORT]`; `None` where it is something else, as the port of a host called `mx` is.
+    pub(super) fn parse(text: &str) -> Option<Result<Self, String>> {
+        let rest = text.strip_prefix("mx:")?;
+        if rest.starts_with('/') || rest.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let (domain, port) = match rest.rsplit_once(':') {
+            Some((domain, port)) => (domain, parse_port(port)),
+            None => (rest, Ok(Protocol::Smtp.default_port())),
+        };
+        Some(parse_mail_domain(domain).and_then(|domain| {
+            Ok(Self {
+                domain,
+                port: port?,
+            })
+        }))
+    }
 }
 
 /// Which part of an inventory is asked for: certificates by name, or places.
@@ -176,4 +215,30 @@ pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
         ));
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_is_told_from_hosts() {
+        let read =
+            |text: &str| Mail::parse(text).map(|m| m.map(|m| (m.domain.to_string(), m.port)));
+        assert_eq!(read("mx:example.com"), Some(Ok(("example.com".into(), 25))));
+        assert_eq!(
+            read("mx:example.com:26"),
+            Some(Ok(("example.com".into(), 26)))
+        );
+        assert_eq!(read("mx:25"), None);
+        assert_eq!(read("mx.example.com"), None);
+        for wrong in [
+            "mx:192.0.2.1",
+            "mx:",
+            "mx:example.com:x",
+            "mx:*.example.com",
+        ] {
+            assert!(read(wrong).is_none_or(|r| r.is_err()), "{wrong}");
+        }
+    }
 }

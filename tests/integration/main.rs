@@ -23,6 +23,7 @@ mod fixture;
 mod floors;
 mod history;
 mod hostile;
+mod mail;
 mod markdown;
 mod nginx;
 mod openssl;

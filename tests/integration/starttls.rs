@@ -23,7 +23,7 @@ fn hear(stream: &mut TcpStream) -> bool {
 }
 
 /// Says each of these, and waits for a line of the client's before the next. False where the client has gone.
-fn talk(stream: &mut TcpStream, words: &[&str]) -> bool {
+pub(crate) fn talk(stream: &mut TcpStream, words: &[&str]) -> bool {
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
         say(stream, word.as_bytes());
@@ -55,7 +55,7 @@ fn hear_inside(
     (false, words)
 }
 
-const SMTP: [&str; 3] = [
+pub(crate) const SMTP: [&str; 3] = [
     "220-mx\r\n220 mx ESMTP\r\n",
     "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n",
     "220 go ahead\r\n",

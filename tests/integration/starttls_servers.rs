@@ -76,7 +76,10 @@ fn assert_clean(server: &Process, file: &str, has: &str, complaints: &[&str]) {
 fn postfix() {
     let bench = Bench::new();
     if !bench.is_root {
-        eprintln!("not run: Postfix is started by root only");
+        #[allow(clippy::print_stderr)] // a test that does not run should not pass without a word
+        {
+            eprintln!("not run: Postfix is started by root only");
+        }
         return;
     }
     let server = Process::start(&[HERE], |folder, port| {
