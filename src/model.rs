@@ -1,5 +1,7 @@
 //! The words that every room uses: host names, targets, vantages, times.
 
+mod protocol;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+pub use protocol::Protocol;
 
 /// A name or an address that a certificate is asked for: what goes into SNI and is matched
 /// against the certificate's subject alternative names.
@@ -100,57 +104,6 @@ impl fmt::Display for Hostname {
             Self::Dns(name) => f.write_str(name),
             Self::Ip(ip) => ip.fmt(f),
         }
-    }
-}
-
-/// How a TLS handshake is reached at an endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Protocol {
-    /// TLS from the first byte.
-    #[default]
-    Https,
-}
-
-impl Protocol {
-    /// Every protocol that is spoken.
-    pub const ALL: &'static [Protocol] = &[Self::Https];
-
-    /// The name in flags, URLs, configuration and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Https => "https",
-        }
-    }
-
-    /// The port where none is given.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Https => 443,
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|p| p.name() == text)
-            .ok_or_else(|| {
-                let known: Vec<_> = Self::ALL.iter().map(|p| p.name()).collect();
-                format!(
-                    "protocol `{text}` is not spoken by this version (it speaks: {})",
-                    known.join(", ")
-                )
-            })
     }
 }
 
@@ -308,16 +261,23 @@ pub struct Place {
     pub hostname: Hostname,
     /// The port, where one was written or the URL's scheme has one.
     pub port: Option<u16>,
-    /// How TLS is reached.
-    pub protocol: Protocol,
+    /// How TLS is reached, where a URL's scheme says so.
+    pub protocol: Option<Protocol>,
 }
+
+/// The scheme of what speaks TLS from the first byte at a port that has to be given.
+const SCHEME_OF_ANY_PORT: &str = "tls";
 
 impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some((scheme, rest)) = text.split_once("://") {
-            let protocol: Protocol = scheme.to_ascii_lowercase().parse()?;
+            let scheme = scheme.to_ascii_lowercase();
+            let (protocol, usual_port) = match scheme.as_str() {
+                SCHEME_OF_ANY_PORT => (Protocol::default(), None),
+                other => Protocol::of_scheme(other).map(|(p, port)| (p, Some(port)))?,
+            };
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
             if authority.contains('@') {
                 return Err(format!(
@@ -325,10 +285,14 @@ impl FromStr for Place {
                 ));
             }
             let (hostname, port) = host_and_port(authority)?;
+            let port = port.or(usual_port);
+            if port.is_none() {
+                return Err(format!("`{text}` has no port: write {scheme}://host:port"));
+            }
             return Ok(Self {
                 hostname,
-                port: Some(port.unwrap_or(protocol.default_port())),
-                protocol,
+                port,
+                protocol: Some(protocol),
             });
         }
         if text.contains('/') {
@@ -340,7 +304,7 @@ impl FromStr for Place {
         Ok(Self {
             hostname,
             port,
-            protocol: Protocol::default(),
+            protocol: None,
         })
     }
 }
@@ -592,6 +556,11 @@ mod tests {
             place("https://example.com:444"),
             ("example.com".into(), Some(444))
         );
+        assert_eq!(
+            place("submission://example.com"),
+            ("example.com".into(), Some(587))
+        );
+        assert_eq!(place("tls://[::1]:7"), ("::1".into(), Some(7)));
         assert_eq!(place("192.0.2.1:1"), ("192.0.2.1".into(), Some(1)));
         assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
         assert_eq!(place("[2001:db8::1]"), ("2001:db8::1".into(), None));
@@ -613,7 +582,8 @@ mod tests {
             ("example.com:0", "not a port"),
             ("example.com:65536", "not a port"),
             ("example.com:", "not a port"),
-            ("smtp://example.com", "not spoken"),
+            ("gopher://example.com", "not spoken"),
+            ("tls://example.com", "no port"),
             ("https://user:pw@example.com", "no place in a target"),
             ("example.com/path", "not a target"),
             ("[::1", "bracket"),

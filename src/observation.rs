@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::certificate::Certificate;
-use crate::model::{KeyType, Target, Timings, Vantage};
+use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 
 /// What one look at one address saw.
 #[derive(Clone, Debug)]
@@ -94,6 +94,8 @@ pub struct LookError {
     pub kind: ErrorKind,
     /// For people: one line without a full stop.
     pub message: String,
+    /// What the server seems to speak instead of what was tried.
+    pub seems: Option<Protocol>,
 }
 
 impl LookError {
@@ -102,6 +104,7 @@ impl LookError {
         Self {
             kind,
             message: crate::certificate::printable(message.as_ref()),
+            seems: None,
         }
     }
 }
@@ -182,6 +185,8 @@ error_kinds! {
     ConnectTimeout "connect_timeout" ConnectError "The address did not answer in time.";
     ConnectUnreachable "connect_unreachable" ConnectError "There is no route to the address.";
     ConnectReset "connect_reset" ConnectError "The connection was reset while it was set up.";
+    StarttlsRefused "starttls_refused" HandshakeError "The server does not offer TLS in its own protocol, or refuses it.";
+    StarttlsProtocol "starttls_protocol" HandshakeError "What came before TLS was not what the protocol demands, or did not come in time.";
     TlsAlert "tls_alert" HandshakeError "The server ended the handshake with an alert.";
     TlsTimeout "tls_timeout" HandshakeError "The handshake did not end in time.";
     TlsClosed "tls_closed" HandshakeError "The server hung up during the handshake.";

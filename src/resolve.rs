@@ -159,6 +159,9 @@ const ATTEMPTS: usize = 2;
 /// works is found however many of the others are dead.
 const MAX_SERVERS_AT_A_TIME: usize = 3;
 
+/// The most hosts of one domain's mail that are looked at.
+pub const MAX_MAIL_HOSTS: usize = 50;
+
 impl Resolver {
     /// A resolver that asks these name servers, or the system's where there are none.
     pub fn new(
@@ -213,6 +216,38 @@ impl Resolver {
         resolution
     }
 
+    /// The hosts that take a domain's mail, the preferred ones first (RFC 5321, section 5.1): those of its MX
+    /// records, or the domain itself where it has none.
+    ///
+    /// # Errors
+    /// Where the domain does not exist, takes no mail (RFC 7505), or cannot be asked about.
+    pub async fn mail_hosts(
+        &self,
+        domain: &Hostname,
+        deadline: Instant,
+    ) -> Result<Vec<Hostname>, LookError> {
+        let Hostname::Dns(text) = domain else {
+            return Ok(vec![domain.clone()]);
+        };
+        let mut name = Name::from_ascii(text).map_err(|error| {
+            LookError::new(
+                ErrorKind::DnsNxdomain,
+                format!("{text} is no DNS name: {error}"),
+            )
+        })?;
+        name.set_fqdn(true);
+        let dns = self
+            .dns
+            .get_or_init(|| self.connect())
+            .as_ref()
+            .map_err(|error| LookError::new(ErrorKind::Internal, error))?;
+        match dns.records(text, name, RecordType::MX, deadline).await {
+            Ok(records) => exchanges(domain, &records),
+            Err(error) if error.kind == ErrorKind::DnsNoAddress => Ok(vec![domain.clone()]),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn ask(&self, text: &str, deadline: Instant) -> Resolution {
         let fail = |kind, message: String| Resolution {
             failure: Some(LookError::new(kind, message)),
@@ -258,7 +293,8 @@ impl Resolver {
             let name = name.clone();
             async move {
                 if wanted {
-                    dns.addresses(text, name, kind, deadline).await
+                    let records = dns.records(text, name, kind, deadline).await?;
+                    Ok(records.iter().filter_map(address).collect())
                 } else {
                     Ok(Vec::new())
                 }
@@ -326,13 +362,13 @@ impl Dns {
         })
     }
 
-    async fn addresses(
+    async fn records(
         &self,
         text: &str,
         name: Name,
         kind: RecordType,
         deadline: Instant,
-    ) -> Result<Vec<IpAddr>, LookError> {
+    ) -> Result<Vec<RData>, LookError> {
         let failure = match ask_for(&self.all, text, name.clone(), kind, deadline).await {
             Err(error) if error.kind == ErrorKind::DnsServfail => error,
             answer => return answer,
@@ -346,7 +382,7 @@ impl Dns {
         }
         while let Some(answer) = others.join_next().await {
             match answer {
-                Ok(Ok(addresses)) => return Ok(addresses),
+                Ok(Ok(records)) => return Ok(records),
                 Ok(Err(error)) if is_an_answer(&error) => return Err(error),
                 _ => {}
             }
@@ -366,12 +402,9 @@ async fn ask_for(
     name: Name,
     kind: RecordType,
     deadline: Instant,
-) -> Result<Vec<IpAddr>, LookError> {
+) -> Result<Vec<RData>, LookError> {
     match timeout_at(deadline, dns.lookup(name, kind)).await {
-        Ok(Ok(lookup)) => {
-            let records = lookup.answers().iter();
-            Ok(records.filter_map(|r| address(&r.data)).collect())
-        }
+        Ok(Ok(lookup)) => Ok(lookup.answers().iter().map(|r| r.data.clone()).collect()),
         Ok(Err(error)) => Err(explain(text, kind, &error)),
         Err(_) => Err(timed_out(text, kind)),
     }
@@ -383,6 +416,48 @@ fn address(data: &RData) -> Option<IpAddr> {
         RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
         _ => None,
     }
+}
+
+/// What a domain's MX records amount to. Those among them that are no host names are passed over, as are
+/// aliases on the way to them.
+fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, LookError> {
+    let mut ranked: Vec<(u16, String)> = records
+        .iter()
+        .filter_map(|data| match data {
+            RData::MX(mx) => Some((mx.preference, mx.exchange.to_ascii())),
+            _ => None,
+        })
+        .collect();
+    if ranked.is_empty() {
+        return Ok(vec![domain.clone()]);
+    }
+    if ranked.iter().all(|(_, host)| host == ".") {
+        return Err(LookError::new(
+            ErrorKind::DnsNoAddress,
+            format!("{domain} takes no mail: its MX record says so (RFC 7505)"),
+        ));
+    }
+    ranked.sort();
+    let mut hosts: Vec<Hostname> = Vec::new();
+    for host in ranked.iter().filter_map(|(_, host)| host.parse().ok()) {
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    if hosts.is_empty() {
+        return Err(LookError::new(
+            ErrorKind::DnsNoAddress,
+            format!("the MX records of {domain} name no host"),
+        ));
+    }
+    if hosts.len() > MAX_MAIL_HOSTS {
+        tracing::warn!(
+            "{domain} has {} mail hosts: the first {MAX_MAIL_HOSTS} are looked at",
+            hosts.len()
+        );
+        hosts.truncate(MAX_MAIL_HOSTS);
+    }
+    Ok(hosts)
 }
 
 /// What two families' answers amount to. A family that has no record, or whose question says that
@@ -540,6 +615,30 @@ mod tests {
         ] {
             assert!(text.parse::<Override>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn mail_goes_where_the_mx_records_say() {
+        use hickory_resolver::proto::rr::rdata::MX;
+        let domain: Hostname = "example.com".parse().unwrap();
+        let hosts = |records: &[(u16, &str)]| {
+            let records: Vec<RData> = records
+                .iter()
+                .map(|(rank, host)| RData::MX(MX::new(*rank, Name::from_ascii(host).unwrap())))
+                .collect();
+            exchanges(&domain, &records).map(|hosts| {
+                let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+                hosts.join(" ")
+            })
+        };
+        let two = [(20, "b.example."), (10, "A.example."), (30, "a.example.")];
+        assert_eq!(hosts(&two).unwrap(), "a.example b.example");
+        assert_eq!(hosts(&[]).unwrap(), "example.com");
+        let none = hosts(&[(0, ".")]).unwrap_err();
+        assert!(none.message.contains("takes no mail"), "{none}");
+        let many: Vec<String> = (0..100).map(|n| format!("mx{n}.example.")).collect();
+        let many: Vec<(u16, &str)> = many.iter().map(|host| (1, host.as_str())).collect();
+        assert_eq!(hosts(&many).unwrap().split(' ').count(), MAX_MAIL_HOSTS);
     }
 
     #[test]

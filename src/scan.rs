@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::certificate::Certificate;
-use crate::config::Entry;
+use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Judged, Rules, TrustStore, judge, together};
 use crate::look::{Look, Looker, Reach, Reaches};
@@ -144,6 +144,7 @@ pub struct Job {
 /// that its targets are told of as not judged.
 pub async fn prepare(
     sources: &Arc<Sources>,
+    resolver: &Arc<Resolver>,
     entries: &[Entry],
     manner: &Manner,
     deadline: Instant,
@@ -152,13 +153,23 @@ pub async fn prepare(
     let mut tasks = JoinSet::new();
     for (position, entry) in entries.iter().cloned().enumerate() {
         let (sources, permits, manner) = (sources.clone(), permits.clone(), manner.clone());
+        let resolver = resolver.clone();
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            let loaded = sources.load(&entry, deadline).await;
-            let jobs: Vec<Job> = loaded
-                .into_iter()
-                .map(|one| job(&entry, one, &manner))
-                .collect();
+            let located = locate(&entry, &resolver, deadline).await;
+            let mut jobs = Vec::new();
+            for (entry, failure) in located {
+                let resolved = failure.map(|failure| Resolution {
+                    failure: Some(failure),
+                    ..Resolution::default()
+                });
+                for one in sources.load(&entry, deadline).await {
+                    jobs.push(Job {
+                        resolved: resolved.clone(),
+                        ..job(&entry, one, &manner)
+                    });
+                }
+            }
             (position, jobs)
         });
     }
@@ -171,6 +182,48 @@ pub async fn prepare(
     }
     jobs.sort_by_key(|(position, _)| *position);
     jobs.into_iter().flat_map(|(_, jobs)| jobs).collect()
+}
+
+/// An entry with the mail hosts of its domains among its hosts; and one for each domain of which they could not
+/// be found out, with the domain in their place and why.
+pub async fn locate(
+    entry: &Entry,
+    resolver: &Resolver,
+    deadline: Instant,
+) -> Vec<(Entry, Option<LookError>)> {
+    let mut found = entry.clone();
+    found.mx.clear();
+    if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
+        found.name = entry.mx.first().map(ToString::to_string);
+    }
+    let mut failed = Vec::new();
+    for domain in &entry.mx {
+        match resolver.mail_hosts(domain, deadline).await {
+            Ok(hosts) => {
+                let new = hosts.into_iter().filter(|h| !entry.hostnames.contains(h));
+                found.hostnames.extend(new);
+            }
+            Err(error) => {
+                let mut alone = found.clone();
+                alone.hostnames = vec![domain.clone()];
+                failed.push((alone, Some(error)));
+            }
+        }
+    }
+    let has_places = entry.mx.is_empty() || !found.hostnames.is_empty();
+    let found = has_places.then_some((found, None));
+    found.into_iter().chain(failed).collect()
+}
+
+/// Whether the source of an entry gives its certificates their names.
+fn has_names(entry: &Entry) -> bool {
+    !matches!(
+        entry.source,
+        SourceSettings::Fingerprints(_)
+            | SourceSettings::PublicKeys(_)
+            | SourceSettings::TrustOnly
+            | SourceSettings::Download(_)
+    )
 }
 
 fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {

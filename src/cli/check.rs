@@ -19,7 +19,7 @@ use crate::config::{
 };
 use crate::judge::{Judged, Verdict};
 use crate::look::{Looker, Reaches};
-use crate::model::{KeyTypes, Place, ProxyProtocol, Sni, Threshold, Timestamp, Vantage};
+use crate::model::{KeyTypes, Place, Protocol, ProxyProtocol, Sni, Threshold, Timestamp, Vantage};
 use crate::report;
 use crate::resolve::{Families, Override, Resolver};
 use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
@@ -27,7 +27,7 @@ use crate::source::{Environment, Requests, Sources};
 use crate::trust;
 
 use super::exit::FailOn;
-use super::plan::{self, Selection, Wanted};
+use super::plan::{self, Mail, Selection, Wanted};
 use super::{Code, now, output, runtime};
 
 /// Look at every address and say what is wrong
@@ -35,7 +35,7 @@ use super::{Code, now, output, runtime};
 #[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
 #[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
 pub(super) struct Args {
-    /// What to look at: host[:port], [IPv6][:port] or an https:// URL; with --config, certificates or
+    /// What to look at: host[:port], [IPv6][:port], a URL (https://, smtp://, imaps://, …), or mx:DOMAIN[:port] for the hosts that take its mail; with --config, certificates or
     /// hosts of the inventory
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
@@ -77,6 +77,11 @@ pub(super) struct Args {
     /// Ask this name server instead of the system's
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, help_heading = "Where to look")]
     dns: Vec<SocketAddr>,
+
+    /// Ask for TLS in this protocol, at targets without a scheme: smtp lmtp imap pop3 ftp xmpp xmpp-server ldap
+    /// postgres mysql sieve nntp irc
+    #[arg(long, value_name = "PROTO", value_parser = Protocol::parse_starttls, help_heading = "How to look")]
+    starttls: Option<Protocol>,
 
     /// Which kind of key to ask the server for; all takes a look for each
     #[arg(long, value_name = "TYPE", value_parser = KeyTypes::from_str, help_heading = "How to look")]
@@ -364,6 +369,9 @@ impl Plan {
             None => Inventory::default(),
         };
         let selection = if args.config.is_some() && args.sslmate.is_none() {
+            if args.starttls.is_some() {
+                return Err("--starttls: what the inventory's servers speak is said in the configuration: give the entries their `protocol`".into());
+            }
             Selection::new(&args.targets)
         } else {
             inventory.certificates = Self::entries(args, &inventory)?;
@@ -411,11 +419,14 @@ impl Plan {
 
     /// What flags other than `--config` say is expected, or the part of the file that `--sslmate` names.
     fn entries(args: &Args, inventory: &Inventory) -> Result<Vec<crate::config::Entry>, String> {
-        let places: Vec<Place> = args
-            .targets
-            .iter()
-            .map(|t| t.parse())
-            .collect::<Result<_, _>>()?;
+        let (mut places, mut mail) = (Vec::new(), Vec::new());
+        for target in &args.targets {
+            match Mail::parse(target) {
+                Some(domain) => mail.push(domain?),
+                None => places.push(target.parse()?),
+            }
+        }
+        let places: Vec<Place> = places;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -426,8 +437,13 @@ impl Plan {
             let name = name.to_ascii_lowercase();
             let named = SourceSettings::Sslmate(name.clone());
             let mut configured = inventory.certificates.iter().filter(|e| e.source == named);
-            if let (Some(entry), true) = (configured.next(), places.is_empty()) {
-                return Ok(vec![entry.clone()]);
+            if let (Some(entry), true) = (configured.next(), args.targets.is_empty()) {
+                let mut entry = entry.clone();
+                if let Some(protocol) = args.starttls {
+                    entry.protocol = protocol;
+                    entry.ports = vec![protocol.default_port()];
+                }
+                return Ok(vec![entry]);
             }
             Wanted::Sslmate(name)
         } else if let Some(url) = &args.download {
@@ -435,7 +451,7 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(&wanted, &places)
+        plan::entries(&wanted, &places, &mail, args.starttls.unwrap_or_default())
     }
 
     /// Lets the flags have their way over the file.
@@ -544,7 +560,13 @@ impl Plan {
             .collect();
         let deadline = Instant::now() + self.manner.timeout * SOURCE_PATIENCE;
         let mut jobs = tokio::select! {
-            jobs = prepare(&self.scanner.sources, &entries, &self.manner, deadline) => jobs,
+            jobs = prepare(
+                &self.scanner.sources,
+                &self.scanner.resolver,
+                &entries,
+                &self.manner,
+                deadline,
+            ) => jobs,
             () = &mut *stop => return Ok(Round::Stopped),
         };
         let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());

@@ -89,11 +89,19 @@ async fn demo(args: &Args) -> Result<Code, String> {
         reaches: Arc::default(),
     };
     let deadline = Instant::now() + TIMEOUT;
-    let jobs = prepare(&sources, &inventory.certificates, &manner, deadline).await;
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
+    let resolver = Arc::new(resolver);
+    let jobs = prepare(
+        &sources,
+        &resolver,
+        &inventory.certificates,
+        &manner,
+        deadline,
+    )
+    .await;
     let scanner = Scanner {
         sources,
-        resolver: Arc::new(resolver),
+        resolver,
         looker: Arc::new(Looker::new()?),
         local: true,
         remotes: remotes.into(),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Entry, Inventory, SourceSettings};
-use crate::model::{Hostname, Place, Target};
+use crate::config::{Entry, Inventory, SourceSettings, parse_mail_domain};
+use crate::model::{Hostname, Place, Protocol, Target, parse_port};
 
 /// The largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -63,22 +63,29 @@ impl Wanted {
     }
 }
 
-/// The entries that flags and targets amount to.
-pub(super) fn entries(wanted: &Wanted, places: &[Place]) -> Result<Vec<Entry>, String> {
-    if places.is_empty() {
+/// The entries that flags and targets amount to; `protocol` is that of targets which do not name their own.
+pub(super) fn entries(
+    wanted: &Wanted,
+    places: &[Place],
+    mail: &[Mail],
+    protocol: Protocol,
+) -> Result<Vec<Entry>, String> {
+    if places.is_empty() && mail.is_empty() {
         if wanted.has_hostnames() {
-            return Ok(vec![Entry::new(wanted.source())]);
+            let mut entry = Entry::new(wanted.source());
+            entry.protocol = protocol;
+            entry.ports = vec![protocol.default_port()];
+            return Ok(vec![entry]);
         }
-        return Err("there is nothing to look at: name a TARGET (host, host:port or https:// URL), or give --sslmate, --cert or --config".into());
+        return Err("there is nothing to look at: name a TARGET (host, host:port or a URL such as https:// or smtp://, mx:DOMAIN), or give --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
     for place in places {
-        let port = place.port.unwrap_or(place.protocol.default_port());
+        let protocol = place.protocol.unwrap_or(protocol);
+        let port = place.port.unwrap_or(protocol.default_port());
         // With nothing in particular expected, each host stands for itself.
         let shares = |e: &&mut Entry| {
-            e.ports == [port]
-                && e.protocol == place.protocol
-                && !matches!(wanted, Wanted::TrustOnly)
+            e.ports == [port] && e.protocol == protocol && !matches!(wanted, Wanted::TrustOnly)
         };
         if let Some(entry) = entries.iter_mut().find(shares) {
             if !entry.hostnames.contains(&place.hostname) {
@@ -89,19 +96,57 @@ pub(super) fn entries(wanted: &Wanted, places: &[Place]) -> Result<Vec<Entry>, S
         let mut entry = Entry::new(wanted.source());
         entry.hostnames = vec![place.hostname.clone()];
         entry.ports = vec![port];
-        entry.protocol = place.protocol;
+        entry.protocol = protocol;
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    for Mail { domain, port } in mail {
+        let mut entry = Entry::new(wanted.source());
+        entry.mx = vec![domain.clone()];
+        entry.ports = vec![*port];
+        entry.protocol = Protocol::Smtp;
         if !entries.contains(&entry) {
             entries.push(entry);
         }
     }
     // One certificate has one name, whatever ports it is looked at.
     if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
-        let name = places.first().map(|p| p.hostname.to_string());
+        let domains = mail.iter().map(|m| &m.domain);
+        let first = places.iter().map(|p| &p.hostname).chain(domains).next();
+        let name = first.map(ToString::to_string);
         for entry in &mut entries {
             entry.name = name.clone();
         }
     }
     Ok(entries)
+}
+
+/// A target that stands for the hosts that take a domain's mail.
+#[derive(Debug)]
+pub(super) struct Mail {
+    domain: Hostname,
+    port: u16,
+}
+
+impl Mail {
+    /// Reads `mx:DOMAIN[:PORT]`; `None` where it is something else, as the port of a host called `mx` is.
+    pub(super) fn parse(text: &str) -> Option<Result<Self, String>> {
+        let rest = text.strip_prefix("mx:")?;
+        if rest.starts_with('/') || rest.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let (domain, port) = match rest.rsplit_once(':') {
+            Some((domain, port)) => (domain, parse_port(port)),
+            None => (rest, Ok(Protocol::Smtp.default_port())),
+        };
+        Some(parse_mail_domain(domain).and_then(|domain| {
+            Ok(Self {
+                domain,
+                port: port?,
+            })
+        }))
+    }
 }
 
 /// Which part of an inventory is asked for: certificates by name, or places.
@@ -170,4 +215,30 @@ pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
         ));
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_is_told_from_hosts() {
+        let read =
+            |text: &str| Mail::parse(text).map(|m| m.map(|m| (m.domain.to_string(), m.port)));
+        assert_eq!(read("mx:example.com"), Some(Ok(("example.com".into(), 25))));
+        assert_eq!(
+            read("mx:example.com:26"),
+            Some(Ok(("example.com".into(), 26)))
+        );
+        assert_eq!(read("mx:25"), None);
+        assert_eq!(read("mx.example.com"), None);
+        for wrong in [
+            "mx:192.0.2.1",
+            "mx:",
+            "mx:example.com:x",
+            "mx:*.example.com",
+        ] {
+            assert!(read(wrong).is_none_or(|r| r.is_err()), "{wrong}");
+        }
+    }
 }

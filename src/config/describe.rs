@@ -30,7 +30,9 @@ pub fn describe(inventory: &Inventory) -> String {
             .as_deref()
             .map(|n| format!("{n}: "))
             .unwrap_or_default();
-        let hosts: Vec<_> = entry.hostnames.iter().map(ToString::to_string).collect();
+        let mut hosts: Vec<_> = entry.hostnames.iter().map(ToString::to_string).collect();
+        let mail = entry.mx.iter();
+        hosts.extend(mail.map(|domain| format!("the mail hosts of {domain}")));
         let hosts = if hosts.is_empty() && own {
             "its own names".into()
         } else {

@@ -16,7 +16,7 @@ use crate::guard::Allowed;
 use crate::model::{Hostname, KeyTypes, Protocol, ProxyProtocol, Sni, Threshold, Vantage};
 
 pub use describe::describe;
-pub use read::{one_of_each_family, parse, parse_alpn, parse_name_server};
+pub use read::{one_of_each_family, parse, parse_alpn, parse_mail_domain, parse_name_server};
 pub use yaml::{ConfigError, ConfigErrors};
 pub(crate) use yaml::{Item, Problems, with_root};
 
@@ -197,6 +197,8 @@ pub struct Entry {
     pub source: SourceSettings,
     /// The hosts to look at; empty means the certificate's own names.
     pub hostnames: Vec<Hostname>,
+    /// Domains whose mail hosts are looked at too.
+    pub mx: Vec<Hostname>,
     /// Look at these addresses, whatever DNS says; empty means DNS.
     pub addresses: Vec<IpAddr>,
     /// The ports to look at, at least one.
@@ -236,6 +238,7 @@ impl Entry {
             name: None,
             source,
             hostnames: Vec::new(),
+            mx: Vec::new(),
             addresses: Vec::new(),
             ports: vec![defaults.port],
             protocol: Protocol::default(),

@@ -302,13 +302,27 @@ impl Reader<'_> {
                 Hostname::from_str,
             ));
         }
+        if let Some(item) = fields.take("mx") {
+            entry.mx = unique(each(
+                &item.list_or_one(problems),
+                problems,
+                parse_mail_domain,
+            ));
+        }
         if let Some(item) = fields.take("addresses") {
             entry.addresses = unique(each(&item.list_or_one(problems), problems, ip_address));
         }
         let protocol = fields
             .take("protocol")
             .and_then(|i| i.parse(problems, Protocol::from_str));
-        entry.protocol = protocol.unwrap_or_default();
+        let of_mail = (!entry.mx.is_empty()).then_some(Protocol::Smtp);
+        if let Some(protocol) = protocol.or(of_mail) {
+            entry.protocol = protocol;
+            // The default is the port of what is meant where nothing is said.
+            if protocol != Protocol::default() {
+                entry.ports = vec![protocol.default_port()];
+            }
+        }
         if let Some(port) = fields.take("port") {
             if let Some(ports) = fields.take("ports") {
                 problems.add(ports.line, &ports.key, "give either `port` or `ports`");
@@ -353,9 +367,12 @@ impl Reader<'_> {
             SourceSettings::SslmateAll | SourceSettings::PemGlob(_)
         );
         if many
-            && (entry.name.is_some() || !entry.hostnames.is_empty() || !entry.addresses.is_empty())
+            && (entry.name.is_some()
+                || !entry.hostnames.is_empty()
+                || !entry.mx.is_empty()
+                || !entry.addresses.is_empty())
         {
-            problems.add(line, &key, "this stands for many certificates: `name`, `hostnames` and `addresses` belong to one");
+            problems.add(line, &key, "this stands for many certificates: `name`, `hostnames`, `mx` and `addresses` belong to one");
         }
         let nameless = matches!(
             entry.source,
@@ -363,7 +380,7 @@ impl Reader<'_> {
                 | SourceSettings::PublicKeys(_)
                 | SourceSettings::TrustOnly
         );
-        if nameless && entry.hostnames.is_empty() {
+        if nameless && entry.hostnames.is_empty() && entry.mx.is_empty() {
             problems.add(
                 line,
                 &key,
@@ -626,6 +643,16 @@ pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
         return Err("give one address to connect from, or one of each family".into());
     }
     Ok(())
+}
+
+/// Reads a domain that has mail.
+pub fn parse_mail_domain(text: &str) -> Result<Hostname, String> {
+    match text.parse()? {
+        Hostname::Ip(_) => Err(format!(
+            "`{text}` is an address, which has no MX records: name a domain"
+        )),
+        domain => Ok(domain),
+    }
 }
 
 fn ip_address(text: &str) -> Result<IpAddr, String> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::certificate::{Certificate, Facts, Fingerprint, NO_SAN};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, SourceKind, State};
-use crate::model::{Hostname, Threshold, Timestamp};
+use crate::model::{Hostname, Protocol, Target, Threshold, Timestamp};
 use crate::observation::{
     ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Status, Told,
 };
@@ -147,7 +147,9 @@ pub fn judge(
     let (verdict, mut findings) = match (&observation.outcome, &expected) {
         (Outcome::Failed(error), _) => (
             Verdict::Inconclusive(error.clone()),
-            handshake_finding(error).into_iter().collect(),
+            handshake_finding(error, &observation.target)
+                .into_iter()
+                .collect(),
         ),
         (_, None) => (
             Verdict::Inconclusive(LookError::new(
@@ -183,8 +185,14 @@ fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code));
 }
 
-fn handshake_finding(error: &LookError) -> Option<Finding> {
+fn handshake_finding(error: &LookError, target: &Target) -> Option<Finding> {
     let hint = match error.kind {
+        ErrorKind::StarttlsRefused => {
+            "give the server its certificate and key and switch STARTTLS on; its log says why it refuses"
+        }
+        ErrorKind::StarttlsProtocol => {
+            "check that this port speaks this protocol, and begins in the clear"
+        }
         ErrorKind::TlsAlert => {
             "check which TLS versions, names and client certificates the server demands"
         }
@@ -203,8 +211,29 @@ fn handshake_finding(error: &LookError) -> Option<Finding> {
         }
         _ => "check that this port speaks TLS from the first byte",
     };
+    let hint = starttls_hint(error, target).unwrap_or_else(|| hint.to_owned());
     (error.kind.status() == Status::HandshakeError)
         .then(|| Finding::new(Code::HandshakeFailed, error.message.clone(), hint))
+}
+
+/// The advice where TLS was expected from the first byte and something else began: by what it said, or by
+/// its port.
+fn starttls_hint(error: &LookError, target: &Target) -> Option<String> {
+    let by_port = || {
+        let may_be_clear = matches!(
+            error.kind,
+            ErrorKind::TlsProtocol | ErrorKind::TlsTimeout | ErrorKind::TlsClosed
+        );
+        let is_tls = !target.protocol.begins_in_the_clear();
+        (may_be_clear && is_tls)
+            .then(|| Protocol::in_the_clear_at(target.port))
+            .flatten()
+    };
+    let protocol = error.seems.or_else(by_port)?;
+    Some(format!(
+        "this looks like {protocol}, which begins in the clear: look with --starttls {protocol}, or \
+         `protocol: {protocol}` in the configuration"
+    ))
 }
 
 fn stale_finding(since: Timestamp) -> Finding {

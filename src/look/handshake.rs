@@ -18,9 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
-use crate::model::{Hostname, KeyType};
+use crate::model::{Hostname, KeyType, Protocol};
 use crate::observation::{ErrorKind, KeyProof, LookError, Served};
 
+use super::starttls::Farewell;
 use super::{Look, key_proof, p521};
 
 /// The longest chain that is read, leaf included.
@@ -167,6 +168,15 @@ impl From<LookError> for Failure {
     }
 }
 
+/// How long to listen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Something was said.
+    Words,
+    /// The server closed.
+    Closed,
+}
+
 /// Why a handshake ended before its end.
 enum End {
     Tls(Error),
@@ -284,8 +294,26 @@ impl Connection {
         })
     }
 
-    /// Says goodbye: our close_notify, then a short wait for the server's.
-    pub(super) async fn leave(mut self, patience: Duration) {
+    /// Says goodbye: in the words of the protocol inside, then our close_notify, then a short wait for the
+    /// server's.
+    pub(super) async fn leave(mut self, farewell: Option<Farewell>, patience: Duration) {
+        let end = Instant::now() + patience;
+        if let Some(farewell) = farewell {
+            if farewell.after_greeting {
+                // A server that greets nobody is left in time for the words.
+                let greeting = timeout(patience / 2, self.listen(Until::Words)).await;
+                if matches!(greeting, Ok(None)) {
+                    return;
+                }
+            }
+            let words = async {
+                let written = io::Write::write_all(&mut self.tls.writer(), &farewell.words);
+                written.ok()?;
+                self.flush().await.ok()?;
+                self.listen(Until::Closed).await
+            };
+            let _ = timeout_at(end, words).await;
+        }
         let goodbye = async {
             self.tls.send_close_notify();
             self.flush().await.ok()?;
@@ -300,7 +328,33 @@ impl Connection {
             }
             Some(())
         };
-        let _ = timeout(patience, goodbye).await;
+        let _ = timeout_at(end, goodbye).await;
+    }
+
+    /// Passes over what the server says inside TLS; `None` where it broke off.
+    async fn listen(&mut self, until: Until) -> Option<()> {
+        let mut heard = 0;
+        let mut buffer = [0; 512];
+        while heard < MAX_HANDSHAKE_BYTES {
+            let count = self.stream.read(&mut buffer).await.ok()?;
+            heard += count;
+            let mut bytes = buffer.get(..count)?;
+            let mut has_words = false;
+            while !bytes.is_empty() {
+                self.tls.read_tls(&mut bytes).ok()?;
+                let state = self.tls.process_new_packets().ok()?;
+                let mut words = vec![0; state.plaintext_bytes_to_read()];
+                io::Read::read_exact(&mut self.tls.reader(), &mut words).ok()?;
+                has_words |= !words.is_empty();
+                if state.peer_has_closed() {
+                    return Some(());
+                }
+            }
+            if count == 0 || (has_words && until == Until::Words) {
+                return Some(());
+            }
+        }
+        None
     }
 
     /// Old servers say so by an alert, by a version or suite that was not offered, or by hanging up at our hello.
@@ -369,13 +423,16 @@ impl Connection {
                 InvalidMessage::CertificatePayloadTooLarge
                 | InvalidMessage::HandshakePayloadTooLarge,
             ) => too_large(),
-            Error::InvalidMessage(_) if !looks_like_tls(&self.first_bytes) => LookError::new(
-                ErrorKind::TlsProtocol,
-                format!(
-                    "the server does not speak TLS here: it sent `{}`",
-                    readable(&self.first_bytes)
-                ),
-            ),
+            Error::InvalidMessage(_) if !looks_like_tls(&self.first_bytes) => LookError {
+                seems: banner(&self.first_bytes),
+                ..LookError::new(
+                    ErrorKind::TlsProtocol,
+                    format!(
+                        "the server does not speak TLS here: it sent `{}`",
+                        readable(&self.first_bytes)
+                    ),
+                )
+            },
             other => LookError::new(
                 ErrorKind::TlsProtocol,
                 format!("the handshake failed: {other}"),
@@ -390,6 +447,28 @@ const FIRST_BYTES: usize = 16;
 /// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
 fn looks_like_tls(first: &[u8]) -> bool {
     matches!(first, [0x15 | 0x16, 0x03, ..])
+}
+
+/// The protocol whose server begins so. What begins with 220 is mail, unless it speaks of files.
+fn banner(first: &[u8]) -> Option<Protocol> {
+    let first = first.to_ascii_uppercase();
+    let has = |word: &[u8]| first.windows(word.len()).any(|part| part == word);
+    match first.as_slice() {
+        [b'2', b'2', b'0', b' ' | b'-', ..] if has(b"FTP") || has(b"FILEZILLA") => {
+            Some(Protocol::Ftp)
+        }
+        [b'2', b'2', b'0', b' ' | b'-', ..] if has(b"LMTP") => Some(Protocol::Lmtp),
+        [b'2', b'2', b'0', b' ' | b'-', ..] => Some(Protocol::Smtp),
+        [b'2', b'0', b'0' | b'1', b' ', ..] => Some(Protocol::Nntp),
+        [b'*', b' ', b'O', b'K', ..] => Some(Protocol::Imap),
+        [b'+', b'O', b'K', ..] => Some(Protocol::Pop3),
+        [b'"', b'I', b'M', b'P', b'L', ..] => Some(Protocol::Sieve),
+        // The header of a packet, the version of the protocol, and the first digit of the server's.
+        [_, 0, 0, 0, 10, b'0'..=b'9', ..] => Some(Protocol::Mysql),
+        _ if first.starts_with(b"<?XML") || first.starts_with(b"<STREAM") => Some(Protocol::Xmpp),
+        _ if first.starts_with(b":") && has(b" NOTICE") => Some(Protocol::Irc),
+        _ => None,
+    }
 }
 
 fn readable(bytes: &[u8]) -> String {
@@ -522,5 +601,16 @@ mod tests {
         assert!(!looks_like_tls(b"HTTP/1.1 400"));
         assert_eq!(readable(b"220 mail ESMTP\r\n\x1b[2J"), "220 mail ESMTP");
         assert_eq!(readable(b"\x1b[2J"), ".[2J");
+        for (first, protocol) in [
+            (&b"220 mail.example"[..], Some(Protocol::Smtp)),
+            (b"220 (vsFTPd 3.0.", Some(Protocol::Ftp)),
+            (b"* OK [CAPABILITY", Some(Protocol::Imap)),
+            (b"+OK Dovecot", Some(Protocol::Pop3)),
+            (b"\x5b\0\0\0\x0a5.5.5", Some(Protocol::Mysql)),
+            (b"HTTP/1.1 400 Bad", None),
+            (b"SSH-2.0-OpenSSH", None),
+        ] {
+            assert_eq!(banner(first), protocol, "{first:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! One look at one address: connect, shake hands, and take down what was shown.
+//! One look at one address: connect, ask for TLS where it does not come first, shake hands, and take down what was shown.
 
 mod cleartext;
 mod handshake;
@@ -6,6 +6,7 @@ mod key_proof;
 mod p521;
 mod reach;
 mod rsa;
+mod starttls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -89,7 +90,8 @@ impl Looker {
         timings.handshake = Some(start.elapsed());
         match result {
             Ok(served) => {
-                connection.leave(LINGER).await;
+                let farewell = starttls::farewell(look.target);
+                connection.leave(farewell, LINGER).await;
                 Ok(served)
             }
             Err(failure) if failure.shares_nothing => {
@@ -129,11 +131,17 @@ async fn open(
     let start = Instant::now();
     let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
     let connected = timeout_at(connect_deadline, look.reach.connect(look.address)).await;
-    let stream = match connected {
+    let mut stream = match connected {
         Ok(connected) => connected.map_err(|e| connect_error(&e))?,
         Err(_) => return Err(connect_timeout(start.elapsed())),
     };
     timings.connect = Some(start.elapsed());
+    if look.target.protocol.begins_in_the_clear() {
+        let start = Instant::now();
+        let result = starttls::start(look, &mut stream, deadline, LINGER).await;
+        timings.starttls = Some(start.elapsed());
+        result?;
+    }
     Ok(stream)
 }
 

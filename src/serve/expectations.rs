@@ -58,7 +58,10 @@ pub(super) struct News {
 
 /// What names an entry in memory: its source and the name that it is given.
 pub(super) fn key(entry: &Entry) -> String {
-    let name = entry.name.as_deref().unwrap_or_default();
+    let mut name = entry.name.clone().unwrap_or_default();
+    if !entry.mx.is_empty() {
+        name = format!("{name} mx {:?}", entry.mx);
+    }
     match &entry.source {
         SourceSettings::Sslmate(cn) => format!("sslmate {cn} {name}"),
         SourceSettings::SslmateAll => "sslmate *".into(),
@@ -89,6 +92,8 @@ impl Watch {
     pub(super) fn refresh_after(&self, of_account: Duration) -> Option<Duration> {
         let regular = match &self.entry.source {
             _ if self.is_asked_over_network() => of_account,
+            // Their hosts are asked of DNS.
+            _ if !self.entry.mx.is_empty() => of_account,
             SourceSettings::Pem(_) | SourceSettings::PemGlob(_) => FILE_REFRESH.min(of_account),
             _ => return None,
         };

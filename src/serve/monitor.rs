@@ -12,7 +12,8 @@ use crate::config::Entry;
 use crate::finding::Severity;
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp};
-use crate::scan::Scan;
+use crate::observation::LookError;
+use crate::scan::{Scan, locate};
 use crate::schedule::Schedule;
 use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
@@ -69,6 +70,19 @@ pub(super) struct Monitor {
     commands: mpsc::Receiver<Command>,
     keeper: Option<Keeper>,
     prune_due: Duration,
+}
+
+/// The mail hosts of a domain that are not known: they stay what they were, and the domain stands for them
+/// where they never were known.
+fn unlocated(entry: &Entry, error: &LookError) -> Failed {
+    let hostnames = entry.hostnames.clone();
+    let domain = hostnames.first().map(ToString::to_string);
+    Failed {
+        name: entry.name.clone().or(domain).unwrap_or_default(),
+        error: format!("the mail hosts are not known: {error}"),
+        hostnames,
+        may_pass: true,
+    }
 }
 
 /// What a source said.
@@ -219,7 +233,13 @@ impl Monitor {
             self.refreshes.spawn(async move {
                 let _turn = sources.acquire().await;
                 let deadline = Instant::now() + engine.manner.timeout * SOURCE_PATIENCE;
-                let said = engine.scanner.sources.load(&entry, deadline).await;
+                let mut said = Vec::new();
+                for (entry, failure) in locate(&entry, &engine.scanner.resolver, deadline).await {
+                    match failure {
+                        None => said.extend(engine.scanner.sources.load(&entry, deadline).await),
+                        Some(error) => said.push(Err(unlocated(&entry, &error))),
+                    }
+                }
                 Answer { key, said }
             });
         }

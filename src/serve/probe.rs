@@ -106,8 +106,8 @@ impl Request {
                 Box::new(say(StatusCode::NOT_FOUND, text))
             })?,
             None => engine
-                .default_module(place.protocol)
-                .ok_or_else(|| bad(format!("{} has no module", place.protocol)))?,
+                .default_module(place.protocol.unwrap_or_default())
+                .ok_or_else(|| bad("there is no module for this protocol".into()))?,
         };
         let hostname = match query.last("hostname") {
             Some(name) => name.parse().map_err(|e| bad(format!("hostname: {e}")))?,
@@ -267,6 +267,7 @@ fn log(judged: &Judged) -> String {
     for (phase, took) in [
         ("resolve", timings.resolve),
         ("connect", timings.connect),
+        ("starttls", timings.starttls),
         ("handshake", timings.handshake),
     ] {
         if let Some(took) = took {

@@ -29,13 +29,19 @@ third    CNAME several
 dangling CNAME nothing
 texts    TXT   \"no address\"
 texts    MX    10 several
+mail     MX    20 mx2
+mail     MX    10 alias
+nomail   MX    0 .
+alias    CNAME mx1
+mx1      A     127.0.0.6
+mx2      A     127.0.0.7
 xn--bcher-kva A 127.0.0.5
 ";
 
 /// More A records than the name server puts into a datagram.
 const CROWD: u8 = 120;
 
-fn knot() -> Process {
+pub(crate) fn knot() -> Process {
     Process::start(&["127.0.0.1"], |folder, port| {
         let folder = folder.display();
         let config = format!(

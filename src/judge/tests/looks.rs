@@ -99,7 +99,7 @@ fn a_look_without_a_certificate_is_inconclusive() {
         .collect();
     assert_eq!(
         hints.len(),
-        7,
+        9,
         "each kind has a hint of its own: {hints:#?}"
     );
 }

@@ -62,6 +62,7 @@ fn looks(text: &str) -> Vec<Judged> {
         super::failed(ErrorKind::DnsNxdomain, "x"),
     );
     unknown.verdict = Verdict::Inconclusive(LookError {
+        seems: None,
         kind: ErrorKind::DnsNxdomain,
         message: text.to_owned(),
     });

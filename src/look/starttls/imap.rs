@@ -1,0 +1,66 @@
+//! IMAP (RFC 3501, which RFC 9051 follows here).
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::wire::{End, LONG_LINE, MAX_LINES, Wire};
+
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
+    let greeting = wire.line(LONG_LINE).await?;
+    match words(&greeting).as_slice() {
+        ["*", "OK", ..] => {}
+        // Who is logged in already cannot begin TLS any more (section 6.2.1).
+        ["*", "PREAUTH" | "BYE", ..] => return Err(End::refused(greeting)),
+        _ => return Err(End::unexpected(greeting)),
+    }
+    wire.say("a1 CAPABILITY\r\n").await?;
+    if !completion(wire, "a1").await? {
+        return Err(End::NotOffered);
+    }
+    wire.say("a2 STARTTLS\r\n").await?;
+    completion(wire, "a2").await.map(|_| ())
+}
+
+/// Reads up to the answer to the command with this tag, and says whether STARTTLS was among the
+/// capabilities on the way.
+async fn completion<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    tag: &str,
+) -> Result<bool, End> {
+    let mut is_offered = false;
+    for _ in 0..MAX_LINES {
+        let line = wire.line(LONG_LINE).await?;
+        match words(&line).as_slice() {
+            ["*", "BYE", ..] => return Err(End::refused(line)),
+            ["*", "CAPABILITY", capabilities @ ..] => {
+                is_offered |= capabilities.contains(&"STARTTLS");
+            }
+            ["*", ..] => {}
+            [of, "OK", ..] if of.eq_ignore_ascii_case(tag) => return Ok(is_offered),
+            [of, "NO" | "BAD", ..] if of.eq_ignore_ascii_case(tag) => {
+                return Err(End::refused(line));
+            }
+            _ => return Err(End::unexpected(line)),
+        }
+    }
+    Err(End::too_many_lines())
+}
+
+/// What IMAP's keywords are among.
+const KEYWORDS: [&str; 8] = [
+    "*",
+    "OK",
+    "NO",
+    "BAD",
+    "BYE",
+    "PREAUTH",
+    "CAPABILITY",
+    "STARTTLS",
+];
+
+/// The words of a line; keywords in upper case, for their case does not matter.
+fn words(line: &str) -> Vec<&str> {
+    let keyword = |word| KEYWORDS.iter().find(|k| k.eq_ignore_ascii_case(word));
+    line.split(' ')
+        .map(|word| keyword(word).copied().unwrap_or(word))
+        .collect()
+}

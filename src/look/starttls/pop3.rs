@@ -1,0 +1,34 @@
+//! POP3 (RFC 1939, RFC 2449, RFC 2595).
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::nntp::until_dot;
+use super::reply::has_word;
+use super::wire::{End, SHORT_LINE, Wire};
+
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
+    status(wire).await?;
+    wire.say("CAPA\r\n").await?;
+    // What is older than RFC 2449 does not know the question, and may do TLS all the same.
+    match status(wire).await {
+        Ok(()) => {
+            let capabilities = until_dot(wire).await?;
+            if !has_word(capabilities.iter().map(String::as_str), "STLS") {
+                return Err(End::NotOffered);
+            }
+        }
+        Err(End::Refused(_)) => {}
+        Err(other) => return Err(other),
+    }
+    wire.say("STLS\r\n").await?;
+    status(wire).await
+}
+
+async fn status<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
+    let line = wire.line(SHORT_LINE).await?;
+    match line.split(' ').next() {
+        Some("+OK") => Ok(()),
+        Some("-ERR") => Err(End::refused(line)),
+        _ => Err(End::unexpected(line)),
+    }
+}

@@ -1,0 +1,56 @@
+//! PostgreSQL: the SSLRequest message
+//! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::wire::{End, MAX_DIALOGUE, Wire};
+
+/// Its length, and the code 1234, 5679.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
+    wire.say(SSL_REQUEST).await?;
+    match wire.message(answer).await? {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(End::NotOffered),
+        Answer::Error(words) => Err(End::refused(words)),
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    No,
+    /// An ErrorResponse: its message.
+    Error(Vec<u8>),
+}
+
+/// One byte, or the ErrorResponse of a server that has no room, or is older than the request.
+pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
+    match bytes {
+        [] => Ok(None),
+        [b'S', ..] => Ok(Some((Answer::Yes, 1))),
+        [b'N', ..] => Ok(Some((Answer::No, 1))),
+        [b'E', a, b, c, d, rest @ ..] => {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]);
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            if !(4..=MAX_DIALOGUE).contains(&length) {
+                return Err(format!("it sent an error of {length} bytes"));
+            }
+            let Some(fields) = rest.get(..length - 4) else {
+                return Ok(None);
+            };
+            let mut fields = fields.split(|b| *b == 0);
+            let message = fields.find_map(|f| f.strip_prefix(b"M"));
+            Ok(Some((
+                Answer::Error(message.unwrap_or(b"an error").to_vec()),
+                length + 1,
+            )))
+        }
+        [b'E', ..] => Ok(None),
+        other => Err(format!(
+            "it sent `{}`",
+            super::wire::quote(other.get(..16).unwrap_or(other))
+        )),
+    }
+}

@@ -1,0 +1,32 @@
+//! ManageSieve (RFC 5804).
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::wire::{End, LONG_LINE, MAX_LINES, Wire};
+
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
+    // The greeting is the answer to a CAPABILITY that nobody asked (section 1.7).
+    if !response(wire).await? {
+        return Err(End::NotOffered);
+    }
+    wire.say("STARTTLS\r\n").await?;
+    response(wire).await.map(|_| ())
+}
+
+/// Reads up to the end of a response, and says whether STARTTLS was among the capabilities in it.
+async fn response<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<bool, End> {
+    let mut is_offered = false;
+    for _ in 0..MAX_LINES {
+        let line = wire.line(LONG_LINE).await?;
+        let word = line.split([' ', '(']).next().unwrap_or_default();
+        match word.to_ascii_uppercase().as_str() {
+            "OK" => return Ok(is_offered),
+            "NO" | "BYE" => return Err(End::refused(line)),
+            "\"STARTTLS\"" => is_offered = true,
+            // A capability, or a line of a literal in one.
+            _ if line.starts_with('"') || line.starts_with('{') => {}
+            _ => return Err(End::unexpected(line)),
+        }
+    }
+    Err(End::too_many_lines())
+}

@@ -1,0 +1,267 @@
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+use super::wire::{MAX_DIALOGUE, MAX_LINES, SHORT_LINE, quote, take_line};
+use super::*;
+
+fn target(protocol: Protocol) -> Target {
+    Target {
+        certificate: "c".into(),
+        hostname: "mail.example.com".parse().unwrap(),
+        port: protocol.default_port(),
+        protocol,
+    }
+}
+
+/// Has a server say these parts one after the other, and then close or wait. What came of it, and what the client said.
+fn hear(protocol: Protocol, parts: &[&[u8]], closes: bool) -> (String, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    runtime.block_on(async {
+        let (client, mut server) = duplex(2 * MAX_DIALOGUE);
+        let parts: Vec<Vec<u8>> = parts.iter().map(|part| part.to_vec()).collect();
+        let saying = tokio::spawn(async move {
+            for part in parts {
+                let _ = server.write_all(&part).await;
+                tokio::task::yield_now().await;
+            }
+            if closes {
+                let _ = server.shutdown().await;
+            }
+            let mut said = Vec::new();
+            let _ = server.read_to_end(&mut said).await;
+            said
+        });
+        let mut wire = Wire::new(client);
+        let mut result = ask(&mut wire, &target(protocol), "[192.0.2.1]").await;
+        if result.is_ok() {
+            result = wire.nothing_follows().await;
+        }
+        let outcome = match result {
+            Ok(()) => "go ahead".into(),
+            Err(End::Refused(words)) => format!("refused: {words}"),
+            Err(End::NotOffered) => "not offered".into(),
+            Err(End::Broken(what)) => format!("broken: {what}"),
+            Err(End::Follows) => "more follows".into(),
+            Err(End::Closed) => "closed".into(),
+            Err(End::Silent | End::Io(_)) => "failed".into(),
+        };
+        drop(wire);
+        (
+            outcome,
+            String::from_utf8_lossy(&saying.await.unwrap()).into_owned(),
+        )
+    })
+}
+
+/// A greeting of MariaDB's kind with these capabilities.
+fn mysql_greeting(capabilities: u16) -> Vec<u8> {
+    let mut payload = vec![10];
+    payload.extend(b"5.5.5-10.11.6-MariaDB\0");
+    payload.extend([7, 0, 0, 0]);
+    payload.extend(b"saltsalt\0");
+    payload.extend(capabilities.to_le_bytes());
+    payload.extend([33, 2, 0, 0, 0, 21, 0, 0]);
+    let mut packet = vec![payload.len() as u8, 0, 0, 0];
+    packet.extend(payload);
+    packet
+}
+
+fn ldap_response(code: u8, diagnostics: &str) -> Vec<u8> {
+    let length = diagnostics.len() as u8;
+    let mut bytes = vec![0x30, 12 + length, 2, 1, 1, 0x78, 7 + length, 10, 1, code];
+    bytes.extend([4, 0, 4, length]);
+    bytes.extend(diagnostics.as_bytes());
+    bytes
+}
+
+/// What servers say, what comes of it, and how the client's last words begin.
+fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
+    const HEADER: &str = "<?xml version='1.0'?><stream:stream from='a>b' version='1.0'>";
+    let features = |inside: &str| format!("{HEADER}<stream:features>{inside}</stream:features>");
+    let starttls = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>";
+    let smtp = "220-a\r\n220 b ESMTP\r\n250-b\r\n250-SIZE 1\r\n250 starttls\r\n";
+    vec![
+        (Protocol::Smtp, format!("{smtp}220 go\r\n").into(), "go ahead", "EHLO [192.0.2.1]\r\nSTARTTLS\r\n"),
+        (Protocol::Lmtp, format!("{smtp}220 go\r\n").into(), "go ahead", "LHLO [192.0.2.1]\r\nSTARTTLS\r\n"),
+        (Protocol::Smtp, format!("{smtp}454 4.7.0 not now\r\n").into(), "refused: 454 4.7.0 not now", "EHLO"),
+        (Protocol::Smtp, format!("{smtp}220 go\r\n250 evil\r\n").into(), "more follows", "EHLO"),
+        (Protocol::Smtp, b"220 b\r\n250-b\r\n250 NOSTARTTLS\r\n".into(), "not offered", "EHLO [192.0.2.1]\r\n"),
+        // The name of the server is no capability.
+        (Protocol::Smtp, b"220 b\r\n250-STARTTLS\r\n250 SIZE\r\n".into(), "not offered", "EHLO"),
+        (Protocol::Smtp, b"554 go away\x1b[2J\r\n".into(), "refused: 554 go away\u{fffd}[2J", ""),
+        (Protocol::Smtp, b"220 b\r\n250-b\r\n251 c\r\n".into(), "broken: it sent `251 c`", "EHLO"),
+        (Protocol::Smtp, b"SSH-2.0-OpenSSH\r\n".into(), "broken: it sent `SSH-2.0-OpenSSH`", ""),
+        (Protocol::Smtp, b"220 b\r\n25".into(), "closed", "EHLO"),
+        (Protocol::Imap, b"* OK [X] hi\r\n* CAPABILITY IMAP4rev1 starttls\r\nA1 ok x\r\na2 OK\r\n".into(), "go ahead", "a1 CAPABILITY\r\na2 STARTTLS\r\n"),
+        (Protocol::Imap, b"* OK\r\n* CAPABILITY IMAP4rev1\r\na1 OK\r\n".into(), "not offered", "a1 CAPABILITY\r\n"),
+        (Protocol::Imap, b"* PREAUTH hi\r\n".into(), "refused: * PREAUTH hi", ""),
+        (Protocol::Imap, b"* OK\r\n* CAPABILITY STARTTLS\r\na1 OK\r\na2 NO later\r\n".into(), "refused: a2 NO later", "a1"),
+        (Protocol::Pop3, b"+OK hi\r\n+OK\r\nUIDL\r\nSTLS\r\n.\r\n+OK go\r\n".into(), "go ahead", "CAPA\r\nSTLS\r\n"),
+        (Protocol::Pop3, b"+OK hi\r\n-ERR what\r\n+OK go\r\n".into(), "go ahead", "CAPA\r\nSTLS\r\n"),
+        (Protocol::Pop3, b"+OK hi\r\n+OK\r\nUIDL\r\n.\r\n".into(), "not offered", "CAPA\r\n"),
+        (Protocol::Pop3, b"+OK hi\r\n-ERR what\r\n-ERR no\r\n".into(), "refused: -ERR no", "CAPA"),
+        (Protocol::Ftp, b"120 soon\r\n220-hi\r\n anything\r\n220 hi\r\n211-F\r\n AUTH SSL;TLS\r\n211 End\r\n234 go\r\n".into(), "go ahead", "FEAT\r\nAUTH TLS\r\n"),
+        (Protocol::Ftp, b"220 hi\r\n530 log in\r\n234 go\r\n".into(), "go ahead", "FEAT\r\nAUTH TLS\r\n"),
+        (Protocol::Ftp, b"220 hi\r\n211-F\r\n UTF8\r\n211 End\r\n".into(), "not offered", "FEAT\r\n"),
+        (Protocol::Ftp, b"220 hi\r\n500 ?\r\n530 no\r\n".into(), "refused: 530 no", "FEAT"),
+        (Protocol::Nntp, b"201 hi\r\n101 list\r\nVERSION 2\r\nSTARTTLS\r\n.\r\n382 go\r\n".into(), "go ahead", "CAPABILITIES\r\nSTARTTLS\r\n"),
+        (Protocol::Nntp, b"200 hi\r\n500 what\r\n502 no\r\n".into(), "refused: 502 no", "CAPABILITIES"),
+        (Protocol::Nntp, b"200 hi\r\n101 list\r\nVERSION 2\r\n.\r\n".into(), "not offered", "CAPABILITIES\r\n"),
+        (Protocol::Sieve, b"\"IMPLEMENTATION\" \"x\"\r\n\"STARTTLS\"\r\nOK \"hi\"\r\nOK \"go\"\r\n".into(), "go ahead", "STARTTLS\r\n"),
+        (Protocol::Sieve, b"\"SIEVE\" \"x\"\r\nOK (TAG) \"hi\"\r\n".into(), "not offered", ""),
+        (Protocol::Sieve, b"BYE \"busy\"\r\n".into(), "refused: BYE \"busy\"", ""),
+        (Protocol::Irc, b":s NOTICE * :hi\r\nPING :x\r\n:s CAP * LS * :sasl=A\r\n:s CAP * LS :tls x\r\n:s 670 * :go\r\n".into(), "go ahead", "CAP LS 302\r\nPONG :x\r\nSTARTTLS\r\n"),
+        (Protocol::Irc, b":s CAP * LS :sasl sts=port=6697\r\n".into(), "not offered", "CAP LS 302\r\n"),
+        (Protocol::Irc, b":s 421 * CAP :what\r\n:s 691 * :no\r\n".into(), "refused: :s 691 * :no", "CAP"),
+        (Protocol::Irc, b"ERROR :banned\r\n".into(), "refused: ERROR :banned", "CAP"),
+        (Protocol::Xmpp, (features(starttls) + "<proceed xmlns='x'/>").into(), "go ahead", "<?xml version='1.0'?><stream:stream xmlns='jabber:client'"),
+        (Protocol::XmppServer, (features(starttls) + "<proceed xmlns='x'/>").into(), "go ahead", "<?xml version='1.0'?><stream:stream xmlns='jabber:server'"),
+        (Protocol::Xmpp, features("<mechanisms><mechanism>starttls</mechanism></mechanisms>").into(), "not offered", "<?xml"),
+        (Protocol::Xmpp, (features(starttls) + "<failure xmlns='x'/></stream:stream>").into(), "refused: failure", "<?xml"),
+        (Protocol::Xmpp, format!("{HEADER}<stream:error><host-unknown xmlns='x'/><text>no such host</text></stream:error>").into(), "refused: error: host-unknown, text: no such host", "<?xml"),
+        (Protocol::Xmpp, format!("{HEADER}</stream:stream>").into(), "broken: it closed the stream", "<?xml"),
+        (Protocol::Xmpp, b"220 hi\r\n".into(), "broken: it sent `220 hi`", "<?xml"),
+        (Protocol::Ldap, ldap_response(0, ""), "go ahead", "0\u{1d}"),
+        (Protocol::Ldap, ldap_response(2, "unsupported"), "refused: 2 (protocolError) unsupported", "0"),
+        (Protocol::Ldap, b"HTTP/1.1 400\r\n".into(), "broken: it sent `HTTP/1.1 400`", "0"),
+        (Protocol::Postgres, b"S".into(), "go ahead", "\0\0\0\u{8}"),
+        (Protocol::Postgres, b"N".into(), "not offered", "\0\0\0\u{8}"),
+        (Protocol::Postgres, b"SE".into(), "more follows", "\0\0\0\u{8}"),
+        (Protocol::Postgres, b"E\0\0\0\x11SFATAL\0Mfull\0\0".into(), "refused: full", "\0\0\0\u{8}"),
+        (Protocol::Mysql, mysql_greeting(0xffff), "go ahead", ""),
+        (Protocol::Mysql, mysql_greeting(!0x0800), "not offered", ""),
+        (Protocol::Mysql, b"\x10\0\0\0\xff\x69\x04#HY000blocked".into(), "refused: blocked", ""),
+        (Protocol::Mysql, b"SSH-2.0-OpenSSH\r\n".into(), "broken: it sent `SSH-2.0-OpenSSH`", ""),
+    ]
+}
+
+#[test]
+fn each_protocol_is_spoken_as_its_rfc_says() {
+    for (protocol, said, outcome, words) in scripts() {
+        let (found, answered) = hear(protocol, &[&said], outcome == "closed");
+        assert_eq!(found, outcome, "{protocol}: {}", quote(&said));
+        assert!(answered.starts_with(words), "{protocol}: {answered:?}");
+    }
+}
+
+#[test]
+fn it_does_not_matter_how_a_dialogue_is_cut() {
+    for (protocol, said, outcome, _) in scripts() {
+        // What follows the go-ahead only later is for the handshake to stumble over.
+        if outcome == "more follows" {
+            continue;
+        }
+        let bytes: Vec<&[u8]> = said.chunks(1).collect();
+        let mut cuts = vec![bytes];
+        cuts.extend((1..said.len()).map(|at| vec![&said[..at], &said[at..]]));
+        for parts in cuts {
+            let (found, _) = hear(protocol, &parts, outcome == "closed");
+            if outcome.starts_with("broken") {
+                // It is told as soon as it is seen.
+                assert!(found.starts_with("broken"), "{protocol}: {found}");
+            } else {
+                assert_eq!(found, outcome, "{protocol}: {parts:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_never_ends_is_ended() {
+    let endless_line = vec![b'2'; MAX_DIALOGUE * 2];
+    let endless_greeting = b"220-on and on\r\n".repeat(MAX_LINES * 2);
+    let short = format!("more than {SHORT_LINE} bytes");
+    let lines = format!("more than {MAX_LINES} lines");
+    for (protocol, said, what) in [
+        (Protocol::Smtp, endless_line.clone(), short.as_str()),
+        (Protocol::Pop3, endless_line, short.as_str()),
+        (Protocol::Smtp, endless_greeting, lines.as_str()),
+        (
+            Protocol::Pop3,
+            [b"+OK\r\n+OK\r\n".to_vec(), b"X\r\n".repeat(MAX_LINES * 2)].concat(),
+            lines.as_str(),
+        ),
+        (
+            Protocol::Imap,
+            b"* OK\r\n".repeat(MAX_LINES * 2),
+            lines.as_str(),
+        ),
+        (
+            Protocol::Sieve,
+            b"\"X\"\r\n".repeat(MAX_LINES * 2),
+            lines.as_str(),
+        ),
+        (
+            Protocol::Irc,
+            b":s NOTICE * :x\r\n".repeat(MAX_LINES * 2),
+            lines.as_str(),
+        ),
+        (
+            Protocol::Xmpp,
+            [
+                b"<stream:stream><stream:features>".to_vec(),
+                b"<a/>".repeat(MAX_DIALOGUE),
+            ]
+            .concat(),
+            "before TLS",
+        ),
+        (
+            Protocol::Ldap,
+            b"\x30\x84\xff\xff\xff\xff".to_vec(),
+            "4294967295 bytes",
+        ),
+        (
+            Protocol::Postgres,
+            b"E\xff\xff\xff\xff".to_vec(),
+            "4294967295 bytes",
+        ),
+    ] {
+        let (found, _) = hear(protocol, &[&said], true);
+        assert!(
+            found.starts_with("broken") && found.contains(what),
+            "{protocol}: {found}"
+        );
+    }
+}
+
+#[test]
+fn who_has_no_name_is_called_by_its_address() {
+    assert_eq!(literal("192.0.2.1".parse().ok()), "[192.0.2.1]");
+    assert_eq!(literal("2001:db8::1".parse().ok()), "[IPv6:2001:db8::1]");
+}
+
+/// Bytes that are somewhat like a dialogue.
+fn like_a_dialogue() -> impl Strategy<Value = Vec<u8>> {
+    let scripts: Vec<Vec<u8>> = scripts().into_iter().map(|(_, said, ..)| said).collect();
+    let cut = prop::sample::select(scripts).prop_flat_map(|script| {
+        let length = script.len();
+        (Just(script), 0..length, any::<u8>())
+    });
+    let bent = cut.prop_map(|(mut script, at, byte)| {
+        script[at] = byte;
+        script
+    });
+    prop_oneof![prop::collection::vec(any::<u8>(), 0..200), bent]
+}
+
+proptest! {
+    #[test]
+    fn no_words_of_a_server_are_too_much(index in 0..Protocol::ALL.len(), said in like_a_dialogue(), at in any::<prop::sample::Index>()) {
+        let protocol = Protocol::ALL[index];
+        let at = at.index(said.len() + 1);
+        let (outcome, _) = hear(protocol, &[&said[..at], &said[at..]], true);
+        prop_assert!(!outcome.chars().any(char::is_control), "{outcome:?}");
+        prop_assert!(outcome.chars().count() < 300);
+    }
+
+    #[test]
+    fn lines_are_those_of_the_text(lines in prop::collection::vec("[a-z ]{0,20}", 0..8)) {
+        let mut buffer: Vec<u8> = lines.iter().flat_map(|l| format!("{l}\r\n").into_bytes()).collect();
+        for line in &lines {
+            let taken = take_line(&mut buffer, 30);
+            prop_assert_eq!(taken.unwrap(), Some(line.clone()));
+        }
+        prop_assert!(take_line(&mut buffer, 30).unwrap().is_none());
+    }
+}

@@ -1,0 +1,187 @@
+//! XMPP: a stream is opened, says what it can do, and is told to begin TLS (RFC 6120, section 5).
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::model::Hostname;
+
+use super::wire::{End, Wire, quote};
+
+/// The namespace of a client's stream.
+pub(super) const CLIENT: &str = "jabber:client";
+/// The namespace of a server's stream.
+pub(super) const SERVER: &str = "jabber:server";
+const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    namespace: &str,
+    domain: &Hostname,
+) -> Result<(), End> {
+    wire.say(open(namespace, domain)).await?;
+    wire.message(header).await?;
+    let features = wire.message(element).await?;
+    if features.name != "features" {
+        return Err(features.refused());
+    }
+    if !features.children.iter().any(|name| name == "starttls") {
+        return Err(End::NotOffered);
+    }
+    wire.say(STARTTLS).await?;
+    let answer = wire.message(element).await?;
+    match answer.name.as_str() {
+        "proceed" => Ok(()),
+        _ => Err(answer.refused()),
+    }
+}
+
+/// What opens a stream. A host name has nothing in it that XML would take for its own.
+pub(super) fn open(namespace: &str, domain: &Hostname) -> String {
+    format!(
+        "<?xml version='1.0'?><stream:stream xmlns='{namespace}' \
+         xmlns:stream='http://etherx.jabber.org/streams' to='{domain}' version='1.0'>"
+    )
+}
+
+/// What a stream says: an element, with the names of those in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Element {
+    pub(super) name: String,
+    pub(super) children: Vec<String>,
+    text: Vec<u8>,
+}
+
+impl Element {
+    /// The names of an error say what it is, such as `error: host-unknown`.
+    fn refused(&self) -> End {
+        let mut words = self.name.clone();
+        for (mark, part) in [(": ", self.children.join(", ")), (": ", quote(&self.text))] {
+            if !part.is_empty() {
+                words.push_str(mark);
+                words.push_str(&part);
+            }
+        }
+        End::refused(words)
+    }
+}
+
+/// The declaration and the tag that open the server's stream.
+pub(super) fn header(bytes: &[u8]) -> Result<Option<((), usize)>, String> {
+    let mut at = 0;
+    loop {
+        let Some((tag, end)) = tag(bytes, at)? else {
+            return Ok(None);
+        };
+        match tag {
+            Tag::Declaration => at = end,
+            Tag::Start { name: "stream", .. } => return Ok(Some(((), end))),
+            _ => return Err(unexpected(bytes)),
+        }
+    }
+}
+
+/// One element of the stream.
+pub(super) fn element(bytes: &[u8]) -> Result<Option<(Element, usize)>, String> {
+    let mut element = Element::default();
+    let (mut at, mut depth) = (0, 0_usize);
+    loop {
+        let Some((tag, end)) = tag_after(bytes, at, |text| {
+            element.text.extend_from_slice(text.trim_ascii());
+        })?
+        else {
+            return Ok(None);
+        };
+        at = end;
+        match tag {
+            Tag::Start { name, is_empty } => {
+                match depth {
+                    0 => name.clone_into(&mut element.name),
+                    1 => element.children.push(name.to_owned()),
+                    _ => {}
+                }
+                depth += usize::from(!is_empty);
+            }
+            Tag::End if depth > 0 => depth -= 1,
+            // The stream is closed instead.
+            Tag::End => return Err("it closed the stream".into()),
+            Tag::Declaration => return Err(unexpected(bytes)),
+        }
+        if depth == 0 {
+            return Ok(Some((element, at)));
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag<'a> {
+    Declaration,
+    /// The name is without its prefix.
+    Start {
+        name: &'a str,
+        is_empty: bool,
+    },
+    End,
+}
+
+/// The next tag, with nothing but space before it, and where it ends.
+fn tag(bytes: &[u8], from: usize) -> Result<Option<(Tag<'_>, usize)>, String> {
+    let mut is_text = false;
+    let found = tag_after(bytes, from, |text| is_text = !text.trim_ascii().is_empty())?;
+    let rest = bytes.get(from..).unwrap_or_default().trim_ascii_start();
+    if is_text || rest.first().is_some_and(|b| *b != b'<') {
+        return Err(unexpected(bytes));
+    }
+    Ok(found)
+}
+
+/// The next tag, and where it ends; `before` is told of the text up to it.
+fn tag_after(
+    bytes: &[u8],
+    from: usize,
+    before: impl FnOnce(&[u8]),
+) -> Result<Option<(Tag<'_>, usize)>, String> {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let Some(start) = rest.iter().position(|b| *b == b'<') else {
+        return Ok(None);
+    };
+    let Some(end) = end_of_tag(rest.get(start..).unwrap_or_default()) else {
+        return Ok(None);
+    };
+    before(rest.get(..start).unwrap_or_default());
+    let inside = rest.get(start + 1..start + end).unwrap_or_default();
+    let tag = match inside {
+        [b'?', ..] => Tag::Declaration,
+        [b'/', ..] => Tag::End,
+        // Comments and type declarations have no place in a stream (section 11.1).
+        [b'!', ..] => return Err(unexpected(rest)),
+        _ => {
+            let name = inside
+                .split(|b| b.is_ascii_whitespace() || *b == b'/')
+                .next()
+                .unwrap_or_default();
+            let name = std::str::from_utf8(name).map_err(|_| unexpected(rest))?;
+            Tag::Start {
+                name: name.split_once(':').map_or(name, |(_, local)| local),
+                is_empty: inside.ends_with(b"/"),
+            }
+        }
+    };
+    Ok(Some((tag, from + start + end + 1)))
+}
+
+/// Where the bracket is that closes a tag: one in an attribute's value does not.
+fn end_of_tag(bytes: &[u8]) -> Option<usize> {
+    let mut quote = None;
+    bytes.iter().position(|&b| {
+        match quote {
+            Some(open) if b == open => quote = None,
+            Some(_) => {}
+            None if b == b'"' || b == b'\'' => quote = Some(b),
+            None => return b == b'>',
+        }
+        false
+    })
+}
+
+fn unexpected(bytes: &[u8]) -> String {
+    format!("it sent `{}`", quote(bytes.get(..64).unwrap_or(bytes)))
+}

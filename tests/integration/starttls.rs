@@ -1,0 +1,387 @@
+//! Dialogues before TLS, with servers that do it right, wrong, slowly or never. What real servers make of it
+//! is in `starttls_servers`.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::{Arc, mpsc};
+
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::fixture::check::Check;
+use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::tls::{self, Server, read_some, say, stay_silent};
+
+/// Reads a line of the client's; false where it has gone.
+fn hear(stream: &mut TcpStream) -> bool {
+    let mut byte = [0];
+    while stream.read(&mut byte).is_ok_and(|count| count == 1) {
+        if byte == *b"\n" {
+            return true;
+        }
+    }
+    false
+}
+
+/// Says each of these, and waits for a line of the client's before the next. False where the client has gone.
+pub(crate) fn talk(stream: &mut TcpStream, words: &[&str]) -> bool {
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        say(stream, word.as_bytes());
+        if words.peek().is_some() && !hear(stream) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Goes through a handshake and hears what the client has to say inside, until it leaves. Whether it left with
+/// close_notify, and its words.
+fn hear_inside(
+    stream: &mut TcpStream,
+    config: &Arc<ServerConfig>,
+    greeting: &str,
+) -> (bool, Vec<u8>) {
+    let mut tls = ServerConnection::new(config.clone()).unwrap();
+    let mut words = Vec::new();
+    tls.writer().write_all(greeting.as_bytes()).unwrap();
+    while tls.complete_io(stream).is_ok_and(|(read, _)| read > 0) {
+        let mut part = [0; 1024];
+        match tls.reader().read(&mut part) {
+            Ok(0) => return (true, words),
+            Ok(count) => words.extend(&part[..count]),
+            Err(_) => {}
+        }
+    }
+    (false, words)
+}
+
+pub(crate) const SMTP: [&str; 3] = [
+    "220-mx\r\n220 mx ESMTP\r\n",
+    "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n",
+    "220 go ahead\r\n",
+];
+
+/// Each protocol of lines, as a server of it speaks, what it greets with inside TLS, and how the client leaves.
+/// For NNTP there is no real server among the tests.
+const DIALOGUES: [(&str, &[&str], &str, &str); 7] = [
+    ("smtp", &SMTP, "", "QUIT\r\n"),
+    ("lmtp", &SMTP, "", "QUIT\r\n"),
+    (
+        "nntp",
+        &[
+            "200 news\r\n",
+            "101 list\r\nVERSION 2\r\nSTARTTLS\r\n.\r\n",
+            "382 go ahead\r\n",
+        ],
+        "",
+        "QUIT\r\n",
+    ),
+    (
+        "imap",
+        &[
+            "* OK hello\r\n",
+            "* CAPABILITY IMAP4rev1 STARTTLS\r\na1 OK done\r\n",
+            "a2 OK go ahead\r\n",
+        ],
+        "",
+        "a3 LOGOUT\r\n",
+    ),
+    (
+        "pop3",
+        &["+OK hello\r\n", "+OK\r\nSTLS\r\n.\r\n", "+OK go ahead\r\n"],
+        "",
+        "QUIT\r\n",
+    ),
+    (
+        "ftp",
+        &[
+            "220 hello\r\n",
+            "211-can\r\n AUTH TLS\r\n211 end\r\n",
+            "234 go ahead\r\n",
+        ],
+        "",
+        "QUIT\r\n",
+    ),
+    (
+        "sieve",
+        &["\"STARTTLS\"\r\nOK\r\n", "OK \"go ahead\"\r\n"],
+        "\"SIEVE\" \"x\"\r\nOK\r\n",
+        "LOGOUT\r\n",
+    ),
+];
+
+#[test]
+fn a_server_is_asked_for_tls_in_its_own_words_and_left_in_them() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (protocol, dialogue, greeting, farewell) in DIALOGUES {
+        let (sender, left) = mpsc::channel();
+        let config = tls::config(&pki, &leaf);
+        let server = Server::start("127.0.0.1", move |stream| {
+            if talk(stream, dialogue) {
+                sender.send(hear_inside(stream, &config, greeting)).unwrap();
+            }
+        });
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+        let row = check.args(&["--starttls", protocol]).row();
+        row.assert_right(&[]);
+        assert_eq!(row.text("/protocol"), protocol);
+        assert!(row.0["timings_ms"]["starttls"].is_f64(), "{row:?}");
+        let (closed, words) = left.recv().unwrap();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        assert_eq!((closed, words.as_str()), (true, farewell), "{protocol}");
+    }
+}
+
+#[test]
+fn a_scheme_says_the_protocol_and_the_flag_leaves_it_alone() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let config = tls::config(&pki, &leaf);
+    let server = Server::start("127.0.0.1", move |stream| {
+        if talk(stream, &SMTP) {
+            tls::shake_hands(stream, &config);
+        }
+    });
+    let port = server.port();
+    let resolve = format!("{HOST}:{port}:127.0.0.1");
+    let check = Check::new(&pki).expect(&pki.full_chain(&leaf));
+    let check = check.args(&["--starttls", "imap", "--resolve", &resolve]);
+    let row = check.arg(format!("submission://{HOST}:{port}")).row();
+    row.assert_right(&[]);
+    assert_eq!(row.text("/protocol"), "smtp");
+}
+
+#[test]
+fn a_slow_server_is_waited_for() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let config = tls::config(&pki, &leaf);
+    let server = Server::start("127.0.0.1", move |stream| {
+        stream.set_nodelay(true).unwrap();
+        for (number, words) in SMTP.iter().enumerate() {
+            if number > 0 && !hear(stream) {
+                return;
+            }
+            for byte in words.as_bytes() {
+                say(stream, &[*byte]);
+                std::thread::yield_now();
+            }
+        }
+        tls::shake_hands(stream, &config);
+    });
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    check.args(&["--starttls", "smtp"]).row().assert_right(&[]);
+}
+
+/// Says the first of these, and then does something else.
+fn up_to(count: usize, then: fn(&mut TcpStream)) -> impl Fn(&mut TcpStream) + Send + Sync {
+    move |stream| {
+        // It is the client's turn after each of them.
+        if talk(stream, &SMTP[..count]) && (count == 0 || hear(stream)) {
+            then(stream);
+        }
+    }
+}
+
+#[test]
+fn every_way_to_break_a_dialogue_has_its_name() {
+    type Serve = Box<dyn Fn(&mut TcpStream) + Send + Sync>;
+    let endless = |part: &'static [u8]| -> Serve {
+        Box::new(move |stream| while stream.write_all(part).is_ok() {})
+    };
+    let answer = |count, words: &'static str| -> Serve {
+        let before = up_to(count, |_| {});
+        Box::new(move |stream| {
+            before(stream);
+            say(stream, words.as_bytes());
+            stay_silent(stream);
+        })
+    };
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let config = tls::config(&pki, &leaf);
+    let tls_at_once = move || -> Serve {
+        let config = config.clone();
+        Box::new(move |stream| tls::shake_hands(stream, &config))
+    };
+    let mut cases: Vec<(&str, &str, Serve, &str, &str)> = vec![
+        (
+            "an endless line",
+            "smtp",
+            endless(b"220-on and on"),
+            "starttls_protocol",
+            "more than 1000 bytes",
+        ),
+        (
+            "an endless greeting",
+            "smtp",
+            endless(b"220-on\r\n"),
+            "starttls_protocol",
+            "more than 200 lines",
+        ),
+        (
+            "endless features",
+            "xmpp",
+            endless(b"<a><b/>"),
+            "starttls_protocol",
+            "",
+        ),
+        (
+            "no room",
+            "smtp",
+            answer(0, "421 4.3.2 too many\r\n"),
+            "starttls_refused",
+            "`421 4.3.2 too many`",
+        ),
+        (
+            "refused",
+            "smtp",
+            answer(2, "454 4.7.0 no \x1b[2Jkey\r\n"),
+            "starttls_refused",
+            "`454 4.7.0 no \u{fffd}[2Jkey`",
+        ),
+        (
+            "not offered",
+            "smtp",
+            answer(1, "250-mx\r\n250 SIZE\r\n"),
+            "starttls_refused",
+            "does not offer TLS in smtp",
+        ),
+        (
+            "injected",
+            "smtp",
+            answer(2, "220 go\r\n250 evil\r\n"),
+            "starttls_protocol",
+            "CVE-2011-0411",
+        ),
+        (
+            "not even a reply",
+            "smtp",
+            answer(0, "SSH-2.0-x\r\n"),
+            "starttls_protocol",
+            "`SSH-2.0-x`",
+        ),
+        (
+            "TLS at once",
+            "smtp",
+            tls_at_once(),
+            "starttls_protocol",
+            "expects TLS from the first byte",
+        ),
+        (
+            "TLS at once, for those who speak first",
+            "xmpp",
+            tls_at_once(),
+            "starttls_protocol",
+            "expects TLS from the first byte",
+        ),
+        (
+            "TLS at once, for LDAP",
+            "ldap",
+            tls_at_once(),
+            "starttls_protocol",
+            "expects TLS from the first byte",
+        ),
+        (
+            "closes instead of TLS",
+            "smtp",
+            Box::new(|stream| {
+                if talk(stream, &SMTP) {
+                    read_some(stream);
+                }
+            }),
+            "tls_closed",
+            "without an answer",
+        ),
+        (
+            "clear text instead of TLS",
+            "smtp",
+            Box::new(|stream| {
+                if talk(stream, &SMTP) {
+                    read_some(stream);
+                    say(stream, b"500 what?\r\n");
+                    stay_silent(stream);
+                }
+            }),
+            "tls_protocol",
+            "`500 what?`",
+        ),
+    ];
+    for step in 0..SMTP.len() {
+        cases.push((
+            "closes",
+            "smtp",
+            Box::new(up_to(step, |_| {})),
+            "tls_closed",
+            "before TLS, in the dialogue of smtp",
+        ));
+        cases.push((
+            "is silent",
+            "smtp",
+            Box::new(up_to(step, stay_silent)),
+            "starttls_protocol",
+            "did not get as far as TLS in smtp within",
+        ));
+    }
+    for (what, protocol, serve, kind, words) in cases {
+        let server = Server::start("127.0.0.1", serve);
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+        let check = check.args(&["--timeout", "1s", "--starttls", protocol]);
+        let row = check.row();
+        assert_eq!(row.outcome(), kind, "{what}: {row:?}");
+        assert_eq!(row.text("/status"), "handshake_error", "{what}");
+        assert_eq!(row.codes(), ["handshake_failed"], "{what}");
+        assert!(row.text("/error").contains(words), "{what}: {row:?}");
+        assert_eq!(server.connections(), 1, "{what}");
+    }
+}
+
+#[test]
+fn who_is_refused_takes_leave_all_the_same() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (sender, left) = mpsc::channel();
+    let server = Server::start("127.0.0.1", move |stream| {
+        talk(stream, &[SMTP[0], "250 mx\r\n"]);
+        let mut words = String::new();
+        let _ = stream.read_to_string(&mut words);
+        sender.send(words).unwrap();
+    });
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    let row = check.args(&["--starttls", "smtp"]).row();
+    assert_eq!(row.outcome(), "starttls_refused");
+    assert_eq!(left.recv().unwrap(), "QUIT\r\n");
+}
+
+#[test]
+fn the_words_of_a_server_give_its_protocol_away() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (greeting, flag) in [
+        ("220 mx.example.com ESMTP\r\n", "--starttls smtp"),
+        ("220 ProFTPD ready\r\n", "--starttls ftp"),
+        ("* OK hello\r\n", "--starttls imap"),
+        ("+OK hello\r\n", "--starttls pop3"),
+    ] {
+        let server = Server::start("127.0.0.1", move |stream| {
+            say(stream, greeting.as_bytes());
+            stay_silent(stream);
+        });
+        let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+        assert_eq!(row.outcome(), "tls_protocol", "{row:?}");
+        let hint = row.text("/findings/0/hint");
+        assert!(hint.contains(flag), "{hint}");
+    }
+}
+
+#[test]
+fn what_begins_in_the_clear_is_told_by_the_flag() {
+    let run = crate::support::command()
+        .args(["check", "--starttls", "imaps", "mail.example.com"])
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(3));
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    assert!(stderr.contains("write one of smtp, lmtp, imap"), "{stderr}");
+}

@@ -1,0 +1,399 @@
+//! Real servers that begin in the clear. Each is asked for TLS, shows its certificate, and has nothing to
+//! complain of in its log when we have left.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::fixture::check::Check;
+use crate::fixture::pki::{HOST, Leaf, Pki};
+use crate::fixture::process::{Process, free_port, run, wait_until};
+
+/// Where a server of this test listens.
+const HERE: &str = "127.0.0.1";
+
+struct Bench {
+    pki: Pki,
+    leaf: Leaf,
+    /// Ports beside the first, for servers of several protocols.
+    more: [u16; 4],
+    is_root: bool,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let pki = Pki::new();
+        let leaf = pki.leaf(&[HOST]);
+        let mut more = [0; 4];
+        for port in &mut more {
+            *port = free_port();
+        }
+        Self {
+            pki,
+            leaf,
+            more,
+            is_root: run(Command::new("id").arg("-u")).trim() == "0",
+        }
+    }
+
+    /// Puts the chain and the key where a server may read them whatever user it takes.
+    fn install(&self, folder: &Path) -> (String, String) {
+        let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
+        fs::copy(self.pki.full_chain(&self.leaf), &chain).unwrap();
+        fs::copy(&self.leaf.key, &key).unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        (chain.display().to_string(), key.display().to_string())
+    }
+
+    /// Looks, and sees that all is right.
+    fn look(&self, protocol: &str, port: u16) {
+        let resolve = format!("{HOST}:{port}:{HERE}");
+        let check = Check::new(&self.pki).expect(&self.pki.full_chain(&self.leaf));
+        let check = check.arg(format!("{protocol}://{HOST}:{port}"));
+        let row = check.args(&["--resolve", &resolve]).row();
+        row.assert_right(&[]);
+        assert_eq!(row.text("/protocol"), protocol);
+    }
+}
+
+/// What saw that a server is ready has connected and left without a word.
+const RUDE_CONNECTIONS: usize = 1;
+
+/// Waits until a server's log has something, and counts the words that it should not have.
+fn assert_clean(server: &Process, file: &str, has: &str, complaints: &[&str]) {
+    let log = wait_until(&format!("{has} in the log"), || {
+        let log = server.read(file);
+        log.contains(has).then_some(log)
+    });
+    let count: usize = complaints.iter().map(|c| log.matches(c).count()).sum();
+    assert!(count <= RUDE_CONNECTIONS, "{complaints:?}:\n{log}");
+}
+
+#[test]
+#[ignore = "needs postfix"]
+fn postfix() {
+    let bench = Bench::new();
+    if !bench.is_root {
+        #[allow(clippy::print_stderr)] // a test that does not run should not pass without a word
+        {
+            eprintln!("not run: Postfix is started by root only");
+        }
+        return;
+    }
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        fs::create_dir(folder.join("queue")).unwrap();
+        fs::create_dir(folder.join("data")).unwrap();
+        run(Command::new("chown")
+            .arg("postfix")
+            .arg(folder.join("data")));
+        let main = format!(
+            "compatibility_level = 3.6\nqueue_directory = {base}/queue\ndata_directory = {base}/data\n\
+             daemon_directory = /usr/lib/postfix/sbin\ncommand_directory = /usr/sbin\nmail_owner = postfix\n\
+             setgid_group = postdrop\ninet_interfaces = {HERE}\ninet_protocols = ipv4\nmyhostname = {HOST}\n\
+             mydestination =\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = {key}, {chain}\n\
+             maillog_file = /dev/stdout\nsmtpd_tls_loglevel = 1\n"
+        );
+        fs::write(folder.join("main.cf"), main).unwrap();
+        let master = format!(
+            "{HERE}:{port} inet n - n - - smtpd\n\
+             {HERE}:{} inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n\
+             tlsmgr unix - - n 1000? 1 tlsmgr\nanvil unix - - n - 1 anvil\npostlog unix-dgram n - n - 1 postlogd\n\
+             rewrite unix - - n - - trivial-rewrite\ncleanup unix n - n - 0 cleanup\nproxymap unix - - n - - proxymap\n",
+            bench.more[0]
+        );
+        fs::write(folder.join("master.cf"), master).unwrap();
+        let mut command = Command::new("postfix");
+        command.arg("-c").arg(folder).arg("start-fg");
+        command
+    });
+    bench.look("smtp", server.port);
+    bench.look("smtps", bench.more[0]);
+    let complaints = [
+        "lost connection",
+        "timeout",
+        "SSL_accept error",
+        "improper command",
+    ];
+    assert_clean(
+        &server,
+        "log",
+        "ehlo=1 starttls=1 quit=1 commands=3",
+        &complaints,
+    );
+    assert_clean(&server, "log", "quit=1 commands=1", &complaints);
+}
+
+#[test]
+#[ignore = "needs dovecot-imapd, dovecot-pop3d, dovecot-lmtpd and dovecot-managesieved"]
+fn dovecot() {
+    let bench = Bench::new();
+    let [pop3, lmtp, sieve, imaps] = bench.more;
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        // Who is not root runs all of it as itself.
+        let user = run(Command::new("id").arg("-un"));
+        let users = match bench.is_root {
+            true => String::new(),
+            false => format!(
+                "default_internal_user = {user}default_login_user = {user}\n\
+                 service imap-login {{\n chroot =\n}}\nservice pop3-login {{\n chroot =\n}}\n\
+                 service managesieve-login {{\n chroot =\n}}\nservice anvil {{\n chroot =\n}}\n\
+                 service lmtp {{\n user = {user}}}\n"
+            ),
+        };
+        let config = format!(
+            "base_dir = {base}/run\nstate_dir = {base}/run\nlog_path = {base}/dovecot.log\nlisten = {HERE}\n\
+             protocols = imap pop3 lmtp sieve\nssl = yes\nssl_cert = <{chain}\nssl_key = <{key}\nssl_dh =\n\
+             mail_location = maildir:{base}/mail\nverbose_ssl = yes\n\
+             passdb {{\n driver = static\n args = password=x\n}}\n\
+             userdb {{\n driver = static\n args = uid=1000 gid=1000 home={base}\n}}\n\
+             service imap-login {{\n inet_listener imap {{\n port = {port}\n }}\n inet_listener imaps {{\n port = {imaps}\n ssl = yes\n }}\n}}\n\
+             service pop3-login {{\n inet_listener pop3 {{\n port = {pop3}\n }}\n inet_listener pop3s {{\n port = 0\n }}\n}}\n\
+             service lmtp {{\n inet_listener lmtp {{\n port = {lmtp}\n }}\n}}\n\
+             service managesieve-login {{\n inet_listener sieve {{\n port = {sieve}\n }}\n}}\n{users}"
+        );
+        let file = folder.join("dovecot.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("/usr/sbin/dovecot");
+        command.arg("-F").arg("-c").arg(file);
+        command
+    });
+    for (protocol, port) in [
+        ("imap", server.port),
+        ("imaps", imaps),
+        ("pop3", pop3),
+        ("lmtp", lmtp),
+        ("sieve", sieve),
+    ] {
+        bench.look(protocol, port);
+    }
+    let complaints = ["Disconnected: Connection", "SSL_accept() failed", "Error:"];
+    for has in [
+        "imap-login: ",
+        "pop3-login: ",
+        "managesieve-login: ",
+        "lmtp(",
+    ] {
+        assert_clean(&server, "dovecot.log", has, &complaints);
+    }
+}
+
+#[test]
+#[ignore = "needs vsftpd"]
+fn vsftpd() {
+    let bench = Bench::new();
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        fs::create_dir(folder.join("empty")).unwrap();
+        let as_itself = match bench.is_root {
+            true => "",
+            false => "run_as_launching_user=YES\n",
+        };
+        let config = format!(
+            "listen=YES\nlisten_ipv6=NO\nlisten_address={HERE}\nlisten_port={port}\nbackground=NO\n\
+             ssl_enable=YES\nallow_anon_ssl=YES\nrsa_cert_file={chain}\nrsa_private_key_file={key}\nssl_ciphers=HIGH\n\
+             secure_chroot_dir={base}/empty\nseccomp_sandbox=NO\nlog_ftp_protocol=YES\nxferlog_enable=YES\n\
+             debug_ssl=YES\nvsftpd_log_file={base}/vsftpd.log\n{as_itself}"
+        );
+        let file = folder.join("vsftpd.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("vsftpd");
+        command.arg(file);
+        command
+    });
+    bench.look("ftp", server.port);
+    assert_clean(
+        &server,
+        "vsftpd.log",
+        "221 Goodbye",
+        &["500", "OOPS", "SSL_ERROR"],
+    );
+}
+
+#[test]
+#[ignore = "needs prosody"]
+fn prosody() {
+    let bench = Bench::new();
+    let [s2s, c2s_tls, ..] = bench.more;
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        let config = format!(
+            "run_as_root = true\ndaemonize = false\npidfile = '{base}/pid'\ndata_path = '{base}'\n\
+             interfaces = {{ '{HERE}' }}\nc2s_ports = {{ {port} }}\ns2s_ports = {{ {s2s} }}\n\
+             c2s_direct_tls_ports = {{ {c2s_tls} }}\nc2s_direct_tls_ssl = {{ key = '{key}', certificate = '{chain}' }}\n\
+             http_ports = {{}}\nhttps_ports = {{}}\n\
+             modules_enabled = {{ 'tls', 'saslauth', 'dialback', 's2s', 'c2s' }}\n\
+             log = {{ {{ levels = {{ min = 'debug' }}, to = 'file', filename = '{base}/prosody.log' }} }}\n\
+             ssl = {{ key = '{key}', certificate = '{chain}' }}\n\
+             VirtualHost '{HOST}'\n"
+        );
+        let file = folder.join("prosody.cfg.lua");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("prosody");
+        command.arg("-F").arg("--config").arg(file);
+        command
+    });
+    bench.look("xmpp", server.port);
+    bench.look("xmpp-server", s2s);
+    bench.look("xmpps", c2s_tls);
+    let complaints = ["not-well-formed", "invalid XML", "No stream features"];
+    assert_clean(&server, "prosody.log", "Client disconnected", &complaints);
+}
+
+#[test]
+#[ignore = "needs slapd"]
+fn slapd() {
+    let bench = Bench::new();
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        let config = format!(
+            "pidfile {base}/pid\nTLSCertificateFile {chain}\nTLSCertificateKeyFile {key}\nTLSCACertificateFile {}\n",
+            bench.pki.path("intermediate.pem").display()
+        );
+        let file = folder.join("slapd.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("/usr/sbin/slapd");
+        let ldaps = bench.more[0];
+        command
+            .args(["-d", "256", "-h"])
+            .arg(format!("ldap://{HERE}:{port}/ ldaps://{HERE}:{ldaps}/"))
+            .arg("-f")
+            .arg(file);
+        command
+    });
+    bench.look("ldap", server.port);
+    bench.look("ldaps", bench.more[0]);
+    assert_clean(
+        &server,
+        "log",
+        "UNBIND",
+        &["connection lost", "TLS negotiation failure", "error="],
+    );
+}
+
+/// The newest of Debian's PostgreSQLs, of which there may be several side by side.
+fn postgres_tool(name: &str) -> PathBuf {
+    let found = glob::glob(&format!("/usr/lib/postgresql/*/bin/{name}")).unwrap();
+    found
+        .filter_map(Result::ok)
+        .max()
+        .expect("postgresql is not installed")
+}
+
+#[test]
+#[ignore = "needs postgresql"]
+fn postgresql() {
+    let bench = Bench::new();
+    // It does not run as root.
+    let as_postgres = |program: PathBuf| match bench.is_root {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+            command.arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let data = folder.join("data");
+        if bench.is_root {
+            run(Command::new("chown").args(["-R", "postgres"]).arg(folder));
+        }
+        run(as_postgres(postgres_tool("initdb"))
+            .current_dir(folder)
+            .args(["-A", "trust", "-U", "x", "--no-sync", "-D"])
+            .arg(&data));
+        let mut command = as_postgres(postgres_tool("postgres"));
+        command
+            .arg("-D")
+            .arg(data)
+            .arg("-k")
+            .arg(folder)
+            .arg("-p")
+            .arg(port.to_string());
+        for setting in [
+            format!("listen_addresses={HERE}"),
+            "ssl=on".into(),
+            format!("ssl_cert_file={chain}"),
+            format!("ssl_key_file={key}"),
+            "log_connections=on".into(),
+            "log_min_messages=debug1".into(),
+        ] {
+            command.arg("-c").arg(setting);
+        }
+        command
+    });
+    bench.look("postgres", server.port);
+    let complaints = [
+        "could not",
+        "incomplete startup packet",
+        "invalid length",
+        "FATAL",
+    ];
+    assert_clean(&server, "log", "connection received", &complaints);
+}
+
+#[test]
+#[ignore = "needs mariadb-server"]
+fn mariadb() {
+    let bench = Bench::new();
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        fs::create_dir(folder.join("data")).unwrap();
+        let mut command = Command::new("/usr/sbin/mariadbd");
+        command.args(["--no-defaults", "--skip-grant-tables", "--user=root"]);
+        command.arg(format!("--datadir={base}/data"));
+        command.arg(format!("--socket={base}/socket"));
+        command.arg(format!("--pid-file={base}/pid"));
+        command.arg(format!("--bind-address={HERE}"));
+        command.arg(format!("--port={port}"));
+        command.arg(format!("--ssl-cert={chain}"));
+        command.arg(format!("--ssl-key={key}"));
+        command
+    });
+    bench.look("mysql", server.port);
+    let complaints = [
+        "Bad handshake",
+        "Got an error reading communication packets",
+    ];
+    assert_clean(&server, "log", "ready for connections", &complaints);
+}
+
+#[test]
+#[ignore = "needs inspircd"]
+fn inspircd() {
+    let bench = Bench::new();
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        let config = format!(
+            "<config format=\"xml\">\n<server name=\"irc.example.com\" description=\"x\" network=\"x\">\n\
+             <admin name=\"x\" email=\"x@example.com\" nick=\"x\">\n\
+             <bind address=\"{HERE}\" port=\"{port}\" type=\"clients\">\n\
+             <module name=\"cap\">\n<module name=\"ssl_gnutls\">\n<module name=\"starttls\">\n\
+             <sslprofile name=\"Clients\" provider=\"gnutls\" certfile=\"{chain}\" keyfile=\"{key}\">\n\
+             <starttls provider=\"Clients\">\n\
+             <connect allow=\"*\" resolvehostnames=\"no\">\n<pid file=\"{base}/pid\">\n\
+             <log method=\"file\" type=\"* -USERINPUT -USEROUTPUT\" level=\"debug\" flush=\"1\" target=\"{base}/irc.log\">\n"
+        );
+        let file = folder.join("inspircd.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("/usr/sbin/inspircd");
+        command
+            .args(["--nofork", "--runasroot", "--config"])
+            .arg(file);
+        command
+    });
+    bench.look("irc", server.port);
+    assert_clean(&server, "irc.log", "'Client exited'", &["Error on FD"]);
+}
