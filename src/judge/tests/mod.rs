@@ -228,7 +228,7 @@ impl Case {
                 tls_version: "1.3",
                 cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
                 alpn: None,
-                ocsp_stapled: false,
+                revocation: Default::default(),
                 key_proof: KeyProof::Handshake,
             })),
         );
