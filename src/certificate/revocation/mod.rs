@@ -6,6 +6,8 @@
 
 mod crl;
 mod ocsp;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
