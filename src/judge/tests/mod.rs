@@ -7,6 +7,7 @@ mod looks;
 mod names;
 mod odd;
 mod properties;
+mod revocation;
 mod rollout;
 mod validity;
 
@@ -18,7 +19,7 @@ use crate::finding::Severity;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
 use crate::lab::authority::{Authority, Issued, Key, Validity};
 use crate::model::{Protocol, Target, Timestamp, Timings, Vantage};
-use crate::observation::{KeyProof, Observation, Outcome, Served};
+use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
 
 use super::{Flags, Judged, Rules, TrustStore, Verdict, judge};
 
@@ -128,6 +129,7 @@ struct Case {
     expected: Expected,
     host: String,
     served: Vec<Certificate>,
+    said: Revocation,
     trust: TrustStore,
     rules: Rules,
     now: Timestamp,
@@ -149,6 +151,7 @@ fn pki() -> Pki {
         expected: expect(Instances::only(instance(&leaf.certificate, &[mid.cert()]))),
         host: HOST.into(),
         served: vec![leaf.certificate.clone(), mid.cert()],
+        said: Revocation::default(),
         trust: store([&root.certificate]),
         rules: Rules::default(),
         now: now(),
@@ -176,6 +179,7 @@ impl Case {
             expected: pin(&served[0]),
             host: HOST.into(),
             served,
+            said: Revocation::default(),
             trust: store(&roots),
             rules: Rules::default(),
             now: "2030-01-01T00:00:00Z".parse().unwrap(),
@@ -228,7 +232,7 @@ impl Case {
                 tls_version: "1.3",
                 cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
                 alpn: None,
-                revocation: Default::default(),
+                revocation: self.said.clone(),
                 key_proof: KeyProof::Handshake,
             })),
         );
