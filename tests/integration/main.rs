@@ -28,6 +28,7 @@ mod nginx;
 mod openssl;
 mod readme;
 mod result;
+mod revocation;
 mod schema;
 mod serve;
 mod sources;
