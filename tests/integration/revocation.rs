@@ -8,9 +8,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use certvigil::model::Timestamp;
+use certvigil::certificate::{Issuer, Status};
+use certvigil::config::Inventory;
+use certvigil::model::{RevocationCheck, Timestamp};
+use certvigil::revocation::Revocations;
+use certvigil::source::{Environment, Requests, Sources};
 
 use crate::fixture::check::{Check, Row, rows};
+use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::{Process, run, wait_until};
 use crate::fixture::tls::{Server, config, say, stay_silent};
@@ -571,4 +576,93 @@ fn the_configuration_says_how_for_all_and_for_one() {
     assert_eq!(rows(&[]), [Some(true), None]);
     assert_eq!(rows(&["--revocation", "off"]), [None, None]);
     assert_eq!(rows(&["--revocation", "full"]), [Some(true), Some(true)]);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn the_monitor_tells_of_it_and_asks_no_more_than_it_has_to() {
+    let pki = Pki::new();
+    let web = Web::start();
+    let url = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
+    let listed = leaf(&pki, &[names_list(&url)]);
+    let server = Server::tls("127.0.0.1", config(&pki, &listed));
+    let inventory = format!(
+        "defaults: {{interval: 1s, revocation: crl}}\n\
+         trust: {{system: false, ca_files: [{}]}}\n\
+         certificates:\n- {{name: web, pem: {}, hostnames: {HOST}, addresses: 127.0.0.1, port: {}}}\n",
+        pki.path("root.pem").display(),
+        pki.full_chain(&listed).display(),
+        server.port()
+    );
+    let exporter = Exporter::start(&inventory, &[], |_| {});
+    exporter.wait_until_ready();
+    let metrics = exporter.wait_for_metrics("three looks", |metrics| {
+        let looks = metrics.sample("certvigil_probes_total", &[r#"status="conclusive""#]);
+        looks.is_some_and(|looks| looks >= 3.0)
+    });
+    let labels = [r#"certificate="web""#];
+    let revoked = metrics.sample("certvigil_endpoint_revoked", &labels);
+    assert_eq!(revoked, Some(1.0));
+    let finding = [labels[0], r#"code="revoked""#, r#"severity="critical""#];
+    let found = metrics.sample("certvigil_endpoint_finding", &finding);
+    assert_eq!(found, Some(1.0));
+
+    let probe = exporter.get(&format!("/probe?target={HOST}:{}", server.port()));
+    let revoked = probe.sample("certvigil_endpoint_revoked", &labels);
+    assert_eq!(revoked, Some(1.0));
+    assert_eq!(probe.sample("probe_success", &[]), Some(0.0));
+    assert_eq!(web.paths(), ["/list"]);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_list_is_fetched_anew_in_time_and_kept_as_long_as_it_holds() {
+    let pki = Pki::new();
+    let web = Web::start();
+    let page = Page::Body(list(&pki, &[SERIAL]));
+    let url = web.put("/list", page.clone());
+    let listed = leaf(&pki, &[names_list(&url)]).certificate;
+    let above = pki.intermediate.certificate.facts().unwrap();
+    let issuer = Issuer::of(&listed, &above.spki).unwrap();
+    let environment = Environment {
+        variable: &|_| None,
+        home: None,
+    };
+    let requests = Requests::default();
+    let sources = Sources::new(&Inventory::default(), &environment, requests.clone()).unwrap();
+    let revocations = Revocations::new(&sources);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let begin = now();
+    let ask = |seconds: i64| {
+        let now = Timestamp(begin.0 + seconds);
+        let answer = runtime.block_on(async {
+            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+            let check = RevocationCheck::Crl;
+            revocations
+                .ask(&listed, &issuer, check, now, deadline)
+                .await
+        });
+        let is_revoked = answer.map(|fetched| fetched.status != Status::Good);
+        (is_revoked, web.paths().len())
+    };
+    let (minute, hour, day) = (60, 3_600, 86_400);
+    assert_eq!(ask(0), (Some(true), 1));
+    assert_eq!(ask(hour - 1), (Some(true), 1));
+    web.put("/list", Page::Status(503));
+    assert_eq!(ask(hour), (Some(true), 2), "what was said before holds");
+    assert_eq!(ask(hour + minute - 1), (Some(true), 2));
+    assert_eq!(ask(hour + minute), (Some(true), 3));
+    web.put("/list", Page::Body(list(&Pki::new(), &[])));
+    assert_eq!(
+        ask(2 * hour),
+        (Some(true), 4),
+        "a forged list changes nothing"
+    );
+    web.put("/list", Page::Body(list(&pki, &[])));
+    assert_eq!(ask(3 * hour), (Some(false), 5));
+    web.put("/list", Page::Status(503));
+    assert_eq!(ask(8 * day), (None, 6), "it has ended");
+    web.put("/list", page);
+    assert_eq!(ask(8 * day + minute), (None, 7), "this one has ended too");
+    assert_eq!(requests.counts(), [], "these are no requests of a source");
 }
