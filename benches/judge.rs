@@ -62,7 +62,7 @@ fn main() {
             tls_version: "1.3",
             cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
             alpn: None,
-            ocsp_stapled: false,
+            revocation: Default::default(),
             key_proof: KeyProof::Handshake,
         })),
     };

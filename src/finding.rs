@@ -79,6 +79,7 @@ codes! {
     UntrustedRoot "untrusted_root" [Critical] "The served chain does not lead to a trusted root.";
     SelfSigned "self_signed" [Critical] "The served leaf is self-signed and not trusted.";
     Revoked "revoked" [Critical] "The served leaf has been revoked.";
+    MustStapleMissing "must_staple_missing" [Critical] "The certificate demands a stapled OCSP response, and none came.";
     Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
     HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
     ChainExpiring "chain_expiring" [Warning] "A served certificate of the chain expires soon.";
@@ -88,6 +89,7 @@ codes! {
     WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
     LegacyProtocol "legacy_protocol" [Warning] "The server speaks nothing newer than TLS 1.1.";
     NonconformantCertificate "nonconformant_certificate" [Warning] "Strict parsers refuse a served certificate.";
+    BadOcspStaple "bad_ocsp_staple" [Warning] "The stapled OCSP response is of no use.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
     VantagesDisagree "vantages_disagree" [Warning] "Looks at one address from two places differ.";
     SourceStale "source_stale" [Warning] "What is expected was last heard of a while ago, since its source does not answer.";

@@ -24,6 +24,7 @@ pub mod observation;
 pub mod remote;
 pub mod report;
 pub mod resolve;
+pub mod revocation;
 pub mod scan;
 pub mod schedule;
 pub mod serve;

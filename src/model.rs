@@ -191,6 +191,47 @@ impl FromStr for KeyTypes {
     }
 }
 
+/// How it is found out whether a certificate has been revoked. Each asks what the one before asks, and more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RevocationCheck {
+    /// Not at all, beside what the source of the expected certificate says.
+    Off,
+    /// By the OCSP response that the server staples.
+    #[default]
+    Staple,
+    /// By the issuer's revocation list.
+    Crl,
+    /// By the issuer's OCSP responder where no list tells.
+    Full,
+}
+
+impl fmt::Display for RevocationCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Staple => "staple",
+            Self::Crl => "crl",
+            Self::Full => "full",
+        })
+    }
+}
+
+impl FromStr for RevocationCheck {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "staple" => Ok(Self::Staple),
+            "crl" => Ok(Self::Crl),
+            "full" => Ok(Self::Full),
+            other => Err(format!(
+                "`{other}` is not a way to check revocation: write off, staple, crl or full"
+            )),
+        }
+    }
+}
+
 /// The header of the PROXY protocol that goes before everything else
 /// (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::certificate::Certificate;
+use crate::certificate::{self, Certificate, MAX_OCSP_BYTES};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 
 /// What one look at one address saw.
@@ -47,10 +48,59 @@ pub struct Served {
     pub cipher_suite: String,
     /// The application protocol that was agreed on.
     pub alpn: Option<String>,
-    /// Whether the server stapled an OCSP response.
-    pub ocsp_stapled: bool,
+    /// What was said of the leaf's revocation.
+    pub revocation: Revocation,
     /// How the server proved that it has the leaf's key.
     pub key_proof: KeyProof,
+}
+
+/// What was said of a leaf's revocation. `Default` is that nobody was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revocation {
+    /// By the server.
+    pub staple: Staple,
+    /// By the issuer, where it was asked and said something.
+    pub fetched: Option<Fetched>,
+}
+
+/// The OCSP response that a server sends along with its certificate (RFC 6066, section 8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Staple {
+    /// It was not asked for.
+    #[default]
+    NotAsked,
+    /// It was asked for, and none came.
+    Absent,
+    /// It came, not verified, and cut off one byte after [`MAX_OCSP_BYTES`].
+    Sent(Arc<[u8]>),
+}
+
+impl Staple {
+    /// From what a handshake that asked for one has; empty where none came.
+    pub fn of(response: &[u8]) -> Self {
+        match response.get(..=MAX_OCSP_BYTES).unwrap_or(response) {
+            [] => Self::Absent,
+            bytes => Self::Sent(bytes.into()),
+        }
+    }
+}
+
+/// What the issuer says, verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// How it says so.
+    pub by: Publication,
+    /// What it says.
+    pub status: certificate::Status,
+}
+
+/// How an issuer publishes what it has revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// A certificate revocation list.
+    Crl,
+    /// The answer of an OCSP responder.
+    Ocsp,
 }
 
 /// How possession of the leaf's key was proved.

@@ -13,12 +13,15 @@ use tokio::time::Instant;
 use crate::certificate::Certificate;
 use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Judged, Rules, TrustStore, judge, together};
+use crate::judge::{Judged, Rules, TrustStore, issuer_to_ask, judge, together};
 use crate::look::{Look, Looker, Reach, Reaches};
-use crate::model::{Hostname, KeyType, KeyTypes, Target, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome};
+use crate::model::{
+    Hostname, KeyType, KeyTypes, RevocationCheck, Target, Timestamp, Timings, Vantage,
+};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served};
 use crate::remote::Remote;
 use crate::resolve::{Resolution, Resolver};
+use crate::revocation::Revocations;
 use crate::source::{Failed, Loaded, Sources};
 
 /// Names that are resolved or waited for at a time, for each look that may be under way.
@@ -244,6 +247,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         rules: Rules {
             warn: entry.warn,
             crit: entry.crit,
+            revocation: entry.revocation,
             ..Rules::default()
         },
         manner: manner.clone(),
@@ -289,6 +293,8 @@ pub struct Scanner {
     pub local: bool,
     /// Further places to look from.
     pub remotes: Arc<[Remote]>,
+    /// Asks whether what is served has been revoked.
+    pub revocations: Arc<Revocations>,
     /// What bounds this scan and all others that share it.
     pub turns: Arc<Turns>,
 }
@@ -561,7 +567,7 @@ impl Round {
         }
     }
 
-    async fn judge(&self, job: &Job, observation: Observation) {
+    async fn judge(&self, job: &Job, mut observation: Observation) {
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
                 let deadline = Instant::now() + job.manner.timeout;
@@ -570,6 +576,9 @@ impl Round {
             (Ok(loaded), _) => Some(loaded.expected.clone()),
             (Err(_), _) => None,
         };
+        if let (Some(expected), Outcome::Served(served)) = (&expected, &mut observation.outcome) {
+            self.ask_issuer(job, expected, served).await;
+        }
         let judged = judge(
             expected.as_ref(),
             observation,
@@ -588,6 +597,21 @@ impl Round {
         );
         let _ = self.sender.send(Event::Judged(Box::new(judged)));
         tracing::debug!("{told}");
+    }
+
+    /// Adds to what was served what its issuer says of it, where it is to be asked.
+    async fn ask_issuer(&self, job: &Job, expected: &Expected, served: &mut Served) {
+        let check = job.rules.revocation;
+        if check < RevocationCheck::Crl {
+            return;
+        }
+        let Some(issuer) = issuer_to_ask(expected, served, &job.manner.trust) else {
+            return;
+        };
+        let deadline = Instant::now() + job.manner.timeout;
+        let revocations = &self.scanner.revocations;
+        let answer = revocations.ask(&served.leaf, &issuer, check, self.now, deadline);
+        served.revocation.fetched = answer.await;
     }
 
     /// The expectation, with the older instance that the leaf may be.

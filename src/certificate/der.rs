@@ -40,9 +40,12 @@ pub(super) struct Tlv<'a> {
     pub(super) content: &'a [u8],
 }
 
+pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(super) const ENUMERATED: u8 = 0x0a;
 pub(super) const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const ISSUER_UNIQUE_ID: u8 = 0x81;
@@ -81,12 +84,42 @@ pub(super) fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
     split(input).filter(|tlv| tlv.tag == tag)
 }
 
-fn optional<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
+/// Splits off the first tag-length-value where it has this tag.
+pub(super) fn optional<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
     if input.first() == Some(&tag) {
         split(input)
     } else {
         None
     }
+}
+
+/// What is inside of an explicit tag, where the input begins with it. The inner `None` is a fault.
+pub(super) fn explicit<'a>(input: &mut &'a [u8], outer: u8, inner: u8) -> Option<Option<Tlv<'a>>> {
+    let mut content = optional(input, outer)?.content;
+    Some(expect(&mut content, inner).filter(|_| content.is_empty()))
+}
+
+/// One extension of a certificate, a revocation list or a response (RFC 5280, section 4.1).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extension<'a> {
+    /// The object identifier's content octets.
+    pub(super) oid: &'a [u8],
+    pub(super) critical: bool,
+    /// The DER that the value is.
+    pub(super) value: &'a [u8],
+}
+
+/// Splits the first extension off the content of a list of them.
+pub(super) fn extension<'a>(list: &mut &'a [u8]) -> Option<Extension<'a>> {
+    let mut one = expect(list, SEQUENCE)?.content;
+    let oid = expect(&mut one, OBJECT_IDENTIFIER)?.content;
+    let critical = optional(&mut one, BOOLEAN).is_some_and(|b| b.content != [0]);
+    let value = expect(&mut one, OCTET_STRING)?.content;
+    Some(Extension {
+        oid,
+        critical,
+        value,
+    })
 }
 
 /// The bits of a BIT STRING that has no unused ones.
@@ -107,7 +140,12 @@ pub(super) fn public_key(mut spki: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The DER of a SEQUENCE with this content.
 pub(crate) fn sequence(content: &[u8]) -> Vec<u8> {
-    let mut der = vec![SEQUENCE];
+    encode(SEQUENCE, content)
+}
+
+/// A tag-length-value.
+pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut der = vec![tag];
     let length = content.len();
     match u8::try_from(length) {
         Ok(short @ 0..=0x7f) => der.push(short),

@@ -3,13 +3,16 @@
 mod der;
 mod fingerprint;
 mod pem;
+mod revocation;
 mod signature;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
+use x509_parser::extensions::{
+    CRLDistributionPoint, DistributionPointName, GeneralName, ParsedExtension, X509Extension,
+};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
@@ -18,6 +21,9 @@ use crate::model::{Hostname, Timestamp};
 pub(crate) use der::sequence;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
+pub use revocation::{
+    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
+};
 pub use signature::{Link, certifies};
 pub(crate) use signature::{key_signed, may_certify};
 
@@ -79,6 +85,14 @@ pub struct Facts {
     pub is_ca: bool,
     /// Where the issuer's certificate can be fetched (authority information access).
     pub issuer_url: Option<String>,
+    /// Where the authority can be asked about revocation by OCSP over HTTP (authority information access).
+    pub ocsp_url: Option<String>,
+    /// Where the whole list of what the issuer has revoked can be fetched over HTTP (CRL distribution points).
+    pub crl_urls: Vec<String>,
+    /// Whether clients are to insist on a stapled OCSP response (TLS feature, RFC 7633).
+    pub must_staple: bool,
+    /// Whether its key may sign OCSP responses for its issuer (extended key usage; RFC 6960, section 4.2.2.2).
+    pub may_sign_ocsp: bool,
     /// What strict parsers may refuse, each in a few words; empty for a well-formed certificate.
     pub oddities: Vec<String>,
 }
@@ -312,6 +326,10 @@ fn read(der: &[u8]) -> Result<Facts, String> {
         signature: signature::describe(outline.signature_algorithm),
         is_ca: extensions.is_ca || outline.version == 1,
         issuer_url: extensions.issuer_url,
+        ocsp_url: extensions.ocsp_url,
+        crl_urls: extensions.crl_urls,
+        must_staple: extensions.must_staple,
+        may_sign_ocsp: extensions.may_sign_ocsp,
         oddities,
     })
 }
@@ -386,6 +404,10 @@ struct Extensions {
     sans: Vec<San>,
     is_ca: bool,
     issuer_url: Option<String>,
+    ocsp_url: Option<String>,
+    crl_urls: Vec<String>,
+    must_staple: bool,
+    may_sign_ocsp: bool,
 }
 
 fn read_extensions(mut list: &[u8], oddities: &mut Vec<String>) -> Extensions {
@@ -405,19 +427,26 @@ fn read_extensions(mut list: &[u8], oddities: &mut Vec<String>) -> Extensions {
             }
             ParsedExtension::BasicConstraints(constraints) => out.is_ca = constraints.ca,
             ParsedExtension::AuthorityInfoAccess(access) => {
-                let mut urls = access.iter().filter_map(|d| match &d.access_location {
-                    GeneralName::URI(url) if d.access_method.to_id_string() == CA_ISSUERS => {
-                        Some(printable(url))
-                    }
-                    _ => None,
-                });
-                // Some name a directory (LDAP) first, which few can ask.
-                let first = urls.next();
-                let is_web = |url: &String| url.starts_with("http");
-                out.issuer_url = match first {
-                    Some(url) if !is_web(&url) => urls.find(is_web).or(Some(url)),
-                    first => first,
+                let urls = |method: &'static str| {
+                    access.iter().filter_map(move |d| match &d.access_location {
+                        GeneralName::URI(url) if d.access_method.to_id_string() == method => {
+                            Some(*url)
+                        }
+                        _ => None,
+                    })
                 };
+                // Some name a directory (LDAP) first, which few can ask.
+                let issuer = urls(CA_ISSUERS).find(|url| is_http(url));
+                out.issuer_url = issuer.or(urls(CA_ISSUERS).next()).map(printable);
+                out.ocsp_url = urls(OCSP).find(|url| is_http(url)).map(printable);
+            }
+            ParsedExtension::CRLDistributionPoints(points) => {
+                out.crl_urls = points.iter().flat_map(whole_lists).collect();
+                out.crl_urls.truncate(MAX_CRL_URLS);
+            }
+            ParsedExtension::ExtendedKeyUsage(usages) => out.may_sign_ocsp = usages.ocsp_signing,
+            _ if extension.oid.to_id_string() == TLS_FEATURE => {
+                out.must_staple = demands_staple(extension.value);
             }
             ParsedExtension::ParseError { .. } => oddities.push(format!(
                 "its extension {} cannot be read",
@@ -439,6 +468,49 @@ fn read_extensions(mut list: &[u8], oddities: &mut Vec<String>) -> Extensions {
 
 /// id-ad-caIssuers (RFC 5280, section 4.2.2.1).
 const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
+
+/// id-ad-ocsp (RFC 6960, section 4.2.2.2).
+const OCSP: &str = "1.3.6.1.5.5.7.48.1";
+
+/// id-pe-tlsfeature (RFC 7633, section 6).
+const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
+
+/// So many places to fetch a revocation list from are taken from a certificate, which usually has one.
+const MAX_CRL_URLS: usize = 8;
+
+/// Where a distribution point's list is to be had, if it is its issuer's own, for all reasons (RFC 5280, section
+/// 4.2.1.13).
+fn whole_lists(point: &CRLDistributionPoint<'_>) -> Vec<String> {
+    let names = match &point.distribution_point {
+        Some(DistributionPointName::FullName(names))
+            if point.reasons.is_none() && point.crl_issuer.is_none() =>
+        {
+            names.as_slice()
+        }
+        _ => &[],
+    };
+    let urls = names.iter().filter_map(|name| match name {
+        GeneralName::URI(url) if is_http(url) => Some(printable(url)),
+        _ => None,
+    });
+    urls.collect()
+}
+
+fn is_http(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"))
+}
+
+/// Whether the list of TLS extensions has status_request (RFC 6066, section 8).
+fn demands_staple(mut value: &[u8]) -> bool {
+    const STATUS_REQUEST: &[u8] = &[5];
+    let Some(list) = der::expect(&mut value, der::SEQUENCE) else {
+        return false;
+    };
+    let mut features = list.content;
+    std::iter::from_fn(|| der::expect(&mut features, der::INTEGER))
+        .any(|feature| feature.content == STATUS_REQUEST)
+}
 
 fn read_san(name: &GeneralName<'_>) -> San {
     match name {

@@ -42,36 +42,59 @@ pub(crate) fn key_signed(spki: &[u8], certificate: &Certificate) -> Link {
     let Ok(outline) = der::outline(certificate.der()) else {
         return Link::No;
     };
-    let Some((key_algorithm, key)) = der::public_key(spki) else {
-        return Link::No;
-    };
-    let kind_of_signature = Kind::of(outline.signature_algorithm);
-    let kind_of_key = Kind::of(key_algorithm);
-    if kind_of_signature != kind_of_key
-        && kind_of_signature != Kind::Other
-        && kind_of_key != Kind::Other
-    {
-        return Link::No;
+    Signed {
+        message: outline.tbs,
+        algorithm: outline.signature_algorithm,
+        signature: outline.signature,
     }
-    let mut fitting = webpki::ALL_VERIFICATION_ALGS
-        .iter()
-        .filter(|a| a.signature_alg_id().as_ref() == outline.signature_algorithm)
-        .filter(|a| a.public_key_alg_id().as_ref() == key_algorithm)
-        .peekable();
-    let is_verifiable = match super::read_key(spki, &mut Vec::new()) {
-        Key::Rsa(bits) => VERIFIABLE_RSA_BITS.contains(&bits),
-        Key::Ec(..) | Key::Other(_) => true,
-    };
-    if fitting.peek().is_none() || !is_verifiable {
-        return Link::Plausible;
-    }
-    if fitting.any(|a| {
-        a.verify_signature(key, outline.tbs, outline.signature)
-            .is_ok()
-    }) {
-        Link::Verified
-    } else {
-        Link::No
+    .by(spki)
+}
+
+/// Something signed in X.509's manner: a certificate, a revocation list, an OCSP response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed<'a> {
+    /// What the signature is over.
+    pub(super) message: &'a [u8],
+    /// The content of the AlgorithmIdentifier.
+    pub(super) algorithm: &'a [u8],
+    /// The signature's bits.
+    pub(super) signature: &'a [u8],
+}
+
+impl Signed<'_> {
+    /// Whether the key of this SubjectPublicKeyInfo made the signature.
+    pub(super) fn by(self, spki: &[u8]) -> Link {
+        let Some((key_algorithm, key)) = der::public_key(spki) else {
+            return Link::No;
+        };
+        let kind_of_signature = Kind::of(self.algorithm);
+        let kind_of_key = Kind::of(key_algorithm);
+        if kind_of_signature != kind_of_key
+            && kind_of_signature != Kind::Other
+            && kind_of_key != Kind::Other
+        {
+            return Link::No;
+        }
+        let mut fitting = webpki::ALL_VERIFICATION_ALGS
+            .iter()
+            .filter(|a| a.signature_alg_id().as_ref() == self.algorithm)
+            .filter(|a| a.public_key_alg_id().as_ref() == key_algorithm)
+            .peekable();
+        let is_verifiable = match super::read_key(spki, &mut Vec::new()) {
+            Key::Rsa(bits) => VERIFIABLE_RSA_BITS.contains(&bits),
+            Key::Ec(..) | Key::Other(_) => true,
+        };
+        if fitting.peek().is_none() || !is_verifiable {
+            return Link::Plausible;
+        }
+        if fitting.any(|a| {
+            a.verify_signature(key, self.message, self.signature)
+                .is_ok()
+        }) {
+            Link::Verified
+        } else {
+            Link::No
+        }
     }
 }
 

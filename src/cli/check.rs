@@ -19,9 +19,12 @@ use crate::config::{
 };
 use crate::judge::{Judged, Verdict};
 use crate::look::{Looker, Reaches};
-use crate::model::{KeyTypes, Place, Protocol, ProxyProtocol, Sni, Threshold, Timestamp, Vantage};
+use crate::model::{
+    KeyTypes, Place, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Timestamp, Vantage,
+};
 use crate::report;
 use crate::resolve::{Families, Override, Resolver};
+use crate::revocation::Revocations;
 use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
 use crate::source::{Environment, Requests, Sources};
 use crate::trust;
@@ -160,6 +163,11 @@ pub(super) struct Args {
     /// Call an end this near critical [default: 10%,7d]
     #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
     crit: Option<Threshold>,
+
+    /// Whether the certificate has been revoked, by the stapled OCSP response; with crl by its issuer's list too,
+    /// with full by OCSP where no list tells [default: staple]
+    #[arg(long, value_name = "off|staple|crl|full", value_parser = RevocationCheck::from_str, help_heading = "Judging")]
+    revocation: Option<RevocationCheck>,
 
     /// Judge as of this RFC 3339 time
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
@@ -388,6 +396,7 @@ impl Plan {
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = sources.remotes(&inventory.vantages, &wanted)?;
         let scanner = Scanner {
+            revocations: Arc::new(Revocations::new(&sources)),
             sources: Arc::new(sources),
             resolver: Arc::new(Resolver::new(
                 families,
@@ -478,6 +487,7 @@ impl Plan {
             entry.warn = args.warn.unwrap_or(entry.warn);
             entry.crit = args.crit.unwrap_or(entry.crit);
             entry.key_types = args.key_type.unwrap_or(entry.key_types);
+            entry.revocation = args.revocation.unwrap_or(entry.revocation);
             Self::reach(args, &mut entry.reach);
         }
         Ok(())

@@ -11,6 +11,7 @@ use crate::lab::{Lab, Scenario, environment};
 use crate::look::Looker;
 use crate::report;
 use crate::resolve::{Families, Resolver};
+use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns, prepare};
 use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
@@ -100,6 +101,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     )
     .await;
     let scanner = Scanner {
+        revocations: Arc::new(Revocations::new(&sources)),
         sources,
         resolver,
         looker: Arc::new(Looker::new()?),

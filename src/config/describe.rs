@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{KeyType, KeyTypes, Sni};
+use crate::model::{KeyType, KeyTypes, RevocationCheck, Sni};
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
 
@@ -106,6 +106,12 @@ fn particulars(entry: &Entry) -> Vec<String> {
             .map(ToString::to_string)
             .collect();
         lines.push(format!("from {}", from.join(", ")));
+    }
+    match entry.revocation {
+        RevocationCheck::Staple => {}
+        RevocationCheck::Off => lines.push("does not check revocation".into()),
+        RevocationCheck::Crl => lines.push("asks revocation lists".into()),
+        RevocationCheck::Full => lines.push("asks revocation lists and OCSP responders".into()),
     }
     lines
 }

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
-use crate::model::{Hostname, KeyTypes, Protocol, ProxyProtocol, Sni, Threshold, Vantage};
+use crate::model::{
+    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Vantage,
+};
 
 pub use describe::describe;
 pub use read::{one_of_each_family, parse, parse_alpn, parse_mail_domain, parse_name_server};
@@ -78,6 +80,8 @@ pub struct Defaults {
     pub crit: Threshold,
     /// The kinds of keys to ask for.
     pub key_types: KeyTypes,
+    /// How revocation is checked.
+    pub revocation: RevocationCheck,
 }
 
 impl Default for Defaults {
@@ -92,6 +96,7 @@ impl Default for Defaults {
             warn: Threshold::WARN,
             crit: Threshold::CRIT,
             key_types: KeyTypes::ANY,
+            revocation: RevocationCheck::default(),
         }
     }
 }
@@ -213,6 +218,8 @@ pub struct Entry {
     pub warn: Threshold,
     /// When the end is critical.
     pub crit: Threshold,
+    /// How revocation is checked.
+    pub revocation: RevocationCheck,
 }
 
 /// What is particular about reaching a server. `Default` is nothing.
@@ -246,6 +253,7 @@ impl Entry {
             reach: ReachSettings::default(),
             warn: defaults.warn,
             crit: defaults.crit,
+            revocation: defaults.revocation,
         }
     }
 }

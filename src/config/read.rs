@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::guard::Allowed;
 use crate::model::{
-    Hostname, KeyTypes, Protocol, ProxyProtocol, Sni, Threshold, Vantage, parse_port,
+    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Vantage,
+    parse_port,
 };
 
 use super::yaml::{ConfigErrors, Fields, Item, Problems, with_root};
@@ -291,6 +292,7 @@ impl Reader<'_> {
         entry.warn = defaults.warn;
         entry.crit = defaults.crit;
         entry.key_types = defaults.key_types;
+        entry.revocation = defaults.revocation;
         entry.ports = vec![defaults.port];
         entry.name = fields
             .take("name")
@@ -356,6 +358,12 @@ impl Reader<'_> {
             .and_then(|i| i.parse(problems, KeyTypes::from_str))
         {
             entry.key_types = key_types;
+        }
+        if let Some(check) = fields
+            .take("revocation")
+            .and_then(|i| i.parse(problems, RevocationCheck::from_str))
+        {
+            entry.revocation = check;
         }
         entry.reach = self.reach(&mut fields, problems);
         let (key, line) = (fields.key.clone(), fields.line);
@@ -551,6 +559,12 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
         .and_then(|i| i.parse(problems, KeyTypes::from_str))
     {
         out.key_types = key_types;
+    }
+    if let Some(check) = fields
+        .take("revocation")
+        .and_then(|i| i.parse(problems, RevocationCheck::from_str))
+    {
+        out.revocation = check;
     }
     fields.finish(problems);
     out

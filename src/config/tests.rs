@@ -352,6 +352,10 @@ fn a_wrong_value_is_told_with_the_right_form() {
             "1: defaults.key_type: `dsa` is not a key type: write any, rsa, ecdsa or all",
         ),
         (
+            with("defaults: {revocation: ocsp}"),
+            "1: defaults.revocation: `ocsp` is not a way to check revocation: write off, staple, crl or full",
+        ),
+        (
             with("probe:\n  allow:\n    - '*.example.com'\n    - 192.0.2.7/24"),
             "4: probe.allow[1]: `192.0.2.7/24` names one address in a network: write 192.0.2.0/24 for the network, or 192.0.2.7 for the address",
         ),
@@ -537,7 +541,7 @@ fn what_would_be_tested_is_told() {
 vantages: [{name: sslmate, type: sslmate}]
 certificates:
   - sslmate: example.com
-  - {name: two, pubkey_sha256: [d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2fbd3f9cbb0e8ce7a8, 7ac6b4cbb0e8ce7a8d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2], hostnames: [a.example, b.example], addresses: [192.0.2.7], ports: [443, 8443]}
+  - {name: two, pubkey_sha256: [d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2fbd3f9cbb0e8ce7a8, 7ac6b4cbb0e8ce7a8d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2], hostnames: [a.example, b.example], addresses: [192.0.2.7], ports: [443, 8443], revocation: full}
 ",
     );
     insta::assert_snapshot!(describe(&inventory), @r"
@@ -548,6 +552,7 @@ certificates:
     - two: any of 2 public keys
         at a.example, b.example; port 443, 8443; https
         at the addresses 192.0.2.7, whatever DNS says
+        asks revocation lists and OCSP responders
         warning 25%,30d, critical 10%,7d before the end
     Seen from `sslmate` too: SSLMate's /test
     ");

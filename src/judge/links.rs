@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use crate::certificate::{Certificate, Fingerprint, Link, PublicKeyHash, key_signed, may_certify};
+use crate::certificate::{
+    Certificate, Fingerprint, Issuer, Link, PublicKeyHash, key_signed, may_certify,
+};
 
 use super::TrustStore;
 
@@ -50,6 +52,24 @@ impl<'t> Links<'t> {
                 .trust
                 .keys_of(&facts.issuer_der)
                 .any(|key| self.signed(key, PublicKeyHash::of(key), certificate))
+    }
+
+    /// Who issued a certificate, if it is one of these or a root.
+    pub(super) fn issuer_of<'a>(
+        &self,
+        certificate: &Certificate,
+        mut candidates: impl Iterator<Item = &'a Certificate>,
+    ) -> Option<Issuer> {
+        let facts = certificate.facts().ok()?;
+        let issuer = candidates.find(|c| *c != certificate && self.issued(c, certificate));
+        let key = match issuer {
+            Some(issuer) => &issuer.facts().ok()?.spki,
+            None => self
+                .trust
+                .keys_of(&facts.issuer_der)
+                .find(|key| self.signed(key, PublicKeyHash::of(key), certificate))?,
+        };
+        Issuer::of(certificate, key)
     }
 
     /// How many signatures were checked so far.

@@ -6,6 +6,7 @@ mod expiry;
 mod identity;
 mod links;
 mod path;
+mod revocation;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -13,10 +14,10 @@ mod trust_store;
 
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, Facts, Fingerprint, NO_SAN};
+use crate::certificate::{Certificate, Facts, Fingerprint, Issuer, NO_SAN};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, SourceKind, State};
-use crate::model::{Hostname, Protocol, Target, Threshold, Timestamp};
+use crate::model::{Hostname, Protocol, RevocationCheck, Target, Threshold, Timestamp};
 use crate::observation::{
     ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Status, Told,
 };
@@ -37,6 +38,8 @@ pub struct Rules {
     pub grace: Option<Grace>,
     /// When the source last said what is expected, if that is too long ago.
     pub stale_since: Option<Timestamp>,
+    /// How it is found out whether the leaf has been revoked.
+    pub revocation: RevocationCheck,
 }
 
 /// A new certificate is not everywhere at once: so long the one before is only a warning.
@@ -62,6 +65,7 @@ impl Default for Rules {
             crit: Threshold::CRIT,
             grace: None,
             stale_since: None,
+            revocation: RevocationCheck::default(),
         }
     }
 }
@@ -178,6 +182,27 @@ pub fn judge(
         verdict,
         findings,
     }
+}
+
+/// The issuer that may be asked whether a served leaf has been revoked. Where to ask is written in the leaf, and who
+/// made one up could have anything fetched: so it has to be expected, or to lead to a trusted root.
+pub fn issuer_to_ask(expected: &Expected, served: &Served, trust: &TrustStore) -> Option<Issuer> {
+    let leaf = &served.leaf;
+    let instance = instance_for(expected, leaf);
+    let links = Links::new(trust);
+    let is_vouched_for = expected.accepts(leaf) == Some(true)
+        || chain::examine(leaf, &served.rest, instance, &links).anchored;
+    is_vouched_for
+        .then(|| issuer_of(served, instance, &links))
+        .flatten()
+}
+
+/// Who issued the leaf, from what was served, what belongs above it, and the trust store.
+fn issuer_of(served: &Served, instance: Option<&Instance>, links: &Links<'_>) -> Option<Issuer> {
+    let known = instance
+        .into_iter()
+        .flat_map(|i| i.chain.iter().chain(&i.root));
+    links.issuer_of(&served.leaf, served.rest.iter().chain(known))
 }
 
 /// Worst first; within one severity in the order of the table.
@@ -313,6 +338,13 @@ fn judge_served(
     let accepted = expected.accepts(leaf);
     // Nothing is above a self-signed instance.
     let nothing_above = self_signed && accepted == Some(true);
+    let revocation = revocation::examine(
+        served,
+        is_revoked(expected, leaf),
+        || issuer_of(served, instance, &links),
+        rules.revocation,
+        now,
+    );
     let flags = Flags {
         correct: accepted.unwrap_or(path.trusted),
         chained: chain.as_expected || chain.complete || nothing_above,
@@ -321,7 +353,7 @@ fn judge_served(
         hostname_match: path::matches_name(leaf, hostname),
         expired: facts.map(|f| now > f.not_after),
         not_yet_valid: facts.map(|f| now < f.not_before),
-        revoked: is_revoked(expected, leaf),
+        revoked: revocation.revoked,
     };
 
     let mut findings = Vec::new();
@@ -334,13 +366,7 @@ fn judge_served(
     } else if accepted == Some(false) {
         findings.push(identity::other_finding(expected, leaf, rules.grace_at(now)));
     }
-    if flags.revoked == Some(true) {
-        findings.push(Finding::new(
-            Code::Revoked,
-            "the served certificate has been revoked",
-            "install the newest certificate and reload the server",
-        ));
-    }
+    findings.extend(revocation.findings);
     match facts {
         Some(facts) => {
             let is_newer_known = accepted == Some(false);
@@ -413,13 +439,13 @@ fn instance_for<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a In
     )
 }
 
-/// Known only of an instance whose state the source tells.
-fn is_revoked(expected: &Expected, leaf: &Certificate) -> Option<bool> {
-    let instances = expected.instances()?;
-    let mut known = instances.accepted().chain(&instances.previous);
-    known
-        .any(|i| i.leaf == *leaf && i.state == State::Revoked)
-        .then_some(true)
+/// Whether the source calls this instance revoked.
+fn is_revoked(expected: &Expected, leaf: &Certificate) -> bool {
+    let mut known = expected
+        .instances()
+        .into_iter()
+        .flat_map(|instances| instances.accepted().chain(&instances.previous));
+    known.any(|i| i.leaf == *leaf && i.state == State::Revoked)
 }
 
 fn unreadable(certificate: &Certificate) -> String {

@@ -27,6 +27,7 @@ use crate::judge::{Judged, TrustStore, agree};
 use crate::look::Looker;
 use crate::model::{Timestamp, Vantage};
 use crate::resolve::{Families, Override, Resolver};
+use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns};
 use crate::source::{API_KEY_VARIABLE, Environment, Requests, Sources};
 
@@ -275,6 +276,7 @@ fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, Strin
     let resolver = Resolver::new(Families::Both, overrides(hosts, port), Vec::new());
     Ok(Tester {
         scanner: Scanner {
+            revocations: Arc::new(Revocations::new(&sources)),
             sources: Arc::new(sources),
             resolver: Arc::new(resolver),
             looker: Arc::new(Looker::new()?),

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
 use crate::model::{Hostname, KeyType, Protocol};
-use crate::observation::{ErrorKind, KeyProof, LookError, Served};
+use crate::observation::{ErrorKind, KeyProof, LookError, Revocation, Served, Staple};
 
 use super::starttls::Farewell;
 use super::{Look, key_proof, p521};
@@ -284,7 +284,10 @@ impl Connection {
                 .tls
                 .alpn_protocol()
                 .map(|p| String::from_utf8_lossy(p).into_owned()),
-            ocsp_stapled: self.recorder.stapled.get().copied().unwrap_or(false),
+            revocation: Revocation {
+                staple: self.recorder.staple.get().cloned().unwrap_or_default(),
+                fetched: None,
+            },
             key_proof: self
                 .recorder
                 .proof
@@ -518,7 +521,7 @@ pub(super) fn too_large() -> LookError {
 struct Recorder {
     algorithms: WebPkiSupportedAlgorithms,
     key_type: KeyType,
-    stapled: OnceLock<bool>,
+    staple: OnceLock<Staple>,
     proof: OnceLock<KeyProof>,
 }
 
@@ -527,7 +530,7 @@ impl Recorder {
         Self {
             algorithms,
             key_type,
-            stapled: OnceLock::new(),
+            staple: OnceLock::new(),
             proof: OnceLock::new(),
         }
     }
@@ -548,7 +551,7 @@ impl ServerCertVerifier for Recorder {
         ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let _ = self.stapled.set(!ocsp_response.is_empty());
+        let _ = self.staple.set(Staple::of(ocsp_response));
         Ok(ServerCertVerified::assertion())
     }
 

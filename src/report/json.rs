@@ -9,7 +9,7 @@ use crate::finding::Finding;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Flags, Judged, Verdict};
 use crate::model::Timings;
-use crate::observation::{Outcome, Served, Status};
+use crate::observation::{Outcome, Served, Staple, Status};
 
 use super::Summary;
 
@@ -182,7 +182,7 @@ fn served_row(served: &Served) -> ServedRow<'_> {
         tls_version: served.tls_version,
         cipher_suite: &served.cipher_suite,
         alpn: served.alpn.as_deref(),
-        ocsp_stapled: served.ocsp_stapled,
+        ocsp_stapled: matches!(served.revocation.staple, Staple::Sent(_)),
         key_proof: served.key_proof.name(),
     }
 }

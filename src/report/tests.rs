@@ -57,7 +57,7 @@ fn served(leaf: Certificate, rest: &[Certificate]) -> Outcome {
         tls_version: "1.3",
         cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
         alpn: Some("h2".into()),
-        ocsp_stapled: false,
+        revocation: Default::default(),
         key_proof: KeyProof::Handshake,
     }))
 }

@@ -10,6 +10,7 @@ use crate::guard::Guard;
 use crate::look::{Looker, Reaches};
 use crate::model::{KeyTypes, Protocol, Timestamp};
 use crate::resolve::{Families, Override, Resolver};
+use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns};
 use crate::source::{Environment, Requests, Sources, read_secret};
 use crate::trust;
@@ -110,6 +111,7 @@ impl Engine {
         let account = inventory.sslmate.clone().unwrap_or_default();
         Ok(Self {
             scanner: Scanner {
+                revocations: Arc::new(Revocations::new(&sources)),
                 sources: Arc::new(sources),
                 resolver: Arc::new(Resolver::new(
                     Families::Both,

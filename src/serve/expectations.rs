@@ -206,6 +206,7 @@ impl Watch {
         let mut rules = Rules {
             warn: self.entry.warn,
             crit: self.entry.crit,
+            revocation: self.entry.revocation,
             ..Rules::default()
         };
         if let Ok(kept) = expectation {

@@ -191,6 +191,7 @@ impl Request {
             rules: Rules {
                 warn: defaults.warn,
                 crit: defaults.crit,
+                revocation: defaults.revocation,
                 ..Rules::default()
             },
             manner: self.module.manner.clone(),

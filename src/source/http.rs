@@ -112,6 +112,14 @@ impl Http {
         }
     }
 
+    /// The same client with counts of its own.
+    pub(crate) fn counting_by(&self, requests: Requests) -> Self {
+        Self {
+            requests,
+            ..self.clone()
+        }
+    }
+
     /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
     pub(crate) async fn get(
         &self,

@@ -27,6 +27,7 @@ use crate::trust;
 pub(crate) use credentials::read_secret;
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub use error::{ApiError, SourceError};
+pub(crate) use http::Http;
 pub use http::Requests;
 pub(crate) use pem::read_bounded;
 pub(crate) use sslmate::{Client, TestRow};
@@ -108,6 +109,11 @@ impl Sources {
             sslmate,
             by_key: Mutex::default(),
         })
+    }
+
+    /// The client for what is no source: its requests are not counted among theirs.
+    pub(crate) fn http_for_others(&self) -> Http {
+        self.http.counting_by(Requests::default())
     }
 
     /// The remote vantages of these names.

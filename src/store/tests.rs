@@ -384,7 +384,7 @@ mod who_switched_when {
             tls_version: "1.3",
             cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
             alpn: None,
-            ocsp_stapled: false,
+            revocation: Default::default(),
             key_proof: KeyProof::Handshake,
         }));
         let verdict = Verdict::Conclusive(flags(correct, chained));

@@ -32,7 +32,7 @@ const GROUND: [(&str, &[&str]); 9] = [
 ];
 
 /// The rim: each room with the rooms of the rim that it may use. All of the ground is open to it.
-const RIM: [(&str, &[&str]); 7] = [
+const RIM: [(&str, &[&str]); 8] = [
     // Files are read by one hand, which has a bound.
     ("trust", &["source"]),
     // A source is asked over HTTPS, which needs roots; an account is a place to look from too.
@@ -42,6 +42,8 @@ const RIM: [(&str, &[&str]); 7] = [
     ("look", &["source"]),
     // The test API is a part of the API that sources are asked by.
     ("remote", &["source"]),
+    // Lists and responders are asked by the client that sources are asked by.
+    ("revocation", &["source"]),
     ("web", &["source"]),
     // What a source said is kept.
     ("store", &["source"]),

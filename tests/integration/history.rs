@@ -82,7 +82,7 @@ fn served(ip: &str, leaf: Certificate, correct: bool, chained: bool) -> Judged {
         tls_version: "1.3",
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         alpn: None,
-        ocsp_stapled: false,
+        revocation: Default::default(),
         key_proof: KeyProof::Handshake,
     };
     let look = look(Some(ip), Outcome::Served(Box::new(served)));

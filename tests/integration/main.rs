@@ -34,6 +34,7 @@ mod prometheus;
 mod reach;
 mod readme;
 mod result;
+mod revocation;
 mod schema;
 mod serve;
 mod sources;

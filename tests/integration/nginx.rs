@@ -54,7 +54,7 @@ pub(crate) fn pair(chain: &Path, key: &Path) -> String {
 }
 
 /// nginx at 127.0.0.1 with this leaf and its chain, and further directives.
-fn one(pki: &Pki, leaf: &Leaf, more: &str) -> Process {
+pub(crate) fn one(pki: &Pki, leaf: &Leaf, more: &str) -> Process {
     let block = server("127.0.0.1", &pki.full_chain(leaf), &leaf.key, more);
     nginx(&["127.0.0.1"], &[block])
 }

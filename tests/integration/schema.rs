@@ -156,7 +156,7 @@ mod tests {
             tls_version: "1.3",
             cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
             alpn: None,
-            ocsp_stapled: false,
+            revocation: Default::default(),
             key_proof: KeyProof::Handshake,
         }))
     }

@@ -8,6 +8,7 @@ mod looks;
 mod names;
 mod odd;
 mod properties;
+mod revocation;
 mod rollout;
 mod validity;
 
@@ -19,7 +20,7 @@ use crate::finding::Severity;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
 use crate::lab::authority::{Authority, Issued, Key, Validity};
 use crate::model::{Protocol, Target, Timestamp, Timings, Vantage};
-use crate::observation::{KeyProof, Observation, Outcome, Served};
+use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
 
 use super::{Flags, Judged, Rules, TrustStore, Verdict, judge};
 
@@ -129,6 +130,7 @@ struct Case {
     expected: Expected,
     host: String,
     served: Vec<Certificate>,
+    said: Revocation,
     trust: TrustStore,
     rules: Rules,
     now: Timestamp,
@@ -150,6 +152,7 @@ fn pki() -> Pki {
         expected: expect(Instances::only(instance(&leaf.certificate, &[mid.cert()]))),
         host: HOST.into(),
         served: vec![leaf.certificate.clone(), mid.cert()],
+        said: Revocation::default(),
         trust: store([&root.certificate]),
         rules: Rules::default(),
         now: now(),
@@ -177,6 +180,7 @@ impl Case {
             expected: pin(&served[0]),
             host: HOST.into(),
             served,
+            said: Revocation::default(),
             trust: store(&roots),
             rules: Rules::default(),
             now: "2030-01-01T00:00:00Z".parse().unwrap(),
@@ -234,7 +238,7 @@ impl Case {
                 tls_version,
                 cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
                 alpn: None,
-                ocsp_stapled: false,
+                revocation: self.said.clone(),
                 key_proof,
             })),
         );

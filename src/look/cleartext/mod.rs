@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
 use crate::model::Timings;
-use crate::observation::{ErrorKind, LookError, Served};
+use crate::observation::{ErrorKind, LookError, Revocation, Served, Staple};
 
 use super::Look;
 use super::handshake::{
@@ -126,7 +126,10 @@ fn served(
         tls_version: chosen.version.name(),
         cipher_suite: chosen.suite.id.as_str().unwrap_or_default().to_owned(),
         alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
-        ocsp_stapled: reader.stapled,
+        revocation: Revocation {
+            staple: Staple::of(&reader.staple),
+            fetched: None,
+        },
         key_proof,
     })
 }

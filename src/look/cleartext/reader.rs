@@ -89,8 +89,8 @@ pub(super) struct Reader {
     pub(super) hello: Option<ServerHello>,
     /// The certificates, as they were sent; at least one.
     pub(super) certificates: Option<Vec<Vec<u8>>>,
-    /// Whether an OCSP response was stapled.
-    pub(super) stapled: bool,
+    /// The OCSP response that was stapled; empty where there was none.
+    pub(super) staple: Vec<u8>,
     /// What proves the key, where the suite has that.
     pub(super) signed: Option<Signed>,
 }
@@ -104,7 +104,7 @@ impl Reader {
             message: Vec::new(),
             hello: None,
             certificates: None,
-            stapled: false,
+            staple: Vec::new(),
             signed: None,
         }
     }
@@ -195,8 +195,8 @@ impl Reader {
                 self.certificates = Some(certificates(body)?);
                 Ok(!is_signed && !hello.staples)
             }
-            (CERTIFICATE_STATUS, true) if hello.staples && !self.stapled => {
-                self.stapled = status(body)?;
+            (CERTIFICATE_STATUS, true) if hello.staples && self.staple.is_empty() => {
+                self.staple = status(body)?.to_vec();
                 Ok(!is_signed)
             }
             (SERVER_KEY_EXCHANGE, true) if is_signed => {
@@ -337,12 +337,12 @@ fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     Ok(certificates)
 }
 
-/// Whether a CertificateStatus has an OCSP response (RFC 6066, section 8).
-fn status(body: &[u8]) -> Result<bool, Fault> {
+/// The OCSP response of a CertificateStatus (RFC 6066, section 8).
+fn status(body: &[u8]) -> Result<&[u8], Fault> {
     const OCSP: u8 = 1;
     let mut input = Cursor(body);
     match (input.u8(), input.u24_vector()) {
-        (Some(OCSP), Some(response)) if input.is_empty() => Ok(!response.is_empty()),
+        (Some(OCSP), Some(response)) if input.is_empty() => Ok(response),
         _ => Err(Fault::Malformed("its CertificateStatus cannot be read")),
     }
 }

@@ -1,0 +1,280 @@
+//! Certificate revocation lists (RFC 5280, section 5).
+
+use std::sync::OnceLock;
+
+use crate::model::Timestamp;
+
+use super::super::signature::Signed;
+use super::super::{Certificate, Link, PublicKeyHash, der, read_time};
+use super::{Answer, Issuer, Revoked, Status, Unusable, fresh, reason, serial, verified};
+
+const EXPLICIT_0: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// id-ce-cRLReasons, 2.5.29.21.
+const REASON: &[u8] = &[0x55, 0x1d, 21];
+/// id-ce-issuingDistributionPoint, 2.5.29.28.
+const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 28];
+/// id-ce-deltaCRLIndicator, 2.5.29.27.
+const DELTA: &[u8] = &[0x55, 0x1d, 27];
+
+/// A list of what one issuer has revoked.
+#[derive(Debug)]
+pub struct Crl {
+    der: Vec<u8>,
+    /// The first key that the signature was held against, and the result: a list is asked about many certificates,
+    /// and hashing it is what costs.
+    signed: OnceLock<(PublicKeyHash, Link)>,
+}
+
+impl Crl {
+    /// Takes a list as it was fetched.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn from_der(der: Vec<u8>) -> Result<Self, Unusable> {
+        Outline::read(&der)?;
+        Ok(Self {
+            der,
+            signed: OnceLock::new(),
+        })
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.der.len()
+    }
+
+    /// What it says of a certificate, once it is verified that it is its issuer's and holds for this time.
+    ///
+    /// Only the issuer's own lists count: neither indirect nor delta lists, nor lists for some reasons only. A list
+    /// that is one part of several has to be the one that the certificate names (section 6.3.3 (b)).
+    ///
+    /// # Errors
+    /// Why it says nothing.
+    pub fn status_of(
+        &self,
+        leaf: &Certificate,
+        issuer: &Issuer,
+        now: Timestamp,
+    ) -> Result<Answer, Unusable> {
+        let outline = Outline::read(&self.der)?;
+        if outline.issuer != issuer.name {
+            return Err(Unusable::NotAuthorised("it is another one's list".into()));
+        }
+        outline.check_scope(leaf)?;
+        let until = outline
+            .next_update
+            .ok_or(Unusable::Unreadable("it does not say until when it holds"))?;
+        verified(self.signed_by(outline.signed, issuer))?;
+        fresh(outline.this_update, until, now)?;
+        let number = serial(leaf).ok_or(Unusable::OtherCertificate)?;
+        let status = match outline.find(number)? {
+            Some(revoked) => Status::Revoked(revoked),
+            None => Status::Good,
+        };
+        Ok(Answer { status, until })
+    }
+
+    fn signed_by(&self, signed: Signed<'_>, issuer: &Issuer) -> Link {
+        let key = PublicKeyHash::of(&issuer.spki);
+        let check = || (key, signed.by(&issuer.spki));
+        match *self.signed.get_or_init(check) {
+            (known, link) if known == key => link,
+            _ => check().1,
+        }
+    }
+}
+
+/// Where the parts of a list are. Every slice is of the input.
+struct Outline<'a> {
+    signed: Signed<'a>,
+    /// The issuer's name, a whole SEQUENCE.
+    issuer: &'a [u8],
+    this_update: Timestamp,
+    next_update: Option<Timestamp>,
+    /// The content of the list of entries.
+    entries: &'a [u8],
+    /// The content of the list of extensions.
+    extensions: &'a [u8],
+}
+
+impl<'a> Outline<'a> {
+    fn read(mut der: &'a [u8]) -> Result<Self, Unusable> {
+        let mut list = der::expect(&mut der, der::SEQUENCE)
+            .filter(|_| der.is_empty())
+            .ok_or(Unusable::Unreadable(
+                "it is not a DER sequence, or is cut short",
+            ))?
+            .content;
+        let inner = |list: &mut &'a [u8]| {
+            let tbs = der::expect(list, der::SEQUENCE)?;
+            let algorithm = der::expect(list, der::SEQUENCE)?.content;
+            let signature = der::bits(der::expect(list, der::BIT_STRING)?.content)?;
+            let signed = Signed {
+                message: tbs.whole,
+                algorithm,
+                signature,
+            };
+            Self::read_tbs(tbs.content, signed)
+        };
+        inner(&mut list).ok_or(Unusable::Unreadable("it is no revocation list"))
+    }
+
+    fn read_tbs(mut tbs: &'a [u8], signed: Signed<'a>) -> Option<Self> {
+        der::optional(&mut tbs, der::INTEGER); // the version
+        der::expect(&mut tbs, der::SEQUENCE)?; // the algorithm again
+        let issuer = der::expect(&mut tbs, der::SEQUENCE)?.whole;
+        let this_update = read_time(der::split(&mut tbs)?)?;
+        let next =
+            der::optional(&mut tbs, UTC_TIME).or_else(|| der::optional(&mut tbs, GENERALIZED_TIME));
+        let next_update = match next {
+            None => None,
+            Some(time) => Some(read_time(time)?),
+        };
+        let entries = der::optional(&mut tbs, der::SEQUENCE);
+        let extensions = match der::explicit(&mut tbs, EXPLICIT_0, der::SEQUENCE) {
+            None => &[][..],
+            Some(list) => list?.content,
+        };
+        tbs.is_empty().then_some(Self {
+            signed,
+            issuer,
+            this_update,
+            next_update,
+            entries: entries.map_or(&[][..], |list| list.content),
+            extensions,
+        })
+    }
+
+    /// Whether a certificate that is not in the list is not revoked.
+    fn check_scope(&self, leaf: &Certificate) -> Result<(), Unusable> {
+        let mut extensions = self.extensions;
+        while !extensions.is_empty() {
+            let extension =
+                der::extension(&mut extensions).ok_or(Unusable::Unreadable("its extensions"))?;
+            match extension.oid {
+                DELTA => {
+                    let why = "it has only what is new since another list";
+                    return Err(Unusable::OutOfScope(why));
+                }
+                ISSUING_DISTRIBUTION_POINT => Scope::read(extension.value)
+                    .ok_or(Unusable::Unreadable("what it is about"))?
+                    .check(leaf)?,
+                _ if extension.critical => {
+                    let what = "one of its extensions is critical and not known";
+                    return Err(Unusable::Unreadable(what));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry for a serial number.
+    fn find(&self, serial: &[u8]) -> Result<Option<Revoked>, Unusable> {
+        let mut entries = self.entries;
+        while !entries.is_empty() {
+            let mut fields = entry(&mut entries)?;
+            let number = der::expect(&mut fields, der::INTEGER)
+                .ok_or(Unusable::Unreadable("one of its entries"))?;
+            if number.content == serial {
+                let revoked = read_entry(fields);
+                return revoked
+                    .map(Some)
+                    .ok_or(Unusable::Unreadable("what it says of the certificate"));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The content of the next entry.
+fn entry<'a>(entries: &mut &'a [u8]) -> Result<&'a [u8], Unusable> {
+    let entry = der::expect(entries, der::SEQUENCE);
+    let entry = entry.ok_or(Unusable::Unreadable("one of its entries"))?;
+    Ok(entry.content)
+}
+
+/// What comes after the serial number in an entry. A critical extension that is not known may change whose
+/// certificate it is (section 5.3.3), so then nothing is said.
+fn read_entry(mut fields: &[u8]) -> Option<Revoked> {
+    let at = read_time(der::split(&mut fields)?)?;
+    let mut revoked = Revoked { at, reason: None };
+    if let Some(list) = der::optional(&mut fields, der::SEQUENCE) {
+        let mut extensions = list.content;
+        while !extensions.is_empty() {
+            let extension = der::extension(&mut extensions)?;
+            if extension.oid == REASON {
+                let mut value = extension.value;
+                revoked.reason = reason(der::expect(&mut value, der::ENUMERATED)?.content);
+            } else if extension.critical {
+                return None;
+            }
+        }
+    }
+    Some(revoked)
+}
+
+/// Which certificates a list is about (RFC 5280, section 5.2.5).
+struct Scope<'a> {
+    /// The content of the DistributionPointName.
+    point: Option<&'a [u8]>,
+    only_user: bool,
+    only_authorities: bool,
+    only_some_reasons: bool,
+    is_indirect: bool,
+    only_attributes: bool,
+}
+
+impl<'a> Scope<'a> {
+    fn read(mut value: &'a [u8]) -> Option<Self> {
+        let mut fields = der::expect(&mut value, der::SEQUENCE)?.content;
+        let point = der::optional(&mut fields, EXPLICIT_0).map(|tlv| tlv.content);
+        let mut flag =
+            |tag| der::optional(&mut fields, tag).is_some_and(|flag| flag.content != [0]);
+        let scope = Self {
+            point,
+            only_user: flag(0x81),
+            only_authorities: flag(0x82),
+            only_some_reasons: flag(0x83),
+            is_indirect: flag(0x84),
+            only_attributes: flag(0x85),
+        };
+        fields.is_empty().then_some(scope)
+    }
+
+    fn check(&self, leaf: &Certificate) -> Result<(), Unusable> {
+        let Ok(facts) = leaf.facts() else {
+            return Err(Unusable::OtherCertificate);
+        };
+        let why = if self.is_indirect {
+            "it is an indirect list, and those are not read"
+        } else if self.only_some_reasons {
+            "it is for some reasons only"
+        } else if self.only_attributes || self.only_authorities && !facts.is_ca {
+            "it is not about servers' certificates"
+        } else if self.only_user && facts.is_ca {
+            "it is not about authorities' certificates"
+        } else if !self.point.is_none_or(|p| is_one_of(p, &facts.crl_urls)) {
+            "it is another part of the issuer's list"
+        } else {
+            return Ok(());
+        };
+        Err(Unusable::OutOfScope(why))
+    }
+}
+
+/// Whether a DistributionPointName has one of these URLs.
+fn is_one_of(mut point: &[u8], urls: &[String]) -> bool {
+    const FULL_NAME: u8 = EXPLICIT_0;
+    const URI: u8 = 0x86;
+    let Some(names) = der::expect(&mut point, FULL_NAME) else {
+        return false;
+    };
+    let mut names = names.content;
+    std::iter::from_fn(|| der::split(&mut names))
+        .filter(|name| name.tag == URI)
+        .any(|name| urls.iter().any(|url| url.as_bytes() == name.content))
+}

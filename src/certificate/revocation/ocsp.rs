@@ -1,0 +1,337 @@
+//! OCSP responses (RFC 6960, section 4.2) and the URL that asks for one (appendix A).
+
+use aws_lc_rs::digest;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::model::Timestamp;
+
+use super::super::signature::Signed;
+use super::super::{Certificate, Link, der, key_signed, read_time};
+use super::{
+    Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, reason, serial,
+    verified,
+};
+
+/// The largest response that is read, in bytes. They have 300 to 5000.
+pub const MAX_OCSP_BYTES: usize = 16 << 10;
+/// Certificates in a response whose right to sign it is looked into. There is one, if any.
+const MAX_RESPONDERS: usize = 4;
+
+const EXPLICIT_0: u8 = 0xa0;
+const EXPLICIT_1: u8 = 0xa1;
+const EXPLICIT_2: u8 = 0xa2;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
+const BASIC_RESPONSE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
+/// id-sha1, 1.3.14.3.2.26.
+const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a];
+/// id-sha256, 2.16.840.1.101.3.4.2.1; those of SHA-384 and SHA-512 end with 2 and 3.
+const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
+const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
+const SHA512: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3];
+
+/// What an OCSP response says of a certificate, once it is verified that its issuer, or whom its issuer has made a
+/// responder, says so of this certificate for this time.
+///
+/// # Errors
+/// Why it says nothing.
+pub fn read_ocsp(
+    response: &[u8],
+    leaf: &Certificate,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<Answer, Unusable> {
+    if response.len() > MAX_OCSP_BYTES {
+        return Err(Unusable::TooLarge);
+    }
+    let basic = Basic::read(response)?;
+    let single = basic.about(leaf, issuer)?;
+    basic.verify(issuer, now)?;
+    let from = single.this_update;
+    let without_end = Timestamp(from.0.saturating_add(LIFE_WITHOUT_END));
+    let until = single.next_update.unwrap_or(without_end);
+    fresh(from, until, now)?;
+    let status = single.status.ok_or(Unusable::Unknown)?;
+    Ok(Answer { status, until })
+}
+
+/// The URL that asks a responder about a certificate by GET (RFC 6960, appendix A.1; RFC 5019, section 5). SHA-1
+/// names the issuer, as it is what every responder knows.
+pub fn ocsp_url(responder: &str, leaf: &Certificate, issuer: &Issuer) -> Option<String> {
+    use base64::Engine as _;
+    let hash = |bytes| digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    let (_, key) = der::public_key(&issuer.spki)?;
+    let algorithm = [der::encode(der::OBJECT_IDENTIFIER, SHA1), vec![5, 0]].concat();
+    let id = [
+        der::sequence(&algorithm),
+        der::encode(der::OCTET_STRING, hash(&issuer.name).as_ref()),
+        der::encode(der::OCTET_STRING, hash(key).as_ref()),
+        der::encode(der::INTEGER, serial(leaf)?),
+    ];
+    // OCSPRequest, TBSRequest, requestList, Request, CertID.
+    let request = (0..5).fold(id.concat(), |inner, _| der::sequence(&inner));
+    let request = base64::engine::general_purpose::STANDARD.encode(request);
+    let request = utf8_percent_encode(&request, NON_ALPHANUMERIC);
+    Some(format!("{}/{request}", responder.trim_end_matches('/')))
+}
+
+/// A BasicOCSPResponse, not verified.
+struct Basic<'a> {
+    signed: Signed<'a>,
+    responder: Responder<'a>,
+    /// The content of the list of SingleResponses.
+    responses: &'a [u8],
+    /// The content of the list of certificates.
+    certificates: &'a [u8],
+}
+
+/// Who says that it signed.
+#[derive(Clone, Copy)]
+enum Responder<'a> {
+    /// A name as DER.
+    Name(&'a [u8]),
+    /// The SHA-1 of a key's bits.
+    Key(&'a [u8]),
+}
+
+impl Responder<'_> {
+    fn is(self, name: &[u8], spki: &[u8]) -> bool {
+        match self {
+            Self::Name(wanted) => wanted == name,
+            Self::Key(wanted) => der::public_key(spki).is_some_and(|(_, key)| {
+                digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key).as_ref() == wanted
+            }),
+        }
+    }
+}
+
+/// What is said of one certificate.
+struct Single {
+    /// `None` where the responder does not know it.
+    status: Option<Status>,
+    this_update: Timestamp,
+    next_update: Option<Timestamp>,
+}
+
+impl<'a> Basic<'a> {
+    fn read(mut response: &'a [u8]) -> Result<Self, Unusable> {
+        let unreadable = |what| move || Unusable::Unreadable(what);
+        let mut outer = der::expect(&mut response, der::SEQUENCE)
+            .filter(|_| response.is_empty())
+            .ok_or_else(unreadable("it is not a DER sequence, or is cut short"))?
+            .content;
+        let status = der::expect(&mut outer, der::ENUMERATED)
+            .ok_or_else(unreadable("its status"))?
+            .content;
+        match status {
+            [0] => {}
+            [1] => return Err(Unusable::Refused("malformedRequest")),
+            [2] => return Err(Unusable::Refused("internalError")),
+            [3] => return Err(Unusable::Refused("tryLater")),
+            [5] => return Err(Unusable::Refused("sigRequired")),
+            [6] => return Err(Unusable::Refused("unauthorized")),
+            _ => return Err(Unusable::Unreadable("its status")),
+        }
+        let basic = der::explicit(&mut outer, EXPLICIT_0, der::SEQUENCE).flatten();
+        let basic = basic.and_then(|bytes| {
+            let mut bytes = bytes.content;
+            let kind = der::expect(&mut bytes, der::OBJECT_IDENTIFIER)?;
+            let mut inner = der::expect(&mut bytes, der::OCTET_STRING)?.content;
+            let basic = der::expect(&mut inner, der::SEQUENCE)?;
+            (kind.content == BASIC_RESPONSE && inner.is_empty()).then_some(basic.content)
+        });
+        let mut basic = basic.ok_or_else(unreadable("it is no basic response"))?;
+        let tbs = der::expect(&mut basic, der::SEQUENCE).ok_or_else(unreadable("what it says"))?;
+        let algorithm = der::expect(&mut basic, der::SEQUENCE);
+        let signature = der::expect(&mut basic, der::BIT_STRING);
+        let (algorithm, signature) = algorithm
+            .zip(signature.and_then(|s| der::bits(s.content)))
+            .ok_or_else(unreadable("its signature"))?;
+        let certificates = match der::explicit(&mut basic, EXPLICIT_0, der::SEQUENCE) {
+            None => &[][..],
+            Some(list) => list.ok_or_else(unreadable("its certificates"))?.content,
+        };
+        let (responder, responses) =
+            Self::read_data(tbs.content).ok_or_else(unreadable("what it says"))?;
+        Ok(Self {
+            signed: Signed {
+                message: tbs.whole,
+                algorithm: algorithm.content,
+                signature,
+            },
+            responder,
+            responses,
+            certificates,
+        })
+    }
+
+    /// The responder and the list of responses of the ResponseData.
+    fn read_data(mut data: &'a [u8]) -> Option<(Responder<'a>, &'a [u8])> {
+        der::optional(&mut data, EXPLICIT_0); // the version
+        let mut id = der::split(&mut data)?;
+        let responder = match id.tag {
+            EXPLICIT_1 => Responder::Name(der::expect(&mut id.content, der::SEQUENCE)?.whole),
+            EXPLICIT_2 => Responder::Key(der::expect(&mut id.content, der::OCTET_STRING)?.content),
+            _ => return None,
+        };
+        der::expect(&mut data, GENERALIZED_TIME)?; // when it was made
+        let responses = der::expect(&mut data, der::SEQUENCE)?.content;
+        if let Some(extensions) = der::explicit(&mut data, EXPLICIT_1, der::SEQUENCE) {
+            refuse_critical(extensions?.content)?;
+        }
+        Some((responder, responses))
+    }
+
+    /// What is said of this certificate.
+    fn about(&self, leaf: &Certificate, issuer: &Issuer) -> Result<Single, Unusable> {
+        let mut responses = self.responses;
+        while !responses.is_empty() {
+            let single = der::expect(&mut responses, der::SEQUENCE)
+                .ok_or(Unusable::Unreadable("what it says"))?;
+            let mut fields = single.content;
+            let is_wanted = der::expect(&mut fields, der::SEQUENCE)
+                .and_then(|id| is_id_of(id.content, leaf, issuer))
+                .ok_or(Unusable::Unreadable("which certificate it is about"))?;
+            if is_wanted {
+                return read_single(fields)
+                    .ok_or(Unusable::Unreadable("what it says of the certificate"));
+            }
+        }
+        Err(Unusable::OtherCertificate)
+    }
+
+    /// Whether the issuer signed it, or a responder that the issuer has made one (RFC 6960, section 4.2.2.2).
+    fn verify(&self, issuer: &Issuer, now: Timestamp) -> Result<(), Unusable> {
+        if self.responder.is(&issuer.name, &issuer.spki) {
+            let link = self.signed.by(&issuer.spki);
+            // Two keys may have one name: then a certificate of the response has the other.
+            if link != Link::No || self.certificates.is_empty() {
+                return verified(link);
+            }
+        }
+        let mut certificates = self.certificates;
+        let all = std::iter::from_fn(|| der::expect(&mut certificates, der::SEQUENCE));
+        let candidates = all
+            .map(|der| Certificate::from_der(der.whole.to_vec()))
+            .filter(|c| {
+                c.facts()
+                    .is_ok_and(|f| self.responder.is(&f.subject_der, &f.spki))
+            });
+        let mut fault = None;
+        for candidate in candidates.take(MAX_RESPONDERS) {
+            let result = self.verify_by(&candidate, issuer, now);
+            match result {
+                Ok(()) => return Ok(()),
+                Err(found) => fault = fault.or(Some(found)),
+            }
+        }
+        Err(fault.unwrap_or_else(|| {
+            if self.responder.is(&issuer.name, &issuer.spki) {
+                Unusable::WrongSignature
+            } else {
+                let why = "it is neither the issuer nor does it show a certificate";
+                Unusable::NotAuthorised(why.into())
+            }
+        }))
+    }
+
+    fn verify_by(
+        &self,
+        responder: &Certificate,
+        issuer: &Issuer,
+        now: Timestamp,
+    ) -> Result<(), Unusable> {
+        let Ok(facts) = responder.facts() else {
+            return Err(Unusable::Unreadable("its responder's certificate"));
+        };
+        let link = key_signed(&issuer.spki, responder);
+        let not = |why: &str| {
+            Err(Unusable::NotAuthorised(format!(
+                "the certificate of `{}` {why}",
+                facts.name()
+            )))
+        };
+        if facts.issuer_der != issuer.name || link == Link::No {
+            return not("is of another issuer");
+        }
+        verified(link)?;
+        if !facts.may_sign_ocsp {
+            return not("lacks the extended key usage OCSPSigning");
+        }
+        if facts.not_before.seconds_since(now) > CLOCK_SKEW {
+            return not("is not valid yet");
+        }
+        if now.seconds_since(facts.not_after) > CLOCK_SKEW {
+            return not("has expired");
+        }
+        verified(self.signed.by(&facts.spki))
+    }
+}
+
+/// Whether a CertID's content names this certificate; `None` where it cannot be read.
+fn is_id_of(mut id: &[u8], leaf: &Certificate, issuer: &Issuer) -> Option<bool> {
+    let mut algorithm = der::expect(&mut id, der::SEQUENCE)?.content;
+    let hash = match der::expect(&mut algorithm, der::OBJECT_IDENTIFIER)?.content {
+        SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        SHA256 => &digest::SHA256,
+        SHA384 => &digest::SHA384,
+        SHA512 => &digest::SHA512,
+        _ => return Some(false),
+    };
+    let name_hash = der::expect(&mut id, der::OCTET_STRING)?.content;
+    let key_hash = der::expect(&mut id, der::OCTET_STRING)?.content;
+    let number = der::expect(&mut id, der::INTEGER)?.content;
+    let (_, key) = der::public_key(&issuer.spki)?;
+    Some(
+        serial(leaf) == Some(number)
+            && digest::digest(hash, &issuer.name).as_ref() == name_hash
+            && digest::digest(hash, key).as_ref() == key_hash,
+    )
+}
+
+/// What comes after the CertID in a SingleResponse.
+fn read_single(mut fields: &[u8]) -> Option<Single> {
+    const GOOD: u8 = 0x80;
+    const REVOKED: u8 = EXPLICIT_1;
+    const UNKNOWN: u8 = 0x82;
+    let status = der::split(&mut fields)?;
+    let status = match status.tag {
+        GOOD => Some(Status::Good),
+        REVOKED => {
+            let mut info = status.content;
+            let at = read_time(der::expect(&mut info, GENERALIZED_TIME)?)?;
+            let reason = match der::explicit(&mut info, EXPLICIT_0, der::ENUMERATED) {
+                None => None,
+                Some(code) => reason(code?.content),
+            };
+            Some(Status::Revoked(Revoked { at, reason }))
+        }
+        UNKNOWN => None,
+        _ => return None,
+    };
+    let this_update = read_time(der::expect(&mut fields, GENERALIZED_TIME)?)?;
+    let next_update = match der::explicit(&mut fields, EXPLICIT_0, GENERALIZED_TIME) {
+        None => None,
+        Some(time) => Some(read_time(time?)?),
+    };
+    if let Some(extensions) = der::explicit(&mut fields, EXPLICIT_1, der::SEQUENCE) {
+        refuse_critical(extensions?.content)?;
+    }
+    Some(Single {
+        status,
+        this_update,
+        next_update,
+    })
+}
+
+/// No extension of a response is known here that changes what it says, so a critical one may not be passed over
+/// (RFC 6960, section 4.4).
+fn refuse_critical(mut extensions: &[u8]) -> Option<()> {
+    while !extensions.is_empty() {
+        if der::extension(&mut extensions)?.critical {
+            return None;
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,255 @@
+use proptest::prelude::*;
+
+use super::super::parse_certificates;
+use super::*;
+
+/// The day of the testdata, which `testdata/make-testdata.sh` makes with OpenSSL.
+const NOW: &str = "2026-11-25T12:00:00Z";
+
+fn file(name: &str) -> Vec<u8> {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/certificate/revocation/testdata"
+    );
+    std::fs::read(format!("{folder}/{name}")).expect(name)
+}
+
+fn certificate(name: &str) -> Certificate {
+    let pem = file(&format!("{name}.pem"));
+    parse_certificates(&pem).unwrap().remove(0)
+}
+
+fn leaf_and_issuer() -> (Certificate, Issuer) {
+    let leaf = certificate("leaf");
+    let issuer = Issuer::of(&leaf, &certificate("ca").facts().unwrap().spki).unwrap();
+    (leaf, issuer)
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+fn ocsp_at(name: &str, time: &str) -> Result<Status, Unusable> {
+    let (leaf, issuer) = leaf_and_issuer();
+    let response = file(&format!("{name}.ocsp"));
+    read_ocsp(&response, &leaf, &issuer, at(time)).map(|answer| answer.status)
+}
+
+fn list_at(name: &str, time: &str) -> Result<Status, Unusable> {
+    let (leaf, issuer) = leaf_and_issuer();
+    let list = Crl::from_der(file(&format!("{name}.crl"))).unwrap();
+    let answer = list.status_of(&leaf, &issuer, at(time));
+    // What is remembered of the signature is what it was.
+    assert_eq!(list.status_of(&leaf, &issuer, at(time)), answer);
+    answer.map(|answer| answer.status)
+}
+
+fn revoked() -> Status {
+    Status::Revoked(Revoked {
+        at: at("2026-11-01T12:00:00Z"),
+        reason: Some("keyCompromise"),
+    })
+}
+
+#[test]
+fn a_certificate_says_where_its_revocation_is_told_of() {
+    let (leaf, _) = leaf_and_issuer();
+    let facts = leaf.facts().unwrap();
+    assert_eq!(facts.crl_urls, ["http://crl.example.com/part1.crl"]);
+    assert_eq!(facts.ocsp_url.as_deref(), Some("http://ocsp.example.com/"));
+    assert!(!facts.must_staple && !facts.may_sign_ocsp);
+    assert!(certificate("muststaple").facts().unwrap().must_staple);
+}
+
+#[test]
+fn a_response_that_the_issuer_answers_for_is_believed() {
+    for name in ["good", "no-end", "by-key", "sha256", "delegated"] {
+        assert_eq!(ocsp_at(name, NOW), Ok(Status::Good), "{name}");
+    }
+    assert_eq!(ocsp_at("revoked", NOW), Ok(revoked()));
+}
+
+#[test]
+fn a_response_that_cannot_be_believed_says_why() {
+    for (name, words) in [
+        ("unknown", "the certificate is not known"),
+        ("other", "about another certificate"),
+        ("muststaple", "about another certificate"),
+        ("delegated-no-certs", "neither the issuer nor"),
+        ("no-eku", "`Web Server` lacks the extended key usage"),
+        ("foreign", "`Responder` is of another issuer"),
+        ("namesake", "its signature is wrong"),
+        ("sha1", "cannot be verified here"),
+        ("try-later", "the error `tryLater`"),
+    ] {
+        let why = ocsp_at(name, NOW).unwrap_err().to_string();
+        assert!(why.contains(words), "{name}: {why}");
+    }
+}
+
+#[test]
+fn a_response_holds_for_its_time_and_the_clocks_difference() {
+    let revoked = revoked();
+    for (time, expected) in [
+        ("2026-11-25T09:56:56Z", Err("it is not valid before")),
+        ("2026-11-25T09:56:57Z", Ok(revoked)),
+        ("2026-12-02T10:06:57Z", Ok(revoked)),
+        (
+            "2026-12-02T10:06:58Z",
+            Err("it ended at 2026-12-02T10:01:57Z"),
+        ),
+    ] {
+        match (ocsp_at("revoked", time), expected) {
+            (Err(why), Err(words)) => assert!(why.to_string().contains(words), "{time}: {why}"),
+            (found, expected) => assert_eq!(found.ok(), expected.ok(), "{time}"),
+        }
+    }
+    // Without an end it holds for a day.
+    assert_eq!(ocsp_at("no-end", "2026-11-26T10:00:00Z"), Ok(Status::Good));
+    let ended = ocsp_at("no-end", "2026-11-26T10:10:00Z");
+    assert!(matches!(ended, Err(Unusable::Outdated(_))), "{ended:?}");
+}
+
+#[test]
+fn a_list_of_the_issuer_is_believed() {
+    assert_eq!(list_at("good", NOW), Ok(Status::Good));
+    assert_eq!(list_at("revoked", NOW), Ok(revoked()));
+    // The part that the certificate names.
+    assert_eq!(list_at("part1", NOW), Ok(revoked()));
+}
+
+#[test]
+fn a_list_that_cannot_be_believed_says_why() {
+    for (name, words) in [
+        ("namesake", "its signature is wrong"),
+        ("stranger", "another one's list"),
+        ("part2", "another part of the issuer's list"),
+        ("authorities", "not about servers' certificates"),
+        ("indirect", "indirect"),
+        ("reasons", "some reasons only"),
+        ("delta", "only what is new"),
+        ("odd", "critical and not known"),
+    ] {
+        let why = list_at(name, NOW).unwrap_err().to_string();
+        assert!(why.contains(words), "{name}: {why}");
+    }
+    let late = list_at("revoked", "2026-12-03T00:00:00Z");
+    assert!(matches!(late, Err(Unusable::Outdated(_))), "{late:?}");
+    let early = list_at("revoked", "2026-11-24T00:00:00Z");
+    assert!(matches!(early, Err(Unusable::NotYetValid(_))), "{early:?}");
+}
+
+#[test]
+fn a_list_is_held_against_the_issuer_of_each_certificate() {
+    let (leaf, issuer) = leaf_and_issuer();
+    let list = Crl::from_der(file("namesake.crl")).unwrap();
+    let why = list.status_of(&leaf, &issuer, at(NOW));
+    assert_eq!(why, Err(Unusable::WrongSignature));
+    let list = Crl::from_der(file("good.crl")).unwrap();
+    let impostor = Issuer {
+        spki: leaf.facts().unwrap().spki.clone(),
+        ..issuer.clone()
+    };
+    assert!(list.status_of(&leaf, &issuer, at(NOW)).is_ok());
+    let why = list.status_of(&leaf, &impostor, at(NOW));
+    assert_eq!(why, Err(Unusable::WrongSignature));
+}
+
+#[test]
+fn who_did_not_sign_is_no_issuer() {
+    let (leaf, other) = (certificate("leaf"), certificate("muststaple"));
+    assert_eq!(Issuer::of(&leaf, &other.facts().unwrap().spki), None);
+}
+
+/// What OpenSSL asks about the same certificate:
+/// `openssl ocsp -issuer ca.pem -cert leaf.pem -no_nonce -reqout /dev/stdout | base64 -w0`.
+#[test]
+fn a_request_is_written_as_openssl_writes_it() {
+    let (leaf, issuer) = leaf_and_issuer();
+    let url = ocsp_url("http://ocsp.example.com/", &leaf, &issuer).unwrap();
+    let expected = "MEYwRDBCMEAwPjAJBgUrDgMCGgUABBS%2FcFLIucD3YMiRI%2BCZgV6ywDlCJgQUN%2BJuOTP1NBxLhdJ3ZTbe5FQ7dvICBQChssPU";
+    assert_eq!(url, format!("http://ocsp.example.com/{expected}"));
+    let deeper = ocsp_url("http://x.example/ocsp", &leaf, &issuer).unwrap();
+    assert_eq!(deeper, format!("http://x.example/ocsp/{expected}"));
+}
+
+#[test]
+fn no_bit_of_what_is_signed_may_change() {
+    let (leaf, issuer) = leaf_and_issuer();
+    for name in ["good", "revoked"] {
+        let response = file(&format!("{name}.ocsp"));
+        let list = file(&format!("{name}.crl"));
+        let flip = |bytes: &[u8], bit: usize| {
+            let mut bytes = bytes.to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        };
+        for bit in 0..response.len() * 8 {
+            let answer = read_ocsp(&flip(&response, bit), &leaf, &issuer, at(NOW));
+            assert!(answer.is_err(), "{name}: bit {bit}: {answer:?}");
+        }
+        for bit in 0..list.len() * 8 {
+            let list = Crl::from_der(flip(&list, bit));
+            let answer = list.and_then(|l| l.status_of(&leaf, &issuer, at(NOW)));
+            assert!(answer.is_err(), "{name}: bit {bit}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_cut_short_or_too_long_is_refused() {
+    let (leaf, issuer) = leaf_and_issuer();
+    let (response, list) = (file("delegated.ocsp"), file("part1.crl"));
+    for end in 0..response.len() {
+        assert!(read_ocsp(&response[..end], &leaf, &issuer, at(NOW)).is_err());
+    }
+    for end in 0..list.len() {
+        assert!(Crl::from_der(list[..end].to_vec()).is_err());
+    }
+    let long = vec![0x30; MAX_OCSP_BYTES + 1];
+    let answer = read_ocsp(&long, &leaf, &issuer, at(NOW));
+    assert_eq!(answer, Err(Unusable::TooLarge));
+    let trailing = [list, vec![0]].concat();
+    assert!(Crl::from_der(trailing).is_err());
+}
+
+/// Bytes that are no more than bytes, or a real file with some of its bytes changed.
+fn bytes(files: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
+    let changed = (prop::sample::select(files), changes).prop_map(|(name, changes)| {
+        let mut bytes = file(name);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes
+    });
+    prop_oneof![prop::collection::vec(any::<u8>(), 0..200), changed]
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_readers_panic_or_believe(
+        response in bytes(&["good.ocsp", "revoked.ocsp"]),
+        list in bytes(&["good.crl", "revoked.crl", "part1.crl"]),
+    ) {
+        let (leaf, issuer) = leaf_and_issuer();
+        let now = at(NOW);
+        let original = [file("good.ocsp"), file("revoked.ocsp")].contains(&response);
+        prop_assert!(original || read_ocsp(&response, &leaf, &issuer, now).is_err());
+        let original = ["good.crl", "revoked.crl", "part1.crl"].map(file).contains(&list);
+        let answer = Crl::from_der(list).and_then(|l| l.status_of(&leaf, &issuer, now));
+        prop_assert!(original || answer.is_err());
+    }
+
+    #[test]
+    fn no_bytes_between_a_responders_certificate_make_the_reader_panic(
+        response in bytes(&["delegated.ocsp", "no-eku.ocsp", "by-key.ocsp"]),
+    ) {
+        let (leaf, issuer) = leaf_and_issuer();
+        // Whatever the certificates are, what was said is what is understood.
+        if let Ok(answer) = read_ocsp(&response, &leaf, &issuer, at(NOW)) {
+            prop_assert_eq!(answer.status, Status::Good);
+        }
+    }
+}
