@@ -1,5 +1,6 @@
 //! Servers that rustls cannot speak with: real old ones, and those that use the clear to lie.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -636,7 +637,10 @@ fn whatever_comes_in_the_clear_ends_and_has_its_name() {
     // Warnings that go on and on.
     let endless: Serve = |stream| {
         hello(stream);
-        while std::io::Write::write_all(stream, &record(21, &[1, 112]).repeat(1000)).is_ok() {}
+        while stream
+            .write_all(&record(21, &[1, 112]).repeat(1000))
+            .is_ok()
+        {}
     };
     let drips: Serve = |stream| {
         hello(stream);
@@ -644,11 +648,8 @@ fn whatever_comes_in_the_clear_ends_and_has_its_name() {
         stream
             .set_read_timeout(Some(Duration::from_millis(20)))
             .unwrap();
-        loop {
-            match std::io::Read::read(stream, &mut [0]) {
-                Ok(_) => return,
-                Err(_) => say(stream, &[0]),
-            }
+        while stream.read(&mut [0]).is_err() {
+            say(stream, &[0]);
         }
     };
     let refuses: Serve = |stream| {
@@ -703,4 +704,51 @@ fn byte_by_byte_a_flight_is_read_as_well() {
         }
     });
     look(&pki, &leaf, server.port()).assert_right(&["legacy_protocol"]);
+}
+
+#[test]
+fn what_goes_before_tls_goes_before_the_second_hello_too() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    let flight = [
+        server_hello(0x0302, 0xc005),
+        certificate(&chain),
+        DONE.to_vec(),
+    ]
+    .concat();
+    let count = AtomicUsize::new(0);
+    let server = Server::start("127.0.0.1", move |stream| {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while !line.ends_with(b"\r\n") && stream.read(&mut byte).is_ok_and(|n| n > 0) {
+            line.extend(byte);
+        }
+        read_some(stream);
+        if !line.starts_with(b"PROXY TCP4 127.0.0.1 127.0.0.1 ") {
+            return;
+        }
+        match count.fetch_add(1, Ordering::SeqCst) {
+            0 => say(stream, &HANDSHAKE_FAILURE),
+            _ => say(stream, &flight),
+        }
+        stay_silent(stream);
+    });
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    let row = check.args(&["--proxy-protocol", "v1"]).row();
+    row.assert_right(&["legacy_protocol"]);
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn an_application_protocol_is_agreed_on_in_the_clear() {
+    let pki = Pki::new();
+    let leaf = pki.openssl("rsa:2048", "");
+    let options = ["-tls1_2 -cipher AES128-SHA -alpn http/1.1"];
+    let server = s_server(&pki, &leaf, &options);
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port);
+    let row = check.args(&["--alpn", "h2,http/1.1"]).row();
+    row.assert_right(&[]);
+    assert_eq!(row.text("/served/alpn"), "http/1.1");
 }

@@ -218,6 +218,11 @@ impl Case {
     }
 
     fn judged(&self) -> Judged {
+        self.judged_in("1.3", KeyProof::Handshake)
+    }
+
+    /// Served in a handshake of this version, which proved the key so.
+    fn judged_in(&self, tls_version: &'static str, key_proof: KeyProof) -> Judged {
         let (leaf, rest) = self.served.split_first().unwrap();
         let expected = Arc::new(self.expected.clone());
         let observation = observation(
@@ -225,11 +230,11 @@ impl Case {
             Outcome::Served(Box::new(Served {
                 leaf: leaf.clone(),
                 rest: rest.to_vec(),
-                tls_version: "1.3",
+                tls_version,
                 cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
                 alpn: None,
                 ocsp_stapled: false,
-                key_proof: KeyProof::Handshake,
+                key_proof,
             })),
         );
         judge(

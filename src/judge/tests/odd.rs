@@ -53,6 +53,37 @@ fn one_oddity_does_not_hide_another() {
 }
 
 #[test]
+fn a_server_of_tls_1_1_or_before_is_told_of_and_whether_it_proved_its_key() {
+    let case = Case::of_testdata(&["leaf"], &["root"]);
+    let others = case.codes();
+    for (version, proof, message) in [
+        ("1.3", KeyProof::Handshake, None),
+        ("1.2", KeyProof::Handshake, None),
+        ("1.2", KeyProof::None, None),
+        ("1.1", KeyProof::BareKey, Some("nothing newer than TLS 1.1")),
+        ("1.0", KeyProof::None, Some("nothing newer than TLS 1.0")),
+        (
+            "SSL 3.0",
+            KeyProof::None,
+            Some("nothing newer than SSL 3.0"),
+        ),
+    ] {
+        let judged = case.judged_in(version, proof);
+        let codes = judged.codes();
+        let mut without = codes.clone();
+        without.retain(|code| code != "legacy_protocol");
+        assert_eq!(without, others, "{version}");
+        assert_eq!(codes.len() > without.len(), message.is_some(), "{version}");
+        if let Some(message) = message {
+            let (told, _) = judged.told("legacy_protocol");
+            assert!(told.contains(message), "{told}");
+            assert_eq!(told.contains("not proved"), proof == KeyProof::None);
+        }
+        assert_eq!(judged.flags(), case.flags(), "{version}");
+    }
+}
+
+#[test]
 fn weak_keys_and_signatures_are_warnings() {
     for (served, root, codes, words) in [
         (

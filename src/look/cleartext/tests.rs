@@ -467,7 +467,9 @@ proptest! {
         if let Ok(served) = outcome(&reader) && served.key_proof != KeyProof::None {
             let (right, _) = read_all(transcript.bytes);
             let leaf = Certificate::from_der(right.certificates.unwrap()[0].clone());
-            prop_assert_eq!(served.leaf.public_key(), leaf.public_key());
+            // The parameters beside an RSA key mean nothing, so only the key itself is compared.
+            let key = |c: &Certificate| c.public_key().map(|(_, key)| key.to_vec());
+            prop_assert_eq!(key(&served.leaf), key(&leaf));
             let (signed, first) = (reader.signed.unwrap(), right.signed.unwrap());
             prop_assert_eq!(signed.parameters, first.parameters);
             prop_assert_eq!(reader.hello.unwrap().random, right.hello.unwrap().random);
