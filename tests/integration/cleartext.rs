@@ -648,11 +648,8 @@ fn whatever_comes_in_the_clear_ends_and_has_its_name() {
         stream
             .set_read_timeout(Some(Duration::from_millis(20)))
             .unwrap();
-        loop {
-            match stream.read(&mut [0]) {
-                Ok(_) => return,
-                Err(_) => say(stream, &[0]),
-            }
+        while stream.read(&mut [0]).is_err() {
+            say(stream, &[0]);
         }
     };
     let refuses: Serve = |stream| {

@@ -61,7 +61,7 @@ const GROUPS: [NamedGroup; 7] = [
 ];
 
 /// What is offered for signatures by a key.
-pub(super) fn schemes(key: Key) -> impl Iterator<Item = SignatureScheme> {
+fn schemes(key: Key) -> impl Iterator<Item = SignatureScheme> {
     let (schemes, more) = match key {
         Key::Rsa => (&RSA_SCHEMES[..], &PSS_KEY_SCHEMES[..]),
         Key::Curve => (&CURVE_SCHEMES[..], &[][..]),
