@@ -63,7 +63,7 @@ pub(crate) const SMTP: [&str; 3] = [
 ];
 
 /// Each protocol of lines, as a server of it speaks, what it greets with inside TLS, and how the client leaves.
-/// For NNTP there is no real server among the tests.
+/// NNTP has only this: Debian's inn2 does not install on a machine without a full host name.
 const DIALOGUES: [(&str, &[&str], &str, &str); 7] = [
     ("smtp", &SMTP, "", "QUIT\r\n"),
     ("lmtp", &SMTP, "", "QUIT\r\n"),
