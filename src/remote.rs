@@ -52,6 +52,11 @@ impl Remote {
         if self.knows_account_only && loaded.expected.is_pending() {
             return Vec::new();
         }
+        // Nor does its test know of a dialogue before TLS.
+        let is_clear = |target: &Target| target.protocol.begins_in_the_clear();
+        if self.knows_account_only && targets.iter().any(is_clear) {
+            return Vec::new();
+        }
         let Some(port) = targets.first().map(|t| t.port) else {
             return Vec::new();
         };

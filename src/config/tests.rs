@@ -134,6 +134,49 @@ fn what_is_not_said_has_its_default() {
 }
 
 #[test]
+fn a_protocol_has_its_own_port_unless_another_is_given() {
+    let inventory = read(
+        "\
+defaults: {port: 8443}
+probe: {modules: {db: {protocol: postgresql}}}
+certificates:
+  - {trust: true, hostnames: a.example}
+  - {trust: true, name: b, hostnames: a.example, protocol: https}
+  - {trust: true, name: c, hostnames: a.example, protocol: imap}
+  - {trust: true, name: d, hostnames: a.example, protocol: smtp, ports: [25, 587]}
+  - {trust: true, name: e, mx: Example.COM}
+  - {trust: true, name: f, mx: [a.example], protocol: lmtp}
+",
+    );
+    let places: Vec<_> = inventory
+        .certificates
+        .iter()
+        .map(|e| (e.protocol.name(), e.ports.clone()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("https", vec![8443]),
+            ("https", vec![8443]),
+            ("imap", vec![143]),
+            ("smtp", vec![25, 587]),
+            ("smtp", vec![25]),
+            ("lmtp", vec![24]),
+        ]
+    );
+    assert_eq!(inventory.certificates[4].mx[0].to_string(), "example.com");
+    assert_eq!(inventory.probe.modules[0].protocol.name(), "postgres");
+    let wrong = error(&entry(
+        "trust: true, hostnames: a.example, protocol: gopher",
+    ));
+    assert!(wrong.contains("it speaks: https, smtp"), "{wrong}");
+    let wrong = error(&entry("pem: a.pem, mx: 192.0.2.1"));
+    assert!(wrong.contains("name a domain"), "{wrong}");
+    let wrong = error(&entry("sslmate: '*', mx: a.example"));
+    assert!(wrong.contains("many certificates"), "{wrong}");
+}
+
+#[test]
 fn a_file_without_anything_is_told() {
     for text in ["", "\n\n", "# nothing yet\n"] {
         assert_eq!(error(text), "1: the file is empty: it needs `certificates`");
@@ -421,7 +464,7 @@ fn a_wrong_value_is_told_with_the_right_form() {
         ),
         (
             entry("sslmate: '*', name: x"),
-            "2: certificates[0]: this stands for many certificates: `name`, `hostnames` and `addresses` belong to one",
+            "2: certificates[0]: this stands for many certificates: `name`, `hostnames`, `mx` and `addresses` belong to one",
         ),
         (
             entry("sslmate: a, port: 1, ports: [2]"),

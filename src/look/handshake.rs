@@ -448,7 +448,7 @@ impl Connection {
 const FIRST_BYTES: usize = 16;
 
 /// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
-fn looks_like_tls(first: &[u8]) -> bool {
+pub(super) fn looks_like_tls(first: &[u8]) -> bool {
     matches!(first, [0x15 | 0x16, 0x03, ..])
 }
 

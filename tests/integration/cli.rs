@@ -142,7 +142,7 @@ fn a_wrong_target_is_told_with_the_right_form() {
     for (target, says) in [
         ("a.example:0", "write 1 to 65535"),
         ("a.example:https", "write 1 to 65535"),
-        ("smtp://a.example", "it speaks: https"),
+        ("gopher://a.example", "it speaks: https"),
         (
             "a.example/path",
             "write host, host:port, [IPv6]:port or a URL",

@@ -114,6 +114,22 @@ fn the_accounts_active_instance_is_what_is_expected_from_both_vantages() {
 }
 
 #[test]
+fn the_accounts_test_is_not_asked_about_what_begins_in_the_clear() {
+    let bench = Bench::new();
+    let port = bench.lab.port();
+    let entry = format!("  - {{sslmate: right.demo.example, protocol: ldap, port: {port}}}");
+    let config = bench.config(&entry);
+    let run = bench.check(&["-c", &config, "--format", "json"]);
+    let rows = rows(&run);
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|r| (r["vantage"].as_str(), r["error_kind"].as_str()))
+        .collect();
+    // The lab's servers expect TLS at once.
+    assert_eq!(seen, [(Some("local"), Some("starttls_protocol"))]);
+}
+
+#[test]
 fn an_older_instance_with_another_key_is_named_by_its_id() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: previous.demo.example");

@@ -137,10 +137,11 @@ fn dovecot() {
         let base = folder.display();
         // Who is not root runs all of it as itself.
         let user = run(Command::new("id").arg("-un"));
+        let group = run(Command::new("id").arg("-gn"));
         let users = match bench.is_root {
             true => String::new(),
             false => format!(
-                "default_internal_user = {user}default_login_user = {user}\n\
+                "default_internal_user = {user}default_internal_group = {group}default_login_user = {user}\n\
                  service imap-login {{\n chroot =\n}}\nservice pop3-login {{\n chroot =\n}}\n\
                  service managesieve-login {{\n chroot =\n}}\nservice anvil {{\n chroot =\n}}\n\
                  service lmtp {{\n user = {user}}}\n"

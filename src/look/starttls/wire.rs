@@ -5,6 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::certificate::printable;
+use crate::look::handshake::looks_like_tls;
 
 /// The longest line of a protocol of short lines, in bytes. Its RFC says 512 (RFC 5321, section 4.5.3.1.5); servers
 /// that say more in a greeting are understood by all the same.
@@ -137,10 +138,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Whether the server began with a TLS record (RFC 8446, section 5.1): its answer to what it
-    /// takes for a bad one.
+    /// Whether the server began with a TLS record: its answer to what it takes for a bad one.
     pub(super) fn seems_tls(&self) -> bool {
-        matches!(self.first.as_slice(), [0x15 | 0x16, 0x03, ..])
+        looks_like_tls(&self.first)
     }
 
     async fn read(&mut self) -> Result<(), End> {
