@@ -155,36 +155,38 @@ impl Revocations {
             }
             return answer.ok();
         }
-        let fetched = self.fetch(url, by, deadline).await;
-        let answered = fetched.and_then(|document| {
-            let answer = question.answer(&document);
-            answer
-                .map(|answer| (answer, document))
-                .map_err(|why| why.to_string())
-        });
         let retry = later(now, RETRY_AFTER);
-        match answered {
-            Ok((answer, document)) => {
+        let (new, why) = match self.fetch(url, by, deadline).await {
+            Ok(document) => {
                 self.weigh(url, document.size());
-                *kept = Some(Kept {
-                    document: Some(Arc::new(document)),
-                    // What has ended, but for the clocks' difference, is not asked for each time.
-                    ask_again: answer.until.min(later(now, MAX_AGE)).max(retry),
-                });
-                Some(answer)
+                let document = Arc::new(document);
+                match question.answer(&document) {
+                    Ok(answer) => {
+                        *kept = Some(Kept {
+                            document: Some(document),
+                            // What has ended, but for the clocks' difference, is not asked for each time.
+                            ask_again: answer.until.min(later(now, MAX_AGE)).max(retry),
+                        });
+                        return Some(answer);
+                    }
+                    Err(why) => (Some(document), why.to_string()),
+                }
             }
-            Err(why) => {
-                tracing::info!("{url}: no new word of what has been revoked: {why}");
-                // What was said before holds as long as it says.
-                let before = kept.take().and_then(|kept| kept.document);
-                let answer = before.as_ref().and_then(|old| question.answer(old).ok());
-                *kept = Some(Kept {
-                    document: before,
-                    ask_again: retry,
-                });
-                answer
-            }
-        }
+            Err(why) => (None, why),
+        };
+        tracing::info!("{url}: no new word of what has been revoked: {why}");
+        // What was said before holds as long as it says. What says nothing of this certificate may tell of others.
+        let before = kept.take().and_then(|kept| kept.document);
+        let answer = before.as_ref().and_then(|old| question.answer(old).ok());
+        let document = match answer {
+            Some(_) => before,
+            None => new.or(before),
+        };
+        *kept = Some(Kept {
+            document,
+            ask_again: retry,
+        });
+        answer
     }
 
     async fn fetch(
