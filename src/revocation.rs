@@ -48,7 +48,8 @@ struct Known {
 /// The answer to the last request.
 #[derive(Clone)]
 struct Kept {
-    document: Result<Arc<Document>, String>,
+    /// `None` where no answer could be used.
+    document: Option<Arc<Document>>,
     ask_again: Timestamp,
 }
 
@@ -147,53 +148,44 @@ impl Revocations {
             return None;
         };
         if let Some(kept) = kept.as_ref().filter(|kept| now < kept.ask_again) {
-            let document = kept.document.as_ref().ok()?;
+            let document = kept.document.as_ref()?;
             let answer = question.answer(document);
             if let Err(why) = &answer {
                 tracing::debug!("{url}: {why}");
             }
             return answer.ok();
         }
-        let fetched = match self.fetch(url, by, deadline).await {
-            Ok(document) => question
-                .answer(&document)
-                .map(|answer| (answer, Arc::new(document)))
-                .map_err(|why| why.to_string()),
-            Err(why) => Err(why),
-        };
-        let retry = Timestamp(now.0.saturating_add(RETRY_AFTER));
-        let (answer, new) = match fetched {
-            Ok((answer, document)) => {
+        let retry = later(now, RETRY_AFTER);
+        let (new, why) = match self.fetch(url, by, deadline).await {
+            Ok(document) => {
                 self.weigh(url, document.size());
-                let ask_again = answer.until.min(Timestamp(now.0.saturating_add(MAX_AGE)));
-                let document = Ok(document);
-                // An answer that has ended, but for the clocks' difference, is not asked for each time.
-                let ask_again = ask_again.max(retry);
-                (
-                    Some(answer),
-                    Kept {
-                        document,
-                        ask_again,
-                    },
-                )
+                let document = Arc::new(document);
+                match question.answer(&document) {
+                    Ok(answer) => {
+                        *kept = Some(Kept {
+                            document: Some(document),
+                            // What has ended, but for the clocks' difference, is not asked for each time.
+                            ask_again: answer.until.min(later(now, MAX_AGE)).max(retry),
+                        });
+                        return Some(answer);
+                    }
+                    Err(why) => (Some(document), why.to_string()),
+                }
             }
-            Err(why) => {
-                tracing::info!(
-                    "{url}: whether the certificate has been revoked is not known: {why}"
-                );
-                // What was said before holds as long as it says.
-                let before = kept.take().and_then(|kept| kept.document.ok());
-                let answer = before.as_ref().and_then(|old| question.answer(old).ok());
-                (
-                    answer,
-                    Kept {
-                        document: before.ok_or(why),
-                        ask_again: retry,
-                    },
-                )
-            }
+            Err(why) => (None, why),
         };
-        *kept = Some(new);
+        tracing::info!("{url}: no new word of what has been revoked: {why}");
+        // What was said before holds as long as it says. What says nothing of this certificate may tell of others.
+        let before = kept.take().and_then(|kept| kept.document);
+        let answer = before.as_ref().and_then(|old| question.answer(old).ok());
+        let document = match answer {
+            Some(_) => before,
+            None => new.or(before),
+        };
+        *kept = Some(Kept {
+            document,
+            ask_again: retry,
+        });
         answer
     }
 
@@ -238,4 +230,8 @@ impl Revocations {
             known.retain(|other, _| other == url);
         }
     }
+}
+
+fn later(now: Timestamp, seconds: i64) -> Timestamp {
+    Timestamp(now.0.saturating_add(seconds))
 }
