@@ -109,24 +109,32 @@ pub enum Protocol {
     /// TLS from the first byte.
     #[default]
     Https,
+    /// TLS inside of QUIC, over UDP, as HTTP/3 has it (RFC 9001).
+    H3,
 }
 
 impl Protocol {
     /// Every protocol that is spoken.
-    pub const ALL: &'static [Protocol] = &[Self::Https];
+    pub const ALL: &'static [Protocol] = &[Self::Https, Self::H3];
 
     /// The name in flags, URLs, configuration and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Https => "https",
+            Self::H3 => "h3",
         }
     }
 
     /// The port where none is given.
     pub fn default_port(self) -> u16 {
         match self {
-            Self::Https => 443,
+            Self::Https | Self::H3 => 443,
         }
+    }
+
+    /// Whether TLS is carried by QUIC, so that the port is one of UDP.
+    pub fn is_quic(self) -> bool {
+        self == Self::H3
     }
 }
 
@@ -362,7 +370,7 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
     Ok((host.parse()?, port))
 }
 
-/// Reads a TCP port, 1 to 65535.
+/// Reads a port, 1 to 65535.
 pub fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
@@ -377,10 +385,21 @@ pub struct Target {
     pub certificate: String,
     /// The name that is asked for.
     pub hostname: Hostname,
-    /// The TCP port.
+    /// The TCP port; the UDP port where the protocol is QUIC.
     pub port: u16,
     /// How TLS is reached.
     pub protocol: Protocol,
+}
+
+impl Target {
+    /// The port as it tells endpoints of one host and address apart: `443`, and `443/udp` for QUIC.
+    pub fn port_label(&self) -> String {
+        if self.protocol.is_quic() {
+            format!("{}/udp", self.port)
+        } else {
+            self.port.to_string()
+        }
+    }
 }
 
 /// The name of a place that looks are taken from.
@@ -425,7 +444,7 @@ impl fmt::Display for Vantage {
 pub struct Timings {
     /// Name to addresses; shared by all addresses of a name.
     pub resolve: Option<Duration>,
-    /// TCP connect.
+    /// TCP connect; QUIC has none.
     pub connect: Option<Duration>,
     /// The plain-text dialogue before TLS.
     pub starttls: Option<Duration>,
@@ -592,6 +611,9 @@ mod tests {
             place("https://example.com:444"),
             ("example.com".into(), Some(444))
         );
+        assert_eq!(place("h3://example.com"), ("example.com".into(), Some(443)));
+        let h3: Place = "H3://[::1]:8443".parse().unwrap();
+        assert_eq!((h3.port, h3.protocol), (Some(8443), Protocol::H3));
         assert_eq!(place("192.0.2.1:1"), ("192.0.2.1".into(), Some(1)));
         assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
         assert_eq!(place("[2001:db8::1]"), ("2001:db8::1".into(), None));

@@ -35,7 +35,7 @@ use super::{Code, now, output, runtime};
 #[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
 #[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
 pub(super) struct Args {
-    /// What to look at: host[:port], [IPv6][:port] or an https:// URL; with --config, certificates or
+    /// What to look at: host[:port], [IPv6][:port] or an https:// or h3:// URL; with --config, certificates or
     /// hosts of the inventory
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
@@ -463,6 +463,7 @@ impl Plan {
             entry.crit = args.crit.unwrap_or(entry.crit);
             entry.key_types = args.key_type.unwrap_or(entry.key_types);
             Self::reach(args, &mut entry.reach);
+            entry.reach.suits(entry.protocol)?;
         }
         Ok(())
     }
