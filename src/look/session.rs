@@ -238,4 +238,15 @@ mod tests {
         assert!(!is_valid_retry(&ID[1..], &HEADER, &PAYLOAD));
         assert!(!is_valid_retry(&ID, &HEADER[1..], &PAYLOAD));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_as_a_retry_is_read_to_its_end(
+            id in proptest::collection::vec(0u8.., 0..300),
+            header in proptest::collection::vec(0u8.., 0..40),
+            payload in proptest::collection::vec(0u8.., 0..64),
+        ) {
+            proptest::prop_assert!(!is_valid_retry(&id, &header, &payload));
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -18,7 +19,7 @@ use crate::fixture::process::{Process, wait_until};
 use crate::fixture::quic::{QuicServer, RefusingUdp, answering, version_negotiation};
 use crate::fixture::tls::{Server, config, config_with_key};
 use crate::reach::Guard;
-use crate::support::certvigil;
+use crate::support::{Refusing, certvigil};
 
 /// Expects this leaf at a UDP port of these addresses.
 fn check(pki: &Pki, leaf: &Leaf, addresses: &[&str], port: u16) -> Check {
@@ -247,6 +248,88 @@ fn what_is_no_server_of_quic_is_told_apart() {
 }
 
 #[test]
+fn a_server_that_falls_silent_is_not_one_that_is_not_there() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = QuicServer::start("127.0.0.1", &config(&pki, &leaf));
+    let behind = UdpSocket::bind("127.0.0.1:0").unwrap();
+    behind.connect(("127.0.0.1", server.port())).unwrap();
+    // The server hears one datagram and is heard once: that is no handshake.
+    let once = AtomicBool::new(false);
+    let port = answering(move |packet| {
+        if once.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        let mut answer = vec![0; 2048];
+        behind.send(packet).unwrap();
+        let count = behind.recv(&mut answer).unwrap();
+        answer.truncate(count);
+        Some(answer)
+    });
+    let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", "2s"]);
+    let row = row.row();
+    assert_eq!(row.outcome(), "tls_timeout", "{row:?}");
+    assert_eq!(row.codes(), ["handshake_failed"]);
+}
+
+#[test]
+fn a_stapled_response_is_seen() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let stapling = ServerConfig::builder_with_provider(default_provider().into())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert_with_ocsp(
+            vec![CertificateDer::from(leaf.certificate.der().to_vec())],
+            PrivateKeyDer::from_pem_file(&leaf.key).unwrap(),
+            b"what nobody can read".to_vec(),
+        )
+        .unwrap();
+    let server = QuicServer::start("127.0.0.1", &stapling);
+    let row = check(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+    assert_eq!(row.0["served"]["ocsp_stapled"], true, "{row:?}");
+    assert_eq!(row.flag("correct"), Some(true));
+}
+
+#[test]
+fn remote_vantages_are_not_asked_about_quic() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (tcp, udp) = twin_port();
+    let fresh = Server::tls_at(tcp, config(&pki, &leaf));
+    let _quic = QuicServer::on(udp, &config(&pki, &leaf), &[b"h3"], false);
+    let entry = |protocol| {
+        format!(
+            "- {{name: {protocol}, pem: {}, hostnames: {HOST}, addresses: 127.0.0.1, port: {}, protocol: {protocol}}}\n",
+            pki.full_chain(&leaf).display(),
+            fresh.port()
+        )
+    };
+    // Nobody answers there, so each target that is asked about has a row that says so.
+    let remote = Refusing::new();
+    let inventory = format!(
+        "vantages: [{{name: far, type: certvigil, url: \"http://{}/api/v2\"}}]\ncertificates:\n{}{}",
+        remote.place(),
+        entry("https"),
+        entry("h3")
+    );
+    let rows = Check::new(&pki)
+        .arg("--config")
+        .arg(pki.file(inventory))
+        .args(&["--vantage", "local,far", "--timeout", "2s"])
+        .rows();
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| (row.text("/protocol"), row.text("/vantage")))
+        .collect();
+    assert_eq!(
+        told,
+        [("h3", "local"), ("https", "far"), ("https", "local")]
+    );
+}
+
+#[test]
 fn a_flood_has_an_end() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
@@ -258,7 +341,7 @@ fn a_flood_has_an_end() {
         // Until the client has closed its socket.
         while socket.send(&[0x40; 1200]).is_ok() {}
     });
-    let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", "10m"]);
+    let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", "30s"]);
     assert_eq!(row.row().outcome(), "too_large");
     flood.join().unwrap();
 }
