@@ -228,7 +228,7 @@ fn what_is_no_server_of_quic_is_told_apart() {
         assert!(error(&row).contains(words), "{row:?}");
     };
     let refusing = RefusingUdp::new();
-    told(refusing.port(), "60s", "connect_refused", "nothing listens");
+    told(refusing.port(), "60s", "connect_refused", "at this UDP port");
     let silent = answering(|_| None);
     told(silent, "500ms", "connect_timeout", "no answer");
     let another = answering(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
