@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Entry, Inventory, SourceSettings};
-use crate::model::{Hostname, Place, Target};
+use crate::model::{Hostname, Place, Protocol, Target};
 
 /// The largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -69,7 +69,7 @@ pub(super) fn entries(wanted: &Wanted, places: &[Place]) -> Result<Vec<Entry>, S
         if wanted.has_hostnames() {
             return Ok(vec![Entry::new(wanted.source())]);
         }
-        return Err("there is nothing to look at: name a TARGET (host, host:port or https:// URL), or give --sslmate, --cert or --config".into());
+        return Err("there is nothing to look at: name a TARGET (host, host:port, or an https:// or h3:// URL), or give --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
     for place in places {
@@ -129,7 +129,7 @@ impl Selection {
                     || entry
                         .hostnames
                         .iter()
-                        .any(|h| fits(place.as_ref(), h, &entry.ports))
+                        .any(|h| fits(place.as_ref(), h, &entry.ports, entry.protocol))
             })
     }
 
@@ -153,12 +153,22 @@ impl Selection {
 }
 
 fn names((text, place): &(String, Option<Place>), target: &Target) -> bool {
-    target.certificate == *text || fits(place.as_ref(), &target.hostname, &[target.port])
+    target.certificate == *text
+        || fits(
+            place.as_ref(),
+            &target.hostname,
+            &[target.port],
+            target.protocol,
+        )
 }
 
-fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16]) -> bool {
-    place
-        .is_some_and(|p| p.hostname == *hostname && p.port.is_none_or(|port| ports.contains(&port)))
+/// A place fits whatever is there by whatever protocol, but one that is named for QUIC means that alone.
+fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16], protocol: Protocol) -> bool {
+    place.is_some_and(|p| {
+        p.hostname == *hostname
+            && p.port.is_none_or(|port| ports.contains(&port))
+            && (!p.protocol.is_quic() || protocol.is_quic())
+    })
 }
 
 /// The names of the vantages that are wanted.

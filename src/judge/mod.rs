@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::certificate::{Certificate, Facts, Fingerprint, NO_SAN};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, SourceKind, State};
-use crate::model::{Hostname, Threshold, Timestamp};
+use crate::model::{Hostname, Target, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served, Status, Told};
 
 pub use bundle::{Bundle, End};
@@ -145,7 +145,9 @@ pub fn judge(
     let (verdict, mut findings) = match (&observation.outcome, &expected) {
         (Outcome::Failed(error), _) => (
             Verdict::Inconclusive(error.clone()),
-            handshake_finding(error).into_iter().collect(),
+            handshake_finding(error, &observation.target)
+                .into_iter()
+                .collect(),
         ),
         (_, None) => (
             Verdict::Inconclusive(LookError::new(
@@ -181,7 +183,7 @@ fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code));
 }
 
-fn handshake_finding(error: &LookError) -> Option<Finding> {
+fn handshake_finding(error: &LookError, target: &Target) -> Option<Finding> {
     let hint = match error.kind {
         ErrorKind::TlsAlert => {
             "check which TLS versions, names and client certificates the server demands"
@@ -198,6 +200,9 @@ fn handshake_finding(error: &LookError) -> Option<Finding> {
         }
         ErrorKind::TooLarge => {
             "check the server's certificate file: it should have the leaf and its chain, not a bundle of roots"
+        }
+        _ if target.protocol.is_quic() => {
+            "check that the server's HTTP/3 is switched on and listens at this UDP port, with version 1 of QUIC"
         }
         _ => "check that this port speaks TLS from the first byte",
     };

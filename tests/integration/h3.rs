@@ -226,9 +226,18 @@ fn what_is_no_server_of_quic_is_told_apart() {
         let row = row.row();
         assert_eq!(row.outcome(), kind, "{row:?}");
         assert!(error(&row).contains(words), "{row:?}");
+        if kind == "tls_protocol" {
+            let hint = row.finding("handshake_failed")["hint"].as_str();
+            assert!(hint.unwrap().contains("UDP port"), "{row:?}");
+        }
     };
     let refusing = RefusingUdp::new();
-    told(refusing.port(), "60s", "connect_refused", "at this UDP port");
+    told(
+        refusing.port(),
+        "60s",
+        "connect_refused",
+        "at this UDP port",
+    );
     let silent = answering(|_| None);
     told(silent, "500ms", "connect_timeout", "no answer");
     let another = answering(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
@@ -314,9 +323,10 @@ fn remote_vantages_are_not_asked_about_quic() {
         entry("https"),
         entry("h3")
     );
+    let inventory = pki.file(inventory);
     let rows = Check::new(&pki)
         .arg("--config")
-        .arg(pki.file(inventory))
+        .arg(&inventory)
         .args(&["--vantage", "local,far", "--timeout", "2s"])
         .rows();
     let told: Vec<_> = rows
@@ -327,6 +337,17 @@ fn remote_vantages_are_not_asked_about_quic() {
         told,
         [("h3", "local"), ("https", "far"), ("https", "local")]
     );
+
+    // A URL of QUIC picks that out of the inventory, a host all that is there.
+    for (place, picked) in [
+        (format!("h3://{HOST}:{}", fresh.port()), vec!["h3"]),
+        (HOST.to_owned(), vec!["h3", "https"]),
+    ] {
+        let check = Check::new(&pki).arg("--config").arg(&inventory);
+        let rows = check.arg(place).args(&["--vantage", "local"]).rows();
+        let told: Vec<_> = rows.iter().map(|row| row.text("/protocol")).collect();
+        assert_eq!(told, picked);
+    }
 }
 
 #[test]
