@@ -367,7 +367,7 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
     Ok((host.parse()?, port))
 }
 
-/// Reads a TCP port, 1 to 65535.
+/// Reads a port, 1 to 65535.
 pub fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
@@ -382,10 +382,21 @@ pub struct Target {
     pub certificate: String,
     /// The name that is asked for.
     pub hostname: Hostname,
-    /// The TCP port.
+    /// The TCP port; the UDP port where the protocol is QUIC.
     pub port: u16,
     /// How TLS is reached.
     pub protocol: Protocol,
+}
+
+impl Target {
+    /// The port as it tells endpoints of one host and address apart: `443`, and `443/udp` for QUIC.
+    pub fn port_label(&self) -> String {
+        if self.protocol.is_quic() {
+            format!("{}/udp", self.port)
+        } else {
+            self.port.to_string()
+        }
+    }
 }
 
 /// The name of a place that looks are taken from.
@@ -430,7 +441,7 @@ impl fmt::Display for Vantage {
 pub struct Timings {
     /// Name to addresses; shared by all addresses of a name.
     pub resolve: Option<Duration>,
-    /// TCP connect.
+    /// TCP connect; QUIC has none.
     pub connect: Option<Duration>,
     /// The plain-text dialogue before TLS.
     pub starttls: Option<Duration>,
@@ -602,6 +613,9 @@ mod tests {
             ("example.com".into(), Some(587))
         );
         assert_eq!(place("tls://[::1]:7"), ("::1".into(), Some(7)));
+        assert_eq!(place("h3://example.com"), ("example.com".into(), Some(443)));
+        let h3: Place = "H3://[::1]:8443".parse().unwrap();
+        assert_eq!((h3.port, h3.protocol), (Some(8443), Some(Protocol::H3)));
         assert_eq!(place("192.0.2.1:1"), ("192.0.2.1".into(), Some(1)));
         assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
         assert_eq!(place("[2001:db8::1]"), ("2001:db8::1".into(), None));

@@ -437,7 +437,8 @@ impl Round {
     fn ask_remotes(&self, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
         let Ok(loaded) = &job.expectation else { return };
         let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
-        for target in targets {
+        // A remote test knows TCP only.
+        for target in targets.iter().filter(|t| !t.protocol.is_quic()) {
             by_port.entry(target.port).or_default().push(target.clone());
         }
         for at in 0..self.scanner.remotes.len() {

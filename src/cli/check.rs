@@ -38,7 +38,7 @@ use super::{Code, now, output, runtime};
 #[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
 #[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
 pub(super) struct Args {
-    /// What to look at: host[:port], [IPv6][:port], a URL such as https://, smtp:// or imaps://, or
+    /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
     /// mx:DOMAIN[:port] for the hosts that take its mail; with --config, certificates or
     /// hosts of the inventory
     #[arg(value_name = "TARGET")]
@@ -490,6 +490,7 @@ impl Plan {
             entry.key_types = args.key_type.unwrap_or(entry.key_types);
             entry.revocation = args.revocation.unwrap_or(entry.revocation);
             Self::reach(args, &mut entry.reach);
+            entry.reach.suits(entry.protocol)?;
         }
         Ok(())
     }

@@ -174,7 +174,7 @@ impl Selection {
                     || entry
                         .hostnames
                         .iter()
-                        .any(|h| fits(place.as_ref(), h, &entry.ports))
+                        .any(|h| fits(place.as_ref(), h, &entry.ports, entry.protocol))
             })
     }
 
@@ -198,12 +198,22 @@ impl Selection {
 }
 
 fn names((text, place): &(String, Option<Place>), target: &Target) -> bool {
-    target.certificate == *text || fits(place.as_ref(), &target.hostname, &[target.port])
+    target.certificate == *text
+        || fits(
+            place.as_ref(),
+            &target.hostname,
+            &[target.port],
+            target.protocol,
+        )
 }
 
-fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16]) -> bool {
-    place
-        .is_some_and(|p| p.hostname == *hostname && p.port.is_none_or(|port| ports.contains(&port)))
+/// A place fits whatever is there by whatever protocol, but one that is named for QUIC means that alone.
+fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16], protocol: Protocol) -> bool {
+    place.is_some_and(|p| {
+        p.hostname == *hostname
+            && p.port.is_none_or(|port| ports.contains(&port))
+            && (!p.protocol.is_some_and(Protocol::is_quic) || protocol.is_quic())
+    })
 }
 
 /// The names of the vantages that are wanted.

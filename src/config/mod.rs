@@ -237,6 +237,21 @@ pub struct ReachSettings {
     pub source_addresses: Vec<IpAddr>,
 }
 
+impl ReachSettings {
+    /// Whether all of it can be had with a protocol.
+    ///
+    /// # Errors
+    /// What cannot, in words.
+    pub fn suits(&self, protocol: Protocol) -> Result<(), String> {
+        if protocol.is_quic() && self.proxy_protocol.is_some() {
+            return Err(format!(
+                "the PROXY protocol goes before TCP connections, and {protocol} has none: leave one of the two out"
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl Entry {
     /// An entry that leaves everything but its source to the defaults.
     pub fn new(source: SourceSettings) -> Self {

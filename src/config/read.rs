@@ -367,6 +367,9 @@ impl Reader<'_> {
         }
         entry.reach = self.reach(&mut fields, problems);
         let (key, line) = (fields.key.clone(), fields.line);
+        if let Err(what) = entry.reach.suits(entry.protocol) {
+            problems.add(line, &key, what);
+        }
         fields.finish(problems);
 
         entry.source = source?;

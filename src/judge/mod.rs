@@ -234,6 +234,9 @@ fn handshake_finding(error: &LookError, target: &Target) -> Option<Finding> {
         ErrorKind::TooLarge => {
             "check the server's certificate file: it should have the leaf and its chain, not a bundle of roots"
         }
+        _ if target.protocol.is_quic() => {
+            "check that the server's HTTP/3 is switched on and listens at this UDP port, with version 1 of QUIC"
+        }
         _ => "check that this port speaks TLS from the first byte",
     };
     let hint = starttls_hint(error, target).unwrap_or_else(|| hint.to_owned());

@@ -17,12 +17,7 @@ pub fn together(looks: &mut [Judged]) {
     for host in groups(looks, |j| {
         let target = &j.observation.target;
         let vantage = &j.observation.vantage;
-        Some((
-            target.certificate.clone(),
-            target.hostname.clone(),
-            target.port,
-            vantage.clone(),
-        ))
+        Some((target.clone(), vantage.clone()))
     }) {
         added.extend(unreachable(looks, &host));
     }
@@ -30,9 +25,7 @@ pub fn together(looks: &mut [Judged]) {
         let observation = &j.observation;
         let target = &observation.target;
         Some((
-            target.certificate.clone(),
-            target.hostname.clone(),
-            target.port,
+            target.clone(),
             observation.key_type,
             observation.vantage.clone(),
         ))
@@ -42,26 +35,14 @@ pub fn together(looks: &mut [Judged]) {
     for place in groups(looks, |j| {
         let observation = &j.observation;
         let target = &observation.target;
-        Some((
-            target.certificate.clone(),
-            target.hostname.clone(),
-            target.port,
-            observation.ip?,
-            observation.vantage.clone(),
-        ))
+        Some((target.clone(), observation.ip?, observation.vantage.clone()))
     }) {
         key_type_missing(looks, &place);
     }
     for address in groups(looks, |j| {
         let target = &j.observation.target;
         let ip = j.observation.ip?;
-        Some((
-            target.certificate.clone(),
-            target.hostname.clone(),
-            target.port,
-            ip,
-            j.observation.key_type,
-        ))
+        Some((target.clone(), ip, j.observation.key_type))
     }) {
         added.extend(vantages_disagree(looks, &address));
     }

@@ -60,6 +60,27 @@ impl Configs {
         look: Look<'_>,
         stream: TcpStream,
     ) -> Result<Connection, LookError> {
+        let Prepared {
+            config,
+            name,
+            recorder,
+        } = self.prepare(look)?;
+        let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
+            LookError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
+        })?;
+        // A handshake is small messages back and forth.
+        let _ = stream.set_nodelay(true);
+        Ok(Connection {
+            stream,
+            tls,
+            recorder,
+            received: 0,
+            first_bytes: Vec::new(),
+        })
+    }
+
+    /// What a handshake is begun with, whatever carries it.
+    pub(super) fn prepare(&self, look: Look<'_>) -> Result<Prepared, LookError> {
         let hostname = &look.target.hostname;
         let sni = look.sni();
         let name = match (sni, hostname) {
@@ -82,19 +103,19 @@ impl Configs {
         config
             .dangerous()
             .set_certificate_verifier(recorder.clone());
-        let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
-            LookError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
-        })?;
-        // A handshake is small messages back and forth.
-        let _ = stream.set_nodelay(true);
-        Ok(Connection {
-            stream,
-            tls,
+        Ok(Prepared {
+            config,
+            name,
             recorder,
-            received: 0,
-            first_bytes: Vec::new(),
         })
     }
+}
+
+/// A handshake that has not begun.
+pub(super) struct Prepared {
+    pub(super) config: ClientConfig,
+    pub(super) name: ServerName<'static>,
+    pub(super) recorder: Arc<Recorder>,
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>, LookError> {
@@ -257,44 +278,13 @@ impl Connection {
     }
 
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, LookError> {
-        let bytes: usize = chain.iter().map(|c| c.len()).sum();
-        if chain.len() > MAX_CHAIN_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
-            return Err(LookError::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "the server sent {} certificates of {bytes} bytes in all",
-                    chain.len()
-                ),
-            ));
-        }
-        let mut certificates = chain.iter().map(|c| Certificate::from_der(c.to_vec()));
-        let leaf = certificates.next().ok_or_else(no_certificate)?;
-        let suite = self.tls.negotiated_cipher_suite().map(|s| s.suite());
-        let suite = suite.and_then(|s| s.as_str()).unwrap_or_default();
-        Ok(Served {
-            leaf,
-            rest: certificates.collect(),
-            tls_version: match self.tls.protocol_version() {
-                Some(ProtocolVersion::TLSv1_3) => "1.3",
-                _ => "1.2",
-            },
-            // rustls' own spelling of TLS 1.3 suites is not IANA's.
-            cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
-            alpn: self
-                .tls
-                .alpn_protocol()
-                .map(|p| String::from_utf8_lossy(p).into_owned()),
-            revocation: Revocation {
-                staple: self.recorder.staple.get().cloned().unwrap_or_default(),
-                fetched: None,
-            },
-            key_proof: self
-                .recorder
-                .proof
-                .get()
-                .copied()
-                .unwrap_or(KeyProof::Handshake),
-        })
+        let suite = self.tls.negotiated_cipher_suite();
+        let version = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "1.3",
+            _ => "1.2",
+        };
+        self.recorder
+            .served(chain, version, suite, self.tls.alpn_protocol())
     }
 
     /// Says goodbye: in the words of the protocol inside, then our close_notify, then a short wait for the
@@ -412,20 +402,6 @@ impl Connection {
 
     fn explain_tls(&self, error: &Error) -> LookError {
         match error {
-            Error::AlertReceived(alert) => LookError::new(
-                ErrorKind::TlsAlert,
-                format!(
-                    "the server refused the handshake with the alert `{}`",
-                    snake_case(&format!("{alert:?}"))
-                ),
-            ),
-            Error::InvalidCertificate(CertificateError::BadEncoding)
-            | Error::NoCertificatesPresented => no_certificate(),
-            Error::InvalidCertificate(_) => wrong_signature(),
-            Error::InvalidMessage(
-                InvalidMessage::CertificatePayloadTooLarge
-                | InvalidMessage::HandshakePayloadTooLarge,
-            ) => too_large(),
             Error::InvalidMessage(_) if !looks_like_tls(&self.first_bytes) => LookError {
                 seems: banner(&self.first_bytes),
                 ..LookError::new(
@@ -436,16 +412,36 @@ impl Connection {
                     ),
                 )
             },
-            other => LookError::new(
-                ErrorKind::TlsProtocol,
-                format!("the handshake failed: {other}"),
-            ),
+            other => explain(other),
         }
     }
 }
 
+/// What rustls makes of a handshake that failed, in our words.
+pub(super) fn explain(error: &Error) -> LookError {
+    match error {
+        Error::AlertReceived(alert) => LookError::new(
+            ErrorKind::TlsAlert,
+            format!(
+                "the server refused the handshake with the alert `{}`",
+                snake_case(&format!("{alert:?}"))
+            ),
+        ),
+        Error::InvalidCertificate(CertificateError::BadEncoding)
+        | Error::NoCertificatesPresented => no_certificate(),
+        Error::InvalidCertificate(_) => wrong_signature(),
+        Error::InvalidMessage(
+            InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
+        ) => too_large(),
+        other => LookError::new(
+            ErrorKind::TlsProtocol,
+            format!("the handshake failed: {other}"),
+        ),
+    }
+}
+
 /// So many of a server's first bytes are kept, to tell what it speaks instead of TLS.
-const FIRST_BYTES: usize = 16;
+pub(super) const FIRST_BYTES: usize = 16;
 
 /// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
 pub(super) fn looks_like_tls(first: &[u8]) -> bool {
@@ -474,7 +470,7 @@ fn banner(first: &[u8]) -> Option<Protocol> {
     }
 }
 
-fn readable(bytes: &[u8]) -> String {
+pub(super) fn readable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().next().unwrap_or_default();
     line.chars()
@@ -518,7 +514,7 @@ pub(super) fn too_large() -> LookError {
 /// Takes down what the certificate verifier is told, accepts every certificate (judging is done
 /// elsewhere), and insists on the proof of its key.
 #[derive(Debug)]
-struct Recorder {
+pub(super) struct Recorder {
     algorithms: WebPkiSupportedAlgorithms,
     key_type: KeyType,
     staple: OnceLock<Staple>,
@@ -533,6 +529,43 @@ impl Recorder {
             staple: OnceLock::new(),
             proof: OnceLock::new(),
         }
+    }
+
+    /// What a server showed that has proved its key, within the bounds of a chain.
+    pub(super) fn served(
+        &self,
+        chain: &[CertificateDer<'static>],
+        tls_version: &'static str,
+        suite: Option<SupportedCipherSuite>,
+        alpn: Option<&[u8]>,
+    ) -> Result<Served, LookError> {
+        let bytes: usize = chain.iter().map(|c| c.len()).sum();
+        if chain.len() > MAX_CHAIN_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
+            return Err(LookError::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the server sent {} certificates of {bytes} bytes in all",
+                    chain.len()
+                ),
+            ));
+        }
+        let mut certificates = chain.iter().map(|c| Certificate::from_der(c.to_vec()));
+        let leaf = certificates.next().ok_or_else(no_certificate)?;
+        let suite = suite.map(|s| s.suite());
+        let suite = suite.and_then(|s| s.as_str()).unwrap_or_default();
+        Ok(Served {
+            leaf,
+            rest: certificates.collect(),
+            tls_version,
+            // rustls' own spelling of TLS 1.3 suites is not IANA's.
+            cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
+            alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
+            revocation: Revocation {
+                staple: self.staple.get().cloned().unwrap_or_default(),
+                fetched: None,
+            },
+            key_proof: self.proof.get().copied().unwrap_or(KeyProof::Handshake),
+        })
     }
 
     fn record(&self, result: Result<KeyProof, Error>) -> Result<HandshakeSignatureValid, Error> {

@@ -4,8 +4,10 @@ mod cleartext;
 mod handshake;
 mod key_proof;
 mod p521;
+mod quic;
 mod reach;
 mod rsa;
+mod session;
 mod starttls;
 
 use std::io;
@@ -83,6 +85,9 @@ impl Looker {
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<Served, LookError> {
+        if look.target.protocol.is_quic() {
+            return quic::take(&self.config, look, deadline, timings).await;
+        }
         let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
         let mut connection = self.config.connection(look, stream)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::config::ReachSettings;
 use crate::model::{ProxyProtocol, Sni};
@@ -64,8 +64,7 @@ impl Reach {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }?;
-        let of_family = |ip: &&IpAddr| ip.is_ipv4() == address.is_ipv4();
-        if let Some(&ip) = self.source_addresses.iter().find(of_family) {
+        if let Some(ip) = self.source_address(address) {
             socket.bind(SocketAddr::new(ip, 0))?;
         }
         let mut stream = socket.connect(address).await?;
@@ -74,6 +73,25 @@ impl Reach {
             stream.write_all(&header).await?;
         }
         Ok(stream)
+    }
+
+    /// A UDP socket of this address' own: a connected one is told where nothing listens (RFC 1122, section
+    /// 4.1.3.3).
+    pub(super) async fn associate(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        let any: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let from = self.source_address(address).unwrap_or(any);
+        let socket = UdpSocket::bind((from, 0)).await?;
+        socket.connect(address).await?;
+        Ok(socket)
+    }
+
+    /// Where what goes to this address comes from, if it matters.
+    fn source_address(&self, address: SocketAddr) -> Option<IpAddr> {
+        let of_family = |ip: &&IpAddr| ip.is_ipv4() == address.is_ipv4();
+        self.source_addresses.iter().find(of_family).copied()
     }
 }
 

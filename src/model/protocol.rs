@@ -36,11 +36,13 @@ macro_rules! protocols {
 enum Begin {
     Tls,
     Clear,
+    Quic,
 }
 
 protocols! {
     #[default]
     Https "https" 443 Tls "TLS from the first byte, whatever is inside.";
+    H3 "h3" 443 Quic "TLS inside of QUIC, over UDP, as HTTP/3 has it: RFC 9001.";
     Smtp "smtp" 25 Clear "Mail between servers and, at port 587, from its author: STARTTLS of RFC 3207.";
     Lmtp "lmtp" 24 Clear "Mail to its mailbox: RFC 2033, with STARTTLS as in SMTP.";
     Imap "imap" 143 Clear "Mailboxes: STARTTLS of RFC 3501.";
@@ -77,6 +79,11 @@ impl Protocol {
     /// Whether there is a dialogue in the clear before TLS.
     pub fn begins_in_the_clear(self) -> bool {
         self.begin() == Begin::Clear
+    }
+
+    /// Whether TLS is carried by QUIC, so that the port is one of UDP.
+    pub fn is_quic(self) -> bool {
+        self.begin() == Begin::Quic
     }
 
     /// The protocol and the port that the scheme of a URL stands for.

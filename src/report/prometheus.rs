@@ -335,7 +335,7 @@ fn endpoint_labels(judged: &Judged) -> String {
         ("certificate", target.certificate.as_str()),
         ("hostname", &target.hostname.to_string()),
         ("ip", &ip),
-        ("port", &target.port.to_string()),
+        ("port", &target.port_label()),
         ("key_type", observation.key_type.name()),
         ("vantage", observation.vantage.as_str()),
     ])
@@ -402,7 +402,7 @@ pub fn hosts<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Judge
             ("certificate", target.certificate.as_str()),
             ("hostname", &hostname),
             ("ip", &ip.to_string()),
-            ("port", &target.port.to_string()),
+            ("port", &target.port_label()),
         ]);
         let (from, disagree) = vantages.entry(labels).or_default();
         from.insert(observation.vantage.as_str());

@@ -1,7 +1,7 @@
 //! The looks as people count them: a remote look that saw the same as ours is no endpoint of its own.
 
 use std::cmp::Reverse;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use crate::judge::{Judged, Verdict, agree};
 use crate::observation::LookError;
@@ -42,12 +42,14 @@ pub(super) fn rows(results: &[Judged]) -> Vec<Row<'_>> {
 impl<'a> Row<'a> {
     pub(super) fn new(judged: &'a Judged) -> Self {
         let observation = &judged.observation;
-        let port = observation.target.port;
+        let target = &observation.target;
+        let port = target.port_label();
         Self {
             judged,
-            host: observation.target.hostname.to_string(),
+            host: target.hostname.to_string(),
             address: match observation.ip {
-                Some(ip) => SocketAddr::new(ip, port).to_string(),
+                Some(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
+                Some(IpAddr::V4(ip)) => format!("{ip}:{port}"),
                 None => format!("port {port}"),
             },
             agreeing: Vec::new(),

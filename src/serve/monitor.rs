@@ -554,7 +554,9 @@ fn tell_changes(before: Option<&Looked>, now: &Looked) {
         };
         let line = format!(
             "{} at {ip} port {} seen from {}: {severity}, was {was}: {why}",
-            target.hostname, target.port, observation.vantage
+            target.hostname,
+            target.port_label(),
+            observation.vantage
         );
         if severity >= Severity::Warning {
             tracing::warn!("{line}");

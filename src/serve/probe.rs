@@ -153,6 +153,7 @@ impl Request {
             .targets
             .keys()
             .filter(|t| t.hostname == self.hostname && t.port == self.port)
+            .filter(|t| t.protocol.is_quic() == self.module.protocol.is_quic())
             .filter_map(|target| plan.job(target, engine, board.now()))
             .collect();
         if jobs.is_empty() {
@@ -263,7 +264,7 @@ fn log(judged: &Judged) -> String {
         observation
             .ip
             .map_or_else(|| "no address".into(), |ip| ip.to_string()),
-        observation.target.port
+        observation.target.port_label()
     );
     for (phase, took) in [
         ("resolve", timings.resolve),

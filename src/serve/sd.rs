@@ -5,22 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::model::{Hostname, Target};
+use crate::model::{Hostname, Protocol, Target};
 
 use super::answer::{JSON, Response, answer};
 use super::board::Plan;
 
-/// One target for each host name and port.
+/// One target for each host name, port and protocol.
 pub(super) fn discovery(plan: &Plan) -> Response {
-    let mut groups: BTreeMap<(&Hostname, u16), Vec<&Target>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&Hostname, u16, Protocol), Vec<&Target>> = BTreeMap::new();
     for target in plan.targets.keys() {
-        let place = (&target.hostname, target.port);
+        let place = (&target.hostname, target.port, target.protocol);
         groups.entry(place).or_default().push(target);
     }
     let groups: Vec<_> = groups
         .into_iter()
-        .map(|((hostname, port), targets)| {
-            let protocol = targets.first().map_or("", |t| t.protocol.name());
+        .map(|((hostname, port, protocol), targets)| {
             let sources: BTreeSet<&str> = targets
                 .iter()
                 .filter_map(|t| plan.targets.get(*t)?.expectation.as_ref().ok())
@@ -28,13 +27,13 @@ pub(super) fn discovery(plan: &Plan) -> Response {
                 .collect();
             let names: Vec<&str> = targets.iter().map(|t| t.certificate.as_str()).collect();
             json!({
-                "targets": [place(hostname, port)],
+                "targets": [place(hostname, port, protocol)],
                 "labels": {
-                    "__param_module": protocol,
+                    "__param_module": protocol.name(),
                     "__meta_certvigil_certificate": names.join(","),
                     "__meta_certvigil_hostname": hostname.to_string(),
                     "__meta_certvigil_port": port.to_string(),
-                    "__meta_certvigil_protocol": protocol,
+                    "__meta_certvigil_protocol": protocol.name(),
                     "__meta_certvigil_source": Vec::from_iter(sources).join(","),
                 },
             })
@@ -43,10 +42,16 @@ pub(super) fn discovery(plan: &Plan) -> Response {
     answer(StatusCode::OK, JSON, json!(groups).to_string())
 }
 
-/// A host and a port as they are written together.
-fn place(hostname: &Hostname, port: u16) -> String {
-    match hostname {
+/// A host and a port as they are written together. What is at the same port over UDP is another target, and
+/// Prometheus tells targets apart by what they are called.
+fn place(hostname: &Hostname, port: u16, protocol: Protocol) -> String {
+    let place = match hostname {
         Hostname::Ip(ip) if ip.is_ipv6() => format!("[{ip}]:{port}"),
         other => format!("{other}:{port}"),
+    };
+    if protocol.is_quic() {
+        format!("{protocol}://{place}")
+    } else {
+        place
     }
 }

@@ -24,6 +24,7 @@ mod docs;
 mod fixture;
 mod floors;
 mod formats;
+mod h3;
 mod history;
 mod hostile;
 mod mail;

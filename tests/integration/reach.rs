@@ -88,8 +88,8 @@ fn a_kind_of_key_that_is_missing_is_critical_only_where_it_is_expected() {
 
 /// Lets in whoever shows a certificate and has its key, whatever it is for.
 #[derive(Debug, Default)]
-struct Guard {
-    proved: Mutex<Vec<Vec<u8>>>,
+pub(crate) struct Guard {
+    pub(crate) proved: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Guard {

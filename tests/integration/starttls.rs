@@ -335,7 +335,11 @@ fn every_way_to_break_a_dialogue_has_its_name() {
         assert_eq!(row.codes(), ["handshake_failed"], "{what}");
         assert!(row.text("/error").contains(words), "{what}: {row:?}");
         // A server that hangs up at our hello may want an older one.
-        let tries = if what == "closes instead of TLS" { 2 } else { 1 };
+        let tries = if what == "closes instead of TLS" {
+            2
+        } else {
+            1
+        };
         assert_eq!(server.connections(), tries, "{what}");
     }
 }

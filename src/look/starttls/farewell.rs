@@ -46,7 +46,7 @@ pub(in crate::look) fn farewell(target: &Target) -> Option<Farewell> {
             (format!("{open}{close}").into(), close.into(), false)
         }
         Protocol::Ldap | Protocol::Ldaps => (UNBIND.to_vec(), UNBIND.to_vec(), false),
-        Protocol::Postgres | Protocol::Mysql | Protocol::Https => return None,
+        Protocol::Postgres | Protocol::Mysql | Protocol::Https | Protocol::H3 => return None,
     };
     Some(Farewell {
         after_greeting,

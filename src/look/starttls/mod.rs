@@ -86,6 +86,7 @@ where
         Protocol::Nntp => nntp::ask(wire).await,
         Protocol::Irc => irc::ask(wire).await,
         Protocol::Https
+        | Protocol::H3
         | Protocol::Smtps
         | Protocol::Imaps
         | Protocol::Pop3s

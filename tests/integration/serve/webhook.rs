@@ -264,7 +264,11 @@ fn the_body_is_not_believed() {
         });
     assert!(instance(&metrics)[0].contains(r#"instance_id="2""#));
     let text = metrics.text();
-    for believed in [r#"instance_id="666""#, OTHER, &other.certificate.sha256().to_string()] {
+    for believed in [
+        r#"instance_id="666""#,
+        OTHER,
+        &other.certificate.sha256().to_string(),
+    ] {
         assert!(!text.contains(believed), "{believed}");
     }
     assert_eq!(bench.exporter.log().matches("is expected now").count(), 1);

@@ -1,0 +1,542 @@
+//! Looks over QUIC: against servers of quinn's, against what passes for one, and against Caddy.
+
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::json;
+
+use crate::fixture::check::{Check, Row};
+use crate::fixture::exporter::Exporter;
+use crate::fixture::pki::{HOST, Leaf, Pki};
+use crate::fixture::process::{Process, wait_until};
+use crate::fixture::quic::{QuicServer, RefusingUdp, answering, version_negotiation};
+use crate::fixture::tls::{Server, config, config_with_key};
+use crate::reach::Guard;
+use crate::support::{Refusing, certvigil};
+
+/// Expects this leaf at a UDP port of these addresses.
+fn check(pki: &Pki, leaf: &Leaf, addresses: &[&str], port: u16) -> Check {
+    Check::new(pki)
+        .expect(&pki.full_chain(leaf))
+        .arg(format!("h3://{HOST}:{port}"))
+        .args(&[
+            "--resolve",
+            &format!("{HOST}:{port}:{}", addresses.join(",")),
+        ])
+}
+
+fn error(row: &Row) -> &str {
+    row.text("/error")
+}
+
+/// A port of one number for TCP and UDP.
+fn twin_port() -> (TcpListener, UdpSocket) {
+    wait_until("a port that is free in both", || {
+        let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
+        let udp = UdpSocket::bind(tcp.local_addr().ok()?).ok()?;
+        Some((tcp, udp))
+    })
+}
+
+#[test]
+fn what_is_served_over_quic_is_judged_like_what_is_served_over_tcp() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    for address in ["127.0.0.1", "::1"] {
+        let server = QuicServer::start(address, &config(&pki, &leaf));
+        let row = check(&pki, &leaf, &[address], server.port()).row();
+        row.assert_right(&[]);
+        assert_eq!(row.text("/protocol"), "h3");
+        assert_eq!(row.text("/served/tls_version"), "1.3");
+        assert_eq!(
+            row.text("/served/cipher_suite"),
+            "TLS_AES_256_GCM_SHA384",
+            "{row:?}"
+        );
+        assert_eq!(row.text("/served/alpn"), "h3");
+        assert_eq!(row.text("/served/key_proof"), "handshake");
+        assert_eq!(row.0["served"]["ocsp_stapled"], false);
+        assert_eq!(row.0["served"]["chain"].as_array().unwrap().len(), 1);
+        // There is no connection before the handshake.
+        let timings = &row.0["timings_ms"];
+        assert!(timings["connect"].is_null() && timings["handshake"].is_number());
+        // H3_NO_ERROR: the server is not left waiting.
+        let left = wait_until("the server has heard that the client left", || {
+            let left = server.visits(|v| v.left.clone());
+            (!left.is_empty()).then_some(left)
+        });
+        assert_eq!(left, [0x100]);
+
+        let row = check(&pki, &other, &[address], server.port()).row();
+        assert_eq!(row.codes(), ["wrong_certificate"], "{row:?}");
+    }
+}
+
+#[test]
+fn a_stale_listener_behind_a_fresh_one_is_found() {
+    let pki = Pki::new();
+    let (new, old) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let (tcp, udp) = twin_port();
+    let fresh = Server::tls_at(tcp, config(&pki, &new));
+    let _stale = QuicServer::on(udp, &config(&pki, &old), &[b"h3"], false);
+    let both =
+        || check(&pki, &new, &["127.0.0.1"], fresh.port()).arg(format!("{HOST}:{}", fresh.port()));
+    let rows = both().rows();
+    let [https, h3] = rows.as_slice() else {
+        panic!("{rows:?}");
+    };
+    assert_eq!(https.text("/protocol"), "https");
+    https.assert_right(&[]);
+    assert_eq!(h3.text("/protocol"), "h3");
+    // They are two endpoints, not one with addresses that disagree.
+    assert_eq!(h3.codes(), ["wrong_certificate"]);
+
+    // A series has labels that no other has, and a line of the table a place.
+    let port = fresh.port();
+    let (root, chain) = (pki.path("root.pem"), pki.full_chain(&new));
+    let formatted = |format: &str| {
+        let run = certvigil([
+            "check",
+            "--no-system-roots",
+            "--ca-file",
+            root.to_str().unwrap(),
+            "--cert",
+            chain.to_str().unwrap(),
+            "--resolve",
+            &format!("{HOST}:{port}:127.0.0.1"),
+            "--format",
+            format,
+            &format!("{HOST}:{port}"),
+            &format!("h3://{HOST}:{port}"),
+        ]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        run.stdout
+    };
+    let metrics = formatted("prometheus");
+    for (label, correct) in [(port.to_string(), 1), (format!("{port}/udp"), 0)] {
+        let label = format!("port=\"{label}\"");
+        let is_of_port =
+            |l: &&str| l.starts_with("certvigil_endpoint_correct{") && l.contains(&label);
+        let lines: Vec<&str> = metrics.lines().filter(is_of_port).collect();
+        assert_eq!(lines.len(), 1, "{label}: {metrics}");
+        assert!(lines[0].ends_with(&format!(" {correct}")), "{lines:?}");
+    }
+    let table = formatted("human");
+    assert!(table.contains(&format!("127.0.0.1:{port}/udp")), "{table}");
+}
+
+#[test]
+fn one_protocol_of_a_place_that_is_down_does_not_speak_for_the_other() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (tcp, _silent) = twin_port();
+    let server = Server::tls_at(tcp, config(&pki, &leaf));
+    let rows = check(&pki, &leaf, &["127.0.0.1"], server.port())
+        .arg(format!("{HOST}:{}", server.port()))
+        .args(&["--timeout", "2s"])
+        .rows();
+    rows[0].assert_right(&[]);
+    assert_eq!(rows[1].outcome(), "connect_timeout");
+    assert_eq!(rows[1].text("/severity"), "unknown");
+}
+
+#[test]
+fn a_key_that_is_not_proved_is_not_believed() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let config = config_with_key(&pki, &leaf, &other, &[&rustls::version::TLS13]);
+    let server = QuicServer::start("127.0.0.1", &config);
+    let row = check(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+    assert_eq!(row.outcome(), "tls_signature", "{row:?}");
+}
+
+/// A server that lets nobody in without a certificate.
+fn demanding(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> ServerConfig {
+    ServerConfig::builder_with_provider(default_provider().into())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_client_cert_verifier(guard)
+        .with_cert_resolver(config(pki, leaf).cert_resolver.clone())
+}
+
+#[test]
+fn a_server_that_demands_a_client_certificate_is_judged_with_and_without() {
+    let pki = Pki::new();
+    let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
+    let guard = Arc::new(Guard::default());
+    let server = QuicServer::start("127.0.0.1", &demanding(&pki, &leaf, guard.clone()));
+    let check = || check(&pki, &leaf, &["127.0.0.1"], server.port());
+    check().row().assert_right(&[]);
+    let chain = pki.full_chain(&client);
+    let row = check().arg("--client-cert").arg(&chain).arg("--client-key");
+    row.arg(&client.key).row().assert_right(&[]);
+    let proved = wait_until("the server has seen the proof", || {
+        let proved = guard.proved.lock().unwrap().clone();
+        (!proved.is_empty()).then_some(proved)
+    });
+    assert_eq!(proved, [client.certificate.der().to_vec()]);
+}
+
+#[test]
+fn what_is_offered_and_where_from_is_what_the_user_says() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = QuicServer::on(socket, &config(&pki, &leaf), &[b"doq"], false);
+    let check = || check(&pki, &leaf, &["127.0.0.1"], server.port());
+    let row = check().row();
+    assert_eq!(row.outcome(), "tls_alert", "{row:?}");
+    assert!(error(&row).contains("`no_application_protocol`"), "{row:?}");
+    let row = check().args(&["--alpn", "h3,doq", "--source-address", "127.0.0.9"]);
+    let row = row.row();
+    row.assert_right(&[]);
+    assert_eq!(row.text("/served/alpn"), "doq");
+    let from = server.visits(|v| v.from.last().unwrap().ip().to_string());
+    assert_eq!(from, "127.0.0.9");
+    let row = check().args(&["--alpn", "doq", "--key-type", "rsa"]).row();
+    assert_eq!(row.outcome(), "tls_alert", "{row:?}");
+    assert!(error(&row).contains("`handshake_failure`"), "{row:?}");
+    let row = check().args(&["--alpn", "doq", "--source-address", "192.0.2.1"]);
+    assert_eq!(row.row().outcome(), "connect_unreachable");
+}
+
+#[test]
+fn a_server_may_ask_for_the_way_back_first() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = QuicServer::on(socket, &config(&pki, &leaf), &[b"h3"], true);
+    let row = check(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+    row.assert_right(&[]);
+}
+
+#[test]
+fn what_is_no_server_of_quic_is_told_apart() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let told = |port: u16, timeout: &str, kind: &str, words: &str| {
+        let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", timeout]);
+        let row = row.row();
+        assert_eq!(row.outcome(), kind, "{row:?}");
+        assert!(error(&row).contains(words), "{row:?}");
+        if kind == "tls_protocol" {
+            let hint = row.finding("handshake_failed")["hint"].as_str();
+            assert!(hint.unwrap().contains("UDP port"), "{row:?}");
+        }
+    };
+    let refusing = RefusingUdp::new();
+    told(
+        refusing.port(),
+        "60s",
+        "connect_refused",
+        "at this UDP port",
+    );
+    let silent = answering(|_| None);
+    told(silent, "500ms", "connect_timeout", "no answer");
+    let another = answering(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
+    told(
+        another,
+        "500ms",
+        "tls_protocol",
+        "it sent `HTTP/1.1 400 Bad`",
+    );
+    let empty = answering(|_| Some(Vec::new()));
+    told(empty, "500ms", "tls_protocol", "does not speak QUIC");
+    let newer = answering(version_negotiation);
+    told(newer, "60s", "tls_protocol", "not its version 1");
+    // Its own packet comes back to each client.
+    let mirror = answering(|packet| Some(packet.to_vec()));
+    told(mirror, "500ms", "tls_protocol", "does not speak QUIC");
+}
+
+#[test]
+fn a_server_that_falls_silent_is_not_one_that_is_not_there() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = QuicServer::start("127.0.0.1", &config(&pki, &leaf));
+    let behind = UdpSocket::bind("127.0.0.1:0").unwrap();
+    behind.connect(("127.0.0.1", server.port())).unwrap();
+    // The server hears one datagram and is heard once: that is no handshake.
+    let once = AtomicBool::new(false);
+    let port = answering(move |packet| {
+        if once.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        let mut answer = vec![0; 2048];
+        behind.send(packet).unwrap();
+        let count = behind.recv(&mut answer).unwrap();
+        answer.truncate(count);
+        Some(answer)
+    });
+    let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", "2s"]);
+    let row = row.row();
+    assert_eq!(row.outcome(), "tls_timeout", "{row:?}");
+    assert_eq!(row.codes(), ["handshake_failed"]);
+}
+
+#[test]
+fn a_stapled_response_is_seen() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let stapling = ServerConfig::builder_with_provider(default_provider().into())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert_with_ocsp(
+            vec![CertificateDer::from(leaf.certificate.der().to_vec())],
+            PrivateKeyDer::from_pem_file(&leaf.key).unwrap(),
+            b"what nobody can read".to_vec(),
+        )
+        .unwrap();
+    let server = QuicServer::start("127.0.0.1", &stapling);
+    let row = check(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+    assert_eq!(row.0["served"]["ocsp_stapled"], true, "{row:?}");
+    assert_eq!(row.flag("correct"), Some(true));
+}
+
+#[test]
+fn remote_vantages_are_not_asked_about_quic() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (tcp, udp) = twin_port();
+    let fresh = Server::tls_at(tcp, config(&pki, &leaf));
+    let _quic = QuicServer::on(udp, &config(&pki, &leaf), &[b"h3"], false);
+    let entry = |protocol| {
+        format!(
+            "- {{name: {protocol}, pem: {}, hostnames: {HOST}, addresses: 127.0.0.1, port: {}, protocol: {protocol}}}\n",
+            pki.full_chain(&leaf).display(),
+            fresh.port()
+        )
+    };
+    // Nobody answers there, so each target that is asked about has a row that says so.
+    let remote = Refusing::new();
+    let inventory = format!(
+        "vantages: [{{name: far, type: certvigil, url: \"http://{}/api/v2\"}}]\ncertificates:\n{}{}",
+        remote.place(),
+        entry("https"),
+        entry("h3")
+    );
+    let inventory = pki.file(inventory);
+    let rows = Check::new(&pki)
+        .arg("--config")
+        .arg(&inventory)
+        .args(&["--vantage", "local,far", "--timeout", "2s"])
+        .rows();
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| (row.text("/protocol"), row.text("/vantage")))
+        .collect();
+    assert_eq!(
+        told,
+        [("h3", "local"), ("https", "far"), ("https", "local")]
+    );
+
+    // A URL of QUIC picks that out of the inventory, a host all that is there.
+    for (place, picked) in [
+        (format!("h3://{HOST}:{}", fresh.port()), vec!["h3"]),
+        (HOST.to_owned(), vec!["h3", "https"]),
+    ] {
+        let check = Check::new(&pki).arg("--config").arg(&inventory);
+        let rows = check.arg(place).args(&["--vantage", "local"]).rows();
+        let told: Vec<_> = rows.iter().map(|row| row.text("/protocol")).collect();
+        assert_eq!(told, picked);
+    }
+}
+
+#[test]
+fn a_flood_has_an_end() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let flood = std::thread::spawn(move || {
+        let (_, from) = socket.recv_from(&mut [0; 2048]).unwrap();
+        socket.connect(from).unwrap();
+        // Until the client has closed its socket.
+        while socket.send(&[0x40; 1200]).is_ok() {}
+    });
+    let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", "30s"]);
+    assert_eq!(row.row().outcome(), "too_large");
+    flood.join().unwrap();
+}
+
+/// A server of the leaf, with so many certificates after it.
+fn laden(pki: &Pki, leaf: &Leaf, more: usize) -> ServerConfig {
+    let more = std::iter::repeat_n(&pki.intermediate.certificate, more);
+    let chain = std::iter::once(&leaf.certificate).chain(more);
+    let chain = chain.map(|c| CertificateDer::from(c.der().to_vec()));
+    ServerConfig::builder_with_provider(default_provider().into())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            chain.collect(),
+            PrivateKeyDer::from_pem_file(&leaf.key).unwrap(),
+        )
+        .unwrap()
+}
+
+#[test]
+fn a_chain_is_read_up_to_its_bounds() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (more, outcome) in [
+        (99, "conclusive"),
+        (100, "too_large"),
+        // Beyond what rustls reads in one message.
+        (300, "too_large"),
+    ] {
+        let server = QuicServer::start("127.0.0.1", &laden(&pki, &leaf, more));
+        let row = check(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+        assert_eq!(row.outcome(), outcome, "{more}: {row:?}");
+    }
+}
+
+#[test]
+fn the_proxy_protocol_has_no_place_before_quic() {
+    let run = certvigil(["check", "--proxy-protocol", "v1", "h3://www.example.com"]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("PROXY protocol"), "{}", run.stderr);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("f.yml");
+    fs::write(
+        &file,
+        "certificates:\n- {trust: true, hostnames: a.example}\n- {trust: true, hostnames: a.example, protocol: h3, proxy_protocol: v2}\n",
+    )
+    .unwrap();
+    let run = certvigil(["config", "check", file.to_str().unwrap()]);
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("f.yml:3:"), "{}", run.stderr);
+    assert!(run.stderr.contains("PROXY protocol"), "{}", run.stderr);
+}
+
+#[test]
+fn a_monitor_has_two_endpoints_where_two_protocols_share_a_port() {
+    let pki = Pki::new();
+    let (new, old) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let (tcp, udp) = twin_port();
+    let fresh = Server::tls_at(tcp, config(&pki, &new));
+    let _stale = QuicServer::on(udp, &config(&pki, &old), &[b"h3"], false);
+    let port = fresh.port();
+    let entry = |protocol| {
+        format!(
+            "- {{name: {protocol}, pem: {}, hostnames: {HOST}, addresses: 127.0.0.1, port: {port}, protocol: {protocol}}}\n",
+            pki.full_chain(&new).display()
+        )
+    };
+    let inventory = format!(
+        "defaults: {{interval: 1h}}\ntrust: {{system: false, ca_files: [{}]}}\ncertificates:\n{}{}",
+        pki.path("root.pem").display(),
+        entry("https"),
+        entry("h3")
+    );
+    let exporter = Exporter::start(&inventory, &[], |_| {});
+    exporter.wait_until_ready();
+    let metrics = exporter.get("/metrics");
+    let correct = |port: &str| {
+        let port = format!("port=\"{port}\"");
+        metrics.sample("certvigil_endpoint_correct", &[&port])
+    };
+    assert_eq!(correct(&port.to_string()), Some(1.0));
+    assert_eq!(correct(&format!("{port}/udp")), Some(0.0));
+
+    let groups = exporter.get("/sd").json();
+    let told: Vec<_> = groups
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|g| json!([g["targets"][0], g["labels"]["__param_module"]]))
+        .collect();
+    let plain = format!("{HOST}:{port}");
+    assert_eq!(
+        told,
+        [
+            json!([plain, "https"]),
+            json!([format!("h3://{plain}"), "h3"])
+        ]
+    );
+    // Each target of a module is looked at by itself, and held against what the inventory expects of it.
+    for (query, correct) in [
+        (format!("target={plain}&module=https"), 1.0),
+        (format!("target=h3://{plain}&module=h3"), 0.0),
+        (format!("target=h3://{plain}"), 0.0),
+        (format!("target={plain}&module=h3"), 0.0),
+    ] {
+        let answer = exporter.get(&format!("/probe?{query}"));
+        let sample = answer.sample("certvigil_endpoint_correct", &[]);
+        assert_eq!(sample, Some(correct), "{query}: {}", answer.text());
+    }
+}
+
+/// Caddy with one certificate, that speaks these protocols at 127.0.0.1.
+fn caddy(pki: &Pki, leaf: &Leaf, protocols: &[&str]) -> Process {
+    let caddy = Process::start(&["127.0.0.1"], |folder, port| {
+        let config = json!({
+            "admin": {"disabled": true},
+            "apps": {
+                "http": {"servers": {"one": {
+                    "listen": [format!("127.0.0.1:{port}")],
+                    "protocols": protocols,
+                    "automatic_https": {"disable": true},
+                    "tls_connection_policies": [{}],
+                }}},
+                "tls": {"certificates": {"load_files": [
+                    {"certificate": pki.full_chain(leaf), "key": leaf.key},
+                ]}},
+            },
+        });
+        let file = folder.join("caddy.json");
+        fs::write(&file, config.to_string()).unwrap();
+        let mut command = Command::new("caddy");
+        command
+            .env("XDG_DATA_HOME", folder)
+            .env("XDG_CONFIG_HOME", folder)
+            .args(["run", "--config"])
+            .arg(file);
+        command
+    });
+    wait_until("Caddy serves", || {
+        let log = caddy.read("log");
+        log.contains("serving initial configuration").then_some(())
+    });
+    caddy
+}
+
+#[test]
+#[ignore = "needs caddy"]
+fn caddy_serves_http_3() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let caddy = caddy(&pki, &leaf, &["h1", "h2", "h3"]);
+    let row = check(&pki, &leaf, &["127.0.0.1"], caddy.port).row();
+    row.assert_right(&[]);
+    assert_eq!(row.text("/served/alpn"), "h3");
+    let row = check(&pki, &other, &["127.0.0.1"], caddy.port).row();
+    assert_eq!(row.codes(), ["wrong_certificate"]);
+    Check::of(&pki, &leaf, &["127.0.0.1"], caddy.port)
+        .row()
+        .assert_right(&[]);
+}
+
+#[test]
+#[ignore = "needs caddy"]
+fn a_quic_listener_that_caddy_knows_nothing_of_is_found_stale() {
+    let pki = Pki::new();
+    let (new, old) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let caddy = caddy(&pki, &new, &["h1", "h2"]);
+    let udp = UdpSocket::bind(("127.0.0.1", caddy.port)).unwrap();
+    let _stale = QuicServer::on(udp, &config(&pki, &old), &[b"h3"], false);
+    let rows = check(&pki, &new, &["127.0.0.1"], caddy.port)
+        .arg(format!("https://{HOST}:{}", caddy.port))
+        .rows();
+    rows[0].assert_right(&[]);
+    assert_eq!(rows[1].codes(), ["wrong_certificate"]);
+}
