@@ -169,7 +169,7 @@ certificates:
     let wrong = error(&entry(
         "trust: true, hostnames: a.example, protocol: gopher",
     ));
-    assert!(wrong.contains("it speaks: https, smtp"), "{wrong}");
+    assert!(wrong.contains("it speaks: https, h3, smtp"), "{wrong}");
     let wrong = error(&entry("pem: a.pem, mx: 192.0.2.1"));
     assert!(wrong.contains("name a domain"), "{wrong}");
     let wrong = error(&entry("sslmate: '*', mx: a.example"));
