@@ -79,6 +79,7 @@ codes! {
     UntrustedRoot "untrusted_root" [Critical] "The served chain does not lead to a trusted root.";
     SelfSigned "self_signed" [Critical] "The served leaf is self-signed and not trusted.";
     Revoked "revoked" [Critical] "The served leaf has been revoked.";
+    TlsaMismatch "tlsa_mismatch" [Critical Warning] "What is served is not what the TLSA records (DANE) ask for.";
     Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
     HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
     ChainExpiring "chain_expiring" [Warning] "A served certificate of the chain expires soon.";

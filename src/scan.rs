@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use crate::certificate::Certificate;
 use crate::config::Entry;
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Judged, Rules, TrustStore, judge, together};
+use crate::judge::{Judged, Rules, TrustStore, dane, judge, together};
 use crate::look::{Look, Looker, Reach, Reaches};
 use crate::model::{Hostname, KeyType, KeyTypes, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome};
 use crate::remote::Remote;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources};
+use crate::tlsa::Tlsa;
 
 /// Names that are resolved or waited for at a time, for each look that may be under way.
 const TARGETS_PER_LOOK: usize = 4;
@@ -134,6 +135,8 @@ pub struct Job {
     pub key_types: KeyTypes,
     /// What is particular about reaching the servers.
     pub reach: Arc<Reach>,
+    /// Whether to judge by the targets' TLSA records too.
+    pub dane: bool,
     /// When its end is worth telling.
     pub rules: Rules,
     /// How to look and whom to trust.
@@ -188,6 +191,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         resolved: None,
         key_types: entry.key_types,
         reach: manner.reaches.of(&entry.reach),
+        dane: entry.dane,
         rules: Rules {
             warn: entry.warn,
             crit: entry.crit,
@@ -269,6 +273,18 @@ impl Scanner {
     ) -> Resolution {
         let deadline = Instant::now() + timeout / RESOLVE_SHARE;
         self.resolver.resolve(hostname, port, fixed, deadline).await
+    }
+
+    /// The TLSA records of a name for a port, in the same share of the time.
+    async fn tlsa(
+        &self,
+        hostname: &Hostname,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<Option<Arc<Tlsa>>, LookError> {
+        let deadline = Instant::now() + timeout / RESOLVE_SHARE;
+        let found = self.resolver.tlsa(hostname, port, deadline).await;
+        found.map(|tlsa| tlsa.map(Arc::new))
     }
 
     /// Looks at every target of the jobs and judges what is seen, as of `now`, until all is done or
@@ -392,7 +408,7 @@ impl Round {
                     };
                     let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
                     for observation in remote.test(&loaded, &targets, deadline).await {
-                        round.judge(&job, observation).await;
+                        round.judge(&job, observation, None).await;
                     }
                 });
             }
@@ -431,24 +447,42 @@ impl Round {
             return;
         }
         let timeout = job.manner.timeout;
+        let (hostname, port) = (&target.hostname, target.port);
+        let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
+        let start = Instant::now();
+        let resolve = async {
+            match &job.resolved {
+                Some(resolved) => resolved.clone(),
+                None => {
+                    let fixed = &job.addresses;
+                    self.scanner.resolve(hostname, port, fixed, timeout).await
+                }
+            }
+        };
+        let tlsa = async {
+            if job.dane {
+                self.scanner.tlsa(hostname, port, timeout).await
+            } else {
+                Ok(None)
+            }
+        };
+        let (resolution, tlsa) = tokio::join!(resolve, tlsa);
         let Resolution {
             addresses,
             failure,
             took,
-        } = match &job.resolved {
-            Some(resolved) => resolved.clone(),
-            None => {
-                self.scanner
-                    .resolve(&target.hostname, target.port, &job.addresses, timeout)
-                    .await
-            }
-        };
+        } = resolution;
         let timings = Timings {
             resolve: took,
             ..Timings::default()
         };
-        let left = timeout.saturating_sub(took.unwrap_or_default());
-        if let Some(error) = failure {
+        let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
+        let (tlsa, unknown) = match tlsa {
+            Ok(tlsa) => (tlsa, None),
+            Err(error) => (None, Some(error)),
+        };
+        // There is one row without an address: whose addresses fail is told of that first.
+        if let Some(error) = failure.or(unknown) {
             self.judge_all(job, no_look(timings, error)).await;
         }
         let mut looks = JoinSet::new();
@@ -456,6 +490,7 @@ impl Round {
         for ip in addresses {
             for &key_type in job.key_types.each() {
                 let (round, job, target) = (self.clone(), job.clone(), target.clone());
+                let tlsa = tlsa.clone();
                 let handle = looks.spawn(async move {
                     let look = Look {
                         target: &target,
@@ -473,7 +508,7 @@ impl Round {
                         timings,
                         outcome,
                     };
-                    round.judge(&job, observation).await;
+                    round.judge(&job, observation, tlsa.as_ref()).await;
                 });
                 places.insert(handle.id(), (ip, key_type));
             }
@@ -504,11 +539,11 @@ impl Round {
 
     async fn judge_all(&self, job: &Job, observations: Vec<Observation>) {
         for observation in observations {
-            self.judge(job, observation).await;
+            self.judge(job, observation, None).await;
         }
     }
 
-    async fn judge(&self, job: &Job, observation: Observation) {
+    async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&Arc<Tlsa>>) {
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
                 let deadline = Instant::now() + job.manner.timeout;
@@ -517,13 +552,11 @@ impl Round {
             (Ok(loaded), _) => Some(loaded.expected.clone()),
             (Err(_), _) => None,
         };
-        let judged = judge(
-            expected.as_ref(),
-            observation,
-            &job.manner.trust,
-            &job.rules,
-            self.now,
-        );
+        let trust = &job.manner.trust;
+        let mut judged = judge(expected.as_ref(), observation, trust, &job.rules, self.now);
+        if let Some(tlsa) = tlsa {
+            dane(&mut judged, tlsa, trust, self.now);
+        }
         let observation = &judged.observation;
         let told = format!(
             "{} at {}: {}",

@@ -78,6 +78,8 @@ pub struct Defaults {
     pub crit: Threshold,
     /// The kinds of keys to ask for.
     pub key_types: KeyTypes,
+    /// Whether to judge by TLSA records too.
+    pub dane: bool,
 }
 
 impl Default for Defaults {
@@ -92,6 +94,7 @@ impl Default for Defaults {
             warn: Threshold::WARN,
             crit: Threshold::CRIT,
             key_types: KeyTypes::ANY,
+            dane: false,
         }
     }
 }
@@ -207,6 +210,8 @@ pub struct Entry {
     pub key_types: KeyTypes,
     /// What is particular about reaching the servers.
     pub reach: ReachSettings,
+    /// Whether to judge by TLSA records too (DANE).
+    pub dane: bool,
     /// When to warn of the end.
     pub warn: Threshold,
     /// When the end is critical.
@@ -241,6 +246,7 @@ impl Entry {
             protocol: Protocol::default(),
             key_types: defaults.key_types,
             reach: ReachSettings::default(),
+            dane: defaults.dane,
             warn: defaults.warn,
             crit: defaults.crit,
         }

@@ -344,6 +344,10 @@ impl Reader<'_> {
             entry.key_types = key_types;
         }
         entry.reach = self.reach(&mut fields, problems);
+        entry.dane = fields
+            .take("dane")
+            .and_then(|i| i.bool(problems))
+            .unwrap_or(defaults.dane);
         let (key, line) = (fields.key.clone(), fields.line);
         fields.finish(problems);
 
@@ -534,6 +538,9 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
         .and_then(|i| i.parse(problems, KeyTypes::from_str))
     {
         out.key_types = key_types;
+    }
+    if let Some(dane) = fields.take("dane").and_then(|i| i.bool(problems)) {
+        out.dane = dane;
     }
     fields.finish(problems);
     out

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod chain;
+mod dane;
 mod expiry;
 mod identity;
 mod links;
@@ -20,6 +21,7 @@ use crate::model::{Hostname, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served, Status, Told};
 
 pub use bundle::{Bundle, End};
+pub use dane::{Dane, dane};
 use links::Links;
 pub use together::{agree, together};
 pub use trust_store::TrustStore;
@@ -75,6 +77,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What is right to tell, worst first.
     pub findings: Vec<Finding>,
+    /// The TLSA records, judged by [`dane()`]; `None` where they were not asked for, or are not known.
+    pub dane: Option<Dane>,
 }
 
 impl Judged {
@@ -85,6 +89,7 @@ impl Judged {
             expected: None,
             verdict: Verdict::Inconclusive(error),
             findings: Vec::new(),
+            dane: None,
         }
     }
 
@@ -173,6 +178,7 @@ pub fn judge(
         expected,
         verdict,
         findings,
+        dane: None,
     }
 }
 
