@@ -16,6 +16,7 @@ mod canned;
 mod chain;
 mod cli;
 mod config;
+mod dane;
 mod dashboards;
 mod demo;
 mod dns;
