@@ -105,6 +105,9 @@ fn particulars(entry: &Entry) -> Vec<String> {
             .collect();
         lines.push(format!("from {}", from.join(", ")));
     }
+    if entry.dane {
+        lines.push("judged by its TLSA records too".into());
+    }
     lines
 }
 

@@ -270,7 +270,7 @@ impl<'a> Question<'a> {
         let (message, hint) = match miss {
             _ if !is_accepted && expected.is_some_and(|e| self.is_for_expected(e)) => (
                 format!(
-                    "the TLSA records at {name} are for the expected certificate, and another is served"
+                    "the TLSA records at `{name}` are for the expected certificate, and another is served"
                 ),
                 format!(
                     "install {} and reload the server",
@@ -279,7 +279,7 @@ impl<'a> Question<'a> {
             ),
             Miss::Untrusted(association) => (
                 format!(
-                    "the TLSA record {} at {name} is for what is served, and demands a trusted root above it too, to \
+                    "the TLSA record {} at `{name}` is for what is served, and demands a trusted root above it too, to \
                      which there is no valid path",
                     brief(association)
                 ),
@@ -287,7 +287,7 @@ impl<'a> Question<'a> {
             ),
             Miss::NoPath(association, why) => (
                 format!(
-                    "the TLSA record {} at {name} names an authority, and there is no valid path to it: {why}",
+                    "the TLSA record {} at `{name}` names an authority, and there is no valid path to it: {why}",
                     brief(association)
                 ),
                 format!(
@@ -300,7 +300,7 @@ impl<'a> Question<'a> {
                     let subject = missing.facts().map_or("(unreadable)", |f| &f.subject);
                     (
                         format!(
-                            "the TLSA records at {name} name the authority `{subject}`, which is not served along"
+                            "the TLSA records at `{name}` name the authority `{subject}`, which is not served along"
                         ),
                         format!(
                             "append the PEM of `{subject}` to the server's certificate file, though it be a root, and \
@@ -310,14 +310,14 @@ impl<'a> Question<'a> {
                 } else if instances.is_some_and(|i| i.pending.iter().any(fulfilled_by)) {
                     (
                         format!(
-                            "the TLSA records at {name} are for the pending instance only, which is not there yet"
+                            "the TLSA records at `{name}` are for the pending instance only, which is not there yet"
                         ),
                         publish,
                     )
                 } else if instances.is_some_and(|i| i.previous.iter().any(fulfilled_by)) {
                     (
                         format!(
-                            "the TLSA records at {name} are for the previous instance: they were not renewed with the certificate"
+                            "the TLSA records at `{name}` are for the previous instance: they were not renewed with the certificate"
                         ),
                         publish,
                     )
@@ -329,7 +329,10 @@ impl<'a> Question<'a> {
                     };
                     let verb = if is_accepted { "does not fit" } else { "fits" };
                     (
-                        format!("{what} {verb} the TLSA records at {name}: {}", self.told()),
+                        format!(
+                            "{what} {verb} the TLSA records at `{name}`: {}",
+                            self.told()
+                        ),
                         publish,
                     )
                 }
@@ -348,7 +351,7 @@ impl<'a> Question<'a> {
         self.finding(
             Severity::Warning,
             format!(
-                "no TLSA record at {} can be used, so that clients of DANE go on as if there were none{example}",
+                "no TLSA record at `{}` can be used, so that clients of DANE go on as if there were none{example}",
                 self.tlsa.name
             ),
             self.publish(expected, leaf),

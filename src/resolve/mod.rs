@@ -570,6 +570,21 @@ mod tests {
         assert_eq!(resolution.failure.unwrap().kind, ErrorKind::DnsNoAddress);
     }
 
+    #[tokio::test]
+    async fn what_dns_has_no_name_for_has_no_tlsa_records() {
+        let r = resolver(Families::Both, &[]);
+        let ask = |host: String| {
+            let hostname: Hostname = host.parse().unwrap();
+            let r = &r;
+            async move { r.tlsa(&hostname, 65535, Instant::now()).await }
+        };
+        for host in ["192.0.2.1", "::1", "localhost", "a.localhost"] {
+            assert_eq!(ask(host.into()).await, Ok(None), "{host}");
+        }
+        let unanswered = ask("localhost.example".into()).await.unwrap_err();
+        assert_eq!(unanswered.kind, ErrorKind::DnsTimeout);
+    }
+
     #[test]
     fn wrong_overrides_are_refused() {
         for text in [

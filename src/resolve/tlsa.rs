@@ -65,7 +65,12 @@ impl Vouching {
         port: u16,
         deadline: Instant,
     ) -> Result<Tlsa, LookError> {
-        let mut host = name(host)?;
+        let mut host = Name::from_ascii(host).map_err(|error| {
+            LookError::new(
+                ErrorKind::DnsNxdomain,
+                format!("{host} is no DNS name: {error}"),
+            )
+        })?;
         host.set_fqdn(true);
         let (own, canonical) = tokio::join!(
             self.records(&host, port, deadline),
@@ -81,7 +86,15 @@ impl Vouching {
     }
 
     async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, LookError> {
-        let owner = name(&format!("_{port}._tcp.{host}"))?;
+        let owner = format!("_{port}._tcp.{host}");
+        let Ok(owner) = Name::from_ascii(&owner) else {
+            // Two labels more, and it is too long for a name: nothing can be there.
+            return Ok(Tlsa {
+                name: owner,
+                records: Vec::new(),
+                authenticated: false,
+            });
+        };
         let answer = self.ask(&owner, RecordType::TLSA, deadline).await?;
         let mut at = &owner;
         // What is asked for may be an alias itself; a name server that resolves gives all of the way.
@@ -203,15 +216,6 @@ fn may_be_bogus(failure: &LookError, error: &NetError) -> LookError {
              mail servers that use DANE put off delivery then"
         ),
     )
-}
-
-fn name(text: &str) -> Result<Name, LookError> {
-    Name::from_ascii(text).map_err(|error| {
-        LookError::new(
-            ErrorKind::DnsNxdomain,
-            format!("{text} is no DNS name: {error}"),
-        )
-    })
 }
 
 fn alias<'a>(records: &'a [Record], of: &Name) -> Option<&'a Name> {

@@ -11,7 +11,7 @@ use std::slice::from_ref;
 use serde_json::{Value, json};
 
 use crate::fixture::check::{Check, Row};
-use crate::fixture::dns::{A, Asked, CNAME, NameServer, SERVFAIL, Said, TLSA, wire_name};
+use crate::fixture::dns::{A, Asked, CNAME, NameServer, REFUSED, SERVFAIL, Said, TLSA, wire_name};
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::{Process, free_port, run};
@@ -362,15 +362,22 @@ fn records_that_cannot_be_had_are_told_of_beside_what_was_seen() {
     let row = bench.row(zone);
     assert!(row.text("/error").contains("the A records"), "{row:?}");
     // Another name server stands in for one that fails.
-    let broken = fails(Zone::default(), &owner, TLSA).serve();
     let good = bench.zone(&[for_key(&bench.leaf)]).serve();
-    let row = bench
-        .check(broken.address)
-        .args(&["--dns", &good.address.to_string(), "--resolve"])
-        .arg(format!("{HOST}:{}:127.0.0.1", bench.server.port()))
-        .row();
-    row.assert_right(&[]);
-    assert_eq!(row.0["dane"]["matched"], true);
+    for code in [SERVFAIL, REFUSED] {
+        let broken = NameServer::start(move |_| {
+            Some(Said {
+                code,
+                ..Said::default()
+            })
+        });
+        let row = bench
+            .check(broken.address)
+            .args(&["--dns", &good.address.to_string(), "--resolve"])
+            .arg(format!("{HOST}:{}:127.0.0.1", bench.server.port()))
+            .row();
+        row.assert_right(&[]);
+        assert_eq!(row.0["dane"]["matched"], true, "{code}");
+    }
 }
 
 #[test]
