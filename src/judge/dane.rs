@@ -204,8 +204,10 @@ impl<'a> Question<'a> {
             }
         }
         let named = named?;
-        let found = self.path(shown, &anchors);
-        if found.trusted {
+        let found = self.path(shown, &anchors, self.hostname);
+        // Where the host is an alias, the name that the records are at will do too (RFC 7671, section 7).
+        let base = self.base().filter(|base| base != self.hostname);
+        if found.trusted || base.is_some_and(|base| self.path(shown, &anchors, &base).trusted) {
             return Some(Ok(()));
         }
         let why = found
@@ -217,14 +219,20 @@ impl<'a> Question<'a> {
     fn is_trusted(&self, shown: &Shown<'_>) -> bool {
         shown
             .trusted
-            .unwrap_or_else(|| self.path(shown, self.trust).trusted)
+            .unwrap_or_else(|| self.path(shown, self.trust, self.hostname).trusted)
     }
 
-    fn path(&self, shown: &Shown<'_>, trust: &TrustStore) -> path::Path {
+    /// The host that the records belong to.
+    fn base(&self) -> Option<Hostname> {
+        let (_, base) = self.tlsa.name.split_once("._tcp.")?;
+        base.parse().ok()
+    }
+
+    fn path(&self, shown: &Shown<'_>, trust: &TrustStore, hostname: &Hostname) -> path::Path {
         let rest: Vec<Certificate> = shown.rest.iter().copied().cloned().collect();
         let links = Links::new(trust);
         let chain = chain::examine(shown.leaf, &rest, None, &links);
-        path::build(shown.leaf, &chain, self.hostname, trust, self.now)
+        path::build(shown.leaf, &chain, hostname, trust, self.now)
     }
 
     /// The records that are for one of these certificates, each with it. Every certificate is hashed once for

@@ -154,9 +154,15 @@ fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
         }
     }
     let of_mid = [record([2, 0, 1], &pki.mid.cert())];
+    // Of an alias, the name that it stands for will do.
+    let alias = alone.asking_for("other.example");
+    assert_eq!(alias.matched(&of_mid), Some(true));
     let told = |case: &Case| case.dane(&of_mid).told("tlsa_mismatch").0;
-    let wrong_name = alone.asking_for("other.example");
-    assert!(told(&wrong_name).contains("not valid for other.example"));
+    let others = pki.mid.leaf("other.example", days(1, 100)).certificate;
+    let wrong_name = alone
+        .expecting(pin(&others))
+        .serving([others, pki.mid.cert()]);
+    assert!(told(&wrong_name).contains("not valid for www.example.com"));
     let expired = alone.at(Timestamp(now().0 + 300 * DAY));
     assert!(told(&expired).contains("no valid path to it"));
     // Served along, but not above the leaf.
