@@ -283,8 +283,20 @@ impl Scanner {
         timeout: Duration,
     ) -> Result<Option<Arc<Tlsa>>, LookError> {
         let deadline = Instant::now() + timeout / RESOLVE_SHARE;
-        let found = self.resolver.tlsa(hostname, port, deadline).await;
-        found.map(|tlsa| tlsa.map(Arc::new))
+        let found = self.resolver.tlsa(hostname, port, deadline).await?;
+        Ok(found.map(|tlsa| {
+            let count = tlsa.records.len();
+            let word = if tlsa.authenticated {
+                "says"
+            } else {
+                "does not say"
+            };
+            tracing::debug!(
+                "{}: {count} TLSA records; the name server {word} that DNSSEC vouches for them",
+                tlsa.name
+            );
+            Arc::new(tlsa)
+        }))
     }
 
     /// Looks at every target of the jobs and judges what is seen, as of `now`, until all is done or
