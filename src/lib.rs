@@ -4,7 +4,7 @@
 //! The house has floors, and a floor uses only the floors under it:
 //!
 //! - **ground** (pure: no sockets, no files, no clock): [`model`], [`certificate`], [`instance`],
-//!   [`observation`], [`finding`], [`judge`], [`guard`], [`config`], [`report`];
+//!   [`observation`], [`tlsa`], [`finding`], [`judge`], [`guard`], [`config`], [`report`];
 //! - **rim** (each touches the outside in one way): [`source`], [`trust`], [`resolve`], [`look`],
 //!   [`remote`], [`store`], [`web`];
 //! - **engine**: [`scan`], the one path from a target to a judged result; [`schedule`], when to take it;
@@ -30,5 +30,6 @@ pub mod schedule;
 pub mod serve;
 pub mod source;
 pub mod store;
+pub mod tlsa;
 pub mod trust;
 pub mod web;

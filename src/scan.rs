@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::certificate::Certificate;
 use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Judged, Rules, TrustStore, issuer_to_ask, judge, together};
+use crate::judge::{Judged, Rules, TrustStore, dane, issuer_to_ask, judge, together};
 use crate::look::{Look, Looker, Reach, Reaches};
 use crate::model::{
     Hostname, KeyType, KeyTypes, RevocationCheck, Target, Timestamp, Timings, Vantage,
@@ -23,6 +23,7 @@ use crate::remote::Remote;
 use crate::resolve::{Resolution, Resolver};
 use crate::revocation::Revocations;
 use crate::source::{Failed, Loaded, Sources};
+use crate::tlsa::Tlsa;
 
 /// Names that are resolved or waited for at a time, for each look that may be under way.
 const TARGETS_PER_LOOK: usize = 4;
@@ -137,6 +138,8 @@ pub struct Job {
     pub key_types: KeyTypes,
     /// What is particular about reaching the servers.
     pub reach: Arc<Reach>,
+    /// Whether to judge by the targets' TLSA records too.
+    pub dane: bool,
     /// When its end is worth telling.
     pub rules: Rules,
     /// How to look and whom to trust.
@@ -244,6 +247,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         resolved: None,
         key_types: entry.key_types,
         reach: manner.reaches.of(&entry.reach),
+        dane: entry.dane,
         rules: Rules {
             warn: entry.warn,
             crit: entry.crit,
@@ -328,6 +332,30 @@ impl Scanner {
     ) -> Resolution {
         let deadline = Instant::now() + timeout / RESOLVE_SHARE;
         self.resolver.resolve(hostname, port, fixed, deadline).await
+    }
+
+    /// The TLSA records of a name for a port, in the same share of the time.
+    async fn tlsa(
+        &self,
+        hostname: &Hostname,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<Option<Arc<Tlsa>>, LookError> {
+        let deadline = Instant::now() + timeout / RESOLVE_SHARE;
+        let found = self.resolver.tlsa(hostname, port, deadline).await?;
+        Ok(found.map(|tlsa| {
+            let count = tlsa.records.len();
+            let word = if tlsa.authenticated {
+                "says"
+            } else {
+                "does not say"
+            };
+            tracing::debug!(
+                "{}: {count} TLSA records; the name server {word} that DNSSEC vouches for them",
+                tlsa.name
+            );
+            Arc::new(tlsa)
+        }))
     }
 
     /// Looks at every target of the jobs and judges what is seen, as of `now`, until all is done or
@@ -452,7 +480,7 @@ impl Round {
                     };
                     let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
                     for observation in remote.test(&loaded, &targets, deadline).await {
-                        round.judge(&job, observation).await;
+                        round.judge(&job, observation, None).await;
                     }
                 });
             }
@@ -491,24 +519,43 @@ impl Round {
             return;
         }
         let timeout = job.manner.timeout;
+        let (hostname, port) = (&target.hostname, target.port);
+        let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
+        let start = Instant::now();
+        let resolve = async {
+            match &job.resolved {
+                Some(resolved) => resolved.clone(),
+                None => {
+                    let fixed = &job.addresses;
+                    self.scanner.resolve(hostname, port, fixed, timeout).await
+                }
+            }
+        };
+        let tlsa = async {
+            // Those of a UDP port stand at another name.
+            if job.dane && !target.protocol.is_quic() {
+                self.scanner.tlsa(hostname, port, timeout).await
+            } else {
+                Ok(None)
+            }
+        };
+        let (resolution, tlsa) = tokio::join!(resolve, tlsa);
         let Resolution {
             addresses,
             failure,
             took,
-        } = match &job.resolved {
-            Some(resolved) => resolved.clone(),
-            None => {
-                self.scanner
-                    .resolve(&target.hostname, target.port, &job.addresses, timeout)
-                    .await
-            }
-        };
+        } = resolution;
         let timings = Timings {
             resolve: took,
             ..Timings::default()
         };
-        let left = timeout.saturating_sub(took.unwrap_or_default());
-        if let Some(error) = failure {
+        let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
+        let (tlsa, unknown) = match tlsa {
+            Ok(tlsa) => (tlsa, None),
+            Err(error) => (None, Some(error)),
+        };
+        // There is one row without an address: whose addresses fail is told of that first.
+        if let Some(error) = failure.or(unknown) {
             self.judge_all(job, no_look(timings, error)).await;
         }
         let mut looks = JoinSet::new();
@@ -516,6 +563,7 @@ impl Round {
         for ip in addresses {
             for &key_type in job.key_types.each() {
                 let (round, job, target) = (self.clone(), job.clone(), target.clone());
+                let tlsa = tlsa.clone();
                 let handle = looks.spawn(async move {
                     let look = Look {
                         target: &target,
@@ -533,7 +581,7 @@ impl Round {
                         timings,
                         outcome,
                     };
-                    round.judge(&job, observation).await;
+                    round.judge(&job, observation, tlsa.as_ref()).await;
                 });
                 places.insert(handle.id(), (ip, key_type));
             }
@@ -564,11 +612,11 @@ impl Round {
 
     async fn judge_all(&self, job: &Job, observations: Vec<Observation>) {
         for observation in observations {
-            self.judge(job, observation).await;
+            self.judge(job, observation, None).await;
         }
     }
 
-    async fn judge(&self, job: &Job, mut observation: Observation) {
+    async fn judge(&self, job: &Job, mut observation: Observation, tlsa: Option<&Arc<Tlsa>>) {
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
                 let deadline = Instant::now() + job.manner.timeout;
@@ -580,13 +628,11 @@ impl Round {
         if let (Some(expected), Outcome::Served(served)) = (&expected, &mut observation.outcome) {
             self.ask_issuer(job, expected, served).await;
         }
-        let judged = judge(
-            expected.as_ref(),
-            observation,
-            &job.manner.trust,
-            &job.rules,
-            self.now,
-        );
+        let trust = &job.manner.trust;
+        let mut judged = judge(expected.as_ref(), observation, trust, &job.rules, self.now);
+        if let Some(tlsa) = tlsa {
+            dane(&mut judged, tlsa, trust, self.now);
+        }
         let observation = &judged.observation;
         let told = format!(
             "{} at {}: {}",

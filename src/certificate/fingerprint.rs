@@ -70,6 +70,11 @@ macro_rules! sha256_newtype {
             pub fn of(der: &[u8]) -> Self {
                 Self(sha256(der))
             }
+
+            /// The 32 bytes of the hash.
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
         }
 
         impl fmt::Display for $name {

@@ -125,6 +125,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR", help_heading = "How to look")]
     source_address: Vec<IpAddr>,
 
+    /// Judge by the TLSA records (DANE) of each host and port too
+    #[arg(long, help_heading = "Judging")]
+    dane: bool,
+
     /// Look at IPv4 addresses only
     #[arg(short = '4', conflicts_with = "ipv6", help_heading = "Where to look")]
     ipv4: bool,
@@ -489,6 +493,7 @@ impl Plan {
             entry.crit = args.crit.unwrap_or(entry.crit);
             entry.key_types = args.key_type.unwrap_or(entry.key_types);
             entry.revocation = args.revocation.unwrap_or(entry.revocation);
+            entry.dane |= args.dane;
             Self::reach(args, &mut entry.reach);
             entry.reach.suits(entry.protocol)?;
         }

@@ -113,6 +113,9 @@ fn particulars(entry: &Entry) -> Vec<String> {
         RevocationCheck::Crl => lines.push("asks revocation lists".into()),
         RevocationCheck::Full => lines.push("asks revocation lists and OCSP responders".into()),
     }
+    if entry.dane {
+        lines.push("judged by its TLSA records too".into());
+    }
     lines
 }
 

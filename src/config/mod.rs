@@ -82,6 +82,8 @@ pub struct Defaults {
     pub key_types: KeyTypes,
     /// How revocation is checked.
     pub revocation: RevocationCheck,
+    /// Whether to judge by TLSA records too.
+    pub dane: bool,
 }
 
 impl Default for Defaults {
@@ -97,6 +99,7 @@ impl Default for Defaults {
             crit: Threshold::CRIT,
             key_types: KeyTypes::ANY,
             revocation: RevocationCheck::default(),
+            dane: false,
         }
     }
 }
@@ -214,6 +217,8 @@ pub struct Entry {
     pub key_types: KeyTypes,
     /// What is particular about reaching the servers.
     pub reach: ReachSettings,
+    /// Whether to judge by TLSA records too (DANE).
+    pub dane: bool,
     /// When to warn of the end.
     pub warn: Threshold,
     /// When the end is critical.
@@ -266,6 +271,7 @@ impl Entry {
             protocol: Protocol::default(),
             key_types: defaults.key_types,
             reach: ReachSettings::default(),
+            dane: defaults.dane,
             warn: defaults.warn,
             crit: defaults.crit,
             revocation: defaults.revocation,

@@ -366,6 +366,10 @@ impl Reader<'_> {
             entry.revocation = check;
         }
         entry.reach = self.reach(&mut fields, problems);
+        entry.dane = fields
+            .take("dane")
+            .and_then(|i| i.bool(problems))
+            .unwrap_or(defaults.dane);
         let (key, line) = (fields.key.clone(), fields.line);
         if let Err(what) = entry.reach.suits(entry.protocol) {
             problems.add(line, &key, what);
@@ -568,6 +572,9 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
         .and_then(|i| i.parse(problems, RevocationCheck::from_str))
     {
         out.revocation = check;
+    }
+    if let Some(dane) = fields.take("dane").and_then(|i| i.bool(problems)) {
+        out.dane = dane;
     }
     fields.finish(problems);
     out

@@ -601,6 +601,22 @@ certificates:
     ");
 }
 
+#[test]
+fn an_entry_may_differ_from_the_defaults_in_whether_tlsa_records_count() {
+    let inventory = read(
+        "\
+defaults: {dane: true}
+certificates:
+  - {name: one, trust: true, hostnames: a.example}
+  - {name: two, trust: true, hostnames: a.example, dane: false}
+",
+    );
+    let dane: Vec<bool> = inventory.certificates.iter().map(|e| e.dane).collect();
+    assert_eq!(dane, [true, false]);
+    let told = describe(&inventory);
+    assert_eq!(told.matches("TLSA").count(), 1, "{told}");
+}
+
 /// Pieces that come together to something that is nearly a configuration.
 fn nearly_yaml() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![

@@ -160,7 +160,7 @@ fn install(expected: &Expected) -> String {
     format!("install {}", expected_name(expected))
 }
 
-fn expected_name(expected: &Expected) -> String {
+pub(super) fn expected_name(expected: &Expected) -> String {
     match &expected.what {
         Expectation::Instances(instances) => {
             let instance = &instances.expected;

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod chain;
+mod dane;
 mod expiry;
 mod identity;
 mod links;
@@ -23,6 +24,7 @@ use crate::observation::{
 };
 
 pub use bundle::{Bundle, End};
+pub use dane::{Dane, dane};
 use links::Links;
 pub use together::{agree, together};
 pub use trust_store::TrustStore;
@@ -81,6 +83,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What is right to tell, worst first.
     pub findings: Vec<Finding>,
+    /// The TLSA records, judged by [`dane()`]; `None` where they were not asked for, or are not known.
+    pub dane: Option<Dane>,
 }
 
 impl Judged {
@@ -91,6 +95,7 @@ impl Judged {
             expected: None,
             verdict: Verdict::Inconclusive(error),
             findings: Vec::new(),
+            dane: None,
         }
     }
 
@@ -181,6 +186,7 @@ pub fn judge(
         expected,
         verdict,
         findings,
+        dane: None,
     }
 }
 

@@ -405,6 +405,7 @@ impl Api {
             resolved: None,
             key_types: KeyTypes::ANY,
             reach: Arc::default(),
+            dane: false,
             rules: Rules::default(),
             manner: self.tester.manner.clone(),
         };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::certificate::{Certificate, sha1_hex};
 use crate::finding::Finding;
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Flags, Judged, Verdict};
+use crate::judge::{Dane, Flags, Judged, Verdict};
 use crate::model::Timings;
 use crate::observation::{Outcome, Served, Staple, Status};
 
@@ -48,6 +48,7 @@ struct Row<'a> {
     expired: Option<bool>,
     not_yet_valid: Option<bool>,
     revoked: Option<bool>,
+    dane: Option<DaneRow>,
     served: Option<ServedRow<'a>>,
     expected: Option<ExpectedRow>,
     timings_ms: TimingsRow,
@@ -96,6 +97,22 @@ struct ExpectedRow {
     sha256_fingerprint: Option<String>,
     pubkey_hash: Option<String>,
     expiration: Option<i64>,
+}
+
+/// `matched` is null where there is nothing that could match.
+#[derive(Serialize)]
+struct DaneRow {
+    records: Vec<TlsaRow>,
+    matched: Option<bool>,
+    authenticated: bool,
+}
+
+#[derive(Serialize)]
+struct TlsaRow {
+    usage: u8,
+    selector: u8,
+    matching_type: u8,
+    data: String,
 }
 
 #[derive(Serialize)]
@@ -157,6 +174,7 @@ fn row(judged: &Judged) -> Row<'_> {
         expired: flag(|f| f.expired),
         not_yet_valid: flag(|f| f.not_yet_valid),
         revoked: flag(|f| f.revoked),
+        dane: judged.dane.as_ref().map(dane),
         served: match &observation.outcome {
             Outcome::Served(served) => Some(served_row(served)),
             Outcome::Told(_) | Outcome::Failed(_) => None,
@@ -227,6 +245,20 @@ fn expected(expected: &Expected) -> ExpectedRow {
         Expectation::TrustOnly => {}
     }
     row
+}
+
+fn dane(dane: &Dane) -> DaneRow {
+    let records = dane.tlsa.records.iter().map(|record| TlsaRow {
+        usage: record.usage,
+        selector: record.selector,
+        matching_type: record.matching_type,
+        data: record.hex(),
+    });
+    DaneRow {
+        records: records.collect(),
+        matched: dane.matched,
+        authenticated: dane.tlsa.authenticated,
+    }
 }
 
 /// Of several that are accepted none is *the* expected one.

@@ -228,6 +228,7 @@ impl Watch {
             resolved: None,
             key_types: self.entry.key_types,
             reach: manner.reaches.of(&self.entry.reach),
+            dane: self.entry.dane,
             rules,
             manner: manner.clone(),
         }

@@ -189,6 +189,7 @@ impl Request {
             resolved: None,
             key_types: defaults.key_types,
             reach: Arc::default(),
+            dane: defaults.dane,
             rules: Rules {
                 warn: defaults.warn,
                 crit: defaults.crit,

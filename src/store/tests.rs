@@ -373,6 +373,7 @@ mod who_switched_when {
             expected: None,
             verdict,
             findings: Vec::new(),
+            dane: None,
         }
     }
 

@@ -6,15 +6,23 @@ use std::path::{Path, PathBuf};
 use crate::markdown::{code_spans, document};
 
 /// The ground: pure. Each room with the rooms that it may use.
-const GROUND: [(&str, &[&str]); 9] = [
+const GROUND: [(&str, &[&str]); 10] = [
     ("model", &[]),
     ("certificate", &["model"]),
     ("instance", &["certificate", "model"]),
     ("observation", &["certificate", "model"]),
+    ("tlsa", &[]),
     ("finding", &[]),
     (
         "judge",
-        &["certificate", "finding", "instance", "model", "observation"],
+        &[
+            "certificate",
+            "finding",
+            "instance",
+            "model",
+            "observation",
+            "tlsa",
+        ],
     ),
     ("guard", &["model"]),
     ("config", &["certificate", "guard", "model"]),

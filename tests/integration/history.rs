@@ -59,6 +59,7 @@ fn judged(observation: Observation, verdict: Verdict) -> Judged {
         expected: None,
         verdict,
         findings: Vec::new(),
+        dane: None,
     }
 }
 

@@ -17,6 +17,7 @@ mod chain;
 mod cleartext;
 mod cli;
 mod config;
+mod dane;
 mod dashboards;
 mod demo;
 mod dns;

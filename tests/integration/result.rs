@@ -24,7 +24,8 @@ fn set<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
 }
 
 const ROW: &str = "hostname ip_address port status certificate vantage protocol key_type severity \
-                   findings trusted hostname_match expired not_yet_valid revoked served expected timings_ms";
+                   findings trusted hostname_match expired not_yet_valid revoked dane served expected \
+                   timings_ms";
 const CONCLUSIVE: &str = "correct chained dummy";
 const INCONCLUSIVE: &str = "error error_kind";
 const CERTIFICATE: &str = "sha256_fingerprint sha1_fingerprint pubkey_hash subject issuer serial sans \

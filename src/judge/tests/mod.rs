@@ -3,6 +3,7 @@
 mod bundle;
 mod chains;
 mod cost;
+mod dane;
 mod identities;
 mod looks;
 mod names;

@@ -1,4 +1,7 @@
-//! Names to addresses: every address of a name, A and AAAA side by side.
+//! Names to addresses: every address of a name, A and AAAA side by side. And TLSA records, where they
+//! are asked for.
+
+mod tlsa;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +23,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::model::{Hostname, parse_port};
 use crate::observation::{ErrorKind, LookError};
+use crate::tlsa::Tlsa;
+
+use tlsa::Vouching;
 
 /// Which address families are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,6 +155,7 @@ pub struct Resolver {
     hosts: Option<Hosts>,
     /// Made at the first question: who gives every address needs no `/etc/resolv.conf`.
     dns: OnceLock<Result<Dns, String>>,
+    vouching: OnceLock<Result<Vouching, String>>,
 }
 
 /// Questions under way at a time on one connection to a name server.
@@ -185,6 +192,7 @@ impl Resolver {
                 .flatten(),
             name_servers,
             dns: OnceLock::new(),
+            vouching: OnceLock::new(),
         }
     }
 
@@ -248,6 +256,31 @@ impl Resolver {
         }
     }
 
+    /// The TLSA records of a host for a TCP port (RFC 6698, section 3), within the deadline; `None` for
+    /// what DNS has no name for: an address, or this machine itself.
+    ///
+    /// # Errors
+    /// Why it is not known which records there are. That there are none is no error.
+    pub async fn tlsa(
+        &self,
+        hostname: &Hostname,
+        port: u16,
+        deadline: Instant,
+    ) -> Result<Option<Tlsa>, LookError> {
+        let name = match hostname {
+            Hostname::Dns(name) if !is_localhost(name) => name,
+            Hostname::Dns(_) | Hostname::Ip(_) => return Ok(None),
+        };
+        let vouching = self.vouching.get_or_init(|| {
+            let (config, options) = self.settings()?;
+            Vouching::new(&config, &options)
+        });
+        match vouching {
+            Ok(vouching) => vouching.tlsa(name, port, deadline).await.map(Some),
+            Err(error) => Err(LookError::new(ErrorKind::Internal, error)),
+        }
+    }
+
     async fn ask(&self, text: &str, deadline: Instant) -> Resolution {
         let fail = |kind, message: String| Resolution {
             failure: Some(LookError::new(kind, message)),
@@ -308,7 +341,13 @@ impl Resolver {
     }
 
     fn connect(&self) -> Result<Dns, String> {
-        let (config, options) = if self.name_servers.is_empty() {
+        let (config, options) = self.settings()?;
+        Dns::new(&config, &options)
+    }
+
+    /// Who is asked, and how.
+    fn settings(&self) -> Result<(ResolverConfig, ResolverOpts), String> {
+        let (config, mut options) = if self.name_servers.is_empty() {
             read_system_conf().map_err(|e| {
                 format!("the system's name servers cannot be read from /etc/resolv.conf: {e}; give one with --dns")
             })?
@@ -324,7 +363,13 @@ impl Resolver {
             let config = ResolverConfig::from_name_servers(servers.collect());
             (config, ResolverOpts::default())
         };
-        Dns::new(&config, options)
+        options.cache_size = 0; // every scan asks anew
+        options.use_hosts_file = ResolveHosts::Never; // done before, for both families at once
+        options.attempts = ATTEMPTS;
+        options.num_concurrent_reqs = MAX_SERVERS_AT_A_TIME;
+        options.edns0 = true;
+        options.max_active_requests = MAX_QUESTIONS;
+        Ok((config, options))
     }
 }
 
@@ -336,13 +381,7 @@ struct Dns {
 }
 
 impl Dns {
-    fn new(config: &ResolverConfig, mut options: ResolverOpts) -> Result<Self, String> {
-        options.cache_size = 0; // every scan asks anew
-        options.use_hosts_file = ResolveHosts::Never; // done before, for both families at once
-        options.attempts = ATTEMPTS;
-        options.num_concurrent_reqs = MAX_SERVERS_AT_A_TIME;
-        options.edns0 = true;
-        options.max_active_requests = MAX_QUESTIONS;
+    fn new(config: &ResolverConfig, options: &ResolverOpts) -> Result<Self, String> {
         let with = |servers: &[NameServerConfig]| {
             let config = ResolverConfig::from_parts(
                 config.domain.clone(),
@@ -408,6 +447,11 @@ async fn ask_for(
         Ok(Err(error)) => Err(explain(text, kind, &error)),
         Err(_) => Err(timed_out(text, kind)),
     }
+}
+
+/// Names of this machine are not asked of DNS (RFC 6761, section 6.3).
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn address(data: &RData) -> Option<IpAddr> {
@@ -599,6 +643,21 @@ mod tests {
         let hostname: Hostname = "b.example".parse().unwrap();
         let resolution = r.resolve(&hostname, 443, &[], Instant::now()).await;
         assert_eq!(resolution.failure.unwrap().kind, ErrorKind::DnsNoAddress);
+    }
+
+    #[tokio::test]
+    async fn what_dns_has_no_name_for_has_no_tlsa_records() {
+        let r = resolver(Families::Both, &[]);
+        let ask = |host: String| {
+            let hostname: Hostname = host.parse().unwrap();
+            let r = &r;
+            async move { r.tlsa(&hostname, 65535, Instant::now()).await }
+        };
+        for host in ["192.0.2.1", "::1", "localhost", "a.localhost"] {
+            assert_eq!(ask(host.into()).await, Ok(None), "{host}");
+        }
+        let unanswered = ask("localhost.example".into()).await.unwrap_err();
+        assert_eq!(unanswered.kind, ErrorKind::DnsTimeout);
     }
 
     #[test]

@@ -1,0 +1,507 @@
+//! TLSA records against what is served (DANE: RFC 6698, RFC 7671).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+
+use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
+use crate::finding::{Code, Finding, Severity};
+use crate::instance::{Expectation, Expected, Instance, Instances};
+use crate::model::{Hostname, Timestamp};
+use crate::observation::Outcome;
+use crate::tlsa::{Association, Matching, Selector, Tlsa, TlsaRecord, Usage};
+
+use super::links::Links;
+use super::{Judged, TrustStore, Verdict, chain, identity, path, sort};
+
+/// The TLSA records of an endpoint, and whether what it serves is what they ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dane {
+    /// The records.
+    pub tlsa: Arc<Tlsa>,
+    /// A usable record is fulfilled; `None` where there is none, or no certificate to hold against them.
+    pub matched: Option<bool>,
+}
+
+/// Judges a look by the TLSA records too, after [`super::judge`]: adds `dane`, and `tlsa_mismatch` where they
+/// ask for something else. `trust` and `now` are those that the look was judged by.
+pub fn dane(judged: &mut Judged, tlsa: &Arc<Tlsa>, trust: &TrustStore, now: Timestamp) {
+    let mut matched = None;
+    if let (Outcome::Served(served), Verdict::Conclusive(flags)) =
+        (&judged.observation.outcome, &judged.verdict)
+    {
+        let question = Question {
+            asked: usable(&tlsa.records),
+            tlsa,
+            hostname: &judged.observation.target.hostname,
+            trust,
+            now,
+        };
+        let served = Shown {
+            leaf: &served.leaf,
+            rest: served.rest.iter().collect(),
+            trusted: flags.trusted,
+        };
+        let (fulfilled, finding) = question.judge(&served, judged.expected.as_deref());
+        let needs_root = question.needs_root(&served);
+        matched = fulfilled;
+        judged.findings.extend(finding);
+        // A root that DANE takes its trust from has to be served (RFC 7671, section 5.2.2).
+        judged
+            .findings
+            .retain(|f| !(needs_root && f.code == Code::RootIncluded));
+        sort(&mut judged.findings);
+    }
+    judged.dane = Some(Dane {
+        tlsa: tlsa.clone(),
+        matched,
+    });
+}
+
+/// What clients go by: usable records, and of digests of one usage and selector only the strongest
+/// (RFC 7671, section 9).
+fn usable(records: &[TlsaRecord]) -> Vec<Association<'_>> {
+    let all: Vec<Association<'_>> = records
+        .iter()
+        .filter_map(|r| r.association().ok())
+        .collect();
+    let is_outdone = |one: &Association<'_>| {
+        one.matching == Matching::Sha256
+            && all.iter().any(|other| {
+                other.matching == Matching::Sha512
+                    && (other.usage, other.selector) == (one.usage, one.selector)
+            })
+    };
+    all.iter().filter(|a| !is_outdone(a)).copied().collect()
+}
+
+/// A leaf with what is, or would be, served along.
+struct Shown<'a> {
+    leaf: &'a Certificate,
+    rest: Vec<&'a Certificate>,
+    /// There is a path to a trusted root, where that has been found out.
+    trusted: Option<bool>,
+}
+
+impl<'a> Shown<'a> {
+    /// What a server would show that serves this instance with all that is known of its chain.
+    fn of(instance: &'a Instance) -> Self {
+        Self {
+            leaf: &instance.leaf,
+            rest: instance.chain.iter().chain(&instance.root).collect(),
+            trusted: None,
+        }
+    }
+}
+
+/// Why no record is fulfilled, the nearest miss.
+enum Miss<'a> {
+    /// A record is for the leaf or an authority above it, and demands a trusted path beside.
+    Untrusted(Association<'a>),
+    /// A record names an authority that is served, and there is no valid path to it.
+    NoPath(Association<'a>, String),
+    /// No record is for anything that was shown.
+    Other,
+}
+
+struct Question<'a> {
+    asked: Vec<Association<'a>>,
+    tlsa: &'a Tlsa,
+    hostname: &'a Hostname,
+    trust: &'a TrustStore,
+    now: Timestamp,
+}
+
+impl<'a> Question<'a> {
+    fn judge(
+        &self,
+        served: &Shown<'_>,
+        expected: Option<&Expected>,
+    ) -> (Option<bool>, Option<Finding>) {
+        if self.tlsa.records.is_empty() {
+            return (None, None);
+        }
+        if self.asked.is_empty() {
+            return (None, Some(self.unusable(expected, served.leaf)));
+        }
+        match self.fulfilled_by(served) {
+            Ok(()) => (Some(true), None),
+            Err(miss) => (Some(false), Some(self.mismatch(&miss, expected, served))),
+        }
+    }
+
+    /// Whether one of the records is fulfilled.
+    fn fulfilled_by(&self, shown: &Shown<'_>) -> Result<(), Miss<'a>> {
+        let of_leaf = self.found_in(&[shown.leaf]);
+        let mut miss = Miss::Other;
+        for (association, _) in of_leaf {
+            match association.usage {
+                Usage::DaneEe => return Ok(()),
+                Usage::PkixEe if self.is_trusted(shown) => return Ok(()),
+                Usage::PkixEe => miss = Miss::Untrusted(association),
+                Usage::PkixTa | Usage::DaneTa => {}
+            }
+        }
+        if let Some(association) = self.authority_on_path(shown) {
+            if self.is_trusted(shown) {
+                return Ok(());
+            }
+            miss = Miss::Untrusted(association);
+        }
+        self.by_named_authority(shown).unwrap_or(Err(miss))
+    }
+
+    /// Usage 0: an authority above the leaf, served or a trusted root.
+    fn authority_on_path(&self, shown: &Shown<'_>) -> Option<Association<'a>> {
+        let is_wanted = |a: &Association<'_>| a.usage == Usage::PkixTa;
+        if !self.asked.iter().any(is_wanted) {
+            return None;
+        }
+        let links = Links::new(self.trust);
+        let mut way = vec![shown.leaf];
+        way.extend(&shown.rest);
+        let way: Vec<_> = chain::reach(&way, &links).iter().map(|s| s.at).collect();
+        let (_, above) = way.split_first()?;
+        let mut found = self.found_in(above).into_iter().map(|(a, _)| a);
+        let served = found.find(is_wanted);
+        // Of a trusted root only the name and the key are known.
+        let issuers = way.iter().filter_map(|c| c.facts().ok());
+        let mut keys = issuers.flat_map(|facts| self.trust.keys_of(&facts.issuer_der));
+        served.or_else(|| {
+            keys.find_map(|spki| {
+                let mut asked = self.asked.iter().filter(|a| is_wanted(a));
+                let fits = |a: &&Association<'_>| {
+                    a.selector == Selector::Spki && hashed(spki, a.matching) == a.record.data
+                };
+                asked.find(fits).copied()
+            })
+        })
+    }
+
+    /// Usage 2: an authority that is shown, as the only trusted root. `None` where no record names one.
+    fn by_named_authority(&self, shown: &Shown<'_>) -> Option<Result<(), Miss<'a>>> {
+        let mut anchors = TrustStore::default();
+        let mut named = None;
+        for (association, authority) in self.found_in(&shown.rest) {
+            if association.usage == Usage::DaneTa && anchors.add(authority).is_ok() {
+                named = Some(association);
+            }
+        }
+        // A whole certificate in the record need not be served.
+        for association in &self.asked {
+            let kind = (
+                association.usage,
+                association.selector,
+                association.matching,
+            );
+            if kind == (Usage::DaneTa, Selector::Cert, Matching::Full)
+                && anchors
+                    .add(&Certificate::from_der(association.record.data.clone()))
+                    .is_ok()
+            {
+                named = named.or(Some(*association));
+            }
+        }
+        let named = named?;
+        let found = self.path(shown, &anchors, self.hostname);
+        // Where the host is an alias, the name that the records are at will do too (RFC 7671, section 7).
+        let base = self.base().filter(|base| base != self.hostname);
+        if found.trusted || base.is_some_and(|base| self.path(shown, &anchors, &base).trusted) {
+            return Some(Ok(()));
+        }
+        let why = found
+            .reason
+            .unwrap_or_else(|| format!("the certificate is not valid for {}", self.hostname));
+        Some(Err(Miss::NoPath(named, why)))
+    }
+
+    fn is_trusted(&self, shown: &Shown<'_>) -> bool {
+        shown
+            .trusted
+            .unwrap_or_else(|| self.path(shown, self.trust, self.hostname).trusted)
+    }
+
+    /// The host that the records belong to.
+    fn base(&self) -> Option<Hostname> {
+        let (_, base) = self.tlsa.name.split_once("._tcp.")?;
+        base.parse().ok()
+    }
+
+    fn path(&self, shown: &Shown<'_>, trust: &TrustStore, hostname: &Hostname) -> path::Path {
+        let rest: Vec<Certificate> = shown.rest.iter().copied().cloned().collect();
+        let links = Links::new(trust);
+        let chain = chain::examine(shown.leaf, &rest, None, &links);
+        path::build(shown.leaf, &chain, hostname, trust, self.now)
+    }
+
+    /// The records that are for one of these certificates, each with it. Every certificate is hashed once for
+    /// each way of comparing.
+    fn found_in<'c>(
+        &self,
+        certificates: &[&'c Certificate],
+    ) -> Vec<(Association<'a>, &'c Certificate)> {
+        let mut found = Vec::new();
+        for &certificate in certificates {
+            let mut known: HashMap<(Selector, Matching), Option<Vec<u8>>> = HashMap::new();
+            for association in &self.asked {
+                let (selector, matching) = (association.selector, association.matching);
+                let data = known.entry((selector, matching));
+                let data = data.or_insert_with(|| {
+                    selected(certificate, selector).map(|part| hashed(part, matching))
+                });
+                if data.as_ref() == Some(&association.record.data) {
+                    found.push((*association, certificate));
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a served root is one that a record of usage 2 names.
+    fn needs_root(&self, served: &Shown<'_>) -> bool {
+        let mut found = self.found_in(&served.rest).into_iter();
+        found.any(|(a, c)| a.usage == Usage::DaneTa && c.is_self_signed())
+    }
+
+    fn mismatch(
+        &self,
+        miss: &Miss<'_>,
+        expected: Option<&Expected>,
+        served: &Shown<'_>,
+    ) -> Finding {
+        let name = &self.tlsa.name;
+        let is_accepted = expected.is_none_or(|e| e.accepts(served.leaf) != Some(false));
+        let instances = expected.and_then(Expected::instances);
+        let fulfilled_by = |instance: &Instance| self.fulfilled_by(&Shown::of(instance)).is_ok();
+        let publish = self.publish(expected, served.leaf);
+        let (message, hint) = match miss {
+            _ if !is_accepted && expected.is_some_and(|e| self.is_for_expected(e)) => (
+                format!(
+                    "the TLSA records at `{name}` are for the expected certificate, and another is served"
+                ),
+                format!(
+                    "install {} and reload the server",
+                    expected.map(identity::expected_name).unwrap_or_default()
+                ),
+            ),
+            Miss::Untrusted(association) => (
+                format!(
+                    "the TLSA record {} at `{name}` is for what is served, and demands a trusted root above it too, to \
+                     which there is no valid path",
+                    brief(association)
+                ),
+                format!("mend the path to the root; if its clients need none, {publish}"),
+            ),
+            Miss::NoPath(association, why) => (
+                format!(
+                    "the TLSA record {} at `{name}` names an authority, and there is no valid path to it: {why}",
+                    brief(association)
+                ),
+                format!(
+                    "serve the certificates up to that authority, with itself, and a leaf that is valid now for {}",
+                    self.hostname
+                ),
+            ),
+            Miss::Other => {
+                if let Some(missing) = instances.and_then(|i| self.missing_anchor(i, served)) {
+                    let subject = missing.facts().map_or("(unreadable)", |f| &f.subject);
+                    (
+                        format!(
+                            "the TLSA records at `{name}` name the authority `{subject}`, which is not served along"
+                        ),
+                        format!(
+                            "append the PEM of `{subject}` to the server's certificate file, though it be a root, and \
+                             reload the server (RFC 7671, section 5.2.2)"
+                        ),
+                    )
+                } else if instances.is_some_and(|i| i.pending.iter().any(fulfilled_by)) {
+                    (
+                        format!(
+                            "the TLSA records at `{name}` are for the pending instance only, which is not there yet"
+                        ),
+                        publish,
+                    )
+                } else if instances.is_some_and(|i| i.previous.iter().any(fulfilled_by)) {
+                    (
+                        format!(
+                            "the TLSA records at `{name}` are for the previous instance: they were not renewed with the certificate"
+                        ),
+                        publish,
+                    )
+                } else {
+                    let what = if is_accepted {
+                        "the served certificate"
+                    } else {
+                        "neither the served certificate nor the expected one"
+                    };
+                    let verb = if is_accepted { "does not fit" } else { "fits" };
+                    (
+                        format!(
+                            "{what} {verb} the TLSA records at `{name}`: {}",
+                            self.told()
+                        ),
+                        publish,
+                    )
+                }
+            }
+        };
+        self.finding(Severity::Critical, message, hint)
+    }
+
+    /// There are records, and clients go on as if there were none.
+    fn unusable(&self, expected: Option<&Expected>, leaf: &Certificate) -> Finding {
+        let first = self.tlsa.records.iter();
+        let mut first = first.filter_map(|record| Some((record, record.association().err()?)));
+        let example = first.next().map_or_else(String::new, |(record, why)| {
+            format!(": of {}, {why}", shortened(&record.to_string()))
+        });
+        self.finding(
+            Severity::Warning,
+            format!(
+                "no TLSA record at `{}` can be used, so that clients of DANE go on as if there were none{example}",
+                self.tlsa.name
+            ),
+            self.publish(expected, leaf),
+        )
+    }
+
+    /// What nobody vouches for does no harm to clients of DANE, nor any good.
+    fn finding(&self, severity: Severity, message: String, hint: String) -> Finding {
+        if self.tlsa.authenticated {
+            return Finding::with_severity(Code::TlsaMismatch, severity, message, hint);
+        }
+        Finding::with_severity(
+            Code::TlsaMismatch,
+            Severity::Warning,
+            format!(
+                "{message}; the name server does not say that DNSSEC vouches for them, and clients of DANE pass over such records"
+            ),
+            format!("{hint}; sign the zone, or ask a name server that validates"),
+        )
+    }
+
+    /// Whether the expected certificate would fulfil a record, as far as it is known.
+    fn is_for_expected(&self, expected: &Expected) -> bool {
+        let is_for = |record: &TlsaRecord| {
+            let is_same = |a: &TlsaRecord| {
+                (a.selector, a.matching_type, &a.data)
+                    == (record.selector, record.matching_type, &record.data)
+            };
+            let of_leaf = |usage| matches!(usage, Usage::DaneEe | Usage::PkixEe);
+            let mut asked = self.asked.iter();
+            asked.any(|a| of_leaf(a.usage) && is_same(a.record))
+        };
+        match &expected.what {
+            Expectation::Instances(instances) => instances
+                .accepted()
+                .any(|i| self.fulfilled_by(&Shown::of(i)).is_ok()),
+            Expectation::Fingerprints(pins) => pins.iter().any(|pin| is_for(&of_fingerprint(*pin))),
+            Expectation::PublicKeys(keys) => keys.iter().any(|key| is_for(&of_key(*key))),
+            Expectation::TrustOnly => false,
+        }
+    }
+
+    /// An authority of the accepted instances' chains that a record of usage 2 names, and that is not served.
+    fn missing_anchor<'e>(
+        &self,
+        instances: &'e Instances,
+        served: &Shown<'_>,
+    ) -> Option<&'e Certificate> {
+        let known = instances
+            .accepted()
+            .filter(|i| i.leaf == *served.leaf)
+            .flat_map(|i| i.chain.iter().chain(&i.root));
+        let known: Vec<&Certificate> = known.filter(|c| !served.rest.contains(c)).collect();
+        let mut found = self.found_in(&known).into_iter();
+        found.find_map(|(a, c)| (a.usage == Usage::DaneTa).then_some(c))
+    }
+
+    /// The record that ought to be there, as a line of a zone file.
+    fn publish(&self, expected: Option<&Expected>, served: &Certificate) -> String {
+        let record = match expected {
+            Some(expected) if expected.accepts(served) == Some(false) => match &expected.what {
+                Expectation::Instances(instances) => of_certificate(&instances.expected.leaf),
+                Expectation::Fingerprints(pins) => {
+                    let pin = pins.first().copied();
+                    of_fingerprint(pin.unwrap_or_else(|| served.sha256()))
+                }
+                Expectation::PublicKeys(keys) => keys
+                    .first()
+                    .map_or_else(|| of_certificate(served), |key| of_key(*key)),
+                Expectation::TrustOnly => of_certificate(served),
+            },
+            _ => of_certificate(served),
+        };
+        format!(
+            "publish `{} IN TLSA {record}` beside what is there, and take out what is for no certificate any more",
+            self.tlsa.name
+        )
+    }
+
+    /// The records for a message, and of many only the first few.
+    fn told(&self) -> String {
+        const TOLD: usize = 3;
+        let told: Vec<String> = self.asked.iter().take(TOLD).map(brief).collect();
+        let more = match self.asked.len().saturating_sub(TOLD) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{}{more}", told.join(", "))
+    }
+}
+
+/// The record that outlasts a renewal with the same key.
+fn of_certificate(certificate: &Certificate) -> TlsaRecord {
+    match certificate.public_key_hash() {
+        Some(key) => of_key(key),
+        None => of_fingerprint(certificate.sha256()),
+    }
+}
+
+fn of_key(key: PublicKeyHash) -> TlsaRecord {
+    TlsaRecord {
+        usage: 3,
+        selector: 1,
+        matching_type: 1,
+        data: key.as_bytes().to_vec(),
+    }
+}
+
+fn of_fingerprint(fingerprint: Fingerprint) -> TlsaRecord {
+    TlsaRecord {
+        usage: 3,
+        selector: 0,
+        matching_type: 1,
+        data: fingerprint.as_bytes().to_vec(),
+    }
+}
+
+fn selected(certificate: &Certificate, selector: Selector) -> Option<&[u8]> {
+    match selector {
+        Selector::Cert => Some(certificate.der()),
+        Selector::Spki => certificate.facts().ok().map(|facts| &*facts.spki),
+    }
+}
+
+fn hashed(part: &[u8], matching: Matching) -> Vec<u8> {
+    let algorithm = match matching {
+        Matching::Full => return part.to_vec(),
+        Matching::Sha256 => &digest::SHA256,
+        Matching::Sha512 => &digest::SHA512,
+    };
+    digest::digest(algorithm, part).as_ref().to_vec()
+}
+
+fn brief(association: &Association<'_>) -> String {
+    shortened(&association.record.to_string())
+}
+
+/// The beginning of a record is enough to know it by.
+fn shortened(record: &str) -> String {
+    const LENGTH: usize = 22;
+    match record.char_indices().nth(LENGTH) {
+        Some((at, _)) => format!("{}…", record.get(..at).unwrap_or_default()),
+        None => record.to_owned(),
+    }
+}
