@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -11,7 +12,7 @@ use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::printable;
-use crate::model::{Timestamp, Vantage};
+use crate::model::{Protocol, Timestamp, Vantage};
 use crate::report::{Style, colour_of, paint};
 use crate::store::{Before, Query, Seen, Span, Store};
 
@@ -199,10 +200,13 @@ fn human(spans: &[Span], style: &Style) -> String {
 }
 
 fn place(span: &Span) -> String {
-    let address = match span.ip {
+    let mut address = match span.ip {
         Some(ip) => SocketAddr::new(ip, span.port).to_string(),
         None => format!("port {}", span.port),
     };
+    if Protocol::from_str(&span.protocol).is_ok_and(Protocol::is_quic) {
+        address.push_str("/udp");
+    }
     let mut place = format!("{}  {address}", printable(&span.hostname));
     if span.vantage != Vantage::LOCAL {
         let _ = write!(place, "  seen from {}", printable(&span.vantage));
@@ -281,6 +285,7 @@ struct Row<'a> {
     hostname: &'a str,
     ip: Option<String>,
     port: u16,
+    protocol: &'a str,
     vantage: &'a str,
     first_seen: String,
     last_seen: String,
@@ -364,6 +369,7 @@ fn row(span: &Span) -> Row<'_> {
         hostname: &span.hostname,
         ip: span.ip.map(|ip| ip.to_string()),
         port: span.port,
+        protocol: &span.protocol,
         vantage: &span.vantage,
         first_seen: span.first_seen.to_string(),
         last_seen: span.last_seen.to_string(),

@@ -45,8 +45,10 @@ pub struct Span {
     pub hostname: String,
     /// The address, unless the name had none.
     pub ip: Option<IpAddr>,
-    /// The TCP port.
+    /// The port, of TCP or of UDP as the protocol has it.
     pub port: u16,
+    /// The protocol's name.
+    pub protocol: String,
     /// Where the looks were taken from.
     pub vantage: String,
     /// The first look that saw this.
@@ -199,15 +201,16 @@ impl<'a> Notes<'a> {
                  FROM endpoints e
                  LEFT JOIN spans s ON s.id = (SELECT max(id) FROM spans WHERE endpoint = e.id)
                  LEFT JOIN leaves l ON l.id = s.leaf
-                 WHERE e.certificate = ? AND e.hostname = ? AND e.ip = ? AND e.port = ? AND e.vantage = ?",
+                 WHERE e.certificate = ? AND e.hostname = ? AND e.ip = ? AND e.port = ? AND e.protocol = ?
+                 AND e.vantage = ?",
             )?,
             // A clock that was set back takes nothing back.
             keep: transaction.prepare(
                 "UPDATE spans SET last_seen = max(last_seen, ?2), severity = ?3 WHERE id = ?1",
             )?,
             add_endpoint: transaction.prepare(
-                "INSERT INTO endpoints (certificate, hostname, ip, port, vantage)
-                 VALUES (?, ?, ?, ?, ?) RETURNING id",
+                "INSERT INTO endpoints (certificate, hostname, ip, port, protocol, vantage)
+                 VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
             )?,
             // The update that changes nothing is there for its RETURNING.
             add_leaf: transaction.prepare(
@@ -237,6 +240,7 @@ impl<'a> Notes<'a> {
             hostname,
             ip.unwrap_or_default(),
             target.port,
+            target.protocol.name(),
             judged.observation.vantage.as_str()
         ];
         let sight = Sight::of(judged);
@@ -426,7 +430,7 @@ fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> 
     };
     let sql = format!(
         "SELECT e.certificate, e.hostname, e.ip, e.port, e.vantage,
-                s.first_seen, s.last_seen, s.severity, s.is_first, b.id, {}, {}
+                s.first_seen, s.last_seen, s.severity, s.is_first, b.id, e.protocol, {}, {}
          FROM spans s
          JOIN endpoints e ON e.id = s.endpoint
          LEFT JOIN leaves l ON l.id = s.leaf
@@ -460,7 +464,7 @@ fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> 
 
 impl Span {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        const OWN: usize = 10;
+        const OWN: usize = 11;
         let ip: String = row.get(2)?;
         let severity: String = row.get(7)?;
         let (seen, correct, chained) = Seen::read(row, OWN)?;
@@ -481,6 +485,7 @@ impl Span {
             hostname: row.get(1)?,
             ip: ip.parse().ok(),
             port: row.get(3)?,
+            protocol: row.get(10)?,
             vantage: row.get(4)?,
             first_seen: Timestamp(row.get(5)?),
             last_seen: Timestamp(row.get(6)?),

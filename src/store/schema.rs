@@ -40,8 +40,9 @@ CREATE TABLE endpoints (
     hostname TEXT NOT NULL,
     ip TEXT NOT NULL,
     port INTEGER NOT NULL,
+    protocol TEXT NOT NULL,
     vantage TEXT NOT NULL,
-    UNIQUE (certificate, hostname, ip, port, vantage)
+    UNIQUE (certificate, hostname, ip, port, protocol, vantage)
 );
 CREATE INDEX endpoints_by_hostname ON endpoints (hostname);
 

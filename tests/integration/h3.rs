@@ -243,17 +243,17 @@ fn what_is_no_server_of_quic_is_told_apart() {
     let another = answering(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
     told(
         another,
-        "500ms",
+        "2s",
         "tls_protocol",
         "it sent `HTTP/1.1 400 Bad`",
     );
     let empty = answering(|_| Some(Vec::new()));
-    told(empty, "500ms", "tls_protocol", "does not speak QUIC");
+    told(empty, "2s", "tls_protocol", "does not speak QUIC");
     let newer = answering(version_negotiation);
     told(newer, "60s", "tls_protocol", "not its version 1");
     // Its own packet comes back to each client.
     let mirror = answering(|packet| Some(packet.to_vec()));
-    told(mirror, "500ms", "tls_protocol", "does not speak QUIC");
+    told(mirror, "2s", "tls_protocol", "does not speak QUIC");
 }
 
 #[test]

@@ -177,6 +177,42 @@ fn assert_error(run: &Run, says: &str) {
 }
 
 #[test]
+fn a_listener_of_quic_has_a_history_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let both = |fresh: Certificate, stale: Certificate| {
+        let mut quic = served("192.0.2.1", stale, true, true);
+        quic.observation.target.protocol = Protocol::H3;
+        [served("192.0.2.1", fresh, true, true), quic]
+    };
+    let (before, renewed) = (time("2026-03-10T09:00:00Z"), time("2026-03-10T09:05:00Z"));
+    store.note(&both(old(), old()), before).unwrap();
+    store.note(&both(new(), old()), renewed).unwrap();
+    let run = ask(folder.path(), &["--format", "json"]);
+    let told: Vec<_> = run.json()["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|span| {
+            (
+                span["port"].clone(),
+                span["protocol"].clone(),
+                span["served"]["sha256"].clone(),
+            )
+        })
+        .collect();
+    let (old, new) = (old().sha256().to_string(), new().sha256().to_string());
+    let wanted = [("https", &old), ("h3", &old), ("https", &new)];
+    assert_eq!(
+        told,
+        wanted.map(|(protocol, sha256)| (443.into(), protocol.into(), sha256.as_str().into()))
+    );
+    let run = ask(folder.path(), &[]);
+    let of_quic = run.stdout.matches("192.0.2.1:443/udp").count();
+    assert_eq!(of_quic, 1, "{}", run.stdout);
+}
+
+#[test]
 fn each_change_has_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
