@@ -12,7 +12,7 @@ use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::printable;
-use crate::model::{Protocol, Timestamp, Vantage};
+use crate::model::{KeyType, Protocol, Timestamp, Vantage};
 use crate::report::{Style, colour_of, paint};
 use crate::store::{Before, Query, Seen, Span, Store};
 
@@ -207,6 +207,9 @@ fn place(span: &Span) -> String {
     if Protocol::from_str(&span.protocol).is_ok_and(Protocol::is_quic) {
         address.push_str("/udp");
     }
+    if span.key_type != KeyType::Any.name() {
+        address = format!("{address} {}", span.key_type);
+    }
     let mut place = format!("{}  {address}", printable(&span.hostname));
     if span.vantage != Vantage::LOCAL {
         let _ = write!(place, "  seen from {}", printable(&span.vantage));
@@ -286,6 +289,7 @@ struct Row<'a> {
     ip: Option<String>,
     port: u16,
     protocol: &'a str,
+    key_type: &'a str,
     vantage: &'a str,
     first_seen: String,
     last_seen: String,
@@ -370,6 +374,7 @@ fn row(span: &Span) -> Row<'_> {
         ip: span.ip.map(|ip| ip.to_string()),
         port: span.port,
         protocol: &span.protocol,
+        key_type: &span.key_type,
         vantage: &span.vantage,
         first_seen: span.first_seen.to_string(),
         last_seen: span.last_seen.to_string(),

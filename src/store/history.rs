@@ -49,6 +49,8 @@ pub struct Span {
     pub port: u16,
     /// The protocol's name.
     pub protocol: String,
+    /// Which kind of key was asked for.
+    pub key_type: String,
     /// Where the looks were taken from.
     pub vantage: String,
     /// The first look that saw this.
@@ -202,15 +204,15 @@ impl<'a> Notes<'a> {
                  LEFT JOIN spans s ON s.id = (SELECT max(id) FROM spans WHERE endpoint = e.id)
                  LEFT JOIN leaves l ON l.id = s.leaf
                  WHERE e.certificate = ? AND e.hostname = ? AND e.ip = ? AND e.port = ? AND e.protocol = ?
-                 AND e.vantage = ?",
+                 AND e.key_type = ? AND e.vantage = ?",
             )?,
             // A clock that was set back takes nothing back.
             keep: transaction.prepare(
                 "UPDATE spans SET last_seen = max(last_seen, ?2), severity = ?3 WHERE id = ?1",
             )?,
             add_endpoint: transaction.prepare(
-                "INSERT INTO endpoints (certificate, hostname, ip, port, protocol, vantage)
-                 VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+                "INSERT INTO endpoints (certificate, hostname, ip, port, protocol, key_type, vantage)
+                 VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
             )?,
             // The update that changes nothing is there for its RETURNING.
             add_leaf: transaction.prepare(
@@ -241,6 +243,7 @@ impl<'a> Notes<'a> {
             ip.unwrap_or_default(),
             target.port,
             target.protocol.name(),
+            judged.observation.key_type.name(),
             judged.observation.vantage.as_str()
         ];
         let sight = Sight::of(judged);
@@ -430,7 +433,7 @@ fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> 
     };
     let sql = format!(
         "SELECT e.certificate, e.hostname, e.ip, e.port, e.vantage,
-                s.first_seen, s.last_seen, s.severity, s.is_first, b.id, e.protocol, {}, {}
+                s.first_seen, s.last_seen, s.severity, s.is_first, b.id, e.protocol, e.key_type, {}, {}
          FROM spans s
          JOIN endpoints e ON e.id = s.endpoint
          LEFT JOIN leaves l ON l.id = s.leaf
@@ -464,7 +467,7 @@ fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> 
 
 impl Span {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        const OWN: usize = 11;
+        const OWN: usize = 12;
         let ip: String = row.get(2)?;
         let severity: String = row.get(7)?;
         let (seen, correct, chained) = Seen::read(row, OWN)?;
@@ -486,6 +489,7 @@ impl Span {
             ip: ip.parse().ok(),
             port: row.get(3)?,
             protocol: row.get(10)?,
+            key_type: row.get(11)?,
             vantage: row.get(4)?,
             first_seen: Timestamp(row.get(5)?),
             last_seen: Timestamp(row.get(6)?),

@@ -41,8 +41,9 @@ CREATE TABLE endpoints (
     ip TEXT NOT NULL,
     port INTEGER NOT NULL,
     protocol TEXT NOT NULL,
+    key_type TEXT NOT NULL,
     vantage TEXT NOT NULL,
-    UNIQUE (certificate, hostname, ip, port, protocol, vantage)
+    UNIQUE (certificate, hostname, ip, port, protocol, key_type, vantage)
 );
 CREATE INDEX endpoints_by_hostname ON endpoints (hostname);
 
