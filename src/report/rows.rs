@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use crate::judge::{Judged, Verdict, agree};
+use crate::model::KeyType;
 use crate::observation::LookError;
 
 /// A look, with the looks from elsewhere that saw the same.
@@ -43,7 +44,10 @@ impl<'a> Row<'a> {
     pub(super) fn new(judged: &'a Judged) -> Self {
         let observation = &judged.observation;
         let target = &observation.target;
-        let port = target.port_label();
+        let port = match observation.key_type {
+            KeyType::Any => target.port_label(),
+            kind => format!("{} {kind}", target.port_label()),
+        };
         Self {
             judged,
             host: target.hostname.to_string(),

@@ -371,6 +371,20 @@ fn a_remote_look_that_adds_nothing_is_only_named() {
 }
 
 #[test]
+fn kinds_of_keys_are_told_apart_where_they_were_asked_for() {
+    let mut looks = [
+        look("www 192.0.2.1", right()),
+        look("www 192.0.2.1", right()),
+    ];
+    looks[0].observation.key_type = crate::model::KeyType::Rsa;
+    looks[1].observation.key_type = crate::model::KeyType::Ecdsa;
+    let table = table(&scan(looks), 120, false);
+    for address in ["192.0.2.1:443 rsa", "192.0.2.1:443 ecdsa"] {
+        assert!(table.contains(address), "{table}");
+    }
+}
+
+#[test]
 fn nothing_to_report_is_a_summary() {
     assert_eq!(
         table(&[], 80, false),
