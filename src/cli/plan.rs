@@ -133,6 +133,9 @@ impl Mail {
     /// Reads `mx:DOMAIN[:PORT]`; `None` where it is something else, as the port of a host called `mx` is.
     pub(super) fn parse(text: &str) -> Option<Result<Self, String>> {
         let rest = text.strip_prefix("mx:")?;
+        if rest.is_empty() {
+            return Some(Err("`mx:` names no domain: write mx:example.com".into()));
+        }
         if rest.starts_with('/') || rest.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
