@@ -241,12 +241,7 @@ fn what_is_no_server_of_quic_is_told_apart() {
     let silent = answering(|_| None);
     told(silent, "500ms", "connect_timeout", "no answer");
     let another = answering(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
-    told(
-        another,
-        "2s",
-        "tls_protocol",
-        "it sent `HTTP/1.1 400 Bad`",
-    );
+    told(another, "2s", "tls_protocol", "it sent `HTTP/1.1 400 Bad`");
     let empty = answering(|_| Some(Vec::new()));
     told(empty, "2s", "tls_protocol", "does not speak QUIC");
     let newer = answering(version_negotiation);
