@@ -11,11 +11,17 @@ use clap::CommandFactory as _;
 use serde_json::Value;
 
 use crate::fixture::exporter::Exporter;
-use crate::markdown::{Document, Section, code_spans, document, documents};
+use crate::markdown::{Document, FINDINGS, Section, code_spans, document, documents};
 use crate::schema;
 
+/// The line below the heading of a code: its severities and its meaning.
+fn first_line(code: Code) -> String {
+    let severities: Vec<&str> = code.severities().iter().map(|s| s.name()).collect();
+    format!("**{}.** {}", severities.join(" or "), code.meaning())
+}
+
 #[test]
-fn every_finding_has_its_entry() {
+fn the_index_has_every_finding() {
     let page = document("docs/findings.md");
     let sections = page.sections();
     let entries: Vec<&Section<'_>> = sections
@@ -25,14 +31,67 @@ fn every_finding_has_its_entry() {
     let headings: Vec<&str> = entries.iter().map(|s| s.heading).collect();
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     assert_eq!(headings, codes, "each code once, in the order of the table");
-    for (code, entry) in Code::ALL.iter().zip(entries) {
-        let severities: Vec<&str> = code.severities().iter().map(|s| s.name()).collect();
-        let first = format!("**{}.** {}", severities.join(" or "), code.meaning());
-        let paragraphs = entry.paragraphs();
-        assert_eq!(paragraphs.first(), Some(&first));
-        assert!(
-            paragraphs.len() >= 3,
-            "{code}: an entry says what it means, why it happens and how to mend it"
+    for (&code, entry) in Code::ALL.iter().zip(entries) {
+        let link = format!("[What it means, what clients do, how to mend it](findings/{code}.md).");
+        assert_eq!(entry.paragraphs(), [first_line(code), link]);
+    }
+}
+
+/// The sections of a finding's page, in their order.
+const SECTIONS: [&str; 4] = [
+    "What it means",
+    "What clients do",
+    "How to mend it",
+    "See it",
+];
+
+/// The servers that each page speaks of, in their order. Others may stand between.
+const SERVERS: [&str; 5] = [
+    "nginx",
+    "Apache",
+    "HAProxy",
+    "Postfix",
+    "Kubernetes ingress",
+];
+
+#[test]
+fn every_finding_has_its_page() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = std::fs::read_dir(root.join(FINDINGS)).unwrap();
+    let files: BTreeSet<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let pages: BTreeSet<String> = Code::ALL.iter().map(|code| format!("{code}.md")).collect();
+    assert_eq!(files, pages, "a page for each code, and nothing else");
+
+    for &code in Code::ALL {
+        let page = document(&format!("{FINDINGS}/{code}.md"));
+        let beginning = format!("# {code}\n\n{}\n\n## ", first_line(code));
+        assert!(page.text.starts_with(&beginning), "{code}: {beginning}");
+        let sections = page.sections();
+        let headings: Vec<&str> = sections.iter().map(|s| s.heading).collect();
+        assert_eq!(headings, SECTIONS, "{code}");
+        for section in sections.iter().filter(|s| s.heading != "See it") {
+            assert!(
+                !section.paragraphs().is_empty(),
+                "{code}: {}",
+                section.heading
+            );
+        }
+
+        let bold = page.section("How to mend it").lines.join(" ");
+        let bold = bold.split("**").skip(1).step_by(2);
+        let servers: Vec<&str> = bold.filter(|name| SERVERS.contains(name)).collect();
+        assert_eq!(servers, SERVERS, "{code}: each server has its word");
+
+        let (_, see_it) = page.text.split_once("\n## See it\n").unwrap();
+        let shows = |program: &str| see_it.lines().any(|line| line.starts_with(program));
+        assert!(shows("certvigil "), "{code}: how certvigil shows it");
+        let says_why_not = see_it.contains("No openssl command");
+        assert_ne!(
+            shows("openssl "),
+            says_why_not,
+            "{code}: how openssl shows it, or why not"
         );
     }
 }

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// Where each finding has its page.
+pub(crate) const FINDINGS: &str = "docs/findings";
+
 /// One file of the documentation.
 pub(crate) struct Document {
     /// Its path from the root of the repository.
@@ -24,11 +27,11 @@ pub(crate) struct Section<'a> {
     pub(crate) lines: Vec<&'a str>,
 }
 
-/// Every file of the root and of `docs/`.
+/// Every file of the root, of `docs/` and of the folder of findings in it.
 pub(crate) fn documents() -> Vec<Document> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut documents = Vec::new();
-    for folder in ["", "docs"] {
+    for folder in ["", "docs", FINDINGS] {
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "md") {
