@@ -5,10 +5,15 @@ CARGO ?= cargo
 # Tools that the checks need and that are not on PATH are kept here, so that a CI cache of target/ has them.
 TOOLS := $(CURDIR)/target/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+
+# How long each fuzz target runs, and which do.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: run test packages lint deny advisories bench soak
+.PHONY: run test packages lint deny advisories bench soak fuzz
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
@@ -44,3 +49,16 @@ bench:
 # The monitor for ten minutes over a thousand endpoints: does it grow? benches/soak.rs says what can be set.
 soak:
 	$(CARGO) bench --locked --bench soak
+
+# Each fuzz target over its seeds and what earlier runs have found: stops at the first crash. A stable toolchain does,
+# since there is no `unsafe` here that a sanitizer could look into. What is fuzzed has the versions that are shipped.
+fuzz:
+	@command -v cargo-fuzz >/dev/null || \
+		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" cargo-fuzz@$(CARGO_FUZZ_VERSION)
+	@rm -rf "$(TOOLS)/build"
+	cp Cargo.lock fuzz/Cargo.lock
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) fuzz run --sanitizer none --codegen-units 16 $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-dict=fuzz/dictionaries/$$target.dict -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
+	done

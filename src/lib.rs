@@ -14,6 +14,9 @@ pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod finding;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
 pub mod instance;
 pub mod judge;

@@ -145,3 +145,11 @@ fn outcome(row: &TestRow) -> Outcome {
         _ => Outcome::Failed(LookError::new(kind(ErrorKind::Internal), error())),
     }
 }
+
+/// Holds what comes of a row to what a person may be told.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn assert_told(row: &TestRow) {
+    if let Outcome::Failed(error) = outcome(row) {
+        crate::fuzzing::assert_one_line(&error.message);
+    }
+}

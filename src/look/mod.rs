@@ -1,6 +1,8 @@
 //! One look at one address: connect, ask for TLS where it does not come first, shake hands, and take down what was shown.
 
 mod cleartext;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handshake;
 mod key_proof;
 mod p521;

@@ -3,6 +3,8 @@
 mod credentials;
 mod download;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 mod issuer;
 mod pem;

@@ -77,8 +77,8 @@ enum Texts {
 }
 
 #[derive(Debug, Deserialize)]
-struct List {
-    data: Vec<CertificateObject>,
+pub(super) struct List {
+    pub(super) data: Vec<CertificateObject>,
 }
 
 /// The answer of `/test`.

@@ -129,8 +129,8 @@ fn sources() -> Vec<Source> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
-            if is_test {
+            let is_test = |stem| stem == "tests" || stem == "fuzzing";
+            if path.file_stem().is_some_and(is_test) {
                 continue;
             }
             if path.is_dir() {
@@ -155,14 +155,17 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// The lines that are neither comments nor under `#[cfg(test)]`. The layout is rustfmt's: an item ends where a
+/// What is compiled for tests, or for fuzzing too.
+const FOR_TESTS: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test, fuzzing))]"];
+
+/// The lines that are neither comments nor for tests. The layout is rustfmt's: an item ends where a
 /// line closes it as deep as it began.
 fn without_tests(text: &str) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((at, line)) = lines.next() {
         let trimmed = line.trim_start();
-        if trimmed == "#[cfg(test)]" {
+        if FOR_TESTS.contains(&trimmed) {
             let indent = &line[..line.len() - trimmed.len()];
             let mut is_open = false;
             for (_, line) in lines.by_ref() {
@@ -244,7 +247,8 @@ fn the_ground_touches_nothing_outside() {
 #[test]
 fn the_map_shows_every_room() {
     let lib = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
-    let modules = lib.lines().filter_map(|line| {
+    let lines = without_tests(&lib);
+    let modules = lines.iter().filter_map(|(_, line)| {
         let name = line
             .strip_prefix("pub mod ")
             .or(line.strip_prefix("mod "))?;
@@ -281,8 +285,12 @@ impl X {
 mod more {
     use crate::g;
 }
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+use crate::h;
 ";
     let lines = without_tests(text);
     let used: Vec<&str> = lines.iter().flat_map(|(_, line)| used(line)).collect();
-    assert_eq!(used, ["a", "b", "f"]);
+    assert_eq!(used, ["a", "b", "f", "h"]);
 }

@@ -5,6 +5,8 @@
 //! until the key is proved, and then we leave; nothing is ever encrypted. What is read counts only where the server
 //! chose what rustls does not speak. Else a copied certificate would pass where its key has to be proved.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod hello;
 mod proof;
 mod reader;

@@ -141,6 +141,14 @@ impl Reader {
         Ok(false)
     }
 
+    /// Holds what is kept of records and messages that are not whole to its bounds.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn assert_bounded(&self) {
+        const MESSAGE_HEADER: usize = 4;
+        assert!(self.record.len() < RECORD_HEADER + MAX_RECORD);
+        assert!(self.message.len() < MESSAGE_HEADER + MAX_MESSAGE);
+    }
+
     fn take_messages(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
         self.message.extend(bytes);
         let mut messages = std::mem::take(&mut self.message);

@@ -6,6 +6,8 @@
 
 mod farewell;
 mod ftp;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod imap;
 mod irc;
 mod ldap;

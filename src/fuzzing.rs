@@ -1,0 +1,233 @@
+//! What `fuzz/` drives. Compiled for fuzzing and for the test that replays the seeds; no part of the program.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::certificate::{
+    Certificate, Crl, Issuer, Revoked, Status, parse_certificates, read_ocsp,
+};
+use crate::config;
+use crate::instance::{Expectation, Expected, Instance, SourceKind};
+use crate::judge::{Rules, TrustStore, judge, together};
+use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
+use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
+use crate::report;
+use crate::{look, source};
+
+/// A target: takes any bytes, and panics where a reader does not keep its word.
+pub type Drive = fn(&[u8]);
+
+/// Each target by the name of its file in `fuzz/fuzz_targets`.
+pub const TARGETS: [(&str, Drive); 7] = [
+    ("cleartext_reader", cleartext_reader),
+    ("starttls", starttls),
+    ("pem", pem),
+    ("config", config),
+    ("sslmate_json", sslmate_json),
+    ("certificate", certificate),
+    ("revocation", revocation),
+];
+
+/// A server's first flight of TLS 1.2 or before.
+pub fn cleartext_reader(data: &[u8]) {
+    look::fuzzing::cleartext_reader(data);
+}
+
+/// What a server says before TLS.
+pub fn starttls(data: &[u8]) {
+    look::fuzzing::starttls(data);
+}
+
+/// An answer of the SSLMate API.
+pub fn sslmate_json(data: &[u8]) {
+    source::fuzzing::sslmate_json(data);
+}
+
+/// A PEM file. What was read and is written comes back.
+pub fn pem(data: &[u8]) {
+    let certificates = match parse_certificates(data) {
+        Ok(certificates) => certificates,
+        Err(error) => return assert_one_line(&error),
+    };
+    assert!(!certificates.is_empty());
+    let written: String = certificates.iter().map(Certificate::to_pem).collect();
+    let again = parse_certificates(written.as_bytes());
+    assert_eq!(again.as_ref(), Ok(&certificates));
+    if let Err(error) = Instance::from_chain(certificates) {
+        assert_one_line(&error);
+    }
+}
+
+/// A configuration file.
+pub fn config(data: &[u8]) {
+    const FILE: &str = "dir/certvigil.yml";
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match config::parse(text, Path::new(FILE)) {
+        Ok(inventory) => {
+            assert!(!inventory.certificates.is_empty());
+            let names_ports = inventory.certificates.iter().all(|e| !e.ports.is_empty());
+            assert!(names_ports);
+            config::describe(&inventory)
+                .lines()
+                .for_each(assert_one_line);
+        }
+        Err(errors) => {
+            let told = errors.to_string();
+            let lines: Vec<&str> = told.split('\n').collect();
+            assert!(!errors.errors.is_empty() && lines.len() == errors.errors.len());
+            assert!(errors.errors.is_sorted_by_key(|e| e.line));
+            // YAML ends lines at a carriage return too; the end of the file may count as a line.
+            let last = text.split(['\n', '\r']).count() + 1;
+            for (line, error) in lines.iter().zip(&errors.errors) {
+                assert!(line.starts_with(&format!("{FILE}:{}: ", error.line)));
+                assert!((1..=last).contains(&error.line), "{line}");
+                assert_one_line(line);
+            }
+        }
+    }
+}
+
+/// A certificate, served by a server of whom any trusted certificate is expected, and then just this one.
+pub fn certificate(data: &[u8]) {
+    let certificate = Certificate::from_der(data.to_vec());
+    match certificate.facts() {
+        Ok(facts) => {
+            assert_eq!(Some(facts.public_key_hash), certificate.public_key_hash());
+            let texts = [&facts.subject, &facts.issuer, &facts.serial];
+            let names = [&facts.common_name, &facts.issuer_common_name];
+            let urls = [&facts.issuer_url, &facts.ocsp_url];
+            let texts = texts.into_iter().chain(&facts.oddities);
+            let texts = texts.chain(&facts.crl_urls);
+            let texts = texts.chain(names.into_iter().chain(urls).flatten());
+            texts.for_each(|text| assert_one_line(text));
+            facts
+                .sans
+                .iter()
+                .for_each(|s| assert_one_line(&s.to_string()));
+            assert_one_line(&facts.key.to_string());
+            assert_one_line(&facts.signature.name);
+        }
+        Err(malformed) => assert_one_line(&malformed.0),
+    }
+    let known = known();
+    let trusted = Expected {
+        source: SourceKind::Trust,
+        what: Expectation::TrustOnly,
+    };
+    let pinned = Expected {
+        source: SourceKind::Fingerprint,
+        what: Expectation::Fingerprints([certificate.sha256()].into()),
+    };
+    for expected in [trusted, pinned] {
+        let seen = known.observation(&certificate);
+        let rules = Rules::default();
+        let expected = Arc::new(expected);
+        let mut looks = [judge(
+            Some(&expected),
+            seen,
+            &known.trust,
+            &rules,
+            known.now,
+        )];
+        together(&mut looks);
+        let findings = looks.iter().flat_map(|l| &l.findings);
+        findings.for_each(|f| assert_one_line(&f.message));
+        assert_eq!(report::jsonl(&looks).lines().count(), looks.len());
+        report::prometheus::textfile(&looks, known.now);
+    }
+}
+
+/// A revocation list or an OCSP response, by the first octet. Whatever is not as the issuer signed it says nothing: so
+/// no other answers are had than those that are in the seeds.
+pub fn revocation(data: &[u8]) {
+    let [kind, data @ ..] = data else {
+        return;
+    };
+    let known = known();
+    let answer = match kind % 2 {
+        0 => read_ocsp(data, &known.leaf, &known.issuer, known.now),
+        _ => Crl::from_der(data.to_vec())
+            .and_then(|list| list.status_of(&known.leaf, &known.issuer, known.now)),
+    };
+    match answer.map(|answer| answer.status) {
+        Ok(Status::Good) => {}
+        Ok(Status::Revoked(revoked)) => assert_eq!(revoked, known.revoked),
+        Err(why) => assert_one_line(&why.to_string()),
+    }
+}
+
+/// What a person is told is one line, and moves no cursor.
+pub(crate) fn assert_one_line(text: &str) {
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+/// The issuer of the testdata of revocation, and what it has issued and revoked.
+struct Known {
+    ca: Certificate,
+    leaf: Certificate,
+    issuer: Issuer,
+    trust: TrustStore,
+    hostname: Hostname,
+    now: Timestamp,
+    revoked: Revoked,
+}
+
+impl Known {
+    fn read() -> Result<Self, String> {
+        let one = |pem: &str| Instance::from_chain(parse_certificates(pem.as_bytes())?);
+        let ca = one(include_str!("certificate/revocation/testdata/ca.pem"))?.leaf;
+        let leaf = one(include_str!("certificate/revocation/testdata/leaf.pem"))?.leaf;
+        let spki = &ca.facts().map_err(ToString::to_string)?.spki;
+        let issuer = Issuer::of(&leaf, spki).ok_or("the authority did not issue the leaf")?;
+        let mut trust = TrustStore::default();
+        trust.add(&ca)?;
+        Ok(Self {
+            issuer,
+            leaf,
+            trust,
+            ca,
+            hostname: "www.example.com".parse()?,
+            now: "2026-11-25T12:00:00Z".parse()?,
+            revoked: Revoked {
+                at: "2026-11-01T12:00:00Z".parse()?,
+                reason: Some("keyCompromise"),
+            },
+        })
+    }
+
+    /// A server that serves this, below the authority.
+    fn observation(&self, leaf: &Certificate) -> Observation {
+        Observation {
+            target: Target {
+                certificate: "c".into(),
+                hostname: self.hostname.clone(),
+                port: 443,
+                protocol: Protocol::Https,
+            },
+            ip: Some([192, 0, 2, 1].into()),
+            key_type: KeyType::Any,
+            vantage: Vantage::local(),
+            timings: Timings::default(),
+            outcome: Outcome::Served(Box::new(Served {
+                leaf: leaf.clone(),
+                rest: vec![self.ca.clone()],
+                tls_version: "1.3",
+                cipher_suite: "TLS13_AES_128_GCM_SHA256".into(),
+                alpn: None,
+                revocation: Revocation::default(),
+                key_proof: KeyProof::Handshake,
+            })),
+        }
+    }
+}
+
+#[allow(clippy::panic)] // without its testdata there is nothing to try
+fn known() -> &'static Known {
+    static KNOWN: OnceLock<Known> = OnceLock::new();
+    KNOWN.get_or_init(|| Known::read().unwrap_or_else(|error| panic!("the testdata: {error}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! The seeds of `fuzz/`, replayed: what fuzzing has found once stays mended.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::TARGETS;
+
+/// Seeds of one target, at the most. What fuzzing finds beyond them is not kept in the repository.
+const MAX_SEEDS: usize = 40;
+/// The largest seed, in bytes.
+const MAX_SEED: usize = 4096;
+
+fn fuzz(folder: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "fuzz", folder]
+        .iter()
+        .collect()
+}
+
+/// The names of what is in a folder, without their extension.
+fn names(folder: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(fuzz(folder)).unwrap();
+    let stem = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        path.file_stem().unwrap().to_str().unwrap().to_owned()
+    };
+    entries.map(stem).collect()
+}
+
+#[test]
+fn no_seed_makes_a_target_panic() {
+    for (name, target) in TARGETS {
+        let folder = fuzz("seeds").join(name);
+        let mut seeds = 0;
+        for entry in std::fs::read_dir(folder).expect(name) {
+            let path = entry.unwrap().path();
+            let seed = std::fs::read(&path).unwrap();
+            assert!(seed.len() <= MAX_SEED, "{} is too large", path.display());
+            let end = std::panic::catch_unwind(|| target(&seed));
+            assert!(end.is_ok(), "{name} panics on {}", path.display());
+            seeds += 1;
+        }
+        assert!((1..=MAX_SEEDS).contains(&seeds), "{name}: {seeds} seeds");
+    }
+}
+
+#[test]
+fn each_target_has_its_file_and_its_seeds() {
+    let known: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(names("fuzz_targets"), known);
+    assert_eq!(names("seeds"), known);
+    let manifest = std::fs::read_to_string(fuzz("Cargo.toml")).unwrap();
+    for name in &known {
+        assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name}");
+        let path = fuzz("fuzz_targets").join(format!("{name}.rs"));
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains(&format!("fuzzing::{name}(")), "{name}");
+    }
+}

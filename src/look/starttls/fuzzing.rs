@@ -1,0 +1,170 @@
+//! The dialogues before TLS, for `fuzz/`.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::ReadBuf;
+
+use super::wire::MAX_DIALOGUE;
+use super::*;
+
+/// The longest that a person is told of a dialogue, in characters.
+const MAX_TOLD: usize = 400;
+
+/// Has a server say the rest of the data, in the protocol that the first octet names and in pieces of the length that
+/// the second one gives; and all at once, to the same end.
+pub(in crate::look) fn starttls(data: &[u8]) {
+    let [protocol, size, said @ ..] = data else {
+        return;
+    };
+    let protocols: Vec<Protocol> = Protocol::ALL
+        .iter()
+        .copied()
+        .filter(|p| p.begins_in_the_clear())
+        .collect();
+    let at = usize::from(*protocol) % protocols.len();
+    let Some(&protocol) = protocols.get(at) else {
+        return;
+    };
+    let whole = hear(protocol, said, said.len().max(1), false);
+    let cut = hear(protocol, said, usize::from(*size).max(1), false);
+    // How much may come in all is seen before the next piece.
+    if said.len() < MAX_DIALOGUE {
+        assert_eq!(whole, cut, "{protocol}");
+    }
+    let hung_up = hear(protocol, said, said.len().max(1), true);
+    match whole.as_str() {
+        "silent" | "go ahead" => assert_eq!(hung_up, "closed", "{protocol}"),
+        other => assert_eq!(hung_up, other, "{protocol}"),
+    }
+}
+
+/// What comes of a dialogue.
+fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
+    let Ok(hostname) = "mail.example.com".parse() else {
+        return String::new();
+    };
+    let target = Target {
+        certificate: "c".into(),
+        hostname,
+        port: protocol.default_port(),
+        protocol,
+    };
+    let mut heard = Vec::new();
+    let server = Script {
+        said,
+        size,
+        closes,
+        heard: &mut heard,
+    };
+    let mut wire = Wire::new(server);
+    let outcome = {
+        let dialogue = pin!(async {
+            ask(&mut wire, &target, "[192.0.2.1]").await?;
+            wire.nothing_follows().await
+        });
+        // It waits for nothing but the script, which wakes nobody: where it waits, there is no more.
+        match dialogue.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(End::Silent),
+        }
+    };
+    let end = match outcome {
+        Ok(()) => "go ahead",
+        Err(ref end) => {
+            let error = explain(end, protocol, wire.seems_tls(), Duration::ZERO);
+            crate::fuzzing::assert_one_line(&error.message);
+            assert!(error.message.chars().count() < MAX_TOLD);
+            match end {
+                End::Refused(_) => "refused",
+                End::NotOffered => "not offered",
+                End::Broken(_) => "broken",
+                End::Follows => "follows",
+                End::Silent => "silent",
+                End::Closed => "closed",
+                End::Io(_) => "failed",
+            }
+        }
+    };
+    drop(wire);
+    assert!(heard.len() <= 2 * MAX_DIALOGUE);
+    if speaks_lines(protocol) {
+        assert_lines(&heard);
+    }
+    end.into()
+}
+
+fn speaks_lines(protocol: Protocol) -> bool {
+    !matches!(
+        protocol,
+        Protocol::Xmpp
+            | Protocol::XmppServer
+            | Protocol::Ldap
+            | Protocol::Postgres
+            | Protocol::Mysql
+    )
+}
+
+/// What we say is lines, whatever of it is a server's own words.
+fn assert_lines(heard: &[u8]) {
+    assert!(heard.is_empty() || heard.ends_with(b"\r\n"));
+    let text = heard.strip_suffix(b"\r\n").unwrap_or(heard);
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+        let (_, end) = rest.split_at(at);
+        assert!(
+            end.starts_with(b"\r\n"),
+            "{:?}",
+            String::from_utf8_lossy(heard)
+        );
+        rest = end.get(2..).unwrap_or_default();
+    }
+}
+
+/// A server that says what it says whatever it hears, and then waits or hangs up.
+struct Script<'a> {
+    said: &'a [u8],
+    size: usize,
+    closes: bool,
+    heard: &'a mut Vec<u8>,
+}
+
+impl AsyncRead for Script<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.said.is_empty() {
+            return if self.closes {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            };
+        }
+        let length = self.size.min(buffer.remaining()).min(self.said.len());
+        let (now, later) = self.said.split_at(length);
+        buffer.put_slice(now);
+        self.said = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        words: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.get_mut().heard.extend(words);
+        Poll::Ready(Ok(words.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,91 @@
+//! The answers of the SSLMate API, for `fuzz/`.
+
+use serde::de::DeserializeOwned;
+
+use crate::fuzzing::assert_one_line;
+use crate::instance::State;
+use crate::remote;
+
+use super::sslmate::{CertificateObject, InstanceObject, List, TestResponse};
+use super::*;
+
+/// Takes an answer for what the first octet says it was asked for.
+pub(crate) fn sslmate_json(data: &[u8]) {
+    let [kind, body @ ..] = data else {
+        return;
+    };
+    match kind % 5 {
+        0 => certificate(body),
+        1 => list(body),
+        2 => {
+            if let Some(object) = read::<InstanceObject>(body) {
+                instance(object);
+            }
+        }
+        3 => {
+            for row in read::<TestResponse>(body).iter().flat_map(|r| &r.result) {
+                remote::assert_told(row);
+            }
+        }
+        _ => {
+            if let Some(error) = read::<ApiError>(body) {
+                told(&SourceError::Api(error));
+            }
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let read = serde_json::from_slice(body);
+    read.inspect_err(|error| assert_one_line(&error.to_string()))
+        .ok()
+}
+
+fn told(error: &SourceError) {
+    assert_one_line(&error.to_string());
+}
+
+fn certificate(body: &[u8]) {
+    let Some(object) = read::<CertificateObject>(body) else {
+        return;
+    };
+    let entry = Entry::new(SourceSettings::Sslmate("example.com".into()));
+    match hosts(&entry, object.names()) {
+        Ok(hosts) => {
+            let distinct: BTreeSet<&Hostname> = hosts.iter().collect();
+            assert!(!hosts.is_empty() && distinct.len() == hosts.len());
+        }
+        Err(error) => told(&error),
+    }
+    let awaited = object.awaited();
+    match object.instances() {
+        Ok(instances) => {
+            let is_pending = instances.expected.state == State::Pending;
+            assert!(awaited.is_none() || is_pending);
+            assert!(instances.accepted().count() == 1);
+        }
+        Err(error) => told(&error),
+    }
+}
+
+fn list(body: &[u8]) {
+    for object in read::<List>(body).into_iter().flat_map(|l| l.data) {
+        if let Err(error) = object.instances() {
+            told(&error);
+        }
+    }
+}
+
+fn instance(object: InstanceObject) {
+    let stated = object.fingerprint();
+    match object.instance() {
+        Ok(instance) => {
+            assert!(stated.is_none_or(|stated| stated == instance.leaf.sha256()));
+            let all = [&instance.leaf].into_iter().chain(&instance.chain);
+            for certificate in all.chain(&instance.root) {
+                assert!(certificate.facts().is_ok());
+            }
+        }
+        Err(error) => told(&error),
+    }
+}
