@@ -37,6 +37,7 @@ mod reach;
 mod readme;
 mod result;
 mod revocation;
+mod schedule;
 mod schema;
 mod serve;
 mod sources;
