@@ -26,6 +26,8 @@ enum Slot {
         due: Duration,
     },
     UnderWay {
+        /// When it was due.
+        due: Duration,
         /// To be looked at again right after.
         again: bool,
         /// No longer wanted, and forgotten after.
@@ -107,6 +109,7 @@ impl Schedule {
             return None;
         }
         let under_way = Slot::UnderWay {
+            due,
             again: false,
             gone: false,
         };
@@ -121,11 +124,14 @@ impl Schedule {
                 self.slots.remove(target);
                 false
             }
-            Some(Slot::UnderWay { again, .. }) => {
+            Some(Slot::UnderWay { due, again, .. }) => {
+                // Who has missed a turn while waiting for a hand comes again behind those who wait already. Were it
+                // to wait for another turn, some would have half the looks of others wherever the work does
+                // not fit, for no more than their place in the interval.
                 let due = if *again {
                     now
                 } else {
-                    self.next_turn(target, now)
+                    self.next_turn(target, *due).max(now)
                 };
                 self.wait(target.clone(), due);
                 true

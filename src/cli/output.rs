@@ -26,6 +26,8 @@ pub(super) fn start_logging(verbose: u8) {
         .with_ansi(io::stderr().is_terminal() && colour_is_wanted())
         .without_time()
         .with_target(verbose > 1)
+        // Told on stderr too, by a macro that panics: a log that nobody reads would end a monitor.
+        .log_internal_errors(false)
         .try_init();
 }
 

@@ -160,12 +160,13 @@ pub(super) async fn run_until_signal(
     server: Server,
     listeners: Vec<TcpListener>,
 ) -> Result<(), String> {
+    // Before anybody is told that it runs: a hangup that nobody waits for ends a process.
+    let (hangups, reloads) = mpsc::channel(1);
+    let shutdown = signals(hangups)?;
     for listener in &listeners {
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         tracing::info!("listening on {address}");
     }
-    let (hangups, reloads) = mpsc::channel(1);
-    let shutdown = signals(hangups)?;
     server.run(listeners, reloads, shutdown).await
 }
 

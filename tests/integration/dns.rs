@@ -248,6 +248,60 @@ fn why_there_is_no_answer_is_told() {
     }
 }
 
+/// A name server that answers with what is made of the question: its header and the one name with type and class.
+fn raw(answer: fn(&[u8]) -> Vec<u8>) -> SocketAddr {
+    const HEADER: usize = 12;
+    let (socket, address) = silent();
+    std::thread::spawn(move || {
+        let mut query = [0; 512];
+        while let Ok((count, client)) = socket.recv_from(&mut query) {
+            let name = query[HEADER..count].iter().position(|byte| *byte == 0);
+            let end = HEADER + name.unwrap() + 1 + 4;
+            let _ = socket.send_to(&answer(&query[..end]), client);
+        }
+    });
+    address
+}
+
+/// An answer to a question with one record: this type, about the name that was asked for.
+fn record(question: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
+    let mut answer = question.to_vec();
+    answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    answer.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0]);
+    answer.push(u8::try_from(data.len()).unwrap());
+    answer.extend(data);
+    answer
+}
+
+#[test]
+fn forged_and_circular_answers_are_no_addresses() {
+    let bench = Bench::new();
+    let right = raw(|question| match question[question.len() - 3] {
+        1 => record(question, 1, &[127, 0, 0, 2]),
+        _ => record(question, 5, &[0]),
+    });
+    let rows = bench.look("v4only.example", &[right], &["-4"]);
+    assert_eq!(summary(&rows), ["127.0.0.2"], "what the others differ from");
+    let forged = raw(|question| {
+        let mut answer = record(question, 1, &[127, 0, 0, 2]);
+        answer[0] ^= 1;
+        answer
+    });
+    // An alias for itself.
+    let circular = raw(|question| record(question, 5, &[0xc0, 12]));
+    let cut_short =
+        raw(|question| record(question, 1, &[127, 0, 0, 2])[..question.len() + 5].to_vec());
+    for (what, server, kind) in [
+        ("another id", forged, "dns_timeout"),
+        ("a circle", circular, "dns_no_address"),
+        ("cut short", cut_short, "dns_servfail"),
+    ] {
+        let rows = bench.look("v4only.example", &[server], &["-4", "--timeout", "2s"]);
+        assert_eq!(summary(&rows), [kind], "{what}: {rows:?}");
+        assert_eq!(rows[0].text("/status"), "connect_error", "{what}");
+    }
+}
+
 #[test]
 fn one_family_that_fails_does_not_hide_the_other() {
     let bench = Bench::new();

@@ -446,3 +446,54 @@ fn every_link_leads_somewhere() {
     }
     assert!(links > 10, "{links}");
 }
+
+/// The names of the functions of all tests.
+fn functions() -> BTreeSet<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    let mut functions = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            // The attribute of a test stands above its function, perhaps with another one between them.
+            let after = text.split("test]\n").skip(1);
+            let names = after.filter_map(|rest| rest.split_once("fn ")?.1.split('(').next());
+            functions.extend(names.map(str::to_owned));
+        }
+    }
+    functions
+}
+
+#[test]
+fn every_promise_of_reliability_has_its_test() {
+    let page = document("docs/reliability.md");
+    let functions = functions();
+    let mut promises = 0;
+    for row in page.sections().iter().flat_map(Section::rows) {
+        let [fault, what, tests] = row.as_slice() else {
+            panic!("{row:?}: a fault, what happens, and the test");
+        };
+        assert!(!what.is_empty(), "{fault}");
+        let tests = code_spans(tests);
+        assert!(!tests.is_empty(), "{fault}: without a test");
+        for test in tests {
+            assert!(functions.contains(test), "{fault}: there is no {test}");
+        }
+        let known = |word: &str| {
+            let is_kind = ErrorKind::ALL.iter().any(|kind| kind.name() == word);
+            let is_status = Status::ALL.iter().any(|status| status.name() == word);
+            is_kind || is_status || Code::ALL.iter().any(|code| code.name() == word)
+        };
+        for word in code_spans(what).into_iter().filter(|w| w.contains('_')) {
+            let is_other = ["ip_address", "retry_after", "certvigil_cycle_lag_seconds"];
+            assert!(known(word) || is_other.contains(&word), "{fault}: {word}");
+        }
+        promises += 1;
+    }
+    assert!(promises > 40, "{promises}");
+}

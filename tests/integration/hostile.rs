@@ -55,6 +55,30 @@ fn every_way_to_break_a_handshake_has_its_name() {
             }
         }
     };
+    let empty_record: Serve = |stream| {
+        read_some(stream);
+        say(stream, &[0x16, 3, 3, 0, 0]);
+        stay_silent(stream);
+    };
+    // The most that any record may have is 2^14 + 2048 (RFC 5246, section 6.2.3).
+    let long_record: Serve = |stream| {
+        read_some(stream);
+        say(stream, &[0x16, 3, 3, 0x48, 1]);
+        stay_silent(stream);
+    };
+    // Closing with something unread, after something has been said.
+    let resets_amid: Serve = |stream| {
+        let _ = stream.peek(&mut [0]);
+        say(stream, &RECORD);
+    };
+    let http: Serve = |stream| {
+        read_some(stream);
+        say(
+            stream,
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        );
+        stay_silent(stream);
+    };
     // A handshake message that claims to have 16 MiB, and goes on and on.
     let endless: Serve = |stream| {
         read_some(stream);
@@ -72,6 +96,10 @@ fn every_way_to_break_a_handshake_has_its_name() {
         ("half a record", half, "tls_closed"),
         ("garbage", garbage, "tls_protocol"),
         ("banner", banner, "tls_protocol"),
+        ("plain HTTP", http, "tls_protocol"),
+        ("an empty record", empty_record, "tls_protocol"),
+        ("a long record", long_record, "tls_protocol"),
+        ("resets amid a record", resets_amid, "tls_closed"),
         ("alert", alert, "tls_alert"),
         ("endless", endless, "too_large"),
     ] {
@@ -86,6 +114,71 @@ fn every_way_to_break_a_handshake_has_its_name() {
         let connections = if is_refusal { 2 } else { 1 };
         assert_eq!(server.connections(), connections, "{what}");
     }
+}
+
+#[test]
+fn one_byte_a_segment_is_as_good_as_all_at_once() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for version in [&TLS12, &TLS13] {
+        let config = tls::config_with_key(&pki, &leaf, &leaf, &[version]);
+        let server = Server::start("127.0.0.1", move |stream| {
+            stream.set_nodelay(true).unwrap();
+            let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            loop {
+                let mut flight = Vec::new();
+                while tls.wants_write() {
+                    tls.write_tls(&mut flight).unwrap();
+                }
+                flight.iter().for_each(|byte| say(stream, &[*byte]));
+                let read = tls.read_tls(stream);
+                if !read.is_ok_and(|count| count > 0) || tls.process_new_packets().is_err() {
+                    return;
+                }
+            }
+        });
+        let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+        row.assert_right(&[]);
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_another_hello_for_ever_breaks_the_rules() {
+    /// A ServerHello whose random says that it is a HelloRetryRequest (RFC 8446, section 4.1.3), for secp384r1.
+    const RANDOM: &str = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c";
+    let random: Vec<u8> = (0..RANDOM.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&RANDOM[at..at + 2], 16).unwrap())
+        .collect();
+    let server = Server::start("127.0.0.1", move |stream| {
+        let mut hello = [0; 4096];
+        loop {
+            let Ok(count @ 76..) = std::io::Read::read(stream, &mut hello) else {
+                return;
+            };
+            // The id of the session stands after the record's and the message's header, the version and the random. What
+            // goes before a second hello (RFC 8446, appendix D.4) is passed over.
+            let at = if hello[0] == 0x14 { 6 } else { 0 };
+            let id = &hello[at + 44..at + 76];
+            assert!(count >= at + 76);
+            let mut body = vec![3, 3];
+            body.extend(&random);
+            body.push(32);
+            body.extend(id);
+            body.extend([0x13, 0x01, 0, 0, 12, 0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 24]);
+            let length = u8::try_from(body.len()).unwrap();
+            let mut record = vec![0x16, 3, 3, 0, length + 4, 2, 0, 0, length];
+            record.extend(body);
+            say(stream, &record);
+        }
+    });
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+    assert_eq!(row.outcome(), "tls_protocol", "{row:?}");
+    // The first one was heeded.
+    let error = row.text("/error");
+    assert!(error.contains("got HelloRetryRequest"), "{row:?}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `certvigil serve`, over HTTP and against TLS servers of the test's own.
 
+mod crowd;
 mod demo;
 mod discovery;
+mod faults;
 mod guard;
 mod lifecycle;
 mod metrics;

@@ -1,0 +1,173 @@
+//! What the machine and those who run it do to a monitor.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::*;
+use crate::fixture::process::signal;
+use crate::fixture::tls::shake_hands;
+use crate::support::command;
+
+/// Keeps everybody waiting until it is opened.
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn pass(&self) {
+        let closed = self.0.lock().unwrap();
+        drop(self.1.wait_while(closed, |open| !*open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+}
+
+/// A server at every IPv4 address that shakes no hand before the gate is open.
+fn gated(pki: &Pki, leaf: &Leaf) -> (Server, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let (waits, config) = (gate.clone(), config(pki, leaf));
+    let server = Server::start("0.0.0.0", move |stream| {
+        waits.pass();
+        shake_hands(stream, &config);
+    });
+    (server, gate)
+}
+
+/// An entry for one host at so many addresses.
+fn at_many(pki: &Pki, leaf: &Leaf, count: u8, port: u16) -> String {
+    let addresses: Vec<String> = (1..=count).map(|n| format!("127.0.9.{n}")).collect();
+    let addresses = addresses.join(", ");
+    let place = format!("hostnames: {HOST}, addresses: [{addresses}], port: {port}");
+    expecting(pki, "web", leaf, &place)
+}
+
+#[test]
+fn without_descriptors_looks_fail_as_internal_and_all_is_well_once_there_are_some() {
+    const TARGETS: usize = 100;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["*.example.com"]);
+    let (server, gate) = gated(&pki, &leaf);
+    let entries: Vec<String> = (1..=TARGETS)
+        .map(|n| {
+            let place = format!(
+                "hostnames: h{n}.example.com, addresses: 127.0.9.{n}, port: {}",
+                server.port()
+            );
+            expecting(&pki, &format!("web{n}"), &leaf, &place)
+        })
+        .collect();
+    let config = inventory(&pki, OFTEN, "", &entries);
+    let mut exporter = Exporter::start_limited(&config, "ulimit -n 64", &[]);
+    wait_until("descriptors run out", || {
+        let log = exporter.log();
+        assert!(!log.contains("panicked"), "{log}");
+        log.contains(": internal: ").then_some(())
+    });
+    gate.open();
+    let metrics = exporter.wait_for_metrics("every look is right", |metrics| {
+        let correct = metrics.samples("certvigil_endpoint_correct", &[]);
+        correct.len() == TARGETS && correct.iter().all(|s| s.ends_with(" 1"))
+    });
+    assert_eq!(metrics.sample("process_max_fds", &[]), Some(64.0));
+    let failed = metrics.sample("certvigil_probes_total", &[r#"status="internal_error""#]);
+    assert!(failed > Some(0.0), "{failed:?}");
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+}
+
+#[test]
+fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
+    const ADDRESSES: u8 = 200;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = Server::tls("0.0.0.0", config(&pki, &leaf));
+    let entry = at_many(&pki, &leaf, ADDRESSES, server.port());
+    let config = inventory(&pki, OFTEN, "", &[entry]);
+    // No file may be larger, as where the disk has no more room; what is enough to begin is not enough to go on.
+    let limits = "trap '' XFSZ && ulimit -f 160";
+    let mut exporter = Exporter::start_limited(&config, limits, &["--state-dir", "state"]);
+    wait_until("it is told", || {
+        let log = exporter.log();
+        log.contains("the state cannot be kept: ").then_some(())
+    });
+    exporter.wait_until_ready();
+    let when = || {
+        let labels = [r#"ip="127.0.9.1""#];
+        let metrics = exporter.get("/metrics");
+        metrics.sample("certvigil_endpoint_last_check_timestamp_seconds", &labels)
+    };
+    let before = when();
+    wait_until("it is looked at again", || (when() > before).then_some(()));
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+}
+
+#[test]
+fn a_hangup_in_the_middle_of_a_cycle_loses_no_look_and_an_interrupt_ends_it() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (server, gate) = gated(&pki, &leaf);
+    let entries = [entry(&pki, "web", &leaf, server.port())];
+    let config = inventory(&pki, PATIENT, "", &entries);
+    let mut exporter = Exporter::start(&config, &["--state-dir", "state"], |_| {});
+    wait_for_looks(&server);
+    exporter.signal("HUP");
+    wait_until("it has reloaded", || {
+        exporter.log().contains("was read anew").then_some(())
+    });
+    gate.open();
+    exporter.wait_until_ready();
+    let correct = exporter
+        .get("/metrics")
+        .sample("certvigil_endpoint_correct", &[]);
+    assert_eq!(correct, Some(1.0));
+    assert_eq!(server.connections(), 1);
+
+    let (server, _gate) = gated(&pki, &leaf);
+    exporter.write_config(&inventory(
+        &pki,
+        PATIENT,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    ));
+    exporter.signal("HUP");
+    wait_for_looks(&server);
+    exporter.signal("INT");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+}
+
+#[test]
+fn it_goes_on_though_nobody_reads_its_log() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("certvigil.yml");
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    std::fs::write(&file, text).unwrap();
+    let mut child = command()
+        .args(["serve", "-vv", "--web.listen-address", "127.0.0.1:0"])
+        .arg("--config")
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    log.find(|line| line.as_ref().unwrap().contains("listening on "));
+    drop(log);
+    // Each look and the reload would be told of.
+    signal(&child, "HUP");
+    let before = server.connections();
+    wait_until("more looks", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it has ended");
+        (server.connections() > before + 1).then_some(())
+    });
+    signal(&child, "TERM");
+    let status = wait_until("the end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
