@@ -422,6 +422,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_from_the_api_forges_no_line() {
+        let object = r#"{"cn": "a.example\nerror: all is well"}"#;
+        let object: CertificateObject = serde_json::from_str(object).unwrap();
+        let error = object.instances().unwrap_err().to_string();
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+
+    #[test]
     fn names_are_encoded_as_the_services_own_client_does() {
         assert_eq!(encode("*.example.com"), "%2A.example.com");
         assert_eq!(encode("a/../b?c#d"), "a%2F..%2Fb%3Fc%23d");
