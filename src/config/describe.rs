@@ -1,7 +1,6 @@
 //! What an inventory would have tested, for people.
 
-use std::fmt::Write as _;
-
+use crate::certificate::printable;
 use crate::model::{KeyType, KeyTypes, RevocationCheck, Sni};
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
@@ -10,7 +9,9 @@ use super::{Entry, Inventory, SourceSettings, VantageKind};
 pub fn describe(inventory: &Inventory) -> String {
     let count = inventory.certificates.len();
     let plural = if count == 1 { "entry" } else { "entries" };
-    let mut out = format!("The configuration is right. It has {count} {plural}:\n");
+    let mut lines = vec![format!(
+        "The configuration is right. It has {count} {plural}:"
+    )];
     for entry in &inventory.certificates {
         let (what, own) = match &entry.source {
             SourceSettings::Sslmate(cn) => (format!("SSLMate's active instance of {cn}"), true),
@@ -39,38 +40,36 @@ pub fn describe(inventory: &Inventory) -> String {
             hosts.join(", ")
         };
         let ports: Vec<_> = entry.ports.iter().map(ToString::to_string).collect();
-        let _ = writeln!(out, "- {name}{what}");
-        let _ = writeln!(
-            out,
+        lines.push(format!("- {name}{what}"));
+        lines.push(format!(
             "    at {hosts}; port {}; {}",
             ports.join(", "),
             entry.protocol
-        );
+        ));
         if !entry.addresses.is_empty() {
             let addresses: Vec<_> = entry.addresses.iter().map(ToString::to_string).collect();
-            let _ = writeln!(
-                out,
+            lines.push(format!(
                 "    at the addresses {}, whatever DNS says",
                 addresses.join(", ")
-            );
+            ));
         }
-        for line in particulars(entry) {
-            let _ = writeln!(out, "    {line}");
-        }
-        let _ = writeln!(
-            out,
+        let particulars = particulars(entry).into_iter();
+        lines.extend(particulars.map(|line| format!("    {line}")));
+        lines.push(format!(
             "    warning {}, critical {} before the end",
             entry.warn, entry.crit
-        );
+        ));
     }
     for vantage in &inventory.vantages {
         let how = match &vantage.kind {
             VantageKind::Sslmate => "SSLMate's /test",
             VantageKind::Certvigil { url, .. } => url,
         };
-        let _ = writeln!(out, "Seen from `{}` too: {how}", vantage.name);
+        lines.push(format!("Seen from `{}` too: {how}", vantage.name));
     }
-    out
+    // Values are told as they are written, and YAML can write any character.
+    let lines = lines.iter().map(|line| printable(line) + "\n");
+    lines.collect()
 }
 
 /// What is not as everywhere else.

@@ -617,6 +617,24 @@ certificates:
     assert_eq!(told.matches("TLSA").count(), 1, "{told}");
 }
 
+#[test]
+fn what_is_told_of_a_value_is_one_line() {
+    let inventory = read(
+        r#"
+vantages:
+  - {name: eu, type: certvigil, url: "https://eu.example/\e[2J"}
+certificates:
+  - {name: "a\nb", trust: true, hostnames: a.example}
+"#,
+    );
+    let told = describe(&inventory);
+    assert!(
+        !told.replace('\n', "").contains(char::is_control),
+        "{told:?}"
+    );
+    assert_eq!(told.lines().count(), 5, "{told}");
+}
+
 /// Pieces that come together to something that is nearly a configuration.
 fn nearly_yaml() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![

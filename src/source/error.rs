@@ -122,7 +122,8 @@ impl fmt::Display for SourceError {
                 f,
                 "the answer is larger than {limit} bytes; check the endpoint"
             ),
-            Self::NotIssued(what) | Self::Unusable(what) => f.write_str(what),
+            // The API's names are in it, at times.
+            Self::NotIssued(what) | Self::Unusable(what) => f.write_str(&printable(what)),
         }
     }
 }

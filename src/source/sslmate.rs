@@ -365,17 +365,12 @@ impl InstanceObject {
         }
         let chain = match self.chain {
             None => Vec::new(),
-            Some(Texts::One(text)) if text.trim().is_empty() => Vec::new(),
-            Some(Texts::One(text)) => parse_certificates(text.as_bytes())
-                .map_err(|e| unusable(format!("its `chain`: {e}")))?,
-            Some(Texts::Many(texts)) => {
-                let texts = texts.iter().filter(|t| !t.trim().is_empty());
-                texts
-                    .map(|t| one(t))
-                    .collect::<Result<_, _>>()
-                    .map_err(|e| unusable(format!("its `chain`: {e}")))?
-            }
+            Some(Texts::One(text)) => vec![text],
+            Some(Texts::Many(texts)) => texts,
         };
+        let chain = chain.iter().filter(|text| !text.trim().is_empty());
+        let chain: Result<Vec<_>, _> = chain.map(|text| all(text)).collect();
+        let chain = chain.map_err(|e| unusable(format!("its `chain`: {e}")))?;
         let root = match self.root.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(text) => Some(one(text).map_err(|e| unusable(format!("its `root`: {e}")))?),
@@ -384,15 +379,25 @@ impl InstanceObject {
             id: self.id,
             state: state(self.state.as_deref()),
             leaf,
-            chain,
+            chain: chain.concat(),
             root,
         })
     }
 }
 
+/// The first certificate of a PEM text.
 fn one(pem: &str) -> Result<Certificate, String> {
     let first = parse_certificates(pem.as_bytes())?.into_iter().next();
-    let certificate = first.ok_or("it has no certificate")?;
+    sound(first.ok_or("it has no certificate")?)
+}
+
+/// Every certificate of a PEM text.
+fn all(pem: &str) -> Result<Vec<Certificate>, String> {
+    let certificates = parse_certificates(pem.as_bytes())?;
+    certificates.into_iter().map(sound).collect()
+}
+
+fn sound(certificate: Certificate) -> Result<Certificate, String> {
     certificate
         .facts()
         .map_err(|e| format!("it is malformed: {e}"))?;
@@ -419,6 +424,40 @@ mod tests {
         assert_eq!(default_san("www.example.com"), "example.com");
         assert_eq!(default_san("*.example.com"), "example.com");
         assert_eq!(default_san("example.com"), "www.example.com");
+    }
+
+    #[test]
+    fn a_name_from_the_api_forges_no_line() {
+        let object = r#"{"cn": "a.example\nerror: all is well"}"#;
+        let object: CertificateObject = serde_json::from_str(object).unwrap();
+        let error = object.instances().unwrap_err().to_string();
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+
+    #[test]
+    fn a_chain_is_read_alike_whether_it_is_one_text_or_many() {
+        let file = include_str!("../judge/testdata/intermediate.pem");
+        let malformed = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let leaf = include_str!("../judge/testdata/leaf.pem");
+        let read = |chain: serde_json::Value| {
+            let object = serde_json::json!({"crt": leaf, "chain": chain});
+            let object: InstanceObject = serde_json::from_value(object).unwrap();
+            object.instance().map(|instance| instance.chain.len())
+        };
+        let two = format!("{file}{file}");
+        for (count, text) in [(0, " "), (1, file), (2, &two)] {
+            assert_eq!(read(text.into()), Ok(count));
+            assert_eq!(read(vec![text].into()), Ok(count));
+        }
+        let two = format!("{file}{malformed}");
+        for chain in [
+            two.clone().into(),
+            vec![two].into(),
+            vec![file, malformed].into(),
+        ] {
+            let error = read(chain).unwrap_err().to_string();
+            assert!(error.contains("its `chain`: it is malformed"), "{error}");
+        }
     }
 
     #[test]

@@ -57,6 +57,10 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result
         let message = Message::of(&line);
         match message.command {
             "NOTICE" | "" => {}
+            // A server may end a line at either (RFC 1459, section 2.3.1): it would have us say lines of its own.
+            "PING" if message.parameters.contains(['\r', '\0']) => {
+                return Err(End::unexpected(line));
+            }
             "PING" => {
                 let token = message.parameters;
                 wire.say(format!("PONG {token}\r\n")).await?;

@@ -114,6 +114,7 @@ fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
         (Protocol::Irc, b":s NOTICE * :hi\r\nPING :x\r\n:s CAP * LS * :sasl=A\r\n:s CAP * LS :tls x\r\n:s 670 * :go\r\n".into(), "go ahead", "CAP LS 302\r\nPONG :x\r\nSTARTTLS\r\n"),
         (Protocol::Irc, b":s CAP * LS :sasl sts=port=6697\r\n".into(), "not offered", "CAP LS 302\r\n"),
         (Protocol::Irc, b":s 421 * CAP :what\r\n:s 691 * :no\r\n".into(), "refused: :s 691 * :no", "CAP"),
+        (Protocol::Irc, b"PING :x\rQUIT\r\n".into(), "broken: it sent `PING :x\u{fffd}QUIT`", "CAP LS 302\r\n"),
         (Protocol::Irc, b"ERROR :banned\r\n".into(), "refused: ERROR :banned", "CAP"),
         (Protocol::Xmpp, (features(starttls) + "<proceed xmlns='x'/>").into(), "go ahead", "<?xml version='1.0'?><stream:stream xmlns='jabber:client'"),
         (Protocol::XmppServer, (features(starttls) + "<proceed xmlns='x'/>").into(), "go ahead", "<?xml version='1.0'?><stream:stream xmlns='jabber:server'"),
