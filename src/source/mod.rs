@@ -10,7 +10,7 @@ mod issuer;
 mod pem;
 mod sslmate;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub use http::Requests;
 pub(crate) use pem::read_bounded;
 pub(crate) use sslmate::{Client, TestRow};
 
+/// Names that an error tells at most; a certificate may have thousands.
+const MAX_TOLD_NAMES: usize = 5;
 /// Instances that are remembered by their keys; beyond that, the memory begins anew.
 const MAX_REMEMBERED: usize = 10_000;
 
@@ -426,16 +428,21 @@ fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError
     if !entry.hostnames.is_empty() {
         return Ok(entry.hostnames.clone());
     }
-    let mut hostnames: Vec<Hostname> = Vec::new();
-    for hostname in names.iter().filter_map(|n| n.parse().ok()) {
-        if !hostnames.contains(&hostname) {
-            hostnames.push(hostname);
-        }
-    }
+    let mut seen = HashSet::new();
+    let hostnames = names.iter().filter_map(|n| n.parse().ok());
+    let hostnames: Vec<Hostname> = hostnames
+        .filter(|hostname: &Hostname| seen.insert(hostname.clone()))
+        .collect();
     if hostnames.is_empty() {
+        let mut told: Vec<&str> = names.iter().map(String::as_str).collect();
+        told.truncate(MAX_TOLD_NAMES);
+        let more = match names.len() - told.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         return Err(SourceError::Unusable(format!(
-            "none of its names is a host to look at ({}): wildcards are not hosts; say which hosts to look at",
-            names.join(", ")
+            "none of its names is a host to look at ({}{more}): wildcards are not hosts; say which hosts to look at",
+            told.join(", ")
         )));
     }
     Ok(hostnames)
@@ -454,5 +461,27 @@ fn failed(name: &str, entry: &Entry, error: &SourceError) -> Failed {
             format!("{name}: {error}")
         },
         may_pass: error.may_pass(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_names_that_are_no_hosts_only_some_are_told() {
+        let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
+        let names = (0..20_000).map(|n| format!("*.{n}.example")).collect();
+        let told = hosts(&entry, names).unwrap_err().to_string();
+        assert!(told.contains("*.4.example and 19995 more)"), "{told}");
+    }
+
+    #[test]
+    fn each_name_is_looked_at_once_in_its_order() {
+        let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
+        let names = ["b.example", "*.example", "a.example", "B.example"];
+        let hostnames = hosts(&entry, names.map(String::from).into()).unwrap();
+        let wanted = ["b.example", "a.example"].map(|n| n.parse().unwrap());
+        assert_eq!(hostnames, wanted);
     }
 }
