@@ -5,6 +5,7 @@ mod check;
 mod dashboards;
 mod demo;
 mod exit;
+mod flags;
 mod generate;
 mod history;
 mod output;
