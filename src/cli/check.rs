@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, ValueEnum};
@@ -13,13 +12,10 @@ use tokio::time::Instant;
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Inventory, SourceSettings, SslmateSettings, VantageKind};
 use crate::judge::{Judged, Verdict};
-use crate::look::{Looker, Reaches};
 use crate::model::{Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean};
 use crate::report;
-use crate::revocation::Revocations;
-use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
+use crate::scan::{Job, Manner, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
-use crate::trust;
 
 use super::exit::FailOn;
 use super::flags::{
@@ -183,12 +179,7 @@ async fn check(args: Args) -> Result<Code, String> {
     let destination = args.output.as_deref().map(output::Destination::new);
     let destination = destination.transpose()?;
     let plan = Plan::new(&args)?;
-    let stop = async {
-        // Without a handler for Ctrl-C there is nothing to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+    let stop = plan::stop();
     tokio::pin!(stop);
     let give_up = args.wait.map(|wait| Instant::now() + wait);
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
@@ -304,22 +295,13 @@ impl Plan {
         let sources = Sources::new(&inventory, &environment(), Requests::default())?;
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+        let resolver = args.places.resolver(&inventory);
         let scanner = Scanner {
-            revocations: Arc::new(Revocations::new(&sources)),
-            sources: Arc::new(sources),
-            resolver: Arc::new(args.places.resolver(&inventory)),
-            looker: Arc::new(Looker::new()?),
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
-            turns: Arc::new(Turns::new(args.concurrency, inventory.defaults.per_address)),
+            ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
         };
-        let manner = Manner {
-            timeout: inventory.defaults.timeout,
-            trust: Arc::new(trust::load(&inventory.trust)?),
-            reaches: Arc::new(Reaches::load(
-                inventory.certificates.iter().map(|entry| &entry.reach),
-            )?),
-        };
+        let manner = plan::manner(&inventory)?;
         Ok(Self {
             alone: args.config.is_none() || args.sslmate.is_some(),
             inventory,
