@@ -296,6 +296,16 @@ impl fmt::Debug for Certificate {
     }
 }
 
+/// A distinguished name (DER), for people.
+pub(crate) fn name_text(der: &[u8]) -> String {
+    read_name(der, "name", &mut Vec::new()).0
+}
+
+/// The kind and size of a public key (SubjectPublicKeyInfo as DER).
+pub(crate) fn key_of(spki: &[u8]) -> Key {
+    read_key(spki, &mut Vec::new())
+}
+
 /// Text from outside, fit for a terminal and a log: control characters could move the cursor,
 /// change colours or forge a line.
 pub(crate) fn printable(text: &str) -> String {

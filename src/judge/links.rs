@@ -7,7 +7,8 @@ use crate::certificate::{
     Certificate, Fingerprint, Issuer, Link, PublicKeyHash, key_signed, may_certify,
 };
 
-use super::TrustStore;
+use super::trust_store::RootKey;
+use super::{Root, TrustStore};
 
 /// So many signatures are checked in judging one served chain. A chain of a hundred certificates
 /// with different names needs a hundred; only a hundred of one name, made to be hostile, need more.
@@ -52,6 +53,13 @@ impl<'t> Links<'t> {
                 .trust
                 .keys_of(&facts.issuer_der)
                 .any(|key| self.signed(&key.spki, key.hash, certificate))
+    }
+
+    /// The root that issued the certificate, if one did.
+    pub(super) fn root_of(&self, certificate: &Certificate) -> Option<Root> {
+        let facts = certificate.facts().ok()?;
+        let signed = |key: &RootKey| self.signed(&key.spki, key.hash, certificate);
+        self.trust.root(&facts.issuer_der, signed)
     }
 
     /// Who issued a certificate, if it is one of these or a root.

@@ -5,6 +5,7 @@ mod chains;
 mod cost;
 mod dane;
 mod identities;
+mod ladder;
 mod looks;
 mod names;
 mod odd;
