@@ -5,6 +5,8 @@ CARGO ?= cargo
 # Tools that the checks need and that are not on PATH are kept here, so that a CI cache of target/ has them.
 TOOLS := $(CURDIR)/target/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_DEB_VERSION := 3.8.0
+CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_FUZZ_VERSION := 0.13.2
 
 # How long each fuzz target runs, and which do.
@@ -13,13 +15,13 @@ FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: run test packages lint deny advisories bench soak fuzz
+.PHONY: run test packages lint deny advisories bench soak fuzz deb cargo-deb sbom
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
 	$(CARGO) run --release --locked -- demo
 
-test: packages
+test: packages cargo-deb
 	$(CARGO) test --locked -- --include-ignored
 
 # The servers that the ignored tests talk to.
@@ -42,6 +44,18 @@ deny:
 # Needs the network, and may fail though nothing here has changed: not part of `lint`.
 advisories: deny
 	$(CARGO) deny --locked check advisories
+
+# The Debian package, into target/deb.
+deb: cargo-deb
+	$(CARGO) build --release --locked
+	sh dist/debian/build.sh target/release/certvigil target/deb
+
+# What it packs with (half a minute to build); its compression of its own is left out, dpkg-deb's is used.
+cargo-deb:
+	@command -v cargo-deb >/dev/null || \
+		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --no-default-features \
+			--root "$(TOOLS)" cargo-deb@$(CARGO_DEB_VERSION)
+	@rm -rf "$(TOOLS)/build"
 
 bench:
 	$(CARGO) bench --locked --bench judge

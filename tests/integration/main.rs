@@ -33,6 +33,7 @@ mod mail;
 mod markdown;
 mod nginx;
 mod openssl;
+mod package;
 mod prometheus;
 mod reach;
 mod readme;
