@@ -13,16 +13,19 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-export PATH := $(PATH):$(TOOLS)/bin
+export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
-.PHONY: run test packages lint deny advisories bench soak fuzz deb cargo-deb sbom
+# No Debian package has a kubectl of these years.
+SKIPPED := $(if $(shell command -v kubectl),,--skip an_overlay_of_kustomize)
+
+.PHONY: run test packages lint deny advisories bench soak fuzz deb cargo-deb linters static sbom
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
 	$(CARGO) run --release --locked -- demo
 
-test: packages cargo-deb
-	$(CARGO) test --locked -- --include-ignored
+test: packages cargo-deb linters
+	$(CARGO) test --locked -- --include-ignored $(SKIPPED)
 
 # The servers that the ignored tests talk to.
 packages:
@@ -56,6 +59,31 @@ cargo-deb:
 		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --no-default-features \
 			--root "$(TOOLS)" cargo-deb@$(CARGO_DEB_VERSION)
 	@rm -rf "$(TOOLS)/build"
+
+# What knows the files of dist/ that other programs read: schemas of GitHub, GitLab, Compose and Kubernetes, and a linter of
+# recipes of images.
+linters: $(TOOLS)/python/made
+
+$(TOOLS)/python/made: tests/linters.txt
+	python3 -m venv "$(TOOLS)/python"
+	"$(TOOLS)/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/linters.txt
+	@touch "$@"
+
+# One file for any Linux: linked with the C library too. With a target named, build scripts and macros are linked as ever.
+HOST = $(shell rustc --print host-tuple)
+static:
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(HOST)
+	@if ldd target/$(HOST)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
+	@echo target/$(HOST)/release/certvigil
+
+# Which crates are in the program, in the format of CycloneDX: target/certvigil.cdx.json
+sbom:
+	@command -v cargo-cyclonedx >/dev/null || \
+		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" \
+			cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION)
+	@rm -rf "$(TOOLS)/build"
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(CARGO) cyclonedx --format json --spec-version 1.5 --target $(HOST) --no-build-deps --describe binaries
+	mv certvigil_bin.cdx.json target/certvigil.cdx.json
 
 bench:
 	$(CARGO) bench --locked --bench judge

@@ -20,6 +20,7 @@ mod config;
 mod dane;
 mod dashboards;
 mod demo;
+mod deploy;
 mod dist;
 mod dns;
 mod docs;
