@@ -5,22 +5,27 @@ CARGO ?= cargo
 # Tools that the checks need and that are not on PATH are kept here, so that a CI cache of target/ has them.
 TOOLS := $(CURDIR)/target/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_DEB_VERSION := 3.8.0
+CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_FUZZ_VERSION := 0.13.2
 
 # How long each fuzz target runs, and which do.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-export PATH := $(PATH):$(TOOLS)/bin
+export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
-.PHONY: run test packages lint deny advisories bench soak fuzz
+# No Debian package has a kubectl of these years.
+SKIPPED := $(if $(shell command -v kubectl),,--skip an_overlay_of_kustomize)
+
+.PHONY: run test packages lint deny advisories bench soak fuzz deb cargo-deb linters static sbom
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
 	$(CARGO) run --release --locked -- demo
 
-test: packages
-	$(CARGO) test --locked -- --include-ignored
+test: packages cargo-deb linters
+	$(CARGO) test --locked -- --include-ignored $(SKIPPED)
 
 # The servers that the ignored tests talk to.
 packages:
@@ -42,6 +47,43 @@ deny:
 # Needs the network, and may fail though nothing here has changed: not part of `lint`.
 advisories: deny
 	$(CARGO) deny --locked check advisories
+
+# The Debian package, into target/deb.
+deb: cargo-deb
+	$(CARGO) build --release --locked
+	sh dist/debian/build.sh target/release/certvigil target/deb
+
+# What it packs with (half a minute to build); its compression of its own is left out, dpkg-deb's is used.
+cargo-deb:
+	@command -v cargo-deb >/dev/null || \
+		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --no-default-features \
+			--root "$(TOOLS)" cargo-deb@$(CARGO_DEB_VERSION)
+	@rm -rf "$(TOOLS)/build"
+
+# What knows the files of dist/ that other programs read: schemas of GitHub, GitLab, Compose and Kubernetes, and a linter of
+# recipes of images.
+linters: $(TOOLS)/python/made
+
+$(TOOLS)/python/made: tests/linters.txt
+	python3 -m venv "$(TOOLS)/python"
+	"$(TOOLS)/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/linters.txt
+	@touch "$@"
+
+# One file for any Linux: linked with the C library too. With a target named, build scripts and macros are linked as ever.
+HOST = $(shell rustc --print host-tuple)
+static:
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(HOST)
+	@if ldd target/$(HOST)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
+	@echo target/$(HOST)/release/certvigil
+
+# Which crates are in the program, in the format of CycloneDX: target/certvigil.cdx.json
+sbom:
+	@command -v cargo-cyclonedx >/dev/null || \
+		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" \
+			cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION)
+	@rm -rf "$(TOOLS)/build"
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(CARGO) cyclonedx --format json --spec-version 1.5 --target $(HOST) --no-build-deps --describe binaries
+	mv certvigil_bin.cdx.json target/certvigil.cdx.json
 
 bench:
 	$(CARGO) bench --locked --bench judge

@@ -55,7 +55,8 @@ fn the_command_of_the_unit_is_one_of_ours() {
     assert_is_a_command(line.unwrap().split(' ').skip(1));
 }
 
-fn assert_is_a_command<'a>(words: impl Iterator<Item = &'a str>) {
+/// Whether these words are a command line that the program takes.
+pub(crate) fn assert_is_a_command<'a>(words: impl Iterator<Item = &'a str>) {
     let words: Vec<&str> = ["certvigil"].into_iter().chain(words).collect();
     let read = certvigil::cli::Cli::command().try_get_matches_from(&words);
     assert!(read.is_ok(), "{words:?}: {read:?}");

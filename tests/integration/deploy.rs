@@ -1,0 +1,470 @@
+//! What is handed to those who deploy: the image, the composition, the base of an overlay, the job of each CI. Nothing here is
+//! run by the service it is for; all of it is held against the schemas and linters of those who know, and what is ours in
+//! it is run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use saphyr::{LoadableYamlNode as _, Yaml};
+use tempfile::TempDir;
+
+use crate::dist::assert_is_a_command;
+use crate::fixture::pki::HOST;
+use crate::fixture::process::run;
+use crate::fixture::tls::Server;
+use crate::formats;
+use crate::markdown::document;
+use crate::support::{self, Run, certvigil};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// A shell with the program that is tested on its PATH, away from the user's own things.
+fn shell() -> Command {
+    let built = Path::new(env!("CARGO_BIN_EXE_certvigil")).parent().unwrap();
+    let mut shell = Command::new("sh");
+    for (name, value) in support::command().get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    shell
+        .env("PATH", format!("{}:{path}", built.display()))
+        .stdin(Stdio::null());
+    shell
+}
+
+/// A folder with certificates, and a server that serves `old.pem` of them.
+struct Bench {
+    folder: TempDir,
+    server: Server,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = formats::example(folder.path());
+        Self { folder, server }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn target(&self) -> String {
+        format!("{HOST}:{}", self.server.port())
+    }
+
+    /// The flags that make it the server of its name, and its root trusted.
+    fn flags(&self) -> String {
+        let target = self.target();
+        format!("--no-system-roots --ca-file root.pem --resolve {target}:127.0.0.1")
+    }
+
+    /// Runs the action's check with these of its inputs, which are variables there.
+    fn action(&self, inputs: &[(&str, &str)]) -> Run {
+        let mut shell = shell();
+        shell
+            .arg(root().join("dist/action/check.sh"))
+            .env("CERTVIGIL_ARGS", self.flags())
+            .env("GITHUB_OUTPUT", self.path("output"))
+            .current_dir(self.folder.path());
+        shell.envs(inputs.iter().copied());
+        shell.output().unwrap().into()
+    }
+}
+
+#[test]
+fn the_action_checks_what_its_inputs_say() {
+    let bench = Bench::new();
+    let target = bench.target();
+    let targets = ("CERTVIGIL_TARGETS", &*target);
+    let right = bench.action(&[targets, ("CERTVIGIL_CERT", "old.pem")]);
+    assert_eq!(right.code, 0, "{right:?}");
+
+    let wrong = bench.action(&[
+        targets,
+        ("CERTVIGIL_CERT", "fullchain.pem"),
+        ("CERTVIGIL_JSON", "result.json"),
+    ]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.stdout.contains("::error"), "{wrong:?}");
+    assert!(wrong.stdout.contains("wrong_certificate"), "{wrong:?}");
+    let outputs = fs::read_to_string(bench.path("output")).unwrap();
+    assert_eq!(outputs, "exit-code=0\nexit-code=2\n");
+    let result = fs::read(bench.path("result.json")).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+    assert_eq!(result["result"][0]["correct"], false);
+
+    let never = bench.action(&[
+        targets,
+        ("CERTVIGIL_CERT", "fullchain.pem"),
+        ("CERTVIGIL_FAIL_ON", "never"),
+        ("CERTVIGIL_WAIT", "1ms"),
+    ]);
+    assert_eq!(never.code, 0, "{never:?}");
+}
+
+/// Inputs may come from a pull request: they are words to the program, never to a shell.
+#[test]
+fn nothing_in_the_inputs_of_the_action_is_run() {
+    let bench = Bench::new();
+    for hostile in [
+        "$(touch ran)",
+        "`touch ran`",
+        "; touch ran",
+        "*",
+        "--output ran",
+    ] {
+        let run = bench.action(&[
+            ("CERTVIGIL_TARGETS", hostile),
+            ("CERTVIGIL_CERT", "old.pem"),
+        ]);
+        assert_eq!(run.code, 3, "{hostile}: {run:?}");
+        assert!(!bench.path("ran").exists(), "{hostile}: {run:?}");
+        let names_a_file = run.stderr.contains("root.pem");
+        assert!(!names_a_file, "{hostile} is a pattern: {run:?}");
+    }
+}
+
+/// The text of a key that may be missing.
+fn value<'a>(yaml: &'a Yaml<'_>, key: &str) -> Option<&'a str> {
+    yaml.as_mapping_get(key).and_then(Yaml::as_str)
+}
+
+/// Every input is a variable of the step that checks, and what the step runs is there.
+#[test]
+fn the_action_hands_its_inputs_to_its_scripts() {
+    let text = text("dist/action/action.yml");
+    let documents = Yaml::load_from_str(&text).unwrap();
+    let action = &documents[0];
+    let steps = action["runs"]["steps"].as_sequence().unwrap();
+    let check = steps.iter().find(|step| value(step, "id") == Some("check"));
+    let env = check.unwrap()["env"].as_mapping().unwrap();
+    let mut given: Vec<(String, String)> = env
+        .iter()
+        .map(|(name, value)| {
+            let text = |yaml: &Yaml<'_>| yaml.as_str().unwrap().to_owned();
+            (text(name), text(value))
+        })
+        .collect();
+    let inputs = action["inputs"].as_mapping().unwrap();
+    let mut wanted: Vec<(String, String)> = inputs
+        .keys()
+        .map(|name| {
+            let name = name.as_str().unwrap();
+            let variable = name.to_uppercase().replace('-', "_");
+            (
+                format!("CERTVIGIL_{variable}"),
+                format!("${{{{ inputs.{name} }}}}"),
+            )
+        })
+        .collect();
+    given.sort();
+    wanted.sort();
+    assert_eq!(given, wanted);
+    for step in steps {
+        let Some(line) = value(step, "run") else {
+            continue;
+        };
+        assert!(!line.contains("${{"), "{line}: what is in it would be run");
+        let script = line
+            .strip_prefix("sh \"$GITHUB_ACTION_PATH/")
+            .and_then(|rest| rest.strip_suffix('"'))
+            .unwrap_or_else(|| panic!("{line}"));
+        assert!(root().join("dist/action").join(script).exists(), "{line}");
+    }
+}
+
+/// What the action's cache is named by changes with the source, and with nothing else.
+#[test]
+fn the_cache_of_the_action_is_named_by_the_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path();
+    for made in ["dist/action", "src/inner", "dashboards"] {
+        fs::create_dir_all(copy.join(made)).unwrap();
+    }
+    for file in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src/lib.rs",
+        "src/inner/a.rs",
+        "dashboards/a",
+    ] {
+        fs::write(copy.join(file), file).unwrap();
+    }
+    let script = "dist/action/source.sh";
+    fs::copy(root().join(script), copy.join(script)).unwrap();
+    let sum = || {
+        let output = copy.join("output");
+        let _ = fs::remove_file(&output);
+        run(shell().arg(copy.join(script)).env("GITHUB_OUTPUT", &output));
+        let text = fs::read_to_string(output).unwrap();
+        let sum = text.strip_prefix("sha256=").unwrap().trim().to_owned();
+        assert_eq!(sum.len(), 64, "{text}");
+        sum
+    };
+    let first = sum();
+    fs::write(copy.join("README.md"), "x").unwrap();
+    assert_eq!(sum(), first);
+    fs::write(copy.join("src/inner/a.rs"), "x").unwrap();
+    assert_ne!(sum(), first);
+}
+
+/// The lines of the job of `dist/gitlab-ci.yml`, as one script.
+fn script_of_gitlab() -> String {
+    let text = text("dist/gitlab-ci.yml");
+    let documents = Yaml::load_from_str(&text).unwrap();
+    let lines = documents[0][".certvigil"]["script"].as_sequence().unwrap();
+    let lines: Vec<&str> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn the_job_of_gitlab_checks_and_leaves_its_report() {
+    let bench = Bench::new();
+    for (cert, code) in [("old.pem", 0), ("fullchain.pem", 2)] {
+        let args = format!("{} --cert {cert} {}", bench.flags(), bench.target());
+        let output = shell()
+            .args(["-e", "-c", &script_of_gitlab()])
+            .env("CERTVIGIL_ARGS", args)
+            .env("CERTVIGIL_FAIL_ON", "critical")
+            .current_dir(bench.folder.path())
+            .output();
+        let run = Run::from(output.unwrap());
+        assert_eq!(run.code, code, "{run:?}");
+        let report = fs::read_to_string(bench.path("certificates.xml")).unwrap();
+        assert_eq!(report.contains("<failure"), code != 0, "{report}");
+    }
+}
+
+/// The words of a line of the image's recipe that are written as JSON.
+fn words_of_image(instruction: &str) -> Vec<String> {
+    let text = text("dist/Dockerfile");
+    let prefix = format!("{instruction} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
+    serde_json::from_str(line.unwrap()).unwrap()
+}
+
+#[test]
+fn the_command_of_the_image_is_one_of_ours() {
+    assert_eq!(words_of_image("ENTRYPOINT"), ["/usr/bin/certvigil"]);
+    let words = words_of_image("CMD");
+    assert_is_a_command(words.iter().map(String::as_str));
+    // What is let through to the builder is there, and is all that Cargo.toml needs.
+    let ignore = text("dist/Dockerfile.dockerignore");
+    let let_through: Vec<&str> = ignore.lines().filter_map(|l| l.strip_prefix('!')).collect();
+    for name in &let_through {
+        assert!(root().join(name).exists(), "{name}");
+    }
+    for name in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "benches",
+        "tests",
+        "dashboards",
+    ] {
+        assert!(let_through.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn the_composition_finds_its_files() {
+    let text_of = |name: &str| text(&format!("dist/compose/{name}"));
+    let text = text_of("compose.yml");
+    let documents = Yaml::load_from_str(&text).unwrap();
+    let folder = root().join("dist/compose");
+    let mut mounted = 0;
+    for (_, service) in documents[0]["services"].as_mapping().unwrap() {
+        for volume in service["volumes"].as_sequence().unwrap() {
+            let (from, _) = volume.as_str().unwrap().split_once(':').unwrap();
+            if from.starts_with('.') {
+                assert!(folder.join(from).exists(), "{from}");
+                mounted += 1;
+            }
+        }
+    }
+    assert!(mounted >= 5, "{mounted}");
+    let build = &documents[0]["services"]["certvigil"]["build"];
+    let context = folder.join(build["context"].as_str().unwrap());
+    assert!(context.join(build["dockerfile"].as_str().unwrap()).exists());
+
+    let file = folder.join("certvigil.yml");
+    let checked = certvigil(["config", "check", file.to_str().unwrap()]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    // Both are those of the dashboards, but for where the others are.
+    for (name, of, here, there) in [
+        (
+            "datasource.yml",
+            "grafana/provisioning/datasources/prometheus.yml",
+            "http://prometheus:9090",
+            "http://localhost:9090",
+        ),
+        (
+            "prometheus.yml",
+            "prometheus/prometheus.yml",
+            "certvigil:10843",
+            "localhost:10843",
+        ),
+    ] {
+        let keys = |text: &str| {
+            let lines = text.lines().filter(|l| !l.starts_with('#'));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let ours = text_of(name).replace(here, there);
+        let theirs = crate::deploy::text(&format!("dashboards/{of}"));
+        assert_eq!(keys(&ours), keys(&theirs), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "needs prometheus"]
+fn prometheus_takes_the_configuration_of_the_composition() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in [
+        "dist/compose/prometheus.yml",
+        "dashboards/prometheus/rules.yml",
+    ] {
+        let name = Path::new(file).file_name().unwrap();
+        fs::copy(root().join(file), folder.path().join(name)).unwrap();
+    }
+    let file = folder.path().join("prometheus.yml");
+    run(Command::new("promtool").args(["check", "config"]).arg(file));
+}
+
+/// The blocks of YAML in `docs/ci.md` that are whole files of a service.
+fn examples_of_ci(has: &str) -> Vec<String> {
+    let page = document("docs/ci.md");
+    let blocks = page.blocks().into_iter().filter(|b| b.info == "yaml");
+    let texts = blocks.map(|block| block.lines.join("\n") + "\n");
+    let found: Vec<String> = texts.filter(|text| text.contains(has)).collect();
+    assert!(!found.is_empty(), "{has}");
+    found
+}
+
+#[test]
+#[ignore = "needs check-jsonschema"]
+fn the_schemas_of_the_services_take_what_is_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut held = vec![
+        ("github-actions", root().join("dist/action/action.yml")),
+        ("gitlab-ci", root().join("dist/gitlab-ci.yml")),
+        ("compose-spec", root().join("dist/compose/compose.yml")),
+    ];
+    for (schema, has) in [
+        ("github-workflows", "runs-on:"),
+        ("gitlab-ci", "CERTVIGIL_ARGS"),
+    ] {
+        for (number, example) in examples_of_ci(has).iter().enumerate() {
+            let file = folder.path().join(format!("{schema}-{number}.yml"));
+            fs::write(&file, example).unwrap();
+            held.push((schema, file));
+        }
+    }
+    for (schema, file) in held {
+        run(Command::new("check-jsonschema")
+            .args(["--builtin-schema", &format!("vendor.{schema}")])
+            .arg(file));
+    }
+}
+
+/// The oldest and the newest Kubernetes whose schemas `make tools` brings.
+#[test]
+#[ignore = "needs kubernetes-validate"]
+fn kubernetes_takes_the_manifest() {
+    for version in ["1.25", "1.37"] {
+        run(Command::new("kubernetes-validate")
+            .args(["--strict", "--kubernetes-version", version])
+            .arg(root().join("dist/kubernetes.yaml")));
+    }
+}
+
+/// The overlay that `docs/installing.md` shows, in a folder, on our base.
+fn overlay() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("certvigil/dist");
+    fs::create_dir_all(&base).unwrap();
+    for name in ["kubernetes.yaml", "kustomization.yaml"] {
+        fs::copy(root().join("dist").join(name), base.join(name)).unwrap();
+    }
+    let page = document("docs/installing.md");
+    let blocks = page.blocks();
+    for name in ["kustomization.yaml", "certvigil.yml"] {
+        let info = format!("yaml {name}");
+        let block = blocks.iter().find(|b| b.info == info).expect(name);
+        fs::create_dir_all(folder.path().join("overlay")).unwrap();
+        let file = folder.path().join("overlay").join(name);
+        fs::write(file, block.lines.join("\n") + "\n").unwrap();
+    }
+    folder
+}
+
+#[test]
+#[ignore = "needs kubectl and kubernetes-validate"]
+fn an_overlay_of_kustomize_changes_what_it_says() {
+    let folder = overlay();
+    let built = run(Command::new("kubectl")
+        .arg("kustomize")
+        .arg(folder.path().join("overlay")));
+    let documents = Yaml::load_from_str(&built).unwrap();
+    assert_eq!(documents.len(), 3, "{built}");
+    for document in &documents {
+        assert_eq!(
+            document["metadata"]["namespace"].as_str(),
+            Some("monitoring")
+        );
+    }
+    for part in [
+        "image: registry.example.com/certvigil:0.1.0",
+        "name: SSLMATE_API_KEY",
+        "sslmate: \"*\"",
+    ] {
+        assert!(built.contains(part), "{part}: {built}");
+    }
+    assert!(!built.contains("www.example.com"), "{built}");
+    let file = folder.path().join("built.yaml");
+    fs::write(&file, built).unwrap();
+    run(Command::new("kubernetes-validate")
+        .arg("--strict")
+        .arg(file));
+}
+
+#[test]
+#[ignore = "needs hadolint"]
+fn hadolint_finds_nothing_in_the_image() {
+    run(Command::new("hadolint").arg(root().join("dist/Dockerfile")));
+}
+
+#[test]
+#[ignore = "needs shellcheck"]
+fn shellcheck_finds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let gitlab = folder.path().join("gitlab.sh");
+    // The flags are split on purpose; a file that is included cannot say so where GitLab runs it.
+    let script = script_of_gitlab().replace(" $CERTVIGIL_ARGS", "");
+    fs::write(&gitlab, format!("#!/bin/sh\n{script}")).unwrap();
+    let mut scripts = vec![
+        gitlab,
+        root().join(".ci/run"),
+        root().join("dist/debian/postrm"),
+    ];
+    for place in ["tests", "dist/action", "dist/debian"] {
+        for entry in fs::read_dir(root().join(place)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "sh") {
+                scripts.push(path);
+            }
+        }
+    }
+    assert!(scripts.len() > 7, "{scripts:?}");
+    run(Command::new("shellcheck").args(scripts));
+}

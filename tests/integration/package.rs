@@ -1,0 +1,84 @@
+//! The Debian package: built around the program that is tested, held against Debian's rules, and installed, used and purged in
+//! a root of its own, to which nothing of this machine belongs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::fixture::process::run;
+
+/// What lintian would have, and why not: the first version of a package is to close the wish for it in Debian's bug tracker.
+const NOT_OURS: &str = "initial-upload-closes-no-bugs";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The package, which is built once.
+fn package() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("deb");
+        let _ = fs::remove_dir_all(&folder);
+        let written = run(Command::new("sh")
+            .arg(root().join("dist/debian/build.sh"))
+            .arg(env!("CARGO_BIN_EXE_certvigil"))
+            .arg(&folder)
+            // Compressed less, and sooner.
+            .arg("--fast"));
+        PathBuf::from(written.trim())
+    })
+}
+
+#[test]
+fn the_version_of_the_package_is_that_of_the_program() {
+    let changelog = fs::read_to_string(root().join("dist/debian/changelog")).unwrap();
+    let version = format!("certvigil ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(changelog.starts_with(&version), "{changelog}");
+}
+
+#[test]
+#[ignore = "needs lintian, dpkg-dev, binutils and cargo-deb"]
+fn the_package_is_as_debian_would_have_it() {
+    run(Command::new("lintian")
+        .args(["--allow-root", "--fail-on", "error,warning"])
+        .args(["--suppress-tags", NOT_OURS])
+        .arg(package()));
+}
+
+/// `tests/package.sh` fails at the first step that is not as it should be; what it says shows that it came to its end.
+#[test]
+#[ignore = "needs mmdebstrap, dpkg-dev, binutils, iproute2, curl, openssl and cargo-deb"]
+fn the_package_comes_runs_and_goes() {
+    let script = root().join("tests/package.sh");
+    let hook = format!("sh {} \"$1\" {}", script.display(), package().display());
+    let release = fs::read_to_string("/etc/os-release").unwrap();
+    let suite = release
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
+        .expect("the name of this release of Debian or Ubuntu");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new("mmdebstrap")
+        .args(["--variant=essential", "--include=ca-certificates"])
+        // Nothing of this root is to survive a crash.
+        .args(["--dpkgopt=force-unsafe-io", "--format=null"])
+        .arg(format!("--customize-hook={hook}"))
+        .args([suite, "/dev/null"])
+        // Its parts are where only root's PATH leads.
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    for line in [
+        "certvigil_build_info{version=\"",
+        "1 endpoint: 0 critical, 0 unknown, 1 warning, 0 ok",
+        "Each of the 15 planted faults was named, and nothing else was.",
+        "systemctl try-restart certvigil.service",
+        "systemctl stop certvigil.service",
+        "package: nothing is left",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+}
