@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::REFRESH;
 use super::clock::Seconds;
 use super::front::Outage;
 use super::lab::Lab;
 use super::truth::{Fact, Flags, Kind, Told, Truth};
-use super::{REFRESH, TIMEOUT};
 
 /// Wrong verdicts that are told of in full.
 const MAX_TOLD: usize = 30;
 /// A source may take this many times what a look may, and so may a test at another place.
 const SOURCE_PATIENCE: f64 = 3.0;
+/// A look may take so many times its time, where many wait for their turn.
+const MAX_LOOK: f64 = 1.5;
 /// Sources that are asked at a time.
 const SOURCES_AT_A_TIME: usize = 8;
 /// What a busy machine may add to any wait.
@@ -118,10 +120,10 @@ impl Tally {
             }
             // It is told in whole seconds. A test at the account's place belongs to the look.
             let longest = match kind {
-                Kind::Sslmate => SOURCE_PATIENCE + 1.0,
-                _ => 2.0,
+                Kind::Sslmate => SOURCE_PATIENCE,
+                _ => MAX_LOOK,
             };
-            let from = ended - longest * TIMEOUT.as_secs_f64() - SLACK;
+            let from = ended - longest * lab.timeout - SLACK;
             if self.looked(lab, host, *kind, rows, from, ended + 1.0) && *kind == Kind::Sslmate {
                 self.remote(lab, host, rows, from, ended + 1.0);
             }
@@ -196,7 +198,7 @@ impl Tally {
         let Some(truth) = lab.book.during(host, from, until) else {
             return;
         };
-        let margin = SOURCE_PATIENCE * TIMEOUT.as_secs_f64() + SLACK;
+        let margin = SOURCE_PATIENCE * lab.timeout + SLACK;
         let outages = lab.front.outages();
         let is_past = |o: &Outage| o.until.is_some_and(|end| end + margin < from);
         if !outages.iter().all(|o| until < o.from || is_past(o)) {
@@ -247,7 +249,7 @@ fn staleness(lab: &Lab, from: Seconds, until: Seconds) -> Staleness {
         .count();
     // Where the API is silent, each waits for those before it.
     let rounds = (sources / SOURCES_AT_A_TIME + 2) as f64;
-    let round = SOURCE_PATIENCE * TIMEOUT.as_secs_f64() * rounds + refresh + SLACK;
+    let round = SOURCE_PATIENCE * lab.timeout * rounds + refresh + SLACK;
     // The last answer may be as old as one refresh, or one that waits in vain.
     let near = |o: &Outage| {
         let end = o.until.unwrap_or(Seconds::INFINITY);

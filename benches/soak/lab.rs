@@ -30,7 +30,6 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use super::TIMEOUT;
 use super::clock::{Chance, Seconds, now};
 use super::front::{Front, Mode};
 use super::names::{Script, Zone};
@@ -51,13 +50,12 @@ const MAX_CUT: usize = 800;
 const TICK: Duration = Duration::from_millis(100);
 /// A tick that comes so much late says that this machine stood still.
 const LATE: Seconds = 0.5;
-/// How long the stand-in's own test waits for a server.
-const TEST_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// The lab.
 pub(crate) struct Lab {
     pub(crate) configuration: String,
     pub(crate) port: u16,
+    /// How long a look may take.
+    pub(crate) timeout: Seconds,
     pub(crate) book: Book,
     pub(crate) front: Front,
     /// When this machine stood still.
@@ -95,6 +93,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// How long a host does one thing on average, in seconds.
     pub(crate) hold: f64,
+    /// Of a look, in seconds.
+    pub(crate) timeout: u64,
 }
 
 impl Lab {
@@ -124,7 +124,15 @@ impl Lab {
             host.change(&common, &mut chance).await;
             host.changes_at = now() + chance.between(0.5, 1.5) * plan.hold;
         }
-        let behind = stand_in(account, &hosts, port, &common.pki.root.certificate, clock).await;
+        let behind = stand_in(
+            account,
+            &hosts,
+            port,
+            &common.pki.root.certificate,
+            clock,
+            Duration::from_secs(plan.timeout),
+        )
+        .await;
         let (front, api) = Front::serve(behind).await;
         let dns = common.zone.serve().await;
         let configuration = format!(
@@ -133,12 +141,13 @@ impl Lab {
              sslmate: {{endpoint: \"http://{api}{BASE_PATH}\", api_key_file: key, refresh_interval: {}s}}\n\
              certificates:\n{entries}",
             plan.interval,
-            TIMEOUT.as_secs(),
+            plan.timeout,
             super::REFRESH.as_secs()
         );
         let lab = Self {
             configuration,
             port,
+            timeout: plan.timeout as Seconds,
             book: common.book.clone(),
             front: front.clone(),
             late: Arc::default(),
@@ -155,7 +164,7 @@ impl Lab {
                 .await;
                 front.set(chance_of_api.one_of(&Mode::FAULTS));
                 sleep(Duration::from_secs_f64(
-                    chance_of_api.between(0.1, 2.0) * hold,
+                    chance_of_api.between(0.1, 3.0) * hold,
                 ))
                 .await;
                 front.set(Mode::Passes);
@@ -441,6 +450,7 @@ async fn stand_in(
     port: u16,
     root: &Certificate,
     clock: Timestamp,
+    timeout: Duration,
 ) -> SocketAddr {
     let mut trust = TrustStore::default();
     trust.add(root).unwrap();
@@ -465,7 +475,7 @@ async fn stand_in(
             turns: Arc::new(Turns::new(64, 4)),
         },
         manner: Manner {
-            timeout: TEST_TIMEOUT,
+            timeout,
             trust: Arc::new(trust),
             reaches: Arc::new(Reaches::default()),
         },
