@@ -6,6 +6,7 @@ mod api;
 pub mod authority;
 mod scenario;
 mod server;
+pub mod wares;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,7 +23,6 @@ use crate::config::{
     Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
 };
 use crate::finding::Code;
-use crate::instance::State;
 use crate::judge::{Judged, TrustStore, agree};
 use crate::look::Looker;
 use crate::model::{Timestamp, Vantage};
@@ -35,7 +35,7 @@ pub use account::{Account, AccountCertificate, AccountInstance, Expand};
 pub use api::{Api, BASE_PATH, Credentials, Tester};
 pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
 
-use authority::{Authority, Issued, Key, Validity, self_signed};
+use wares::{Pki, Wares};
 
 /// The API key of the lab's account.
 pub const API_KEY: &str = "1_demo";
@@ -355,132 +355,4 @@ fn listen(socket: TcpSocket) -> Result<TcpListener, String> {
     socket
         .listen(1024)
         .map_err(|e| format!("a server of the lab cannot listen: {e}"))
-}
-
-/// The lab's authorities: a root and two intermediates below each other.
-struct Pki {
-    root: Authority,
-    policy: Authority,
-    issuing: Authority,
-}
-
-impl Pki {
-    fn new(now: Timestamp) -> Result<Self, rcgen::Error> {
-        let validity = Validity::around(now, 1000, 3000);
-        let root = Authority::root("Demo Root CA", validity)?;
-        let policy = root.intermediate("Demo Policy CA", validity)?;
-        let issuing = policy.intermediate("Demo Issuing CA", validity)?;
-        Ok(Self {
-            root,
-            policy,
-            issuing,
-        })
-    }
-
-    /// The intermediates, in order.
-    fn intermediates(&self) -> Vec<Certificate> {
-        vec![
-            self.issuing.certificate.clone(),
-            self.policy.certificate.clone(),
-        ]
-    }
-
-    /// What is shown beside a leaf.
-    fn chain(&self, leaf: Serve, chain: Chain) -> Vec<Certificate> {
-        let mut all = self.intermediates();
-        if matches!(leaf, Serve::Temporary | Serve::SelfSigned) {
-            return Vec::new();
-        }
-        match chain {
-            Chain::Full => {}
-            Chain::None => all.clear(),
-            Chain::Reversed => all.reverse(),
-            Chain::Root => all.push(self.root.certificate.clone()),
-            Chain::Twice => all.extend(self.intermediates()),
-        }
-        all
-    }
-}
-
-/// The certificates of one host.
-struct Wares {
-    current: Issued,
-    previous: Issued,
-    same_key: Issued,
-    another: Issued,
-    expired: Issued,
-    other_name: Issued,
-    temporary: Issued,
-    csr: String,
-    chain: Vec<Certificate>,
-    root: Certificate,
-}
-
-impl Wares {
-    fn new(pki: &Pki, name: &str, now: Timestamp) -> Result<Self, rcgen::Error> {
-        // Ninety days, as most authorities issue, and far enough from the end not to be told of.
-        let fresh = Validity::around(now, 10, 80);
-        let older = Validity::around(now, 60, 30);
-        let over = Validity::around(now, 100, -10);
-        let names = [name.to_owned()];
-        let elsewhere = [format!("elsewhere.{name}")];
-        let (key, old_key, other_key) = (Key::generate()?, Key::generate()?, Key::generate()?);
-        let issue = |names: &[String], validity, key: &Key| pki.issuing.issue(names, validity, key);
-        Ok(Self {
-            current: issue(&names, fresh, &key)?,
-            previous: issue(&names, older, &old_key)?,
-            same_key: issue(&names, older, &key)?,
-            another: issue(&names, fresh, &other_key)?,
-            expired: issue(&names, over, &key)?,
-            other_name: issue(&elsewhere, fresh, &key)?,
-            temporary: self_signed(&names, fresh, &key)?,
-            csr: key.request(&names)?,
-            chain: pki.intermediates(),
-            root: pki.root.certificate.clone(),
-        })
-    }
-
-    fn leaf(&self, serve: Serve) -> &Issued {
-        match serve {
-            Serve::Current | Serve::Silence | Serve::Nothing => &self.current,
-            Serve::Previous => &self.previous,
-            Serve::SameKey => &self.same_key,
-            Serve::Another => &self.another,
-            Serve::Expired => &self.expired,
-            Serve::OtherName => &self.other_name,
-            Serve::Temporary | Serve::SelfSigned => &self.temporary,
-        }
-    }
-
-    /// The account's view: an older instance with another key, and the current or a pending one.
-    fn account_certificate(&self, number: u64, issued: bool) -> AccountCertificate {
-        let instance = |id, leaf: &Issued| AccountInstance {
-            id,
-            state: State::Active,
-            leaf: leaf.certificate.clone(),
-            chain: self.chain.clone(),
-            root: Some(self.root.clone()),
-            csr: self.csr.clone(),
-        };
-        let (first, second) = (100 * number + 1, 100 * number + 2);
-        let instances = if issued {
-            vec![
-                instance(first, &self.previous),
-                instance(second, &self.current),
-            ]
-        } else {
-            vec![AccountInstance {
-                state: State::Pending,
-                chain: Vec::new(),
-                root: None,
-                ..instance(first, &self.temporary)
-            }]
-        };
-        AccountCertificate {
-            sans: Some(Vec::new()),
-            csr: self.csr.clone(),
-            key: self.current.key.public_key_hash(),
-            instances,
-        }
-    }
 }

@@ -185,9 +185,15 @@ fn connect_error(error: &io::Error) -> LookError {
             "the connection was refused: nothing listens there".into(),
         ),
         Io::TimedOut => (ErrorKind::ConnectTimeout, "the connection timed out".into()),
-        Io::ConnectionReset | Io::ConnectionAborted => (
+        // A reset in place of an answer reads as a refusal (RFC 9293, section 3.10.7.3). This one came when the
+        // connection was up already, before it was taken notice of.
+        Io::ConnectionReset => (
+            ErrorKind::TlsClosed,
+            "the server reset the connection as soon as it was up".into(),
+        ),
+        Io::ConnectionAborted => (
             ErrorKind::ConnectReset,
-            "the connection was reset while it was set up".into(),
+            "the connection was given up while it was set up".into(),
         ),
         Io::NetworkUnreachable
         | Io::HostUnreachable
@@ -205,4 +211,23 @@ fn connect_error(error: &io::Error) -> LookError {
         ),
     };
     LookError::new(kind, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_right_after_the_connection_is_no_trouble_in_connecting() {
+        let kind = |error: io::ErrorKind| connect_error(&error.into()).kind;
+        assert_eq!(kind(io::ErrorKind::ConnectionReset), ErrorKind::TlsClosed);
+        assert_eq!(
+            kind(io::ErrorKind::ConnectionRefused),
+            ErrorKind::ConnectRefused
+        );
+        assert_eq!(
+            kind(io::ErrorKind::ConnectionAborted),
+            ErrorKind::ConnectReset
+        );
+    }
 }

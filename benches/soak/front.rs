@@ -1,0 +1,149 @@
+//! What stands before the stand-in API: it lets requests through, or fails in one of many ways.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::clock::{Seconds, now};
+use super::place::MAX_STAY;
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Passes,
+    Closes,
+    Silent,
+    Broken,
+    BadGateway,
+    Limited,
+    Unauthorized,
+    Forbidden,
+    Truncated,
+    Endless,
+    Garbage,
+}
+
+impl Mode {
+    pub(crate) const FAULTS: [Self; 10] = [
+        Self::Closes,
+        Self::Silent,
+        Self::Broken,
+        Self::BadGateway,
+        Self::Limited,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Truncated,
+        Self::Endless,
+        Self::Garbage,
+    ];
+
+    fn answer(self) -> &'static [u8] {
+        match self {
+            Self::Broken => b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\n{}",
+            Self::BadGateway => {
+                b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"
+            }
+            Self::Limited => {
+                b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: 64\r\n\r\n{\"reason\":\"rate_limited\",\"message\":\"too many\",  \"retry_after\":2}"
+            }
+            Self::Unauthorized => b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}",
+            Self::Forbidden => b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}",
+            Self::Truncated => b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n{\"exists\": tr",
+            Self::Endless => b"HTTP/1.1 200 OK\r\n\r\n{\"cn\": \"",
+            Self::Garbage => b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe{}",
+            Self::Passes | Self::Closes | Self::Silent => b"",
+        }
+    }
+}
+
+/// A time in which the API was away; no end where it still is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outage {
+    pub(crate) from: Seconds,
+    pub(crate) until: Option<Seconds>,
+}
+
+/// The front.
+#[derive(Clone)]
+pub(crate) struct Front {
+    mode: Arc<watch::Sender<Mode>>,
+    outages: Arc<Mutex<Vec<Outage>>>,
+}
+
+impl Front {
+    /// Stands before `behind`, which it lets everybody through to.
+    pub(crate) async fn serve(behind: SocketAddr) -> (Self, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let front = Self {
+            mode: Arc::new(watch::Sender::new(Mode::Passes)),
+            outages: Arc::default(),
+        };
+        let mode = front.mode.subscribe();
+        tokio::spawn(async move {
+            loop {
+                if let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(attend(stream, behind, mode.clone()));
+                }
+            }
+        });
+        (front, address)
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        let mut outages = self.outages.lock().unwrap();
+        let is_away = mode != Mode::Passes;
+        let at = now();
+        let open = outages.last_mut().filter(|last| last.until.is_none());
+        match (open, is_away) {
+            (None, true) => outages.push(Outage {
+                from: at,
+                until: None,
+            }),
+            (Some(last), false) => last.until = Some(at),
+            (None, false) | (Some(_), true) => {}
+        }
+        self.mode.send_replace(mode);
+    }
+
+    /// Every outage so far, in order.
+    pub(crate) fn outages(&self) -> Vec<Outage> {
+        self.outages.lock().unwrap().clone()
+    }
+}
+
+async fn attend(mut stream: TcpStream, behind: SocketAddr, mut mode: watch::Receiver<Mode>) {
+    let now = *mode.borrow_and_update();
+    if now == Mode::Passes {
+        let Ok(mut other) = TcpStream::connect(behind).await else {
+            return;
+        };
+        // Who has been let through is thrown out when it fails.
+        tokio::select! {
+            _ = copy_bidirectional(&mut stream, &mut other) => {}
+            _ = mode.changed() => {}
+        }
+        return;
+    }
+    let _ = timeout(MAX_STAY, fail(stream, now)).await;
+}
+
+async fn fail(mut stream: TcpStream, mode: Mode) -> std::io::Result<()> {
+    let mut request = [0; 4096];
+    if mode == Mode::Closes || stream.read(&mut request).await? == 0 {
+        return Ok(());
+    }
+    stream.write_all(mode.answer()).await?;
+    match mode {
+        Mode::Endless => loop {
+            stream.write_all(&[b'x'; 4096]).await?;
+        },
+        Mode::Silent => while stream.read(&mut request).await? > 0 {},
+        _ => {}
+    }
+    stream.shutdown().await
+}

@@ -1,0 +1,499 @@
+//! The hosts of the lab: each changes its behaviour now and then, and the book has the truth of it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use certvigil::certificate::Certificate;
+use certvigil::config::Inventory;
+use certvigil::judge::TrustStore;
+use certvigil::lab::authority::{Authority, Issued, Key, Validity};
+use certvigil::lab::wares::{Pki, Wares};
+use certvigil::lab::{
+    API_KEY, Account, Api, BASE_PATH, Chain, Credentials, Serve, Tester, environment,
+};
+use certvigil::look::{Looker, Reaches};
+use certvigil::model::Timestamp;
+use certvigil::resolve::{Families, Override, Resolver};
+use certvigil::revocation::Revocations;
+use certvigil::scan::{Manner, Scanner, Turns};
+use certvigil::source::{Requests, Sources};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedProtocolVersion};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use super::clock::{Chance, Seconds, now};
+use super::front::{Front, Mode};
+use super::names::{Script, Zone};
+use super::place::{Fault, Pace, Place, Served};
+use super::truth::{Behaviour, Book, Kind, truth};
+
+/// Addresses of one host.
+pub(crate) const ADDRESSES: usize = 2;
+/// How many of a hundred servers are right at a time.
+const RIGHT: usize = 40;
+/// How many of a hundred names have a fault at a time.
+const DNS_FAULTS: usize = 25;
+/// More certificates than a chain may have.
+const TOO_MANY: usize = 101;
+/// The first bytes of a handshake: its flight has more.
+const MAX_CUT: usize = 800;
+/// How often it is looked whether somebody is to change.
+const TICK: Duration = Duration::from_millis(100);
+/// A tick that comes so much late says that this machine stood still.
+const LATE: Seconds = 0.5;
+/// The lab.
+pub(crate) struct Lab {
+    pub(crate) configuration: String,
+    pub(crate) port: u16,
+    /// How long a look may take.
+    pub(crate) timeout: Seconds,
+    pub(crate) book: Book,
+    pub(crate) front: Front,
+    /// When this machine stood still.
+    pub(crate) late: Arc<Mutex<Vec<(Seconds, Seconds)>>>,
+    /// The names of the hosts, each with what it is held against.
+    pub(crate) hosts: Vec<(String, Kind)>,
+}
+
+struct Host {
+    name: String,
+    kind: Kind,
+    wares: Wares,
+    places: Vec<Place>,
+    changes_at: Seconds,
+}
+
+/// What all hosts have in common.
+struct Common {
+    pki: Pki,
+    /// Below a root that nobody has.
+    stranger_issuing: Authority,
+    zone: Zone,
+    book: Book,
+    provider: Arc<CryptoProvider>,
+    retrying: Arc<CryptoProvider>,
+    valid: Validity,
+}
+
+/// How the lab goes about it.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) endpoints: usize,
+    /// In seconds.
+    pub(crate) interval: u64,
+    pub(crate) seed: u64,
+    /// How long a host does one thing on average, in seconds.
+    pub(crate) hold: f64,
+    /// Of a look, in seconds.
+    pub(crate) timeout: u64,
+}
+
+impl Lab {
+    /// Starts everything, and writes the files of the configuration into the folder.
+    pub(crate) async fn start(plan: Plan, folder: &Path) -> Self {
+        let clock = Timestamp(now() as i64);
+        let common = Common::new(clock);
+        fs::write(
+            folder.join("root.pem"),
+            common.pki.root.certificate.to_pem(),
+        )
+        .unwrap();
+        fs::write(folder.join("key"), API_KEY).unwrap();
+        let mut chance = Chance(plan.seed);
+        let (mut hosts, port) = common.hosts(plan.endpoints, clock);
+        let mut account = Account::default();
+        let mut entries = String::new();
+        for (number, host) in hosts.iter().enumerate() {
+            host.write(&common.pki, folder);
+            entries.push_str(&host.entry(port));
+            if host.kind == Kind::Sslmate {
+                let certificate = host.wares.account_certificate(number as u64 + 1, true);
+                account.certificates.insert(host.name.clone(), certificate);
+            }
+        }
+        for host in &mut hosts {
+            host.change(&common, &mut chance).await;
+            host.changes_at = now() + chance.between(0.5, 1.5) * plan.hold;
+        }
+        let behind = stand_in(
+            account,
+            &hosts,
+            port,
+            &common.pki.root.certificate,
+            clock,
+            Duration::from_secs(plan.timeout),
+        )
+        .await;
+        let (front, api) = Front::serve(behind).await;
+        let dns = common.zone.serve().await;
+        let configuration = format!(
+            "defaults: {{interval: {}s, timeout: {}s, port: {port}}}\n\
+             trust: {{system: false, ca_files: root.pem}}\ndns: [\"{dns}\"]\n\
+             sslmate: {{endpoint: \"http://{api}{BASE_PATH}\", api_key_file: key, refresh_interval: {}s}}\n\
+             certificates:\n{entries}",
+            plan.interval,
+            plan.timeout,
+            super::REFRESH.as_secs()
+        );
+        let lab = Self {
+            configuration,
+            port,
+            timeout: plan.timeout as Seconds,
+            book: common.book.clone(),
+            front: front.clone(),
+            late: Arc::default(),
+            hosts: hosts.iter().map(|h| (h.name.clone(), h.kind)).collect(),
+        };
+        let late = lab.late.clone();
+        let hold = plan.hold;
+        let mut chance_of_api = Chance(plan.seed ^ 1);
+        tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_secs_f64(
+                    chance_of_api.between(0.5, 2.0) * hold,
+                ))
+                .await;
+                front.set(chance_of_api.one_of(&Mode::FAULTS));
+                sleep(Duration::from_secs_f64(
+                    chance_of_api.between(0.1, 3.0) * hold,
+                ))
+                .await;
+                front.set(Mode::Passes);
+            }
+        });
+        tokio::spawn(async move {
+            loop {
+                let due = now() + TICK.as_secs_f64();
+                sleep(TICK).await;
+                if now() > due + LATE {
+                    late.lock().unwrap().push((due, now()));
+                }
+            }
+        });
+        tokio::spawn(async move {
+            loop {
+                for host in &mut hosts {
+                    if host.changes_at <= now() {
+                        host.change(&common, &mut chance).await;
+                        host.changes_at = now() + chance.between(0.5, 1.5) * plan.hold;
+                    }
+                }
+                sleep(TICK).await;
+            }
+        });
+        lab
+    }
+}
+
+impl Common {
+    fn new(clock: Timestamp) -> Self {
+        let valid = Validity::around(clock, 10, 80);
+        let provider = default_provider();
+        let retrying = CryptoProvider {
+            // Nobody offers a key share of it at once.
+            kx_groups: vec![kx_group::SECP384R1],
+            ..provider.clone()
+        };
+        Self {
+            pki: Pki::new(clock).unwrap(),
+            stranger_issuing: Authority::root("Stranger Root", valid)
+                .unwrap()
+                .intermediate("Stranger Issuing", valid)
+                .unwrap(),
+            zone: Zone::default(),
+            book: Book::default(),
+            provider: Arc::new(provider),
+            retrying: Arc::new(retrying),
+            valid,
+        }
+    }
+
+    /// The hosts at their addresses, and the port that is theirs everywhere.
+    fn hosts(&self, endpoints: usize, clock: Timestamp) -> (Vec<Host>, u16) {
+        let mut port = 0;
+        let numbers: Vec<usize> = (0..endpoints).collect();
+        let hosts = numbers.chunks(ADDRESSES).enumerate().map(|(number, of)| {
+            let name = format!("host{number}.example");
+            let places = of.iter().map(|&at| {
+                let at = SocketAddr::from((address(at), port));
+                let place =
+                    Place::hold(at).expect("an address of loopback, free at the lab's port");
+                port = place.address.port();
+                place
+            });
+            Host {
+                places: places.collect(),
+                kind: kind(number),
+                wares: Wares::new(&self.pki, &name, clock).unwrap(),
+                name,
+                changes_at: 0.0,
+            }
+        });
+        (hosts.collect(), port)
+    }
+
+    /// A server that does this for a host; what breaks off needs no certificate.
+    fn served(&self, host: &Host, behaviour: Behaviour, chance: &mut Chance) -> Served {
+        let of = |serve| host.wares.leaf(serve);
+        let current = of(Serve::Current);
+        let chain = || self.pki.chain(Serve::Current, Chain::Full);
+        let (leaf, key, rest, pace) = match behaviour {
+            Behaviour::Breaks(fault) => return Served::Broken(fault),
+            Behaviour::Shows(serve, chain, pace) => {
+                let leaf = of(serve);
+                let rest = self.pki.chain(serve, chain);
+                (Some(leaf.certificate.clone()), leaf.key.clone(), rest, pace)
+            }
+            Behaviour::Stranger => {
+                let Issued { certificate, key } = self.stranger_leaf(&host.name);
+                let rest = vec![self.stranger_issuing.certificate.clone()];
+                (Some(certificate), key, rest, Pace::Whole)
+            }
+            Behaviour::Copied => {
+                let key = of(Serve::Another).key.clone();
+                let leaf = current.certificate.clone();
+                (Some(leaf), key, chain(), Pace::Whole)
+            }
+            Behaviour::ShowsNone => (None, current.key.clone(), Vec::new(), Pace::Whole),
+            Behaviour::ShowsTooMany => {
+                let leaf = current.certificate.clone();
+                let rest = chain().into_iter().cycle().take(TOO_MANY).collect();
+                (Some(leaf), current.key.clone(), rest, Pace::Whole)
+            }
+            Behaviour::Unreadable => {
+                let noise = Certificate::from_der(vec![0xa5; 600]);
+                (Some(noise), current.key.clone(), chain(), Pace::Whole)
+            }
+        };
+        let shown: Vec<Certificate> = leaf.into_iter().chain(rest).collect();
+        Served::Tls(self.config(&shown, &key, chance), pace)
+    }
+
+    fn stranger_leaf(&self, name: &str) -> Issued {
+        let key = Key::generate().unwrap();
+        let names = [name.to_owned()];
+        self.stranger_issuing
+            .issue(&names, self.valid, &key)
+            .unwrap()
+    }
+
+    /// TLS 1.2 or 1.3, with or without another hello.
+    fn config(&self, shown: &[Certificate], key: &Key, chance: &mut Chance) -> Arc<ServerConfig> {
+        let der = |c: &Certificate| CertificateDer::from(c.der().to_vec());
+        let key = self.provider.key_provider.load_private_key(key.to_der());
+        let certified = CertifiedKey::new(shown.iter().map(der).collect(), key.unwrap());
+        let retries = chance.percent(10);
+        let provider = if retries {
+            &self.retrying
+        } else {
+            &self.provider
+        };
+        let versions: &[&SupportedProtocolVersion] = match chance.below(3) {
+            0 => &[&rustls::version::TLS12],
+            1 => &[&rustls::version::TLS13],
+            _ => rustls::ALL_VERSIONS,
+        };
+        let config = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Fixed(Arc::new(certified))));
+        Arc::new(config)
+    }
+}
+
+#[derive(Debug)]
+struct Fixed(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Fixed {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}
+
+impl Host {
+    /// Takes up another behaviour at every address.
+    async fn change(&mut self, common: &Common, chance: &mut Chance) {
+        common.book.end(&self.name);
+        let script = match self.kind {
+            Kind::Dns if chance.percent(DNS_FAULTS) => chance.one_of(&Script::FAULTS),
+            _ => Script::Right,
+        };
+        let mut servers = Vec::new();
+        let count = self.places.len();
+        for at in 0..count {
+            let behaviour = draw(chance);
+            let served = common.served(self, behaviour, chance);
+            let place = self.places.get_mut(at).expect("a place");
+            place.set(served).await;
+            servers.push((place.address.ip().to_string(), behaviour));
+        }
+        if self.kind == Kind::Dns {
+            common.zone.set(&self.name, script, self.addresses());
+        }
+        common
+            .book
+            .begin(&self.name, truth(self.kind, script, &servers));
+    }
+
+    fn addresses(&self) -> Vec<Ipv4Addr> {
+        let v4 = |place: &Place| match place.address.ip() {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        };
+        self.places.iter().filter_map(v4).collect()
+    }
+
+    /// Writes what is expected.
+    fn write(&self, pki: &Pki, folder: &Path) {
+        if matches!(self.kind, Kind::Pem | Kind::Dns) {
+            let leaf = self.wares.leaf(Serve::Current).certificate.clone();
+            let chain = pki.chain(Serve::Current, Chain::Full);
+            let pem: String = std::iter::once(&leaf)
+                .chain(&chain)
+                .map(Certificate::to_pem)
+                .collect();
+            fs::write(folder.join(format!("{}.pem", self.name)), pem).unwrap();
+        }
+    }
+
+    /// How the configuration names it.
+    fn entry(&self, port: u16) -> String {
+        let name = &self.name;
+        let what = match self.kind {
+            Kind::Pem | Kind::Dns => format!("name: {name}, pem: {name}.pem"),
+            Kind::Sslmate => format!("sslmate: {name}"),
+            Kind::Pinned => {
+                let leaf = &self.wares.leaf(Serve::Current).certificate;
+                format!("name: {name}, sha256: [{}]", leaf.sha256())
+            }
+            Kind::Trust => format!("name: {name}, trust: true"),
+        };
+        let mut entry = format!("- {{{what}, hostnames: {name}, port: {port}");
+        if self.kind != Kind::Dns {
+            let addresses: Vec<String> = self.addresses().iter().map(Ipv4Addr::to_string).collect();
+            let _ = write!(entry, ", addresses: [{}]", addresses.join(", "));
+        }
+        entry + "}\n"
+    }
+}
+
+fn kind(number: usize) -> Kind {
+    match number % 16 {
+        0..7 => Kind::Pem,
+        7 => Kind::Sslmate,
+        8 | 9 => Kind::Trust,
+        10 => Kind::Pinned,
+        _ => Kind::Dns,
+    }
+}
+
+/// What a server does next.
+fn draw(chance: &mut Chance) -> Behaviour {
+    let shows = |serve, chain| Behaviour::Shows(serve, chain, Pace::Whole);
+    let right = |pace| Behaviour::Shows(Serve::Current, Chain::Full, pace);
+    if chance.percent(RIGHT) {
+        let pace = match chance.below(10) {
+            0 => Pace::Pieces(1 + chance.below(16)),
+            1 => Pace::NoFarewell,
+            _ => Pace::Whole,
+        };
+        return right(pace);
+    }
+    if chance.percent(50) {
+        return chance.one_of(&[
+            shows(Serve::Current, Chain::None),
+            shows(Serve::Current, Chain::Reversed),
+            shows(Serve::Current, Chain::Root),
+            shows(Serve::Current, Chain::Twice),
+            shows(Serve::Previous, Chain::Full),
+            shows(Serve::SameKey, Chain::Full),
+            shows(Serve::Another, Chain::Full),
+            shows(Serve::Expired, Chain::Full),
+            shows(Serve::OtherName, Chain::Full),
+            shows(Serve::Temporary, Chain::Full),
+            Behaviour::Stranger,
+        ]);
+    }
+    let cut = 1 + chance.below(MAX_CUT);
+    match chance.below(6) {
+        0 => chance.one_of(&[right(Pace::StopsAfter(cut)), right(Pace::ClosesAfter(cut))]),
+        1 => chance.one_of(&[
+            Behaviour::Copied,
+            Behaviour::ShowsNone,
+            Behaviour::ShowsTooMany,
+            Behaviour::Unreadable,
+        ]),
+        _ => Behaviour::Breaks(chance.one_of(&Fault::ALL)),
+    }
+}
+
+/// An address of loopback for each endpoint.
+fn address(number: usize) -> Ipv4Addr {
+    let number = u32::try_from(number).unwrap();
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + number)
+}
+
+/// The stand-in API, whose own test looks at the same servers.
+async fn stand_in(
+    account: Account,
+    hosts: &[Host],
+    port: u16,
+    root: &Certificate,
+    clock: Timestamp,
+    timeout: Duration,
+) -> SocketAddr {
+    let mut trust = TrustStore::default();
+    trust.add(root).unwrap();
+    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default()).unwrap();
+    let overrides = hosts.iter().map(|host| Override {
+        hostname: Some(host.name.parse().unwrap()),
+        port,
+        addresses: host.addresses().into_iter().map(IpAddr::V4).collect(),
+    });
+    let tester = Tester {
+        scanner: Scanner {
+            revocations: Arc::new(Revocations::new(&sources)),
+            sources: Arc::new(sources),
+            resolver: Arc::new(Resolver::new(
+                Families::Both,
+                overrides.collect(),
+                Vec::new(),
+            )),
+            looker: Arc::new(Looker::new().unwrap()),
+            local: true,
+            remotes: Arc::new([]),
+            turns: Arc::new(Turns::new(64, 4)),
+        },
+        manner: Manner {
+            timeout,
+            trust: Arc::new(trust),
+            reaches: Arc::new(Reaches::default()),
+        },
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let credentials = Credentials {
+        api_key: API_KEY.into(),
+        username: "soak".into(),
+        password: "soak".into(),
+    };
+    let api = Api::new(
+        account,
+        credentials,
+        format!("http://{address}"),
+        tester,
+        clock,
+    );
+    tokio::spawn(api.serve(listener));
+    address
+}

@@ -1,0 +1,292 @@
+//! Runs the monitor for an hour over two thousand endpoints that fail in every way, and holds every verdict against
+//! the truth.
+//!
+//! Each host changes its behaviour now and then: right and wrong certificates, chains that lack something or have too
+//! much, servers that break off, stall, lie or do not listen, names that do not resolve. The API fails at times too. All of it
+//! is drawn from a seed. The monitor is scraped, probed and reloaded all the while. A look counts where its host
+//! did one thing from before it began until it had ended: its status, kind of error, flags and findings have to be what
+//! the lab knows. One that is wrong fails the soak, and so does a monitor that grows.
+//!
+//! `SOAK_SECONDS` (3600) is how long, `SOAK_ENDPOINTS` (2000) how many, `SOAK_INTERVAL` (30) how often in seconds,
+//! `SOAK_TIMEOUT` (10) how long a look may take, `SOAK_HOLD` (150) how long a host does one thing on average, and
+//! `SOAK_SEED` (1) what chance begins with. A timeout has to be longer than a busy machine may keep a handshake waiting, for that is
+//! no fault of the lab's. A minute shows that it works; what is allocated at first has not settled by then, so growth is
+//! judged from ten minutes on. `ulimit -n` has to be some thousands more than there are endpoints.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)] // a benchmark has a clock, prints, and may panic
+
+mod clock;
+mod compare;
+mod front;
+mod lab;
+mod monitor;
+mod names;
+mod place;
+mod truth;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clock::{Chance, now};
+use compare::{Tally, read};
+use lab::{Lab, Plan};
+use monitor::Monitor;
+
+/// How often the account is asked.
+const REFRESH: Duration = Duration::from_secs(15);
+const SCRAPE_EVERY: Duration = Duration::from_secs(2);
+/// In scrapes.
+const RELOAD_EVERY: u64 = 15;
+/// So many rows are printed, but not more than one each minute where there is time for that.
+const ROWS: u64 = 6;
+const PRINT_EVERY: Duration = Duration::from_secs(60);
+/// How much more memory the last third may have than the middle one.
+const MAX_GROWTH: f64 = 1.1;
+/// How many more descriptors the last third may have at least: what is under way differs a little.
+const MAX_MORE_FDS: f64 = 8.0;
+/// What is shorter tells nothing of growth, in seconds.
+const SETTLED: u64 = 600;
+/// How long the monitor may take to look at everything once.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn main() -> ExitCode {
+    let seconds: u64 = setting("SOAK_SECONDS", 3600);
+    let plan = Plan {
+        endpoints: setting("SOAK_ENDPOINTS", 2000),
+        interval: setting("SOAK_INTERVAL", 30),
+        seed: setting("SOAK_SEED", 1),
+        hold: setting("SOAK_HOLD", 150.0),
+        timeout: setting("SOAK_TIMEOUT", 10),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let lab = runtime.block_on(Lab::start(plan, folder.path()));
+    fs::write(folder.path().join("certvigil.yml"), &lab.configuration).unwrap();
+
+    let monitor = Monitor::start(folder.path());
+    let began = Instant::now();
+    while monitor.get("/-/ready").is_none() {
+        assert!(began.elapsed() < PATIENCE, "{}", monitor.log());
+        thread::sleep(Duration::from_millis(100));
+    }
+    println!(
+        "{} endpoints every {} s, seed {}; all were looked at once after {:.1} s",
+        plan.endpoints,
+        plan.interval,
+        plan.seed,
+        began.elapsed().as_secs_f64()
+    );
+    let mut tally = Tally::default();
+    let samples = watch(&monitor, &lab, seconds, plan.seed, &mut tally);
+    let is_steady = report(&samples, &folder.path().join("state"), seconds);
+    let is_right = verdicts(&tally, &lab);
+    if is_steady && is_right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Says how many verdicts were right.
+fn verdicts(tally: &Tally, lab: &Lab) -> bool {
+    for (label, count) in &tally.by_label {
+        println!("{count:>8}  {label}");
+    }
+    println!(
+        "{} verdicts compared and {} more as told by the account's test, at {} of {} hosts, through {} outages of the API; \
+         looks passed over: {} while their host changed, {} while this machine stood still",
+        tally.compared,
+        tally.remote,
+        tally.hosts.len(),
+        lab.hosts.len(),
+        lab.front.outages().len(),
+        tally.passed_over,
+        tally.late
+    );
+    if tally.compared == 0 {
+        println!("FAILED: nothing could be compared; a greater SOAK_SECONDS or SOAK_HOLD helps");
+        return false;
+    }
+    if tally.wrong > 0 {
+        println!("FAILED: {} verdicts were wrong", tally.wrong);
+        return false;
+    }
+    println!("0 verdicts were wrong");
+    true
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+        Err(_) => default,
+    }
+}
+
+/// The columns of a sample.
+const COLUMNS: [&str; 14] = [
+    "seconds",
+    "MiB",
+    "fds",
+    "threads",
+    "looks/s",
+    "CPU s",
+    "scrape ms",
+    "series",
+    "lag s",
+    "probe ms",
+    "oldest s",
+    "looks",
+    "compared",
+    "wrong",
+];
+const MEMORY: usize = 1;
+const FDS: usize = 2;
+
+type Sample = [f64; COLUMNS.len()];
+
+/// Scrapes, probes and reloads, and tells how the monitor is.
+fn watch(monitor: &Monitor, lab: &Lab, seconds: u64, seed: u64, tally: &mut Tally) -> Vec<Sample> {
+    let mut chance = Chance(seed ^ 2);
+    let began = Instant::now();
+    let mut samples = Vec::new();
+    let mut before: Option<(Instant, f64)> = None;
+    println!("{}", COLUMNS.map(|name| format!("{name:>10}")).concat());
+    let (mut round, mut printed) = (0, Duration::ZERO);
+    let mut due = began;
+    while began.elapsed() < Duration::from_secs(seconds) {
+        // Where an answer took longer than that, the next round begins at once.
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        due = Instant::now().max(due) + SCRAPE_EVERY;
+        round += 1;
+        if round % RELOAD_EVERY == 0 {
+            monitor.reload();
+        }
+        let asked = Instant::now();
+        let text = monitor.get("/metrics").expect("a scrape");
+        let scraped = asked.elapsed();
+        tally.scraped(lab, &text, now());
+        let asked = Instant::now();
+        let (host, kind) = lab.hosts.get(chance.below(lab.hosts.len())).unwrap();
+        let from = now();
+        let probe = monitor.get(&format!("/probe?target={host}:{}", lab.port));
+        let probed = asked.elapsed();
+        let rows = read(&probe.expect("a probe")).remove(host);
+        let rows = rows.unwrap_or_default();
+        tally.looked(lab, host, *kind, &rows, from, now());
+        monitor.get("/").expect("the page");
+        monitor.get("/sd").expect("the targets");
+
+        let sum = |name: &str| total(&text, name);
+        let looks = sum("certvigil_probes_total");
+        let rate = before.map_or(0.0, |(at, count)| {
+            (looks - count) / asked.duration_since(at).as_secs_f64()
+        });
+        before = Some((asked, looks));
+        let series = text.lines().filter(|l| !l.starts_with('#')).count();
+        let sample = [
+            began.elapsed().as_secs_f64(),
+            sum("process_resident_memory_bytes") / f64::from(1 << 20),
+            sum("process_open_fds"),
+            sum("process_threads"),
+            rate,
+            sum("process_cpu_seconds_total"),
+            scraped.as_secs_f64() * 1000.0,
+            series as f64,
+            sum("certvigil_cycle_lag_seconds"),
+            probed.as_secs_f64() * 1000.0,
+            tally.oldest,
+            looks,
+            tally.compared as f64,
+            tally.wrong as f64,
+        ];
+        let pause = PRINT_EVERY.min(Duration::from_secs(seconds / ROWS));
+        if round == 1 || began.elapsed() >= printed + pause {
+            printed = began.elapsed();
+            println!("{}", row(&sample));
+        }
+        samples.push(sample);
+    }
+    samples
+}
+
+/// The sum of a metric's samples.
+fn total(text: &str, name: &str) -> f64 {
+    let samples = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        rest.starts_with(['{', ' ']).then_some(())?;
+        rest.rsplit_once(' ')?.1.parse::<f64>().ok()
+    });
+    samples.sum()
+}
+
+fn row(sample: &Sample) -> String {
+    sample.map(|value| format!("{value:>10.1}")).concat()
+}
+
+/// Says how it began, how it ended, and whether it grew.
+fn report(samples: &[Sample], state: &Path, seconds: u64) -> bool {
+    let fold = |with: fn(f64, f64) -> f64| {
+        let all = samples.iter().copied();
+        all.reduce(|a, b| std::array::from_fn(|at| with(column(&a, at), column(&b, at))))
+    };
+    let rows = [
+        ("first", samples.first().copied()),
+        ("last", samples.last().copied()),
+        ("min", fold(f64::min)),
+        ("max", fold(f64::max)),
+    ];
+    for (name, sample) in rows {
+        println!("{}  {name}", row(&sample.expect("a sample")));
+    }
+    let stored: u64 = fs::read_dir(state)
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    println!("the state folder has {} KiB", stored >> 10);
+
+    let third = samples.len() / 3;
+    let mut parts = samples.rchunks(third.max(1));
+    let (last, middle) = (parts.next().unwrap(), parts.next().unwrap_or_default());
+    let mean = |part: &[Sample]| {
+        let sum: f64 = part.iter().map(|s| column(s, MEMORY)).sum();
+        sum / part.len() as f64
+    };
+    // What looks hold open comes and goes; what is never given back raises the least of it.
+    let fds = |part: &[Sample]| part.iter().map(|s| column(s, FDS)).fold(f64::MAX, f64::min);
+    let growth = mean(last) / mean(middle);
+    println!(
+        "memory of the last third: {:.1} MiB, {:+.1} % of the middle third; file descriptors at least: {}, before {}",
+        mean(last),
+        (growth - 1.0) * 100.0,
+        fds(last),
+        fds(middle)
+    );
+    if seconds < SETTLED || middle.is_empty() {
+        println!("too short to tell whether it grows: SOAK_SECONDS has to be {SETTLED} at least");
+        return true;
+    }
+    let is_steady = growth <= MAX_GROWTH && fds(last) <= fds(middle) + MAX_MORE_FDS;
+    if !is_steady {
+        println!("FAILED: it grows");
+    }
+    is_steady
+}
+
+fn column(sample: &Sample, at: usize) -> f64 {
+    sample.get(at).copied().unwrap_or_default()
+}

@@ -1,0 +1,188 @@
+//! The lab's name server: it answers as each host's script says.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+
+/// What is said of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// Its addresses.
+    Right,
+    /// Only the first of its addresses: the others have left.
+    One,
+    /// Its addresses, which only fit into an answer over TCP.
+    Truncated,
+    /// Its IPv4 addresses, and an error for IPv6.
+    Half,
+    Nxdomain,
+    Servfail,
+    Refused,
+    Silence,
+    NoAddress,
+    /// An alias for itself.
+    Loop,
+    /// Answers with another id than the question's.
+    Forged,
+}
+
+impl Script {
+    /// Those that do not tell every address.
+    pub(crate) const FAULTS: [Self; 10] = [
+        Self::One,
+        Self::Truncated,
+        Self::Half,
+        Self::Nxdomain,
+        Self::Servfail,
+        Self::Refused,
+        Self::Silence,
+        Self::NoAddress,
+        Self::Loop,
+        Self::Forged,
+    ];
+
+    /// The error beside the addresses, or in their place.
+    pub(crate) fn kind(self) -> Option<&'static str> {
+        match self {
+            Self::Right | Self::One | Self::Truncated => None,
+            Self::Half | Self::Servfail | Self::Refused => Some("dns_servfail"),
+            Self::Nxdomain => Some("dns_nxdomain"),
+            Self::Silence | Self::Forged => Some("dns_timeout"),
+            Self::NoAddress | Self::Loop => Some("dns_no_address"),
+        }
+    }
+
+    /// How many of so many addresses are told.
+    pub(crate) fn addresses(self, all: usize) -> usize {
+        match self {
+            Self::Right | Self::Truncated | Self::Half => all,
+            Self::One => all.min(1),
+            _ => 0,
+        }
+    }
+}
+
+type Names = HashMap<String, (Script, Vec<Ipv4Addr>)>;
+
+/// What is known of every name.
+#[derive(Clone, Default)]
+pub(crate) struct Zone(Arc<Mutex<Names>>);
+
+impl Zone {
+    pub(crate) fn set(&self, name: &str, script: Script, addresses: Vec<Ipv4Addr>) {
+        let mut names = self.0.lock().unwrap();
+        names.insert(name.to_owned(), (script, addresses));
+    }
+
+    /// Answers over UDP and TCP at one port of 127.0.0.1.
+    pub(crate) async fn serve(&self) -> SocketAddr {
+        let (tcp, udp) = loop {
+            let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()).await {
+                break (tcp, udp);
+            }
+        };
+        let address = udp.local_addr().unwrap();
+        let zone = self.clone();
+        tokio::spawn(async move {
+            let mut query = [0; 1500];
+            loop {
+                let Ok((count, peer)) = udp.recv_from(&mut query).await else {
+                    continue;
+                };
+                if let Some(answer) = query.get(..count).and_then(|q| zone.answer(q, false)) {
+                    let _ = udp.send_to(&answer, peer).await;
+                }
+            }
+        });
+        let zone = self.clone();
+        tokio::spawn(async move {
+            loop {
+                if let Ok((stream, _)) = tcp.accept().await {
+                    tokio::spawn(zone.clone().converse(stream));
+                }
+            }
+        });
+        address
+    }
+
+    async fn converse(self, mut stream: TcpStream) -> std::io::Result<()> {
+        loop {
+            let mut query = vec![0; usize::from(stream.read_u16().await?)];
+            stream.read_exact(&mut query).await?;
+            if let Some(answer) = self.answer(&query, true) {
+                stream.write_u16(answer.len() as u16).await?;
+                stream.write_all(&answer).await?;
+            }
+        }
+    }
+
+    /// RFC 1035, section 4.1. `None` is silence.
+    fn answer(&self, query: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
+        const HEADER: usize = 12;
+        const A: u16 = 1;
+        const CNAME: u16 = 5;
+        /// A pointer to the name in the question.
+        const OWNER: [u8; 2] = [0xc0, HEADER as u8];
+        let (name, end) = name_at(query, HEADER)?;
+        let kind = u16::from_be_bytes(query.get(end..end + 2)?.try_into().ok()?);
+        let (script, addresses) = self.0.lock().unwrap().get(&name)?.clone();
+        let truncated = script == Script::Truncated && !over_tcp;
+        let code = match script {
+            Script::Nxdomain => 3,
+            Script::Servfail => 2,
+            Script::Half if kind != A => 2,
+            Script::Refused => 5,
+            Script::Silence => return None,
+            _ => 0,
+        };
+        let told = if kind == A && !truncated {
+            script.addresses(addresses.len())
+        } else {
+            0
+        };
+        let mut records: Vec<(u16, Vec<u8>)> = addresses
+            .iter()
+            .take(told)
+            .map(|ip| (A, ip.octets().to_vec()))
+            .collect();
+        if script == Script::Loop {
+            records.push((CNAME, OWNER.to_vec()));
+        }
+        let mut out = query.get(..2)?.to_vec();
+        if script == Script::Forged
+            && let Some(first) = out.first_mut()
+        {
+            *first ^= 0xff;
+        }
+        let flags = 0x8180_u16 | code | u16::from(truncated) << 9;
+        out.extend(flags.to_be_bytes());
+        out.extend([0, 1, 0, records.len() as u8, 0, 0, 0, 0]);
+        out.extend(query.get(HEADER..end + 4)?);
+        for (kind, data) in records {
+            out.extend(OWNER);
+            out.extend(kind.to_be_bytes());
+            // Class IN, for no time at all.
+            out.extend([0, 1, 0, 0, 0, 0, 0, data.len() as u8]);
+            out.extend(data);
+        }
+        Some(out)
+    }
+}
+
+/// The name in lower case, and where it ends.
+fn name_at(query: &[u8], mut at: usize) -> Option<(String, usize)> {
+    let mut labels = Vec::new();
+    loop {
+        let length = usize::from(*query.get(at)?);
+        let label = query.get(at + 1..at + 1 + length)?;
+        at += 1 + length;
+        if length == 0 {
+            return Some((labels.join("."), at));
+        }
+        labels.push(String::from_utf8_lossy(label).to_ascii_lowercase());
+    }
+}

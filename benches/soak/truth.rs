@@ -1,0 +1,367 @@
+//! What is true of an endpoint, by what the lab does there, and when it was true.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use certvigil::lab::{Chain, Serve};
+
+use super::clock::{Seconds, now};
+use super::names::Script;
+use super::place::{Fault, Pace};
+
+/// What a host is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A PEM file with the current certificate and its chain.
+    Pem,
+    /// The same, at addresses that DNS tells.
+    Dns,
+    /// The account: it knows the previous instance too.
+    Sslmate,
+    /// The fingerprint of the current certificate.
+    Pinned,
+    /// Trust alone.
+    Trust,
+}
+
+/// What a server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// Shows a certificate and proves its key.
+    Shows(Serve, Chain, Pace),
+    /// Shows one that an authority issued which nobody trusts.
+    Stranger,
+    /// Shows a certificate whose key it does not have.
+    Copied,
+    /// Sends an empty list.
+    ShowsNone,
+    /// Sends a hundred and one certificates.
+    ShowsTooMany,
+    /// Sends what is no certificate.
+    Unreadable,
+    /// Shows none.
+    Breaks(Fault),
+}
+
+impl Behaviour {
+    /// Whether two servers that do this show different leaves: `None` where none is shown.
+    fn leaf(self) -> Option<&'static str> {
+        match self {
+            // The two names of one certificate.
+            Self::Shows(Serve::Temporary | Serve::SelfSigned, ..) => Some("temporary"),
+            Self::Shows(serve, _, pace) if shows(pace) => Some(word(serve)),
+            Self::Stranger => Some("stranger"),
+            _ => None,
+        }
+    }
+
+    /// For the tally.
+    pub(crate) fn label(self) -> String {
+        match self {
+            Self::Shows(serve, chain, pace) => match pace {
+                Pace::Whole => format!("{} {chain:?}", word(serve)),
+                Pace::Pieces(_) => "in pieces".into(),
+                Pace::StopsAfter(_) => "stops amid its flight".into(),
+                Pace::ClosesAfter(_) => "closes amid its flight".into(),
+                Pace::NoFarewell => "no farewell".into(),
+            },
+            Self::Breaks(fault) => format!("{fault:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+fn shows(pace: Pace) -> bool {
+    matches!(pace, Pace::Whole | Pace::Pieces(_) | Pace::NoFarewell)
+}
+
+fn word(serve: Serve) -> &'static str {
+    match serve {
+        Serve::Current => "current",
+        Serve::Previous => "previous",
+        Serve::SameKey => "same key",
+        Serve::Another => "another",
+        Serve::Expired => "expired",
+        Serve::OtherName => "other name",
+        Serve::Temporary | Serve::SelfSigned => "temporary",
+        Serve::Silence | Serve::Nothing => "nothing",
+    }
+}
+
+/// What is told of a served certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Flags {
+    pub(crate) correct: bool,
+    pub(crate) chained: bool,
+    pub(crate) dummy: bool,
+    pub(crate) trusted: bool,
+    pub(crate) hostname_match: bool,
+}
+
+/// A verdict, as the lab has it or as the monitor tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) status: String,
+    pub(crate) error_kind: Option<String>,
+    pub(crate) flags: Option<Flags>,
+    /// Codes with their severities.
+    pub(crate) findings: BTreeSet<(String, String)>,
+}
+
+impl Told {
+    pub(crate) fn failed(status: &str, kind: &str) -> Self {
+        Self {
+            status: status.to_owned(),
+            error_kind: Some(kind.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    fn find(&mut self, code: &str, severity: &str) {
+        self.findings.insert((code.to_owned(), severity.to_owned()));
+    }
+}
+
+/// The truth about one endpoint, and what the server does there.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) told: Told,
+    pub(crate) label: String,
+}
+
+/// The truth about a host by its addresses; one without an address stands for a failure of its name.
+pub(crate) type Truth = BTreeMap<String, Fact>;
+
+/// What is true of a host whose servers do this.
+pub(crate) fn truth(kind: Kind, script: Script, servers: &[(String, Behaviour)]) -> Truth {
+    let told = servers.iter().take(script.addresses(servers.len()));
+    let there: Vec<&(String, Behaviour)> = told.collect();
+    let mut truth: Truth = there
+        .iter()
+        .map(|(ip, behaviour)| {
+            let fact = Fact {
+                told: alone(kind, *behaviour),
+                label: behaviour.label(),
+            };
+            (ip.clone(), fact)
+        })
+        .collect();
+    let is_live = truth.values().any(|f| f.told.status != "connect_error");
+    let leaves: BTreeSet<&str> = there.iter().filter_map(|(_, b)| b.leaf()).collect();
+    for (ip, behaviour) in &there {
+        let fact = truth.get_mut(ip).expect("an address");
+        if is_live && fact.told.status == "connect_error" {
+            fact.told.find("unreachable", "critical");
+        }
+        if leaves.len() > 1 && behaviour.leaf().is_some() {
+            fact.told.find("addresses_disagree", "warning");
+        }
+    }
+    if let Some(kind) = script.kind() {
+        let fact = Fact {
+            told: Told::failed("connect_error", kind),
+            label: format!("DNS: {script:?}"),
+        };
+        truth.insert(String::new(), fact);
+    } else if script != Script::Right {
+        truth.values_mut().for_each(|fact| {
+            fact.label = format!("DNS: {script:?}");
+        });
+    }
+    truth
+}
+
+/// What one look alone has to say.
+fn alone(kind: Kind, behaviour: Behaviour) -> Told {
+    let broken = |error: &str| {
+        let mut told = Told::failed("handshake_error", error);
+        told.find("handshake_failed", "critical");
+        told
+    };
+    match behaviour {
+        Behaviour::Shows(_, _, Pace::StopsAfter(_)) => broken("tls_timeout"),
+        Behaviour::Shows(_, _, Pace::ClosesAfter(_)) => broken("tls_closed"),
+        Behaviour::Shows(serve, chain, _) => shown(kind, serve, chain),
+        Behaviour::Stranger => conclusive(
+            Flags {
+                hostname_match: true,
+                ..Flags::default()
+            },
+            match kind {
+                Kind::Trust => &[("untrusted_root", "critical")],
+                _ => &[
+                    ("wrong_certificate", "critical"),
+                    ("untrusted_root", "critical"),
+                ],
+            },
+        ),
+        Behaviour::Copied => broken("tls_signature"),
+        Behaviour::ShowsNone | Behaviour::Unreadable => broken("malformed_certificate"),
+        Behaviour::ShowsTooMany => broken("too_large"),
+        Behaviour::Breaks(fault @ (Fault::Refused | Fault::Full)) => {
+            Told::failed("connect_error", fault.kind())
+        }
+        Behaviour::Breaks(fault) => broken(fault.kind()),
+    }
+}
+
+fn conclusive(flags: Flags, findings: &[(&str, &str)]) -> Told {
+    let mut told = Told {
+        status: "conclusive".into(),
+        flags: Some(flags),
+        ..Told::default()
+    };
+    for (code, severity) in findings {
+        told.find(code, severity);
+    }
+    told
+}
+
+/// What is to be told of a certificate (DESIGN's table of verdicts, and its list of findings).
+fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
+    let is_trust = kind == Kind::Trust;
+    let right = Flags {
+        correct: true,
+        chained: true,
+        dummy: false,
+        trusted: true,
+        hostname_match: true,
+    };
+    let wrong = Flags {
+        correct: false,
+        ..right
+    };
+    match serve {
+        Serve::Current => match chain {
+            Chain::Full => conclusive(right, &[]),
+            Chain::None => conclusive(
+                Flags {
+                    correct: !is_trust,
+                    chained: false,
+                    trusted: false,
+                    ..right
+                },
+                &[("missing_intermediate", "critical")],
+            ),
+            Chain::Reversed => conclusive(right, &[("chain_out_of_order", "warning")]),
+            Chain::Root => conclusive(right, &[("root_included", "info")]),
+            Chain::Twice => conclusive(right, &[("duplicate_certificate", "info")]),
+        },
+        Serve::Previous if kind == Kind::Sslmate => {
+            conclusive(wrong, &[("previous_instance", "critical")])
+        }
+        Serve::Previous | Serve::Another if !is_trust => {
+            conclusive(wrong, &[("wrong_certificate", "critical")])
+        }
+        Serve::SameKey if !is_trust => conclusive(
+            wrong,
+            &[(
+                // A fingerprint says nothing of the key.
+                if kind == Kind::Pinned {
+                    "wrong_certificate"
+                } else {
+                    "same_key_other_certificate"
+                },
+                "critical",
+            )],
+        ),
+        // To trust alone every valid certificate of the name is as good.
+        Serve::Previous | Serve::Another | Serve::SameKey => conclusive(right, &[]),
+        Serve::Expired => {
+            let told = Flags {
+                trusted: false,
+                ..wrong
+            };
+            also(kind, told, ("expired", "critical"))
+        }
+        Serve::OtherName => {
+            let told = Flags {
+                trusted: false,
+                hostname_match: false,
+                ..wrong
+            };
+            also(kind, told, ("hostname_mismatch", "critical"))
+        }
+        Serve::Temporary | Serve::SelfSigned => {
+            let told = Flags {
+                hostname_match: true,
+                ..Flags::default()
+            };
+            match kind {
+                Kind::Trust => conclusive(told, &[("self_signed", "critical")]),
+                Kind::Pinned => conclusive(
+                    told,
+                    &[
+                        ("wrong_certificate", "critical"),
+                        ("self_signed", "critical"),
+                    ],
+                ),
+                Kind::Pem | Kind::Dns | Kind::Sslmate => {
+                    let dummy = Flags {
+                        dummy: true,
+                        ..told
+                    };
+                    conclusive(dummy, &[("dummy_certificate", "critical")])
+                }
+            }
+        }
+        Serve::Silence | Serve::Nothing => unreachable!("these are faults"),
+    }
+}
+
+/// A certificate for the current one's key that has a fault of its own.
+fn also(kind: Kind, flags: Flags, fault: (&str, &str)) -> Told {
+    match kind {
+        Kind::Trust => conclusive(flags, &[fault]),
+        Kind::Pinned => conclusive(flags, &[("wrong_certificate", "critical"), fault]),
+        Kind::Pem | Kind::Dns | Kind::Sslmate => {
+            conclusive(flags, &[("same_key_other_certificate", "critical"), fault])
+        }
+    }
+}
+
+/// Periods of one host that are remembered.
+const MAX_PERIODS: usize = 8;
+
+/// A time in which one thing was true.
+struct Period {
+    from: Seconds,
+    until: Seconds,
+    truth: Arc<Truth>,
+}
+
+/// What was true of every host, and when.
+#[derive(Clone, Default)]
+pub(crate) struct Book(Arc<Mutex<HashMap<String, VecDeque<Period>>>>);
+
+impl Book {
+    /// Nothing is certain of a host, until [`Book::begin`].
+    pub(crate) fn end(&self, host: &str) {
+        let mut periods = self.0.lock().unwrap();
+        if let Some(last) = periods.get_mut(host).and_then(VecDeque::back_mut) {
+            last.until = now();
+        }
+    }
+
+    /// From now on this is true of a host.
+    pub(crate) fn begin(&self, host: &str, truth: Truth) {
+        let mut periods = self.0.lock().unwrap();
+        let periods = periods.entry(host.to_owned()).or_default();
+        periods.push_back(Period {
+            from: now(),
+            until: Seconds::INFINITY,
+            truth: Arc::new(truth),
+        });
+        if periods.len() > MAX_PERIODS {
+            periods.pop_front();
+        }
+    }
+
+    /// What was true of a host all the while.
+    pub(crate) fn during(&self, host: &str, from: Seconds, until: Seconds) -> Option<Arc<Truth>> {
+        let periods = self.0.lock().unwrap();
+        let mut of_host = periods.get(host)?.iter();
+        let period = of_host.find(|p| p.from <= from && until <= p.until)?;
+        Some(period.truth.clone())
+    }
+}
