@@ -31,7 +31,7 @@ use crate::trust;
 
 use super::exit::FailOn;
 use super::plan::{self, Mail, Selection, Wanted};
-use super::{Code, now, output, runtime};
+use super::{Code, limits, now, output, runtime};
 
 /// Look at every address and say what is wrong
 #[derive(Debug, clap::Args)]
@@ -411,7 +411,10 @@ impl Plan {
             looker: Arc::new(Looker::new()?),
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
-            turns: Arc::new(Turns::new(args.concurrency, inventory.defaults.per_address)),
+            turns: Arc::new(Turns::new(
+                limits::share_of_check(args.concurrency).looks,
+                inventory.defaults.per_address,
+            )),
         };
         let manner = Manner {
             timeout: inventory.defaults.timeout,

@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod generate;
 mod history;
+mod limits;
 mod output;
 mod plan;
 mod serve;
@@ -101,6 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return code.into();
         }
     };
+    limits::forbid_core_dumps();
     // Whoever runs a server wants to read what it does.
     let is_server = match &cli.command {
         Command::Serve(_) => true,
