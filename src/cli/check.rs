@@ -23,7 +23,7 @@ use super::flags::{
     revocation_word,
 };
 use super::plan::{self, Mail, Selection, Wanted};
-use super::{Code, now, output, runtime};
+use super::{Code, limits, now, output, runtime};
 
 /// Look at every address and say what is wrong
 #[derive(Debug, clap::Args)]
@@ -299,7 +299,12 @@ impl Plan {
         let scanner = Scanner {
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
-            ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
+            ..plan::scanner(
+                sources,
+                resolver,
+                &inventory,
+                limits::share_of_check(args.concurrency).looks,
+            )?
         };
         let manner = plan::manner(&inventory)?;
         Ok(Self {

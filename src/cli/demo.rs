@@ -17,6 +17,7 @@ use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
 use crate::web::Web;
 
+use super::limits::{self, Share};
 use super::serve::{WebArgs, run_until_signal};
 use super::{Code, now, output, runtime};
 
@@ -66,7 +67,8 @@ async fn demo(args: &Args) -> Result<Code, String> {
         );
     }
     // A place that cannot be had is told before anything is looked at.
-    let web = args.web.open()?;
+    let share = limits::share_of_monitor(CONCURRENCY);
+    let web = args.web.open(share)?;
     let listeners = match args.serve {
         true => args.web.bind(LISTEN).await?,
         false => Vec::new(),
@@ -107,7 +109,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
         looker: Arc::new(Looker::new()?),
         local: true,
         remotes: remotes.into(),
-        turns: Arc::new(Turns::new(CONCURRENCY, inventory.defaults.per_address)),
+        turns: Arc::new(Turns::new(share.looks, inventory.defaults.per_address)),
     };
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -148,14 +150,14 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let code = output::print(&text, code);
     if args.serve {
-        let server = server(&lab, web)?;
+        let server = server(&lab, web, share)?;
         run_until_signal(server, listeners).await?;
     }
     Ok(code)
 }
 
 /// The exporter over the lab.
-fn server(lab: &Lab, web: Arc<Web>) -> Result<Server, String> {
+fn server(lab: &Lab, web: Arc<Web>, share: Share) -> Result<Server, String> {
     let mut inventory = lab.inventory();
     inventory.trust = TrustSettings {
         system: false,
@@ -167,7 +169,7 @@ fn server(lab: &Lab, web: Arc<Web>) -> Result<Server, String> {
         load: Box::new(move || Ok(inventory.clone())),
         environment,
         overrides: lab.overrides(),
-        concurrency: CONCURRENCY,
+        concurrency: share.looks,
         clock: super::now,
         state: None,
         web,

@@ -9,6 +9,7 @@ mod flags;
 mod generate;
 mod history;
 mod inspect;
+mod limits;
 mod output;
 mod plan;
 mod serve;
@@ -104,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return code.into();
         }
     };
+    limits::forbid_core_dumps();
     // Whoever runs a server wants to read what it does.
     let is_server = match &cli.command {
         Command::Serve(_) => true,

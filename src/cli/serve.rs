@@ -13,6 +13,7 @@ use crate::web::Web;
 
 use super::check::environment;
 use super::flags::parse_count;
+use super::limits::{self, Share};
 use super::{Code, now, output, plan, runtime};
 
 /// The port where none is given.
@@ -118,22 +119,24 @@ pub(super) fn run(args: &Args) -> Code {
 
 async fn serve(args: &Args) -> Result<(), String> {
     let file = args.config.clone();
+    let share = limits::share_of_monitor(args.concurrency);
     let server = Server::new(Setup {
         load: Box::new(move || plan::read_inventory(&file)),
         environment,
         overrides: Vec::new(),
-        concurrency: args.concurrency,
+        concurrency: share.looks,
         clock: now,
         state: args.state_dir.clone(),
-        web: args.web.open()?,
+        web: args.web.open(share)?,
     })?;
     let listeners = args.web.bind(DEFAULT_PORT).await?;
     run_until_signal(server, listeners).await
 }
 
 impl WebArgs {
-    pub(super) fn open(&self) -> Result<Arc<Web>, String> {
-        Web::open(self.config.as_deref()).map(Arc::new)
+    pub(super) fn open(&self, share: Share) -> Result<Arc<Web>, String> {
+        let web = Web::open(self.config.as_deref())?;
+        Ok(Arc::new(web.for_at_most(share.clients)))
     }
 
     /// Whether any of these flags was given.

@@ -82,7 +82,11 @@ pub async fn serve<H: Service>(
     service: H,
     shutdown: impl Future<Output = ()>,
 ) {
-    serve_within(LIMITS, web, listeners, service, shutdown).await;
+    let limits = Limits {
+        connections: LIMITS.connections.min(web.seats),
+        ..LIMITS
+    };
+    serve_within(limits, web, listeners, service, shutdown).await;
 }
 
 async fn serve_within<H: Service>(

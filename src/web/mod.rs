@@ -48,6 +48,8 @@ pub trait Service: Send + Sync + 'static {
 /// The web configuration in force.
 pub struct Web {
     file: Option<PathBuf>,
+    /// Connections at a time.
+    seats: usize,
     state: RwLock<Arc<State>>,
 }
 
@@ -70,8 +72,17 @@ impl Web {
         let state = file.map(read).transpose()?.unwrap_or_default();
         Ok(Self {
             file: file.map(Path::to_owned),
+            seats: usize::MAX,
             state: RwLock::new(Arc::new(state)),
         })
+    }
+
+    /// The same with so many connections at a time, where that is fewer than are taken anyway.
+    pub fn for_at_most(self, connections: usize) -> Self {
+        Self {
+            seats: connections,
+            ..self
+        }
     }
 
     /// Reads the file and the certificates anew: from the next connection and request on they are in force.

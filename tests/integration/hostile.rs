@@ -306,6 +306,39 @@ fn hundreds_of_addresses_are_each_looked_at_once_a_few_at_a_time() {
 }
 
 #[test]
+fn with_few_descriptors_many_addresses_are_looked_at_a_few_at_a_time() {
+    const ADDRESSES: u8 = 200;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (server, most) = crowded(&pki, &leaf, "0.0.0.0");
+    let addresses: Vec<String> = (1..=ADDRESSES).map(|n| format!("127.0.8.{n}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let check = Check::of(&pki, &leaf, &addresses, server.port());
+    let rows = check.limited("ulimit -n 64").rows();
+    assert_eq!(rows.len(), addresses.len());
+    rows.iter().for_each(|row| row.assert_right(&[]));
+    assert!(most.load(Ordering::SeqCst) < 64);
+}
+
+#[test]
+fn with_little_memory_hundreds_of_endpoints_are_looked_at() {
+    const ADDRESSES: u16 = 500;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = Server::tls("0.0.0.0", tls::config(&pki, &leaf));
+    let ips = (0..ADDRESSES).map(|n| {
+        let [high, low] = n.to_be_bytes();
+        IpAddr::from([127, 0, 4 + high, low]).to_string()
+    });
+    let addresses: Vec<String> = ips.collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let check = Check::of(&pki, &leaf, &addresses, server.port());
+    let rows = check.limited(crate::support::LITTLE_MEMORY).rows();
+    assert_eq!(rows.len(), addresses.len());
+    rows.iter().for_each(|row| row.assert_right(&[]));
+}
+
+#[test]
 fn one_address_is_not_overrun() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);

@@ -49,6 +49,10 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// What a shell says for 64 MiB of data, which is the heap and what threads have for themselves, and as many threads as
+/// a small machine has.
+pub(crate) const LITTLE_MEMORY: &str = "export TOKIO_WORKER_THREADS=2 && ulimit -d 65536";
+
 /// Runs the program to its end.
 pub(crate) fn certvigil<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     command().args(args).output().unwrap().into()

@@ -1,11 +1,11 @@
 //! What the machine and those who run it do to a monitor.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
-use crate::fixture::process::signal;
+use crate::fixture::process::{run, signal};
 use crate::fixture::tls::shake_hands;
 use crate::support::command;
 
@@ -44,38 +44,165 @@ fn at_many(pki: &Pki, leaf: &Leaf, count: u8, port: u16) -> String {
     expecting(pki, "web", leaf, &place)
 }
 
+/// So many targets with an address each, at one port.
+fn targets(pki: &Pki, leaf: &Leaf, count: usize, port: u16) -> Vec<String> {
+    let places = (1..=count).map(|n| {
+        let place = format!("hostnames: h{n}.example.com, addresses: 127.0.9.{n}, port: {port}");
+        expecting(pki, &format!("web{n}"), leaf, &place)
+    });
+    places.collect()
+}
+
 #[test]
-fn without_descriptors_looks_fail_as_internal_and_all_is_well_once_there_are_some() {
+fn with_few_descriptors_there_are_few_looks_at_a_time_and_clients_are_answered() {
     const TARGETS: usize = 100;
     let pki = Pki::new();
     let leaf = pki.leaf(&["*.example.com"]);
     let (server, gate) = gated(&pki, &leaf);
-    let entries: Vec<String> = (1..=TARGETS)
-        .map(|n| {
-            let place = format!(
-                "hostnames: h{n}.example.com, addresses: 127.0.9.{n}, port: {}",
-                server.port()
-            );
-            expecting(&pki, &format!("web{n}"), &leaf, &place)
-        })
-        .collect();
-    let config = inventory(&pki, OFTEN, "", &entries);
-    let mut exporter = Exporter::start_limited(&config, "ulimit -n 64", &[]);
-    wait_until("descriptors run out", || {
-        let log = exporter.log();
-        assert!(!log.contains("panicked"), "{log}");
-        log.contains(": internal: ").then_some(())
+    let config = inventory(
+        &pki,
+        PATIENT,
+        "",
+        &targets(&pki, &leaf, TARGETS, server.port()),
+    );
+    let args = ["--state-dir", "state"];
+    let mut exporter = Exporter::start_limited(&config, "ulimit -n 64", &args);
+    let most = exporter.log();
+    let (_, most) = most.split_once("at most ").expect("it is told");
+    let most: usize = most.split(' ').next().unwrap().parse().unwrap();
+    wait_until("as many looks as there may be are under way", || {
+        (server.connections() >= most).then_some(())
     });
+    // With every one of them stuck, and every seat but one taken.
+    let idle: Vec<_> = (1..most)
+        .map(|_| std::net::TcpStream::connect(exporter.address).unwrap())
+        .collect();
+    let metrics = exporter.get("/metrics");
+    assert_eq!(metrics.sample("process_max_fds", &[]), Some(64.0));
+    assert!(metrics.sample("process_open_fds", &[]) < Some(64.0));
+    let under_way = metrics.sample("certvigil_probes_in_flight", &[]);
+    assert_eq!(under_way, Some(most as f64));
+    drop(idle);
     gate.open();
     let metrics = exporter.wait_for_metrics("every look is right", |metrics| {
         let correct = metrics.samples("certvigil_endpoint_correct", &[]);
         correct.len() == TARGETS && correct.iter().all(|s| s.ends_with(" 1"))
     });
-    assert_eq!(metrics.sample("process_max_fds", &[]), Some(64.0));
+    let failed = metrics.sample("certvigil_probes_total", &[r#"status="internal_error""#]);
+    assert!(failed.unwrap_or_default() == 0.0, "{failed:?}");
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+    let log = exporter.log();
+    assert!(
+        !log.contains("cannot be") && !log.contains("panicked"),
+        "{log}"
+    );
+}
+
+#[test]
+fn as_many_descriptors_are_taken_as_the_process_may_give_itself() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let limits = "ulimit -Sn 64 && ulimit -Hn 3000";
+    let exporter = Exporter::start_limited(&config, limits, &[]);
+    exporter.wait_until_ready();
+    let metrics = exporter.get("/metrics");
+    assert_eq!(metrics.sample("process_max_fds", &[]), Some(3000.0));
+    assert!(!exporter.log().contains("at a time"), "{}", exporter.log());
+}
+
+/// Sets the limit of the descriptors of a process that runs; what it may set itself to stays.
+fn limit_descriptors(exporter: &Exporter, most: u32) {
+    let pid = exporter.pid().to_string();
+    run(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={most}:")]));
+}
+
+#[test]
+fn without_descriptors_looks_fail_as_internal_and_all_is_well_once_there_are_some() {
+    const TARGETS: usize = 100;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["*.example.com"]);
+    let server = Server::tls("0.0.0.0", config(&pki, &leaf));
+    let config = inventory(
+        &pki,
+        OFTEN,
+        "",
+        &targets(&pki, &leaf, TARGETS, server.port()),
+    );
+    let mut exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    // As where somebody else has used up those of the machine.
+    limit_descriptors(&exporter, 3);
+    wait_until("descriptors run out", || {
+        let log = exporter.log();
+        assert!(!log.contains("panicked"), "{log}");
+        log.contains(": internal: ").then_some(())
+    });
+    limit_descriptors(&exporter, 1000);
+    let metrics = exporter.wait_for_metrics("every look is right", |metrics| {
+        let correct = metrics.samples("certvigil_endpoint_correct", &[]);
+        correct.len() == TARGETS && correct.iter().all(|s| s.ends_with(" 1"))
+    });
     let failed = metrics.sample("certvigil_probes_total", &[r#"status="internal_error""#]);
     assert!(failed > Some(0.0), "{failed:?}");
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+}
+
+#[test]
+fn with_little_memory_hundreds_of_endpoints_are_watched() {
+    const TARGETS: usize = 500;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["*.example.com"]);
+    let server = Server::tls("0.0.0.0", config(&pki, &leaf));
+    let entries: Vec<String> = (1..=TARGETS)
+        .map(|n| {
+            let place = format!(
+                "hostnames: h{n}.example.com, addresses: 127.0.{}.{}, port: {}",
+                10 + n / 250,
+                1 + n % 250,
+                server.port()
+            );
+            expecting(&pki, &format!("web{n}"), &leaf, &place)
+        })
+        .collect();
+    let config = inventory(&pki, "interval: 5s, timeout: 2s", "", &entries);
+    let args = ["--state-dir", "state"];
+    let mut exporter = Exporter::start_limited(&config, crate::support::LITTLE_MEMORY, &args);
+    exporter.wait_for_metrics("every look is right", |metrics| {
+        let correct = metrics.samples("certvigil_endpoint_correct", &[]);
+        correct.len() == TARGETS && correct.iter().all(|s| s.ends_with(" 1"))
+    });
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    assert_eq!(exporter.get("/").status, 200);
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+}
+
+#[test]
+fn a_crash_leaves_no_memory_on_a_disk() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    // What the shell allows is taken back.
+    let mut exporter =
+        Exporter::start_limited(&config, "ulimit -c unlimited || ulimit -c hard", &[]);
+    exporter.wait_until_ready();
+    let of_process =
+        |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", exporter.pid())).unwrap();
+    let limits = of_process("limits");
+    let limit = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<&str> = limit.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"]);
+    exporter.signal("ABRT");
+    use std::os::unix::process::ExitStatusExt as _;
+    let status = exporter.ended();
+    assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
 }
 
 #[test]
