@@ -303,13 +303,18 @@ pub struct Scanner {
     pub turns: Arc<Turns>,
 }
 
-/// How far a scan is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Targets that are done.
-    pub done: usize,
-    /// Targets in all.
-    pub targets: usize,
+/// What happens along a scan.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// How far it is.
+    Targets {
+        /// Targets that are done.
+        done: usize,
+        /// Targets in all.
+        targets: usize,
+    },
+    /// A look was judged on its own; what needs several looks is judged at the end.
+    Judged(&'a Judged),
 }
 
 /// What a scan found.
@@ -365,13 +370,11 @@ impl Scanner {
         jobs: Vec<Job>,
         now: Timestamp,
         stop: impl Future<Output = ()>,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(Progress<'_>),
     ) -> Scan {
-        let mut state = Progress {
-            done: 0,
-            targets: jobs.iter().map(|job| job.targets.len()).sum(),
-        };
-        progress(state);
+        let mut done = 0;
+        let targets = jobs.iter().map(|job| job.targets.len()).sum();
+        progress(Progress::Targets { done, targets });
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let round = Round {
             scanner: self.clone(),
@@ -385,10 +388,13 @@ impl Scanner {
         let complete = loop {
             tokio::select! {
                 event = receiver.recv() => match event {
-                    Some(Event::Judged(judged)) => results.push(*judged),
+                    Some(Event::Judged(judged)) => {
+                        progress(Progress::Judged(&judged));
+                        results.push(*judged);
+                    }
                     Some(Event::TargetDone) => {
-                        state.done += 1;
-                        progress(state);
+                        done += 1;
+                        progress(Progress::Targets { done, targets });
                     }
                     None => break true,
                 },

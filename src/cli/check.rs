@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgGroup, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Inventory, SourceSettings, SslmateSettings, VantageKind};
-use crate::judge::{Judged, Verdict};
 use crate::model::{Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean};
 use crate::report;
 use crate::scan::{Job, Manner, Scan, Scanner, prepare};
@@ -23,6 +21,7 @@ use super::flags::{
     revocation_word,
 };
 use super::plan::{self, Mail, Selection, Wanted};
+use super::progress::{Teller, is_well};
 use super::{Code, limits, now, output, runtime};
 
 /// Look at every address and say what is wrong
@@ -153,12 +152,12 @@ enum Format {
     Prometheus,
 }
 
-pub(super) fn run(args: Args) -> Code {
+pub(super) fn run(args: Args, verbose: u8) -> Code {
     let fail_on = args.fail_on;
     // What runs plugins shows what they write to stdout, and may show nothing else.
     let tells_on_stdout = matches!(args.format, Format::Nagios) && args.output.is_none();
     match runtime().and_then(|runtime| {
-        let ended = runtime.block_on(check(args));
+        let ended = runtime.block_on(check(args, verbose));
         // What is still being looked up or closed is not worth waiting for.
         runtime.shutdown_background();
         ended
@@ -175,38 +174,18 @@ pub(super) fn run(args: Args) -> Code {
     }
 }
 
-async fn check(args: Args) -> Result<Code, String> {
+async fn check(args: Args, verbose: u8) -> Result<Code, String> {
     let destination = args.output.as_deref().map(output::Destination::new);
     let destination = destination.transpose()?;
     let plan = Plan::new(&args)?;
-    let stop = plan::stop();
-    tokio::pin!(stop);
-    let give_up = args.wait.map(|wait| Instant::now() + wait);
-    let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
-    let mut known = None;
-    let (scan, now) = loop {
-        let now = args.at.unwrap_or_else(now);
-        let last = over();
-        match plan.round(now, last, &mut stop).await? {
-            Round::Looked(scan) => {
-                let wrong = scan.results.iter().filter(|j| !is_well(j)).count();
-                // A round may outlast the patience that there was at its beginning.
-                if wrong == 0 || !scan.complete || last || over() {
-                    break (scan, now);
-                }
-                tracing::info!("{wrong} of {} are not right yet", scan.results.len());
-                known = Some((scan, now));
-            }
-            Round::NotYet => {}
-            Round::Stopped => break what_is_known(known)?,
-        }
-        if !pause(args.every, &mut stop).await {
-            break what_is_known(known)?;
-        }
-    };
-    if !scan.complete {
-        output::note("stopped: this is what is known so far");
-    }
+    let begun = Instant::now();
+    let give_up = args.wait.map(|wait| begun + wait);
+    let may_draw = args.output.as_deref() != Some(Path::new("/dev/stderr"));
+    let mut teller = Teller::new(may_draw, verbose, give_up);
+    let ended = until_well(&args, &plan, give_up, &mut teller).await;
+    teller.end();
+    let (scan, now) = ended?;
+    tell_of_the_end(&args, &teller, &scan, begun.elapsed(), verbose);
     let code = args.fail_on.code(&scan.results, scan.complete);
     let results = &scan.results;
     let text = match args.format {
@@ -229,6 +208,56 @@ async fn check(args: Args) -> Result<Code, String> {
     match destination {
         Some(destination) => destination.write(&text).map(|()| code),
         None => Ok(output::print(&text, code)),
+    }
+}
+
+/// What is no part of the result: that it is not whole, how long it took, and its sum where the result does not
+/// show that to whoever waits for it.
+fn tell_of_the_end(args: &Args, teller: &Teller, scan: &Scan, took: Duration, verbose: u8) {
+    if !scan.complete {
+        output::note("stopped: this is what is known so far");
+    } else if let Some(waited) = teller.waited(&scan.results, took) {
+        output::note(&waited);
+    }
+    let is_table = matches!(args.format, Format::Human) && args.output.is_none();
+    let is_seen = is_table && (!teller.is_watched() || std::io::stdout().is_terminal());
+    if !is_seen && (teller.is_watched() || verbose > 0) {
+        let seconds = took.as_secs_f64();
+        let summary = report::summary(&scan.results);
+        output::note(&format!("{summary}; in {seconds:.1} s"));
+    }
+}
+
+/// Looks once, or until all is well or patience is over.
+async fn until_well(
+    args: &Args,
+    plan: &Plan,
+    give_up: Option<Instant>,
+    teller: &mut Teller,
+) -> Result<(Scan, Timestamp), String> {
+    let stop = plan::stop();
+    tokio::pin!(stop);
+    let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
+    let mut known = None;
+    loop {
+        let now = args.at.unwrap_or_else(now);
+        let last = over();
+        match plan.round(now, last, &mut stop, teller).await? {
+            Round::Looked(scan) => {
+                let is_well = scan.results.iter().all(is_well);
+                // A round may outlast the patience that there was at its beginning.
+                if is_well || !scan.complete || last || over() {
+                    return Ok((scan, now));
+                }
+                teller.wait_for(&scan.results, Instant::now());
+                known = Some((scan, now));
+            }
+            Round::NotYet => teller.wait_for_source(Instant::now()),
+            Round::Stopped => return what_is_known(known),
+        }
+        if !pause(args.every, &mut stop).await {
+            return what_is_known(known);
+        }
     }
 }
 
@@ -259,11 +288,6 @@ async fn pause(duration: Duration, stop: &mut (impl Future<Output = ()> + Unpin)
     }
 }
 
-/// What `--wait` waits for: the certificate is right and its chain is there.
-fn is_well(judged: &Judged) -> bool {
-    matches!(&judged.verdict, Verdict::Conclusive(flags) if flags.correct && flags.chained)
-}
-
 /// What the flags amount to.
 struct Plan {
     inventory: Inventory,
@@ -272,7 +296,6 @@ struct Plan {
     manner: Manner,
     /// Whether a source that fails ends the run: it does where there is only one thing to check.
     alone: bool,
-    progress: bool,
 }
 
 impl Plan {
@@ -313,8 +336,6 @@ impl Plan {
             selection,
             scanner,
             manner,
-            progress: std::io::stderr().is_terminal()
-                && args.output.as_deref() != Some(Path::new("/dev/stderr")),
         })
     }
 
@@ -435,6 +456,7 @@ impl Plan {
         now: Timestamp,
         last: bool,
         stop: &mut (impl Future<Output = ()> + Unpin),
+        teller: &mut Teller,
     ) -> Result<Round, String> {
         let entries: Vec<_> = self
             .inventory
@@ -472,7 +494,11 @@ impl Plan {
         for job in &mut jobs {
             job.targets.retain(|target| self.selection.wants(target));
         }
-        Ok(Round::Looked(self.look(jobs, now, stop).await))
+        teller.begin();
+        let scan = self
+            .scanner
+            .scan(jobs, now, stop, |step| teller.step(step, now));
+        Ok(Round::Looked(scan.await))
     }
 
     fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> String {
@@ -488,29 +514,6 @@ impl Plan {
             Some(near) => format!("`{text}` is not in the inventory; {near}"),
             None => format!("`{text}` is not in the inventory: name a certificate or a host of it"),
         }
-    }
-
-    async fn look(
-        &self,
-        jobs: Vec<Job>,
-        now: Timestamp,
-        stop: &mut (impl Future<Output = ()> + Unpin),
-    ) -> Scan {
-        let bar = if self.progress {
-            ProgressBar::new(0)
-        } else {
-            ProgressBar::hidden()
-        };
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} hosts  {elapsed}") {
-            bar.set_style(style);
-        }
-        let scan = self.scanner.scan(jobs, now, stop, |progress| {
-            bar.set_length(progress.targets as u64);
-            bar.set_position(progress.done as u64);
-        });
-        let scan = scan.await;
-        bar.finish_and_clear();
-        scan
     }
 }
 

@@ -12,6 +12,7 @@ mod inspect;
 mod limits;
 mod output;
 mod plan;
+mod progress;
 mod serve;
 
 use std::ffi::OsString;
@@ -114,7 +115,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     output::start_logging(cli.verbose.saturating_add(u8::from(is_server)));
     let code = match cli.command {
-        Command::Check(arguments) => check::run(*arguments),
+        Command::Check(arguments) => check::run(*arguments, cli.verbose),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Chain(arguments) => chain::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),

@@ -2,8 +2,13 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use indicatif::{MultiProgress, ProgressBar};
 
 use crate::certificate::printable;
+use crate::model::Timestamp;
+use crate::report::Style;
 
 use super::Code;
 
@@ -22,13 +27,43 @@ pub(super) fn start_logging(verbose: u8) {
     };
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(|| AroundBars)
         .with_ansi(io::stderr().is_terminal() && colour_is_wanted())
         .without_time()
         .with_target(verbose > 1)
         // Told on stderr too, by a macro that panics: a log that nobody reads would end a monitor.
         .log_internal_errors(false)
         .try_init();
+}
+
+/// What is drawn on stderr, so that what is told there goes around it.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Draws a bar on stderr, which has to be one that [`is_drawable`].
+pub(super) fn bar(bar: ProgressBar) -> ProgressBar {
+    BARS.add(bar)
+}
+
+/// Whether stderr is a terminal on which lines can be drawn anew.
+pub(super) fn is_drawable() -> bool {
+    io::stderr().is_terminal() && is_capable()
+}
+
+/// Writes to stderr, above what is drawn there.
+struct AroundBars;
+
+impl io::Write for AroundBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        BARS.suspend(|| io::stderr().write_all(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Tells an error on stderr, one line for each of its lines, and ends with unknown.
@@ -43,7 +78,7 @@ pub(super) fn fail(error: &str) -> Code {
 
 /// Tells something on stderr.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = AroundBars.write_all(format!("{text}\n").as_bytes());
 }
 
 /// Writes a result to stdout. A reader that has seen enough is no error.
@@ -140,7 +175,20 @@ pub(super) fn colour_on_stdout() -> bool {
 
 fn colour_is_wanted() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+    !set("NO_COLOR") && is_capable()
+}
+
+fn is_capable() -> bool {
+    std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+/// How a result is told on stderr.
+pub(super) fn style_on_stderr(now: Timestamp) -> Style {
+    Style {
+        width: usize::MAX,
+        colour: io::stderr().is_terminal() && colour_is_wanted(),
+        now,
+    }
 }
 
 /// How many columns a table on stdout may have.

@@ -94,7 +94,9 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         .map(Judged::severity)
         .max()
         .unwrap_or(Severity::Unknown);
-    let _ = writeln!(out, "{}", paint(&summary, colour_of(worst), style));
+    for line in wrap(&summary, style.width) {
+        let _ = writeln!(out, "{}", paint(&line, colour_of(worst), style));
+    }
     let mut same: BTreeMap<&str, usize> = BTreeMap::new();
     for vantage in rows.iter().flat_map(|row| &row.agreeing) {
         *same.entry(vantage).or_default() += 1;
@@ -103,6 +105,20 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         let _ = writeln!(out, "`{vantage}` sees the same as we do at {count} of them");
     }
     out
+}
+
+/// A look in one line, of any width.
+pub fn line(judged: &Judged, style: &Style) -> String {
+    let row = Row::new(judged);
+    let severity = judged.severity();
+    let word = format!("{:SEVERITY_WIDTH$}", severity_word(severity));
+    format!(
+        "{}{GAP}{} {}{GAP}{}",
+        paint(&word, colour_of(severity), style),
+        row.host,
+        row.address,
+        what(&row, style.now)
+    )
 }
 
 /// The codes of what was found; else the error, or until when all is well.

@@ -17,14 +17,21 @@ use crate::finding::Severity;
 use crate::judge::Judged;
 
 pub use github::github;
-pub use human::{Style, human};
+pub use human::{Style, human, line};
 pub(crate) use human::{colour_of, paint};
 pub use json::{json, jsonl};
 pub use junit::junit;
 pub use nagios::{Thresholds, nagios, nagios_error};
+pub use rows::place;
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
+
+/// How many endpoints there are of each severity, in one line as people read it.
+pub fn summary(results: &[Judged]) -> String {
+    let rows = rows::rows(results);
+    Summary::of(rows.iter().map(|row| row.judged)).to_string()
+}
 
 /// How many endpoints there are of each severity; what is only worth knowing counts as ok.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]

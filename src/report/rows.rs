@@ -16,6 +16,12 @@ pub(super) struct Row<'a> {
     pub(super) agreeing: Vec<&'a str>,
 }
 
+/// The host, and the address and port that were looked at.
+pub fn place(judged: &Judged) -> String {
+    let row = Row::new(judged);
+    format!("{} {}", row.host, row.address)
+}
+
 /// A row for each look, worst first. A remote look that agrees with ours has nothing to add to it but its name.
 pub(super) fn rows(results: &[Judged]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::with_capacity(results.len());

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use certvigil::lab::authority::{Key, Validity, self_signed};
 use certvigil::model::Timestamp;
 
+use crate::fixture::terminal::Terminal;
 use crate::support::{Refusing, Run, certvigil, command};
 
 /// Runs `check` with these words and expects one line of error, which has all of this in it.
@@ -536,22 +537,7 @@ fn manual_pages_render_without_a_warning() {
 
 /// Runs the program on a terminal, and gives what the terminal gets.
 fn on_a_terminal(words: &str, set: &[(&str, &str)]) -> String {
-    let mut script = std::process::Command::new("script");
-    for (name, value) in command().get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    script.env_remove("NO_COLOR").env("TERM", "xterm");
-    let line = format!("{} {words}", env!("CARGO_BIN_EXE_certvigil"));
-    let output = script
-        .args(["--quiet", "--command", &line, "/dev/null"])
-        .envs(set.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    Terminal::start(words, 100, set).end().1
 }
 
 #[test]

@@ -392,7 +392,7 @@ fn who_stops_waiting_is_told_what_was_seen_last() {
     let server = Server::tls("127.0.0.1", tls::config(&pki, &other));
     let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
     let mut check = check.args(&["-v", "--wait", "2h", "--every", "1h"]).start();
-    check.wait_for("not right yet");
+    check.wait_for("addresses serve it");
     signal(&check.child, "INT");
     let run = check.end();
     assert_eq!(run.code, 2, "{run:?}");

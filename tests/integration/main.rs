@@ -50,4 +50,5 @@ mod stand_in;
 mod starttls;
 mod starttls_servers;
 mod support;
+mod terminal;
 mod web;

@@ -380,7 +380,7 @@ fn waiting_ends_when_the_reloaded_server_is_right() {
     let mut check = check
         .args(&["-v", "--wait", "60s", "--every", "1s"])
         .start();
-    check.wait_for("not right yet");
+    check.wait_for("addresses serve it");
     fs::copy(pki.full_chain(&new), &chain).unwrap();
     fs::copy(&new.key, &key).unwrap();
     nginx.signal("HUP");

@@ -1,0 +1,259 @@
+//! What people see while `check` works: on a terminal, and in a log that nobody watches.
+
+use crate::fixture::check::Check;
+use crate::fixture::pki::{HOST, Leaf, Pki};
+use crate::fixture::process::{free_port, wait_until};
+use crate::fixture::terminal::Terminal;
+use crate::fixture::tls::{Server, config};
+use crate::support::Refusing;
+
+/// A certificate that was renewed, a server that has it and one that has it not.
+struct Rollout {
+    pki: Pki,
+    new: Leaf,
+    servers: [Server; 2],
+    port: u16,
+}
+
+const ADDRESSES: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
+
+impl Rollout {
+    fn new() -> Self {
+        let pki = Pki::new();
+        let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+        let port = free_port();
+        let at = |address: &str, leaf: &Leaf| {
+            let listener = std::net::TcpListener::bind((address, port)).unwrap();
+            Server::tls_at(listener, config(&pki, leaf))
+        };
+        let servers = [at(ADDRESSES[0], &new), at(ADDRESSES[1], &old)];
+        Self {
+            servers,
+            pki,
+            new,
+            port,
+        }
+    }
+
+    fn check(&self) -> Check {
+        Check::of(&self.pki, &self.new, &ADDRESSES, self.port)
+    }
+
+    /// The same as a line of shell.
+    fn words(&self) -> String {
+        format!(
+            "check --no-system-roots --ca-file {} --cert {} {HOST}:{port} --resolve {HOST}:{port}:{}",
+            self.pki.path("root.pem").display(),
+            self.pki.full_chain(&self.new).display(),
+            ADDRESSES.join(","),
+            port = self.port
+        )
+    }
+
+    fn finish(&self) {
+        self.servers[1].serve(config(&self.pki, &self.new));
+    }
+}
+
+#[test]
+fn a_log_tells_calmly_what_is_waited_for() {
+    /// The looks for which a server serves the old certificate.
+    const TRIES: usize = 4;
+    let rollout = Rollout::new();
+    let mut check = rollout
+        .check()
+        .args(&["--wait", "10m", "--every", "10ms"])
+        .start();
+    let waiting = format!(
+        "1 of 2 addresses serve it; waiting for {HOST} 127.0.0.2:{}; ",
+        rollout.port
+    );
+    check.wait_for(&waiting);
+    wait_until("several tries", || {
+        (rollout.servers[1].connections() > TRIES).then_some(())
+    });
+    rollout.finish();
+    let run = check.end();
+    assert_eq!(run.code, 0, "{run:?}");
+    let told = run.stderr.matches(&waiting).count();
+    assert!(told < TRIES, "{told}: {run:?}");
+    assert!(
+        run.stderr.contains("2 of 2 addresses serve it, after "),
+        "{run:?}"
+    );
+    assert!(!run.stderr.contains(['\x1b', '\r']), "{run:?}");
+    assert_eq!(run.json()["summary"]["ok"], 2);
+}
+
+#[test]
+fn who_gives_up_waiting_says_what_is_left() {
+    let rollout = Rollout::new();
+    let run = rollout
+        .check()
+        .args(&["--wait", "100ms", "--every", "10ms"])
+        .run();
+    assert_eq!(run.code, 2, "{run:?}");
+    // Where there was no time for a second look, nothing was waited for.
+    if run.stderr.contains("waiting for") {
+        let says = "addresses serve it; waiting for www.example.com 127.0.0.2:";
+        assert!(
+            run.stderr.contains("gave up after ") && run.stderr.contains(says),
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
+fn verbose_tells_each_result_as_it_arrives_on_stderr() {
+    let rollout = Rollout::new();
+    let run = rollout.check().arg("-v").run();
+    assert_eq!(run.code, 2, "{run:?}");
+    run.json();
+    for (line, times) in [
+        (
+            format!("ok        {HOST} 127.0.0.1:{}  until ", rollout.port),
+            1,
+        ),
+        (
+            format!(
+                "CRITICAL  {HOST} 127.0.0.2:{}  wrong_certificate\n",
+                rollout.port
+            ),
+            1,
+        ),
+        (
+            "2 endpoints: 1 critical, 0 unknown, 1 warning, 0 ok; in ".into(),
+            1,
+        ),
+    ] {
+        assert_eq!(run.stderr.matches(&line).count(), times, "{line}: {run:?}");
+    }
+    // A later look tells what is another, and nothing twice.
+    let mut check = rollout
+        .check()
+        .args(&["-v", "--wait", "10m", "--every", "10ms"])
+        .start();
+    check.wait_for("1 of 2 addresses");
+    rollout.finish();
+    let run = check.end();
+    assert_eq!(run.code, 0, "{run:?}");
+    let of = |address: &str| run.stderr.matches(&format!("{HOST} {address}:")).count();
+    assert_eq!(of("127.0.0.1"), 1, "{run:?}");
+    let rows = ["CRITICAL  ", "ok        "].map(|word| {
+        let row = format!("{word}{HOST} 127.0.0.2:");
+        run.stderr.matches(&row).count()
+    });
+    assert_eq!(rows, [1, 1], "{run:?}");
+}
+
+#[test]
+fn there_is_no_bar_without_a_terminal() {
+    let rollout = Rollout::new();
+    let run = rollout.check().run();
+    assert_eq!((run.code, run.stderr.as_str()), (2, ""), "{run:?}");
+}
+
+#[test]
+#[ignore = "needs bsdutils (script)"]
+fn a_terminal_has_a_bar_that_goes_again() {
+    let rollout = Rollout::new();
+    for columns in [40, 100] {
+        let terminal = Terminal::start(&rollout.words(), columns, &[]);
+        let (code, drawn) = terminal.end();
+        assert_eq!(code, 2, "{drawn:?}");
+        assert!(
+            drawn.contains(" 0/1 hosts") && drawn.contains(" 1/1 hosts, "),
+            "{drawn:?}"
+        );
+        let (bar, table) = drawn.split_at(drawn.find("SEVERITY").unwrap());
+        assert!(
+            bar.contains("\x1b[2K") || bar.contains("\x1b[K"),
+            "it is cleared: {drawn:?}"
+        );
+        assert!(!table.contains("/1 hosts"), "{drawn:?}");
+        assert!(table.contains("2 endpoints: 1 critical"), "{drawn:?}");
+    }
+    // What cannot be drawn on has none.
+    let terminal = Terminal::start(&rollout.words(), 100, &[("TERM", "dumb")]);
+    let (_, drawn) = terminal.end();
+    assert!(
+        !drawn.contains("/1 hosts") && !drawn.contains('\x1b'),
+        "{drawn:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs bsdutils (script)"]
+fn a_terminal_counts_the_addresses_of_a_rollout() {
+    let rollout = Rollout::new();
+    let words = format!(
+        "{} --wait 10m --every 10ms --format json --output /dev/null",
+        rollout.words()
+    );
+    let mut terminal = Terminal::start(&words, 120, &[]);
+    terminal.wait_for("1 of 2 addresses serve it; waiting for www.example.com 127.0.0.2:");
+    terminal.wait_for(" left");
+    rollout.finish();
+    let (code, drawn) = terminal.end();
+    assert_eq!(code, 0, "{drawn:?}");
+    assert!(
+        drawn.contains("2 of 2 addresses serve it, after "),
+        "{drawn:?}"
+    );
+    // The result went elsewhere, so its sum is told.
+    assert!(
+        drawn.contains("2 endpoints: 0 critical, 0 unknown, 0 warning, 2 ok; in "),
+        "{drawn:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs bsdutils (script)"]
+fn who_presses_ctrl_c_sees_what_is_known() {
+    let rollout = Rollout::new();
+    let words = format!("{} --wait 2h --every 1h", rollout.words());
+    let mut terminal = Terminal::start(&words, 80, &[]);
+    terminal.wait_for("1 of 2 addresses serve it");
+    terminal.press("\x03");
+    let (code, drawn) = terminal.end();
+    assert_eq!(code, 2, "{drawn:?}");
+    for part in [
+        "stopped: this is what is known so far",
+        "wrong_certificate",
+        "2 endpoints: 1 critical",
+    ] {
+        assert!(drawn.contains(part), "{part}: {drawn:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs bsdutils (script)"]
+fn what_is_told_goes_around_the_bar() {
+    let rollout = Rollout::new();
+    let terminal = Terminal::start(&format!("{} -v", rollout.words()), 100, &[]);
+    let (_, drawn) = terminal.end();
+    // Each result begins in the first column: after a line's end, or where the bar's line was cleared.
+    let at = drawn
+        .find("\x1b[31mCRITICAL\x1b[0m  www.example.com 127.0.0.2")
+        .unwrap();
+    let before = &drawn[..at];
+    let is_clear = ["\n", "\r", "\x1b[2K", "\x1b[K"]
+        .iter()
+        .any(|end| before.ends_with(end));
+    assert!(is_clear, "{drawn:?}");
+}
+
+#[test]
+#[ignore = "needs bsdutils (script)"]
+fn a_narrow_terminal_is_no_trouble() {
+    let refusing = Refusing::new();
+    for command in ["check", "inspect"] {
+        let words = format!("{command} {}", refusing.place());
+        let (code, drawn) = Terminal::start(&words, 40, &[("NO_COLOR", "1")]).end();
+        assert_eq!(code, 3, "{drawn:?}");
+        for line in drawn.lines().filter(|line| !line.contains('\x1b')) {
+            let width = line.trim_end().chars().count();
+            assert!(width <= 40, "{width}: {line:?}");
+        }
+    }
+}
