@@ -32,6 +32,7 @@ mod history;
 mod hostile;
 mod mail;
 mod markdown;
+mod moving;
 mod nginx;
 mod openssl;
 mod package;
