@@ -16,6 +16,7 @@ mod canned;
 mod chain;
 mod cleartext;
 mod cli;
+mod comparison;
 mod config;
 mod dane;
 mod dashboards;
