@@ -142,6 +142,23 @@ fn value<'a>(yaml: &'a Yaml<'_>, key: &str) -> Option<&'a str> {
     yaml.as_mapping_get(key).and_then(Yaml::as_str)
 }
 
+/// A program that the cache has is not built again, and is where the job's next steps find it.
+#[test]
+fn the_action_takes_the_program_from_the_cache() {
+    let home = tempfile::tempdir().unwrap();
+    let bin = home.path().join(".cache/certvigil/bin");
+    fs::create_dir_all(&bin).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_certvigil"), bin.join("certvigil")).unwrap();
+    let path = home.path().join("path");
+    let told = run(shell()
+        .arg(root().join("dist/action/build.sh"))
+        .env("HOME", home.path())
+        .env("GITHUB_PATH", &path));
+    assert!(told.starts_with("certvigil "), "{told}");
+    let added = fs::read_to_string(path).unwrap();
+    assert_eq!(Path::new(added.trim()), bin);
+}
+
 /// Every input is a variable of the step that checks, and what the step runs is there.
 #[test]
 fn the_action_hands_its_inputs_to_its_scripts() {
