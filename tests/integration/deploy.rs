@@ -407,6 +407,16 @@ fn kubernetes_takes_the_manifest() {
     }
 }
 
+#[test]
+fn the_base_of_kustomize_is_the_manifest() {
+    let text = text("dist/kustomization.yaml");
+    let documents = Yaml::load_from_str(&text).unwrap();
+    let resources = documents[0]["resources"].as_sequence().unwrap();
+    let resources: Vec<_> = resources.iter().map(|r| r.as_str().unwrap()).collect();
+    assert_eq!(resources, ["kubernetes.yaml"]);
+    assert!(root().join("dist/kubernetes.yaml").exists());
+}
+
 /// The overlay that `docs/installing.md` shows, in a folder, on our base.
 fn overlay() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
