@@ -449,8 +449,25 @@ fn every_link_leads_somewhere() {
     assert!(links > 10, "{links}");
 }
 
+/// The book has no page that its table of contents does not lead to; the pages of findings have one of their own.
+#[test]
+fn the_book_leads_to_every_page() {
+    let contents = document("docs/README.md").text;
+    let mut pages = 0;
+    for page in documents() {
+        let in_docs = page.path.parent() == Some(std::path::Path::new("docs"));
+        let name = page.path.file_name().unwrap().to_str().unwrap();
+        if in_docs && name != "README.md" {
+            let links = contents.matches(&format!("]({name})")).count();
+            assert_eq!(links, 1, "docs/README.md: {name}");
+            pages += 1;
+        }
+    }
+    assert!(pages > 20, "{pages}");
+}
+
 /// The names of the functions of all tests.
-fn functions() -> BTreeSet<String> {
+pub(crate) fn functions() -> BTreeSet<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("src"), root.join("tests")];
     let mut functions = BTreeSet::new();

@@ -1,0 +1,58 @@
+//! What `docs/comparison.md` says of other tools that are at hand, besides what `moving.rs` shows.
+
+use std::process::Command;
+
+use crate::docs::functions;
+use crate::fixture::check::Check;
+use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::process::run;
+use crate::markdown::{code_spans, document};
+use crate::nginx::{nginx, one, server};
+
+#[test]
+#[ignore = "needs monitoring-plugins-basic and nginx"]
+fn check_http_asks_for_the_days_alone() {
+    const PLUGIN: &str = "/usr/lib/nagios/plugins/check_http";
+    let pki = Pki::new();
+    let (expected, before) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let named_otherwise = pki.leaf(&["other.example.com"]);
+    let bare = pki.chain(&[&expected.certificate]);
+    let bare = nginx(
+        &["127.0.0.1"],
+        &[server("127.0.0.1", &bare, &expected.key, "")],
+    );
+    for (nginx, code) in [
+        (bare, "missing_intermediate"),
+        (one(&pki, &before, ""), "wrong_certificate"),
+        (one(&pki, &named_otherwise, ""), "hostname_mismatch"),
+    ] {
+        let port = nginx.port.to_string();
+        let told = run(Command::new(PLUGIN)
+            .args(["-C", "30,7", "--sni", "-I", "127.0.0.1", "-H", HOST, "-p"])
+            .arg(port));
+        assert!(told.starts_with("OK - "), "{code}: {told}");
+        let row = Check::of(&pki, &expected, &["127.0.0.1"], nginx.port).row();
+        assert!(row.codes().contains(&code), "{code}: {row:?}");
+        assert_eq!(row.text("/severity"), "critical");
+    }
+}
+
+/// What a page says was tried names the test that did so.
+#[test]
+fn what_was_tried_was_tried_by_a_test_that_there_is() {
+    let functions = functions();
+    let mut named = 0;
+    for (path, heading) in [
+        ("docs/comparison.md", "What was tried"),
+        ("docs/moving.md", "Is it so?"),
+    ] {
+        let page = document(path);
+        let text = page.section(heading).lines.join("\n");
+        let tests = code_spans(&text).into_iter();
+        for test in tests.filter(|span| span.matches('_').count() > 3) {
+            assert!(functions.contains(test), "{path}: there is no {test}");
+            named += 1;
+        }
+    }
+    assert_eq!(named, 3);
+}
