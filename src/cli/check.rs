@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgGroup, ValueEnum};
+use clap::{ArgGroup, ValueEnum, ValueHint};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
     /// mx:DOMAIN[:port] for the hosts that take its mail; with --config, certificates or
     /// hosts of the inventory
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     targets: Vec<String>,
 
     /// Check the inventory of this file, or only the TARGETs named in it
@@ -45,20 +45,20 @@ pub(super) struct Args {
     cert: Vec<PathBuf>,
 
     /// Expected: the certificate with this SHA-256, colons allowed; repeat it to accept any of several
-    #[arg(long, value_name = "HEX", help_heading = "What is expected")]
+    #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "What is expected")]
     fingerprint: Vec<Fingerprint>,
 
     /// Expected: a certificate for the public key (SubjectPublicKeyInfo) with this SHA-256
-    #[arg(long, value_name = "HEX", help_heading = "What is expected")]
+    #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "What is expected")]
     pubkey_hash: Option<PublicKeyHash>,
 
     /// Expected: the active instance of this common name in the SSLMate account; without TARGETs,
     /// all its hostnames are looked at
-    #[arg(long, value_name = "CN", help_heading = "What is expected")]
+    #[arg(long, value_name = "CN", value_hint = ValueHint::Other, help_heading = "What is expected")]
     sslmate: Option<String>,
 
     /// Expected: what this current_download URL of a certificate gives
-    #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = "What is expected")]
+    #[arg(long, value_name = "URL", value_parser = parse_url, value_hint = ValueHint::Url, help_heading = "What is expected")]
     download: Option<String>,
 
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(super) struct Args {
     dane: bool,
 
     /// Where to look from, with commas between; local, and sslmate too when an account is configured
-    #[arg(long, value_name = "NAMES", help_heading = "Where to look")]
+    #[arg(long, value_name = "NAMES", value_hint = ValueHint::Other, help_heading = "Where to look")]
     vantage: Option<String>,
 
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueHint;
 use clap::builder::{PossibleValue, TypedValueParser};
 
 use crate::config::{
@@ -17,11 +18,11 @@ use crate::resolve::{Families, Override, Resolver};
 #[command(next_help_heading = "Where to look")]
 pub(super) struct WhereArgs {
     /// Look at these addresses for a host and port, whatever DNS says
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]")]
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", value_hint = ValueHint::Other)]
     resolve: Vec<Override>,
 
     /// Ask this name server instead of the system's
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server)]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, value_hint = ValueHint::Other)]
     dns: Vec<SocketAddr>,
 
     /// Look at IPv4 addresses only
@@ -74,11 +75,11 @@ pub(super) struct HowArgs {
     proxy_protocol: Option<ProxyProtocol>,
 
     /// Offer these application protocols (ALPN), with commas between, such as h2,http/1.1
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_alpn)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_alpn, value_hint = ValueHint::Other)]
     alpn: Vec<String>,
 
     /// Send this name as SNI, or none, and match the target's name all the same
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
     sni: Option<Sni>,
 
     /// Connect from this address; once for each family

@@ -1,8 +1,10 @@
 //! Completions and manual pages, made from the command line itself so that they cannot disagree.
 
+use std::io;
 use std::path::Path;
 
 use clap::CommandFactory as _;
+use clap_mangen::Man;
 
 use super::{Cli, Code, output};
 
@@ -13,13 +15,82 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Code {
 }
 
 pub(super) fn manual(directory: &Path) -> Code {
-    let made = std::fs::create_dir_all(directory)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
-    match made {
+    match std::fs::create_dir_all(directory).and_then(|()| write_pages(directory)) {
         Ok(()) => Code::Ok,
         Err(error) => output::fail(&format!(
             "{}: the manual pages cannot be written: {error}",
             directory.display()
         )),
     }
+}
+
+/// A page for each command.
+fn write_pages(directory: &Path) -> io::Result<()> {
+    // `certvigil help` tells what the pages do.
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let mut commands = Vec::new();
+    list(&root, &mut commands);
+    let names: Vec<&str> = commands.iter().map(|command| page_name(command)).collect();
+    for command in &commands {
+        let name = page_name(command);
+        let mut page = Vec::new();
+        Man::new((*command).clone())
+            .manual("certvigil")
+            .render(&mut page)?;
+        page.extend(exit_status(name).as_bytes());
+        page.extend(see_also(name, &names).as_bytes());
+        std::fs::write(directory.join(format!("{name}.1")), page)?;
+    }
+    Ok(())
+}
+
+fn list<'a>(command: &'a clap::Command, all: &mut Vec<&'a clap::Command>) {
+    all.push(command);
+    for below in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+        list(below, all);
+    }
+}
+
+/// `certvigil-config-check`.
+fn page_name(command: &clap::Command) -> &str {
+    command.get_display_name().unwrap_or(command.get_name())
+}
+
+/// What the exit codes of a command are, as a section in roff.
+fn exit_status(page: &str) -> String {
+    let codes: &[(u8, &str)] = match page {
+        "certvigil" | "certvigil-check" => &[
+            (
+                0,
+                "all is well, or nothing is as bad as \\-\\-fail\\-on says",
+            ),
+            (1, "the worst finding is a warning"),
+            (2, "there is a critical finding"),
+            (3, "something could not be judged, or the command was wrong"),
+        ],
+        "certvigil-inspect" => &[
+            (0, "a certificate was shown"),
+            (3, "no address showed one, or the command was wrong"),
+        ],
+        "certvigil-demo" => &[
+            (0, "each planted fault was named, and nothing else was"),
+            (1, "it was not so"),
+            (3, "the demo could not be held"),
+        ],
+        _ => &[(0, "it is done"), (3, "it could not be done")],
+    };
+    let mut text = String::from(".SH \"EXIT STATUS\"\n");
+    for (code, meaning) in codes {
+        text.push_str(&format!(".TP\n{code}\n{meaning}\n"));
+    }
+    text
+}
+
+/// The other pages, as a section in roff.
+fn see_also(page: &str, all: &[&str]) -> String {
+    let others = all.iter().filter(|other| **other != page);
+    let others = others.map(|other| format!("{}(1)", other.replace('-', "\\-")));
+    let others: Vec<String> = others.collect();
+    format!(".SH \"SEE ALSO\"\n{}\n", others.join(", "))
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use serde::Serialize;
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
@@ -29,7 +29,7 @@ pub(super) struct Args {
     name: Option<String>,
 
     /// The folder that monitoring keeps its state in
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: PathBuf,
 
     /// Only what changed since then: a duration before now (7d), or an RFC 3339 time

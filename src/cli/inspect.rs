@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use tokio::time::Instant;
 
 use crate::certificate::Certificate;
@@ -31,7 +31,7 @@ const CONCURRENCY: usize = 32;
 pub(super) struct Args {
     /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
     /// mx:DOMAIN[:port] for the hosts that take its mail
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     target: String,
 
     #[command(flatten)]

@@ -72,6 +72,7 @@ enum Command {
     /// Write the manual pages into a folder
     Man {
         /// The folder; it is made if it does not exist
+        #[arg(value_hint = clap::ValueHint::DirPath)]
         directory: PathBuf,
     },
 }

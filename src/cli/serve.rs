@@ -30,7 +30,7 @@ pub(super) struct Args {
     web: WebArgs,
 
     /// Keep in this folder what was expected and what was served, for restarts and `certvigil history`
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
 
     /// Looks at a time, in all

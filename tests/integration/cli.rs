@@ -24,7 +24,7 @@ fn assert_refused(args: impl IntoIterator<Item = impl AsRef<OsStr>>, says: &[&st
     assert_eq!(run.code, 3, "{args:?}: {run:?}");
 }
 
-fn assert_one_line(run: &Run, says: &[&str], args: &impl std::fmt::Debug) {
+pub(crate) fn assert_one_line(run: &Run, says: &[&str], args: &impl std::fmt::Debug) {
     assert_eq!(run.stdout, "", "{args:?}: {run:?}");
     assert!(run.stderr.starts_with("error: "), "{args:?}: {run:?}");
     assert_eq!(run.stderr.lines().count(), 1, "{args:?}: {run:?}");
@@ -442,97 +442,6 @@ fn help_and_version_go_to_stdout() {
     let run = certvigil::<&str>([]);
     assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{run:?}");
     assert!(run.stderr.contains("Usage: certvigil"), "{run:?}");
-}
-
-#[test]
-fn completions_are_made_for_each_shell() {
-    for shell in ["bash", "zsh", "fish"] {
-        let run = certvigil(["completions", shell]);
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{shell}: {run:?}");
-        let flag = if shell == "fish" {
-            "pubkey-hash"
-        } else {
-            "--pubkey-hash"
-        };
-        assert!(run.stdout.contains(flag), "{shell}");
-    }
-    let run = certvigil(["completions", "tcsh"]);
-    assert_one_line(&run, &["possible values: bash", "fish", "zsh"], &"tcsh");
-}
-
-/// What bash makes of the completions: they are read without a word, and complete a flag.
-#[test]
-#[ignore = "needs bash"]
-fn bash_takes_the_completions() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("completions");
-    std::fs::write(&file, certvigil(["completions", "bash"]).stdout).unwrap();
-    let script = "source \"$0\" && COMP_WORDS=(certvigil check --pub) COMP_CWORD=2 \
-                  && _certvigil certvigil --pub check && echo \"${COMPREPLY[@]}\"";
-    let output = std::process::Command::new("bash")
-        .args(["-uc", script])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let run = Run::from(output);
-    assert_eq!(
-        (run.stdout.trim(), run.stderr.as_str()),
-        ("--pubkey-hash", ""),
-        "{run:?}"
-    );
-}
-
-#[test]
-fn manual_pages_are_written_for_every_command() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = folder.path().join("man/man1");
-    let run = certvigil([OsStr::new("man"), made.as_os_str()]);
-    assert_eq!(
-        (run.code, run.stdout.as_str(), run.stderr.as_str()),
-        (0, "", "")
-    );
-    for page in [
-        "certvigil.1",
-        "certvigil-check.1",
-        "certvigil-config-check.1",
-    ] {
-        let text = std::fs::read_to_string(made.join(page)).unwrap();
-        assert!(text.contains(".SH NAME"), "{page}");
-    }
-    let check = std::fs::read_to_string(made.join("certvigil-check.1")).unwrap();
-    assert!(check.contains("pubkey\\-hash"), "the flags are in it");
-
-    let file = made.join("certvigil.1");
-    let run = certvigil([OsStr::new("man"), file.as_os_str()]);
-    assert_one_line(&run, &["certvigil.1", "cannot be written"], &"man FILE");
-    assert_eq!(run.code, 3);
-}
-
-/// By what `man` itself formats pages with: in small containers `man` is a dummy.
-#[test]
-#[ignore = "needs groff-base"]
-fn manual_pages_render_without_a_warning() {
-    let folder = tempfile::tempdir().unwrap();
-    certvigil([OsStr::new("man"), folder.path().as_os_str()]);
-    let mut pages = 0;
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let page = entry.unwrap().path();
-        let output = std::process::Command::new("groff")
-            .args(["-man", "-Tutf8", "-ww", "-P-cbou"]) // -cbou: plain text
-            .arg(&page)
-            .output()
-            .unwrap();
-        let run = Run::from(output);
-        assert_eq!(
-            (run.code, run.stderr.as_str()),
-            (0, ""),
-            "{}",
-            page.display()
-        );
-        assert!(run.stdout.contains("SYNOPSIS"), "{}", page.display());
-        pages += 1;
-    }
-    assert!(pages >= 5, "{pages}");
 }
 
 /// Runs the program on a terminal, and gives what the terminal gets.

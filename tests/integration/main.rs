@@ -28,6 +28,7 @@ mod docs;
 mod fixture;
 mod floors;
 mod formats;
+mod generated;
 mod h3;
 mod history;
 mod hostile;

@@ -1,0 +1,199 @@
+//! What is generated from the command line: completions, as shells take them, and manual pages, as `man` shows them.
+
+use std::ffi::OsStr;
+
+use crate::cli::assert_one_line;
+use crate::fixture::terminal::Terminal;
+use crate::support::{Run, certvigil};
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = certvigil(["completions", shell]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{shell}: {run:?}");
+        let flag = if shell == "fish" {
+            "pubkey-hash"
+        } else {
+            "--pubkey-hash"
+        };
+        assert!(run.stdout.contains(flag), "{shell}");
+    }
+    let run = certvigil(["completions", "tcsh"]);
+    assert_one_line(&run, &["possible values: bash", "fish", "zsh"], &"tcsh");
+}
+
+/// Types into a shell and expects what it makes of that: `(what is typed, what stands there then)`.
+fn types(mut shell: Terminal, lines: &[(&str, &str)]) {
+    for (typed, completed) in lines {
+        shell.press(typed);
+        shell.wait_for(completed);
+        // Ctrl-U takes the line away, and the shell says when it is ready for the next.
+        shell.press("\x15echo rea''dy\n");
+        shell.wait_for("ready");
+    }
+    shell.press("\x15exit\n");
+    assert_eq!(shell.end().0, 0);
+}
+
+/// What people type, with the tabulator, and what a shell has to make of it.
+const TYPED: [(&str, &str); 6] = [
+    ("certvigil insp\t", "certvigil inspect "),
+    ("certvigil check --pub\t", "--pubkey-hash"),
+    ("certvigil check --format juni\t", "--format junit"),
+    (
+        "certvigil inspect --starttls postg\t",
+        "--starttls postgres",
+    ),
+    ("certvigil check --revocation sta\t", "--revocation staple"),
+    (
+        "certvigil chain --cert a-file-of-\t",
+        "a-file-of-certificates.pem",
+    ),
+];
+
+/// A folder with the completions for a shell, and a file to complete.
+fn folder_with_completions(shell: &str, name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let completions = certvigil(["completions", shell]).stdout;
+    std::fs::write(folder.path().join(name), completions).unwrap();
+    std::fs::write(folder.path().join("a-file-of-certificates.pem"), "").unwrap();
+    folder
+}
+
+#[test]
+#[ignore = "needs bash and bsdutils (script)"]
+fn bash_completes_what_is_typed() {
+    let folder = folder_with_completions("bash", "completions");
+    let line = format!(
+        "cd {} && exec bash --norc --noprofile -i",
+        folder.path().display()
+    );
+    let mut bash = Terminal::run(&line, 200, &[("HISTFILE", "/dev/null"), ("TERM", "dumb")]);
+    bash.press(
+        "set -u; bind 'set enable-bracketed-paste off'; source ./completions && echo loa''ded\n",
+    );
+    bash.wait_for("loaded");
+    types(bash, &TYPED);
+}
+
+#[test]
+#[ignore = "needs zsh and bsdutils (script)"]
+fn zsh_completes_what_is_typed() {
+    let folder = folder_with_completions("zsh", "_certvigil");
+    let line = format!("cd {} && exec zsh -f -i", folder.path().display());
+    let mut zsh = Terminal::run(&line, 200, &[("TERM", "dumb")]);
+    // As a package installs it: found in a folder of functions, and loaded when it is first needed.
+    zsh.press("fpath=($PWD $fpath); autoload -U compinit; compinit -u -D && echo loa''ded\n");
+    zsh.wait_for("loaded");
+    types(zsh, &TYPED);
+}
+
+/// What fish offers for a line.
+#[test]
+#[ignore = "needs fish"]
+fn fish_completes_what_is_typed() {
+    let folder = folder_with_completions("fish", "certvigil.fish");
+    for (line, offered) in [
+        ("certvigil insp", "inspect"),
+        ("certvigil check --pub", "--pubkey-hash"),
+        ("certvigil check --format juni", "junit"),
+        ("certvigil inspect --starttls postg", "postgres"),
+        (
+            "certvigil chain --cert a-file-of-",
+            "a-file-of-certificates.pem",
+        ),
+    ] {
+        let script = format!("source certvigil.fish; complete --do-complete '{line}'");
+        let output = std::process::Command::new("fish")
+            .args(["--no-config", "--command", &script])
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .output()
+            .unwrap();
+        let run = Run::from(output);
+        let first = run.stdout.lines().next().unwrap_or_default();
+        assert_eq!(first.split('\t').next(), Some(offered), "{line}: {run:?}");
+        assert_eq!(run.stderr, "", "{run:?}");
+    }
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("man/man1");
+    let run = certvigil([OsStr::new("man"), made.as_os_str()]);
+    assert_eq!(
+        (run.code, run.stdout.as_str(), run.stderr.as_str()),
+        (0, "", "")
+    );
+    for page in [
+        "certvigil.1",
+        "certvigil-check.1",
+        "certvigil-config-check.1",
+    ] {
+        let text = std::fs::read_to_string(made.join(page)).unwrap();
+        assert!(text.contains(".SH NAME"), "{page}");
+    }
+    let page = |name| std::fs::read_to_string(made.join(name)).unwrap();
+    let check = page("certvigil-check.1");
+    assert!(check.contains("pubkey\\-hash"), "the flags are in it");
+    assert!(check.contains("certvigil\\-inspect(1)"), "{check}");
+    assert!(check.contains("the worst finding is a warning"), "{check}");
+    assert!(page("certvigil-inspect.1").contains("a certificate was shown"));
+
+    let file = made.join("certvigil.1");
+    let run = certvigil([OsStr::new("man"), file.as_os_str()]);
+    assert_one_line(&run, &["certvigil.1", "cannot be written"], &"man FILE");
+    assert_eq!(run.code, 3);
+}
+
+/// As a reader sees them.
+#[test]
+#[ignore = "needs man-db"]
+fn man_shows_the_pages_without_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    certvigil([OsStr::new("man"), folder.path().as_os_str()]);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let page = entry.unwrap().path();
+        let output = std::process::Command::new("man")
+            .args(["--warnings", "--local-file"])
+            .arg(&page)
+            .env("MANWIDTH", "80")
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .unwrap();
+        let run = Run::from(output);
+        let page = page.display();
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{page}: {run:?}");
+        for part in ["SYNOPSIS", "EXIT STATUS", "SEE ALSO"] {
+            assert!(run.stdout.contains(part), "{page}: {part}: {run:?}");
+        }
+    }
+}
+
+/// By what `man` itself formats pages with: in small containers `man` is a dummy.
+#[test]
+#[ignore = "needs groff-base"]
+fn manual_pages_render_without_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    certvigil([OsStr::new("man"), folder.path().as_os_str()]);
+    let mut pages = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let page = entry.unwrap().path();
+        let output = std::process::Command::new("groff")
+            .args(["-man", "-Tutf8", "-ww", "-P-cbou"]) // -cbou: plain text
+            .arg(&page)
+            .output()
+            .unwrap();
+        let run = Run::from(output);
+        assert_eq!(
+            (run.code, run.stderr.as_str()),
+            (0, ""),
+            "{}",
+            page.display()
+        );
+        assert!(run.stdout.contains("SYNOPSIS"), "{}", page.display());
+        pages += 1;
+    }
+    assert!(pages >= 5, "{pages}");
+}
