@@ -95,6 +95,14 @@ impl Schedule {
         self.queue.first().map(|(due, _)| *due)
     }
 
+    /// When a target is to be looked at next; `None` where a look is under way, or it is not among the targets.
+    pub fn due(&self, target: &Target) -> Option<Duration> {
+        match self.slots.get(target)? {
+            Slot::Waiting { due } => Some(*due),
+            Slot::UnderWay { .. } => None,
+        }
+    }
+
     /// How long the look that waits the longest has been due.
     pub fn lag(&self, now: Duration) -> Duration {
         let due = self.next_due().unwrap_or(now);

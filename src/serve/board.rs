@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::judge::Judged;
 use crate::model::{Hostname, Target, Timestamp};
+use crate::observation::Outcome;
 use crate::scan::Job;
 use crate::source::Requests;
 
@@ -86,6 +87,69 @@ pub(super) struct Looked {
     pub(super) results: Vec<Judged>,
     /// When they ended.
     pub(super) at: Timestamp,
+    /// Since when each of them has seen the same.
+    pub(super) since: Vec<Since>,
+    /// When the next ones are due.
+    pub(super) next: Option<Timestamp>,
+}
+
+/// Since when looks at an endpoint have seen the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Since {
+    /// The first look that saw it.
+    pub(super) at: Timestamp,
+    /// Whether the look before that saw something else; if not, it may have been so for longer.
+    pub(super) is_change: bool,
+}
+
+impl Looked {
+    /// The looks that ended then, after those before.
+    pub(super) fn new(
+        results: Vec<Judged>,
+        at: Timestamp,
+        next: Option<Timestamp>,
+        before: Option<&Looked>,
+    ) -> Self {
+        let since = results.iter().map(|judged| {
+            let old = before.and_then(|before| {
+                let mut old = before.results.iter().zip(&before.since);
+                old.find(|(old, _)| is_same_endpoint(old, judged))
+            });
+            match old {
+                Some((old, since)) if saw_the_same(old, judged) => *since,
+                Some(_) => Since {
+                    at,
+                    is_change: true,
+                },
+                None => Since {
+                    at,
+                    is_change: false,
+                },
+            }
+        });
+        Self {
+            since: since.collect(),
+            results,
+            at,
+            next,
+        }
+    }
+}
+
+/// Whether two looks at one target were at the same address, from the same place and for the same kind of key.
+pub(super) fn is_same_endpoint(a: &Judged, b: &Judged) -> bool {
+    let (a, b) = (&a.observation, &b.observation);
+    a.ip == b.ip && a.vantage == b.vantage && a.key_type == b.key_type
+}
+
+/// Whether the same leaf was served, the same told, or the same kind of error seen.
+fn saw_the_same(a: &Judged, b: &Judged) -> bool {
+    match (&a.observation.outcome, &b.observation.outcome) {
+        (Outcome::Served(a), Outcome::Served(b)) => a.leaf == b.leaf,
+        (Outcome::Told(a), Outcome::Told(b)) => a == b,
+        (Outcome::Failed(a), Outcome::Failed(b)) => a.kind == b.kind,
+        _ => false,
+    }
 }
 
 /// How the cycles go: in each every target is looked at once.
@@ -142,6 +206,11 @@ impl Board {
         lock(&self.looks).values().cloned().collect()
     }
 
+    /// The last looks at one target.
+    pub(super) fn looked(&self, target: &Target) -> Option<Arc<Looked>> {
+        lock(&self.looks).get(target).cloned()
+    }
+
     pub(super) fn cycle(&self) -> Cycle {
         *lock(&self.cycle)
     }
@@ -167,9 +236,9 @@ impl Board {
         *lock(&self.plan) = plan;
     }
 
-    /// Puts up the looks at a target, and gives back those before.
-    pub(super) fn set_looked(&self, target: Target, looked: Arc<Looked>) -> Option<Arc<Looked>> {
-        lock(&self.looks).insert(target, looked)
+    /// Puts up the looks at a target.
+    pub(super) fn set_looked(&self, target: Target, looked: Arc<Looked>) {
+        lock(&self.looks).insert(target, looked);
     }
 
     pub(super) fn set_cycle(&self, change: impl FnOnce(&mut Cycle)) {

@@ -34,6 +34,17 @@ pub(super) struct Watch {
     pub(super) failures: Vec<Failed>,
     /// How the last try went; `None` before the first.
     pub(super) up: Option<bool>,
+    /// What is wrong with the source, if anything.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// What is wrong with a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// The first of the tries that failed one after another.
+    pub(super) since: Timestamp,
+    /// Why the last of them failed, in one line.
+    pub(super) error: String,
 }
 
 /// What a source said of one certificate.
@@ -85,6 +96,7 @@ impl Watch {
             kept: Vec::new(),
             failures: Vec::new(),
             up: None,
+            trouble: None,
         }
     }
 
@@ -167,6 +179,10 @@ impl Watch {
                 }
             }
         }
+        self.trouble = news.errors.first().map(|error| Trouble {
+            since: self.trouble.as_ref().map_or(now, |t| t.since),
+            error: error.clone(),
+        });
         news
     }
 

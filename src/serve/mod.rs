@@ -18,6 +18,7 @@ mod sd;
 mod test_api;
 mod webhook;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,12 +85,14 @@ impl Server {
             async move { drop(stopped.wait_for(|stop| *stop).await) }
         };
         let web = self.setup.web.clone();
+        let state = self.setup.state.clone();
         let (monitor, commands) = Monitor::new(self.setup, self.board.clone(), self.store);
         let mut monitor = tokio::spawn(monitor.run(until(), FAREWELL));
         let pages = Pages {
             board: self.board,
             commands: commands.clone(),
             on_demand: Arc::new(Semaphore::new(probe::MAX_ON_DEMAND)),
+            state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
         tokio::pin!(shutdown);
@@ -132,6 +135,8 @@ struct Pages {
     board: Arc<Board>,
     commands: mpsc::Sender<Command>,
     on_demand: Arc<Semaphore>,
+    /// The folder of what outlives a restart.
+    state: Option<PathBuf>,
 }
 
 impl web::Service for Pages {
@@ -155,7 +160,6 @@ impl web::Service for Pages {
                 Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
             _ if !is_get => not_allowed("GET, HEAD"),
-            "/" => page::page(board),
             "/metrics" => metrics::metrics(board.clone(), headers).await,
             "/probe" => probe::probe(board, &self.on_demand, headers, &query).await,
             "/sd" => sd::discovery(&board.plan()),
@@ -173,10 +177,15 @@ impl web::Service for Pages {
                     None,
                     "of SSLMate's API only GET /api/v2/certs/CN/test is here",
                 ),
-                None => say(
-                    StatusCode::NOT_FOUND,
-                    "there is nothing here: see /, /metrics, /probe and /sd",
-                ),
+                None => {
+                    let page = page::page(board, self.state.clone(), path, &query, headers).await;
+                    page.unwrap_or_else(|| {
+                        say(
+                            StatusCode::NOT_FOUND,
+                            "there is nothing here: see /, /metrics, /probe and /sd",
+                        )
+                    })
+                }
             },
         }
     }

@@ -19,7 +19,7 @@ use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
 
 use super::agenda::Agenda;
-use super::board::{Board, Looked, Plan, Planned};
+use super::board::{Board, Looked, Plan, Planned, is_same_endpoint};
 use super::engine::{Engine, Setup};
 use super::expectations::{Kept, Watch, key};
 use super::keeper::{Keeper, Note};
@@ -330,11 +330,13 @@ impl Monitor {
         match done {
             Ok((_, (scan, at))) if is_wanted => {
                 self.board.counters.count(&scan.results);
-                let looked = Arc::new(Looked {
-                    results: scan.results,
-                    at,
+                let before = self.board.looked(&target);
+                let next = self.schedule.due(&target).map(|due| {
+                    let ahead = due.saturating_sub(now).as_secs();
+                    Timestamp(at.0.saturating_add_unsigned(ahead))
                 });
-                let before = self.board.set_looked(target, looked.clone());
+                let looked = Arc::new(Looked::new(scan.results, at, next, before.as_deref()));
+                self.board.set_looked(target, looked.clone());
                 tell_changes(before.as_deref(), &looked);
                 if let Some(keeper) = &mut self.keeper {
                     keeper.keep(Note::Looked(looked));
@@ -534,7 +536,7 @@ async fn wait_until(wake: Option<Instant>) {
 /// Logs what has become of endpoints: a log of every look would be one that nobody reads.
 fn tell_changes(before: Option<&Looked>, now: &Looked) {
     for judged in &now.results {
-        let old = before.and_then(|b| b.results.iter().find(|old| same_endpoint(old, judged)));
+        let old = before.and_then(|b| b.results.iter().find(|old| is_same_endpoint(old, judged)));
         let was = old.map_or(Severity::Ok, Judged::severity);
         let severity = judged.severity();
         if was == severity || severity.max(was) < Severity::Warning {
@@ -564,8 +566,4 @@ fn tell_changes(before: Option<&Looked>, now: &Looked) {
             tracing::info!("{line}");
         }
     }
-}
-
-fn same_endpoint(a: &Judged, b: &Judged) -> bool {
-    a.observation.ip == b.observation.ip && a.observation.vantage == b.observation.vantage
 }

@@ -1,0 +1,130 @@
+// What the page can do without this: everything. With it, it stays fresh, and is filtered while one types.
+'use strict';
+
+(() => {
+  const REFRESH_MS = 10_000;
+  const TYPING_MS = 200;
+
+  const main = document.getElementById('main');
+  const announce = document.getElementById('announce');
+  const pause = document.getElementById('pause');
+  if (!main || main.dataset.live !== 'yes') return;
+
+  let paused = false;
+  let asked = null;
+
+  // Makes one tree look like another and touches no more than what differs, so that focus, selection, scrolling, what
+  // is typed and what is unfolded stay as they are.
+  function become(old, fresh) {
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && !isOfTheReader(old, name)) old.removeAttribute(name);
+    }
+    for (const { name, value } of [...fresh.attributes]) {
+      if (old.getAttribute(name) !== value && !isOfTheReader(old, name)) old.setAttribute(name, value);
+    }
+    if (old.localName === 'select') return choose(old, fresh);
+    const kept = keyed(old);
+    let at = old.firstChild;
+    for (const next of [...fresh.childNodes]) {
+      const same = kept.get(next.id) || (at && !at.id && !next.id && alike(at, next) ? at : null);
+      if (!same) {
+        old.insertBefore(document.importNode(next, true), at);
+        continue;
+      }
+      if (same === at) at = at.nextSibling; else old.insertBefore(same, at);
+      if (same.nodeType !== Node.ELEMENT_NODE) {
+        if (same.data !== next.data) same.data = next.data;
+      } else become(same, next);
+    }
+    while (at) {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    }
+  }
+
+  function keyed(parent) {
+    const all = new Map();
+    for (const child of parent.children) if (child.id) all.set(child.id, child);
+    return all;
+  }
+
+  const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName;
+
+  function isOfTheReader(element, name) {
+    return (element.localName === 'details' && name === 'open') || (element.localName === 'input' && name === 'value');
+  }
+
+  function choose(old, fresh) {
+    const chosen = old.value;
+    const options = (select) => [...select.options].map((option) => option.value).join('\n');
+    if (options(old) === options(fresh)) return;
+    old.replaceChildren(...[...fresh.childNodes].map((child) => document.importNode(child, true)));
+    old.value = chosen;
+  }
+
+  async function show(url) {
+    if (asked) asked.abort();
+    const mine = new AbortController();
+    asked = mine;
+    try {
+      const answer = await fetch(url, { signal: mine.signal, headers: { accept: 'text/html' } });
+      const text = await answer.text();
+      // Another answer is on its way, or there is none worth showing: what is there stays.
+      if (asked !== mine || !(answer.headers.get('content-type') || '').startsWith('text/html')) return;
+      const fresh = new DOMParser().parseFromString(text, 'text/html');
+      const headline = () => (document.getElementById('headline') || {}).textContent;
+      const before = headline();
+      become(main, fresh.getElementById('main'));
+      for (const part of ['title', 'footer time', 'link[rel=icon]']) {
+        const [was, is] = [document.querySelector(part), fresh.querySelector(part)];
+        if (was && is) become(was, is);
+      }
+      if (before !== headline()) announce.textContent = headline();
+    } catch (error) {
+      // Told by the time at the foot of the page, which stands still. It is tried again.
+      if (error.name !== 'AbortError') announce.textContent = 'The page could not be refreshed';
+    } finally {
+      if (asked === mine) asked = null;
+    }
+  }
+
+  setInterval(() => {
+    if (!paused && !asked && document.visibilityState === 'visible') show(location.href);
+  }, REFRESH_MS);
+  document.addEventListener('visibilitychange', () => {
+    if (!paused && document.visibilityState === 'visible') show(location.href);
+  });
+
+  if (pause) {
+    pause.hidden = false;
+    pause.addEventListener('click', () => {
+      paused = !paused;
+      pause.setAttribute('aria-pressed', String(paused));
+    });
+  }
+
+  const form = document.getElementById('filter');
+  if (!form) return;
+  const filtered = () => {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value) query.set(name, value);
+    return query.size ? `/?${query}` : '/';
+  };
+  const apply = async () => {
+    history.replaceState(null, '', filtered());
+    await show(location.href);
+    const count = document.querySelector('.filtered');
+    if (count) announce.textContent = count.firstChild.textContent;
+  };
+  let typing;
+  form.addEventListener('input', () => {
+    clearTimeout(typing);
+    typing = setTimeout(apply, TYPING_MS);
+  });
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    clearTimeout(typing);
+    apply();
+  });
+})();

@@ -1,0 +1,253 @@
+//! The page of a certificate: what is expected, how long it lasts, how far its rollout has come, and where it is served.
+
+use crate::instance::{Expectation, SourceKind};
+use crate::model::Timestamp;
+
+use super::faults::{self, Scope};
+use super::filter::Filter;
+use super::frame::{Page, Paging, badge, counted, crumbs, facts, moment, pager, section, time};
+use super::history;
+use super::html::{Address, Html};
+use super::overview::{address_table, addresses_with};
+use super::served;
+use super::timeline::{self, Lifetime};
+use super::view::{Certificate, Endpoint, Rollout, View};
+
+/// Addresses on a page.
+const ADDRESSES_PER_PAGE: usize = 50;
+/// Addresses of a rollout that are listed on either side.
+const MAX_PLACES: usize = 30;
+
+pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) -> String {
+    let severity = certificate.severity();
+    let page = Page {
+        title: certificate.name,
+        severity,
+        is_live: true,
+        now: view.now,
+    };
+    page.document(|html| {
+        crumbs(html, &[(Address::front(), "Overview")]);
+        html.element(
+            "div",
+            &[("class", &format!("headline {severity}"))],
+            |html| {
+                html.line("h1", &[("id", "headline")], certificate.name);
+                html.element("p", &[], |html| {
+                    badge(html, severity);
+                    html.text(" ");
+                    html.text(&standing(certificate));
+                });
+            },
+        );
+        let found = faults::faults(&certificate.endpoints);
+        if !found.is_empty() {
+            section(html, "wrong", "What is wrong", |html| {
+                faults::write(html, &found, Scope::Certificate, addresses_with);
+            });
+        }
+        if let Some(rollout) = certificate.rollout() {
+            section(html, "rollout", "Rollout", |html| {
+                rolled_out(html, view, &rollout)
+            });
+        }
+        section(html, "expected", "What is expected", |html| {
+            expected(html, certificate, view.now)
+        });
+        section(html, "addresses", "Where it is looked for", |html| {
+            addresses(html, view, certificate, filter)
+        });
+        let notes = faults::notes(&certificate.endpoints);
+        if !notes.is_empty() {
+            section(html, "notes", "Worth knowing, nothing to mend", |html| {
+                faults::write(html, &notes, Scope::Certificate, |_| {
+                    certificate.address().at("addresses")
+                });
+            });
+        }
+        section(html, "history", "What has changed", |html| {
+            history::of_certificate(html, view, certificate)
+        });
+    })
+}
+
+/// How things stand, in a sentence.
+fn standing(certificate: &Certificate<'_>) -> String {
+    let (all, well) = (certificate.endpoints.len(), certificate.well());
+    match (all, certificate.targets) {
+        (0, 0) => "It has no host to look at.".into(),
+        (0, _) => "It has not been looked at yet.".into(),
+        _ if well == all && all == 1 => "Its only address is well.".into(),
+        _ if all == 1 => "Its only address is not well.".into(),
+        _ if well == all => format!("All {all} addresses are well."),
+        _ => format!("{well} of {all} addresses are well."),
+    }
+}
+
+fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
+    let kept = match certificate.kept {
+        Ok(kept) => kept,
+        Err(error) => {
+            faults::message(html, &format!("it is not known: {error}"));
+            return;
+        }
+    };
+    let expected = &kept.loaded.expected;
+    let instance = certificate.instance();
+    if let Some(read) = instance.and_then(|i| i.leaf.facts().ok()) {
+        let entry = &certificate.watch.entry;
+        match Lifetime::of(read, entry.warn, entry.crit) {
+            Some(lifetime) => timeline::write(html, &lifetime, now),
+            None => html.line("p", &[("class", "message")], "It ends before it begins."),
+        }
+    }
+    facts(html, |list| {
+        list.text(
+            "Told by",
+            source_in_words(certificate, expected.source).as_str(),
+        );
+        list.fact("Last told", |html| time(html, kept.fetched, now));
+        if let Some(changed) = kept.changed {
+            list.fact("Expected since", |html| time(html, changed, now));
+        }
+        if let Some(instance) = instance
+            && let Some(id) = instance.id
+        {
+            list.text("Instance", &format!("{id}, {}", instance.state.name()));
+        }
+        served::pins(list, expected);
+        if expected.what == Expectation::TrustOnly {
+            list.text(
+                "Expected",
+                "any certificate that is valid now, for the name, and trusted",
+            );
+        }
+    });
+    if let Some(instance) = instance {
+        html.element("details", &[("id", "instance")], |html| {
+            html.line("summary", &[], "The expected certificate in full");
+            served::details(html, &instance.leaf, now);
+        });
+        let others = expected
+            .instances()
+            .map(|i| i.also_accepted.len())
+            .unwrap_or_default();
+        if others > 0 {
+            html.line(
+                "p",
+                &[("class", "note")],
+                &format!(
+                    "{} accepted as well.",
+                    match others {
+                        1 => "Another instance is".into(),
+                        n => format!("{n} other instances are"),
+                    }
+                ),
+            );
+        }
+    }
+}
+
+fn source_in_words(certificate: &Certificate<'_>, kind: SourceKind) -> String {
+    match (kind, certificate.watch.source()) {
+        (SourceKind::Sslmate, _) => "the SSLMate account".into(),
+        (_, Some(name)) => name,
+        (_, None) => "the configuration".into(),
+    }
+}
+
+/// Who serves the new instance, and who the one before.
+fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>) {
+    let (new, total) = (rollout.new.len(), rollout.total());
+    html.element("p", &[], |html| {
+        html.line(
+            "strong",
+            &[],
+            &format!("{new} of {}", counted(total, "address")),
+        );
+        html.text(" serve the new instance, which has been expected since ");
+        time(html, rollout.changed, view.now);
+        html.text(".");
+        if !rollout.is_complete() {
+            let grace = i64::try_from(view.monitor.grace.as_secs()).unwrap_or(i64::MAX);
+            let until = Timestamp(rollout.changed.0.saturating_add(grace));
+            html.text(if until > view.now {
+                " Who still serves the one before is a warning, and critical from "
+            } else {
+                " The time of grace for the one before ended at "
+            });
+            time(html, until, view.now);
+            html.text(".");
+        }
+    });
+    let (value, max) = (new.to_string(), total.max(1).to_string());
+    let progress = [
+        ("value", &*value),
+        ("max", &*max),
+        ("aria-label", "Addresses that serve the new instance"),
+    ];
+    html.line("progress", &progress, &format!("{new} of {total}"));
+    html.element("div", &[("class", "sides")], |html| {
+        side(html, "Still the one before", &rollout.old);
+        side(html, "Something else, or nothing seen", &rollout.other);
+        side(html, "The new one", &rollout.new);
+    });
+}
+
+fn side(html: &mut Html, heading: &str, endpoints: &[&Endpoint<'_>]) {
+    if endpoints.is_empty() {
+        return;
+    }
+    html.element("div", &[], |html| {
+        html.line("h3", &[], &format!("{heading}: {}", endpoints.len()));
+        html.element("ul", &[], |html| {
+            for endpoint in endpoints.iter().take(MAX_PLACES) {
+                html.element("li", &[], |html| {
+                    let text = format!("{} at {}", endpoint.target.hostname, endpoint.place());
+                    html.link(&endpoint.address(), &text);
+                    if let Some(look) = endpoint.looks.first() {
+                        html.text(if look.since.is_change {
+                            " since "
+                        } else {
+                            " at least since "
+                        });
+                        moment(html, look.since.at);
+                    }
+                });
+            }
+        });
+        let more = endpoints.len().saturating_sub(MAX_PLACES);
+        if more > 0 {
+            html.line(
+                "p",
+                &[("class", "more")],
+                &format!("and {more} more, in the table below"),
+            );
+        }
+    });
+}
+
+fn addresses(html: &mut Html, view: &View, certificate: &Certificate<'_>, filter: &Filter) {
+    let all = &certificate.endpoints;
+    if all.is_empty() {
+        let text = match certificate.targets {
+            0 => "It has no host to look at: give it hostnames in the configuration.",
+            _ => "Its hosts have not been looked at yet.",
+        };
+        return html.line("p", &[], text);
+    }
+    let paging = Paging::new(all.len(), ADDRESSES_PER_PAGE, filter.page);
+    let part: Vec<&Endpoint<'_>> = all
+        .iter()
+        .skip(paging.skipped)
+        .take(ADDRESSES_PER_PAGE)
+        .collect();
+    let caption = format!("{}, the worst first", counted(all.len(), "address"));
+    address_table(html, &caption, &part, view.now, false);
+    pager(html, "addresses", paging, |page| {
+        certificate
+            .address()
+            .with([("page", &*page.to_string())])
+            .at("addresses")
+    });
+}

@@ -1,0 +1,276 @@
+//! The pages of the documentation that faults link to, written into the binary: at three in the morning the network may
+//! be what is broken.
+
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+
+use crate::finding::Severity;
+use crate::model::Timestamp;
+
+use super::frame::{Page, crumbs};
+use super::html::{Address, Html};
+
+/// Each page below the folder `docs`, by its path there without the ending.
+macro_rules! pages {
+    ($($name:literal)+) => {
+        &[$(($name, include_str!(concat!("../../../docs/", $name, ".md")))),+]
+    };
+}
+
+/// The pages that are there.
+const PAGES: &[(&str, &str)] = pages! {
+    "errors"
+    "findings"
+    "findings/addresses_disagree"
+    "findings/alternate_chain"
+    "findings/bad_ocsp_staple"
+    "findings/chain_expired"
+    "findings/chain_expiring"
+    "findings/chain_out_of_order"
+    "findings/dummy_certificate"
+    "findings/duplicate_certificate"
+    "findings/expired"
+    "findings/expiring"
+    "findings/handshake_failed"
+    "findings/hostname_mismatch"
+    "findings/key_type_missing"
+    "findings/legacy_protocol"
+    "findings/missing_intermediate"
+    "findings/must_staple_missing"
+    "findings/nonconformant_certificate"
+    "findings/not_yet_valid"
+    "findings/previous_instance"
+    "findings/revoked"
+    "findings/root_included"
+    "findings/same_key_other_certificate"
+    "findings/self_signed"
+    "findings/source_stale"
+    "findings/tlsa_mismatch"
+    "findings/unreachable"
+    "findings/unrelated_certificate"
+    "findings/untrusted_root"
+    "findings/vantages_disagree"
+    "findings/weak_key"
+    "findings/weak_signature"
+    "findings/wrong_certificate"
+};
+
+/// The page at a path of these segments, of which the first is `docs`.
+pub(super) fn page(now: Timestamp, segments: &[String]) -> Option<String> {
+    let name = segments.get(1..)?.join("/");
+    let (name, text) = PAGES.iter().find(|(page, _)| *page == name)?;
+    let title = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("# ");
+    let page = Page {
+        title,
+        severity: Severity::Ok,
+        is_live: false,
+        now,
+    };
+    Some(page.document(|html| {
+        crumbs(
+            html,
+            &[
+                (Address::front(), "Overview"),
+                (Address::path(["docs", "findings"]), "Findings"),
+            ],
+        );
+        html.element("article", &[("class", "docs")], |html| {
+            Writer { name }.write(html, text)
+        });
+    }))
+}
+
+/// Writes a page of ours.
+struct Writer {
+    /// Its own name, which links in it are relative to.
+    name: &'static str,
+}
+
+impl Writer {
+    fn write(&self, html: &mut Html, text: &'static str) {
+        let events: Vec<Event<'_>> = Parser::new_ext(text, Options::ENABLE_TABLES).collect();
+        let mut events = events.into_iter().peekable();
+        self.inside(html, &mut events, None, false);
+    }
+
+    /// What is inside an element, up to its end.
+    fn inside<'e>(
+        &self,
+        html: &mut Html,
+        events: &mut std::iter::Peekable<impl Iterator<Item = Event<'e>>>,
+        end: Option<TagEnd>,
+        is_head: bool,
+    ) {
+        while let Some(event) = events.next() {
+            match event {
+                Event::End(this) if Some(this) == end => return,
+                Event::End(_) | Event::Rule | Event::Html(_) | Event::InlineHtml(_) => {}
+                Event::Text(text) => html.own_text(&text),
+                Event::Code(text) => html.element("code", &[], |html| html.own_text(&text)),
+                Event::SoftBreak | Event::HardBreak => html.own_text("\n"),
+                Event::Start(tag) => self.element(html, events, tag, is_head),
+                _ => {}
+            }
+        }
+    }
+
+    fn element<'e>(
+        &self,
+        html: &mut Html,
+        events: &mut std::iter::Peekable<impl Iterator<Item = Event<'e>>>,
+        tag: Tag<'e>,
+        is_head: bool,
+    ) {
+        let end = Some(tag.to_end());
+        let (name, attributes): (&'static str, Vec<(&'static str, String)>) = match &tag {
+            Tag::Heading { level, .. } => {
+                let name = match level {
+                    HeadingLevel::H1 => "h1",
+                    HeadingLevel::H2 => "h2",
+                    HeadingLevel::H3 => "h3",
+                    _ => "h4",
+                };
+                let id = match events.peek() {
+                    Some(Event::Text(text) | Event::Code(text)) => slug(text),
+                    _ => String::new(),
+                };
+                (name, vec![("id", id)])
+            }
+            Tag::Paragraph => ("p", vec![]),
+            Tag::BlockQuote(_) => ("blockquote", vec![]),
+            // What is too wide scrolls, with the keyboard too.
+            Tag::CodeBlock(CodeBlockKind::Fenced(_) | CodeBlockKind::Indented) => {
+                ("pre", vec![("tabindex", "0".into())])
+            }
+            Tag::List(Some(_)) => ("ol", vec![]),
+            Tag::List(None) => ("ul", vec![]),
+            Tag::Item => ("li", vec![]),
+            Tag::Emphasis => ("em", vec![]),
+            Tag::Strong => ("strong", vec![]),
+            Tag::Link { dest_url, .. } => match self.address(dest_url) {
+                Some(address) => ("a", vec![("href", address.as_str().to_owned())]),
+                None => ("span", vec![]),
+            },
+            Tag::Table(_) => ("table", vec![]),
+            Tag::TableHead => {
+                return html.element("thead", &[], |html| {
+                    html.element("tr", &[], |html| self.inside(html, events, end, true));
+                });
+            }
+            Tag::TableRow => ("tr", vec![]),
+            Tag::TableCell if is_head => ("th", vec![("scope", "col".into())]),
+            Tag::TableCell => ("td", vec![]),
+            _ => ("span", vec![]),
+        };
+        let attributes: Vec<(&'static str, &str)> =
+            attributes.iter().map(|(k, v)| (*k, &**v)).collect();
+        html.element(name, &attributes, |html| {
+            self.inside(html, events, end, is_head)
+        });
+    }
+
+    /// Where a link of the page leads; `None` where that is not here.
+    fn address(&self, url: &str) -> Option<Address> {
+        if let Some(elsewhere) = Address::elsewhere(url) {
+            return Some(elsewhere);
+        }
+        let (path, fragment) = url.split_once('#').unwrap_or((url, ""));
+        if path.is_empty() {
+            return Some(Address::here(fragment));
+        }
+        let mut segments: Vec<&str> = self.name.split('/').collect();
+        segments.pop();
+        for part in path.trim_end_matches(".md").split('/') {
+            match part {
+                ".." => drop(segments.pop()),
+                part => segments.push(part),
+            }
+        }
+        let name = segments.join("/");
+        PAGES.iter().find(|(page, _)| *page == name)?;
+        let address = Address::path(std::iter::once("docs").chain(segments));
+        Some(if fragment.is_empty() {
+            address
+        } else {
+            address.at(fragment)
+        })
+    }
+}
+
+/// What a heading is linked to by, as forges make it.
+fn slug(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Code;
+
+    const NOW: Timestamp = Timestamp(1_795_000_000);
+
+    fn of(name: &str) -> Option<String> {
+        let segments: Vec<String> = std::iter::once("docs")
+            .chain(name.split('/'))
+            .map(str::to_owned)
+            .collect();
+        page(NOW, &segments)
+    }
+
+    #[test]
+    fn every_finding_has_its_page_here() {
+        for code in Code::ALL {
+            let page = of(&format!("findings/{code}")).unwrap_or_else(|| panic!("{code}"));
+            assert!(
+                page.contains(&format!("<h1 id=\"{code}\">{code}</h1>")),
+                "{code}"
+            );
+        }
+        assert_eq!(PAGES.len(), Code::ALL.len() + 2);
+        assert_eq!(of("findings/none"), None);
+        assert_eq!(of("../Cargo.toml"), None);
+    }
+
+    #[test]
+    fn links_between_pages_lead_to_what_is_here() {
+        let ids_of = |page: &str, id: &str| page.contains(&format!("id=\"{id}\""));
+        let mut count = 0;
+        for (name, _) in PAGES {
+            let page = of(name).unwrap();
+            let (_, main) = page.split_once("<main").unwrap();
+            let (main, _) = main.split_once("</main>").unwrap();
+            for part in main.split("href=\"").skip(1) {
+                let (link, _) = part.split_once('"').unwrap();
+                if link.starts_with("https://") || link == "/" {
+                    continue;
+                }
+                count += 1;
+                let (path, id) = link.split_once('#').unwrap_or((link, ""));
+                let there = match path.strip_prefix("/docs/") {
+                    Some(path) => of(path).unwrap_or_else(|| panic!("{name}: {link}")),
+                    None => page.clone(),
+                };
+                assert!(id.is_empty() || ids_of(&there, id), "{name}: {link}");
+            }
+        }
+        assert!(count > 60, "{count}");
+    }
+
+    #[test]
+    fn markdown_becomes_its_elements() {
+        let mut html = Html::default();
+        let text = "# A `b`\n\ntext **bold** [to](https://x.example/) [gone](chain.md)\n\n```sh\na <b>\n```\n\n| a | b |\n| - | - |\n| 1 | `2` |\n";
+        Writer { name: "errors" }.write(&mut html, text);
+        insta::assert_snapshot!(html.finish(), @r#"
+        <h1 id="a-">A <code>b</code></h1><p>text <strong>bold</strong> <a href="https://x.example/">to</a> <span>gone</span></p><pre tabindex="0">a &lt;b&gt;
+        </pre><table><thead><tr><th scope="col">a</th><th scope="col">b</th></tr></thead><tr><td>1</td><td><code>2</code></td></tr></table>
+        "#);
+    }
+}

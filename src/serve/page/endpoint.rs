@@ -1,0 +1,143 @@
+//! The page of an endpoint: what each vantage saw, down to the served chain.
+
+use crate::finding::Severity;
+
+use super::faults::{message, sentence};
+use super::frame::{Page, badge, crumbs, facts, section, time};
+use super::history;
+use super::html::{Address, Html};
+use super::served;
+use super::view::{Endpoint, Look, View, certificate_address};
+
+pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
+    let target = endpoint.target;
+    let title = format!("{} at {}", target.hostname, endpoint.place());
+    let page = Page {
+        title: &title,
+        severity: endpoint.severity,
+        is_live: true,
+        now: view.now,
+    };
+    page.document(|html| {
+        crumbs(
+            html,
+            &[
+                (Address::front(), "Overview"),
+                (
+                    certificate_address(&target.certificate),
+                    &target.certificate,
+                ),
+            ],
+        );
+        html.element(
+            "div",
+            &[("class", &format!("headline {}", endpoint.severity))],
+            |html| {
+                html.line("h1", &[("id", "headline")], &title);
+                html.element("p", &[], |html| {
+                    badge(html, endpoint.severity);
+                    html.text(&format!(" over {}", target.protocol.name()));
+                });
+            },
+        );
+        section(html, "looks", "What was seen", |html| {
+            html.element("div", &[("class", "vantages")], |html| {
+                for look in &endpoint.looks {
+                    html.element("article", &[("class", "vantage")], |html| {
+                        look_at(html, view, look);
+                    });
+                }
+            });
+        });
+        section(html, "verdict", "Part by part", |html| {
+            served::verdicts(html, &endpoint.looks);
+        });
+        for look in &endpoint.looks {
+            served::difference(html, look);
+        }
+        if let Some((look, served)) = endpoint.looks.iter().find_map(|l| Some((l, l.served()?))) {
+            section(html, "chain", "The served chain", |html| {
+                served::chain(html, served, look.judged.expected.as_deref(), view.now);
+            });
+        }
+        section(html, "handshake", "The handshake from here", |html| {
+            served::handshake(html, endpoint.looks.first());
+        });
+        section(html, "history", "What has changed", |html| {
+            history::of_endpoint(html, view, endpoint);
+        });
+    })
+}
+
+fn look_at(html: &mut Html, view: &View, look: &Look<'_>) {
+    let name = match look.judged.observation.vantage.is_local() {
+        true => "Seen from here".to_owned(),
+        false => format!("Seen from {}", look.vantage()),
+    };
+    html.line("h3", &[], &name);
+    html.element("p", &[], |html| {
+        badge(html, look.judged.severity());
+        html.text(" ");
+        html.prose(&sentence(&served::in_words(look, view.now)));
+    });
+    findings(html, look);
+    facts(html, |list| {
+        list.fact("Last look", |html| time(html, look.at, view.now));
+        list.fact(
+            if look.since.is_change {
+                "So since"
+            } else {
+                "So at least since"
+            },
+            |html| {
+                time(html, look.since.at, view.now);
+            },
+        );
+        if let Some(next) = look.next {
+            list.fact("Next look about", |html| time(html, next, view.now));
+        }
+    });
+}
+
+fn findings(html: &mut Html, look: &Look<'_>) {
+    if let Some(error) = look.untold_error() {
+        html.element("div", &[("class", "fault unknown")], |html| {
+            message(html, &error.message);
+            html.element("p", &[("class", "explain")], |html| {
+                let about = super::faults::About::Error(error.kind);
+                html.link(&about.address(), &format!("What {} means", error.kind));
+            });
+        });
+    }
+    if look.findings().is_empty() {
+        return;
+    }
+    html.element("ul", &[("class", "faults")], |html| {
+        for finding in look.findings() {
+            let class = format!("fault {}", finding.severity);
+            html.element("li", &[("class", &class)], |html| {
+                html.element("p", &[("class", "message")], |html| {
+                    badge(html, finding.severity);
+                    html.text(" ");
+                    html.prose(&sentence(&finding.message));
+                });
+                if !finding.hint.is_empty() {
+                    html.element("p", &[("class", "hint")], |html| {
+                        if finding.severity > Severity::Info {
+                            html.line("strong", &[], "To mend it:");
+                            html.text(" ");
+                        }
+                        html.prose(&sentence(&finding.hint));
+                    });
+                }
+                html.element("p", &[("class", "explain")], |html| {
+                    let about = super::faults::About::Finding(finding.code);
+                    html.link(
+                        &about.address(),
+                        &format!("What {} means, and how to mend it", finding.code),
+                    );
+                });
+            });
+        }
+    });
+}

@@ -1,0 +1,293 @@
+//! What is wrong, as few things as possible: the same fault of one certificate at many addresses is one thing.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::finding::{Code, Severity};
+use crate::model::Vantage;
+use crate::observation::ErrorKind;
+
+use super::frame::{badge, counted};
+use super::html::{Address, Html};
+use super::view::{Endpoint, Look, certificate_address};
+
+/// Faults that are shown at a time.
+const MAX_FAULTS: usize = 40;
+/// Ways in which one fault shows itself, each with words of its own.
+const MAX_VARIANTS: usize = 3;
+/// Addresses that are listed with one of them.
+const MAX_PLACES: usize = 12;
+
+/// What a fault is about. The order is that of the table of findings, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum About {
+    Finding(Code),
+    Error(ErrorKind),
+}
+
+impl About {
+    fn meaning(self) -> &'static str {
+        let sentence = match self {
+            Self::Finding(code) => code.meaning(),
+            Self::Error(kind) => kind.meaning(),
+        };
+        sentence.trim_end_matches('.')
+    }
+
+    /// Where it is explained.
+    pub(super) fn address(self) -> Address {
+        match self {
+            Self::Finding(code) => Address::path(["docs", "findings", code.name()]),
+            Self::Error(kind) => Address::path(["docs", "errors"]).at(kind.name()),
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Finding(code) => code.name(),
+            Self::Error(kind) => kind.name(),
+        }
+    }
+}
+
+/// One thing that is wrong with one certificate.
+pub(super) struct Fault<'a> {
+    pub(super) severity: Severity,
+    pub(super) about: About,
+    pub(super) certificate: &'a str,
+    /// By message and hint.
+    pub(super) variants: Vec<Variant<'a>>,
+}
+
+/// A fault in certain words.
+pub(super) struct Variant<'a> {
+    pub(super) message: &'a str,
+    pub(super) hint: &'a str,
+    pub(super) places: Vec<Place<'a>>,
+}
+
+/// Where a fault was seen, and from which vantages.
+pub(super) struct Place<'a> {
+    pub(super) endpoint: Endpoint<'a>,
+    pub(super) vantages: Vec<&'a str>,
+}
+
+impl Fault<'_> {
+    /// At how many endpoints it is seen; the looks at one may tell of it in different words.
+    fn places(&self) -> usize {
+        let places = self.variants.iter().flat_map(|v| &v.places);
+        let endpoints = places.map(|p| (p.endpoint.target, p.endpoint.ip, p.endpoint.key_type));
+        endpoints.collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// What is to be mended, the worst and the most frequent first.
+pub(super) fn faults<'a>(endpoints: &[Endpoint<'a>]) -> Vec<Fault<'a>> {
+    collect(endpoints, |severity| severity >= Severity::Warning)
+}
+
+/// What is worth knowing.
+pub(super) fn notes<'a>(endpoints: &[Endpoint<'a>]) -> Vec<Fault<'a>> {
+    collect(endpoints, |severity| severity == Severity::Info)
+}
+
+type Words<'a> = (&'a str, &'a str);
+/// What makes two faults the same: how bad, about what, and of which certificate.
+type Key<'a> = (Reverse<Severity>, About, &'a str);
+
+fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> Vec<Fault<'a>> {
+    let mut all: BTreeMap<Key<'a>, BTreeMap<Words<'a>, Vec<Place<'a>>>> = BTreeMap::new();
+    for endpoint in endpoints {
+        for (look, vantages) in endpoint.sights() {
+            for (severity, about, words) in told(&look) {
+                if !is_wanted(severity) {
+                    continue;
+                }
+                let key = (Reverse(severity), about, &*endpoint.target.certificate);
+                let places = all.entry(key).or_default().entry(words).or_default();
+                // The looks at one endpoint come one after another.
+                match places.last_mut() {
+                    Some(last) if is_same(&last.endpoint, endpoint) => {
+                        last.vantages.extend(&vantages)
+                    }
+                    _ => places.push(Place {
+                        endpoint: endpoint.clone(),
+                        vantages: vantages.clone(),
+                    }),
+                }
+            }
+        }
+    }
+    let mut faults: Vec<Fault<'a>> = all
+        .into_iter()
+        .map(|((Reverse(severity), about, certificate), variants)| {
+            let variants = variants
+                .into_iter()
+                .map(|((message, hint), places)| Variant {
+                    message,
+                    hint,
+                    places,
+                });
+            let mut variants: Vec<Variant<'a>> = variants.collect();
+            variants.sort_by_key(|v| Reverse(v.places.len()));
+            Fault {
+                severity,
+                about,
+                certificate,
+                variants,
+            }
+        })
+        .collect();
+    faults.sort_by_key(|f| (Reverse(f.severity), f.about, Reverse(f.places())));
+    faults
+}
+
+/// What a look has to tell.
+fn told<'a>(look: &Look<'a>) -> Vec<(Severity, About, Words<'a>)> {
+    let findings = look.findings().iter().map(|finding| {
+        let words = (&*finding.message, &*finding.hint);
+        (finding.severity, About::Finding(finding.code), words)
+    });
+    let error = look
+        .untold_error()
+        .filter(|_| look.judged.severity() >= Severity::Unknown);
+    let error = error.map(|e| (Severity::Unknown, About::Error(e.kind), (&*e.message, "")));
+    findings.chain(error).collect()
+}
+
+fn is_same(a: &Endpoint<'_>, b: &Endpoint<'_>) -> bool {
+    a.target == b.target && a.ip == b.ip && a.key_type == b.key_type
+}
+
+/// Where the reader is: what the page is about is not said again of each fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Everything,
+    Certificate,
+}
+
+/// The faults as a list; `more` is where all places of one are to be seen.
+pub(super) fn write(
+    html: &mut Html,
+    faults: &[Fault<'_>],
+    scope: Scope,
+    more: impl Fn(&Fault<'_>) -> Address,
+) {
+    html.element("ol", &[("class", "faults")], |html| {
+        for fault in faults.iter().take(MAX_FAULTS) {
+            let class = format!("fault {}", fault.severity);
+            html.element("li", &[("class", &class)], |html| {
+                write_one(html, fault, scope, &more(fault))
+            });
+        }
+    });
+    let hidden = faults.len().saturating_sub(MAX_FAULTS);
+    if hidden > 0 {
+        let text = format!(
+            "{} less urgent or less frequent not shown here: mend these first, or filter.",
+            match hidden {
+                1 => "1 further fault is".into(),
+                more => format!("{more} further faults are"),
+            }
+        );
+        html.line("p", &[("class", "more")], &text);
+    }
+}
+
+fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
+    html.element("h3", &[], |html| {
+        badge(html, fault.severity);
+        html.text(" ");
+        html.text(fault.about.meaning());
+    });
+    html.element("p", &[("class", "where")], |html| {
+        if scope == Scope::Everything {
+            html.text("Certificate ");
+            html.link(&certificate_address(fault.certificate), fault.certificate);
+            html.text(", at ");
+        } else {
+            html.text("At ");
+        }
+        html.text(&counted(fault.places(), "address"));
+    });
+    for variant in fault.variants.iter().take(MAX_VARIANTS) {
+        message(html, variant.message);
+        if !variant.hint.is_empty() {
+            html.element("p", &[("class", "hint")], |html| {
+                html.line("strong", &[], "To mend it:");
+                html.text(" ");
+                html.prose(&sentence(variant.hint));
+            });
+        }
+        places(html, variant, more);
+    }
+    let hidden = fault.variants.len().saturating_sub(MAX_VARIANTS);
+    if hidden > 0 {
+        html.element("p", &[("class", "more")], |html| {
+            html.text(&format!(
+                "It shows itself in {} more: ",
+                counted(hidden, "way")
+            ));
+            html.link(more, "all addresses with this fault");
+        });
+    }
+    html.element("p", &[("class", "explain")], |html| {
+        html.link(
+            &fault.about.address(),
+            &format!("What {} means, and how to mend it", fault.about.name()),
+        );
+    });
+}
+
+fn places(html: &mut Html, variant: &Variant<'_>, more: &Address) {
+    html.element("ul", &[("class", "places")], |html| {
+        for place in variant.places.iter().take(MAX_PLACES) {
+            html.element("li", &[], |html| {
+                let endpoint = &place.endpoint;
+                let text = format!("{} at {}", endpoint.target.hostname, endpoint.place());
+                html.link(&endpoint.address(), &text);
+                if place.vantages != [Vantage::LOCAL] {
+                    let vantages: Vec<&str> = place.vantages.iter().map(|v| from(v)).collect();
+                    html.text(&format!(", seen from {}", vantages.join(" and ")));
+                }
+            });
+        }
+        let hidden = variant.places.len().saturating_sub(MAX_PLACES);
+        if hidden > 0 {
+            html.element("li", &[], |html| {
+                html.link(more, &format!("and at {hidden} more"))
+            });
+        }
+    });
+}
+
+/// A message in a paragraph of its own.
+pub(super) fn message(html: &mut Html, text: &str) {
+    html.element("p", &[("class", "message")], |html| {
+        html.prose(&sentence(text))
+    });
+}
+
+/// A vantage as people say it.
+pub(super) fn from(vantage: &str) -> &str {
+    match vantage {
+        Vantage::LOCAL => "here",
+        other => other,
+    }
+}
+
+/// A message as a sentence: it has no full stop of its own, and begins in lower case.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = match chars.next() {
+        Some(c) if text.starts_with("http") => c.to_string(),
+        Some(c) => c.to_uppercase().collect(),
+        None => return String::new(),
+    };
+    let stop = if text.ends_with(['.', '`', '!', '?']) || text.ends_with('"') {
+        ""
+    } else {
+        "."
+    };
+    format!("{first}{}{stop}", chars.as_str())
+}

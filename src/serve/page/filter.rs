@@ -1,0 +1,211 @@
+//! What a reader wants to see: a filter is a query, so that a filtered view is a link.
+
+use crate::finding::Severity;
+
+use super::super::query::Query;
+use super::html::Address;
+use super::view::Endpoint;
+
+/// What is read of each parameter, in characters.
+const MAX_CHARS: usize = 200;
+/// Words of the text that are looked for.
+const MAX_WORDS: usize = 10;
+
+/// What is to be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    pub(super) wanted: Wanted,
+    /// The name of a certificate; empty means all.
+    pub(super) certificate: String,
+    /// Words that have to occur.
+    pub(super) text: String,
+    /// The page of the addresses, and of the certificates, from 1 on.
+    pub(super) page: usize,
+    pub(super) certificates_page: usize,
+}
+
+/// Which severities are to be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wanted {
+    #[default]
+    All,
+    /// All that has to be mended or could not be judged.
+    Problems,
+    One(Severity),
+}
+
+impl Wanted {
+    pub(super) const ALL: [Self; 7] = [
+        Self::All,
+        Self::Problems,
+        Self::One(Severity::Critical),
+        Self::One(Severity::Unknown),
+        Self::One(Severity::Warning),
+        Self::One(Severity::Info),
+        Self::One(Severity::Ok),
+    ];
+
+    /// The value of the parameter.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Problems => "problems",
+            Self::One(severity) => severity.name(),
+        }
+    }
+
+    fn takes(self, severity: Severity) -> bool {
+        match self {
+            Self::All => true,
+            Self::Problems => severity >= Severity::Warning,
+            Self::One(one) => severity == one,
+        }
+    }
+}
+
+impl Filter {
+    /// From a query. What cannot be understood there is as if it were not there: a link that somebody typed shows
+    /// too much rather than nothing.
+    pub(super) fn read(query: &Query) -> Self {
+        let text = |name| {
+            let value = query.last(name).unwrap_or_default().trim();
+            value.chars().take(MAX_CHARS).collect::<String>()
+        };
+        let page = |name| text(name).parse().unwrap_or(1).max(1);
+        let severity = text("severity");
+        let wanted = Wanted::ALL.into_iter().find(|w| w.name() == severity);
+        Self {
+            wanted: wanted.unwrap_or_default(),
+            certificate: text("certificate"),
+            text: text("q"),
+            page: page("page"),
+            certificates_page: page("certificates_page"),
+        }
+    }
+
+    /// Whether anything is left out.
+    pub(super) fn is_active(&self) -> bool {
+        self.wanted != Wanted::All || !self.certificate.is_empty() || !self.text.is_empty()
+    }
+
+    /// The front page through this filter.
+    pub(super) fn address(&self) -> Address {
+        let number = |page: usize| {
+            if page > 1 {
+                page.to_string()
+            } else {
+                String::new()
+            }
+        };
+        Address::front().with([
+            ("q", &*self.text),
+            ("severity", self.wanted.name()),
+            ("certificate", &*self.certificate),
+            ("page", &*number(self.page)),
+            ("certificates_page", &*number(self.certificates_page)),
+        ])
+    }
+
+    /// Whether a certificate of this name may be seen, beside its endpoints.
+    pub(super) fn takes_certificate(&self, name: &str) -> bool {
+        (self.certificate.is_empty() || self.certificate == name)
+            && words(&self.text).all(|word| name.to_lowercase().contains(&word))
+    }
+
+    pub(super) fn takes_severity(&self, severity: Severity) -> bool {
+        self.wanted.takes(severity)
+    }
+
+    /// Whether an endpoint may be seen.
+    pub(super) fn takes(&self, endpoint: &Endpoint<'_>) -> bool {
+        let target = endpoint.target;
+        if !self.wanted.takes(endpoint.severity)
+            || !(self.certificate.is_empty() || self.certificate == target.certificate)
+        {
+            return false;
+        }
+        self.text.is_empty() || {
+            let haystack = haystack(endpoint);
+            words(&self.text).all(|word| haystack.contains(&word))
+        }
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split_whitespace()
+        .take(MAX_WORDS)
+        .map(str::to_lowercase)
+}
+
+/// All that is searched of an endpoint.
+fn haystack(endpoint: &Endpoint<'_>) -> String {
+    let target = endpoint.target;
+    let mut all = vec![
+        target.certificate.clone(),
+        target.hostname.to_string(),
+        endpoint.place(),
+        target.protocol.name().to_owned(),
+        endpoint.severity.name().to_owned(),
+    ];
+    for look in &endpoint.looks {
+        all.push(look.vantage().to_owned());
+        for finding in look.findings() {
+            all.push(finding.code.name().to_owned());
+            all.push(finding.message.clone());
+        }
+        if let Some(error) = look.untold_error() {
+            all.push(error.kind.name().to_owned());
+            all.push(error.message.clone());
+        }
+        if let Some(served) = look.served() {
+            all.push(served.leaf.sha256().to_string());
+            if let Ok(facts) = served.leaf.facts() {
+                all.push(facts.subject.clone());
+                all.push(facts.issuer.clone());
+                all.push(facts.serial.clone());
+            }
+        }
+    }
+    all.join("\n").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(query: &str) -> Filter {
+        Filter::read(&Query::parse(Some(query)))
+    }
+
+    #[test]
+    fn what_is_not_understood_leaves_nothing_out() {
+        for query in ["", "severity=awful", "page=-1", "page=x&other=1", "q=%20"] {
+            assert!(!read(query).is_active(), "{query}");
+            assert_eq!(read(query).page, 1, "{query}");
+        }
+        assert!(read("severity=problems").is_active());
+        assert_eq!(read("q=a&page=3").page, 3);
+        assert_eq!(
+            read(&format!("q={}", "x".repeat(5000))).text.len(),
+            MAX_CHARS
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_filter_is_a_link(text in ".{0,50}", certificate in ".{0,50}", which in 0..Wanted::ALL.len(), page in 1_usize..50) {
+            let filter = Filter {
+                wanted: Wanted::ALL[which],
+                certificate: certificate.trim().to_owned(),
+                text: text.trim().to_owned(),
+                page,
+                certificates_page: 1,
+            };
+            let address = filter.address();
+            let query = address.as_str().split_once('?').map_or("", |(_, query)| query);
+            prop_assert_eq!(read(query), filter);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The form of the filter, which works as a plain form.
+
+use super::filter::{Filter, Wanted};
+use super::frame::word;
+use super::html::Html;
+use super::view::Certificate;
+
+/// Certificates that a reader can choose among; for more there is the text.
+const MAX_CHOICES: usize = 100;
+
+pub(super) fn write(html: &mut Html, filter: &Filter, certificates: &[Certificate<'_>]) {
+    let form = [
+        ("role", "search"),
+        ("action", "/"),
+        ("method", "get"),
+        ("id", "filter"),
+        ("aria-label", "Filter"),
+    ];
+    html.element("form", &form, |html| {
+        html.element("p", &[("class", "field wide")], |html| {
+            html.line("label", &[("for", "q")], "Name, address, fault or issuer");
+            let input = [
+                ("type", "search"),
+                ("id", "q"),
+                ("name", "q"),
+                ("value", &*filter.text),
+                ("autocomplete", "off"),
+                ("spellcheck", "false"),
+            ];
+            html.void("input", &input);
+        });
+        let option = |html: &mut Html, value: &str, text: &str, is_chosen: bool| {
+            let mut attributes = vec![("value", value)];
+            if is_chosen {
+                attributes.push(("selected", ""));
+            }
+            html.line("option", &attributes, text);
+        };
+        html.element("p", &[("class", "field")], |html| {
+            html.line("label", &[("for", "severity")], "State");
+            html.element(
+                "select",
+                &[("id", "severity"), ("name", "severity")],
+                |html| {
+                    for wanted in Wanted::ALL {
+                        let text = match wanted {
+                            Wanted::All => "All",
+                            Wanted::Problems => "All that is not well",
+                            Wanted::One(severity) => word(severity),
+                        };
+                        option(html, wanted.name(), text, wanted == filter.wanted);
+                    }
+                },
+            );
+        });
+        if (2..=MAX_CHOICES).contains(&certificates.len()) {
+            html.element("p", &[("class", "field")], |html| {
+                html.line("label", &[("for", "certificate")], "Certificate");
+                html.element(
+                    "select",
+                    &[("id", "certificate"), ("name", "certificate")],
+                    |html| {
+                        option(html, "", "All", filter.certificate.is_empty());
+                        let mut names: Vec<&str> = certificates.iter().map(|c| c.name).collect();
+                        names.sort_unstable();
+                        for name in names {
+                            option(html, name, name, name == filter.certificate);
+                        }
+                    },
+                );
+            });
+        } else if !filter.certificate.is_empty() {
+            let kept = [
+                ("type", "hidden"),
+                ("name", "certificate"),
+                ("value", &*filter.certificate),
+            ];
+            html.void("input", &kept);
+        }
+        html.element("p", &[("class", "field")], |html| {
+            html.line("button", &[("type", "submit")], "Filter");
+        });
+    });
+}

@@ -1,0 +1,171 @@
+//! How things stand, in a sentence.
+
+use crate::finding::Severity;
+
+use super::view::{Endpoint, View};
+
+/// How things stand, in a sentence and a few words more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Headline {
+    pub(super) severity: Severity,
+    pub(super) title: String,
+    pub(super) rest: String,
+}
+
+impl Headline {
+    pub(super) fn of(view: &View, endpoints: &[Endpoint<'_>]) -> Self {
+        let count = |wanted| endpoints.iter().filter(|e| e.severity == wanted).count();
+        Self::new(
+            Counts {
+                all: endpoints.len(),
+                critical: count(Severity::Critical),
+                unknown: count(Severity::Unknown),
+                warning: count(Severity::Warning),
+            },
+            view.waiting(),
+            view.monitor.is_ready,
+        )
+    }
+
+    fn new(counts: Counts, waiting: usize, is_ready: bool) -> Self {
+        let Counts {
+            all,
+            critical,
+            unknown,
+            warning,
+        } = counts;
+        let waits = match waiting {
+            0 => String::new(),
+            1 => " 1 host has not been looked at yet.".into(),
+            n => format!(" {n} hosts have not been looked at yet."),
+        };
+        if all == 0 {
+            let (title, rest) = if waiting > 0 || !is_ready {
+                (
+                    "Nothing has been looked at yet",
+                    format!("The first looks are under way.{waits}"),
+                )
+            } else {
+                (
+                    "There is nothing to look at",
+                    "No certificate of the inventory has a host to look at. Add one to the configuration and reload it; \
+                     the sources below say what they have told."
+                        .into(),
+                )
+            };
+            return Self {
+                severity: Severity::Unknown,
+                title: title.into(),
+                rest,
+            };
+        }
+        let well = all - critical - unknown - warning;
+        let of = |n: usize, one: &str, many: &str| match (n, all) {
+            (n, all) if n == all && all == 1 => format!("The only address {one}"),
+            (n, all) if n == all => format!("All {all} addresses {many}"),
+            (1, _) => format!("1 of {all} addresses {one}"),
+            (n, _) => format!("{n} of {all} addresses {many}"),
+        };
+        let mut also = Vec::new();
+        let (severity, title) = if critical > 0 {
+            (
+                Severity::Critical,
+                of(critical, "is critical", "are critical"),
+            )
+        } else if unknown > 0 {
+            (
+                Severity::Unknown,
+                of(unknown, "could not be judged", "could not be judged"),
+            )
+        } else if warning > 0 {
+            (
+                Severity::Warning,
+                of(warning, "has a warning", "have a warning"),
+            )
+        } else {
+            (
+                Severity::Ok,
+                of(
+                    all,
+                    "serves the right certificate",
+                    "serve the right certificate",
+                ),
+            )
+        };
+        if unknown > 0 && severity != Severity::Unknown {
+            also.push(format!("{unknown} could not be judged"));
+        }
+        if warning > 0 && severity != Severity::Warning {
+            also.push(match warning {
+                1 => "1 has a warning".into(),
+                n => format!("{n} have a warning"),
+            });
+        }
+        if severity != Severity::Ok && well > 0 {
+            also.push(match well {
+                1 => "1 is well".into(),
+                n => format!("{n} are well"),
+            });
+        }
+        let rest = match also.is_empty() {
+            true if severity == Severity::Ok => {
+                "Each with its chain, for its name, and for long enough.".to_owned()
+            }
+            true => String::new(),
+            false => format!("{}.", also.join(", ")),
+        };
+        Self {
+            severity,
+            title,
+            rest: format!("{rest}{waits}").trim().to_owned(),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Counts {
+    all: usize,
+    critical: usize,
+    unknown: usize,
+    warning: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headline(
+        all: usize,
+        critical: usize,
+        unknown: usize,
+        warning: usize,
+        waiting: usize,
+    ) -> String {
+        let counts = Counts {
+            all,
+            critical,
+            unknown,
+            warning,
+        };
+        let Headline {
+            severity,
+            title,
+            rest,
+        } = Headline::new(counts, waiting, waiting == 0);
+        format!("{severity}: {title} | {rest}")
+    }
+
+    #[test]
+    fn how_things_stand_is_said_in_a_sentence() {
+        insta::assert_snapshot!(headline(40, 2, 1, 3, 0), @"critical: 2 of 40 addresses are critical | 1 could not be judged, 3 have a warning, 34 are well.");
+        insta::assert_snapshot!(headline(40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are well.");
+        insta::assert_snapshot!(headline(40, 40, 0, 0, 0), @"critical: All 40 addresses are critical |");
+        insta::assert_snapshot!(headline(40, 0, 1, 1, 0), @"unknown: 1 of 40 addresses could not be judged | 1 has a warning, 38 are well.");
+        insta::assert_snapshot!(headline(40, 0, 0, 1, 0), @"warning: 1 of 40 addresses has a warning | 39 are well.");
+        insta::assert_snapshot!(headline(40, 0, 0, 0, 0), @"ok: All 40 addresses serve the right certificate | Each with its chain, for its name, and for long enough.");
+        insta::assert_snapshot!(headline(1, 0, 0, 0, 2), @"ok: The only address serves the right certificate | Each with its chain, for its name, and for long enough. 2 hosts have not been looked at yet.");
+        insta::assert_snapshot!(headline(1, 1, 0, 0, 0), @"critical: The only address is critical |");
+        insta::assert_snapshot!(headline(0, 0, 0, 0, 12), @"unknown: Nothing has been looked at yet | The first looks are under way. 12 hosts have not been looked at yet.");
+        insta::assert_snapshot!(headline(0, 0, 0, 0, 0), @"unknown: There is nothing to look at | No certificate of the inventory has a host to look at. Add one to the configuration and reload it; the sources below say what they have told.");
+    }
+}

@@ -1,0 +1,307 @@
+//! Writes HTML. Tags and names of attributes are the program's own; all else is escaped on its way in, and what
+//! could change the order or the look of the text around it is shown by its name.
+
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is shown of one text from outside, in characters. Servers choose subjects, and may choose long ones.
+pub(super) const MAX_TEXT_CHARS: usize = 600;
+
+/// What stays as it is within a segment of a path (RFC 3986, section 2.3), and `:`, which addresses have.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':');
+
+/// A document, or a piece of one.
+#[derive(Debug, Default)]
+pub(super) struct Html(String);
+
+/// The name of an attribute, which is the program's own, and its value, which may be anybody's.
+pub(super) type Attribute<'a> = (&'static str, &'a str);
+
+/// Where a link leads: to a page of this server, or to another over HTTPS. No text from outside can become a
+/// scheme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address(String);
+
+impl Address {
+    /// The path of these segments, each with whatever characters.
+    pub(super) fn path<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut path = String::new();
+        for segment in segments {
+            path.push('/');
+            // A segment of dots would be taken for the way up (RFC 3986, section 5.2.4), encoded or not.
+            match segment {
+                "" | "." | ".." => path.push('~'),
+                _ => path.extend(utf8_percent_encode(segment, SEGMENT)),
+            }
+        }
+        Self(path)
+    }
+
+    /// The front page.
+    pub(super) fn front() -> Self {
+        Self("/".into())
+    }
+
+    /// A place on the same page.
+    pub(super) fn here(id: &str) -> Self {
+        Self(format!("#{}", utf8_percent_encode(id, SEGMENT)))
+    }
+
+    /// The same with parameters; empty ones are left out.
+    pub(super) fn with<'a>(
+        mut self,
+        query: impl IntoIterator<Item = (&'static str, &'a str)>,
+    ) -> Self {
+        let mut separator = '?';
+        for (name, value) in query.into_iter().filter(|(_, value)| !value.is_empty()) {
+            let value = url::form_urlencoded::byte_serialize(value.as_bytes());
+            self.0.push(separator);
+            self.0.push_str(name);
+            self.0.push('=');
+            self.0.extend(value);
+            separator = '&';
+        }
+        self
+    }
+
+    /// The same with the place on that page.
+    pub(super) fn at(mut self, id: &str) -> Self {
+        let _ = write!(self.0, "#{}", utf8_percent_encode(id, SEGMENT));
+        self
+    }
+
+    /// A page of somebody else.
+    pub(super) fn elsewhere(url: &str) -> Option<Self> {
+        url.starts_with("https://").then(|| Self(url.to_owned()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Html {
+    /// An element with what is inside it.
+    pub(super) fn element(
+        &mut self,
+        tag: &'static str,
+        attributes: &[Attribute<'_>],
+        inside: impl FnOnce(&mut Self),
+    ) {
+        self.begin(tag, attributes);
+        inside(self);
+        let _ = write!(self.0, "</{tag}>");
+    }
+
+    /// An element with nothing but text inside it.
+    pub(super) fn line(&mut self, tag: &'static str, attributes: &[Attribute<'_>], text: &str) {
+        self.element(tag, attributes, |html| html.text(text));
+    }
+
+    /// An element that has no end, such as `input`.
+    pub(super) fn void(&mut self, tag: &'static str, attributes: &[Attribute<'_>]) {
+        self.begin(tag, attributes);
+    }
+
+    /// A link.
+    pub(super) fn link(&mut self, to: &Address, text: &str) {
+        self.line("a", &[("href", &to.0)], text);
+    }
+
+    /// Text from anywhere. What is longer than [`MAX_TEXT_CHARS`] is cut, and it is said how much is left out.
+    pub(super) fn text(&mut self, text: &str) {
+        let mut chars = text.chars();
+        for c in chars.by_ref().take(MAX_TEXT_CHARS) {
+            self.push(c);
+        }
+        let more = chars.count();
+        if more > 0 {
+            let _ = write!(self.0, "… ({more} more characters)");
+        }
+    }
+
+    /// Text from anywhere in which what stands between back quotes is to be copied: messages are written so.
+    pub(super) fn prose(&mut self, text: &str) {
+        let end = text.char_indices().nth(MAX_TEXT_CHARS).map(|(end, _)| end);
+        let Some(whole) = text.get(..end.unwrap_or(text.len())) else {
+            return;
+        };
+        // What is cut has lost its closing quote, perhaps.
+        if end.is_some() || whole.matches('`').count() % 2 == 1 {
+            return self.text(text);
+        }
+        for (index, part) in whole.split('`').enumerate() {
+            match index % 2 {
+                0 => self.text(part),
+                _ => self.line("code", &[], part),
+            }
+        }
+    }
+
+    /// Text of the program's own, of any length.
+    pub(super) fn own_text(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '\n' => self.0.push(c),
+                c => self.push(c),
+            }
+        }
+    }
+
+    /// What has been written.
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+
+    /// What begins every document.
+    pub(super) fn doctype(&mut self) {
+        self.0.push_str("<!doctype html>\n");
+    }
+
+    fn begin(&mut self, tag: &'static str, attributes: &[Attribute<'_>]) {
+        let _ = write!(self.0, "<{tag}");
+        for (name, value) in attributes {
+            let _ = write!(self.0, " {name}=\"");
+            for c in value.chars() {
+                self.push(c);
+            }
+            self.0.push('"');
+        }
+        self.0.push('>');
+    }
+
+    fn push(&mut self, c: char) {
+        match c {
+            '&' => self.0.push_str("&amp;"),
+            '<' => self.0.push_str("&lt;"),
+            '>' => self.0.push_str("&gt;"),
+            '"' => self.0.push_str("&quot;"),
+            '\'' => self.0.push_str("&#39;"),
+            c if is_unseen(c) => {
+                let _ = write!(self.0, "⟨U+{:04X}⟩", u32::from(c));
+            }
+            c => self.0.push(c),
+        }
+    }
+}
+
+/// What has no look of its own, or changes the order of what is around it: control characters, zero-width and
+/// bidirectional formatting (UAX #9, section 2), line separators, and the tags of plane 14.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a browser makes of a text without tags.
+    fn unescaped(text: &str) -> String {
+        assert!(!text.contains(['<', '>', '"', '\'']), "{text:?}");
+        let entities = [
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&quot;", "\""),
+            ("&#39;", "'"),
+        ];
+        let plain = entities
+            .iter()
+            .fold(text.to_owned(), |text, (entity, c)| text.replace(entity, c));
+        plain.replace("&amp;", "&")
+    }
+
+    /// What is to be read.
+    fn shown(text: &str) -> String {
+        let show = |c: char| match is_unseen(c) {
+            true => format!("⟨U+{:04X}⟩", u32::from(c)),
+            false => c.to_string(),
+        };
+        text.chars().map(show).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_in_any_place_is_read_as_it_is(
+            text in prop_oneof![any::<String>(), "[<>&\"'a/=;\u{202e}\u{0} -]{0,40}"]
+        ) {
+            let mut html = Html::default();
+            html.line("p", &[("title", &text)], &text);
+            let html = html.finish();
+            let rest = html.strip_prefix("<p title=\"").unwrap().strip_suffix("</p>").unwrap();
+            let (attribute, inside) = rest.split_once("\">").unwrap();
+            prop_assert_eq!(unescaped(attribute), shown(&text));
+            prop_assert_eq!(unescaped(inside), shown(&text));
+        }
+
+        #[test]
+        fn a_path_of_any_segments_has_as_many_and_stays_here(segments in prop::collection::vec(any::<String>(), 1..4)) {
+            let path = Address::path(segments.iter().map(String::as_str));
+            let base = url::Url::parse("http://here/").unwrap();
+            let url = base.join(path.as_str()).unwrap();
+            prop_assert_eq!(url.host_str(), Some("here"));
+            prop_assert!(url.query().is_none() && url.fragment().is_none());
+            let read = url.path_segments().unwrap().map(|segment| {
+                percent_encoding::percent_decode_str(segment).decode_utf8().unwrap().into_owned()
+            });
+            let wanted = segments.iter().map(|s| match s.as_str() {
+                "" | "." | ".." => "~".to_owned(),
+                s => s.to_owned(),
+            });
+            prop_assert_eq!(read.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_named_and_what_is_long_is_cut() {
+        let mut html = Html::default();
+        html.text("a\u{202e}b\u{0}c\n");
+        assert_eq!(html.finish(), "a⟨U+202E⟩b⟨U+0000⟩c⟨U+000A⟩");
+        let mut html = Html::default();
+        html.text(&"x".repeat(60_000));
+        let text = html.finish();
+        assert!(text.ends_with("x… (59400 more characters)"), "{text}");
+    }
+
+    #[test]
+    fn what_is_quoted_in_a_message_is_code() {
+        let prose = |text: &str| {
+            let mut html = Html::default();
+            html.prose(text);
+            html.finish()
+        };
+        assert_eq!(
+            prose("append `<b>` to it"),
+            "append <code>&lt;b&gt;</code> to it"
+        );
+        assert_eq!(prose("an odd ` of `three`"), "an odd ` of `three`");
+        assert!(!prose(&"`x` ".repeat(1000)).contains("<code>"));
+    }
+
+    #[test]
+    fn a_link_leads_here_or_to_a_page_over_https() {
+        assert_eq!(Address::elsewhere("javascript:alert(1)"), None);
+        assert_eq!(Address::elsewhere("data:text/html,x"), None);
+        let link = Address::path(["certificates", "a/b?c#d"]).with([("q", "x y&z"), ("page", "")]);
+        assert_eq!(link.as_str(), "/certificates/a%2Fb%3Fc%23d?q=x+y%26z");
+    }
+}

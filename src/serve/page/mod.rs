@@ -1,0 +1,169 @@
+//! The status page, for people: what is wrong first, then every certificate and every address down to its chain.
+//! All of it is complete without the script, and nothing in it comes from elsewhere.
+
+mod assets;
+mod certificate;
+mod condition;
+mod docs;
+mod endpoint;
+mod faults;
+mod filter;
+mod form;
+mod frame;
+mod headline;
+mod history;
+mod html;
+mod overview;
+mod served;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode_str;
+
+use crate::finding::Severity;
+use crate::model::Timestamp;
+
+use super::answer::{Response, answer, say, set};
+use super::board::Board;
+use super::query::Query;
+
+use filter::Filter;
+use frame::Page;
+use html::Address;
+use view::View;
+
+/// Names and subjects come from servers: nothing in a page may run or load but what is served beside it.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The bytes of a page, at the most, however much there is to tell: what is beyond is on further pages, or counted.
+#[cfg(test)]
+const MAX_PAGE_BYTES: usize = 1 << 20;
+
+/// The page at a path; `None` where no page is there. It is written on a thread where nothing else waits for it.
+pub(super) async fn page(
+    board: &Arc<Board>,
+    state: Option<PathBuf>,
+    path: &str,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Option<Response> {
+    if path.starts_with(assets::BASE_PATH) {
+        return assets::serve(path, headers).map(secured);
+    }
+    let place = Place::read(path)?;
+    let (board, filter) = (board.clone(), Filter::read(query));
+    let written = tokio::task::spawn_blocking(move || {
+        let view = View::of(&board, state);
+        write(&view, &place, &filter)
+    });
+    let mut response = match written.await {
+        Ok((status, html)) => answer(status, "text/html; charset=utf-8", html),
+        Err(_) => say(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the page could not be written",
+        ),
+    };
+    set(&mut response, CACHE_CONTROL, "no-store");
+    Some(secured(response))
+}
+
+/// The headers that keep a page to itself.
+fn secured(mut response: Response) -> Response {
+    set(&mut response, CONTENT_SECURITY_POLICY, POLICY);
+    set(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(&mut response, REFERRER_POLICY, "no-referrer");
+    let opener = HeaderName::from_static("cross-origin-opener-policy");
+    set(&mut response, opener, "same-origin");
+    response
+}
+
+/// Where a page is.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Overview,
+    Certificate(String),
+    /// The segments of the path, as [`view::Endpoint::segments`] has them.
+    Endpoint(Vec<String>),
+    Docs(Vec<String>),
+}
+
+impl Place {
+    fn read(path: &str) -> Option<Self> {
+        let segments = path.strip_prefix('/')?.split('/');
+        let segments: Option<Vec<String>> = segments
+            .map(|segment| {
+                let decoded = percent_decode_str(segment).decode_utf8().ok()?;
+                Some(decoded.into_owned())
+            })
+            .collect();
+        let segments = segments?;
+        let first = segments.first().map(String::as_str);
+        match (first, segments.len()) {
+            (Some(""), 1) => Some(Self::Overview),
+            (Some("certificates"), 2) => segments.into_iter().nth(1).map(Self::Certificate),
+            (Some("certificates"), 7) => Some(Self::Endpoint(segments)),
+            (Some("docs"), 2 | 3) => Some(Self::Docs(segments)),
+            _ => None,
+        }
+    }
+}
+
+fn write(view: &View, place: &Place, filter: &Filter) -> (StatusCode, String) {
+    let endpoints = view.endpoints();
+    match place {
+        Place::Overview => (StatusCode::OK, overview::page(view, endpoints, filter)),
+        Place::Certificate(name) => {
+            let certificates = view.certificates(&endpoints);
+            match certificates.iter().find(|c| c.name == name) {
+                Some(found) => (StatusCode::OK, certificate::page(view, found, filter)),
+                None => missing(
+                    view.now,
+                    "There is no certificate of this name in the inventory now.",
+                ),
+            }
+        }
+        Place::Endpoint(segments) => {
+            let found = endpoints
+                .iter()
+                .find(|e| e.segments().as_slice() == segments.as_slice());
+            match found {
+                Some(found) => (StatusCode::OK, endpoint::page(view, found)),
+                None => missing(
+                    view.now,
+                    "This address is not looked at now: it has left DNS or the inventory, or has not been looked at yet.",
+                ),
+            }
+        }
+        Place::Docs(segments) => match docs::page(view.now, segments) {
+            Some(page) => (StatusCode::OK, page),
+            None => missing(view.now, "There is no such page."),
+        },
+    }
+}
+
+fn missing(now: Timestamp, words: &str) -> (StatusCode, String) {
+    let page = Page {
+        title: "Not here",
+        severity: Severity::Ok,
+        is_live: false,
+        now,
+    };
+    let text = page.document(|html| {
+        html.line("h1", &[], "Not here");
+        html.line("p", &[], words);
+        html.element("p", &[], |html| {
+            html.link(&Address::front(), "To the overview")
+        });
+    });
+    (StatusCode::NOT_FOUND, text)
+}

@@ -1,0 +1,296 @@
+//! `/`: what is wrong first, then all there is.
+
+use std::collections::BTreeSet;
+
+use crate::model::Timestamp;
+
+use super::condition;
+use super::faults::{self, Fault, Scope};
+use super::filter::Filter;
+use super::form;
+use super::frame::{Page, Paging, badge, counted, pager, section, table, time};
+use super::headline::Headline;
+use super::html::{Address, Html};
+use super::served;
+use super::timeline::{self, Lifetime};
+use super::view::{Certificate, Endpoint, View, certificate_address};
+
+/// Addresses on a page.
+const ADDRESSES_PER_PAGE: usize = 50;
+/// Certificates on a page.
+const CERTIFICATES_PER_PAGE: usize = 25;
+
+pub(super) fn page(view: &View, endpoints: Vec<Endpoint<'_>>, filter: &Filter) -> String {
+    let certificates = view.certificates(&endpoints);
+    let headline = Headline::of(view, &endpoints);
+    let sources = view.sources();
+    let all = endpoints.len();
+    let shown: Vec<Endpoint<'_>> = endpoints.into_iter().filter(|e| filter.takes(e)).collect();
+    let page = Page {
+        title: &headline.title,
+        severity: headline.severity,
+        is_live: true,
+        now: view.now,
+    };
+    page.document(|html| {
+        html.element(
+            "div",
+            &[("class", &format!("headline {}", headline.severity))],
+            |html| {
+                html.line("h1", &[("id", "headline")], &headline.title);
+                html.line("p", &[], &headline.rest);
+            },
+        );
+        condition::notices(html, view, &sources);
+        form::write(html, filter, &certificates);
+        if filter.is_active() {
+            let text = format!(
+                "{} of {} through this filter. ",
+                shown.len(),
+                counted(all, "address")
+            );
+            html.element("p", &[("class", "filtered")], |html| {
+                html.text(&text);
+                html.link(&Address::front(), "Show everything");
+            });
+        }
+        wrong(html, filter, &shown, all);
+        section(html, "certificates", "Certificates", |html| {
+            certificate_list(html, view, filter, &certificates, &shown);
+        });
+        section(html, "addresses", "Addresses", |html| {
+            addresses(html, view.now, filter, &shown, all);
+        });
+        section(html, "sources", "Sources of what is expected", |html| {
+            condition::sources(html, view.now, &sources)
+        });
+        section(html, "monitor", "This monitor", |html| {
+            condition::monitor(html, view)
+        });
+    })
+}
+
+fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
+    let found = faults::faults(shown);
+    if all > 0 {
+        section(html, "wrong", "What is wrong", |html| {
+            match (found.is_empty(), filter.is_active()) {
+                (true, true) => {
+                    html.line("p", &[], "Nothing, as far as this filter shows.");
+                }
+                (true, false) => html.line("p", &[], "Nothing."),
+                (false, _) => faults::write(html, &found, Scope::Everything, addresses_with),
+            }
+        });
+    }
+    let notes = faults::notes(shown);
+    if !notes.is_empty() {
+        html.element("details", &[("class", "notes"), ("id", "notes")], |html| {
+            let text = format!(
+                "Worth knowing, nothing to mend: {}",
+                counted(notes.len(), "thing")
+            );
+            html.line("summary", &[], &text);
+            html.line("h2", &[("class", "unseen")], "Worth knowing");
+            faults::write(html, &notes, Scope::Everything, addresses_with);
+        });
+    }
+}
+
+/// Where all addresses with a fault are to be seen.
+pub(super) fn addresses_with(fault: &Fault<'_>) -> Address {
+    let filter = Filter {
+        text: fault.about.name().to_owned(),
+        certificate: fault.certificate.to_owned(),
+        ..Filter::default()
+    };
+    filter.address().at("addresses")
+}
+
+fn certificate_list(
+    html: &mut Html,
+    view: &View,
+    filter: &Filter,
+    certificates: &[Certificate<'_>],
+    shown: &[Endpoint<'_>],
+) {
+    let with_addresses: BTreeSet<&str> = shown.iter().map(|e| &*e.target.certificate).collect();
+    let list: Vec<&Certificate<'_>> = certificates
+        .iter()
+        .filter(|c| {
+            with_addresses.contains(c.name)
+                || (c.endpoints.is_empty()
+                    && filter.takes_certificate(c.name)
+                    && filter.takes_severity(c.severity()))
+        })
+        .collect();
+    if list.is_empty() {
+        let text = match certificates.is_empty() {
+            true if view.monitor.is_ready => "The sources know of no certificate.",
+            true => "No source has said yet what is expected.",
+            false => "None through this filter.",
+        };
+        return html.line("p", &[], text);
+    }
+    let paging = Paging::new(list.len(), CERTIFICATES_PER_PAGE, filter.certificates_page);
+    let caption = match paging.pages {
+        1 => format!("{}, the worst first", counted(list.len(), "certificate")),
+        _ => format!(
+            "{} of {}, the worst first",
+            CERTIFICATES_PER_PAGE.min(list.len()),
+            counted(list.len(), "certificate")
+        ),
+    };
+    let columns = [
+        "Certificate",
+        "State",
+        "Addresses that are well",
+        "Expires",
+        "Rollout",
+    ];
+    table(html, &caption, &columns, |rows| {
+        for certificate in list.iter().skip(paging.skipped).take(CERTIFICATES_PER_PAGE) {
+            rows.row("", |cells| {
+                cells.head(|html| html.link(&certificate.address(), certificate.name));
+                cells.cell(|html| badge(html, certificate.severity()));
+                cells.cell(|html| html.text(&well_of(certificate)));
+                cells.cell(|html| expiry(html, certificate, view.now));
+                cells.cell(|html| progress(html, certificate));
+            });
+        }
+    });
+    pager(html, "certificates", paging, |page| {
+        Filter {
+            certificates_page: page,
+            ..filter.clone()
+        }
+        .address()
+        .at("certificates")
+    });
+}
+
+fn well_of(certificate: &Certificate<'_>) -> String {
+    match (certificate.endpoints.len(), certificate.targets) {
+        (0, 0) => "no host to look at".into(),
+        (0, _) => "not looked at yet".into(),
+        (all, _) => format!("{} of {all}", certificate.well()),
+    }
+}
+
+fn expiry(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
+    match certificate.instance().map(|instance| instance.leaf.facts()) {
+        Some(Ok(read)) => {
+            let entry = &certificate.watch.entry;
+            let lifetime = Lifetime::of(read, entry.warn, entry.crit);
+            timeline::end(html, read, lifetime.as_ref(), now);
+        }
+        Some(Err(_)) => html.text("cannot be read"),
+        None if certificate.kept.is_err() => html.text("not known"),
+        None => html.text("as served"),
+    }
+}
+
+fn progress(html: &mut Html, certificate: &Certificate<'_>) {
+    match certificate.rollout() {
+        Some(rollout) if !rollout.is_complete() => {
+            html.text(&format!(
+                "{} of {} addresses",
+                rollout.new.len(),
+                rollout.total()
+            ));
+        }
+        Some(_) => html.text("complete"),
+        None => html.text("none"),
+    }
+}
+
+fn addresses(html: &mut Html, now: Timestamp, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
+    if shown.is_empty() {
+        let text = if all == 0 {
+            "None has been looked at yet."
+        } else {
+            "None through this filter."
+        };
+        return html.line("p", &[], text);
+    }
+    let paging = Paging::new(shown.len(), ADDRESSES_PER_PAGE, filter.page);
+    let caption = match paging.pages {
+        1 => format!("{}, the worst first", counted(shown.len(), "address")),
+        _ => format!(
+            "Addresses {} to {} of {}, the worst first",
+            paging.skipped + 1,
+            (paging.skipped + ADDRESSES_PER_PAGE).min(shown.len()),
+            shown.len()
+        ),
+    };
+    let part: Vec<&Endpoint<'_>> = shown
+        .iter()
+        .skip(paging.skipped)
+        .take(ADDRESSES_PER_PAGE)
+        .collect();
+    address_table(html, &caption, &part, now, true);
+    pager(html, "addresses", paging, |page| {
+        Filter {
+            page,
+            ..filter.clone()
+        }
+        .address()
+        .at("addresses")
+    });
+}
+
+/// A row for each endpoint.
+pub(super) fn address_table(
+    html: &mut Html,
+    caption: &str,
+    endpoints: &[&Endpoint<'_>],
+    now: Timestamp,
+    with_certificate: bool,
+) {
+    let mut columns = vec!["Host and address", "State", "What was seen", "Last look"];
+    if with_certificate {
+        columns.push("Certificate");
+    }
+    table(html, caption, &columns, |rows| {
+        for endpoint in endpoints {
+            rows.row("", |cells| {
+                cells.head(|html| {
+                    let host = endpoint.target.hostname.to_string();
+                    html.link(&endpoint.address(), &format!("{host} {}", endpoint.place()));
+                });
+                cells.cell(|html| badge(html, endpoint.severity));
+                cells.cell(|html| seen(html, endpoint, now));
+                cells.cell(|html| {
+                    if let Some(look) = endpoint.looks.first() {
+                        html.element("span", &[("class", "relative")], |html| {
+                            time(html, look.at, now)
+                        });
+                    }
+                });
+                if with_certificate {
+                    let name = &endpoint.target.certificate;
+                    cells.cell(|html| html.link(&certificate_address(name), name));
+                }
+            });
+        }
+    });
+}
+
+/// What was seen at an endpoint in a few words, by vantage where they differ.
+fn seen(html: &mut Html, endpoint: &Endpoint<'_>, now: Timestamp) {
+    let sights = endpoint.sights();
+    match sights.as_slice() {
+        [(look, _)] => html.text(&served::in_words(look, now)),
+        _ => html.element("ul", &[("class", "plain")], |html| {
+            for (look, vantages) in &sights {
+                let vantages: Vec<&str> = vantages.iter().map(|v| faults::from(v)).collect();
+                let words = served::in_words(look, now);
+                html.line(
+                    "li",
+                    &[],
+                    &format!("from {}: {words}", vantages.join(" and ")),
+                );
+            }
+        }),
+    }
+}

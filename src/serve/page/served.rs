@@ -1,0 +1,391 @@
+//! What a server showed: its chain, certificate by certificate, and what differs from the expected one.
+
+use std::collections::BTreeSet;
+
+use crate::certificate::{Certificate, Facts};
+use crate::finding::Severity;
+use crate::instance::{Expectation, Expected, Instance};
+use crate::judge::{Flags, Verdict};
+use crate::model::Timestamp;
+use crate::observation::{KeyProof, Outcome, Served};
+
+use super::faults::from;
+use super::frame::{counted, facts, moment, relative, section, table, time};
+use super::html::Html;
+use super::view::Look;
+
+/// Names of a certificate that are shown; it may have thousands.
+const MAX_NAMES: usize = 20;
+/// Certificates of a chain that are shown: no chain has so many for a good reason.
+const MAX_CERTIFICATES: usize = 20;
+
+/// What a look saw, in a few words.
+pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
+    let mut codes: Vec<String> = look
+        .findings()
+        .iter()
+        .filter(|f| f.severity > Severity::Info || look.judged.severity() == Severity::Info)
+        .map(|f| f.code.name().replace('_', " "))
+        .collect();
+    codes.dedup();
+    if let Some(error) = look.untold_error() {
+        codes.insert(0, error.message.clone());
+    }
+    if !codes.is_empty() {
+        return codes.join(", ");
+    }
+    match &look.judged.observation.outcome {
+        Outcome::Served(served) => match served.leaf.facts() {
+            Ok(read) => format!(
+                "the right certificate, expires {}",
+                relative(read.not_after, now)
+            ),
+            Err(malformed) => malformed.to_string(),
+        },
+        Outcome::Told(_) => "the right certificate".into(),
+        Outcome::Failed(error) => error.message.clone(),
+    }
+}
+
+/// What is asked of a verdict, with the answer where there is one.
+type Part = (&'static str, fn(&Flags) -> Option<bool>);
+
+/// The parts of a verdict.
+const PARTS: [Part; 8] = [
+    ("Is it the expected certificate?", |f| Some(f.correct)),
+    ("Is its chain complete?", |f| Some(f.chained)),
+    ("Is it trusted?", |f| f.trusted),
+    ("Is it for this name?", |f| f.hostname_match),
+    ("Has it expired?", |f| f.expired),
+    ("Is it not valid yet?", |f| f.not_yet_valid),
+    ("Has it been revoked?", |f| f.revoked),
+    ("Is it a temporary one?", |f| Some(f.dummy)),
+];
+
+/// The verdicts of all vantages side by side, each part on its own.
+pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
+    let vantages: Vec<String> = looks
+        .iter()
+        .map(|look| format!("Seen from {}", from(look.vantage())))
+        .collect();
+    let columns: Vec<&str> = std::iter::once("Question")
+        .chain(vantages.iter().map(String::as_str))
+        .collect();
+    table(html, "Each judged on its own", &columns, |rows| {
+        for (question, answer) in PARTS {
+            rows.row("", |cells| {
+                cells.head(|html| html.text(question));
+                for look in looks {
+                    let answer = match &look.judged.verdict {
+                        Verdict::Conclusive(flags) => answer(flags),
+                        Verdict::Inconclusive(_) => None,
+                    };
+                    cells.cell(|html| {
+                        html.text(match answer {
+                            Some(true) => "yes",
+                            Some(false) => "no",
+                            None => "not known",
+                        });
+                    });
+                }
+            });
+        }
+    });
+}
+
+/// How the handshake went.
+pub(super) fn handshake(html: &mut Html, look: Option<&Look<'_>>) {
+    let Some(look) = look else {
+        return;
+    };
+    let timings = &look.judged.observation.timings;
+    facts(html, |list| {
+        if let Some(served) = look.served() {
+            list.text("TLS", served.tls_version);
+            list.text("Cipher suite", &served.cipher_suite);
+            if let Some(alpn) = &served.alpn {
+                list.text("Application protocol", alpn);
+            }
+            list.text(
+                "Proof of the key",
+                match served.key_proof {
+                    KeyProof::Handshake => "by the handshake's signature",
+                    KeyProof::BareKey => "by the handshake's signature, against the bare key",
+                    KeyProof::None => "none: the handshake was read in the clear",
+                },
+            );
+        }
+        for (term, took) in [
+            ("Resolved in", timings.resolve),
+            ("Connected in", timings.connect),
+            ("STARTTLS in", timings.starttls),
+            ("Handshake in", timings.handshake),
+        ] {
+            if let Some(took) = took {
+                list.text(term, &format!("{:.1} ms", took.as_secs_f64() * 1000.0));
+            }
+        }
+    });
+}
+
+/// What is expected and what is served, side by side, where they are not the same.
+pub(super) fn difference(html: &mut Html, look: &Look<'_>) {
+    let (Some(served), Some(expected)) = (look.served(), look.judged.expected.as_deref()) else {
+        return;
+    };
+    if expected.accepts(&served.leaf) != Some(false) {
+        return;
+    }
+    section(
+        html,
+        "difference",
+        "What differs from the expected certificate",
+        |html| match &expected.what {
+            Expectation::Instances(instances) => {
+                side_by_side(html, &instances.expected.leaf, &served.leaf);
+            }
+            _ => facts(html, |list| {
+                pins(list, expected);
+                list.code("Served fingerprint", &served.leaf.sha256().to_string());
+                if let Some(key) = served.leaf.public_key_hash() {
+                    list.code("Served public key", &key.to_string());
+                }
+            }),
+        },
+    );
+}
+
+/// Fingerprints or keys that are accepted.
+pub(super) fn pins(list: &mut super::frame::Facts<'_>, expected: &Expected) {
+    let shown = |all: Vec<String>| {
+        let more = all.len().saturating_sub(MAX_NAMES);
+        let mut text = all
+            .into_iter()
+            .take(MAX_NAMES)
+            .collect::<Vec<_>>()
+            .join(" or ");
+        if more > 0 {
+            text.push_str(&format!(" or {more} more"));
+        }
+        text
+    };
+    match &expected.what {
+        Expectation::Fingerprints(all) => {
+            list.code(
+                "Expected fingerprint",
+                &shown(all.iter().map(ToString::to_string).collect()),
+            );
+        }
+        Expectation::PublicKeys(all) => {
+            list.code(
+                "Expected public key",
+                &shown(all.iter().map(ToString::to_string).collect()),
+            );
+        }
+        Expectation::Instances(_) | Expectation::TrustOnly => {}
+    }
+}
+
+fn side_by_side(html: &mut Html, expected: &Certificate, served: &Certificate) {
+    let of = |certificate: &Certificate, read: fn(&Facts) -> String| match certificate.facts() {
+        Ok(facts) => read(facts),
+        Err(malformed) => format!("cannot be read: {malformed}"),
+    };
+    let mut rows: Vec<(&str, String, String)> = Vec::new();
+    let mut compare = |name, read: fn(&Facts) -> String| {
+        rows.push((name, of(expected, read), of(served, read)));
+    };
+    compare("Subject", |f| f.subject.clone());
+    compare("Names", names);
+    compare("Issuer", |f| f.issuer.clone());
+    compare("Issued", |f| f.not_before.to_string());
+    compare("Expires", |f| f.not_after.to_string());
+    compare("Serial number", |f| f.serial.clone());
+    compare("Public key", |f| format!("{} {}", f.key, f.public_key_hash));
+    rows.push((
+        "Fingerprint",
+        expected.sha256().to_string(),
+        served.sha256().to_string(),
+    ));
+    table(
+        html,
+        "The expected and the served certificate",
+        &["Part", "Expected", "Served", "Same"],
+        |table| {
+            for (name, expected, served) in &rows {
+                let differs = expected != served;
+                table.row(if differs { "differs" } else { "" }, |cells| {
+                    cells.head(|html| html.text(name));
+                    cells.cell(|html| html.line("span", &[("class", "value")], expected));
+                    cells.cell(|html| html.line("span", &[("class", "value")], served));
+                    cells.cell(|html| html.text(if differs { "≠ differs" } else { "= same" }));
+                });
+            }
+        },
+    );
+}
+
+fn names(read: &Facts) -> String {
+    let more = read.sans.len().saturating_sub(MAX_NAMES);
+    let mut names: Vec<String> = read
+        .sans
+        .iter()
+        .take(MAX_NAMES)
+        .map(ToString::to_string)
+        .collect();
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
+}
+
+/// The served chain.
+pub(super) fn chain(html: &mut Html, served: &Served, expected: Option<&Expected>, now: Timestamp) {
+    let instance = expected.and_then(Expected::instances).map(|i| &i.expected);
+    let count = counted(1 + served.rest.len(), "certificate");
+    html.line(
+        "p",
+        &[],
+        &format!("{count}, in the order in which the server sends them."),
+    );
+    html.element("ol", &[("class", "chain")], |html| {
+        let all = std::iter::once(&served.leaf).chain(&served.rest);
+        for (position, certificate) in all.take(MAX_CERTIFICATES).enumerate() {
+            let note = match position {
+                0 => note_of_leaf(certificate, expected),
+                _ => note_of_issuer(certificate, served, position, instance),
+            };
+            html.element("li", &[], |html| {
+                one(html, certificate, &note, position == 0, now)
+            });
+        }
+    });
+    let more = (1 + served.rest.len()).saturating_sub(MAX_CERTIFICATES);
+    if more > 0 {
+        html.line(
+            "p",
+            &[("class", "more")],
+            &format!("and {}", counted(more, "further certificate")),
+        );
+    }
+    missing(html, served, instance);
+}
+
+fn note_of_leaf(leaf: &Certificate, expected: Option<&Expected>) -> String {
+    match expected.and_then(|e| e.accepts(leaf)) {
+        Some(true) => "The leaf: it is the expected one.".into(),
+        Some(false) => {
+            let previous = expected.and_then(Expected::instances).map(|i| &i.previous);
+            match previous.is_some_and(|all| all.iter().any(|old| old.leaf == *leaf)) {
+                true => "The leaf: it is an instance from before, not the expected one.".into(),
+                false => "The leaf: it is not the expected one.".into(),
+            }
+        }
+        None => "The leaf. Nothing in particular is expected.".into(),
+    }
+}
+
+fn note_of_issuer(
+    certificate: &Certificate,
+    served: &Served,
+    position: usize,
+    instance: Option<&Instance>,
+) -> String {
+    let before = std::iter::once(&served.leaf)
+        .chain(&served.rest)
+        .take(position);
+    let is_again = before.into_iter().any(|other| other == certificate);
+    if is_again {
+        return "Served before already.".into();
+    }
+    let Some(instance) = instance else {
+        return String::new();
+    };
+    if instance.chain.contains(certificate) {
+        "Part of the expected chain.".into()
+    } else if instance.root.as_ref() == Some(certificate) {
+        "The root, which clients have and do not need.".into()
+    } else if instance.chain.is_empty() {
+        String::new()
+    } else {
+        "Not part of the expected chain.".into()
+    }
+}
+
+/// What the expected chain has and the served one lacks.
+fn missing(html: &mut Html, served: &Served, instance: Option<&Instance>) {
+    let Some(instance) = instance.filter(|i| i.leaf == served.leaf) else {
+        return;
+    };
+    let lacking: Vec<&Certificate> = instance
+        .chain
+        .iter()
+        .filter(|c| !served.rest.contains(c))
+        .collect();
+    if lacking.is_empty() {
+        return;
+    }
+    html.line(
+        "p",
+        &[("class", "message")],
+        "Of the expected chain this is not served:",
+    );
+    html.element("ul", &[], |html| {
+        for certificate in lacking.into_iter().take(MAX_CERTIFICATES) {
+            html.element("li", &[], |html| {
+                html.text(
+                    certificate
+                        .facts()
+                        .map_or("a certificate that cannot be read", Facts::name),
+                );
+                html.text(" ");
+                html.line("code", &[], &certificate.sha256().to_string());
+            });
+        }
+    });
+}
+
+fn one(html: &mut Html, certificate: &Certificate, note: &str, is_leaf: bool, now: Timestamp) {
+    let name = certificate
+        .facts()
+        .map_or("A certificate that cannot be read", Facts::name);
+    html.line("p", &[("class", "subject")], name);
+    if !note.is_empty() {
+        html.line("p", &[("class", "note")], note);
+    }
+    let mut attributes = vec![("class", "certificate")];
+    if is_leaf {
+        attributes.push(("open", ""));
+    }
+    html.element("details", &attributes, |html| {
+        html.line("summary", &[], "Details");
+        details(html, certificate, now);
+    });
+}
+
+/// All that a certificate says that matters here.
+pub(super) fn details(html: &mut Html, certificate: &Certificate, now: Timestamp) {
+    facts(html, |list| {
+        match certificate.facts() {
+            Ok(read) => {
+                list.text("Subject", &read.subject);
+                if !read.sans.is_empty() {
+                    list.text("Names", &names(read));
+                }
+                list.text("Issuer", &read.issuer);
+                list.fact("Issued", |html| moment(html, read.not_before));
+                list.fact("Expires", |html| time(html, read.not_after, now));
+                list.text("Key", &read.key.to_string());
+                list.text("Signed with", &read.signature.name);
+                list.code("Serial number", &read.serial);
+                list.code("Public key SHA-256", &read.public_key_hash.to_string());
+                let oddities: BTreeSet<&str> = read.oddities.iter().map(String::as_str).collect();
+                for oddity in oddities.into_iter().take(MAX_NAMES) {
+                    list.text("Odd", oddity);
+                }
+            }
+            Err(malformed) => list.text("Cannot be read", &malformed.to_string()),
+        }
+        list.code("SHA-256", &certificate.sha256().to_string());
+    });
+}

@@ -1,0 +1,523 @@
+//! The pages as wholes: over states that are made by hand, and with the worst that outsiders can put into them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::certificate::Certificate;
+use crate::config::{Entry, SourceSettings};
+use crate::finding::{Code, Finding};
+use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
+use crate::judge::{Judged, Rules, TrustStore, judge};
+use crate::lab::authority::{Authority, Key, Validity};
+use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
+use crate::observation::{
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Served,
+};
+use crate::source::Loaded;
+
+use super::super::board::{Looked, Plan, Planned, Reload};
+use super::super::expectations::{Kept, Trouble, Watch};
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_795_000_000);
+const HOUR: i64 = 3600;
+
+/// A leaf whose common name is this.
+fn leaf_named(name: &str) -> Certificate {
+    let mut params = rcgen::CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Certificate::from_der(certificate.der().to_vec())
+}
+
+fn leaves(count: usize) -> Vec<Certificate> {
+    let root = Authority::root("Root", Validity::around(NOW, 100, 1000)).unwrap();
+    let names = ["www.example.com".to_owned()];
+    let issue = |_| {
+        let validity = Validity::around(NOW, 10, 80);
+        let issued = root.issue(&names, validity, &Key::generate().unwrap());
+        issued.unwrap().certificate
+    };
+    (0..count).map(issue).collect()
+}
+
+fn target(certificate: &str, number: usize) -> Target {
+    Target {
+        certificate: certificate.into(),
+        hostname: format!("h{number}.example.com").parse().unwrap(),
+        port: 443,
+        protocol: Protocol::Https,
+    }
+}
+
+fn expecting(leaf: &Certificate, previous: &[Certificate]) -> Arc<Expected> {
+    let instance = |leaf: &Certificate| Instance::from_chain(vec![leaf.clone()]).unwrap();
+    let mut instances = Instances::only(instance(leaf));
+    instances.previous = previous.iter().map(instance).collect();
+    Arc::new(Expected {
+        source: SourceKind::Sslmate,
+        what: Expectation::Instances(Box::new(instances)),
+    })
+}
+
+fn serving(leaf: &Certificate) -> Outcome {
+    Outcome::Served(Box::new(Served {
+        leaf: leaf.clone(),
+        rest: Vec::new(),
+        tls_version: "1.3",
+        cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
+        alpn: None,
+        revocation: Revocation::default(),
+        key_proof: KeyProof::Handshake,
+    }))
+}
+
+fn look(
+    target: &Target,
+    ip: u8,
+    vantage: &str,
+    outcome: Outcome,
+    expected: &Arc<Expected>,
+) -> Judged {
+    let observation = Observation {
+        target: target.clone(),
+        ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip))),
+        key_type: KeyType::Any,
+        vantage: Vantage::named(vantage),
+        timings: Timings::default(),
+        outcome,
+    };
+    let mut judged = judge(
+        Some(expected),
+        observation,
+        &TrustStore::default(),
+        &Rules::default(),
+        NOW,
+    );
+    // There is no root here: only which certificate it is matters to the page.
+    let told = [Code::WrongCertificate, Code::PreviousInstance];
+    judged.findings.retain(|f| told.contains(&f.code));
+    judged
+}
+
+/// A state in the making.
+struct State {
+    plan: Plan,
+    looks: Vec<Arc<Looked>>,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            plan: Plan::default(),
+            looks: Vec::new(),
+        }
+    }
+
+    /// Adds a certificate, with looks at its targets.
+    fn add(
+        &mut self,
+        name: &str,
+        expected: &Arc<Expected>,
+        looked: Vec<(Target, Vec<Judged>)>,
+    ) -> &mut Watch {
+        let kept = Kept {
+            loaded: Arc::new(Loaded {
+                name: name.into(),
+                common_name: None,
+                expected: expected.clone(),
+                hostnames: Vec::new(),
+                awaited: None,
+            }),
+            fetched: NOW,
+            changed: None,
+        };
+        for (target, results) in looked {
+            let planned = Planned {
+                key: name.into(),
+                expectation: Ok(kept.clone()),
+            };
+            self.plan.targets.insert(target, planned);
+            if !results.is_empty() {
+                let looked = Looked::new(results, NOW, Some(NOW), None);
+                self.looks.push(Arc::new(looked));
+            }
+        }
+        let mut watch = Watch::new(Entry::new(SourceSettings::Sslmate(name.into())));
+        watch.kept.push(kept);
+        watch.up = Some(true);
+        self.plan.watches.entry(name.into()).or_insert(watch)
+    }
+
+    fn view(self) -> View {
+        View {
+            now: NOW,
+            plan: Arc::new(self.plan),
+            looks: self.looks,
+            monitor: view::Monitor {
+                is_ready: true,
+                reload: Reload {
+                    error: None,
+                    succeeded: NOW,
+                },
+                cycle: None,
+                lag: Duration::ZERO,
+                under_way: 0,
+                uptime: Duration::ZERO,
+                interval: Duration::from_secs(300),
+                grace: Duration::from_secs(1800),
+            },
+            state: None,
+        }
+    }
+}
+
+fn get(view: &View, path: &str, query: &str) -> String {
+    let place = Place::read(path).unwrap_or_else(|| panic!("{path}"));
+    let filter = Filter::read(&Query::parse(Some(query)));
+    write(view, &place, &filter).1
+}
+
+/// Every page that tells of something in a view.
+fn pages(view: &View) -> Vec<String> {
+    let endpoints = view.endpoints();
+    let certificates = view.certificates(&endpoints);
+    let paths = certificates.iter().map(|c| c.address());
+    let paths = paths.chain(endpoints.iter().map(view::Endpoint::address));
+    let mut pages: Vec<String> = paths
+        .map(|address| {
+            let page = get(view, address.as_str(), "");
+            assert!(!page.contains("<h1>Not here"), "{address:?}");
+            page
+        })
+        .collect();
+    pages.push(get(view, "/", ""));
+    pages
+}
+
+/// The tags of a page in order, with the names of their attributes.
+fn tags(page: &str) -> Vec<String> {
+    let mut tags = Vec::new();
+    let mut rest = page;
+    while let Some((_, after)) = rest.split_once('<') {
+        let (mut tag, mut is_quoted, mut length) = (String::new(), false, 0);
+        for c in after.chars() {
+            length += c.len_utf8();
+            match c {
+                '"' => is_quoted = !is_quoted,
+                '>' if !is_quoted => break,
+                c if !is_quoted => tag.push(c),
+                _ => {}
+            }
+        }
+        rest = &after[length..];
+        // What is quoted in a message is a matter of its text.
+        if tag.trim_start_matches('/') != "code" {
+            tags.push(tag);
+        }
+    }
+    tags
+}
+
+/// A state with this text wherever outsiders can put text.
+fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
+    let mut state = State::new();
+    let expected = expecting(&leaves(1)[0], &[]);
+    let name = format!("c{text}");
+    let target = target(&name, 1);
+    let mut served = look(&target, 1, "local", serving(leaf), &expected);
+    for code in [Code::WrongCertificate, Code::WeakKey, Code::RootIncluded] {
+        served.findings.push(Finding::new(code, text, text));
+    }
+    let error = LookError {
+        seems: None,
+        kind: ErrorKind::TlsProtocol,
+        message: text.to_owned(),
+    };
+    let failed = look(&target, 2, "local", Outcome::Failed(error), &expected);
+    let vantage = format!("v{text}");
+    let told = look(&target, 1, &vantage, serving(leaf), &expected);
+    let watch = state.add(&name, &expected, vec![(target, vec![served, told, failed])]);
+    watch.trouble = Some(Trouble {
+        since: NOW,
+        error: text.to_owned(),
+    });
+    let mut view = state.view();
+    view.monitor.reload.error = Some(text.to_owned());
+    view
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_text_from_outside_becomes_a_tag(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                "[ -~]{0,12}",
+                any::<String>(),
+                Just("<script>alert(1)</script>".to_owned()),
+                Just("\" onload=\"alert(1)".to_owned()),
+                Just("'><img src=x onerror=alert(1)>".to_owned()),
+                Just("javascript:alert(1)".to_owned()),
+                Just("--><!--".to_owned()),
+                Just("</title></textarea></style>".to_owned()),
+                Just("&lt;b&gt;".to_owned()),
+                Just("\u{202e}\u{0}\r\n".to_owned()),
+            ],
+            1..5,
+        )
+    ) {
+        let text = format!("x{}", pieces.concat());
+        let wanted = pages(&with_text_everywhere("xharmless", &leaf_named("harmless")));
+        let written = pages(&with_text_everywhere(&text, &leaf_named(&format!("h{text}"))));
+        prop_assert_eq!(wanted.len(), written.len());
+        for (wanted, written) in wanted.iter().zip(&written) {
+            prop_assert_eq!(tags(wanted), tags(written));
+            let unseen = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}');
+            prop_assert!(!written.contains(unseen));
+        }
+    }
+}
+
+#[test]
+fn a_page_has_an_end_however_many_addresses_there_are_and_however_long_their_texts() {
+    let long = leaf_named(&"<&>".repeat(1_000));
+    let expected = expecting(&leaves(1)[0], &[]);
+    let mut state = State::new();
+    let text = "'".repeat(2_000);
+    for number in 0..2_000 {
+        let name = format!("certificate-{number}");
+        let target = target(&name, number);
+        let results = (1..=5).map(|ip| {
+            let mut judged = look(&target, ip, "local", serving(&long), &expected);
+            let words = format!("{ip} {text}");
+            let finding = Finding::new(Code::WrongCertificate, words.clone(), words);
+            judged.findings.push(finding);
+            judged
+        });
+        let results = results.collect();
+        state.add(&name, &expected, vec![(target, results)]);
+    }
+    let view = state.view();
+    assert_eq!(view.endpoints().len(), 10_000);
+    for (path, query) in [
+        ("/", ""),
+        ("/", "severity=critical&q=h1&page=7&certificates_page=3"),
+        ("/certificates/certificate-7", ""),
+    ] {
+        let page = get(&view, path, query);
+        assert!(page.len() < MAX_PAGE_BYTES, "{path}: {}", page.len());
+    }
+    let page = get(&view, "/", "page=200");
+    assert!(page.contains("Addresses 9951 to 10000 of 10000"));
+    assert!(page.contains("more characters"));
+}
+
+#[test]
+fn the_same_fault_at_many_addresses_is_told_once() {
+    let leaves = leaves(2);
+    let expected = expecting(&leaves[0], &[]);
+    let target = target("web", 1);
+    let mut results: Vec<Judged> = (1..=6)
+        .map(|ip| look(&target, ip, "local", serving(&leaves[1]), &expected))
+        .collect();
+    results.push(look(&target, 7, "local", serving(&leaves[0]), &expected));
+    // What is seen from elsewhere is the same, and no address of its own.
+    results.push(look(&target, 1, "sslmate", serving(&leaves[1]), &expected));
+    let mut state = State::new();
+    state.add("web", &expected, vec![(target, results)]);
+    let view = state.view();
+    let page = get(&view, "/", "");
+    assert!(page.contains("<h1 id=\"headline\">6 of 7 addresses are critical</h1>"));
+    assert_eq!(page.matches("<li class=\"fault critical\">").count(), 1);
+    assert!(page.contains(", at 6 addresses"));
+    assert!(page.contains("192.0.2.1:443</a>, seen from here and sslmate"));
+    assert!(page.contains("To mend it:"));
+    assert!(page.contains("href=\"/docs/findings/wrong_certificate\""));
+    // What is wrong comes before everything else.
+    let place = |words: &str| page.find(words).unwrap();
+    assert!(place("id=\"wrong\"") < place("id=\"certificates\""));
+    assert!(place("id=\"certificates\"") < place("id=\"addresses\""));
+}
+
+#[test]
+fn a_filter_leaves_out_what_it_says() {
+    let leaves = leaves(2);
+    let mut state = State::new();
+    for (name, served) in [("good", &leaves[0]), ("bad", &leaves[1])] {
+        let expected = expecting(&leaves[0], &[]);
+        let target = target(name, 1);
+        let look = look(&target, 1, "local", serving(served), &expected);
+        state.add(name, &expected, vec![(target, vec![look])]);
+    }
+    let view = state.view();
+    let rows = |query: &str| {
+        let page = get(&view, "/", query);
+        let (_, rest) = page.split_once("id=\"addresses\"").unwrap();
+        let (rows, _) = rest.split_once("</section>").unwrap();
+        BTreeMap::from(
+            ["good", "bad"].map(|name| (name, rows.contains(&format!("/certificates/{name}/")))),
+        )
+    };
+    let only =
+        |name: &'static str| BTreeMap::from(["good", "bad"].map(|other| (other, other == name)));
+    assert_eq!(rows("severity=critical"), only("bad"));
+    assert_eq!(rows("severity=ok"), only("good"));
+    assert_eq!(rows("certificate=good"), only("good"));
+    assert_eq!(rows("q=WRONG+certificate"), only("bad"));
+    assert_eq!(rows(&format!("q={}", leaves[1].sha256())), only("bad"));
+    assert_eq!(rows("q=nowhere"), only("neither"));
+    assert_eq!(rows("").values().filter(|is_there| **is_there).count(), 2);
+    // What was chosen is still chosen.
+    assert!(
+        get(&view, "/", "severity=critical").contains("<option value=\"critical\" selected=\"\">")
+    );
+    assert!(get(&view, "/", "q=a%22b").contains("value=\"a&quot;b\""));
+    assert!(get(&view, "/", "severity=warning").contains("Nothing, as far as this filter shows"));
+}
+
+#[test]
+fn a_rollout_tells_who_has_switched_and_who_has_not() {
+    let leaves = leaves(3);
+    let expected = expecting(&leaves[1], &leaves[..1]);
+    let target = target("web", 1);
+    let serve = |which: [usize; 4]| {
+        let results = (1..)
+            .zip(which)
+            .map(|(ip, which)| look(&target, ip, "local", serving(&leaves[which]), &expected));
+        results.collect::<Vec<Judged>>()
+    };
+    let before = Looked::new(serve([0, 0, 0, 2]), Timestamp(NOW.0 - 2 * HOUR), None, None);
+    let after = Looked::new(
+        serve([1, 1, 0, 2]),
+        Timestamp(NOW.0 - HOUR),
+        None,
+        Some(&before),
+    );
+    let now = Looked::new(serve([1, 1, 0, 2]), NOW, None, Some(&after));
+    let mut state = State::new();
+    let watch = state.add("web", &expected, vec![(target.clone(), Vec::new())]);
+    watch.kept[0].changed = Some(Timestamp(NOW.0 - 3 * HOUR));
+    state.looks.push(Arc::new(now));
+    let view = state.view();
+    let page = get(&view, "/certificates/web", "");
+    assert!(page.contains("<strong>2 of 4 addresses</strong> serve the new instance"));
+    assert!(page.contains("<progress value=\"2\" max=\"4\""));
+    let (_, rollout) = page.split_once("id=\"rollout\"").unwrap();
+    let side = |heading: &str| {
+        let (_, rest) = rollout.split_once(heading).unwrap();
+        rest.split_once("</ul>").unwrap().0.to_owned()
+    };
+    let old = side("Still the one before: 1");
+    assert!(
+        old.contains("192.0.2.3:443") && old.contains("at least since"),
+        "{old}"
+    );
+    let switched = Timestamp(NOW.0 - HOUR).to_string();
+    let new = side("The new one: 2");
+    assert!(
+        new.contains("192.0.2.1:443") && new.contains(&switched),
+        "{new}"
+    );
+    assert!(!new.contains("at least"), "{new}");
+    assert!(side("Something else, or nothing seen: 1").contains("192.0.2.4:443"));
+    assert!(get(&view, "/", "").contains("2 of 4 addresses</td>"));
+}
+
+#[test]
+fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
+    let leaf = &leaves(1)[0];
+    let expected = expecting(leaf, &[]);
+    let target = target("web", 1);
+    let look = look(&target, 1, "local", serving(leaf), &expected);
+    let mut state = State::new();
+    let watch = state.add("web", &expected, vec![(target, vec![look])]);
+    watch.kept[0].fetched = Timestamp(NOW.0 - 5 * HOUR);
+    watch.trouble = Some(Trouble {
+        since: Timestamp(NOW.0 - 4 * HOUR),
+        error: "sslmate: the connection was refused".into(),
+    });
+    let page = get(&state.view(), "/", "");
+    assert!(page.contains("The only address serves the right certificate"));
+    for words in [
+        "The source sslmate does not answer",
+        "(4 hours ago)",
+        "(5 hours ago)",
+        "Sslmate: the connection was refused.",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn nothing_to_look_at_nothing_looked_at_and_nothing_known_have_their_words() {
+    let page = get(&State::new().view(), "/", "");
+    assert!(page.contains("There is nothing to look at"));
+    let leaf = &leaves(1)[0];
+    let expected = expecting(leaf, &[]);
+    let mut state = State::new();
+    state.add("web", &expected, vec![(target("web", 1), Vec::new())]);
+    let view = state.view();
+    assert!(get(&view, "/", "").contains("Nothing has been looked at yet"));
+    assert!(get(&view, "/certificates/web", "").contains("It has not been looked at yet"));
+    for path in [
+        "/certificates/none",
+        "/certificates/a/b/c/1/d/e",
+        "/docs/none",
+    ] {
+        let place = Place::read(path).unwrap();
+        let (status, page) = write(&view, &place, &Filter::default());
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(page.contains("<h1>Not here</h1>"), "{path}");
+    }
+    for path in [
+        "",
+        "x",
+        "/certificates",
+        "/certificates/a/b",
+        "/certificates/%ff",
+        "/else",
+    ] {
+        assert_eq!(Place::read(path), None, "{path}");
+    }
+}
+
+#[test]
+fn what_differs_from_the_expected_certificate_is_marked() {
+    let leaves = leaves(2);
+    let expected = expecting(&leaves[0], &[]);
+    let target = target("web", 1);
+    let look = look(&target, 1, "local", serving(&leaves[1]), &expected);
+    let mut state = State::new();
+    state.add("web", &expected, vec![(target, vec![look])]);
+    let view = state.view();
+    let address = view.endpoints()[0].address();
+    let page = get(&view, address.as_str(), "");
+    let (_, table) = page.split_once("id=\"difference\"").unwrap();
+    let (table, _) = table.split_once("</table>").unwrap();
+    let rows: BTreeMap<&str, bool> = table
+        .split("<tr ")
+        .skip(2)
+        .map(|row| {
+            let (_, rest) = row.split_once("data-label=\"Part\">").unwrap();
+            (rest.split_once('<').unwrap().0, row.contains("≠ differs"))
+        })
+        .collect();
+    assert!(
+        rows["Fingerprint"] && rows["Serial number"] && rows["Public key"],
+        "{rows:?}"
+    );
+    assert!(!rows["Issuer"] && !rows["Names"], "{rows:?}");
+    for leaf in &leaves {
+        assert!(table.contains(&leaf.sha256().to_string()));
+    }
+    assert!(page.contains("it is not the expected one"));
+}

@@ -1,0 +1,264 @@
+//! The lifetime of a certificate as a picture, drawn here: issued, now, warning, critical, expiry.
+
+use crate::certificate::Facts;
+use crate::finding::Severity;
+use crate::model::{Threshold, Timestamp};
+
+use super::frame::{facts, moment, relative, time};
+use super::html::Html;
+
+/// The moments that matter, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lifetime {
+    pub(super) issued: Timestamp,
+    pub(super) warning: Timestamp,
+    pub(super) critical: Timestamp,
+    pub(super) expiry: Timestamp,
+}
+
+impl Lifetime {
+    /// `None` for a certificate that ends before it begins.
+    pub(super) fn of(read: &Facts, warn: Threshold, crit: Threshold) -> Option<Self> {
+        let lifetime = read.lifetime();
+        let before = |threshold: Threshold| {
+            let ahead = threshold.seconds_of(lifetime);
+            Timestamp(
+                read.not_after
+                    .0
+                    .saturating_sub(ahead)
+                    .max(read.not_before.0),
+            )
+        };
+        let critical = before(crit);
+        (lifetime > 0).then(|| Self {
+            issued: read.not_before,
+            warning: before(warn).min(critical),
+            critical,
+            expiry: read.not_after,
+        })
+    }
+
+    /// Where on the line a moment is, in hundredths of a percent.
+    fn position(&self, at: Timestamp) -> i64 {
+        let whole = i128::from(self.expiry.0) - i128::from(self.issued.0);
+        let part = i128::from(at.0) - i128::from(self.issued.0);
+        let share = part.saturating_mul(10_000).checked_div(whole).unwrap_or(0);
+        i64::try_from(share.clamp(0, 10_000)).unwrap_or(0)
+    }
+
+    /// What the time says of the certificate.
+    pub(super) fn severity(&self, now: Timestamp) -> Severity {
+        match now {
+            now if now < self.issued || now > self.critical => Severity::Critical,
+            now if now > self.warning => Severity::Warning,
+            _ => Severity::Ok,
+        }
+    }
+
+    fn in_words(&self, now: Timestamp) -> String {
+        let (issued, expiry) = (relative(self.issued, now), relative(self.expiry, now));
+        if now < self.issued {
+            return format!("Not valid yet: it begins {issued}, and expires {expiry}.");
+        }
+        if now > self.expiry {
+            return format!("Issued {issued}, expired {expiry}. Clients refuse it.");
+        }
+        let then = match self.severity(now) {
+            Severity::Critical => "It is in its critical time.".into(),
+            Severity::Warning => format!(
+                "It is in the time of warnings; critical {}.",
+                relative(self.critical, now)
+            ),
+            _ => format!("Warnings begin {}.", relative(self.warning, now)),
+        };
+        format!("Issued {issued}, expires {expiry}. {then}")
+    }
+}
+
+fn percent(hundredths: i64) -> String {
+    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+}
+
+/// The picture, and the same in words below it.
+pub(super) fn write(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
+    html.element("figure", &[("class", "timeline")], |html| {
+        draw(html, lifetime, now);
+        html.line("figcaption", &[], &lifetime.in_words(now));
+    });
+    facts(html, |facts| {
+        facts.fact("Issued", |html| time(html, lifetime.issued, now));
+        facts.fact("Warning from", |html| time(html, lifetime.warning, now));
+        facts.fact("Critical from", |html| time(html, lifetime.critical, now));
+        facts.fact("Expires", |html| time(html, lifetime.expiry, now));
+    });
+}
+
+fn draw(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
+    let label = lifetime.in_words(now);
+    let svg = [
+        ("class", "life"),
+        ("width", "100%"),
+        ("height", "76"),
+        ("role", "img"),
+        ("aria-label", &*label),
+    ];
+    html.element("svg", &svg, |html| {
+        let (warning, critical) = (
+            lifetime.position(lifetime.warning),
+            lifetime.position(lifetime.critical),
+        );
+        // The nearer the end, the higher: the zones are told apart without their colours.
+        for (class, from, to, y, height) in [
+            ("zone-ok", 0, warning, "34", "12"),
+            ("zone-warning", warning, critical, "28", "18"),
+            ("zone-critical", critical, 10_000, "22", "24"),
+        ] {
+            let (x, width) = (percent(from), percent(to - from));
+            let zone = [
+                ("class", class),
+                ("x", &*x),
+                ("width", &*width),
+                ("y", y),
+                ("height", height),
+            ];
+            html.element("rect", &zone, |_| {});
+        }
+        let at = lifetime.position(now);
+        let x = percent(at);
+        let line = [
+            ("class", "now"),
+            ("x1", &*x),
+            ("x2", &*x),
+            ("y1", "18"),
+            ("y2", "52"),
+        ];
+        html.element("line", &line, |_| {});
+        text(html, at, "13", "now", "now-label");
+        let date = |at: Timestamp| at.date();
+        text(html, 0, "68", &date(lifetime.issued), "");
+        text(html, 10_000, "68", &date(lifetime.expiry), "");
+    });
+}
+
+/// A word below or above a place on the line; near an end it stays within the picture.
+fn text(html: &mut Html, at: i64, y: &str, words: &str, class: &str) {
+    let anchor = match at {
+        ..600 => "start",
+        9_401.. => "end",
+        _ => "middle",
+    };
+    let x = percent(at);
+    let place = [
+        ("x", &*x),
+        ("y", y),
+        ("text-anchor", anchor),
+        ("class", class),
+    ];
+    html.line("text", &place, words);
+}
+
+/// The same as a narrow bar beside words that say it all.
+pub(super) fn bar(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
+    let svg = [
+        ("class", "bar"),
+        ("width", "100%"),
+        ("height", "8"),
+        ("aria-hidden", "true"),
+    ];
+    html.element("svg", &svg, |html| {
+        let whole = [
+            ("class", "bar-whole"),
+            ("width", "100%"),
+            ("height", "8"),
+            ("rx", "2"),
+        ];
+        html.element("rect", &whole, |_| {});
+        let gone = percent(lifetime.position(now));
+        let class = format!("bar-{}", lifetime.severity(now));
+        let gone = [
+            ("class", &*class),
+            ("width", &*gone),
+            ("height", "8"),
+            ("rx", "2"),
+        ];
+        html.element("rect", &gone, |_| {});
+    });
+}
+
+/// When a certificate ends, with its bar where it has one.
+pub(super) fn end(html: &mut Html, read: &Facts, lifetime: Option<&Lifetime>, now: Timestamp) {
+    html.line(
+        "span",
+        &[("class", "strong")],
+        &relative(read.not_after, now),
+    );
+    html.text(" ");
+    html.element("span", &[("class", "relative")], |html| {
+        moment(html, read.not_after)
+    });
+    if let Some(lifetime) = lifetime {
+        bar(html, lifetime, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn ninety_days() -> Lifetime {
+        Lifetime {
+            issued: Timestamp(0),
+            warning: Timestamp(68 * DAY),
+            critical: Timestamp(83 * DAY),
+            expiry: Timestamp(90 * DAY),
+        }
+    }
+
+    #[test]
+    fn each_time_of_a_life_has_its_words() {
+        let life = ninety_days();
+        let words = |day: i64| life.in_words(Timestamp(day * DAY));
+        insta::assert_snapshot!(words(30), @"Issued 30 days ago, expires in 60 days. Warnings begin in 38 days.");
+        insta::assert_snapshot!(words(70), @"Issued 70 days ago, expires in 20 days. It is in the time of warnings; critical in 13 days.");
+        insta::assert_snapshot!(words(85), @"Issued 85 days ago, expires in 5 days. It is in its critical time.");
+        insta::assert_snapshot!(words(95), @"Issued 95 days ago, expired 5 days ago. Clients refuse it.");
+        insta::assert_snapshot!(words(-5), @"Not valid yet: it begins in 5 days, and expires in 95 days.");
+    }
+
+    #[test]
+    fn the_picture_has_its_zones_and_the_present() {
+        let mut html = Html::default();
+        draw(&mut html, &ninety_days(), Timestamp(45 * DAY));
+        insta::assert_snapshot!(html.finish().replace("><", ">\n<"), @r#"
+        <svg class="life" width="100%" height="76" role="img" aria-label="Issued 45 days ago, expires in 45 days. Warnings begin in 23 days.">
+        <rect class="zone-ok" x="0.00%" width="75.55%" y="34" height="12">
+        </rect>
+        <rect class="zone-warning" x="75.55%" width="16.67%" y="28" height="18">
+        </rect>
+        <rect class="zone-critical" x="92.22%" width="7.78%" y="22" height="24">
+        </rect>
+        <line class="now" x1="50.00%" x2="50.00%" y1="18" y2="52">
+        </line>
+        <text x="50.00%" y="13" text-anchor="middle" class="now-label">now</text>
+        <text x="0.00%" y="68" text-anchor="start" class="">1970-01-01</text>
+        <text x="100.00%" y="68" text-anchor="end" class="">1970-04-01</text>
+        </svg>
+        "#);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_times_the_picture_has_an_end(issued in any::<i64>(), lifetime in 1_i64.., now in any::<i64>()) {
+            let expiry = Timestamp(issued.saturating_add(lifetime));
+            let life = Lifetime { issued: Timestamp(issued), warning: expiry, critical: expiry, expiry };
+            let at = life.position(Timestamp(now));
+            prop_assert!((0..=10_000).contains(&at));
+            let mut html = Html::default();
+            write(&mut html, &life, Timestamp(now));
+        }
+    }
+}
