@@ -13,7 +13,7 @@ FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 export PATH := $(PATH):$(TOOLS)/bin
 
-.PHONY: run test packages lint deny advisories bench soak fuzz
+.PHONY: run test packages lint deny advisories bench bench-packages soak fuzz
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
@@ -43,8 +43,16 @@ deny:
 advisories: deny
 	$(CARGO) deny --locked check advisories
 
-bench:
+# What looking costs, against other programs and against bare loops: some ten minutes. It writes docs/performance.md, but
+# where BENCH picks some of it, as in `BENCH=check,dns make bench`; benches/performance/main.rs says more.
+bench: bench-packages
+	$(CARGO) bench --locked --bench performance
+ifndef BENCH
 	$(CARGO) bench --locked --bench judge
+endif
+
+bench-packages:
+	sh tests/packages.sh benches/packages.txt
 
 # The monitor for ten minutes over a thousand endpoints: does it grow? benches/soak.rs says what can be set.
 soak:
