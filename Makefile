@@ -18,7 +18,7 @@ export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 # No Debian package has a kubectl of these years.
 SKIPPED := $(if $(shell command -v kubectl),,--skip an_overlay_of_kustomize)
 
-.PHONY: run test packages lint deny advisories bench soak fuzz deb cargo-deb linters static sbom
+.PHONY: run test packages lint deny advisories bench bench-packages soak fuzz deb cargo-deb linters static sbom
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
@@ -85,8 +85,16 @@ sbom:
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(CARGO) cyclonedx --format json --spec-version 1.5 --target $(HOST) --no-build-deps --describe binaries
 	mv certvigil_bin.cdx.json target/certvigil.cdx.json
 
-bench:
+# What looking costs, against other programs and against bare loops: some ten minutes. It writes docs/performance.md, but
+# where BENCH picks some of it, as in `BENCH=check,dns make bench`; benches/performance/main.rs says more.
+bench: bench-packages
+	$(CARGO) bench --locked --bench performance
+ifndef BENCH
 	$(CARGO) bench --locked --bench judge
+endif
+
+bench-packages:
+	sh tests/packages.sh benches/packages.txt
 
 # The monitor for an hour over two thousand endpoints that fail in every way: is every verdict right, and does it grow?
 # benches/soak/main.rs says what can be set. The lab listens at each address by itself.

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs what tests/packages.txt names and is missing. One package a line; `#` begins a comment.
+# Installs what tests/packages.txt, or another such list, names and is missing. One package a line; `#` begins a comment.
 set -eu
-list="$(dirname "$0")/packages.txt"
+list="${1:-$(dirname "$0")/packages.txt}"
 [ -f "$list" ] || exit 0
 wanted=$(sed 's/#.*//' "$list" | xargs)
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    echo "This is no Debian system: the tests need these packages, or what they are called here: $wanted" >&2
+    echo "This is no Debian system: these packages are needed, or what they are called here: $wanted" >&2
     exit 0
 fi
 missing=
@@ -18,7 +18,7 @@ done
 
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
-# The tests start servers of their own: those that packages start at once would only be in their way. A machine that has
+# Servers of our own are started: those that packages start at once would only be in their way. A machine that has
 # its own word on that keeps it.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
@@ -27,7 +27,7 @@ if [ ! -e "$policy" ]; then
     $sudo chmod 755 "$policy"
 fi
 
-echo "Installing for the tests:$missing"
+echo "Installing:$missing"
 $sudo apt-get update -q
 # shellcheck disable=SC2086 # several words on purpose
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

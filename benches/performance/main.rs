@@ -1,0 +1,73 @@
+//! What looking costs, against what else does it and against what the cryptography itself costs; `make bench` runs it.
+//!
+//! Every figure is what a process took of its own (user and system time, memory), as a ratio to another process in the
+//! same run wherever there is one: the two take turns, and the middle of several turns counts. `BENCH=check,dns` picks
+//! measurements, and `BENCH_ROUNDS` (5) says how many turns there are. A run of all of them writes its table into
+//! `docs/performance.md`; a run of some prints it.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)] // a benchmark has a clock, prints, and may panic
+
+mod lab;
+mod machine;
+mod measure;
+mod peers;
+mod roles;
+mod rows;
+mod table;
+
+use std::fs;
+use std::path::Path;
+
+use crate::lab::Lab;
+use crate::roles::Role;
+
+/// The document that has the table, and what stands before and after it there.
+const DOCUMENT: &str = "docs/performance.md";
+const BEGIN: &str = "<!-- written by `make bench` -->\n";
+const END: &str = "<!-- end of what `make bench` writes -->\n";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if Role::play(&arguments).is_some() {
+        return;
+    }
+    let rounds = std::env::var("BENCH_ROUNDS").map_or(5, |text| text.parse().expect("a number"));
+    let wanted = std::env::var("BENCH").unwrap_or_default();
+    let wanted: Vec<&str> = wanted.split(',').filter(|name| !name.is_empty()).collect();
+    for name in &wanted {
+        let names = rows::ALL.map(|(name, _)| name);
+        assert!(names.contains(name), "BENCH={name}: there is {names:?}");
+    }
+    let lab = Lab::new();
+    let mut all = Vec::new();
+    for (name, measure) in rows::ALL {
+        if wanted.is_empty() || wanted.contains(&name) {
+            eprintln!("measuring: {name}");
+            all.extend(measure(&lab, rounds));
+        }
+    }
+    let table = table::markdown(&all);
+    println!("{table}");
+    if wanted.is_empty() {
+        let text = format!("{}\n{table}", machine::describe());
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
+        let document = fs::read_to_string(&file).unwrap();
+        fs::write(&file, replaced(&document, &text)).unwrap();
+        println!("written to {DOCUMENT}");
+    }
+}
+
+/// The document with another text between its marks.
+fn replaced(document: &str, text: &str) -> String {
+    let (before, rest) = document.split_once(BEGIN).expect(BEGIN);
+    let (_, after) = rest.split_once(END).expect(END);
+    format!("{before}{BEGIN}\n{text}\n{END}{after}")
+}

@@ -1,0 +1,277 @@
+//! What certvigil is measured against, where that is no program of somebody else: bare loops, which this benchmark
+//! starts as processes of their own so that what they take can be told apart.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use certvigil::model::Hostname;
+use certvigil::resolve::{Families, Resolver};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::lab::{address, name};
+
+/// As many at a time as `check` has by default.
+pub(crate) const AT_A_TIME: usize = 256;
+/// Names that are asked for at a time. Two datagrams each are what a name server's socket has room for, whatever the
+/// machine is busy with: one that is lost is waited for in vain.
+const NAMES_AT_A_TIME: usize = 64;
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a process of this benchmark does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    /// Handshakes with rustls' own provider, of which the signature is checked and the certificate is not.
+    Handshakes,
+    /// Handshakes with what tokio-rustls has by default: the certificate's path is checked too.
+    Library,
+    /// certvigil's resolver, and nothing else.
+    Resolver,
+    /// Questions over UDP from a socket each, of which only the number of the answer is looked at.
+    Questions,
+    /// An HTTP server that has its answer in memory.
+    Bytes,
+}
+
+const ROLES: [(&str, Role); 5] = [
+    ("role-handshakes", Role::Handshakes),
+    ("role-library", Role::Library),
+    ("role-resolver", Role::Resolver),
+    ("role-questions", Role::Questions),
+    ("role-bytes", Role::Bytes),
+];
+
+impl Role {
+    /// A process that does this, with what it needs to know.
+    pub(crate) fn command(self, arguments: &[&str]) -> Command {
+        let (name, _) = ROLES
+            .into_iter()
+            .find(|(_, role)| std::mem::discriminant(role) == std::mem::discriminant(&self))
+            .unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg(name).args(arguments);
+        command
+    }
+
+    /// Does what the command line says, if it names a role.
+    pub(crate) fn play(arguments: &[String]) -> Option<()> {
+        let (name, rest) = arguments.split_first()?;
+        let (_, role) = ROLES.into_iter().find(|(known, _)| known == name)?;
+        let text = |at: usize| rest.get(at).expect("an argument").as_str();
+        let number = |at: usize| text(at).parse::<usize>().expect("a number");
+        let place = |at: usize| text(at).parse::<SocketAddr>().expect("an address");
+        // As many threads as certvigil has.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            match role {
+                Role::Handshakes => {
+                    handshakes(checks_signatures(), number(0), number(1), number(2)).await;
+                }
+                Role::Library => {
+                    handshakes(checks_paths(text(3)), number(0), number(1), number(2)).await;
+                }
+                Role::Resolver => resolver(place(0), number(1)).await,
+                Role::Questions => questions(place(0), number(1)).await,
+                Role::Bytes => bytes(text(0)).await,
+            }
+        });
+        Some(())
+    }
+}
+
+/// Does something for each number below `count`, so many at a time.
+async fn each<F>(count: usize, at_a_time: usize, work: impl Fn(usize) -> F + Clone + Send + 'static)
+where
+    F: Future<Output = ()> + Send,
+{
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..at_a_time.min(count) {
+        let (next, work) = (next.clone(), work.clone());
+        tasks.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    break;
+                }
+                work(number).await;
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("a task");
+    }
+}
+
+/// Connects, shakes hands and hangs up.
+async fn handshakes(config: ClientConfig, port: usize, count: usize, at_a_time: usize) {
+    let connector = TlsConnector::from(Arc::new(config));
+    let port = u16::try_from(port).unwrap();
+    each(count, at_a_time, move |number| {
+        let connector = connector.clone();
+        async move {
+            let server = ServerName::try_from(name(number)).unwrap();
+            let stream = TcpStream::connect((address(number), port)).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let tls = connector.connect(server, stream).await.unwrap();
+            assert!(tls.get_ref().1.peer_certificates().is_some());
+        }
+    })
+    .await;
+}
+
+/// rustls with its own provider, key exchange groups and signature algorithms, which takes every certificate whose key
+/// signs the handshake; nothing is resumed.
+fn checks_signatures() -> ClientConfig {
+    let provider = aws_lc_rs::default_provider();
+    let verifier = SignaturesOnly(provider.clone());
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config
+}
+
+/// What rustls does for who asks for nothing in particular.
+fn checks_paths(root: &str) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_file(root).unwrap();
+    roots.add(root).unwrap();
+    ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+#[derive(Debug)]
+struct SignaturesOnly(CryptoProvider);
+
+impl ServerCertVerifier for SignaturesOnly {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
+
+async fn resolver(server: SocketAddr, count: usize) {
+    let resolver = Arc::new(Resolver::new(Families::Both, Vec::new(), vec![server]));
+    each(count, NAMES_AT_A_TIME, move |number| {
+        let resolver = resolver.clone();
+        async move {
+            let hostname: Hostname = name(number).parse().unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            let found = resolver.resolve(&hostname, 443, &[], deadline).await;
+            assert!(found.failure.is_none(), "{found:?}");
+            assert_eq!(found.addresses.len(), 2);
+        }
+    })
+    .await;
+}
+
+/// Asks for both families at once, as the resolver does, from a port that nobody can guess, as it does too.
+async fn questions(server: SocketAddr, count: usize) {
+    each(count, NAMES_AT_A_TIME, move |number| async move {
+        let name = name(number);
+        let (v4, v6) = tokio::join!(
+            question(server, &name, number, 1),
+            question(server, &name, number, 28)
+        );
+        v4.and(v6).unwrap();
+    })
+    .await;
+}
+
+async fn question(server: SocketAddr, name: &str, number: usize, kind: u16) -> std::io::Result<()> {
+    let id = u16::try_from(number & 0xffff).unwrap().to_be_bytes();
+    // RFC 1035, section 4.1: one question, recursion desired.
+    let mut query = id.to_vec();
+    query.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend(label.as_bytes());
+    }
+    query.push(0);
+    query.extend(kind.to_be_bytes());
+    query.extend([0, 1]);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
+    socket.connect(server).await?;
+    socket.send(&query).await?;
+    let mut answer = [0; 512];
+    let count = timeout(PATIENCE, socket.recv(&mut answer)).await??;
+    assert_eq!(answer.get(..2), Some(&id[..]));
+    assert!(count > query.len(), "no address of {name}");
+    Ok(())
+}
+
+/// Writes a file to whoever asks for anything, and its own port to stdout first.
+async fn bytes(file: &str) {
+    let body = fs::read(file).unwrap();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", listener.local_addr().unwrap()).unwrap();
+    let body = Arc::new(body);
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (head, body) = (head.clone(), body.clone());
+        tokio::spawn(async move {
+            let mut request = [0; 4096];
+            // A request is small, and comes at once.
+            while matches!(stream.read(&mut request).await, Ok(count) if count > 0) {
+                stream.write_all(head.as_bytes()).await.unwrap();
+                stream.write_all(&body).await.unwrap();
+            }
+        });
+    }
+}

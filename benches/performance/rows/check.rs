@@ -1,0 +1,86 @@
+//! What a look of `check` costs.
+
+use crate::lab::Lab;
+use crate::measure::{Values, cpu, run};
+use crate::peers::Peer;
+use crate::roles::{AT_A_TIME, Role};
+use crate::table::{Row, Target, short};
+
+use super::{ENDPOINTS, PROBES, ask_for_probes, assert_all_well, check_of};
+
+pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
+    let nginx = Peer::nginx(lab);
+    let blackbox = Peer::blackbox(lab);
+    let port = nginx.address.port();
+    let root = lab.path("root.pem").display().to_string();
+    let words = [
+        port.to_string(),
+        ENDPOINTS.to_string(),
+        AT_A_TIME.to_string(),
+    ];
+    let loop_words: [&str; 4] = [&words[0], &words[1], &words[2], &root];
+
+    let each = ENDPOINTS as f64;
+    let [mut bare, mut library, mut own, mut other] = [const { Values::new() }; 4];
+    let [
+        mut over_bare,
+        mut over_library,
+        mut over_other,
+        mut throughput,
+    ] = [const { Values::new() }; 4];
+    for _ in 0..rounds {
+        let handshakes = run(&mut Role::Handshakes.command(&loop_words));
+        let looks = run(&mut check_of(lab, port, ENDPOINTS, &[]));
+        assert_all_well(lab, ENDPOINTS);
+        let paths = run(&mut Role::Library.command(&loop_words));
+        let before = cpu(&blackbox.child);
+        ask_for_probes(blackbox.address, |number| {
+            let ip = crate::lab::address(number);
+            format!("/probe?module=tls&target={ip}:{port}")
+        });
+        let probe = (cpu(&blackbox.child) - before) / PROBES as f64;
+        let look = looks.cpu / each;
+        bare.push(handshakes.cpu / each * 1e6);
+        library.push(paths.cpu / each * 1e6);
+        own.push(look * 1e6);
+        other.push(probe * 1e6);
+        over_bare.push(looks.cpu / handshakes.cpu);
+        over_library.push(looks.cpu / paths.cpu);
+        over_other.push(look / probe);
+        throughput.push(handshakes.wall / looks.wall);
+    }
+    let against = |peer: &str, values: &Values| {
+        let (own, peer_cost) = (short(own.median()), short(values.median()));
+        format!("{own} µs an endpoint; {peer} {peer_cost} µs")
+    };
+    vec![
+        Row {
+            figure: format!("CPU of `check` of {ENDPOINTS} endpoints over the bare loop's"),
+            unit: "",
+            target: Target::AtMost(1.25),
+            values: over_bare,
+            detail: against("the loop", &bare),
+        },
+        Row {
+            figure: "the same over a loop with tokio-rustls' defaults".into(),
+            unit: "",
+            target: Target::None,
+            values: over_library,
+            detail: against("the loop", &library),
+        },
+        Row {
+            figure: "the same over blackbox_exporter's of a probe".into(),
+            unit: "",
+            target: Target::AtMost(0.35),
+            values: over_other,
+            detail: against("a probe", &other),
+        },
+        Row {
+            figure: "endpoints a second of `check` over the bare loop's".into(),
+            unit: "",
+            target: Target::AtLeast(0.9),
+            values: throughput,
+            detail: "nginx has its share of the same cores".into(),
+        },
+    ]
+}

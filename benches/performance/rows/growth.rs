@@ -1,0 +1,85 @@
+//! Whether ten times as many endpoints take ten times as much.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use crate::lab::{Lab, address, name};
+use crate::measure::{Values, run};
+use crate::peers::certvigil;
+use crate::table::{Row, Target, short};
+
+use super::{RESULT, assert_all_well};
+
+const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+
+pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
+    let server = lab.serve();
+    let [mut time, mut memory] = [const { Values::new() }; 2];
+    let [mut seconds, mut bytes] = [const { [const { Values::new() }; 3] }; 2];
+    // Much is looked at in each.
+    for _ in 0..rounds.div_ceil(2) {
+        let usages = SIZES.map(|count| {
+            fs::write(lab.path("growth.yml"), inventory(lab, server.port, count)).unwrap();
+            let mut command = certvigil(lab);
+            command.args(["check", "--config", "growth.yml"]);
+            command.args(["--format", "jsonl", "--output", RESULT]);
+            let usage = run(&mut command);
+            assert_all_well(lab, count);
+            usage
+        });
+        let [small, middle, large] = usages;
+        let more = |of: fn(crate::measure::Usage) -> f64| {
+            let [first, second, third] = SIZES.map(|count| count as f64);
+            (of(large) - of(middle))
+                / (third - second)
+                / ((of(middle) - of(small)) / (second - first))
+        };
+        time.push(more(|usage| usage.cpu));
+        memory.push(more(|usage| usage.peak));
+        for (at, usage) in usages.iter().enumerate() {
+            seconds.get_mut(at).unwrap().push(usage.cpu);
+            bytes
+                .get_mut(at)
+                .unwrap()
+                .push(usage.peak / f64::from(1 << 20));
+        }
+    }
+    let told = |values: &[Values], unit: &str| {
+        let each = SIZES.iter().zip(values);
+        let each = each.map(|(count, v)| format!("{count}: {} {unit}", short(v.median())));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    vec![
+        Row {
+            figure: "CPU of one more endpoint, from 10000 to 100000 over from 1000 to 10000".into(),
+            unit: "",
+            target: Target::AtMost(1.1),
+            values: time,
+            detail: told(&seconds, "s"),
+        },
+        Row {
+            figure: "the same of memory".into(),
+            unit: "",
+            target: Target::AtMost(1.1),
+            values: memory,
+            detail: told(&bytes, "MiB"),
+        },
+    ]
+}
+
+/// So many endpoints, each a certificate of the inventory with a name and an address of its own.
+fn inventory(lab: &Lab, port: u16, count: usize) -> String {
+    let mut text = format!(
+        "trust: {{system: false, ca_files: root.pem}}\ndefaults: {{port: {port}}}\ncertificates:\n"
+    );
+    let leaf = lab.leaf;
+    for number in 0..count {
+        let (name, ip) = (name(number), address(number));
+        writeln!(
+            text,
+            "- {{name: h{number}, sha256: {leaf}, hostnames: {name}, addresses: {ip}}}"
+        )
+        .unwrap();
+    }
+    text
+}

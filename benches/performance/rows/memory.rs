@@ -1,0 +1,81 @@
+//! What looks hold that wait for servers which say nothing.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::lab::{Lab, Server};
+use crate::measure::{Values, cpu, peak, spawn, wait_until};
+use crate::roles::Role;
+use crate::table::{Row, Target, short};
+
+use super::{ENDPOINTS, check_of};
+
+/// How long a process does nothing that has come to rest.
+const REST: Duration = Duration::from_secs(1);
+const MIB: f64 = (1 << 20) as f64;
+const KIB: f64 = 1024.0;
+
+pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
+    let [mut each, mut all, mut bare] = [const { Values::new() }; 3];
+    // It does not depend on how busy the machine is.
+    for _ in 0..rounds.min(3) {
+        let waiting = |at_a_time: usize| {
+            let server = lab.stall();
+            let at_a_time_text = at_a_time.to_string();
+            let more = ["--concurrency", &at_a_time_text, "--timeout", "10m"];
+            let mut command = check_of(lab, server.port, ENDPOINTS, &more);
+            held(&mut command, &server, at_a_time)
+        };
+        let (one, ten_thousand) = (waiting(1), waiting(ENDPOINTS));
+        each.push((ten_thousand - one) / (ENDPOINTS - 1) as f64 / KIB);
+        all.push(ten_thousand / MIB);
+
+        let server = lab.stall();
+        let count = ENDPOINTS.to_string();
+        let mut command = Role::Handshakes.command(&[&server.port.to_string(), &count, &count]);
+        bare.push(held(&mut command, &server, ENDPOINTS) / MIB);
+    }
+    let bare = short(bare.median());
+    vec![
+        Row {
+            figure: format!("memory of a look under way, at {ENDPOINTS} servers that stall"),
+            unit: " KiB",
+            target: Target::AtMost(12.0),
+            values: each,
+            detail: "the difference to the same with one look at a time".into(),
+        },
+        Row {
+            figure: "memory of the whole process then".into(),
+            unit: " MiB",
+            target: Target::AtMost(150.0),
+            values: all,
+            detail: format!("the bare loop {bare} MiB"),
+        },
+    ]
+}
+
+/// The most memory of a process by the time that it waits for so many servers.
+fn held(command: &mut Command, server: &Server, connections: usize) -> f64 {
+    let mut child = spawn(command);
+    wait_until("every look under way", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended");
+        (server.held() == connections).then_some(())
+    });
+    rest(&child);
+    let bytes = peak(&child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bytes
+}
+
+/// Waits until a process waits.
+fn rest(child: &Child) {
+    let mut known = (cpu(child), Instant::now());
+    wait_until("a process that waits", || {
+        let now = cpu(child);
+        if now > known.0 {
+            known = (now, Instant::now());
+        }
+        (known.1.elapsed() > REST).then_some(())
+    });
+}

@@ -1,0 +1,83 @@
+//! What is measured: each function starts what it needs, and can be run alone.
+
+mod check;
+mod dns;
+mod growth;
+mod memory;
+mod probe;
+mod serve;
+mod start;
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+
+use crate::lab::{Lab, address, name};
+use crate::peers::{Client, certvigil};
+use crate::table::Row;
+
+/// The endpoints of a figure that says nothing else.
+pub(crate) const ENDPOINTS: usize = 10_000;
+/// Probes of one run.
+const PROBES: usize = 2_000;
+/// Probes that are asked for at a time.
+const PROBERS: usize = 8;
+
+/// Measures in so many turns.
+type Measure = fn(&Lab, usize) -> Vec<Row>;
+
+/// Every measurement, by the name that `BENCH` picks it by.
+pub(crate) const ALL: [(&str, Measure); 7] = [
+    ("check", check::rows),
+    ("probe", probe::rows),
+    ("memory", memory::rows),
+    ("serve", serve::rows),
+    ("dns", dns::rows),
+    ("start", start::rows),
+    ("growth", growth::rows),
+];
+
+/// `check` of so many endpoints at a port, each a name and an address of its own, against the lab's certificate; what it
+/// finds goes to the file `result`.
+fn check_of(lab: &Lab, port: u16, count: usize, more: &[&str]) -> Command {
+    let mut command = certvigil(lab);
+    command.args(["check", "--cert", "chain.pem", "--ca-file", "root.pem"]);
+    command.args(["--format", "jsonl", "--output", RESULT]);
+    command.args(more);
+    for number in 0..count {
+        let (name, ip) = (name(number), address(number));
+        command.args(["--resolve", &format!("{name}:{port}:{ip}")]);
+        command.arg(format!("{name}:{port}"));
+    }
+    command
+}
+
+const RESULT: &str = "result";
+
+/// Makes sure that a measured run did what it is for: every endpoint is right and trusted.
+fn assert_all_well(lab: &Lab, count: usize) {
+    let text = std::fs::read_to_string(lab.path(RESULT)).unwrap();
+    let is_well = |line: &&str| {
+        line.contains("\"correct\":true,\"chained\":true") && line.contains("\"trusted\":true")
+    };
+    let wrong = text.lines().find(|line| !is_well(line));
+    assert_eq!(wrong, None);
+    assert_eq!(text.lines().count(), count);
+}
+
+/// Asks for probes over a few connections that are kept, and makes sure that each says that all is well.
+fn ask_for_probes(server: SocketAddr, path: impl Fn(usize) -> String + Sync) {
+    thread::scope(|scope| {
+        for first in 0..PROBERS {
+            let path = &path;
+            scope.spawn(move || {
+                let mut client = Client::new(server);
+                for number in (first..PROBES).step_by(PROBERS) {
+                    let answer = client.get(&path(number));
+                    let text = String::from_utf8_lossy(&answer);
+                    assert!(text.contains("\nprobe_success 1\n"), "{text}");
+                }
+            });
+        }
+    });
+}

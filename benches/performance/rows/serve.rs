@@ -1,0 +1,225 @@
+//! What the monitor holds and does between looks, and what a scrape of everything costs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::lab::{DOMAIN, Lab, Server, address, name};
+use crate::measure::{PATIENCE, Values, cpu, resident, spawn, wait_until};
+use crate::peers::{Client, Peer};
+use crate::roles::Role;
+use crate::table::{Row, Target, short};
+
+use super::ENDPOINTS;
+
+/// The interval at which there are many looks, and all are soon done once.
+const BUSY: Duration = Duration::from_secs(30);
+/// That at which there are next to none.
+const IDLE: &str = "6h";
+const WATCHED: usize = 20;
+const SCRAPES: usize = 10;
+const LOOKS: usize = 100;
+const MIB: f64 = (1 << 20) as f64;
+
+pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
+    let server = lab.serve();
+    let busy = inventory(server.port, &format!("{}s", BUSY.as_secs()));
+    let monitor = Peer::monitor(lab, &busy);
+    let mut client = Client::new(monitor.address);
+    wait_until("a monitor that has looked at everything", || {
+        client
+            .ask("GET", "/-/ready")
+            .0
+            .contains(" 200 ")
+            .then_some(())
+    });
+    let mut rows = steady(&monitor);
+
+    fs::write(lab.path("certvigil.yml"), inventory(server.port, IDLE)).unwrap();
+    let (status, _) = client.ask("POST", "/-/reload");
+    assert!(status.contains(" 200 "), "{status}");
+    // Those that wait keep their turn in the old interval.
+    thread::sleep(BUSY + Duration::from_secs(2));
+    rows.push(idle(&monitor));
+
+    let body = client.get("/metrics");
+    fs::write(lab.path("metrics"), &body).unwrap();
+    let bytes = Bytes::start(lab);
+    rows.push(scrape(&monitor, &bytes, body.len(), rounds));
+    rows.push(delay(&monitor, &bytes, &server, rounds));
+    rows
+}
+
+fn inventory(port: u16, interval: &str) -> String {
+    let mut text = format!(
+        "trust: {{system: false, ca_files: root.pem}}\nprobe: {{allow: [127.0.0.0/8]}}\n\
+         defaults: {{port: {port}, interval: {interval}}}\ncertificates:\n"
+    );
+    for number in 0..ENDPOINTS {
+        let (name, ip) = (name(number), address(number));
+        writeln!(
+            text,
+            "- {{name: h{number}, pem: chain.pem, hostnames: {name}, addresses: {ip}}}"
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn steady(monitor: &Peer) -> Vec<Row> {
+    let before = cpu(&monitor.child);
+    let start = Instant::now();
+    let mut held = Values::new();
+    for _ in 0..WATCHED {
+        thread::sleep(Duration::from_secs(1));
+        held.push(resident(&monitor.child) / MIB);
+    }
+    let looks = ENDPOINTS as f64 * start.elapsed().as_secs_f64() / BUSY.as_secs_f64();
+    let each = (cpu(&monitor.child) - before) / looks * 1e6;
+    vec![Row {
+        figure: format!("memory of `serve` with {ENDPOINTS} endpoints, steady"),
+        unit: " MiB",
+        target: Target::AtMost(120.0),
+        values: held,
+        detail: format!(
+            "looked at every {} s, at {} µs of CPU a look",
+            BUSY.as_secs(),
+            short(each)
+        ),
+    }]
+}
+
+fn idle(monitor: &Peer) -> Row {
+    let share = |_| {
+        let before = cpu(&monitor.child);
+        let start = Instant::now();
+        thread::sleep(Duration::from_secs(5));
+        (cpu(&monitor.child) - before) / start.elapsed().as_secs_f64() * 100.0
+    };
+    Row {
+        figure: "CPU of it between looks".into(),
+        unit: " %",
+        target: Target::AtMost(1.0),
+        values: (0..3).map(share).collect(),
+        detail: format!("of one core, at an interval of {IDLE}, a look every two seconds"),
+    }
+}
+
+/// A process that writes a file from memory.
+struct Bytes {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Bytes {
+    fn start(lab: &Lab) -> Self {
+        let file = lab.path("metrics").display().to_string();
+        let mut command = Role::Bytes.command(&[&file]);
+        let mut child = spawn(command.stdout(Stdio::piped()));
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        Self {
+            child,
+            address: line.trim().parse().unwrap(),
+        }
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn scrape(monitor: &Peer, bytes: &Bytes, size: usize, rounds: usize) -> Row {
+    let of = |child: &Child, address: SocketAddr| {
+        let mut client = Client::new(address);
+        let before = cpu(child);
+        for _ in 0..SCRAPES {
+            client.get("/metrics");
+        }
+        (cpu(child) - before) / SCRAPES as f64 * 1000.0
+    };
+    let [mut ratio, mut own, mut bare] = [const { Values::new() }; 3];
+    for _ in 0..rounds {
+        let written = of(&bytes.child, bytes.address);
+        let scraped = of(&monitor.child, monitor.address);
+        ratio.push(scraped / written);
+        own.push(scraped);
+        bare.push(written);
+    }
+    Row {
+        figure: format!(
+            "CPU of a scrape of {ENDPOINTS} endpoints over writing the same bytes from memory"
+        ),
+        unit: "",
+        target: Target::AtMost(5.0),
+        values: ratio,
+        detail: format!(
+            "{} ms; writing {} ms; {} MiB",
+            short(own.median()),
+            short(bare.median()),
+            short(size as f64 / MIB)
+        ),
+    }
+}
+
+/// How much later a look begins whose request comes during a scrape: what one of a hundred has, over what is usual
+/// while another process writes the same bytes, which has the processors just as busy.
+fn delay(monitor: &Peer, bytes: &Bytes, server: &Server, rounds: usize) -> Row {
+    let [mut late, mut slowest, mut usual] = [const { Values::new() }; 3];
+    for _ in 0..rounds {
+        let undisturbed = looks_during_scrapes(monitor, server, bytes.address);
+        let looks = looks_during_scrapes(monitor, server, monitor.address);
+        late.push((looks.at(0.99) - undisturbed.median()).max(0.0));
+        slowest.push(looks.at(0.99));
+        usual.push(undisturbed.median());
+    }
+    let (slowest, usual) = (short(slowest.median()), short(usual.median()));
+    Row {
+        figure: "delay of looks that are asked for during a scrape".into(),
+        unit: " ms",
+        target: Target::AtMost(10.0),
+        values: late,
+        detail: format!(
+            "99 of 100 begin within {slowest} ms; without a scrape the middle one does within {usual} ms"
+        ),
+    }
+}
+
+/// The milliseconds from a request of `/probe` to the connection at the server, while one scrape follows the other.
+fn looks_during_scrapes(monitor: &Peer, server: &Server, scraped: SocketAddr) -> Values {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = Client::new(scraped);
+            while !over.load(Ordering::Relaxed) {
+                client.get("/metrics");
+            }
+        });
+        let mut client = Client::new(monitor.address);
+        let look = |number| {
+            let ip = address(2 * ENDPOINTS + number);
+            let path = format!("/probe?hostname=h.{DOMAIN}&target={ip}:{}", server.port);
+            while server.accepted.try_recv().is_ok() {}
+            let start = Instant::now();
+            client.get(&path);
+            loop {
+                let (to, at) = server.accepted.recv_timeout(PATIENCE).unwrap();
+                if to.ip() == ip {
+                    break at.duration_since(start).as_secs_f64() * 1000.0;
+                }
+            }
+        };
+        let looks = (0..LOOKS).map(look).collect();
+        over.store(true, Ordering::Relaxed);
+        looks
+    })
+}
