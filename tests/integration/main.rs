@@ -47,3 +47,4 @@ mod starttls;
 mod starttls_servers;
 mod support;
 mod web;
+mod wrong_servers;
