@@ -47,4 +47,5 @@ mod starttls;
 mod starttls_servers;
 mod support;
 mod web;
+mod wrong_certificates;
 mod wrong_servers;
