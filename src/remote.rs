@@ -35,6 +35,11 @@ impl Remote {
         }
     }
 
+    /// The place.
+    pub fn vantage(&self) -> &Vantage {
+        &self.vantage
+    }
+
     /// What is seen from there at these targets, which are of one certificate and one port. A test that
     /// fails is an observation of each target; a certificate that is not known there is none.
     pub async fn test(

@@ -1,6 +1,10 @@
 //! The one path from a target to a judged result: resolve, look, tell older instances apart, judge.
 //! Every face goes through it, and its bounds live here.
 
+mod caught;
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +28,8 @@ use crate::resolve::{Resolution, Resolver};
 use crate::revocation::Revocations;
 use crate::source::{Failed, Loaded, Sources};
 use crate::tlsa::Tlsa;
+
+use caught::caught;
 
 /// Names that are resolved or waited for at a time, for each look that may be under way.
 const TARGETS_PER_LOOK: usize = 4;
@@ -429,6 +435,18 @@ enum Event {
     TargetDone,
 }
 
+/// What stands for looks of ours that came to no address.
+fn unplaced(target: &Target, key_type: KeyType, outcome: Outcome) -> Observation {
+    Observation {
+        target: target.clone(),
+        ip: None,
+        key_type,
+        vantage: Vantage::local(),
+        timings: Timings::default(),
+        outcome,
+    }
+}
+
 /// One scan under way.
 #[derive(Clone)]
 struct Round {
@@ -457,7 +475,11 @@ impl Round {
                 };
                 let (round, job) = (self.clone(), job.clone());
                 tasks.spawn(async move {
-                    round.target(&job, target).await;
+                    if caught(round.target(&job, &target)).await.is_none() {
+                        for &key_type in job.key_types.each() {
+                            round.tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
+                        }
+                    }
                     drop(permit);
                     let _ = round.sender.send(Event::TargetDone);
                 });
@@ -485,33 +507,33 @@ impl Round {
                         return;
                     };
                     let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
-                    for observation in remote.test(&loaded, &targets, deadline).await {
-                        round.judge(&job, observation, None).await;
+                    let judged = caught(async {
+                        for observation in remote.test(&loaded, &targets, deadline).await {
+                            round.judge(&job, observation, None).await;
+                        }
+                    });
+                    if judged.await.is_none() {
+                        for target in &targets {
+                            round.tell_own_fault(|outcome| Observation {
+                                vantage: remote.vantage().clone(),
+                                ..unplaced(target, KeyType::Any, outcome)
+                            });
+                        }
                     }
                 });
             }
         }
     }
 
-    async fn target(&self, job: &Arc<Job>, target: Target) {
-        let seen = |ip, key_type, timings, outcome| Observation {
-            target: target.clone(),
-            ip,
-            key_type,
-            vantage: Vantage::local(),
-            timings,
-            outcome,
-        };
+    async fn target(&self, job: &Arc<Job>, target: &Target) {
+        #[cfg(test)]
+        tests::break_down_at(target);
         let no_look = |timings, error| {
             let key_types = job.key_types.each().iter();
             key_types
-                .map(|kind| {
-                    seen(
-                        None,
-                        *kind,
-                        timings,
-                        Outcome::Failed(LookError::clone(&error)),
-                    )
+                .map(|kind| Observation {
+                    timings,
+                    ..unplaced(target, *kind, Outcome::Failed(LookError::clone(&error)))
                 })
                 .collect::<Vec<_>>()
         };
@@ -565,21 +587,12 @@ impl Round {
             self.judge_all(job, no_look(timings, error)).await;
         }
         let mut looks = JoinSet::new();
-        let mut places = HashMap::new();
         for ip in addresses {
             for &key_type in job.key_types.each() {
                 let (round, job, target) = (self.clone(), job.clone(), target.clone());
                 let tlsa = tlsa.clone();
-                let handle = looks.spawn(async move {
-                    let look = Look {
-                        target: &target,
-                        address: SocketAddr::new(ip, target.port),
-                        key_type,
-                        reach: &job.reach,
-                    };
-                    let (outcome, mut timings) = round.look(look, left).await;
-                    timings.resolve = took;
-                    let observation = Observation {
+                looks.spawn(async move {
+                    let seen = |timings, outcome| Observation {
                         target: target.clone(),
                         ip: Some(ip),
                         key_type,
@@ -587,31 +600,43 @@ impl Round {
                         timings,
                         outcome,
                     };
-                    round.judge(&job, observation, tlsa.as_ref()).await;
+                    let look = Look {
+                        target: &target,
+                        address: SocketAddr::new(ip, target.port),
+                        key_type,
+                        reach: &job.reach,
+                    };
+                    let judged = caught(async {
+                        let (outcome, mut timings) = round.look(look, left).await;
+                        timings.resolve = took;
+                        round
+                            .judge(&job, seen(timings, outcome), tlsa.as_ref())
+                            .await;
+                    });
+                    if judged.await.is_none() {
+                        round.tell_own_fault(|outcome| seen(timings, outcome));
+                    }
                 });
-                places.insert(handle.id(), (ip, key_type));
             }
         }
-        while let Some(done) = looks.join_next_with_id().await {
-            // A panic in one look is the fault of that look and of nothing else.
-            if let Err(error) = done
-                && error.is_panic()
-                && let Some((ip, key_type)) = places.get(&error.id())
-            {
-                let error = LookError::new(
-                    ErrorKind::Internal,
-                    "the look failed for a fault of certvigil's own: please report it",
-                );
-                let outcome = Outcome::Failed(error.clone());
-                let failed = Judged::failed(seen(Some(*ip), *key_type, timings, outcome), error);
-                let _ = self.sender.send(Event::Judged(Box::new(failed)));
-            }
-        }
+        while looks.join_next().await.is_some() {}
+    }
+
+    /// A panic in one look is the fault of that look and of nothing else.
+    fn tell_own_fault(&self, seen: impl FnOnce(Outcome) -> Observation) {
+        let error = LookError::new(
+            ErrorKind::Internal,
+            "the look failed for a fault of certvigil's own: please report it",
+        );
+        let failed = Judged::failed(seen(Outcome::Failed(error.clone())), error);
+        let _ = self.sender.send(Event::Judged(Box::new(failed)));
     }
 
     /// Waits for its turn, and only then does time run.
     async fn look(&self, look: Look<'_>, timeout: Duration) -> (Outcome, Timings) {
         let _turn = self.scanner.turns.take(look.address).await;
+        #[cfg(test)]
+        tests::break_down_before(&look);
         let deadline = Instant::now() + timeout;
         self.scanner.looker.look(look, deadline).await
     }

@@ -334,7 +334,7 @@ fn read(der: &[u8]) -> Result<Facts, String> {
     let (subject, common_name) = read_name(outline.subject, "subject", &mut oddities);
     let (issuer, issuer_common_name) = read_name(outline.issuer, "issuer", &mut oddities);
     let (not_before, not_after) =
-        read_validity(outline.validity).ok_or("its validity cannot be read")?;
+        read_validity(outline.validity, &mut oddities).ok_or("its validity cannot be read")?;
     if not_after < not_before {
         oddities.push("it ends before it begins".to_owned());
     }
@@ -382,6 +382,9 @@ fn read_name(der: &[u8], of: &str, oddities: &mut Vec<String>) -> (String, Optio
                 .last()
                 .and_then(|cn| cn.as_str().ok())
                 .map(printable);
+            if !is_whole_name(der) {
+                oddities.push(format!("a part of its {of} cannot be read"));
+            }
             (printable(&name.to_string()), common_name)
         }
         Err(_) => {
@@ -391,18 +394,66 @@ fn read_name(der: &[u8], of: &str, oddities: &mut Vec<String>) -> (String, Optio
     }
 }
 
-fn read_validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+/// Whether a name is a list of sets of pairs and nothing else (RFC 5280, section 4.1.2.4). Who reads it up to its
+/// first fault would not know.
+fn is_whole_name(mut der: &[u8]) -> bool {
+    let Some(name) = der::expect(&mut der, der::SEQUENCE) else {
+        return false;
+    };
+    all_in(name.content, |sets| {
+        let Some(set) = der::expect(sets, der::SET) else {
+            return false;
+        };
+        all_in(set.content, |pairs| {
+            let Some(pair) = der::expect(pairs, der::SEQUENCE) else {
+                return false;
+            };
+            let mut pair = pair.content;
+            der::expect(&mut pair, der::OBJECT_IDENTIFIER).is_some()
+                && der::split(&mut pair).is_some()
+                && pair.is_empty()
+        })
+    })
+}
+
+/// Whether each of what is in there can be taken out.
+fn all_in(mut content: &[u8], mut take: impl FnMut(&mut &[u8]) -> bool) -> bool {
+    while !content.is_empty() {
+        if !take(&mut content) {
+            return false;
+        }
+    }
+    true
+}
+
+fn read_validity(der: &[u8], oddities: &mut Vec<String>) -> Option<(Timestamp, Timestamp)> {
     let mut input = der;
     let mut inner = der::expect(&mut input, der::SEQUENCE)?.content;
-    let not_before = read_time(der::split(&mut inner)?)?;
-    let not_after = read_time(der::split(&mut inner)?)?;
+    let [begin, end] = [der::split(&mut inner)?, der::split(&mut inner)?];
+    let (not_before, not_after) = (read_time(begin)?, read_time(end)?);
+    let is_early = |at| at < Timestamp(BEGIN_OF_2050);
+    if begin.tag == GENERALIZED_TIME && is_early(not_before)
+        || end.tag == GENERALIZED_TIME && is_early(not_after)
+    {
+        oddities.push("it has a GeneralizedTime before 2050, where UTCTime is due".to_owned());
+    }
+    let has_seconds = |time: der::Tlv<'_>| match time.tag {
+        UTC_TIME => time.content.len() == "YYMMDDHHMMSSZ".len(),
+        _ => time.content.len() == "YYYYMMDDHHMMSSZ".len(),
+    };
+    if !has_seconds(begin) || !has_seconds(end) {
+        oddities.push("it has a time without seconds".to_owned());
+    }
     Some((not_before, not_after))
 }
 
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+/// Only from then on GeneralizedTime is to be used (RFC 5280, section 4.1.2.5).
+const BEGIN_OF_2050: i64 = 2_524_608_000;
+
 /// UTCTime or GeneralizedTime in the forms of RFC 5280, section 4.1.2.5, and without seconds.
 fn read_time(tlv: der::Tlv<'_>) -> Option<Timestamp> {
-    const UTC_TIME: u8 = 0x17;
-    const GENERALIZED_TIME: u8 = 0x18;
     let text = std::str::from_utf8(tlv.content).ok()?.strip_suffix('Z')?;
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -239,21 +239,29 @@ impl Connection {
 
     async fn drive(&mut self) -> Result<(), End> {
         loop {
-            self.flush().await?;
+            if let Err(broken) = self.flush().await {
+                // What came before the connection broke may prove the key.
+                while self.hear().await.is_ok() {}
+                return Err(broken);
+            }
             if !self.tls.is_handshaking() {
                 return Ok(());
             }
-            // The buffer lives only while there is something to read: thousands of looks wait.
-            self.stream.readable().await.map_err(End::Io)?;
-            match self.read_some() {
-                Err(End::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(end) => {
-                    // An alert of ours tells the server why.
-                    let _ = self.flush().await;
-                    return Err(end);
-                }
-                Ok(()) => {}
+            if let Err(end) = self.hear().await {
+                // An alert of ours tells the server why.
+                let _ = self.flush().await;
+                return Err(end);
             }
+        }
+    }
+
+    /// Waits for something, and takes it in.
+    async fn hear(&mut self) -> Result<(), End> {
+        // The buffer lives only while there is something to read: thousands of looks wait.
+        self.stream.readable().await.map_err(End::Io)?;
+        match self.read_some() {
+            Err(End::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            heard => heard,
         }
     }
 
@@ -439,6 +447,10 @@ pub(super) fn explain(error: &Error) -> LookError {
         ),
         Error::InvalidCertificate(CertificateError::BadEncoding)
         | Error::NoCertificatesPresented => no_certificate(),
+        error if key_proof::is_unknown_kind_of_key(error) => LookError::new(
+            ErrorKind::TlsSignature,
+            "the server did not prove that it has the certificate's key, which is of a kind whose signatures cannot be checked",
+        ),
         Error::InvalidCertificate(_) => wrong_signature(),
         Error::InvalidMessage(
             InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,

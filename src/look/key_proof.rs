@@ -161,7 +161,25 @@ fn bare_key(
         || rsa::is_short(key) && rsa::verify(scheme, key, message, signature);
     if proved {
         Ok(KeyProof::BareKey)
-    } else {
+    } else if is_known(algorithms, algorithm) || rsa::is_short(key) {
         Err(wrong())
+    } else {
+        Err(unknown_kind_of_key())
     }
+}
+
+/// Whether there is anything that checks signatures of such keys.
+fn is_known(algorithms: &WebPkiSupportedAlgorithms, algorithm: &[u8]) -> bool {
+    let mut known = algorithms.all.iter();
+    known.any(|a| a.public_key_alg_id().as_ref() == algorithm)
+}
+
+/// What [`is_unknown_kind_of_key`] knows again.
+fn unknown_kind_of_key() -> Error {
+    Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+}
+
+/// Whether a handshake ended since nothing here can check signatures of such keys as the server's.
+pub(super) fn is_unknown_kind_of_key(error: &Error) -> bool {
+    *error == unknown_kind_of_key()
 }

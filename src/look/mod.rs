@@ -13,7 +13,7 @@ mod session;
 mod starttls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ async fn open(
     let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
     let connected = timeout_at(connect_deadline, look.reach.connect(look.address)).await;
     let mut stream = match connected {
-        Ok(connected) => connected.map_err(|e| connect_error(&e))?,
+        Ok(connected) => connected.map_err(|e| connect_error(&e, look.address))?,
         Err(_) => return Err(connect_timeout(start.elapsed())),
     };
     timings.connect = Some(start.elapsed());
@@ -177,8 +177,12 @@ fn connect_timeout(after: Duration) -> LookError {
     )
 }
 
-fn connect_error(error: &io::Error) -> LookError {
+/// Linux' name for a family of addresses that the kernel has not: a machine that was started without IPv6.
+const EAFNOSUPPORT: i32 = 97;
+
+fn connect_error(error: &io::Error, address: SocketAddr) -> LookError {
     use io::ErrorKind as Io;
+    let lacks_family = error.raw_os_error() == Some(EAFNOSUPPORT);
     let (kind, message) = match error.kind() {
         Io::ConnectionRefused => (
             ErrorKind::ConnectRefused,
@@ -195,12 +199,15 @@ fn connect_error(error: &io::Error) -> LookError {
             ErrorKind::ConnectReset,
             "the connection was given up while it was set up".into(),
         ),
-        Io::NetworkUnreachable
-        | Io::HostUnreachable
-        | Io::NetworkDown
-        | Io::AddrNotAvailable
-        | Io::PermissionDenied
-        | Io::InvalidInput => (
+        Io::NetworkUnreachable | Io::AddrNotAvailable => (
+            ErrorKind::ConnectUnreachable,
+            no_way_to(address.ip(), error),
+        ),
+        _ if lacks_family => (
+            ErrorKind::ConnectUnreachable,
+            no_way_to(address.ip(), error),
+        ),
+        Io::HostUnreachable | Io::NetworkDown | Io::PermissionDenied | Io::InvalidInput => (
             ErrorKind::ConnectUnreachable,
             format!("the address cannot be reached: {error}"),
         ),
@@ -213,13 +220,23 @@ fn connect_error(error: &io::Error) -> LookError {
     LookError::new(kind, message)
 }
 
+/// What the system says without having sent anything.
+fn no_way_to(ip: IpAddr, error: &io::Error) -> String {
+    let family = if ip.is_ipv6() { "IPv6" } else { "IPv4" };
+    format!(
+        "the address cannot be reached: this machine has no {family}, or no route to there ({error})"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_reset_right_after_the_connection_is_no_trouble_in_connecting() {
-        let kind = |error: io::ErrorKind| connect_error(&error.into()).kind;
+        let kind = |error: io::ErrorKind| {
+            connect_error(&error.into(), SocketAddr::from(([127, 0, 0, 1], 443))).kind
+        };
         assert_eq!(kind(io::ErrorKind::ConnectionReset), ErrorKind::TlsClosed);
         assert_eq!(
             kind(io::ErrorKind::ConnectionRefused),
@@ -229,5 +246,29 @@ mod tests {
             kind(io::ErrorKind::ConnectionAborted),
             ErrorKind::ConnectReset
         );
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_is_told_of_and_is_no_fault_of_ours() {
+        const ENETUNREACH: i32 = 101;
+        const EADDRNOTAVAIL: i32 = 99;
+        const EMFILE: i32 = 24;
+        let error = |code, ip| {
+            connect_error(
+                &io::Error::from_raw_os_error(code),
+                SocketAddr::new(ip, 443),
+            )
+        };
+        for (ip, family) in [
+            (IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]), "no IPv6"),
+            ([192, 0, 2, 1].into(), "no IPv4"),
+        ] {
+            for code in [ENETUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT] {
+                let error = error(code, ip);
+                assert_eq!(error.kind, ErrorKind::ConnectUnreachable, "{code}");
+                assert!(error.message.contains(family), "{error}");
+            }
+            assert_eq!(error(EMFILE, ip).kind, ErrorKind::Internal);
+        }
     }
 }

@@ -93,9 +93,11 @@ impl Talk {
         config.token_store(Arc::new(NoneTokenStore));
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
         let associated = look.reach.associate(look.address).await;
-        let socket = associated.map_err(|e| connect_error(&e))?;
+        let socket = associated.map_err(|e| connect_error(&e, look.address))?;
         // To the unspecified address one is connected with this machine.
-        let peer = socket.peer_addr().map_err(|e| connect_error(&e))?;
+        let peer = socket
+            .peer_addr()
+            .map_err(|e| connect_error(&e, look.address))?;
         let begun = endpoint.connect(now(), config, peer, "");
         let (handle, connection) = begun.map_err(|e| match e {
             ConnectError::InvalidRemoteAddress(_) => LookError::new(
@@ -237,7 +239,9 @@ impl Talk {
                 ErrorKind::ConnectRefused,
                 "the datagram was refused: nothing listens at this UDP port",
             ),
-            End::Io(error) if self.received == 0 => connect_error(&error),
+            End::Io(error) if self.received == 0 => {
+                connect_error(&error, self.connection.remote_address())
+            }
             End::Io(error) => LookError::new(
                 ErrorKind::TlsClosed,
                 format!("the connection broke off during the handshake: {error}"),

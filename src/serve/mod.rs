@@ -16,6 +16,8 @@ mod process;
 mod query;
 mod sd;
 mod test_api;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::path::PathBuf;

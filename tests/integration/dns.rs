@@ -1,15 +1,16 @@
 //! Names: knot answers as name servers do, the test's own responder as they should not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
-use crate::fixture::check::{Check, Row};
-use crate::fixture::dns::{A, AAAA, REFUSED, Responder, SERVFAIL};
+use crate::fixture::check::{self, Check, Row};
+use crate::fixture::dns::{A, AAAA, NameServer, REFUSED, Responder, SERVFAIL, Said};
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::{Process, free_port};
 use crate::fixture::tls::{self, Server};
+use crate::support::Run;
 
 const ZONE: &str = "
 $ORIGIN example.
@@ -189,6 +190,61 @@ fn an_answer_that_does_not_fit_into_a_datagram_is_fetched_whole() {
     let all: Vec<String> = (1..=CROWD).map(|n| format!("127.0.1.{n}")).collect();
     assert_eq!(seen, all.iter().map(String::as_str).collect());
     assert_eq!(rows.len(), usize::from(CROWD));
+}
+
+#[test]
+fn five_hundred_addresses_of_a_truncated_answer_are_each_looked_at_once() {
+    const ADDRESSES: u16 = 500;
+    let bench = Bench::new();
+    let ip = |n: u16| [127, 0, 2 + n.to_be_bytes()[0], n.to_be_bytes()[1]];
+    let name_server = NameServer::start(move |asked| {
+        let records = match (asked.kind, asked.over_tcp) {
+            (A, true) => (0..ADDRESSES)
+                .map(|n| (asked.name.clone(), A, ip(n).to_vec()))
+                .collect(),
+            _ => Vec::new(),
+        };
+        Some(Said {
+            truncated: asked.kind == A && !asked.over_tcp,
+            records,
+            ..Said::default()
+        })
+    });
+    let rows = bench.look("crowd.example", &[name_server.address], &[]);
+    let once: BTreeMap<IpAddr, usize> = (0..ADDRESSES).map(|n| (ip(n).into(), 1)).collect();
+    assert_eq!(rows.len(), once.len());
+    rows.iter().for_each(|row| row.assert_right(&[]));
+    assert_eq!(bench.server.counts(), once);
+}
+
+#[test]
+#[ignore = "needs iproute2"]
+fn a_machine_without_ipv6_says_that_it_has_none() {
+    /// Loopback and nothing else, and no IPv6: then what comes after.
+    const ALONE: &str =
+        "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec \"$@\"";
+    let check = |address: &str| -> Run {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-ec", ALONE, "sh"]);
+        command.arg(env!("CARGO_BIN_EXE_certvigil"));
+        command.args(["check", "www.example.com", "--format", "json", "--resolve"]);
+        command.arg(format!("www.example.com:443:{address}"));
+        command.output().unwrap().into()
+    };
+    for (address, kind, words) in [
+        ("2001:db8::1", "connect_unreachable", "has no IPv6"),
+        ("::1", "connect_unreachable", "has no IPv6"),
+        // What the others differ from.
+        ("127.0.0.1", "connect_refused", "nothing listens"),
+    ] {
+        let rows = check::rows(&check(address));
+        assert_eq!(rows[0].ip(), address);
+        assert_eq!(rows[0].outcome(), kind, "{rows:?}");
+        assert_eq!(rows[0].text("/status"), "connect_error");
+        assert!(rows[0].text("/error").contains(words), "{rows:?}");
+        // The host has no other address, so nobody knows whether it is broken.
+        assert_eq!(rows[0].text("/severity"), "unknown", "{rows:?}");
+    }
 }
 
 /// A name server that is bound and never answers.

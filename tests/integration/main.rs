@@ -55,3 +55,5 @@ mod starttls_servers;
 mod support;
 mod terminal;
 mod web;
+mod wrong_certificates;
+mod wrong_servers;

@@ -1,0 +1,41 @@
+//! Where a fault of our own ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+/// What comes of the work; `None` where it panicked. Who shares something with it sees it as the panic left it.
+pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        match polled {
+            Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_at_once_or_later_and_takes_nothing_along() {
+        assert_eq!(caught(async { 1 }).await, Some(1));
+        let at_once = async { panic!("at once") };
+        assert_eq!(caught::<u8>(at_once).await, None);
+        let after_a_wait = async {
+            tokio::task::yield_now().await;
+            panic!("after a wait")
+        };
+        let beside = async {
+            tokio::task::yield_now().await;
+            2
+        };
+        let both = tokio::join!(caught::<u8>(after_a_wait), caught(beside));
+        assert_eq!(both, (None, Some(2)));
+    }
+}

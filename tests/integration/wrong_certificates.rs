@@ -1,0 +1,318 @@
+//! Leaves that strict parsers refuse, and chains that are made to cost, served by servers that are right in all else.
+
+use certvigil::certificate::Certificate;
+use certvigil::lab::authority::{Authority, Validity};
+use rustls::version::{TLS12, TLS13};
+
+use crate::fixture::check::{Check, Row};
+use crate::fixture::der::{
+    Fields, GENERALIZED_TIME, NOBODYS, UTC_TIME, alternative_name, extension, name,
+    on_unknown_curve, tlv,
+};
+use crate::fixture::pki::{HOST, Leaf, Pki, now};
+use crate::fixture::tls::{self, Server};
+
+/// What is seen of this chain with TLS 1.2 and with TLS 1.3, where its leaf is expected and another address of the host
+/// serves another leaf that is expected too, and is found to be right.
+fn look(pki: &Pki, key: &Leaf, chain: &[&Certificate]) -> Vec<Row> {
+    let good = pki.leaf(&[HOST]);
+    let bytes: Vec<_> = chain.iter().map(|c| c.der().to_vec()).collect();
+    let configs = [&TLS12, &TLS13]
+        .map(|version| tls::config_of(bytes.clone(), tls::signing_key(key), &[version]).into());
+    let right = tls::config(pki, &good);
+    let server = Server::start("0.0.0.0", move |stream| {
+        let config = match stream.local_addr().unwrap().ip().to_string().as_str() {
+            "127.0.0.2" => &configs[0],
+            "127.0.0.3" => &configs[1],
+            _ => &right,
+        };
+        tls::shake_hands(stream, config);
+    });
+    let pins = [chain[0].sha256(), good.certificate.sha256()].map(|pin| pin.to_string());
+    let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
+    let check = Check::new(pki).args(&["--fingerprint", &pins[0], "--fingerprint", &pins[1]]);
+    let mut rows = check.at(HOST, &addresses, server.port()).rows();
+    let right = rows.pop().unwrap();
+    assert_eq!(right.flag("trusted"), Some(true), "{right:?}");
+    let codes: Vec<_> = right.codes();
+    let others = codes.iter().filter(|code| **code != "addresses_disagree");
+    assert_eq!(others.count(), 0, "{right:?}");
+    rows
+}
+
+/// The codes of what was found, but for that the leaf beside is another.
+fn codes(row: &Row) -> Vec<&str> {
+    let mut codes = row.codes();
+    codes.retain(|code| *code != "addresses_disagree");
+    codes
+}
+
+#[test]
+fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
+    const ODD: &[&str] = &["nonconformant_certificate"];
+    let pki = Pki::new();
+    let key = pki.leaf(&[HOST]);
+    let right = Fields::right(&key);
+    let at = |tag, text: &str| (tag, text.to_owned());
+    for (what, fields, trusted, expected, words) in [
+        ("nothing", right.clone(), true, &[][..], ""),
+        (
+            "an extension of 60 KB",
+            Fields {
+                extensions: vec![
+                    alternative_name(HOST.as_bytes()),
+                    extension(NOBODYS, false, &[5; 60_000]),
+                ],
+                ..right.clone()
+            },
+            true,
+            &[],
+            "",
+        ),
+        (
+            "a critical extension",
+            Fields {
+                extensions: vec![
+                    alternative_name(HOST.as_bytes()),
+                    extension(NOBODYS, true, &[5, 0]),
+                ],
+                ..right.clone()
+            },
+            false,
+            ODD,
+            "1.3.6.1.4.1.55555.1 is critical and not widely known",
+        ),
+        (
+            "no alternative name",
+            Fields {
+                extensions: vec![],
+                ..right.clone()
+            },
+            false,
+            &["hostname_mismatch", "nonconformant_certificate"],
+            "it has no subject alternative name",
+        ),
+        (
+            "NUL in the alternative name",
+            Fields {
+                extensions: vec![alternative_name(b"www.example.com\0.example.net")],
+                ..right.clone()
+            },
+            false,
+            &["hostname_mismatch"],
+            "",
+        ),
+        (
+            "NUL in the common name",
+            Fields {
+                subject: name(b"www.example.com\0.example.net"),
+                ..right.clone()
+            },
+            true,
+            &[],
+            "",
+        ),
+        (
+            "a negative serial",
+            Fields {
+                serial: vec![0x80, 1],
+                ..right.clone()
+            },
+            true,
+            ODD,
+            "its serial number is negative",
+        ),
+        (
+            "a serial of 40 bytes",
+            Fields {
+                serial: vec![1; 40],
+                ..right.clone()
+            },
+            true,
+            ODD,
+            "its serial number is longer than",
+        ),
+        (
+            "the end of time",
+            Fields {
+                not_after: at(GENERALIZED_TIME, "99991231235959Z"),
+                ..right.clone()
+            },
+            true,
+            &[],
+            "",
+        ),
+        (
+            "UTCTime beyond 2050, which is one before 2000",
+            Fields {
+                not_after: at(UTC_TIME, "500101000000Z"),
+                ..right.clone()
+            },
+            false,
+            &["expired", "nonconformant_certificate"],
+            "it ends before it begins",
+        ),
+        (
+            "GeneralizedTime before 2050",
+            Fields {
+                not_before: at(GENERALIZED_TIME, "20200101000000Z"),
+                ..right.clone()
+            },
+            true,
+            ODD,
+            "GeneralizedTime before 2050",
+        ),
+        (
+            "no seconds",
+            Fields {
+                not_after: at(UTC_TIME, "4912312359Z"),
+                ..right.clone()
+            },
+            false,
+            ODD,
+            "without seconds",
+        ),
+        (
+            "a subject that is none",
+            Fields {
+                subject: tlv(0x30, &[0x31, 0x7f]),
+                ..right.clone()
+            },
+            true,
+            ODD,
+            "a part of its subject cannot be read",
+        ),
+    ] {
+        let leaf = fields.signed(&pki);
+        for row in look(&pki, &key, &[&leaf, &pki.intermediate.certificate]) {
+            assert_eq!(row.outcome(), "conclusive", "{what}: {row:?}");
+            assert_eq!(row.flag("correct"), Some(true), "{what}: {row:?}");
+            assert_eq!(row.flag("trusted"), Some(trusted), "{what}: {row:?}");
+            assert_eq!(codes(&row), expected, "{what}: {row:?}");
+            if !words.is_empty() {
+                let told = row.finding("nonconformant_certificate")["message"].as_str();
+                assert!(told.unwrap().contains(words), "{what}: {row:?}");
+            }
+            let proof = row.text("/served/key_proof");
+            assert!(
+                ["handshake", "bare_key"].contains(&proof),
+                "{what}: {row:?}"
+            );
+        }
+        // Whoever has only a copy of it does not pass for its owner.
+        let other = pki.leaf(&[HOST]);
+        for row in look(&pki, &other, &[&leaf, &pki.intermediate.certificate]) {
+            assert_eq!(row.outcome(), "tls_signature", "{what}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_leaf_whose_key_cannot_be_checked_proves_nothing_and_one_that_is_too_long_is_not_read() {
+    let pki = Pki::new();
+    let key = pki.leaf(&[HOST]);
+    let right = Fields::right(&key);
+    for (fields, outcome, words) in [
+        (
+            Fields {
+                spki: on_unknown_curve(),
+                ..right.clone()
+            },
+            "tls_signature",
+            "of a kind whose signatures cannot be checked",
+        ),
+        (
+            Fields {
+                extensions: vec![extension(NOBODYS, false, &[5; 1 << 16])],
+                ..right.clone()
+            },
+            "too_large",
+            "more certificates than are read",
+        ),
+    ] {
+        let leaf = fields.signed(&pki);
+        for row in look(&pki, &key, &[&leaf]) {
+            assert_eq!(row.outcome(), outcome, "{row:?}");
+            assert!(row.text("/error").contains(words), "{row:?}");
+        }
+    }
+}
+
+/// Authorities that all signed one another, with the leaf of the first, and all of their certificates.
+fn maze(pki: &Pki, count: usize) -> (Leaf, Vec<Authority>, Vec<Certificate>) {
+    let nodes: Vec<_> = (0..count)
+        .map(|n| Authority::root(&format!("Node {n}"), long()).unwrap())
+        .collect();
+    let mut crossed = Vec::new();
+    for below in &nodes {
+        for above in &nodes {
+            if above.certificate != below.certificate {
+                crossed.push(above.cross_sign(below, long()).unwrap());
+            }
+        }
+    }
+    (pki.leaf_below(&nodes[0], &[HOST]), nodes, crossed)
+}
+
+fn long() -> Validity {
+    Validity::around(now(), 100, 1000)
+}
+
+#[test]
+fn in_a_maze_of_certificates_a_path_is_found_where_there_is_one() {
+    let pki = Pki::new();
+    // Ten that signed one another in every direction, and the one way out at the far end.
+    let (leaf, nodes, crossed) = maze(&pki, 10);
+    let way_out = pki.root.cross_sign(&nodes[9], long()).unwrap();
+    let with = |leaf: &Leaf, rest: &[Certificate]| -> Vec<Certificate> {
+        std::iter::once(leaf.certificate.clone())
+            .chain(rest.iter().cloned())
+            .collect()
+    };
+    // Authorities of one name, each below the next, and the last one below the root.
+    let mut of_one_name = Vec::new();
+    let mut above = pki.root.intermediate("Same", long()).unwrap();
+    of_one_name.push(above.certificate.clone());
+    for _ in 0..4 {
+        above = above.intermediate("Same", long()).unwrap();
+        of_one_name.push(above.certificate.clone());
+    }
+    let below_one_name = pki.leaf_below(&above, &[HOST]);
+    // As many as may be read, all of the intermediate's name, and the right one last.
+    let namesakes = (0..98).map(|_| {
+        let namesake = pki.root.intermediate("Test Intermediate", long());
+        namesake.unwrap().certificate
+    });
+    let namesakes: Vec<_> = namesakes
+        .chain([pki.intermediate.certificate.clone()])
+        .collect();
+    let plain = pki.leaf(&[HOST]);
+    for (what, key, chain, trusted) in [
+        (
+            "a maze with a way out",
+            &leaf,
+            with(&leaf, &[&crossed[..], &[way_out]].concat()),
+            true,
+        ),
+        ("a maze without", &leaf, with(&leaf, &crossed), false),
+        (
+            "authorities of one name",
+            &below_one_name,
+            with(&below_one_name, &of_one_name),
+            true,
+        ),
+        (
+            "a hundred of one name",
+            &plain,
+            with(&plain, &namesakes),
+            true,
+        ),
+    ] {
+        for row in look(&pki, key, &chain.iter().collect::<Vec<_>>()) {
+            assert_eq!(row.outcome(), "conclusive", "{what}: {row:?}");
+            assert_eq!(row.flag("correct"), Some(true), "{what}: {row:?}");
+            assert_eq!(row.flag("trusted"), Some(trusted), "{what}: {row:?}");
+            assert_eq!(row.flag("chained"), Some(trusted), "{what}: {row:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Servers of TLS that break off at every point, break the rules of records, or lie in a handshake of the right form.
+
+use std::sync::Arc;
+
+use rustls::version::{TLS12, TLS13};
+
+use crate::fixture::flight::{End, end, send_up_to};
+use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::tls;
+use crate::fixture::wrong::{self, Wrong, look_at_all};
+
+/// The most that a record is to have here: so a flight is many, and is cut within each message and between any two.
+const FRAGMENT: usize = 64;
+
+#[test]
+fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for version in [&TLS12, &TLS13] {
+        let mut config = (*tls::config_with_key(&pki, &leaf, &leaf, &[version])).clone();
+        config.max_fragment_size = Some(FRAGMENT);
+        let config = Arc::new(config);
+        for (how, parts, failure) in [
+            (End::Reset, 240, "tls_closed"),
+            (End::Close, 60, "tls_closed"),
+            (End::Stall, 60, "tls_timeout"),
+        ] {
+            // That many parts of what proves the key; then what is one byte too little, and what is enough.
+            let parts = (0..parts).map(|n| (format!("{n}/{parts}"), n, parts, 0));
+            let bytes = [-1, 0, 1, 40, 1 << 20].map(|more| (format!("{more} bytes"), 1, 1, more));
+            let cuts = parts.chain(bytes).map(|(name, n, parts, more)| {
+                let config = config.clone();
+                let proves = n == parts && more >= 0;
+                let outcome = if proves { "conclusive" } else { failure };
+                Wrong::new(
+                    format!("{version:?} {how:?} {name}"),
+                    outcome,
+                    move |stream| {
+                        send_up_to(stream, &config, |proof| {
+                            (proof * n / parts).checked_add_signed(more).unwrap()
+                        });
+                        end(stream, how);
+                    },
+                )
+            });
+            let rows = look_at_all(&pki, &leaf, cuts.collect(), &["--timeout", "5s"]);
+            let proved = rows.iter().filter(|row| row.flag("correct") == Some(true));
+            assert_eq!(proved.count(), 4);
+        }
+    }
+}
+
+#[test]
+fn records_that_break_the_rules_end_a_look_by_name() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let all = wrong::rule_breakers(&pki, &leaf);
+    look_at_all(&pki, &leaf, all, &["--timeout", "5s"]);
+}
+
+#[test]
+fn handshakes_with_the_wrong_things_in_them_end_by_name() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let rows = look_at_all(&pki, &leaf, wrong::handshakes(&pki, &leaf), &[]);
+    for row in rows.iter().filter(|row| row.outcome() == "conclusive") {
+        assert_eq!(row.flag("chained"), Some(true), "{row:?}");
+    }
+}
+
+#[test]
+fn who_begins_anew_or_leaves_without_a_word_spoils_nothing_that_was_proved() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for row in look_at_all(&pki, &leaf, wrong::restless(&pki, &leaf), &[]) {
+        if row.outcome() == "conclusive" {
+            row.assert_right(&[]);
+        }
+    }
+}
