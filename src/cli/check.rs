@@ -283,11 +283,17 @@ async fn check(args: Args) -> Result<Code, String> {
     tokio::pin!(stop);
     let give_up = args.wait.map(|wait| Instant::now() + wait);
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
-    let mut known = None;
+    let (mut known, mut is_clock_told) = (None, false);
     let (scan, now) = loop {
         let now = args.at.unwrap_or_else(now);
         let last = over();
-        match plan.round(now, last, &mut stop).await? {
+        let round = plan.round(now, last, &mut stop).await;
+        if let Some(warning) = plan.scanner.sources.clock_warning(super::now())
+            && !std::mem::replace(&mut is_clock_told, true)
+        {
+            tracing::warn!("{warning}");
+        }
+        match round? {
             Round::Looked(scan) => {
                 let wrong = scan.results.iter().filter(|j| !is_well(j)).count();
                 // A round may outlast the patience that there was at its beginning.

@@ -12,6 +12,7 @@
     clippy::unwrap_used
 )]
 
+mod api_faults;
 mod canned;
 mod chain;
 mod cleartext;
