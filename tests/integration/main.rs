@@ -34,6 +34,7 @@ mod mail;
 mod markdown;
 mod nginx;
 mod openssl;
+mod permissions;
 mod prometheus;
 mod reach;
 mod readme;

@@ -42,7 +42,7 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
     line.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_clock_that_jumps_changes_the_verdict_and_stops_no_look() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
