@@ -238,11 +238,17 @@ async fn until_well(
     let stop = plan::stop();
     tokio::pin!(stop);
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
-    let mut known = None;
+    let (mut known, mut is_clock_told) = (None, false);
     loop {
         let now = args.at.unwrap_or_else(now);
         let last = over();
-        match plan.round(now, last, &mut stop, teller).await? {
+        let round = plan.round(now, last, &mut stop, teller).await;
+        if let Some(warning) = plan.scanner.sources.clock_warning(super::now())
+            && !std::mem::replace(&mut is_clock_told, true)
+        {
+            tracing::warn!("{warning}");
+        }
+        match round? {
             Round::Looked(scan) => {
                 let is_well = scan.results.iter().all(is_well);
                 // A round may outlast the patience that there was at its beginning.

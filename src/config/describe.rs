@@ -5,6 +5,15 @@ use crate::model::{KeyType, KeyTypes, RevocationCheck, Sni};
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
 
+/// A URL without what may be secret of it: who knows a download's has the certificate.
+fn origin(url: &str) -> String {
+    let after = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(after..).and_then(|rest| rest.find('/'));
+    url.get(..end.map_or(url.len(), |end| after + end))
+        .unwrap_or_default()
+        .to_owned()
+}
+
 /// What would be tested, a line an entry.
 pub fn describe(inventory: &Inventory) -> String {
     let count = inventory.certificates.len();
@@ -16,7 +25,9 @@ pub fn describe(inventory: &Inventory) -> String {
         let (what, own) = match &entry.source {
             SourceSettings::Sslmate(cn) => (format!("SSLMate's active instance of {cn}"), true),
             SourceSettings::SslmateAll => ("every certificate of the SSLMate account".into(), true),
-            SourceSettings::Download(url) => (format!("what {url} gives"), true),
+            SourceSettings::Download(url) => {
+                (format!("what the download at {} gives", origin(url)), true)
+            }
             SourceSettings::Pem(files) => {
                 let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
                 (format!("the certificate in {}", files.join(" or ")), true)

@@ -694,13 +694,13 @@ fn base_url(text: &str) -> Result<String, String> {
         Ok(url)
             if matches!(url.scheme(), "https" | "http")
                 && url.has_host()
-                && url.username().is_empty() =>
+                && url.username().is_empty()
+                && url.password().is_none() =>
         {
             Ok(text.trim_end_matches('/').to_owned())
         }
-        Ok(url) if !url.username().is_empty() => {
-            Err("credentials do not belong into a URL in this file".into())
-        }
+        // What cannot be read may hold some too, and is not shown.
+        _ if text.contains('@') => Err("credentials do not belong into a URL in this file".into()),
         _ => Err(format!(
             "`{text}` is not a URL: write it with https:// and a host"
         )),

@@ -12,12 +12,13 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use secrecy::zeroize::Zeroizing;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::config::ReachSettings;
 use crate::model::{ProxyProtocol, Sni};
-use crate::source::read_bounded;
+use crate::source::{read_bounded, warn_if_readable_by_others};
 
 /// What is particular about reaching a server. `Default` is nothing.
 #[derive(Clone, Default)]
@@ -137,7 +138,8 @@ fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert
             &"it has no certificate: give a PEM file with the client's certificate, followed by its chain",
         ));
     }
-    let pem = read_bounded(key).map_err(|e| wrong(key, &e))?;
+    let pem = Zeroizing::new(read_bounded(key).map_err(|e| wrong(key, &e))?);
+    warn_if_readable_by_others(key);
     // What is wrong with a key file is told without a word of what is in it.
     let secret = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
         wrong(

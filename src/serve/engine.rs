@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::config::{Inventory, Module, TrustSettings};
 use crate::guard::Guard;
 use crate::look::{Looker, Reaches};
@@ -48,7 +50,7 @@ pub(super) struct Engine {
     pub(super) times: Times,
     pub(super) guard: Guard,
     pub(super) modules: BTreeMap<String, ProbeModule>,
-    pub(super) webhook_secret: Option<String>,
+    pub(super) webhook_secret: Option<SecretString>,
 }
 
 /// A named way to look, for `/probe`.
@@ -76,6 +78,10 @@ impl Engine {
         let mut inventory = (setup.load)()?;
         inventory.add_account_vantage();
         let sources = Sources::new(&inventory, &(setup.environment)(), requests.clone())?;
+        let sources = match before {
+            Some(before) => sources.knowing_files_of(&before.scanner.sources),
+            None => sources,
+        };
         let all: BTreeSet<String> = inventory.vantages.iter().map(|v| v.name.clone()).collect();
         let remotes = sources.remotes(&inventory.vantages, &all)?;
         let defaults = &inventory.defaults;

@@ -152,7 +152,8 @@ impl Watch {
     pub(super) fn absorb(&mut self, answers: Vec<Result<Loaded, Failed>>, now: Timestamp) -> News {
         let mut news = News::default();
         let mut before: BTreeMap<String, Kept> = BTreeMap::new();
-        for kept in std::mem::take(&mut self.kept) {
+        for mut kept in std::mem::take(&mut self.kept) {
+            kept.is_not_of_the_future(now);
             before.insert(kept.loaded.name.clone(), kept);
         }
         self.failures.clear();
@@ -285,6 +286,15 @@ impl From<&Kept> for Remembered {
 }
 
 impl Kept {
+    /// A clock that was set back makes what was said just now a word of the future. It counts from now on then, or
+    /// grace would last, and a silent source be taken for a lively one, until the clock is there again.
+    fn is_not_of_the_future(&mut self, now: Timestamp) {
+        self.fetched = self.fetched.min(now);
+        // Another instance is one that comes at `now`.
+        let before = Timestamp(now.0.saturating_sub(1));
+        self.changed = self.changed.map(|changed| changed.min(before));
+    }
+
     /// What a source says now, with what is remembered from before.
     fn new(old: Option<Kept>, loaded: Loaded, now: Timestamp) -> Self {
         let Some(old) = old else {
@@ -448,6 +458,38 @@ mod tests {
         assert_eq!(rules(&watch, later(20)).grace, Some(grace));
         watch.absorb(vec![Ok(loaded("a.example", &first))], later(30));
         assert_eq!(previous(&watch), [second]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_stretches_neither_grace_nor_trust_in_a_silent_source() {
+        const DAY: i64 = 86_400;
+        let (first, second) = (leaf(), leaf());
+        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+        watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
+        watch.absorb(vec![Ok(loaded("a.example", &second))], NOW);
+        // Back by a day: grace goes on for as long as it would have from now on, and no longer.
+        let back = later(-DAY);
+        let news = watch.absorb(vec![Ok(loaded("a.example", &second))], back);
+        assert_eq!(news, News::default());
+        let until = |watch: &Watch, now| rules(watch, now).grace.unwrap().until.0 - now.0;
+        assert_eq!(until(&watch, back), 1800 - 1);
+        watch.absorb(vec![Ok(loaded("a.example", &second))], later(-DAY + 900));
+        assert_eq!(until(&watch, later(-DAY + 900)), 900 - 1);
+
+        // A source that has been silent since then is stale as soon as any other.
+        let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
+        watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
+        watch.absorb(vec![Err(failed("a.example"))], back);
+        let after = later(-DAY + 1801);
+        watch.absorb(vec![Err(failed("a.example"))], after);
+        assert_eq!(rules(&watch, after).stale_since, Some(back));
+        // Forward by a day, and it is stale at once, since nobody can tell the one from the other.
+        let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
+        watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
+        watch.absorb(vec![Err(failed("a.example"))], later(DAY));
+        assert_eq!(rules(&watch, later(DAY)).stale_since, Some(NOW));
+        watch.absorb(vec![Ok(loaded("a.example", &first))], later(DAY));
+        assert_eq!(rules(&watch, later(DAY)).stale_since, None);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(super) struct Monitor {
     commands: mpsc::Receiver<Command>,
     keeper: Option<Keeper>,
     prune_due: Duration,
+    /// Whether it has been told that the clock differs from that of the sources.
+    is_clock_wrong: bool,
 }
 
 /// The mail hosts of a domain that are not known: they stay what they were, and the domain stands for them
@@ -120,6 +122,7 @@ impl Monitor {
             commands,
             keeper: None,
             prune_due: Duration::ZERO,
+            is_clock_wrong: false,
         };
         if let Some(store) = store {
             monitor.recall(&store);
@@ -253,6 +256,11 @@ impl Monitor {
             return self.agenda.forget(&key);
         };
         let was_up = watch.up;
+        let warning = self.engine.scanner.sources.clock_warning(clock);
+        if let Some(warning) = warning.as_ref().filter(|_| !self.is_clock_wrong) {
+            tracing::warn!("{warning}");
+        }
+        self.is_clock_wrong = warning.is_some();
         let news = watch.absorb(said, clock);
         for error in &news.errors {
             tracing::warn!("{error}");

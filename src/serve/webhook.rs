@@ -7,6 +7,8 @@ use base64::Engine as _;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, StatusCode};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -41,8 +43,9 @@ pub(super) fn authorize(
             "no webhook is configured: give `webhook.secret_file`",
         )));
     };
-    let given = query.last("secret").map(str::to_owned);
-    let is_right = |given: &str| {
+    let given = query.last("secret").map(SecretString::from);
+    let is_right = |given: &SecretString| {
+        let (given, secret) = (given.expose_secret(), secret.expose_secret());
         aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), secret.as_bytes())
             .is_ok()
     };
@@ -92,14 +95,15 @@ pub(super) async fn receive(
 }
 
 /// The password of HTTP Basic (RFC 7617).
-fn password(headers: &HeaderMap) -> Option<String> {
+fn password(headers: &HeaderMap) -> Option<SecretString> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let standard = base64::engine::general_purpose::STANDARD;
-    let decoded = String::from_utf8(standard.decode(encoded.trim()).ok()?).ok()?;
+    let decoded = Zeroizing::new(standard.decode(encoded.trim()).ok()?);
+    let decoded = std::str::from_utf8(&decoded).ok()?;
     let (_, password) = decoded.split_once(':')?;
-    Some(password.to_owned())
+    Some(password.into())
 }

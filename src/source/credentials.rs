@@ -1,7 +1,9 @@
 //! Where the API key comes from: a file, the environment, or the SSLMate client's own configuration.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 
 use crate::config::SslmateSettings;
 
@@ -25,16 +27,10 @@ pub struct Environment<'a> {
 }
 
 /// An API key with its endpoint.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Credentials {
-    key: String,
+    key: SecretString,
     pub(super) endpoint: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials(…, {})", self.endpoint)
-    }
 }
 
 impl Credentials {
@@ -47,7 +43,10 @@ impl Credentials {
         let mut client = ClientFile::default();
         let mut key = match &settings.api_key_file {
             Some(file) => Some(read_secret(file)?),
-            None => (environment.variable)(API_KEY_VARIABLE).filter(|key| !key.trim().is_empty()),
+            None => (environment.variable)(API_KEY_VARIABLE)
+                .map(Zeroizing::new)
+                .filter(|key| !key.trim().is_empty())
+                .map(|key| SecretString::from(key.trim())),
         };
         if key.is_none() {
             let own = environment
@@ -71,7 +70,7 @@ impl Credentials {
             .or(client.api_endpoint)
             .unwrap_or_else(|| DEFAULT_ENDPOINT.into());
         Ok(Self {
-            key: key.trim().to_owned(),
+            key,
             endpoint: endpoint.trim_end_matches('/').to_owned(),
         })
     }
@@ -80,13 +79,13 @@ impl Credentials {
     pub(super) fn basic_auth(&self) -> BasicAuth {
         BasicAuth {
             username: self.key.clone(),
-            password: Some(String::new()),
+            password: Some(SecretString::default()),
         }
     }
 }
 
 /// Reads a secret from a file: its first line, without white space around it.
-pub(crate) fn read_secret(file: &Path) -> Result<String, String> {
+pub(crate) fn read_secret(file: &Path) -> Result<SecretString, String> {
     let text = read_bounded(file)
         .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
     let secret = text.lines().next().unwrap_or_default().trim();
@@ -97,19 +96,22 @@ pub(crate) fn read_secret(file: &Path) -> Result<String, String> {
         ));
     }
     warn_if_readable_by_others(file);
-    Ok(secret.to_owned())
+    Ok(secret.into())
 }
 
-fn read_bounded(file: &Path) -> Result<String, String> {
+fn read_bounded(file: &Path) -> Result<Zeroizing<String>, String> {
     let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
     if size > MAX_FILE_BYTES {
         return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
     }
-    std::fs::read_to_string(file).map_err(|e| e.to_string())
+    std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|e| e.to_string())
 }
 
+/// Tells of a file with a secret that everybody on the machine can read.
 #[cfg(unix)]
-fn warn_if_readable_by_others(file: &Path) {
+pub(crate) fn warn_if_readable_by_others(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     if std::fs::metadata(file).is_ok_and(|m| m.permissions().mode() & 0o007 != 0) {
         tracing::warn!(
@@ -120,18 +122,22 @@ fn warn_if_readable_by_others(file: &Path) {
 }
 
 #[cfg(not(unix))]
-fn warn_if_readable_by_others(_file: &Path) {}
+pub(crate) fn warn_if_readable_by_others(_file: &Path) {}
 
 /// The two keys of the SSLMate client's configuration that matter here.
 #[derive(Default)]
 struct ClientFile {
-    api_key: Option<String>,
+    api_key: Option<SecretString>,
     api_endpoint: Option<String>,
 }
 
 impl ClientFile {
     fn read(file: &Path) -> Option<Self> {
-        Some(Self::parse(&read_bounded(file).ok()?))
+        let read = Self::parse(&read_bounded(file).ok()?);
+        if read.api_key.is_some() {
+            warn_if_readable_by_others(file);
+        }
+        Some(read)
     }
 
     fn parse(text: &str) -> Self {
@@ -140,10 +146,10 @@ impl ClientFile {
             let Some((key, value)) = line.trim().split_once(char::is_whitespace) else {
                 continue;
             };
-            let value = Some(value.trim().to_owned()).filter(|v| !v.is_empty());
+            let value = Some(value.trim()).filter(|v| !v.is_empty());
             match key {
-                "api_key" => out.api_key = value,
-                "api_endpoint" => out.api_endpoint = value,
+                "api_key" => out.api_key = value.map(SecretString::from),
+                "api_endpoint" => out.api_endpoint = value.map(str::to_owned),
                 _ => {}
             }
         }

@@ -1,5 +1,6 @@
 //! A certificate's `current_download` URL: the instance and its chain as PEM, without credentials.
 
+use aws_lc_rs::digest;
 use tokio::time::Instant;
 use url::Url;
 
@@ -11,6 +12,19 @@ use super::http::Http;
 
 /// The largest download, in bytes.
 const MAX_BYTES: usize = 1 << 20;
+/// So much of a URL's hash stands for it.
+const SHOWN_HASH_BYTES: usize = 4;
+
+/// What a download without a name is called: who knows its URL has the certificate, so only what tells one from another
+/// is shown.
+pub(super) fn name_of(url: &str) -> String {
+    let host = Url::parse(url).ok();
+    let host = host.as_ref().and_then(Url::host_str).unwrap_or("download");
+    let hash = digest::digest(&digest::SHA256, url.as_bytes());
+    let hash = hash.as_ref().iter().take(SHOWN_HASH_BYTES);
+    let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
+    format!("{host}/{hash}")
+}
 
 /// Fetches the instance. HTTP 202 means that there is none yet.
 pub(super) async fn load(

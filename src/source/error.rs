@@ -46,6 +46,15 @@ pub enum SourceError {
     Timeout,
     /// No connection, or it broke off.
     Unreachable(String),
+    /// A connection, but TLS fails over it.
+    Tls {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A file that somebody is writing.
+    BeingWritten(String),
     /// More bytes than are read.
     TooLarge(usize),
     /// There is no certificate yet; there may be one later.
@@ -60,8 +69,12 @@ impl SourceError {
         match self {
             Self::Api(error) => error.retry_after.is_some() || error.status >= 500,
             Self::Http { status, .. } => *status >= 500,
-            Self::Timeout | Self::Unreachable(_) | Self::NotIssued(_) => true,
-            Self::NotJson { .. } | Self::TooLarge(_) | Self::Unusable(_) => false,
+            Self::Timeout | Self::Unreachable(_) | Self::NotIssued(_) | Self::BeingWritten(_) => {
+                true
+            }
+            Self::Tls { .. } | Self::NotJson { .. } | Self::TooLarge(_) | Self::Unusable(_) => {
+                false
+            }
         }
     }
 
@@ -121,6 +134,14 @@ impl fmt::Display for SourceError {
             Self::TooLarge(limit) => write!(
                 f,
                 "the answer is larger than {limit} bytes; check the endpoint"
+            ),
+            Self::Tls { what, advice } => {
+                write!(f, "HTTPS cannot be spoken: {}; {advice}", printable(what))
+            }
+            Self::BeingWritten(file) => write!(
+                f,
+                "{}: it changes while it is read; try again once it has been written",
+                printable(file)
             ),
             // The API's names are in it, at times.
             Self::NotIssued(what) | Self::Unusable(what) => f.write_str(&printable(what)),

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{AGE, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
+
+use crate::model::Timestamp;
 
 use super::SourceError;
 use super::error::ApiError;
@@ -23,11 +26,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Requests that are made at most for one answer.
 const MAX_TRIES: u32 = 6;
 
-/// HTTP Basic credentials, which no message ever shows.
+/// HTTP Basic credentials. The name is a secret too: it is where an API key stands.
 #[derive(Clone)]
 pub(crate) struct BasicAuth {
-    pub(crate) username: String,
-    pub(crate) password: Option<String>,
+    pub(crate) username: SecretString,
+    pub(crate) password: Option<SecretString>,
 }
 
 /// The client. Cheap to clone.
@@ -35,6 +38,7 @@ pub(crate) struct BasicAuth {
 pub(crate) struct Http {
     client: reqwest::Client,
     requests: Requests,
+    clock: Clock,
     /// For whom requests are counted.
     source: Arc<str>,
 }
@@ -59,6 +63,36 @@ impl Requests {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry((source.clone(), status)).or_default();
         *count += 1;
+    }
+}
+
+/// What time it is for those who are asked. Clones are one.
+#[derive(Clone, Default)]
+pub(super) struct Clock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
+
+impl Clock {
+    /// Takes down when an answer was made (RFC 9110, section 6.6.1), or when it left a cache (RFC 9111, section 5.1).
+    fn hear(&self, headers: &HeaderMap, at: Instant) {
+        let text = |name| headers.get(name)?.to_str().ok();
+        let Some(date) = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()) else {
+            return;
+        };
+        let since = date
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let age = text(AGE).and_then(|age| age.trim().parse().ok());
+        let seconds = i64::try_from(since.saturating_add(age.unwrap_or(0))).unwrap_or(i64::MAX);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Timestamp(seconds), at));
+    }
+
+    /// By how many seconds a clock that shows `now` at this instant is ahead of theirs; `None` where nobody has told.
+    pub(super) fn ahead(&self, now: Timestamp, at: Instant) -> Option<i64> {
+        let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, heard) = told?;
+        let since =
+            i64::try_from(at.saturating_duration_since(heard).as_secs()).unwrap_or(i64::MAX);
+        Some(now.seconds_since(then).saturating_sub(since))
     }
 }
 
@@ -100,6 +134,7 @@ impl Http {
         Ok(Self {
             client,
             requests,
+            clock: Clock::default(),
             source: "".into(),
         })
     }
@@ -120,6 +155,11 @@ impl Http {
         }
     }
 
+    /// The clock of those who are asked.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
     pub(crate) async fn get(
         &self,
@@ -130,10 +170,15 @@ impl Http {
     ) -> Result<Answer, SourceError> {
         let mut request = self.client.get(url.clone());
         if let Some(auth) = auth {
-            request = request.basic_auth(&auth.username, auth.password.as_deref());
+            let password = auth.password.as_ref().map(ExposeSecret::expose_secret);
+            request = request.basic_auth(auth.username.expose_secret(), password);
         }
         let fetch = async {
             let mut response = request.send().await.map_err(|e| explain(&e))?;
+            // Only those that are asked in somebody's name: an issuer's address is a stranger's word.
+            if !self.source.is_empty() {
+                self.clock.hear(response.headers(), Instant::now());
+            }
             let content_type = response.headers().get(CONTENT_TYPE);
             let content_type = content_type
                 .and_then(|v| v.to_str().ok())
@@ -252,9 +297,12 @@ fn explain(error: &reqwest::Error) -> SourceError {
     if error.is_timeout() {
         return SourceError::Timeout;
     }
-    let mut cause: &dyn std::error::Error = error;
+    let mut cause: &(dyn std::error::Error + 'static) = error;
     while let Some(inner) = cause.source() {
         cause = inner;
+    }
+    if let Some(error) = of_tls(cause) {
+        return error;
     }
     let what = if error.is_connect() {
         "no connection"
@@ -262,4 +310,71 @@ fn explain(error: &reqwest::Error) -> SourceError {
         "the request failed"
     };
     SourceError::Unreachable(format!("{what}: {cause}"))
+}
+
+/// What failed where TLS did: it will fail again, and somebody has to do something about it.
+fn of_tls(cause: &(dyn std::error::Error + 'static)) -> Option<SourceError> {
+    use rustls::{CertificateError, Error, InvalidMessage};
+    let mut cause = cause;
+    // One I/O error may be wrapped in another.
+    while let Some(inner) = cause.downcast_ref().and_then(std::io::Error::get_ref) {
+        cause = inner;
+    }
+    let error: &Error = cause.downcast_ref()?;
+    let (what, advice) = match error {
+        Error::InvalidCertificate(error) => {
+            let advice = match error {
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => {
+                    "check the clock of this machine, and the certificate of the endpoint"
+                }
+                CertificateError::UnknownIssuer => {
+                    "where its root is one of your own, or that of a proxy in between, name it in `trust.ca_files`"
+                }
+                _ => "check the endpoint",
+            };
+            (format!("its certificate is not accepted: {error}"), advice)
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => (
+            "it does not speak TLS".to_owned(),
+            "check the port, and whether the endpoint begins with http://",
+        ),
+        other => (other.to_string(), "check the endpoint"),
+    };
+    Some(SourceError::Tls { what, advice })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn their_clock_is_known_by_what_they_say_and_goes_on() {
+        let (clock, at) = (Clock::default(), Instant::now());
+        let later = at + Duration::from_secs(100);
+        assert_eq!(clock.ahead(Timestamp(0), at), None);
+        let headers = |date: &str, age: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(DATE, date.parse().unwrap());
+            if let Some(age) = age {
+                headers.insert(AGE, age.parse().unwrap());
+            }
+            headers
+        };
+        clock.hear(&headers("Thu, 01 Jan 1970 00:20:00 GMT", None), at);
+        assert_eq!(clock.ahead(Timestamp(1300), at), Some(100));
+        assert_eq!(clock.ahead(Timestamp(1300), later), Some(0));
+        // What has lain in a cache was made long ago.
+        clock.hear(
+            &headers("Thu, 01 Jan 1970 00:20:00 GMT", Some("300")),
+            later,
+        );
+        assert_eq!(clock.ahead(Timestamp(1400), later), Some(-100));
+        for wrong in ["", "yesterday", "Thu, 99 Jan 1970 00:20:00 GMT"] {
+            clock.hear(&headers(wrong, None), later);
+            assert_eq!(clock.ahead(Timestamp(1400), later), Some(-100), "{wrong}");
+        }
+    }
 }

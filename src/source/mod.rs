@@ -22,12 +22,12 @@ use crate::config::{
     Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
 };
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
-use crate::model::Hostname;
+use crate::model::{Hostname, Timestamp};
 use crate::remote::Remote;
 use crate::trust;
 
-pub(crate) use credentials::read_secret;
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
+pub(crate) use credentials::{read_secret, warn_if_readable_by_others};
 pub use error::{ApiError, SourceError};
 pub(crate) use http::Http;
 pub use http::Requests;
@@ -38,6 +38,9 @@ pub(crate) use sslmate::{Client, TestRow};
 const MAX_TOLD_NAMES: usize = 5;
 /// Instances that are remembered by their keys; beyond that, the memory begins anew.
 const MAX_REMEMBERED: usize = 10_000;
+
+/// A clock that is further from that of a source is told of: a certificate may be judged wrong by it.
+const MAX_CLOCK_ERROR: Duration = Duration::from_secs(300);
 
 /// The name of an SSLMate account among the sources.
 const SSLMATE: &str = "sslmate";
@@ -64,6 +67,7 @@ pub struct Sources {
     http: http::Http,
     /// Why there is no SSLMate account matters only where one is needed.
     sslmate: Result<Client, String>,
+    files: Arc<pem::Files>,
     by_key: Mutex<HashMap<(String, PublicKeyHash), Option<Instance>>>,
 }
 
@@ -111,7 +115,26 @@ impl Sources {
         Ok(Self {
             http,
             sslmate,
+            files: Arc::default(),
             by_key: Mutex::default(),
+        })
+    }
+
+    /// The same, knowing the files that others have read.
+    pub(crate) fn knowing_files_of(self, others: &Self) -> Self {
+        Self {
+            files: others.files.clone(),
+            ..self
+        }
+    }
+
+    /// What is to be said where the clock of this machine, which shows `now`, differs from that of the sources.
+    pub fn clock_warning(&self, now: Timestamp) -> Option<String> {
+        let ahead = self.http.clock().ahead(now, Instant::now())?;
+        let off = Duration::from_secs(ahead.unsigned_abs());
+        (off > MAX_CLOCK_ERROR).then(|| {
+            let (off, side) = (humantime::format_duration(off), if ahead > 0 { "ahead of" } else { "behind" });
+            format!("the clock of this machine is {off} {side} that of the source: certificates are judged by it, so set it right")
         })
     }
 
@@ -151,7 +174,7 @@ impl Sources {
                     .map(credentials::read_secret)
                     .transpose()?;
                 let auth = (username.is_some() || password.is_some()).then(|| http::BasicAuth {
-                    username: username.clone().unwrap_or_default(),
+                    username: username.clone().unwrap_or_default().into(),
                     password,
                 });
                 Ok(Remote::certvigil(
@@ -177,7 +200,7 @@ impl Sources {
                 Err(error) => vec![Err(failed("sslmate: *", entry, &error))],
             },
             SourceSettings::Download(url) => {
-                let name = own_name(entry).unwrap_or_else(|| url.clone());
+                let name = own_name(entry).unwrap_or_else(|| download::name_of(url));
                 let http = self
                     .http
                     .counting_for(&source_name(entry).unwrap_or_default());
@@ -185,12 +208,19 @@ impl Sources {
                 let instances = instance.map(Instances::only);
                 vec![whole(name, entry, SourceKind::Download, instances)]
             }
-            SourceSettings::Pem(files) => vec![load_pem(entry, files)],
+            SourceSettings::Pem(files) => {
+                let stamps = self.files.settled(files).await;
+                vec![self.load_pem(entry, files, stamps)]
+            }
             SourceSettings::PemGlob(pattern) => match pem::expand(pattern) {
-                Ok(files) => files
-                    .iter()
-                    .map(|file| load_pem(entry, std::slice::from_ref(file)))
-                    .collect(),
+                Ok(files) => {
+                    let stamps = self.files.settled(&files).await;
+                    let both = files.iter().zip(stamps);
+                    both.map(|(file, stamp)| {
+                        self.load_pem(entry, std::slice::from_ref(file), vec![stamp])
+                    })
+                    .collect()
+                }
                 Err(error) => vec![Err(failed(pattern, entry, &error))],
             },
             SourceSettings::Fingerprints(pins) => {
@@ -211,6 +241,30 @@ impl Sources {
                 vec![Ok(pinned(entry, SourceKind::Trust, Expectation::TrustOnly))]
             }
         }
+    }
+
+    fn load_pem(
+        &self,
+        entry: &Entry,
+        files: &[PathBuf],
+        stamps: Vec<Option<pem::Stamp>>,
+    ) -> Result<Loaded, Failed> {
+        let of_file = || files.first().map(|file| pem::name_of(file));
+        let name = entry.name.clone().or_else(of_file).unwrap_or_default();
+        let both = files.iter().zip(stamps);
+        let instances = both.map(|(file, stamp)| self.files.load(file, stamp));
+        let instances = instances.collect::<Result<Vec<_>, _>>();
+        let instances = instances.and_then(|instances| {
+            let mut instances = instances.into_iter();
+            let expected = instances
+                .next()
+                .ok_or_else(|| SourceError::Unusable("there is no file".into()))?;
+            Ok(Instances {
+                also_accepted: instances.collect(),
+                ..Instances::only(expected)
+            })
+        });
+        whole(name, entry, SourceKind::Pem, instances)
     }
 
     async fn load_sslmate(
@@ -365,24 +419,6 @@ fn expected(source: SourceKind, instances: Instances) -> Expected {
         source,
         what: Expectation::Instances(Box::new(instances)),
     }
-}
-
-fn load_pem(entry: &Entry, files: &[PathBuf]) -> Result<Loaded, Failed> {
-    let of_file = || files.first().map(|file| pem::name_of(file));
-    let name = entry.name.clone().or_else(of_file).unwrap_or_default();
-    let instances = files.iter().map(|file| pem::load(file));
-    let instances = instances.collect::<Result<Vec<_>, _>>();
-    let instances = instances.and_then(|instances| {
-        let mut instances = instances.into_iter();
-        let expected = instances
-            .next()
-            .ok_or_else(|| SourceError::Unusable("there is no file".into()))?;
-        Ok(Instances {
-            also_accepted: instances.collect(),
-            ..Instances::only(expected)
-        })
-    });
-    whole(name, entry, SourceKind::Pem, instances)
 }
 
 /// An answer of whole instances, which name hosts of their own.

@@ -1,7 +1,10 @@
 //! PEM files: the leaf, followed by its chain.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::certificate::parse_certificates;
 use crate::instance::Instance;
@@ -11,8 +14,86 @@ use super::SourceError;
 /// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
+/// A file that has changed is read once it has stayed as it is for so long: who copies a certificate and its chain into
+/// one has it whole for a moment between the two.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Files that are known again at most; beyond that, the memory begins anew.
+const MAX_KNOWN: usize = 10_000;
+
+/// The files that were read, as they were then.
+#[derive(Default)]
+pub(super) struct Files(Mutex<HashMap<PathBuf, Stamp>>);
+
+/// What tells one state of a file from another without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Another file by the same name: what is put in its place by rename.
+    inode: u64,
+}
+
+impl Stamp {
+    /// `None` where there is no such file; reading it will say why.
+    pub(super) fn of(file: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(file).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            inode,
+        })
+    }
+}
+
+impl Files {
+    /// How these files are, each in its place, once those that have changed had time to be written to their end.
+    pub(super) async fn settled(&self, files: &[PathBuf]) -> Vec<Option<Stamp>> {
+        let stamps: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
+        let has_changed = {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut both = files.iter().zip(&stamps);
+            both.any(|(file, stamp)| known.get(file).is_some_and(|k| Some(k) != stamp.as_ref()))
+        };
+        if has_changed {
+            #[allow(clippy::disallowed_methods)] // nobody tells when a file is whole
+            tokio::time::sleep(SETTLE).await;
+        }
+        stamps
+    }
+
+    /// Reads a file that is as it was.
+    pub(super) fn load(&self, file: &Path, stamp: Option<Stamp>) -> Result<Instance, SourceError> {
+        let instance = load_if(file, stamp.as_ref())?;
+        if let Some(stamp) = stamp {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= MAX_KNOWN {
+                known.clear();
+            }
+            known.insert(file.to_owned(), stamp);
+        }
+        Ok(instance)
+    }
+}
+
 /// Reads one file.
 pub(super) fn load(file: &Path) -> Result<Instance, SourceError> {
+    load_if(file, Stamp::of(file).as_ref())
+}
+
+/// Reads one file, which has to be as it was, before and after.
+fn load_if(file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
+    let instance = read(file);
+    if Stamp::of(file).as_ref() != stamp {
+        return Err(SourceError::BeingWritten(file.display().to_string()));
+    }
+    instance
+}
+
+fn read(file: &Path) -> Result<Instance, SourceError> {
     let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
     read_bounded(file)
         .and_then(|pem| parse_certificates(&pem))
@@ -85,5 +166,43 @@ mod tests {
             "www.example.com.chained"
         );
         assert_eq!(name_of(Path::new("fullchain.pem")), "fullchain");
+    }
+
+    fn names(loaded: &Result<Instance, SourceError>) -> Vec<String> {
+        loaded.as_ref().unwrap().names()
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_when_nobody_writes_it() {
+        const LEAF: &str = include_str!("../judge/testdata/leaf.pem");
+        const CHAIN: &str = include_str!("../judge/testdata/intermediate.pem");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fullchain.pem");
+        let paths = [file.clone()];
+        std::fs::write(&file, format!("{LEAF}{CHAIN}")).unwrap();
+        let files = Files::default();
+        let read = async || {
+            let stamp = files.settled(&paths).await.remove(0);
+            files.load(&file, stamp)
+        };
+        let first = read().await;
+        assert_eq!(first.as_ref().unwrap().chain.len(), 1);
+
+        // The leaf is there and the chain is not, as by `cat leaf chain > fullchain.pem`.
+        std::fs::write(&file, LEAF).unwrap();
+        let write_the_rest = async {
+            tokio::task::yield_now().await;
+            std::fs::write(&file, format!("{LEAF}{CHAIN}\n")).unwrap();
+        };
+        let (half, ()) = tokio::join!(read(), write_the_rest);
+        let told = half.unwrap_err();
+        assert!(told.may_pass(), "{told}");
+        assert!(
+            told.to_string().contains("it changes while it is read"),
+            "{told}"
+        );
+        let whole = read().await;
+        assert_eq!(whole.as_ref().unwrap().chain.len(), 1);
+        assert_eq!(names(&whole), names(&first));
     }
 }

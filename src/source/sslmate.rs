@@ -124,8 +124,17 @@ impl Client {
         let base = Url::parse(base)
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+            .filter(|url| url.username().is_empty() && url.password().is_none())
             .ok_or_else(|| {
-                format!("`{base}` is not the URL of an API: write it as https://sslmate.com/api/v2")
+                // Where it comes from another program's file, it may hold what is not to be shown.
+                let shown = if base.contains('@') {
+                    "what is given"
+                } else {
+                    base
+                };
+                format!(
+                    "`{shown}` is not the URL of an API: write it as https://sslmate.com/api/v2"
+                )
             })?;
         if auth.is_some() && base.scheme() == "http" && !is_loopback(&base) {
             tracing::warn!(

@@ -81,7 +81,7 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
                 Some((item, Pem::File(path)))
             }
             (Some(item), None) => {
-                let text = item.parse(problems, |text| Ok(text.as_bytes().to_vec()))?;
+                let text = item.parse(problems, |text| Ok(text.as_bytes().to_vec().into()))?;
                 Some((item, Pem::Inline(text)))
             }
             (None, None) => None,

@@ -16,13 +16,15 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, InconsistentKeys,
     RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
 };
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::time::Instant;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
 use crate::certificate::parse_certificates;
-use crate::source::read_bounded;
+use crate::source::{read_bounded, warn_if_readable_by_others};
 
 /// What the file says about TLS.
 pub(super) struct TlsSettings {
@@ -42,17 +44,18 @@ pub(super) enum Pem {
     /// In a file of its own.
     File(PathBuf),
     /// In the configuration itself.
-    Inline(Vec<u8>),
+    Inline(SecretSlice<u8>),
 }
 
 impl Pem {
-    fn read(&self) -> Result<Vec<u8>, String> {
-        match self {
+    fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        let bytes = match self {
             Self::File(file) => {
                 read_bounded(file).map_err(|why| format!("{}: {why}", file.display()))
             }
-            Self::Inline(text) => Ok(text.clone()),
-        }
+            Self::Inline(text) => Ok(text.expose_secret().to_vec()),
+        };
+        bytes.map(Zeroizing::new)
     }
 
     /// Tells of something in the text.
@@ -133,6 +136,7 @@ impl Tls {
     pub(super) fn open(settings: TlsSettings) -> Result<Self, Vec<Broken>> {
         let parts = Parts::read(&settings);
         let config = settings.build(&parts)?;
+        settings.warn_of_key();
         let watch = Watch {
             looked: Instant::now(),
             seen: parts.digest(),
@@ -178,6 +182,7 @@ impl Tls {
         match self.settings.build(&parts) {
             Ok(config) => {
                 *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+                self.settings.warn_of_key();
                 tracing::info!("web: the certificate has changed and is served from now on");
             }
             Err(all) => {
@@ -193,9 +198,9 @@ impl Tls {
 
 /// What is in the files, or why it cannot be read.
 struct Parts {
-    certificate: Result<Vec<u8>, String>,
-    key: Result<Vec<u8>, String>,
-    client_ca: Option<Result<Vec<u8>, String>>,
+    certificate: Result<Zeroizing<Vec<u8>>, String>,
+    key: Result<Zeroizing<Vec<u8>>, String>,
+    client_ca: Option<Result<Zeroizing<Vec<u8>>, String>>,
 }
 
 impl Parts {
@@ -234,6 +239,12 @@ impl TlsSettings {
         self.certificate.is_file() || self.key.is_file() || ca.is_some_and(Pem::is_file)
     }
 
+    fn warn_of_key(&self) {
+        if let Pem::File(file) = &self.key {
+            warn_if_readable_by_others(file);
+        }
+    }
+
     fn build(&self, parts: &Parts) -> Result<Arc<ServerConfig>, Vec<Broken>> {
         let mut broken = Vec::new();
         let mut tell = |part, result: Result<_, String>| match result {
@@ -243,7 +254,7 @@ impl TlsSettings {
                 None
             }
         };
-        let read = |pem: &Pem, bytes: &Result<Vec<u8>, String>| {
+        let read = |pem: &Pem, bytes: &Result<Zeroizing<Vec<u8>>, String>| {
             let all = parse_certificates(bytes.as_ref().map_err(Clone::clone)?);
             let all = all.map_err(|why| pem.wrong(why))?;
             let der = |c: crate::certificate::Certificate| CertificateDer::from(c.der().to_vec());
@@ -488,7 +499,13 @@ mod tests {
 
     fn write(folder: &Path, issued: &Issued) {
         std::fs::write(folder.join("cert.pem"), issued.certificate.to_pem()).unwrap();
-        std::fs::write(folder.join("key.pem"), issued.key.to_pem()).unwrap();
+        let key = folder.join("key.pem");
+        std::fs::write(&key, issued.key.to_pem()).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
 
     fn open(folder: &Path) -> Arc<Tls> {

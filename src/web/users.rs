@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bcrypt::HashParts;
 use hyper::header::HeaderValue;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 /// The greatest cost of a hash that is accepted: 2^16 rounds take seconds, and each step doubles them.
@@ -86,7 +88,7 @@ impl Users {
         let is_right = tokio::task::spawn_blocking(move || {
             // The turn ends with the work, even if nobody waits for it any more.
             let _turn = turn;
-            bcrypt::verify(password, &hash).unwrap_or(false)
+            bcrypt::verify(password.as_slice(), hash.expose_secret()).unwrap_or(false)
         });
         if is_right.await.unwrap_or(false) && known.is_some() {
             self.remembered.add(tag);
@@ -99,7 +101,7 @@ impl Users {
 /// A password's bcrypt hash.
 #[derive(Clone)]
 pub(super) struct Hash {
-    text: String,
+    text: SecretString,
     cost: u32,
 }
 
@@ -116,7 +118,7 @@ impl Hash {
             ));
         }
         Ok(Self {
-            text: text.to_owned(),
+            text: text.into(),
             cost,
         })
     }
@@ -125,7 +127,7 @@ impl Hash {
     fn decoy(cost: u32) -> Self {
         let (salt, hash) = (".".repeat(22), ".".repeat(31));
         Self {
-            text: format!("$2b${cost:02}${salt}{hash}"),
+            text: format!("$2b${cost:02}${salt}{hash}").into(),
             cost,
         }
     }
@@ -177,17 +179,18 @@ impl Remembered {
 }
 
 /// The name and the password of a header. A name has no colon; a password may be any bytes.
-fn credentials(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
+fn credentials(header: &HeaderValue) -> Option<(String, Zeroizing<Vec<u8>>)> {
     let text = header.to_str().ok()?;
     let (scheme, encoded) = text.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = STANDARD.decode(encoded.trim()).ok()?;
+    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
     let colon = decoded.iter().position(|&byte| byte == b':')?;
     let (user, rest) = decoded.split_at_checked(colon)?;
     let user = String::from_utf8(user.to_vec()).ok()?;
-    Some((user, rest.strip_prefix(b":")?.to_vec()))
+    let password = rest.strip_prefix(b":")?.to_vec();
+    Some((user, Zeroizing::new(password)))
 }
 
 #[cfg(test)]
@@ -259,7 +262,10 @@ mod tests {
         let users = users(&[("alice", "x")]);
         assert_eq!(users.decoy.cost, users.hashes["alice"].cost);
         // The decoy is a hash: comparing with it is no error that ends early.
-        assert_eq!(bcrypt::verify("x", &users.decoy.text).ok(), Some(false));
+        assert_eq!(
+            bcrypt::verify("x", users.decoy.text.expose_secret()).ok(),
+            Some(false)
+        );
     }
 
     #[tokio::test]
@@ -315,7 +321,7 @@ mod tests {
     #[test]
     fn headers_that_are_no_credentials_are_passed_over() {
         let read = |text: &str| credentials(&header(text));
-        let expected = Some(("u".to_owned(), b"p".to_vec()));
+        let expected = Some(("u".to_owned(), Zeroizing::new(b"p".to_vec())));
         assert_eq!(read("Basic dTpw"), expected);
         assert_eq!(read("bAsIc  dTpw "), expected);
         for text in [
@@ -344,7 +350,7 @@ mod tests {
             let mut plain = format!("{user}:").into_bytes();
             plain.extend(&password);
             let header = header(&format!("Basic {}", STANDARD.encode(plain)));
-            prop_assert_eq!(credentials(&header), Some((user, password)));
+            prop_assert_eq!(credentials(&header), Some((user, Zeroizing::new(password))));
         }
     }
 }

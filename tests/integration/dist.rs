@@ -8,7 +8,10 @@ use std::process::Command;
 use clap::CommandFactory as _;
 use saphyr::{LoadableYamlNode as _, Yaml};
 
+use crate::fixture::exporter::Exporter;
+use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::process::run;
+use crate::fixture::tls::{Server, config};
 use crate::support::certvigil;
 
 fn dist(name: &str) -> String {
@@ -46,13 +49,96 @@ fn systemd_takes_the_unit_and_finds_little_exposed() {
         .arg(&unit));
 }
 
+/// The command line of the unit.
+fn unit_command() -> Vec<String> {
+    let text = dist("certvigil.service");
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix("ExecStart="));
+    line.unwrap().split(' ').map(str::to_owned).collect()
+}
+
 #[test]
 fn the_command_of_the_unit_is_one_of_ours() {
-    let text = dist("certvigil.service");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("ExecStart="));
-    assert_is_a_command(line.unwrap().split(' ').skip(1));
+    let command = unit_command();
+    assert_is_a_command(command.iter().skip(1).map(String::as_str));
+}
+
+#[test]
+#[ignore = "needs bubblewrap"]
+fn the_command_of_the_unit_runs_as_nobody_in_a_file_system_that_is_read_only() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = Server::tls("127.0.0.1", config(&pki, &leaf));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("state")).unwrap();
+    let text = format!(
+        "trust: {{system: false, ca_files: [{}]}}\ncertificates: [{{name: web, pem: {}, hostnames: {HOST}, addresses: 127.0.0.1, port: {}}}]\n",
+        pki.path("root.pem").display(),
+        pki.full_chain(&leaf).display(),
+        server.port()
+    );
+    fs::write(path("certvigil.yml"), text).unwrap();
+    let command = unit_command();
+    let mut sandbox = Command::new("bwrap");
+    sandbox
+        .args([
+            "--unshare-user",
+            "--uid",
+            "65534",
+            "--gid",
+            "65534",
+            "--cap-drop",
+            "ALL",
+        ])
+        .args([
+            "--ro-bind",
+            "/",
+            "/",
+            "--dev",
+            "/dev",
+            "--proc",
+            "/proc",
+            "--die-with-parent",
+        ])
+        .args([
+            "--tmpfs",
+            "/usr/local",
+            "--tmpfs",
+            "/etc",
+            "--tmpfs",
+            "/var",
+        ])
+        .args(["--ro-bind", env!("CARGO_BIN_EXE_certvigil"), &command[0]])
+        .args([
+            "--ro-bind",
+            &path("certvigil.yml"),
+            "/etc/certvigil/certvigil.yml",
+        ])
+        .args(["--bind", &path("state"), "/var/lib/certvigil"])
+        .args([
+            "--remount-ro",
+            "/usr/local",
+            "--remount-ro",
+            "/etc",
+            "--remount-ro",
+            "/var",
+            "--",
+        ])
+        .args(&command);
+    let state = path("state");
+    let mut exporter = Exporter::start_by(folder, &mut sandbox);
+    exporter.wait_until_ready();
+    let metrics = exporter.get("/metrics");
+    assert_eq!(metrics.sample("certvigil_endpoint_correct", &[]), Some(1.0));
+    assert!(Path::new(&state).join("certvigil.db").is_file());
+    // bwrap itself waits for what it started, and ends as that does.
+    let pid = exporter.pid();
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let child = fs::read_to_string(children).unwrap();
+    run(Command::new("kill").args(["-TERM", child.trim()]));
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+    assert!(!exporter.log().contains("ERROR"), "{}", exporter.log());
 }
 
 /// Whether these words are a command line that the program takes.

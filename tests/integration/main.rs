@@ -12,6 +12,7 @@
     clippy::unwrap_used
 )]
 
+mod api_faults;
 mod canned;
 mod chain;
 mod cleartext;
@@ -39,6 +40,7 @@ mod moving;
 mod nginx;
 mod openssl;
 mod package;
+mod permissions;
 mod prometheus;
 mod reach;
 mod readme;

@@ -334,7 +334,7 @@ fn ask(api: &Canned, timeout: &str) -> Run {
 }
 
 /// The object of a certificate that is on nobody's server: enough to get past the source.
-fn object() -> Value {
+pub(crate) fn object() -> Value {
     let validity = certvigil::lab::authority::Validity::around(now(), 1, 80);
     let key = certvigil::lab::authority::Key::generate().unwrap();
     let leaf =
@@ -349,7 +349,7 @@ fn object() -> Value {
 }
 
 /// Got past the source: what is left is that the name does not resolve to anything that answers.
-fn is_past_the_source(run: &Run) -> bool {
+pub(crate) fn is_past_the_source(run: &Run) -> bool {
     run.stdout.contains("a.example") && !run.stderr.contains("API")
 }
 

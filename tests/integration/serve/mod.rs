@@ -1,5 +1,7 @@
 //! `certvigil serve`, over HTTP and against TLS servers of the test's own.
 
+mod api;
+mod clock;
 mod crowd;
 mod demo;
 mod discovery;
@@ -10,6 +12,7 @@ mod metrics;
 mod peer;
 mod probe;
 mod reload;
+mod secrets;
 mod state;
 mod test_api;
 mod webhook;

@@ -125,6 +125,128 @@ fn a_broken_web_configuration_keeps_both_files_as_they_were() {
 }
 
 #[test]
+fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_later() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let (chain, key, empty) = (pki.full_chain(&leaf), leaf.key.clone(), pki.file(""));
+    let (root, other) = (pki.path("root.pem"), pki.leaf(&[HOST]).key);
+    // What else there is to warn of is not what this is about.
+    for key in [&key, &other] {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let tls = |cert: &std::path::Path, key: &std::path::Path, more: &str| {
+        let (cert, key) = (cert.display(), key.display());
+        format!("tls_server_config: {{cert_file: {cert}, key_file: {key}{more}}}\n")
+    };
+    let missing = pki.path("no-such.pem");
+    let ca = format!(", client_ca_file: {}", root.display());
+    let policy = ", client_auth_type: RequireAndVerifyClientCert";
+    let broken = [
+        (
+            "tls_server_confg: {}\n".to_owned(),
+            "did you mean `tls_server_config`?",
+        ),
+        (tls(&missing, &key, ""), "it cannot be read"),
+        (tls(&empty, &key, ""), "it is empty"),
+        (tls(&chain, &missing, ""), "it cannot be read"),
+        (tls(&chain, &empty, ""), "it is empty"),
+        (
+            tls(&chain, &other, ""),
+            "the key does not belong to the certificate",
+        ),
+        (
+            format!("tls_server_config: {{cert_file: {}}}\n", chain.display()),
+            "`key_file` is missing",
+        ),
+        (
+            tls(&chain, &key, &ca),
+            "clients are not asked for a certificate",
+        ),
+        (
+            tls(&chain, &key, policy),
+            "it is not said which certificates are right",
+        ),
+        (
+            tls(
+                &chain,
+                &key,
+                &format!("{policy}, client_ca_file: {}", empty.display()),
+            ),
+            "it is empty",
+        ),
+        (
+            tls(&chain, &key, ", cipher_suites: [TLS_NO_SUCH]"),
+            "`TLS_NO_SUCH` is none of",
+        ),
+        (
+            tls(&chain, &key, ", curve_preferences: [CurveP1]"),
+            "`CurveP1` is none of",
+        ),
+        (
+            tls(&chain, &key, ", min_version: TLS99"),
+            "`TLS99` is not a version",
+        ),
+        (
+            tls(&chain, &key, ", client_auth_type: Perhaps"),
+            "`Perhaps` is none of",
+        ),
+        (
+            "basic_auth_users: {user: plain}\n".to_owned(),
+            "this is not a bcrypt hash",
+        ),
+        (
+            "http_server_config: {headers: {X-Frame-Options: never}}\n".to_owned(),
+            "`never` is none of",
+        ),
+        ("basic_auth_users: [".to_owned(), "web.yml:"),
+    ];
+    let hash = bcrypt::hash("password", 4).unwrap();
+    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let exporter = Exporter::start(&config, &["--web.config.file=web.yml"], |folder| {
+        let users = format!("basic_auth_users: {{user: \"{hash}\"}}\n");
+        std::fs::write(folder.join("web.yml"), users).unwrap();
+    });
+    let exporter = exporter.with_user("user", "password");
+    exporter.wait_until_ready();
+    for (text, words) in broken {
+        std::fs::write(exporter.path("web.yml"), &text).unwrap();
+        let mut command = crate::support::command();
+        command
+            .current_dir(exporter.folder.path())
+            .args(["serve", "--config", "certvigil.yml"]);
+        command.args([
+            "--web.listen-address",
+            "127.0.0.1:0",
+            "--web.config.file",
+            "web.yml",
+        ]);
+        let run: crate::support::Run = command.output().unwrap().into();
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{text}: {run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{text}: {}", run.stderr);
+        assert!(
+            run.stderr.starts_with("error: web.yml:") && run.stderr.contains(words),
+            "{text}: {}",
+            run.stderr
+        );
+
+        let answer = exporter.post("/-/reload", "");
+        assert_eq!(answer.status, 500, "{text}");
+        assert!(answer.text().contains(words), "{text}: {}", answer.text());
+        let metrics = exporter.get("/metrics");
+        assert_eq!(metrics.sample(SUCCESSFUL, &[]), Some(0.0), "{text}");
+        assert_eq!(
+            exporter
+                .request_as_nobody("GET", "/metrics", &[], "")
+                .status,
+            401,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn what_leaves_the_inventory_leaves_at_once_and_what_comes_is_looked_at() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);

@@ -1,0 +1,249 @@
+//! An API that is slow, endless, huge, of another time, or whose TLS fails, as `check` meets it.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use certvigil::lab::authority::{Authority, Key, Validity};
+use serde_json::json;
+
+use crate::canned::{self, Canned};
+use crate::fixture::pki::{Leaf, Pki, now};
+use crate::fixture::tls::{Server, config, read_some, say};
+use crate::sources::{is_past_the_source, object};
+use crate::support::{Run, command};
+
+const MEBIBYTE: usize = 1 << 20;
+const JSON: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+
+/// Checks a certificate of the account whose API is there, and trusts these roots for that too.
+fn check(endpoint: &str, roots: Option<&Path>, timeout: &str) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.yml");
+    let text =
+        format!("sslmate: {{endpoint: \"{endpoint}\"}}\ncertificates: [{{sslmate: a.example}}]\n");
+    std::fs::write(&file, text).unwrap();
+    let mut command = command();
+    command.args(["check", "--sslmate", "a.example", "--vantage", "local"]);
+    command.args([
+        "--resolve",
+        "a.example:443:127.0.0.99",
+        "--timeout",
+        timeout,
+        "-c",
+    ]);
+    command.arg(&file);
+    if let Some(roots) = roots {
+        command.arg("--ca-file").arg(roots);
+    }
+    command.env("SSLMATE_API_KEY", "k").output().unwrap().into()
+}
+
+/// Whether nothing is known but one line that says what is wrong.
+fn assert_told(case: &str, run: &Run, words: &[&str]) {
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{case}: {run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "{case}: {}", run.stderr);
+    for words in words {
+        assert!(run.stderr.contains(words), "{case}: {}", run.stderr);
+    }
+}
+
+/// An API over real sockets that says what it likes once it has been asked.
+fn api(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> (Server, String) {
+    let server = Server::start("127.0.0.1", move |stream| {
+        read_some(stream);
+        answer(stream);
+    });
+    let endpoint = format!("http://127.0.0.1:{}/api/v2", server.port());
+    (server, endpoint)
+}
+
+#[test]
+fn an_answer_of_a_hundred_megabytes_is_not_read() {
+    for is_announced in [true, false] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let (_server, endpoint) = api(move |stream| {
+            let length = 100 * MEBIBYTE;
+            let (head, chunk) = match is_announced {
+                true => (
+                    format!("{JSON}Content-Length: {length}\r\n\r\n"),
+                    vec![b' '; MEBIBYTE],
+                ),
+                false => {
+                    let mut chunk = b"100000\r\n".to_vec();
+                    chunk.resize(chunk.len() + MEBIBYTE, b' ');
+                    chunk.extend(b"\r\n");
+                    (format!("{JSON}Transfer-Encoding: chunked\r\n\r\n"), chunk)
+                }
+            };
+            say(stream, head.as_bytes());
+            for _ in 0..100 {
+                if stream.write_all(&chunk).is_err() {
+                    return;
+                }
+                counted.fetch_add(MEBIBYTE, Ordering::SeqCst);
+            }
+        });
+        let run = check(&endpoint, None, "10s");
+        assert_told(
+            "100 MB",
+            &run,
+            &["the answer is larger than", "check the endpoint"],
+        );
+        // What the kernels of both sides hold is sent, too.
+        let sent = sent.load(Ordering::SeqCst);
+        assert!(sent < 32 * MEBIBYTE, "{sent}");
+    }
+}
+
+#[test]
+fn an_answer_that_drips_ends_with_the_deadline() {
+    let (_server, endpoint) = api(|stream| {
+        say(
+            stream,
+            format!("{JSON}Content-Length: 1000000\r\n\r\n").as_bytes(),
+        );
+        // Until the client has had enough.
+        while stream.write_all(b" ").is_ok() {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    });
+    let run = check(&endpoint, None, "1s");
+    assert_told("drips", &run, &["no answer in time; try again"]);
+}
+
+#[test]
+fn what_an_api_says_by_its_status_is_told_and_does_not_pass_for_an_answer() {
+    let page = "<html>bad gateway</html>";
+    for (case, answer, words) in [
+        (
+            "404",
+            canned::json(404, &json!({"reason": "no_such", "message": "Gone"})),
+            "Gone (HTTP 404, no_such)",
+        ),
+        (
+            "404 of somebody else",
+            canned::response(404, "text/html", page),
+            "HTTP status 404 with an HTML page",
+        ),
+        (
+            "500",
+            canned::json(500, &json!({"reason": "oops", "message": "Sorry"})),
+            "Sorry (HTTP 500, oops)",
+        ),
+        (
+            "502",
+            canned::response(502, "text/html", page),
+            "HTTP status 502 with an HTML page",
+        ),
+        (
+            "a page with its own status",
+            canned::response(799, "text/html", page),
+            "HTTP status 799",
+        ),
+    ] {
+        let api = Canned::start(move |_, _| answer.clone());
+        let run = check(&api.endpoint(), None, "500ms");
+        assert_told(case, &run, &[words]);
+    }
+}
+
+#[test]
+fn an_api_whose_tls_fails_is_told_with_what_to_do_and_not_asked_again() {
+    let pki = Pki::new();
+    let root = pki.path("root.pem");
+    let right = pki.leaf(&["localhost"]);
+    let of_days = |before, after| {
+        let key = Key::generate().unwrap();
+        let validity = Validity::around(now(), before, after);
+        let names = ["localhost".to_owned()];
+        let issued = pki.intermediate.issue(&names, validity, &key).unwrap();
+        Leaf {
+            certificate: issued.certificate,
+            key: pki.file(key.to_pem()),
+        }
+    };
+    let stranger = Authority::root("Stranger", Validity::around(now(), 10, 10)).unwrap();
+    let stranger = pki.file(stranger.certificate.to_pem());
+    let clock = "check the clock of this machine, and the certificate of the endpoint";
+    for (case, leaf, roots, words) in [
+        (
+            "unknown CA",
+            &right,
+            &stranger,
+            "name it in `trust.ca_files`",
+        ),
+        (
+            "another name",
+            &pki.leaf(&["other.example"]),
+            &root,
+            "its certificate is not accepted",
+        ),
+        ("expired", &of_days(90, -1), &root, clock),
+        ("not yet valid", &of_days(-1, 90), &root, clock),
+    ] {
+        let server = Server::tls("127.0.0.1", config(&pki, leaf));
+        let endpoint = format!("https://localhost:{}/api/v2", server.port());
+        let run = check(&endpoint, Some(roots), "10s");
+        assert_told(case, &run, &["a.example: HTTPS cannot be spoken: ", words]);
+        assert_eq!(server.connections(), 1, "{case}");
+    }
+    // No TLS there, where it should be.
+    let (_plain, endpoint) =
+        api(|stream| say(stream, &canned::response(400, "text/html", "<html>")));
+    let run = check(&endpoint.replace("http:", "https:"), None, "10s");
+    assert_told(
+        "plain HTTP",
+        &run,
+        &["it does not speak TLS", "begins with http://"],
+    );
+    // And TLS where it should not be.
+    let server = Server::tls("127.0.0.1", config(&pki, &right));
+    let endpoint = format!("http://127.0.0.1:{}/api/v2", server.port());
+    let run = check(&endpoint, None, "500ms");
+    assert_told("TLS", &run, &["check the endpoint"]);
+}
+
+/// The date of so many seconds ago, as HTTP writes it.
+fn date(ago: i64) -> String {
+    let since = Duration::from_secs(u64::try_from(now().0 - ago).unwrap());
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
+}
+
+/// A right answer of this time.
+pub(crate) fn dated(body: &serde_json::Value, ago: i64) -> Vec<u8> {
+    let body = body.to_string();
+    let (date, length) = (date(ago), body.len());
+    format!("{JSON}Date: {date}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+#[test]
+fn a_clock_that_differs_from_that_of_the_api_is_warned_of() {
+    const DAY: i64 = 86_400;
+    let good = object();
+    for (ago, words) in [
+        (DAY, Some("is 1day ahead of that of the source")),
+        (-DAY, Some("behind that of the source")),
+        (60, None),
+        (-60, None),
+    ] {
+        let answer = dated(&good, ago);
+        let api = Canned::start(move |_, _| answer.clone());
+        let run = check(&api.endpoint(), None, "1s");
+        assert!(is_past_the_source(&run), "{run:?}");
+        let told = run.stderr.matches("the clock of this machine").count();
+        assert_eq!(told, usize::from(words.is_some()), "{ago}: {}", run.stderr);
+        if let Some(words) = words {
+            let at = run.stderr.find("day").unwrap_or_default();
+            assert!(
+                run.stderr.contains(words) || at > 0,
+                "{ago}: {}",
+                run.stderr
+            );
+        }
+    }
+}

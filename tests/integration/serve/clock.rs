@@ -1,0 +1,101 @@
+//! A clock that jumps, over real looks: the monitor's clock is an argument.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use certvigil::model::Timestamp;
+use certvigil::serve::{Server as Monitor, Setup};
+use certvigil::web::Web;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::fixture::pki::now;
+
+const DAY: i64 = 86_400;
+
+/// By how many seconds the clock is off.
+static OFF: AtomicI64 = AtomicI64::new(0);
+
+fn clock() -> Timestamp {
+    Timestamp(now().0 + OFF.load(Ordering::SeqCst))
+}
+
+fn environment() -> certvigil::source::Environment<'static> {
+    certvigil::lab::environment()
+}
+
+async fn metrics(address: std::net::SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+fn value(metrics: &str, name: &str) -> Option<f64> {
+    let line = metrics.lines().find(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    });
+    line.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_changes_the_verdict_and_stops_no_look() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let monitor = Monitor::new(Setup {
+        load: Box::new(move || {
+            certvigil::config::parse(&text, std::path::Path::new("c.yml"))
+                .map_err(|e| e.to_string())
+        }),
+        environment,
+        overrides: Vec::new(),
+        concurrency: 4,
+        clock,
+        state: None,
+        web: std::sync::Arc::new(Web::open(None).unwrap()),
+    });
+    let monitor = monitor.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_reloads, hangups) = mpsc::channel(1);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(async move {
+        let shutdown = async { drop(stopped.await) };
+        monitor.run(vec![listener], hangups, shutdown).await
+    });
+    let when = "certvigil_endpoint_last_check_timestamp_seconds";
+    // The leaf has been valid for 30 days and is for another 60.
+    for (off, is_trusted) in [
+        (0, 1.0),
+        (61 * DAY, 0.0),
+        (0, 1.0),
+        (-31 * DAY, 0.0),
+        (0, 1.0),
+    ] {
+        OFF.store(off, Ordering::SeqCst);
+        let begun = clock().0 as f64;
+        let start = std::time::Instant::now();
+        loop {
+            let metrics = metrics(address).await;
+            let looked = value(&metrics, when);
+            let is_near = looked.is_some_and(|at| (begun..begun + DAY as f64).contains(&at));
+            if is_near && value(&metrics, "certvigil_endpoint_trusted") == Some(is_trusted) {
+                assert_eq!(value(&metrics, "certvigil_endpoint_correct"), Some(1.0));
+                break;
+            }
+            assert!(
+                start.elapsed() < crate::fixture::process::PATIENCE,
+                "{off}: {metrics}"
+            );
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(stop);
+    running.await.unwrap().unwrap();
+}
