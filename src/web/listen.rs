@@ -6,7 +6,6 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,13 +18,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::patience::Patient;
+use super::patience::{Pace, Patient};
+use super::seats::{Guest, Seats};
 use super::tls::Tls;
 use super::users::Admission;
 use super::{Request, Response, Service, State, Web};
@@ -46,7 +46,7 @@ const BUSY_RETRY_AFTER: u16 = 1;
 /// The bounds that time and number have.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// Connections at a time; others wait in the listeners' queues.
+    /// Connections at a time. When there are more, the one that has rested the longest has to leave.
     connections: usize,
     /// For the TLS handshake.
     handshake: Duration,
@@ -54,8 +54,8 @@ struct Limits {
     head: Duration,
     /// Between two requests of one connection. Prometheus scrapes once a minute and keeps its connection.
     idle: Duration,
-    /// For the client to take some more of an answer.
-    stall: Duration,
+    /// At least so slowly an answer is taken.
+    pace: Pace,
     /// Between two attempts to accept where that fails.
     accept_pause: Duration,
     /// Between two looks at the files of the certificate.
@@ -68,7 +68,10 @@ const LIMITS: Limits = Limits {
     handshake: Duration::from_secs(10),
     head: Duration::from_secs(10),
     idle: Duration::from_secs(150),
-    stall: Duration::from_secs(30),
+    pace: Pace {
+        bytes: 256 << 10,
+        time: Duration::from_secs(30),
+    },
     accept_pause: Duration::from_millis(500),
     certificate_pause: Duration::from_secs(1),
     farewell: FAREWELL,
@@ -100,7 +103,7 @@ async fn serve_within<H: Service>(
         web,
         service,
         limits,
-        seats: Arc::new(Semaphore::new(limits.connections)),
+        seats: Seats::new(limits.connections),
     });
     let (closing, closed) = watch::channel(false);
     let mut doors = JoinSet::new();
@@ -117,7 +120,7 @@ struct Desk<H> {
     web: Arc<Web>,
     service: H,
     limits: Limits,
-    seats: Arc<Semaphore>,
+    seats: Arc<Seats>,
 }
 
 impl<H: Service> Desk<H> {
@@ -126,15 +129,25 @@ impl<H: Service> Desk<H> {
         let mut guests = JoinSet::new();
         let mut is_failing = false;
         loop {
-            let (stream, seat) = tokio::select! {
+            let stream = tokio::select! {
                 () = end(&mut closed) => break,
-                accepted = self.accept(&listener, &mut is_failing) => accepted,
+                stream = self.accept(&listener, &mut is_failing) => stream,
                 // Their places are given back at once, so that the set does not grow.
                 Some(_) = guests.join_next() => continue,
             };
+            let seat = tokio::select! {
+                () = end(&mut closed) => break,
+                seat = self.seats.take() => seat,
+            };
             let (desk, closed) = (self.clone(), closed.clone());
             guests.spawn(async move {
-                desk.receive(stream, closed).await;
+                tokio::select! {
+                    biased;
+                    () = desk.receive(stream, &seat.guest, closed) => {}
+                    () = seat.guest.sent_away() => {
+                        tracing::debug!("web: a connection that rests makes room for another");
+                    }
+                }
                 drop(seat);
             });
         }
@@ -144,17 +157,12 @@ impl<H: Service> Desk<H> {
         let _ = timeout(self.limits.farewell, all).await;
     }
 
-    async fn accept(
-        &self,
-        listener: &TcpListener,
-        is_failing: &mut bool,
-    ) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-        let seat = self.seats.clone().acquire_owned().await.ok();
+    async fn accept(&self, listener: &TcpListener, is_failing: &mut bool) -> TcpStream {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     *is_failing = false;
-                    return (stream, seat);
+                    return stream;
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -174,18 +182,23 @@ impl<H: Service> Desk<H> {
     }
 
     /// One connection, from its beginning to its end.
-    async fn receive(&self, stream: TcpStream, mut closed: watch::Receiver<bool>) {
+    async fn receive(
+        &self,
+        stream: TcpStream,
+        guest: &Arc<Guest>,
+        mut closed: watch::Receiver<bool>,
+    ) {
         // An answer is several writes, and none of them is to wait for the other side.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.web.state().tls.clone() else {
-            return self.converse(stream, closed).await;
+            return self.converse(stream, guest, closed).await;
         };
         let shaken = tokio::select! {
             () = end(&mut closed) => return,
             shaken = timeout(self.limits.handshake, self.shake_hands(stream, &tls)) => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) => self.converse(stream, closed).await,
+            Ok(Ok(stream)) => self.converse(stream, guest, closed).await,
             Ok(Err(error)) => tracing::debug!("web: TLS handshake: {error}"),
             Err(_) => tracing::debug!("web: TLS handshake: it takes too long"),
         }
@@ -215,22 +228,17 @@ impl<H: Service> Desk<H> {
         TlsAcceptor::from(config).accept(stream).await
     }
 
-    async fn converse<S>(&self, stream: S, mut closed: watch::Receiver<bool>)
+    async fn converse<S>(&self, stream: S, guest: &Arc<Guest>, mut closed: watch::Receiver<bool>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let is_answering = Arc::new(AtomicBool::new(false));
-        let stream = Patient::new(
-            stream,
-            is_answering.clone(),
-            self.limits.head,
-            self.limits.stall,
-        );
+        let limits = &self.limits;
+        let stream = Patient::new(stream, guest.clone(), limits.head, limits.pace);
         let service = service_fn(|request| {
-            is_answering.store(true, Ordering::Relaxed);
+            guest.begin_answer();
             async {
                 let response = self.answer(request).await;
-                is_answering.store(false, Ordering::Relaxed);
+                guest.end_answer();
                 Ok::<_, Infallible>(response)
             }
         });

@@ -6,6 +6,7 @@
 mod listen;
 mod patience;
 mod rate;
+mod seats;
 mod settings;
 mod tls;
 mod users;

@@ -1,59 +1,82 @@
 //! A connection that ends when its other side is too slow: between two requests it may rest, but a head that has
-//! begun has to come to its end, and an answer has to be taken.
+//! begun has to come to its end, and an answer has to be taken at some pace.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::seats::Guest;
+
 /// A stream with deadlines.
 pub(super) struct Patient<S> {
     stream: S,
-    /// Set while a request is answered: what comes then is its body, which is the service's to bound.
-    is_answering: Arc<AtomicBool>,
+    /// While a request is answered, what comes is its body, which is the service's to bound.
+    guest: Arc<Guest>,
     head_time: Duration,
     /// By when the head has to be there.
     head: Option<Pin<Box<Sleep>>>,
-    stall_time: Duration,
-    /// By when the other side has to take more.
-    stall: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
+    /// By when the other side has to have taken more, and how much is left of that.
+    stall: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+/// The pace at which an answer has to be taken, once it is not taken at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// So much.
+    pub(super) bytes: usize,
+    /// In this time.
+    pub(super) time: Duration,
 }
 
 impl<S> Patient<S> {
     /// The first head is due `head_time` from now, and each later one `head_time` after it began.
-    pub(super) fn new(
-        stream: S,
-        is_answering: Arc<AtomicBool>,
-        head_time: Duration,
-        stall_time: Duration,
-    ) -> Self {
+    pub(super) fn new(stream: S, guest: Arc<Guest>, head_time: Duration, pace: Pace) -> Self {
         Self {
             stream,
-            is_answering,
+            guest,
             head_time,
             head: Some(after(head_time)),
-            stall_time,
+            pace,
             stall: None,
         }
     }
 
-    /// Hands on what became of a write, unless nothing has been taken for too long.
-    fn or_stalled<T>(&mut self, cx: &mut Context<'_>, wrote: Poll<Result<T>>) -> Poll<Result<T>> {
+    /// Hands on how many bytes a write took, unless too few have been taken for too long. A byte now and then does
+    /// not hold a seat for ever.
+    fn or_stalled(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<Result<usize>>,
+    ) -> Poll<Result<usize>> {
+        self.guest.set_writing(wrote.is_pending());
+        if let Poll::Ready(Ok(count)) = wrote {
+            if let Some((_, left)) = &mut self.stall {
+                *left = left.saturating_sub(count);
+            }
+            self.stall.take_if(|(_, left)| *left == 0);
+        }
         if wrote.is_ready() {
-            self.stall = None;
             return wrote;
         }
-        let stall = self.stall.get_or_insert_with(|| after(self.stall_time));
-        ready!(stall.as_mut().poll(cx));
+        let Pace { bytes, time } = self.pace;
+        let (due, _) = self.stall.get_or_insert_with(|| (after(time), bytes));
+        ready!(due.as_mut().poll(cx));
         Poll::Ready(Err(Error::new(
             ErrorKind::TimedOut,
-            "nobody takes the answer",
+            "the answer is taken too slowly",
         )))
+    }
+
+    /// The same of what takes no bytes.
+    fn or_stuck(&mut self, cx: &mut Context<'_>, done: Poll<Result<()>>) -> Poll<Result<()>> {
+        let done = done.map_ok(|()| 0);
+        self.or_stalled(cx, done).map_ok(|_| ())
     }
 }
 
@@ -68,7 +91,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let this = &mut *self;
-        let is_answering = this.is_answering.load(Ordering::Relaxed);
+        let is_answering = this.guest.is_answering();
         if is_answering {
             this.head = None;
         } else if let Some(head) = &mut this.head
@@ -81,6 +104,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         if !is_answering && this.head.is_none() && buffer.filled().len() > before {
             this.head = Some(after(this.head_time));
+            // The answer before has been taken.
+            this.stall = None;
         }
         Poll::Ready(Ok(()))
     }
@@ -111,12 +136,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.or_stalled(cx, flushed)
+        self.or_stuck(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.or_stalled(cx, closed)
+        self.or_stuck(cx, closed)
     }
 }
 
@@ -124,25 +149,55 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 mod tests {
     use std::task::Waker;
 
-    use tokio::io::{AsyncReadExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
 
-    /// Each time that the other side takes something, it has the whole time again.
+    const PACE: Pace = Pace {
+        bytes: 8,
+        time: Duration::from_secs(3600),
+    };
+
+    /// Who takes as much as is asked for has the whole time again; who takes less has not.
     #[tokio::test]
-    async fn a_stall_ends_when_something_is_taken() {
-        let hour = Duration::from_secs(3600);
+    async fn a_stall_ends_when_enough_is_taken() {
         let (stream, mut other) = duplex(4);
-        let mut patient = Patient::new(stream, Arc::default(), hour, hour);
+        let guest = Arc::new(Guest::new());
+        let mut patient = Patient::new(stream, guest, PACE.time, PACE);
         let mut cx = Context::from_waker(Waker::noop());
         let mut write = |patient: &mut Patient<_>| Pin::new(patient).poll_write(&mut cx, b"abcd");
+        let due = |patient: &Patient<_>| patient.stall.as_ref().map(|(due, _)| due.deadline());
         assert!(write(&mut patient).is_ready() && patient.stall.is_none());
         assert!(write(&mut patient).is_pending());
-        let due = patient.stall.as_ref().map(|stall| stall.deadline());
+        let first = due(&patient);
         assert!(write(&mut patient).is_pending());
-        let still = patient.stall.as_ref().map(|stall| stall.deadline());
-        assert_eq!(still, due, "asking again gives no more time");
+        assert_eq!(due(&patient), first, "asking again gives no more time");
+        other.read_exact(&mut [0; 4]).await.unwrap();
+        assert!(write(&mut patient).is_ready());
+        assert_eq!(
+            due(&patient),
+            first,
+            "nor does taking less than is asked for"
+        );
+        assert!(write(&mut patient).is_pending());
         other.read_exact(&mut [0; 4]).await.unwrap();
         assert!(write(&mut patient).is_ready() && patient.stall.is_none());
+    }
+
+    /// How slowly an answer was taken does not count against the next one.
+    #[tokio::test]
+    async fn a_stall_ends_with_the_next_request() {
+        let (stream, mut other) = duplex(4);
+        let guest = Arc::new(Guest::new());
+        let mut patient = Patient::new(stream, guest, PACE.time, PACE);
+        let mut cx = Context::from_waker(Waker::noop());
+        patient.head = None;
+        for _ in 0..2 {
+            let _ = Pin::new(&mut patient).poll_write(&mut cx, b"abcd");
+        }
+        assert!(patient.stall.is_some());
+        other.write_all(b"GET").await.unwrap();
+        patient.read_exact(&mut [0; 3]).await.unwrap();
+        assert!(patient.stall.is_none());
     }
 }

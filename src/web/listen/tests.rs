@@ -22,7 +22,10 @@ const PATIENT: Limits = Limits {
     handshake: LONG,
     head: LONG,
     idle: LONG,
-    stall: LONG,
+    pace: Pace {
+        bytes: 1,
+        time: LONG,
+    },
     accept_pause: LONG,
     certificate_pause: LONG,
     farewell: LONG,
@@ -219,7 +222,10 @@ async fn but_not_for_ever() {
 async fn an_answer_that_takes_long_is_waited_for() {
     let limits = Limits {
         head: SHORT,
-        stall: SHORT,
+        pace: Pace {
+            bytes: 1,
+            time: SHORT,
+        },
         idle: SHORT,
         ..PATIENT
     };
@@ -237,17 +243,101 @@ async fn an_answer_that_takes_long_is_waited_for() {
 #[tokio::test]
 async fn who_does_not_take_the_answer_loses_the_seat() {
     let limits = Limits {
-        stall: SHORT,
+        pace: Pace {
+            bytes: 1,
+            time: SHORT,
+        },
         connections: 1,
         ..PATIENT
     };
     let running = start(limits, plain_http()).await;
     let mut greedy = connect(&running).await;
     say(&mut greedy, &get("/large")).await;
+    soon(greedy.peek(&mut [0])).await.unwrap();
     // There is one seat: this is answered when it is free.
     let mut next = connect(&running).await;
     assert!(ask(&mut next, &get("/next")).await.ends_with("/next"));
     assert!(hear_all(&mut greedy).await.len() < LARGE);
+}
+
+/// It takes something all the while, so that no single wait is long.
+#[tokio::test]
+async fn who_takes_the_answer_in_drops_loses_the_seat_too() {
+    let limits = Limits {
+        pace: Pace {
+            bytes: LARGE,
+            time: SHORT,
+        },
+        connections: 1,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut slow = connect(&running).await;
+    say(&mut slow, &get("/large")).await;
+    soon(slow.peek(&mut [0])).await.unwrap();
+    let mut next = connect(&running).await;
+    say(&mut next, &get("/next")).await;
+    let mut taken = 0;
+    let dripping = async {
+        let mut drop = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = slow.read(&mut drop).await {
+            taken += count;
+            assert!(taken < LARGE, "it was let take all of it");
+            tokio::task::yield_now().await;
+        }
+    };
+    let (heard, ()) = tokio::join!(hear(&mut next), dripping);
+    assert!(heard.ends_with("/next"), "{heard}");
+}
+
+#[tokio::test]
+async fn who_has_rested_the_longest_makes_room() {
+    let limits = Limits {
+        connections: 3,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut busy = connect(&running).await;
+    say(&mut busy, &get("/wait")).await;
+    soon(running.entered.notified()).await;
+    let (mut first, mut second) = (connect(&running).await, connect(&running).await);
+    // The one that came later has rested longer.
+    ask(&mut second, &get("/")).await;
+    ask(&mut first, &get("/")).await;
+    let mut third = connect(&running).await;
+    assert!(ask(&mut third, &get("/third")).await.ends_with("/third"));
+    assert_eq!(hear_all(&mut second).await, b"");
+    assert!(ask(&mut first, &get("/still")).await.ends_with("/still"));
+    // Who is being answered stays, however long that takes.
+    running.released.notify_one();
+    assert!(hear(&mut busy).await.ends_with("/wait"));
+}
+
+/// Nobody rests: who comes waits, and gets the seat of who is done first.
+#[tokio::test]
+async fn nobody_who_is_being_answered_is_sent_away() {
+    let limits = Limits {
+        connections: 1,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut busy = connect(&running).await;
+    say(&mut busy, &get("/wait")).await;
+    soon(running.entered.notified()).await;
+    let mut next = connect(&running).await;
+    say(&mut next, &get("/next")).await;
+    let released = running.released.clone();
+    let (answered, heard) = tokio::join!(
+        async {
+            // Long enough for many tries to find somebody who rests.
+            let _ = timeout(4 * SHORT, pending::<()>()).await;
+            released.notify_one();
+            hear(&mut busy).await
+        },
+        hear(&mut next)
+    );
+    assert!(answered.ends_with("/wait"), "{answered}");
+    assert!(heard.ends_with("/next"), "{heard}");
 }
 
 #[tokio::test]
