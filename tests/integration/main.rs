@@ -35,6 +35,7 @@ mod mail;
 mod markdown;
 mod nginx;
 mod openssl;
+mod pictures;
 mod prometheus;
 mod reach;
 mod readme;
