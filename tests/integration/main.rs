@@ -41,6 +41,7 @@ mod nginx;
 mod openssl;
 mod package;
 mod permissions;
+mod pictures;
 mod prometheus;
 mod reach;
 mod readme;

@@ -8,17 +8,17 @@ use crate::fixture::tls::{Server, config};
 use crate::support::Refusing;
 
 /// A certificate that was renewed, a server that has it and one that has it not.
-struct Rollout {
+pub(crate) struct Rollout {
     pki: Pki,
     new: Leaf,
     servers: [Server; 2],
-    port: u16,
+    pub(crate) port: u16,
 }
 
 const ADDRESSES: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 
 impl Rollout {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pki = Pki::new();
         let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
         let port = free_port();
@@ -40,7 +40,7 @@ impl Rollout {
     }
 
     /// The same as a line of shell.
-    fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         format!(
             "check --no-system-roots --ca-file {} --cert {} {HOST}:{port} --resolve {HOST}:{port}:{}",
             self.pki.path("root.pem").display(),
@@ -50,7 +50,7 @@ impl Rollout {
         )
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.servers[1].serve(config(&self.pki, &self.new));
     }
 }
