@@ -13,7 +13,8 @@ use crate::judge::{Bundle, End, TrustStore};
 use crate::source::{Requests, SourceError, Sources, read_bounded};
 use crate::trust;
 
-use super::check::{environment, parse_positive, parse_url};
+use super::check::environment;
+use super::flags::{parse_positive, parse_url};
 use super::{Code, output, plan, runtime};
 
 /// Issuers that are fetched for one file. Chains have one to three intermediates.

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, ValueEnum};
@@ -13,23 +10,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{
-    Inventory, ReachSettings, SourceSettings, SslmateSettings, VantageKind, one_of_each_family,
-    parse_alpn, parse_name_server,
-};
+use crate::config::{Inventory, SourceSettings, SslmateSettings, VantageKind};
 use crate::judge::{Judged, Verdict};
-use crate::look::{Looker, Reaches};
-use crate::model::{
-    KeyTypes, Place, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Timestamp, Vantage,
-};
+use crate::model::{Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean};
 use crate::report;
-use crate::resolve::{Families, Override, Resolver};
-use crate::revocation::Revocations;
-use crate::scan::{Job, Manner, Scan, Scanner, Turns, prepare};
+use crate::scan::{Job, Manner, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
-use crate::trust;
 
 use super::exit::FailOn;
+use super::flags::{
+    HowArgs, RootArgs, WhereArgs, parse_count, parse_duration, parse_positive, parse_url,
+    revocation_word,
+};
 use super::plan::{self, Mail, Selection, Wanted};
 use super::{Code, now, output, runtime};
 
@@ -70,84 +62,22 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = "What is expected")]
     download: Option<String>,
 
-    /// Look at these addresses for a host and port, whatever DNS says
-    #[arg(
-        long,
-        value_name = "HOST:PORT:ADDR[,ADDR]",
-        help_heading = "Where to look"
-    )]
-    resolve: Vec<Override>,
+    #[command(flatten)]
+    places: WhereArgs,
 
-    /// Ask this name server instead of the system's
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, help_heading = "Where to look")]
-    dns: Vec<SocketAddr>,
-
-    /// Ask for TLS in this protocol, at targets without a scheme: smtp lmtp imap pop3 ftp xmpp xmpp-server ldap
-    /// postgres mysql sieve nntp irc
-    #[arg(long, value_name = "PROTO", value_parser = Protocol::parse_starttls, help_heading = "How to look")]
-    starttls: Option<Protocol>,
-
-    /// Which kind of key to ask the server for; all takes a look for each
-    #[arg(long, value_name = "TYPE", value_parser = KeyTypes::from_str, help_heading = "How to look")]
-    key_type: Option<KeyTypes>,
-
-    /// Show the server the certificate in this PEM file
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "client_key",
-        help_heading = "How to look"
-    )]
-    client_cert: Option<PathBuf>,
-
-    /// The key of --client-cert, as PEM
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "client_cert",
-        help_heading = "How to look"
-    )]
-    client_key: Option<PathBuf>,
-
-    /// Begin with the header of the PROXY protocol: v1 or v2
-    #[arg(long, value_name = "VERSION", value_parser = ProxyProtocol::from_str, help_heading = "How to look")]
-    proxy_protocol: Option<ProxyProtocol>,
-
-    /// Offer these application protocols (ALPN), with commas between, such as h2,http/1.1
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_alpn, help_heading = "How to look")]
-    alpn: Vec<String>,
-
-    /// Send this name as SNI, or none, and match the target's name all the same
-    #[arg(long, value_name = "NAME", value_parser = Sni::from_str, help_heading = "How to look")]
-    sni: Option<Sni>,
-
-    /// Connect from this address; once for each family
-    #[arg(long, value_name = "ADDR", help_heading = "How to look")]
-    source_address: Vec<IpAddr>,
+    #[command(flatten)]
+    manner: HowArgs,
 
     /// Judge by the TLSA records (DANE) of each host and port too
     #[arg(long, help_heading = "Judging")]
     dane: bool,
 
-    /// Look at IPv4 addresses only
-    #[arg(short = '4', conflicts_with = "ipv6", help_heading = "Where to look")]
-    ipv4: bool,
-
-    /// Look at IPv6 addresses only
-    #[arg(short = '6', help_heading = "Where to look")]
-    ipv6: bool,
-
     /// Where to look from, with commas between; local, and sslmate too when an account is configured
     #[arg(long, value_name = "NAMES", help_heading = "Where to look")]
     vantage: Option<String>,
 
-    /// Trust the roots in this PEM file too
-    #[arg(long, value_name = "FILE", help_heading = "Trust")]
-    ca_file: Vec<PathBuf>,
-
-    /// Do not trust the system's roots
-    #[arg(long, help_heading = "Trust")]
-    no_system_roots: bool,
+    #[command(flatten)]
+    roots: RootArgs,
 
     /// The total for one look, name resolution included [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive, help_heading = "Limits")]
@@ -171,7 +101,7 @@ pub(super) struct Args {
 
     /// Whether the certificate has been revoked, by the stapled OCSP response; with crl by its issuer's list too,
     /// with full by OCSP where no list tells [default: staple]
-    #[arg(long, value_name = "off|staple|crl|full", value_parser = RevocationCheck::from_str, help_heading = "Judging")]
+    #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
     /// Judge as of this RFC 3339 time
@@ -223,31 +153,6 @@ enum Format {
     Prometheus,
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s or 2m"))
-}
-
-pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
-    match parse_duration(text)? {
-        Duration::ZERO => Err("it has to be longer than nothing; write it as 10s or 2m".into()),
-        duration => Ok(duration),
-    }
-}
-
-pub(super) fn parse_url(text: &str) -> Result<String, String> {
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(text.into()),
-        _ => Err("write it with https:// and a host".into()),
-    }
-}
-
-pub(super) fn parse_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count) if count > 0 => Ok(count),
-        _ => Err("write a whole number from 1".into()),
-    }
-}
-
 pub(super) fn run(args: Args) -> Code {
     let fail_on = args.fail_on;
     // What runs plugins shows what they write to stdout, and may show nothing else.
@@ -274,12 +179,7 @@ async fn check(args: Args) -> Result<Code, String> {
     let destination = args.output.as_deref().map(output::Destination::new);
     let destination = destination.transpose()?;
     let plan = Plan::new(&args)?;
-    let stop = async {
-        // Without a handler for Ctrl-C there is nothing to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+    let stop = plan::stop();
     tokio::pin!(stop);
     let give_up = args.wait.map(|wait| Instant::now() + wait);
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
@@ -382,7 +282,7 @@ impl Plan {
             None => Inventory::default(),
         };
         let selection = if args.config.is_some() && args.sslmate.is_none() {
-            if args.starttls.is_some() {
+            if args.manner.starttls.is_some() {
                 return Err("--starttls: what the inventory's servers speak is said in the configuration: give the entries their `protocol`".into());
             }
             Selection::new(&args.targets)
@@ -393,33 +293,15 @@ impl Plan {
         Self::settings(args, &mut inventory)?;
 
         let sources = Sources::new(&inventory, &environment(), Requests::default())?;
-        let families = match (args.ipv4, args.ipv6) {
-            (true, _) => Families::V4,
-            (_, true) => Families::V6,
-            _ => Families::Both,
-        };
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+        let resolver = args.places.resolver(&inventory);
         let scanner = Scanner {
-            revocations: Arc::new(Revocations::new(&sources)),
-            sources: Arc::new(sources),
-            resolver: Arc::new(Resolver::new(
-                families,
-                args.resolve.clone(),
-                inventory.dns.clone(),
-            )),
-            looker: Arc::new(Looker::new()?),
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
-            turns: Arc::new(Turns::new(args.concurrency, inventory.defaults.per_address)),
+            ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
         };
-        let manner = Manner {
-            timeout: inventory.defaults.timeout,
-            trust: Arc::new(trust::load(&inventory.trust)?),
-            reaches: Arc::new(Reaches::load(
-                inventory.certificates.iter().map(|entry| &entry.reach),
-            )?),
-        };
+        let manner = plan::manner(&inventory)?;
         Ok(Self {
             alone: args.config.is_none() || args.sslmate.is_some(),
             inventory,
@@ -453,7 +335,7 @@ impl Plan {
             let mut configured = inventory.certificates.iter().filter(|e| e.source == named);
             if let (Some(entry), true) = (configured.next(), args.targets.is_empty()) {
                 let mut entry = entry.clone();
-                if let Some(protocol) = args.starttls {
+                if let Some(protocol) = args.manner.starttls {
                     entry.protocol = protocol;
                     entry.ports = vec![protocol.default_port()];
                 }
@@ -465,23 +347,20 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(&wanted, &places, &mail, args.starttls.unwrap_or_default())
+        plan::entries(
+            &wanted,
+            &places,
+            &mail,
+            args.manner.starttls.unwrap_or_default(),
+        )
     }
 
     /// Lets the flags have their way over the file.
     fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), String> {
-        one_of_each_family(&args.source_address).map_err(|e| format!("--source-address: {e}"))?;
         if args.sslmate.is_some() && inventory.sslmate.is_none() {
             inventory.sslmate = Some(SslmateSettings::default());
         }
-        if !args.dns.is_empty() {
-            inventory.dns.clone_from(&args.dns);
-        }
-        inventory.trust.system &= !args.no_system_roots;
-        inventory
-            .trust
-            .ca_files
-            .extend(args.ca_file.iter().cloned());
+        args.roots.apply(inventory);
         if let Some(timeout) = args.timeout {
             inventory.defaults.timeout = timeout;
         }
@@ -491,30 +370,11 @@ impl Plan {
         for entry in &mut inventory.certificates {
             entry.warn = args.warn.unwrap_or(entry.warn);
             entry.crit = args.crit.unwrap_or(entry.crit);
-            entry.key_types = args.key_type.unwrap_or(entry.key_types);
             entry.revocation = args.revocation.unwrap_or(entry.revocation);
             entry.dane |= args.dane;
-            Self::reach(args, &mut entry.reach);
-            entry.reach.suits(entry.protocol)?;
+            args.manner.apply(entry)?;
         }
         Ok(())
-    }
-
-    /// Lets the flags have their way over how an entry's servers are reached.
-    fn reach(args: &Args, reach: &mut ReachSettings) {
-        if let (Some(certificate), Some(key)) = (&args.client_cert, &args.client_key) {
-            reach.client = Some((certificate.clone(), key.clone()));
-        }
-        reach.proxy_protocol = args.proxy_protocol.or(reach.proxy_protocol);
-        if !args.alpn.is_empty() {
-            reach.alpn.clone_from(&args.alpn);
-        }
-        if let Some(sni) = &args.sni {
-            reach.sni = sni.clone();
-        }
-        if !args.source_address.is_empty() {
-            reach.source_addresses.clone_from(&args.source_address);
-        }
     }
 
     /// The names of the vantages to look from. SSLMate's is there wherever an account is.
@@ -535,6 +395,9 @@ impl Plan {
             if name != Vantage::LOCAL && !known().any(|k| k == name) {
                 let mut all = vec![Vantage::LOCAL];
                 all.extend(known());
+                if let Some(near) = did_you_mean(name, all.iter().copied()) {
+                    return Err(format!("there is no vantage `{name}`; {near}"));
+                }
                 let what = if name == Vantage::SSLMATE {
                     "give --sslmate CN or a configuration with `sslmate`"
                 } else {
@@ -599,14 +462,27 @@ impl Plan {
         }
         let targets = jobs.iter().flat_map(|job| &job.targets);
         if let Some(text) = self.selection.not_found(targets) {
-            return Err(format!(
-                "`{text}` is not in the inventory: name a certificate or a host of it"
-            ));
+            return Err(self.not_in_the_inventory(text, &jobs));
         }
         for job in &mut jobs {
             job.targets.retain(|target| self.selection.wants(target));
         }
         Ok(Round::Looked(self.look(jobs, now, stop).await))
+    }
+
+    fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> String {
+        // Those whose source was not asked are named in the file.
+        let entries = &self.inventory.certificates;
+        let mut known: Vec<String> = entries.iter().filter_map(|e| e.name.clone()).collect();
+        let hostnames = entries.iter().flat_map(|e| &e.hostnames);
+        known.extend(hostnames.map(ToString::to_string));
+        for target in jobs.iter().flat_map(|job| &job.targets) {
+            known.extend([target.certificate.clone(), target.hostname.to_string()]);
+        }
+        match did_you_mean(text, known.iter().map(String::as_str)) {
+            Some(near) => format!("`{text}` is not in the inventory; {near}"),
+            None => format!("`{text}` is not in the inventory: name a certificate or a host of it"),
+        }
     }
 
     async fn look(

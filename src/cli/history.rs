@@ -12,17 +12,13 @@ use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::printable;
-use crate::model::{KeyType, Protocol, Timestamp, Vantage};
+use crate::model::{KeyType, Protocol, Timestamp, Vantage, did_you_mean};
 use crate::report::{Style, colour_of, paint};
 use crate::store::{Before, Query, Seen, Span, Store};
 
-use super::check::parse_count;
+use super::flags::parse_count;
 use super::{Code, now, output};
 
-/// As alike as the nearest keys of a configuration have to be.
-const LIKENESS: f64 = 0.8;
-/// More near names than these are no help.
-const MAX_NEAR: usize = 3;
 /// Enough digits of a fingerprint to tell certificates apart by eye.
 const SHORT_FINGERPRINT: usize = 8;
 
@@ -150,25 +146,11 @@ fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
 }
 
 fn unknown_name(name: &str, names: &BTreeSet<String>) -> String {
-    let wanted = name.to_lowercase();
-    let likeness = |known: &String| strsim::jaro_winkler(&wanted, &known.to_lowercase());
-    let mut near: Vec<(f64, &String)> = names.iter().map(|n| (likeness(n), n)).collect();
-    near.retain(|(likeness, _)| *likeness >= LIKENESS);
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<String> = near
-        .iter()
-        .take(MAX_NEAR)
-        .map(|(_, name)| format!("`{name}`"))
-        .collect();
-    if near.is_empty() {
-        format!(
+    match did_you_mean(name, names.iter().map(String::as_str)) {
+        Some(near) => format!("there is no history of `{name}`; {near}"),
+        None => format!(
             "there is no history of `{name}`: name a certificate or a host that is monitored, or leave the name away"
-        )
-    } else {
-        format!(
-            "there is no history of `{name}`; did you mean {}?",
-            near.join(" or ")
-        )
+        ),
     }
 }
 

@@ -5,8 +5,10 @@ mod check;
 mod dashboards;
 mod demo;
 mod exit;
+mod flags;
 mod generate;
 mod history;
+mod inspect;
 mod output;
 mod plan;
 mod serve;
@@ -45,6 +47,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
+    Inspect(Box<inspect::Args>),
     Chain(chain::Args),
     Serve(serve::Args),
     Demo(demo::Args),
@@ -110,6 +113,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     output::start_logging(cli.verbose.saturating_add(u8::from(is_server)));
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Chain(arguments) => chain::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

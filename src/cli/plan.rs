@@ -2,10 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Entry, Inventory, SourceSettings, parse_mail_domain};
+use crate::look::{Looker, Reaches};
 use crate::model::{Hostname, Place, Protocol, Target, parse_port};
+use crate::resolve::Resolver;
+use crate::revocation::Revocations;
+use crate::scan::{Manner, Scanner, Turns};
+use crate::source::Sources;
+use crate::trust;
 
 /// The largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -30,6 +37,43 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
         )
     })?;
     crate::config::parse(&text, file).map_err(|e| e.to_string())
+}
+
+/// What takes the looks, from here alone.
+pub(super) fn scanner(
+    sources: Sources,
+    resolver: Resolver,
+    inventory: &Inventory,
+    concurrency: usize,
+) -> Result<Scanner, String> {
+    Ok(Scanner {
+        revocations: Arc::new(Revocations::new(&sources)),
+        sources: Arc::new(sources),
+        resolver: Arc::new(resolver),
+        looker: Arc::new(Looker::new()?),
+        local: true,
+        remotes: Arc::default(),
+        turns: Arc::new(Turns::new(concurrency, inventory.defaults.per_address)),
+    })
+}
+
+/// How the inventory's looks are taken and judged.
+pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
+    Ok(Manner {
+        timeout: inventory.defaults.timeout,
+        trust: Arc::new(trust::load(&inventory.trust)?),
+        reaches: Arc::new(Reaches::load(
+            inventory.certificates.iter().map(|entry| &entry.reach),
+        )?),
+    })
+}
+
+/// Until the user has had enough.
+pub(super) async fn stop() {
+    // Without a handler for Ctrl-C there is nothing to wait for.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What the flags say is expected.

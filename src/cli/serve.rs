@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use crate::serve::{Server, Setup};
 use crate::web::Web;
 
-use super::check::{environment, parse_count};
+use super::check::environment;
+use super::flags::parse_count;
 use super::{Code, now, output, plan, runtime};
 
 /// The port where none is given.

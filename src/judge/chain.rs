@@ -140,7 +140,7 @@ pub(super) fn reach<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Vec<Step
 }
 
 /// The certificates after the first up to a step, nearest first.
-fn way_to<'a>(reached: &[Step<'a>], mut at: usize) -> Vec<&'a Certificate> {
+pub(super) fn way_to<'a>(reached: &[Step<'a>], mut at: usize) -> Vec<&'a Certificate> {
     let mut way = Vec::new();
     // The way to a step is through earlier ones only, so this ends at the first.
     while let Some(step) = reached.get(at).filter(|_| at > 0) {

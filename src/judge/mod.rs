@@ -6,6 +6,7 @@ mod chain;
 mod dane;
 mod expiry;
 mod identity;
+mod ladder;
 mod links;
 mod path;
 mod revocation;
@@ -26,6 +27,7 @@ use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Tol
 use above::chain_command;
 pub use bundle::{Bundle, End};
 pub use dane::{Dane, dane};
+pub use ladder::{Ladder, Role, Root, Rung, climb};
 pub use served::issuer_to_ask;
 use served::judge_served;
 pub use together::{agree, together};

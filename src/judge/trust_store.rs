@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
-use crate::certificate::{Certificate, sequence};
+use crate::certificate::{Certificate, PublicKeyHash, key_of, name_text, sequence};
+
+use super::Root;
 
 /// A set of trusted roots. A root is a name and a key (RFC 5280, section 6.1.1 (d)): the rest of
 /// its certificate, its end too, plays no part.
@@ -13,8 +15,18 @@ pub struct TrustStore {
     anchors: Vec<TrustAnchor<'static>>,
     /// Positions in `keys`, by the root's name as DER.
     by_name: HashMap<Vec<u8>, Vec<usize>>,
-    /// Each root's SubjectPublicKeyInfo as DER, in the order of `anchors`.
-    keys: Vec<Vec<u8>>,
+    /// Each root's key, in the order of `anchors`.
+    keys: Vec<RootKey>,
+    /// The roots that were given as certificates, by their position.
+    certificates: HashMap<usize, Certificate>,
+}
+
+/// The key of a root.
+#[derive(Clone, Debug)]
+pub(super) struct RootKey {
+    /// The SubjectPublicKeyInfo as DER.
+    pub(super) spki: Vec<u8>,
+    pub(super) hash: PublicKeyHash,
 }
 
 impl TrustStore {
@@ -27,6 +39,8 @@ impl TrustStore {
         let anchor = webpki::anchor_from_trusted_cert(&der)
             .map_err(|e| format!("it cannot be used as a root: {e}"))?
             .to_owned();
+        let position = self.keys.len();
+        self.certificates.insert(position, certificate.clone());
         self.add_anchor(anchor);
         Ok(())
     }
@@ -34,7 +48,9 @@ impl TrustStore {
     /// Adds a root, given as its name and key.
     pub fn add_anchor(&mut self, anchor: TrustAnchor<'static>) {
         let position = self.keys.len();
-        self.keys.push(sequence(&anchor.subject_public_key_info));
+        let spki = sequence(&anchor.subject_public_key_info);
+        let hash = PublicKeyHash::of(&spki);
+        self.keys.push(RootKey { spki, hash });
         let name = sequence(&anchor.subject);
         self.by_name.entry(name).or_default().push(position);
         self.anchors.push(anchor);
@@ -45,8 +61,34 @@ impl TrustStore {
         &self.anchors
     }
 
+    /// Whether the certificate is that of a root: has its name and its key.
+    pub(super) fn has(&self, certificate: &Certificate) -> bool {
+        certificate.facts().is_ok_and(|facts| {
+            self.keys_of(&facts.subject_der)
+                .any(|key| key.spki == facts.spki)
+        })
+    }
+
+    /// The root of this name (DER) whose key is the one that is wanted.
+    pub(super) fn root(
+        &self,
+        name: &[u8],
+        mut is_wanted: impl FnMut(&RootKey) -> bool,
+    ) -> Option<Root> {
+        let mut positions = self.by_name.get(name).into_iter().flatten();
+        let (position, key) = positions.find_map(|position| {
+            let key = self.keys.get(*position)?;
+            is_wanted(key).then_some((position, key))
+        })?;
+        Some(Root {
+            name: name_text(name),
+            key: key_of(&key.spki),
+            certificate: self.certificates.get(position).cloned(),
+        })
+    }
+
     /// The keys of the roots that have this name (DER).
-    pub(super) fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
+    pub(super) fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &RootKey> {
         let positions = self.by_name.get(name).into_iter().flatten();
         positions.filter_map(|&position| self.keys.get(position))
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::near::did_you_mean;
+
 /// The one table: each protocol, its name outside, its port where none is given, how TLS begins, and what it is.
 macro_rules! protocols {
     ($($(#[$attribute:meta])* $variant:ident $name:literal $port:literal $begin:ident $meaning:literal;)+) => {
@@ -100,6 +102,12 @@ impl Protocol {
         }
     }
 
+    /// What stands before `://` in a target, but for `tls`.
+    pub(super) fn schemes() -> impl Iterator<Item = &'static str> {
+        let aliases = ALIASES.iter().map(|(name, ..)| *name);
+        Self::ALL.iter().map(|p| p.name()).chain(aliases)
+    }
+
     /// What usually begins in the clear at a port, going by the ports that are registered.
     pub fn in_the_clear_at(port: u16) -> Option<Self> {
         let by_alias = ALIASES.iter().find(|(.., of)| *of == Some(port));
@@ -119,21 +127,30 @@ impl Protocol {
     /// Where the text is the name of none of them.
     pub fn parse_starttls(text: &str) -> Result<Self, String> {
         let is_clear = |protocol: &Self| protocol.begins_in_the_clear();
-        text.parse().ok().filter(is_clear).ok_or_else(|| {
-            format!(
-                "`{text}` is no protocol that begins in the clear: write one of {}",
+        match text.parse::<Self>() {
+            Ok(protocol) if is_clear(&protocol) => Ok(protocol),
+            Ok(_) => Err(format!(
+                "`{text}` is no protocol that begins in the clear: take the flag away and write {text}://host as \
+                 the target, or write one of {}",
                 names(is_clear)
-            )
-        })
+            )),
+            Err(_) => {
+                let clear = Self::ALL.iter().filter(|p| is_clear(p)).map(|p| p.name());
+                let near = did_you_mean(text, clear).map(|near| format!("; {near}"));
+                Err(format!(
+                    "`{text}` is no protocol that begins in the clear{}",
+                    near.unwrap_or_else(|| format!(": write one of {}", names(is_clear)))
+                ))
+            }
+        }
     }
 
     fn named(text: &str) -> Result<Self, String> {
         let mut all = Self::ALL.iter().copied();
         all.find(|p| p.name() == text).ok_or_else(|| {
-            format!(
-                "protocol `{text}` is not spoken by this version (it speaks: {})",
-                names(|_| true)
-            )
+            let near = did_you_mean(text, Self::schemes()).map(|near| format!("; {near}"));
+            let near = near.unwrap_or_else(|| format!(" (it speaks: {})", names(|_| true)));
+            format!("protocol `{text}` is not spoken by this version{near}")
         })
     }
 }

@@ -166,7 +166,7 @@ fn write_wrapped(out: &mut String, text: &str, style: &Style) {
     }
 }
 
-const BOLD: &str = "1";
+pub(super) const BOLD: &str = "1";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const RED: &str = "31";

@@ -2,6 +2,7 @@
 
 mod github;
 mod human;
+pub mod inspect;
 mod json;
 mod junit;
 mod nagios;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::finding::Severity;
 use crate::instance::Expected;
 use crate::judge::{Judged, Rules, Verdict};
-use crate::model::{Hostname, Place, Target};
+use crate::model::{Hostname, Place, Target, did_you_mean};
 use crate::report::prometheus::{Exposition, Looked, Metric, endpoints, probe_tls};
 use crate::report::{Style, human};
 use crate::scan::{Job, Scan};
@@ -99,10 +99,13 @@ impl Request {
         let module = match query.last("module") {
             Some(name) => engine.modules.get(name).ok_or_else(|| {
                 let known: Vec<&str> = engine.modules.keys().map(String::as_str).collect();
-                let text = format!(
-                    "there is no module `{name}`: name one under `probe.modules`, or take one of {}",
-                    known.join(", ")
-                );
+                let text = match did_you_mean(name, known.iter().copied()) {
+                    Some(near) => format!("there is no module `{name}`; {near}"),
+                    None => format!(
+                        "there is no module `{name}`: name one under `probe.modules`, or take one of {}",
+                        known.join(", ")
+                    ),
+                };
                 Box::new(say(StatusCode::NOT_FOUND, text))
             })?,
             None => engine

@@ -160,6 +160,40 @@ fn a_wrong_target_is_told_with_the_right_form() {
 }
 
 #[test]
+fn what_was_meant_is_suggested() {
+    for (args, says) in [
+        ("smtp//mail.example", "did you mean `smtp://mail.example`?"),
+        ("a.example:imap", "did you mean `imap://a.example`?"),
+        ("htps://a.example", "did you mean `https://a.example`?"),
+        ("http://a.example", "did you mean `https://a.example`?"),
+        ("a.example/path", "did you mean `a.example`?"),
+        ("a.example --starttls impa", "did you mean `imap`?"),
+        (
+            "a.example --starttls imaps",
+            "write imaps://host as the target",
+        ),
+        ("a.example --format jsn", "'json'"),
+        ("a.example --vantage lcoal", "did you mean `local`?"),
+        ("a.example --fail-on crit", "'critical'"),
+    ] {
+        assert_refused(words(args), &[says]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.yml");
+    let text =
+        "certificates:\n  - {name: partner, trust: true, hostnames: [api.partner.example]}\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    for (name, says) in [
+        ("partnr", "did you mean `partner`"),
+        ("api.partner.exmaple", "did you mean `api.partner.example`"),
+        ("qqq", "name a certificate or a host of it"),
+    ] {
+        assert_refused(["-c", path, name], &["is not in the inventory", says]);
+    }
+}
+
+#[test]
 fn what_is_quoted_does_not_steer_the_terminal() {
     for args in [
         ["--cert", "\x1b[2Jx.pem"],

@@ -320,8 +320,9 @@ fn flag_of(word: &str) -> Option<String> {
 }
 
 /// The pages that tell of a command's flags.
-const COMMANDS: [(&str, &str); 4] = [
+const COMMANDS: [(&str, &str); 5] = [
     ("check", "docs/check.md"),
+    ("inspect", "docs/inspect.md"),
     ("chain", "docs/chain.md"),
     ("history", "docs/history.md"),
     ("serve", "docs/prometheus.md"),
@@ -377,6 +378,7 @@ fn every_flag_has_its_entry() {
 fn the_documented_defaults_of_flags_are_those_of_the_program() {
     for (name, path, least) in [
         ("check", "docs/check.md", 6),
+        ("inspect", "docs/inspect.md", 2),
         ("chain", "docs/chain.md", 1),
         ("history", "docs/history.md", 1),
         ("serve", "docs/prometheus.md", 2),

@@ -165,6 +165,12 @@ fn what_is_wrong_with_a_request_is_told_in_words() {
             404,
             "there is no module `nothing`",
         ),
+        ("?target=127.0.0.1&module=htps", 404, "did you mean `https`"),
+        (
+            "?target=a.example:imap",
+            400,
+            "did you mean `imap://a.example`?",
+        ),
         ("?target=other.example", 403, "is not in the inventory"),
     ] {
         let answer = exporter.get(&format!("/probe{query}"));

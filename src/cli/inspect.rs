@@ -1,0 +1,198 @@
+//! `certvigil inspect`: what is served at a place, and what a client would say.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::time::Instant;
+
+use crate::certificate::Certificate;
+use crate::config::Inventory;
+use crate::judge::{Judged, TrustStore};
+use crate::model::{RevocationCheck, Timestamp};
+use crate::observation::Outcome;
+use crate::report;
+use crate::report::inspect::{addresses, by_chain};
+use crate::scan::prepare;
+use crate::source::{Requests, Sources};
+
+use super::check::environment;
+use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word};
+use super::plan::{self, Mail, Wanted};
+use super::{Code, now, output, runtime};
+
+/// Looks at a time: those at the addresses of one name.
+const CONCURRENCY: usize = 32;
+
+/// Show what is served at a place: the chain up to its root, and what a client would say
+#[derive(Debug, clap::Args)]
+#[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
+pub(super) struct Args {
+    /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
+    /// mx:DOMAIN[:port] for the hosts that take its mail
+    #[arg(value_name = "TARGET")]
+    target: String,
+
+    #[command(flatten)]
+    places: WhereArgs,
+
+    #[command(flatten)]
+    manner: HowArgs,
+
+    #[command(flatten)]
+    roots: RootArgs,
+
+    /// The total for one look, name resolution included
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive, help_heading = "Limits")]
+    timeout: Duration,
+
+    /// Whether the certificate has been revoked, by the stapled OCSP response; with crl by its issuer's list too,
+    /// with full by OCSP where no list tells [default: staple]
+    #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
+    revocation: Option<RevocationCheck>,
+
+    /// Judge as of this RFC 3339 time
+    #[arg(long, value_name = "TIME", help_heading = "Judging")]
+    at: Option<Timestamp>,
+
+    /// The form of the result
+    #[arg(long, value_enum, default_value = "human", help_heading = "Result")]
+    format: Format,
+
+    /// Print the certificates that are served, as PEM, each below a comment with its subject
+    #[arg(long, conflicts_with = "format", help_heading = "Result")]
+    pem: bool,
+
+    /// Write the result to this file instead of stdout
+    #[arg(long, value_name = "FILE", help_heading = "Result")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// The chain drawn, for people
+    Human,
+    /// The JSON of check
+    Json,
+}
+
+pub(super) fn run(args: &Args) -> Code {
+    let ended = runtime().and_then(|runtime| {
+        let ended = runtime.block_on(inspect(args));
+        // What is still being looked up or closed is not worth waiting for.
+        runtime.shutdown_background();
+        ended
+    });
+    ended.unwrap_or_else(|error| output::fail(&error))
+}
+
+async fn inspect(args: &Args) -> Result<Code, String> {
+    let destination = args.output.as_deref().map(output::Destination::new);
+    let destination = destination.transpose()?;
+    let mut inventory = Inventory {
+        certificates: entries(args)?,
+        ..Inventory::default()
+    };
+    inventory.defaults.timeout = args.timeout;
+    args.roots.apply(&mut inventory);
+    let sources = Sources::new(&inventory, &environment(), Requests::default())?;
+    let resolver = args.places.resolver(&inventory);
+    let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
+    let manner = plan::manner(&inventory)?;
+    let now = args.at.unwrap_or_else(now);
+    let deadline = Instant::now() + args.timeout;
+    let jobs = prepare(
+        &scanner.sources,
+        &scanner.resolver,
+        &inventory.certificates,
+        &manner,
+        deadline,
+    );
+    let stop = plan::stop();
+    tokio::pin!(stop);
+    let jobs = tokio::select! {
+        jobs = jobs => jobs,
+        () = &mut stop => return Err("stopped before anything was known".into()),
+    };
+    let scan = scanner.scan(jobs, now, &mut stop, |_| {}).await;
+    if !scan.complete {
+        output::note("stopped: this is what is known so far");
+    }
+    let results = &scan.results;
+    let is_shown = |j: &Judged| matches!(j.observation.outcome, Outcome::Served(_));
+    let code = if results.iter().any(is_shown) {
+        Code::Ok
+    } else {
+        Code::Unknown
+    };
+    let text = match args.format {
+        _ if args.pem => pem(results),
+        Format::Human => human(results, &manner.trust, args.output.is_none(), now),
+        Format::Json => report::json(results),
+    };
+    match destination {
+        Some(destination) => destination.write(&text).map(|()| code),
+        None => Ok(output::print(&text, code)),
+    }
+}
+
+/// The one target, without anything in particular that is expected there.
+fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
+    let (mut places, mut mail) = (Vec::new(), Vec::new());
+    match Mail::parse(&args.target) {
+        Some(domain) => mail.push(domain?),
+        None => places.push(args.target.parse()?),
+    }
+    let protocol = args.manner.starttls.unwrap_or_default();
+    let mut entries = plan::entries(&Wanted::TrustOnly, &places, &mail, protocol)?;
+    for entry in &mut entries {
+        entry.revocation = args.revocation.unwrap_or(entry.revocation);
+        args.manner.apply(entry)?;
+    }
+    Ok(entries)
+}
+
+fn human(results: &[Judged], trust: &TrustStore, to_stdout: bool, now: Timestamp) -> String {
+    let style = report::Style {
+        width: output::width_of_stdout(),
+        colour: to_stdout && output::colour_on_stdout(),
+        now,
+    };
+    report::inspect::inspect(results, trust, &style)
+}
+
+/// The chain that most addresses serve, as it came. Where there is another, stderr says so: two chains in one file
+/// would be neither.
+fn pem(results: &[Judged]) -> String {
+    let groups = by_chain(results);
+    let failed = results.iter().filter_map(|j| match &j.observation.outcome {
+        Outcome::Failed(error) => Some((addresses([j]), error)),
+        Outcome::Served(_) | Outcome::Told(_) => None,
+    });
+    for (address, error) in failed {
+        output::note(&format!("{address} shows no certificate: {error}"));
+    }
+    for other in groups.iter().skip(1) {
+        output::note(&format!(
+            "{} serves another chain, which is not printed: look at it alone with --resolve",
+            addresses(other.looks.iter().copied())
+        ));
+    }
+    let mut text = String::new();
+    if let Some(group) = groups.first() {
+        let rest = &group.served.rest;
+        for certificate in std::iter::once(&group.served.leaf).chain(rest) {
+            let _ = write!(text, "# {}\n{}", subject(certificate), certificate.to_pem());
+        }
+    }
+    text
+}
+
+fn subject(certificate: &Certificate) -> &str {
+    match certificate.facts() {
+        Ok(facts) if facts.subject.is_empty() => facts.name(),
+        Ok(facts) => &facts.subject,
+        Err(_) => "(unreadable)",
+    }
+}

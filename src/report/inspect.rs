@@ -1,0 +1,416 @@
+//! What is served at a place, drawn for people: the chain from the leaf up to its root, what a client would say, and how
+//! each address answered.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use textwrap::{Options, WordSplitter, wrap};
+
+use crate::certificate::{Certificate, Facts, Fingerprint};
+use crate::finding::{Finding, Severity};
+use crate::judge::{Flags, Judged, Role, Rung, TrustStore, Verdict, climb};
+use crate::model::{Timestamp, Timings};
+use crate::observation::{KeyProof, Outcome, Served, Staple};
+
+use super::human::{BOLD, severity_word};
+use super::rows::Row;
+use super::{DAY, Style, colour_of, paint};
+
+/// So many names of a certificate are told; it may have thousands.
+const MAX_NAMES: usize = 100;
+/// The column of what is told, behind its label.
+const LABEL_WIDTH: usize = 11;
+
+/// The looks at a place, those that saw the same chain together. Ends with a newline.
+pub fn inspect(results: &[Judged], trust: &TrustStore, style: &Style) -> String {
+    let mut page = Page {
+        out: String::new(),
+        style,
+        drawn: HashSet::new(),
+    };
+    let same = |a: &Judged, b: &Judged| a.observation.target == b.observation.target;
+    for looks in results.chunk_by(same) {
+        page.place(looks, trust);
+    }
+    page.out
+}
+
+/// Looks that saw the same chain.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// What each of them saw.
+    pub served: &'a Served,
+    /// At least one.
+    pub looks: Vec<&'a Judged>,
+}
+
+/// The looks that saw a certificate, by what they saw: the group of most looks first.
+pub fn by_chain(results: &[Judged]) -> Vec<Group<'_>> {
+    let mut groups: Vec<(Vec<Fingerprint>, Group<'_>)> = Vec::new();
+    for judged in results {
+        let Outcome::Served(served) = &judged.observation.outcome else {
+            continue;
+        };
+        let chain = std::iter::once(&served.leaf).chain(&served.rest);
+        let key: Vec<Fingerprint> = chain.map(Certificate::sha256).collect();
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.looks.push(judged),
+            None => groups.push((
+                key,
+                Group {
+                    served,
+                    looks: vec![judged],
+                },
+            )),
+        }
+    }
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.looks.len()));
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// `127.0.0.1:443, [::1]:443`.
+pub fn addresses<'a>(looks: impl IntoIterator<Item = &'a Judged>) -> String {
+    let addresses = looks.into_iter().map(|judged| Row::new(judged).address);
+    addresses.collect::<Vec<_>>().join(", ")
+}
+
+struct Page<'a> {
+    out: String,
+    style: &'a Style,
+    /// What has been told of once is not told of again.
+    drawn: HashSet<Fingerprint>,
+}
+
+impl Page<'_> {
+    fn place(&mut self, looks: &[Judged], trust: &TrustStore) {
+        let Some(first) = looks.first() else { return };
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+        let target = &first.observation.target;
+        let title = format!(
+            "{} port {}, {}",
+            target.hostname,
+            target.port_label(),
+            target.protocol
+        );
+        self.line("", "", &title, Some(BOLD));
+        let groups = by_chain(looks);
+        for (at, group) in groups.iter().enumerate() {
+            let places = addresses(group.looks.iter().copied());
+            let what = match (at, group.looks.len()) {
+                (0, 1) => "serves this",
+                (0, _) => "serve this",
+                (_, 1) => "serves another",
+                (_, _) => "serve another",
+            };
+            if at > 0 {
+                self.out.push('\n');
+            }
+            self.line("", "", &format!("{places} {what}:"), None);
+            self.chain(group.served, trust);
+            self.client(group);
+            self.connections(group);
+        }
+        let others = looks.iter().filter(|j| served(j).is_none());
+        for (at, judged) in others.enumerate() {
+            if at == 0 && !groups.is_empty() {
+                self.out.push('\n');
+            }
+            self.failed(judged);
+        }
+    }
+
+    /// The certificates, from the leaf up.
+    fn chain(&mut self, served: &Served, trust: &TrustStore) {
+        let ladder = climb(served, trust);
+        let count = ladder.rungs.len();
+        self.out.push('\n');
+        for (at, rung) in ladder.rungs.iter().enumerate() {
+            let (head, below) = match (at, at + 1 == count) {
+                (0, true) => ("── ", "   "),
+                (0, false) => ("┌─ ", "│  "),
+                (_, true) => ("└─ ", "   "),
+                (_, false) => ("├─ ", "│  "),
+            };
+            match rung {
+                Rung::Served {
+                    certificate,
+                    place,
+                    role,
+                } => {
+                    let role = match role {
+                        Role::Leaf => "the leaf".to_owned(),
+                        Role::Intermediate => format!("intermediate, sent as number {place}"),
+                        Role::TrustedRoot => format!("trusted root, sent as number {place}"),
+                        Role::StrangeRoot => {
+                            format!("root, sent as number {place}, which is not trusted")
+                        }
+                    };
+                    self.line(head, below, &name(certificate), Some(BOLD));
+                    self.line(below, below, &role, None);
+                    self.certificate(below, certificate);
+                }
+                Rung::Root(root) => {
+                    self.line(head, below, &root.name, Some(BOLD));
+                    self.line(below, below, "root of the trust store, not sent", None);
+                    match &root.certificate {
+                        Some(certificate) => self.certificate(below, certificate),
+                        None => self.field(below, "key", &root.key.to_string()),
+                    }
+                }
+                Rung::Missing(issuer) => {
+                    self.line(head, below, issuer, Some(BOLD));
+                    let critical = colour_of(Severity::Critical);
+                    let missing = "missing: neither sent nor a trusted root";
+                    self.line(below, below, missing, Some(critical));
+                }
+            }
+        }
+        for (place, certificate) in &ladder.aside {
+            let text = format!(
+                "sent as number {place}, and not needed: {}",
+                name(certificate)
+            );
+            self.line("", "   ", &text, None);
+            self.certificate("   ", certificate);
+        }
+    }
+
+    fn certificate(&mut self, before: &str, certificate: &Certificate) {
+        if !self.drawn.insert(certificate.sha256()) {
+            return self.line(before, before, "as above", None);
+        }
+        match certificate.facts() {
+            Ok(facts) => self.facts(before, facts),
+            Err(malformed) => self.field(before, "unreadable", &malformed.to_string()),
+        }
+        let sha256 = certificate.sha256().to_string();
+        self.field(before, "SHA-256", &sha256);
+        if let Some(hash) = certificate.public_key_hash() {
+            self.field(before, "key hash", &hash.to_string());
+        }
+    }
+
+    fn facts(&mut self, before: &str, facts: &Facts) {
+        let issuer = match facts.is_self_issued() {
+            true => "itself",
+            false => &facts.issuer,
+        };
+        self.field(before, "issuer", issuer);
+        let valid = validity(facts, self.style.now);
+        self.field(before, "valid", &valid);
+        if !facts.sans.is_empty() {
+            let names = facts.sans.iter().take(MAX_NAMES).map(ToString::to_string);
+            let mut names = names.collect::<Vec<_>>().join(", ");
+            if let Some(more) = facts.sans.len().checked_sub(MAX_NAMES).filter(|m| *m > 0) {
+                let _ = write!(names, " and {more} more");
+            }
+            self.field(before, "names", &names);
+        }
+        self.field(before, "key", &facts.key.to_string());
+        self.field(before, "signature", &facts.signature.name);
+        self.field(before, "serial", &facts.serial);
+    }
+
+    /// What a client would say, and what is to be mended.
+    fn client(&mut self, group: &Group<'_>) {
+        self.out.push('\n');
+        let Some(first) = group.looks.first() else {
+            return;
+        };
+        let Verdict::Conclusive(flags) = &first.verdict else {
+            return;
+        };
+        let (says, severity) = match flags.trusted {
+            Some(true) if flags.revoked != Some(true) => ("accepts it", Severity::Ok),
+            _ => ("refuses it", Severity::Critical),
+        };
+        let text = format!("A client that holds these roots {says}:");
+        self.line("", "", &text, Some(colour_of(severity)));
+        let host = &first.observation.target.hostname;
+        for (label, says) in opinions(flags, &host.to_string(), group.served) {
+            self.field("  ", label, &says);
+        }
+        let mut told: Vec<&Finding> = Vec::new();
+        for judged in &group.looks {
+            for finding in &judged.findings {
+                if !told.contains(&finding) {
+                    told.push(finding);
+                    let with_it = group.looks.iter().filter(|j| j.findings.contains(finding));
+                    let with_it: Vec<&Judged> = with_it.copied().collect();
+                    let at = (with_it.len() < group.looks.len()).then(|| addresses(with_it));
+                    self.finding(finding, at);
+                }
+            }
+        }
+    }
+
+    fn finding(&mut self, finding: &Finding, at: Option<String>) {
+        let word = severity_word(finding.severity);
+        let at = at.map(|at| format!(" (at {at})")).unwrap_or_default();
+        let text = format!("{word} {}{at}: {}", finding.code, finding.message);
+        let start = self.out.len();
+        self.line("", "  ", &text, None);
+        if self.style.colour {
+            // The word alone is coloured, and stands at the beginning.
+            let painted = paint(&word, colour_of(finding.severity), self.style);
+            self.out.replace_range(start..start + word.len(), &painted);
+        }
+        if !finding.hint.is_empty() {
+            self.line("  ", "    ", &format!("fix: {}", finding.hint), None);
+        }
+    }
+
+    /// How each address answered.
+    fn connections(&mut self, group: &Group<'_>) {
+        self.out.push('\n');
+        for judged in &group.looks {
+            let Some(served) = served(judged) else {
+                continue;
+            };
+            let text = format!("{}: {}", addresses([*judged]), connection(served));
+            self.line("", "  ", &text, None);
+            let times = timings(&judged.observation.timings);
+            self.line("  ", "  ", &times, None);
+        }
+    }
+
+    fn failed(&mut self, judged: &Judged) {
+        let row = Row::new(judged);
+        let why = match &judged.verdict {
+            Verdict::Inconclusive(error) => error.to_string(),
+            Verdict::Conclusive(_) => String::new(),
+        };
+        let text = format!("{} shows no certificate: {why}", row.address);
+        self.line("", "  ", &text, Some(colour_of(judged.severity())));
+        for finding in judged.findings.iter().filter(|f| !f.hint.is_empty()) {
+            self.line("  ", "    ", &format!("fix: {}", finding.hint), None);
+        }
+    }
+
+    fn field(&mut self, before: &str, label: &str, value: &str) {
+        let head = format!("{before}{label:LABEL_WIDTH$}");
+        let below = format!("{before}{:LABEL_WIDTH$}", "");
+        self.line(&head, &below, value, None);
+    }
+
+    /// Text that is wrapped, and coloured without what stands before it.
+    fn line(&mut self, head: &str, below: &str, text: &str, colour: Option<&str>) {
+        let options = Options::new(self.style.width)
+            .initial_indent(head)
+            .subsequent_indent(below)
+            .word_splitter(WordSplitter::NoHyphenation);
+        for (at, line) in wrap(text, options).iter().enumerate() {
+            let before = if at == 0 { head } else { below };
+            let text = line.strip_prefix(before).unwrap_or(line);
+            let text = match colour {
+                Some(colour) => paint(text, colour, self.style),
+                None => text.to_owned(),
+            };
+            let _ = writeln!(self.out, "{}", format!("{before}{text}").trim_end());
+        }
+    }
+}
+
+fn served(judged: &Judged) -> Option<&Served> {
+    match &judged.observation.outcome {
+        Outcome::Served(served) => Some(served),
+        Outcome::Told(_) | Outcome::Failed(_) => None,
+    }
+}
+
+/// The subject, or what stands for it.
+fn name(certificate: &Certificate) -> String {
+    match certificate.facts() {
+        Ok(facts) if facts.subject.is_empty() => facts.name().to_owned(),
+        Ok(facts) => facts.subject.clone(),
+        Err(_) => "(unreadable)".into(),
+    }
+}
+
+fn validity(facts: &Facts, now: Timestamp) -> String {
+    let (from, to) = (facts.not_before, facts.not_after);
+    let span = format!("{} to {}", from.date(), to.date());
+    let days = |from: Timestamp, to: Timestamp| match to.seconds_since(from) / DAY {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    };
+    if now > to {
+        format!("{span}, expired {} ago", days(to, now))
+    } else if now < from {
+        format!("{span}, begins in {}", days(now, from))
+    } else {
+        format!("{span}, {} left", days(now, to))
+    }
+}
+
+/// What is asked of a certificate, each with its answer.
+fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, String)> {
+    let name = match flags.hostname_match {
+        Some(true) => format!("it is for {host}"),
+        Some(false) => format!("it is not for {host}"),
+        None => "its names cannot be read".into(),
+    };
+    let time = match (flags.expired, flags.not_yet_valid) {
+        (Some(true), _) => "it has expired",
+        (_, Some(true)) => "it is not valid yet",
+        (Some(false), Some(false)) => "it is valid now",
+        _ => "its time cannot be read",
+    };
+    let chain = if flags.chained {
+        "it leads to a trusted root"
+    } else {
+        "it does not lead to a trusted root"
+    };
+    let revoked = match (flags.revoked, &served.revocation.fetched) {
+        (Some(true), _) => "it has been revoked",
+        (Some(false), None) => "the stapled OCSP response says that it is not revoked",
+        (Some(false), Some(_)) => "its issuer says that it is not revoked",
+        (None, _) => "not known: nobody said that it is",
+    };
+    vec![
+        ("name", name),
+        ("time", time.into()),
+        ("chain", chain.into()),
+        ("revoked", revoked.into()),
+    ]
+}
+
+fn connection(served: &Served) -> String {
+    let version = match served.tls_version {
+        ssl @ "SSL 3.0" => ssl.to_owned(),
+        tls => format!("TLS {tls}"),
+    };
+    let alpn = match &served.alpn {
+        Some(alpn) => format!("ALPN {}", crate::certificate::printable(alpn)),
+        None => "no ALPN".into(),
+    };
+    let proof = match served.key_proof {
+        KeyProof::Handshake => "the key is proved",
+        KeyProof::BareKey => "the key is proved by its bare signature",
+        KeyProof::None => "the key is not proved",
+    };
+    let staple = match served.revocation.staple {
+        Staple::NotAsked => "no OCSP response asked for",
+        Staple::Absent => "no OCSP response stapled",
+        Staple::Sent(_) => "OCSP response stapled",
+    };
+    let suite = &served.cipher_suite;
+    format!("{version}, {suite}, {alpn}, {proof}, {staple}")
+}
+
+fn timings(timings: &Timings) -> String {
+    let phases = [
+        ("resolve", timings.resolve),
+        ("connect", timings.connect),
+        ("STARTTLS", timings.starttls),
+        ("handshake", timings.handshake),
+    ];
+    let told = phases.into_iter().filter_map(|(phase, took)| {
+        let milliseconds = took?.as_secs_f64() * 1000.0;
+        Some(format!("{phase} {milliseconds:.1} ms"))
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
