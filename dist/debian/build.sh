@@ -23,4 +23,8 @@ done
 sed '1,2d; s,/usr/local/bin/,/usr/bin/,' dist/certvigil.service >"$files/certvigil.service"
 gzip -9n <CHANGELOG.md >"$files/changelog.gz"
 
+# The times in the package, so that it is the same when it is made again.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(dpkg-parsechangelog --file dist/debian/changelog --show-field Timestamp)}
+export SOURCE_DATE_EPOCH
+
 exec cargo deb --locked --no-build --no-strip --output "$output" "$@"

@@ -4,8 +4,7 @@
 //! stderr alike. `...` alone in a line stands for any lines, `[..]` for anything within a line. A block with
 //! a file's name behind the language is written to that file first. A `sh` block is not run, but it may name
 //! only commands and flags that there are; so may code in the text. `docs/history.md` finds a history in its folder,
-//! `docs/formats.md`, `docs/chain.md`, `docs/inspect.md`, `docs/moving.md` and `docs/quick-start.md` certificates,
-//! and a server at port 8443.
+//! those of [`WITH_EXAMPLE`] certificates, and a server at port 8443.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,14 +23,7 @@ fn console_blocks_show_what_is_really_written() {
         if document.path == Path::new("docs/history.md") {
             history::keep_example(&folder.path().join("state"));
         }
-        let has_example = [
-            "docs/formats.md",
-            "docs/chain.md",
-            "docs/inspect.md",
-            "docs/moving.md",
-            "docs/quick-start.md",
-        ]
-        .map(Path::new);
+        let has_example = WITH_EXAMPLE.map(Path::new);
         let example = has_example
             .contains(&document.path.as_path())
             .then(|| formats::example(folder.path()));
@@ -69,6 +61,15 @@ fn console_blocks_show_what_is_really_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(commands > 0, "there is no console block");
 }
+
+/// The pages whose folder has the files of `formats::example`.
+const WITH_EXAMPLE: [&str; 5] = [
+    "docs/formats.md",
+    "docs/chain.md",
+    "docs/inspect.md",
+    "docs/moving.md",
+    "docs/quick-start.md",
+];
 
 /// The port of the server in examples.
 const PORT: &str = "8443";
