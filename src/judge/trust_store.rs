@@ -23,8 +23,15 @@ impl TrustStore {
     /// # Errors
     /// Where the certificate cannot be read as a root.
     pub fn add(&mut self, certificate: &Certificate) -> Result<(), String> {
-        let der = CertificateDer::from(certificate.der());
-        let anchor = webpki::anchor_from_trusted_cert(&der)
+        self.add_der(&CertificateDer::from(certificate.der()))
+    }
+
+    /// Adds a root, given as a certificate's bytes.
+    ///
+    /// # Errors
+    /// As [`TrustStore::add`].
+    pub fn add_der(&mut self, der: &CertificateDer<'_>) -> Result<(), String> {
+        let anchor = webpki::anchor_from_trusted_cert(der)
             .map_err(|e| format!("it cannot be used as a root: {e}"))?
             .to_owned();
         self.add_anchor(anchor);
