@@ -138,6 +138,14 @@ pub(super) fn public_key(mut spki: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((algorithm, key))
 }
 
+/// The DER of a SubjectPublicKeyInfo: the other way round.
+pub(super) fn subject_public_key_info(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
+    let mut content = sequence(algorithm);
+    let bits: Vec<u8> = std::iter::once(0).chain(key.iter().copied()).collect();
+    content.extend(encode(BIT_STRING, &bits));
+    sequence(&content)
+}
+
 /// The DER of a SEQUENCE with this content.
 pub(crate) fn sequence(content: &[u8]) -> Vec<u8> {
     encode(SEQUENCE, content)

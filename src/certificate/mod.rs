@@ -2,6 +2,7 @@
 
 mod der;
 mod fingerprint;
+mod interner;
 mod pem;
 mod revocation;
 mod signature;
@@ -20,12 +21,14 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 use crate::model::{Hostname, Timestamp};
 pub(crate) use der::sequence;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
+pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
 pub use revocation::{
     Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
 };
+use signature::Signers;
 pub use signature::{Link, certifies};
-pub(crate) use signature::{key_signed, may_certify};
+pub(crate) use signature::{Remembering, key_signed, may_certify};
 
 /// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
 /// and compared.
@@ -36,6 +39,7 @@ struct Inner {
     der: Vec<u8>,
     sha256: Fingerprint,
     facts: Result<Facts, Malformed>,
+    signers: Signers,
 }
 
 /// Why nothing could be read from a certificate's bytes.
@@ -206,8 +210,28 @@ impl Certificate {
     /// Takes bytes as they are; what cannot be read is told by [`Certificate::facts`].
     pub fn from_der(der: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&der);
-        let facts = read(&der).map_err(Malformed);
-        Self(Arc::new(Inner { der, sha256, facts }))
+        Self::read(der, sha256)
+    }
+
+    fn read(der: Vec<u8>, sha256: Fingerprint) -> Self {
+        Self(Arc::new(Inner {
+            facts: read(&der).map_err(Malformed),
+            der,
+            sha256,
+            signers: Signers::default(),
+        }))
+    }
+
+    /// One that remembers nothing of its signature.
+    #[cfg(test)]
+    pub(crate) fn forgetful(der: Vec<u8>) -> Self {
+        let sha256 = Fingerprint::of(&der);
+        Self(Arc::new(Inner {
+            facts: read(&der).map_err(Malformed),
+            der,
+            sha256,
+            signers: Signers::full(),
+        }))
     }
 
     /// The bytes.

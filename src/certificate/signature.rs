@@ -1,8 +1,11 @@
 //! Who signed whom: signature algorithms by name, and the link from one certificate to its issuer.
 
 use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
-use super::{Certificate, Key, SignatureAlgorithm, der};
+use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+
+use super::{Certificate, Key, PublicKeyHash, SignatureAlgorithm, der};
 
 /// Whether one certificate issued another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,9 @@ pub enum Link {
 /// signature. Time plays no part: an expired issuer is an issuer.
 pub fn certifies(issuer: &Certificate, subject: &Certificate) -> Link {
     match issuer.facts() {
-        Ok(above) if may_certify(issuer, subject) => key_signed(&above.spki, subject),
+        Ok(above) if may_certify(issuer, subject) => {
+            key_signed(&above.spki, above.public_key_hash, subject)
+        }
         _ => Link::No,
     }
 }
@@ -37,17 +42,118 @@ pub(crate) fn may_certify(issuer: &Certificate, subject: &Certificate) -> bool {
     }
 }
 
-/// Whether the key of this SubjectPublicKeyInfo signed the certificate.
-pub(crate) fn key_signed(spki: &[u8], certificate: &Certificate) -> Link {
+/// Whether the key of this SubjectPublicKeyInfo, which has this hash, signed the certificate.
+pub(crate) fn key_signed(spki: &[u8], hash: PublicKeyHash, certificate: &Certificate) -> Link {
+    let signers = &certificate.0.signers;
+    if let Some(known) = signers.get(&hash) {
+        return known;
+    }
     let Ok(outline) = der::outline(certificate.der()) else {
         return Link::No;
     };
-    Signed {
+    let signed = Signed {
         message: outline.tbs,
         algorithm: outline.signature_algorithm,
         signature: outline.signature,
+    };
+    let link = signed.by(spki);
+    signers.remember(hash, link);
+    link
+}
+
+/// So many keys are remembered with a certificate. Its issuer's is usually the only one that it is held against;
+/// there are more where authorities of one name have several keys.
+const REMEMBERED_SIGNERS: usize = 4;
+
+/// What has been found out of a certificate's signature: which keys made it and which did not. That is so for ever,
+/// and costs a thousand times more to find out than to remember.
+#[derive(Default)]
+pub(super) struct Signers([OnceLock<(PublicKeyHash, Link)>; REMEMBERED_SIGNERS]);
+
+impl Signers {
+    fn get(&self, key: &PublicKeyHash) -> Option<Link> {
+        let known = self.0.iter().map_while(OnceLock::get);
+        known
+            .into_iter()
+            .find_map(|(known, link)| (known == key).then_some(*link))
     }
-    .by(spki)
+
+    /// Has no place left, and knows nothing.
+    #[cfg(test)]
+    pub(super) fn full() -> Self {
+        let full = Self::default();
+        for _ in 0..REMEMBERED_SIGNERS {
+            full.remember(PublicKeyHash::of(b"no key"), Link::No);
+        }
+        full
+    }
+
+    /// Those that came first stay: who could put others in their place could have them forgotten.
+    fn remember(&self, key: PublicKeyHash, link: Link) {
+        let mut slots = self.0.iter();
+        let _ = slots.find(|slot| slot.set((key, link)).is_ok());
+    }
+}
+
+/// An algorithm of the path builder that does not check again what is known to be verified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembering<'a> {
+    algorithm: &'static dyn SignatureVerificationAlgorithm,
+    certificates: &'a [&'a Certificate],
+}
+
+impl<'a> Remembering<'a> {
+    /// Every algorithm, with the certificates whose signatures it may be asked for.
+    pub(crate) fn all(certificates: &'a [&'a Certificate]) -> Vec<Self> {
+        let all = webpki::ALL_VERIFICATION_ALGS.iter();
+        all.map(|&algorithm| Self {
+            algorithm,
+            certificates,
+        })
+        .collect()
+    }
+
+    /// Whether [`key_signed`] verified just this. What it verifies with several algorithms of the same identifiers, the
+    /// first of them verifies, and the path builder asks no other.
+    fn is_known(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let algorithm = self.algorithm.signature_alg_id();
+        let is_it = |c: &&&Certificate| {
+            der::outline(c.der()).is_ok_and(|o| {
+                o.tbs == message
+                    && o.signature == signature
+                    && o.signature_algorithm == algorithm.as_ref()
+            })
+        };
+        let Some(certificate) = self.certificates.iter().find(is_it) else {
+            return false;
+        };
+        let spki = der::subject_public_key_info(&self.algorithm.public_key_alg_id(), key);
+        let signers = &certificate.0.signers;
+        signers.get(&PublicKeyHash::of(&spki)) == Some(Link::Verified)
+    }
+}
+
+impl SignatureVerificationAlgorithm for Remembering<'_> {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if self.is_known(public_key, message, signature) {
+            return Ok(());
+        }
+        self.algorithm
+            .verify_signature(public_key, message, signature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
+    }
 }
 
 /// Something signed in X.509's manner: a certificate, a revocation list, an OCSP response.
@@ -165,5 +271,134 @@ pub(super) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
     SignatureAlgorithm {
         name: name.to_owned(),
         is_weak,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::lab::authority::{Authority, Issued, Key, Validity};
+    use crate::model::Timestamp;
+
+    fn issue() -> (Authority, Issued) {
+        let validity = Validity::around(Timestamp(1_800_000_000), 1, 100);
+        let root = Authority::root("Root", validity).unwrap();
+        let key = Key::generate().unwrap();
+        let leaf = root.issue(&["www.example.com".into()], validity, &key);
+        (root, leaf.unwrap())
+    }
+
+    fn signed_by(certificate: &Certificate, issuer: &Certificate) -> Link {
+        let facts = issuer.facts().unwrap();
+        key_signed(&facts.spki, facts.public_key_hash, certificate)
+    }
+
+    /// There are two for RSA with SHA-384: any key that the path builder takes, and only a longer one.
+    #[test]
+    fn of_algorithms_with_the_same_identifiers_the_first_takes_the_most() {
+        let all = webpki::ALL_VERIFICATION_ALGS.iter();
+        let mut by_pair: HashMap<_, Vec<_>> = HashMap::new();
+        for (at, a) in all.enumerate() {
+            let pair = (
+                a.signature_alg_id().to_vec(),
+                a.public_key_alg_id().to_vec(),
+            );
+            by_pair.entry(pair).or_default().push(at);
+        }
+        by_pair.retain(|_, places| places.len() > 1);
+        let [((signature, _), places)] = &by_pair.into_iter().collect::<Vec<_>>()[..] else {
+            panic!("other algorithms share their identifiers");
+        };
+        assert_eq!(describe(signature).name, "sha384WithRSAEncryption");
+        let told = |at: &usize| format!("{:?}", webpki::ALL_VERIFICATION_ALGS[*at]);
+        let told: Vec<_> = places.iter().map(told).collect();
+        assert!(told[0].contains("2048_8192"), "{told:?}");
+    }
+
+    #[test]
+    fn a_key_that_signed_and_one_that_did_not_are_remembered() {
+        let (root, leaf) = issue();
+        let (stranger, _) = issue();
+        for _ in 0..2 {
+            assert_eq!(
+                signed_by(&leaf.certificate, &root.certificate),
+                Link::Verified
+            );
+            assert_eq!(
+                signed_by(&leaf.certificate, &stranger.certificate),
+                Link::No
+            );
+        }
+        let signers = &leaf.certificate.0.signers;
+        let of = |c: &Certificate| signers.get(&c.public_key_hash().unwrap());
+        assert_eq!(of(&root.certificate), Some(Link::Verified));
+        assert_eq!(of(&stranger.certificate), Some(Link::No));
+        assert_eq!(of(&leaf.certificate), None);
+    }
+
+    #[test]
+    fn memory_has_an_end_and_the_first_keys_stay() {
+        let (root, leaf) = issue();
+        signed_by(&leaf.certificate, &root.certificate);
+        let others: Vec<_> = (0..REMEMBERED_SIGNERS).map(|_| issue().0).collect();
+        for other in &others {
+            assert_eq!(signed_by(&leaf.certificate, &other.certificate), Link::No);
+        }
+        let known = |c: &Certificate| {
+            let signers = &leaf.certificate.0.signers;
+            signers.get(&c.public_key_hash().unwrap()).is_some()
+        };
+        assert!(known(&root.certificate));
+        let last = &others.last().unwrap().certificate;
+        assert!(!known(last));
+        assert_eq!(signed_by(&leaf.certificate, last), Link::No);
+    }
+
+    #[test]
+    fn only_what_was_verified_is_not_checked_again() {
+        let (root, leaf) = issue();
+        let (stranger, other) = issue();
+        let leaf = leaf.certificate;
+        let outline = der::outline(leaf.der()).unwrap();
+        let (algorithm, key) = root.certificate.public_key().unwrap();
+        let (_, strange_key) = stranger.certificate.public_key().unwrap();
+        let shown = [&other.certificate, &leaf];
+        let all = Remembering::all(&shown);
+        let fits = |a: &&Remembering<'_>| {
+            a.signature_alg_id().as_ref() == outline.signature_algorithm
+                && a.public_key_alg_id().as_ref() == algorithm
+        };
+        let one = all.iter().find(fits).unwrap();
+        let (tbs, signature) = (outline.tbs, outline.signature);
+        assert!(!one.is_known(key, tbs, signature));
+
+        signed_by(&leaf, &root.certificate);
+        signed_by(&leaf, &stranger.certificate);
+        assert!(one.is_known(key, tbs, signature));
+        assert!(!one.is_known(strange_key, tbs, signature));
+        assert!(!one.is_known(key, &tbs[1..], signature));
+        assert!(!one.is_known(key, tbs, &signature[1..]));
+        for (key, tbs, signature, is_right) in [
+            (key, tbs, signature, true),
+            (strange_key, tbs, signature, false),
+            (key, &tbs[1..], signature, false),
+            (key, tbs, &signature[1..], false),
+        ] {
+            let verified = one.verify_signature(key, tbs, signature);
+            assert_eq!(verified.is_ok(), is_right);
+        }
+        let another = all.iter().find(|a| !fits(a)).unwrap();
+        assert!(!another.is_known(key, tbs, signature));
+    }
+
+    #[test]
+    fn a_public_key_is_put_together_as_it_was() {
+        for certificate in [issue().0.certificate, issue().1.certificate] {
+            let (algorithm, key) = certificate.public_key().unwrap();
+            let spki = der::subject_public_key_info(algorithm, key);
+            assert_eq!(spki, certificate.facts().unwrap().spki);
+        }
     }
 }

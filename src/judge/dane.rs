@@ -169,10 +169,10 @@ impl<'a> Question<'a> {
         let issuers = way.iter().filter_map(|c| c.facts().ok());
         let mut keys = issuers.flat_map(|facts| self.trust.keys_of(&facts.issuer_der));
         served.or_else(|| {
-            keys.find_map(|spki| {
+            keys.find_map(|key| {
                 let mut asked = self.asked.iter().filter(|a| is_wanted(a));
                 let fits = |a: &&Association<'_>| {
-                    a.selector == Selector::Spki && hashed(spki, a.matching) == a.record.data
+                    a.selector == Selector::Spki && hashed(&key.spki, a.matching) == a.record.data
                 };
                 asked.find(fits).copied()
             })

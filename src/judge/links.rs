@@ -47,11 +47,11 @@ impl<'t> Links<'t> {
         };
         self.trust
             .keys_of(&facts.subject_der)
-            .any(|key| *key == facts.spki)
+            .any(|key| key.spki == facts.spki)
             || self
                 .trust
                 .keys_of(&facts.issuer_der)
-                .any(|key| self.signed(key, PublicKeyHash::of(key), certificate))
+                .any(|key| self.signed(&key.spki, key.hash, certificate))
     }
 
     /// Who issued a certificate, if it is one of these or a root.
@@ -64,15 +64,18 @@ impl<'t> Links<'t> {
         let issuer = candidates.find(|c| *c != certificate && self.issued(c, certificate));
         let key = match issuer {
             Some(issuer) => &issuer.facts().ok()?.spki,
-            None => self
-                .trust
-                .keys_of(&facts.issuer_der)
-                .find(|key| self.signed(key, PublicKeyHash::of(key), certificate))?,
+            None => {
+                let mut keys = self.trust.keys_of(&facts.issuer_der);
+                &keys
+                    .find(|key| self.signed(&key.spki, key.hash, certificate))?
+                    .spki
+            }
         };
         Issuer::of(certificate, key)
     }
 
-    /// How many signatures were checked so far.
+    /// How many signatures were checked so far. One that is remembered with the certificate counts as well: what is
+    /// judged must not depend on what was judged before.
     pub(super) fn checks(&self) -> usize {
         self.checks.get()
     }
@@ -86,7 +89,7 @@ impl<'t> Links<'t> {
             return false;
         }
         self.checks.set(self.checks() + 1);
-        let signed = key_signed(spki, certificate) != Link::No;
+        let signed = key_signed(spki, key, certificate) != Link::No;
         self.known.borrow_mut().insert(pair, signed);
         signed
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Remembering};
 use crate::model::{Hostname, Timestamp};
 
 use super::TrustStore;
@@ -31,11 +31,11 @@ pub(super) struct Path {
 const MAX_SHOWN: usize = 16;
 
 /// The nearest certificates above the leaf, and in any case the shortest way to a trusted root.
-fn shown<'a>(nearest: &[&'a Certificate], chain: &Chain<'a>) -> Vec<CertificateDer<'a>> {
+fn shown<'a>(nearest: &[&'a Certificate], chain: &Chain<'a>) -> Vec<&'a Certificate> {
     let mut all = chain.shortest.clone();
     all.extend(nearest.iter().filter(|c| !chain.shortest.contains(c)));
     all.truncate(MAX_SHOWN);
-    all.into_iter().map(|c| c.der().into()).collect()
+    all
 }
 
 /// Asks for a path from the leaf over what was served to the trust store. Only what leads up from
@@ -60,13 +60,18 @@ pub(super) fn build(
             };
         }
     };
-    let verify_over = |intermediates: &[CertificateDer<'_>], at: Timestamp| {
+    let verify_over = |above: Vec<&Certificate>, at: Timestamp| {
+        let intermediates: Vec<CertificateDer<'_>> = above.iter().map(|c| c.der().into()).collect();
+        let signed: Vec<_> = std::iter::once(leaf).chain(above.iter().copied()).collect();
+        let algorithms = Remembering::all(&signed);
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            algorithms.iter().map(|a| a as _).collect();
         let since_epoch = Duration::from_secs(u64::try_from(at.0).unwrap_or(0));
         end_entity
             .verify_for_usage(
-                webpki::ALL_VERIFICATION_ALGS,
+                &algorithms,
                 trust.anchors(),
-                intermediates,
+                &intermediates,
                 UnixTime::since_unix_epoch(since_epoch),
                 KeyUsage::server_auth(),
                 None,
@@ -75,7 +80,7 @@ pub(super) fn build(
             .map(|_| ())
     };
     // The shortest way stands in front, so that it is tried before the budget is used up.
-    let verify = |nearest: &[&Certificate], at| verify_over(&shown(nearest, chain), at);
+    let verify = |nearest: &[&Certificate], at| verify_over(shown(nearest, chain), at);
     let result = verify(&chain.above, now);
     let fault = result.clone().err().and_then(|_| {
         let known = |at| verify(&chain.known_above, at);

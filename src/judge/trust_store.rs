@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
-use crate::certificate::{Certificate, sequence};
+use crate::certificate::{Certificate, PublicKeyHash, sequence};
 
 /// A set of trusted roots. A root is a name and a key (RFC 5280, section 6.1.1 (d)): the rest of
 /// its certificate, its end too, plays no part.
@@ -13,8 +13,16 @@ pub struct TrustStore {
     anchors: Vec<TrustAnchor<'static>>,
     /// Positions in `keys`, by the root's name as DER.
     by_name: HashMap<Vec<u8>, Vec<usize>>,
-    /// Each root's SubjectPublicKeyInfo as DER, in the order of `anchors`.
-    keys: Vec<Vec<u8>>,
+    /// Each root's key, in the order of `anchors`.
+    keys: Vec<RootKey>,
+}
+
+/// The key of a root.
+#[derive(Clone, Debug)]
+pub(super) struct RootKey {
+    /// The SubjectPublicKeyInfo as DER.
+    pub(super) spki: Vec<u8>,
+    pub(super) hash: PublicKeyHash,
 }
 
 impl TrustStore {
@@ -41,7 +49,9 @@ impl TrustStore {
     /// Adds a root, given as its name and key.
     pub fn add_anchor(&mut self, anchor: TrustAnchor<'static>) {
         let position = self.keys.len();
-        self.keys.push(sequence(&anchor.subject_public_key_info));
+        let spki = sequence(&anchor.subject_public_key_info);
+        let hash = PublicKeyHash::of(&spki);
+        self.keys.push(RootKey { spki, hash });
         let name = sequence(&anchor.subject);
         self.by_name.entry(name).or_default().push(position);
         self.anchors.push(anchor);
@@ -53,7 +63,7 @@ impl TrustStore {
     }
 
     /// The keys of the roots that have this name (DER).
-    pub(super) fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
+    pub(super) fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &RootKey> {
         let positions = self.by_name.get(name).into_iter().flatten();
         positions.filter_map(|&position| self.keys.get(position))
     }

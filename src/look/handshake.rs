@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::certificate::Certificate;
+use crate::certificate::Interner;
 use crate::model::{Hostname, KeyType, Protocol};
 use crate::observation::{ErrorKind, KeyProof, LookError, Revocation, Served, Staple};
 
@@ -44,16 +44,19 @@ pub(super) struct Configs {
     ecdsa: ClientConfig,
     /// What signatures are checked with.
     pub(super) algorithms: WebPkiSupportedAlgorithms,
+    /// What servers showed.
+    pub(super) certificates: Arc<Interner>,
 }
 
 impl Configs {
-    pub(super) fn new() -> Result<Self, String> {
+    pub(super) fn new(certificates: Arc<Interner>) -> Result<Self, String> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
         Ok(Self {
-            any: base(KeyType::Any, algorithms)?,
-            rsa: base(KeyType::Rsa, algorithms)?,
-            ecdsa: base(KeyType::Ecdsa, algorithms)?,
+            any: base(KeyType::Any, algorithms, &certificates)?,
+            rsa: base(KeyType::Rsa, algorithms, &certificates)?,
+            ecdsa: base(KeyType::Ecdsa, algorithms, &certificates)?,
             algorithms,
+            certificates,
         })
     }
 
@@ -93,7 +96,9 @@ impl Configs {
             (None, Hostname::Dns(name)) => server_name(name)?,
             (None, Hostname::Ip(ip)) => ServerName::from(*ip),
         };
-        let recorder = Arc::new(Recorder::new(self.algorithms, look.key_type));
+        let certificates = self.certificates.clone();
+        let recorder = Recorder::new(self.algorithms, certificates, look.key_type);
+        let recorder = Arc::new(recorder);
         let mut config = match look.key_type {
             KeyType::Any => self.any.clone(),
             KeyType::Rsa => self.rsa.clone(),
@@ -129,7 +134,12 @@ fn server_name(name: &str) -> Result<ServerName<'static>, LookError> {
 
 /// The configuration of a handshake that asks for a kind of key: by the signature algorithms, and for TLS 1.2 by
 /// the suites, too.
-fn base(key_type: KeyType, algorithms: WebPkiSupportedAlgorithms) -> Result<ClientConfig, String> {
+fn base(
+    key_type: KeyType,
+    algorithms: WebPkiSupportedAlgorithms,
+    certificates: &Arc<Interner>,
+) -> Result<ClientConfig, String> {
+    let recorder = Recorder::new(algorithms, certificates.clone(), key_type);
     let mut provider: CryptoProvider = aws_lc_rs::default_provider();
     provider.kx_groups.push(p521::SECP521R1);
     provider.cipher_suites.retain(|suite| match suite {
@@ -142,7 +152,7 @@ fn base(key_type: KeyType, algorithms: WebPkiSupportedAlgorithms) -> Result<Clie
         .with_safe_default_protocol_versions()
         .map_err(|e| format!("TLS cannot be set up: {e}"))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Recorder::new(algorithms, key_type)))
+        .with_custom_certificate_verifier(Arc::new(recorder))
         .with_no_client_auth();
     // Every look is a whole handshake: a resumed session shows no certificate.
     config.resumption = Resumption::disabled();
@@ -545,15 +555,21 @@ pub(super) fn too_large() -> LookError {
 #[derive(Debug)]
 pub(super) struct Recorder {
     algorithms: WebPkiSupportedAlgorithms,
+    certificates: Arc<Interner>,
     key_type: KeyType,
     staple: OnceLock<Staple>,
     proof: OnceLock<KeyProof>,
 }
 
 impl Recorder {
-    fn new(algorithms: WebPkiSupportedAlgorithms, key_type: KeyType) -> Self {
+    fn new(
+        algorithms: WebPkiSupportedAlgorithms,
+        certificates: Arc<Interner>,
+        key_type: KeyType,
+    ) -> Self {
         Self {
             algorithms,
+            certificates,
             key_type,
             staple: OnceLock::new(),
             proof: OnceLock::new(),
@@ -578,7 +594,7 @@ impl Recorder {
                 ),
             ));
         }
-        let mut certificates = chain.iter().map(|c| Certificate::from_der(c.to_vec()));
+        let mut certificates = chain.iter().map(|c| self.certificates.certificate(c));
         let leaf = certificates.next().ok_or_else(no_certificate)?;
         let suite = suite.map(|s| s.suite());
         let suite = suite.and_then(|s| s.as_str()).unwrap_or_default();

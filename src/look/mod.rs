@@ -14,11 +14,13 @@ mod starttls;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::certificate::Interner;
 use crate::model::{KeyType, Sni, Target, Timings};
 use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
@@ -67,8 +69,13 @@ impl Looker {
     /// Where the cryptography cannot do TLS 1.2 and 1.3.
     pub fn new() -> Result<Self, String> {
         Ok(Self {
-            config: handshake::Configs::new()?,
+            config: handshake::Configs::new(Arc::default())?,
         })
+    }
+
+    /// The certificates that servers showed, for all who hold the same.
+    pub fn certificates(&self) -> &Interner {
+        &self.config.certificates
     }
 
     /// Looks at one address within the deadline. A failure is an outcome.
@@ -126,7 +133,15 @@ impl Looker {
         let result =
             cleartext::read(look, stream, algorithms, deadline, LINGER, &mut second).await?;
         *timings = second;
-        Some(result)
+        Some(result.map(|served| self.shared(served)))
+    }
+
+    /// The same, with the certificates that others were shown too.
+    fn shared(&self, mut served: Served) -> Served {
+        for certificate in std::iter::once(&mut served.leaf).chain(&mut served.rest) {
+            *certificate = self.certificates().share(certificate);
+        }
+        served
     }
 }
 

@@ -41,6 +41,7 @@ mod revocation;
 mod schedule;
 mod schema;
 mod serve;
+mod shared;
 mod sources;
 mod stand_in;
 mod starttls;

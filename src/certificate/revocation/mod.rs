@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::model::Timestamp;
 
-use super::{Certificate, Link, der, key_signed};
+use super::{Certificate, Link, PublicKeyHash, der, key_signed};
 
 pub use crl::Crl;
 pub use ocsp::{MAX_OCSP_BYTES, ocsp_url, read_ocsp};
@@ -36,7 +36,8 @@ impl Issuer {
     /// The issuer of a certificate, by its key (SubjectPublicKeyInfo as DER); `None` where that key did not sign it.
     pub fn of(certificate: &Certificate, spki: &[u8]) -> Option<Self> {
         let facts = certificate.facts().ok()?;
-        (key_signed(spki, certificate) != Link::No).then(|| Self {
+        let link = key_signed(spki, PublicKeyHash::of(spki), certificate);
+        (link != Link::No).then(|| Self {
             name: facts.issuer_der.clone(),
             spki: spki.to_vec(),
         })
@@ -45,7 +46,7 @@ impl Issuer {
 
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Issuer({})", super::PublicKeyHash::of(&self.spki))
+        write!(f, "Issuer({})", PublicKeyHash::of(&self.spki))
     }
 }
 

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::model::Timestamp;
 
 use super::super::signature::Signed;
-use super::super::{Certificate, Link, der, key_signed, read_time};
+use super::super::{Certificate, Link, PublicKeyHash, der, key_signed, read_time};
 use super::{
     Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, reason, serial,
     verified,
@@ -245,7 +245,7 @@ impl<'a> Basic<'a> {
         let Ok(facts) = responder.facts() else {
             return Err(Unusable::Unreadable("its responder's certificate"));
         };
-        let link = key_signed(&issuer.spki, responder);
+        let link = key_signed(&issuer.spki, PublicKeyHash::of(&issuer.spki), responder);
         let not = |why: &str| {
             Err(Unusable::NotAuthorised(format!(
                 "the certificate of `{}` {why}",

@@ -223,6 +223,30 @@ impl Case {
         }
     }
 
+    /// The same with certificates that remember nothing of their signatures.
+    fn forgetful(&self) -> Self {
+        let forget = |c: &Certificate| Certificate::forgetful(c.der().to_vec());
+        let mut case = self.clone();
+        case.served.iter_mut().for_each(|c| *c = forget(c));
+        if let Expectation::Instances(instances) = &mut case.expected.what {
+            let Instances {
+                expected,
+                also_accepted,
+                pending,
+                previous,
+            } = instances.as_mut();
+            let others = also_accepted.iter_mut().chain(pending).chain(previous);
+            for instance in std::iter::once(expected).chain(others) {
+                let Instance {
+                    leaf, chain, root, ..
+                } = instance;
+                let all = std::iter::once(leaf).chain(chain).chain(root);
+                all.for_each(|c| *c = forget(c));
+            }
+        }
+        case
+    }
+
     fn judged(&self) -> Judged {
         self.judged_in("1.3", KeyProof::Handshake)
     }

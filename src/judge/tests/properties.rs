@@ -214,6 +214,26 @@ proptest! {
     }
 
     #[test]
+    fn what_is_remembered_of_signatures_changes_nothing(
+        case in case(), own in any::<bool>(), extras in extras(), seed in any::<u64>(), days in -500i64..4_000,
+    ) {
+        let mut served = if own { case.served.clone() } else { Vec::new() };
+        served.extend(extras);
+        shuffle(&mut served, seed);
+        if served.is_empty() {
+            served.push(WORLD.extras[0].clone());
+        }
+        let now = Timestamp(now().0 + days * DAY);
+        let case = case.serving(served).at(now);
+        let remembering = [case.judged(), case.judged()];
+        let forgetful = case.forgetful().judged();
+        for judged in remembering {
+            prop_assert_eq!(&judged.verdict, &forgetful.verdict);
+            prop_assert_eq!(&judged.findings, &forgetful.findings);
+        }
+    }
+
+    #[test]
     fn whatever_time_it_is_a_chain_is_judged(case in case(), now in any::<i64>()) {
         check(&case.at(Timestamp(now)).judged())?;
     }

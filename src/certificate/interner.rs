@@ -1,0 +1,202 @@
+//! Certificates shared by their content: thousands of servers show the same few.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::{Certificate, Fingerprint, Inner};
+
+/// So many certificates of those that came last are kept though nobody holds them, and up to as many of those that
+/// came before: who is asked again soon is not read again.
+pub const MAX_RECENT_CERTIFICATES: usize = 2_048;
+/// So many bytes of them are kept, and up to as many of those before. What is read from a certificate takes about
+/// three times as much again.
+pub const MAX_RECENT_BYTES: usize = 4 * 1024 * 1024;
+/// So many entries are there before anybody looks which of them are of certificates that are gone.
+const MIN_SWEEP: usize = 4_096;
+
+/// A table in which equal bytes are read and hashed once, and kept once: whoever brings them gets the same
+/// [`Certificate`]. Whoever holds a certificate keeps it there; beside those only [`MAX_RECENT_CERTIFICATES`] of
+/// [`MAX_RECENT_BYTES`] are held, so that what strangers show does not make it grow.
+///
+/// They are found by their SHA-256, which nobody can make two of.
+#[derive(Default)]
+pub struct Interner(Mutex<Table>);
+
+impl Interner {
+    /// The certificate that these bytes are.
+    pub fn certificate(&self, der: &[u8]) -> Certificate {
+        let sha256 = Fingerprint::of(der);
+        if let Some(known) = self.table().get(&sha256) {
+            return known;
+        }
+        // Read while nobody waits for the table.
+        let new = Certificate::read(der.to_vec(), sha256);
+        self.table().add(new)
+    }
+
+    /// The same certificate, as it is shared.
+    pub fn share(&self, certificate: &Certificate) -> Certificate {
+        let mut table = self.table();
+        let known = table.get(&certificate.sha256());
+        known.unwrap_or_else(|| table.add(certificate.clone()))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Interner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interner({} known)", self.table().known.len())
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    /// All that somebody holds, and some that are gone.
+    known: HashMap<Fingerprint, Weak<Inner>>,
+    /// How many may be known until those that are gone are taken out.
+    sweep_at: usize,
+    recent: Generation,
+    before: Generation,
+}
+
+impl Table {
+    fn get(&mut self, sha256: &Fingerprint) -> Option<Certificate> {
+        if let Some(recent) = self.recent.held.get(sha256) {
+            return Some(recent.clone());
+        }
+        let known = Certificate(self.known.get(sha256)?.upgrade()?);
+        self.keep(known.clone());
+        Some(known)
+    }
+
+    /// Takes up a certificate; one that came in between stands.
+    fn add(&mut self, new: Certificate) -> Certificate {
+        if let Some(known) = self.get(&new.sha256()) {
+            return known;
+        }
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, weak| weak.strong_count() > 0);
+            self.sweep_at = MIN_SWEEP.max(2 * self.known.len());
+        }
+        self.known.insert(new.sha256(), Arc::downgrade(&new.0));
+        self.keep(new.clone());
+        new
+    }
+
+    fn keep(&mut self, certificate: Certificate) {
+        if self.recent.is_full() {
+            self.before = std::mem::take(&mut self.recent);
+        }
+        self.recent.bytes += certificate.der().len();
+        self.recent.held.insert(certificate.sha256(), certificate);
+    }
+}
+
+/// Certificates that came one after the other.
+#[derive(Default)]
+struct Generation {
+    held: HashMap<Fingerprint, Certificate>,
+    bytes: usize,
+}
+
+impl Generation {
+    fn is_full(&self) -> bool {
+        self.held.len() >= MAX_RECENT_CERTIFICATES || self.bytes >= MAX_RECENT_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Bytes of this length that are like no others.
+    fn bytes(number: usize, length: usize) -> Vec<u8> {
+        let mut der = number.to_be_bytes().to_vec();
+        der.resize(length.max(der.len()), 0);
+        der
+    }
+
+    fn is_same(a: &Certificate, b: &Certificate) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    fn held(interner: &Interner) -> (usize, usize) {
+        let table = interner.table();
+        let both = [&table.recent, &table.before];
+        let count = both.iter().map(|g| g.held.len()).sum();
+        (count, both.iter().map(|g| g.bytes).sum())
+    }
+
+    #[test]
+    fn equal_bytes_are_one_certificate() {
+        let interner = Interner::default();
+        let a = interner.certificate(b"a");
+        assert!(is_same(&a, &interner.certificate(b"a")));
+        assert!(!is_same(&a, &interner.certificate(b"b")));
+        let given = Certificate::from_der(b"a".to_vec());
+        assert!(is_same(&a, &interner.share(&given)));
+        let first = Certificate::from_der(b"c".to_vec());
+        assert!(is_same(&first, &interner.share(&first)));
+        assert!(is_same(&first, &interner.certificate(b"c")));
+    }
+
+    #[test]
+    fn what_nobody_holds_is_let_go_of_and_the_recent_stays() {
+        let interner = Interner::default();
+        let held_by_us = interner.certificate(b"ours");
+        let last = 5 * MAX_RECENT_CERTIFICATES;
+        for number in 0..last {
+            // Asked for all the time, as a common intermediate is.
+            interner.certificate(b"common");
+            interner.certificate(&bytes(number, 8));
+        }
+        let (count, _) = held(&interner);
+        assert!(count <= 2 * MAX_RECENT_CERTIFICATES, "{count}");
+        let mut table = interner.table();
+        assert!(table.known.len() <= 2 * MIN_SWEEP.max(2 * count));
+        assert!(table.get(&Fingerprint::of(&bytes(0, 8))).is_none());
+        assert!(table.get(&Fingerprint::of(&bytes(last - 1, 8))).is_some());
+        assert!(table.get(&Fingerprint::of(b"common")).is_some());
+        drop(table);
+        assert!(is_same(&held_by_us, &interner.certificate(b"ours")));
+    }
+
+    #[test]
+    fn large_ones_are_held_by_their_size() {
+        const SIZE: usize = MAX_RECENT_BYTES / 10;
+        let interner = Interner::default();
+        for number in 0..100 {
+            interner.certificate(&bytes(number, SIZE));
+        }
+        let (count, bytes) = held(&interner);
+        assert!(bytes <= 2 * (MAX_RECENT_BYTES + SIZE), "{bytes}");
+        assert!(count < 30, "{count}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_out_is_what_went_in(
+            asked in prop::collection::vec((0usize..30, any::<bool>()), 1..200),
+        ) {
+            let interner = Interner::default();
+            let mut held = HashMap::new();
+            for (number, hold) in asked {
+                let der = bytes(number, 8);
+                let got = interner.certificate(&der);
+                prop_assert_eq!(got.der(), &der[..]);
+                prop_assert_eq!(got.sha256(), Fingerprint::of(&der));
+                if let Some(before) = held.get(&number) {
+                    prop_assert!(is_same(before, &got));
+                }
+                if hold {
+                    held.insert(number, got);
+                }
+            }
+        }
+    }
+}

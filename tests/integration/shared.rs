@@ -1,0 +1,67 @@
+//! What many servers show is read and kept once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use certvigil::look::{Look, Looker, Reach};
+use certvigil::model::{KeyType, Protocol, Target};
+use certvigil::observation::{Outcome, Served};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use crate::fixture::pki::{HOST, Leaf, Pki};
+use crate::fixture::quic::QuicServer;
+use crate::fixture::tls::{Server, config};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+async fn look(looker: &Looker, protocol: Protocol, port: u16) -> Served {
+    let target = Target {
+        certificate: "web".into(),
+        hostname: HOST.parse().unwrap(),
+        port,
+        protocol,
+    };
+    let look = Look {
+        target: &target,
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        key_type: KeyType::Any,
+        reach: &Reach::default(),
+    };
+    match looker.look(look, Instant::now() + TIMEOUT).await.0 {
+        Outcome::Served(served) => *served,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Where the bytes of each certificate are.
+fn places(served: &Served) -> Vec<*const u8> {
+    let all = std::iter::once(&served.leaf).chain(&served.rest);
+    all.map(|c| c.der().as_ptr()).collect()
+}
+
+#[test]
+fn what_two_servers_show_alike_is_one_certificate() {
+    let pki = Pki::new();
+    let (leaf, other): (Leaf, Leaf) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let servers = [&leaf, &leaf, &other].map(|l| Server::tls("127.0.0.1", config(&pki, l)));
+    let quic = QuicServer::start("127.0.0.1", &config(&pki, &leaf));
+    let looker = Looker::new().unwrap();
+    Runtime::new().unwrap().block_on(async {
+        let mut seen = Vec::new();
+        for server in &servers {
+            seen.push(look(&looker, Protocol::Https, server.port()).await);
+        }
+        seen.push(look(&looker, Protocol::H3, quic.port()).await);
+        let [first, second, third, fourth] = &seen[..] else {
+            panic!("{} looks", seen.len());
+        };
+        assert_eq!(first.leaf, leaf.certificate);
+        assert_eq!(first.rest[0], pki.intermediate.certificate);
+        assert_eq!(places(first), places(second));
+        assert_eq!(places(first), places(fourth));
+        assert_eq!(third.leaf, other.certificate);
+        assert_ne!(places(first)[0], places(third)[0]);
+        assert_eq!(places(first)[1], places(third)[1]);
+    });
+}
