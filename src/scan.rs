@@ -664,17 +664,16 @@ impl Round {
         if let Some(tlsa) = tlsa {
             dane(&mut judged, tlsa, trust, self.now);
         }
-        let observation = &judged.observation;
-        let told = format!(
-            "{} at {}: {}",
-            observation.target.hostname,
-            observation
-                .ip
-                .map_or("no address".into(), |ip| ip.to_string()),
-            judged.severity()
-        );
+        let told = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+            let Observation { target, ip, .. } = &judged.observation;
+            let ip = ip.map_or("no address".into(), |ip| ip.to_string());
+            format!("{} at {ip}: {}", target.hostname, judged.severity())
+        });
         let _ = self.sender.send(Event::Judged(Box::new(judged)));
-        tracing::debug!("{told}");
+        // Told after, so that whoever reads of it finds the result.
+        if let Some(told) = told {
+            tracing::debug!("{told}");
+        }
     }
 
     /// Adds to what was served what its issuer says of it, where it is to be asked.
@@ -689,7 +688,7 @@ impl Round {
         let deadline = Instant::now() + job.manner.timeout;
         let revocations = &self.scanner.revocations;
         let answer = revocations.ask(&served.leaf, &issuer, check, self.now, deadline);
-        served.revocation.fetched = answer.await;
+        served.revocation.fetched = Box::pin(answer).await;
     }
 
     /// The expectation, with the older instance that the leaf may be.
@@ -707,12 +706,8 @@ impl Round {
         if known || instances.previous.iter().any(|i| i.leaf == *leaf) {
             return expected.clone();
         }
-        match self
-            .scanner
-            .sources
-            .previous_instance(loaded, leaf, deadline)
-            .await
-        {
+        let sources = &self.scanner.sources;
+        match Box::pin(sources.previous_instance(loaded, leaf, deadline)).await {
             Ok(Some(previous)) => {
                 let mut instances = instances.clone();
                 instances.previous.push(previous);

@@ -18,7 +18,7 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
         let system = system_roots();
         for der in &system {
             // A root of the system that cannot be read is the system's matter.
-            let _ = store.add(&Certificate::from_der(der.to_vec()));
+            let _ = store.add_der(der);
         }
         if store.anchors().is_empty() {
             for anchor in webpki_roots::TLS_SERVER_ROOTS {
@@ -26,7 +26,7 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
             }
         }
     }
-    for (file, certificate) in own_roots(settings)? {
+    for (file, certificate) in read_own_roots(settings)? {
         store
             .add(&certificate)
             .map_err(|e| format!("{file}: {e}"))?;
@@ -36,21 +36,24 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
 
 /// The roots that the HTTP client trusts: always the system's, so that `--no-system-roots` does not cut
 /// off the API, and the user's own, for peers inside.
-///
-/// # Errors
-/// Where a file with roots cannot be read.
-pub fn api_roots(settings: &TrustSettings) -> Result<RootCertStore, String> {
+pub fn api_roots(own: &[CertificateDer<'static>]) -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(system_roots());
     if store.is_empty() {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    let own = own_roots(settings)?;
-    store.add_parsable_certificates(
-        own.iter()
-            .map(|(_, c)| CertificateDer::from(c.der()).into_owned()),
-    );
-    Ok(store)
+    store.add_parsable_certificates(own.iter().cloned());
+    store
+}
+
+/// The user's own roots.
+///
+/// # Errors
+/// Where a file with roots cannot be read.
+pub fn own_roots(settings: &TrustSettings) -> Result<Vec<CertificateDer<'static>>, String> {
+    let own = read_own_roots(settings)?;
+    let der = |(_, root): &(String, Certificate)| CertificateDer::from(root.der()).into_owned();
+    Ok(own.iter().map(der).collect())
 }
 
 fn system_roots() -> Vec<CertificateDer<'static>> {
@@ -61,7 +64,7 @@ fn system_roots() -> Vec<CertificateDer<'static>> {
     found.certs
 }
 
-fn own_roots(settings: &TrustSettings) -> Result<Vec<(String, Certificate)>, String> {
+fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(String, Certificate)>, String> {
     let mut roots = Vec::new();
     for file in &settings.ca_files {
         let name = file.display().to_string();

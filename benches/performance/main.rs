@@ -2,8 +2,8 @@
 //!
 //! Every figure is what a process took of its own (user and system time, memory), as a ratio to another process in the
 //! same run wherever there is one: the two take turns, and the middle of several turns counts. `BENCH=check,dns` picks
-//! measurements, and `BENCH_ROUNDS` (5) says how many turns there are. A run of all of them writes its table into
-//! `docs/performance.md`; a run of some prints it.
+//! measurements, `BENCH_ROUNDS` (5) says how many turns there are, and `BENCH_BINARY` names another build of certvigil than the
+//! one that was just made. A run of all of them writes its table into `docs/performance.md`; a run of some prints it.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,6 +1,6 @@
 //! From flags and files to an inventory: what is expected where.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -124,26 +124,28 @@ pub(super) fn entries(
         return Err("there is nothing to look at: name a TARGET (host, host:port or a URL such as https:// or smtp://, mx:DOMAIN), or give --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
+    // There may be ten thousands of them.
+    let mut seen = HashSet::new();
+    let mut by_port: HashMap<(u16, Protocol), usize> = HashMap::new();
     for place in places {
         let protocol = place.protocol.unwrap_or(protocol);
         let port = place.port.unwrap_or(protocol.default_port());
-        // With nothing in particular expected, each host stands for itself.
-        let shares = |e: &&mut Entry| {
-            e.ports == [port] && e.protocol == protocol && !matches!(wanted, Wanted::TrustOnly)
-        };
-        if let Some(entry) = entries.iter_mut().find(shares) {
-            if !entry.hostnames.contains(&place.hostname) {
-                entry.hostnames.push(place.hostname.clone());
-            }
+        if !seen.insert((&place.hostname, port, protocol)) {
             continue;
+        }
+        // With nothing in particular expected, each host stands for itself.
+        if !matches!(wanted, Wanted::TrustOnly) {
+            let position = *by_port.entry((port, protocol)).or_insert(entries.len());
+            if let Some(entry) = entries.get_mut(position) {
+                entry.hostnames.push(place.hostname.clone());
+                continue;
+            }
         }
         let mut entry = Entry::new(wanted.source());
         entry.hostnames = vec![place.hostname.clone()];
         entry.ports = vec![port];
         entry.protocol = protocol;
-        if !entries.contains(&entry) {
-            entries.push(entry);
-        }
+        entries.push(entry);
     }
     for Mail { domain, port } in mail {
         let mut entry = Entry::new(wanted.source());

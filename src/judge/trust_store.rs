@@ -17,8 +17,8 @@ pub struct TrustStore {
     by_name: HashMap<Vec<u8>, Vec<usize>>,
     /// Each root's key, in the order of `anchors`.
     keys: Vec<RootKey>,
-    /// The roots that were given as certificates, by their position.
-    certificates: HashMap<usize, Certificate>,
+    /// The roots that were given as certificates, by their position; read only when one is to be shown.
+    certificates: HashMap<usize, CertificateDer<'static>>,
 }
 
 /// The key of a root.
@@ -35,12 +35,19 @@ impl TrustStore {
     /// # Errors
     /// Where the certificate cannot be read as a root.
     pub fn add(&mut self, certificate: &Certificate) -> Result<(), String> {
-        let der = CertificateDer::from(certificate.der());
-        let anchor = webpki::anchor_from_trusted_cert(&der)
+        self.add_der(&CertificateDer::from(certificate.der()))
+    }
+
+    /// Adds a root, given as a certificate's bytes.
+    ///
+    /// # Errors
+    /// As [`TrustStore::add`].
+    pub fn add_der(&mut self, der: &CertificateDer<'_>) -> Result<(), String> {
+        let anchor = webpki::anchor_from_trusted_cert(der)
             .map_err(|e| format!("it cannot be used as a root: {e}"))?
             .to_owned();
         let position = self.keys.len();
-        self.certificates.insert(position, certificate.clone());
+        self.certificates.insert(position, der.clone().into_owned());
         self.add_anchor(anchor);
         Ok(())
     }
@@ -83,7 +90,8 @@ impl TrustStore {
         Some(Root {
             name: name_text(name),
             key: key_of(&key.spki),
-            certificate: self.certificates.get(position).cloned(),
+            certificate: (self.certificates.get(position))
+                .map(|der| Certificate::from_der(der.to_vec())),
         })
     }
 

@@ -13,7 +13,7 @@ use rustls::{
     Error, InvalidMessage, PeerIncompatible, PeerMisbehaved, ProtocolVersion, SignatureScheme,
     SupportedCipherSuite,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -21,7 +21,7 @@ use crate::certificate::Interner;
 use crate::model::{Hostname, KeyType, Protocol};
 use crate::observation::{ErrorKind, KeyProof, LookError, Revocation, Served, Staple};
 
-use super::starttls::Farewell;
+use super::starttls::{self, Farewell};
 use super::{Look, key_proof, p521};
 
 /// The longest chain that is read, leaf included.
@@ -33,6 +33,9 @@ pub const MAX_CHAIN_BYTES: usize = 256 * 1024;
 pub(super) const MAX_HANDSHAKE_BYTES: usize = 2 * MAX_CHAIN_BYTES;
 /// How much is read at a time.
 pub(super) const READ_SIZE: usize = 8 * 1024;
+
+/// How much is read at a time of what is not looked at.
+const REST_SIZE: usize = 512;
 
 /// What all handshakes share, for each kind of key that may be asked for.
 pub(super) struct Configs {
@@ -79,6 +82,7 @@ impl Configs {
             recorder,
             received: 0,
             first_bytes: Vec::new(),
+            leaves_at_once: starttls::farewell(look.target).is_none(),
         })
     }
 
@@ -181,6 +185,8 @@ pub(super) struct Connection {
     recorder: Arc<Recorder>,
     received: usize,
     first_bytes: Vec<u8>,
+    /// Whether nothing is said between the handshake and the close_notify.
+    leaves_at_once: bool,
 }
 
 /// A handshake that showed no certificate.
@@ -239,12 +245,17 @@ impl Connection {
 
     async fn drive(&mut self) -> Result<(), End> {
         loop {
+            let is_done = !self.tls.is_handshaking();
+            if is_done && self.leaves_at_once {
+                // With what ends the handshake, it is one packet.
+                self.tls.send_close_notify();
+            }
             if let Err(broken) = self.flush().await {
                 // What came before the connection broke may prove the key.
                 while self.hear().await.is_ok() {}
                 return Err(broken);
             }
-            if !self.tls.is_handshaking() {
+            if is_done {
                 return Ok(());
             }
             if let Err(end) = self.hear().await {
@@ -307,39 +318,57 @@ impl Connection {
 
     /// Says goodbye: in the words of the protocol inside, then our close_notify, then a short wait for the
     /// server's.
-    pub(super) async fn leave(mut self, farewell: Option<Farewell>, patience: Duration) {
+    pub(super) async fn leave(&mut self, farewell: Option<Farewell>, patience: Duration) {
         let end = Instant::now() + patience;
-        if let Some(farewell) = farewell {
-            if farewell.after_greeting {
-                // A server that greets nobody is left in time for the words.
-                let greeting = timeout(patience / 2, self.listen(Until::Words)).await;
-                if matches!(greeting, Ok(None)) {
-                    return;
-                }
-            }
-            let words = async {
-                let written = io::Write::write_all(&mut self.tls.writer(), &farewell.words);
-                written.ok()?;
-                self.flush().await.ok()?;
-                self.listen(Until::Closed).await
-            };
-            let _ = timeout_at(end, words).await;
+        if let Some(farewell) = farewell
+            && Box::pin(self.say(farewell, patience, end)).await.is_none()
+        {
+            return;
         }
         let goodbye = async {
             self.tls.send_close_notify();
             self.flush().await.ok()?;
             self.stream.shutdown().await.ok()?;
-            let mut rest = [0; 512];
             let mut drained = 0;
             while drained < MAX_HANDSHAKE_BYTES {
-                match self.stream.read(&mut rest).await {
-                    Ok(0) | Err(_) => break,
+                let ready = self.stream.ready(Interest::READABLE).await.ok()?;
+                match self.pass_over() {
+                    Ok(0) => break,
+                    // The server has closed, and that was all.
+                    Ok(count) if ready.is_read_closed() && count < REST_SIZE => break,
                     Ok(count) => drained += count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => break,
                 }
             }
             Some(())
         };
         let _ = timeout_at(end, goodbye).await;
+    }
+
+    /// Takes leave in the words of the protocol inside; `None` where the server has broken off before.
+    async fn say(&mut self, farewell: Farewell, patience: Duration, end: Instant) -> Option<()> {
+        if farewell.after_greeting {
+            // A server that greets nobody is left in time for the words.
+            let greeting = timeout(patience / 2, self.listen(Until::Words)).await;
+            if matches!(greeting, Ok(None)) {
+                return None;
+            }
+        }
+        let words = async {
+            let written = io::Write::write_all(&mut self.tls.writer(), &farewell.words);
+            written.ok()?;
+            self.flush().await.ok()?;
+            self.listen(Until::Closed).await
+        };
+        let _ = timeout_at(end, words).await;
+        Some(())
+    }
+
+    /// Reads what has come and makes nothing of it; says how much it was.
+    fn pass_over(&self) -> io::Result<usize> {
+        let mut rest = [0; REST_SIZE];
+        self.stream.try_read(&mut rest)
     }
 
     /// Passes over what the server says inside TLS; `None` where it broke off.

@@ -94,8 +94,9 @@ impl Looker {
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<Served, LookError> {
+        // What few looks need is kept out of what each of them holds while it waits: there may be ten thousands.
         if look.target.protocol.is_quic() {
-            return quic::take(&self.config, look, deadline, timings).await;
+            return Box::pin(quic::take(&self.config, look, deadline, timings)).await;
         }
         let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
@@ -111,7 +112,7 @@ impl Looker {
             Err(failure) if failure.shares_nothing => {
                 // An address never has two of our connections at a time.
                 drop(connection);
-                let second = self.take_in_the_clear(look, deadline, timings).await;
+                let second = Box::pin(self.take_in_the_clear(look, deadline, timings)).await;
                 second.unwrap_or(Err(failure.error))
             }
             Err(failure) => Err(failure.error),
@@ -160,7 +161,7 @@ async fn open(
     timings.connect = Some(start.elapsed());
     if look.target.protocol.begins_in_the_clear() {
         let start = Instant::now();
-        let result = starttls::start(look, &mut stream, deadline, LINGER).await;
+        let result = Box::pin(starttls::start(look, &mut stream, deadline, LINGER)).await;
         timings.starttls = Some(start.elapsed());
         result?;
     }

@@ -219,7 +219,8 @@ impl Resolver {
             Hostname::Dns(name) => name,
         };
         let start = Instant::now();
-        let mut resolution = self.ask(name, deadline).await;
+        // A question is much to hold, and most of the time of a look is spent on other things.
+        let mut resolution = Box::pin(self.ask(name, deadline)).await;
         resolution.took = Some(start.elapsed());
         resolution
     }
@@ -276,7 +277,9 @@ impl Resolver {
             Vouching::new(&config, &options)
         });
         match vouching {
-            Ok(vouching) => vouching.tlsa(name, port, deadline).await.map(Some),
+            Ok(vouching) => Box::pin(vouching.tlsa(name, port, deadline))
+                .await
+                .map(Some),
             Err(error) => Err(LookError::new(ErrorKind::Internal, error)),
         }
     }

@@ -1,18 +1,20 @@
 //! One bounded HTTP client for everything that is fetched.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use reqwest::header::{AGE, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::redirect::Policy;
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::model::Timestamp;
+use crate::trust;
 
 use super::SourceError;
 use super::error::ApiError;
@@ -36,7 +38,7 @@ pub(crate) struct BasicAuth {
 /// The client. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: reqwest::Client,
+    connector: Arc<Connector>,
     requests: Requests,
     clock: Clock,
     /// For whom requests are counted.
@@ -103,9 +105,22 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Http {
-    /// A client that trusts these roots and counts its requests.
-    pub(crate) fn new(roots: RootCertStore, requests: Requests) -> Result<Self, String> {
+/// What connects. It is made at the first request: the system's roots take long to read, and most runs ask nobody.
+struct Connector {
+    own_roots: Vec<CertificateDer<'static>>,
+    made: OnceLock<Result<reqwest::Client, String>>,
+}
+
+impl Connector {
+    fn client(&self) -> Result<&reqwest::Client, SourceError> {
+        let made = self
+            .made
+            .get_or_init(|| Self::make(trust::api_roots(&self.own_roots)));
+        made.as_ref()
+            .map_err(|error| SourceError::Unusable(error.clone()))
+    }
+
+    fn make(roots: RootCertStore) -> Result<reqwest::Client, String> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
         let tls = ClientConfig::builder_with_provider(provider)
@@ -123,20 +138,29 @@ impl Http {
                 attempt.follow()
             }
         });
-        let client = reqwest::Client::builder()
+        reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("certvigil/", env!("CARGO_PKG_VERSION")))
             .redirect(policy)
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
-            .map_err(|e| wrong(&e))?;
-        Ok(Self {
-            client,
+            .map_err(|e| wrong(&e))
+    }
+}
+
+impl Http {
+    /// A client that trusts the system's roots and these, and counts its requests.
+    pub(crate) fn new(own_roots: Vec<CertificateDer<'static>>, requests: Requests) -> Self {
+        Self {
+            connector: Arc::new(Connector {
+                own_roots,
+                made: OnceLock::new(),
+            }),
             requests,
             clock: Clock::default(),
             source: "".into(),
-        })
+        }
     }
 
     /// The same client, counting for this source.
@@ -168,7 +192,7 @@ impl Http {
         limit: usize,
         deadline: Instant,
     ) -> Result<Answer, SourceError> {
-        let mut request = self.client.get(url.clone());
+        let mut request = self.connector.client()?.get(url.clone());
         if let Some(auth) = auth {
             let password = auth.password.as_ref().map(ExposeSecret::expose_secret);
             request = request.basic_auth(auth.username.expose_secret(), password);

@@ -103,13 +103,13 @@ impl Sources {
     /// Gets ready to ask the sources of an inventory.
     ///
     /// # Errors
-    /// Where HTTPS cannot be set up, or a file with roots cannot be read.
+    /// Where a file with roots cannot be read.
     pub fn new(
         inventory: &Inventory,
         environment: &Environment<'_>,
         requests: Requests,
     ) -> Result<Self, String> {
-        let http = http::Http::new(trust::api_roots(&inventory.trust)?, requests)?;
+        let http = http::Http::new(trust::own_roots(&inventory.trust)?, requests);
         let settings = inventory.sslmate.clone().unwrap_or_default();
         let sslmate = account(&settings, environment, &http.counting_for(SSLMATE));
         Ok(Self {
