@@ -12,6 +12,11 @@ use crate::fixture::wrong::{self, Wrong, look_at_all};
 /// The most that a record is to have here: so a flight is many, and is cut within each message and between any two.
 const FRAGMENT: usize = 64;
 
+/// Where nothing is to end by time, on a machine that is busy.
+const PATIENT: &str = "60s";
+/// Where the time of each look passes in full.
+const IMPATIENT: &str = "8s";
+
 #[test]
 fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
     let pki = Pki::new();
@@ -20,10 +25,10 @@ fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
         let mut config = (*tls::config_with_key(&pki, &leaf, &leaf, &[version])).clone();
         config.max_fragment_size = Some(FRAGMENT);
         let config = Arc::new(config);
-        for (how, parts, failure) in [
-            (End::Reset, 240, "tls_closed"),
-            (End::Close, 60, "tls_closed"),
-            (End::Stall, 60, "tls_timeout"),
+        for (how, parts, failure, timeout) in [
+            (End::Reset, 240, "tls_closed", PATIENT),
+            (End::Close, 60, "tls_closed", PATIENT),
+            (End::Stall, 60, "tls_timeout", IMPATIENT),
         ] {
             // That many parts of what proves the key; then what is one byte too little, and what is enough.
             let parts = (0..parts).map(|n| (format!("{n}/{parts}"), n, parts, 0));
@@ -43,7 +48,7 @@ fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
                     },
                 )
             });
-            let rows = look_at_all(&pki, &leaf, cuts.collect(), &["--timeout", "5s"]);
+            let rows = look_at_all(&pki, &leaf, cuts.collect(), &["--timeout", timeout]);
             let proved = rows.iter().filter(|row| row.flag("correct") == Some(true));
             assert_eq!(proved.count(), 4);
         }
@@ -55,14 +60,19 @@ fn records_that_break_the_rules_end_a_look_by_name() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let all = wrong::rule_breakers(&pki, &leaf);
-    look_at_all(&pki, &leaf, all, &["--timeout", "5s"]);
+    look_at_all(&pki, &leaf, all, &["--timeout", IMPATIENT]);
 }
 
 #[test]
 fn handshakes_with_the_wrong_things_in_them_end_by_name() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let rows = look_at_all(&pki, &leaf, wrong::handshakes(&pki, &leaf), &[]);
+    let rows = look_at_all(
+        &pki,
+        &leaf,
+        wrong::handshakes(&pki, &leaf),
+        &["--timeout", PATIENT],
+    );
     for row in rows.iter().filter(|row| row.outcome() == "conclusive") {
         assert_eq!(row.flag("chained"), Some(true), "{row:?}");
     }
@@ -72,7 +82,12 @@ fn handshakes_with_the_wrong_things_in_them_end_by_name() {
 fn who_begins_anew_or_leaves_without_a_word_spoils_nothing_that_was_proved() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    for row in look_at_all(&pki, &leaf, wrong::restless(&pki, &leaf), &[]) {
+    for row in look_at_all(
+        &pki,
+        &leaf,
+        wrong::restless(&pki, &leaf),
+        &["--timeout", PATIENT],
+    ) {
         if row.outcome() == "conclusive" {
             row.assert_right(&[]);
         }
