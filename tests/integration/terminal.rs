@@ -233,14 +233,15 @@ fn what_is_told_goes_around_the_bar() {
     let terminal = Terminal::start(&format!("{} -v", rollout.words()), 100, &[]);
     let (_, drawn) = terminal.end();
     // Each result begins in the first column: after a line's end, or where the bar's line was cleared.
-    let at = drawn
-        .find("\x1b[31mCRITICAL\x1b[0m  www.example.com 127.0.0.2")
-        .unwrap();
-    let before = &drawn[..at];
-    let is_clear = ["\n", "\r", "\x1b[2K", "\x1b[K"]
-        .iter()
-        .any(|end| before.ends_with(end));
-    assert!(is_clear, "{drawn:?}");
+    for result in [
+        "\x1b[31mCRITICAL\x1b[0m  www.example.com 127.0.0.2",
+        "\x1b[32mok      \x1b[0m  www.example.com 127.0.0.1",
+    ] {
+        let before = &drawn[..drawn.find(result).unwrap()];
+        let ends = ["\n", "\r", "\x1b[2K", "\x1b[K"];
+        let is_clear = ends.iter().any(|end| before.ends_with(end));
+        assert!(is_clear, "{drawn:?}");
+    }
 }
 
 #[test]
