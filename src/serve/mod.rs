@@ -84,7 +84,8 @@ impl Server {
             async move { drop(stopped.wait_for(|stop| *stop).await) }
         };
         let web = self.setup.web.clone();
-        let (monitor, commands) = Monitor::new(self.setup, self.board.clone(), self.store);
+        let (monitor, commands) =
+            Monitor::new(self.setup, self.board.clone(), self.store, monitor::look());
         let mut monitor = tokio::spawn(monitor.run(until(), FAREWELL));
         let pages = Pages {
             board: self.board,
