@@ -68,6 +68,8 @@ struct Host {
     name: String,
     kind: Kind,
     wares: Wares,
+    /// What an authority issued that nobody trusts.
+    stranger: Issued,
     places: Vec<Place>,
     changes_at: Seconds,
 }
@@ -234,6 +236,7 @@ impl Common {
                 places: places.collect(),
                 kind: kind(number),
                 wares: Wares::new(&self.pki, &name, clock).unwrap(),
+                stranger: self.stranger_leaf(&name),
                 name,
                 changes_at: 0.0,
             }
@@ -254,7 +257,7 @@ impl Common {
                 (Some(leaf.certificate.clone()), leaf.key.clone(), rest, pace)
             }
             Behaviour::Stranger => {
-                let Issued { certificate, key } = self.stranger_leaf(&host.name);
+                let Issued { certificate, key } = host.stranger.clone();
                 let rest = vec![self.stranger_issuing.certificate.clone()];
                 (Some(certificate), key, rest, Pace::Whole)
             }

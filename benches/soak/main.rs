@@ -9,9 +9,10 @@
 //!
 //! `SOAK_SECONDS` (3600) is how long, `SOAK_ENDPOINTS` (2000) how many, `SOAK_INTERVAL` (30) how often in seconds,
 //! `SOAK_TIMEOUT` (10) how long a look may take, `SOAK_HOLD` (150) how long a host does one thing on average, and
-//! `SOAK_SEED` (1) what chance begins with. A timeout has to be longer than a busy machine may keep a handshake waiting, for that is
-//! no fault of the lab's. A minute shows that it works; what is allocated at first has not settled by then, so growth is
-//! judged from ten minutes on. `ulimit -n` has to be some thousands more than there are endpoints.
+//! `SOAK_SEED` (1) what chance begins with; `SOAK_PROGRAM` is another build of certvigil to run. A timeout has to be
+//! longer than a busy machine may keep a handshake waiting, for that is no fault of the lab's. A minute shows that it
+//! works; what is allocated at first has not settled by then, so growth is judged from ten minutes on. `ulimit -n` has to be
+//! some thousands more than there are endpoints.
 
 #![allow(
     clippy::disallowed_methods,

@@ -21,7 +21,8 @@ impl Monitor {
     /// Starts it in a folder, where its configuration is.
     pub(crate) fn start(folder: &Path) -> Self {
         let log = folder.join("log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_certvigil"))
+        let built = env!("CARGO_BIN_EXE_certvigil").to_owned();
+        let mut child = Command::new(std::env::var("SOAK_PROGRAM").unwrap_or(built))
             .args(["serve", "--config", "certvigil.yml", "--state-dir", "state"])
             .args(["--web.listen-address", "127.0.0.1:0"])
             .current_dir(folder)

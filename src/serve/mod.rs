@@ -88,7 +88,8 @@ impl Server {
         };
         let web = self.setup.web.clone();
         let state = self.setup.state.clone();
-        let (monitor, commands) = Monitor::new(self.setup, self.board.clone(), self.store);
+        let (monitor, commands) =
+            Monitor::new(self.setup, self.board.clone(), self.store, monitor::look());
         let mut monitor = tokio::spawn(monitor.run(until(), FAREWELL));
         let pages = Pages {
             board: self.board,

@@ -1,6 +1,7 @@
 //! The one loop that decides what is asked and looked at next, and puts up what comes of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::finding::Severity;
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp};
 use crate::observation::LookError;
-use crate::scan::{Scan, locate};
+use crate::scan::{Job, Scan, Scanner, locate};
 use crate::schedule::Schedule;
 use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
@@ -45,9 +46,26 @@ pub(super) enum Command {
     Issued(String),
 }
 
+/// Takes the looks of a job, as of a time: the scan path, unless a test puts something else in its place.
+pub(super) type Look = Box<dyn Fn(Scanner, Job, Timestamp) -> Looking + Send + Sync>;
+type Looking = Pin<Box<dyn Future<Output = Scan> + Send>>;
+
+/// The look that everybody takes.
+pub(super) fn look() -> Look {
+    Box::new(|scanner, job, now| {
+        Box::pin(async move {
+            let jobs = vec![job];
+            scanner
+                .scan(jobs, now, std::future::pending(), |_| {})
+                .await
+        })
+    })
+}
+
 /// The monitor.
 pub(super) struct Monitor {
     setup: Arc<Setup>,
+    look: Look,
     board: Arc<Board>,
     engine: Arc<Engine>,
     watches: BTreeMap<String, Watch>,
@@ -100,12 +118,14 @@ impl Monitor {
         setup: Arc<Setup>,
         board: Arc<Board>,
         store: Option<Store>,
+        look: Look,
     ) -> (Self, mpsc::Sender<Command>) {
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let engine = board.engine();
         let mut monitor = Self {
             schedule: Schedule::new(engine.inventory.defaults.interval),
             setup,
+            look,
             board,
             engine: engine.clone(),
             watches: BTreeMap::new(),
@@ -310,13 +330,10 @@ impl Monitor {
                 self.schedule.finish(&target, self.elapsed());
                 continue;
             };
-            let scanner = self.engine.scanner.clone();
-            let handle = self.scans.spawn(async move {
-                let scan = scanner
-                    .scan(vec![job], now, std::future::pending(), |_| {})
-                    .await;
-                (scan, board.now())
-            });
+            let looking = (self.look)(self.engine.scanner.clone(), job, now);
+            let handle = self
+                .scans
+                .spawn(async move { (looking.await, board.now()) });
             self.scanned.insert(handle.id(), target);
         }
         let oldest = self.schedule.next_due();
@@ -575,3 +592,6 @@ fn tell_changes(before: Option<&Looked>, now: &Looked) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
