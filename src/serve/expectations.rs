@@ -11,7 +11,7 @@ use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Grace, Rules};
 use crate::model::{Target, Timestamp};
 use crate::scan::{Job, Manner, targets, targets_of_failed};
-use crate::source::{Failed, Loaded, source_name};
+use crate::source::{Failed, Loaded, download_name, source_name};
 use crate::store::Remembered;
 
 /// Older instances that are remembered of one certificate; the oldest go first.
@@ -76,7 +76,7 @@ pub(super) fn key(entry: &Entry) -> String {
     match &entry.source {
         SourceSettings::Sslmate(cn) => format!("sslmate {cn} {name}"),
         SourceSettings::SslmateAll => "sslmate *".into(),
-        SourceSettings::Download(url) => format!("download {url} {name}"),
+        SourceSettings::Download(url) => format!("download {} {name}", download_name(url)),
         SourceSettings::Pem(files) => format!("pem {files:?} {name}"),
         SourceSettings::PemGlob(pattern) => format!("pem_dir {pattern}"),
         SourceSettings::Fingerprints(pins) => {

@@ -77,7 +77,11 @@ fn write_all(store: &Store, notes: &Receiver<Note>) {
             Note::Prune(before) => store.prune(before).map(drop),
         };
         match written {
-            Ok(()) => told = None,
+            Ok(()) => {
+                if told.take().is_some() {
+                    tracing::info!("the state is kept again");
+                }
+            }
             Err(error) if told.as_ref() == Some(&error) => {}
             Err(error) => {
                 tracing::error!("the state cannot be kept: {error}");

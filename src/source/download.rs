@@ -17,7 +17,7 @@ const SHOWN_HASH_BYTES: usize = 4;
 
 /// What a download without a name is called: who knows its URL has the certificate, so only what tells one from another
 /// is shown.
-pub(super) fn name_of(url: &str) -> String {
+pub(crate) fn name_of(url: &str) -> String {
     let host = Url::parse(url).ok();
     let host = host.as_ref().and_then(Url::host_str).unwrap_or("download");
     let hash = digest::digest(&digest::SHA256, url.as_bytes());

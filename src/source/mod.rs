@@ -28,6 +28,7 @@ use crate::trust;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use credentials::{read_secret, warn_if_readable_by_others};
+pub(crate) use download::name_of as download_name;
 pub use error::{ApiError, SourceError};
 pub(crate) use http::Http;
 pub use http::Requests;

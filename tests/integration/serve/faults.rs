@@ -214,7 +214,7 @@ fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
     let entry = at_many(&pki, &leaf, ADDRESSES, server.port());
     let config = inventory(&pki, OFTEN, "", &[entry]);
     // No file may be larger, as where the disk has no more room; what is enough to begin is not enough to go on.
-    let limits = "trap '' XFSZ && ulimit -f 160";
+    let limits = "trap '' XFSZ && ulimit -Sf 160";
     let mut exporter = Exporter::start_limited(&config, limits, &["--state-dir", "state"]);
     wait_until("it is told", || {
         let log = exporter.log();
@@ -228,6 +228,20 @@ fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
     };
     let before = when();
     wait_until("it is looked at again", || (when() > before).then_some(()));
+    // Once there is room, what could not be kept is kept.
+    let pid = exporter.pid().to_string();
+    run(Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]));
+    wait_until("there is nothing that is not kept", || {
+        let history: crate::support::Run = command()
+            .args(["history", "--state-dir", "state", "--format", "json"])
+            .current_dir(exporter.folder.path())
+            .output()
+            .unwrap()
+            .into();
+        let is_known = |n| history.stdout.contains(&format!("\"127.0.9.{n}\""));
+        (1..=ADDRESSES).all(is_known).then_some(())
+    });
+    assert!(exporter.log().contains("the state is kept again"));
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
 }

@@ -226,6 +226,10 @@ fn no_secret_is_in_any_log_answer_or_metric() {
     }
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0));
+    for file in ["certvigil.db", "certvigil.db-wal"] {
+        let kept = std::fs::read(exporter.path("state").join(file)).unwrap_or_default();
+        marks.assert_absent(file, &String::from_utf8_lossy(&kept));
+    }
     let log = exporter.log();
     assert!(log.contains("TRACE"), "the log tells all: {log}");
     marks.assert_absent("the log", &log);
