@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::REFRESH;
-use super::clock::Seconds;
+use super::clock::{Seconds, now};
 use super::front::Outage;
 use super::lab::Lab;
 use super::truth::{Fact, Flags, Kind, Told, Truth};
 
 /// Wrong verdicts that are told of in full.
-const MAX_TOLD: usize = 30;
+const MAX_TOLD: usize = 300;
 /// A source may take this many times what a look may, and so may a test at another place.
 const SOURCE_PATIENCE: f64 = 3.0;
 /// A look may take so many times its time, where many wait for their turn.
@@ -229,7 +229,7 @@ impl Tally {
     fn fail(&mut self, host: &str, words: String) {
         self.wrong += 1;
         if self.wrong <= MAX_TOLD {
-            println!("WRONG: {host}: {words}");
+            println!("WRONG at {:.1}: {host}: {words}", now());
         }
     }
 }
