@@ -80,7 +80,11 @@ fn standing(certificate: &Certificate<'_>) -> String {
         _ if well == all && all == 1 => "Its only address is well.".into(),
         _ if all == 1 => "Its only address is not well.".into(),
         _ if well == all => format!("All {all} addresses are well."),
-        _ => format!("{well} of {all} addresses are well."),
+        _ if well == 0 => format!("None of its {all} addresses is well."),
+        _ => format!(
+            "{well} of its {all} addresses {} well.",
+            if well == 1 { "is" } else { "are" }
+        ),
     }
 }
 

@@ -1,8 +1,6 @@
 //! The page of an endpoint: what each vantage saw, down to the served chain.
 
-use crate::finding::Severity;
-
-use super::faults::{message, sentence};
+use super::faults::{About, message, sentence, write_hint};
 use super::frame::{Page, badge, crumbs, facts, section, time};
 use super::history;
 use super::html::{Address, Html};
@@ -49,7 +47,7 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                 }
             });
         });
-        section(html, "verdict", "Part by part", |html| {
+        section(html, "verdict", "The verdict, part by part", |html| {
             served::verdicts(html, &endpoint.looks);
         });
         for look in &endpoint.looks {
@@ -104,7 +102,7 @@ fn findings(html: &mut Html, look: &Look<'_>) {
         html.element("div", &[("class", "fault unknown")], |html| {
             message(html, &error.message);
             html.element("p", &[("class", "explain")], |html| {
-                let about = super::faults::About::Error(error.kind);
+                let about = About::Error(error.kind);
                 html.link(&about.address(), &format!("What {} means", error.kind));
             });
         });
@@ -121,17 +119,9 @@ fn findings(html: &mut Html, look: &Look<'_>) {
                     html.text(" ");
                     html.prose(&sentence(&finding.message));
                 });
-                if !finding.hint.is_empty() {
-                    html.element("p", &[("class", "hint")], |html| {
-                        if finding.severity > Severity::Info {
-                            html.line("strong", &[], "To mend it:");
-                            html.text(" ");
-                        }
-                        html.prose(&sentence(&finding.hint));
-                    });
-                }
+                write_hint(html, &finding.hint);
                 html.element("p", &[("class", "explain")], |html| {
-                    let about = super::faults::About::Finding(finding.code);
+                    let about = About::Finding(finding.code);
                     html.link(
                         &about.address(),
                         &format!("What {} means, and how to mend it", finding.code),

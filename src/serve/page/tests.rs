@@ -451,7 +451,7 @@ fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
         "The source sslmate does not answer",
         "(4 hours ago)",
         "(5 hours ago)",
-        "Sslmate: the connection was refused.",
+        "sslmate: the connection was refused.",
     ] {
         assert!(page.contains(words), "{words}");
     }
