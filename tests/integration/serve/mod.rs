@@ -7,6 +7,7 @@ mod faults;
 mod guard;
 mod lifecycle;
 mod metrics;
+mod page;
 mod peer;
 mod probe;
 mod reload;
