@@ -1,8 +1,9 @@
 //! The page of an endpoint: what each vantage saw, down to the served chain.
 
+use super::super::board::Since;
 use super::faults::{About, message, sentence, write_hint};
 use super::frame::{Page, badge, crumbs, facts, section, time};
-use super::history;
+use super::history::History;
 use super::html::{Address, Html};
 use super::served;
 use super::view::{Endpoint, Look, View, certificate_address};
@@ -16,6 +17,7 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
         is_live: true,
         now: view.now,
     };
+    let history = History::read(view, &target.hostname.to_string());
     page.document(|html| {
         crumbs(
             html,
@@ -42,7 +44,7 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
             html.element("div", &[("class", "vantages")], |html| {
                 for look in &endpoint.looks {
                     html.element("article", &[("class", "vantage")], |html| {
-                        look_at(html, view, look);
+                        look_at(html, view, look, history.since(endpoint, look));
                     });
                 }
             });
@@ -62,12 +64,12 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
             served::handshake(html, endpoint.looks.first());
         });
         section(html, "history", "What has changed", |html| {
-            history::of_endpoint(html, view, endpoint);
+            history.of_endpoint(html, view, endpoint);
         });
     })
 }
 
-fn look_at(html: &mut Html, view: &View, look: &Look<'_>) {
+fn look_at(html: &mut Html, view: &View, look: &Look<'_>, since: Since) {
     let name = match look.judged.observation.vantage.is_local() {
         true => "Seen from here".to_owned(),
         false => format!("Seen from {}", look.vantage()),
@@ -82,13 +84,13 @@ fn look_at(html: &mut Html, view: &View, look: &Look<'_>) {
     facts(html, |list| {
         list.fact("Last look", |html| time(html, look.at, view.now));
         list.fact(
-            if look.since.is_change {
+            if since.is_change {
                 "So since"
             } else {
                 "So at least since"
             },
             |html| {
-                time(html, look.since.at, view.now);
+                time(html, since.at, view.now);
             },
         );
         if let Some(next) = look.next {

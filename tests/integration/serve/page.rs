@@ -1,6 +1,7 @@
 //! The status page: as it is sent, and as it is in a real browser.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -463,4 +464,44 @@ fn who_may_not_see_the_page_sees_none_of_its_parts() {
             "{path}"
         );
     }
+}
+
+#[test]
+fn who_switched_when_is_known_over_a_restart_and_a_page_is_sent_compressed() {
+    let pki = Pki::new();
+    let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = server(&pki, &old);
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &new, server.port())]);
+    let args = ["--state-dir", "state"];
+    let exporter = Exporter::start(&text, &args, |_| {});
+    exporter.wait_until_ready();
+    server.serve(config(&pki, &new));
+    let page = |exporter: &Exporter| exporter.get("/certificates/web").text();
+    wait_until("the switch is noted", || {
+        let page = page(&exporter);
+        let (_, history) = page.split_once("id=\"history\"")?;
+        (history.contains("another certificate") && history.contains("the right certificate"))
+            .then_some(())
+    });
+    let folder = exporter.kill();
+
+    let exporter = Exporter::start_in(folder, &text, &args);
+    exporter.wait_until_ready();
+    let endpoint = link(
+        &exporter.get("/certificates/web"),
+        "/certificates/web/https/",
+    );
+    let page = exporter.get(&endpoint);
+    assert!(page.text().contains("<dt>So since</dt>"), "{}", page.text());
+    let packed = exporter.request("GET", &endpoint, &[("Accept-Encoding", "gzip")], "");
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert!(packed.body.len() * 2 < page.body.len());
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*packed.body)
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(
+        text.starts_with("<!doctype html>") && text.ends_with("</html>"),
+        "{text}"
+    );
 }
