@@ -60,9 +60,12 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                 served::chain(html, served, look.judged.expected.as_deref(), view.now);
             });
         }
-        section(html, "handshake", "The handshake from here", |html| {
-            served::handshake(html, endpoint.looks.first());
-        });
+        let is_own = |look: &&Look<'_>| look.judged.observation.vantage.is_local();
+        if let Some(look) = endpoint.looks.iter().find(is_own) {
+            section(html, "handshake", "The handshake from here", |html| {
+                served::handshake(html, look);
+            });
+        }
         section(html, "history", "What has changed", |html| {
             history.of_endpoint(html, view, endpoint);
         });

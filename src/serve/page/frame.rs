@@ -259,8 +259,11 @@ impl Cells<'_> {
 
     pub(super) fn cell(&mut self, inside: impl FnOnce(&mut Html)) {
         let label = self.columns.next().copied().unwrap_or_default();
-        self.html
-            .element("td", &[("role", "cell"), ("data-label", label)], inside);
+        let attributes = [("role", "cell"), ("data-label", label)];
+        self.html.element("td", &attributes, |html| {
+            // One thing beside the label where the row is a block.
+            html.element("div", &[], inside);
+        });
     }
 }
 

@@ -429,7 +429,7 @@ fn a_rollout_tells_who_has_switched_and_who_has_not() {
     );
     assert!(!new.contains("at least"), "{new}");
     assert!(side("Something else, or nothing seen: 1").contains("192.0.2.4:443"));
-    assert!(get(&view, "/", "").contains("2 of 4 addresses</td>"));
+    assert!(get(&view, "/", "").contains("2 of 4 addresses</div></td>"));
 }
 
 #[test]
