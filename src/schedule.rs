@@ -219,6 +219,19 @@ mod tests {
     }
 
     #[test]
+    fn when_a_target_is_due_is_told_while_it_waits() {
+        let mut schedule = Schedule::new(MINUTE);
+        schedule.keep(&targets(1), Duration::ZERO);
+        assert_eq!(schedule.due(&target(0)), Some(Duration::ZERO));
+        schedule.start(Duration::ZERO);
+        assert_eq!(schedule.due(&target(0)), None);
+        schedule.finish(&target(0), Duration::ZERO);
+        assert_eq!(schedule.due(&target(0)), schedule.next_due());
+        assert!(schedule.due(&target(0)) > Some(Duration::ZERO));
+        assert_eq!(schedule.due(&target(1)), None);
+    }
+
+    #[test]
     fn every_target_is_looked_at_once_in_every_interval() {
         let mut schedule = Schedule::new(MINUTE);
         schedule.keep(&targets(100), Duration::ZERO);

@@ -436,6 +436,20 @@ mod tests {
     }
 
     #[test]
+    fn trouble_is_told_since_the_first_try_that_failed_until_one_succeeds() {
+        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+        let since = |watch: &Watch| watch.trouble.as_ref().map(|trouble| trouble.since);
+        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
+        assert_eq!(since(&watch), None);
+        watch.absorb(vec![Err(failed("a.example"))], later(60));
+        watch.absorb(vec![Err(failed("a.example"))], later(120));
+        assert_eq!(since(&watch), Some(later(60)));
+        assert_eq!(watch.trouble.as_ref().unwrap().error, "a.example: away");
+        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], later(180));
+        assert_eq!(since(&watch), None);
+    }
+
+    #[test]
     fn a_new_instance_makes_the_one_before_a_previous_one_with_grace() {
         let (first, second) = (leaf(), leaf());
         let mut watch = watch(SourceSettings::Sslmate("a.example".into()));

@@ -45,7 +45,7 @@ pub(super) async fn metrics(board: Arc<Board>, headers: &HeaderMap) -> Response 
 }
 
 /// Whether gzip is among what is accepted, and not by a quality of nothing (RFC 9110, section 12.5.3).
-fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).into_iter();
     let items = values
         .filter_map(|v| v.to_str().ok())
@@ -60,7 +60,7 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-fn compress(text: &str) -> std::io::Result<Vec<u8>> {
+pub(super) fn compress(text: &str) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text.as_bytes())?;
     encoder.finish()

@@ -95,6 +95,7 @@ impl Server {
             board: self.board,
             commands: commands.clone(),
             on_demand: Arc::new(Semaphore::new(probe::MAX_ON_DEMAND)),
+            writing: Arc::new(Semaphore::new(page::MAX_AT_A_TIME)),
             state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
@@ -138,6 +139,8 @@ struct Pages {
     board: Arc<Board>,
     commands: mpsc::Sender<Command>,
     on_demand: Arc<Semaphore>,
+    /// The turns of those who write pages for people.
+    writing: Arc<Semaphore>,
     /// The folder of what outlives a restart.
     state: Option<PathBuf>,
 }
@@ -181,7 +184,15 @@ impl web::Service for Pages {
                     "of SSLMate's API only GET /api/v2/certs/CN/test is here",
                 ),
                 None => {
-                    let page = page::page(board, self.state.clone(), path, &query, headers).await;
+                    let page = page::page(
+                        board,
+                        &self.writing,
+                        self.state.clone(),
+                        path,
+                        &query,
+                        headers,
+                    )
+                    .await;
                     page.unwrap_or_else(|| {
                         say(
                             StatusCode::NOT_FOUND,

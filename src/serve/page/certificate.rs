@@ -6,7 +6,7 @@ use crate::model::Timestamp;
 use super::faults::{self, Scope};
 use super::filter::Filter;
 use super::frame::{Page, Paging, badge, counted, crumbs, facts, moment, pager, section, time};
-use super::history;
+use super::history::History;
 use super::html::{Address, Html};
 use super::overview::{address_table, addresses_with};
 use super::served;
@@ -26,6 +26,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
         is_live: true,
         now: view.now,
     };
+    let history = History::read(view, certificate.name);
     page.document(|html| {
         crumbs(html, &[(Address::front(), "Overview")]);
         html.element(
@@ -48,7 +49,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
         }
         if let Some(rollout) = certificate.rollout() {
             section(html, "rollout", "Rollout", |html| {
-                rolled_out(html, view, &rollout)
+                rolled_out(html, view, &rollout, &history)
             });
         }
         section(html, "expected", "What is expected", |html| {
@@ -66,7 +67,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
             });
         }
         section(html, "history", "What has changed", |html| {
-            history::of_certificate(html, view, certificate)
+            history.of_certificate(html, view, certificate)
         });
     })
 }
@@ -80,7 +81,11 @@ fn standing(certificate: &Certificate<'_>) -> String {
         _ if well == all && all == 1 => "Its only address is well.".into(),
         _ if all == 1 => "Its only address is not well.".into(),
         _ if well == all => format!("All {all} addresses are well."),
-        _ => format!("{well} of {all} addresses are well."),
+        _ if well == 0 => format!("None of its {all} addresses is well."),
+        _ => format!(
+            "{well} of its {all} addresses {} well.",
+            if well == 1 { "is" } else { "are" }
+        ),
     }
 }
 
@@ -157,7 +162,7 @@ fn source_in_words(certificate: &Certificate<'_>, kind: SourceKind) -> String {
 }
 
 /// Who serves the new instance, and who the one before.
-fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>) {
+fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>, history: &History) {
     let (new, total) = (rollout.new.len(), rollout.total());
     html.element("p", &[], |html| {
         html.line(
@@ -188,13 +193,18 @@ fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>) {
     ];
     html.line("progress", &progress, &format!("{new} of {total}"));
     html.element("div", &[("class", "sides")], |html| {
-        side(html, "Still the one before", &rollout.old);
-        side(html, "Something else, or nothing seen", &rollout.other);
-        side(html, "The new one", &rollout.new);
+        side(html, history, "Still the one before", &rollout.old);
+        side(
+            html,
+            history,
+            "Something else, or nothing seen",
+            &rollout.other,
+        );
+        side(html, history, "The new one", &rollout.new);
     });
 }
 
-fn side(html: &mut Html, heading: &str, endpoints: &[&Endpoint<'_>]) {
+fn side(html: &mut Html, history: &History, heading: &str, endpoints: &[&Endpoint<'_>]) {
     if endpoints.is_empty() {
         return;
     }
@@ -206,12 +216,13 @@ fn side(html: &mut Html, heading: &str, endpoints: &[&Endpoint<'_>]) {
                     let text = format!("{} at {}", endpoint.target.hostname, endpoint.place());
                     html.link(&endpoint.address(), &text);
                     if let Some(look) = endpoint.looks.first() {
-                        html.text(if look.since.is_change {
+                        let since = history.since(endpoint, look);
+                        html.text(if since.is_change {
                             " since "
                         } else {
                             " at least since "
                         });
-                        moment(html, look.since.at);
+                        moment(html, since.at);
                     }
                 });
             }

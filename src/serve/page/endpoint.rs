@@ -1,10 +1,9 @@
 //! The page of an endpoint: what each vantage saw, down to the served chain.
 
-use crate::finding::Severity;
-
-use super::faults::{message, sentence};
+use super::super::board::Since;
+use super::faults::{About, message, sentence, write_hint};
 use super::frame::{Page, badge, crumbs, facts, section, time};
-use super::history;
+use super::history::History;
 use super::html::{Address, Html};
 use super::served;
 use super::view::{Endpoint, Look, View, certificate_address};
@@ -18,6 +17,7 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
         is_live: true,
         now: view.now,
     };
+    let history = History::read(view, &target.hostname.to_string());
     page.document(|html| {
         crumbs(
             html,
@@ -44,12 +44,12 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
             html.element("div", &[("class", "vantages")], |html| {
                 for look in &endpoint.looks {
                     html.element("article", &[("class", "vantage")], |html| {
-                        look_at(html, view, look);
+                        look_at(html, view, look, history.since(endpoint, look));
                     });
                 }
             });
         });
-        section(html, "verdict", "Part by part", |html| {
+        section(html, "verdict", "The verdict, part by part", |html| {
             served::verdicts(html, &endpoint.looks);
         });
         for look in &endpoint.looks {
@@ -60,16 +60,19 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                 served::chain(html, served, look.judged.expected.as_deref(), view.now);
             });
         }
-        section(html, "handshake", "The handshake from here", |html| {
-            served::handshake(html, endpoint.looks.first());
-        });
+        let is_own = |look: &&Look<'_>| look.judged.observation.vantage.is_local();
+        if let Some(look) = endpoint.looks.iter().find(is_own) {
+            section(html, "handshake", "The handshake from here", |html| {
+                served::handshake(html, look);
+            });
+        }
         section(html, "history", "What has changed", |html| {
-            history::of_endpoint(html, view, endpoint);
+            history.of_endpoint(html, view, endpoint);
         });
     })
 }
 
-fn look_at(html: &mut Html, view: &View, look: &Look<'_>) {
+fn look_at(html: &mut Html, view: &View, look: &Look<'_>, since: Since) {
     let name = match look.judged.observation.vantage.is_local() {
         true => "Seen from here".to_owned(),
         false => format!("Seen from {}", look.vantage()),
@@ -84,13 +87,13 @@ fn look_at(html: &mut Html, view: &View, look: &Look<'_>) {
     facts(html, |list| {
         list.fact("Last look", |html| time(html, look.at, view.now));
         list.fact(
-            if look.since.is_change {
+            if since.is_change {
                 "So since"
             } else {
                 "So at least since"
             },
             |html| {
-                time(html, look.since.at, view.now);
+                time(html, since.at, view.now);
             },
         );
         if let Some(next) = look.next {
@@ -104,7 +107,7 @@ fn findings(html: &mut Html, look: &Look<'_>) {
         html.element("div", &[("class", "fault unknown")], |html| {
             message(html, &error.message);
             html.element("p", &[("class", "explain")], |html| {
-                let about = super::faults::About::Error(error.kind);
+                let about = About::Error(error.kind);
                 html.link(&about.address(), &format!("What {} means", error.kind));
             });
         });
@@ -121,17 +124,9 @@ fn findings(html: &mut Html, look: &Look<'_>) {
                     html.text(" ");
                     html.prose(&sentence(&finding.message));
                 });
-                if !finding.hint.is_empty() {
-                    html.element("p", &[("class", "hint")], |html| {
-                        if finding.severity > Severity::Info {
-                            html.line("strong", &[], "To mend it:");
-                            html.text(" ");
-                        }
-                        html.prose(&sentence(&finding.hint));
-                    });
-                }
+                write_hint(html, &finding.hint);
                 html.element("p", &[("class", "explain")], |html| {
-                    let about = super::faults::About::Finding(finding.code);
+                    let about = About::Finding(finding.code);
                     html.link(
                         &about.address(),
                         &format!("What {} means, and how to mend it", finding.code),

@@ -210,16 +210,18 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
         }
         html.text(&counted(fault.places(), "address"));
     });
+    let mut hints = fault.variants.iter().map(|variant| variant.hint);
+    let first = hints.next().unwrap_or_default();
+    let is_shared = hints.all(|hint| hint == first);
     for variant in fault.variants.iter().take(MAX_VARIANTS) {
         message(html, variant.message);
-        if !variant.hint.is_empty() {
-            html.element("p", &[("class", "hint")], |html| {
-                html.line("strong", &[], "To mend it:");
-                html.text(" ");
-                html.prose(&sentence(variant.hint));
-            });
+        if !is_shared {
+            write_hint(html, variant.hint);
         }
         places(html, variant, more);
+    }
+    if is_shared {
+        write_hint(html, first);
     }
     let hidden = fault.variants.len().saturating_sub(MAX_VARIANTS);
     if hidden > 0 {
@@ -236,6 +238,18 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
             &fault.about.address(),
             &format!("What {} means, and how to mend it", fault.about.name()),
         );
+    });
+}
+
+/// What to do about it, where there is something to do.
+pub(super) fn write_hint(html: &mut Html, hint: &str) {
+    if hint.is_empty() {
+        return;
+    }
+    html.element("p", &[("class", "hint")], |html| {
+        html.line("strong", &[], "To mend it:");
+        html.text(" ");
+        html.prose(&sentence(hint));
     });
 }
 
@@ -276,18 +290,35 @@ pub(super) fn from(vantage: &str) -> &str {
     }
 }
 
-/// A message as a sentence: it has no full stop of its own, and begins in lower case.
+/// A message as a sentence: it has no full stop of its own, and begins in lower case. A name that it begins with stays
+/// as it is.
 pub(super) fn sentence(text: &str) -> String {
+    let word = text.split([' ', ',']).next().unwrap_or_default();
+    let is_name = !word.chars().all(char::is_alphabetic);
     let mut chars = text.chars();
     let first: String = match chars.next() {
-        Some(c) if text.starts_with("http") => c.to_string(),
+        Some(c) if is_name => c.to_string(),
         Some(c) => c.to_uppercase().collect(),
         None => return String::new(),
     };
-    let stop = if text.ends_with(['.', '`', '!', '?']) || text.ends_with('"') {
-        ""
-    } else {
-        "."
-    };
+    let ends = ['.', '!', '?', '"', '`'];
+    let stop = if text.ends_with(ends) { "" } else { "." };
     format!("{first}{}{stop}", chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_becomes_a_sentence_and_a_name_stays_a_name() {
+        assert_eq!(sentence("the leaf has expired"), "The leaf has expired.");
+        assert_eq!(sentence("www.example.com: away"), "www.example.com: away.");
+        assert_eq!(sentence("`x` is served"), "`x` is served.");
+        assert_eq!(
+            sentence("https://a.example answers 404!"),
+            "https://a.example answers 404!"
+        );
+        assert_eq!(sentence(""), "");
+    }
 }

@@ -63,7 +63,7 @@ impl Page<'_> {
                     for (to, text) in [
                         (Address::front(), "Overview"),
                         (Address::front().at("sources"), "Sources"),
-                        (Address::path(["docs", "findings"]), "Findings explained"),
+                        (Address::path(["docs", "findings"]), "Findings"),
                         (Address::path(["metrics"]), "Metrics"),
                     ] {
                         html.element("li", &[], |html| html.link(&to, text));
@@ -259,8 +259,11 @@ impl Cells<'_> {
 
     pub(super) fn cell(&mut self, inside: impl FnOnce(&mut Html)) {
         let label = self.columns.next().copied().unwrap_or_default();
-        self.html
-            .element("td", &[("role", "cell"), ("data-label", label)], inside);
+        let attributes = [("role", "cell"), ("data-label", label)];
+        self.html.element("td", &attributes, |html| {
+            // One thing beside the label where the row is a block.
+            html.element("div", &[], inside);
+        });
     }
 }
 

@@ -1,11 +1,14 @@
 //! The history of changes, read from the state folder where there is one.
 
 use crate::model::Timestamp;
+use crate::observation::Outcome;
 use crate::store::{Before, Query, Seen, Span, Store};
 
+use super::super::board::Since;
+use super::faults::message;
 use super::frame::{moment, relative, table, time};
 use super::html::Html;
-use super::view::{Certificate, Endpoint, View};
+use super::view::{Certificate, Endpoint, Look, View};
 
 /// Changes that are shown.
 const MAX_SHOWN: usize = 30;
@@ -14,101 +17,163 @@ const MAX_SEARCHED: usize = 2000;
 /// Hexadecimal digits of a fingerprint that tell it from its neighbours.
 const SHORT: usize = 12;
 
-/// What has changed at any address of a certificate.
-pub(super) fn of_certificate(html: &mut Html, view: &View, certificate: &Certificate<'_>) {
-    let name = certificate.name;
-    write(html, view, name, |span| span.certificate == name, true);
+/// What is kept of a certificate or a host.
+pub(super) enum History {
+    /// Nothing: there is no folder for it.
+    NotKept,
+    /// Why it cannot be read.
+    Unreadable(String),
+    /// The spans, oldest first.
+    Spans(Vec<Span>),
 }
 
-/// What has changed at one endpoint.
-pub(super) fn of_endpoint(html: &mut Html, view: &View, endpoint: &Endpoint<'_>) {
-    let target = endpoint.target;
-    let hostname = target.hostname.to_string();
-    let is_its = |span: &Span| {
-        span.certificate == target.certificate
-            && span.hostname == hostname
-            && span.ip == endpoint.ip
-            && span.port == target.port
-            && span.protocol == target.protocol.name()
-            && span.key_type == endpoint.key_type.name()
-    };
-    write(html, view, &hostname, is_its, false);
-}
+impl History {
+    /// What is kept under a name.
+    pub(super) fn read(view: &View, name: &str) -> Self {
+        let Some(folder) = &view.state else {
+            return Self::NotKept;
+        };
+        let query = Query {
+            name: Some(name.to_owned()),
+            since: None,
+            limit: MAX_SEARCHED,
+        };
+        let spans = Store::open_to_read(folder).and_then(|store| store.history(&query));
+        spans.map_or_else(Self::Unreadable, Self::Spans)
+    }
 
-fn write(
-    html: &mut Html,
-    view: &View,
-    name: &str,
-    is_wanted: impl Fn(&Span) -> bool,
-    with_address: bool,
-) {
-    let Some(folder) = &view.state else {
-        let text =
-            "The history is not kept: start certvigil with --state-dir to know who switched when.";
-        return html.line("p", &[], text);
-    };
-    let query = Query {
-        name: Some(name.to_owned()),
-        since: None,
-        limit: MAX_SEARCHED,
-    };
-    let spans = Store::open_to_read(folder).and_then(|store| store.history(&query));
-    let spans = match spans {
-        Ok(spans) => spans,
-        Err(error) => {
-            return html.line(
-                "p",
-                &[("class", "message")],
-                &format!("The history cannot be read: {error}"),
-            );
+    /// Since when a look has seen what it sees: the history may go back to before the monitor began.
+    pub(super) fn since(&self, endpoint: &Endpoint<'_>, look: &Look<'_>) -> Since {
+        let mut since = look.since;
+        let Self::Spans(spans) = self else {
+            return since;
+        };
+        if since.is_change {
+            return since;
         }
-    };
-    let wanted: Vec<&Span> = spans.iter().rev().filter(|span| is_wanted(span)).collect();
-    if wanted.is_empty() {
-        return html.line("p", &[], "Nothing has been noted yet.");
-    }
-    let mut columns = vec![
-        "When",
-        "What was seen from then on",
-        "What was before",
-        "Until",
-    ];
-    if with_address {
-        columns.push("Where");
-    }
-    let caption = match wanted.len() {
-        n if n > MAX_SHOWN => format!("The last {MAX_SHOWN} of {n} changes, the newest first"),
-        _ => "The newest first".into(),
-    };
-    table(html, &caption, &columns, |rows| {
-        for span in wanted.iter().take(MAX_SHOWN) {
-            rows.row("", |cells| {
-                cells.head(|html| time(html, span.first_seen, view.now));
-                cells.cell(|html| html.text(&in_words(&span.seen, span.correct, span.chained)));
-                cells.cell(|html| {
-                    html.text(&match &span.before {
-                        Before::Nothing => "the first look".into(),
-                        Before::Forgotten => "kept no more".into(),
-                        Before::Was {
-                            seen,
-                            correct,
-                            chained,
-                        } => in_words(seen, *correct, *chained),
-                    });
-                });
-                cells.cell(|html| until(html, span, view.now));
-                if with_address {
-                    cells.cell(|html| html.text(&place(span)));
-                }
-            });
+        let its = |span: &&Span| is_of(span, endpoint) && span.vantage == look.vantage();
+        for span in spans.iter().rev().filter(its) {
+            if !is_the_same(&span.seen, look) {
+                since.is_change = true;
+                break;
+            }
+            since.at = since.at.min(span.first_seen);
         }
-    });
-    if with_address && wanted.len() > MAX_SHOWN {
-        let text = format!(
-            "All of them: certvigil history --state-dir {} {name}",
-            folder.display()
+        since
+    }
+
+    /// What has changed at any address of a certificate.
+    pub(super) fn of_certificate(
+        &self,
+        html: &mut Html,
+        view: &View,
+        certificate: &Certificate<'_>,
+    ) {
+        self.write(
+            html,
+            view,
+            |span| span.certificate == certificate.name,
+            true,
         );
-        html.line("p", &[("class", "note")], &text);
+    }
+
+    /// What has changed at one endpoint.
+    pub(super) fn of_endpoint(&self, html: &mut Html, view: &View, endpoint: &Endpoint<'_>) {
+        self.write(html, view, |span| is_of(span, endpoint), false);
+    }
+
+    fn write(
+        &self,
+        html: &mut Html,
+        view: &View,
+        is_wanted: impl Fn(&Span) -> bool,
+        with_address: bool,
+    ) {
+        let spans = match self {
+            Self::NotKept => {
+                let text = "The history is not kept: start certvigil with --state-dir to know who switched when.";
+                return html.line("p", &[], text);
+            }
+            Self::Unreadable(error) => {
+                return message(html, &format!("the history cannot be read: {error}"));
+            }
+            Self::Spans(spans) => spans,
+        };
+        let wanted: Vec<&Span> = spans.iter().rev().filter(|span| is_wanted(span)).collect();
+        if wanted.is_empty() {
+            return html.line("p", &[], "Nothing has been noted yet.");
+        }
+        let mut columns = vec![
+            "When",
+            "What was seen from then on",
+            "What was before",
+            "Until",
+        ];
+        if with_address {
+            columns.push("Where");
+        }
+        let caption = match wanted.len() {
+            n if n > MAX_SHOWN => format!("The last {MAX_SHOWN} of {n} changes, the newest first"),
+            _ => "The newest first".into(),
+        };
+        table(html, &caption, &columns, |rows| {
+            for span in wanted.iter().take(MAX_SHOWN) {
+                rows.row("", |cells| {
+                    cells.head(|html| time(html, span.first_seen, view.now));
+                    cells.cell(|html| html.text(&in_words(&span.seen, span.correct, span.chained)));
+                    cells.cell(|html| {
+                        html.text(&match &span.before {
+                            Before::Nothing => "the first look".into(),
+                            Before::Forgotten => "kept no more".into(),
+                            Before::Was {
+                                seen,
+                                correct,
+                                chained,
+                            } => in_words(seen, *correct, *chained),
+                        });
+                    });
+                    cells.cell(|html| until(html, span, view.now));
+                    if with_address {
+                        cells.cell(|html| html.text(&place(span)));
+                    }
+                });
+            }
+        });
+        if wanted.len() > MAX_SHOWN {
+            let text = "`certvigil history` tells of all of them.";
+            html.element("p", &[("class", "note")], |html| html.prose(text));
+        }
+    }
+}
+
+/// Whether a span is of this endpoint.
+fn is_of(span: &Span, endpoint: &Endpoint<'_>) -> bool {
+    let target = endpoint.target;
+    span.ip == endpoint.ip
+        && span.port == target.port
+        && span.certificate == target.certificate
+        && span.hostname == target.hostname.to_string()
+        && span.protocol == target.protocol.name()
+        && span.key_type == endpoint.key_type.name()
+}
+
+fn is_the_same(seen: &Seen, look: &Look<'_>) -> bool {
+    match (seen, &look.judged.observation.outcome) {
+        (Seen::Served { sha256, .. }, Outcome::Served(served)) => {
+            *sha256 == served.leaf.sha256().to_string()
+        }
+        (
+            Seen::Told {
+                correct,
+                chained,
+                dummy,
+            },
+            Outcome::Told(told),
+        ) => (*correct, *chained, *dummy) == (told.correct, told.chained, told.dummy),
+        (Seen::Failed { error_kind, .. }, Outcome::Failed(error)) => {
+            error_kind == error.kind.name()
+        }
+        _ => false,
     }
 }
 

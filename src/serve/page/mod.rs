@@ -24,16 +24,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
+use tokio::sync::Semaphore;
 
 use crate::finding::Severity;
 use crate::model::Timestamp;
 
 use super::answer::{Response, answer, say, set};
 use super::board::Board;
+use super::metrics::{compress, takes_gzip};
 use super::query::Query;
 
 use filter::Filter;
@@ -49,9 +52,13 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 #[cfg(test)]
 const MAX_PAGE_BYTES: usize = 1 << 20;
 
+/// Pages that are written at a time. Each takes memory and a processor; further ones wait.
+pub(super) const MAX_AT_A_TIME: usize = 4;
+
 /// The page at a path; `None` where no page is there. It is written on a thread where nothing else waits for it.
 pub(super) async fn page(
     board: &Arc<Board>,
+    turns: &Arc<Semaphore>,
     state: Option<PathBuf>,
     path: &str,
     query: &Query,
@@ -61,18 +68,32 @@ pub(super) async fn page(
         return assets::serve(path, headers).map(secured);
     }
     let place = Place::read(path)?;
-    let (board, filter) = (board.clone(), Filter::read(query));
+    let (board, filter, gzip) = (board.clone(), Filter::read(query), takes_gzip(headers));
+    let turn = turns.clone().acquire_owned().await;
     let written = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let view = View::of(&board, state);
-        write(&view, &place, &filter)
+        let (status, html) = write(&view, &place, &filter);
+        let body = match gzip {
+            true => compress(&html),
+            false => Ok(html.into_bytes()),
+        };
+        body.map(|body| (status, body))
     });
     let mut response = match written.await {
-        Ok((status, html)) => answer(status, "text/html; charset=utf-8", html),
-        Err(_) => say(
+        Ok(Ok((status, body))) => {
+            let mut response = answer(status, "text/html; charset=utf-8", body);
+            if gzip {
+                set(&mut response, CONTENT_ENCODING, "gzip");
+            }
+            response
+        }
+        _ => say(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the page could not be written",
         ),
     };
+    set(&mut response, VARY, "accept-encoding");
     set(&mut response, CACHE_CONTROL, "no-store");
     Some(secured(response))
 }

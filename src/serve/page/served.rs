@@ -94,10 +94,7 @@ pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
 }
 
 /// How the handshake went.
-pub(super) fn handshake(html: &mut Html, look: Option<&Look<'_>>) {
-    let Some(look) = look else {
-        return;
-    };
+pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
     let timings = &look.judged.observation.timings;
     facts(html, |list| {
         if let Some(served) = look.served() {
@@ -358,7 +355,7 @@ fn one(html: &mut Html, certificate: &Certificate, note: &str, is_leaf: bool, no
         attributes.push(("open", ""));
     }
     html.element("details", &attributes, |html| {
-        html.line("summary", &[], "Details");
+        html.line("summary", &[], &format!("Details of {name}"));
         details(html, certificate, now);
     });
 }

@@ -429,7 +429,7 @@ fn a_rollout_tells_who_has_switched_and_who_has_not() {
     );
     assert!(!new.contains("at least"), "{new}");
     assert!(side("Something else, or nothing seen: 1").contains("192.0.2.4:443"));
-    assert!(get(&view, "/", "").contains("2 of 4 addresses</td>"));
+    assert!(get(&view, "/", "").contains("2 of 4 addresses</div></td>"));
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
         "The source sslmate does not answer",
         "(4 hours ago)",
         "(5 hours ago)",
-        "Sslmate: the connection was refused.",
+        "sslmate: the connection was refused.",
     ] {
         assert!(page.contains(words), "{words}");
     }

@@ -351,7 +351,7 @@ impl Endpoint<'_> {
         match self.ip {
             Some(IpAddr::V6(ip)) => format!("[{ip}]:{}", self.port()),
             Some(IpAddr::V4(ip)) => format!("{ip}:{}", self.port()),
-            None => format!("{NO_ADDRESS}, port {}", self.port()),
+            None => format!("port {}", self.port()),
         }
     }
 
@@ -373,8 +373,6 @@ impl Endpoint<'_> {
         ]
     }
 }
-
-const NO_ADDRESS: &str = "no address";
 
 impl<'a> Look<'a> {
     pub(super) fn vantage(&self) -> &'a str {

@@ -1,0 +1,507 @@
+//! The status page: as it is sent, and as it is in a real browser.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::*;
+use crate::fixture::account::StandIn;
+use crate::fixture::browser::{Browser, ENTER};
+use crate::fixture::exporter::Answer;
+use crate::fixture::process::run;
+
+/// A desktop's window and a phone's.
+const WIDTHS: [(&str, u32, u32); 2] = [("desktop", 1280, 800), ("phone", 390, 844)];
+/// Pictures show so much of a page, in pixels.
+const PICTURE_HEIGHT: u32 = 1150;
+/// What a hostile subject tries.
+const SCRIPT: &str = "<script>alert('run')</script><img src=x onerror=alert(1)>\u{202e}dlrow";
+
+/// What is to be seen, and where.
+struct Scene<'a> {
+    name: &'a str,
+    path: String,
+    words: &'a [&'a str],
+}
+
+/// Looks at a page as a reader does who has this browser: it fits, it can be read, it keeps to itself.
+fn look_at(browser: &Browser, exporter: &Exporter, scene: &Scene<'_>) {
+    let origin = format!("http://{}", exporter.address);
+    for (kind, width, height) in WIDTHS {
+        browser.resize(width, height);
+        for scheme in ["light", "dark"] {
+            browser.prefer(scheme);
+            browser.open(&format!("{origin}{}", scene.path));
+            let place = format!("{} on a {kind} in {scheme}", scene.name);
+            assert_text(browser, scene, &place);
+            let fits = browser.eval(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth",
+            );
+            assert_eq!(fits, json!(true), "{place} is too wide");
+            let levels = browser.eval(
+                "[...document.querySelectorAll('h1,h2,h3,h4')].map(h => Number(h.localName[1]))",
+            );
+            assert_in_order(&levels, &place);
+            if let Some(violations) = browser.axe() {
+                assert!(violations.is_empty(), "{place}: {violations:#?}");
+            }
+            picture(browser, &format!("{}-{kind}-{scheme}", scene.name));
+        }
+    }
+    assert_eq!(browser.complaints(), [""; 0], "{}", scene.name);
+    for url in browser.requests() {
+        assert!(
+            url.starts_with(&origin),
+            "{}: {url} was asked for",
+            scene.name
+        );
+    }
+}
+
+fn assert_text(browser: &Browser, scene: &Scene<'_>, place: &str) {
+    let text = browser.text();
+    for words in scene.words {
+        assert!(text.contains(words), "{place}: no {words:?} in\n{text}");
+    }
+}
+
+/// One first heading, and none that skips a level on its way down.
+fn assert_in_order(levels: &serde_json::Value, place: &str) {
+    let levels: Vec<u64> = levels
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l.as_u64().unwrap())
+        .collect();
+    assert_eq!(levels.first(), Some(&1), "{place}: {levels:?}");
+    assert_eq!(
+        levels.iter().filter(|l| **l == 1).count(),
+        1,
+        "{place}: {levels:?}"
+    );
+    for pair in levels.windows(2) {
+        assert!(pair[1] <= pair[0] + 1, "{place}: {levels:?}");
+    }
+}
+
+/// The pictures that the guide shows.
+const PICTURES: [&str; 5] = [
+    "fault-desktop-light",
+    "fault-phone-dark",
+    "rollout-desktop-light",
+    "endpoint-desktop-dark",
+    "away-phone-light",
+];
+
+/// Keeps a picture where it is asked for, in few bytes.
+fn picture(browser: &Browser, name: &str) {
+    if std::env::var_os("CERTVIGIL_REWRITE").is_none() || !PICTURES.contains(&name) {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("{name}.png"));
+    fs::write(&file, browser.picture(PICTURE_HEIGHT)).unwrap();
+    run(Command::new("pngquant")
+        .args(["--force", "--ext", ".png", "--strip"])
+        .arg(&file));
+}
+
+/// The path of the first link on a page that begins so.
+fn link(page: &Answer, beginning: &str) -> String {
+    let text = page.text();
+    let (_, rest) = text
+        .split_once(&format!("href=\"{beginning}"))
+        .unwrap_or_else(|| panic!("no link to {beginning}: {text}"));
+    format!("{beginning}{}", rest.split_once('"').unwrap().0)
+}
+
+/// A certificate that names itself as its subject likes, which nobody trusts.
+fn named(pki: &Pki, name: &str) -> Leaf {
+    let mut params = rcgen::CertificateParams::new(vec![HOST.to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Leaf {
+        certificate: certvigil::certificate::Certificate::from_der(certificate.der().to_vec()),
+        key: pki.file(key.serialize_pem()),
+    }
+}
+
+/// Two addresses of one certificate.
+fn pair(pki: &Pki, leaf: &Leaf, port: u16) -> String {
+    let place = format!("hostnames: {HOST}, addresses: [127.0.0.1, 127.0.0.2], port: {port}");
+    expecting(pki, "shop", leaf, &place)
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn where_all_is_well_the_page_says_so() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (first, _second) = two_servers(&pki, &leaf);
+    let text = inventory(&pki, ONCE, "", &[pair(&pki, &leaf, first.port())]);
+    let exporter = Exporter::start(&text, &[], |_| {});
+    exporter.wait_until_ready();
+    let browser = Browser::start();
+    let scene = Scene {
+        name: "well",
+        path: "/".into(),
+        words: &[
+            "All 2 addresses serve the right certificate",
+            "shop",
+            "2 of 2",
+            "Nothing.",
+        ],
+    };
+    look_at(&browser, &exporter, &scene);
+    let scene = Scene {
+        name: "certificate",
+        path: "/certificates/shop".into(),
+        words: &[
+            "All 2 addresses are well",
+            "Warnings begin in",
+            "127.0.0.2",
+            "not kept",
+        ],
+    };
+    look_at(&browser, &exporter, &scene);
+    let scene = Scene {
+        name: "docs",
+        path: "/docs/findings/missing_intermediate".into(),
+        words: &["How to mend it", "ssl_certificate"],
+    };
+    look_at(&browser, &exporter, &scene);
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn a_fault_is_first_and_a_subject_that_is_a_script_is_shown_and_does_nothing() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (first, second) = two_servers(&pki, &leaf);
+    let text = inventory(&pki, ONCE, "", &[pair(&pki, &leaf, first.port())]);
+    second.serve(config(&pki, &named(&pki, SCRIPT)));
+    let exporter = Exporter::start(&text, &[], |_| {});
+    exporter.wait_until_ready();
+    let browser = Browser::start();
+    let scene = Scene {
+        name: "fault",
+        path: "/".into(),
+        words: &[
+            "1 of 2 addresses is critical",
+            "Another certificate than the expected one is served",
+            "To mend it:",
+            "<script>alert('run')</script><img src=x onerror=alert(1)>⟨U+202E⟩dlrow",
+        ],
+    };
+    look_at(&browser, &exporter, &scene);
+    let endpoint = link(&exporter.get("/"), "/certificates/shop/https/");
+    assert!(
+        endpoint.contains("127.0.0.2"),
+        "the worst is first: {endpoint}"
+    );
+    let scene = Scene {
+        name: "endpoint",
+        path: endpoint,
+        words: &[
+            "≠ differs",
+            "What differs from the expected certificate",
+            "<script>alert('run')",
+        ],
+    };
+    look_at(&browser, &exporter, &scene);
+    let ran = browser.eval("document.querySelectorAll('main script, main img').length");
+    assert_eq!(ran, json!(0));
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn a_rollout_and_then_an_api_that_is_away_are_told() {
+    let pki = Pki::new();
+    let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let (first, _second) = two_servers(&pki, &old);
+    let port = first.port();
+    let account = StandIn::start(&pki, &["127.0.0.1", "127.0.0.2"], port);
+    account.issue(&pki, HOST, 1, &old);
+    let entry = format!("sslmate: {HOST}, addresses: [127.0.0.1, 127.0.0.2], port: {port}");
+    let text = inventory(&pki, OFTEN, &account.settings("1s"), &[entry]);
+    let exporter = Exporter::start(&text, &["--state-dir", "state"], |folder| {
+        account.write_key(folder)
+    });
+    exporter.wait_until_ready();
+    account.issue(&pki, HOST, 2, &new);
+    first.serve(config(&pki, &new));
+    let at = |ip: &str| [label("ip", ip), label("vantage", "local")];
+    let correct = |metrics: &Answer, ip: &str| {
+        let labels = at(ip);
+        metrics.sample(
+            "certvigil_endpoint_correct",
+            &labels.each_ref().map(String::as_str),
+        )
+    };
+    exporter.wait_for_metrics("the rollout is half-way", |metrics| {
+        let is_new = metrics.sample("certvigil_certificate_info", &[r#"instance_id="2""#]);
+        is_new.is_some()
+            && correct(metrics, "127.0.0.1") == Some(1.0)
+            && correct(metrics, "127.0.0.2") == Some(0.0)
+    });
+    wait_until("the switch is noted", || {
+        let page = exporter.get(&format!("/certificates/{HOST}")).text();
+        (page.contains("another certificate") || page.matches("the first look").count() > 1)
+            .then_some(())
+    });
+    let browser = Browser::start();
+    let scene = Scene {
+        name: "rollout",
+        path: format!("/certificates/{HOST}"),
+        words: &[
+            "1 of 2 addresses serve the new instance",
+            "Still the one before: 1",
+            "The new one: 1",
+            "seen from here and sslmate",
+            "What has changed",
+            "the first look",
+        ],
+    };
+    look_at(&browser, &exporter, &scene);
+
+    drop(account);
+    exporter.wait_for_metrics("the account is known to be away", |metrics| {
+        metrics.sample("certvigil_source_up", &[r#"source="sslmate""#]) == Some(0.0)
+    });
+    let scene = Scene {
+        name: "away",
+        path: "/".into(),
+        words: &[
+            "The source sslmate does not answer",
+            "What it said last goes on being expected",
+        ],
+    };
+    look_at(&browser, &exporter, &scene);
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let servers = [server(&pki, &leaf), server(&pki, &other)];
+    let entries = [("good", &servers[0]), ("bad", &servers[1])]
+        .map(|(name, server)| entry(&pki, name, &leaf, server.port()));
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    let browser = Browser::start();
+    browser.resize(1280, 800);
+    let origin = format!("http://{}", exporter.address);
+    browser.open(&format!("{origin}/"));
+    browser.tab_to("at.className === 'skip'");
+    browser.tab_to("at.id === 'q'");
+    // What is typed filters while it is typed, and the view is a link.
+    browser.press("good".chars());
+    browser.wait_for("document.querySelectorAll('#addresses tbody tr').length === 1");
+    browser.wait_for("location.search === '?q=good'");
+    browser
+        .wait_for("document.activeElement.id === 'q' && document.activeElement.value === 'good'");
+    browser
+        .wait_for("document.getElementById('announce').textContent.startsWith('1 of 2 addresses')");
+    browser.open(&format!("{origin}/?severity=critical"));
+    browser.tab_to(
+        "at.localName === 'a' && at.closest('#wrong') !== null && at.textContent === 'bad'",
+    );
+    browser.press([ENTER]);
+    browser.wait_for(
+        "location.pathname === '/certificates/bad' && document.readyState === 'complete'",
+    );
+
+    browser.tab_to("at.localName === 'summary'");
+    browser.press([ENTER]);
+    browser.wait_for("document.querySelector('details').open");
+    // A refresh puts right what is not as the server has it, and leaves the reader's own.
+    browser.resize(1280, 300);
+    browser.eval("scrollTo({top: 200, behavior: 'instant'}); getSelection().selectAllChildren(document.querySelector('h1')); true");
+    let kept = "JSON.stringify([scrollY, document.querySelector('details').open, document.activeElement.localName,
+                getSelection().toString()])";
+    let before = browser.eval(kept);
+    browser.eval(
+        "document.querySelector('.headline p').textContent = 'stale'; document.dispatchEvent(new Event('visibilitychange')); true",
+    );
+    browser.wait_for("document.querySelector('.headline p').textContent.includes('is not well')");
+    assert_eq!(browser.eval(kept), before);
+    browser.tab_to("at.id === 'pause'");
+    browser.press([ENTER]);
+    browser.wait_for("document.activeElement.getAttribute('aria-pressed') === 'true'");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn without_javascript_nothing_is_missing() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let servers = [server(&pki, &leaf), server(&pki, &other)];
+    let entries = [("good", &servers[0]), ("bad", &servers[1])]
+        .map(|(name, server)| entry(&pki, name, &leaf, server.port()));
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    let browser = Browser::start();
+    let origin = format!("http://{}", exporter.address);
+    let read = |path: &str| {
+        browser.open(&format!("{origin}{path}"));
+        let text = browser.text();
+        // What changes by itself is how long ago something was.
+        text.lines()
+            .filter(|line| !line.contains(" ago") && !line.contains("As of"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let paths = [
+        "/",
+        "/?severity=critical",
+        "/certificates/bad",
+        "/docs/findings",
+    ];
+    let with: Vec<_> = paths.iter().map(|path| read(path)).collect();
+    browser.without_scripts();
+    let without: Vec<_> = paths.iter().map(|path| read(path)).collect();
+    assert_eq!(with, without);
+    // The form is a form.
+    browser.open(&format!("{origin}/"));
+    browser.tab_to("at.id === 'q'");
+    browser.press("good".chars().chain([ENTER]));
+    browser.wait_for("location.search.includes('q=good') && document.querySelectorAll('#addresses tbody tr').length === 1");
+}
+
+#[test]
+fn pages_keep_to_themselves_and_assets_are_kept_for_ever() {
+    let pki = Pki::new();
+    let text = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let exporter = Exporter::start(&text, &[], |_| {});
+    let page = exporter.get("/");
+    let policy = page.header("content-security-policy").unwrap();
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(
+        !policy.contains("unsafe") && !policy.contains('*'),
+        "{policy}"
+    );
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    for inline in ["style=", "onclick", "<style", "javascript:"] {
+        assert!(!page.text().contains(inline), "{inline}");
+    }
+    for (ending, kind) in [
+        (".css", "text/css"),
+        (".js", "text/javascript"),
+        (".svg", "image/svg+xml"),
+    ] {
+        let text = page.text();
+        let mut links = text.split('"').filter(|part| part.starts_with("/assets/"));
+        let path = links.find(|path| path.ends_with(ending)).unwrap();
+        let asset = exporter.get(path);
+        assert_eq!(asset.status, 200, "{path}");
+        assert!(
+            asset.header("content-type").unwrap().starts_with(kind),
+            "{path}"
+        );
+        assert!(
+            asset.header("cache-control").unwrap().contains("immutable"),
+            "{path}"
+        );
+        let tag = asset.header("etag").unwrap();
+        let again = exporter.request("GET", path, &[("If-None-Match", tag)], "");
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        let other = exporter.request("GET", path, &[("If-None-Match", "\"other\"")], "");
+        assert_eq!(other.status, 200, "{path}");
+    }
+    assert_eq!(
+        exporter.get("/assets/status-0000000000000000.css").status,
+        404
+    );
+    assert_eq!(exporter.get("/certificates/nobody").status, 404);
+    assert_eq!(exporter.get("/docs/findings/expired").status, 200);
+}
+
+#[test]
+fn who_may_not_see_the_page_sees_none_of_its_parts() {
+    let pki = Pki::new();
+    let text = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let hash = bcrypt::hash("secret", 4).unwrap();
+    let web = format!("basic_auth_users:\n  reader: {hash}\n");
+    let exporter = Exporter::start(&text, &["--web.config.file", "web.yml"], |folder| {
+        fs::write(folder.join("web.yml"), web).unwrap();
+    });
+    let paths = [
+        "/",
+        "/certificates/any",
+        "/docs/findings",
+        "/assets/status-0000000000000000.css",
+    ];
+    for path in paths {
+        assert_eq!(exporter.get(path).status, 401, "{path}");
+    }
+    let exporter = exporter.with_user("reader", "secret");
+    for (path, status) in paths.into_iter().zip([200, 404, 200, 404]) {
+        let answer = exporter.get(path);
+        // Before the source has been asked the certificate is not known yet.
+        assert!(
+            answer.status == status || path == "/certificates/any",
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn who_switched_when_is_known_over_a_restart_and_a_page_is_sent_compressed() {
+    let pki = Pki::new();
+    let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = server(&pki, &old);
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &new, server.port())]);
+    let args = ["--state-dir", "state"];
+    let exporter = Exporter::start(&text, &args, |_| {});
+    exporter.wait_until_ready();
+    server.serve(config(&pki, &new));
+    let page = |exporter: &Exporter| exporter.get("/certificates/web").text();
+    wait_until("the switch is noted", || {
+        let page = page(&exporter);
+        let (_, history) = page.split_once("id=\"history\"")?;
+        (history.contains("another certificate") && history.contains("the right certificate"))
+            .then_some(())
+    });
+    let folder = exporter.kill();
+
+    let exporter = Exporter::start_in(folder, &text, &args);
+    exporter.wait_until_ready();
+    let endpoint = link(
+        &exporter.get("/certificates/web"),
+        "/certificates/web/https/",
+    );
+    let page = exporter.get(&endpoint);
+    assert!(page.text().contains("<dt>So since</dt>"), "{}", page.text());
+    let packed = exporter.request("GET", &endpoint, &[("Accept-Encoding", "gzip")], "");
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert!(packed.body.len() * 2 < page.body.len());
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*packed.body)
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(
+        text.starts_with("<!doctype html>") && text.ends_with("</html>"),
+        "{text}"
+    );
+}
