@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::certificate::{Certificate, PublicKeyHash};
+use crate::certificate::{Certificate, Interner, PublicKeyHash};
 use crate::config::{
     Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
 };
@@ -65,6 +65,7 @@ pub struct Sources {
     /// Why there is no SSLMate account matters only where one is needed.
     sslmate: Result<Client, String>,
     by_key: Mutex<HashMap<(String, PublicKeyHash), Option<Instance>>>,
+    certificates: Arc<Interner>,
 }
 
 /// What a source says.
@@ -112,7 +113,16 @@ impl Sources {
             http,
             sslmate,
             by_key: Mutex::default(),
+            certificates: Arc::default(),
         })
+    }
+
+    /// The same, with certificates in common with those who know these: usually what is served is what is expected.
+    pub fn sharing(self, certificates: Arc<Interner>) -> Self {
+        Self {
+            certificates,
+            ..self
+        }
     }
 
     /// The client for what is no source: its requests are not counted among theirs.
@@ -164,6 +174,20 @@ impl Sources {
 
     /// Asks what an entry's source expects: one answer, or one for each of its files or certificates.
     pub async fn load(&self, entry: &Entry, deadline: Instant) -> Vec<Result<Loaded, Failed>> {
+        let mut said = self.ask(entry, deadline).await;
+        for loaded in said.iter_mut().flatten() {
+            if let Some(Expected {
+                what: Expectation::Instances(instances),
+                ..
+            }) = Arc::get_mut(&mut loaded.expected)
+            {
+                instances.share(&self.certificates);
+            }
+        }
+        said
+    }
+
+    async fn ask(&self, entry: &Entry, deadline: Instant) -> Vec<Result<Loaded, Failed>> {
         match &entry.source {
             SourceSettings::Sslmate(cn) => vec![self.load_sslmate(entry, cn, deadline).await],
             SourceSettings::SslmateAll => match self.list(deadline).await {
