@@ -29,6 +29,7 @@ mod formats;
 mod h3;
 mod history;
 mod hostile;
+mod instructions;
 mod mail;
 mod markdown;
 mod nginx;
