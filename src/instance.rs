@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, Fingerprint, Key, PublicKeyHash, San};
+use crate::certificate::{Certificate, Fingerprint, Interner, Key, PublicKeyHash, San};
 use crate::model::KeyType;
 
 /// The state of an instance, in SSLMate's words. Instances from elsewhere are active.
@@ -124,6 +124,18 @@ impl Instances {
             also_accepted: Vec::new(),
             pending: None,
             previous: Vec::new(),
+        }
+    }
+
+    /// Takes each certificate as it is shared.
+    pub fn share(&mut self, certificates: &Interner) {
+        let others = self.also_accepted.iter_mut();
+        let others = others.chain(&mut self.pending).chain(&mut self.previous);
+        for instance in std::iter::once(&mut self.expected).chain(others) {
+            let above = instance.chain.iter_mut().chain(&mut instance.root);
+            for certificate in std::iter::once(&mut instance.leaf).chain(above) {
+                *certificate = certificates.share(certificate);
+            }
         }
     }
 

@@ -415,6 +415,8 @@ impl Scanner {
         }
         results.sort_by(|a, b| order(a).cmp(&order(b)));
         together(&mut results);
+        // A monitor keeps them until the next look.
+        results.shrink_to_fit();
         Scan { results, complete }
     }
 }

@@ -213,7 +213,9 @@ impl Certificate {
         Self::read(der, sha256)
     }
 
-    fn read(der: Vec<u8>, sha256: Fingerprint) -> Self {
+    fn read(mut der: Vec<u8>, sha256: Fingerprint) -> Self {
+        // It may be kept for months.
+        der.shrink_to_fit();
         Self(Arc::new(Inner {
             facts: read(&der).map_err(Malformed),
             der,

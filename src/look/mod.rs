@@ -74,7 +74,7 @@ impl Looker {
     }
 
     /// The certificates that servers showed, for all who hold the same.
-    pub fn certificates(&self) -> &Interner {
+    pub fn certificates(&self) -> &Arc<Interner> {
         &self.config.certificates
     }
 

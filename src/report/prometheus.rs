@@ -1,13 +1,14 @@
 //! Prometheus' text format, and what of judged looks is told in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
 use crate::finding::Code;
 use crate::instance::Expected;
 use crate::judge::{Flags, Judged, Verdict};
-use crate::model::Timestamp;
+use crate::model::{Hostname, Target, Timestamp};
 use crate::observation::{Outcome, Served, Status};
 
 /// What a metric counts.
@@ -149,34 +150,63 @@ impl Samples<'_> {
         self.put_part("", labels, value);
     }
 
+    /// A sample with labels as [`labels`] writes them, and further ones.
+    pub fn put_with(&mut self, labels: &str, more: &[(&str, &str)], value: impl Display) {
+        self.text.extend([self.name, "{", labels]);
+        write_labels(self.text, !labels.is_empty(), more.iter().copied());
+        self.text.push('}');
+        self.put_value(value);
+    }
+
     /// A sample of a part of a histogram: `_bucket`, `_sum` or `_count`.
     pub fn put_part(&mut self, part: &str, labels: &str, value: impl Display) {
-        let name = self.name;
-        let _ = if labels.is_empty() {
-            writeln!(self.text, "{name}{part} {value}")
-        } else {
-            writeln!(self.text, "{name}{part}{{{labels}}} {value}")
-        };
+        self.text.extend([self.name, part]);
+        if !labels.is_empty() {
+            self.text.extend(["{", labels, "}"]);
+        }
+        self.put_value(value);
+    }
+
+    fn put_value(&mut self, value: impl Display) {
+        self.text.push(' ');
+        let _ = write!(self.text, "{value}");
+        self.text.push('\n');
     }
 }
 
 /// Labels without their braces, escaped.
 pub fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::new();
+    write_labels(&mut text, false, pairs);
+    text
+}
+
+/// The same, behind others or not.
+fn write_labels<'a>(
+    text: &mut String,
+    mut behind_others: bool,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
     for (name, value) in pairs {
-        let comma = if text.is_empty() { "" } else { "," };
-        let _ = write!(text, "{comma}{name}=\"");
-        for c in value.chars() {
-            match c {
-                '\\' => text.push_str("\\\\"),
-                '"' => text.push_str("\\\""),
-                '\n' => text.push_str("\\n"),
-                c => text.push(c),
+        let comma = if behind_others { "," } else { "" };
+        behind_others = true;
+        text.extend([comma, name, "=\""]);
+        let is_special = |byte: u8| matches!(byte, b'\\' | b'"' | b'\n');
+        if value.bytes().any(is_special) {
+            for c in value.chars() {
+                match c {
+                    '\\' => text.push_str("\\\\"),
+                    '"' => text.push_str("\\\""),
+                    '\n' => text.push_str("\\n"),
+                    c => text.push(c),
+                }
             }
+        } else {
+            // Of a hundred thousand values hardly one is not like this.
+            text.push_str(value);
         }
         text.push('"');
     }
-    text
 }
 
 /// A look and when it ended.
@@ -191,7 +221,7 @@ pub struct Looked<'a> {
 /// A look with its labels, written once.
 struct Endpoint<'a> {
     look: Looked<'a>,
-    labels: String,
+    labels: &'a str,
 }
 
 impl Endpoint<'_> {
@@ -208,29 +238,31 @@ impl Endpoint<'_> {
             Outcome::Told(_) | Outcome::Failed(_) => None,
         }
     }
-
-    fn with(&self, more: &[(&str, &str)]) -> String {
-        format!("{},{}", self.labels, labels(more.iter().copied()))
-    }
 }
 
 /// Every `certvigil_endpoint_*` of these looks. Of two with the same labels the first is told.
 pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = Looked<'a>>) {
-    let mut seen = HashSet::new();
-    let endpoints = looks.into_iter().map(|look| Endpoint {
-        look,
-        labels: endpoint_labels(look.judged),
+    // All labels are in one text: a string of its own for each costs more than to write it.
+    let mut all_labels = String::new();
+    let mut written = Vec::new();
+    for look in looks {
+        let from = all_labels.len();
+        write_endpoint_labels(&mut all_labels, look.judged);
+        written.push((look, from..all_labels.len()));
+    }
+    let mut seen = HashSet::with_capacity(written.len());
+    let endpoints = written.into_iter().filter_map(|(look, range)| {
+        let labels = all_labels.get(range)?;
+        seen.insert(labels).then_some(Endpoint { look, labels })
     });
-    let endpoints: Vec<Endpoint<'_>> = endpoints
-        .filter(|e| seen.insert(e.labels.clone()))
-        .collect();
+    let endpoints: Vec<Endpoint<'_>> = endpoints.collect();
 
     let mut samples = out.begin(Metric::EndpointStatus);
     for endpoint in &endpoints {
         let status = status(endpoint.look.judged);
         for one in Status::ALL {
             let value = u8::from(one == status);
-            samples.put(&endpoint.with(&[("status", one.name())]), value);
+            samples.put_with(endpoint.labels, &[("status", one.name())], value);
         }
     }
     type Flag = fn(&Flags) -> Option<bool>;
@@ -246,14 +278,15 @@ pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = Looke
         let mut samples = out.begin(metric);
         for endpoint in &endpoints {
             if let Some(value) = endpoint.flags().and_then(flag) {
-                samples.put(&endpoint.labels, u8::from(value));
+                samples.put(endpoint.labels, u8::from(value));
             }
         }
     }
     let mut samples = out.begin(Metric::EndpointError);
     for endpoint in &endpoints {
         if let Verdict::Inconclusive(error) = &endpoint.look.judged.verdict {
-            samples.put(&endpoint.with(&[("error_kind", error.kind.name())]), 1);
+            let more = [("error_kind", error.kind.name())];
+            samples.put_with(endpoint.labels, &more, 1);
         }
     }
     let mut samples = out.begin(Metric::EndpointFinding);
@@ -263,7 +296,7 @@ pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = Looke
         let findings: BTreeSet<_> = findings.map(|f| (f.code, f.severity)).collect();
         for (code, severity) in findings {
             let more = [("code", code.name()), ("severity", severity.name())];
-            samples.put(&endpoint.with(&more), 1);
+            samples.put_with(endpoint.labels, &more, 1);
         }
     }
     served(out, &endpoints);
@@ -292,13 +325,13 @@ fn served(out: &mut Exposition, endpoints: &[Endpoint<'_>]) {
         let mut samples = out.begin(metric);
         for endpoint in endpoints {
             if let Some(time) = endpoint.served().and_then(time) {
-                samples.put(&endpoint.labels, time.0);
+                samples.put(endpoint.labels, time.0);
             }
         }
     }
     let mut samples = out.begin(Metric::EndpointLastCheck);
     for endpoint in endpoints {
-        samples.put(&endpoint.labels, endpoint.look.at.0);
+        samples.put(endpoint.labels, endpoint.look.at.0);
     }
     let mut samples = out.begin(Metric::EndpointInfo);
     for endpoint in endpoints {
@@ -316,7 +349,7 @@ fn served(out: &mut Exposition, endpoints: &[Endpoint<'_>]) {
                 endpoint.look.judged.observation.target.protocol.name(),
             ),
         ];
-        samples.put(&endpoint.with(&more), 1);
+        samples.put_with(endpoint.labels, &more, 1);
     }
 }
 
@@ -327,18 +360,26 @@ fn first_end(served: &Served) -> Option<Timestamp> {
     ends.min()
 }
 
-fn endpoint_labels(judged: &Judged) -> String {
+fn write_endpoint_labels(text: &mut String, judged: &Judged) {
     let observation = &judged.observation;
     let target = &observation.target;
     let ip = observation.ip.map(|ip| ip.to_string()).unwrap_or_default();
-    labels([
+    let pairs = [
         ("certificate", target.certificate.as_str()),
-        ("hostname", &target.hostname.to_string()),
+        ("hostname", &name_of(&target.hostname)),
         ("ip", &ip),
         ("port", &target.port_label()),
         ("key_type", observation.key_type.name()),
         ("vantage", observation.vantage.as_str()),
-    ])
+    ];
+    write_labels(text, false, pairs);
+}
+
+fn name_of(hostname: &Hostname) -> Cow<'_, str> {
+    match hostname {
+        Hostname::Dns(name) => name.into(),
+        Hostname::Ip(ip) => ip.to_string().into(),
+    }
 }
 
 /// Every `certvigil_certificate_*` of these certificates: each one's name, once, and what is expected of it.
@@ -360,7 +401,7 @@ pub fn certificates<'a>(
                     Metric::CertificateNotBefore => facts.not_before,
                     _ => facts.not_after,
                 };
-                samples.put(&labels([("certificate", *name)]), time.0);
+                samples.put_with("", &[("certificate", *name)], time.0);
             }
         }
     }
@@ -384,50 +425,67 @@ pub fn certificates<'a>(
     }
 }
 
+/// A certificate's name and a host's.
+type Host<'a> = (&'a str, Cow<'a, str>);
+
 /// What several looks tell together: how many addresses a host has, and whether the vantages agree.
 pub fn hosts<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Judged>) {
-    let mut addresses: BTreeMap<(&str, String), BTreeSet<IpAddr>> = BTreeMap::new();
-    // By address: how many vantages looked, and whether one found that they disagree.
-    let mut vantages: BTreeMap<String, (BTreeSet<&str>, bool)> = BTreeMap::new();
+    let mut addresses: Vec<(Host<'_>, Option<IpAddr>)> = Vec::new();
+    // How many vantages looked at an address, and whether one found that they disagree.
+    let mut vantages: HashMap<_, (&Target, BTreeSet<&str>, bool)> = HashMap::new();
     for judged in looks {
         let observation = &judged.observation;
         let target = &observation.target;
-        let hostname = target.hostname.to_string();
         if observation.vantage.is_local() {
-            let key = (target.certificate.as_str(), hostname.clone());
-            addresses.entry(key).or_default().extend(observation.ip);
+            let key = (target.certificate.as_str(), name_of(&target.hostname));
+            addresses.push((key, observation.ip));
         }
         let Some(ip) = observation.ip else { continue };
-        let labels = labels([
-            ("certificate", target.certificate.as_str()),
-            ("hostname", &hostname),
-            ("ip", &ip.to_string()),
-            ("port", &target.port_label()),
-        ]);
-        let (from, disagree) = vantages.entry(labels).or_default();
+        let port = (target.port, target.protocol.is_quic());
+        let place = (&target.certificate, &target.hostname, ip, port);
+        let known = vantages.entry(place);
+        let (_, from, disagree) = known.or_insert_with(|| (target, BTreeSet::new(), false));
         from.insert(observation.vantage.as_str());
         *disagree |= judged
             .findings
             .iter()
             .any(|f| f.code == Code::VantagesDisagree);
     }
+    // They come in about this order.
+    addresses.sort();
+    addresses.dedup();
     let mut samples = out.begin(Metric::HostnameAddresses);
-    for ((certificate, hostname), addresses) in &addresses {
-        let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
-        for (family, count) in [("ipv4", of_v4), ("ipv6", addresses.len() - of_v4)] {
+    for of_host in addresses.chunk_by(|(a, _), (b, _)| a == b) {
+        let Some(((certificate, hostname), _)) = of_host.first() else {
+            continue;
+        };
+        let ips = || of_host.iter().filter_map(|(_, ip)| *ip);
+        let of_v4 = ips().filter(IpAddr::is_ipv4).count();
+        let of_v6 = ips().filter(IpAddr::is_ipv6).count();
+        for (family, count) in [("ipv4", of_v4), ("ipv6", of_v6)] {
             let pairs = [
                 ("certificate", *certificate),
                 ("hostname", hostname),
                 ("family", family),
             ];
-            samples.put(&labels(pairs), count);
+            samples.put_with("", &pairs, count);
         }
     }
+    let several = vantages.into_iter();
+    let several = several.filter(|(_, (_, from, _))| from.len() > 1);
+    let told = several.map(|((.., ip, _), (target, _, disagree))| {
+        let labels = labels([
+            ("certificate", target.certificate.as_str()),
+            ("hostname", &name_of(&target.hostname)),
+            ("ip", &ip.to_string()),
+            ("port", &target.port_label()),
+        ]);
+        (labels, disagree)
+    });
+    let told: BTreeMap<String, bool> = told.collect();
     let mut samples = out.begin(Metric::VantagesDisagree);
-    for (labels, (from, disagree)) in &vantages {
-        if from.len() > 1 {
-            samples.put(labels, u8::from(*disagree));
-        }
+    for (labels, disagree) in &told {
+        samples.put(labels, u8::from(*disagree));
     }
 }
 
@@ -516,6 +574,26 @@ mod tests {
     fn labels_are_escaped() {
         let text = labels([("a", "x\"y\\z\nend"), ("b", "")]);
         assert_eq!(text, r#"a="x\"y\\z\nend",b="""#);
+    }
+
+    #[test]
+    fn further_labels_stand_behind_others_or_alone() {
+        let mut out = Exposition::default();
+        let mut samples = out.begin(Metric::EndpointStatus);
+        samples.put_with("a=\"b\"", &[("c", "\"d\""), ("e", "")], 1);
+        samples.put_with("", &[("c", "d")], 0.5);
+        samples.put("", 7);
+        samples.put_part("_sum", "a=\"b\"", 2);
+        let name = Metric::EndpointStatus.name();
+        let text = out.finish();
+        let samples: Vec<_> = text.lines().skip(2).collect();
+        let wanted = [
+            format!(r#"{name}{{a="b",c="\"d\"",e=""}} 1"#),
+            format!(r#"{name}{{c="d"}} 0.5"#),
+            format!("{name} 7"),
+            format!(r#"{name}_sum{{a="b"}} 2"#),
+        ];
+        assert_eq!(samples, wanted);
     }
 
     #[test]

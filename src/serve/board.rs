@@ -36,7 +36,7 @@ pub(super) struct Board {
 #[derive(Default)]
 pub(super) struct Plan {
     /// The entries of the inventory by their keys.
-    pub(super) watches: BTreeMap<String, Watch>,
+    pub(super) watches: BTreeMap<Arc<str>, Watch>,
     /// Each target with the key of its entry.
     pub(super) targets: BTreeMap<Target, Planned>,
 }
@@ -44,7 +44,7 @@ pub(super) struct Plan {
 /// What is expected at a target.
 #[derive(Clone)]
 pub(super) struct Planned {
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) expectation: Result<Kept, String>,
 }
 

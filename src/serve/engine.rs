@@ -77,7 +77,12 @@ impl Engine {
     ) -> Result<Self, String> {
         let mut inventory = (setup.load)()?;
         inventory.add_account_vantage();
-        let sources = Sources::new(&inventory, &(setup.environment)(), requests.clone())?;
+        let looker = match before {
+            Some(before) => before.scanner.looker.clone(),
+            None => Arc::new(Looker::new()?),
+        };
+        let sources = Sources::new(&inventory, &(setup.environment)(), requests.clone())?
+            .sharing(looker.certificates().clone());
         let sources = match before {
             Some(before) => sources.knowing_files_of(&before.scanner.sources),
             None => sources,
@@ -88,10 +93,6 @@ impl Engine {
         let turns = before
             .filter(|b| b.inventory.defaults.per_address == defaults.per_address)
             .map(|b| b.scanner.turns.clone());
-        let looker = match before {
-            Some(before) => before.scanner.looker.clone(),
-            None => Arc::new(Looker::new()?),
-        };
         let manner = Manner {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust)?),

@@ -27,7 +27,7 @@ const STALE_INTERVALS: i64 = 2;
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     /// The entry.
-    pub(super) entry: Entry,
+    pub(super) entry: Arc<Entry>,
     /// What the source said, one for each certificate.
     pub(super) kept: Vec<Kept>,
     /// What it could not say at the last try, and never said before.
@@ -92,7 +92,7 @@ pub(super) fn key(entry: &Entry) -> String {
 impl Watch {
     pub(super) fn new(entry: Entry) -> Self {
         Self {
-            entry,
+            entry: Arc::new(entry),
             kept: Vec::new(),
             failures: Vec::new(),
             up: None,
@@ -323,6 +323,12 @@ impl Kept {
         previous.drain(..surplus);
         let mut instances = is.clone();
         instances.previous = previous;
+        if *was == *instances && old.says(&loaded) {
+            return Self {
+                fetched: now,
+                ..old
+            };
+        }
         let expected = Expected {
             source: loaded.expected.source,
             what: Expectation::Instances(instances),
@@ -335,6 +341,22 @@ impl Kept {
                 ..loaded
             }),
         }
+    }
+
+    /// Whether a source says of hosts and names what it said before.
+    fn says(&self, loaded: &Loaded) -> bool {
+        let Loaded {
+            name,
+            common_name,
+            expected,
+            hostnames,
+            awaited,
+        } = &*self.loaded;
+        *name == loaded.name
+            && *common_name == loaded.common_name
+            && expected.source == loaded.expected.source
+            && *hostnames == loaded.hostnames
+            && *awaited == loaded.awaited
     }
 
     fn before(&self) -> Option<Fingerprint> {
@@ -504,6 +526,40 @@ mod tests {
         assert_eq!(rules(&watch, later(DAY)).stale_since, Some(NOW));
         watch.absorb(vec![Ok(loaded("a.example", &first))], later(DAY));
         assert_eq!(rules(&watch, later(DAY)).stale_since, None);
+    }
+
+    #[test]
+    fn what_is_said_again_is_kept_once_and_is_as_fresh_as_it_was_said() {
+        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+        let said = loaded("a.example", &leaf());
+        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
+        watch.absorb(vec![Ok(said.clone())], later(10));
+        let before = watch.kept[0].loaded.clone();
+        watch.absorb(vec![Ok(said.clone())], later(20));
+        assert!(Arc::ptr_eq(&before, &watch.kept[0].loaded));
+        assert_eq!(watch.kept[0].fetched, later(20));
+        assert_eq!(watch.kept[0].changed, Some(later(10)));
+        let others = [
+            Loaded {
+                hostnames: vec!["b.example".parse().unwrap()],
+                ..said.clone()
+            },
+            Loaded {
+                awaited: Some(7),
+                ..said.clone()
+            },
+            Loaded {
+                common_name: None,
+                ..said
+            },
+        ];
+        for other in others {
+            watch.absorb(vec![Ok(other.clone())], later(30));
+            let kept = &watch.kept[0].loaded;
+            assert_eq!(kept.hostnames, other.hostnames);
+            assert_eq!(kept.awaited, other.awaited);
+            assert_eq!(kept.common_name, other.common_name);
+        }
     }
 
     #[test]

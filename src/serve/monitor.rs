@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -33,6 +33,9 @@ const SOURCE_PATIENCE: u32 = 3;
 const SECOND_TRY: Duration = Duration::from_secs(15);
 /// Answers of sources that come within this share one new plan.
 const REPLAN_PAUSE: Duration = Duration::from_millis(250);
+/// The same for answers that say what is known: thousands of files are read anew every minute, and a plan of all of
+/// them costs a thousand times what one of them does.
+const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(10);
 /// How often history that is old enough is taken out of the store.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 /// Commands that wait at most.
@@ -68,7 +71,7 @@ pub(super) struct Monitor {
     look: Look,
     board: Arc<Board>,
     engine: Arc<Engine>,
-    watches: BTreeMap<String, Watch>,
+    watches: BTreeMap<Arc<str>, Watch>,
     plan: Arc<Plan>,
     schedule: Schedule,
     scans: JoinSet<(Scan, Timestamp)>,
@@ -77,11 +80,10 @@ pub(super) struct Monitor {
     refreshes: JoinSet<Answer>,
     /// When the source of each entry is to be asked.
     agenda: Agenda,
-    /// Since when the plan has been older than what sources said.
+    /// Until when the plan may be older than what sources said.
     outdated: Option<Duration>,
     /// The entries that word has come of, each with the common names in it that are to be looked at.
     awaiting: HashMap<String, BTreeSet<String>>,
-    sources: Arc<Semaphore>,
     /// The targets that this cycle has not looked at yet.
     remaining: BTreeSet<Target>,
     cycle_began: Duration,
@@ -136,7 +138,6 @@ impl Monitor {
             agenda: Agenda::default(),
             outdated: None,
             awaiting: HashMap::new(),
-            sources: Arc::new(Semaphore::new(MAX_SOURCES)),
             remaining: BTreeSet::new(),
             cycle_began: Duration::ZERO,
             commands,
@@ -163,7 +164,7 @@ impl Monitor {
             let mut watch = Watch::new(entry.clone());
             let said = recalled.remove(&key).unwrap_or_default();
             watch.kept = said.into_iter().map(Kept::from).collect();
-            self.watches.insert(key, watch);
+            self.watches.insert(key.into(), watch);
         }
     }
 
@@ -204,8 +205,8 @@ impl Monitor {
     /// Makes the new plan that what sources said asks for; answers that come shortly after each other share one.
     fn catch_up(&mut self) {
         let is_quiet = self.refreshes.is_empty();
-        if let Some(since) = self.outdated
-            && (is_quiet || self.elapsed() >= since + REPLAN_PAUSE)
+        if let Some(until) = self.outdated
+            && (is_quiet || self.elapsed() >= until)
         {
             self.replan();
         }
@@ -219,8 +220,8 @@ impl Monitor {
     fn next_due(&self) -> Option<Instant> {
         // Where all hands are busy, the next look waits for one of them and not for the clock.
         let look = self.schedule.next_due().filter(|_| self.has_room());
-        let replan = self.outdated.map(|since| since + REPLAN_PAUSE);
-        let refresh = self.agenda.next_due();
+        let replan = self.outdated;
+        let refresh = self.agenda.next_due().filter(|_| self.may_ask());
         let prune = self.keeper.as_ref().map(|_| self.prune_due);
         let due = refresh.into_iter().chain(look).chain(replan).chain(prune);
         let due = due.min()?;
@@ -240,21 +241,26 @@ impl Monitor {
         keeper.keep(Note::Prune(before));
     }
 
+    fn may_ask(&self) -> bool {
+        self.refreshes.len() < MAX_SOURCES
+    }
+
     fn has_room(&self) -> bool {
         self.scans.len() < self.setup.concurrency.max(1)
     }
 
     /// Asks the sources whose time has come.
     fn ask(&mut self) {
-        while let Some(key) = self.agenda.start(self.elapsed()) {
-            let Some(watch) = self.watches.get(&key) else {
+        while self.may_ask() {
+            let Some(key) = self.agenda.start(self.elapsed()) else {
+                break;
+            };
+            let Some(watch) = self.watches.get(key.as_str()) else {
                 self.agenda.forget(&key);
                 continue;
             };
             let (entry, engine) = (watch.entry.clone(), self.engine.clone());
-            let sources = self.sources.clone();
             self.refreshes.spawn(async move {
-                let _turn = sources.acquire().await;
                 let deadline = Instant::now() + engine.manner.timeout * SOURCE_PATIENCE;
                 let mut said = Vec::new();
                 for (entry, failure) in locate(&entry, &engine.scanner.resolver, deadline).await {
@@ -272,7 +278,7 @@ impl Monitor {
     fn heard(&mut self, answer: Answer) {
         let Answer { key, said } = answer;
         let (now, clock) = (self.elapsed(), self.board.now());
-        let Some(watch) = self.watches.get_mut(&key) else {
+        let Some(watch) = self.watches.get_mut(key.as_str()) else {
             return self.agenda.forget(&key);
         };
         let was_up = watch.up;
@@ -281,7 +287,12 @@ impl Monitor {
             tracing::warn!("{warning}");
         }
         self.is_clock_wrong = warning.is_some();
+        let before: Vec<Arc<Loaded>> = watch.kept.iter().map(|k| k.loaded.clone()).collect();
         let news = watch.absorb(said, clock);
+        let is_known = was_up == Some(true)
+            && watch.up == Some(true)
+            && before.len() == watch.kept.len()
+            && std::iter::zip(&before, &watch.kept).all(|(old, new)| Arc::ptr_eq(old, &new.loaded));
         for error in &news.errors {
             tracing::warn!("{error}");
         }
@@ -301,13 +312,13 @@ impl Monitor {
             keeper.keep(Note::Said(key.clone(), said));
         }
         let awaited = self.awaiting.remove(&key);
-        // The word is that it is time to look, also where the instance has been known before.
-        for (target, expectation) in watch.expectations() {
-            let cn = expectation.ok().and_then(|k| k.loaded.common_name.clone());
-            if let (Some(cn), Some(awaited)) = (cn, &awaited)
-                && awaited.contains(&cn)
-            {
-                self.schedule.hurry(&target, now);
+        if let Some(awaited) = &awaited {
+            // The word is that it is time to look, also where the instance has been known before.
+            for (target, expectation) in watch.expectations() {
+                let cn = expectation.ok().and_then(|k| k.loaded.common_name.clone());
+                if cn.is_some_and(|cn| awaited.contains(&cn)) {
+                    self.schedule.hurry(&target, now);
+                }
             }
         }
         let next = if awaited.is_some() && news.changed.is_empty() {
@@ -316,7 +327,13 @@ impl Monitor {
             watch.refresh_after(self.engine.times.refresh)
         };
         self.agenda.finish(&key, next.map(|after| now + after), now);
-        self.outdated = self.outdated.or(Some(now));
+        let pause = if is_known {
+            UNCHANGED_REPLAN_PAUSE
+        } else {
+            REPLAN_PAUSE
+        };
+        let until = now + pause;
+        self.outdated = Some(self.outdated.map_or(until, |before| before.min(until)));
     }
 
     /// Begins the looks whose time has come.
@@ -375,8 +392,8 @@ impl Monitor {
 
     /// Where every target has been looked at, a cycle has ended and the next begins.
     fn end_cycle(&mut self) {
-        let all_asked = self.watches.values().all(|watch| watch.up.is_some());
-        if !self.remaining.is_empty() || !all_asked {
+        // After each of ten thousand looks the first of the two says no.
+        if !self.remaining.is_empty() || self.watches.values().any(|watch| watch.up.is_none()) {
             return;
         }
         let now = self.elapsed();
@@ -404,7 +421,7 @@ impl Monitor {
                 let about = self.watches.iter().filter(|(_, watch)| watch.is_about(&cn));
                 for (key, watch) in about {
                     self.agenda.hurry(key, now);
-                    let awaited = self.awaiting.entry(key.clone()).or_default();
+                    let awaited = self.awaiting.entry(key.to_string()).or_default();
                     // What is not known yet is looked at as soon as it is, and cannot make this grow.
                     if watch.knows(&cn) {
                         awaited.insert(cn.clone());
@@ -454,14 +471,18 @@ impl Monitor {
         let mut before = std::mem::take(&mut self.watches);
         let mut changed = BTreeSet::new();
         for (key, entry) in keyed(&engine.inventory.certificates) {
-            let old = before.remove(&key);
-            let is_same = old.as_ref().is_some_and(|old| old.entry == *entry);
+            let old = before.remove(key.as_str());
+            let is_same = old.as_ref().is_some_and(|old| *old.entry == *entry);
             if old.is_some() && !is_same {
                 changed.insert(key.clone());
             }
-            let watch = Watch {
-                entry: entry.clone(),
-                ..old.unwrap_or_else(|| Watch::new(entry.clone()))
+            let new = Watch::new(entry.clone());
+            let watch = match old {
+                Some(old) => Watch {
+                    entry: new.entry,
+                    ..old
+                },
+                None => new,
             };
             // Reading files anew is what a reload is for; a source over the network has its own clock, unless
             // something about it has changed.
@@ -469,13 +490,13 @@ impl Monitor {
             if account_changed || !is_same || !keeps_its_clock {
                 self.agenda.hurry(&key, now);
             }
-            self.watches.insert(key, watch);
+            self.watches.insert(key.into(), watch);
         }
         for key in before.keys() {
             self.agenda.forget(key);
         }
         if let Some(keeper) = &mut self.keeper {
-            let keys = self.watches.keys().cloned().collect();
+            let keys = self.watches.keys().map(ToString::to_string).collect();
             keeper.keep(Note::Entries(keys));
         }
         self.schedule
@@ -485,7 +506,7 @@ impl Monitor {
         // What was seen was seen elsewhere, or judged by other rules.
         let (plan, now) = (self.plan.clone(), self.elapsed());
         let targets = plan.targets.iter();
-        for (target, _) in targets.filter(|(_, planned)| changed.contains(&planned.key)) {
+        for (target, _) in targets.filter(|(_, planned)| changed.contains(&*planned.key)) {
             self.schedule.hurry(target, now);
         }
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::certificate::{Certificate, PublicKeyHash};
+use crate::certificate::{Certificate, Interner, PublicKeyHash};
 use crate::config::{
     Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
 };
@@ -70,6 +70,7 @@ pub struct Sources {
     sslmate: Result<Client, String>,
     files: Arc<pem::Files>,
     by_key: Mutex<HashMap<(String, PublicKeyHash), Option<Instance>>>,
+    certificates: Arc<Interner>,
 }
 
 /// What a source says.
@@ -118,6 +119,7 @@ impl Sources {
             sslmate,
             files: Arc::default(),
             by_key: Mutex::default(),
+            certificates: Arc::default(),
         })
     }
 
@@ -125,6 +127,14 @@ impl Sources {
     pub(crate) fn knowing_files_of(self, others: &Self) -> Self {
         Self {
             files: others.files.clone(),
+            ..self
+        }
+    }
+
+    /// The same, with certificates in common with those who know these: usually what is served is what is expected.
+    pub fn sharing(self, certificates: Arc<Interner>) -> Self {
+        Self {
+            certificates,
             ..self
         }
     }
@@ -188,6 +198,20 @@ impl Sources {
 
     /// Asks what an entry's source expects: one answer, or one for each of its files or certificates.
     pub async fn load(&self, entry: &Entry, deadline: Instant) -> Vec<Result<Loaded, Failed>> {
+        let mut said = self.ask(entry, deadline).await;
+        for loaded in said.iter_mut().flatten() {
+            if let Some(Expected {
+                what: Expectation::Instances(instances),
+                ..
+            }) = Arc::get_mut(&mut loaded.expected)
+            {
+                instances.share(&self.certificates);
+            }
+        }
+        said
+    }
+
+    async fn ask(&self, entry: &Entry, deadline: Instant) -> Vec<Result<Loaded, Failed>> {
         match &entry.source {
             SourceSettings::Sslmate(cn) => vec![self.load_sslmate(entry, cn, deadline).await],
             SourceSettings::SslmateAll => match self.list(deadline).await {

@@ -34,6 +34,7 @@ mod h3;
 mod history;
 mod hostile;
 mod inspect;
+mod instructions;
 mod mail;
 mod markdown;
 mod moving;
