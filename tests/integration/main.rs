@@ -47,4 +47,5 @@ mod stand_in;
 mod starttls;
 mod starttls_servers;
 mod support;
+mod unchanged;
 mod web;
