@@ -232,6 +232,7 @@ fn no_way_to(ip: IpAddr, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Protocol;
 
     #[test]
     fn a_reset_right_after_the_connection_is_no_trouble_in_connecting() {
@@ -271,5 +272,32 @@ mod tests {
             }
             assert_eq!(error(EMFILE, ip).kind, ErrorKind::Internal);
         }
+    }
+
+    /// What is told of thousands of looks that wait rests on it.
+    #[test]
+    fn a_look_that_waits_holds_little() {
+        const MOST: usize = 3 * 1024;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let _guard = runtime.enter();
+        let looker = Looker::new().unwrap();
+        let reach = Reach::default();
+        let target = Target {
+            certificate: "www".into(),
+            hostname: "www.example".parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        };
+        let look = Look {
+            target: &target,
+            address: SocketAddr::from(([127, 0, 0, 1], 443)),
+            key_type: KeyType::Any,
+            reach: &reach,
+        };
+        let size = size_of_val(&looker.look(look, Instant::now()));
+        assert!(size <= MOST, "{size} bytes");
     }
 }

@@ -46,8 +46,8 @@ const DASHBOARDS: [&str; 3] = [
 /// Where the alerts' pages are.
 const RUNBOOK: &str = "docs/alerts.md#";
 
-/// Set to write the file of Grafana's alert rules anew instead of comparing it.
-const REWRITE: &str = "CERTVIGIL_REWRITE";
+/// Set to write what a test compares anew: the file of Grafana's alert rules here.
+pub(crate) const REWRITE: &str = "CERTVIGIL_REWRITE";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")

@@ -58,6 +58,7 @@ mod starttls;
 mod starttls_servers;
 mod support;
 mod terminal;
+mod unchanged;
 mod web;
 mod wrong_certificates;
 mod wrong_servers;

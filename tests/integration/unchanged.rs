@@ -1,0 +1,139 @@
+//! What is told of the lab stays word for word what it is, whatever is done to make it cheaper.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certvigil::judge::TrustStore;
+use certvigil::lab::{Lab, Scenario, environment};
+use certvigil::look::Looker;
+use certvigil::model::Timestamp;
+use certvigil::report;
+use certvigil::resolve::{Families, Resolver};
+use certvigil::revocation::Revocations;
+use certvigil::scan::{Manner, Scanner, Turns, prepare};
+use certvigil::source::{Requests, Sources};
+use tokio::time::Instant;
+
+use crate::dashboards::REWRITE;
+
+const FILE: &str = "tests/integration/testdata/lab.jsonl";
+const NOW: Timestamp = Timestamp(1_800_000_000);
+/// The silent server is waited for to its end.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Every look at the lab, judged as of a moment, as JSON Lines; `None` where the machine lacks an address of it, as
+/// those without IPv6 do.
+async fn looks() -> Option<String> {
+    let lab = Lab::start(Scenario::demo().unwrap(), NOW).await.unwrap();
+    if !lab.left_out().is_empty() {
+        return None;
+    }
+    let inventory = lab.inventory();
+    let sources = Sources::new(&inventory, &environment(), Requests::default()).unwrap();
+    let sources = Arc::new(sources);
+    let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
+    let remotes = sources.remotes(&inventory.vantages, &wanted).unwrap();
+    let mut trust = TrustStore::default();
+    trust.add(lab.root()).unwrap();
+    let manner = Manner {
+        timeout: TIMEOUT,
+        trust: Arc::new(trust),
+        reaches: Arc::default(),
+    };
+    let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
+    let resolver = Arc::new(resolver);
+    let deadline = Instant::now() + 10 * TIMEOUT;
+    let entries = &inventory.certificates;
+    let jobs = prepare(&sources, &resolver, entries, &manner, deadline).await;
+    let scanner = Scanner {
+        revocations: Arc::new(Revocations::new(&sources)),
+        sources,
+        resolver,
+        looker: Arc::new(Looker::new().unwrap()),
+        local: true,
+        remotes: remotes.into(),
+        turns: Arc::new(Turns::new(64, inventory.defaults.per_address)),
+    };
+    let scan = scanner.scan(jobs, NOW, std::future::pending(), |_| {});
+    Some(report::jsonl(&scan.await.results))
+}
+
+/// Takes out how long things took, and gives what is new in each lab (hashes, serial numbers, the port) the number of its
+/// first appearance, so that what is alike stays alike.
+fn stable(told: &str) -> String {
+    let mut known = HashMap::new();
+    let mut out = String::new();
+    for line in told.lines() {
+        let (line, timings) = line.split_once("\"timings_ms\":").unwrap();
+        let (_, port) = line.split_once("\"port\":").unwrap();
+        let (port, _) = port.split_once(',').unwrap();
+        let line = without_hashes(line, &mut known).replace(port, "PORT");
+        out.push_str(&without_numbers(&line, "within "));
+        out.push_str("\"timings_ms\":");
+        out.push_str(&without_numbers(timings, ":"));
+        out.push('\n');
+    }
+    out
+}
+
+/// What is written as so many hexadecimal digits is a hash or a serial number.
+const SHORTEST_HASH: usize = 32;
+
+fn without_hashes(line: &str, known: &mut HashMap<String, usize>) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit());
+        let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+        if word.len() < SHORTEST_HASH {
+            out.push_str(word);
+        } else {
+            let number = known.len();
+            let number = known.entry(word.to_owned()).or_insert(number);
+            out.push_str(&format!("HASH{number}"));
+        }
+        let next = after.chars().next();
+        out.extend(next);
+        rest = &after[next.map_or(0, char::len_utf8)..];
+    }
+    out
+}
+
+/// The text with every number after this as N.
+fn without_numbers(text: &str, before: &str) -> String {
+    let mut parts = text.split(before);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(before);
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        if rest.len() < part.len() {
+            out.push('N');
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
+#[test]
+fn the_json_of_the_lab_stays_as_it_is() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Some(told) = runtime.block_on(looks()) else {
+        return;
+    };
+    let now = stable(&told);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    if std::env::var_os(REWRITE).is_some() {
+        fs::write(&file, &now).unwrap();
+    }
+    let before = fs::read_to_string(&file).unwrap();
+    for (now, before) in now.lines().zip(before.lines()) {
+        assert_eq!(
+            now, before,
+            "run this test with {REWRITE}=1 where that is meant"
+        );
+    }
+    assert_eq!(now.lines().count(), before.lines().count());
+}
