@@ -14,7 +14,7 @@ use crate::fixture::check::{Check, Row};
 use crate::fixture::dns::{A, Asked, CNAME, NameServer, REFUSED, SERVFAIL, Said, TLSA, wire_name};
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki};
-use crate::fixture::process::{Process, free_port, run};
+use crate::fixture::process::{Process, free_port, run, wait_until};
 use crate::fixture::tls::{self, Server};
 use crate::nginx;
 
@@ -527,12 +527,15 @@ zone:
 
 /// The DS record of the zone's key.
 fn anchor(knot: &Process) -> String {
-    let ds = run(Command::new("keymgr")
-        .arg("-c")
-        .arg(knot.path("knot.conf"))
-        .args(["example", "ds"]));
-    // One for each digest: any of them will do.
-    ds.lines().last().unwrap().to_owned()
+    // The server makes its key once it runs.
+    wait_until("the zone has a key", || {
+        let ds = run(Command::new("keymgr")
+            .arg("-c")
+            .arg(knot.path("knot.conf"))
+            .args(["example", "ds"]));
+        // One for each digest: any of them will do.
+        ds.lines().last().map(str::to_owned)
+    })
 }
 
 /// unbound, which asks knot for the zone and validates what it says by this trust anchor.

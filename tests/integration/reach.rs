@@ -2,6 +2,7 @@
 //! and where connections come from.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -180,6 +181,10 @@ fn a_client_certificate_that_cannot_be_used_is_told_in_words() {
     let pki = Pki::new();
     let (one, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let chain = pki.full_chain(&one);
+    for file in [&one.key, &other.key, &chain] {
+        // Of a key that everybody can read there would be a warning too.
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let told = |certificate: &std::path::Path, key: &std::path::Path| {
         let certificate = certificate.to_str().unwrap();
         let key = key.to_str().unwrap();
