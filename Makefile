@@ -18,7 +18,7 @@ export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 # No Debian package has a kubectl of these years.
 SKIPPED := $(if $(shell command -v kubectl),,--skip an_overlay_of_kustomize)
 
-.PHONY: run test packages lint deny advisories bench bench-packages soak fuzz deb cargo-deb linters static sbom
+.PHONY: run test packages lint deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
@@ -95,6 +95,11 @@ endif
 
 bench-packages:
 	sh tests/packages.sh benches/packages.txt
+
+# A hundred thousand endpoints, by one monitor and by three replicas behind a real Prometheus: some ten minutes. It writes
+# docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a quick try.
+bench-scale: bench-packages
+	$(CARGO) bench --locked --bench performance -- scale
 
 # The monitor for an hour over two thousand endpoints that fail in every way: is every verdict right, and does it grow?
 # benches/soak/main.rs says what can be set. The lab listens at each address by itself.

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 /// A sentence about the machine, and one about the programs.
-pub(crate) fn describe() -> String {
+pub(crate) fn describe(packages: &[&str]) -> String {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let models = || {
         let lines = processors.lines().filter(|l| l.starts_with("model name"));
@@ -15,7 +15,7 @@ pub(crate) fn describe() -> String {
     let memory = procfs_gibibytes();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = kernel.trim();
-    let packages = ["nginx", "prometheus-blackbox-exporter", "knot", "openssl"];
+
     let versions: Vec<String> = packages.iter().map(|p| version(p)).collect();
     let compiler = said(Command::new("rustc").arg("--version"));
     format!(

@@ -4,6 +4,7 @@
 //! same run wherever there is one: the two take turns, and the middle of several turns counts. `BENCH=check,dns` picks
 //! measurements, `BENCH_ROUNDS` (5) says how many turns there are, and `BENCH_BINARY` names another build of certvigil than the
 //! one that was just made. A run of all of them writes its table into `docs/performance.md`; a run of some prints it.
+//! The argument `scale` runs what `make bench-scale` is for instead: see [`scale`].
 
 #![allow(
     clippy::disallowed_methods,
@@ -21,6 +22,7 @@ mod measure;
 mod peers;
 mod roles;
 mod rows;
+mod scale;
 mod table;
 
 use std::fs;
@@ -34,10 +36,16 @@ const DOCUMENT: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `make bench` -->\n";
 const END: &str = "<!-- end of what `make bench` writes -->\n";
 
+/// What `make bench` measures against, whose versions are told.
+const PACKAGES: [&str; 4] = ["nginx", "prometheus-blackbox-exporter", "knot", "openssl"];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if Role::play(&arguments).is_some() {
         return;
+    }
+    if arguments.iter().any(|argument| argument == "scale") {
+        return scale::run();
     }
     let rounds = std::env::var("BENCH_ROUNDS").map_or(5, |text| text.parse().expect("a number"));
     let wanted = std::env::var("BENCH").unwrap_or_default();
@@ -57,17 +65,17 @@ fn main() {
     let table = table::markdown(&all);
     println!("{table}");
     if wanted.is_empty() {
-        let text = format!("{}\n{table}", machine::describe());
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
-        let document = fs::read_to_string(&file).unwrap();
-        fs::write(&file, replaced(&document, &text)).unwrap();
-        println!("written to {DOCUMENT}");
+        let text = format!("{}\n{table}", machine::describe(&PACKAGES));
+        write_into(DOCUMENT, BEGIN, END, &text);
     }
 }
 
-/// The document with another text between its marks.
-fn replaced(document: &str, text: &str) -> String {
-    let (before, rest) = document.split_once(BEGIN).expect(BEGIN);
-    let (_, after) = rest.split_once(END).expect(END);
-    format!("{before}{BEGIN}\n{text}\n{END}{after}")
+/// Puts another text between the marks of a document.
+fn write_into(document: &str, begin: &str, end: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let before = fs::read_to_string(&file).unwrap();
+    let (head, rest) = before.split_once(begin).expect(begin);
+    let (_, tail) = rest.split_once(end).expect(end);
+    fs::write(&file, format!("{head}{begin}\n{text}\n{end}{tail}")).unwrap();
+    println!("written to {document}");
 }

@@ -106,11 +106,16 @@ impl Peer {
     /// The monitor with a configuration.
     pub(crate) fn monitor(lab: &Lab, configuration: &str) -> Self {
         fs::write(lab.path("certvigil.yml"), configuration).unwrap();
-        let log = lab.path("monitor.log");
+        Self::replica(lab, loopback(0))
+    }
+
+    /// The monitor with the configuration that is there, at an address.
+    pub(crate) fn replica(lab: &Lab, listen: SocketAddr) -> Self {
+        let log = lab.path(&format!("monitor-{listen}.log"));
         let mut command = certvigil(lab);
         command
             .args(["serve", "--config", "certvigil.yml"])
-            .args(["--web.listen-address", "127.0.0.1:0"])
+            .args(["--web.listen-address", &listen.to_string()])
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());
         let mut child = measure::spawn(&mut command);
@@ -123,6 +128,19 @@ impl Peer {
             address.trim().parse().ok()
         });
         Self { child, address }
+    }
+
+    /// Prometheus with the file `prometheus.yml`, which takes a value to hold for so many seconds.
+    pub(crate) fn prometheus(lab: &Lab, lookback: u64) -> Self {
+        let port = free_port();
+        let mut command = Command::new("prometheus");
+        command
+            .current_dir(lab.folder())
+            .arg("--config.file=prometheus.yml")
+            .arg("--storage.tsdb.path=prometheus")
+            .arg(format!("--query.lookback-delta={lookback}s"))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        Self::start(&mut command, loopback(port), &lab.path("prometheus.log"))
     }
 }
 
@@ -156,7 +174,7 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     wait_until("a free port", || {
         let tcp = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
         let port = tcp.local_addr().ok()?.port();

@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) watches: BTreeMap<Arc<str>, Watch>,
     /// Each target with the key of its entry.
     pub(super) targets: BTreeMap<Target, Planned>,
+    /// The targets by host and port: a probe asks for one of them, and there may be very many.
+    by_place: Vec<Target>,
 }
 
 /// What is expected at a target.
@@ -49,13 +51,34 @@ pub(super) struct Planned {
 }
 
 impl Plan {
+    pub(super) fn new(
+        watches: BTreeMap<Arc<str>, Watch>,
+        targets: BTreeMap<Target, Planned>,
+    ) -> Self {
+        let mut by_place: Vec<Target> = targets.keys().cloned().collect();
+        by_place.sort_by(|a, b| (&a.hostname, a.port).cmp(&(&b.hostname, b.port)));
+        Self {
+            watches,
+            targets,
+            by_place,
+        }
+    }
+
+    /// The targets at a host and port, in the order of their certificates.
+    pub(super) fn at(&self, hostname: &Hostname, port: u16) -> impl Iterator<Item = &Target> {
+        let place = (hostname, port);
+        let first = self
+            .by_place
+            .partition_point(|t| (&t.hostname, t.port) < place);
+        let rest = self.by_place.iter().skip(first);
+        rest.take_while(move |t| (&t.hostname, t.port) == place)
+    }
+
     /// The addresses that the inventory fixes for a host and port; `None` where the two are not in it.
     pub(super) fn known(&self, hostname: &Hostname, port: u16) -> Option<BTreeSet<IpAddr>> {
         let mut known = self
-            .targets
-            .iter()
-            .filter(|(t, _)| t.hostname == *hostname && t.port == port)
-            .map(|(_, planned)| self.watches.get(&planned.key))
+            .at(hostname, port)
+            .map(|target| self.watches.get(&self.targets.get(target)?.key))
             .peekable();
         known.peek()?;
         let addresses = known.flatten().flat_map(|watch| &watch.entry.addresses);
@@ -256,4 +279,44 @@ impl Board {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::btree_set;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Protocol;
+
+    fn target() -> impl Strategy<Value = Target> {
+        let protocols = [Protocol::Https, Protocol::H3];
+        ("[ab]", "[ab]{1,2}", 1..4_u16, 0..2_usize).prop_map(
+            move |(certificate, host, port, at)| Target {
+                certificate,
+                hostname: format!("{host}.example.com").parse().unwrap(),
+                port,
+                protocol: protocols[at],
+            },
+        )
+    }
+
+    proptest! {
+        /// Each place has what a walk over everything finds there, in the same order.
+        #[test]
+        fn a_place_has_its_targets(targets in btree_set(target(), 0..40), asked in target()) {
+            let planned = targets.iter().map(|target| {
+                let expectation = Err("not asked yet".to_owned());
+                (target.clone(), Planned { key: "one".into(), expectation })
+            });
+            let plan = Plan::new(BTreeMap::new(), planned.collect());
+            let (hostname, port) = (&asked.hostname, asked.port);
+            let walked: Vec<&Target> = targets
+                .iter()
+                .filter(|t| t.hostname == *hostname && t.port == port)
+                .collect();
+            prop_assert_eq!(plan.at(hostname, port).collect::<Vec<_>>(), walked.clone());
+            prop_assert_eq!(plan.known(hostname, port).is_some(), !walked.is_empty());
+        }
+    }
 }

@@ -541,10 +541,7 @@ impl Monitor {
         for target in changed {
             self.schedule.hurry(&target, now);
         }
-        self.plan = Arc::new(Plan {
-            watches: self.watches.clone(),
-            targets,
-        });
+        self.plan = Arc::new(Plan::new(self.watches.clone(), targets));
         self.board.set_plan(self.plan.clone());
         self.end_cycle();
     }

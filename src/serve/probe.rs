@@ -153,9 +153,7 @@ impl Request {
             }
         };
         let mut jobs: Vec<Job> = plan
-            .targets
-            .keys()
-            .filter(|t| t.hostname == self.hostname && t.port == self.port)
+            .at(&self.hostname, self.port)
             .filter(|t| t.protocol.is_quic() == self.module.protocol.is_quic())
             .filter_map(|target| plan.job(target, engine, board.now()))
             .collect();

@@ -48,6 +48,7 @@ mod reach;
 mod readme;
 mod result;
 mod revocation;
+mod scale;
 mod schedule;
 mod schema;
 mod serve;

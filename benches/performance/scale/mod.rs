@@ -1,0 +1,249 @@
+//! What a hundred thousand endpoints take, in two shapes: one monitor that looks at all of them by its own schedule, and
+//! three replicas that look when a real Prometheus asks, which shares the targets out among them as the shipped
+//! configuration has it. From the figures it computes what a hundred times as many take, and writes both into
+//! `docs/scale.md`.
+//!
+//! `SCALE_ENDPOINTS` (100000) says how many there are, `SCALE_SECONDS` (240) how long Prometheus is watched,
+//! `SCALE_INTERVAL` (a hundred probes a second) how often it asks for each, in seconds. What was run with other numbers of
+//! endpoints is printed only.
+
+mod plan;
+mod sharded;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::lab::{Lab, address, name};
+use crate::machine;
+use crate::measure::{PATIENCE, cpu, resident};
+use crate::peers::Peer;
+use crate::table::short;
+
+use plan::Measured;
+
+/// The document that has the tables, and what stands before and after them there.
+const DOCUMENT: &str = "docs/scale.md";
+const BEGIN: &str = "<!-- written by `make bench-scale` -->\n";
+const END: &str = "<!-- end of what `make bench-scale` writes -->\n";
+
+/// The endpoints that the document tells of.
+const ENDPOINTS: u64 = 100_000;
+/// Probes that Prometheus asks for in a second, unless `SCALE_INTERVAL` says something else.
+const PROBES_A_SECOND: u64 = 100;
+/// Looks of the monitor's own schedule in a second.
+const LOOKS_A_SECOND: usize = 500;
+/// How long the monitor is watched that looks by itself.
+const WATCHED: Duration = Duration::from_secs(30);
+/// Requests of which the cost is the middle one's.
+const REQUESTS: usize = 5;
+const POLL: Duration = Duration::from_millis(250);
+/// How long a first look at everything may take.
+const FIRST_ROUND: Duration = Duration::from_secs(1_200);
+const MIB: f64 = (1 << 20) as f64;
+
+/// A figure as the table has it: its name, its value with the unit, and how it came about.
+struct Figure(&'static str, String, String);
+
+impl Figure {
+    fn new(name: &'static str, value: f64, unit: &str, how: impl Into<String>) -> Self {
+        Self(
+            name,
+            format!("{} {unit}", short(value)).trim().to_owned(),
+            how.into(),
+        )
+    }
+}
+
+/// Measures both shapes, and tells.
+pub(crate) fn run() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect(name))
+    };
+    let endpoints = number("SCALE_ENDPOINTS", ENDPOINTS);
+    let seconds = Duration::from_secs(number("SCALE_SECONDS", 240));
+    let interval = number("SCALE_INTERVAL", (endpoints / PROBES_A_SECOND).max(10));
+    let count = usize::try_from(endpoints).unwrap();
+
+    let lab = Lab::new();
+    let server = lab.serve();
+    let how =
+        format!("each a name, an address of 127.0.0.0/8 and an entry of the inventory ({count})");
+    let mut figures = vec![Figure::new(plan::MEASURED_ENDPOINTS, count as f64, "", how)];
+    eprintln!("measuring: one monitor");
+    figures.extend(alone(&lab, server.port, count));
+    eprintln!("measuring: replicas behind Prometheus");
+    let watch = sharded::Watch {
+        count,
+        interval,
+        seconds,
+    };
+    figures.extend(sharded::figures(&lab, server.port, &watch));
+
+    let mut table = String::from("| figure | measured | how |\n| --- | --- | --- |\n");
+    for Figure(name, value, how) in figures {
+        writeln!(table, "| {name} | {value} | {how} |").unwrap();
+    }
+    // From what is written, so that who reads it comes to the same.
+    let planned = Measured::read(&table).plan();
+    let machine = machine::describe(&["prometheus"]);
+    let text = format!("{machine}\n{table}\n## The plan for ten million\n\n{planned}");
+    println!("{text}");
+    if endpoints == ENDPOINTS {
+        crate::write_into(DOCUMENT, BEGIN, END, &text);
+    }
+}
+
+/// The monitor that looks at all endpoints by itself.
+fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
+    let interval = (count / LOOKS_A_SECOND).max(5);
+    let start = Instant::now();
+    let monitor = Peer::monitor(lab, &inventory(lab, port, count, &format!("{interval}s")));
+    patiently("a look at every endpoint", || {
+        ask(monitor.address, "/-/ready")
+            .starts_with("HTTP/1.1 200")
+            .then_some(())
+    });
+    let ready = start.elapsed().as_secs_f64();
+
+    let looks = || {
+        let metrics = fetch(monitor.address, "/metrics");
+        (total(&metrics, "certvigil_probes_total"), Instant::now())
+    };
+    let (seen, since) = looks();
+    let (before, start) = (cpu(&monitor.child), Instant::now());
+    thread::sleep(WATCHED);
+    let busy = (cpu(&monitor.child) - before) / start.elapsed().as_secs_f64();
+    let (until_now, now) = looks();
+    let rate = (until_now - seen) / now.duration_since(since).as_secs_f64();
+    let metrics = fetch(monitor.address, "/metrics");
+    let scrape = cost(&monitor, "/metrics", busy);
+    assert_eq!(total(&metrics, "certvigil_endpoint_correct"), count as f64);
+    let series = series(&metrics, "certvigil_endpoint_") / count as f64;
+
+    vec![
+        Figure::new(
+            plan::LOOK,
+            busy / rate * 1e6,
+            "µs",
+            format!(
+                "{} looks a second, each endpoint every {interval} s; the first look at all of them was over after {} s",
+                short(rate),
+                short(ready)
+            ),
+        ),
+        Figure::new(
+            plan::MEMORY,
+            resident(&monitor.child) / MIB,
+            "MiB",
+            "resident, after every endpoint was looked at, and eight scrapes of all of it",
+        ),
+        Figure::new(
+            plan::METRICS,
+            metrics.len() as f64 / MIB,
+            "MiB",
+            "not compressed",
+        ),
+        Figure::new(
+            plan::SCRAPE,
+            scrape * 1000.0,
+            "ms",
+            format!("the middle of {REQUESTS} scrapes, while it goes on looking"),
+        ),
+        Figure::new(plan::SERIES, series, "", "`certvigil_endpoint_*`"),
+    ]
+}
+
+/// So many endpoints, each with an entry, a name and an address of its own.
+fn inventory(lab: &Lab, port: u16, count: usize, interval: &str) -> String {
+    let mut text = format!(
+        "trust: {{system: false, ca_files: root.pem}}\ndefaults: {{port: {port}, interval: {interval}, timeout: 30s}}\n\
+         certificates:\n"
+    );
+    let leaf = lab.leaf;
+    for number in 0..count {
+        let (name, ip) = (name(number), address(number));
+        writeln!(
+            text,
+            "- {{name: h{number}, sha256: {leaf}, hostnames: {name}, addresses: {ip}}}"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// Seconds of CPU that a request costs, of a process that is busy with other things for so much of a core.
+fn cost(peer: &Peer, path: &str, busy: f64) -> f64 {
+    let costs = (0..REQUESTS).map(|_| {
+        let (before, start) = (cpu(&peer.child), Instant::now());
+        fetch(peer.address, path);
+        cpu(&peer.child) - before - busy * start.elapsed().as_secs_f64()
+    });
+    costs.collect::<crate::measure::Values>().median().max(0.0)
+}
+
+/// A whole answer. HTTP/1.0: it ends with the connection, and is not in chunks.
+fn ask(server: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: bench\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    // What answers in the version of the question is as good.
+    String::from_utf8(answer)
+        .unwrap()
+        .replacen("HTTP/1.0", "HTTP/1.1", 1)
+}
+
+fn fetch(server: SocketAddr, path: &str) -> String {
+    let answer = ask(server, path);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    body.to_owned()
+}
+
+/// The series of an exposition whose names begin so.
+fn series(exposition: &str, prefix: &str) -> f64 {
+    exposition.lines().filter(|l| l.starts_with(prefix)).count() as f64
+}
+
+/// The sum of the series of a metric.
+fn total(exposition: &str, metric: &str) -> f64 {
+    let lines = exposition.lines();
+    let values = lines.filter_map(|line| {
+        let rest = line.strip_prefix(metric)?;
+        let is_it = rest.starts_with(['{', ' ']);
+        rest.rsplit_once(' ')
+            .filter(|_| is_it)?
+            .1
+            .parse::<f64>()
+            .ok()
+    });
+    values.sum()
+}
+
+/// Waits longer than most of this benchmark does.
+fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < FIRST_ROUND, "never came about: {what}");
+        thread::sleep(POLL);
+    }
+}
+
+/// A file that is shipped, with some of its text replaced, which has to be there: what is measured is what is shipped.
+fn shipped(file: &str, replacements: &[(&str, &str)]) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/prometheus");
+    let mut text = fs::read_to_string(folder.join(file)).unwrap();
+    for (from, to) in replacements {
+        assert!(text.contains(from), "{file} has no `{from}`");
+        text = text.replace(from, to);
+    }
+    text
+}

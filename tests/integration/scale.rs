@@ -1,0 +1,64 @@
+//! The plan for very many endpoints is what the figures beside it come to.
+
+#[path = "../../benches/performance/scale/plan.rs"]
+mod plan;
+
+use plan::Measured;
+
+use crate::markdown::document;
+
+#[test]
+fn the_plan_follows_from_what_was_measured() {
+    let page = document("docs/scale.md").text;
+    let (_, written) = page
+        .split_once("<!-- written by `make bench-scale` -->")
+        .unwrap();
+    let (written, _) = written.split_once("<!-- end of what").unwrap();
+    let (table, plan) = written.split_once("## The plan for ten million\n").unwrap();
+    assert_eq!(plan.trim(), Measured::read(table).plan().trim());
+}
+
+/// Figures that are easily computed in one's head.
+#[test]
+fn the_plan_is_computed_as_the_page_says() {
+    let figures = [
+        (plan::MEASURED_ENDPOINTS, "100000"),
+        (plan::LOOK, "300 µs"),
+        (plan::MEMORY, "1024 MiB"),
+        (plan::METRICS, "240 MiB"),
+        (plan::SCRAPE, "1200 ms"),
+        (plan::SERIES, "15.0"),
+        (plan::PROBE, "360 µs"),
+        (plan::SD, "10.24 MiB"),
+        (plan::SAMPLES, "36.0"),
+        (plan::INGESTED, "720 µs"),
+        (plan::HELD, "2.00 KiB"),
+    ];
+    let rows = figures.map(|(name, value)| format!("| {name} | {value} | measured |\n"));
+    insta::assert_snapshot!(Measured::read(&rows.concat()).plan(), @r"
+    | looked at every | 5m | 1h | 12h |
+    | --- | --- | --- | --- |
+    | looks a second | 33333 | 2778 | 231 |
+    | cores that look | 10.0 | 0.8 | 0.1 |
+    | cores that write `/metrics` | 1.0 | 1.0 | 1.0 |
+    | processes of `serve` | 100 | 100 | 100 |
+    | endpoints of each | 100000 | 100000 | 100000 |
+    | memory of all of them | 100.0 GiB | 100.0 GiB | 100.0 GiB |
+    | `/metrics` of all of them, a second | 200 MiB | 200 MiB | 200 MiB |
+    | series | 150.0 million | 150.0 million | 150.0 million |
+    | samples a second | 1.2 million | 1.2 million | 1.2 million |
+    | shards of Prometheus | 30 | 30 | 30 |
+    | memory of a shard | 9.5 GiB | 9.5 GiB | 9.5 GiB |
+    | questions to DNS a second, at most | 66667 | 5556 | 463 |
+    | requests to the API a second | 1111 | 1111 | 1111 |
+
+    | one inventory for all replicas, `/probe` every 1h | |
+    | --- | --- |
+    | memory of each replica | 100.0 GiB |
+    | size of its `/sd` | 1.0 GiB |
+    | cores of each replica for its own round every 12h | 0.1 |
+    | cores of all replicas that are asked | 1.0 |
+    | cores of all shards of Prometheus that ask | 2.0 |
+    | samples a second | 0.1 million |
+    ");
+}
