@@ -4,14 +4,15 @@
 mod caught;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turns;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::certificate::Certificate;
@@ -30,6 +31,7 @@ use crate::source::{Failed, Loaded, Sources};
 use crate::tlsa::Tlsa;
 
 use caught::caught;
+pub use turns::Turns;
 
 /// Names that are resolved or waited for at a time, for each look that may be under way.
 const TARGETS_PER_LOOK: usize = 4;
@@ -41,82 +43,6 @@ const REMOTE_PATIENCE: u32 = 3;
 const HOSTS_PER_TEST: usize = 50;
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
-
-/// Whose turn it is to look: what bounds every scan that shares it.
-#[derive(Debug)]
-pub struct Turns {
-    concurrency: usize,
-    per_address: usize,
-    looks: Semaphore,
-    /// Only addresses that somebody looks at, or waits to.
-    places: Mutex<HashMap<SocketAddr, Arc<Semaphore>>>,
-}
-
-impl Turns {
-    /// So many looks under way at a time in all, and so many of them at one IP address and port; at least
-    /// one of each.
-    pub fn new(concurrency: usize, per_address: usize) -> Self {
-        let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        Self {
-            concurrency,
-            per_address: per_address.clamp(1, Semaphore::MAX_PERMITS),
-            looks: Semaphore::new(concurrency),
-            places: Mutex::default(),
-        }
-    }
-
-    /// How many looks are under way.
-    pub fn under_way(&self) -> usize {
-        self.concurrency
-            .saturating_sub(self.looks.available_permits())
-    }
-
-    /// Waits for the turn at the address, and then for the turn in all.
-    async fn take(&self, address: SocketAddr) -> Turn<'_> {
-        let place = {
-            let mut places = self.places();
-            let place = places.entry(address);
-            place
-                .or_insert_with(|| Arc::new(Semaphore::new(self.per_address)))
-                .clone()
-        };
-        // Made before waiting, so that a wait that is given up leaves nothing behind.
-        let mut turn = Turn {
-            turns: self,
-            address,
-            place,
-            _at_place: None,
-            _of_all: None,
-        };
-        turn._at_place = turn.place.clone().acquire_owned().await.ok();
-        turn._of_all = self.looks.acquire().await.ok();
-        turn
-    }
-
-    fn places(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Semaphore>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A turn, or the wait for it.
-struct Turn<'a> {
-    turns: &'a Turns,
-    address: SocketAddr,
-    place: Arc<Semaphore>,
-    _at_place: Option<OwnedSemaphorePermit>,
-    _of_all: Option<SemaphorePermit<'a>>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self._at_place = None;
-        let mut places = self.turns.places();
-        // The map's and this one: nobody else is there, and under the lock nobody comes.
-        if Arc::strong_count(&self.place) == 2 {
-            places.remove(&self.address);
-        }
-    }
-}
 
 /// How the looks of a job are taken and judged, beside what is expected.
 #[derive(Clone, Debug)]
@@ -163,11 +89,19 @@ pub async fn prepare(
 ) -> Vec<Job> {
     let permits = Arc::new(Semaphore::new(MAX_SOURCES));
     let mut tasks = JoinSet::new();
+    let mut jobs = Vec::new();
+    let asked = |done: Result<_, JoinError>| {
+        done.inspect_err(|error| tracing::error!("a source could not be asked: {error}"))
+            .ok()
+    };
     for (position, entry) in entries.iter().cloned().enumerate() {
-        let (sources, permits, manner) = (sources.clone(), permits.clone(), manner.clone());
-        let resolver = resolver.clone();
+        // Before there is a task: of ten thousand entries, few are held at a time.
+        let Ok(permit) = permits.clone().acquire_owned().await else {
+            break;
+        };
+        let (sources, manner, resolver) = (sources.clone(), manner.clone(), resolver.clone());
         tasks.spawn(async move {
-            let _permit = permits.acquire_owned().await;
+            let _permit = permit;
             let located = locate(&entry, &resolver, deadline).await;
             let mut jobs = Vec::new();
             for (entry, failure) in located {
@@ -184,13 +118,12 @@ pub async fn prepare(
             }
             (position, jobs)
         });
-    }
-    let mut jobs = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        match done {
-            Ok(one) => jobs.push(one),
-            Err(error) => tracing::error!("a source could not be asked: {error}"),
+        while let Some(done) = tasks.try_join_next() {
+            jobs.extend(asked(done));
         }
+    }
+    while let Some(done) = tasks.join_next().await {
+        jobs.extend(asked(done));
     }
     jobs.sort_by_key(|(position, _)| *position);
     jobs.into_iter().flat_map(|(_, jobs)| jobs).collect()
@@ -382,11 +315,11 @@ impl Scanner {
         let targets = jobs.iter().map(|job| job.targets.len()).sum();
         progress(Progress::Targets { done, targets });
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let round = Round {
+        let round = Arc::new(Round {
             scanner: self.clone(),
             now,
             sender,
-        };
+        });
         let mut walk = JoinSet::new();
         walk.spawn(round.walk(jobs));
         tokio::pin!(stop);
@@ -449,8 +382,17 @@ fn unplaced(target: &Target, key_type: KeyType, outcome: Outcome) -> Observation
     }
 }
 
+/// What is known of a target before it is looked at.
+struct Found {
+    addresses: Vec<IpAddr>,
+    tlsa: Option<Arc<Tlsa>>,
+    /// How long resolving its name took.
+    took: Option<Duration>,
+    /// The time that each look has.
+    left: Duration,
+}
+
 /// One scan under way.
-#[derive(Clone)]
 struct Round {
     scanner: Scanner,
     now: Timestamp,
@@ -458,7 +400,7 @@ struct Round {
 }
 
 impl Round {
-    async fn walk(self, jobs: Vec<Job>) {
+    async fn walk(self: Arc<Self>, jobs: Vec<Job>) {
         let permits = Arc::new(Semaphore::new(
             self.scanner
                 .turns
@@ -477,9 +419,14 @@ impl Round {
                 };
                 let (round, job) = (self.clone(), job.clone());
                 tasks.spawn(async move {
-                    if caught(round.target(&job, &target)).await.is_none() {
-                        for &key_type in job.key_types.each() {
-                            round.tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
+                    match caught(round.find(&job, &target)).await {
+                        Some(Some(found)) => round.look_at_all(&job, target, found).await,
+                        Some(None) => {}
+                        None => {
+                            for &key_type in job.key_types.each() {
+                                round
+                                    .tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
+                            }
                         }
                     }
                     drop(permit);
@@ -492,7 +439,7 @@ impl Round {
         while tasks.join_next().await.is_some() {}
     }
 
-    fn ask_remotes(&self, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
+    fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
         let Ok(loaded) = &job.expectation else { return };
         let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
         // A remote test knows TCP only.
@@ -527,7 +474,8 @@ impl Round {
         }
     }
 
-    async fn target(&self, job: &Arc<Job>, target: &Target) {
+    /// Where to look for a target. What comes to no look is judged here.
+    async fn find(&self, job: &Job, target: &Target) -> Option<Found> {
         #[cfg(test)]
         tests::break_down_at(target);
         let no_look = |timings, error| {
@@ -541,12 +489,12 @@ impl Round {
         };
         if let Err(error) = &job.expectation {
             let error = LookError::new(ErrorKind::Internal, error);
-            return self
-                .judge_all(job, no_look(Timings::default(), error))
+            self.judge_all(job, no_look(Timings::default(), error))
                 .await;
+            return None;
         }
         if !self.scanner.local {
-            return;
+            return None;
         }
         let timeout = job.manner.timeout;
         let (hostname, port) = (&target.hostname, target.port);
@@ -588,40 +536,65 @@ impl Round {
         if let Some(error) = failure.or(unknown) {
             self.judge_all(job, no_look(timings, error)).await;
         }
+        Some(Found {
+            addresses,
+            tlsa,
+            took,
+            left,
+        })
+    }
+
+    async fn look_at_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
+        // Most targets have one look, and that needs no task beside its target's.
+        if let ([ip], [key_type]) = (found.addresses.as_slice(), job.key_types.each()) {
+            return self.look_at(job, &target, &found, *ip, *key_type).await;
+        }
+        let (target, found) = (Arc::new(target), Arc::new(found));
         let mut looks = JoinSet::new();
-        for ip in addresses {
+        for &ip in &found.addresses {
             for &key_type in job.key_types.each() {
-                let (round, job, target) = (self.clone(), job.clone(), target.clone());
-                let tlsa = tlsa.clone();
-                looks.spawn(async move {
-                    let seen = |timings, outcome| Observation {
-                        target: target.clone(),
-                        ip: Some(ip),
-                        key_type,
-                        vantage: Vantage::local(),
-                        timings,
-                        outcome,
-                    };
-                    let look = Look {
-                        target: &target,
-                        address: SocketAddr::new(ip, target.port),
-                        key_type,
-                        reach: &job.reach,
-                    };
-                    let judged = caught(async {
-                        let (outcome, mut timings) = round.look(look, left).await;
-                        timings.resolve = took;
-                        round
-                            .judge(&job, seen(timings, outcome), tlsa.as_ref())
-                            .await;
-                    });
-                    if judged.await.is_none() {
-                        round.tell_own_fault(|outcome| seen(timings, outcome));
-                    }
-                });
+                let (round, job) = (self.clone(), job.clone());
+                let (target, found) = (target.clone(), found.clone());
+                looks
+                    .spawn(async move { round.look_at(&job, &target, &found, ip, key_type).await });
             }
         }
         while looks.join_next().await.is_some() {}
+    }
+
+    async fn look_at(
+        &self,
+        job: &Job,
+        target: &Target,
+        found: &Found,
+        ip: IpAddr,
+        key_type: KeyType,
+    ) {
+        let seen = |timings, outcome| Observation {
+            target: target.clone(),
+            ip: Some(ip),
+            key_type,
+            vantage: Vantage::local(),
+            timings: Timings {
+                resolve: found.took,
+                ..timings
+            },
+            outcome,
+        };
+        let judged = caught(async {
+            let look = Look {
+                target,
+                address: SocketAddr::new(ip, target.port),
+                key_type,
+                reach: &job.reach,
+            };
+            let (outcome, timings) = self.look(look, found.left).await;
+            let observation = seen(timings, outcome);
+            self.judge(job, observation, found.tlsa.as_ref()).await;
+        });
+        if judged.await.is_none() {
+            self.tell_own_fault(|outcome| seen(Timings::default(), outcome));
+        }
     }
 
     /// A panic in one look is the fault of that look and of nothing else.

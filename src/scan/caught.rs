@@ -1,13 +1,13 @@
 //! Where a fault of our own ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::task::Poll;
 
 /// What comes of the work; `None` where it panicked. Who shares something with it sees it as the panic left it.
-pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    std::future::poll_fn(|context| {
+pub(super) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    // Not an async function: that would hold the work twice, as what it was given and as what it polls.
+    let mut work = Box::pin(work);
+    std::future::poll_fn(move |context| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         match polled {
             Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
@@ -15,7 +15,6 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
             Err(_) => Poll::Ready(None),
         }
     })
-    .await
 }
 
 #[cfg(test)]
