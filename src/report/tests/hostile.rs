@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::judge::Verdict;
+use crate::report::{github, jsonl, junit, nagios, nagios_error, prometheus};
 
 /// Text that is made to break out, among any other.
 fn text() -> impl Strategy<Value = String> {

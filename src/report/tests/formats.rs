@@ -1,0 +1,226 @@
+//! What other programs read: JUnit, GitHub, plugins of Nagios, and metrics in a file.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::finding::Severity;
+use crate::report::{github, junit, nagios, nagios_error, prometheus};
+
+#[test]
+fn junit_has_a_suite_for_each_certificate_and_a_case_for_each_look() {
+    let mut looks = everything();
+    looks[1].observation.target.certificate = "another \"certificate\"".into();
+    assert_snapshot!(junit(&looks, true), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="certvigil" tests="10" failures="7" errors="1" time="0.119500">
+      <testsuite name="another &quot;certificate&quot;" tests="1" failures="0" errors="0" time="0.011950" skipped="0">
+        <testcase classname="another &quot;certificate&quot;" name="www.example.com 192.0.2.1:443 (seen from sslmate)" time="0.011950"/>
+      </testsuite>
+      <testsuite name="example.com" tests="9" failures="7" errors="1" time="0.107550" skipped="0">
+        <testcase classname="example.com" name="www.example.com 192.0.2.1:443" time="0.011950">
+          <failure type="addresses_disagree" message="192.0.2.2 serves another certificate for www.example.com">warning: addresses_disagree: 192.0.2.2 serves another certificate for www.example.com
+    fix: bring every address of the host to the same certificate</failure>
+        </testcase>
+        <testcase classname="example.com" name="www.example.com 192.0.2.1:443 (seen from eu-west)" time="0.011950"/>
+        <testcase classname="example.com" name="www.example.com 192.0.2.2:443" time="0.011950">
+          <failure type="wrong_certificate" message="another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19">critical: wrong_certificate: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
+    fix: install instance 331 (ends on 2046-11-19), then reload the server
+    warning: weak_key: the certificate has a weak key: RSA 1024
+    fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
+    warning: addresses_disagree: 192.0.2.1 serves another certificate for www.example.com
+    fix: bring every address of the host to the same certificate</failure>
+        </testcase>
+        <testcase classname="example.com" name="www.example.com 192.0.2.2:443 (seen from sslmate)" time="0.011950">
+          <failure type="wrong_certificate" message="seen from there, another certificate than the expected one is served">critical: wrong_certificate: seen from there, another certificate than the expected one is served
+    fix: look at this address from there to see which; then install the expected one and reload the server</failure>
+        </testcase>
+        <testcase classname="example.com" name="www.example.com [2001:db8::2]:443" time="0.011950">
+          <failure type="unreachable" message="this address does not answer, while 192.0.2.1 does: connection refused">critical: unreachable: this address does not answer, while 192.0.2.1 does: connection refused
+    fix: start the server at this address, or take the address out of the DNS records of www.example.com
+    warning: vantages_disagree: seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached
+    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between</failure>
+        </testcase>
+        <testcase classname="example.com" name="www.example.com [2001:db8::2]:443 (seen from sslmate)" time="0.011950">
+          <failure type="vantages_disagree" message="seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served">warning: vantages_disagree: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
+    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between</failure>
+        </testcase>
+        <testcase classname="example.com" name="nowhere.example.com port 443" time="0.011950">
+          <error type="dns_nxdomain" message="the name does not exist">dns_nxdomain: the name does not exist</error>
+        </testcase>
+        <testcase classname="example.com" name="plain.example.com 192.0.2.5:443" time="0.011950">
+          <failure type="handshake_failed" message="the answer is not TLS">critical: handshake_failed: the answer is not TLS
+    fix: check that this port speaks TLS from the first byte</failure>
+        </testcase>
+        <testcase classname="example.com" name="a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001:db8:85a3:1234:5678:8a2e:370:7334]:443" time="0.011950">
+          <failure type="hostname_mismatch" message="the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com">critical: hostname_mismatch: the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com
+    fix: serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory
+    info: root_included: the root `Example Root` is served along
+    fix: take it out of the server's certificate file: clients have it, and the handshake gets smaller</failure>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "#);
+}
+
+#[test]
+fn junit_fails_for_warnings_only_where_they_count() {
+    let looks = everything();
+    assert_snapshot!(junit(&looks[..1], true), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="certvigil" tests="1" failures="1" errors="0" time="0.011950">
+      <testsuite name="example.com" tests="1" failures="1" errors="0" time="0.011950" skipped="0">
+        <testcase classname="example.com" name="www.example.com 192.0.2.1:443" time="0.011950">
+          <failure type="addresses_disagree" message="192.0.2.2 serves another certificate for www.example.com">warning: addresses_disagree: 192.0.2.2 serves another certificate for www.example.com
+    fix: bring every address of the host to the same certificate</failure>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "#);
+    assert_snapshot!(junit(&looks[..1], false), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="certvigil" tests="1" failures="0" errors="0" time="0.011950">
+      <testsuite name="example.com" tests="1" failures="0" errors="0" time="0.011950" skipped="0">
+        <testcase classname="example.com" name="www.example.com 192.0.2.1:443" time="0.011950">
+          <system-out>warning: addresses_disagree: 192.0.2.2 serves another certificate for www.example.com
+    fix: bring every address of the host to the same certificate</system-out>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "#);
+    assert_snapshot!(junit(&[], true), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="certvigil" tests="0" failures="0" errors="0" time="0.000000">
+    </testsuites>
+    "#);
+}
+
+#[test]
+fn github_is_told_each_finding_worst_first() {
+    assert_snapshot!(github(&everything()), @r"
+    ::error title=wrong_certificate www.example.com 192.0.2.2%3A443::another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19%0Afix: install instance 331 (ends on 2046-11-19), then reload the server
+    ::warning title=weak_key www.example.com 192.0.2.2%3A443::the certificate has a weak key: RSA 1024%0Afix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
+    ::warning title=addresses_disagree www.example.com 192.0.2.2%3A443::192.0.2.1 serves another certificate for www.example.com%0Afix: bring every address of the host to the same certificate
+    ::error title=unreachable www.example.com [2001%3Adb8%3A%3A2]%3A443::this address does not answer, while 192.0.2.1 does: connection refused%0Afix: start the server at this address, or take the address out of the DNS records of www.example.com
+    ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443::seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+    ::error title=handshake_failed plain.example.com 192.0.2.5%3A443::the answer is not TLS%0Afix: check that this port speaks TLS from the first byte
+    ::error title=hostname_mismatch a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001%3Adb8%3A85a3%3A1234%3A5678%3A8a2e%3A370%3A7334]%3A443::the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com%0Afix: serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory
+    ::notice title=root_included a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001%3Adb8%3A85a3%3A1234%3A5678%3A8a2e%3A370%3A7334]%3A443::the root `Example Root` is served along%0Afix: take it out of the server's certificate file: clients have it, and the handshake gets smaller
+    ::error title=dns_nxdomain nowhere.example.com port 443::the name does not exist
+    ::warning title=addresses_disagree www.example.com 192.0.2.1%3A443::192.0.2.2 serves another certificate for www.example.com%0Afix: bring every address of the host to the same certificate
+    ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443 (seen from sslmate)::seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+    7 endpoints: 4 critical, 1 unknown, 2 warning, 0 ok
+    ");
+    let right = scan([look("www.example.com 192.0.2.1", right())]);
+    assert_snapshot!(github(&right), @"1 endpoint: 0 critical, 0 unknown, 0 warning, 1 ok");
+}
+
+#[test]
+fn a_plugin_says_in_its_first_line_what_is_worst() {
+    let text = nagios(&everything(), Severity::Critical, None, now());
+    assert_snapshot!(text, @r"
+    CERTVIGIL CRITICAL - 7 endpoints: 4 critical, 1 unknown, 2 warning, 0 ok; wrong_certificate, weak_key, addresses_disagree at www.example.com 192.0.2.2:443 | 'endpoints'=7;;;0 'ok'=0;;;0 'warning'=2;;;0 'critical'=4;;;0 'unknown'=1;;;0 'days_left'=6166.82 'resolve'=0.001250s;;;0 'connect'=0.000800s;;;0 'handshake'=0.009900s;;;0
+    CRITICAL www.example.com 192.0.2.2:443: wrong_certificate, weak_key, addresses_disagree
+      critical: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
+      fix: install instance 331 (ends on 2046-11-19), then reload the server
+      warning: the certificate has a weak key: RSA 1024
+      fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
+      warning: 192.0.2.1 serves another certificate for www.example.com
+      fix: bring every address of the host to the same certificate
+    CRITICAL www.example.com [2001:db8::2]:443: unreachable, vantages_disagree
+      critical: this address does not answer, while 192.0.2.1 does: connection refused
+      fix: start the server at this address, or take the address out of the DNS records of www.example.com
+      warning: seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached
+      fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+    CRITICAL plain.example.com 192.0.2.5:443: handshake_failed
+      critical: the answer is not TLS
+      fix: check that this port speaks TLS from the first byte
+    CRITICAL a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001:db8:85a3:1234:5678:8a2e:370:7334]:443: hostname_mismatch, root_included
+      critical: the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com
+      fix: serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory
+      info: the root `Example Root` is served along
+      fix: take it out of the server's certificate file: clients have it, and the handshake gets smaller
+    UNKNOWN nowhere.example.com port 443: dns_nxdomain
+      the name does not exist
+    WARNING www.example.com 192.0.2.1:443: addresses_disagree
+      warning: 192.0.2.2 serves another certificate for www.example.com
+      fix: bring every address of the host to the same certificate
+    WARNING www.example.com [2001:db8::2]:443 (seen from sslmate): vantages_disagree
+      warning: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
+      fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+    ");
+}
+
+#[test]
+fn a_plugin_says_until_when_all_is_well() {
+    let looks = scan([look("www.example.com 192.0.2.1", right())]);
+    let text = nagios(&looks, Severity::Ok, Some(thresholds()), now());
+    assert_snapshot!(text, @"CERTVIGIL OK - 1 endpoint: 0 critical, 0 unknown, 0 warning, 1 ok; until 2046-11-19, 6166 days | 'endpoints'=1;;;0 'ok'=1;;;0 'warning'=0;;;0 'critical'=0;;;0 'unknown'=0;;;0 'days_left'=6166.82;30.00:;7.00: 'resolve'=0.001250s;;;0 'connect'=0.000800s;;;0 'handshake'=0.009900s;;;0");
+    assert_snapshot!(nagios(&[], Severity::Ok, Some(thresholds()), now()), @"CERTVIGIL OK - 0 endpoints: 0 critical, 0 unknown, 0 warning, 0 ok | 'endpoints'=0;;;0 'ok'=0;;;0 'warning'=0;;;0 'critical'=0;;;0 'unknown'=0;;;0");
+}
+
+#[test]
+fn a_plugin_that_cannot_look_says_why() {
+    let text = nagios_error("first | line\nsecond line", Severity::Unknown);
+    assert_eq!(text, "CERTVIGIL UNKNOWN - first / line\n");
+}
+
+/// The word of the first line is that of the exit code, whatever was found.
+#[test]
+fn the_word_of_a_plugin_is_that_of_its_exit_code() {
+    for (state, word) in [
+        (Severity::Ok, "OK"),
+        (Severity::Warning, "WARNING"),
+        (Severity::Critical, "CRITICAL"),
+        (Severity::Unknown, "UNKNOWN"),
+    ] {
+        let text = nagios(&everything(), state, None, now());
+        let start = format!("CERTVIGIL {word} - 7 endpoints: 4 critical");
+        assert!(text.starts_with(&start), "{text}");
+    }
+}
+
+#[test]
+fn metrics_for_the_textfile_collector() {
+    let looks = scan([
+        look("www.example.com 192.0.2.1", right()),
+        look("www.example.com 192.0.2.1 sslmate", told(false)),
+        look(
+            "nowhere.example.com -",
+            failed(ErrorKind::DnsNxdomain, "the name does not exist"),
+        ),
+    ]);
+    let text = prometheus::textfile(&looks, now());
+    let samples: Vec<&str> = text
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.contains("_endpoint_status{"))
+        .collect();
+    assert_snapshot!(samples.join("\n"), @r#"
+    certvigil_endpoint_correct{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1
+    certvigil_endpoint_correct{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 0
+    certvigil_endpoint_chained{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1
+    certvigil_endpoint_chained{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 1
+    certvigil_endpoint_dummy{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 0
+    certvigil_endpoint_dummy{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 0
+    certvigil_endpoint_trusted{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1
+    certvigil_endpoint_hostname_match{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1
+    certvigil_endpoint_error{certificate="example.com",hostname="nowhere.example.com",ip="",port="443",key_type="any",vantage="local",error_kind="dns_nxdomain"} 1
+    certvigil_endpoint_finding{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local",code="vantages_disagree",severity="warning"} 1
+    certvigil_endpoint_finding{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate",code="wrong_certificate",severity="critical"} 1
+    certvigil_endpoint_finding{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate",code="vantages_disagree",severity="warning"} 1
+    certvigil_endpoint_not_before_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1795549680
+    certvigil_endpoint_not_after_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 2426269680
+    certvigil_endpoint_chain_not_after_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 2426269680
+    certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1893456000
+    certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 1893456000
+    certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="nowhere.example.com",ip="",port="443",key_type="any",vantage="local"} 1893456000
+    certvigil_endpoint_info{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local",sha256="7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357",issuer="CN=Example Intermediate",tls_version="1.3",cipher_suite="TLS13_AES_256_GCM_SHA384",protocol="https"} 1
+    certvigil_certificate_not_before_timestamp_seconds{certificate="example.com"} 1795549680
+    certvigil_certificate_not_after_timestamp_seconds{certificate="example.com"} 2426269680
+    certvigil_certificate_info{certificate="example.com",source="sslmate",instance_id="331",state="active",sha256="7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357"} 1
+    certvigil_hostname_addresses{certificate="example.com",hostname="nowhere.example.com",family="ipv4"} 0
+    certvigil_hostname_addresses{certificate="example.com",hostname="nowhere.example.com",family="ipv6"} 0
+    certvigil_hostname_addresses{certificate="example.com",hostname="www.example.com",family="ipv4"} 1
+    certvigil_hostname_addresses{certificate="example.com",hostname="www.example.com",family="ipv6"} 0
+    certvigil_vantages_disagree{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443"} 1
+    "#);
+}
