@@ -1,0 +1,415 @@
+//! Who switched when.
+
+use super::*;
+use crate::finding::{Code, Finding, Severity};
+use crate::judge::{Flags, Judged, Verdict};
+use crate::model::{Protocol, Target, Timings, Vantage};
+use crate::observation::{ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Told};
+use crate::store::history::prune_to;
+use crate::store::{Before, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
+
+fn look(hostname: &str, outcome: Outcome) -> Observation {
+    Observation {
+        target: Target {
+            certificate: "example".into(),
+            hostname: hostname.parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        },
+        ip: Some("192.0.2.1".parse().unwrap()),
+        key_type: crate::model::KeyType::Any,
+        vantage: Vantage::local(),
+        timings: Timings::default(),
+        outcome,
+    }
+}
+
+fn flags(correct: bool, chained: bool) -> Flags {
+    Flags {
+        correct,
+        chained,
+        dummy: false,
+        trusted: None,
+        hostname_match: None,
+        expired: None,
+        not_yet_valid: None,
+        revoked: None,
+    }
+}
+
+fn judged(observation: Observation, verdict: Verdict) -> Judged {
+    Judged {
+        observation,
+        expected: None,
+        verdict,
+        findings: Vec::new(),
+        dane: None,
+    }
+}
+
+/// A look at a.example that saw a certificate.
+fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
+    let served = Outcome::Served(Box::new(Served {
+        leaf: certificate(leaf),
+        rest: Vec::new(),
+        tls_version: "1.3",
+        cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
+        alpn: None,
+        revocation: Default::default(),
+        key_proof: KeyProof::Handshake,
+    }));
+    let verdict = Verdict::Conclusive(flags(correct, chained));
+    judged(look("a.example", served), verdict)
+}
+
+fn failed(kind: ErrorKind, message: &str) -> Judged {
+    let error = LookError::new(kind, message);
+    let observation = look("a.example", Outcome::Failed(error.clone()));
+    judged(observation, Verdict::Inconclusive(error))
+}
+
+fn told(correct: bool, chained: bool, dummy: bool) -> Judged {
+    let outcome = Outcome::Told(Told {
+        correct,
+        chained,
+        dummy,
+    });
+    let mut flags = flags(correct, chained);
+    flags.dummy = dummy;
+    let mut look = look("a.example", outcome);
+    look.vantage = Vantage::named("sslmate");
+    judged(look, Verdict::Conclusive(flags))
+}
+
+fn everything() -> Query {
+    Query {
+        name: None,
+        since: None,
+        limit: 1000,
+    }
+}
+
+fn history(store: &Store) -> Vec<Span> {
+    store.history(&everything()).unwrap()
+}
+
+/// Notes these looks, a minute apart, and tells which of them began a span.
+fn beginnings(looks: &[Judged]) -> Vec<i64> {
+    let folder = folder();
+    let store = open(&folder);
+    for (minute, look) in (0..).zip(looks) {
+        store.note(std::slice::from_ref(look), at(minute)).unwrap();
+    }
+    let spans = history(&store);
+    let last = at(looks.len() as i64 - 1);
+    assert_eq!(spans.last().unwrap().last_seen, last);
+    let minutes = spans.iter().map(|s| (s.first_seen.0 - NOW.0) / MINUTE);
+    minutes.collect()
+}
+
+#[test]
+fn the_same_again_only_moves_the_end() {
+    use ErrorKind::{ConnectRefused, ConnectTimeout, Internal};
+    let same: [&[Judged]; 3] = [
+        &[saw(0, true, true), saw(0, true, true), saw(0, true, true)],
+        &[told(true, false, true), told(true, false, true)],
+        &[
+            failed(ConnectRefused, "one"),
+            failed(ConnectRefused, "another"),
+        ],
+    ];
+    for looks in same {
+        assert_eq!(beginnings(looks), [0]);
+    }
+    let other = [
+        saw(0, true, true),
+        saw(1, true, true),
+        saw(1, false, true),
+        saw(1, false, false),
+        failed(ConnectRefused, "x"),
+        failed(ConnectTimeout, "x"),
+        failed(Internal, "x"),
+        saw(4, false, false),
+        saw(0, true, true),
+    ];
+    assert_eq!(beginnings(&other), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let words = [
+        told(true, true, false),
+        told(true, true, true),
+        told(false, true, true),
+    ];
+    assert_eq!(beginnings(&words), [0, 1, 2]);
+}
+
+#[test]
+fn a_span_tells_what_was_seen() {
+    let folder = folder();
+    let store = open(&folder);
+    let long = "x".repeat(10_000);
+    let mut nowhere = failed(ErrorKind::DnsNxdomain, &long);
+    nowhere.observation.ip = None;
+    let looks = [
+        saw(0, true, false),
+        told(false, true, false),
+        nowhere,
+        saw(4, false, false),
+    ];
+    for look in &looks {
+        store.note(std::slice::from_ref(look), NOW).unwrap();
+    }
+    store.note(&[saw(4, false, false)], at(1)).unwrap();
+    drop(store);
+
+    let spans = history(&Store::open_to_read(folder.path()).unwrap());
+    let [served, word, failure, unreadable] = spans.as_slice() else {
+        panic!("{spans:?}");
+    };
+    let leaf = certificate(0);
+    let facts = leaf.facts().unwrap();
+    let right = Seen::Served {
+        sha256: leaf.sha256().to_string(),
+        subject: Some(facts.subject.clone()),
+        issuer: Some("CN=Intermediate".into()),
+        issuer_common_name: Some("Intermediate".into()),
+        serial: Some(facts.serial.clone()),
+        not_before: Some(facts.not_before),
+        not_after: Some(facts.not_after),
+    };
+    let expected = Span {
+        certificate: "example".into(),
+        hostname: "a.example".into(),
+        ip: Some("192.0.2.1".parse().unwrap()),
+        port: 443,
+        protocol: "https".into(),
+        key_type: "any".into(),
+        vantage: "local".into(),
+        first_seen: NOW,
+        last_seen: NOW,
+        seen: right.clone(),
+        correct: Some(true),
+        chained: Some(false),
+        severity: Severity::Ok,
+        before: Before::Nothing,
+    };
+    assert_eq!(*served, expected);
+    let expected = Span {
+        vantage: "sslmate".into(),
+        seen: Seen::Told {
+            correct: false,
+            chained: true,
+            dummy: false,
+        },
+        correct: Some(false),
+        chained: Some(true),
+        ..expected
+    };
+    assert_eq!(*word, expected);
+    assert_eq!(
+        (failure.ip, failure.correct, failure.chained),
+        (None, None, None)
+    );
+    assert_eq!(failure.severity, Severity::Unknown);
+    let Seen::Failed { error_kind, error } = &failure.seen else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(error_kind, "dns_nxdomain");
+    assert_eq!(error.chars().count(), 501);
+    let Seen::Served {
+        sha256, not_after, ..
+    } = &unreadable.seen
+    else {
+        panic!("{unreadable:?}");
+    };
+    assert_eq!(*sha256, certificate(4).sha256().to_string());
+    assert_eq!((*not_after, unreadable.last_seen), (None, at(1)));
+    let before = Before::Was {
+        seen: right,
+        correct: Some(true),
+        chained: Some(false),
+    };
+    assert_eq!(unreadable.before, before);
+}
+
+#[test]
+fn a_change_of_severity_is_no_new_span() {
+    let folder = folder();
+    let store = open(&folder);
+    store.note(&[saw(0, true, true)], NOW).unwrap();
+    let mut worse = saw(0, true, true);
+    let finding = Finding::with_severity(Code::Expiring, Severity::Critical, "soon", "renew");
+    worse.findings.push(finding);
+    store.note(&[worse], at(1)).unwrap();
+    let spans = history(&store);
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].severity, Severity::Critical);
+}
+
+#[test]
+fn a_clock_that_is_set_back_takes_nothing_back() {
+    let folder = folder();
+    let store = open(&folder);
+    for minute in [5, 3, 4] {
+        store.note(&[saw(0, true, true)], at(minute)).unwrap();
+    }
+    let spans = history(&store);
+    assert_eq!((spans[0].first_seen, spans[0].last_seen), (at(5), at(5)));
+    store.note(&[saw(1, true, true)], at(1)).unwrap();
+    store.note(&[saw(1, true, true)], at(2)).unwrap();
+    assert_eq!(history(&store)[1].last_seen, at(2));
+}
+
+#[test]
+fn endpoints_do_not_mix() {
+    let folder = folder();
+    let store = open(&folder);
+    let with = |change: fn(&mut Observation)| {
+        let mut look = saw(0, true, true);
+        change(&mut look.observation);
+        look
+    };
+    let looks = [
+        saw(0, true, true),
+        with(|o| o.ip = None),
+        with(|o| o.ip = Some("2001:db8::1".parse().unwrap())),
+        with(|o| o.target.port = 444),
+        with(|o| o.target.protocol = Protocol::H3),
+        with(|o| o.key_type = crate::model::KeyType::Rsa),
+        with(|o| o.target.certificate = "other".into()),
+        with(|o| o.target.hostname = "b.example".parse().unwrap()),
+        with(|o| o.vantage = Vantage::named("eu")),
+    ];
+    store.note(&looks, NOW).unwrap();
+    store.note(&looks, at(1)).unwrap();
+    let spans = history(&store);
+    assert_eq!(spans.len(), looks.len());
+    assert!(spans.iter().all(|s| s.before == Before::Nothing));
+    assert!(spans.iter().all(|s| s.last_seen == at(1)));
+}
+
+#[test]
+fn history_is_asked_by_name_time_and_number() {
+    let folder = folder();
+    let store = open(&folder);
+    for minute in 0..6 {
+        let leaf = (minute % 2) as usize;
+        let mut elsewhere = saw(leaf, true, true);
+        elsewhere.observation.target.certificate = "other".into();
+        elsewhere.observation.target.hostname = "bücher.example".parse().unwrap();
+        let looks = [saw(leaf, true, true), elsewhere];
+        store.note(&looks, at(minute)).unwrap();
+    }
+    let ask = |name: Option<&str>, since: Option<i64>, limit| {
+        let query = Query {
+            name: name.map(Into::into),
+            since: since.map(at),
+            limit,
+        };
+        let spans = store.history(&query).unwrap();
+        let told = spans.iter().map(|s| {
+            let minute = (s.first_seen.0 - NOW.0) / MINUTE;
+            (s.certificate.clone(), minute)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let own = |minutes: &[i64]| -> Vec<(String, i64)> {
+        minutes.iter().map(|m| ("example".into(), *m)).collect()
+    };
+    assert_eq!(ask(None, None, 100).len(), 12);
+    assert_eq!(ask(Some("example"), None, 100), own(&[0, 1, 2, 3, 4, 5]));
+    assert_eq!(ask(Some("A.Example."), None, 100), own(&[0, 1, 2, 3, 4, 5]));
+    assert_eq!(ask(Some("example"), Some(4), 100), own(&[4, 5]));
+    assert_eq!(ask(Some("example"), None, 2), own(&[4, 5]));
+    assert_eq!(ask(Some("bücher.example"), None, 100).len(), 6);
+    assert_eq!(ask(Some("BÜCHER.example"), None, 0), own(&[]));
+    assert_eq!(ask(Some("nobody"), None, 100), own(&[]));
+    let names = ["a.example", "example", "other", "xn--bcher-kva.example"];
+    assert_eq!(store.names().unwrap(), names.map(String::from).into());
+}
+
+#[test]
+fn what_is_old_goes_and_what_comes_after_it_knows_that_it_was_not_first() {
+    let folder = folder();
+    let store = open(&folder);
+    let mut gone = saw(1, true, true);
+    gone.observation.target.hostname = "gone.example".parse().unwrap();
+    store.note(&[saw(0, true, true), gone], NOW).unwrap();
+    store.note(&[saw(2, true, true)], at(1)).unwrap();
+    store.note(&[saw(2, true, true)], at(9)).unwrap();
+    assert_eq!(store.prune(NOW).unwrap(), 0);
+    assert_eq!(store.prune(at(5)).unwrap(), 2);
+    let spans = history(&store);
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].before, Before::Forgotten);
+    let other = raw(&folder);
+    assert_eq!(count(&other, "endpoints"), 1);
+    assert_eq!(count(&other, "leaves"), 1);
+}
+
+#[test]
+fn what_changes_at_every_look_is_bounded() {
+    let folder = folder();
+    let store = open(&folder);
+    let most = usize::try_from(MAX_SPANS_OF_ENDPOINT).unwrap();
+    let looks: Vec<Judged> = (0..most + 5).map(|i| saw(i % 2, true, true)).collect();
+    store
+        .note(&[failed(ErrorKind::Internal, "first")], NOW)
+        .unwrap();
+    store.note(&looks, at(1)).unwrap();
+    let all = Query {
+        limit: most * 2,
+        ..everything()
+    };
+    let spans = store.history(&all).unwrap();
+    assert_eq!(spans.len(), most);
+    assert!(spans.iter().all(|s| s.first_seen == at(1)));
+    assert_eq!(spans[0].before, Before::Forgotten);
+
+    let mut connection = store.connection();
+    let dropped = prune_to(&mut connection, NOW, 10).unwrap();
+    assert_eq!((dropped, count(&connection, "spans")), (most - 10, 10));
+}
+
+#[test]
+fn it_is_read_while_it_is_written() {
+    let folder = folder();
+    let store = open(&folder);
+    store.note(&[saw(0, true, true)], NOW).unwrap();
+    let reader = Store::open_to_read(folder.path()).unwrap();
+    let writer = raw(&folder);
+    writer
+        .execute_batch("BEGIN IMMEDIATE; DELETE FROM spans")
+        .unwrap();
+    assert_eq!(history(&reader).len(), 1);
+    writer.execute_batch("COMMIT").unwrap();
+    assert_eq!(history(&reader).len(), 0);
+    let error = reader.note(&[saw(0, true, true)], NOW).unwrap_err();
+    assert!(
+        error.contains("cannot be written, which reading needs too: run as"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_of_the_call_is_kept() {
+    let folder = folder();
+    let store = open(&folder);
+    store.note(&[saw(0, true, true)], NOW).unwrap();
+    // What SQLite does at this bound is what it does where the disk has no more room.
+    let pages: i64 = {
+        let connection = store.connection();
+        let pages = connection.pragma_query_value(None, "page_count", |row| row.get(0));
+        let pages = pages.unwrap();
+        let set = connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+        set.unwrap();
+        pages
+    };
+    let looks: Vec<Judged> = (0..500).map(|i| saw(i % 2, true, true)).collect();
+    let error = store.note(&looks, at(1)).unwrap_err();
+    assert!(
+        error.contains("the disk is full: make room"),
+        "{pages}: {error}"
+    );
+    assert_eq!(history(&store).len(), 1);
+    store.note(&[saw(0, true, true)], at(2)).unwrap();
+    assert_eq!(history(&store)[0].last_seen, at(2));
+}

@@ -1,0 +1,110 @@
+//! How a database is opened, and what is told where it cannot be.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::*;
+
+fn error_of(folder: &Path) -> String {
+    let error = Store::open(folder).unwrap_err();
+    assert!(!error.contains('\n'), "{error}");
+    error
+}
+
+#[test]
+fn the_folder_is_made_for_its_owner_alone() {
+    let outer = folder();
+    let inner = outer.path().join("var/state");
+    Store::open(&inner).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&inner).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+    Store::open(&inner).unwrap();
+}
+
+#[test]
+fn what_is_no_folder_is_told() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(error_of(&file).contains("file: the folder cannot be made"));
+    assert!(error_of(&file.join("x")).contains("the folder cannot be made"));
+}
+
+#[test]
+fn what_is_no_database_of_ours_is_told_and_left_alone() {
+    type Spoil = fn(&TempDir);
+    let cases: [(&str, Spoil); 5] = [
+        ("move the file away, with its -wal", |folder| {
+            std::fs::write(folder.path().join(FILE_NAME), "x".repeat(5000)).unwrap();
+        }),
+        (
+            "another program: give another --state-dir, or move",
+            |folder| {
+                raw(folder).execute_batch("CREATE TABLE x (y)").unwrap();
+            },
+        ),
+        ("a newer certvigil wrote it (its schema is 99", |folder| {
+            open(folder);
+            raw(folder).pragma_update(None, "user_version", 99).unwrap();
+        }),
+        ("a newer certvigil wrote it (its schema is -1", |folder| {
+            open(folder);
+            raw(folder).pragma_update(None, "user_version", -1).unwrap();
+        }),
+        ("damaged", |folder| {
+            open(folder);
+            let file = folder.path().join(FILE_NAME);
+            let mut bytes = std::fs::read(&file).unwrap();
+            let page = 4096;
+            bytes[page..page * 2].fill(0xaa);
+            std::fs::write(&file, bytes).unwrap();
+        }),
+    ];
+    for (expected, spoil) in cases {
+        let folder = folder();
+        spoil(&folder);
+        let file = folder.path().join(FILE_NAME);
+        let before = std::fs::read(&file).unwrap();
+        let error = error_of(folder.path());
+        assert!(error.contains(expected), "{error}");
+        assert!(error.contains("certvigil.db: "), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), before, "{expected}");
+    }
+}
+
+#[test]
+fn reading_needs_a_database() {
+    let folder = folder();
+    let error = Store::open_to_read(folder.path()).unwrap_err();
+    assert!(
+        error.contains("no such file: give the --state-dir"),
+        "{error}"
+    );
+    assert!(!folder.path().join(FILE_NAME).exists());
+    std::fs::write(folder.path().join(FILE_NAME), "").unwrap();
+    let error = Store::open_to_read(folder.path()).unwrap_err();
+    assert!(error.contains("older certvigil"), "{error}");
+}
+
+#[test]
+fn a_database_that_is_held_is_told() {
+    let folder = folder();
+    let store = open(&folder);
+    store.connection().busy_timeout(Duration::ZERO).unwrap();
+    let other = raw(&folder);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.prune(NOW).unwrap_err();
+    assert!(error.contains("another process has held it"), "{error}");
+    other
+        .execute(
+            "INSERT INTO certificates VALUES (?, ?)",
+            params!["x", [0_u8]],
+        )
+        .unwrap();
+}
