@@ -1,0 +1,129 @@
+//! The dashboards, rules and provisioning files agree with the metrics, with each other and with the documentation.
+
+mod export;
+mod panels;
+mod prometheus;
+mod rules;
+
+use std::path::{Path, PathBuf};
+
+use saphyr::{LoadableYamlNode as _, Yaml};
+use serde_json::Value;
+
+pub(crate) use prometheus::panels_without_data;
+
+const DASHBOARDS: [&str; 3] = [
+    "certvigil-certificate",
+    "certvigil-exporter",
+    "certvigil-fleet",
+];
+
+/// Set to write what a test compares anew: the file of Grafana's alert rules here.
+pub(crate) const REWRITE: &str = "CERTVIGIL_REWRITE";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")
+}
+
+fn text(path: &str) -> String {
+    let path = folder().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn dashboard(uid: &str) -> Value {
+    let text = text(&format!("grafana/{uid}.json"));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{uid}: {e}"))
+}
+
+/// The panels of a dashboard that show something: all but the headings of rows.
+fn panels(dashboard: &Value) -> Vec<&Value> {
+    let panels = dashboard["panels"].as_array().unwrap();
+    panels.iter().filter(|p| p["type"] != "row").collect()
+}
+
+fn str_of<'a>(value: &'a Value, key: &str) -> &'a str {
+    let found = value[key].as_str();
+    found.unwrap_or_else(|| panic!("no {key} in {value:#}"))
+}
+
+/// The expressions of a panel.
+fn expressions(panel: &Value) -> Vec<&str> {
+    let targets = panel["targets"].as_array().unwrap();
+    assert!(!targets.is_empty(), "{}", panel["title"]);
+    targets.iter().map(|t| str_of(t, "expr")).collect()
+}
+
+/// Calls a function for every object and array of a document.
+fn walk<'a>(value: &'a Value, visit: &mut impl FnMut(&'a Value)) {
+    visit(value);
+    match value {
+        Value::Object(map) => map.values().for_each(|v| walk(v, visit)),
+        Value::Array(list) => list.iter().for_each(|v| walk(v, visit)),
+        _ => {}
+    }
+}
+
+/// An expression with values for the variables of a dashboard, so that Prometheus takes it.
+fn substituted(expression: &str) -> String {
+    let mut text = expression.to_owned();
+    for (name, value) in [
+        ("$__rate_interval", "5m"),
+        ("$__interval", "1m"),
+        ("$__range", "1h"),
+        ("$job", ".*"),
+        ("$instance", ".*"),
+        ("$certificate", ".*"),
+        ("$hostname", ".*"),
+    ] {
+        text = text.replace(name, value);
+    }
+    text
+}
+
+/// A rule of Prometheus.
+struct Rule {
+    name: String,
+    expr: String,
+    hold: Option<String>,
+    labels: Vec<(String, String)>,
+    annotations: Vec<(String, String)>,
+}
+
+impl Rule {
+    fn annotation(&self, name: &str) -> &str {
+        let found = self.annotations.iter().find(|(key, _)| key == name);
+        &found
+            .unwrap_or_else(|| panic!("{}: {name} is missing", self.name))
+            .1
+    }
+}
+
+/// The rules of a group of rules.yml, by their own order.
+fn rules(group: &str) -> Vec<Rule> {
+    let text = text("prometheus/rules.yml");
+    let document = Yaml::load_from_str(&text).unwrap().remove(0);
+    let groups = document["groups"].as_vec().unwrap();
+    let group = groups.iter().find(|g| g["name"].as_str() == Some(group));
+    let get = |rule: &Yaml<'_>, key: &str| {
+        let value = rule.as_mapping_get(key)?;
+        value.as_str().map(str::to_owned)
+    };
+    let pairs = |rule: &Yaml<'_>, key: &str| -> Vec<(String, String)> {
+        let Some(map) = rule.as_mapping_get(key).and_then(Yaml::as_mapping) else {
+            return Vec::new();
+        };
+        let word = |y: &Yaml<'_>| y.as_str().unwrap().to_owned();
+        map.iter().map(|(k, v)| (word(k), word(v))).collect()
+    };
+    let rules = group.unwrap()["rules"].as_vec().unwrap();
+    rules
+        .iter()
+        .map(|rule| Rule {
+            name: get(rule, "alert").or_else(|| get(rule, "record")).unwrap(),
+            expr: get(rule, "expr").unwrap().trim_end().to_owned(),
+            hold: get(rule, "for"),
+            labels: pairs(rule, "labels"),
+            annotations: pairs(rule, "annotations"),
+        })
+        .collect()
+}

@@ -1,0 +1,191 @@
+//! What promtool says of the files, and a real Prometheus of the panels.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use super::*;
+use crate::canned::Canned;
+use crate::fixture::process::run;
+use crate::fixture::prometheus::Prometheus;
+
+/// Panels that may have no data over an inventory with planted faults, each with the reason.
+const MAY_BE_EMPTY: [(&str, &str, &str); 3] = [
+    (
+        "certvigil-exporter",
+        "Failing probes",
+        "Prometheus asks /metrics, not /probe",
+    ),
+    (
+        "certvigil-exporter",
+        "Duration of probes",
+        "Prometheus asks /metrics, not /probe",
+    ),
+    (
+        "certvigil-fleet",
+        "Vantages disagree",
+        "the vantages may see the same everywhere",
+    ),
+];
+
+/// Runs every expression of every dashboard against a Prometheus (`http://HOST:PORT`), and names those that found
+/// nothing as `dashboard: panel: expression`, but for the panels that may be empty. An expression that Prometheus
+/// refuses fails the test.
+pub(crate) fn panels_without_data(prometheus: &str) -> Vec<String> {
+    let mut empty = Vec::new();
+    for uid in DASHBOARDS {
+        let dashboard = dashboard(uid);
+        for panel in panels(&dashboard) {
+            let title = str_of(panel, "title");
+            let may_be_empty = MAY_BE_EMPTY
+                .iter()
+                .any(|(of, panel, _)| (*of, *panel) == (uid, title));
+            for expression in expressions(panel) {
+                let answer = promtool(&["query", "instant", prometheus, &substituted(expression)]);
+                if answer.trim().is_empty() && !may_be_empty {
+                    empty.push(format!("{uid}: {title}: {expression}"));
+                }
+            }
+        }
+    }
+    empty
+}
+
+fn promtool(arguments: &[&str]) -> String {
+    run(Command::new("promtool")
+        .args(arguments)
+        .current_dir(folder().join("prometheus")))
+}
+
+#[test]
+#[ignore = "needs prometheus"]
+fn promtool_has_nothing_to_say_of_the_files() {
+    promtool(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yml"]);
+    for file in ["prometheus.yml", "prometheus-sharded.yml"] {
+        promtool(&["check", "config", "--lint=all", "--lint-fatal", file]);
+    }
+}
+
+#[test]
+#[ignore = "needs prometheus"]
+fn every_alert_fires_and_does_not_fire_as_it_should() {
+    promtool(&["test", "rules", "rules_test.yml"]);
+}
+
+/// What certvigil might say of two hosts with faults, seen from two vantages.
+fn exposition() -> String {
+    let mut out = String::new();
+    let hosts = [
+        ("shop", "www.shop.example", "192.0.2.1"),
+        ("mail", "mx.mail.example", "2001:db8::1"),
+    ];
+    for (at, (certificate, hostname, ip)) in hosts.into_iter().enumerate() {
+        let entry = format!("certificate=\"{certificate}\"");
+        let address = format!("{entry},hostname=\"{hostname}\",ip=\"{ip}\",port=\"443\"");
+        for vantage in ["local", "sslmate"] {
+            let labels = format!("{address},key_type=\"any\",vantage=\"{vantage}\"");
+            let mut endpoint = |name: &str, more: &str, value: u64| {
+                writeln!(out, "certvigil_endpoint_{name}{{{labels}{more}}} {value}").unwrap();
+            };
+            let is_judged = at == 0 || vantage == "local";
+            endpoint("status", ",status=\"conclusive\"", is_judged.into());
+            endpoint("status", ",status=\"connect_error\"", (!is_judged).into());
+            endpoint("last_check_timestamp_seconds", "", 1_800_000_000);
+            if !is_judged {
+                endpoint("error", ",error_kind=\"connect_timeout\"", 1);
+                continue;
+            }
+            endpoint("correct", "", 1);
+            endpoint("chained", "", 0);
+            endpoint(
+                "finding",
+                ",code=\"missing_intermediate\",severity=\"critical\"",
+                1,
+            );
+            endpoint(
+                "finding",
+                ",code=\"unrelated_certificate\",severity=\"warning\"",
+                1,
+            );
+            if vantage == "local" {
+                endpoint("trusted", "", 0);
+                endpoint("hostname_match", "", 1);
+                endpoint("not_before_timestamp_seconds", "", 1_700_000_000);
+                endpoint("not_after_timestamp_seconds", "", 2_000_000_000);
+                endpoint("chain_not_after_timestamp_seconds", "", 1_900_000_000);
+                // One serves the instance that is known, the other one that is not.
+                let served = format!(
+                    ",sha256=\"{at:064}\",issuer=\"CN=CA\",tls_version=\"1.3\",cipher_suite=\"TLS_AES_128_GCM_SHA256\",protocol=\"https\""
+                );
+                endpoint("info", &served, 1);
+            }
+        }
+        let known = format!(
+            "{entry},source=\"sslmate\",instance_id=\"{at}\",sha256=\"{:064}\"",
+            at * 7
+        );
+        // Two replicas may not agree on the state for a while.
+        for state in ["active", "pending"] {
+            writeln!(
+                out,
+                "certvigil_certificate_info{{{known},state=\"{state}\"}} 1"
+            )
+            .unwrap();
+        }
+        writeln!(
+            out,
+            "certvigil_certificate_not_before_timestamp_seconds{{{entry}}} 1700000000"
+        )
+        .unwrap();
+        writeln!(
+            out,
+            "certvigil_certificate_not_after_timestamp_seconds{{{entry}}} 2000000000"
+        )
+        .unwrap();
+        writeln!(out, "certvigil_vantages_disagree{{{address}}} {at}").unwrap();
+        writeln!(
+            out,
+            "certvigil_hostname_addresses{{{entry},hostname=\"{hostname}\",family=\"ipv4\"}} 1"
+        )
+        .unwrap();
+    }
+    out.push_str(
+        "certvigil_source_up{source=\"sslmate\"} 1
+certvigil_source_last_success_timestamp_seconds{source=\"sslmate\"} 1800000000
+certvigil_source_requests_total{source=\"sslmate\",code=\"200\"} 7
+certvigil_probe_phase_duration_seconds_bucket{phase=\"connect\",le=\"0.1\"} 3
+certvigil_probe_phase_duration_seconds_bucket{phase=\"connect\",le=\"+Inf\"} 4
+certvigil_probes_total{vantage=\"local\",status=\"conclusive\"} 4
+certvigil_probes_in_flight 0
+certvigil_cycle_duration_seconds 2
+certvigil_cycle_lag_seconds 0
+certvigil_config_last_reload_successful 1
+certvigil_config_last_reload_success_timestamp_seconds 1800000000
+certvigil_build_info{version=\"0.1.0\"} 1
+process_cpu_seconds_total 1
+process_open_fds 9
+process_max_fds 1024
+process_resident_memory_bytes 1e7
+process_start_time_seconds 1800000000
+",
+    );
+    out
+}
+
+#[test]
+#[ignore = "needs prometheus"]
+fn every_panel_finds_what_is_exposed() {
+    let text = exposition();
+    let length = text.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
+    );
+    let exporter = Canned::start(move |_, _| answer.clone().into_bytes());
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: certvigil\n    static_configs: [{{targets: [\"{}\"]}}]\n",
+        exporter.address
+    );
+    let prometheus = Prometheus::start(&config, |_| {});
+    // A rate needs two scrapes.
+    prometheus.wait_for("sum_over_time(up[5m]) >= 2", |enough| !enough.is_empty());
+    assert_eq!(panels_without_data(&prometheus.url()), Vec::<String>::new());
+}
