@@ -1,0 +1,320 @@
+//! Servers that are written by hand: what they say is forged, cut off or without an end.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::fixture::pki::HOST;
+use crate::fixture::tls::{Server, read_some, say, stay_silent};
+
+fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[kind, 3, 3][..], &length, content].concat()
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let message = [&[kind], &length[1..], body].concat();
+    let records = message.chunks(1 << 14).map(|part| record(22, part));
+    records.collect::<Vec<_>>().concat()
+}
+
+fn server_hello(version: u16, suite: u16) -> Vec<u8> {
+    let mut body = version.to_be_bytes().to_vec();
+    body.extend([9; 32]);
+    body.push(0);
+    body.extend(suite.to_be_bytes());
+    body.push(0);
+    message(2, &body)
+}
+
+fn certificate(list: &[&[u8]]) -> Vec<u8> {
+    let u24 = |n: usize| u32::try_from(n).unwrap().to_be_bytes()[1..].to_vec();
+    let list: Vec<u8> = list
+        .iter()
+        .flat_map(|c| [u24(c.len()), c.to_vec()].concat())
+        .collect();
+    message(11, &[u24(list.len()), list].concat())
+}
+
+/// An exchange over P-256 with a signature that nobody made: `ecdsa_secp256r1_sha256`.
+fn forged(has_scheme: bool) -> Vec<u8> {
+    let mut body = vec![3, 0, 23, 65, 4];
+    body.extend([5; 64]);
+    if has_scheme {
+        body.extend([4, 3]);
+    }
+    let signature = [0x30, 6, 2, 1, 1, 2, 1, 1];
+    body.extend([0, 8]);
+    body.extend(signature);
+    message(12, &body)
+}
+
+const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+const DONE: [u8; 9] = [22, 3, 3, 0, 4, 14, 0, 0, 0];
+
+/// A server that refuses the first handshake with this, and goes on with the second.
+fn refusing(
+    first: &'static [u8],
+    second: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+) -> Server {
+    let count = AtomicUsize::new(0);
+    Server::start("127.0.0.1", move |stream| {
+        read_some(stream);
+        if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            say(stream, first);
+            if !first.is_empty() {
+                stay_silent(stream);
+            }
+        } else {
+            second(stream);
+            stay_silent(stream);
+        }
+    })
+}
+
+#[test]
+fn a_copied_certificate_passes_in_the_clear_only_where_no_key_is_to_be_proved() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (what, version, suite, is_signed, outcome, connections) in [
+        // ECDHE-ECDSA and AES-GCM: rustls speaks it, so rustls has to hear it.
+        ("a suite of ours", 0x0303, 0xc02b, true, "tls_alert", 2),
+        (
+            "a suite of ours for another key",
+            0x0303,
+            0xc02f,
+            true,
+            "tls_alert",
+            2,
+        ),
+        ("a suite of TLS 1.3", 0x0303, 0x1301, true, "tls_alert", 2),
+        ("no encryption", 0x0303, 0x0001, false, "tls_alert", 2),
+        ("CBC", 0x0303, 0xc023, true, "tls_signature", 2),
+        ("TLS 1.0", 0x0301, 0xc009, true, "tls_signature", 2),
+        ("SSL 3.0", 0x0300, 0xc009, true, "tls_signature", 2),
+        ("no signature", 0x0303, 0xc009, false, "tls_protocol", 2),
+        ("a suite for RSA", 0x0303, 0x002f, false, "tls_protocol", 2),
+        // ECDH: the key is the exchange, and nothing is signed.
+        ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 2),
+    ] {
+        let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+        let mut flight = server_hello(version, suite);
+        flight.extend(certificate(&chain));
+        if is_signed {
+            flight.extend(forged(version == 0x0303));
+        }
+        flight.extend(DONE);
+        let server = refusing(&HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let row = look(&pki, &leaf, server.port());
+        assert_eq!(row.outcome(), outcome, "{what}: {row:?}");
+        assert_eq!(server.connections(), connections, "{what}");
+        if outcome == "conclusive" {
+            assert_eq!(row.text("/served/key_proof"), "none");
+        }
+    }
+}
+
+#[test]
+fn ssl_3_0_is_read_and_told_of() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    let flight = [
+        server_hello(0x0300, 0xc005),
+        certificate(&chain),
+        DONE.to_vec(),
+    ]
+    .concat();
+    let server = refusing(&HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+    let row = look(&pki, &leaf, server.port());
+    assert_read(
+        &row,
+        &["legacy_protocol"],
+        "SSL 3.0",
+        "TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA",
+        "none",
+        "",
+    );
+    let finding = row.finding("legacy_protocol").to_string();
+    assert!(
+        finding.contains("newer than SSL 3.0") && finding.contains("not proved"),
+        "{finding}"
+    );
+}
+
+#[test]
+fn a_second_look_is_taken_only_where_nothing_is_shared() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    let flight = [
+        server_hello(0x0301, 0xc005),
+        certificate(&chain),
+        DONE.to_vec(),
+    ]
+    .concat();
+    // A ServerHello of TLS 1.0, and one of TLS 1.2 with a suite that was not offered.
+    let old: &'static [u8] = server_hello(0x0301, 0xc005).leak();
+    let cbc: &'static [u8] = server_hello(0x0303, 0xc005).leak();
+    for (first, outcome) in [
+        (&HANDSHAKE_FAILURE[..], "conclusive"),
+        (&[21, 3, 1, 0, 2, 2, 70], "conclusive"), // protocol_version
+        (&[21, 3, 0, 0, 2, 2, 71], "conclusive"), // insufficient_security
+        (old, "conclusive"),
+        (cbc, "conclusive"),
+        (&[], "conclusive"),                      // hangs up
+        (&[21, 3, 3, 0, 2, 2, 112], "tls_alert"), // unrecognized_name
+        (&[21, 3, 3, 0, 2, 2, 80], "tls_alert"),  // internal_error
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "tls_protocol"),
+        (&[22, 3, 3, 0, 0], "tls_protocol"),
+    ] {
+        let flight = flight.clone();
+        let server = refusing(first, move |stream| say(stream, &flight));
+        let row = look(&pki, &leaf, server.port());
+        assert_eq!(row.outcome(), outcome, "{first:?}: {row:?}");
+        let connections = if outcome == "conclusive" { 2 } else { 1 };
+        assert_eq!(server.connections(), connections, "{first:?}");
+    }
+}
+
+#[test]
+fn whatever_comes_in_the_clear_ends_and_has_its_name() {
+    type Serve = fn(&mut TcpStream);
+    fn hello(stream: &mut TcpStream) {
+        say(stream, &server_hello(0x0302, 0x002f));
+    }
+    let nothing: Serve = |_| {};
+    let http: Serve = |stream| say(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let stalled: Serve = hello;
+    let empty_record: Serve = |stream| {
+        hello(stream);
+        say(stream, &[22, 3, 3, 0, 0]);
+    };
+    let long_record: Serve = |stream| {
+        hello(stream);
+        say(stream, &[22, 3, 3, 0x40, 1]);
+    };
+    let empty_list: Serve = |stream| {
+        hello(stream);
+        say(stream, &certificate(&[]));
+    };
+    let no_certificate: Serve = |stream| {
+        hello(stream);
+        say(stream, &certificate(&[b"nothing that can be read"]));
+    };
+    let sixteen_mib: Serve = |stream| {
+        hello(stream);
+        say(stream, &record(22, &[11, 0xff, 0xff, 0xff]));
+    };
+    let many: Serve = |stream| {
+        hello(stream);
+        say(stream, &certificate(&[&[1][..]; 101]));
+    };
+    // Warnings that go on and on.
+    let endless: Serve = |stream| {
+        hello(stream);
+        while stream
+            .write_all(&record(21, &[1, 112]).repeat(1000))
+            .is_ok()
+        {}
+    };
+    let drips: Serve = |stream| {
+        hello(stream);
+        say(stream, &[22, 3, 3, 0x40, 0, 11, 0, 0x3f, 0xfc]);
+        stream
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
+        while stream.read(&mut [0]).is_err() {
+            say(stream, &[0]);
+        }
+    };
+    let refuses: Serve = |stream| {
+        hello(stream);
+        say(stream, &HANDSHAKE_FAILURE);
+    };
+    let hangs_up: Serve = |stream| {
+        hello(stream);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    };
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (what, second, outcome) in [
+        ("nothing", nothing, "tls_alert"),
+        ("another protocol", http, "tls_alert"),
+        ("stalled", stalled, "tls_timeout"),
+        ("an empty record", empty_record, "tls_protocol"),
+        ("a long record", long_record, "tls_protocol"),
+        ("an empty list", empty_list, "malformed_certificate"),
+        ("no certificate", no_certificate, "malformed_certificate"),
+        ("16 MiB", sixteen_mib, "too_large"),
+        ("many", many, "too_large"),
+        ("endless", endless, "too_large"),
+        ("drips", drips, "tls_timeout"),
+        ("refuses", refuses, "tls_alert"),
+        ("hangs up", hangs_up, "tls_closed"),
+    ] {
+        let server = refusing(&HANDSHAKE_FAILURE, second);
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+        let row = check.args(&["--timeout", "1s"]).row();
+        assert_eq!(row.outcome(), outcome, "{what}: {row:?}");
+        assert_eq!(row.codes(), ["handshake_failed"], "{what}");
+        assert_eq!(server.connections(), 2, "{what}");
+    }
+}
+
+#[test]
+fn byte_by_byte_a_flight_is_read_as_well() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    let flight = [
+        server_hello(0x0302, 0xc005),
+        certificate(&chain),
+        DONE.to_vec(),
+    ]
+    .concat();
+    let server = refusing(&HANDSHAKE_FAILURE, move |stream| {
+        stream.set_nodelay(true).unwrap();
+        for byte in &flight {
+            say(stream, &[*byte]);
+        }
+    });
+    look(&pki, &leaf, server.port()).assert_right(&["legacy_protocol"]);
+}
+
+#[test]
+fn what_goes_before_tls_goes_before_the_second_hello_too() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    let flight = [
+        server_hello(0x0302, 0xc005),
+        certificate(&chain),
+        DONE.to_vec(),
+    ]
+    .concat();
+    let count = AtomicUsize::new(0);
+    let server = Server::start("127.0.0.1", move |stream| {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while !line.ends_with(b"\r\n") && stream.read(&mut byte).is_ok_and(|n| n > 0) {
+            line.extend(byte);
+        }
+        read_some(stream);
+        if !line.starts_with(b"PROXY TCP4 127.0.0.1 127.0.0.1 ") {
+            return;
+        }
+        match count.fetch_add(1, Ordering::SeqCst) {
+            0 => say(stream, &HANDSHAKE_FAILURE),
+            _ => say(stream, &flight),
+        }
+        stay_silent(stream);
+    });
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    let row = check.args(&["--proxy-protocol", "v1"]).row();
+    row.assert_right(&["legacy_protocol"]);
+    assert_eq!(server.connections(), 2);
+}
