@@ -140,6 +140,17 @@ fn pair(pki: &Pki, leaf: &Leaf, port: u16) -> String {
     expecting(pki, "shop", leaf, &place)
 }
 
+/// A monitor that has looked at `good` and at `bad`, which serves another certificate than the expected one.
+fn good_and_bad(pki: &Pki) -> ([Server; 2], Exporter) {
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let servers = [server(pki, &leaf), server(pki, &other)];
+    let entries = [("good", &servers[0]), ("bad", &servers[1])]
+        .map(|(name, server)| entry(pki, name, &leaf, server.port()));
+    let exporter = Exporter::start(&inventory(pki, ONCE, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    (servers, exporter)
+}
+
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn where_all_is_well_the_page_says_so() {
@@ -291,12 +302,7 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
 #[ignore = "needs chromium and chromium-driver"]
 fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
     let pki = Pki::new();
-    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
-    let servers = [server(&pki, &leaf), server(&pki, &other)];
-    let entries = [("good", &servers[0]), ("bad", &servers[1])]
-        .map(|(name, server)| entry(&pki, name, &leaf, server.port()));
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
-    exporter.wait_until_ready();
+    let (_servers, exporter) = good_and_bad(&pki);
     let browser = Browser::start();
     browser.resize(1280, 800);
     let origin = format!("http://{}", exporter.address);
@@ -344,12 +350,7 @@ fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
 #[ignore = "needs chromium and chromium-driver"]
 fn without_javascript_nothing_is_missing() {
     let pki = Pki::new();
-    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
-    let servers = [server(&pki, &leaf), server(&pki, &other)];
-    let entries = [("good", &servers[0]), ("bad", &servers[1])]
-        .map(|(name, server)| entry(&pki, name, &leaf, server.port()));
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
-    exporter.wait_until_ready();
+    let (_servers, exporter) = good_and_bad(&pki);
     let browser = Browser::start();
     let origin = format!("http://{}", exporter.address);
     let read = |path: &str| {
