@@ -31,6 +31,22 @@ fn at(pki: &Pki, leaf: &Leaf, address: &str, port: u16) -> Server {
     Server::tls_at(listener, config(pki, leaf))
 }
 
+/// Where [`one_of_three_differs`] has its servers, and an address where nothing listens.
+const ADDRESSES: [&str; 4] = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"];
+
+/// Servers at one port of which the first has another leaf than the other two.
+fn one_of_three_differs(pki: &Pki, most: &Leaf) -> (u16, [Server; 3]) {
+    let port = free_port();
+    let other = pki.leaf(&[HOST]);
+    let [first, second, third, _] = ADDRESSES;
+    let servers = [
+        at(pki, &other, first, port),
+        at(pki, most, second, port),
+        at(pki, most, third, port),
+    ];
+    (port, servers)
+}
+
 #[test]
 fn the_chain_is_drawn_up_to_the_root_that_is_not_sent() {
     let pki = Pki::new();
@@ -117,15 +133,9 @@ fn what_is_wrong_is_told_with_its_remedy_and_shown_all_the_same() {
 #[test]
 fn addresses_that_serve_the_same_stand_together() {
     let pki = Pki::new();
-    let (most, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
-    let port = free_port();
-    let _servers = [
-        at(&pki, &other, "127.0.0.1", port),
-        at(&pki, &most, "127.0.0.2", port),
-        at(&pki, &most, "127.0.0.3", port),
-    ];
-    let addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"];
-    let run = run(&mut inspect(&pki, &addresses, port));
+    let most = pki.leaf(&[HOST]);
+    let (port, _servers) = one_of_three_differs(&pki, &most);
+    let run = run(&mut inspect(&pki, &ADDRESSES, port));
     assert_eq!(run.code, 0, "{run:?}");
     for part in [
         format!("\n127.0.0.2:{port}, 127.0.0.3:{port} serve this:\n"),
@@ -142,15 +152,9 @@ fn addresses_that_serve_the_same_stand_together() {
 #[test]
 fn the_pem_is_what_came_and_can_be_read_again() {
     let pki = Pki::new();
-    let (most, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
-    let port = free_port();
-    let _servers = [
-        at(&pki, &other, "127.0.0.1", port),
-        at(&pki, &most, "127.0.0.2", port),
-        at(&pki, &most, "127.0.0.3", port),
-    ];
-    let addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"];
-    let run = run(inspect(&pki, &addresses, port).arg("--pem"));
+    let most = pki.leaf(&[HOST]);
+    let (port, _servers) = one_of_three_differs(&pki, &most);
+    let run = run(inspect(&pki, &ADDRESSES, port).arg("--pem"));
     assert_eq!(run.code, 0, "{run:?}");
     let served = parse_certificates(run.stdout.as_bytes()).unwrap();
     let intermediate = pki.intermediate.certificate.clone();
