@@ -13,7 +13,9 @@ use certvigil::model::Hostname;
 use certvigil::resolve::{Families, Resolver};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -142,7 +144,7 @@ async fn handshakes(config: ClientConfig, port: usize, count: usize, at_a_time: 
 /// signs the handshake; nothing is resumed.
 fn checks_signatures() -> ClientConfig {
     let provider = aws_lc_rs::default_provider();
-    let verifier = SignaturesOnly(provider.clone());
+    let verifier = SignaturesOnly(provider.signature_verification_algorithms);
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -164,7 +166,7 @@ fn checks_paths(root: &str) -> ClientConfig {
 }
 
 #[derive(Debug)]
-struct SignaturesOnly(CryptoProvider);
+struct SignaturesOnly(WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for SignaturesOnly {
     fn verify_server_cert(
@@ -184,8 +186,7 @@ impl ServerCertVerifier for SignaturesOnly {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        verify_tls12_signature(message, certificate, signed, &self.0)
     }
 
     fn verify_tls13_signature(
@@ -194,13 +195,11 @@ impl ServerCertVerifier for SignaturesOnly {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        verify_tls13_signature(message, certificate, signed, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        algorithms.supported_schemes()
+        self.0.supported_schemes()
     }
 }
 
