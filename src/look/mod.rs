@@ -277,7 +277,7 @@ mod tests {
     /// What is told of thousands of looks that wait rests on it.
     #[test]
     fn a_look_that_waits_holds_little() {
-        const MOST: usize = 3 * 1024;
+        const MOST: usize = 5 * 512;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
