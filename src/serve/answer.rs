@@ -1,11 +1,12 @@
 //! Answers: a status, a content type, a body.
 
-use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use hyper::{Response as HttpResponse, StatusCode};
 
-pub(super) type Response = HttpResponse<Full<Bytes>>;
+use crate::web::{Body, whole};
+
+pub(super) use crate::web::Response;
 
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 /// Prometheus' text format.
@@ -22,7 +23,12 @@ pub(super) fn answer(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Response {
-    let mut response = HttpResponse::new(Full::new(body.into()));
+    answer_with(status, content_type, whole(body))
+}
+
+/// The same with a body that may come to be while it is sent.
+pub(super) fn answer_with(status: StatusCode, content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     set(&mut response, CONTENT_TYPE, content_type);
     response

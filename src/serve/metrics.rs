@@ -1,36 +1,49 @@
 //! `/metrics`: what the monitor knows, in Prometheus' text format.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::StatusCode;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 
 use crate::report;
-use crate::report::prometheus::{Exposition, Looked as Seen, Metric, endpoints, hosts, labels};
+use crate::report::prometheus::{
+    Exposition, Looked as Seen, Metric, Pieces, endpoints, hosts, labels,
+};
 
-use super::answer::{EXPOSITION, Response, answer, say, set};
+use crate::web::whole;
+
+use super::answer::{EXPOSITION, Response, answer_with, say, set};
 use super::board::{Board, Plan};
 use super::process;
 
-/// The answer to a scrape. It is written on a thread where nothing else waits for it.
+/// So much of the text is written at a time: what a connection takes at once of that stays near the processor.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// The answer to a scrape. What there is to tell is gathered on a thread where nothing else waits for it, and the text
+/// is compressed there too. Else it is written as it is taken, so that slow readers have no text of their own.
 pub(super) async fn metrics(board: Arc<Board>, headers: &HeaderMap) -> Response {
     let gzip = takes_gzip(headers);
-    let written = tokio::task::spawn_blocking(move || {
-        let text = exposition(&board);
+    let gathered = tokio::task::spawn_blocking(move || {
+        let pieces = exposition(&board).pieces();
         if gzip {
-            compress(&text)
+            compress_pieces(pieces).map(whole)
         } else {
-            Ok(text.into_bytes())
+            Ok(Text::new(pieces).boxed_unsync())
         }
     });
-    match written.await {
+    match gathered.await {
         Ok(Ok(body)) => {
-            let mut response = answer(StatusCode::OK, EXPOSITION, body);
+            let mut response = answer_with(StatusCode::OK, EXPOSITION, body);
             set(&mut response, VARY, "accept-encoding");
             if gzip {
                 set(&mut response, CONTENT_ENCODING, "gzip");
@@ -42,6 +55,73 @@ pub(super) async fn metrics(board: Arc<Board>, headers: &HeaderMap) -> Response 
             "the metrics could not be written",
         ),
     }
+}
+
+/// A body that is written as it is taken.
+struct Text {
+    pieces: Pieces,
+    /// What has been sent, to be written over: memory that is fresh costs more than to write it.
+    spare: Arc<Mutex<Vec<String>>>,
+}
+
+impl Text {
+    fn new(pieces: Pieces) -> Self {
+        Self {
+            pieces,
+            spare: Arc::default(),
+        }
+    }
+}
+
+impl Body for Text {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        let mut text = lock(&self.spare).pop().unwrap_or_default();
+        self.pieces.write(&mut text, PIECE_BYTES);
+        let spare = self.spare.clone();
+        let piece = Bytes::from_owner(Piece { text, spare });
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.left() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = u64::try_from(self.pieces.left());
+        left.map_or_else(|_| SizeHint::default(), SizeHint::with_exact)
+    }
+}
+
+/// Some of the text, whose memory is used again.
+struct Piece {
+    text: String,
+    spare: Arc<Mutex<Vec<String>>>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.text.clear();
+        lock(&self.spare).push(std::mem::take(&mut self.text));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether gzip is among what is accepted, and not by a quality of nothing (RFC 9110, section 12.5.3).
@@ -66,7 +146,18 @@ pub(super) fn compress(text: &str) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn exposition(board: &Board) -> String {
+fn compress_pieces(mut pieces: Pieces) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut text = String::new();
+    while pieces.left() > 0 {
+        text.clear();
+        pieces.write(&mut text, PIECE_BYTES);
+        encoder.write_all(text.as_bytes())?;
+    }
+    encoder.finish()
+}
+
+fn exposition(board: &Board) -> Exposition {
     let looks = board.looks();
     let plan = board.plan();
     let mut out = Exposition::default();
@@ -84,7 +175,7 @@ fn exposition(board: &Board) -> String {
     board.counters.write(&mut out);
     monitor(&mut out, board);
     process::write(&mut out);
-    out.finish()
+    out
 }
 
 /// What is expected.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -28,7 +27,7 @@ use super::patience::{Pace, Patient};
 use super::seats::{Guest, Seats};
 use super::tls::Tls;
 use super::users::Admission;
-use super::{Request, Response, Service, State, Web};
+use super::{Request, Response, Service, State, Web, whole};
 
 /// How long what is in flight may take once the end has been announced.
 pub const FAREWELL: Duration = Duration::from_secs(5);
@@ -354,7 +353,7 @@ fn busy(status: StatusCode, words: &'static str) -> Response {
 }
 
 fn plain(status: StatusCode, words: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(words.into()));
+    let mut response = Response::new(whole(words));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -11,11 +11,13 @@ mod settings;
 mod tls;
 mod users;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderMap;
 
@@ -29,8 +31,15 @@ use users::Users;
 
 /// A request with who sent it.
 pub type Request = hyper::Request<Incoming>;
-/// An answer, whole.
-pub type Response = hyper::Response<Full<Bytes>>;
+/// An answer. Its body may come to be while it is sent.
+pub type Response = hyper::Response<Body>;
+/// The body of an answer.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A body that is there already.
+pub fn whole(body: impl Into<Bytes>) -> Body {
+    Full::new(body.into()).boxed_unsync()
+}
 
 /// What answers requests.
 pub trait Service: Send + Sync + 'static {

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use certvigil::web::{Request, Response, Service, Web, serve};
+use certvigil::web::{Request, Response, Service, Web, serve, whole};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     SanType,
@@ -35,7 +35,7 @@ struct Site;
 
 impl Service for Site {
     async fn answer(&self, request: Request) -> Response {
-        Response::new(format!("this is {}", request.uri().path()).into())
+        Response::new(whole(format!("this is {}", request.uri().path())))
     }
 
     fn is_exempt(&self, path: &str) -> bool {
@@ -43,7 +43,7 @@ impl Service for Site {
     }
 
     fn unauthorized(&self, _: &str) -> Response {
-        Response::new("who are you?".into())
+        Response::new(whole("who are you?"))
     }
 }
 

@@ -52,10 +52,10 @@ impl Service for House {
                 pending::<()>().await;
             }
             "/panic" => panic!("as it was asked for"),
-            "/large" => return Response::new(vec![b'x'; LARGE].into()),
+            "/large" => return Response::new(whole(vec![b'x'; LARGE])),
             _ => {}
         }
-        Response::new(format!("you asked for {}", request.uri().path()).into())
+        Response::new(whole(format!("you asked for {}", request.uri().path())))
     }
 
     fn is_exempt(&self, path: &str) -> bool {
@@ -63,7 +63,7 @@ impl Service for House {
     }
 
     fn unauthorized(&self, path: &str) -> Response {
-        Response::new(format!("{path} is not for you").into())
+        Response::new(whole(format!("{path} is not for you")))
     }
 }
 
