@@ -30,7 +30,7 @@ use crate::revocation::Revocations;
 use crate::source::{Failed, Loaded, Sources};
 use crate::tlsa::Tlsa;
 
-use caught::caught;
+pub(crate) use caught::caught;
 pub use turns::Turns;
 
 /// Names that are resolved or waited for at a time, for each look that may be under way.
@@ -102,21 +102,24 @@ pub async fn prepare(
         let (sources, manner, resolver) = (sources.clone(), manner.clone(), resolver.clone());
         tasks.spawn(async move {
             let _permit = permit;
-            let located = locate(&entry, &resolver, deadline).await;
-            let mut jobs = Vec::new();
-            for (entry, failure) in located {
-                let resolved = failure.map(|failure| Resolution {
-                    failure: Some(failure),
-                    ..Resolution::default()
-                });
-                for one in sources.load(&entry, deadline).await {
-                    jobs.push(Job {
-                        resolved: resolved.clone(),
-                        ..job(&entry, one, &manner)
+            let asked = caught(async {
+                let mut jobs = Vec::new();
+                for (entry, failure) in locate(&entry, &resolver, deadline).await {
+                    let resolved = failure.map(|failure| Resolution {
+                        failure: Some(failure),
+                        ..Resolution::default()
                     });
+                    for one in sources.load(&entry, deadline).await {
+                        jobs.push(Job {
+                            resolved: resolved.clone(),
+                            ..job(&entry, one, &manner)
+                        });
+                    }
                 }
-            }
-            (position, jobs)
+                jobs
+            });
+            let own_fault = || vec![job(&entry, Err(Failed::by_own_fault(&entry)), &manner)];
+            (position, asked.await.unwrap_or_else(own_fault))
         });
         while let Some(done) = tasks.try_join_next() {
             jobs.extend(asked(done));
@@ -136,6 +139,8 @@ pub async fn locate(
     resolver: &Resolver,
     deadline: Instant,
 ) -> Vec<(Entry, Option<LookError>)> {
+    #[cfg(test)]
+    tests::break_down_asking(entry);
     let mut found = entry.clone();
     found.mx.clear();
     if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
@@ -455,6 +460,7 @@ impl Round {
                     let Some(remote) = round.scanner.remotes.get(at) else {
                         return;
                     };
+                    let _turn = round.scanner.turns.take_remote().await;
                     let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
                     let judged = caught(async {
                         for observation in remote.test(&loaded, &targets, deadline).await {

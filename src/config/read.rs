@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::guard::Allowed;
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Vantage,
-    parse_port,
+    parse_duration, parse_port,
 };
 
 use super::yaml::{ConfigErrors, Fields, Item, Problems, with_root};
@@ -288,12 +288,7 @@ impl Reader<'_> {
     ) -> Option<Entry> {
         let mut fields = item.fields(problems);
         let source = self.source(&mut fields, problems);
-        let mut entry = Entry::new(SourceSettings::TrustOnly);
-        entry.warn = defaults.warn;
-        entry.crit = defaults.crit;
-        entry.key_types = defaults.key_types;
-        entry.revocation = defaults.revocation;
-        entry.ports = vec![defaults.port];
+        let mut entry = Entry::by(defaults, SourceSettings::TrustOnly);
         entry.name = fields
             .take("name")
             .and_then(|i| i.parse(problems, non_empty));
@@ -635,7 +630,7 @@ fn non_empty(text: &str) -> Result<String, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err(format!(
             "`{text}` is not a span of time: write it as 10s, 5m or 1h"

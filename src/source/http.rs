@@ -31,8 +31,8 @@ const MAX_TRIES: u32 = 6;
 
 /// What any number of answers may hold at once, each. Nearly all are smaller.
 const SMALL_BODY_BYTES: usize = 64 << 10;
-/// Answers of one source that may be larger at the same time; others wait, still within their deadlines. Else one server
-/// whose answers never end fills the memory as often as it is asked.
+/// Answers of one source, or of all issuers together, that may be larger at the same time; others wait, still within their
+/// deadlines. Else one server whose answers never end fills the memory as often as it is asked.
 const MAX_LARGE_BODIES: usize = 4;
 
 /// HTTP Basic credentials. The name is a secret too: it is where an API key stands.
@@ -266,7 +266,10 @@ impl Http {
             };
             let least = error.retry_after().map(Duration::from_secs);
             let wait = least.unwrap_or_default().max(jittered(pause));
-            if !may_be_repeated(&error) || Instant::now() + wait >= deadline {
+            // Not `now + wait`: an API may say any number of seconds.
+            if !may_be_repeated(&error)
+                || wait >= deadline.saturating_duration_since(Instant::now())
+            {
                 return Err(error);
             }
             tracing::info!(
