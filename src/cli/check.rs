@@ -186,9 +186,13 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
     let mut teller = Teller::new(may_draw, verbose, give_up);
     let ended = until_well(&args, &plan, give_up, &mut teller).await;
     teller.end();
-    let (scan, now) = ended?;
+    let Seen {
+        scan,
+        now,
+        is_named,
+    } = ended?;
     tell_of_the_end(&args, &teller, &scan, begun.elapsed(), verbose);
-    let code = args.fail_on.code(&scan.results, scan.complete);
+    let code = args.fail_on.code(&scan.results, scan.complete && is_named);
     let results = &scan.results;
     let text = match args.format {
         Format::Human => report::human(
@@ -236,7 +240,7 @@ async fn until_well(
     plan: &Plan,
     give_up: Option<Instant>,
     teller: &mut Teller,
-) -> Result<(Scan, Timestamp), String> {
+) -> Result<Seen, String> {
     let stop = plan::stop();
     tokio::pin!(stop);
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
@@ -251,14 +255,14 @@ async fn until_well(
             tracing::warn!("{warning}");
         }
         match round? {
-            Round::Looked(scan) => {
-                let is_well = scan.results.iter().all(is_well);
+            Round::Looked(seen) => {
+                let is_well = seen.is_named && seen.scan.results.iter().all(is_well);
                 // A round may outlast the patience that there was at its beginning.
-                if is_well || !scan.complete || last || over() {
-                    return Ok((scan, now));
+                if is_well || !seen.scan.complete || last || over() {
+                    return Ok(seen);
                 }
-                teller.wait_for(&scan.results, Instant::now());
-                known = Some((scan, now));
+                teller.wait_for(&seen.scan.results, Instant::now());
+                known = Some(seen);
             }
             Round::NotYet => teller.wait_for_source(Instant::now()),
             Round::Stopped => return what_is_known(known),
@@ -272,18 +276,28 @@ async fn until_well(
 /// How one try went.
 enum Round {
     /// Every target was looked at, or as many as there was time for until the user stopped it.
-    Looked(Scan),
+    Looked(Seen),
     /// The one source that matters cannot say yet what is expected, and there is time left to ask again.
     NotYet,
     /// The user stopped it before there was anything to look at.
     Stopped,
 }
 
+/// What a look at everything saw.
+struct Seen {
+    scan: Scan,
+    /// The time that it was judged as of.
+    now: Timestamp,
+    /// Whether every source said where to look. One that failed and names no host has no row in the result, so the
+    /// result alone would not say that something is not known.
+    is_named: bool,
+}
+
 /// The result of a run that is stopped between two looks: what the look before saw.
-fn what_is_known(known: Option<(Scan, Timestamp)>) -> Result<(Scan, Timestamp), String> {
-    let (mut scan, now) = known.ok_or("stopped before anything was known")?;
-    scan.complete = false;
-    Ok((scan, now))
+fn what_is_known(known: Option<Seen>) -> Result<Seen, String> {
+    let mut seen = known.ok_or("stopped before anything was known")?;
+    seen.scan.complete = false;
+    Ok(seen)
 }
 
 /// Waits for the next try; false where the user has had enough.
@@ -485,7 +499,9 @@ impl Plan {
             () = &mut *stop => return Ok(Round::Stopped),
         };
         let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());
-        if let (true, Some(error)) = (self.alone, failed) {
+        // Where there is nothing else to look at either.
+        let alone = self.alone || jobs.iter().all(|job| job.targets.is_empty());
+        if let (true, Some(error)) = (alone, failed) {
             return if last {
                 Err(error.clone())
             } else {
@@ -499,6 +515,11 @@ impl Plan {
         if let Some(text) = self.selection.not_found(targets) {
             return Err(self.not_in_the_inventory(text, &jobs));
         }
+        // Of TARGETs, each was found.
+        let is_named = !self.selection.is_everything()
+            || jobs
+                .iter()
+                .all(|job| job.expectation.is_ok() || !job.targets.is_empty());
         for job in &mut jobs {
             job.targets.retain(|target| self.selection.wants(target));
         }
@@ -506,7 +527,12 @@ impl Plan {
         let scan = self
             .scanner
             .scan(jobs, now, stop, |step| teller.step(step, now));
-        Ok(Round::Looked(scan.await))
+        let scan = scan.await;
+        Ok(Round::Looked(Seen {
+            scan,
+            now,
+            is_named,
+        }))
     }
 
     fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> String {

@@ -309,6 +309,33 @@ fn one_entry_that_fails_does_not_keep_the_others_from_being_checked() {
     assert!(run.stderr.contains("no file fits"), "{}", run.stderr);
 }
 
+/// Such an entry has no row: without it the exit code would say that all is well.
+#[test]
+fn an_entry_that_fails_and_names_no_host_makes_the_exit_code_unknown() {
+    let bench = Bench::new();
+    let nowhere = "{pem_dir: /nonexistent/*.pem}";
+    let config = bench.config(&format!("  - sslmate: right.demo.example\n  - {nowhere}"));
+    let local = ["--vantage", "local", "-c", &config];
+    let run = bench.check(&local);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("no file fits"), "{run:?}");
+    // What is asked for was found, and is well.
+    let run = bench.check(&[&local[..], &["right.demo.example"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = bench.check(&[&local[..], &["--fail-on", "never"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    // Patience does not mistake it for the end.
+    let run = bench.check(&[&local[..], &["--wait", "20ms", "--every", "5ms"]].concat());
+    assert_eq!(run.code, 3, "{run:?}");
+
+    // Alone it is what the run ends with, where monitoring systems see it too.
+    let config = bench.config(&format!("  - {nowhere}"));
+    let run = bench.check(&["-c", &config, "--format", "nagios"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    let told = "CERTVIGIL UNKNOWN - no file fits `/nonexistent/*.pem`";
+    assert!(run.stdout.starts_with(told), "{run:?}");
+}
+
 /// Checks an SSLMate certificate against an API that answers as told. Nothing is looked at: whatever
 /// these tests are about happens before.
 fn ask(api: &Canned, timeout: &str) -> Run {
