@@ -190,8 +190,7 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
         scan,
         now,
         is_named,
-    } = ended?;
-    tell_of_the_end(&args, &teller, &scan, begun.elapsed(), verbose);
+    } = seen;
     let code = args.fail_on.code(&scan.results, scan.complete && is_named);
     let results = &scan.results;
     let text = match args.format {
@@ -219,10 +218,13 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
 
 /// What is no part of the result: that it is not whole, how long it took, and its sum where the result does not
 /// show that to whoever waits for it.
-fn tell_of_the_end(args: &Args, teller: &Teller, scan: &Scan, took: Duration, verbose: u8) {
+fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, verbose: u8) {
+    let scan = &seen.scan;
     if !scan.complete {
         output::note("stopped: this is what is known so far");
-    } else if let Some(waited) = teller.waited(&scan.results, took) {
+    } else if seen.is_named
+        && let Some(waited) = teller.waited(&scan.results, took)
+    {
         output::note(&waited);
     }
     let is_table = matches!(args.format, Format::Human) && args.output.is_none();
@@ -256,12 +258,15 @@ async fn until_well(
         }
         match round? {
             Round::Looked(seen) => {
-                let is_well = seen.is_named && seen.scan.results.iter().all(is_well);
+                let all_well = seen.scan.results.iter().all(is_well);
                 // A round may outlast the patience that there was at its beginning.
-                if is_well || !seen.scan.complete || last || over() {
+                if all_well && seen.is_named || !seen.scan.complete || last || over() {
                     return Ok(seen);
                 }
-                teller.wait_for(&seen.scan.results, Instant::now());
+                match all_well {
+                    true => teller.wait_for_source(Instant::now()),
+                    false => teller.wait_for(&seen.scan.results, Instant::now()),
+                }
                 known = Some(seen);
             }
             Round::NotYet => teller.wait_for_source(Instant::now()),
