@@ -27,7 +27,10 @@ use super::{Code, limits, now, output, runtime};
 /// Look at every address and say what is wrong
 #[derive(Debug, clap::Args)]
 #[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
-#[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
+#[command(
+    group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]),
+    after_help = EXAMPLES
+)]
 pub(super) struct Args {
     /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
     /// mx:DOMAIN[:port] for the hosts that take its mail; with --config, certificates or
@@ -78,15 +81,15 @@ pub(super) struct Args {
     #[command(flatten)]
     roots: RootArgs,
 
-    /// The total for one look, name resolution included [default: 10s]
+    /// The most that one look may take, name resolution included [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive, help_heading = "Limits")]
     timeout: Option<Duration>,
 
-    /// Looks at a time, in all
+    /// Take so many looks at a time, in all
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count, help_heading = "Limits")]
     concurrency: usize,
 
-    /// Looks at a time at one IP address and port [default: 4]
+    /// Take so many looks at a time at one IP address and port [default: 4]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Limits")]
     per_address: Option<usize>,
 
@@ -98,12 +101,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
     crit: Option<Threshold>,
 
-    /// Whether the certificate has been revoked, by the stapled OCSP response; with crl by its issuer's list too,
-    /// with full by OCSP where no list tells [default: staple]
+    /// How to find out whether the certificate has been revoked: by the stapled OCSP response, by its issuer's
+    /// list too (crl), or by OCSP where no list tells (full) [default: staple]
     #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
-    /// Judge as of this RFC 3339 time
+    /// Judge as of this RFC 3339 time, such as 2027-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
     at: Option<Timestamp>,
 
@@ -111,7 +114,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Judging")]
     wait: Option<Duration>,
 
-    /// Pause between two tries of --wait
+    /// The pause between two looks of --wait
     #[arg(long, value_name = "DURATION", default_value = "5s", requires = "wait", value_parser = parse_positive, help_heading = "Judging")]
     every: Duration,
 
@@ -133,6 +136,15 @@ pub(super) struct Args {
     )]
     fail_on: FailOn,
 }
+
+/// What most want of it; narrow enough for a terminal of 80 columns.
+const EXAMPLES: &str = "\
+Examples:
+  certvigil check www.example.com                       valid, for the name, trusted?
+  certvigil check --cert fullchain.pem www.example.com  is it this one, everywhere?
+  certvigil check --sslmate www.example.com --wait 5m   wait until it is everywhere
+  certvigil check imaps://mail.example.com mx:example.com
+  certvigil check --config certvigil.yml                the whole inventory";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
@@ -186,6 +198,8 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
     let mut teller = Teller::new(may_draw, verbose, give_up);
     let ended = until_well(&args, &plan, give_up, &mut teller).await;
     teller.end();
+    let seen = ended?;
+    tell_of_the_end(&args, &teller, &seen, begun.elapsed(), verbose);
     let Seen {
         scan,
         now,
