@@ -595,7 +595,8 @@ fn an_overlay_of_kustomize_changes_what_it_says() {
 
 /// Where the version is written out, with `VERSION` in its place; `docs/releasing.md` names each file. (That of the package has a
 /// test of its own.)
-const VERSIONS: [(&str, &str); 4] = [
+const VERSIONS: [(&str, &str); 5] = [
+    ("README.md", "/dist/action@vVERSION"),
     ("dist/gitlab-ci.yml", "CERTVIGIL_REVISION: vVERSION"),
     ("docs/ci.md", "/dist/action@vVERSION"),
     ("docs/installing.md", "/certvigil_VERSION-1_"),
@@ -615,16 +616,18 @@ fn every_version_that_is_written_out_is_that_of_the_program() {
         );
     }
     // Nor is there another one at such a place.
-    for path in ["dist", "docs"].into_iter().flat_map(files_below) {
+    let written = ["dist", "docs"].into_iter().flat_map(files_below);
+    for path in written.chain([PathBuf::from("README.md")]) {
         let Ok(text) = fs::read_to_string(root().join(&path)) else {
             continue; // a picture
         };
-        for (file, place) in VERSIONS {
+        for (_, place) in VERSIONS {
             let (before, _) = place.split_once("VERSION").unwrap();
+            let mut listed = VERSIONS.iter().filter(|(_, other)| *other == place);
+            let is_listed = listed.any(|(file, _)| path == Path::new(file));
             for rest in text.split(before).skip(1) {
                 let is_written = rest.starts_with(|c: char| c.is_ascii_digit());
                 let is_ours = rest.starts_with(env!("CARGO_PKG_VERSION"));
-                let is_listed = path == Path::new(file);
                 assert!(
                     !is_written || is_ours && is_listed,
                     "{}: {before}",
