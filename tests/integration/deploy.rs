@@ -16,13 +16,14 @@ use crate::fixture::process::run;
 use crate::fixture::tls::Server;
 use crate::formats;
 use crate::markdown::document;
+use crate::release;
 use crate::support::{self, Run, certvigil};
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
@@ -204,62 +205,6 @@ fn the_action_hands_its_inputs_to_its_scripts() {
     }
 }
 
-/// The files of a folder of the repository and of those in it, by their path from its root.
-fn files_below(folder: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![PathBuf::from(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(root().join(&folder)).unwrap() {
-            let entry = entry.unwrap();
-            let path = folder.join(entry.file_name());
-            match entry.file_type().unwrap().is_dir() {
-                true => folders.push(path),
-                false => files.push(path),
-            }
-        }
-    }
-    files
-}
-
-/// The folders beside `src` that the compiler reads: by `include_str!` and `include_bytes!`.
-fn folders_compiled_in() -> BTreeSet<String> {
-    let mut folders = BTreeSet::new();
-    for path in files_below("src") {
-        if path.extension().is_none_or(|e| e != "rs") {
-            continue;
-        }
-        let text = text(path.to_str().unwrap());
-        for macro_call in ["include_str!(", "include_bytes!("] {
-            for rest in text.split(macro_call).skip(1) {
-                let Some(included) = rest.split('"').nth(1) else {
-                    continue;
-                };
-                let mut place: Vec<&str> = path
-                    .parent()
-                    .unwrap()
-                    .iter()
-                    .map(|p| p.to_str().unwrap())
-                    .collect();
-                for part in included.split('/') {
-                    match part {
-                        ".." => drop(place.pop()),
-                        part => place.push(part),
-                    }
-                }
-                folders.insert(place[0].to_owned());
-            }
-        }
-    }
-    folders.remove("src");
-    folders
-}
-
-#[test]
-fn the_compiler_reads_what_is_known_here() {
-    let folders: Vec<String> = folders_compiled_in().into_iter().collect();
-    assert_eq!(folders, ["dashboards", "docs"]);
-}
-
 /// What the action's cache is named by changes with whatever the compiler reads, and with nothing else.
 #[test]
 fn the_cache_of_the_action_is_named_by_the_source() {
@@ -272,7 +217,7 @@ fn the_cache_of_the_action_is_named_by_the_source() {
         "src/inner/a.rs".into(),
     ];
     read.extend(
-        folders_compiled_in()
+        release::folders_compiled_in()
             .iter()
             .map(|name| format!("{name}/inner/a")),
     );
@@ -379,7 +324,7 @@ fn the_command_of_the_image_is_one_of_ours() {
     for name in &let_through {
         assert!(root().join(name).exists(), "{name}");
     }
-    let compiled_in = folders_compiled_in();
+    let compiled_in = release::folders_compiled_in();
     let named = ["Cargo.toml", "Cargo.lock", "src", "benches", "tests"];
     for name in named
         .into_iter()
@@ -591,51 +536,6 @@ fn an_overlay_of_kustomize_changes_what_it_says() {
     run(Command::new("kubernetes-validate")
         .arg("--strict")
         .arg(file));
-}
-
-/// Where the version is written out, with `VERSION` in its place; `docs/releasing.md` names each file. (That of the package has a
-/// test of its own.)
-const VERSIONS: [(&str, &str); 5] = [
-    ("README.md", "/dist/action@vVERSION"),
-    ("dist/gitlab-ci.yml", "CERTVIGIL_REVISION: vVERSION"),
-    ("docs/ci.md", "/dist/action@vVERSION"),
-    ("docs/installing.md", "/certvigil_VERSION-1_"),
-    ("docs/installing.md", "newTag: VERSION}"),
-];
-
-#[test]
-fn every_version_that_is_written_out_is_that_of_the_program() {
-    let releasing = document("docs/releasing.md");
-    let steps = releasing.section("Step by step").lines.join(" ");
-    for (file, place) in VERSIONS {
-        let written = place.replace("VERSION", env!("CARGO_PKG_VERSION"));
-        assert!(text(file).contains(&written), "{file}: {written}");
-        assert!(
-            steps.contains(&format!("`{file}`")),
-            "docs/releasing.md: {file}"
-        );
-    }
-    // Nor is there another one at such a place.
-    let written = ["dist", "docs"].into_iter().flat_map(files_below);
-    for path in written.chain([PathBuf::from("README.md")]) {
-        let Ok(text) = fs::read_to_string(root().join(&path)) else {
-            continue; // a picture
-        };
-        for (_, place) in VERSIONS {
-            let (before, _) = place.split_once("VERSION").unwrap();
-            let mut listed = VERSIONS.iter().filter(|(_, other)| *other == place);
-            let is_listed = listed.any(|(file, _)| path == Path::new(file));
-            for rest in text.split(before).skip(1) {
-                let is_written = rest.starts_with(|c: char| c.is_ascii_digit());
-                let is_ours = rest.starts_with(env!("CARGO_PKG_VERSION"));
-                assert!(
-                    !is_written || is_ours && is_listed,
-                    "{}: {before}",
-                    path.display()
-                );
-            }
-        }
-    }
 }
 
 #[test]
