@@ -89,7 +89,13 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
             &["check", "--config", "certvigil.yml", "--no-system-roots"],
         )
     };
-    let is_told = |run: &Run| run.stderr.contains("it cannot be read: Permission denied");
+    let is_told = |run: &Run| {
+        let (denied, advice) = (
+            "it cannot be read: Permission denied",
+            "which certvigil may read",
+        );
+        run.stderr.contains(denied) && run.stderr.contains(advice)
+    };
     let original = "letsencrypt/live/mail/fullchain.pem";
     let run_of = check(original);
     assert!(is_told(&run_of), "{run_of:?}");
