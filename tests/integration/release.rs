@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use certvigil::finding::Code;
+use clap::CommandFactory as _;
+
 use crate::deploy::{root, text};
 use crate::markdown::document;
 
@@ -89,6 +92,31 @@ fn every_version_that_is_written_out_is_that_of_the_program() {
             }
         }
     }
+}
+
+/// What the pages for newcomers count is as much as there is.
+#[test]
+fn what_is_counted_is_counted_right() {
+    let root = certvigil::cli::Cli::command();
+    let check = root.find_subcommand("check").unwrap();
+    let values = |id: &str| {
+        let flag = check.get_arguments().find(|a| a.get_id() == id).unwrap();
+        flag.get_possible_values().len()
+    };
+    let protocols = format!("{} STARTTLS protocols", values("starttls"));
+    let notes = text("docs/release-notes.md");
+    for counted in [
+        &protocols,
+        &format!("{} formats", values("format")),
+        &format!("{} findings", Code::ALL.len()),
+    ] {
+        assert!(notes.contains(counted), "docs/release-notes.md: {counted}");
+    }
+    let comparison = text("docs/comparison.md");
+    assert!(
+        comparison.contains(&protocols),
+        "docs/comparison.md: {protocols}"
+    );
 }
 
 /// The files of a folder of the repository and of those in it, by their path from its root.
