@@ -4,7 +4,7 @@
 //! `docs/scale.md`.
 //!
 //! `SCALE_ENDPOINTS` (100000) says how many there are, `SCALE_SECONDS` (240) how long Prometheus is watched,
-//! `SCALE_INTERVAL` (a hundred probes a second) how often it asks for each, in seconds. What was run with other numbers of
+//! `SCALE_INTERVAL` (a hundred probes a second, and 30 at least) how often it asks for each, in seconds. What was run with other numbers of
 //! endpoints is printed only.
 
 mod plan;
@@ -34,6 +34,8 @@ const END: &str = "<!-- end of what `make bench-scale` writes -->\n";
 const ENDPOINTS: u64 = 100_000;
 /// Probes that Prometheus asks for in a second, unless `SCALE_INTERVAL` says something else.
 const PROBES_A_SECOND: u64 = 100;
+/// The shipped `scrape_timeout` in seconds: Prometheus takes no interval that is shorter.
+const LEAST_INTERVAL: u64 = 30;
 /// Looks of the monitor's own schedule in a second.
 const LOOKS_A_SECOND: usize = 500;
 /// How long the monitor is watched that looks by itself.
@@ -65,7 +67,10 @@ pub(crate) fn run() {
     };
     let endpoints = number("SCALE_ENDPOINTS", ENDPOINTS);
     let seconds = Duration::from_secs(number("SCALE_SECONDS", 240));
-    let interval = number("SCALE_INTERVAL", (endpoints / PROBES_A_SECOND).max(10));
+    let interval = number(
+        "SCALE_INTERVAL",
+        (endpoints / PROBES_A_SECOND).max(LEAST_INTERVAL),
+    );
     let count = usize::try_from(endpoints).unwrap();
 
     let lab = Lab::new();
