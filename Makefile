@@ -13,6 +13,9 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
+# What measures holds thousands of connections at both ends, and shells have less room than they may: all that there may be.
+DESCRIPTORS := ulimit -n $$(ulimit -Hn)
+
 export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
 # No Debian package has a kubectl of these years.
@@ -86,9 +89,10 @@ sbom:
 	mv certvigil_bin.cdx.json target/certvigil.cdx.json
 
 # What looking costs, against other programs and against bare loops: some ten minutes. It writes docs/performance.md, but
-# where BENCH picks some of it, as in `BENCH=check,dns make bench`; benches/performance/main.rs says more.
+# where BENCH picks some of it, as in `BENCH=check,dns make bench`, or BENCH_ROUNDS or BENCH_BINARY is set;
+# benches/performance/main.rs says more.
 bench: bench-packages
-	$(CARGO) bench --locked --bench performance
+	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance
 ifndef BENCH
 	$(CARGO) bench --locked --bench judge
 endif
@@ -99,12 +103,12 @@ bench-packages:
 # A hundred thousand endpoints, by one monitor and by three replicas behind a real Prometheus: some ten minutes. It writes
 # docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a quick try.
 bench-scale: bench-packages
-	$(CARGO) bench --locked --bench performance -- scale
+	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance -- scale
 
 # The monitor for an hour over two thousand endpoints that fail in every way: is every verdict right, and does it grow?
 # benches/soak/main.rs says what can be set. The lab listens at each address by itself.
 soak:
-	ulimit -n 8192 && $(CARGO) bench --locked --bench soak
+	$(DESCRIPTORS) && $(CARGO) bench --locked --bench soak
 
 # Each fuzz target over its seeds and what earlier runs have found: stops at the first crash. A stable toolchain does,
 # since there is no `unsafe` here that a sanitizer could look into. What is fuzzed has the versions that are shipped.

@@ -1,5 +1,6 @@
 //! What is looked at: certificates, and servers in this process where no real one is called for.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -19,20 +20,33 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use crate::common::{accept, address};
+
 /// The domain that the certificate is for, with everything below it.
 pub(crate) const DOMAIN: &str = "bench.example";
 /// What the server in this process has open at a time: two files each would be all that a process may have.
 const MAX_CONNECTIONS: usize = 15_000;
 
-/// An address of loopback for each endpoint.
-pub(crate) fn address(number: usize) -> Ipv4Addr {
-    let number = u32::try_from(number).unwrap();
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + number)
-}
-
 /// A name for each endpoint.
 pub(crate) fn name(number: usize) -> String {
     format!("h{number}.{DOMAIN}")
+}
+
+/// A configuration that trusts the lab's root, with these settings and defaults, and so many entries that expect this,
+/// each a name and an address of its own.
+pub(crate) fn inventory(settings: &str, defaults: &str, expected: &str, count: usize) -> String {
+    let mut text = format!(
+        "trust: {{system: false, ca_files: root.pem}}\n{settings}defaults: {{{defaults}}}\ncertificates:\n"
+    );
+    for number in 0..count {
+        let (name, ip) = (name(number), address(number));
+        writeln!(
+            text,
+            "- {{name: h{number}, {expected}, hostnames: {name}, addresses: {ip}}}"
+        )
+        .unwrap();
+    }
+    text
 }
 
 /// A leaf below an intermediate below a root, in a folder.
@@ -126,9 +140,7 @@ impl Lab {
         let task = self.runtime.spawn(async move {
             loop {
                 let permit = permits.clone().acquire_owned().await;
-                let Ok((stream, _)) = listener.accept().await else {
-                    continue;
-                };
+                let stream = accept(&listener).await;
                 let at = stream.local_addr().map(|to| (to, Instant::now()));
                 // Few of those who start a server want to know.
                 let _ = at.map(|at| sender.send(at));

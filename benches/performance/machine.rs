@@ -14,7 +14,9 @@ pub(crate) fn describe(packages: &[&str]) -> String {
     let cores = models().count();
     let memory = procfs_gibibytes();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let kernel = kernel.trim();
+    // What is behind the first two numbers says who built it.
+    let kernel: Vec<&str> = kernel.trim().split('.').take(2).collect();
+    let kernel = kernel.join(".");
 
     let versions: Vec<String> = packages.iter().map(|p| version(p)).collect();
     let compiler = said(Command::new("rustc").arg("--version"));

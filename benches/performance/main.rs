@@ -3,7 +3,7 @@
 //! Every figure is what a process took of its own (user and system time, memory), as a ratio to another process in the
 //! same run wherever there is one: the two take turns, and the middle of several turns counts. `BENCH=check,dns` picks
 //! measurements, `BENCH_ROUNDS` (5) says how many turns there are, and `BENCH_BINARY` names another build of certvigil than the
-//! one that was just made. A run of all of them writes its table into `docs/performance.md`; a run of some prints it.
+//! one that was just made. A run in which none of these is set writes its table into `docs/performance.md`; others print it.
 //! The argument `scale` runs what `make bench-scale` is for instead: see [`scale`].
 
 #![allow(
@@ -16,6 +16,8 @@
     clippy::unwrap_used
 )] // a benchmark has a clock, prints, and may panic
 
+#[path = "../common/mod.rs"]
+mod common;
 mod lab;
 mod machine;
 mod measure;
@@ -37,7 +39,9 @@ const BEGIN: &str = "<!-- written by `make bench` -->\n";
 const END: &str = "<!-- end of what `make bench` writes -->\n";
 
 /// What `make bench` measures against, whose versions are told.
-const PACKAGES: [&str; 4] = ["nginx", "prometheus-blackbox-exporter", "knot", "openssl"];
+const PACKAGES: [&str; 3] = ["nginx", "prometheus-blackbox-exporter", "knot"];
+/// The turns of a run that the document tells of.
+const ROUNDS: usize = 5;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,7 +51,9 @@ fn main() {
     if arguments.iter().any(|argument| argument == "scale") {
         return scale::run();
     }
-    let rounds = std::env::var("BENCH_ROUNDS").map_or(5, |text| text.parse().expect("a number"));
+    let rounds = std::env::var("BENCH_ROUNDS").map_or(ROUNDS, |text| {
+        text.parse().expect("BENCH_ROUNDS is a number")
+    });
     let wanted = std::env::var("BENCH").unwrap_or_default();
     let wanted: Vec<&str> = wanted.split(',').filter(|name| !name.is_empty()).collect();
     for name in &wanted {
@@ -64,10 +70,20 @@ fn main() {
     }
     let table = table::markdown(&all);
     println!("{table}");
-    if wanted.is_empty() {
+    if wanted.is_empty() && rounds == ROUNDS && is_this_build() {
         let text = format!("{}\n{table}", machine::describe(&PACKAGES));
         write_into(DOCUMENT, BEGIN, END, &text);
+    } else {
+        println!("{NOT_WRITTEN}{DOCUMENT}");
     }
+}
+
+/// What is said of a run that a document does not tell of.
+const NOT_WRITTEN: &str = "printed only: it takes a whole run of what was just built to write ";
+
+/// Whether what is measured is what was just built.
+fn is_this_build() -> bool {
+    std::env::var_os("BENCH_BINARY").is_none()
 }
 
 /// Puts another text between the marks of a document.

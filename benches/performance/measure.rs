@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use procfs::process::Process;
 
+use crate::common::PATIENCE;
+
 /// How often a process that runs is looked at.
 const POLL: Duration = Duration::from_millis(10);
-/// How long anything that is waited for may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a process took, of its own: user and system time, and the most memory that it held.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,18 +70,6 @@ pub(crate) fn peak(child: &Child) -> f64 {
 
 fn of(child: &Child) -> Process {
     Process::new(child.id().cast_signed()).unwrap()
-}
-
-/// Asks again and again until there is an answer.
-pub(crate) fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(start.elapsed() < PATIENCE, "never came about: {what}");
-        thread::sleep(POLL);
-    }
 }
 
 /// The values of several runs.

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::lab::{DOMAIN, Lab, address};
-use crate::measure::{self, wait_until};
+use crate::common::{PATIENCE, address, listening, wait_until};
+use crate::lab::{DOMAIN, Lab};
+use crate::measure;
 
 /// How long a program may take to end when it is asked to.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -119,14 +120,7 @@ impl Peer {
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());
         let mut child = measure::spawn(&mut command);
-        let address = wait_until("a monitor that listens", || {
-            let text = fs::read_to_string(&log).unwrap();
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "the monitor ended: {text}");
-            let (_, rest) = text.split_once("listening on ")?;
-            let (address, _) = rest.split_once('\n')?;
-            address.trim().parse().ok()
-        });
+        let address = listening(&mut child, &log);
         Self { child, address }
     }
 
@@ -190,7 +184,7 @@ impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(measure::PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(stream)
     }
 

@@ -25,7 +25,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::lab::{address, name};
+use crate::common::{accept, address};
+use crate::lab::name;
 
 /// As many at a time as `check` has by default.
 pub(crate) const AT_A_TIME: usize = 256;
@@ -262,7 +263,7 @@ async fn bytes(file: &str) {
     writeln!(stdout, "{}", listener.local_addr().unwrap()).unwrap();
     let body = Arc::new(body);
     loop {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&listener).await;
         let (head, body) = (head.clone(), body.clone());
         tokio::spawn(async move {
             let mut request = [0; 4096];

@@ -18,6 +18,8 @@ const MAX_LOOK: f64 = 1.5;
 const SOURCES_AT_A_TIME: usize = 8;
 /// What a busy machine may add to any wait.
 const SLACK: Seconds = 3.0;
+/// Each host is looked at once in so many intervals, where the looks fit into them.
+const MAX_INTERVALS: Seconds = 2.0;
 /// A source is stale after this many of its refresh intervals.
 const STALE_INTERVALS: f64 = 2.0;
 
@@ -99,8 +101,10 @@ pub(crate) struct Tally {
     /// When the last look that was taken up ended, by host.
     seen: HashMap<String, Seconds>,
     pub(crate) hosts: BTreeSet<String>,
-    /// The greatest age of a host's last look, in seconds.
+    /// The greatest age of an endpoint's last look, in seconds.
     pub(crate) oldest: Seconds,
+    /// Hosts of which a look was older than [`max_age`], with the greatest age of it.
+    pub(crate) overdue: BTreeMap<String, Seconds>,
 }
 
 impl Tally {
@@ -113,8 +117,9 @@ impl Tally {
                 self.fail(host, "is not told of at all".into());
                 continue;
             };
-            let ended = rows.values().map(|r| r.ended).fold(0.0, f64::max);
-            self.oldest = self.oldest.max(at - ended);
+            let ends = || rows.values().map(|row| row.ended);
+            self.age(lab, host, ends().fold(at, f64::min), at);
+            let ended = ends().fold(0.0, f64::max);
             if self.seen.insert(host.clone(), ended) == Some(ended) {
                 continue;
             }
@@ -127,6 +132,16 @@ impl Tally {
             if self.looked(lab, host, *kind, rows, from, ended + 1.0) && *kind == Kind::Sslmate {
                 self.remote(lab, host, rows, from, ended + 1.0);
             }
+        }
+    }
+
+    /// Takes down how old the last look at each endpoint of a host is by now.
+    fn age(&mut self, lab: &Lab, host: &str, last: Seconds, at: Seconds) {
+        let age = at - last;
+        self.oldest = self.oldest.max(age);
+        if age > max_age(lab) && !lab.stood_still(last, at) {
+            let known = self.overdue.entry(host.to_owned()).or_default();
+            *known = known.max(age);
         }
     }
 
@@ -144,8 +159,7 @@ impl Tally {
             self.passed_over += 1;
             return false;
         };
-        let late = lab.late.lock().unwrap().clone();
-        if late.iter().any(|(a, b)| *a < until && from < *b) {
+        if lab.stood_still(from, until) {
             self.late += 1;
             return false;
         }
@@ -232,6 +246,12 @@ impl Tally {
             println!("WRONG at {:.1}: {host}: {words}", now());
         }
     }
+}
+
+/// The greatest age that a look may have: that it waits for its turn, that it takes its time, and that it is told in whole
+/// seconds.
+pub(crate) fn max_age(lab: &Lab) -> Seconds {
+    MAX_INTERVALS * lab.interval + SOURCE_PATIENCE * lab.timeout + SLACK
 }
 
 /// What is told while the account is away that alone knows the previous instances: one is as good as any other wrong one.

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::clock::{Seconds, now};
-use super::place::MAX_STAY;
+use super::common::accept;
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +76,8 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Stands before `behind`, which it lets everybody through to.
-    pub(crate) async fn serve(behind: SocketAddr) -> (Self, SocketAddr) {
+    /// Stands before `behind`, which it lets everybody through to. While it fails, who stays longer is shown out.
+    pub(crate) async fn serve(behind: SocketAddr, max_stay: Duration) -> (Self, SocketAddr) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let front = Self {
@@ -86,9 +87,8 @@ impl Front {
         let mode = front.mode.subscribe();
         tokio::spawn(async move {
             loop {
-                if let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(attend(stream, behind, mode.clone()));
-                }
+                let stream = accept(&listener).await;
+                tokio::spawn(attend(stream, behind, mode.clone(), max_stay));
             }
         });
         (front, address)
@@ -116,7 +116,12 @@ impl Front {
     }
 }
 
-async fn attend(mut stream: TcpStream, behind: SocketAddr, mut mode: watch::Receiver<Mode>) {
+async fn attend(
+    mut stream: TcpStream,
+    behind: SocketAddr,
+    mut mode: watch::Receiver<Mode>,
+    max_stay: Duration,
+) {
     let now = *mode.borrow_and_update();
     if now == Mode::Passes {
         let Ok(mut other) = TcpStream::connect(behind).await else {
@@ -129,7 +134,7 @@ async fn attend(mut stream: TcpStream, behind: SocketAddr, mut mode: watch::Rece
         }
         return;
     }
-    let _ = timeout(MAX_STAY, fail(stream, now)).await;
+    let _ = timeout(max_stay, fail(stream, now)).await;
 }
 
 async fn fail(mut stream: TcpStream, mode: Mode) -> std::io::Result<()> {

@@ -31,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use super::clock::{Chance, Seconds, now};
+use super::common::address;
 use super::front::{Front, Mode};
 use super::names::{Script, Zone};
 use super::place::{Fault, Pace, Place, Served};
@@ -48,18 +49,22 @@ const TOO_MANY: usize = 101;
 const MAX_CUT: usize = 800;
 /// How often it is looked whether somebody is to change.
 const TICK: Duration = Duration::from_millis(100);
+/// A client that stays longer is shown out, for each second of the time that a look may take: later than it gives up itself.
+const MAX_STAY: Duration = Duration::from_secs(2);
 /// A tick that comes so much late says that this machine stood still.
 const LATE: Seconds = 0.5;
 /// The lab.
 pub(crate) struct Lab {
     pub(crate) configuration: String,
     pub(crate) port: u16,
+    /// How often each host is looked at.
+    pub(crate) interval: Seconds,
     /// How long a look may take.
     pub(crate) timeout: Seconds,
     pub(crate) book: Book,
     pub(crate) front: Front,
     /// When this machine stood still.
-    pub(crate) late: Arc<Mutex<Vec<(Seconds, Seconds)>>>,
+    late: Arc<Mutex<Vec<(Seconds, Seconds)>>>,
     /// The names of the hosts, each with what it is held against.
     pub(crate) hosts: Vec<(String, Kind)>,
 }
@@ -111,7 +116,8 @@ impl Lab {
         .unwrap();
         fs::write(folder.join("key"), API_KEY).unwrap();
         let mut chance = Chance(plan.seed);
-        let (mut hosts, port) = common.hosts(plan.endpoints, clock);
+        let max_stay = MAX_STAY * u32::try_from(plan.timeout).unwrap();
+        let (mut hosts, port) = common.hosts(plan.endpoints, clock, max_stay);
         let mut account = Account::default();
         let mut entries = String::new();
         for (number, host) in hosts.iter().enumerate() {
@@ -135,7 +141,7 @@ impl Lab {
             Duration::from_secs(plan.timeout),
         )
         .await;
-        let (front, api) = Front::serve(behind).await;
+        let (front, api) = Front::serve(behind, max_stay).await;
         let dns = common.zone.serve().await;
         let configuration = format!(
             "defaults: {{interval: {}s, timeout: {}s, port: {port}}}\n\
@@ -149,6 +155,7 @@ impl Lab {
         let lab = Self {
             configuration,
             port,
+            interval: plan.interval as Seconds,
             timeout: plan.timeout as Seconds,
             book: common.book.clone(),
             front: front.clone(),
@@ -194,6 +201,12 @@ impl Lab {
         });
         lab
     }
+
+    /// Whether this machine stood still in some of this time.
+    pub(crate) fn stood_still(&self, from: Seconds, until: Seconds) -> bool {
+        let late = self.late.lock().unwrap();
+        late.iter().any(|(a, b)| *a < until && from < *b)
+    }
 }
 
 impl Common {
@@ -220,15 +233,15 @@ impl Common {
     }
 
     /// The hosts at their addresses, and the port that is theirs everywhere.
-    fn hosts(&self, endpoints: usize, clock: Timestamp) -> (Vec<Host>, u16) {
+    fn hosts(&self, endpoints: usize, clock: Timestamp, max_stay: Duration) -> (Vec<Host>, u16) {
         let mut port = 0;
         let numbers: Vec<usize> = (0..endpoints).collect();
         let hosts = numbers.chunks(ADDRESSES).enumerate().map(|(number, of)| {
             let name = format!("host{number}.example");
             let places = of.iter().map(|&at| {
                 let at = SocketAddr::from((address(at), port));
-                let place =
-                    Place::hold(at).expect("an address of loopback, free at the lab's port");
+                let place = Place::hold(at, max_stay)
+                    .expect("an address of loopback, free at the lab's port");
                 port = place.address.port();
                 place
             });
@@ -438,12 +451,6 @@ fn draw(chance: &mut Chance) -> Behaviour {
         ]),
         _ => Behaviour::Breaks(chance.one_of(&Fault::ALL)),
     }
-}
-
-/// An address of loopback for each endpoint.
-fn address(number: usize) -> Ipv4Addr {
-    let number = u32::try_from(number).unwrap();
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + number)
 }
 
 /// The stand-in API, whose own test looks at the same servers.

@@ -5,7 +5,8 @@
 //! much, servers that break off, stall, lie or do not listen, names that do not resolve. The API fails at times too. All of it
 //! is drawn from a seed. The monitor is scraped, probed and reloaded all the while. A look counts where its host
 //! did one thing from before it began until it had ended: its status, kind of error, flags and findings have to be what
-//! the lab knows. One that is wrong fails the soak, and so does a monitor that grows.
+//! the lab knows. One that is wrong fails the soak, and so does a monitor that grows, or that looks
+//! at some host too seldom.
 //!
 //! `SOAK_SECONDS` (3600) is how long, `SOAK_ENDPOINTS` (2000) how many, `SOAK_INTERVAL` (30) how often in seconds,
 //! `SOAK_TIMEOUT` (10) how long a look may take, `SOAK_HOLD` (150) how long a host does one thing on average, and
@@ -18,11 +19,14 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used
 )] // a benchmark has a clock, prints, and may panic
 
 mod clock;
+#[path = "../common/mod.rs"]
+mod common;
 mod compare;
 mod front;
 mod lab;
@@ -38,7 +42,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clock::{Chance, now};
-use compare::{Tally, read};
+use common::{total, wait_until};
+use compare::{Tally, max_age, read};
 use lab::{Lab, Plan};
 use monitor::Monitor;
 
@@ -54,10 +59,10 @@ const PRINT_EVERY: Duration = Duration::from_secs(60);
 const MAX_GROWTH: f64 = 1.1;
 /// How many more descriptors the last third may have at least: what is under way differs a little.
 const MAX_MORE_FDS: f64 = 8.0;
-/// What is shorter tells nothing of growth, in seconds.
+/// Hosts that are named where they were not looked at.
+const MAX_TOLD: usize = 20;
+/// What is shorter tells nothing of growth, and may never find some hosts at one thing, in seconds.
 const SETTLED: u64 = 600;
-/// How long the monitor may take to look at everything once.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     let seconds: u64 = setting("SOAK_SECONDS", 3600);
@@ -79,10 +84,7 @@ fn main() -> ExitCode {
 
     let monitor = Monitor::start(folder.path());
     let began = Instant::now();
-    while monitor.get("/-/ready").is_none() {
-        assert!(began.elapsed() < PATIENCE, "{}", monitor.log());
-        thread::sleep(Duration::from_millis(100));
-    }
+    wait_until("a look at everything", || monitor.get("/-/ready"));
     println!(
         "{} endpoints every {} s, seed {}; all were looked at once after {:.1} s",
         plan.endpoints,
@@ -94,7 +96,8 @@ fn main() -> ExitCode {
     let samples = watch(&monitor, &lab, seconds, plan.seed, &mut tally);
     let is_steady = report(&samples, &folder.path().join("state"), seconds);
     let is_right = verdicts(&tally, &lab);
-    if is_steady && is_right {
+    let is_whole = attention(&tally, &lab, seconds);
+    if is_steady && is_right && is_whole {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -127,6 +130,49 @@ fn verdicts(tally: &Tally, lab: &Lab) -> bool {
     }
     println!("0 verdicts were wrong");
     true
+}
+
+/// Says whether every host was looked at again and again.
+fn attention(tally: &Tally, lab: &Lab, seconds: u64) -> bool {
+    let bound = max_age(lab);
+    for (host, age) in tally.overdue.iter().take(MAX_TOLD) {
+        println!("OVERDUE: {host} was last looked at {age:.0} s before");
+    }
+    let missing: Vec<&str> = lab
+        .hosts
+        .iter()
+        .map(|(host, _)| host.as_str())
+        .filter(|host| !tally.hosts.contains(*host))
+        .collect();
+    let mut is_whole = true;
+    if !tally.overdue.is_empty() {
+        let count = tally.overdue.len();
+        println!(
+            "FAILED: {count} hosts were not looked at for more than {bound:.0} s; where they are too many for \
+             this machine, a greater SOAK_INTERVAL helps"
+        );
+        is_whole = false;
+    }
+    if !missing.is_empty() && seconds < SETTLED {
+        println!(
+            "{} hosts were never compared in so short a time",
+            missing.len()
+        );
+    } else if !missing.is_empty() {
+        let some = missing
+            .get(..MAX_TOLD.min(missing.len()))
+            .unwrap_or_default();
+        println!(
+            "FAILED: {} hosts were never compared: {}",
+            missing.len(),
+            some.join(", ")
+        );
+        is_whole = false;
+    }
+    if is_whole {
+        println!("no look was older than {bound:.0} s");
+    }
+    is_whole
 }
 
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
@@ -223,16 +269,6 @@ fn watch(monitor: &Monitor, lab: &Lab, seconds: u64, seed: u64, tally: &mut Tall
         samples.push(sample);
     }
     samples
-}
-
-/// The sum of a metric's samples.
-fn total(text: &str, name: &str) -> f64 {
-    let samples = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        rest.starts_with(['{', ' ']).then_some(())?;
-        rest.rsplit_once(' ')?.1.parse::<f64>().ok()
-    });
-    samples.sum()
 }
 
 fn row(sample: &Sample) -> String {

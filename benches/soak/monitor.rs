@@ -1,14 +1,11 @@
 //! The monitor, as a process of its own.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use super::common::{ask, is_good, listening};
 
 /// The program itself, killed on drop.
 pub(crate) struct Monitor {
@@ -32,19 +29,7 @@ impl Monitor {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let began = Instant::now();
-        let address = loop {
-            let text = fs::read_to_string(&log).unwrap();
-            let told = text
-                .split_once("listening on ")
-                .and_then(|(_, rest)| rest.split_once('\n'));
-            if let Some((address, _)) = told {
-                break address.trim().parse().unwrap();
-            }
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none() && began.elapsed() < PATIENCE, "{text}");
-            thread::sleep(Duration::from_millis(10));
-        };
+        let address = listening(&mut child, &log);
         Self {
             child,
             address,
@@ -67,16 +52,8 @@ impl Monitor {
     }
 
     fn ask(&self, method: &str, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: soak\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        head.starts_with("HTTP/1.1 200 ").then(|| body.to_owned())
+        let (head, body) = ask(self.address, method, path);
+        is_good(&head).then_some(body)
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
+use super::common::accept;
+
 /// What is said of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Script {
@@ -101,9 +103,8 @@ impl Zone {
         let zone = self.clone();
         tokio::spawn(async move {
             loop {
-                if let Ok((stream, _)) = tcp.accept().await {
-                    tokio::spawn(zone.clone().converse(stream));
-                }
+                let stream = accept(&tcp).await;
+                tokio::spawn(zone.clone().converse(stream));
             }
         });
         address

@@ -14,8 +14,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-/// A client that stays longer is shown out.
-pub(crate) const MAX_STAY: Duration = Duration::from_secs(20);
+use super::common::accept;
+
 /// Connections that may wait where somebody listens.
 const BACKLOG: u32 = 1024;
 /// Between two bytes that drip.
@@ -123,6 +123,8 @@ impl Served {
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     served: Arc<Mutex<Served>>,
+    /// A client that stays longer is shown out.
+    max_stay: Duration,
     door: Door,
 }
 
@@ -143,11 +145,12 @@ enum Door {
 
 impl Place {
     /// Holds an address, where nobody listens yet; port 0 is any.
-    pub(crate) fn hold(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn hold(address: SocketAddr, max_stay: Duration) -> io::Result<Self> {
         let socket = bound(address)?;
         Ok(Self {
             address: socket.local_addr()?,
             served: Arc::new(Mutex::new(Served::Broken(Fault::Refused))),
+            max_stay,
             door: Door::Shut { _socket: socket },
         })
     }
@@ -185,7 +188,11 @@ impl Place {
             }
             _ => {
                 let listener = socket.listen(BACKLOG).unwrap();
-                Door::Open(tokio::spawn(accept(listener, self.served.clone())))
+                Door::Open(tokio::spawn(attend(
+                    listener,
+                    self.served.clone(),
+                    self.max_stay,
+                )))
             }
         };
     }
@@ -205,15 +212,13 @@ async fn wait_in_line(address: SocketAddr) {
     std::future::pending().await
 }
 
-async fn accept(listener: TcpListener, served: Arc<Mutex<Served>>) {
+async fn attend(listener: TcpListener, served: Arc<Mutex<Served>>, max_stay: Duration) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            continue;
-        };
+        let stream = accept(&listener).await;
         // The flight of a handshake is several writes.
         let _ = stream.set_nodelay(true);
         let served = served.lock().unwrap().clone();
-        tokio::spawn(timeout(MAX_STAY, async move {
+        tokio::spawn(timeout(max_stay, async move {
             match served {
                 Served::Tls(config, pace) => shake_hands(stream, config, pace).await,
                 // Who hangs up or is hung up on is as it should be.

@@ -35,7 +35,7 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
         let paths = run(&mut Role::Library.command(&loop_words));
         let before = cpu(&blackbox.child);
         ask_for_probes(blackbox.address, |number| {
-            let ip = crate::lab::address(number);
+            let ip = crate::common::address(number);
             format!("/probe?module=tls&target={ip}:{port}")
         });
         let probe = (cpu(&blackbox.child) - before) / PROBES as f64;

@@ -1,9 +1,8 @@
 //! Whether ten times as many endpoints take ten times as much.
 
-use std::fmt::Write as _;
 use std::fs;
 
-use crate::lab::{Lab, address, name};
+use crate::lab::{Lab, inventory};
 use crate::measure::{Values, run};
 use crate::peers::certvigil;
 use crate::table::{Row, Target, short};
@@ -19,7 +18,9 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     // Much is looked at in each.
     for _ in 0..rounds.div_ceil(2) {
         let usages = SIZES.map(|count| {
-            fs::write(lab.path("growth.yml"), inventory(lab, server.port, count)).unwrap();
+            let defaults = format!("port: {}", server.port);
+            let text = inventory("", &defaults, &format!("sha256: {}", lab.leaf), count);
+            fs::write(lab.path("growth.yml"), text).unwrap();
             let mut command = certvigil(lab);
             command.args(["check", "--config", "growth.yml"]);
             command.args(["--format", "jsonl", "--output", RESULT]);
@@ -65,21 +66,4 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
             detail: told(&bytes, "MiB"),
         },
     ]
-}
-
-/// So many endpoints, each a certificate of the inventory with a name and an address of its own.
-fn inventory(lab: &Lab, port: u16, count: usize) -> String {
-    let mut text = format!(
-        "trust: {{system: false, ca_files: root.pem}}\ndefaults: {{port: {port}}}\ncertificates:\n"
-    );
-    let leaf = lab.leaf;
-    for number in 0..count {
-        let (name, ip) = (name(number), address(number));
-        writeln!(
-            text,
-            "- {{name: h{number}, sha256: {leaf}, hostnames: {name}, addresses: {ip}}}"
-        )
-        .unwrap();
-    }
-    text
 }

@@ -3,8 +3,11 @@
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use procfs::process::{LimitValue, Process};
+
+use crate::common::wait_until;
 use crate::lab::{Lab, Server};
-use crate::measure::{Values, cpu, peak, spawn, wait_until};
+use crate::measure::{Values, cpu, peak, spawn};
 use crate::roles::Role;
 use crate::table::{Row, Target, short};
 
@@ -12,10 +15,15 @@ use super::{ENDPOINTS, check_of};
 
 /// How long a process does nothing that has come to rest.
 const REST: Duration = Duration::from_secs(1);
+/// What `check` keeps free for each look (`src/cli/limits.rs`).
+const DESCRIPTORS_OF_A_LOOK: u64 = 9;
+/// What either process has open besides.
+const OTHER_DESCRIPTORS: u64 = 500;
 const MIB: f64 = (1 << 20) as f64;
 const KIB: f64 = 1024.0;
 
 pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
+    let most = stalled();
     let [mut each, mut all, mut bare] = [const { Values::new() }; 3];
     // It does not depend on how busy the machine is.
     for _ in 0..rounds.min(3) {
@@ -26,19 +34,19 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
             let mut command = check_of(lab, server.port, ENDPOINTS, &more);
             held(&mut command, &server, at_a_time)
         };
-        let (one, ten_thousand) = (waiting(1), waiting(ENDPOINTS));
-        each.push((ten_thousand - one) / (ENDPOINTS - 1) as f64 / KIB);
-        all.push(ten_thousand / MIB);
+        let (one, many) = (waiting(1), waiting(most));
+        each.push((many - one) / (most - 1) as f64 / KIB);
+        all.push(many / MIB);
 
         let server = lab.stall();
-        let count = ENDPOINTS.to_string();
+        let count = most.to_string();
         let mut command = Role::Handshakes.command(&[&server.port.to_string(), &count, &count]);
-        bare.push(held(&mut command, &server, ENDPOINTS) / MIB);
+        bare.push(held(&mut command, &server, most) / MIB);
     }
     let bare = short(bare.median());
     vec![
         Row {
-            figure: format!("memory of a look under way, at {ENDPOINTS} servers that stall"),
+            figure: format!("memory of a look under way, at {most} servers that stall"),
             unit: " KiB",
             target: Target::AtMost(12.0),
             values: each,
@@ -47,11 +55,40 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
         Row {
             figure: "memory of the whole process then".into(),
             unit: " MiB",
-            target: Target::AtMost(150.0),
+            // Of fewer it says nothing.
+            target: match most {
+                ENDPOINTS => Target::AtMost(150.0),
+                _ => Target::None,
+            },
             values: all,
             detail: format!("the bare loop {bare} MiB"),
         },
     ]
+}
+
+/// How many servers can stall at a time: as many as there are endpoints, or as both this process and `check` have
+/// descriptors for.
+fn stalled() -> usize {
+    let limits = Process::myself().and_then(|this| this.limits()).unwrap();
+    let of = |value| match value {
+        LimitValue::Unlimited => u64::MAX,
+        LimitValue::Value(count) => count.saturating_sub(OTHER_DESCRIPTORS),
+    };
+    // `check` gives itself all that there may be.
+    let (here, there) = (
+        of(limits.max_open_files.soft_limit),
+        of(limits.max_open_files.hard_limit),
+    );
+    let most = here.min(there / DESCRIPTORS_OF_A_LOOK);
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(ENDPOINTS);
+    assert!(most > 1, "`ulimit -n` has to be greater");
+    if most < ENDPOINTS {
+        eprintln!(
+            "memory is measured at {most} servers that stall instead of {ENDPOINTS}, for want of descriptors: \
+             `make bench` takes all that there may be, and LimitNOFILE= or limits.conf say how many these are"
+        );
+    }
+    most
 }
 
 /// The most memory of a process by the time that it waits for so many servers.

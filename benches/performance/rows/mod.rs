@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
 
-use crate::lab::{Lab, address, name};
+use crate::common::address;
+use crate::lab::{Lab, name};
 use crate::peers::{Client, certvigil};
 use crate::table::Row;
 

@@ -1,6 +1,7 @@
 //! What a request of `/probe` costs.
 
-use crate::lab::{DOMAIN, Lab, address};
+use crate::common::address;
+use crate::lab::{DOMAIN, Lab};
 use crate::measure::{Values, cpu};
 use crate::peers::Peer;
 use crate::table::{Row, Target, short};

@@ -1,6 +1,5 @@
 //! What the monitor holds and does between looks, and what a scrape of everything costs.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -9,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::lab::{DOMAIN, Lab, Server, address, name};
-use crate::measure::{PATIENCE, Values, cpu, resident, spawn, wait_until};
+use crate::common::{PATIENCE, address, total, wait_until};
+use crate::lab::{DOMAIN, Lab, Server, inventory};
+use crate::measure::{Values, cpu, resident, spawn};
 use crate::peers::{Client, Peer};
 use crate::roles::Role;
 use crate::table::{Row, Target, short};
@@ -28,7 +28,7 @@ const MIB: f64 = (1 << 20) as f64;
 
 pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     let server = lab.serve();
-    let busy = inventory(server.port, &format!("{}s", BUSY.as_secs()));
+    let busy = configuration(server.port, &format!("{}s", BUSY.as_secs()));
     let monitor = Peer::monitor(lab, &busy);
     let mut client = Client::new(monitor.address);
     wait_until("a monitor that has looked at everything", || {
@@ -38,9 +38,9 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
             .contains(" 200 ")
             .then_some(())
     });
-    let mut rows = steady(&monitor);
+    let mut rows = steady(&monitor, &mut client);
 
-    fs::write(lab.path("certvigil.yml"), inventory(server.port, IDLE)).unwrap();
+    fs::write(lab.path("certvigil.yml"), configuration(server.port, IDLE)).unwrap();
     let (status, _) = client.ask("POST", "/-/reload");
     assert!(status.contains(" 200 "), "{status}");
     // Those that wait keep their turn in the old interval.
@@ -55,32 +55,20 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     rows
 }
 
-fn inventory(port: u16, interval: &str) -> String {
-    let mut text = format!(
-        "trust: {{system: false, ca_files: root.pem}}\nprobe: {{allow: [127.0.0.0/8]}}\n\
-         defaults: {{port: {port}, interval: {interval}}}\ncertificates:\n"
-    );
-    for number in 0..ENDPOINTS {
-        let (name, ip) = (name(number), address(number));
-        writeln!(
-            text,
-            "- {{name: h{number}, pem: chain.pem, hostnames: {name}, addresses: {ip}}}"
-        )
-        .unwrap();
-    }
-    text
+fn configuration(port: u16, interval: &str) -> String {
+    let settings = "probe: {allow: [127.0.0.0/8]}\n";
+    let defaults = format!("port: {port}, interval: {interval}");
+    inventory(settings, &defaults, "pem: chain.pem", ENDPOINTS)
 }
 
-fn steady(monitor: &Peer) -> Vec<Row> {
-    let before = cpu(&monitor.child);
-    let start = Instant::now();
+fn steady(monitor: &Peer, client: &mut Client) -> Vec<Row> {
     let mut held = Values::new();
     for _ in 0..WATCHED {
         thread::sleep(Duration::from_secs(1));
         held.push(resident(&monitor.child) / MIB);
     }
-    let looks = ENDPOINTS as f64 * start.elapsed().as_secs_f64() / BUSY.as_secs_f64();
-    let each = (cpu(&monitor.child) - before) / looks * 1e6;
+    // Only now, since a scrape takes memory that looks do not.
+    let each = cost_of_a_look(monitor, client) * 1e6;
     vec![Row {
         figure: format!("memory of `serve` with {ENDPOINTS} endpoints, steady"),
         unit: " MiB",
@@ -92,6 +80,24 @@ fn steady(monitor: &Peer) -> Vec<Row> {
             short(each)
         ),
     }]
+}
+
+/// The seconds of CPU that a look takes, of as many as the monitor itself says that it made.
+fn cost_of_a_look(monitor: &Peer, client: &mut Client) -> f64 {
+    let mut looks = || {
+        let metrics = client.get("/metrics");
+        let count = total(&String::from_utf8_lossy(&metrics), "certvigil_probes_total");
+        (count, Instant::now())
+    };
+    let (before, since) = looks();
+    // Without the scrapes, which take long beside looks.
+    let (taken, start) = (cpu(&monitor.child), Instant::now());
+    thread::sleep(Duration::from_secs(WATCHED as u64));
+    let busy = (cpu(&monitor.child) - taken) / start.elapsed().as_secs_f64();
+    let (after, until) = looks();
+    assert!(after > before, "no look in {WATCHED} s");
+    let rate = (after - before) / until.duration_since(since).as_secs_f64();
+    busy / rate
 }
 
 fn idle(monitor: &Peer) -> Row {

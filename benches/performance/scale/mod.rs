@@ -4,7 +4,7 @@
 //! `docs/scale.md`.
 //!
 //! `SCALE_ENDPOINTS` (100000) says how many there are, `SCALE_SECONDS` (240) how long Prometheus is watched,
-//! `SCALE_INTERVAL` (a hundred probes a second) how often it asks for each, in seconds. What was run with other numbers of
+//! `SCALE_INTERVAL` (a hundred probes a second, and 30 at least) how often it asks for each, in seconds. What was run with other numbers of
 //! endpoints is printed only.
 
 mod plan;
@@ -12,14 +12,14 @@ mod sharded;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, address, name};
+use crate::common::{ask, is_good, total, wait_within};
+use crate::lab::{Lab, inventory};
 use crate::machine;
-use crate::measure::{PATIENCE, cpu, resident};
+use crate::measure::{cpu, resident};
 use crate::peers::Peer;
 use crate::table::short;
 
@@ -34,6 +34,8 @@ const END: &str = "<!-- end of what `make bench-scale` writes -->\n";
 const ENDPOINTS: u64 = 100_000;
 /// Probes that Prometheus asks for in a second, unless `SCALE_INTERVAL` says something else.
 const PROBES_A_SECOND: u64 = 100;
+/// The shipped `scrape_timeout` in seconds: Prometheus takes no interval that is shorter.
+const LEAST_INTERVAL: u64 = 30;
 /// Looks of the monitor's own schedule in a second.
 const LOOKS_A_SECOND: usize = 500;
 /// How long the monitor is watched that looks by itself.
@@ -65,7 +67,10 @@ pub(crate) fn run() {
     };
     let endpoints = number("SCALE_ENDPOINTS", ENDPOINTS);
     let seconds = Duration::from_secs(number("SCALE_SECONDS", 240));
-    let interval = number("SCALE_INTERVAL", (endpoints / PROBES_A_SECOND).max(10));
+    let interval = number(
+        "SCALE_INTERVAL",
+        (endpoints / PROBES_A_SECOND).max(LEAST_INTERVAL),
+    );
     let count = usize::try_from(endpoints).unwrap();
 
     let lab = Lab::new();
@@ -92,8 +97,10 @@ pub(crate) fn run() {
     let machine = machine::describe(&["prometheus"]);
     let text = format!("{machine}\n{table}\n## The plan for ten million\n\n{planned}");
     println!("{text}");
-    if endpoints == ENDPOINTS {
+    if endpoints == ENDPOINTS && crate::is_this_build() {
         crate::write_into(DOCUMENT, BEGIN, END, &text);
+    } else {
+        println!("{}{DOCUMENT}", crate::NOT_WRITTEN);
     }
 }
 
@@ -101,11 +108,13 @@ pub(crate) fn run() {
 fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
     let interval = (count / LOOKS_A_SECOND).max(5);
     let start = Instant::now();
-    let monitor = Peer::monitor(lab, &inventory(lab, port, count, &format!("{interval}s")));
+    let monitor = Peer::monitor(
+        lab,
+        &configuration(lab, port, count, &format!("{interval}s")),
+    );
     patiently("a look at every endpoint", || {
-        ask(monitor.address, "/-/ready")
-            .starts_with("HTTP/1.1 200")
-            .then_some(())
+        let (head, _) = ask(monitor.address, "GET", "/-/ready");
+        is_good(&head).then_some(())
     });
     let ready = start.elapsed().as_secs_f64();
 
@@ -157,22 +166,10 @@ fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
     ]
 }
 
-/// So many endpoints, each with an entry, a name and an address of its own.
-fn inventory(lab: &Lab, port: u16, count: usize, interval: &str) -> String {
-    let mut text = format!(
-        "trust: {{system: false, ca_files: root.pem}}\ndefaults: {{port: {port}, interval: {interval}, timeout: 30s}}\n\
-         certificates:\n"
-    );
-    let leaf = lab.leaf;
-    for number in 0..count {
-        let (name, ip) = (name(number), address(number));
-        writeln!(
-            text,
-            "- {{name: h{number}, sha256: {leaf}, hostnames: {name}, addresses: {ip}}}"
-        )
-        .unwrap();
-    }
-    text
+/// A monitor's configuration of so many endpoints.
+fn configuration(lab: &Lab, port: u16, count: usize, interval: &str) -> String {
+    let defaults = format!("port: {port}, interval: {interval}, timeout: 30s");
+    inventory("", &defaults, &format!("sha256: {}", lab.leaf), count)
 }
 
 /// Seconds of CPU that a request costs, of a process that is busy with other things for so much of a core.
@@ -185,24 +182,10 @@ fn cost(peer: &Peer, path: &str, busy: f64) -> f64 {
     costs.collect::<crate::measure::Values>().median().max(0.0)
 }
 
-/// A whole answer. HTTP/1.0: it ends with the connection, and is not in chunks.
-fn ask(server: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: bench\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    // What answers in the version of the question is as good.
-    String::from_utf8(answer)
-        .unwrap()
-        .replacen("HTTP/1.0", "HTTP/1.1", 1)
-}
-
 fn fetch(server: SocketAddr, path: &str) -> String {
-    let answer = ask(server, path);
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-    body.to_owned()
+    let (head, body) = ask(server, "GET", path);
+    assert!(is_good(&head), "{path}: {head}");
+    body
 }
 
 /// The series of an exposition whose names begin so.
@@ -210,31 +193,9 @@ fn series(exposition: &str, prefix: &str) -> f64 {
     exposition.lines().filter(|l| l.starts_with(prefix)).count() as f64
 }
 
-/// The sum of the series of a metric.
-fn total(exposition: &str, metric: &str) -> f64 {
-    let lines = exposition.lines();
-    let values = lines.filter_map(|line| {
-        let rest = line.strip_prefix(metric)?;
-        let is_it = rest.starts_with(['{', ' ']);
-        rest.rsplit_once(' ')
-            .filter(|_| is_it)?
-            .1
-            .parse::<f64>()
-            .ok()
-    });
-    values.sum()
-}
-
 /// Waits longer than most of this benchmark does.
-fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(start.elapsed() < FIRST_ROUND, "never came about: {what}");
-        thread::sleep(POLL);
-    }
+fn patiently<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_within(FIRST_ROUND, POLL, what, ask)
 }
 
 /// A file that is shipped, with some of its text replaced, which has to be there: what is measured is what is shipped.

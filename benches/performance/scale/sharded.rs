@@ -11,12 +11,13 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
+use crate::common::total;
 use crate::lab::Lab;
 use crate::measure::{cpu, resident};
 use crate::peers::{Peer, free_port};
 use crate::table::short;
 
-use super::{Figure, MIB, cost, fetch, inventory, patiently, plan, shipped, total};
+use super::{Figure, MIB, configuration, cost, fetch, patiently, plan, shipped};
 
 /// As many as the shipped configuration names.
 const REPLICAS: u8 = 3;
@@ -46,7 +47,7 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
 
     let sd = cost(&replicas[0], "/sd", unasked / f64::from(REPLICAS));
 
-    let config = configuration(&replicas, watch.interval, "");
+    let config = sharded(&replicas, watch.interval, "");
     fs::write(lab.path("prometheus.yml"), config).unwrap();
     fs::write(lab.path("rules.yml"), shipped("rules.yml", &[])).unwrap();
     let prometheus = Peer::prometheus(lab, 2 * watch.interval);
@@ -172,7 +173,7 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
 fn start(lab: &Lab, port: u16, count: usize) -> Vec<Peer> {
     fs::write(
         lab.path("certvigil.yml"),
-        inventory(lab, port, count, "12h"),
+        configuration(lab, port, count, "12h"),
     )
     .unwrap();
     let port = free_port();
@@ -191,7 +192,7 @@ fn start(lab: &Lab, port: u16, count: usize) -> Vec<Peer> {
 }
 
 /// What is shipped for three replicas, with their addresses, other times and other rules.
-fn configuration(replicas: &[Peer], interval: u64, rules: &str) -> String {
+fn sharded(replicas: &[Peer], interval: u64, rules: &str) -> String {
     let listed: Vec<String> = replicas.iter().map(|r| r.address.to_string()).collect();
     let place = format!("127.0.7.1$1:{}", replicas[0].address.port());
     let interval = format!("scrape_interval: {interval}s");
@@ -212,7 +213,7 @@ fn configuration(replicas: &[Peer], interval: u64, rules: &str) -> String {
 
 /// The seconds that one evaluation of the shipped rules takes.
 fn rules(lab: &Lab, prometheus: &Peer, replicas: &[Peer], interval: u64) -> f64 {
-    let config = configuration(replicas, interval, "rule_files: [rules.yml]\n");
+    let config = sharded(replicas, interval, "rule_files: [rules.yml]\n");
     fs::write(lab.path("prometheus.yml"), config).unwrap();
     let pid = prometheus.child.id().to_string();
     let status = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
