@@ -105,10 +105,7 @@ pub async fn prepare(
             let located = locate(&entry, &resolver, deadline).await;
             let mut jobs = Vec::new();
             for (entry, failure) in located {
-                let resolved = failure.map(|failure| Resolution {
-                    failure: Some(failure),
-                    ..Resolution::default()
-                });
+                let resolved = failure.map(Resolution::failed);
                 for one in sources.load(&entry, deadline).await {
                     jobs.push(Job {
                         resolved: resolved.clone(),
