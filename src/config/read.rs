@@ -69,9 +69,8 @@ impl Reader<'_> {
         if let Some(item) = fields.take("trust") {
             inventory.trust = self.trust(&item, problems);
         }
-        if let Some(item) = fields.take("dns") {
-            inventory.dns = each(&item.list_or_one(problems), problems, parse_name_server);
-        }
+        let dns = fields.list_or_one("dns", problems);
+        inventory.dns = each(&dns, problems, parse_name_server);
         if let Some(item) = fields.take("probe") {
             inventory.probe = self.probe(&item, problems);
         }
@@ -102,18 +101,11 @@ impl Reader<'_> {
     fn sslmate(&self, item: &Item<'_>, problems: &mut Problems) -> SslmateSettings {
         let mut fields = item.fields(problems);
         let endpoint = fields.take("endpoint");
-        let sandbox = fields
-            .take("sandbox")
-            .and_then(|i| i.bool(problems))
-            .unwrap_or(false);
+        let sandbox = fields.bool("sandbox", problems).unwrap_or(false);
         let mut settings = SslmateSettings::default();
         if let Some(endpoint) = endpoint {
             if sandbox {
-                problems.add(
-                    endpoint.line,
-                    &endpoint.key,
-                    "give either `endpoint` or `sandbox`",
-                );
+                problems.at(&endpoint, "give either `endpoint` or `sandbox`");
             }
             settings.endpoint = endpoint.parse(problems, base_url);
         } else if sandbox {
@@ -122,12 +114,12 @@ impl Reader<'_> {
         settings.api_key_file = fields
             .take("api_key_file")
             .and_then(|i| self.path(&i, problems));
-        if let Some(every) = fields
-            .take("refresh_interval")
-            .and_then(|i| i.parse(problems, duration))
-        {
-            settings.refresh_interval = every;
-        }
+        fields.read_into(
+            &mut settings.refresh_interval,
+            "refresh_interval",
+            problems,
+            duration,
+        );
         fields.finish(problems);
         settings
     }
@@ -140,9 +132,7 @@ impl Reader<'_> {
             let name = fields.take("name");
             let kind = fields.take("type");
             let url = fields.take("url");
-            let username = fields
-                .take("username")
-                .and_then(|i| i.parse(problems, non_empty));
+            let username = fields.read("username", problems, non_empty);
             let password_file = fields
                 .take("password_file")
                 .and_then(|i| self.path(&i, problems));
@@ -151,9 +141,8 @@ impl Reader<'_> {
             if let Some(name) = &name
                 && let Some(line) = lines.insert(name.clone(), item.line)
             {
-                problems.add(
-                    item.line,
-                    &item.key,
+                problems.at(
+                    &item,
                     format!("`{name}` is the name of the vantage in line {line} too"),
                 );
             }
@@ -162,7 +151,7 @@ impl Reader<'_> {
             let kind = match kind.as_deref() {
                 Some("sslmate") => {
                     if let Some(url) = &url {
-                        problems.add(url.line, &url.key, "a vantage of type sslmate is the account's own: give `sslmate.endpoint` instead");
+                        problems.at(url, "a vantage of type sslmate is the account's own: give `sslmate.endpoint` instead");
                     }
                     Some(VantageKind::Sslmate)
                 }
@@ -185,14 +174,8 @@ impl Reader<'_> {
 
     fn trust(&self, item: &Item<'_>, problems: &mut Problems) -> TrustSettings {
         let mut fields = item.fields(problems);
-        let system = fields
-            .take("system")
-            .and_then(|i| i.bool(problems))
-            .unwrap_or(true);
-        let files = fields
-            .take("ca_files")
-            .map(|i| i.list_or_one(problems))
-            .unwrap_or_default();
+        let system = fields.bool("system", problems).unwrap_or(true);
+        let files = fields.list_or_one("ca_files", problems);
         let ca_files = files
             .iter()
             .filter_map(|i| self.path(i, problems))
@@ -203,10 +186,7 @@ impl Reader<'_> {
 
     fn probe(&self, item: &Item<'_>, problems: &mut Problems) -> ProbeSettings {
         let mut fields = item.fields(problems);
-        let allow = fields
-            .take("allow")
-            .map(|i| i.list_or_one(problems))
-            .unwrap_or_default();
+        let allow = fields.list_or_one("allow", problems);
         let mut modules = Vec::new();
         if let Some(item) = fields.take("modules") {
             for (name, item) in item.fields(problems).rest() {
@@ -222,18 +202,10 @@ impl Reader<'_> {
 
     fn module(&self, name: String, item: &Item<'_>, problems: &mut Problems) -> Module {
         let mut fields = item.fields(problems);
-        let protocol = fields
-            .take("protocol")
-            .and_then(|i| i.parse(problems, Protocol::from_str));
-        let port = fields
-            .take("port")
-            .and_then(|i| i.parse(problems, parse_port));
-        let timeout = fields
-            .take("timeout")
-            .and_then(|i| i.parse(problems, duration));
-        let key_types = fields
-            .take("key_type")
-            .and_then(|i| i.parse(problems, KeyTypes::from_str));
+        let protocol = fields.read("protocol", problems, Protocol::from_str);
+        let port = fields.read("port", problems, parse_port);
+        let timeout = fields.read("timeout", problems, duration);
+        let key_types = fields.read("key_type", problems, KeyTypes::from_str);
         let trust = fields.take("trust").map(|i| self.trust(&i, problems));
         fields.finish(problems);
         Module {
@@ -254,11 +226,7 @@ impl Reader<'_> {
     ) -> Vec<Entry> {
         let items = item.list(problems);
         if item.is_empty_list() {
-            problems.add(
-                item.line,
-                &item.key,
-                "the list is empty: name at least one certificate",
-            );
+            problems.at(item, "the list is empty: name at least one certificate");
         }
         let mut lines: HashMap<String, usize> = HashMap::new();
         let mut entries = Vec::new();
@@ -273,7 +241,7 @@ impl Reader<'_> {
             if let Some(name) = name
                 && let Some(line) = lines.insert(name.clone(), item.line)
             {
-                problems.add(item.line, &item.key, format!("`{name}` is the name of the certificate in line {line} too: give one of them another `name`"));
+                problems.at(&item, format!("`{name}` is the name of the certificate in line {line} too: give one of them another `name`"));
             }
             entries.push(entry);
         }
@@ -294,29 +262,14 @@ impl Reader<'_> {
         entry.key_types = defaults.key_types;
         entry.revocation = defaults.revocation;
         entry.ports = vec![defaults.port];
-        entry.name = fields
-            .take("name")
-            .and_then(|i| i.parse(problems, non_empty));
-        if let Some(item) = fields.take("hostnames") {
-            entry.hostnames = unique(each(
-                &item.list_or_one(problems),
-                problems,
-                Hostname::from_str,
-            ));
-        }
-        if let Some(item) = fields.take("mx") {
-            entry.mx = unique(each(
-                &item.list_or_one(problems),
-                problems,
-                parse_mail_domain,
-            ));
-        }
-        if let Some(item) = fields.take("addresses") {
-            entry.addresses = unique(each(&item.list_or_one(problems), problems, ip_address));
-        }
-        let protocol = fields
-            .take("protocol")
-            .and_then(|i| i.parse(problems, Protocol::from_str));
+        entry.name = fields.read("name", problems, non_empty);
+        let hostnames = fields.list_or_one("hostnames", problems);
+        entry.hostnames = unique(each(&hostnames, problems, Hostname::from_str));
+        let mx = fields.list_or_one("mx", problems);
+        entry.mx = unique(each(&mx, problems, parse_mail_domain));
+        let addresses = fields.list_or_one("addresses", problems);
+        entry.addresses = unique(each(&addresses, problems, ip_address));
+        let protocol = fields.read("protocol", problems, Protocol::from_str);
         let of_mail = (!entry.mx.is_empty()).then_some(Protocol::Smtp);
         if let Some(protocol) = protocol.or(of_mail) {
             entry.protocol = protocol;
@@ -327,49 +280,29 @@ impl Reader<'_> {
         }
         if let Some(port) = fields.take("port") {
             if let Some(ports) = fields.take("ports") {
-                problems.add(ports.line, &ports.key, "give either `port` or `ports`");
+                problems.at(&ports, "give either `port` or `ports`");
             }
             entry.ports = port.parse(problems, parse_port).into_iter().collect();
         } else if let Some(ports) = fields.take("ports") {
-            let items = ports.list_or_one(problems);
-            if ports.is_empty_list() {
-                problems.add(
-                    ports.line,
-                    &ports.key,
-                    "the list is empty: name at least one port",
-                );
-            }
+            let items = ports.some_or_one(problems, "the list is empty: name at least one port");
             entry.ports = unique(each(&items, problems, parse_port));
         }
-        if let Some(warn) = fields
-            .take("warn")
-            .and_then(|i| i.parse(problems, Threshold::from_str))
-        {
-            entry.warn = warn;
-        }
-        if let Some(crit) = fields
-            .take("crit")
-            .and_then(|i| i.parse(problems, Threshold::from_str))
-        {
-            entry.crit = crit;
-        }
-        if let Some(key_types) = fields
-            .take("key_type")
-            .and_then(|i| i.parse(problems, KeyTypes::from_str))
-        {
-            entry.key_types = key_types;
-        }
-        if let Some(check) = fields
-            .take("revocation")
-            .and_then(|i| i.parse(problems, RevocationCheck::from_str))
-        {
-            entry.revocation = check;
-        }
+        fields.read_into(&mut entry.warn, "warn", problems, Threshold::from_str);
+        fields.read_into(&mut entry.crit, "crit", problems, Threshold::from_str);
+        fields.read_into(
+            &mut entry.key_types,
+            "key_type",
+            problems,
+            KeyTypes::from_str,
+        );
+        fields.read_into(
+            &mut entry.revocation,
+            "revocation",
+            problems,
+            RevocationCheck::from_str,
+        );
         entry.reach = self.reach(&mut fields, problems);
-        entry.dane = fields
-            .take("dane")
-            .and_then(|i| i.bool(problems))
-            .unwrap_or(defaults.dane);
+        entry.dane = fields.bool("dane", problems).unwrap_or(defaults.dane);
         let (key, line) = (fields.key.clone(), fields.line);
         if let Err(what) = entry.reach.suits(entry.protocol) {
             problems.add(line, &key, what);
@@ -416,31 +349,20 @@ impl Reader<'_> {
                 certificate.zip(self.path(key, problems))
             }
             (Some(alone), None) | (None, Some(alone)) => {
-                problems.add(
-                    alone.line,
-                    &alone.key,
-                    "a client's certificate and its key belong together: give `client_cert` and `client_key`",
+                problems.at(alone, "a client's certificate and its key belong together: give `client_cert` and `client_key`",
                 );
                 None
             }
             (None, None) => None,
         };
-        reach.proxy_protocol = fields
-            .take("proxy_protocol")
-            .and_then(|i| i.parse(problems, ProxyProtocol::from_str));
-        if let Some(item) = fields.take("alpn") {
-            reach.alpn = unique(each(&item.list_or_one(problems), problems, parse_alpn));
-        }
-        if let Some(sni) = fields
-            .take("sni")
-            .and_then(|i| i.parse(problems, Sni::from_str))
-        {
-            reach.sni = sni;
-        }
+        reach.proxy_protocol = fields.read("proxy_protocol", problems, ProxyProtocol::from_str);
+        let alpn = fields.list_or_one("alpn", problems);
+        reach.alpn = unique(each(&alpn, problems, parse_alpn));
+        fields.read_into(&mut reach.sni, "sni", problems, Sni::from_str);
         if let Some(item) = fields.take("source_address") {
             let addresses = each(&item.list_or_one(problems), problems, ip_address);
             if let Err(what) = one_of_each_family(&addresses) {
-                problems.add(item.line, &item.key, what);
+                problems.at(&item, what);
             }
             reach.source_addresses = addresses;
         }
@@ -463,9 +385,8 @@ impl Reader<'_> {
             found.extend(fields.take(name).map(|item| (name, item)));
         }
         if let [_, (_, second), ..] = found.as_slice() {
-            problems.add(
-                second.line,
-                &second.key,
+            problems.at(
+                second,
                 "an entry has one source only: make two entries of it",
             );
         }
@@ -487,14 +408,7 @@ impl Reader<'_> {
             }),
             "download" => item.parse(problems, base_url).map(SourceSettings::Download),
             "pem" => {
-                let items = item.list_or_one(problems);
-                if item.is_empty_list() {
-                    problems.add(
-                        item.line,
-                        &item.key,
-                        "the list is empty: name at least one file",
-                    );
-                }
+                let items = item.some_or_one(problems, "the list is empty: name at least one file");
                 let files = items.iter().filter_map(|i| self.path(i, problems));
                 let files: Vec<PathBuf> = files.collect();
                 (!files.is_empty()).then_some(SourceSettings::Pem(files))
@@ -507,9 +421,8 @@ impl Reader<'_> {
             _ => {
                 let trust = item.bool(problems)?;
                 if !trust {
-                    problems.add(
-                        item.line,
-                        &item.key,
+                    problems.at(
+                        &item,
                         "`trust: true` says that trust is all that is expected; false says nothing",
                     );
                 }
@@ -528,52 +441,22 @@ impl Reader<'_> {
 fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
     let mut out = Defaults::default();
     let mut fields = item.fields(problems);
-    let mut set = |name, into: &mut Duration| {
-        if let Some(value) = fields.take(name).and_then(|i| i.parse(problems, duration)) {
-            *into = value;
-        }
-    };
-    set("interval", &mut out.interval);
-    set("timeout", &mut out.timeout);
-    set("grace", &mut out.grace);
-    set("history", &mut out.history);
-    if let Some(count) = fields
-        .take("per_address")
-        .and_then(|i| i.parse(problems, count))
-    {
-        out.per_address = count;
-    }
-    if let Some(port) = fields
-        .take("port")
-        .and_then(|i| i.parse(problems, parse_port))
-    {
-        out.port = port;
-    }
-    if let Some(warn) = fields
-        .take("warn")
-        .and_then(|i| i.parse(problems, Threshold::from_str))
-    {
-        out.warn = warn;
-    }
-    if let Some(crit) = fields
-        .take("crit")
-        .and_then(|i| i.parse(problems, Threshold::from_str))
-    {
-        out.crit = crit;
-    }
-    if let Some(key_types) = fields
-        .take("key_type")
-        .and_then(|i| i.parse(problems, KeyTypes::from_str))
-    {
-        out.key_types = key_types;
-    }
-    if let Some(check) = fields
-        .take("revocation")
-        .and_then(|i| i.parse(problems, RevocationCheck::from_str))
-    {
-        out.revocation = check;
-    }
-    if let Some(dane) = fields.take("dane").and_then(|i| i.bool(problems)) {
+    fields.read_into(&mut out.interval, "interval", problems, duration);
+    fields.read_into(&mut out.timeout, "timeout", problems, duration);
+    fields.read_into(&mut out.grace, "grace", problems, duration);
+    fields.read_into(&mut out.history, "history", problems, duration);
+    fields.read_into(&mut out.per_address, "per_address", problems, count);
+    fields.read_into(&mut out.port, "port", problems, parse_port);
+    fields.read_into(&mut out.warn, "warn", problems, Threshold::from_str);
+    fields.read_into(&mut out.crit, "crit", problems, Threshold::from_str);
+    fields.read_into(&mut out.key_types, "key_type", problems, KeyTypes::from_str);
+    fields.read_into(
+        &mut out.revocation,
+        "revocation",
+        problems,
+        RevocationCheck::from_str,
+    );
+    if let Some(dane) = fields.bool("dane", problems) {
         out.dane = dane;
     }
     fields.finish(problems);
@@ -614,14 +497,7 @@ fn pins<T: Ord + FromStr<Err = String>>(
     item: &Item<'_>,
     problems: &mut Problems,
 ) -> Option<BTreeSet<T>> {
-    let items = item.list_or_one(problems);
-    if item.is_empty_list() {
-        problems.add(
-            item.line,
-            &item.key,
-            "the list is empty: name at least one SHA-256",
-        );
-    }
+    let items = item.some_or_one(problems, "the list is empty: name at least one SHA-256");
     let pins: BTreeSet<T> = each(&items, problems, T::from_str).into_iter().collect();
     (!pins.is_empty()).then_some(pins)
 }
