@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use saphyr::{LoadableYamlNode as _, Yaml};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ use crate::fixture::process::run;
 use crate::fixture::tls::Server;
 use crate::formats;
 use crate::markdown::document;
-use crate::support::{self, Run, certvigil};
+use crate::support::{Run, certvigil, shell};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,23 +23,6 @@ fn root() -> &'static Path {
 
 fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
-
-/// A shell with the program that is tested on its PATH, away from the user's own things.
-fn shell() -> Command {
-    let built = Path::new(env!("CARGO_BIN_EXE_certvigil")).parent().unwrap();
-    let mut shell = Command::new("sh");
-    for (name, value) in support::command().get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    let path = std::env::var("PATH").unwrap_or_default();
-    shell
-        .env("PATH", format!("{}:{path}", built.display()))
-        .stdin(Stdio::null());
-    shell
 }
 
 /// A folder with certificates, and a server that serves `old.pem` of them.
