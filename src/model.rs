@@ -1,5 +1,6 @@
 //! The words that every room uses: host names, targets, vantages, times.
 
+mod duration;
 mod near;
 mod place;
 mod protocol;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use duration::{MAX_DURATION, parse_duration};
 pub use near::did_you_mean;
 pub use place::{Place, parse_port};
 pub use protocol::Protocol;
@@ -498,7 +500,7 @@ impl FromStr for Threshold {
                     return Err(format!("`{text}` gives two shares"));
                 }
             } else {
-                let duration = humantime::parse_duration(part).map_err(|_| wrong(part))?;
+                let duration = parse_duration(part).map_err(|_| wrong(part))?;
                 if threshold.duration.replace(duration).is_some() {
                     return Err(format!("`{text}` gives two durations"));
                 }

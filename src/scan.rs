@@ -26,6 +26,7 @@ use crate::revocation::Revocations;
 use crate::source::Sources;
 use crate::tlsa::Tlsa;
 
+pub(crate) use caught::caught;
 pub use job::{Job, Manner, locate, prepare, targets, targets_of_failed};
 use round::{Event, Round};
 pub use turns::Turns;

@@ -220,6 +220,15 @@ impl Certificate {
         }))
     }
 
+    /// Its subject for people, or what stands for it.
+    pub fn subject(&self) -> &str {
+        match self.facts() {
+            Ok(facts) if facts.subject.is_empty() => facts.name(),
+            Ok(facts) => &facts.subject,
+            Err(_) => "(unreadable)",
+        }
+    }
+
     /// One that remembers nothing of its signature.
     #[cfg(test)]
     pub(crate) fn forgetful(der: Vec<u8>) -> Self {
@@ -305,9 +314,17 @@ pub(crate) fn key_of(spki: &[u8]) -> Key {
 }
 
 /// Text from outside, fit for a terminal and a log: control characters could move the cursor,
-/// change colours or forge a line.
+/// change colours or forge a line, and those of bidirectional text turn around what follows (UAX #9, section 2).
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| match c {
+            '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
         .collect()
 }

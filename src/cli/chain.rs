@@ -182,7 +182,7 @@ impl Given {
                 End::Untrusted(root) => {
                     return Err(format!(
                         "the chain leads to `{}`, which is not a trusted root; if its clients hold it, give it as --ca-file",
-                        subject(root)
+                        root.subject()
                     ));
                 }
                 End::Circle => {
@@ -231,7 +231,7 @@ async fn fetch_issuer(
         let names: Vec<String> = found
             .iter()
             .take(TOLD_NAMES)
-            .map(|c| format!("`{}`", subject(c)))
+            .map(|c| format!("`{}`", c.subject()))
             .collect();
         format!(
             "{missing}: at {url} lies {}, which did not sign it; {append}",
@@ -242,7 +242,3 @@ async fn fetch_issuer(
 
 /// So many of the certificates that are not the issuer are named.
 const TOLD_NAMES: usize = 3;
-
-fn subject(certificate: &Certificate) -> &str {
-    certificate.facts().map_or("(unreadable)", |f| &f.subject)
-}

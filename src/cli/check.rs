@@ -9,16 +9,17 @@ use clap::{ArgGroup, ValueEnum, ValueHint};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Inventory, SourceSettings, SslmateSettings, VantageKind};
-use crate::model::{Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean};
+use crate::config::{Inventory, SslmateSettings, VantageKind};
+use crate::model::{
+    Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
+};
 use crate::report;
 use crate::scan::{Job, Manner, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
 
 use super::exit::FailOn;
 use super::flags::{
-    HowArgs, RootArgs, WhereArgs, parse_count, parse_duration, parse_positive, parse_url,
-    revocation_word,
+    HowArgs, RootArgs, WhereArgs, parse_count, parse_positive, parse_url, revocation_word,
 };
 use super::plan::{self, Mail, Selection, Wanted};
 use super::progress::{Teller, is_well};
@@ -218,6 +219,10 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
 fn tell_of_the_end(args: &Args, teller: &Teller, scan: &Scan, took: Duration, verbose: u8) {
     if !scan.complete {
         output::note("stopped: this is what is known so far");
+    } else if scan.results.is_empty() {
+        output::note(
+            "nothing was looked at: no host was named, or none that the vantages asked for can look at",
+        );
     } else if let Some(waited) = teller.waited(&scan.results, took) {
         output::note(&waited);
     }
@@ -244,15 +249,21 @@ async fn until_well(
     loop {
         let now = args.at.unwrap_or_else(now);
         let last = over();
-        let round = plan.round(now, last, &mut stop, teller).await;
+        let round = match plan.round(now, last, &mut stop, teller).await {
+            Err(error) if known.is_some() => {
+                output::note(&error);
+                return what_is_known(known);
+            }
+            round => round?,
+        };
         if let Some(warning) = plan.scanner.sources.clock_warning(super::now())
             && !std::mem::replace(&mut is_clock_told, true)
         {
             tracing::warn!("{warning}");
         }
-        match round? {
+        match round {
             Round::Looked(scan) => {
-                let is_well = scan.results.iter().all(is_well);
+                let is_well = !scan.results.is_empty() && scan.results.iter().all(is_well);
                 // A round may outlast the patience that there was at its beginning.
                 if is_well || !scan.complete || last || over() {
                     return Ok((scan, now));
@@ -279,7 +290,7 @@ enum Round {
     Stopped,
 }
 
-/// The result of a run that is stopped between two looks: what the look before saw.
+/// The result of a run that ends between two looks, for the user's sake or that of a source: what the look before saw.
 fn what_is_known(known: Option<(Scan, Timestamp)>) -> Result<(Scan, Timestamp), String> {
     let (mut scan, now) = known.ok_or("stopped before anything was known")?;
     scan.complete = false;
@@ -365,15 +376,9 @@ impl Plan {
             Wanted::PublicKey(key)
         } else if let Some(name) = &args.sslmate {
             let name = name.to_ascii_lowercase();
-            let named = SourceSettings::Sslmate(name.clone());
-            let mut configured = inventory.certificates.iter().filter(|e| e.source == named);
-            if let (Some(entry), true) = (configured.next(), args.targets.is_empty()) {
-                let mut entry = entry.clone();
-                if let Some(protocol) = args.manner.starttls {
-                    entry.protocol = protocol;
-                    entry.ports = vec![protocol.default_port()];
-                }
-                return Ok(vec![entry]);
+            if args.config.is_some() {
+                let entries = plan::entries_of(inventory, &name, args.manner.starttls);
+                return Ok(plan::narrowed(&entries, &places, &mail));
             }
             Wanted::Sslmate(name)
         } else if let Some(url) = &args.download {

@@ -70,9 +70,9 @@ impl FailOn {
         }
     }
 
-    /// The exit code of these results; what was not looked at is unknown.
+    /// The exit code of these results; what was not looked at is unknown, and so are all where there are none.
     pub(super) fn code(self, results: &[Judged], complete: bool) -> Code {
-        let floor = if complete {
+        let floor = if complete && !results.is_empty() {
             Severity::Ok
         } else {
             Severity::Unknown

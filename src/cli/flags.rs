@@ -10,7 +10,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use crate::config::{
     Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_name_server,
 };
-use crate::model::{KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni};
+use crate::model::{KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration};
 use crate::resolve::{Families, Override, Resolver};
 
 // No doc comments on these: clap would take them for what the command is about.
@@ -179,11 +179,6 @@ fn starttls_word() -> OneOf<Protocol> {
         words: clear.map(|p| p.name()).collect(),
         read: Protocol::parse_starttls,
     }
-}
-
-/// Reads a duration as people write it.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s or 2m"))
 }
 
 /// Reads a duration that is longer than nothing.

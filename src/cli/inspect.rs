@@ -7,7 +7,6 @@ use std::time::Duration;
 use clap::{ValueEnum, ValueHint};
 use tokio::time::Instant;
 
-use crate::certificate::Certificate;
 use crate::config::Inventory;
 use crate::judge::{Judged, TrustStore};
 use crate::model::{RevocationCheck, Timestamp};
@@ -20,7 +19,7 @@ use crate::source::{Requests, Sources};
 use super::check::environment;
 use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word};
 use super::plan::{self, Mail, Wanted};
-use super::{Code, now, output, runtime};
+use super::{Code, limits, now, output, runtime};
 
 /// Looks at a time: those at the addresses of one name.
 const CONCURRENCY: usize = 32;
@@ -98,7 +97,8 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     args.roots.apply(&mut inventory);
     let sources = Sources::new(&inventory, &environment(), Requests::default())?;
     let resolver = args.places.resolver(&inventory);
-    let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
+    let looks = limits::share_of_check(CONCURRENCY).looks;
+    let scanner = plan::scanner(sources, resolver, &inventory, looks)?;
     let manner = plan::manner(&inventory)?;
     let now = args.at.unwrap_or_else(now);
     let deadline = Instant::now() + args.timeout;
@@ -183,16 +183,13 @@ fn pem(results: &[Judged]) -> String {
     if let Some(group) = groups.first() {
         let rest = &group.served.rest;
         for certificate in std::iter::once(&group.served.leaf).chain(rest) {
-            let _ = write!(text, "# {}\n{}", subject(certificate), certificate.to_pem());
+            let _ = write!(
+                text,
+                "# {}\n{}",
+                certificate.subject(),
+                certificate.to_pem()
+            );
         }
     }
     text
-}
-
-fn subject(certificate: &Certificate) -> &str {
-    match certificate.facts() {
-        Ok(facts) if facts.subject.is_empty() => facts.name(),
-        Ok(facts) => &facts.subject,
-        Err(_) => "(unreadable)",
-    }
 }

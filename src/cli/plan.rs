@@ -168,6 +168,104 @@ pub(super) fn entries(
     Ok(entries)
 }
 
+/// The entries for one certificate of the account, with the settings of a file: those that it has for it, or for the whole
+/// account, or one by its defaults.
+pub(super) fn entries_of(
+    inventory: &Inventory,
+    name: &str,
+    starttls: Option<Protocol>,
+) -> Vec<Entry> {
+    let source = SourceSettings::Sslmate(name.to_owned());
+    let of = |wanted: &SourceSettings| {
+        let entries = inventory.certificates.iter();
+        let entries = entries.filter(|e| e.source == *wanted).cloned();
+        entries.collect::<Vec<_>>()
+    };
+    let mut entries = of(&source);
+    if entries.is_empty() {
+        entries = of(&SourceSettings::SslmateAll);
+    }
+    if entries.is_empty() {
+        entries.push(Entry::by(&inventory.defaults, source.clone()));
+    }
+    for entry in &mut entries {
+        entry.source = source.clone();
+        if let Some(protocol) = starttls {
+            entry.protocol = protocol;
+            entry.ports = vec![protocol.default_port()];
+        }
+    }
+    entries
+}
+
+/// These entries at some places only, if any are named. A place that is in none of them is looked at by the settings of
+/// the first.
+pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Vec<Entry> {
+    if places.is_empty() && mail.is_empty() {
+        return entries.to_vec();
+    }
+    let mut narrow: Vec<Entry> = Vec::new();
+    for place in places {
+        let fits = |e: &&Entry| {
+            // The names of an entry without any are the certificate's, and not known yet.
+            let is_any = e.hostnames.is_empty().then_some(&place.hostname);
+            let mut hostnames = e.hostnames.iter().chain(is_any);
+            hostnames.any(|h| fits(Some(place), h, &e.ports, e.protocol))
+        };
+        let mut fitting: Vec<&Entry> = entries.iter().filter(fits).collect();
+        if fitting.is_empty() {
+            fitting.extend(entries.first());
+        }
+        for entry in fitting {
+            let mut one = Entry {
+                hostnames: Vec::new(),
+                mx: Vec::new(),
+                ..entry.clone()
+            };
+            if !entry.hostnames.is_empty() && !entry.hostnames.contains(&place.hostname) {
+                // They are those of other hosts.
+                one.addresses.clear();
+            }
+            if let Some(protocol) = place.protocol {
+                one.protocol = protocol;
+                one.ports = vec![protocol.default_port()];
+            }
+            if let Some(port) = place.port {
+                one.ports = vec![port];
+            }
+            // A source is asked for each entry.
+            let alike = |e: &&mut Entry| {
+                let (ours, others) = (&one, &**e);
+                let empty = Vec::new();
+                *ours
+                    == Entry {
+                        hostnames: empty,
+                        ..others.clone()
+                    }
+            };
+            match narrow.iter_mut().find(alike) {
+                Some(entry) if entry.hostnames.contains(&place.hostname) => {}
+                Some(entry) => entry.hostnames.push(place.hostname.clone()),
+                None => {
+                    one.hostnames.push(place.hostname.clone());
+                    narrow.push(one);
+                }
+            }
+        }
+    }
+    for Mail { domain, port } in mail {
+        narrow.extend(entries.first().map(|entry| Entry {
+            hostnames: Vec::new(),
+            mx: vec![domain.clone()],
+            addresses: Vec::new(),
+            ports: vec![*port],
+            protocol: Protocol::Smtp,
+            ..entry.clone()
+        }));
+    }
+    narrow
+}
+
 /// A target that stands for the hosts that take a domain's mail.
 #[derive(Debug)]
 pub(super) struct Mail {

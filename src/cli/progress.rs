@@ -76,7 +76,7 @@ impl Teller {
                 }
                 if let Some(rollout) = &mut self.rollout {
                     rollout.see(judged);
-                    if self.told.is_some() {
+                    if self.told.is_some() && self.is_watched {
                         self.bar.set_message(rollout.to_string());
                     }
                 }
@@ -186,9 +186,13 @@ fn seconds(duration: Duration) -> String {
     humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }
 
-/// What `--wait` waits for: the certificate is right and its chain is there.
+/// What `--wait` waits for: the certificate is right and its chain is there. A kind of key that the server does not have is
+/// not waited for.
 pub(super) fn is_well(judged: &Judged) -> bool {
-    matches!(&judged.verdict, Verdict::Conclusive(flags) if flags.correct && flags.chained)
+    match &judged.verdict {
+        Verdict::Conclusive(flags) => flags.correct && flags.chained,
+        Verdict::Inconclusive(_) => judged.is_of_absent_key(),
+    }
 }
 
 /// How far a new certificate has come: each address, and whether each vantage found it well.

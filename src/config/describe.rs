@@ -7,11 +7,10 @@ use super::{Entry, Inventory, SourceSettings, VantageKind};
 
 /// A URL without what may be secret of it: who knows a download's has the certificate.
 fn origin(url: &str) -> String {
-    let after = url.find("://").map_or(0, |at| at + 3);
-    let end = url.get(after..).and_then(|rest| rest.find('/'));
-    url.get(..end.map_or(url.len(), |end| after + end))
-        .unwrap_or_default()
-        .to_owned()
+    url::Url::parse(url).map_or_else(
+        |_| "its URL".into(),
+        |url| url.origin().ascii_serialization(),
+    )
 }
 
 /// What would be tested, a line an entry.

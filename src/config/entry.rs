@@ -56,12 +56,7 @@ impl Reader<'_> {
     ) -> Option<Entry> {
         let mut fields = item.fields(problems);
         let source = self.source(&mut fields, problems);
-        let mut entry = Entry::new(SourceSettings::TrustOnly);
-        entry.warn = defaults.warn;
-        entry.crit = defaults.crit;
-        entry.key_types = defaults.key_types;
-        entry.revocation = defaults.revocation;
-        entry.ports = vec![defaults.port];
+        let mut entry = Entry::by(defaults, SourceSettings::TrustOnly);
         entry.name = fields.read("name", problems, non_empty);
         let hostnames = fields.list_or_one("hostnames", problems);
         entry.hostnames = unique(each(&hostnames, problems, Hostname::from_str));

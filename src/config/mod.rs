@@ -261,9 +261,13 @@ impl ReachSettings {
 }
 
 impl Entry {
-    /// An entry that leaves everything but its source to the defaults.
+    /// An entry that leaves everything but its source to the built-in defaults.
     pub fn new(source: SourceSettings) -> Self {
-        let defaults = Defaults::default();
+        Self::by(&Defaults::default(), source)
+    }
+
+    /// An entry that leaves everything but its source to these defaults.
+    pub fn by(defaults: &Defaults, source: SourceSettings) -> Self {
         Self {
             name: None,
             source,

@@ -703,3 +703,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_a_downloads_url_only_the_host_is_described() {
+    for (url, told) in [
+        ("https://certs.example?tok=SECRET", "https://certs.example"),
+        ("https://certs.example#SECRET", "https://certs.example"),
+        (
+            "https://certs.example:8443/SECRET/a?b#c",
+            "https://certs.example:8443",
+        ),
+    ] {
+        let text = format!("certificates: [{{download: \"{url}\", name: a}}]");
+        let inventory = parse(&text, std::path::Path::new("c.yml")).unwrap();
+        let described = describe(&inventory);
+        assert!(!described.contains("SECRET"), "{described}");
+        assert!(
+            described.contains(&format!("at {told} gives")),
+            "{described}"
+        );
+    }
+}

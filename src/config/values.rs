@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::model::{Hostname, Vantage};
+use crate::model::{Hostname, Vantage, parse_duration};
 
 use super::DEFAULT_DNS_PORT;
 
@@ -62,7 +62,7 @@ pub(super) fn non_empty(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err(format!(
             "`{text}` is not a span of time: write it as 10s, 5m or 1h"

@@ -165,14 +165,19 @@ impl<'a> Question<'a> {
         let (_, above) = way.split_first()?;
         let mut found = self.found_in(above).into_iter().map(|(a, _)| a);
         let served = found.find(is_wanted);
-        // Of a trusted root only the name and the key are known.
+        // Of a root that was not given as a certificate only the name and the key are known.
         let issuers = way.iter().filter_map(|c| c.facts().ok());
-        let mut keys = issuers.flat_map(|facts| self.trust.keys_of(&facts.issuer_der));
+        let mut parts = issuers.flat_map(|facts| {
+            let keys = self.trust.keys_of(&facts.issuer_der);
+            let keys = keys.map(|key| (Selector::Spki, key.spki.as_slice()));
+            let whole = self.trust.certificates_of(&facts.issuer_der);
+            keys.chain(whole.map(|der| (Selector::Cert, der)))
+        });
         served.or_else(|| {
-            keys.find_map(|key| {
+            parts.find_map(|(selector, part)| {
                 let mut asked = self.asked.iter().filter(|a| is_wanted(a));
                 let fits = |a: &&Association<'_>| {
-                    a.selector == Selector::Spki && hashed(&key.spki, a.matching) == a.record.data
+                    a.selector == selector && hashed(part, a.matching) == a.record.data
                 };
                 asked.find(fits).copied()
             })

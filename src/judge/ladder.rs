@@ -81,23 +81,32 @@ pub fn climb(served: &Served, trust: &TrustStore) -> Ladder {
     rungs.extend(way.iter().map(|&certificate| Rung::Served {
         certificate: certificate.clone(),
         place: place_of(certificate),
-        role: match () {
-            () if trust.has(certificate) => Role::TrustedRoot,
-            () if links.issued(certificate, certificate) => Role::StrangeRoot,
-            () => Role::Intermediate,
+        role: if links.issued(certificate, certificate) {
+            Role::StrangeRoot
+        } else {
+            Role::Intermediate
         },
     }));
     let top = way.last().copied().unwrap_or(&served.leaf);
+    let mut sent_root = None;
     if !trust.has(top) && !links.issued(top, top) {
-        rungs.extend(match (links.root_of(top), top.facts()) {
-            (Some(root), _) => Some(Rung::Root(root)),
-            (None, Ok(facts)) => Some(Rung::Missing(facts.issuer.clone())),
+        // The way ends below the root, which clients have; some servers send it even so.
+        let mut roots = pool.iter().copied().filter(|c| trust.has(c));
+        sent_root = roots.find(|root| links.issued(root, top));
+        rungs.extend(match (sent_root, links.root_of(top), top.facts()) {
+            (Some(root), ..) => Some(Rung::Served {
+                certificate: root.clone(),
+                place: place_of(root),
+                role: Role::TrustedRoot,
+            }),
+            (None, Some(root), _) => Some(Rung::Root(root)),
+            (None, None, Ok(facts)) => Some(Rung::Missing(facts.issuer.clone())),
             // Of what cannot be read nobody knows the issuer.
-            (None, Err(_)) => None,
+            (None, None, Err(_)) => None,
         });
     }
 
-    let is_on_it = |c: &Certificate| *c == served.leaf || way.contains(&c);
+    let is_on_it = |c: &Certificate| *c == served.leaf || way.contains(&c) || sent_root == Some(c);
     let others = served.rest.iter().enumerate().map(|(at, c)| (at + 2, c));
     let aside = others
         .filter(|(place, c)| !is_on_it(c) || place_of(c) != *place)

@@ -105,15 +105,19 @@ impl Judged {
 
     /// The worst of the findings; unknown where nothing could be judged and nothing critical is known.
     pub fn severity(&self) -> Severity {
-        let is_absent = || self.findings.iter().any(|f| f.code == Code::KeyTypeMissing);
         let floor = match self.verdict {
             Verdict::Conclusive(_) => Severity::Ok,
             // That there is nothing of the kind is an answer.
-            Verdict::Inconclusive(_) if is_absent() => Severity::Ok,
+            Verdict::Inconclusive(_) if self.is_of_absent_key() => Severity::Ok,
             Verdict::Inconclusive(_) => Severity::Unknown,
         };
         let findings = self.findings.iter().map(|f| f.severity);
         findings.fold(floor, Severity::max)
+    }
+
+    /// Whether a kind of key was asked for that the server has none of, while it has another.
+    pub fn is_of_absent_key(&self) -> bool {
+        self.findings.iter().any(|f| f.code == Code::KeyTypeMissing)
     }
 }
 

@@ -95,6 +95,12 @@ impl TrustStore {
         })
     }
 
+    /// The roots of this name (DER) that were given as certificates, as DER.
+    pub(super) fn certificates_of(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let positions = self.by_name.get(name).into_iter().flatten();
+        positions.filter_map(|position| self.certificates.get(position).map(AsRef::as_ref))
+    }
+
     /// The keys of the roots that have this name (DER).
     pub(super) fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &RootKey> {
         let positions = self.by_name.get(name).into_iter().flatten();

@@ -147,7 +147,7 @@ impl Page<'_> {
                             format!("root, sent as number {place}, which is not trusted")
                         }
                     };
-                    self.line(head, below, &name(certificate), Some(BOLD));
+                    self.line(head, below, certificate.subject(), Some(BOLD));
                     self.line(below, below, &role, None);
                     self.certificate(below, certificate);
                 }
@@ -170,7 +170,7 @@ impl Page<'_> {
         for (place, certificate) in &ladder.aside {
             let text = format!(
                 "sent as number {place}, and not needed: {}",
-                name(certificate)
+                certificate.subject()
             );
             self.line("", "   ", &text, None);
             self.certificate("   ", certificate);
@@ -216,10 +216,15 @@ impl Page<'_> {
     /// What a client would say, and what is to be mended.
     fn client(&mut self, group: &Group<'_>) {
         self.out.push('\n');
-        let Some(first) = group.looks.first() else {
-            return;
+        // All saw the same chain, but one may staple what another does not.
+        let flags = |judged: &Judged| match &judged.verdict {
+            Verdict::Conclusive(flags) => Some(*flags),
+            Verdict::Inconclusive(_) => None,
         };
-        let Verdict::Conclusive(flags) = &first.verdict else {
+        let all = || group.looks.iter().filter_map(|judged| flags(judged));
+        let revoked = all().find(|flags| flags.revoked == Some(true));
+        let (Some(first), Some(flags)) = (group.looks.first(), revoked.or_else(|| all().next()))
+        else {
             return;
         };
         let (says, severity) = match flags.trusted {
@@ -229,7 +234,7 @@ impl Page<'_> {
         let text = format!("A client that holds these roots {says}:");
         self.line("", "", &text, Some(colour_of(severity)));
         let host = &first.observation.target.hostname;
-        for (label, says) in opinions(flags, &host.to_string(), group.served) {
+        for (label, says) in opinions(&flags, &host.to_string(), group.served) {
             self.field("  ", label, &says);
         }
         let mut told: Vec<&Finding> = Vec::new();
@@ -317,15 +322,6 @@ fn served(judged: &Judged) -> Option<&Served> {
     match &judged.observation.outcome {
         Outcome::Served(served) => Some(served),
         Outcome::Told(_) | Outcome::Failed(_) => None,
-    }
-}
-
-/// The subject, or what stands for it.
-fn name(certificate: &Certificate) -> String {
-    match certificate.facts() {
-        Ok(facts) if facts.subject.is_empty() => facts.name().to_owned(),
-        Ok(facts) => facts.subject.clone(),
-        Err(_) => "(unreadable)".into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 /// What comes of the work; `None` where it panicked. Who shares something with it sees it as the panic left it.
-pub(super) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+pub(crate) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
     // Not an async function: that would hold the work twice, as what it was given and as what it polls.
     let mut work = Box::pin(work);
     std::future::poll_fn(move |context| {

@@ -16,6 +16,8 @@ use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources};
 
+use super::caught;
+
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
 
@@ -77,18 +79,21 @@ pub async fn prepare(
         let (sources, manner, resolver) = (sources.clone(), manner.clone(), resolver.clone());
         tasks.spawn(async move {
             let _permit = permit;
-            let located = locate(&entry, &resolver, deadline).await;
-            let mut jobs = Vec::new();
-            for (entry, failure) in located {
-                let resolved = failure.map(Resolution::failed);
-                for one in sources.load(&entry, deadline).await {
-                    jobs.push(Job {
-                        resolved: resolved.clone(),
-                        ..job(&entry, one, &manner)
-                    });
+            let asked = caught(async {
+                let mut jobs = Vec::new();
+                for (entry, failure) in locate(&entry, &resolver, deadline).await {
+                    let resolved = failure.map(Resolution::failed);
+                    for one in sources.load(&entry, deadline).await {
+                        jobs.push(Job {
+                            resolved: resolved.clone(),
+                            ..job(&entry, one, &manner)
+                        });
+                    }
                 }
-            }
-            (position, jobs)
+                jobs
+            });
+            let own_fault = || vec![job(&entry, Err(Failed::by_own_fault(&entry)), &manner)];
+            (position, asked.await.unwrap_or_else(own_fault))
         });
         while let Some(done) = tasks.try_join_next() {
             jobs.extend(asked(done));
@@ -108,6 +113,8 @@ pub async fn locate(
     resolver: &Resolver,
     deadline: Instant,
 ) -> Vec<(Entry, Option<LookError>)> {
+    #[cfg(test)]
+    super::tests::break_down_asking(entry);
     let mut found = entry.clone();
     found.mx.clear();
     if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {

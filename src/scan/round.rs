@@ -19,8 +19,7 @@ use crate::resolve::Resolution;
 use crate::source::Loaded;
 use crate::tlsa::Tlsa;
 
-use super::caught::caught;
-use super::{Job, Scanner};
+use super::{Job, Scanner, caught};
 
 /// Names that are resolved or waited for at a time, for each look that may be under way.
 const TARGETS_PER_LOOK: usize = 4;
@@ -111,6 +110,7 @@ impl Round {
                     let Some(remote) = round.scanner.remotes.get(at) else {
                         return;
                     };
+                    let _turn = round.scanner.turns.take_remote().await;
                     let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
                     let judged = caught(async {
                         for observation in remote.test(&loaded, &targets, deadline).await {

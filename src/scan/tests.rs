@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::config::Entry;
 use crate::look::Look;
 use crate::model::Target;
 
@@ -9,6 +10,17 @@ use crate::model::Target;
 pub(crate) const BAD_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
 /// What comes before the looks at this host's addresses panics.
 pub(crate) const BAD_HOST: &str = "bad.example";
+
+/// To ask the source of an entry of this name panics.
+pub(crate) const BAD_SOURCE: &str = "bad-source";
+
+pub(super) fn break_down_asking(entry: &Entry) {
+    assert_ne!(
+        entry.name.as_deref(),
+        Some(BAD_SOURCE),
+        "as the test asked for"
+    );
+}
 
 pub(super) fn break_down_before(look: &Look<'_>) {
     assert_ne!(look.address.ip(), BAD_ADDRESS, "as the test asked for");

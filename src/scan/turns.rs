@@ -6,12 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+/// Tests of remote vantages at a time, which are many looks each, for those who answer them.
+const MAX_REMOTE_TESTS: usize = 16;
+
 /// Whose turn it is to look: what bounds every scan that shares it.
 #[derive(Debug)]
 pub struct Turns {
     pub(super) concurrency: usize,
     per_address: usize,
     looks: Semaphore,
+    remote_tests: Semaphore,
     /// Only addresses that somebody looks at, or waits to.
     places: Mutex<HashMap<SocketAddr, Arc<Semaphore>>>,
 }
@@ -25,6 +29,7 @@ impl Turns {
             concurrency,
             per_address: per_address.clamp(1, Semaphore::MAX_PERMITS),
             looks: Semaphore::new(concurrency),
+            remote_tests: Semaphore::new(concurrency.min(MAX_REMOTE_TESTS)),
             places: Mutex::default(),
         }
     }
@@ -55,6 +60,11 @@ impl Turns {
         turn._at_place = turn.place.clone().acquire_owned().await.ok();
         turn._of_all = self.looks.acquire().await.ok();
         turn
+    }
+
+    /// Waits for the turn to have a remote vantage test.
+    pub(super) async fn take_remote(&self) -> Option<SemaphorePermit<'_>> {
+        self.remote_tests.acquire().await.ok()
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Semaphore>>> {

@@ -14,7 +14,7 @@ use crate::finding::Severity;
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp};
 use crate::observation::LookError;
-use crate::scan::{Job, Scan, Scanner, locate};
+use crate::scan::{Job, Scan, Scanner, caught, locate};
 use crate::schedule::Schedule;
 use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
@@ -262,13 +262,19 @@ impl Monitor {
             let (entry, engine) = (watch.entry.clone(), self.engine.clone());
             self.refreshes.spawn(async move {
                 let deadline = Instant::now() + engine.manner.timeout * SOURCE_PATIENCE;
-                let mut said = Vec::new();
-                for (entry, failure) in locate(&entry, &engine.scanner.resolver, deadline).await {
-                    match failure {
-                        None => said.extend(engine.scanner.sources.load(&entry, deadline).await),
-                        Some(error) => said.push(Err(unlocated(&entry, &error))),
+                let asked = caught(async {
+                    let scanner = &engine.scanner;
+                    let mut said = Vec::new();
+                    for (entry, failure) in locate(&entry, &scanner.resolver, deadline).await {
+                        match failure {
+                            None => said.extend(scanner.sources.load(&entry, deadline).await),
+                            Some(error) => said.push(Err(unlocated(&entry, &error))),
+                        }
                     }
-                }
+                    said
+                });
+                let own_fault = || vec![Err(Failed::by_own_fault(&entry))];
+                let said = asked.await.unwrap_or_else(own_fault);
                 Answer { key, said }
             });
         }

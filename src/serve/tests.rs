@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::lab::authority::{self, Key, Validity};
 use crate::model::Timestamp;
-use crate::scan::tests::{BAD_ADDRESS, BAD_HOST};
+use crate::scan::tests::{BAD_ADDRESS, BAD_HOST, BAD_SOURCE};
 use crate::source::Environment;
 
 /// How long what has to come about may take on a machine that is busy.
@@ -82,6 +82,7 @@ trust: {{system: false}}
 certificates:
   - {{name: half, trust: true, hostnames: [half.example], addresses: [127.0.0.1, {BAD_ADDRESS}]}}
   - {{name: bad, trust: true, hostnames: [{BAD_HOST}], addresses: [127.0.0.2]}}
+  - {{name: {BAD_SOURCE}, trust: true, hostnames: [unasked.example], addresses: [127.0.0.4]}}
   - {{name: good, trust: true, hostnames: [good.example], addresses: [127.0.0.3]}}
 "
     );
@@ -116,14 +117,16 @@ certificates:
             let probes = |status: &str| value(&text, "certvigil_probes_total", &[status]);
             let failed = probes("status=\"internal_error\"").unwrap_or_default();
             let went_well = probes("status=\"conclusive\"").unwrap_or_default();
-            // Two in each interval.
-            if failed >= 6.0 && went_well >= 6.0 {
+            // Three in each interval, and two.
+            if failed >= 9.0 && went_well >= 6.0 {
                 return text;
             }
         }
     };
     let text = tokio::time::timeout(PATIENCE, seen).await.unwrap();
-    for labels in [[bad_ip.as_str(), own_fault], [bad_host.as_str(), own_fault]] {
+    let unasked = "hostname=\"unasked.example\"";
+    for place in [bad_ip.as_str(), bad_host.as_str(), unasked] {
+        let labels = [place, own_fault];
         let error = value(&text, "certvigil_endpoint_error", &labels);
         assert_eq!(error, Some(1.0), "{labels:?}\n{text}");
     }

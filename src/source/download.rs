@@ -1,10 +1,9 @@
 //! A certificate's `current_download` URL: the instance and its chain as PEM, without credentials.
 
-use aws_lc_rs::digest;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::certificate::parse_certificates;
+use crate::certificate::{Fingerprint, parse_certificates};
 use crate::instance::Instance;
 
 use super::SourceError;
@@ -12,17 +11,16 @@ use super::http::Http;
 
 /// The largest download, in bytes.
 const MAX_BYTES: usize = 1 << 20;
-/// So much of a URL's hash stands for it.
-const SHOWN_HASH_BYTES: usize = 4;
+/// So many digits of a URL's hash stand for it.
+const SHOWN_HASH_DIGITS: usize = 8;
 
 /// What a download without a name is called: who knows its URL has the certificate, so only what tells one from another
 /// is shown.
 pub(crate) fn name_of(url: &str) -> String {
     let host = Url::parse(url).ok();
     let host = host.as_ref().and_then(Url::host_str).unwrap_or("download");
-    let hash = digest::digest(&digest::SHA256, url.as_bytes());
-    let hash = hash.as_ref().iter().take(SHOWN_HASH_BYTES);
-    let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
+    let hash = Fingerprint::of(url.as_bytes()).to_string();
+    let hash = hash.get(..SHOWN_HASH_DIGITS).unwrap_or_default();
     format!("{host}/{hash}")
 }
 

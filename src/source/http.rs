@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -28,6 +29,12 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Requests that are made at most for one answer.
 const MAX_TRIES: u32 = 6;
 
+/// What any number of answers may hold at once, each. Nearly all are smaller.
+const SMALL_BODY_BYTES: usize = 64 << 10;
+/// Answers of one source, or of all issuers together, that may be larger at the same time; others wait, still within their
+/// deadlines. Else one server whose answers never end fills the memory as often as it is asked.
+const MAX_LARGE_BODIES: usize = 4;
+
 /// HTTP Basic credentials. The name is a secret too: it is where an API key stands.
 #[derive(Clone)]
 pub(crate) struct BasicAuth {
@@ -43,6 +50,8 @@ pub(crate) struct Http {
     clock: Clock,
     /// For whom requests are counted.
     source: Arc<str>,
+    /// Who may read a large answer of that source.
+    large_bodies: Arc<Semaphore>,
 }
 
 /// How many requests were made for each source, by how they ended. Cheap to clone; clones count together.
@@ -160,13 +169,15 @@ impl Http {
             requests,
             clock: Clock::default(),
             source: "".into(),
+            large_bodies: large_bodies(),
         }
     }
 
-    /// The same client, counting for this source.
+    /// The same client for this source, whose requests and large answers are counted by themselves.
     pub(crate) fn counting_for(&self, source: &str) -> Self {
         Self {
             source: source.into(),
+            large_bodies: large_bodies(),
             ..self.clone()
         }
     }
@@ -209,9 +220,14 @@ impl Http {
                 .unwrap_or_default()
                 .to_owned();
             let mut body = Vec::new();
+            let mut permit = None;
             while let Some(chunk) = response.chunk().await.map_err(|e| explain(&e))? {
                 if body.len() + chunk.len() > limit {
                     return Err(SourceError::TooLarge(limit));
+                }
+                if body.len() + chunk.len() > SMALL_BODY_BYTES && permit.is_none() {
+                    // Only a closed semaphore gives none, and nobody closes it.
+                    permit = self.large_bodies.acquire().await.ok();
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -250,7 +266,10 @@ impl Http {
             };
             let least = error.retry_after().map(Duration::from_secs);
             let wait = least.unwrap_or_default().max(jittered(pause));
-            if !may_be_repeated(&error) || Instant::now() + wait >= deadline {
+            // Not `now + wait`: an API may say any number of seconds.
+            if !may_be_repeated(&error)
+                || wait >= deadline.saturating_duration_since(Instant::now())
+            {
                 return Err(error);
             }
             tracing::info!(
@@ -266,6 +285,10 @@ impl Http {
             .await
             .and_then(|a| json(&a))
     }
+}
+
+fn large_bodies() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_LARGE_BODIES))
 }
 
 fn may_be_repeated(error: &SourceError) -> bool {
@@ -400,5 +423,63 @@ mod tests {
             clock.hear(&headers(wrong, None), later);
             assert_eq!(clock.ahead(Timestamp(1400), later), Some(-100), "{wrong}");
         }
+    }
+
+    /// Answers so many bytes to each request, and then, for `/stalled`, nothing more.
+    async fn server(bytes: usize) -> Url {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    let read = stream.read(&mut request).await.unwrap();
+                    let stalls = request[..read].starts_with(b"GET /stalled");
+                    let told = bytes + usize::from(stalls);
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-length: {told}\r\nconnection: close\r\n\r\n"
+                    );
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    stream.write_all(&vec![b' '; bytes]).await.unwrap();
+                    // Until the client leaves.
+                    let _ = stream.read(&mut request).await;
+                });
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn few_large_answers_are_read_at_once_and_small_ones_pass_them() {
+        let large = server(SMALL_BODY_BYTES + 1).await;
+        let small = server(SMALL_BODY_BYTES).await;
+        let http = Http::new(Vec::new(), Requests::default()).counting_for("one");
+        let late = || Instant::now() + Duration::from_secs(60);
+        let stalled = large.join("stalled").unwrap();
+        let readers: Vec<_> = (0..MAX_LARGE_BODIES)
+            .map(|_| {
+                let (http, url, deadline) = (http.clone(), stalled.clone(), late());
+                tokio::spawn(async move { http.get(&url, None, 1 << 20, deadline).await.err() })
+            })
+            .collect();
+        while http.large_bodies.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+
+        let soon = Instant::now() + Duration::from_millis(200);
+        let refused = http.get(&large, None, 1 << 20, soon).await.err();
+        assert!(matches!(refused, Some(SourceError::Timeout)), "{refused:?}");
+        let answer = http.get(&small, None, 1 << 20, late()).await.unwrap();
+        assert_eq!(answer.body.len(), SMALL_BODY_BYTES);
+        let other = http.counting_for("other");
+        let answer = other.get(&large, None, 1 << 20, late()).await.unwrap();
+        assert_eq!(answer.body.len(), SMALL_BODY_BYTES + 1);
+
+        for reader in readers {
+            reader.abort();
+        }
+        let answer = http.get(&large, None, 1 << 20, late()).await.unwrap();
+        assert_eq!(answer.body.len(), SMALL_BODY_BYTES + 1);
     }
 }

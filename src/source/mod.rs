@@ -101,6 +101,19 @@ pub struct Failed {
     pub may_pass: bool,
 }
 
+impl Failed {
+    /// What stands for an entry in whose asking certvigil broke down.
+    pub(crate) fn by_own_fault(entry: &Entry) -> Self {
+        let name = own_name(entry).or_else(|| source_name(entry));
+        let what = "what is expected could not be asked for, for a fault of certvigil's own: please report it";
+        let error = SourceError::Unusable(what.into());
+        Self {
+            may_pass: true,
+            ..failed(&name.unwrap_or_default(), entry, &error)
+        }
+    }
+}
+
 impl Sources {
     /// Gets ready to ask the sources of an inventory.
     ///

@@ -17,6 +17,8 @@ use super::http::{BasicAuth, Http};
 const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
 /// The largest list of certificates, in bytes.
 const MAX_LIST_BYTES: usize = 16 << 20;
+/// What a remote vantage saw of one certificate's hosts: some hundred bytes for each address.
+const MAX_TEST_BYTES: usize = 4 << 20;
 /// The longest that `poll` may ask the API to wait.
 const MAX_POLL: Duration = Duration::from_secs(180);
 
@@ -224,7 +226,7 @@ impl Client {
             &["certs", cn, "test"],
             query.chain([("port", port.as_str())]),
         );
-        self.get(&url, MAX_LIST_BYTES, deadline).await
+        self.get(&url, MAX_TEST_BYTES, deadline).await
     }
 
     async fn get<T: serde::de::DeserializeOwned>(

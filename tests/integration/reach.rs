@@ -81,6 +81,9 @@ fn a_kind_of_key_that_is_missing_is_critical_only_where_it_is_expected() {
     rows[1].assert_right(&[]);
     // `Check::rows` holds the exit code to the rows; said here once more.
     assert_eq!(check().run().code, 0);
+    // What is not there and need not be is not waited for.
+    let waited = check().args(&["--wait", "10m"]).run();
+    assert_eq!((waited.code, waited.stderr.as_str()), (0, ""));
 
     let rows = check().expect(&pki.full_chain(&rsa)).rows();
     assert_eq!(rows[0].codes(), ["handshake_failed"]);

@@ -130,6 +130,75 @@ fn the_accounts_test_is_not_asked_about_what_begins_in_the_clear() {
 }
 
 #[test]
+fn where_nothing_can_be_looked_at_nothing_is_well() {
+    let bench = Bench::new();
+    let pem = bench.lab.root_file().display().to_string();
+    let config = bench.config(&format!(
+        "  - {{pem: \"{pem}\", hostnames: [right.demo.example]}}"
+    ));
+    // The account knows nothing of the file's certificate.
+    for wait in [&[][..], &["--wait", "50ms", "--every", "10ms"]] {
+        let args = ["-c", &config, "--vantage", "sslmate", "--format", "nagios"];
+        let run = bench.check(&[&args[..], wait].concat());
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(
+            run.stdout.starts_with("CERTVIGIL UNKNOWN - 0 endpoints"),
+            "{run:?}"
+        );
+        assert!(run.stderr.contains("nothing was looked at"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_certificate_of_the_account_is_checked_with_the_files_settings() {
+    let bench = Bench::new();
+    let port = bench.lab.port();
+    let config = bench.config(&format!(
+        "  - {{sslmate: right.demo.example, warn: 100%}}
+  - {{name: directory, sslmate: right.demo.example, protocol: ldap, port: {port}}}
+  - sslmate: previous.demo.example"
+    ));
+    let check = |more: &[&str]| {
+        let args = ["-c", &config, "--format", "json", "--vantage", "local"];
+        let args = [&args[..], &["--sslmate"], more].concat();
+        rows(&bench.check(&args))
+    };
+    let seen = |rows: &[Value]| {
+        let rows = rows.iter().map(|row| {
+            let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+            let codes: Vec<_> = codes(row).iter().map(ToString::to_string).collect();
+            (text("hostname"), text("protocol"), codes.join(" "))
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let row = |host: &str, protocol: &str, codes: &str| {
+        (host.to_owned(), protocol.to_owned(), codes.to_owned())
+    };
+    let right = "right.demo.example";
+    let both = [
+        row(right, "ldap", "handshake_failed"),
+        row(right, "https", "expiring"),
+    ];
+    // All of its entries, also where its host is named.
+    assert_eq!(seen(&check(&[right])), both);
+    assert_eq!(seen(&check(&[right, right])), both);
+    // Another place, by the first entry's settings.
+    let other = seen(&check(&[right, &format!("previous.demo.example:{port}")]));
+    let https = other.iter().find(|row| row.1 == "https").unwrap();
+    assert!(https.2.contains("wrong_certificate"), "{other:?}");
+    let dead = seen(&check(&[right, "right.demo.example:1"]));
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    // One of the whole account, or of none of its entries, has the file's defaults.
+    let all = bench.config("  - sslmate: \"*\"");
+    let args = ["-c", &all, "--format", "json", "--vantage", "local"];
+    for more in [&["--sslmate", right][..], &["--sslmate", right, right]] {
+        let run = bench.check(&[&args[..], more].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(rows(&run).len(), 1);
+    }
+}
+
+#[test]
 fn an_older_instance_with_another_key_is_named_by_its_id() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: previous.demo.example");
@@ -418,6 +487,18 @@ fn what_passes_is_asked_for_again_and_what_does_not_is_not() {
     let api = Canned::start(|_, _| canned::json(401, &json!({"reason": "no", "message": "No"})));
     ask(&api, "3s");
     assert_eq!(api.requests().len(), 1, "a 4xx is not asked for again");
+
+    // Later than any clock goes.
+    let api = Canned::start(|_, _| {
+        canned::json(
+            503,
+            &json!({"reason": "rate", "message": "Slow down", "retry_after": u64::MAX}),
+        )
+    });
+    let run = ask(&api, "3s");
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert!(run.stderr.contains("Slow down"), "{}", run.stderr);
+    assert_eq!(api.requests().len(), 1, "there is no time for another");
 }
 
 #[test]

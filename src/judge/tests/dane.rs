@@ -126,11 +126,13 @@ fn usages_0_and_1_demand_a_trusted_path() {
         assert!(message.contains("demands a trusted root"), "{message}");
         assert!(hint.contains("mend the path"), "{hint}");
     }
-    // Of a root that is trusted and not served, its key is known.
-    let root = record([0, 1, 1], &pki.root.certificate);
-    assert_eq!(pki.right.matched(&[root]), Some(true));
-    let stranger = record([0, 1, 1], &super::root("Root").certificate);
-    assert_eq!(pki.right.matched(&[stranger]), Some(false));
+    // A root that is trusted need not be served.
+    for numbers in [[0, 0, 0], [0, 0, 1], [0, 1, 1]] {
+        let root = record(numbers, &pki.root.certificate);
+        assert_eq!(pki.right.matched(&[root]), Some(true), "{numbers:?}");
+        let stranger = record(numbers, &super::root("Root").certificate);
+        assert_eq!(pki.right.matched(&[stranger]), Some(false), "{numbers:?}");
+    }
 }
 
 #[test]
