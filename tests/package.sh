@@ -29,6 +29,13 @@ chroot "$root" dpkg --verify certvigil
 [ ! -e "$root/etc/systemd/system/multi-user.target.wants/certvigil.service" ]
 if grep certvigil "$root/etc/passwd" "$root/etc/group"; then exit 1; fi
 
+say show the pictures of the documentation
+sed -n 's/^!\[.*\](\(.*\))$/\1/p' "$root/usr/share/doc/certvigil/docs/"*.md | sort -u >"$folder/pictures"
+[ -s "$folder/pictures" ]
+while read -r picture; do
+    [ -s "$root/usr/share/doc/certvigil/docs/$picture" ]
+done <"$folder/pictures"
+
 say read the configuration
 chroot "$root" certvigil config check /etc/certvigil/certvigil.yml
 chroot "$root" bash -n /usr/share/bash-completion/completions/certvigil

@@ -48,7 +48,7 @@ pub(super) struct Args {
     #[arg(long)]
     no_system_roots: bool,
 
-    /// The total for everything that is fetched
+    /// The most that all fetching may take
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     timeout: Duration,
 

@@ -28,7 +28,10 @@ use super::{Code, limits, now, output, runtime};
 /// Look at every address and say what is wrong
 #[derive(Debug, clap::Args)]
 #[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
-#[command(group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]))]
+#[command(
+    group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]),
+    after_help = EXAMPLES
+)]
 pub(super) struct Args {
     /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
     /// mx:DOMAIN[:port] for the hosts that take its mail; with --config, certificates or
@@ -79,15 +82,15 @@ pub(super) struct Args {
     #[command(flatten)]
     roots: RootArgs,
 
-    /// The total for one look, name resolution included [default: 10s]
+    /// The most that one look may take, name resolution included [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive, help_heading = "Limits")]
     timeout: Option<Duration>,
 
-    /// Looks at a time, in all
+    /// Take so many looks at a time, in all
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count, help_heading = "Limits")]
     concurrency: usize,
 
-    /// Looks at a time at one IP address and port [default: 4]
+    /// Take so many looks at a time at one IP address and port [default: 4]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Limits")]
     per_address: Option<usize>,
 
@@ -99,12 +102,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
     crit: Option<Threshold>,
 
-    /// Whether the certificate has been revoked, by the stapled OCSP response; with crl by its issuer's list too,
-    /// with full by OCSP where no list tells [default: staple]
+    /// How to find out whether the certificate has been revoked: by the stapled OCSP response, by its issuer's
+    /// list too (crl), or by OCSP where no list tells (full) [default: staple]
     #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
-    /// Judge as of this RFC 3339 time
+    /// Judge as of this RFC 3339 time, such as 2027-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
     at: Option<Timestamp>,
 
@@ -112,7 +115,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Judging")]
     wait: Option<Duration>,
 
-    /// Pause between two tries of --wait
+    /// The pause between two looks of --wait
     #[arg(long, value_name = "DURATION", default_value = "5s", requires = "wait", value_parser = parse_positive, help_heading = "Judging")]
     every: Duration,
 
@@ -134,6 +137,15 @@ pub(super) struct Args {
     )]
     fail_on: FailOn,
 }
+
+/// What most want of it; narrow enough for a terminal of 80 columns.
+const EXAMPLES: &str = "\
+Examples:
+  certvigil check www.example.com                       valid, for the name, trusted?
+  certvigil check --cert fullchain.pem www.example.com  is it this one, everywhere?
+  certvigil check --sslmate www.example.com --wait 5m   wait until it is everywhere
+  certvigil check imaps://mail.example.com mx:example.com
+  certvigil check --config certvigil.yml                the whole inventory";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
@@ -187,9 +199,14 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
     let mut teller = Teller::new(may_draw, verbose, give_up);
     let ended = until_well(&args, &plan, give_up, &mut teller).await;
     teller.end();
-    let (scan, now) = ended?;
-    tell_of_the_end(&args, &teller, &scan, begun.elapsed(), verbose);
-    let code = args.fail_on.code(&scan.results, scan.complete);
+    let seen = ended?;
+    tell_of_the_end(&args, &teller, &seen, begun.elapsed(), verbose);
+    let Seen {
+        scan,
+        now,
+        is_named,
+    } = seen;
+    let code = args.fail_on.code(&scan.results, scan.complete && is_named);
     let results = &scan.results;
     let text = match args.format {
         Format::Human => report::human(
@@ -216,14 +233,17 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
 
 /// What is no part of the result: that it is not whole, how long it took, and its sum where the result does not
 /// show that to whoever waits for it.
-fn tell_of_the_end(args: &Args, teller: &Teller, scan: &Scan, took: Duration, verbose: u8) {
+fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, verbose: u8) {
+    let scan = &seen.scan;
     if !scan.complete {
         output::note("stopped: this is what is known so far");
-    } else if scan.results.is_empty() {
+    } else if scan.results.is_empty() && seen.is_named {
         output::note(
             "nothing was looked at: no host was named, or none that the vantages asked for can look at",
         );
-    } else if let Some(waited) = teller.waited(&scan.results, took) {
+    } else if seen.is_named
+        && let Some(waited) = teller.waited(&scan.results, took)
+    {
         output::note(&waited);
     }
     let is_table = matches!(args.format, Format::Human) && args.output.is_none();
@@ -241,7 +261,7 @@ async fn until_well(
     plan: &Plan,
     give_up: Option<Instant>,
     teller: &mut Teller,
-) -> Result<(Scan, Timestamp), String> {
+) -> Result<Seen, String> {
     let stop = plan::stop();
     tokio::pin!(stop);
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
@@ -262,14 +282,18 @@ async fn until_well(
             tracing::warn!("{warning}");
         }
         match round {
-            Round::Looked(scan) => {
-                let is_well = !scan.results.is_empty() && scan.results.iter().all(is_well);
+            Round::Looked(seen) => {
+                let results = &seen.scan.results;
+                let all_well = !results.is_empty() && results.iter().all(is_well);
                 // A round may outlast the patience that there was at its beginning.
-                if is_well || !scan.complete || last || over() {
-                    return Ok((scan, now));
+                if all_well && seen.is_named || !seen.scan.complete || last || over() {
+                    return Ok(seen);
                 }
-                teller.wait_for(&scan.results, Instant::now());
-                known = Some((scan, now));
+                match all_well {
+                    true => teller.wait_for_source(Instant::now()),
+                    false => teller.wait_for(&seen.scan.results, Instant::now()),
+                }
+                known = Some(seen);
             }
             Round::NotYet => teller.wait_for_source(Instant::now()),
             Round::Stopped => return what_is_known(known),
@@ -283,18 +307,28 @@ async fn until_well(
 /// How one try went.
 enum Round {
     /// Every target was looked at, or as many as there was time for until the user stopped it.
-    Looked(Scan),
+    Looked(Seen),
     /// The one source that matters cannot say yet what is expected, and there is time left to ask again.
     NotYet,
     /// The user stopped it before there was anything to look at.
     Stopped,
 }
 
+/// What a look at everything saw.
+struct Seen {
+    scan: Scan,
+    /// The time that it was judged as of.
+    now: Timestamp,
+    /// Whether every source said where to look. One that failed and names no host has no row in the result, so the
+    /// result alone would not say that something is not known.
+    is_named: bool,
+}
+
 /// The result of a run that ends between two looks, for the user's sake or that of a source: what the look before saw.
-fn what_is_known(known: Option<(Scan, Timestamp)>) -> Result<(Scan, Timestamp), String> {
-    let (mut scan, now) = known.ok_or("stopped before anything was known")?;
-    scan.complete = false;
-    Ok((scan, now))
+fn what_is_known(known: Option<Seen>) -> Result<Seen, String> {
+    let mut seen = known.ok_or("stopped before anything was known")?;
+    seen.scan.complete = false;
+    Ok(seen)
 }
 
 /// Waits for the next try; false where the user has had enough.
@@ -490,7 +524,9 @@ impl Plan {
             () = &mut *stop => return Ok(Round::Stopped),
         };
         let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());
-        if let (true, Some(error)) = (self.alone, failed) {
+        // Where there is nothing else to look at either.
+        let alone = self.alone || jobs.iter().all(|job| job.targets.is_empty());
+        if let (true, Some(error)) = (alone, failed) {
             return if last {
                 Err(error.clone())
             } else {
@@ -504,6 +540,11 @@ impl Plan {
         if let Some(text) = self.selection.not_found(targets) {
             return Err(self.not_in_the_inventory(text, &jobs));
         }
+        // Of TARGETs, each was found.
+        let is_named = !self.selection.is_everything()
+            || jobs
+                .iter()
+                .all(|job| job.expectation.is_ok() || !job.targets.is_empty());
         for job in &mut jobs {
             job.targets.retain(|target| self.selection.wants(target));
         }
@@ -511,7 +552,12 @@ impl Plan {
         let scan = self
             .scanner
             .scan(jobs, now, stop, |step| teller.step(step, now));
-        Ok(Round::Looked(scan.await))
+        let scan = scan.await;
+        Ok(Round::Looked(Seen {
+            scan,
+            now,
+            is_named,
+        }))
     }
 
     fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> String {

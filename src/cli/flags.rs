@@ -17,7 +17,7 @@ use crate::resolve::{Families, Override, Resolver};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Where to look")]
 pub(super) struct WhereArgs {
-    /// Look at these addresses for a host and port, whatever DNS says
+    /// Look at these addresses for a host (or any: *) and port, whatever DNS says
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", value_hint = ValueHint::Other)]
     resolve: Vec<Override>,
 
@@ -82,7 +82,7 @@ pub(super) struct HowArgs {
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
     sni: Option<Sni>,
 
-    /// Connect from this address; once for each family
+    /// Connect from this address; give it once for each family
     #[arg(long, value_name = "ADDR")]
     source_address: Vec<IpAddr>,
 }

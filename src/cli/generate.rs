@@ -28,6 +28,7 @@ pub(super) fn manual(directory: &Path) -> Code {
 fn write_pages(directory: &Path) -> io::Result<()> {
     // `certvigil help` tells what the pages do.
     let mut root = Cli::command().disable_help_subcommand(true);
+    let version = root.render_version();
     root.build();
     let mut commands = Vec::new();
     list(&root, &mut commands);
@@ -35,10 +36,14 @@ fn write_pages(directory: &Path) -> io::Result<()> {
     for command in &commands {
         let name = page_name(command);
         let mut page = Vec::new();
-        Man::new((*command).clone())
+        // What stands behind the help has sections of its own here.
+        let bare = (*command).clone().after_help(None::<&str>);
+        Man::new(bare)
             .manual("certvigil")
+            .source(version.trim())
             .render(&mut page)?;
         page.extend(exit_status(name).as_bytes());
+        page.extend(examples(command).as_bytes());
         page.extend(see_also(name, &names).as_bytes());
         std::fs::write(directory.join(format!("{name}.1")), page)?;
     }
@@ -85,6 +90,16 @@ fn exit_status(page: &str) -> String {
         text.push_str(&format!(".TP\n{code}\n{meaning}\n"));
     }
     text
+}
+
+/// The examples in a command's help, as a section in roff.
+fn examples(command: &clap::Command) -> String {
+    let help = command.get_after_help().map(ToString::to_string);
+    let help = help.unwrap_or_default();
+    let Some(lines) = help.strip_prefix("Examples:\n") else {
+        return String::new();
+    };
+    format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", lines.replace('-', "\\-"))
 }
 
 /// The other pages, as a section in roff.

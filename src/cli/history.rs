@@ -22,13 +22,13 @@ use super::{Code, now, output};
 /// Enough digits of a fingerprint to tell certificates apart by eye.
 const SHORT_FINGERPRINT: usize = 8;
 
-/// Say who switched when, from what monitoring with --state-dir has seen
+/// Say who switched when, from what `certvigil serve --state-dir` has kept
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The name of a certificate or a host; without it, everything
     name: Option<String>,
 
-    /// The folder that monitoring keeps its state in
+    /// The folder that `certvigil serve` keeps its state in
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: PathBuf,
 

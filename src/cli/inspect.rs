@@ -42,16 +42,16 @@ pub(super) struct Args {
     #[command(flatten)]
     roots: RootArgs,
 
-    /// The total for one look, name resolution included
+    /// The most that one look may take, name resolution included
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive, help_heading = "Limits")]
     timeout: Duration,
 
-    /// Whether the certificate has been revoked, by the stapled OCSP response; with crl by its issuer's list too,
-    /// with full by OCSP where no list tells [default: staple]
+    /// How to find out whether the certificate has been revoked: by the stapled OCSP response, by its issuer's
+    /// list too (crl), or by OCSP where no list tells (full) [default: staple]
     #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
-    /// Judge as of this RFC 3339 time
+    /// Judge as of this RFC 3339 time, such as 2027-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
     at: Option<Timestamp>,
 
@@ -72,7 +72,7 @@ pub(super) struct Args {
 enum Format {
     /// The chain drawn, for people
     Human,
-    /// The JSON of check
+    /// The JSON that `certvigil check` writes
     Json,
 }
 

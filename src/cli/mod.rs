@@ -39,12 +39,15 @@ pub use exit::Code;
 )]
 pub struct Cli {
     /// Tell more of what is done, on stderr; twice for still more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = AFTER_OTHERS)]
     verbose: u8,
 
     #[command(subcommand)]
     command: Command,
 }
+
+/// The place in the help behind what a command has of its own.
+const AFTER_OTHERS: usize = 100;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -54,19 +57,19 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     History(history::Args),
-    /// Look into a configuration file
+    /// Say what a configuration file amounts to, or what is wrong with it
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Grafana dashboards and Prometheus rules
+    /// Write out the Grafana dashboards and Prometheus rules
     Dashboards {
         #[command(subcommand)]
         command: dashboards::Command,
     },
     /// Print the completions for a shell
     Completions {
-        /// The shell
+        /// Which shell they are for
         shell: clap_complete::Shell,
     },
     /// Write the manual pages into a folder
@@ -81,7 +84,7 @@ enum Command {
 enum ConfigCommand {
     /// Say what is wrong with a configuration file, or what would be tested
     Check {
-        /// The file
+        /// The configuration file
         file: PathBuf,
     },
 }

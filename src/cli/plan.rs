@@ -311,10 +311,15 @@ impl Selection {
         }
     }
 
+    /// Whether no part is named: all of the inventory is wanted.
+    pub(super) fn is_everything(&self) -> bool {
+        self.wanted.is_empty()
+    }
+
     /// Whether an entry has to be asked at all. One whose hosts are not known yet has to.
     pub(super) fn may_want(&self, entry: &Entry) -> bool {
         let unknown = entry.name.is_none() || entry.hostnames.is_empty();
-        self.wanted.is_empty()
+        self.is_everything()
             || unknown
             || self.wanted.iter().any(|(text, place)| {
                 entry.name.as_deref() == Some(text)
@@ -327,7 +332,7 @@ impl Selection {
 
     /// Whether a target is wanted.
     pub(super) fn wants(&self, target: &Target) -> bool {
-        self.wanted.is_empty() || self.wanted.iter().any(|wanted| names(wanted, target))
+        self.is_everything() || self.wanted.iter().any(|wanted| names(wanted, target))
     }
 
     /// The first thing that was asked for and that no target is.

@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
 
-    /// Looks at a time, in all
+    /// Take so many looks at a time, in all
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count)]
     concurrency: usize,
 }

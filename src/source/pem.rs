@@ -94,15 +94,13 @@ fn load_if(file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> 
 }
 
 fn read(file: &Path) -> Result<Instance, SourceError> {
+    const WANTED: &str = "give a PEM file with the certificate, followed by its chain";
     let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    read_bounded(file)
-        .and_then(|pem| parse_certificates(&pem))
+    let pem = read_bounded(file)
+        .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
+    parse_certificates(&pem)
         .and_then(Instance::from_chain)
-        .map_err(|why| {
-            unusable(format!(
-                "{why}; give a PEM file with the certificate, followed by its chain"
-            ))
-        })
+        .map_err(|why| unusable(format!("{why}; {WANTED}")))
 }
 
 /// The files of one certificate, as they are told of.

@@ -2,6 +2,7 @@
 //! run by the service it is for; all of it is held against the schemas and linters of those who know, and what is ours in
 //! it is run.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,13 +16,14 @@ use crate::fixture::process::run;
 use crate::fixture::tls::Server;
 use crate::formats;
 use crate::markdown::document;
+use crate::release;
 use crate::support::{Run, certvigil, shell};
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
@@ -186,24 +188,33 @@ fn the_action_hands_its_inputs_to_its_scripts() {
     }
 }
 
-/// What the action's cache is named by changes with the source, and with nothing else.
+/// What the action's cache is named by changes with whatever the compiler reads, and with nothing else.
 #[test]
 fn the_cache_of_the_action_is_named_by_the_source() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path();
-    for made in ["dist/action", "src/inner", "dashboards"] {
-        fs::create_dir_all(copy.join(made)).unwrap();
-    }
-    for file in [
-        "Cargo.toml",
-        "Cargo.lock",
-        "src/lib.rs",
-        "src/inner/a.rs",
-        "dashboards/a",
-    ] {
-        fs::write(copy.join(file), file).unwrap();
+    let mut read = vec![
+        "Cargo.toml".to_owned(),
+        "Cargo.lock".into(),
+        "src/lib.rs".into(),
+        "src/inner/a.rs".into(),
+    ];
+    read.extend(
+        release::folders_compiled_in()
+            .iter()
+            .map(|name| format!("{name}/inner/a")),
+    );
+    for file in read
+        .iter()
+        .map(String::as_str)
+        .chain(["README.md", "tests/a.rs"])
+    {
+        let file = copy.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "before").unwrap();
     }
     let script = "dist/action/source.sh";
+    fs::create_dir_all(copy.join("dist/action")).unwrap();
     fs::copy(root().join(script), copy.join(script)).unwrap();
     let sum = || {
         let output = copy.join("output");
@@ -215,10 +226,17 @@ fn the_cache_of_the_action_is_named_by_the_source() {
         sum
     };
     let first = sum();
-    fs::write(copy.join("README.md"), "x").unwrap();
-    assert_eq!(sum(), first);
-    fs::write(copy.join("src/inner/a.rs"), "x").unwrap();
-    assert_ne!(sum(), first);
+    for other in ["README.md", "tests/a.rs"] {
+        fs::write(copy.join(other), "after").unwrap();
+        assert_eq!(sum(), first, "{other}");
+    }
+    let mut seen = BTreeSet::from([first]);
+    for file in &read {
+        fs::write(copy.join(file), "after").unwrap();
+        assert!(seen.insert(sum()), "{file}");
+    }
+    fs::rename(copy.join("src/inner/a.rs"), copy.join("src/inner/b.rs")).unwrap();
+    assert!(seen.insert(sum()), "another name");
 }
 
 /// The lines of the job of `dist/gitlab-ci.yml`, as one script.
@@ -248,6 +266,28 @@ fn the_job_of_gitlab_checks_and_leaves_its_report() {
     }
 }
 
+/// Without the program, and without a place to have it from, the job says what to write.
+#[test]
+fn the_job_of_gitlab_says_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    // GitLab runs the lines by the image's shell, which is this in most.
+    for shell in ["/bin/sh", "/bin/bash"] {
+        let output = Command::new(shell)
+            .args(["-e", "-c", &script_of_gitlab()])
+            .env_clear()
+            .env("PATH", folder.path())
+            .env("CERTVIGIL_REPOSITORY", "")
+            .env("CERTVIGIL_REVISION", "v1")
+            .current_dir(folder.path())
+            .output();
+        let run = Run::from(output.unwrap());
+        assert_ne!(run.code, 0, "{run:?}");
+        let told = "CERTVIGIL_REPOSITORY: name a repository of certvigil that cargo can clone";
+        assert!(run.stderr.contains(told), "{shell}: {run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{shell}: {run:?}");
+    }
+}
+
 /// The words of a line of the image's recipe that are written as JSON.
 fn words_of_image(instruction: &str) -> Vec<String> {
     let text = text("dist/Dockerfile");
@@ -267,17 +307,18 @@ fn the_command_of_the_image_is_one_of_ours() {
     for name in &let_through {
         assert!(root().join(name).exists(), "{name}");
     }
-    for name in [
-        "Cargo.toml",
-        "Cargo.lock",
-        "src",
-        "benches",
-        "tests",
-        "dashboards",
-    ] {
+    let compiled_in = release::folders_compiled_in();
+    let named = ["Cargo.toml", "Cargo.lock", "src", "benches", "tests"];
+    for name in named
+        .into_iter()
+        .chain(compiled_in.iter().map(String::as_str))
+    {
         assert!(let_through.contains(&name), "{name}");
     }
 }
+
+/// Where Prometheus has its rules in the composition.
+const RULES_OF_THE_COMPOSITION: &str = "/etc/certvigil/rules.yml";
 
 #[test]
 fn the_composition_finds_its_files() {
@@ -290,39 +331,60 @@ fn the_composition_finds_its_files() {
         for volume in service["volumes"].as_sequence().unwrap() {
             let (from, _) = volume.as_str().unwrap().split_once(':').unwrap();
             if from.starts_with('.') {
-                assert!(folder.join(from).exists(), "{from}");
+                // A file that is mounted by itself stays the old one where an editor puts a new one in its place.
+                assert!(folder.join(from).is_dir(), "{from}");
                 mounted += 1;
             }
         }
     }
     assert!(mounted >= 5, "{mounted}");
+    // What the services are told to read is where it is mounted.
+    for (service, from, to) in [
+        ("certvigil", "./certvigil", "/etc/certvigil"),
+        ("prometheus", "./prometheus", "/etc/prometheus"),
+        (
+            "prometheus",
+            "../../dashboards/prometheus",
+            "/etc/certvigil",
+        ),
+    ] {
+        let volumes = documents[0]["services"][service]["volumes"].as_sequence();
+        let wanted = format!("{from}:{to}:ro");
+        let found = volumes.unwrap().iter().any(|v| v.as_str() == Some(&wanted));
+        assert!(found, "{service}: {wanted}");
+    }
     let build = &documents[0]["services"]["certvigil"]["build"];
     let context = folder.join(build["context"].as_str().unwrap());
     assert!(context.join(build["dockerfile"].as_str().unwrap()).exists());
 
-    let file = folder.join("certvigil.yml");
+    let file = folder.join("certvigil/certvigil.yml");
     let checked = certvigil(["config", "check", file.to_str().unwrap()]);
     assert_eq!(checked.code, 0, "{checked:?}");
     // Both are those of the dashboards, but for where the others are.
-    for (name, of, here, there) in [
+    for (name, of, differs) in [
         (
-            "datasource.yml",
+            "datasources/prometheus.yml",
             "grafana/provisioning/datasources/prometheus.yml",
-            "http://prometheus:9090",
-            "http://localhost:9090",
+            &[("http://prometheus:9090", "http://localhost:9090")][..],
         ),
         (
-            "prometheus.yml",
             "prometheus/prometheus.yml",
-            "certvigil:10843",
-            "localhost:10843",
+            "prometheus/prometheus.yml",
+            &[
+                ("certvigil:10843", "localhost:10843"),
+                (RULES_OF_THE_COMPOSITION, "rules.yml"),
+            ],
         ),
     ] {
         let keys = |text: &str| {
             let lines = text.lines().filter(|l| !l.starts_with('#'));
             lines.collect::<Vec<_>>().join("\n")
         };
-        let ours = text_of(name).replace(here, there);
+        let mut ours = text_of(name);
+        for (here, there) in differs {
+            assert!(ours.contains(here), "{name}: {here}");
+            ours = ours.replace(here, there);
+        }
         let theirs = crate::deploy::text(&format!("dashboards/{of}"));
         assert_eq!(keys(&ours), keys(&theirs), "{name}");
     }
@@ -332,14 +394,11 @@ fn the_composition_finds_its_files() {
 #[ignore = "needs prometheus"]
 fn prometheus_takes_the_configuration_of_the_composition() {
     let folder = tempfile::tempdir().unwrap();
-    for file in [
-        "dist/compose/prometheus.yml",
-        "dashboards/prometheus/rules.yml",
-    ] {
-        let name = Path::new(file).file_name().unwrap();
-        fs::copy(root().join(file), folder.path().join(name)).unwrap();
-    }
+    let rules = root().join("dashboards/prometheus/rules.yml");
+    let config = text("dist/compose/prometheus/prometheus.yml");
+    let config = config.replace(RULES_OF_THE_COMPOSITION, rules.to_str().unwrap());
     let file = folder.path().join("prometheus.yml");
+    fs::write(&file, config).unwrap();
     run(Command::new("promtool").args(["check", "config"]).arg(file));
 }
 
@@ -379,15 +438,24 @@ fn the_schemas_of_the_services_take_what_is_for_them() {
     }
 }
 
-/// The oldest and the newest Kubernetes whose schemas `make tools` brings.
+/// The oldest and the newest minor version of Kubernetes 1 whose schemas `make linters` brings.
+const KUBERNETES: (u32, u32) = (25, 37);
+
 #[test]
 #[ignore = "needs kubernetes-validate"]
 fn kubernetes_takes_the_manifest() {
-    for version in ["1.25", "1.37"] {
+    for minor in KUBERNETES.0..=KUBERNETES.1 {
         run(Command::new("kubernetes-validate")
-            .args(["--strict", "--kubernetes-version", version])
+            .args(["--strict", "--kubernetes-version", &format!("1.{minor}")])
             .arg(root().join("dist/kubernetes.yaml")));
     }
+}
+
+#[test]
+fn the_versions_of_kubernetes_that_are_promised_are_those_that_are_tested() {
+    let page = document("docs/installing.md").text;
+    let promise = format!("Kubernetes 1.{} to 1.{}", KUBERNETES.0, KUBERNETES.1);
+    assert!(page.contains(&promise), "{promise}");
 }
 
 #[test]
@@ -436,7 +504,10 @@ fn an_overlay_of_kustomize_changes_what_it_says() {
         );
     }
     for part in [
-        "image: registry.example.com/certvigil:0.1.0",
+        concat!(
+            "image: registry.example.com/certvigil:",
+            env!("CARGO_PKG_VERSION")
+        ),
         "name: SSLMATE_API_KEY",
         "sslmate: \"*\"",
     ] {

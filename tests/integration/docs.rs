@@ -449,6 +449,35 @@ fn every_link_leads_somewhere() {
     assert!(links > 10, "{links}");
 }
 
+/// Whatever shows a picture finds it (see above), in the Debian package too, and no picture lies about that nobody shows.
+#[test]
+fn every_picture_is_shown_and_packed() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("docs/pictures");
+    let mut shown = BTreeSet::new();
+    for page in documents() {
+        for (_, line) in page.prose() {
+            for target in line.split("![").skip(1) {
+                let (_, rest) = target.split_once("](").expect(line);
+                let (file, _) = rest.split_once(')').expect(line);
+                let path = root.join(page.path.parent().unwrap()).join(file);
+                let path = path
+                    .canonicalize()
+                    .unwrap_or_else(|e| panic!("{line}: {e}"));
+                shown.insert(path.strip_prefix(&folder).expect(line).to_owned());
+            }
+        }
+    }
+    let there = std::fs::read_dir(&folder).unwrap();
+    let there: BTreeSet<_> = there
+        .map(|entry| entry.unwrap().file_name().into())
+        .collect();
+    assert_eq!(shown, there);
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let asset = r#"["docs/pictures/*", "usr/share/doc/certvigil/docs/pictures/", "644"]"#;
+    assert!(manifest.contains(asset), "{asset}");
+}
+
 /// The book has no page that its table of contents does not lead to; the pages of findings have one of their own.
 #[test]
 fn the_book_leads_to_every_page() {

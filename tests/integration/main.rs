@@ -46,6 +46,7 @@ mod pictures;
 mod prometheus;
 mod reach;
 mod readme;
+mod release;
 mod result;
 mod revocation;
 mod scale;

@@ -1,12 +1,13 @@
 //! Files that may not be read.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::process::run;
+use crate::markdown::document;
 use crate::support::{Run, command};
 
 /// The program as somebody whom permissions bind: root may read everything.
@@ -32,6 +33,97 @@ fn as_nobody(folder: &Path, args: &[&str]) -> Run {
         .current_dir(folder);
     bound.env("HOME", folder).env_remove("SSLMATE_API_KEY");
     bound.output().unwrap().into()
+}
+
+/// The lines of the block of `docs/installing.md` that has such a line, with these folders in the place of those of `/etc`.
+fn commands_of_installing(has: &str, folder: &Path) -> String {
+    let page = document("docs/installing.md");
+    let blocks = page.blocks();
+    let block = blocks
+        .iter()
+        .find(|b| b.lines.iter().any(|l| l.contains(has)));
+    let text = block.expect(has).lines.join("\n");
+    text.replace("/etc/", &format!("{}/", folder.display()))
+}
+
+/// certbot closes its folders; each of the two ways that the page shows makes its certificates readable, and no key.
+#[test]
+fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    let is_root = run(Command::new("id").arg("-u")).trim() == "0";
+    // Its owner enters a folder of root's mode, so another one has to stand for it where the test is not root.
+    let closed = if is_root { 0o700 } else { 0 };
+    let parents = ["letsencrypt/live", "letsencrypt/archive"].map(|name| folder.join(name));
+    let close = || {
+        for parent in &parents {
+            fs::set_permissions(parent, Permissions::from_mode(closed)).unwrap();
+        }
+    };
+    // As certbot lays it out: files with numbers, and links to the newest.
+    for parent in &parents {
+        fs::create_dir_all(parent.join("mail")).unwrap();
+    }
+    let [live, archive] = parents.each_ref().map(|parent| parent.join("mail"));
+    for (name, from, mode) in [
+        ("fullchain", pki.full_chain(&leaf), 0o644),
+        ("privkey", leaf.key.clone(), 0o600),
+    ] {
+        let file = archive.join(format!("{name}1.pem"));
+        fs::copy(from, &file).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let link = live.join(format!("{name}.pem"));
+        symlink(format!("../../archive/mail/{name}1.pem"), link).unwrap();
+    }
+    close();
+    let check = |pem: &str| {
+        let text = format!(
+            "certificates: [{{name: mail, pem: {pem}, hostnames: {HOST}, addresses: 127.0.0.99}}]\n"
+        );
+        fs::write(folder.join("certvigil.yml"), text).unwrap();
+        as_nobody(
+            folder,
+            &["check", "--config", "certvigil.yml", "--no-system-roots"],
+        )
+    };
+    let is_told = |run: &Run| {
+        let (denied, advice) = (
+            "it cannot be read: Permission denied",
+            "which certvigil may read",
+        );
+        run.stderr.contains(denied) && run.stderr.contains(advice)
+    };
+    let original = "letsencrypt/live/mail/fullchain.pem";
+    let run_of = check(original);
+    assert!(is_told(&run_of), "{run_of:?}");
+
+    // Opened.
+    let sh = |text: &str| run(Command::new("sh").args(["-e", "-c", text]));
+    let open = commands_of_installing("chmod 755", folder);
+    if is_root {
+        assert!(sh(&open).contains("-rw------- "), "{open}");
+    } else {
+        sh(open.lines().last().unwrap());
+    }
+    let run_of = check(original);
+    assert!(!is_told(&run_of), "{run_of:?}");
+
+    // Copied by the hook.
+    let hook = folder.join("letsencrypt/renewal-hooks/deploy/certvigil");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, commands_of_installing("install -D", folder)).unwrap();
+    fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
+    sh(&commands_of_installing("RENEWED_LINEAGE=", folder));
+    close();
+    let run_of = check("certvigil/certbot/mail.pem");
+    assert!(!is_told(&run_of), "{run_of:?}");
+    let copies = fs::read_dir(folder.join("certvigil/certbot")).unwrap();
+    assert_eq!(copies.count(), 1);
+    // So that the folder can be removed.
+    sh(open.lines().last().unwrap());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is expected, from every source: the API at its best and at its worst, downloads, files.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -376,6 +377,62 @@ fn one_entry_that_fails_does_not_keep_the_others_from_being_checked() {
         "{severities:?}"
     );
     assert!(run.stderr.contains("no file fits"), "{}", run.stderr);
+}
+
+/// Such an entry has no row: without it the exit code would say that all is well.
+#[test]
+fn an_entry_that_fails_and_names_no_host_makes_the_exit_code_unknown() {
+    let bench = Bench::new();
+    let nowhere = "{pem_dir: /nonexistent/*.pem}";
+    let config = bench.config(&format!("  - sslmate: right.demo.example\n  - {nowhere}"));
+    let local = ["--vantage", "local", "-c", &config];
+    let run = bench.check(&local);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("no file fits"), "{run:?}");
+    // What is asked for was found, and is well.
+    let run = bench.check(&[&local[..], &["right.demo.example"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = bench.check(&[&local[..], &["--fail-on", "never"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    // Alone it is what the run ends with, where monitoring systems see it too.
+    let config = bench.config(&format!("  - {nowhere}"));
+    let run = bench.check(&["-c", &config, "--format", "nagios"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    let told = "CERTVIGIL UNKNOWN - no file fits `/nonexistent/*.pem`";
+    assert!(run.stdout.starts_with(told), "{run:?}");
+}
+
+/// Though everything that could be looked at is well.
+#[test]
+fn wait_goes_on_until_a_source_that_names_no_host_says_something() {
+    let bench = Bench::new();
+    let folder = bench.folder.path().join("pem");
+    std::fs::create_dir(&folder).unwrap();
+    let config = bench.config("  - sslmate: right.demo.example\n  - {pem_dir: pem/*.pem}");
+    let target = format!("right.demo.example:{}", bench.lab.port());
+    let resolved = format!("{target}:127.0.0.41");
+    let served = certvigil(["inspect", "--pem", "--resolve", &resolved, &target]);
+    assert_eq!(served.code, 0, "{served:?}");
+
+    let mut child = bench
+        .command(&["-c", &config, "--vantage", "local"])
+        .args(["--wait", "10m", "--every", "10ms"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut told = lines.by_ref().map(Result::unwrap);
+    assert!(told.any(|line| line.starts_with("what is expected is not known yet")));
+    // Whole, by another name first.
+    let (first, whole) = (folder.join("late"), folder.join("late.pem"));
+    std::fs::write(&first, served.stdout).unwrap();
+    std::fs::rename(first, whole).unwrap();
+    // Whoever writes is not held up.
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.code, 0, "{run:?}: {rest:?}");
+    assert!(run.stdout.contains("2 endpoints: "), "{run:?}");
 }
 
 /// Checks an SSLMate certificate against an API that answers as told. Nothing is looked at: whatever
