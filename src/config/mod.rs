@@ -1,9 +1,11 @@
 //! The inventory: which certificates are expected where, from a YAML file or from flags.
 
 mod describe;
+mod entry;
 mod read;
 #[cfg(test)]
 mod tests;
+mod values;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -18,7 +20,8 @@ use crate::model::{
 };
 
 pub use describe::describe;
-pub use read::{one_of_each_family, parse, parse_alpn, parse_mail_domain, parse_name_server};
+pub use read::parse;
+pub use values::{one_of_each_family, parse_alpn, parse_mail_domain, parse_name_server};
 pub use yaml::{ConfigError, ConfigErrors};
 pub(crate) use yaml::{Item, Problems, with_root};
 

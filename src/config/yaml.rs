@@ -83,6 +83,11 @@ impl Problems {
         });
     }
 
+    /// What is wrong with a value.
+    pub(crate) fn at(&mut self, item: &Item<'_>, message: impl Into<String>) {
+        self.add(item.line, &item.key, message);
+    }
+
     /// The value, unless something was wrong.
     pub(crate) fn into_result<T>(mut self, value: T, file: &Path) -> Result<T, ConfigErrors> {
         if self.0.is_empty() {
@@ -205,9 +210,8 @@ impl<'a> Item<'a> {
             } else {
                 self.kind()
             };
-            problems.add(
-                self.line,
-                &self.key,
+            problems.at(
+                self,
                 format!("there should be one value, but there is {found}"),
             );
             return None;
@@ -215,7 +219,7 @@ impl<'a> Item<'a> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(error) => {
-                problems.add(self.line, &self.key, error);
+                problems.at(self, error);
                 None
             }
         }
@@ -243,9 +247,8 @@ impl<'a> Item<'a> {
                 })
                 .collect(),
             _ => {
-                problems.add(
-                    self.line,
-                    &self.key,
+                problems.at(
+                    self,
                     format!("there should be a list, but there is {}", self.kind()),
                 );
                 Vec::new()
@@ -266,6 +269,14 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// The same where there has to be an item; this is told of a list that has none.
+    pub(crate) fn some_or_one(&self, problems: &mut Problems, empty: &str) -> Vec<Item<'a>> {
+        if self.is_empty_list() {
+            problems.at(self, empty);
+        }
+        self.list_or_one(problems)
+    }
+
     /// The fields of a mapping.
     pub(crate) fn fields(&self, problems: &mut Problems) -> Fields<'a> {
         let mut entries = Vec::new();
@@ -282,9 +293,8 @@ impl<'a> Item<'a> {
                 }
             }
             _ if self.is_null() => {}
-            _ => problems.add(
-                self.line,
-                &self.key,
+            _ => problems.at(
+                self,
                 format!(
                     "there should be keys with values, but there is {}",
                     self.kind()
@@ -333,6 +343,45 @@ impl<'a> Fields<'a> {
         self.known.push(name);
         let at = self.entries.iter().position(|(key, _)| key == name)?;
         Some(self.entries.remove(at).1)
+    }
+
+    /// The value of a key parsed, where it is there.
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &'static str,
+        problems: &mut Problems,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.take(name)?.parse(problems, parse)
+    }
+
+    /// The same into the place of what holds where the key is not there.
+    pub(crate) fn read_into<T>(
+        &mut self,
+        place: &mut T,
+        name: &'static str,
+        problems: &mut Problems,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) {
+        if let Some(value) = self.read(name, problems, parse) {
+            *place = value;
+        }
+    }
+
+    /// `true` or `false`, where the key is there.
+    pub(crate) fn bool(&mut self, name: &'static str, problems: &mut Problems) -> Option<bool> {
+        self.take(name)?.bool(problems)
+    }
+
+    /// The items of a key's list, or its one value; none where the key is not there.
+    pub(crate) fn list_or_one(
+        &mut self,
+        name: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<Item<'a>> {
+        let item = self.take(name);
+        item.map(|item| item.list_or_one(problems))
+            .unwrap_or_default()
     }
 
     /// The keys that nobody has taken yet, with their values: for mappings whose keys are names.

@@ -25,6 +25,7 @@ use crate::model::{Hostname, KeyTypes, Protocol, Target, Timestamp, parse_port};
 use crate::observation::Status;
 use crate::scan::{Job, Manner, Scanner};
 use crate::source::Loaded;
+use crate::web::Query;
 
 use super::account::{
     Account, AccountCertificate, AccountInstance, Expand, certificate_object, instance_object,
@@ -199,8 +200,9 @@ impl Api {
         };
         let path = path.strip_prefix(BASE_PATH).ok_or_else(no_such_path)?;
         self.authenticate(request)?;
-        let query = Query::parse(request.uri().query().unwrap_or_default());
-        let expand = query.expand();
+        let query = Query::parse(request.uri().query());
+        let mut expand = Expand::default();
+        query.all("expand").for_each(|path| expand.add(path));
         let parts: Vec<String> = path.split('/').skip(1).map(decoded).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let is_get = request.method() == Method::GET;
@@ -285,7 +287,7 @@ impl Api {
         query: &Query,
         expand: &Expand,
     ) -> Result<Value, ApiError> {
-        let patience = match query.last("poll") {
+        let patience = match query.all("poll").last() {
             None => None,
             Some(text) => Some(
                 text.parse::<u64>()
@@ -369,18 +371,17 @@ impl Api {
                 format!("You do not have an active certificate for {cn}"),
             ));
         };
-        let port = match query.last("port") {
+        let port = match query.all("port").last() {
             Some(text) => parse_port(text).map_err(|e| ApiError::of_param("port", e))?,
             None => Protocol::Https.default_port(),
         };
-        let named = query.all("hostname");
-        let hostnames: Vec<Hostname> = if named.is_empty() {
-            names.iter().filter_map(|name| name.parse().ok()).collect()
-        } else {
-            let read = named.iter().map(|n| n.parse());
-            read.collect::<Result<_, _>>()
-                .map_err(|e: String| ApiError::of_param("hostname", e))?
-        };
+        let named = query.all("hostname").map(str::parse);
+        let mut hostnames: Vec<Hostname> = named
+            .collect::<Result<_, _>>()
+            .map_err(|e: String| ApiError::of_param("hostname", e))?;
+        if hostnames.is_empty() {
+            hostnames = names.iter().filter_map(|name| name.parse().ok()).collect();
+        }
         let job = Job {
             targets: hostnames
                 .iter()
@@ -474,33 +475,6 @@ fn test_row(judged: &Judged) -> Option<Value> {
             "error": error.message,
         }),
     })
-}
-
-/// A query string, decoded.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(text: &str) -> Self {
-        let pairs = url::form_urlencoded::parse(text.as_bytes());
-        Self(pairs.into_owned().collect())
-    }
-
-    fn all(&self, name: &str) -> Vec<&str> {
-        let wanted = self.0.iter().filter(|(key, _)| key == name);
-        wanted.map(|(_, value)| value.as_str()).collect()
-    }
-
-    fn last(&self, name: &str) -> Option<&str> {
-        self.all(name).pop()
-    }
-
-    fn expand(&self) -> Expand {
-        let mut expand = Expand::default();
-        for path in self.all("expand") {
-            expand.add(path);
-        }
-        expand
-    }
 }
 
 fn decoded(text: &str) -> String {

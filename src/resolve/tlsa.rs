@@ -16,7 +16,7 @@ use crate::certificate::printable;
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::{Tlsa, TlsaRecord};
 
-use super::{explain, is_an_answer, timed_out};
+use super::dns::{self, explain, is_an_answer, timed_out};
 
 /// So many records of one endpoint are judged. Two or three are usual: one for each certificate of now
 /// and of the next rollover.
@@ -65,12 +65,7 @@ impl Vouching {
         port: u16,
         deadline: Instant,
     ) -> Result<Tlsa, LookError> {
-        let mut host = Name::from_ascii(host).map_err(|error| {
-            LookError::new(
-                ErrorKind::DnsNxdomain,
-                format!("{host} is no DNS name: {error}"),
-            )
-        })?;
+        let mut host = dns::name(host)?;
         host.set_fqdn(true);
         let (own, canonical) = tokio::join!(
             self.records(&host, port, deadline),

@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::*;
+use crate::config::Entry;
+use crate::look::Look;
+use crate::model::Target;
 
 /// A look at this address panics.
 pub(crate) const BAD_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);

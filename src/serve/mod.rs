@@ -13,7 +13,6 @@ mod monitor;
 mod page;
 mod probe;
 mod process;
-mod query;
 mod sd;
 mod test_api;
 #[cfg(test)]
@@ -30,13 +29,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::source::Requests;
 use crate::store::Store;
-use crate::web::{self, Request, Response};
+use crate::web::{self, Query, Request, Response};
 
 use answer::{not_allowed, say};
 use board::Board;
 use engine::Engine;
 use monitor::{Command, Monitor};
-use query::Query;
 
 pub use engine::Setup;
 

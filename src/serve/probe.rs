@@ -16,12 +16,12 @@ use crate::report::prometheus::{Exposition, Looked, Metric, endpoints, probe_tls
 use crate::report::{Style, human};
 use crate::scan::{Job, Scan};
 use crate::source::Loaded;
+use crate::web::Query;
 
 use super::answer::{EXPOSITION, PLAIN, Response, answer, retry_later, say};
 use super::board::{Board, Plan};
 use super::engine::{Engine, ProbeModule};
 use super::gate::{Admitted, Refused, admit};
-use super::query::Query;
 
 /// Probes and tests that are answered at a time; more are asked to come back.
 pub(super) const MAX_ON_DEMAND: usize = 256;

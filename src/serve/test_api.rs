@@ -13,13 +13,13 @@ use crate::judge::Judged;
 use crate::model::{Hostname, Target, parse_port};
 use crate::report;
 use crate::scan::{Job, targets};
+use crate::web::Query;
 
 use super::answer::{JSON, Response, answer, retry_later};
 use super::board::{Board, Plan};
 use super::engine::Engine;
 use super::expectations::{Kept, Watch};
 use super::gate::{Admitted, Refused, admit};
-use super::query::Query;
 
 /// The paths that are SSLMate's.
 pub(super) const BASE_PATH: &str = "/api/v2/";

@@ -13,10 +13,11 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::web::Query;
+
 use super::answer::{Response, say};
 use super::board::Board;
 use super::monitor::Command;
-use super::query::Query;
 
 /// The largest body, in bytes: a certificate object with all that can be expanded is smaller.
 const MAX_BODY: usize = 1 << 20;

@@ -1,10 +1,11 @@
-//! Takes HTTP requests: listeners, TLS, who may ask, and headers that every answer has.
+//! Takes HTTP requests: listeners, TLS, who may ask, what the query says, and headers that every answer has.
 //!
 //! The file is the web configuration that Prometheus' exporters share (exporter-toolkit,
 //! `docs/web-configuration.md`). HTTP/1.1 is spoken; a client that could speak HTTP/2 falls back to it.
 
 mod listen;
 mod patience;
+mod query;
 mod rate;
 mod seats;
 mod settings;
@@ -24,6 +25,7 @@ use hyper::header::HeaderMap;
 use crate::source::read_bounded;
 
 pub use listen::{FAREWELL, serve};
+pub use query::Query;
 
 use rate::RateLimit;
 use tls::Tls;

@@ -69,11 +69,7 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
         let inline = given(fields.take(name));
         let file = given(fields.take(file));
         if let (Some(_), Some(file)) = (&inline, &file) {
-            problems.add(
-                file.line,
-                &file.key,
-                format!("give either this or `{name}`"),
-            );
+            problems.at(file, format!("give either this or `{name}`"));
         }
         match (inline, file) {
             (_, Some(item)) => {
@@ -99,14 +95,9 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
     let sans_item = given(fields.take("client_allowed_sans"));
     let mut allowed_sans = Vec::new();
     if let Some(item) = &sans_item {
-        let items = item.list_or_one(problems);
-        if item.is_empty_list() {
-            problems.add(
-                item.line,
-                &item.key,
-                "the list is empty, so nobody could come in: name at least one, or take the key out",
-            );
-        }
+        let empty =
+            "the list is empty, so nobody could come in: name at least one, or take the key out";
+        let items = item.some_or_one(problems, empty);
         let sans = items.iter().filter_map(|i| i.parse(problems, non_empty));
         allowed_sans = sans.collect();
     }
@@ -117,8 +108,7 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
     let curves = given(fields.take("curve_preferences"));
     let provider = provider(suites.as_ref(), curves.as_ref(), problems);
     let prefers_own_order = fields
-        .take("prefer_server_cipher_suites")
-        .and_then(|i| i.bool(problems))
+        .bool("prefer_server_cipher_suites", problems)
         .unwrap_or(true);
     fields.finish(problems);
     let others = [&client_auth_item, &sans_item, &min, &max, &suites, &curves];
@@ -139,24 +129,17 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
     }
     let client_auth = client_auth?;
     if let (Some((item, _)), ClientAuth::None) = (&client_ca, client_auth) {
-        problems.add(
-            item.line,
-            &item.key,
-            "clients are not asked for a certificate: give `client_auth_type: RequireAndVerifyClientCert`, or take this out",
+        problems.at(item, "clients are not asked for a certificate: give `client_auth_type: RequireAndVerifyClientCert`, or take this out",
         );
     }
     if let (None, true, Some(item)) = (&client_ca, client_auth.verifies(), &client_auth_item) {
-        problems.add(
-            item.line,
-            &item.key,
+        problems.at(
+            item,
             "it is not said which certificates are right: give `client_ca_file`",
         );
     }
     if let (Some(item), false) = (&sans_item, client_auth.requires()) {
-        problems.add(
-            item.line,
-            &item.key,
-            "a client may come without a certificate: give `client_auth_type: RequireAndVerifyClientCert`",
+        problems.at(item, "a client may come without a certificate: give `client_auth_type: RequireAndVerifyClientCert`",
         );
     }
     let ((certificate_item, certificate), (key_item, key)) = (certificate?, key?);
@@ -209,9 +192,8 @@ fn versions(
     let (from, to) = (read(min, 12)?, read(max, 13)?);
     if from > to {
         if let Some(item) = min.or(max) {
-            problems.add(
-                item.line,
-                &item.key,
+            problems.at(
+                item,
                 "`min_version` is newer than `max_version`: nothing is between them",
             );
         }
@@ -330,9 +312,8 @@ fn users(item: &Item<'_>, problems: &mut Problems) -> Users {
     let mut hashes = HashMap::new();
     for (name, item) in item.fields(problems).rest() {
         if name.is_empty() || name.contains(':') {
-            problems.add(
-                item.line,
-                &item.key,
+            problems.at(
+                &item,
                 "the name of a user is not empty and has no colon (RFC 7617)",
             );
         }

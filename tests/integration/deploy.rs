@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use saphyr::{LoadableYamlNode as _, Yaml};
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use crate::fixture::tls::Server;
 use crate::formats;
 use crate::markdown::document;
 use crate::release;
-use crate::support::{self, Run, certvigil};
+use crate::support::{Run, certvigil, shell};
 
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -25,23 +25,6 @@ pub(crate) fn root() -> &'static Path {
 
 pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
-
-/// A shell with the program that is tested on its PATH, away from the user's own things.
-fn shell() -> Command {
-    let built = Path::new(env!("CARGO_BIN_EXE_certvigil")).parent().unwrap();
-    let mut shell = Command::new("sh");
-    for (name, value) in support::command().get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    let path = std::env::var("PATH").unwrap_or_default();
-    shell
-        .env("PATH", format!("{}:{path}", built.display()))
-        .stdin(Stdio::null());
-    shell
 }
 
 /// A folder with certificates, and a server that serves `old.pem` of them.

@@ -18,6 +18,8 @@ use certvigil::judge::{Judged, Rules, TrustStore, judge};
 use certvigil::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use certvigil::observation::{KeyProof, Observation, Outcome, Revocation, Served};
 
+use crate::support::{REWRITE, recorded};
+
 /// The figures that were counted last.
 const BASELINE: &str = "tests/instructions.txt";
 /// So far a figure may be from its baseline, in either direction: what has become cheaper ought to stay so. Compilers
@@ -179,15 +181,11 @@ fn the_corpus_is_read_and_judged() {
 fn reading_and_judging_cost_what_they_did() {
     let fixed = count("fixed_work");
     let figures = ["reading", "judging"].map(|name| (name, count(name) / fixed));
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(BASELINE);
     let text: String = figures
         .iter()
         .map(|(name, figure)| format!("{name} {figure:.2}\n"))
         .collect();
-    if std::env::var_os("CERTVIGIL_REWRITE").is_some() {
-        fs::write(&file, &text).unwrap();
-    }
-    let baseline = fs::read_to_string(&file).unwrap();
+    let baseline = recorded(BASELINE, &text);
     let before: BTreeMap<&str, f64> = baseline
         .lines()
         .map(|line| line.split_once(' ').unwrap())
@@ -198,7 +196,7 @@ fn reading_and_judging_cost_what_they_did() {
         assert!(
             change.abs() <= TOLERANCE,
             "{name} costs {:+.0} % of what it did. If that is meant, write it down: \
-             CERTVIGIL_REWRITE=1 cargo test --test integration cost_what_they_did -- --ignored\n\
+             {REWRITE}=1 cargo test --test integration cost_what_they_did -- --ignored\n\
              {BASELINE} says:\n{baseline}counted was:\n{text}",
             100.0 * change
         );

@@ -11,7 +11,7 @@ use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::Process;
 
 /// Starts s_server at 127.0.0.1 with the leaf, the certificates of a file after it, and more options.
-fn s_server(pki: &Pki, leaf: &Leaf, rest: &Path, options: &str) -> Process {
+pub(crate) fn s_server(pki: &Pki, leaf: &Leaf, rest: &Path, options: &str) -> Process {
     let certificate = pki.chain(&[&leaf.certificate]);
     Process::start(&["127.0.0.1"], |_, port| {
         let mut command = Command::new("openssl");

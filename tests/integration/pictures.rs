@@ -3,11 +3,11 @@
 //! After a change that is meant, `CERTVIGIL_REWRITE=1 cargo test --test integration pictures -- --ignored` draws them anew.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crate::fixture::pki::HOST;
 use crate::fixture::terminal::Terminal;
 use crate::formats;
+use crate::support::{REWRITE, recorded};
 use crate::terminal::Rollout;
 
 /// The port in the pictures, as in the documentation's examples.
@@ -89,15 +89,12 @@ fn check(name: &str, command: &str, mut screen: Screen) {
         screen.lines.pop();
     }
     let svg = screen.svg(command);
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/pictures/{name}.svg"));
-    if std::env::var_os("CERTVIGIL_REWRITE").is_some() {
-        std::fs::write(&file, &svg).unwrap();
-    }
-    let shown = std::fs::read_to_string(&file).unwrap();
+    let file = format!("docs/pictures/{name}.svg");
+    let shown = recorded(&file, &svg);
     assert_eq!(
         steady(&words_of(&shown)),
         steady(&words_of(&svg)),
-        "docs/pictures/{name}.svg is out of date: draw it anew with CERTVIGIL_REWRITE=1"
+        "{file} is out of date: draw it anew with {REWRITE}=1"
     );
 }
 

@@ -93,10 +93,24 @@ fn a_kind_of_key_that_is_missing_is_critical_only_where_it_is_expected() {
 /// Lets in whoever shows a certificate and has its key, whatever it is for.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
-    pub(crate) proved: Mutex<Vec<Vec<u8>>>,
+    proved: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Guard {
+    /// A look is right without a client's certificate and with one, and the client has proved that it has its key.
+    pub(crate) fn assert_lets_in(&self, pki: &Pki, check: impl Fn() -> Check) {
+        let client = pki.leaf(&["client.example.com"]);
+        check().row().assert_right(&[]);
+        let chain = pki.full_chain(&client);
+        let row = check().arg("--client-cert").arg(&chain).arg("--client-key");
+        row.arg(&client.key).row().assert_right(&[]);
+        let proved = wait_until("the server has seen the proof", || {
+            let proved = self.proved.lock().unwrap().clone();
+            (!proved.is_empty()).then_some(proved)
+        });
+        assert_eq!(proved, [client.certificate.der().to_vec()]);
+    }
+
     fn note(
         &self,
         certificate: &CertificateDer<'_>,
@@ -158,7 +172,7 @@ fn provider() -> CryptoProvider {
 #[test]
 fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let pki = Pki::new();
-    let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
+    let leaf = pki.leaf(&[HOST]);
     let guard = Arc::new(Guard::default());
     let demanding = ServerConfig::builder_with_provider(provider().into())
         .with_protocol_versions(rustls::ALL_VERSIONS)
@@ -166,17 +180,9 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
         .with_client_cert_verifier(guard.clone())
         .with_cert_resolver(config(&pki, &leaf).cert_resolver.clone());
     let server = Server::tls("127.0.0.1", demanding.into());
-    let check = || Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
-    check().row().assert_right(&[]);
-    let chain = pki.full_chain(&client);
-    let row = check().arg("--client-cert").arg(&chain).arg("--client-key");
-    row.arg(&client.key).row().assert_right(&[]);
-    // The guard has checked that the client has its key.
-    let proved = wait_until("the server has seen the proof", || {
-        let proved = guard.proved.lock().unwrap().clone();
-        (!proved.is_empty()).then_some(proved)
+    guard.assert_lets_in(&pki, || {
+        Check::of(&pki, &leaf, &["127.0.0.1"], server.port())
     });
-    assert_eq!(proved, [client.certificate.der().to_vec()]);
 }
 
 #[test]

@@ -7,7 +7,6 @@
 //! those of [`WITH_EXAMPLE`] certificates, and a server at port 8443.
 
 use std::path::Path;
-use std::process::Command;
 
 use clap::CommandFactory as _;
 
@@ -102,22 +101,9 @@ fn shown<'a>(block: &Block<'a>) -> Vec<Shown<'a>> {
 /// Runs a command as the reader would, with the program that is tested.
 fn run(command: &str, folder: &Path) -> String {
     let command = command.replace("cargo run --release -- ", "certvigil ");
-    let built = Path::new(env!("CARGO_BIN_EXE_certvigil")).parent().unwrap();
-    let mut path = std::ffi::OsString::from(built);
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
-    let mut shell = Command::new("sh");
-    for (name, value) in support::command().get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    let output = shell
+    let output = support::shell()
         .args(["-c", &format!("exec 2>&1\n{command}")])
-        .env("PATH", path)
         .current_dir(folder)
-        .stdin(std::process::Stdio::null())
         .output()
         .unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -9,7 +9,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use crate::fixture::check::Check;
 use crate::fixture::exporter::Exporter;
-use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::tls::{self, Server, read_some, say, stay_silent};
 
 /// Reads a line of the client's; false where it has gone.
@@ -134,16 +134,21 @@ fn a_server_is_asked_for_tls_in_its_own_words_and_left_in_them() {
     }
 }
 
+/// A server of mail that shakes hands after STARTTLS.
+fn smtp_server(pki: &Pki, leaf: &Leaf) -> Server {
+    let config = tls::config(pki, leaf);
+    Server::start("127.0.0.1", move |stream| {
+        if talk(stream, &SMTP) {
+            tls::shake_hands(stream, &config);
+        }
+    })
+}
+
 #[test]
 fn a_scheme_says_the_protocol_and_the_flag_leaves_it_alone() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let config = tls::config(&pki, &leaf);
-    let server = Server::start("127.0.0.1", move |stream| {
-        if talk(stream, &SMTP) {
-            tls::shake_hands(stream, &config);
-        }
-    });
+    let server = smtp_server(&pki, &leaf);
     let port = server.port();
     let resolve = format!("{HOST}:{port}:127.0.0.1");
     let check = Check::new(&pki).expect(&pki.full_chain(&leaf));
@@ -386,12 +391,7 @@ fn the_words_of_a_server_give_its_protocol_away() {
 fn the_monitor_speaks_the_protocols_too() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let config = tls::config(&pki, &leaf);
-    let server = Server::start("127.0.0.1", move |stream| {
-        if talk(stream, &SMTP) {
-            tls::shake_hands(stream, &config);
-        }
-    });
+    let server = smtp_server(&pki, &leaf);
     let port = server.port();
     let inventory = format!(
         "defaults: {{interval: 1s, timeout: 5s}}\n\

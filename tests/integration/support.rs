@@ -1,5 +1,7 @@
 //! Runs the program as a user would, away from the user's own files and variables.
 
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// How a run ended and what it wrote.
@@ -47,6 +49,48 @@ pub(crate) fn command() -> Command {
         command.env_remove(proxy);
     }
     command
+}
+
+/// Gives a command that starts the program, such as a shell, the program's own surroundings.
+pub(crate) fn surround(starter: &mut Command) -> &mut Command {
+    for (name, value) in command().get_envs() {
+        match value {
+            Some(value) => starter.env(name, value),
+            None => starter.env_remove(name),
+        };
+    }
+    starter.stdin(Stdio::null())
+}
+
+/// A shell that has the program on its PATH, and the program's surroundings.
+pub(crate) fn shell() -> Command {
+    let built = Path::new(env!("CARGO_BIN_EXE_certvigil")).parent().unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = Command::new("sh");
+    surround(&mut shell).env("PATH", format!("{}:{path}", built.display()));
+    shell
+}
+
+/// The program with its arguments, by a shell that sets limits before, such as `ulimit -n 64`.
+pub(crate) fn limited(program: &Command, limits: &str) -> Command {
+    let mut shell = Command::new("sh");
+    surround(&mut shell)
+        .args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")])
+        .arg(program.get_program())
+        .args(program.get_args());
+    shell
+}
+
+/// Set to write anew what tests compare.
+pub(crate) const REWRITE: &str = "CERTVIGIL_REWRITE";
+
+/// What a file of the repository has for a test to compare with this, which is written there before where [`REWRITE`] is set.
+pub(crate) fn recorded(path: &str, now: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os(REWRITE).is_some() {
+        fs::write(&file, now).unwrap();
+    }
+    fs::read_to_string(&file).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// What a shell says for 64 MiB of data, which is the heap and what threads have for themselves, and as many threads as

@@ -18,7 +18,7 @@ use certvigil::scan::{Manner, Scanner, Turns, prepare};
 use certvigil::source::{Requests, Sources};
 use tokio::time::Instant;
 
-use crate::dashboards::REWRITE;
+use crate::support::REWRITE;
 
 const FILE: &str = "tests/integration/testdata/lab.jsonl";
 const NOW: Timestamp = Timestamp(1_800_000_000);

@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use crate::model::Timestamp;
 
+use super::super::read::read_time;
 use super::super::signature::Signed;
-use super::super::{Certificate, Link, PublicKeyHash, der, read_time};
+use super::super::{Certificate, Link, PublicKeyHash, der};
 use super::{Answer, Issuer, Revoked, Status, Unusable, fresh, reason, serial, verified};
 
 const EXPLICIT_0: u8 = 0xa0;

@@ -5,8 +5,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::Timestamp;
 
+use super::super::read::read_time;
 use super::super::signature::Signed;
-use super::super::{Certificate, Link, PublicKeyHash, der, key_signed, read_time};
+use super::super::{Certificate, Link, PublicKeyHash, der, key_signed};
 use super::{
     Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, reason, serial,
     verified,

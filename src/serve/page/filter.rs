@@ -1,8 +1,8 @@
 //! What a reader wants to see: a filter is a query, so that a filtered view is a link.
 
 use crate::finding::Severity;
+use crate::web::Query;
 
-use super::super::query::Query;
 use super::html::Address;
 use super::view::Endpoint;
 

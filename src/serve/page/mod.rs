@@ -33,11 +33,11 @@ use tokio::sync::Semaphore;
 
 use crate::finding::Severity;
 use crate::model::Timestamp;
+use crate::web::Query;
 
 use super::answer::{Response, answer, say, set};
 use super::board::Board;
 use super::metrics::{compress, takes_gzip};
-use super::query::Query;
 
 use filter::Filter;
 use frame::Page;

@@ -6,29 +6,10 @@ use std::process::Command;
 use super::*;
 use crate::fixture::pki::HOST;
 use crate::fixture::process::{Process, wait_until};
+use crate::openssl;
 
 fn s_server(pki: &Pki, leaf: &Leaf, options: &[&str]) -> Process {
-    let certificate = pki.chain(&[&leaf.certificate]);
-    let options: Vec<String> = options
-        .iter()
-        .flat_map(|o| o.split(' '))
-        .filter(|o| !o.is_empty())
-        .map(str::to_owned)
-        .collect();
-    Process::start(&["127.0.0.1"], |_, port| {
-        let mut command = Command::new("openssl");
-        command
-            .args(["s_server", "-quiet", "-accept"])
-            .arg(format!("127.0.0.1:{port}"))
-            .arg("-cert")
-            .arg(&certificate)
-            .arg("-key")
-            .arg(&leaf.key)
-            .arg("-cert_chain")
-            .arg(pki.path("intermediate.pem"))
-            .args(&options);
-        command
-    })
+    openssl::s_server(pki, leaf, &pki.path("intermediate.pem"), &options.join(" "))
 }
 
 #[test]

@@ -18,9 +18,6 @@ const DASHBOARDS: [&str; 3] = [
     "certvigil-fleet",
 ];
 
-/// Set to write what a test compares anew: the file of Grafana's alert rules here.
-pub(crate) const REWRITE: &str = "CERTVIGIL_REWRITE";
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")
 }

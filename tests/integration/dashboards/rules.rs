@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::markdown::document;
+use crate::support::{REWRITE, recorded};
 
 /// Where the alerts' pages are.
 const RUNBOOK: &str = "docs/alerts.md#";
@@ -139,15 +140,12 @@ fn grafana_rules() -> String {
 
 #[test]
 fn grafana_has_the_same_alerts() {
-    const FILE: &str = "grafana/provisioning/alerting/rules.yml";
+    const FILE: &str = "dashboards/grafana/provisioning/alerting/rules.yml";
     let wanted = grafana_rules();
-    if std::env::var_os(REWRITE).is_some() {
-        std::fs::write(folder().join(FILE), &wanted).unwrap();
-    }
-    let is_same = text(FILE) == wanted;
+    let is_same = recorded(FILE, &wanted) == wanted;
     assert!(
         is_same,
-        "dashboards/{FILE} is not what rules.yml says: run this test with {REWRITE}=1"
+        "{FILE} is not what rules.yml says: run this test with {REWRITE}=1"
     );
 
     let document = Yaml::load_from_str(&wanted).unwrap().remove(0);

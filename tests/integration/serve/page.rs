@@ -12,6 +12,7 @@ use crate::fixture::account::StandIn;
 use crate::fixture::browser::{Browser, ENTER};
 use crate::fixture::exporter::Answer;
 use crate::fixture::process::run;
+use crate::support::REWRITE;
 
 /// A desktop's window and a phone's.
 const WIDTHS: [(&str, u32, u32); 2] = [("desktop", 1280, 800), ("phone", 390, 844)];
@@ -98,7 +99,7 @@ const PICTURES: [&str; 5] = [
 
 /// Keeps a picture where it is asked for, in few bytes.
 fn picture(browser: &Browser, name: &str) {
-    if std::env::var_os("CERTVIGIL_REWRITE").is_none() || !PICTURES.contains(&name) {
+    if std::env::var_os(REWRITE).is_none() || !PICTURES.contains(&name) {
         return;
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures");

@@ -1,0 +1,244 @@
+//! The entries of the inventory: what is expected, where it is served, and how to get there.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::model::{
+    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
+};
+
+use super::read::{Reader, each};
+use super::values::{
+    base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
+};
+use super::yaml::{Fields, Item, Problems};
+use super::{Defaults, Entry, ReachSettings, SourceSettings};
+
+impl Reader<'_> {
+    /// Reads the list of entries; one that is wrong is told of, and left out.
+    pub(super) fn certificates(
+        &self,
+        item: &Item<'_>,
+        defaults: &Defaults,
+        problems: &mut Problems,
+    ) -> Vec<Entry> {
+        let items = item.list(problems);
+        if item.is_empty_list() {
+            problems.at(item, "the list is empty: name at least one certificate");
+        }
+        let mut lines: HashMap<String, usize> = HashMap::new();
+        let mut entries = Vec::new();
+        for item in items {
+            let Some(entry) = self.entry(&item, defaults, problems) else {
+                continue;
+            };
+            let name = entry.name.clone().or_else(|| match &entry.source {
+                SourceSettings::Sslmate(cn) => Some(cn.clone()),
+                _ => None,
+            });
+            if let Some(name) = name
+                && let Some(line) = lines.insert(name.clone(), item.line)
+            {
+                problems.at(&item, format!("`{name}` is the name of the certificate in line {line} too: give one of them another `name`"));
+            }
+            entries.push(entry);
+        }
+        entries
+    }
+
+    fn entry(
+        &self,
+        item: &Item<'_>,
+        defaults: &Defaults,
+        problems: &mut Problems,
+    ) -> Option<Entry> {
+        let mut fields = item.fields(problems);
+        let source = self.source(&mut fields, problems);
+        let mut entry = Entry::by(defaults, SourceSettings::TrustOnly);
+        entry.name = fields.read("name", problems, non_empty);
+        let hostnames = fields.list_or_one("hostnames", problems);
+        entry.hostnames = unique(each(&hostnames, problems, Hostname::from_str));
+        let mx = fields.list_or_one("mx", problems);
+        entry.mx = unique(each(&mx, problems, parse_mail_domain));
+        let addresses = fields.list_or_one("addresses", problems);
+        entry.addresses = unique(each(&addresses, problems, ip_address));
+        let protocol = fields.read("protocol", problems, Protocol::from_str);
+        let of_mail = (!entry.mx.is_empty()).then_some(Protocol::Smtp);
+        if let Some(protocol) = protocol.or(of_mail) {
+            entry.protocol = protocol;
+            // The default is the port of what is meant where nothing is said.
+            if protocol != Protocol::default() {
+                entry.ports = vec![protocol.default_port()];
+            }
+        }
+        if let Some(port) = fields.take("port") {
+            if let Some(ports) = fields.take("ports") {
+                problems.at(&ports, "give either `port` or `ports`");
+            }
+            entry.ports = port.parse(problems, parse_port).into_iter().collect();
+        } else if let Some(ports) = fields.take("ports") {
+            let items = ports.some_or_one(problems, "the list is empty: name at least one port");
+            entry.ports = unique(each(&items, problems, parse_port));
+        }
+        fields.read_into(&mut entry.warn, "warn", problems, Threshold::from_str);
+        fields.read_into(&mut entry.crit, "crit", problems, Threshold::from_str);
+        fields.read_into(
+            &mut entry.key_types,
+            "key_type",
+            problems,
+            KeyTypes::from_str,
+        );
+        fields.read_into(
+            &mut entry.revocation,
+            "revocation",
+            problems,
+            RevocationCheck::from_str,
+        );
+        entry.reach = self.reach(&mut fields, problems);
+        entry.dane = fields.bool("dane", problems).unwrap_or(defaults.dane);
+        let (key, line) = (fields.key.clone(), fields.line);
+        if let Err(what) = entry.reach.suits(entry.protocol) {
+            problems.add(line, &key, what);
+        }
+        fields.finish(problems);
+
+        entry.source = source?;
+        let many = matches!(
+            entry.source,
+            SourceSettings::SslmateAll | SourceSettings::PemGlob(_)
+        );
+        if many
+            && (entry.name.is_some()
+                || !entry.hostnames.is_empty()
+                || !entry.mx.is_empty()
+                || !entry.addresses.is_empty())
+        {
+            problems.add(line, &key, "this stands for many certificates: `name`, `hostnames`, `mx` and `addresses` belong to one");
+        }
+        let nameless = matches!(
+            entry.source,
+            SourceSettings::Fingerprints(_)
+                | SourceSettings::PublicKeys(_)
+                | SourceSettings::TrustOnly
+        );
+        if nameless && entry.hostnames.is_empty() && entry.mx.is_empty() {
+            problems.add(
+                line,
+                &key,
+                "`hostnames` is missing: from here it is not known which hosts to look at",
+            );
+        }
+        Some(entry)
+    }
+
+    /// What is particular about reaching the servers of an entry.
+    fn reach(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> ReachSettings {
+        let mut reach = ReachSettings::default();
+        let certificate = fields.take("client_cert");
+        let key = fields.take("client_key");
+        reach.client = match (&certificate, &key) {
+            (Some(certificate), Some(key)) => {
+                let certificate = self.path(certificate, problems);
+                certificate.zip(self.path(key, problems))
+            }
+            (Some(alone), None) | (None, Some(alone)) => {
+                problems.at(alone, "a client's certificate and its key belong together: give `client_cert` and `client_key`",
+                );
+                None
+            }
+            (None, None) => None,
+        };
+        reach.proxy_protocol = fields.read("proxy_protocol", problems, ProxyProtocol::from_str);
+        let alpn = fields.list_or_one("alpn", problems);
+        reach.alpn = unique(each(&alpn, problems, parse_alpn));
+        fields.read_into(&mut reach.sni, "sni", problems, Sni::from_str);
+        if let Some(item) = fields.take("source_address") {
+            let addresses = each(&item.list_or_one(problems), problems, ip_address);
+            if let Err(what) = one_of_each_family(&addresses) {
+                problems.at(&item, what);
+            }
+            reach.source_addresses = addresses;
+        }
+        reach
+    }
+
+    /// The one source of an entry.
+    fn source(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<SourceSettings> {
+        const SOURCES: [&str; 7] = [
+            "sslmate",
+            "download",
+            "pem",
+            "pem_dir",
+            "sha256",
+            "pubkey_sha256",
+            "trust",
+        ];
+        let mut found: Vec<(&str, Item<'_>)> = Vec::new();
+        for name in SOURCES {
+            found.extend(fields.take(name).map(|item| (name, item)));
+        }
+        if let [_, (_, second), ..] = found.as_slice() {
+            problems.at(
+                second,
+                "an entry has one source only: make two entries of it",
+            );
+        }
+        let Some((name, item)) = found.into_iter().next() else {
+            problems.add(
+                fields.line,
+                &fields.key,
+                format!(
+                    "it is not said what is expected: give one of {}",
+                    SOURCES.join(", ")
+                ),
+            );
+            return None;
+        };
+        match name {
+            "sslmate" => item.parse(problems, |text| match text {
+                "*" => Ok(SourceSettings::SslmateAll),
+                cn => Ok(SourceSettings::Sslmate(non_empty(cn)?.to_ascii_lowercase())),
+            }),
+            "download" => item.parse(problems, base_url).map(SourceSettings::Download),
+            "pem" => {
+                let items = item.some_or_one(problems, "the list is empty: name at least one file");
+                let files = items.iter().filter_map(|i| self.path(i, problems));
+                let files: Vec<PathBuf> = files.collect();
+                (!files.is_empty()).then_some(SourceSettings::Pem(files))
+            }
+            "pem_dir" => self
+                .path(&item, problems)
+                .map(|p| SourceSettings::PemGlob(p.to_string_lossy().into_owned())),
+            "sha256" => pins(&item, problems).map(SourceSettings::Fingerprints),
+            "pubkey_sha256" => pins(&item, problems).map(SourceSettings::PublicKeys),
+            _ => {
+                let trust = item.bool(problems)?;
+                if !trust {
+                    problems.at(
+                        &item,
+                        "`trust: true` says that trust is all that is expected; false says nothing",
+                    );
+                }
+                Some(SourceSettings::TrustOnly)
+            }
+        }
+    }
+}
+
+/// Each value once, where it came first.
+fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(values.len());
+    values.retain(|value| seen.insert(value.clone()));
+    values
+}
+
+fn pins<T: Ord + FromStr<Err = String>>(
+    item: &Item<'_>,
+    problems: &mut Problems,
+) -> Option<BTreeSet<T>> {
+    let items = item.some_or_one(problems, "the list is empty: name at least one SHA-256");
+    let pins: BTreeSet<T> = each(&items, problems, T::from_str).into_iter().collect();
+    (!pins.is_empty()).then_some(pins)
+}

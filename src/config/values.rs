@@ -1,0 +1,124 @@
+//! How single values are written.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::model::{Hostname, Vantage, parse_duration};
+
+use super::DEFAULT_DNS_PORT;
+
+/// Reads `ADDR[:PORT]`, the address of a name server; the port is 53 where none is given.
+pub fn parse_name_server(text: &str) -> Result<SocketAddr, String> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|t| t.strip_suffix(']'))
+        .unwrap_or(text);
+    if let Ok(ip) = inner.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, DEFAULT_DNS_PORT));
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() > 0 => Ok(address),
+        _ => Err(format!(
+            "`{text}` is not the address of a name server: write an IP address, with or without :port"
+        )),
+    }
+}
+
+/// Reads the name of an application protocol (RFC 7301, section 3.1).
+pub fn parse_alpn(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(text.to_owned()),
+        _ => Err(format!(
+            "`{text}` is not the name of an application protocol: write it as h2 or http/1.1"
+        )),
+    }
+}
+
+/// A connection comes from one address, of its own family.
+pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
+    let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
+    if of_v4 > 1 || addresses.len() - of_v4 > 1 {
+        return Err("give one address to connect from, or one of each family".into());
+    }
+    Ok(())
+}
+
+/// Reads a domain that has mail.
+pub fn parse_mail_domain(text: &str) -> Result<Hostname, String> {
+    match text.parse()? {
+        Hostname::Ip(_) => Err(format!(
+            "`{text}` is an address, which has no MX records: name a domain"
+        )),
+        domain => Ok(domain),
+    }
+}
+
+pub(super) fn non_empty(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err("it is empty: give a value, or take the key out".into())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(format!(
+            "`{text}` is not a span of time: write it as 10s, 5m or 1h"
+        )),
+    }
+}
+
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("`{text}` is not a whole number from 1")),
+    }
+}
+
+pub(super) fn ip_address(text: &str) -> Result<IpAddr, String> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|t| t.strip_suffix(']'))
+        .unwrap_or(text);
+    inner
+        .parse()
+        .map_err(|_| format!("`{text}` is not an IP address"))
+}
+
+pub(super) fn base_url(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url)
+            if matches!(url.scheme(), "https" | "http")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none() =>
+        {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        // What cannot be read may hold some too, and is not shown.
+        _ if text.contains('@') => Err("credentials do not belong into a URL in this file".into()),
+        _ => Err(format!(
+            "`{text}` is not a URL: write it with https:// and a host"
+        )),
+    }
+}
+
+pub(super) fn vantage_name(text: &str) -> Result<String, String> {
+    match text {
+        Vantage::LOCAL => Err("`local` is the name of our own looks: take another".into()),
+        other if other.contains(',') || other.trim().is_empty() => {
+            Err("a name has no comma and is not empty".into())
+        }
+        other => Ok(other.to_owned()),
+    }
+}
+
+pub(super) fn one_of(text: &str, known: &[&str]) -> Result<String, String> {
+    if known.contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is none of: {}", known.join(", ")))
+    }
+}

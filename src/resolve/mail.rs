@@ -1,0 +1,110 @@
+//! The hosts that take a domain's mail.
+
+use hickory_resolver::proto::rr::{RData, RecordType};
+use tokio::time::Instant;
+
+use crate::model::Hostname;
+use crate::observation::{ErrorKind, LookError};
+
+use super::{Resolver, dns};
+
+/// The most hosts of one domain's mail that are looked at.
+pub const MAX_MAIL_HOSTS: usize = 50;
+
+impl Resolver {
+    /// The hosts that take a domain's mail, the preferred ones first (RFC 5321, section 5.1): those of its MX
+    /// records, or the domain itself where it has none.
+    ///
+    /// # Errors
+    /// Where the domain does not exist, takes no mail (RFC 7505), or cannot be asked about.
+    pub async fn mail_hosts(
+        &self,
+        domain: &Hostname,
+        deadline: Instant,
+    ) -> Result<Vec<Hostname>, LookError> {
+        let Hostname::Dns(text) = domain else {
+            return Ok(vec![domain.clone()]);
+        };
+        let mut name = dns::name(text)?;
+        name.set_fqdn(true);
+        let dns = self.dns()?;
+        match dns.records(text, name, RecordType::MX, deadline).await {
+            Ok(records) => exchanges(domain, &records),
+            Err(error) if error.kind == ErrorKind::DnsNoAddress => Ok(vec![domain.clone()]),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What a domain's MX records amount to. Those among them that are no host names are passed over, as are
+/// aliases on the way to them.
+fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, LookError> {
+    let mut ranked: Vec<(u16, String)> = records
+        .iter()
+        .filter_map(|data| match data {
+            RData::MX(mx) => Some((mx.preference, mx.exchange.to_ascii())),
+            _ => None,
+        })
+        .collect();
+    if ranked.is_empty() {
+        return Ok(vec![domain.clone()]);
+    }
+    if ranked.iter().all(|(_, host)| host == ".") {
+        return Err(LookError::new(
+            ErrorKind::DnsNoAddress,
+            format!("{domain} takes no mail: its MX record says so (RFC 7505)"),
+        ));
+    }
+    ranked.sort();
+    let mut hosts: Vec<Hostname> = Vec::new();
+    for host in ranked.iter().filter_map(|(_, host)| host.parse().ok()) {
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    if hosts.is_empty() {
+        return Err(LookError::new(
+            ErrorKind::DnsNoAddress,
+            format!("the MX records of {domain} name no host"),
+        ));
+    }
+    if hosts.len() > MAX_MAIL_HOSTS {
+        tracing::warn!(
+            "{domain} has {} mail hosts: the first {MAX_MAIL_HOSTS} are looked at",
+            hosts.len()
+        );
+        hosts.truncate(MAX_MAIL_HOSTS);
+    }
+    Ok(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::Name;
+    use hickory_resolver::proto::rr::rdata::MX;
+
+    use super::*;
+
+    #[test]
+    fn mail_goes_where_the_mx_records_say() {
+        let domain: Hostname = "example.com".parse().unwrap();
+        let hosts = |records: &[(u16, &str)]| {
+            let records: Vec<RData> = records
+                .iter()
+                .map(|(rank, host)| RData::MX(MX::new(*rank, Name::from_ascii(host).unwrap())))
+                .collect();
+            exchanges(&domain, &records).map(|hosts| {
+                let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+                hosts.join(" ")
+            })
+        };
+        let two = [(20, "b.example."), (10, "A.example."), (30, "a.example.")];
+        assert_eq!(hosts(&two).unwrap(), "a.example b.example");
+        assert_eq!(hosts(&[]).unwrap(), "example.com");
+        let none = hosts(&[(0, ".")]).unwrap_err();
+        assert!(none.message.contains("takes no mail"), "{none}");
+        let many: Vec<String> = (0..100).map(|n| format!("mx{n}.example.")).collect();
+        let many: Vec<(u16, &str)> = many.iter().map(|host| (1, host.as_str())).collect();
+        assert_eq!(hosts(&many).unwrap().split(' ').count(), MAX_MAIL_HOSTS);
+    }
+}

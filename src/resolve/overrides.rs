@@ -1,0 +1,80 @@
+//! What the user says that names resolve to.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::model::{Hostname, parse_port};
+
+/// One `--resolve HOST:PORT:ADDR[,ADDR]`: these addresses instead of what DNS says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The host, or any host (`*`).
+    pub hostname: Option<Hostname>,
+    /// The port.
+    pub port: u16,
+    /// The addresses, at least one.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl FromStr for Override {
+    type Err = String;
+
+    /// Reads curl's form: `HOST:PORT:ADDR[,ADDR]`, IPv6 addresses with or without brackets, `*`
+    /// for any host.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || {
+            format!(
+                "`{text}` is not HOST:PORT:ADDR[,ADDR], such as example.com:443:192.0.2.1,[2001:db8::1]"
+            )
+        };
+        // curl's `+` asks for an entry that times out; ours never do.
+        let text = text.strip_prefix('+').unwrap_or(text);
+        let after_host = match text.strip_prefix('[') {
+            Some(rest) => rest.find("]:").map(|at| at + 2).ok_or_else(form)?,
+            None => text.find(':').ok_or_else(form)?,
+        };
+        let (host, rest) = text.split_at_checked(after_host).ok_or_else(form)?;
+        let rest = rest.strip_prefix(':').ok_or_else(form)?;
+        let (port, addresses) = rest.split_once(':').ok_or_else(form)?;
+        let addresses: Vec<IpAddr> = addresses
+            .split(',')
+            .map(|a| {
+                let inner = a.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+                inner
+                    .unwrap_or(a)
+                    .parse()
+                    .map_err(|_| format!("`{a}` is not an IP address; {}", form()))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            hostname: if host == "*" {
+                None
+            } else {
+                Some(host.parse()?)
+            },
+            port: parse_port(port)?,
+            addresses,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_overrides_are_refused() {
+        for text in [
+            "",
+            "a",
+            "a:443",
+            "a:0:127.0.0.1",
+            "a:443:",
+            "a:443:x",
+            "[::1:443:127.0.0.1",
+            "a:443:127.0.0.1,",
+        ] {
+            assert!(text.parse::<Override>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! One scan under way: where to look for each target, a look at each place, and each look judged.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::certificate::Certificate;
+use crate::instance::{Expectation, Expected};
+use crate::judge::{Judged, dane, issuer_to_ask, judge};
+use crate::look::Look;
+use crate::model::{KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served};
+use crate::resolve::Resolution;
+use crate::source::Loaded;
+use crate::tlsa::Tlsa;
+
+use super::{Job, Scanner, caught};
+
+/// Names that are resolved or waited for at a time, for each look that may be under way.
+const TARGETS_PER_LOOK: usize = 4;
+/// A remote test may take this many times what a look may: it is many looks, taken elsewhere.
+const REMOTE_PATIENCE: u32 = 3;
+/// Host names in one remote test: they stand in its URL, which may not be of any length.
+const HOSTS_PER_TEST: usize = 50;
+
+/// One scan under way.
+pub(super) struct Round {
+    pub(super) scanner: Scanner,
+    pub(super) now: Timestamp,
+    pub(super) sender: mpsc::UnboundedSender<Event>,
+}
+
+/// What a scan under way tells of.
+pub(super) enum Event {
+    /// A look was judged.
+    Judged(Box<Judged>),
+    /// All looks at one more target are.
+    TargetDone,
+}
+
+/// What is known of a target before it is looked at.
+struct Found {
+    addresses: Vec<IpAddr>,
+    tlsa: Option<Arc<Tlsa>>,
+    /// How long resolving its name took.
+    took: Option<Duration>,
+    /// The time that each look has.
+    left: Duration,
+}
+
+impl Round {
+    /// Looks at every target of the jobs.
+    pub(super) async fn walk(self: Arc<Self>, jobs: Vec<Job>) {
+        let permits = Arc::new(Semaphore::new(
+            self.scanner
+                .turns
+                .concurrency
+                .saturating_mul(TARGETS_PER_LOOK)
+                .min(Semaphore::MAX_PERMITS),
+        ));
+        let mut tasks = JoinSet::new();
+        for mut job in jobs {
+            let targets = std::mem::take(&mut job.targets);
+            let job = Arc::new(job);
+            self.ask_remotes(&job, &targets, &mut tasks);
+            for target in targets {
+                let Ok(permit) = permits.clone().acquire_owned().await else {
+                    return;
+                };
+                let (round, job) = (self.clone(), job.clone());
+                tasks.spawn(async move {
+                    match caught(round.find(&job, &target)).await {
+                        Some(Some(found)) => round.look_at_all(&job, target, found).await,
+                        Some(None) => {}
+                        None => {
+                            for &key_type in job.key_types.each() {
+                                round
+                                    .tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
+                            }
+                        }
+                    }
+                    drop(permit);
+                    let _ = round.sender.send(Event::TargetDone);
+                });
+                // What has ended is let go of along the way.
+                while tasks.try_join_next().is_some() {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
+        let Ok(loaded) = &job.expectation else { return };
+        let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
+        // A remote test knows TCP only.
+        for target in targets.iter().filter(|t| !t.protocol.is_quic()) {
+            by_port.entry(target.port).or_default().push(target.clone());
+        }
+        for at in 0..self.scanner.remotes.len() {
+            let requests = by_port.values().flat_map(|t| t.chunks(HOSTS_PER_TEST));
+            for targets in requests {
+                let (round, job, targets) = (self.clone(), job.clone(), targets.to_vec());
+                let loaded = loaded.clone();
+                tasks.spawn(async move {
+                    let Some(remote) = round.scanner.remotes.get(at) else {
+                        return;
+                    };
+                    let _turn = round.scanner.turns.take_remote().await;
+                    let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
+                    let judged = caught(async {
+                        for observation in remote.test(&loaded, &targets, deadline).await {
+                            round.judge(&job, observation, None).await;
+                        }
+                    });
+                    if judged.await.is_none() {
+                        for target in &targets {
+                            round.tell_own_fault(|outcome| Observation {
+                                vantage: remote.vantage().clone(),
+                                ..unplaced(target, KeyType::Any, outcome)
+                            });
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    /// Where to look for a target. What comes to no look is judged here.
+    async fn find(&self, job: &Job, target: &Target) -> Option<Found> {
+        #[cfg(test)]
+        super::tests::break_down_at(target);
+        let no_look = |timings, error| {
+            let key_types = job.key_types.each().iter();
+            key_types
+                .map(|kind| Observation {
+                    timings,
+                    ..unplaced(target, *kind, Outcome::Failed(LookError::clone(&error)))
+                })
+                .collect::<Vec<_>>()
+        };
+        if let Err(error) = &job.expectation {
+            let error = LookError::new(ErrorKind::Internal, error);
+            self.judge_all(job, no_look(Timings::default(), error))
+                .await;
+            return None;
+        }
+        if !self.scanner.local {
+            return None;
+        }
+        let timeout = job.manner.timeout;
+        let (hostname, port) = (&target.hostname, target.port);
+        let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
+        let start = Instant::now();
+        let resolve = async {
+            match &job.resolved {
+                Some(resolved) => resolved.clone(),
+                None => {
+                    let fixed = &job.addresses;
+                    self.scanner.resolve(hostname, port, fixed, timeout).await
+                }
+            }
+        };
+        let tlsa = async {
+            // Those of a UDP port stand at another name.
+            if job.dane && !target.protocol.is_quic() {
+                self.scanner.tlsa(hostname, port, timeout).await
+            } else {
+                Ok(None)
+            }
+        };
+        let (resolution, tlsa) = tokio::join!(resolve, tlsa);
+        let Resolution {
+            addresses,
+            failure,
+            took,
+        } = resolution;
+        let timings = Timings {
+            resolve: took,
+            ..Timings::default()
+        };
+        let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
+        let (tlsa, unknown) = match tlsa {
+            Ok(tlsa) => (tlsa, None),
+            Err(error) => (None, Some(error)),
+        };
+        // There is one row without an address: whose addresses fail is told of that first.
+        if let Some(error) = failure.or(unknown) {
+            self.judge_all(job, no_look(timings, error)).await;
+        }
+        Some(Found {
+            addresses,
+            tlsa,
+            took,
+            left,
+        })
+    }
+
+    async fn look_at_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
+        // Most targets have one look, and that needs no task beside its target's.
+        if let ([ip], [key_type]) = (found.addresses.as_slice(), job.key_types.each()) {
+            return self.look_at(job, &target, &found, *ip, *key_type).await;
+        }
+        let (target, found) = (Arc::new(target), Arc::new(found));
+        let mut looks = JoinSet::new();
+        for &ip in &found.addresses {
+            for &key_type in job.key_types.each() {
+                let (round, job) = (self.clone(), job.clone());
+                let (target, found) = (target.clone(), found.clone());
+                looks
+                    .spawn(async move { round.look_at(&job, &target, &found, ip, key_type).await });
+            }
+        }
+        while looks.join_next().await.is_some() {}
+    }
+
+    async fn look_at(
+        &self,
+        job: &Job,
+        target: &Target,
+        found: &Found,
+        ip: IpAddr,
+        key_type: KeyType,
+    ) {
+        let seen = |timings, outcome| Observation {
+            target: target.clone(),
+            ip: Some(ip),
+            key_type,
+            vantage: Vantage::local(),
+            timings: Timings {
+                resolve: found.took,
+                ..timings
+            },
+            outcome,
+        };
+        let judged = caught(async {
+            let look = Look {
+                target,
+                address: SocketAddr::new(ip, target.port),
+                key_type,
+                reach: &job.reach,
+            };
+            let (outcome, timings) = self.look(look, found.left).await;
+            let observation = seen(timings, outcome);
+            self.judge(job, observation, found.tlsa.as_ref()).await;
+        });
+        if judged.await.is_none() {
+            self.tell_own_fault(|outcome| seen(Timings::default(), outcome));
+        }
+    }
+
+    /// A panic in one look is the fault of that look and of nothing else.
+    fn tell_own_fault(&self, seen: impl FnOnce(Outcome) -> Observation) {
+        let error = LookError::new(
+            ErrorKind::Internal,
+            "the look failed for a fault of certvigil's own: please report it",
+        );
+        let failed = Judged::failed(seen(Outcome::Failed(error.clone())), error);
+        let _ = self.sender.send(Event::Judged(Box::new(failed)));
+    }
+
+    /// Waits for its turn, and only then does time run.
+    async fn look(&self, look: Look<'_>, timeout: Duration) -> (Outcome, Timings) {
+        let _turn = self.scanner.turns.take(look.address).await;
+        #[cfg(test)]
+        super::tests::break_down_before(&look);
+        let deadline = Instant::now() + timeout;
+        self.scanner.looker.look(look, deadline).await
+    }
+
+    async fn judge_all(&self, job: &Job, observations: Vec<Observation>) {
+        for observation in observations {
+            self.judge(job, observation, None).await;
+        }
+    }
+
+    async fn judge(&self, job: &Job, mut observation: Observation, tlsa: Option<&Arc<Tlsa>>) {
+        let expected = match (&job.expectation, &observation.outcome) {
+            (Ok(loaded), Outcome::Served(served)) => {
+                let deadline = Instant::now() + job.manner.timeout;
+                Some(self.with_previous(loaded, &served.leaf, deadline).await)
+            }
+            (Ok(loaded), _) => Some(loaded.expected.clone()),
+            (Err(_), _) => None,
+        };
+        if let (Some(expected), Outcome::Served(served)) = (&expected, &mut observation.outcome) {
+            self.ask_issuer(job, expected, served).await;
+        }
+        let trust = &job.manner.trust;
+        let mut judged = judge(expected.as_ref(), observation, trust, &job.rules, self.now);
+        if let Some(tlsa) = tlsa {
+            dane(&mut judged, tlsa, trust, self.now);
+        }
+        let told = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+            let Observation { target, ip, .. } = &judged.observation;
+            let ip = ip.map_or("no address".into(), |ip| ip.to_string());
+            format!("{} at {ip}: {}", target.hostname, judged.severity())
+        });
+        let _ = self.sender.send(Event::Judged(Box::new(judged)));
+        // Told after, so that whoever reads of it finds the result.
+        if let Some(told) = told {
+            tracing::debug!("{told}");
+        }
+    }
+
+    /// Adds to what was served what its issuer says of it, where it is to be asked.
+    async fn ask_issuer(&self, job: &Job, expected: &Expected, served: &mut Served) {
+        let check = job.rules.revocation;
+        if check < RevocationCheck::Crl {
+            return;
+        }
+        let Some(issuer) = issuer_to_ask(expected, served, &job.manner.trust) else {
+            return;
+        };
+        let deadline = Instant::now() + job.manner.timeout;
+        let revocations = &self.scanner.revocations;
+        let answer = revocations.ask(&served.leaf, &issuer, check, self.now, deadline);
+        served.revocation.fetched = Box::pin(answer).await;
+    }
+
+    /// The expectation, with the older instance that the leaf may be.
+    async fn with_previous(
+        &self,
+        loaded: &Loaded,
+        leaf: &Certificate,
+        deadline: Instant,
+    ) -> Arc<Expected> {
+        let expected = &loaded.expected;
+        let known = expected.accepts(leaf) != Some(false);
+        let Expectation::Instances(instances) = &expected.what else {
+            return expected.clone();
+        };
+        if known || instances.previous.iter().any(|i| i.leaf == *leaf) {
+            return expected.clone();
+        }
+        let sources = &self.scanner.sources;
+        match Box::pin(sources.previous_instance(loaded, leaf, deadline)).await {
+            Ok(Some(previous)) => {
+                let mut instances = instances.clone();
+                instances.previous.push(previous);
+                Arc::new(Expected {
+                    source: expected.source,
+                    what: Expectation::Instances(instances),
+                })
+            }
+            Ok(None) => expected.clone(),
+            Err(error) => {
+                tracing::warn!(
+                    "{}: whether an older instance is served could not be found out: {error}",
+                    loaded.name
+                );
+                expected.clone()
+            }
+        }
+    }
+}
+
+/// What stands for looks of ours that came to no address.
+fn unplaced(target: &Target, key_type: KeyType, outcome: Outcome) -> Observation {
+    Observation {
+        target: target.clone(),
+        ip: None,
+        key_type,
+        vantage: Vantage::local(),
+        timings: Timings::default(),
+        outcome,
+    }
+}
