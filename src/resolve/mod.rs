@@ -1,6 +1,7 @@
 //! Names to addresses: every address of a name, A and AAAA side by side. And TLSA records, where they
 //! are asked for.
 
+mod direct;
 mod tlsa;
 
 use std::collections::{BTreeSet, HashMap};
@@ -25,6 +26,7 @@ use crate::model::{Hostname, parse_port};
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::Tlsa;
 
+use direct::Direct;
 use tlsa::Vouching;
 
 /// Which address families are wanted.
@@ -378,6 +380,8 @@ impl Resolver {
 
 /// Who is asked: all name servers together, and each by itself.
 struct Dns {
+    /// Where there is only one.
+    direct: Option<Direct>,
     all: TokioResolver,
     /// Empty where there is only one.
     each: Vec<TokioResolver>,
@@ -399,6 +403,7 @@ impl Dns {
         let servers = config.name_servers();
         let single = servers.chunks(1).filter(|_| servers.len() > 1);
         Ok(Self {
+            direct: Direct::new(config, options),
             all: with(servers)?,
             each: single.map(with).collect::<Result<_, _>>()?,
         })
@@ -411,6 +416,11 @@ impl Dns {
         kind: RecordType,
         deadline: Instant,
     ) -> Result<Vec<RData>, LookError> {
+        if let Some(direct) = &self.direct
+            && let Some(answer) = direct.ask(text, &name, kind, deadline).await
+        {
+            return answer;
+        }
         let failure = match ask_for(&self.all, text, name.clone(), kind, deadline).await {
             Err(error) if error.kind == ErrorKind::DnsServfail => error,
             answer => return answer,
