@@ -70,7 +70,7 @@ pub(super) fn build(
         end_entity
             .verify_for_usage(
                 &algorithms,
-                trust.anchors(),
+                &trust.anchors_above(&signed),
                 &intermediates,
                 UnixTime::since_unix_epoch(since_epoch),
                 KeyUsage::server_auth(),

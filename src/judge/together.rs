@@ -15,34 +15,30 @@ use super::{Flags, Judged, Verdict, sort};
 pub fn together(looks: &mut [Judged]) {
     let mut added: Vec<(usize, Finding)> = Vec::new();
     for host in groups(looks, |j| {
-        let target = &j.observation.target;
-        let vantage = &j.observation.vantage;
-        Some((target.clone(), vantage.clone()))
+        let observation = &j.observation;
+        Some((&observation.target, &observation.vantage))
     }) {
         added.extend(unreachable(looks, &host));
     }
     for host in groups(looks, |j| {
         let observation = &j.observation;
-        let target = &observation.target;
         Some((
-            target.clone(),
+            &observation.target,
             observation.key_type,
-            observation.vantage.clone(),
+            &observation.vantage,
         ))
     }) {
         added.extend(addresses_disagree(looks, &host));
     }
     for place in groups(looks, |j| {
         let observation = &j.observation;
-        let target = &observation.target;
-        Some((target.clone(), observation.ip?, observation.vantage.clone()))
+        Some((&observation.target, observation.ip?, &observation.vantage))
     }) {
         key_type_missing(looks, &place);
     }
     for address in groups(looks, |j| {
-        let target = &j.observation.target;
-        let ip = j.observation.ip?;
-        Some((target.clone(), ip, j.observation.key_type))
+        let observation = &j.observation;
+        Some((&observation.target, observation.ip?, observation.key_type))
     }) {
         added.extend(vantages_disagree(looks, &address));
     }
@@ -54,7 +50,10 @@ pub fn together(looks: &mut [Judged]) {
     }
 }
 
-fn groups<K: Ord>(looks: &[Judged], key: impl Fn(&Judged) -> Option<K>) -> Vec<Vec<usize>> {
+fn groups<'a, K: Ord>(
+    looks: &'a [Judged],
+    key: impl Fn(&'a Judged) -> Option<K>,
+) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<K, Vec<usize>> = BTreeMap::new();
     for (at, judged) in looks.iter().enumerate() {
         if let Some(key) = key(judged) {

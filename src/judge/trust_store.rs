@@ -1,8 +1,8 @@
 //! The roots that clients hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use rustls::pki_types::{CertificateDer, TrustAnchor};
+use rustls::pki_types::{CertificateDer, Der, TrustAnchor};
 
 use crate::certificate::{Certificate, PublicKeyHash, key_of, name_text, sequence};
 
@@ -68,6 +68,23 @@ impl TrustStore {
         &self.anchors
     }
 
+    /// Those of the roots that have the name of an issuer of one of these certificates, in the same order. The path
+    /// builder compares every root with every certificate otherwise, and there are some hundred and fifty.
+    pub(super) fn anchors_above(&self, certificates: &[&Certificate]) -> Vec<TrustAnchor<'_>> {
+        let mut positions = BTreeSet::new();
+        for certificate in certificates {
+            match certificate.facts() {
+                Ok(facts) => {
+                    positions.extend(self.by_name.get(&facts.issuer_der).into_iter().flatten())
+                }
+                // Whose issuer we cannot read, the path builder may.
+                Err(_) => positions.extend(0..self.anchors.len()),
+            }
+        }
+        let anchors = positions.into_iter().filter_map(|at| self.anchors.get(at));
+        anchors.map(borrowed).collect()
+    }
+
     /// Whether the certificate is that of a root: has its name and its key.
     pub(super) fn has(&self, certificate: &Certificate) -> bool {
         certificate.facts().is_ok_and(|facts| {
@@ -105,5 +122,14 @@ impl TrustStore {
     pub(super) fn keys_of(&self, name: &[u8]) -> impl Iterator<Item = &RootKey> {
         let positions = self.by_name.get(name).into_iter().flatten();
         positions.filter_map(|&position| self.keys.get(position))
+    }
+}
+
+/// The same root without a copy of its bytes.
+fn borrowed<'a>(anchor: &'a TrustAnchor<'static>) -> TrustAnchor<'a> {
+    TrustAnchor {
+        subject: Der::from_slice(&anchor.subject),
+        subject_public_key_info: Der::from_slice(&anchor.subject_public_key_info),
+        name_constraints: anchor.name_constraints.as_deref().map(Der::from_slice),
     }
 }

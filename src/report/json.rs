@@ -1,10 +1,12 @@
 //! JSON: SSLMate's test response, and everything that is known beyond it; as one object, or a line for each result.
 
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::certificate::{Certificate, sha1_hex};
+use crate::certificate::{Certificate, Fingerprint, sha1_hex};
 use crate::finding::Finding;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Dane, Flags, Judged, Verdict};
@@ -64,14 +66,27 @@ struct FindingRow<'a> {
 
 #[derive(Serialize)]
 struct ServedRow<'a> {
-    leaf: CertificateRow<'a>,
-    chain: Vec<CertificateRow<'a>>,
+    leaf: Shared<'a>,
+    chain: Vec<Shared<'a>>,
     tls_version: &'static str,
     cipher_suite: &'a str,
     alpn: Option<&'a str>,
     ocsp_stapled: bool,
     key_proof: &'static str,
 }
+
+/// A certificate that other rows may have too.
+#[derive(Clone)]
+struct Shared<'a>(Rc<CertificateRow<'a>>);
+
+impl Serialize for Shared<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// The certificates of the rows so far: thousands of endpoints may show the same ones.
+type Known<'a> = HashMap<Fingerprint, Shared<'a>>;
 
 /// Null stands for what cannot be read.
 #[derive(Serialize)]
@@ -125,8 +140,9 @@ struct TimingsRow {
 
 /// The results as one JSON object with a final newline.
 pub fn json(results: &[Judged]) -> String {
+    let mut known = Known::new();
     let document = Document {
-        result: results.iter().map(row).collect(),
+        result: results.iter().map(|one| row(one, &mut known)).collect(),
         summary: Summary::of(results),
     };
     // Strings, numbers and lists: there is nothing in it that could fail to be written.
@@ -137,16 +153,17 @@ pub fn json(results: &[Judged]) -> String {
 
 /// The results as JSON Lines (<https://jsonlines.org>): a line for each, the same object as in `result` of [`json`].
 pub fn jsonl(results: &[Judged]) -> String {
+    let mut known = Known::new();
     let mut text = String::new();
     for judged in results {
         // As above. Line feeds in strings are written as escapes, so that an object is one line.
-        text.push_str(&serde_json::to_string(&row(judged)).unwrap_or_default());
+        text.push_str(&serde_json::to_string(&row(judged, &mut known)).unwrap_or_default());
         text.push('\n');
     }
     text
 }
 
-fn row(judged: &Judged) -> Row<'_> {
+fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
     let observation = &judged.observation;
     let (status, flags, error) = match &judged.verdict {
         Verdict::Conclusive(flags) => (Status::Conclusive, Some(*flags), None),
@@ -176,7 +193,7 @@ fn row(judged: &Judged) -> Row<'_> {
         revoked: flag(|f| f.revoked),
         dane: judged.dane.as_ref().map(dane),
         served: match &observation.outcome {
-            Outcome::Served(served) => Some(served_row(served)),
+            Outcome::Served(served) => Some(served_row(served, known)),
             Outcome::Told(_) | Outcome::Failed(_) => None,
         },
         expected: judged.expected.as_deref().map(expected),
@@ -193,10 +210,15 @@ fn finding(finding: &Finding) -> FindingRow<'_> {
     }
 }
 
-fn served_row(served: &Served) -> ServedRow<'_> {
+fn served_row<'a>(served: &'a Served, known: &mut Known<'a>) -> ServedRow<'a> {
+    let mut shared = |certificate: &'a Certificate| {
+        let row = known.entry(certificate.sha256());
+        row.or_insert_with(|| Shared(Rc::new(certificate_row(certificate))))
+            .clone()
+    };
     ServedRow {
-        leaf: certificate(&served.leaf),
-        chain: served.rest.iter().map(certificate).collect(),
+        leaf: shared(&served.leaf),
+        chain: served.rest.iter().map(shared).collect(),
         tls_version: served.tls_version,
         cipher_suite: &served.cipher_suite,
         alpn: served.alpn.as_deref(),
@@ -205,7 +227,7 @@ fn served_row(served: &Served) -> ServedRow<'_> {
     }
 }
 
-fn certificate(certificate: &Certificate) -> CertificateRow<'_> {
+fn certificate_row(certificate: &Certificate) -> CertificateRow<'_> {
     let facts = certificate.facts().ok();
     CertificateRow {
         sha256_fingerprint: certificate.sha256().to_string(),

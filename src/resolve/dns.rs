@@ -16,6 +16,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::observation::{ErrorKind, LookError};
 
+use super::direct::Direct;
+
 /// Questions under way at a time on one connection to a name server.
 const MAX_QUESTIONS: usize = 4096;
 /// How often a name server is asked again within the deadline.
@@ -55,6 +57,8 @@ pub(super) fn settings(
 
 /// Who is asked: all name servers together, and each by itself.
 pub(super) struct Dns {
+    /// Where there is only one.
+    direct: Option<Direct>,
     all: TokioResolver,
     /// Empty where there is only one.
     each: Vec<TokioResolver>,
@@ -76,6 +80,7 @@ impl Dns {
         let servers = config.name_servers();
         let single = servers.chunks(1).filter(|_| servers.len() > 1);
         Ok(Self {
+            direct: Direct::new(config, options),
             all: with(servers)?,
             each: single.map(with).collect::<Result<_, _>>()?,
         })
@@ -88,6 +93,11 @@ impl Dns {
         kind: RecordType,
         deadline: Instant,
     ) -> Result<Vec<RData>, LookError> {
+        if let Some(direct) = &self.direct
+            && let Some(answer) = direct.ask(text, &name, kind, deadline).await
+        {
+            return answer;
+        }
         let failure = match ask_for(&self.all, text, name.clone(), kind, deadline).await {
             Err(error) if error.kind == ErrorKind::DnsServfail => error,
             answer => return answer,

@@ -1,6 +1,7 @@
 //! Names to addresses: every address of a name, A and AAAA side by side. And TLSA records, where they
 //! are asked for.
 
+mod direct;
 mod dns;
 mod mail;
 mod overrides;

@@ -383,3 +383,17 @@ fn the_hosts_file_is_asked_first() {
     let rows = bench.look("localhost", &[], &[]);
     assert!(summary(&rows).contains(&"127.0.0.1"), "{rows:?}");
 }
+
+/// RFC 6761, section 6.3.
+#[test]
+fn names_of_this_machine_are_not_asked_of_a_name_server() {
+    let bench = Bench::new();
+    let name_server = NameServer::start(|_| Some(Said::default()));
+    let rows = bench.look("a.localhost", &[name_server.address], &[]);
+    assert_eq!(summary(&rows), ["127.0.0.1", "::1"], "{rows:?}");
+    assert_eq!(name_server.asked(), []);
+    let rows = bench.look("localhost.example", &[name_server.address], &[]);
+    assert_eq!(summary(&rows), ["dns_no_address"], "{rows:?}");
+    let asked = name_server.asked().into_iter().map(|asked| asked.kind);
+    assert_eq!(asked.collect::<BTreeSet<u16>>(), [A, AAAA].into());
+}
