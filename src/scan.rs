@@ -29,7 +29,7 @@ use crate::tlsa::Tlsa;
 pub(crate) use caught::caught;
 pub use job::{Job, Manner, locate, prepare, targets, targets_of_failed};
 use round::{Event, Round};
-pub use turns::Turns;
+pub use turns::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_LOOK, Turns};
 
 /// The share of the time for one look that resolving its name may take.
 const RESOLVE_SHARE: u32 = 2;

@@ -23,7 +23,7 @@ use super::flags::{
 };
 use super::plan::{self, Mail, Selection, Wanted};
 use super::progress::{Teller, is_well};
-use super::{Code, limits, now, output, runtime};
+use super::{Code, now, output, runtime};
 
 /// Look at every address and say what is wrong
 #[derive(Debug, clap::Args)]
@@ -375,12 +375,7 @@ impl Plan {
         let scanner = Scanner {
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
-            ..plan::scanner(
-                sources,
-                resolver,
-                &inventory,
-                limits::share_of_check(args.concurrency).looks,
-            )?
+            ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
         };
         let manner = plan::manner(&inventory)?;
         Ok(Self {

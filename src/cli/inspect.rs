@@ -19,7 +19,7 @@ use crate::source::{Requests, Sources};
 use super::check::environment;
 use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word};
 use super::plan::{self, Mail, Wanted};
-use super::{Code, limits, now, output, runtime};
+use super::{Code, now, output, runtime};
 
 /// Looks at a time: those at the addresses of one name.
 const CONCURRENCY: usize = 32;
@@ -97,8 +97,7 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     args.roots.apply(&mut inventory);
     let sources = Sources::new(&inventory, &environment(), Requests::default())?;
     let resolver = args.places.resolver(&inventory);
-    let looks = limits::share_of_check(CONCURRENCY).looks;
-    let scanner = plan::scanner(sources, resolver, &inventory, looks)?;
+    let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let manner = plan::manner(&inventory)?;
     let now = args.at.unwrap_or_else(now);
     let deadline = Instant::now() + args.timeout;

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Entry, Inventory, SourceSettings, parse_mail_domain};
 use crate::look::{Looker, Reaches};
-use crate::model::{Hostname, Place, Protocol, Target, parse_port};
+use crate::model::{Hostname, Place, Protocol, RevocationCheck, Target, parse_port};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns};
 use crate::source::Sources;
 use crate::trust;
+
+use super::limits;
 
 /// The largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -39,13 +41,16 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
     crate::config::parse(&text, file).map_err(|e| e.to_string())
 }
 
-/// What takes the looks, from here alone.
+/// What takes the looks, from here alone: so many at a time, or as many as there are descriptors for.
 pub(super) fn scanner(
     sources: Sources,
     resolver: Resolver,
     inventory: &Inventory,
     concurrency: usize,
 ) -> Result<Scanner, String> {
+    let mut entries = inventory.certificates.iter();
+    let asks_issuers = entries.any(|e| e.revocation >= RevocationCheck::Crl);
+    let concurrency = limits::looks_of_check(concurrency, asks_issuers);
     Ok(Scanner {
         revocations: Arc::new(Revocations::new(&sources)),
         sources: Arc::new(sources),

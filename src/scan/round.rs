@@ -19,10 +19,8 @@ use crate::resolve::Resolution;
 use crate::source::Loaded;
 use crate::tlsa::Tlsa;
 
-use super::{Job, Scanner, caught};
+use super::{Job, Scanner, TARGETS_PER_LOOK, caught};
 
-/// Names that are resolved or waited for at a time, for each look that may be under way.
-const TARGETS_PER_LOOK: usize = 4;
 /// A remote test may take this many times what a look may: it is many looks, taken elsewhere.
 const REMOTE_PATIENCE: u32 = 3;
 /// Host names in one remote test: they stand in its URL, which may not be of any length.
@@ -155,6 +153,8 @@ impl Round {
         let timeout = job.manner.timeout;
         let (hostname, port) = (&target.hostname, target.port);
         let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
+        // As for a look: only then does time run.
+        let turn = self.scanner.turns.take_name().await;
         let start = Instant::now();
         let resolve = async {
             match &job.resolved {
@@ -174,6 +174,7 @@ impl Round {
             }
         };
         let (resolution, tlsa) = tokio::join!(resolve, tlsa);
+        drop(turn);
         let Resolution {
             addresses,
             failure,

@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+/// Targets that are resolved or waited for at a time, for each look that may be under way.
+pub const TARGETS_PER_LOOK: usize = 4;
+/// Names that are asked for at a time, however many looks there may be: each has sockets of its own.
+pub const MAX_NAMES: usize = 512;
 /// Tests of remote vantages at a time, which are many looks each, for those who answer them.
-const MAX_REMOTE_TESTS: usize = 16;
+pub const MAX_REMOTE_TESTS: usize = 16;
 
 /// Whose turn it is to look: what bounds every scan that shares it.
 #[derive(Debug)]
@@ -15,6 +19,7 @@ pub struct Turns {
     pub(super) concurrency: usize,
     per_address: usize,
     looks: Semaphore,
+    names: Semaphore,
     remote_tests: Semaphore,
     /// Only addresses that somebody looks at, or waits to.
     places: Mutex<HashMap<SocketAddr, Arc<Semaphore>>>,
@@ -29,6 +34,7 @@ impl Turns {
             concurrency,
             per_address: per_address.clamp(1, Semaphore::MAX_PERMITS),
             looks: Semaphore::new(concurrency),
+            names: Semaphore::new(concurrency.saturating_mul(TARGETS_PER_LOOK).min(MAX_NAMES)),
             remote_tests: Semaphore::new(concurrency.min(MAX_REMOTE_TESTS)),
             places: Mutex::default(),
         }
@@ -60,6 +66,11 @@ impl Turns {
         turn._at_place = turn.place.clone().acquire_owned().await.ok();
         turn._of_all = self.looks.acquire().await.ok();
         turn
+    }
+
+    /// Waits for the turn to ask for a name.
+    pub(super) async fn take_name(&self) -> Option<SemaphorePermit<'_>> {
+        self.names.acquire().await.ok()
     }
 
     /// Waits for the turn to have a remote vantage test.

@@ -15,10 +15,8 @@ use super::{ENDPOINTS, check_of};
 
 /// How long a process does nothing that has come to rest.
 const REST: Duration = Duration::from_secs(1);
-/// What `check` keeps free for each look (`src/cli/limits.rs`).
-const DESCRIPTORS_OF_A_LOOK: u64 = 9;
-/// What either process has open besides.
-const OTHER_DESCRIPTORS: u64 = 500;
+/// What either process may have open besides: above all the names that `check` asks for (`src/cli/limits.rs`).
+const OTHER_DESCRIPTORS: u64 = 2000;
 const MIB: f64 = (1 << 20) as f64;
 const KIB: f64 = 1024.0;
 
@@ -79,7 +77,7 @@ fn stalled() -> usize {
         of(limits.max_open_files.soft_limit),
         of(limits.max_open_files.hard_limit),
     );
-    let most = here.min(there / DESCRIPTORS_OF_A_LOOK);
+    let most = here.min(there);
     let most = usize::try_from(most).unwrap_or(usize::MAX).min(ENDPOINTS);
     assert!(most > 1, "`ulimit -n` has to be greater");
     if most < ENDPOINTS {
