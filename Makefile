@@ -74,10 +74,11 @@ $(TOOLS)/python/made: tests/linters.txt
 
 # One file for any Linux: linked with the C library too. With a target named, build scripts and macros are linked as ever.
 HOST = $(shell rustc --print host-tuple)
+STATIC_TARGET ?= $(HOST)
 static:
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(HOST)
-	@if ldd target/$(HOST)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
-	@echo target/$(HOST)/release/certvigil
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(STATIC_TARGET)
+	@if ldd target/$(STATIC_TARGET)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
+	@echo target/$(STATIC_TARGET)/release/certvigil
 
 # Which crates are in the program, in the format of CycloneDX: target/certvigil.cdx.json
 sbom:
