@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::Entry;
 use crate::finding::Severity;
@@ -39,6 +39,8 @@ const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(10);
 /// How often history that is old enough is taken out of the store.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 /// Commands that wait at most.
+/// This share of the time at the end is for the last notes.
+const LAST_NOTES_SHARE: u32 = 5;
 const MAX_COMMANDS: usize = 64;
 
 /// What the monitor may be told.
@@ -168,7 +170,8 @@ impl Monitor {
         }
     }
 
-    /// Runs until `shutdown` is done; then begins nothing new, and gives what is under way so much time.
+    /// Runs until `shutdown` is done; then begins nothing new, and gives what is under way so much time. A share of it is
+    /// for what remains to be written.
     pub(super) async fn run(mut self, shutdown: impl Future<Output = ()>, farewell: Duration) {
         tokio::pin!(shutdown);
         loop {
@@ -189,16 +192,21 @@ impl Monitor {
             }
         }
         self.refreshes.abort_all();
+        let end = Instant::now() + farewell;
+        let for_notes = match self.keeper {
+            Some(_) => farewell / LAST_NOTES_SHARE,
+            None => Duration::ZERO,
+        };
         let finish = async {
             while let Some(done) = self.scans.join_next_with_id().await {
                 self.looked(done);
             }
         };
-        if timeout(farewell, finish).await.is_err() {
+        if timeout_at(end - for_notes, finish).await.is_err() {
             tracing::info!("some looks were still under way and are given up");
         }
         if let Some(keeper) = self.keeper.take() {
-            let _ = tokio::task::spawn_blocking(|| keeper.finish()).await;
+            keeper.finish(end).await;
         }
     }
 
