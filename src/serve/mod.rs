@@ -14,6 +14,7 @@ mod page;
 mod probe;
 mod process;
 mod query;
+mod reloads;
 mod sd;
 mod test_api;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::source::Requests;
 use crate::store::Store;
@@ -99,14 +101,19 @@ impl Server {
             state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
-        tokio::pin!(shutdown);
-        let ended = loop {
-            tokio::select! {
-                Some(()) = reloads.recv() => drop(reload(&commands).await),
-                () = &mut shutdown => break None,
-                ended = &mut monitor => break Some(ended),
+        // One after the other, and no end waits for them.
+        let mut hangups = JoinSet::new();
+        hangups.spawn(async move {
+            while reloads.recv().await.is_some() {
+                // The log tells how it went.
+                let _ = reload(&commands).await;
             }
+        });
+        let ended = tokio::select! {
+            () = shutdown => None,
+            ended = &mut monitor => Some(ended),
         };
+        drop(hangups);
         tracing::info!(
             "stopping: what is under way has {} s to end",
             FAREWELL.as_secs()
