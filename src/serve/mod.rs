@@ -23,7 +23,6 @@ mod webhook;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use tokio::net::TcpListener;
@@ -32,7 +31,7 @@ use tokio::task::JoinSet;
 
 use crate::source::Requests;
 use crate::store::Store;
-use crate::web::{self, Request, Response};
+use crate::web::{self, FAREWELL, Request, Response};
 
 use answer::{not_allowed, say};
 use board::Board;
@@ -42,8 +41,6 @@ use query::Query;
 
 pub use engine::Setup;
 
-/// How long what is under way may go on at the end.
-const FAREWELL: Duration = Duration::from_secs(5);
 /// The path of SSLMate's webhook, which brings its own secret.
 const WEBHOOK: &str = "/webhook/sslmate";
 
