@@ -93,7 +93,7 @@ impl Server {
         let pages = Pages {
             board: self.board,
             commands: commands.clone(),
-            on_demand: Arc::new(Semaphore::new(probe::MAX_ON_DEMAND)),
+            on_demand: Arc::new(Semaphore::new(probe::at_a_time(web.seats()))),
             writing: Arc::new(Semaphore::new(page::MAX_AT_A_TIME)),
             state,
         };

@@ -24,7 +24,9 @@ use super::gate::{Admitted, Refused, admit};
 use super::query::Query;
 
 /// Probes and tests that are answered at a time; more are asked to come back.
-pub(super) const MAX_ON_DEMAND: usize = 256;
+const MAX_ON_DEMAND: usize = 256;
+/// The share of the seats that they may have, so that there are some for everybody else.
+const SEAT_SHARE: usize = 2;
 /// Prometheus says how long it waits for a scrape, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 /// So much of it is for the way of the answer, as blackbox_exporter has it.
@@ -43,6 +45,11 @@ struct Request {
     module: ProbeModule,
     timeout: Option<Duration>,
     debug: bool,
+}
+
+/// Probes and tests that are answered at a time where there are so many seats.
+pub(super) fn at_a_time(seats: usize) -> usize {
+    MAX_ON_DEMAND.min(seats / SEAT_SHARE).max(1)
 }
 
 /// Looks at a target now, at every address.

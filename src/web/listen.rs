@@ -31,6 +31,8 @@ use super::{Request, Response, Service, State, Web, whole};
 
 /// How long what is in flight may take once the end has been announced.
 pub const FAREWELL: Duration = Duration::from_secs(5);
+/// Connections at a time.
+pub(super) const MAX_CONNECTIONS: usize = 512;
 /// The longest path with its query; a longer one gets 414.
 const MAX_URI_BYTES: usize = 8 << 10;
 /// The longest head of a request; a longer one gets 431.
@@ -63,7 +65,7 @@ struct Limits {
 }
 
 const LIMITS: Limits = Limits {
-    connections: 512,
+    connections: MAX_CONNECTIONS,
     handshake: Duration::from_secs(10),
     head: Duration::from_secs(10),
     idle: Duration::from_secs(150),
@@ -85,7 +87,7 @@ pub async fn serve<H: Service>(
     shutdown: impl Future<Output = ()>,
 ) {
     let limits = Limits {
-        connections: LIMITS.connections.min(web.seats),
+        connections: web.seats(),
         ..LIMITS
     };
     serve_within(limits, web, listeners, service, shutdown).await;

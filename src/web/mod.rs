@@ -95,6 +95,12 @@ impl Web {
         }
     }
 
+    /// Connections that are taken at a time. What a service does for several at once has to be fewer, or the rest would
+    /// find no seat.
+    pub fn seats(&self) -> usize {
+        self.seats.min(listen::MAX_CONNECTIONS)
+    }
+
     /// Reads the file and the certificates anew: from the next connection and request on they are in force.
     ///
     /// # Errors
