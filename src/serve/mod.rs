@@ -14,6 +14,7 @@ mod page;
 mod probe;
 mod process;
 mod query;
+mod queue;
 mod reloads;
 mod sd;
 mod test_api;
@@ -38,6 +39,7 @@ use board::Board;
 use engine::Engine;
 use monitor::{Command, Monitor};
 use query::Query;
+use queue::Queue;
 
 pub use engine::Setup;
 
@@ -94,7 +96,7 @@ impl Server {
             board: self.board,
             commands: commands.clone(),
             on_demand: Arc::new(Semaphore::new(probe::at_a_time(web.seats()))),
-            writing: Arc::new(Semaphore::new(page::MAX_AT_A_TIME)),
+            writing: page::turns(web.seats()),
             state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
@@ -144,7 +146,7 @@ struct Pages {
     commands: mpsc::Sender<Command>,
     on_demand: Arc<Semaphore>,
     /// The turns of those who write pages for people.
-    writing: Arc<Semaphore>,
+    writing: Queue,
     /// The folder of what outlives a restart.
     state: Option<PathBuf>,
 }
