@@ -25,6 +25,7 @@ mod webhook;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hyper::header::ALLOW;
 use hyper::{Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -32,9 +33,9 @@ use tokio::task::JoinSet;
 
 use crate::source::Requests;
 use crate::store::Store;
-use crate::web::{self, FAREWELL, Request, Response};
+use crate::web::{self, FAREWELL, Request, Response, Service as _};
 
-use answer::{not_allowed, say};
+use answer::{say, set};
 use board::Board;
 use engine::Engine;
 use monitor::{Command, Monitor};
@@ -151,6 +152,16 @@ struct Pages {
     state: Option<PathBuf>,
 }
 
+impl Pages {
+    /// The answer to a method that this path does not know.
+    fn not_allowed(&self, path: &str, allowed: &'static str) -> Response {
+        let words = format!("this path takes {allowed} only");
+        let mut response = self.refused(path, StatusCode::METHOD_NOT_ALLOWED, &words, None);
+        set(&mut response, ALLOW, allowed);
+        response
+    }
+}
+
 impl web::Service for Pages {
     async fn answer(&self, request: Request) -> Response {
         let path = request.uri().path().to_owned();
@@ -159,19 +170,19 @@ impl web::Service for Pages {
         let is_get = matches!(method, Method::GET | Method::HEAD);
         let (board, headers) = (&self.board, request.headers());
         match path.as_str() {
-            WEBHOOK if method != Method::POST => not_allowed("POST"),
+            WEBHOOK if method != Method::POST => self.not_allowed(&path, "POST"),
             WEBHOOK => match webhook::authorize(board, headers, &query) {
                 Ok(()) => webhook::receive(board, &self.commands, request.into_body()).await,
                 Err(response) => *response,
             },
             "/-/reload" if !matches!(method, Method::POST | Method::PUT) => {
-                not_allowed("POST, PUT")
+                self.not_allowed(&path, "POST, PUT")
             }
             "/-/reload" => match reload(&self.commands).await {
                 Ok(()) => say(StatusCode::OK, "the configuration was read anew"),
                 Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
-            _ if !is_get => not_allowed("GET, HEAD"),
+            _ if !is_get => self.not_allowed(&path, "GET, HEAD"),
             "/metrics" => metrics::metrics(board.clone(), headers).await,
             "/probe" => probe::probe(board, &self.on_demand, headers, &query).await,
             "/sd" => sd::discovery(&board.plan()),
@@ -214,11 +225,17 @@ impl web::Service for Pages {
         path == WEBHOOK
     }
 
-    fn unauthorized(&self, path: &str) -> Response {
-        let message = "the user name or the password is wrong";
+    fn refused(
+        &self,
+        path: &str,
+        status: StatusCode,
+        words: &str,
+        retry_after: Option<u64>,
+    ) -> Response {
+        // SSLMate's client takes nothing else there.
         if path.starts_with(test_api::BASE_PATH) {
-            return test_api::error(StatusCode::UNAUTHORIZED, "bad_credentials", None, message);
+            return test_api::refused(status, words, retry_after);
         }
-        say(StatusCode::UNAUTHORIZED, message)
+        say(status, words)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -14,7 +14,7 @@ use crate::model::{Hostname, Target, parse_port};
 use crate::report;
 use crate::scan::{Job, targets};
 
-use super::answer::{JSON, Response, answer, retry_later};
+use super::answer::{JSON, RETRY_SECONDS, Response, answer, retry_later};
 use super::board::{Board, Plan};
 use super::engine::Engine;
 use super::expectations::{Kept, Watch};
@@ -33,12 +33,50 @@ pub(super) fn error(
     param: Option<&str>,
     message: impl Into<String>,
 ) -> Response {
-    let message: String = message.into();
-    let mut object = json!({ "reason": reason, "message": message });
-    if let (Some(param), Some(map)) = (param, object.as_object_mut()) {
-        map.insert("param".into(), json!(param));
+    error_object(status, reason, param, message.into(), None)
+}
+
+/// The same for what may go better later, in so many seconds.
+fn come_again(
+    status: StatusCode,
+    reason: &str,
+    param: Option<&str>,
+    message: impl Into<String>,
+) -> Response {
+    let object = error_object(status, reason, param, message.into(), Some(RETRY_SECONDS));
+    retry_later(object)
+}
+
+/// The same for what was refused before anybody looked at what is asked for.
+pub(super) fn refused(status: StatusCode, words: &str, retry_after: Option<u64>) -> Response {
+    let reason = match status {
+        StatusCode::UNAUTHORIZED => "bad_credentials",
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::URI_TOO_LONG => "too_long",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limited",
+        StatusCode::SERVICE_UNAVAILABLE => "busy",
+        _ => "internal_error",
+    };
+    error_object(status, reason, None, words.to_owned(), retry_after)
+}
+
+fn error_object(
+    status: StatusCode,
+    reason: &str,
+    param: Option<&str>,
+    message: String,
+    retry_after: Option<u64>,
+) -> Response {
+    let mut object = Map::new();
+    object.insert("reason".into(), json!(reason));
+    object.insert("message".into(), json!(message));
+    if let Some(param) = param {
+        object.insert("param".into(), json!(param));
     }
-    answer(status, JSON, object.to_string())
+    if let Some(seconds) = retry_after {
+        object.insert("retry_after".into(), json!(seconds));
+    }
+    answer(status, JSON, Value::from(object).to_string())
 }
 
 /// The common name in a path of the test, decoded.
@@ -73,12 +111,12 @@ pub(super) async fn test(
         Err(response) => return *response,
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
-        return retry_later(error(
+        return come_again(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
             None,
             "too many tests are under way: try again",
-        ));
+        );
     };
     let jobs = async {
         let mut jobs = Vec::new();
@@ -91,12 +129,12 @@ pub(super) async fn test(
         Ok(Ok(jobs)) => jobs,
         Ok(Err(why)) => return refuse(why),
         Err(_) => {
-            return retry_later(error(
+            return come_again(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "timeout",
                 Some("hostname"),
                 "the names could not be resolved in time: ask for fewer of them, or try again",
-            ));
+            );
         }
     };
     let scanner = engine.local_scanner();
@@ -113,7 +151,7 @@ fn refuse(why: Refused) -> Response {
     let is_early = matches!(why, Refused::TooEarly);
     let (status, words) = why.told();
     if is_early {
-        return retry_later(error(status, "not_ready", None, words));
+        return come_again(status, "not_ready", None, words);
     }
     error(status, "forbidden", Some("hostname"), words)
 }

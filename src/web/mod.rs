@@ -18,6 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
+use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderMap;
 
@@ -51,8 +52,15 @@ pub trait Service: Send + Sync + 'static {
     /// certificates are asked for all the same.
     fn is_exempt(&self, path: &str) -> bool;
 
-    /// What a client without the right name and password is told; the status and the challenge are added.
-    fn unauthorized(&self, path: &str) -> Response;
+    /// What a client is told whose request never came to [`Service::answer`], or came to no end there, in the shape that
+    /// answers have at this path. `retry_after` is in seconds; the headers that go with it and with the status are added.
+    fn refused(
+        &self,
+        path: &str,
+        status: StatusCode,
+        words: &str,
+        retry_after: Option<u64>,
+    ) -> Response;
 }
 
 /// The web configuration in force.
