@@ -38,6 +38,7 @@ use crate::web::{self, FAREWELL, Request, Response, Service as _};
 use answer::{say, set};
 use board::Board;
 use engine::Engine;
+use metrics::Scrapes;
 use monitor::{Command, Monitor};
 use query::Query;
 use queue::Queue;
@@ -97,6 +98,7 @@ impl Server {
             board: self.board,
             commands: commands.clone(),
             on_demand: Arc::new(Semaphore::new(probe::at_a_time(web.seats()))),
+            scrapes: Scrapes::new(web.seats()),
             writing: page::turns(web.seats()),
             state,
         };
@@ -146,6 +148,7 @@ struct Pages {
     board: Arc<Board>,
     commands: mpsc::Sender<Command>,
     on_demand: Arc<Semaphore>,
+    scrapes: Scrapes,
     /// The turns of those who write pages for people.
     writing: Queue,
     /// The folder of what outlives a restart.
@@ -183,7 +186,7 @@ impl web::Service for Pages {
                 Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
             _ if !is_get => self.not_allowed(&path, "GET, HEAD"),
-            "/metrics" => metrics::metrics(board.clone(), headers).await,
+            "/metrics" => metrics::metrics(board.clone(), &self.scrapes, headers).await,
             "/probe" => probe::probe(board, &self.on_demand, headers, &query).await,
             "/sd" => sd::discovery(&board.plan()),
             "/-/healthy" => say(StatusCode::OK, "certvigil is healthy."),

@@ -13,7 +13,7 @@ pub(super) struct Queue {
 
 /// A turn, which ends when it is dropped.
 pub(super) struct Turn {
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
     _hand: OwnedSemaphorePermit,
 }
 
@@ -31,10 +31,14 @@ impl Queue {
     pub(super) async fn turn(&self) -> Option<Turn> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let hand = self.hands.clone().acquire_owned().await.ok()?;
-        Some(Turn {
-            _place: place,
-            _hand: hand,
-        })
+        Some(Turn { place, _hand: hand })
+    }
+}
+
+impl Turn {
+    /// Ends the turn of who still needs the place.
+    pub(super) fn into_place(self) -> OwnedSemaphorePermit {
+        self.place
     }
 }
 
