@@ -90,9 +90,8 @@ impl Engine {
         let all: BTreeSet<String> = inventory.vantages.iter().map(|v| v.name.clone()).collect();
         let remotes = sources.remotes(&inventory.vantages, &all)?;
         let defaults = &inventory.defaults;
-        let turns = before
-            .filter(|b| b.inventory.defaults.per_address == defaults.per_address)
-            .map(|b| b.scanner.turns.clone());
+        // Looks that are under way go on counting.
+        let turns = before.map(|b| b.scanner.turns.clone());
         let manner = Manner {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust)?),
