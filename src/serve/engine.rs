@@ -177,10 +177,10 @@ impl ProbeModule {
     }
 
     /// The same within so much time in all: a look ends before it, or nobody would hear why it took so long.
-    pub(super) fn within(&self, whole: Option<Duration>) -> Manner {
-        let left = whole.map(|whole| whole - whole / LAST_WORD_SHARE);
+    pub(super) fn within(&self, whole: Duration) -> Manner {
+        let left = whole - whole / LAST_WORD_SHARE;
         Manner {
-            timeout: left.map_or(self.manner.timeout, |t| t.min(self.manner.timeout)),
+            timeout: left.min(self.manner.timeout),
             ..self.manner.clone()
         }
     }

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::Entry;
 use crate::judge::Judged;
@@ -19,6 +19,7 @@ use super::board::{Board, Plan};
 use super::engine::Engine;
 use super::expectations::{Kept, Watch};
 use super::gate::{Admitted, Refused, admit};
+use super::probe::MAX_ON_DEMAND_TIME;
 use super::query::Query;
 
 /// The paths that are SSLMate's.
@@ -118,6 +119,7 @@ pub(super) async fn test(
             "too many tests are under way: try again",
         );
     };
+    let over = sleep_until(Instant::now() + MAX_ON_DEMAND_TIME);
     let jobs = async {
         let mut jobs = Vec::new();
         for target in wanted {
@@ -138,9 +140,20 @@ pub(super) async fn test(
         }
     };
     let scanner = engine.local_scanner();
-    let never = std::future::pending();
-    let scan = scanner.scan(jobs, board.now(), never, |_| {}).await;
+    let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
     board.counters.count(&scan.results);
+    // A part would pass for all that there is.
+    if !scan.complete {
+        return come_again(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timeout",
+            Some("hostname"),
+            format!(
+                "not every address was looked at within {} s: ask for fewer host names, or try again",
+                MAX_ON_DEMAND_TIME.as_secs()
+            ),
+        );
+    }
     // By the reference a name that cannot be resolved has no row.
     let has_address = |judged: &Judged| judged.observation.ip.is_some();
     let rows: Vec<Judged> = scan.results.into_iter().filter(has_address).collect();
