@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::web::{Body, whole};
 
@@ -15,7 +15,7 @@ pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 
 /// How long a client that came at a bad time is asked to wait, in seconds.
-const RETRY_SECONDS: u16 = 1;
+pub(super) const RETRY_SECONDS: u64 = 1;
 
 /// An answer with a body.
 pub(super) fn answer(
@@ -37,14 +37,6 @@ pub(super) fn answer_with(status: StatusCode, content_type: &'static str, body: 
 /// An answer in words, with a final newline.
 pub(super) fn say(status: StatusCode, text: impl AsRef<str>) -> Response {
     answer(status, PLAIN, format!("{}\n", text.as_ref()))
-}
-
-/// The answer to a method that this path does not know.
-pub(super) fn not_allowed(allowed: &'static str) -> Response {
-    let text = format!("this path takes {allowed} only");
-    let mut response = say(StatusCode::METHOD_NOT_ALLOWED, text);
-    set(&mut response, ALLOW, allowed);
-    response
 }
 
 /// The answer, with the request to come back later.

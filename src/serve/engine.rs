@@ -90,9 +90,8 @@ impl Engine {
         let all: BTreeSet<String> = inventory.vantages.iter().map(|v| v.name.clone()).collect();
         let remotes = sources.remotes(&inventory.vantages, &all)?;
         let defaults = &inventory.defaults;
-        let turns = before
-            .filter(|b| b.inventory.defaults.per_address == defaults.per_address)
-            .map(|b| b.scanner.turns.clone());
+        // Looks that are under way go on counting.
+        let turns = before.map(|b| b.scanner.turns.clone());
         let manner = Manner {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust)?),
@@ -178,10 +177,10 @@ impl ProbeModule {
     }
 
     /// The same within so much time in all: a look ends before it, or nobody would hear why it took so long.
-    pub(super) fn within(&self, whole: Option<Duration>) -> Manner {
-        let left = whole.map(|whole| whole - whole / LAST_WORD_SHARE);
+    pub(super) fn within(&self, whole: Duration) -> Manner {
+        let left = whole - whole / LAST_WORD_SHARE;
         Manner {
-            timeout: left.map_or(self.manner.timeout, |t| t.min(self.manner.timeout)),
+            timeout: left.min(self.manner.timeout),
             ..self.manner.clone()
         }
     }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use crate::model::Timestamp;
 use crate::store::{Remembered, Store};
@@ -28,45 +31,64 @@ pub(super) enum Note {
 /// The thread that writes.
 pub(super) struct Keeper {
     notes: SyncSender<Note>,
-    thread: JoinHandle<()>,
+    /// Notes that are not written yet.
+    left: Arc<AtomicUsize>,
     is_behind: bool,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Keeper {
     /// Begins to write into a store.
     pub(super) fn new(store: Store) -> Self {
         let (notes, waiting) = sync_channel(MAX_WAITING);
+        let (end, ended) = oneshot::channel();
+        let left = Arc::new(AtomicUsize::new(0));
+        let still_left = left.clone();
+        std::thread::spawn(move || {
+            write_all(&store, &waiting, &still_left);
+            // Nobody waits for it any more where this took too long.
+            let _ = end.send(());
+        });
         Self {
             notes,
-            thread: std::thread::spawn(move || write_all(&store, &waiting)),
+            left,
             is_behind: false,
+            ended,
         }
     }
 
     /// Has something written in its turn.
     pub(super) fn keep(&mut self, note: Note) {
-        match self.notes.try_send(note) {
-            Ok(()) => self.is_behind = false,
-            Err(TrySendError::Full(_)) if self.is_behind => {}
-            Err(TrySendError::Full(_)) => {
-                self.is_behind = true;
-                tracing::error!("the disk does not keep up: a part of the history is lost");
-            }
-            // The thread ends only with this.
-            Err(TrySendError::Disconnected(_)) => {}
+        // Counted before, or it could be written before it counts.
+        self.left.fetch_add(1, Ordering::Relaxed);
+        let Err(error) = self.notes.try_send(note) else {
+            self.is_behind = false;
+            return;
+        };
+        self.left.fetch_sub(1, Ordering::Relaxed);
+        // The thread ends only with this.
+        if matches!(error, TrySendError::Full(_)) && !self.is_behind {
+            self.is_behind = true;
+            tracing::error!("the disk does not keep up: a part of the history is lost");
         }
     }
 
-    /// Waits until all is written.
-    pub(super) fn finish(self) {
+    /// Waits until all is written, or until `deadline`. Each note may wait for whoever holds the database, and there may
+    /// be thousands: what is left then is given up, and the thread, which nothing can wake, ends with the process.
+    pub(super) async fn finish(self, deadline: Instant) {
         drop(self.notes);
-        if self.thread.join().is_err() {
-            tracing::error!("the state could not be written to its end");
+        match timeout_at(deadline, self.ended).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("the state could not be written to its end"),
+            Err(_) => tracing::error!(
+                "the state could not be written in time: {} notes are given up",
+                self.left.load(Ordering::Relaxed)
+            ),
         }
     }
 }
 
-fn write_all(store: &Store, notes: &Receiver<Note>) {
+fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize) {
     // What fails again in the same way is told once.
     let mut told = None;
     while let Ok(note) = notes.recv() {
@@ -76,6 +98,7 @@ fn write_all(store: &Store, notes: &Receiver<Note>) {
             Note::Entries(keys) => store.forget(&keys),
             Note::Prune(before) => store.prune(before).map(drop),
         };
+        left.fetch_sub(1, Ordering::Relaxed);
         match written {
             Ok(()) => {
                 if told.take().is_some() {

@@ -14,46 +14,138 @@ use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::report;
 use crate::report::prometheus::{
     Exposition, Looked as Seen, Metric, Pieces, endpoints, hosts, labels,
 };
 
-use crate::web::whole;
+use crate::web::{self, whole};
 
-use super::answer::{EXPOSITION, Response, answer_with, say, set};
+use super::answer::{EXPOSITION, Response, answer_with, retry_later, say, set};
 use super::board::{Board, Plan};
 use super::process;
+use super::queue::Queue;
 
 /// So much of the text is written at a time: what a connection takes at once of that stays near the processor.
 const PIECE_BYTES: usize = 16 << 10;
 
+/// Scrapes that are gathered at a time: each takes memory and a processor, and looks need both.
+const MAX_AT_A_TIME: usize = 4;
+/// Scrapes under way at a time, from the question to the last byte; more are asked to come back.
+const MAX_UNDER_WAY: usize = 128;
+/// The share of the seats that they may have.
+const SEAT_SHARE: usize = 4;
+/// What is longer does not fit into the buffers of a connection, and is here until its reader has taken it.
+const LARGE_BYTES: usize = 256 << 10;
+/// So many of those are here at a time; more are asked to come back.
+const MAX_LARGE: usize = 8;
+
+/// The bounds of what scrapes take.
+pub(super) struct Scrapes {
+    queue: Queue,
+    large: Arc<Semaphore>,
+}
+
+/// A scrape's part of them, until it has been answered.
+struct Share {
+    _place: OwnedSemaphorePermit,
+    _large: Option<OwnedSemaphorePermit>,
+}
+
+impl Scrapes {
+    /// Where there are so many seats.
+    pub(super) fn new(seats: usize) -> Self {
+        Self {
+            queue: Queue::new(MAX_AT_A_TIME, MAX_UNDER_WAY.min(seats / SEAT_SHARE)),
+            large: Arc::new(Semaphore::new(MAX_LARGE)),
+        }
+    }
+
+    /// What an answer of this length takes; `None` where there is no room for it.
+    fn share(&self, place: OwnedSemaphorePermit, length: usize) -> Option<Share> {
+        let large = match length > LARGE_BYTES {
+            true => Some(self.large.clone().try_acquire_owned().ok()?),
+            false => None,
+        };
+        Some(Share {
+            _place: place,
+            _large: large,
+        })
+    }
+}
+
 /// The answer to a scrape. What there is to tell is gathered on a thread where nothing else waits for it, and the text
 /// is compressed there too. Else it is written as it is taken, so that slow readers have no text of their own.
-pub(super) async fn metrics(board: Arc<Board>, headers: &HeaderMap) -> Response {
+pub(super) async fn metrics(board: Arc<Board>, scrapes: &Scrapes, headers: &HeaderMap) -> Response {
+    let busy = || {
+        let words = "too many scrapes are under way: try again";
+        retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words))
+    };
+    let Some(turn) = scrapes.queue.turn().await else {
+        return busy();
+    };
     let gzip = takes_gzip(headers);
     let gathered = tokio::task::spawn_blocking(move || {
         let pieces = exposition(&board).pieces();
-        if gzip {
-            compress_pieces(pieces).map(whole)
-        } else {
-            Ok(Text::new(pieces).boxed_unsync())
-        }
+        let gathered = match gzip {
+            true => Gathered::Compressed(compress_pieces(pieces)?),
+            false => Gathered::Plain(pieces),
+        };
+        std::io::Result::Ok((gathered, turn.into_place()))
     });
-    match gathered.await {
-        Ok(Ok(body)) => {
-            let mut response = answer_with(StatusCode::OK, EXPOSITION, body);
-            set(&mut response, VARY, "accept-encoding");
-            if gzip {
-                set(&mut response, CONTENT_ENCODING, "gzip");
-            }
-            response
-        }
-        _ => say(
+    let Ok(Ok((gathered, place))) = gathered.await else {
+        return say(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the metrics could not be written",
-        ),
+        );
+    };
+    let Some(share) = scrapes.share(place, gathered.len()) else {
+        return busy();
+    };
+    let mut response = answer_with(StatusCode::OK, EXPOSITION, gathered.body(share));
+    set(&mut response, VARY, "accept-encoding");
+    if gzip {
+        set(&mut response, CONTENT_ENCODING, "gzip");
+    }
+    response
+}
+
+/// What there is to tell.
+enum Gathered {
+    Compressed(Vec<u8>),
+    Plain(Pieces),
+}
+
+impl Gathered {
+    fn len(&self) -> usize {
+        match self {
+            Self::Compressed(bytes) => bytes.len(),
+            Self::Plain(pieces) => pieces.left(),
+        }
+    }
+
+    fn body(self, share: Share) -> web::Body {
+        match self {
+            Self::Compressed(bytes) => whole(Bytes::from_owner(Compressed {
+                bytes,
+                _share: share,
+            })),
+            Self::Plain(pieces) => Text::new(pieces, share).boxed_unsync(),
+        }
+    }
+}
+
+/// Compressed text, with its share for as long as it is here.
+struct Compressed {
+    bytes: Vec<u8>,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Compressed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -62,13 +154,15 @@ struct Text {
     pieces: Pieces,
     /// What has been sent, to be written over: memory that is fresh costs more than to write it.
     spare: Arc<Mutex<Vec<String>>>,
+    _share: Share,
 }
 
 impl Text {
-    fn new(pieces: Pieces) -> Self {
+    fn new(pieces: Pieces, share: Share) -> Self {
         Self {
             pieces,
             spare: Arc::default(),
+            _share: share,
         }
     }
 }
@@ -239,6 +333,29 @@ fn monitor(out: &mut Exposition, board: &Board) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_few_long_answers_are_here_at_a_time_and_short_ones_pass_them() {
+        let scrapes = Scrapes::new(1000);
+        let share = async |length| {
+            let turn = scrapes.queue.turn().await.unwrap();
+            scrapes.share(turn.into_place(), length)
+        };
+        let mut long = Vec::new();
+        for _ in 0..MAX_LARGE {
+            long.push(share(LARGE_BYTES + 1).await.unwrap());
+        }
+        assert!(share(LARGE_BYTES + 1).await.is_none());
+        let mut all = vec![share(LARGE_BYTES).await.unwrap()];
+        long.pop();
+        assert!(share(LARGE_BYTES + 1).await.is_some());
+        // Those that are short are bounded too, and who is told so takes no place.
+        while all.len() + long.len() < MAX_UNDER_WAY {
+            all.push(share(1).await.unwrap());
+        }
+        assert!(scrapes.queue.turn().await.is_none());
+        assert!(Scrapes::new(5).queue.turn().await.is_some());
+    }
 
     #[test]
     fn gzip_is_taken_where_it_is_accepted() {

@@ -13,6 +13,8 @@ mod monitor;
 mod page;
 mod probe;
 mod process;
+mod queue;
+mod reloads;
 mod sd;
 mod test_api;
 #[cfg(test)]
@@ -21,25 +23,26 @@ mod webhook;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
+use hyper::header::ALLOW;
 use hyper::{Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::source::Requests;
 use crate::store::Store;
-use crate::web::{self, Query, Request, Response};
+use crate::web::{self, FAREWELL, Query, Request, Response, Service as _};
 
-use answer::{not_allowed, say};
+use answer::{say, set};
 use board::Board;
 use engine::Engine;
+use metrics::Scrapes;
 use monitor::{Command, Monitor};
+use queue::Queue;
 
 pub use engine::Setup;
 
-/// How long what is under way may go on at the end.
-const FAREWELL: Duration = Duration::from_secs(5);
 /// The path of SSLMate's webhook, which brings its own secret.
 const WEBHOOK: &str = "/webhook/sslmate";
 
@@ -92,19 +95,25 @@ impl Server {
         let pages = Pages {
             board: self.board,
             commands: commands.clone(),
-            on_demand: Arc::new(Semaphore::new(probe::MAX_ON_DEMAND)),
-            writing: Arc::new(Semaphore::new(page::MAX_AT_A_TIME)),
+            on_demand: Arc::new(Semaphore::new(probe::at_a_time(web.seats()))),
+            scrapes: Scrapes::new(web.seats()),
+            writing: page::turns(web.seats()),
             state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
-        tokio::pin!(shutdown);
-        let ended = loop {
-            tokio::select! {
-                Some(()) = reloads.recv() => drop(reload(&commands).await),
-                () = &mut shutdown => break None,
-                ended = &mut monitor => break Some(ended),
+        // One after the other, and no end waits for them.
+        let mut hangups = JoinSet::new();
+        hangups.spawn(async move {
+            while reloads.recv().await.is_some() {
+                // The log tells how it went.
+                let _ = reload(&commands).await;
             }
+        });
+        let ended = tokio::select! {
+            () = shutdown => None,
+            ended = &mut monitor => Some(ended),
         };
+        drop(hangups);
         tracing::info!(
             "stopping: what is under way has {} s to end",
             FAREWELL.as_secs()
@@ -137,10 +146,21 @@ struct Pages {
     board: Arc<Board>,
     commands: mpsc::Sender<Command>,
     on_demand: Arc<Semaphore>,
+    scrapes: Scrapes,
     /// The turns of those who write pages for people.
-    writing: Arc<Semaphore>,
+    writing: Queue,
     /// The folder of what outlives a restart.
     state: Option<PathBuf>,
+}
+
+impl Pages {
+    /// The answer to a method that this path does not know.
+    fn not_allowed(&self, path: &str, allowed: &'static str) -> Response {
+        let words = format!("this path takes {allowed} only");
+        let mut response = self.refused(path, StatusCode::METHOD_NOT_ALLOWED, &words, None);
+        set(&mut response, ALLOW, allowed);
+        response
+    }
 }
 
 impl web::Service for Pages {
@@ -151,20 +171,20 @@ impl web::Service for Pages {
         let is_get = matches!(method, Method::GET | Method::HEAD);
         let (board, headers) = (&self.board, request.headers());
         match path.as_str() {
-            WEBHOOK if method != Method::POST => not_allowed("POST"),
+            WEBHOOK if method != Method::POST => self.not_allowed(&path, "POST"),
             WEBHOOK => match webhook::authorize(board, headers, &query) {
                 Ok(()) => webhook::receive(board, &self.commands, request.into_body()).await,
                 Err(response) => *response,
             },
             "/-/reload" if !matches!(method, Method::POST | Method::PUT) => {
-                not_allowed("POST, PUT")
+                self.not_allowed(&path, "POST, PUT")
             }
             "/-/reload" => match reload(&self.commands).await {
                 Ok(()) => say(StatusCode::OK, "the configuration was read anew"),
                 Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
-            _ if !is_get => not_allowed("GET, HEAD"),
-            "/metrics" => metrics::metrics(board.clone(), headers).await,
+            _ if !is_get => self.not_allowed(&path, "GET, HEAD"),
+            "/metrics" => metrics::metrics(board.clone(), &self.scrapes, headers).await,
             "/probe" => probe::probe(board, &self.on_demand, headers, &query).await,
             "/sd" => sd::discovery(&board.plan()),
             "/-/healthy" => say(StatusCode::OK, "certvigil is healthy."),
@@ -206,11 +226,17 @@ impl web::Service for Pages {
         path == WEBHOOK
     }
 
-    fn unauthorized(&self, path: &str) -> Response {
-        let message = "the user name or the password is wrong";
+    fn refused(
+        &self,
+        path: &str,
+        status: StatusCode,
+        words: &str,
+        retry_after: Option<u64>,
+    ) -> Response {
+        // SSLMate's client takes nothing else there.
         if path.starts_with(test_api::BASE_PATH) {
-            return test_api::error(StatusCode::UNAUTHORIZED, "bad_credentials", None, message);
+            return test_api::refused(status, words, retry_after);
         }
-        say(StatusCode::UNAUTHORIZED, message)
+        say(status, words)
     }
 }

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::Entry;
 use crate::finding::Severity;
@@ -24,6 +24,7 @@ use super::board::{Board, Looked, Plan, Planned, is_same_endpoint};
 use super::engine::{Engine, Setup};
 use super::expectations::{Kept, Watch, key};
 use super::keeper::{Keeper, Note};
+use super::reloads::{Asker, Reloads};
 
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
@@ -38,13 +39,15 @@ const REPLAN_PAUSE: Duration = Duration::from_millis(250);
 const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(10);
 /// How often history that is old enough is taken out of the store.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+/// This share of the time at the end is for the last notes.
+const LAST_NOTES_SHARE: u32 = 5;
 /// Commands that wait at most.
 const MAX_COMMANDS: usize = 64;
 
 /// What the monitor may be told.
 pub(super) enum Command {
     /// Read the configuration anew, and say how that went.
-    Reload(oneshot::Sender<Result<(), String>>),
+    Reload(Asker),
     /// A certificate of this common name has been issued.
     Issued(String),
 }
@@ -88,6 +91,7 @@ pub(super) struct Monitor {
     remaining: BTreeSet<Target>,
     cycle_began: Duration,
     commands: mpsc::Receiver<Command>,
+    reloads: Reloads,
     keeper: Option<Keeper>,
     prune_due: Duration,
     /// Whether it has been told that the clock differs from that of the sources.
@@ -141,6 +145,7 @@ impl Monitor {
             remaining: BTreeSet::new(),
             cycle_began: Duration::ZERO,
             commands,
+            reloads: Reloads::default(),
             keeper: None,
             prune_due: Duration::ZERO,
             is_clock_wrong: false,
@@ -168,7 +173,8 @@ impl Monitor {
         }
     }
 
-    /// Runs until `shutdown` is done; then begins nothing new, and gives what is under way so much time.
+    /// Runs until `shutdown` is done; then begins nothing new, and gives what is under way so much time. A share of it is
+    /// for what remains to be written.
     pub(super) async fn run(mut self, shutdown: impl Future<Output = ()>, farewell: Duration) {
         tokio::pin!(shutdown);
         loop {
@@ -176,6 +182,7 @@ impl Monitor {
             self.catch_up();
             self.look();
             self.prune();
+            self.reload();
             let wake = self.next_due();
             tokio::select! {
                 Some(done) = self.refreshes.join_next() => match done {
@@ -183,22 +190,28 @@ impl Monitor {
                     Err(error) => tracing::error!("a source could not be asked: {error}"),
                 },
                 Some(done) = self.scans.join_next_with_id() => self.looked(done),
-                Some(command) = self.commands.recv() => self.obey(command).await,
+                Some(read) = self.reloads.ended() => self.take_up(read),
+                Some(command) = self.commands.recv() => self.obey(command),
                 () = wait_until(wake) => {}
                 () = &mut shutdown => break,
             }
         }
         self.refreshes.abort_all();
+        let end = Instant::now() + farewell;
+        let for_notes = match self.keeper {
+            Some(_) => farewell / LAST_NOTES_SHARE,
+            None => Duration::ZERO,
+        };
         let finish = async {
             while let Some(done) = self.scans.join_next_with_id().await {
                 self.looked(done);
             }
         };
-        if timeout(farewell, finish).await.is_err() {
+        if timeout_at(end - for_notes, finish).await.is_err() {
             tracing::info!("some looks were still under way and are given up");
         }
         if let Some(keeper) = self.keeper.take() {
-            let _ = tokio::task::spawn_blocking(|| keeper.finish()).await;
+            keeper.finish(end).await;
         }
     }
 
@@ -223,8 +236,9 @@ impl Monitor {
         let replan = self.outdated;
         let refresh = self.agenda.next_due().filter(|_| self.may_ask());
         let prune = self.keeper.as_ref().map(|_| self.prune_due);
-        let due = refresh.into_iter().chain(look).chain(replan).chain(prune);
-        let due = due.min()?;
+        let reload = self.reloads.next_due();
+        let due = refresh.into_iter().chain(look).chain(replan);
+        let due = due.chain(prune).chain(reload).min()?;
         Some(self.board.started + due)
     }
 
@@ -420,7 +434,7 @@ impl Monitor {
         self.remaining = self.plan.targets.keys().cloned().collect();
     }
 
-    async fn obey(&mut self, command: Command) {
+    fn obey(&mut self, command: Command) {
         match command {
             Command::Issued(cn) => {
                 let now = self.elapsed();
@@ -434,40 +448,52 @@ impl Monitor {
                     }
                 }
             }
-            Command::Reload(reply) => {
-                let result = self.reload().await;
-                match &result {
-                    Ok(()) => tracing::info!("the configuration was read anew and is in force"),
-                    Err(error) => tracing::error!(
-                        "the configuration was refused, and the one before stays in force: {error}"
-                    ),
-                }
-                let succeeded = self.board.now();
-                self.board.set_reload(|reload| {
-                    reload.error = result.clone().err();
-                    if result.is_ok() {
-                        reload.succeeded = succeeded;
-                    }
-                });
-                // Who asked may have gone.
-                let _ = reply.send(result);
-            }
+            Command::Reload(asker) => self.reloads.ask(asker),
         }
     }
 
-    async fn reload(&mut self) -> Result<(), String> {
+    /// Has the configuration read anew where somebody has asked for it, and tells of a reading that takes too long.
+    fn reload(&mut self) {
+        if let Some(error) = self.reloads.give_up(self.elapsed()) {
+            self.tell_reload(&Err(error));
+        }
+        if !self.reloads.is_wanted() {
+            return;
+        }
         let (setup, before) = (self.setup.clone(), self.engine.clone());
         let requests = self.board.requests.clone();
-        let engine = tokio::task::spawn_blocking(move || {
+        self.reloads.begin(self.elapsed(), move || {
             let engine = Engine::new(&setup, Some(before.as_ref()), &requests)?;
             setup.web.reload()?;
-            Ok::<_, String>(engine)
+            Ok(engine)
         });
-        let engine = engine.await.map_err(|e| e.to_string())??;
-        let engine = Arc::new(engine);
-        self.board.set_engine(engine.clone());
-        self.adopt(engine);
-        Ok(())
+    }
+
+    /// Takes a configuration into force that has been read anew.
+    fn take_up(&mut self, read: Result<Engine, String>) {
+        let result = read.map(|engine| {
+            let engine = Arc::new(engine);
+            self.board.set_engine(engine.clone());
+            self.adopt(engine);
+        });
+        self.tell_reload(&result);
+        self.reloads.finish(&result);
+    }
+
+    fn tell_reload(&self, result: &Result<(), String>) {
+        match result {
+            Ok(()) => tracing::info!("the configuration was read anew and is in force"),
+            Err(error) => tracing::error!(
+                "the configuration was refused, and the one before stays in force: {error}"
+            ),
+        }
+        let succeeded = self.board.now();
+        self.board.set_reload(|reload| {
+            reload.error = result.clone().err();
+            if result.is_ok() {
+                reload.succeeded = succeeded;
+            }
+        });
     }
 
     /// Makes a configuration the one that is watched. What is known of entries that stay is kept.
@@ -507,6 +533,8 @@ impl Monitor {
         }
         self.schedule
             .set_interval(engine.inventory.defaults.interval, now);
+        let defaults = &engine.inventory.defaults;
+        engine.scanner.turns.set_per_address(defaults.per_address);
         self.engine = engine;
         self.replan();
         // What was seen was seen elsewhere, or judged by other rules.

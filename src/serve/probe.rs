@@ -24,7 +24,12 @@ use super::engine::{Engine, ProbeModule};
 use super::gate::{Admitted, Refused, admit};
 
 /// Probes and tests that are answered at a time; more are asked to come back.
-pub(super) const MAX_ON_DEMAND: usize = 256;
+const MAX_ON_DEMAND: usize = 256;
+/// The share of the seats that they may have, so that there are some for everybody else.
+const SEAT_SHARE: usize = 2;
+/// What one of them may take in all, the wait for its turns at an address included: as long as blackbox_exporter gives
+/// a scrape that does not say how long it may take.
+pub(super) const MAX_ON_DEMAND_TIME: Duration = Duration::from_secs(120);
 /// Prometheus says how long it waits for a scrape, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 /// So much of it is for the way of the answer, as blackbox_exporter has it.
@@ -41,8 +46,14 @@ struct Request {
     hostname: Hostname,
     port: u16,
     module: ProbeModule,
-    timeout: Option<Duration>,
+    /// In all.
+    timeout: Duration,
     debug: bool,
+}
+
+/// Probes and tests that are answered at a time where there are so many seats.
+pub(super) fn at_a_time(seats: usize) -> usize {
+    MAX_ON_DEMAND.min(seats / SEAT_SHARE).max(1)
 }
 
 /// Looks at a target now, at every address.
@@ -67,12 +78,7 @@ pub(super) async fn probe(
         Err(why) => return refuse(why),
     };
     let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
-    let over = async {
-        match request.timeout {
-            Some(timeout) => sleep_until(start + timeout).await,
-            None => std::future::pending().await,
-        }
-    };
+    let over = sleep_until(start + request.timeout);
     let scanner = engine.local_scanner();
     let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
     board.counters.count(&scan.results);
@@ -117,14 +123,16 @@ impl Request {
             None => place.hostname.clone(),
         };
         let timeout = match headers.get(SCRAPE_TIMEOUT) {
-            Some(value) => Some(
-                scrape_timeout(value.to_str().unwrap_or_default()).ok_or_else(|| {
+            Some(value) => {
+                let told = scrape_timeout(value.to_str().unwrap_or_default());
+                let told = told.ok_or_else(|| {
                     bad(format!(
                         "the header {SCRAPE_TIMEOUT} is not a number of seconds"
                     ))
-                })?,
-            ),
-            None => None,
+                })?;
+                told.min(MAX_ON_DEMAND_TIME)
+            }
+            None => MAX_ON_DEMAND_TIME,
         };
         Ok(Self {
             port: place.port.unwrap_or(module.port),

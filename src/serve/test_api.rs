@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::Entry;
 use crate::judge::Judged;
@@ -15,11 +15,12 @@ use crate::report;
 use crate::scan::{Job, targets};
 use crate::web::Query;
 
-use super::answer::{JSON, Response, answer, retry_later};
+use super::answer::{JSON, RETRY_SECONDS, Response, answer, retry_later};
 use super::board::{Board, Plan};
 use super::engine::Engine;
 use super::expectations::{Kept, Watch};
 use super::gate::{Admitted, Refused, admit};
+use super::probe::MAX_ON_DEMAND_TIME;
 
 /// The paths that are SSLMate's.
 pub(super) const BASE_PATH: &str = "/api/v2/";
@@ -33,12 +34,50 @@ pub(super) fn error(
     param: Option<&str>,
     message: impl Into<String>,
 ) -> Response {
-    let message: String = message.into();
-    let mut object = json!({ "reason": reason, "message": message });
-    if let (Some(param), Some(map)) = (param, object.as_object_mut()) {
-        map.insert("param".into(), json!(param));
+    error_object(status, reason, param, message.into(), None)
+}
+
+/// The same for what may go better later, in so many seconds.
+fn come_again(
+    status: StatusCode,
+    reason: &str,
+    param: Option<&str>,
+    message: impl Into<String>,
+) -> Response {
+    let object = error_object(status, reason, param, message.into(), Some(RETRY_SECONDS));
+    retry_later(object)
+}
+
+/// The same for what was refused before anybody looked at what is asked for.
+pub(super) fn refused(status: StatusCode, words: &str, retry_after: Option<u64>) -> Response {
+    let reason = match status {
+        StatusCode::UNAUTHORIZED => "bad_credentials",
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::URI_TOO_LONG => "too_long",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limited",
+        StatusCode::SERVICE_UNAVAILABLE => "busy",
+        _ => "internal_error",
+    };
+    error_object(status, reason, None, words.to_owned(), retry_after)
+}
+
+fn error_object(
+    status: StatusCode,
+    reason: &str,
+    param: Option<&str>,
+    message: String,
+    retry_after: Option<u64>,
+) -> Response {
+    let mut object = Map::new();
+    object.insert("reason".into(), json!(reason));
+    object.insert("message".into(), json!(message));
+    if let Some(param) = param {
+        object.insert("param".into(), json!(param));
     }
-    answer(status, JSON, object.to_string())
+    if let Some(seconds) = retry_after {
+        object.insert("retry_after".into(), json!(seconds));
+    }
+    answer(status, JSON, Value::from(object).to_string())
 }
 
 /// The common name in a path of the test, decoded.
@@ -73,13 +112,14 @@ pub(super) async fn test(
         Err(response) => return *response,
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
-        return retry_later(error(
+        return come_again(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
             None,
             "too many tests are under way: try again",
-        ));
+        );
     };
+    let over = sleep_until(Instant::now() + MAX_ON_DEMAND_TIME);
     let jobs = async {
         let mut jobs = Vec::new();
         for target in wanted {
@@ -91,18 +131,29 @@ pub(super) async fn test(
         Ok(Ok(jobs)) => jobs,
         Ok(Err(why)) => return refuse(why),
         Err(_) => {
-            return retry_later(error(
+            return come_again(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "timeout",
                 Some("hostname"),
                 "the names could not be resolved in time: ask for fewer of them, or try again",
-            ));
+            );
         }
     };
     let scanner = engine.local_scanner();
-    let never = std::future::pending();
-    let scan = scanner.scan(jobs, board.now(), never, |_| {}).await;
+    let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
     board.counters.count(&scan.results);
+    // A part would pass for all that there is.
+    if !scan.complete {
+        return come_again(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timeout",
+            Some("hostname"),
+            format!(
+                "not every address was looked at within {} s: ask for fewer host names, or try again",
+                MAX_ON_DEMAND_TIME.as_secs()
+            ),
+        );
+    }
     // By the reference a name that cannot be resolved has no row.
     let has_address = |judged: &Judged| judged.observation.ip.is_some();
     let rows: Vec<Judged> = scan.results.into_iter().filter(has_address).collect();
@@ -113,7 +164,7 @@ fn refuse(why: Refused) -> Response {
     let is_early = matches!(why, Refused::TooEarly);
     let (status, words) = why.told();
     if is_early {
-        return retry_later(error(status, "not_ready", None, words));
+        return come_again(status, "not_ready", None, words);
     }
     error(status, "forbidden", Some("hostname"), words)
 }

@@ -1,5 +1,7 @@
 //! A fault of our own in one look, while the monitor goes on.
 
+mod demand;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,6 +54,25 @@ async fn tls_server() -> (u16, JoinSet<()>) {
     (port, tasks)
 }
 
+/// A monitor of this configuration.
+fn setup(text: String) -> Setup {
+    Setup {
+        load: Box::new(move || {
+            let inventory = crate::config::parse(&text, Path::new("test.yml"));
+            inventory.map_err(|e| e.to_string())
+        }),
+        environment: || Environment {
+            variable: &|_| None,
+            home: None,
+        },
+        overrides: Vec::new(),
+        concurrency: 16,
+        clock: now,
+        state: None,
+        web: Arc::new(web::Web::open(None).unwrap()),
+    }
+}
+
 async fn metrics(port: u16) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
@@ -86,21 +107,7 @@ certificates:
   - {{name: good, trust: true, hostnames: [good.example], addresses: [127.0.0.3]}}
 "
     );
-    let server = Server::new(Setup {
-        load: Box::new(move || {
-            let inventory = crate::config::parse(&text, Path::new("test.yml"));
-            inventory.map_err(|e| e.to_string())
-        }),
-        environment: || Environment {
-            variable: &|_| None,
-            home: None,
-        },
-        overrides: Vec::new(),
-        concurrency: 16,
-        clock: now,
-        state: None,
-        web: Arc::new(web::Web::open(None).unwrap()),
-    });
+    let server = Server::new(setup(text));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let web_port = listener.local_addr().unwrap().port();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -10,8 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,10 +26,12 @@ use super::patience::{Pace, Patient};
 use super::seats::{Guest, Seats};
 use super::tls::Tls;
 use super::users::Admission;
-use super::{Request, Response, Service, State, Web, whole};
+use super::{Request, Response, Service, State, Web};
 
 /// How long what is in flight may take once the end has been announced.
 pub const FAREWELL: Duration = Duration::from_secs(5);
+/// Connections at a time.
+pub(super) const MAX_CONNECTIONS: usize = 512;
 /// The longest path with its query; a longer one gets 414.
 const MAX_URI_BYTES: usize = 8 << 10;
 /// The longest head of a request; a longer one gets 431.
@@ -39,8 +40,8 @@ const MAX_HEAD_BYTES: usize = 32 << 10;
 const MAX_HEADERS: usize = 100;
 /// What a client that talks HTTP where TLS is spoken has said by then is read, so that it sees the answer.
 const MAX_MISTAKEN_BYTES: usize = 4 << 10;
-/// What a client is told to wait, in seconds, where too many others are before it.
-const BUSY_RETRY_AFTER: u16 = 1;
+/// What a client is told to wait where too many others are before it.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The bounds that time and number have.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,7 @@ struct Limits {
 }
 
 const LIMITS: Limits = Limits {
-    connections: 512,
+    connections: MAX_CONNECTIONS,
     handshake: Duration::from_secs(10),
     head: Duration::from_secs(10),
     idle: Duration::from_secs(150),
@@ -85,7 +86,7 @@ pub async fn serve<H: Service>(
     shutdown: impl Future<Output = ()>,
 ) {
     let limits = Limits {
-        connections: LIMITS.connections.min(web.seats),
+        connections: web.seats(),
         ..LIMITS
     };
     serve_within(limits, web, listeners, service, shutdown).await;
@@ -264,7 +265,12 @@ impl<H: Service> Desk<H> {
 
     async fn answer(&self, request: Request) -> Response {
         let state = self.web.state();
-        let mut response = self.unless_it_panics(self.admitted(&state, request)).await;
+        let path = request.uri().path().to_owned();
+        let answered = unless_it_panics(self.admitted(&state, request)).await;
+        let mut response = answered.unwrap_or_else(|| {
+            let words = "a bug in certvigil: its log says more";
+            self.refused(&path, StatusCode::INTERNAL_SERVER_ERROR, words, None)
+        });
         for (name, value) in &state.headers {
             response.headers_mut().insert(name, value.clone());
         }
@@ -273,19 +279,16 @@ impl<H: Service> Desk<H> {
 
     async fn admitted(&self, state: &State, request: Request) -> Response {
         let uri = request.uri();
+        let refused = |status, words: &str, wait| self.refused(uri.path(), status, words, wait);
         if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
-            return plain(
-                StatusCode::URI_TOO_LONG,
-                format!("the path and the query are longer than {MAX_URI_BYTES} bytes\n"),
-            );
+            let words = format!("the path and the query are longer than {MAX_URI_BYTES} bytes");
+            return refused(StatusCode::URI_TOO_LONG, &words, None);
         }
         if let Some(rate) = &state.rate
-            && !rate.allows(Instant::now())
+            && let Err(wait) = rate.take(Instant::now())
         {
-            return busy(
-                StatusCode::TOO_MANY_REQUESTS,
-                "there are more requests than `rate_limit` allows\n",
-            );
+            let words = "there are more requests than `rate_limit` allows";
+            return refused(StatusCode::TOO_MANY_REQUESTS, words, Some(wait));
         }
         if self.service.is_exempt(uri.path()) {
             return self.service.answer(request).await;
@@ -297,36 +300,55 @@ impl<H: Service> Desk<H> {
         {
             Admission::Granted => self.service.answer(request).await,
             Admission::Denied => {
-                let mut response = self.service.unauthorized(uri.path());
-                *response.status_mut() = StatusCode::UNAUTHORIZED;
+                let words = "the user name or the password is wrong";
+                let mut response = refused(StatusCode::UNAUTHORIZED, words, None);
                 // Names and passwords are read as UTF-8 (RFC 7617, section 2.1).
                 let challenge =
                     HeaderValue::from_static(r#"Basic realm="certvigil", charset="UTF-8""#);
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 response
             }
-            Admission::Busy => busy(
+            Admission::Busy => refused(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "too many passwords are being checked\n",
+                "too many passwords are being checked",
+                Some(BUSY_RETRY_AFTER),
             ),
         }
     }
 
-    /// A bug in one answer is that answer's: the others go on.
-    async fn unless_it_panics(&self, answer: impl Future<Output = Response>) -> Response {
-        let mut answer = pin!(answer);
-        poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
-            polled.unwrap_or_else(|_| {
-                tracing::error!("web: an answer has panicked, which is a bug in certvigil");
-                Poll::Ready(plain(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "a bug in certvigil: its log says more\n",
-                ))
-            })
-        })
-        .await
+    fn refused(
+        &self,
+        path: &str,
+        status: StatusCode,
+        words: &str,
+        wait: Option<Duration>,
+    ) -> Response {
+        // Who came a moment earlier would be told the same again.
+        let seconds = wait.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        let mut response = self.service.refused(path, status, words, seconds);
+        *response.status_mut() = status;
+        if let Some(seconds) = seconds {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
+}
+
+/// A bug in one answer is that answer's: the others go on.
+async fn unless_it_panics(answer: impl Future<Output = Response>) -> Option<Response> {
+    let mut answer = pin!(answer);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
+        polled.map_or_else(
+            |_| {
+                tracing::error!("web: an answer has panicked, which is a bug in certvigil");
+                Poll::Ready(None)
+            },
+            |polled| polled.map(Some),
+        )
+    })
+    .await
 }
 
 /// Waits until no more requests are to be taken.
@@ -343,21 +365,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
-}
-
-fn busy(status: StatusCode, words: &'static str) -> Response {
-    let mut response = plain(status, words);
-    let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from(BUSY_RETRY_AFTER));
-    response
-}
-
-fn plain(status: StatusCode, words: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(whole(words));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
+use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderMap;
 
@@ -53,8 +54,15 @@ pub trait Service: Send + Sync + 'static {
     /// certificates are asked for all the same.
     fn is_exempt(&self, path: &str) -> bool;
 
-    /// What a client without the right name and password is told; the status and the challenge are added.
-    fn unauthorized(&self, path: &str) -> Response;
+    /// What a client is told whose request never came to [`Service::answer`], or came to no end there, in the shape that
+    /// answers have at this path. `retry_after` is in seconds; the headers that go with it and with the status are added.
+    fn refused(
+        &self,
+        path: &str,
+        status: StatusCode,
+        words: &str,
+        retry_after: Option<u64>,
+    ) -> Response;
 }
 
 /// The web configuration in force.
@@ -95,6 +103,12 @@ impl Web {
             seats: connections,
             ..self
         }
+    }
+
+    /// Connections that are taken at a time. What a service does for several at once has to be fewer, or the rest would
+    /// find no seat.
+    pub fn seats(&self) -> usize {
+        self.seats.min(listen::MAX_CONNECTIONS)
     }
 
     /// Reads the file and the certificates anew: from the next connection and request on they are in force.

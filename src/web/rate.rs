@@ -27,15 +27,19 @@ impl RateLimit {
         }
     }
 
-    /// Takes a token, if there is one.
-    pub(super) fn allows(&self, now: Instant) -> bool {
+    /// Takes a token.
+    ///
+    /// # Errors
+    /// How long it takes until there is one.
+    pub(super) fn take(&self, now: Instant) -> Result<(), Duration> {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = (*full_at).max(now);
-        let allowed = begin.duration_since(now) <= self.slack;
-        if allowed {
+        let wait = begin.duration_since(now).saturating_sub(self.slack);
+        if wait.is_zero() {
             *full_at = begin + self.interval;
+            return Ok(());
         }
-        allowed
+        Err(wait)
     }
 }
 
@@ -48,9 +52,12 @@ mod tests {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let rate = RateLimit::new(second, 3, start);
-        let at = |seconds: u32| rate.allows(start + second * seconds);
-        assert_eq!([at(0), at(0), at(0), at(0)], [true, true, true, false]);
-        assert_eq!([at(1), at(1)], [true, false]);
-        assert_eq!([at(9), at(9), at(9), at(9)], [true, true, true, false]);
+        let at = |seconds: u32| rate.take(start + second * seconds);
+        let (yes, not_yet) = (Ok(()), Err(second));
+        assert_eq!([at(0), at(0), at(0), at(0)], [yes, yes, yes, not_yet]);
+        assert_eq!([at(1), at(1)], [yes, not_yet]);
+        assert_eq!([at(9), at(9), at(9), at(9)], [yes, yes, yes, not_yet]);
+        let almost = start + second * 10 - second / 4;
+        assert_eq!(rate.take(almost), Err(second / 4));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -18,13 +18,16 @@ use rustls::{
 };
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretSlice};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
 use crate::certificate::parse_certificates;
 use crate::source::{read_bounded, warn_if_readable_by_others};
+
+/// How long a connection waits for a look at the files; after that it is served with what is in force.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the file says about TLS.
 pub(super) struct TlsSettings {
@@ -128,6 +131,8 @@ pub(super) struct Tls {
 /// When the files were looked at last, and what was in them, good or bad.
 struct Watch {
     looked: Instant,
+    /// On a disk that hangs a look does not end, and holds a thread; there is one at a time.
+    is_looking: bool,
     seen: digest::Digest,
 }
 
@@ -139,6 +144,7 @@ impl Tls {
         settings.warn_of_key();
         let watch = Watch {
             looked: Instant::now(),
+            is_looking: false,
             seen: parts.digest(),
         };
         Ok(Self {
@@ -152,28 +158,35 @@ impl Tls {
     /// cannot be used is warned of once, and what was in force stays so.
     pub(super) async fn config(self: &Arc<Self>, pause: Duration) -> Arc<ServerConfig> {
         if self.settings.has_files() && self.is_time_to_look(pause) {
-            let tls = self.clone();
-            // Files may be on a disk that sleeps. Connections that come meanwhile do not wait for it.
-            let _ = tokio::task::spawn_blocking(move || tls.look()).await;
+            let looking = Looking(self.clone());
+            // Files may be on a disk that sleeps. Connections that come meanwhile do not wait for it, and this one not
+            // for long.
+            let looked = tokio::task::spawn_blocking(move || looking.0.look());
+            let _ = timeout(LOOK_PATIENCE, looked).await;
         }
         let config = self.config.read();
         config.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn is_time_to_look(&self, pause: Duration) -> bool {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = watch.looked.elapsed() >= pause;
+        let mut watch = self.watch();
+        let is_time = !watch.is_looking && watch.looked.elapsed() >= pause;
         if is_time {
             watch.looked = Instant::now();
+            watch.is_looking = true;
         }
         is_time
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look(&self) {
         let parts = Parts::read(&self.settings);
         let seen = parts.digest();
         {
-            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut watch = self.watch();
             if watch.seen.as_ref() == seen.as_ref() {
                 return;
             }
@@ -193,6 +206,15 @@ impl Tls {
                 );
             }
         }
+    }
+}
+
+/// A look at the files, which is over when this is dropped.
+struct Looking(Arc<Tls>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.watch().is_looking = false;
     }
 }
 
@@ -570,6 +592,41 @@ mod tests {
         assert!(lines[1].contains("is served from now on"), "{log}");
         assert!(lines[2].contains("cert.pem: it cannot be read"), "{log}");
         assert!(!log.contains("PRIVATE"), "{log}");
+    }
+
+    /// As on a disk of the network that does not answer: the certificate is a pipe that nobody writes to.
+    #[tokio::test]
+    #[cfg(unix)]
+    async fn files_that_cannot_be_read_to_their_end_take_one_thread_and_no_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &issue());
+        let tls = open(folder.path());
+        let first = tls.config(Duration::ZERO).await;
+        let file = folder.path().join("cert.pem");
+        std::fs::remove_file(&file).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&file).status();
+        assert!(made.unwrap().success());
+        let mut served = Vec::new();
+        for _ in 0..3 {
+            served.push(timeout(30 * LOOK_PATIENCE, tls.config(Duration::ZERO)).await);
+        }
+        let holders = Arc::strong_count(&tls);
+        // It ends after all, before anything here can fail: no runtime ends before its threads.
+        let pipe = std::fs::File::options().write(true).open(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        write(folder.path(), &issue());
+        drop(pipe);
+        assert_eq!(holders, 2, "one look is under way");
+        for config in served {
+            assert!(Arc::ptr_eq(&config.unwrap(), &first));
+        }
+        // What is there then is served.
+        let renewed = async {
+            while Arc::ptr_eq(&tls.config(Duration::ZERO).await, &first) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(30 * LOOK_PATIENCE, renewed).await.unwrap();
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certvigil::web::{Request, Response, Service, Web, serve, whole};
+use hyper::StatusCode;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     SanType,
@@ -42,8 +43,8 @@ impl Service for Site {
         path == "/open"
     }
 
-    fn unauthorized(&self, _: &str) -> Response {
-        Response::new(whole("who are you?"))
+    fn refused(&self, _: &str, _: StatusCode, words: &str, _: Option<u64>) -> Response {
+        Response::new(whole(words.to_owned()))
     }
 }
 
@@ -565,7 +566,7 @@ async fn curl_comes_in_with_its_certificate_and_password() {
     let heard = curl(&with(&["--user", "alice:pässwörd", "https://localhost/x"])).await;
     assert_eq!(heard, "this is /x 200 1.1");
     let heard = curl(&with(&["--user", "alice:password", "https://localhost/x"])).await;
-    assert_eq!(heard, "who are you? 401 1.1");
+    assert_eq!(heard, "the user name or the password is wrong 401 1.1");
     assert_eq!(
         curl(&with(&["https://localhost/open"])).await,
         "this is /open 200 1.1"

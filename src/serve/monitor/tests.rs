@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use proptest::prelude::*;
+use tokio::sync::oneshot;
 
 use crate::config::{Inventory, SourceSettings, TrustSettings};
 use crate::source::{Environment, Requests};

@@ -29,15 +29,15 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
-use tokio::sync::Semaphore;
 
 use crate::finding::Severity;
 use crate::model::Timestamp;
 use crate::web::Query;
 
-use super::answer::{Response, answer, say, set};
+use super::answer::{Response, answer, retry_later, say, set};
 use super::board::Board;
 use super::metrics::{compress, takes_gzip};
+use super::queue::Queue;
 
 use filter::Filter;
 use frame::Page;
@@ -53,12 +53,21 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 const MAX_PAGE_BYTES: usize = 1 << 20;
 
 /// Pages that are written at a time. Each takes memory and a processor; further ones wait.
-pub(super) const MAX_AT_A_TIME: usize = 4;
+const MAX_AT_A_TIME: usize = 4;
+/// Pages that are written or wait for it; who comes then is asked to come back.
+const MAX_WANTED: usize = 64;
+/// The share of the seats that their readers may have.
+const SEAT_SHARE: usize = 4;
+
+/// The turns of those who write pages, where there are so many seats.
+pub(super) fn turns(seats: usize) -> Queue {
+    Queue::new(MAX_AT_A_TIME, MAX_WANTED.min(seats / SEAT_SHARE))
+}
 
 /// The page at a path; `None` where no page is there. It is written on a thread where nothing else waits for it.
 pub(super) async fn page(
     board: &Arc<Board>,
-    turns: &Arc<Semaphore>,
+    turns: &Queue,
     state: Option<PathBuf>,
     path: &str,
     query: &Query,
@@ -69,7 +78,10 @@ pub(super) async fn page(
     }
     let place = Place::read(path)?;
     let (board, filter, gzip) = (board.clone(), Filter::read(query), takes_gzip(headers));
-    let turn = turns.clone().acquire_owned().await;
+    let Some(turn) = turns.turn().await else {
+        let words = "too many pages are asked for: try again";
+        return Some(retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words)));
+    };
     let written = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let view = View::of(&board, state);

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::lab::authority::{Authority, Key, Validity};
 use crate::model::Timestamp;
+use crate::web::whole;
 
 use super::*;
 
@@ -62,8 +63,8 @@ impl Service for House {
         path == "/open"
     }
 
-    fn unauthorized(&self, path: &str) -> Response {
-        Response::new(whole(format!("{path} is not for you")))
+    fn refused(&self, path: &str, _: StatusCode, words: &str, wait: Option<u64>) -> Response {
+        Response::new(whole(format!("{path} is refused: {words}, {wait:?}")))
     }
 }
 
@@ -359,6 +360,7 @@ async fn a_panic_is_a_500_and_nothing_more() {
     let heard = ask(&mut stream, &get("/panic")).await;
     assert!(heard.starts_with("HTTP/1.1 500"), "{heard}");
     assert!(heard.contains("x-frame-options: deny\r\n"), "{heard}");
+    assert!(heard.contains("/panic is refused: a bug"), "{heard}");
     assert!(ask(&mut stream, &get("/after")).await.ends_with("/after"));
 }
 
@@ -443,7 +445,9 @@ async fn more_requests_than_are_allowed_are_told_to_come_again() {
     for status in ["200", "200", "429"] {
         let heard = ask(&mut stream, &get("/")).await;
         assert!(heard.starts_with(&format!("HTTP/1.1 {status}")), "{heard}");
-        assert_eq!(heard.contains("retry-after: 1\r\n"), status == "429");
+        // A moment has passed since the first came.
+        let is_told = heard.contains("retry-after: 7");
+        assert_eq!(is_told, status == "429", "{heard}");
     }
 }
 
@@ -456,7 +460,8 @@ async fn users_are_asked_for_but_where_a_path_has_its_own_secret() {
     let heard = ask(&mut stream, &get("/closed")).await;
     assert!(heard.starts_with("HTTP/1.1 401"), "{heard}");
     assert!(heard.contains("www-authenticate: Basic realm="), "{heard}");
-    assert!(heard.ends_with("/closed is not for you"), "{heard}");
+    let words = "/closed is refused: the user name or the password is wrong, None";
+    assert!(heard.ends_with(words), "{heard}");
     assert!(
         ask(&mut stream, &get("/open"))
             .await

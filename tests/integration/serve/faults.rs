@@ -100,6 +100,35 @@ fn with_few_descriptors_there_are_few_looks_at_a_time_and_clients_are_answered()
 }
 
 #[test]
+fn with_few_descriptors_a_flood_of_probes_takes_half_of_the_seats() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (server, _gate) = gated(&pki, &leaf);
+    let config = inventory(
+        &pki,
+        PATIENT,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
+    let exporter = Exporter::start_limited(&config, "ulimit -n 64", &[]);
+    let log = exporter.log();
+    let (_, seats) = log.split_once("at most ").expect("it is told");
+    let seats: usize = seats.split(' ').next().unwrap().parse().unwrap();
+    wait_for_looks(&server);
+    let path = format!("/probe?target={HOST}:{}", server.port());
+    let ask = || exporter.ask("GET", &path, &[], "");
+    let stuck: Vec<_> = (0..seats / 2).map(|_| ask()).collect();
+    wait_until("they are under way", || {
+        (server.connections() > stuck.len()).then_some(())
+    });
+    let _more: Vec<_> = (0..seats).map(|_| ask()).collect();
+    let busy = exporter.get(&path);
+    assert_eq!(busy.status, 503, "{}", busy.text());
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+    assert_eq!(exporter.get("/metrics").status, 200);
+}
+
+#[test]
 fn as_many_descriptors_are_taken_as_the_process_may_give_itself() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);

@@ -1,8 +1,12 @@
 //! A configuration that is read anew, right or wrong.
 
+use std::io::Read as _;
+use std::process::Command;
+
 use super::metrics::assert_well_formed;
 use super::*;
 use crate::fixture::account::StandIn;
+use crate::fixture::process::run;
 
 const SUCCESSFUL: &str = "certvigil_config_last_reload_successful";
 const WHEN: &str = "certvigil_config_last_reload_success_timestamp_seconds";
@@ -386,4 +390,32 @@ fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
     exporter.wait_for_metrics("the other account's instance", |metrics| {
         metrics.sample("certvigil_certificate_info", &[r#"instance_id="9""#]) == Some(1.0)
     });
+}
+
+/// As on a disk of the network that does not answer: the configuration is a pipe that nobody writes to.
+#[test]
+#[cfg(unix)]
+fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_end() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let config = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let mut exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    let file = exporter.path("certvigil.yml");
+    std::fs::remove_file(&file).unwrap();
+    run(Command::new("mkfifo").arg(&file));
+    exporter.signal("HUP");
+    let mut waiting = exporter.ask("POST", "/-/reload", &[], "");
+    // Both have been taken up when two more looks have ended.
+    let before = server.connections();
+    wait_until("looks go on", || {
+        (server.connections() > before + 2).then_some(())
+    });
+    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(1.0));
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("certvigil is stopping"), "{answer}");
 }

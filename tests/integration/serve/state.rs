@@ -171,3 +171,35 @@ fn a_state_that_cannot_be_used_is_told_at_the_start() {
     std::fs::write(&state, "a file").unwrap();
     assert_told(&serve(), "state: the folder cannot be made");
 }
+
+#[test]
+fn an_end_does_not_wait_for_who_holds_the_database() {
+    /// Each note waits for ten seconds: these take longer than the test does.
+    const NOTES: f64 = 12.0;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let mut exporter = Exporter::start(&text, STATE, |_| {});
+    exporter.wait_until_ready();
+    let looks = |metrics: &Answer| metrics.sample("certvigil_probes_total", &[STATUS]);
+    const STATUS: &str = r#"status="conclusive""#;
+    let file = exporter.path("state").join(certvigil::store::FILE_NAME);
+    let holder = rusqlite::Connection::open(file).unwrap();
+    // A writer of the monitor's own may be there first.
+    wait_until("the database is held", || {
+        holder.execute_batch("BEGIN IMMEDIATE").ok()
+    });
+    let before = looks(&exporter.get("/metrics")).unwrap();
+    exporter.wait_for_metrics("there is much to write", |metrics| {
+        looks(metrics).is_some_and(|now| now >= before + NOTES)
+    });
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+    let log = exporter.log();
+    assert!(log.contains("notes are given up"), "{log}");
+    drop(holder);
+    // What was written before is whole.
+    let kept = history(exporter.folder.path(), &["web"]);
+    assert_eq!(kept.code, 0, "{kept:?}");
+}

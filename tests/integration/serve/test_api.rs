@@ -159,8 +159,41 @@ fn every_error_is_the_references_object() {
         assert_eq!(answer.json()["param"].as_str(), param, "{path}");
     }
     let posted = exporter.post("/api/v2/certs/web/test", "");
-    assert_eq!(posted.status, 405);
+    assert_eq!(error(&posted), (405, "method_not_allowed".to_owned()));
+    assert_eq!(posted.header("allow"), Some("GET, HEAD"));
+    let long = format!("/api/v2/certs/{}/test", "x".repeat(9 << 10));
+    let long = exporter.get(&long);
+    assert_eq!(error(&long), (414, "too_long".to_owned()));
     assert_eq!(server.connections(), 1);
+}
+
+/// Who is refused at the door is told in the shape of the path, too.
+#[test]
+fn what_the_web_configuration_refuses_is_the_references_object_too() {
+    let pki = Pki::new();
+    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let exporter = Exporter::start(&config, &["--web.config.file", "web.yml"], |folder| {
+        let hash = bcrypt::hash("secret", 4).unwrap();
+        let text = format!(
+            "rate_limit: {{interval: 1h, burst: 2}}\nbasic_auth_users:\n  reader: {hash}\n"
+        );
+        std::fs::write(folder.join("web.yml"), text).unwrap();
+    });
+    let path = "/api/v2/certs/any/test";
+    let stranger = exporter.get(path);
+    assert_eq!(error(&stranger), (401, "bad_credentials".to_owned()));
+    assert_eq!(exporter.get("/metrics").status, 401);
+    let hasty = exporter.get(path);
+    assert_eq!(error(&hasty), (429, "rate_limited".to_owned()));
+    let wait = hasty.header("retry-after").unwrap().parse().unwrap();
+    assert!((3000..=3600).contains(&wait), "{wait}");
+    assert_eq!(hasty.json()["retry_after"].as_i64(), Some(wait));
+    let hasty = exporter.get("/metrics");
+    assert_eq!(hasty.status, 429);
+    assert_eq!(
+        hasty.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
 }
 
 /// What another certificate's entry fixes holds for its hosts, whichever certificate they are tested for.

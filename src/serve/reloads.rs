@@ -1,0 +1,191 @@
+//! The configuration is read anew on a thread of its own, so that a file that cannot be read to its end, as on a disk of
+//! the network that does not answer, stops neither looks nor the end.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::engine::Engine;
+
+/// How long who asked for it waits at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Those who wait for the same reading; more are told to come again.
+const MAX_WAITING: usize = 64;
+
+/// Who asked, to be told how it went. Nobody may be there any more.
+pub(super) type Asker = oneshot::Sender<Result<(), String>>;
+
+/// What a reading makes of the configuration.
+type Read = Result<Engine, String>;
+
+/// Readings: one at a time, for a thread that hangs cannot be taken back.
+#[derive(Default)]
+pub(super) struct Reloads {
+    /// At most one.
+    reading: JoinSet<Read>,
+    /// By when it is to have ended; none where there is no reading, or its time is over.
+    due: Option<Duration>,
+    /// Who asked for the one under way.
+    asked: Vec<Asker>,
+    /// Who asked since it began: the files may have changed since then.
+    asked_since: Vec<Asker>,
+}
+
+impl Reloads {
+    /// Notes that somebody asks for a reading.
+    pub(super) fn ask(&mut self, asker: Asker) {
+        if !self.reading.is_empty() && self.due.is_none() {
+            return refuse(asker, overdue());
+        }
+        // Who has gone makes room.
+        self.asked_since.retain(|asker| !asker.is_closed());
+        if self.asked_since.len() >= MAX_WAITING {
+            let words = "too many wait for the configuration to be read: try again";
+            return refuse(asker, words.to_owned());
+        }
+        self.asked_since.push(asker);
+    }
+
+    /// Whether a reading is to begin now.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.reading.is_empty() && !self.asked_since.is_empty()
+    }
+
+    /// Begins a reading for all who have asked.
+    pub(super) fn begin(&mut self, now: Duration, read: impl FnOnce() -> Read + Send + 'static) {
+        self.asked = std::mem::take(&mut self.asked_since);
+        self.due = Some(now + PATIENCE);
+        self.reading.spawn_blocking(read);
+    }
+
+    /// By when the reading is to have ended.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.due
+    }
+
+    /// Where the time of a reading is over, tells those who wait; the answer is what they are told. The reading goes
+    /// on, and what it makes counts whenever it ends.
+    pub(super) fn give_up(&mut self, now: Duration) -> Option<String> {
+        self.due.take_if(|due| *due <= now)?;
+        let error = overdue();
+        let mut all = std::mem::take(&mut self.asked);
+        all.append(&mut self.asked_since);
+        tell(all, &Err(error.clone()));
+        Some(error)
+    }
+
+    /// Waits for the end of the reading; `None` at once where there is none.
+    pub(super) async fn ended(&mut self) -> Option<Read> {
+        let done = self.reading.join_next().await?;
+        Some(done.unwrap_or_else(|error| Err(error.to_string())))
+    }
+
+    /// Tells those who asked for the reading that has ended how it went.
+    pub(super) fn finish(&mut self, result: &Result<(), String>) {
+        self.due = None;
+        tell(std::mem::take(&mut self.asked), result);
+    }
+}
+
+fn refuse(asker: Asker, words: String) {
+    // Nobody waits for the answer to a hangup.
+    tracing::warn!("the configuration is not read anew now: {words}");
+    tell(vec![asker], &Err(words));
+}
+
+fn tell(askers: Vec<Asker>, result: &Result<(), String>) {
+    for asker in askers {
+        // Who asked may have gone.
+        let _ = asker.send(result.clone());
+    }
+}
+
+fn overdue() -> String {
+    format!(
+        "the configuration could not be read within {} s: check the disk that it, or a file that it names, is on; it is in force once it has been read",
+        PATIENCE.as_secs()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn ask(reloads: &mut Reloads) -> oneshot::Receiver<Result<(), String>> {
+        let (asker, answer) = oneshot::channel();
+        reloads.ask(asker);
+        answer
+    }
+
+    /// A reading that ends, with an error, when the sender says so.
+    fn hanging() -> (
+        mpsc::Sender<()>,
+        impl FnOnce() -> Read + Send + 'static + use<>,
+    ) {
+        let (release, wait) = mpsc::channel();
+        (release, move || {
+            let _ = wait.recv();
+            Err("it is broken".to_owned())
+        })
+    }
+
+    #[tokio::test]
+    async fn who_asks_while_one_is_read_has_the_next() {
+        let mut reloads = Reloads::default();
+        let mut first = ask(&mut reloads);
+        assert!(reloads.is_wanted());
+        let (release, read) = hanging();
+        reloads.begin(Duration::ZERO, read);
+        let mut second = ask(&mut reloads);
+        assert!(!reloads.is_wanted());
+        assert_eq!(reloads.give_up(PATIENCE / 2), None);
+        drop(release);
+        assert!(reloads.ended().await.is_some());
+        reloads.finish(&Ok(()));
+        assert_eq!(first.try_recv(), Ok(Ok(())));
+        assert!(second.try_recv().is_err());
+        assert!(reloads.is_wanted());
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_hangs_is_told_in_time_and_no_second_one_begins() {
+        let mut reloads = Reloads::default();
+        let mut first = ask(&mut reloads);
+        let (release, read) = hanging();
+        reloads.begin(Duration::ZERO, read);
+        let mut second = ask(&mut reloads);
+        assert_eq!(reloads.next_due(), Some(PATIENCE));
+        let told = reloads.give_up(PATIENCE).unwrap();
+        assert!(told.contains("within 30 s: check the disk"), "{told}");
+        for answer in [&mut first, &mut second, &mut ask(&mut reloads)] {
+            assert_eq!(answer.try_recv(), Ok(Err(told.clone())));
+        }
+        assert!(!reloads.is_wanted());
+        assert_eq!(
+            (reloads.next_due(), reloads.give_up(PATIENCE)),
+            (None, None)
+        );
+        // It ends after all, and the next one begins.
+        drop(release);
+        assert!(reloads.ended().await.unwrap().is_err());
+        reloads.finish(&Ok(()));
+        let _third = ask(&mut reloads);
+        assert!(reloads.is_wanted());
+    }
+
+    #[tokio::test]
+    async fn too_many_that_wait_are_told_to_come_again() {
+        let mut reloads = Reloads::default();
+        for _ in 0..10 * MAX_WAITING {
+            // Who has gone does not count.
+            drop(ask(&mut reloads));
+        }
+        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| ask(&mut reloads)).collect();
+        assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()));
+        let told = ask(&mut reloads).try_recv().unwrap().unwrap_err();
+        assert!(told.contains("try again"), "{told}");
+    }
+}

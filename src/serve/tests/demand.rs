@@ -1,0 +1,122 @@
+//! More is asked for than there are hands.
+
+use hyper::HeaderMap;
+use hyper::header::RETRY_AFTER;
+
+use super::*;
+use crate::instance::Expected;
+use crate::serve::board::{Plan, Planned};
+use crate::serve::expectations::Watch;
+use crate::serve::{page, probe, test_api};
+use crate::source::Loaded;
+
+/// A board of this configuration, which nobody fills.
+fn board(text: &str) -> Arc<Board> {
+    let setup = setup(text.to_owned());
+    let requests = Requests::default();
+    let engine = Engine::new(&setup, None, &requests).unwrap();
+    Arc::new(Board::new(engine, requests, setup.clock))
+}
+
+const SETTINGS: &str =
+    "trust: {system: false}\ncertificates: [{name: any, trust: true, hostnames: any.example}]\n";
+
+#[tokio::test]
+async fn who_asks_for_a_page_while_too_many_wait_is_asked_to_come_back() {
+    let board = board(SETTINGS);
+    let queue = Queue::new(1, 1);
+    let ask = async |path: &str| {
+        let (query, headers) = (Query::parse(None), HeaderMap::new());
+        let answer = page::page(&board, &queue, None, path, &query, &headers);
+        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap();
+        answer.map(|answer| (answer.status(), answer.headers().contains_key(RETRY_AFTER)))
+    };
+    let turn = queue.turn().await;
+    let busy = (StatusCode::SERVICE_UNAVAILABLE, true);
+    assert_eq!(ask("/").await, Some(busy));
+    // What is no page waits for none.
+    assert_eq!(ask("/nothing/here").await, None);
+    drop(turn);
+    assert_eq!(ask("/").await, Some((StatusCode::OK, false)));
+}
+
+/// A place where nobody answers, with looks that may take an hour, one after the other.
+fn silent() -> (std::net::TcpListener, Arc<Board>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let board = board(&format!(
+        "defaults: {{timeout: 1h, per_address: 1, port: {port}}}
+trust: {{system: false}}
+probe: {{allow: [127.0.0.0/8]}}
+certificates: [{{name: any, trust: true, hostnames: [a.example, b.example], addresses: 127.0.0.1}}]
+"
+    ));
+    (listener, board)
+}
+
+/// The clock moves where all wait; no look ends by itself.
+#[tokio::test]
+async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
+    const PROBES: usize = 3;
+    tokio::time::pause();
+    let (listener, board) = silent();
+    let port = listener.local_addr().unwrap().port();
+    let on_demand = Arc::new(Semaphore::new(PROBES));
+    let query = Query::parse(Some(&format!("target=127.0.0.1:{port}")));
+    let mut patient = HeaderMap::new();
+    let header = "x-prometheus-scrape-timeout-seconds";
+    patient.insert(header, "100000".parse().unwrap());
+    let none = HeaderMap::new();
+    let start = tokio::time::Instant::now();
+    let ask = |headers| probe::probe(&board, &on_demand, headers, &query);
+    let (a, b, c) = tokio::join!(ask(&none), ask(&none), ask(&patient));
+    for answer in [a, b, c] {
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    assert_eq!(
+        start.elapsed().as_secs(),
+        probe::MAX_ON_DEMAND_TIME.as_secs()
+    );
+
+    put_up_a_plan(&board);
+    let start = tokio::time::Instant::now();
+    let answer = test_api::test(&board, &on_demand, "any", &Query::parse(None)).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key(RETRY_AFTER));
+    assert_eq!(
+        start.elapsed().as_secs(),
+        probe::MAX_ON_DEMAND_TIME.as_secs()
+    );
+
+    // Places and turns are given back.
+    assert_eq!(on_demand.available_permits(), PROBES);
+    for _ in 0..PROBES * 100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(board.engine().scanner.turns.under_way(), 0);
+}
+
+/// What the monitor would, once each source has answered.
+fn put_up_a_plan(board: &Board) {
+    let entry = board.engine().inventory.certificates[0].clone();
+    let key: Arc<str> = "any".into();
+    let mut watch = Watch::new(entry.clone());
+    let loaded = Loaded {
+        name: "any".into(),
+        common_name: None,
+        expected: Arc::new(Expected::trust_only()),
+        hostnames: entry.hostnames,
+        awaited: None,
+    };
+    watch.absorb(vec![Ok(loaded)], board.now());
+    let planned = watch
+        .expectations()
+        .into_iter()
+        .map(|(target, expectation)| {
+            let key = key.clone();
+            (target, Planned { key, expectation })
+        });
+    let targets = planned.collect();
+    let plan = Plan::new([(key, watch)].into(), targets);
+    board.set_plan(Arc::new(plan));
+}
