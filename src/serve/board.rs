@@ -46,7 +46,7 @@ pub(super) struct Plan {
     exposed: OnceLock<Exposed>,
 }
 
-/// What a scrape tells of a plan.
+/// What a scrape tells of a plan: the metrics of certificates, and those of sources.
 pub(super) struct Exposed {
     pub(super) certificates: Arc<Exposition>,
     pub(super) sources: Arc<Exposition>,
@@ -100,9 +100,9 @@ impl Plan {
         self.watches.values().all(|watch| watch.up.is_some())
     }
 
-    /// What a scrape tells of it, written by `tell` unless it has been.
-    pub(super) fn exposed(&self, tell: impl FnOnce(&Self) -> Exposed) -> &Exposed {
-        self.exposed.get_or_init(|| tell(self))
+    /// What a scrape tells of it, written by `expose` unless it has been.
+    pub(super) fn exposed(&self, expose: impl FnOnce(&Self) -> Exposed) -> &Exposed {
+        self.exposed.get_or_init(|| expose(self))
     }
 
     /// The look at a target, as the monitor itself takes it.

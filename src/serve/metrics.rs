@@ -24,8 +24,9 @@ use super::answer::{EXPOSITION, Response, answer_with, say, set};
 use super::board::{Board, Exposed, Plan};
 use super::process;
 
-/// So much of the text is written at a time: what a connection takes at once of that stays near the processor.
-const PIECE_BYTES: usize = 16 << 10;
+/// So much of the text is written at a time, and sent by one system call: as much as fits into one packet of loopback, and
+/// little enough that it is still near the processor when it is sent.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The answer to a scrape. What there is to tell is gathered on a thread where nothing else waits for it, and the text
 /// is compressed there too. Else it is written as it is taken, so that slow readers have no text of their own.
