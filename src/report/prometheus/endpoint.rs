@@ -103,8 +103,8 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
 pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Lines>) {
     let mut seen = HashSet::new();
     let looks = looks.into_iter().map(|Lines(rendered)| rendered);
-    let first = looks.filter(|look| seen.insert(look.labels()));
-    out.gather(&METRICS, first);
+    let first: Vec<&Rendered> = looks.filter(|look| seen.insert(look.labels())).collect();
+    out.gather(&METRICS, first.iter().copied());
 }
 
 fn status(judged: &Judged) -> Status {

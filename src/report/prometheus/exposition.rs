@@ -84,8 +84,12 @@ impl Exposition {
     pub(super) fn gather<'a>(
         &mut self,
         metrics: &[Metric],
-        things: impl IntoIterator<Item = &'a Rendered>,
+        things: impl IntoIterator<Item = &'a Rendered, IntoIter: Clone>,
     ) {
+        let things = things.into_iter();
+        // A text that grows is held twice, and is five megabytes here.
+        self.words
+            .reserve(things.clone().map(|thing| thing.text.len()).sum());
         let mut gathered = [const { Vec::new() }; Metric::ALL.len()];
         for thing in things {
             let all = self.shared(|text| text.push_str(&thing.text));
