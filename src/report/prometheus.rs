@@ -1,20 +1,21 @@
 //! Prometheus' text format, and what of judged looks is told in it.
 
+mod endpoint;
 mod exposition;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::finding::Code;
 use crate::instance::Expected;
 use crate::judge::{Flags, Judged, Verdict};
 use crate::model::{Hostname, Target, Timestamp};
-use crate::observation::{Outcome, Served, Status};
+use crate::observation::{Outcome, Served};
 
-use exposition::{Sample, Span, write_labels};
+use exposition::{Sample, write_labels};
 
+pub use endpoint::{Lines, endpoints};
 pub use exposition::{Exposition, Pieces, Samples, labels};
 
 /// What a metric counts.
@@ -115,206 +116,11 @@ metrics! {
     ProbeTlsCipherInfo "probe_tls_cipher_info" Gauge "1, with the cipher suite in its label.";
 }
 
-/// A look and when it ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Looked<'a> {
-    /// The look.
-    pub judged: &'a Judged,
-    /// When it ended.
-    pub at: Timestamp,
-}
-
-/// Every `certvigil_endpoint_*` of these looks. Of two with the same labels the first is told.
-pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = Looked<'a>>) {
-    let looks = looks.into_iter().map(|look| {
-        let labels = out.shared(|text| write_endpoint_labels(text, look.judged));
-        (look, labels)
-    });
-    let looks: Vec<(Looked<'_>, Span)> = looks.collect();
-    let mut seen = HashSet::with_capacity(looks.len());
-    let is_first = looks
-        .iter()
-        .map(|(_, labels)| seen.insert(out.words(*labels)));
-    let is_first: Vec<bool> = is_first.collect();
-    let mut told = Endpoints::new(out);
-    for ((look, labels), is_first) in looks.into_iter().zip(is_first) {
-        if is_first {
-            told.gather(out, look, labels);
-        }
-    }
-    told.put(out);
-}
-
-/// The samples of every metric of endpoints. They are gathered in one walk through the looks: to fetch what one of ten
-/// thousand looks saw from memory takes longer than to note all of it.
-struct Endpoints {
-    /// How samples end whose value is 0, and whose is 1.
-    values: [Span; 2],
-    /// The same with each status.
-    of_status: [(Status, [Span; 2]); Status::ALL.len()],
-    status: Vec<Sample>,
-    correct: Vec<Sample>,
-    chained: Vec<Sample>,
-    dummy: Vec<Sample>,
-    trusted: Vec<Sample>,
-    hostname_match: Vec<Sample>,
-    revoked: Vec<Sample>,
-    error: Vec<Sample>,
-    finding: Vec<Sample>,
-    not_before: Vec<Sample>,
-    not_after: Vec<Sample>,
-    chain_not_after: Vec<Sample>,
-    last_check: Vec<Sample>,
-    info: Vec<Sample>,
-}
-
-impl Endpoints {
-    fn new(out: &mut Exposition) -> Self {
-        let of_status = Status::ALL.map(|status| {
-            let more = [("status", status.name())];
-            (status, [0, 1].map(|value| out.rest(&more, value)))
-        });
-        Self {
-            values: [0, 1].map(|value| out.rest(&[], value)),
-            of_status,
-            status: Vec::new(),
-            correct: Vec::new(),
-            chained: Vec::new(),
-            dummy: Vec::new(),
-            trusted: Vec::new(),
-            hostname_match: Vec::new(),
-            revoked: Vec::new(),
-            error: Vec::new(),
-            finding: Vec::new(),
-            not_before: Vec::new(),
-            not_after: Vec::new(),
-            chain_not_after: Vec::new(),
-            last_check: Vec::new(),
-            info: Vec::new(),
-        }
-    }
-
-    fn gather(&mut self, out: &mut Exposition, look: Looked<'_>, labels: Span) {
-        let sample = |rest| Sample { labels, rest };
-        let judged = look.judged;
-        let is = status(judged);
-        let statuses = self.of_status.iter();
-        let statuses = statuses.map(|(one, [no, yes])| if *one == is { *yes } else { *no });
-        self.status.extend(statuses.map(sample));
-        match &judged.verdict {
-            Verdict::Conclusive(flags) => {
-                let [no, yes] = self.values;
-                let flag = |samples: &mut Vec<Sample>, value: Option<bool>| {
-                    samples.extend(value.map(|value| sample(if value { yes } else { no })));
-                };
-                flag(&mut self.correct, Some(flags.correct));
-                flag(&mut self.chained, Some(flags.chained));
-                flag(&mut self.dummy, Some(flags.dummy));
-                flag(&mut self.trusted, flags.trusted);
-                flag(&mut self.hostname_match, flags.hostname_match);
-                flag(&mut self.revoked, flags.revoked);
-            }
-            Verdict::Inconclusive(error) => {
-                let more = [("error_kind", error.kind.name())];
-                self.error.push(sample(out.rest(&more, 1)));
-            }
-        }
-        let findings = judged.findings.iter();
-        // A code may be found twice, of the leaf and of the chain; a series is there once.
-        let findings: BTreeSet<_> = findings.map(|f| (f.code, f.severity)).collect();
-        for (code, severity) in findings {
-            let more = [("code", code.name()), ("severity", severity.name())];
-            self.finding.push(sample(out.rest(&more, 1)));
-        }
-        self.last_check.push(sample(out.rest(&[], look.at.0)));
-        if let Outcome::Served(served) = &judged.observation.outcome {
-            self.gather_served(out, judged, served, labels);
-        }
-    }
-
-    /// What is known of the certificates themselves.
-    fn gather_served(
-        &mut self,
-        out: &mut Exposition,
-        judged: &Judged,
-        served: &Served,
-        labels: Span,
-    ) {
-        let sample = |rest| Sample { labels, rest };
-        let facts = served.leaf.facts().ok();
-        let times = [
-            (&mut self.not_before, facts.map(|f| f.not_before)),
-            (&mut self.not_after, facts.map(|f| f.not_after)),
-            (&mut self.chain_not_after, first_end(served)),
-        ];
-        for (samples, time) in times {
-            samples.extend(time.map(|time| sample(out.rest(&[], time.0))));
-        }
-        let more = [
-            ("sha256", &*served.leaf.sha256().to_string()),
-            ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-            ("tls_version", served.tls_version),
-            ("cipher_suite", served.cipher_suite.as_str()),
-            ("protocol", judged.observation.target.protocol.name()),
-        ];
-        self.info.push(sample(out.rest(&more, 1)));
-    }
-
-    fn put(self, out: &mut Exposition) {
-        for (metric, samples) in [
-            (Metric::EndpointStatus, self.status),
-            (Metric::EndpointCorrect, self.correct),
-            (Metric::EndpointChained, self.chained),
-            (Metric::EndpointDummy, self.dummy),
-            (Metric::EndpointTrusted, self.trusted),
-            (Metric::EndpointHostnameMatch, self.hostname_match),
-            (Metric::EndpointRevoked, self.revoked),
-            (Metric::EndpointError, self.error),
-            (Metric::EndpointFinding, self.finding),
-            (Metric::EndpointNotBefore, self.not_before),
-            (Metric::EndpointNotAfter, self.not_after),
-            (Metric::EndpointChainNotAfter, self.chain_not_after),
-            (Metric::EndpointLastCheck, self.last_check),
-            (Metric::EndpointInfo, self.info),
-        ] {
-            out.series(metric, samples);
-        }
-    }
-}
-
-fn status(judged: &Judged) -> Status {
-    match &judged.verdict {
-        Verdict::Conclusive(_) => Status::Conclusive,
-        Verdict::Inconclusive(error) => error.kind.status(),
-    }
-}
-
 /// When the first of all certificates that were served ends.
 fn first_end(served: &Served) -> Option<Timestamp> {
     let all = std::iter::once(&served.leaf).chain(&served.rest);
     let ends = all.filter_map(|c| c.facts().ok()).map(|f| f.not_after);
     ends.min()
-}
-
-fn write_endpoint_labels(text: &mut String, judged: &Judged) {
-    let observation = &judged.observation;
-    let target = &observation.target;
-    let pairs = [
-        ("certificate", target.certificate.as_str()),
-        ("hostname", &name_of(&target.hostname)),
-    ];
-    write_labels(text, false, pairs);
-    text.push_str(",ip=\"");
-    if let Some(ip) = observation.ip {
-        let _ = write!(text, "{ip}");
-    }
-    text.push('"');
-    let pairs = [
-        ("port", &*target.port_label()),
-        ("key_type", observation.key_type.name()),
-        ("vantage", observation.vantage.as_str()),
-    ];
-    write_labels(text, true, pairs);
 }
 
 fn name_of(hostname: &Hostname) -> Cow<'_, str> {
@@ -397,6 +203,8 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
     addresses.sort();
     addresses.dedup();
     let mut samples = Vec::new();
+    // Most hosts have as many as the others.
+    let mut rests = HashMap::new();
     for of_host in addresses.chunk_by(|(a, _), (b, _)| a == b) {
         let Some(((certificate, hostname), _)) = of_host.first() else {
             continue;
@@ -407,7 +215,8 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
         let pairs = [("certificate", *certificate), ("hostname", hostname)];
         let labels = out.shared(|text| write_labels(text, false, pairs));
         for (family, count) in [("ipv4", of_v4), ("ipv6", of_v6)] {
-            let rest = out.rest(&[("family", family)], count);
+            let rest = rests.entry((family, count));
+            let rest = *rest.or_insert_with(|| out.rest(&[("family", family)], count));
             samples.push(Sample { labels, rest });
         }
     }
@@ -457,8 +266,11 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
 /// what was expected.
 pub fn textfile(results: &[Judged], at: Timestamp) -> String {
     let mut out = Exposition::default();
-    let looks = results.iter().map(|judged| Looked { judged, at });
-    endpoints(&mut out, looks);
+    let lines: Vec<Lines> = results
+        .iter()
+        .map(|judged| Lines::new(judged, at))
+        .collect();
+    endpoints(&mut out, &lines);
     let expected = results.iter().filter_map(|judged| {
         let expected = judged.expected.as_deref()?;
         Some((judged.observation.target.certificate.as_str(), expected))

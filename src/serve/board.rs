@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::judge::Judged;
 use crate::model::{Hostname, Target, Timestamp};
 use crate::observation::Outcome;
+use crate::report::prometheus::{Exposition, Lines};
 use crate::scan::Job;
 use crate::source::Requests;
 
@@ -41,6 +42,14 @@ pub(super) struct Plan {
     pub(super) targets: BTreeMap<Target, Planned>,
     /// The targets by host and port: a probe asks for one of them, and there may be very many.
     by_place: Vec<Target>,
+    /// What a scrape tells of the plan, from the first scrape on: plans change seldom, but at the start often.
+    exposed: OnceLock<Exposed>,
+}
+
+/// What a scrape tells of a plan: the metrics of certificates, and those of sources.
+pub(super) struct Exposed {
+    pub(super) certificates: Arc<Exposition>,
+    pub(super) sources: Arc<Exposition>,
 }
 
 /// What is expected at a target.
@@ -61,6 +70,7 @@ impl Plan {
             watches,
             targets,
             by_place,
+            exposed: OnceLock::new(),
         }
     }
 
@@ -90,6 +100,11 @@ impl Plan {
         self.watches.values().all(|watch| watch.up.is_some())
     }
 
+    /// What a scrape tells of it, written by `expose` unless it has been.
+    pub(super) fn exposed(&self, expose: impl FnOnce(&Self) -> Exposed) -> &Exposed {
+        self.exposed.get_or_init(|| expose(self))
+    }
+
     /// The look at a target, as the monitor itself takes it.
     pub(super) fn job(&self, target: &Target, engine: &Engine, now: Timestamp) -> Option<Job> {
         let planned = self.targets.get(target)?;
@@ -108,6 +123,8 @@ impl Plan {
 /// The last looks at a target.
 pub(super) struct Looked {
     pub(super) results: Vec<Judged>,
+    /// What a scrape tells of each of them.
+    pub(super) lines: Vec<Lines>,
     /// When they ended.
     pub(super) at: Timestamp,
     /// Since when each of them has seen the same.
@@ -150,8 +167,10 @@ impl Looked {
                 },
             }
         });
+        let lines = results.iter().map(|judged| Lines::new(judged, at));
         Self {
             since: since.collect(),
+            lines: lines.collect(),
             results,
             at,
             next,

@@ -17,19 +17,18 @@ use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::report;
-use crate::report::prometheus::{
-    Exposition, Looked as Seen, Metric, Pieces, endpoints, hosts, labels,
-};
+use crate::report::prometheus::{Exposition, Metric, Pieces, endpoints, hosts, labels};
 
 use crate::web::{self, whole};
 
 use super::answer::{EXPOSITION, Response, answer_with, retry_later, say, set};
-use super::board::{Board, Plan};
+use super::board::{Board, Exposed, Plan};
 use super::process;
 use super::queue::Queue;
 
-/// So much of the text is written at a time: what a connection takes at once of that stays near the processor.
-const PIECE_BYTES: usize = 16 << 10;
+/// So much of the text is written at a time, and sent by one system call: as much as fits into one packet of loopback, and
+/// little enough that it is still near the processor when it is sent.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Scrapes that are gathered at a time: each takes memory and a processor, and looks need both.
 const MAX_AT_A_TIME: usize = 4;
@@ -88,7 +87,7 @@ pub(super) async fn metrics(board: Arc<Board>, scrapes: &Scrapes, headers: &Head
     };
     let gzip = takes_gzip(headers);
     let gathered = tokio::task::spawn_blocking(move || {
-        let pieces = exposition(&board).pieces();
+        let pieces = exposition(&board);
         let gathered = match gzip {
             true => Gathered::Compressed(compress_pieces(pieces)?),
             false => Gathered::Plain(pieces),
@@ -251,36 +250,44 @@ fn compress_pieces(mut pieces: Pieces) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn exposition(board: &Board) -> Exposition {
+fn exposition(board: &Board) -> Pieces {
     let looks = board.looks();
     let plan = board.plan();
-    let mut out = Exposition::default();
-    endpoints(
-        &mut out,
-        looks.iter().flat_map(|looked| {
-            let at = looked.at;
-            looked.results.iter().map(move |judged| Seen { judged, at })
-        }),
+    let [mut seen, mut counted, mut rest] = <[Exposition; 3]>::default();
+    endpoints(&mut seen, looks.iter().flat_map(|looked| &looked.lines));
+    hosts(
+        &mut counted,
+        looks.iter().flat_map(|looked| &looked.results),
     );
-    certificates(&mut out, &plan);
-    let all = || looks.iter().flat_map(|looked| looked.results.iter());
-    hosts(&mut out, all());
-    sources(&mut out, board, &plan);
-    board.counters.write(&mut out);
-    monitor(&mut out, board);
-    process::write(&mut out);
-    out
+    requests(&mut rest, board);
+    board.counters.write(&mut rest);
+    monitor(&mut rest, board);
+    process::write(&mut rest);
+    let of_plan = plan.exposed(expose);
+    Pieces::new([
+        Arc::new(seen),
+        of_plan.certificates.clone(),
+        Arc::new(counted),
+        of_plan.sources.clone(),
+        Arc::new(rest),
+    ])
 }
 
-/// What is expected.
-fn certificates(out: &mut Exposition, plan: &Plan) {
+fn expose(plan: &Plan) -> Exposed {
+    let [mut certificates, mut sources] = <[Exposition; 2]>::default();
+    // What is expected.
     let all = plan.watches.values().flat_map(|watch| watch.kept.iter());
     let all = all.map(|kept| (&*kept.loaded.name, &*kept.loaded.expected));
-    report::prometheus::certificates(out, all);
+    report::prometheus::certificates(&mut certificates, all);
+    how_sources_are(&mut sources, plan);
+    Exposed {
+        certificates: Arc::new(certificates.done()),
+        sources: Arc::new(sources.done()),
+    }
 }
 
 /// How the sources are. A source of several entries is up if it answered for each of them.
-fn sources(out: &mut Exposition, board: &Board, plan: &Plan) {
+fn how_sources_are(out: &mut Exposition, plan: &Plan) {
     let mut up: BTreeMap<String, bool> = BTreeMap::new();
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
     for watch in plan.watches.values() {
@@ -304,6 +311,9 @@ fn sources(out: &mut Exposition, board: &Board, plan: &Plan) {
     for (source, at) in &last {
         samples.put(&labels([("source", source.as_str())]), at);
     }
+}
+
+fn requests(out: &mut Exposition, board: &Board) {
     let mut samples = out.begin(Metric::SourceRequests);
     for (source, status, count) in board.requests.counts() {
         let code = status.map_or_else(|| "error".to_owned(), |code| code.to_string());

@@ -12,7 +12,7 @@ use crate::finding::Severity;
 use crate::instance::Expected;
 use crate::judge::{Judged, Rules, Verdict};
 use crate::model::{Hostname, Place, Target, did_you_mean};
-use crate::report::prometheus::{Exposition, Looked, Metric, endpoints, probe_tls};
+use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, probe_tls};
 use crate::report::{Style, human};
 use crate::scan::{Job, Scan};
 use crate::source::Loaded;
@@ -235,7 +235,8 @@ impl Request {
         }
         probe_tls(&mut out, &scan.results);
         let looks = scan.results.iter();
-        endpoints(&mut out, looks.map(|judged| Looked { judged, at: now }));
+        let lines: Vec<Lines> = looks.map(|judged| Lines::new(judged, now)).collect();
+        endpoints(&mut out, &lines);
         let metrics = out.finish();
         if !self.debug {
             return answer(StatusCode::OK, EXPOSITION, metrics);

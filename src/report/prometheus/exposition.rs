@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
 use super::Metric;
 
@@ -26,7 +27,7 @@ struct Part {
     samples: Vec<Sample>,
 }
 
-/// Where some of the words are. 32 bits are enough for the labels of ten million endpoints.
+/// Where some of the words are. 32 bits are enough for what is told of five million endpoints.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     from: u32,
@@ -42,6 +43,16 @@ pub(super) struct Sample {
 }
 
 impl Exposition {
+    /// The same to be kept, without the room that it grew in.
+    pub fn done(mut self) -> Self {
+        self.words.shrink_to_fit();
+        self.text.shrink_to_fit();
+        for part in &mut self.parts {
+            part.samples.shrink_to_fit();
+        }
+        self
+    }
+
     /// Begins a metric: its HELP and TYPE lines. Its samples follow.
     pub fn begin(&mut self, metric: Metric) -> Samples<'_> {
         let (name, kind) = (metric.name(), metric.kind().name());
@@ -68,11 +79,47 @@ impl Exposition {
         });
     }
 
+    /// These metrics with all samples that the things have of them. One walk through the things does for all metrics: to
+    /// fetch one of ten thousand from memory takes longer than to note all of it.
+    pub(super) fn gather<'a>(
+        &mut self,
+        metrics: &[Metric],
+        things: impl IntoIterator<Item = &'a Rendered, IntoIter: Clone>,
+    ) {
+        let things = things.into_iter();
+        // A text that grows is held twice, and is five megabytes here.
+        self.words
+            .reserve(things.clone().map(|thing| thing.text.len()).sum());
+        let mut gathered = [const { Vec::new() }; Metric::ALL.len()];
+        for thing in things {
+            let all = self.shared(|text| text.push_str(&thing.text));
+            let place = |end: u32| all.from.saturating_add(end);
+            let labels = Span {
+                to: place(thing.labels),
+                ..all
+            };
+            let mut from = labels.to;
+            for (metric, end) in &thing.samples {
+                let rest = Span {
+                    from,
+                    to: place(*end),
+                };
+                from = rest.to;
+                if let Some(samples) = gathered.get_mut(*metric as usize) {
+                    samples.push(Sample { labels, rest });
+                }
+            }
+        }
+        for metric in metrics {
+            let samples = gathered.get_mut(*metric as usize).map(std::mem::take);
+            self.series(*metric, samples.unwrap_or_default());
+        }
+    }
+
     /// Labels for any number of samples.
     pub(super) fn shared(&mut self, write: impl FnOnce(&mut String)) -> Span {
         let from = self.words.len();
         write(&mut self.words);
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span {
             from: place(from),
             to: place(self.words.len()),
@@ -81,11 +128,7 @@ impl Exposition {
 
     /// What follows on the labels of a sample: further ones, and its value.
     pub(super) fn rest(&mut self, more: &[(&str, &str)], value: impl Display) -> Span {
-        self.shared(|text| {
-            write_labels(text, true, more.iter().copied());
-            text.push('}');
-            put_value(text, value);
-        })
+        self.shared(|text| write_rest(text, more, value))
     }
 
     pub(super) fn words(&self, span: Span) -> &str {
@@ -94,25 +137,59 @@ impl Exposition {
 
     /// The whole text.
     pub fn finish(self) -> String {
-        let mut pieces = self.pieces();
+        let mut pieces = Pieces::new([Arc::new(self)]);
         let mut text = String::with_capacity(pieces.left());
         pieces.write(&mut text, usize::MAX);
         text
     }
 
-    /// The text piece by piece.
-    pub fn pieces(mut self) -> Pieces {
-        self.parts.push(Part {
-            text: self.text,
-            start: String::new(),
+    fn len(&self) -> usize {
+        self.parts.iter().map(Part::len).sum::<usize>() + self.text.len()
+    }
+}
+
+/// The samples of one thing, whose labels begin alike, as text that is kept.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    /// The labels that all samples have, and behind them what follows on these in each sample.
+    text: String,
+    /// Where the labels end.
+    labels: u32,
+    /// The metric of each sample, and where the sample ends. It begins at the end of the one before.
+    samples: Vec<(Metric, u32)>,
+}
+
+impl Rendered {
+    /// Something with these labels.
+    pub(super) fn new(write_labels: impl FnOnce(&mut String)) -> Self {
+        let mut text = String::new();
+        write_labels(&mut text);
+        Self {
+            labels: place(text.len()),
+            text,
             samples: Vec::new(),
-        });
-        Pieces {
-            left: self.parts.iter().map(Part::len).sum(),
-            words: self.words,
-            parts: self.parts.into(),
-            sample: 0,
         }
+    }
+
+    /// A sample, with further labels or none.
+    pub(super) fn put(&mut self, metric: Metric, more: &[(&str, &str)], value: impl Display) {
+        write_rest(&mut self.text, more, value);
+        self.samples.push((metric, place(self.text.len())));
+    }
+
+    /// The same, without the room that it grew in.
+    pub(super) fn done(mut self) -> Self {
+        self.text.shrink_to_fit();
+        self.samples.shrink_to_fit();
+        self
+    }
+
+    pub(super) fn labels(&self) -> &str {
+        let labels = Span {
+            from: 0,
+            to: self.labels,
+        };
+        words(&self.text, labels)
     }
 }
 
@@ -134,22 +211,38 @@ impl Span {
     }
 }
 
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
 fn words(all: &str, span: Span) -> &str {
     all.get(span.range()).unwrap_or_default()
 }
 
-/// An exposition that is being written.
+/// Expositions that are being written, one behind the other. What changes seldom is gathered once and shared.
 #[derive(Debug)]
 pub struct Pieces {
-    words: String,
-    /// What is not written yet, but for the first samples of the first part.
-    parts: VecDeque<Part>,
-    /// The first sample that is not written yet.
-    sample: usize,
+    /// What is not written yet, but for the beginning of the first.
+    expositions: VecDeque<Arc<Exposition>>,
+    /// The first part of it that is not written yet, but for its first samples.
+    part: usize,
+    /// How many of these are written; `None` before the part's text is.
+    samples: Option<usize>,
     left: usize,
 }
 
 impl Pieces {
+    /// The text of these expositions, of which each has metrics of its own.
+    pub fn new(expositions: impl IntoIterator<Item = Arc<Exposition>>) -> Self {
+        let expositions: VecDeque<_> = expositions.into_iter().collect();
+        Self {
+            left: expositions.iter().map(|one| one.len()).sum(),
+            expositions,
+            part: 0,
+            samples: None,
+        }
+    }
+
     /// How many bytes are still to be written.
     pub fn left(&self) -> usize {
         self.left
@@ -159,21 +252,31 @@ impl Pieces {
     pub fn write(&mut self, text: &mut String, enough: usize) {
         let before = text.len();
         while text.len() < enough
-            && let Some(part) = self.parts.front_mut()
+            && let Some(exposition) = self.expositions.front()
         {
-            text.push_str(&std::mem::take(&mut part.text));
-            for sample in part.samples.get(self.sample..).unwrap_or_default() {
-                if text.len() >= enough {
-                    break;
+            if let Some(part) = exposition.parts.get(self.part) {
+                let mut written = self.samples.unwrap_or_else(|| {
+                    text.push_str(&part.text);
+                    0
+                });
+                for sample in part.samples.get(written..).unwrap_or_default() {
+                    if text.len() >= enough {
+                        break;
+                    }
+                    text.push_str(&part.start);
+                    text.push_str(words(&exposition.words, sample.labels));
+                    text.push_str(words(&exposition.words, sample.rest));
+                    written += 1;
                 }
-                text.push_str(&part.start);
-                text.push_str(words(&self.words, sample.labels));
-                text.push_str(words(&self.words, sample.rest));
-                self.sample += 1;
-            }
-            if self.sample == part.samples.len() {
-                self.parts.pop_front();
-                self.sample = 0;
+                self.samples = Some(written);
+                if written == part.samples.len() {
+                    self.part += 1;
+                    self.samples = None;
+                }
+            } else {
+                text.push_str(&exposition.text);
+                self.expositions.pop_front();
+                self.part = 0;
             }
         }
         self.left = self.left.saturating_sub(text.len() - before);
@@ -200,6 +303,13 @@ impl Samples<'_> {
         }
         put_value(self.text, value);
     }
+}
+
+/// What follows on the shared labels of a sample: further ones, the brace and the value.
+fn write_rest(text: &mut String, more: &[(&str, &str)], value: impl Display) {
+    write_labels(text, true, more.iter().copied());
+    text.push('}');
+    put_value(text, value);
 }
 
 fn put_value(text: &mut String, value: impl Display) {
@@ -300,8 +410,9 @@ mod tests {
             values in proptest::collection::vec(".*", 0..20),
             enough in 1_usize..300,
         ) {
-            let whole = exposition(&values).finish();
-            let mut pieces = exposition(&values).pieces();
+            let (half, rest) = values.split_at(values.len() / 2);
+            let whole = exposition(half).finish() + &exposition(rest).finish();
+            let mut pieces = Pieces::new([half, rest].map(|values| Arc::new(exposition(values))));
             prop_assert_eq!(pieces.left(), whole.len());
             let mut text = String::new();
             while pieces.left() > 0 {

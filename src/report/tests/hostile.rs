@@ -1,10 +1,14 @@
 //! Whatever stands in names and messages, a format stays what it is: checked by reading it back by its own rules.
 
+use std::collections::{BTreeSet, HashSet};
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::finding::{Code, Finding, Severity};
 use crate::judge::Verdict;
+use crate::observation::Status;
+use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, labels};
 use crate::report::{github, jsonl, junit, nagios, nagios_error, prometheus};
 
 /// Text that is made to break out, among any other.
@@ -151,6 +155,128 @@ proptest! {
             prop_assert!(line.starts_with("certvigil_") || line.starts_with("# "), "{}", line);
         }
     }
+
+    /// What is kept of looks is told, as often as it is asked for, as if each sample were written anew.
+    #[test]
+    fn what_is_kept_of_looks_is_what_is_written_of_them_afresh(
+        texts in prop::collection::vec(text(), 1..4),
+        at in any::<i64>(),
+    ) {
+        let looks: Vec<Judged> = texts.iter().flat_map(|text| looks(text)).collect();
+        let at = Timestamp(at);
+        let kept: Vec<Lines> = looks.iter().map(|judged| Lines::new(judged, at)).collect();
+        let mut seen = HashSet::new();
+        let first: Vec<Judged> = looks
+            .into_iter()
+            .filter(|judged| {
+                let target = judged.observation.target.clone();
+                seen.insert((target, judged.observation.ip, judged.observation.vantage.clone()))
+            })
+            .collect();
+        let afresh = sample_by_sample(&first, at);
+        for _ in 0..2 {
+            let mut out = Exposition::default();
+            endpoints(&mut out, &kept);
+            prop_assert_eq!(out.finish(), afresh.as_str());
+        }
+    }
+}
+
+/// Every sample of looks, each written by itself where it stands in the text.
+fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
+    let mut out = Exposition::default();
+    for metric in Metric::ALL
+        .iter()
+        .filter(|m| m.name().contains("_endpoint_"))
+    {
+        let mut samples = out.begin(*metric);
+        for judged in looks {
+            let observation = &judged.observation;
+            let target = &observation.target;
+            let ip = observation.ip.map(|ip| ip.to_string());
+            let mut put = |more: &[(&str, &str)], value: i64| {
+                let (hostname, port) = (target.hostname.to_string(), target.port_label());
+                let pairs = [
+                    ("certificate", target.certificate.as_str()),
+                    ("hostname", &hostname),
+                    ("ip", ip.as_deref().unwrap_or_default()),
+                    ("port", &port),
+                    ("key_type", observation.key_type.name()),
+                    ("vantage", observation.vantage.as_str()),
+                ];
+                samples.put(
+                    &labels(pairs.into_iter().chain(more.iter().copied())),
+                    value,
+                );
+            };
+            let (flags, error) = match &judged.verdict {
+                Verdict::Conclusive(flags) => (Some(flags), None),
+                Verdict::Inconclusive(error) => (None, Some(error)),
+            };
+            let served = match &judged.observation.outcome {
+                Outcome::Served(served) => Some(served),
+                _ => None,
+            };
+            let facts = served.and_then(|served| served.leaf.facts().ok());
+            let value = match metric {
+                Metric::EndpointStatus => {
+                    let is = error.map_or(Status::Conclusive, |e| e.kind.status());
+                    for one in Status::ALL {
+                        put(&[("status", one.name())], i64::from(one == is));
+                    }
+                    None
+                }
+                Metric::EndpointCorrect => flags.map(|f| i64::from(f.correct)),
+                Metric::EndpointChained => flags.map(|f| i64::from(f.chained)),
+                Metric::EndpointDummy => flags.map(|f| i64::from(f.dummy)),
+                Metric::EndpointTrusted => flags.and_then(|f| f.trusted).map(i64::from),
+                Metric::EndpointHostnameMatch => {
+                    flags.and_then(|f| f.hostname_match).map(i64::from)
+                }
+                Metric::EndpointRevoked => flags.and_then(|f| f.revoked).map(i64::from),
+                Metric::EndpointError => {
+                    if let Some(error) = error {
+                        put(&[("error_kind", error.kind.name())], 1);
+                    }
+                    None
+                }
+                Metric::EndpointFinding => {
+                    let found = judged.findings.iter().map(|f| (f.code, f.severity));
+                    for (code, severity) in found.collect::<BTreeSet<_>>() {
+                        put(&[("code", code.name()), ("severity", severity.name())], 1);
+                    }
+                    None
+                }
+                Metric::EndpointNotBefore => facts.map(|f| f.not_before.0),
+                Metric::EndpointNotAfter => facts.map(|f| f.not_after.0),
+                Metric::EndpointChainNotAfter => served.and_then(|served| {
+                    let all = std::iter::once(&served.leaf).chain(&served.rest);
+                    all.filter_map(|c| Some(c.facts().ok()?.not_after.0)).min()
+                }),
+                Metric::EndpointLastCheck => Some(at.0),
+                Metric::EndpointInfo => {
+                    if let Some(served) = served {
+                        put(
+                            &[
+                                ("sha256", &served.leaf.sha256().to_string()),
+                                ("issuer", facts.map_or("", |f| f.issuer.as_str())),
+                                ("tls_version", served.tls_version),
+                                ("cipher_suite", &served.cipher_suite),
+                                ("protocol", target.protocol.name()),
+                            ],
+                            1,
+                        );
+                    }
+                    None
+                }
+                other => unreachable!("{other:?}"),
+            };
+            if let Some(value) = value {
+                put(&[], value);
+            }
+        }
+    }
+    out.finish()
 }
 
 /// The text without what XML 1.0 does not allow.
