@@ -3,6 +3,7 @@
 mod agenda;
 mod answer;
 mod board;
+mod changes;
 mod counters;
 mod engine;
 mod expectations;

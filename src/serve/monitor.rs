@@ -10,8 +10,6 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::Entry;
-use crate::finding::Severity;
-use crate::judge::Judged;
 use crate::model::{Target, Timestamp};
 use crate::observation::LookError;
 use crate::scan::{Job, Scan, Scanner, caught, locate};
@@ -20,7 +18,8 @@ use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
 
 use super::agenda::Agenda;
-use super::board::{Board, Looked, Plan, Planned, is_same_endpoint};
+use super::board::{Board, Looked, Plan, Planned};
+use super::changes::tell_changes;
 use super::engine::{Engine, Setup};
 use super::expectations::{Kept, Watch, key};
 use super::keeper::{Keeper, Note};
@@ -579,41 +578,6 @@ async fn wait_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => sleep_until(wake).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Logs what has become of endpoints: a log of every look would be one that nobody reads.
-fn tell_changes(before: Option<&Looked>, now: &Looked) {
-    for judged in &now.results {
-        let old = before.and_then(|b| b.results.iter().find(|old| is_same_endpoint(old, judged)));
-        let was = old.map_or(Severity::Ok, Judged::severity);
-        let severity = judged.severity();
-        if was == severity || severity.max(was) < Severity::Warning {
-            continue;
-        }
-        let observation = &judged.observation;
-        let target = &observation.target;
-        let ip = observation
-            .ip
-            .map_or_else(|| "no address".into(), |ip| ip.to_string());
-        let why = match (judged.findings.first(), &judged.verdict) {
-            (Some(finding), _) => format!("{}: {}", finding.code, finding.message),
-            (None, crate::judge::Verdict::Inconclusive(error)) => {
-                format!("{}: {error}", error.kind)
-            }
-            (None, crate::judge::Verdict::Conclusive(_)) => "all is well".into(),
-        };
-        let line = format!(
-            "{} at {ip} port {} seen from {}: {severity}, was {was}: {why}",
-            target.hostname,
-            target.port_label(),
-            observation.vantage
-        );
-        if severity >= Severity::Warning {
-            tracing::warn!("{line}");
-        } else {
-            tracing::info!("{line}");
-        }
     }
 }
 
