@@ -248,14 +248,17 @@ impl Sources {
             }
             SourceSettings::Pem(files) => {
                 let stamps = self.files.settled(files).await;
-                vec![self.load_pem(entry, files, stamps)]
+                let of_file = || files.first().map(|file| pem::name_of(file));
+                let name = entry.name.clone().or_else(of_file).unwrap_or_default();
+                vec![self.load_pem(name, entry, files, stamps)]
             }
             SourceSettings::PemGlob(pattern) => match pem::expand(pattern) {
                 Ok(files) => {
                     let stamps = self.files.settled(&files).await;
-                    let both = files.iter().zip(stamps);
-                    both.map(|(file, stamp)| {
-                        self.load_pem(entry, std::slice::from_ref(file), vec![stamp])
+                    let names = pem::names_of(&files);
+                    let all = names.into_iter().zip(&files).zip(stamps);
+                    all.map(|((name, file), stamp)| {
+                        self.load_pem(name, entry, std::slice::from_ref(file), vec![stamp])
                     })
                     .collect()
                 }
@@ -283,12 +286,11 @@ impl Sources {
 
     fn load_pem(
         &self,
+        name: String,
         entry: &Entry,
         files: &[PathBuf],
         stamps: Vec<Option<pem::Stamp>>,
     ) -> Result<Loaded, Failed> {
-        let of_file = || files.first().map(|file| pem::name_of(file));
-        let name = entry.name.clone().or_else(of_file).unwrap_or_default();
         let both = files.iter().zip(stamps);
         let instances = both.map(|(file, stamp)| self.files.load(file, stamp));
         let instances = instances.collect::<Result<Vec<_>, _>>();

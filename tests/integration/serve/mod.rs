@@ -9,6 +9,7 @@ mod faults;
 mod guard;
 mod lifecycle;
 mod metrics;
+mod names;
 mod page;
 mod peer;
 mod probe;
