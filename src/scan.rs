@@ -2,6 +2,7 @@
 //! Every face goes through it, and its bounds live here.
 
 mod caught;
+pub(crate) mod names;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turns;
@@ -129,7 +130,11 @@ pub async fn prepare(
         jobs.extend(asked(done));
     }
     jobs.sort_by_key(|(position, _)| *position);
-    jobs.into_iter().flat_map(|(_, jobs)| jobs).collect()
+    let each = jobs.into_iter();
+    let each = each.flat_map(|(position, jobs)| jobs.into_iter().map(move |job| (position, job)));
+    let mut jobs: Vec<(usize, Job)> = each.collect();
+    names::tell_apart(entries, &mut jobs);
+    jobs.into_iter().map(|(_, job)| job).collect()
 }
 
 /// An entry with the mail hosts of its domains among its hosts; and one for each domain of which they could not

@@ -10,7 +10,7 @@ use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Grace, Rules};
 use crate::model::{Target, Timestamp};
-use crate::scan::{Job, Manner, targets, targets_of_failed};
+use crate::scan::{Job, Manner};
 use crate::source::{Failed, Loaded, download_name, source_name};
 use crate::store::Remembered;
 
@@ -194,21 +194,6 @@ impl Watch {
             SourceSettings::PemGlob(pattern) => failed.name == *pattern,
             _ => true,
         }
-    }
-
-    /// What is to be looked at, each target with its expectation.
-    pub(super) fn expectations(&self) -> Vec<(Target, Result<Kept, String>)> {
-        let mut all = Vec::new();
-        for kept in &self.kept {
-            let loaded = &kept.loaded;
-            let targets = targets(&self.entry, &loaded.name, &loaded.hostnames);
-            all.extend(targets.into_iter().map(|t| (t, Ok(kept.clone()))));
-        }
-        for failed in &self.failures {
-            let targets = targets_of_failed(&self.entry, failed);
-            all.extend(targets.into_iter().map(|t| (t, Err(failed.error.clone()))));
-        }
-        all
     }
 
     /// The look at a target of this entry.
@@ -447,13 +432,24 @@ mod tests {
         instances.previous.iter().map(|i| i.leaf.clone()).collect()
     }
 
+    /// What is to be looked at, each target with its expectation.
+    fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, String>)> {
+        let key: Arc<str> = "one".into();
+        let watches = BTreeMap::from([(key.clone(), watch.clone())]);
+        let plan = super::super::planning::draw(&watches, &[key]).plan;
+        let targets = plan.targets.into_iter();
+        targets
+            .map(|(target, planned)| (target, planned.expectation))
+            .collect()
+    }
+
     fn rules(watch: &Watch, now: Timestamp) -> Rules {
         let manner = Manner {
             timeout: Duration::from_secs(1),
             trust: Arc::default(),
             reaches: Arc::default(),
         };
-        let (target, expectation) = watch.expectations().remove(0);
+        let (target, expectation) = expectations(watch).remove(0);
         watch.job(&target, &expectation, &TIMES, &manner, now).rules
     }
 
@@ -578,7 +574,7 @@ mod tests {
         let news = watch.absorb(vec![Err(failed("a.example"))], NOW);
         assert_eq!(news.errors, ["a.example: away"]);
         assert_eq!((watch.kept.len(), watch.failures.len()), (0, 1));
-        assert!(watch.expectations()[0].1.is_err());
+        assert!(expectations(&watch)[0].1.is_err());
 
         watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
         assert_eq!((watch.kept.len(), watch.failures.len()), (1, 0));
@@ -609,6 +605,6 @@ mod tests {
         watch.absorb(one, NOW);
         assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));
         watch.absorb(vec![Ok(loaded("b.example", &leaf()))], NOW);
-        assert_eq!(watch.expectations().len(), 1);
+        assert_eq!(expectations(&watch).len(), 1);
     }
 }

@@ -12,6 +12,7 @@ mod keeper;
 mod metrics;
 mod monitor;
 mod page;
+mod planning;
 mod probe;
 mod process;
 mod query;

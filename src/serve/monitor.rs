@@ -1,6 +1,6 @@
 //! The one loop that decides what is asked and looked at next, and puts up what comes of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +18,12 @@ use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
 
 use super::agenda::Agenda;
-use super::board::{Board, Looked, Plan, Planned};
+use super::board::{Board, Looked, Plan};
 use super::changes::tell_changes;
 use super::engine::{Engine, Setup};
 use super::expectations::{Kept, Watch, key};
 use super::keeper::{Keeper, Note};
+use super::planning::{Drawn, draw};
 
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
@@ -71,7 +72,11 @@ pub(super) struct Monitor {
     board: Arc<Board>,
     engine: Arc<Engine>,
     watches: BTreeMap<Arc<str>, Watch>,
+    /// Their keys in the order of the configuration.
+    order: Vec<Arc<str>>,
     plan: Arc<Plan>,
+    /// What has been told of the names in it.
+    warnings: BTreeSet<String>,
     schedule: Schedule,
     scans: JoinSet<(Scan, Timestamp)>,
     /// The targets of the scans under way.
@@ -130,7 +135,9 @@ impl Monitor {
             board,
             engine: engine.clone(),
             watches: BTreeMap::new(),
+            order: Vec::new(),
             plan: Arc::default(),
+            warnings: BTreeSet::new(),
             scans: JoinSet::new(),
             scanned: HashMap::new(),
             refreshes: JoinSet::new(),
@@ -319,10 +326,12 @@ impl Monitor {
         let awaited = self.awaiting.remove(&key);
         if let Some(awaited) = &awaited {
             // The word is that it is time to look, also where the instance has been known before.
-            for (target, expectation) in watch.expectations() {
-                let cn = expectation.ok().and_then(|k| k.loaded.common_name.clone());
-                if cn.is_some_and(|cn| awaited.contains(&cn)) {
-                    self.schedule.hurry(&target, now);
+            let of_entry = self.plan.targets.iter();
+            for (target, planned) in of_entry.filter(|(_, planned)| *planned.key == *key) {
+                let loaded = planned.expectation.as_ref().ok().map(|kept| &kept.loaded);
+                let cn = loaded.and_then(|loaded| loaded.common_name.as_ref());
+                if cn.is_some_and(|cn| awaited.contains(cn)) {
+                    self.schedule.hurry(target, now);
                 }
             }
         }
@@ -475,6 +484,7 @@ impl Monitor {
         let account_changed = self.engine.inventory.sslmate != engine.inventory.sslmate;
         let mut before = std::mem::take(&mut self.watches);
         let mut changed = BTreeSet::new();
+        self.order.clear();
         for (key, entry) in keyed(&engine.inventory.certificates) {
             let old = before.remove(key.as_str());
             let is_same = old.as_ref().is_some_and(|old| *old.entry == *entry);
@@ -495,7 +505,9 @@ impl Monitor {
             if account_changed || !is_same || !keeps_its_clock {
                 self.agenda.hurry(&key, now);
             }
-            self.watches.insert(key.into(), watch);
+            let key: Arc<str> = key.into();
+            self.order.push(key.clone());
+            self.watches.insert(key, watch);
         }
         for key in before.keys() {
             self.agenda.forget(key);
@@ -520,16 +532,12 @@ impl Monitor {
     fn replan(&mut self) {
         let now = self.elapsed();
         self.outdated = None;
-        let mut targets = BTreeMap::new();
-        for (key, watch) in &self.watches {
-            for (target, expectation) in watch.expectations() {
-                let planned = Planned {
-                    key: key.clone(),
-                    expectation,
-                };
-                targets.insert(target, planned);
-            }
+        let Drawn { plan, warnings } = draw(&self.watches, &self.order);
+        for warning in warnings.difference(&self.warnings) {
+            tracing::warn!("{warning}");
         }
+        self.warnings = warnings;
+        let targets = &plan.targets;
         let changed: Vec<Target> = targets
             .iter()
             .filter(|(target, planned)| {
@@ -546,23 +554,23 @@ impl Monitor {
         for target in changed {
             self.schedule.hurry(&target, now);
         }
-        self.plan = Arc::new(Plan::new(self.watches.clone(), targets));
+        self.plan = Arc::new(plan);
         self.board.set_plan(self.plan.clone());
         self.end_cycle();
     }
 }
 
-/// The entries by their keys. Two of them may have the same source and no names.
-fn keyed(entries: &[Entry]) -> BTreeMap<String, &Entry> {
-    let mut keyed = BTreeMap::new();
-    for entry in entries {
+/// The entries with their keys, in their order. Two of them may have the same source and no names.
+fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
+    let mut keys = HashSet::new();
+    let keyed = entries.iter().map(|entry| {
         let mut key = key(entry);
-        while keyed.contains_key(&key) {
+        while !keys.insert(key.clone()) {
             key.push('+');
         }
-        keyed.insert(key, entry);
-    }
-    keyed
+        (key, entry)
+    });
+    keyed.collect()
 }
 
 /// Whether another thing is expected than before.
