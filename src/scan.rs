@@ -79,14 +79,14 @@ pub struct Job {
     pub manner: Manner,
 }
 
-/// Asks the sources of these entries what is expected. A source that fails is a job of its own, so
-/// that its targets are told of as not judged.
+/// Asks the sources of these entries what is expected; each certificate may take so long. A source that fails is a job of
+/// its own, so that its targets are told of as not judged.
 pub async fn prepare(
     sources: &Arc<Sources>,
     resolver: &Arc<Resolver>,
     entries: &[Entry],
     manner: &Manner,
-    deadline: Instant,
+    patience: Duration,
 ) -> Vec<Job> {
     let permits = Arc::new(Semaphore::new(MAX_SOURCES));
     let mut tasks = JoinSet::new();
@@ -105,12 +105,13 @@ pub async fn prepare(
             let _permit = permit;
             let asked = caught(async {
                 let mut jobs = Vec::new();
+                let deadline = Instant::now() + patience;
                 for (entry, failure) in locate(&entry, &resolver, deadline).await {
                     let resolved = failure.map(|failure| Resolution {
                         failure: Some(failure),
                         ..Resolution::default()
                     });
-                    for one in sources.load(&entry, deadline).await {
+                    for one in sources.load(&entry, patience).await {
                         jobs.push(Job {
                             resolved: resolved.clone(),
                             ..job(&entry, one, &manner)

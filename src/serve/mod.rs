@@ -2,6 +2,7 @@
 
 mod agenda;
 mod answer;
+mod asking;
 mod board;
 mod changes;
 mod counters;

@@ -11,24 +11,22 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::Entry;
 use crate::model::{Target, Timestamp};
-use crate::observation::LookError;
-use crate::scan::{Job, Scan, Scanner, caught, locate};
+use crate::scan::{Job, Scan, Scanner, caught};
 use crate::schedule::Schedule;
 use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Errand};
+use super::asking::ask;
 use super::board::{Board, Looked, Plan};
 use super::changes::tell_changes;
 use super::engine::{Engine, Setup};
-use super::expectations::{Kept, Watch, key};
+use super::expectations::{Kept, MAX_ALONE, RETRY, Watch, key};
 use super::keeper::{Keeper, Note};
 use super::planning::{Drawn, draw};
 
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
-/// A source may take this many times what a look may.
-const SOURCE_PATIENCE: u32 = 3;
 /// After word of an issued certificate the API may need a moment before it shows it.
 const SECOND_TRY: Duration = Duration::from_secs(15);
 /// Answers of sources that come within this share one new plan.
@@ -86,8 +84,10 @@ pub(super) struct Monitor {
     agenda: Agenda,
     /// Until when the plan may be older than what sources said.
     outdated: Option<Duration>,
-    /// The entries that word has come of, each with the common names in it that are to be looked at.
-    awaiting: HashMap<String, BTreeSet<String>>,
+    /// What is asked since word has come of it, each with the common names in it that are to be looked at.
+    awaiting: HashMap<Errand, BTreeSet<String>>,
+    /// What has been heard of alone, by the entries all of which was being asked meanwhile: that answer may be older.
+    newer: HashMap<Arc<str>, BTreeSet<String>>,
     /// The targets that this cycle has not looked at yet.
     remaining: BTreeSet<Target>,
     cycle_began: Duration,
@@ -98,22 +98,9 @@ pub(super) struct Monitor {
     is_clock_wrong: bool,
 }
 
-/// The mail hosts of a domain that are not known: they stay what they were, and the domain stands for them
-/// where they never were known.
-fn unlocated(entry: &Entry, error: &LookError) -> Failed {
-    let hostnames = entry.hostnames.clone();
-    let domain = hostnames.first().map(ToString::to_string);
-    Failed {
-        name: entry.name.clone().or(domain).unwrap_or_default(),
-        error: format!("the mail hosts are not known: {error}"),
-        hostnames,
-        may_pass: true,
-    }
-}
-
 /// What a source said.
 struct Answer {
-    key: String,
+    errand: Errand,
     said: Vec<Result<Loaded, Failed>>,
 }
 
@@ -144,6 +131,7 @@ impl Monitor {
             agenda: Agenda::default(),
             outdated: None,
             awaiting: HashMap::new(),
+            newer: HashMap::new(),
             remaining: BTreeSet::new(),
             cycle_began: Duration::ZERO,
             commands,
@@ -258,40 +246,30 @@ impl Monitor {
     /// Asks the sources whose time has come.
     fn ask(&mut self) {
         while self.may_ask() {
-            let Some(key) = self.agenda.start(self.elapsed()) else {
+            let Some(errand) = self.agenda.start(self.elapsed()) else {
                 break;
             };
-            let Some(watch) = self.watches.get(key.as_str()) else {
-                self.agenda.forget(&key);
+            let Some(watch) = self.watches.get(&errand.key) else {
+                self.agenda.forget(&errand.key);
                 continue;
             };
             let (entry, engine) = (watch.entry.clone(), self.engine.clone());
             self.refreshes.spawn(async move {
-                let deadline = Instant::now() + engine.manner.timeout * SOURCE_PATIENCE;
-                let asked = caught(async {
-                    let scanner = &engine.scanner;
-                    let mut said = Vec::new();
-                    for (entry, failure) in locate(&entry, &scanner.resolver, deadline).await {
-                        match failure {
-                            None => said.extend(scanner.sources.load(&entry, deadline).await),
-                            Some(error) => said.push(Err(unlocated(&entry, &error))),
-                        }
-                    }
-                    said
-                });
+                let asked = caught(ask(&entry, errand.only.as_deref(), &engine));
                 let own_fault = || vec![Err(Failed::by_own_fault(&entry))];
                 let said = asked.await.unwrap_or_else(own_fault);
-                Answer { key, said }
+                Answer { errand, said }
             });
         }
     }
 
     /// Takes in what a source said.
     fn heard(&mut self, answer: Answer) {
-        let Answer { key, said } = answer;
+        let Answer { errand, said } = answer;
+        let key = &errand.key;
         let (now, clock) = (self.elapsed(), self.board.now());
-        let Some(watch) = self.watches.get_mut(key.as_str()) else {
-            return self.agenda.forget(&key);
+        let Some(watch) = self.watches.get_mut(key) else {
+            return self.agenda.forget(key);
         };
         let was_up = watch.up;
         let warning = self.engine.scanner.sources.clock_warning(clock);
@@ -300,7 +278,23 @@ impl Monitor {
         }
         self.is_clock_wrong = warning.is_some();
         let before: Vec<Arc<Loaded>> = watch.kept.iter().map(|k| k.loaded.clone()).collect();
-        let news = watch.absorb(said, clock);
+        let news = match &errand.only {
+            None => {
+                let newer = self.newer.remove(key).unwrap_or_default();
+                watch.absorb(watch.with_newer(said, &newer), clock)
+            }
+            Some(cn) => {
+                let is_older_coming = self.agenda.is_being_asked(&Errand::whole(key));
+                if is_older_coming && said.iter().any(Result::is_ok) {
+                    let newer = self.newer.entry(key.clone()).or_default();
+                    newer.insert(cn.clone());
+                }
+                let mut said = said.into_iter();
+                said.next()
+                    .map(|one| watch.absorb_one(one, clock))
+                    .unwrap_or_default()
+            }
+        };
         let is_known = was_up == Some(true)
             && watch.up == Some(true)
             && before.len() == watch.kept.len()
@@ -311,7 +305,7 @@ impl Monitor {
         if was_up == Some(false) && watch.up == Some(true) {
             tracing::info!(
                 "{}: the source answers again",
-                watch.source().unwrap_or(key.clone())
+                watch.source().unwrap_or(key.to_string())
             );
         }
         for change in &news.changed {
@@ -321,13 +315,13 @@ impl Monitor {
             && (watch.is_asked_over_network() || was_up.is_none() || !news.changed.is_empty())
         {
             let said = watch.kept.iter().map(Remembered::from).collect();
-            keeper.keep(Note::Said(key.clone(), said));
+            keeper.keep(Note::Said(key.to_string(), said));
         }
-        let awaited = self.awaiting.remove(&key);
+        let awaited = self.awaiting.remove(&errand);
         if let Some(awaited) = &awaited {
             // The word is that it is time to look, also where the instance has been known before.
             let of_entry = self.plan.targets.iter();
-            for (target, planned) in of_entry.filter(|(_, planned)| *planned.key == *key) {
+            for (target, planned) in of_entry.filter(|(_, planned)| planned.key == *key) {
                 let loaded = planned.expectation.as_ref().ok().map(|kept| &kept.loaded);
                 let cn = loaded.and_then(|loaded| loaded.common_name.as_ref());
                 if cn.is_some_and(|cn| awaited.contains(cn)) {
@@ -335,12 +329,18 @@ impl Monitor {
                 }
             }
         }
-        let next = if awaited.is_some() && news.changed.is_empty() {
-            Some(SECOND_TRY)
-        } else {
-            watch.refresh_after(self.engine.times.refresh)
+        let failing = watch.failing_alone();
+        let next = match &errand.only {
+            _ if awaited.is_some() && news.changed.is_empty() => Some(SECOND_TRY),
+            Some(cn) => failing.contains(cn).then_some(RETRY),
+            None => watch.refresh_after(self.engine.times.refresh),
         };
-        self.agenda.finish(&key, next.map(|after| now + after), now);
+        self.agenda
+            .finish(&errand, next.map(|after| now + after), now);
+        for cn in failing {
+            let alone = watch.errand(key, cn);
+            self.agenda.ask_by(&alone, now + RETRY);
+        }
         let pause = if is_known {
             UNCHANGED_REPLAN_PAUSE
         } else {
@@ -434,8 +434,12 @@ impl Monitor {
                 let now = self.elapsed();
                 let about = self.watches.iter().filter(|(_, watch)| watch.is_about(&cn));
                 for (key, watch) in about {
-                    self.agenda.hurry(key, now);
-                    let awaited = self.awaiting.entry(key.to_string()).or_default();
+                    let mut errand = watch.errand(key, &cn);
+                    if self.agenda.alone() >= MAX_ALONE {
+                        errand.only = None;
+                    }
+                    self.agenda.hurry(&errand, now);
+                    let awaited = self.awaiting.entry(errand).or_default();
                     // What is not known yet is looked at as soon as it is, and cannot make this grow.
                     if watch.knows(&cn) {
                         awaited.insert(cn.clone());
@@ -503,7 +507,7 @@ impl Monitor {
             // something about it has changed.
             let keeps_its_clock = watch.is_asked_over_network() && watch.up == Some(true);
             if account_changed || !is_same || !keeps_its_clock {
-                self.agenda.hurry(&key, now);
+                self.agenda.hurry(&Errand::whole(&key), now);
             }
             let key: Arc<str> = key.into();
             self.order.push(key.clone());
@@ -511,6 +515,8 @@ impl Monitor {
         }
         for key in before.keys() {
             self.agenda.forget(key);
+            self.newer.remove(key);
+            self.awaiting.retain(|errand, _| errand.key != *key);
         }
         if let Some(keeper) = &mut self.keeper {
             let keys = self.watches.keys().map(ToString::to_string).collect();

@@ -15,7 +15,6 @@ use certvigil::resolve::{Families, Resolver};
 use certvigil::revocation::Revocations;
 use certvigil::scan::{Manner, Scanner, Turns, prepare};
 use certvigil::source::{Requests, Sources};
-use tokio::time::Instant;
 
 use crate::dashboards::REWRITE;
 
@@ -45,9 +44,8 @@ async fn looks() -> Option<String> {
     };
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
     let resolver = Arc::new(resolver);
-    let deadline = Instant::now() + 10 * TIMEOUT;
     let entries = &inventory.certificates;
-    let jobs = prepare(&sources, &resolver, entries, &manner, deadline).await;
+    let jobs = prepare(&sources, &resolver, entries, &manner, 10 * TIMEOUT).await;
     let scanner = Scanner {
         revocations: Arc::new(Revocations::new(&sources)),
         sources,

@@ -1,5 +1,6 @@
 //! `certvigil serve`, over HTTP and against TLS servers of the test's own.
 
+mod account;
 mod api;
 mod clock;
 mod crowd;
