@@ -286,7 +286,7 @@ impl Watch {
     }
 
     /// Whether a failure is that of the list and not of one certificate in it.
-    fn stands_for_all(&self, failed: &Failed) -> bool {
+    pub(super) fn stands_for_all(&self, failed: &Failed) -> bool {
         match &self.entry.source {
             SourceSettings::SslmateAll => failed.name.ends_with('*'),
             SourceSettings::PemGlob(pattern) => failed.name == *pattern,

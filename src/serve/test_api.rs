@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::config::Entry;
+use crate::config::{Entry, SourceSettings};
 use crate::judge::Judged;
 use crate::model::{Hostname, Target, parse_port};
 use crate::report;
@@ -60,6 +60,15 @@ pub(super) async fn test(
     let Some((watch, kept)) = find(&plan, name) else {
         if !plan.is_whole() {
             return refuse(Refused::TooEarly);
+        }
+        if let Some(why) = unsaid(&plan, name) {
+            let words = format!("what is expected of `{name}` is not known yet: {why}");
+            return retry_later(error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_ready",
+                None,
+                words,
+            ));
         }
         return error(
             StatusCode::NOT_FOUND,
@@ -126,6 +135,23 @@ fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
     };
     let by_name = all().find(|(_, kept)| kept.loaded.name == name);
     by_name.or_else(|| all().find(|(_, kept)| kept.loaded.common_name.as_deref() == Some(name)))
+}
+
+/// Why nothing is known of a certificate that is in the inventory, or that may be: an account that has never told what it
+/// has may have any.
+fn unsaid<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
+    let of_watch = |watch: &'a Watch| {
+        let is_its_own = match &watch.entry.source {
+            SourceSettings::Sslmate(cn) => cn == name,
+            SourceSettings::SslmateAll => watch.kept.is_empty(),
+            _ => false,
+        };
+        let mut failures = watch.failures.iter();
+        let failed = failures
+            .find(|failed| failed.name == name || (is_its_own && watch.stands_for_all(failed)));
+        failed.map(|failed| &*failed.error)
+    };
+    plan.watches.values().find_map(of_watch)
 }
 
 /// What is to be looked at: the hosts that are asked for, else all of the certificate's.
