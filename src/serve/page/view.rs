@@ -13,6 +13,7 @@ use crate::instance::Instance;
 use crate::judge::{Judged, Verdict, agree};
 use crate::model::{KeyType, Target, Timestamp};
 use crate::observation::{LookError, Outcome, Served};
+use crate::scan::targets_of_failed;
 
 use super::super::board::{Board, Looked, Plan, Reload, Since};
 use super::super::expectations::{Kept, Trouble, Watch};
@@ -79,6 +80,15 @@ impl View {
         let looked: BTreeSet<&Target> = looked.map(|j| &j.observation.target).collect();
         let all = self.plan.targets.keys();
         all.filter(|target| !looked.contains(target)).count()
+    }
+
+    /// The entries whose source has never said what is expected, and for which no target stands.
+    pub(super) fn unsaid(&self) -> usize {
+        let is_unsaid = |watch: &&Watch| {
+            let mut failures = watch.failures.iter();
+            failures.any(|failed| targets_of_failed(&watch.entry, failed).is_empty())
+        };
+        self.plan.watches.values().filter(is_unsaid).count()
     }
 
     /// Every certificate of the inventory, the worst first.

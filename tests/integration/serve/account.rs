@@ -239,3 +239,48 @@ fn an_api_that_refuses_everything_is_not_asked_for_all_of_an_account() {
         run.stderr
     );
 }
+
+#[test]
+fn what_an_account_has_never_told_is_neither_nothing_nor_well() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let api = Canned::start_many(|_, _| refused(403));
+    let dns = nowhere();
+    let entry = entry(&pki, "web", &leaf, server.port());
+    for (source, beside) in [("*", None), ("*", Some(&entry)), (HOST, Some(&entry))] {
+        let mut config = config_of(&pki, ONCE, &api, &dns, &format!("sslmate: \"{source}\""));
+        if let Some(entry) = beside {
+            config.push_str(&format!("- {{{entry}}}\n"));
+        }
+        let exporter = start(&config);
+        exporter.wait_until_ready();
+        let metrics = exporter.get("/metrics");
+        assert_eq!(is_up(&metrics), Some(0.0));
+        // It may have this certificate, or it has it: nobody can say that there is none.
+        let test = |name: &str| exporter.get(&format!("/api/v2/certs/{name}/test"));
+        let answer = test(HOST);
+        assert_eq!(answer.status, 503, "{source}: {}", answer.text());
+        assert_eq!(answer.json()["reason"], "not_ready");
+        assert!(answer.header("retry-after").is_some());
+        assert!(
+            answer.text().contains("Not this (HTTP 403, no)"),
+            "{}",
+            answer.text()
+        );
+        let other = test("nobody.example").status;
+        assert_eq!(other, if source == "*" { 503 } else { 404 }, "{source}");
+        let page = exporter.get("/").text();
+        assert!(!page.contains("There is nothing to look at"), "{page}");
+        assert!(
+            !page.contains("serves the right certificate</h1>"),
+            "{page}"
+        );
+        let title = match (source, beside) {
+            ("*", None) => "What is expected is not known",
+            ("*", _) => "What is expected by 1 entry of the configuration is not known",
+            _ => "could not be judged",
+        };
+        assert!(page.contains(title), "{page}");
+    }
+}
