@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::config::{Entry, SourceSettings};
 use crate::judge::Judged;
-use crate::model::{Hostname, Target, parse_port};
+use crate::model::{Hostname, Protocol, Target, parse_port};
 use crate::report;
 use crate::scan::{Job, targets};
 
@@ -154,6 +154,13 @@ fn unsaid<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
     plan.watches.values().find_map(of_watch)
 }
 
+/// The port to look at where none is asked for: 443, by the reference, where the entry has it among others.
+fn default_ports(of_entry: &[u16]) -> Vec<u16> {
+    let https = Protocol::Https.default_port();
+    let port = of_entry.iter().find(|port| **port == https);
+    port.or(of_entry.first()).copied().into_iter().collect()
+}
+
 /// What is to be looked at: the hosts that are asked for, else all of the certificate's.
 fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<Response>> {
     let bad = |param: &str, what: String| {
@@ -167,7 +174,7 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
     let mut entry = entry.clone();
     match query.last("port") {
         Some(port) => entry.ports = vec![parse_port(port).map_err(|e| bad("port", e))?],
-        None => entry.ports.truncate(1),
+        None => entry.ports = default_ports(&entry.ports),
     }
     let named = query.all("hostname").map(str::parse);
     let mut hostnames: Vec<Hostname> = named
@@ -218,6 +225,13 @@ async fn job(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_port_that_of_https_is_looked_at_where_the_entry_has_it() {
+        assert_eq!(default_ports(&[8443, 443]), [443]);
+        assert_eq!(default_ports(&[8443, 9443]), [8443]);
+        assert_eq!(default_ports(&[25]), [25]);
+    }
 
     #[test]
     fn the_common_name_is_the_decoded_part_of_the_path() {
