@@ -64,10 +64,12 @@ pub(super) fn tell_apart(entries: &[Entry], jobs: &mut [(usize, Job)]) {
             let Some(entry) = entries.get(*position).filter(|e| comes_late(e) == late) else {
                 continue;
             };
-            job.targets.retain(|target| {
-                let taker = taken.get(target);
-                !taker.is_some_and(|taker| is_named_by(taker, entry, target))
-            });
+            if late {
+                job.targets.retain(|target| {
+                    let taker = taken.get(target);
+                    !taker.is_some_and(|taker| is_named_by(taker, entry, target))
+                });
+            }
             let name = name_apart(entry, &job.targets, |target| taken.contains_key(target));
             if let Some(name) = name {
                 if let Some(target) = job.targets.first() {

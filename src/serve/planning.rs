@@ -83,11 +83,13 @@ impl Drawing<'_> {
 
     /// The targets that no other entry has, by a new name where theirs would be.
     fn named(&mut self, entry: &Entry, mut targets: Vec<Target>) -> (Vec<Target>, Option<String>) {
-        targets.retain(|target| {
-            let taker = self.targets.get(target);
-            let taker = taker.and_then(|planned| self.all.get(&planned.key));
-            !taker.is_some_and(|taker| is_named_by(&taker.entry, entry, target))
-        });
+        if comes_late(entry) {
+            targets.retain(|target| {
+                let taker = self.targets.get(target);
+                let taker = taker.and_then(|planned| self.all.get(&planned.key));
+                !taker.is_some_and(|taker| is_named_by(&taker.entry, entry, target))
+            });
+        }
         let name = name_apart(entry, &targets, |target| self.targets.contains_key(target));
         if let (Some(name), Some(first)) = (&name, targets.first()) {
             self.warnings.insert(describe(name, first));
@@ -106,5 +108,71 @@ impl Drawing<'_> {
             };
             self.targets.insert(target, planned);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SourceSettings;
+    use crate::source::Failed;
+
+    fn failing(source: SourceSettings, name: &str, host: &str) -> Watch {
+        let mut entry = Entry::new(source);
+        entry.hostnames = vec![host.parse().unwrap()];
+        let mut watch = Watch::new(entry);
+        watch.failures.push(Failed {
+            name: name.into(),
+            hostnames: watch.entry.hostnames.clone(),
+            error: "away".into(),
+            may_pass: true,
+        });
+        watch
+    }
+
+    fn names(watches: &[(&str, Watch)]) -> (Vec<(String, String)>, usize) {
+        let order: Vec<Arc<str>> = watches.iter().map(|(key, _)| Arc::from(*key)).collect();
+        let all = watches
+            .iter()
+            .map(|(key, watch)| (Arc::from(*key), watch.clone()));
+        let drawn = draw(&all.collect(), &order);
+        let targets = drawn.plan.targets.iter();
+        let each =
+            targets.map(|(target, planned)| (planned.key.to_string(), target.certificate.clone()));
+        let mut each: Vec<(String, String)> = each.collect();
+        each.sort();
+        (each, drawn.warnings.len())
+    }
+
+    #[test]
+    fn the_first_in_the_configuration_keeps_the_name_whatever_its_key() {
+        let trust = || failing(SourceSettings::TrustOnly, "a", "a.example");
+        let (planned, warnings) = names(&[("z", trust()), ("b", trust()), ("c", trust())]);
+        let named = |key: &str, name: &str| (key.to_owned(), name.to_owned());
+        assert_eq!(
+            planned,
+            [
+                named("b", "a (trust)"),
+                named("c", "a (trust, 2)"),
+                named("z", "a")
+            ]
+        );
+        assert_eq!(warnings, 2);
+    }
+
+    #[test]
+    fn the_whole_account_takes_what_no_entry_names() {
+        let cn = "a.example";
+        let named = failing(SourceSettings::Sslmate(cn.into()), cn, cn);
+        let mut whole = failing(SourceSettings::SslmateAll, cn, cn);
+        let other = failing(SourceSettings::SslmateAll, "b.example", "b.example");
+        whole.failures.extend(other.failures);
+        let (planned, warnings) = names(&[("* first", whole), ("named", named)]);
+        let wanted = [("* first", "b.example"), ("named", cn)];
+        assert_eq!(
+            planned,
+            wanted.map(|(key, name)| (key.to_owned(), name.to_owned()))
+        );
+        assert_eq!(warnings, 0);
     }
 }
