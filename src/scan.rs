@@ -3,6 +3,7 @@
 
 mod caught;
 mod job;
+pub(crate) mod names;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -507,14 +507,14 @@ impl Plan {
             .filter(|e| self.selection.may_want(e))
             .cloned()
             .collect();
-        let deadline = Instant::now() + self.manner.timeout * SOURCE_PATIENCE;
+        let patience = self.manner.timeout * SOURCE_PATIENCE;
         let mut jobs = tokio::select! {
             jobs = prepare(
                 &self.scanner.sources,
                 &self.scanner.resolver,
                 &entries,
                 &self.manner,
-                deadline,
+                patience,
             ) => jobs,
             () = &mut *stop => return Ok(Round::Stopped),
         };

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::config::TrustSettings;
 use crate::judge::TrustStore;
 use crate::lab::{Lab, Scenario, environment};
@@ -91,7 +89,6 @@ async fn demo(args: &Args) -> Result<Code, String> {
         trust: Arc::new(trust),
         reaches: Arc::default(),
     };
-    let deadline = Instant::now() + TIMEOUT;
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
     let resolver = Arc::new(resolver);
     let jobs = prepare(
@@ -99,7 +96,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
         &resolver,
         &inventory.certificates,
         &manner,
-        deadline,
+        TIMEOUT,
     )
     .await;
     let scanner = Scanner {

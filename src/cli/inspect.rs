@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ValueEnum, ValueHint};
-use tokio::time::Instant;
 
 use crate::config::Inventory;
 use crate::judge::{Judged, TrustStore};
@@ -100,13 +99,12 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let manner = plan::manner(&inventory)?;
     let now = args.at.unwrap_or_else(now);
-    let deadline = Instant::now() + args.timeout;
     let jobs = prepare(
         &scanner.sources,
         &scanner.resolver,
         &inventory.certificates,
         &manner,
-        deadline,
+        args.timeout,
     );
     let stop = plan::stop();
     tokio::pin!(stop);

@@ -16,7 +16,7 @@ use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources};
 
-use super::caught;
+use super::{caught, names};
 
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
@@ -55,14 +55,14 @@ pub struct Job {
     pub manner: Manner,
 }
 
-/// Asks the sources of these entries what is expected. A source that fails is a job of its own, so
-/// that its targets are told of as not judged.
+/// Asks the sources of these entries what is expected; each certificate may take so long. A source that fails is a job of
+/// its own, so that its targets are told of as not judged.
 pub async fn prepare(
     sources: &Arc<Sources>,
     resolver: &Arc<Resolver>,
     entries: &[Entry],
     manner: &Manner,
-    deadline: Instant,
+    patience: Duration,
 ) -> Vec<Job> {
     let permits = Arc::new(Semaphore::new(MAX_SOURCES));
     let mut tasks = JoinSet::new();
@@ -81,9 +81,10 @@ pub async fn prepare(
             let _permit = permit;
             let asked = caught(async {
                 let mut jobs = Vec::new();
+                let deadline = Instant::now() + patience;
                 for (entry, failure) in locate(&entry, &resolver, deadline).await {
                     let resolved = failure.map(Resolution::failed);
-                    for one in sources.load(&entry, deadline).await {
+                    for one in sources.load(&entry, patience).await {
                         jobs.push(Job {
                             resolved: resolved.clone(),
                             ..job(&entry, one, &manner)
@@ -103,7 +104,11 @@ pub async fn prepare(
         jobs.extend(asked(done));
     }
     jobs.sort_by_key(|(position, _)| *position);
-    jobs.into_iter().flat_map(|(_, jobs)| jobs).collect()
+    let each = jobs.into_iter();
+    let each = each.flat_map(|(position, jobs)| jobs.into_iter().map(move |job| (position, job)));
+    let mut jobs: Vec<(usize, Job)> = each.collect();
+    names::tell_apart(entries, &mut jobs);
+    jobs.into_iter().map(|(_, job)| job).collect()
 }
 
 /// An entry with the mail hosts of its domains among its hosts; and one for each domain of which they could not

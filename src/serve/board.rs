@@ -248,6 +248,15 @@ impl Board {
         lock(&self.looks).values().cloned().collect()
     }
 
+    /// The last looks at the targets of one certificate.
+    pub(super) fn looks_of(&self, certificate: &str) -> Vec<Arc<Looked>> {
+        let looks = lock(&self.looks);
+        let of_it = looks
+            .iter()
+            .filter(|(target, _)| target.certificate == certificate);
+        of_it.map(|(_, looked)| looked.clone()).collect()
+    }
+
     /// The last looks at one target.
     pub(super) fn looked(&self, target: &Target) -> Option<Arc<Looked>> {
         lock(&self.looks).get(target).cloned()

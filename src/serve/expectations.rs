@@ -1,7 +1,7 @@
 //! What every entry's source said last, since when it has been expected, and what is to be looked at for it.
 //! Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +10,20 @@ use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Grace, Rules};
 use crate::model::{Target, Timestamp};
-use crate::scan::{Job, Manner, targets, targets_of_failed};
+use crate::scan::{Job, Manner};
 use crate::source::{Failed, Loaded, download_name, source_name};
 use crate::store::Remembered;
+
+use super::agenda::Errand;
 
 /// Older instances that are remembered of one certificate; the oldest go first.
 const MAX_PREVIOUS: usize = 8;
 /// Files are read anew this often: nobody is asked over the network.
 const FILE_REFRESH: Duration = Duration::from_secs(60);
 /// A source that failed is asked again after this, or its own interval if that is shorter.
-const RETRY: Duration = Duration::from_secs(60);
+pub(super) const RETRY: Duration = Duration::from_secs(60);
+/// Certificates of an account that are asked for alone at most, beyond which the whole account is asked.
+pub(super) const MAX_ALONE: usize = 64;
 /// A source that has been silent for this many of its refresh intervals is stale.
 const STALE_INTERVALS: i64 = 2;
 
@@ -32,6 +36,8 @@ pub(super) struct Watch {
     pub(super) kept: Vec<Kept>,
     /// What it could not say at the last try, and never said before.
     pub(super) failures: Vec<Failed>,
+    /// The names of what it could not say at the last try.
+    pub(super) failing: BTreeSet<String>,
     /// How the last try went; `None` before the first.
     pub(super) up: Option<bool>,
     /// What is wrong with the source, if anything.
@@ -95,6 +101,7 @@ impl Watch {
             entry: Arc::new(entry),
             kept: Vec::new(),
             failures: Vec::new(),
+            failing: BTreeSet::new(),
             up: None,
             trouble: None,
         }
@@ -110,9 +117,23 @@ impl Watch {
             _ => return None,
         };
         Some(match self.up {
-            Some(false) => RETRY.min(regular),
+            Some(false) if self.failing_alone().is_empty() => RETRY.min(regular),
             _ => regular,
         })
+    }
+
+    /// The certificates of an account that alone are to be asked for again, and after how long: those that could not be
+    /// had at the last try, where they are few.
+    pub(super) fn failing_alone(&self) -> &BTreeSet<String> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        let is_account = matches!(self.entry.source, SourceSettings::SslmateAll);
+        let is_list = self.failing.iter().any(|name| name.ends_with('*'));
+        let are_few = self.failing.len() <= MAX_ALONE;
+        if is_account && are_few && !is_list {
+            &self.failing
+        } else {
+            &NONE
+        }
     }
 
     /// Whether the source may be away when the monitor starts.
@@ -137,6 +158,15 @@ impl Watch {
         }
     }
 
+    /// What is to be asked when a certificate of this common name has been issued.
+    pub(super) fn errand(&self, key: &Arc<str>, cn: &str) -> Errand {
+        let is_account = matches!(self.entry.source, SourceSettings::SslmateAll);
+        Errand {
+            key: key.clone(),
+            only: is_account.then(|| cn.to_owned()),
+        }
+    }
+
     /// Whether the source has said something of this common name.
     pub(super) fn knows(&self, cn: &str) -> bool {
         let mut names = self.kept.iter().map(|kept| &kept.loaded.common_name);
@@ -157,6 +187,8 @@ impl Watch {
             before.insert(kept.loaded.name.clone(), kept);
         }
         self.failures.clear();
+        let failed = answers.iter().filter_map(|answer| answer.as_ref().err());
+        self.failing = failed.map(|failed| failed.name.clone()).collect();
         self.up = Some(answers.iter().all(Result::is_ok));
         for answer in answers {
             match answer {
@@ -187,28 +219,79 @@ impl Watch {
         news
     }
 
+    /// Takes in what the source said of one certificate of many. What it said of the others stays.
+    pub(super) fn absorb_one(&mut self, answer: Result<Loaded, Failed>, now: Timestamp) -> News {
+        let mut news = News::default();
+        match answer {
+            Ok(loaded) => {
+                self.failing.remove(&loaded.name);
+                self.failures.retain(|failed| failed.name != loaded.name);
+                let mut all = self.kept.iter_mut();
+                let place = all.find(|kept| kept.loaded.name == loaded.name);
+                let old = place.as_ref().map(|kept| {
+                    let mut old = Kept::clone(kept);
+                    old.is_not_of_the_future(now);
+                    old
+                });
+                let kept = Kept::new(old, loaded, now);
+                if kept.changed == Some(now) {
+                    news.changed.push(kept.describe_change());
+                }
+                match place {
+                    Some(place) => *place = kept,
+                    None => self.kept.push(kept),
+                }
+                if self.failing.is_empty() {
+                    self.up = self.up.map(|_| true);
+                    self.trouble = None;
+                }
+            }
+            // Of one that is not known there is nothing to tell: it may be any name.
+            Err(failed) => news.errors.push(failed.error),
+        }
+        news
+    }
+
+    /// What the source said of everything, with these of its certificates as it has said of them since it was asked.
+    pub(super) fn with_newer(
+        &self,
+        mut answers: Vec<Result<Loaded, Failed>>,
+        newer: &BTreeSet<String>,
+    ) -> Vec<Result<Loaded, Failed>> {
+        let is_list = |answer: &Result<Loaded, Failed>| {
+            answer
+                .as_ref()
+                .is_err_and(|failed| self.stands_for_all(failed))
+        };
+        if answers.iter().any(is_list) {
+            return answers;
+        }
+        for kept in self
+            .kept
+            .iter()
+            .filter(|kept| newer.contains(&kept.loaded.name))
+        {
+            let name = &kept.loaded.name;
+            let said = Ok(Loaded::clone(&kept.loaded));
+            let is_same = |answer: &&mut Result<Loaded, Failed>| match answer {
+                Ok(loaded) => loaded.name == *name,
+                Err(failed) => failed.name == *name,
+            };
+            match answers.iter_mut().find(is_same) {
+                Some(place) => *place = said,
+                None => answers.push(said),
+            }
+        }
+        answers
+    }
+
     /// Whether a failure is that of the list and not of one certificate in it.
-    fn stands_for_all(&self, failed: &Failed) -> bool {
+    pub(super) fn stands_for_all(&self, failed: &Failed) -> bool {
         match &self.entry.source {
             SourceSettings::SslmateAll => failed.name.ends_with('*'),
             SourceSettings::PemGlob(pattern) => failed.name == *pattern,
             _ => true,
         }
-    }
-
-    /// What is to be looked at, each target with its expectation.
-    pub(super) fn expectations(&self) -> Vec<(Target, Result<Kept, String>)> {
-        let mut all = Vec::new();
-        for kept in &self.kept {
-            let loaded = &kept.loaded;
-            let targets = targets(&self.entry, &loaded.name, &loaded.hostnames);
-            all.extend(targets.into_iter().map(|t| (t, Ok(kept.clone()))));
-        }
-        for failed in &self.failures {
-            let targets = targets_of_failed(&self.entry, failed);
-            all.extend(targets.into_iter().map(|t| (t, Err(failed.error.clone()))));
-        }
-        all
     }
 
     /// The look at a target of this entry.
@@ -391,224 +474,4 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::certificate::Certificate;
-    use crate::instance::{Instances, SourceKind};
-    use crate::lab::authority::{Authority, Key, Validity};
-
-    const NOW: Timestamp = Timestamp(1_795_000_000);
-    const TIMES: Times = Times {
-        grace: Duration::from_secs(1800),
-        refresh: Duration::from_secs(900),
-    };
-
-    fn later(seconds: i64) -> Timestamp {
-        Timestamp(NOW.0 + seconds)
-    }
-
-    fn leaf() -> Certificate {
-        let root = Authority::root("Root", Validity::around(NOW, 100, 1000)).unwrap();
-        let names = ["a.example".to_owned()];
-        let validity = Validity::around(NOW, 1, 89);
-        let issued = root.issue(&names, validity, &Key::generate().unwrap());
-        issued.unwrap().certificate
-    }
-
-    fn loaded(name: &str, leaf: &Certificate) -> Loaded {
-        let instance = Instance::from_chain(vec![leaf.clone()]).unwrap();
-        Loaded {
-            name: name.into(),
-            common_name: Some(name.into()),
-            expected: Arc::new(Expected {
-                source: SourceKind::Sslmate,
-                what: Expectation::Instances(Box::new(Instances::only(instance))),
-            }),
-            hostnames: vec![name.parse().unwrap()],
-            awaited: None,
-        }
-    }
-
-    fn failed(name: &str) -> Failed {
-        Failed {
-            name: name.into(),
-            hostnames: Vec::new(),
-            error: format!("{name}: away"),
-            may_pass: true,
-        }
-    }
-
-    fn watch(source: SourceSettings) -> Watch {
-        Watch::new(Entry::new(source))
-    }
-
-    fn previous(watch: &Watch) -> Vec<Certificate> {
-        let instances = watch.kept[0].loaded.expected.instances().unwrap();
-        instances.previous.iter().map(|i| i.leaf.clone()).collect()
-    }
-
-    fn rules(watch: &Watch, now: Timestamp) -> Rules {
-        let manner = Manner {
-            timeout: Duration::from_secs(1),
-            trust: Arc::default(),
-            reaches: Arc::default(),
-        };
-        let (target, expectation) = watch.expectations().remove(0);
-        watch.job(&target, &expectation, &TIMES, &manner, now).rules
-    }
-
-    #[test]
-    fn trouble_is_told_since_the_first_try_that_failed_until_one_succeeds() {
-        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
-        let since = |watch: &Watch| watch.trouble.as_ref().map(|trouble| trouble.since);
-        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
-        assert_eq!(since(&watch), None);
-        watch.absorb(vec![Err(failed("a.example"))], later(60));
-        watch.absorb(vec![Err(failed("a.example"))], later(120));
-        assert_eq!(since(&watch), Some(later(60)));
-        assert_eq!(watch.trouble.as_ref().unwrap().error, "a.example: away");
-        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], later(180));
-        assert_eq!(since(&watch), None);
-    }
-
-    #[test]
-    fn a_new_instance_makes_the_one_before_a_previous_one_with_grace() {
-        let (first, second) = (leaf(), leaf());
-        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
-        let news = watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
-        assert_eq!(news, News::default());
-        assert_eq!(rules(&watch, NOW).grace, None);
-
-        let news = watch.absorb(vec![Ok(loaded("a.example", &second))], later(10));
-        assert_eq!(news.changed.len(), 1);
-        assert!(news.changed[0].starts_with("a.example: another instance is expected now"));
-        assert_eq!(previous(&watch), std::slice::from_ref(&first));
-        let grace = Grace {
-            before: first.sha256(),
-            until: later(10 + 1800),
-        };
-        assert_eq!(rules(&watch, later(10)).grace, Some(grace));
-
-        // The same again changes nothing; back again makes the other one the one before.
-        watch.absorb(vec![Ok(loaded("a.example", &second))], later(20));
-        assert_eq!(rules(&watch, later(20)).grace, Some(grace));
-        watch.absorb(vec![Ok(loaded("a.example", &first))], later(30));
-        assert_eq!(previous(&watch), [second]);
-    }
-
-    #[test]
-    fn a_clock_that_jumps_stretches_neither_grace_nor_trust_in_a_silent_source() {
-        const DAY: i64 = 86_400;
-        let (first, second) = (leaf(), leaf());
-        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
-        watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
-        watch.absorb(vec![Ok(loaded("a.example", &second))], NOW);
-        // Back by a day: grace goes on for as long as it would have from now on, and no longer.
-        let back = later(-DAY);
-        let news = watch.absorb(vec![Ok(loaded("a.example", &second))], back);
-        assert_eq!(news, News::default());
-        let until = |watch: &Watch, now| rules(watch, now).grace.unwrap().until.0 - now.0;
-        assert_eq!(until(&watch, back), 1800 - 1);
-        watch.absorb(vec![Ok(loaded("a.example", &second))], later(-DAY + 900));
-        assert_eq!(until(&watch, later(-DAY + 900)), 900 - 1);
-
-        // A source that has been silent since then is stale as soon as any other.
-        let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
-        watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
-        watch.absorb(vec![Err(failed("a.example"))], back);
-        let after = later(-DAY + 1801);
-        watch.absorb(vec![Err(failed("a.example"))], after);
-        assert_eq!(rules(&watch, after).stale_since, Some(back));
-        // Forward by a day, and it is stale at once, since nobody can tell the one from the other.
-        let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
-        watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
-        watch.absorb(vec![Err(failed("a.example"))], later(DAY));
-        assert_eq!(rules(&watch, later(DAY)).stale_since, Some(NOW));
-        watch.absorb(vec![Ok(loaded("a.example", &first))], later(DAY));
-        assert_eq!(rules(&watch, later(DAY)).stale_since, None);
-    }
-
-    #[test]
-    fn what_is_said_again_is_kept_once_and_is_as_fresh_as_it_was_said() {
-        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
-        let said = loaded("a.example", &leaf());
-        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
-        watch.absorb(vec![Ok(said.clone())], later(10));
-        let before = watch.kept[0].loaded.clone();
-        watch.absorb(vec![Ok(said.clone())], later(20));
-        assert!(Arc::ptr_eq(&before, &watch.kept[0].loaded));
-        assert_eq!(watch.kept[0].fetched, later(20));
-        assert_eq!(watch.kept[0].changed, Some(later(10)));
-        let others = [
-            Loaded {
-                hostnames: vec!["b.example".parse().unwrap()],
-                ..said.clone()
-            },
-            Loaded {
-                awaited: Some(7),
-                ..said.clone()
-            },
-            Loaded {
-                common_name: None,
-                ..said
-            },
-        ];
-        for other in others {
-            watch.absorb(vec![Ok(other.clone())], later(30));
-            let kept = &watch.kept[0].loaded;
-            assert_eq!(kept.hostnames, other.hostnames);
-            assert_eq!(kept.awaited, other.awaited);
-            assert_eq!(kept.common_name, other.common_name);
-        }
-    }
-
-    #[test]
-    fn only_so_many_older_instances_are_remembered() {
-        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
-        let leaves: Vec<Certificate> = (0..MAX_PREVIOUS + 3).map(|_| leaf()).collect();
-        for leaf in &leaves {
-            watch.absorb(vec![Ok(loaded("a.example", leaf))], NOW);
-        }
-        assert_eq!(previous(&watch), leaves[2..MAX_PREVIOUS + 2]);
-    }
-
-    #[test]
-    fn what_a_source_said_stays_while_it_fails_and_is_told_to_be_stale() {
-        let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
-        let news = watch.absorb(vec![Err(failed("a.example"))], NOW);
-        assert_eq!(news.errors, ["a.example: away"]);
-        assert_eq!((watch.kept.len(), watch.failures.len()), (0, 1));
-        assert!(watch.expectations()[0].1.is_err());
-
-        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
-        assert_eq!((watch.kept.len(), watch.failures.len()), (1, 0));
-        watch.absorb(vec![Err(failed("a.example"))], later(900));
-        assert_eq!((watch.kept.len(), watch.failures.len()), (1, 0));
-        assert_eq!(watch.up, Some(false));
-        assert_eq!(watch.refresh_after(TIMES.refresh), Some(RETRY));
-        assert_eq!(rules(&watch, later(1800)).stale_since, None);
-        assert_eq!(rules(&watch, later(1801)).stale_since, Some(NOW));
-        watch.absorb(vec![Ok(loaded("a.example", &leaf()))], later(1900));
-        assert_eq!(rules(&watch, later(9000)).stale_since, None);
-    }
-
-    #[test]
-    fn a_list_that_fails_loses_nothing_and_one_that_shrinks_does() {
-        let mut watch = watch(SourceSettings::SslmateAll);
-        let both = || {
-            vec![
-                Ok(loaded("a.example", &leaf())),
-                Ok(loaded("b.example", &leaf())),
-            ]
-        };
-        watch.absorb(both(), NOW);
-        watch.absorb(vec![Err(failed("sslmate: *"))], NOW);
-        assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));
-        // One of them fails: it stays, too.
-        let one = vec![Ok(loaded("a.example", &leaf())), Err(failed("b.example"))];
-        watch.absorb(one, NOW);
-        assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));
-        watch.absorb(vec![Ok(loaded("b.example", &leaf()))], NOW);
-        assert_eq!(watch.expectations().len(), 1);
-    }
-}
+mod tests;

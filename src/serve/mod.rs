@@ -2,7 +2,9 @@
 
 mod agenda;
 mod answer;
+mod asking;
 mod board;
+mod changes;
 mod counters;
 mod engine;
 mod expectations;
@@ -11,6 +13,7 @@ mod keeper;
 mod metrics;
 mod monitor;
 mod page;
+mod planning;
 mod probe;
 mod process;
 mod queue;

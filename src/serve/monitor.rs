@@ -1,6 +1,6 @@
 //! The one loop that decides what is asked and looked at next, and puts up what comes of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +10,24 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::Entry;
-use crate::finding::Severity;
-use crate::judge::Judged;
 use crate::model::{Target, Timestamp};
-use crate::observation::LookError;
-use crate::scan::{Job, Scan, Scanner, caught, locate};
+use crate::scan::{Job, Scan, Scanner, caught};
 use crate::schedule::Schedule;
 use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
 
-use super::agenda::Agenda;
-use super::board::{Board, Looked, Plan, Planned, is_same_endpoint};
+use super::agenda::{Agenda, Errand};
+use super::asking::ask;
+use super::board::{Board, Looked, Plan};
+use super::changes::tell_changes;
 use super::engine::{Engine, Setup};
-use super::expectations::{Kept, Watch, key};
+use super::expectations::{Kept, MAX_ALONE, RETRY, Watch, key};
 use super::keeper::{Keeper, Note};
+use super::planning::{Drawn, draw};
 use super::reloads::{Asker, Reloads};
 
 /// Sources that are asked at a time.
 const MAX_SOURCES: usize = 8;
-/// A source may take this many times what a look may.
-const SOURCE_PATIENCE: u32 = 3;
 /// After word of an issued certificate the API may need a moment before it shows it.
 const SECOND_TRY: Duration = Duration::from_secs(15);
 /// Answers of sources that come within this share one new plan.
@@ -75,7 +73,11 @@ pub(super) struct Monitor {
     board: Arc<Board>,
     engine: Arc<Engine>,
     watches: BTreeMap<Arc<str>, Watch>,
+    /// Their keys in the order of the configuration.
+    order: Vec<Arc<str>>,
     plan: Arc<Plan>,
+    /// What has been told of the names in it.
+    warnings: BTreeSet<String>,
     schedule: Schedule,
     scans: JoinSet<(Scan, Timestamp)>,
     /// The targets of the scans under way.
@@ -85,8 +87,10 @@ pub(super) struct Monitor {
     agenda: Agenda,
     /// Until when the plan may be older than what sources said.
     outdated: Option<Duration>,
-    /// The entries that word has come of, each with the common names in it that are to be looked at.
-    awaiting: HashMap<String, BTreeSet<String>>,
+    /// What is asked since word has come of it, each with the common names in it that are to be looked at.
+    awaiting: HashMap<Errand, BTreeSet<String>>,
+    /// What has been heard of alone, by the entries all of which was being asked meanwhile: that answer may be older.
+    newer: HashMap<Arc<str>, BTreeSet<String>>,
     /// The targets that this cycle has not looked at yet.
     remaining: BTreeSet<Target>,
     cycle_began: Duration,
@@ -98,22 +102,9 @@ pub(super) struct Monitor {
     is_clock_wrong: bool,
 }
 
-/// The mail hosts of a domain that are not known: they stay what they were, and the domain stands for them
-/// where they never were known.
-fn unlocated(entry: &Entry, error: &LookError) -> Failed {
-    let hostnames = entry.hostnames.clone();
-    let domain = hostnames.first().map(ToString::to_string);
-    Failed {
-        name: entry.name.clone().or(domain).unwrap_or_default(),
-        error: format!("the mail hosts are not known: {error}"),
-        hostnames,
-        may_pass: true,
-    }
-}
-
 /// What a source said.
 struct Answer {
-    key: String,
+    errand: Errand,
     said: Vec<Result<Loaded, Failed>>,
 }
 
@@ -135,13 +126,16 @@ impl Monitor {
             board,
             engine: engine.clone(),
             watches: BTreeMap::new(),
+            order: Vec::new(),
             plan: Arc::default(),
+            warnings: BTreeSet::new(),
             scans: JoinSet::new(),
             scanned: HashMap::new(),
             refreshes: JoinSet::new(),
             agenda: Agenda::default(),
             outdated: None,
             awaiting: HashMap::new(),
+            newer: HashMap::new(),
             remaining: BTreeSet::new(),
             cycle_began: Duration::ZERO,
             commands,
@@ -266,40 +260,30 @@ impl Monitor {
     /// Asks the sources whose time has come.
     fn ask(&mut self) {
         while self.may_ask() {
-            let Some(key) = self.agenda.start(self.elapsed()) else {
+            let Some(errand) = self.agenda.start(self.elapsed()) else {
                 break;
             };
-            let Some(watch) = self.watches.get(key.as_str()) else {
-                self.agenda.forget(&key);
+            let Some(watch) = self.watches.get(&errand.key) else {
+                self.agenda.forget(&errand.key);
                 continue;
             };
             let (entry, engine) = (watch.entry.clone(), self.engine.clone());
             self.refreshes.spawn(async move {
-                let deadline = Instant::now() + engine.manner.timeout * SOURCE_PATIENCE;
-                let asked = caught(async {
-                    let scanner = &engine.scanner;
-                    let mut said = Vec::new();
-                    for (entry, failure) in locate(&entry, &scanner.resolver, deadline).await {
-                        match failure {
-                            None => said.extend(scanner.sources.load(&entry, deadline).await),
-                            Some(error) => said.push(Err(unlocated(&entry, &error))),
-                        }
-                    }
-                    said
-                });
+                let asked = caught(ask(&entry, errand.only.as_deref(), &engine));
                 let own_fault = || vec![Err(Failed::by_own_fault(&entry))];
                 let said = asked.await.unwrap_or_else(own_fault);
-                Answer { key, said }
+                Answer { errand, said }
             });
         }
     }
 
     /// Takes in what a source said.
     fn heard(&mut self, answer: Answer) {
-        let Answer { key, said } = answer;
+        let Answer { errand, said } = answer;
+        let key = &errand.key;
         let (now, clock) = (self.elapsed(), self.board.now());
-        let Some(watch) = self.watches.get_mut(key.as_str()) else {
-            return self.agenda.forget(&key);
+        let Some(watch) = self.watches.get_mut(key) else {
+            return self.agenda.forget(key);
         };
         let was_up = watch.up;
         let warning = self.engine.scanner.sources.clock_warning(clock);
@@ -308,7 +292,23 @@ impl Monitor {
         }
         self.is_clock_wrong = warning.is_some();
         let before: Vec<Arc<Loaded>> = watch.kept.iter().map(|k| k.loaded.clone()).collect();
-        let news = watch.absorb(said, clock);
+        let news = match &errand.only {
+            None => {
+                let newer = self.newer.remove(key).unwrap_or_default();
+                watch.absorb(watch.with_newer(said, &newer), clock)
+            }
+            Some(cn) => {
+                let is_older_coming = self.agenda.is_being_asked(&Errand::whole(key));
+                if is_older_coming && said.iter().any(Result::is_ok) {
+                    let newer = self.newer.entry(key.clone()).or_default();
+                    newer.insert(cn.clone());
+                }
+                let mut said = said.into_iter();
+                said.next()
+                    .map(|one| watch.absorb_one(one, clock))
+                    .unwrap_or_default()
+            }
+        };
         let is_known = was_up == Some(true)
             && watch.up == Some(true)
             && before.len() == watch.kept.len()
@@ -319,7 +319,7 @@ impl Monitor {
         if was_up == Some(false) && watch.up == Some(true) {
             tracing::info!(
                 "{}: the source answers again",
-                watch.source().unwrap_or(key.clone())
+                watch.source().unwrap_or(key.to_string())
             );
         }
         for change in &news.changed {
@@ -329,24 +329,32 @@ impl Monitor {
             && (watch.is_asked_over_network() || was_up.is_none() || !news.changed.is_empty())
         {
             let said = watch.kept.iter().map(Remembered::from).collect();
-            keeper.keep(Note::Said(key.clone(), said));
+            keeper.keep(Note::Said(key.to_string(), said));
         }
-        let awaited = self.awaiting.remove(&key);
+        let awaited = self.awaiting.remove(&errand);
         if let Some(awaited) = &awaited {
             // The word is that it is time to look, also where the instance has been known before.
-            for (target, expectation) in watch.expectations() {
-                let cn = expectation.ok().and_then(|k| k.loaded.common_name.clone());
-                if cn.is_some_and(|cn| awaited.contains(&cn)) {
-                    self.schedule.hurry(&target, now);
+            let of_entry = self.plan.targets.iter();
+            for (target, planned) in of_entry.filter(|(_, planned)| planned.key == *key) {
+                let loaded = planned.expectation.as_ref().ok().map(|kept| &kept.loaded);
+                let cn = loaded.and_then(|loaded| loaded.common_name.as_ref());
+                if cn.is_some_and(|cn| awaited.contains(cn)) {
+                    self.schedule.hurry(target, now);
                 }
             }
         }
-        let next = if awaited.is_some() && news.changed.is_empty() {
-            Some(SECOND_TRY)
-        } else {
-            watch.refresh_after(self.engine.times.refresh)
+        let failing = watch.failing_alone();
+        let next = match &errand.only {
+            _ if awaited.is_some() && news.changed.is_empty() => Some(SECOND_TRY),
+            Some(cn) => failing.contains(cn).then_some(RETRY),
+            None => watch.refresh_after(self.engine.times.refresh),
         };
-        self.agenda.finish(&key, next.map(|after| now + after), now);
+        self.agenda
+            .finish(&errand, next.map(|after| now + after), now);
+        for cn in failing {
+            let alone = watch.errand(key, cn);
+            self.agenda.ask_by(&alone, now + RETRY);
+        }
         let pause = if is_known {
             UNCHANGED_REPLAN_PAUSE
         } else {
@@ -440,8 +448,12 @@ impl Monitor {
                 let now = self.elapsed();
                 let about = self.watches.iter().filter(|(_, watch)| watch.is_about(&cn));
                 for (key, watch) in about {
-                    self.agenda.hurry(key, now);
-                    let awaited = self.awaiting.entry(key.to_string()).or_default();
+                    let mut errand = watch.errand(key, &cn);
+                    if self.agenda.alone() >= MAX_ALONE {
+                        errand.only = None;
+                    }
+                    self.agenda.hurry(&errand, now);
+                    let awaited = self.awaiting.entry(errand).or_default();
                     // What is not known yet is looked at as soon as it is, and cannot make this grow.
                     if watch.knows(&cn) {
                         awaited.insert(cn.clone());
@@ -502,6 +514,7 @@ impl Monitor {
         let account_changed = self.engine.inventory.sslmate != engine.inventory.sslmate;
         let mut before = std::mem::take(&mut self.watches);
         let mut changed = BTreeSet::new();
+        self.order.clear();
         for (key, entry) in keyed(&engine.inventory.certificates) {
             let old = before.remove(key.as_str());
             let is_same = old.as_ref().is_some_and(|old| *old.entry == *entry);
@@ -520,12 +533,16 @@ impl Monitor {
             // something about it has changed.
             let keeps_its_clock = watch.is_asked_over_network() && watch.up == Some(true);
             if account_changed || !is_same || !keeps_its_clock {
-                self.agenda.hurry(&key, now);
+                self.agenda.hurry(&Errand::whole(&key), now);
             }
-            self.watches.insert(key.into(), watch);
+            let key: Arc<str> = key.into();
+            self.order.push(key.clone());
+            self.watches.insert(key, watch);
         }
         for key in before.keys() {
             self.agenda.forget(key);
+            self.newer.remove(key);
+            self.awaiting.retain(|errand, _| errand.key != *key);
         }
         if let Some(keeper) = &mut self.keeper {
             let keys = self.watches.keys().map(ToString::to_string).collect();
@@ -549,16 +566,12 @@ impl Monitor {
     fn replan(&mut self) {
         let now = self.elapsed();
         self.outdated = None;
-        let mut targets = BTreeMap::new();
-        for (key, watch) in &self.watches {
-            for (target, expectation) in watch.expectations() {
-                let planned = Planned {
-                    key: key.clone(),
-                    expectation,
-                };
-                targets.insert(target, planned);
-            }
+        let Drawn { plan, warnings } = draw(&self.watches, &self.order);
+        for warning in warnings.difference(&self.warnings) {
+            tracing::warn!("{warning}");
         }
+        self.warnings = warnings;
+        let targets = &plan.targets;
         let changed: Vec<Target> = targets
             .iter()
             .filter(|(target, planned)| {
@@ -575,23 +588,23 @@ impl Monitor {
         for target in changed {
             self.schedule.hurry(&target, now);
         }
-        self.plan = Arc::new(Plan::new(self.watches.clone(), targets));
+        self.plan = Arc::new(plan);
         self.board.set_plan(self.plan.clone());
         self.end_cycle();
     }
 }
 
-/// The entries by their keys. Two of them may have the same source and no names.
-fn keyed(entries: &[Entry]) -> BTreeMap<String, &Entry> {
-    let mut keyed = BTreeMap::new();
-    for entry in entries {
+/// The entries with their keys, in their order. Two of them may have the same source and no names.
+fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
+    let mut keys = HashSet::new();
+    let keyed = entries.iter().map(|entry| {
         let mut key = key(entry);
-        while keyed.contains_key(&key) {
+        while !keys.insert(key.clone()) {
             key.push('+');
         }
-        keyed.insert(key, entry);
-    }
-    keyed
+        (key, entry)
+    });
+    keyed.collect()
 }
 
 /// Whether another thing is expected than before.
@@ -607,41 +620,6 @@ async fn wait_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => sleep_until(wake).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Logs what has become of endpoints: a log of every look would be one that nobody reads.
-fn tell_changes(before: Option<&Looked>, now: &Looked) {
-    for judged in &now.results {
-        let old = before.and_then(|b| b.results.iter().find(|old| is_same_endpoint(old, judged)));
-        let was = old.map_or(Severity::Ok, Judged::severity);
-        let severity = judged.severity();
-        if was == severity || severity.max(was) < Severity::Warning {
-            continue;
-        }
-        let observation = &judged.observation;
-        let target = &observation.target;
-        let ip = observation
-            .ip
-            .map_or_else(|| "no address".into(), |ip| ip.to_string());
-        let why = match (judged.findings.first(), &judged.verdict) {
-            (Some(finding), _) => format!("{}: {}", finding.code, finding.message),
-            (None, crate::judge::Verdict::Inconclusive(error)) => {
-                format!("{}: {error}", error.kind)
-            }
-            (None, crate::judge::Verdict::Conclusive(_)) => "all is well".into(),
-        };
-        let line = format!(
-            "{} at {ip} port {} seen from {}: {severity}, was {was}: {why}",
-            target.hostname,
-            target.port_label(),
-            observation.vantage
-        );
-        if severity >= Severity::Warning {
-            tracing::warn!("{line}");
-        } else {
-            tracing::info!("{line}");
-        }
     }
 }
 

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::config::Entry;
+use crate::config::{Entry, SourceSettings};
 use crate::judge::Judged;
-use crate::model::{Hostname, Target, parse_port};
+use crate::model::{Hostname, Protocol, Target, parse_port};
 use crate::report;
 use crate::scan::{Job, targets};
 use crate::web::Query;
@@ -100,6 +100,15 @@ pub(super) async fn test(
         if !plan.is_whole() {
             return refuse(Refused::TooEarly);
         }
+        if let Some(why) = unsaid(&plan, name) {
+            let words = format!("what is expected of `{name}` is not known yet: {why}");
+            return retry_later(error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_ready",
+                None,
+                words,
+            ));
+        }
         return error(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -179,6 +188,30 @@ fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
     by_name.or_else(|| all().find(|(_, kept)| kept.loaded.common_name.as_deref() == Some(name)))
 }
 
+/// Why nothing is known of a certificate that is in the inventory, or that may be: an account that has never told what it
+/// has may have any.
+fn unsaid<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
+    let of_watch = |watch: &'a Watch| {
+        let is_its_own = match &watch.entry.source {
+            SourceSettings::Sslmate(cn) => cn == name,
+            SourceSettings::SslmateAll => watch.kept.is_empty(),
+            _ => false,
+        };
+        let mut failures = watch.failures.iter();
+        let failed = failures
+            .find(|failed| failed.name == name || (is_its_own && watch.stands_for_all(failed)));
+        failed.map(|failed| &*failed.error)
+    };
+    plan.watches.values().find_map(of_watch)
+}
+
+/// The port to look at where none is asked for: 443, by the reference, where the entry has it among others.
+fn default_ports(of_entry: &[u16]) -> Vec<u16> {
+    let https = Protocol::Https.default_port();
+    let port = of_entry.iter().find(|port| **port == https);
+    port.or(of_entry.first()).copied().into_iter().collect()
+}
+
 /// What is to be looked at: the hosts that are asked for, else all of the certificate's.
 fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<Response>> {
     let bad = |param: &str, what: String| {
@@ -192,7 +225,7 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
     let mut entry = entry.clone();
     match query.last("port") {
         Some(port) => entry.ports = vec![parse_port(port).map_err(|e| bad("port", e))?],
-        None => entry.ports.truncate(1),
+        None => entry.ports = default_ports(&entry.ports),
     }
     let named = query.all("hostname").map(str::parse);
     let mut hostnames: Vec<Hostname> = named
@@ -243,6 +276,13 @@ async fn job(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_port_that_of_https_is_looked_at_where_the_entry_has_it() {
+        assert_eq!(default_ports(&[8443, 443]), [443]);
+        assert_eq!(default_ports(&[8443, 9443]), [8443]);
+        assert_eq!(default_ports(&[25]), [25]);
+    }
 
     #[test]
     fn the_common_name_is_the_decoded_part_of_the_path() {

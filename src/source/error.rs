@@ -57,6 +57,8 @@ pub enum SourceError {
     BeingWritten(String),
     /// More bytes than are read.
     TooLarge(usize),
+    /// So many certificates of the account could not be had in a row, so this one was not asked for.
+    NotAsked(usize),
     /// There is no certificate yet; there may be one later.
     NotIssued(String),
     /// What came cannot be used, and asking again will not help.
@@ -69,12 +71,29 @@ impl SourceError {
         match self {
             Self::Api(error) => error.retry_after.is_some() || error.status >= 500,
             Self::Http { status, .. } => *status >= 500,
-            Self::Timeout | Self::Unreachable(_) | Self::NotIssued(_) | Self::BeingWritten(_) => {
-                true
-            }
+            Self::Timeout
+            | Self::Unreachable(_)
+            | Self::NotAsked(_)
+            | Self::NotIssued(_)
+            | Self::BeingWritten(_) => true,
             Self::Tls { .. } | Self::NotJson { .. } | Self::TooLarge(_) | Self::Unusable(_) => {
                 false
             }
+        }
+    }
+
+    /// Whether it is the API that fails, or refuses whatever it is asked, and not what it was asked for.
+    pub(super) fn is_of_the_api(&self) -> bool {
+        let is_general = |status: u16| matches!(status, 401 | 403 | 412 | 429 | 500..);
+        match self {
+            Self::Api(error) => is_general(error.status),
+            Self::Http { status, .. } => is_general(*status),
+            Self::Timeout | Self::Unreachable(_) | Self::Tls { .. } | Self::NotAsked(_) => true,
+            Self::NotJson { .. }
+            | Self::BeingWritten(_)
+            | Self::TooLarge(_)
+            | Self::NotIssued(_)
+            | Self::Unusable(_) => false,
         }
     }
 
@@ -144,6 +163,10 @@ impl fmt::Display for SourceError {
                 printable(file)
             ),
             // The API's names are in it, at times.
+            Self::NotAsked(others) => write!(
+                f,
+                "it was not asked for: {others} certificates before it could not be had, so the API is taken to be away"
+            ),
             Self::NotIssued(what) | Self::Unusable(what) => f.write_str(&printable(what)),
         }
     }

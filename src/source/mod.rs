@@ -1,5 +1,6 @@
 //! Sources: from where it is configured to what is expected.
 
+mod account;
 mod credentials;
 mod download;
 mod error;
@@ -209,34 +210,54 @@ impl Sources {
         }
     }
 
-    /// Asks what an entry's source expects: one answer, or one for each of its files or certificates.
-    pub async fn load(&self, entry: &Entry, deadline: Instant) -> Vec<Result<Loaded, Failed>> {
-        let mut said = self.ask(entry, deadline).await;
-        for loaded in said.iter_mut().flatten() {
-            if let Some(Expected {
-                what: Expectation::Instances(instances),
-                ..
-            }) = Arc::get_mut(&mut loaded.expected)
-            {
-                instances.share(&self.certificates);
-            }
-        }
+    /// Asks what an entry's source expects: one answer, or one for each of its files or certificates, each of which may
+    /// take so long.
+    pub async fn load(
+        self: &Arc<Self>,
+        entry: &Entry,
+        patience: Duration,
+    ) -> Vec<Result<Loaded, Failed>> {
+        let mut said = self.ask(entry, patience).await;
+        said.iter_mut()
+            .flatten()
+            .for_each(|loaded| self.share(loaded));
         said
     }
 
-    async fn ask(&self, entry: &Entry, deadline: Instant) -> Vec<Result<Loaded, Failed>> {
+    /// Asks what is expected by one certificate of the account that an entry is about; within so long.
+    ///
+    /// # Errors
+    /// Why the account does not say.
+    pub async fn load_certificate(
+        &self,
+        entry: &Entry,
+        cn: &str,
+        patience: Duration,
+    ) -> Result<Loaded, Failed> {
+        let deadline = Instant::now() + patience;
+        self.load_sslmate(entry, cn, deadline).await
+    }
+
+    /// Holds what is expected once, where others hold the same.
+    fn share(&self, loaded: &mut Loaded) {
+        if let Some(Expected {
+            what: Expectation::Instances(instances),
+            ..
+        }) = Arc::get_mut(&mut loaded.expected)
+        {
+            instances.share(&self.certificates);
+        }
+    }
+
+    async fn ask(
+        self: &Arc<Self>,
+        entry: &Entry,
+        patience: Duration,
+    ) -> Vec<Result<Loaded, Failed>> {
+        let deadline = Instant::now() + patience;
         match &entry.source {
             SourceSettings::Sslmate(cn) => vec![self.load_sslmate(entry, cn, deadline).await],
-            SourceSettings::SslmateAll => match self.list(deadline).await {
-                Ok(names) => {
-                    let mut all = Vec::with_capacity(names.len());
-                    for cn in names {
-                        all.push(self.load_sslmate(entry, &cn, deadline).await);
-                    }
-                    all
-                }
-                Err(error) => vec![Err(failed("sslmate: *", entry, &error))],
-            },
+            SourceSettings::SslmateAll => self.load_account(entry, patience).await,
             SourceSettings::Download(url) => {
                 let name = own_name(entry).unwrap_or_else(|| download::name_of(url));
                 let http = self
@@ -248,14 +269,17 @@ impl Sources {
             }
             SourceSettings::Pem(files) => {
                 let stamps = self.files.settled(files).await;
-                vec![self.load_pem(entry, files, stamps)]
+                let of_file = || files.first().map(|file| pem::name_of(file));
+                let name = entry.name.clone().or_else(of_file).unwrap_or_default();
+                vec![self.load_pem(name, entry, files, stamps)]
             }
             SourceSettings::PemGlob(pattern) => match pem::expand(pattern) {
                 Ok(files) => {
                     let stamps = self.files.settled(&files).await;
-                    let both = files.iter().zip(stamps);
-                    both.map(|(file, stamp)| {
-                        self.load_pem(entry, std::slice::from_ref(file), vec![stamp])
+                    let names = pem::names_of(&files);
+                    let all = names.into_iter().zip(&files).zip(stamps);
+                    all.map(|((name, file), stamp)| {
+                        self.load_pem(name, entry, std::slice::from_ref(file), vec![stamp])
                     })
                     .collect()
                 }
@@ -283,12 +307,11 @@ impl Sources {
 
     fn load_pem(
         &self,
+        name: String,
         entry: &Entry,
         files: &[PathBuf],
         stamps: Vec<Option<pem::Stamp>>,
     ) -> Result<Loaded, Failed> {
-        let of_file = || files.first().map(|file| pem::name_of(file));
-        let name = entry.name.clone().or_else(of_file).unwrap_or_default();
         let both = files.iter().zip(stamps);
         let instances = both.map(|(file, stamp)| self.files.load(file, stamp));
         let instances = instances.collect::<Result<Vec<_>, _>>();
@@ -311,23 +334,30 @@ impl Sources {
         cn: &str,
         deadline: Instant,
     ) -> Result<Loaded, Failed> {
-        let name = entry.name.clone().unwrap_or_else(|| cn.to_owned());
-        let load = async {
-            let object = self.account()?.certificate(cn, deadline).await?;
-            let hostnames = hosts(entry, object.names())?;
-            let awaited = object.awaited();
-            Ok((object.instances()?, hostnames, awaited))
+        let loaded = self.ask_for(entry, cn, deadline).await;
+        let name = || entry.name.as_deref().unwrap_or(cn);
+        loaded.map_err(|error| failed(name(), entry, &error))
+    }
+
+    /// Asks the account for one of its certificates.
+    async fn ask_for(
+        &self,
+        entry: &Entry,
+        cn: &str,
+        deadline: Instant,
+    ) -> Result<Loaded, SourceError> {
+        let object = self.account()?.certificate(cn, deadline).await?;
+        let hostnames = hosts(entry, object.names())?;
+        let awaited = object.awaited();
+        let mut loaded = Loaded {
+            expected: Arc::new(expected(SourceKind::Sslmate, object.instances()?)),
+            common_name: Some(cn.to_owned()),
+            name: entry.name.clone().unwrap_or_else(|| cn.to_owned()),
+            hostnames,
+            awaited,
         };
-        match load.await {
-            Ok((instances, hostnames, awaited)) => Ok(Loaded {
-                expected: Arc::new(expected(SourceKind::Sslmate, instances)),
-                common_name: Some(cn.to_owned()),
-                name,
-                hostnames,
-                awaited,
-            }),
-            Err(error) => Err(failed(&name, entry, &error)),
-        }
+        self.share(&mut loaded);
+        Ok(loaded)
     }
 
     /// The instance that a source expects, whatever hosts it names.

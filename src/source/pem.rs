@@ -149,9 +149,68 @@ pub(super) fn name_of(file: &Path) -> String {
     }
 }
 
+/// What each of the files of one pattern is called: those that [`name_of`] calls the same, by as much of the ends of
+/// their paths as tells them apart.
+pub(super) fn names_of(files: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
+    for parts in 2.. {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for name in &names {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+        let mut has_grown = false;
+        for (name, file) in names.iter_mut().zip(files) {
+            let surplus = file.components().count().checked_sub(parts);
+            if counts.get(name).is_some_and(|count| *count > 1)
+                && let Some(surplus) = surplus
+            {
+                let end: PathBuf = file.components().skip(surplus).collect();
+                *name = end.display().to_string();
+                has_grown = true;
+            }
+        }
+        if !has_grown {
+            break;
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn files_of_one_pattern_that_are_called_the_same_are_told_apart_by_their_paths() {
+        let names = |files: &[&str]| names_of(&files.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(
+            names(&["/tls/a/site.pem", "/tls/b/site.pem", "/tls/c/mail.pem"]),
+            ["a/site.pem", "b/site.pem", "mail"]
+        );
+        assert_eq!(
+            names(&["/x/a/site.pem", "/y/a/site.pem", "/y/b/site.pem"]),
+            ["x/a/site.pem", "y/a/site.pem", "b/site.pem"]
+        );
+        // The folder names it, and there are two of them in it.
+        assert_eq!(
+            names(&["a/fullchain.pem", "a/cert.pem", "b/fullchain.pem"]),
+            ["a/fullchain.pem", "a/cert.pem", "b"]
+        );
+        assert_eq!(names(&["site.pem", "a/site.pem"]), ["site", "a/site.pem"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_files_of_a_pattern_have_one_name(
+            files in proptest::collection::btree_set("/([ab]/){0,3}(site|fullchain)\\.(pem|crt)", 0..12),
+        ) {
+            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+            let names: std::collections::HashSet<String> = names_of(&files).into_iter().collect();
+            prop_assert_eq!(names.len(), files.len());
+        }
+    }
 
     #[test]
     fn files_are_named_after_what_tells_them_apart() {

@@ -28,23 +28,40 @@ impl Canned {
     pub(crate) fn start(
         answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
+        Self::serve(answer, |serve| serve())
+    }
+
+    /// The same, where an answer that takes its time keeps no other waiting.
+    pub(crate) fn start_many(
+        answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(answer, |serve| drop(std::thread::spawn(serve)))
+    }
+
+    fn serve(
+        answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static,
+        run: impl Fn(Box<dyn FnOnce() + Send>) + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = requests.clone();
+        let (seen, answer) = (requests.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let Some(request) = read_request(&stream) else {
-                    continue;
-                };
-                let number = {
-                    let mut seen = seen.lock().unwrap();
-                    seen.push(request.clone());
-                    seen.len() - 1
-                };
-                let mut stream = stream;
-                // A client that has had enough hangs up.
-                let _ = stream.write_all(&answer(number, &request));
+                let (seen, answer) = (seen.clone(), answer.clone());
+                run(Box::new(move || {
+                    let Some(request) = read_request(&stream) else {
+                        return;
+                    };
+                    let number = {
+                        let mut seen = seen.lock().unwrap();
+                        seen.push(request.clone());
+                        seen.len() - 1
+                    };
+                    let mut stream = stream;
+                    // A client that has had enough hangs up.
+                    let _ = stream.write_all(&answer(number, &request));
+                }));
             }
         });
         Self { address, requests }

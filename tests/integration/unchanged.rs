@@ -16,7 +16,6 @@ use certvigil::resolve::{Families, Resolver};
 use certvigil::revocation::Revocations;
 use certvigil::scan::{Manner, Scanner, Turns, prepare};
 use certvigil::source::{Requests, Sources};
-use tokio::time::Instant;
 
 use crate::support::REWRITE;
 
@@ -46,9 +45,8 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     };
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
     let resolver = Arc::new(resolver);
-    let deadline = Instant::now() + 10 * timeout;
     let entries = &inventory.certificates;
-    let jobs = prepare(&sources, &resolver, entries, &manner, deadline).await;
+    let jobs = prepare(&sources, &resolver, entries, &manner, 10 * timeout).await;
     let scanner = Scanner {
         revocations: Arc::new(Revocations::new(&sources)),
         sources,

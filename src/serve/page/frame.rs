@@ -3,7 +3,7 @@
 use crate::finding::Severity;
 use crate::model::Timestamp;
 
-use super::assets::{self, Asset};
+use super::assets;
 use super::html::{Address, Html};
 
 const MINUTE: i64 = 60;
@@ -41,11 +41,15 @@ impl Page<'_> {
             &[("name", "color-scheme"), ("content", "light dark")],
         );
         html.line("title", &[], &format!("{} · certvigil", self.title));
-        let link = |html: &mut Html, rel: &str, asset: &Asset| {
-            html.void("link", &[("rel", rel), ("href", asset.path())]);
-        };
-        link(html, "icon", assets::icon(self.severity));
-        link(html, "stylesheet", assets::style());
+        // The other one is for a page that cannot be refreshed, of which nobody knows whether it is still true.
+        let old = assets::icon(self.severity.max(Severity::Unknown)).path();
+        let icon = assets::icon(self.severity).path();
+        html.void(
+            "link",
+            &[("rel", "icon"), ("href", icon), ("data-stale", old)],
+        );
+        let style = assets::style().path();
+        html.void("link", &[("rel", "stylesheet"), ("href", style)]);
         let script = assets::script();
         html.element("script", &[("src", script.path()), ("defer", "")], |_| {});
     }

@@ -23,11 +23,13 @@ impl Headline {
                 warning: count(Severity::Warning),
             },
             view.waiting(),
+            view.unsaid(),
             view.monitor.is_ready,
         )
     }
 
-    fn new(counts: Counts, waiting: usize, is_ready: bool) -> Self {
+    /// `waiting` are the hosts that have not been looked at yet, `unsaid` the entries of which not even the hosts are known.
+    fn new(counts: Counts, waiting: usize, unsaid: usize, is_ready: bool) -> Self {
         let Counts {
             all,
             critical,
@@ -44,6 +46,12 @@ impl Headline {
                 (
                     "Nothing has been looked at yet",
                     format!("The first looks are under way.{waits}"),
+                )
+            } else if unsaid > 0 {
+                (
+                    "What is expected is not known",
+                    "No source has said yet which certificates there are. They are asked again; what is wrong with them stands below."
+                        .into(),
                 )
             } else {
                 (
@@ -77,6 +85,8 @@ impl Headline {
                 Severity::Unknown,
                 of(unknown, "could not be judged", "could not be judged"),
             )
+        } else if unsaid > 0 {
+            (Severity::Unknown, what_is_unsaid(unsaid))
         } else if warning > 0 {
             (
                 Severity::Warning,
@@ -107,6 +117,11 @@ impl Headline {
                 n => format!("{n} are well"),
             });
         }
+        let hidden = match unsaid {
+            0 => String::new(),
+            _ if critical + unknown == 0 => String::new(),
+            n => format!(" {}.", what_is_unsaid(n)),
+        };
         let rest = match also.is_empty() {
             true if severity == Severity::Ok => {
                 "Each with its chain, for its name, and for long enough.".to_owned()
@@ -117,8 +132,16 @@ impl Headline {
         Self {
             severity,
             title,
-            rest: format!("{rest}{waits}").trim().to_owned(),
+            rest: format!("{rest}{hidden}{waits}").trim().to_owned(),
         }
+    }
+}
+
+/// Sources that have never answered hide what nobody counts.
+fn what_is_unsaid(entries: usize) -> String {
+    match entries {
+        1 => "What is expected by 1 entry of the configuration is not known".into(),
+        n => format!("What is expected by {n} entries of the configuration is not known"),
     }
 }
 
@@ -141,6 +164,18 @@ mod tests {
         warning: usize,
         waiting: usize,
     ) -> String {
+        beside(0, all, critical, unknown, warning, waiting)
+    }
+
+    /// The same, beside so many entries whose source has never answered.
+    fn beside(
+        unsaid: usize,
+        all: usize,
+        critical: usize,
+        unknown: usize,
+        warning: usize,
+        waiting: usize,
+    ) -> String {
         let counts = Counts {
             all,
             critical,
@@ -151,7 +186,7 @@ mod tests {
             severity,
             title,
             rest,
-        } = Headline::new(counts, waiting, waiting == 0);
+        } = Headline::new(counts, waiting, unsaid, waiting == 0);
         format!("{severity}: {title} | {rest}")
     }
 
@@ -167,5 +202,14 @@ mod tests {
         insta::assert_snapshot!(headline(1, 1, 0, 0, 0), @"critical: The only address is critical |");
         insta::assert_snapshot!(headline(0, 0, 0, 0, 12), @"unknown: Nothing has been looked at yet | The first looks are under way. 12 hosts have not been looked at yet.");
         insta::assert_snapshot!(headline(0, 0, 0, 0, 0), @"unknown: There is nothing to look at | No certificate of the inventory has a host to look at. Add one to the configuration and reload it; the sources below say what they have told.");
+    }
+
+    #[test]
+    fn what_no_source_has_told_of_is_not_taken_for_well() {
+        insta::assert_snapshot!(beside(1, 0, 0, 0, 0, 0), @"unknown: What is expected is not known | No source has said yet which certificates there are. They are asked again; what is wrong with them stands below.");
+        insta::assert_snapshot!(beside(1, 40, 0, 0, 3, 0), @"unknown: What is expected by 1 entry of the configuration is not known | 3 have a warning, 37 are well.");
+        insta::assert_snapshot!(beside(2, 40, 0, 0, 0, 1), @"unknown: What is expected by 2 entries of the configuration is not known | 40 are well. 1 host has not been looked at yet.");
+        insta::assert_snapshot!(beside(2, 40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are well. What is expected by 2 entries of the configuration is not known.");
+        insta::assert_snapshot!(beside(1, 40, 0, 40, 0, 0), @"unknown: All 40 addresses could not be judged | What is expected by 1 entry of the configuration is not known.");
     }
 }

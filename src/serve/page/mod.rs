@@ -31,7 +31,7 @@ use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use crate::finding::Severity;
-use crate::model::Timestamp;
+use crate::model::{Target, Timestamp, parse_port};
 use crate::web::Query;
 
 use super::answer::{Response, answer, retry_later, say, set};
@@ -84,7 +84,7 @@ pub(super) async fn page(
     };
     let written = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let view = View::of(&board, state);
+        let view = View::of(&board, state, &place);
         let (status, html) = write(&view, &place, &filter);
         let body = match gzip {
             true => compress(&html),
@@ -130,6 +130,19 @@ enum Place {
     Docs(Vec<String>),
 }
 
+/// The target that the path of an endpoint's page names.
+fn target_of(segments: &[String]) -> Option<Target> {
+    let [_, certificate, protocol, hostname, port, ..] = segments else {
+        return None;
+    };
+    Some(Target {
+        certificate: certificate.clone(),
+        hostname: hostname.parse().ok()?,
+        port: parse_port(port).ok()?,
+        protocol: protocol.parse().ok()?,
+    })
+}
+
 impl Place {
     fn read(path: &str) -> Option<Self> {
         let segments = path.strip_prefix('/')?.split('/');
@@ -152,11 +165,10 @@ impl Place {
 }
 
 fn write(view: &View, place: &Place, filter: &Filter) -> (StatusCode, String) {
-    let endpoints = view.endpoints();
     match place {
-        Place::Overview => (StatusCode::OK, overview::page(view, endpoints, filter)),
+        Place::Overview => (StatusCode::OK, overview::page(view, filter)),
         Place::Certificate(name) => {
-            let certificates = view.certificates(&endpoints);
+            let certificates = view.certificates(&view.endpoints());
             match certificates.iter().find(|c| c.name == name) {
                 Some(found) => (StatusCode::OK, certificate::page(view, found, filter)),
                 None => missing(
@@ -166,6 +178,7 @@ fn write(view: &View, place: &Place, filter: &Filter) -> (StatusCode, String) {
             }
         }
         Place::Endpoint(segments) => {
+            let endpoints = view.endpoints();
             let found = endpoints
                 .iter()
                 .find(|e| e.segments().as_slice() == segments.as_slice());

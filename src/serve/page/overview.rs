@@ -20,7 +20,8 @@ const ADDRESSES_PER_PAGE: usize = 50;
 /// Certificates on a page.
 const CERTIFICATES_PER_PAGE: usize = 25;
 
-pub(super) fn page(view: &View, endpoints: Vec<Endpoint<'_>>, filter: &Filter) -> String {
+pub(super) fn page(view: &View, filter: &Filter) -> String {
+    let endpoints = view.endpoints();
     let certificates = view.certificates(&endpoints);
     let headline = Headline::of(view, &endpoints);
     let sources = view.sources();

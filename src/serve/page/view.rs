@@ -13,15 +13,18 @@ use crate::instance::Instance;
 use crate::judge::{Judged, Verdict, agree};
 use crate::model::{KeyType, Target, Timestamp};
 use crate::observation::{LookError, Outcome, Served};
+use crate::scan::targets_of_failed;
 
 use super::super::board::{Board, Looked, Plan, Reload, Since};
 use super::super::expectations::{Kept, Trouble, Watch};
 use super::html::Address;
+use super::{Place, target_of};
 
 /// The board at one moment.
 pub(super) struct View {
     pub(super) now: Timestamp,
     pub(super) plan: Arc<Plan>,
+    /// What has been seen, as far as the page tells of it.
     pub(super) looks: Vec<Arc<Looked>>,
     pub(super) monitor: Monitor,
     /// Where the history is kept, if it is.
@@ -45,13 +48,23 @@ pub(super) struct Monitor {
 }
 
 impl View {
-    pub(super) fn of(board: &Board, state: Option<PathBuf>) -> Self {
+    /// The board as the page at a place needs it: there may be very many looks.
+    pub(super) fn of(board: &Board, state: Option<PathBuf>, place: &Place) -> Self {
+        let looks = match place {
+            Place::Overview => board.looks(),
+            Place::Certificate(name) => board.looks_of(name),
+            Place::Endpoint(segments) => {
+                let looked = target_of(segments).and_then(|target| board.looked(&target));
+                looked.into_iter().collect()
+            }
+            Place::Docs(_) => Vec::new(),
+        };
         let (engine, cycle, uptime) = (board.engine(), board.cycle(), board.started.elapsed());
         let lag = cycle.oldest_due.map(|due| uptime.saturating_sub(due));
         Self {
             now: board.now(),
             plan: board.plan(),
-            looks: board.looks(),
+            looks,
             monitor: Monitor {
                 is_ready: board.is_ready(),
                 reload: board.reload(),
@@ -79,6 +92,15 @@ impl View {
         let looked: BTreeSet<&Target> = looked.map(|j| &j.observation.target).collect();
         let all = self.plan.targets.keys();
         all.filter(|target| !looked.contains(target)).count()
+    }
+
+    /// The entries whose source has never said what is expected, and for which no target stands.
+    pub(super) fn unsaid(&self) -> usize {
+        let is_unsaid = |watch: &&Watch| {
+            let mut failures = watch.failures.iter();
+            failures.any(|failed| targets_of_failed(&watch.entry, failed).is_empty())
+        };
+        self.plan.watches.values().filter(is_unsaid).count()
     }
 
     /// Every certificate of the inventory, the worst first.

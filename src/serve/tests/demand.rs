@@ -5,8 +5,8 @@ use hyper::header::RETRY_AFTER;
 
 use super::*;
 use crate::instance::Expected;
-use crate::serve::board::{Plan, Planned};
 use crate::serve::expectations::Watch;
+use crate::serve::planning::draw;
 use crate::serve::{page, probe, test_api};
 use crate::source::Loaded;
 
@@ -109,14 +109,6 @@ fn put_up_a_plan(board: &Board) {
         awaited: None,
     };
     watch.absorb(vec![Ok(loaded)], board.now());
-    let planned = watch
-        .expectations()
-        .into_iter()
-        .map(|(target, expectation)| {
-            let key = key.clone();
-            (target, Planned { key, expectation })
-        });
-    let targets = planned.collect();
-    let plan = Plan::new([(key, watch)].into(), targets);
+    let plan = draw(&[(key.clone(), watch)].into(), &[key]).plan;
     board.set_plan(Arc::new(plan));
 }

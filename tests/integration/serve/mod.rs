@@ -1,5 +1,6 @@
 //! `certvigil serve`, over HTTP and against TLS servers of the test's own.
 
+mod account;
 mod api;
 mod clock;
 mod crowd;
@@ -9,6 +10,7 @@ mod faults;
 mod guard;
 mod lifecycle;
 mod metrics;
+mod names;
 mod page;
 mod peer;
 mod probe;
@@ -117,4 +119,24 @@ fn an_endpoint_that_turns_bad_is_told_at_the_next_look() {
         metrics.sample("certvigil_endpoint_finding", &finding),
         Some(1.0)
     );
+}
+
+#[test]
+fn a_fault_that_is_there_at_the_first_look_is_not_told_to_be_new() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = server(&pki, &other);
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let exporter = Exporter::start(&inventory(&pki, OFTEN, "", &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let log = exporter.log();
+    assert!(
+        log.contains("seen from local: critical at the first look: wrong_certificate"),
+        "{log}"
+    );
+    server.serve(config(&pki, &leaf));
+    wait_until("the change is told", || {
+        exporter.log().contains("ok, was critical").then_some(())
+    });
+    assert!(!exporter.log().contains("was ok"), "{}", exporter.log());
 }

@@ -349,6 +349,78 @@ fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
+fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let browser = Browser::start();
+    browser.open(&format!("http://{}/", exporter.address));
+    let title = browser.eval("document.title");
+    let look = "[document.title, document.querySelector('link[rel=icon]').getAttribute('href')]";
+    let fresh = browser.eval(look);
+    let refresh = |fetch: &str| {
+        browser.eval(&format!(
+            "window.theirs ??= window.fetch; window.fetch = {fetch}; document.dispatchEvent(new Event('visibilitychange')); true"
+        ));
+    };
+    let is_told = |words: &str| {
+        browser.wait_for(&format!(
+            "document.querySelector('main').firstElementChild.id === 'stale' && document.getElementById('stale').textContent.includes({words:?})"
+        ));
+        let told = browser.eval(look);
+        assert_eq!(
+            told[0],
+            format!("Not refreshed: {}", title.as_str().unwrap())
+        );
+        assert_ne!(told[1], fresh[1]);
+        // What was known stays to be read.
+        assert!(
+            browser
+                .text()
+                .contains("The only address serves the right certificate")
+        );
+    };
+    for (fetch, words) in [
+        (
+            "async () => new Response('busy', { status: 503, headers: { 'content-type': 'text/plain' } })",
+            "HTTP status 503",
+        ),
+        (
+            "async () => new Response('<h1>Bad gateway', { status: 502, headers: { 'content-type': 'text/html' } })",
+            "HTTP status 502",
+        ),
+        (
+            "async () => { throw new TypeError('Failed to fetch') }",
+            "does not answer",
+        ),
+    ] {
+        refresh(fetch);
+        is_told(words);
+        refresh("window.theirs");
+        browser.wait_for("document.getElementById('stale') === null");
+        assert_eq!(browser.eval(look), fresh, "{words}");
+    }
+    // One that never answers is given up; all of the clock is over at once.
+    browser.eval("window.clock = window.setTimeout; window.setTimeout = (then) => window.clock(then, 0); true");
+    refresh(
+        "(_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))",
+    );
+    is_told("does not answer");
+    browser.eval("window.setTimeout = window.clock; true");
+    refresh("window.theirs");
+    browser.wait_for("document.getElementById('stale') === null");
+    assert_eq!(browser.complaints(), [""; 0]);
+
+    drop(exporter);
+    refresh("window.theirs");
+    is_told("does not answer");
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
 fn without_javascript_nothing_is_missing() {
     let pki = Pki::new();
     let (_servers, exporter) = good_and_bad(&pki);

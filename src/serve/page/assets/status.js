@@ -4,6 +4,8 @@
 (() => {
   const REFRESH_MS = 10_000;
   const TYPING_MS = 200;
+  // The monitor hangs, or the network does: a page that waits for ever looks like one that is fresh.
+  const ANSWER_MS = 30_000;
 
   const main = document.getElementById('main');
   const announce = document.getElementById('announce');
@@ -63,16 +65,41 @@
     old.value = chosen;
   }
 
+  // What is shown was true once. It stays, and is told to be old before anything else is read.
+  const stale = document.createElement('div');
+  stale.className = 'notice warning';
+  stale.id = 'stale';
+
+  function tellOfAge(why) {
+    const icon = document.querySelector('link[rel=icon]');
+    const shown = document.querySelector('footer time').textContent;
+    stale.textContent = `This page could not be refreshed: ${why}. What it shows is as of ${shown}, and may be wrong by now.`;
+    announce.textContent = stale.textContent;
+    if (stale.isConnected) return;
+    main.prepend(stale);
+    document.title = `Not refreshed: ${document.title}`;
+    if (icon) icon.href = icon.dataset.stale;
+  }
+
+  // The page in an answer; what is wrong where there is none is thrown.
+  async function read(answer) {
+    const text = await answer.text();
+    const isPage = (answer.headers.get('content-type') || '').startsWith('text/html');
+    const fresh = isPage && new DOMParser().parseFromString(text, 'text/html');
+    if (fresh && fresh.getElementById('main')) return fresh;
+    throw new Error(`the monitor answered with HTTP status ${answer.status}`);
+  }
+
   async function show(url) {
     if (asked) asked.abort();
     const mine = new AbortController();
     asked = mine;
+    const late = setTimeout(() => mine.abort(), ANSWER_MS);
     try {
-      const answer = await fetch(url, { signal: mine.signal, headers: { accept: 'text/html' } });
-      const text = await answer.text();
-      // Another answer is on its way, or there is none worth showing: what is there stays.
-      if (asked !== mine || !(answer.headers.get('content-type') || '').startsWith('text/html')) return;
-      const fresh = new DOMParser().parseFromString(text, 'text/html');
+      const fresh = await read(await fetch(url, { signal: mine.signal, headers: { accept: 'text/html' } }));
+      // Another answer is on its way.
+      if (asked !== mine) return;
+      stale.remove();
       const headline = () => (document.getElementById('headline') || {}).textContent;
       const before = headline();
       become(main, fresh.getElementById('main'));
@@ -82,9 +109,10 @@
       }
       if (before !== headline()) announce.textContent = headline();
     } catch (error) {
-      // Told by the time at the foot of the page, which stands still. It is tried again.
-      if (error.name !== 'AbortError') announce.textContent = 'The page could not be refreshed';
+      // It is tried again.
+      if (asked === mine) tellOfAge(error.name === 'Error' ? error.message : 'the monitor does not answer');
     } finally {
+      clearTimeout(late);
       if (asked === mine) asked = null;
     }
   }

@@ -1,0 +1,172 @@
+//! Certificates that several entries call the same at one place. Names often come from sources, so no reading of the
+//! configuration can refuse it; each is looked at by a name of its own then, or one would hide what is wrong with the other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::{Entry, SourceSettings};
+use crate::model::Target;
+use crate::source::source_name;
+
+use super::Job;
+
+/// A name by which none of the targets of an entry's certificate is somebody else's. `None` where that is so by the name
+/// that they have: the names of those that come first stay as they are.
+pub(crate) fn name_apart(
+    entry: &Entry,
+    targets: &[Target],
+    is_taken: impl Fn(&Target) -> bool,
+) -> Option<String> {
+    if !targets.iter().any(&is_taken) {
+        return None;
+    }
+    let name = &targets.first()?.certificate;
+    let source = word(entry);
+    let first = format!("{name} ({source})");
+    let further = (2..).map(|number| format!("{name} ({source}, {number})"));
+    let is_free = |name: &String| {
+        let mut named = targets.iter().map(|target| Target {
+            certificate: name.clone(),
+            ..target.clone()
+        });
+        !named.any(|target| is_taken(&target))
+    };
+    std::iter::once(first).chain(further).find(is_free)
+}
+
+/// Whether one entry names the certificate of a target that another has as one of the whole account's: there is only
+/// one certificate then, and who names it says how it is looked at.
+pub(crate) fn is_named_by(taker: &Entry, whole: &Entry, target: &Target) -> bool {
+    matches!(whole.source, SourceSettings::SslmateAll)
+        && matches!(&taker.source, SourceSettings::Sslmate(cn) if *cn == target.certificate)
+}
+
+/// What is to be told of a name that was given.
+pub(crate) fn describe(name: &str, target: &Target) -> String {
+    format!(
+        "two entries call their certificates `{}` at {} port {}: one of them is told of as `{name}`; give one its own `name`",
+        target.certificate,
+        target.hostname,
+        target.port_label()
+    )
+}
+
+/// The order in which names are given away: that of the entries, and the whole account takes what is left.
+pub(crate) fn comes_late(entry: &Entry) -> bool {
+    matches!(entry.source, SourceSettings::SslmateAll)
+}
+
+/// Gives the jobs of entries, each with the place of its entry, names by which no two have one target.
+pub(super) fn tell_apart(entries: &[Entry], jobs: &mut [(usize, Job)]) {
+    let mut taken: HashMap<Target, &Entry> = HashMap::new();
+    for late in [false, true] {
+        for (position, job) in &mut *jobs {
+            let Some(entry) = entries.get(*position).filter(|e| comes_late(e) == late) else {
+                continue;
+            };
+            if late {
+                job.targets.retain(|target| {
+                    let taker = taken.get(target);
+                    !taker.is_some_and(|taker| is_named_by(taker, entry, target))
+                });
+            }
+            let name = name_apart(entry, &job.targets, |target| taken.contains_key(target));
+            if let Some(name) = name {
+                if let Some(target) = job.targets.first() {
+                    tracing::info!("{}", describe(&name, target));
+                }
+                for target in &mut job.targets {
+                    target.certificate.clone_from(&name);
+                }
+                if let Ok(loaded) = &mut job.expectation {
+                    Arc::make_mut(loaded).name = name;
+                }
+            }
+            taken.extend(job.targets.iter().map(|target| (target.clone(), entry)));
+        }
+    }
+}
+
+fn word(entry: &Entry) -> String {
+    let word = match &entry.source {
+        SourceSettings::Pem(_) | SourceSettings::PemGlob(_) => {
+            return source_name(entry).unwrap_or_default();
+        }
+        SourceSettings::Sslmate(_) | SourceSettings::SslmateAll => "sslmate",
+        SourceSettings::Download(_) => "download",
+        SourceSettings::Fingerprints(_) => "sha256",
+        SourceSettings::PublicKeys(_) => "pubkey_sha256",
+        SourceSettings::TrustOnly => "trust",
+    };
+    word.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scan::targets;
+
+    fn target(certificate: &str, host: &str) -> Target {
+        let hostnames = [host.parse().unwrap()];
+        let entry = Entry::new(SourceSettings::TrustOnly);
+        targets(&entry, certificate, &hostnames).remove(0)
+    }
+
+    #[test]
+    fn a_name_is_changed_only_where_somebody_has_it_at_that_place() {
+        let entry = Entry::new(SourceSettings::Pem(vec!["two/site.pem".into()]));
+        let mine = [target("site", "a.example"), target("site", "b.example")];
+        let apart = |taken: &[Target]| name_apart(&entry, &mine, |target| taken.contains(target));
+        assert_eq!(
+            apart(&[target("site", "c.example"), target("other", "a.example")]),
+            None
+        );
+        let mut taken = vec![target("site", "b.example")];
+        assert_eq!(apart(&taken).as_deref(), Some("site (two/site.pem)"));
+        taken.push(target("site (two/site.pem)", "a.example"));
+        assert_eq!(apart(&taken).as_deref(), Some("site (two/site.pem, 2)"));
+    }
+
+    #[test]
+    fn the_whole_account_leaves_a_certificate_to_the_entry_that_names_it() {
+        let whole = Entry::new(SourceSettings::SslmateAll);
+        let named = |cn: &str| Entry::new(SourceSettings::Sslmate(cn.into()));
+        let of = target("a.example", "a.example");
+        assert!(is_named_by(&named("a.example"), &whole, &of));
+        assert!(!is_named_by(&named("b.example"), &whole, &of));
+        assert!(!is_named_by(&whole, &named("a.example"), &of));
+        assert!(!is_named_by(
+            &Entry::new(SourceSettings::TrustOnly),
+            &whole,
+            &of
+        ));
+    }
+
+    proptest! {
+        /// Whoever comes, in whatever order: no two have one target, and nobody loses any.
+        #[test]
+        fn nobody_loses_a_target(all in proptest::collection::vec(("[ab]", "[ab]", 0..4_usize), 0..12)) {
+            let sources = [
+                SourceSettings::TrustOnly,
+                SourceSettings::Pem(vec!["a.pem".into()]),
+                SourceSettings::PemGlob("*.pem".into()),
+                SourceSettings::Fingerprints(std::collections::BTreeSet::new()),
+            ];
+            let mut taken: HashSet<Target> = HashSet::new();
+            for (name, host, source) in &all {
+                let entry = Entry::new(sources[*source].clone());
+                let mut mine = target(name, &format!("{host}.example"));
+                let apart = name_apart(&entry, std::slice::from_ref(&mine), |t| taken.contains(t));
+                if let Some(apart) = apart {
+                    mine.certificate = apart;
+                }
+                prop_assert!(taken.insert(mine));
+            }
+            prop_assert_eq!(taken.len(), all.len());
+        }
+    }
+}

@@ -1,0 +1,293 @@
+use super::*;
+use crate::certificate::Certificate;
+use crate::instance::{Instances, SourceKind};
+use crate::lab::authority::{Authority, Key, Validity};
+
+const NOW: Timestamp = Timestamp(1_795_000_000);
+const TIMES: Times = Times {
+    grace: Duration::from_secs(1800),
+    refresh: Duration::from_secs(900),
+};
+
+fn later(seconds: i64) -> Timestamp {
+    Timestamp(NOW.0 + seconds)
+}
+
+fn leaf() -> Certificate {
+    let root = Authority::root("Root", Validity::around(NOW, 100, 1000)).unwrap();
+    let names = ["a.example".to_owned()];
+    let validity = Validity::around(NOW, 1, 89);
+    let issued = root.issue(&names, validity, &Key::generate().unwrap());
+    issued.unwrap().certificate
+}
+
+fn loaded(name: &str, leaf: &Certificate) -> Loaded {
+    let instance = Instance::from_chain(vec![leaf.clone()]).unwrap();
+    Loaded {
+        name: name.into(),
+        common_name: Some(name.into()),
+        expected: Arc::new(Expected {
+            source: SourceKind::Sslmate,
+            what: Expectation::Instances(Box::new(Instances::only(instance))),
+        }),
+        hostnames: vec![name.parse().unwrap()],
+        awaited: None,
+    }
+}
+
+fn failed(name: &str) -> Failed {
+    Failed {
+        name: name.into(),
+        hostnames: Vec::new(),
+        error: format!("{name}: away"),
+        may_pass: true,
+    }
+}
+
+fn watch(source: SourceSettings) -> Watch {
+    Watch::new(Entry::new(source))
+}
+
+fn previous(watch: &Watch) -> Vec<Certificate> {
+    let instances = watch.kept[0].loaded.expected.instances().unwrap();
+    instances.previous.iter().map(|i| i.leaf.clone()).collect()
+}
+
+/// What is to be looked at, each target with its expectation.
+fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, String>)> {
+    let key: Arc<str> = "one".into();
+    let watches = BTreeMap::from([(key.clone(), watch.clone())]);
+    let plan = super::super::planning::draw(&watches, &[key]).plan;
+    let targets = plan.targets.into_iter();
+    targets
+        .map(|(target, planned)| (target, planned.expectation))
+        .collect()
+}
+
+fn rules(watch: &Watch, now: Timestamp) -> Rules {
+    let manner = Manner {
+        timeout: Duration::from_secs(1),
+        trust: Arc::default(),
+        reaches: Arc::default(),
+    };
+    let (target, expectation) = expectations(watch).remove(0);
+    watch.job(&target, &expectation, &TIMES, &manner, now).rules
+}
+
+#[test]
+fn trouble_is_told_since_the_first_try_that_failed_until_one_succeeds() {
+    let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+    let since = |watch: &Watch| watch.trouble.as_ref().map(|trouble| trouble.since);
+    watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
+    assert_eq!(since(&watch), None);
+    watch.absorb(vec![Err(failed("a.example"))], later(60));
+    watch.absorb(vec![Err(failed("a.example"))], later(120));
+    assert_eq!(since(&watch), Some(later(60)));
+    assert_eq!(watch.trouble.as_ref().unwrap().error, "a.example: away");
+    watch.absorb(vec![Ok(loaded("a.example", &leaf()))], later(180));
+    assert_eq!(since(&watch), None);
+}
+
+#[test]
+fn a_new_instance_makes_the_one_before_a_previous_one_with_grace() {
+    let (first, second) = (leaf(), leaf());
+    let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+    let news = watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
+    assert_eq!(news, News::default());
+    assert_eq!(rules(&watch, NOW).grace, None);
+
+    let news = watch.absorb(vec![Ok(loaded("a.example", &second))], later(10));
+    assert_eq!(news.changed.len(), 1);
+    assert!(news.changed[0].starts_with("a.example: another instance is expected now"));
+    assert_eq!(previous(&watch), std::slice::from_ref(&first));
+    let grace = Grace {
+        before: first.sha256(),
+        until: later(10 + 1800),
+    };
+    assert_eq!(rules(&watch, later(10)).grace, Some(grace));
+
+    // The same again changes nothing; back again makes the other one the one before.
+    watch.absorb(vec![Ok(loaded("a.example", &second))], later(20));
+    assert_eq!(rules(&watch, later(20)).grace, Some(grace));
+    watch.absorb(vec![Ok(loaded("a.example", &first))], later(30));
+    assert_eq!(previous(&watch), [second]);
+}
+
+#[test]
+fn a_clock_that_jumps_stretches_neither_grace_nor_trust_in_a_silent_source() {
+    const DAY: i64 = 86_400;
+    let (first, second) = (leaf(), leaf());
+    let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+    watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
+    watch.absorb(vec![Ok(loaded("a.example", &second))], NOW);
+    // Back by a day: grace goes on for as long as it would have from now on, and no longer.
+    let back = later(-DAY);
+    let news = watch.absorb(vec![Ok(loaded("a.example", &second))], back);
+    assert_eq!(news, News::default());
+    let until = |watch: &Watch, now| rules(watch, now).grace.unwrap().until.0 - now.0;
+    assert_eq!(until(&watch, back), 1800 - 1);
+    watch.absorb(vec![Ok(loaded("a.example", &second))], later(-DAY + 900));
+    assert_eq!(until(&watch, later(-DAY + 900)), 900 - 1);
+
+    // A source that has been silent since then is stale as soon as any other.
+    let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
+    watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
+    watch.absorb(vec![Err(failed("a.example"))], back);
+    let after = later(-DAY + 1801);
+    watch.absorb(vec![Err(failed("a.example"))], after);
+    assert_eq!(rules(&watch, after).stale_since, Some(back));
+    // Forward by a day, and it is stale at once, since nobody can tell the one from the other.
+    let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
+    watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
+    watch.absorb(vec![Err(failed("a.example"))], later(DAY));
+    assert_eq!(rules(&watch, later(DAY)).stale_since, Some(NOW));
+    watch.absorb(vec![Ok(loaded("a.example", &first))], later(DAY));
+    assert_eq!(rules(&watch, later(DAY)).stale_since, None);
+}
+
+#[test]
+fn what_is_said_again_is_kept_once_and_is_as_fresh_as_it_was_said() {
+    let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+    let said = loaded("a.example", &leaf());
+    watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
+    watch.absorb(vec![Ok(said.clone())], later(10));
+    let before = watch.kept[0].loaded.clone();
+    watch.absorb(vec![Ok(said.clone())], later(20));
+    assert!(Arc::ptr_eq(&before, &watch.kept[0].loaded));
+    assert_eq!(watch.kept[0].fetched, later(20));
+    assert_eq!(watch.kept[0].changed, Some(later(10)));
+    let others = [
+        Loaded {
+            hostnames: vec!["b.example".parse().unwrap()],
+            ..said.clone()
+        },
+        Loaded {
+            awaited: Some(7),
+            ..said.clone()
+        },
+        Loaded {
+            common_name: None,
+            ..said
+        },
+    ];
+    for other in others {
+        watch.absorb(vec![Ok(other.clone())], later(30));
+        let kept = &watch.kept[0].loaded;
+        assert_eq!(kept.hostnames, other.hostnames);
+        assert_eq!(kept.awaited, other.awaited);
+        assert_eq!(kept.common_name, other.common_name);
+    }
+}
+
+#[test]
+fn only_so_many_older_instances_are_remembered() {
+    let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+    let leaves: Vec<Certificate> = (0..MAX_PREVIOUS + 3).map(|_| leaf()).collect();
+    for leaf in &leaves {
+        watch.absorb(vec![Ok(loaded("a.example", leaf))], NOW);
+    }
+    assert_eq!(previous(&watch), leaves[2..MAX_PREVIOUS + 2]);
+}
+
+#[test]
+fn what_a_source_said_stays_while_it_fails_and_is_told_to_be_stale() {
+    let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
+    let news = watch.absorb(vec![Err(failed("a.example"))], NOW);
+    assert_eq!(news.errors, ["a.example: away"]);
+    assert_eq!((watch.kept.len(), watch.failures.len()), (0, 1));
+    assert!(expectations(&watch)[0].1.is_err());
+
+    watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
+    assert_eq!((watch.kept.len(), watch.failures.len()), (1, 0));
+    watch.absorb(vec![Err(failed("a.example"))], later(900));
+    assert_eq!((watch.kept.len(), watch.failures.len()), (1, 0));
+    assert_eq!(watch.up, Some(false));
+    assert_eq!(watch.refresh_after(TIMES.refresh), Some(RETRY));
+    assert_eq!(rules(&watch, later(1800)).stale_since, None);
+    assert_eq!(rules(&watch, later(1801)).stale_since, Some(NOW));
+    watch.absorb(vec![Ok(loaded("a.example", &leaf()))], later(1900));
+    assert_eq!(rules(&watch, later(9000)).stale_since, None);
+}
+
+#[test]
+fn a_list_that_fails_loses_nothing_and_one_that_shrinks_does() {
+    let mut watch = watch(SourceSettings::SslmateAll);
+    let both = || {
+        vec![
+            Ok(loaded("a.example", &leaf())),
+            Ok(loaded("b.example", &leaf())),
+        ]
+    };
+    watch.absorb(both(), NOW);
+    watch.absorb(vec![Err(failed("sslmate: *"))], NOW);
+    assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));
+    // One of them fails: it stays, too.
+    let one = vec![Ok(loaded("a.example", &leaf())), Err(failed("b.example"))];
+    watch.absorb(one, NOW);
+    assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));
+    watch.absorb(vec![Ok(loaded("b.example", &leaf()))], NOW);
+    assert_eq!(expectations(&watch).len(), 1);
+}
+
+#[test]
+fn one_certificate_of_an_account_is_taken_in_alone() {
+    let mut watch = watch(SourceSettings::SslmateAll);
+    let (old, new) = (leaf(), leaf());
+    watch.absorb(
+        vec![Ok(loaded("a.example", &old)), Err(failed("b.example"))],
+        NOW,
+    );
+    assert_eq!(watch.up, Some(false));
+    let alone: Vec<&String> = watch.failing_alone().iter().collect();
+    assert_eq!(alone, ["b.example"]);
+    // The rest of the account has its own time.
+    assert_eq!(watch.refresh_after(TIMES.refresh), Some(TIMES.refresh));
+
+    let news = watch.absorb_one(Ok(loaded("a.example", &new)), later(10));
+    assert_eq!(news.changed.len(), 1);
+    assert_eq!(previous(&watch), std::slice::from_ref(&old));
+    assert_eq!((watch.up, watch.failures.len()), (Some(false), 1));
+    let news = watch.absorb_one(Err(failed("a.example")), later(20));
+    assert_eq!(news.errors, ["a.example: away"]);
+    assert_eq!(watch.kept[0].fetched, later(10));
+    let news = watch.absorb_one(Ok(loaded("b.example", &old)), later(30));
+    assert_eq!(news, News::default());
+    assert_eq!((watch.up, watch.kept.len()), (Some(true), 2));
+    assert!(watch.failures.is_empty() && watch.trouble.is_none());
+}
+
+#[test]
+fn many_that_fail_are_asked_for_with_all_of_the_account_and_so_is_the_list() {
+    let mut watch = watch(SourceSettings::SslmateAll);
+    let many = (0..=MAX_ALONE).map(|n| Err(failed(&format!("h{n}.example"))));
+    for answers in [many.collect(), vec![Err(failed("sslmate: *"))]] {
+        watch.absorb(answers, NOW);
+        assert!(watch.failing_alone().is_empty());
+        assert_eq!(watch.refresh_after(TIMES.refresh), Some(RETRY));
+    }
+}
+
+#[test]
+fn what_was_heard_meanwhile_is_newer_than_an_answer_about_everything() {
+    let mut watch = watch(SourceSettings::SslmateAll);
+    let (old, new) = (leaf(), leaf());
+    let everything = || vec![Ok(loaded("a.example", &old)), Err(failed("b.example"))];
+    watch.absorb(everything(), NOW);
+    for name in ["a.example", "b.example", "c.example"] {
+        watch.absorb_one(Ok(loaded(name, &new)), later(10));
+    }
+    let newer = ["a.example", "b.example", "c.example"].map(String::from);
+    let answers = watch.with_newer(everything(), &newer.into());
+    watch.absorb(answers, later(20));
+    let leaves: Vec<_> = watch
+        .kept
+        .iter()
+        .map(|kept| {
+            let instances = kept.loaded.expected.instances().unwrap();
+            instances.expected.leaf.clone()
+        })
+        .collect();
+    assert_eq!(leaves, [new.clone(), new.clone(), new]);
+    assert_eq!(previous(&watch), [old]);
+    assert_eq!(watch.up, Some(true));
+}
