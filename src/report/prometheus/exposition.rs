@@ -279,7 +279,11 @@ impl Pieces {
                 self.part = 0;
             }
         }
-        self.left = self.left.saturating_sub(text.len() - before);
+        self.left = match self.expositions.is_empty() {
+            // Also where there were more words than 32 bits can tell the places of: their answer is cut off.
+            true => 0,
+            false => self.left.saturating_sub(text.len() - before),
+        };
     }
 }
 
