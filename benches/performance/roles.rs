@@ -14,11 +14,14 @@ use certvigil::resolve::{Families, Resolver};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
-    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+    verify_tls13_signature,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, NamedGroup, RootCertStore, SignatureScheme,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
@@ -41,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Role {
     /// Handshakes with rustls' own provider, of which the signature is checked and the certificate is not.
     Handshakes,
+    /// The same with the key shares of `check`.
+    SameShares,
     /// Handshakes with what tokio-rustls has by default: the certificate's path is checked too.
     Library,
     /// certvigil's resolver, and nothing else.
@@ -51,8 +56,9 @@ pub(crate) enum Role {
     Bytes,
 }
 
-const ROLES: [(&str, Role); 5] = [
+const ROLES: [(&str, Role); 6] = [
     ("role-handshakes", Role::Handshakes),
+    ("role-same-shares", Role::SameShares),
     ("role-library", Role::Library),
     ("role-resolver", Role::Resolver),
     ("role-questions", Role::Questions),
@@ -86,7 +92,12 @@ impl Role {
         runtime.block_on(async {
             match role {
                 Role::Handshakes => {
-                    handshakes(checks_signatures(), number(0), number(1), number(2)).await;
+                    let provider = aws_lc_rs::default_provider();
+                    handshakes(checks_signatures(provider), number(0), number(1), number(2)).await;
+                }
+                Role::SameShares => {
+                    let provider = classical_share(aws_lc_rs::default_provider());
+                    handshakes(checks_signatures(provider), number(0), number(1), number(2)).await;
                 }
                 Role::Library => {
                     handshakes(checks_paths(text(3)), number(0), number(1), number(2)).await;
@@ -141,10 +152,18 @@ async fn handshakes(config: ClientConfig, port: usize, count: usize, at_a_time: 
     .await;
 }
 
-/// rustls with its own provider, key exchange groups and signature algorithms, which takes every certificate whose key
-/// signs the handshake; nothing is resumed.
-fn checks_signatures() -> ClientConfig {
-    let provider = aws_lc_rs::default_provider();
+/// Without ML-KEM in the hello, as `check` does it (`src/look/handshake.rs`).
+fn classical_share(mut provider: CryptoProvider) -> CryptoProvider {
+    let hybrids = [NamedGroup::X25519MLKEM768, NamedGroup::secp256r1MLKEM768];
+    provider
+        .kx_groups
+        .sort_by_key(|group| hybrids.contains(&group.name()));
+    provider
+}
+
+/// rustls with this provider and its signature algorithms, which takes every certificate whose key signs the handshake;
+/// nothing is resumed.
+fn checks_signatures(provider: CryptoProvider) -> ClientConfig {
     let verifier = SignaturesOnly(provider.signature_verification_algorithms);
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()

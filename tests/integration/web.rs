@@ -28,6 +28,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::markdown::document;
+use crate::support::{Run, command};
 
 /// What is waited for comes long before this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -402,6 +403,35 @@ async fn versions_suites_and_groups_are_those_of_the_file() {
         assert!(used.starts_with(expected), "{used}");
         let group = session.negotiated_key_exchange_group().unwrap().name();
         assert_eq!(group, rustls::NamedGroup::secp384r1);
+    }
+}
+
+/// The hello of a look has no key share for it, so the server has to ask for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_insists_on_a_hybrid_key_exchange_is_looked_at() {
+    let setup = Setup::new();
+    for group in ["X25519MLKEM768", "SecP256r1MLKEM768"] {
+        let text = over_tls(&format!("  curve_preferences: [{group}]\n"));
+        let address = start(setup.open(&text)).await;
+        let expected = setup.path("cert.pem");
+        let ask = move || {
+            let target = format!("localhost:{}", address.port());
+            let at = format!("{target}:127.0.0.1");
+            let (expected, roots) = (expected.as_os_str(), expected.with_file_name("ca.pem"));
+            let mut check = command();
+            check.args(["check", &target, "--resolve", &at, "--format", "json"]);
+            let check = check
+                .arg("--cert")
+                .arg(expected)
+                .arg("--ca-file")
+                .arg(roots);
+            Run::from(check.output().unwrap()).json()
+        };
+        let seen = tokio::task::spawn_blocking(ask).await.unwrap();
+        let row = &seen["result"][0];
+        assert_eq!(row["status"], "conclusive", "{group}: {row}");
+        assert_eq!(row["correct"], true, "{group}: {row}");
+        assert_eq!(row["served"]["tls_version"], "1.3", "{group}: {row}");
     }
 }
 

@@ -21,17 +21,19 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     let loop_words: [&str; 4] = [&words[0], &words[1], &words[2], &root];
 
     let each = ENDPOINTS as f64;
-    let [mut bare, mut library, mut own, mut other] = [const { Values::new() }; 4];
+    let [mut bare, mut alike, mut library, mut own, mut other] = [const { Values::new() }; 5];
     let [
         mut over_bare,
+        mut over_alike,
         mut over_library,
         mut over_other,
         mut throughput,
-    ] = [const { Values::new() }; 4];
+    ] = [const { Values::new() }; 5];
     for _ in 0..rounds {
         let handshakes = run(&mut Role::Handshakes.command(&loop_words));
         let looks = run(&mut check_of(lab, port, ENDPOINTS, &[]));
         assert_all_well(lab, ENDPOINTS);
+        let same_shares = run(&mut Role::SameShares.command(&loop_words));
         let paths = run(&mut Role::Library.command(&loop_words));
         let before = cpu(&blackbox.child);
         ask_for_probes(blackbox.address, |number| {
@@ -41,10 +43,12 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
         let probe = (cpu(&blackbox.child) - before) / PROBES as f64;
         let look = looks.cpu / each;
         bare.push(handshakes.cpu / each * 1e6);
+        alike.push(same_shares.cpu / each * 1e6);
         library.push(paths.cpu / each * 1e6);
         own.push(look * 1e6);
         other.push(probe * 1e6);
         over_bare.push(looks.cpu / handshakes.cpu);
+        over_alike.push(looks.cpu / same_shares.cpu);
         over_library.push(looks.cpu / paths.cpu);
         over_other.push(look / probe);
         throughput.push(handshakes.wall / looks.wall);
@@ -60,6 +64,13 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
             target: Target::AtMost(1.25),
             values: over_bare,
             detail: against("the loop", &bare),
+        },
+        Row {
+            figure: "the same over the bare loop with the key shares of `check`".into(),
+            unit: "",
+            target: Target::None,
+            values: over_alike,
+            detail: against("the loop", &alike),
         },
         Row {
             figure: "the same over a loop with tokio-rustls' defaults".into(),
