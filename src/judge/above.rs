@@ -119,6 +119,12 @@ fn missing_unknown(
     trust: &TrustStore,
 ) -> Finding {
     let issuer = &leaf.issuer;
+    let url = leaf.issuer_url.as_deref();
+    let mut hint = append_hint(expected, &format!("`{issuer}`"), url);
+    if url.is_none() {
+        // Public authorities name one, so this may as well be the root of a private one.
+        hint.push_str("; if it is a root that clients hold, give it as --ca-file");
+    }
     Finding::new(
         Code::MissingIntermediate,
         match not_the_issuer(leaf, namesake, trust) {
@@ -127,7 +133,7 @@ fn missing_unknown(
                 "the issuer of the certificate, `{issuer}`, is not served, and is not a trusted root"
             ),
         },
-        append_hint(expected, &format!("`{issuer}`"), leaf.issuer_url.as_deref()),
+        hint,
     )
 }
 
