@@ -10,6 +10,7 @@ mod quic;
 mod reach;
 mod rsa;
 mod session;
+mod setup;
 mod starttls;
 
 use std::io;
@@ -24,8 +25,8 @@ use crate::certificate::Interner;
 use crate::model::{KeyType, Sni, Target, Timings};
 use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
-pub use handshake::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 pub use reach::{Reach, Reaches};
+pub use setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 
 /// The share of the time that is left that a connection may take; the handshake has what remains.
 const CONNECT_SHARE: u32 = 2;
@@ -59,7 +60,7 @@ impl<'a> Look<'a> {
 
 /// Takes looks: everything about a handshake that is the same for all of them, made once.
 pub struct Looker {
-    config: handshake::Configs,
+    config: setup::Configs,
 }
 
 impl Looker {
@@ -69,7 +70,7 @@ impl Looker {
     /// Where the cryptography cannot do TLS 1.2 and 1.3.
     pub fn new() -> Result<Self, String> {
         Ok(Self {
-            config: handshake::Configs::new(Arc::default())?,
+            config: setup::Configs::new(Arc::default())?,
         })
     }
 
@@ -100,7 +101,7 @@ impl Looker {
         }
         let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
-        let mut connection = self.config.connection(look, stream)?;
+        let mut connection = handshake::Connection::new(&self.config, look, stream)?;
         let result = connection.shake_hands(deadline).await;
         timings.handshake = Some(start.elapsed());
         match result {

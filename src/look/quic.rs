@@ -17,11 +17,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::model::Timings;
 use crate::observation::{ErrorKind, LookError, Served};
 
-use super::handshake::{
-    Configs, FIRST_BYTES, MAX_HANDSHAKE_BYTES, Prepared, Recorder, explain, no_certificate,
-    readable, too_large,
-};
+use super::handshake::{FIRST_BYTES, MAX_HANDSHAKE_BYTES, explain, readable, too_large};
 use super::session::{Crypto, Shown};
+use super::setup::{Configs, Prepared, Recorder, no_certificate};
 use super::{LINGER, Look, connect_error};
 
 /// The application protocol that is offered where nothing else is said (RFC 9114, section 3.1).

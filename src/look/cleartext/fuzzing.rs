@@ -6,7 +6,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 
 use crate::model::KeyType;
 
-use super::super::handshake::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::super::setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::*;
 
 /// The random of the hello that the seeds answer.

@@ -27,9 +27,8 @@ use crate::model::Timings;
 use crate::observation::{ErrorKind, LookError, Revocation, Served, Staple};
 
 use super::Look;
-use super::handshake::{
-    MAX_HANDSHAKE_BYTES, READ_SIZE, no_certificate, snake_case, too_large, wrong_signature,
-};
+use super::handshake::{MAX_HANDSHAKE_BYTES, READ_SIZE, snake_case, too_large, wrong_signature};
+use super::setup::no_certificate;
 use proof::Wrong;
 use reader::{Fault, Reader, ServerHello, Version};
 
