@@ -154,23 +154,26 @@ pub(crate) fn sequence(content: &[u8]) -> Vec<u8> {
 
 /// A tag-length-value.
 pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut der = vec![tag];
-    let length = content.len();
-    match u8::try_from(length) {
-        Ok(short @ 0..=0x7f) => der.push(short),
-        _ => {
-            let octets: Vec<u8> = length
-                .to_be_bytes()
-                .into_iter()
-                .skip_while(|b| *b == 0)
-                .collect();
-            // A usize has at most eight octets.
-            der.push(0x80 | octets.len() as u8);
-            der.extend(octets);
-        }
-    }
+    let mut der: Vec<u8> = header(tag, content.len()).collect();
     der.extend(content);
     der
+}
+
+/// The tag and the length of a tag-length-value.
+pub(super) fn header(tag: u8, length: usize) -> impl Iterator<Item = u8> {
+    let octets = length.to_be_bytes();
+    let zeros = octets.iter().take_while(|b| **b == 0).count();
+    let count = octets.len().saturating_sub(zeros);
+    let is_short = length < 0x80;
+    // A usize has at most eight octets, and a short length is one of them.
+    let first = if is_short {
+        length as u8
+    } else {
+        0x80 | count as u8
+    };
+    let rest = if is_short { 0 } else { count };
+    let long = octets.into_iter().skip(zeros).take(rest);
+    [tag, first].into_iter().chain(long)
 }
 
 /// Reads the outline; the error names the part that could not be read.

@@ -3,6 +3,8 @@
 mod der;
 mod fingerprint;
 mod interner;
+mod name;
+mod oddity;
 mod pem;
 mod read;
 mod revocation;
@@ -16,8 +18,9 @@ use crate::model::{Hostname, Timestamp};
 pub(crate) use der::sequence;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
+pub use name::normal_name;
+pub use oddity::{NameOf, Oddity, Part};
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
-pub(crate) use read::NO_SAN;
 use read::{read, read_key, read_name};
 pub use revocation::{
     Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
@@ -61,6 +64,10 @@ pub struct Facts {
     pub subject_der: Vec<u8>,
     /// The issuer as DER, for comparison.
     pub issuer_der: Vec<u8>,
+    /// The subject's normal form, for comparison by RFC 5280, section 7.1: see [`normal_name`].
+    pub subject_normal: Vec<u8>,
+    /// The issuer's normal form.
+    pub issuer_normal: Vec<u8>,
     /// The subject's common name, where it has one.
     pub common_name: Option<String>,
     /// The issuer's common name, where it has one.
@@ -93,8 +100,10 @@ pub struct Facts {
     pub must_staple: bool,
     /// Whether its key may sign OCSP responses for its issuer (extended key usage; RFC 6960, section 4.2.2.2).
     pub may_sign_ocsp: bool,
-    /// What strict parsers may refuse, each in a few words; empty for a well-formed certificate.
-    pub oddities: Vec<String>,
+    /// What strict parsers may refuse; empty for a well-formed certificate.
+    pub oddities: Vec<Oddity>,
+    /// Deviations from RFC 5280 or from the CA/Browser Forum's requirements that no usual client enforces.
+    pub remarks: Vec<Oddity>,
 }
 
 impl Facts {
@@ -305,7 +314,7 @@ impl fmt::Debug for Certificate {
 
 /// A distinguished name (DER), for people.
 pub(crate) fn name_text(der: &[u8]) -> String {
-    read_name(der, "name", &mut Vec::new()).0
+    read_name(der, NameOf::Subject, &mut Vec::new()).0
 }
 
 /// The kind and size of a public key (SubjectPublicKeyInfo as DER).

@@ -11,7 +11,10 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::model::Timestamp;
 
-use super::{Facts, Key, PublicKeyHash, San, der, fingerprint, printable, signature};
+use super::{
+    Facts, Key, NameOf, Oddity, PublicKeyHash, San, der, fingerprint, normal_name, printable,
+    signature,
+};
 
 /// Reads a certificate. What is odd in it is told, and hides nothing else.
 ///
@@ -21,29 +24,27 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
     let outline = der::outline(der)?;
     let mut oddities = Vec::new();
     if outline.trailing {
-        oddities.push("there are bytes after its end".to_owned());
+        oddities.push(Oddity::TrailingBytes);
     }
     if outline.version < 3 {
-        oddities.push(format!("it is X.509 version {}, not 3", outline.version));
+        oddities.push(Oddity::Version(outline.version));
     }
     if outline.serial.first().is_some_and(|b| b & 0x80 != 0) {
-        oddities.push("its serial number is negative".to_owned());
+        oddities.push(Oddity::NegativeSerial);
     }
     if outline.serial.len() > MAX_SERIAL_OCTETS {
-        oddities.push(format!(
-            "its serial number is longer than {MAX_SERIAL_OCTETS} octets"
-        ));
+        oddities.push(Oddity::LongSerial);
     }
-    let (subject, common_name) = read_name(outline.subject, "subject", &mut oddities);
-    let (issuer, issuer_common_name) = read_name(outline.issuer, "issuer", &mut oddities);
+    let (subject, common_name) = read_name(outline.subject, NameOf::Subject, &mut oddities);
+    let (issuer, issuer_common_name) = read_name(outline.issuer, NameOf::Issuer, &mut oddities);
     let (not_before, not_after) =
         read_validity(outline.validity, &mut oddities).ok_or("its validity cannot be read")?;
     if not_after < not_before {
-        oddities.push("it ends before it begins".to_owned());
+        oddities.push(Oddity::EndsBeforeItBegins);
     }
     let extensions = read_extensions(outline.extensions, &mut oddities);
     if extensions.sans.is_empty() && !extensions.is_ca {
-        oddities.push(NO_SAN.to_owned());
+        oddities.push(Oddity::NoSan);
     }
     Ok(Facts {
         version: outline.version,
@@ -51,6 +52,8 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
         issuer,
         subject_der: outline.subject.to_vec(),
         issuer_der: outline.issuer.to_vec(),
+        subject_normal: normal_name(outline.subject),
+        issuer_normal: normal_name(outline.issuer),
         common_name,
         issuer_common_name,
         serial: fingerprint::hex(outline.serial),
@@ -68,19 +71,17 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
         must_staple: extensions.must_staple,
         may_sign_ocsp: extensions.may_sign_ocsp,
         oddities,
+        remarks: Vec::new(),
     })
 }
-
-/// The oddity of a leaf that no client can match a name against.
-pub(crate) const NO_SAN: &str = "it has no subject alternative name";
 
 /// RFC 5280, section 4.1.2.2; one octet more for the sign.
 const MAX_SERIAL_OCTETS: usize = 21;
 
 pub(super) fn read_name(
     der: &[u8],
-    of: &str,
-    oddities: &mut Vec<String>,
+    of: NameOf,
+    oddities: &mut Vec<Oddity>,
 ) -> (String, Option<String>) {
     match X509Name::from_der(der) {
         Ok((_, name)) => {
@@ -90,12 +91,12 @@ pub(super) fn read_name(
                 .and_then(|cn| cn.as_str().ok())
                 .map(printable);
             if !is_whole_name(der) {
-                oddities.push(format!("a part of its {of} cannot be read"));
+                oddities.push(Oddity::PartlyUnreadableName(of));
             }
             (printable(&name.to_string()), common_name)
         }
         Err(_) => {
-            oddities.push(format!("its {of} cannot be read"));
+            oddities.push(Oddity::UnreadableName(of));
             (String::from("(unreadable)"), None)
         }
     }
@@ -133,7 +134,7 @@ fn all_in(mut content: &[u8], mut take: impl FnMut(&mut &[u8]) -> bool) -> bool 
     true
 }
 
-fn read_validity(der: &[u8], oddities: &mut Vec<String>) -> Option<(Timestamp, Timestamp)> {
+fn read_validity(der: &[u8], oddities: &mut Vec<Oddity>) -> Option<(Timestamp, Timestamp)> {
     let mut input = der;
     let mut inner = der::expect(&mut input, der::SEQUENCE)?.content;
     let [begin, end] = [der::split(&mut inner)?, der::split(&mut inner)?];
@@ -142,14 +143,14 @@ fn read_validity(der: &[u8], oddities: &mut Vec<String>) -> Option<(Timestamp, T
     if begin.tag == GENERALIZED_TIME && is_early(not_before)
         || end.tag == GENERALIZED_TIME && is_early(not_after)
     {
-        oddities.push("it has a GeneralizedTime before 2050, where UTCTime is due".to_owned());
+        oddities.push(Oddity::GeneralizedTimeBefore2050);
     }
     let has_seconds = |time: der::Tlv<'_>| match time.tag {
         UTC_TIME => time.content.len() == "YYMMDDHHMMSSZ".len(),
         _ => time.content.len() == "YYYYMMDDHHMMSSZ".len(),
     };
     if !has_seconds(begin) || !has_seconds(end) {
-        oddities.push("it has a time without seconds".to_owned());
+        oddities.push(Oddity::TimeWithoutSeconds);
     }
     Some((not_before, not_after))
 }
@@ -202,15 +203,15 @@ struct Extensions {
     may_sign_ocsp: bool,
 }
 
-fn read_extensions(mut list: &[u8], oddities: &mut Vec<String>) -> Extensions {
+fn read_extensions(mut list: &[u8], oddities: &mut Vec<Oddity>) -> Extensions {
     let mut out = Extensions::default();
     while !list.is_empty() {
         let Some(one) = der::expect(&mut list, der::SEQUENCE) else {
-            oddities.push("its extensions cannot be read".to_owned());
+            oddities.push(Oddity::UnreadableExtensions);
             break;
         };
         let Ok((_, extension)) = X509Extension::from_der(one.whole) else {
-            oddities.push("one of its extensions cannot be read".to_owned());
+            oddities.push(Oddity::UnreadableExtensionEntry);
             continue;
         };
         match extension.parsed_extension() {
@@ -240,16 +241,14 @@ fn read_extensions(mut list: &[u8], oddities: &mut Vec<String>) -> Extensions {
             _ if extension.oid.to_id_string() == TLS_FEATURE => {
                 out.must_staple = demands_staple(extension.value);
             }
-            ParsedExtension::ParseError { .. } => oddities.push(format!(
-                "its extension {} cannot be read",
-                extension.oid.to_id_string()
-            )),
+            ParsedExtension::ParseError { .. } => {
+                oddities.push(Oddity::UnreadableExtension(extension.oid.to_id_string()))
+            }
             ParsedExtension::UnsupportedExtension { .. } | ParsedExtension::Unparsed
                 if extension.critical =>
             {
-                oddities.push(format!(
-                    "its extension {} is critical and not widely known",
-                    extension.oid.to_id_string()
+                oddities.push(Oddity::UnknownCriticalExtension(
+                    extension.oid.to_id_string(),
                 ));
             }
             _ => {}
@@ -319,9 +318,9 @@ fn read_san(name: &GeneralName<'_>) -> San {
     }
 }
 
-pub(super) fn read_key(spki: &[u8], oddities: &mut Vec<String>) -> Key {
+pub(super) fn read_key(spki: &[u8], oddities: &mut Vec<Oddity>) -> Key {
     let Ok((_, info)) = SubjectPublicKeyInfo::from_der(spki) else {
-        oddities.push("its public key cannot be read".to_owned());
+        oddities.push(Oddity::UnreadableKey);
         return Key::Other("(unreadable)".into());
     };
     let oid = info.algorithm.algorithm.to_id_string();

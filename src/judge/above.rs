@@ -1,6 +1,6 @@
 //! What is told of the certificates above a leaf: what is missing, what is too much, and whom clients trust.
 
-use crate::certificate::{Certificate, Facts, NO_SAN};
+use crate::certificate::{Certificate, Facts, Oddity};
 use crate::finding::{Code, Finding};
 use crate::instance::{Expected, SourceKind};
 use crate::model::Timestamp;
@@ -195,8 +195,8 @@ pub(super) fn chain_findings(
             findings.extend(expiry::of_intermediate(facts, of_leaf, rules, now));
             findings.extend(weakness(Place::Intermediate, facts));
             // Nobody looks for names in an authority's certificate.
-            let mut oddities = facts.oddities.iter().map(String::as_str);
-            let oddities: Vec<_> = oddities.by_ref().filter(|o| *o != NO_SAN).collect();
+            let oddities = facts.oddities.iter().filter(|o| **o != Oddity::NoSan);
+            let oddities: Vec<_> = oddities.map(ToString::to_string).collect();
             if !oddities.is_empty() {
                 let what = Place::Intermediate.describe(facts);
                 findings.push(nonconformant(&what, &oddities.join(", ")));

@@ -1,6 +1,6 @@
 //! What is judged of a certificate that was seen: the leaf itself, and all that is above it.
 
-use crate::certificate::{Certificate, Facts, Issuer, NO_SAN};
+use crate::certificate::{Certificate, Facts, Issuer, Oddity};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
@@ -179,10 +179,10 @@ fn protocol_finding(served: &Served) -> Option<Finding> {
 }
 
 fn oddity_finding(facts: &Facts, path: &path::Path) -> Option<Finding> {
-    let mut reasons = facts.oddities.clone();
+    let mut reasons: Vec<_> = facts.oddities.iter().map(ToString::to_string).collect();
     // The path builder stops at the first thing that it refuses, which is told of already where it
     // is a known one. A name is missing to people, not to parsers.
-    if reasons.iter().all(|reason| reason == NO_SAN) {
+    if facts.oddities.iter().all(|o| *o == Oddity::NoSan) {
         reasons.extend(path.refused.clone());
     }
     (!reasons.is_empty()).then(|| nonconformant("the certificate", &reasons.join(", ")))

@@ -152,7 +152,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
             },
             false,
             &["expired", "nonconformant_certificate"],
-            "it ends before it begins",
+            "its notAfter is before its notBefore",
         ),
         (
             "GeneralizedTime before 2050",

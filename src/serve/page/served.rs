@@ -376,9 +376,10 @@ pub(super) fn details(html: &mut Html, certificate: &Certificate, now: Timestamp
                 list.text("Signed with", &read.signature.name);
                 list.code("Serial number", &read.serial);
                 list.code("Public key SHA-256", &read.public_key_hash.to_string());
-                let oddities: BTreeSet<&str> = read.oddities.iter().map(String::as_str).collect();
+                let oddities: BTreeSet<String> =
+                    read.oddities.iter().map(ToString::to_string).collect();
                 for oddity in oddities.into_iter().take(MAX_NAMES) {
-                    list.text("Odd", oddity);
+                    list.text("Odd", &oddity);
                 }
             }
             Err(malformed) => list.text("Cannot be read", &malformed.to_string()),

@@ -1,0 +1,151 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+const ORGANIZATION: &[u8] = &[0x55, 4, 10];
+
+fn pair(kind: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
+    let mut content = der::encode(der::OBJECT_IDENTIFIER, kind);
+    content.extend(der::encode(tag, value));
+    der::encode(der::SEQUENCE, &content)
+}
+
+fn name(sets: &[&[Vec<u8>]]) -> Vec<u8> {
+    let sets = sets
+        .iter()
+        .map(|pairs| der::encode(der::SET, &pairs.concat()));
+    der::encode(der::SEQUENCE, &sets.collect::<Vec<_>>().concat())
+}
+
+fn common_name(tag: u8, value: &[u8]) -> Vec<u8> {
+    name(&[&[pair(COMMON_NAME, tag, value)]])
+}
+
+/// RFC 5280, section 7.1: neither the string type nor case nor superfluous white space matters.
+#[test]
+fn string_type_case_and_white_space_do_not_matter() {
+    let normal = common_name(UTF8_STRING, b"some root");
+    for (tag, value) in [
+        (PRINTABLE_STRING, &b"Some Root"[..]),
+        (UTF8_STRING, b"  some \t\n ROOT "),
+        (IA5_STRING, b"SOME ROOT"),
+        (TELETEX_STRING, b"Some Root"),
+        (VISIBLE_STRING, b"Some Root"),
+        (BMP_STRING, b"\0S\0o\0m\0e\0 \0R\0o\0o\0t"),
+        (
+            UNIVERSAL_STRING,
+            b"\0\0\0S\0\0\0o\0\0\0m\0\0\0e\0\0\0 \0\0\0R\0\0\0o\0\0\0o\0\0\0t",
+        ),
+    ] {
+        assert_eq!(normal_name(&common_name(tag, value)), normal, "{tag:#x}");
+    }
+}
+
+#[test]
+fn text_beyond_ascii_is_folded_and_read_by_its_type() {
+    let normal = common_name(UTF8_STRING, "ärzte".as_bytes());
+    for (tag, value) in [
+        (UTF8_STRING, "ÄRZTE".as_bytes()),
+        (TELETEX_STRING, b"\xc4rzte"),
+        (BMP_STRING, b"\0\xc4\0r\0z\0t\0e"),
+    ] {
+        assert_eq!(normal_name(&common_name(tag, value)), normal, "{tag:#x}");
+    }
+}
+
+#[test]
+fn different_names_have_different_normal_forms() {
+    let one = |value: &[u8]| pair(COMMON_NAME, UTF8_STRING, value);
+    let names = [
+        name(&[]),
+        name(&[&[]]),
+        name(&[&[one(b"")]]),
+        name(&[&[one(b"a")]]),
+        name(&[&[one(b"b")]]),
+        name(&[&[one(b"ab")]]),
+        name(&[&[one(b"a b")]]),
+        name(&[&[pair(ORGANIZATION, UTF8_STRING, b"a")]]),
+        name(&[&[one(b"a")], &[one(b"b")]]),
+        name(&[&[one(b"b")], &[one(b"a")]]),
+        name(&[&[one(b"a"), one(b"b")]]),
+        // Neither is a string in its type.
+        common_name(UTF8_STRING, b"\xff"),
+        common_name(BMP_STRING, b"a"),
+        common_name(UNIVERSAL_STRING, b"\xff\xff\xff\xff"),
+        common_name(der::INTEGER, b"a"),
+        common_name(der::OCTET_STRING, b"A"),
+        common_name(der::OCTET_STRING, b"a"),
+        b"a".to_vec(),
+        Vec::new(),
+    ];
+    let mut normal: Vec<_> = names.iter().map(|name| normal_name(name)).collect();
+    normal.sort();
+    normal.dedup();
+    assert_eq!(normal.len(), names.len());
+}
+
+#[test]
+fn the_order_within_one_rdn_does_not_matter() {
+    let cn = pair(COMMON_NAME, UTF8_STRING, b"a");
+    let org = pair(ORGANIZATION, PRINTABLE_STRING, b"B");
+    let country = pair(&[0x55, 4, 6], PRINTABLE_STRING, b"DE");
+    let one = name(&[&[cn.clone(), org.clone(), country.clone()]]);
+    let other = name(&[&[country.clone(), org.clone(), cn.clone()]]);
+    assert_eq!(normal_name(&one), normal_name(&other));
+    let apart = name(&[&[cn], &[org], &[country]]);
+    assert_ne!(normal_name(&one), normal_name(&apart));
+}
+
+#[test]
+fn an_unreadable_name_is_its_own_normal_form() {
+    let mut trailing = common_name(UTF8_STRING, b"A");
+    trailing.push(0);
+    let no_value = der::encode(der::OBJECT_IDENTIFIER, COMMON_NAME);
+    let no_value = name(&[&[der::encode(der::SEQUENCE, &no_value)]]);
+    for odd in [trailing, no_value, b"\x30\x05A".to_vec(), b"A".to_vec()] {
+        assert_eq!(normal_name(&odd), odd);
+    }
+}
+
+fn any_pair() -> impl Strategy<Value = Vec<u8>> {
+    let tag = prop::sample::select(vec![
+        UTF8_STRING,
+        PRINTABLE_STRING,
+        TELETEX_STRING,
+        IA5_STRING,
+        BMP_STRING,
+        UNIVERSAL_STRING,
+        der::INTEGER,
+    ]);
+    let value = prop_oneof![
+        "\\PC{0,12}".prop_map(String::into_bytes),
+        "[ A-Za-z]{0,12}".prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..12),
+        prop::collection::vec(any::<u8>(), 130..140),
+    ];
+    let kind = prop::sample::select(vec![COMMON_NAME, ORGANIZATION]);
+    (kind, tag, value).prop_map(|(kind, tag, value)| pair(kind, tag, &value))
+}
+
+fn any_name() -> impl Strategy<Value = Vec<u8>> {
+    let set = prop::collection::vec(any_pair(), 0..4);
+    prop::collection::vec(set, 0..4).prop_map(|sets| {
+        let sets: Vec<&[Vec<u8>]> = sets.iter().map(Vec::as_slice).collect();
+        name(&sets)
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_normal_form_is_its_own_normal_form(name in any_name()) {
+        let normal = normal_name(&name);
+        prop_assert_eq!(normal_name(&normal), normal);
+    }
+
+    #[test]
+    fn any_bytes_have_a_normal_form(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let normal = normal_name(&bytes);
+        prop_assert_eq!(normal_name(&normal), normal);
+    }
+}
