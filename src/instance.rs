@@ -95,7 +95,7 @@ impl Instance {
         let sans = facts.sans.iter().filter_map(|san| match san {
             San::Dns(name) => Some(name.clone()),
             San::Ip(ip) => Some(ip.to_string()),
-            San::Other(_) => None,
+            _ => None,
         });
         // A common name may be a person's or a device's.
         let common_name = facts.common_name.clone().filter(|name| name.contains('.'));

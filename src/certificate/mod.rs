@@ -1,6 +1,7 @@
 //! One X.509 certificate: its bytes, its hashes, and what could be read from it.
 
 mod der;
+mod extensions;
 mod fingerprint;
 mod interner;
 mod name;
@@ -16,9 +17,14 @@ use std::sync::Arc;
 
 use crate::model::{Hostname, Timestamp};
 pub(crate) use der::sequence;
+pub use extensions::{
+    AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
+    MAX_POLICIES, MAX_SUBTREES, NameConstraints, Oid, PolicyConstraints, Subtree,
+};
+pub(crate) use extensions::dotted;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
-pub use name::normal_name;
+pub use name::{email_attributes, name_parts, normal_name};
 pub use oddity::{NameOf, Oddity, Part};
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
 use read::{read, read_key, read_name};
@@ -74,6 +80,8 @@ pub struct Facts {
     pub issuer_common_name: Option<String>,
     /// The serial number in lower-case hexadecimal.
     pub serial: String,
+    /// The serial number's content octets.
+    pub serial_der: Box<[u8]>,
     /// The subject alternative names.
     pub sans: Vec<San>,
     /// The first moment of validity.
@@ -100,6 +108,8 @@ pub struct Facts {
     pub must_staple: bool,
     /// Whether its key may sign OCSP responses for its issuer (extended key usage; RFC 6960, section 4.2.2.2).
     pub may_sign_ocsp: bool,
+    /// The extensions that decide whether a path is valid.
+    pub extensions: Box<Extensions>,
     /// What strict parsers may refuse; empty for a well-formed certificate.
     pub oddities: Vec<Oddity>,
     /// Deviations from RFC 5280 or from the CA/Browser Forum's requirements that no usual client enforces.
@@ -157,15 +167,30 @@ pub enum San {
     Dns(String),
     /// An `iPAddress`.
     Ip(IpAddr),
-    /// Any other kind of name, for people.
+    /// An `rfc822Name`: a mailbox.
+    Email(String),
+    /// A `uniformResourceIdentifier`.
+    Uri(String),
+    /// A `directoryName`, as DER.
+    Directory(Vec<u8>),
+    /// An `otherName`: its type.
+    OtherName(Oid),
+    /// A `registeredID`.
+    Registered(Oid),
+    /// Any other kind of name, and one that cannot be read, for people.
     Other(String),
 }
 
 impl fmt::Display for San {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dns(name) | Self::Other(name) => f.write_str(name),
+            Self::Dns(name) | Self::Email(name) | Self::Uri(name) | Self::Other(name) => {
+                f.write_str(name)
+            }
             Self::Ip(ip) => ip.fmt(f),
+            Self::Directory(der) => f.write_str(&name_text(der)),
+            Self::OtherName(oid) => write!(f, "otherName {}", dotted(oid)),
+            Self::Registered(oid) => write!(f, "registeredID {}", dotted(oid)),
         }
     }
 }
@@ -182,6 +207,15 @@ pub enum Key {
 }
 
 impl Key {
+    /// Returns true if the key is smaller than any mainstream client accepts: RSA under 1024, EC under 224 bits.
+    pub fn is_tiny(&self) -> bool {
+        match self {
+            Self::Rsa(bits) => *bits < 1024,
+            Self::Ec(_, bits) => *bits < 224,
+            Self::Other(_) => false,
+        }
+    }
+
     /// Smaller than what is accepted today: RSA under 2048, EC under 256 bits.
     pub fn is_weak(&self) -> bool {
         match self {
@@ -315,6 +349,12 @@ impl fmt::Debug for Certificate {
 /// A distinguished name (DER), for people.
 pub(crate) fn name_text(der: &[u8]) -> String {
     read_name(der, NameOf::Subject, &mut Vec::new()).0
+}
+
+/// Returns true if two serial numbers are the same number: content octets of INTEGERs, leading zero octets aside.
+pub(crate) fn same_serial(a: &[u8], b: &[u8]) -> bool {
+    let digits = |octets: &'_ [u8]| octets.iter().position(|o| *o != 0).unwrap_or(octets.len());
+    a.get(digits(a)..) == b.get(digits(b)..)
 }
 
 /// The kind and size of a public key (SubjectPublicKeyInfo as DER).

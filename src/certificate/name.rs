@@ -20,6 +20,43 @@ pub fn normal_name(der: &[u8]) -> Vec<u8> {
     write_name(der).unwrap_or_else(|| der.to_vec())
 }
 
+/// The relative names of a name, each in normal form and as DER. `None` if the name cannot be read.
+pub fn name_parts(der: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let normal = write_name(der)?;
+    let mut input = normal.as_slice();
+    let mut parts = der::expect(&mut input, der::SEQUENCE)?.content;
+    let mut out = Vec::new();
+    while !parts.is_empty() {
+        out.push(der::expect(&mut parts, der::SET)?.whole.to_vec());
+    }
+    Some(out)
+}
+
+/// The values of the emailAddress attributes of a name, as far as it can be read.
+pub fn email_attributes(mut der: &[u8]) -> Vec<String> {
+    /// pkcs-9-at-emailAddress (RFC 2985, section 5.2.1).
+    const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+    let mut out = Vec::new();
+    let sets = der::expect(&mut der, der::SEQUENCE).map(|name| name.content);
+    let mut sets = sets.unwrap_or_default();
+    while let Some(set) = der::expect(&mut sets, der::SET) {
+        let mut pairs = set.content;
+        while let Some(pair) = der::expect(&mut pairs, der::SEQUENCE) {
+            let mut pair = pair.content;
+            let kind = der::expect(&mut pair, der::OBJECT_IDENTIFIER);
+            if kind.is_some_and(|k| k.content == EMAIL_ADDRESS)
+                && let Some(value) = der::split(&mut pair)
+            {
+                let mut text = String::new();
+                if for_each_char(value, |c| text.push(c)).is_some() {
+                    out.push(text);
+                }
+            }
+        }
+    }
+    out
+}
+
 fn write_name(mut der: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(der.len());
     let mut sets = der::expect(&mut der, der::SEQUENCE)?.content;

@@ -1,18 +1,14 @@
 //! From the bytes of a certificate to what it says.
 
-use std::net::IpAddr;
-
-use x509_parser::extensions::{
-    CRLDistributionPoint, DistributionPointName, GeneralName, ParsedExtension, X509Extension,
-};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::model::Timestamp;
 
+use super::extensions::{Extensions, Kind, Values};
 use super::{
-    Facts, Key, NameOf, Oddity, PublicKeyHash, San, der, fingerprint, normal_name, printable,
+    Facts, Key, NameOf, Oddity, PublicKeyHash, der, fingerprint, normal_name, printable,
     signature,
 };
 
@@ -42,8 +38,9 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
     if not_after < not_before {
         oddities.push(Oddity::EndsBeforeItBegins);
     }
-    let extensions = read_extensions(outline.extensions, &mut oddities);
-    if extensions.sans.is_empty() && !extensions.is_ca {
+    let (extensions, values) = read_extensions(outline.extensions, &mut oddities);
+    let is_ca = extensions.basic_constraints.is_some_and(|b| b.is_ca);
+    if values.sans.is_empty() && !is_ca {
         oddities.push(Oddity::NoSan);
     }
     Ok(Facts {
@@ -57,19 +54,21 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
         common_name,
         issuer_common_name,
         serial: fingerprint::hex(outline.serial),
-        sans: extensions.sans,
+        serial_der: outline.serial.into(),
+        sans: values.sans,
         not_before,
         not_after,
         key: read_key(outline.spki, &mut oddities),
         public_key_hash: PublicKeyHash::of(outline.spki),
         spki: outline.spki.to_vec(),
         signature: signature::describe(outline.signature_algorithm),
-        is_ca: extensions.is_ca || outline.version == 1,
-        issuer_url: extensions.issuer_url,
-        ocsp_url: extensions.ocsp_url,
-        crl_urls: extensions.crl_urls,
-        must_staple: extensions.must_staple,
-        may_sign_ocsp: extensions.may_sign_ocsp,
+        is_ca: is_ca || outline.version == 1,
+        issuer_url: values.issuer_url,
+        ocsp_url: values.ocsp_url,
+        crl_urls: values.crl_urls,
+        must_staple: values.must_staple,
+        may_sign_ocsp: (extensions.extended_key_usage).is_some_and(|usage| usage.ocsp_signing),
+        extensions: Box::new(extensions),
         oddities,
         remarks: Vec::new(),
     })
@@ -192,130 +191,21 @@ pub(super) fn read_time(tlv: der::Tlv<'_>) -> Option<Timestamp> {
     ))
 }
 
-#[derive(Default)]
-struct Extensions {
-    sans: Vec<San>,
-    is_ca: bool,
-    issuer_url: Option<String>,
-    ocsp_url: Option<String>,
-    crl_urls: Vec<String>,
-    must_staple: bool,
-    may_sign_ocsp: bool,
-}
-
-fn read_extensions(mut list: &[u8], oddities: &mut Vec<Oddity>) -> Extensions {
-    let mut out = Extensions::default();
-    while !list.is_empty() {
-        let Some(one) = der::expect(&mut list, der::SEQUENCE) else {
-            oddities.push(Oddity::UnreadableExtensions);
-            break;
-        };
-        let Ok((_, extension)) = X509Extension::from_der(one.whole) else {
-            oddities.push(Oddity::UnreadableExtensionEntry);
-            continue;
-        };
-        match extension.parsed_extension() {
-            ParsedExtension::SubjectAlternativeName(names) => {
-                out.sans.extend(names.general_names.iter().map(read_san));
-            }
-            ParsedExtension::BasicConstraints(constraints) => out.is_ca = constraints.ca,
-            ParsedExtension::AuthorityInfoAccess(access) => {
-                let urls = |method: &'static str| {
-                    access.iter().filter_map(move |d| match &d.access_location {
-                        GeneralName::URI(url) if d.access_method.to_id_string() == method => {
-                            Some(*url)
-                        }
-                        _ => None,
-                    })
-                };
-                // Some name a directory (LDAP) first, which few can ask.
-                let issuer = urls(CA_ISSUERS).find(|url| is_http(url));
-                out.issuer_url = issuer.or(urls(CA_ISSUERS).next()).map(printable);
-                out.ocsp_url = urls(OCSP).find(|url| is_http(url)).map(printable);
-            }
-            ParsedExtension::CRLDistributionPoints(points) => {
-                out.crl_urls = points.iter().flat_map(whole_lists).collect();
-                out.crl_urls.truncate(MAX_CRL_URLS);
-            }
-            ParsedExtension::ExtendedKeyUsage(usages) => out.may_sign_ocsp = usages.ocsp_signing,
-            _ if extension.oid.to_id_string() == TLS_FEATURE => {
-                out.must_staple = demands_staple(extension.value);
-            }
-            ParsedExtension::ParseError { .. } => {
-                oddities.push(Oddity::UnreadableExtension(extension.oid.to_id_string()))
-            }
-            ParsedExtension::UnsupportedExtension { .. } | ParsedExtension::Unparsed
-                if extension.critical =>
-            {
-                oddities.push(Oddity::UnknownCriticalExtension(
-                    extension.oid.to_id_string(),
-                ));
-            }
-            _ => {}
+/// Reads the extensions, and adds what is odd about them.
+fn read_extensions(list: &[u8], oddities: &mut Vec<Oddity>) -> (Extensions, Values) {
+    let (extensions, values) = Extensions::read(list);
+    if extensions.is_cut_short {
+        oddities.push(Oddity::UnreadableExtensions);
+    }
+    for listed in &extensions.list {
+        let name = || listed.kind.name().to_owned();
+        if !listed.is_readable {
+            oddities.push(Oddity::UnreadableExtension(name()));
+        } else if listed.is_critical && matches!(listed.kind, Kind::Unknown(_)) {
+            oddities.push(Oddity::UnknownCriticalExtension(name()));
         }
     }
-    out
-}
-
-/// id-ad-caIssuers (RFC 5280, section 4.2.2.1).
-const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
-
-/// id-ad-ocsp (RFC 6960, section 4.2.2.2).
-const OCSP: &str = "1.3.6.1.5.5.7.48.1";
-
-/// id-pe-tlsfeature (RFC 7633, section 6).
-const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
-
-/// So many places to fetch a revocation list from are taken from a certificate, which usually has one.
-const MAX_CRL_URLS: usize = 8;
-
-/// Where a distribution point's list is to be had, if it is its issuer's own, for all reasons (RFC 5280, section
-/// 4.2.1.13).
-fn whole_lists(point: &CRLDistributionPoint<'_>) -> Vec<String> {
-    let names = match &point.distribution_point {
-        Some(DistributionPointName::FullName(names))
-            if point.reasons.is_none() && point.crl_issuer.is_none() =>
-        {
-            names.as_slice()
-        }
-        _ => &[],
-    };
-    let urls = names.iter().filter_map(|name| match name {
-        GeneralName::URI(url) if is_http(url) => Some(printable(url)),
-        _ => None,
-    });
-    urls.collect()
-}
-
-fn is_http(url: &str) -> bool {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"))
-}
-
-/// Whether the list of TLS extensions has status_request (RFC 6066, section 8).
-fn demands_staple(mut value: &[u8]) -> bool {
-    const STATUS_REQUEST: &[u8] = &[5];
-    let Some(list) = der::expect(&mut value, der::SEQUENCE) else {
-        return false;
-    };
-    let mut features = list.content;
-    std::iter::from_fn(|| der::expect(&mut features, der::INTEGER))
-        .any(|feature| feature.content == STATUS_REQUEST)
-}
-
-fn read_san(name: &GeneralName<'_>) -> San {
-    match name {
-        GeneralName::DNSName(name) => San::Dns(printable(name)),
-        GeneralName::IPAddress(bytes) => {
-            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
-            let v6 = <[u8; 16]>::try_from(*bytes).map(IpAddr::from);
-            v4.or(v6)
-                .map_or_else(|_| San::Other("an unreadable address".into()), San::Ip)
-        }
-        GeneralName::URI(uri) => San::Other(printable(uri)),
-        GeneralName::RFC822Name(mail) => San::Other(printable(mail)),
-        other => San::Other(printable(&other.to_string())),
-    }
+    (extensions, values)
 }
 
 pub(super) fn read_key(spki: &[u8], oddities: &mut Vec<Oddity>) -> Key {
