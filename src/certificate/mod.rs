@@ -1,11 +1,14 @@
 //! One X.509 certificate: its bytes, its hashes, and what could be read from it.
 
+mod algorithm;
 mod der;
 mod fingerprint;
+pub(crate) mod hash;
 mod interner;
 mod pem;
 mod read;
 mod revocation;
+pub(crate) mod rsa;
 mod signature;
 
 use std::fmt;
@@ -13,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::{Hostname, Timestamp};
+pub use algorithm::Unverifiable;
 pub(crate) use der::sequence;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
@@ -23,7 +27,7 @@ pub use revocation::{
     Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
 };
 use signature::Signers;
-pub use signature::{Link, certifies};
+pub use signature::{Link, certifies, unverifiable, verification_cost};
 pub(crate) use signature::{Remembering, key_signed, may_certify};
 
 /// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
@@ -266,7 +270,8 @@ impl Certificate {
         der::public_key(&self.facts().ok()?.spki)
     }
 
-    /// Whether it names itself as issuer and its own key made the signature.
+    /// Whether it names itself as issuer and its own key made the signature, or may have made it where that cannot be
+    /// verified here. For people and for temporary certificates; nothing is trusted for it.
     pub fn is_self_signed(&self) -> bool {
         self.facts().is_ok_and(Facts::is_self_issued) && certifies(self, self) != Link::No
     }

@@ -11,7 +11,7 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::model::Timestamp;
 
-use super::{Facts, Key, PublicKeyHash, San, der, fingerprint, printable, signature};
+use super::{Facts, Key, PublicKeyHash, San, algorithm, der, fingerprint, printable};
 
 /// Reads a certificate. What is odd in it is told, and hides nothing else.
 ///
@@ -60,7 +60,7 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
         key: read_key(outline.spki, &mut oddities),
         public_key_hash: PublicKeyHash::of(outline.spki),
         spki: outline.spki.to_vec(),
-        signature: signature::describe(outline.signature_algorithm),
+        signature: algorithm::describe(outline.signature_algorithm),
         is_ca: extensions.is_ca || outline.version == 1,
         issuer_url: extensions.issuer_url,
         ocsp_url: extensions.ocsp_url,
