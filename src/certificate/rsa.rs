@@ -14,7 +14,7 @@ pub(super) const LIBRARY_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Size in bits of the largest public exponent that the library takes.
 const LIBRARY_EXPONENT_BITS: u64 = 33;
 /// Maximum work of one verification: multiplications, times the square of the modulus' 64-bit words.
-/// It is that of a modulus of 16384 bits with the exponent 65537, about 2 ms of CPU.
+/// It is that of a modulus of 16384 bits with the exponent 65537, about 2.5 ms of CPU.
 const MAX_WORK: u64 = 256 * 256 * 17;
 
 /// A public key (RFC 8017, appendix A.1.1).

@@ -116,7 +116,32 @@ fn a_kind_that_cannot_be_verified_is_called_so_by_name() {
     }
 }
 
-/// The content of the AlgorithmIdentifier of a certificate's signature, and the one of its key.
+#[test]
+fn a_verification_costs_what_it_takes() {
+    for (name, which, units) in [
+        ("rsa2048", 1, 1), // SHA-1, by the library
+        ("rsa2048", 3, 1), // SHA-256
+        ("rsa2048", 0, 2), // MD5, by our own code
+        ("rsa4096", 0, 5), // SHA-224
+        ("rsa4096", 1, 3),
+        ("rsa16384", 0, 65), // no more work is done
+        ("P-256", 2, 1),
+        ("P-384", 2, 7),
+        ("P-521", 2, 15),
+        ("ed25519", 0, 1),
+    ] {
+        let (issuer, leaves) = issued(name);
+        let cost = verification_cost(&spki(&issuer), &leaves[which]);
+        assert_eq!(cost, units, "{name} {which}");
+    }
+    let (issuer, _) = issued("P-521");
+    let (_, leaves) = issued("P-521");
+    let spki = spki(&issuer);
+    let method = Method::of(&algorithm(&leaves[0]), &spki).unwrap();
+    assert_eq!(method.cost(64 * 1024), 15 + 4);
+}
+
+/// The content of the AlgorithmIdentifier of a certificate's signature.
 fn algorithm(certificate: &Certificate) -> Vec<u8> {
     let outline = der::outline(certificate.der()).unwrap();
     outline.signature_algorithm.to_vec()
