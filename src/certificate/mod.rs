@@ -1,14 +1,17 @@
 //! One X.509 certificate: its bytes, its hashes, and what could be read from it.
 
+mod algorithm;
 mod der;
 mod extensions;
 mod fingerprint;
+pub(crate) mod hash;
 mod interner;
 mod name;
 mod oddity;
 mod pem;
 mod read;
 mod revocation;
+pub(crate) mod rsa;
 mod signature;
 
 use std::fmt;
@@ -16,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::{Hostname, Timestamp};
+pub use algorithm::Unverifiable;
 pub(crate) use der::sequence;
 pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
@@ -32,7 +36,7 @@ pub use revocation::{
     Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
 };
 use signature::Signers;
-pub use signature::{Link, certifies};
+pub use signature::{Link, certifies, unverifiable, verification_cost};
 pub(crate) use signature::{Remembering, key_signed, may_certify};
 
 /// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
@@ -309,7 +313,8 @@ impl Certificate {
         der::public_key(&self.facts().ok()?.spki)
     }
 
-    /// Whether it names itself as issuer and its own key made the signature.
+    /// Whether it names itself as issuer and its own key made the signature, or may have made it where that cannot be
+    /// verified here. For people and for temporary certificates; nothing is trusted for it.
     pub fn is_self_signed(&self) -> bool {
         self.facts().is_ok_and(Facts::is_self_issued) && certifies(self, self) != Link::No
     }

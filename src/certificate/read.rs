@@ -8,8 +8,7 @@ use crate::model::Timestamp;
 
 use super::extensions::{Extensions, Kind, Values};
 use super::{
-    Facts, Key, NameOf, Oddity, PublicKeyHash, der, fingerprint, normal_name, printable,
-    signature,
+    Facts, Key, NameOf, Oddity, PublicKeyHash, algorithm, der, fingerprint, normal_name, printable,
 };
 
 /// Reads a certificate. What is odd in it is told, and hides nothing else.
@@ -61,7 +60,7 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
         key: read_key(outline.spki, &mut oddities),
         public_key_hash: PublicKeyHash::of(outline.spki),
         spki: outline.spki.to_vec(),
-        signature: signature::describe(outline.signature_algorithm),
+        signature: algorithm::describe(outline.signature_algorithm),
         is_ca: is_ca || outline.version == 1,
         issuer_url: values.issuer_url,
         ocsp_url: values.ocsp_url,

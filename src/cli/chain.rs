@@ -225,19 +225,24 @@ async fn fetch_issuer(
     let found = sources.issuers(url, deadline).await;
     let found = found
         .map_err(|why| format!("{missing}, and cannot be fetched from {url}: {why}; {append}"))?;
-    let mut issuers = found.iter();
-    let issuer = issuers.find(|c| certifies(c, below) != Link::No);
-    issuer.cloned().ok_or_else(|| {
-        let names: Vec<String> = found
-            .iter()
-            .take(TOLD_NAMES)
-            .map(|c| format!("`{}`", c.subject()))
-            .collect();
-        format!(
-            "{missing}: at {url} lies {}, which did not sign it; {append}",
-            names.join(", ")
-        )
-    })
+    let issuer = |link| found.iter().find(|c| certifies(c, below) == link);
+    if let Some(issuer) = issuer(Link::Verified) {
+        return Ok(issuer.clone());
+    }
+    if issuer(Link::Unverifiable).is_some() {
+        return Err(format!(
+            "{missing}: certvigil cannot verify that the certificate at {url} is the issuer; {append}"
+        ));
+    }
+    let names: Vec<String> = found
+        .iter()
+        .take(TOLD_NAMES)
+        .map(|c| format!("`{}`", c.subject()))
+        .collect();
+    Err(format!(
+        "{missing}: at {url} lies {}, which did not sign it; {append}",
+        names.join(", ")
+    ))
 }
 
 /// So many of the certificates that are not the issuer are named.

@@ -116,6 +116,7 @@ impl<'a> Outline<'a> {
             let signed = Signed {
                 message: tbs.whole,
                 algorithm,
+                inner_algorithm: inner_algorithm(tbs.content),
                 signature,
             };
             Self::read_tbs(tbs.content, signed)
@@ -189,6 +190,12 @@ impl<'a> Outline<'a> {
         }
         Ok(None)
     }
+}
+
+/// The content of the AlgorithmIdentifier that is signed too (RFC 5280, section 5.1.2.2).
+fn inner_algorithm(mut tbs: &[u8]) -> Option<&[u8]> {
+    der::optional(&mut tbs, der::INTEGER); // the version
+    Some(der::expect(&mut tbs, der::SEQUENCE)?.content)
 }
 
 /// The content of the next entry.

@@ -33,11 +33,12 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer of a certificate, by its key (SubjectPublicKeyInfo as DER); `None` where that key did not sign it.
+    /// The issuer of a certificate, by its key (SubjectPublicKeyInfo as DER); `None` where it is not verified that
+    /// that key signed it: a certificate that anybody made must not have an issuer asked about it.
     pub fn of(certificate: &Certificate, spki: &[u8]) -> Option<Self> {
         let facts = certificate.facts().ok()?;
         let link = key_signed(spki, PublicKeyHash::of(spki), certificate);
-        (link != Link::No).then(|| Self {
+        (link == Link::Verified).then(|| Self {
             name: facts.issuer_der.clone(),
             spki: spki.to_vec(),
         })
@@ -101,7 +102,7 @@ pub enum Unusable {
     OtherCertificate,
     /// It is signed with another key than the issuer's.
     WrongSignature,
-    /// Its signature is of a kind that cannot be verified here (SHA-1, RSA keys of an unusual size).
+    /// Its signature is of a kind that cannot be verified here (Ed448, brainpool curves).
     Unverifiable,
     /// Who signed it may not speak for the issuer: why.
     NotAuthorised(String),
@@ -151,7 +152,7 @@ fn fresh(from: Timestamp, until: Timestamp, now: Timestamp) -> Result<(), Unusab
 fn verified(link: Link) -> Result<(), Unusable> {
     match link {
         Link::Verified => Ok(()),
-        Link::Plausible => Err(Unusable::Unverifiable),
+        Link::Unverifiable => Err(Unusable::Unverifiable),
         Link::No => Err(Unusable::WrongSignature),
     }
 }

@@ -159,6 +159,7 @@ impl<'a> Basic<'a> {
             signed: Signed {
                 message: tbs.whole,
                 algorithm: algorithm.content,
+                inner_algorithm: None,
                 signature,
             },
             responder,
@@ -204,10 +205,11 @@ impl<'a> Basic<'a> {
 
     /// Whether the issuer signed it, or a responder that the issuer has made one (RFC 6960, section 4.2.2.2).
     fn verify(&self, issuer: &Issuer, now: Timestamp) -> Result<(), Unusable> {
-        if self.responder.is(&issuer.name, &issuer.spki) {
-            let link = self.signed.by(&issuer.spki);
+        let is_issuer = self.responder.is(&issuer.name, &issuer.spki);
+        let by_issuer = is_issuer.then(|| self.signed.by(&issuer.spki));
+        if let Some(link) = by_issuer {
             // Two keys may have one name: then a certificate of the response has the other.
-            if link != Link::No || self.certificates.is_empty() {
+            if link == Link::Verified || self.certificates.is_empty() {
                 return verified(link);
             }
         }
@@ -227,10 +229,10 @@ impl<'a> Basic<'a> {
                 Err(found) => fault = fault.or(Some(found)),
             }
         }
-        Err(fault.unwrap_or_else(|| {
-            if self.responder.is(&issuer.name, &issuer.spki) {
-                Unusable::WrongSignature
-            } else {
+        Err(fault.unwrap_or_else(|| match by_issuer {
+            Some(Link::Unverifiable) => Unusable::Unverifiable,
+            Some(_) => Unusable::WrongSignature,
+            None => {
                 let why = "it is neither the issuer nor does it show a certificate";
                 Unusable::NotAuthorised(why.into())
             }

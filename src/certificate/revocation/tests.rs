@@ -63,7 +63,7 @@ fn a_certificate_says_where_its_revocation_is_told_of() {
 
 #[test]
 fn a_response_that_the_issuer_answers_for_is_believed() {
-    for name in ["good", "no-end", "by-key", "sha256", "delegated"] {
+    for name in ["good", "no-end", "by-key", "sha1", "sha256", "delegated"] {
         assert_eq!(ocsp_at(name, NOW), Ok(Status::Good), "{name}");
     }
     assert_eq!(ocsp_at("revoked", NOW), Ok(revoked()));
@@ -79,7 +79,6 @@ fn a_response_that_cannot_be_believed_says_why() {
         ("no-eku", "`Web Server` lacks the extended key usage"),
         ("foreign", "`Responder` is of another issuer"),
         ("namesake", "its signature is wrong"),
-        ("sha1", "cannot be verified here"),
         ("try-later", "the error `tryLater`"),
     ] {
         let why = ocsp_at(name, NOW).unwrap_err().to_string();
@@ -159,6 +158,18 @@ fn a_list_is_held_against_the_issuer_of_each_certificate() {
 fn who_did_not_sign_is_no_issuer() {
     let (leaf, other) = (certificate("leaf"), certificate("muststaple"));
     assert_eq!(Issuer::of(&leaf, &other.facts().unwrap().spki), None);
+}
+
+#[test]
+fn an_unverifiable_signature_makes_no_issuer() {
+    let pem = include_bytes!("../testdata/brainpoolP256r1.pem");
+    let all = parse_certificates(pem).unwrap();
+    let spki = &all[0].facts().unwrap().spki;
+    assert_eq!(
+        super::super::certifies(&all[0], &all[1]),
+        Link::Unverifiable
+    );
+    assert_eq!(Issuer::of(&all[1], spki), None);
 }
 
 /// What OpenSSL asks about the same certificate:

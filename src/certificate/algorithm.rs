@@ -1,0 +1,515 @@
+//! Signature algorithms: their names, which of them can be verified here, and what that costs.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256K1_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
+    ECDSA_P521_SHA512_ASN1, ED25519, EcdsaVerificationAlgorithm, ML_DSA_44, ML_DSA_65, ML_DSA_87,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
+
+use super::hash::Hash;
+use super::rsa::{self, Pss};
+use super::{SignatureAlgorithm, der};
+
+/// Why a signature cannot be verified here. It says nothing about the signature itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unverifiable {
+    /// The signature algorithm, by name or object identifier.
+    Algorithm(String),
+    /// The elliptic curve of the issuer's key, by name or object identifier.
+    Curve(String),
+    /// The issuer's RSA key has this many bits.
+    RsaSize(usize),
+    /// The issuer's RSA key has an unsound modulus or exponent, or one that costs too much.
+    RsaNumbers,
+    /// The parameters of this algorithm cannot be read, or are not those of the standard.
+    Parameters(String),
+    /// The certificate names one algorithm inside of what is signed, and another one outside
+    /// (RFC 5280, section 4.1.1.2).
+    AlgorithmsDiffer,
+    /// The issuer's public key cannot be read.
+    Key,
+}
+
+impl fmt::Display for Unverifiable {
+    /// `signed with brainpoolP256r1, which certvigil cannot verify`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SUFFIX: &str = "which certvigil cannot verify";
+        match self {
+            Self::Algorithm(name) | Self::Curve(name) => write!(f, "signed with {name}, {SUFFIX}"),
+            Self::RsaSize(bits) => write!(f, "signed with an RSA key of {bits} bits, {SUFFIX}"),
+            Self::RsaNumbers => write!(
+                f,
+                "signed with an RSA key of an unusual modulus or exponent, {SUFFIX}"
+            ),
+            Self::Parameters(name) => {
+                write!(f, "signed with unusual parameters of {name}, {SUFFIX}")
+            }
+            Self::AlgorithmsDiffer => f.write_str(
+                "signed with one algorithm and marked with another, and clients refuse that",
+            ),
+            Self::Key => write!(f, "signed with a public key that cannot be read, {SUFFIX}"),
+        }
+    }
+}
+
+/// Why there is nothing to verify a signature with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// A key of this kind cannot have made a signature of that kind.
+    OtherKind,
+    /// The signature is of a kind that cannot be verified here.
+    Unverifiable(Unverifiable),
+}
+
+impl From<Unverifiable> for Unfit {
+    fn from(why: Unverifiable) -> Self {
+        Self::Unverifiable(why)
+    }
+}
+
+/// A signature algorithm together with the public key, ready to verify.
+#[derive(Debug)]
+pub(super) enum Method<'a> {
+    /// RSA as the library has it.
+    LibraryRsa(&'static RsaParameters, &'a [u8], u64),
+    /// PKCS #1 v1.5 as the library does not have it.
+    Pkcs1(rsa::PublicKey, Hash),
+    /// PSS as the library does not have it.
+    Pss(rsa::PublicKey, Pss),
+    Ecdsa(Curve, Hash, &'a [u8]),
+    Ed25519(&'a [u8]),
+    MlDsa(MlDsa, &'a [u8]),
+}
+
+impl<'a> Method<'a> {
+    /// Finds out how to verify a signature of this algorithm (content of the AlgorithmIdentifier) by
+    /// the key of this SubjectPublicKeyInfo.
+    pub(super) fn of(algorithm: &[u8], spki: &'a [u8]) -> Result<Self, Unfit> {
+        let (key_algorithm, key) = der::public_key(spki).ok_or(Unverifiable::Key)?;
+        let (key_oid, key_parameters) = split(key_algorithm).ok_or(Unverifiable::Key)?;
+        let (oid, parameters) =
+            split(algorithm).ok_or_else(|| Unverifiable::Algorithm(UNREADABLE.to_owned()))?;
+        let known = known(&oid);
+        let signer = Family::of_key(&key_oid);
+        let family = known.map_or(Family::Other, |k| k.scheme.family());
+        if family != signer && family != Family::Other && signer != Family::Other {
+            return Err(Unfit::OtherKind);
+        }
+        let unknown = || Unverifiable::Algorithm(known.map_or(&*oid, |k| k.name).to_owned());
+        let odd = || Unverifiable::Parameters(known.map_or(&*oid, |k| k.name).to_owned());
+        let scheme = known.ok_or_else(unknown)?.scheme;
+        if signer == Family::Other {
+            return Err(Unverifiable::Algorithm(key_oid).into());
+        }
+        match scheme {
+            Scheme::Pkcs1(_) if key_oid == PSS_KEY => Err(Unfit::OtherKind),
+            Scheme::Pkcs1(hash) if is_absent_or_null(parameters) => {
+                let pkcs1 = |key| Self::Pkcs1(key, hash);
+                Self::rsa(library_pkcs1(hash), key, pkcs1)
+            }
+            Scheme::Pss => {
+                let pss = read_pss(parameters).ok_or_else(odd)?;
+                if key_oid == PSS_KEY && !key_parameters.is_empty() {
+                    // The key demands both hashes, and at least as long a salt (RFC 4055, section 3.3).
+                    let demanded = read_pss(key_parameters).ok_or_else(odd)?;
+                    let hashes = |pss: Pss| (pss.hash, pss.mask_hash);
+                    if hashes(pss) != hashes(demanded) || pss.salt < demanded.salt {
+                        return Err(Unfit::OtherKind);
+                    }
+                }
+                Self::rsa(library_pss(pss), key, |key| Self::Pss(key, pss))
+            }
+            Scheme::Ecdsa(hash) if is_absent_or_null(parameters) => {
+                let curve = Curve::of(key_parameters)?;
+                Ok(Self::Ecdsa(curve, hash, key))
+            }
+            Scheme::Ed25519 if parameters.is_empty() && key_parameters.is_empty() => {
+                Ok(Self::Ed25519(key))
+            }
+            Scheme::MlDsa(_) if oid != key_oid => Err(Unfit::OtherKind),
+            Scheme::MlDsa(set) if parameters.is_empty() && key_parameters.is_empty() => {
+                Ok(Self::MlDsa(set, key))
+            }
+            Scheme::Pkcs1(_) | Scheme::Ecdsa(_) | Scheme::Ed25519 | Scheme::MlDsa(_) => {
+                Err(odd().into())
+            }
+            Scheme::Unverifiable(_) => Err(unknown().into()),
+        }
+    }
+
+    /// The library's way where there is one for this key, else our own.
+    fn rsa(
+        library: Option<&'static RsaParameters>,
+        key: &'a [u8],
+        own: impl FnOnce(rsa::PublicKey) -> Self,
+    ) -> Result<Self, Unfit> {
+        let numbers = rsa::PublicKey::read(key).ok_or(Unverifiable::Key)?;
+        match library {
+            Some(parameters) if numbers.is_for_library() => {
+                Ok(Self::LibraryRsa(parameters, key, numbers.work()))
+            }
+            _ if numbers.is_usable() => Ok(own(numbers)),
+            _ if !rsa::MODULUS_BITS.contains(&numbers.bits()) => {
+                Err(Unverifiable::RsaSize(numbers.bits()).into())
+            }
+            _ => Err(Unverifiable::RsaNumbers.into()),
+        }
+    }
+
+    /// Returns true if the library verifies this by an algorithm of its own, on the same key.
+    pub(super) fn is_of_library(&self) -> bool {
+        match self {
+            Self::LibraryRsa(..) | Self::Ecdsa(..) | Self::Ed25519(_) | Self::MlDsa(..) => true,
+            Self::Pkcs1(..) | Self::Pss(..) => false,
+        }
+    }
+
+    /// Verifies a signature.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::LibraryRsa(parameters, key, _) => {
+                is_verified(*parameters, key, message, signature)
+            }
+            Self::Pkcs1(key, hash) => key.verify_info(&hash.digest_info(message), signature),
+            Self::Pss(key, pss) => key.verify_pss(*pss, message, signature),
+            Self::Ecdsa(curve, hash, key) => curve.verify(*hash, key, message, signature),
+            Self::Ed25519(key) => is_verified(&ED25519, key, message, signature),
+            Self::MlDsa(MlDsa::Ml44, key) => is_verified(&ML_DSA_44, key, message, signature),
+            Self::MlDsa(MlDsa::Ml65, key) => is_verified(&ML_DSA_65, key, message, signature),
+            Self::MlDsa(MlDsa::Ml87, key) => is_verified(&ML_DSA_87, key, message, signature),
+        }
+    }
+
+    /// CPU time of one verification over a message of this many bytes, in the units of
+    /// [`super::verification_cost`].
+    pub(super) fn cost(&self, message: usize) -> u32 {
+        let units = |work: u64, per_unit: u64| u32::try_from(work / per_unit).unwrap_or(u32::MAX);
+        let signature = match self {
+            Self::LibraryRsa(_, _, work) => units(*work, LIBRARY_RSA_WORK_PER_UNIT),
+            Self::Pkcs1(key, _) | Self::Pss(key, _) => units(key.work(), OWN_RSA_WORK_PER_UNIT),
+            Self::Ecdsa(Curve::P256, ..) => 0,
+            Self::Ecdsa(Curve::Secp256k1, ..) => SECP256K1_UNITS,
+            Self::Ecdsa(Curve::P384, ..) => P384_UNITS,
+            Self::Ecdsa(Curve::P521, ..) => P521_UNITS,
+            Self::Ed25519(_) => 0,
+            Self::MlDsa(..) => ML_DSA_UNITS,
+        };
+        let hash = units(message as u64, HASHED_BYTES_PER_UNIT);
+        signature.saturating_add(hash).saturating_add(1)
+    }
+}
+
+fn is_verified(
+    algorithm: &'static dyn VerificationAlgorithm,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let key = UnparsedPublicKey::new(algorithm, key);
+    key.verify(message, signature).is_ok()
+}
+
+fn library_pkcs1(hash: Hash) -> Option<&'static RsaParameters> {
+    match hash {
+        Hash::Sha1 => Some(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
+        Hash::Sha256 => Some(&RSA_PKCS1_2048_8192_SHA256),
+        Hash::Sha384 => Some(&RSA_PKCS1_2048_8192_SHA384),
+        Hash::Sha512 => Some(&RSA_PKCS1_2048_8192_SHA512),
+        _ => None,
+    }
+}
+
+fn library_pss(pss: Pss) -> Option<&'static RsaParameters> {
+    if pss != Pss::with(pss.hash) {
+        return None;
+    }
+    match pss.hash {
+        Hash::Sha256 => Some(&RSA_PSS_2048_8192_SHA256),
+        Hash::Sha384 => Some(&RSA_PSS_2048_8192_SHA384),
+        Hash::Sha512 => Some(&RSA_PSS_2048_8192_SHA512),
+        _ => None,
+    }
+}
+
+/// Reads the parameters of RSASSA-PSS.
+fn read_pss(mut parameters: &[u8]) -> Option<Pss> {
+    let fields = der::expect(&mut parameters, der::SEQUENCE)?;
+    Pss::read(fields.content).filter(|_| parameters.is_empty())
+}
+
+/// The elliptic curves that the library verifies ECDSA with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Curve {
+    P256,
+    P384,
+    P521,
+    Secp256k1,
+}
+
+impl Curve {
+    /// Returns the curve of a key's parameters.
+    fn of(mut parameters: &[u8]) -> Result<Self, Unverifiable> {
+        let explicit = || Unverifiable::Curve("explicit curve parameters".to_owned());
+        let tlv = der::expect(&mut parameters, der::OBJECT_IDENTIFIER).ok_or_else(explicit)?;
+        let oid = text_of(tlv.content);
+        match &*oid {
+            "1.2.840.10045.3.1.7" => Ok(Self::P256),
+            "1.3.132.0.34" => Ok(Self::P384),
+            "1.3.132.0.35" => Ok(Self::P521),
+            "1.3.132.0.10" => Ok(Self::Secp256k1),
+            _ => Err(Unverifiable::Curve(
+                curve_name(&oid).map_or(oid, str::to_owned),
+            )),
+        }
+    }
+
+    /// Verifies with any hash, where the library has one for each curve. The hash is signed as a
+    /// number no longer than the curve's order (FIPS 186-5, section 6.4): a shorter one is the same
+    /// with zeros in front, and of a longer one the leftmost bits count.
+    fn verify(self, hash: Hash, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let (algorithm, container): (&EcdsaVerificationAlgorithm, _) = match self {
+            Self::P256 => (&ECDSA_P256_SHA256_ASN1, &digest::SHA256),
+            Self::P384 => (&ECDSA_P384_SHA384_ASN1, &digest::SHA384),
+            Self::P521 => (&ECDSA_P521_SHA512_ASN1, &digest::SHA512),
+            Self::Secp256k1 => (&ECDSA_P256K1_SHA256_ASN1, &digest::SHA256),
+        };
+        let hash = hash.digest(&[message]);
+        let length = container.output_len();
+        let mut number = vec![0; length.saturating_sub(hash.len())];
+        number.extend(hash.iter().take(length));
+        Digest::import_less_safe(&number, container).is_ok_and(|digest| {
+            let key = UnparsedPublicKey::new(algorithm, key);
+            key.verify_digest(&digest, signature).is_ok()
+        })
+    }
+}
+
+/// Returns the usual name of a curve that is not verified here, by its object identifier.
+pub(super) fn curve_name(oid: &str) -> Option<&'static str> {
+    Some(match oid {
+        "1.2.840.10045.3.1.1" => "P-192",
+        "1.3.132.0.33" => "P-224",
+        "1.3.36.3.3.2.8.1.1.1" => "brainpoolP160r1",
+        "1.3.36.3.3.2.8.1.1.3" => "brainpoolP192r1",
+        "1.3.36.3.3.2.8.1.1.5" => "brainpoolP224r1",
+        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
+        "1.3.36.3.3.2.8.1.1.8" => "brainpoolP256t1",
+        "1.3.36.3.3.2.8.1.1.9" => "brainpoolP320r1",
+        "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
+        "1.3.36.3.3.2.8.1.1.12" => "brainpoolP384t1",
+        "1.3.36.3.3.2.8.1.1.13" => "brainpoolP512r1",
+        "1.3.36.3.3.2.8.1.1.14" => "brainpoolP512t1",
+        "1.2.156.10197.1.301" => "SM2",
+        _ => return None,
+    })
+}
+
+/// The parameter sets of ML-DSA (FIPS 204).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MlDsa {
+    Ml44,
+    Ml65,
+    Ml87,
+}
+
+/// The kind of key that an algorithm needs, whatever the curve, the size and the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Rsa,
+    Ec,
+    Ed25519,
+    Ed448,
+    Dsa,
+    MlDsa,
+    Other,
+}
+
+/// id-RSASSA-PSS, of a key that is bound to it (RFC 4055, section 3.1).
+const PSS_KEY: &str = "1.2.840.113549.1.1.10";
+
+impl Family {
+    fn of_key(oid: &str) -> Self {
+        match oid {
+            "1.2.840.113549.1.1.1" | PSS_KEY => Self::Rsa,
+            "1.2.840.10045.2.1" => Self::Ec,
+            "1.3.101.112" => Self::Ed25519,
+            "1.3.101.113" => Self::Ed448,
+            "1.2.840.10040.4.1" => Self::Dsa,
+            "2.16.840.1.101.3.4.3.17" | "2.16.840.1.101.3.4.3.18" | "2.16.840.1.101.3.4.3.19" => {
+                Self::MlDsa
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// How a signature of an algorithm is verified.
+#[derive(Clone, Copy, Debug)]
+enum Scheme {
+    Pkcs1(Hash),
+    Pss,
+    Ecdsa(Hash),
+    Ed25519,
+    MlDsa(MlDsa),
+    /// Not here.
+    Unverifiable(Family),
+}
+
+impl Scheme {
+    fn family(self) -> Family {
+        match self {
+            Self::Pkcs1(_) | Self::Pss => Family::Rsa,
+            Self::Ecdsa(_) => Family::Ec,
+            Self::Ed25519 => Family::Ed25519,
+            Self::MlDsa(_) => Family::MlDsa,
+            Self::Unverifiable(family) => family,
+        }
+    }
+}
+
+/// A signature algorithm with a name.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// The name as OpenSSL writes it.
+    name: &'static str,
+    scheme: Scheme,
+    /// It hashes with MD5, SHA-1 or worse.
+    is_weak: bool,
+}
+
+fn known(oid: &str) -> Option<Known> {
+    use Scheme::{Ecdsa, Ed25519, Pkcs1, Pss, Unverifiable};
+    let (name, scheme) = match oid {
+        "1.2.840.113549.1.1.2" => ("md2WithRSAEncryption", Unverifiable(Family::Rsa)),
+        "1.2.840.113549.1.1.3" => ("md4WithRSAEncryption", Unverifiable(Family::Rsa)),
+        "1.2.840.113549.1.1.4" => ("md5WithRSAEncryption", Pkcs1(Hash::Md5)),
+        "1.2.840.113549.1.1.5" => ("sha1WithRSAEncryption", Pkcs1(Hash::Sha1)),
+        "1.3.14.3.2.29" => ("sha1WithRSA", Pkcs1(Hash::Sha1)),
+        "1.2.840.113549.1.1.10" => ("rsassaPss", Pss),
+        "1.2.840.113549.1.1.11" => ("sha256WithRSAEncryption", Pkcs1(Hash::Sha256)),
+        "1.2.840.113549.1.1.12" => ("sha384WithRSAEncryption", Pkcs1(Hash::Sha384)),
+        "1.2.840.113549.1.1.13" => ("sha512WithRSAEncryption", Pkcs1(Hash::Sha512)),
+        "1.2.840.113549.1.1.14" => ("sha224WithRSAEncryption", Pkcs1(Hash::Sha224)),
+        "1.2.840.113549.1.1.15" => ("sha512-224WithRSAEncryption", Unverifiable(Family::Rsa)),
+        "1.2.840.113549.1.1.16" => ("sha512-256WithRSAEncryption", Pkcs1(Hash::Sha512T256)),
+        "2.16.840.1.101.3.4.3.13" => ("RSA-SHA3-224", Unverifiable(Family::Rsa)),
+        "2.16.840.1.101.3.4.3.14" => ("RSA-SHA3-256", Pkcs1(Hash::Sha3_256)),
+        "2.16.840.1.101.3.4.3.15" => ("RSA-SHA3-384", Pkcs1(Hash::Sha3_384)),
+        "2.16.840.1.101.3.4.3.16" => ("RSA-SHA3-512", Pkcs1(Hash::Sha3_512)),
+        "1.3.36.3.3.1.2" => ("ripemd160WithRSA", Unverifiable(Family::Rsa)),
+        "1.2.840.10045.4.1" => ("ecdsa-with-SHA1", Ecdsa(Hash::Sha1)),
+        "1.2.840.10045.4.3.1" => ("ecdsa-with-SHA224", Ecdsa(Hash::Sha224)),
+        "1.2.840.10045.4.3.2" => ("ecdsa-with-SHA256", Ecdsa(Hash::Sha256)),
+        "1.2.840.10045.4.3.3" => ("ecdsa-with-SHA384", Ecdsa(Hash::Sha384)),
+        "1.2.840.10045.4.3.4" => ("ecdsa-with-SHA512", Ecdsa(Hash::Sha512)),
+        "2.16.840.1.101.3.4.3.9" => ("ecdsa_with_SHA3-224", Unverifiable(Family::Ec)),
+        "2.16.840.1.101.3.4.3.10" => ("ecdsa_with_SHA3-256", Ecdsa(Hash::Sha3_256)),
+        "2.16.840.1.101.3.4.3.11" => ("ecdsa_with_SHA3-384", Ecdsa(Hash::Sha3_384)),
+        "2.16.840.1.101.3.4.3.12" => ("ecdsa_with_SHA3-512", Ecdsa(Hash::Sha3_512)),
+        "1.2.840.10040.4.3" => ("dsaWithSHA1", Unverifiable(Family::Dsa)),
+        "2.16.840.1.101.3.4.3.1" => ("dsa_with_SHA224", Unverifiable(Family::Dsa)),
+        "2.16.840.1.101.3.4.3.2" => ("dsa_with_SHA256", Unverifiable(Family::Dsa)),
+        "2.16.840.1.101.3.4.3.3" => ("dsa_with_SHA384", Unverifiable(Family::Dsa)),
+        "2.16.840.1.101.3.4.3.4" => ("dsa_with_SHA512", Unverifiable(Family::Dsa)),
+        "1.3.101.112" => ("ED25519", Ed25519),
+        "1.3.101.113" => ("ED448", Unverifiable(Family::Ed448)),
+        "1.2.156.10197.1.501" => ("SM2-with-SM3", Unverifiable(Family::Ec)),
+        "1.2.643.7.1.1.3.2" => (
+            "GOST R 34.10-2012 with GOST R 34.11-2012 (256 bit)",
+            Unverifiable(Family::Other),
+        ),
+        "1.2.643.7.1.1.3.3" => (
+            "GOST R 34.10-2012 with GOST R 34.11-2012 (512 bit)",
+            Unverifiable(Family::Other),
+        ),
+        "2.16.840.1.101.3.4.3.17" => ("ML-DSA-44", Scheme::MlDsa(MlDsa::Ml44)),
+        "2.16.840.1.101.3.4.3.18" => ("ML-DSA-65", Scheme::MlDsa(MlDsa::Ml65)),
+        "2.16.840.1.101.3.4.3.19" => ("ML-DSA-87", Scheme::MlDsa(MlDsa::Ml87)),
+        _ => return None,
+    };
+    let is_weak = match scheme {
+        Pkcs1(hash) | Ecdsa(hash) => hash.is_weak(),
+        _ => matches!(
+            name,
+            "md2WithRSAEncryption" | "md4WithRSAEncryption" | "dsaWithSHA1"
+        ),
+    };
+    Some(Known {
+        name,
+        scheme,
+        is_weak,
+    })
+}
+
+/// The name of an algorithm without a readable object identifier.
+const UNREADABLE: &str = "(unreadable)";
+
+/// Returns the algorithm's name, from the content of an AlgorithmIdentifier.
+pub(super) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
+    let Some((oid, parameters)) = split(algorithm) else {
+        return SignatureAlgorithm {
+            name: UNREADABLE.to_owned(),
+            is_weak: false,
+        };
+    };
+    match known(&oid) {
+        Some(known) => SignatureAlgorithm {
+            name: known.name.to_owned(),
+            is_weak: known.is_weak
+                || matches!(known.scheme, Scheme::Pss)
+                    && read_pss(parameters).is_some_and(|pss| pss.hash.is_weak()),
+        },
+        None => SignatureAlgorithm {
+            name: oid,
+            is_weak: false,
+        },
+    }
+}
+
+/// Splits the content of an AlgorithmIdentifier into the object identifier and the parameters' DER.
+fn split(mut algorithm: &[u8]) -> Option<(String, &[u8])> {
+    let oid = der::expect(&mut algorithm, der::OBJECT_IDENTIFIER)?;
+    Some((text_of(oid.content), algorithm))
+}
+
+/// Returns the dotted form of an object identifier.
+fn text_of(oid: &[u8]) -> String {
+    // The last octet ends a number, and none begins with zeros (X.690, section 8.19.2).
+    let is_whole = oid.last().is_some_and(|last| last & 0x80 == 0);
+    let is_padded = |pair: &[u8]| matches!(pair, [before, 0x80] if before & 0x80 == 0);
+    if !is_whole || oid.first() == Some(&0x80) || oid.windows(2).any(is_padded) {
+        return UNREADABLE.to_owned();
+    }
+    x509_parser::der_parser::oid::Oid::new(oid.into()).to_id_string()
+}
+
+/// RFC 4055, section 5, demands NULL of RSA, and RFC 5758, section 3.2, nothing of ECDSA: issuers
+/// confuse the two, and clients do not mind.
+fn is_absent_or_null(parameters: &[u8]) -> bool {
+    const NULL: &[u8] = &[5, 0];
+    parameters.is_empty() || parameters == NULL
+}
+
+// One unit is about 40 µs of CPU, and at most 100 µs. Measured in a release build on one core of x86-64, best of many:
+// P-256 67 µs, Ed25519 43, P-384 340, P-521 400 to 600, secp256k1 250 to 370; RSA by the library 30 (2048 bits), 100
+// (4096), 380 (8192); RSA by our own code 24 (1024 bits), 72 (2048), 230 (4096), 810 (8192), 2500 (16384).
+/// Work ([`rsa::PublicKey::work`]) of the library for one unit.
+const LIBRARY_RSA_WORK_PER_UNIT: u64 = 32 * 32 * 17 * 2;
+/// Work of our own code for one unit.
+const OWN_RSA_WORK_PER_UNIT: u64 = 32 * 32 * 17;
+/// Units of the slower curves and of ML-DSA, beside the one that every verification costs.
+const P384_UNITS: u32 = 6;
+const P521_UNITS: u32 = 14;
+const SECP256K1_UNITS: u32 = 6;
+const ML_DSA_UNITS: u32 = 4;
+/// Bytes that the slowest hash takes a unit for.
+const HASHED_BYTES_PER_UNIT: u64 = 16 * 1024;
