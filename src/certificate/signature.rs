@@ -188,7 +188,7 @@ impl Signed<'_> {
             .peekable();
         let is_verifiable = match super::read_key(spki, &mut Vec::new()) {
             Key::Rsa(bits) => VERIFIABLE_RSA_BITS.contains(&bits),
-            Key::Ec(..) | Key::Other(_) => true,
+            Key::RsaPss(_) | Key::Dsa(_) | Key::Ec(..) | Key::Other(_) => true,
         };
         if fitting.peek().is_none() || !is_verifiable {
             return Link::Plausible;
