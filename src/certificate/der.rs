@@ -9,7 +9,7 @@
 pub(super) struct Outline<'a> {
     /// The whole `TBSCertificate`, which the signature is over.
     pub(super) tbs: &'a [u8],
-    /// 1 to 3.
+    /// The encoded version plus one; 0 if it is no small unsigned INTEGER.
     pub(super) version: u8,
     /// The serial number's content octets.
     pub(super) serial: &'a [u8],
@@ -23,12 +23,22 @@ pub(super) struct Outline<'a> {
     pub(super) spki: &'a [u8],
     /// The content of the list of extensions; empty where there is none.
     pub(super) extensions: &'a [u8],
+    /// There are extensions, but they are no SEQUENCE.
+    pub(super) has_unreadable_extensions: bool,
+    /// issuerUniqueID or subjectUniqueID is there.
+    pub(super) has_unique_ids: bool,
+    /// The AlgorithmIdentifier inside the signed part, content only.
+    pub(super) inner_algorithm: &'a [u8],
     /// The signature's AlgorithmIdentifier, content only.
     pub(super) signature_algorithm: &'a [u8],
-    /// The signature's bits.
+    /// The signature's bits; empty if their number is no multiple of 8.
     pub(super) signature: &'a [u8],
-    /// Whether there were bytes after the certificate.
+    /// There are bytes after the certificate.
     pub(super) trailing: bool,
+    /// There are fields after the extensions.
+    pub(super) has_more_in_tbs: bool,
+    /// There are fields after the signature.
+    pub(super) has_more_after_signature: bool,
 }
 
 /// One tag-length-value.
@@ -49,8 +59,8 @@ pub(super) const ENUMERATED: u8 = 0x0a;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 const VERSION: u8 = 0xa0;
-const ISSUER_UNIQUE_ID: u8 = 0x81;
-const SUBJECT_UNIQUE_ID: u8 = 0x82;
+/// issuerUniqueID and subjectUniqueID, in the primitive and in the constructed form.
+const UNIQUE_IDS: [u8; 4] = [0x81, 0xa1, 0x82, 0xa2];
 const EXTENSIONS: u8 = 0xa3;
 
 /// Splits the first tag-length-value off the input.
@@ -188,7 +198,7 @@ pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
         .ok_or("its signature algorithm cannot be read")?
         .content;
     let signature = expect(&mut certificate, BIT_STRING)
-        .and_then(|tlv| bits(tlv.content))
+        .map(|tlv| bits(tlv.content).unwrap_or_default())
         .ok_or("its signature cannot be read")?;
 
     let mut fields = tbs.content;
@@ -197,29 +207,27 @@ pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
         Some(explicit) => {
             let mut inner = explicit.content;
             match expect(&mut inner, INTEGER).map(|v| v.content) {
-                Some(&[v @ 0..=2]) => v + 1,
-                _ => return Err("its version is none of 1, 2 and 3"),
+                Some(&[v @ 0..=0x7f]) => v + 1,
+                _ => 0,
             }
         }
     };
     let mut field = |tag, error| expect(&mut fields, tag).ok_or(error);
     let serial = field(INTEGER, "its serial number cannot be read")?.content;
-    field(SEQUENCE, "its inner signature algorithm cannot be read")?;
+    let inner_algorithm = field(SEQUENCE, "its inner signature algorithm cannot be read")?.content;
     let issuer = field(SEQUENCE, "its issuer cannot be read")?.whole;
     let validity = field(SEQUENCE, "its validity cannot be read")?.whole;
     let subject = field(SEQUENCE, "its subject cannot be read")?.whole;
     let spki = field(SEQUENCE, "its public key cannot be read")?.whole;
-    optional(&mut fields, ISSUER_UNIQUE_ID);
-    optional(&mut fields, SUBJECT_UNIQUE_ID);
-    let extensions = match optional(&mut fields, EXTENSIONS) {
-        None => &[][..],
-        Some(explicit) => {
-            let mut inner = explicit.content;
-            expect(&mut inner, SEQUENCE)
-                .ok_or("its extensions cannot be read")?
-                .content
-        }
-    };
+    let before = fields.len();
+    for tag in UNIQUE_IDS {
+        optional(&mut fields, tag);
+    }
+    let has_unique_ids = fields.len() != before;
+    let list = optional(&mut fields, EXTENSIONS).map(|explicit| {
+        let mut inner = explicit.content;
+        expect(&mut inner, SEQUENCE).map(|list| list.content)
+    });
     Ok(Outline {
         tbs: tbs.whole,
         version,
@@ -228,9 +236,14 @@ pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
         validity,
         subject,
         spki,
-        extensions,
+        extensions: list.flatten().unwrap_or_default(),
+        has_unreadable_extensions: list == Some(None),
+        has_unique_ids,
+        inner_algorithm,
         signature_algorithm,
         signature,
         trailing,
+        has_more_in_tbs: !fields.is_empty(),
+        has_more_after_signature: !certificate.is_empty(),
     })
 }

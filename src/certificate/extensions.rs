@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::oid::dotted;
 use super::{San, der, printable};
 
 /// Maximum subtrees that are read from one nameConstraints extension.
@@ -675,9 +676,4 @@ fn demands_staple(value: &[u8]) -> Option<bool> {
         demands |= der::expect(&mut features, der::INTEGER)?.content == STATUS_REQUEST;
     }
     Some(demands)
-}
-
-/// An object identifier in dotted form.
-pub(crate) fn dotted(content: &[u8]) -> String {
-    x509_parser::der_parser::oid::Oid::new(content.into()).to_id_string()
 }

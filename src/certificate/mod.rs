@@ -6,13 +6,17 @@ mod extensions;
 mod fingerprint;
 pub(crate) mod hash;
 mod interner;
+mod key;
 mod name;
 mod oddity;
+mod oid;
 mod pem;
+mod profile;
 mod read;
 mod revocation;
 pub(crate) mod rsa;
 mod signature;
+mod time;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,13 +29,14 @@ pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, Oid, PolicyConstraints, Subtree,
 };
-pub(crate) use extensions::dotted;
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
+use key::read_key;
 pub use name::{email_attributes, name_parts, normal_name};
+pub(crate) use oid::dotted;
 pub use oddity::{NameOf, Oddity, Part};
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
-use read::{read, read_key, read_name};
+use read::read;
 pub use revocation::{
     Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
 };
@@ -64,7 +69,7 @@ impl fmt::Display for Malformed {
 /// What a certificate says.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// 1, 2 or 3.
+    /// 1, 2 or 3 as a rule; 0 if it cannot be read.
     pub version: u8,
     /// The subject's distinguished name, for people.
     pub subject: String,
@@ -82,16 +87,20 @@ pub struct Facts {
     pub common_name: Option<String>,
     /// The issuer's common name, where it has one.
     pub issuer_common_name: Option<String>,
-    /// The serial number in lower-case hexadecimal.
+    /// The issuer's organization, where it has one.
+    pub issuer_organization: Option<String>,
+    /// The serial number in lower-case hexadecimal, as `openssl x509 -serial` writes it.
     pub serial: String,
     /// The serial number's content octets.
     pub serial_der: Box<[u8]>,
     /// The subject alternative names.
     pub sans: Vec<San>,
-    /// The first moment of validity.
+    /// The first moment of validity; 1970 if it cannot be read: see [`Facts::validity`].
     pub not_before: Timestamp,
-    /// The last moment of validity.
+    /// The last moment of validity; 1970 if it cannot be read: see [`Facts::validity`].
     pub not_after: Timestamp,
+    /// Both times can be read. Otherwise no client accepts the certificate.
+    pub has_validity: bool,
     /// The public key's kind and size.
     pub key: Key,
     /// The hash of the SubjectPublicKeyInfo.
@@ -124,6 +133,12 @@ impl Facts {
     /// Whether subject and issuer are the same name.
     pub fn is_self_issued(&self) -> bool {
         self.subject_der == self.issuer_der
+    }
+
+    /// The first and the last moment of validity, if both can be read.
+    pub fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        self.has_validity
+            .then_some((self.not_before, self.not_after))
     }
 
     /// From the first to the last moment of validity, in seconds.
@@ -204,6 +219,10 @@ impl fmt::Display for San {
 pub enum Key {
     /// RSA, with the size of its modulus in bits.
     Rsa(usize),
+    /// RSA for RSASSA-PSS signatures alone (RFC 4055), with the size of its modulus in bits.
+    RsaPss(usize),
+    /// DSA, with the size of its prime in bits.
+    Dsa(usize),
     /// Elliptic curve, with the curve's usual name and size in bits.
     Ec(String, usize),
     /// Any other kind, by name or object identifier.
@@ -214,16 +233,16 @@ impl Key {
     /// Returns true if the key is smaller than any mainstream client accepts: RSA under 1024, EC under 224 bits.
     pub fn is_tiny(&self) -> bool {
         match self {
-            Self::Rsa(bits) => *bits < 1024,
+            Self::Rsa(bits) | Self::RsaPss(bits) | Self::Dsa(bits) => *bits < 1024,
             Self::Ec(_, bits) => *bits < 224,
             Self::Other(_) => false,
         }
     }
 
-    /// Smaller than what is accepted today: RSA under 2048, EC under 256 bits.
+    /// Smaller than what is accepted today: RSA and DSA under 2048, EC under 256 bits.
     pub fn is_weak(&self) -> bool {
         match self {
-            Self::Rsa(bits) => *bits < 2048,
+            Self::Rsa(bits) | Self::RsaPss(bits) | Self::Dsa(bits) => *bits < 2048,
             Self::Ec(_, bits) => *bits < 256,
             Self::Other(_) => false,
         }
@@ -234,6 +253,8 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rsa(bits) => write!(f, "RSA {bits}"),
+            Self::RsaPss(bits) => write!(f, "RSA-PSS {bits}"),
+            Self::Dsa(bits) => write!(f, "DSA {bits}"),
             Self::Ec(curve, _) => write!(f, "EC {curve}"),
             Self::Other(name) => f.write_str(name),
         }
@@ -353,7 +374,11 @@ impl fmt::Debug for Certificate {
 
 /// A distinguished name (DER), for people.
 pub(crate) fn name_text(der: &[u8]) -> String {
-    read_name(der, NameOf::Subject, &mut Vec::new()).0
+    let mut notes = name::Notes {
+        oddities: &mut Vec::new(),
+        remarks: &mut Vec::new(),
+    };
+    name::read_name(der, NameOf::Subject, &mut notes).text
 }
 
 /// Returns true if two serial numbers are the same number: content octets of INTEGERs, leading zero octets aside.
@@ -370,15 +395,16 @@ pub(crate) fn key_of(spki: &[u8]) -> Key {
 /// Text from outside, fit for a terminal and a log: control characters could move the cursor,
 /// change colours or forge a line, and those of bidirectional text turn around what follows (UAX #9, section 2).
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
+    text.chars().map(printable_char).collect()
+}
+
+/// The character, or what stands for it where [`printable`] replaces it.
+pub(crate) fn printable_char(c: char) -> char {
+    match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{fffd}'
+        }
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
 }

@@ -1,14 +1,225 @@
-//! Distinguished names: the normal form that comparison uses (RFC 5280, section 7.1).
+//! Distinguished names: the text for people (RFC 4514), and the normal form that comparison uses (RFC 5280,
+//! section 7.1).
 
-use super::der;
+use super::oid::dotted;
+use super::{NameOf, Oddity, der, fingerprint, printable_char};
 
 const UTF8_STRING: u8 = 0x0c;
+const NUMERIC_STRING: u8 = 0x12;
 const PRINTABLE_STRING: u8 = 0x13;
 const TELETEX_STRING: u8 = 0x14;
 const IA5_STRING: u8 = 0x16;
 const VISIBLE_STRING: u8 = 0x1a;
 const UNIVERSAL_STRING: u8 = 0x1c;
 const BMP_STRING: u8 = 0x1e;
+
+const COMMON_NAME: &[u8] = b"\x55\x04\x03";
+const ORGANIZATION: &[u8] = b"\x55\x04\x0a";
+
+/// Attribute types and their short names (RFC 4514, section 3; RFC 4519; for the others OpenSSL's).
+const ATTRIBUTES: [(&[u8], &str); 28] = [
+    (COMMON_NAME, "CN"),
+    (ORGANIZATION, "O"),
+    (b"\x55\x04\x0b", "OU"),
+    (b"\x55\x04\x06", "C"),
+    (b"\x55\x04\x08", "ST"),
+    (b"\x55\x04\x07", "L"),
+    (b"\x55\x04\x04", "SN"),
+    (b"\x55\x04\x05", "serialNumber"),
+    (b"\x55\x04\x09", "STREET"),
+    (b"\x55\x04\x0c", "title"),
+    (b"\x55\x04\x0d", "description"),
+    (b"\x55\x04\x0f", "businessCategory"),
+    (b"\x55\x04\x11", "postalCode"),
+    (b"\x55\x04\x14", "telephoneNumber"),
+    (b"\x55\x04\x29", "name"),
+    (b"\x55\x04\x2a", "GN"),
+    (b"\x55\x04\x2b", "initials"),
+    (b"\x55\x04\x2c", "generationQualifier"),
+    (b"\x55\x04\x2e", "dnQualifier"),
+    (b"\x55\x04\x41", "pseudonym"),
+    (b"\x55\x04\x61", "organizationIdentifier"),
+    (b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01", "UID"),
+    (b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19", "DC"),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01", "emailAddress"),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x02", "unstructuredName"),
+    (
+        b"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x01",
+        "jurisdictionL",
+    ),
+    (
+        b"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x02",
+        "jurisdictionST",
+    ),
+    (
+        b"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x03",
+        "jurisdictionC",
+    ),
+];
+
+/// A distinguished name for people.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Name {
+    /// The attributes in the order of the certificate, escaped as RFC 4514, section 2.4, has it: `O=Acme\, Inc.`
+    pub(super) text: String,
+    /// The last common name.
+    pub(super) common_name: Option<String>,
+    /// The last organization.
+    pub(super) organization: Option<String>,
+}
+
+/// What deviates in a name: oddities, which some client refuses, and remarks.
+pub(super) struct Notes<'a> {
+    pub(super) oddities: &'a mut Vec<Oddity>,
+    pub(super) remarks: &'a mut Vec<Oddity>,
+}
+
+impl Notes<'_> {
+    pub(super) fn oddity(&mut self, oddity: Oddity) {
+        if !self.oddities.contains(&oddity) {
+            self.oddities.push(oddity);
+        }
+    }
+
+    pub(super) fn remark(&mut self, remark: Oddity) {
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
+    }
+}
+
+/// Reads a name (DER) up to the first part that cannot be read.
+pub(super) fn read_name(mut der: &[u8], of: NameOf, notes: &mut Notes<'_>) -> Name {
+    let mut name = Name::default();
+    let Some(sets) = der::expect(&mut der, der::SEQUENCE) else {
+        notes.oddity(Oddity::UnreadableName(of));
+        name.text.push_str("(unreadable)");
+        return name;
+    };
+    if read_sets(sets.content, of, &mut name, notes).is_none() || !der.is_empty() {
+        notes.oddity(Oddity::PartlyUnreadableName(of));
+        if name.text.is_empty() {
+            name.text.push_str("(unreadable)");
+        }
+    }
+    name
+}
+
+fn read_sets(mut sets: &[u8], of: NameOf, name: &mut Name, notes: &mut Notes<'_>) -> Option<()> {
+    while !sets.is_empty() {
+        let mut pairs = der::expect(&mut sets, der::SET)?.content;
+        if pairs.is_empty() {
+            notes.oddity(Oddity::EmptyRdn(of));
+        }
+        let mut separator = ", ";
+        while !pairs.is_empty() {
+            let mut pair = der::expect(&mut pairs, der::SEQUENCE)?.content;
+            let kind = der::expect(&mut pair, der::OBJECT_IDENTIFIER)?.content;
+            let value = der::split(&mut pair)?;
+            if !name.text.is_empty() {
+                name.text.push_str(std::mem::replace(&mut separator, " + "));
+            }
+            read_value(kind, value, of, name, notes);
+            if !pair.is_empty() {
+                return None;
+            }
+            separator = " + ";
+        }
+    }
+    Some(())
+}
+
+fn read_value(
+    kind: &[u8],
+    value: der::Tlv<'_>,
+    of: NameOf,
+    name: &mut Name,
+    notes: &mut Notes<'_>,
+) {
+    match ATTRIBUTES.iter().find(|(known, _)| *known == kind) {
+        Some((_, short)) => name.text.push_str(short),
+        None => name.text.push_str(&dotted(kind)),
+    }
+    name.text.push('=');
+    note_string_type(value, of, notes);
+    let Some(text) = value_text(value) else {
+        name.text.push('#');
+        name.text.push_str(&fingerprint::hex(value.whole));
+        return;
+    };
+    push_escaped(&text, &mut name.text);
+    match kind {
+        COMMON_NAME => name.common_name = Some(text),
+        ORGANIZATION => name.organization = Some(text),
+        _ => {}
+    }
+}
+
+/// A value for people. `None` if it is no string. Octets that are not allowed in a UTF8String are replaced.
+fn value_text(value: der::Tlv<'_>) -> Option<String> {
+    let mut text = String::with_capacity(value.content.len());
+    if for_each_char(value, |c| text.push(printable_char(c))).is_some() {
+        return Some(text);
+    }
+    (value.tag == UTF8_STRING).then(|| {
+        String::from_utf8_lossy(value.content)
+            .chars()
+            .map(printable_char)
+            .collect()
+    })
+}
+
+fn note_string_type(value: der::Tlv<'_>, of: NameOf, notes: &mut Notes<'_>) {
+    let is_sound = match value.tag {
+        UTF8_STRING => std::str::from_utf8(value.content).is_ok(),
+        // Clients allow two characters more than X.680 does.
+        PRINTABLE_STRING => value
+            .content
+            .iter()
+            .all(|c| c.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(c)),
+        IA5_STRING => value.content.is_ascii(),
+        NUMERIC_STRING => value
+            .content
+            .iter()
+            .all(|c| c.is_ascii_digit() || *c == b' '),
+        TELETEX_STRING => {
+            notes.remark(Oddity::ObsoleteString(of, "TeletexString"));
+            true
+        }
+        BMP_STRING => {
+            notes.remark(Oddity::ObsoleteString(of, "BMPString"));
+            for_each_char(value, |_| ()).is_some()
+        }
+        UNIVERSAL_STRING => {
+            notes.oddity(Oddity::ObsoleteString(of, "UniversalString"));
+            for_each_char(value, |_| ()).is_some()
+        }
+        _ => {
+            notes.oddity(Oddity::NoString(of));
+            true
+        }
+    };
+    if !is_sound {
+        notes.oddity(Oddity::InvalidString(of));
+    }
+}
+
+/// Writes a value as RFC 4514, section 2.4, has it.
+fn push_escaped(value: &str, out: &mut String) {
+    let last = value.len().saturating_sub(1);
+    for (at, c) in value.char_indices() {
+        let is_special = match c {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => true,
+            ' ' => at == 0 || at == last,
+            '#' => at == 0,
+            _ => false,
+        };
+        if is_special {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+}
 
 /// The normal form of a distinguished name (DER): a name (DER) that has the same bytes for each name that is equal by
 /// RFC 5280, section 7.1.
@@ -126,7 +337,7 @@ fn for_each_char(value: der::Tlv<'_>, mut each: impl FnMut(char)) -> Option<()> 
             .ok()?
             .chars()
             .for_each(each),
-        PRINTABLE_STRING | IA5_STRING | VISIBLE_STRING | TELETEX_STRING => {
+        NUMERIC_STRING | PRINTABLE_STRING | IA5_STRING | VISIBLE_STRING | TELETEX_STRING => {
             value
                 .content
                 .iter()

@@ -38,6 +38,8 @@ pub enum Oddity {
     InvalidString(NameOf),
     /// A TeletexString, BMPString or UniversalString, which RFC 5280, section 4.1.2.4, forbids in new names.
     ObsoleteString(NameOf, &'static str),
+    /// A value that is no string.
+    NoString(NameOf),
     /// An issuer without attributes (RFC 5280, section 4.1.2.4).
     EmptyIssuer,
     /// A CA certificate with an empty subject (RFC 5280, section 4.1.2.6).
@@ -56,6 +58,10 @@ pub enum Oddity {
     TimeWithOffset,
     /// A time without the `Z` that says UTC.
     TimeWithoutZone,
+    /// A time before 1970, which some clients cannot read.
+    TimeBefore1970,
+    /// A signature whose number of bits is no multiple of 8.
+    MalformedSignature,
     /// A public key that cannot be read.
     UnreadableKey,
     /// An RSA modulus or exponent encoded as a negative INTEGER.
@@ -90,8 +96,78 @@ pub enum Oddity {
     MisplacedWildcard(String),
     /// An iPAddress that is neither 4 nor 16 octets long.
     MalformedAddress,
+    /// An underscore in a dNSName (Baseline Requirements, section 7.1.4.2.1).
+    UnderscoreInDnsName(String),
+    /// A common name that is none of the subject alternative names (Baseline Requirements, section 7.1.4.3).
+    CommonNameNotInSan(String),
+    /// An extension that is required but missing, by name.
+    Missing(&'static str),
+    /// An extension that is not allowed in such a certificate, by name.
+    NotAllowed(&'static str),
+    /// The usage anyExtendedKeyUsage (Baseline Requirements, section 7.1.2.7.10).
+    AnyExtendedKeyUsage,
+    /// An RSA modulus whose bits are no multiple of 8 (Baseline Requirements, section 6.1.5).
+    OddModulusSize(usize),
     /// A keyUsage with keyCertSign in a certificate that is no CA's (RFC 5280, section 4.2.1.9).
     CertSignWithoutCa,
+}
+
+impl Oddity {
+    /// The rule that the certificate breaks.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::TrailingBytes
+            | Self::TrailingFields(_)
+            | Self::UnreadableExtensions
+            | Self::UnreadableExtensionEntry
+            | Self::MalformedSignature
+            | Self::UnreadableName(_)
+            | Self::PartlyUnreadableName(_) => "RFC 5280, section 4.1",
+            Self::Version(_) | Self::UnreadableVersion => "RFC 5280, section 4.1.2.1",
+            Self::ExtensionsBeforeVersion3(_) => "RFC 5280, section 4.1.2.9",
+            Self::UniqueIdentifiers => "RFC 5280, section 4.1.2.8",
+            Self::SignatureAlgorithmsDiffer => "RFC 5280, section 4.1.1.2",
+            Self::NegativeSerial | Self::ZeroSerial | Self::LongSerial => {
+                "RFC 5280, section 4.1.2.2"
+            }
+            Self::NonMinimalInteger(_) | Self::NegativeModulus => "X.690, section 8.3",
+            Self::EmptyRdn(_)
+            | Self::InvalidString(_)
+            | Self::NoString(_)
+            | Self::ObsoleteString(..)
+            | Self::EmptyIssuer => "RFC 5280, section 4.1.2.4",
+            Self::EmptyCaSubject => "RFC 5280, section 4.1.2.6",
+            Self::UnreadableValidity
+            | Self::EndsBeforeItBegins
+            | Self::GeneralizedTimeBefore2050
+            | Self::TimeWithoutSeconds
+            | Self::TimeWithFraction
+            | Self::TimeWithOffset
+            | Self::TimeWithoutZone
+            | Self::TimeBefore1970 => "RFC 5280, section 4.1.2.5",
+            Self::UnreadableKey => "RFC 5280, section 4.1.2.7",
+            Self::ExplicitCurve => "RFC 5480, section 2.1.1",
+            Self::UnreadableExtension(_)
+            | Self::DuplicateExtension(_)
+            | Self::UnknownCriticalExtension(_)
+            | Self::Critical(_)
+            | Self::NotCritical(_)
+            | Self::Missing(_)
+            | Self::NotAllowed(_) => "RFC 5280, section 4.2",
+            Self::NoSan
+            | Self::SanNotCriticalWithEmptySubject
+            | Self::SanCriticalWithSubject
+            | Self::AddressInDnsName(_)
+            | Self::MalformedDnsName(_)
+            | Self::MalformedAddress => "RFC 5280, section 4.2.1.6",
+            Self::MisplacedWildcard(_) => "RFC 9525, section 6.3",
+            Self::CertSignWithoutCa => "RFC 5280, section 4.2.1.9",
+            Self::UnderscoreInDnsName(_)
+            | Self::CommonNameNotInSan(_)
+            | Self::AnyExtendedKeyUsage
+            | Self::OddModulusSize(_) => "CA/Browser Forum Baseline Requirements",
+        }
+    }
 }
 
 /// The subject or the issuer of a certificate.
@@ -178,6 +254,9 @@ impl fmt::Display for Oddity {
             Self::ObsoleteString(name, kind) => {
                 write!(f, "its {name} has a {kind}, which is obsolete")
             }
+            Self::NoString(name) => {
+                write!(f, "its {name} has a value that is no string")
+            }
             Self::EmptyIssuer => f.write_str("its issuer is empty"),
             Self::EmptyCaSubject => {
                 f.write_str("it is a certificate authority's and its subject is empty")
@@ -191,6 +270,8 @@ impl fmt::Display for Oddity {
             Self::TimeWithFraction => f.write_str("it has a time with fractions of a second"),
             Self::TimeWithOffset => f.write_str("it has a time with an offset from UTC"),
             Self::TimeWithoutZone => f.write_str("it has a time without a time zone"),
+            Self::TimeBefore1970 => f.write_str("it has a time before 1970"),
+            Self::MalformedSignature => f.write_str("its signature is malformed"),
             Self::UnreadableKey => f.write_str("its public key cannot be read"),
             Self::NegativeModulus => f.write_str("its RSA key is encoded as a negative number"),
             Self::ExplicitCurve => {
@@ -225,6 +306,31 @@ impl fmt::Display for Oddity {
             ),
             Self::MalformedAddress => {
                 f.write_str("it has an iPAddress that is neither 4 nor 16 octets long")
+            }
+            Self::UnderscoreInDnsName(name) => {
+                write!(f, "its dNSName `{name}` has an underscore")
+            }
+            Self::CommonNameNotInSan(name) => {
+                write!(
+                    f,
+                    "its common name `{name}` is none of its subject alternative names"
+                )
+            }
+            Self::Missing(name) => write!(f, "it has no extension {name}"),
+            Self::NotAllowed(name) => {
+                write!(
+                    f,
+                    "it has the extension {name}, which only certificate authorities may have"
+                )
+            }
+            Self::AnyExtendedKeyUsage => {
+                f.write_str("its extended key usage has anyExtendedKeyUsage")
+            }
+            Self::OddModulusSize(bits) => {
+                write!(
+                    f,
+                    "the size of its RSA key, {bits} bits, is no multiple of 8"
+                )
             }
             Self::CertSignWithoutCa => f.write_str(
                 "its key usage has keyCertSign although it is no certificate authority's",

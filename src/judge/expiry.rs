@@ -15,6 +15,9 @@ pub(super) fn of_leaf(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if !facts.has_validity {
+        return findings;
+    }
     // A certificate that ends before it begins can be both.
     if now < facts.not_before {
         findings.push(Finding::new(
@@ -78,6 +81,7 @@ pub(super) fn of_intermediate(
     rules: &Rules,
     now: Timestamp,
 ) -> Option<Finding> {
+    facts.validity()?;
     let name = facts.name();
     if now > facts.not_after {
         return Some(Finding::new(

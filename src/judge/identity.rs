@@ -144,12 +144,11 @@ fn describe(facts: &Facts) -> String {
     )
 }
 
-/// The issuer's common name, else all of its name.
+/// The issuer's common name, else its organization, else all of its name.
 fn issuer_name(facts: &Facts) -> &str {
-    let mut parts = facts.issuer.split(", ");
-    parts
-        .find_map(|part| part.strip_prefix("CN="))
-        .unwrap_or(&facts.issuer)
+    let names = [&facts.issuer_common_name, &facts.issuer_organization];
+    let short = names.into_iter().flatten().next();
+    short.unwrap_or(&facts.issuer)
 }
 
 fn install_and_reload(expected: &Expected) -> String {

@@ -38,14 +38,15 @@ pub(super) fn judge_served(
         rules.revocation,
         now,
     );
+    let validity = facts.and_then(Facts::validity);
     let flags = Flags {
         correct: accepted.unwrap_or(path.trusted),
         chained: chain.as_expected || chain.complete || nothing_above,
         dummy,
         trusted: Some(path.trusted),
         hostname_match: path::matches_name(leaf, hostname),
-        expired: facts.map(|f| now > f.not_after),
-        not_yet_valid: facts.map(|f| now < f.not_before),
+        expired: validity.map(|(_, not_after)| now > not_after),
+        not_yet_valid: validity.map(|(not_before, _)| now < not_before),
         revoked: revocation.revoked,
     };
 

@@ -326,7 +326,9 @@ fn served(judged: &Judged) -> Option<&Served> {
 }
 
 fn validity(facts: &Facts, now: Timestamp) -> String {
-    let (from, to) = (facts.not_before, facts.not_after);
+    let Some((from, to)) = facts.validity() else {
+        return "cannot be read".into();
+    };
     let span = format!("{} to {}", from.date(), to.date());
     let days = |from: Timestamp, to: Timestamp| match to.seconds_since(from) / DAY {
         0 => "less than a day".to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::certificate::{Certificate, Fingerprint, sha1_hex};
+use crate::certificate::{Certificate, Facts, Fingerprint, sha1_hex};
 use crate::finding::Finding;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Dane, Flags, Judged, Verdict};
@@ -229,6 +229,7 @@ fn served_row<'a>(served: &'a Served, known: &mut Known<'a>) -> ServedRow<'a> {
 
 fn certificate_row(certificate: &Certificate) -> CertificateRow<'_> {
     let facts = certificate.facts().ok();
+    let validity = facts.and_then(Facts::validity);
     CertificateRow {
         sha256_fingerprint: certificate.sha256().to_string(),
         sha1_fingerprint: sha1_hex(certificate.der()),
@@ -239,8 +240,8 @@ fn certificate_row(certificate: &Certificate) -> CertificateRow<'_> {
         sans: facts.map_or_else(Vec::new, |f| {
             f.sans.iter().map(ToString::to_string).collect()
         }),
-        not_before: facts.map(|f| f.not_before.to_string()),
-        expiration: facts.map(|f| f.not_after.0),
+        not_before: validity.map(|(not_before, _)| not_before.to_string()),
+        expiration: validity.map(|(_, not_after)| not_after.0),
         key: facts.map(|f| f.key.to_string()),
         signature: facts.map(|f| f.signature.name.as_str()),
     }
@@ -260,7 +261,11 @@ fn expected(expected: &Expected) -> ExpectedRow {
             row.id = instances.expected.id;
             row.sha256_fingerprint = Some(leaf.sha256().to_string());
             row.pubkey_hash = leaf.public_key_hash().map(|key| key.to_string());
-            row.expiration = leaf.facts().ok().map(|facts| facts.not_after.0);
+            row.expiration = leaf
+                .facts()
+                .ok()
+                .and_then(Facts::validity)
+                .map(|(_, end)| end.0);
         }
         Expectation::Fingerprints(pins) => row.sha256_fingerprint = the_only(pins),
         Expectation::PublicKeys(keys) => row.pubkey_hash = the_only(keys),

@@ -130,7 +130,7 @@ fn what(row: &Row<'_>) -> String {
 /// The served leaf that ends first.
 fn earliest(results: &[Judged]) -> Option<&Facts> {
     let leaves = results.iter().filter_map(|j| match &j.observation.outcome {
-        Outcome::Served(served) => served.leaf.facts().ok(),
+        Outcome::Served(served) => served.leaf.facts().ok().filter(|f| f.has_validity),
         Outcome::Told(_) | Outcome::Failed(_) => None,
     });
     leaves.min_by_key(|facts| facts.not_after)

@@ -119,7 +119,9 @@ metrics! {
 /// When the first of all certificates that were served ends.
 fn first_end(served: &Served) -> Option<Timestamp> {
     let all = std::iter::once(&served.leaf).chain(&served.rest);
-    let ends = all.filter_map(|c| c.facts().ok()).map(|f| f.not_after);
+    let ends = all
+        .filter_map(|c| c.facts().ok()?.validity())
+        .map(|(_, end)| end);
     ends.min()
 }
 
@@ -141,14 +143,16 @@ pub fn certificates<'a>(
     let [mut not_before, mut not_after, mut info] = [const { Vec::new() }; 3];
     for (name, expected) in &by_name {
         let facts = instance(expected).map(|i| i.leaf.facts());
-        if let Some(Ok(facts)) = facts {
+        if let Some(Ok(facts)) = facts
+            && let Some((begin, end)) = facts.validity()
+        {
             let labels = out.shared(|text| write_labels(text, false, [("certificate", *name)]));
             let mut sample = |time: Timestamp| Sample {
                 labels,
                 rest: out.rest(&[], time.0),
             };
-            not_before.push(sample(facts.not_before));
-            not_after.push(sample(facts.not_after));
+            not_before.push(sample(begin));
+            not_after.push(sample(end));
         }
     }
     out.series(Metric::CertificateNotBefore, not_before);

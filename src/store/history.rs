@@ -290,6 +290,7 @@ impl<'a> Notes<'a> {
 
     fn leaf(&mut self, leaf: &Certificate) -> rusqlite::Result<i64> {
         let facts = leaf.facts().ok();
+        let validity = facts.and_then(crate::certificate::Facts::validity);
         let text =
             |of: fn(&crate::certificate::Facts) -> Option<&str>| facts.and_then(of).map(shortened);
         let values = params![
@@ -298,8 +299,8 @@ impl<'a> Notes<'a> {
             text(|f| Some(&f.issuer)),
             text(|f| f.issuer_common_name.as_deref()),
             text(|f| Some(&f.serial)),
-            facts.map(|f| f.not_before.0),
-            facts.map(|f| f.not_after.0),
+            validity.map(|(begin, _)| begin.0),
+            validity.map(|(_, end)| end.0),
         ];
         self.add_leaf.query_row(values, |row| row.get(0))
     }

@@ -80,9 +80,10 @@ impl Lines {
 /// What is known of the certificates themselves.
 fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
     let facts = served.leaf.facts().ok();
+    let validity = facts.and_then(crate::certificate::Facts::validity);
     for (metric, time) in [
-        (Metric::EndpointNotBefore, facts.map(|f| f.not_before)),
-        (Metric::EndpointNotAfter, facts.map(|f| f.not_after)),
+        (Metric::EndpointNotBefore, validity.map(|(begin, _)| begin)),
+        (Metric::EndpointNotAfter, validity.map(|(_, end)| end)),
         (Metric::EndpointChainNotAfter, first_end(served)),
     ] {
         if let Some(time) = time {

@@ -36,6 +36,7 @@ pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
     }
     match &look.judged.observation.outcome {
         Outcome::Served(served) => match served.leaf.facts() {
+            Ok(read) if !read.has_validity => "the right certificate".into(),
             Ok(read) => format!(
                 "the right certificate, expires {}",
                 relative(read.not_after, now)
@@ -370,8 +371,10 @@ pub(super) fn details(html: &mut Html, certificate: &Certificate, now: Timestamp
                     list.text("Names", &names(read));
                 }
                 list.text("Issuer", &read.issuer);
-                list.fact("Issued", |html| moment(html, read.not_before));
-                list.fact("Expires", |html| time(html, read.not_after, now));
+                if let Some((begin, end)) = read.validity() {
+                    list.fact("Issued", |html| moment(html, begin));
+                    list.fact("Expires", |html| time(html, end, now));
+                }
                 list.text("Key", &read.key.to_string());
                 list.text("Signed with", &read.signature.name);
                 list.code("Serial number", &read.serial);

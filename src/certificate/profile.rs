@@ -1,0 +1,211 @@
+//! Rules of RFC 5280's profile and of the CA/Browser Forum's requirements that concern one certificate on its own.
+//!
+//! A deviation that makes a usual client refuse the certificate is an oddity; any other is a remark.
+
+use std::net::IpAddr;
+
+use super::name::Notes;
+use super::oid::dotted;
+use super::{Facts, Key, Oddity, San, der, printable};
+
+/// One extension whose value is read here (RFC 5280, sections 4.2.1 and 4.2.2): the content octets of the object
+/// identifier, and the name.
+type Known = (&'static [u8], &'static str);
+
+const AUTHORITY_KEY_ID: Known = (b"\x55\x1d\x23", "authorityKeyIdentifier");
+const SUBJECT_KEY_ID: Known = (b"\x55\x1d\x0e", "subjectKeyIdentifier");
+const KEY_USAGE: Known = (b"\x55\x1d\x0f", "keyUsage");
+const SUBJECT_ALT_NAME: Known = (b"\x55\x1d\x11", "subjectAltName");
+const BASIC_CONSTRAINTS: Known = (b"\x55\x1d\x13", "basicConstraints");
+const NAME_CONSTRAINTS: Known = (b"\x55\x1d\x1e", "nameConstraints");
+const POLICY_CONSTRAINTS: Known = (b"\x55\x1d\x24", "policyConstraints");
+const EXTENDED_KEY_USAGE: Known = (b"\x55\x1d\x25", "extKeyUsage");
+const FRESHEST_CRL: Known = (b"\x55\x1d\x2e", "freshestCRL");
+const INHIBIT_ANY_POLICY: Known = (b"\x55\x1d\x36", "inhibitAnyPolicy");
+const AUTHORITY_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x01", "authorityInfoAccess");
+const SUBJECT_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x0b", "subjectInfoAccess");
+
+/// Extensions that must not be critical. OpenSSL refuses a certificate in which they are.
+const NEVER_CRITICAL: [Known; 5] = [
+    AUTHORITY_KEY_ID,
+    SUBJECT_KEY_ID,
+    AUTHORITY_INFO_ACCESS,
+    SUBJECT_INFO_ACCESS,
+    FRESHEST_CRL,
+];
+/// Extensions of authorities that must be critical.
+const ALWAYS_CRITICAL: [Known; 4] = [
+    BASIC_CONSTRAINTS,
+    NAME_CONSTRAINTS,
+    POLICY_CONSTRAINTS,
+    INHIBIT_ANY_POLICY,
+];
+/// anyExtendedKeyUsage.
+const ANY_USAGE: &[u8] = b"\x55\x1d\x25\x00";
+const KEY_CERT_SIGN: u8 = 0x04;
+/// Maximum extensions that are examined.
+const MAX_EXTENSIONS: usize = 256;
+/// Maximum oddities and maximum remarks that are kept of one certificate.
+pub(super) const MAX_NOTES: usize = 64;
+
+/// Adds what deviates in the certificate as a whole, in its extensions and in its names.
+pub(super) fn examine(outline: &der::Outline<'_>, facts: &Facts, notes: &mut Notes<'_>) {
+    let mut list = outline.extensions;
+    let extensions: Vec<_> = std::iter::from_fn(|| der::extension(&mut list))
+        .take(MAX_EXTENSIONS)
+        .collect();
+    let find = |(oid, _): Known| extensions.iter().find(|e| e.oid == oid);
+    examine_outline(outline, facts, notes);
+    examine_duplicates(&extensions, notes);
+
+    for known in NEVER_CRITICAL {
+        if find(known).is_some_and(|e| e.critical) {
+            notes.oddity(Oddity::Critical(known.1));
+        }
+    }
+    for known in ALWAYS_CRITICAL {
+        let is_due = known != BASIC_CONSTRAINTS || facts.is_ca;
+        if is_due && find(known).is_some_and(|e| !e.critical) {
+            notes.remark(Oddity::NotCritical(known.1));
+        }
+    }
+    if let Some(names) = find(SUBJECT_ALT_NAME) {
+        match (is_empty_name(outline.subject), names.critical) {
+            // Java refuses it.
+            (true, false) => notes.oddity(Oddity::SanNotCriticalWithEmptySubject),
+            (false, true) => notes.remark(Oddity::SanCriticalWithSubject),
+            _ => {}
+        }
+        examine_names(names.value, facts, notes);
+    }
+    if facts.version < 3 {
+        return;
+    }
+    if find(AUTHORITY_KEY_ID).is_none() && !facts.is_self_issued() {
+        notes.remark(Oddity::Missing(AUTHORITY_KEY_ID.1));
+    }
+    if facts.is_ca {
+        if find(SUBJECT_KEY_ID).is_none() {
+            notes.remark(Oddity::Missing(SUBJECT_KEY_ID.1));
+        }
+        return;
+    }
+    if find(NAME_CONSTRAINTS).is_some() {
+        notes.remark(Oddity::NotAllowed(NAME_CONSTRAINTS.1));
+    }
+    if find(KEY_USAGE).is_some_and(|e| has_key_cert_sign(e.value)) {
+        notes.remark(Oddity::CertSignWithoutCa);
+    }
+    match find(EXTENDED_KEY_USAGE) {
+        None => notes.remark(Oddity::Missing(EXTENDED_KEY_USAGE.1)),
+        Some(usages) => {
+            if usages.critical {
+                notes.remark(Oddity::Critical(EXTENDED_KEY_USAGE.1));
+            }
+            if usages
+                .value
+                .windows(ANY_USAGE.len())
+                .any(|w| w == ANY_USAGE)
+            {
+                notes.remark(Oddity::AnyExtendedKeyUsage);
+            }
+        }
+    }
+}
+
+fn examine_outline(outline: &der::Outline<'_>, facts: &Facts, notes: &mut Notes<'_>) {
+    let has_extensions = !outline.extensions.is_empty() || outline.has_unreadable_extensions;
+    if has_extensions && matches!(facts.version, 1 | 2) {
+        notes.oddity(Oddity::ExtensionsBeforeVersion3(facts.version));
+    }
+    if is_empty_name(outline.issuer) {
+        notes.oddity(Oddity::EmptyIssuer);
+    }
+    if facts.is_ca && facts.version >= 3 && is_empty_name(outline.subject) {
+        notes.oddity(Oddity::EmptyCaSubject);
+    }
+    if let Key::Rsa(bits) | Key::RsaPss(bits) = facts.key
+        && bits % 8 != 0
+    {
+        notes.remark(Oddity::OddModulusSize(bits));
+    }
+}
+
+fn examine_duplicates(extensions: &[der::Extension<'_>], notes: &mut Notes<'_>) {
+    let mut oids: Vec<&[u8]> = extensions.iter().map(|e| e.oid).collect();
+    oids.sort_unstable();
+    let pairs = oids.iter().zip(oids.iter().skip(1));
+    for (_, oid) in pairs.filter(|(one, next)| one == next) {
+        notes.oddity(Oddity::DuplicateExtension(dotted(oid)));
+    }
+}
+
+/// Examines each dNSName and iPAddress of a subjectAltName.
+fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
+    const DNS_NAME: u8 = 0x82;
+    const IP_ADDRESS: u8 = 0x87;
+    let names = der::expect(&mut value, der::SEQUENCE);
+    let mut names = names.map(|names| names.content).unwrap_or_default();
+    while let Some(name) = der::split(&mut names) {
+        match name.tag {
+            DNS_NAME => examine_dns_name(name.content, notes),
+            IP_ADDRESS if !matches!(name.content.len(), 4 | 16) => {
+                notes.oddity(Oddity::MalformedAddress);
+            }
+            _ => {}
+        }
+    }
+    if let Some(name) = &facts.common_name
+        && !facts.is_ca
+        && !facts.sans.iter().any(|san| is_same_name(san, name))
+    {
+        notes.remark(Oddity::CommonNameNotInSan(name.clone()));
+    }
+}
+
+fn is_same_name(san: &San, name: &str) -> bool {
+    match san {
+        San::Ip(ip) => name.parse() == Ok(*ip),
+        other => other.to_string() == name,
+    }
+}
+
+fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
+    // Most names need no more than this.
+    let is_plain = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
+    let text = || printable(&String::from_utf8_lossy(content));
+    let name = content.strip_prefix(b"*.").unwrap_or(content);
+    let mut labels = name.split(|c| *c == b'.');
+    let is_label = |label: &[u8]| {
+        let ends = [label.first(), label.last()];
+        (1..=63).contains(&label.len()) && !ends.contains(&Some(&b'-'))
+    };
+    if name.iter().all(is_plain) && content.len() <= 253 && labels.clone().all(is_label) {
+        let last = labels.next_back().unwrap_or_default();
+        if last.iter().all(u8::is_ascii_digit) && text().parse::<IpAddr>().is_ok() {
+            notes.remark(Oddity::AddressInDnsName(text()));
+        }
+        return;
+    }
+    let has_only = |extra: u8| name.iter().all(|c| is_plain(c) || *c == extra);
+    if text().parse::<IpAddr>().is_ok() {
+        notes.remark(Oddity::AddressInDnsName(text()));
+    } else if name.contains(&b'*') && has_only(b'*') {
+        notes.oddity(Oddity::MisplacedWildcard(text()));
+    } else if name.contains(&b'_') && has_only(b'_') && labels.all(is_label) {
+        notes.remark(Oddity::UnderscoreInDnsName(text()));
+    } else {
+        notes.oddity(Oddity::MalformedDnsName(text()));
+    }
+}
+
+/// Returns true for a Name (DER) without attributes.
+fn is_empty_name(mut name: &[u8]) -> bool {
+    der::expect(&mut name, der::SEQUENCE).is_some_and(|name| name.content.is_empty())
+}
+
+fn has_key_cert_sign(mut value: &[u8]) -> bool {
+    let bits = der::expect(&mut value, der::BIT_STRING);
+    let first = bits.and_then(|bits| bits.content.get(1));
+    first.is_some_and(|octet| octet & KEY_CERT_SIGN != 0)
+}
