@@ -74,7 +74,8 @@ codes! {
     Expired "expired" [Critical] "The served leaf has expired.";
     NotYetValid "not_yet_valid" [Critical] "The served leaf, or a certificate of its chain, is not valid yet.";
     Expiring "expiring" [Warning Critical] "The served leaf expires soon.";
-    ChainExpired "chain_expired" [Critical] "A served certificate of the chain has expired.";
+    ChainExpired "chain_expired" [Critical Warning] "An intermediate or a root has expired.";
+    InvalidAuthority "invalid_authority" [Critical] "An issuer in the chain, or the root, may not issue certificates.";
     HostnameMismatch "hostname_mismatch" [Critical] "The served leaf is not valid for the name that was asked for.";
     UntrustedRoot "untrusted_root" [Critical] "The served chain does not lead to a trusted root.";
     SelfSigned "self_signed" [Critical] "The served leaf is self-signed and not trusted.";
@@ -83,13 +84,14 @@ codes! {
     TlsaMismatch "tlsa_mismatch" [Critical Warning] "What is served is not what the TLSA records (DANE) ask for.";
     Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
     HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
-    ChainExpiring "chain_expiring" [Warning] "A served certificate of the chain expires soon.";
+    ChainExpiring "chain_expiring" [Warning] "An intermediate or the root expires soon.";
+    RefusedByClients "refused_by_clients" [Warning Info] "Some mainstream clients refuse what most accept.";
     ChainOutOfOrder "chain_out_of_order" [Warning] "The served chain is not in the order that TLS 1.2 demands.";
     UnrelatedCertificate "unrelated_certificate" [Warning] "A served certificate has nothing to do with the leaf.";
     WeakSignature "weak_signature" [Warning] "A served certificate is signed with MD5 or SHA-1.";
     WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
     LegacyProtocol "legacy_protocol" [Warning] "The server speaks nothing newer than TLS 1.1.";
-    NonconformantCertificate "nonconformant_certificate" [Warning] "Strict parsers refuse a served certificate.";
+    NonconformantCertificate "nonconformant_certificate" [Warning Info] "A certificate deviates from RFC 5280.";
     BadOcspStaple "bad_ocsp_staple" [Warning] "The stapled OCSP response is of no use.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
     VantagesDisagree "vantages_disagree" [Warning] "Looks at one address from two places differ.";

@@ -183,7 +183,7 @@ impl Known {
         let spki = &ca.facts().map_err(ToString::to_string)?.spki;
         let issuer = Issuer::of(&leaf, spki).ok_or("the authority did not issue the leaf")?;
         let mut trust = TrustStore::default();
-        trust.add(&ca)?;
+        trust.add(&ca).map_err(|e| e.to_string())?;
         Ok(Self {
             issuer,
             leaf,

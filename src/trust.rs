@@ -20,7 +20,7 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
             // A root of the system that cannot be read is the system's matter.
             let _ = store.add_der(der);
         }
-        if store.anchors().is_empty() {
+        if store.is_empty() {
             for anchor in webpki_roots::TLS_SERVER_ROOTS {
                 store.add_anchor(anchor.clone());
             }

@@ -434,7 +434,10 @@ const REGISTERED_ID: u8 = 0x88;
 fn general_name(name: der::Tlv<'_>) -> (San, bool) {
     let is_ia5 = name.content.is_ascii();
     match name.tag {
-        DNS_NAME => (San::Dns(text(name.content)), is_ia5 && !name.content.is_empty()),
+        DNS_NAME => (
+            San::Dns(text(name.content)),
+            is_ia5 && !name.content.is_empty(),
+        ),
         IP_ADDRESS => match address(name.content) {
             Some(ip) => (San::Ip(ip), true),
             None => (San::Other("an unreadable address".into()), false),
@@ -454,7 +457,10 @@ fn general_name(name: der::Tlv<'_>) -> (San, bool) {
             (San::OtherName(oid.into()), kind.is_some())
         }
         REGISTERED_ID => (San::Registered(name.content.into()), true),
-        tag => (San::Other(format!("a name of the kind {}", tag & 0x1f)), true),
+        tag => (
+            San::Other(format!("a name of the kind {}", tag & 0x1f)),
+            true,
+        ),
     }
 }
 
@@ -546,7 +552,8 @@ fn extended_key_usage(value: &[u8]) -> Option<ExtendedKeyUsage> {
     Some(out)
 }
 
-fn name_constraints(value: &[u8]) -> Option<NameConstraints> {
+/// Reads the value of a nameConstraints extension; `None` where it is malformed.
+pub(crate) fn name_constraints(value: &[u8]) -> Option<NameConstraints> {
     const PERMITTED: u8 = 0xa0;
     const EXCLUDED: u8 = 0xa1;
     let mut content = only(value, der::SEQUENCE)?;
@@ -607,7 +614,11 @@ fn policies(value: &[u8]) -> Option<Vec<Oid>> {
     let mut out = Vec::new();
     while !list.is_empty() {
         let mut one = der::expect(&mut list, der::SEQUENCE)?.content;
-        out.push(der::expect(&mut one, der::OBJECT_IDENTIFIER)?.content.into());
+        out.push(
+            der::expect(&mut one, der::OBJECT_IDENTIFIER)?
+                .content
+                .into(),
+        );
         if out.len() > MAX_POLICIES {
             return None;
         }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use crate::model::{Hostname, Timestamp};
 pub use algorithm::Unverifiable;
 pub(crate) use der::sequence;
+pub(crate) use extensions::name_constraints;
 pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, Oid, PolicyConstraints, Subtree,
@@ -33,8 +34,8 @@ pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;
 pub use name::{email_attributes, name_parts, normal_name};
-pub(crate) use oid::dotted;
 pub use oddity::{NameOf, Oddity, Part};
+pub(crate) use oid::dotted;
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
 use read::read;
 pub use revocation::{
@@ -42,7 +43,7 @@ pub use revocation::{
 };
 use signature::Signers;
 pub use signature::{Link, certifies, unverifiable, verification_cost};
-pub(crate) use signature::{Remembering, key_signed, may_certify};
+pub(crate) use signature::{Remembering, key_signed};
 
 /// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
 /// and compared.
@@ -370,6 +371,12 @@ impl fmt::Debug for Certificate {
         let name = self.facts().map_or("(malformed)", Facts::name);
         write!(f, "Certificate({name}, {})", self.sha256())
     }
+}
+
+/// The subject and the SubjectPublicKeyInfo of a certificate, both as DER.
+pub(crate) fn name_and_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let outline = der::outline(der).ok()?;
+    Some((outline.subject, outline.spki))
 }
 
 /// A distinguished name (DER), for people.

@@ -7,9 +7,7 @@ use super::key::{is_negative, is_too_long, read_key};
 use super::name::{Notes, normal_name, read_name};
 use super::profile::{self, MAX_NOTES};
 use super::time::read_validity;
-use super::{
-    Facts, NameOf, Oddity, Part, PublicKeyHash, algorithm, der, fingerprint,
-};
+use super::{Facts, NameOf, Oddity, Part, PublicKeyHash, algorithm, der, fingerprint};
 
 pub(super) use super::time::read_time;
 

@@ -83,7 +83,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
     let remotes = sources.remotes(&inventory.vantages, &wanted)?;
     let mut trust = TrustStore::default();
-    trust.add(lab.root())?;
+    trust.add(lab.root()).map_err(|e| e.to_string())?;
     let manner = Manner {
         timeout: TIMEOUT,
         trust: Arc::new(trust),

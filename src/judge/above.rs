@@ -1,57 +1,161 @@
-//! What is told of the certificates above a leaf: what is missing, what is too much, and whom clients trust.
+//! The findings about the certificates above a leaf: what is missing, what is superfluous, and which path is trusted.
 
 use crate::certificate::{Certificate, Facts, Oddity};
 use crate::finding::{Code, Finding};
-use crate::instance::{Expected, SourceKind};
+use crate::instance::{Expectation, Expected, SourceKind};
 use crate::model::Timestamp;
 
+use super::expiry::Need;
+use super::path::{Fault, FaultKind, PathRole};
 use super::served::{Place, nonconformant, weakness};
 use super::{Flags, Rules, TrustStore, chain, expiry, path};
 
-/// What keeps clients from trusting the leaf by what is above it.
-pub(super) fn trust_findings(
-    expected: &Expected,
-    leaf: &Certificate,
-    self_signed: bool,
-    flags: &Flags,
-    chain: &chain::Chain<'_>,
-    path: &path::Path,
-    trust: &TrustStore,
-) -> Vec<Finding> {
+/// A leaf and what is above it.
+pub(super) struct Above<'a> {
+    pub(super) expected: &'a Expected,
+    pub(super) leaf: &'a Certificate,
+    pub(super) is_self_signed: bool,
+    pub(super) flags: &'a Flags,
+    pub(super) chain: &'a chain::Chain<'a>,
+    /// The paths over what was served and what is missing.
+    pub(super) found: &'a path::Found<'a>,
+    pub(super) trust: &'a TrustStore,
+}
+
+/// The findings about missing issuers, untrusted roots and invalid paths.
+pub(super) fn trust_findings(above: &Above<'_>) -> Vec<Finding> {
+    let Above {
+        expected,
+        leaf,
+        flags,
+        chain,
+        trust,
+        ..
+    } = above;
     let mut findings = Vec::new();
-    if self_signed {
-        if !chain.anchored {
-            findings.push(Finding::new(
-                Code::SelfSigned,
-                "the certificate is self-signed, and no client trusts it by itself",
-                "install a certificate from an authority, or give this one as --ca-file if its clients hold it",
-            ));
-        }
-        return findings;
-    }
-    let Ok(facts) = leaf.facts() else {
+    let (Some(best), Ok(facts)) = (above.found.best(), leaf.facts()) else {
         return findings;
     };
-    if !flags.chained && !chain.missing.is_empty() {
-        findings.push(missing_known(expected, &chain.missing, chain.top));
-    } else if !flags.chained && chain.top == leaf && !chain.anchored {
-        findings.push(missing_unknown(expected, facts, chain.namesake, trust));
+    if above.is_self_signed && !best.is_anchored() {
+        findings.push(Finding::new(
+            Code::SelfSigned,
+            "the certificate is self-signed, and no client trusts it by itself",
+            "install a certificate from an authority, or give this one as --ca-file if its clients hold it",
+        ));
         return findings;
     }
-    if !chain.anchored {
-        findings.push(untrusted_root(
-            chain.end.facts().unwrap_or(facts),
-            chain.namesake,
-            trust,
-        ));
-    } else if let Some(fault) = &path.fault {
+    if !flags.chained && !chain.missing.is_empty() {
+        findings.push(missing_known(expected, &chain.missing, chain.top));
+    }
+    let top = best.top().and_then(|c| c.facts().ok()).unwrap_or(facts);
+    let is_missing_reported = !findings.is_empty();
+    match best.end {
+        path::End::Anchor(_) | path::End::LeafInStore => {}
+        path::End::NoIssuer if best.top() == Some(leaf) && !is_missing_reported => {
+            findings.push(missing_unknown(above, facts, "the certificate"));
+        }
+        path::End::NoIssuer if !chain.beyond_gap.is_empty() && !is_missing_reported => {
+            let what = Place::Intermediate.describe(top);
+            findings.push(missing_unknown(above, top, &what));
+        }
+        path::End::NoIssuer | path::End::SelfSigned => {
+            findings.push(untrusted_root(top, chain.namesake, trust));
+        }
+        path::End::Loop => findings.push(Finding::new(
+            Code::UntrustedRoot,
+            "the served authorities issued each other, and none of them is a trusted root",
+            "serve the chain that belongs to the certificate",
+        )),
+    }
+    findings.extend(fault_findings(best, expected));
+    if above.found.is_bounded && !best.is_valid() {
         findings.push(Finding::new(
             Code::UntrustedRoot,
-            format!("the path to the root is not valid: {fault}"),
-            "have the certificate reissued by an authority that may issue it, and serve its chain",
+            "the server sends more certificates of one name than are tried: no valid path was found among the first",
+            "serve the leaf and its chain, and nothing else",
         ));
     }
     findings
+}
+
+/// The findings for the faults of a path that are reported nowhere else.
+fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let is_trust_only = matches!(expected.what, Expectation::TrustOnly);
+    let of_authority: Vec<&Fault> = (path.faults.iter())
+        .filter(|fault| fault.kind.is_of_authority())
+        .collect();
+    // One finding for each authority, with everything that is wrong with it.
+    for faults in of_authority.chunk_by(|a, b| a.is_about_the_same(b)) {
+        let Some(first) = faults.first() else {
+            continue;
+        };
+        let more = faults.iter().skip(1).map(|fault| fault.kind.to_string());
+        let message: Vec<String> = std::iter::once(first.to_string()).chain(more).collect();
+        findings.push(Finding::new(
+            Code::InvalidAuthority,
+            message.join(", and "),
+            advice(first),
+        ));
+    }
+    for fault in &path.faults {
+        let (code, what) = match &fault.kind {
+            kind if kind.is_of_authority() || kind.is_of_time() => continue,
+            // They have warnings of their own. Without an expectation they make the leaf incorrect.
+            FaultKind::WeakSignature(_) | FaultKind::TinyKey(_) if !is_trust_only => continue,
+            FaultKind::Unverifiable(_) if is_trust_only => {
+                (Code::UntrustedRoot, "the path cannot be judged")
+            }
+            FaultKind::Unverifiable(_) => {
+                (Code::NonconformantCertificate, "the path cannot be judged")
+            }
+            _ => (Code::UntrustedRoot, "the path to the root is not valid"),
+        };
+        let message = format!("{what}: {fault}");
+        findings.push(Finding::new(code, message, advice(fault)));
+    }
+    findings
+}
+
+/// What to do about a fault of a path.
+pub(super) fn advice(fault: &Fault) -> &'static str {
+    match (&fault.kind, fault.role) {
+        (FaultKind::Unverifiable(_), _) => {
+            "test with a client that knows this algorithm, or have the certificate reissued with RSA or ECDSA (P-256, P-384)"
+        }
+        (kind, PathRole::Anchor) if kind.is_of_authority() => {
+            "make the root again as a certificate authority (basicConstraints CA:TRUE, keyUsage keyCertSign), and give it to clients and as --ca-file"
+        }
+        (kind, _) if kind.is_of_authority() => {
+            "have the certificate issued by an authority that may issue it, and serve its chain"
+        }
+        (FaultKind::NotForServers, PathRole::Leaf) => {
+            "have the certificate reissued for TLS servers (extended key usage serverAuth)"
+        }
+        (FaultKind::NameConstraint { .. }, _) => {
+            "have the certificate issued by an authority that may issue for this name, and serve its chain"
+        }
+        (
+            FaultKind::UnknownCritical(_)
+            | FaultKind::MalformedExtension(_)
+            | FaultKind::DuplicateExtension(_),
+            PathRole::Leaf,
+        ) => {
+            "have the certificate reissued without that extension, or with one that is well-formed"
+        }
+        (FaultKind::WeakSignature(_), _) => {
+            "have the certificate reissued: today's authorities sign with SHA-256 or better"
+        }
+        (FaultKind::TinyKey(_), _) => {
+            "have the certificate reissued for a key of RSA 2048, EC P-256 or stronger"
+        }
+        (FaultKind::Expired(_) | FaultKind::NotYetValid(_), _) => {
+            "install a certificate that is valid now, with the chain that came with it"
+        }
+        _ => {
+            "have the certificate reissued by an authority whose chain clients accept, and serve that chain"
+        }
+    }
 }
 
 fn untrusted_root(end: &Facts, namesake: Option<&Certificate>, trust: &TrustStore) -> Finding {
@@ -80,12 +184,12 @@ fn not_the_issuer(
     trust: &TrustStore,
 ) -> Option<&'static str> {
     match namesake.map(|c| c.facts()) {
-        Some(Ok(above)) if above.subject_der == below.issuer_der => Some(if above.is_ca {
+        Some(Ok(above)) if above.subject_normal == below.issuer_normal => Some(if above.is_ca {
             "of which another certificate is served, with a key that did not sign"
         } else {
             "of which a certificate is served that may not issue others"
         }),
-        _ if trust.keys_of(&below.issuer_der).next().is_some() => {
+        _ if trust.named(&below.issuer_normal).next().is_some() => {
             Some("which is not served; the trusted root of that name has another key")
         }
         _ => None,
@@ -112,25 +216,21 @@ fn with_verb(names: &[String]) -> String {
     format!("{} {verb}", names.join(", "))
 }
 
-fn missing_unknown(
-    expected: &Expected,
-    leaf: &Facts,
-    namesake: Option<&Certificate>,
-    trust: &TrustStore,
-) -> Finding {
-    let issuer = &leaf.issuer;
-    let url = leaf.issuer_url.as_deref();
-    let mut hint = append_hint(expected, &format!("`{issuer}`"), url);
+/// The finding for a certificate whose issuer was not served and is not known; `what` names the certificate.
+fn missing_unknown(above: &Above<'_>, below: &Facts, what: &str) -> Finding {
+    let issuer = &below.issuer;
+    let url = below.issuer_url.as_deref();
+    let mut hint = append_hint(above.expected, &format!("`{issuer}`"), url);
     if url.is_none() {
         // Public authorities name one, so this may as well be the root of a private one.
         hint.push_str("; if it is a root that clients hold, give it as --ca-file");
     }
     Finding::new(
         Code::MissingIntermediate,
-        match not_the_issuer(leaf, namesake, trust) {
-            Some(why) => format!("the certificate was issued by `{issuer}`, {why}"),
+        match not_the_issuer(below, above.chain.namesake, above.trust) {
+            Some(why) => format!("{what} was issued by `{issuer}`, {why}"),
             None => format!(
-                "the issuer of the certificate, `{issuer}`, is not served, and is not a trusted root"
+                "the issuer of {what}, `{issuer}`, is not served, and is not a trusted root"
             ),
         },
         hint,
@@ -180,21 +280,32 @@ fn shell_word(name: &str) -> String {
     }
 }
 
-/// What is odd about the chain as it was served.
+/// The findings about the served chain itself, and about the validity of what is above the leaf.
 pub(super) fn chain_findings(
     chain: &chain::Chain<'_>,
     flags: &Flags,
     leaf: Option<&Facts>,
+    found: &path::Found<'_>,
     rules: &Rules,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for intermediate in &chain.intermediates {
+    // A client that knows several paths needs only the one that lasts longest.
+    let longest = found.valid().max_by_key(|path| path.expiry());
+    let of_leaf = leaf.map_or(i64::MAX, Facts::lifetime);
+    for &intermediate in &chain.intermediates {
         if let Ok(facts) = intermediate.facts() {
-            let of_leaf = leaf.map_or(i64::MAX, Facts::lifetime);
-            findings.extend(expiry::of_intermediate(facts, of_leaf, rules, now));
+            let what = Place::Intermediate.describe(facts);
+            let need = match longest {
+                Some(path) if path.certificates.contains(&intermediate) => Need::Needed,
+                Some(_) => Need::NotNeeded,
+                None => Need::Needed,
+            };
+            findings.extend(expiry::of_authority(
+                facts, &what, need, of_leaf, rules, now,
+            ));
             findings.extend(weakness(Place::Intermediate, facts));
-            // Nobody looks for names in an authority's certificate.
+            // No client matches names against an authority's certificate.
             let oddities = facts.oddities.iter().filter(|o| **o != Oddity::NoSan);
             let oddities: Vec<_> = oddities.map(ToString::to_string).collect();
             if !oddities.is_empty() {
@@ -202,6 +313,21 @@ pub(super) fn chain_findings(
                 findings.push(nonconformant(&what, &oddities.join(", ")));
             }
         }
+    }
+    let anchor = longest.or(found.best()).and_then(path::Path::anchor);
+    if let Some(facts) = anchor
+        .and_then(|a| a.certificate())
+        .and_then(|c| c.facts().ok())
+    {
+        let what = Place::Root.describe(facts);
+        findings.extend(expiry::of_authority(
+            facts,
+            &what,
+            Need::Needed,
+            of_leaf,
+            rules,
+            now,
+        ));
     }
     for root in &chain.roots {
         if let Ok(facts) = root.facts() {
@@ -218,13 +344,19 @@ pub(super) fn chain_findings(
             "order the server's certificate file: the leaf first, then each issuer after what it issued",
         ));
     }
-    if !chain.unrelated.is_empty() {
+    let best = found.best();
+    let is_on_path = |c: &&&Certificate| best.is_some_and(|path| path.certificates.contains(*c));
+    let unrelated: Vec<&Certificate> = (chain.unrelated.iter())
+        .filter(|c| !is_on_path(c))
+        .copied()
+        .collect();
+    if !unrelated.is_empty() {
         findings.push(Finding::new(
             Code::UnrelatedCertificate,
             format!(
                 "{} {} served, but on no path from the certificate",
-                names(&chain.unrelated),
-                is_or_are(&chain.unrelated)
+                names(&unrelated),
+                is_or_are(&unrelated)
             ),
             if flags.chained {
                 "take what is not needed out of the server's certificate file"

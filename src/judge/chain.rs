@@ -17,20 +17,14 @@ pub(super) struct Chain<'a> {
     pub(super) complete: bool,
     /// With what is known of the expected chain added, the leaf leads to a trusted root.
     pub(super) anchored: bool,
+    /// Served authorities that lead to a trusted root, but not to the leaf: the upper part of a chain with a gap.
+    pub(super) beyond_gap: Vec<&'a Certificate>,
     /// The certificates of the expected chain above this leaf that were not served.
     pub(super) missing: Vec<&'a Certificate>,
     /// The last certificate that is reached from the leaf, where the served chain breaks off.
     pub(super) top: &'a Certificate,
-    /// The same where what is known of the expected chain is added.
-    pub(super) end: &'a Certificate,
     /// A served certificate that has the name of `top`'s issuer, and did not issue it.
     pub(super) namesake: Option<&'a Certificate>,
-    /// The served certificates that lead up from the leaf, once each, nearest first.
-    pub(super) above: Vec<&'a Certificate>,
-    /// Those of `above` on the shortest way to a trusted root.
-    pub(super) shortest: Vec<&'a Certificate>,
-    /// What belongs above the leaf, served or not.
-    pub(super) known_above: Vec<&'a Certificate>,
     /// The served certificates above the leaf that are not roots, once each.
     pub(super) intermediates: Vec<&'a Certificate>,
     /// Served roots that belong to the leaf.
@@ -75,30 +69,34 @@ pub(super) fn examine<'a>(
     let reached_set: HashSet<Fingerprint> = reached.iter().map(|s| s.at.sha256()).collect();
     let is_reached = |c: &Certificate| reached_set.contains(&c.sha256());
 
-    let anchored_by_served = by_served.iter().position(|s| links.is_anchored(s.at));
+    let is_anchored_by_served = by_served.iter().any(|s| links.is_anchored(s.at));
     let top = by_served.last().map_or(leaf, |step| step.at);
     let above_leaf = || served.iter().copied().skip(1);
     let (roots, intermediates): (Vec<_>, Vec<_>) = above_leaf()
         .filter(|c| is_reached(c))
         .partition(|c| links.issued(c, c));
-    // Of what cannot be read nobody knows what belongs to it.
-    let unrelated = above_leaf().filter(|c| leaf.facts().is_ok() && !is_reached(c));
+    let anchored = reached.iter().any(|s| links.is_anchored(s.at));
+    // What belongs to a leaf that cannot be read is not known, and neither is it when signatures were left unverified.
+    let may_tell = leaf.facts().is_ok() && !links.is_exhausted();
+    let strangers = above_leaf().filter(|c| may_tell && !is_reached(c));
+    let has_gap = !anchored && top.facts().is_ok_and(|f| !f.is_self_issued());
+    let (beyond_gap, unrelated): (Vec<_>, Vec<_>) = strangers.partition(|c| {
+        let is_authority = c.facts().is_ok_and(|f| f.is_ca && !f.is_self_issued());
+        has_gap && is_authority && !is_named_as_issuer(c, top) && links.is_anchored(c)
+    });
     let related: Vec<_> = served.iter().copied().filter(|c| is_reached(c)).collect();
     Chain {
         as_expected: !expected_chain.is_empty() && expected_chain.iter().all(is_served),
-        complete: anchored_by_served.is_some() || by_served.iter().any(|s| is_under_root(s.at)),
-        anchored: reached.iter().any(|s| links.is_anchored(s.at)),
+        complete: is_anchored_by_served || by_served.iter().any(|s| is_under_root(s.at)),
+        anchored,
+        beyond_gap,
         missing: expected_chain
             .iter()
             .filter(|c| !is_served(c) && is_reached(c))
             .collect(),
         top,
-        end: reached.last().map_or(leaf, |step| step.at),
         namesake: above_leaf().find(|c| !is_reached(c) && is_named_as_issuer(c, top)),
-        above: by_served.iter().skip(1).map(|step| step.at).collect(),
-        shortest: anchored_by_served.map_or_else(Vec::new, |at| way_to(&by_served, at)),
-        known_above: reached.iter().skip(1).map(|step| step.at).collect(),
-        unrelated: unrelated.collect(),
+        unrelated,
         out_of_order: first_out_of_order(&related, links),
         intermediates,
         roots,
@@ -153,7 +151,7 @@ pub(super) fn way_to<'a>(reached: &[Step<'a>], mut at: usize) -> Vec<&'a Certifi
 
 fn is_named_as_issuer(issuer: &Certificate, subject: &Certificate) -> bool {
     match (issuer.facts(), subject.facts()) {
-        (Ok(above), Ok(below)) => above.subject_der == below.issuer_der,
+        (Ok(above), Ok(below)) => above.subject_normal == below.issuer_normal,
         _ => false,
     }
 }

@@ -168,10 +168,11 @@ impl<'a> Question<'a> {
         // Of a root that was not given as a certificate only the name and the key are known.
         let issuers = way.iter().filter_map(|c| c.facts().ok());
         let mut parts = issuers.flat_map(|facts| {
-            let keys = self.trust.keys_of(&facts.issuer_der);
-            let keys = keys.map(|key| (Selector::Spki, key.spki.as_slice()));
-            let whole = self.trust.certificates_of(&facts.issuer_der);
-            keys.chain(whole.map(|der| (Selector::Cert, der)))
+            let anchors = self.trust.named(&facts.issuer_normal);
+            anchors.flat_map(|anchor| {
+                let whole = anchor.certificate().map(|c| (Selector::Cert, c.der()));
+                std::iter::once((Selector::Spki, anchor.spki.as_slice())).chain(whole)
+            })
         });
         served.or_else(|| {
             parts.find_map(|(selector, part)| {
@@ -212,19 +213,16 @@ impl<'a> Question<'a> {
         let found = self.path(shown, &anchors, self.hostname);
         // Where the host is an alias, the name that the records are at will do too (RFC 7671, section 7).
         let base = self.base().filter(|base| base != self.hostname);
-        if found.trusted || base.is_some_and(|base| self.path(shown, &anchors, &base).trusted) {
+        if base.is_some_and(|base| self.path(shown, &anchors, &base).is_ok()) {
             return Some(Ok(()));
         }
-        let why = found
-            .reason
-            .unwrap_or_else(|| format!("the certificate is not valid for {}", self.hostname));
-        Some(Err(Miss::NoPath(named, why)))
+        Some(found.map_err(|why| Miss::NoPath(named, why)))
     }
 
     fn is_trusted(&self, shown: &Shown<'_>) -> bool {
         shown
             .trusted
-            .unwrap_or_else(|| self.path(shown, self.trust, self.hostname).trusted)
+            .unwrap_or_else(|| self.path(shown, self.trust, self.hostname).is_ok())
     }
 
     /// The host that the records belong to.
@@ -233,11 +231,13 @@ impl<'a> Question<'a> {
         base.parse().ok()
     }
 
-    fn path(&self, shown: &Shown<'_>, trust: &TrustStore, hostname: &Hostname) -> path::Path {
-        let rest: Vec<Certificate> = shown.rest.iter().copied().cloned().collect();
-        let links = Links::new(trust);
-        let chain = chain::examine(shown.leaf, &rest, None, &links);
-        path::build(shown.leaf, &chain, hostname, trust, self.now)
+    fn path(
+        &self,
+        shown: &Shown<'_>,
+        trust: &TrustStore,
+        hostname: &Hostname,
+    ) -> Result<(), String> {
+        path::validate(shown.leaf, &shown.rest, hostname, trust, self.now)
     }
 
     /// The records that are for one of these certificates, each with it. Every certificate is hashed once for

@@ -74,34 +74,53 @@ pub(super) fn of_leaf(
     findings
 }
 
-/// What is to be told of the validity of a certificate above a leaf of this lifetime.
-pub(super) fn of_intermediate(
+/// Whether a path that is valid now needs a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It does, or there is no valid path.
+    Needed,
+    /// There is a valid path without it.
+    NotNeeded,
+}
+
+/// The findings about the validity of an intermediate or a root above a leaf of this lifetime; `what` names it.
+pub(super) fn of_authority(
     facts: &Facts,
+    what: &str,
+    need: Need,
     lifetime_of_leaf: i64,
     rules: &Rules,
     now: Timestamp,
 ) -> Option<Finding> {
     facts.validity()?;
-    let name = facts.name();
     if now > facts.not_after {
-        return Some(Finding::new(
-            Code::ChainExpired,
-            format!(
-                "the intermediate `{name}` expired on {} ({} ago)",
-                facts.not_after.date(),
-                span(now, facts.not_after)
+        let message = format!(
+            "{what} expired on {} ({} ago)",
+            facts.not_after.date(),
+            span(now, facts.not_after)
+        );
+        return Some(match need {
+            Need::Needed => Finding::new(
+                Code::ChainExpired,
+                message,
+                "replace it by the one that came with the newest certificate",
             ),
-            "replace it by the intermediate that came with the newest certificate",
-        ));
+            Need::NotNeeded => Finding::with_severity(
+                Code::ChainExpired,
+                Severity::Warning,
+                format!("{message}; clients that build the path without it accept the chain"),
+                "remove it from the server's certificate file: some old clients try it first and fail",
+            ),
+        });
+    }
+    if need == Need::NotNeeded {
+        return None;
     }
     if now < facts.not_before {
         return Some(Finding::new(
             Code::NotYetValid,
-            format!(
-                "the intermediate `{name}` is not valid before {}",
-                facts.not_before
-            ),
-            "check the clock here, or serve the intermediate before it until then",
+            format!("{what} is not valid before {}", facts.not_before),
+            "check the clock here, or serve the one before it until then",
         ));
     }
     let left = facts.not_after.seconds_since(now);
@@ -115,7 +134,7 @@ pub(super) fn of_intermediate(
         Finding::new(
             Code::ChainExpiring,
             format!(
-                "the intermediate `{name}` expires on {} (in {})",
+                "{what} expires on {} (in {})",
                 facts.not_after.date(),
                 span(facts.not_after, now)
             ),

@@ -1,25 +1,26 @@
-//! Who issued whom, each signature checked once, and not more of them than are good for anything.
+//! Which certificate issued which: each signature is verified once, within one budget.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use crate::certificate::{
-    Certificate, Fingerprint, Issuer, Link, PublicKeyHash, key_signed, may_certify,
+    Certificate, Fingerprint, Issuer, Link, PublicKeyHash, key_signed, verification_cost,
 };
 
-use super::trust_store::RootKey;
+use super::trust_store::Anchor;
 use super::{Root, TrustStore};
 
-/// So many signatures are checked in judging one served chain. A chain of a hundred certificates
-/// with different names needs a hundred; only a hundred of one name, made to be hostile, need more.
-pub(super) const MAX_SIGNATURE_CHECKS: usize = 2_000;
+/// Budget of signature verifications for one probe. One unit is about one verification with RSA 2048 or P-256; larger keys
+/// cost more ([`verification_cost`]). A chain of a hundred certificates with different names costs a hundred.
+pub(super) const SIGNATURE_BUDGET: u32 = 300;
 
-/// The links between certificates, and from them to trusted roots. Time plays no part.
+/// The links between certificates, and from them to trust anchors. Time plays no part.
 pub(super) struct Links<'t> {
     trust: &'t TrustStore,
     /// By the key that signed and the certificate that was signed.
-    known: RefCell<HashMap<(PublicKeyHash, Fingerprint), bool>>,
-    checks: Cell<usize>,
+    known: RefCell<HashMap<(PublicKeyHash, Fingerprint), Link>>,
+    spent: Cell<u32>,
+    is_exhausted: Cell<bool>,
 }
 
 impl<'t> Links<'t> {
@@ -27,42 +28,45 @@ impl<'t> Links<'t> {
         Self {
             trust,
             known: RefCell::default(),
-            checks: Cell::new(0),
+            spent: Cell::new(0),
+            is_exhausted: Cell::new(false),
         }
     }
 
-    /// Whether `issuer` issued `subject`, as far as can be told.
+    /// Returns true if `issuer` may issue and its key verifiably signed `subject`.
     pub(super) fn issued(&self, issuer: &Certificate, subject: &Certificate) -> bool {
-        match issuer.facts() {
-            Ok(facts) if may_certify(issuer, subject) => {
-                self.signed(&facts.spki, facts.public_key_hash, subject)
+        match (issuer.facts(), subject.facts()) {
+            // A self-signed leaf is its own issuer without being an authority.
+            (Ok(above), Ok(below)) => {
+                above.subject_normal == below.issuer_normal
+                    && (above.is_ca || issuer == subject)
+                    && self.signed(&above.spki, above.public_key_hash, subject)
             }
             _ => false,
         }
     }
 
-    /// Whether one of the roots issued the certificate, or has its name and key.
+    /// Returns true if a trust anchor issued the certificate, or has its name and key.
     pub(super) fn is_anchored(&self, certificate: &Certificate) -> bool {
         let Ok(facts) = certificate.facts() else {
             return false;
         };
-        self.trust
-            .keys_of(&facts.subject_der)
-            .any(|key| key.spki == facts.spki)
+        self.trust.holds(certificate)
+            || self.trust.has(certificate)
             || self
                 .trust
-                .keys_of(&facts.issuer_der)
-                .any(|key| self.signed(&key.spki, key.hash, certificate))
+                .named(&facts.issuer_normal)
+                .any(|anchor| self.signed(&anchor.spki, anchor.hash, certificate))
     }
 
-    /// The root that issued the certificate, if one did.
+    /// The root that issued the certificate.
     pub(super) fn root_of(&self, certificate: &Certificate) -> Option<Root> {
         let facts = certificate.facts().ok()?;
-        let signed = |key: &RootKey| self.signed(&key.spki, key.hash, certificate);
-        self.trust.root(&facts.issuer_der, signed)
+        let signed = |anchor: &Anchor| self.signed(&anchor.spki, anchor.hash, certificate);
+        self.trust.root(&facts.issuer_normal, signed)
     }
 
-    /// Who issued a certificate, if it is one of these or a root.
+    /// The issuer of a certificate, if it is one of these or a trust anchor.
     pub(super) fn issuer_of<'a>(
         &self,
         certificate: &Certificate,
@@ -73,32 +77,45 @@ impl<'t> Links<'t> {
         let key = match issuer {
             Some(issuer) => &issuer.facts().ok()?.spki,
             None => {
-                let mut keys = self.trust.keys_of(&facts.issuer_der);
-                &keys
-                    .find(|key| self.signed(&key.spki, key.hash, certificate))?
+                let mut anchors = self.trust.named(&facts.issuer_normal);
+                &anchors
+                    .find(|anchor| self.signed(&anchor.spki, anchor.hash, certificate))?
                     .spki
             }
         };
         Issuer::of(certificate, key)
     }
 
-    /// How many signatures were checked so far. One that is remembered with the certificate counts as well: what is
-    /// judged must not depend on what was judged before.
-    pub(super) fn checks(&self) -> usize {
-        self.checks.get()
+    /// The units that were spent so far. A verification that is remembered with the certificate counts as well: a
+    /// judgement must not depend on earlier ones.
+    #[cfg(test)]
+    pub(super) fn spent(&self) -> u32 {
+        self.spent.get()
+    }
+
+    /// Returns true if a signature was not verified because the budget was spent.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_exhausted.get()
     }
 
     fn signed(&self, spki: &[u8], key: PublicKeyHash, certificate: &Certificate) -> bool {
+        self.link(spki, key, certificate) == Link::Verified
+    }
+
+    /// The result of verifying a certificate's signature with a key. [`Link::No`] if the budget is spent.
+    pub(super) fn link(&self, spki: &[u8], key: PublicKeyHash, certificate: &Certificate) -> Link {
         let pair = (key, certificate.sha256());
         if let Some(&known) = self.known.borrow().get(&pair) {
             return known;
         }
-        if self.checks() >= MAX_SIGNATURE_CHECKS {
-            return false;
+        let cost = verification_cost(spki, certificate);
+        if self.spent.get() + cost > SIGNATURE_BUDGET {
+            self.is_exhausted.set(true);
+            return Link::No;
         }
-        self.checks.set(self.checks() + 1);
-        let signed = key_signed(spki, key, certificate) != Link::No;
-        self.known.borrow_mut().insert(pair, signed);
-        signed
+        self.spent.set(self.spent.get() + cost);
+        let link = key_signed(spki, key, certificate);
+        self.known.borrow_mut().insert(pair, link);
+        link
     }
 }

@@ -1,13 +1,16 @@
 //! What is judged of a certificate that was seen: the leaf itself, and all that is above it.
 
+use std::collections::HashSet;
+
 use crate::certificate::{Certificate, Facts, Issuer, Oddity};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
 use crate::observation::{KeyProof, Served};
 
-use super::above::{chain_findings, trust_findings};
+use super::above::{Above, advice, chain_findings, trust_findings};
 use super::links::Links;
+use super::path::PathRole;
 use super::{Flags, Rules, TrustStore, chain, expiry, identity, path, revocation};
 
 /// Judges a certificate that was seen, each thing on its own.
@@ -23,14 +26,26 @@ pub(super) fn judge_served(
     let facts = leaf.facts().ok();
     let instance = instance_for(expected, leaf);
     let links = Links::new(trust);
+    let above = once_each(leaf, &served.rest);
+    let found = path::search(leaf, &above, trust, &links, now);
     let chain = chain::examine(leaf, &served.rest, instance, &links);
-    let path = path::build(leaf, &chain, hostname, trust, now);
+    // Where served certificates are missing, the path over the expected chain shows what else is wrong.
+    let root = instance.and_then(|i| i.root.as_ref());
+    let is_more_known = root.is_some() || !chain.missing.is_empty();
+    let with_missing = (!found.is_valid() && is_more_known).then(|| {
+        let known = chain.missing.iter().copied().chain(root);
+        let all: Vec<_> = above.iter().copied().chain(known).collect();
+        path::search(leaf, &all, trust, &links, now)
+    });
+    let explained = with_missing.as_ref().unwrap_or(&found);
 
     let dummy = identity::is_dummy(expected, leaf);
     let self_signed = links.issued(leaf, leaf);
     let accepted = expected.accepts(leaf);
-    // Nothing is above a self-signed instance.
-    let nothing_above = self_signed && accepted == Some(true);
+    let hostname_match = path::matches_name(leaf, hostname);
+    let trusted = found.is_valid() && hostname_match == Some(true);
+    // Nothing is above a self-signed instance, and nothing needs to be above a leaf that clients hold themselves.
+    let nothing_above = self_signed && accepted == Some(true) || trust.holds(leaf);
     let revocation = revocation::examine(
         served,
         is_revoked(expected, leaf),
@@ -40,18 +55,18 @@ pub(super) fn judge_served(
     );
     let validity = facts.and_then(Facts::validity);
     let flags = Flags {
-        correct: accepted.unwrap_or(path.trusted),
+        correct: accepted.unwrap_or(trusted),
         chained: chain.as_expected || chain.complete || nothing_above,
         dummy,
-        trusted: Some(path.trusted),
-        hostname_match: path::matches_name(leaf, hostname),
+        trusted: Some(trusted),
+        hostname_match,
         expired: validity.map(|(_, not_after)| now > not_after),
         not_yet_valid: validity.map(|(not_before, _)| now < not_before),
         revoked: revocation.revoked,
     };
 
     let mut findings = Vec::new();
-    // What its clients hold as a root is no placeholder to them.
+    // A certificate that its clients hold as a root is no placeholder to them.
     let is_pinned_root = matches!(expected.what, Expectation::PublicKeys(_)) && chain.anchored;
     let told_as_dummy = dummy && !is_pinned_root;
     if told_as_dummy {
@@ -69,44 +84,54 @@ pub(super) fn judge_served(
         }
         None => findings.push(nonconformant("the certificate", &unreadable(leaf))),
     }
-    // A temporary certificate is told of as such: that it is not a proper one goes without saying.
+    // A temporary certificate is reported as such: that it is not a proper one goes without saying.
     if !told_as_dummy {
         findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
-        findings.extend(facts.and_then(|f| oddity_finding(f, &path)));
-        findings.extend(trust_findings(
+        findings.extend(facts.and_then(|f| oddity_finding(f, explained)));
+        findings.extend(trust_findings(&Above {
             expected,
             leaf,
-            self_signed,
-            &flags,
-            &chain,
-            &path,
+            is_self_signed: self_signed,
+            flags: &flags,
+            chain: &chain,
+            found: explained,
             trust,
-        ));
+        }));
     }
     findings.extend(protocol_finding(served));
-    findings.extend(chain_findings(&chain, &flags, facts, rules, now));
-    if !path.trusted && !told_as_dummy {
-        findings.extend(unexplained(accepted, &findings, &path));
+    findings.extend(chain_findings(&chain, &flags, facts, explained, rules, now));
+    if !trusted && !told_as_dummy {
+        findings.extend(unexplained(accepted, &findings, explained));
     }
     (flags, findings)
 }
 
-/// What strict clients refuse has to have a reason. With trust as the only expectation it is what
-/// makes the leaf incorrect, so the reason is critical then.
-fn unexplained(accepted: Option<bool>, findings: &[Finding], path: &path::Path) -> Option<Finding> {
-    let reason = path.reason.as_deref().unwrap_or("its names cannot be read");
+/// The served certificates above the leaf, each once.
+fn once_each<'a>(leaf: &Certificate, rest: &'a [Certificate]) -> Vec<&'a Certificate> {
+    let mut seen = HashSet::from([leaf.sha256()]);
+    rest.iter().filter(|c| seen.insert(c.sha256())).collect()
+}
+
+/// A leaf that is not trusted needs a reason. With trust as the only expectation it is what makes the leaf incorrect, so
+/// the reason is critical then.
+fn unexplained(
+    accepted: Option<bool>,
+    findings: &[Finding],
+    found: &path::Found<'_>,
+) -> Option<Finding> {
+    let best = found.best();
+    let reason = || best.map_or_else(|| "the certificate cannot be read".into(), path::reason);
+    let hint = || {
+        let fault = best.and_then(|path| path.faults.first());
+        fault.map_or("replace the certificate by one that clients accept", advice)
+    };
     if accepted.is_none() {
         return findings
             .iter()
             .all(|f| f.severity < Severity::Critical)
             .then(|| {
-                Finding::new(
-                    Code::UntrustedRoot,
-                    format!(
-                        "there is no path to a trusted root that clients would accept: {reason}"
-                    ),
-                    "replace the certificate by one that clients accept",
-                )
+                let message = format!("there is no valid path to a trusted root: {}", reason());
+                Finding::new(Code::UntrustedRoot, message, hint())
             });
     }
     let explains = |f: &Finding| {
@@ -116,7 +141,15 @@ fn unexplained(accepted: Option<bool>, findings: &[Finding], path: &path::Path) 
                 Code::NonconformantCertificate | Code::WeakKey | Code::WeakSignature
             )
     };
-    (!findings.iter().any(explains)).then(|| nonconformant("the certificate", reason))
+    (!findings.iter().any(explains)).then(|| {
+        let message = format!("there is no valid path to a trusted root: {}", reason());
+        Finding::with_severity(
+            Code::NonconformantCertificate,
+            Severity::Warning,
+            message,
+            hint(),
+        )
+    })
 }
 
 /// The instance whose chain belongs to the leaf: the one that it is, else the expected one.
@@ -179,13 +212,15 @@ fn protocol_finding(served: &Served) -> Option<Finding> {
     ))
 }
 
-fn oddity_finding(facts: &Facts, path: &path::Path) -> Option<Finding> {
-    let mut reasons: Vec<_> = facts.oddities.iter().map(ToString::to_string).collect();
-    // The path builder stops at the first thing that it refuses, which is told of already where it
-    // is a known one. A name is missing to people, not to parsers.
-    if facts.oddities.iter().all(|o| *o == Oddity::NoSan) {
-        reasons.extend(path.refused.clone());
-    }
+fn oddity_finding(facts: &Facts, found: &path::Found<'_>) -> Option<Finding> {
+    let faults = found.best().map_or(&[][..], |path| &path.faults);
+    let is_reported = |oddity: &&Oddity| {
+        faults
+            .iter()
+            .any(|f| f.role == PathRole::Leaf && f.kind.covers(oddity))
+    };
+    let reasons = facts.oddities.iter().filter(|oddity| !is_reported(oddity));
+    let reasons: Vec<_> = reasons.map(ToString::to_string).collect();
     (!reasons.is_empty()).then(|| nonconformant("the certificate", &reasons.join(", ")))
 }
 

@@ -271,7 +271,7 @@ fn overrides(hosts: &[Host], port: u16) -> Vec<Override> {
 /// What the stand-in's `/test` looks with.
 fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, String> {
     let mut trust = TrustStore::default();
-    trust.add(root)?;
+    trust.add(root).map_err(|e| e.to_string())?;
     let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;
     let resolver = Resolver::new(Families::Both, overrides(hosts, port), Vec::new());
     Ok(Tester {

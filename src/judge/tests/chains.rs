@@ -84,13 +84,16 @@ fn a_root_that_is_served_along_is_only_worth_knowing() {
     assert_eq!(case.codes(), ["root_included"]);
     assert_eq!(case.judged().severity(), Severity::Info);
     assert!(case.flags().chained && case.flags().trusted == Some(true));
-    // Its end is nobody's concern.
+    // Clients refuse a root that has expired.
     let old = Authority::root("Root", days(900, -1)).unwrap();
     let leaf = old.leaf(HOST, days(1, 200)).certificate;
     let case = case
         .trusting(store([&old.certificate]))
         .expecting(pin(&leaf));
-    assert_eq!(case.serving([leaf, old.cert()]).codes(), ["root_included"]);
+    assert_eq!(
+        case.serving([leaf, old.cert()]).codes(),
+        ["chain_expired", "root_included"]
+    );
 }
 
 #[test]
@@ -162,14 +165,7 @@ fn the_expected_chain_counts_in_any_order_and_even_below_another_leaf() {
     let other = root("Other").leaf(HOST, days(1, 200)).certificate;
     let case = pki.right.serving([other, pki.mid.cert()]);
     assert!(case.flags().chained && !case.flags().correct);
-    assert_eq!(
-        case.codes(),
-        [
-            "wrong_certificate",
-            "untrusted_root",
-            "unrelated_certificate"
-        ]
-    );
+    assert_eq!(case.codes(), ["wrong_certificate", "missing_intermediate",]);
 }
 
 #[test]
@@ -308,11 +304,11 @@ fn a_leaf_issues_nothing() {
     let case = case.serving([rogue, pki.leaf(), pki.mid.cert()]);
     assert!(!case.flags().chained && case.flags().trusted == Some(false));
     assert!(
-        case.told("missing_intermediate")
+        case.told("invalid_authority")
             .0
-            .contains("is served that may not issue others"),
+            .contains("is no certificate authority"),
         "{:?}",
-        case.told("missing_intermediate")
+        case.told("invalid_authority")
     );
 }
 
@@ -367,19 +363,18 @@ fn a_path_that_may_not_be_is_untrusted_even_where_it_is_served_in_full() {
         .right
         .expecting(expect(Instances::only(instance(&leaf, &chain))));
     let full = case.serving([leaf.clone(), below.cert(), bounded.cert()]);
-    assert_eq!(full.codes(), ["untrusted_root"]);
-    assert!(
-        full.told("untrusted_root")
-            .0
-            .contains("allows fewer certificates below it")
+    assert_eq!(full.codes(), ["invalid_authority"]);
+    assert_eq!(
+        full.told("invalid_authority").0,
+        "the intermediate `Bounded` allows 0 intermediates below it (pathlen:0), and there is 1"
     );
     assert!(full.flags().chained && full.flags().trusted == Some(false));
     // Neither time nor a missing intermediate hides it.
     let late = full.at(Timestamp(now().0 + 201 * DAY));
-    assert_eq!(late.codes(), ["expired", "untrusted_root"]);
+    assert_eq!(late.codes(), ["expired", "invalid_authority"]);
     let short = full.serving([leaf, below.cert()]);
-    assert_eq!(short.codes(), ["missing_intermediate", "untrusted_root"]);
-    assert!(short.told("untrusted_root").0.contains("allows fewer"));
+    assert_eq!(short.codes(), ["missing_intermediate", "invalid_authority"]);
+    assert!(short.told("invalid_authority").0.contains("pathlen:0"));
 }
 
 #[test]

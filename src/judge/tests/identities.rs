@@ -65,19 +65,19 @@ fn an_older_instance_is_named() {
         (
             State::Active,
             None,
-            &["previous_instance!critical"][..],
+            &["previous_instance"][..],
             "served (it ends on 2027-01-03)",
         ),
         (
             State::Expired,
             None,
-            &["previous_instance!critical"],
+            &["previous_instance"],
             "served (expired, it ends",
         ),
         (
             State::Revoked,
             Some(true),
-            &["previous_instance!critical", "revoked"],
+            &["previous_instance", "revoked"],
             "served (revoked, it ends",
         ),
     ] {
@@ -213,7 +213,7 @@ fn a_temporary_certificate_is_a_warning_while_there_is_nothing_better() {
     let flags = case.flags();
     assert!(flags.correct && flags.chained && flags.dummy);
     assert_eq!(flags.trusted, Some(false));
-    assert_eq!(case.codes(), ["dummy_certificate!warning"]);
+    assert_eq!(case.codes(), ["dummy_certificate"]);
 
     // An active one has been issued: by whatever the dummy is known, it is critical.
     let mut issued = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));

@@ -138,7 +138,7 @@ fn a_remote_look_is_taken_at_its_word() {
         (word(true, false, false), &["missing_intermediate"]),
         (word(false, true, false), &["wrong_certificate"]),
         (word(false, false, false), &["wrong_certificate"]),
-        (word(true, true, true), &["dummy_certificate!warning"]),
+        (word(true, true, true), &["dummy_certificate"]),
         (word(false, false, true), &["dummy_certificate!critical"]),
     ] {
         assert_eq!(judged.codes(), codes);

@@ -281,7 +281,7 @@ impl Case {
         self.judged().flags()
     }
 
-    /// `code` or `code!severity` of every finding, the severity where it is not the code's only one.
+    /// `code` or `code!severity` of every finding, the severity where it is not the usual one of the code.
     fn codes(&self) -> Vec<String> {
         self.judged().codes()
     }
@@ -302,7 +302,7 @@ impl Judged {
 
     fn codes(&self) -> Vec<String> {
         let code = |f: &crate::finding::Finding| match f.code.severities() {
-            [_] => f.code.to_string(),
+            [first, ..] if *first == f.severity => f.code.to_string(),
             _ => format!("{}!{}", f.code, f.severity),
         };
         self.findings.iter().map(code).collect()
@@ -386,7 +386,10 @@ fn no_fault_hides_another() {
     let weak = weak
         .asking_for("other.example")
         .at("2050-01-01T00:00:00Z".parse().unwrap());
-    assert_eq!(weak.codes()[..2], ["expired", "hostname_mismatch"]);
+    assert_eq!(
+        weak.codes()[..3],
+        ["expired", "chain_expired", "hostname_mismatch"]
+    );
     assert!(
         weak.codes().contains(&"weak_key".into()),
         "{:?}",

@@ -28,7 +28,7 @@ fn codes_at(left: i64, lifetime_days: i64, rules: &str) -> Vec<String> {
 
 #[test]
 fn an_end_is_told_from_the_exact_second_on() {
-    let (warning, critical) = (&["expiring!warning"][..], &["expiring!critical"][..]);
+    let (warning, critical) = (&["expiring"][..], &["expiring!critical"][..]);
     let ok = &[][..];
     for (lifetime, rules, left, codes) in [
         // By default the smaller of share and duration.
