@@ -3,12 +3,14 @@
 mod above;
 mod bundle;
 mod chain;
+mod clients;
 mod dane;
 mod expiry;
 mod identity;
 mod ladder;
 mod links;
 mod path;
+mod refusals;
 mod revocation;
 mod served;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Tol
 
 use above::chain_command;
 pub use bundle::{Bundle, End};
+pub use clients::{Client, Clients, Effect, Opinion, RULES, Refusal, Rule, Trait};
 pub use dane::{Dane, dane};
 pub use ladder::{Ladder, Role, Root, Rung, climb};
 pub use served::issuer_to_ask;
@@ -87,6 +90,10 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What is right to tell, worst first.
     pub findings: Vec<Finding>,
+    /// What mainstream clients do with what is served; `None` where it was not seen by us.
+    pub clients: Option<Clients>,
+    /// The expiry of the valid path that lasts longest, its root included; `None` where there is no valid path.
+    pub path_expiry: Option<Timestamp>,
     /// The TLSA records, judged by [`dane()`]; `None` where they were not asked for, or are not known.
     pub dane: Option<Dane>,
 }
@@ -99,6 +106,8 @@ impl Judged {
             expected: None,
             verdict: Verdict::Inconclusive(error),
             findings: Vec::new(),
+            clients: None,
+            path_expiry: None,
             dane: None,
         }
     }
@@ -161,6 +170,7 @@ pub fn judge(
     now: Timestamp,
 ) -> Judged {
     let expected = expected.map(|e| e.for_key_type(observation.key_type));
+    let (mut clients, mut path_expiry) = (None, None);
     let (verdict, mut findings) = match (&observation.outcome, &expected) {
         (Outcome::Failed(error), _) => (
             Verdict::Inconclusive(error.clone()),
@@ -177,8 +187,9 @@ pub fn judge(
         ),
         (Outcome::Served(served), Some(expected)) => {
             let hostname = &observation.target.hostname;
-            let (flags, findings) = judge_served(expected, served, hostname, trust, rules, now);
-            (Verdict::Conclusive(flags), findings)
+            let judged = judge_served(expected, served, hostname, trust, rules, now);
+            (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
+            (Verdict::Conclusive(judged.flags), judged.findings)
         }
         (Outcome::Told(told), Some(expected)) => {
             let (flags, findings) = judge_told(expected, *told, rules.grace_at(now));
@@ -194,6 +205,8 @@ pub fn judge(
         expected,
         verdict,
         findings,
+        clients,
+        path_expiry,
         dane: None,
     }
 }

@@ -9,9 +9,19 @@ use crate::model::{Hostname, Timestamp};
 use crate::observation::{KeyProof, Served};
 
 use super::above::{Above, advice, chain_findings, trust_findings};
+use super::clients::{self, Clients, Presented};
 use super::links::Links;
 use super::path::PathRole;
-use super::{Flags, Rules, TrustStore, chain, expiry, identity, path, revocation};
+use super::{Flags, Rules, TrustStore, chain, expiry, identity, path, refusals, revocation};
+
+/// The judgement of a certificate that was seen.
+pub(super) struct JudgedServed {
+    pub(super) flags: Flags,
+    pub(super) findings: Vec<Finding>,
+    pub(super) clients: Clients,
+    /// The expiry of the valid path that lasts longest.
+    pub(super) path_expiry: Option<Timestamp>,
+}
 
 /// Judges a certificate that was seen, each thing on its own.
 pub(super) fn judge_served(
@@ -21,7 +31,7 @@ pub(super) fn judge_served(
     trust: &TrustStore,
     rules: &Rules,
     now: Timestamp,
-) -> (Flags, Vec<Finding>) {
+) -> JudgedServed {
     let leaf = &served.leaf;
     let facts = leaf.facts().ok();
     let instance = instance_for(expected, leaf);
@@ -103,7 +113,24 @@ pub(super) fn judge_served(
     if !trusted && !told_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
     }
-    (flags, findings)
+    let presented = Presented {
+        leaf,
+        rest: &served.rest,
+        hostname,
+        hostname_match: hostname_match == Some(true),
+        trust,
+        now,
+    };
+    let clients = clients::opinions(&presented, &found);
+    if trusted && !told_as_dummy {
+        findings.extend(refusals::finding(&clients));
+    }
+    JudgedServed {
+        flags,
+        findings,
+        clients,
+        path_expiry: found.valid().filter_map(path::Path::expiry).max(),
+    }
 }
 
 /// The served certificates above the leaf, each once.

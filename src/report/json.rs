@@ -1,6 +1,6 @@
 //! JSON: SSLMate's test response, and everything that is known beyond it; as one object, or a line for each result.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::certificate::{Certificate, Facts, Fingerprint, sha1_hex};
 use crate::finding::Finding;
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Dane, Flags, Judged, Verdict};
+use crate::judge::{Clients, Dane, Flags, Judged, Opinion, Verdict};
 use crate::model::Timings;
 use crate::observation::{Outcome, Served, Staple, Status};
 
@@ -50,10 +50,19 @@ struct Row<'a> {
     expired: Option<bool>,
     not_yet_valid: Option<bool>,
     revoked: Option<bool>,
+    clients: Option<BTreeMap<&'static str, ClientRow<'a>>>,
     dane: Option<DaneRow>,
     served: Option<ServedRow<'a>>,
     expected: Option<ExpectedRow>,
     timings_ms: TimingsRow,
+}
+
+/// What a client does with what is served. `accepts` is null where the model does not cover the case.
+#[derive(Serialize)]
+struct ClientRow<'a> {
+    accepts: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -191,6 +200,7 @@ fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
         expired: flag(|f| f.expired),
         not_yet_valid: flag(|f| f.not_yet_valid),
         revoked: flag(|f| f.revoked),
+        clients: judged.clients.as_ref().map(clients),
         dane: judged.dane.as_ref().map(dane),
         served: match &observation.outcome {
             Outcome::Served(served) => Some(served_row(served, known)),
@@ -199,6 +209,21 @@ fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
         expected: judged.expected.as_deref().map(expected),
         timings_ms: timings(&observation.timings),
     }
+}
+
+fn clients(clients: &Clients) -> BTreeMap<&'static str, ClientRow<'_>> {
+    let row = |opinion: &'_ Opinion| ClientRow {
+        accepts: opinion.accepts(),
+        reason: None,
+    };
+    let rows = clients.iter().map(|(client, opinion)| {
+        let mut row = row(opinion);
+        if let Opinion::Refuses(refusal) = opinion {
+            row.reason = Some(&refusal.reason);
+        }
+        (client.name(), row)
+    });
+    rows.collect()
 }
 
 fn finding(finding: &Finding) -> FindingRow<'_> {

@@ -7,7 +7,7 @@ use crate::model::Timestamp;
 
 /// The role of a certificate in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
+pub(in crate::judge) enum Role {
     /// The server's own certificate.
     Leaf,
     /// A certificate between the leaf and the trust anchor.
@@ -18,7 +18,7 @@ pub enum Role {
 
 /// One fault of one certificate in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(in crate::judge) struct Fault {
     /// What is wrong.
     pub kind: FaultKind,
     /// The role of the certificate that it is about.
@@ -37,11 +37,11 @@ impl Fault {
 }
 
 /// A kind of key or signature that this build cannot verify, by name.
-pub type AlgorithmName = String;
+pub(in crate::judge) type AlgorithmName = String;
 
 /// What is wrong with a certificate in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub(in crate::judge) enum FaultKind {
     /// Its notAfter has passed (section 6.1.3 (a)(2)).
     Expired(Timestamp),
     /// Its notBefore has not come.

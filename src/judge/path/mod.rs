@@ -5,8 +5,8 @@ mod names;
 mod policy;
 mod search;
 
-pub use fault::{Fault, FaultKind, Role as PathRole};
-pub(super) use search::{End, Found, Path, issuer_and_serial_match, key_ids_match, search};
+pub(super) use fault::{Fault, FaultKind, Role as PathRole};
+pub(super) use search::{End, Found, Path, issuer_and_serial_match, search};
 
 use crate::certificate::Certificate;
 use crate::model::{Hostname, Timestamp};

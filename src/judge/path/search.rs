@@ -682,7 +682,7 @@ fn authority_faults(facts: &Facts, intermediates_below: u32, role: Role) -> Vec<
 }
 
 /// Returns false if the key identifiers of a certificate and its issuer contradict each other.
-pub(in crate::judge) fn key_ids_match(below: &Facts, issuer: &Facts) -> bool {
+fn key_ids_match(below: &Facts, issuer: &Facts) -> bool {
     let Some(wanted) = &below.extensions.authority_key_id else {
         return true;
     };
