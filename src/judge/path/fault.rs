@@ -129,7 +129,7 @@ impl FaultKind {
     }
 
     /// Returns true if the certificate may not issue others: the faults of `invalid_authority`.
-    pub fn is_of_authority(&self) -> bool {
+    pub(in crate::judge) fn is_of_authority(&self) -> bool {
         matches!(
             self,
             Self::NoBasicConstraints
@@ -152,7 +152,7 @@ impl FaultKind {
     }
 
     /// Returns true for a fault of time, which has findings of its own.
-    pub fn is_of_time(&self) -> bool {
+    pub(in crate::judge) fn is_of_time(&self) -> bool {
         matches!(self, Self::Expired(_) | Self::NotYetValid(_))
     }
 }
