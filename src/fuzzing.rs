@@ -98,7 +98,8 @@ pub fn certificate(data: &[u8]) {
             let texts = [&facts.subject, &facts.issuer, &facts.serial];
             let names = [&facts.common_name, &facts.issuer_common_name];
             let urls = [&facts.issuer_url, &facts.ocsp_url];
-            let oddities: Vec<_> = facts.oddities.iter().map(ToString::to_string).collect();
+            let notes = facts.oddities.iter().chain(&facts.remarks);
+            let oddities: Vec<_> = notes.map(ToString::to_string).collect();
             let texts = texts.into_iter().chain(&oddities);
             let texts = texts.chain(&facts.crl_urls);
             let texts = texts.chain(names.into_iter().chain(urls).flatten());

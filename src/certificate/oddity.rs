@@ -94,6 +94,8 @@ pub enum Oddity {
     MalformedDnsName(String),
     /// A wildcard that is not the whole left-most label (RFC 9525, section 6.3).
     MisplacedWildcard(String),
+    /// An rfc822Name or a uniformResourceIdentifier with characters beyond ASCII.
+    NonAsciiName(String),
     /// An iPAddress that is neither 4 nor 16 octets long.
     MalformedAddress,
     /// An underscore in a dNSName (Baseline Requirements, section 7.1.4.2.1).
@@ -159,6 +161,7 @@ impl Oddity {
             | Self::SanCriticalWithSubject
             | Self::AddressInDnsName(_)
             | Self::MalformedDnsName(_)
+            | Self::NonAsciiName(_)
             | Self::MalformedAddress => "RFC 5280, section 4.2.1.6",
             Self::MisplacedWildcard(_) => "RFC 9525, section 6.3",
             Self::CertSignWithoutCa => "RFC 5280, section 4.2.1.9",
@@ -304,6 +307,12 @@ impl fmt::Display for Oddity {
                 f,
                 "the wildcard of its dNSName `{name}` is not the whole left-most label"
             ),
+            Self::NonAsciiName(name) => {
+                write!(
+                    f,
+                    "its alternative name `{name}` has characters beyond ASCII"
+                )
+            }
             Self::MalformedAddress => {
                 f.write_str("it has an iPAddress that is neither 4 nor 16 octets long")
             }

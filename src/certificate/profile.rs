@@ -142,7 +142,9 @@ fn examine_duplicates(extensions: &[der::Extension<'_>], notes: &mut Notes<'_>) 
 
 /// Examines each dNSName and iPAddress of a subjectAltName.
 fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
+    const RFC822_NAME: u8 = 0x81;
     const DNS_NAME: u8 = 0x82;
+    const URI: u8 = 0x86;
     const IP_ADDRESS: u8 = 0x87;
     let names = der::expect(&mut value, der::SEQUENCE);
     let mut names = names.map(|names| names.content).unwrap_or_default();
@@ -151,6 +153,9 @@ fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
             DNS_NAME => examine_dns_name(name.content, notes),
             IP_ADDRESS if !matches!(name.content.len(), 4 | 16) => {
                 notes.oddity(Oddity::MalformedAddress);
+            }
+            RFC822_NAME | URI if !name.content.is_ascii() => {
+                notes.oddity(Oddity::NonAsciiName(text(name.content)));
             }
             _ => {}
         }
@@ -173,7 +178,7 @@ fn is_same_name(san: &San, name: &str) -> bool {
 fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
     // Most names need no more than this.
     let is_plain = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
-    let text = || printable(&String::from_utf8_lossy(content));
+    let text = || text(content);
     let name = content.strip_prefix(b"*.").unwrap_or(content);
     let mut labels = name.split(|c| *c == b'.');
     let is_label = |label: &[u8]| {
@@ -190,13 +195,20 @@ fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
     let has_only = |extra: u8| name.iter().all(|c| is_plain(c) || *c == extra);
     if text().parse::<IpAddr>().is_ok() {
         notes.remark(Oddity::AddressInDnsName(text()));
+    } else if !content.is_ascii() || content.is_empty() {
+        // Go refuses the one, GnuTLS the other.
+        notes.oddity(Oddity::MalformedDnsName(text()));
     } else if name.contains(&b'*') && has_only(b'*') {
-        notes.oddity(Oddity::MisplacedWildcard(text()));
+        notes.remark(Oddity::MisplacedWildcard(text()));
     } else if name.contains(&b'_') && has_only(b'_') && labels.all(is_label) {
         notes.remark(Oddity::UnderscoreInDnsName(text()));
     } else {
-        notes.oddity(Oddity::MalformedDnsName(text()));
+        notes.remark(Oddity::MalformedDnsName(text()));
     }
+}
+
+fn text(content: &[u8]) -> String {
+    printable(&String::from_utf8_lossy(content))
 }
 
 /// Returns true for a Name (DER) without attributes.

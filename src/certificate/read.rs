@@ -25,7 +25,7 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
     };
     let subject = read_name(outline.subject, NameOf::Subject, &mut notes);
     let issuer = read_name(outline.issuer, NameOf::Issuer, &mut notes);
-    let validity = read_validity(outline.validity, &mut oddities);
+    let validity = read_validity(outline.validity, &mut notes);
     match validity {
         None => oddities.push(Oddity::UnreadableValidity),
         Some((begin, end)) => {

@@ -2,6 +2,7 @@
 
 use crate::model::Timestamp;
 
+use super::name::Notes;
 use super::{Oddity, der};
 
 pub(super) const UTC_TIME: u8 = 0x17;
@@ -13,14 +14,11 @@ const HOUR: i64 = 60 * MINUTE;
 
 /// Reads a Validity (DER). `None` if one of the two times cannot be read; RFC 5280 forbids the forms that are
 /// recorded as oddities, and some clients read them.
-pub(super) fn read_validity(
-    der: &[u8],
-    oddities: &mut Vec<Oddity>,
-) -> Option<(Timestamp, Timestamp)> {
+pub(super) fn read_validity(der: &[u8], notes: &mut Notes<'_>) -> Option<(Timestamp, Timestamp)> {
     let mut input = der;
     let mut inner = der::expect(&mut input, der::SEQUENCE)?.content;
     let times = [der::split(&mut inner)?, der::split(&mut inner)?];
-    let [begin, end] = times.map(|time| read_any(time, oddities));
+    let [begin, end] = times.map(|time| read_any(time, notes));
     Some((begin?, end?))
 }
 
@@ -31,22 +29,21 @@ pub(super) fn read_time(tlv: der::Tlv<'_>) -> Option<Timestamp> {
     is_utc.then_some(parsed.at)
 }
 
-fn read_any(tlv: der::Tlv<'_>, oddities: &mut Vec<Oddity>) -> Option<Timestamp> {
+fn read_any(tlv: der::Tlv<'_>, notes: &mut Notes<'_>) -> Option<Timestamp> {
     let parsed = parse(tlv)?;
     let is_early = parsed.at < Timestamp(BEGIN_OF_2050);
+    if tlv.tag == GENERALIZED_TIME && is_early {
+        notes.remark(Oddity::GeneralizedTimeBefore2050);
+    }
     let found = [
-        (
-            tlv.tag == GENERALIZED_TIME && is_early,
-            Oddity::GeneralizedTimeBefore2050,
-        ),
         (!parsed.has_seconds, Oddity::TimeWithoutSeconds),
         (parsed.has_fraction, Oddity::TimeWithFraction),
         (parsed.zone == Zone::Offset, Oddity::TimeWithOffset),
         (parsed.zone == Zone::None, Oddity::TimeWithoutZone),
     ];
     for (is_found, oddity) in found {
-        if is_found && !oddities.contains(&oddity) {
-            oddities.push(oddity);
+        if is_found {
+            notes.oddity(oddity);
         }
     }
     Some(parsed.at)
@@ -158,9 +155,14 @@ mod tests {
 
     fn read(tag: u8, text: &str) -> (Option<String>, Vec<Oddity>) {
         let der = der::encode(tag, text.as_bytes());
-        let mut oddities = Vec::new();
+        let (mut oddities, mut remarks) = (Vec::new(), Vec::new());
         let time = der::split(&mut &der[..]).unwrap();
-        let at = read_any(time, &mut oddities);
+        let mut notes = Notes {
+            oddities: &mut oddities,
+            remarks: &mut remarks,
+        };
+        let at = read_any(time, &mut notes);
+        oddities.extend(remarks);
         (at.map(|at| at.to_string()), oddities)
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::TARGETS;
 
 /// Seeds of one target, at the most. What fuzzing finds beyond them is not kept in the repository.
-const MAX_SEEDS: usize = 40;
+const MAX_SEEDS: usize = 60;
 /// The largest seed, in bytes.
 const MAX_SEED: usize = 4096;
 

@@ -135,13 +135,11 @@ pub(super) fn other_finding(
 }
 
 fn describe(facts: &Facts) -> String {
-    format!(
-        "`{}` by `{}`, from {} to {}",
-        facts.name(),
-        issuer_name(facts),
-        facts.not_before.date(),
-        facts.not_after.date()
-    )
+    let names = format!("`{}` by `{}`", facts.name(), issuer_name(facts));
+    match facts.validity() {
+        Some((begin, end)) => format!("{names}, from {} to {}", begin.date(), end.date()),
+        None => names,
+    }
 }
 
 /// The issuer's common name, else its organization, else all of its name.
@@ -163,9 +161,9 @@ pub(super) fn expected_name(expected: &Expected) -> String {
     match &expected.what {
         Expectation::Instances(instances) => {
             let instance = &instances.expected;
-            let end = instance.leaf.facts().map(|f| f.not_after.date());
-            let end = end
-                .map(|date| format!(" (ends on {date})"))
+            let validity = instance.leaf.facts().ok().and_then(Facts::validity);
+            let end = validity
+                .map(|(_, end)| format!(" (ends on {})", end.date()))
                 .unwrap_or_default();
             match instance.id {
                 Some(id) => format!("instance {id}{end}"),

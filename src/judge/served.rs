@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::certificate::{Certificate, Facts, Issuer, Oddity};
+use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
@@ -299,6 +299,9 @@ fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Fin
     if flags.hostname_match != Some(false) {
         return None;
     }
+    if let Some(finding) = address_in_dns_name(facts, hostname) {
+        return Some(finding);
+    }
     let names: Vec<_> = facts
         .sans
         .iter()
@@ -322,6 +325,22 @@ fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Fin
         message,
         format!("serve a certificate that names {hostname}, or take the name from the inventory"),
     ))
+}
+
+/// A certificate that has the address, but as a dNSName, with which no client compares an address (RFC 9110, section
+/// 4.3.5).
+fn address_in_dns_name(facts: &Facts, hostname: &Hostname) -> Option<Finding> {
+    let Hostname::Ip(ip) = hostname else {
+        return None;
+    };
+    let is_address = |san: &San| matches!(san, San::Dns(name) if name.parse() == Ok(*ip));
+    facts.sans.iter().any(is_address).then(|| {
+        Finding::new(
+            Code::HostnameMismatch,
+            format!("the certificate has the IP address {ip} in a dNSName; clients compare an address with iPAddress only"),
+            format!("reissue the certificate with the address as an iPAddress: `subjectAltName=IP:{ip}` in openssl's configuration"),
+        )
+    })
 }
 
 /// The issuer that may be asked whether a served leaf has been revoked. Where to ask is written in the leaf, and who

@@ -2,9 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const COMMON_NAME: &[u8] = &[0x55, 4, 3];
-const ORGANIZATION: &[u8] = &[0x55, 4, 10];
-
 fn pair(kind: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
     let mut content = der::encode(der::OBJECT_IDENTIFIER, kind);
     content.extend(der::encode(tag, value));
@@ -108,6 +105,107 @@ fn an_unreadable_name_is_its_own_normal_form() {
     }
 }
 
+fn read(name: &[u8]) -> (Name, Vec<Oddity>, Vec<Oddity>) {
+    let (mut oddities, mut remarks) = (Vec::new(), Vec::new());
+    let mut notes = Notes {
+        oddities: &mut oddities,
+        remarks: &mut remarks,
+    };
+    let read = read_name(name, NameOf::Issuer, &mut notes);
+    (read, oddities, remarks)
+}
+
+/// RFC 4514, section 2.4.
+#[test]
+fn special_characters_of_a_value_are_escaped() {
+    for (value, text) in [
+        ("Acme, Inc.", r"CN=Acme\, Inc."),
+        (r#"a+b"c\d;<e>"#, r#"CN=a\+b\"c\\d\;\<e\>"#),
+        ("#1 #2", r"CN=\#1 #2"),
+        (" a b ", r"CN=\ a b\ "),
+        (" ", r"CN=\ "),
+        ("", "CN="),
+        ("a=b", "CN=a=b"),
+        ("Lučić", "CN=Lučić"),
+        ("a\u{1b}[2J\0b\u{202e}", "CN=a\u{fffd}[2J\u{fffd}b\u{fffd}"),
+    ] {
+        let (name, ..) = read(&common_name(UTF8_STRING, value.as_bytes()));
+        assert_eq!(name.text, text);
+        // Nobody parses this one.
+        assert_eq!(name.common_name, Some(super::super::printable(value)));
+    }
+}
+
+#[test]
+fn attributes_have_short_names_and_keep_their_order() {
+    let uid = b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01";
+    let (name, oddities, remarks) = read(&name(&[
+        &[pair(&[0x55, 4, 6], PRINTABLE_STRING, b"DE")],
+        &[pair(ORGANIZATION, UTF8_STRING, b"Acme, Inc.")],
+        &[
+            pair(COMMON_NAME, UTF8_STRING, b"first"),
+            pair(uid, IA5_STRING, b"u1"),
+        ],
+        &[pair(COMMON_NAME, BMP_STRING, b"\0l\0a\0s\0t")],
+        &[pair(&[0x2a, 3], NUMERIC_STRING, b"12")],
+        &[pair(&[0x55, 4, 45], der::BIT_STRING, b"\0\x01")],
+    ]));
+    assert_eq!(
+        name.text,
+        r"C=DE, O=Acme\, Inc., CN=first + UID=u1, CN=last, 1.2.3=12, 2.5.4.45=#03020001"
+    );
+    assert_eq!(name.common_name.as_deref(), Some("last"));
+    assert_eq!(name.organization.as_deref(), Some("Acme, Inc."));
+    assert_eq!(oddities, [Oddity::NoString(NameOf::Issuer)]);
+    assert_eq!(
+        remarks,
+        [Oddity::ObsoleteString(NameOf::Issuer, "BMPString")]
+    );
+}
+
+#[test]
+fn a_value_with_octets_that_its_type_does_not_allow_is_an_oddity() {
+    let invalid = Oddity::InvalidString(NameOf::Issuer);
+    for (tag, value, text) in [
+        (UTF8_STRING, &b"a\xff"[..], "CN=a\u{fffd}"),
+        (PRINTABLE_STRING, b"a@b", "CN=a@b"),
+        (PRINTABLE_STRING, b"\xfc", "CN=ü"),
+        (IA5_STRING, b"\xfc", "CN=ü"),
+        (NUMERIC_STRING, b"1a", "CN=1a"),
+        (BMP_STRING, b"abc", "CN=#1e03616263"),
+    ] {
+        let (name, oddities, _) = read(&common_name(tag, value));
+        assert_eq!((&*name.text, oddities), (text, vec![invalid.clone()]));
+    }
+    for value in ["*.example.com", "AT&T (UK) '+,-./:=?"] {
+        let (_, oddities, _) = read(&common_name(PRINTABLE_STRING, value.as_bytes()));
+        assert_eq!(oddities, [], "{value}");
+    }
+}
+
+#[test]
+fn a_name_is_read_up_to_its_first_fault() {
+    use Oddity::{EmptyRdn, PartlyUnreadableName, UnreadableName};
+    let of = NameOf::Issuer;
+    let good = der::encode(der::SET, &pair(COMMON_NAME, UTF8_STRING, b"a"));
+    let cut = [&good[..], &[der::SET, 0x7f]].concat();
+    let empty = [&good[..], &[der::SET, 0], &good].concat();
+    for (name, text, oddities) in [
+        (der::sequence(&cut), "CN=a", vec![PartlyUnreadableName(of)]),
+        (
+            der::sequence(&[der::SET, 0x7f]),
+            "(unreadable)",
+            vec![PartlyUnreadableName(of)],
+        ),
+        (der::sequence(&empty), "CN=a, CN=a", vec![EmptyRdn(of)]),
+        (vec![der::SET, 0], "(unreadable)", vec![UnreadableName(of)]),
+        (der::sequence(&[]), "", vec![]),
+    ] {
+        let (name, found, _) = read(&name);
+        assert_eq!((&*name.text, found), (text, oddities));
+    }
+}
+
 fn any_pair() -> impl Strategy<Value = Vec<u8>> {
     let tag = prop::sample::select(vec![
         UTF8_STRING,
@@ -141,6 +239,22 @@ proptest! {
     fn the_normal_form_is_its_own_normal_form(name in any_name()) {
         let normal = normal_name(&name);
         prop_assert_eq!(normal_name(&normal), normal);
+    }
+
+    /// Text of a name is one line, and unescaping it gives the values back.
+    #[test]
+    fn any_name_has_text(name in any_name()) {
+        let (read, ..) = read(&name);
+        prop_assert!(!read.text.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn a_value_has_no_separator_of_its_own(value in "[a-z,+ ]{1,20}") {
+        let sets = [pair(ORGANIZATION, UTF8_STRING, value.as_bytes())];
+        let (read, ..) = read(&name(&[&sets, &[pair(COMMON_NAME, UTF8_STRING, b"x")]]));
+        let unescaped = read.text.replace("\\,", "").replace("\\+", "");
+        prop_assert_eq!(unescaped.matches([',', '+']).count(), 1);
+        prop_assert_eq!(read.organization, Some(value));
     }
 
     #[test]

@@ -56,3 +56,9 @@ key pss-root -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048; make pss-root "/C
 key below-pss $p256;    make below-pss "/CN=www.example.com" pss-root "$san" -set_serial 24
 key p192 -algorithm EC -pkeyopt ec_paramgen_curve:P-192; make p192 "/CN=www.example.com" root "$san" -set_serial 25
 key sha512-on-p256 $p256; make sha512-on-p256 "/CN=www.example.com" root "$san" -sha512 -set_serial 26
+
+# An issuer without a common name, and an address in a dNSName.
+key acme-root $p256;    make acme-root "/O=Acme, Inc." - "$ca" -set_serial 27
+key ip-in-dns $p256;    make ip-in-dns "/CN=192.0.2.1" acme-root "subjectAltName=DNS:192.0.2.1" -set_serial 28
+key explicit-curve $p256 -pkeyopt ec_param_enc:explicit; make explicit-curve "/CN=www.example.com" acme-root "$san" -set_serial 29
+key pss-leaf -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:1024; make pss-leaf "/CN=www.example.com" acme-root "$san" -set_serial 30

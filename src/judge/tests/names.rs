@@ -135,3 +135,39 @@ fn names_of_a_certificate_that_strict_parsers_refuse_match_by_the_same_rules() {
         assert_eq!(facts.matches(&host.parse().unwrap()), matches, "{host}");
     }
 }
+
+/// No client compares an address with a dNSName.
+#[test]
+fn an_address_in_a_dns_name_is_reported_as_that() {
+    let case = Case::of_testdata(&["ip-in-dns"], &["acme-root"]).asking_for("192.0.2.1");
+    assert_eq!(case.flags().hostname_match, Some(false));
+    let (message, hint) = case.told("hostname_mismatch");
+    assert_eq!(
+        message,
+        "the certificate has the IP address 192.0.2.1 in a dNSName; clients compare an address with iPAddress only"
+    );
+    assert!(hint.contains("subjectAltName=IP:192.0.2.1"), "{hint}");
+    let (message, _) = case.asking_for("192.0.2.2").told("hostname_mismatch");
+    assert!(message.ends_with("only for 192.0.2.1"), "{message}");
+}
+
+/// The issuer's name is not cut at the comma.
+#[test]
+fn an_issuer_without_a_common_name_is_called_by_its_organization() {
+    let case = Case::of_testdata(&["pss-leaf"], &["acme-root"]);
+    let case = case.expecting(pin(&testdata("leaf")));
+    let (message, _) = case.told("wrong_certificate");
+    assert!(
+        message.contains("`www.example.com` by `Acme, Inc.`"),
+        "{message}"
+    );
+    let facts = testdata("acme-root");
+    assert_eq!(facts.facts().unwrap().subject, r"O=Acme\, Inc.");
+}
+
+#[test]
+fn a_short_rsassa_pss_key_is_weak() {
+    let case = Case::of_testdata(&["pss-leaf"], &["acme-root"]);
+    let (message, _) = case.told("weak_key");
+    assert_eq!(message, "the certificate has a weak key: RSA-PSS 1024");
+}
