@@ -5,6 +5,7 @@ mod der;
 mod fingerprint;
 pub(crate) mod hash;
 mod interner;
+mod organization;
 mod pem;
 mod read;
 mod revocation;
