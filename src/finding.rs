@@ -80,7 +80,7 @@ codes! {
     UntrustedRoot "untrusted_root" [Critical] "The served chain does not lead to a trusted root.";
     SelfSigned "self_signed" [Critical] "The served leaf is self-signed and not trusted.";
     Revoked "revoked" [Critical] "The served leaf has been revoked.";
-    MustStapleMissing "must_staple_missing" [Critical] "The certificate demands a stapled OCSP response, and none came.";
+    MustStapleMissing "must_staple_missing" [Critical] "The certificate demands a stapled OCSP response, and no valid one is served.";
     TlsaMismatch "tlsa_mismatch" [Critical Warning] "What is served is not what the TLSA records (DANE) ask for.";
     Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
     HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";

@@ -168,13 +168,11 @@ impl Tally {
             Kind::Sslmate => staleness(lab, from, until),
             _ => Staleness::Never,
         };
-        let is_away = |o: &Outage| o.from < until && o.until.is_none_or(|end| from < end);
-        let is_away = kind == Kind::Sslmate && lab.front.outages().iter().any(is_away);
-        self.local(host, rows, &truth, stale, is_away);
+        self.local(host, rows, &truth, stale);
         true
     }
 
-    fn local(&mut self, host: &str, rows: &Rows, truth: &Truth, stale: Staleness, is_away: bool) {
+    fn local(&mut self, host: &str, rows: &Rows, truth: &Truth, stale: Staleness) {
         for (ip, Fact { told, label }) in truth {
             self.compared += 1;
             *self.by_label.entry(label.clone()).or_default() += 1;
@@ -195,7 +193,7 @@ impl Tally {
                 let which = if is_stale { "" } else { "not " };
                 self.fail(host, format!("{ip} ({label}) is {which}told to be stale"));
             }
-            if seen != *told && !(is_away && seen == untold(told)) {
+            if seen != *told {
                 let words =
                     format!("{ip} ({label}) should be {told:?}\n    and is told as {seen:?}");
                 self.fail(host, words);
@@ -252,21 +250,6 @@ impl Tally {
 /// seconds.
 pub(crate) fn max_age(lab: &Lab) -> Seconds {
     MAX_INTERVALS * lab.interval + SOURCE_PATIENCE * lab.timeout + SLACK
-}
-
-/// What is told while the account is away that alone knows the previous instances: one is as good as any other wrong one.
-fn untold(told: &Told) -> Told {
-    let rename = |(code, severity): &(String, String)| {
-        let code = match code.as_str() {
-            "previous_instance" => "wrong_certificate",
-            other => other,
-        };
-        (code.to_owned(), severity.clone())
-    };
-    Told {
-        findings: told.findings.iter().map(rename).collect(),
-        ..told.clone()
-    }
 }
 
 /// Whether a look has to say that its source has been silent for long.

@@ -55,6 +55,11 @@ impl Behaviour {
         }
     }
 
+    /// Whether it shows an older certificate for the same name, by the same issuer.
+    fn is_older(self) -> bool {
+        matches!(self, Self::Shows(Serve::Previous | Serve::Expired, _, pace) if shows(pace))
+    }
+
     /// For the tally.
     pub(crate) fn label(self) -> String {
         match self {
@@ -148,12 +153,21 @@ pub(crate) fn truth(kind: Kind, script: Script, servers: &[(String, Behaviour)])
         .collect();
     let is_live = truth.values().any(|f| f.told.status != "connect_error");
     let leaves: BTreeSet<&str> = there.iter().filter_map(|(_, b)| b.leaf()).collect();
+    let is_right = |fact: &Fact| fact.told.flags.is_some_and(|flags| flags.correct);
+    // A right one decides which are wrong, and tells what a fingerprint does not: names and dates.
+    let is_decided = kind != Kind::Trust && truth.values().any(is_right);
     for (ip, behaviour) in &there {
         let fact = truth.get_mut(ip).expect("an address");
         if is_live && fact.told.status == "connect_error" {
             fact.told.find("unreachable", "critical");
         }
-        if leaves.len() > 1 && behaviour.leaf().is_some() {
+        if is_decided && kind == Kind::Pinned && behaviour.is_older() {
+            fact.told
+                .findings
+                .retain(|(code, _)| code != "wrong_certificate");
+            fact.told.find("previous_instance", "critical");
+        }
+        if !is_decided && leaves.len() > 1 && behaviour.leaf().is_some() {
             fact.told.find("addresses_disagree", "warning");
         }
     }
@@ -247,7 +261,7 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
             Chain::Root => conclusive(right, &[("root_included", "info")]),
             Chain::Twice => conclusive(right, &[("duplicate_certificate", "info")]),
         },
-        Serve::Previous if kind == Kind::Sslmate => {
+        Serve::Previous if !matches!(kind, Kind::Trust | Kind::Pinned) => {
             conclusive(wrong, &[("previous_instance", "critical")])
         }
         Serve::Previous | Serve::Another if !is_trust => {
@@ -272,7 +286,7 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
                 trusted: false,
                 ..wrong
             };
-            also(kind, told, ("expired", "critical"))
+            also(kind, told, "previous_instance", ("expired", "critical"))
         }
         Serve::OtherName => {
             let told = Flags {
@@ -280,7 +294,8 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
                 hostname_match: false,
                 ..wrong
             };
-            also(kind, told, ("hostname_mismatch", "critical"))
+            let code = "same_key_other_certificate";
+            also(kind, told, code, ("hostname_mismatch", "critical"))
         }
         Serve::Temporary | Serve::SelfSigned => {
             let told = Flags {
@@ -310,13 +325,11 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
 }
 
 /// A certificate for the current one's key that has a fault of its own.
-fn also(kind: Kind, flags: Flags, fault: (&str, &str)) -> Told {
+fn also(kind: Kind, flags: Flags, code: &str, fault: (&str, &str)) -> Told {
     match kind {
         Kind::Trust => conclusive(flags, &[fault]),
         Kind::Pinned => conclusive(flags, &[("wrong_certificate", "critical"), fault]),
-        Kind::Pem | Kind::Dns | Kind::Sslmate => {
-            conclusive(flags, &[("same_key_other_certificate", "critical"), fault])
-        }
+        Kind::Pem | Kind::Dns | Kind::Sslmate => conclusive(flags, &[(code, "critical"), fault]),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Which certificate was served instead of the expected one.
 
-use crate::certificate::{Certificate, Facts};
+use std::collections::BTreeSet;
+
+use crate::certificate::{Certificate, Facts, San};
 use crate::finding::{Code, Finding, Severity};
-use crate::instance::{Expectation, Expected, Instance, State};
+use crate::instance::{Expectation, Expected, Instance, Instances, State};
 
 use super::Grace;
 
@@ -107,29 +109,41 @@ pub(super) fn other_finding(
             Code::PreviousInstance,
             severity_in(grace),
             format!(
-                "the previous instance{number} is still served ({state}it ends on {}){}",
+                "the previous instance{number} is still served ({state}it ends on {}), serial {}{}",
                 facts.not_after.date(),
+                facts.serial,
                 patience(grace)
             ),
-            format!(
-                "if {} is installed, reload the server; else install it first",
-                expected_name(expected)
-            ),
+            reload_first(expected),
         );
+    }
+    let accepted = expected
+        .instances()
+        .into_iter()
+        .flat_map(Instances::accepted);
+    let mut accepted = accepted.filter(|i| i.state != State::Pending);
+    if let Some(newer) = accepted.find(|i| is_older(facts, &i.leaf)) {
+        let grace = grace.filter(|g| g.before == leaf.sha256());
+        return older_finding(leaf, &newer.leaf, expected, grace);
     }
     if expected.has_key(&facts.public_key_hash) {
         return Finding::new(
             Code::SameKeyOtherCertificate,
             format!(
-                "another certificate for the same key is served: {}",
-                describe(facts)
+                "another certificate for the same key is served: {}{}",
+                describe(facts),
+                apart_from_expected(leaf, expected)
             ),
             install_and_reload(expected),
         );
     }
     Finding::new(
         Code::WrongCertificate,
-        format!("another certificate is served: {}", describe(facts)),
+        format!(
+            "another certificate is served: {}{}",
+            describe(facts),
+            apart_from_expected(leaf, expected)
+        ),
         install_and_reload(expected),
     )
 }
@@ -147,6 +161,99 @@ fn issuer_name(facts: &Facts) -> &str {
     let names = [&facts.issuer_common_name, &facts.issuer_organization];
     let short = names.into_iter().flatten().next();
     short.unwrap_or(&facts.issuer)
+}
+
+/// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names, the same
+/// issuer or key, and an earlier notBefore. Authorities sign renewals with another intermediate, so that an
+/// issuer of the same organization is the same issuer.
+pub(super) fn is_older(leaf: &Facts, newer: &Certificate) -> bool {
+    let Ok(newer) = newer.facts() else {
+        return false;
+    };
+    let is_same_issuer = || {
+        leaf.issuer_normal == newer.issuer_normal
+            || leaf.issuer_organization.is_some()
+                && leaf.issuer_organization == newer.issuer_organization
+    };
+    leaf.not_before < newer.not_before
+        && names(leaf) == names(newer)
+        && !names(leaf).is_empty()
+        && (leaf.public_key_hash == newer.public_key_hash || is_same_issuer())
+}
+
+/// The names that a certificate is for, its common name where there are no others.
+fn names(facts: &Facts) -> BTreeSet<String> {
+    let sans = facts.sans.iter().map(|san| match san {
+        San::Dns(name) => name.to_ascii_lowercase(),
+        other => other.to_string(),
+    });
+    let sans: BTreeSet<String> = sans.collect();
+    if sans.is_empty() {
+        return facts.common_name.iter().cloned().collect();
+    }
+    sans
+}
+
+/// The finding for an older instance that only its content tells.
+pub(super) fn older_finding(
+    leaf: &Certificate,
+    newer: &Certificate,
+    expected: &Expected,
+    grace: Option<Grace>,
+) -> Finding {
+    let text = |c: &Certificate| {
+        let dates = |f: &Facts| format!("from {} to {}", f.not_before.date(), f.not_after.date());
+        c.facts().map(dates).unwrap_or_default()
+    };
+    let name = leaf.facts().map_or("", Facts::name);
+    let (served, wanted) = distinct(leaf, newer);
+    Finding::with_severity(
+        Code::PreviousInstance,
+        severity_in(grace),
+        format!(
+            "an older instance of the expected certificate is still served: `{name}`, {}, {served}; the expected one is {}, {wanted}{}",
+            text(leaf),
+            text(newer),
+            patience(grace)
+        ),
+        reload_first(expected),
+    )
+}
+
+/// The advice for an older instance: mostly the new one is in its place, and the server has not read it.
+fn reload_first(expected: &Expected) -> String {
+    format!(
+        "reload the server, so that it reads its certificate file again; if the older one stays, {} and reload again",
+        install(expected)
+    )
+}
+
+/// What tells two certificates apart: their serial numbers, or their fingerprints where those are the same.
+pub(super) fn distinct(a: &Certificate, b: &Certificate) -> (String, String) {
+    let serial = |c: &Certificate| c.facts().ok().map(|f| f.serial.clone());
+    match (serial(a), serial(b)) {
+        (Some(of_a), Some(of_b)) if of_a != of_b => {
+            (format!("serial {of_a}"), format!("serial {of_b}"))
+        }
+        _ => (
+            format!("SHA-256 {}", a.sha256()),
+            format!("SHA-256 {}", b.sha256()),
+        ),
+    }
+}
+
+/// What tells the leaf apart from the expected certificate, where they have the same names and dates.
+fn apart_from_expected(leaf: &Certificate, expected: &Expected) -> String {
+    let Some(instances) = expected.instances() else {
+        return String::new();
+    };
+    let wanted = &instances.expected.leaf;
+    let text = |c: &Certificate| c.facts().ok().map(describe);
+    if text(leaf) != text(wanted) {
+        return String::new();
+    }
+    let (served, wanted) = distinct(leaf, wanted);
+    format!(", {served}; the expected one has {wanted}")
 }
 
 fn install_and_reload(expected: &Expected) -> String {

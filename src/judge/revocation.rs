@@ -29,7 +29,7 @@ pub(super) fn examine(
         _ if check == RevocationCheck::Off => None,
         Staple::NotAsked => None,
         Staple::Absent => {
-            findings.extend(missing_staple(served));
+            findings.extend(missing_staple(served, None));
             None
         }
         Staple::Sent(response) => {
@@ -39,6 +39,7 @@ pub(super) fn examine(
                 None | Some(Err(Unusable::Unverifiable)) => None,
                 Some(Ok(Answer { status, .. })) => Some(status),
                 Some(Err(fault)) => {
+                    findings.extend(missing_staple(served, Some(&fault)));
                     findings.push(bad_staple(served, &fault));
                     None
                 }
@@ -82,14 +83,29 @@ pub(super) fn examine(
     }
 }
 
-fn missing_staple(served: &Served) -> Option<Finding> {
+/// The finding for a certificate that demands a staple, where there is none that counts: clients that honour the
+/// extension refuse an unusable response like a missing one.
+fn missing_staple(served: &Served, fault: Option<&Unusable>) -> Option<Finding> {
     let demands = served.leaf.facts().is_ok_and(|facts| facts.must_staple);
+    let (what, hint) = match fault {
+        None => (
+            "none was sent".to_owned(),
+            "turn stapling on (nginx ssl_stapling, Apache SSLUseStapling, HAProxy ocsp-update), or have the \
+             certificate reissued without that obligation",
+        ),
+        Some(fault) => (
+            format!("the one that was sent does not count: {fault}"),
+            "have the server staple a valid response for this certificate, or have the certificate reissued without \
+             that obligation",
+        ),
+    };
     demands.then(|| {
         Finding::new(
             Code::MustStapleMissing,
-            "the certificate obliges the server to staple an OCSP response (TLS feature, RFC 7633), and none came",
-            "turn stapling on (nginx ssl_stapling, Apache SSLUseStapling, HAProxy ocsp-update), or have the \
-             certificate reissued without that obligation",
+            format!(
+                "the certificate obliges the server to staple an OCSP response (TLS feature, RFC 7633), and {what}"
+            ),
+            hint,
         )
     })
 }

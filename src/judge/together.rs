@@ -1,18 +1,22 @@
-//! The rules that need several looks: whether a host's addresses and the vantages agree.
+//! The rules that need several probes: whether a host's addresses and the vantages agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::certificate::Fingerprint;
+use crate::certificate::{Certificate, Fingerprint};
 use crate::finding::{Code, Finding};
+use crate::instance::Expectation;
 use crate::model::Hostname;
 use crate::observation::{ErrorKind, Outcome, Status};
 
-use super::{Flags, Judged, Verdict, sort};
+use super::{Flags, Judged, Verdict, identity, sort};
 
 /// Adds what only several looks can tell to looks that were judged one by one: `unreachable`,
-/// `addresses_disagree` and `vantages_disagree`.
+/// `addresses_disagree` and `vantages_disagree`, and `previous_instance` for fingerprints.
 pub fn together(looks: &mut [Judged]) {
+    for alike in groups(looks, pins) {
+        previous_of_pins(looks, &alike);
+    }
     let mut added: Vec<(usize, Finding)> = Vec::new();
     for host in groups(looks, |j| {
         let observation = &j.observation;
@@ -142,8 +146,73 @@ fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
     .collect()
 }
 
+/// The fingerprints that are expected, where fingerprints are.
+fn pins(judged: &Judged) -> Option<&BTreeSet<Fingerprint>> {
+    match &judged.expected.as_ref()?.what {
+        Expectation::Fingerprints(pins) => Some(pins),
+        Expectation::Instances(_) | Expectation::PublicKeys(_) | Expectation::TrustOnly => None,
+    }
+}
+
+fn leaf(judged: &Judged) -> Option<&Certificate> {
+    match &judged.observation.outcome {
+        Outcome::Served(served) => Some(&served.leaf),
+        Outcome::Told(_) | Outcome::Failed(_) => None,
+    }
+}
+
+/// A fingerprint says nothing of names and dates. Where another address or host that is expected to serve the
+/// same certificate does, they are known, and so is whether a wrong certificate is an older instance.
+fn previous_of_pins(looks: &mut [Judged], alike: &[usize]) {
+    let is_pinned = |judged: &Judged, leaf: &Certificate| {
+        pins(judged).is_some_and(|pins| pins.contains(&leaf.sha256()))
+    };
+    let members = alike.iter().filter_map(|&at| looks.get(at));
+    let right = members.filter_map(|j| leaf(j).filter(|leaf| is_pinned(j, leaf)));
+    let right: BTreeMap<Fingerprint, Certificate> =
+        right.map(|leaf| (leaf.sha256(), leaf.clone())).collect();
+    if right.is_empty() {
+        return;
+    }
+    for &at in alike {
+        let Some(judged) = looks.get_mut(at) else {
+            continue;
+        };
+        let Some(expected) = judged.expected.clone() else {
+            continue;
+        };
+        let Some(leaf) = leaf(judged).cloned() else {
+            continue;
+        };
+        let Ok(facts) = leaf.facts() else { continue };
+        let newer = right
+            .values()
+            .find(|newer| identity::is_older(facts, newer));
+        let wrong = judged.findings.iter_mut();
+        let mut wrong = wrong.filter(|f| f.code == Code::WrongCertificate);
+        if let (Some(newer), Some(finding)) = (newer, wrong.next()) {
+            *finding = identity::older_finding(&leaf, newer, &expected, None);
+            sort(&mut judged.findings);
+        }
+    }
+}
+
+/// Returns true if the expectation decides for every address whether its certificate is right: some is, so that the
+/// others have their own findings, or all are. Two accepted instances are served during every rollout.
+fn is_decided<'a>(members: impl Iterator<Item = &'a Judged>) -> bool {
+    let mut members = members.filter_map(|judged| {
+        let expected = judged.expected.as_ref()?;
+        Some(expected.accepts(leaf(judged)?) == Some(true))
+    });
+    members.any(|is_right| is_right)
+}
+
 fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
+    if is_decided(host.iter().filter_map(|&at| looks.get(at))) {
+        return Vec::new();
+    }
     let mut by_leaf: BTreeMap<Fingerprint, Vec<(usize, IpAddr)>> = BTreeMap::new();
+    let mut leaves: BTreeMap<Fingerprint, &Certificate> = BTreeMap::new();
     let mut hostname: Option<&Hostname> = None;
     for (at, judged) in host.iter().filter_map(|&at| Some((at, looks.get(at)?))) {
         if let (Outcome::Served(served), Some(ip)) =
@@ -153,6 +222,7 @@ fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)>
                 .entry(served.leaf.sha256())
                 .or_default()
                 .push((at, ip));
+            leaves.insert(served.leaf.sha256(), &served.leaf);
             hostname = Some(&judged.observation.target.hostname);
         }
     }
@@ -161,6 +231,16 @@ fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)>
     };
     let mut out = Vec::new();
     for (leaf, members) in &by_leaf {
+        let mut other_leaves = leaves.iter().filter(|(other, _)| *other != leaf);
+        let one_other = other_leaves
+            .next()
+            .filter(|_| other_leaves.next().is_none());
+        // By its serial number, where there is one other.
+        let apart = one_other.zip(leaves.get(leaf)).map(|((_, other), own)| {
+            let (own, other) = identity::distinct(own, other);
+            format!(" ({other}) than this address ({own})")
+        });
+        let apart = apart.unwrap_or_default();
         let others = by_leaf.iter().filter(|(other, _)| *other != leaf);
         let others: BTreeSet<IpAddr> = others
             .flat_map(|(_, m)| m.iter().map(|(_, ip)| *ip))
@@ -171,9 +251,9 @@ fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)>
                 Finding::new(
                     Code::AddressesDisagree,
                     format!(
-                        "{} serve{} another certificate for {hostname}",
+                        "{} serve{} another certificate for {hostname}{apart}",
                         list(&others),
-                        if others.len() == 1 { "s" } else { "" }
+                        if others.len() == 1 { "s" } else { "" },
                     ),
                     "bring every address of the host to the same certificate",
                 ),
@@ -184,7 +264,7 @@ fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)>
 }
 
 fn list(addresses: &BTreeSet<IpAddr>) -> String {
-    /// So many addresses are told; a host may have hundreds.
+    /// Maximum addresses in a message; a host may have hundreds.
     const TOLD: usize = 4;
     let mut text: Vec<String> = addresses
         .iter()

@@ -81,6 +81,7 @@ impl Wares {
         // Ninety days, as most authorities issue, and far enough from the end not to be told of.
         let fresh = Validity::around(now, 10, 80);
         let older = Validity::around(now, 60, 30);
+        let newer = Validity::around(now, 5, 85);
         let over = Validity::around(now, 100, -10);
         let names = [name.to_owned()];
         let elsewhere = [format!("elsewhere.{name}")];
@@ -89,7 +90,7 @@ impl Wares {
         Ok(Self {
             current: issue(&names, fresh, &key)?,
             previous: issue(&names, older, &old_key)?,
-            same_key: issue(&names, older, &key)?,
+            same_key: issue(&names, newer, &key)?,
             another: issue(&names, fresh, &other_key)?,
             expired: issue(&names, over, &key)?,
             other_name: issue(&elsewhere, fresh, &key)?,

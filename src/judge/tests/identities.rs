@@ -103,7 +103,8 @@ fn an_older_instance_is_named() {
             "{message}"
         );
         assert!(
-            hint.contains("instance 8 (ends on 2027-06-12) is installed"),
+            hint.starts_with("reload the server")
+                && hint.contains("install instance 8 (ends on 2027-06-12)"),
             "{hint}"
         );
     }
@@ -278,7 +279,155 @@ fn an_expected_self_signed_certificate_is_no_temporary_one() {
     // The one before, for the same key, is not a placeholder but an old certificate.
     let served = case.serving([older]).trusting(store([&own]));
     assert!(!served.flags().dummy);
-    assert_eq!(served.codes()[0], "same_key_other_certificate");
+    assert_eq!(served.codes()[0], "previous_instance!critical");
+}
+
+/// A PEM file, and whatever a download URL gives, is one certificate: nobody says what was there before.
+#[test]
+fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
+    let pki = pki();
+    let at = |authority: &Authority, names: &[&str], days| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        authority.issue(&names, days, &key()).unwrap().certificate
+    };
+    let older = days(190, 40);
+    let elsewhere = root("Elsewhere");
+    let same_key = elsewhere.issue(&[HOST.into()], older, &pki.leaf.key);
+    for (what, served, code) in [
+        (
+            "new key",
+            at(&pki.mid, &[HOST], older),
+            "previous_instance!critical",
+        ),
+        (
+            "same key",
+            same_key.unwrap().certificate,
+            "previous_instance!critical",
+        ),
+        (
+            "in capitals",
+            at(&pki.mid, &["WWW.example.com"], older),
+            "previous_instance!critical",
+        ),
+        (
+            "newer",
+            at(&pki.mid, &[HOST], days(90, 300)),
+            "wrong_certificate",
+        ),
+        (
+            "as old",
+            at(&pki.mid, &[HOST], days(100, 300)),
+            "wrong_certificate",
+        ),
+        (
+            "other issuer",
+            at(&elsewhere, &[HOST], older),
+            "wrong_certificate",
+        ),
+        (
+            "one name more",
+            at(&pki.mid, &[HOST, "example.com"], older),
+            "wrong_certificate",
+        ),
+        (
+            "another name",
+            at(&pki.mid, &["example.com"], older),
+            "wrong_certificate",
+        ),
+    ] {
+        let case = pki.right.serving([served, pki.mid.cert()]);
+        assert_eq!(case.codes()[0], code, "{what}");
+    }
+    // The accepted one beside may be the newer one too; a temporary one is none.
+    let old = at(&pki.mid, &[HOST], older);
+    let case = pki.right.serving([old.clone(), pki.mid.cert()]);
+    let stranger = at(&elsewhere, &["other.example.com"], days(1, 90));
+    let pair = accepting(&instance(&stranger, &[]), &[&instance(&pki.leaf(), &[])]);
+    assert_eq!(
+        case.expecting(expect(pair)).codes()[0],
+        "previous_instance!critical"
+    );
+    let temporary = pending(&pki.leaf());
+    let case = case.expecting(expect(Instances::only(temporary)));
+    assert_eq!(case.codes()[0], "wrong_certificate");
+}
+
+#[test]
+fn the_message_of_a_previous_instance_names_both_and_the_hint_says_reload() {
+    let pki = pki();
+    let old = pki.mid.leaf(HOST, days(190, 40)).certificate;
+    let case = pki.right.serving([old.clone(), pki.mid.cert()]);
+    let (message, hint) = case.told("previous_instance");
+    let serial = |c: &Certificate| c.facts().unwrap().serial.clone();
+    assert_eq!(
+        message,
+        format!(
+            "an older instance of the expected certificate is still served: `www.example.com`, \
+             from 2026-05-18 to 2027-01-03, serial {}; the expected one is from 2026-08-16 to 2027-06-12, serial {}",
+            serial(&old),
+            serial(&pki.leaf())
+        )
+    );
+    assert!(
+        hint.starts_with("reload the server") && hint.contains("install the expected certificate"),
+        "{hint}"
+    );
+    // A rollout that is under way is the same here as with an instance that is known.
+    let mut rollout = case.clone();
+    rollout.rules.grace = Some(crate::judge::Grace {
+        before: old.sha256(),
+        until: Timestamp(now().0 + DAY),
+    });
+    assert_eq!(rollout.codes(), ["previous_instance!warning"]);
+    assert_eq!(case.codes(), ["previous_instance!critical"]);
+}
+
+#[test]
+fn certificates_of_the_same_names_and_dates_are_told_apart_by_serial() {
+    let pki = pki();
+    let twin = pki.mid.leaf(HOST, days(100, 200)).certificate;
+    let case = pki.right.serving([twin.clone(), pki.mid.cert()]);
+    let (message, _) = case.told("wrong_certificate");
+    let serial = |c: &Certificate| c.facts().unwrap().serial.clone();
+    let apart = format!(
+        ", serial {}; the expected one has serial {}",
+        serial(&twin),
+        serial(&pki.leaf())
+    );
+    assert!(message.ends_with(&apart), "{message}");
+}
+
+/// A fingerprint has no names; where another address serves the certificate, they are known.
+#[test]
+fn a_pinned_certificate_that_is_served_elsewhere_tells_which_is_older() {
+    let pki = pki();
+    let pinned = pki.right.expecting(pin(&pki.leaf()));
+    let old = pki.mid.leaf(HOST, days(190, 40)).certificate;
+    let newer = pki.mid.leaf(HOST, days(1, 200)).certificate;
+    let serving = |leaf: &Certificate| pinned.serving([leaf.clone(), pki.mid.cert()]).judged();
+    let codes = |mut looks: Vec<Judged>| {
+        crate::judge::together(&mut looks);
+        looks.iter().map(Judged::codes).collect::<Vec<_>>()
+    };
+    let right: [&str; 0] = [];
+    let previous = ["previous_instance!critical"];
+    let wrong = ["wrong_certificate"];
+    assert_eq!(
+        codes(vec![serving(&pki.leaf()), serving(&old)]),
+        [&right[..], &previous]
+    );
+    assert_eq!(
+        codes(vec![serving(&pki.leaf()), serving(&newer)]),
+        [&right[..], &wrong]
+    );
+    assert_eq!(codes(vec![serving(&old)]), [&wrong[..]]);
+    // What another pin is for says nothing.
+    let other = pki
+        .right
+        .expecting(pin(&old))
+        .serving([old.clone()])
+        .judged();
+    assert_eq!(codes(vec![other, serving(&old)])[1][0], wrong[0]);
 }
 
 /// A pin does not say whether something better has been issued.

@@ -238,55 +238,91 @@ fn a_machine_without_a_route_for_a_whole_family_is_told_how_to_leave_it_out() {
     );
 }
 
+/// The same where nothing in particular is expected.
+fn trust_only(case: &Case) -> Case {
+    case.expecting(Expected::trust_only())
+}
+
 #[test]
-fn addresses_that_serve_different_leaves_disagree() {
+fn addresses_that_serve_different_leaves_disagree_where_nothing_decides() {
     let pki = pki();
-    let right = |ip: &str| pki.right.judged().at(ip);
-    let other = pki.mid.leaf(HOST, days(1, 200)).certificate;
-    let other = |ip: &str| {
-        pki.right
-            .serving([other.clone(), pki.mid.cert()])
-            .judged()
-            .at(ip)
-    };
+    let any = trust_only(&pki.right);
+    let first = |ip: &str| any.judged().at(ip);
+    let leaf = pki.mid.leaf(HOST, days(1, 200)).certificate;
+    let other = |ip: &str| any.serving([leaf.clone(), pki.mid.cert()]).judged().at(ip);
     let none: Vec<String> = Vec::new();
     assert_eq!(
-        all_codes([right("192.0.2.1"), right("192.0.2.2")]),
+        all_codes([first("192.0.2.1"), first("192.0.2.2")]),
         [none.clone(), none.clone()]
     );
-    let looks = after_together([right("192.0.2.1"), other("192.0.2.2"), right("2001:db8::1")]);
-    assert_eq!(looks[0].codes(), ["addresses_disagree"]);
-    assert_eq!(
-        looks[1].codes(),
-        ["wrong_certificate", "addresses_disagree"]
-    );
+    let looks = after_together([first("192.0.2.1"), other("192.0.2.2"), first("2001:db8::1")]);
+    for look in &looks {
+        assert_eq!(look.codes(), ["addresses_disagree"]);
+    }
+    let serial = |c: &Certificate| c.facts().unwrap().serial.clone();
+    let (own, others) = (serial(&pki.leaf()), serial(&leaf));
     assert_eq!(
         looks[0].told("addresses_disagree").0,
-        "192.0.2.2 serves another certificate for www.example.com"
+        format!(
+            "192.0.2.2 serves another certificate for www.example.com (serial {others}) than this address (serial {own})"
+        )
     );
     assert_eq!(
         looks[1].told("addresses_disagree").0,
-        "192.0.2.1 and 2001:db8::1 serve another certificate for www.example.com"
+        format!(
+            "192.0.2.1 and 2001:db8::1 serve another certificate for www.example.com (serial {own}) than this address (serial {others})"
+        )
     );
     // The chain is no part of it, nor are other hosts.
-    let short = pki.right.serving([pki.leaf()]).judged().at("192.0.2.2");
-    assert_eq!(all_codes([right("192.0.2.1"), short])[0], none);
+    let short = any.serving([pki.leaf()]).judged().at("192.0.2.2");
+    assert_eq!(all_codes([first("192.0.2.1"), short])[0], none);
     let elsewhere = other("192.0.2.2").of(|t| t.port = 8443);
-    assert_eq!(all_codes([right("192.0.2.1"), elsewhere])[0], none);
+    assert_eq!(all_codes([first("192.0.2.1"), elsewhere])[0], none);
+}
+
+/// The wrong address has its finding, and the right one has nothing to be blamed for.
+#[test]
+fn where_the_expectation_decides_addresses_do_not_disagree() {
+    let pki = pki();
+    let second = pki.mid.leaf(HOST, days(90, 200)).certificate;
+    let stranger = pki.mid.leaf(HOST, days(1, 200)).certificate;
+    let mut both = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
+    both.also_accepted = vec![instance(&second, &[pki.mid.cert()])];
+    let pins = BTreeSet::from([pki.leaf().sha256(), second.sha256()]);
+    let pins = Expected {
+        source: SourceKind::Fingerprint,
+        what: Expectation::Fingerprints(pins),
+    };
+    for expected in [expect(both), pins] {
+        let case = pki.right.expecting(expected);
+        let at = |leaf: &Certificate, ip: &str| {
+            let case = case.serving([leaf.clone(), pki.mid.cert()]);
+            case.judged().at(ip)
+        };
+        let none: [&str; 0] = [];
+        let wrong = ["wrong_certificate"];
+        // A rollout, or the two halves of a pair.
+        let looks = [at(&pki.leaf(), "192.0.2.1"), at(&second, "192.0.2.2")];
+        assert_eq!(all_codes(looks), [&none[..], &none]);
+        let looks = [at(&second, "192.0.2.1"), at(&stranger, "192.0.2.2")];
+        assert_eq!(all_codes(looks), [&none[..], &wrong]);
+        // Both are wrong, each in its own way.
+        let third = pki.mid.leaf(HOST, days(2, 200)).certificate;
+        let looks = [at(&third, "192.0.2.1"), at(&stranger, "192.0.2.2")];
+        let disagree = ["wrong_certificate", "addresses_disagree"];
+        assert_eq!(all_codes(looks), [disagree, disagree]);
+    }
 }
 
 #[test]
 fn of_many_addresses_only_the_first_few_are_told() {
     let pki = pki();
+    let any = trust_only(&pki.right);
     let other = pki.mid.leaf(HOST, days(1, 200)).certificate;
-    let mut looks = vec![
-        pki.right
-            .serving([other, pki.mid.cert()])
-            .judged()
-            .at("192.0.2.99"),
-    ];
+    let other = any.serving([other, pki.mid.cert()]).judged();
+    let mut looks = vec![other.at("192.0.2.99")];
     for n in 1..=6 {
-        looks.push(pki.right.judged().at(&format!("192.0.2.{n}")));
+        looks.push(any.judged().at(&format!("192.0.2.{n}")));
         let mut so_far = looks.clone();
         together(&mut so_far);
         let (message, _) = so_far[0].told("addresses_disagree");

@@ -155,7 +155,30 @@ fn a_certificate_that_demands_a_stapled_response_has_one() {
     assert_eq!(missing.codes(), ["must_staple_missing"]);
     assert_eq!(missing.judged().severity(), Severity::Critical);
     assert_eq!(case.stapling_file("muststaple").codes(), [""; 0]);
-    assert_eq!(case.stapling_file("good").codes(), ["bad_ocsp_staple"]);
+    // A response that clients refuse is none (RFC 7633, section 4.2.3.1).
+    let late = case
+        .stapling_file("muststaple")
+        .at(Timestamp(now().0 + 30 * DAY));
+    for (what, unusable) in [
+        ("another's", case.stapling_file("good")),
+        ("tryLater", case.stapling_file("try-later")),
+        ("unreadable", case.stapling(Staple::of(b"x"))),
+        ("expired", late),
+    ] {
+        let codes = unusable.codes();
+        assert_eq!(codes, ["must_staple_missing", "bad_ocsp_staple"], "{what}");
+        assert_eq!(unusable.judged().severity(), Severity::Critical, "{what}");
+        assert_eq!(unusable.checking(RevocationCheck::Off).codes(), [""; 0]);
+    }
+    let message = case
+        .stapling_file("try-later")
+        .message("must_staple_missing");
+    assert!(
+        message.ends_with(
+            "the one that was sent does not count: it is no answer, but the error `tryLater`"
+        ),
+        "{message}"
+    );
     // Whoever has not asked for one does not miss it.
     assert_eq!(case.stapling(Staple::NotAsked).codes(), [""; 0]);
     assert_eq!(missing.checking(RevocationCheck::Off).codes(), [""; 0]);

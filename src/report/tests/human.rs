@@ -21,16 +21,13 @@ fn a_table_for_people_at_80_columns() {
     let text = table(&everything(), 80, false);
     assert_snapshot!(text, @r#"
     SEVERITY  HOST                 ADDRESS            WHAT
-    CRITICAL  www.example.com      192.0.2.2:443
-              wrong_certificate, weak_key, addresses_disagree
+    CRITICAL  www.example.com      192.0.2.2:443      wrong_certificate, weak_key
               another certificate is served: `www.example.com` by `Example Root`,
                 from 2026-11-24 to 2046-11-19
               fix: install instance 331 (ends on 2046-11-19), then reload the server
               warning: the certificate has a weak key: RSA 1024
               fix: make a new key (RSA 2048, EC P-256 or stronger) and have the
                 certificate reissued for it
-              warning: 192.0.2.1 serves another certificate for www.example.com
-              fix: bring every address of the host to the same certificate
     CRITICAL  www.example.com      [2001:db8::2]:443  unreachable, vantages_disagree
               this address does not answer, while 192.0.2.1 does: connection refused
               fix: start the server at this address, or take the address out of the
@@ -56,16 +53,14 @@ fn a_table_for_people_at_80_columns() {
                 and the handshake gets smaller
     UNKNOWN   nowhere.example.com  port 443           dns_nxdomain
               the name does not exist
-    WARNING   www.example.com      192.0.2.1:443      addresses_disagree
-              192.0.2.2 serves another certificate for www.example.com
-              fix: bring every address of the host to the same certificate
     WARNING   www.example.com      [2001:db8::2]:443
               vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the
                 right certificate is served
               fix: check whether both reach the same server: split DNS, a load
                 balancer or a proxy may stand between
-    7 endpoints: 4 critical, 1 unknown, 2 warning, 0 ok
+    ok        www.example.com      192.0.2.1:443      until 2046-11-19, 6166 days
+    7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
     `eu-west` sees the same as we do at 1 of them
     `sslmate` sees the same as we do at 2 of them
     "#);
@@ -76,13 +71,11 @@ fn a_table_for_people_at_120_columns() {
     let text = table(&everything(), 120, false);
     assert_snapshot!(text, @r#"
     SEVERITY  HOST                 ADDRESS            WHAT
-    CRITICAL  www.example.com      192.0.2.2:443      wrong_certificate, weak_key, addresses_disagree
+    CRITICAL  www.example.com      192.0.2.2:443      wrong_certificate, weak_key
               another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
               fix: install instance 331 (ends on 2046-11-19), then reload the server
               warning: the certificate has a weak key: RSA 1024
               fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
-              warning: 192.0.2.1 serves another certificate for www.example.com
-              fix: bring every address of the host to the same certificate
     CRITICAL  www.example.com      [2001:db8::2]:443  unreachable, vantages_disagree
               this address does not answer, while 192.0.2.1 does: connection refused
               fix: start the server at this address, or take the address out of the DNS records of www.example.com
@@ -101,13 +94,11 @@ fn a_table_for_people_at_120_columns() {
               fix: take it out of the server's certificate file: clients have it, and the handshake gets smaller
     UNKNOWN   nowhere.example.com  port 443           dns_nxdomain
               the name does not exist
-    WARNING   www.example.com      192.0.2.1:443      addresses_disagree
-              192.0.2.2 serves another certificate for www.example.com
-              fix: bring every address of the host to the same certificate
     WARNING   www.example.com      [2001:db8::2]:443  vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
               fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
-    7 endpoints: 4 critical, 1 unknown, 2 warning, 0 ok
+    ok        www.example.com      192.0.2.1:443      until 2046-11-19, 6166 days
+    7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
     `eu-west` sees the same as we do at 1 of them
     `sslmate` sees the same as we do at 2 of them
     "#);
@@ -171,14 +162,14 @@ fn colours_mark_the_severity_and_nothing_else() {
     let marked: Vec<_> = text.lines().filter(|l| l.contains('\u{1b}')).collect();
     assert_snapshot!(marked.join("\n").replace('\u{1b}', "^["), @r#"
     ^[[1mSEVERITY  HOST                 ADDRESS            WHAT^[[0m
-    ^[[31mCRITICAL^[[0m  www.example.com      192.0.2.2:443
+    ^[[31mCRITICAL^[[0m  www.example.com      192.0.2.2:443      wrong_certificate, weak_key
     ^[[31mCRITICAL^[[0m  www.example.com      [2001:db8::2]:443  unreachable, vantages_disagree
     ^[[31mCRITICAL^[[0m  plain.example.com    192.0.2.5:443      handshake_failed
     ^[[31mCRITICAL^[[0m  a-very-long-name-of-a-host.in-a-very-long-domain.example.com
     ^[[35mUNKNOWN ^[[0m  nowhere.example.com  port 443           dns_nxdomain
-    ^[[33mWARNING ^[[0m  www.example.com      192.0.2.1:443      addresses_disagree
     ^[[33mWARNING ^[[0m  www.example.com      [2001:db8::2]:443
-    ^[[31m7 endpoints: 4 critical, 1 unknown, 2 warning, 0 ok^[[0m
+    ^[[32mok      ^[[0m  www.example.com      192.0.2.1:443      until 2046-11-19, 6166 days
+    ^[[31m7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok^[[0m
     "#);
     let plain = text.replace('\u{1b}', "");
     let plain = ["[0m", "[1m", "[31m", "[32m", "[33m", "[35m"]
