@@ -84,11 +84,13 @@ codes! {
     Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
     HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
     ChainExpiring "chain_expiring" [Warning] "A served certificate of the chain expires soon.";
+    RefusedByClients "refused_by_clients" [Warning Info] "Most clients accept what is served, but the named mainstream clients refuse it.";
     ChainOutOfOrder "chain_out_of_order" [Warning] "The served chain is not in the order that TLS 1.2 demands.";
     UnrelatedCertificate "unrelated_certificate" [Warning] "A served certificate has nothing to do with the leaf.";
     WeakSignature "weak_signature" [Warning] "A served certificate is signed with MD5 or SHA-1.";
     WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
     LegacyProtocol "legacy_protocol" [Warning] "The server speaks nothing newer than TLS 1.1.";
+    LegacyCipher "legacy_cipher" [Warning] "The server offers only RC4, 3DES, export or NULL cipher suites.";
     NonconformantCertificate "nonconformant_certificate" [Warning] "Strict parsers refuse a served certificate.";
     BadOcspStaple "bad_ocsp_staple" [Warning] "The stapled OCSP response is of no use.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
