@@ -67,6 +67,7 @@ fn main() {
             alpn: None,
             revocation: Default::default(),
             key_proof: KeyProof::Handshake,
+            parameters: Default::default(),
         })),
     };
     let judged = |observation| {

@@ -91,6 +91,7 @@ codes! {
     WeakSignature "weak_signature" [Warning] "A served certificate is signed with MD5 or SHA-1.";
     WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
     LegacyProtocol "legacy_protocol" [Warning] "The server speaks nothing newer than TLS 1.1.";
+    LegacyCipher "legacy_cipher" [Warning] "The server offers only RC4, 3DES, export or NULL cipher suites.";
     NonconformantCertificate "nonconformant_certificate" [Warning Info] "A certificate deviates from RFC 5280.";
     BadOcspStaple "bad_ocsp_staple" [Warning] "The stapled OCSP response is of no use.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";

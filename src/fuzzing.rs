@@ -220,6 +220,7 @@ impl Known {
                 alpn: None,
                 revocation: Revocation::default(),
                 key_proof: KeyProof::Handshake,
+                parameters: Default::default(),
             })),
         }
     }

@@ -1,11 +1,15 @@
 //! What one look saw, from wherever it was taken. A failure is an outcome, never a lost error.
 
+mod alert;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::certificate::{self, Certificate, MAX_OCSP_BYTES};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
+
+pub use alert::Alert;
 
 /// What one look at one address saw.
 #[derive(Clone, Debug)]
@@ -52,6 +56,23 @@ pub struct Served {
     pub revocation: Revocation,
     /// How the server proved that it has the leaf's key.
     pub key_proof: KeyProof,
+    /// Parameters of TLS 1.2 and before that clients refuse.
+    pub parameters: Parameters,
+}
+
+/// Parameters of a handshake of TLS 1.2 or before. `Default` is unknown, and what TLS 1.3 has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// Support of secure renegotiation (RFC 5746). `None` with TLS 1.3, which has no renegotiation.
+    pub secure_renegotiation: Option<bool>,
+    /// Size in bits of the prime of a finite-field Diffie-Hellman exchange.
+    pub dh_bits: Option<u64>,
+    /// Group of the key exchange, by its IANA name, if it is none of X25519, P-256, P-384 and P-521.
+    pub rare_group: Option<&'static str>,
+    /// A signature of TLS 1.2 with SHA-1, where SHA-256, SHA-384 and SHA-512 were offered too.
+    pub sha1_signature: bool,
+    /// The server refused a hello with all that Go and Chromium offer for TLS 1.2.
+    pub refused_common_offer: bool,
 }
 
 /// What was said of a leaf's revocation. `Default` is that nobody was asked.
@@ -146,6 +167,8 @@ pub struct LookError {
     pub message: String,
     /// What the server seems to speak instead of what was tried.
     pub seems: Option<Protocol>,
+    /// The TLS alert that the server sent.
+    pub alert: Option<Alert>,
 }
 
 impl LookError {
@@ -155,6 +178,15 @@ impl LookError {
             kind,
             message: crate::certificate::printable(message.as_ref()),
             seems: None,
+            alert: None,
+        }
+    }
+
+    /// A handshake that the server ended with an alert; `what` is what it did.
+    pub fn of_alert(what: &str, alert: Alert) -> Self {
+        Self {
+            alert: Some(alert),
+            ..Self::new(ErrorKind::TlsAlert, format!("{what} with {alert}"))
         }
     }
 }

@@ -6,6 +6,7 @@ mod chain;
 mod clients;
 mod dane;
 mod expiry;
+mod handshake;
 mod identity;
 mod ladder;
 mod links;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 use crate::certificate::Fingerprint;
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::Expected;
-use crate::model::{Protocol, RevocationCheck, Target, Threshold, Timestamp};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Told};
+use crate::model::{RevocationCheck, Threshold, Timestamp};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
 
 use above::chain_command;
 pub use bundle::{Bundle, End};
@@ -174,7 +175,7 @@ pub fn judge(
     let (verdict, mut findings) = match (&observation.outcome, &expected) {
         (Outcome::Failed(error), _) => (
             Verdict::Inconclusive(error.clone()),
-            handshake_finding(error, &observation.target)
+            handshake::failure(error, &observation.target)
                 .into_iter()
                 .collect(),
         ),
@@ -214,60 +215,6 @@ pub fn judge(
 /// Worst first; within one severity in the order of the table.
 fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code));
-}
-
-fn handshake_finding(error: &LookError, target: &Target) -> Option<Finding> {
-    let hint = match error.kind {
-        ErrorKind::StarttlsRefused => {
-            "give the server its certificate and key and switch STARTTLS on; its log says why it refuses"
-        }
-        ErrorKind::StarttlsProtocol => {
-            "check that this port speaks this protocol, and begins in the clear"
-        }
-        ErrorKind::TlsAlert => {
-            "check which TLS versions, names and client certificates the server demands"
-        }
-        ErrorKind::TlsTimeout => {
-            "check whether the server is overloaded, or speaks another protocol at this port"
-        }
-        ErrorKind::TlsClosed => "check the server's log: it hung up before it showed a certificate",
-        ErrorKind::TlsSignature => {
-            "the server does not have the key of the certificate that it shows: install the key that belongs to it"
-        }
-        ErrorKind::MalformedCertificate => {
-            "check the server's certificate file: it is damaged or empty"
-        }
-        ErrorKind::TooLarge => {
-            "check the server's certificate file: it should have the leaf and its chain, not a bundle of roots"
-        }
-        _ if target.protocol.is_quic() => {
-            "check that the server's HTTP/3 is switched on and listens at this UDP port, with version 1 of QUIC"
-        }
-        _ => "check that this port speaks TLS from the first byte",
-    };
-    let hint = starttls_hint(error, target).unwrap_or_else(|| hint.to_owned());
-    (error.kind.status() == Status::HandshakeError)
-        .then(|| Finding::new(Code::HandshakeFailed, error.message.clone(), hint))
-}
-
-/// The advice where TLS was expected from the first byte and something else began: by what it said, or by
-/// its port.
-fn starttls_hint(error: &LookError, target: &Target) -> Option<String> {
-    let by_port = || {
-        let may_be_clear = matches!(
-            error.kind,
-            ErrorKind::TlsProtocol | ErrorKind::TlsTimeout | ErrorKind::TlsClosed
-        );
-        let is_tls = !target.protocol.begins_in_the_clear();
-        (may_be_clear && is_tls)
-            .then(|| Protocol::in_the_clear_at(target.port))
-            .flatten()
-    };
-    let protocol = error.seems.or_else(by_port)?;
-    Some(format!(
-        "this looks like {protocol}, which begins in the clear: look with --starttls {protocol}, or \
-         `protocol: {protocol}` in the configuration"
-    ))
 }
 
 fn stale_finding(since: Timestamp) -> Finding {

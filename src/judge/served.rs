@@ -6,13 +6,15 @@ use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::{KeyProof, Served};
+use crate::observation::Served;
 
 use super::above::{Above, advice, chain_findings, trust_findings};
 use super::clients::{self, Clients, Presented};
 use super::links::Links;
 use super::path::PathRole;
-use super::{Flags, Rules, TrustStore, chain, expiry, identity, path, refusals, revocation};
+use super::{
+    Flags, Rules, TrustStore, chain, expiry, handshake, identity, path, refusals, revocation,
+};
 
 /// The judgement of a certificate that was seen.
 pub(super) struct JudgedServed {
@@ -108,7 +110,7 @@ pub(super) fn judge_served(
             trust,
         }));
     }
-    findings.extend(protocol_finding(served));
+    findings.extend(handshake::findings(served));
     findings.extend(chain_findings(&chain, &flags, facts, explained, rules, now));
     if !trusted && !told_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
@@ -216,27 +218,6 @@ pub(super) fn nonconformant(what: &str, why: &str) -> Finding {
         format!("strict clients refuse {what}: {why}"),
         "replace it by one that follows RFC 5280",
     )
-}
-
-/// What is spoken is the newest that both can; we can everything.
-fn protocol_finding(served: &Served) -> Option<Finding> {
-    let name = match served.tls_version {
-        "SSL 3.0" => "SSL 3.0",
-        "1.0" => "TLS 1.0",
-        "1.1" => "TLS 1.1",
-        _ => return None,
-    };
-    let proof = match served.key_proof {
-        KeyProof::Handshake | KeyProof::BareKey => "",
-        KeyProof::None => {
-            "; that it has the certificate's key is not proved, for this handshake has no signature that can be checked"
-        }
-    };
-    Some(Finding::new(
-        Code::LegacyProtocol,
-        format!("the server speaks nothing newer than {name}, which current clients refuse{proof}"),
-        "allow TLS 1.2 and 1.3 on the server",
-    ))
 }
 
 fn oddity_finding(facts: &Facts, found: &path::Found<'_>) -> Option<Finding> {

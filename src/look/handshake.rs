@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{
-    AlertDescription, CertificateError, ClientConnection, Error, InvalidMessage, PeerIncompatible,
-    PeerMisbehaved, ProtocolVersion,
+    AlertDescription, ClientConnection, Error, PeerIncompatible, PeerMisbehaved, ProtocolVersion,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::Protocol;
-use crate::observation::{ErrorKind, LookError, Served};
+use crate::observation::{ErrorKind, LookError, Parameters, Served};
 
-use super::setup::{Configs, MAX_CHAIN_BYTES, Prepared, Recorder, no_certificate};
+use super::setup::{Configs, MAX_CHAIN_BYTES, Prepared, Recorder, Schemes, no_certificate};
 use super::starttls::{self, Farewell};
-use super::{Look, key_proof};
+use super::tls_error::explain;
+use super::{Look, cleartext, key_proof};
 
 /// The most bytes that a server may send until the handshake ends: a chain as large as allowed, and
 /// as much again for everything else.
@@ -79,13 +79,14 @@ impl Connection {
     pub(super) fn new(
         configs: &Configs,
         look: Look<'_>,
+        schemes: Schemes,
         stream: TcpStream,
     ) -> Result<Self, LookError> {
         let Prepared {
             config,
             name,
             recorder,
-        } = configs.prepare(look)?;
+        } = configs.prepare(look, schemes)?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
             LookError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
         })?;
@@ -164,8 +165,8 @@ impl Connection {
             return Err(End::TooLarge);
         }
         let mut bytes = buffer.get(..count).unwrap_or_default();
-        if self.first_bytes.len() < FIRST_BYTES {
-            let missing = FIRST_BYTES - self.first_bytes.len();
+        if self.first_bytes.len() < HELLO_BYTES {
+            let missing = HELLO_BYTES - self.first_bytes.len();
             self.first_bytes.extend(bytes.iter().take(missing));
         }
         while !bytes.is_empty() {
@@ -185,12 +186,24 @@ impl Connection {
 
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, LookError> {
         let suite = self.tls.negotiated_cipher_suite();
-        let version = match self.tls.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => "1.3",
-            _ => "1.2",
+        let (version, parameters) = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => ("1.3", Parameters::default()),
+            _ => ("1.2", self.parameters()),
         };
-        self.recorder
-            .served(chain, version, suite, self.tls.alpn_protocol())
+        let alpn = self.tls.alpn_protocol();
+        let served = self.recorder.served(chain, version, suite, alpn)?;
+        Ok(Served {
+            parameters,
+            ..served
+        })
+    }
+
+    /// Parameters of TLS 1.2 that rustls accepts and other clients do not.
+    fn parameters(&self) -> Parameters {
+        Parameters {
+            secure_renegotiation: cleartext::secure_renegotiation(&self.first_bytes),
+            ..Parameters::default()
+        }
     }
 
     /// Says goodbye: in the words of the protocol inside, then our close_notify, then a short wait for the
@@ -282,11 +295,17 @@ impl Connection {
                 alert,
                 Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity
             ),
-            End::Tls(error) => matches!(
-                error,
-                Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
-                    | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite)
-            ),
+            End::Tls(error) => {
+                matches!(
+                    error,
+                    Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+                        | Error::PeerMisbehaved(
+                            PeerMisbehaved::SelectedUnofferedCipherSuite
+                            // Of TLS 1.2, by a key that is bound to RSASSA-PSS, or of Ed448.
+                            | PeerMisbehaved::SignedKxWithWrongAlgorithm
+                        )
+                ) || key_proof::is_unknown_kind_of_key(error)
+            }
             End::Closed => self.received == 0,
             End::Io(error) => self.received == 0 && error.kind() == io::ErrorKind::ConnectionReset,
             End::Timeout | End::TooLarge => false,
@@ -332,7 +351,11 @@ impl Connection {
                     ErrorKind::TlsProtocol,
                     format!(
                         "the server does not speak TLS here: it sent `{}`",
-                        readable(&self.first_bytes)
+                        readable(
+                            self.first_bytes
+                                .get(..FIRST_BYTES)
+                                .unwrap_or(&self.first_bytes)
+                        )
                     ),
                 )
             },
@@ -341,34 +364,9 @@ impl Connection {
     }
 }
 
-/// What rustls makes of a handshake that failed, in our words.
-pub(super) fn explain(error: &Error) -> LookError {
-    match error {
-        Error::AlertReceived(alert) => LookError::new(
-            ErrorKind::TlsAlert,
-            format!(
-                "the server refused the handshake with the alert `{}`",
-                snake_case(&format!("{alert:?}"))
-            ),
-        ),
-        Error::InvalidCertificate(CertificateError::BadEncoding)
-        | Error::NoCertificatesPresented => no_certificate(),
-        error if key_proof::is_unknown_kind_of_key(error) => LookError::new(
-            ErrorKind::TlsSignature,
-            "the server did not prove that it has the certificate's key, which is of a kind whose signatures cannot be checked",
-        ),
-        Error::InvalidCertificate(_) => wrong_signature(),
-        Error::InvalidMessage(
-            InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
-        ) => too_large(),
-        other => LookError::new(
-            ErrorKind::TlsProtocol,
-            format!("the handshake failed: {other}"),
-        ),
-    }
-}
-
-/// So many of a server's first bytes are kept, to tell what it speaks instead of TLS.
+/// Number of a server's first bytes that are kept for its ServerHello.
+const HELLO_BYTES: usize = 1024;
+/// Number of a server's first bytes that show what it speaks instead of TLS.
 pub(super) const FIRST_BYTES: usize = 16;
 
 /// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
@@ -406,18 +404,6 @@ pub(super) fn readable(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// `HandshakeFailure` as the standard writes it: `handshake_failure` (RFC 8446, section 6).
-pub(super) fn snake_case(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !out.is_empty() {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
-}
-
 pub(super) fn wrong_signature() -> LookError {
     LookError::new(
         ErrorKind::TlsSignature,
@@ -435,19 +421,6 @@ pub(super) fn too_large() -> LookError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn alerts_are_named_as_the_standard_does() {
-        let name = |alert| snake_case(&format!("{alert:?}"));
-        assert_eq!(
-            name(rustls::AlertDescription::HandshakeFailure),
-            "handshake_failure"
-        );
-        assert_eq!(
-            name(rustls::AlertDescription::UnrecognisedName),
-            "unrecognised_name"
-        );
-    }
 
     #[test]
     fn other_protocols_are_recognised() {

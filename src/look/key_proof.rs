@@ -168,6 +168,22 @@ fn bare_key(
     }
 }
 
+/// The proof of a key whose signatures cannot be checked here: none. A key whose signatures can be checked has to
+/// sign with an algorithm of its own.
+pub(super) fn of_unknown_kind(
+    algorithms: &WebPkiSupportedAlgorithms,
+    certificate: &CertificateDer<'_>,
+) -> Result<KeyProof, Error> {
+    let certificate = Certificate::from_der(certificate.to_vec());
+    let unreadable = || Error::InvalidCertificate(CertificateError::BadEncoding);
+    let (algorithm, key) = certificate.public_key().ok_or_else(unreadable)?;
+    let is_pss = algorithm.starts_with(RSASSA_PSS);
+    if is_pss || is_known(algorithms, algorithm) || rsa::is_short(key) {
+        return Err(Error::InvalidCertificate(CertificateError::BadSignature));
+    }
+    Ok(KeyProof::None)
+}
+
 /// Whether there is anything that checks signatures of such keys.
 fn is_known(algorithms: &WebPkiSupportedAlgorithms, algorithm: &[u8]) -> bool {
     let mut known = algorithms.all.iter();

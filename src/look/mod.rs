@@ -4,6 +4,7 @@ mod cleartext;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod handshake;
+mod hello_size;
 mod key_proof;
 mod p521;
 mod quic;
@@ -12,6 +13,7 @@ mod rsa;
 mod session;
 mod setup;
 mod starttls;
+mod tls_error;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +27,9 @@ use crate::certificate::Interner;
 use crate::model::{KeyType, Sni, Target, Timings};
 use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
+use cleartext::{Answer, Offer};
 pub use reach::{Reach, Reaches};
+use setup::Schemes;
 pub use setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 
 /// The share of the time that is left that a connection may take; the handshake has what remains.
@@ -101,7 +105,8 @@ impl Looker {
         }
         let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
-        let mut connection = handshake::Connection::new(&self.config, look, stream)?;
+        let mut connection =
+            handshake::Connection::new(&self.config, look, Schemes::Checked, stream)?;
         let result = connection.shake_hands(deadline).await;
         timings.handshake = Some(start.elapsed());
         match result {
@@ -120,21 +125,85 @@ impl Looker {
         }
     }
 
-    /// A second look at a server that shares nothing with rustls. `None` where it shows nothing that counts, and
-    /// the first look stands.
+    /// Probes a server again that shares nothing with rustls. `None` where it shows nothing that counts, and the first
+    /// error stands.
     async fn take_in_the_clear(
         &self,
         look: Look<'_>,
         deadline: Instant,
         timings: &mut Timings,
     ) -> Option<Result<Served, LookError>> {
-        let mut second = *timings;
-        let stream = open(look, deadline, &mut second).await.ok()?;
-        let algorithms = &self.config.algorithms;
-        let result =
-            cleartext::read(look, stream, algorithms, deadline, LINGER, &mut second).await?;
-        *timings = second;
-        Some(result.map(|served| self.shared(served)))
+        let offers = match look.key_type {
+            KeyType::Any => &[Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Both],
+        };
+        for offer in offers {
+            let mut next = *timings;
+            let stream = open(look, deadline, &mut next).await.ok()?;
+            let algorithms = &self.config.algorithms;
+            let answer = cleartext::read(
+                look, *offer, stream, algorithms, deadline, LINGER, &mut next,
+            );
+            match answer.await {
+                Answer::Read(result) => {
+                    *timings = next;
+                    let mut served = match result {
+                        Ok(served) => self.shared(served),
+                        Err(error) => return Some(Err(error)),
+                    };
+                    if *offer == Offer::Current && cleartext::is_rare(&served) {
+                        let refused = self.refuses_common_offer(look, deadline).await;
+                        served.parameters.refused_common_offer = refused;
+                    }
+                    return Some(Ok(served));
+                }
+                Answer::Tls13 => return self.take_with_any_key(look, deadline, timings).await,
+                Answer::Refused => {}
+                Answer::Nothing => return None,
+            }
+        }
+        None
+    }
+
+    /// Returns true if a server refuses all that Go and Chromium offer.
+    async fn refuses_common_offer(&self, look: Look<'_>, deadline: Instant) -> bool {
+        let (algorithms, mut timings) = (&self.config.algorithms, Timings::default());
+        let Ok(stream) = open(look, deadline, &mut timings).await else {
+            return false;
+        };
+        let offer = Offer::Common;
+        let answer = cleartext::read(
+            look,
+            offer,
+            stream,
+            algorithms,
+            deadline,
+            LINGER,
+            &mut timings,
+        );
+        matches!(answer.await, Answer::Refused)
+    }
+
+    /// Probes a server with TLS 1.3 again, with the signature algorithms that cannot be checked here. `None` where
+    /// that fails too.
+    async fn take_with_any_key(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, LookError>> {
+        let mut next = *timings;
+        let stream = open(look, deadline, &mut next).await.ok()?;
+        let start = Instant::now();
+        let mut connection =
+            handshake::Connection::new(&self.config, look, Schemes::All, stream).ok()?;
+        let served = connection.shake_hands(deadline).await.ok()?;
+        next.handshake = Some(start.elapsed());
+        connection
+            .leave(starttls::farewell(look.target), LINGER)
+            .await;
+        *timings = next;
+        Some(Ok(served))
     }
 
     /// The same, with the certificates that others were shown too.

@@ -17,9 +17,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::model::Timings;
 use crate::observation::{ErrorKind, LookError, Served};
 
-use super::handshake::{FIRST_BYTES, MAX_HANDSHAKE_BYTES, explain, readable, too_large};
+use super::handshake::{FIRST_BYTES, MAX_HANDSHAKE_BYTES, readable, too_large};
 use super::session::{Crypto, Shown};
-use super::setup::{Configs, Prepared, Recorder, no_certificate};
+use super::setup::{Configs, Prepared, Recorder, Schemes, no_certificate};
+use super::tls_error::explain;
 use super::{LINGER, Look, connect_error};
 
 /// The application protocol that is offered where nothing else is said (RFC 9114, section 3.1).
@@ -81,7 +82,7 @@ impl Talk {
             mut config,
             name,
             recorder,
-        } = configs.prepare(look)?;
+        } = configs.prepare(look, Schemes::Checked)?;
         if config.alpn_protocols.is_empty() {
             config.alpn_protocols.push(ALPN.to_vec());
         }

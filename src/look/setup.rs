@@ -11,9 +11,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, Suppor
 
 use crate::certificate::Interner;
 use crate::model::{Hostname, KeyType};
-use crate::observation::{ErrorKind, KeyProof, LookError, Revocation, Served, Staple};
+use crate::observation::{ErrorKind, KeyProof, LookError, Parameters, Revocation, Served, Staple};
 
-use super::{Look, key_proof, p521};
+use super::{Look, cleartext, hello_size, key_proof, p521};
 
 /// The longest chain that is read, leaf included.
 pub const MAX_CHAIN_CERTIFICATES: usize = 100;
@@ -43,7 +43,7 @@ impl Configs {
     }
 
     /// What a handshake is begun with, whatever carries it.
-    pub(super) fn prepare(&self, look: Look<'_>) -> Result<Prepared, LookError> {
+    pub(super) fn prepare(&self, look: Look<'_>, schemes: Schemes) -> Result<Prepared, LookError> {
         let hostname = &look.target.hostname;
         let sni = look.sni();
         let name = match (sni, hostname) {
@@ -53,7 +53,8 @@ impl Configs {
             (None, Hostname::Ip(ip)) => ServerName::from(*ip),
         };
         let certificates = self.certificates.clone();
-        let recorder = Recorder::new(self.algorithms, certificates, look.key_type);
+        let mut recorder = Recorder::new(self.algorithms, certificates, look.key_type);
+        recorder.schemes = schemes;
         let recorder = Arc::new(recorder);
         let mut config = match look.key_type {
             KeyType::Any => self.any.clone(),
@@ -74,6 +75,22 @@ impl Configs {
             recorder,
         })
     }
+}
+
+/// Signature algorithms that a handshake offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schemes {
+    /// Those that are checked here.
+    Checked,
+    /// Those too that are not: Ed448, brainpool curves and others. A signature of such a key proves nothing.
+    All,
+}
+
+/// Signature algorithms of TLS 1.3 that cannot be checked here.
+fn unchecked() -> impl Iterator<Item = SignatureScheme> {
+    [SignatureScheme::ED448]
+        .into_iter()
+        .chain(cleartext::SCHEMES_OF_TLS13)
 }
 
 /// A handshake that has not begun.
@@ -100,7 +117,7 @@ fn base(
     // The first has a key share in the hello. One with ML-KEM costs a look a tenth of its CPU and half of its memory, for a
     // secret that protects nothing here. Who insists on it asks for it (RFC 8446, section 4.1.4).
     provider.kx_groups = vec![
-        kx_group::X25519,
+        hello_size::X25519_PADDED,
         kx_group::SECP256R1,
         kx_group::SECP384R1,
         p521::SECP521R1,
@@ -108,6 +125,7 @@ fn base(
         kx_group::SECP256R1MLKEM768,
         kx_group::MLKEM768,
         kx_group::MLKEM1024,
+        hello_size::GREASE,
     ];
     provider.cipher_suites.retain(|suite| match suite {
         SupportedCipherSuite::Tls13(_) => true,
@@ -152,6 +170,7 @@ pub(super) struct Recorder {
     algorithms: WebPkiSupportedAlgorithms,
     certificates: Arc<Interner>,
     key_type: KeyType,
+    schemes: Schemes,
     staple: OnceLock<Staple>,
     proof: OnceLock<KeyProof>,
 }
@@ -166,6 +185,7 @@ impl Recorder {
             algorithms,
             certificates,
             key_type,
+            schemes: Schemes::Checked,
             staple: OnceLock::new(),
             proof: OnceLock::new(),
         }
@@ -205,6 +225,7 @@ impl Recorder {
                 fetched: None,
             },
             key_proof: self.proof.get().copied().unwrap_or(KeyProof::Handshake),
+            parameters: Parameters::default(),
         })
     }
 
@@ -243,12 +264,19 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        let is_unchecked = unchecked().any(|scheme| scheme == dss.scheme);
+        if self.schemes == Schemes::All && is_unchecked {
+            return self.record(key_proof::of_unknown_kind(&self.algorithms, cert));
+        }
         self.record(key_proof::tls13(&self.algorithms, message, cert, dss))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let mut schemes = self.algorithms.supported_schemes();
         schemes.extend(key_proof::PSS_KEY_SCHEMES);
+        if self.schemes == Schemes::All {
+            schemes.extend(unchecked());
+        }
         schemes.retain(|scheme| is_of(self.key_type, *scheme));
         schemes
     }

@@ -57,6 +57,7 @@ fn served(leaf: Certificate, rest: &[Certificate]) -> Outcome {
         alpn: Some("h2".into()),
         revocation: Default::default(),
         key_proof: KeyProof::Handshake,
+        parameters: Default::default(),
     }))
 }
 

@@ -85,6 +85,7 @@ fn served(ip: &str, leaf: Certificate, correct: bool, chained: bool) -> Judged {
         alpn: None,
         revocation: Default::default(),
         key_proof: KeyProof::Handshake,
+        parameters: Default::default(),
     };
     let look = look(Some(ip), Outcome::Served(Box::new(served)));
     judged(look, flags(correct, chained))

@@ -110,6 +110,7 @@ fn look(chain: &[&str], root: &str) -> (Arc<Expected>, Observation, TrustStore) 
             alpn: None,
             revocation: Revocation::default(),
             key_proof: KeyProof::Handshake,
+            parameters: Default::default(),
         })),
     };
     (Arc::new(expected), observation, trust)

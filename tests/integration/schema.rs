@@ -158,6 +158,7 @@ mod tests {
             alpn: None,
             revocation: Default::default(),
             key_proof: KeyProof::Handshake,
+            parameters: Default::default(),
         }))
     }
 

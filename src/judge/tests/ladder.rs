@@ -15,6 +15,7 @@ fn ladder(certificates: &[Certificate], roots: &[&Authority]) -> Ladder {
         alpn: None,
         revocation: Revocation::default(),
         key_proof: KeyProof::Handshake,
+        parameters: Default::default(),
     };
     climb(&served, &store(roots.iter().map(|root| &root.certificate)))
 }

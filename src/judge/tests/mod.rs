@@ -22,7 +22,7 @@ use crate::finding::Severity;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
 use crate::lab::authority::{Authority, Issued, Key, Validity};
 use crate::model::{Protocol, Target, Timestamp, Timings, Vantage};
-use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
+use crate::observation::{KeyProof, Observation, Outcome, Parameters, Revocation, Served};
 
 use super::{Flags, Judged, Rules, TrustStore, Verdict, judge};
 
@@ -254,6 +254,18 @@ impl Case {
 
     /// Served in a handshake of this version, which proved the key so.
     fn judged_in(&self, tls_version: &'static str, key_proof: KeyProof) -> Judged {
+        let suite = "TLS_AES_256_GCM_SHA384";
+        self.judged_with(tls_version, suite, key_proof, Parameters::default())
+    }
+
+    /// Served in a handshake with this outcome.
+    fn judged_with(
+        &self,
+        tls_version: &'static str,
+        suite: &str,
+        key_proof: KeyProof,
+        parameters: Parameters,
+    ) -> Judged {
         let (leaf, rest) = self.served.split_first().unwrap();
         let expected = Arc::new(self.expected.clone());
         let observation = observation(
@@ -262,10 +274,11 @@ impl Case {
                 leaf: leaf.clone(),
                 rest: rest.to_vec(),
                 tls_version,
-                cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
+                cipher_suite: suite.into(),
                 alpn: None,
                 revocation: self.said.clone(),
                 key_proof,
+                parameters,
             })),
         );
         judge(

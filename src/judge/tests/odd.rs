@@ -81,6 +81,106 @@ fn a_server_of_tls_1_1_or_before_is_told_of_and_whether_it_proved_its_key() {
 }
 
 #[test]
+fn a_handshake_that_clients_refuse_is_a_warning() {
+    let case = Case::of_testdata(&["leaf"], &["root"]);
+    let others = case.codes();
+    let parameters = |secure_renegotiation, dh_bits| Parameters {
+        secure_renegotiation,
+        dh_bits,
+        ..Parameters::default()
+    };
+    let refused = |rare_group, sha1_signature| Parameters {
+        rare_group,
+        sha1_signature,
+        refused_common_offer: true,
+        ..Parameters::default()
+    };
+    for (version, suite, parameters, code, words) in [
+        (
+            "1.2",
+            "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+            parameters(Some(true), None),
+            "legacy_cipher",
+            "3DES",
+        ),
+        (
+            "1.2",
+            "TLS_RSA_WITH_NULL_SHA",
+            parameters(Some(true), None),
+            "legacy_cipher",
+            "no encryption",
+        ),
+        (
+            "1.2",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(false), None),
+            "refused_by_clients!warning",
+            "OpenSSL 3",
+        ),
+        (
+            "1.2",
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(true), Some(1024)),
+            "refused_by_clients!warning",
+            "1024 bits",
+        ),
+        (
+            "1.2",
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(true), Some(512)),
+            "refused_by_clients!warning",
+            "Java",
+        ),
+        (
+            "1.2",
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(true), Some(2048)),
+            "",
+            "",
+        ),
+        (
+            "1.2",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            refused(Some("x448"), false),
+            "refused_by_clients!warning",
+            "GCM_SHA256 over x448",
+        ),
+        (
+            "1.2",
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            refused(None, false),
+            "refused_by_clients!warning",
+            "Go and Chromium refuse",
+        ),
+        (
+            "1.2",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            refused(None, true),
+            "refused_by_clients!warning",
+            "signed with SHA-1",
+        ),
+        (
+            "1.3",
+            "TLS_AES_128_GCM_SHA256",
+            Parameters::default(),
+            "",
+            "",
+        ),
+    ] {
+        let judged = case.judged_with(version, suite, KeyProof::BareKey, parameters);
+        let mut codes = judged.codes();
+        codes.retain(|code| !others.contains(code));
+        let wanted: Vec<&str> = [code].into_iter().filter(|c| !c.is_empty()).collect();
+        assert_eq!(codes, wanted, "{suite}");
+        if let Some(code) = wanted.first() {
+            let (message, _) = judged.told(code.split('!').next().unwrap());
+            assert!(message.contains(words), "{message}");
+        }
+        assert_eq!(judged.flags(), case.flags(), "{suite}");
+    }
+}
+
+#[test]
 fn weak_keys_and_signatures_are_warnings() {
     for (served, root, codes, words) in [
         (

@@ -1,11 +1,12 @@
-//! Our own ClientHello of TLS 1.2, for servers that share nothing with rustls (RFC 5246, section 7.4.1.2).
+//! Our own ClientHello, for servers that share nothing with rustls (RFC 5246, section 7.4.1.2; RFC 8446, section 4.1.2).
 
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
 use crate::model::KeyType;
 
 use super::super::key_proof::PSS_KEY_SCHEMES;
-use super::suites::{self, Key};
+use super::groups;
+use super::suites::{self, Key, Offer};
 
 /// The random of a hello: part of what a ServerKeyExchange signs.
 pub(super) type Random = [u8; 32];
@@ -35,11 +36,12 @@ const RSA_SCHEMES: [SignatureScheme; 7] = [
     SignatureScheme::RSA_PKCS1_SHA256,
     RSA_SHA1,
 ];
-const CURVE_SCHEMES: [SignatureScheme; 5] = [
+const CURVE_SCHEMES: [SignatureScheme; 6] = [
     SignatureScheme::ECDSA_NISTP384_SHA384,
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::ED25519,
+    SignatureScheme::ED448,
     ECDSA_SHA1,
 ];
 /// `dsa` with SHA-256 and SHA-1 (RFC 5246, section 7.4.1.4.1).
@@ -48,17 +50,42 @@ const DSA_SCHEMES: [SignatureScheme; 2] = [
     SignatureScheme::Unknown(0x0202),
 ];
 
-/// With the curves that old servers and their certificates have, too: a server may hold back a certificate whose
-/// curve was not offered (RFC 8422, section 2.2.2).
-const GROUPS: [NamedGroup; 7] = [
+/// Groups that rustls has.
+const GROUPS: [NamedGroup; 4] = [
     NamedGroup::X25519,
     NamedGroup::secp256r1,
     NamedGroup::secp384r1,
     NamedGroup::secp521r1,
-    NamedGroup::Unknown(0x0016), // secp256k1
-    NamedGroup::Unknown(0x0015), // secp224r1
-    NamedGroup::Unknown(0x0013), // secp192r1
 ];
+
+/// Versions of the last offer, the newest first.
+const VERSIONS: [[u8; 2]; 5] = [[3, 4], TLS_1_2, [3, 2], TLS_1_0, [3, 0]];
+
+/// Signature algorithms of TLS 1.3 that rustls lacks: brainpool curves (RFC 8734), SM2 (RFC 8998), GOST (RFC 9367) and
+/// ML-DSA.
+pub(in crate::look) const SCHEMES_OF_TLS13: [SignatureScheme; 14] = [
+    SignatureScheme::Unknown(0x081a),
+    SignatureScheme::Unknown(0x081b),
+    SignatureScheme::Unknown(0x081c),
+    SignatureScheme::Unknown(0x0708),
+    SignatureScheme::Unknown(0x0709),
+    SignatureScheme::Unknown(0x070a),
+    SignatureScheme::Unknown(0x070b),
+    SignatureScheme::Unknown(0x070c),
+    SignatureScheme::Unknown(0x070d),
+    SignatureScheme::Unknown(0x070e),
+    SignatureScheme::Unknown(0x070f),
+    SignatureScheme::Unknown(0x0904),
+    SignatureScheme::Unknown(0x0905),
+    SignatureScheme::Unknown(0x0906),
+];
+
+/// Returns true if Go or Chromium offers it.
+fn is_common(scheme: SignatureScheme) -> bool {
+    ![RSA_SHA1, ECDSA_SHA1, SignatureScheme::ED448].contains(&scheme)
+        && !PSS_KEY_SCHEMES.contains(&scheme)
+        && !DSA_SCHEMES.contains(&scheme)
+}
 
 /// What is offered for signatures by a key.
 fn schemes(key: Key) -> impl Iterator<Item = SignatureScheme> {
@@ -70,13 +97,15 @@ fn schemes(key: Key) -> impl Iterator<Item = SignatureScheme> {
     schemes.iter().chain(more).copied()
 }
 
-/// The record with the ClientHello. `None` where what it has to say does not fit into one.
+/// Returns the record with the ClientHello. `None` where its content does not fit into one.
 pub(super) fn write(
     random: &Random,
     sni: Option<&str>,
     alpn: &[Vec<u8>],
     key_type: KeyType,
+    offer: Offer,
 ) -> Option<Vec<u8>> {
+    let is_last = offer == Offer::LastResort;
     let mut extensions = Vec::new();
     if let Some(name) = sni {
         // One entry: a host name (RFC 6066, section 3).
@@ -85,16 +114,23 @@ pub(super) fn write(
     }
     // OCSP, of any responder, without extensions of its own (RFC 6066, section 8).
     extensions.extend(extension(5, &[1, 0, 0, 0, 0])?);
-    let groups = GROUPS.iter().flat_map(|g| u16::from(*g).to_be_bytes());
-    extensions.extend(extension(
-        10,
-        &with_u16_length(&groups.collect::<Vec<_>>())?,
-    )?);
+    let (rare, newer) = match offer {
+        Offer::Common => (&[][..], &[][..]),
+        Offer::Current | Offer::Both => (&groups::OF_TLS12[..], &[][..]),
+        Offer::LastResort => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
+    };
+    let more = rare.iter().chain(newer);
+    let groups = GROUPS.iter().map(|group| u16::from(*group));
+    let groups = groups.chain(more.map(|(group, _)| *group));
+    let groups: Vec<u8> = groups.flat_map(u16::to_be_bytes).collect();
+    extensions.extend(extension(10, &with_u16_length(&groups)?)?);
     // Points that are not compressed.
     extensions.extend(extension(11, &[1, 0])?);
     let keys = [Key::Curve, Key::Rsa, Key::Dsa];
     let keys = keys.into_iter().filter(|key| key.is_of(key_type));
-    let signatures = keys.flat_map(schemes);
+    let newer = if is_last { &SCHEMES_OF_TLS13[..] } else { &[] };
+    let signatures = keys.flat_map(schemes).chain(newer.iter().copied());
+    let signatures = signatures.filter(|scheme| offer != Offer::Common || is_common(*scheme));
     let signatures = signatures.flat_map(|s| u16::from(s).to_be_bytes());
     extensions.extend(extension(
         13,
@@ -109,9 +145,19 @@ pub(super) fn write(
         extensions.extend(extension(16, &with_u16_length(&names)?)?);
     }
 
+    if is_last {
+        let versions = VERSIONS.as_flattened();
+        let length = u8::try_from(versions.len()).ok()?;
+        extensions.extend(extension(43, &[&[length], versions].concat())?);
+        // Without a share, a server answers with the group that it wants (RFC 8446, section 4.2.8).
+        extensions.extend(extension(51, &[0, 0])?);
+    }
+
     let renegotiation = CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
-    let suites = suites::offered(key_type).map(|suite| suite.id);
-    let suites = suites.chain([renegotiation]);
+    let newer = if is_last { &suites::TLS13[..] } else { &[] };
+    let suites = suites::offered(offer, key_type).map(|suite| suite.id);
+    let suites = suites.chain(suites::anonymous(offer));
+    let suites = newer.iter().copied().chain(suites).chain([renegotiation]);
     let suites: Vec<u8> = suites.flat_map(|id| u16::from(id).to_be_bytes()).collect();
 
     let mut body = TLS_1_2.to_vec();
@@ -163,19 +209,24 @@ mod tests {
     #[test]
     fn another_implementation_reads_what_was_written() {
         for key_type in [KeyType::Any, KeyType::Rsa, KeyType::Ecdsa] {
-            for (sni, alpn) in [
-                (Some("www.example.com"), vec![]),
-                (None, vec![b"h2".to_vec(), b"http/1.1".to_vec()]),
+            for (sni, alpn, offer) in [
+                (Some("www.example.com"), vec![], Offer::Current),
+                (
+                    None,
+                    vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+                    Offer::LastResort,
+                ),
             ] {
-                let record = write(&[7; 32], sni, &alpn, key_type).unwrap();
+                let record = write(&[7; 32], sni, &alpn, key_type, offer).unwrap();
                 let accepted = accepted(&record);
                 let hello = accepted.client_hello();
                 assert_eq!(hello.server_name(), sni);
                 let names: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
                 assert_eq!(names, alpn);
                 let read: Vec<u16> = hello.cipher_suites().iter().map(|s| (*s).into()).collect();
-                let written = suites::offered(key_type).map(|s| u16::from(s.id));
-                assert_eq!(read, written.chain([0x00ff]).collect::<Vec<_>>());
+                let written = suites::offered(offer, key_type).map(|s| u16::from(s.id));
+                assert!(written.chain([0x00ff]).all(|id| read.contains(&id)));
+                assert_eq!(read.contains(&0x1301), offer == Offer::LastResort);
                 let rsa = hello.signature_schemes().contains(&RSA_SHA1);
                 let curve = hello.signature_schemes().contains(&ECDSA_SHA1);
                 assert_eq!(rsa, key_type != KeyType::Ecdsa);
@@ -189,9 +240,16 @@ mod tests {
         for length in 0..=253 {
             let name = "a".repeat(length);
             for key_type in [KeyType::Any, KeyType::Rsa, KeyType::Ecdsa] {
-                let record = write(&[0; 32], Some(&name), &[], key_type).unwrap();
-                let message = record.len() - 5;
-                assert!(!HUNG.contains(&message), "{length}: {message}");
+                for offer in [
+                    Offer::Current,
+                    Offer::Common,
+                    Offer::LastResort,
+                    Offer::Both,
+                ] {
+                    let record = write(&[0; 32], Some(&name), &[], key_type, offer).unwrap();
+                    let message = record.len() - 5;
+                    assert!(!HUNG.contains(&message), "{length}: {message}");
+                }
             }
         }
     }
@@ -199,7 +257,19 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_not_written() {
         let alpn = vec![vec![b'a'; 255]; 100];
-        assert_eq!(write(&[0; 32], None, &alpn, KeyType::Any), None);
-        assert_eq!(write(&[0; 32], None, &[vec![0; 256]], KeyType::Any), None);
+        assert_eq!(
+            write(&[0; 32], None, &alpn, KeyType::Any, Offer::Current),
+            None
+        );
+        assert_eq!(
+            write(
+                &[0; 32],
+                None,
+                &[vec![0; 256]],
+                KeyType::Any,
+                Offer::Current
+            ),
+            None
+        );
     }
 }

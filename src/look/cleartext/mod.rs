@@ -1,12 +1,13 @@
 //! The certificate of a server that rustls cannot speak with: TLS 1.1 and before, key exchange without forward
-//! secrecy or over a finite field, CBC.
+//! secrecy or over a finite field, CBC, and keys or groups that rustls lacks.
 //!
 //! With TLS 1.2 and before, certificates are sent in the clear. So a hello of our own is sent, the answer is read
 //! until the key is proved, and then we leave; nothing is ever encrypted. What is read counts only where the server
-//! chose what rustls does not speak. Else a copied certificate would pass where its key has to be proved.
+//! chose something that rustls does not speak. Else a copied certificate would pass where its key has to be proved.
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
+mod groups;
 mod hello;
 mod proof;
 mod reader;
@@ -16,36 +17,57 @@ use std::io;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
-use rustls::AlertDescription;
+use rustls::CipherSuite;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
-use crate::model::Timings;
-use crate::observation::{ErrorKind, LookError, Revocation, Served, Staple};
+use crate::model::{KeyType, Timings};
+use crate::observation::{Alert, ErrorKind, LookError, Parameters, Revocation, Served, Staple};
 
 use super::Look;
-use super::handshake::{MAX_HANDSHAKE_BYTES, READ_SIZE, snake_case, too_large, wrong_signature};
+use super::handshake::{MAX_HANDSHAKE_BYTES, READ_SIZE, too_large, wrong_signature};
 use super::setup::no_certificate;
+use super::tls_error::lacks;
+pub(super) use hello::SCHEMES_OF_TLS13;
 use proof::Wrong;
+pub(super) use reader::secure_renegotiation;
 use reader::{Fault, Reader, ServerHello, Version};
+pub(super) use suites::Offer;
 
-/// Reads what the server at the other end of a fresh connection shows. `None` where that does not count: it chose
-/// what rustls speaks, or nothing at all.
+/// Outcome of one offer.
+pub(super) enum Answer {
+    /// The server chose something that rustls lacks. It showed a certificate, or this is why not.
+    Read(Result<Served, LookError>),
+    /// The server chose TLS 1.3, with a suite and a group that rustls has: it lacks the signature algorithm.
+    Tls13,
+    /// The server refused the offer.
+    Refused,
+    /// Nothing that counts.
+    Nothing,
+}
+
+/// Makes an offer to the server at the other end of a fresh connection, and reads what it shows.
 pub(super) async fn read(
     look: Look<'_>,
+    offer: Offer,
     mut stream: TcpStream,
     algorithms: &WebPkiSupportedAlgorithms,
     deadline: Instant,
     patience: Duration,
     timings: &mut Timings,
-) -> Option<Result<Served, LookError>> {
+) -> Answer {
     let mut random = hello::Random::default();
-    rand::fill(&mut random).ok()?;
-    let hello = hello::write(&random, look.sni(), &look.reach.alpn, look.key_type)?;
-    let mut reader = Reader::new(look.key_type);
+    if rand::fill(&mut random).is_err() {
+        return Answer::Nothing;
+    }
+    let alpn = &look.reach.alpn;
+    let Some(hello) = hello::write(&random, look.sni(), alpn, look.key_type, offer) else {
+        return Answer::Nothing;
+    };
+    let mut reader = Reader::new(offer, look.key_type);
 
     let _ = stream.set_nodelay(true);
     let start = Instant::now();
@@ -53,19 +75,98 @@ pub(super) async fn read(
     let result = result.unwrap_or(Err(End::Timeout));
     let elapsed = start.elapsed();
     timings.handshake = Some(elapsed);
-    let chosen = reader.hello.as_ref();
-    leave(
-        stream,
-        chosen.map_or(Version::Tls10, |c| c.version),
-        patience,
-    )
-    .await;
+    let version = reader.hello.as_ref().map(|chosen| chosen.version);
+    leave(stream, version.unwrap_or(Version::Tls10), patience).await;
+    judge(result, algorithms, &random, &reader, elapsed)
+}
 
-    let chosen = chosen?;
-    Some(match result {
-        Ok(()) => served(algorithms, &random, chosen, &reader),
+/// What an answer comes to.
+fn judge(
+    result: Result<(), End>,
+    algorithms: &WebPkiSupportedAlgorithms,
+    random: &hello::Random,
+    reader: &Reader,
+    elapsed: Duration,
+) -> Answer {
+    let Some(chosen) = reader.hello.as_ref() else {
+        return match result {
+            Err(End::Fault(Fault::Anonymous(suite))) => Answer::Read(Err(anonymous(suite))),
+            Err(End::Fault(Fault::Tls13 { suite, group })) => tls13(suite, group),
+            Err(End::Fault(Fault::Alert(_)) | End::Closed | End::Io(_)) => Answer::Refused,
+            _ => Answer::Nothing,
+        };
+    };
+    if !needs_more_than_rustls(algorithms, chosen, reader) {
+        return Answer::Nothing;
+    }
+    Answer::Read(match result {
+        Ok(()) => served(algorithms, random, chosen, reader),
         Err(end) => Err(explain(end, elapsed)),
     })
+}
+
+/// Returns true if rustls could not have performed this handshake. With a handshake that it could, the server has to
+/// prove its key to it; and a server that hangs up only at a hello of TLS 1.3 hangs up at all current clients.
+fn needs_more_than_rustls(
+    algorithms: &WebPkiSupportedAlgorithms,
+    chosen: &ServerHello,
+    reader: &Reader,
+) -> bool {
+    let leaf = reader.certificates.iter().flatten().next();
+    let leaf = leaf.map(|der| Certificate::from_der(der.clone()));
+    let kind = leaf.as_ref().and_then(Certificate::public_key);
+    let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
+    let signed = reader.signed.as_ref();
+    let group = signed.and_then(|signed| signed.group);
+    let scheme = signed.and_then(|signed| signed.scheme);
+    let lacks_scheme = |scheme: u16| {
+        let mut known = algorithms.mapping.iter();
+        known.all(|(known, _)| u16::from(*known) != scheme)
+    };
+    chosen.version != Version::Tls12
+        || !chosen.suite.is_of_rustls()
+        || group.is_some_and(|group| groups::name(group).is_some())
+        || kind.is_some_and(|kind| !kind.is_of_rustls())
+        || scheme.is_some_and(lacks_scheme)
+}
+
+/// Returns true if Go and Chromium do not offer what was negotiated, whose key they have. A server may accept something
+/// else of what they offer.
+pub(super) fn is_rare(served: &Served) -> bool {
+    let kind = served.leaf.public_key();
+    let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
+    let mut common = suites::offered(Offer::Common, KeyType::Any);
+    let is_common = common.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
+    let is_rare =
+        !is_common || served.parameters.rare_group.is_some() || served.parameters.sha1_signature;
+    served.tls_version == Version::Tls12.name()
+        && kind.is_some_and(proof::Kind::is_of_rustls)
+        && is_rare
+}
+
+/// A ServerHello of TLS 1.3. What rustls lacks is no fault of the server.
+fn tls13(suite: u16, group: Option<u16>) -> Answer {
+    let group = group.and_then(groups::name);
+    if !suites::is_of_rustls(CipherSuite::from(suite)) {
+        let suite = suites::name(suite);
+        Answer::Read(Err(lacks(&format!("the cipher suite {suite}"))))
+    } else if let Some(group) = group {
+        Answer::Read(Err(lacks(&format!(
+            "the group {group} for the key exchange"
+        ))))
+    } else {
+        Answer::Tls13
+    }
+}
+
+fn anonymous(suite: u16) -> LookError {
+    LookError::new(
+        ErrorKind::MalformedCertificate,
+        format!(
+            "the server offers only anonymous cipher suites, such as {}, and sends no certificate",
+            suites::name(suite)
+        ),
+    )
 }
 
 /// Why there was no end to what was read.
@@ -132,6 +233,13 @@ fn served(
             fetched: None,
         },
         key_proof,
+        parameters: Parameters {
+            secure_renegotiation: Some(chosen.secure_renegotiation),
+            dh_bits: signed.and_then(|signed| signed.dh_bits),
+            rare_group: signed.and_then(|signed| groups::name(signed.group?)),
+            sha1_signature: signed.is_some_and(|signed| signed.scheme.is_some_and(proof::is_sha1)),
+            refused_common_offer: false,
+        },
     })
 }
 
@@ -165,18 +273,19 @@ async fn leave(mut stream: TcpStream, version: Version, patience: Duration) {
 
 fn explain(end: End, after: Duration) -> LookError {
     match end {
-        End::Fault(Fault::Alert(alert)) => LookError::new(
-            ErrorKind::TlsAlert,
-            format!(
-                "the server broke off the handshake with the alert `{}`",
-                snake_case(&format!("{:?}", AlertDescription::from(alert)))
-            ),
-        ),
+        End::Fault(Fault::Alert(alert)) => {
+            LookError::of_alert("the server broke off the handshake", Alert(alert))
+        }
         End::Fault(Fault::Malformed(what)) => LookError::new(
             ErrorKind::TlsProtocol,
             format!("the server breaks the rules of TLS: {what}"),
         ),
         End::Fault(Fault::NoCertificate) => no_certificate(),
+        // Both end the reading at the hello.
+        End::Fault(Fault::Anonymous(suite)) => anonymous(suite),
+        End::Fault(Fault::Tls13 { suite, .. }) => {
+            lacks(&format!("the cipher suite {}", suites::name(suite)))
+        }
         End::Fault(Fault::TooLarge) | End::TooLarge => too_large(),
         End::Io(error) => LookError::new(
             ErrorKind::TlsClosed,

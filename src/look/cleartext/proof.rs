@@ -46,8 +46,9 @@ pub(super) fn check(
         return Err(Wrong::Suite);
     }
     let signed = match (hello.suite.exchange, signed) {
-        (Exchange::Static, _) => return Ok(KeyProof::None),
-        (Exchange::Dhe | Exchange::Ecdhe, Some(signed)) => signed,
+        // The temporary key of an export suite is sent only where the certificate's is too long for it.
+        (Exchange::Static, _) | (Exchange::RsaExport, None) => return Ok(KeyProof::None),
+        (Exchange::Dhe | Exchange::Ecdhe | Exchange::RsaExport, Some(signed)) => signed,
         // The reader does not end without one.
         (Exchange::Dhe | Exchange::Ecdhe, None) => return Err(Wrong::Signature),
     };
@@ -70,6 +71,13 @@ pub(super) fn check(
                 .map_err(|_| Wrong::Signature)
         }
     }
+}
+
+/// Returns true if a scheme of TLS 1.2 signs with SHA-1 (RFC 5246, section 7.4.1.4.1).
+pub(super) fn is_sha1(scheme: u16) -> bool {
+    const SHA1: u8 = 2;
+    let [hash, _signature] = scheme.to_be_bytes();
+    hash == SHA1
 }
 
 /// SHA-1 and MD5 are no strict parser's hashes.
@@ -136,7 +144,7 @@ pub(super) enum Kind {
 impl Kind {
     /// By the content of the AlgorithmIdentifier: an object identifier, then parameters (RFC 3279, section 2.3; RFC
     /// 4055, section 1.2; RFC 5480, section 2.1; RFC 8410, section 3).
-    fn of(algorithm: &[u8]) -> Option<Self> {
+    pub(super) fn of(algorithm: &[u8]) -> Option<Self> {
         const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
         const RSA_PSS: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
         const EC: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01";
@@ -164,6 +172,14 @@ impl Kind {
         ];
         let found = kinds.iter().find(|(oid, _)| algorithm.starts_with(oid));
         found.map(|(_, kind)| *kind)
+    }
+
+    /// Returns true if rustls has signatures of TLS 1.2 by such keys.
+    pub(super) fn is_of_rustls(self) -> bool {
+        match self {
+            Self::Rsa | Self::P256 | Self::P384 | Self::P521 | Self::Ed25519 => true,
+            Self::PssRsa | Self::OtherCurve | Self::Dsa => false,
+        }
     }
 
     fn key(self) -> Key {

@@ -5,7 +5,7 @@ use crate::model::KeyType;
 
 use super::super::setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::hello::{MAX_RECORD, Random};
-use super::suites::{Exchange, Suite};
+use super::suites::{self, Exchange, Offer, Suite};
 
 /// The longest message that is read: a Certificate as large as allowed, with the lengths in it.
 const MAX_MESSAGE: usize = MAX_CHAIN_BYTES + 3 * (MAX_CHAIN_CERTIFICATES + 1);
@@ -42,7 +42,7 @@ impl Version {
     }
 }
 
-/// A ServerHello with a version or a suite that rustls does not speak.
+/// A ServerHello of TLS 1.2 or before.
 #[derive(Debug)]
 pub(super) struct ServerHello {
     pub(super) version: Version,
@@ -50,6 +50,8 @@ pub(super) struct ServerHello {
     pub(super) suite: Suite,
     /// The application protocol that it chose.
     pub(super) alpn: Option<Vec<u8>>,
+    /// Whether it supports secure renegotiation (RFC 5746, section 3.4).
+    pub(super) secure_renegotiation: bool,
     /// Whether it said that it would staple an OCSP response.
     staples: bool,
 }
@@ -59,6 +61,10 @@ pub(super) struct ServerHello {
 pub(super) struct Signed {
     /// The parameters of the exchange, as they were sent.
     pub(super) parameters: Vec<u8>,
+    /// Group of an exchange over an elliptic curve.
+    pub(super) group: Option<u16>,
+    /// Size in bits of the prime of an exchange over a finite field.
+    pub(super) dh_bits: Option<u64>,
     /// Hash and signature, which TLS 1.2 names.
     pub(super) scheme: Option<u16>,
     pub(super) signature: Vec<u8>,
@@ -73,6 +79,10 @@ pub(super) enum Fault {
     Malformed(&'static str),
     /// The list of certificates is empty.
     NoCertificate,
+    /// An anonymous suite was chosen, with which no certificate is sent.
+    Anonymous(u16),
+    /// TLS 1.3 was chosen, with this suite and this group for the key exchange.
+    Tls13 { suite: u16, group: Option<u16> },
     /// More, or longer, certificates than are read.
     TooLarge,
 }
@@ -80,12 +90,13 @@ pub(super) enum Fault {
 /// The reader. It keeps what it has read, whatever comes after.
 #[derive(Debug)]
 pub(super) struct Reader {
+    offer: Offer,
     key_type: KeyType,
     /// What has come of a record that is not whole.
     record: Vec<u8>,
     /// What has come of a message that is not whole.
     message: Vec<u8>,
-    /// The first message that rustls could not have read.
+    /// The ServerHello.
     pub(super) hello: Option<ServerHello>,
     /// The certificates, as they were sent; at least one.
     pub(super) certificates: Option<Vec<Vec<u8>>>,
@@ -96,9 +107,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reads the answer to a hello that asked for this kind of key.
-    pub(super) fn new(key_type: KeyType) -> Self {
+    /// Reads the answer to a hello that made this offer and asked for this kind of key.
+    pub(super) fn new(offer: Offer, key_type: KeyType) -> Self {
         Self {
+            offer,
             key_type,
             record: Vec::new(),
             message: Vec::new(),
@@ -190,24 +202,25 @@ impl Reader {
             return match kind {
                 HELLO_REQUEST if body.is_empty() => Ok(false),
                 SERVER_HELLO => {
-                    self.hello = Some(server_hello(body, self.key_type)?);
+                    self.hello = Some(server_hello(body, self.offer, self.key_type)?);
                     Ok(false)
                 }
                 _ => Err(OUT_OF_ORDER),
             };
         };
-        let is_signed = hello.suite.exchange != Exchange::Static;
+        let is_static = hello.suite.exchange == Exchange::Static;
+        let is_signed = matches!(hello.suite.exchange, Exchange::Dhe | Exchange::Ecdhe);
         match (kind, self.certificates.is_some()) {
             (HELLO_REQUEST, _) if body.is_empty() => Ok(false),
             (CERTIFICATE, false) => {
                 self.certificates = Some(certificates(body)?);
-                Ok(!is_signed && !hello.staples)
+                Ok(is_static && !hello.staples)
             }
             (CERTIFICATE_STATUS, true) if hello.staples && self.staple.is_empty() => {
                 self.staple = status(body)?.to_vec();
-                Ok(!is_signed)
+                Ok(is_static)
             }
-            (SERVER_KEY_EXCHANGE, true) if is_signed => {
+            (SERVER_KEY_EXCHANGE, true) if !is_static => {
                 let signed = signed(body, hello)
                     .ok_or(Fault::Malformed("its ServerKeyExchange cannot be read"))?;
                 self.signed = Some(signed);
@@ -258,16 +271,17 @@ fn alert(content: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// What rustls speaks is for rustls to speak: it checks the key.
-const SPOKEN_BY_RUSTLS: Fault = Fault::Malformed("it chose a suite that it refused before");
-
 /// RFC 5246, section 7.4.1.3.
-fn server_hello(body: &[u8], key_type: KeyType) -> Result<ServerHello, Fault> {
+fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHello, Fault> {
     const UNREADABLE: Fault = Fault::Malformed("its ServerHello cannot be read");
     const MAX_SESSION_ID: usize = 32;
     const NO_COMPRESSION: u8 = 0;
     const STATUS_REQUEST: u16 = 5;
     const ALPN: u16 = 16;
+    const SUPPORTED_VERSIONS: u16 = 43;
+    const KEY_SHARE: u16 = 51;
+    const RENEGOTIATION_INFO: u16 = 0xff01;
+    const TLS_1_3: [u8; 2] = [3, 4];
 
     let mut input = Cursor(body);
     let version = match input.u16().ok_or(UNREADABLE)? {
@@ -289,36 +303,93 @@ fn server_hello(body: &[u8], key_type: KeyType) -> Result<ServerHello, Fault> {
             "it chose a compression that was not offered",
         ));
     }
-    let suite = Suite::find(suite, key_type)
-        .ok_or(Fault::Malformed("it chose a suite that was not offered"))?;
-    if version == Version::Tls12 && suite.is_of_rustls() {
-        return Err(SPOKEN_BY_RUSTLS);
-    }
-
-    let mut hello = ServerHello {
-        version,
-        random,
-        suite,
-        alpn: None,
-        staples: false,
+    let mut alpn = None;
+    let mut staples = false;
+    let mut secure_renegotiation = false;
+    let mut is_tls13 = false;
+    let mut group = None;
+    let mut extensions = match input.is_empty() {
+        true => Cursor(&[]),
+        false => Cursor(input.u16_vector().ok_or(UNREADABLE)?),
     };
-    if input.is_empty() {
-        return Ok(hello);
-    }
-    let mut extensions = Cursor(input.u16_vector().ok_or(UNREADABLE)?);
     while !extensions.is_empty() {
         let kind = extensions.u16().ok_or(UNREADABLE)?;
         let mut content = Cursor(extensions.u16_vector().ok_or(UNREADABLE)?);
         match kind {
-            STATUS_REQUEST => hello.staples = true,
+            STATUS_REQUEST => staples = true,
             ALPN => {
                 let mut names = Cursor(content.u16_vector().ok_or(UNREADABLE)?);
-                hello.alpn = Some(names.u8_vector().ok_or(UNREADABLE)?.to_vec());
+                alpn = Some(names.u8_vector().ok_or(UNREADABLE)?.to_vec());
             }
+            SUPPORTED_VERSIONS => is_tls13 = content.0 == TLS_1_3,
+            KEY_SHARE => group = content.u16(),
+            RENEGOTIATION_INFO => secure_renegotiation = true,
             _ => {}
         }
     }
-    Ok(hello)
+    if is_tls13 && offer == Offer::LastResort {
+        return Err(Fault::Tls13 { suite, group });
+    }
+    if suites::anonymous(offer).any(|anonymous| u16::from(anonymous) == suite) {
+        return Err(Fault::Anonymous(suite));
+    }
+    let suite = Suite::find(suite, offer, key_type)
+        .ok_or(Fault::Malformed("it chose a suite that was not offered"))?;
+    Ok(ServerHello {
+        version,
+        random,
+        suite,
+        alpn,
+        secure_renegotiation,
+        staples,
+    })
+}
+
+/// Reads from the first bytes of a server's flight if it supports secure renegotiation (RFC 5746, section 3.4). `None`
+/// where they do not hold a whole ServerHello.
+pub(in crate::look) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
+    const HANDSHAKE: u8 = 22;
+    const HELLO_REQUEST: u8 = 0;
+    const SERVER_HELLO: u8 = 2;
+    const RENEGOTIATION_INFO: u16 = 0xff01;
+    const VERSION_AND_RANDOM: usize = 34;
+    const SUITE_AND_COMPRESSION: usize = 3;
+
+    let mut input = Cursor(flight);
+    let mut messages = Vec::new();
+    while let (Some(kind), Some(_version)) = (input.u8(), input.u16()) {
+        let length = input.number(2)?;
+        // The record that is cut off may hold enough.
+        let content = input.take(length.min(input.0.len()))?;
+        if kind == HANDSHAKE {
+            messages.extend(content);
+        }
+    }
+    let mut messages = Cursor(&messages);
+    let mut hello = loop {
+        let kind = messages.u8()?;
+        let body = messages.u24_vector()?;
+        match kind {
+            HELLO_REQUEST => {}
+            SERVER_HELLO => break Cursor(body),
+            _ => return None,
+        }
+    };
+    hello.take(VERSION_AND_RANDOM)?;
+    hello.u8_vector()?;
+    hello.take(SUITE_AND_COMPRESSION)?;
+    if hello.is_empty() {
+        return Some(false);
+    }
+    let mut extensions = Cursor(hello.u16_vector()?);
+    while !extensions.is_empty() {
+        let kind = extensions.u16()?;
+        extensions.u16_vector()?;
+        if kind == RENEGOTIATION_INFO {
+            return Some(true);
+        }
+    }
+    Some(false)
 }
 
 /// RFC 5246, section 7.4.2.
@@ -359,18 +430,24 @@ fn status(body: &[u8]) -> Result<&[u8], Fault> {
 fn signed(body: &[u8], hello: &ServerHello) -> Option<Signed> {
     const NAMED_CURVE: u8 = 3;
     let mut input = Cursor(body);
+    let (mut group, mut dh_bits) = (None, None);
     match hello.suite.exchange {
         Exchange::Static => return None,
         // Prime, generator, public value.
         Exchange::Dhe => {
-            for _ in 0..3 {
-                input.u16_vector()?;
-            }
+            dh_bits = Some(bits(input.u16_vector()?));
+            input.u16_vector()?;
+            input.u16_vector()?;
         }
         Exchange::Ecdhe => {
             input.u8().filter(|kind| *kind == NAMED_CURVE)?;
-            input.u16()?;
+            group = Some(input.u16()?);
             input.u8_vector()?;
+        }
+        // Modulus and exponent.
+        Exchange::RsaExport => {
+            input.u16_vector()?;
+            input.u16_vector()?;
         }
     }
     let parameters = body.get(..body.len().checked_sub(input.0.len())?)?.to_vec();
@@ -381,9 +458,19 @@ fn signed(body: &[u8], hello: &ServerHello) -> Option<Signed> {
     let signature = input.u16_vector()?.to_vec();
     input.is_empty().then_some(Signed {
         parameters,
+        group,
+        dh_bits,
         scheme,
         signature,
     })
+}
+
+/// Size of a number in bits.
+fn bits(number: &[u8]) -> u64 {
+    let zeros = number.iter().take_while(|octet| **octet == 0).count();
+    let rest = number.get(zeros..).unwrap_or_default();
+    let first = rest.first().map_or(0, |octet| octet.leading_zeros());
+    8 * rest.len() as u64 - u64::from(first)
 }
 
 /// What is left to read.

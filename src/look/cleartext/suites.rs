@@ -1,7 +1,7 @@
-//! The cipher suites of TLS 1.2 and before that are offered for a look in the clear.
+//! Cipher suites of TLS 1.2 and before that are offered in the clear, in two offers.
 //!
-//! None without authentication or encryption, and none of the export ones: nothing that is in use has only those.
-//! The suites of rustls come first. A server that speaks one of them takes it, and then nothing is read.
+//! Those that current clients refuse are in an offer of their own, which is made only after a server has refused the
+//! other one. So a server that chooses one of them has nothing better.
 
 use rustls::CipherSuite as S;
 use rustls::crypto::aws_lc_rs;
@@ -39,6 +39,22 @@ pub(super) enum Exchange {
     Dhe,
     /// Over an elliptic curve; signed.
     Ecdhe,
+    /// With an RSA key of 512 or 1024 bits that is sent and signed, where the certificate's is longer (RFC 2246,
+    /// section 7.4.3).
+    RsaExport,
+}
+
+/// What a hello offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::look) enum Offer {
+    /// TLS 1.2 and suites no worse than AES in CBC mode.
+    Current,
+    /// All that Go and Chromium offer for TLS 1.2.
+    Common,
+    /// Suites that current clients refuse, and suites of TLS 1.3 that rustls lacks.
+    LastResort,
+    /// The suites of TLS 1.2 and before of both, for a probe that asks for one kind of key: most servers refuse it.
+    Both,
 }
 
 /// A suite, with what it means for the messages that are read.
@@ -52,30 +68,79 @@ pub(super) struct Suite {
 
 impl Suite {
     /// The suite of this number, if it is one of those that are offered.
-    pub(super) fn find(id: u16, key_type: KeyType) -> Option<Self> {
-        offered(key_type).find(|suite| u16::from(suite.id) == id)
+    pub(super) fn find(id: u16, offer: Offer, key_type: KeyType) -> Option<Self> {
+        offered(offer, key_type).find(|suite| u16::from(suite.id) == id)
     }
 
     /// Whether rustls speaks it.
     pub(super) fn is_of_rustls(self) -> bool {
-        let spoken = aws_lc_rs::DEFAULT_CIPHER_SUITES;
-        spoken.iter().any(|suite| suite.suite() == self.id)
+        is_of_rustls(self.id)
+    }
+
+    /// Returns true if Go or Chromium offers it: what rustls has, AES in CBC mode with SHA-1, and RSA key exchange with
+    /// AES, which Go has disabled since 1.22.
+    pub(super) fn is_common(self) -> bool {
+        self.is_of_rustls() || COMMON.contains(&self.id)
     }
 }
 
-/// What is offered, the best first.
-pub(super) fn offered(key_type: KeyType) -> impl Iterator<Item = Suite> {
-    let groups = GROUPS.iter().filter(move |(key, ..)| key.is_of(key_type));
-    groups.flat_map(|(key, exchange, suites)| {
+/// Returns true if rustls has this suite.
+pub(super) fn is_of_rustls(suite: S) -> bool {
+    let spoken = aws_lc_rs::DEFAULT_CIPHER_SUITES;
+    spoken.iter().any(|spoken| spoken.suite() == suite)
+}
+
+/// Suites of an offer that show a certificate, the best first.
+pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = Suite> {
+    let (current, legacy) = match offer {
+        Offer::Current | Offer::Common => (&CURRENT[..], &[][..]),
+        Offer::LastResort => (&[][..], &LEGACY[..]),
+        Offer::Both => (&CURRENT[..], &LEGACY[..]),
+    };
+    let groups = current.iter().chain(legacy);
+    let groups = groups.filter(move |(key, ..)| key.is_of(key_type));
+    let suites = groups.flat_map(|(key, exchange, suites)| {
         suites.iter().map(|id| Suite {
             id: *id,
             key: *key,
             exchange: *exchange,
         })
-    })
+    });
+    suites.filter(move |suite| offer != Offer::Common || suite.is_common())
 }
 
-const GROUPS: [(Key, Exchange, &[S]); 6] = [
+/// Anonymous suites of an offer.
+pub(super) fn anonymous(offer: Offer) -> impl Iterator<Item = S> {
+    let suites = match offer {
+        Offer::Current | Offer::Common => &[][..],
+        Offer::LastResort | Offer::Both => &ANONYMOUS[..],
+    };
+    suites.iter().copied()
+}
+
+/// The IANA name of a suite, or its number. rustls' own spelling of the suites of TLS 1.3 is not IANA's.
+pub(super) fn name(id: u16) -> String {
+    let suite = S::from(id);
+    match (suite.as_str(), id) {
+        (_, 0x00c6) => "TLS_SM4_GCM_SM3".into(),
+        (_, 0x00c7) => "TLS_SM4_CCM_SM3".into(),
+        (Some(name), _) => name.replacen("TLS13_", "TLS_", 1),
+        (None, _) => format!("0x{id:04X}"),
+    }
+}
+
+const COMMON: [S; 8] = [
+    S::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    S::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+    S::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+    S::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+    S::TLS_RSA_WITH_AES_128_GCM_SHA256,
+    S::TLS_RSA_WITH_AES_256_GCM_SHA384,
+    S::TLS_RSA_WITH_AES_128_CBC_SHA,
+    S::TLS_RSA_WITH_AES_256_CBC_SHA,
+];
+
+const CURRENT: [(Key, Exchange, &[S]); 6] = [
     (
         Key::Curve,
         Exchange::Ecdhe,
@@ -97,8 +162,6 @@ const GROUPS: [(Key, Exchange, &[S]); 6] = [
             S::TLS_ECDHE_ECDSA_WITH_CAMELLIA_256_CBC_SHA384,
             S::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
             S::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
-            S::TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA,
-            S::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA,
         ],
     ),
     (
@@ -118,8 +181,6 @@ const GROUPS: [(Key, Exchange, &[S]); 6] = [
             S::TLS_ECDHE_RSA_WITH_CAMELLIA_256_CBC_SHA384,
             S::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
             S::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
-            S::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA,
-            S::TLS_ECDHE_RSA_WITH_RC4_128_SHA,
         ],
     ),
     (
@@ -146,8 +207,6 @@ const GROUPS: [(Key, Exchange, &[S]); 6] = [
             S::TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA,
             S::TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA,
             S::TLS_DHE_RSA_WITH_SEED_CBC_SHA,
-            S::TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA,
-            S::TLS_DHE_RSA_WITH_DES_CBC_SHA,
         ],
     ),
     (
@@ -160,8 +219,6 @@ const GROUPS: [(Key, Exchange, &[S]); 6] = [
             S::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA384,
             S::TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA,
             S::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA,
-            S::TLS_ECDH_ECDSA_WITH_3DES_EDE_CBC_SHA,
-            S::TLS_ECDH_ECDSA_WITH_RC4_128_SHA,
             // The name tells who signed the certificate: the key is a curve's here, too.
             S::TLS_ECDH_RSA_WITH_AES_128_GCM_SHA256,
             S::TLS_ECDH_RSA_WITH_AES_256_GCM_SHA384,
@@ -169,8 +226,6 @@ const GROUPS: [(Key, Exchange, &[S]); 6] = [
             S::TLS_ECDH_RSA_WITH_AES_256_CBC_SHA384,
             S::TLS_ECDH_RSA_WITH_AES_128_CBC_SHA,
             S::TLS_ECDH_RSA_WITH_AES_256_CBC_SHA,
-            S::TLS_ECDH_RSA_WITH_3DES_EDE_CBC_SHA,
-            S::TLS_ECDH_RSA_WITH_RC4_128_SHA,
         ],
     ),
     (
@@ -196,11 +251,6 @@ const GROUPS: [(Key, Exchange, &[S]); 6] = [
             S::TLS_RSA_WITH_CAMELLIA_128_CBC_SHA,
             S::TLS_RSA_WITH_CAMELLIA_256_CBC_SHA,
             S::TLS_RSA_WITH_SEED_CBC_SHA,
-            S::TLS_RSA_WITH_IDEA_CBC_SHA,
-            S::TLS_RSA_WITH_3DES_EDE_CBC_SHA,
-            S::TLS_RSA_WITH_RC4_128_SHA,
-            S::TLS_RSA_WITH_RC4_128_MD5,
-            S::TLS_RSA_WITH_DES_CBC_SHA,
         ],
     ),
     (
@@ -213,10 +263,161 @@ const GROUPS: [(Key, Exchange, &[S]); 6] = [
             S::TLS_DHE_DSS_WITH_AES_256_CBC_SHA256,
             S::TLS_DHE_DSS_WITH_AES_128_CBC_SHA,
             S::TLS_DHE_DSS_WITH_AES_256_CBC_SHA,
+        ],
+    ),
+];
+
+/// Suites that current clients refuse: 3DES, RC4, DES and IDEA, then those for export, then those without encryption.
+const LEGACY: [(Key, Exchange, &[S]); 15] = [
+    (
+        Key::Curve,
+        Exchange::Ecdhe,
+        &[
+            S::TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA,
+            S::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA,
+        ],
+    ),
+    (
+        Key::Rsa,
+        Exchange::Ecdhe,
+        &[
+            S::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA,
+            S::TLS_ECDHE_RSA_WITH_RC4_128_SHA,
+        ],
+    ),
+    (
+        Key::Rsa,
+        Exchange::Dhe,
+        &[
+            S::TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA,
+            S::TLS_DHE_RSA_WITH_DES_CBC_SHA,
+        ],
+    ),
+    (
+        Key::Curve,
+        Exchange::Static,
+        &[
+            S::TLS_ECDH_ECDSA_WITH_3DES_EDE_CBC_SHA,
+            S::TLS_ECDH_ECDSA_WITH_RC4_128_SHA,
+            S::TLS_ECDH_RSA_WITH_3DES_EDE_CBC_SHA,
+            S::TLS_ECDH_RSA_WITH_RC4_128_SHA,
+        ],
+    ),
+    (
+        Key::Rsa,
+        Exchange::Static,
+        &[
+            S::TLS_RSA_WITH_3DES_EDE_CBC_SHA,
+            S::TLS_RSA_WITH_RC4_128_SHA,
+            S::TLS_RSA_WITH_RC4_128_MD5,
+            S::TLS_RSA_WITH_IDEA_CBC_SHA,
+            S::TLS_RSA_WITH_DES_CBC_SHA,
+        ],
+    ),
+    (
+        Key::Dsa,
+        Exchange::Dhe,
+        &[
             S::TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA,
             S::TLS_DHE_DSS_WITH_DES_CBC_SHA,
         ],
     ),
+    (
+        Key::Rsa,
+        Exchange::Dhe,
+        &[S::TLS_DHE_RSA_EXPORT_WITH_DES40_CBC_SHA],
+    ),
+    (
+        Key::Rsa,
+        Exchange::RsaExport,
+        &[
+            S::TLS_RSA_EXPORT1024_WITH_RC4_56_SHA,
+            S::TLS_RSA_EXPORT1024_WITH_DES_CBC_SHA,
+            S::TLS_RSA_EXPORT_WITH_DES40_CBC_SHA,
+            S::TLS_RSA_EXPORT_WITH_RC2_CBC_40_MD5,
+            S::TLS_RSA_EXPORT_WITH_RC4_40_MD5,
+        ],
+    ),
+    (
+        Key::Dsa,
+        Exchange::Dhe,
+        &[S::TLS_DHE_DSS_EXPORT_WITH_DES40_CBC_SHA],
+    ),
+    (
+        Key::Curve,
+        Exchange::Ecdhe,
+        &[S::TLS_ECDHE_ECDSA_WITH_NULL_SHA],
+    ),
+    (Key::Rsa, Exchange::Ecdhe, &[S::TLS_ECDHE_RSA_WITH_NULL_SHA]),
+    (
+        Key::Curve,
+        Exchange::Static,
+        &[
+            S::TLS_ECDH_ECDSA_WITH_NULL_SHA,
+            S::TLS_ECDH_RSA_WITH_NULL_SHA,
+        ],
+    ),
+    (
+        Key::Rsa,
+        Exchange::Static,
+        &[
+            S::TLS_RSA_WITH_NULL_SHA256,
+            S::TLS_RSA_WITH_NULL_SHA,
+            S::TLS_RSA_WITH_NULL_MD5,
+        ],
+    ),
+    (
+        Key::Dsa,
+        Exchange::Dhe,
+        &[
+            S::TLS_DHE_DSS_EXPORT1024_WITH_RC4_56_SHA,
+            S::TLS_DHE_DSS_EXPORT1024_WITH_DES_CBC_SHA,
+        ],
+    ),
+    (
+        Key::Rsa,
+        Exchange::Static,
+        // The number of SSL 3.0 with FIPS 140 for the suite of DES.
+        &[S::SSL_RSA_FIPS_WITH_DES_CBC_SHA],
+    ),
+];
+
+/// Suites without authentication: a server that chooses one shows no certificate.
+const ANONYMOUS: [S; 14] = [
+    S::TLS_ECDH_anon_WITH_AES_256_CBC_SHA,
+    S::TLS_ECDH_anon_WITH_AES_128_CBC_SHA,
+    S::TLS_DH_anon_WITH_AES_256_GCM_SHA384,
+    S::TLS_DH_anon_WITH_AES_128_GCM_SHA256,
+    S::TLS_DH_anon_WITH_AES_256_CBC_SHA256,
+    S::TLS_DH_anon_WITH_AES_128_CBC_SHA256,
+    S::TLS_DH_anon_WITH_AES_256_CBC_SHA,
+    S::TLS_DH_anon_WITH_AES_128_CBC_SHA,
+    S::TLS_ECDH_anon_WITH_3DES_EDE_CBC_SHA,
+    S::TLS_DH_anon_WITH_3DES_EDE_CBC_SHA,
+    S::TLS_ECDH_anon_WITH_RC4_128_SHA,
+    S::TLS_DH_anon_WITH_RC4_128_MD5,
+    S::TLS_DH_anon_WITH_DES_CBC_SHA,
+    S::TLS_ECDH_anon_WITH_NULL_SHA,
+];
+
+/// Suites of TLS 1.3: those of rustls, then AES-CCM (RFC 8446, appendix B.4), the Chinese ones (RFC 8998), the Russian
+/// ones (RFC 9367), AEGIS, and those without encryption (RFC 9150).
+pub(super) const TLS13: [S; 15] = [
+    S::TLS13_AES_128_GCM_SHA256,
+    S::TLS13_AES_256_GCM_SHA384,
+    S::TLS13_CHACHA20_POLY1305_SHA256,
+    S::TLS13_AES_128_CCM_SHA256,
+    S::TLS13_AES_128_CCM_8_SHA256,
+    S::Unknown(0x00c6),
+    S::Unknown(0x00c7),
+    S::Unknown(0xc103),
+    S::Unknown(0xc104),
+    S::Unknown(0xc105),
+    S::Unknown(0xc106),
+    S::Unknown(0x1306),
+    S::Unknown(0x1307),
+    S::Unknown(0xc0b4),
+    S::Unknown(0xc0b5),
 ];
 
 #[cfg(test)]
@@ -226,16 +427,22 @@ mod tests {
     #[test]
     fn a_suite_s_name_says_what_the_table_says() {
         let mut seen = Vec::new();
-        for suite in offered(KeyType::Any) {
+        let offers = [Offer::Current, Offer::LastResort];
+        for suite in offers.into_iter().flat_map(|o| offered(o, KeyType::Any)) {
             let name = suite.id.as_str().unwrap();
             let (exchange, _) = name.split_once("_WITH_").unwrap();
             let wanted = match (suite.key, suite.exchange) {
-                (Key::Rsa, Exchange::Static) => &["TLS_RSA"][..],
-                (Key::Rsa, Exchange::Dhe) => &["TLS_DHE_RSA"],
+                (Key::Rsa, Exchange::Static) => &["TLS_RSA", "SSL_RSA_FIPS"][..],
+                (Key::Rsa, Exchange::RsaExport) => &["TLS_RSA_EXPORT", "TLS_RSA_EXPORT1024"],
+                (Key::Rsa, Exchange::Dhe) => &["TLS_DHE_RSA", "TLS_DHE_RSA_EXPORT"],
                 (Key::Rsa, Exchange::Ecdhe) => &["TLS_ECDHE_RSA"],
                 (Key::Curve, Exchange::Static) => &["TLS_ECDH_ECDSA", "TLS_ECDH_RSA"],
                 (Key::Curve, Exchange::Ecdhe) => &["TLS_ECDHE_ECDSA"],
-                (Key::Dsa, Exchange::Dhe) => &["TLS_DHE_DSS"],
+                (Key::Dsa, Exchange::Dhe) => &[
+                    "TLS_DHE_DSS",
+                    "TLS_DHE_DSS_EXPORT",
+                    "TLS_DHE_DSS_EXPORT1024",
+                ],
                 other => panic!("{other:?}: {name}"),
             };
             assert!(wanted.contains(&exchange), "{name}");
@@ -253,17 +460,48 @@ mod tests {
             .filter(|s| !s.as_str().unwrap().starts_with("TLS13"))
             .collect();
         for id in &spoken {
-            let suite = Suite::find(u16::from(*id), KeyType::Any).unwrap();
+            let suite = Suite::find(u16::from(*id), Offer::Current, KeyType::Any).unwrap();
             assert!(suite.is_of_rustls());
         }
-        let known = offered(KeyType::Any).filter(|s| s.is_of_rustls()).count();
+        let known = offered(Offer::Current, KeyType::Any)
+            .filter(|s| s.is_of_rustls())
+            .count();
         assert_eq!(known, spoken.len());
         for key_type in [KeyType::Rsa, KeyType::Ecdsa] {
-            assert!(offered(key_type).next().unwrap().is_of_rustls());
-            assert!(offered(key_type).all(|s| s.key.is_of(key_type)));
+            let first = offered(Offer::Current, key_type).next().unwrap();
+            assert!(first.is_of_rustls());
+            for offer in [Offer::Current, Offer::LastResort] {
+                assert!(offered(offer, key_type).all(|s| s.key.is_of(key_type)));
+            }
         }
         let rsa = u16::from(S::TLS_RSA_WITH_AES_128_CBC_SHA);
-        assert_eq!(Suite::find(rsa, KeyType::Ecdsa), None);
-        assert_eq!(Suite::find(0x1301, KeyType::Any), None);
+        assert_eq!(Suite::find(rsa, Offer::Current, KeyType::Ecdsa), None);
+        assert_eq!(Suite::find(0x1301, Offer::LastResort, KeyType::Any), None);
+    }
+
+    #[test]
+    fn what_current_clients_refuse_is_offered_last_and_nothing_else() {
+        let is_refused = |name: &str| {
+            let ciphers = [
+                "_3DES_", "_RC4_", "_DES_", "_DES40_", "_RC2_", "_IDEA_", "_NULL_",
+            ];
+            ciphers.iter().any(|cipher| name.contains(cipher))
+        };
+        for (offer, refused) in [(Offer::Current, false), (Offer::LastResort, true)] {
+            for suite in offered(offer, KeyType::Any) {
+                let name = suite.id.as_str().unwrap();
+                assert_eq!(is_refused(name), refused, "{name}");
+            }
+        }
+        assert!(anonymous(Offer::LastResort).all(|s| s.as_str().unwrap().contains("_anon_")));
+        assert_eq!(anonymous(Offer::Current).count(), 0);
+    }
+
+    #[test]
+    fn suites_have_their_registered_names() {
+        assert_eq!(name(0x1304), "TLS_AES_128_CCM_SHA256");
+        assert_eq!(name(0x00c6), "TLS_SM4_GCM_SM3");
+        assert_eq!(name(0xc02b), "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
+        assert_eq!(name(0xfafa), "0xFAFA");
     }
 }

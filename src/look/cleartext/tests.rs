@@ -54,11 +54,18 @@ transcripts! {
     "tls12-ecdhe-p384-sha1" "1.2" "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" BareKey;
     "tls12-ecdhe-ed25519" "1.2" "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" Handshake;
     "tls12-ecdhe-rsapss2048" "1.2" "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" Handshake;
+    "tls12-null-rsa2048" "1.2" "TLS_RSA_WITH_NULL_SHA256" None;
+    "tls12-gcm-rsapss2048" "1.2" "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" Handshake;
+    "tls12-gcm-ed448" "1.2" "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" None;
+    "tls12-gcm-brainpool256" "1.2" "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" None;
+    "tls12-gcm-x448" "1.2" "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" Handshake;
+    "tls12-gcm-rsa2048-sha1" "1.2" "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" BareKey;
+    "tls12-gcm-rsa2048" "1.2" "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" Handshake;
 }
 
 /// Reads this in pieces of these sizes, again and again.
 fn read_in(bytes: &[u8], sizes: &[usize]) -> (Reader, Result<bool, Fault>) {
-    let mut reader = Reader::new(KeyType::Any);
+    let mut reader = Reader::new(Offer::Both, KeyType::Any);
     let mut rest = bytes;
     for size in sizes.iter().cycle() {
         let (now, later) = rest.split_at((*size).clamp(1, rest.len().max(1)).min(rest.len()));
@@ -143,6 +150,168 @@ fn what_openssl_answers_is_read_and_its_proof_checked() {
     }
 }
 
+fn judged(reader: &Reader, end: Result<bool, Fault>) -> Answer {
+    let algorithms = default_provider().signature_verification_algorithms;
+    let end = match end {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(End::Closed),
+        Err(fault) => Err(End::Fault(fault)),
+    };
+    judge(end, &algorithms, &CLIENT_RANDOM, reader, Duration::ZERO)
+}
+
+#[test]
+fn a_handshake_that_rustls_could_perform_does_not_count() {
+    for transcript in TRANSCRIPTS {
+        let (reader, end) = read_all(transcript.bytes);
+        let answer = judged(&reader, end);
+        let counts = transcript.name != "tls12-gcm-rsa2048";
+        let is_read = matches!(answer, Answer::Read(Ok(_)));
+        assert_eq!(is_read, counts, "{}", transcript.name);
+        assert!(
+            counts || matches!(answer, Answer::Nothing),
+            "{}",
+            transcript.name
+        );
+    }
+}
+
+#[test]
+fn a_copied_certificate_does_not_count_with_a_suite_of_rustls() {
+    let of = |name| TRANSCRIPTS.iter().find(|t| t.name == name).unwrap();
+    let (mut liar, end) = read_all(of("tls12-gcm-rsapss2048").bytes);
+    let (copied, _) = read_all(of("tls12-gcm-rsa2048").bytes);
+    liar.certificates = copied.certificates;
+    let Answer::Read(Err(error)) = judged(&liar, end) else {
+        panic!("it counts");
+    };
+    assert_eq!(error.kind, ErrorKind::TlsSignature);
+    // Without a signature, it is not known which key there is.
+    let hello = server_hello(0x0303, 0xc02b, &[]);
+    let (reader, end) = read_all(&handshake(&[hello], 100));
+    assert!(matches!(judged(&reader, end), Answer::Nothing));
+}
+
+#[test]
+fn parameters_that_clients_refuse_are_read() {
+    let parameters = |name| {
+        let transcript = TRANSCRIPTS.iter().find(|t| t.name == name).unwrap();
+        let (reader, _) = read_all(transcript.bytes);
+        outcome(&reader).unwrap()
+    };
+    let x448 = parameters("tls12-gcm-x448");
+    assert_eq!(x448.parameters.rare_group, Some("x448"));
+    assert_eq!(x448.parameters.secure_renegotiation, Some(false));
+    assert!(is_rare(&x448));
+    let sha1 = parameters("tls12-gcm-rsa2048-sha1");
+    assert!(sha1.parameters.sha1_signature && is_rare(&sha1));
+    let dhe = parameters("tls12-dhe-rsa2048");
+    assert!(dhe.parameters.dh_bits >= Some(1024) && is_rare(&dhe));
+    assert_eq!(dhe.parameters.rare_group, None);
+    assert!(!dhe.parameters.sha1_signature);
+    // Which keys clients have is judged by the certificate.
+    for name in [
+        "tls12-gcm-brainpool256",
+        "tls12-gcm-ed448",
+        "tls12-gcm-rsapss2048",
+    ] {
+        assert!(!is_rare(&parameters(name)), "{name}");
+    }
+    for name in [
+        "tls12-static-rsa2048",
+        "tls12-ecdhe-p256",
+        "tls10-dhe-rsa1024",
+    ] {
+        assert!(!is_rare(&parameters(name)), "{name}");
+    }
+}
+
+#[test]
+fn support_of_secure_renegotiation_is_read_from_the_first_bytes() {
+    const INFO: [u8; 5] = [0xff, 0x01, 0, 1, 0];
+    let with = server_hello(0x0303, 0xc02b, &[&STAPLES[..], &INFO].concat());
+    let without = server_hello(0x0303, 0xc02b, &STAPLES);
+    let bare = server_hello(0x0303, 0xc02b, &[]);
+    let warning = record(21, &[1, 112]);
+    for (hello, expected) in [(&with, true), (&without, false), (&bare, false)] {
+        for size in [1, 7, 1000] {
+            let flight = handshake(&[hello.clone(), certificate(&[vec![1; 300]])], size);
+            assert_eq!(secure_renegotiation(&flight), Some(expected));
+            let flight = [warning.clone(), flight].concat();
+            assert_eq!(secure_renegotiation(&flight), Some(expected));
+        }
+        // The end of what was kept may be anywhere behind the hello.
+        let whole = handshake(&[hello.clone(), certificate(&[vec![1; 300]])], 1000);
+        let length = 5 + hello.len();
+        for end in 0..whole.len() {
+            let read = secure_renegotiation(&whole[..end]);
+            assert_eq!(read, (end >= length).then_some(expected), "{end}");
+        }
+        let (reader, _) = read_all(&handshake(&[server_hello(0x0302, 0xc009, &INFO)], 100));
+        assert!(reader.hello.unwrap().secure_renegotiation);
+    }
+    assert_eq!(secure_renegotiation(b"HTTP/1.1 400 Bad Request\r\n"), None);
+}
+
+#[test]
+fn what_certvigil_lacks_is_no_fault_of_the_server() {
+    /// The random of a HelloRetryRequest is fixed, but that does not matter here.
+    fn answer(suite: u16, group: u16) -> Answer {
+        let [high, low] = group.to_be_bytes();
+        let extensions = [0, 43, 0, 2, 3, 4, 0, 51, 0, 2, high, low];
+        let hello = handshake(&[server_hello(0x0303, suite, &extensions)], 1000);
+        let mut reader = Reader::new(Offer::LastResort, KeyType::Any);
+        let end = reader.take(&hello);
+        judged(&reader, end)
+    }
+    for (suite, group, words) in [
+        (0x1301, 0x0100, "the group ffdhe2048"),
+        (0x1304, 0x001d, "TLS_AES_128_CCM_SHA256"),
+        (0x1302, 0x001f, "brainpoolP256r1tls13"),
+        (0x00c6, 0x0029, "TLS_SM4_GCM_SM3"),
+    ] {
+        let Answer::Read(Err(error)) = answer(suite, group) else {
+            panic!("{words}");
+        };
+        assert_eq!(error.kind, ErrorKind::Internal, "{error}");
+        assert!(error.message.contains(words), "{error}");
+    }
+    assert!(matches!(answer(0x1301, 0x001d), Answer::Tls13));
+}
+
+#[test]
+fn a_server_of_anonymous_suites_alone_shows_no_certificate() {
+    let hello = handshake(&[server_hello(0x0303, 0x00a6, &[])], 1000);
+    let mut reader = Reader::new(Offer::LastResort, KeyType::Any);
+    let end = reader.take(&hello);
+    let Answer::Read(Err(error)) = judged(&reader, end) else {
+        panic!("it counts");
+    };
+    assert_eq!(error.kind, ErrorKind::MalformedCertificate);
+    assert!(
+        error
+            .message
+            .contains("TLS_DH_anon_WITH_AES_128_GCM_SHA256")
+    );
+}
+
+#[test]
+fn the_temporary_key_of_an_export_suite_is_signed_or_not_there() {
+    const EXPORT: u16 = 0x0008;
+    let list = || certificate(&[vec![1]]);
+    // Modulus, exponent and signature.
+    let temporary = message(12, &[0, 1, 5, 0, 1, 3, 0, 2, 9, 9]);
+    for (messages, is_signed) in [
+        (vec![list(), temporary], true),
+        (vec![list(), DONE.to_vec()], false),
+    ] {
+        let messages = [vec![server_hello(0x0301, EXPORT, &[])], messages].concat();
+        let (reader, end) = read_all(&handshake(&messages, 1000));
+        assert_eq!(end, Ok(true));
+        assert_eq!(reader.signed.is_some(), is_signed);
+    }
+}
+
 #[test]
 fn a_signature_over_anything_else_proves_nothing() {
     let algorithms = default_provider().signature_verification_algorithms;
@@ -193,7 +362,7 @@ fn a_signature_over_anything_else_proves_nothing() {
             Err(Wrong::Signature)
         );
     }
-    assert_eq!(proved, 13);
+    assert_eq!(proved, 17);
 }
 
 #[test]
@@ -265,16 +434,17 @@ fn a_warning_is_passed_over_and_a_refusal_is_not() {
 }
 
 #[test]
-fn only_what_rustls_does_not_speak_counts() {
+fn only_what_was_offered_is_read() {
     for (version, suite, counts) in [
-        (0x0303, 0xc02f, false), // a suite of rustls
-        (0x0303, 0xcca9, false),
+        (0x0303, 0xc02f, true), // a suite of rustls
+        (0x0303, 0xcca9, true),
         (0x0303, 0x1301, false), // a suite of TLS 1.3
         (0x0304, 0xc013, false), // a version that was not offered
         (0x0305, 0xc013, false),
         (0x0200, 0xc013, false),
-        (0x0303, 0x0000, false), // no encryption
+        (0x0303, 0x0000, false), // the null suite
         (0x0303, 0x0034, false), // no authentication
+        (0x0303, 0x0001, true),  // no encryption
         (0x0303, 0x00ff, false), // no suite
         (0x0303, 0xc013, true),
         (0x0302, 0xc02f, true),
@@ -285,8 +455,21 @@ fn only_what_rustls_does_not_speak_counts() {
         assert_eq!(reader.hello.is_some(), counts, "{version:x} {suite:x}");
         assert_eq!(end.is_ok(), counts);
     }
+    // 3DES is offered last, and AES first.
+    for (offer, suite, counts) in [
+        (Offer::Current, 0x000a, false),
+        (Offer::Current, 0x002f, true),
+        (Offer::LastResort, 0x000a, true),
+        (Offer::LastResort, 0x002f, false),
+        (Offer::Common, 0x002f, true),
+        (Offer::Common, 0x009e, false),
+    ] {
+        let mut reader = Reader::new(offer, KeyType::Any);
+        let hello = handshake(&[server_hello(0x0303, suite, &[])], 100);
+        assert_eq!(reader.take(&hello).is_ok(), counts, "{offer:?} {suite:x}");
+    }
     // Asked for ECDSA, a server may not take RSA.
-    let mut reader = Reader::new(KeyType::Ecdsa);
+    let mut reader = Reader::new(Offer::Both, KeyType::Ecdsa);
     let rsa = handshake(&[server_hello(0x0301, STATIC_RSA, &[])], 100);
     assert!(reader.take(&rsa).is_err() && reader.hello.is_none());
 }

@@ -68,6 +68,7 @@ fn looks(text: &str) -> Vec<Judged> {
     );
     unknown.verdict = Verdict::Inconclusive(LookError {
         seems: None,
+        alert: None,
         kind: ErrorKind::DnsNxdomain,
         message: text.to_owned(),
     });

@@ -76,6 +76,7 @@ fn serving(leaf: &Certificate) -> Outcome {
         alpn: None,
         revocation: Revocation::default(),
         key_proof: KeyProof::Handshake,
+        parameters: Default::default(),
     }))
 }
 
@@ -238,6 +239,7 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     }
     let error = LookError {
         seems: None,
+        alert: None,
         kind: ErrorKind::TlsProtocol,
         message: text.to_owned(),
     };

@@ -57,6 +57,7 @@ fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
         alpn: None,
         revocation: Default::default(),
         key_proof: KeyProof::Handshake,
+        parameters: Default::default(),
     }));
     let verdict = Verdict::Conclusive(flags(correct, chained));
     judged(look("a.example", served), verdict)

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Records what `openssl s_server` answers to a hello of TLS 1.2 and before, up to its ServerHelloDone.
 
-Run in this folder; OpenSSL 3 is needed. The hello's random is 32 times the octet 7, as the tests have it."""
+Run in this folder, with the names of the transcripts to record, or none for all; OpenSSL 3 is needed. The hello's random
+is 32 times the octet 7, as the tests have it."""
 
 import pathlib
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -35,6 +37,14 @@ TRANSCRIPTS = {
     "tls12-ecdhe-p384-sha1": ("ec:P-384", "-tls1_2", CURVE, SHA1),
     "tls12-ecdhe-ed25519": ("ed25519", "-tls1_2", CURVE, ALL),
     "tls12-ecdhe-rsapss2048": ("rsa-pss", "-tls1_2", [0xC027], ALL),
+    "tls12-null-rsa2048": ("rsa:2048", "-tls1_2", [0x003B], ALL),
+    # With a suite of rustls.
+    "tls12-gcm-rsapss2048": ("rsa-pss", "-tls1_2", [0xC02F], ALL),
+    "tls12-gcm-ed448": ("ed448", "-tls1_2", [0xC02B], [0x0808, *ALL]),
+    "tls12-gcm-brainpool256": ("ec:brainpoolP256r1", "-tls1_2", [0xC02B], ALL),
+    "tls12-gcm-x448": ("rsa:2048", "-tls1_2", [0xC02F], ALL, [30]),
+    "tls12-gcm-rsa2048-sha1": ("rsa:2048", "-tls1_2", [0xC02F], SHA1),
+    "tls12-gcm-rsa2048": ("rsa:2048", "-tls1_2", [0xC02F], ALL),
 }
 
 
@@ -42,13 +52,13 @@ def vector(size, content):
     return len(content).to_bytes(size, "big") + content
 
 
-def hello(suites, schemes):
+def hello(suites, schemes, groups=(29, 23, 24, 25, 22, 26)):
     def numbers(values):
         return b"".join(struct.pack(">H", v) for v in values)
 
     extensions = b""
     for kind, content in [
-        (10, vector(2, numbers([29, 23, 24, 25, 22]))),
+        (10, vector(2, numbers(groups))),
         (11, vector(1, b"\0")),
         (13, vector(2, numbers(schemes))),
     ]:
@@ -100,17 +110,19 @@ def flight(stream):
 with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
     PORT = probe.getsockname()[1]
-for name, (kind, version, suites, schemes) in TRANSCRIPTS.items():
+for name, (kind, version, suites, *offer) in TRANSCRIPTS.items():
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        continue
     with tempfile.TemporaryDirectory() as folder:
         key, pem = key_and_certificate(kind, pathlib.Path(folder))
         server = subprocess.Popen(
             ["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{PORT}", version]
-            + ["-cipher", "ALL:@SECLEVEL=0", "-key", key, "-cert", pem],
+            + ["-cipher", "ALL:eNULL:@SECLEVEL=0", "-groups", "X25519:P-256:P-384:P-521:secp256k1:brainpoolP256r1:X448", "-key", key, "-cert", pem],
             stdin=subprocess.PIPE,
         )
         try:
             with connect(PORT) as stream:
-                stream.sendall(hello(suites, schemes))
+                stream.sendall(hello(suites, *offer))
                 pathlib.Path(f"{name}.bin").write_bytes(flight(stream))
         finally:
             server.kill()
