@@ -1,7 +1,7 @@
 //! The findings about the certificates above a leaf: what is missing, what is superfluous, and which path is trusted.
 
 use crate::certificate::{Certificate, Facts, Oddity};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, SourceKind};
 use crate::model::Timestamp;
 
@@ -329,6 +329,7 @@ pub(super) fn chain_findings(
             now,
         ));
     }
+    findings.extend(remarks(chain, found));
     for root in &chain.roots {
         if let Ok(facts) = root.facts() {
             findings.extend(weakness(Place::Root, facts));
@@ -416,4 +417,45 @@ fn names(certificates: &[&Certificate]) -> String {
 
 fn is_or_are(certificates: &[&Certificate]) -> &'static str {
     if certificates.len() == 1 { "is" } else { "are" }
+}
+
+/// One finding for each certificate of the path that deviates from RFC 5280 or the CA/Browser Forum's rules in a way that
+/// no mainstream client minds.
+fn remarks(chain: &chain::Chain<'_>, found: &path::Found<'_>) -> Vec<Finding> {
+    let Some(best) = found.best() else {
+        return Vec::new();
+    };
+    let anchor = best.anchor().and_then(|anchor| anchor.certificate());
+    let above = (chain.intermediates.iter().copied()).filter(|c| !best.certificates.contains(c));
+    let all = best.certificates.iter().copied().chain(above).chain(anchor);
+    let remark = |(position, certificate): (usize, &Certificate)| {
+        let facts = certificate.facts().ok()?;
+        let is_anchor = anchor == Some(certificate) && position > 0;
+        let place = match (position, is_anchor) {
+            (0, _) => Place::Leaf,
+            (_, true) => Place::Root,
+            (_, false) => Place::Intermediate,
+        };
+        // What is odd about a root is no reason for a client to refuse it.
+        let odd = facts.oddities.iter().filter(|_| is_anchor);
+        let reasons: Vec<_> = facts
+            .remarks
+            .iter()
+            .chain(odd)
+            .map(ToString::to_string)
+            .collect();
+        (!reasons.is_empty()).then(|| {
+            Finding::with_severity(
+                Code::NonconformantCertificate,
+                Severity::Info,
+                format!(
+                    "{} deviates from RFC 5280 or the rules for public authorities, which only strict validators mind: {}",
+                    place.describe(facts),
+                    reasons.join(", ")
+                ),
+                "nothing is broken for common clients; have it reissued to please strict validators, such as Python's since 3.13",
+            )
+        })
+    };
+    all.enumerate().filter_map(remark).collect()
 }

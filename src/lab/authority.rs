@@ -201,6 +201,7 @@ fn authority_params(name: &str, validity: Validity) -> CertificateParams {
     set_common_name(&mut params, &[name.to_owned()]);
     set_validity(&mut params, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
@@ -210,6 +211,7 @@ fn leaf_params(names: &[String], validity: Validity) -> Result<CertificateParams
     set_common_name(&mut params, names);
     set_validity(&mut params, validity);
     params.is_ca = IsCa::ExplicitNoCa;
+    params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)

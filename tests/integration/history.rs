@@ -59,6 +59,8 @@ fn judged(observation: Observation, verdict: Verdict) -> Judged {
         expected: None,
         verdict,
         findings: Vec::new(),
+        clients: None,
+        path_expiry: None,
         dane: None,
     }
 }

@@ -9,6 +9,7 @@ mod ladder;
 mod looks;
 mod names;
 mod odd;
+mod paths;
 mod properties;
 mod revocation;
 mod rollout;
