@@ -61,6 +61,7 @@ struct Browser {
     requests: File,
     responses: BufReader<File>,
     session: String,
+    frame: String,
     number: u64,
 }
 
@@ -88,6 +89,7 @@ impl Browser {
             requests: File::options().write(true).open(requests).unwrap(),
             responses: BufReader::new(File::open(responses).unwrap()),
             session: String::new(),
+            frame: String::new(),
             number: 0,
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
@@ -97,7 +99,9 @@ impl Browser {
             json!({"targetId": target, "flatten": true}),
         );
         session["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
-        browser.call("Page.enable", json!({}));
+        let tree = browser.call("Page.getFrameTree", json!({}));
+        let frame = tree["frameTree"]["frame"]["id"].as_str().unwrap();
+        frame.clone_into(&mut browser.frame);
         browser
     }
 
@@ -129,8 +133,17 @@ impl Browser {
             job.host.clone()
         };
         let url = format!("https://{host}:{}/", job.port);
-        let result = self.call("Page.navigate", json!({"url": url}));
-        result["errorText"].as_str().unwrap_or(ACCEPTED).to_owned()
+        // A navigation would start a process for each error page.
+        let options = json!({"disableCache": true, "includeCredentials": false});
+        let params = json!({"frameId": self.frame, "url": url, "options": options});
+        let result = self.call("Network.loadNetworkResource", params);
+        let resource = &result["resource"];
+        if resource["success"] == json!(true) {
+            ACCEPTED.to_owned()
+        } else {
+            let name = resource["netErrorName"].as_str();
+            name.map_or_else(|| resource.to_string(), str::to_owned)
+        }
     }
 }
 
