@@ -101,11 +101,7 @@ impl Keys {
     }
 
     fn generate(&self, key: &Key) -> Vec<u8> {
-        let (pem, private, public) = (
-            self.pem(key),
-            self.path(key, "der"),
-            self.path(key, "spki"),
-        );
+        let (pem, private, public) = (self.pem(key), self.path(key, "der"), self.path(key, "spki"));
         if !public.exists() {
             let mut command = Command::new("openssl");
             command.arg("genpkey").arg("-out").arg(&pem);
@@ -215,10 +211,7 @@ fn genpkey(kind: Kind) -> Vec<String> {
         Kind::Ed25519 => vec!["-algorithm".into(), "ED25519".into()],
         Kind::Ed448 => vec!["-algorithm".into(), "ED448".into()],
         // Five primes: a key of 16384 bits with two takes minutes.
-        Kind::Rsa(bits @ 8192..) => with(
-            rsa("RSA", bits),
-            &["-pkeyopt", "rsa_keygen_primes:5"],
-        ),
+        Kind::Rsa(bits @ 8192..) => with(rsa("RSA", bits), &["-pkeyopt", "rsa_keygen_primes:5"]),
         Kind::Rsa(bits) => rsa("RSA", bits),
         Kind::RsaExponent3 => with(rsa("RSA", 2048), &["-pkeyopt", "rsa_keygen_pubexp:3"]),
         Kind::RsaPss => rsa("RSA-PSS", 2048),

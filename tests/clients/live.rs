@@ -51,7 +51,11 @@ pub(crate) fn ask(cases: &[Case], which: Which) -> Record {
             roots_file,
         });
     }
-    println!("{} cases are served after {:.1} s", jobs.len(), start.elapsed().as_secs_f64());
+    println!(
+        "{} cases are served after {:.1} s",
+        jobs.len(),
+        start.elapsed().as_secs_f64()
+    );
     let all = ask_all(&jobs, which, now, folder.path());
     let mut record = Record::default();
     for answers in &all {
@@ -88,19 +92,33 @@ fn ask_all(
     };
     std::thread::scope(|scope| {
         let mut asked = vec![
-            scope.spawn(move || timed("openssl", clients::openssl::version(), || each(clients::openssl::ask))),
-            scope.spawn(move || timed("gnutls", clients::gnutls::version(), || each(clients::gnutls::ask))),
             scope.spawn(move || {
-                timed("go", clients::go::version(folder), || clients::go::ask(jobs, folder))
+                timed("openssl", clients::openssl::version(), || {
+                    each(clients::openssl::ask)
+                })
+            }),
+            scope.spawn(move || {
+                timed("gnutls", clients::gnutls::version(), || {
+                    each(clients::gnutls::ask)
+                })
+            }),
+            scope.spawn(move || {
+                timed("go", clients::go::version(folder), || {
+                    clients::go::ask(jobs, folder)
+                })
             }),
             scope.spawn(move || timed("rustls", clients::rustls::version(), rustls)),
         ];
         if which == Which::All {
             asked.push(scope.spawn(|| {
-                timed("java", clients::java::version(), || clients::java::ask(jobs))
+                timed("java", clients::java::version(), || {
+                    clients::java::ask(jobs)
+                })
             }));
             asked.push(scope.spawn(|| {
-                timed("chromium", clients::chromium::version(), || clients::chromium::ask(jobs))
+                timed("chromium", clients::chromium::version(), || {
+                    clients::chromium::ask(jobs)
+                })
             }));
         }
         asked.into_iter().map(|a| a.join().unwrap()).collect()
@@ -127,7 +145,11 @@ pub(crate) fn summarize(record: &Record) {
         let accepted = case.clients.values().filter(|a| *a == ACCEPTED).count();
         *counts.entry(accepted).or_default() += 1;
     }
-    println!("{} cases, {} certificates", record.cases.len(), record.certificates.len());
+    println!(
+        "{} cases, {} certificates",
+        record.cases.len(),
+        record.certificates.len()
+    );
     for (accepted, cases) in counts {
         println!("{cases} cases are accepted by {accepted} clients");
     }

@@ -63,7 +63,8 @@ fn compare(now: &Record, recorded: &Record) {
     let mut differences = Vec::new();
     for case in &now.cases {
         let before = recorded.cases.iter().find(|c| c.id == case.id);
-        let before = before.unwrap_or_else(|| panic!("{}: not in the record; run `make clients`", case.id));
+        let before =
+            before.unwrap_or_else(|| panic!("{}: not in the record; run `make clients`", case.id));
         for (client, answer) in &case.clients {
             if *answer != before.clients[client] {
                 let (version, old) = (&now.versions[client], &recorded.versions[client]);

@@ -52,7 +52,9 @@ struct Line {
 }
 
 fn path(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/data").join(file)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/clients/data")
+        .join(file)
 }
 
 pub(crate) fn short(der: &[u8]) -> String {
@@ -109,7 +111,10 @@ impl Record {
 
     /// Certificates by their short fingerprints.
     pub(crate) fn pick(&self, fingerprints: &[String]) -> Vec<Vec<u8>> {
-        fingerprints.iter().map(|h| self.certificates[h].clone()).collect()
+        fingerprints
+            .iter()
+            .map(|h| self.certificates[h].clone())
+            .collect()
     }
 
     pub(crate) fn write(&self) {
@@ -124,7 +129,11 @@ impl Record {
         let file = File::create(path("certificates.jsonl.gz")).unwrap();
         let mut gz = GzBuilder::new().mtime(0).write(file, Compression::best());
         let mut written = std::collections::HashSet::new();
-        for h in self.cases.iter().flat_map(|c| c.served.iter().chain(&c.roots)) {
+        for h in self
+            .cases
+            .iter()
+            .flat_map(|c| c.served.iter().chain(&c.roots))
+        {
             if written.insert(h) {
                 let der = STANDARD.encode(&self.certificates[h]);
                 let line = serde_json::to_string(&Line { h: h.clone(), der }).unwrap();

@@ -75,7 +75,10 @@ impl Servers {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Chain(Arc::new(key))));
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = self
+            .runtime
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let port = listener.local_addr().unwrap().port();
         self.runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -105,15 +105,11 @@ impl Scheme {
                     Hash::Sha384 => 12,
                     Hash::Sha512 => 13,
                 };
-                der::sequence(&[
-                    der::oid(&format!("1.2.840.113549.1.1.{last}")),
-                    der::null(),
-                ])
+                der::sequence(&[der::oid(&format!("1.2.840.113549.1.1.{last}")), der::null()])
             }
             Self::Pss(hash) => {
                 let hashed = der::sequence(&[der::oid(hash.oid()), der::null()]);
-                let masked =
-                    der::sequence(&[der::oid("1.2.840.113549.1.1.8"), hashed.clone()]);
+                let masked = der::sequence(&[der::oid("1.2.840.113549.1.1.8"), hashed.clone()]);
                 der::sequence(&[
                     der::oid("1.2.840.113549.1.1.10"),
                     der::sequence(&[
@@ -177,8 +173,10 @@ impl Time {
 
     fn encode(self, now: OffsetDateTime) -> Vec<u8> {
         let at = now + Duration::days(self.days);
-        let utc = matches!(self.form, Form::UtcNoSeconds | Form::UtcOffset | Form::UtcNoZone)
-            || self.form == Form::Standard && (1950..2050).contains(&at.year());
+        let utc = matches!(
+            self.form,
+            Form::UtcNoSeconds | Form::UtcOffset | Form::UtcNoZone
+        ) || self.form == Form::Standard && (1950..2050).contains(&at.year());
         let date = format!("{:02}{:02}", u8::from(at.month()), at.day());
         let year = if utc {
             format!("{:02}", at.year() % 100)
@@ -408,7 +406,10 @@ impl Case {
             return self.id.clone();
         }
         let hash = digest(&SHA256, self.id.as_bytes());
-        let hash: String = hash.as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect();
+        let hash: String = hash.as_ref()[..4]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         format!("{}-{hash}", &self.id[..MAX_ORGANIZATION - hash.len() - 1])
     }
 
@@ -466,7 +467,12 @@ impl Case {
         }
         tbs.push(der::tlv(2, &self.serial(cert)));
         tbs.push(algorithm(&cert.inner));
-        tbs.push(cert.issuer_name.as_ref().unwrap_or(&issuer.subject).encode());
+        tbs.push(
+            cert.issuer_name
+                .as_ref()
+                .unwrap_or(&issuer.subject)
+                .encode(),
+        );
         tbs.push(der::sequence(&[
             cert.not_before.encode(now),
             cert.not_after.encode(now),
@@ -507,9 +513,7 @@ impl Case {
         match value {
             Value::Bytes(bytes) => bytes.clone(),
             Value::OwnKeyId => der::octets(&key_id(&key(cert))),
-            Value::IssuerKeyId => {
-                der::sequence(&[der::implicit(0, &key_id(&key(issuer)))])
-            }
+            Value::IssuerKeyId => der::sequence(&[der::implicit(0, &key_id(&key(issuer)))]),
             Value::IssuerAndSerial => {
                 let above = self.get(&issuer.issuer);
                 let name = issuer.issuer_name.as_ref().unwrap_or(&above.subject);

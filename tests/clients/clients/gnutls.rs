@@ -7,7 +7,15 @@ use crate::run::{bounded, output, run, text};
 
 pub(crate) fn version() -> String {
     let text = run(Command::new("gnutls-cli").arg("--version"));
-    format!("GnuTLS {}", one_line(text.lines().next().unwrap().trim_start_matches("gnutls-cli ")))
+    format!(
+        "GnuTLS {}",
+        one_line(
+            text.lines()
+                .next()
+                .unwrap()
+                .trim_start_matches("gnutls-cli ")
+        )
+    )
 }
 
 pub(crate) fn ask(job: &Job) -> String {
@@ -16,7 +24,12 @@ pub(crate) fn ask(job: &Job) -> String {
         .arg("--no-ocsp")
         .arg("--x509cafile")
         .arg(&job.roots_file)
-        .args(["--verify-hostname", &job.host, "--port", &job.port.to_string()]);
+        .args([
+            "--verify-hostname",
+            &job.host,
+            "--port",
+            &job.port.to_string(),
+        ]);
     if job.is_address() {
         command.arg("--disable-sni");
     } else {
@@ -41,13 +54,17 @@ fn read(text: &str, roots: usize) -> String {
             status = Some(rest.to_owned());
         } else if let Some(rest) = line.strip_prefix("*** Fatal error: ") {
             fatal.get_or_insert(rest.to_owned());
-        } else if line.contains("Error setting the x509 trust file") {
-            loaded = format!("roots: 0 of {roots} loaded; ");
+        } else if let Some(rest) = line.strip_prefix("Error setting the x509 trust file: ") {
+            return format!("roots: {rest}");
         }
     }
     let answer = match (status, fatal) {
         (Some(status), _) if status.contains("is trusted") => {
-            return if loaded.is_empty() { ACCEPTED.to_owned() } else { format!("{loaded}{ACCEPTED}") };
+            return if loaded.is_empty() {
+                ACCEPTED.to_owned()
+            } else {
+                format!("{loaded}{ACCEPTED}")
+            };
         }
         (Some(status), _) => status,
         (None, Some(fatal)) => format!("fatal: {fatal}"),

@@ -15,7 +15,10 @@ fn program(folder: &Path) -> PathBuf {
             .arg(&binary)
             .arg(source)
             .env("GOFLAGS", "-mod=mod")
-            .env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache")));
+            .env(
+                "GOCACHE",
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache"),
+            ));
     }
     binary
 }
@@ -37,6 +40,10 @@ fn without_time(answer: &str) -> String {
     let Some((before, rest)) = answer.split_once(": current time ") else {
         return answer.to_owned();
     };
-    let word = if rest.contains(" is after ") { "expired" } else { "not yet valid" };
+    let word = if rest.contains(" is after ") {
+        "expired"
+    } else {
+        "not yet valid"
+    };
     format!("{before} ({word})")
 }

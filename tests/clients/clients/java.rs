@@ -9,7 +9,11 @@ use crate::run::run;
 fn program() -> Command {
     let mut command = Command::new("java");
     // The answers do not depend on the terminal's language and zone.
-    command.args(["-Duser.language=en", "-Duser.country=US", "-Duser.timezone=UTC"]);
+    command.args([
+        "-Duser.language=en",
+        "-Duser.country=US",
+        "-Duser.timezone=UTC",
+    ]);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/clients/Verify.java"));
     command
 }

@@ -52,7 +52,11 @@ fn answers(mut command: std::process::Command, jobs: &[Job]) -> Vec<String> {
         input.write_all(job.line().as_bytes()).unwrap();
     }
     std::io::Seek::rewind(&mut input).unwrap();
-    let output = command.stdin(input).stderr(Stdio::inherit()).output().unwrap();
+    let output = command
+        .stdin(input)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let found: HashMap<&str, &str> = text.lines().filter_map(|l| l.split_once('\t')).collect();
     jobs.iter()

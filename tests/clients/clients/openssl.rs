@@ -6,13 +6,24 @@ use super::{ACCEPTED, Job, one_line};
 use crate::run::{bounded, output, run, text};
 
 pub(crate) fn version() -> String {
-    one_line(run(Command::new("openssl").arg("version")).split('(').next().unwrap())
+    one_line(
+        run(Command::new("openssl").arg("version"))
+            .split('(')
+            .next()
+            .unwrap(),
+    )
 }
 
 pub(crate) fn ask(job: &Job) -> String {
     let mut command = bounded("openssl");
     command
-        .args(["s_client", "-brief", "-no-CApath", "-no-CAstore", "-verify_return_error"])
+        .args([
+            "s_client",
+            "-brief",
+            "-no-CApath",
+            "-no-CAstore",
+            "-verify_return_error",
+        ])
         .arg("-connect")
         .arg(format!("127.0.0.1:{}", job.port));
     if job.roots.is_empty() {
@@ -44,5 +55,8 @@ fn read(text: &str) -> String {
             reason = line.split(':').nth(5).map(str::to_owned);
         }
     }
-    reason.map_or_else(|| format!("no answer: {}", one_line(text)), |r| format!("error: {r}"))
+    reason.map_or_else(
+        || format!("no answer: {}", one_line(text)),
+        |r| format!("error: {r}"),
+    )
 }

@@ -33,7 +33,10 @@ pub(crate) fn ask(host: &str, served: &[Vec<u8>], roots: &[Vec<u8>], at: OffsetD
         }
     }
     let answer = judge(host, served, store, at);
-    format!("{unread}{}", answer.map_or_else(|reason| reason, |()| ACCEPTED.to_owned()))
+    format!(
+        "{unread}{}",
+        answer.map_or_else(|reason| reason, |()| ACCEPTED.to_owned())
+    )
 }
 
 fn judge(

@@ -26,7 +26,8 @@ pub(super) fn add(corpus: &mut Corpus) {
             c.at(label).extensions.clear();
         });
         corpus.add(format!("bc-ca-false-{label}"), move |c| {
-            c.at(label).set(basic_constraints(None, None).into_critical());
+            c.at(label)
+                .set(basic_constraints(None, None).into_critical());
         });
         corpus.add(format!("bc-ca-false-encoded-{label}"), move |c| {
             let value = basic_constraints(Some(false), None).into_critical();
@@ -45,7 +46,8 @@ pub(super) fn add(corpus: &mut Corpus) {
         });
         corpus.add(format!("bc-negative-pathlen-{label}"), move |c| {
             let value = der::sequence(&[der::boolean(true), der::tlv(2, &[0xff])]);
-            c.at(label).set(ext::raw(BASIC_CONSTRAINTS, &value).into_critical());
+            c.at(label)
+                .set(ext::raw(BASIC_CONSTRAINTS, &value).into_critical());
         });
         corpus.add(format!("bc-huge-pathlen-{label}"), move |c| {
             let value = basic_constraints(Some(true), Some(1 << 40)).into_critical();
@@ -53,12 +55,14 @@ pub(super) fn add(corpus: &mut Corpus) {
         });
         corpus.add(format!("bc-boolean-of-1-{label}"), move |c| {
             let value = der::sequence(&[der::tlv(1, &[1])]);
-            c.at(label).set(ext::raw(BASIC_CONSTRAINTS, &value).into_critical());
+            c.at(label)
+                .set(ext::raw(BASIC_CONSTRAINTS, &value).into_critical());
         });
         corpus.add(format!("bc-pathlen-without-certsign-{label}"), move |c| {
             let value = basic_constraints(Some(true), Some(3)).into_critical();
             c.at(label).set(value);
-            c.at(label).set(ext::key_usage(&[ext::CRL_SIGN]).into_critical());
+            c.at(label)
+                .set(ext::key_usage(&[ext::CRL_SIGN]).into_critical());
         });
     }
     // The number of intermediates, and the limit of the root or of the first intermediate.
@@ -95,39 +99,52 @@ pub(super) fn add(corpus: &mut Corpus) {
         let value = basic_constraints(Some(true), Some(0)).into_critical();
         c.at("root").set(value);
         c.at("leaf").issuer = "root".into();
-        c.at("leaf").set(basic_constraints(Some(true), None).into_critical());
+        c.at("leaf")
+            .set(basic_constraints(Some(true), None).into_critical());
         c.serve(&["leaf"]);
     });
     corpus.add("pathlen-0-intermediate-leaf-ca-true", |c| {
         let value = basic_constraints(Some(true), Some(0)).into_critical();
         c.at("intermediate").set(value);
-        c.at("leaf").set(basic_constraints(Some(true), None).into_critical());
+        c.at("leaf")
+            .set(basic_constraints(Some(true), None).into_critical());
     });
     // Self-issued certificates do not count (RFC 5280 section 6.1.4 l).
     for (limit, label) in [(0, "upper1"), (1, "upper1"), (0, "root"), (1, "root")] {
-        corpus.add(
-            format!("pathlen-{limit}-{label}-self-issued"),
-            move |c| {
-                lengthen(c, 2);
-                self_issued(c, "intermediate");
-                let value = basic_constraints(Some(true), Some(limit)).into_critical();
-                c.at(label).set(value);
-            },
-        );
+        corpus.add(format!("pathlen-{limit}-{label}-self-issued"), move |c| {
+            lengthen(c, 2);
+            self_issued(c, "intermediate");
+            let value = basic_constraints(Some(true), Some(limit)).into_critical();
+            c.at(label).set(value);
+        });
     }
     corpus.add("pathlen-0-root-self-issued-rollover", |c| {
         self_issued(c, "intermediate");
         let value = basic_constraints(Some(true), Some(0)).into_critical();
         c.at("root").set(value);
     });
-    corpus.add("self-issued-intermediate", |c| self_issued(c, "intermediate"));
+    corpus.add("self-issued-intermediate", |c| {
+        self_issued(c, "intermediate")
+    });
     for (id, value) in [
         ("missing", None),
-        ("ca-true", Some(basic_constraints(Some(true), None).into_critical())),
-        ("ca-true-pathlen", Some(basic_constraints(Some(true), Some(0)).into_critical())),
-        ("pathlen-without-ca", Some(basic_constraints(None, Some(0)).into_critical())),
+        (
+            "ca-true",
+            Some(basic_constraints(Some(true), None).into_critical()),
+        ),
+        (
+            "ca-true-pathlen",
+            Some(basic_constraints(Some(true), Some(0)).into_critical()),
+        ),
+        (
+            "pathlen-without-ca",
+            Some(basic_constraints(None, Some(0)).into_critical()),
+        ),
         ("not-critical", Some(basic_constraints(None, None))),
-        ("ca-false-encoded", Some(basic_constraints(Some(false), None).into_critical())),
+        (
+            "ca-false-encoded",
+            Some(basic_constraints(Some(false), None).into_critical()),
+        ),
     ] {
         corpus.add(format!("bc-{id}-leaf"), move |c| {
             let leaf = c.at("leaf");
@@ -138,6 +155,7 @@ pub(super) fn add(corpus: &mut Corpus) {
     corpus.add("bc-ca-true-certsign-leaf", |c| {
         let usage = ext::key_usage(&[ext::DIGITAL_SIGNATURE, ext::KEY_CERT_SIGN]).into_critical();
         let leaf = c.at("leaf");
-        leaf.set(basic_constraints(Some(true), None).into_critical()).set(usage);
+        leaf.set(basic_constraints(Some(true), None).into_critical())
+            .set(usage);
     });
 }

@@ -2,12 +2,12 @@
 
 use super::Corpus;
 use crate::der;
+use crate::spec::HOST;
 use crate::spec::extension::{
     self as ext, AUTHORITY_KEY_ID, BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE, SERVER_AUTH,
     SUBJECT_ALT_NAME, SUBJECT_KEY_ID, UNKNOWN, dns,
 };
 use crate::spec::name::Name;
-use crate::spec::HOST;
 
 const PLACES: [&str; 3] = ["leaf", "intermediate", "root"];
 
@@ -17,7 +17,8 @@ pub(super) fn add(corpus: &mut Corpus) {
             c.at(label).add(ext::raw(UNKNOWN, &der::null()));
         });
         corpus.add(format!("ext-unknown-critical-{label}"), move |c| {
-            c.at(label).add(ext::raw(UNKNOWN, &der::null()).into_critical());
+            c.at(label)
+                .add(ext::raw(UNKNOWN, &der::null()).into_critical());
         });
         corpus.add(format!("ext-unknown-twice-{label}"), move |c| {
             for _ in 0..2 {
@@ -85,7 +86,11 @@ fn malformed(corpus: &mut Corpus) {
             ("crldp", ext::CRL_DISTRIBUTION_POINTS),
         ] {
             corpus.add(format!("ext-malformed-{id}-{label}"), move |c| {
-                let critical = c.get(label).extensions.iter().any(|e| e.oid == oid && e.critical);
+                let critical = c
+                    .get(label)
+                    .extensions
+                    .iter()
+                    .any(|e| e.oid == oid && e.critical);
                 let mut bad = ext::raw(oid, &[0x30, 0x05, 0x01]);
                 bad.critical = critical;
                 c.at(label).set(bad);
@@ -131,8 +136,9 @@ fn malformed(corpus: &mut Corpus) {
         c.names(&[dns(HOST), ext::uri("http://[")]);
     });
     corpus.add("ext-san-thousand-names", |c| {
-        let mut names: Vec<Vec<u8>> =
-            (0..1000).map(|n| dns(&format!("n{n}.example.test"))).collect();
+        let mut names: Vec<Vec<u8>> = (0..1000)
+            .map(|n| dns(&format!("n{n}.example.test")))
+            .collect();
         names.push(dns(HOST));
         c.names(&names);
     });
@@ -173,7 +179,8 @@ fn key_identifiers(corpus: &mut Corpus) {
             c.at(label).set(ext::raw(AUTHORITY_KEY_ID, &value));
         });
         corpus.add(format!("aki-empty-{label}"), move |c| {
-            c.at(label).set(ext::raw(AUTHORITY_KEY_ID, &der::sequence(&[])));
+            c.at(label)
+                .set(ext::raw(AUTHORITY_KEY_ID, &der::sequence(&[])));
         });
         corpus.add(format!("aki-critical-{label}"), move |c| {
             c.at(label).critical(AUTHORITY_KEY_ID, true);
@@ -197,7 +204,8 @@ fn key_identifiers(corpus: &mut Corpus) {
         });
     }
     corpus.add("ski-other-intermediate", |c| {
-        c.at("intermediate").set(ext::raw(SUBJECT_KEY_ID, &der::octets(&[9; 20])));
+        c.at("intermediate")
+            .set(ext::raw(SUBJECT_KEY_ID, &der::octets(&[9; 20])));
     });
     corpus.add("aki-root", |c| {
         c.at("root").add(ext::authority_key_id());
@@ -223,23 +231,30 @@ fn others(corpus: &mut Corpus) {
     });
     corpus.add("ext-must-staple-critical-leaf", |c| {
         let value = der::sequence(&[der::integer(5)]);
-        c.at("leaf").add(ext::raw(ext::TLS_FEATURE, &value).into_critical());
+        c.at("leaf")
+            .add(ext::raw(ext::TLS_FEATURE, &value).into_critical());
     });
     corpus.add("ext-ct-poison-leaf", |c| {
-        c.at("leaf").add(ext::raw(ext::CT_POISON, &der::null()).into_critical());
+        c.at("leaf")
+            .add(ext::raw(ext::CT_POISON, &der::null()).into_critical());
     });
     corpus.add("ext-malformed-sct-list-leaf", |c| {
-        c.at("leaf").add(ext::raw(ext::SCT_LIST, &der::octets(&[0, 9, 1])));
+        c.at("leaf")
+            .add(ext::raw(ext::SCT_LIST, &der::octets(&[0, 9, 1])));
     });
     corpus.add("ext-issuer-alt-name-critical-leaf", |c| {
         let value = der::sequence(&[dns("ca.example.test")]);
-        c.at("leaf").add(ext::raw(ext::ISSUER_ALT_NAME, &value).into_critical());
+        c.at("leaf")
+            .add(ext::raw(ext::ISSUER_ALT_NAME, &value).into_critical());
     });
     let crl = |name: &str| {
         let uri = der::explicit(0, &der::explicit(0, &ext::uri(name)));
         der::sequence(&[der::sequence(&[uri])])
     };
-    for (id, oid) in [("crldp", ext::CRL_DISTRIBUTION_POINTS), ("freshest-crl", ext::FRESHEST_CRL)] {
+    for (id, oid) in [
+        ("crldp", ext::CRL_DISTRIBUTION_POINTS),
+        ("freshest-crl", ext::FRESHEST_CRL),
+    ] {
         for critical in [true, false] {
             let suffix = if critical { "-critical" } else { "" };
             corpus.add(format!("ext-{id}{suffix}-leaf"), move |c| {
@@ -255,6 +270,7 @@ fn others(corpus: &mut Corpus) {
             ext::uri("http://127.0.0.1:1/ca"),
         ]);
         let value = der::sequence(&[access]);
-        c.at("leaf").add(ext::raw(ext::AUTHORITY_INFO_ACCESS, &value).into_critical());
+        c.at("leaf")
+            .add(ext::raw(ext::AUTHORITY_INFO_ACCESS, &value).into_critical());
     });
 }

@@ -37,21 +37,41 @@ pub(super) fn add(corpus: &mut Corpus) {
         ("wildcard-public-suffix", "example.co.uk", "*.co.uk"),
         ("wildcard-bare-dot", HOST, "*."),
         ("wildcard-trailing-dot", HOST, "*.example.test."),
-        ("wildcard-a-label", "xn--bcher-kva.example.test", "*.example.test"),
-        ("wildcard-partial-a-label", "xn--bcher-kva.example.test", "xn--*.example.test"),
+        (
+            "wildcard-a-label",
+            "xn--bcher-kva.example.test",
+            "*.example.test",
+        ),
+        (
+            "wildcard-partial-a-label",
+            "xn--bcher-kva.example.test",
+            "xn--*.example.test",
+        ),
         ("trailing-dot-san", HOST, "www.example.test."),
         ("trailing-dot-host", "www.example.test.", HOST),
         ("leading-dot-san", HOST, ".example.test"),
         ("underscore", "a_b.example.test", "a_b.example.test"),
         ("underscore-wildcard", "a_b.example.test", "*.example.test"),
         ("hyphen-first", "-a.example.test", "-a.example.test"),
-        ("a-label", "xn--bcher-kva.example.test", "xn--bcher-kva.example.test"),
-        ("u-label-san", "xn--bcher-kva.example.test", "bücher.example.test"),
+        (
+            "a-label",
+            "xn--bcher-kva.example.test",
+            "xn--bcher-kva.example.test",
+        ),
+        (
+            "u-label-san",
+            "xn--bcher-kva.example.test",
+            "bücher.example.test",
+        ),
         ("nul-in-san", HOST, "www.example.test\0.example.org"),
         ("space-in-san", HOST, "www.example.test "),
         ("single-label", "localhost", "localhost"),
         ("digits", "123.example.test", "123.example.test"),
-        ("label-of-64", HOST, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test"),
+        (
+            "label-of-64",
+            HOST,
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test",
+        ),
         ("ip-in-dns-name", "127.0.0.1", "127.0.0.1"),
         ("ipv6-in-dns-name", "::1", "::1"),
         ("url-in-san", HOST, "https://www.example.test"),
@@ -81,7 +101,8 @@ pub(super) fn add(corpus: &mut Corpus) {
     });
     corpus.add("host-common-name-printable-only", |c| {
         let id = c.organization();
-        c.at("leaf").subject = Name::of(&[(COMMON_NAME, UTF8, &id), (COMMON_NAME, PRINTABLE, HOST)]);
+        c.at("leaf").subject =
+            Name::of(&[(COMMON_NAME, UTF8, &id), (COMMON_NAME, PRINTABLE, HOST)]);
         c.at("leaf").remove(SUBJECT_ALT_NAME);
     });
     corpus.add("host-common-name-bmp-only", |c| {
@@ -100,13 +121,19 @@ pub(super) fn add(corpus: &mut Corpus) {
     corpus.add("host-common-name-with-uri-san", |c| {
         c.names(&[uri("https://www.example.test/")]);
     });
-    corpus.add("host-common-name-other-with-good-san", |c| common_name(c, "mail.example.test"));
+    corpus.add("host-common-name-other-with-good-san", |c| {
+        common_name(c, "mail.example.test")
+    });
     for (id, address) in [("ipv4", "127.0.0.1"), ("ipv6", "::1")] {
         corpus.add(format!("host-{id}"), move |c| {
             c.host(address).names(&[ip(address)]);
         });
         corpus.add(format!("host-{id}-other"), move |c| {
-            let other = if id == "ipv4" { "192.0.2.1" } else { "2001:db8::1" };
+            let other = if id == "ipv4" {
+                "192.0.2.1"
+            } else {
+                "2001:db8::1"
+            };
             c.host(address).names(&[ip(other)]);
         });
         corpus.add(format!("host-{id}-common-name-only"), move |c| {

@@ -56,7 +56,9 @@ pub(super) fn add(corpus: &mut Corpus) {
     corpus.add("key-p256-compressed-intermediate", |c| {
         c.at("intermediate").spki = Some(compressed);
     });
-    corpus.add("key-p256-compressed-leaf", |c| c.at("leaf").spki = Some(compressed));
+    corpus.add("key-p256-compressed-leaf", |c| {
+        c.at("leaf").spki = Some(compressed)
+    });
     corpus.add("key-p256-off-curve-intermediate", |c| {
         c.at("intermediate").spki = Some(off_curve);
     });

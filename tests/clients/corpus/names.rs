@@ -7,8 +7,8 @@ use crate::spec::extension::{
     name_constraints, other_name, registered_id, uri,
 };
 use crate::spec::name::{
-    BMP, COMMON_NAME, COUNTRY, EMAIL, IA5, Name, ORGANIZATION, PRINTABLE, TELETEX, UNIT,
-    UNIVERSAL, UTF8, attribute,
+    BMP, COMMON_NAME, COUNTRY, EMAIL, IA5, Name, ORGANIZATION, PRINTABLE, TELETEX, UNIT, UNIVERSAL,
+    UTF8, attribute,
 };
 use crate::spec::{Case, HOST};
 
@@ -74,7 +74,11 @@ fn wildcards_and_common_names(corpus: &mut Corpus) {
     ] {
         corpus.add(format!("nc-dns-{id}-wildcard-san"), move |c| {
             let bases = [dns(base)];
-            let (yes, no) = if permitted { (&bases[..], &[][..]) } else { (&[][..], &bases[..]) };
+            let (yes, no) = if permitted {
+                (&bases[..], &[][..])
+            } else {
+                (&[][..], &bases[..])
+            };
             constrain(c, "intermediate", yes, no);
             c.names(&[dns("*.example.test")]);
         });
@@ -102,10 +106,20 @@ fn wildcards_and_common_names(corpus: &mut Corpus) {
         c.names(&[dns(HOST), dns("a b!.example.test")]);
     });
     corpus.add("nc-dns-permitted-and-excluded", |c| {
-        constrain(c, "intermediate", &[dns("example.test")], &[dns("www.example.test")]);
+        constrain(
+            c,
+            "intermediate",
+            &[dns("example.test")],
+            &[dns("www.example.test")],
+        );
     });
     corpus.add("nc-dns-two-permitted", |c| {
-        constrain(c, "intermediate", &[dns("example.org"), dns("example.test")], &[]);
+        constrain(
+            c,
+            "intermediate",
+            &[dns("example.org"), dns("example.test")],
+            &[],
+        );
     });
     corpus.add("nc-dns-narrower-below", |c| {
         constrain(c, "root", &[dns("example.test")], &[]);
@@ -119,27 +133,87 @@ fn wildcards_and_common_names(corpus: &mut Corpus) {
         constrain(c, "root", &[dns("example.test")], &[]);
         constrain(c, "intermediate", &[dns("example.org")], &[]);
     });
-    corpus.add("nc-on-leaf", |c| constrain(c, "leaf", &[dns("example.test")], &[]));
+    corpus.add("nc-on-leaf", |c| {
+        constrain(c, "leaf", &[dns("example.test")], &[])
+    });
 }
 
 fn addresses(corpus: &mut Corpus) {
     for (id, host, permitted, address, mask) in [
-        ("v4-permitted-fitting", "127.0.0.1", true, "127.0.0.0", "255.0.0.0"),
-        ("v4-permitted-violated", "127.0.0.1", true, "10.0.0.0", "255.0.0.0"),
-        ("v4-permitted-host", "127.0.0.1", true, "127.0.0.1", "255.255.255.255"),
+        (
+            "v4-permitted-fitting",
+            "127.0.0.1",
+            true,
+            "127.0.0.0",
+            "255.0.0.0",
+        ),
+        (
+            "v4-permitted-violated",
+            "127.0.0.1",
+            true,
+            "10.0.0.0",
+            "255.0.0.0",
+        ),
+        (
+            "v4-permitted-host",
+            "127.0.0.1",
+            true,
+            "127.0.0.1",
+            "255.255.255.255",
+        ),
         ("v4-permitted-all", "127.0.0.1", true, "0.0.0.0", "0.0.0.0"),
-        ("v4-excluded-violated", "127.0.0.1", false, "127.0.0.0", "255.0.0.0"),
-        ("v4-excluded-fitting", "127.0.0.1", false, "10.0.0.0", "255.0.0.0"),
-        ("v4-mask-with-gap", "127.0.0.1", true, "127.0.0.0", "255.0.255.0"),
-        ("v4-base-outside-mask", "127.0.0.1", true, "127.9.9.9", "255.0.0.0"),
+        (
+            "v4-excluded-violated",
+            "127.0.0.1",
+            false,
+            "127.0.0.0",
+            "255.0.0.0",
+        ),
+        (
+            "v4-excluded-fitting",
+            "127.0.0.1",
+            false,
+            "10.0.0.0",
+            "255.0.0.0",
+        ),
+        (
+            "v4-mask-with-gap",
+            "127.0.0.1",
+            true,
+            "127.0.0.0",
+            "255.0.255.0",
+        ),
+        (
+            "v4-base-outside-mask",
+            "127.0.0.1",
+            true,
+            "127.9.9.9",
+            "255.0.0.0",
+        ),
         ("v6-permitted-fitting", "::1", true, "::", "ffff:ffff::"),
-        ("v6-permitted-violated", "::1", true, "2001:db8::", "ffff:ffff::"),
+        (
+            "v6-permitted-violated",
+            "::1",
+            true,
+            "2001:db8::",
+            "ffff:ffff::",
+        ),
         ("v6-excluded-violated", "::1", false, "::", "ffff:ffff::"),
-        ("v6-permitted-for-v4-host", "127.0.0.1", true, "2001:db8::", "ffff:ffff::"),
+        (
+            "v6-permitted-for-v4-host",
+            "127.0.0.1",
+            true,
+            "2001:db8::",
+            "ffff:ffff::",
+        ),
     ] {
         corpus.add(format!("nc-ip-{id}"), move |c| {
             let range = [ip_range(address, mask)];
-            let (yes, no) = if permitted { (&range[..], &[][..]) } else { (&[][..], &range[..]) };
+            let (yes, no) = if permitted {
+                (&range[..], &[][..])
+            } else {
+                (&[][..], &range[..])
+            };
             constrain(c, "intermediate", yes, no);
             c.host(host).names(&[ip(host)]);
         });
@@ -182,8 +256,11 @@ fn other_types(corpus: &mut Corpus) {
                     Name::of(&[(ORGANIZATION, UTF8, "Another")])
                 };
                 let bases = [directory(&base)];
-                let (yes, no) =
-                    if permitted { (&bases[..], &[][..]) } else { (&[][..], &bases[..]) };
+                let (yes, no) = if permitted {
+                    (&bases[..], &[][..])
+                } else {
+                    (&[][..], &bases[..])
+                };
                 constrain(c, label, yes, no);
             });
         }
@@ -226,7 +303,9 @@ fn other_types(corpus: &mut Corpus) {
         ("other-name", || other_name("example.test")),
         ("registered-id", || registered_id("1.2.3.4")),
         ("x400", || der::explicit(3, &[])),
-        ("edi-party", || der::explicit(5, &der::explicit(1, &der::tlv(UTF8, b"party")))),
+        ("edi-party", || {
+            der::explicit(5, &der::explicit(1, &der::tlv(UTF8, b"party")))
+        }),
         ("unknown-tag", || der::implicit(9, b"unknown")),
     ];
     for (id, base) in types {
@@ -272,7 +351,10 @@ fn other_types(corpus: &mut Corpus) {
             c.names(&[dns(HOST), name()]);
         });
     }
-    for (id, address) in [("fitting", "user@example.test"), ("violated", "user@example.org")] {
+    for (id, address) in [
+        ("fitting", "user@example.test"),
+        ("violated", "user@example.org"),
+    ] {
         corpus.add(format!("nc-email-{id}-in-subject"), move |c| {
             constrain(c, "intermediate", &[email("example.test")], &[]);
             let subject = &mut c.at("leaf").subject;
@@ -290,10 +372,22 @@ fn structure(corpus: &mut Corpus) {
         });
     };
     value("empty", der::sequence(&[]));
-    value("empty-lists", der::sequence(&[der::explicit(0, &[]), der::explicit(1, &[])]));
-    value("minimum-0", base(&[dns("example.test"), der::implicit(0, &[0])]));
-    value("minimum-1", base(&[dns("example.test"), der::implicit(0, &[1])]));
-    value("maximum", base(&[dns("example.test"), der::implicit(1, &[5])]));
+    value(
+        "empty-lists",
+        der::sequence(&[der::explicit(0, &[]), der::explicit(1, &[])]),
+    );
+    value(
+        "minimum-0",
+        base(&[dns("example.test"), der::implicit(0, &[0])]),
+    );
+    value(
+        "minimum-1",
+        base(&[dns("example.test"), der::implicit(0, &[1])]),
+    );
+    value(
+        "maximum",
+        base(&[dns("example.test"), der::implicit(1, &[5])]),
+    );
     value("not-a-sequence", der::octets(b"example.test"));
     value("trailing", [base(&[dns("example.test")]), vec![0]].concat());
 }
@@ -308,7 +402,10 @@ fn pair(corpus: &mut Corpus, id: &str, subject: fn(&str) -> Name, issuer: fn(&st
 }
 
 fn typed(tag: u8, organization: &str, common_name: &str) -> Name {
-    Name::of(&[(ORGANIZATION, tag, organization), (COMMON_NAME, tag, common_name)])
+    Name::of(&[
+        (ORGANIZATION, tag, organization),
+        (COMMON_NAME, tag, common_name),
+    ])
 }
 
 pub(super) fn distinguished(corpus: &mut Corpus) {
@@ -316,36 +413,96 @@ pub(super) fn distinguished(corpus: &mut Corpus) {
     let printable: fn(&str) -> Name = |o| typed(PRINTABLE, o, "Sub CA");
     pair(corpus, "subject-printable-issuer-utf8", printable, utf8);
     pair(corpus, "subject-utf8-issuer-printable", utf8, printable);
-    pair(corpus, "issuer-upper-case", utf8, |o| typed(UTF8, o, "SUB CA"));
-    pair(corpus, "issuer-upper-case-printable", printable, |o| typed(PRINTABLE, o, "SUB CA"));
-    pair(corpus, "issuer-double-space", utf8, |o| typed(UTF8, o, "Sub  CA"));
-    pair(corpus, "issuer-outer-spaces", utf8, |o| typed(UTF8, o, " Sub CA "));
-    pair(corpus, "subject-double-space-issuer-single", |o| typed(UTF8, o, "Sub  CA"), utf8);
+    pair(corpus, "issuer-upper-case", utf8, |o| {
+        typed(UTF8, o, "SUB CA")
+    });
+    pair(corpus, "issuer-upper-case-printable", printable, |o| {
+        typed(PRINTABLE, o, "SUB CA")
+    });
+    pair(corpus, "issuer-double-space", utf8, |o| {
+        typed(UTF8, o, "Sub  CA")
+    });
+    pair(corpus, "issuer-outer-spaces", utf8, |o| {
+        typed(UTF8, o, " Sub CA ")
+    });
+    pair(
+        corpus,
+        "subject-double-space-issuer-single",
+        |o| typed(UTF8, o, "Sub  CA"),
+        utf8,
+    );
     pair(corpus, "issuer-other", utf8, |o| typed(UTF8, o, "Other CA"));
-    pair(corpus, "teletex-both", |o| typed(TELETEX, o, "Süb CA"), |o| typed(TELETEX, o, "Süb CA"));
-    pair(corpus, "teletex-subject-utf8-issuer", |o| typed(TELETEX, o, "Süb CA"), |o| {
-        typed(UTF8, o, "Süb CA")
-    });
-    pair(corpus, "bmp-both", |o| typed(BMP, o, "Süb CA"), |o| typed(BMP, o, "Süb CA"));
-    pair(corpus, "bmp-subject-utf8-issuer", |o| typed(BMP, o, "Sub CA"), utf8);
-    pair(corpus, "universal-both", |o| typed(UNIVERSAL, o, "Sub CA"), |o| {
-        typed(UNIVERSAL, o, "Sub CA")
-    });
-    pair(corpus, "ia5-both", |o| typed(IA5, o, "Sub CA"), |o| typed(IA5, o, "Sub CA"));
-    pair(corpus, "utf8-case-beyond-ascii", |o| typed(UTF8, o, "süb ca"), |o| {
-        typed(UTF8, o, "SÜB CA")
-    });
-    pair(corpus, "printable-with-forbidden-characters", |o| typed(PRINTABLE, o, "Sub_CA@*&"), |o| {
-        typed(PRINTABLE, o, "Sub_CA@*&")
-    });
-    pair(corpus, "empty-value", |o| typed(UTF8, o, ""), |o| typed(UTF8, o, ""));
-    pair(corpus, "long-value", |o| typed(UTF8, o, &"long ".repeat(60)), |o| {
-        typed(UTF8, o, &"long ".repeat(60))
-    });
-    pair(corpus, "nul-in-value", |o| typed(UTF8, o, "Sub\0CA"), |o| typed(UTF8, o, "Sub\0CA"));
+    pair(
+        corpus,
+        "teletex-both",
+        |o| typed(TELETEX, o, "Süb CA"),
+        |o| typed(TELETEX, o, "Süb CA"),
+    );
+    pair(
+        corpus,
+        "teletex-subject-utf8-issuer",
+        |o| typed(TELETEX, o, "Süb CA"),
+        |o| typed(UTF8, o, "Süb CA"),
+    );
+    pair(
+        corpus,
+        "bmp-both",
+        |o| typed(BMP, o, "Süb CA"),
+        |o| typed(BMP, o, "Süb CA"),
+    );
+    pair(
+        corpus,
+        "bmp-subject-utf8-issuer",
+        |o| typed(BMP, o, "Sub CA"),
+        utf8,
+    );
+    pair(
+        corpus,
+        "universal-both",
+        |o| typed(UNIVERSAL, o, "Sub CA"),
+        |o| typed(UNIVERSAL, o, "Sub CA"),
+    );
+    pair(
+        corpus,
+        "ia5-both",
+        |o| typed(IA5, o, "Sub CA"),
+        |o| typed(IA5, o, "Sub CA"),
+    );
+    pair(
+        corpus,
+        "utf8-case-beyond-ascii",
+        |o| typed(UTF8, o, "süb ca"),
+        |o| typed(UTF8, o, "SÜB CA"),
+    );
+    pair(
+        corpus,
+        "printable-with-forbidden-characters",
+        |o| typed(PRINTABLE, o, "Sub_CA@*&"),
+        |o| typed(PRINTABLE, o, "Sub_CA@*&"),
+    );
+    pair(
+        corpus,
+        "empty-value",
+        |o| typed(UTF8, o, ""),
+        |o| typed(UTF8, o, ""),
+    );
+    pair(
+        corpus,
+        "long-value",
+        |o| typed(UTF8, o, &"long ".repeat(60)),
+        |o| typed(UTF8, o, &"long ".repeat(60)),
+    );
+    pair(
+        corpus,
+        "nul-in-value",
+        |o| typed(UTF8, o, "Sub\0CA"),
+        |o| typed(UTF8, o, "Sub\0CA"),
+    );
     let multi = |o: &str, swapped: bool| {
-        let mut rdn =
-            vec![attribute(ORGANIZATION, UTF8, o), attribute(COMMON_NAME, UTF8, "Sub CA")];
+        let mut rdn = vec![
+            attribute(ORGANIZATION, UTF8, o),
+            attribute(COMMON_NAME, UTF8, "Sub CA"),
+        ];
         if swapped {
             rdn.reverse();
         }
@@ -399,7 +556,9 @@ pub(super) fn distinguished(corpus: &mut Corpus) {
     corpus.add("dn-critical-san-with-subject", |c| {
         c.at("leaf").critical(SUBJECT_ALT_NAME, true);
     });
-    corpus.add("dn-empty-issuer-of-leaf", |c| c.at("leaf").issuer_name = Some(Name(Vec::new())));
+    corpus.add("dn-empty-issuer-of-leaf", |c| {
+        c.at("leaf").issuer_name = Some(Name(Vec::new()))
+    });
     corpus.add("dn-empty-subject-no-san", |c| {
         c.at("leaf").subject = Name(Vec::new());
         c.at("leaf").remove(SUBJECT_ALT_NAME);

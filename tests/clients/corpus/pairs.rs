@@ -9,8 +9,15 @@ const GROUPS: [&[&str]; 7] = [
     &["host-other"],
     &["eku-client-leaf", "ku-certsign-leaf-ec"],
     &["shape-leaf-only", "shape-untrusted"],
-    &["time-expired-intermediate", "bc-ca-false-intermediate", "ku-crlsign-only-intermediate"],
-    &["nc-dns-permitted-other-intermediate", "ext-unknown-critical-intermediate"],
+    &[
+        "time-expired-intermediate",
+        "bc-ca-false-intermediate",
+        "ku-crlsign-only-intermediate",
+    ],
+    &[
+        "nc-dns-permitted-other-intermediate",
+        "ext-unknown-critical-intermediate",
+    ],
     &["time-expired-root", "bc-missing-root", "sig-bad-leaf"],
 ];
 
@@ -19,7 +26,10 @@ const MORE: [(&str, &str); 16] = [
     ("time-expired-intermediate", "bc-ca-false-root"),
     ("time-expired-intermediate", "time-expired-root-served"),
     ("bc-ca-false-intermediate", "ku-crlsign-only-intermediate"),
-    ("nc-dns-permitted-other-intermediate", "ext-unknown-critical-intermediate"),
+    (
+        "nc-dns-permitted-other-intermediate",
+        "ext-unknown-critical-intermediate",
+    ),
     ("sig-rsa-sha1-leaf", "time-expired-leaf"),
     ("sig-rsa-sha1-intermediate", "host-other"),
     ("sig-rsa-sha1-leaf", "aki-other-keyid-leaf"),

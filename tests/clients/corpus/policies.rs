@@ -38,10 +38,12 @@ pub(super) fn add(corpus: &mut Corpus) {
             c.at(label).set(ext::raw(CERTIFICATE_POLICIES, &[5, 0]));
         });
         corpus.add(format!("policy-constraints-malformed-{label}"), move |c| {
-            c.at(label).set(ext::raw(POLICY_CONSTRAINTS, &[5, 0]).into_critical());
+            c.at(label)
+                .set(ext::raw(POLICY_CONSTRAINTS, &[5, 0]).into_critical());
         });
         corpus.add(format!("inhibit-any-policy-malformed-{label}"), move |c| {
-            c.at(label).set(ext::raw(INHIBIT_ANY_POLICY, &[5, 0]).into_critical());
+            c.at(label)
+                .set(ext::raw(INHIBIT_ANY_POLICY, &[5, 0]).into_critical());
         });
     }
     corpus.add("policies-qualifiers", |c| {
@@ -57,7 +59,8 @@ pub(super) fn add(corpus: &mut Corpus) {
         let other = der::sequence(&[der::oid(ext::UNKNOWN), der::null()]);
         let policy = der::sequence(&[der::oid(POLICY_A), der::sequence(&[other])]);
         let value = der::sequence(&[policy]);
-        c.at("leaf").set(ext::raw(CERTIFICATE_POLICIES, &value).into_critical());
+        c.at("leaf")
+            .set(ext::raw(CERTIFICATE_POLICIES, &value).into_critical());
     });
     corpus.add("policies-all-the-same", |c| all(c, POLICY_A));
     corpus.add("policies-any", |c| all(c, ANY_POLICY));
@@ -66,7 +69,8 @@ pub(super) fn add(corpus: &mut Corpus) {
         c.at("leaf").set(policies(&[POLICY_B]));
     });
     corpus.add("policies-disjoint-critical", |c| {
-        c.at("intermediate").set(policies(&[POLICY_A]).into_critical());
+        c.at("intermediate")
+            .set(policies(&[POLICY_A]).into_critical());
         c.at("leaf").set(policies(&[POLICY_B]).into_critical());
     });
     for require in [0, 1, 2] {
@@ -75,9 +79,12 @@ pub(super) fn add(corpus: &mut Corpus) {
                 all(c, POLICY_A);
                 c.at(label).set(policy_constraints(Some(require), None));
             });
-            corpus.add(format!("require-{require}-without-policies-{label}"), move |c| {
-                c.at(label).set(policy_constraints(Some(require), None));
-            });
+            corpus.add(
+                format!("require-{require}-without-policies-{label}"),
+                move |c| {
+                    c.at(label).set(policy_constraints(Some(require), None));
+                },
+            );
             corpus.add(format!("require-{require}-disjoint-{label}"), move |c| {
                 all(c, POLICY_A);
                 c.at("leaf").set(policies(&[POLICY_B]));
@@ -150,13 +157,15 @@ fn mappings(corpus: &mut Corpus) {
         corpus.add(format!("mapping-a-to-b{suffix}"), move |c| {
             all(c, POLICY_A);
             c.at("leaf").set(policies(&[POLICY_B]));
-            c.at("intermediate").set(policy_mappings(&[(POLICY_A, POLICY_B)]));
+            c.at("intermediate")
+                .set(policy_mappings(&[(POLICY_A, POLICY_B)]));
             c.at("intermediate").critical(POLICY_MAPPINGS, critical);
         });
         corpus.add(format!("mapping-a-to-b-required{suffix}"), move |c| {
             all(c, POLICY_A);
             c.at("leaf").set(policies(&[POLICY_B]));
-            c.at("intermediate").set(policy_mappings(&[(POLICY_A, POLICY_B)]));
+            c.at("intermediate")
+                .set(policy_mappings(&[(POLICY_A, POLICY_B)]));
             c.at("intermediate").set(policy_constraints(Some(0), None));
             c.at("intermediate").critical(POLICY_MAPPINGS, critical);
         });
@@ -164,14 +173,17 @@ fn mappings(corpus: &mut Corpus) {
     corpus.add("mapping-inhibited-required", |c| {
         all(c, POLICY_A);
         c.at("leaf").set(policies(&[POLICY_B]));
-        c.at("intermediate").set(policy_mappings(&[(POLICY_A, POLICY_B)]));
-        c.at("intermediate").set(policy_constraints(Some(0), Some(0)));
+        c.at("intermediate")
+            .set(policy_mappings(&[(POLICY_A, POLICY_B)]));
+        c.at("intermediate")
+            .set(policy_constraints(Some(0), Some(0)));
     });
     corpus.add("mapping-inhibited-by-root-required", |c| {
         all(c, POLICY_A);
         c.at("leaf").set(policies(&[POLICY_B]));
         c.at("root").set(policy_constraints(Some(0), Some(0)));
-        c.at("intermediate").set(policy_mappings(&[(POLICY_A, POLICY_B)]));
+        c.at("intermediate")
+            .set(policy_mappings(&[(POLICY_A, POLICY_B)]));
     });
     corpus.add("mapping-inhibited-above-required", |c| {
         lengthen(c, 2);
@@ -180,15 +192,18 @@ fn mappings(corpus: &mut Corpus) {
         }
         c.at("leaf").set(policies(&[POLICY_B]));
         c.at("upper1").set(policy_constraints(Some(0), Some(0)));
-        c.at("intermediate").set(policy_mappings(&[(POLICY_A, POLICY_B)]));
+        c.at("intermediate")
+            .set(policy_mappings(&[(POLICY_A, POLICY_B)]));
     });
     corpus.add("mapping-from-any", |c| {
         all(c, POLICY_A);
-        c.at("intermediate").set(policy_mappings(&[(ANY_POLICY, POLICY_B)]));
+        c.at("intermediate")
+            .set(policy_mappings(&[(ANY_POLICY, POLICY_B)]));
     });
     corpus.add("mapping-to-any-required", |c| {
         all(c, POLICY_A);
-        c.at("intermediate").set(policy_mappings(&[(POLICY_A, ANY_POLICY)]));
+        c.at("intermediate")
+            .set(policy_mappings(&[(POLICY_A, ANY_POLICY)]));
         c.at("intermediate").set(policy_constraints(Some(0), None));
     });
     corpus.add("mapping-on-leaf", |c| {

@@ -42,7 +42,9 @@ pub(super) fn add(corpus: &mut Corpus) {
     stores(corpus);
     ways(corpus);
     for intermediates in [2, 3, 6, 7, 8, 9, 10, 11, 15] {
-        corpus.add(format!("path-of-{intermediates}"), move |c| lengthen(c, intermediates));
+        corpus.add(format!("path-of-{intermediates}"), move |c| {
+            lengthen(c, intermediates)
+        });
     }
 }
 
@@ -146,17 +148,22 @@ fn stores(corpus: &mut Corpus) {
     for (id, change) in [
         ("ca-false", (|_| ()) as fn(&mut Case)),
         ("ca-true", |c| {
-            c.at("leaf").set(basic_constraints(Some(true), None).into_critical());
+            c.at("leaf")
+                .set(basic_constraints(Some(true), None).into_critical());
         }),
         ("ca-true-certsign", |c| {
             let usage = ext::key_usage(&[ext::DIGITAL_SIGNATURE, ext::KEY_CERT_SIGN]);
-            c.at("leaf").set(basic_constraints(Some(true), None).into_critical());
+            c.at("leaf")
+                .set(basic_constraints(Some(true), None).into_critical());
             c.at("leaf").set(usage.into_critical());
         }),
         ("ca-true-as-openssl-req", |c| {
             // No key usage and no extended key usage.
-            c.at("leaf").remove(KEY_USAGE).remove(ext::EXTENDED_KEY_USAGE);
-            c.at("leaf").set(basic_constraints(Some(true), None).into_critical());
+            c.at("leaf")
+                .remove(KEY_USAGE)
+                .remove(ext::EXTENDED_KEY_USAGE);
+            c.at("leaf")
+                .set(basic_constraints(Some(true), None).into_critical());
         }),
         ("no-basic-constraints", |c| {
             c.at("leaf").remove(BASIC_CONSTRAINTS);
@@ -173,14 +180,16 @@ fn stores(corpus: &mut Corpus) {
             c.at("leaf").valid(3, 500);
         }),
         ("client-auth", |c| {
-            c.at("leaf").set(ext::extended_key_usage(&[ext::CLIENT_AUTH]));
+            c.at("leaf")
+                .set(ext::extended_key_usage(&[ext::CLIENT_AUTH]));
         }),
         ("other-host", |c| {
             c.names(&[dns("mail.example.test")]);
         }),
         ("bad-signature", |c| c.at("leaf").bad_signature = true),
         ("unknown-critical", |c| {
-            c.at("leaf").add(ext::raw(ext::UNKNOWN, &[5, 0]).into_critical());
+            c.at("leaf")
+                .add(ext::raw(ext::UNKNOWN, &[5, 0]).into_critical());
         }),
     ] {
         corpus.add(format!("store-self-signed-{id}"), move |c| {
@@ -202,7 +211,9 @@ fn stores(corpus: &mut Corpus) {
             name: "twin".into(),
         };
         for label in ["twin", "root", "intermediate"] {
-            c.at(label).remove(ext::SUBJECT_KEY_ID).remove(ext::AUTHORITY_KEY_ID);
+            c.at(label)
+                .remove(ext::SUBJECT_KEY_ID)
+                .remove(ext::AUTHORITY_KEY_ID);
         }
         c.trust(&["twin", "root"]);
     });
@@ -264,13 +275,16 @@ fn ways(corpus: &mut Corpus) {
         c.at("second").valid(3, 500);
     });
     way("second-name-constraints", |c| {
-        c.at("second").set(name_constraints(&[dns("example.org")], &[]));
+        c.at("second")
+            .set(name_constraints(&[dns("example.org")], &[]));
     });
     way("second-root-name-constraints", |c| {
-        c.at("second root").set(name_constraints(&[dns("example.org")], &[]));
+        c.at("second root")
+            .set(name_constraints(&[dns("example.org")], &[]));
     });
     way("second-root-pathlen", |c| {
-        c.at("second root").set(basic_constraints(Some(true), Some(0)).into_critical());
+        c.at("second root")
+            .set(basic_constraints(Some(true), Some(0)).into_critical());
     });
     way("second-root-expired", |c| {
         c.at("second root").valid(-4000, -3);
@@ -278,15 +292,20 @@ fn ways(corpus: &mut Corpus) {
     way("second-root-untrusted", |c| {
         c.trust(&["root"]);
     });
-    way("second-bad-signature", |c| c.at("second").bad_signature = true);
+    way("second-bad-signature", |c| {
+        c.at("second").bad_signature = true
+    });
     way("second-not-a-ca", |c| {
-        c.at("second").set(basic_constraints(None, None).into_critical());
+        c.at("second")
+            .set(basic_constraints(None, None).into_critical());
     });
     way("second-client-auth", |c| {
-        c.at("second").set(ext::extended_key_usage(&[ext::CLIENT_AUTH]));
+        c.at("second")
+            .set(ext::extended_key_usage(&[ext::CLIENT_AUTH]));
     });
     way("second-unknown-critical", |c| {
-        c.at("second").add(ext::raw(ext::UNKNOWN, &[5, 0]).into_critical());
+        c.at("second")
+            .add(ext::raw(ext::UNKNOWN, &[5, 0]).into_critical());
     });
     way("second-version-1", |c| {
         c.at("second").version = None;
@@ -298,7 +317,9 @@ fn ways(corpus: &mut Corpus) {
     way("second-other-key-no-key-ids", |c| {
         c.at("second").key.name = "second".into();
         for label in ["leaf", "intermediate", "second"] {
-            c.at(label).remove(ext::SUBJECT_KEY_ID).remove(ext::AUTHORITY_KEY_ID);
+            c.at(label)
+                .remove(ext::SUBJECT_KEY_ID)
+                .remove(ext::AUTHORITY_KEY_ID);
         }
     });
     way("second-both-good", |_| ());

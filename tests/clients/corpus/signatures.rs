@@ -28,10 +28,20 @@ pub(super) fn add(corpus: &mut Corpus) {
         ] {
             signed(&format!("rsa-{id}"), rsa, Scheme::Rsa(hash));
         }
-        for (id, hash) in [("sha1", Sha1), ("sha256", Sha256), ("sha384", Sha384), ("sha512", Sha512)] {
+        for (id, hash) in [
+            ("sha1", Sha1),
+            ("sha256", Sha256),
+            ("sha384", Sha384),
+            ("sha512", Sha512),
+        ] {
             signed(&format!("pss-{id}"), rsa, Scheme::Pss(hash));
         }
-        for (id, hash) in [("sha1", Sha1), ("sha224", Sha224), ("sha384", Sha384), ("sha512", Sha512)] {
+        for (id, hash) in [
+            ("sha1", Sha1),
+            ("sha224", Sha224),
+            ("sha384", Sha384),
+            ("sha512", Sha512),
+        ] {
             signed(&format!("p256-{id}"), Kind::P256, Scheme::Ecdsa(hash));
         }
         signed("p384-sha256", Kind::P384, Scheme::Ecdsa(Sha256));
@@ -44,9 +54,15 @@ pub(super) fn add(corpus: &mut Corpus) {
         signed("ed25519", Kind::Ed25519, Scheme::Ed25519);
         signed("ed448", Kind::Ed448, Scheme::Ed448);
         signed("secp256k1", Kind::Curve("secp256k1"), Scheme::Ecdsa(Sha256));
-        signed("brainpool", Kind::Curve("brainpoolP256r1"), Scheme::Ecdsa(Sha256));
+        signed(
+            "brainpool",
+            Kind::Curve("brainpoolP256r1"),
+            Scheme::Ecdsa(Sha256),
+        );
         signed("dsa", Kind::Dsa, Scheme::Dsa(Sha256));
-        corpus.add(format!("sig-bad-{label}"), move |c| c.at(label).bad_signature = true);
+        corpus.add(format!("sig-bad-{label}"), move |c| {
+            c.at(label).bad_signature = true
+        });
         corpus.add(format!("sig-bad-rsa-{label}"), move |c| {
             let issuer = c.get(label).issuer.clone();
             c.at(&issuer).kind(rsa);

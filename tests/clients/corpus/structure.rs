@@ -23,8 +23,12 @@ pub(super) fn add(corpus: &mut Corpus) {
         corpus.add(format!("version-2-with-extensions-{label}"), move |c| {
             c.at(label).version = Some(1);
         });
-        corpus.add(format!("version-4-{label}"), move |c| c.at(label).version = Some(3));
-        corpus.add(format!("unique-ids-{label}"), move |c| c.at(label).unique_ids = true);
+        corpus.add(format!("version-4-{label}"), move |c| {
+            c.at(label).version = Some(3)
+        });
+        corpus.add(format!("unique-ids-{label}"), move |c| {
+            c.at(label).unique_ids = true
+        });
         corpus.add(format!("trailing-bytes-{label}"), move |c| {
             c.at(label).trailing = vec![0, 0];
         });

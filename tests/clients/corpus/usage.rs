@@ -36,12 +36,18 @@ pub(super) fn add(corpus: &mut Corpus) {
             ("key-encipherment", Some(&[KEY_ENCIPHERMENT][..])),
             ("key-agreement", Some(&[KEY_AGREEMENT])),
             ("certsign", Some(&[KEY_CERT_SIGN])),
-            ("certsign-and-signature", Some(&[DIGITAL_SIGNATURE, KEY_CERT_SIGN])),
+            (
+                "certsign-and-signature",
+                Some(&[DIGITAL_SIGNATURE, KEY_CERT_SIGN]),
+            ),
             ("non-repudiation", Some(&[NON_REPUDIATION])),
             ("data-encipherment", Some(&[DATA_ENCIPHERMENT])),
             ("none", Some(&[])),
             ("all", Some(&[0, 1, 2, 3, 4, 5, 6, 7, 8])),
-            ("signature-and-encipherment", Some(&[DIGITAL_SIGNATURE, KEY_ENCIPHERMENT])),
+            (
+                "signature-and-encipherment",
+                Some(&[DIGITAL_SIGNATURE, KEY_ENCIPHERMENT]),
+            ),
         ] {
             corpus.add(format!("ku-{id}-leaf-{kind}"), move |c| {
                 let leaf = c.at("leaf").kind(key).remove(KEY_USAGE);

@@ -85,12 +85,15 @@ pub(super) fn add(corpus: &mut Corpus) {
             c.at("cross").valid(-4000, -3);
             c.serve(&order);
         });
-        corpus.add(format!("time-expired-cross-sign-both-roots-{id}"), move |c| {
-            cross_signed(c);
-            c.at("cross").valid(-4000, -3);
-            c.serve(&order);
-            c.trust(&["root", "old root"]);
-        });
+        corpus.add(
+            format!("time-expired-cross-sign-both-roots-{id}"),
+            move |c| {
+                cross_signed(c);
+                c.at("cross").valid(-4000, -3);
+                c.serve(&order);
+                c.trust(&["root", "old root"]);
+            },
+        );
     }
     corpus.add("time-expired-cross-sign-old-root-expired", |c| {
         cross_signed(c);
@@ -132,7 +135,10 @@ pub(super) fn add(corpus: &mut Corpus) {
 /// Adds another root, and a copy of the root that it has signed.
 fn cross_signed(case: &mut Case) {
     case.push_ca("old root", "old root");
-    let (subject, key) = (case.get("root").subject.clone(), case.get("root").key.clone());
+    let (subject, key) = (
+        case.get("root").subject.clone(),
+        case.get("root").key.clone(),
+    );
     let cross = case.push_ca("cross", "old root");
     cross.subject = subject;
     cross.key = key;

@@ -204,10 +204,7 @@ pub(crate) fn name_constraints(permitted: &[Vec<u8>], excluded: &[Vec<u8>]) -> E
 }
 
 pub(crate) fn policies(oids: &[&str]) -> Extension {
-    let list: Vec<Vec<u8>> = oids
-        .iter()
-        .map(|o| der::sequence(&[der::oid(o)]))
-        .collect();
+    let list: Vec<Vec<u8>> = oids.iter().map(|o| der::sequence(&[der::oid(o)])).collect();
     raw(CERTIFICATE_POLICIES, &der::sequence(&list))
 }
 

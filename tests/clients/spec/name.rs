@@ -26,7 +26,10 @@ pub(crate) struct Attribute {
 pub(crate) fn attribute(oid: &'static str, tag: u8, text: &str) -> Attribute {
     let value = match tag {
         BMP => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-        UNIVERSAL => text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(),
+        UNIVERSAL => text
+            .chars()
+            .flat_map(|c| u32::from(c).to_be_bytes())
+            .collect(),
         // Latin-1, as everything but T.61's own readers takes it.
         TELETEX => text.chars().map(|c| c as u8).collect(),
         _ => text.as_bytes().to_vec(),
