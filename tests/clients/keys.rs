@@ -13,7 +13,7 @@ use crate::der;
 use crate::run::run;
 use crate::spec::{Hash, Scheme};
 
-/// Kind of a key, and for RSA its size and public exponent.
+/// Kind of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     P256,
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Dsa,
 }
 
-/// A key of a kind; the name tells keys of one kind apart.
+/// A key: its kind, and a name that distinguishes keys of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) kind: Kind,
@@ -230,7 +230,7 @@ fn genpkey(kind: Kind) -> Vec<String> {
     }
 }
 
-/// An RSA key of 2048 bits whose modulus nobody has to factor: with the exponent 1, anybody signs.
+/// An RSA key of 2048 bits with the exponent 1. Its modulus is any number: signatures need no private key.
 fn exponent_1() -> Vec<u8> {
     let modulus: Vec<u8> = (0..EXPONENT_1_BYTES)
         .map(|i| if i == 0 { 0xc1 } else { (i * 37 + 1) as u8 | 1 })

@@ -196,6 +196,9 @@ impl Time {
     }
 }
 
+/// Makes another SubjectPublicKeyInfo of one.
+pub(crate) type SpkiEdit = fn(&[u8]) -> Vec<u8>;
+
 /// One certificate.
 #[derive(Clone, Debug)]
 pub(crate) struct Cert {
@@ -229,7 +232,7 @@ pub(crate) struct Cert {
     pub(crate) tbs_trailing: Vec<u8>,
     pub(crate) bad_signature: bool,
     /// Changes the key's own SubjectPublicKeyInfo.
-    pub(crate) spki: Option<fn(&[u8]) -> Vec<u8>>,
+    pub(crate) spki: Option<SpkiEdit>,
 }
 
 impl Cert {

@@ -6,7 +6,7 @@ import java.security.cert.*;
 import java.util.*;
 import javax.net.ssl.*;
 
-/** Connects to each server that standard input names, and reports what the PKIX trust manager says of it. */
+/** Connects to each server that standard input names, and reports the answer of the PKIX trust manager. */
 public class Verify {
     public static void main(String[] arguments) throws Exception {
         if (arguments.length > 0) {

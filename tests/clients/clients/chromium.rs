@@ -76,7 +76,7 @@ fn reasons(log: &Value) -> HashMap<String, String> {
             Some(1) => verified
                 .parsing
                 .extend(errors.map(|e| format!("served: {e}"))),
-            // The event of the path's beginning says nothing.
+            // The event at the start of a path has no errors.
             Some(2) if params["is_valid"].is_boolean() => {
                 verified.paths.push(errors.unwrap_or_default());
             }
@@ -292,7 +292,7 @@ impl Drop for Browser {
         let close = json!({"id": self.number, "method": "Browser.close"}).to_string();
         let _ = self.requests.write_all(close.as_bytes());
         let _ = self.requests.write_all(&[0]);
-        // Ends with the pipe, also where it did not understand.
+        // Chromium ends when the pipe closes.
         let mut rest = Vec::new();
         let _ = std::io::Read::read_to_end(&mut self.responses, &mut rest);
         let _ = self.child.wait();

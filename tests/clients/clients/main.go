@@ -1,4 +1,4 @@
-// Connects to each server that standard input names, and reports what crypto/tls says of it.
+// Connects to each server that standard input names, and reports the answer of crypto/tls.
 package main
 
 import (
