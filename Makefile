@@ -21,7 +21,7 @@ export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 # No Debian package has a kubectl of these years.
 SKIPPED := $(if $(shell command -v kubectl),,--skip an_overlay_of_kustomize)
 
-.PHONY: run test packages lint deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
+.PHONY: run test packages clients lint deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
 
 # Everything, offline: wrong servers of every kind, and what certvigil says of each.
 run:
@@ -33,6 +33,12 @@ test: packages cargo-deb linters
 # The servers that the ignored tests talk to.
 packages:
 	sh tests/packages.sh
+
+# Serves the corpus of certificate paths to six real clients and writes their answers to tests/clients/data.
+# `CLIENTS_CASES=nc make clients` only prints the answers to the cases whose names contain "nc".
+clients:
+	sh tests/packages.sh tests/packages-clients.txt
+	CLIENTS_RECORD=1 $(CARGO) test --locked --test clients clients_answer_as_recorded -- --ignored --nocapture
 
 lint: deny
 	$(CARGO) fmt --check

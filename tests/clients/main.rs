@@ -1,0 +1,79 @@
+//! Certificate paths that real clients judge on loopback, and the record of their answers.
+//!
+//! `make clients` records; `cargo test` replays the record; `make test` asks the fast clients
+//! about a sample and compares.
+
+// A test that fails panics, and tests have clocks.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
+mod clients;
+mod corpus;
+mod der;
+mod keys;
+mod live;
+mod record;
+mod replay;
+mod run;
+mod serve;
+mod spec;
+
+use live::Which;
+use record::Record;
+
+/// Set by `make clients`: writes the record. Otherwise the test compares a sample with it.
+const RECORD: &str = "CLIENTS_RECORD";
+/// Part of the cases' names: only these are asked, and their answers are printed.
+const FILTER: &str = "CLIENTS_CASES";
+/// Every so many cases one is in the sample.
+const SAMPLE: usize = 17;
+
+#[test]
+#[ignore = "needs openssl, gnutls-bin and golang-go; with CLIENTS_RECORD also openjdk-17-jdk-headless, chromium and libnss3-tools"]
+fn clients_answer_as_recorded() {
+    let cases = corpus::cases();
+    if let Ok(part) = std::env::var(FILTER) {
+        let some: Vec<_> = cases.into_iter().filter(|c| c.id.contains(&part)).collect();
+        for case in live::ask(&some, Which::All).cases {
+            println!("{}", case.id);
+            for (client, answer) in case.clients {
+                println!("    {client:9} {answer}");
+            }
+        }
+        return;
+    }
+    if std::env::var_os(RECORD).is_some() {
+        let record = live::ask(&cases, Which::All);
+        live::summarize(&record);
+        record.write();
+        return;
+    }
+    let sample: Vec<_> = cases.into_iter().step_by(SAMPLE).collect();
+    compare(&live::ask(&sample, Which::Fast), &Record::read());
+}
+
+/// Fails where a client answers otherwise than recorded, and names its versions.
+fn compare(now: &Record, recorded: &Record) {
+    let mut differences = Vec::new();
+    for case in &now.cases {
+        let before = recorded.cases.iter().find(|c| c.id == case.id);
+        let before =
+            before.unwrap_or_else(|| panic!("{}: not in the record; run `make clients`", case.id));
+        for (client, answer) in &case.clients {
+            if *answer != before.clients[client] {
+                let (version, old) = (&now.versions[client], &recorded.versions[client]);
+                differences.push(format!(
+                    "{}: {version} answers {answer:?}, and {old} answered {:?}",
+                    case.id, before.clients[client]
+                ));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
