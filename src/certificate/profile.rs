@@ -25,7 +25,7 @@ const INHIBIT_ANY_POLICY: Known = (b"\x55\x1d\x36", "inhibitAnyPolicy");
 const AUTHORITY_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x01", "authorityInfoAccess");
 const SUBJECT_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x0b", "subjectInfoAccess");
 
-/// Extensions that must not be critical. OpenSSL refuses a certificate in which they are.
+/// Extensions that must not be critical. OpenSSL and Java refuse a certificate in which one is.
 const NEVER_CRITICAL: [Known; 5] = [
     AUTHORITY_KEY_ID,
     SUBJECT_KEY_ID,
