@@ -341,6 +341,36 @@ fn a_deviation_that_no_client_refuses_is_a_remark() {
         ),
         (named("1.example.123"), vec![]),
         (
+            named("*.example"),
+            vec![WildcardBelowTopLevel("*.example".into())],
+        ),
+        (
+            with(&|f| {
+                f.extensions[0] = extension(AUTHORITY_KEY_ID, false, b"\x30\x03\x82\x01\x01")
+            }),
+            vec![AuthorityKeyIdWithoutKey, AuthorityKeyIdWithIssuer],
+        ),
+        (
+            with(&|f| {
+                f.subject = f.issuer.clone();
+                f.extensions = vec![
+                    f.extensions[0].clone(),
+                    f.extensions[1].clone(),
+                    extension(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff"),
+                    extension(b"\x55\x1d\x0e", false, b"\x04\x01\x02"),
+                ];
+            }),
+            vec![KeyIdsDiffer, ExtendedKeyUsageInRoot],
+        ),
+        (
+            with(&|f| {
+                f.subject = common_name("2001:DB8::1");
+                let ip = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[1]].concat();
+                f.extensions[2] = alternative_names(&[(0x87, &ip)], false);
+            }),
+            vec![CommonNameNotInSan("2001:DB8::1".into())],
+        ),
+        (
             with(&|f| f.subject = common_name("Other")),
             vec![CommonNameNotInSan("Other".into())],
         ),
