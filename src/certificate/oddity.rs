@@ -106,6 +106,17 @@ pub enum Oddity {
     Missing(&'static str),
     /// An extension that is not allowed in such a certificate, by name.
     NotAllowed(&'static str),
+    /// An authorityKeyIdentifier without keyIdentifier (RFC 5280, section 4.2.1.1).
+    AuthorityKeyIdWithoutKey,
+    /// An authorityKeyIdentifier with authorityCertIssuer or authorityCertSerialNumber (Baseline Requirements, section
+    /// 7.1.2.11.1).
+    AuthorityKeyIdWithIssuer,
+    /// A self-issued authority whose authorityKeyIdentifier is not its subjectKeyIdentifier.
+    KeyIdsDiffer,
+    /// A self-issued authority with an extended key usage (Baseline Requirements, section 7.1.2.1.2).
+    ExtendedKeyUsageInRoot,
+    /// A wildcard for a whole top-level domain, such as `*.com`.
+    WildcardBelowTopLevel(String),
     /// The usage anyExtendedKeyUsage (Baseline Requirements, section 7.1.2.7.10).
     AnyExtendedKeyUsage,
     /// An RSA modulus whose bits are no multiple of 8 (Baseline Requirements, section 6.1.5).
@@ -156,6 +167,7 @@ impl Oddity {
             | Self::NotCritical(_)
             | Self::Missing(_)
             | Self::NotAllowed(_) => "RFC 5280, section 4.2",
+            Self::AuthorityKeyIdWithoutKey | Self::KeyIdsDiffer => "RFC 5280, section 4.2.1.1",
             Self::NoSan
             | Self::SanNotCriticalWithEmptySubject
             | Self::SanCriticalWithSubject
@@ -167,6 +179,9 @@ impl Oddity {
             Self::CertSignWithoutCa => "RFC 5280, section 4.2.1.9",
             Self::UnderscoreInDnsName(_)
             | Self::CommonNameNotInSan(_)
+            | Self::AuthorityKeyIdWithIssuer
+            | Self::ExtendedKeyUsageInRoot
+            | Self::WildcardBelowTopLevel(_)
             | Self::AnyExtendedKeyUsage
             | Self::OddModulusSize(_) => "CA/Browser Forum Baseline Requirements",
         }
@@ -330,6 +345,24 @@ impl fmt::Display for Oddity {
                 write!(
                     f,
                     "it has the extension {name}, which only certificate authorities may have"
+                )
+            }
+            Self::AuthorityKeyIdWithoutKey => {
+                f.write_str("its authorityKeyIdentifier has no keyIdentifier")
+            }
+            Self::AuthorityKeyIdWithIssuer => {
+                f.write_str("its authorityKeyIdentifier has an issuer or a serial number")
+            }
+            Self::KeyIdsDiffer => f.write_str(
+                "it is self-issued and its authorityKeyIdentifier is not its subjectKeyIdentifier",
+            ),
+            Self::ExtendedKeyUsageInRoot => f.write_str(
+                "it is a self-issued certificate authority's and has an extended key usage",
+            ),
+            Self::WildcardBelowTopLevel(name) => {
+                write!(
+                    f,
+                    "its dNSName `{name}` is a wildcard for a top-level domain"
                 )
             }
             Self::AnyExtendedKeyUsage => {

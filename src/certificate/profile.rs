@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::name::Notes;
 use super::oid::dotted;
-use super::{Facts, Key, Oddity, San, der, printable};
+use super::{Facts, Key, Oddity, der, printable};
 
 /// One extension whose value is read here (RFC 5280, sections 4.2.1 and 4.2.2): the content octets of the object
 /// identifier, and the name.
@@ -25,7 +25,7 @@ const INHIBIT_ANY_POLICY: Known = (b"\x55\x1d\x36", "inhibitAnyPolicy");
 const AUTHORITY_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x01", "authorityInfoAccess");
 const SUBJECT_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x0b", "subjectInfoAccess");
 
-/// Extensions that must not be critical. OpenSSL refuses a certificate in which they are.
+/// Extensions that must not be critical. OpenSSL and Java refuse a certificate in which one is.
 const NEVER_CRITICAL: [Known; 5] = [
     AUTHORITY_KEY_ID,
     SUBJECT_KEY_ID,
@@ -81,12 +81,20 @@ pub(super) fn examine(outline: &der::Outline<'_>, facts: &Facts, notes: &mut Not
     if facts.version < 3 {
         return;
     }
-    if find(AUTHORITY_KEY_ID).is_none() && !facts.is_self_issued() {
-        notes.remark(Oddity::Missing(AUTHORITY_KEY_ID.1));
+    match find(AUTHORITY_KEY_ID) {
+        Some(id) => {
+            let subject_key_id = find(SUBJECT_KEY_ID).map(|e| e.value);
+            examine_authority_key_id(id.value, subject_key_id, facts, notes);
+        }
+        None if !facts.is_self_issued() => notes.remark(Oddity::Missing(AUTHORITY_KEY_ID.1)),
+        None => {}
     }
     if facts.is_ca {
         if find(SUBJECT_KEY_ID).is_none() {
             notes.remark(Oddity::Missing(SUBJECT_KEY_ID.1));
+        }
+        if facts.is_self_issued() && find(EXTENDED_KEY_USAGE).is_some() {
+            notes.remark(Oddity::ExtendedKeyUsageInRoot);
         }
         return;
     }
@@ -140,6 +148,37 @@ fn examine_duplicates(extensions: &[der::Extension<'_>], notes: &mut Notes<'_>) 
     }
 }
 
+/// Examines an authorityKeyIdentifier (RFC 5280, section 4.2.1.1).
+fn examine_authority_key_id(
+    mut value: &[u8],
+    subject_key_id: Option<&[u8]>,
+    facts: &Facts,
+    notes: &mut Notes<'_>,
+) {
+    const KEY_ID: u8 = 0x80;
+    const ISSUER: u8 = 0xa1;
+    const SERIAL: u8 = 0x82;
+    let Some(id) = der::expect(&mut value, der::SEQUENCE) else {
+        return;
+    };
+    let mut fields = id.content;
+    let key_id = der::optional(&mut fields, KEY_ID).map(|id| id.content);
+    let issuer = der::optional(&mut fields, ISSUER);
+    if key_id.is_none() {
+        notes.remark(Oddity::AuthorityKeyIdWithoutKey);
+    }
+    if issuer.is_some() || der::optional(&mut fields, SERIAL).is_some() {
+        notes.remark(Oddity::AuthorityKeyIdWithIssuer);
+    }
+    let own = subject_key_id
+        .and_then(|mut value| der::expect(&mut value, der::OCTET_STRING))
+        .map(|id| id.content);
+    // They also differ where a new key is signed with the previous one, which is why this is no oddity.
+    if facts.is_self_issued() && facts.is_ca && key_id.is_some() && own.is_some() && key_id != own {
+        notes.remark(Oddity::KeyIdsDiffer);
+    }
+}
+
 /// Examines each dNSName and iPAddress of a subjectAltName.
 fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
     const RFC822_NAME: u8 = 0x81;
@@ -162,16 +201,9 @@ fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
     }
     if let Some(name) = &facts.common_name
         && !facts.is_ca
-        && !facts.sans.iter().any(|san| is_same_name(san, name))
+        && !facts.sans.iter().any(|san| san.to_string() == *name)
     {
         notes.remark(Oddity::CommonNameNotInSan(name.clone()));
-    }
-}
-
-fn is_same_name(san: &San, name: &str) -> bool {
-    match san {
-        San::Ip(ip) => name.parse() == Ok(*ip),
-        other => other.to_string() == name,
     }
 }
 
@@ -189,6 +221,9 @@ fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
         let last = labels.next_back().unwrap_or_default();
         if last.iter().all(u8::is_ascii_digit) && text().parse::<IpAddr>().is_ok() {
             notes.remark(Oddity::AddressInDnsName(text()));
+        }
+        if name.len() < content.len() && last.len() == name.len() {
+            notes.remark(Oddity::WildcardBelowTopLevel(text()));
         }
         return;
     }

@@ -79,12 +79,12 @@ fn parse(tlv: der::Tlv<'_>) -> Option<Parsed> {
         _ => return None,
     };
     let [month, day, hour] = [two(&mut input)?, two(&mut input)?, two(&mut input)?];
-    let minute = next_two(&mut input);
+    let minute = two(&mut input);
     // UTCTime always has minutes.
     if minute.is_none() && tlv.tag == UTC_TIME {
         return None;
     }
-    let second = minute.and_then(|_| next_two(&mut input));
+    let second = minute.and_then(|_| two(&mut input));
     let has_fraction = tlv.tag == GENERALIZED_TIME && skip_fraction(&mut input);
     // A fraction of an hour or of a minute is not read.
     if has_fraction && second.is_none() {
@@ -96,7 +96,7 @@ fn parse(tlv: der::Tlv<'_>) -> Option<Parsed> {
         [sign @ (b'+' | b'-'), rest @ ..] => {
             let mut rest = rest;
             let hours = two(&mut rest)?;
-            let minutes = next_two(&mut rest).unwrap_or(0);
+            let minutes = two(&mut rest).unwrap_or(0);
             if !rest.is_empty() || hours >= 24 || minutes >= 60 {
                 return None;
             }
@@ -120,18 +120,13 @@ fn parse(tlv: der::Tlv<'_>) -> Option<Parsed> {
     })
 }
 
-/// Splits off two digits.
+/// Splits off two digits. The input stays where it has none.
 fn two(input: &mut &[u8]) -> Option<i32> {
     let (&[tens @ b'0'..=b'9', ones @ b'0'..=b'9'], rest) = input.split_first_chunk::<2>()? else {
         return None;
     };
     *input = rest;
     Some(i32::from(tens - b'0') * 10 + i32::from(ones - b'0'))
-}
-
-/// Splits off two digits if there are any.
-fn next_two(input: &mut &[u8]) -> Option<i32> {
-    two(input)
 }
 
 /// Splits off a decimal point or comma and the digits after it.

@@ -131,7 +131,7 @@ fn special_characters_of_a_value_are_escaped() {
     ] {
         let (name, ..) = read(&common_name(UTF8_STRING, value.as_bytes()));
         assert_eq!(name.text, text);
-        // Nobody parses this one.
+        // The common name itself is not escaped.
         assert_eq!(name.common_name, Some(super::super::printable(value)));
     }
 }

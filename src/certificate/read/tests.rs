@@ -8,7 +8,7 @@ const ALGORITHM: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
 const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1d\x13";
 const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1d\x11";
 const AUTHORITY_KEY_ID: &[u8] = b"\x55\x1d\x23";
-const NOBODYS: &[u8] = b"\x2a\x03\x04";
+const PRIVATE: &[u8] = b"\x2a\x03\x04";
 
 /// The fields of a well-formed leaf, each to be replaced.
 #[derive(Clone)]
@@ -209,12 +209,12 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
             vec![SanNotCriticalWithEmptySubject],
         ),
         (
-            with(&|f| f.extensions.push(extension(NOBODYS, false, &[5, 0]))),
+            with(&|f| f.extensions.push(extension(PRIVATE, false, &[5, 0]))),
             vec![],
         ),
         (
             with(&|f| {
-                let one = extension(NOBODYS, false, &[5, 0]);
+                let one = extension(PRIVATE, false, &[5, 0]);
                 f.extensions.extend([one.clone(), one.clone(), one]);
             }),
             vec![DuplicateExtension("1.2.3.4".into())],
@@ -264,7 +264,7 @@ fn a_validity_that_cannot_be_read_is_no_validity() {
     fields.not_before = der::encode(UTC_TIME, b"yesterday");
     let facts = fields.facts();
     assert_eq!(facts.validity(), None);
-    // Whoever compares the times all the same finds it expired, not valid.
+    // Code that compares the times finds the certificate expired, not valid.
     assert_eq!(facts.not_after, Timestamp(0));
     fields.not_before = Fields::sound().not_before;
     let known = ["2026-01-01T00:00:00Z", "2026-12-31T23:59:59Z"].map(|t| t.parse().unwrap());
@@ -340,6 +340,36 @@ fn a_deviation_that_no_client_refuses_is_a_remark() {
             vec![MalformedDnsName("a b.example.com".into())],
         ),
         (named("1.example.123"), vec![]),
+        (
+            named("*.example"),
+            vec![WildcardBelowTopLevel("*.example".into())],
+        ),
+        (
+            with(&|f| {
+                f.extensions[0] = extension(AUTHORITY_KEY_ID, false, b"\x30\x03\x82\x01\x01")
+            }),
+            vec![AuthorityKeyIdWithoutKey, AuthorityKeyIdWithIssuer],
+        ),
+        (
+            with(&|f| {
+                f.subject = f.issuer.clone();
+                f.extensions = vec![
+                    f.extensions[0].clone(),
+                    f.extensions[1].clone(),
+                    extension(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff"),
+                    extension(b"\x55\x1d\x0e", false, b"\x04\x01\x02"),
+                ];
+            }),
+            vec![KeyIdsDiffer, ExtendedKeyUsageInRoot],
+        ),
+        (
+            with(&|f| {
+                f.subject = common_name("2001:DB8::1");
+                let ip = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[1]].concat();
+                f.extensions[2] = alternative_names(&[(0x87, &ip)], false);
+            }),
+            vec![CommonNameNotInSan("2001:DB8::1".into())],
+        ),
         (
             with(&|f| f.subject = common_name("Other")),
             vec![CommonNameNotInSan("Other".into())],
