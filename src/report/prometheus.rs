@@ -286,11 +286,32 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
     out.finish()
 }
 
+/// Returns what blackbox_exporter reports as `probe_ssl_last_chain_expiry_timestamp_seconds`, from the earliest
+/// expiry in each valid path (leaf, intermediates and root): the latest of them, when the last path ends. `None` where
+/// there is no valid path.
+fn last_chain_expiry(paths: impl IntoIterator<Item = Timestamp>) -> Option<Timestamp> {
+    paths.into_iter().max()
+}
+
+/// The earliest expiry in each valid path of an address.
+fn valid_path_expiries(judged: &Judged) -> Vec<Timestamp> {
+    match (&judged.verdict, &judged.observation.outcome) {
+        (
+            Verdict::Conclusive(Flags {
+                trusted: Some(true),
+                ..
+            }),
+            Outcome::Served(served),
+        ) => first_end(served).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The metrics of blackbox_exporter's TLS probes, by their known names, so that its dashboards and alerts
 /// work. With several addresses a time is the earliest.
 pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
     let mut earliest: Option<Timestamp> = None;
-    let mut trusted_end: Option<Timestamp> = None;
+    let mut last_chain: Option<Timestamp> = None;
     let (mut leaves, mut versions, mut suites) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for judged in looks {
@@ -299,13 +320,8 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
         };
         let end = first_end(served);
         earliest = earliest.into_iter().chain(end).min();
-        if let Verdict::Conclusive(Flags {
-            trusted: Some(true),
-            ..
-        }) = judged.verdict
-        {
-            trusted_end = trusted_end.into_iter().chain(end).min();
-        }
+        let last = last_chain_expiry(valid_path_expiries(judged));
+        last_chain = last_chain.into_iter().chain(last).min();
         let facts = served.leaf.facts().ok();
         let sans: Vec<String> = facts.map_or_else(Vec::new, |f| {
             f.sans.iter().map(ToString::to_string).collect()
@@ -326,7 +342,7 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
     }
     for (metric, time) in [
         (Metric::ProbeSslEarliestCertExpiry, earliest),
-        (Metric::ProbeSslLastChainExpiry, trusted_end),
+        (Metric::ProbeSslLastChainExpiry, last_chain),
     ] {
         if let Some(time) = time {
             out.value(metric, time.0);
@@ -347,6 +363,14 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_chain_expires_when_the_longest_valid_path_does() {
+        let at = |times: &[i64]| last_chain_expiry(times.iter().copied().map(Timestamp));
+        assert_eq!(at(&[]), None);
+        assert_eq!(at(&[30]), Some(Timestamp(30)));
+        assert_eq!(at(&[30, 45, 40]), Some(Timestamp(45)));
+    }
 
     #[test]
     fn names_keep_to_the_conventions_of_prometheus() {

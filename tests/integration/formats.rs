@@ -12,7 +12,7 @@ use crate::support::{Run, certvigil, command};
 /// one, until this is dropped.
 pub(crate) fn example(folder: &Path) -> Server {
     let pki = Pki::new();
-    let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let (old, new) = (pki.older_leaf(&[HOST]), pki.leaf(&[HOST]));
     for (name, file) in [
         ("root.pem", pki.path("root.pem")),
         ("intermediate.pem", pki.path("intermediate.pem")),
@@ -53,7 +53,7 @@ impl Bench {
 
 const WRONG: &str = "fullchain.pem";
 const RIGHT: &str = "old.pem";
-/// The leaf has 60 of 90 days left.
+/// The leaf has 50 of 90 days left.
 const WARN: [&str; 4] = ["--warn", "80d", "--crit", "1d"];
 
 #[test]
@@ -62,7 +62,7 @@ fn each_format_goes_to_a_file_as_it_goes_to_stdout() {
     for format in ["jsonl", "junit", "github", "nagios", "prometheus"] {
         let run = bench.check(WRONG, &["--format", format]);
         assert_eq!((run.code, run.stderr.as_str()), (2, ""), "{format}");
-        assert!(run.stdout.contains("wrong_certificate"), "{run:?}");
+        assert!(run.stdout.contains("previous_instance"), "{run:?}");
         assert!(!run.stdout.contains('\u{1b}'), "{format}");
         let to_file = bench.check(WRONG, &["--format", format, "--output", "result"]);
         assert_eq!((to_file.code, to_file.stdout.as_str()), (2, ""), "{format}");

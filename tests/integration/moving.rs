@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 
+use certvigil::certificate::Certificate;
+use certvigil::lab::authority::{Authority, Validity};
+use certvigil::model::Timestamp;
+
 use crate::fixture::exporter::Exporter;
-use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::pki::{HOST, Pki, now};
 use crate::fixture::process::Process;
 use crate::fixture::prometheus::{Prometheus, Sample};
+use crate::fixture::tls::{self, Server};
 use crate::markdown::{code_spans, document};
 use crate::nginx::{nginx, server};
 
@@ -224,6 +231,133 @@ fn blackbox_exporter_and_certvigil_say_the_same_of_what_both_see() {
                     "{name}"
                 );
             }
+        }
+    }
+}
+
+const LAST_CHAIN: &str = "probe_ssl_last_chain_expiry_timestamp_seconds";
+
+/// A metric without labels, as an exporter at this port reports it for this probe.
+fn probed(port: u16, parameters: &str, metric: &str) -> Option<f64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "GET /probe?{parameters} HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(" 200 OK"), "{answer}");
+    let value = answer
+        .lines()
+        .find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+    value.map(|text| text.parse().unwrap())
+}
+
+/// blackbox_exporter takes the earliest expiry in each path that Go has verified, the root's too, and of those the
+/// latest.
+#[test]
+#[ignore = "needs prometheus-blackbox-exporter"]
+fn the_last_chain_expires_when_the_longest_valid_path_does() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let ends = |days: i64| Validity::around(Timestamp(now().0 + 3600), 90, days);
+    let end = |c: &Certificate| c.facts().unwrap().not_after.0 as f64;
+    let second_root = Authority::root("Second Root", ends(45)).unwrap();
+    let under = |root: &Authority, days| root.cross_sign(&pki.intermediate, ends(days)).unwrap();
+    let (brief, second) = (under(&pki.root, 30), under(&second_root, 50));
+    let (of_leaf, of_brief) = (end(&leaf.certificate), end(&brief));
+    let of_root = end(&second_root.certificate);
+    assert!(of_brief < of_root && of_root < end(&second) && end(&second) < of_leaf);
+
+    let (first, both) = (
+        pki.root.certificate.to_pem(),
+        second_root.certificate.to_pem(),
+    );
+    let roots = [&first, &both, &(first.clone() + &both)].map(|pem| pki.file(pem));
+    let [first, second_alone, both] = roots.map(|file| file.display().to_string());
+    let module = |name: &str, tls: &str| {
+        format!(
+            "  {name}: {{prober: tcp, tcp: {{tls: true, tls_config: {{server_name: {HOST}, {tls}}}}}}}\n"
+        )
+    };
+    let config: String = [
+        module("first", &format!("ca_file: {first}")),
+        module("second", &format!("ca_file: {second_alone}")),
+        module("both", &format!("ca_file: {both}")),
+        module("unverified", "insecure_skip_verify: true"),
+    ]
+    .concat();
+    let blackbox = blackbox(&format!("modules:\n{config}"));
+    let module = |name: &str, root: &str| {
+        format!("    {name}: {{protocol: https, trust: {{system: false, ca_files: [{root}]}}}}\n")
+    };
+    let config: String = [
+        module("first", &first),
+        module("second", &second_alone),
+        module("both", &both),
+    ]
+    .concat();
+    let certvigil = Exporter::start(
+        &format!(
+            "probe:\n  allow: [127.0.0.1/32]\n  modules:\n{config}certificates:\n\
+             - {{name: other, pem: {}, hostnames: [{HOST}], addresses: [127.0.0.1], ports: [9]}}\n",
+            pki.full_chain(&leaf).display()
+        ),
+        &[],
+        |_| {},
+    );
+    let intermediate = &pki.intermediate.certificate;
+    let serving = |above: &[&Certificate]| {
+        let all = [&[&leaf.certificate], above].concat();
+        let all = all.iter().map(|c| c.der().to_vec()).collect();
+        let config = tls::config_of(all, tls::signing_key(&leaf), rustls::ALL_VERSIONS);
+        Server::tls("127.0.0.1", std::sync::Arc::new(config))
+    };
+    for (what, above, module, last, agrees) in [
+        (
+            "one path",
+            &[intermediate][..],
+            "first",
+            Some(of_leaf),
+            true,
+        ),
+        (
+            "a brief intermediate",
+            &[&brief],
+            "first",
+            Some(of_brief),
+            true,
+        ),
+        ("a brief root", &[&second], "second", Some(of_root), false),
+        (
+            "the longer of two paths",
+            &[&brief, &second],
+            "both",
+            Some(of_root),
+            false,
+        ),
+        (
+            "one long path",
+            &[intermediate, &second],
+            "both",
+            Some(of_leaf),
+            false,
+        ),
+        ("no path", &[], "first", None, true),
+        // The zero of Go's time, in the year 1.
+        (
+            "nothing verified",
+            &[intermediate],
+            "unverified",
+            Some(-62_135_596_800.0),
+            false,
+        ),
+    ] {
+        let server = serving(above);
+        let target = format!("target=127.0.0.1:{}&module={module}", server.port());
+        assert_eq!(probed(blackbox.port, &target, LAST_CHAIN), last, "{what}");
+        // The others need what the judge does not report yet: every valid path, with its root.
+        if agrees {
+            let target = format!("{target}&hostname={HOST}");
+            let ours = probed(certvigil.address.port(), &target, LAST_CHAIN);
+            assert_eq!(ours, last, "{what}");
         }
     }
 }
