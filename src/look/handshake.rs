@@ -295,15 +295,17 @@ impl Connection {
                 alert,
                 Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity
             ),
-            End::Tls(error) => matches!(
-                error,
-                Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
-                    | Error::PeerMisbehaved(
-                        PeerMisbehaved::SelectedUnofferedCipherSuite
+            End::Tls(error) => {
+                matches!(
+                    error,
+                    Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+                        | Error::PeerMisbehaved(
+                            PeerMisbehaved::SelectedUnofferedCipherSuite
                             // Of TLS 1.2, by a key that is bound to RSASSA-PSS, or of Ed448.
                             | PeerMisbehaved::SignedKxWithWrongAlgorithm
-                    )
-            ) || key_proof::is_unknown_kind_of_key(error),
+                        )
+                ) || key_proof::is_unknown_kind_of_key(error)
+            }
             End::Closed => self.received == 0,
             End::Io(error) => self.received == 0 && error.kind() == io::ErrorKind::ConnectionReset,
             End::Timeout | End::TooLarge => false,
@@ -349,7 +351,11 @@ impl Connection {
                     ErrorKind::TlsProtocol,
                     format!(
                         "the server does not speak TLS here: it sent `{}`",
-                        readable(self.first_bytes.get(..FIRST_BYTES).unwrap_or(&self.first_bytes))
+                        readable(
+                            self.first_bytes
+                                .get(..FIRST_BYTES)
+                                .unwrap_or(&self.first_bytes)
+                        )
                     ),
                 )
             },

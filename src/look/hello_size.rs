@@ -21,7 +21,7 @@ const GREASE_GROUP: NamedGroup = NamedGroup::Unknown(0x6a6a);
 static GREASE_SHARE: [u8; GREASE_BYTES] = [0; GREASE_BYTES];
 
 /// Length of the share in bytes.
-const GREASE_BYTES: usize = 320;
+const GREASE_BYTES: usize = 296;
 
 #[derive(Debug)]
 struct Padded;
@@ -143,13 +143,17 @@ mod tests {
         const SEGMENT: usize = 1448 - 5;
         let configs = Configs::new(Arc::default()).unwrap();
         let label = "a".repeat(49);
-        let names = (0..=4).map(|labels| format!("{}example.com", format!("{label}.").repeat(labels)));
+        let names =
+            (0..=4).map(|labels| format!("{}example.com", format!("{label}.").repeat(labels)));
         let names = names.chain(["a.example".into(), "192.0.2.1".into(), "2001:db8::1".into()]);
         for name in names {
             for key_type in [KeyType::Any, KeyType::Rsa, KeyType::Ecdsa] {
                 for schemes in [Schemes::Checked, Schemes::All] {
                     let length = hello(&configs, &name, key_type, schemes);
-                    assert!((512..SEGMENT).contains(&length), "{name} {key_type:?}: {length}");
+                    assert!(
+                        (512..SEGMENT).contains(&length),
+                        "{name} {key_type:?}: {length}"
+                    );
                 }
             }
         }

@@ -105,7 +105,8 @@ impl Looker {
         }
         let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
-        let mut connection = handshake::Connection::new(&self.config, look, Schemes::Checked, stream)?;
+        let mut connection =
+            handshake::Connection::new(&self.config, look, Schemes::Checked, stream)?;
         let result = connection.shake_hands(deadline).await;
         timings.handshake = Some(start.elapsed());
         match result {
@@ -140,13 +141,14 @@ impl Looker {
             let mut next = *timings;
             let stream = open(look, deadline, &mut next).await.ok()?;
             let algorithms = &self.config.algorithms;
-            let answer =
-                cleartext::read(look, *offer, stream, algorithms, deadline, LINGER, &mut next);
+            let answer = cleartext::read(
+                look, *offer, stream, algorithms, deadline, LINGER, &mut next,
+            );
             match answer.await {
                 Answer::Read(result) => {
                     *timings = next;
                     let mut served = match result {
-                        Ok(served) => self.shared(served),
+                        Ok(served) => self.shared(*served),
                         Err(error) => return Some(Err(error)),
                     };
                     if *offer == Offer::Current && cleartext::is_rare(&served) {

@@ -14,15 +14,14 @@ use super::setup::no_certificate;
 /// Describes the error that ended a handshake of rustls.
 pub(super) fn explain(error: &Error) -> LookError {
     match error {
-        Error::AlertReceived(alert) => LookError::of_alert(
-            "the server refused the handshake",
-            Alert(u8::from(*alert)),
-        ),
+        Error::AlertReceived(alert) => {
+            LookError::of_alert("the server refused the handshake", Alert(u8::from(*alert)))
+        }
         Error::InvalidCertificate(CertificateError::BadEncoding)
         | Error::NoCertificatesPresented => no_certificate(),
-        error if key_proof::is_unknown_kind_of_key(error) => lacks(
-            "a way to check signatures of the kind of key that the server's certificate has",
-        ),
+        error if key_proof::is_unknown_kind_of_key(error) => {
+            lacks("a way to check signatures of the kind of key that the server's certificate has")
+        }
         Error::InvalidCertificate(_) => wrong_signature(),
         Error::InvalidMessage(
             InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
@@ -51,7 +50,9 @@ pub(super) fn explain(error: &Error) -> LookError {
 pub(super) fn lacks(what: &str) -> LookError {
     LookError::new(
         ErrorKind::Internal,
-        format!("certvigil cannot judge this server, which is no fault of it: certvigil lacks {what}"),
+        format!(
+            "certvigil cannot judge this server, which is no fault of it: certvigil lacks {what}"
+        ),
     )
 }
 
@@ -59,23 +60,19 @@ pub(super) fn lacks(what: &str) -> LookError {
 fn violation(error: &Error) -> String {
     let clause = match error {
         Error::InappropriateMessage { got_type, .. } => {
-            return format!(
-                "the server sent {} out of order",
-                content_type(*got_type)
-            );
+            return format!("the server sent {} out of order", content_type(*got_type));
         }
         Error::InappropriateHandshakeMessage { got_type, .. } => {
-            return format!(
-                "the server sent {} out of order",
-                handshake_type(*got_type)
-            );
+            return format!("the server sent {} out of order", handshake_type(*got_type));
         }
         Error::InvalidMessage(message) => invalid_message(message),
         Error::PeerIncompatible(why) => incompatible(why),
         Error::PeerMisbehaved(why) => misbehaved(why),
         Error::DecryptError => "a record of the server cannot be decrypted",
         Error::PeerSentOversizedRecord => "the server sent a record that is longer than allowed",
-        Error::NoApplicationProtocol => "the server chose none of the offered application protocols",
+        Error::NoApplicationProtocol => {
+            "the server chose none of the offered application protocols"
+        }
         _ => "the server does not follow the protocol",
     };
     clause.to_owned()
@@ -258,9 +255,7 @@ fn misbehaved(why: &PeerMisbehaved) -> &'static str {
         P::SelectedUnusableCipherSuiteForVersion => {
             "the server chose a cipher suite that does not belong to the TLS version"
         }
-        P::ServerEchoedCompatibilitySessionId => {
-            "the server resumed a session that does not exist"
-        }
+        P::ServerEchoedCompatibilitySessionId => "the server resumed a session that does not exist",
         P::ServerHelloMustOfferUncompressedEcPoints => {
             "the server does not accept uncompressed points, which RFC 8422 requires"
         }

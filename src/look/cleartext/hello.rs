@@ -240,7 +240,12 @@ mod tests {
         for length in 0..=253 {
             let name = "a".repeat(length);
             for key_type in [KeyType::Any, KeyType::Rsa, KeyType::Ecdsa] {
-                for offer in [Offer::Current, Offer::Common, Offer::LastResort, Offer::Both] {
+                for offer in [
+                    Offer::Current,
+                    Offer::Common,
+                    Offer::LastResort,
+                    Offer::Both,
+                ] {
                     let record = write(&[0; 32], Some(&name), &[], key_type, offer).unwrap();
                     let message = record.len() - 5;
                     assert!(!HUNG.contains(&message), "{length}: {message}");
@@ -252,7 +257,19 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_not_written() {
         let alpn = vec![vec![b'a'; 255]; 100];
-        assert_eq!(write(&[0; 32], None, &alpn, KeyType::Any, Offer::Current), None);
-        assert_eq!(write(&[0; 32], None, &[vec![0; 256]], KeyType::Any, Offer::Current), None);
+        assert_eq!(
+            write(&[0; 32], None, &alpn, KeyType::Any, Offer::Current),
+            None
+        );
+        assert_eq!(
+            write(
+                &[0; 32],
+                None,
+                &[vec![0; 256]],
+                KeyType::Any,
+                Offer::Current
+            ),
+            None
+        );
     }
 }

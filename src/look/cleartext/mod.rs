@@ -33,14 +33,14 @@ use super::setup::no_certificate;
 use super::tls_error::lacks;
 pub(super) use hello::SCHEMES_OF_TLS13;
 use proof::Wrong;
-use reader::{Fault, Reader, ServerHello, Version};
 pub(super) use reader::secure_renegotiation;
+use reader::{Fault, Reader, ServerHello, Version};
 pub(super) use suites::Offer;
 
 /// Outcome of one offer.
 pub(super) enum Answer {
     /// The server chose something that rustls lacks. It showed a certificate, or this is why not.
-    Read(Result<Served, LookError>),
+    Read(Result<Box<Served>, LookError>),
     /// The server chose TLS 1.3, with a suite and a group that rustls has: it lacks the signature algorithm.
     Tls13,
     /// The server refused the offer.
@@ -100,7 +100,7 @@ fn judge(
         return Answer::Nothing;
     }
     Answer::Read(match result {
-        Ok(()) => served(algorithms, random, chosen, reader),
+        Ok(()) => served(algorithms, random, chosen, reader).map(Box::new),
         Err(end) => Err(explain(end, elapsed)),
     })
 }
@@ -137,9 +137,8 @@ pub(super) fn is_rare(served: &Served) -> bool {
     let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
     let mut common = suites::offered(Offer::Common, KeyType::Any);
     let is_common = common.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
-    let is_rare = !is_common
-        || served.parameters.rare_group.is_some()
-        || served.parameters.sha1_signature;
+    let is_rare =
+        !is_common || served.parameters.rare_group.is_some() || served.parameters.sha1_signature;
     served.tls_version == Version::Tls12.name()
         && kind.is_some_and(proof::Kind::is_of_rustls)
         && is_rare
@@ -284,10 +283,9 @@ fn explain(end: End, after: Duration) -> LookError {
         End::Fault(Fault::NoCertificate) => no_certificate(),
         // Both end the reading at the hello.
         End::Fault(Fault::Anonymous(suite)) => anonymous(suite),
-        End::Fault(Fault::Tls13 { suite, .. }) => lacks(&format!(
-            "the cipher suite {}",
-            suites::name(suite)
-        )),
+        End::Fault(Fault::Tls13 { suite, .. }) => {
+            lacks(&format!("the cipher suite {}", suites::name(suite)))
+        }
         End::Fault(Fault::TooLarge) | End::TooLarge => too_large(),
         End::Io(error) => LookError::new(
             ErrorKind::TlsClosed,

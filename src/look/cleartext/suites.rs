@@ -348,11 +348,7 @@ const LEGACY: [(Key, Exchange, &[S]); 15] = [
         Exchange::Ecdhe,
         &[S::TLS_ECDHE_ECDSA_WITH_NULL_SHA],
     ),
-    (
-        Key::Rsa,
-        Exchange::Ecdhe,
-        &[S::TLS_ECDHE_RSA_WITH_NULL_SHA],
-    ),
+    (Key::Rsa, Exchange::Ecdhe, &[S::TLS_ECDHE_RSA_WITH_NULL_SHA]),
     (
         Key::Curve,
         Exchange::Static,
@@ -467,7 +463,9 @@ mod tests {
             let suite = Suite::find(u16::from(*id), Offer::Current, KeyType::Any).unwrap();
             assert!(suite.is_of_rustls());
         }
-        let known = offered(Offer::Current, KeyType::Any).filter(|s| s.is_of_rustls()).count();
+        let known = offered(Offer::Current, KeyType::Any)
+            .filter(|s| s.is_of_rustls())
+            .count();
         assert_eq!(known, spoken.len());
         for key_type in [KeyType::Rsa, KeyType::Ecdsa] {
             let first = offered(Offer::Current, key_type).next().unwrap();
@@ -484,7 +482,9 @@ mod tests {
     #[test]
     fn what_current_clients_refuse_is_offered_last_and_nothing_else() {
         let is_refused = |name: &str| {
-            let ciphers = ["_3DES_", "_RC4_", "_DES_", "_DES40_", "_RC2_", "_IDEA_", "_NULL_"];
+            let ciphers = [
+                "_3DES_", "_RC4_", "_DES_", "_DES40_", "_RC2_", "_IDEA_", "_NULL_",
+            ];
             ciphers.iter().any(|cipher| name.contains(cipher))
         };
         for (offer, refused) in [(Offer::Current, false), (Offer::LastResort, true)] {

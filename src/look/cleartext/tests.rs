@@ -210,10 +210,18 @@ fn parameters_that_clients_refuse_are_read() {
     assert_eq!(dhe.parameters.rare_group, None);
     assert!(!dhe.parameters.sha1_signature);
     // Which keys clients have is judged by the certificate.
-    for name in ["tls12-gcm-brainpool256", "tls12-gcm-ed448", "tls12-gcm-rsapss2048"] {
+    for name in [
+        "tls12-gcm-brainpool256",
+        "tls12-gcm-ed448",
+        "tls12-gcm-rsapss2048",
+    ] {
         assert!(!is_rare(&parameters(name)), "{name}");
     }
-    for name in ["tls12-static-rsa2048", "tls12-ecdhe-p256", "tls10-dhe-rsa1024"] {
+    for name in [
+        "tls12-static-rsa2048",
+        "tls12-ecdhe-p256",
+        "tls10-dhe-rsa1024",
+    ] {
         assert!(!is_rare(&parameters(name)), "{name}");
     }
 }
@@ -280,7 +288,11 @@ fn a_server_of_anonymous_suites_alone_shows_no_certificate() {
         panic!("it counts");
     };
     assert_eq!(error.kind, ErrorKind::MalformedCertificate);
-    assert!(error.message.contains("TLS_DH_anon_WITH_AES_128_GCM_SHA256"));
+    assert!(
+        error
+            .message
+            .contains("TLS_DH_anon_WITH_AES_128_GCM_SHA256")
+    );
 }
 
 #[test]
