@@ -159,9 +159,11 @@ fn bare_key(
         .filter(|a| a.public_key_alg_id().as_ref() == algorithm);
     let proved = candidates.any(|a| a.verify_signature(key, message, signature).is_ok())
         || rsa::is_short(key) && rsa::verify(scheme, key, message, signature);
+    // TLS 1.3 ties each algorithm to one kind of key, so that one of another kind does not go with it.
+    let is_tied = fitting == 1;
     if proved {
         Ok(KeyProof::BareKey)
-    } else if is_known(algorithms, algorithm) || rsa::is_short(key) {
+    } else if is_tied || is_known(algorithms, algorithm) || rsa::is_short(key) {
         Err(wrong())
     } else {
         Err(unknown_kind_of_key())

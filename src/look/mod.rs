@@ -148,7 +148,7 @@ impl Looker {
                 Answer::Read(result) => {
                     *timings = next;
                     let mut served = match result {
-                        Ok(served) => self.shared(served),
+                        Ok(served) => self.shared(*served),
                         Err(error) => return Some(Err(error)),
                     };
                     if *offer == Offer::Current && cleartext::is_rare(&served) {

@@ -297,7 +297,7 @@ fn servers_that_show_no_certificate_say_why() {
         (
             "server { listen 127.0.0.1:PORT ssl; ssl_reject_handshake on; }",
             "tls_alert",
-            "unrecognised_name",
+            "unrecognized_name",
         ),
         (
             "server { listen 127.0.0.1:PORT; }",

@@ -40,7 +40,7 @@ pub(super) use suites::Offer;
 /// Outcome of one offer.
 pub(super) enum Answer {
     /// The server chose something that rustls lacks. It showed a certificate, or this is why not.
-    Read(Result<Served, LookError>),
+    Read(Result<Box<Served>, LookError>),
     /// The server chose TLS 1.3, with a suite and a group that rustls has: it lacks the signature algorithm.
     Tls13,
     /// The server refused the offer.
@@ -100,7 +100,7 @@ fn judge(
         return Answer::Nothing;
     }
     Answer::Read(match result {
-        Ok(()) => served(algorithms, random, chosen, reader),
+        Ok(()) => served(algorithms, random, chosen, reader).map(Box::new),
         Err(end) => Err(explain(end, elapsed)),
     })
 }

@@ -21,12 +21,19 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     records.collect::<Vec<_>>().concat()
 }
 
+/// With secure renegotiation (RFC 5746).
 fn server_hello(version: u16, suite: u16) -> Vec<u8> {
+    server_hello_with(version, suite, &[0xff, 0x01, 0, 1, 0])
+}
+
+fn server_hello_with(version: u16, suite: u16, extensions: &[u8]) -> Vec<u8> {
     let mut body = version.to_be_bytes().to_vec();
     body.extend([9; 32]);
     body.push(0);
     body.extend(suite.to_be_bytes());
     body.push(0);
+    body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    body.extend(extensions);
     message(2, &body)
 }
 
@@ -60,16 +67,25 @@ fn refusing(
     first: &'static [u8],
     second: impl Fn(&mut TcpStream) + Send + Sync + 'static,
 ) -> Server {
+    refusing_all(1, first, second)
+}
+
+/// A server that refuses so many handshakes with this, and goes on with the next.
+fn refusing_all(
+    refused: usize,
+    first: &'static [u8],
+    next: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+) -> Server {
     let count = AtomicUsize::new(0);
     Server::start("127.0.0.1", move |stream| {
         read_some(stream);
-        if count.fetch_add(1, Ordering::SeqCst) == 0 {
+        if count.fetch_add(1, Ordering::SeqCst) < refused {
             say(stream, first);
             if !first.is_empty() {
                 stay_silent(stream);
             }
         } else {
-            second(stream);
+            next(stream);
             stay_silent(stream);
         }
     })
@@ -98,7 +114,8 @@ fn a_copied_certificate_passes_in_the_clear_only_where_no_key_is_to_be_proved() 
         ("no signature", 0x0303, 0xc009, false, "tls_protocol", 2),
         ("a suite for RSA", 0x0303, 0x002f, false, "tls_protocol", 2),
         // ECDH: the key is the exchange, and nothing is signed.
-        ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 2),
+        // The third hello asks if it takes what clients offer.
+        ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 3),
     ] {
         let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
         let mut flight = server_hello(version, suite);
@@ -317,4 +334,156 @@ fn what_goes_before_tls_goes_before_the_second_hello_too() {
     let row = check.args(&["--proxy-protocol", "v1"]).row();
     row.assert_right(&["legacy_protocol"]);
     assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn legacy_suites_are_offered_last_and_prove_no_key() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    for (what, version, suite, is_signed, outcome, codes) in [
+        (
+            "3DES",
+            0x0303,
+            0xc008,
+            true,
+            "tls_signature",
+            &["handshake_failed"][..],
+        ),
+        (
+            "AES, which was offered before",
+            0x0303,
+            0xc004,
+            false,
+            "tls_alert",
+            &["handshake_failed"],
+        ),
+        (
+            "RC4",
+            0x0303,
+            0xc002,
+            false,
+            "conclusive",
+            &["legacy_cipher"],
+        ),
+        (
+            "no encryption in TLS 1.0",
+            0x0301,
+            0xc001,
+            false,
+            "conclusive",
+            &["legacy_protocol", "legacy_cipher"],
+        ),
+        (
+            "an anonymous suite",
+            0x0303,
+            0x00a6,
+            false,
+            "malformed_certificate",
+            &["handshake_failed"],
+        ),
+    ] {
+        let mut flight = server_hello(version, suite);
+        flight.extend(certificate(&chain));
+        if is_signed {
+            flight.extend(forged(version == 0x0303));
+        }
+        flight.extend(DONE);
+        let server = refusing_all(2, &HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let row = look(&pki, &leaf, server.port());
+        assert_eq!(row.outcome(), outcome, "{what}: {row:?}");
+        assert_eq!(row.codes(), codes, "{what}: {row:?}");
+        assert_eq!(server.connections(), 3, "{what}");
+        if outcome == "conclusive" {
+            assert_eq!(row.text("/served/key_proof"), "none");
+            let finding = row.finding(codes[0]).to_string();
+            assert!(finding.contains("not proved"), "{finding}");
+        }
+    }
+}
+
+#[test]
+fn a_server_without_secure_renegotiation_is_refused_by_clients() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    for version in [0x0300, 0x0301, 0x0302] {
+        let flight = [
+            server_hello_with(version, 0xc005, &[]),
+            certificate(&chain),
+            DONE.to_vec(),
+        ]
+        .concat();
+        let server = refusing(&HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let row = look(&pki, &leaf, server.port());
+        row.assert_right(&["refused_by_clients", "legacy_protocol"]);
+        let finding = row.finding("refused_by_clients").to_string();
+        assert!(finding.contains("RFC 5746"), "{finding}");
+    }
+}
+
+/// A ServerHello of TLS 1.3 with a suite and a group.
+fn server_hello_13(suite: u16, group: u16) -> Vec<u8> {
+    let [high, low] = group.to_be_bytes();
+    server_hello_with(0x0303, suite, &[0, 43, 0, 2, 3, 4, 0, 51, 0, 2, high, low])
+}
+
+#[test]
+fn a_server_whose_algorithm_certvigil_lacks_is_not_at_fault() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (suite, group, words) in [
+        (0x1301, 0x0101, "the group ffdhe3072"),
+        (0x1304, 0x0017, "the cipher suite TLS_AES_128_CCM_SHA256"),
+    ] {
+        let flight = server_hello_13(suite, group);
+        let server = refusing_all(2, &HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let row = look(&pki, &leaf, server.port());
+        assert_eq!(row.outcome(), "internal", "{row:?}");
+        assert_eq!(row.text("/severity"), "unknown");
+        assert_eq!(row.codes(), [""; 0]);
+        assert!(row.text("/error").contains(words), "{row:?}");
+        assert_eq!(server.connections(), 3);
+    }
+    // It has all that rustls has, and refuses it again: the first error stands.
+    let flight = server_hello_13(0x1301, 0x0017);
+    let count = AtomicUsize::new(0);
+    let server = Server::start("127.0.0.1", move |stream| {
+        read_some(stream);
+        match count.fetch_add(1, Ordering::SeqCst) {
+            2 => say(stream, &flight),
+            _ => say(stream, &HANDSHAKE_FAILURE),
+        }
+        stay_silent(stream);
+    });
+    let row = look(&pki, &leaf, server.port());
+    assert_eq!(row.outcome(), "tls_alert", "{row:?}");
+    assert_eq!(server.connections(), 4);
+}
+
+#[test]
+fn alerts_have_their_registered_names_and_hints_of_their_own() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let mut hints = std::collections::BTreeSet::new();
+    let alerts = [
+        (112, "`unrecognized_name`"),
+        (115, "`unknown_psk_identity`"),
+        (80, "`internal_error`"),
+        (120, "`no_application_protocol`"),
+        (70, "`protocol_version`"),
+        (116, "`certificate_required`"),
+        (49, "`access_denied`"),
+        (40, "`handshake_failure`"),
+        (200, "alert 200"),
+    ];
+    for (alert, name) in alerts {
+        let record: &'static [u8] = record(21, &[2, alert]).leak();
+        let server = refusing_all(usize::MAX, record, |_| {});
+        let row = look(&pki, &leaf, server.port());
+        assert_eq!(row.outcome(), "tls_alert", "{row:?}");
+        assert!(row.text("/error").contains(name), "{row:?}");
+        hints.insert(row.finding("handshake_failed")["hint"].to_string());
+    }
+    assert_eq!(hints.len(), alerts.len(), "{hints:?}");
 }
