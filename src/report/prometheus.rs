@@ -80,7 +80,7 @@ metrics! {
     EndpointFinding "certvigil_endpoint_finding" Gauge "1 for each thing that is wrong or worth knowing at the endpoint, by its code (docs/findings.md) and severity. Absent when it is mended.";
     EndpointNotBefore "certvigil_endpoint_not_before_timestamp_seconds" Gauge "When the served certificate becomes valid, in Unix seconds.";
     EndpointNotAfter "certvigil_endpoint_not_after_timestamp_seconds" Gauge "When the served certificate expires, in Unix seconds.";
-    EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "When the first certificate of the served leaf and chain expires, in Unix seconds.";
+    EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "When the first certificate of the valid path that lasts longest expires, its root included, in Unix seconds; of the served list where there is no valid path.";
     EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "When the last look at the endpoint ended, in Unix seconds. If it grows old, certvigil does not keep up.";
     EndpointInfo "certvigil_endpoint_info" Gauge "1, with what is served in its labels: the certificate's SHA-256, its issuer, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
     CertificateNotBefore "certvigil_certificate_not_before_timestamp_seconds" Gauge "When the expected instance of the certificate becomes valid, in Unix seconds. Absent where the source gives no whole certificate.";
@@ -286,27 +286,6 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
     out.finish()
 }
 
-/// Returns what blackbox_exporter reports as `probe_ssl_last_chain_expiry_timestamp_seconds`, from the earliest
-/// expiry in each valid path (leaf, intermediates and root): the latest of them, when the last path ends. `None` where
-/// there is no valid path.
-fn last_chain_expiry(paths: impl IntoIterator<Item = Timestamp>) -> Option<Timestamp> {
-    paths.into_iter().max()
-}
-
-/// The earliest expiry in each valid path of an address.
-fn valid_path_expiries(judged: &Judged) -> Vec<Timestamp> {
-    match (&judged.verdict, &judged.observation.outcome) {
-        (
-            Verdict::Conclusive(Flags {
-                trusted: Some(true),
-                ..
-            }),
-            Outcome::Served(served),
-        ) => first_end(served).into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// The metrics of blackbox_exporter's TLS probes, by their known names, so that its dashboards and alerts
 /// work. With several addresses a time is the earliest.
 pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
@@ -320,7 +299,15 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
         };
         let end = first_end(served);
         earliest = earliest.into_iter().chain(end).min();
-        let last = last_chain_expiry(valid_path_expiries(judged));
+        // blackbox_exporter has it only for a name that matches.
+        let is_trusted = matches!(
+            judged.verdict,
+            Verdict::Conclusive(Flags {
+                trusted: Some(true),
+                ..
+            })
+        );
+        let last = judged.path_expiry.filter(|_| is_trusted);
         last_chain = last_chain.into_iter().chain(last).min();
         let facts = served.leaf.facts().ok();
         let sans: Vec<String> = facts.map_or_else(Vec::new, |f| {
@@ -363,14 +350,6 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_chain_expires_when_the_longest_valid_path_does() {
-        let at = |times: &[i64]| last_chain_expiry(times.iter().copied().map(Timestamp));
-        assert_eq!(at(&[]), None);
-        assert_eq!(at(&[30]), Some(Timestamp(30)));
-        assert_eq!(at(&[30, 45, 40]), Some(Timestamp(45)));
-    }
 
     #[test]
     fn names_keep_to_the_conventions_of_prometheus() {

@@ -84,7 +84,10 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
     for (metric, time) in [
         (Metric::EndpointNotBefore, validity.map(|(begin, _)| begin)),
         (Metric::EndpointNotAfter, validity.map(|(_, end)| end)),
-        (Metric::EndpointChainNotAfter, first_end(served)),
+        (
+            Metric::EndpointChainNotAfter,
+            judged.path_expiry.or_else(|| first_end(served)),
+        ),
     ] {
         if let Some(time) = time {
             out.put(metric, &[], time.0);
