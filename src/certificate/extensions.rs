@@ -25,6 +25,8 @@ pub struct Extensions {
     pub list: Vec<Listed>,
     /// The list ends in bytes that are no extension.
     pub is_cut_short: bool,
+    /// An entry cannot be read, not even its object identifier.
+    pub has_unreadable_entry: bool,
     /// basicConstraints (section 4.2.1.9).
     pub basic_constraints: Option<BasicConstraints>,
     /// keyUsage (section 4.2.1.3).
@@ -289,9 +291,14 @@ impl Extensions {
         let mut out = Self::default();
         let mut values = Values::default();
         while !list.is_empty() {
+            let before = list.len();
             let Some(one) = der::extension(&mut list) else {
-                out.is_cut_short = true;
-                break;
+                out.has_unreadable_entry = true;
+                if list.len() == before {
+                    out.is_cut_short = true;
+                    break;
+                }
+                continue;
             };
             let kind = Kind::of(one.oid);
             let is_readable = out.take(&kind, one.value, &mut values).is_some();

@@ -172,6 +172,8 @@ fn serial_text(content: &[u8]) -> String {
 fn read_extensions(list: &[u8], oddities: &mut Vec<Oddity>) -> (Extensions, Values) {
     let (extensions, values) = Extensions::read(list);
     if extensions.is_cut_short {
+        oddities.push(Oddity::UnreadableExtensions);
+    } else if extensions.has_unreadable_entry {
         oddities.push(Oddity::UnreadableExtensionEntry);
     }
     for listed in &extensions.list {

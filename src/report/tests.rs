@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Thresholds;
 use crate::certificate::{Certificate, parse_certificates};
+use crate::finding::{Code, Severity};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge, together};
 use crate::model::{Protocol, Target, Threshold, Timestamp, Timings, Vantage};
@@ -102,13 +103,18 @@ fn look(place: &str, outcome: Outcome) -> Judged {
     };
     let mut trust = TrustStore::default();
     trust.add(&root()).unwrap();
-    judge(
+    let mut judged = judge(
         Some(&Arc::new(expected())),
         observation,
         &trust,
         &Rules::default(),
         now(),
-    )
+    );
+    // The test certificates deviate from the rules for public authorities.
+    judged.findings.retain(|finding| {
+        (finding.code, finding.severity) != (Code::NonconformantCertificate, Severity::Info)
+    });
+    judged
 }
 
 fn scan<const N: usize>(looks: [Judged; N]) -> Vec<Judged> {

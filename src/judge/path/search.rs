@@ -593,7 +593,7 @@ fn own_faults(certificate: &Certificate, facts: &Facts, role: Role, now: Timesta
             kinds.push(FaultKind::MalformedExtension(listed.kind.name().into()));
         }
     }
-    if extensions.is_cut_short {
+    if extensions.has_unreadable_entry {
         kinds.push(FaultKind::MalformedExtension("unreadable".into()));
     }
     if let Some(kind) = extensions.duplicates().next() {

@@ -279,7 +279,7 @@ fn an_expected_self_signed_certificate_is_no_temporary_one() {
     // The one before, for the same key, is not a placeholder but an old certificate.
     let served = case.serving([older]).trusting(store([&own]));
     assert!(!served.flags().dummy);
-    assert_eq!(served.codes()[0], "previous_instance!critical");
+    assert_eq!(served.codes()[0], "previous_instance");
 }
 
 /// A PEM file, and whatever a download URL gives, is one certificate: nobody says what was there before.
@@ -294,20 +294,16 @@ fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
     let elsewhere = root("Elsewhere");
     let same_key = elsewhere.issue(&[HOST.into()], older, &pki.leaf.key);
     for (what, served, code) in [
-        (
-            "new key",
-            at(&pki.mid, &[HOST], older),
-            "previous_instance!critical",
-        ),
+        ("new key", at(&pki.mid, &[HOST], older), "previous_instance"),
         (
             "same key",
             same_key.unwrap().certificate,
-            "previous_instance!critical",
+            "previous_instance",
         ),
         (
             "in capitals",
             at(&pki.mid, &["WWW.example.com"], older),
-            "previous_instance!critical",
+            "previous_instance",
         ),
         (
             "newer",
@@ -343,10 +339,7 @@ fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
     let case = pki.right.serving([old.clone(), pki.mid.cert()]);
     let stranger = at(&elsewhere, &["other.example.com"], days(1, 90));
     let pair = accepting(&instance(&stranger, &[]), &[&instance(&pki.leaf(), &[])]);
-    assert_eq!(
-        case.expecting(expect(pair)).codes()[0],
-        "previous_instance!critical"
-    );
+    assert_eq!(case.expecting(expect(pair)).codes()[0], "previous_instance");
     let temporary = pending(&pki.leaf());
     let case = case.expecting(expect(Instances::only(temporary)));
     assert_eq!(case.codes()[0], "wrong_certificate");
@@ -379,7 +372,7 @@ fn the_message_of_a_previous_instance_names_both_and_the_hint_says_reload() {
         until: Timestamp(now().0 + DAY),
     });
     assert_eq!(rollout.codes(), ["previous_instance!warning"]);
-    assert_eq!(case.codes(), ["previous_instance!critical"]);
+    assert_eq!(case.codes(), ["previous_instance"]);
 }
 
 #[test]
@@ -410,7 +403,7 @@ fn a_pinned_certificate_that_is_served_elsewhere_tells_which_is_older() {
         looks.iter().map(Judged::codes).collect::<Vec<_>>()
     };
     let right: [&str; 0] = [];
-    let previous = ["previous_instance!critical"];
+    let previous = ["previous_instance"];
     let wrong = ["wrong_certificate"];
     assert_eq!(
         codes(vec![serving(&pki.leaf()), serving(&old)]),

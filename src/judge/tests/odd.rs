@@ -114,21 +114,21 @@ fn a_handshake_that_clients_refuse_is_a_warning() {
             "1.2",
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             parameters(Some(false), None),
-            "refused_by_clients!warning",
+            "refused_by_clients",
             "OpenSSL 3",
         ),
         (
             "1.2",
             "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
             parameters(Some(true), Some(1024)),
-            "refused_by_clients!warning",
+            "refused_by_clients",
             "1024 bits",
         ),
         (
             "1.2",
             "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
             parameters(Some(true), Some(512)),
-            "refused_by_clients!warning",
+            "refused_by_clients",
             "Java",
         ),
         (
@@ -142,21 +142,21 @@ fn a_handshake_that_clients_refuse_is_a_warning() {
             "1.2",
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             refused(Some("x448"), false),
-            "refused_by_clients!warning",
+            "refused_by_clients",
             "GCM_SHA256 over x448",
         ),
         (
             "1.2",
             "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
             refused(None, false),
-            "refused_by_clients!warning",
+            "refused_by_clients",
             "Go and Chromium refuse",
         ),
         (
             "1.2",
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             refused(None, true),
-            "refused_by_clients!warning",
+            "refused_by_clients",
             "signed with SHA-1",
         ),
         (
@@ -216,7 +216,12 @@ fn weak_keys_and_signatures_are_warnings() {
         ),
     ] {
         let case = Case::of_testdata(served, &[root]);
-        assert_eq!(case.codes(), codes, "{served:?}");
+        let found = case.codes();
+        assert!(
+            codes.iter().all(|c| found.iter().any(|f| f == c)),
+            "{served:?}: {found:?}"
+        );
+        assert_eq!(case.judged().severity(), Severity::Warning, "{served:?}");
         assert!(
             case.told(codes[0]).0.contains(words),
             "{:?}",
