@@ -201,7 +201,10 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
         ),
         (with(&|f| f.not_after = vec![]), vec![UnreadableValidity]),
         (
-            with(&|f| f.extensions = vec![vec![5, 0]]),
+            with(&|f| {
+                f.extensions = vec![];
+                f.end_of_tbs = vec![0xa3, 2, 5, 0];
+            }),
             vec![UnreadableExtensions, NoSan],
         ),
         (
