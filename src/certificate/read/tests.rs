@@ -441,6 +441,25 @@ fn an_alternative_name_that_a_client_refuses_is_an_oddity() {
 }
 
 #[test]
+fn a_rule_of_the_browsers_concerns_public_authorities() {
+    use Oddity::*;
+    for oddity in [
+        Missing("extKeyUsage"),
+        Critical("extKeyUsage"),
+        AnyExtendedKeyUsage,
+    ] {
+        assert!(oddity.concerns_public_authorities(), "{oddity}");
+    }
+    for oddity in [
+        Missing("subjectKeyIdentifier"),
+        Critical("subjectKeyIdentifier"),
+        ZeroSerial,
+    ] {
+        assert!(!oddity.concerns_public_authorities(), "{oddity}");
+    }
+}
+
+#[test]
 fn a_serial_number_is_written_as_openssl_writes_it() {
     for (content, text) in [
         (&[0x0a, 0x1b][..], "0a1b"),
