@@ -125,7 +125,15 @@ pub enum Oddity {
     CertSignWithoutCa,
 }
 
+/// The rules of browsers for public authorities.
+const BASELINE: &str = "CA/Browser Forum Baseline Requirements";
+
 impl Oddity {
+    /// Returns true for a rule of the CA/Browser Forum, which a private authority need not follow.
+    pub fn concerns_public_authorities(&self) -> bool {
+        self.rule() == BASELINE
+    }
+
     /// The rule that the certificate breaks.
     pub fn rule(&self) -> &'static str {
         match self {
@@ -160,6 +168,7 @@ impl Oddity {
             | Self::TimeBefore1970 => "RFC 5280, section 4.1.2.5",
             Self::UnreadableKey => "RFC 5280, section 4.1.2.7",
             Self::ExplicitCurve => "RFC 5480, section 2.1.1",
+            Self::Missing("extKeyUsage") | Self::Critical("extKeyUsage") => BASELINE,
             Self::UnreadableExtension(_)
             | Self::DuplicateExtension(_)
             | Self::UnknownCriticalExtension(_)
@@ -183,7 +192,7 @@ impl Oddity {
             | Self::ExtendedKeyUsageInRoot
             | Self::WildcardBelowTopLevel(_)
             | Self::AnyExtendedKeyUsage
-            | Self::OddModulusSize(_) => "CA/Browser Forum Baseline Requirements",
+            | Self::OddModulusSize(_) => BASELINE,
         }
     }
 }

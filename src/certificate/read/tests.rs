@@ -201,7 +201,10 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
         ),
         (with(&|f| f.not_after = vec![]), vec![UnreadableValidity]),
         (
-            with(&|f| f.extensions = vec![vec![5, 0]]),
+            with(&|f| {
+                f.extensions = vec![];
+                f.end_of_tbs = vec![0xa3, 2, 5, 0];
+            }),
             vec![UnreadableExtensions, NoSan],
         ),
         (
@@ -434,6 +437,25 @@ fn an_alternative_name_that_a_client_refuses_is_an_oddity() {
         fields.extensions[2] = alternative_names(&[(0x82, b"www.example.com"), (tag, name)], false);
         let oddities = fields.facts().oddities;
         assert!(oddities.contains(&oddity), "{oddities:?}");
+    }
+}
+
+#[test]
+fn a_rule_of_the_browsers_concerns_public_authorities() {
+    use Oddity::*;
+    for oddity in [
+        Missing("extKeyUsage"),
+        Critical("extKeyUsage"),
+        AnyExtendedKeyUsage,
+    ] {
+        assert!(oddity.concerns_public_authorities(), "{oddity}");
+    }
+    for oddity in [
+        Missing("subjectKeyIdentifier"),
+        Critical("subjectKeyIdentifier"),
+        ZeroSerial,
+    ] {
+        assert!(!oddity.concerns_public_authorities(), "{oddity}");
     }
 }
 
