@@ -113,7 +113,10 @@ fn words_of(svg: &str) -> String {
 
 /// Numbers, hashes, the bar's spinner and what is padded are other ones in every run.
 fn steady(text: &str) -> String {
-    let is_hash = |word: &str| word.len() > 30 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_hash = |word: &str| {
+        let word = word.trim_end_matches([',', ';']);
+        word.len() > 30 && word.bytes().all(|b| b.is_ascii_hexdigit())
+    };
     let steady = |word: &str| {
         if is_hash(word) {
             return "HASH".to_owned();
