@@ -67,11 +67,11 @@ pub struct Parameters {
     pub secure_renegotiation: Option<bool>,
     /// Size in bits of the prime of a finite-field Diffie-Hellman exchange.
     pub dh_bits: Option<u64>,
-    /// Group of the key exchange, by its IANA name, if it is none of X25519, P-256, P-384 and P-521.
+    /// Group of the key exchange, by its IANA name, if Chromium does not offer it.
     pub rare_group: Option<&'static str>,
     /// A signature of TLS 1.2 with SHA-1, where SHA-256, SHA-384 and SHA-512 were offered too.
     pub sha1_signature: bool,
-    /// The server refused a hello with all that Go and Chromium offer for TLS 1.2.
+    /// The server refused a hello with all that Go and Chromium offer.
     pub refused_common_offer: bool,
 }
 

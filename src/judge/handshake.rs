@@ -121,14 +121,18 @@ fn small_dh_prime(served: &Served) -> Option<Finding> {
     ))
 }
 
-/// Go and Chromium have neither finite-field Diffie-Hellman nor AES-CCM or Camellia, no rare groups, and Chromium has
-/// no signatures with SHA-1.
+/// Go and Chromium have neither finite-field Diffie-Hellman nor AES-CCM or Camellia, and no rare groups. Chromium has
+/// neither P-521 nor signatures with SHA-1.
 fn refused_common_offer(served: &Served) -> Option<Finding> {
     let parameters = served.parameters;
     if !parameters.refused_common_offer {
         return None;
     }
     let group = parameters.rare_group;
+    let clients = match group {
+        Some("secp521r1") => "Chromium refuses",
+        _ => "Go and Chromium refuse",
+    };
     let group = group.map(|group| format!(" over {group}"));
     let signature = match parameters.sha1_signature {
         true => ", signed with SHA-1",
@@ -137,8 +141,8 @@ fn refused_common_offer(served: &Served) -> Option<Finding> {
     Some(Finding::new(
         Code::RefusedByClients,
         format!(
-            "Go and Chromium refuse the server: it has no cipher suite, group and signature algorithm that they offer, \
-             only {}{}{signature}",
+            "{clients} the server: it has no cipher suite, group and signature algorithm that they offer, only \
+             {}{}{signature}",
             served.cipher_suite,
             group.unwrap_or_default()
         ),

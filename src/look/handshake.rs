@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{
-    AlertDescription, ClientConnection, Error, PeerIncompatible, PeerMisbehaved, ProtocolVersion,
+    AlertDescription, ClientConnection, Error, NamedGroup, PeerIncompatible, PeerMisbehaved,
+    ProtocolVersion,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
@@ -186,24 +187,21 @@ impl Connection {
 
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, LookError> {
         let suite = self.tls.negotiated_cipher_suite();
-        let (version, parameters) = match self.tls.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => ("1.3", Parameters::default()),
-            _ => ("1.2", self.parameters()),
+        let (version, secure_renegotiation) = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => ("1.3", None),
+            _ => ("1.2", cleartext::secure_renegotiation(&self.first_bytes)),
         };
+        let group = self.tls.negotiated_key_exchange_group();
         let alpn = self.tls.alpn_protocol();
         let served = self.recorder.served(chain, version, suite, alpn)?;
         Ok(Served {
-            parameters,
+            parameters: Parameters {
+                secure_renegotiation,
+                rare_group: group.and_then(|group| rare_group(group.name())),
+                ..Parameters::default()
+            },
             ..served
         })
-    }
-
-    /// Parameters of TLS 1.2 that rustls accepts and other clients do not.
-    fn parameters(&self) -> Parameters {
-        Parameters {
-            secure_renegotiation: cleartext::secure_renegotiation(&self.first_bytes),
-            ..Parameters::default()
-        }
     }
 
     /// Says goodbye: in the words of the protocol inside, then our close_notify, then a short wait for the
@@ -361,6 +359,17 @@ impl Connection {
             },
             other => explain(other),
         }
+    }
+}
+
+/// The name of a group of rustls that Chromium does not offer.
+fn rare_group(group: NamedGroup) -> Option<&'static str> {
+    match group {
+        NamedGroup::secp521r1 => Some("secp521r1"),
+        NamedGroup::MLKEM768 => Some("MLKEM768"),
+        NamedGroup::MLKEM1024 => Some("MLKEM1024"),
+        NamedGroup::secp256r1MLKEM768 => Some("SecP256r1MLKEM768"),
+        _ => None,
     }
 }
 

@@ -21,7 +21,7 @@ const GREASE_GROUP: NamedGroup = NamedGroup::Unknown(0x6a6a);
 static GREASE_SHARE: [u8; GREASE_BYTES] = [0; GREASE_BYTES];
 
 /// Length of the share in bytes.
-const GREASE_BYTES: usize = 296;
+const GREASE_BYTES: usize = 304;
 
 #[derive(Debug)]
 struct Padded;

@@ -110,9 +110,14 @@ impl Looker {
         let result = connection.shake_hands(deadline).await;
         timings.handshake = Some(start.elapsed());
         match result {
-            Ok(served) => {
+            Ok(mut served) => {
                 let farewell = starttls::farewell(look.target);
                 connection.leave(farewell, LINGER).await;
+                drop(connection);
+                if served.parameters.rare_group.is_some() {
+                    let refused = Box::pin(self.refuses_common_offer(look, deadline)).await;
+                    served.parameters.refused_common_offer = refused;
+                }
                 Ok(served)
             }
             Err(failure) if failure.shares_nothing => {

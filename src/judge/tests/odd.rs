@@ -153,6 +153,13 @@ fn a_handshake_that_clients_refuse_is_a_warning() {
             "Go and Chromium refuse",
         ),
         (
+            "1.3",
+            "TLS_AES_128_GCM_SHA256",
+            refused(Some("secp521r1"), false),
+            "refused_by_clients!warning",
+            "Chromium refuses the server",
+        ),
+        (
             "1.2",
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             refused(None, true),

@@ -58,7 +58,7 @@ const GROUPS: [NamedGroup; 4] = [
     NamedGroup::secp521r1,
 ];
 
-/// Versions of the last offer, the newest first.
+/// Versions that are offered by an extension, the newest first.
 const VERSIONS: [[u8; 2]; 5] = [[3, 4], TLS_1_2, [3, 2], TLS_1_0, [3, 0]];
 
 /// Signature algorithms of TLS 1.3 that rustls lacks: brainpool curves (RFC 8734), SM2 (RFC 8998), GOST (RFC 9367) and
@@ -120,7 +120,11 @@ pub(super) fn write(
         Offer::LastResort => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
     };
     let more = rare.iter().chain(newer);
-    let groups = GROUPS.iter().map(|group| u16::from(*group));
+    let groups = GROUPS.iter().filter(|group| {
+        // Chromium does not offer it.
+        offer != Offer::Common || **group != NamedGroup::secp521r1
+    });
+    let groups = groups.map(|group| u16::from(*group));
     let groups = groups.chain(more.map(|(group, _)| *group));
     let groups: Vec<u8> = groups.flat_map(u16::to_be_bytes).collect();
     extensions.extend(extension(10, &with_u16_length(&groups)?)?);
@@ -145,8 +149,14 @@ pub(super) fn write(
         extensions.extend(extension(16, &with_u16_length(&names)?)?);
     }
 
-    if is_last {
-        let versions = VERSIONS.as_flattened();
+    let (versions, newer) = match offer {
+        Offer::Current | Offer::Both => (&[][..], &[][..]),
+        // A server that has TLS 1.3 chooses it, whatever it has of TLS 1.2.
+        Offer::Common => (VERSIONS.get(..2)?, suites::TLS13.get(..3)?),
+        Offer::LastResort => (&VERSIONS[..], &suites::TLS13[..]),
+    };
+    if !versions.is_empty() {
+        let versions = versions.as_flattened();
         let length = u8::try_from(versions.len()).ok()?;
         extensions.extend(extension(43, &[&[length], versions].concat())?);
         // Without a share, a server answers with the group that it wants (RFC 8446, section 4.2.8).
@@ -154,7 +164,6 @@ pub(super) fn write(
     }
 
     let renegotiation = CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
-    let newer = if is_last { &suites::TLS13[..] } else { &[] };
     let suites = suites::offered(offer, key_type).map(|suite| suite.id);
     let suites = suites.chain(suites::anonymous(offer));
     let suites = newer.iter().copied().chain(suites).chain([renegotiation]);

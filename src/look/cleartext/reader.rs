@@ -327,7 +327,7 @@ fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHe
             _ => {}
         }
     }
-    if is_tls13 && offer == Offer::LastResort {
+    if is_tls13 && matches!(offer, Offer::Common | Offer::LastResort) {
         return Err(Fault::Tls13 { suite, group });
     }
     if suites::anonymous(offer).any(|anonymous| u16::from(anonymous) == suite) {

@@ -49,7 +49,7 @@ pub(super) enum Exchange {
 pub(in crate::look) enum Offer {
     /// TLS 1.2 and suites no worse than AES in CBC mode.
     Current,
-    /// All that Go and Chromium offer for TLS 1.2.
+    /// All that Go and Chromium offer for TLS 1.2 and 1.3, but P-521, which Go alone has.
     Common,
     /// Suites that current clients refuse, and suites of TLS 1.3 that rustls lacks.
     LastResort,

@@ -481,6 +481,10 @@ fn keys_and_groups_that_rustls_lacks_are_read() {
             );
         }
     }
+    for (groups, codes) in [("P-521", &["refused_by_clients"][..]), ("P-521:P-256", &[])] {
+        let server = s_server(&pki, &rsa, &["-groups", groups]);
+        look(&pki, &rsa, server.port).assert_right(codes);
+    }
     let server = s_server(&pki, &rsa, &["-tls1_3 -groups ffdhe2048"]);
     let row = look(&pki, &rsa, server.port);
     assert_eq!(row.outcome(), "internal", "{row:?}");
@@ -493,11 +497,17 @@ fn keys_and_groups_that_rustls_lacks_are_read() {
 fn only_a_server_that_refuses_what_go_and_chromium_offer_is_reported() {
     let pki = Pki::new();
     let rsa = pki.openssl("rsa:2048", "");
-    for (ciphers, codes) in [
-        ("DHE-RSA-AES128-GCM-SHA256", &["refused_by_clients"][..]),
-        ("DHE-RSA-AES128-GCM-SHA256:AES128-GCM-SHA256", &[]),
+    const DHE: &str = "-cipher DHE-RSA-AES128-GCM-SHA256";
+    for (options, codes) in [
+        (format!("-tls1_2 {DHE}"), &["refused_by_clients"][..]),
+        (format!("-tls1_2 {DHE}:AES128-GCM-SHA256"), &[]),
+        // They have TLS 1.3 in common, and no group for it.
+        (
+            format!("-groups ffdhe2048 {DHE}:AES128-GCM-SHA256"),
+            &["refused_by_clients"],
+        ),
     ] {
-        let server = s_server(&pki, &rsa, &["-tls1_2 -cipher", ciphers]);
+        let server = s_server(&pki, &rsa, &[&options]);
         let row = look(&pki, &rsa, server.port);
         row.assert_right(codes);
         let suite = "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256";
