@@ -1,5 +1,6 @@
-//! What judging one look costs, as a ratio to one ECDSA P-256 signature check in the same run: of certificates that
-//! have not been seen before, and of those that are shared with an earlier look, whose signatures are remembered.
+//! CPU time of judging one probe, as a ratio to one ECDSA P-256 verification in the same run: of certificates that are
+//! new, and of those that are shared with an earlier probe, whose signatures are remembered. Then the time of judging
+//! the worst chains, which the budget of signatures bounds.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a benchmark prints, and may panic
 
@@ -110,6 +111,117 @@ fn main() {
     row("one P-256 signature check, us", &mut checking);
     row("ratio of what is new", &mut ratios);
     row("ratio of what was seen before", &mut ratios_again);
+    println!("\nhostile chains, ms                          min   median      max");
+    for (name, served) in hostile::chains() {
+        let mut times: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let start = Instant::now();
+                black_box(hostile::judge_new(&served, now));
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        row(name, &mut times);
+    }
+}
+
+/// Chains that a hostile server may send.
+mod hostile {
+    use super::*;
+    use rcgen::{
+        BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
+        PKCS_ECDSA_P521_SHA512, SignatureAlgorithm,
+    };
+
+    /// Certificates that fit into a chain that is read.
+    const MANY: usize = 98;
+
+    fn authority(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    }
+
+    fn keys(count: usize, algorithm: &'static SignatureAlgorithm) -> Vec<KeyPair> {
+        (0..count)
+            .map(|_| KeyPair::generate_for(algorithm).unwrap())
+            .collect()
+    }
+
+    /// Authorities of one name, each signed by the next: every key may have signed every certificate.
+    fn one_name(algorithm: &'static SignatureAlgorithm) -> Vec<Vec<u8>> {
+        let keys = keys(MANY, algorithm);
+        let params = authority("Same");
+        let signed = |subject: &KeyPair, issuer: &KeyPair| {
+            let issuer = Issuer::from_params(&params, issuer);
+            params.signed_by(subject, &issuer).unwrap().der().to_vec()
+        };
+        let pairs = keys.iter().zip(keys.iter().cycle().skip(1));
+        pairs
+            .map(|(subject, issuer)| signed(subject, issuer))
+            .collect()
+    }
+
+    /// Ten authorities that all signed each other: there are more paths than anyone can follow.
+    fn maze() -> Vec<Vec<u8>> {
+        let keys = keys(10, &PKCS_ECDSA_P256_SHA256);
+        let mut out = Vec::new();
+        for (below, key) in keys.iter().enumerate() {
+            for (above, signer) in keys.iter().enumerate().filter(|(above, _)| *above != below) {
+                let params = authority(&format!("Node {above}"));
+                let issuer = Issuer::from_params(&params, signer);
+                let subject = authority(&format!("Node {below}"));
+                out.push(subject.signed_by(key, &issuer).unwrap().der().to_vec());
+            }
+        }
+        out
+    }
+
+    /// Each chain by name.
+    pub(super) fn chains() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+        vec![
+            ("98 of one name, P-256", one_name(&PKCS_ECDSA_P256_SHA256)),
+            ("98 of one name, P-521", one_name(&PKCS_ECDSA_P521_SHA512)),
+            ("90 of ten names that signed each other", maze()),
+        ]
+    }
+
+    /// Judges a chain of certificates that are new.
+    pub(super) fn judge_new(served: &[Vec<u8>], now: Timestamp) -> certvigil::judge::Judged {
+        let mut all = served.iter().map(|der| Certificate::from_der(der.clone()));
+        let served = Served {
+            leaf: all.next().unwrap(),
+            rest: all.collect(),
+            tls_version: "1.3",
+            cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
+            alpn: None,
+            revocation: Default::default(),
+            key_proof: KeyProof::Handshake,
+            parameters: Default::default(),
+        };
+        let observation = Observation {
+            target: Target {
+                certificate: "www".into(),
+                hostname: "www.example.com".parse().unwrap(),
+                port: 443,
+                protocol: Protocol::Https,
+            },
+            ip: Some(IpAddr::from([192, 0, 2, 1])),
+            key_type: certvigil::model::KeyType::Any,
+            vantage: Vantage::local(),
+            timings: Timings::default(),
+            outcome: Outcome::Served(Box::new(served)),
+        };
+        let expected = Arc::new(Expected::trust_only());
+        judge(
+            Some(&expected),
+            observation,
+            &TrustStore::default(),
+            &Rules::default(),
+            now,
+        )
+    }
 }
 
 /// Microseconds for one.

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use certvigil::certificate::{Certificate, parse_certificates};
+use certvigil::finding::Severity;
 use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use certvigil::judge::{Judged, Rules, TrustStore, judge};
 use certvigil::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
@@ -172,7 +173,7 @@ fn the_corpus_is_read_and_judged() {
         let read = black_box(reading(&corpus));
         assert!(read.iter().all(|c| c.facts().is_ok()));
         let judged = black_box(judging(&corpus));
-        assert!(judged[0].findings.is_empty(), "{:?}", judged[0]);
+        assert!(judged[0].severity() <= Severity::Info, "{:?}", judged[0]);
         assert!(judged[1..].iter().all(|j| !j.findings.is_empty()));
     }
 }
