@@ -82,7 +82,7 @@ fn the_action_checks_what_its_inputs_say() {
     ]);
     assert_eq!(wrong.code, 2, "{wrong:?}");
     assert!(wrong.stdout.contains("::error"), "{wrong:?}");
-    assert!(wrong.stdout.contains("wrong_certificate"), "{wrong:?}");
+    assert!(wrong.stdout.contains("previous_instance"), "{wrong:?}");
     let outputs = fs::read_to_string(bench.path("output")).unwrap();
     assert_eq!(outputs, "exit-code=0\nexit-code=2\n");
     let result = fs::read(bench.path("result.json")).unwrap();

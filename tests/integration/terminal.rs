@@ -128,7 +128,7 @@ fn verbose_tells_each_result_as_it_arrives_on_stderr() {
             1,
         ),
         (
-            "2 endpoints: 1 critical, 0 unknown, 1 warning, 0 ok; in ".into(),
+            "2 endpoints: 1 critical, 0 unknown, 0 warning, 1 ok; in ".into(),
             1,
         ),
     ] {
