@@ -49,11 +49,15 @@ pub(crate) fn key_signed(spki: &[u8], hash: PublicKeyHash, certificate: &Certifi
     if let Some(known) = signers.get(&hash) {
         return known;
     }
-    let link = match signed(certificate) {
-        Some(signed) => signed.by(spki),
-        None => return Link::No,
+    let Some(signed) = signed(certificate) else {
+        return Link::No;
     };
-    signers.remember(hash, link);
+    let (link, is_by_library) = signed.check(spki);
+    signers.remember(Signer {
+        key: hash,
+        link,
+        is_by_library,
+    });
     link
 }
 
@@ -103,14 +107,24 @@ const REMEMBERED_SIGNERS: usize = 4;
 /// What has been found out of a certificate's signature: which keys made it and which did not. That is so for ever,
 /// and costs a thousand times more to find out than to remember.
 #[derive(Default)]
-pub(super) struct Signers([OnceLock<(PublicKeyHash, Link)>; REMEMBERED_SIGNERS]);
+pub(super) struct Signers([OnceLock<Signer>; REMEMBERED_SIGNERS]);
+
+/// A key that a signature was verified with, and the result.
+struct Signer {
+    key: PublicKeyHash,
+    link: Link,
+    /// The library verifies with this key by an algorithm of its own.
+    is_by_library: bool,
+}
 
 impl Signers {
+    fn find(&self, key: &PublicKeyHash) -> Option<&Signer> {
+        let mut known = self.0.iter().map_while(OnceLock::get);
+        known.find(|signer| signer.key == *key)
+    }
+
     fn get(&self, key: &PublicKeyHash) -> Option<Link> {
-        let known = self.0.iter().map_while(OnceLock::get);
-        known
-            .into_iter()
-            .find_map(|(known, link)| (known == key).then_some(*link))
+        self.find(key).map(|signer| signer.link)
     }
 
     /// Has no place left, and knows nothing.
@@ -118,15 +132,22 @@ impl Signers {
     pub(super) fn full() -> Self {
         let full = Self::default();
         for _ in 0..REMEMBERED_SIGNERS {
-            full.remember(PublicKeyHash::of(b"no key"), Link::No);
+            full.remember(Signer {
+                key: PublicKeyHash::of(b"no key"),
+                link: Link::No,
+                is_by_library: false,
+            });
         }
         full
     }
 
     /// Those that came first stay: who could put others in their place could have them forgotten.
-    fn remember(&self, key: PublicKeyHash, link: Link) {
-        let mut slots = self.0.iter();
-        let _ = slots.find(|slot| slot.set((key, link)).is_ok());
+    fn remember(&self, signer: Signer) {
+        let mut signer = Some(signer);
+        for slot in &self.0 {
+            let Some(one) = signer.take() else { return };
+            signer = slot.set(one).err();
+        }
     }
 }
 
@@ -165,8 +186,8 @@ impl<'a> Remembering<'a> {
         };
         let spki = der::subject_public_key_info(&self.algorithm.public_key_alg_id(), key);
         let signers = &certificate.0.signers;
-        signers.get(&PublicKeyHash::of(&spki)) == Some(Link::Verified)
-            && Method::of(algorithm.as_ref(), &spki).is_ok_and(|method| method.is_of_library())
+        let signer = signers.find(&PublicKeyHash::of(&spki));
+        signer.is_some_and(|signer| signer.link == Link::Verified && signer.is_by_library)
     }
 }
 
@@ -209,10 +230,17 @@ pub(super) struct Signed<'a> {
 impl Signed<'_> {
     /// Whether the key of this SubjectPublicKeyInfo made the signature.
     pub(super) fn by(self, spki: &[u8]) -> Link {
+        self.check(spki).0
+    }
+
+    /// The same, and whether the library verifies with this key by an algorithm of its own.
+    fn check(self, spki: &[u8]) -> (Link, bool) {
         match self.method(spki) {
-            Ok(method) if method.verify(self.message, self.signature) => Link::Verified,
-            Ok(_) | Err(Unfit::OtherKind) => Link::No,
-            Err(Unfit::Unverifiable(_)) => Link::Unverifiable,
+            Ok(method) if method.verify(self.message, self.signature) => {
+                (Link::Verified, method.is_of_library())
+            }
+            Ok(_) | Err(Unfit::OtherKind) => (Link::No, false),
+            Err(Unfit::Unverifiable(_)) => (Link::Unverifiable, false),
         }
     }
 
