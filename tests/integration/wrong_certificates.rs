@@ -45,7 +45,7 @@ fn look(pki: &Pki, key: &Leaf, chain: &[&Certificate]) -> Vec<Row> {
 /// The codes of what was found, but for that the leaf beside is another.
 fn codes(row: &Row) -> Vec<&str> {
     // Most of these certificates deviate from the rules for public authorities too.
-    let findings = row["findings"].as_array().unwrap();
+    let findings = row.0["findings"].as_array().unwrap();
     let findings = findings.iter().filter(|f| f["severity"] != "info");
     let codes = findings.map(|f| f["code"].as_str().unwrap());
     codes.filter(|code| *code != "addresses_disagree").collect()
