@@ -8,7 +8,7 @@ use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::{Certificate, Facts, Fingerprint};
 use crate::finding::{Finding, Severity};
-use crate::judge::{Flags, Judged, Role, Rung, TrustStore, Verdict, climb};
+use crate::judge::{Clients, Flags, Judged, Opinion, Role, Rung, TrustStore, Verdict, climb};
 use crate::model::{Timestamp, Timings};
 use crate::observation::{KeyProof, Outcome, Served, Staple};
 
@@ -227,15 +227,31 @@ impl Page<'_> {
         else {
             return;
         };
-        let (says, severity) = match flags.trusted {
-            Some(true) if flags.revoked != Some(true) => ("accepts it", Severity::Ok),
-            _ => ("refuses it", Severity::Critical),
+        let refusing = first.clients.as_ref().map_or(0, |c| c.refusals().count());
+        let (text, severity) = match flags.trusted {
+            Some(true) if flags.revoked == Some(true) => (
+                "A client that holds these roots refuses it:",
+                Severity::Critical,
+            ),
+            Some(true) if refusing > 0 => (
+                "Most clients that hold these roots accept it:",
+                Severity::Warning,
+            ),
+            Some(true) => ("A client that holds these roots accepts it:", Severity::Ok),
+            _ => (
+                "A client that holds these roots refuses it:",
+                Severity::Critical,
+            ),
         };
-        let text = format!("A client that holds these roots {says}:");
-        self.line("", "", &text, Some(colour_of(severity)));
+        self.line("", "", text, Some(colour_of(severity)));
         let host = &first.observation.target.hostname;
         for (label, says) in opinions(&flags, &host.to_string(), group.served) {
             self.field("  ", label, &says);
+        }
+        if let Some(clients) = &first.clients
+            && refusing > 0
+        {
+            self.field("  ", "clients", &opinions_of(clients));
         }
         let mut told: Vec<&Finding> = Vec::new();
         for judged in &group.looks {
@@ -411,4 +427,18 @@ fn timings(timings: &Timings) -> String {
         Some(format!("{phase} {milliseconds:.1} ms"))
     });
     told.collect::<Vec<_>>().join(", ")
+}
+
+/// Each client with what it does, in one line.
+fn opinions_of(clients: &Clients) -> String {
+    let says = |opinion: &Opinion| match opinion {
+        Opinion::Accepts => "accepts",
+        Opinion::Refuses(_) => "refuses",
+        Opinion::Unknown => "is not known",
+    };
+    let all = clients.iter();
+    let all: Vec<String> = all
+        .map(|(client, opinion)| format!("{client} {}", says(opinion)))
+        .collect();
+    all.join(", ")
 }
