@@ -4,7 +4,7 @@ use crate::certificate::{Certificate, Facts};
 
 use super::TrustStore;
 use super::chain::reach;
-use super::links::Links;
+use super::links::{Links, Signatures};
 
 /// A leaf and the certificates above it, in the order in which a server sends them (RFC 8446, section 4.4.2), without
 /// the root.
@@ -38,7 +38,8 @@ impl Bundle {
     /// # Errors
     /// One line, without the file's name, where it cannot be said which of them is the leaf.
     pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, String> {
-        let links = Links::new(trust);
+        let signatures = Signatures::default();
+        let links = Links::new(trust, &signatures);
         let mut pool: Vec<&Certificate> = certificates.iter().collect();
         // By what they are and not by where they stand.
         pool.sort_by_key(|c| c.sha256());

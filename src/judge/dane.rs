@@ -12,7 +12,7 @@ use crate::model::{Hostname, Timestamp};
 use crate::observation::Outcome;
 use crate::tlsa::{Association, Matching, Selector, Tlsa, TlsaRecord, Usage};
 
-use super::links::Links;
+use super::links::{Links, Signatures};
 use super::{Judged, TrustStore, Verdict, chain, identity, path, sort};
 
 /// The TLSA records of an endpoint, and whether what it serves is what they ask for.
@@ -26,7 +26,13 @@ pub struct Dane {
 
 /// Judges a look by the TLSA records too, after [`super::judge`]: adds `dane`, and `tlsa_mismatch` where they
 /// ask for something else. `trust` and `now` are those that the look was judged by.
-pub fn dane(judged: &mut Judged, tlsa: &Arc<Tlsa>, trust: &TrustStore, now: Timestamp) {
+pub fn dane(
+    judged: &mut Judged,
+    tlsa: &Arc<Tlsa>,
+    trust: &TrustStore,
+    now: Timestamp,
+    signatures: &Signatures,
+) {
     let mut matched = None;
     if let (Outcome::Served(served), Verdict::Conclusive(flags)) =
         (&judged.observation.outcome, &judged.verdict)
@@ -37,6 +43,7 @@ pub fn dane(judged: &mut Judged, tlsa: &Arc<Tlsa>, trust: &TrustStore, now: Time
             hostname: &judged.observation.target.hostname,
             trust,
             now,
+            signatures,
         };
         let served = Shown {
             leaf: &served.leaf,
@@ -110,6 +117,7 @@ struct Question<'a> {
     tlsa: &'a Tlsa,
     hostname: &'a Hostname,
     trust: &'a TrustStore,
+    signatures: &'a Signatures,
     now: Timestamp,
 }
 
@@ -158,7 +166,7 @@ impl<'a> Question<'a> {
         if !self.asked.iter().any(is_wanted) {
             return None;
         }
-        let links = Links::new(self.trust);
+        let links = Links::new(self.trust, self.signatures);
         let mut way = vec![shown.leaf];
         way.extend(&shown.rest);
         let way: Vec<_> = chain::reach(&way, &links).iter().map(|s| s.at).collect();
@@ -237,7 +245,8 @@ impl<'a> Question<'a> {
         trust: &TrustStore,
         hostname: &Hostname,
     ) -> Result<(), String> {
-        path::validate(shown.leaf, &shown.rest, hostname, trust, self.now)
+        let links = Links::new(trust, self.signatures);
+        path::validate(shown.leaf, &shown.rest, hostname, trust, &links, self.now)
     }
 
     /// The records that are for one of these certificates, each with it. Every certificate is hashed once for

@@ -7,7 +7,7 @@ use crate::observation::Served;
 
 use super::TrustStore;
 use super::chain::{reach, way_to};
-use super::links::Links;
+use super::links::{Links, Signatures};
 
 /// A served chain in the order in which a client goes through it, whatever the order that it was served in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,8 @@ pub struct Root {
 /// Goes from the served leaf to a trusted root by the shortest way that was served; where there is none, as far as what was
 /// served leads.
 pub fn climb(served: &Served, trust: &TrustStore) -> Ladder {
-    let links = Links::new(trust);
+    let signatures = Signatures::default();
+    let links = Links::new(trust, &signatures);
     let mut seen = HashSet::new();
     let all = || std::iter::once(&served.leaf).chain(&served.rest);
     let pool: Vec<&Certificate> = all().filter(|c| seen.insert(c.sha256())).collect();

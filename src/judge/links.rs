@@ -14,23 +14,24 @@ use super::{Root, TrustStore};
 /// cost more ([`verification_cost`]). A chain of a hundred certificates with different names costs a hundred.
 pub(super) const SIGNATURE_BUDGET: u32 = 300;
 
-/// The links between certificates, and from them to trust anchors. Time plays no part.
-pub(super) struct Links<'t> {
-    trust: &'t TrustStore,
+/// The signatures that were verified for one probe, within [`SIGNATURE_BUDGET`]. Whatever judges the probe shares it.
+#[derive(Debug, Default)]
+pub struct Signatures {
     /// By the key that signed and the certificate that was signed.
     known: RefCell<HashMap<(PublicKeyHash, Fingerprint), Link>>,
     spent: Cell<u32>,
     is_exhausted: Cell<bool>,
 }
 
+/// The links between certificates, and from them to trust anchors. Time plays no part.
+pub(super) struct Links<'t> {
+    trust: &'t TrustStore,
+    signatures: &'t Signatures,
+}
+
 impl<'t> Links<'t> {
-    pub(super) fn new(trust: &'t TrustStore) -> Self {
-        Self {
-            trust,
-            known: RefCell::default(),
-            spent: Cell::new(0),
-            is_exhausted: Cell::new(false),
-        }
+    pub(super) fn new(trust: &'t TrustStore, signatures: &'t Signatures) -> Self {
+        Self { trust, signatures }
     }
 
     /// Returns true if `issuer` may issue and its key verifiably signed `subject`.
@@ -90,12 +91,12 @@ impl<'t> Links<'t> {
     /// judgement must not depend on earlier ones.
     #[cfg(test)]
     pub(super) fn spent(&self) -> u32 {
-        self.spent.get()
+        self.signatures.spent.get()
     }
 
     /// Returns true if a signature was not verified because the budget was spent.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.is_exhausted.get()
+        self.signatures.is_exhausted.get()
     }
 
     fn signed(&self, spki: &[u8], key: PublicKeyHash, certificate: &Certificate) -> bool {
@@ -105,17 +106,19 @@ impl<'t> Links<'t> {
     /// The result of verifying a certificate's signature with a key. [`Link::No`] if the budget is spent.
     pub(super) fn link(&self, spki: &[u8], key: PublicKeyHash, certificate: &Certificate) -> Link {
         let pair = (key, certificate.sha256());
-        if let Some(&known) = self.known.borrow().get(&pair) {
+        if let Some(&known) = self.signatures.known.borrow().get(&pair) {
             return known;
         }
         let cost = verification_cost(spki, certificate);
-        if self.spent.get() + cost > SIGNATURE_BUDGET {
-            self.is_exhausted.set(true);
+        if self.signatures.spent.get() + cost > SIGNATURE_BUDGET {
+            self.signatures.is_exhausted.set(true);
             return Link::No;
         }
-        self.spent.set(self.spent.get() + cost);
+        self.signatures
+            .spent
+            .set(self.signatures.spent.get() + cost);
         let link = key_signed(spki, key, certificate);
-        self.known.borrow_mut().insert(pair, link);
+        self.signatures.known.borrow_mut().insert(pair, link);
         link
     }
 }

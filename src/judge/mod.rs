@@ -32,6 +32,7 @@ pub use bundle::{Bundle, End};
 pub use clients::{Client, Clients, Effect, Opinion, RULES, Refusal, Rule, Trait};
 pub use dane::{Dane, dane};
 pub use ladder::{Ladder, Role, Root, Rung, climb};
+pub use links::Signatures;
 pub use served::issuer_to_ask;
 use served::judge_served;
 pub use together::{agree, together};
@@ -162,8 +163,21 @@ pub struct Flags {
     pub revoked: Option<bool>,
 }
 
-/// Judges one look. What needs several looks is judged by [`together()`] afterwards.
+/// Judges one probe. What needs several probes is judged by [`together()`] afterwards.
 pub fn judge(
+    expected: Option<&Arc<Expected>>,
+    observation: Observation,
+    trust: &TrustStore,
+    rules: &Rules,
+    now: Timestamp,
+) -> Judged {
+    let signatures = Signatures::default();
+    judge_within(&signatures, expected, observation, trust, rules, now)
+}
+
+/// Judges one probe as [`judge`] does, within a budget of signatures that it shares with [`issuer_to_ask`] and [`dane()`].
+pub fn judge_within(
+    signatures: &Signatures,
     expected: Option<&Arc<Expected>>,
     observation: Observation,
     trust: &TrustStore,
@@ -188,7 +202,7 @@ pub fn judge(
         ),
         (Outcome::Served(served), Some(expected)) => {
             let hostname = &observation.target.hostname;
-            let judged = judge_served(expected, served, hostname, trust, rules, now);
+            let judged = judge_served(expected, served, hostname, trust, rules, now, signatures);
             (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
             (Verdict::Conclusive(judged.flags), judged.findings)
         }

@@ -10,7 +10,7 @@ use crate::observation::Served;
 
 use super::above::{Above, advice, chain_findings, trust_findings};
 use super::clients::{self, Clients, Presented};
-use super::links::Links;
+use super::links::{Links, Signatures};
 use super::path::PathRole;
 use super::{
     Flags, Rules, TrustStore, chain, expiry, handshake, identity, path, refusals, revocation,
@@ -33,11 +33,12 @@ pub(super) fn judge_served(
     trust: &TrustStore,
     rules: &Rules,
     now: Timestamp,
+    signatures: &Signatures,
 ) -> JudgedServed {
     let leaf = &served.leaf;
     let facts = leaf.facts().ok();
     let instance = instance_for(expected, leaf);
-    let links = Links::new(trust);
+    let links = Links::new(trust, signatures);
     let above = once_each(leaf, &served.rest);
     let found = path::search(leaf, &above, trust, &links, now);
     let chain = chain::examine(leaf, &served.rest, instance, &links);
@@ -326,10 +327,15 @@ fn address_in_dns_name(facts: &Facts, hostname: &Hostname) -> Option<Finding> {
 
 /// The issuer that may be asked whether a served leaf has been revoked. Where to ask is written in the leaf, and who
 /// made one up could have anything fetched: so it has to be expected, or to lead to a trusted root.
-pub fn issuer_to_ask(expected: &Expected, served: &Served, trust: &TrustStore) -> Option<Issuer> {
+pub fn issuer_to_ask(
+    expected: &Expected,
+    served: &Served,
+    trust: &TrustStore,
+    signatures: &Signatures,
+) -> Option<Issuer> {
     let leaf = &served.leaf;
     let instance = instance_for(expected, leaf);
-    let links = Links::new(trust);
+    let links = Links::new(trust, signatures);
     let is_vouched_for = expected.accepts(leaf) == Some(true)
         || chain::examine(leaf, &served.rest, instance, &links).anchored;
     is_vouched_for

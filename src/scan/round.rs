@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Judged, dane, issuer_to_ask, judge};
+use crate::judge::{Judged, Signatures, dane, issuer_to_ask, judge_within};
 use crate::look::Look;
 use crate::model::{KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served};
@@ -288,13 +288,15 @@ impl Round {
             (Ok(loaded), _) => Some(loaded.expected.clone()),
             (Err(_), _) => None,
         };
+        let mut signatures = Signatures::default();
         if let (Some(expected), Outcome::Served(served)) = (&expected, &mut observation.outcome) {
-            self.ask_issuer(job, expected, served).await;
+            signatures = self.ask_issuer(job, expected, served).await;
         }
-        let trust = &job.manner.trust;
-        let mut judged = judge(expected.as_ref(), observation, trust, &job.rules, self.now);
+        let (trust, rules, now) = (&job.manner.trust, &job.rules, self.now);
+        let expected = expected.as_ref();
+        let mut judged = judge_within(&signatures, expected, observation, trust, rules, now);
         if let Some(tlsa) = tlsa {
-            dane(&mut judged, tlsa, trust, self.now);
+            dane(&mut judged, tlsa, trust, now, &signatures);
         }
         let told = tracing::enabled!(tracing::Level::DEBUG).then(|| {
             let Observation { target, ip, .. } = &judged.observation;
@@ -309,18 +311,22 @@ impl Round {
     }
 
     /// Adds to what was served what its issuer says of it, where it is to be asked.
-    async fn ask_issuer(&self, job: &Job, expected: &Expected, served: &mut Served) {
+    /// Returns the signatures that were verified to find the issuer.
+    async fn ask_issuer(&self, job: &Job, expected: &Expected, served: &mut Served) -> Signatures {
+        let signatures = Signatures::default();
         let check = job.rules.revocation;
         if check < RevocationCheck::Crl {
-            return;
+            return signatures;
         }
-        let Some(issuer) = issuer_to_ask(expected, served, &job.manner.trust) else {
-            return;
+        let issuer = issuer_to_ask(expected, served, &job.manner.trust, &signatures);
+        let Some(issuer) = issuer else {
+            return signatures;
         };
         let deadline = Instant::now() + job.manner.timeout;
         let revocations = &self.scanner.revocations;
         let answer = revocations.ask(&served.leaf, &issuer, check, self.now, deadline);
         served.revocation.fetched = Box::pin(answer).await;
+        signatures
     }
 
     /// The expectation, with the older instance that the leaf may be.

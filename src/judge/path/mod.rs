@@ -28,10 +28,10 @@ pub(super) fn validate(
     above: &[&Certificate],
     hostname: &Hostname,
     trust: &TrustStore,
+    links: &Links<'_>,
     now: Timestamp,
 ) -> Result<(), String> {
-    let links = Links::new(trust);
-    let found = search(leaf, above, trust, &links, now);
+    let found = search(leaf, above, trust, links, now);
     if !found.is_valid() {
         return Err(found.best().map_or_else(String::new, reason));
     }

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::judge::chain::{Chain, examine};
-use crate::judge::links::{Links, SIGNATURE_BUDGET};
+use crate::judge::links::{Links, SIGNATURE_BUDGET, Signatures};
 
 /// As many certificates as a look reads.
 const MANY: usize = 100;
 
 fn checks_of(served: &[Certificate], trust: &TrustStore) -> u32 {
-    let links = Links::new(trust);
+    let signatures = Signatures::default();
+    let links = Links::new(trust, &signatures);
     let _: Chain<'_> = examine(&served[0], &served[1..], None, &links);
     links.spent()
 }
@@ -64,7 +65,8 @@ fn a_hundred_certificates_of_one_name_stay_within_the_bound() {
     served[1..].reverse();
     let trust = store([served.last().unwrap()]);
     assert!(checks_of(&served, &trust) <= SIGNATURE_BUDGET);
-    let links = Links::new(&trust);
+    let signatures = Signatures::default();
+    let links = Links::new(&trust, &signatures);
     for issuer in &served {
         for subject in &served {
             links.issued(issuer, subject);

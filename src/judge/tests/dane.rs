@@ -9,6 +9,7 @@ use crate::tlsa::{Tlsa, TlsaRecord};
 
 use super::super::dane as judge_dane;
 use super::*;
+use crate::judge::Signatures;
 
 const NAME: &str = "_443._tcp.www.example.com.";
 
@@ -50,7 +51,13 @@ impl Case {
             records,
             authenticated,
         });
-        judge_dane(&mut judged, &tlsa, &self.trust, self.now);
+        judge_dane(
+            &mut judged,
+            &tlsa,
+            &self.trust,
+            self.now,
+            &Signatures::default(),
+        );
         judged
     }
 
@@ -331,7 +338,13 @@ fn what_shows_no_certificate_is_not_held_against_records() {
         now(),
     );
     let before = judged.codes();
-    judge_dane(&mut judged, &tlsa, &pki.right.trust, now());
+    judge_dane(
+        &mut judged,
+        &tlsa,
+        &pki.right.trust,
+        now(),
+        &Signatures::default(),
+    );
     assert_eq!(judged.codes(), before);
     assert_eq!(judged.dane.unwrap().matched, None);
 }

@@ -1,7 +1,7 @@
 //! What is known of a leaf's revocation, from whom.
 
 use crate::certificate::{Answer, Crl, Issuer, Status};
-use crate::judge::issuer_to_ask;
+use crate::judge::{Signatures, issuer_to_ask};
 use crate::model::RevocationCheck;
 use crate::observation::{Fetched, Publication, Staple};
 
@@ -241,7 +241,7 @@ fn an_issuer_is_asked_only_of_what_is_expected_or_trusted() {
         let Outcome::Served(served) = judged.observation.outcome else {
             panic!("a certificate is served");
         };
-        issuer_to_ask(&case.expected, &served, &case.trust).is_some()
+        issuer_to_ask(&case.expected, &served, &case.trust, &Signatures::default()).is_some()
     };
     let stranger = right.trusting(TrustStore::default());
     let other = pin(&certificate("muststaple"));
