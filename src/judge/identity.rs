@@ -123,7 +123,8 @@ pub(super) fn other_finding(
         .into_iter()
         .flat_map(Instances::accepted);
     let mut accepted = accepted.filter(|i| i.state != State::Pending);
-    if let Some(newer) = accepted.find(|i| is_older(facts, &i.leaf)) {
+    if let Some(newer) = accepted.find(|i| i.leaf.facts().is_ok_and(|newer| is_older(facts, newer)))
+    {
         let grace = grace.filter(|g| g.before == leaf.sha256());
         return older_finding(leaf, &newer.leaf, expected, grace);
     }
@@ -167,10 +168,7 @@ fn issuer_name(facts: &Facts) -> &str {
 /// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names, the same
 /// issuer or key, and an earlier notBefore. Authorities sign renewals with another intermediate, so that an
 /// issuer of the same organization is the same issuer.
-pub(super) fn is_older(leaf: &Facts, newer: &Certificate) -> bool {
-    let Ok(newer) = newer.facts() else {
-        return false;
-    };
+pub(super) fn is_older(leaf: &Facts, newer: &Facts) -> bool {
     let is_same_issuer = || {
         let organization = leaf.issuer_organization();
         leaf.issuer_der == newer.issuer_der
