@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::certificate::{Certificate, Facts, San};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, Instances, State};
+use crate::model::Timestamp;
 
 use super::Grace;
 
@@ -122,7 +123,8 @@ pub(super) fn other_finding(
         .into_iter()
         .flat_map(Instances::accepted);
     let mut accepted = accepted.filter(|i| i.state != State::Pending);
-    if let Some(newer) = accepted.find(|i| is_older(facts, &i.leaf)) {
+    if let Some(newer) = accepted.find(|i| i.leaf.facts().is_ok_and(|newer| is_older(facts, newer)))
+    {
         let grace = grace.filter(|g| g.before == leaf.sha256());
         return older_finding(leaf, &newer.leaf, expected, grace);
     }
@@ -166,10 +168,7 @@ fn issuer_name(facts: &Facts) -> &str {
 /// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names, the same
 /// issuer or key, and an earlier notBefore. Authorities sign renewals with another intermediate, so that an
 /// issuer of the same organization is the same issuer.
-pub(super) fn is_older(leaf: &Facts, newer: &Certificate) -> bool {
-    let Ok(newer) = newer.facts() else {
-        return false;
-    };
+pub(super) fn is_older(leaf: &Facts, newer: &Facts) -> bool {
     let is_same_issuer = || {
         leaf.issuer_normal == newer.issuer_normal
             || leaf.issuer_organization.is_some()
@@ -248,8 +247,16 @@ fn apart_from_expected(leaf: &Certificate, expected: &Expected) -> String {
         return String::new();
     };
     let wanted = &instances.expected.leaf;
-    let text = |c: &Certificate| c.facts().ok().map(describe);
-    if text(leaf) != text(wanted) {
+    let (Ok(of_leaf), Ok(of_wanted)) = (leaf.facts(), wanted.facts()) else {
+        return String::new();
+    };
+    // Messages show days.
+    let day = |time: Timestamp| time.0.div_euclid(24 * 60 * 60);
+    let shown = |f: &Facts| (day(f.not_before), day(f.not_after));
+    if shown(of_leaf) != shown(of_wanted)
+        || of_leaf.name() != of_wanted.name()
+        || issuer_name(of_leaf) != issuer_name(of_wanted)
+    {
         return String::new();
     }
     let (served, wanted) = distinct(leaf, wanted);

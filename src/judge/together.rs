@@ -185,9 +185,12 @@ fn previous_of_pins(looks: &mut [Judged], alike: &[usize]) {
             continue;
         };
         let Ok(facts) = leaf.facts() else { continue };
-        let newer = right
-            .values()
-            .find(|newer| identity::is_older(facts, newer));
+        let is_older = |newer: &&Certificate| {
+            newer
+                .facts()
+                .is_ok_and(|newer| identity::is_older(facts, newer))
+        };
+        let newer = right.values().find(is_older);
         let wrong = judged.findings.iter_mut();
         let mut wrong = wrong.filter(|f| f.code == Code::WrongCertificate);
         if let (Some(newer), Some(finding)) = (newer, wrong.next()) {

@@ -345,6 +345,52 @@ fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
     assert_eq!(case.codes()[0], "wrong_certificate");
 }
 
+/// Authorities sign with several intermediates in turn.
+#[test]
+fn an_issuer_of_the_same_organization_is_the_same_issuer() {
+    use crate::judge::identity::is_older;
+    let pki = pki();
+    let elsewhere = root("Elsewhere").leaf(HOST, days(190, 40)).certificate;
+    let (leaf, newer) = (pki.leaf(), elsewhere);
+    let (newer, older) = (
+        leaf.facts().unwrap().clone(),
+        newer.facts().unwrap().clone(),
+    );
+    // The name `O=..., CN=...` in DER.
+    let named = |facts: &crate::certificate::Facts, organization: &str, name: &str| {
+        let attribute = |arc: u8, text: &str| {
+            let pair = [
+                &[6, 3, 0x55, 4, arc, 0x0c, text.len() as u8],
+                text.as_bytes(),
+            ]
+            .concat();
+            [
+                &[0x31, pair.len() as u8 + 2, 0x30, pair.len() as u8],
+                &pair[..],
+            ]
+            .concat()
+        };
+        let name = [attribute(10, organization), attribute(3, name)].concat();
+        crate::certificate::Facts {
+            issuer_der: [&[0x30, name.len() as u8], &name[..]].concat(),
+            ..facts.clone()
+        }
+    };
+    assert!(!is_older(&older, &newer));
+    assert!(is_older(
+        &named(&older, "Acme", "R1"),
+        &named(&newer, "Acme", "R2")
+    ));
+    assert!(!is_older(
+        &named(&older, "Acme", "R1"),
+        &named(&newer, "Other", "R1")
+    ));
+    assert!(!is_older(
+        &named(&newer, "Acme", "R1"),
+        &named(&older, "Acme", "R2")
+    ));
+}
+
 #[test]
 fn the_message_of_a_previous_instance_names_both_and_the_hint_says_reload() {
     let pki = pki();

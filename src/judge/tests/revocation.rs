@@ -144,7 +144,7 @@ fn a_stapled_response_that_is_of_no_use_is_told_of() {
             .contains("it ended at 2026-12-02")
     );
     assert!(hint(&late).contains("fetch a new response"));
-    // What cannot be verified is not held against it.
+    // SHA-1 is verified like any other hash.
     assert_eq!(case("leaf").stapling_file("sha1").codes(), [""; 0]);
 }
 
