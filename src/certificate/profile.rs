@@ -93,6 +93,10 @@ pub(super) fn examine(outline: &der::Outline<'_>, facts: &Facts, notes: &mut Not
         if find(SUBJECT_KEY_ID).is_none() {
             notes.remark(Oddity::Missing(SUBJECT_KEY_ID.1));
         }
+        // OpenSSL's X509_STRICT refuses it, and with it Python since 3.13.
+        if find(KEY_USAGE).is_none() {
+            notes.remark(Oddity::Missing(KEY_USAGE.1));
+        }
         if facts.is_self_issued() && find(EXTENDED_KEY_USAGE).is_some() {
             notes.remark(Oddity::ExtendedKeyUsageInRoot);
         }

@@ -295,14 +295,14 @@ pub(super) fn chain_findings(
     let of_leaf = leaf.map_or(i64::MAX, Facts::lifetime);
     for &intermediate in &chain.intermediates {
         if let Ok(facts) = intermediate.facts() {
-            let what = Place::Intermediate.describe(facts);
             let need = match longest {
                 Some(path) if path.certificates.contains(&intermediate) => Need::Needed,
                 Some(_) => Need::NotNeeded,
                 None => Need::Needed,
             };
+            let place = Place::Intermediate;
             findings.extend(expiry::of_authority(
-                facts, &what, need, of_leaf, rules, now,
+                facts, place, need, of_leaf, rules, now,
             ));
             findings.extend(weakness(Place::Intermediate, facts));
             // No client matches names against an authority's certificate.
@@ -319,10 +319,9 @@ pub(super) fn chain_findings(
         .and_then(|a| a.certificate())
         .and_then(|c| c.facts().ok())
     {
-        let what = Place::Root.describe(facts);
         findings.extend(expiry::of_authority(
             facts,
-            &what,
+            Place::Root,
             Need::Needed,
             of_leaf,
             rules,
@@ -436,8 +435,12 @@ fn remarks(chain: &chain::Chain<'_>, found: &path::Found<'_>) -> Vec<Finding> {
             (_, true) => Place::Root,
             (_, false) => Place::Intermediate,
         };
-        // What is odd about a root is no reason for a client to refuse it.
-        let odd = facts.oddities.iter().filter(|_| is_anchor);
+        if is_anchor && !facts.is_ca {
+            return None;
+        }
+        // What is odd about a root is no reason for a client to refuse it, and no client matches names against one.
+        let odd = facts.oddities.iter();
+        let odd = odd.filter(|oddity| is_anchor && **oddity != Oddity::NoSan);
         let reasons: Vec<_> = facts
             .remarks
             .iter()

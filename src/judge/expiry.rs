@@ -5,6 +5,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::model::Timestamp;
 
 use super::Rules;
+use super::served::Place;
 
 /// What is to be told of the leaf's validity. Where a newer certificate is known, it need not be
 /// renewed but installed.
@@ -83,16 +84,18 @@ pub(super) enum Need {
     NotNeeded,
 }
 
-/// The findings about the validity of an intermediate or a root above a leaf of this lifetime; `what` names it.
+/// The findings about the validity of an intermediate or a root above a leaf of this lifetime.
 pub(super) fn of_authority(
     facts: &Facts,
-    what: &str,
+    place: Place,
     need: Need,
     lifetime_of_leaf: i64,
     rules: &Rules,
     now: Timestamp,
 ) -> Option<Finding> {
     facts.validity()?;
+    let what = place.describe(facts);
+    let is_root = place == Place::Root;
     if now > facts.not_after {
         let message = format!(
             "{what} expired on {} ({} ago)",
@@ -103,7 +106,11 @@ pub(super) fn of_authority(
             Need::Needed => Finding::new(
                 Code::ChainExpired,
                 message,
-                "replace it by the one that came with the newest certificate",
+                if is_root {
+                    "have the certificate issued below a root that is valid now, and give that root to clients"
+                } else {
+                    "replace it by the one that came with the newest certificate"
+                },
             ),
             Need::NotNeeded => Finding::with_severity(
                 Code::ChainExpired,
@@ -120,7 +127,11 @@ pub(super) fn of_authority(
         return Some(Finding::new(
             Code::NotYetValid,
             format!("{what} is not valid before {}", facts.not_before),
-            "check the clock here, or serve the one before it until then",
+            if is_root {
+                "check the clock here; until then, have the certificate issued below a root that is valid now"
+            } else {
+                "check the clock here, or serve the one before it until then"
+            },
         ));
     }
     let left = facts.not_after.seconds_since(now);
@@ -138,7 +149,11 @@ pub(super) fn of_authority(
                 facts.not_after.date(),
                 span(facts.not_after, now)
             ),
-            "reissue the certificate: its new chain has an intermediate that lasts",
+            if is_root {
+                "have the certificate issued below a root that lasts, and give that root to clients before then"
+            } else {
+                "reissue the certificate: its new chain has an intermediate that lasts"
+            },
         )
     })
 }

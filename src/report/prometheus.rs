@@ -73,7 +73,7 @@ metrics! {
     EndpointCorrect "certvigil_endpoint_correct" Gauge "1 if the served certificate is the expected one, 0 if not. Absent while the look is not conclusive.";
     EndpointChained "certvigil_endpoint_chained" Gauge "1 if a client that has only the roots can build the chain from what is served, 0 if not. Absent while the look is not conclusive.";
     EndpointDummy "certvigil_endpoint_dummy" Gauge "1 if the served certificate is a temporary, self-signed one, 0 if not. Absent while the look is not conclusive.";
-    EndpointTrusted "certvigil_endpoint_trusted" Gauge "1 if a client accepts what is served: a path to a trusted root, valid now, for this name. 0 if not. Absent while the look is not conclusive or the vantage does not tell.";
+    EndpointTrusted "certvigil_endpoint_trusted" Gauge "1 if what is served is trusted: a path to a trusted root, valid now, for this name. 0 if not. Absent while the look is not conclusive or the vantage does not tell.";
     EndpointHostnameMatch "certvigil_endpoint_hostname_match" Gauge "1 if the served certificate is valid for the host name, 0 if not. Absent while the look is not conclusive or the vantage does not tell.";
     EndpointRevoked "certvigil_endpoint_revoked" Gauge "1 if the served certificate has been revoked, 0 if not. Absent unless it is known.";
     EndpointError "certvigil_endpoint_error" Gauge "1 while the last look saw no certificate, with the kind of error. Absent otherwise.";
@@ -110,7 +110,7 @@ metrics! {
     ProbeDuration "probe_duration_seconds" Gauge "How long the whole probe took, in seconds.";
     ProbeDnsLookup "probe_dns_lookup_time_seconds" Gauge "How long resolving the target's name took, in seconds.";
     ProbeSslEarliestCertExpiry "probe_ssl_earliest_cert_expiry" Gauge "When the first of all certificates that were served at any address expires, in Unix seconds.";
-    ProbeSslLastChainExpiry "probe_ssl_last_chain_expiry_timestamp_seconds" Gauge "When the first certificate of a chain that clients accept expires, the earliest of all addresses, in Unix seconds. Absent where no address serves such a chain.";
+    ProbeSslLastChainExpiry "probe_ssl_last_chain_expiry_timestamp_seconds" Gauge "When the valid path that lasts longest expires, its root included; the earliest of all addresses, in Unix seconds. Absent where no address serves a trusted certificate.";
     ProbeSslLastChainInfo "probe_ssl_last_chain_info" Gauge "1, with the served leaf in its labels; one series for each different leaf.";
     ProbeTlsVersionInfo "probe_tls_version_info" Gauge "1, with the TLS version in its label.";
     ProbeTlsCipherInfo "probe_tls_cipher_info" Gauge "1, with the cipher suite in its label.";
