@@ -84,7 +84,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
             },
             false,
             &["untrusted_root"],
-            "1.3.6.1.4.1.55555.1 is critical and not widely known",
+            "has the critical extension 1.3.6.1.4.1.55555.1",
         ),
         (
             "no alternative name",
