@@ -4,6 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use proptest::prelude::*;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::RSAPublicKey;
 
@@ -190,6 +191,24 @@ fn a_copied_certificate_does_not_count_with_a_suite_of_rustls() {
     let hello = server_hello(0x0303, 0xc02b, &[]);
     let (reader, end) = read_all(&handshake(&[hello], 100));
     assert!(matches!(judged(&reader, end), Answer::Nothing));
+}
+
+#[test]
+fn only_a_key_of_an_unknown_kind_may_go_without_a_proof_in_tls_1_3() {
+    let algorithms = default_provider().signature_verification_algorithms;
+    for transcript in TRANSCRIPTS {
+        let (reader, _) = read_all(transcript.bytes);
+        let leaf = CertificateDer::from(reader.certificates.unwrap()[0].clone());
+        let proof = super::super::key_proof::of_unknown_kind(&algorithms, &leaf);
+        let kinds = ["ed448", "brainpool256", "secp256k1", "dsa"];
+        let is_unknown = kinds.iter().any(|kind| transcript.name.ends_with(kind));
+        assert_eq!(
+            proof.ok(),
+            is_unknown.then_some(KeyProof::None),
+            "{}",
+            transcript.name
+        );
+    }
 }
 
 #[test]
