@@ -363,7 +363,7 @@ fn a_deviation_that_no_client_refuses_is_a_remark() {
                     extension(b"\x55\x1d\x0e", false, b"\x04\x01\x02"),
                 ];
             }),
-            vec![KeyIdsDiffer, ExtendedKeyUsageInRoot],
+            vec![KeyIdsDiffer, Missing("keyUsage"), ExtendedKeyUsageInRoot],
         ),
         (
             with(&|f| {

@@ -356,23 +356,10 @@ fn an_issuer_of_the_same_organization_is_the_same_issuer() {
         leaf.facts().unwrap().clone(),
         newer.facts().unwrap().clone(),
     );
-    // The name `O=..., CN=...` in DER.
     let named = |facts: &crate::certificate::Facts, organization: &str, name: &str| {
-        let attribute = |arc: u8, text: &str| {
-            let pair = [
-                &[6, 3, 0x55, 4, arc, 0x0c, text.len() as u8],
-                text.as_bytes(),
-            ]
-            .concat();
-            [
-                &[0x31, pair.len() as u8 + 2, 0x30, pair.len() as u8],
-                &pair[..],
-            ]
-            .concat()
-        };
-        let name = [attribute(10, organization), attribute(3, name)].concat();
         crate::certificate::Facts {
-            issuer_der: [&[0x30, name.len() as u8], &name[..]].concat(),
+            issuer_normal: format!("{organization} {name}").into_bytes(),
+            issuer_organization: Some(organization.to_owned()),
             ..facts.clone()
         }
     };

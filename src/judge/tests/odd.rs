@@ -156,7 +156,7 @@ fn a_handshake_that_clients_refuse_is_a_warning() {
             "1.3",
             "TLS_AES_128_GCM_SHA256",
             refused(Some("secp521r1"), false),
-            "refused_by_clients!warning",
+            "refused_by_clients",
             "Chromium refuses the server",
         ),
         (
