@@ -407,6 +407,7 @@ fn a_deviation_that_no_client_refuses_is_a_remark() {
             vec![
                 NotCritical("basicConstraints"),
                 Missing("subjectKeyIdentifier"),
+                Missing("keyUsage"),
             ],
         ),
     ] {
