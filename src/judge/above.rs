@@ -435,30 +435,58 @@ fn remarks(chain: &chain::Chain<'_>, found: &path::Found<'_>) -> Vec<Finding> {
             (_, true) => Place::Root,
             (_, false) => Place::Intermediate,
         };
-        if is_anchor && !facts.is_ca {
+        // What is no authority has a finding of its own there.
+        if position > 0 && !facts.is_ca {
             return None;
         }
         // What is odd about a root is no reason for a client to refuse it, and no client matches names against one.
         let odd = facts.oddities.iter();
         let odd = odd.filter(|oddity| is_anchor && **oddity != Oddity::NoSan);
-        let reasons: Vec<_> = facts
-            .remarks
-            .iter()
-            .chain(odd)
-            .map(ToString::to_string)
-            .collect();
-        (!reasons.is_empty()).then(|| {
-            Finding::with_severity(
-                Code::NonconformantCertificate,
-                Severity::Info,
-                format!(
-                    "{} deviates from RFC 5280 or the rules for public authorities, which only strict validators mind: {}",
-                    place.describe(facts),
-                    reasons.join(", ")
-                ),
-                "nothing is broken for common clients; have it reissued to please strict validators, such as Python's since 3.13",
-            )
-        })
+        let all = facts.remarks.iter().chain(odd);
+        let (of_public, of_rfc): (Vec<&Oddity>, Vec<&Oddity>) =
+            all.partition(|oddity| oddity.concerns_public_authorities());
+        remark_finding(&place.describe(facts), &of_rfc, &of_public)
     };
     all.enumerate().filter_map(remark).collect()
+}
+
+/// The finding for deviations from RFC 5280, and from the CA/Browser Forum's rules for public authorities.
+fn remark_finding(what: &str, of_rfc: &[&Oddity], of_public: &[&Oddity]) -> Option<Finding> {
+    let list = |oddities: &[&Oddity]| {
+        let oddities = oddities.iter().map(ToString::to_string);
+        oddities.collect::<Vec<_>>().join(", ")
+    };
+    let (message, hint) = match (of_rfc, of_public) {
+        ([], []) => return None,
+        ([], of_public) => (
+            format!(
+                "{what} deviates from the CA/Browser Forum's rules for public authorities, which most clients do not check: {}",
+                list(of_public)
+            ),
+            "nothing is broken; an authority of your own need not follow these rules",
+        ),
+        (of_rfc, of_public) => {
+            let more = match of_public {
+                [] => String::new(),
+                of_public => format!(
+                    "; and from the rules for public authorities: {}",
+                    list(of_public)
+                ),
+            };
+            (
+                format!(
+                    "{what} deviates from RFC 5280, which only strict validators check: {}{more}",
+                    list(of_rfc)
+                ),
+                "nothing is broken for most clients; have it reissued for strict ones, such as Python's ssl module since 3.13",
+            )
+        }
+    };
+    let severity = Severity::Info;
+    Some(Finding::with_severity(
+        Code::NonconformantCertificate,
+        severity,
+        message,
+        hint,
+    ))
 }
