@@ -39,6 +39,7 @@ packages:
 clients:
 	sh tests/packages.sh tests/packages-clients.txt
 	CLIENTS_RECORD=1 $(CARGO) test --locked --test clients clients_answer_as_recorded -- --ignored --nocapture
+	CERTVIGIL_REWRITE=1 $(CARGO) test --locked --test clients page
 
 lint: deny
 	$(CARGO) fmt --check

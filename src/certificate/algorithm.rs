@@ -459,6 +459,7 @@ pub(super) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
         return SignatureAlgorithm {
             name: UNREADABLE.to_owned(),
             is_weak: false,
+            is_ecdsa_with_null: false,
         };
     };
     match known(&oid) {
@@ -467,10 +468,12 @@ pub(super) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
             is_weak: known.is_weak
                 || matches!(known.scheme, Scheme::Pss)
                     && read_pss(parameters).is_some_and(|pss| pss.hash.is_weak()),
+            is_ecdsa_with_null: matches!(known.scheme, Scheme::Ecdsa(_)) && parameters == [0x05, 0],
         },
         None => SignatureAlgorithm {
             name: oid,
             is_weak: false,
+            is_ecdsa_with_null: false,
         },
     }
 }

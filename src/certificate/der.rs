@@ -11,6 +11,8 @@ pub(super) struct Outline<'a> {
     pub(super) tbs: &'a [u8],
     /// The encoded version plus one; 0 if it is no small unsigned INTEGER.
     pub(super) version: u8,
+    /// The version is 1, the default, and is written out.
+    pub(super) is_version_default: bool,
     /// The serial number's content octets.
     pub(super) serial: &'a [u8],
     /// The issuer's name, a whole SEQUENCE.
@@ -116,6 +118,8 @@ pub(super) struct Extension<'a> {
     /// The object identifier's content octets.
     pub(super) oid: &'a [u8],
     pub(super) critical: bool,
+    /// `critical` is FALSE and written out, or neither 0 nor 255.
+    pub(super) is_critical_odd: bool,
     /// The DER that the value is.
     pub(super) value: &'a [u8],
 }
@@ -124,11 +128,14 @@ pub(super) struct Extension<'a> {
 pub(super) fn extension<'a>(list: &mut &'a [u8]) -> Option<Extension<'a>> {
     let mut one = expect(list, SEQUENCE)?.content;
     let oid = expect(&mut one, OBJECT_IDENTIFIER)?.content;
-    let critical = optional(&mut one, BOOLEAN).is_some_and(|b| b.content != [0]);
+    let critical = optional(&mut one, BOOLEAN);
+    let is_critical_odd = critical.is_some_and(|b| b.content != [0xff]);
+    let critical = critical.is_some_and(|b| b.content != [0]);
     let value = expect(&mut one, OCTET_STRING)?.content;
     Some(Extension {
         oid,
         critical,
+        is_critical_odd,
         value,
     })
 }
@@ -202,6 +209,7 @@ pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
         .ok_or("its signature cannot be read")?;
 
     let mut fields = tbs.content;
+    let has_version = fields.first() == Some(&VERSION);
     let version = match optional(&mut fields, VERSION) {
         None => 1,
         Some(explicit) => {
@@ -212,6 +220,7 @@ pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
             }
         }
     };
+    let is_version_default = has_version && version == 1;
     let mut field = |tag, error| expect(&mut fields, tag).ok_or(error);
     let serial = field(INTEGER, "its serial number cannot be read")?.content;
     let inner_algorithm = field(SEQUENCE, "its inner signature algorithm cannot be read")?.content;
@@ -231,6 +240,7 @@ pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
     Ok(Outline {
         tbs: tbs.whole,
         version,
+        is_version_default,
         serial,
         issuer,
         validity,

@@ -14,6 +14,9 @@ pub const MAX_POLICIES: usize = 256;
 /// Maximum CRL URLs that are read from a certificate, which usually has one.
 const MAX_CRL_URLS: usize = 8;
 
+/// The bit for SSL servers in the Netscape certificate type.
+const NETSCAPE_SSL_SERVER: u8 = 0x40;
+
 /// An object identifier: its content octets.
 pub type Oid = Box<[u8]>;
 
@@ -45,6 +48,8 @@ pub struct Extensions {
     pub inhibit_any_policy: Option<u32>,
     /// subjectKeyIdentifier (section 4.2.1.2).
     pub subject_key_id: Option<Box<[u8]>>,
+    /// The Netscape certificate type.
+    pub netscape_type: Option<NetscapeType>,
     /// authorityKeyIdentifier (section 4.2.1.1).
     pub authority_key_id: Option<Box<AuthorityKeyId>>,
 }
@@ -73,6 +78,8 @@ pub struct Listed {
     pub is_critical: bool,
     /// Its value has the form that its standard demands.
     pub is_readable: bool,
+    /// Its value has that form, and bytes after its end.
+    pub has_trailing_bytes: bool,
 }
 
 /// Which extension.
@@ -179,8 +186,8 @@ impl Kind {
                 | Self::SubjectAltName
                 | Self::SubjectKeyIdentifier
                 | Self::AuthorityKeyIdentifier
+                | Self::CrlDistributionPoints
                 | Self::NetscapeType
-                | Self::TlsFeature
         )
     }
 }
@@ -233,6 +240,13 @@ pub struct ExtendedKeyUsage {
     pub is_empty: bool,
 }
 
+/// The Netscape certificate type, which old authorities still write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetscapeType {
+    /// SSL server.
+    pub ssl_server: bool,
+}
+
 /// nameConstraints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameConstraints {
@@ -242,6 +256,8 @@ pub struct NameConstraints {
     pub excluded: Vec<Subtree>,
     /// A subtree has a minimum other than 0, or a maximum, which RFC 5280 forbids.
     pub has_distance: bool,
+    /// A subtree has a minimum of 0 that is written out, which DER forbids.
+    pub has_encoded_minimum: bool,
     /// Neither list is there, or one is empty, which RFC 5280 forbids.
     pub is_empty: bool,
 }
@@ -302,10 +318,14 @@ impl Extensions {
             };
             let kind = Kind::of(one.oid);
             let is_readable = out.take(&kind, one.value, &mut values).is_some();
+            let has_trailing_bytes = !is_readable
+                && first_value(one.value)
+                    .is_some_and(|value| out.take(&kind, value, &mut values).is_some());
             out.list.push(Listed {
                 kind,
                 is_critical: one.critical,
                 is_readable,
+                has_trailing_bytes,
             });
         }
         (out, values)
@@ -314,6 +334,11 @@ impl Extensions {
     /// The extension of this kind, as it is listed first.
     pub fn listed(&self, kind: &Kind) -> Option<&Listed> {
         self.list.iter().find(|l| l.kind == *kind)
+    }
+
+    /// Returns true if there is an extension of this kind, and none of them is malformed.
+    pub fn is_readable(&self, kind: &Kind) -> bool {
+        self.listed(kind).is_some() && self.list.iter().all(|l| l.kind != *kind || l.is_readable)
     }
 
     /// Returns true if there is an extension of this kind that is critical.
@@ -333,15 +358,30 @@ impl Extensions {
     /// Reads one value; `None` where it is malformed.
     fn take(&mut self, kind: &Kind, value: &[u8], values: &mut Values) -> Option<()> {
         match kind {
-            Kind::BasicConstraints => self.basic_constraints = Some(basic_constraints(value)?),
+            Kind::BasicConstraints => {
+                let (constraints, is_sound) = basic_constraints(value)?;
+                self.basic_constraints = Some(constraints);
+                return is_sound.then_some(());
+            }
             Kind::KeyUsage => self.key_usage = Some(key_usage(value)?),
             Kind::ExtendedKeyUsage => self.extended_key_usage = Some(extended_key_usage(value)?),
             Kind::NameConstraints => {
                 self.name_constraints = Some(Box::new(name_constraints(value)?));
             }
-            Kind::CertificatePolicies => self.policies = Some(policies(value)?),
+            Kind::CertificatePolicies => {
+                let policies = policies(value)?;
+                let is_empty = policies.is_empty();
+                self.policies = Some(policies);
+                // The standard demands one at least.
+                return (!is_empty).then_some(());
+            }
             Kind::PolicyMappings => self.policy_mappings = policy_mappings(value)?,
-            Kind::PolicyConstraints => self.policy_constraints = Some(policy_constraints(value)?),
+            Kind::PolicyConstraints => {
+                let constraints = policy_constraints(value)?;
+                self.policy_constraints = Some(constraints);
+                // The standard demands one of both.
+                return (constraints != PolicyConstraints::default()).then_some(());
+            }
             Kind::InhibitAnyPolicy => self.inhibit_any_policy = Some(whole(value, number)?),
             Kind::SubjectKeyIdentifier => {
                 let id = only(value, der::OCTET_STRING)?;
@@ -353,6 +393,12 @@ impl Extensions {
             Kind::SubjectAltName => return values.names(value),
             Kind::AuthorityInfoAccess => return values.access(value),
             Kind::CrlDistributionPoints => return values.distribution_points(value),
+            Kind::NetscapeType => {
+                let bits = only(value, der::BIT_STRING)?;
+                self.netscape_type = Some(NetscapeType {
+                    ssl_server: bits.get(1).is_some_and(|b| b & NETSCAPE_SSL_SERVER != 0),
+                });
+            }
             Kind::TlsFeature => values.must_staple = demands_staple(value)?,
             _ => {}
         }
@@ -493,6 +539,13 @@ fn only(value: &[u8], tag: u8) -> Option<&[u8]> {
     input.is_empty().then_some(content)
 }
 
+/// The first tag-length-value, if there is more after it.
+fn first_value(value: &[u8]) -> Option<&[u8]> {
+    let mut rest = value;
+    let first = der::split(&mut rest)?.whole;
+    (!rest.is_empty()).then_some(first)
+}
+
 /// Reads all of the input.
 fn whole<'a, T>(value: &'a [u8], read: impl FnOnce(&mut &'a [u8]) -> Option<T>) -> Option<T> {
     let mut input = value;
@@ -517,17 +570,19 @@ fn number(input: &mut &[u8]) -> Option<u32> {
     unsigned(der::expect(input, der::INTEGER)?.content)
 }
 
-fn basic_constraints(value: &[u8]) -> Option<BasicConstraints> {
+/// Reads as much as can be read. The second value is false if the pathLenConstraint cannot.
+fn basic_constraints(value: &[u8]) -> Option<(BasicConstraints, bool)> {
     let mut content = only(value, der::SEQUENCE)?;
     let is_ca = match der::optional(&mut content, der::BOOLEAN) {
         Some(b) => *b.content.first()? != 0,
         None => false,
     };
-    let path_len = match content {
-        [] => None,
-        _ => Some(whole(content, number)?),
-    };
-    Some(BasicConstraints { is_ca, path_len })
+    let path_len = whole(content, number);
+    let is_sound = content.is_empty() || path_len.is_some();
+    // Anything but a number at the end is no pathLenConstraint.
+    let is_number =
+        content.is_empty() || whole(content, |i| der::expect(i, der::INTEGER)).is_some();
+    is_number.then_some((BasicConstraints { is_ca, path_len }, is_sound))
 }
 
 fn key_usage(value: &[u8]) -> Option<KeyUsage> {
@@ -579,6 +634,7 @@ pub(crate) fn name_constraints(value: &[u8]) -> Option<NameConstraints> {
             let base = subtree(der::split(&mut one)?);
             // A minimum of 0 is the default, which some write out.
             out.has_distance |= !matches!(one, [] | [0x80, 1, 0]);
+            out.has_encoded_minimum |= matches!(one, [0x80, 1, 0]);
             let list = if is_permitted {
                 &mut out.permitted
             } else {
@@ -630,7 +686,7 @@ fn policies(value: &[u8]) -> Option<Vec<Oid>> {
             return None;
         }
     }
-    (!out.is_empty()).then_some(out)
+    Some(out)
 }
 
 fn policy_mappings(value: &[u8]) -> Option<Vec<(Oid, Oid)>> {
@@ -651,9 +707,6 @@ fn policy_constraints(value: &[u8]) -> Option<PolicyConstraints> {
     const REQUIRE_EXPLICIT: u8 = 0x80;
     const INHIBIT_MAPPING: u8 = 0x81;
     let mut content = only(value, der::SEQUENCE)?;
-    if content.is_empty() {
-        return None;
-    }
     let mut field = |tag| match der::optional(&mut content, tag) {
         Some(field) => unsigned(field.content).map(Some),
         None => Some(None),

@@ -225,10 +225,16 @@ fn read(mut spki: &[u8], oddities: &mut Vec<Oddity>) -> Result<Key, String> {
 /// it as unsigned.
 fn read_rsa(mut bits: &[u8], oddities: &mut Vec<Oddity>) -> Option<usize> {
     let mut key = der::expect(&mut bits, der::SEQUENCE)?.content;
+    if !bits.is_empty() {
+        oddities.push(Oddity::TrailingFields(Part::PublicKey));
+    }
     let modulus = der::expect(&mut key, der::INTEGER)?.content;
     let exponent = der::expect(&mut key, der::INTEGER)?.content;
     if [modulus, exponent].iter().any(|n| is_negative(n)) {
         oddities.push(Oddity::NegativeModulus);
+    }
+    if exponent == [1] {
+        oddities.push(Oddity::ExponentOfOne);
     }
     if is_too_long(modulus) {
         oddities.push(Oddity::NonMinimalInteger(Part::Modulus));

@@ -28,7 +28,7 @@ pub(crate) use der::sequence;
 pub(crate) use extensions::name_constraints;
 pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
-    MAX_POLICIES, MAX_SUBTREES, NameConstraints, Oid, PolicyConstraints, Subtree,
+    MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
@@ -169,6 +169,11 @@ impl Facts {
 }
 
 fn dns_matches(pattern: &str, name: &str) -> bool {
+    // Clients take no label with a hyphen at an end for a host's (RFC 952).
+    let has_hyphen_at_end = |label: &str| label.starts_with('-') || label.ends_with('-');
+    if name.contains('-') && name.split('.').any(has_hyphen_at_end) {
+        return false;
+    }
     if pattern.eq_ignore_ascii_case(name) {
         return true;
     }
@@ -269,6 +274,8 @@ pub struct SignatureAlgorithm {
     pub name: String,
     /// Whether it hashes with MD5 or SHA-1.
     pub is_weak: bool,
+    /// ECDSA with a NULL parameter, which RFC 5758, section 3.2, forbids.
+    pub is_ecdsa_with_null: bool,
 }
 
 impl Certificate {

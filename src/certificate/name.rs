@@ -200,7 +200,15 @@ fn note_string_type(value: der::Tlv<'_>, of: NameOf, notes: &mut Notes<'_>) {
         }
     };
     if !is_sound {
-        notes.oddity(Oddity::InvalidString(of));
+        let kind = match value.tag {
+            UTF8_STRING => "UTF8String",
+            PRINTABLE_STRING => "PrintableString",
+            IA5_STRING => "IA5String",
+            NUMERIC_STRING => "NumericString",
+            BMP_STRING => "BMPString",
+            _ => "UniversalString",
+        };
+        notes.oddity(Oddity::InvalidString(of, kind));
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Oddity {
     UniqueIdentifiers,
     /// A signature algorithm inside the signed part that differs from the outer one (RFC 5280, section 4.1.1.2).
     SignatureAlgorithmsDiffer,
+    /// Parameters of the signature algorithm inside the signed part that differ from the outer ones.
+    SignatureParametersDiffer,
     /// A negative serial number (RFC 5280, section 4.1.2.2).
     NegativeSerial,
     /// The serial number zero (RFC 5280, section 4.1.2.2).
@@ -34,8 +36,8 @@ pub enum Oddity {
     PartlyUnreadableName(NameOf),
     /// A name with an empty RelativeDistinguishedName (X.501: `SET SIZE (1..MAX)`).
     EmptyRdn(NameOf),
-    /// A value whose bytes are not allowed in its string type, such as invalid UTF-8.
-    InvalidString(NameOf),
+    /// A value whose bytes are not allowed in its string type, such as invalid UTF-8: the name and the string type.
+    InvalidString(NameOf, &'static str),
     /// A TeletexString, BMPString or UniversalString, which RFC 5280, section 4.1.2.4, forbids in new names.
     ObsoleteString(NameOf, &'static str),
     /// A value that is no string.
@@ -66,6 +68,8 @@ pub enum Oddity {
     UnreadableKey,
     /// An RSA modulus or exponent encoded as a negative INTEGER.
     NegativeModulus,
+    /// An RSA exponent of 1, with which every signature is valid.
+    ExponentOfOne,
     /// Elliptic curve parameters written out instead of named (RFC 5480, section 2.1.1).
     ExplicitCurve,
     /// No subject alternative name.
@@ -121,6 +125,20 @@ pub enum Oddity {
     AnyExtendedKeyUsage,
     /// An RSA modulus whose bits are no multiple of 8 (Baseline Requirements, section 6.1.5).
     OddModulusSize(usize),
+    /// A NULL parameter in an ECDSA signature algorithm (RFC 5758, section 3.2).
+    EcdsaWithNull,
+    /// A default value that is encoded (X.690, section 11.5): the field.
+    EncodedDefault(&'static str),
+    /// A BOOLEAN that is encoded neither as 0 nor as 255 (X.690, section 11.1).
+    NonDerBoolean,
+    /// A self-issued authority whose authorityKeyIdentifier lacks keyIdentifier (Baseline Requirements, section
+    /// 7.1.2.11.1).
+    RootKeyIdWithoutKey,
+    /// A common name that is an IPv6 address in another form than RFC 5952's.
+    AddressNotCanonical(String),
+    /// A nameConstraints extension without permitted and excluded subtrees, or with an empty list of them (RFC 5280,
+    /// section 4.2.1.10).
+    EmptyNameConstraints,
     /// A keyUsage with keyCertSign in a certificate that is no CA's (RFC 5280, section 4.2.1.9).
     CertSignWithoutCa,
 }
@@ -147,13 +165,15 @@ impl Oddity {
             Self::Version(_) | Self::UnreadableVersion => "RFC 5280, section 4.1.2.1",
             Self::ExtensionsBeforeVersion3(_) => "RFC 5280, section 4.1.2.9",
             Self::UniqueIdentifiers => "RFC 5280, section 4.1.2.8",
-            Self::SignatureAlgorithmsDiffer => "RFC 5280, section 4.1.1.2",
+            Self::SignatureAlgorithmsDiffer | Self::SignatureParametersDiffer => {
+                "RFC 5280, section 4.1.1.2"
+            }
             Self::NegativeSerial | Self::ZeroSerial | Self::LongSerial => {
                 "RFC 5280, section 4.1.2.2"
             }
             Self::NonMinimalInteger(_) | Self::NegativeModulus => "X.690, section 8.3",
             Self::EmptyRdn(_)
-            | Self::InvalidString(_)
+            | Self::InvalidString(..)
             | Self::NoString(_)
             | Self::ObsoleteString(..)
             | Self::EmptyIssuer => "RFC 5280, section 4.1.2.4",
@@ -177,6 +197,12 @@ impl Oddity {
             | Self::Missing(_)
             | Self::NotAllowed(_) => "RFC 5280, section 4.2",
             Self::AuthorityKeyIdWithoutKey | Self::KeyIdsDiffer => "RFC 5280, section 4.2.1.1",
+            Self::ExponentOfOne => "RFC 8017, section 3.1",
+            Self::EcdsaWithNull => "RFC 5758, section 3.2",
+            Self::EncodedDefault(_) => "X.690, section 11.5",
+            Self::NonDerBoolean => "X.690, section 11.1",
+            Self::AddressNotCanonical(_) => "RFC 5952, section 4",
+            Self::EmptyNameConstraints => "RFC 5280, section 4.2.1.10",
             Self::NoSan
             | Self::SanNotCriticalWithEmptySubject
             | Self::SanCriticalWithSubject
@@ -190,6 +216,7 @@ impl Oddity {
             | Self::CommonNameNotInSan(_)
             | Self::AuthorityKeyIdWithIssuer
             | Self::ExtendedKeyUsageInRoot
+            | Self::RootKeyIdWithoutKey
             | Self::WildcardBelowTopLevel(_)
             | Self::AnyExtendedKeyUsage
             | Self::OddModulusSize(_) => BASELINE,
@@ -219,6 +246,8 @@ pub enum Part {
     Serial,
     /// The RSA modulus.
     Modulus,
+    /// The RSA public key.
+    PublicKey,
 }
 
 impl fmt::Display for NameOf {
@@ -238,6 +267,7 @@ impl fmt::Display for Part {
             Self::Version => "version",
             Self::Serial => "serial number",
             Self::Modulus => "RSA modulus",
+            Self::PublicKey => "RSA public key",
         })
     }
 }
@@ -260,6 +290,9 @@ impl fmt::Display for Oddity {
             Self::UniqueIdentifiers => {
                 f.write_str("it has a unique identifier besides its subject or issuer")
             }
+            Self::SignatureParametersDiffer => {
+                f.write_str("the parameters of its two signature algorithm fields differ")
+            }
             Self::SignatureAlgorithmsDiffer => {
                 f.write_str("its two signature algorithm fields differ")
             }
@@ -272,7 +305,7 @@ impl fmt::Display for Oddity {
             Self::UnreadableName(name) => write!(f, "its {name} cannot be read"),
             Self::PartlyUnreadableName(name) => write!(f, "a part of its {name} cannot be read"),
             Self::EmptyRdn(name) => write!(f, "a part of its {name} is empty"),
-            Self::InvalidString(name) => {
+            Self::InvalidString(name, _) => {
                 write!(
                     f,
                     "its {name} has bytes that its string type does not allow"
@@ -373,6 +406,26 @@ impl fmt::Display for Oddity {
                     f,
                     "its dNSName `{name}` is a wildcard for a top-level domain"
                 )
+            }
+            Self::ExponentOfOne => f.write_str("the exponent of its RSA key is 1"),
+            Self::EcdsaWithNull => {
+                f.write_str("its ECDSA signature algorithm has a NULL parameter")
+            }
+            Self::EncodedDefault(field) => {
+                write!(f, "it has the default value of {field} written out")
+            }
+            Self::NonDerBoolean => {
+                f.write_str("it has a BOOLEAN that is encoded as another number than 255")
+            }
+            Self::RootKeyIdWithoutKey => {
+                f.write_str("it is self-issued and its authorityKeyIdentifier has no keyIdentifier")
+            }
+            Self::AddressNotCanonical(name) => write!(
+                f,
+                "its common name `{name}` is an IPv6 address that is not written as RFC 5952 has it"
+            ),
+            Self::EmptyNameConstraints => {
+                f.write_str("its name constraints have an empty list of subtrees, or none")
             }
             Self::AnyExtendedKeyUsage => {
                 f.write_str("its extended key usage has anyExtendedKeyUsage")

@@ -57,6 +57,14 @@ pub(super) fn examine(outline: &der::Outline<'_>, facts: &Facts, notes: &mut Not
     let find = |(oid, _): Known| extensions.iter().find(|e| e.oid == oid);
     examine_outline(outline, facts, notes);
     examine_duplicates(&extensions, notes);
+    if extensions.iter().any(|e| e.is_critical_odd && !e.critical) {
+        notes.oddity(Oddity::EncodedDefault("critical"));
+    }
+    if extensions.iter().any(|e| e.is_critical_odd && e.critical)
+        || find(BASIC_CONSTRAINTS).is_some_and(|e| has_odd_boolean(e.value))
+    {
+        notes.oddity(Oddity::NonDerBoolean);
+    }
 
     for known in NEVER_CRITICAL {
         if find(known).is_some_and(|e| e.critical) {
@@ -253,6 +261,16 @@ fn text(content: &[u8]) -> String {
 /// Returns true for a Name (DER) without attributes.
 fn is_empty_name(mut name: &[u8]) -> bool {
     der::expect(&mut name, der::SEQUENCE).is_some_and(|name| name.content.is_empty())
+}
+
+/// Returns true if `cA` of a basicConstraints extension is neither FALSE nor TRUE as DER has it.
+fn has_odd_boolean(mut value: &[u8]) -> bool {
+    let Some(constraints) = der::expect(&mut value, der::SEQUENCE) else {
+        return false;
+    };
+    let mut fields = constraints.content;
+    let is_ca = der::optional(&mut fields, der::BOOLEAN);
+    is_ca.is_some_and(|b| !matches!(b.content, [0 | 0xff]))
 }
 
 fn has_key_cert_sign(mut value: &[u8]) -> bool {

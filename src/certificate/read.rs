@@ -78,6 +78,9 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
         oddities: &mut oddities,
         remarks: &mut remarks,
     };
+    if facts.signature.is_ecdsa_with_null {
+        notes.oddity(Oddity::EcdsaWithNull);
+    }
     profile::examine(&outline, &facts, &mut notes);
     oddities.truncate(MAX_NOTES);
     remarks.truncate(MAX_NOTES);
@@ -100,6 +103,10 @@ fn note_outline(outline: &der::Outline<'_>, oddities: &mut Vec<Oddity>, remarks:
         [0, rest @ ..] => rest,
         all => all,
     };
+    let is_same_algorithm = outline.inner_algorithm == outline.signature_algorithm;
+    let identifier = |mut algorithm| der::split(&mut algorithm).map(|oid| oid.whole);
+    let is_same_identifier = is_same_algorithm
+        || identifier(outline.inner_algorithm) == identifier(outline.signature_algorithm);
     let is_trailing = outline.has_more_after_signature;
     for (is_found, oddity) in [
         (outline.trailing, Oddity::TrailingBytes),
@@ -108,6 +115,10 @@ fn note_outline(outline: &der::Outline<'_>, oddities: &mut Vec<Oddity>, remarks:
             Oddity::TrailingFields(Part::SignedPart),
         ),
         (is_trailing, Oddity::TrailingFields(Part::Certificate)),
+        (
+            outline.is_version_default,
+            Oddity::EncodedDefault("version"),
+        ),
         (outline.version == 0, Oddity::UnreadableVersion),
         (
             !matches!(outline.version, 0 | 3),
@@ -116,8 +127,12 @@ fn note_outline(outline: &der::Outline<'_>, oddities: &mut Vec<Oddity>, remarks:
         (is_negative(serial), Oddity::NegativeSerial),
         (is_too_long(serial), Oddity::NonMinimalInteger(Part::Serial)),
         (
-            outline.inner_algorithm != outline.signature_algorithm,
+            !is_same_algorithm && !is_same_identifier,
             Oddity::SignatureAlgorithmsDiffer,
+        ),
+        (
+            !is_same_algorithm && is_same_identifier,
+            Oddity::SignatureParametersDiffer,
         ),
         (outline.signature.is_empty(), Oddity::MalformedSignature),
         (outline.has_unique_ids, Oddity::UniqueIdentifiers),

@@ -91,6 +91,13 @@ fn signed(certificate: &Certificate) -> Option<Signed<'_>> {
     })
 }
 
+/// An AlgorithmIdentifier's content without NULL as its parameters, which stands for none. Some signers write it in one
+/// of the two fields only.
+fn without_null(algorithm: &[u8]) -> &[u8] {
+    const NULL: [u8; 2] = [5, 0];
+    algorithm.strip_suffix(&NULL).unwrap_or(algorithm)
+}
+
 /// The content of the AlgorithmIdentifier in a TBSCertificate (RFC 5280, section 4.1.2.3).
 fn inner_algorithm(mut tbs: &[u8]) -> Option<&[u8]> {
     const VERSION: u8 = 0xa0;
@@ -247,7 +254,9 @@ impl Signed<'_> {
     fn method(self, spki: &[u8]) -> Result<Method<'_>, Unfit> {
         let method = Method::of(self.algorithm, spki)?;
         match self.inner_algorithm {
-            Some(inner) if inner != self.algorithm => Err(Unverifiable::AlgorithmsDiffer.into()),
+            Some(inner) if without_null(inner) != without_null(self.algorithm) => {
+                Err(Unverifiable::AlgorithmsDiffer.into())
+            }
             _ => Ok(method),
         }
     }

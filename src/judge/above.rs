@@ -129,7 +129,7 @@ pub(super) fn advice(fault: &Fault) -> &'static str {
         (kind, _) if kind.is_of_authority() => {
             "have the certificate issued by an authority that may issue it, and serve its chain"
         }
-        (FaultKind::NotForServers, PathRole::Leaf) => {
+        (FaultKind::NotForServers { .. }, PathRole::Leaf) => {
             "have the certificate reissued for TLS servers (extended key usage serverAuth)"
         }
         (FaultKind::NameConstraint { .. }, _) => {
@@ -146,7 +146,7 @@ pub(super) fn advice(fault: &Fault) -> &'static str {
         (FaultKind::WeakSignature(_), _) => {
             "have the certificate reissued: today's authorities sign with SHA-256 or better"
         }
-        (FaultKind::TinyKey(_), _) => {
+        (FaultKind::TinyKey(_) | FaultKind::RareAlgorithm(_), _) => {
             "have the certificate reissued for a key of RSA 2048, EC P-256 or stronger"
         }
         (FaultKind::Expired(_) | FaultKind::NotYetValid(_), _) => {

@@ -29,7 +29,9 @@ use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
 
 use above::chain_command;
 pub use bundle::{Bundle, End};
-pub use clients::{Client, Clients, Effect, Opinion, RULES, Refusal, Rule, Trait};
+pub use clients::{
+    Client, Clients, Effect, Effects, Opinion, Place, Property, RULES, Refusal, Rule, Trait,
+};
 pub use dane::{Dane, dane};
 pub use ladder::{Ladder, Role, Root, Rung, climb};
 pub use links::Signatures;

@@ -1,13 +1,17 @@
-//! The finding for a chain that most clients accept and some refuse.
+//! The finding for a trusted chain that some clients refuse.
 
 use crate::finding::{Code, Finding, Severity};
 
-use super::clients::{Client, Clients, Refusal, Trait};
+use super::clients::{Client, Clients, Opinion, Place, Property, Refusal, Trait};
 
-/// The finding for the clients that refuse a trusted chain.
+/// The finding for the clients that refuse a trusted chain. It names each client that does, with its reason, and the clients
+/// that accept the chain.
 pub(super) fn finding(clients: &Clients) -> Option<Finding> {
     let mut groups: Vec<(&Refusal, Vec<Client>)> = Vec::new();
-    for (client, refusal) in clients.refusals() {
+    for (client, refusal) in clients
+        .refusals()
+        .filter(|(_, r)| !is_reported_elsewhere(r))
+    {
         match groups
             .iter_mut()
             .find(|(known, _)| known.of == refusal.of && known.reason == refusal.reason)
@@ -19,17 +23,34 @@ pub(super) fn finding(clients: &Clients) -> Option<Finding> {
     // The most clients first.
     groups.sort_by_key(|(_, clients)| std::cmp::Reverse(clients.len()));
     let (first, _) = groups.first()?;
-    let reasons: Vec<String> = groups
+    let mut parts: Vec<String> = groups
         .iter()
         .map(|(refusal, clients)| {
+            let verb = if clients.len() == 1 {
+                "refuses"
+            } else {
+                "refuse"
+            };
             format!(
-                "{} refuse{} it: {}",
+                "{} {verb} the certificate: {}",
                 list(clients),
-                if clients.len() == 1 { "s" } else { "" },
                 refusal.reason
             )
         })
         .collect();
+    let accepting: Vec<Client> = clients
+        .iter()
+        .filter(|(_, opinion)| **opinion == Opinion::Accepts)
+        .map(|(client, _)| client)
+        .collect();
+    if !accepting.is_empty() {
+        let verb = if accepting.len() == 1 {
+            "accepts"
+        } else {
+            "accept"
+        };
+        parts.push(format!("{} {verb} it", list(&accepting)));
+    }
     // A server may have another certificate for clients that do not offer the algorithm of this key.
     let is_of_key = groups
         .iter()
@@ -39,20 +60,29 @@ pub(super) fn finding(clients: &Clients) -> Option<Finding> {
     } else {
         Severity::Warning
     };
-    let message = format!(
-        "most clients accept the certificate, but {}",
-        reasons.join("; ")
-    );
-    Some(Finding::with_severity(
+    let finding = Finding::with_severity(
         Code::RefusedByClients,
         severity,
-        message,
+        parts.join("; "),
         advice(first),
-    ))
+    );
+    Some(finding)
 }
 
+/// A missing OCSP response has a finding of its own.
+fn is_reported_elsewhere(refusal: &Refusal) -> bool {
+    refusal
+        .of
+        .is_some_and(|of| of.property == Property::MustStaple)
+}
+
+/// Returns true if a client refuses only the kind of the leaf's key.
 fn is_of_key(of: Trait) -> bool {
-    matches!(of, Trait::LeafEd25519 | Trait::LeafP521 | Trait::LeafRsaPss)
+    of.place == Place::Leaf
+        && matches!(
+            of.property,
+            Property::Ed25519 | Property::Ed448 | Property::P521 | Property::RsaPssKey
+        )
 }
 
 fn list(clients: &[Client]) -> String {
@@ -65,33 +95,41 @@ fn list(clients: &[Client]) -> String {
 }
 
 fn advice(refusal: &Refusal) -> &'static str {
-    match refusal.of {
-        Some(of) if is_of_key(of) => {
+    let Some(of) = refusal.of else {
+        return OTHERWISE;
+    };
+    match (of.place, of.property) {
+        _ if is_of_key(of) => {
             "serve a certificate with an RSA or a P-256 key, or one beside this: servers choose by what the client offers"
         }
-        Some(Trait::KeyIdentifier | Trait::KeyIdentifierIssuer) => {
+        (
+            _,
+            Property::KeyIdentifier | Property::KeyIdentifierOfNone | Property::KeyIdentifierIssuer,
+        ) => {
             "serve the issuer's certificate that the authorityKeyIdentifier names, or have the certificate reissued by the present one"
         }
-        Some(Trait::NameEncoding) => {
+        (_, Property::NameEncoding | Property::NameCase | Property::NameInBmp) => {
             "have the certificate reissued with the issuer's name encoded byte by byte as in the issuer's certificate"
         }
-        Some(Trait::RsaWithoutDigitalSignature | Trait::EcWithoutDigitalSignature) => {
+        (_, Property::NoDigitalSignature | Property::EmptyKeyUsage) => {
             "have the certificate reissued with digitalSignature in its key usage"
         }
-        Some(Trait::WeakKey) => {
+        (_, Property::WeakRsa | Property::TinyRsa) => {
             "have the certificate reissued for a key of RSA 2048, EC P-256 or stronger"
         }
-        Some(Trait::WeakSignature) => {
-            "have the certificate reissued with a signature over SHA-256 or better"
+        (_, Property::NotSelfIssued | Property::StoredLeaf | Property::StoredLeafAlone) => {
+            "give clients the root of this certificate: OpenSSL accepts another certificate as trust anchor only with -partial_chain"
         }
-        Some(Trait::RootNotSelfIssued) => {
-            "give clients the root of this intermediate: OpenSSL accepts an intermediate as trust anchor only with -partial_chain"
+        (_, Property::OtherPathFirst) => {
+            "serve only the certificates of the valid path, the leaf first and each issuer after it"
         }
-        Some(Trait::RootExpired | Trait::RootNotYetValid) => {
-            "give clients a root that is valid now"
+        (_, Property::ManyServed) => "serve only the certificates of the valid path",
+        (_, Property::AnyExtendedKeyUsage | Property::NetscapeTypeNotServer) => {
+            "have the certificate reissued with serverAuth as its extended key usage"
         }
-        _ => {
-            "have the certificate reissued without that, or serve a chain that all clients accept; --format json shows each client's answer"
-        }
+        (Place::Root, _) => "give clients a root that all of them accept, and issue below it",
+        _ => OTHERWISE,
     }
 }
+
+const OTHERWISE: &str = "have the certificate reissued without that, or serve a chain that all clients accept; --format json shows each client's answer";

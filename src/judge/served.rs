@@ -6,7 +6,7 @@ use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
 use crate::finding::{Code, Finding, Severity};
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::Served;
+use crate::observation::{Served, Staple};
 
 use super::above::{Above, advice, chain_findings, trust_findings};
 use super::clients::{self, Clients, Presented};
@@ -121,6 +121,7 @@ pub(super) fn judge_served(
         rest: &served.rest,
         hostname,
         hostname_match: hostname_match == Some(true),
+        is_stapled: served.revocation.staple != Staple::Absent,
         trust,
         now,
     };

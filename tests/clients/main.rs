@@ -16,8 +16,11 @@
 mod clients;
 mod corpus;
 mod der;
+mod divergence;
+mod judged;
 mod keys;
 mod live;
+mod page;
 mod record;
 mod replay;
 mod run;

@@ -171,7 +171,7 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
         (with(&|f| f.signature = vec![]), vec![MalformedSignature]),
         (
             with(&|f| f.inner_algorithm.extend([5, 0])),
-            vec![SignatureAlgorithmsDiffer],
+            vec![SignatureParametersDiffer],
         ),
         (with(&|f| f.serial = vec![0x80, 1]), vec![NegativeSerial]),
         (

@@ -4,20 +4,57 @@
 //! that has it. A client that tries several paths accepts if it does not refuse one of them. rustls' model is its own path
 //! validation, webpki.
 
+mod first_path;
+mod hosts;
 mod rules;
 mod traits;
 mod webpki_path;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Key, Kind};
 use crate::model::{Hostname, Timestamp};
 
 use super::TrustStore;
 use super::path::{Found, Path};
 
-pub use rules::{Effect, RULES, Rule};
-pub use traits::Trait;
+pub use rules::{Effect, Effects, Property, RULES, Rule};
+
+/// The place in a path that a trait is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// The server's own certificate.
+    #[default]
+    Leaf,
+    /// A certificate between the leaf and the trust anchor.
+    Intermediate,
+    /// The trust anchor.
+    Root,
+    /// The served chain as a whole.
+    Chain,
+}
+
+impl Place {
+    /// Its name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leaf => "leaf",
+            Self::Intermediate => "intermediate",
+            Self::Root => "root",
+            Self::Chain => "chain",
+        }
+    }
+}
+
+/// A property of a path that some client decides by, and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Trait {
+    /// The certificate that has the property.
+    pub place: Place,
+    /// The property.
+    pub property: Property,
+}
 
 /// A client that is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,14 +146,23 @@ impl Opinion {
     }
 }
 
-/// The opinion of each client, in the order of [`Client::ALL`].
+/// The opinion of each client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clients([Opinion; Client::ALL.len()]);
+pub struct Clients {
+    /// In the order of [`Client::ALL`].
+    opinions: [Opinion; Client::ALL.len()],
+    traits: Vec<Trait>,
+}
 
 impl Clients {
     /// Each client with its opinion.
     pub fn iter(&self) -> impl Iterator<Item = (Client, &Opinion)> {
-        Client::ALL.into_iter().zip(&self.0)
+        Client::ALL.into_iter().zip(&self.opinions)
+    }
+
+    /// The traits of the paths, each once, in the order of the rules.
+    pub fn traits(&self) -> &[Trait] {
+        &self.traits
     }
 
     /// The clients that refuse the chain, each with its reason.
@@ -142,6 +188,8 @@ pub(super) struct Presented<'a> {
     pub(super) rest: &'a [Certificate],
     pub(super) hostname: &'a Hostname,
     pub(super) hostname_match: bool,
+    /// An OCSP response is stapled.
+    pub(super) is_stapled: bool,
     pub(super) trust: &'a TrustStore,
     pub(super) now: Timestamp,
 }
@@ -158,12 +206,26 @@ pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients 
         })
         .collect();
     if is_ordinary(presented, &paths) {
-        return Clients(std::array::from_fn(|_| Opinion::Accepts));
+        return Clients {
+            opinions: std::array::from_fn(|_| Opinion::Accepts),
+            traits: Vec::new(),
+        };
     }
-    Clients(Client::ALL.map(|client| match client {
+    let opinions = Client::ALL.map(|client| match client {
         Client::Rustls => webpki_path::opinion(presented, &paths),
         _ => opinion(client, presented, found, &paths),
-    }))
+    });
+    let of_paths = paths.iter().flat_map(|examined| &examined.traits);
+    let of_paths = of_paths.map(|(of, _)| *of);
+    let of_refusals = opinions.iter().filter_map(|opinion| match opinion {
+        Opinion::Refuses(refusal) => refusal.of,
+        Opinion::Accepts | Opinion::Unknown => None,
+    });
+    let traits: BTreeSet<Trait> = of_paths.chain(of_refusals).collect();
+    Clients {
+        opinions,
+        traits: traits.into_iter().collect(),
+    }
 }
 
 /// A path with its traits.
@@ -175,16 +237,51 @@ struct Examined<'a> {
 /// Maximum intermediates of a path that every client follows.
 const MAX_ORDINARY_INTERMEDIATES: usize = 4;
 
-/// Returns true if no client has a reason to refuse the chain: exactly one path, served in its order, without any trait.
+/// Returns true if no client has a reason to refuse the chain: exactly one path, served in its order, without any trait,
+/// and of certificates without anything that webpki does not know.
 fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
     let [only] = paths else { return false };
     let served = std::iter::once(presented.leaf).chain(presented.rest);
+    let anchor = only.path.anchor().and_then(|a| a.certificate());
+    let mut all = only.path.certificates.iter().copied().chain(anchor);
     only.traits.is_empty()
         && only.path.faults.is_empty()
+        && only.path.anchor().is_some()
         && presented.hostname_match
         && only.path.certificates.len() <= MAX_ORDINARY_INTERMEDIATES + 1
         && served.eq(only.path.certificates.iter().copied())
+        && presented.leaf.facts().is_ok_and(|facts| !facts.is_ca)
+        && all.all(is_plain)
 }
+
+/// Returns true for a certificate with nothing but what every client knows.
+fn is_plain(certificate: &Certificate) -> bool {
+    certificate.facts().is_ok_and(|facts| {
+        let extensions = &facts.extensions;
+        let is_known = |kind: &Kind| {
+            matches!(
+                kind,
+                Kind::BasicConstraints
+                    | Kind::KeyUsage
+                    | Kind::ExtendedKeyUsage
+                    | Kind::SubjectAltName
+            )
+        };
+        let is_known_key = match &facts.key {
+            Key::Rsa(bits) => PLAIN_RSA.contains(bits) && bits % 8 == 0,
+            Key::Ec(..) => true,
+            _ => false,
+        };
+        facts.oddities.is_empty()
+            && facts.version == 3
+            && extensions.name_constraints.is_none()
+            && (extensions.list.iter()).all(|l| !l.is_critical || is_known(&l.kind))
+            && is_known_key
+    })
+}
+
+/// Sizes in bits of RSA keys that every client verifies with.
+const PLAIN_RSA: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 fn opinion(
     client: Client,
@@ -194,23 +291,35 @@ fn opinion(
 ) -> Opinion {
     let mut refusal = None;
     let mut is_unknown = false;
-    for examined in rules::preferred(client, paths) {
+    let preferred = first_path::preferred(client, presented, paths);
+    for examined in &preferred {
         match rules::verdict(client, &examined.traits) {
-            Opinion::Accepts if presented.hostname_match => return Opinion::Accepts,
-            Opinion::Accepts => {
-                let reason = "the certificate is not valid for the name";
-                refusal = refusal.or(Some(reason.to_owned().into()));
-            }
+            Opinion::Accepts => return Opinion::Accepts,
             Opinion::Refuses(found) => refusal = refusal.or(Some(found)),
             Opinion::Unknown => is_unknown = true,
         }
     }
-    match refusal {
-        _ if is_unknown => Opinion::Unknown,
-        Some(refusal) => Opinion::Refuses(refusal),
-        None => {
-            let reason = found.best().map(super::path::reason).unwrap_or_default();
-            Opinion::Refuses(reason.into())
-        }
+    if is_unknown || (found.is_bounded && paths.is_empty()) {
+        return Opinion::Unknown;
     }
+    // The path that it would need may have a reason of its own.
+    let others = paths.iter().filter(|_| preferred.is_empty());
+    let mut others = others.filter_map(|e| match rules::verdict(client, &e.traits) {
+        Opinion::Refuses(refusal) => Some(refusal),
+        Opinion::Accepts | Opinion::Unknown => None,
+    });
+    let refusal = refusal.or_else(|| others.next()).or_else(|| {
+        let is_other = preferred.is_empty() && found.is_valid();
+        is_other.then(|| Refusal {
+            of: Some(Trait {
+                place: Place::Chain,
+                property: Property::OtherPathFirst,
+            }),
+            reason: "it follows the first issuer whose name and key identifier fit, and that path is not valid".into(),
+        })
+    });
+    Opinion::Refuses(refusal.unwrap_or_else(|| {
+        let reason = found.best().map(super::path::reason).unwrap_or_default();
+        reason.into()
+    }))
 }

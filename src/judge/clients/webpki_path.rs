@@ -8,7 +8,7 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 use crate::certificate::{Certificate, Remembering, printable};
 use crate::model::Hostname;
 
-use super::{Examined, Opinion, Presented, Refusal, Trait};
+use super::{Examined, Opinion, Place, Presented, Property, Refusal};
 
 /// Maximum served certificates that webpki is given. It follows a path to all of its ends, so that a maze of cross-signed
 /// certificates could keep it busy for minutes.
@@ -16,9 +16,11 @@ const MAX_GIVEN: usize = 16;
 
 /// What rustls does with a served chain.
 pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opinion {
-    // The path may be fine, but rustls offers no signature scheme for such a key.
+    // The path may be valid, but rustls has no signature scheme for such a key.
     let mut traits = paths.iter().flat_map(|examined| &examined.traits);
-    if let Some((of, words)) = traits.find(|(of, _)| *of == Trait::LeafRsaPss) {
+    if let Some((of, words)) =
+        traits.find(|(of, _)| of.place == Place::Leaf && is_of_no_scheme(of.property))
+    {
         return Opinion::Refuses(Refusal {
             of: Some(*of),
             reason: words.clone(),
@@ -31,6 +33,21 @@ pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opin
         Ok(()) => Opinion::Accepts,
         Err(error) => Opinion::Refuses(describe(&error).into()),
     }
+}
+
+/// Returns true for a key that rustls cannot verify a handshake with.
+fn is_of_no_scheme(property: Property) -> bool {
+    matches!(
+        property,
+        Property::RsaPssKey
+            | Property::Ed448
+            | Property::Dsa
+            | Property::P192
+            | Property::P224
+            | Property::OtherCurve
+            | Property::ExplicitCurve
+            | Property::OtherKey
+    )
 }
 
 fn verify(presented: &Presented<'_>) -> Result<(), Error> {

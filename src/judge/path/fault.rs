@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::certificate::{Fingerprint, Oddity};
+use crate::certificate::{ExtendedKeyUsage, Fingerprint, Oddity};
 use crate::model::Timestamp;
 
 /// The role of a certificate in a path.
@@ -51,13 +51,19 @@ pub(in crate::judge) enum FaultKind {
     /// Its validity cannot be read.
     UnreadableValidity,
     /// It is version 3 and has no basicConstraints (section 6.1.4 (k)).
-    NoBasicConstraints,
+    NoBasicConstraints {
+        /// It has keyUsage.
+        has_key_usage: bool,
+    },
     /// basicConstraints says that it is no CA.
     NotCa,
     /// It is of version 1 or 2, and is not in the trust store itself (section 6.1.4 (k)).
     OldVersion(u8),
     /// keyUsage lacks keyCertSign (section 6.1.4 (n)).
-    NoKeyCertSign,
+    NoKeyCertSign {
+        /// No bit is set.
+        is_empty: bool,
+    },
     /// More intermediates are below it than its pathLenConstraint allows (section 6.1.4 (l), (m)).
     PathLength {
         /// The constraint.
@@ -66,11 +72,19 @@ pub(in crate::judge) enum FaultKind {
         found: u32,
     },
     /// keyUsage of the leaf has neither digitalSignature nor keyEncipherment nor keyAgreement.
-    NoTlsKeyUsage,
+    NoTlsKeyUsage {
+        /// No bit is set.
+        is_empty: bool,
+    },
     /// extKeyUsage lists neither serverAuth nor anyExtendedKeyUsage.
-    NotForServers,
+    NotForServers {
+        /// What it lists.
+        usage: ExtendedKeyUsage,
+    },
     /// A name is outside of the permitted subtrees, or inside of an excluded one (section 6.1.3 (b), (c)).
     NameConstraint {
+        /// The kind of name.
+        kind: &'static str,
         /// The name.
         subject: String,
         /// It is inside of an excluded subtree.
@@ -100,6 +114,13 @@ pub(in crate::judge) enum FaultKind {
     AlgorithmMismatch,
     /// Its key is smaller than any client accepts.
     TinyKey(String),
+    /// Its key or its signature is of a kind that most clients do not accept.
+    RareAlgorithm(String),
+    /// Its issuer's name is written in another way than the issuer has it, and most clients compare it otherwise than
+    /// section 7.1 has it.
+    NameForm,
+    /// It deviates from the standard in a way that most clients refuse.
+    Deviation(Oddity),
 }
 
 impl FaultKind {
@@ -107,9 +128,9 @@ impl FaultKind {
     pub(super) fn weight(&self) -> u32 {
         match self {
             Self::Expired(_) | Self::NotYetValid(_) => 10,
-            Self::TinyKey(_) | Self::WeakSignature(_) => 12,
-            Self::NoTlsKeyUsage
-            | Self::NotForServers
+            Self::TinyKey(_) | Self::WeakSignature(_) | Self::RareAlgorithm(_) => 12,
+            Self::NoTlsKeyUsage { .. }
+            | Self::NotForServers { .. }
             | Self::NameConstraint { .. }
             | Self::PathLength { .. } => 20,
             Self::UnknownCritical(_) | Self::NoValidPolicy | Self::AnyPolicyMapped => 20,
@@ -119,9 +140,11 @@ impl FaultKind {
             | Self::MalformedExtension(_)
             | Self::DuplicateExtension(_)
             | Self::AlgorithmMismatch
+            | Self::NameForm
+            | Self::Deviation(_)
             | Self::UnreadableValidity => 25,
-            Self::NoKeyCertSign => 30,
-            Self::OldVersion(_) | Self::NoBasicConstraints => 35,
+            Self::NoKeyCertSign { .. } => 30,
+            Self::OldVersion(_) | Self::NoBasicConstraints { .. } => 35,
             Self::NotCa => 40,
             Self::Unverifiable(_) => 60,
             Self::Unreadable => 80,
@@ -132,10 +155,10 @@ impl FaultKind {
     pub(in crate::judge) fn is_of_authority(&self) -> bool {
         matches!(
             self,
-            Self::NoBasicConstraints
+            Self::NoBasicConstraints { .. }
                 | Self::NotCa
                 | Self::OldVersion(_)
-                | Self::NoKeyCertSign
+                | Self::NoKeyCertSign { .. }
                 | Self::PathLength { .. }
         )
     }
@@ -146,8 +169,10 @@ impl FaultKind {
             Oddity::UnknownCriticalExtension(_) => matches!(self, Self::UnknownCritical(_)),
             Oddity::UnreadableExtension(_) => matches!(self, Self::MalformedExtension(_)),
             Oddity::DuplicateExtension(_) => matches!(self, Self::DuplicateExtension(_)),
-            Oddity::SignatureAlgorithmsDiffer => *self == Self::AlgorithmMismatch,
-            _ => false,
+            Oddity::SignatureAlgorithmsDiffer | Oddity::SignatureParametersDiffer => {
+                *self == Self::AlgorithmMismatch
+            }
+            oddity => matches!(self, Self::Deviation(known) if known == oddity),
         }
     }
 
@@ -165,7 +190,7 @@ impl fmt::Display for FaultKind {
             Self::NotYetValid(at) => write!(f, "is not valid before {at}"),
             Self::Unreadable => f.write_str("cannot be read"),
             Self::UnreadableValidity => f.write_str("has a validity that cannot be read"),
-            Self::NoBasicConstraints => {
+            Self::NoBasicConstraints { .. } => {
                 f.write_str("has no basicConstraints extension, so it may not issue certificates")
             }
             Self::NotCa => {
@@ -175,7 +200,7 @@ impl fmt::Display for FaultKind {
                 f,
                 "is an X.509 version {version} certificate, which may not issue certificates"
             ),
-            Self::NoKeyCertSign => {
+            Self::NoKeyCertSign { .. } => {
                 f.write_str("may not sign certificates (keyUsage without keyCertSign)")
             }
             Self::PathLength { allowed, found } => {
@@ -186,15 +211,16 @@ impl fmt::Display for FaultKind {
                     if *found == 1 { "is" } else { "are" }
                 )
             }
-            Self::NoTlsKeyUsage => f.write_str(
+            Self::NoTlsKeyUsage { .. } => f.write_str(
                 "has a key usage that no key exchange of TLS can use (neither digitalSignature nor keyEncipherment nor keyAgreement)",
             ),
-            Self::NotForServers => {
+            Self::NotForServers { .. } => {
                 f.write_str("is not for TLS servers (extended key usage without serverAuth)")
             }
             Self::NameConstraint {
                 subject,
                 is_excluded: true,
+                ..
             } => write!(f, "excludes the name `{subject}` (name constraints)"),
             Self::NameConstraint { subject, .. } => {
                 write!(f, "does not permit the name `{subject}` (name constraints)")
@@ -229,6 +255,13 @@ impl fmt::Display for FaultKind {
                 f.write_str("names two different signature algorithms")
             }
             Self::TinyKey(key) => write!(f, "has a key that is too small: {key}"),
+            Self::RareAlgorithm(name) => write!(f, "uses {name}, which most clients refuse"),
+            Self::NameForm => f.write_str(
+                "names its issuer in other letters or another encoding than the issuer does, which most clients refuse",
+            ),
+            Self::Deviation(oddity) => {
+                write!(f, "deviates from {} in a way that most clients refuse: {oddity}", oddity.rule())
+            }
         }
     }
 }

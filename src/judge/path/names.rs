@@ -19,6 +19,10 @@ impl Comparisons {
         Self(Cell::new(MAX_COMPARISONS))
     }
 
+    fn left(&self) -> usize {
+        self.0.get()
+    }
+
     fn take(&self) -> bool {
         let left = self.0.get();
         self.0.set(left.saturating_sub(1));
@@ -32,7 +36,9 @@ pub(super) fn violation(
     facts: &Facts,
     comparisons: &Comparisons,
 ) -> Option<FaultKind> {
-    if constraints.has_distance {
+    let subtrees = constraints.permitted.iter().chain(&constraints.excluded);
+    let mut subtrees = subtrees.take(comparisons.left());
+    if constraints.has_distance || subtrees.any(|s| *s == Subtree::BadIp) {
         return Some(FaultKind::NameConstraintMalformed);
     }
     let subject = (!is_empty_name(&facts.subject_der)).then_some(&facts.subject_der);
@@ -48,6 +54,28 @@ pub(super) fn violation(
     names.find_map(|name| of_name(constraints, name, comparisons))
 }
 
+/// Returns true if the constraints do not allow the common name of a leaf without alternative names. RFC 5280 does not
+/// ask for it; some clients do.
+pub(in crate::judge) fn is_name_outside(constraints: &NameConstraints, leaf: &Facts) -> bool {
+    let name = leaf.common_name.as_deref().filter(|_| leaf.sans.is_empty());
+    let name = name.filter(|name| is_domain(&name.to_ascii_lowercase()));
+    name.is_some_and(|name| of_name(constraints, Name::Dns(name), &Comparisons::new()).is_some())
+}
+
+/// Returns true if the constraints do not allow an emailAddress in the subject of a leaf with alternative names. RFC 5280
+/// asks for it only where there are none; some clients ask for it always.
+pub(in crate::judge) fn email_is_outside(constraints: &NameConstraints, leaf: &Facts) -> bool {
+    let subtrees = constraints.permitted.iter().chain(&constraints.excluded);
+    let has_email = subtrees
+        .take(MAX_COMPARISONS)
+        .any(|s| matches!(s, Subtree::Email(_)));
+    has_email
+        && !leaf.sans.is_empty()
+        && subject_emails(leaf)
+            .iter()
+            .any(|email| of_name(constraints, Name::Email(email), &Comparisons::new()).is_some())
+}
+
 fn of_name(
     constraints: &NameConstraints,
     name: Name<'_>,
@@ -61,7 +89,7 @@ fn of_name(
         if !comparisons.take() {
             return Some(FaultKind::TooManyNames);
         }
-        match fits(name, subtree, is_excluding) {
+        match fits(name, subtree) {
             Fit::OtherKind => {}
             Fit::Malformed => return Some(FaultKind::NameConstraintMalformed),
             Fit::Unsupported => {
@@ -69,6 +97,7 @@ fn of_name(
             }
             Fit::Inside if is_excluding => {
                 return Some(FaultKind::NameConstraint {
+                    kind: name.kind(),
                     subject: name.text(),
                     is_excluded: true,
                 });
@@ -81,6 +110,7 @@ fn of_name(
         }
     }
     (is_constrained && !is_permitted).then(|| FaultKind::NameConstraint {
+        kind: name.kind(),
         subject: name.text(),
         is_excluded: false,
     })
@@ -138,6 +168,9 @@ impl<'a> Name<'a> {
     }
 }
 
+/// The tags of otherName, x400Address, ediPartyName and registeredID, in a GeneralName.
+const KNOWN_TAGS: [u8; 4] = [0xa0, 0xa3, 0xa5, 0x88];
+
 enum Fit {
     /// The constraint is on another kind of name.
     OtherKind,
@@ -159,9 +192,10 @@ impl From<bool> for Fit {
     }
 }
 
-fn fits(name: Name<'_>, subtree: &Subtree, is_excluding: bool) -> Fit {
+fn fits(name: Name<'_>, subtree: &Subtree) -> Fit {
     match (name, subtree) {
-        (Name::Dns(name), Subtree::Dns(domain)) => dns(name, domain, is_excluding),
+        (Name::Dns(_), Subtree::Dns(domain)) if has_trailing_dot(domain) => Fit::Malformed,
+        (Name::Dns(name), Subtree::Dns(domain)) => dns(name, domain),
         (Name::Ip(ip), Subtree::Ip(network, mask)) => address(ip, *network, *mask),
         (Name::Ip(_), Subtree::BadIp) => Fit::Malformed,
         (Name::Email(mail), Subtree::Email(constraint)) => email(mail, constraint),
@@ -174,19 +208,15 @@ fn fits(name: Name<'_>, subtree: &Subtree, is_excluding: bool) -> Fit {
         (Name::Registered(_), Subtree::Other(0x88, _)) => Fit::Unsupported,
         // An iPAddress of a wrong length might be any address.
         (Name::Unreadable(_), Subtree::Ip(..) | Subtree::BadIp) => Fit::Malformed,
+        (_, Subtree::Other(tag, _)) if !KNOWN_TAGS.contains(tag) => Fit::Malformed,
         _ => Fit::OtherKind,
     }
 }
 
 /// A domain is inside of another if labels are added at its left (section 4.2.1.10). A leading dot, which some
-/// authorities write, asks for at least one label more. A wildcard name is permitted only if all of its names are,
-/// and excluded if one of them may be.
-fn dns(name: &str, domain: &str, is_excluding: bool) -> Fit {
+/// authorities write, asks for at least one label more.
+fn dns(name: &str, domain: &str) -> Fit {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let domain = domain.trim_end_matches('.');
-    if !is_domain(&name) {
-        return Fit::Malformed;
-    }
     let is_within = |name: &str, domain: &str| match domain.strip_prefix('.') {
         _ if domain.is_empty() => true,
         Some(parent) => name
@@ -199,15 +229,24 @@ fn dns(name: &str, domain: &str, is_excluding: bool) -> Fit {
                     .is_some_and(|rest| rest.ends_with('.'))
         }
     };
-    let is_inside = is_within(&name, domain);
-    let covers = || {
-        // `*.example.com` may stand for the excluded `www.example.com`.
-        let parent = name.strip_prefix("*.")?;
-        let bare = domain.strip_prefix('.').unwrap_or(domain);
-        let (_, parent_of_domain) = bare.split_once('.')?;
-        Some(parent == parent_of_domain)
-    };
-    (is_inside || is_excluding && covers() == Some(true)).into()
+    is_within(&name, domain).into()
+}
+
+/// Returns true for a domain with a dot at its end. No such name is a dNSName, and clients do not agree about it.
+pub(in crate::judge) fn has_trailing_dot(domain: &str) -> bool {
+    domain.len() > 1 && domain.ends_with('.')
+}
+
+/// Returns true if a wildcard, such as `*.example.com`, may stand for a domain that is not above it, such as
+/// `www.example.com`. RFC 5280 does not mention wildcards; some clients refuse one that covers an excluded domain.
+pub(in crate::judge) fn wildcard_covers(name: &str, domain: &str) -> bool {
+    let bare = domain.strip_prefix('.').unwrap_or(domain);
+    let parent = name.strip_prefix("*.");
+    parent
+        .zip(bare.split_once('.'))
+        .is_some_and(|(parent, (_, parent_of_domain))| {
+            parent.eq_ignore_ascii_case(parent_of_domain)
+        })
 }
 
 /// Letters, digits, hyphens and underscores between dots; a wildcard as the whole first label.

@@ -12,8 +12,9 @@ const ANY_POLICY: &[u8] = &[0x55, 0x1d, 32, 0];
 const MAX_POLICIES: usize = 1_024;
 
 /// Checks the policies of a path: certificates from below the trust anchor down to the leaf. Returns the position in
-/// that order and the fault.
-pub(super) fn fault<'a>(
+/// that order and the fault. RFC 5280 ignores constraints of the trust anchor; some clients apply those of `anchor`.
+pub(in crate::judge) fn fault<'a>(
+    anchor: Option<&'a Facts>,
     path: impl ExactSizeIterator<Item = &'a Facts>,
 ) -> Option<(usize, FaultKind)> {
     let length = path.len();
@@ -24,6 +25,10 @@ pub(super) fn fault<'a>(
         mapping: length + 1,
         any: length + 1,
     };
+    if let Some(anchor) = anchor {
+        // As a self-issued certificate, it does not count.
+        state.prepare(anchor, true);
+    }
     let mut first_demand = None;
     for (at, facts) in path.enumerate() {
         let is_last = at + 1 == length;

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::certificate::{
-    Certificate, Facts, Fingerprint, KeyUsage, Kind, Link, Oddity, unverifiable,
+    Certificate, Facts, Fingerprint, Key, KeyUsage, Kind, Link, NameOf, Oddity, Part, unverifiable,
 };
 use crate::model::Timestamp;
 
@@ -459,6 +459,11 @@ impl<'a> Search<'a, '_> {
             let kinds = authority_faults(facts, found, role);
             let kinds = kinds.into_iter().chain(self.constraint_fault(at, facts));
             faults.extend(kinds.map(|kind| fault(kind, issuer, role)));
+            if differs_in_form(below, facts)
+                && let Some(certificate) = self.served(at)
+            {
+                faults.push(fault(FaultKind::NameForm, certificate, self.role(at)));
+            }
             doubts += u32::from(facts.subject_der != below.issuer_der);
             doubts += u32::from(!key_ids_match(below, facts));
         } else if let Step::Anchor(anchor) = step
@@ -519,7 +524,7 @@ impl<'a> Search<'a, '_> {
         let mut certificates: Vec<&'a Certificate> = self.down(start).collect();
         if matches!(end, End::Anchor(_)) && !node.faults.iter().any(is_of_policy) {
             let facts: Vec<&Facts> = certificates.iter().filter_map(|c| c.facts().ok()).collect();
-            if let Some((position, kind)) = policy::fault(facts.into_iter()) {
+            if let Some((position, kind)) = policy::fault(None, facts.into_iter()) {
                 let position = certificates.get(position).copied();
                 let role = match certificates.last() {
                     Some(leaf) if position == Some(*leaf) => Role::Leaf,
@@ -589,7 +594,7 @@ fn own_faults(certificate: &Certificate, facts: &Facts, role: Role, now: Timesta
         let is_ct_poison = listed.kind == Kind::Poison;
         if listed.is_critical && (!listed.kind.is_processed() || is_ct_poison) {
             kinds.push(FaultKind::UnknownCritical(listed.kind.name().into()));
-        } else if !listed.is_readable && is_needed(&listed.kind) {
+        } else if !listed.is_readable && is_needed(&listed.kind, facts) {
             kinds.push(FaultKind::MalformedExtension(listed.kind.name().into()));
         }
     }
@@ -599,21 +604,42 @@ fn own_faults(certificate: &Certificate, facts: &Facts, role: Role, now: Timesta
     if let Some(kind) = extensions.duplicates().next() {
         kinds.push(FaultKind::DuplicateExtension(kind.name().into()));
     }
-    if let Some(usage) = extensions.extended_key_usage {
-        let fits = usage.server_auth || usage.any;
-        // Server Gated Crypto counts for an authority, as the clients that know it have it.
-        if !fits && (role == Role::Leaf || !usage.server_gated) {
-            kinds.push(FaultKind::NotForServers);
-        }
+    // Most clients ask for serverAuth in authorities too, but few in a root (section 4.2.1.12 has it for leaves). Server
+    // Gated Crypto counts for an authority, as the clients that know it have it.
+    if let Some(usage) = extensions.extended_key_usage
+        && role != Role::Anchor
+        && !usage.server_auth
+        && !usage.any
+        && (role == Role::Leaf || !usage.server_gated && !usage.is_empty)
+    {
+        kinds.push(FaultKind::NotForServers { usage });
     }
-    if role == Role::Leaf && extensions.key_usage.is_some_and(|usage| !fits_tls(usage)) {
-        kinds.push(FaultKind::NoTlsKeyUsage);
+    if role == Role::Leaf
+        && let Some(usage) = extensions.key_usage
+        && !fits_tls(usage)
+    {
+        let is_empty = usage.0 == 0;
+        kinds.push(FaultKind::NoTlsKeyUsage { is_empty });
     }
-    if facts.oddities.contains(&Oddity::SignatureAlgorithmsDiffer) {
-        kinds.push(FaultKind::AlgorithmMismatch);
-    }
+    kinds.extend(
+        facts
+            .oddities
+            .iter()
+            .filter_map(|o| deviation(o, facts, role)),
+    );
     if facts.key.is_tiny() {
         kinds.push(FaultKind::TinyKey(facts.key.to_string()));
+    } else if is_rare(facts, role) {
+        kinds.push(FaultKind::RareAlgorithm(match &facts.key {
+            Key::Ec(curve, _) if !facts.oddities.contains(&Oddity::ExplicitCurve) => {
+                format!("a key on {curve}")
+            }
+            _ => "a key with explicit curve parameters".into(),
+        }));
+    }
+    if role != Role::Anchor && facts.signature.name.to_ascii_lowercase().contains("sha224") {
+        let name = format!("a signature of the kind {}", facts.signature.name);
+        kinds.push(FaultKind::RareAlgorithm(name));
     }
     if role != Role::Anchor
         && facts.signature.is_weak
@@ -627,6 +653,49 @@ fn own_faults(certificate: &Certificate, facts: &Facts, role: Role, now: Timesta
         .collect()
 }
 
+/// Returns true for a key that most clients refuse: in an authority because they cannot verify with it, in a leaf because
+/// they offer no signature scheme for it.
+fn is_rare(facts: &Facts, role: Role) -> bool {
+    let Key::Ec(curve, _) = &facts.key else {
+        return false;
+    };
+    // What an authority signs on another such curve cannot be verified here, which is reported as such.
+    match (curve.as_str(), role) {
+        _ if facts.oddities.contains(&Oddity::ExplicitCurve) => role == Role::Leaf,
+        ("P-256" | "P-384" | "P-521", _) => false,
+        (curve, Role::Intermediate | Role::Anchor) => curve == "secp256k1",
+        (_, Role::Leaf) => true,
+    }
+}
+
+/// The fault that a deviation from RFC 5280 is, if four of the six recorded clients refuse it in such a certificate.
+fn deviation(oddity: &Oddity, facts: &Facts, role: Role) -> Option<FaultKind> {
+    let is_anchor = role == Role::Anchor;
+    let is_refused = match oddity {
+        Oddity::SignatureAlgorithmsDiffer if is_anchor => true,
+        Oddity::SignatureAlgorithmsDiffer => return Some(FaultKind::AlgorithmMismatch),
+        Oddity::SignatureParametersDiffer => {
+            return (!is_anchor).then_some(FaultKind::AlgorithmMismatch);
+        }
+        Oddity::UnreadableExtension(name) => is_anchor && name == "subjectKeyIdentifier",
+        Oddity::TimeWithFraction
+        | Oddity::TimeWithOffset
+        | Oddity::TimeWithoutZone
+        | Oddity::UnreadableVersion
+        | Oddity::ExtensionsBeforeVersion3(_)
+        | Oddity::TrailingBytes
+        | Oddity::TrailingFields(Part::SignedPart) => true,
+        Oddity::TimeWithoutSeconds => {
+            !is_anchor && facts.remarks.contains(&Oddity::GeneralizedTimeBefore2050)
+        }
+        Oddity::Version(version) => !(1..=3).contains(version),
+        Oddity::Critical("authorityKeyIdentifier" | "subjectKeyIdentifier") => !is_anchor,
+        Oddity::NonMinimalInteger(Part::Serial) => is_anchor && facts.serial_der.is_empty(),
+        _ => false,
+    };
+    is_refused.then(|| FaultKind::Deviation(oddity.clone()))
+}
+
 /// Returns true if a key of this usage may take part in any key exchange of TLS (RFC 5280, section 4.2.1.3).
 fn fits_tls(usage: KeyUsage) -> bool {
     let kinds = [
@@ -638,7 +707,11 @@ fn fits_tls(usage: KeyUsage) -> bool {
 }
 
 /// Returns true for an extension without which no path can be judged.
-fn is_needed(kind: &Kind) -> bool {
+fn is_needed(kind: &Kind, facts: &Facts) -> bool {
+    // A malformed alternative name does not hide the others.
+    if *kind == Kind::SubjectAltName {
+        return facts.sans.is_empty();
+    }
     matches!(
         kind,
         Kind::BasicConstraints
@@ -647,7 +720,7 @@ fn is_needed(kind: &Kind) -> bool {
             | Kind::NameConstraints
             | Kind::PolicyConstraints
             | Kind::InhibitAnyPolicy
-            | Kind::SubjectAltName
+            | Kind::PolicyMappings
     )
 }
 
@@ -658,6 +731,14 @@ fn authority_faults(facts: &Facts, intermediates_below: u32, role: Role) -> Vec<
     match extensions.basic_constraints {
         Some(constraints) if !constraints.is_ca => kinds.push(FaultKind::NotCa),
         Some(constraints) => {
+            // Most clients take a number of more than 31 bits for malformed.
+            if role != Role::Anchor
+                && constraints
+                    .path_len
+                    .is_some_and(|n| i32::try_from(n).is_err())
+            {
+                kinds.push(FaultKind::MalformedExtension("basicConstraints".into()));
+            }
             let exceeded = constraints
                 .path_len
                 .filter(|allowed| intermediates_below > *allowed);
@@ -672,25 +753,49 @@ fn authority_faults(facts: &Facts, intermediates_below: u32, role: Role) -> Vec<
                 kinds.push(FaultKind::OldVersion(facts.version));
             }
         }
-        None => kinds.push(FaultKind::NoBasicConstraints),
+        None => kinds.push(FaultKind::NoBasicConstraints {
+            has_key_usage: extensions.key_usage.is_some(),
+        }),
     }
-    let usage = extensions.key_usage;
-    if usage.is_some_and(|u| !u.allows(KeyUsage::KEY_CERT_SIGN)) {
-        kinds.push(FaultKind::NoKeyCertSign);
+    if let Some(usage) = extensions.key_usage
+        && !usage.allows(KeyUsage::KEY_CERT_SIGN)
+    {
+        let is_empty = usage.0 == 0;
+        kinds.push(FaultKind::NoKeyCertSign { is_empty });
     }
     kinds
 }
 
 /// Returns false if the key identifiers of a certificate and its issuer contradict each other.
 fn key_ids_match(below: &Facts, issuer: &Facts) -> bool {
-    let Some(wanted) = &below.extensions.authority_key_id else {
-        return true;
-    };
-    let by_key = match (&wanted.key_id, &issuer.extensions.subject_key_id) {
+    key_id_matches(below, issuer) && issuer_and_serial_match(below, issuer)
+}
+
+/// Returns false if the keyIdentifier in an authorityKeyIdentifier is of another key than the issuer's.
+pub(in crate::judge) fn key_id_matches(below: &Facts, issuer: &Facts) -> bool {
+    let wanted = below.extensions.authority_key_id.as_ref();
+    match (
+        wanted.and_then(|w| w.key_id.as_ref()),
+        &issuer.extensions.subject_key_id,
+    ) {
         (Some(wanted), Some(has)) => wanted == has,
         _ => true,
+    }
+}
+
+/// Returns true if a certificate and its issuer write one name in ways that most clients take for two: TeletexString and
+/// another type of string, or letters beyond ASCII in two cases.
+fn differs_in_form(below: &Facts, issuer: &Facts) -> bool {
+    if below.issuer_der == issuer.subject_der {
+        return false;
+    }
+    let has_teletex = |facts: &Facts, of| {
+        let teletex = Oddity::ObsoleteString(of, "TeletexString");
+        facts.remarks.contains(&teletex)
     };
-    by_key && issuer_and_serial_match(below, issuer)
+    let is_ascii = below.issuer.is_ascii() && issuer.subject.is_ascii();
+    has_teletex(below, NameOf::Issuer) != has_teletex(issuer, NameOf::Subject)
+        || !is_ascii && !below.issuer.eq_ignore_ascii_case(&issuer.subject)
 }
 
 /// Returns false if the issuer and serial number in an authorityKeyIdentifier are of another certificate.

@@ -111,7 +111,11 @@ fn namesakes_do_not_use_up_the_path_builders_budget() {
     let case = pki.right.serving(namesakes);
     let flags = case.flags();
     assert!(flags.chained && flags.trusted == Some(true));
-    assert_eq!(case.codes(), ["unrelated_certificate"]);
+    // Some clients follow the first issuer of the name, and Java takes no chain of that length.
+    assert_eq!(
+        case.codes(),
+        ["refused_by_clients", "unrelated_certificate"]
+    );
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! The one path that OpenSSL and GnuTLS build. They choose each issuer by its name and key identifier, before any
+//! signature is verified, and do not go back.
+
+use crate::certificate::{Certificate, Facts};
+use crate::model::Timestamp;
+
+use super::super::path::{issuer_and_serial_match, key_id_matches};
+use super::super::trust_store::Anchor;
+use super::{Client, Examined, Presented};
+
+/// The paths that a client tries, in the order of the search. Of [`Client::Openssl`] and [`Client::Gnutls`] these are the
+/// paths that begin as the one that it builds.
+pub(super) fn preferred<'p, 'a>(
+    client: Client,
+    presented: &Presented<'_>,
+    paths: &'p [Examined<'a>],
+) -> Vec<&'p Examined<'a>> {
+    let built = match client {
+        Client::Openssl => openssl(presented),
+        Client::Gnutls => gnutls(presented),
+        Client::Go | Client::Java | Client::Chromium | Client::Rustls => {
+            return paths.iter().collect();
+        }
+    };
+    let Some(built) = built else {
+        return Vec::new();
+    };
+    let is_built = |examined: &&Examined<'_>| {
+        let anchor = examined.path.anchor().and_then(Anchor::certificate);
+        let is_anchor = match (built.anchor, anchor) {
+            (Some(wanted), Some(anchor)) => wanted == anchor,
+            _ => true,
+        };
+        is_anchor && examined.path.certificates == built.certificates
+    };
+    paths.iter().filter(is_built).collect()
+}
+
+/// A path as a client builds it.
+struct Built<'a> {
+    certificates: Vec<&'a Certificate>,
+    /// The trust anchor; `None` if any of the name will do.
+    anchor: Option<&'a Certificate>,
+}
+
+/// OpenSSL looks for each issuer in the trust store first, then among the served certificates, and prefers one that is
+/// valid now (`X509_verify_cert`, `build_chain`).
+fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
+    let mut certificates = vec![presented.leaf];
+    // Each step adds a certificate that was not there, so this ends.
+    loop {
+        let current = certificates.last()?.facts().ok()?;
+        let anchors = presented.trust.named(&current.issuer_normal);
+        let anchors = anchors.filter_map(Anchor::certificate);
+        if let Some(anchor) = best(anchors, current, presented.now) {
+            return Some(Built {
+                certificates,
+                anchor: Some(anchor),
+            });
+        }
+        if is_self_signed(current) {
+            return None;
+        }
+        let served = presented.rest.iter().filter(|c| !certificates.contains(c));
+        let next = best(served, current, presented.now);
+        let Some(next) = next else {
+            let is_stored = presented.trust.holds(presented.leaf);
+            return is_stored.then_some(Built {
+                certificates: vec![presented.leaf],
+                anchor: None,
+            });
+        };
+        certificates.push(next);
+    }
+}
+
+/// The first issuer that is valid now, else the one that expires last.
+fn best<'a>(
+    candidates: impl Iterator<Item = &'a Certificate>,
+    below: &Facts,
+    now: Timestamp,
+) -> Option<&'a Certificate> {
+    let mut last: Option<(&Certificate, Timestamp)> = None;
+    for candidate in candidates {
+        let Ok(facts) = candidate.facts() else {
+            continue;
+        };
+        let is_named = facts.subject_normal == below.issuer_normal;
+        if !is_named || !key_id_matches(below, facts) || !issuer_and_serial_match(below, facts) {
+            continue;
+        }
+        if (facts.not_before..=facts.not_after).contains(&now) {
+            return Some(candidate);
+        }
+        if last.is_none_or(|(_, expiry)| facts.not_after > expiry) {
+            last = Some((candidate, facts.not_after));
+        }
+    }
+    last.map(|(candidate, _)| candidate)
+}
+
+/// Returns true for a certificate that clients take for self-signed, before they verify its signature.
+fn is_self_signed(facts: &Facts) -> bool {
+    facts.is_self_issued() && key_id_matches(facts, facts)
+}
+
+/// GnuTLS takes the first served certificate with the issuer's name and key identifier, and ends where a trust anchor that
+/// is valid now has the name and the key (`gnutls_x509_trust_list_verify_crt2`).
+fn gnutls<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
+    let mut certificates = vec![presented.leaf];
+    loop {
+        let current = certificates.last()?.facts().ok()?;
+        let end = || Built {
+            certificates: certificates.clone(),
+            anchor: None,
+        };
+        if is_self_signed(current) {
+            return Some(end());
+        }
+        let mut served = presented.rest.iter().filter(|c| !certificates.contains(c));
+        let next = served.find(|c| {
+            c.facts().is_ok_and(|facts| {
+                // It compares the text of a name.
+                let is_empty_id = facts
+                    .extensions
+                    .subject_key_id
+                    .as_ref()
+                    .is_some_and(|id| id.is_empty());
+                facts.subject == current.issuer && (is_empty_id || key_id_matches(current, facts))
+            })
+        });
+        match next {
+            Some(next) if !is_anchor(next, presented) => certificates.push(next),
+            _ => return Some(end()),
+        }
+    }
+}
+
+/// Returns true if a trust anchor that is valid now has the certificate's name and key.
+fn is_anchor(certificate: &Certificate, presented: &Presented<'_>) -> bool {
+    let Ok(facts) = certificate.facts() else {
+        return false;
+    };
+    let mut named = presented.trust.named(&facts.subject_normal);
+    named.any(|anchor| {
+        let read = anchor.certificate().and_then(|c| c.facts().ok());
+        let is_valid = read.is_none_or(|f| (f.not_before..=f.not_after).contains(&presented.now));
+        anchor.spki == facts.spki && is_valid
+    })
+}
