@@ -22,7 +22,7 @@ fn junit_has_a_suite_for_each_certificate_and_a_case_for_each_look() {
         <testcase classname="example.com" name="www.example.com 192.0.2.2:443" time="0.011950">
           <failure type="wrong_certificate" message="another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19">critical: wrong_certificate: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
     fix: install instance 331 (ends on 2046-11-19), then reload the server
-    warning: refused_by_clients: most clients accept the certificate, but OpenSSL refuses it: the certificate has a weak key: RSA 1024
+    warning: refused_by_clients: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
     fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     warning: weak_key: the certificate has a weak key: RSA 1024
     fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it</failure>
@@ -97,7 +97,7 @@ fn junit_fails_for_warnings_only_where_they_count() {
 fn github_is_told_each_finding_worst_first() {
     assert_snapshot!(github(&everything()), @"
     ::error title=wrong_certificate www.example.com 192.0.2.2%3A443::another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19%0Afix: install instance 331 (ends on 2046-11-19), then reload the server
-    ::warning title=refused_by_clients www.example.com 192.0.2.2%3A443::most clients accept the certificate, but OpenSSL refuses it: the certificate has a weak key: RSA 1024%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
+    ::warning title=refused_by_clients www.example.com 192.0.2.2%3A443::OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     ::warning title=weak_key www.example.com 192.0.2.2%3A443::the certificate has a weak key: RSA 1024%0Afix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
     ::error title=unreachable www.example.com [2001%3Adb8%3A%3A2]%3A443::this address does not answer, while 192.0.2.1 does: connection refused%0Afix: start the server at this address, or take the address out of the DNS records of www.example.com
     ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443::seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
@@ -120,7 +120,7 @@ fn a_plugin_says_in_its_first_line_what_is_worst() {
     CRITICAL www.example.com 192.0.2.2:443: wrong_certificate, refused_by_clients, weak_key
       critical: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
       fix: install instance 331 (ends on 2046-11-19), then reload the server
-      warning: most clients accept the certificate, but OpenSSL refuses it: the certificate has a weak key: RSA 1024
+      warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
       fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
       warning: the certificate has a weak key: RSA 1024
       fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it

@@ -26,8 +26,8 @@ fn a_table_for_people_at_80_columns() {
               another certificate is served: `www.example.com` by `Example Root`,
                 from 2026-11-24 to 2046-11-19
               fix: install instance 331 (ends on 2046-11-19), then reload the server
-              warning: most clients accept the certificate, but OpenSSL refuses it:
-                the certificate has a weak key: RSA 1024
+              warning: OpenSSL refuses the certificate: the certificate has a weak
+                RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
                 stronger
               warning: the certificate has a weak key: RSA 1024
@@ -79,7 +79,8 @@ fn a_table_for_people_at_120_columns() {
     CRITICAL  www.example.com      192.0.2.2:443      wrong_certificate, refused_by_clients, weak_key
               another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
               fix: install instance 331 (ends on 2046-11-19), then reload the server
-              warning: most clients accept the certificate, but OpenSSL refuses it: the certificate has a weak key: RSA 1024
+              warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and
+                rustls accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
               warning: the certificate has a weak key: RSA 1024
               fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
