@@ -74,6 +74,31 @@ fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
     }
 }
 
+/// Returns true if OpenSSL may take either of several roots: they fit by name and key identifier, and have different keys.
+/// Which one it takes depends on the order in its store.
+pub(super) fn is_ambiguous(
+    client: Client,
+    examined: &Examined<'_>,
+    presented: &Presented<'_>,
+) -> bool {
+    let Some(below) = examined.path.top().and_then(|c| c.facts().ok()) else {
+        return false;
+    };
+    let Some(anchor) = examined.path.anchor().filter(|_| client == Client::Openssl) else {
+        return false;
+    };
+    let mut others = presented.trust.named(&below.issuer_normal);
+    others.any(|other| {
+        let facts = other.certificate().and_then(|c| c.facts().ok());
+        other.spki != anchor.spki
+            && facts.is_some_and(|facts| {
+                key_id_matches(below, facts)
+                    && issuer_and_serial_match(below, facts)
+                    && (facts.not_before..=facts.not_after).contains(&presented.now)
+            })
+    })
+}
+
 /// The first issuer that is valid now, else the one that expires last.
 fn best<'a>(
     candidates: impl Iterator<Item = &'a Certificate>,

@@ -251,7 +251,16 @@ fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
         && only.path.certificates.len() <= MAX_ORDINARY_INTERMEDIATES + 1
         && served.eq(only.path.certificates.iter().copied())
         && presented.leaf.facts().is_ok_and(|facts| !facts.is_ca)
+        && is_only_of_name(only.path, presented)
         && all.all(is_plain)
+}
+
+/// Returns true if no other trust anchor has the name of the path's.
+fn is_only_of_name(path: &Path<'_>, presented: &Presented<'_>) -> bool {
+    path.anchor().is_some_and(|anchor| {
+        let mut named = presented.trust.named(&anchor.normal_name);
+        named.nth(1).is_none()
+    })
 }
 
 /// Returns true for a certificate with nothing but what every client knows.
@@ -294,6 +303,7 @@ fn opinion(
     let preferred = first_path::preferred(client, presented, paths);
     for examined in &preferred {
         match rules::verdict(client, &examined.traits) {
+            _ if first_path::is_ambiguous(client, examined, presented) => is_unknown = true,
             Opinion::Accepts => return Opinion::Accepts,
             Opinion::Refuses(found) => refusal = refusal.or(Some(found)),
             Opinion::Unknown => is_unknown = true,

@@ -5,8 +5,8 @@ use crate::certificate::{
 };
 
 use super::super::path::{
-    Fault, FaultKind, Path, PathRole, email_is_outside, has_trailing_dot, is_name_outside,
-    issuer_and_serial_match, policy_fault, wildcard_covers,
+    Fault, FaultKind, Path, PathRole, WILDCARD, email_is_outside, has_trailing_dot,
+    is_name_outside, issuer_and_serial_match, policy_fault, wildcard_covers,
 };
 use super::rules::{Property, rule};
 use super::{Place, Presented, Trait, hosts};
@@ -644,6 +644,7 @@ fn of_fault(fault: &Fault, is_stored_leaf: bool) -> Option<Property> {
             is_excluded: false,
             ..
         } => Property::UriNotPermitted,
+        FaultKind::NameConstraint { kind: WILDCARD, .. } => return None,
         FaultKind::NameConstraint { .. } => Property::NameConstraint,
         FaultKind::NameConstraintUnsupported(kind) if kind == "otherName" => {
             Property::OtherNameNotCompared

@@ -6,7 +6,9 @@ mod policy;
 mod search;
 
 pub(super) use fault::{Fault, FaultKind, Role as PathRole};
-pub(super) use names::{email_is_outside, has_trailing_dot, is_name_outside, wildcard_covers};
+pub(super) use names::{
+    WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, wildcard_covers,
+};
 pub(super) use policy::fault as policy_fault;
 pub(super) use search::{End, Found, Path, issuer_and_serial_match, key_id_matches, search};
 

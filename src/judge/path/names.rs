@@ -89,6 +89,16 @@ fn of_name(
         if !comparisons.take() {
             return Some(FaultKind::TooManyNames);
         }
+        if let (Name::Dns(wildcard), Subtree::Dns(domain), true) = (name, subtree, is_excluding)
+            && wildcard_covers(wildcard, domain)
+            && !matches!(fits(name, subtree), Fit::Inside)
+        {
+            return Some(FaultKind::NameConstraint {
+                kind: WILDCARD,
+                subject: name.text(),
+                is_excluded: true,
+            });
+        }
         match fits(name, subtree) {
             Fit::OtherKind => {}
             Fit::Malformed => return Some(FaultKind::NameConstraintMalformed),
@@ -115,6 +125,9 @@ fn of_name(
         is_excluded: false,
     })
 }
+
+/// The kind of name in a fault about a wildcard that covers an excluded domain.
+pub(in crate::judge) const WILDCARD: &str = "wildcard";
 
 /// A name of a certificate.
 #[derive(Clone, Copy)]
@@ -195,6 +208,9 @@ impl From<bool> for Fit {
 fn fits(name: Name<'_>, subtree: &Subtree) -> Fit {
     match (name, subtree) {
         (Name::Dns(_), Subtree::Dns(domain)) if has_trailing_dot(domain) => Fit::Malformed,
+        (Name::Dns(name), Subtree::Dns(_)) if !is_domain(&name.to_ascii_lowercase()) => {
+            Fit::Malformed
+        }
         (Name::Dns(name), Subtree::Dns(domain)) => dns(name, domain),
         (Name::Ip(ip), Subtree::Ip(network, mask)) => address(ip, *network, *mask),
         (Name::Ip(_), Subtree::BadIp) => Fit::Malformed,
@@ -238,7 +254,8 @@ pub(in crate::judge) fn has_trailing_dot(domain: &str) -> bool {
 }
 
 /// Returns true if a wildcard, such as `*.example.com`, may stand for a domain that is not above it, such as
-/// `www.example.com`. RFC 5280 does not mention wildcards; some clients refuse one that covers an excluded domain.
+/// `www.example.com`. RFC 5280 does not mention wildcards; three of the six clients refuse one that covers an excluded
+/// domain, and it may serve as the excluded name.
 pub(in crate::judge) fn wildcard_covers(name: &str, domain: &str) -> bool {
     let bare = domain.strip_prefix('.').unwrap_or(domain);
     let parent = name.strip_prefix("*.");
