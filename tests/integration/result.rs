@@ -24,7 +24,7 @@ fn set<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
 }
 
 const ROW: &str = "hostname ip_address port status certificate vantage protocol key_type severity \
-                   findings trusted hostname_match expired not_yet_valid revoked dane served expected \
+                   findings trusted hostname_match expired not_yet_valid revoked clients dane served expected \
                    timings_ms";
 const CONCLUSIVE: &str = "correct chained dummy";
 const INCONCLUSIVE: &str = "error error_kind";
