@@ -137,7 +137,7 @@ enum Name<'a> {
     Email(&'a str),
     Uri(&'a str),
     Directory(&'a [u8]),
-    OtherName(&'a [u8]),
+    Other(&'a [u8]),
     Registered(&'a [u8]),
     Unreadable(&'a str),
 }
@@ -150,7 +150,7 @@ impl<'a> Name<'a> {
             San::Email(mail) => Self::Email(mail),
             San::Uri(uri) => Self::Uri(uri),
             San::Directory(der) => Self::Directory(der),
-            San::OtherName(oid) => Self::OtherName(oid),
+            San::OtherName(oid) => Self::Other(oid),
             San::Registered(oid) => Self::Registered(oid),
             San::Other(text) => Self::Unreadable(text),
         }
@@ -163,7 +163,7 @@ impl<'a> Name<'a> {
             Self::Email(_) => "rfc822Name",
             Self::Uri(_) => "uniformResourceIdentifier",
             Self::Directory(_) => "directoryName",
-            Self::OtherName(_) => "otherName",
+            Self::Other(_) => "otherName",
             Self::Registered(_) => "registeredID",
             Self::Unreadable(_) => "unreadable",
         }
@@ -176,7 +176,7 @@ impl<'a> Name<'a> {
             }
             Self::Ip(ip) => ip.to_string(),
             Self::Directory(der) => name_text(der),
-            Self::OtherName(oid) | Self::Registered(oid) => crate::certificate::dotted(oid),
+            Self::Other(oid) | Self::Registered(oid) => crate::certificate::dotted(oid),
         }
     }
 }
@@ -220,7 +220,7 @@ fn fits(name: Name<'_>, subtree: &Subtree) -> Fit {
             None => Fit::Malformed,
         },
         (Name::Directory(name), Subtree::Directory(base)) => directory(name, base),
-        (Name::OtherName(kind), Subtree::Other(0xa0, of)) if *kind == **of => Fit::Unsupported,
+        (Name::Other(kind), Subtree::Other(0xa0, of)) if *kind == **of => Fit::Unsupported,
         (Name::Registered(_), Subtree::Other(0x88, _)) => Fit::Unsupported,
         // An iPAddress of a wrong length might be any address.
         (Name::Unreadable(_), Subtree::Ip(..) | Subtree::BadIp) => Fit::Malformed,
