@@ -131,14 +131,6 @@ pub enum Oddity {
     EncodedDefault(&'static str),
     /// A BOOLEAN that is encoded neither as 0 nor as 255 (X.690, section 11.1).
     NonDerBoolean,
-    /// A self-issued authority whose authorityKeyIdentifier lacks keyIdentifier (Baseline Requirements, section
-    /// 7.1.2.11.1).
-    RootKeyIdWithoutKey,
-    /// A common name that is an IPv6 address in another form than RFC 5952's.
-    AddressNotCanonical(String),
-    /// A nameConstraints extension without permitted and excluded subtrees, or with an empty list of them (RFC 5280,
-    /// section 4.2.1.10).
-    EmptyNameConstraints,
     /// A keyUsage with keyCertSign in a certificate that is no CA's (RFC 5280, section 4.2.1.9).
     CertSignWithoutCa,
 }
@@ -201,8 +193,6 @@ impl Oddity {
             Self::EcdsaWithNull => "RFC 5758, section 3.2",
             Self::EncodedDefault(_) => "X.690, section 11.5",
             Self::NonDerBoolean => "X.690, section 11.1",
-            Self::AddressNotCanonical(_) => "RFC 5952, section 4",
-            Self::EmptyNameConstraints => "RFC 5280, section 4.2.1.10",
             Self::NoSan
             | Self::SanNotCriticalWithEmptySubject
             | Self::SanCriticalWithSubject
@@ -216,7 +206,6 @@ impl Oddity {
             | Self::CommonNameNotInSan(_)
             | Self::AuthorityKeyIdWithIssuer
             | Self::ExtendedKeyUsageInRoot
-            | Self::RootKeyIdWithoutKey
             | Self::WildcardBelowTopLevel(_)
             | Self::AnyExtendedKeyUsage
             | Self::OddModulusSize(_) => BASELINE,
@@ -416,16 +405,6 @@ impl fmt::Display for Oddity {
             }
             Self::NonDerBoolean => {
                 f.write_str("it has a BOOLEAN that is encoded as another number than 255")
-            }
-            Self::RootKeyIdWithoutKey => {
-                f.write_str("it is self-issued and its authorityKeyIdentifier has no keyIdentifier")
-            }
-            Self::AddressNotCanonical(name) => write!(
-                f,
-                "its common name `{name}` is an IPv6 address that is not written as RFC 5952 has it"
-            ),
-            Self::EmptyNameConstraints => {
-                f.write_str("its name constraints have an empty list of subtrees, or none")
             }
             Self::AnyExtendedKeyUsage => {
                 f.write_str("its extended key usage has anyExtendedKeyUsage")

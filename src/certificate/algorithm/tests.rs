@@ -360,3 +360,11 @@ proptest! {
         prop_assert_ne!(signed.by(&spki), Link::Verified);
     }
 }
+
+#[test]
+fn ecdsa_has_no_parameters() {
+    const ECDSA_WITH_SHA256: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
+    let with_null = [ECDSA_WITH_SHA256, &[5, 0]].concat();
+    assert!(!describe(ECDSA_WITH_SHA256).is_ecdsa_with_null);
+    assert!(describe(&with_null).is_ecdsa_with_null);
+}

@@ -49,6 +49,21 @@ fn the_size_of_an_rsa_key_is_that_of_its_modulus() {
     }
 }
 
+#[test]
+fn an_exponent_of_one_and_bytes_after_an_rsa_key_are_odd() {
+    let modulus = [&[0, 0x80][..], &[1; 255]].concat();
+    let number = |n: &[u8]| der::encode(der::INTEGER, n);
+    let tiny = der::sequence(&[number(&modulus), number(&[1])].concat());
+    let longer = [rsa(&modulus), vec![0]].concat();
+    for (key, oddity) in [
+        (tiny, Oddity::ExponentOfOne),
+        (longer, Oddity::TrailingFields(Part::PublicKey)),
+    ] {
+        let key = spki(RSA_ENCRYPTION, &[5, 0], &key);
+        assert_eq!(read(&key), ("RSA 2048".into(), false, vec![oddity]));
+    }
+}
+
 /// RFC 4055, section 1.2; RFC 3279, section 2.3.2.
 #[test]
 fn rsassa_pss_and_dsa_keys_have_a_size() {

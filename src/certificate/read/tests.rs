@@ -153,6 +153,37 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
             vec![Version(1), ExtensionsBeforeVersion3(1)],
         ),
         (
+            with(&|f| f.version = der::encode(0xa0, &[2, 1, 0])),
+            vec![
+                EncodedDefault("version"),
+                Version(1),
+                ExtensionsBeforeVersion3(1),
+            ],
+        ),
+        (
+            with(&|f| f.inner_algorithm = b"\x06\x03\x2b\x65\x70".to_vec()),
+            vec![SignatureAlgorithmsDiffer],
+        ),
+        (
+            with(&|f| {
+                let not_critical = extension(b"\x55\x1d\x0e", true, b"\x04\x01\x01");
+                f.extensions.push(
+                    not_critical
+                        .into_iter()
+                        .map(|octet| if octet == 0xff { 0 } else { octet })
+                        .collect(),
+                );
+            }),
+            vec![EncodedDefault("critical")],
+        ),
+        (
+            with(&|f| {
+                let odd = b"\x30\x03\x01\x01\x01";
+                f.extensions.push(extension(b"\x55\x1d\x13", true, odd));
+            }),
+            vec![NonDerBoolean],
+        ),
+        (
             with(&|f| f.unique_ids = vec![0x81, 2, 0, 1]),
             vec![UniqueIdentifiers],
         ),

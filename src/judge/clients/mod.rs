@@ -212,6 +212,8 @@ pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients 
         };
     }
     let opinions = Client::ALL.map(|client| match client {
+        // Where there is no path, webpki would search for one again.
+        Client::Rustls if paths.is_empty() && !found.is_bounded => Opinion::Refuses(no_path(found)),
         Client::Rustls => webpki_path::opinion(presented, &paths),
         _ => opinion(client, presented, found, &paths),
     });
@@ -328,8 +330,11 @@ fn opinion(
             reason: "it follows the first issuer whose name and key identifier fit, and that path is not valid".into(),
         })
     });
-    Opinion::Refuses(refusal.unwrap_or_else(|| {
-        let reason = found.best().map(super::path::reason).unwrap_or_default();
-        reason.into()
-    }))
+    Opinion::Refuses(refusal.unwrap_or_else(|| no_path(found)))
+}
+
+/// The refusal of a chain that leads to no trust anchor.
+fn no_path(found: &Found<'_>) -> Refusal {
+    let reason = found.best().map(super::path::reason).unwrap_or_default();
+    reason.into()
 }

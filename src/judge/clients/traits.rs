@@ -488,7 +488,7 @@ fn name_difference(below: &Facts, above: &Facts) -> Property {
         return Property::NameEncoding;
     }
     let is_ascii = below.issuer.is_ascii() && above.subject.is_ascii();
-    if is_ascii || below.issuer.to_ascii_lowercase() == above.subject.to_ascii_lowercase() {
+    if is_ascii || below.issuer.eq_ignore_ascii_case(&above.subject) {
         Property::NameCase
     } else {
         Property::NameCaseBeyondAscii
