@@ -43,7 +43,7 @@ pub use revocation::{
 };
 use signature::Signers;
 pub use signature::{Link, certifies, unverifiable, verification_cost};
-pub(crate) use signature::{Remembering, key_signed};
+pub(crate) use signature::{Remembering, key_signed, remembered_cost};
 
 /// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
 /// and compared.

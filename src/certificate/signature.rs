@@ -52,12 +52,9 @@ pub(crate) fn key_signed(spki: &[u8], hash: PublicKeyHash, certificate: &Certifi
     let Some(signed) = signed(certificate) else {
         return Link::No;
     };
-    let (link, is_by_library) = signed.check(spki);
-    signers.remember(Signer {
-        key: hash,
-        link,
-        is_by_library,
-    });
+    let signer = signed.check(spki, hash);
+    let link = signer.link;
+    signers.remember(signer);
     link
 }
 
@@ -78,6 +75,11 @@ pub fn verification_cost(spki: &[u8], certificate: &Certificate) -> u32 {
     };
     let method = signed.method(spki);
     method.map_or(1, |method| method.cost(signed.message.len()))
+}
+
+/// The same for a key with this hash, where the result is remembered with the certificate.
+pub(crate) fn remembered_cost(key: &PublicKeyHash, certificate: &Certificate) -> Option<u32> {
+    certificate.0.signers.find(key).map(|signer| signer.cost)
 }
 
 /// The signature of a certificate.
@@ -122,6 +124,8 @@ struct Signer {
     link: Link,
     /// The library verifies with this key by an algorithm of its own.
     is_by_library: bool,
+    /// See [`verification_cost`].
+    cost: u32,
 }
 
 impl Signers {
@@ -143,6 +147,7 @@ impl Signers {
                 key: PublicKeyHash::of(b"no key"),
                 link: Link::No,
                 is_by_library: false,
+                cost: 1,
             });
         }
         full
@@ -237,17 +242,30 @@ pub(super) struct Signed<'a> {
 impl Signed<'_> {
     /// Whether the key of this SubjectPublicKeyInfo made the signature.
     pub(super) fn by(self, spki: &[u8]) -> Link {
-        self.check(spki).0
+        match self.method(spki) {
+            Ok(method) if method.verify(self.message, self.signature) => Link::Verified,
+            Ok(_) | Err(Unfit::OtherKind) => Link::No,
+            Err(Unfit::Unverifiable(_)) => Link::Unverifiable,
+        }
     }
 
-    /// The same, and whether the library verifies with this key by an algorithm of its own.
-    fn check(self, spki: &[u8]) -> (Link, bool) {
-        match self.method(spki) {
+    /// The same with what is remembered of it.
+    fn check(self, spki: &[u8], key: PublicKeyHash) -> Signer {
+        let method = self.method(spki);
+        let cost = method.as_ref();
+        let cost = cost.map_or(1, |method| method.cost(self.message.len()));
+        let (link, is_by_library) = match method {
             Ok(method) if method.verify(self.message, self.signature) => {
                 (Link::Verified, method.is_of_library())
             }
             Ok(_) | Err(Unfit::OtherKind) => (Link::No, false),
             Err(Unfit::Unverifiable(_)) => (Link::Unverifiable, false),
+        };
+        Signer {
+            key,
+            link,
+            is_by_library,
+            cost,
         }
     }
 

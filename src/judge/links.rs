@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use crate::certificate::{
-    Certificate, Fingerprint, Issuer, Link, PublicKeyHash, key_signed, verification_cost,
+    Certificate, Fingerprint, Issuer, Link, PublicKeyHash, key_signed, remembered_cost,
+    verification_cost,
 };
 
 use super::trust_store::Anchor;
@@ -109,7 +110,8 @@ impl<'t> Links<'t> {
         if let Some(&known) = self.signatures.known.borrow().get(&pair) {
             return known;
         }
-        let cost = verification_cost(spki, certificate);
+        let cost = remembered_cost(&key, certificate);
+        let cost = cost.unwrap_or_else(|| verification_cost(spki, certificate));
         if self.signatures.spent.get() + cost > SIGNATURE_BUDGET {
             self.signatures.is_exhausted.set(true);
             return Link::No;
