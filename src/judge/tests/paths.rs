@@ -352,6 +352,64 @@ fn names_must_satisfy_the_constraints_of_every_issuer() {
     assert!(is_trusted(&mid(permit(mail))));
 }
 
+/// Section 6.1.3 (b): a certificate that rolls an authority's key over is exempt.
+#[test]
+fn name_constraints_do_not_hold_for_self_issued_intermediates() {
+    let permit = |p: &mut CertificateParams| {
+        p.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("example.com".into())],
+            excluded_subtrees: Vec::new(),
+        });
+    };
+    let elsewhere = |p: &mut CertificateParams| {
+        let name = "authority.example.org".try_into().unwrap();
+        p.subject_alt_names = vec![rcgen::SanType::DnsName(name)];
+    };
+    let root = node("Root", None, |p| {
+        ca(p);
+        permit(p);
+    });
+    for (name, holds) in [("Root", true), ("Mid", false)] {
+        let mid = node(name, Some(&root), |p| {
+            ca(p);
+            elsewhere(p);
+        });
+        let leaf = node(HOST, Some(&mid), server);
+        let served = [&leaf, &mid].map(|n| n.certificate.clone());
+        assert_eq!(is_trusted(&trusting(&[&root], &served)), holds, "{name}");
+    }
+}
+
+/// Section 4.2.1.10: a mailbox, the mailboxes of one host, or with a leading dot those of a domain's hosts.
+#[test]
+fn constraints_on_mail_addresses_tell_a_host_from_a_domain() {
+    for (constraint, holds) in [
+        ("who@mail.example.com", true),
+        ("other@mail.example.com", false),
+        ("mail.example.com", true),
+        ("example.com", false),
+        (".example.com", true),
+        (".mail.example.com", false),
+        (".example.org", false),
+    ] {
+        let case = Chain::new(
+            same,
+            |p| {
+                p.name_constraints = Some(NameConstraints {
+                    permitted_subtrees: vec![GeneralSubtree::Rfc822Name(constraint.into())],
+                    excluded_subtrees: Vec::new(),
+                });
+            },
+            |p| {
+                let mail = "who@mail.example.com".try_into().unwrap();
+                p.subject_alt_names.push(rcgen::SanType::Rfc822Name(mail));
+            },
+        )
+        .case();
+        assert_eq!(is_trusted(&case), holds, "{constraint}");
+    }
+}
+
 /// Sections 6.1.3 (d) to (f) and 6.1.5 (g).
 #[test]
 fn an_explicit_policy_must_be_shared_by_the_whole_path() {
