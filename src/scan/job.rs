@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::config::{Entry, SourceSettings};
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
-use crate::model::{Hostname, KeyTypes, Target};
+use crate::model::{Families, Hostname, KeyTypes, Target};
 use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources};
@@ -41,6 +41,10 @@ pub struct Job {
     pub targets: Vec<Target>,
     /// The addresses to look at, whatever DNS says; empty means DNS.
     pub addresses: Vec<IpAddr>,
+    /// The addresses of the last successful lookup of the targets' one name, which a DNS failure leaves in place.
+    pub known: Vec<IpAddr>,
+    /// The address families to probe, where they differ from those of the scanner.
+    pub families: Option<Families>,
     /// What the targets' name resolves to, where that has been asked before.
     pub resolved: Option<Resolution>,
     /// The kinds of keys to ask for, a look for each.
@@ -167,6 +171,8 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         expectation,
         targets,
         addresses: entry.addresses.clone(),
+        known: Vec::new(),
+        families: entry.families,
         resolved: None,
         key_types: entry.key_types,
         reach: manner.reaches.of(&entry.reach),

@@ -325,6 +325,8 @@ impl Watch {
                 .map_err(Clone::clone),
             targets: vec![target.clone()],
             addresses: self.entry.addresses.clone(),
+            known: Vec::new(),
+            families: self.entry.families,
             resolved: None,
             key_types: self.entry.key_types,
             reach: manner.reaches.of(&self.entry.reach),
