@@ -1,0 +1,194 @@
+//! Name servers that fail while the monitor runs.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::fixture::dns::{A, Asked, NXDOMAIN, NameServer, SERVFAIL, Said};
+use crate::fixture::exporter::Answer;
+
+/// What the name server returns for the names of the zone.
+#[derive(Clone, Debug)]
+enum Zone {
+    /// These addresses.
+    Addresses(Vec<Ipv4Addr>),
+    /// An error code.
+    Error(u8),
+    /// Nothing.
+    Silence,
+}
+
+/// A name server whose zone can change.
+struct Changing {
+    name_server: NameServer,
+    zone: Arc<Mutex<Zone>>,
+}
+
+impl Changing {
+    fn start(zone: Zone) -> Self {
+        let zone = Arc::new(Mutex::new(zone));
+        let current = zone.clone();
+        let name_server = NameServer::start(move |asked| {
+            let zone = current.lock().unwrap().clone();
+            match zone {
+                Zone::Addresses(all) => Some(addresses(asked, &all)),
+                Zone::Error(code) => Some(error(code)),
+                Zone::Silence => None,
+            }
+        });
+        Self { name_server, zone }
+    }
+
+    fn set(&self, zone: Zone) {
+        *self.zone.lock().unwrap() = zone;
+    }
+
+    /// The setting of a configuration that asks it.
+    fn setting(&self) -> String {
+        format!("dns: ['{}']", self.name_server.address)
+    }
+}
+
+fn addresses(asked: &Asked, all: &[Ipv4Addr]) -> Said {
+    let all = all.iter().filter(|_| asked.kind == A);
+    let records = all.map(|ip| (asked.name.clone(), A, ip.octets().to_vec()));
+    Said {
+        records: records.collect(),
+        ..Said::default()
+    }
+}
+
+fn error(code: u8) -> Said {
+    Said {
+        code,
+        ..Said::default()
+    }
+}
+
+const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// The addresses that metrics have a status for; empty for a host without one.
+fn probed(metrics: &Answer) -> Vec<&'static str> {
+    let known = ["", "127.0.0.1", "127.0.0.2"];
+    let is_probed = |ip: &&str| {
+        let labels = [&label("ip", ip), r#"status="conclusive""#];
+        metrics
+            .sample("certvigil_endpoint_status", &labels)
+            .is_some()
+    };
+    known.into_iter().filter(is_probed).collect()
+}
+
+fn last_check(metrics: &Answer, ip: IpAddr) -> f64 {
+    let metric = "certvigil_endpoint_last_check_timestamp_seconds";
+    let last = metrics.sample(metric, &[&label("ip", &ip.to_string())]);
+    last.unwrap_or_default()
+}
+
+#[test]
+fn a_dns_failure_keeps_the_known_addresses_and_is_reported_beside_them() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = server(&pki, &other);
+    let dns = Changing::start(Zone::Addresses(vec![FIRST]));
+    let place = format!("hostnames: {HOST}, port: {}", server.port());
+    let entry = expecting(&pki, "web", &leaf, &place);
+    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    let before = exporter.log().len();
+    let finding = [r#"ip="127.0.0.1""#, r#"code="wrong_certificate""#];
+    let count = |line: &str| exporter.log()[before..].matches(line).count();
+
+    for (outages, (zone, kind)) in [
+        (Zone::Error(SERVFAIL), "dns_servfail"),
+        (Zone::Silence, "dns_timeout"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        dns.set(zone);
+        let failing = [r#"ip="""#, &label("error_kind", kind)];
+        let metrics = exporter.wait_for_metrics("the failure is reported", |metrics| {
+            metrics.sample("certvigil_endpoint_error", &failing) == Some(1.0)
+        });
+        let seen = last_check(&metrics, FIRST.into());
+        let metrics = exporter.wait_for_metrics("the address is probed again", |metrics| {
+            assert_eq!(probed(metrics), ["", "127.0.0.1"]);
+            let reported = metrics.sample("certvigil_endpoint_finding", &finding);
+            assert_eq!(reported, Some(1.0));
+            last_check(metrics, FIRST.into()) > seen + 1.0
+        });
+        let of_host = [&label("hostname", HOST), r#"family="ipv4""#];
+        let known = metrics.sample("certvigil_hostname_addresses", &of_host);
+        assert_eq!(known, Some(1.0));
+        let page = exporter.get("/").text();
+        assert!(page.contains(kind), "{page}");
+        assert_eq!(count("DNS lookup failed"), outages + 1);
+
+        dns.set(Zone::Addresses(vec![FIRST]));
+        exporter.wait_for_metrics("the lookup recovers", |metrics| {
+            probed(metrics) == ["127.0.0.1"]
+        });
+        wait_until("the recovery is logged", || {
+            (count("DNS lookup ok again") == outages + 1).then_some(())
+        });
+    }
+    assert_eq!(count("at the first look"), 0, "{}", exporter.log());
+}
+
+#[test]
+fn addresses_that_dns_returns_after_a_failure_replace_the_known_ones() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (server, _other) = two_servers(&pki, &leaf);
+    let dns = Changing::start(Zone::Addresses(vec![FIRST]));
+    let place = format!("hostnames: {HOST}, port: {}", server.port());
+    let entry = expecting(&pki, "web", &leaf, &place);
+    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    let wait_for = |zone: Zone, addresses: &[&str]| {
+        dns.set(zone);
+        exporter.wait_for_metrics("the addresses of DNS", |m| probed(m) == addresses);
+    };
+    wait_for(Zone::Addresses(vec![FIRST]), &["127.0.0.1"]);
+    wait_for(Zone::Error(SERVFAIL), &["", "127.0.0.1"]);
+    wait_for(Zone::Addresses(vec![SECOND]), &["127.0.0.2"]);
+    wait_for(Zone::Error(SERVFAIL), &["", "127.0.0.2"]);
+    // A name that does not exist has no addresses, and a failure after that does not bring them back.
+    wait_for(Zone::Error(NXDOMAIN), &[""]);
+    wait_until("the removal is logged", || {
+        let removed = "DNS lookup returns no address";
+        exporter.log().contains(removed).then_some(())
+    });
+    wait_for(Zone::Error(SERVFAIL), &[""]);
+    let failing = [r#"error_kind="dns_servfail""#];
+    exporter.wait_for_metrics("the failure is reported", |metrics| {
+        metrics.sample("certvigil_endpoint_error", &failing) == Some(1.0) && probed(metrics) == [""]
+    });
+}
+
+#[test]
+fn a_dns_failure_at_the_start_is_a_host_without_addresses() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let dns = Changing::start(Zone::Error(SERVFAIL));
+    let place = format!("hostnames: {HOST}, port: {}", server.port());
+    let entry = expecting(&pki, "web", &leaf, &place);
+    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    assert_eq!(probed(&exporter.get("/metrics")), [""]);
+    let log = exporter.log();
+    assert!(
+        log.contains("unknown at the first look: dns_servfail"),
+        "{log}"
+    );
+    dns.set(Zone::Addresses(vec![FIRST]));
+    exporter.wait_for_metrics("the lookup recovers", |m| probed(m) == ["127.0.0.1"]);
+    wait_until("the recovery is logged", || {
+        exporter.log().contains("DNS lookup ok again").then_some(())
+    });
+}
