@@ -5,15 +5,19 @@ mod direct;
 mod dns;
 mod mail;
 mod overrides;
+mod reread;
 mod routes;
 mod tlsa;
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hickory_resolver::Hosts;
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::Instant;
@@ -26,6 +30,7 @@ use crate::tlsa::Tlsa;
 use dns::{Dns, is_an_answer, settings};
 pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::Override;
+use reread::Reread;
 use routes::Routes;
 use tlsa::Vouching;
 
@@ -142,10 +147,34 @@ pub struct Resolver {
     routes: Routes,
     overrides: HashMap<(Option<Hostname>, u16), Vec<IpAddr>>,
     name_servers: Vec<SocketAddr>,
-    hosts: Option<Hosts>,
+    hosts: Option<Reread<Hosts>>,
     /// Made at the first question: who gives every address needs no `/etc/resolv.conf`.
-    dns: OnceLock<Result<Dns, String>>,
+    servers: Reread<Servers>,
+}
+
+/// The files of the system that are read again when they change.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+
+/// The name servers to ask, and what asks them.
+struct Servers {
+    dns: Dns,
+    config: ResolverConfig,
+    options: ResolverOpts,
+    /// Made where TLSA records are asked for.
     vouching: OnceLock<Result<Vouching, String>>,
+}
+
+impl Servers {
+    fn new(name_servers: &[SocketAddr]) -> Result<Self, String> {
+        let (config, options) = settings(name_servers)?;
+        Ok(Self {
+            dns: Dns::new(&config, &options)?,
+            config,
+            options,
+            vouching: OnceLock::new(),
+        })
+    }
 }
 
 impl Resolver {
@@ -161,18 +190,15 @@ impl Resolver {
                 .or_default()
                 .extend(one.addresses);
         }
+        let is_system = name_servers.is_empty();
         Self {
             families,
             routes: Routes::default(),
             overrides: map,
             // Whoever names a name server wants its answers, not those of a local file.
-            hosts: name_servers
-                .is_empty()
-                .then(|| Hosts::from_system().ok())
-                .flatten(),
+            hosts: is_system.then(|| Reread::new(Some(Path::new(HOSTS)))),
+            servers: Reread::new(is_system.then_some(Path::new(RESOLV_CONF))),
             name_servers,
-            dns: OnceLock::new(),
-            vouching: OnceLock::new(),
         }
     }
 
@@ -242,10 +268,10 @@ impl Resolver {
             Hostname::Dns(name) if !is_localhost(name) => name,
             Hostname::Dns(_) | Hostname::Ip(_) => return Ok(None),
         };
-        let vouching = self.vouching.get_or_init(|| {
-            let (config, options) = settings(&self.name_servers)?;
-            Vouching::new(&config, &options)
-        });
+        let servers = self.servers()?;
+        let vouching = servers
+            .vouching
+            .get_or_init(|| Vouching::new(&servers.config, &servers.options));
         match vouching {
             Ok(vouching) => Box::pin(vouching.tlsa(name, port, deadline))
                 .await
@@ -265,11 +291,16 @@ impl Resolver {
         name.set_fqdn(text.contains('.'));
 
         // As the system does: a name that the hosts file has in either family is not asked of DNS.
+        let hosts = self
+            .hosts
+            .as_ref()
+            .and_then(|hosts| hosts.get(read_hosts).ok());
         let from_hosts: Vec<IpAddr> = [RecordType::A, RecordType::AAAA]
             .into_iter()
             .filter_map(|kind| {
-                let hosts = self.hosts.as_ref()?;
-                let lookup = hosts.lookup_static_host(&Query::query(name.clone(), kind))?;
+                let lookup = hosts
+                    .as_ref()?
+                    .lookup_static_host(&Query::query(name.clone(), kind))?;
                 Some(
                     lookup
                         .answers()
@@ -284,7 +315,8 @@ impl Resolver {
             return Ok(Resolution::of(from_hosts, families));
         }
 
-        let dns = self.dns()?;
+        let servers = self.servers()?;
+        let dns = &servers.dns;
         let lookup = |kind: RecordType, wanted: bool| {
             let name = name.clone();
             async move {
@@ -303,13 +335,18 @@ impl Resolver {
         Ok(combine(text, families, [v4, v6]))
     }
 
-    fn dns(&self) -> Result<&Dns, LookError> {
-        let dns = self.dns.get_or_init(|| {
-            let (config, options) = settings(&self.name_servers)?;
-            Dns::new(&config, &options)
-        });
-        dns.as_ref()
-            .map_err(|error| LookError::new(ErrorKind::Internal, error))
+    /// The name servers as the system names them now, or those that were given.
+    fn servers(&self) -> Result<Arc<Servers>, LookError> {
+        let servers = self.servers.get(|| Servers::new(&self.name_servers));
+        servers.map_err(|error| LookError::new(ErrorKind::Internal, error))
+    }
+}
+
+/// The hosts file of the system. One that is absent is empty.
+fn read_hosts() -> Result<Hosts, String> {
+    match Hosts::from_system() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
+        hosts => hosts.map_err(|error| format!("cannot read {HOSTS}: {error}")),
     }
 }
 
