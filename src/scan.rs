@@ -28,7 +28,7 @@ use crate::source::Sources;
 use crate::tlsa::Tlsa;
 
 pub(crate) use caught::caught;
-pub use job::{Job, Manner, locate, prepare, targets, targets_of_failed};
+pub use job::{Job, Located, MailHosts, Manner, locate, prepare, targets, targets_of_failed};
 use round::{Event, Round};
 pub use turns::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_LOOK, Turns};
 

@@ -27,7 +27,7 @@ pub use crate::model::{Families, Family};
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::Tlsa;
 
-use dns::{Dns, is_an_answer, settings};
+use dns::{Dns, settings};
 pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::Override;
 use reread::Reread;
@@ -111,7 +111,7 @@ impl Resolution {
     /// No address of these families for this reason. They are known to be none only where a name server says so.
     fn without_addresses(failure: LookError, families: Families) -> Self {
         Self {
-            unanswered: (!is_an_answer(&failure)).then_some(families),
+            unanswered: (!failure.is_dns_answer()).then_some(families),
             ..Self::failed(failure)
         }
     }
@@ -376,7 +376,7 @@ fn combine(
         match answer {
             Ok(found) => addresses.extend(found),
             Err(error) => {
-                if !is_an_answer(&error) {
+                if !error.is_dns_answer() {
                     unanswered.push(family);
                 }
                 failures.push(error);

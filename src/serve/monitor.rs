@@ -17,7 +17,7 @@ use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
 
 use super::agenda::{Agenda, Errand};
-use super::asking::ask;
+use super::asking::{Said, ask};
 use super::board::{Board, Looked, Plan};
 use super::changes::tell_changes;
 use super::dns_failures::{Change, DnsFailures};
@@ -107,7 +107,7 @@ pub(super) struct Monitor {
 /// What a source said.
 struct Answer {
     errand: Errand,
-    said: Vec<Result<Loaded, Failed>>,
+    said: Said,
 }
 
 impl Monitor {
@@ -271,9 +271,10 @@ impl Monitor {
                 continue;
             };
             let (entry, engine) = (watch.entry.clone(), self.engine.clone());
+            let known = watch.mail_hosts.clone();
             self.refreshes.spawn(async move {
-                let asked = caught(ask(&entry, errand.only.as_deref(), &engine));
-                let own_fault = || vec![Err(Failed::by_own_fault(&entry))];
+                let asked = caught(ask(&entry, errand.only.as_deref(), &known, &engine));
+                let own_fault = || Said::alone(Err(Failed::by_own_fault(&entry)));
                 let said = asked.await.unwrap_or_else(own_fault);
                 Answer { errand, said }
             });
@@ -289,6 +290,13 @@ impl Monitor {
             return self.agenda.forget(key);
         };
         let was_up = watch.up;
+        let Said {
+            answers: said,
+            mail_hosts,
+        } = said;
+        if let Some(mail_hosts) = mail_hosts {
+            watch.mail_hosts = Arc::new(mail_hosts);
+        }
         let warning = self.engine.scanner.sources.clock_warning(clock);
         if let Some(warning) = warning.as_ref().filter(|_| !self.is_clock_wrong) {
             tracing::warn!("{warning}");

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::fixture::dns::{A, Asked, NXDOMAIN, NameServer, SERVFAIL, Said};
+use crate::fixture::dns::{A, Asked, MX, NXDOMAIN, NameServer, SERVFAIL, Said, wire_name};
 use crate::fixture::exporter::Answer;
 
 /// What the name server returns for the names of the zone.
@@ -253,4 +253,98 @@ fn the_files_of_the_system_are_read_again_when_they_change() {
     });
     error("dns_timeout");
     assert_eq!(probed(&exporter.get("/metrics")), ["", "127.0.0.1"]);
+}
+
+#[test]
+fn a_dns_failure_keeps_the_known_mail_hosts_and_nxdomain_removes_them() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["mx.one.example", "mx.two.example"]);
+    let server = server(&pki, &leaf);
+    // The code of the MX lookup of the second domain.
+    let code = Arc::new(Mutex::new(0));
+    let current = code.clone();
+    let name_server = NameServer::start(move |asked| {
+        let code = *current.lock().unwrap();
+        let exchange = [
+            &[0, 10],
+            wire_name(&format!("mx.{}", asked.name)).as_slice(),
+        ]
+        .concat();
+        match (asked.kind, asked.name.as_str()) {
+            (MX, "two.example") if code != 0 => Some(error(code)),
+            (MX, name) => Some(Said {
+                records: vec![(name.to_owned(), MX, exchange)],
+                ..Said::default()
+            }),
+            _ => Some(addresses(asked, &[FIRST])),
+        }
+    });
+    let mail = format!(
+        "mx: [one.example, two.example], protocol: https, port: {}",
+        server.port()
+    );
+    let entry = expecting(&pki, "post", &leaf, &mail);
+    let dns = format!("dns: ['{}']", name_server.address);
+    let exporter = Exporter::start(&inventory(&pki, OFTEN, &dns, &[entry]), &[], |_| {});
+    // The hosts that are probed, and the domain whose mail hosts are not known.
+    let wait_for = |codes: u8, hosts: &[&str], unknown: &[&str]| {
+        *code.lock().unwrap() = codes;
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        let names = ["mx.one.example", "mx.two.example", "two.example"];
+        let with = |metrics: &Answer, metric: &str| -> Vec<&str> {
+            let is_there = |host: &&str| {
+                let labels = [&*label("hostname", host), r#"port=""#];
+                metrics.sample(metric, &labels) == Some(1.0)
+            };
+            names.into_iter().filter(is_there).collect()
+        };
+        exporter.wait_for_metrics("the mail hosts", |metrics| {
+            with(metrics, "certvigil_endpoint_correct") == hosts
+                && with(metrics, "certvigil_endpoint_error") == unknown
+        });
+    };
+    let both = ["mx.one.example", "mx.two.example"];
+    wait_for(0, &both, &[]);
+    wait_for(SERVFAIL, &both, &["two.example"]);
+    wait_for(0, &both, &[]);
+    wait_for(NXDOMAIN, &both[..1], &["two.example"]);
+    wait_for(SERVFAIL, &both[..1], &["two.example"]);
+}
+
+#[test]
+fn a_domain_that_is_gone_has_no_mail_hosts() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["mx.one.example"]);
+    let server = server(&pki, &leaf);
+    let code = Arc::new(Mutex::new(0));
+    let current = code.clone();
+    let name_server = NameServer::start(move |asked| {
+        let exchange = [&[0, 10], wire_name("mx.one.example").as_slice()].concat();
+        Some(match (asked.kind, *current.lock().unwrap()) {
+            (MX, 0) => Said {
+                records: vec![(asked.name.clone(), MX, exchange)],
+                ..Said::default()
+            },
+            (MX, code) => error(code),
+            _ => addresses(asked, &[FIRST]),
+        })
+    });
+    let mail = format!("mx: one.example, protocol: https, port: {}", server.port());
+    let entry = expecting(&pki, "post", &leaf, &mail);
+    let dns = format!("dns: ['{}']", name_server.address);
+    let exporter = Exporter::start(&inventory(&pki, OFTEN, &dns, &[entry]), &[], |_| {});
+    for (codes, is_probed, is_unknown) in [
+        (0, true, false),
+        (SERVFAIL, true, true),
+        (NXDOMAIN, false, true),
+    ] {
+        *code.lock().unwrap() = codes;
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        exporter.wait_for_metrics("the mail host", |metrics| {
+            let probed = metrics.samples("certvigil_endpoint_correct", &[]);
+            let unknown =
+                metrics.samples("certvigil_endpoint_error", &["hostname=\"one.example\""]);
+            probed.is_empty() != is_probed && unknown.is_empty() != is_unknown
+        });
+    }
 }
