@@ -1,6 +1,7 @@
 //! The words that every room uses: host names, targets, vantages, times.
 
 mod duration;
+mod families;
 mod near;
 mod place;
 mod protocol;
@@ -14,6 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub use duration::{MAX_DURATION, parse_duration};
+pub use families::{Families, Family};
 pub use near::did_you_mean;
 pub use place::{Place, parse_port};
 pub use protocol::Protocol;

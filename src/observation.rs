@@ -182,6 +182,12 @@ impl LookError {
         }
     }
 
+    /// Returns true if a name server returned it: no such name, or no such record. A server that fails or does not
+    /// respond is no answer.
+    pub fn is_dns_answer(&self) -> bool {
+        matches!(self.kind, ErrorKind::DnsNxdomain | ErrorKind::DnsNoAddress)
+    }
+
     /// A handshake that the server ended with an alert; `what` is what it did.
     pub fn of_alert(what: &str, alert: Alert) -> Self {
         Self {

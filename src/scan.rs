@@ -22,13 +22,13 @@ use crate::look::Looker;
 use crate::model::{Hostname, KeyType, Target, Timestamp, Vantage};
 use crate::observation::{LookError, Observation};
 use crate::remote::Remote;
-use crate::resolve::{Resolution, Resolver};
+use crate::resolve::{AddressQuery, Resolution, Resolver};
 use crate::revocation::Revocations;
 use crate::source::Sources;
 use crate::tlsa::Tlsa;
 
 pub(crate) use caught::caught;
-pub use job::{Job, Manner, locate, prepare, targets, targets_of_failed};
+pub use job::{Job, Located, MailHosts, Manner, locate, prepare, targets, targets_of_failed};
 use round::{Event, Round};
 pub use turns::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_LOOK, Turns};
 
@@ -78,16 +78,10 @@ pub struct Scan {
 }
 
 impl Scanner {
-    /// What a name resolves to for a port, in the share of a look's time that this may take.
-    pub async fn resolve(
-        &self,
-        hostname: &Hostname,
-        port: u16,
-        fixed: &[IpAddr],
-        timeout: Duration,
-    ) -> Resolution {
+    /// The addresses of a host, in the share of a look's time that this may take.
+    pub async fn resolve(&self, query: &AddressQuery<'_>, timeout: Duration) -> Resolution {
         let deadline = Instant::now() + timeout / RESOLVE_SHARE;
-        self.resolver.resolve(hostname, port, fixed, deadline).await
+        self.resolver.resolve(query, deadline).await
     }
 
     /// The TLSA records of a name for a port, in the same share of the time.

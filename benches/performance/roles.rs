@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use certvigil::model::Hostname;
-use certvigil::resolve::{Families, Resolver};
+use certvigil::resolve::{AddressQuery, Families, Resolver};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -230,7 +230,8 @@ async fn resolver(server: SocketAddr, count: usize) {
         async move {
             let hostname: Hostname = name(number).parse().unwrap();
             let deadline = Instant::now() + PATIENCE;
-            let found = resolver.resolve(&hostname, 443, &[], deadline).await;
+            let query = AddressQuery::new(&hostname, 443);
+            let found = resolver.resolve(&query, deadline).await;
             assert!(found.failure.is_none(), "{found:?}");
             assert_eq!(found.addresses.len(), 2);
         }

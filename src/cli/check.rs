@@ -371,6 +371,7 @@ impl Plan {
         let sources = Sources::new(&inventory, &environment(), Requests::default())?;
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+        args.places.apply(&mut inventory);
         let resolver = args.places.resolver(&inventory);
         let scanner = Scanner {
             local: wanted.contains(Vantage::LOCAL),

@@ -10,8 +10,10 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use crate::config::{
     Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_name_server,
 };
-use crate::model::{KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration};
-use crate::resolve::{Families, Override, Resolver};
+use crate::model::{
+    Families, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration,
+};
+use crate::resolve::{Override, Resolver};
 
 // No doc comments on these: clap would take them for what the command is about.
 #[derive(Debug, clap::Args)]
@@ -25,29 +27,50 @@ pub(super) struct WhereArgs {
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, value_hint = ValueHint::Other)]
     dns: Vec<SocketAddr>,
 
-    /// Look at IPv4 addresses only
+    #[command(flatten)]
+    families: FamilyArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FamilyArgs {
+    /// Probe IPv4 addresses only
     #[arg(short = '4', conflicts_with = "ipv6")]
     ipv4: bool,
 
-    /// Look at IPv6 addresses only
+    /// Probe IPv6 addresses only
     #[arg(short = '6')]
     ipv6: bool,
 }
 
-impl WhereArgs {
-    /// What finds the addresses of names; the file's name servers are asked where the flags name none.
-    pub(super) fn resolver(&self, inventory: &Inventory) -> Resolver {
+impl FamilyArgs {
+    /// Replaces the address families of an inventory and of its entries, if a flag names them.
+    pub(super) fn apply(&self, inventory: &mut Inventory) {
         let families = match (self.ipv4, self.ipv6) {
             (true, _) => Families::V4,
             (_, true) => Families::V6,
-            _ => Families::Both,
+            _ => return,
         };
+        inventory.families = families;
+        for entry in &mut inventory.certificates {
+            entry.families = None;
+        }
+    }
+}
+
+impl WhereArgs {
+    /// Lets the flags have their way over which address families of the inventory are probed.
+    pub(super) fn apply(&self, inventory: &mut Inventory) {
+        self.families.apply(inventory);
+    }
+
+    /// What finds the addresses of names; the file's name servers are asked where the flags name none.
+    pub(super) fn resolver(&self, inventory: &Inventory) -> Resolver {
         let servers = if self.dns.is_empty() {
             inventory.dns.clone()
         } else {
             self.dns.clone()
         };
-        Resolver::new(families, self.resolve.clone(), servers)
+        Resolver::new(inventory.families, self.resolve.clone(), servers)
     }
 }
 

@@ -95,6 +95,7 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     inventory.defaults.timeout = args.timeout;
     args.roots.apply(&mut inventory);
     let sources = Sources::new(&inventory, &environment(), Requests::default())?;
+    args.places.apply(&mut inventory);
     let resolver = args.places.resolver(&inventory);
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let manner = plan::manner(&inventory)?;

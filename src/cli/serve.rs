@@ -12,7 +12,7 @@ use crate::serve::{Server, Setup};
 use crate::web::Web;
 
 use super::check::environment;
-use super::flags::parse_count;
+use super::flags::{FamilyArgs, parse_count};
 use super::limits::{self, Share};
 use super::{Code, now, output, plan, runtime};
 
@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// The configuration with the inventory; SIGHUP and POST /-/reload read it anew
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+
+    #[command(flatten)]
+    families: FamilyArgs,
 
     #[command(flatten)]
     web: WebArgs,
@@ -106,7 +109,7 @@ impl Listen {
     }
 }
 
-pub(super) fn run(args: &Args) -> Code {
+pub(super) fn run(args: Args) -> Code {
     match runtime().and_then(|runtime| {
         let ended = runtime.block_on(serve(args));
         runtime.shutdown_background();
@@ -117,11 +120,15 @@ pub(super) fn run(args: &Args) -> Code {
     }
 }
 
-async fn serve(args: &Args) -> Result<(), String> {
-    let file = args.config.clone();
+async fn serve(args: Args) -> Result<(), String> {
+    let (file, families) = (args.config, args.families);
     let share = limits::share_of_monitor(args.concurrency);
     let server = Server::new(Setup {
-        load: Box::new(move || plan::read_inventory(&file)),
+        load: Box::new(move || {
+            let mut inventory = plan::read_inventory(&file)?;
+            families.apply(&mut inventory);
+            Ok(inventory)
+        }),
         environment,
         overrides: Vec::new(),
         concurrency: share.looks,

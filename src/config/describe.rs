@@ -1,7 +1,7 @@
 //! What an inventory would have tested, for people.
 
 use crate::certificate::printable;
-use crate::model::{KeyType, KeyTypes, RevocationCheck, Sni};
+use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
 
@@ -63,7 +63,7 @@ pub fn describe(inventory: &Inventory) -> String {
                 addresses.join(", ")
             ));
         }
-        let particulars = particulars(entry).into_iter();
+        let particulars = particulars(inventory, entry).into_iter();
         lines.extend(particulars.map(|line| format!("    {line}")));
         lines.push(format!(
             "    warning {}, critical {} before the end",
@@ -83,7 +83,7 @@ pub fn describe(inventory: &Inventory) -> String {
 }
 
 /// What is not as everywhere else.
-fn particulars(entry: &Entry) -> Vec<String> {
+fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
     let mut lines = Vec::new();
     match entry.key_types {
         KeyTypes::One(KeyType::Any) => {}
@@ -121,6 +121,12 @@ fn particulars(entry: &Entry) -> Vec<String> {
         RevocationCheck::Off => lines.push("does not check revocation".into()),
         RevocationCheck::Crl => lines.push("asks revocation lists".into()),
         RevocationCheck::Full => lines.push("asks revocation lists and OCSP responders".into()),
+    }
+    match entry.families.unwrap_or(inventory.families) {
+        Families::Available => {}
+        Families::Both => lines.push("IPv4 and IPv6 addresses".into()),
+        Families::V4 => lines.push("IPv4 addresses only".into()),
+        Families::V6 => lines.push("IPv6 addresses only".into()),
     }
     if entry.dane {
         lines.push("judged by its TLSA records too".into());

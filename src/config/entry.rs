@@ -9,7 +9,7 @@ use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
 };
 
-use super::read::{Reader, each};
+use super::read::{Reader, each, families};
 use super::values::{
     base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
 };
@@ -64,6 +64,7 @@ impl Reader<'_> {
         entry.mx = unique(each(&mx, problems, parse_mail_domain));
         let addresses = fields.list_or_one("addresses", problems);
         entry.addresses = unique(each(&addresses, problems, ip_address));
+        entry.families = families(&mut fields, problems);
         let protocol = fields.read("protocol", problems, Protocol::from_str);
         let of_mail = (!entry.mx.is_empty()).then_some(Protocol::Smtp);
         if let Some(protocol) = protocol.or(of_mail) {

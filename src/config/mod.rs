@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
 use crate::model::{
-    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Vantage,
+    Families, Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Vantage,
 };
 
 pub use describe::describe;
@@ -39,6 +39,8 @@ pub struct Inventory {
     pub trust: TrustSettings,
     /// Name servers to ask; none means the system's.
     pub dns: Vec<SocketAddr>,
+    /// The address families to probe.
+    pub families: Families,
     /// What `/probe` and `/test` may look at beyond the inventory.
     pub probe: ProbeSettings,
     /// A file with the secret of the webhook.
@@ -212,6 +214,8 @@ pub struct Entry {
     pub mx: Vec<Hostname>,
     /// Look at these addresses, whatever DNS says; empty means DNS.
     pub addresses: Vec<IpAddr>,
+    /// The address families to probe, where they differ from the inventory's.
+    pub families: Option<Families>,
     /// The ports to look at, at least one.
     pub ports: Vec<u16>,
     /// How TLS is reached.
@@ -274,6 +278,7 @@ impl Entry {
             hostnames: Vec::new(),
             mx: Vec::new(),
             addresses: Vec::new(),
+            families: None,
             ports: vec![defaults.port],
             protocol: Protocol::default(),
             key_types: defaults.key_types,

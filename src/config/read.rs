@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::guard::Allowed;
-use crate::model::{KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
+use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
 use super::values::{
     base_url, count, duration, non_empty, one_of, parse_name_server, vantage_name,
@@ -32,6 +32,13 @@ pub fn parse(text: &str, file: &Path) -> Result<Inventory, ConfigErrors> {
     .ok_or_else(|| ConfigErrors::empty(file, "certificates"))
 }
 
+/// The address families to probe, where they are given.
+pub(super) fn families(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Families> {
+    let item = fields.take("families")?;
+    let items = item.some_or_one(problems, "the list is empty: name ipv4, ipv6 or both");
+    Families::listed(&each(&items, problems, Family::from_str))
+}
+
 pub(super) struct Reader<'a> {
     folder: &'a Path,
 }
@@ -51,6 +58,7 @@ impl Reader<'_> {
         }
         let dns = fields.list_or_one("dns", problems);
         inventory.dns = each(&dns, problems, parse_name_server);
+        inventory.families = families(&mut fields, problems).unwrap_or_default();
         if let Some(item) = fields.take("probe") {
             inventory.probe = self.probe(&item, problems);
         }

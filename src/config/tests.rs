@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::model::Families;
+
 use super::{Inventory, SourceSettings, VantageKind, describe, parse};
 
 const FILE: &str = "dir/certvigil.yml";
@@ -599,6 +601,28 @@ certificates:
         warning 25%,30d, critical 10%,7d before the end
     Seen from `sslmate` too: SSLMate's /test
     ");
+}
+
+#[test]
+fn address_families_are_those_of_the_entry_then_those_of_the_file() {
+    let read = |families: &str, entry: &str| {
+        read(&format!(
+            "{families}\ncertificates: [{{trust: true, hostnames: a.example{entry}}}]\n"
+        ))
+    };
+    let families = |inventory: &Inventory| (inventory.families, inventory.certificates[0].families);
+    let plain = read("", "");
+    assert_eq!(families(&plain), (Families::Available, None));
+    let both = read("families: [ipv6, ipv4]", ", families: ipv4");
+    assert_eq!(families(&both), (Families::Both, Some(Families::V4)));
+    assert!(describe(&both).contains("IPv4 addresses only"));
+    assert!(describe(&read("families: ipv6", "")).contains("IPv6 addresses only"));
+    assert!(!describe(&plain).contains("addresses"));
+    assert_eq!(
+        error(&with("families: [ip4]")),
+        "1: families[0]: `ip4` is not an address family: write ipv4 or ipv6"
+    );
+    assert!(error(&with("families: []")).contains("the list is empty: name ipv4, ipv6 or both"));
 }
 
 #[test]

@@ -403,6 +403,8 @@ impl Api {
                 awaited: None,
             })),
             addresses: Vec::new(),
+            known: Vec::new(),
+            families: None,
             resolved: None,
             key_types: KeyTypes::ANY,
             reach: Arc::default(),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::observation::LookError;
 
-use super::dns::{explain, is_an_answer, timed_out};
+use super::dns::{explain, timed_out};
 
 /// So many aliases of a name are followed within an answer.
 const MAX_ALIASES: usize = 8;
@@ -73,7 +73,7 @@ impl Direct {
         match response.and_then(|response| Ok::<_, NetError>(DnsError::from_response(response)?)) {
             Ok(response) => records(response, name, kind).map(Ok),
             Err(error) => Some(explain(text, kind, &error))
-                .filter(is_an_answer)
+                .filter(LookError::is_dns_answer)
                 .map(Err),
         }
     }

@@ -112,7 +112,7 @@ impl Dns {
         while let Some(answer) = others.join_next().await {
             match answer {
                 Ok(Ok(records)) => return Ok(records),
-                Ok(Err(error)) if is_an_answer(&error) => return Err(error),
+                Ok(Err(error)) if error.is_dns_answer() => return Err(error),
                 _ => {}
             }
         }
@@ -128,11 +128,6 @@ pub(super) fn name(text: &str) -> Result<Name, LookError> {
             format!("{text} is no DNS name: {error}"),
         )
     })
-}
-
-/// Whether a name server has said so, as against having had nothing to say.
-pub(super) fn is_an_answer(error: &LookError) -> bool {
-    matches!(error.kind, ErrorKind::DnsNxdomain | ErrorKind::DnsNoAddress)
 }
 
 async fn ask_for(

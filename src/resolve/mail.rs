@@ -27,8 +27,12 @@ impl Resolver {
         };
         let mut name = dns::name(text)?;
         name.set_fqdn(true);
-        let dns = self.dns()?;
-        match dns.records(text, name, RecordType::MX, deadline).await {
+        let servers = self.servers()?;
+        match servers
+            .dns
+            .records(text, name, RecordType::MX, deadline)
+            .await
+        {
             Ok(records) => exchanges(domain, &records),
             Err(error) if error.kind == ErrorKind::DnsNoAddress => Ok(vec![domain.clone()]),
             Err(error) => Err(error),

@@ -5,57 +5,34 @@ mod direct;
 mod dns;
 mod mail;
 mod overrides;
+mod reread;
+mod routes;
 mod tlsa;
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hickory_resolver::Hosts;
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::Instant;
 
 use crate::model::Hostname;
+pub use crate::model::{Families, Family};
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::Tlsa;
 
 use dns::{Dns, settings};
 pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::Override;
+use reread::Reread;
+use routes::Routes;
 use tlsa::Vouching;
-
-/// Which address families are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Families {
-    /// IPv4 and IPv6.
-    #[default]
-    Both,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-}
-
-impl Families {
-    fn wants(self, ip: IpAddr) -> bool {
-        match self {
-            Self::Both => true,
-            Self::V4 => ip.is_ipv4(),
-            Self::V6 => ip.is_ipv6(),
-        }
-    }
-
-    /// The name of the wanted families, for messages.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Both => "IP",
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        }
-    }
-}
 
 /// What a name resolved to.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +41,39 @@ pub struct Resolution {
     pub addresses: Vec<IpAddr>,
     /// What went wrong: why there is no address, or why those of one family are not known.
     pub failure: Option<LookError>,
+    /// The families of which no name server returned the addresses: SERVFAIL, no response, or no name server
+    /// to ask.
+    pub unanswered: Option<Families>,
     /// How long it took; `None` where nothing was asked.
     pub took: Option<Duration>,
+}
+
+/// A request for the addresses of a host.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressQuery<'a> {
+    /// The host.
+    pub hostname: &'a Hostname,
+    /// The port, which `--resolve` names.
+    pub port: u16,
+    /// Addresses of the inventory, which replace those of DNS; empty means DNS.
+    pub fixed: &'a [IpAddr],
+    /// The addresses of the last successful lookup, which a DNS failure leaves in place.
+    pub known: &'a [IpAddr],
+    /// The families to probe, where they differ from the resolver's.
+    pub families: Option<Families>,
+}
+
+impl<'a> AddressQuery<'a> {
+    /// Whatever DNS returns for a host.
+    pub fn new(hostname: &'a Hostname, port: u16) -> Self {
+        Self {
+            hostname,
+            port,
+            fixed: &[],
+            known: &[],
+            families: None,
+        }
+    }
 }
 
 impl Resolution {
@@ -82,7 +90,7 @@ impl Resolution {
         let addresses: Vec<IpAddr> = all
             .iter()
             .copied()
-            .filter(|ip| families.wants(*ip))
+            .filter(|ip| families.has(Family::of(*ip)))
             .collect();
         let failure = addresses.is_empty().then(|| {
             LookError::new(
@@ -96,20 +104,77 @@ impl Resolution {
         Self {
             addresses,
             failure,
-            took: None,
+            ..Self::default()
+        }
+    }
+
+    /// No address of these families for this reason. They are known to be none only where a name server says so.
+    fn without_addresses(failure: LookError, families: Families) -> Self {
+        Self {
+            unanswered: (!failure.is_dns_answer()).then_some(families),
+            ..Self::failed(failure)
+        }
+    }
+
+    /// Adds the known addresses of the families that no name server returned.
+    fn keep(&mut self, known: &[IpAddr]) {
+        let Some(families) = self.unanswered else {
+            return;
+        };
+        let kept = known
+            .iter()
+            .copied()
+            .filter(|ip| families.has(Family::of(*ip)) && !self.addresses.contains(ip));
+        let kept: Vec<IpAddr> = kept.collect();
+        if kept.is_empty() {
+            return;
+        }
+        self.addresses.extend(kept);
+        self.addresses.sort();
+        self.addresses.dedup();
+        if let Some(failure) = &mut self.failure {
+            failure.message.push_str(KEPT);
         }
     }
 }
 
+/// Follows the message of a DNS failure that leaves known addresses in place.
+const KEPT: &str = "; the addresses of the last successful lookup are still probed";
+
 /// Turns names into addresses: by what the user said, by `/etc/hosts`, by DNS.
 pub struct Resolver {
     families: Families,
+    routes: Routes,
     overrides: HashMap<(Option<Hostname>, u16), Vec<IpAddr>>,
     name_servers: Vec<SocketAddr>,
-    hosts: Option<Hosts>,
+    hosts: Option<Reread<Hosts>>,
     /// Made at the first question: who gives every address needs no `/etc/resolv.conf`.
-    dns: OnceLock<Result<Dns, String>>,
+    servers: Reread<Servers>,
+}
+
+/// The files of the system that are read again when they change.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+
+/// The name servers to ask, and what asks them.
+struct Servers {
+    dns: Dns,
+    config: ResolverConfig,
+    options: ResolverOpts,
+    /// Made where TLSA records are asked for.
     vouching: OnceLock<Result<Vouching, String>>,
+}
+
+impl Servers {
+    fn new(name_servers: &[SocketAddr]) -> Result<Self, String> {
+        let (config, options) = settings(name_servers)?;
+        Ok(Self {
+            dns: Dns::new(&config, &options)?,
+            config,
+            options,
+            vouching: OnceLock::new(),
+        })
+    }
 }
 
 impl Resolver {
@@ -125,46 +190,65 @@ impl Resolver {
                 .or_default()
                 .extend(one.addresses);
         }
+        let is_system = name_servers.is_empty();
         Self {
             families,
+            routes: Routes::default(),
             overrides: map,
             // Whoever names a name server wants its answers, not those of a local file.
-            hosts: name_servers
-                .is_empty()
-                .then(|| Hosts::from_system().ok())
-                .flatten(),
+            hosts: is_system.then(|| Reread::new(Some(Path::new(HOSTS)))),
+            servers: Reread::new(is_system.then_some(Path::new(RESOLV_CONF))),
             name_servers,
-            dns: OnceLock::new(),
-            vouching: OnceLock::new(),
         }
     }
 
-    /// Every address of a name for a port, each once, within the deadline. `fixed` are addresses
-    /// from the inventory, which nothing else is asked beside.
-    pub async fn resolve(
+    /// The same, without the notices that another resolver has logged.
+    pub fn sharing_notices_of(mut self, other: &Self) -> Self {
+        self.routes = other.routes.clone();
+        self
+    }
+
+    /// Every address of a host, each once, within the deadline.
+    pub async fn resolve(&self, query: &AddressQuery<'_>, deadline: Instant) -> Resolution {
+        let families = query.families.unwrap_or(self.families);
+        let mut resolution = self.find(query, families, deadline).await;
+        resolution.keep(query.known);
+        if families == Families::Available {
+            self.routes.skip_unavailable(&mut resolution.addresses);
+        }
+        resolution
+    }
+
+    async fn find(
         &self,
-        hostname: &Hostname,
-        port: u16,
-        fixed: &[IpAddr],
+        query: &AddressQuery<'_>,
+        families: Families,
         deadline: Instant,
     ) -> Resolution {
+        let AddressQuery {
+            hostname,
+            port,
+            fixed,
+            ..
+        } = *query;
         let overridden = [Some(hostname.clone()), None]
             .into_iter()
             .find_map(|host| self.overrides.get(&(host, port)));
         if let Some(addresses) = overridden {
-            return Resolution::of(addresses.iter().copied(), self.families);
+            return Resolution::of(addresses.iter().copied(), families);
         }
         if !fixed.is_empty() {
-            return Resolution::of(fixed.iter().copied(), self.families);
+            return Resolution::of(fixed.iter().copied(), families);
         }
         let name = match hostname {
-            Hostname::Ip(ip) => return Resolution::of([*ip], self.families),
+            Hostname::Ip(ip) => return Resolution::of([*ip], families),
             Hostname::Dns(name) => name,
         };
         let start = Instant::now();
         // A question is much to hold, and most of the time of a look is spent on other things.
-        let asked = Box::pin(self.ask(name, deadline)).await;
-        let mut resolution = asked.unwrap_or_else(Resolution::failed);
+        let asked = Box::pin(self.ask(name, families, deadline)).await;
+        let mut resolution =
+            asked.unwrap_or_else(|error| Resolution::without_addresses(error, families));
         resolution.took = Some(start.elapsed());
         resolution
     }
@@ -184,10 +268,10 @@ impl Resolver {
             Hostname::Dns(name) if !is_localhost(name) => name,
             Hostname::Dns(_) | Hostname::Ip(_) => return Ok(None),
         };
-        let vouching = self.vouching.get_or_init(|| {
-            let (config, options) = settings(&self.name_servers)?;
-            Vouching::new(&config, &options)
-        });
+        let servers = self.servers()?;
+        let vouching = servers
+            .vouching
+            .get_or_init(|| Vouching::new(&servers.config, &servers.options));
         match vouching {
             Ok(vouching) => Box::pin(vouching.tlsa(name, port, deadline))
                 .await
@@ -196,17 +280,27 @@ impl Resolver {
         }
     }
 
-    async fn ask(&self, text: &str, deadline: Instant) -> Result<Resolution, LookError> {
+    async fn ask(
+        &self,
+        text: &str,
+        families: Families,
+        deadline: Instant,
+    ) -> Result<Resolution, LookError> {
         let mut name = dns::name(text)?;
         // A name with a dot is meant as it stands; one without may be completed by the search list.
         name.set_fqdn(text.contains('.'));
 
         // As the system does: a name that the hosts file has in either family is not asked of DNS.
+        let hosts = self
+            .hosts
+            .as_ref()
+            .and_then(|hosts| hosts.get(read_hosts).ok());
         let from_hosts: Vec<IpAddr> = [RecordType::A, RecordType::AAAA]
             .into_iter()
             .filter_map(|kind| {
-                let hosts = self.hosts.as_ref()?;
-                let lookup = hosts.lookup_static_host(&Query::query(name.clone(), kind))?;
+                let lookup = hosts
+                    .as_ref()?
+                    .lookup_static_host(&Query::query(name.clone(), kind))?;
                 Some(
                     lookup
                         .answers()
@@ -218,10 +312,11 @@ impl Resolver {
             .flatten()
             .collect();
         if !from_hosts.is_empty() {
-            return Ok(Resolution::of(from_hosts, self.families));
+            return Ok(Resolution::of(from_hosts, families));
         }
 
-        let dns = self.dns()?;
+        let servers = self.servers()?;
+        let dns = &servers.dns;
         let lookup = |kind: RecordType, wanted: bool| {
             let name = name.clone();
             async move {
@@ -234,19 +329,24 @@ impl Resolver {
             }
         };
         let (v4, v6) = tokio::join!(
-            lookup(RecordType::A, self.families != Families::V6),
-            lookup(RecordType::AAAA, self.families != Families::V4),
+            lookup(RecordType::A, families.has(Family::V4)),
+            lookup(RecordType::AAAA, families.has(Family::V6)),
         );
-        Ok(combine(text, self.families, [v4, v6]))
+        Ok(combine(text, families, [v4, v6]))
     }
 
-    fn dns(&self) -> Result<&Dns, LookError> {
-        let dns = self.dns.get_or_init(|| {
-            let (config, options) = settings(&self.name_servers)?;
-            Dns::new(&config, &options)
-        });
-        dns.as_ref()
-            .map_err(|error| LookError::new(ErrorKind::Internal, error))
+    /// The name servers as the system names them now, or those that were given.
+    fn servers(&self) -> Result<Arc<Servers>, LookError> {
+        let servers = self.servers.get(|| Servers::new(&self.name_servers));
+        servers.map_err(|error| LookError::new(ErrorKind::Internal, error))
+    }
+}
+
+/// The hosts file of the system. One that is absent is empty.
+fn read_hosts() -> Result<Hosts, String> {
+    match Hosts::from_system() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
+        hosts => hosts.map_err(|error| format!("cannot read {HOSTS}: {error}")),
     }
 }
 
@@ -271,11 +371,16 @@ fn combine(
     answers: [Result<Vec<IpAddr>, LookError>; 2],
 ) -> Resolution {
     let mut addresses = BTreeSet::new();
-    let mut failures = Vec::new();
-    for answer in answers {
+    let (mut failures, mut unanswered) = (Vec::new(), Vec::new());
+    for (answer, family) in answers.into_iter().zip([Family::V4, Family::V6]) {
         match answer {
             Ok(found) => addresses.extend(found),
-            Err(error) => failures.push(error),
+            Err(error) => {
+                if !error.is_dns_answer() {
+                    unanswered.push(family);
+                }
+                failures.push(error);
+            }
         }
     }
     let rank = |error: &LookError| match error.kind {
@@ -298,6 +403,7 @@ fn combine(
     Resolution {
         addresses: addresses.into_iter().collect(),
         failure,
+        unanswered: Families::listed(&unanswered),
         took: None,
     }
 }
@@ -313,7 +419,8 @@ mod tests {
 
     async fn addresses(resolver: &Resolver, host: &str, port: u16) -> Vec<String> {
         let hostname: Hostname = host.parse().unwrap();
-        let resolution = resolver.resolve(&hostname, port, &[], Instant::now()).await;
+        let query = AddressQuery::new(&hostname, port);
+        let resolution = resolver.resolve(&query, Instant::now()).await;
         resolution
             .addresses
             .iter()
@@ -347,7 +454,8 @@ mod tests {
         );
         assert_eq!(addresses(&r, "a.example", 443).await, ["::1"]);
         let hostname: Hostname = "b.example".parse().unwrap();
-        let resolution = r.resolve(&hostname, 443, &[], Instant::now()).await;
+        let query = AddressQuery::new(&hostname, 443);
+        let resolution = r.resolve(&query, Instant::now()).await;
         assert_eq!(resolution.failure.unwrap().kind, ErrorKind::DnsNoAddress);
     }
 
@@ -364,6 +472,58 @@ mod tests {
         }
         let unanswered = ask("localhost.example".into()).await.unwrap_err();
         assert_eq!(unanswered.kind, ErrorKind::DnsTimeout);
+    }
+
+    #[test]
+    fn a_dns_failure_keeps_the_known_addresses_of_the_families_that_failed() {
+        let ips = |texts: &[&str]| -> Vec<IpAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let failed = |kind| Err(LookError::new(kind, "x"));
+        let (servfail, timeout) = (ErrorKind::DnsServfail, ErrorKind::DnsTimeout);
+        let (nxdomain, none) = (ErrorKind::DnsNxdomain, ErrorKind::DnsNoAddress);
+        let (v4, new, v6) = ("192.0.2.1", "192.0.2.2", "2001:db8::1");
+        let kept = |families, answers| {
+            let mut resolution = combine("n", families, answers);
+            resolution.keep(&ips(&[v6, v4]));
+            let says = resolution
+                .failure
+                .map(|f| f.message.contains("still probed"));
+            (resolution.addresses, says)
+        };
+        let both = Families::Available;
+        for kind in [servfail, timeout] {
+            let all = kept(both, [failed(kind), failed(kind)]);
+            assert_eq!(all, (ips(&[v4, v6]), Some(true)));
+        }
+        // Of a family that was returned, what it was before is over.
+        let changed = kept(both, [Ok(ips(&[new])), failed(servfail)]);
+        assert_eq!(changed, (ips(&[new, v6]), Some(true)));
+        for gone in [nxdomain, none] {
+            let left = kept(both, [failed(gone), failed(timeout)]);
+            assert_eq!(left, (ips(&[v6]), Some(true)));
+            let (left, says) = kept(both, [failed(gone), failed(gone)]);
+            assert_eq!((left, says), (vec![], Some(false)));
+        }
+        let of_v4 = kept(Families::V4, [failed(servfail), Ok(vec![])]);
+        assert_eq!(of_v4, (ips(&[v4]), Some(true)));
+        let (recovered, says) = kept(both, [Ok(ips(&[new])), Ok(vec![])]);
+        assert_eq!((recovered, says), (ips(&[new]), None));
+        // Nothing was known.
+        let mut unknown = combine("n", both, [failed(servfail), failed(servfail)]);
+        unknown.keep(&[]);
+        assert_eq!(unknown.failure.unwrap().message, "x");
+    }
+
+    #[test]
+    fn without_a_name_server_to_ask_the_known_addresses_stay() {
+        let known: Vec<IpAddr> = vec!["192.0.2.1".parse().unwrap()];
+        for (kind, is_kept) in [(ErrorKind::Internal, true), (ErrorKind::DnsNxdomain, false)] {
+            let failure = LookError::new(kind, "x");
+            let mut resolution = Resolution::without_addresses(failure, Families::Available);
+            resolution.keep(&known);
+            assert_eq!(resolution.addresses == known, is_kept, "{kind}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::certificate::printable;
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::{Tlsa, TlsaRecord};
 
-use super::dns::{self, explain, is_an_answer, timed_out};
+use super::dns::{self, explain, timed_out};
 
 /// So many records of one endpoint are judged. Two or three are usual: one for each certificate of now
 /// and of the next rollover.
@@ -181,7 +181,7 @@ async fn ask_for(
     match response {
         Ok(response) => Ok(answer(&response)),
         Err(error) => match explain(&text, kind, &error) {
-            none if is_an_answer(&none) => Ok(Answer::default()),
+            none if none.is_dns_answer() => Ok(Answer::default()),
             failure if failure.kind == ErrorKind::DnsServfail => {
                 Err(may_be_bogus(&failure, &error))
             }

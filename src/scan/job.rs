@@ -1,5 +1,6 @@
 //! What to look at and what is expected there: the entries of an inventory become jobs.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use crate::config::{Entry, SourceSettings};
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
-use crate::model::{Hostname, KeyTypes, Target};
+use crate::model::{Families, Hostname, KeyTypes, Target};
 use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources};
@@ -41,6 +42,10 @@ pub struct Job {
     pub targets: Vec<Target>,
     /// The addresses to look at, whatever DNS says; empty means DNS.
     pub addresses: Vec<IpAddr>,
+    /// The addresses of the last successful lookup of the targets' one name, which a DNS failure leaves in place.
+    pub known: Vec<IpAddr>,
+    /// The address families to probe, where they differ from those of the scanner.
+    pub families: Option<Families>,
     /// What the targets' name resolves to, where that has been asked before.
     pub resolved: Option<Resolution>,
     /// The kinds of keys to ask for, a look for each.
@@ -82,7 +87,8 @@ pub async fn prepare(
             let asked = caught(async {
                 let mut jobs = Vec::new();
                 let deadline = Instant::now() + patience;
-                for (entry, failure) in locate(&entry, &resolver, deadline).await {
+                let located = locate(&entry, &MailHosts::new(), &resolver, deadline).await;
+                for (entry, failure) in located.entries {
                     let resolved = failure.map(Resolution::failed);
                     for one in sources.load(&entry, patience).await {
                         jobs.push(Job {
@@ -111,13 +117,25 @@ pub async fn prepare(
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
-/// An entry with the mail hosts of its domains among its hosts; and one for each domain of which they could not
-/// be found out, with the domain in their place and why.
+/// The hosts of the last successful MX lookup, by domain.
+pub type MailHosts = BTreeMap<Hostname, Vec<Hostname>>;
+
+/// Where an entry is served.
+pub struct Located {
+    /// The entry with the mail hosts of its domains among its hosts; and one for each domain whose lookup failed, with the
+    /// domain in their place and why.
+    pub entries: Vec<(Entry, Option<LookError>)>,
+    /// The mail hosts in it.
+    pub mail_hosts: MailHosts,
+}
+
+/// Looks up the mail hosts of an entry's domains. Where DNS fails (SERVFAIL, timeout), the known ones stay.
 pub async fn locate(
     entry: &Entry,
+    known: &MailHosts,
     resolver: &Resolver,
     deadline: Instant,
-) -> Vec<(Entry, Option<LookError>)> {
+) -> Located {
     #[cfg(test)]
     super::tests::break_down_asking(entry);
     let mut found = entry.clone();
@@ -125,23 +143,32 @@ pub async fn locate(
     if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
         found.name = entry.mx.first().map(ToString::to_string);
     }
-    let mut failed = Vec::new();
+    let (mut failed, mut mail_hosts) = (Vec::new(), MailHosts::new());
     for domain in &entry.mx {
-        match resolver.mail_hosts(domain, deadline).await {
-            Ok(hosts) => {
-                let new = hosts.into_iter().filter(|h| !entry.hostnames.contains(h));
-                found.hostnames.extend(new);
-            }
+        let hosts = match resolver.mail_hosts(domain, deadline).await {
+            Ok(hosts) => hosts,
             Err(error) => {
-                let mut alone = found.clone();
-                alone.hostnames = vec![domain.clone()];
-                failed.push((alone, Some(error)));
+                let kept = known.get(domain).filter(|_| !error.is_dns_answer());
+                // The domain that is its own mail host has the same failure in its row.
+                if !kept.is_some_and(|hosts| hosts.contains(domain)) {
+                    let mut alone = found.clone();
+                    alone.hostnames = vec![domain.clone()];
+                    failed.push((alone, Some(error)));
+                }
+                let Some(kept) = kept else { continue };
+                kept.clone()
             }
-        }
+        };
+        let new = hosts.iter().filter(|h| !entry.hostnames.contains(h));
+        found.hostnames.extend(new.cloned());
+        mail_hosts.insert(domain.clone(), hosts);
     }
     let has_places = entry.mx.is_empty() || !found.hostnames.is_empty();
     let found = has_places.then_some((found, None));
-    found.into_iter().chain(failed).collect()
+    Located {
+        entries: found.into_iter().chain(failed).collect(),
+        mail_hosts,
+    }
 }
 
 /// Whether the source of an entry gives its certificates their names.
@@ -167,6 +194,8 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         expectation,
         targets,
         addresses: entry.addresses.clone(),
+        known: Vec::new(),
+        families: entry.families,
         resolved: None,
         key_types: entry.key_types,
         reach: manner.reaches.of(&entry.reach),

@@ -15,7 +15,7 @@ use crate::judge::{Judged, Signatures, dane, issuer_to_ask, judge_within};
 use crate::look::Look;
 use crate::model::{KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served};
-use crate::resolve::Resolution;
+use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
 use crate::tlsa::Tlsa;
 
@@ -160,8 +160,14 @@ impl Round {
             match &job.resolved {
                 Some(resolved) => resolved.clone(),
                 None => {
-                    let fixed = &job.addresses;
-                    self.scanner.resolve(hostname, port, fixed, timeout).await
+                    let query = AddressQuery {
+                        hostname,
+                        port,
+                        fixed: &job.addresses,
+                        known: &job.known,
+                        families: job.families,
+                    };
+                    self.scanner.resolve(&query, timeout).await
                 }
             }
         };
@@ -179,6 +185,7 @@ impl Round {
             addresses,
             failure,
             took,
+            ..
         } = resolution;
         let timings = Timings {
             resolve: took,

@@ -16,6 +16,7 @@ use crate::scan::Job;
 use crate::source::Requests;
 
 use super::counters::Counters;
+use super::dns_failures::dns_answer;
 use super::engine::Engine;
 use super::expectations::{Kept, Watch};
 
@@ -131,6 +132,9 @@ pub(super) struct Looked {
     pub(super) since: Vec<Since>,
     /// When the next ones are due.
     pub(super) next: Option<Timestamp>,
+    /// The addresses of the last successful DNS lookup, where the results have none and no name server said so: the
+    /// host was not looked up.
+    not_looked_up: Box<[IpAddr]>,
 }
 
 /// Since when looks at an endpoint have seen the same.
@@ -168,7 +172,13 @@ impl Looked {
             }
         });
         let lines = results.iter().map(|judged| Lines::new(judged, at));
+        let is_answered = local_addresses(&results).next().is_some();
+        let not_looked_up = match before {
+            Some(before) if !is_answered && dns_answer(&results).is_none() => before.known().into(),
+            _ => Box::default(),
+        };
         Self {
+            not_looked_up,
             since: since.collect(),
             lines: lines.collect(),
             results,
@@ -176,6 +186,25 @@ impl Looked {
             next,
         }
     }
+}
+
+impl Looked {
+    /// The addresses of the last successful DNS lookup of the target's host, each once.
+    pub(super) fn known(&self) -> Vec<IpAddr> {
+        let mut known: Vec<IpAddr> = local_addresses(&self.results).collect();
+        known.extend(&self.not_looked_up);
+        known.sort();
+        known.dedup();
+        known
+    }
+}
+
+/// The addresses that were probed from here.
+fn local_addresses(results: &[Judged]) -> impl Iterator<Item = IpAddr> {
+    let local = results
+        .iter()
+        .filter(|judged| judged.observation.vantage.is_local());
+    local.filter_map(|judged| judged.observation.ip)
 }
 
 /// Whether two looks at one target were at the same address, from the same place and for the same kind of key.

@@ -4,10 +4,14 @@ use crate::finding::Severity;
 use crate::judge::{Judged, Verdict};
 
 use super::board::{Looked, is_same_endpoint};
+use super::dns_failures::is_dns_failure;
 
 /// Logs what has become of endpoints: a log of every look would be one that nobody reads.
 pub(super) fn tell_changes(before: Option<&Looked>, now: &Looked) {
-    for judged in &now.results {
+    let is_first = before.is_none();
+    // Those of a host that has been probed before are logged by host, not by endpoint.
+    let is_by_host = |judged: &&Judged| !is_first && is_dns_failure(judged);
+    for judged in now.results.iter().filter(|judged| !is_by_host(judged)) {
         let old = before.and_then(|b| b.results.iter().find(|old| is_same_endpoint(old, judged)));
         let was = old.map(Judged::severity);
         let severity = judged.severity();

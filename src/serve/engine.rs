@@ -11,7 +11,7 @@ use crate::config::{Inventory, Module, TrustSettings};
 use crate::guard::Guard;
 use crate::look::{Looker, Reaches};
 use crate::model::{KeyTypes, Protocol, Timestamp};
-use crate::resolve::{Families, Override, Resolver};
+use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns};
 use crate::source::{Environment, Requests, Sources, read_secret};
@@ -92,6 +92,12 @@ impl Engine {
         let defaults = &inventory.defaults;
         // Looks that are under way go on counting.
         let turns = before.map(|b| b.scanner.turns.clone());
+        let (families, overrides) = (inventory.families, setup.overrides.clone());
+        let resolver = Resolver::new(families, overrides, inventory.dns.clone());
+        let resolver = match before {
+            Some(before) => resolver.sharing_notices_of(&before.scanner.resolver),
+            None => resolver,
+        };
         let manner = Manner {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust)?),
@@ -119,11 +125,7 @@ impl Engine {
             scanner: Scanner {
                 revocations: Arc::new(Revocations::new(&sources)),
                 sources: Arc::new(sources),
-                resolver: Arc::new(Resolver::new(
-                    Families::Both,
-                    setup.overrides.clone(),
-                    inventory.dns.clone(),
-                )),
+                resolver: Arc::new(resolver),
                 looker,
                 local: true,
                 remotes: remotes.into(),

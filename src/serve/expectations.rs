@@ -10,7 +10,7 @@ use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Grace, Rules};
 use crate::model::{Target, Timestamp};
-use crate::scan::{Job, Manner};
+use crate::scan::{Job, MailHosts, Manner};
 use crate::source::{Failed, Loaded, download_name, source_name};
 use crate::store::Remembered;
 
@@ -38,6 +38,8 @@ pub(super) struct Watch {
     pub(super) failures: Vec<Failed>,
     /// The names of what it could not say at the last try.
     pub(super) failing: BTreeSet<String>,
+    /// The mail hosts of the entry's domains.
+    pub(super) mail_hosts: Arc<MailHosts>,
     /// How the last try went; `None` before the first.
     pub(super) up: Option<bool>,
     /// What is wrong with the source, if anything.
@@ -102,6 +104,7 @@ impl Watch {
             kept: Vec::new(),
             failures: Vec::new(),
             failing: BTreeSet::new(),
+            mail_hosts: Arc::default(),
             up: None,
             trouble: None,
         }
@@ -202,7 +205,10 @@ impl Watch {
                 }
                 Err(failed) => {
                     news.errors.push(failed.error.clone());
-                    if let Some(old) = before.remove(&failed.name) {
+                    if failed.is_gone {
+                        before.remove(&failed.name);
+                        self.failures.push(failed);
+                    } else if let Some(old) = before.remove(&failed.name) {
                         self.kept.push(old);
                     } else if self.stands_for_all(&failed) && !before.is_empty() {
                         self.kept.extend(std::mem::take(&mut before).into_values());
@@ -325,6 +331,8 @@ impl Watch {
                 .map_err(Clone::clone),
             targets: vec![target.clone()],
             addresses: self.entry.addresses.clone(),
+            known: Vec::new(),
+            families: self.entry.families,
             resolved: None,
             key_types: self.entry.key_types,
             reach: manner.reaches.of(&self.entry.reach),

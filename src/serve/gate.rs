@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use crate::model::Hostname;
-use crate::resolve::Resolution;
+use crate::resolve::{AddressQuery, Resolution};
 
 use super::board::Plan;
 use super::engine::Engine;
@@ -64,7 +64,8 @@ pub(super) async fn admit(
             Refused::TooEarly
         }
     })?;
-    let resolution = engine.scanner.resolve(hostname, port, &[], timeout).await;
+    let query = AddressQuery::new(hostname, port);
+    let resolution = engine.scanner.resolve(&query, timeout).await;
     for &ip in &resolution.addresses {
         engine.guard.may_reach(ip).map_err(|why| {
             Refused::Forbidden(format!(

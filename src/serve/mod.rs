@@ -6,6 +6,7 @@ mod asking;
 mod board;
 mod changes;
 mod counters;
+mod dns_failures;
 mod engine;
 mod expectations;
 mod gate;

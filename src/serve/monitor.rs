@@ -17,9 +17,10 @@ use crate::source::{Failed, Loaded};
 use crate::store::{Remembered, Store};
 
 use super::agenda::{Agenda, Errand};
-use super::asking::ask;
+use super::asking::{Said, ask};
 use super::board::{Board, Looked, Plan};
 use super::changes::tell_changes;
+use super::dns_failures::{Change, DnsFailures};
 use super::engine::{Engine, Setup};
 use super::expectations::{Kept, MAX_ALONE, RETRY, Watch, key};
 use super::keeper::{Keeper, Note};
@@ -98,6 +99,7 @@ pub(super) struct Monitor {
     reloads: Reloads,
     keeper: Option<Keeper>,
     prune_due: Duration,
+    dns_failures: DnsFailures,
     /// Whether it has been told that the clock differs from that of the sources.
     is_clock_wrong: bool,
 }
@@ -105,7 +107,7 @@ pub(super) struct Monitor {
 /// What a source said.
 struct Answer {
     errand: Errand,
-    said: Vec<Result<Loaded, Failed>>,
+    said: Said,
 }
 
 impl Monitor {
@@ -142,6 +144,7 @@ impl Monitor {
             reloads: Reloads::default(),
             keeper: None,
             prune_due: Duration::ZERO,
+            dns_failures: DnsFailures::default(),
             is_clock_wrong: false,
         };
         if let Some(store) = store {
@@ -268,9 +271,10 @@ impl Monitor {
                 continue;
             };
             let (entry, engine) = (watch.entry.clone(), self.engine.clone());
+            let known = watch.mail_hosts.clone();
             self.refreshes.spawn(async move {
-                let asked = caught(ask(&entry, errand.only.as_deref(), &engine));
-                let own_fault = || vec![Err(Failed::by_own_fault(&entry))];
+                let asked = caught(ask(&entry, errand.only.as_deref(), &known, &engine));
+                let own_fault = || Said::alone(Err(Failed::by_own_fault(&entry)));
                 let said = asked.await.unwrap_or_else(own_fault);
                 Answer { errand, said }
             });
@@ -286,6 +290,13 @@ impl Monitor {
             return self.agenda.forget(key);
         };
         let was_up = watch.up;
+        let Said {
+            answers: said,
+            mail_hosts,
+        } = said;
+        if let Some(mail_hosts) = mail_hosts {
+            watch.mail_hosts = Arc::new(mail_hosts);
+        }
         let warning = self.engine.scanner.sources.clock_warning(clock);
         if let Some(warning) = warning.as_ref().filter(|_| !self.is_clock_wrong) {
             tracing::warn!("{warning}");
@@ -371,10 +382,12 @@ impl Monitor {
                 break;
             };
             let (board, now) = (self.board.clone(), self.board.now());
-            let Some(job) = self.plan.job(&target, &self.engine, now) else {
+            let Some(mut job) = self.plan.job(&target, &self.engine, now) else {
                 self.schedule.finish(&target, self.elapsed());
                 continue;
             };
+            let before = self.board.looked(&target);
+            job.known = before.map_or_else(Vec::new, |looked| looked.known());
             let looking = (self.look)(self.engine.scanner.clone(), job, now);
             let handle = self
                 .scans
@@ -406,8 +419,12 @@ impl Monitor {
                     Timestamp(at.0.saturating_add_unsigned(ahead))
                 });
                 let looked = Arc::new(Looked::new(scan.results, at, next, before.as_deref()));
-                self.board.set_looked(target, looked.clone());
+                self.board.set_looked(target.clone(), looked.clone());
                 tell_changes(before.as_deref(), &looked);
+                let change = self
+                    .dns_failures
+                    .update(&target, before.as_deref(), &looked);
+                change.iter().for_each(Change::log);
                 if let Some(keeper) = &mut self.keeper {
                     keeper.keep(Note::Looked(looked));
                 }
@@ -588,6 +605,7 @@ impl Monitor {
         for target in changed {
             self.schedule.hurry(&target, now);
         }
+        self.dns_failures.retain(&plan);
         self.plan = Arc::new(plan);
         self.board.set_plan(self.plan.clone());
         self.end_cycle();

@@ -126,6 +126,7 @@ mod tests {
             hostnames: watch.entry.hostnames.clone(),
             error: "away".into(),
             may_pass: true,
+            is_gone: false,
         });
         watch
     }

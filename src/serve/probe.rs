@@ -14,6 +14,7 @@ use crate::judge::{Judged, Rules, Verdict};
 use crate::model::{Hostname, Place, Target, did_you_mean};
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, probe_tls};
 use crate::report::{Style, human};
+use crate::resolve::AddressQuery;
 use crate::scan::{Job, Scan};
 use crate::source::Loaded;
 use crate::web::Query;
@@ -156,8 +157,11 @@ impl Request {
             Admitted::Known(addresses) => {
                 let fixed = Vec::from_iter(addresses);
                 let scanner = &engine.scanner;
-                let resolved = scanner.resolve(place, self.port, &fixed, manner.timeout);
-                Some(resolved.await)
+                let query = AddressQuery {
+                    fixed: &fixed,
+                    ..AddressQuery::new(place, self.port)
+                };
+                Some(scanner.resolve(&query, manner.timeout).await)
             }
         };
         let mut jobs: Vec<Job> = plan
@@ -195,6 +199,8 @@ impl Request {
                 awaited: None,
             })),
             addresses: Vec::new(),
+            known: Vec::new(),
+            families: None,
             resolved: None,
             key_types: defaults.key_types,
             reach: Arc::default(),

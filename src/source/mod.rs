@@ -100,6 +100,8 @@ pub struct Failed {
     pub error: String,
     /// Whether asking again later may help.
     pub may_pass: bool,
+    /// Whether the hosts no longer exist, so that the ones before are not kept.
+    pub is_gone: bool,
 }
 
 impl Failed {
@@ -565,6 +567,7 @@ fn failed(name: &str, entry: &Entry, error: &SourceError) -> Failed {
             format!("{name}: {error}")
         },
         may_pass: error.may_pass(),
+        is_gone: false,
     }
 }
 

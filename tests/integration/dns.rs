@@ -217,19 +217,65 @@ fn five_hundred_addresses_of_a_truncated_answer_are_each_looked_at_once() {
     assert_eq!(bench.server.counts(), once);
 }
 
+/// `certvigil check` of `www.example.com` on a machine that has loopback and nothing else, and no IPv6.
+fn check_without_ipv6(args: &[&str]) -> Run {
+    const ALONE: &str =
+        "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--net", "sh", "-ec", ALONE, "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_certvigil"));
+    command.args(["check", "--format", "json"]).args(args);
+    command.output().unwrap().into()
+}
+
+#[test]
+#[ignore = "needs iproute2"]
+fn a_family_that_the_machine_lacks_is_skipped_with_one_notice_unless_it_is_requested() {
+    const NOTICE: &str = "has no route for IPv6";
+    let two = |host: &str| format!("{host}:443:127.0.0.1,2001:db8::1");
+    let hosts = ["www.example.com", "api.example.com"];
+    let resolve = hosts.map(two);
+    let targets = [
+        "--resolve",
+        &resolve[0],
+        "--resolve",
+        &resolve[1],
+        hosts[0],
+        hosts[1],
+    ];
+    let run = check_without_ipv6(&targets);
+    assert_eq!(summary(&check::rows(&run)), ["127.0.0.1", "127.0.0.1"]);
+    assert_eq!(run.stderr.matches(NOTICE).count(), 1, "{}", run.stderr);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("certvigil.yml");
+    let entry = "{trust: true, hostnames: www.example.com, addresses: [127.0.0.1, '2001:db8::1']";
+    let both = ["127.0.0.1", "2001:db8::1"].as_slice();
+    for (settings, of_entry, flags, addresses) in [
+        ("", "", [].as_slice(), ["127.0.0.1"].as_slice()),
+        ("", "", &["-6"], &["2001:db8::1"]),
+        ("families: [ipv4, ipv6]", "", &[], both),
+        ("families: ipv6", "", &[], &["2001:db8::1"]),
+        ("families: ipv6", ", families: [ipv6, ipv4]", &[], both),
+        ("", ", families: [ipv6]", &[], &["2001:db8::1"]),
+        ("", ", families: [ipv6]", &["-4"], &["127.0.0.1"]),
+    ] {
+        let text = format!("{settings}\ncertificates:\n- {entry}{of_entry}}}\n");
+        fs::write(&file, &text).unwrap();
+        let config = ["--config", file.to_str().unwrap()];
+        let run = check_without_ipv6(&[config.as_slice(), flags].concat());
+        assert_eq!(summary(&check::rows(&run)), addresses, "{text} {flags:?}");
+        let is_skipped = of_entry.is_empty() && settings.is_empty() && flags.is_empty();
+        assert_eq!(run.stderr.contains(NOTICE), is_skipped, "{}", run.stderr);
+    }
+}
+
 #[test]
 #[ignore = "needs iproute2"]
 fn a_machine_without_ipv6_says_that_it_has_none() {
-    /// Loopback and nothing else, and no IPv6: then what comes after.
-    const ALONE: &str =
-        "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec \"$@\"";
-    let check = |address: &str| -> Run {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--net", "sh", "-ec", ALONE, "sh"]);
-        command.arg(env!("CARGO_BIN_EXE_certvigil"));
-        command.args(["check", "www.example.com", "--format", "json", "--resolve"]);
-        command.arg(format!("www.example.com:443:{address}"));
-        command.output().unwrap().into()
+    let check = |address: &str| {
+        let resolve = format!("www.example.com:443:{address}");
+        check_without_ipv6(&["www.example.com", "--resolve", &resolve])
     };
     for (address, kind, words) in [
         ("2001:db8::1", "connect_unreachable", "has no IPv6"),

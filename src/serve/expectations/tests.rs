@@ -41,6 +41,7 @@ fn failed(name: &str) -> Failed {
         hostnames: Vec::new(),
         error: format!("{name}: away"),
         may_pass: true,
+        is_gone: false,
     }
 }
 

@@ -6,6 +6,7 @@ mod clock;
 mod crowd;
 mod demo;
 mod discovery;
+mod dns;
 mod faults;
 mod guard;
 mod lifecycle;

@@ -1,0 +1,186 @@
+//! Values made from files of the system, which are read again when the files change.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// A value made from a file. It is made at the first use, and again when the file has changed since.
+pub(super) struct Reread<T> {
+    /// Without a file, the value never changes.
+    file: Option<PathBuf>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    current: Option<(Stamp, Arc<T>)>,
+    /// The last error that was logged.
+    logged: Option<String>,
+}
+
+/// What tells one version of a file from the next, as in resolvers of the C library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stamp {
+    /// There is no file, or it cannot be asked for.
+    Absent,
+    Present {
+        length: u64,
+        modified: Option<SystemTime>,
+        /// Its inode, and when that changed last: a file that was put in its place may be as old and as long.
+        inode: (u64, i64, i64),
+    },
+}
+
+impl<T> Reread<T> {
+    /// Nothing is read before the first use.
+    pub(super) fn new(file: Option<&Path>) -> Self {
+        Self {
+            file: file.map(Path::to_owned),
+            state: Mutex::new(State {
+                current: None,
+                logged: None,
+            }),
+        }
+    }
+
+    /// The value of the file as it is now. Where a changed file cannot be read, the value before stays in use until it can,
+    /// which is logged once.
+    ///
+    /// # Errors
+    /// Those of `read`, if there is no value yet.
+    pub(super) fn get(&self, read: impl FnOnce() -> Result<T, String>) -> Result<Arc<T>, String> {
+        // Before it is read: what changes in between is read again at the next use.
+        let stamp = self.file.as_deref().map_or(Stamp::Absent, Stamp::of);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match &state.current {
+            Some((known, value)) if *known == stamp => return Ok(value.clone()),
+            Some((_, value)) => Some(value.clone()),
+            None => None,
+        };
+        match (read(), before) {
+            (Ok(value), before) => {
+                if let Some(file) = before.and(self.file.as_deref()) {
+                    tracing::info!("system file read again: file={}", file.display());
+                }
+                let value = Arc::new(value);
+                state.current = Some((stamp, value.clone()));
+                state.logged = None;
+                Ok(value)
+            }
+            (Err(error), None) => Err(error),
+            (Err(error), Some(before)) => {
+                if state.logged.as_ref() != Some(&error) {
+                    tracing::warn!("system file unusable, its last content stays in use: {error}");
+                    state.logged = Some(error);
+                }
+                Ok(before)
+            }
+        }
+    }
+}
+
+impl Stamp {
+    fn of(file: &Path) -> Self {
+        match fs::metadata(file) {
+            Ok(metadata) => Self::Present {
+                length: metadata.len(),
+                modified: metadata.modified().ok(),
+                inode: inode(&metadata),
+            },
+            Err(_) => Self::Absent,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> (u64, i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> (u64, i64, i64) {
+    (0, 0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is in a file, and how often it is read.
+    struct Bench {
+        folder: tempfile::TempDir,
+        text: Reread<String>,
+        reads: std::cell::Cell<usize>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            Self {
+                text: Reread::new(Some(&folder.path().join("file"))),
+                folder,
+                reads: std::cell::Cell::new(0),
+            }
+        }
+
+        fn file(&self) -> PathBuf {
+            self.folder.path().join("file")
+        }
+
+        fn get(&self) -> Result<String, String> {
+            let read = || {
+                self.reads.set(self.reads.get() + 1);
+                let text = fs::read_to_string(self.file()).map_err(|_| "absent".to_owned())?;
+                match text.as_str() {
+                    "" => Err("empty".to_owned()),
+                    _ => Ok(text),
+                }
+            };
+            self.text.get(read).map(|text| text.as_str().to_owned())
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_changes_and_only_then() {
+        let bench = Bench::new();
+        fs::write(bench.file(), "one").unwrap();
+        for _ in 0..3 {
+            assert_eq!(bench.get().as_deref(), Ok("one"));
+        }
+        assert_eq!(bench.reads.get(), 1);
+        fs::write(bench.file(), "longer").unwrap();
+        assert_eq!(bench.get().as_deref(), Ok("longer"));
+        // One of the same length, put in its place.
+        let new = bench.folder.path().join("new");
+        fs::write(&new, "LONGER").unwrap();
+        fs::rename(&new, bench.file()).unwrap();
+        assert_eq!(bench.get().as_deref(), Ok("LONGER"));
+        assert_eq!(bench.get().as_deref(), Ok("LONGER"));
+        assert_eq!(bench.reads.get(), 3);
+    }
+
+    #[test]
+    fn a_file_that_is_absent_or_broken_for_a_while_keeps_its_last_value() {
+        let bench = Bench::new();
+        assert_eq!(bench.get(), Err("absent".to_owned()));
+        fs::write(bench.file(), "one").unwrap();
+        assert_eq!(bench.get().as_deref(), Ok("one"));
+        // As it is written in place: first empty, then with its content.
+        fs::write(bench.file(), "").unwrap();
+        assert_eq!(bench.get().as_deref(), Ok("one"));
+        fs::remove_file(bench.file()).unwrap();
+        assert_eq!(bench.get().as_deref(), Ok("one"));
+        fs::write(bench.file(), "two, longer").unwrap();
+        assert_eq!(bench.get().as_deref(), Ok("two, longer"));
+    }
+
+    #[test]
+    fn without_a_file_it_is_read_once() {
+        let value = Reread::new(None);
+        for _ in 0..2 {
+            assert_eq!(*value.get(|| Ok(1)).unwrap(), 1);
+        }
+        assert_eq!(*value.get(|| Ok(2)).unwrap(), 1);
+    }
+}

@@ -1,0 +1,274 @@
+//! Host names whose DNS lookup fails while the monitor runs. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::judge::Judged;
+use crate::model::{Hostname, Target};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome};
+
+use super::board::{Looked, Plan};
+
+/// The host names whose DNS lookup fails (SERVFAIL, timeout), each with its targets whose last probe saw it.
+#[derive(Debug, Default)]
+pub(super) struct DnsFailures(BTreeMap<Hostname, BTreeSet<Target>>);
+
+/// A change of a host name's DNS lookup, for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The lookup fails, and this many addresses of the last successful one are probed.
+    Failed {
+        hostname: Hostname,
+        addresses: usize,
+        error: LookError,
+    },
+    /// The lookup returns addresses again.
+    Recovered {
+        hostname: Hostname,
+        addresses: usize,
+    },
+    /// A name server returns that the name, or its addresses, no longer exist.
+    Removed { hostname: Hostname, kind: ErrorKind },
+}
+
+impl DnsFailures {
+    /// Takes in the results of a probed target. Returns what changed for its host name; a failure that the first probe of a
+    /// target sees is no change.
+    pub(super) fn update(
+        &mut self,
+        target: &Target,
+        before: Option<&Looked>,
+        now: &Looked,
+    ) -> Option<Change> {
+        let hostname = &target.hostname;
+        let addresses = now.known().len();
+        if let Some(error) = dns_failure(&now.results) {
+            let failing = self.0.entry(hostname.clone()).or_default();
+            let is_new = failing.is_empty();
+            failing.insert(target.clone());
+            return (is_new && before.is_some()).then(|| Change::Failed {
+                hostname: hostname.clone(),
+                addresses,
+                error: error.clone(),
+            });
+        }
+        let removed = dns_answer(&now.results);
+        if addresses == 0 && removed.is_none() {
+            // The host was not looked up.
+            return None;
+        }
+        let failing = self.0.get_mut(hostname)?;
+        failing.remove(target);
+        if !failing.is_empty() {
+            return None;
+        }
+        self.0.remove(hostname);
+        let hostname = hostname.clone();
+        Some(match removed {
+            Some(kind) if addresses == 0 => Change::Removed { hostname, kind },
+            _ => Change::Recovered {
+                hostname,
+                addresses,
+            },
+        })
+    }
+
+    /// Forgets the targets that are not in a plan.
+    pub(super) fn retain(&mut self, plan: &Plan) {
+        self.0.retain(|_, targets| {
+            targets.retain(|target| plan.targets.contains_key(target));
+            !targets.is_empty()
+        });
+    }
+}
+
+impl Change {
+    /// Logs it.
+    pub(super) fn log(&self) {
+        match self {
+            Self::Failed { .. } | Self::Removed { .. } => tracing::warn!("{self}"),
+            Self::Recovered { .. } => tracing::info!("{self}"),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed {
+                hostname,
+                addresses,
+                error,
+            } => write!(
+                f,
+                "DNS lookup failed: hostname={hostname} addresses_kept={addresses} error_kind={} error=\"{error}\"",
+                error.kind
+            ),
+            Self::Recovered {
+                hostname,
+                addresses,
+            } => write!(
+                f,
+                "DNS lookup ok again: hostname={hostname} addresses={addresses}"
+            ),
+            Self::Removed { hostname, kind } => write!(
+                f,
+                "DNS lookup returns no address, the known ones are no longer probed: hostname={hostname} error_kind={kind}"
+            ),
+        }
+    }
+}
+
+/// Returns true if a result stands for a DNS lookup that failed (SERVFAIL, timeout), and not for a probed address.
+pub(super) fn is_dns_failure(judged: &Judged) -> bool {
+    let kind = lookup_error(&judged.observation).map(|error| error.kind);
+    matches!(kind, Some(ErrorKind::DnsServfail | ErrorKind::DnsTimeout))
+}
+
+/// The failed DNS lookup among the results of a target.
+fn dns_failure(results: &[Judged]) -> Option<&LookError> {
+    let mut failures = results.iter().filter(|judged| is_dns_failure(judged));
+    failures.find_map(|judged| lookup_error(&judged.observation))
+}
+
+/// What a name server returned that has no address for a target: that there is none, or no such name.
+pub(super) fn dns_answer(results: &[Judged]) -> Option<ErrorKind> {
+    let mut errors = results
+        .iter()
+        .filter_map(|judged| lookup_error(&judged.observation));
+    errors.find_map(|error| match error.kind {
+        ErrorKind::DnsNxdomain | ErrorKind::DnsNoAddress => Some(error.kind),
+        _ => None,
+    })
+}
+
+/// The error of a local result without an address.
+fn lookup_error(observation: &Observation) -> Option<&LookError> {
+    match &observation.outcome {
+        Outcome::Failed(error) if observation.ip.is_none() && observation.vantage.is_local() => {
+            Some(error)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::model::{KeyType, Protocol, Timestamp, Timings, Vantage};
+
+    const HOST: &str = "www.example.com";
+    const NXDOMAIN: Result<&str, ErrorKind> = Err(ErrorKind::DnsNxdomain);
+    const SERVFAIL: Result<&str, ErrorKind> = Err(ErrorKind::DnsServfail);
+    const TIMEOUT: Result<&str, ErrorKind> = Err(ErrorKind::DnsTimeout);
+    const OWN_FAULT: Result<&str, ErrorKind> = Err(ErrorKind::Internal);
+
+    fn target(port: u16) -> Target {
+        Target {
+            certificate: "web".into(),
+            hostname: HOST.parse().unwrap(),
+            port,
+            protocol: Protocol::Https,
+        }
+    }
+
+    /// A monitor's last results at two ports of one host.
+    #[derive(Default)]
+    struct Monitored {
+        failures: DnsFailures,
+        looked: BTreeMap<u16, Looked>,
+    }
+
+    impl Monitored {
+        /// The log line of a probe that saw these addresses, none of which answers, or these errors of the lookup.
+        fn probe(&mut self, port: u16, seen: &[Result<&str, ErrorKind>]) -> String {
+            let results = seen.iter().map(|one| {
+                let (ip, kind) = match one {
+                    Ok(ip) => (
+                        Some(ip.parse::<IpAddr>().unwrap()),
+                        ErrorKind::ConnectRefused,
+                    ),
+                    Err(kind) => (None, *kind),
+                };
+                let error = LookError::new(kind, "why");
+                let observation = Observation {
+                    target: target(port),
+                    ip,
+                    key_type: KeyType::Any,
+                    vantage: Vantage::local(),
+                    timings: Timings::default(),
+                    outcome: Outcome::Failed(error.clone()),
+                };
+                Judged::failed(observation, error)
+            });
+            let before = self.looked.remove(&port);
+            let now = Looked::new(results.collect(), Timestamp(0), None, before.as_ref());
+            let change = self.failures.update(&target(port), before.as_ref(), &now);
+            self.looked.insert(port, now);
+            change.map(|change| change.to_string()).unwrap_or_default()
+        }
+    }
+
+    #[test]
+    fn a_failure_and_its_recovery_are_each_logged_once_for_a_host() {
+        let mut monitored = Monitored::default();
+        for port in [443, 8443] {
+            assert_eq!(monitored.probe(port, &[Ok("192.0.2.1")]), "");
+        }
+        let failed = monitored.probe(443, &[SERVFAIL, Ok("192.0.2.1")]);
+        assert_eq!(
+            failed,
+            "DNS lookup failed: hostname=www.example.com addresses_kept=1 error_kind=dns_servfail error=\"why\""
+        );
+        assert_eq!(monitored.probe(443, &[TIMEOUT, Ok("192.0.2.1")]), "");
+        assert_eq!(monitored.probe(8443, &[TIMEOUT, Ok("192.0.2.1")]), "");
+        assert_eq!(monitored.probe(443, &[Ok("192.0.2.1")]), "");
+        let recovered = monitored.probe(8443, &[Ok("192.0.2.1"), Ok("192.0.2.2")]);
+        assert_eq!(
+            recovered,
+            "DNS lookup ok again: hostname=www.example.com addresses=2"
+        );
+        assert!(monitored.failures.0.is_empty());
+    }
+
+    #[test]
+    fn a_failure_of_the_first_probe_is_no_change_but_its_recovery_is() {
+        let mut monitored = Monitored::default();
+        assert_eq!(monitored.probe(443, &[SERVFAIL]), "");
+        let recovered = monitored.probe(443, &[Ok("192.0.2.1")]);
+        assert!(recovered.starts_with("DNS lookup ok again"), "{recovered}");
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_after_a_failure_is_no_recovery() {
+        let mut monitored = Monitored::default();
+        monitored.probe(443, &[Ok("192.0.2.1")]);
+        monitored.probe(443, &[SERVFAIL, Ok("192.0.2.1")]);
+        let removed = monitored.probe(443, &[NXDOMAIN]);
+        assert!(removed.ends_with("error_kind=dns_nxdomain"), "{removed}");
+        assert!(monitored.looked[&443].known().is_empty());
+    }
+
+    #[test]
+    fn a_probe_that_looks_nothing_up_changes_nothing() {
+        let mut monitored = Monitored::default();
+        monitored.probe(443, &[Ok("192.0.2.1"), Ok("2001:db8::1")]);
+        let known = monitored.looked[&443].known();
+        assert_eq!(known.len(), 2);
+        assert_eq!(monitored.probe(443, &[OWN_FAULT]), "");
+        assert_eq!(monitored.probe(443, &[OWN_FAULT]), "");
+        assert_eq!(monitored.looked[&443].known(), known);
+        assert_eq!(monitored.probe(443, &[NXDOMAIN]), "");
+        assert!(monitored.looked[&443].known().is_empty());
+    }
+
+    #[test]
+    fn targets_that_leave_the_inventory_are_forgotten() {
+        let mut monitored = Monitored::default();
+        monitored.probe(443, &[SERVFAIL]);
+        monitored.failures.retain(&Plan::default());
+        assert!(monitored.failures.0.is_empty());
+    }
+}

@@ -1,0 +1,350 @@
+//! Name servers that fail while the monitor runs.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::fixture::dns::{A, Asked, MX, NXDOMAIN, NameServer, SERVFAIL, Said, wire_name};
+use crate::fixture::exporter::Answer;
+
+/// What the name server returns for the names of the zone.
+#[derive(Clone, Debug)]
+enum Zone {
+    /// These addresses.
+    Addresses(Vec<Ipv4Addr>),
+    /// An error code.
+    Error(u8),
+    /// Nothing.
+    Silence,
+}
+
+/// A name server whose zone can change.
+struct Changing {
+    name_server: NameServer,
+    zone: Arc<Mutex<Zone>>,
+}
+
+impl Changing {
+    fn start(zone: Zone) -> Self {
+        let zone = Arc::new(Mutex::new(zone));
+        let current = zone.clone();
+        let name_server = NameServer::start(move |asked| {
+            let zone = current.lock().unwrap().clone();
+            match zone {
+                Zone::Addresses(all) => Some(addresses(asked, &all)),
+                Zone::Error(code) => Some(error(code)),
+                Zone::Silence => None,
+            }
+        });
+        Self { name_server, zone }
+    }
+
+    fn set(&self, zone: Zone) {
+        *self.zone.lock().unwrap() = zone;
+    }
+
+    /// The setting of a configuration that asks it.
+    fn setting(&self) -> String {
+        format!("dns: ['{}']", self.name_server.address)
+    }
+}
+
+fn addresses(asked: &Asked, all: &[Ipv4Addr]) -> Said {
+    let all = all.iter().filter(|_| asked.kind == A);
+    let records = all.map(|ip| (asked.name.clone(), A, ip.octets().to_vec()));
+    Said {
+        records: records.collect(),
+        ..Said::default()
+    }
+}
+
+fn error(code: u8) -> Said {
+    Said {
+        code,
+        ..Said::default()
+    }
+}
+
+const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// The addresses that metrics have a status for; empty for a host without one.
+fn probed(metrics: &Answer) -> Vec<&'static str> {
+    let known = ["", "127.0.0.1", "127.0.0.2"];
+    let is_probed = |ip: &&str| {
+        let labels = [&label("ip", ip), r#"status="conclusive""#];
+        metrics
+            .sample("certvigil_endpoint_status", &labels)
+            .is_some()
+    };
+    known.into_iter().filter(is_probed).collect()
+}
+
+fn last_check(metrics: &Answer, ip: IpAddr) -> f64 {
+    let metric = "certvigil_endpoint_last_check_timestamp_seconds";
+    let last = metrics.sample(metric, &[&label("ip", &ip.to_string())]);
+    last.unwrap_or_default()
+}
+
+#[test]
+fn a_dns_failure_keeps_the_known_addresses_and_is_reported_beside_them() {
+    let pki = Pki::new();
+    let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = server(&pki, &other);
+    let dns = Changing::start(Zone::Addresses(vec![FIRST]));
+    let place = format!("hostnames: {HOST}, port: {}", server.port());
+    let entry = expecting(&pki, "web", &leaf, &place);
+    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    let before = exporter.log().len();
+    let finding = [r#"ip="127.0.0.1""#, r#"code="wrong_certificate""#];
+    let count = |line: &str| exporter.log()[before..].matches(line).count();
+
+    for (outages, (zone, kind)) in [
+        (Zone::Error(SERVFAIL), "dns_servfail"),
+        (Zone::Silence, "dns_timeout"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        dns.set(zone);
+        let failing = [r#"ip="""#, &label("error_kind", kind)];
+        let metrics = exporter.wait_for_metrics("the failure is reported", |metrics| {
+            metrics.sample("certvigil_endpoint_error", &failing) == Some(1.0)
+        });
+        let seen = last_check(&metrics, FIRST.into());
+        let metrics = exporter.wait_for_metrics("the address is probed again", |metrics| {
+            assert_eq!(probed(metrics), ["", "127.0.0.1"]);
+            let reported = metrics.sample("certvigil_endpoint_finding", &finding);
+            assert_eq!(reported, Some(1.0));
+            last_check(metrics, FIRST.into()) > seen + 1.0
+        });
+        let of_host = [&label("hostname", HOST), r#"family="ipv4""#];
+        let known = metrics.sample("certvigil_hostname_addresses", &of_host);
+        assert_eq!(known, Some(1.0));
+        let page = exporter.get("/").text();
+        assert!(page.contains(kind), "{page}");
+        assert_eq!(count("DNS lookup failed"), outages + 1);
+
+        dns.set(Zone::Addresses(vec![FIRST]));
+        exporter.wait_for_metrics("the lookup recovers", |metrics| {
+            probed(metrics) == ["127.0.0.1"]
+        });
+        wait_until("the recovery is logged", || {
+            (count("DNS lookup ok again") == outages + 1).then_some(())
+        });
+    }
+    assert_eq!(count("at the first look"), 0, "{}", exporter.log());
+}
+
+#[test]
+fn addresses_that_dns_returns_after_a_failure_replace_the_known_ones() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (server, _other) = two_servers(&pki, &leaf);
+    let dns = Changing::start(Zone::Addresses(vec![FIRST]));
+    let place = format!("hostnames: {HOST}, port: {}", server.port());
+    let entry = expecting(&pki, "web", &leaf, &place);
+    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    let wait_for = |zone: Zone, addresses: &[&str]| {
+        dns.set(zone);
+        exporter.wait_for_metrics("the addresses of DNS", |m| probed(m) == addresses);
+    };
+    wait_for(Zone::Addresses(vec![FIRST]), &["127.0.0.1"]);
+    wait_for(Zone::Error(SERVFAIL), &["", "127.0.0.1"]);
+    wait_for(Zone::Addresses(vec![SECOND]), &["127.0.0.2"]);
+    wait_for(Zone::Error(SERVFAIL), &["", "127.0.0.2"]);
+    // A name that does not exist has no addresses, and a failure after that does not bring them back.
+    wait_for(Zone::Error(NXDOMAIN), &[""]);
+    wait_until("the removal is logged", || {
+        let removed = "DNS lookup returns no address";
+        exporter.log().contains(removed).then_some(())
+    });
+    wait_for(Zone::Error(SERVFAIL), &[""]);
+    let failing = [r#"error_kind="dns_servfail""#];
+    exporter.wait_for_metrics("the failure is reported", |metrics| {
+        metrics.sample("certvigil_endpoint_error", &failing) == Some(1.0) && probed(metrics) == [""]
+    });
+}
+
+#[test]
+fn a_dns_failure_at_the_start_is_a_host_without_addresses() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let dns = Changing::start(Zone::Error(SERVFAIL));
+    let place = format!("hostnames: {HOST}, port: {}", server.port());
+    let entry = expecting(&pki, "web", &leaf, &place);
+    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    assert_eq!(probed(&exporter.get("/metrics")), [""]);
+    let log = exporter.log();
+    assert!(
+        log.contains("unknown at the first look: dns_servfail"),
+        "{log}"
+    );
+    dns.set(Zone::Addresses(vec![FIRST]));
+    exporter.wait_for_metrics("the lookup recovers", |m| probed(m) == ["127.0.0.1"]);
+    wait_until("the recovery is logged", || {
+        exporter.log().contains("DNS lookup ok again").then_some(())
+    });
+}
+
+/// A monitor on a machine whose `/etc/resolv.conf` and `/etc/hosts` are files of the test's own.
+fn with_system_files(config: &str, resolv_conf: &str, hosts: &str) -> Exporter {
+    const MOUNT: &str = "mount --bind resolv.conf /etc/resolv.conf
+        mount --bind hosts /etc/hosts
+        exec \"$@\"";
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    fs::write(file("certvigil.yml"), config).unwrap();
+    fs::write(file("resolv.conf"), resolv_conf).unwrap();
+    fs::write(file("hosts"), hosts).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-ec", MOUNT, "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_certvigil"));
+    command.args(["serve", "--config", "certvigil.yml"]);
+    Exporter::start_by(folder, &mut command)
+}
+
+#[test]
+#[ignore = "needs util-linux"]
+fn the_files_of_the_system_are_read_again_when_they_change() {
+    /// An address at which no name server listens.
+    const NO_NAME_SERVER: &str = "nameserver 127.255.255.254\n";
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let place = format!("hostnames: {HOST}, port: {}", server.port());
+    let entry = expecting(&pki, "web", &leaf, &place);
+    let config = inventory(&pki, OFTEN, "", &[entry]);
+    let exporter = with_system_files(&config, "# no name server yet\n", "127.0.0.1 localhost\n");
+    let error = |kind: &str| {
+        let labels = [label("error_kind", kind)];
+        exporter.wait_for_metrics(kind, |metrics| {
+            metrics.sample("certvigil_endpoint_error", &[&labels[0]]) == Some(1.0)
+        });
+    };
+    error("internal");
+    // In place: a bind mount follows the inode.
+    fs::write(exporter.path("resolv.conf"), NO_NAME_SERVER).unwrap();
+    error("dns_timeout");
+    fs::write(exporter.path("hosts"), format!("127.0.0.1 {HOST}\n")).unwrap();
+    exporter.wait_for_metrics("the address of the hosts file", |metrics| {
+        metrics.sample("certvigil_endpoint_correct", &[r#"ip="127.0.0.1""#]) == Some(1.0)
+    });
+    let log = exporter.log();
+    assert!(
+        log.contains("system file read again: file=/etc/hosts"),
+        "{log}"
+    );
+    // A file that is emptied before it is written again does not end the lookups.
+    fs::write(exporter.path("hosts"), "127.0.0.1 localhost\n").unwrap();
+    error("dns_timeout");
+    fs::write(exporter.path("resolv.conf"), "").unwrap();
+    wait_until("the empty file is logged", || {
+        let line = "system file unusable, its last content stays in use";
+        exporter.log().contains(line).then_some(())
+    });
+    error("dns_timeout");
+    assert_eq!(probed(&exporter.get("/metrics")), ["", "127.0.0.1"]);
+}
+
+#[test]
+fn a_dns_failure_keeps_the_known_mail_hosts_and_nxdomain_removes_them() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["mx.one.example", "mx.two.example"]);
+    let server = server(&pki, &leaf);
+    // The code of the MX lookup of the second domain.
+    let code = Arc::new(Mutex::new(0));
+    let current = code.clone();
+    let name_server = NameServer::start(move |asked| {
+        let code = *current.lock().unwrap();
+        let exchange = [
+            &[0, 10],
+            wire_name(&format!("mx.{}", asked.name)).as_slice(),
+        ]
+        .concat();
+        match (asked.kind, asked.name.as_str()) {
+            (MX, "two.example") if code != 0 => Some(error(code)),
+            (MX, name) => Some(Said {
+                records: vec![(name.to_owned(), MX, exchange)],
+                ..Said::default()
+            }),
+            _ => Some(addresses(asked, &[FIRST])),
+        }
+    });
+    let mail = format!(
+        "mx: [one.example, two.example], protocol: https, port: {}",
+        server.port()
+    );
+    let entry = expecting(&pki, "post", &leaf, &mail);
+    let dns = format!("dns: ['{}']", name_server.address);
+    let exporter = Exporter::start(&inventory(&pki, OFTEN, &dns, &[entry]), &[], |_| {});
+    // The hosts that are probed, and the domain whose mail hosts are not known.
+    let wait_for = |codes: u8, hosts: &[&str], unknown: &[&str]| {
+        *code.lock().unwrap() = codes;
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        let names = ["mx.one.example", "mx.two.example", "two.example"];
+        let with = |metrics: &Answer, metric: &str| -> Vec<&str> {
+            let is_there = |host: &&str| {
+                let labels = [&*label("hostname", host), r#"port=""#];
+                metrics.sample(metric, &labels) == Some(1.0)
+            };
+            names.into_iter().filter(is_there).collect()
+        };
+        exporter.wait_for_metrics("the mail hosts", |metrics| {
+            with(metrics, "certvigil_endpoint_correct") == hosts
+                && with(metrics, "certvigil_endpoint_error") == unknown
+        });
+    };
+    let both = ["mx.one.example", "mx.two.example"];
+    wait_for(0, &both, &[]);
+    wait_for(SERVFAIL, &both, &["two.example"]);
+    wait_for(0, &both, &[]);
+    wait_for(NXDOMAIN, &both[..1], &["two.example"]);
+    wait_for(SERVFAIL, &both[..1], &["two.example"]);
+}
+
+#[test]
+fn a_domain_that_is_gone_has_no_mail_hosts() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["mx.one.example"]);
+    let server = server(&pki, &leaf);
+    let code = Arc::new(Mutex::new(0));
+    let current = code.clone();
+    let name_server = NameServer::start(move |asked| {
+        let exchange = [&[0, 10], wire_name("mx.one.example").as_slice()].concat();
+        Some(match (asked.kind, *current.lock().unwrap()) {
+            (MX, 0) => Said {
+                records: vec![(asked.name.clone(), MX, exchange)],
+                ..Said::default()
+            },
+            (MX, code) => error(code),
+            _ => addresses(asked, &[FIRST]),
+        })
+    });
+    let mail = format!("mx: one.example, protocol: https, port: {}", server.port());
+    let entry = expecting(&pki, "post", &leaf, &mail);
+    let dns = format!("dns: ['{}']", name_server.address);
+    let exporter = Exporter::start(&inventory(&pki, OFTEN, &dns, &[entry]), &[], |_| {});
+    for (codes, is_probed, is_unknown) in [
+        (0, true, false),
+        (SERVFAIL, true, true),
+        (NXDOMAIN, false, true),
+    ] {
+        *code.lock().unwrap() = codes;
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        exporter.wait_for_metrics("the mail host", |metrics| {
+            let probed = metrics.samples("certvigil_endpoint_correct", &[]);
+            let unknown =
+                metrics.samples("certvigil_endpoint_error", &["hostname=\"one.example\""]);
+            probed.is_empty() != is_probed && unknown.is_empty() != is_unknown
+        });
+    }
+}
