@@ -3,6 +3,7 @@
 //! The file is the web configuration that Prometheus' exporters share (exporter-toolkit,
 //! `docs/web-configuration.md`). HTTP/1.1 is spoken; a client that could speak HTTP/2 falls back to it.
 
+mod cross_site;
 mod listen;
 mod patience;
 mod query;
@@ -25,6 +26,7 @@ use hyper::header::HeaderMap;
 
 use crate::source::read_bounded;
 
+pub use cross_site::is_cross_site;
 pub use listen::{FAREWELL, serve};
 pub use query::Query;
 

@@ -419,3 +419,36 @@ fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_en
     waiting.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("certvigil is stopping"), "{answer}");
 }
+
+#[test]
+fn a_page_of_another_site_cannot_reload() {
+    let pki = Pki::new();
+    let right = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let exporter = Exporter::start(&right, &[], |_| {});
+    // A reload would be refused with 500, and counted.
+    exporter.write_config("certificates: [");
+    for method in ["POST", "PUT"] {
+        for headers in [
+            &[("Sec-Fetch-Site", "cross-site"), ("Origin", "null")][..],
+            &[("Sec-Fetch-Site", "same-site")],
+            &[("Origin", "https://evil.example")],
+            &[("Origin", "null")],
+        ] {
+            let answer = exporter.request(method, "/-/reload", headers, "a=b");
+            assert_eq!(answer.status, 403, "{headers:?}");
+            assert!(answer.text().contains("another site"), "{answer:?}");
+        }
+    }
+    let metrics = exporter.get("/metrics");
+    assert_eq!(metrics.sample(SUCCESSFUL, &[]), Some(1.0));
+    for headers in [
+        &[][..],
+        &[("Sec-Fetch-Site", "same-origin")],
+        &[("Sec-Fetch-Site", "none")],
+        // The test's `Host`.
+        &[("Origin", "http://certvigil")],
+    ] {
+        let answer = exporter.request("POST", "/-/reload", headers, "");
+        assert_eq!(answer.status, 500, "{headers:?}");
+    }
+}
