@@ -203,3 +203,40 @@ fn an_end_does_not_wait_for_who_holds_the_database() {
     let kept = history(exporter.folder.path(), &["web"]);
     assert_eq!(kept.code, 0, "{kept:?}");
 }
+
+#[test]
+fn a_second_monitor_of_one_state_folder_is_refused() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let exporter = Exporter::start(&text, STATE, |_| {});
+    exporter.wait_until_ready();
+    let second = || {
+        let (file, state) = (exporter.path("certvigil.yml"), exporter.path("state"));
+        certvigil([
+            "serve",
+            "--config",
+            file.to_str().unwrap(),
+            "--state-dir",
+            state.to_str().unwrap(),
+            "--web.listen-address=127.0.0.1:0",
+        ])
+    };
+    let run = second();
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(
+        run.stderr
+            .contains("another certvigil monitor uses this state folder; stop that monitor"),
+        "{run:?}"
+    );
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    wait_until("the history is readable", || {
+        let run = history(exporter.folder.path(), &["web"]);
+        (run.code == 0).then_some(())
+    });
+    // A killed monitor leaves no lock behind.
+    let folder = exporter.kill();
+    let exporter = Exporter::start_in(folder, &text, STATE);
+    exporter.wait_until_ready();
+}
