@@ -22,8 +22,8 @@ pub(super) enum Note {
     Looked(Arc<Looked>),
     /// What the source of this entry said.
     Said(String, Vec<Remembered>),
-    /// There are no entries but these.
-    Entries(BTreeSet<String>),
+    /// The configuration has these entries as of a time, and no others.
+    Entries(BTreeSet<String>, Timestamp),
     /// History before this time is old enough to go.
     Prune(Timestamp),
 }
@@ -95,7 +95,7 @@ fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize) {
         let written = match note {
             Note::Looked(looked) => store.note(&looked.results, looked.at),
             Note::Said(key, said) => store.remember(&key, &said),
-            Note::Entries(keys) => store.forget(&keys),
+            Note::Entries(keys, now) => store.configured(&keys, now),
             Note::Prune(before) => store.prune(before).map(drop),
         };
         left.fetch_sub(1, Ordering::Relaxed);

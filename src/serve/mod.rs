@@ -10,6 +10,7 @@ mod engine;
 mod expectations;
 mod gate;
 mod keeper;
+mod lost;
 mod metrics;
 mod monitor;
 mod page;

@@ -6,6 +6,7 @@
 //! <https://www.sqlite.org/pragma.html#pragma_synchronous>), but the database is whole.
 
 mod history;
+mod key;
 mod lock;
 mod remembered;
 mod schema;
@@ -19,8 +20,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use history::{Before, MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
+pub use key::{EntryKey, KeySource};
 pub use lock::LOCK_NAME;
-pub use remembered::Remembered;
+pub use remembered::{FORGET_AFTER, Remembered};
 
 use lock::FolderLock;
 

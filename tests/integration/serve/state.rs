@@ -96,6 +96,47 @@ fn a_monitor_that_was_killed_goes_on_from_what_the_account_said_while_it_is_away
     );
 }
 
+#[test]
+fn an_entry_that_a_reload_loses_for_a_while_is_known_when_it_is_back() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    account.issue(&pki, HOST, 1, &leaf);
+    let entry = format!(
+        "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let settings = account.settings("1s");
+    let whole = inventory(&pki, OFTEN, &settings, &[entry]);
+    let fewer = inventory(&pki, OFTEN, &settings, &[trusting("127.0.0.1")]);
+    let exporter = Exporter::start(&whole, STATE, |folder| account.write_key(folder));
+    exporter.wait_until_ready();
+    drop(account);
+    let reload = |exporter: &Exporter, config: &str| {
+        exporter.write_config(config);
+        let answer = exporter.post("/-/reload", "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    let is_known = |metrics: &Answer| {
+        let instance = [r#"instance_id="1""#];
+        metrics.sample("certvigil_certificate_info", &instance) == Some(1.0)
+            && local(metrics, "certvigil_endpoint_correct", &[]) == Some(1.0)
+            && metrics.sample("certvigil_source_up", &[r#"source="sslmate""#]) == Some(0.0)
+    };
+    reload(&exporter, &fewer);
+    exporter.wait_for_metrics("the entry is gone", |metrics| !is_known(metrics));
+    reload(&exporter, &whole);
+    exporter.wait_for_metrics("the entry is back", is_known);
+    // The same where the monitor restarts in between.
+    reload(&exporter, &fewer);
+    let folder = exporter.kill();
+    let exporter = Exporter::start_in(folder, &fewer, STATE);
+    exporter.wait_until_ready();
+    reload(&exporter, &whole);
+    exporter.wait_for_metrics("the entry is back after a restart", is_known);
+}
+
 fn history(folder: &Path, args: &[&str]) -> Run {
     let state = folder.join("state");
     let all = ["history", "--state-dir", state.to_str().unwrap()].into_iter();
