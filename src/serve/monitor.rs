@@ -150,7 +150,9 @@ impl Monitor {
         };
         if let Some(store) = store {
             monitor.recall(&store);
-            monitor.keeper = Some(Keeper::new(store));
+            let keeper = Keeper::new(store);
+            monitor.board.set_state_health(keeper.health());
+            monitor.keeper = Some(keeper);
         }
         monitor.adopt(engine);
         (monitor, sender)
