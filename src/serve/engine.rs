@@ -114,6 +114,9 @@ impl Engine {
         }
         let webhook_secret = inventory.webhook_secret_file.as_deref().map(read_secret);
         let webhook_secret = webhook_secret.transpose()?;
+        if let Some(secret) = &webhook_secret {
+            sources.hide(secret);
+        }
         let account = inventory.sslmate.clone().unwrap_or_default();
         Ok(Self {
             scanner: Scanner {

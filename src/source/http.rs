@@ -19,6 +19,7 @@ use crate::trust;
 
 use super::SourceError;
 use super::error::ApiError;
+use super::secrets::Secrets;
 
 /// Redirects that are followed. Credentials never go to another host.
 const MAX_REDIRECTS: usize = 5;
@@ -52,6 +53,8 @@ pub(crate) struct Http {
     source: Arc<str>,
     /// Who may read a large answer of that source.
     large_bodies: Arc<Semaphore>,
+    /// What is replaced in the answers of sources.
+    secrets: Secrets,
 }
 
 /// How many requests were made for each source, by how they ended. Cheap to clone; clones count together.
@@ -170,7 +173,13 @@ impl Http {
             clock: Clock::default(),
             source: "".into(),
             large_bodies: large_bodies(),
+            secrets: Secrets::default(),
         }
+    }
+
+    /// Our own secrets, which are replaced in answers.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The same client for this source, whose requests and large answers are counted by themselves.
@@ -231,15 +240,28 @@ impl Http {
                 }
                 body.extend_from_slice(&chunk);
             }
+            let status = response.status().as_u16();
+            // Nobody sends secrets to an issuer's address, and lists are long.
+            if self.source.is_empty() {
+                return Ok(Answer {
+                    status,
+                    content_type,
+                    body,
+                });
+            }
             Ok(Answer {
-                status: response.status().as_u16(),
-                content_type,
-                body,
+                status,
+                content_type: self.secrets.hide(content_type),
+                body: self.secrets.hide_in_body(body),
             })
         };
         let answer = timeout_at(deadline, fetch)
             .await
             .unwrap_or(Err(SourceError::Timeout));
+        let answer = answer.map_err(|error| match error {
+            SourceError::Unreachable(why) => SourceError::Unreachable(self.secrets.hide(why)),
+            other => other,
+        });
         let status = answer.as_ref().ok().map(|answer| answer.status);
         self.requests.count(&self.source, status);
         answer
