@@ -260,16 +260,23 @@ async fn job(
         board.now(),
     );
     Ok(match admitted {
+        // A host that is not in the inventory gets no client certificate, PROXY header or SNI of the entry.
         Admitted::At(resolution) => Job {
             resolved: Some(resolution),
+            reach: Arc::default(),
             ..job
         },
         Admitted::Known(_) if plan.targets.contains_key(&target) => job,
-        // A host of another certificate is where the inventory has that one.
-        Admitted::Known(addresses) => Job {
-            addresses: Vec::from_iter(addresses),
-            ..job
-        },
+        // A host of another certificate is where the inventory has that one, and is reached as that one.
+        Admitted::Known(addresses) => {
+            let own = plan.at(&target.hostname, target.port).next();
+            let own = own.and_then(|own| plan.job(own, engine, board.now()));
+            Job {
+                addresses: Vec::from_iter(addresses),
+                reach: own.map(|own| own.reach).unwrap_or_default(),
+                ..job
+            }
+        }
     })
 }
 
