@@ -117,10 +117,11 @@ impl Engine {
         if let Some(secret) = &webhook_secret {
             sources.hide(secret);
         }
+        let guard = Guard::new(inventory.probe.allow.clone());
         let account = inventory.sslmate.clone().unwrap_or_default();
         Ok(Self {
             scanner: Scanner {
-                revocations: Arc::new(Revocations::new(&sources)),
+                revocations: Arc::new(Revocations::new(&sources).guarded_by(guard.clone())),
                 sources: Arc::new(sources),
                 resolver: Arc::new(Resolver::new(
                     Families::Both,
@@ -138,7 +139,7 @@ impl Engine {
                 grace: defaults.grace,
                 refresh: account.refresh_interval,
             },
-            guard: Guard::new(inventory.probe.allow.clone()),
+            guard,
             manner,
             modules,
             webhook_secret,

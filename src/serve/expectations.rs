@@ -341,6 +341,7 @@ impl Watch {
             resolved: None,
             key_types: self.entry.key_types,
             reach: manner.reaches.of(&self.entry.reach),
+            is_stranger: false,
             dane: self.entry.dane,
             rules,
             manner: manner.clone(),

@@ -178,6 +178,7 @@ impl Request {
             {
                 // Not the entry's own server: it gets no client certificate, PROXY header or SNI of that entry.
                 job.reach = Arc::default();
+                job.is_stranger = true;
             }
             job.manner = manner.clone();
             job.key_types = self.module.key_types.unwrap_or(job.key_types);
@@ -208,6 +209,7 @@ impl Request {
             resolved: None,
             key_types: defaults.key_types,
             reach: Arc::default(),
+            is_stranger: true,
             dane: defaults.dane,
             rules: Rules {
                 warn: defaults.warn,

@@ -264,6 +264,7 @@ async fn job(
         Admitted::At(resolution) => Job {
             resolved: Some(resolution),
             reach: Arc::default(),
+            is_stranger: true,
             ..job
         },
         Admitted::Known(_) if plan.targets.contains_key(&target) => job,
