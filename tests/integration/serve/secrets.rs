@@ -254,6 +254,7 @@ fn no_secret_is_in_any_log_answer_or_metric() {
         "key: everybody can read",
         "peer: everybody can read",
         "webhook: everybody can read",
+        "named: the download at http://",
     ] {
         assert!(log.contains(file), "{file}: {log}");
     }
