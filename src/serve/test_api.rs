@@ -54,6 +54,7 @@ pub(super) fn refused(status: StatusCode, words: &str, retry_after: Option<u64>)
         StatusCode::UNAUTHORIZED => "bad_credentials",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::URI_TOO_LONG => "too_long",
+        StatusCode::MISDIRECTED_REQUEST => "wrong_host",
         StatusCode::TOO_MANY_REQUESTS => "rate_limited",
         StatusCode::SERVICE_UNAVAILABLE => "busy",
         _ => "internal_error",

@@ -1,6 +1,6 @@
 //! A configuration that is read anew, right or wrong.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use super::metrics::assert_well_formed;
@@ -451,4 +451,40 @@ fn a_page_of_another_site_cannot_reload() {
         let answer = exporter.request("POST", "/-/reload", headers, "");
         assert_eq!(answer.status, 500, "{headers:?}");
     }
+}
+
+#[test]
+fn a_rebound_name_is_refused() {
+    let pki = Pki::new();
+    let right = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    // The tests' own `Host` is `certvigil`.
+    let args = [
+        "--web.allowed-host",
+        "certvigil",
+        "--web.allowed-host=monitor.example",
+    ];
+    let exporter = Exporter::start(&right, &args, |_| {});
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+    let status = |path: &str, host: &str| {
+        let mut stream = std::net::TcpStream::connect(exporter.address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for host in ["monitor.example", "127.0.0.1:10843", "localhost"] {
+        assert!(
+            status("/-/healthy", host).starts_with("HTTP/1.1 200 "),
+            "{host}"
+        );
+    }
+    for path in ["/", "/metrics", "/webhook/sslmate", "http://certvigil/"] {
+        let answer = status(path, "rebound.evil.example:10843");
+        assert!(answer.starts_with("HTTP/1.1 421 "), "{path}: {answer}");
+        assert!(answer.contains("--web.allowed-host"), "{answer}");
+    }
+    let answer = status("/api/v2/certs/x/test", "rebound.evil.example");
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+    assert!(answer.contains(r#""reason":"wrong_host""#), "{answer}");
 }
