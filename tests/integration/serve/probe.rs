@@ -300,10 +300,13 @@ fn a_target_of_the_inventory_is_looked_at_where_the_inventory_says_whatever_name
     );
 }
 
+/// The first bytes of each connection.
+type Beginnings = Arc<Mutex<Vec<Vec<u8>>>>;
+
 /// Servers at two addresses and one port that note how each connection begins, and close it.
-fn listeners() -> (Server, Server, [Arc<Mutex<Vec<Vec<u8>>>>; 2]) {
-    let seen = [Arc::default(), Arc::default()];
-    let noting = |seen: &Arc<Mutex<Vec<Vec<u8>>>>| {
+fn listeners() -> (Server, Server, [Beginnings; 2]) {
+    let seen = [Beginnings::default(), Beginnings::default()];
+    let noting = |seen: &Beginnings| {
         let seen = seen.clone();
         move |stream: &mut TcpStream| {
             let mut first = [0; 5];
