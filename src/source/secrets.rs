@@ -13,7 +13,7 @@ use super::http::BasicAuth;
 /// The text in place of a secret.
 const HIDDEN: &str = "[secret]";
 /// Minimum bytes of a secret that is replaced. Anything shorter is in ordinary words too.
-const MIN_BYTES: usize = 4;
+const MIN_BYTES: usize = 6;
 
 /// The secrets, each in the forms in which an answer may have it. Cheap to clone; clones have the same ones.
 #[derive(Clone, Default)]
@@ -132,11 +132,14 @@ mod tests {
 
     #[test]
     fn what_is_in_pem_stays() {
-        let pem = "-----BEGIN X-----\nMIIB\n-----END X-----\n";
-        let text = format!("MIIB {pem} MIIB {pem}");
-        let hidden = secrets(&["MIIB"]).hide(text);
+        let pem = "-----BEGIN X-----\nMIIBIj\n-----END X-----\n";
+        let text = format!("MIIBIj {pem} MIIBIj {pem}");
+        let hidden = secrets(&["MIIBIj"]).hide(text);
         assert_eq!(hidden, format!("[secret] {pem} [secret] {pem}"));
-        let cut = "MIIB -----BEGIN MIIB".to_owned();
-        assert_eq!(secrets(&["MIIB"]).hide(cut), "[secret] -----BEGIN [secret]");
+        let cut = "MIIBIj -----BEGIN MIIBIj".to_owned();
+        assert_eq!(
+            secrets(&["MIIBIj"]).hide(cut),
+            "[secret] -----BEGIN [secret]"
+        );
     }
 }
