@@ -13,6 +13,7 @@ use url::Url;
 use crate::certificate::{
     Answer, Certificate, Crl, Issuer, MAX_OCSP_BYTES, Unusable, ocsp_url, read_ocsp,
 };
+use crate::guard::Guard;
 use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::{Fetched, Publication};
 use crate::source::{Http, Sources};
@@ -34,6 +35,8 @@ const RETRY_AFTER: i64 = 60;
 /// Asks, and remembers what was answered.
 pub struct Revocations {
     http: Http,
+    /// For URLs of certificates that are not of the inventory.
+    guarded: Http,
     requests: Semaphore,
     known: Lock<HashMap<String, Known>>,
 }
@@ -80,12 +83,15 @@ impl Document {
 struct Question<'a> {
     leaf: &'a Certificate,
     issuer: &'a Issuer,
+    is_stranger: bool,
     now: Timestamp,
 }
 
 impl Question<'_> {
     fn answer(self, document: &Document) -> Result<Answer, Unusable> {
-        let Self { leaf, issuer, now } = self;
+        let Self {
+            leaf, issuer, now, ..
+        } = self;
         match document {
             Document::Crl(list) => list.status_of(leaf, issuer, now),
             Document::Ocsp(response) => read_ocsp(response, leaf, issuer, now),
@@ -94,27 +100,45 @@ impl Question<'_> {
 }
 
 impl Revocations {
-    /// Gets ready to ask, by the way that the sources are asked. Their counts do not grow by it.
+    /// Gets ready to ask, by the way that the sources are asked. Their counts do not grow by it. URLs in the certificates
+    /// of strangers lead only to public addresses.
     pub fn new(sources: &Sources) -> Self {
+        let http = sources.http_for_others();
         Self {
-            http: sources.http_for_others(),
+            guarded: http.guarded_by(Arc::default()),
+            http,
             requests: Semaphore::new(MAX_REQUESTS),
             known: Lock::default(),
         }
     }
 
+    /// The same where URLs in the certificates of strangers lead where this guard lets through.
+    pub fn guarded_by(self, guard: Guard) -> Self {
+        Self {
+            guarded: self.http.guarded_by(Arc::new(guard)),
+            ..self
+        }
+    }
+
     /// What the issuer says of a certificate as of `now`, as far as it is to be asked and answers before the
-    /// deadline: its lists in the order of the certificate, then its OCSP responder.
+    /// deadline: its lists in the order of the certificate, then its OCSP responder. A certificate of a stranger is one of
+    /// an endpoint that is not in the inventory.
     pub async fn ask(
         &self,
         leaf: &Certificate,
         issuer: &Issuer,
+        is_stranger: bool,
         check: RevocationCheck,
         now: Timestamp,
         deadline: Instant,
     ) -> Option<Fetched> {
         let facts = leaf.facts().ok()?;
-        let question = Question { leaf, issuer, now };
+        let question = Question {
+            leaf,
+            issuer,
+            is_stranger,
+            now,
+        };
         let lists = facts
             .crl_urls
             .iter()
@@ -141,7 +165,12 @@ impl Revocations {
         question: Question<'_>,
         deadline: Instant,
     ) -> Option<Answer> {
-        let known = self.known(url).answer;
+        // What the guard refuses a stranger is not refused to the inventory.
+        let key = match question.is_stranger {
+            true => format!("stranger {url}"),
+            false => url.to_owned(),
+        };
+        let known = self.known(&key).answer;
         let now = question.now;
         let Ok(mut kept) = timeout_at(deadline, known.lock()).await else {
             tracing::info!("{url}: others have asked, and no answer came in time");
@@ -156,9 +185,9 @@ impl Revocations {
             return answer.ok();
         }
         let retry = later(now, RETRY_AFTER);
-        let (new, why) = match self.fetch(url, by, deadline).await {
+        let (new, why) = match self.fetch(url, by, question.is_stranger, deadline).await {
             Ok(document) => {
-                self.weigh(url, document.size());
+                self.weigh(&key, document.size());
                 let document = Arc::new(document);
                 match question.answer(&document) {
                     Ok(answer) => {
@@ -193,6 +222,7 @@ impl Revocations {
         &self,
         url: &str,
         by: Publication,
+        is_stranger: bool,
         deadline: Instant,
     ) -> Result<Document, String> {
         let url = Url::parse(url).map_err(|e| format!("it is not a URL: {e}"))?;
@@ -203,7 +233,11 @@ impl Revocations {
         let _turn = timeout_at(deadline, self.requests.acquire())
             .await
             .map_err(|_| "it was not its turn in time: too much is being fetched")?;
-        let answer = self.http.get(&url, None, limit, deadline).await;
+        let http = match is_stranger {
+            true => &self.guarded,
+            false => &self.http,
+        };
+        let answer = http.get(&url, None, limit, deadline).await;
         let answer = answer.map_err(|e| e.to_string())?;
         if answer.status != 200 {
             return Err(format!("HTTP status {}", answer.status));

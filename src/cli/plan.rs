@@ -38,7 +38,11 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
             e.utf8_error().valid_up_to() + 1
         )
     })?;
-    crate::config::parse(&text, file).map_err(|e| e.to_string())
+    let inventory = crate::config::parse(&text, file).map_err(|e| e.to_string())?;
+    for warning in crate::config::warnings(&inventory) {
+        tracing::warn!("{}: {warning}", file.display());
+    }
+    Ok(inventory)
 }
 
 /// What takes the looks, from here alone: so many at a time, or as many as there are descriptors for.

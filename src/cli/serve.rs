@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::model::Hostname;
 use crate::serve::{Server, Setup};
 use crate::web::Web;
 
@@ -55,6 +56,10 @@ pub(super) struct WebArgs {
     /// TLS, client certificates, users and headers: the web configuration file of the Prometheus exporters
     #[arg(id = "web_config", long = "web.config.file", value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Answer only requests for this host name, for addresses and for localhost; others get status 421. Repeatable
+    #[arg(id = "allowed_host", long = "web.allowed-host", value_name = "HOST")]
+    allowed_hosts: Vec<Hostname>,
 }
 
 /// An address and a port to listen at.
@@ -143,12 +148,13 @@ async fn serve(args: Args) -> Result<(), String> {
 impl WebArgs {
     pub(super) fn open(&self, share: Share) -> Result<Arc<Web>, String> {
         let web = Web::open(self.config.as_deref())?;
-        Ok(Arc::new(web.for_at_most(share.clients)))
+        let hosts = self.allowed_hosts.iter().map(ToString::to_string);
+        Ok(Arc::new(web.for_at_most(share.clients).for_hosts(hosts)))
     }
 
     /// Whether any of these flags was given.
     pub(super) fn is_given(&self) -> bool {
-        !self.listen.is_empty() || self.config.is_some()
+        !self.listen.is_empty() || self.config.is_some() || !self.allowed_hosts.is_empty()
     }
 
     /// Listens at every address that was given, or at this one.

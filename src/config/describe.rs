@@ -13,6 +13,27 @@ fn origin(url: &str) -> String {
     )
 }
 
+/// What a configuration may have by mistake, a line each; nothing of it is an error.
+pub fn warnings(inventory: &Inventory) -> Vec<String> {
+    let of_entry = |entry: &Entry| {
+        let SourceSettings::Download(url) = &entry.source else {
+            return None;
+        };
+        // Schemes are in any case (RFC 3986, section 3.1).
+        let is_http = url::Url::parse(url).is_ok_and(|url| url.scheme() == "http");
+        is_http.then(|| {
+            let name = entry.name.as_deref().map(|n| format!("{n}: "));
+            let text = format!(
+                "{}the download at {} is not encrypted: anyone on the way can read it and replace the expected certificate; use https://",
+                name.unwrap_or_default(),
+                origin(url)
+            );
+            printable(&text)
+        })
+    };
+    inventory.certificates.iter().filter_map(of_entry).collect()
+}
+
 /// What would be tested, a line an entry.
 pub fn describe(inventory: &Inventory) -> String {
     let count = inventory.certificates.len();

@@ -19,7 +19,7 @@ use crate::model::{
     Families, Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Vantage,
 };
 
-pub use describe::describe;
+pub use describe::{describe, warnings};
 pub use read::parse;
 pub use values::{one_of_each_family, parse_alpn, parse_mail_domain, parse_name_server};
 pub use yaml::{ConfigError, ConfigErrors};

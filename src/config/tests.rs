@@ -626,6 +626,23 @@ fn address_families_are_those_of_the_entry_then_those_of_the_file() {
 }
 
 #[test]
+fn a_download_in_the_clear_is_warned_of_without_its_path() {
+    let inventory = read(
+        "\
+certificates:
+  - {name: one, download: 'HTTP://a.example/secret'}
+  - download: http://b.example/secret
+  - download: https://c.example/secret
+",
+    );
+    let warnings = super::warnings(&inventory);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with("one: the download at http://a.example is not encrypted"));
+    assert!(warnings[1].starts_with("the download at http://b.example"));
+    assert!(!warnings.concat().contains("secret"), "{warnings:?}");
+}
+
+#[test]
 fn an_entry_may_differ_from_the_defaults_in_whether_tlsa_records_count() {
     let inventory = read(
         "\

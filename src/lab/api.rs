@@ -408,6 +408,7 @@ impl Api {
             resolved: None,
             key_types: KeyTypes::ANY,
             reach: Arc::default(),
+            is_stranger: false,
             dane: false,
             rules: Rules::default(),
             manner: self.tester.manner.clone(),

@@ -91,6 +91,7 @@ metrics! {
     SourceUp "certvigil_source_up" Gauge "1 if the source answered when it was last asked what is expected, 0 if not. While it is 0, its last good answer is judged by.";
     SourceLastSuccess "certvigil_source_last_success_timestamp_seconds" Gauge "When the source last said what is expected, in Unix seconds.";
     SourceRequests "certvigil_source_requests_total" Counter "HTTP requests that were made to sources and remote vantages, by HTTP status; `error` where no answer came.";
+    StateUp "certvigil_state_up" Gauge "1 if the state folder could be written at the last try, 0 if not. Absent without --state-dir.";
     ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "How long the phases of looks from here took. A phase that did not happen is not counted.";
     Probes "certvigil_probes_total" Counter "Looks that were taken, by vantage and status.";
     ProbesInFlight "certvigil_probes_in_flight" Gauge "Looks from here that are under way.";

@@ -52,6 +52,8 @@ pub struct Job {
     pub key_types: KeyTypes,
     /// What is particular about reaching the servers.
     pub reach: Arc<Reach>,
+    /// The targets are not of the inventory: URLs in their certificates lead only where the guard lets through.
+    pub is_stranger: bool,
     /// Whether to judge by the targets' TLSA records too.
     pub dane: bool,
     /// When its end is worth telling.
@@ -199,6 +201,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         resolved: None,
         key_types: entry.key_types,
         reach: manner.reaches.of(&entry.reach),
+        is_stranger: false,
         dane: entry.dane,
         rules: Rules {
             warn: entry.warn,

@@ -331,7 +331,14 @@ impl Round {
         };
         let deadline = Instant::now() + job.manner.timeout;
         let revocations = &self.scanner.revocations;
-        let answer = revocations.ask(&served.leaf, &issuer, check, self.now, deadline);
+        let answer = revocations.ask(
+            &served.leaf,
+            &issuer,
+            job.is_stranger,
+            check,
+            self.now,
+            deadline,
+        );
         served.revocation.fetched = Box::pin(answer).await;
         signatures
     }

@@ -19,6 +19,7 @@ use super::counters::Counters;
 use super::dns_failures::dns_answer;
 use super::engine::Engine;
 use super::expectations::{Kept, Watch};
+use super::keeper::StateHealth;
 
 /// What the monitor knows.
 pub(super) struct Board {
@@ -27,6 +28,8 @@ pub(super) struct Board {
     looks: Mutex<BTreeMap<Target, Arc<Looked>>>,
     cycle: Mutex<Cycle>,
     reload: Mutex<Reload>,
+    /// The state folder's; not set without one.
+    state_health: OnceLock<Arc<StateHealth>>,
     ready: AtomicBool,
     pub(super) counters: Counters,
     pub(super) requests: Requests,
@@ -252,6 +255,7 @@ impl Board {
                 error: None,
                 succeeded: clock(),
             }),
+            state_health: OnceLock::new(),
             ready: AtomicBool::new(false),
             counters: Counters::default(),
             requests,
@@ -304,7 +308,18 @@ impl Board {
         self.ready.load(Ordering::Acquire)
     }
 
+    /// Returns whether the state folder can be written; `None` without one.
+    pub(super) fn is_state_up(&self) -> Option<bool> {
+        let health = self.state_health.get()?;
+        Some(health.is_up(tokio::time::Instant::now()))
+    }
+
     // What follows is for the monitor.
+
+    pub(super) fn set_state_health(&self, health: Arc<StateHealth>) {
+        // There is one state folder for the life of the process.
+        let _ = self.state_health.set(health);
+    }
 
     pub(super) fn set_engine(&self, engine: Arc<Engine>) {
         *lock(&self.engine) = engine;

@@ -120,10 +120,14 @@ impl Engine {
         }
         let webhook_secret = inventory.webhook_secret_file.as_deref().map(read_secret);
         let webhook_secret = webhook_secret.transpose()?;
+        if let Some(secret) = &webhook_secret {
+            sources.hide(secret);
+        }
+        let guard = Guard::new(inventory.probe.allow.clone());
         let account = inventory.sslmate.clone().unwrap_or_default();
         Ok(Self {
             scanner: Scanner {
-                revocations: Arc::new(Revocations::new(&sources)),
+                revocations: Arc::new(Revocations::new(&sources).guarded_by(guard.clone())),
                 sources: Arc::new(sources),
                 resolver: Arc::new(resolver),
                 looker,
@@ -137,7 +141,7 @@ impl Engine {
                 grace: defaults.grace,
                 refresh: account.refresh_interval,
             },
-            guard: Guard::new(inventory.probe.allow.clone()),
+            guard,
             manner,
             modules,
             webhook_secret,

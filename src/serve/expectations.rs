@@ -9,10 +9,10 @@ use crate::certificate::Fingerprint;
 use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Grace, Rules};
-use crate::model::{Target, Timestamp};
+use crate::model::{Hostname, Target, Timestamp};
 use crate::scan::{Job, MailHosts, Manner};
 use crate::source::{Failed, Loaded, download_name, source_name};
-use crate::store::Remembered;
+use crate::store::{EntryKey, KeySource, Remembered};
 
 use super::agenda::Errand;
 
@@ -75,25 +75,38 @@ pub(super) struct News {
     pub(super) errors: Vec<String>,
 }
 
-/// What names an entry in memory: its source and the name that it is given.
-pub(super) fn key(entry: &Entry) -> String {
-    let mut name = entry.name.clone().unwrap_or_default();
-    if !entry.mx.is_empty() {
-        name = format!("{name} mx {:?}", entry.mx);
-    }
-    match &entry.source {
-        SourceSettings::Sslmate(cn) => format!("sslmate {cn} {name}"),
-        SourceSettings::SslmateAll => "sslmate *".into(),
-        SourceSettings::Download(url) => format!("download {} {name}", download_name(url)),
-        SourceSettings::Pem(files) => format!("pem {files:?} {name}"),
-        SourceSettings::PemGlob(pattern) => format!("pem_dir {pattern}"),
+/// The key by which an entry is remembered: its source and the name that it is given.
+pub(super) fn key(entry: &Entry) -> EntryKey {
+    let texts = |hosts: &[Hostname]| hosts.iter().map(ToString::to_string).collect();
+    let (source, has_hosts) = match &entry.source {
+        SourceSettings::Sslmate(cn) => (KeySource::Sslmate(cn.clone()), false),
+        SourceSettings::SslmateAll => return EntryKey::new(KeySource::SslmateAll),
+        SourceSettings::Download(url) => (KeySource::Download(download_name(url)), false),
+        SourceSettings::Pem(files) => {
+            let files = files.iter().map(|f| f.to_string_lossy().into_owned());
+            (KeySource::Pem(files.collect()), false)
+        }
+        SourceSettings::PemGlob(pattern) => {
+            return EntryKey::new(KeySource::PemDir(pattern.clone()));
+        }
         SourceSettings::Fingerprints(pins) => {
-            format!("sha256 {pins:?} {name} {:?}", entry.hostnames)
+            let pins = pins.iter().map(ToString::to_string);
+            (KeySource::Sha256(pins.collect()), true)
         }
-        SourceSettings::PublicKeys(keys) => {
-            format!("pubkey_sha256 {keys:?} {name} {:?}", entry.hostnames)
+        SourceSettings::PublicKeys(pins) => {
+            let pins = pins.iter().map(ToString::to_string);
+            (KeySource::PubkeySha256(pins.collect()), true)
         }
-        SourceSettings::TrustOnly => format!("trust {name} {:?}", entry.hostnames),
+        SourceSettings::TrustOnly => (KeySource::Trust, true),
+    };
+    EntryKey {
+        name: entry.name.clone().unwrap_or_default(),
+        mx: texts(&entry.mx),
+        hostnames: match has_hosts {
+            true => texts(&entry.hostnames),
+            false => Vec::new(),
+        },
+        ..EntryKey::new(source)
     }
 }
 
@@ -336,6 +349,7 @@ impl Watch {
             resolved: None,
             key_types: self.entry.key_types,
             reach: manner.reaches.of(&self.entry.reach),
+            is_stranger: false,
             dane: self.entry.dane,
             rules,
             manner: manner.clone(),

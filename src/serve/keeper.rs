@@ -1,9 +1,11 @@
 //! Writes to the state folder, on a thread of its own: no look waits for a disk.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -16,14 +18,43 @@ use super::board::Looked;
 /// Notes that wait to be written; where a disk is so slow, further ones are lost, and the log says so.
 const MAX_WAITING: usize = 1 << 14;
 
+/// Maximum time of one write; a longer one is taken for a disk that hangs. A write waits up to 10 s for another process.
+const MAX_WRITE: Duration = Duration::from_secs(30);
+
+/// The health of the state folder, shared between the writing thread and `/metrics`.
+#[derive(Debug, Default)]
+pub(super) struct StateHealth {
+    /// The last write failed.
+    has_failed: AtomicBool,
+    /// Notes were lost, because the disk is too slow, and none has been accepted since.
+    is_behind: AtomicBool,
+    /// The beginning of the write that is under way.
+    writing_since: Mutex<Option<Instant>>,
+}
+
+impl StateHealth {
+    /// Returns true if the state could be written at the last try, as of `now`.
+    pub(super) fn is_up(&self, now: Instant) -> bool {
+        let hangs = self.writing().is_some_and(|since| now - since > MAX_WRITE);
+        !hangs
+            && !self.has_failed.load(Ordering::Relaxed)
+            && !self.is_behind.load(Ordering::Relaxed)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Option<Instant>> {
+        let lock = self.writing_since.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What is to be kept.
 pub(super) enum Note {
     /// What was seen at a target.
     Looked(Arc<Looked>),
     /// What the source of this entry said.
     Said(String, Vec<Remembered>),
-    /// There are no entries but these.
-    Entries(BTreeSet<String>),
+    /// The configuration has these entries as of a time, and no others.
+    Entries(BTreeSet<String>, Timestamp),
     /// History before this time is old enough to go.
     Prune(Timestamp),
 }
@@ -33,7 +64,7 @@ pub(super) struct Keeper {
     notes: SyncSender<Note>,
     /// Notes that are not written yet.
     left: Arc<AtomicUsize>,
-    is_behind: bool,
+    health: Arc<StateHealth>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -44,17 +75,24 @@ impl Keeper {
         let (end, ended) = oneshot::channel();
         let left = Arc::new(AtomicUsize::new(0));
         let still_left = left.clone();
+        let health = Arc::new(StateHealth::default());
+        let of_thread = health.clone();
         std::thread::spawn(move || {
-            write_all(&store, &waiting, &still_left);
+            write_all(&store, &waiting, &still_left, &of_thread);
             // Nobody waits for it any more where this took too long.
             let _ = end.send(());
         });
         Self {
             notes,
             left,
-            is_behind: false,
+            health,
             ended,
         }
+    }
+
+    /// Returns the health of what it writes to.
+    pub(super) fn health(&self) -> Arc<StateHealth> {
+        self.health.clone()
     }
 
     /// Has something written in its turn.
@@ -62,13 +100,14 @@ impl Keeper {
         // Counted before, or it could be written before it counts.
         self.left.fetch_add(1, Ordering::Relaxed);
         let Err(error) = self.notes.try_send(note) else {
-            self.is_behind = false;
+            self.health.is_behind.store(false, Ordering::Relaxed);
             return;
         };
         self.left.fetch_sub(1, Ordering::Relaxed);
         // The thread ends only with this.
-        if matches!(error, TrySendError::Full(_)) && !self.is_behind {
-            self.is_behind = true;
+        if matches!(error, TrySendError::Full(_))
+            && !self.health.is_behind.swap(true, Ordering::Relaxed)
+        {
             tracing::error!("the disk does not keep up: a part of the history is lost");
         }
     }
@@ -88,17 +127,20 @@ impl Keeper {
     }
 }
 
-fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize) {
+fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: &StateHealth) {
     // What fails again in the same way is told once.
     let mut told = None;
     while let Ok(note) = notes.recv() {
+        *health.writing() = Some(Instant::now());
         let written = match note {
             Note::Looked(looked) => store.note(&looked.results, looked.at),
             Note::Said(key, said) => store.remember(&key, &said),
-            Note::Entries(keys) => store.forget(&keys),
+            Note::Entries(keys, now) => store.configured(&keys, now),
             Note::Prune(before) => store.prune(before).map(drop),
         };
+        *health.writing() = None;
         left.fetch_sub(1, Ordering::Relaxed);
+        health.has_failed.store(written.is_err(), Ordering::Relaxed);
         match written {
             Ok(()) => {
                 if told.take().is_some() {
@@ -111,5 +153,49 @@ fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize) {
                 told = Some(error);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::FILE_NAME;
+
+    #[test]
+    fn a_write_that_fails_or_hangs_is_not_up() {
+        let health = StateHealth::default();
+        let now = Instant::now();
+        assert!(health.is_up(now));
+        *health.writing() = Some(now);
+        assert!(health.is_up(now + MAX_WRITE));
+        assert!(!health.is_up(now + MAX_WRITE + Duration::from_millis(1)));
+        *health.writing() = None;
+        health.is_behind.store(true, Ordering::Relaxed);
+        assert!(!health.is_up(now));
+    }
+
+    /// Writes one note, and waits until it has been tried.
+    fn tried(store: &Store, health: &StateHealth) -> bool {
+        let (notes, waiting) = sync_channel(1);
+        let note = Note::Entries(BTreeSet::from(["x".to_owned()]), Timestamp(0));
+        notes.send(note).unwrap();
+        drop(notes);
+        write_all(store, &waiting, &AtomicUsize::new(1), health);
+        health.is_up(Instant::now())
+    }
+
+    #[test]
+    fn it_is_up_again_once_a_write_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let other = rusqlite::Connection::open(folder.path().join(FILE_NAME)).unwrap();
+        let health = StateHealth::default();
+        assert!(tried(&store, &health));
+        let fails =
+            "CREATE TRIGGER fails BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'x'); END";
+        other.execute_batch(fails).unwrap();
+        assert!(!tried(&store, &health));
+        other.execute_batch("DROP TRIGGER fails").unwrap();
+        assert!(tried(&store, &health));
     }
 }

@@ -260,6 +260,9 @@ fn exposition(board: &Board) -> Pieces {
         looks.iter().flat_map(|looked| &looked.results),
     );
     requests(&mut rest, board);
+    if let Some(is_up) = board.is_state_up() {
+        rest.value(Metric::StateUp, u8::from(is_up));
+    }
     board.counters.write(&mut rest);
     monitor(&mut rest, board);
     process::write(&mut rest);

@@ -11,6 +11,7 @@ mod engine;
 mod expectations;
 mod gate;
 mod keeper;
+mod lost;
 mod metrics;
 mod monitor;
 mod page;
@@ -183,6 +184,10 @@ impl web::Service for Pages {
             "/-/reload" if !matches!(method, Method::POST | Method::PUT) => {
                 self.not_allowed(&path, "POST, PUT")
             }
+            "/-/reload" if web::is_cross_site(headers) => say(
+                StatusCode::FORBIDDEN,
+                "a page of another site sent this request: reload from the monitor's own host, with curl or by SIGHUP",
+            ),
             "/-/reload" => match reload(&self.commands).await {
                 Ok(()) => say(StatusCode::OK, "the configuration was read anew"),
                 Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),

@@ -24,6 +24,7 @@ use super::dns_failures::{Change, DnsFailures};
 use super::engine::{Engine, Setup};
 use super::expectations::{Kept, MAX_ALONE, RETRY, Watch, key};
 use super::keeper::{Keeper, Note};
+use super::lost::Lost;
 use super::planning::{Drawn, draw};
 use super::reloads::{Asker, Reloads};
 
@@ -76,6 +77,8 @@ pub(super) struct Monitor {
     watches: BTreeMap<Arc<str>, Watch>,
     /// Their keys in the order of the configuration.
     order: Vec<Arc<str>>,
+    /// What is remembered of entries that the configuration has lost.
+    lost: Lost,
     plan: Arc<Plan>,
     /// What has been told of the names in it.
     warnings: BTreeSet<String>,
@@ -129,6 +132,7 @@ impl Monitor {
             engine: engine.clone(),
             watches: BTreeMap::new(),
             order: Vec::new(),
+            lost: Lost::default(),
             plan: Arc::default(),
             warnings: BTreeSet::new(),
             scans: JoinSet::new(),
@@ -149,7 +153,9 @@ impl Monitor {
         };
         if let Some(store) = store {
             monitor.recall(&store);
-            monitor.keeper = Some(Keeper::new(store));
+            let keeper = Keeper::new(store);
+            monitor.board.set_state_health(keeper.health());
+            monitor.keeper = Some(keeper);
         }
         monitor.adopt(engine);
         (monitor, sender)
@@ -167,6 +173,10 @@ impl Monitor {
             let said = recalled.remove(&key).unwrap_or_default();
             watch.kept = said.into_iter().map(Kept::from).collect();
             self.watches.insert(key.into(), watch);
+        }
+        for (key, said) in recalled {
+            let kept = said.into_iter().map(Kept::from).collect();
+            self.lost.put(key, kept, Duration::ZERO);
         }
     }
 
@@ -239,7 +249,7 @@ impl Monitor {
         Some(self.board.started + due)
     }
 
-    /// Has history that is old enough taken out of the store.
+    /// Has history, and what is remembered of lost entries, taken out of the store once it is old enough.
     fn prune(&mut self) {
         let now = self.elapsed();
         let Some(keeper) = self.keeper.as_mut().filter(|_| self.prune_due <= now) else {
@@ -250,6 +260,17 @@ impl Monitor {
         let kept = i64::try_from(kept).unwrap_or(i64::MAX);
         let before = Timestamp(self.board.now().0.saturating_sub(kept));
         keeper.keep(Note::Prune(before));
+        self.lost.expire(now);
+        self.keep_entries();
+    }
+
+    /// Notes in the store which entries are configured now.
+    fn keep_entries(&mut self) {
+        let now = self.board.now();
+        if let Some(keeper) = &mut self.keeper {
+            let keys = self.watches.keys().map(ToString::to_string).collect();
+            keeper.keep(Note::Entries(keys, now));
+        }
     }
 
     fn may_ask(&self) -> bool {
@@ -336,7 +357,10 @@ impl Monitor {
         for change in &news.changed {
             tracing::info!("{change}");
         }
+        // A source that failed and never answered has said nothing that could replace what the store has.
+        let has_said = watch.up == Some(true) || !watch.kept.is_empty();
         if let Some(keeper) = &mut self.keeper
+            && has_said
             && (watch.is_asked_over_network() || was_up.is_none() || !news.changed.is_empty())
         {
             let said = watch.kept.iter().map(Remembered::from).collect();
@@ -544,7 +568,10 @@ impl Monitor {
                     entry: new.entry,
                     ..old
                 },
-                None => new,
+                None => Watch {
+                    kept: self.lost.take(&key),
+                    ..new
+                },
             };
             // Reading files anew is what a reload is for; a source over the network has its own clock, unless
             // something about it has changed.
@@ -556,15 +583,13 @@ impl Monitor {
             self.order.push(key.clone());
             self.watches.insert(key, watch);
         }
-        for key in before.keys() {
-            self.agenda.forget(key);
-            self.newer.remove(key);
-            self.awaiting.retain(|errand, _| errand.key != *key);
+        for (key, watch) in before {
+            self.agenda.forget(&key);
+            self.newer.remove(&key);
+            self.awaiting.retain(|errand, _| errand.key != key);
+            self.lost.put(key.to_string(), watch.kept, now);
         }
-        if let Some(keeper) = &mut self.keeper {
-            let keys = self.watches.keys().map(ToString::to_string).collect();
-            keeper.keep(Note::Entries(keys));
-        }
+        self.keep_entries();
         self.schedule
             .set_interval(engine.inventory.defaults.interval, now);
         let defaults = &engine.inventory.defaults;
@@ -613,14 +638,16 @@ impl Monitor {
 }
 
 /// The entries with their keys, in their order. Two of them may have the same source and no names.
-fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
+pub(super) fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
     let mut keys = HashSet::new();
     let keyed = entries.iter().map(|entry| {
         let mut key = key(entry);
-        while !keys.insert(key.clone()) {
-            key.push('+');
+        let mut text = key.encode();
+        while !keys.insert(text.clone()) {
+            key.repeat += 1;
+            text = key.encode();
         }
-        (key, entry)
+        (text, entry)
     });
     keyed.collect()
 }

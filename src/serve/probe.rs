@@ -1,6 +1,7 @@
 //! `/probe`: a look now, in the manner of blackbox_exporter.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,6 +174,16 @@ impl Request {
             jobs.push(self.trust_only(engine));
         }
         for job in &mut jobs {
+            if let Some(resolved) = &resolved
+                && !resolved
+                    .addresses
+                    .iter()
+                    .all(|ip| is_place_of(board, job, *ip))
+            {
+                // Not the entry's own server: it gets no client certificate, PROXY header or SNI of that entry.
+                job.reach = Arc::default();
+                job.is_stranger = true;
+            }
             job.manner = manner.clone();
             job.key_types = self.module.key_types.unwrap_or(job.key_types);
             job.resolved = resolved.clone();
@@ -204,6 +215,7 @@ impl Request {
             resolved: None,
             key_types: defaults.key_types,
             reach: Arc::default(),
+            is_stranger: true,
             dane: defaults.dane,
             rules: Rules {
                 warn: defaults.warn,
@@ -262,6 +274,19 @@ impl Request {
         let table = human(&scan.results, &style);
         let _ = write!(text, "\n{table}\n\nMetrics:\n{metrics}");
         answer(StatusCode::OK, PLAIN, text)
+    }
+}
+
+/// Returns true if the inventory has a job's server at this address: its entry names it, or the last probes of its name
+/// found it.
+fn is_place_of(board: &Board, job: &Job, ip: IpAddr) -> bool {
+    let of_target = |target: &Target| {
+        let looked = board.looked(target);
+        looked.is_some_and(|looked| looked.results.iter().any(|j| j.observation.ip == Some(ip)))
+    };
+    match job.addresses.as_slice() {
+        [] => job.targets.iter().any(of_target),
+        fixed => fixed.contains(&ip),
     }
 }
 

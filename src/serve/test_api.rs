@@ -54,6 +54,7 @@ pub(super) fn refused(status: StatusCode, words: &str, retry_after: Option<u64>)
         StatusCode::UNAUTHORIZED => "bad_credentials",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::URI_TOO_LONG => "too_long",
+        StatusCode::MISDIRECTED_REQUEST => "wrong_host",
         StatusCode::TOO_MANY_REQUESTS => "rate_limited",
         StatusCode::SERVICE_UNAVAILABLE => "busy",
         _ => "internal_error",
@@ -260,16 +261,24 @@ async fn job(
         board.now(),
     );
     Ok(match admitted {
+        // A host that is not in the inventory gets no client certificate, PROXY header or SNI of the entry.
         Admitted::At(resolution) => Job {
             resolved: Some(resolution),
+            reach: Arc::default(),
+            is_stranger: true,
             ..job
         },
         Admitted::Known(_) if plan.targets.contains_key(&target) => job,
-        // A host of another certificate is where the inventory has that one.
-        Admitted::Known(addresses) => Job {
-            addresses: Vec::from_iter(addresses),
-            ..job
-        },
+        // A host of another certificate is where the inventory has that one, and is reached as that one.
+        Admitted::Known(addresses) => {
+            let own = plan.at(&target.hostname, target.port).next();
+            let own = own.and_then(|own| plan.job(own, engine, board.now()));
+            Job {
+                addresses: Vec::from_iter(addresses),
+                reach: own.map(|own| own.reach).unwrap_or_default(),
+                ..job
+            }
+        }
     })
 }
 

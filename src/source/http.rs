@@ -1,10 +1,12 @@
 //! One bounded HTTP client for everything that is fetched.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AGE, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::redirect::Policy;
 use rustls::pki_types::CertificateDer;
@@ -12,13 +14,15 @@ use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
+use url::{Host, Url};
 
+use crate::guard::Guard;
 use crate::model::Timestamp;
 use crate::trust;
 
 use super::SourceError;
 use super::error::ApiError;
+use super::secrets::Secrets;
 
 /// Redirects that are followed. Credentials never go to another host.
 const MAX_REDIRECTS: usize = 5;
@@ -52,6 +56,8 @@ pub(crate) struct Http {
     source: Arc<str>,
     /// Who may read a large answer of that source.
     large_bodies: Arc<Semaphore>,
+    /// What is replaced in the answers of sources.
+    secrets: Secrets,
 }
 
 /// How many requests were made for each source, by how they ended. Cheap to clone; clones count together.
@@ -117,6 +123,8 @@ pub(crate) struct Answer {
 /// What connects. It is made at the first request: the system's roots take long to read, and most runs ask nobody.
 struct Connector {
     own_roots: Vec<CertificateDer<'static>>,
+    /// The addresses that may be reached; `None` is all.
+    guard: Option<Arc<Guard>>,
     made: OnceLock<Result<reqwest::Client, String>>,
 }
 
@@ -124,12 +132,12 @@ impl Connector {
     fn client(&self) -> Result<&reqwest::Client, SourceError> {
         let made = self
             .made
-            .get_or_init(|| Self::make(trust::api_roots(&self.own_roots)));
+            .get_or_init(|| Self::make(trust::api_roots(&self.own_roots), self.guard.clone()));
         made.as_ref()
             .map_err(|error| SourceError::Unusable(error.clone()))
     }
 
-    fn make(roots: RootCertStore) -> Result<reqwest::Client, String> {
+    fn make(roots: RootCertStore, guard: Option<Arc<Guard>>) -> Result<reqwest::Client, String> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
         let tls = ClientConfig::builder_with_provider(provider)
@@ -137,7 +145,13 @@ impl Connector {
             .map_err(|e| wrong(&e))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let policy = Policy::custom(|attempt| {
+        let of_redirects = guard.clone();
+        let policy = Policy::custom(move |attempt| {
+            if let Some(guard) = &of_redirects
+                && let Err(why) = may_reach_literal(guard, attempt.url())
+            {
+                return attempt.error(why);
+            }
             let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
             if attempt.previous().len() > MAX_REDIRECTS {
                 attempt.error("too many redirects")
@@ -147,7 +161,13 @@ impl Connector {
                 attempt.follow()
             }
         });
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let builder = match guard {
+            // A proxy would resolve names by itself.
+            Some(guard) => builder.no_proxy().dns_resolver(GuardedResolver(guard)),
+            None => builder,
+        };
+        builder
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("certvigil/", env!("CARGO_PKG_VERSION")))
             .redirect(policy)
@@ -164,13 +184,20 @@ impl Http {
         Self {
             connector: Arc::new(Connector {
                 own_roots,
+                guard: None,
                 made: OnceLock::new(),
             }),
             requests,
             clock: Clock::default(),
             source: "".into(),
             large_bodies: large_bodies(),
+            secrets: Secrets::default(),
         }
+    }
+
+    /// Our own secrets, which are replaced in answers.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The same client for this source, whose requests and large answers are counted by themselves.
@@ -190,6 +217,19 @@ impl Http {
         }
     }
 
+    /// The same client for URLs that a stranger chose: it connects only to addresses that the guard lets through, and to
+    /// no proxy.
+    pub(crate) fn guarded_by(&self, guard: Arc<Guard>) -> Self {
+        Self {
+            connector: Arc::new(Connector {
+                own_roots: self.connector.own_roots.clone(),
+                guard: Some(guard),
+                made: OnceLock::new(),
+            }),
+            ..self.clone()
+        }
+    }
+
     /// The clock of those who are asked.
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
@@ -203,6 +243,9 @@ impl Http {
         limit: usize,
         deadline: Instant,
     ) -> Result<Answer, SourceError> {
+        if let Some(guard) = &self.connector.guard {
+            may_reach_literal(guard, url).map_err(SourceError::Unusable)?;
+        }
         let mut request = self.connector.client()?.get(url.clone());
         if let Some(auth) = auth {
             let password = auth.password.as_ref().map(ExposeSecret::expose_secret);
@@ -231,15 +274,28 @@ impl Http {
                 }
                 body.extend_from_slice(&chunk);
             }
+            let status = response.status().as_u16();
+            // Nobody sends secrets to an issuer's address, and lists are long.
+            if self.source.is_empty() {
+                return Ok(Answer {
+                    status,
+                    content_type,
+                    body,
+                });
+            }
             Ok(Answer {
-                status: response.status().as_u16(),
-                content_type,
-                body,
+                status,
+                content_type: self.secrets.hide(content_type),
+                body: self.secrets.hide_in_body(body),
             })
         };
         let answer = timeout_at(deadline, fetch)
             .await
             .unwrap_or(Err(SourceError::Timeout));
+        let answer = answer.map_err(|error| match error {
+            SourceError::Unreachable(why) => SourceError::Unreachable(self.secrets.hide(why)),
+            other => other,
+        });
         let status = answer.as_ref().ok().map(|answer| answer.status);
         self.requests.count(&self.source, status);
         answer
@@ -284,6 +340,32 @@ impl Http {
         self.get(url, auth, limit, deadline)
             .await
             .and_then(|a| json(&a))
+    }
+}
+
+/// Whether the guard lets a URL through whose host is an address. Names are judged once they are resolved.
+fn may_reach_literal(guard: &Guard, url: &Url) -> Result<(), String> {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => guard.may_reach(ip.into()),
+        Some(Host::Ipv6(ip)) => guard.may_reach(ip.into()),
+        Some(Host::Domain(_)) | None => Ok(()),
+    }
+}
+
+/// Resolves names to addresses that a guard lets through: what is judged is what is connected to.
+struct GuardedResolver(Arc<Guard>);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses: Vec<SocketAddr> = found.collect();
+            for address in &addresses {
+                guard.may_reach(address.ip())?;
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod fuzzing;
 mod http;
 mod issuer;
 mod pem;
+mod secrets;
 mod sslmate;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::certificate::{Certificate, Interner, PublicKeyHash};
@@ -165,6 +167,11 @@ impl Sources {
         })
     }
 
+    /// Has a secret replaced in whatever sources and vantages answer.
+    pub(crate) fn hide(&self, secret: &SecretString) {
+        self.http.secrets().add(secret);
+    }
+
     /// The client for what is no source: its requests are not counted among theirs.
     pub(crate) fn http_for_others(&self) -> Http {
         self.http.counting_by(Requests::default())
@@ -200,6 +207,12 @@ impl Sources {
                     .as_deref()
                     .map(credentials::read_secret)
                     .transpose()?;
+                if let Some(password) = &password {
+                    self.http.secrets().add_auth(&http::BasicAuth {
+                        username: username.clone().unwrap_or_default().into(),
+                        password: Some(password.clone()),
+                    });
+                }
                 let auth = (username.is_some() || password.is_some()).then(|| http::BasicAuth {
                     username: username.clone().unwrap_or_default().into(),
                     password,
@@ -477,11 +490,10 @@ fn account(
     http: &http::Http,
 ) -> Result<Client, String> {
     let credentials = credentials::Credentials::find(settings, environment)?;
-    Client::new(
-        &credentials.endpoint,
-        Some(credentials.basic_auth()),
-        http.clone(),
-    )
+    let auth = credentials.basic_auth();
+    http.secrets().add(&auth.username);
+    http.secrets().add_auth(&auth);
+    Client::new(&credentials.endpoint, Some(auth), http.clone())
 }
 
 fn expected(source: SourceKind, instances: Instances) -> Expected {

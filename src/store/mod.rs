@@ -6,6 +6,8 @@
 //! <https://www.sqlite.org/pragma.html#pragma_synchronous>), but the database is whole.
 
 mod history;
+mod key;
+mod lock;
 mod remembered;
 mod schema;
 #[cfg(test)]
@@ -18,7 +20,11 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use history::{Before, MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
-pub use remembered::Remembered;
+pub use key::{EntryKey, KeySource};
+pub use lock::LOCK_NAME;
+pub use remembered::{FORGET_AFTER, Remembered};
+
+use lock::FolderLock;
 
 /// The database's name in its folder. `certvigil.db-wal` and `certvigil.db-shm` beside it are SQLite's.
 pub const FILE_NAME: &str = "certvigil.db";
@@ -33,18 +39,21 @@ const MAX_IDLE_LOG_BYTES: i64 = 16 << 20;
 pub struct Store {
     connection: Mutex<Connection>,
     file: PathBuf,
+    /// Held as long as this process may write.
+    _lock: Option<FolderLock>,
 }
 
 impl Store {
-    /// Opens the database of a folder for reading and writing. Makes both if they are missing, the folder
-    /// for its owner alone.
+    /// Opens the database of a folder for reading and writing, and locks the folder. Makes both if they are missing,
+    /// the folder for its owner alone.
     ///
     /// # Errors
-    /// One line that names the file: it cannot be made or opened, is damaged, is no database of ours, or was
-    /// written by a newer version. Nothing is ever deleted or overwritten then.
+    /// One line that names the file: it cannot be made or opened, another process has the lock, it is damaged, is no
+    /// database of ours, or was written by a newer version. Nothing is ever deleted or overwritten then.
     pub fn open(folder: &Path) -> Result<Self, String> {
         make_folder(folder)
             .map_err(|e| format!("{}: the folder cannot be made: {e}", folder.display()))?;
+        let lock = FolderLock::take(folder)?;
         let file = folder.join(FILE_NAME);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -58,7 +67,11 @@ impl Store {
             connection.pragma_update(None, "journal_size_limit", MAX_IDLE_LOG_BYTES)?;
             schema::bring_up_to_date(connection)
         };
-        Self::open_with(file, flags, prepare)
+        let store = Self::open_with(file, flags, prepare)?;
+        Ok(Self {
+            _lock: Some(lock),
+            ..store
+        })
     }
 
     /// Opens the database of a folder for reading alone, also while another process writes to it.
@@ -96,6 +109,7 @@ impl Store {
             Ok(connection) => Ok(Self {
                 connection: Mutex::new(connection),
                 file,
+                _lock: None,
             }),
             Err(schema::Unfit::Is(what)) => Err(format!(
                 "{}: {what}, or move the file away to begin anew",

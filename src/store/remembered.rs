@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ use crate::model::Timestamp;
 use crate::source::Loaded;
 
 use super::Store;
+
+/// Time for which the instances of an entry are remembered after it was last in the configuration: 30 days. A reload
+/// that loses an entry for a while costs nothing.
+pub const FORGET_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What a source said, when, and since when it has been expected.
 #[derive(Clone, Debug)]
@@ -105,28 +110,49 @@ impl Store {
         Ok(all)
     }
 
-    /// Drops what is kept of other keys than these. One transaction.
+    /// Notes that these entries are configured as of `now`, and drops what is kept of entries that were last configured
+    /// longer than [`FORGET_AFTER`] ago. One transaction.
     ///
     /// # Errors
     /// Where the database cannot be written.
-    pub fn forget(&self, keys_to_keep: &BTreeSet<String>) -> Result<(), String> {
+    pub fn configured(&self, keys: &BTreeSet<String>, now: Timestamp) -> Result<(), String> {
         let mut connection = self.connection();
-        let mut forget = || {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let keys = {
-                let mut select = transaction.prepare("SELECT DISTINCT key FROM remembered")?;
-                let keys = select.query_map([], |row| row.get(0))?;
-                keys.collect::<rusqlite::Result<Vec<String>>>()?
-            };
-            for key in keys.iter().filter(|key| !keys_to_keep.contains(*key)) {
-                let old = take_out(&transaction, key)?;
-                clear_out(&transaction, &old)?;
-            }
-            transaction.commit()
-        };
-        forget().map_err(|e| self.told(&e))
+        configured_in(&mut connection, keys, now).map_err(|e| self.told(&e))
     }
+}
+
+fn configured_in(
+    connection: &mut Connection,
+    keys: &BTreeSet<String>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut mark = transaction.prepare(
+            "INSERT INTO entries (key, last_configured) VALUES (?, ?)
+             ON CONFLICT (key) DO UPDATE SET last_configured = excluded.last_configured",
+        )?;
+        for key in keys {
+            mark.execute(params![key, now.0])?;
+        }
+    }
+    // Their delay begins now: nothing is known of the time before.
+    transaction.execute(
+        "INSERT OR IGNORE INTO entries (key, last_configured) SELECT DISTINCT key, ? FROM remembered",
+        [now.0],
+    )?;
+    let delay = i64::try_from(FORGET_AFTER.as_secs()).unwrap_or(i64::MAX);
+    let forgotten = {
+        let mut delete =
+            transaction.prepare("DELETE FROM entries WHERE last_configured < ? RETURNING key")?;
+        let forgotten = delete.query_map([now.0.saturating_sub(delay)], |row| row.get(0))?;
+        forgotten.collect::<rusqlite::Result<Vec<String>>>()?
+    };
+    for key in &forgotten {
+        let old = take_out(&transaction, key)?;
+        clear_out(&transaction, &old)?;
+    }
+    transaction.commit()
 }
 
 /// Takes out the items of a key; the certificates that they named are left, and told.

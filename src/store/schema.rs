@@ -1,6 +1,8 @@
 //! The tables, and how an older database becomes a present one.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::key::EntryKey;
 
 /// `cvgl` in ASCII: the database's mark in its header
 /// (<https://www.sqlite.org/pragma.html#pragma_application_id>).
@@ -8,7 +10,7 @@ const APPLICATION_ID: i32 = 0x6376_676c;
 
 /// What makes each version of the schema from the one before; the count of those that were applied is the
 /// database's `user_version`. What has been released does not change: it is added to.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [Migration; 2] = [Migration { sql: "
 -- What sources said: an item of an entry, as JSON that names certificates by their SHA-256.
 CREATE TABLE remembered (
     key TEXT NOT NULL,
@@ -78,7 +80,41 @@ CREATE TABLE spans (
 );
 CREATE INDEX spans_by_endpoint ON spans (endpoint, id);
 CREATE INDEX spans_by_leaf ON spans (leaf);
-"];
+", then: None }, Migration { sql: "
+-- When each entry was last in the configuration of a running monitor.
+CREATE TABLE entries (
+    key TEXT PRIMARY KEY NOT NULL,
+    last_configured INTEGER NOT NULL
+) WITHOUT ROWID;
+", then: Some(encode_keys) }];
+
+/// One step of the schema: statements, then what SQL alone cannot do.
+struct Migration {
+    sql: &'static str,
+    then: Option<fn(&Connection) -> rusqlite::Result<()>>,
+}
+
+/// Replaces the keys of schema 1 by [`EntryKey`]'s encoding. A key that cannot be read stays as it is, so that nothing
+/// is lost at once; no entry has it, and it is forgotten in time.
+fn encode_keys(connection: &Connection) -> rusqlite::Result<()> {
+    let keys = {
+        let mut select = connection
+            .prepare("SELECT key FROM remembered UNION SELECT key FROM mentions ORDER BY key")?;
+        let keys = select.query_map([], |row| row.get(0))?;
+        keys.collect::<rusqlite::Result<Vec<String>>>()?
+    };
+    for old in keys {
+        let Some(new) = EntryKey::of_schema_1(&old).map(|key| key.encode()) else {
+            tracing::warn!("cannot convert the key `{old}` of a remembered entry; it is not used");
+            continue;
+        };
+        for table in ["remembered", "mentions"] {
+            let update = format!("UPDATE OR IGNORE {table} SET key = ? WHERE key = ?");
+            connection.execute(&update, params![new, old])?;
+        }
+    }
+    Ok(())
+}
 
 /// Why a database cannot be used.
 pub(super) enum Unfit {
@@ -106,7 +142,10 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Unfit>
         )));
     }
     for migration in MIGRATIONS.iter().skip(version) {
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(migration.sql)?;
+        if let Some(then) = migration.then {
+            then(&transaction)?;
+        }
     }
     if version < MIGRATIONS.len() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

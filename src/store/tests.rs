@@ -1,6 +1,7 @@
 //! The store's tests, on real files.
 
 mod history;
+mod migration;
 mod opening;
 mod remembered;
 

@@ -284,6 +284,10 @@ impl<H: Service> Desk<H> {
             let words = format!("the path and the query are longer than {MAX_URI_BYTES} bytes");
             return refused(StatusCode::URI_TOO_LONG, &words, None);
         }
+        if !self.web.hosts.allow(uri, request.headers()) {
+            let words = "this host name is not one of --web.allowed-host";
+            return refused(StatusCode::MISDIRECTED_REQUEST, words, None);
+        }
         if let Some(rate) = &state.rate
             && let Err(wait) = rate.take(Instant::now())
         {

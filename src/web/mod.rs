@@ -3,6 +3,8 @@
 //! The file is the web configuration that Prometheus' exporters share (exporter-toolkit,
 //! `docs/web-configuration.md`). HTTP/1.1 is spoken; a client that could speak HTTP/2 falls back to it.
 
+mod cross_site;
+mod hosts;
 mod listen;
 mod patience;
 mod query;
@@ -25,9 +27,11 @@ use hyper::header::HeaderMap;
 
 use crate::source::read_bounded;
 
+pub use cross_site::is_cross_site;
 pub use listen::{FAREWELL, serve};
 pub use query::Query;
 
+use hosts::AllowedHosts;
 use rate::RateLimit;
 use tls::Tls;
 use users::Users;
@@ -70,6 +74,7 @@ pub struct Web {
     file: Option<PathBuf>,
     /// Connections at a time.
     seats: usize,
+    hosts: AllowedHosts,
     state: RwLock<Arc<State>>,
 }
 
@@ -93,6 +98,7 @@ impl Web {
         Ok(Self {
             file: file.map(Path::to_owned),
             seats: usize::MAX,
+            hosts: AllowedHosts::default(),
             state: RwLock::new(Arc::new(state)),
         })
     }
@@ -101,6 +107,15 @@ impl Web {
     pub fn for_at_most(self, connections: usize) -> Self {
         Self {
             seats: connections,
+            ..self
+        }
+    }
+
+    /// The same where only requests for these host names, for addresses and for `localhost` are answered; others get 421.
+    /// No names are all.
+    pub fn for_hosts(self, names: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            hosts: AllowedHosts::new(names),
             ..self
         }
     }

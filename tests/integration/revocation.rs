@@ -616,6 +616,49 @@ fn the_monitor_tells_of_it_and_asks_no_more_than_it_has_to() {
 
 #[test]
 #[ignore = "needs openssl"]
+fn urls_of_a_strangers_certificate_lead_to_no_address_inside() {
+    let pki = Pki::new();
+    let web = Web::start();
+    let by_address = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
+    let by_name = by_address.replace("127.0.0.1", "localhost");
+    assert_ne!(by_address, by_name);
+    let outside = web.put("/redirect", Page::Redirect(by_address.clone()));
+    let probe = |allow: &str, url: &str| {
+        let listed = leaf(&pki, &[names_list(url)]);
+        let stranger = Server::tls("127.0.0.2", config(&pki, &listed));
+        let inventory = format!(
+            "defaults: {{interval: 1h, revocation: crl}}\n\
+             trust: {{system: false, ca_files: [{}]}}\n\
+             probe: {{allow: [{allow}]}}\n\
+             certificates:\n- {{trust: true, hostnames: 127.0.0.1, port: 9}}\n",
+            pki.path("root.pem").display(),
+        );
+        let exporter = Exporter::start(&inventory, &[], |_| {});
+        exporter.wait_until_ready();
+        let path = format!(
+            "/probe?target=127.0.0.2:{}&hostname={HOST}",
+            stranger.port()
+        );
+        let answer = exporter.get(&path);
+        assert_eq!(
+            answer.sample("certvigil_endpoint_trusted", &[]),
+            Some(1.0),
+            "{}",
+            answer.text()
+        );
+        answer.sample("certvigil_endpoint_revoked", &[])
+    };
+    for url in [&by_address, &by_name, &outside] {
+        assert_eq!(probe("127.0.0.2/32", url), None, "{url}");
+    }
+    assert_eq!(web.paths(), [""; 0]);
+    for url in [&by_address, &outside] {
+        assert_eq!(probe("127.0.0.0/8", url), Some(1.0), "{url}");
+    }
+}
+
+#[test]
+#[ignore = "needs openssl"]
 fn a_list_is_fetched_anew_in_time_and_kept_as_long_as_it_holds() {
     let pki = Pki::new();
     let web = Web::start();
@@ -698,7 +741,7 @@ impl Asking {
             let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
             let check = RevocationCheck::Crl;
             self.revocations
-                .ask(leaf, issuer, check, now, deadline)
+                .ask(leaf, issuer, false, check, now, deadline)
                 .await
         });
         answer.map(|fetched| fetched.status != Status::Good)

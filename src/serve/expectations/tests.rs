@@ -1,5 +1,5 @@
 use super::*;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, PublicKeyHash};
 use crate::instance::{Instances, SourceKind};
 use crate::lab::authority::{Authority, Key, Validity};
 
@@ -291,4 +291,48 @@ fn what_was_heard_meanwhile_is_newer_than_an_answer_about_everything() {
     assert_eq!(leaves, [new.clone(), new.clone(), new]);
     assert_eq!(previous(&watch), [old]);
     assert_eq!(watch.up, Some(true));
+}
+
+/// The words and the order in a key never change: an older database, and this version's, are read by it.
+#[test]
+fn the_keys_of_entries_are_those_in_databases() {
+    let mut entries = Vec::new();
+    let mut add = |source, name: &str, mx: &[&str], hosts: &[&str]| {
+        let mut entry = Entry::new(source);
+        entry.name = Some(name.to_owned()).filter(|name| !name.is_empty());
+        entry.mx = mx.iter().map(|host| host.parse().unwrap()).collect();
+        entry.hostnames = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        entries.push(entry);
+    };
+    let hosts = ["a.example", "192.0.2.1", "2001:db8::1"];
+    let sslmate = |cn: &str| SourceSettings::Sslmate(cn.into());
+    let download = |path: &str| {
+        let url = format!("https://sslmate.example/x/{path}");
+        SourceSettings::Download(url.parse().unwrap())
+    };
+    add(sslmate("a.example"), "", &[], &[]);
+    let mx = ["example.com", "example.org"];
+    add(sslmate("b.example"), "front  door", &mx, &[]);
+    add(SourceSettings::SslmateAll, "", &[], &[]);
+    add(SourceSettings::SslmateAll, "", &[], &[]);
+    add(download("y"), "web", &[], &[]);
+    add(download("z"), "", &[], &[]);
+    let files = ["/etc/ssl/a \"b\", 'c'\\d.pem", "/etc/ssl/ü\u{200b}.pem"];
+    let files = files.map(Into::into).into();
+    add(SourceSettings::Pem(files), "web [1]", &[], &[]);
+    let files = vec!["/etc/ssl/a.pem".into()];
+    add(SourceSettings::Pem(files), "", &mx[..1], &[]);
+    let pattern = "/etc/ssl/*/full chain.pem".into();
+    add(SourceSettings::PemGlob(pattern), "", &[], &[]);
+    let pins = [Fingerprint::of(b"1"), Fingerprint::of(b"2")].into();
+    add(SourceSettings::Fingerprints(pins), "pinned", &[], &hosts);
+    let pins = [PublicKeyHash::of(b"1")].into();
+    add(SourceSettings::PublicKeys(pins), "", &[], &hosts[..1]);
+    add(SourceSettings::TrustOnly, "", &[], &hosts);
+    add(SourceSettings::TrustOnly, "", &[], &hosts);
+    add(SourceSettings::TrustOnly, "mail", &mx[..1], &[]);
+    let keyed = super::super::monitor::keyed(&entries);
+    let keys: Vec<&str> = keyed.iter().map(|(key, _)| &**key).collect();
+    let wanted = include_str!("../../store/tests/schema-1-keys.txt");
+    assert_eq!(keys, wanted.lines().collect::<Vec<_>>());
 }

@@ -108,3 +108,15 @@ fn a_database_that_is_held_is_told() {
         )
         .unwrap();
 }
+
+#[test]
+fn a_second_monitor_is_refused_while_the_first_runs() {
+    let folder = folder();
+    let first = open(&folder);
+    let error = error_of(folder.path());
+    assert!(error.contains("another certvigil monitor"), "{error}");
+    assert!(error.contains("another --state-dir"), "{error}");
+    Store::open_to_read(folder.path()).unwrap();
+    drop(first);
+    open(&folder);
+}

@@ -13,7 +13,7 @@ use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
 use crate::model::Hostname;
 use crate::source::Loaded;
-use crate::store::Remembered;
+use crate::store::{FORGET_AFTER, Remembered};
 
 fn instance(leaf: usize, chain: &[usize]) -> Instance {
     Instance {
@@ -98,14 +98,41 @@ fn a_certificate_is_kept_once_and_as_long_as_it_is_named() {
     assert_eq!(count(&other, "certificates"), 4);
     store.remember("y", &[one("y", 1)]).unwrap();
     assert_eq!(count(&other, "certificates"), 3);
-    store
-        .forget(&BTreeSet::from(["y".into(), "z".into()]))
-        .unwrap();
+    store.remember("x", &[]).unwrap();
     assert_eq!(keys(&store), ["y"]);
     assert_eq!(count(&other, "certificates"), 3);
-    store.forget(&BTreeSet::new()).unwrap();
+    store.remember("y", &[]).unwrap();
     assert_eq!(count(&other, "certificates"), 0);
     assert_eq!(count(&other, "mentions"), 0);
+}
+
+#[test]
+fn an_entry_is_forgotten_only_after_the_delay() {
+    let folder = folder();
+    let store = open(&folder);
+    let delay = i64::try_from(FORGET_AFTER.as_secs()).unwrap();
+    let both = BTreeSet::from(["x".to_owned(), "y".to_owned()]);
+    let only_y = BTreeSet::from(["y".to_owned()]);
+    store.configured(&both, NOW).unwrap();
+    store.remember("x", &[one("x", 0)]).unwrap();
+    store.remember("y", &[one("y", 1)]).unwrap();
+    // Nothing is known of the time before it: its delay begins with the first note.
+    store.remember("unknown", &[one("z", 1)]).unwrap();
+    let after = |seconds: i64| Timestamp(NOW.0 + seconds);
+    store.configured(&only_y, after(delay)).unwrap();
+    assert_eq!(keys(&store), ["unknown", "x", "y"]);
+    // A reload has it back: the delay begins again.
+    store.configured(&both, after(delay)).unwrap();
+    store.configured(&only_y, after(2 * delay)).unwrap();
+    assert_eq!(keys(&store), ["unknown", "x", "y"]);
+    store.configured(&only_y, after(2 * delay + 1)).unwrap();
+    assert_eq!(keys(&store), ["y"]);
+    assert_eq!(count(&raw(&folder), "entries"), 1);
+    // One that was configured until now is not old, however late the next note comes.
+    store
+        .configured(&BTreeSet::new(), after(3 * delay))
+        .unwrap();
+    assert_eq!(keys(&store), ["y"]);
 }
 
 #[test]
@@ -257,7 +284,9 @@ proptest! {
         said in vec(any_remembered(), 1..4),
     ) {
         let (_, store) = &*SHARED;
-        store.forget(&BTreeSet::new()).unwrap();
+        for (old, _) in store.recall().unwrap() {
+            store.remember(&old, &[]).unwrap();
+        }
         store.remember(&key, &said).unwrap();
         let all = store.recall().unwrap();
         prop_assert_eq!(all.len(), 1);

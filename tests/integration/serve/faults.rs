@@ -250,6 +250,9 @@ fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
         log.contains("the state cannot be kept: ").then_some(())
     });
     exporter.wait_until_ready();
+    exporter.wait_for_metrics("it is a metric", |metrics| {
+        metrics.sample("certvigil_state_up", &[]) == Some(0.0)
+    });
     let when = || {
         let labels = [r#"ip="127.0.9.1""#];
         let metrics = exporter.get("/metrics");
@@ -271,6 +274,9 @@ fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
         (1..=ADDRESSES).all(is_known).then_some(())
     });
     assert!(exporter.log().contains("the state is kept again"));
+    exporter.wait_for_metrics("the metric is well again", |metrics| {
+        metrics.sample("certvigil_state_up", &[]) == Some(1.0)
+    });
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
 }

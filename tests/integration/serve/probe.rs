@@ -1,6 +1,8 @@
 //! `/probe`: looks on demand, as Prometheus has blackbox_exporter take them.
 
+use std::io::Read as _;
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 
 use super::metrics::assert_well_formed;
 use super::*;
@@ -296,4 +298,67 @@ fn a_target_of_the_inventory_is_looked_at_where_the_inventory_says_whatever_name
         answer.sample("certvigil_endpoint_trusted", &labels),
         Some(1.0)
     );
+}
+
+/// The first bytes of each connection.
+type Beginnings = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Servers at two addresses and one port that note how each connection begins, and close it.
+fn listeners() -> (Server, Server, [Beginnings; 2]) {
+    let seen = [Beginnings::default(), Beginnings::default()];
+    let noting = |seen: &Beginnings| {
+        let seen = seen.clone();
+        move |stream: &mut TcpStream| {
+            let mut first = [0; 5];
+            if stream.read_exact(&mut first).is_ok() {
+                seen.lock().unwrap().push(first.to_vec());
+            }
+        }
+    };
+    let (first, second) = wait_until("a port that is free at both", || {
+        let first = Server::start("127.0.0.1", noting(&seen[0]));
+        let listener = TcpListener::bind(("127.0.0.2", first.port())).ok()?;
+        Some((first, Server::listen(listener, noting(&seen[1]))))
+    });
+    (first, second, seen)
+}
+
+#[test]
+fn what_an_entry_shows_its_servers_is_not_shown_to_others() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (own, _other, seen) = listeners();
+    let entry = format!(
+        "{}, proxy_protocol: v1",
+        entry(&pki, "web", &leaf, own.port())
+    );
+    let settings = "probe: {allow: [127.0.0.0/8]}";
+    let exporter = Exporter::start(&inventory(&pki, ONCE, settings, &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let begins = |at: usize| std::mem::take(&mut *seen[at].lock().unwrap());
+    let has_header = |first: &Vec<u8>| first == b"PROXY";
+    begins(0);
+    let port = own.port();
+    // The entry's own server, by its name and by its address.
+    for target in [HOST, "127.0.0.1"] {
+        let path = format!("/probe?target={target}:{port}&hostname={HOST}");
+        assert_eq!(exporter.get(&path).status, 200);
+        let firsts = begins(0);
+        assert!(
+            !firsts.is_empty() && firsts.iter().all(has_header),
+            "{target}: {firsts:?}"
+        );
+    }
+    // Another server, as which the entry's name is only asked for.
+    for path in [
+        format!("/probe?target=127.0.0.2:{port}&hostname={HOST}"),
+        format!("/api/v2/certs/web/test?hostname=127.0.0.2&port={port}"),
+    ] {
+        assert_eq!(exporter.get(&path).status, 200, "{path}");
+        let firsts = begins(1);
+        assert!(
+            !firsts.is_empty() && !firsts.iter().any(has_header),
+            "{path}: {firsts:?}"
+        );
+    }
 }

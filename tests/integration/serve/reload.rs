@@ -1,6 +1,6 @@
 //! A configuration that is read anew, right or wrong.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use super::metrics::assert_well_formed;
@@ -418,4 +418,73 @@ fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_en
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("certvigil is stopping"), "{answer}");
+}
+
+#[test]
+fn a_page_of_another_site_cannot_reload() {
+    let pki = Pki::new();
+    let right = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let exporter = Exporter::start(&right, &[], |_| {});
+    // A reload would be refused with 500, and counted.
+    exporter.write_config("certificates: [");
+    for method in ["POST", "PUT"] {
+        for headers in [
+            &[("Sec-Fetch-Site", "cross-site"), ("Origin", "null")][..],
+            &[("Sec-Fetch-Site", "same-site")],
+            &[("Origin", "https://evil.example")],
+            &[("Origin", "null")],
+        ] {
+            let answer = exporter.request(method, "/-/reload", headers, "a=b");
+            assert_eq!(answer.status, 403, "{headers:?}");
+            assert!(answer.text().contains("another site"), "{answer:?}");
+        }
+    }
+    let metrics = exporter.get("/metrics");
+    assert_eq!(metrics.sample(SUCCESSFUL, &[]), Some(1.0));
+    for headers in [
+        &[][..],
+        &[("Sec-Fetch-Site", "same-origin")],
+        &[("Sec-Fetch-Site", "none")],
+        // The test's `Host`.
+        &[("Origin", "http://certvigil")],
+    ] {
+        let answer = exporter.request("POST", "/-/reload", headers, "");
+        assert_eq!(answer.status, 500, "{headers:?}");
+    }
+}
+
+#[test]
+fn a_rebound_name_is_refused() {
+    let pki = Pki::new();
+    let right = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    // The tests' own `Host` is `certvigil`.
+    let args = [
+        "--web.allowed-host",
+        "certvigil",
+        "--web.allowed-host=monitor.example",
+    ];
+    let exporter = Exporter::start(&right, &args, |_| {});
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+    let status = |path: &str, host: &str| {
+        let mut stream = std::net::TcpStream::connect(exporter.address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for host in ["monitor.example", "127.0.0.1:10843", "localhost"] {
+        assert!(
+            status("/-/healthy", host).starts_with("HTTP/1.1 200 "),
+            "{host}"
+        );
+    }
+    for path in ["/", "/metrics", "/webhook/sslmate", "http://certvigil/"] {
+        let answer = status(path, "rebound.evil.example:10843");
+        assert!(answer.starts_with("HTTP/1.1 421 "), "{path}: {answer}");
+        assert!(answer.contains("--web.allowed-host"), "{answer}");
+    }
+    let answer = status("/api/v2/certs/x/test", "rebound.evil.example");
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+    assert!(answer.contains(r#""reason":"wrong_host""#), "{answer}");
 }

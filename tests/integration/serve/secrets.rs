@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 
@@ -71,11 +72,26 @@ fn write(folder: &Path, name: &str, text: &str, mode: u32) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// An API that answers nothing right, each time in another way; a refusal is in its own words.
+/// An API that answers nothing right, each time in another way; a refusal is in its own words, and repeats the
+/// credentials. The account's first request is refused.
 fn broken_api() -> Canned {
-    Canned::start(|n, _| {
+    let of_account = AtomicUsize::new(0);
+    Canned::start(move |n, request| {
+        let is_test = request.path.contains("/test?");
+        let (user, password) = match is_test {
+            true => ("prober", PEER),
+            false => (API_KEY, ""),
+        };
+        let header = basic(user, password);
+        let n = match request.has_credentials() && !is_test {
+            true => of_account.fetch_add(1, Ordering::Relaxed),
+            false => n,
+        };
         match n % 4 {
-        0 => canned::json(401, &serde_json::json!({"reason": "no", "message": "No"})),
+        0 => canned::json(401, &serde_json::json!({
+            "reason": format!("no {password}"),
+            "message": format!("No key {user}, {header}"),
+        })),
         1 => canned::response(502, "text/html", "<html>"),
         2 => canned::response(200, "application/json", "{"),
         _ => b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
@@ -232,11 +248,13 @@ fn no_secret_is_in_any_log_answer_or_metric() {
     }
     let log = exporter.log();
     assert!(log.contains("TRACE"), "the log tells all: {log}");
+    assert!(log.contains("No key [secret], Basic [secret]"), "{log}");
     marks.assert_absent("the log", &log);
     for file in [
         "key: everybody can read",
         "peer: everybody can read",
         "webhook: everybody can read",
+        "named: the download at http://",
     ] {
         assert!(log.contains(file), "{file}: {log}");
     }
@@ -310,7 +328,16 @@ fn no_secret_is_in_what_check_tells() {
         let run = run(args);
         marks.assert_absent(&format!("stdout of {args:?}"), &run.stdout);
         marks.assert_absent(&format!("stderr of {args:?}"), &run.stderr);
-        assert!(!run.stderr.contains("certvigil.yml:"), "{run:?}");
+        let of_file = run
+            .stderr
+            .lines()
+            .filter(|line| line.contains("certvigil.yml: "));
+        let (warnings, errors): (Vec<_>, Vec<_>) =
+            of_file.partition(|line| line.contains("is not encrypted: anyone on the way"));
+        assert_eq!(errors, [""; 0], "{run:?}");
+        // Two entries have a download over plain HTTP.
+        let is_read = args.contains(&"certvigil.yml");
+        assert_eq!(warnings.len(), if is_read { 2 } else { 0 }, "{run:?}");
         let readable = run
             .stderr
             .lines()

@@ -96,6 +96,47 @@ fn a_monitor_that_was_killed_goes_on_from_what_the_account_said_while_it_is_away
     );
 }
 
+#[test]
+fn an_entry_that_a_reload_loses_for_a_while_is_known_when_it_is_back() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    account.issue(&pki, HOST, 1, &leaf);
+    let entry = format!(
+        "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let settings = account.settings("1s");
+    let whole = inventory(&pki, OFTEN, &settings, &[entry]);
+    let fewer = inventory(&pki, OFTEN, &settings, &[trusting("127.0.0.1")]);
+    let exporter = Exporter::start(&whole, STATE, |folder| account.write_key(folder));
+    exporter.wait_until_ready();
+    drop(account);
+    let reload = |exporter: &Exporter, config: &str| {
+        exporter.write_config(config);
+        let answer = exporter.post("/-/reload", "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    let is_known = |metrics: &Answer| {
+        let instance = [r#"instance_id="1""#];
+        metrics.sample("certvigil_certificate_info", &instance) == Some(1.0)
+            && local(metrics, "certvigil_endpoint_correct", &[]) == Some(1.0)
+            && metrics.sample("certvigil_source_up", &[r#"source="sslmate""#]) == Some(0.0)
+    };
+    reload(&exporter, &fewer);
+    exporter.wait_for_metrics("the entry is gone", |metrics| !is_known(metrics));
+    reload(&exporter, &whole);
+    exporter.wait_for_metrics("the entry is back", is_known);
+    // The same where the monitor restarts in between.
+    reload(&exporter, &fewer);
+    let folder = exporter.kill();
+    let exporter = Exporter::start_in(folder, &fewer, STATE);
+    exporter.wait_until_ready();
+    reload(&exporter, &whole);
+    exporter.wait_for_metrics("the entry is back after a restart", is_known);
+}
+
 fn history(folder: &Path, args: &[&str]) -> Run {
     let state = folder.join("state");
     let all = ["history", "--state-dir", state.to_str().unwrap()].into_iter();
@@ -202,4 +243,41 @@ fn an_end_does_not_wait_for_who_holds_the_database() {
     // What was written before is whole.
     let kept = history(exporter.folder.path(), &["web"]);
     assert_eq!(kept.code, 0, "{kept:?}");
+}
+
+#[test]
+fn a_second_monitor_of_one_state_folder_is_refused() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let exporter = Exporter::start(&text, STATE, |_| {});
+    exporter.wait_until_ready();
+    let second = || {
+        let (file, state) = (exporter.path("certvigil.yml"), exporter.path("state"));
+        certvigil([
+            "serve",
+            "--config",
+            file.to_str().unwrap(),
+            "--state-dir",
+            state.to_str().unwrap(),
+            "--web.listen-address=127.0.0.1:0",
+        ])
+    };
+    let run = second();
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(
+        run.stderr
+            .contains("another certvigil monitor uses this state folder; stop that monitor"),
+        "{run:?}"
+    );
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    wait_until("the history is readable", || {
+        let run = history(exporter.folder.path(), &["web"]);
+        (run.code == 0).then_some(())
+    });
+    // A killed monitor leaves no lock behind.
+    let folder = exporter.kill();
+    let exporter = Exporter::start_in(folder, &text, STATE);
+    exporter.wait_until_ready();
 }

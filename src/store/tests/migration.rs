@@ -1,0 +1,78 @@
+//! Databases of older versions.
+
+use super::*;
+
+/// A database as schema 1 wrote it.
+const SCHEMA_1: &str = include_str!("schema-1.sql");
+
+fn old(folder: &TempDir) {
+    raw(folder).execute_batch(SCHEMA_1).unwrap();
+}
+
+/// The keys of today that the entries in it have, in the order in which they were fetched.
+const KEYS: &str = include_str!("schema-1-keys.txt");
+
+#[test]
+fn what_schema_1_remembered_is_recalled_by_the_keys_of_today() {
+    let folder = folder();
+    old(&folder);
+    let error = Store::open_to_read(folder.path()).unwrap_err();
+    assert!(error.contains("older certvigil"), "{error}");
+    let mut all = open(&folder).recall().unwrap();
+    all.sort_by_key(|(_, said)| said[0].fetched);
+    let keys: Vec<&str> = all.iter().map(|(key, _)| &**key).collect();
+    assert_eq!(keys, KEYS.lines().collect::<Vec<_>>());
+    for (position, (_, said)) in all.iter().enumerate() {
+        assert_eq!(said.len(), 1);
+        assert_eq!(said[0].changed.is_some(), position % 2 == 0);
+        assert!(said[0].loaded.expected.instances().is_some());
+    }
+    let migrated = raw(&folder);
+    assert_eq!(count(&migrated, "mentions"), 14);
+    // It is migrated once, and can be read then.
+    open(&folder);
+    assert_eq!(
+        Store::open_to_read(folder.path())
+            .unwrap()
+            .recall()
+            .unwrap()
+            .len(),
+        14
+    );
+}
+
+#[test]
+fn a_key_that_cannot_be_converted_is_kept_for_a_while() {
+    let folder = folder();
+    old(&folder);
+    let change = "UPDATE remembered SET key = 'new_source x' WHERE key = 'sslmate *';
+                  UPDATE mentions SET key = 'new_source x' WHERE key = 'sslmate *'";
+    raw(&folder).execute_batch(change).unwrap();
+    let all = open(&folder).recall().unwrap();
+    assert_eq!(all.len(), 14);
+    assert!(all.iter().any(|(key, _)| key == "new_source x"));
+}
+
+#[test]
+fn a_migration_that_fails_changes_nothing() {
+    let folder = folder();
+    old(&folder);
+    raw(&folder)
+        .execute_batch("CREATE TABLE entries (x)")
+        .unwrap();
+    let before = std::fs::read(folder.path().join(FILE_NAME)).unwrap();
+    Store::open(folder.path()).unwrap_err();
+    let version: i64 = raw(&folder)
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 1);
+    assert!(before.len() > 4096);
+    let of_old = raw(&folder)
+        .query_one(
+            "SELECT count(*) FROM remembered WHERE key = 'sslmate *'",
+            [],
+            |row| row.get::<_, i64>(0),
+        )
+        .unwrap();
+    assert_eq!(of_old, 1);
+}
