@@ -440,6 +440,35 @@ fn an_explicit_policy_must_be_shared_by_the_whole_path() {
     refused(&none, "untrusted_root", "demands a certificate policy");
 }
 
+/// Section 6.1.4 (b): a mapped policy counts as the subject's, and no longer as the issuer's.
+#[test]
+fn a_mapped_policy_is_replaced() {
+    const POLICIES: &[u64] = &[2, 5, 29, 32];
+    const MAPPINGS: &[u64] = &[2, 5, 29, 33];
+    const CONSTRAINTS: &[u64] = &[2, 5, 29, 36];
+    // SEQUENCE { SEQUENCE { 1.2.3 } } and 1.2.4; SEQUENCE { SEQUENCE { 1.2.3, 1.2.4 } }; requireExplicitPolicy 0.
+    let (a, b): (&[u8], &[u8]) = (
+        &[0x30, 6, 0x30, 4, 6, 2, 0x2a, 3],
+        &[0x30, 6, 0x30, 4, 6, 2, 0x2a, 4],
+    );
+    let maps: &[u8] = &[0x30, 10, 0x30, 8, 6, 2, 0x2a, 3, 6, 2, 0x2a, 4];
+    let demands: &[u8] = &[0x30, 3, 0x80, 1, 0];
+    for (leaf, holds) in [(b, true), (a, false)] {
+        let case = Chain::new(
+            same,
+            |p| {
+                p.custom_extensions.push(extension(POLICIES, false, a));
+                p.custom_extensions.push(extension(MAPPINGS, true, maps));
+                p.custom_extensions
+                    .push(extension(CONSTRAINTS, true, demands));
+            },
+            |p| p.custom_extensions.push(extension(POLICIES, false, leaf)),
+        )
+        .case();
+        assert_eq!(is_trusted(&case), holds, "{leaf:?}");
+    }
+}
+
 /// Section 7.1.
 #[test]
 fn names_are_compared_whatever_their_string_type() {
