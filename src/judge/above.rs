@@ -374,7 +374,7 @@ pub(super) fn chain_findings(
                 names(&chain.roots),
                 is_or_are(&chain.roots)
             ),
-            "take it out of the server's certificate file: clients have it, and the handshake gets smaller",
+            "take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller",
         ));
     }
     if !chain.duplicates.is_empty() {
@@ -441,7 +441,12 @@ fn remarks(chain: &chain::Chain<'_>, found: &path::Found<'_>) -> Vec<Finding> {
         }
         // What is odd about a root is no reason for a client to refuse it, and no client matches names against one.
         let odd = facts.oddities.iter();
-        let odd = odd.filter(|oddity| is_anchor && **oddity != Oddity::NoSan);
+        let is_reported = |oddity: &Oddity| {
+            let mut faults = best.faults.iter().filter(|f| f.role == PathRole::Anchor);
+            faults.any(|fault| fault.kind.covers(oddity))
+        };
+        let odd =
+            odd.filter(|oddity| is_anchor && **oddity != Oddity::NoSan && !is_reported(oddity));
         let all = facts.remarks.iter().chain(odd);
         let (of_public, of_rfc): (Vec<&Oddity>, Vec<&Oddity>) =
             all.partition(|oddity| oddity.concerns_public_authorities());

@@ -1,4 +1,4 @@
-//! The finding for a trusted chain that some clients refuse.
+//! The finding for a chain that some clients refuse, and that no critical finding is about.
 
 use crate::finding::{Code, Finding, Severity};
 
@@ -114,7 +114,10 @@ fn advice(refusal: &Refusal) -> &'static str {
         (_, Property::NoDigitalSignature | Property::EmptyKeyUsage) => {
             "have the certificate reissued with digitalSignature in its key usage"
         }
-        (_, Property::WeakRsa | Property::TinyRsa) => {
+        (Place::Intermediate, Property::WeakRsa | Property::TinyRsa) => {
+            "have the certificate issued by an authority with a stronger key"
+        }
+        (Place::Leaf, Property::WeakRsa | Property::TinyRsa) => {
             "have the certificate reissued for a key of RSA 2048, EC P-256 or stronger"
         }
         (_, Property::NotSelfIssued | Property::StoredLeaf | Property::StoredLeafAlone) => {

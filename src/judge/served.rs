@@ -126,7 +126,9 @@ pub(super) fn judge_served(
         now,
     };
     let clients = clients::opinions(&presented, &found);
-    if trusted && !told_as_dummy {
+    // What is critical says why clients refuse the chain.
+    let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
+    if !told_as_dummy && (trusted || !is_explained) {
         findings.extend(refusals::finding(&clients));
     }
     JudgedServed {

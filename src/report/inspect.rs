@@ -234,7 +234,7 @@ impl Page<'_> {
                 Severity::Critical,
             ),
             Some(true) if refusing > 0 => (
-                "Most clients that hold these roots accept it:",
+                "Not every client that holds these roots accepts it:",
                 Severity::Warning,
             ),
             Some(true) => ("A client that holds these roots accepts it:", Severity::Ok),

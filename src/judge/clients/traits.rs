@@ -141,8 +141,10 @@ impl Found<'_> {
         let signature = &facts.signature;
         if is_of_unknown_kind(&signature.name) {
             self.add(Property::UnknownSignature);
-        } else if self.place != Place::Root {
-            // No client verifies the signature of a root.
+        } else if self.place != Place::Root
+            && !(self.place == Place::Leaf && facts.is_self_issued())
+        {
+            // No client verifies the signature of a root, or of a self-signed leaf that is in its store.
             if signature.is_weak && has_letters(&signature.name, "md5") {
                 self.add(Property::Md5Signature);
             } else if signature.is_weak {

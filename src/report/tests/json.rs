@@ -32,7 +32,7 @@ fn json_has_sslmates_keys_first_and_all_of_ours() {
               "code": "root_included",
               "severity": "info",
               "message": "the root `Example Root` is served along",
-              "hint": "take it out of the server's certificate file: clients have it, and the handshake gets smaller"
+              "hint": "take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller"
             }
           ],
           "trusted": true,

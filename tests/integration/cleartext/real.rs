@@ -30,7 +30,7 @@ fn old_versions_suites_and_keys_of_openssl_are_read() {
         "weak_key",
         "legacy_protocol",
     ];
-    let weak_signature: &[&str] = &["weak_signature", "legacy_protocol"];
+    let weak_signature: &[&str] = &["refused_by_clients", "weak_signature", "legacy_protocol"];
     for (leaf, codes, version, cipher, suite, proof) in [
         (
             &rsa,
