@@ -11,7 +11,7 @@ use crate::observation::{Served, Staple};
 use super::above::{Above, advice, chain_findings, trust_findings};
 use super::clients::{self, Clients, Presented};
 use super::links::{Links, Signatures};
-use super::path::PathRole;
+use super::path::{FaultKind, PathRole};
 use super::{
     Flags, Rules, TrustStore, chain, expiry, handshake, identity, path, refusals, revocation,
 };
@@ -126,9 +126,13 @@ pub(super) fn judge_served(
         now,
     };
     let clients = clients::opinions(&presented, &found);
-    // What is critical says why clients refuse the chain.
+    // A weak signature or key is a warning where the leaf is expected, and clients refuse it all the same.
+    let is_weak = explained.best().is_some_and(|path| {
+        let mut kinds = path.faults.iter().map(|fault| &fault.kind);
+        kinds.any(|kind| matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_)))
+    });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
-    if !told_as_dummy && (trusted || !is_explained) {
+    if !told_as_dummy && (trusted || is_weak && !is_explained) {
         findings.extend(refusals::finding(&clients));
     }
     JudgedServed {

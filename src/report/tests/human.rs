@@ -54,8 +54,8 @@ fn a_table_for_people_at_80_columns() {
                 a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or
                 take the name from the inventory
               info: the root `Example Root` is served along
-              fix: take it out of the server's certificate file: clients have it,
-                and the handshake gets smaller
+              fix: take it out of the server's certificate file: clients use their
+                own copy, and the handshake gets smaller
     UNKNOWN   nowhere.example.com  port 443           dns_nxdomain
               the name does not exist
     WARNING   www.example.com      [2001:db8::2]:443
