@@ -67,9 +67,14 @@ pub(super) fn judge_served(
         now,
     );
     let validity = facts.and_then(Facts::validity);
+    // The expected chain is one only if its signatures can be verified.
+    let is_unverifiable = explained.best().is_some_and(|path| {
+        let mut kinds = path.faults.iter().map(|fault| &fault.kind);
+        kinds.any(|kind| matches!(kind, FaultKind::Unverifiable(_)))
+    });
     let flags = Flags {
         correct: accepted.unwrap_or(trusted),
-        chained: chain.as_expected || chain.complete || nothing_above,
+        chained: chain.as_expected && !is_unverifiable || chain.complete || nothing_above,
         dummy,
         trusted: Some(trusted),
         hostname_match,

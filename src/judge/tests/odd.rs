@@ -278,6 +278,12 @@ fn a_signature_that_cannot_be_verified_is_never_chained_or_trusted() {
         "the path cannot be judged: the certificate is signed with brainpoolP256r1, which certvigil cannot verify"
     );
     assert!(!brainpool.flags().chained);
+    let leaf = testdata("below-brainpool");
+    let known = instance(&leaf, &[testdata("brainpool-root")]);
+    let in_full = brainpool
+        .serving([leaf, testdata("brainpool-root")])
+        .expecting(expect(Instances::only(known)));
+    assert!(in_full.flags().correct && !in_full.flags().chained);
     let trust_only = brainpool.expecting(Expected::trust_only());
     assert_eq!(trust_only.codes(), ["untrusted_root"]);
     assert!(!trust_only.flags().correct);
