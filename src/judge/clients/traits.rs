@@ -325,7 +325,8 @@ impl Found<'_> {
     }
 
     fn of_anchor(&mut self, facts: &Facts, path: &Path<'_>, presented: &Presented<'_>) {
-        if facts.remarks.contains(&Oddity::KeyIdsDiffer) {
+        let is_of_another = facts.is_self_issued() && !issuer_and_serial_match(facts, facts);
+        if is_of_another || facts.remarks.contains(&Oddity::KeyIdsDiffer) {
             self.add(Property::RootKeyIdsDiffer);
         }
         // OpenSSL follows the path up in the trust store.
