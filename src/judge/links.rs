@@ -15,7 +15,7 @@ use super::{Root, TrustStore};
 /// cost more ([`verification_cost`]). A chain of a hundred certificates with different names costs a hundred.
 pub(super) const SIGNATURE_BUDGET: u32 = 300;
 
-/// The signatures that were verified for one probe, within [`SIGNATURE_BUDGET`]. Whatever judges the probe shares it.
+/// The signatures that were verified for one probe, within `SIGNATURE_BUDGET`. Whatever judges the probe shares it.
 #[derive(Debug, Default)]
 pub struct Signatures {
     /// By the key that signed and the certificate that was signed.
