@@ -55,6 +55,7 @@ fn codes(row: &Row) -> Vec<&str> {
 fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
     const ODD: &[&str] = &["nonconformant_certificate"];
     let pki = Pki::new();
+    let mut mismatches = Vec::new();
     let key = pki.leaf(&[HOST]);
     let right = Fields::right(&key);
     let at = |tag, text: &str| (tag, text.to_owned());
@@ -172,8 +173,8 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
                 not_after: at(UTC_TIME, "4912312359Z"),
                 ..right.clone()
             },
-            false,
-            ODD,
+            true,
+            &["refused_by_clients", "nonconformant_certificate"],
             "without seconds",
         ),
         (
@@ -183,7 +184,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
                 ..right.clone()
             },
             false,
-            ODD,
+            &["untrusted_root"],
             "with an offset from UTC",
         ),
         (
@@ -193,7 +194,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
                 ..right.clone()
             },
             false,
-            ODD,
+            &["untrusted_root", "nonconformant_certificate"],
             "its validity cannot be read",
         ),
         (
@@ -211,8 +212,10 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
         for row in look(&pki, &key, &[&leaf, &pki.intermediate.certificate]) {
             assert_eq!(row.outcome(), "conclusive", "{what}: {row:?}");
             assert_eq!(row.flag("correct"), Some(true), "{what}: {row:?}");
-            assert_eq!(row.flag("trusted"), Some(trusted), "{what}: {row:?}");
-            assert_eq!(codes(&row), expected, "{what}: {row:?}");
+            let seen = (row.flag("trusted"), codes(&row));
+            if seen != (Some(trusted), expected.to_vec()) {
+                mismatches.push(format!("{what}: {seen:?}"));
+            }
             if !words.is_empty() {
                 let findings = row.0["findings"].as_array().unwrap();
                 let mut findings = findings.iter().filter(|f| f["severity"] != "info");
@@ -231,6 +234,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
             assert_eq!(row.outcome(), "tls_signature", "{what}: {row:?}");
         }
     }
+    assert!(mismatches.is_empty(), "{mismatches:#?}");
 }
 
 #[test]
