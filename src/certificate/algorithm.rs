@@ -492,7 +492,7 @@ fn text_of(oid: &[u8]) -> String {
     if !is_whole || oid.first() == Some(&0x80) || oid.windows(2).any(is_padded) {
         return UNREADABLE.to_owned();
     }
-    x509_parser::der_parser::oid::Oid::new(oid.into()).to_id_string()
+    super::oid::dotted(oid)
 }
 
 /// RFC 4055, section 5, demands NULL of RSA, and RFC 5758, section 3.2, nothing of ECDSA: issuers

@@ -1,16 +1,18 @@
 //! Path validation: is there a path from the leaf to the trust store that is valid now (RFC 5280, section 6)?
 
+mod checks;
 mod fault;
 mod names;
 mod policy;
 mod search;
 
+pub(super) use checks::{issuer_and_serial_match, key_id_matches};
 pub(super) use fault::{Fault, FaultKind, Role as PathRole};
 pub(super) use names::{
     WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, wildcard_covers,
 };
 pub(super) use policy::fault as policy_fault;
-pub(super) use search::{End, Found, Path, issuer_and_serial_match, key_id_matches, search};
+pub(super) use search::{End, Found, Path, search};
 
 use crate::certificate::Certificate;
 use crate::model::{Hostname, Timestamp};
