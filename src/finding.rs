@@ -1,6 +1,38 @@
-//! What is right to tell a person: finding codes, severities, and the one table of both.
+//! Findings: their codes and severities in one table, their facts as data, and their text.
+
+mod client;
+mod detail;
+mod fault;
+mod serialize;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use std::fmt;
+
+use serde::Serialize;
+
+pub use client::{Client, Place, Property, Refusal, Trait};
+pub use detail::{
+    ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
+    MAX_LISTED_ADDRESSES, MAX_LISTED_RECORDS, Missing, Namesake, NoPath, Nonconformant, Older,
+    Refused, RevocationReporter, Seen, TlsaMismatch, Untrusted, Wanted,
+};
+pub use fault::{AlgorithmName, Fault, FaultKind};
+pub use text::Text;
+
+/// The position of a certificate in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The server's own certificate.
+    Leaf,
+    /// A certificate between the leaf and the trust anchor.
+    Intermediate,
+    /// The certificate in the trust store, or a root that is served.
+    #[serde(rename = "root")]
+    Anchor,
+}
 
 /// How bad a thing is. The order is the order of exit codes: what counts is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,46 +141,45 @@ impl fmt::Display for Code {
     }
 }
 
-/// One named thing that is right to tell a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One fact about an endpoint that is worth reporting.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
-    /// What it is about.
-    pub code: Code,
-    /// How bad it is; one of `code.severities()`.
+    /// Its severity; one of `code().severities()`.
     pub severity: Severity,
-    /// What was seen, in one sentence without a full stop.
-    pub message: String,
-    /// What to do about it, in one sentence without a full stop.
-    pub hint: String,
+    /// Its facts, which decide its code and its text.
+    pub detail: Detail,
 }
 
 impl Finding {
-    /// A finding of a code that has one severity only: its first in the table.
-    pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        let severity = code
-            .severities()
-            .first()
-            .copied()
-            .unwrap_or(Severity::Critical);
-        Self::with_severity(code, severity, message, hint)
+    /// A finding with the first severity of its code in the table.
+    pub fn new(detail: Detail) -> Self {
+        let severities = detail.code().severities();
+        let severity = severities.first().copied().unwrap_or(Severity::Critical);
+        Self { severity, detail }
     }
 
     /// A finding of a code that may have several severities.
-    pub fn with_severity(
-        code: Code,
-        severity: Severity,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
+    pub fn with_severity(severity: Severity, detail: Detail) -> Self {
         debug_assert!(
-            code.severities().contains(&severity),
-            "{code} cannot be {severity}"
+            detail.code().severities().contains(&severity),
+            "{} cannot be {severity}",
+            detail.code()
         );
-        Self {
-            code,
-            severity,
-            message: message.into(),
-            hint: hint.into(),
-        }
+        Self { severity, detail }
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.detail.code()
+    }
+
+    /// The text for people, in English.
+    pub fn text(&self) -> Text {
+        text::of(&self.detail)
+    }
+
+    /// The message of [`Finding::text`].
+    pub fn message(&self) -> String {
+        self.text().message
     }
 }

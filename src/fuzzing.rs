@@ -135,7 +135,7 @@ pub fn certificate(data: &[u8]) {
         )];
         together(&mut looks);
         let findings = looks.iter().flat_map(|l| &l.findings);
-        findings.for_each(|f| assert_one_line(&f.message));
+        findings.for_each(|f| assert_one_line(&f.message()));
         assert_eq!(report::jsonl(&looks).lines().count(), looks.len());
         report::prometheus::textfile(&looks, known.now);
     }

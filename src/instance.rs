@@ -8,7 +8,7 @@ use crate::certificate::{Certificate, Fingerprint, Interner, Key, PublicKeyHash,
 use crate::model::KeyType;
 
 /// The state of an instance, in SSLMate's words. Instances from elsewhere are active.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Ordered, not yet issued; its certificate is a temporary, self-signed one.
     Pending,

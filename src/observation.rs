@@ -159,7 +159,7 @@ pub struct Told {
 }
 
 /// Why a look saw no certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LookError {
     /// For machines.
     pub kind: ErrorKind,

@@ -15,7 +15,7 @@ pub struct Tlsa {
 }
 
 /// One record as it came, usable or not (RFC 6698, section 2.1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TlsaRecord {
     /// The certificate usage.
     pub usage: u8,

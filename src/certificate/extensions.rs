@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use super::oid::dotted;
 use super::{San, der, printable};
 
@@ -224,7 +226,7 @@ impl KeyUsage {
 }
 
 /// extKeyUsage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct ExtendedKeyUsage {
     /// id-kp-serverAuth.
     pub server_auth: bool,

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A deviation from RFC 5280 or from the CA/Browser Forum's requirements. `Display` writes it as a clause whose
 /// subject is the certificate ("its serial number is negative").
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Oddity {
     /// Bytes after the end of the outer SEQUENCE.
     TrailingBytes,
@@ -214,7 +217,8 @@ impl Oddity {
 }
 
 /// The subject or the issuer of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NameOf {
     /// The subject.
     Subject,
@@ -223,7 +227,8 @@ pub enum NameOf {
 }
 
 /// A part of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// The outer SEQUENCE, after the signature.
     Certificate,

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 
 use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{
+    Code, Detail, Finding, MAX_LISTED_RECORDS, NoPath, Severity, TlsaMismatch, Wanted,
+};
 use crate::instance::{Expectation, Expected, Instance, Instances};
 use crate::model::{Hostname, Timestamp};
 use crate::observation::Outcome;
 use crate::tlsa::{Association, Matching, Selector, Tlsa, TlsaRecord, Usage};
 
 use super::links::{Links, Signatures};
-use super::{Judged, TrustStore, Verdict, chain, identity, path, sort};
+use super::{Judged, TrustStore, Verdict, chain, path, sort};
 
 /// The TLSA records of an endpoint, and whether what it serves is what they ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub fn dane(
         // A root that DANE takes its trust from has to be served (RFC 7671, section 5.2.2).
         judged
             .findings
-            .retain(|f| !(needs_root && f.code == Code::RootIncluded));
+            .retain(|f| !(needs_root && f.code() == Code::RootIncluded));
         sort(&mut judged.findings);
     }
     judged.dane = Some(Dane {
@@ -107,7 +109,7 @@ enum Miss<'a> {
     /// A record is for the leaf or an authority above it, and demands a trusted path beside.
     Untrusted(Association<'a>),
     /// A record names an authority that is served, and there is no valid path to it.
-    NoPath(Association<'a>, String),
+    NoPath(Association<'a>, Box<NoPath>),
     /// No record is for anything that was shown.
     Other,
 }
@@ -224,7 +226,7 @@ impl<'a> Question<'a> {
         if base.is_some_and(|base| self.path(shown, &anchors, &base).is_ok()) {
             return Some(Ok(()));
         }
-        Some(found.map_err(|why| Miss::NoPath(named, why)))
+        Some(found.map_err(|why| Miss::NoPath(named, Box::new(why))))
     }
 
     fn is_trusted(&self, shown: &Shown<'_>) -> bool {
@@ -244,7 +246,7 @@ impl<'a> Question<'a> {
         shown: &Shown<'_>,
         trust: &TrustStore,
         hostname: &Hostname,
-    ) -> Result<(), String> {
+    ) -> Result<(), NoPath> {
         let links = Links::new(trust, self.signatures);
         path::validate(shown.leaf, &shown.rest, hostname, trust, &links, self.now)
     }
@@ -284,114 +286,71 @@ impl<'a> Question<'a> {
         expected: Option<&Expected>,
         served: &Shown<'_>,
     ) -> Finding {
-        let name = &self.tlsa.name;
         let is_accepted = expected.is_none_or(|e| e.accepts(served.leaf) != Some(false));
         let instances = expected.and_then(Expected::instances);
         let fulfilled_by = |instance: &Instance| self.fulfilled_by(&Shown::of(instance)).is_ok();
-        let publish = self.publish(expected, served.leaf);
-        let (message, hint) = match miss {
-            _ if !is_accepted && expected.is_some_and(|e| self.is_for_expected(e)) => (
-                format!(
-                    "the TLSA records at `{name}` are for the expected certificate, and another is served"
-                ),
-                format!(
-                    "install {} and reload the server",
-                    expected.map(identity::expected_name).unwrap_or_default()
-                ),
-            ),
-            Miss::Untrusted(association) => (
-                format!(
-                    "the TLSA record {} at `{name}` is for what is served, and demands a trusted root above it too, to \
-                     which there is no valid path",
-                    brief(association)
-                ),
-                format!("mend the path to the root; if its clients need none, {publish}"),
-            ),
-            Miss::NoPath(association, why) => (
-                format!(
-                    "the TLSA record {} at `{name}` names an authority, and there is no valid path to it: {why}",
-                    brief(association)
-                ),
-                format!(
-                    "serve the certificates up to that authority, with itself, and a leaf that is valid now for {}",
-                    self.hostname
-                ),
-            ),
-            Miss::Other => {
+        let for_expected = expected.filter(|e| !is_accepted && self.is_for_expected(e));
+        let mismatch = match (for_expected, miss) {
+            (Some(expected), _) => TlsaMismatch::WrongCertificate {
+                expected: Wanted::of(expected),
+            },
+            (None, Miss::Untrusted(association)) => TlsaMismatch::Untrusted {
+                record: association.record.clone(),
+            },
+            (None, Miss::NoPath(association, reason)) => TlsaMismatch::NoPath {
+                record: association.record.clone(),
+                reason: NoPath::clone(reason),
+                hostname: self.hostname.clone(),
+            },
+            (None, Miss::Other) => {
                 if let Some(missing) = instances.and_then(|i| self.missing_anchor(i, served)) {
-                    let subject = missing.facts().map_or("(unreadable)", |f| &f.subject);
-                    (
-                        format!(
-                            "the TLSA records at `{name}` name the authority `{subject}`, which is not served along"
-                        ),
-                        format!(
-                            "append the PEM of `{subject}` to the server's certificate file, though it be a root, and \
-                             reload the server (RFC 7671, section 5.2.2)"
-                        ),
-                    )
+                    TlsaMismatch::AuthorityNotServed {
+                        authority: missing.clone(),
+                    }
                 } else if instances.is_some_and(|i| i.pending.iter().any(fulfilled_by)) {
-                    (
-                        format!(
-                            "the TLSA records at `{name}` are for the pending instance only, which is not there yet"
-                        ),
-                        publish,
-                    )
+                    TlsaMismatch::PendingOnly
                 } else if instances.is_some_and(|i| i.previous.iter().any(fulfilled_by)) {
-                    (
-                        format!(
-                            "the TLSA records at `{name}` are for the previous instance: they were not renewed with the certificate"
-                        ),
-                        publish,
-                    )
+                    TlsaMismatch::PreviousOnly
                 } else {
-                    let what = if is_accepted {
-                        "the served certificate"
-                    } else {
-                        "neither the served certificate nor the expected one"
-                    };
-                    let verb = if is_accepted { "does not fit" } else { "fits" };
-                    (
-                        format!(
-                            "{what} {verb} the TLSA records at `{name}`: {}",
-                            self.told()
-                        ),
-                        publish,
-                    )
+                    let records = self.asked.iter().take(MAX_LISTED_RECORDS);
+                    TlsaMismatch::NoMatch {
+                        is_accepted,
+                        records: records.map(|a| a.record.clone()).collect(),
+                        record_count: self.asked.len(),
+                    }
                 }
             }
         };
-        self.finding(Severity::Critical, message, hint)
+        let publish = self.publish(expected, served.leaf);
+        self.finding(Severity::Critical, mismatch, publish)
     }
 
     /// There are records, and clients go on as if there were none.
     fn unusable(&self, expected: Option<&Expected>, leaf: &Certificate) -> Finding {
-        let first = self.tlsa.records.iter();
-        let mut first = first.filter_map(|record| Some((record, record.association().err()?)));
-        let example = first.next().map_or_else(String::new, |(record, why)| {
-            format!(": of {}, {why}", shortened(&record.to_string()))
-        });
-        self.finding(
-            Severity::Warning,
-            format!(
-                "no TLSA record at `{}` can be used, so that clients of DANE go on as if there were none{example}",
-                self.tlsa.name
-            ),
-            self.publish(expected, leaf),
-        )
+        let mut records = self.tlsa.records.iter();
+        let record = records.find(|record| record.association().is_err());
+        let mismatch = TlsaMismatch::Unusable {
+            record: record.cloned(),
+        };
+        let publish = self.publish(expected, leaf);
+        self.finding(Severity::Warning, mismatch, publish)
     }
 
-    /// What nobody vouches for does no harm to clients of DANE, nor any good.
-    fn finding(&self, severity: Severity, message: String, hint: String) -> Finding {
-        if self.tlsa.authenticated {
-            return Finding::with_severity(Code::TlsaMismatch, severity, message, hint);
-        }
+    /// Records that DNSSEC does not authenticate do no harm to clients of DANE, nor any good.
+    fn finding(&self, severity: Severity, mismatch: TlsaMismatch, publish: TlsaRecord) -> Finding {
+        let severity = if self.tlsa.authenticated {
+            severity
+        } else {
+            Severity::Warning
+        };
         Finding::with_severity(
-            Code::TlsaMismatch,
-            Severity::Warning,
-            format!(
-                "{message}; the name server does not say that DNSSEC vouches for them, and clients of DANE pass over such records"
-            ),
-            format!("{hint}; sign the zone, or ask a name server that validates"),
+            severity,
+            Detail::TlsaMismatch {
+                name: self.tlsa.name.clone(),
+                is_authenticated: self.tlsa.authenticated,
+                mismatch,
+                publish,
+            },
         )
     }
 
@@ -431,9 +390,9 @@ impl<'a> Question<'a> {
         found.find_map(|(a, c)| (a.usage == Usage::DaneTa).then_some(c))
     }
 
-    /// The record that ought to be there, as a line of a zone file.
-    fn publish(&self, expected: Option<&Expected>, served: &Certificate) -> String {
-        let record = match expected {
+    /// The record that should be there.
+    fn publish(&self, expected: Option<&Expected>, served: &Certificate) -> TlsaRecord {
+        match expected {
             Some(expected) if expected.accepts(served) == Some(false) => match &expected.what {
                 Expectation::Instances(instances) => of_certificate(&instances.expected.leaf),
                 Expectation::Fingerprints(pins) => {
@@ -446,22 +405,7 @@ impl<'a> Question<'a> {
                 Expectation::TrustOnly => of_certificate(served),
             },
             _ => of_certificate(served),
-        };
-        format!(
-            "publish `{} IN TLSA {record}` beside what is there, and take out what is for no certificate any more",
-            self.tlsa.name
-        )
-    }
-
-    /// The records for a message, and of many only the first few.
-    fn told(&self) -> String {
-        const TOLD: usize = 3;
-        let told: Vec<String> = self.asked.iter().take(TOLD).map(brief).collect();
-        let more = match self.asked.len().saturating_sub(TOLD) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        format!("{}{more}", told.join(", "))
+        }
     }
 }
 
@@ -505,17 +449,4 @@ fn hashed(part: &[u8], matching: Matching) -> Vec<u8> {
         Matching::Sha512 => &digest::SHA512,
     };
     digest::digest(algorithm, part).as_ref().to_vec()
-}
-
-fn brief(association: &Association<'_>) -> String {
-    shortened(&association.record.to_string())
-}
-
-/// The beginning of a record is enough to know it by.
-fn shortened(record: &str) -> String {
-    const LENGTH: usize = 22;
-    match record.char_indices().nth(LENGTH) {
-        Some((at, _)) => format!("{}…", record.get(..at).unwrap_or_default()),
-        None => record.to_owned(),
-    }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::certificate::{Certificate, Facts, San};
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Detail, Dummy, Finding, Older, Severity, Wanted};
 use crate::instance::{Expectation, Expected, Instance, Instances, State};
-use crate::model::Timestamp;
 
 use super::Grace;
 
@@ -44,42 +43,21 @@ pub(super) fn previous<'a>(expected: &'a Expected, leaf: &Certificate) -> Option
 
 /// The finding for a temporary certificate: the right thing to serve only while there is no better.
 pub(super) fn dummy_finding(correct: bool, expected: &Expected, grace: Option<Grace>) -> Finding {
-    if let Expectation::PublicKeys(_) = expected.what {
-        return Finding::with_severity(
-            Code::DummyCertificate,
-            Severity::Critical,
-            "a self-signed certificate for the expected public key is served",
-            "install the certificate that an authority issued for this key; if its clients hold this one, give it as --ca-file",
-        );
-    }
-    if correct {
-        return Finding::with_severity(
-            Code::DummyCertificate,
-            Severity::Warning,
-            "the temporary, self-signed certificate is served, and nothing better has been issued yet",
-            "approve the order, and install the certificate when it is issued",
-        );
-    }
-    Finding::with_severity(
-        Code::DummyCertificate,
-        severity_in(grace),
-        format!(
-            "the temporary, self-signed certificate is still served{}",
-            patience(grace)
-        ),
-        format!("{} and reload the server", install(expected)),
-    )
+    let (severity, dummy) = if let Expectation::PublicKeys(_) = expected.what {
+        (Severity::Critical, Dummy::ExpectedKey)
+    } else if correct {
+        (Severity::Warning, Dummy::Pending)
+    } else {
+        let grace_until = grace.map(|grace| grace.until);
+        (severity_in(grace), Dummy::Replaced { grace_until })
+    };
+    let expected = Wanted::of(expected);
+    Finding::with_severity(severity, Detail::DummyCertificate { dummy, expected })
 }
 
 /// The one before is only a warning while a rollout is under way.
 fn severity_in(grace: Option<Grace>) -> Severity {
     grace.map_or(Severity::Critical, |_| Severity::Warning)
-}
-
-fn patience(grace: Option<Grace>) -> String {
-    grace.map_or_else(String::new, |grace| {
-        format!("; a rollout is under way until {}", grace.until)
-    })
 }
 
 /// The finding for a leaf that is not the expected one and not a temporary one.
@@ -88,34 +66,26 @@ pub(super) fn other_finding(
     leaf: &Certificate,
     grace: Option<Grace>,
 ) -> Finding {
+    let wrong = || Detail::WrongCertificate {
+        served: Some(leaf.clone()),
+        expected: Wanted::of(expected),
+    };
     let Ok(facts) = leaf.facts() else {
-        return Finding::new(
-            Code::WrongCertificate,
-            format!(
-                "the served certificate {} cannot be read, and is not the expected one",
-                leaf.sha256()
-            ),
-            install_and_reload(expected),
-        );
+        return Finding::new(wrong());
     };
     if let Some(instance) = previous(expected, leaf) {
-        let number = instance.id.map(|id| format!(" {id}")).unwrap_or_default();
-        let state = match instance.state {
-            State::Revoked => "revoked, ",
-            State::Expired => "expired, ",
-            State::Pending | State::Active | State::Canceled | State::Unknown => "",
-        };
         let grace = grace.filter(|g| g.before == leaf.sha256() && instance.state != State::Revoked);
         return Finding::with_severity(
-            Code::PreviousInstance,
             severity_in(grace),
-            format!(
-                "the previous instance{number} is still served ({state}it ends on {}), serial {}{}",
-                facts.not_after.date(),
-                facts.serial,
-                patience(grace)
-            ),
-            reload_first(expected),
+            Detail::PreviousInstance {
+                older: Older::Known {
+                    id: instance.id,
+                    state: instance.state,
+                    served: leaf.clone(),
+                },
+                grace_until: grace.map(|grace| grace.until),
+                expected: Wanted::of(expected),
+            },
         );
     }
     let accepted = expected
@@ -129,40 +99,12 @@ pub(super) fn other_finding(
         return older_finding(leaf, &newer.leaf, expected, grace);
     }
     if expected.has_key(&facts.public_key_hash) {
-        return Finding::new(
-            Code::SameKeyOtherCertificate,
-            format!(
-                "another certificate for the same key is served: {}{}",
-                describe(facts),
-                apart_from_expected(leaf, expected)
-            ),
-            install_and_reload(expected),
-        );
+        return Finding::new(Detail::SameKeyOtherCertificate {
+            served: leaf.clone(),
+            expected: Wanted::of(expected),
+        });
     }
-    Finding::new(
-        Code::WrongCertificate,
-        format!(
-            "another certificate is served: {}{}",
-            describe(facts),
-            apart_from_expected(leaf, expected)
-        ),
-        install_and_reload(expected),
-    )
-}
-
-fn describe(facts: &Facts) -> String {
-    let names = format!("`{}` by `{}`", facts.name(), issuer_name(facts));
-    match facts.validity() {
-        Some((begin, end)) => format!("{names}, from {} to {}", begin.date(), end.date()),
-        None => names,
-    }
-}
-
-/// The issuer's common name, else its organization, else all of its name.
-fn issuer_name(facts: &Facts) -> &str {
-    let names = [&facts.issuer_common_name, &facts.issuer_organization];
-    let short = names.into_iter().flatten().next();
-    short.unwrap_or(&facts.issuer)
+    Finding::new(wrong())
 }
 
 /// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names, the same
@@ -200,92 +142,15 @@ pub(super) fn older_finding(
     expected: &Expected,
     grace: Option<Grace>,
 ) -> Finding {
-    let text = |c: &Certificate| {
-        let dates = |f: &Facts| format!("from {} to {}", f.not_before.date(), f.not_after.date());
-        c.facts().map(dates).unwrap_or_default()
-    };
-    let name = leaf.facts().map_or("", Facts::name);
-    let (served, wanted) = distinct(leaf, newer);
     Finding::with_severity(
-        Code::PreviousInstance,
         severity_in(grace),
-        format!(
-            "an older instance of the expected certificate is still served: `{name}`, {}, {served}; the expected one is {}, {wanted}{}",
-            text(leaf),
-            text(newer),
-            patience(grace)
-        ),
-        reload_first(expected),
+        Detail::PreviousInstance {
+            older: Older::SameNames {
+                served: leaf.clone(),
+                newer: newer.clone(),
+            },
+            grace_until: grace.map(|grace| grace.until),
+            expected: Wanted::of(expected),
+        },
     )
-}
-
-/// The advice for an older instance: mostly the new one is in its place, and the server has not read it.
-fn reload_first(expected: &Expected) -> String {
-    format!(
-        "reload the server, so that it reads its certificate file again; if the older one stays, {} and reload again",
-        install(expected)
-    )
-}
-
-/// What tells two certificates apart: their serial numbers, or their fingerprints where those are the same.
-pub(super) fn distinct(a: &Certificate, b: &Certificate) -> (String, String) {
-    let serial = |c: &Certificate| c.facts().ok().map(|f| f.serial.clone());
-    match (serial(a), serial(b)) {
-        (Some(of_a), Some(of_b)) if of_a != of_b => {
-            (format!("serial {of_a}"), format!("serial {of_b}"))
-        }
-        _ => (
-            format!("SHA-256 {}", a.sha256()),
-            format!("SHA-256 {}", b.sha256()),
-        ),
-    }
-}
-
-/// What tells the leaf apart from the expected certificate, where they have the same names and dates.
-fn apart_from_expected(leaf: &Certificate, expected: &Expected) -> String {
-    let Some(instances) = expected.instances() else {
-        return String::new();
-    };
-    let wanted = &instances.expected.leaf;
-    let (Ok(of_leaf), Ok(of_wanted)) = (leaf.facts(), wanted.facts()) else {
-        return String::new();
-    };
-    // Messages show days.
-    let day = |time: Timestamp| time.0.div_euclid(24 * 60 * 60);
-    let shown = |f: &Facts| (day(f.not_before), day(f.not_after));
-    if shown(of_leaf) != shown(of_wanted)
-        || of_leaf.name() != of_wanted.name()
-        || issuer_name(of_leaf) != issuer_name(of_wanted)
-    {
-        return String::new();
-    }
-    let (served, wanted) = distinct(leaf, wanted);
-    format!(", {served}; the expected one has {wanted}")
-}
-
-fn install_and_reload(expected: &Expected) -> String {
-    format!("{}, then reload the server", install(expected))
-}
-
-fn install(expected: &Expected) -> String {
-    format!("install {}", expected_name(expected))
-}
-
-pub(super) fn expected_name(expected: &Expected) -> String {
-    match &expected.what {
-        Expectation::Instances(instances) => {
-            let instance = &instances.expected;
-            let validity = instance.leaf.facts().ok().and_then(Facts::validity);
-            let end = validity
-                .map(|(_, end)| format!(" (ends on {})", end.date()))
-                .unwrap_or_default();
-            match instance.id {
-                Some(id) => format!("instance {id}{end}"),
-                None => format!("the expected certificate{end}"),
-            }
-        }
-        Expectation::Fingerprints(_) => "the certificate with the expected fingerprint".into(),
-        Expectation::PublicKeys(_) => "a certificate for the expected public key".into(),
-        Expectation::TrustOnly => "a valid certificate".into(),
-    }
 }

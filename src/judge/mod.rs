@@ -22,16 +22,13 @@ mod trust_store;
 use std::sync::Arc;
 
 use crate::certificate::Fingerprint;
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Code, Detail, Finding, Missing, Older, Severity, Wanted};
 use crate::instance::Expected;
 use crate::model::{RevocationCheck, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
 
-use above::chain_command;
 pub use bundle::{Bundle, End};
-pub use clients::{
-    Client, Clients, Effect, Effects, Opinion, Place, Property, RULES, Refusal, Rule, Trait,
-};
+pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
 pub use dane::{Dane, dane};
 pub use ladder::{Ladder, Role, Root, Rung, climb};
 pub use links::Signatures;
@@ -128,9 +125,20 @@ impl Judged {
         findings.fold(floor, Severity::max)
     }
 
+    /// The error of a probe without a result, unless a finding reports it.
+    pub fn unreported_error(&self) -> Option<&LookError> {
+        let Verdict::Inconclusive(error) = &self.verdict else {
+            return None;
+        };
+        let mut reported = self.findings.iter().filter_map(|f| f.detail.error());
+        (!reported.any(|reported| reported == error)).then_some(error)
+    }
+
     /// Whether a kind of key was asked for that the server has none of, while it has another.
     pub fn is_of_absent_key(&self) -> bool {
-        self.findings.iter().any(|f| f.code == Code::KeyTypeMissing)
+        self.findings
+            .iter()
+            .any(|f| f.code() == Code::KeyTypeMissing)
     }
 }
 
@@ -230,17 +238,11 @@ pub fn judge_within(
 
 /// Worst first; within one severity in the order of the table.
 fn sort(findings: &mut [Finding]) {
-    findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code));
+    findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code()));
 }
 
-fn stale_finding(since: Timestamp) -> Finding {
-    Finding::new(
-        Code::SourceStale,
-        format!(
-            "the source has not said what is expected since {since}; judged by what it said then"
-        ),
-        "see certvigil's log for why the source fails, and mend its endpoint, credentials or file",
-    )
+fn stale_finding(last_success: Timestamp) -> Finding {
+    Finding::new(Detail::SourceStale { last_success })
 }
 
 fn judge_told(expected: &Expected, told: Told, grace: Option<Grace>) -> (Flags, Vec<Finding>) {
@@ -250,32 +252,25 @@ fn judge_told(expected: &Expected, told: Told, grace: Option<Grace>) -> (Flags, 
     } else if !told.correct
         && let Some(grace) = grace
     {
-        // Which one is served is not told; while a rollout is under way it is most likely the one before.
+        // The served certificate is not reported. During a rollout it is most likely the previous one.
         findings.push(Finding::with_severity(
-            Code::PreviousInstance,
             Severity::Warning,
-            format!(
-                "seen from there, the expected certificate is not served yet; it has time until {}",
-                grace.until
-            ),
-            "install the expected certificate and reload the server",
+            Detail::PreviousInstance {
+                older: Older::Reported,
+                grace_until: Some(grace.until),
+                expected: Wanted::of(expected),
+            },
         ));
     } else if !told.correct {
-        findings.push(Finding::new(
-            Code::WrongCertificate,
-            "seen from there, another certificate than the expected one is served",
-            "look at this address from there to see which; then install the expected one and reload the server",
-        ));
+        findings.push(Finding::new(Detail::WrongCertificate {
+            served: None,
+            expected: Wanted::of(expected),
+        }));
     } else if !told.chained {
-        findings.push(Finding::new(
-            Code::MissingIntermediate,
-            "seen from there, the chain is not complete",
-            format!(
-                "append the missing intermediates to the server's certificate file and reload the server; \
-                 {} writes the whole file",
-                chain_command(expected)
-            ),
-        ));
+        findings.push(Finding::new(Detail::MissingIntermediate {
+            missing: Missing::Reported,
+            expected: Wanted::of(expected),
+        }));
     }
     let flags = Flags {
         correct: told.correct,

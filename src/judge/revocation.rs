@@ -2,7 +2,7 @@
 //! source of the expected certificate says.
 
 use crate::certificate::{Answer, Issuer, Status, Unusable, read_ocsp};
-use crate::finding::{Code, Finding};
+use crate::finding::{Detail, Finding, RevocationReporter};
 use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::{Fetched, Publication, Served, Staple};
 
@@ -47,32 +47,33 @@ pub(super) fn examine(
         }
     };
     let by_issuer = said.fetched.map(|Fetched { by, status }| {
-        let who = match by {
-            Publication::Crl => "its issuer's revocation list",
-            Publication::Ocsp => "its issuer's OCSP responder",
+        let reporter = match by {
+            Publication::Crl => RevocationReporter::Crl,
+            Publication::Ocsp => RevocationReporter::Ocsp,
         };
-        (status, who)
+        (status, reporter)
     });
-    let by_server = staple.map(|status| (status, "the stapled OCSP response"));
+    let by_server = staple.map(|status| (status, RevocationReporter::Staple));
     let answers = [by_issuer, by_server];
     let mut revoked = answers
         .iter()
         .flatten()
-        .filter_map(|(status, who)| match status {
-            Status::Revoked(revoked) => Some(format!("{revoked}, says {who}")),
+        .filter_map(|(status, reporter)| match status {
+            Status::Revoked(revoked) => Some((*reporter, Some(*revoked))),
             Status::Good => None,
         });
-    let revoked = revoked.next().or(told_by_source.then(|| "revoked".into()));
+    let by_source = told_by_source.then_some((RevocationReporter::Source, None));
+    let revoked = revoked.next().or(by_source);
     let is_good = answers
         .iter()
         .flatten()
         .any(|(status, _)| *status == Status::Good);
-    if let Some(how) = &revoked {
-        findings.push(Finding::new(
-            Code::Revoked,
-            format!("the served certificate has been {how}"),
-            "install the newest certificate and reload the server",
-        ));
+    if let Some((reported_by, revoked)) = revoked {
+        findings.push(Finding::new(Detail::Revoked {
+            reported_by,
+            revoked_at: revoked.map(|revoked| revoked.at),
+            reason: revoked.and_then(|revoked| revoked.reason),
+        }));
     }
     Examined {
         revoked: match revoked {
@@ -87,55 +88,17 @@ pub(super) fn examine(
 /// extension refuse an unusable response like a missing one.
 fn missing_staple(served: &Served, fault: Option<&Unusable>) -> Option<Finding> {
     let demands = served.leaf.facts().is_ok_and(|facts| facts.must_staple);
-    let (what, hint) = match fault {
-        None => (
-            "none was sent".to_owned(),
-            "turn stapling on (nginx ssl_stapling, Apache SSLUseStapling, HAProxy ocsp-update), or have the \
-             certificate reissued without that obligation",
-        ),
-        Some(fault) => (
-            format!("the one that was sent does not count: {fault}"),
-            "have the server staple a valid response for this certificate, or have the certificate reissued without \
-             that obligation",
-        ),
-    };
     demands.then(|| {
-        Finding::new(
-            Code::MustStapleMissing,
-            format!(
-                "the certificate obliges the server to staple an OCSP response (TLS feature, RFC 7633), and {what}"
-            ),
-            hint,
-        )
+        Finding::new(Detail::MustStapleMissing {
+            fault: fault.cloned(),
+        })
     })
 }
 
 fn bad_staple(served: &Served, fault: &Unusable) -> Finding {
-    let url = served.leaf.facts().ok().and_then(|f| f.ocsp_url.as_deref());
-    let responder = match url {
-        Some(url) => format!("the responder {url}"),
-        None => "its issuer's responder".into(),
-    };
-    let hint = match fault {
-        Unusable::Outdated(_) | Unusable::NotYetValid(_) => format!(
-            "have the server fetch a new response: check its clock, and that it reaches {responder}; then reload it"
-        ),
-        Unusable::Refused(_) | Unusable::Unknown => format!(
-            "ask the certificate's issuer why {responder} does not know it, or turn stapling off"
-        ),
-        Unusable::Unreadable(_)
-        | Unusable::TooLarge
-        | Unusable::OtherCertificate
-        | Unusable::WrongSignature
-        | Unusable::Unverifiable
-        | Unusable::NotAuthorised(_)
-        | Unusable::OutOfScope(_) => format!(
-            "have the server fetch its response from {responder}, or renew the file that it is taken from; then reload it"
-        ),
-    };
-    Finding::new(
-        Code::BadOcspStaple,
-        format!("the stapled OCSP response is of no use: {fault}"),
-        hint,
-    )
+    let facts = served.leaf.facts().ok();
+    Finding::new(Detail::BadOcspStaple {
+        fault: fault.clone(),
+        responder: facts.and_then(|f| f.ocsp_url.clone()),
+    })
 }

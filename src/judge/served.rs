@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 
 use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{
+    Code, Detail, FaultKind, Finding, NoPath, Nonconformant, Role, Severity, Untrusted,
+};
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
 use crate::observation::{Served, Staple};
 
-use super::above::{Above, advice, chain_findings, trust_findings};
+use super::above::{Above, chain_findings, trust_findings};
 use super::clients::{self, Clients, Presented};
 use super::links::{Links, Signatures};
-use super::path::{FaultKind, PathRole};
 use super::{
     Flags, Rules, TrustStore, chain, expiry, handshake, identity, path, refusals, revocation,
 };
@@ -96,16 +97,16 @@ pub(super) fn judge_served(
     findings.extend(revocation.findings);
     match facts {
         Some(facts) => {
-            let is_newer_known = accepted == Some(false);
-            findings.extend(expiry::of_leaf(facts, is_newer_known, rules, now));
-            findings.extend(weakness(Place::Leaf, facts));
+            let is_newer_expected = accepted == Some(false);
+            findings.extend(expiry::of_leaf(leaf, facts, is_newer_expected, rules, now));
+            findings.extend(weakness(Role::Leaf, leaf, facts));
         }
-        None => findings.push(nonconformant("the certificate", &unreadable(leaf))),
+        None => findings.extend(unreadable(leaf)),
     }
     // A temporary certificate is reported as such: that it is not a proper one goes without saying.
     if !told_as_dummy {
         findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
-        findings.extend(facts.and_then(|f| oddity_finding(f, explained)));
+        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained)));
         findings.extend(trust_findings(&Above {
             expected,
             leaf,
@@ -162,35 +163,30 @@ fn unexplained(
     found: &path::Found<'_>,
 ) -> Option<Finding> {
     let best = found.best();
-    let reason = || best.map_or_else(|| "the certificate cannot be read".into(), path::reason);
-    let hint = || {
-        let fault = best.and_then(|path| path.faults.first());
-        fault.map_or("replace the certificate by one that clients accept", advice)
+    let reason = || best.map_or(NoPath::Unreadable, path::reason);
+    let fault = || best.and_then(|path| path.faults.first()).cloned();
+    let Some(_) = accepted else {
+        let is_explained = findings.iter().any(|f| f.severity >= Severity::Critical);
+        return (!is_explained).then(|| {
+            let (reason, fault) = (reason(), fault());
+            Finding::new(Detail::UntrustedRoot(Untrusted::NoValidPath {
+                reason,
+                fault,
+            }))
+        });
     };
-    if accepted.is_none() {
-        return findings
-            .iter()
-            .all(|f| f.severity < Severity::Critical)
-            .then(|| {
-                let message = format!("there is no valid path to a trusted root: {}", reason());
-                Finding::new(Code::UntrustedRoot, message, hint())
-            });
-    }
     let explains = |f: &Finding| {
         f.severity == Severity::Critical
             || matches!(
-                f.code,
+                f.code(),
                 Code::NonconformantCertificate | Code::WeakKey | Code::WeakSignature
             )
     };
     (!findings.iter().any(explains)).then(|| {
-        let message = format!("there is no valid path to a trusted root: {}", reason());
-        Finding::with_severity(
-            Code::NonconformantCertificate,
-            Severity::Warning,
-            message,
-            hint(),
-        )
+        let (reason, fault) = (reason(), fault());
+        Finding::new(Detail::NonconformantCertificate(
+            Nonconformant::NoValidPath { reason, fault },
+        ))
     })
 }
 
@@ -217,124 +213,82 @@ fn is_revoked(expected: &Expected, leaf: &Certificate) -> bool {
     known.any(|i| i.leaf == *leaf && i.state == State::Revoked)
 }
 
-pub(super) fn unreadable(certificate: &Certificate) -> String {
-    certificate
-        .facts()
-        .err()
-        .map(ToString::to_string)
-        .unwrap_or_default()
+/// The finding for a leaf that cannot be read.
+fn unreadable(leaf: &Certificate) -> Option<Finding> {
+    let malformed = leaf.facts().err()?;
+    Some(Finding::new(Detail::NonconformantCertificate(
+        Nonconformant::Unreadable {
+            certificate: leaf.clone(),
+            reason: malformed.to_string(),
+        },
+    )))
 }
 
-pub(super) fn nonconformant(what: &str, why: &str) -> Finding {
-    Finding::new(
-        Code::NonconformantCertificate,
-        format!("strict clients refuse {what}: {why}"),
-        "replace it by one that follows RFC 5280",
-    )
+/// The finding for deviations that strict clients refuse, if there are any.
+pub(super) fn nonconformant(
+    certificate: &Certificate,
+    position: Role,
+    deviations: Vec<Oddity>,
+) -> Option<Finding> {
+    (!deviations.is_empty()).then(|| {
+        Finding::new(Detail::NonconformantCertificate(Nonconformant::Refused {
+            certificate: certificate.clone(),
+            position,
+            deviations,
+        }))
+    })
 }
 
-fn oddity_finding(facts: &Facts, found: &path::Found<'_>) -> Option<Finding> {
+fn oddity_finding(leaf: &Certificate, facts: &Facts, found: &path::Found<'_>) -> Option<Finding> {
     let faults = found.best().map_or(&[][..], |path| &path.faults);
     let is_reported = |oddity: &&Oddity| {
         faults
             .iter()
-            .any(|f| f.role == PathRole::Leaf && f.kind.covers(oddity))
+            .any(|f| f.role == Role::Leaf && f.kind.covers(oddity))
     };
-    let reasons = facts.oddities.iter().filter(|oddity| !is_reported(oddity));
-    let reasons: Vec<_> = reasons.map(ToString::to_string).collect();
-    (!reasons.is_empty()).then(|| nonconformant("the certificate", &reasons.join(", ")))
+    let deviations = facts.oddities.iter().filter(|oddity| !is_reported(oddity));
+    nonconformant(leaf, Role::Leaf, deviations.cloned().collect())
 }
 
-/// Where a certificate stands in the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Leaf,
-    Intermediate,
-    Root,
-}
-
-impl Place {
-    pub(super) fn describe(self, facts: &Facts) -> String {
-        match self {
-            Self::Leaf => "the certificate".into(),
-            Self::Intermediate => format!("the intermediate `{}`", facts.name()),
-            Self::Root => format!("the root `{}`", facts.name()),
-        }
-    }
-}
-
-pub(super) fn weakness(place: Place, facts: &Facts) -> Vec<Finding> {
-    let what = place.describe(facts);
+/// The findings about the key and the signature of a certificate.
+pub(super) fn weakness(position: Role, certificate: &Certificate, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     if facts.key.is_weak() {
-        findings.push(Finding::new(
-            Code::WeakKey,
-            format!("{what} has a weak key: {}", facts.key),
-            match place {
-                Place::Leaf => "make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it",
-                Place::Intermediate | Place::Root => "have the certificate reissued by an authority with a stronger key",
-            },
-        ));
+        findings.push(Finding::new(Detail::WeakKey {
+            certificate: certificate.clone(),
+            position,
+            key: facts.key.to_string(),
+        }));
     }
-    // Nobody relies on the signature that a root makes on itself.
+    // No client relies on the signature that a root makes on itself.
     if facts.signature.is_weak && !facts.is_self_issued() {
-        findings.push(Finding::new(
-            Code::WeakSignature,
-            format!("{what} has a weak signature: {}", facts.signature.name),
-            "have the certificate reissued: today's authorities sign with SHA-256 or better",
-        ));
+        findings.push(Finding::new(Detail::WeakSignature {
+            certificate: certificate.clone(),
+            position,
+            algorithm: facts.signature.name.clone(),
+        }));
     }
     findings
 }
 
 fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Finding> {
-    /// So many names are told; certificates may have hundreds.
-    const TOLD_NAMES: usize = 5;
-    if flags.hostname_match != Some(false) {
-        return None;
-    }
-    if let Some(finding) = address_in_dns_name(facts, hostname) {
-        return Some(finding);
-    }
-    let names: Vec<_> = facts
-        .sans
-        .iter()
-        .take(TOLD_NAMES)
-        .map(ToString::to_string)
-        .collect();
-    let more = match facts.sans.len().saturating_sub(TOLD_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let message = if names.is_empty() {
-        format!("the certificate is not valid for {hostname}: it has no subject alternative names")
-    } else {
-        format!(
-            "the certificate is not valid for {hostname}, only for {}{more}",
-            names.join(", ")
-        )
-    };
-    Some(Finding::new(
-        Code::HostnameMismatch,
-        message,
-        format!("serve a certificate that names {hostname}, or take the name from the inventory"),
-    ))
+    (flags.hostname_match == Some(false)).then(|| {
+        Finding::new(Detail::HostnameMismatch {
+            hostname: hostname.clone(),
+            names: facts.sans.iter().map(ToString::to_string).collect(),
+            is_address_in_dns_name: has_address_in_dns_name(facts, hostname),
+        })
+    })
 }
 
-/// A certificate that has the address, but as a dNSName, with which no client compares an address (RFC 9110, section
-/// 4.3.5).
-fn address_in_dns_name(facts: &Facts, hostname: &Hostname) -> Option<Finding> {
+/// Returns true for a certificate that has the address, but as a dNSName, with which no client compares an address
+/// (RFC 9110, section 4.3.5).
+fn has_address_in_dns_name(facts: &Facts, hostname: &Hostname) -> bool {
     let Hostname::Ip(ip) = hostname else {
-        return None;
+        return false;
     };
     let is_address = |san: &San| matches!(san, San::Dns(name) if name.parse() == Ok(*ip));
-    facts.sans.iter().any(is_address).then(|| {
-        Finding::new(
-            Code::HostnameMismatch,
-            format!("the certificate has the IP address {ip} in a dNSName; clients compare an address with iPAddress only"),
-            format!("reissue the certificate with the address as an iPAddress: `subjectAltName=IP:{ip}` in openssl's configuration"),
-        )
-    })
+    facts.sans.iter().any(is_address)
 }
 
 /// The issuer that may be asked whether a served leaf has been revoked. Where to ask is written in the leaf, and who

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::certificate::{Certificate, Fingerprint};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Detail, Finding, MAX_LISTED_ADDRESSES, Seen};
 use crate::instance::Expectation;
 use crate::model::Hostname;
 use crate::observation::{ErrorKind, Outcome, Status};
@@ -100,12 +100,12 @@ fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
         if key_type == shown || !is_refusal || is_wanted == Some(true) {
             continue;
         }
-        judged.findings.retain(|f| f.code != Code::HandshakeFailed);
-        judged.findings.push(Finding::new(
-            Code::KeyTypeMissing,
-            format!("the server has no {key_type} certificate here, but one with another key"),
-            "nothing is broken; to ask for what is there, leave out --key-type or name the kind",
-        ));
+        judged
+            .findings
+            .retain(|f| f.code() != Code::HandshakeFailed);
+        judged
+            .findings
+            .push(Finding::new(Detail::KeyTypeMissing { key_type }));
     }
 }
 
@@ -128,19 +128,14 @@ fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
     dead.filter_map(|(at, judged, error)| {
         let ip = judged.observation.ip.filter(|ip| !live.contains(ip))?;
         let answering = live.first()?;
-        let hostname = &judged.observation.target.hostname;
         let is_family_dead = !live.iter().any(|live| live.is_ipv6() == ip.is_ipv6());
-        let hint = if error.kind == ErrorKind::ConnectUnreachable && is_family_dead {
-            let (family, flag) = if ip.is_ipv6() { ("IPv6", "-4") } else { ("IPv4", "-6") };
-            format!("check the route to this address and the DNS records of {hostname}; where this machine has no {family}, check with {flag}")
-        } else {
-            format!("start the server at this address, or take the address out of the DNS records of {hostname}")
-        };
-        let finding = Finding::new(
-            Code::Unreachable,
-            format!("this address does not answer, while {answering} does: {}", error.message),
-            hint,
-        );
+        let finding = Finding::new(Detail::Unreachable {
+            address: ip,
+            responding: *answering,
+            hostname: judged.observation.target.hostname.clone(),
+            is_without_route: error.kind == ErrorKind::ConnectUnreachable && is_family_dead,
+            error: error.clone(),
+        });
         Some((at, finding))
     })
     .collect()
@@ -192,7 +187,7 @@ fn previous_of_pins(looks: &mut [Judged], alike: &[usize]) {
         };
         let newer = right.values().find(is_older);
         let wrong = judged.findings.iter_mut();
-        let mut wrong = wrong.filter(|f| f.code == Code::WrongCertificate);
+        let mut wrong = wrong.filter(|f| f.code() == Code::WrongCertificate);
         if let (Some(newer), Some(finding)) = (newer, wrong.next()) {
             *finding = identity::older_finding(&leaf, newer, &expected, None);
             sort(&mut judged.findings);
@@ -238,50 +233,25 @@ fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)>
         let one_other = other_leaves
             .next()
             .filter(|_| other_leaves.next().is_none());
-        // By its serial number, where there is one other.
-        let apart = one_other.zip(leaves.get(leaf)).map(|((_, other), own)| {
-            let (own, other) = identity::distinct(own, other);
-            format!(" ({other}) than this address ({own})")
-        });
-        let apart = apart.unwrap_or_default();
+        let one_other = one_other.map(|(_, other)| (*other).clone());
+        let Some(served) = leaves.get(leaf) else {
+            continue;
+        };
         let others = by_leaf.iter().filter(|(other, _)| *other != leaf);
         let others: BTreeSet<IpAddr> = others
             .flat_map(|(_, m)| m.iter().map(|(_, ip)| *ip))
             .collect();
-        for &(at, _) in members {
-            out.push((
-                at,
-                Finding::new(
-                    Code::AddressesDisagree,
-                    format!(
-                        "{} serve{} another certificate for {hostname}{apart}",
-                        list(&others),
-                        if others.len() == 1 { "s" } else { "" },
-                    ),
-                    "bring every address of the host to the same certificate",
-                ),
-            ));
-        }
+        let detail = Detail::AddressesDisagree {
+            hostname: hostname.clone(),
+            served: (*served).clone(),
+            other: one_other,
+            addresses: others.iter().take(MAX_LISTED_ADDRESSES).copied().collect(),
+            address_count: others.len(),
+        };
+        let members = members.iter().map(|(at, _)| *at);
+        out.extend(members.map(|at| (at, Finding::new(detail.clone()))));
     }
     out
-}
-
-fn list(addresses: &BTreeSet<IpAddr>) -> String {
-    /// Maximum addresses in a message; a host may have hundreds.
-    const TOLD: usize = 4;
-    let mut text: Vec<String> = addresses
-        .iter()
-        .take(TOLD)
-        .map(ToString::to_string)
-        .collect();
-    if addresses.len() > TOLD {
-        text.push(format!("{} more", addresses.len() - TOLD));
-    }
-    match text.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, first)) => format!("{} and {last}", first.join(", ")),
-        None => String::new(),
-    }
 }
 
 /// Local and remote looks at one address differ in what every vantage tells.
@@ -296,17 +266,16 @@ fn vantages_disagree(looks: &[Judged], address: &[usize]) -> Vec<(usize, Finding
         let other = members.iter().find_map(|(_, other)| {
             let other_seen = self::seen(other)?;
             (other.observation.vantage != judged.observation.vantage && other_seen != seen)
-                .then(|| (&other.observation.vantage, describe(other_seen)))
+                .then_some((&other.observation.vantage, other_seen))
         });
-        if let Some((vantage, what)) = other {
-            out.push((
-                at,
-                Finding::new(
-                    Code::VantagesDisagree,
-                    format!("seen from `{vantage}`, {what}; seen from `{}`, {}", judged.observation.vantage, describe(seen)),
-                    "check whether both reach the same server: split DNS, a load balancer or a proxy may stand between",
-                ),
-            ));
+        if let Some((other_vantage, other_seen)) = other {
+            let detail = Detail::VantagesDisagree {
+                vantage: judged.observation.vantage.clone(),
+                seen,
+                other_vantage: other_vantage.clone(),
+                other_seen,
+            };
+            out.push((at, Finding::new(detail)));
         }
     }
     out
@@ -318,39 +287,17 @@ pub fn agree(a: &Judged, b: &Judged) -> bool {
     seen(a).is_some_and(|of_a| seen(b) == Some(of_a))
 }
 
-/// What every vantage can tell of an address.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Right,
-    RightWithoutChain,
-    Temporary,
-    Another,
-    HandshakeFails,
-    Unreachable,
-}
-
 /// `None` where a look failed for its own reasons.
 fn seen(judged: &Judged) -> Option<Seen> {
     match &judged.verdict {
         Verdict::Conclusive(Flags { dummy: true, .. }) => Some(Seen::Temporary),
-        Verdict::Conclusive(Flags { correct: false, .. }) => Some(Seen::Another),
-        Verdict::Conclusive(Flags { chained: false, .. }) => Some(Seen::RightWithoutChain),
-        Verdict::Conclusive(_) => Some(Seen::Right),
+        Verdict::Conclusive(Flags { correct: false, .. }) => Some(Seen::Unexpected),
+        Verdict::Conclusive(Flags { chained: false, .. }) => Some(Seen::ExpectedWithoutChain),
+        Verdict::Conclusive(_) => Some(Seen::Expected),
         Verdict::Inconclusive(error) => match error.kind.status() {
             Status::HandshakeError => Some(Seen::HandshakeFails),
             Status::ConnectError => Some(Seen::Unreachable),
             Status::InternalError | Status::Conclusive => None,
         },
-    }
-}
-
-fn describe(seen: Seen) -> &'static str {
-    match seen {
-        Seen::Right => "the right certificate is served",
-        Seen::RightWithoutChain => "the right certificate is served without its chain",
-        Seen::Temporary => "a temporary certificate is served",
-        Seen::Another => "another certificate is served",
-        Seen::HandshakeFails => "the handshake fails",
-        Seen::Unreachable => "it cannot be reached",
     }
 }

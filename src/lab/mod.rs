@@ -231,7 +231,7 @@ impl Lab {
                     differences.push(format!("{place} was not looked at"));
                     continue;
                 };
-                let named: BTreeSet<Code> = local.findings.iter().map(|f| f.code).collect();
+                let named: BTreeSet<Code> = local.findings.iter().map(|f| f.code()).collect();
                 for code in server.findings.difference(&named) {
                     differences.push(format!("{place}: {code} was not named"));
                 }

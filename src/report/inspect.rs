@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::{Certificate, Facts, Fingerprint};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, Text};
 use crate::judge::{Clients, Flags, Judged, Opinion, Role, Rung, TrustStore, Verdict, climb};
 use crate::model::{Timestamp, Timings};
 use crate::observation::{KeyProof, Outcome, Served, Staple};
@@ -270,7 +270,8 @@ impl Page<'_> {
     fn finding(&mut self, finding: &Finding, at: Option<String>) {
         let word = severity_word(finding.severity);
         let at = at.map(|at| format!(" (at {at})")).unwrap_or_default();
-        let text = format!("{word} {}{at}: {}", finding.code, finding.message);
+        let Text { message, hint } = finding.text();
+        let text = format!("{word} {}{at}: {message}", finding.code());
         let start = self.out.len();
         self.line("", "  ", &text, None);
         if self.style.colour {
@@ -278,8 +279,8 @@ impl Page<'_> {
             let painted = paint(&word, colour_of(finding.severity), self.style);
             self.out.replace_range(start..start + word.len(), &painted);
         }
-        if !finding.hint.is_empty() {
-            self.line("  ", "    ", &format!("fix: {}", finding.hint), None);
+        if !hint.is_empty() {
+            self.line("  ", "    ", &format!("fix: {hint}"), None);
         }
     }
 
@@ -305,8 +306,9 @@ impl Page<'_> {
         };
         let text = format!("{} shows no certificate: {why}", row.address);
         self.line("", "  ", &text, Some(colour_of(judged.severity())));
-        for finding in judged.findings.iter().filter(|f| !f.hint.is_empty()) {
-            self.line("  ", "    ", &format!("fix: {}", finding.hint), None);
+        let hints = judged.findings.iter().map(|f| f.text().hint);
+        for hint in hints.filter(|hint| !hint.is_empty()) {
+            self.line("  ", "    ", &format!("fix: {hint}"), None);
         }
     }
 

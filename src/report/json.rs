@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::certificate::{Certificate, Facts, Fingerprint, sha1_hex};
-use crate::finding::Finding;
+use crate::finding::{Detail, Finding, Text};
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Clients, Dane, Flags, Judged, Opinion, Verdict};
 use crate::model::Timings;
@@ -69,8 +69,9 @@ struct ClientRow<'a> {
 struct FindingRow<'a> {
     code: &'static str,
     severity: &'static str,
-    message: &'a str,
-    hint: &'a str,
+    message: String,
+    hint: String,
+    detail: &'a Detail,
 }
 
 #[derive(Serialize)]
@@ -227,11 +228,13 @@ fn clients(clients: &Clients) -> BTreeMap<&'static str, ClientRow<'_>> {
 }
 
 fn finding(finding: &Finding) -> FindingRow<'_> {
+    let Text { message, hint } = finding.text();
     FindingRow {
-        code: finding.code.name(),
+        code: finding.code().name(),
         severity: finding.severity.name(),
-        message: &finding.message,
-        hint: &finding.hint,
+        message,
+        hint,
+        detail: &finding.detail,
     }
 }
 

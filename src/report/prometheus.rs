@@ -247,7 +247,7 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
         *disagree |= judged
             .findings
             .iter()
-            .any(|f| f.code == Code::VantagesDisagree);
+            .any(|f| f.code() == Code::VantagesDisagree);
     }
     let several = vantages.into_iter();
     let several = several.filter(|(_, (_, from, _))| from.len() > 1);

@@ -30,7 +30,7 @@ pub(super) fn tell_changes(before: Option<&Looked>, now: &Looked) {
             .ip
             .map_or_else(|| "no address".into(), |ip| ip.to_string());
         let why = match (judged.findings.first(), &judged.verdict) {
-            (Some(finding), _) => format!("{}: {}", finding.code, finding.message),
+            (Some(finding), _) => format!("{}: {}", finding.code(), finding.message()),
             (None, Verdict::Inconclusive(error)) => {
                 format!("{}: {error}", error.kind)
             }

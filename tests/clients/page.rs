@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use certvigil::judge::{Client, Effect, Place, RULES, Trait};
+use certvigil::finding::{Client, Place, Trait};
+use certvigil::judge::{Effect, RULES};
 
 use crate::judged::judged;
 use crate::record::Record;

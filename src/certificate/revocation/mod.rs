@@ -11,6 +11,8 @@ mod tests;
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::model::Timestamp;
 
 use super::{Certificate, Link, PublicKeyHash, der, key_signed};
@@ -90,7 +92,8 @@ impl fmt::Display for Revoked {
 }
 
 /// Why a list or a response says nothing about a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Unusable {
     /// It cannot be read: which part.
     Unreadable(&'static str),

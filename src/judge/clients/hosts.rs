@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::certificate::{Facts, San};
 use crate::model::Hostname;
 
-use super::rules::Property;
+use crate::finding::Property;
 
 /// Second-level labels below a country's domain that are public suffixes in most countries.
 const PUBLIC_SECOND_LEVELS: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];

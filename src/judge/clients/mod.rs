@@ -11,103 +11,15 @@ mod traits;
 mod webpki_path;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use crate::certificate::{Certificate, Key, Kind};
+use crate::finding::{Client, Place, Property, Refusal, Trait};
 use crate::model::{Hostname, Timestamp};
 
 use super::TrustStore;
 use super::path::{Found, Path};
 
-pub use rules::{Effect, Effects, Property, RULES, Rule};
-
-/// The place in a path that a trait is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
-    /// The server's own certificate.
-    #[default]
-    Leaf,
-    /// A certificate between the leaf and the trust anchor.
-    Intermediate,
-    /// The trust anchor.
-    Root,
-    /// The served chain as a whole.
-    Chain,
-}
-
-impl Place {
-    /// Its name in the table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Leaf => "leaf",
-            Self::Intermediate => "intermediate",
-            Self::Root => "root",
-            Self::Chain => "chain",
-        }
-    }
-}
-
-/// A property of a path that some client decides by, and its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Trait {
-    /// The certificate that has the property.
-    pub place: Place,
-    /// The property.
-    pub property: Property,
-}
-
-/// A client that is modelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Client {
-    /// OpenSSL's library with its defaults, as `openssl s_client` uses it.
-    Openssl,
-    /// GnuTLS with the priority NORMAL, as `gnutls-cli` uses it.
-    Gnutls,
-    /// Go's crypto/tls.
-    Go,
-    /// Java's default trust manager.
-    Java,
-    /// Chromium.
-    Chromium,
-    /// rustls with webpki.
-    Rustls,
-}
-
-impl Client {
-    /// Every client, in the order of the table.
-    pub const ALL: [Self; 6] = [
-        Self::Openssl,
-        Self::Gnutls,
-        Self::Go,
-        Self::Java,
-        Self::Chromium,
-        Self::Rustls,
-    ];
-
-    /// The name in JSON and labels.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Openssl => "openssl",
-            Self::Gnutls => "gnutls",
-            Self::Go => "go",
-            Self::Java => "java",
-            Self::Chromium => "chromium",
-            Self::Rustls => "rustls",
-        }
-    }
-
-    /// The name for people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Openssl => "OpenSSL",
-            Self::Gnutls => "GnuTLS",
-            Self::Go => "Go",
-            Self::Java => "Java",
-            Self::Chromium => "Chromium",
-            Self::Rustls => "rustls",
-        }
-    }
-}
+pub use rules::{Effect, Effects, RULES, Rule};
 
 /// What a client does with a served chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,21 +30,6 @@ pub enum Opinion {
     Refuses(Refusal),
     /// The model does not cover this case.
     Unknown,
-}
-
-/// Why a client refuses a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The trait of the path that it refuses, if it is one of the table.
-    pub of: Option<Trait>,
-    /// The reason for people: one clause.
-    pub reason: String,
-}
-
-impl From<String> for Refusal {
-    fn from(reason: String) -> Self {
-        Self { of: None, reason }
-    }
 }
 
 impl Opinion {
@@ -171,12 +68,6 @@ impl Clients {
             Opinion::Refuses(refusal) => Some((client, refusal)),
             Opinion::Accepts | Opinion::Unknown => None,
         })
-    }
-}
-
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title())
     }
 }
 
@@ -335,6 +226,7 @@ fn opinion(
 
 /// The refusal of a chain that leads to no trust anchor.
 fn no_path(found: &Found<'_>) -> Refusal {
-    let reason = found.best().map(super::path::reason).unwrap_or_default();
-    reason.into()
+    let reason = found.best().map(super::path::reason);
+    let reason = reason.map(|reason| reason.to_string());
+    reason.unwrap_or_default().into()
 }

@@ -1,6 +1,8 @@
 //! The table of the client models: one row a property, one column a client, for each place in a path.
 
-use super::{Client, Opinion, Place, Refusal, Trait};
+use crate::finding::{Client, Place, Property, Refusal, Trait};
+
+use super::Opinion;
 
 /// What a client does with a path that has a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +48,11 @@ impl Rule {
 }
 
 macro_rules! rules {
-    ($($property:ident $meaning:literal
-        [$($leaf:ident)+] [$($intermediate:ident)+] [$($root:ident)+] $source:literal;)+) => {
-        /// A property of a certificate in a path, or of the chain, that some client decides by.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Property { $(#[doc = $meaning] $property,)+ }
-
+    ($($property:ident [$($leaf:ident)+] [$($intermediate:ident)+] [$($root:ident)+] $source:literal;)+) => {
         /// Every rule. The versions that it holds for are in docs/clients.md, with the record of the real clients.
         pub const RULES: &[Rule] = &[$(Rule {
             property: Property::$property,
-            meaning: $meaning,
+            meaning: Property::$property.meaning(),
             effects: [[$($leaf),+], [$($intermediate),+], [$($root),+]],
             source: $source,
             is_of_chain: (Property::$property as usize) >= (Property::ManyServed as usize),
@@ -67,357 +64,357 @@ use Effect::{Absent as N, Accepts as A, Refuses as R, Unknown as U};
 
 rules! {
     // Time.
-    Expired "has expired"
+    Expired
         [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 6.1.3 (a)(2); Java does not check the dates of a root (PKIXParameters)";
-    NotYetValid "is not valid yet"
+    NotYetValid
         [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 6.1.3 (a)(2); Java does not check the dates of a root (PKIXParameters)";
-    StoredLeafExpired "is in the trust store itself and has expired"
+    StoredLeafExpired
         [R R R A R] [N N N N N] [N N N N N] "Java: a trusted end entity is not checked (EndEntityChecker)";
-    StoredLeafNotYetValid "is in the trust store itself and is not valid yet"
+    StoredLeafNotYetValid
         [R R R A R] [N N N N N] [N N N N N] "Java: a trusted end entity is not checked (EndEntityChecker)";
-    UnreadableValidity "has a validity that cannot be read"
+    UnreadableValidity
         [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.1.2.5";
-    UtcTimeWithoutSeconds "has a UTCTime without seconds"
+    UtcTimeWithoutSeconds
         [R A A A R] [R A A A R] [R A A A R] "RFC 5280, section 4.1.2.5.1";
-    GeneralizedTimeWithoutSeconds "has a GeneralizedTime without seconds"
+    GeneralizedTimeWithoutSeconds
         [R A R A R] [R A R A R] [R A R A R] "RFC 5280, section 4.1.2.5.2";
-    TimeWithFraction "has a time with fractions of a second"
+    TimeWithFraction
         [R R R A R] [R R R A R] [R R R A R] "RFC 5280, section 4.1.2.5.2";
-    TimeWithOffset "has a time with an offset from UTC"
+    TimeWithOffset
         [R R R A R] [R R R A R] [R R R A R] "RFC 5280, section 4.1.2.5";
-    TimeWithoutZone "has a time without a time zone"
+    TimeWithoutZone
         [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.1.2.5";
 
     // Authorities.
-    NotCa "is no certificate authority (basicConstraints CA:FALSE)"
+    NotCa
         [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 6.1.4 (k)";
-    NoBasicConstraints "is an issuer of X.509 version 3 without basicConstraints"
+    NoBasicConstraints
         [N N N N N] [R R R R R] [A A R R A] "RFC 5280, section 6.1.4 (k); of a root: section 4.2.1.9";
-    NoBasicConstraintsOrKeyUsage "is an issuer of X.509 version 3 without basicConstraints and keyUsage"
+    NoBasicConstraintsOrKeyUsage
         [N N N N N] [R R R R R] [R A R R A] "RFC 5280, section 4.2.1.9; OpenSSL's check_ca";
-    OldVersion "is an issuer of X.509 version 1 or 2"
+    OldVersion
         [N N N N N] [R R R R R] [N N N N N] "RFC 5280, section 6.1.4 (k)";
-    Version2 "is of X.509 version 2 and has no extensions"
+    Version2
         [N N N N N] [N N N N N] [R A A A A] "OpenSSL's check_ca takes version 1 only";
-    NoKeyCertSign "may not sign certificates (keyUsage without keyCertSign)"
+    NoKeyCertSign
         [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 6.1.4 (n)";
-    EmptyKeyUsage "has a keyUsage without any bit"
+    EmptyKeyUsage
         [R A A R R] [R R A R R] [R R A R R] "RFC 5280, section 4.2.1.3; Go takes it for absent";
-    PathLength "allows fewer intermediates below it (pathLenConstraint)"
+    PathLength
         [N N N N N] [R R R R R] [R R R A R] "RFC 5280, section 6.1.4 (l), (m); of a root: section 4.2.1.9";
-    HugePathLength "has a pathLenConstraint that does not fit into 31 bits"
+    HugePathLength
         [N N N N N] [A R A R R] [A R A R R] "RFC 5280, section 4.2.1.9";
-    PathLengthWithSelfIssued "allows fewer intermediates below it, if self-issued ones count (pathLenConstraint)"
+    PathLengthWithSelfIssued
         [N N N N N] [A R R A A] [A R R A A] "RFC 5280, section 6.1.4 (l): self-issued ones do not count";
-    RootKeyIdsDiffer "names another key than its own as its issuer's"
+    RootKeyIdsDiffer
         [N N N N N] [N N N N N] [R A A A A] "OpenSSL's X509_check_issued";
-    NotSelfIssued "is a trust anchor that another authority issued"
+    NotSelfIssued
         [N N N N N] [N N N N N] [R A A A A] "OpenSSL: X509_V_FLAG_PARTIAL_CHAIN is not set";
 
     // Usages.
-    NotForServers "is not for TLS servers (extended key usage without serverAuth)"
+    NotForServers
         [R R R R R] [R R R A R] [R A R A R] "RFC 5280, section 4.2.1.12; of authorities: CA/Browser Forum Baseline Requirements, section 7.1.2";
-    StoredLeafNotForServers "is in the trust store itself and is not for TLS servers (extended key usage without serverAuth)"
+    StoredLeafNotForServers
         [R R R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.12";
-    EmptyExtendedKeyUsage "has an extended key usage that lists nothing"
+    EmptyExtendedKeyUsage
         [R A A R R] [R A A A R] [R A A A R] "RFC 5280, section 4.2.1.12";
-    ServerGatedCrypto "has Server Gated Crypto as its extended key usage instead of serverAuth"
+    ServerGatedCrypto
         [A R R A R] [A R R A R] [A A R A R] "OpenSSL: XKU_SGC";
-    AnyExtendedKeyUsage "has anyExtendedKeyUsage and not serverAuth"
+    AnyExtendedKeyUsage
         [R A A A A] [R R A A A] [R A A A A] "RFC 5280, section 4.2.1.12";
-    NoTlsKeyUsage "has a keyUsage that fits no key exchange of TLS"
+    NoTlsKeyUsage
         [R R A R R] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.3";
-    NoDigitalSignature "has a keyUsage without digitalSignature"
+    NoDigitalSignature
         [A R A R R] [N N N N N] [N N N N N] "RFC 8446, section 4.4.2.2";
-    NetscapeTypeNotServer "has a Netscape certificate type other than SSL server"
+    NetscapeTypeNotServer
         [R A A R A] [N N N N N] [N N N N N] "Netscape certificate extensions; OpenSSL: NS_SSL_SERVER";
-    MustStaple "demands a stapled OCSP response, and none is stapled"
+    MustStaple
         [A R A A A] [N N N N N] [N N N N N] "RFC 7633";
 
     // Names below name constraints.
-    NameConstraint "does not allow a name of a certificate below it (nameConstraints)"
+    NameConstraint
         [N N N N N] [R R R R R] [R R R A R] "RFC 5280, section 6.1.3 (b), (c); Java ignores those of a root";
-    DirectoryNotPermitted "does not permit a directoryName of a certificate below it (nameConstraints)"
+    DirectoryNotPermitted
         [N N N N N] [R A R R R] [R A R A R] "RFC 5280, section 4.2.1.10";
-    UriNotPermitted "does not permit a URI of a certificate below it (nameConstraints)"
+    UriNotPermitted
         [N N N N N] [R A R R R] [R A R A R] "RFC 5280, section 4.2.1.10";
-    DirectoryConstraint "has a critical name constraint on directoryName"
+    DirectoryConstraint
         [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: unhandled critical extension";
-    DirectoryExcluded "excludes a directoryName (critical nameConstraints)"
+    DirectoryExcluded
         [N N N N N] [A R R A A] [A R R A A] "GnuTLS: excluded directoryName is not supported; Go: unhandled critical extension";
-    UriConstraint "has a name constraint on URIs, and the leaf has one"
+    UriConstraint
         [N N N N N] [A A A A R] [A A A A R] "Chromium: name constraints on URIs are not supported";
-    UriExcluded "excludes URIs (nameConstraints), and the leaf has one"
+    UriExcluded
         [N N N N N] [A R A A R] [A R A A R] "GnuTLS, Chromium: name constraints on URIs are not supported";
-    OtherNameConstraint "has a critical name constraint on otherName"
+    OtherNameConstraint
         [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: unhandled critical extension";
-    RareConstraint "has a critical name constraint on x400Address, ediPartyName or registeredID"
+    RareConstraint
         [N N N N N] [A R R A A] [A R R A A] "GnuTLS, Go: not supported";
-    UnknownConstraint "has a name constraint on an unknown kind of name"
+    UnknownConstraint
         [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
-    OtherNameNotCompared "constrains otherNames, and a certificate below has one"
+    OtherNameNotCompared
         [N N N N N] [R A R R R] [R A R R R] "RFC 5280, section 4.2.1.10";
-    NameNotCompared "constrains names of a kind that clients cannot compare, and a certificate below has one"
+    NameNotCompared
         [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
-    EncodedMinimum "has a name constraint with a minimum of 0 that is written out"
+    EncodedMinimum
         [N N N N N] [A A A A R] [A A A A R] "X.690, section 11.5";
-    ConstraintDistance "has a name constraint with a minimum or a maximum"
+    ConstraintDistance
         [N N N N N] [R A A R R] [R A A R R] "RFC 5280, section 4.2.1.10";
-    MaskWithGap "has an iPAddress constraint whose mask has a gap"
+    MaskWithGap
         [N N N N N] [A R R A R] [A R R A R] "RFC 4632, section 3.1";
-    BadAddressConstraint "has an iPAddress constraint of a wrong length"
+    BadAddressConstraint
         [N N N N N] [A R R R R] [A R R R R] "RFC 5280, section 4.2.1.10";
-    BadAddressConstraintOfAddress "has an iPAddress constraint of a wrong length, and the leaf has an address"
+    BadAddressConstraintOfAddress
         [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
-    AddressOutsideMask "has an iPAddress constraint with bits beyond its mask"
+    AddressOutsideMask
         [N N N N N] [A A A R A] [A A A R A] "Java's IPAddressName";
-    EmptyDomainPermitted "permits the empty domain (nameConstraints)"
+    EmptyDomainPermitted
         [N N N N N] [A A A R A] [A A A R A] "Java's DNSName";
-    UrlConstraint "has a name constraint on a URL instead of a host"
+    UrlConstraint
         [N N N N N] [A A A R A] [A A A R A] "Java's URIName";
-    DomainPermittedWithDot "permits a domain with a trailing dot (nameConstraints)"
+    DomainPermittedWithDot
         [N N N N N] [R A R R A] [R A R R A] "RFC 5280, section 4.2.1.6: preferred name syntax";
-    DomainExcludedWithDot "excludes a domain with a trailing dot (nameConstraints)"
+    DomainExcludedWithDot
         [N N N N N] [A R R A R] [A R R A R] "RFC 5280, section 4.2.1.6: preferred name syntax";
-    EmptyNameConstraints "has name constraints without any subtree"
+    EmptyNameConstraints
         [N N N N N] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.10";
-    MalformedDnsNameConstrained "constrains domains, and a dNSName below is no host name"
+    MalformedDnsNameConstrained
         [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse dnsName";
-    CommonNameNotAllowed "does not allow the leaf's common name, which is its only name (nameConstraints)"
+    CommonNameNotAllowed
         [N N N N N] [R R A R A] [R R A A A] "RFC 5280, section 4.2.1.10, has alternative names only";
-    EmailInSubjectNotAllowed "does not allow the emailAddress in the leaf's subject (nameConstraints)"
+    EmailInSubjectNotAllowed
         [N N N N N] [R R A A A] [R R A A A] "RFC 5280, section 4.2.1.10: only where there are no alternative names";
-    WildcardCoversExcluded "excludes a host that a wildcard below it covers (nameConstraints)"
+    WildcardCoversExcluded
         [N N N N N] [A A A R R] [A A A R R] "RFC 5280, section 4.2.1.10, does not mention wildcards";
-    NameConstraintUnclear "has name constraints that cannot be compared with the names below"
+    NameConstraintUnclear
         [N N N N N] [U U U U U] [U U U U U] "not covered by the record";
 
     // Policies.
-    NoValidPolicy "demands a certificate policy that the certificates of the path do not share"
+    NoValidPolicy
         [A A A R R] [A A A R R] [N N N N N] "RFC 5280, section 6.1.5 (g); OpenSSL: X509_V_FLAG_POLICY_CHECK is not set";
-    NoValidPolicyOfRoot "demands a certificate policy that the certificates below it do not share"
+    NoValidPolicyOfRoot
         [N N N N N] [N N N N N] [A A A A R] "Chromium applies the policy constraints of a root";
-    PolicyConstraints "has critical policyConstraints"
+    PolicyConstraints
         [A R R A A] [A R R A A] [A R R A A] "GnuTLS, Go: unhandled critical extension";
-    PolicyMappings "has critical policyMappings"
+    PolicyMappings
         [A R R A A] [A R R A A] [A R R A A] "GnuTLS, Go: unhandled critical extension";
-    InhibitAnyPolicy "has a critical inhibitAnyPolicy"
+    InhibitAnyPolicy
         [A A R A A] [A A R A A] [A A R A A] "Go: unhandled critical extension";
-    AnyPolicyMapped "maps from or to anyPolicy (policyMappings)"
+    AnyPolicyMapped
         [A A A R R] [A A A R R] [N N N N N] "RFC 5280, section 6.1.4 (a)";
-    DuplicatePolicy "has a certificate policy twice"
+    DuplicatePolicy
         [A A A A R] [A A A A R] [A A A A R] "RFC 5280, section 4.2.1.4";
-    EmptyPolicies "has a certificatePolicies extension without policies"
+    EmptyPolicies
         [A A A A R] [A A A A R] [A A A A R] "RFC 5280, section 4.2.1.4";
 
     // Extensions.
-    UnknownCritical "has a critical extension that clients do not know"
+    UnknownCritical
         [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 4.2";
-    StoredLeafUnknownCritical "is in the trust store itself and has a critical extension that clients do not know"
+    StoredLeafUnknownCritical
         [R A R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2";
-    CriticalDistributionPoints "has a critical cRLDistributionPoints extension"
+    CriticalDistributionPoints
         [A A A R R] [A A A R R] [A A A A R] "RFC 5280, section 4.2.1.13";
-    CriticalIssuerAltName "has a critical issuerAltName extension"
+    CriticalIssuerAltName
         [R A R R R] [R A R R R] [R A R A R] "RFC 5280, section 4.2.1.7";
-    CriticalInformationAccess "has a critical authorityInfoAccess or subjectInfoAccess extension"
+    CriticalInformationAccess
         [R A A R R] [R A A R R] [R A A A R] "RFC 5280, section 4.2.2.1";
-    CriticalKeyIdentifier "has a critical key identifier extension"
+    CriticalKeyIdentifier
         [R A A R R] [R A A R R] [R A A A R] "RFC 5280, sections 4.2.1.1 and 4.2.1.2";
-    DuplicateExtension "has an extension twice"
+    DuplicateExtension
         [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.2";
-    DuplicateUnknownExtension "has an extension twice that clients do not know"
+    DuplicateUnknownExtension
         [A R R R R] [A R R R R] [A R R R R] "RFC 5280, section 4.2";
-    TrailingExtensionBytes "has bytes after the value of its basicConstraints or keyUsage extension"
+    TrailingExtensionBytes
         [A A A R R] [A R A R R] [A R A R R] "RFC 5280, section 4.2";
-    TrailingConstraintBytes "has bytes after the value of its nameConstraints extension"
+    TrailingConstraintBytes
         [N N N N N] [A R R R R] [A R R R R] "RFC 5280, section 4.2";
-    MalformedBasicConstraints "has a malformed basicConstraints extension"
+    MalformedBasicConstraints
         [R A R R R] [R A A R R] [R A A R R] "RFC 5280, section 4.2.1.9";
-    MalformedKeyUsage "has a malformed keyUsage extension"
+    MalformedKeyUsage
         [R A R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.3";
-    MalformedExtendedKeyUsage "has a malformed extKeyUsage extension"
+    MalformedExtendedKeyUsage
         [R R R A R] [R R R A R] [R A R A R] "RFC 5280, section 4.2.1.12";
-    MalformedNameConstraints "has a malformed nameConstraints extension"
+    MalformedNameConstraints
         [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
-    MalformedPolicies "has a malformed certificatePolicies extension"
+    MalformedPolicies
         [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.4";
-    MalformedPolicyMappings "has a malformed policyMappings extension"
+    MalformedPolicyMappings
         [A R R A R] [A R R A R] [A R R A R] "RFC 5280, section 4.2.1.5";
-    EmptyPolicyConstraints "has a policyConstraints extension without constraints"
+    EmptyPolicyConstraints
         [A R R A R] [A R R A R] [A R R A R] "RFC 5280, section 4.2.1.11";
-    MalformedPolicyConstraints "has a malformed policyConstraints extension"
+    MalformedPolicyConstraints
         [A R R R R] [A R R R R] [A R R R R] "RFC 5280, section 4.2.1.11";
-    MalformedInhibitAnyPolicy "has a malformed inhibitAnyPolicy extension"
+    MalformedInhibitAnyPolicy
         [A A R R R] [A A R R R] [A A R R R] "RFC 5280, section 4.2.1.14";
-    MalformedSubjectKeyIdentifier "has a malformed subjectKeyIdentifier extension"
+    MalformedSubjectKeyIdentifier
         [R A R A R] [R A R A R] [R A R R R] "RFC 5280, section 4.2.1.2";
-    MalformedAuthorityKeyIdentifier "has a malformed authorityKeyIdentifier extension"
+    MalformedAuthorityKeyIdentifier
         [R A R A R] [R A R A R] [R A R A R] "RFC 5280, section 4.2.1.1";
-    MalformedSubjectAltName "has a malformed subjectAltName extension"
+    MalformedSubjectAltName
         [R R R A R] [R R R A R] [R R R A R] "RFC 5280, section 4.2.1.6";
-    MalformedDirectoryAltName "has a malformed directoryName in its subjectAltName extension"
+    MalformedDirectoryAltName
         [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.2.1.6";
-    UnknownAltName "has an unknown kind of name in its subjectAltName extension"
+    UnknownAltName
         [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.2.1.6";
-    NonAsciiAltName "has a name beyond ASCII, or an address of a wrong length, in its subjectAltName extension"
+    NonAsciiAltName
         [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.6";
-    EmptyDnsName "has an empty dNSName"
+    EmptyDnsName
         [A R A A A] [A R A A A] [A R A A A] "RFC 5280, section 4.2.1.6";
-    MalformedUri "has a URI that cannot be parsed in its subjectAltName extension"
+    MalformedUri
         [A A R A A] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse URI";
-    MalformedInformationAccess "has a malformed authorityInfoAccess extension"
+    MalformedInformationAccess
         [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.2.1";
-    MalformedDistributionPoints "has a malformed cRLDistributionPoints extension"
+    MalformedDistributionPoints
         [R A R A A] [R A R A A] [R A R A A] "RFC 5280, section 4.2.1.13";
-    UnreadableExtensions "has extensions that cannot be read"
+    UnreadableExtensions
         [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.2";
 
     // Form.
-    Unreadable "cannot be read"
+    Unreadable
         [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.1";
-    UnknownVersion "is of an X.509 version that there is not"
+    UnknownVersion
         [A A R R R] [A A R R R] [A A R R R] "RFC 5280, section 4.1.2.1";
-    ExtensionsBeforeVersion3 "has extensions and is not of X.509 version 3"
+    ExtensionsBeforeVersion3
         [A R R R R] [A R R R R] [A R A R R] "RFC 5280, section 4.1.2.9";
-    EncodedDefaultVersion "has version 1 written out"
+    EncodedDefaultVersion
         [A A A A R] [A A A A R] [A A A A R] "X.690, section 11.5";
-    EncodedNotCritical "has an extension with `critical: FALSE` written out"
+    EncodedNotCritical
         [A A A A R] [A A A A R] [A A A A R] "X.690, section 11.5";
-    NonDerBoolean "has a BOOLEAN that is encoded as another number than 255"
+    NonDerBoolean
         [A A R A R] [A A R A R] [A A R A R] "X.690, section 11.1";
-    TrailingBytes "has bytes after its end"
+    TrailingBytes
         [R R R A R] [R R R A R] [A R R R R] "RFC 5280, section 4.1";
-    TrailingFields "has unknown fields at the end of its signed part"
+    TrailingFields
         [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.1";
-    LongFormSerial "has a serial number with leading zero octets"
+    LongFormSerial
         [R A R A A] [R A R A A] [R A R A R] "X.690, section 8.3.2";
-    EmptySerial "has a serial number without octets"
+    EmptySerial
         [R A R R A] [R A R R A] [R A R R R] "X.690, section 8.3.1";
-    AlgorithmMismatch "names two different signature algorithms"
+    AlgorithmMismatch
         [R R R R R] [R R R R R] [A R R R A] "RFC 5280, section 4.1.1.2";
-    AlgorithmParametersDiffer "has two signature algorithm fields with different parameters"
+    AlgorithmParametersDiffer
         [R A R A A] [R A R A A] [A A R A A] "RFC 5280, section 4.1.1.2";
-    InvalidUtf8 "has invalid UTF-8 in its subject"
+    InvalidUtf8
         [R A R A A] [R A R A A] [R A R A A] "RFC 5280, section 4.1.2.4";
-    InvalidBmp "has an invalid BMPString in its subject"
+    InvalidBmp
         [R A R A R] [R A R A R] [R A R A R] "RFC 5280, section 4.1.2.4";
-    InvalidPrintable "has characters in a PrintableString of its subject that are not allowed there"
+    InvalidPrintable
         [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.1.2.4";
-    NoString "has a value in its subject that is no string"
+    NoString
         [R A R A R] [R A R A R] [R A R A A] "RFC 5280, section 4.1.2.4";
-    UniversalString "has a UniversalString in its subject"
+    UniversalString
         [A A R A A] [A A R A A] [A A R A A] "RFC 5280, section 4.1.2.4";
-    EmptyRdn "has an empty part in its subject"
+    EmptyRdn
         [A A A A R] [A A A A R] [A A A A R] "RFC 5280, section 4.1.2.4";
-    EmptyCaSubject "has an empty subject"
+    EmptyCaSubject
         [N N N N N] [A A A R A] [A A A R A] "RFC 5280, section 4.1.2.6";
-    EmptySubjectWithoutCriticalSan "has an empty subject and a subjectAltName extension that is not critical"
+    EmptySubjectWithoutCriticalSan
         [A A A R R] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.6";
 
     // Names and key identifiers of issuers.
-    NameEncoding "names its issuer in another encoding than the issuer does"
+    NameEncoding
         [A A R A A] [A A R A A] [N N N N N] "RFC 5280, section 7.1; Go compares byte by byte";
-    NameCase "names its issuer in other letters, spaces or order than the issuer does"
+    NameCase
         [A R R A A] [A R R A A] [N N N N N] "RFC 5280, section 7.1; GnuTLS and Go compare byte by byte";
-    NameCaseBeyondAscii "names its issuer in other letters beyond ASCII than the issuer does"
+    NameCaseBeyondAscii
         [R R R A R] [R R R A R] [N N N N N] "RFC 5280, section 7.1";
-    NameInTeletex "names its issuer in a TeletexString or in another encoding than the issuer's TeletexString"
+    NameInTeletex
         [A R R R R] [A R R R R] [N N N N N] "RFC 5280, section 7.1";
-    NameInBmp "names its issuer in a BMPString or in another encoding than the issuer's BMPString"
+    NameInBmp
         [A A R R A] [A A R R A] [N N N N N] "RFC 5280, section 7.1";
-    KeyIdentifier "names another key than the issuer's (authorityKeyIdentifier)"
+    KeyIdentifier
         [R R A A A] [R R A R A] [N N N N N] "RFC 5280, section 4.2.1.1";
-    KeyIdentifierOfNone "names a key of its issuer, and the issuer's subjectKeyIdentifier is empty"
+    KeyIdentifierOfNone
         [R A A A A] [R A A R A] [N N N N N] "RFC 5280, section 4.2.1.1";
-    KeyIdentifierIssuer "names another certificate of its issuer (authorityKeyIdentifier)"
+    KeyIdentifierIssuer
         [R A A A A] [R A A R A] [N N N N N] "RFC 5280, section 4.2.1.1";
 
     // Keys and signatures.
-    TinyRsa "has an RSA key of fewer than 1024 bits"
+    TinyRsa
         [R R R R R] [R R A R R] [R R A R R] "OpenSSL: security level 2; Java: jdk.certpath.disabledAlgorithms";
-    WeakRsa "has a weak RSA key"
+    WeakRsa
         [R A A A A] [R A A A A] [R A A A A] "OpenSSL: security level 2 (Debian)";
-    P192 "has a key on P-192"
+    P192
         [R R R R R] [R A R R R] [R A R R R] "RFC 8422, section 5.1.1";
-    P224 "has a key on P-224"
+    P224
         [R R R R R] [A A A R R] [A A A R R] "RFC 8422, section 5.1.1";
-    P521 "has a key on P-521"
+    P521
         [A A A A R] [N N N N N] [N N N N N] "Chromium offers no signature scheme for it";
-    OtherCurve "has a key on a curve that few clients know"
+    OtherCurve
         [R R R R R] [A R R R R] [A R R R R] "RFC 8422, section 5.1.1";
-    ExplicitCurve "has a key with explicit curve parameters"
+    ExplicitCurve
         [R R R R R] [R R R R R] [R R R R R] "RFC 5480, section 2.1.1";
-    CompressedPoint "has an EC key in compressed form"
+    CompressedPoint
         [A R R R A] [A R R R A] [A R R R A] "RFC 5480, section 2.2";
-    Ed25519 "has an Ed25519 key"
+    Ed25519
         [A A A A R] [A A A A R] [A A A A R] "Chromium: unacceptable signature algorithm";
-    Ed448 "has an Ed448 key"
+    Ed448
         [A A R A R] [A A R A R] [A A R A R] "Go and Chromium do not implement it";
-    RsaPssKey "has an RSA key for RSASSA-PSS only"
+    RsaPssKey
         [A A R A R] [A A R A R] [A A R A R] "Go and Chromium do not implement it (RFC 4055)";
-    RsaWithoutNull "has an RSA key whose algorithm lacks the NULL parameter"
+    RsaWithoutNull
         [A A R A R] [A A R A R] [A A R A R] "RFC 3279, section 2.3.1";
-    ExponentOfOne "has an RSA key with the exponent 1"
+    ExponentOfOne
         [A A A R R] [A A A R R] [A A A R R] "RFC 8017, section 3.1";
-    TrailingKeyBytes "has an RSA key with bytes after its end"
+    TrailingKeyBytes
         [A R A R R] [A R A R R] [A R A R R] "RFC 8017, appendix A.1.1";
-    Dsa "has a DSA key"
+    Dsa
         [N N N N N] [A A R R R] [A A R R R] "RFC 8446, section 4.2.3";
-    OtherKey "has a key of a kind that clients do not know"
+    OtherKey
         [R R R R R] [R R R R R] [R R R R R] "RFC 8446, section 4.2.3";
-    Md5Signature "is signed with MD5"
+    Md5Signature
         [R R R R R] [R R R R R] [N N N N N] "RFC 6151";
-    Sha1Signature "is signed with SHA-1"
+    Sha1Signature
         [R R R A R] [R R R A R] [N N N N N] "RFC 9155; Java: jdk.certpath.disabledAlgorithms names Java's own roots only";
-    Sha224Signature "is signed with SHA-224"
+    Sha224Signature
         [A A R R R] [A A R R R] [N N N N N] "RFC 8446, section 4.2.3";
-    EcdsaWithNull "is signed with ECDSA whose algorithm has a NULL parameter"
+    EcdsaWithNull
         [A A A A R] [A A A A R] [A A A A A] "RFC 5758, section 3.2";
-    UnknownSignature "is signed with an unknown algorithm"
+    UnknownSignature
         [R R R R R] [R R R R R] [R A A A A] "OpenSSL's security level 2 needs to know the hash";
-    Unverifiable "is signed in a way that certvigil cannot verify"
+    Unverifiable
         [U U U U U] [U U U U U] [U U U U U] "certvigil does not verify it";
 
     // Host names.
-    NameMismatch "is not valid for the name"
+    NameMismatch
         [R R R R R] [N N N N N] [N N N N N] "RFC 9525, section 6";
-    CommonName "has the name as its common name only"
+    CommonName
         [A A R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.4.4: not allowed any more";
-    CommonNameBesideOther "has the name as its common name only, and alternative names of another kind, or two common names"
+    CommonNameBesideOther
         [A R R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.4.4: not allowed any more";
-    WildcardBeforeText "has a wildcard before the rest of a label"
+    WildcardBeforeText
         [A A R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
-    WildcardAfterText "has a wildcard after the rest of a label"
+    WildcardAfterText
         [A R R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
-    WildcardElsewhere "has a wildcard inside of a label or in another label than the first"
+    WildcardElsewhere
         [R R R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
-    TopLevelWildcard "has a wildcard for a top-level domain"
+    TopLevelWildcard
         [R R A A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
-    BareWildcard "has a wildcard for all names"
+    BareWildcard
         [R R A R R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
-    PublicSuffixWildcard "has a wildcard for a public suffix"
+    PublicSuffixWildcard
         [A A A A R] [N N N N N] [N N N N N] "Chromium: Public Suffix List";
-    NameWithDot "has the name with a trailing dot"
+    NameWithDot
         [R R R R A] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.6: preferred name syntax";
-    Underscore "has the name with an underscore"
+    Underscore
         [A A A R A] [N N N N N] [N N N N N] "Java's SNIHostName and DNSName";
-    UnderscoreBelowWildcard "has a wildcard for a name with an underscore"
+    UnderscoreBelowWildcard
         [R A A R A] [N N N N N] [N N N N N] "OpenSSL's X509_check_host: letters, digits and hyphens";
-    MappedAddress "has the address as an IPv6 address with the IPv4 address inside"
+    MappedAddress
         [R R A A R] [N N N N N] [N N N N N] "RFC 4291, section 2.5.5.2";
 
     // The chain as a whole. What is below is a property of the chain: see `is_of_chain`.
-    ManyServed "has more than ten certificates"
+    ManyServed
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxCertificateChainLength";
-    UnrelatedVersion "has a certificate beside the path of an X.509 version that there is not, or with extensions before version 3"
+    UnrelatedVersion
         [A A R R A] [N N N N N] [N N N N N] "Go and Java read every certificate of the handshake";
-    OtherPathFirst "leads to another path first, which is not valid"
+    OtherPathFirst
         [R R A A A] [N N N N N] [N N N N N] "OpenSSL and GnuTLS take the first issuer that fits by name and key identifier";
-    StoredLeaf "has a leaf that is in the trust store itself and that another authority issued"
+    StoredLeaf
         [R R A A R] [N N N N N] [N N N N N] "OpenSSL: X509_V_FLAG_PARTIAL_CHAIN is not set";
-    StoredLeafAlone "is a leaf alone that is in the trust store itself and that another authority issued"
+    StoredLeafAlone
         [R A A A R] [N N N N N] [N N N N N] "OpenSSL: X509_V_FLAG_PARTIAL_CHAIN is not set";
-    StoredLeafNoAuthority "is a self-signed leaf that is in the trust store itself and is no certificate authority"
+    StoredLeafNoAuthority
         [A A A A R] [N N N N N] [N N N N N] "Chromium: a trust anchor is an authority";
 }
 

@@ -3,13 +3,13 @@
 use crate::certificate::{
     Certificate, Facts, Key, KeyUsage, Kind, NameConstraints, NameOf, Oddity, Part, San, Subtree,
 };
+use crate::finding::{Fault, FaultKind, Place, Property, Role, Trait};
 
 use super::super::path::{
-    Fault, FaultKind, Path, PathRole, WILDCARD, email_is_outside, has_trailing_dot,
-    is_name_outside, issuer_and_serial_match, policy_fault, wildcard_covers,
+    Path, WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, issuer_and_serial_match,
+    policy_fault, wildcard_covers,
 };
-use super::rules::{Property, rule};
-use super::{Place, Presented, Trait, hosts};
+use super::{Presented, hosts};
 
 /// Maximum certificates of a served chain that Java takes.
 const MAX_SERVED_JAVA: usize = 10;
@@ -80,7 +80,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn add(&mut self, property: Property) {
-        let meaning = rule(property).map_or("", |rule| rule.meaning);
+        let meaning = property.meaning();
         let words = match self.place {
             Place::Leaf => format!("the certificate {meaning}"),
             Place::Intermediate => format!("the intermediate `{}` {meaning}", self.name),
@@ -386,11 +386,11 @@ impl Found<'_> {
     }
 }
 
-fn place(role: PathRole) -> Place {
+fn place(role: Role) -> Place {
     match role {
-        PathRole::Leaf => Place::Leaf,
-        PathRole::Intermediate => Place::Intermediate,
-        PathRole::Anchor => Place::Root,
+        Role::Leaf => Place::Leaf,
+        Role::Intermediate => Place::Intermediate,
+        Role::Anchor => Place::Root,
     }
 }
 
@@ -609,7 +609,7 @@ fn of_unreadable(name: &str, facts: &Facts) -> Option<Property> {
 
 /// The property that a fault of a path is. `None` where the certificate itself shows a finer one.
 fn of_fault(fault: &Fault, is_stored_leaf: bool) -> Option<Property> {
-    let is_leaf = fault.role == PathRole::Leaf;
+    let is_leaf = fault.role == Role::Leaf;
     let is_stored = is_leaf && is_stored_leaf;
     Some(match &fault.kind {
         FaultKind::Expired(_) if is_stored => Property::StoredLeafExpired,

@@ -6,9 +6,10 @@ use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorit
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 use crate::certificate::{Certificate, Remembering, printable};
+use crate::finding::{Place, Property, Refusal};
 use crate::model::Hostname;
 
-use super::{Examined, Opinion, Place, Presented, Property, Refusal};
+use super::{Examined, Opinion, Presented};
 
 /// Maximum served certificates that webpki is given. It follows a path to all of its ends, so that a maze of cross-signed
 /// certificates could keep it busy for minutes.

@@ -3,7 +3,7 @@
 use crate::certificate::{Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part};
 use crate::model::Timestamp;
 
-use super::fault::{Fault, FaultKind, Role};
+use crate::finding::{Fault, FaultKind, Role};
 
 pub(super) fn fault(kind: FaultKind, certificate: &Certificate, role: Role) -> Fault {
     Fault {

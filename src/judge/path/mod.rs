@@ -1,13 +1,12 @@
 //! Path validation: is there a path from the leaf to the trust store that is valid now (RFC 5280, section 6)?
 
 mod checks;
-mod fault;
 mod names;
 mod policy;
 mod search;
+mod weight;
 
 pub(super) use checks::{issuer_and_serial_match, key_id_matches};
-pub(super) use fault::{Fault, FaultKind, Role as PathRole};
 pub(super) use names::{
     WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, wildcard_covers,
 };
@@ -15,6 +14,7 @@ pub(super) use policy::fault as policy_fault;
 pub(super) use search::{End, Found, Path, search};
 
 use crate::certificate::Certificate;
+use crate::finding::NoPath;
 use crate::model::{Hostname, Timestamp};
 
 use super::TrustStore;
@@ -25,7 +25,7 @@ pub(super) fn matches_name(leaf: &Certificate, hostname: &Hostname) -> Option<bo
     leaf.facts().map(|facts| facts.matches(hostname)).ok()
 }
 
-/// Why a leaf is not trusted, in one clause.
+/// Validates the path of a leaf and its name.
 ///
 /// # Errors
 /// The first fault of the best attempt, or the name that does not match.
@@ -36,33 +36,33 @@ pub(super) fn validate(
     trust: &TrustStore,
     links: &Links<'_>,
     now: Timestamp,
-) -> Result<(), String> {
+) -> Result<(), NoPath> {
     let found = search(leaf, above, trust, links, now);
     if !found.is_valid() {
-        return Err(found.best().map_or_else(String::new, reason));
+        return Err(found.best().map_or(NoPath::Unreadable, reason));
     }
     if matches_name(leaf, hostname) != Some(true) {
-        return Err(format!("the certificate is not valid for {hostname}"));
+        return Err(NoPath::Hostname {
+            hostname: hostname.clone(),
+        });
     }
     Ok(())
 }
 
-/// Why a path is not valid, in one clause.
-pub(super) fn reason(path: &Path<'_>) -> String {
+/// The reason for which a path is not valid.
+pub(super) fn reason(path: &Path<'_>) -> NoPath {
+    let top = || path.top().and_then(|c| c.facts().ok());
     match (path.faults.first(), path.end) {
-        (_, End::NoIssuer) => match path.top().and_then(|c| c.facts().ok()) {
-            Some(facts) => format!(
-                "the issuer `{}` is neither served nor a trusted root",
-                facts.issuer
-            ),
-            None => "the certificate cannot be read".into(),
+        (_, End::NoIssuer) => top().map_or(NoPath::Unreadable, |facts| NoPath::NoIssuer {
+            issuer: facts.issuer.clone(),
+        }),
+        (_, End::SelfSigned) => top().map_or(NoPath::Unreadable, |facts| NoPath::UntrustedRoot {
+            subject: facts.subject.clone(),
+        }),
+        (_, End::Loop) => NoPath::Circle,
+        (Some(fault), _) => NoPath::Fault {
+            fault: fault.clone(),
         },
-        (_, End::SelfSigned) => match path.top().and_then(|c| c.facts().ok()) {
-            Some(facts) => format!("`{}` is not a trusted root", facts.subject),
-            None => "the certificate cannot be read".into(),
-        },
-        (_, End::Loop) => "the authorities issued each other, and none is a trusted root".into(),
-        (Some(fault), _) => fault.to_string(),
-        (None, _) => "the search for a path was given up at its bounds".into(),
+        (None, _) => NoPath::GivenUp,
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::certificate::{Facts, NameConstraints, San, Subtree, name_parts, name_text};
 
-use super::fault::FaultKind;
+use crate::finding::FaultKind;
 
 /// Maximum comparisons of a name with a subtree for one probe. A certificate with a thousand names below an authority
 /// with a hundred constraints stays far below.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::certificate::Facts;
 
-use super::fault::FaultKind;
+use crate::finding::FaultKind;
 
 const ANY_POLICY: &[u8] = &[0x55, 0x1d, 32, 0];
 /// Maximum policies that are followed at one level of a path.

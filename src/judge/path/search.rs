@@ -13,9 +13,10 @@ use super::super::TrustStore;
 use super::super::links::Links;
 use super::super::trust_store::Anchor;
 use super::checks::{authority_faults, differs_in_form, fault, key_ids_match, own_faults};
-use super::fault::{Fault, FaultKind, Role};
 use super::names::{self, Comparisons};
 use super::policy;
+use super::weight::weight_of;
+use crate::finding::{Fault, FaultKind, Role};
 
 /// Maximum partial paths that are considered for a probe.
 const MAX_CANDIDATES: usize = 4_000;
@@ -306,7 +307,7 @@ impl<'a> Search<'a, '_> {
                 let added = fault(FaultKind::Unverifiable(why), subject, role);
                 if let Some(node) = self.nodes.get_mut(at) {
                     node.is_verified = true;
-                    node.rank.weight += added.kind.weight();
+                    node.rank.weight += weight_of(&added.kind);
                     node.faults.push(added);
                     self.queue.push(Reverse((node.rank, at)));
                 }
@@ -530,7 +531,7 @@ impl<'a> Search<'a, '_> {
                     _ => Role::Intermediate,
                 };
                 if let (Some(certificate), Some(node)) = (position, self.nodes.get_mut(at)) {
-                    node.rank.weight = rank.weight + kind.weight();
+                    node.rank.weight = rank.weight + weight_of(&kind);
                     node.faults.push(fault(kind, certificate, role));
                     self.queue.push(Reverse((node.rank, at)));
                     return;
@@ -560,5 +561,5 @@ fn is_of_policy(fault: &Fault) -> bool {
 }
 
 fn weight(faults: &[Fault]) -> u32 {
-    faults.iter().map(|f| f.kind.weight()).sum()
+    faults.iter().map(|f| weight_of(&f.kind)).sum()
 }

@@ -131,7 +131,7 @@ fn usages_0_and_1_demand_a_trusted_path() {
         assert_eq!(nobodys.matched(from_ref(&record)), Some(false), "{record}");
         let (message, hint) = nobodys.dane(&[record]).told("tlsa_mismatch");
         assert!(message.contains("demands a trusted root"), "{message}");
-        assert!(hint.contains("mend the path"), "{hint}");
+        assert!(hint.contains("make the path to the root valid"), "{hint}");
     }
     // A root that is trusted need not be served.
     for numbers in [[0, 0, 0], [0, 0, 1], [0, 1, 1]] {

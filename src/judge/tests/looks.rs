@@ -1,7 +1,7 @@
 //! Looks that saw no certificate, remote looks, and several looks together.
 
 use super::*;
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Detail, Finding, LeafValidity};
 use crate::judge::{agree, together};
 use crate::observation::{ErrorKind, LookError, Status, Told};
 
@@ -374,7 +374,7 @@ fn vantages_disagree_where_they_saw_different_things() {
             let disagree = looks[0]
                 .findings
                 .iter()
-                .any(|f| f.code == Code::VantagesDisagree);
+                .any(|f| f.code() == Code::VantagesDisagree);
             assert_eq!(disagree, at != other_at, "{words}, {other_words}");
             if disagree {
                 assert_eq!(
@@ -430,8 +430,14 @@ fn what_is_added_stands_in_its_place() {
         }),
     ];
     looks[0].findings = vec![
-        Finding::new(Code::Expired, "", ""),
-        Finding::new(Code::RootIncluded, "", ""),
+        Finding::new(Detail::Expired(LeafValidity {
+            not_after: now(),
+            judged_at: now(),
+            is_newer_expected: false,
+        })),
+        Finding::new(Detail::RootIncluded {
+            certificates: vec![pki().root.cert()],
+        }),
     ];
     together(&mut looks);
     assert_eq!(

@@ -315,9 +315,9 @@ impl Judged {
     }
 
     fn codes(&self) -> Vec<String> {
-        let code = |f: &crate::finding::Finding| match f.code.severities() {
-            [first, ..] if *first == f.severity => f.code.to_string(),
-            _ => format!("{}!{}", f.code, f.severity),
+        let code = |f: &crate::finding::Finding| match f.code().severities() {
+            [first, ..] if *first == f.severity => f.code().to_string(),
+            _ => format!("{}!{}", f.code(), f.severity),
         };
         let mut codes: Vec<String> = self.findings.iter().map(code).collect();
         // Most test certificates deviate from the rules for public authorities; tests/paths.rs has the remarks.
@@ -327,15 +327,16 @@ impl Judged {
 
     fn told(&self, code: &str) -> (String, String) {
         let is_remark = |f: &crate::finding::Finding| {
-            (f.code.name(), f.severity) == ("nonconformant_certificate", Severity::Info)
+            (f.code().name(), f.severity) == ("nonconformant_certificate", Severity::Info)
         };
         let mut findings =
-            (self.findings.iter()).filter(|f| f.code.name() == code && !is_remark(f));
+            (self.findings.iter()).filter(|f| f.code().name() == code && !is_remark(f));
         let finding = findings
             .next()
             .unwrap_or_else(|| panic!("no {code}: {self:?}"));
         assert!(findings.next().is_none(), "several {code}: {self:?}");
-        (finding.message.clone(), finding.hint.clone())
+        let text = finding.text();
+        (text.message, text.hint)
     }
 }
 

@@ -127,8 +127,8 @@ fn refused(case: &Case, code: &str, words: &str) {
     let judged = case.judged();
     assert_eq!(judged.severity(), Severity::Critical);
     let messages: Vec<_> = (judged.findings.iter())
-        .filter(|f| f.code.name() == code)
-        .map(|f| f.message.clone())
+        .filter(|f| f.code().name() == code)
+        .map(|f| f.message())
         .collect();
     assert!(
         messages.iter().any(|m| m.contains(words)),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::finding::Code;
+use crate::finding::{Code, Text};
 
 /// A chain with two ways up, and certificates to serve along.
 struct World {
@@ -110,13 +110,14 @@ fn check(judged: &Judged) -> Result<(), TestCaseError> {
     let order: Vec<_> = judged
         .findings
         .iter()
-        .map(|f| (std::cmp::Reverse(f.severity), f.code))
+        .map(|f| (std::cmp::Reverse(f.severity), f.code()))
         .collect();
     prop_assert!(order.is_sorted(), "{:?}", judged.codes());
     for finding in &judged.findings {
-        prop_assert!(finding.code.severities().contains(&finding.severity));
-        prop_assert!(!finding.message.is_empty() && !finding.hint.is_empty());
-        let lines = format!("{}{}", finding.message, finding.hint);
+        prop_assert!(finding.code().severities().contains(&finding.severity));
+        let Text { message, hint } = finding.text();
+        prop_assert!(!message.is_empty() && !hint.is_empty());
+        let lines = format!("{message}{hint}");
         prop_assert!(!lines.chars().any(char::is_control), "{lines:?}");
     }
     let flags = judged.flags();
@@ -147,7 +148,7 @@ fn check(judged: &Judged) -> Result<(), TestCaseError> {
     ] {
         prop_assert_eq!(
             flag == Some(true),
-            judged.findings.iter().any(|f| f.code == code)
+            judged.findings.iter().any(|f| f.code() == code)
         );
     }
     Ok(())
@@ -188,8 +189,8 @@ proptest! {
         let b = case.serving([vec![leaf], shuffled].concat()).judged();
         prop_assert_eq!(&a.verdict, &b.verdict);
         let codes = |j: &Judged| -> Vec<_> {
-            let told = j.findings.iter().filter(|f| !of_order(f.code));
-            told.map(|f| (f.code, f.severity)).collect()
+            let told = j.findings.iter().filter(|f| !of_order(f.code()));
+            told.map(|f| (f.code(), f.severity)).collect()
         };
         prop_assert_eq!(codes(&a), codes(&b));
         check(&a)?;

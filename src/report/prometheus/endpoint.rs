@@ -64,7 +64,7 @@ impl Lines {
         }
         let findings = judged.findings.iter();
         // A code may be found twice, of the leaf and of the chain; a series is there once.
-        let findings: BTreeSet<_> = findings.map(|f| (f.code, f.severity)).collect();
+        let findings: BTreeSet<_> = findings.map(|f| (f.code(), f.severity)).collect();
         for (code, severity) in findings {
             let more = [("code", code.name()), ("severity", severity.name())];
             out.put(Metric::EndpointFinding, &more, 1);

@@ -118,18 +118,19 @@ fn findings(html: &mut Html, look: &Look<'_>) {
     html.element("ul", &[("class", "faults")], |html| {
         for finding in look.findings() {
             let class = format!("fault {}", finding.severity);
+            let text = finding.text();
             html.element("li", &[("class", &class)], |html| {
                 html.element("p", &[("class", "message")], |html| {
                     badge(html, finding.severity);
                     html.text(" ");
-                    html.prose(&sentence(&finding.message));
+                    html.prose(&sentence(&text.message));
                 });
-                write_hint(html, &finding.hint);
+                write_hint(html, &text.hint);
                 html.element("p", &[("class", "explain")], |html| {
-                    let about = About::Finding(finding.code);
+                    let about = About::Finding(finding.code());
                     html.link(
                         &about.address(),
-                        &format!("What {} means, and how to mend it", finding.code),
+                        &format!("What {} means, and how to mend it", finding.code()),
                     );
                 });
             });

@@ -25,7 +25,7 @@ pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
         .findings()
         .iter()
         .filter(|f| f.severity > Severity::Info || look.judged.severity() == Severity::Info)
-        .map(|f| f.code.name().replace('_', " "))
+        .map(|f| f.code().name().replace('_', " "))
         .collect();
     codes.dedup();
     if let Some(error) = look.untold_error() {

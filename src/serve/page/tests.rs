@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Unusable};
 use crate::config::{Entry, SourceSettings};
-use crate::finding::{Code, Finding};
+use crate::finding::{
+    Client, ClientRefusal, Code, Detail, Finding, Refused, Severity, TlsaMismatch,
+};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge};
 use crate::lab::authority::{Authority, Key, Validity};
@@ -17,6 +19,7 @@ use crate::observation::{
     ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Served,
 };
 use crate::source::Loaded;
+use crate::tlsa::TlsaRecord;
 
 use super::super::board::{Looked, Plan, Planned, Reload};
 use super::super::expectations::{Kept, Trouble, Watch};
@@ -104,7 +107,7 @@ fn look(
     );
     // There is no root here: only which certificate it is matters to the page.
     let told = [Code::WrongCertificate, Code::PreviousInstance];
-    judged.findings.retain(|f| told.contains(&f.code));
+    judged.findings.retain(|f| told.contains(&f.code()));
     judged
 }
 
@@ -227,6 +230,37 @@ fn tags(page: &str) -> Vec<String> {
     tags
 }
 
+/// Findings of three severities with this text where text of the outside may be.
+fn findings_with(text: &str) -> [Finding; 3] {
+    let mismatch = Detail::TlsaMismatch {
+        name: text.to_owned(),
+        is_authenticated: true,
+        mismatch: TlsaMismatch::PendingOnly,
+        publish: TlsaRecord {
+            usage: 3,
+            selector: 1,
+            matching_type: 1,
+            data: vec![0; 32],
+        },
+    };
+    let staple = Detail::BadOcspStaple {
+        fault: Unusable::NotAuthorised(text.to_owned()),
+        responder: Some(text.to_owned()),
+    };
+    let refused = Detail::RefusedByClients(Refused::Chain {
+        refusals: vec![ClientRefusal {
+            clients: vec![Client::Go],
+            refusal: text.to_owned().into(),
+        }],
+        accepted_by: vec![Client::Java],
+    });
+    [
+        Finding::new(mismatch),
+        Finding::new(staple),
+        Finding::with_severity(Severity::Info, refused),
+    ]
+}
+
 /// A state with this text wherever outsiders can put text.
 fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let mut state = State::new();
@@ -234,9 +268,7 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let name = format!("c{text}");
     let target = target(&name, 1);
     let mut served = look(&target, 1, "local", serving(leaf), &expected);
-    for code in [Code::WrongCertificate, Code::WeakKey, Code::RootIncluded] {
-        served.findings.push(Finding::new(code, text, text));
-    }
+    served.findings.extend(findings_with(text));
     let error = LookError {
         seems: None,
         alert: None,
@@ -301,8 +333,7 @@ fn a_page_has_an_end_however_many_addresses_there_are_and_however_long_their_tex
         let results = (1..=5).map(|ip| {
             let mut judged = look(&target, ip, "local", serving(&long), &expected);
             let words = format!("{ip} {text}");
-            let finding = Finding::new(Code::WrongCertificate, words.clone(), words);
-            judged.findings.push(finding);
+            judged.findings.extend(findings_with(&words));
             judged
         });
         let results = results.collect();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::finding::{Finding, Severity};
 use crate::instance::Instance;
-use crate::judge::{Judged, Verdict, agree};
+use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Target, Timestamp};
 use crate::observation::{LookError, Outcome, Served};
 use crate::scan::targets_of_failed;
@@ -414,13 +414,6 @@ impl<'a> Look<'a> {
 
     /// Why nothing could be judged, unless a finding says so already.
     pub(super) fn untold_error(&self) -> Option<&'a LookError> {
-        let Verdict::Inconclusive(error) = &self.judged.verdict else {
-            return None;
-        };
-        let is_told = self
-            .findings()
-            .iter()
-            .any(|f| f.message.contains(&error.message));
-        (!is_told).then_some(error)
+        self.judged.unreported_error()
     }
 }
