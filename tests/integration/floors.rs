@@ -12,7 +12,10 @@ const GROUND: [(&str, &[&str]); 10] = [
     ("instance", &["certificate", "model"]),
     ("observation", &["certificate", "model"]),
     ("tlsa", &[]),
-    ("finding", &[]),
+    (
+        "finding",
+        &["certificate", "instance", "model", "observation", "tlsa"],
+    ),
     (
         "judge",
         &[
