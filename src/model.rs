@@ -2,6 +2,7 @@
 
 mod duration;
 mod families;
+mod list;
 mod near;
 mod place;
 mod protocol;
@@ -16,7 +17,8 @@ use time::format_description::well_known::Rfc3339;
 
 pub use duration::{MAX_DURATION, parse_duration};
 pub use families::{Families, Family};
-pub use near::did_you_mean;
+pub use list::and_more;
+pub use near::{did_you_mean, nearest_within};
 pub use place::{Place, parse_port};
 pub use protocol::Protocol;
 

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::judge::{Judged, Verdict};
-use crate::model::{Timestamp, Vantage};
+use crate::model::{Timestamp, Vantage, and_more};
 use crate::report;
 use crate::scan::Progress;
 
@@ -234,13 +234,12 @@ impl fmt::Display for Rollout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (well, all) = self.count();
         write!(f, "{well} of {all} addresses serve it")?;
-        let waiting: Vec<&str> = self.waiting().take(MAX_TOLD).collect();
-        if !waiting.is_empty() {
-            write!(f, "; waiting for {}", waiting.join(", "))?;
-        }
-        match (all - well).saturating_sub(MAX_TOLD) {
+        match all - well {
             0 => Ok(()),
-            more => write!(f, " and {more} more"),
+            missing => {
+                let waiting = and_more(self.waiting().take(MAX_TOLD), missing);
+                write!(f, "; waiting for {waiting}")
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
 use saphyr_parser::{BufferedInput, Event, Parser, SpannedEventReceiver as _};
 
 use crate::certificate::printable;
+use crate::model::nearest_within;
 
 /// The largest text that is read, in bytes.
 const MAX_BYTES: usize = 16 << 20;
@@ -14,7 +15,7 @@ const MAX_BYTES: usize = 16 << 20;
 const MAX_ALIASED_NODES: usize = 100_000;
 /// How deep values may be nested. The tree is walked by recursion, and the stack has an end.
 const MAX_DEPTH: usize = 64;
-/// How unlike a key may be to be taken for a slip of another.
+/// Least likeness, of 1, of an unknown key to the known one that is suggested.
 const LIKENESS: f64 = 0.7;
 /// Shorter names are like too many keys.
 const MIN_LIKE_LENGTH: usize = 3;
@@ -392,15 +393,10 @@ impl<'a> Fields<'a> {
     /// Tells the keys that are left over as unknown, with the nearest known one.
     pub(crate) fn finish(self, problems: &mut Problems) {
         for (name, item) in self.entries {
-            let nearest = self
-                .known
-                .iter()
-                .filter(|_| name.chars().count() >= MIN_LIKE_LENGTH)
-                .map(|known| (strsim::jaro_winkler(&name, known), *known))
-                .filter(|(likeness, _)| *likeness >= LIKENESS)
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .map(|(_, known)| known);
-            let message = match nearest {
+            let is_long_enough = name.chars().count() >= MIN_LIKE_LENGTH;
+            let known = self.known.iter().copied().filter(|_| is_long_enough);
+            let nearest = nearest_within(LIKENESS, &name, known);
+            let message = match nearest.first() {
                 Some(file) if is_secret(&name) && file.ends_with("_file") => format!(
                     "a secret does not belong into this file: put it into a file of its own and give `{file}`"
                 ),

@@ -10,7 +10,7 @@ mod validity;
 
 use crate::certificate::{Certificate, Facts};
 use crate::instance::SourceKind;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, and_more};
 
 use super::{Detail, RevocationReporter, Role, Seen, Wanted};
 
@@ -268,16 +268,6 @@ fn names(certificates: &[Certificate]) -> String {
         certificates.iter().take(MAX_NAMED_CERTIFICATES).map(name),
         certificates.len(),
     )
-}
-
-/// A list with commas, and the count of what it leaves out of `total`.
-fn and_more(shown: impl Iterator<Item = String>, total: usize) -> String {
-    let shown: Vec<String> = shown.collect();
-    let more = match total.saturating_sub(shown.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{}{more}", shown.join(", "))
 }
 
 /// A list with "and" before its last item.

@@ -25,7 +25,7 @@ use crate::certificate::Fingerprint;
 use crate::finding::{Code, Detail, Finding, Missing, Older, Severity, Wanted};
 use crate::instance::Expected;
 use crate::model::{RevocationCheck, Threshold, Timestamp};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Told};
 
 pub use bundle::{Bundle, End};
 pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
@@ -123,6 +123,14 @@ impl Judged {
         };
         let findings = self.findings.iter().map(|f| f.severity);
         findings.fold(floor, Severity::max)
+    }
+
+    /// The status of the probe.
+    pub fn status(&self) -> Status {
+        match &self.verdict {
+            Verdict::Conclusive(_) => Status::Conclusive,
+            Verdict::Inconclusive(error) => error.kind.status(),
+        }
     }
 
     /// The error of a probe without a result, unless a finding reports it.

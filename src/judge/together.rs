@@ -70,19 +70,12 @@ fn groups<'a, K: Ord>(
         .collect()
 }
 
-fn status(judged: &Judged) -> Status {
-    match &judged.verdict {
-        Verdict::Conclusive(_) => Status::Conclusive,
-        Verdict::Inconclusive(error) => error.kind.status(),
-    }
-}
-
 /// A server that has a certificate of one kind and refuses a handshake for the other has none of that kind, unless
 /// one is expected of it.
 fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
     let members = place.iter().filter_map(|&at| looks.get(at));
     let shown = members
-        .filter(|judged| status(judged) == Status::Conclusive)
+        .filter(|judged| judged.status() == Status::Conclusive)
         .map(|judged| judged.observation.key_type)
         .next();
     let Some(shown) = shown else { return };
@@ -113,7 +106,7 @@ fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
 fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
     let members = || host.iter().filter_map(|&at| Some((at, looks.get(at)?)));
     let live: BTreeSet<IpAddr> = members()
-        .filter(|(_, judged)| match status(judged) {
+        .filter(|(_, judged)| match judged.status() {
             Status::Conclusive | Status::HandshakeError => true,
             Status::ConnectError | Status::InternalError => false,
         })

@@ -17,11 +17,21 @@ pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>)
 
 /// The known names that are near to what was written, the nearest first, each once.
 pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    nearest_within(LIKENESS, written, known)
+}
+
+/// The known names whose likeness to what was written is at least `likeness` of 1, the nearest first, each once.
+pub fn nearest_within<'a>(
+    likeness: f64,
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Vec<&'a str> {
+    let least = likeness;
     let written = written.to_lowercase();
     let mut near: Vec<(f64, &str)> = known
         .into_iter()
         .map(|name| (strsim::jaro_winkler(&written, &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .filter(|(likeness, _)| *likeness >= least)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     near.dedup_by_key(|(_, name)| *name);

@@ -9,7 +9,7 @@ use textwrap::{Options, WordSplitter, wrap};
 use crate::certificate::{Certificate, Facts, Fingerprint};
 use crate::finding::{Finding, Severity, Text};
 use crate::judge::{Clients, Flags, Judged, Opinion, Role, Rung, TrustStore, Verdict, climb};
-use crate::model::{Timestamp, Timings};
+use crate::model::{Timestamp, Timings, and_more};
 use crate::observation::{KeyProof, Outcome, Served, Staple};
 
 use super::human::{BOLD, severity_word};
@@ -201,11 +201,7 @@ impl Page<'_> {
         let valid = validity(facts, self.style.now);
         self.field(before, "valid", &valid);
         if !facts.sans.is_empty() {
-            let names = facts.sans.iter().take(MAX_NAMES).map(ToString::to_string);
-            let mut names = names.collect::<Vec<_>>().join(", ");
-            if let Some(more) = facts.sans.len().checked_sub(MAX_NAMES).filter(|m| *m > 0) {
-                let _ = write!(names, " and {more} more");
-            }
+            let names = and_more(facts.sans.iter().take(MAX_NAMES), facts.sans.len());
             self.field(before, "names", &names);
         }
         self.field(before, "key", &facts.key.to_string());

@@ -11,7 +11,7 @@ use crate::finding::{Detail, Finding, Text};
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Clients, Dane, Flags, Judged, Opinion, Verdict};
 use crate::model::Timings;
-use crate::observation::{Outcome, Served, Staple, Status};
+use crate::observation::{Outcome, Served, Staple};
 
 use super::Summary;
 
@@ -175,16 +175,16 @@ pub fn jsonl(results: &[Judged]) -> String {
 
 fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
     let observation = &judged.observation;
-    let (status, flags, error) = match &judged.verdict {
-        Verdict::Conclusive(flags) => (Status::Conclusive, Some(*flags), None),
-        Verdict::Inconclusive(error) => (error.kind.status(), None, Some(error)),
+    let (flags, error) = match &judged.verdict {
+        Verdict::Conclusive(flags) => (Some(*flags), None),
+        Verdict::Inconclusive(error) => (None, Some(error)),
     };
     let flag = |of: fn(Flags) -> Option<bool>| flags.and_then(of);
     Row {
         hostname: observation.target.hostname.to_string(),
         ip_address: observation.ip.map(|ip| ip.to_string()),
         port: observation.target.port,
-        status: status.name(),
+        status: judged.status().name(),
         correct: flags.map(|f| f.correct),
         chained: flags.map(|f| f.chained),
         dummy: flags.map(|f| f.dummy),

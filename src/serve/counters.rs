@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::judge::{Judged, Verdict};
+use crate::judge::Judged;
 use crate::model::Vantage;
 use crate::observation::Status;
 use crate::report::prometheus::{Exposition, Metric, labels};
@@ -50,10 +50,7 @@ impl Counters {
     pub(super) fn count(&self, results: &[Judged]) {
         let mut counts = self.lock();
         for judged in results {
-            let status = match &judged.verdict {
-                Verdict::Conclusive(_) => Status::Conclusive,
-                Verdict::Inconclusive(error) => error.kind.status(),
-            };
+            let status = judged.status();
             let vantage = judged.observation.vantage.as_str();
             let of_vantage = match counts.looks.get_mut(vantage) {
                 Some(of_vantage) => of_vantage,

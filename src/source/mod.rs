@@ -25,7 +25,7 @@ use crate::config::{
     Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
 };
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
-use crate::model::{Hostname, Timestamp};
+use crate::model::{Hostname, Timestamp, and_more};
 use crate::remote::Remote;
 use crate::trust;
 
@@ -552,15 +552,9 @@ fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError
         .filter(|hostname: &Hostname| seen.insert(hostname.clone()))
         .collect();
     if hostnames.is_empty() {
-        let mut told: Vec<&str> = names.iter().map(String::as_str).collect();
-        told.truncate(MAX_TOLD_NAMES);
-        let more = match names.len() - told.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
         return Err(SourceError::Unusable(format!(
-            "none of its names is a host to look at ({}{more}): wildcards are not hosts; say which hosts to look at",
-            told.join(", ")
+            "none of its names is a host to look at ({}): wildcards are not hosts; say which hosts to look at",
+            and_more(names.iter().take(MAX_TOLD_NAMES), names.len())
         )));
     }
     Ok(hostnames)

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use crate::certificate::{Certificate, Facts};
 use crate::instance::State;
-use crate::model::{Hostname, Timestamp};
+use crate::model::{Hostname, Timestamp, and_more};
 
 use super::super::{Dummy, Older, Wanted};
-use super::{Text, and_more, expected_name, list};
+use super::{Text, expected_name, list};
 
 /// Maximum names of a certificate in a message; certificates may have hundreds.
 const MAX_NAMES: usize = 5;
@@ -143,7 +143,7 @@ pub(super) fn hostname_mismatch(
     let message = if names.is_empty() {
         format!("the certificate is not valid for {hostname}: it has no subject alternative names")
     } else {
-        let names = and_more(names.iter().take(MAX_NAMES).cloned(), names.len());
+        let names = and_more(names.iter().take(MAX_NAMES), names.len());
         format!("the certificate is not valid for {hostname}, only for {names}")
     };
     Text::new(

@@ -1,10 +1,11 @@
 //! Text of findings about TLSA records (DANE).
 
 use crate::certificate::Certificate;
+use crate::model::and_more;
 use crate::tlsa::TlsaRecord;
 
 use super::super::TlsaMismatch;
-use super::{Text, and_more, expected_name};
+use super::{Text, expected_name};
 
 /// Maximum records in a message.
 const MAX_RECORDS: usize = 3;

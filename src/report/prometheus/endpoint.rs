@@ -37,7 +37,7 @@ impl Lines {
     /// What is told of a look that ended at `at`.
     pub fn new(judged: &Judged, at: Timestamp) -> Self {
         let mut out = Rendered::new(|text| write_endpoint_labels(text, judged));
-        let is = status(judged);
+        let is = judged.status();
         for status in Status::ALL {
             let more = [("status", status.name())];
             out.put(Metric::EndpointStatus, &more, u8::from(status == is));
@@ -109,13 +109,6 @@ pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a L
     let looks = looks.into_iter().map(|Lines(rendered)| rendered);
     let first: Vec<&Rendered> = looks.filter(|look| seen.insert(look.labels())).collect();
     out.gather(&METRICS, first.iter().copied());
-}
-
-fn status(judged: &Judged) -> Status {
-    match &judged.verdict {
-        Verdict::Conclusive(_) => Status::Conclusive,
-        Verdict::Inconclusive(error) => error.kind.status(),
-    }
 }
 
 fn write_endpoint_labels(text: &mut String, judged: &Judged) {

@@ -6,7 +6,7 @@ use crate::certificate::{Certificate, Facts};
 use crate::finding::Severity;
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Flags, Verdict};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, and_more};
 use crate::observation::{KeyProof, Outcome, Served};
 
 use super::faults::from;
@@ -224,17 +224,7 @@ fn side_by_side(html: &mut Html, expected: &Certificate, served: &Certificate) {
 }
 
 fn names(read: &Facts) -> String {
-    let more = read.sans.len().saturating_sub(MAX_NAMES);
-    let mut names: Vec<String> = read
-        .sans
-        .iter()
-        .take(MAX_NAMES)
-        .map(ToString::to_string)
-        .collect();
-    if more > 0 {
-        names.push(format!("and {more} more"));
-    }
-    names.join(", ")
+    and_more(read.sans.iter().take(MAX_NAMES), read.sans.len())
 }
 
 /// The served chain.
