@@ -10,7 +10,7 @@ use crate::config;
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
 use crate::judge::{Rules, TrustStore, judge, together};
 use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
-use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
+use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served, TlsVersion};
 use crate::report;
 use crate::{look, source};
 
@@ -215,7 +215,7 @@ impl Known {
             outcome: Outcome::Served(Box::new(Served {
                 leaf: leaf.clone(),
                 rest: vec![self.ca.clone()],
-                tls_version: "1.3",
+                tls_version: TlsVersion::Tls13,
                 cipher_suite: "TLS13_AES_128_GCM_SHA256".into(),
                 alpn: None,
                 revocation: Revocation::default(),

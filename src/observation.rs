@@ -1,6 +1,7 @@
 //! What one look saw, from wherever it was taken. A failure is an outcome, never a lost error.
 
 mod alert;
+mod tls_version;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use crate::certificate::{self, Certificate, MAX_OCSP_BYTES};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 
 pub use alert::Alert;
+pub use tls_version::TlsVersion;
 
 /// What one look at one address saw.
 #[derive(Clone, Debug)]
@@ -46,8 +48,8 @@ pub struct Served {
     pub leaf: Certificate,
     /// The certificates after it, in the order they came.
     pub rest: Vec<Certificate>,
-    /// `1.0` to `1.3`, or `SSL 3.0`.
-    pub tls_version: &'static str,
+    /// The version of the handshake.
+    pub tls_version: TlsVersion,
     /// The IANA name of the cipher suite.
     pub cipher_suite: String,
     /// The application protocol that was agreed on.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::certificate::{Certificate, Oddity, Unusable};
 use crate::instance::{Expectation, Expected, SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
-use crate::observation::LookError;
+use crate::observation::{LookError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 use super::{Client, Code, Fault, Refusal, Role};
@@ -188,7 +188,7 @@ pub enum Detail {
     /// [`Code::LegacyProtocol`].
     LegacyProtocol {
         /// The newest version that the server speaks.
-        tls_version: &'static str,
+        tls_version: TlsVersion,
         /// The handshake proves that the server has the certificate's key.
         is_key_proved: bool,
     },
@@ -199,7 +199,7 @@ pub enum Detail {
         /// The weakness of the suite.
         weakness: CipherWeakness,
         /// The TLS version of the handshake.
-        tls_version: &'static str,
+        tls_version: TlsVersion,
         /// The handshake proves that the server has the certificate's key.
         is_key_proved: bool,
     },

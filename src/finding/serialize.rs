@@ -5,7 +5,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use crate::certificate::{Certificate, Facts, Fingerprint};
 use crate::instance::{SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
-use crate::observation::{Alert, ErrorKind, LookError};
+use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 use super::Client;
@@ -31,7 +31,9 @@ macro_rules! by_name {
 }
 
 as_text!(Fingerprint, Hostname, Timestamp, TlsaRecord, Vantage);
-by_name!(Client, ErrorKind, KeyType, Protocol, SourceKind, State);
+by_name!(
+    Client, ErrorKind, KeyType, Protocol, SourceKind, State, TlsVersion
+);
 
 impl Serialize for Certificate {
     /// Its identity, names and validity. Keys are null where the certificate cannot be read.

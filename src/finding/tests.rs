@@ -9,7 +9,7 @@ use crate::certificate::{
 };
 use crate::instance::{SourceKind, State};
 use crate::model::{KeyType, Protocol, Timestamp, Vantage};
-use crate::observation::{Alert, ErrorKind, LookError};
+use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 fn testdata(name: &str) -> Certificate {
@@ -353,13 +353,13 @@ fn handshake_details() -> Vec<Detail> {
             is_signed_with_sha1: true,
         }),
         Detail::LegacyProtocol {
-            tls_version: "1.1",
+            tls_version: TlsVersion::Tls11,
             is_key_proved: false,
         },
         Detail::LegacyCipher {
             cipher_suite: "TLS_RSA_WITH_3DES_EDE_CBC_SHA".into(),
             weakness: CipherWeakness::TripleDes,
-            tls_version: "1.2",
+            tls_version: TlsVersion::Tls12,
             is_key_proved: true,
         },
         tlsa(

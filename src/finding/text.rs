@@ -142,13 +142,13 @@ pub(super) fn of(detail: &Detail) -> Text {
         Detail::LegacyProtocol {
             tls_version,
             is_key_proved,
-        } => handshake::legacy_protocol(tls_version, *is_key_proved),
+        } => handshake::legacy_protocol(*tls_version, *is_key_proved),
         Detail::LegacyCipher {
             cipher_suite,
             weakness,
             tls_version,
             is_key_proved,
-        } => handshake::legacy_cipher(cipher_suite, *weakness, tls_version, *is_key_proved),
+        } => handshake::legacy_cipher(cipher_suite, *weakness, *tls_version, *is_key_proved),
         Detail::NonconformantCertificate(nonconformant) => chain::nonconformant(nonconformant),
         Detail::AddressesDisagree {
             hostname,

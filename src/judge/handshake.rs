@@ -26,7 +26,7 @@ pub(super) fn findings(served: &Served) -> impl Iterator<Item = Finding> {
 
 /// The version that was negotiated is the newest that both have, and certvigil has all of them.
 fn old_version(served: &Served) -> Option<Finding> {
-    matches!(served.tls_version, "SSL 3.0" | "1.0" | "1.1").then(|| {
+    served.tls_version.is_deprecated().then(|| {
         Finding::new(Detail::LegacyProtocol {
             tls_version: served.tls_version,
             is_key_proved: is_key_proved(served),

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::Protocol;
-use crate::observation::{ErrorKind, LookError, Parameters, Served};
+use crate::observation::{ErrorKind, LookError, Parameters, Served, TlsVersion};
 
 use super::setup::{Configs, MAX_CHAIN_BYTES, Prepared, Recorder, Schemes, no_certificate};
 use super::starttls::{self, Farewell};
@@ -188,8 +188,11 @@ impl Connection {
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, LookError> {
         let suite = self.tls.negotiated_cipher_suite();
         let (version, secure_renegotiation) = match self.tls.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => ("1.3", None),
-            _ => ("1.2", cleartext::secure_renegotiation(&self.first_bytes)),
+            Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None),
+            _ => (
+                TlsVersion::Tls12,
+                cleartext::secure_renegotiation(&self.first_bytes),
+            ),
         };
         let group = self.tls.negotiated_key_exchange_group();
         let alpn = self.tls.alpn_protocol();

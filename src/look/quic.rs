@@ -15,7 +15,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::Timings;
-use crate::observation::{ErrorKind, LookError, Served};
+use crate::observation::{ErrorKind, LookError, Served, TlsVersion};
 
 use super::handshake::{FIRST_BYTES, MAX_HANDSHAKE_BYTES, readable, too_large};
 use super::session::{Crypto, Shown};
@@ -129,7 +129,8 @@ impl Talk {
         match (shown.chain, end) {
             (Some(chain), _) if !chain.is_empty() => {
                 let alpn = shown.alpn.as_deref();
-                self.recorder.served(&chain, "1.3", shown.suite, alpn)
+                self.recorder
+                    .served(&chain, TlsVersion::Tls13, shown.suite, alpn)
             }
             (_, Some(end)) => Err(self.explain(end, shown.error.as_ref(), start.elapsed())),
             (_, None) => Err(no_certificate()),

@@ -11,7 +11,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, Suppor
 
 use crate::certificate::Interner;
 use crate::model::{Hostname, KeyType};
-use crate::observation::{ErrorKind, KeyProof, LookError, Parameters, Revocation, Served, Staple};
+use crate::observation::{
+    ErrorKind, KeyProof, LookError, Parameters, Revocation, Served, Staple, TlsVersion,
+};
 
 use super::{Look, cleartext, hello_size, key_proof, p521};
 
@@ -195,7 +197,7 @@ impl Recorder {
     pub(super) fn served(
         &self,
         chain: &[CertificateDer<'static>],
-        tls_version: &'static str,
+        tls_version: TlsVersion,
         suite: Option<SupportedCipherSuite>,
         alpn: Option<&[u8]>,
     ) -> Result<Served, LookError> {

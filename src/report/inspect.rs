@@ -391,10 +391,7 @@ fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, St
 }
 
 fn connection(served: &Served) -> String {
-    let version = match served.tls_version {
-        ssl @ "SSL 3.0" => ssl.to_owned(),
-        tls => format!("TLS {tls}"),
-    };
+    let version = served.tls_version;
     let alpn = match &served.alpn {
         Some(alpn) => format!("ALPN {}", crate::certificate::printable(alpn)),
         None => "no ALPN".into(),

@@ -247,7 +247,7 @@ fn served_row<'a>(served: &'a Served, known: &mut Known<'a>) -> ServedRow<'a> {
     ServedRow {
         leaf: shared(&served.leaf),
         chain: served.rest.iter().map(shared).collect(),
-        tls_version: served.tls_version,
+        tls_version: served.tls_version.name(),
         cipher_suite: &served.cipher_suite,
         alpn: served.alpn.as_deref(),
         ocsp_stapled: matches!(served.revocation.staple, Staple::Sent(_)),

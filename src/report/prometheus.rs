@@ -321,10 +321,7 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
             ("subjectalternative", &sans.join(",")),
             ("serialnumber", facts.map_or("", |f| f.serial.as_str())),
         ]));
-        let version = match served.tls_version {
-            ssl if ssl.starts_with("SSL") => ssl.to_owned(),
-            tls => format!("TLS {tls}"),
-        };
+        let version = served.tls_version.to_string();
         versions.insert(labels([("version", version.as_str())]));
         suites.insert(labels([("cipher", served.cipher_suite.as_str())]));
     }

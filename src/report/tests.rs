@@ -14,7 +14,9 @@ use crate::finding::{Code, Severity};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge, together};
 use crate::model::{Protocol, Target, Threshold, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Told};
+use crate::observation::{
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+};
 
 fn certificate(pem: &str) -> Certificate {
     parse_certificates(pem.as_bytes()).unwrap().remove(0)
@@ -53,7 +55,7 @@ fn served(leaf: Certificate, rest: &[Certificate]) -> Outcome {
     Outcome::Served(Box::new(Served {
         leaf,
         rest: rest.to_vec(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
         alpn: Some("h2".into()),
         revocation: Default::default(),

@@ -10,7 +10,9 @@ use certvigil::certificate::{Certificate, parse_certificates};
 use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use certvigil::judge::{Flags, Judged, Verdict};
 use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
-use certvigil::observation::{ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Told};
+use certvigil::observation::{
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+};
 use certvigil::source::Loaded;
 use certvigil::store::{MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Remembered, Seen, Store};
 use serde_json::Value;
@@ -82,7 +84,7 @@ fn served(ip: &str, leaf: Certificate, correct: bool, chained: bool) -> Judged {
     let served = Served {
         leaf,
         rest: Vec::new(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         alpn: None,
         revocation: Default::default(),

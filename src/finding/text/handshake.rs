@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::certificate::Unusable;
 use crate::model::{Hostname, Protocol};
-use crate::observation::{Alert, ErrorKind, LookError};
+use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
 
 use super::super::CipherWeakness;
 use super::Text;
@@ -55,15 +55,10 @@ pub(super) fn failed(
 }
 
 /// [`Detail::LegacyProtocol`](super::Detail::LegacyProtocol).
-pub(super) fn legacy_protocol(tls_version: &str, is_key_proved: bool) -> Text {
-    // The name of SSL 3.0 has its protocol.
-    let name = match tls_version.strip_prefix("SSL ") {
-        Some(_) => tls_version.to_owned(),
-        None => format!("TLS {tls_version}"),
-    };
+pub(super) fn legacy_protocol(tls_version: TlsVersion, is_key_proved: bool) -> Text {
     Text::new(
         format!(
-            "the server speaks nothing newer than {name}, which current clients refuse{}",
+            "the server speaks nothing newer than {tls_version}, which current clients refuse{}",
             unproved(is_key_proved)
         ),
         "allow TLS 1.2 and 1.3 on the server",
@@ -74,7 +69,7 @@ pub(super) fn legacy_protocol(tls_version: &str, is_key_proved: bool) -> Text {
 pub(super) fn legacy_cipher(
     cipher_suite: &str,
     weakness: CipherWeakness,
-    tls_version: &str,
+    tls_version: TlsVersion,
     is_key_proved: bool,
 ) -> Text {
     let weakness = match weakness {
@@ -85,11 +80,9 @@ pub(super) fn legacy_cipher(
         CipherWeakness::Des => "DES, 56 bits",
         CipherWeakness::SmallBlocks => "blocks of 64 bits: CVE-2016-2183",
     };
-    let proof = match tls_version {
-        "1.2" => unproved(is_key_proved),
-        // The finding about the version says so.
-        _ => "",
-    };
+    // For a deprecated version, the finding about the version says so.
+    let is_reported = tls_version.is_deprecated();
+    let proof = unproved(is_key_proved || is_reported);
     Text::new(
         format!(
             "the server offers no better cipher suite than {cipher_suite} ({weakness}), which current clients refuse{proof}"

@@ -10,7 +10,7 @@ fn ladder(certificates: &[Certificate], roots: &[&Authority]) -> Ladder {
     let served = Served {
         leaf: leaf.clone(),
         rest: rest.to_vec(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: String::new(),
         alpn: None,
         revocation: Revocation::default(),

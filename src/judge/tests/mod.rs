@@ -23,7 +23,9 @@ use crate::finding::Severity;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
 use crate::lab::authority::{Authority, Issued, Key, Validity};
 use crate::model::{Protocol, Target, Timestamp, Timings, Vantage};
-use crate::observation::{KeyProof, Observation, Outcome, Parameters, Revocation, Served};
+use crate::observation::{
+    KeyProof, Observation, Outcome, Parameters, Revocation, Served, TlsVersion,
+};
 
 use super::{Flags, Judged, Rules, TrustStore, Verdict, judge};
 
@@ -250,11 +252,11 @@ impl Case {
     }
 
     fn judged(&self) -> Judged {
-        self.judged_in("1.3", KeyProof::Handshake)
+        self.judged_in(TlsVersion::Tls13, KeyProof::Handshake)
     }
 
     /// Served in a handshake of this version, which proved the key so.
-    fn judged_in(&self, tls_version: &'static str, key_proof: KeyProof) -> Judged {
+    fn judged_in(&self, tls_version: TlsVersion, key_proof: KeyProof) -> Judged {
         let suite = "TLS_AES_256_GCM_SHA384";
         self.judged_with(tls_version, suite, key_proof, Parameters::default())
     }
@@ -262,7 +264,7 @@ impl Case {
     /// Served in a handshake with this outcome.
     fn judged_with(
         &self,
-        tls_version: &'static str,
+        tls_version: TlsVersion,
         suite: &str,
         key_proof: KeyProof,
         parameters: Parameters,

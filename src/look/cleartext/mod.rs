@@ -25,7 +25,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
 use crate::model::{KeyType, Timings};
-use crate::observation::{Alert, ErrorKind, LookError, Parameters, Revocation, Served, Staple};
+use crate::observation::{
+    Alert, ErrorKind, LookError, Parameters, Revocation, Served, Staple, TlsVersion,
+};
 
 use super::Look;
 use super::handshake::{MAX_HANDSHAKE_BYTES, READ_SIZE, too_large, wrong_signature};
@@ -139,7 +141,7 @@ pub(super) fn is_rare(served: &Served) -> bool {
     let is_common = common.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
     let is_rare =
         !is_common || served.parameters.rare_group.is_some() || served.parameters.sha1_signature;
-    served.tls_version == Version::Tls12.name()
+    served.tls_version == TlsVersion::Tls12
         && kind.is_some_and(proof::Kind::is_of_rustls)
         && is_rare
 }
@@ -225,7 +227,7 @@ fn served(
     Ok(Served {
         leaf,
         rest: chain.collect(),
-        tls_version: chosen.version.name(),
+        tls_version: chosen.version.tls_version(),
         cipher_suite: chosen.suite.id.as_str().unwrap_or_default().to_owned(),
         alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
         revocation: Revocation {

@@ -2,6 +2,7 @@
 //! its key (RFC 5246, sections 6.2 and 7.4; RFC 8422, section 5.4).
 
 use crate::model::KeyType;
+use crate::observation::TlsVersion;
 
 use super::super::setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::hello::{MAX_RECORD, Random};
@@ -21,13 +22,13 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// The name in JSON.
-    pub(super) fn name(self) -> &'static str {
+    /// The version as an observation has it.
+    pub(super) fn tls_version(self) -> TlsVersion {
         match self {
-            Self::Ssl3 => "SSL 3.0",
-            Self::Tls10 => "1.0",
-            Self::Tls11 => "1.1",
-            Self::Tls12 => "1.2",
+            Self::Ssl3 => TlsVersion::Ssl30,
+            Self::Tls10 => TlsVersion::Tls10,
+            Self::Tls11 => TlsVersion::Tls11,
+            Self::Tls12 => TlsVersion::Tls12,
         }
     }
 

@@ -96,7 +96,7 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
     let more = [
         ("sha256", &*served.leaf.sha256().to_string()),
         ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-        ("tls_version", served.tls_version),
+        ("tls_version", served.tls_version.name()),
         ("cipher_suite", served.cipher_suite.as_str()),
         ("protocol", judged.observation.target.protocol.name()),
     ];

@@ -292,7 +292,7 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
                             &[
                                 ("sha256", &served.leaf.sha256().to_string()),
                                 ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-                                ("tls_version", served.tls_version),
+                                ("tls_version", served.tls_version.name()),
                                 ("cipher_suite", &served.cipher_suite),
                                 ("protocol", target.protocol.name()),
                             ],

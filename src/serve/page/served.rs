@@ -99,7 +99,7 @@ pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
     let timings = &look.judged.observation.timings;
     facts(html, |list| {
         if let Some(served) = look.served() {
-            list.text("TLS", served.tls_version);
+            list.text("TLS", served.tls_version.name());
             list.text("Cipher suite", &served.cipher_suite);
             if let Some(alpn) = &served.alpn {
                 list.text("Application protocol", alpn);

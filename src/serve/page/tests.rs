@@ -16,7 +16,7 @@ use crate::judge::{Judged, Rules, TrustStore, judge};
 use crate::lab::authority::{Authority, Key, Validity};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 use crate::observation::{
-    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Served,
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Served, TlsVersion,
 };
 use crate::source::Loaded;
 use crate::tlsa::TlsaRecord;
@@ -75,7 +75,7 @@ fn serving(leaf: &Certificate) -> Outcome {
     Outcome::Served(Box::new(Served {
         leaf: leaf.clone(),
         rest: Vec::new(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         alpn: None,
         revocation: Revocation::default(),

@@ -4,7 +4,9 @@ use super::*;
 use crate::finding::{Detail, Finding, LeafValidity, Severity};
 use crate::judge::{Flags, Judged, Verdict};
 use crate::model::{Protocol, Target, Timings, Vantage};
-use crate::observation::{ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Told};
+use crate::observation::{
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+};
 use crate::store::history::prune_to;
 use crate::store::{Before, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
 
@@ -54,7 +56,7 @@ fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
     let served = Outcome::Served(Box::new(Served {
         leaf: certificate(leaf),
         rest: Vec::new(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         alpn: None,
         revocation: Default::default(),
