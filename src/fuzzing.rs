@@ -179,8 +179,14 @@ struct Known {
 impl Known {
     fn read() -> Result<Self, String> {
         let one = |pem: &str| Instance::from_chain(parse_certificates(pem.as_bytes())?);
-        let ca = one(include_str!("certificate/revocation/testdata/ca.pem"))?.leaf;
-        let leaf = one(include_str!("certificate/revocation/testdata/leaf.pem"))?.leaf;
+        let ca = one(include_str!(
+            "../crates/certvigil-core/src/certificate/revocation/testdata/ca.pem"
+        ))?
+        .leaf;
+        let leaf = one(include_str!(
+            "../crates/certvigil-core/src/certificate/revocation/testdata/leaf.pem"
+        ))?
+        .leaf;
         let spki = &ca.facts().map_err(ToString::to_string)?.spki;
         let issuer = Issuer::of(&leaf, spki).ok_or("the authority did not issue the leaf")?;
         let mut trust = TrustStore::default();

@@ -10,20 +10,13 @@
 //! - **engine**: [`scan`], the one path from a target to a judged result; [`schedule`], when to take it;
 //! - **faces**: [`lab`] (the demo's servers and stand-in API), [`serve`] (the monitor) and [`cli`].
 
-pub mod certificate;
 pub mod cli;
 pub mod config;
-pub mod finding;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod guard;
-pub mod instance;
-pub mod judge;
 pub mod lab;
 pub mod look;
-pub mod model;
-pub mod observation;
 pub mod remote;
 pub mod report;
 pub mod resolve;
@@ -33,6 +26,7 @@ pub mod schedule;
 pub mod serve;
 pub mod source;
 pub mod store;
-pub mod tlsa;
 pub mod trust;
 pub mod web;
+
+pub use certvigil_core::{certificate, finding, guard, instance, judge, model, observation, tlsa};

@@ -3,5 +3,5 @@
 # `dashboards` and `docs`.
 set -eu
 cd "$(dirname "$0")/../.."
-sum=$(find Cargo.toml Cargo.lock src dashboards docs -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+sum=$(find Cargo.toml Cargo.lock src crates dashboards docs -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
 echo "sha256=${sum%% *}" >>"$GITHUB_OUTPUT"

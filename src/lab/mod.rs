@@ -3,7 +3,7 @@
 
 mod account;
 mod api;
-pub mod authority;
+pub use certvigil_core::authority;
 mod scenario;
 mod server;
 pub mod wares;

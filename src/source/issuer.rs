@@ -70,7 +70,7 @@ const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 mod tests {
     use super::*;
 
-    const LEAF: &[u8] = include_bytes!("../judge/testdata/leaf.pem");
+    const LEAF: &[u8] = include_bytes!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
 
     #[test]
     fn a_certificate_is_taken_as_der_and_as_pem() {

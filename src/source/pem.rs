@@ -231,8 +231,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_read_when_nobody_writes_it() {
-        const LEAF: &str = include_str!("../judge/testdata/leaf.pem");
-        const CHAIN: &str = include_str!("../judge/testdata/intermediate.pem");
+        const LEAF: &str = include_str!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
+        const CHAIN: &str =
+            include_str!("../../crates/certvigil-core/src/judge/testdata/intermediate.pem");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("fullchain.pem");
         let paths = [file.clone()];

@@ -447,9 +447,9 @@ mod tests {
 
     #[test]
     fn a_chain_is_read_alike_whether_it_is_one_text_or_many() {
-        let file = include_str!("../judge/testdata/intermediate.pem");
+        let file = include_str!("../../crates/certvigil-core/src/judge/testdata/intermediate.pem");
         let malformed = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-        let leaf = include_str!("../judge/testdata/leaf.pem");
+        let leaf = include_str!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
         let read = |chain: serde_json::Value| {
             let object = serde_json::json!({"crt": leaf, "chain": chain});
             let object: InstanceObject = serde_json::from_value(object).unwrap();

@@ -198,6 +198,7 @@ fn the_cache_of_the_action_is_named_by_the_source() {
         "Cargo.lock".into(),
         "src/lib.rs".into(),
         "src/inner/a.rs".into(),
+        "crates/inner/src/lib.rs".into(),
     ];
     read.extend(
         release::folders_compiled_in()
@@ -308,7 +309,14 @@ fn the_command_of_the_image_is_one_of_ours() {
         assert!(root().join(name).exists(), "{name}");
     }
     let compiled_in = release::folders_compiled_in();
-    let named = ["Cargo.toml", "Cargo.lock", "src", "benches", "tests"];
+    let named = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "crates",
+        "benches",
+        "tests",
+    ];
     for name in named
         .into_iter()
         .chain(compiled_in.iter().map(String::as_str))

@@ -499,7 +499,7 @@ fn the_book_leads_to_every_page() {
 /// The names of the functions of all tests.
 pub(crate) fn functions() -> BTreeSet<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = vec![root.join("src"), root.join("tests")];
+    let mut folders = vec![root.join("src"), root.join("crates"), root.join("tests")];
     let mut functions = BTreeSet::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

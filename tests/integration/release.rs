@@ -10,10 +10,10 @@ use clap::CommandFactory as _;
 use crate::deploy::{root, text};
 use crate::markdown::document;
 
-/// The folders beside `src` that the compiler reads: by `include_str!` and `include_bytes!`.
+/// The folders beside `src` and `crates` that the compiler reads: by `include_str!` and `include_bytes!`.
 pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
     let mut folders = BTreeSet::new();
-    for path in files_below("src") {
+    for path in ["src", "crates"].into_iter().flat_map(files_below) {
         if path.extension().is_none_or(|e| e != "rs") {
             continue;
         }
@@ -40,6 +40,7 @@ pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
         }
     }
     folders.remove("src");
+    folders.remove("crates");
     folders
 }
 

@@ -18,10 +18,10 @@ mod validity;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::authority::{Authority, Issued, Key, Validity};
 use crate::certificate::{Certificate, parse_certificates};
 use crate::finding::Severity;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
-use crate::lab::authority::{Authority, Issued, Key, Validity};
 use crate::model::{Protocol, Target, Timestamp, Timings, Vantage};
 use crate::observation::{KeyProof, Observation, Outcome, Parameters, Revocation, Served};
 
@@ -67,7 +67,7 @@ impl Authority {
 }
 
 fn self_signed(key: &Key) -> Certificate {
-    let issued = crate::lab::authority::self_signed(&[HOST.into()], days(1, 200), key);
+    let issued = crate::authority::self_signed(&[HOST.into()], days(1, 200), key);
     issued.unwrap().certificate
 }
 

@@ -21,8 +21,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use proptest::prelude::*;
-    use tokio::time::Instant;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! Chains: complete or not, in order or not, by one path or another.
 
 use super::*;
-use crate::lab::authority::signed_by_leaf;
+use crate::authority::signed_by_leaf;
 
 #[test]
 fn a_missing_intermediate_is_named_with_what_to_append() {

@@ -185,7 +185,7 @@ fn a_key_of_a_rare_kind_is_named_and_one_that_cannot_be_read_is_an_oddity() {
 
 /// A seed of the fuzz target that reads certificates.
 fn seed(name: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/certificate");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/certificate");
     std::fs::read(std::path::Path::new(folder).join(name)).unwrap()
 }
 

@@ -4,7 +4,7 @@ mod algorithm;
 mod der;
 mod extensions;
 mod fingerprint;
-pub(crate) mod hash;
+pub mod hash;
 mod interner;
 mod key;
 mod name;
@@ -14,7 +14,7 @@ mod pem;
 mod profile;
 mod read;
 mod revocation;
-pub(crate) mod rsa;
+pub mod rsa;
 mod signature;
 mod time;
 
@@ -338,7 +338,7 @@ impl Certificate {
     }
 
     /// Its public key: the content of the AlgorithmIdentifier, and the key's bits.
-    pub(crate) fn public_key(&self) -> Option<(&[u8], &[u8])> {
+    pub fn public_key(&self) -> Option<(&[u8], &[u8])> {
         der::public_key(&self.facts().ok()?.spki)
     }
 
@@ -408,12 +408,12 @@ pub(crate) fn key_of(spki: &[u8]) -> Key {
 
 /// Text from outside, fit for a terminal and a log: control characters could move the cursor,
 /// change colours or forge a line, and those of bidirectional text turn around what follows (UAX #9, section 2).
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(printable_char).collect()
 }
 
 /// The character, or what stands for it where [`printable`] replaces it.
-pub(crate) fn printable_char(c: char) -> char {
+pub fn printable_char(c: char) -> char {
     match c {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
             '\u{fffd}'

@@ -7,7 +7,7 @@ use crate::observation::{Fetched, Publication, Staple};
 
 use super::*;
 
-/// The day of the testdata, which `src/certificate/revocation/testdata/make-testdata.sh` makes.
+/// The day of the testdata, which `crates/certvigil-core/src/certificate/revocation/testdata/make-testdata.sh` makes.
 const DAY_OF_TESTDATA: &str = "2026-11-25T12:00:00Z";
 
 fn file(name: &str) -> Vec<u8> {

@@ -8,7 +8,7 @@ use super::hash::Hash;
 
 /// Sizes of the modulus in bits that are verified. A shorter one has no room for a signature with
 /// SHA-256; OpenSSL refuses a longer one as well.
-pub(crate) const MODULUS_BITS: std::ops::RangeInclusive<usize> = 512..=16 * 1024;
+pub const MODULUS_BITS: std::ops::RangeInclusive<usize> = 512..=16 * 1024;
 /// Sizes of the modulus in bits that the library verifies.
 pub(super) const LIBRARY_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Size in bits of the largest public exponent that the library takes.
@@ -19,7 +19,7 @@ const MAX_WORK: u64 = 256 * 256 * 17;
 
 /// A public key (RFC 8017, appendix A.1.1).
 #[derive(Clone, Debug)]
-pub(crate) struct PublicKey {
+pub struct PublicKey {
     n: BigUint,
     e: BigUint,
     is_canonical: bool,
@@ -28,7 +28,7 @@ pub(crate) struct PublicKey {
 impl PublicKey {
     /// Reads the DER of an RSAPublicKey. Integers are taken as positive: some encoders leave out the
     /// zero octet that DER demands in front of a high bit.
-    pub(crate) fn read(mut key: &[u8]) -> Option<Self> {
+    pub fn read(mut key: &[u8]) -> Option<Self> {
         let mut fields = der::expect(&mut key, der::SEQUENCE)?.content;
         let n = der::expect(&mut fields, der::INTEGER)?.content;
         let e = der::expect(&mut fields, der::INTEGER)?.content;
@@ -42,13 +42,13 @@ impl PublicKey {
     }
 
     /// Size of the modulus in bits.
-    pub(crate) fn bits(&self) -> usize {
+    pub fn bits(&self) -> usize {
         usize::try_from(self.n.bits()).unwrap_or(usize::MAX)
     }
 
     /// Returns true if the key can be verified with: it has a size that is, its numbers are odd, its
     /// exponent is no less than 3, and one verification is not too much work.
-    pub(crate) fn is_usable(&self) -> bool {
+    pub fn is_usable(&self) -> bool {
         MODULUS_BITS.contains(&self.bits())
             && self.n.bit(0)
             && self.has_sound_exponent()
@@ -80,13 +80,13 @@ impl PublicKey {
 
     /// Verifies a PKCS #1 v1.5 signature over this: a DigestInfo, or the two bare hashes of TLS 1.1
     /// and before (RFC 4346, section 4.7).
-    pub(crate) fn verify_info(&self, info: &[u8], signature: &[u8]) -> bool {
+    pub fn verify_info(&self, info: &[u8], signature: &[u8]) -> bool {
         self.open(signature)
             .is_some_and(|encoded| is_pkcs1(&encoded, info))
     }
 
     /// Verifies a PSS signature.
-    pub(crate) fn verify_pss(&self, pss: Pss, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verify_pss(&self, pss: Pss, message: &[u8], signature: &[u8]) -> bool {
         self.open(signature)
             .is_some_and(|encoded| pss.is_met_by(&encoded, self.bits(), message))
     }
@@ -147,18 +147,18 @@ fn is_pkcs1(encoded: &[u8], info: &[u8]) -> bool {
 
 /// The parameters of RSASSA-PSS (RFC 8017, appendix A.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pss {
+pub struct Pss {
     /// The hash of the message.
-    pub(crate) hash: Hash,
+    pub hash: Hash,
     /// The hash of the mask generation function, MGF1.
-    pub(crate) mask_hash: Hash,
+    pub mask_hash: Hash,
     /// Length of the salt in octets.
-    pub(crate) salt: usize,
+    pub salt: usize,
 }
 
 impl Pss {
     /// Parameters with one hash and a salt as long as the hash (RFC 8446, section 4.2.3).
-    pub(crate) fn with(hash: Hash) -> Self {
+    pub fn with(hash: Hash) -> Self {
         Self {
             hash,
             mask_hash: hash,

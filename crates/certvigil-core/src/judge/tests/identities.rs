@@ -265,7 +265,7 @@ fn an_expected_self_signed_certificate_is_no_temporary_one() {
     let pki = pki();
     let key = key();
     let own = self_signed(&key);
-    let older = crate::lab::authority::self_signed(&[HOST.into()], days(300, 60), &key);
+    let older = crate::authority::self_signed(&[HOST.into()], days(300, 60), &key);
     let older = older.unwrap().certificate;
     let case = pki
         .right

@@ -7,16 +7,26 @@ use super::der;
 
 /// A hash function that a signature can be verified with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hash {
+pub enum Hash {
+    /// MD5 (RFC 1321).
     Md5,
+    /// SHA-1 (FIPS 180-4).
     Sha1,
+    /// SHA-224 (FIPS 180-4).
     Sha224,
+    /// SHA-256 (FIPS 180-4).
     Sha256,
+    /// SHA-384 (FIPS 180-4).
     Sha384,
+    /// SHA-512 (FIPS 180-4).
     Sha512,
+    /// SHA-512/256 (FIPS 180-4).
     Sha512T256,
+    /// SHA3-256 (FIPS 202).
     Sha3_256,
+    /// SHA3-384 (FIPS 202).
     Sha3_384,
+    /// SHA3-512 (FIPS 202).
     Sha3_512,
 }
 
@@ -55,7 +65,7 @@ impl Hash {
     }
 
     /// Length of the hash in octets.
-    pub(crate) fn length(self) -> usize {
+    pub fn length(self) -> usize {
         match self {
             Self::Md5 => 16,
             Self::Sha1 => 20,
@@ -72,7 +82,7 @@ impl Hash {
     }
 
     /// Returns the hash of these parts, one after the other.
-    pub(crate) fn digest(self, parts: &[&[u8]]) -> Vec<u8> {
+    pub fn digest(self, parts: &[&[u8]]) -> Vec<u8> {
         let algorithm = match self {
             Self::Md5 => {
                 let mut context = Md5::new();
@@ -95,7 +105,7 @@ impl Hash {
     }
 
     /// Returns the DER of the DigestInfo of a message (RFC 8017, section 9.2).
-    pub(crate) fn digest_info(self, message: &[u8]) -> Vec<u8> {
+    pub fn digest_info(self, message: &[u8]) -> Vec<u8> {
         const NULL: &[u8] = &[5, 0];
         let oid = der::encode(der::OBJECT_IDENTIFIER, self.oid());
         let algorithm = der::sequence(&[&oid, NULL].concat());

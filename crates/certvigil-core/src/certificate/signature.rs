@@ -285,7 +285,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::lab::authority::{Authority, Issued, Key, Validity};
+    use crate::authority::{Authority, Issued, Key, Validity};
     use crate::model::Timestamp;
 
     fn issue() -> (Authority, Issued) {
