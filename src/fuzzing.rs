@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::certificate::{
-    Certificate, Crl, Issuer, Revoked, Status, parse_certificates, read_ocsp,
+    Certificate, Crl, Issuer, Revoked, Status, is_one_line, parse_certificates, read_ocsp,
 };
 use crate::config;
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
@@ -12,31 +12,19 @@ use crate::judge::{Rules, TrustStore, judge, together};
 use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
 use crate::report;
-use crate::{look, source};
+use crate::source;
 
 /// A target: takes any bytes, and panics where a reader does not keep its word.
 pub type Drive = fn(&[u8]);
 
 /// Each target by the name of its file in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Drive); 7] = [
-    ("cleartext_reader", cleartext_reader),
-    ("starttls", starttls),
+pub const TARGETS: [(&str, Drive); 5] = [
     ("pem", pem),
     ("config", config),
     ("sslmate_json", sslmate_json),
     ("certificate", certificate),
     ("revocation", revocation),
 ];
-
-/// A server's first flight of TLS 1.2 or before.
-pub fn cleartext_reader(data: &[u8]) {
-    look::fuzzing::cleartext_reader(data);
-}
-
-/// What a server says before TLS.
-pub fn starttls(data: &[u8]) {
-    look::fuzzing::starttls(data);
-}
 
 /// An answer of the SSLMate API.
 pub fn sslmate_json(data: &[u8]) {
@@ -161,8 +149,8 @@ pub fn revocation(data: &[u8]) {
 }
 
 /// What a person is told is one line, and moves no cursor.
-pub(crate) fn assert_one_line(text: &str) {
-    assert!(!text.chars().any(char::is_control), "{text:?}");
+fn assert_one_line(text: &str) {
+    assert!(is_one_line(text), "{text:?}");
 }
 
 /// The issuer of the testdata of revocation, and what it has issued and revoked.

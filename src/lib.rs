@@ -16,17 +16,14 @@ pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod lab;
-pub mod look;
 pub mod remote;
 pub mod report;
-pub mod resolve;
-pub mod revocation;
 pub mod scan;
 pub mod schedule;
 pub mod serve;
 pub mod source;
 pub mod store;
-pub mod trust;
 pub mod web;
 
 pub use certvigil_core::{certificate, finding, guard, instance, judge, model, observation, tlsa};
+pub use certvigil_probe::{look, resolve, revocation, trust};

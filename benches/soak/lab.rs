@@ -472,7 +472,7 @@ async fn stand_in(
     });
     let tester = Tester {
         scanner: Scanner {
-            revocations: Arc::new(Revocations::new(&sources)),
+            revocations: Arc::new(Revocations::new(sources.http_for_others())),
             sources: Arc::new(sources),
             resolver: Arc::new(Resolver::new(
                 Families::Both,

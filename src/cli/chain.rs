@@ -10,8 +10,9 @@ use crate::certificate::{Certificate, Link, certifies, parse_certificates};
 use crate::config::{Inventory, SourceSettings, SslmateSettings};
 use crate::instance::State;
 use crate::judge::{Bundle, End, TrustStore};
-use crate::source::{Requests, SourceError, Sources, read_bounded};
+use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
+use certvigil_probe::io::read_bounded;
 
 use super::check::environment;
 use super::flags::{parse_positive, parse_url};

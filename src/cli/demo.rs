@@ -100,7 +100,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     )
     .await;
     let scanner = Scanner {
-        revocations: Arc::new(Revocations::new(&sources)),
+        revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
         looker: Arc::new(Looker::new()?),

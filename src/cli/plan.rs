@@ -56,7 +56,7 @@ pub(super) fn scanner(
     let asks_issuers = entries.any(|e| e.revocation >= RevocationCheck::Crl);
     let concurrency = limits::looks_of_check(concurrency, asks_issuers);
     Ok(Scanner {
-        revocations: Arc::new(Revocations::new(&sources)),
+        revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources: Arc::new(sources),
         resolver: Arc::new(resolver),
         looker: Arc::new(Looker::new()?),

@@ -276,7 +276,7 @@ fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, Strin
     let resolver = Resolver::new(Families::Both, overrides(hosts, port), Vec::new());
     Ok(Tester {
         scanner: Scanner {
-            revocations: Arc::new(Revocations::new(&sources)),
+            revocations: Arc::new(Revocations::new(sources.http_for_others())),
             sources: Arc::new(sources),
             resolver: Arc::new(resolver),
             looker: Arc::new(Looker::new()?),

@@ -14,9 +14,10 @@ use crate::model::{KeyTypes, Protocol, Timestamp};
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns};
-use crate::source::{Environment, Requests, Sources, read_secret};
+use crate::source::{Environment, Requests, Sources};
 use crate::trust;
 use crate::web::Web;
+use certvigil_probe::io::read_secret;
 
 use super::expectations::Times;
 
@@ -127,7 +128,9 @@ impl Engine {
         let account = inventory.sslmate.clone().unwrap_or_default();
         Ok(Self {
             scanner: Scanner {
-                revocations: Arc::new(Revocations::new(&sources).guarded_by(guard.clone())),
+                revocations: Arc::new(
+                    Revocations::new(sources.http_for_others()).guarded_by(guard.clone()),
+                ),
                 sources: Arc::new(sources),
                 resolver: Arc::new(resolver),
                 looker,

@@ -1,13 +1,11 @@
 //! A certificate's `current_download` URL: the instance and its chain as PEM, without credentials.
 
+use certvigil_probe::io::{Http, SourceError};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::certificate::{Fingerprint, parse_certificates};
 use crate::instance::Instance;
-
-use super::SourceError;
-use super::http::Http;
 
 /// The largest download, in bytes.
 const MAX_BYTES: usize = 1 << 20;

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::fuzzing::assert_one_line;
+use crate::certificate::is_one_line;
 use crate::instance::State;
 use crate::remote;
 
@@ -43,6 +43,10 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 fn told(error: &SourceError) {
     assert_one_line(&error.to_string());
+}
+
+fn assert_one_line(text: &str) {
+    assert!(is_one_line(text), "{text:?}");
 }
 
 fn certificate(body: &[u8]) {

@@ -1,12 +1,10 @@
 //! The certificate of an issuer, from where the certificate below it says that it lies.
 
+use certvigil_probe::io::{Http, SourceError};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::certificate::{Certificate, parse_certificates};
-
-use super::SourceError;
-use super::http::Http;
 
 /// The largest answer, in bytes. A certificate has one or two thousand.
 const MAX_BYTES: usize = 64 << 10;

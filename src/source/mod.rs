@@ -3,13 +3,10 @@
 mod account;
 mod credentials;
 mod download;
-mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod http;
 mod issuer;
 mod pem;
-mod secrets;
 mod sslmate;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -29,13 +26,11 @@ use crate::model::{Hostname, Timestamp};
 use crate::remote::Remote;
 use crate::trust;
 
+pub use certvigil_probe::io::{ApiError, Requests, SourceError};
+use certvigil_probe::io::{BasicAuth, Http, read_secret};
+
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
-pub(crate) use credentials::{read_secret, warn_if_readable_by_others};
 pub(crate) use download::name_of as download_name;
-pub use error::{ApiError, SourceError};
-pub(crate) use http::Http;
-pub use http::Requests;
-pub(crate) use pem::read_bounded;
 pub(crate) use sslmate::{Client, TestRow};
 
 /// Names that an error tells at most; a certificate may have thousands.
@@ -68,7 +63,7 @@ pub fn source_name(entry: &Entry) -> Option<String> {
 
 /// Everything that can say what is expected.
 pub struct Sources {
-    http: http::Http,
+    http: Http,
     /// Why there is no SSLMate account matters only where one is needed.
     sslmate: Result<Client, String>,
     files: Arc<pem::Files>,
@@ -129,7 +124,7 @@ impl Sources {
         environment: &Environment<'_>,
         requests: Requests,
     ) -> Result<Self, String> {
-        let http = http::Http::new(trust::own_roots(&inventory.trust)?, requests);
+        let http = Http::new(trust::own_roots(&inventory.trust)?, requests);
         let settings = inventory.sslmate.clone().unwrap_or_default();
         let sslmate = account(&settings, environment, &http.counting_for(SSLMATE));
         Ok(Self {
@@ -173,7 +168,7 @@ impl Sources {
     }
 
     /// The client for what is no source: its requests are not counted among theirs.
-    pub(crate) fn http_for_others(&self) -> Http {
+    pub fn http_for_others(&self) -> Http {
         self.http.counting_by(Requests::default())
     }
 
@@ -203,17 +198,14 @@ impl Sources {
                 username,
                 password_file,
             } => {
-                let password = password_file
-                    .as_deref()
-                    .map(credentials::read_secret)
-                    .transpose()?;
+                let password = password_file.as_deref().map(read_secret).transpose()?;
                 if let Some(password) = &password {
-                    self.http.secrets().add_auth(&http::BasicAuth {
+                    self.http.secrets().add_auth(&BasicAuth {
                         username: username.clone().unwrap_or_default().into(),
                         password: Some(password.clone()),
                     });
                 }
-                let auth = (username.is_some() || password.is_some()).then(|| http::BasicAuth {
+                let auth = (username.is_some() || password.is_some()).then(|| BasicAuth {
                     username: username.clone().unwrap_or_default().into(),
                     password,
                 });
@@ -487,7 +479,7 @@ impl Sources {
 fn account(
     settings: &SslmateSettings,
     environment: &Environment<'_>,
-    http: &http::Http,
+    http: &Http,
 ) -> Result<Client, String> {
     let credentials = credentials::Credentials::find(settings, environment)?;
     let auth = credentials.basic_auth();

@@ -1,18 +1,16 @@
 //! PEM files: the leaf, followed by its chain.
 
 use std::collections::HashMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use certvigil_probe::io::read_bounded;
 
 use crate::certificate::parse_certificates;
 use crate::instance::Instance;
 
 use super::SourceError;
-
-/// The largest file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// A file that has changed is read once it has stayed as it is for so long: who copies a certificate and its chain into
 /// one has it whole for a moment between the two.
@@ -107,18 +105,6 @@ fn read(file: &Path) -> Result<Instance, SourceError> {
 pub(super) fn display(files: &[PathBuf]) -> String {
     let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     files.join(", ")
-}
-
-/// Reads a file of a size that certificates have.
-pub(crate) fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|e| format!("it cannot be read: {e}"))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
-    }
-    Ok(bytes)
 }
 
 /// The files that a pattern names, in order.

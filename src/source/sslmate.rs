@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certvigil_probe::io::{BasicAuth, Http, SourceError};
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
@@ -9,9 +10,6 @@ use url::Url;
 use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, parse_certificates};
 use crate::instance::{Instance, Instances, State};
 use crate::model::Hostname;
-
-use super::SourceError;
-use super::http::{BasicAuth, Http};
 
 /// The largest answer about one certificate, in bytes.
 const MAX_CERTIFICATE_BYTES: usize = 1 << 20;

@@ -4,6 +4,7 @@
 //! `docs/web-configuration.md`). HTTP/1.1 is spoken; a client that could speak HTTP/2 falls back to it.
 
 mod cross_site;
+mod files;
 mod hosts;
 mod listen;
 mod patience;
@@ -25,7 +26,7 @@ use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderMap;
 
-use crate::source::read_bounded;
+use files::read_bounded;
 
 pub use cross_site::is_cross_site;
 pub use listen::{FAREWELL, serve};

@@ -23,8 +23,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
+use super::files::{read_bounded, warn_if_readable_by_others};
 use crate::certificate::parse_certificates;
-use crate::source::{read_bounded, warn_if_readable_by_others};
 
 /// How long a connection waits for a look at the files; after that it is served with what is in force.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);

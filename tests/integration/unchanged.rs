@@ -48,7 +48,7 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     let entries = &inventory.certificates;
     let jobs = prepare(&sources, &resolver, entries, &manner, 10 * timeout).await;
     let scanner = Scanner {
-        revocations: Arc::new(Revocations::new(&sources)),
+        revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
         looker: Arc::new(Looker::new().unwrap()),

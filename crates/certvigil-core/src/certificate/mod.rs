@@ -412,6 +412,11 @@ pub fn printable(text: &str) -> String {
     text.chars().map(printable_char).collect()
 }
 
+/// Returns true if a text has no control characters: it is one line, and moves no cursor.
+pub fn is_one_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
 /// The character, or what stands for it where [`printable`] replaces it.
 pub fn printable_char(c: char) -> char {
     match c {

@@ -1,12 +1,30 @@
 //! Loads the roots: the system's, Mozilla's where the system has none, and the user's own.
 
-use rustls::RootCertStore;
+use std::path::PathBuf;
+
 use rustls::pki_types::CertificateDer;
 
 use crate::certificate::{Certificate, parse_certificates};
-use crate::config::TrustSettings;
+use crate::io::{read_bounded, system_roots};
 use crate::judge::TrustStore;
-use crate::source::read_bounded;
+
+/// Which roots are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustSettings {
+    /// The system's roots, or Mozilla's where the system has none.
+    pub system: bool,
+    /// PEM files with further roots.
+    pub ca_files: Vec<PathBuf>,
+}
+
+impl Default for TrustSettings {
+    fn default() -> Self {
+        Self {
+            system: true,
+            ca_files: Vec::new(),
+        }
+    }
+}
 
 /// The roots that served chains are judged by.
 ///
@@ -34,18 +52,6 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
     Ok(store)
 }
 
-/// The roots that the HTTP client trusts: always the system's, so that `--no-system-roots` does not cut
-/// off the API, and the user's own, for peers inside.
-pub fn api_roots(own: &[CertificateDer<'static>]) -> RootCertStore {
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(system_roots());
-    if store.is_empty() {
-        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    store.add_parsable_certificates(own.iter().cloned());
-    store
-}
-
 /// The user's own roots.
 ///
 /// # Errors
@@ -54,14 +60,6 @@ pub fn own_roots(settings: &TrustSettings) -> Result<Vec<CertificateDer<'static>
     let own = read_own_roots(settings)?;
     let der = |(_, root): &(String, Certificate)| CertificateDer::from(root.der()).into_owned();
     Ok(own.iter().map(der).collect())
-}
-
-fn system_roots() -> Vec<CertificateDer<'static>> {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::debug!("the system's roots: {error}");
-    }
-    found.certs
 }
 
 fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(String, Certificate)>, String> {

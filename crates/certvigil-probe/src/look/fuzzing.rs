@@ -1,11 +1,11 @@
 //! The readers of what a server says, for `fuzz/`.
 
 /// See [`super::cleartext`].
-pub(crate) fn cleartext_reader(data: &[u8]) {
+pub fn cleartext_reader(data: &[u8]) {
     super::cleartext::fuzzing::cleartext_reader(data);
 }
 
 /// See [`super::starttls`].
-pub(crate) fn starttls(data: &[u8]) {
+pub fn starttls(data: &[u8]) {
     super::starttls::fuzzing::starttls(data);
 }

@@ -17,11 +17,11 @@ const MIN_BYTES: usize = 6;
 
 /// The secrets, each in the forms in which an answer may have it. Cheap to clone; clones have the same ones.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets(Arc<Mutex<Vec<SecretString>>>);
+pub struct Secrets(Arc<Mutex<Vec<SecretString>>>);
 
 impl Secrets {
     /// Has a secret replaced from now on.
-    pub(crate) fn add(&self, secret: &SecretString) {
+    pub fn add(&self, secret: &SecretString) {
         let plain = secret.expose_secret();
         let escaped = serde_json::Value::from(plain).to_string();
         let escaped = escaped.trim_matches('"').to_owned();
@@ -30,7 +30,7 @@ impl Secrets {
     }
 
     /// Has the password of credentials, and their header's value, replaced from now on.
-    pub(crate) fn add_auth(&self, auth: &BasicAuth) {
+    pub fn add_auth(&self, auth: &BasicAuth) {
         let password = auth.password.clone().unwrap_or_default();
         self.add(&password);
         let both = format!(

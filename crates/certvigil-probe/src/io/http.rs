@@ -18,10 +18,9 @@ use url::{Host, Url};
 
 use crate::guard::Guard;
 use crate::model::Timestamp;
-use crate::trust;
 
-use super::SourceError;
-use super::error::ApiError;
+use super::error::{ApiError, SourceError};
+use super::roots::api_roots;
 use super::secrets::Secrets;
 
 /// Redirects that are followed. Credentials never go to another host.
@@ -41,14 +40,16 @@ const MAX_LARGE_BODIES: usize = 4;
 
 /// HTTP Basic credentials. The name is a secret too: it is where an API key stands.
 #[derive(Clone)]
-pub(crate) struct BasicAuth {
-    pub(crate) username: SecretString,
-    pub(crate) password: Option<SecretString>,
+pub struct BasicAuth {
+    /// The user name.
+    pub username: SecretString,
+    /// The password, if there is one.
+    pub password: Option<SecretString>,
 }
 
 /// The client. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Http {
+pub struct Http {
     connector: Arc<Connector>,
     requests: Requests,
     clock: Clock,
@@ -85,7 +86,7 @@ impl Requests {
 
 /// What time it is for those who are asked. Clones are one.
 #[derive(Clone, Default)]
-pub(super) struct Clock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
+pub struct Clock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
 
 impl Clock {
     /// Takes down when an answer was made (RFC 9110, section 6.6.1), or when it left a cache (RFC 9111, section 5.1).
@@ -104,7 +105,7 @@ impl Clock {
     }
 
     /// By how many seconds a clock that shows `now` at this instant is ahead of theirs; `None` where nobody has told.
-    pub(super) fn ahead(&self, now: Timestamp, at: Instant) -> Option<i64> {
+    pub fn ahead(&self, now: Timestamp, at: Instant) -> Option<i64> {
         let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (then, heard) = told?;
         let since =
@@ -114,10 +115,13 @@ impl Clock {
 }
 
 /// An answer, read to its end.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) content_type: String,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The HTTP status code.
+    pub status: u16,
+    /// The content type as sent; empty if there is none.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// What connects. It is made at the first request: the system's roots take long to read, and most runs ask nobody.
@@ -132,7 +136,7 @@ impl Connector {
     fn client(&self) -> Result<&reqwest::Client, SourceError> {
         let made = self
             .made
-            .get_or_init(|| Self::make(trust::api_roots(&self.own_roots), self.guard.clone()));
+            .get_or_init(|| Self::make(api_roots(&self.own_roots), self.guard.clone()));
         made.as_ref()
             .map_err(|error| SourceError::Unusable(error.clone()))
     }
@@ -180,7 +184,7 @@ impl Connector {
 
 impl Http {
     /// A client that trusts the system's roots and these, and counts its requests.
-    pub(crate) fn new(own_roots: Vec<CertificateDer<'static>>, requests: Requests) -> Self {
+    pub fn new(own_roots: Vec<CertificateDer<'static>>, requests: Requests) -> Self {
         Self {
             connector: Arc::new(Connector {
                 own_roots,
@@ -196,12 +200,12 @@ impl Http {
     }
 
     /// Our own secrets, which are replaced in answers.
-    pub(crate) fn secrets(&self) -> &Secrets {
+    pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
     /// The same client for this source, whose requests and large answers are counted by themselves.
-    pub(crate) fn counting_for(&self, source: &str) -> Self {
+    pub fn counting_for(&self, source: &str) -> Self {
         Self {
             source: source.into(),
             large_bodies: large_bodies(),
@@ -210,7 +214,7 @@ impl Http {
     }
 
     /// The same client with counts of its own.
-    pub(crate) fn counting_by(&self, requests: Requests) -> Self {
+    pub fn counting_by(&self, requests: Requests) -> Self {
         Self {
             requests,
             ..self.clone()
@@ -219,7 +223,7 @@ impl Http {
 
     /// The same client for URLs that a stranger chose: it connects only to addresses that the guard lets through, and to
     /// no proxy.
-    pub(crate) fn guarded_by(&self, guard: Arc<Guard>) -> Self {
+    pub fn guarded_by(&self, guard: Arc<Guard>) -> Self {
         Self {
             connector: Arc::new(Connector {
                 own_roots: self.connector.own_roots.clone(),
@@ -231,12 +235,12 @@ impl Http {
     }
 
     /// The clock of those who are asked.
-    pub(super) fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
     /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
-    pub(crate) async fn get(
+    pub async fn get(
         &self,
         url: &Url,
         auth: Option<&BasicAuth>,
@@ -303,7 +307,7 @@ impl Http {
 
     /// Gets JSON from the API. What may pass is asked for again: 5xx and broken connections with
     /// growing pauses, 412 and 429 when they say after how long, nothing past the deadline.
-    pub(crate) async fn get_json<T: serde::de::DeserializeOwned>(
+    pub async fn get_json<T: serde::de::DeserializeOwned>(
         &self,
         url: &Url,
         auth: Option<&BasicAuth>,

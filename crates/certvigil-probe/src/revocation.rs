@@ -14,9 +14,9 @@ use crate::certificate::{
     Answer, Certificate, Crl, Issuer, MAX_OCSP_BYTES, Unusable, ocsp_url, read_ocsp,
 };
 use crate::guard::Guard;
+use crate::io::Http;
 use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::{Fetched, Publication};
-use crate::source::{Http, Sources};
 
 /// The largest list that is read, in bytes.
 pub const MAX_CRL_BYTES: usize = 16 << 20;
@@ -100,10 +100,9 @@ impl Question<'_> {
 }
 
 impl Revocations {
-    /// Gets ready to ask, by the way that the sources are asked. Their counts do not grow by it. URLs in the certificates
+    /// Gets ready to ask with this client. URLs in the certificates
     /// of strangers lead only to public addresses.
-    pub fn new(sources: &Sources) -> Self {
-        let http = sources.http_for_others();
+    pub fn new(http: Http) -> Self {
         Self {
             guarded: http.guarded_by(Arc::default()),
             http,

@@ -83,7 +83,7 @@ impl SourceError {
     }
 
     /// Whether it is the API that fails, or refuses whatever it is asked, and not what it was asked for.
-    pub(super) fn is_of_the_api(&self) -> bool {
+    pub fn is_of_the_api(&self) -> bool {
         let is_general = |status: u16| matches!(status, 401 | 403 | 412 | 429 | 500..);
         match self {
             Self::Api(error) => is_general(error.status),
@@ -98,7 +98,7 @@ impl SourceError {
     }
 
     /// Seconds that have to pass before the request may be made again.
-    pub(super) fn retry_after(&self) -> Option<u64> {
+    pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Api(error) => error.retry_after,
             _ => None,

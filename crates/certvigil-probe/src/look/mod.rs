@@ -28,7 +28,7 @@ use crate::model::{KeyType, Sni, Target, Timings};
 use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
 use cleartext::{Answer, Offer};
-pub use reach::{Reach, Reaches};
+pub use reach::{Reach, ReachSettings, Reaches};
 use setup::Schemes;
 pub use setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
@@ -16,9 +16,38 @@ use secrecy::zeroize::Zeroizing;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
-use crate::config::ReachSettings;
-use crate::model::{ProxyProtocol, Sni};
-use crate::source::{read_bounded, warn_if_readable_by_others};
+use crate::io::{read_bounded, warn_if_readable_by_others};
+use crate::model::{Protocol, ProxyProtocol, Sni};
+
+/// What is particular about reaching a server. `Default` is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReachSettings {
+    /// PEM files with the client's certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// The header of the PROXY protocol to begin with.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// The application protocols to offer (RFC 7301), the best first; none where the protocol has none of its own.
+    pub alpn: Vec<String>,
+    /// What to send as SNI.
+    pub sni: Sni,
+    /// The addresses to connect from, at most one of each family.
+    pub source_addresses: Vec<IpAddr>,
+}
+
+impl ReachSettings {
+    /// Whether all of it can be had with a protocol.
+    ///
+    /// # Errors
+    /// What cannot, in words.
+    pub fn suits(&self, protocol: Protocol) -> Result<(), String> {
+        if protocol.is_quic() && self.proxy_protocol.is_some() {
+            return Err(format!(
+                "the PROXY protocol goes before TCP connections, and {protocol} has none: leave one of the two out"
+            ));
+        }
+        Ok(())
+    }
+}
 
 /// What is particular about reaching a server. `Default` is nothing.
 #[derive(Clone, Default)]
