@@ -23,7 +23,7 @@ pub mod schedule;
 pub mod serve;
 pub mod source;
 pub mod store;
-pub mod web;
 
 pub use certvigil_core::{certificate, finding, guard, instance, judge, model, observation, tlsa};
 pub use certvigil_probe::{look, resolve, revocation, trust};
+pub use exporter_web as web;

@@ -73,8 +73,8 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let now = now();
     let scenario = Scenario::demo().map_err(|e| e.to_string())?;
-    let lab = Lab::start(scenario, now).await?;
-    let inventory = lab.inventory();
+    let lab = crate::lab::start(scenario, now).await?;
+    let inventory = crate::lab::inventory(&lab);
     let sources = Arc::new(Sources::new(
         &inventory,
         &environment(),
@@ -155,7 +155,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
 
 /// The exporter over the lab.
 fn server(lab: &Lab, web: Arc<Web>, share: Share) -> Result<Server, String> {
-    let mut inventory = lab.inventory();
+    let mut inventory = crate::lab::inventory(lab);
     inventory.trust = TrustSettings {
         system: false,
         ca_files: vec![lab.root_file()],

@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use yaml_config::{Fields, Item, Problems};
+
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
 };
@@ -13,7 +15,6 @@ use super::read::{Reader, each, families};
 use super::values::{
     base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
 };
-use super::yaml::{Fields, Item, Problems};
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
 
 impl Reader<'_> {

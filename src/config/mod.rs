@@ -6,7 +6,6 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod values;
-mod yaml;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +21,7 @@ pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
 pub use read::parse;
 pub use values::{one_of_each_family, parse_alpn, parse_mail_domain, parse_name_server};
-pub use yaml::{ConfigError, ConfigErrors};
-pub(crate) use yaml::{Item, Problems, with_root};
+pub use yaml_config::{ConfigError, ConfigErrors};
 
 /// The port of DNS (RFC 1035, section 4.2).
 const DEFAULT_DNS_PORT: u16 = 53;

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
+
 use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
 use super::values::{
     base_url, count, duration, non_empty, one_of, parse_name_server, vantage_name,
 };
-use super::yaml::{ConfigErrors, Fields, Item, Problems, with_root};
 use super::{
     Defaults, Inventory, Module, ProbeSettings, SslmateSettings, TrustSettings, VantageKind,
     VantageSettings,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use certvigil::certificate::{Certificate, parse_certificates};
 use certvigil::lab::authority::{Key, Validity};
-use certvigil::lab::{API_KEY, Lab, Scenario};
+use certvigil::lab::{API_KEY, Scenario};
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 
 use crate::canned::{self, Canned};
@@ -427,7 +427,9 @@ hosts:
     let bench = Bench::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let scenario = Scenario::parse(scenario, Path::new("chain.yml")).unwrap();
-    let lab = runtime.block_on(Lab::start(scenario, now())).unwrap();
+    let lab = runtime
+        .block_on(certvigil::lab::start(scenario, now()))
+        .unwrap();
     let config = format!(
         "sslmate: {{endpoint: \"{}\"}}\ntrust: {{system: false}}\ncertificates: [{{sslmate: right.demo.example}}]\n",
         lab.endpoint()

@@ -5,7 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// Each crate with the crates of the workspace that it depends on.
-const LAYERS: [(&str, &[&str]); 2] = [("certvigil", &["certvigil-core"]), ("certvigil-core", &[])];
+const LAYERS: [(&str, &[&str]); 6] = [
+    (
+        "certvigil",
+        &[
+            "certvigil-core",
+            "certvigil-probe",
+            "certvigil-testbed",
+            "exporter-web",
+            "yaml-config",
+        ],
+    ),
+    (
+        "certvigil-testbed",
+        &["certvigil-core", "certvigil-probe", "yaml-config"],
+    ),
+    ("certvigil-probe", &["certvigil-core"]),
+    ("certvigil-core", &[]),
+    ("exporter-web", &["yaml-config"]),
+    ("yaml-config", &[]),
+];
 
 /// Crates that do I/O: none of them may be below `certvigil-core`.
 const OUTSIDE: [&str; 6] = [

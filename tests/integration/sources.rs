@@ -40,7 +40,9 @@ impl Bench {
     fn new() -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let scenario = Scenario::parse(SCENARIO, Path::new("sources.yml")).unwrap();
-        let lab = runtime.block_on(Lab::start(scenario, now())).unwrap();
+        let lab = runtime
+            .block_on(certvigil::lab::start(scenario, now()))
+            .unwrap();
         Self {
             lab,
             folder: tempfile::tempdir().unwrap(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certvigil::judge::TrustStore;
-use certvigil::lab::{Lab, Scenario, environment};
+use certvigil::lab::{Scenario, environment};
 use certvigil::look::Looker;
 use certvigil::model::Timestamp;
 use certvigil::report;
@@ -28,10 +28,12 @@ const TIMEOUTS: [u64; 3] = [3, 12, 48];
 /// Every look at the lab, judged as of a moment, as JSON Lines, and the hosts that are not there since the machine lacks
 /// an address of theirs, as those without IPv6 do.
 async fn looks(timeout: Duration) -> (String, Vec<String>) {
-    let lab = Lab::start(Scenario::demo().unwrap(), NOW).await.unwrap();
+    let lab = certvigil::lab::start(Scenario::demo().unwrap(), NOW)
+        .await
+        .unwrap();
     let left_out = lab.left_out().iter().map(|host| host.name.to_string());
     let left_out = left_out.collect();
-    let inventory = lab.inventory();
+    let inventory = certvigil::lab::inventory(&lab);
     let sources = Sources::new(&inventory, &environment(), Requests::default()).unwrap();
     let sources = Arc::new(sources);
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::config::{ConfigErrors, Item, Problems, with_root};
+use yaml_config::{ConfigErrors, Item, Problems, with_root};
+
 use crate::finding::Code;
 use crate::model::Hostname;
 

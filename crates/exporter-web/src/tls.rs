@@ -24,7 +24,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
 use super::files::{read_bounded, warn_if_readable_by_others};
-use crate::certificate::parse_certificates;
+use super::pem::certificates;
 
 /// How long a connection waits for a look at the files; after that it is served with what is in force.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
@@ -277,10 +277,8 @@ impl TlsSettings {
             }
         };
         let read = |pem: &Pem, bytes: &Result<Zeroizing<Vec<u8>>, String>| {
-            let all = parse_certificates(bytes.as_ref().map_err(Clone::clone)?);
-            let all = all.map_err(|why| pem.wrong(why))?;
-            let der = |c: crate::certificate::Certificate| CertificateDer::from(c.der().to_vec());
-            Ok(all.into_iter().map(der).collect::<Vec<_>>())
+            let all = certificates(bytes.as_ref().map_err(Clone::clone)?);
+            all.map_err(|why| pem.wrong(why))
         };
         let chain = tell(
             Part::Certificate,

@@ -1,5 +1,5 @@
-//! The lab: a stand-in for the SSLMate API and TLS servers on loopback, one right and the others each
-//! wrong in one way. `demo` ships it, and the tests use it.
+//! A stand-in for the SSLMate API and TLS servers on loopback, one right and the others each wrong in one way.
+//! `demo` ships it, and the tests use it.
 
 mod account;
 mod api;
@@ -13,37 +13,28 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
+use certvigil_probe::resolve::Override;
+
 use crate::certificate::Certificate;
-use crate::config::{
-    Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
-};
 use crate::finding::Code;
-use crate::judge::{Judged, TrustStore, agree};
-use crate::look::Looker;
-use crate::model::{Timestamp, Vantage};
-use crate::resolve::{Families, Override, Resolver};
-use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns};
-use crate::source::{API_KEY_VARIABLE, Environment, Requests, Sources};
+use crate::judge::{Judged, agree};
+use crate::model::Timestamp;
 
 pub use account::{Account, AccountCertificate, AccountInstance, Expand};
-pub use api::{Api, BASE_PATH, Credentials, Tester};
+pub use api::{Api, BASE_PATH, Credentials, HostTester, TestRequest};
 pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
 
 use wares::{Pki, Wares};
 
+// Modules of the core by their own names.
+use certvigil_core::{certificate, finding, instance, judge, model, observation};
+
 /// The API key of the lab's account.
 pub const API_KEY: &str = "1_demo";
-/// How long the stand-in's `/test` waits for a server; less than a client does, so that it answers.
-const TEST_TIMEOUT: Duration = Duration::from_secs(1);
-/// Looks of `/test` at a time, in all and at one address.
-const TEST_CONCURRENCY: usize = 64;
-const TEST_PER_ADDRESS: usize = 4;
 /// Ports that are tried until one is free at every address.
 const MAX_TRIES: usize = 20;
 
@@ -62,11 +53,16 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts everything that a scenario plants, as of `now`.
+    /// Starts everything that a scenario plants, as of `now`. `tester` makes what the stand-in's `/test` probes with, of
+    /// the addresses of the planted names and the root.
     ///
     /// # Errors
     /// Where no server can be started: loopback addresses or ports cannot be had.
-    pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Self, String> {
+    pub async fn start<T: HostTester + 'static>(
+        scenario: Scenario,
+        now: Timestamp,
+        tester: impl FnOnce(Vec<Override>, &Certificate) -> Result<T, String>,
+    ) -> Result<Self, String> {
         let Places {
             port,
             bound,
@@ -128,7 +124,7 @@ impl Lab {
             password: "demo".into(),
         };
         let endpoint = format!("{origin}{BASE_PATH}");
-        let tester = tester(&hosts, port, &root)?;
+        let tester = tester(overrides(&hosts, port), &root)?;
         let api = Api::new(account, credentials, origin, tester, now);
         servers.spawn(api.clone().serve(listener));
         Ok(Self {
@@ -144,32 +140,9 @@ impl Lab {
         })
     }
 
-    /// What has to be checked to find what is planted.
-    pub fn inventory(&self) -> Inventory {
-        let entry = |host: &Host| {
-            let name = host.name.to_string();
-            let mut entry = Entry::new(match host.expect {
-                Expect::Sslmate => SourceSettings::Sslmate(name.clone()),
-                Expect::Pem => SourceSettings::Pem(vec![pem_file(self.folder.path(), host)]),
-                Expect::Trust => SourceSettings::TrustOnly,
-            });
-            entry.name = Some(name);
-            entry.hostnames = vec![host.name.clone()];
-            entry.ports = vec![self.port];
-            entry
-        };
-        Inventory {
-            sslmate: Some(SslmateSettings {
-                endpoint: Some(self.endpoint.clone()),
-                ..SslmateSettings::default()
-            }),
-            vantages: vec![VantageSettings {
-                name: Vantage::SSLMATE.into(),
-                kind: VantageKind::Sslmate,
-            }],
-            certificates: self.hosts.iter().map(entry).collect(),
-            ..Inventory::default()
-        }
+    /// The PEM file with what the first server of a host shows, for a host that expects it.
+    pub fn pem_file(&self, host: &Host) -> PathBuf {
+        pem_file(self.folder.path(), host)
     }
 
     /// The addresses of the planted names, which no name server knows.
@@ -251,14 +224,6 @@ impl Lab {
     }
 }
 
-/// The environment of a process that has the lab's API key and nothing else.
-pub fn environment() -> Environment<'static> {
-    Environment {
-        variable: &|name| (name == API_KEY_VARIABLE).then(|| API_KEY.to_owned()),
-        home: None,
-    }
-}
-
 fn overrides(hosts: &[Host], port: u16) -> Vec<Override> {
     let one = |host: &Host| Override {
         hostname: Some(host.name.clone()),
@@ -266,30 +231,6 @@ fn overrides(hosts: &[Host], port: u16) -> Vec<Override> {
         addresses: host.servers.iter().map(|s| s.at).collect(),
     };
     hosts.iter().map(one).collect()
-}
-
-/// What the stand-in's `/test` looks with.
-fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, String> {
-    let mut trust = TrustStore::default();
-    trust.add(root).map_err(|e| e.to_string())?;
-    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;
-    let resolver = Resolver::new(Families::Both, overrides(hosts, port), Vec::new());
-    Ok(Tester {
-        scanner: Scanner {
-            revocations: Arc::new(Revocations::new(sources.http_for_others())),
-            sources: Arc::new(sources),
-            resolver: Arc::new(resolver),
-            looker: Arc::new(Looker::new()?),
-            local: true,
-            remotes: Arc::new([]),
-            turns: Arc::new(Turns::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),
-        },
-        manner: Manner {
-            timeout: TEST_TIMEOUT,
-            trust: Arc::new(trust),
-            reaches: Arc::default(),
-        },
-    })
 }
 
 fn write(file: &Path, text: &str) -> Result<(), String> {

@@ -1,12 +1,10 @@
-//! A YAML text as a tree that knows its lines, read key by key so that every error is told at once.
+//! Reads YAML configuration files key by key, so that every error is reported at once with its line and key.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
 use saphyr_parser::{BufferedInput, Event, Parser, SpannedEventReceiver as _};
-
-use crate::certificate::printable;
 
 /// The largest text that is read, in bytes.
 const MAX_BYTES: usize = 16 << 20;
@@ -41,7 +39,7 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     /// The file says nothing, but has to say something.
-    pub(crate) fn empty(file: &Path, needed: &str) -> Self {
+    pub fn empty(file: &Path, needed: &str) -> Self {
         Self {
             file: file.to_owned(),
             errors: vec![ConfigError {
@@ -72,10 +70,11 @@ impl fmt::Display for ConfigErrors {
 
 /// Where errors are gathered.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<ConfigError>);
+pub struct Problems(Vec<ConfigError>);
 
 impl Problems {
-    pub(crate) fn add(&mut self, line: usize, key: impl Into<String>, message: impl Into<String>) {
+    /// Adds an error at a line.
+    pub fn add(&mut self, line: usize, key: impl Into<String>, message: impl Into<String>) {
         self.0.push(ConfigError {
             line,
             key: key.into(),
@@ -84,12 +83,12 @@ impl Problems {
     }
 
     /// What is wrong with a value.
-    pub(crate) fn at(&mut self, item: &Item<'_>, message: impl Into<String>) {
+    pub fn at(&mut self, item: &Item<'_>, message: impl Into<String>) {
         self.add(item.line, &item.key, message);
     }
 
     /// The value, unless something was wrong.
-    pub(crate) fn into_result<T>(mut self, value: T, file: &Path) -> Result<T, ConfigErrors> {
+    pub fn into_result<T>(mut self, value: T, file: &Path) -> Result<T, ConfigErrors> {
         if self.0.is_empty() {
             return Ok(value);
         }
@@ -102,7 +101,7 @@ impl Problems {
 }
 
 /// Reads the text and hands the root to `read`; `None` where the text says nothing at all.
-pub(crate) fn with_root<T>(
+pub fn with_root<T>(
     text: &str,
     file: &Path,
     read: impl FnOnce(Item<'_>, &mut Problems) -> T,
@@ -171,17 +170,17 @@ pub(crate) fn with_root<T>(
 
 /// A value with its place.
 #[derive(Clone)]
-pub(crate) struct Item<'a> {
+pub struct Item<'a> {
     /// The key as a path.
-    pub(crate) key: String,
+    pub key: String,
     /// The line, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     node: &'a MarkedYaml<'a>,
 }
 
 impl<'a> Item<'a> {
     /// The text of a scalar, as it is written.
-    pub(crate) fn text(&self) -> Option<&'a str> {
+    pub fn text(&self) -> Option<&'a str> {
         match &self.node.data {
             YamlData::Representation(text, ..) => Some(text),
             _ => None,
@@ -189,7 +188,7 @@ impl<'a> Item<'a> {
     }
 
     /// Whether there is nothing: `key:`, `~` or `null`.
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         match &self.node.data {
             YamlData::Representation(text, ScalarStyle::Plain, _) => {
                 matches!(text.as_ref(), "" | "~" | "null")
@@ -199,7 +198,7 @@ impl<'a> Item<'a> {
     }
 
     /// A scalar parsed, or a problem told.
-    pub(crate) fn parse<T>(
+    pub fn parse<T>(
         &self,
         problems: &mut Problems,
         parse: impl FnOnce(&str) -> Result<T, String>,
@@ -226,7 +225,7 @@ impl<'a> Item<'a> {
     }
 
     /// `true` or `false`.
-    pub(crate) fn bool(&self, problems: &mut Problems) -> Option<bool> {
+    pub fn bool(&self, problems: &mut Problems) -> Option<bool> {
         self.parse(problems, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -235,7 +234,7 @@ impl<'a> Item<'a> {
     }
 
     /// The items of a list.
-    pub(crate) fn list(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+    pub fn list(&self, problems: &mut Problems) -> Vec<Item<'a>> {
         match &self.node.data {
             YamlData::Sequence(items) => items
                 .iter()
@@ -257,12 +256,12 @@ impl<'a> Item<'a> {
     }
 
     /// Whether it is a list without items, for a list that has to have one.
-    pub(crate) fn is_empty_list(&self) -> bool {
+    pub fn is_empty_list(&self) -> bool {
         matches!(&self.node.data, YamlData::Sequence(items) if items.is_empty())
     }
 
     /// The items of a list, or the one value as a list of one.
-    pub(crate) fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+    pub fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
         match &self.node.data {
             YamlData::Representation(..) if !self.is_null() => vec![self.clone()],
             _ => self.list(problems),
@@ -270,7 +269,7 @@ impl<'a> Item<'a> {
     }
 
     /// The same where there has to be an item; this is told of a list that has none.
-    pub(crate) fn some_or_one(&self, problems: &mut Problems, empty: &str) -> Vec<Item<'a>> {
+    pub fn some_or_one(&self, problems: &mut Problems, empty: &str) -> Vec<Item<'a>> {
         if self.is_empty_list() {
             problems.at(self, empty);
         }
@@ -278,7 +277,7 @@ impl<'a> Item<'a> {
     }
 
     /// The fields of a mapping.
-    pub(crate) fn fields(&self, problems: &mut Problems) -> Fields<'a> {
+    pub fn fields(&self, problems: &mut Problems) -> Fields<'a> {
         let mut entries = Vec::new();
         match &self.node.data {
             YamlData::Mapping(map) => {
@@ -330,23 +329,25 @@ impl<'a> Item<'a> {
 }
 
 /// The fields of a mapping. What nobody asks for is told as unknown.
-pub(crate) struct Fields<'a> {
-    pub(crate) key: String,
-    pub(crate) line: usize,
+pub struct Fields<'a> {
+    /// The key of the mapping as a path.
+    pub key: String,
+    /// The line of the mapping, from 1.
+    pub line: usize,
     entries: Vec<(String, Item<'a>)>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
     /// The value of a key, where it is there.
-    pub(crate) fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
+    pub fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
         self.known.push(name);
         let at = self.entries.iter().position(|(key, _)| key == name)?;
         Some(self.entries.remove(at).1)
     }
 
     /// The value of a key parsed, where it is there.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         &mut self,
         name: &'static str,
         problems: &mut Problems,
@@ -356,7 +357,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The same into the place of what holds where the key is not there.
-    pub(crate) fn read_into<T>(
+    pub fn read_into<T>(
         &mut self,
         place: &mut T,
         name: &'static str,
@@ -369,28 +370,24 @@ impl<'a> Fields<'a> {
     }
 
     /// `true` or `false`, where the key is there.
-    pub(crate) fn bool(&mut self, name: &'static str, problems: &mut Problems) -> Option<bool> {
+    pub fn bool(&mut self, name: &'static str, problems: &mut Problems) -> Option<bool> {
         self.take(name)?.bool(problems)
     }
 
     /// The items of a key's list, or its one value; none where the key is not there.
-    pub(crate) fn list_or_one(
-        &mut self,
-        name: &'static str,
-        problems: &mut Problems,
-    ) -> Vec<Item<'a>> {
+    pub fn list_or_one(&mut self, name: &'static str, problems: &mut Problems) -> Vec<Item<'a>> {
         let item = self.take(name);
         item.map(|item| item.list_or_one(problems))
             .unwrap_or_default()
     }
 
     /// The keys that nobody has taken yet, with their values: for mappings whose keys are names.
-    pub(crate) fn rest(&mut self) -> Vec<(String, Item<'a>)> {
+    pub fn rest(&mut self) -> Vec<(String, Item<'a>)> {
         std::mem::take(&mut self.entries)
     }
 
     /// Tells the keys that are left over as unknown, with the nearest known one.
-    pub(crate) fn finish(self, problems: &mut Problems) {
+    pub fn finish(self, problems: &mut Problems) {
         for (name, item) in self.entries {
             let nearest = self
                 .known
@@ -426,4 +423,17 @@ fn is_secret(name: &str) -> bool {
         plain.to_ascii_lowercase().as_str(),
         "apikey" | "password" | "passwd" | "secret" | "token"
     )
+}
+
+/// Replaces the characters of a text from outside that could move a cursor, change colours or forge a line, and those of
+/// bidirectional text, which turn around what follows (UAX #9, section 2).
+pub fn printable(text: &str) -> String {
+    let printable = |c: char| match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{fffd}'
+        }
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(printable).collect()
 }

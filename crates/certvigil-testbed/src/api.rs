@@ -2,6 +2,8 @@
 //! reference (<https://sslmate.com/help/reference/apiv2>). What would change the account is refused.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,13 +21,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
-use crate::judge::{Judged, Rules, Verdict};
-use crate::model::{Hostname, KeyTypes, Protocol, Target, Timestamp, parse_port};
+use crate::instance::{Instance, State};
+use crate::judge::{Judged, Verdict};
+use crate::model::{Hostname, Protocol, Timestamp, parse_port};
 use crate::observation::Status;
-use crate::scan::{Job, Manner, Scanner};
-use crate::source::Loaded;
-use crate::web::Query;
 
 use super::account::{
     Account, AccountCertificate, AccountInstance, Expand, certificate_object, instance_object,
@@ -49,12 +48,27 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// Takes the looks of `/test`.
-pub struct Tester {
-    /// What looks.
-    pub scanner: Scanner,
-    /// How it looks.
-    pub manner: Manner,
+/// A test of one certificate's hosts.
+#[derive(Clone, Debug)]
+pub struct TestRequest {
+    /// The common name of the certificate.
+    pub common_name: String,
+    /// The instance that the hosts should serve.
+    pub current: Instance,
+    /// The hosts.
+    pub hostnames: Vec<Hostname>,
+    /// Their port.
+    pub port: u16,
+}
+
+/// Probes the hosts of `/test`, and judges what they serve.
+pub trait HostTester: Send + Sync {
+    /// Returns a result for each address, as of `now`.
+    fn test(
+        &self,
+        request: TestRequest,
+        now: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Vec<Judged>> + Send + '_>>;
 }
 
 /// The stand-in.
@@ -65,7 +79,7 @@ pub struct Api {
     credentials: Credentials,
     /// Where it can be reached: the scheme, the address and the port.
     origin: String,
-    tester: Tester,
+    tester: Box<dyn HostTester>,
     now: Timestamp,
 }
 
@@ -121,7 +135,7 @@ impl Api {
         account: Account,
         credentials: Credentials,
         origin: String,
-        tester: Tester,
+        tester: impl HostTester + 'static,
         now: Timestamp,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -130,7 +144,7 @@ impl Api {
             requests: AtomicUsize::new(0),
             credentials,
             origin,
-            tester,
+            tester: Box::new(tester),
             now,
         })
     }
@@ -382,43 +396,14 @@ impl Api {
         if hostnames.is_empty() {
             hostnames = names.iter().filter_map(|name| name.parse().ok()).collect();
         }
-        let job = Job {
-            targets: hostnames
-                .iter()
-                .map(|hostname| Target {
-                    certificate: cn.to_owned(),
-                    hostname: hostname.clone(),
-                    port,
-                    protocol: Protocol::Https,
-                })
-                .collect(),
-            expectation: Ok(Arc::new(Loaded {
-                name: cn.to_owned(),
-                common_name: None,
-                expected: Arc::new(Expected {
-                    source: SourceKind::Sslmate,
-                    what: Expectation::Instances(Box::new(Instances::only(current))),
-                }),
-                hostnames,
-                awaited: None,
-            })),
-            addresses: Vec::new(),
-            known: Vec::new(),
-            families: None,
-            resolved: None,
-            key_types: KeyTypes::ANY,
-            reach: Arc::default(),
-            is_stranger: false,
-            dane: false,
-            rules: Rules::default(),
-            manner: self.tester.manner.clone(),
+        let request = TestRequest {
+            common_name: cn.to_owned(),
+            current,
+            hostnames,
+            port,
         };
-        let scan = self
-            .tester
-            .scanner
-            .scan(vec![job], self.now, std::future::pending(), |_| {})
-            .await;
-        let rows: Vec<Value> = scan.results.iter().filter_map(test_row).collect();
+        let results = self.tester.test(request, self.now).await;
+        let rows: Vec<Value> = results.iter().filter_map(test_row).collect();
         Ok(json!({ "result": rows }))
     }
 
@@ -443,6 +428,22 @@ impl Api {
 
     fn download_url(&self, cn: &str) -> String {
         format!("{}/download/{cn}", self.origin)
+    }
+}
+
+/// The parameters of a request, decoded, in order.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(text: Option<&str>) -> Self {
+        let pairs = url::form_urlencoded::parse(text.unwrap_or_default().as_bytes());
+        Self(pairs.into_owned().collect())
+    }
+
+    /// Every value of a parameter.
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let wanted = self.0.iter().filter(move |(key, _)| key == name);
+        wanted.map(|(_, value)| value.as_str())
     }
 }
 

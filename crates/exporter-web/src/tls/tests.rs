@@ -1,8 +1,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::lab::authority::{Authority, Issued, Key, Validity};
-use crate::model::Timestamp;
+use certvigil_core::authority::{Authority, Issued, Key, Validity};
+use certvigil_core::model::Timestamp;
 
 use super::*;
 

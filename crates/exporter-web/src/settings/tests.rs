@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::lab::authority::{Authority, Issued, Key, Validity};
-use crate::model::Timestamp;
+use certvigil_core::authority::{Authority, Issued, Key, Validity};
+use certvigil_core::model::Timestamp;
 
 use super::*;
 

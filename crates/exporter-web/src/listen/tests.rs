@@ -7,9 +7,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::lab::authority::{Authority, Key, Validity};
-use crate::model::Timestamp;
-use crate::web::whole;
+use crate::whole;
+use certvigil_core::authority::{Authority, Key, Validity};
+use certvigil_core::model::Timestamp;
 
 use super::*;
 

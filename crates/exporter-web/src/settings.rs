@@ -11,8 +11,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::version::{TLS12, TLS13};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use tokio::time::Instant;
-
-use crate::config::{ConfigErrors, Item, Problems, with_root};
+use yaml_config::{ConfigErrors, Item, Problems, with_root};
 
 use super::State;
 use super::rate::{MAX_INTERVAL, RateLimit};

@@ -8,6 +8,7 @@ mod files;
 mod hosts;
 mod listen;
 mod patience;
+mod pem;
 mod query;
 mod rate;
 mod seats;
