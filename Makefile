@@ -28,7 +28,7 @@ run:
 	$(CARGO) run --release --locked -- demo
 
 test: packages cargo-deb linters
-	$(CARGO) test --locked -- --include-ignored $(SKIPPED)
+	$(CARGO) test --workspace --locked -- --include-ignored $(SKIPPED)
 
 # The servers that the ignored tests talk to.
 packages:
@@ -42,9 +42,9 @@ clients:
 	CERTVIGIL_REWRITE=1 $(CARGO) test --locked --test clients page
 
 lint: deny
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) deny --locked check bans licenses sources
 
 # The tool is built once, without optimisation: that halves the time, and a check still takes two seconds.
