@@ -12,7 +12,7 @@ use crate::judge::{Rules, TrustStore, judge, together};
 use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
 use crate::report;
-use crate::source;
+use crate::{remote, source};
 
 /// A target: takes any bytes, and panics where a reader does not keep its word.
 pub type Drive = fn(&[u8]);
@@ -28,7 +28,10 @@ pub const TARGETS: [(&str, Drive); 5] = [
 
 /// An answer of the SSLMate API.
 pub fn sslmate_json(data: &[u8]) {
-    source::fuzzing::sslmate_json(data);
+    match data {
+        [kind, body @ ..] if kind % 5 == 3 => remote::fuzz_answer(body),
+        _ => source::fuzzing::sslmate_json(data),
+    }
 }
 
 /// A PEM file. What was read and is written comes back.

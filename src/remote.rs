@@ -1,12 +1,14 @@
 //! Another's `/test` as a place to look from: SSLMate's, or another certvigil's.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use tokio::time::Instant;
 
+use crate::config::{VantageKind, VantageSettings};
 use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
-use crate::source::{Client, Loaded, TestRow};
+use crate::source::{Client, Loaded, Sources, TestRow};
 
 /// A place to look from that answers SSLMate's test API.
 pub struct Remote {
@@ -16,9 +18,40 @@ pub struct Remote {
     knows_account_only: bool,
 }
 
+/// The remote vantages of these names.
+///
+/// # Errors
+/// If one lacks its account, its URL is none, or its password cannot be read.
+pub fn remotes(
+    sources: &Sources,
+    vantages: &[VantageSettings],
+    wanted: &BTreeSet<String>,
+) -> Result<Vec<Remote>, String> {
+    let wanted = vantages.iter().filter(|v| wanted.contains(&v.name));
+    wanted
+        .map(|v| remote(sources, v).map_err(|e| format!("vantage `{}`: {e}", v.name)))
+        .collect()
+}
+
+fn remote(sources: &Sources, vantage: &VantageSettings) -> Result<Remote, String> {
+    let name = &vantage.name;
+    match &vantage.kind {
+        VantageKind::Sslmate => Ok(Remote::sslmate(name, sources.account_client()?)),
+        VantageKind::Certvigil {
+            url,
+            username,
+            password_file,
+        } => {
+            let (user, password) = (username.as_deref(), password_file.as_deref());
+            let client = sources.peer_client(name, url, user, password)?;
+            Ok(Remote::certvigil(name, client))
+        }
+    }
+}
+
 impl Remote {
     /// SSLMate's own test.
-    pub(crate) fn sslmate(name: &str, client: Client) -> Self {
+    fn sslmate(name: &str, client: Client) -> Self {
         Self {
             vantage: Vantage::named(name),
             client,
@@ -27,7 +60,7 @@ impl Remote {
     }
 
     /// Another certvigil's test.
-    pub(crate) fn certvigil(name: &str, client: Client) -> Self {
+    fn certvigil(name: &str, client: Client) -> Self {
         Self {
             vantage: Vantage::named(name),
             client,
@@ -151,11 +184,19 @@ fn outcome(row: &TestRow) -> Outcome {
     }
 }
 
-/// Holds what comes of a row to what a person may be told.
+/// Reads an answer of `/test`, for `fuzz/`: what comes of each row is one line.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn assert_told(row: &TestRow) {
+pub(crate) fn fuzz_answer(body: &[u8]) {
     use crate::certificate::is_one_line;
-    if let Outcome::Failed(error) = outcome(row) {
-        assert!(is_one_line(&error.message), "{:?}", error.message);
+    use crate::source::TestResponse;
+    match serde_json::from_slice::<TestResponse>(body) {
+        Ok(response) => {
+            for row in &response.result {
+                if let Outcome::Failed(error) = outcome(row) {
+                    assert!(is_one_line(&error.message), "{:?}", error.message);
+                }
+            }
+        }
+        Err(error) => assert!(is_one_line(&error.to_string()), "{error}"),
     }
 }

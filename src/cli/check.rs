@@ -13,6 +13,7 @@ use crate::config::{Inventory, SslmateSettings, VantageKind};
 use crate::model::{
     Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
 };
+use crate::remote::remotes;
 use crate::report;
 use crate::scan::{Job, Manner, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
@@ -370,7 +371,7 @@ impl Plan {
 
         let sources = Sources::new(&inventory, &environment(), Requests::default())?;
         let wanted = Self::vantages(args, &mut inventory)?;
-        let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+        let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
         args.places.apply(&mut inventory);
         let resolver = args.places.resolver(&inventory);
         let scanner = Scanner {

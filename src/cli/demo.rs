@@ -7,6 +7,7 @@ use crate::config::TrustSettings;
 use crate::judge::TrustStore;
 use crate::lab::{Lab, Scenario, environment};
 use crate::look::Looker;
+use crate::remote::remotes;
 use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::revocation::Revocations;
@@ -81,7 +82,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
         Requests::default(),
     )?);
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
-    let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+    let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
     let mut trust = TrustStore::default();
     trust.add(lab.root()).map_err(|e| e.to_string())?;
     let manner = Manner {

@@ -11,6 +11,7 @@ use crate::config::{Inventory, Module, TrustSettings};
 use crate::guard::Guard;
 use crate::look::{Looker, Reaches};
 use crate::model::{KeyTypes, Protocol, Timestamp};
+use crate::remote::remotes;
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns};
@@ -89,7 +90,7 @@ impl Engine {
             None => sources,
         };
         let all: BTreeSet<String> = inventory.vantages.iter().map(|v| v.name.clone()).collect();
-        let remotes = sources.remotes(&inventory.vantages, &all)?;
+        let remotes = remotes(&sources, &inventory.vantages, &all)?;
         let defaults = &inventory.defaults;
         // Looks that are under way go on counting.
         let turns = before.map(|b| b.scanner.turns.clone());

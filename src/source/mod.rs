@@ -9,8 +9,8 @@ mod issuer;
 mod pem;
 mod sslmate;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,12 +18,9 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::certificate::{Certificate, Interner, PublicKeyHash};
-use crate::config::{
-    Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
-};
+use crate::config::{Entry, Inventory, SourceSettings, SslmateSettings};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::model::{Hostname, Timestamp};
-use crate::remote::Remote;
 use crate::trust;
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
@@ -31,6 +28,8 @@ use certvigil_probe::io::{BasicAuth, Http, read_secret};
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
+#[cfg(any(test, fuzzing))]
+pub(crate) use sslmate::TestResponse;
 pub(crate) use sslmate::{Client, TestRow};
 
 /// Names that an error tells at most; a certificate may have thousands.
@@ -172,49 +171,37 @@ impl Sources {
         self.http.counting_by(Requests::default())
     }
 
-    /// The remote vantages of these names.
+    /// The client of the SSLMate account.
     ///
     /// # Errors
-    /// Where one lacks its account, its URL is none, or its password cannot be read.
-    pub fn remotes(
-        &self,
-        vantages: &[VantageSettings],
-        wanted: &BTreeSet<String>,
-    ) -> Result<Vec<Remote>, String> {
-        let wanted = vantages.iter().filter(|v| wanted.contains(&v.name));
-        wanted
-            .map(|v| {
-                self.remote(v)
-                    .map_err(|e| format!("vantage `{}`: {e}", v.name))
-            })
-            .collect()
+    /// Why there is no account.
+    pub(crate) fn account_client(&self) -> Result<Client, String> {
+        self.sslmate.clone()
     }
 
-    fn remote(&self, vantage: &VantageSettings) -> Result<Remote, String> {
-        match &vantage.kind {
-            VantageKind::Sslmate => Ok(Remote::sslmate(&vantage.name, self.sslmate.clone()?)),
-            VantageKind::Certvigil {
-                url,
-                username,
-                password_file,
-            } => {
-                let password = password_file.as_deref().map(read_secret).transpose()?;
-                if let Some(password) = &password {
-                    self.http.secrets().add_auth(&BasicAuth {
-                        username: username.clone().unwrap_or_default().into(),
-                        password: Some(password.clone()),
-                    });
-                }
-                let auth = (username.is_some() || password.is_some()).then(|| BasicAuth {
-                    username: username.clone().unwrap_or_default().into(),
-                    password,
-                });
-                Ok(Remote::certvigil(
-                    &vantage.name,
-                    Client::new(url, auth, self.http.counting_for(&vantage.name))?,
-                ))
-            }
+    /// A client of another certvigil at this base URL, whose requests are counted by the name of its vantage.
+    ///
+    /// # Errors
+    /// If the URL is none, or the password cannot be read.
+    pub(crate) fn peer_client(
+        &self,
+        name: &str,
+        url: &str,
+        username: Option<&str>,
+        password_file: Option<&Path>,
+    ) -> Result<Client, String> {
+        let password = password_file.map(read_secret).transpose()?;
+        if let Some(password) = &password {
+            self.http.secrets().add_auth(&BasicAuth {
+                username: username.unwrap_or_default().into(),
+                password: Some(password.clone()),
+            });
         }
+        let auth = (username.is_some() || password.is_some()).then(|| BasicAuth {
+            username: username.unwrap_or_default().into(),
+            password,
+        });
+        Client::new(url, auth, self.http.counting_for(name))
     }
 
     /// Asks what an entry's source expects: one answer, or one for each of its files or certificates, each of which may

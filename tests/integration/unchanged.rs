@@ -37,7 +37,7 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     let sources = Sources::new(&inventory, &environment(), Requests::default()).unwrap();
     let sources = Arc::new(sources);
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
-    let remotes = sources.remotes(&inventory.vantages, &wanted).unwrap();
+    let remotes = certvigil::remote::remotes(&sources, &inventory.vantages, &wanted).unwrap();
     let mut trust = TrustStore::default();
     trust.add(lab.root()).unwrap();
     let manner = Manner {

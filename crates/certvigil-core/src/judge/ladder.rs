@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::certificate::{Certificate, Key};
+use crate::certificate::Certificate;
 use crate::observation::Served;
 
-use super::TrustStore;
 use super::chain::{reach, way_to};
 use super::links::{Links, Signatures};
+use super::trust_store::{Root, TrustStore};
 
 /// A served chain in the order in which a client goes through it, whatever the order that it was served in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,17 +47,6 @@ pub enum Role {
     TrustedRoot,
     /// Signed by itself, and not trusted.
     StrangeRoot,
-}
-
-/// A root as a trust store has it: often no more than its name and its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
-    /// Its name, for people.
-    pub name: String,
-    /// Its key.
-    pub key: Key,
-    /// The whole of it, where the trust store was given that.
-    pub certificate: Option<Certificate>,
 }
 
 /// Goes from the served leaf to a trusted root by the shortest way that was served; where there is none, as far as what was

@@ -8,8 +8,7 @@ use crate::certificate::{
     verification_cost,
 };
 
-use super::trust_store::Anchor;
-use super::{Root, TrustStore};
+use super::trust_store::{Anchor, Root, TrustStore};
 
 /// Budget of signature verifications for one probe. One unit is about one verification with RSA 2048 or P-256; larger keys
 /// cost more ([`verification_cost`]). A chain of a hundred certificates with different names costs a hundred.

@@ -33,12 +33,12 @@ pub use clients::{
     Client, Clients, Effect, Effects, Opinion, Place, Property, RULES, Refusal, Rule, Trait,
 };
 pub use dane::{Dane, dane};
-pub use ladder::{Ladder, Role, Root, Rung, climb};
+pub use ladder::{Ladder, Role, Rung, climb};
 pub use links::Signatures;
 pub use served::issuer_to_ask;
 use served::judge_served;
 pub use together::{agree, together};
-pub use trust_store::TrustStore;
+pub use trust_store::{Root, TrustStore};
 
 /// What judging depends on beside what is expected and what was seen.
 #[derive(Clone, Copy, Debug, PartialEq)]

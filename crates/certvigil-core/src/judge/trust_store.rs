@@ -6,11 +6,9 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use crate::certificate::{
-    Certificate, Fingerprint, NameConstraints, PublicKeyHash, key_of, name_and_key,
+    Certificate, Fingerprint, Key, NameConstraints, PublicKeyHash, key_of, name_and_key,
     name_constraints, name_text, normal_name, sequence,
 };
-
-use super::Root;
 
 /// A set of trust anchors.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +18,17 @@ pub struct TrustStore {
     by_name: HashMap<Vec<u8>, Vec<usize>>,
     /// The certificates in the store.
     fingerprints: HashSet<Fingerprint>,
+}
+
+/// A root as a trust store has it: often no more than its name and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Its name, for people.
+    pub name: String,
+    /// Its key.
+    pub key: Key,
+    /// The whole of it, where the trust store was given that.
+    pub certificate: Option<Certificate>,
 }
 
 /// A trust anchor: a name and a key, and the certificate that they came with, if any (RFC 5280, section 6.1.1 (d)).

@@ -11,7 +11,7 @@ use reqwest::header::{AGE, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::redirect::Policy;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
@@ -19,6 +19,7 @@ use url::{Host, Url};
 use crate::guard::Guard;
 use crate::model::Timestamp;
 
+use super::auth::BasicAuth;
 use super::error::{ApiError, SourceError};
 use super::roots::api_roots;
 use super::secrets::Secrets;
@@ -37,15 +38,6 @@ const SMALL_BODY_BYTES: usize = 64 << 10;
 /// Answers of one source, or of all issuers together, that may be larger at the same time; others wait, still within their
 /// deadlines. Else one server whose answers never end fills the memory as often as it is asked.
 const MAX_LARGE_BODIES: usize = 4;
-
-/// HTTP Basic credentials. The name is a secret too: it is where an API key stands.
-#[derive(Clone)]
-pub struct BasicAuth {
-    /// The user name.
-    pub username: SecretString,
-    /// The password, if there is one.
-    pub password: Option<SecretString>,
-}
 
 /// The client. Cheap to clone.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::http::BasicAuth;
+use super::auth::BasicAuth;
 
 /// The text in place of a secret.
 const HIDDEN: &str = "[secret]";

@@ -16,16 +16,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::model::Protocol;
 use crate::observation::{ErrorKind, LookError, Parameters, Served};
 
-use super::setup::{Configs, MAX_CHAIN_BYTES, Prepared, Recorder, Schemes, no_certificate};
-use super::starttls::{self, Farewell};
-use super::tls_error::explain;
+use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
+use super::setup::{Configs, Prepared, Recorder, Schemes};
+use super::starttls::{self, Farewell, looks_like_tls};
+use super::tls_error::{explain, no_certificate, too_large};
 use super::{Look, cleartext, key_proof};
-
-/// The most bytes that a server may send until the handshake ends: a chain as large as allowed, and
-/// as much again for everything else.
-pub(super) const MAX_HANDSHAKE_BYTES: usize = 2 * MAX_CHAIN_BYTES;
-/// How much is read at a time.
-pub(super) const READ_SIZE: usize = 8 * 1024;
 
 /// How much is read at a time of what is not looked at.
 const REST_SIZE: usize = 512;
@@ -378,11 +373,6 @@ const HELLO_BYTES: usize = 1024;
 /// Number of a server's first bytes that show what it speaks instead of TLS.
 pub(super) const FIRST_BYTES: usize = 16;
 
-/// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
-pub(super) fn looks_like_tls(first: &[u8]) -> bool {
-    matches!(first, [0x15 | 0x16, 0x03, ..])
-}
-
 /// The protocol whose server begins so. What begins with 220 is mail, unless it speaks of files.
 fn banner(first: &[u8]) -> Option<Protocol> {
     let first = first.to_ascii_uppercase();
@@ -411,20 +401,6 @@ pub(super) fn readable(bytes: &[u8]) -> String {
     line.chars()
         .map(|c| if c.is_control() { '.' } else { c })
         .collect()
-}
-
-pub(super) fn wrong_signature() -> LookError {
-    LookError::new(
-        ErrorKind::TlsSignature,
-        "the server did not prove that it has the certificate's key: its signature is wrong",
-    )
-}
-
-pub(super) fn too_large() -> LookError {
-    LookError::new(
-        ErrorKind::TooLarge,
-        "the server sent more certificates than are read",
-    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One look at one address: connect, ask for TLS where it does not come first, shake hands, and take down what was shown.
 
+mod bounds;
 mod cleartext;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -27,10 +28,10 @@ use crate::certificate::Interner;
 use crate::model::{KeyType, Sni, Target, Timings};
 use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
+pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::{Answer, Offer};
 pub use reach::{Reach, ReachSettings, Reaches};
 use setup::Schemes;
-pub use setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 
 /// The share of the time that is left that a connection may take; the handshake has what remains.
 const CONNECT_SHARE: u32 = 2;

@@ -17,10 +17,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::model::Timings;
 use crate::observation::{ErrorKind, LookError, Served};
 
-use super::handshake::{FIRST_BYTES, MAX_HANDSHAKE_BYTES, readable, too_large};
+use super::bounds::MAX_HANDSHAKE_BYTES;
+use super::handshake::{FIRST_BYTES, readable};
 use super::session::{Crypto, Shown};
-use super::setup::{Configs, Prepared, Recorder, Schemes, no_certificate};
-use super::tls_error::explain;
+use super::setup::{Configs, Prepared, Recorder, Schemes};
+use super::tls_error::{explain, no_certificate, too_large};
 use super::{LINGER, Look, connect_error};
 
 /// The application protocol that is offered where nothing else is said (RFC 9114, section 3.1).

@@ -13,12 +13,10 @@ use crate::certificate::Interner;
 use crate::model::{Hostname, KeyType};
 use crate::observation::{ErrorKind, KeyProof, LookError, Parameters, Revocation, Served, Staple};
 
+use super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::tls_error::no_certificate;
 use super::{Look, cleartext, hello_size, key_proof, p521};
 
-/// The longest chain that is read, leaf included.
-pub const MAX_CHAIN_CERTIFICATES: usize = 100;
-/// The most bytes of certificates that are read. (rustls itself stops at 64 KiB a message.)
-pub const MAX_CHAIN_BYTES: usize = 256 * 1024;
 /// What all handshakes share, for each kind of key that may be asked for.
 pub(super) struct Configs {
     any: ClientConfig,
@@ -280,11 +278,4 @@ impl ServerCertVerifier for Recorder {
         schemes.retain(|scheme| is_of(self.key_type, *scheme));
         schemes
     }
-}
-
-pub(super) fn no_certificate() -> LookError {
-    LookError::new(
-        ErrorKind::MalformedCertificate,
-        "the server sent no certificate that can be read",
-    )
 }

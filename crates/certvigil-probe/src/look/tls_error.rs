@@ -7,9 +7,7 @@ use rustls::{
 
 use crate::observation::{Alert, ErrorKind, LookError};
 
-use super::handshake::{too_large, wrong_signature};
 use super::key_proof;
-use super::setup::no_certificate;
 
 /// Describes the error that ended a handshake of rustls.
 pub(super) fn explain(error: &Error) -> LookError {
@@ -279,6 +277,27 @@ fn misbehaved(why: &PeerMisbehaved) -> &'static str {
         | P::UnsolicitedEchExtension => "the server sent an extension that was not asked for",
         _ => "the server breaks a rule of TLS",
     }
+}
+
+pub(super) fn wrong_signature() -> LookError {
+    LookError::new(
+        ErrorKind::TlsSignature,
+        "the server did not prove that it has the certificate's key: its signature is wrong",
+    )
+}
+
+pub(super) fn too_large() -> LookError {
+    LookError::new(
+        ErrorKind::TooLarge,
+        "the server sent more certificates than are read",
+    )
+}
+
+pub(super) fn no_certificate() -> LookError {
+    LookError::new(
+        ErrorKind::MalformedCertificate,
+        "the server sent no certificate that can be read",
+    )
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::observation::LookError;
 
-use super::dns::{explain, timed_out};
+use super::dns_error::{explain, timed_out};
 
 /// So many aliases of a name are followed within an answer.
 const MAX_ALIASES: usize = 8;

@@ -3,6 +3,7 @@
 
 mod direct;
 mod dns;
+mod dns_error;
 mod mail;
 mod overrides;
 mod reread;

@@ -16,7 +16,8 @@ use crate::certificate::printable;
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::{Tlsa, TlsaRecord};
 
-use super::dns::{self, explain, timed_out};
+use super::dns;
+use super::dns_error::{explain, timed_out};
 
 /// So many records of one endpoint are judged. Two or three are usual: one for each certificate of now
 /// and of the next rollover.

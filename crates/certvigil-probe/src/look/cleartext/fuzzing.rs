@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use crate::model::KeyType;
 use crate::observation::KeyProof;
 
-use super::super::setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::*;
 
 /// The random of the hello that the seeds answer.

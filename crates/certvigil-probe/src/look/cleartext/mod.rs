@@ -28,9 +28,8 @@ use crate::model::{KeyType, Timings};
 use crate::observation::{Alert, ErrorKind, LookError, Parameters, Revocation, Served, Staple};
 
 use super::Look;
-use super::handshake::{MAX_HANDSHAKE_BYTES, READ_SIZE, too_large, wrong_signature};
-use super::setup::no_certificate;
-use super::tls_error::lacks;
+use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
+use super::tls_error::{lacks, no_certificate, too_large, wrong_signature};
 pub(super) use hello::SCHEMES_OF_TLS13;
 use proof::Wrong;
 pub(super) use reader::secure_renegotiation;

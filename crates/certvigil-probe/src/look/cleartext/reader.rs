@@ -3,7 +3,7 @@
 
 use crate::model::KeyType;
 
-use super::super::setup::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::hello::{MAX_RECORD, Random};
 use super::suites::{self, Exchange, Offer, Suite};
 

@@ -34,6 +34,7 @@ use crate::observation::{ErrorKind, LookError};
 use super::Look;
 
 pub(super) use farewell::{Farewell, farewell};
+pub(super) use wire::looks_like_tls;
 
 use wire::{End, Wire};
 

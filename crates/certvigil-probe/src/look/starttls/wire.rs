@@ -5,7 +5,6 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::certificate::printable;
-use crate::look::handshake::looks_like_tls;
 
 /// The longest line of a protocol of short lines, in bytes. Its RFC says 512 (RFC 5321, section 4.5.3.1.5); servers
 /// that say more in a greeting are understood by all the same.
@@ -189,4 +188,9 @@ pub(super) fn take_line(buffer: &mut Vec<u8>, longest: usize) -> Result<Option<S
         line.pop();
     }
     Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+}
+
+/// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
+pub(in crate::look) fn looks_like_tls(first: &[u8]) -> bool {
+    matches!(first, [0x15 | 0x16, 0x03, ..])
 }
