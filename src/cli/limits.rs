@@ -62,7 +62,7 @@ fn divide(wanted: usize, descriptors: Option<u64>) -> Share {
 fn tell(wanted: usize, looks: usize) {
     if looks < wanted {
         tracing::info!(
-            "at most {looks} looks at a time instead of {wanted}, for want of descriptors: raise the limit, with `ulimit -n` or LimitNOFILE="
+            "concurrent probes limited by file descriptors: limit={looks} requested={wanted}; raise it with `ulimit -n` or LimitNOFILE="
         );
     }
 }

@@ -44,7 +44,7 @@ fn what_was_tried_was_tried_by_a_test_that_there_is() {
     let mut named = 0;
     for (path, heading) in [
         ("docs/comparison.md", "What was tried"),
-        ("docs/moving.md", "Is it so?"),
+        ("docs/moving.md", "Verification"),
     ] {
         let page = document(path);
         let text = page.section(heading).lines.join("\n");

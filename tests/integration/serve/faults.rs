@@ -334,7 +334,7 @@ fn it_goes_on_though_nobody_reads_its_log() {
         .unwrap();
     drop(child.stdout.take());
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    log.find(|line| line.as_ref().unwrap().contains("listening on "));
+    log.find(|line| line.as_ref().unwrap().contains("listening: address="));
     drop(log);
     // Each look and the reload would be told of.
     signal(&child, "HUP");

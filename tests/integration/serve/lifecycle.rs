@@ -154,7 +154,7 @@ fn it_listens_at_every_address_that_is_given() {
         let log = exporter.log();
         let told = log
             .lines()
-            .filter_map(|line| line.split_once("listening on "));
+            .filter_map(|line| line.split_once("listening: address="));
         let told: Vec<SocketAddr> = told.map(|(_, address)| address.parse().unwrap()).collect();
         (told.len() == 3).then_some(told)
     });

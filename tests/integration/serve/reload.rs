@@ -170,7 +170,7 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
         ),
         (
             tls(&chain, &key, policy),
-            "it is not said which certificates are right",
+            "the trusted CAs are missing",
         ),
         (
             tls(
@@ -182,11 +182,11 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
         ),
         (
             tls(&chain, &key, ", cipher_suites: [TLS_NO_SUCH]"),
-            "`TLS_NO_SUCH` is none of",
+            "`TLS_NO_SUCH` is not one of",
         ),
         (
             tls(&chain, &key, ", curve_preferences: [CurveP1]"),
-            "`CurveP1` is none of",
+            "`CurveP1` is not one of",
         ),
         (
             tls(&chain, &key, ", min_version: TLS99"),
@@ -194,7 +194,7 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
         ),
         (
             tls(&chain, &key, ", client_auth_type: Perhaps"),
-            "`Perhaps` is none of",
+            "`Perhaps` is not one of",
         ),
         (
             "basic_auth_users: {user: plain}\n".to_owned(),
@@ -202,7 +202,7 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
         ),
         (
             "http_server_config: {headers: {X-Frame-Options: never}}\n".to_owned(),
-            "`never` is none of",
+            "`never` is not one of",
         ),
         ("basic_auth_users: [".to_owned(), "web.yml:"),
     ];
