@@ -101,10 +101,10 @@ fn a_wrong_value_is_told_with_the_right_form() {
         ),
         ("--warn soon", &["`soon`", "25%,30d"]),
         ("--crit 101%", &["0% to 100%"]),
-        ("--timeout 0s", &["longer than nothing", "write it as 10s"]),
+        ("--timeout 0s", &["greater than zero", "write it as 10s"]),
         ("--timeout soon", &["write it as 10s"]),
         ("--wait soon", &["write it as 10s"]),
-        ("--wait 1m --every 0s", &["longer than nothing"]),
+        ("--wait 1m --every 0s", &["greater than zero"]),
         ("--concurrency 0", &["not a positive whole number"]),
         ("--per-address -1", &["'-1'"]),
         ("--per-address many", &["not a positive whole number"]),
@@ -346,7 +346,7 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_looked_at() {
     let path = folder.path().to_str().unwrap();
     let missing = format!("{path}/missing/result");
     // A source that cannot be read would be told if anything were done before.
-    let says = [&*missing, "does not exist", "make it"];
+    let says = [&*missing, "does not exist", "create it"];
     assert_refused(["--cert", "missing.pem", "--output", &missing], &says);
     assert!(!folder.path().join("missing").exists());
     let says = [path, "it is a directory", "give the path of a file"];

@@ -143,7 +143,7 @@ fn manual_pages_are_written_for_every_command() {
 
     let file = made.join("certvigil.1");
     let run = certvigil([OsStr::new("man"), file.as_os_str()]);
-    assert_one_line(&run, &["certvigil.1", "cannot be written"], &"man FILE");
+    assert_one_line(&run, &["certvigil.1", "cannot write the manual pages"], &"man FILE");
     assert_eq!(run.code, 3);
 }
 

@@ -187,7 +187,7 @@ fn where_all_is_well_the_page_says_so() {
     let scene = Scene {
         name: "docs",
         path: "/docs/findings/missing_intermediate".into(),
-        words: &["How to mend it", "ssl_certificate"],
+        words: &["How to fix it", "ssl_certificate"],
     };
     look_at(&browser, &exporter, &scene);
 }
