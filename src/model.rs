@@ -496,15 +496,21 @@ impl FromStr for Threshold {
             if let Some(number) = part.strip_suffix('%') {
                 let share: f64 = number.parse().map_err(|_| wrong(part))?;
                 if !(0.0..=100.0).contains(&share) {
-                    return Err(format!("`{part}` is not a share of the lifetime; write 0% to 100%"));
+                    return Err(format!(
+                        "`{part}` is not a share of the lifetime; write 0% to 100%"
+                    ));
                 }
                 if threshold.share.replace(share).is_some() {
-                    return Err(format!("`{text}` has two shares; write one share, one duration, or both"));
+                    return Err(format!(
+                        "`{text}` has two shares; write one share, one duration, or both"
+                    ));
                 }
             } else {
                 let duration = parse_duration(part).map_err(|_| wrong(part))?;
                 if threshold.duration.replace(duration).is_some() {
-                    return Err(format!("`{text}` has two durations; write one share, one duration, or both"));
+                    return Err(format!(
+                        "`{text}` has two durations; write one share, one duration, or both"
+                    ));
                 }
             }
         }

@@ -221,7 +221,10 @@ async fn fetch_issuer(
             "{missing}: it is neither in the file nor a trusted root, and the certificate has no URL for it; {append}"
         ));
     };
-    tracing::info!("fetching issuer certificate: issuer=`{}` url={url}", facts.issuer);
+    tracing::info!(
+        "fetching issuer certificate: issuer=`{}` url={url}",
+        facts.issuer
+    );
     let found = sources.issuers(url, deadline).await;
     let found = found
         .map_err(|why| format!("{missing} and cannot be fetched from {url}: {why}; {append}"))?;

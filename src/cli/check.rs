@@ -567,7 +567,9 @@ impl Plan {
         }
         match did_you_mean(text, known.iter().map(String::as_str)) {
             Some(near) => format!("`{text}` is not in the inventory; {near}"),
-            None => format!("`{text}` is not in the inventory; give one of its certificate names or hosts"),
+            None => format!(
+                "`{text}` is not in the inventory; give one of its certificate names or hosts"
+            ),
         }
     }
 }

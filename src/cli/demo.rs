@@ -60,9 +60,7 @@ pub(super) fn run(args: &Args) -> Code {
 
 async fn demo(args: &Args) -> Result<Code, String> {
     if !args.serve && args.web.is_given() {
-        return Err(
-            "--web flags need --serve; add --serve or remove them".into(),
-        );
+        return Err("--web flags need --serve; add --serve or remove them".into());
     }
     // A place that cannot be had is told before anything is looked at.
     let share = limits::share_of_monitor(CONCURRENCY);

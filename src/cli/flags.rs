@@ -207,7 +207,9 @@ fn starttls_word() -> OneOf<Protocol> {
 /// Reads a duration that is longer than nothing.
 pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("the duration must be greater than zero; write it as 10s or 2m".into()),
+        Duration::ZERO => {
+            Err("the duration must be greater than zero; write it as 10s or 2m".into())
+        }
         duration => Ok(duration),
     }
 }

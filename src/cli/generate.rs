@@ -66,21 +66,27 @@ fn page_name(command: &clap::Command) -> &str {
 fn exit_status(page: &str) -> String {
     let codes: &[(u8, &str)] = match page {
         "certvigil" | "certvigil-check" => &[
-            (
-                0,
-                "no finding reaches the severity of \\-\\-fail\\-on",
-            ),
+            (0, "no finding reaches the severity of \\-\\-fail\\-on"),
             (1, "the most severe finding is a warning"),
             (2, "there is a critical finding"),
             (3, "a result is unknown, or the command line is invalid"),
         ],
         "certvigil-inspect" => &[
             (0, "at least one address served a certificate"),
-            (3, "no address served a certificate, or the command line is invalid"),
+            (
+                3,
+                "no address served a certificate, or the command line is invalid",
+            ),
         ],
         "certvigil-demo" => &[
-            (0, "every planted fault was found, and nothing else was reported"),
-            (1, "a planted fault was missed, or something else was reported"),
+            (
+                0,
+                "every planted fault was found, and nothing else was reported",
+            ),
+            (
+                1,
+                "a planted fault was missed, or something else was reported",
+            ),
             (3, "the demo failed to run"),
         ],
         _ => &[(0, "success"), (3, "failure")],

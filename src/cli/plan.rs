@@ -21,8 +21,7 @@ const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
 /// Reads and checks a configuration file. The error has a line for each thing that is wrong.
 pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
-    let wrong =
-        |e: std::io::Error| format!("cannot read configuration {}: {e}", file.display());
+    let wrong = |e: std::io::Error| format!("cannot read configuration {}: {e}", file.display());
     let size = std::fs::metadata(file).map_err(wrong)?.len();
     if size > MAX_CONFIG_BYTES {
         return Err(format!(

@@ -107,7 +107,10 @@ impl Teller {
 
     /// After a try without any look: waiting for the source of the expected certificate.
     pub(super) fn wait_for_source(&mut self, now: Instant) {
-        self.wait_with("waiting for the source of the expected certificate".into(), now);
+        self.wait_with(
+            "waiting for the source of the expected certificate".into(),
+            now,
+        );
     }
 
     fn wait_with(&mut self, text: String, now: Instant) {

@@ -45,9 +45,10 @@ pub fn describe(inventory: &Inventory) -> String {
         let (what, own) = match &entry.source {
             SourceSettings::Sslmate(cn) => (format!("SSLMate's active instance of {cn}"), true),
             SourceSettings::SslmateAll => ("every certificate of the SSLMate account".into(), true),
-            SourceSettings::Download(url) => {
-                (format!("the certificate of the download at {}", origin(url)), true)
-            }
+            SourceSettings::Download(url) => (
+                format!("the certificate of the download at {}", origin(url)),
+                true,
+            ),
             SourceSettings::Pem(files) => {
                 let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
                 (format!("the certificate in {}", files.join(" or ")), true)
@@ -55,7 +56,9 @@ pub fn describe(inventory: &Inventory) -> String {
             SourceSettings::PemGlob(pattern) => (format!("each certificate of {pattern}"), true),
             SourceSettings::Fingerprints(pins) => (some(pins.len(), "fingerprint"), false),
             SourceSettings::PublicKeys(keys) => (some(keys.len(), "public key"), false),
-            SourceSettings::TrustOnly => ("any trusted certificate for the host name".into(), false),
+            SourceSettings::TrustOnly => {
+                ("any trusted certificate for the host name".into(), false)
+            }
         };
         let name = entry
             .name

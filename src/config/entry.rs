@@ -145,7 +145,9 @@ impl Reader<'_> {
                 certificate.zip(self.path(key, problems))
             }
             (Some(alone), None) | (None, Some(alone)) => {
-                problems.at(alone, "`client_cert` and `client_key` must be set together; add the missing one",
+                problems.at(
+                    alone,
+                    "`client_cert` and `client_key` must be set together; add the missing one",
                 );
                 None
             }

@@ -93,7 +93,10 @@ impl Reader<'_> {
         let mut settings = SslmateSettings::default();
         if let Some(endpoint) = endpoint {
             if sandbox {
-                problems.at(&endpoint, "`endpoint` and `sandbox` are both set; remove one");
+                problems.at(
+                    &endpoint,
+                    "`endpoint` and `sandbox` are both set; remove one",
+                );
             }
             settings.endpoint = endpoint.parse(problems, base_url);
         } else if sandbox {
@@ -131,7 +134,9 @@ impl Reader<'_> {
             {
                 problems.at(
                     &item,
-                    format!("`{name}` is also the name of the vantage in line {line}; change one name"),
+                    format!(
+                        "`{name}` is also the name of the vantage in line {line}; change one name"
+                    ),
                 );
             }
             let kind = required(kind.as_ref(), &fields, "type", problems)

@@ -280,10 +280,7 @@ fn a_secret_in_the_file_is_refused_with_advice() {
     assert!(error.contains("must not contain secrets"), "{error}");
     let text = with("vantages: [{name: x, type: certvigil, url: 'https://u:4f5c@x'}]");
     let error = self::error(&text);
-    assert!(
-        error.contains("must not contain credentials"),
-        "{error}"
-    );
+    assert!(error.contains("must not contain credentials"), "{error}");
     assert!(
         !error.contains("4f5c"),
         "the secret itself is told: {error}"
@@ -293,15 +290,9 @@ fn a_secret_in_the_file_is_refused_with_advice() {
 #[test]
 fn a_duplicated_key_is_told() {
     let text = "certificates:\n  - sslmate: a.example\n    port: 1\n    port: 2\n";
-    assert_eq!(
-        error(text),
-        "4: invalid YAML: duplicated key in mapping"
-    );
+    assert_eq!(error(text), "4: invalid YAML: duplicated key in mapping");
     let text = format!("{}{}", entry("sslmate: a"), entry("sslmate: b"));
-    assert_eq!(
-        error(&text),
-        "3: invalid YAML: duplicated key in mapping"
-    );
+    assert_eq!(error(&text), "3: invalid YAML: duplicated key in mapping");
 }
 
 #[test]
@@ -323,14 +314,8 @@ fn one_name_stands_for_one_thing() {
 #[test]
 fn a_wrong_type_is_told_with_what_is_there_instead() {
     for (text, expected) in [
-        (
-            "- a\n",
-            "1: expected keys with values, found a list",
-        ),
-        (
-            "a\n",
-            "1: expected keys with values, found a single value",
-        ),
+        ("- a\n", "1: expected keys with values, found a list"),
+        ("a\n", "1: expected keys with values, found a single value"),
         (
             "certificates: a\n",
             "1: certificates: expected a list, found a single value",
@@ -759,9 +744,6 @@ fn of_a_downloads_url_only_the_host_is_described() {
         let inventory = parse(&text, std::path::Path::new("c.yml")).unwrap();
         let described = describe(&inventory);
         assert!(!described.contains("SECRET"), "{described}");
-        assert!(
-            described.contains(&format!("at {told}\n")),
-            "{described}"
-        );
+        assert!(described.contains(&format!("at {told}\n")), "{described}");
     }
 }

@@ -38,7 +38,10 @@ pub fn parse_alpn(text: &str) -> Result<String, String> {
 pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
     let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
     if of_v4 > 1 || addresses.len() - of_v4 > 1 {
-        return Err("more than one source address of a family; give at most one IPv4 and one IPv6 address".into());
+        return Err(
+            "more than one source address of a family; give at most one IPv4 and one IPv6 address"
+                .into(),
+        );
     }
     Ok(())
 }
@@ -98,7 +101,9 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
             Ok(text.trim_end_matches('/').to_owned())
         }
         // What cannot be read may hold some too, and is not shown.
-        _ if text.contains('@') => Err("a URL in this file must not contain credentials; remove them".into()),
+        _ if text.contains('@') => {
+            Err("a URL in this file must not contain credentials; remove them".into())
+        }
         _ => Err(format!(
             "`{text}` is not an http or https URL; write it as https://host"
         )),
@@ -107,7 +112,9 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
 
 pub(super) fn vantage_name(text: &str) -> Result<String, String> {
     match text {
-        Vantage::LOCAL => Err("`local` is reserved for the local vantage; choose another name".into()),
+        Vantage::LOCAL => {
+            Err("`local` is reserved for the local vantage; choose another name".into())
+        }
         other if other.contains(',') || other.trim().is_empty() => {
             Err("a name must not be empty or contain a comma".into())
         }

@@ -137,7 +137,8 @@ pub(crate) fn with_root<T>(
             _ => {}
         }
         if depth > MAX_DEPTH {
-            let what = format!("values are nested deeper than {MAX_DEPTH} levels; no key needs that");
+            let what =
+                format!("values are nested deeper than {MAX_DEPTH} levels; no key needs that");
             return Err(alone(span.start.line(), what));
         }
         loader.on_event(event, span);
@@ -210,10 +211,7 @@ impl<'a> Item<'a> {
             } else {
                 self.kind()
             };
-            problems.at(
-                self,
-                format!("expected a single value, found {found}"),
-            );
+            problems.at(self, format!("expected a single value, found {found}"));
             return None;
         };
         match parse(text) {
@@ -247,10 +245,7 @@ impl<'a> Item<'a> {
                 })
                 .collect(),
             _ => {
-                problems.at(
-                    self,
-                    format!("expected a list, found {}", self.kind()),
-                );
+                problems.at(self, format!("expected a list, found {}", self.kind()));
                 Vec::new()
             }
         }
@@ -295,10 +290,7 @@ impl<'a> Item<'a> {
             _ if self.is_null() => {}
             _ => problems.at(
                 self,
-                format!(
-                    "expected keys with values, found {}",
-                    self.kind()
-                ),
+                format!("expected keys with values, found {}", self.kind()),
             ),
         }
         Fields {

@@ -79,7 +79,7 @@ impl Scrapes {
 /// is compressed there too. Else it is written as it is taken, so that slow readers have no text of their own.
 pub(super) async fn metrics(board: Arc<Board>, scrapes: &Scrapes, headers: &HeaderMap) -> Response {
     let busy = || {
-        let words = "too many scrapes are under way: try again";
+        let words = "too many concurrent scrapes; try again";
         retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words))
     };
     let Some(turn) = scrapes.queue.turn().await else {
@@ -97,7 +97,7 @@ pub(super) async fn metrics(board: Arc<Board>, scrapes: &Scrapes, headers: &Head
     let Ok(Ok((gathered, place))) = gathered.await else {
         return say(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the metrics could not be written",
+            "cannot write the metrics",
         );
     };
     let Some(share) = scrapes.share(place, gathered.len()) else {

@@ -71,7 +71,7 @@ pub(super) async fn probe(
         Err(response) => return *response,
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
-        let text = "too many probes are under way: try again";
+        let text = "too many concurrent probes; try again";
         return retry_later(say(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let start = Instant::now();
@@ -101,16 +101,16 @@ impl Request {
     fn read(engine: &Engine, headers: &HeaderMap, query: &Query) -> Result<Self, Box<Response>> {
         let bad = |what: String| Box::new(say(StatusCode::BAD_REQUEST, what));
         let target = query.last("target").ok_or_else(|| {
-            bad("the parameter `target` is missing: write ?target=HOST or ?target=HOST:PORT".into())
+            bad("the parameter `target` is missing; write ?target=HOST or ?target=HOST:PORT".into())
         })?;
         let place: Place = target.parse().map_err(|e| bad(format!("target: {e}")))?;
         let module = match query.last("module") {
             Some(name) => engine.modules.get(name).ok_or_else(|| {
                 let known: Vec<&str> = engine.modules.keys().map(String::as_str).collect();
                 let text = match did_you_mean(name, known.iter().copied()) {
-                    Some(near) => format!("there is no module `{name}`; {near}"),
+                    Some(near) => format!("unknown module `{name}`; {near}"),
                     None => format!(
-                        "there is no module `{name}`: name one under `probe.modules`, or take one of {}",
+                        "unknown module `{name}`; define it under `probe.modules`, or use one of {}",
                         known.join(", ")
                     ),
                 };
@@ -118,7 +118,7 @@ impl Request {
             })?,
             None => engine
                 .default_module(place.protocol.unwrap_or_default())
-                .ok_or_else(|| bad("there is no module for this protocol".into()))?,
+                .ok_or_else(|| bad("no module for this protocol".into()))?,
         };
         let hostname = match query.last("hostname") {
             Some(name) => name.parse().map_err(|e| bad(format!("hostname: {e}")))?,
@@ -269,7 +269,7 @@ impl Request {
             text.push_str(&log(judged));
         }
         if !scan.complete {
-            text.push_str("The time was over before every address had been looked at.\n");
+            text.push_str("Timeout before every address was probed.\n");
         }
         let table = human(&scan.results, &style);
         let _ = write!(text, "\n{table}\n\nMetrics:\n{metrics}");

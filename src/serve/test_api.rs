@@ -102,7 +102,7 @@ pub(super) async fn test(
             return refuse(Refused::TooEarly);
         }
         if let Some(why) = unsaid(&plan, name) {
-            let words = format!("what is expected of `{name}` is not known yet: {why}");
+            let words = format!("the expected certificate of `{name}` is not known yet: {why}");
             return retry_later(error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not_ready",
@@ -114,7 +114,7 @@ pub(super) async fn test(
             StatusCode::NOT_FOUND,
             "not_found",
             None,
-            format!("there is no certificate `{name}` in the inventory"),
+            format!("the inventory has no certificate `{name}`"),
         );
     };
     let wanted = match wanted(&watch.entry, kept, query) {
@@ -126,7 +126,7 @@ pub(super) async fn test(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
             None,
-            "too many tests are under way: try again",
+            "too many concurrent tests; try again",
         );
     };
     let over = sleep_until(Instant::now() + MAX_ON_DEMAND_TIME);
@@ -145,7 +145,7 @@ pub(super) async fn test(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "timeout",
                 Some("hostname"),
-                "the names could not be resolved in time: ask for fewer of them, or try again",
+                "name resolution timed out; request fewer names, or try again",
             );
         }
     };
@@ -159,7 +159,7 @@ pub(super) async fn test(
             "timeout",
             Some("hostname"),
             format!(
-                "not every address was looked at within {} s: ask for fewer host names, or try again",
+                "not every address was probed within {} s; request fewer host names, or try again",
                 MAX_ON_DEMAND_TIME.as_secs()
             ),
         );
@@ -236,7 +236,7 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
         hostnames.clone_from(&kept.loaded.hostnames);
     }
     if hostnames.len() > MAX_HOSTNAMES {
-        let what = format!("a test takes {MAX_HOSTNAMES} host names at most: make several");
+        let what = format!("a test takes at most {MAX_HOSTNAMES} host names; split it");
         return Err(bad("hostname", what));
     }
     Ok(targets(&entry, &kept.loaded.name, &hostnames))

@@ -69,7 +69,10 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
         let inline = given(fields.take(name));
         let file = given(fields.take(file));
         if let (Some(_), Some(file)) = (&inline, &file) {
-            problems.at(file, format!("conflicts with `{name}`; remove one of the two"));
+            problems.at(
+                file,
+                format!("conflicts with `{name}`; remove one of the two"),
+            );
         }
         match (inline, file) {
             (_, Some(item)) => {
@@ -133,10 +136,7 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
         );
     }
     if let (None, true, Some(item)) = (&client_ca, client_auth.verifies(), &client_auth_item) {
-        problems.at(
-            item,
-            "the trusted CAs are missing; set `client_ca_file`",
-        );
+        problems.at(item, "the trusted CAs are missing; set `client_ca_file`");
     }
     if let (Some(item), false) = (&sans_item, client_auth.requires()) {
         problems.at(item, "a client may connect without a certificate; set `client_auth_type: RequireAndVerifyClientCert`",
@@ -212,7 +212,9 @@ fn version(text: &str) -> Result<u8, String> {
         "TLS10" | "TLS11" => Err(format!(
             "`{text}` is insecure and not supported (RFC 8996); write TLS12 or TLS13"
         )),
-        other => Err(format!("`{other}` is not a TLS version; write TLS12 or TLS13")),
+        other => Err(format!(
+            "`{other}` is not a TLS version; write TLS12 or TLS13"
+        )),
     }
 }
 

@@ -40,10 +40,7 @@ fn words(text: &str) -> Vec<&str> {
 #[test]
 fn a_wrong_command_line_is_told_in_one_line() {
     for (args, says) in [
-        (
-            "",
-            &["no target", "give a TARGET", "--sslmate"][..],
-        ),
+        ("", &["no target", "give a TARGET", "--sslmate"][..]),
         (
             "--timout 3s a.example",
             &["'--timout'", "'--timeout'", "--help"],

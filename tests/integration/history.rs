@@ -317,10 +317,7 @@ fn the_newest_are_told_and_that_there_is_more() {
     assert_eq!(times(&["example"]).0, all);
     assert_eq!(times(&["WWW.example.com"]).0, all);
     let (none, stderr) = times(&["--since", "1s", "example"]);
-    assert_eq!(
-        (none, stderr.as_str()),
-        (vec![], "no changes since then\n")
-    );
+    assert_eq!((none, stderr.as_str()), (vec![], "no changes since then\n"));
 }
 
 #[test]
@@ -337,7 +334,7 @@ fn what_cannot_be_told_is_said_in_one_line() {
     );
     assert_error(
         &ask(folder.path(), &["zzz"]),
-        "no history of `zzz`: give the name",
+        "no history of `zzz`; give the name",
     );
     assert_error(
         &ask(folder.path(), &["--since", "monday"]),

@@ -423,7 +423,9 @@ fn wait_goes_on_until_a_source_that_names_no_host_says_something() {
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut told = lines.by_ref().map(Result::unwrap);
-    assert!(told.any(|line| line.starts_with("waiting for the source of the expected certificate")));
+    assert!(
+        told.any(|line| line.starts_with("waiting for the source of the expected certificate"))
+    );
     // Whole, by another name first.
     let (first, whole) = (folder.join("late"), folder.join("late.pem"));
     std::fs::write(&first, served.stdout).unwrap();

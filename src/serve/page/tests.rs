@@ -341,8 +341,8 @@ fn the_same_fault_at_many_addresses_is_told_once() {
     assert!(page.contains("<h1 id=\"headline\">6 of 7 addresses are critical</h1>"));
     assert_eq!(page.matches("<li class=\"fault critical\">").count(), 1);
     assert!(page.contains(", at 6 addresses"));
-    assert!(page.contains("192.0.2.1:443</a>, seen from here and sslmate"));
-    assert!(page.contains("To mend it:"));
+    assert!(page.contains("192.0.2.1:443</a>, from here and sslmate"));
+    assert!(page.contains("Fix:"));
     assert!(page.contains("href=\"/docs/findings/wrong_certificate\""));
     // What is wrong comes before everything else.
     let place = |words: &str| page.find(words).unwrap();
@@ -383,7 +383,7 @@ fn a_filter_leaves_out_what_it_says() {
         get(&view, "/", "severity=critical").contains("<option value=\"critical\" selected=\"\">")
     );
     assert!(get(&view, "/", "q=a%22b").contains("value=\"a&quot;b\""));
-    assert!(get(&view, "/", "severity=warning").contains("Nothing, as far as this filter shows"));
+    assert!(get(&view, "/", "severity=warning").contains("None match the filter"));
 }
 
 #[test]
@@ -418,19 +418,19 @@ fn a_rollout_tells_who_has_switched_and_who_has_not() {
         let (_, rest) = rollout.split_once(heading).unwrap();
         rest.split_once("</ul>").unwrap().0.to_owned()
     };
-    let old = side("Still the one before: 1");
+    let old = side("Previous instance: 1");
     assert!(
         old.contains("192.0.2.3:443") && old.contains("at least since"),
         "{old}"
     );
     let switched = Timestamp(NOW.0 - HOUR).to_string();
-    let new = side("The new one: 2");
+    let new = side("New instance: 2");
     assert!(
         new.contains("192.0.2.1:443") && new.contains(&switched),
         "{new}"
     );
     assert!(!new.contains("at least"), "{new}");
-    assert!(side("Something else, or nothing seen: 1").contains("192.0.2.4:443"));
+    assert!(side("Other certificate or no result: 1").contains("192.0.2.4:443"));
     assert!(get(&view, "/", "").contains("2 of 4 addresses</div></td>"));
 }
 
@@ -448,9 +448,9 @@ fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
         error: "sslmate: the connection was refused".into(),
     });
     let page = get(&state.view(), "/", "");
-    assert!(page.contains("The only address serves the right certificate"));
+    assert!(page.contains("The only address serves the expected certificate"));
     for words in [
-        "The source sslmate does not answer",
+        "Source sslmate is unavailable",
         "(4 hours ago)",
         "(5 hours ago)",
         "sslmate: the connection was refused.",
@@ -462,14 +462,14 @@ fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
 #[test]
 fn nothing_to_look_at_nothing_looked_at_and_nothing_known_have_their_words() {
     let page = get(&State::new().view(), "/", "");
-    assert!(page.contains("There is nothing to look at"));
+    assert!(page.contains("There is nothing to probe"));
     let leaf = &leaves(1)[0];
     let expected = expecting(leaf, &[]);
     let mut state = State::new();
     state.add("web", &expected, vec![(target("web", 1), Vec::new())]);
     let view = state.view();
-    assert!(get(&view, "/", "").contains("Nothing has been looked at yet"));
-    assert!(get(&view, "/certificates/web", "").contains("It has not been looked at yet"));
+    assert!(get(&view, "/", "").contains("Nothing has been probed yet"));
+    assert!(get(&view, "/certificates/web", "").contains("Not probed yet"));
     for path in [
         "/certificates/none",
         "/certificates/a/b/c/1/d/e",
@@ -521,5 +521,5 @@ fn what_differs_from_the_expected_certificate_is_marked() {
     for leaf in &leaves {
         assert!(table.contains(&leaf.sha256().to_string()));
     }
-    assert!(page.contains("it is not the expected one"));
+    assert!(page.contains("not the expected certificate"));
 }

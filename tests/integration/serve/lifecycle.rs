@@ -38,7 +38,7 @@ fn it_is_ready_once_everything_has_been_looked_at() {
     assert!(
         early
             .text()
-            .contains("not everything has been looked at yet"),
+            .contains("not everything has been probed yet"),
         "{}",
         early.text()
     );
@@ -201,9 +201,9 @@ fn a_configuration_that_is_none_is_told() {
     let nowhere = folder.path().join("no-certificates.yml");
     std::fs::write(&nowhere, "certificates: []\n").unwrap();
     for (file, words) in [
-        (missing.as_path(), "cannot be read"),
+        (missing.as_path(), "unreadable"),
         (&empty, "certificates"),
-        (folder.path(), "cannot be read"),
+        (folder.path(), "unreadable"),
         (&nowhere, "certificates"),
     ] {
         let run = certvigil([

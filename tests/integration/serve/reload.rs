@@ -168,10 +168,7 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
             tls(&chain, &key, &ca),
             "clients are not asked for a certificate",
         ),
-        (
-            tls(&chain, &key, policy),
-            "the trusted CAs are missing",
-        ),
+        (tls(&chain, &key, policy), "the trusted CAs are missing"),
         (
             tls(
                 &chain,
