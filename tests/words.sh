@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 SEARCHED="README.md CHANGELOG.md CONTRIBUTING.md ARCHITECTURE.md RELEASING.md SECURITY.md docs dist dashboards"
 
 [ $# -gt 0 ] || {
-	# shellcheck disable=SC2086 # a list of paths
+	# shellcheck disable=SC2046,SC2086 # lists of paths
 	set -- $(find $SEARCHED -type f ! -name '*.png' ! -name '*.svg' | sort)
 }
 

@@ -574,17 +574,17 @@ certificates:
   - {name: two, pubkey_sha256: [d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2fbd3f9cbb0e8ce7a8, 7ac6b4cbb0e8ce7a8d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2], hostnames: [a.example, b.example], addresses: [192.0.2.7], ports: [443, 8443], revocation: full}
 ",
     );
-    insta::assert_snapshot!(describe(&inventory), @r"
+    insta::assert_snapshot!(describe(&inventory), @"
     The configuration is valid. It has 2 entries:
     - SSLMate's active instance of example.com
         at the names in the certificate; port 443; https
         expiry within 25%,30d is a warning, within 10%,7d critical
     - two: any of 2 public keys
         at a.example, b.example; port 443, 8443; https
-        at the addresses 192.0.2.7, whatever DNS says
+        at the addresses 192.0.2.7 instead of those in DNS
         checks revocation lists and OCSP responders
         expiry within 25%,30d is a warning, within 10%,7d critical
-    Seen from `sslmate` too: SSLMate's /test
+    Also probed from `sslmate`: SSLMate's /test
     ");
 }
 

@@ -56,8 +56,8 @@ impl Headline {
             } else {
                 (
                     "There is nothing to probe",
-                    "No certificate of the inventory has a host to look at. Add one to the configuration and reload it; \
-                     the sources below say what they have told."
+                    "No certificate of the inventory has a host. Add one to the configuration and reload it; the sources \
+                     below show their results."
                         .into(),
                 )
             };
@@ -199,7 +199,7 @@ mod tests {
         insta::assert_snapshot!(headline(1, 0, 0, 0, 2), @"ok: The only address serves the expected certificate | Each has a complete chain, matches its host name and does not expire soon. 2 hosts have not been probed yet.");
         insta::assert_snapshot!(headline(1, 1, 0, 0, 0), @"critical: The only address is critical |");
         insta::assert_snapshot!(headline(0, 0, 0, 0, 12), @"unknown: Nothing has been probed yet | The first probes are in flight. 12 hosts have not been probed yet.");
-        insta::assert_snapshot!(headline(0, 0, 0, 0, 0), @"unknown: There is nothing to probe | No certificate of the inventory has a host to look at. Add one to the configuration and reload it; the sources below say what they have told.");
+        insta::assert_snapshot!(headline(0, 0, 0, 0, 0), @"unknown: There is nothing to probe | No certificate of the inventory has a host. Add one to the configuration and reload it; the sources below show their results.");
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Lifetime {
     fn in_words(&self, now: Timestamp) -> String {
         let (issued, expiry) = (relative(self.issued, now), relative(self.expiry, now));
         if now < self.issued {
-            return format!("Not valid yet: valid from {issued}, expires {expiry}.");
+            return format!("Not valid yet: validity starts {issued}, expires {expiry}.");
         }
         if now > self.expiry {
             return format!("Issued {issued}, expired {expiry}. Clients refuse it.");
@@ -226,7 +226,7 @@ mod tests {
         insta::assert_snapshot!(words(70), @"Issued 70 days ago, expires in 20 days. Past the warning threshold; critical in 13 days.");
         insta::assert_snapshot!(words(85), @"Issued 85 days ago, expires in 5 days. Past the critical threshold.");
         insta::assert_snapshot!(words(95), @"Issued 95 days ago, expired 5 days ago. Clients refuse it.");
-        insta::assert_snapshot!(words(-5), @"Not valid yet: valid from in 5 days, expires in 95 days.");
+        insta::assert_snapshot!(words(-5), @"Not valid yet: validity starts in 5 days, expires in 95 days.");
     }
 
     #[test]
