@@ -360,7 +360,7 @@ fn a_root_that_is_fetched_is_not_trusted_for_that() {
     assert_refused(
         &run,
         &[
-            "leads to `CN=Other Root`, which is not a trusted root",
+            "ends at `CN=Other Root`, which is not a trusted root",
             "--ca-file",
         ],
     );

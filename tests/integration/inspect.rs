@@ -166,7 +166,7 @@ fn the_pem_is_what_came_and_can_be_read_again() {
         .collect();
     assert_eq!(comments.len(), 2, "{run:?}");
     assert!(comments[1].contains("Test Intermediate"), "{run:?}");
-    let other = format!("127.0.0.1:{port} serves another chain, which is not printed");
+    let other = format!("127.0.0.1:{port} serves a different chain, which is not printed");
     let failed = format!("127.0.0.4:{port} served no certificate");
     assert!(
         run.stderr.contains(&other) && run.stderr.contains(&failed),

@@ -79,7 +79,7 @@ fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
                 (true, true) => {
                     html.line("p", &[], "None match the filter.");
                 }
-                (true, false) => html.line("p", &[], "Nothing."),
+                (true, false) => html.line("p", &[], "None."),
                 (false, _) => faults::write(html, &found, Scope::Everything, addresses_with),
             }
         });

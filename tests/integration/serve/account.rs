@@ -279,7 +279,7 @@ fn what_an_account_has_never_told_is_neither_nothing_nor_well() {
         let title = match (source, beside) {
             ("*", None) => "The expected certificates are unknown",
             ("*", _) => "The expected certificate of 1 configuration entry is unknown",
-            _ => "UNKNOWNPH",
+            _ => "1 of 2 addresses is unknown",
         };
         assert!(page.contains(title), "{page}");
     }

@@ -186,7 +186,7 @@ fn a_port_that_is_taken_is_told_with_the_way_out() {
     ] {
         let listen = ["--web.listen-address", address.as_str()];
         let run = certvigil(command.iter().chain(&listen));
-        let words = format!("cannot listen at {address}: ");
+        let words = format!("cannot listen on {address}: ");
         assert_refused(&run, &words);
         assert!(run.stderr.contains("--web.listen-address"), "{run:?}");
     }
@@ -201,9 +201,9 @@ fn a_configuration_that_is_none_is_told() {
     let nowhere = folder.path().join("no-certificates.yml");
     std::fs::write(&nowhere, "certificates: []\n").unwrap();
     for (file, words) in [
-        (missing.as_path(), "unreadable"),
+        (missing.as_path(), "cannot read configuration"),
         (&empty, "certificates"),
-        (folder.path(), "unreadable"),
+        (folder.path(), "cannot read configuration"),
         (&nowhere, "certificates"),
     ] {
         let run = certvigil([

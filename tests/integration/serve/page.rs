@@ -169,7 +169,7 @@ fn where_all_is_well_the_page_says_so() {
             "All 2 addresses serve the expected certificate",
             "shop",
             "2 of 2",
-            "Nothing.",
+            "None.",
         ],
     };
     look_at(&browser, &exporter, &scene);
@@ -178,9 +178,9 @@ fn where_all_is_well_the_page_says_so() {
         path: "/certificates/shop".into(),
         words: &[
             "All 2 addresses are ok",
-            "Warnings begin in",
+            "Warnings start in",
             "127.0.0.2",
-            "not kept",
+            "not stored",
         ],
     };
     look_at(&browser, &exporter, &scene);
@@ -276,8 +276,8 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
         words: &[
             "1 of 2 addresses serve the new instance",
             "Previous instance: 1",
-            "The new one: 1",
-            "seen from here and sslmate",
+            "New instance: 1",
+            "from here and sslmate",
             "Changes",
             "the first probe",
         ],
@@ -293,7 +293,7 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
         path: "/".into(),
         words: &[
             "Source sslmate is unavailable",
-            "What it said last goes on being expected",
+            "Its last result stays in use",
         ],
     };
     look_at(&browser, &exporter, &scene);

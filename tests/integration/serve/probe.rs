@@ -161,7 +161,7 @@ fn what_is_wrong_with_a_request_is_told_in_words() {
         (
             "?target=127.0.0.1&module=nothing",
             404,
-            "there is no module `nothing`",
+            "unknown module `nothing`",
         ),
         ("?target=127.0.0.1&module=htps", 404, "did you mean `https`"),
         (
