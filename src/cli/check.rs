@@ -27,7 +27,10 @@ use super::{Code, now, output, runtime};
 
 /// Probe every address and report what is wrong
 #[derive(Debug, clap::Args)]
-#[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
+#[expect(
+    rustdoc::broken_intra_doc_links,
+    reason = "`[:port]` is text of the help, not a link"
+)]
 #[command(
     group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]),
     after_help = EXAMPLES
@@ -333,7 +336,7 @@ fn what_is_known(known: Option<Seen>) -> Result<Seen, String> {
 
 /// Waits for the next try; false where the user has had enough.
 async fn pause(duration: Duration, stop: &mut (impl Future<Output = ()> + Unpin)) -> bool {
-    #[allow(clippy::disallowed_methods)] // the pause is what was asked for
+    #[expect(clippy::disallowed_methods, reason = "the user requests the pause")]
     let slept = tokio::time::sleep(duration);
     tokio::select! {
         () = slept => true,

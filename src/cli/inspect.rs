@@ -25,7 +25,10 @@ const CONCURRENCY: usize = 32;
 
 /// Show the chain that a server sends, up to its root, and whether clients accept it
 #[derive(Debug, clap::Args)]
-#[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
+#[expect(
+    rustdoc::broken_intra_doc_links,
+    reason = "`[:port]` is text of the help, not a link"
+)]
 pub(super) struct Args {
     /// Target to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
     /// mx:DOMAIN[:port] for the mail servers of a domain

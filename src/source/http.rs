@@ -333,7 +333,7 @@ impl Http {
                 shown(url),
                 wait.as_secs_f64()
             );
-            #[allow(clippy::disallowed_methods)] // the API says how long, or politeness does
+            #[expect(clippy::disallowed_methods, reason = "the API requests the pause")]
             tokio::time::sleep(wait).await;
             pause *= 2;
         }

@@ -68,7 +68,9 @@ fn with_few_descriptors_there_are_few_looks_at_a_time_and_clients_are_answered()
     let args = ["--state-dir", "state"];
     let mut exporter = Exporter::start_limited(&config, "ulimit -n 64", &args);
     let most = exporter.log();
-    let (_, most) = most.split_once("file descriptors: limit=").expect("it is logged");
+    let (_, most) = most
+        .split_once("file descriptors: limit=")
+        .expect("it is logged");
     let most: usize = most.split(' ').next().unwrap().parse().unwrap();
     wait_until("as many looks as there may be are under way", || {
         (server.connections() >= most).then_some(())
@@ -112,7 +114,9 @@ fn with_few_descriptors_a_flood_of_probes_takes_half_of_the_seats() {
     );
     let exporter = Exporter::start_limited(&config, "ulimit -n 64", &[]);
     let log = exporter.log();
-    let (_, seats) = log.split_once("file descriptors: limit=").expect("it is logged");
+    let (_, seats) = log
+        .split_once("file descriptors: limit=")
+        .expect("it is logged");
     let seats: usize = seats.split(' ').next().unwrap().parse().unwrap();
     wait_for_looks(&server);
     let path = format!("/probe?target={HOST}:{}", server.port());

@@ -36,9 +36,7 @@ fn it_is_ready_once_everything_has_been_looked_at() {
     let early = exporter.get("/-/ready");
     assert_eq!(early.status, 503);
     assert!(
-        early
-            .text()
-            .contains("not everything has been probed yet"),
+        early.text().contains("not everything has been probed yet"),
         "{}",
         early.text()
     );

@@ -433,7 +433,10 @@ fn a_page_of_another_site_cannot_reload() {
         ] {
             let answer = exporter.request(method, "/-/reload", headers, "a=b");
             assert_eq!(answer.status, 403, "{headers:?}");
-            assert!(answer.text().contains("cross-site request refused"), "{answer:?}");
+            assert!(
+                answer.text().contains("cross-site request refused"),
+                "{answer:?}"
+            );
         }
     }
     let metrics = exporter.get("/metrics");
