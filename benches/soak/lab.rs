@@ -19,7 +19,7 @@ use certvigil::look::{Looker, Reaches};
 use certvigil::model::Timestamp;
 use certvigil::resolve::{Families, Override, Resolver};
 use certvigil::revocation::Revocations;
-use certvigil::scan::{Manner, Scanner, Turns};
+use certvigil::scan::{Manner, Permits, Scanner};
 use certvigil::source::{Requests, Sources};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
@@ -482,7 +482,7 @@ async fn stand_in(
             looker: Arc::new(Looker::new().unwrap()),
             local: true,
             remotes: Arc::new([]),
-            turns: Arc::new(Turns::new(64, 4)),
+            permits: Arc::new(Permits::new(64, 4)),
         },
         manner: Manner {
             timeout,

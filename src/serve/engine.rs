@@ -13,7 +13,7 @@ use crate::look::{Looker, Reaches};
 use crate::model::{KeyTypes, Protocol, Timestamp};
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns};
+use crate::scan::{Manner, Permits, Scanner};
 use crate::source::{Environment, Requests, Sources, read_secret};
 use crate::trust;
 use crate::web::Web;
@@ -46,6 +46,8 @@ pub(super) struct Engine {
     pub(super) inventory: Inventory,
     /// Looks from every vantage.
     pub(super) scanner: Scanner,
+    /// Permits of on-demand probes.
+    on_demand: Arc<Permits>,
     pub(super) manner: Manner,
     pub(super) times: Times,
     pub(super) guard: Guard,
@@ -91,7 +93,11 @@ impl Engine {
         let remotes = sources.remotes(&inventory.vantages, &all)?;
         let defaults = &inventory.defaults;
         // Looks that are under way go on counting.
-        let turns = before.map(|b| b.scanner.turns.clone());
+        let permits = before.map(|b| (b.scanner.permits.clone(), b.on_demand.clone()));
+        let (permits, on_demand) = permits.unwrap_or_else(|| {
+            let (monitor, on_demand) = Permits::of_monitor(setup.concurrency, defaults.per_address);
+            (Arc::new(monitor), Arc::new(on_demand))
+        });
         let (families, overrides) = (inventory.families, setup.overrides.clone());
         let resolver = Resolver::new(families, overrides, inventory.dns.clone());
         let resolver = match before {
@@ -133,10 +139,9 @@ impl Engine {
                 looker,
                 local: true,
                 remotes: remotes.into(),
-                turns: turns.unwrap_or_else(|| {
-                    Arc::new(Turns::new(setup.concurrency, defaults.per_address))
-                }),
+                permits,
             },
+            on_demand,
             times: Times {
                 grace: defaults.grace,
                 refresh: account.refresh_interval,
@@ -149,12 +154,18 @@ impl Engine {
         })
     }
 
-    /// Looks from here only: what is asked for on demand asks nobody else.
-    pub(super) fn local_scanner(&self) -> Scanner {
+    /// The scanner of on-demand probes, which have permits of their own and use no remote vantage.
+    pub(super) fn on_demand_scanner(&self) -> Scanner {
         Scanner {
             remotes: Arc::new([]),
+            permits: self.on_demand.clone(),
             ..self.scanner.clone()
         }
+    }
+
+    /// Number of probes that run, on-demand probes included.
+    pub(super) fn probes_in_flight(&self) -> usize {
+        self.scanner.permits.in_use() + self.on_demand.in_use()
     }
 
     /// The module that stands for a protocol where none is named.

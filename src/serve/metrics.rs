@@ -326,7 +326,7 @@ fn requests(out: &mut Exposition, board: &Board) {
 
 /// How the monitor itself is.
 fn monitor(out: &mut Exposition, board: &Board) {
-    let in_flight = board.engine().scanner.turns.under_way();
+    let in_flight = board.engine().probes_in_flight();
     out.value(Metric::ProbesInFlight, in_flight);
     let cycle = board.cycle();
     if let Some(duration) = cycle.duration {

@@ -593,7 +593,7 @@ impl Monitor {
         self.schedule
             .set_interval(engine.inventory.defaults.interval, now);
         let defaults = &engine.inventory.defaults;
-        engine.scanner.turns.set_per_address(defaults.per_address);
+        engine.scanner.permits.set_per_address(defaults.per_address);
         self.engine = engine;
         self.replan();
         // What was seen was seen elsewhere, or judged by other rules.

@@ -81,7 +81,7 @@ pub(super) async fn probe(
     };
     let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
     let over = sleep_until(start + request.timeout);
-    let scanner = engine.local_scanner();
+    let scanner = engine.on_demand_scanner();
     let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
     board.counters.count(&scan.results);
     request.answer(board, &scan, start.elapsed(), lookup)

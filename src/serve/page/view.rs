@@ -70,7 +70,7 @@ impl View {
                 reload: board.reload(),
                 cycle: cycle.duration,
                 lag: lag.unwrap_or_default(),
-                under_way: engine.scanner.turns.under_way(),
+                under_way: engine.probes_in_flight(),
                 uptime,
                 interval: engine.inventory.defaults.interval,
                 grace: engine.times.grace,

@@ -93,7 +93,7 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
     for _ in 0..PROBES * 100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(board.engine().scanner.turns.under_way(), 0);
+    assert_eq!(board.engine().probes_in_flight(), 0);
 }
 
 /// What the monitor would, once each source has answered.

@@ -12,6 +12,7 @@ mod guard;
 mod lifecycle;
 mod metrics;
 mod names;
+mod on_demand;
 mod page;
 mod peer;
 mod probe;
