@@ -1,10 +1,7 @@
 //! Judging one probe: on the current thread where that takes little time, else on a thread of its own, so that no other
 //! task waits for it.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
-
-use tokio::task::spawn_blocking;
 
 use crate::certificate::Issuer;
 use crate::instance::Expected;
@@ -13,6 +10,7 @@ use crate::judge::{
 };
 use crate::model::Timestamp;
 use crate::observation::{Observation, Outcome};
+use crate::source::on_own_thread;
 use crate::tlsa::Tlsa;
 
 use super::Permits;
@@ -77,18 +75,11 @@ impl Judging {
             return step(self);
         }
         let permit = permits.judging().await;
-        let done = spawn_blocking(move || {
+        on_own_thread(move || {
             let _permit = permit;
             step(self)
-        });
-        match done.await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime ends, and nothing that waits is polled again.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        })
+        .await
     }
 
     fn is_cheap(&self) -> bool {
