@@ -12,7 +12,7 @@ use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
 use crate::source::{Client, Loaded, TestRow};
 
 /// Maximum rows of a test that are used for one hostname: a row is one address.
-const MAX_ROWS: usize = 200;
+const MAX_ROWS: usize = 100;
 /// Maximum characters of a row's error.
 const MAX_ERROR_CHARS: usize = 300;
 
