@@ -177,6 +177,11 @@ impl State {
                 lane.queue.is_running(subject) && !lane.queue.contains(subject)
             };
             let back: Vec<Subject> = planned.iter().filter(is_back).cloned().collect();
+            if !self.is_ready {
+                let is_new = |subject: &&Subject| !lane.queue.contains(subject);
+                lane.unprobed.extend(planned.iter().filter(is_new).cloned());
+            }
+            lane.unprobed.retain(|subject| planned.contains(subject));
             lane.queue.add_all(planned, interval, now.elapsed);
             // The probe that runs may be one of the target as it was before.
             for subject in &back {

@@ -13,7 +13,7 @@ use super::super::history_writer::Note;
 use super::super::snapshot::{EndpointResult, TargetResults};
 use super::super::transition_log::transitions;
 use super::combine::{combine, depends_on_other_key_type, preliminary};
-use super::vantage::{Change, Seen, Subject};
+use super::vantage::{Change, Lane, Seen, Subject};
 use super::{Effect, LogLine, Now, ProbeId, State};
 
 /// A probe that is running.
@@ -183,6 +183,7 @@ impl State {
         let is_wanted = lane.queue.finish(&run.subject, interval, now.elapsed);
         let change = lane.end_probe(run.seen, run.started, now);
         let next = lane.queue.due(&run.subject);
+        lane.unprobed.remove(&run.subject);
         if !lane.is_wanted && lane.queue.is_empty() {
             self.lanes.remove(&run.vantage);
         }
@@ -274,15 +275,10 @@ impl State {
 
     /// Ends the cycle when every target has been probed.
     pub(super) fn end_cycle(&mut self, now: Now) {
+        self.note_readiness();
         // Mostly the first of the two says no.
         if !self.remaining.is_empty() || self.watches.values().any(|watch| watch.up.is_none()) {
             return;
-        }
-        if !self.is_ready {
-            self.is_ready = true;
-            self.publish();
-            let targets = self.targets.len();
-            self.log(LogLine::info(format_args!("ready: targets={targets}")));
         }
         if self.targets.is_empty() {
             return;
@@ -290,5 +286,18 @@ impl State {
         self.cycle_duration = Some(now.elapsed.saturating_sub(self.cycle_began));
         self.cycle_began = now.elapsed;
         self.remaining.clone_from(&self.targets);
+    }
+
+    /// Notes once that every source was asked and everything was probed once, from each vantage that works.
+    fn note_readiness(&mut self) {
+        let is_ready = !self.is_ready
+            && self.lanes.values().all(Lane::is_ready)
+            && self.watches.values().all(|watch| watch.up.is_some());
+        if is_ready {
+            self.is_ready = true;
+            self.publish();
+            let targets = self.targets.len();
+            self.log(LogLine::info(format_args!("ready: targets={targets}")));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One vantage: its schedule, its slots, and its backoff.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub(super) struct Lane {
     limit: usize,
     /// The configuration has it.
     pub(super) is_wanted: bool,
+    /// The probes that have not ended once yet.
+    pub(super) unprobed: BTreeSet<Subject>,
     is_up: Option<bool>,
     /// Probes that failed one after another.
     failures: u32,
@@ -76,12 +79,18 @@ impl Lane {
             queue: DueQueue::default(),
             limit,
             is_wanted: true,
+            unprobed: BTreeSet::new(),
             is_up: None,
             failures: 0,
             failed_at: Duration::ZERO,
             failing_since: None,
             resume_at: Duration::ZERO,
         }
+    }
+
+    /// Returns true if everything was probed once, or the vantage fails.
+    pub(super) fn is_ready(&self) -> bool {
+        self.unprobed.is_empty() || self.failures > 0
     }
 
     /// Starts the next probe, if one is due and a slot is free.
