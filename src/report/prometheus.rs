@@ -82,6 +82,7 @@ metrics! {
     EndpointNotAfter "certvigil_endpoint_not_after_timestamp_seconds" Gauge "When the served certificate expires, in Unix seconds.";
     EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "When the first certificate of the valid path that lasts longest expires, its root included, in Unix seconds; of the served list where there is no valid path.";
     EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "When the last look at the endpoint ended, in Unix seconds. If it grows old, certvigil does not keep up.";
+    EndpointLastConclusive "certvigil_endpoint_last_conclusive_timestamp_seconds" Gauge "The end of the last probe of the endpoint that saw a certificate, or a vantage's report of one, in Unix seconds. Absent where there was none.";
     EndpointInfo "certvigil_endpoint_info" Gauge "1, with what is served in its labels: the certificate's SHA-256, its issuer, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
     CertificateNotBefore "certvigil_certificate_not_before_timestamp_seconds" Gauge "When the expected instance of the certificate becomes valid, in Unix seconds. Absent where the source gives no whole certificate.";
     CertificateNotAfter "certvigil_certificate_not_after_timestamp_seconds" Gauge "When the expected instance of the certificate expires, in Unix seconds. Absent where the source gives no whole certificate.";
@@ -91,12 +92,13 @@ metrics! {
     SourceUp "certvigil_source_up" Gauge "1 if the source answered when it was last asked what is expected, 0 if not. While it is 0, its last good answer is judged by.";
     SourceLastSuccess "certvigil_source_last_success_timestamp_seconds" Gauge "When the source last said what is expected, in Unix seconds.";
     SourceRequests "certvigil_source_requests_total" Counter "HTTP requests that were made to sources and remote vantages, by HTTP status; `error` where no answer came.";
+    VantageUp "certvigil_vantage_up" Gauge "1 if the remote vantage returned results at its last probe, 0 if not. Absent before its first. While it is 0, the vantage is asked less often.";
     StateUp "certvigil_state_up" Gauge "1 if the state folder could be written at the last try, 0 if not. Absent without --state-dir.";
     ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "How long the phases of looks from here took. A phase that did not happen is not counted.";
     Probes "certvigil_probes_total" Counter "Looks that were taken, by vantage and status.";
     ProbesInFlight "certvigil_probes_in_flight" Gauge "Looks from here that are under way.";
     CycleDuration "certvigil_cycle_duration_seconds" Gauge "How long the last whole cycle took, in which every target was looked at. It is about `interval` by design, and the time of a start is shorter.";
-    CycleLag "certvigil_cycle_lag_seconds" Gauge "How long the look that has waited the longest has been due. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
+    CycleLag "certvigil_cycle_lag_seconds" Gauge "How long the longest-waiting probe has been due, in seconds. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
     ConfigLastReloadSuccessful "certvigil_config_last_reload_successful" Gauge "1 if the configuration was read at the last try, 0 if it was refused and the one before is in force.";
     ConfigLastReloadSuccess "certvigil_config_last_reload_success_timestamp_seconds" Gauge "When a configuration was last taken into force, in Unix seconds.";
     BuildInfo "certvigil_build_info" Gauge "1, with the version in its label.";

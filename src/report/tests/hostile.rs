@@ -255,6 +255,7 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
                     all.filter_map(|c| Some(c.facts().ok()?.not_after.0)).min()
                 }),
                 Metric::EndpointLastCheck => Some(at.0),
+                Metric::EndpointLastConclusive => flags.map(|_| at.0),
                 Metric::EndpointInfo => {
                     if let Some(served) = served {
                         put(
