@@ -113,7 +113,7 @@ bench-packages:
 bench-scale: bench-packages
 	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance -- scale
 
-# The monitor for an hour over two thousand endpoints that fail in every way: is every verdict right, and does it grow?
+# The monitor for an hour (SOAK_SECONDS) over two thousand endpoints that fail in every way: is every verdict right, and does it grow?
 # benches/soak/main.rs says what can be set. The lab listens at each address by itself.
 soak:
 	$(DESCRIPTORS) && $(CARGO) bench --locked --bench soak

@@ -3,10 +3,13 @@
 //!
 //! Each host changes its behaviour now and then: right and wrong certificates, chains that lack something or have too
 //! much, servers that break off, stall, lie or do not listen, names that do not resolve. The API fails at times too. All of it
-//! is drawn from a seed. The monitor is scraped, probed and reloaded all the while. A look counts where its host
-//! did one thing from before it began until it had ended: its status, kind of error, flags and findings have to be what
-//! the lab knows. One that is wrong fails the soak, and so does a monitor that grows, or that looks
-//! at some host too seldom.
+//! is drawn from a seed. The monitor is scraped, probed and reloaded all the while, and attacked (`hostile`): floods of
+//! `/probe`, chains that take long to judge, a vantage that floods, lies and hangs. Every other reload removes entries, and
+//! the next one brings them back.
+//!
+//! A result counts where its host did one thing from before the probe began until `last_check`: its status, kind of error,
+//! flags and findings must be what the lab knows. The soak fails where a result is wrong, where an old one has a new time,
+//! where a host is probed too seldom, where `/-/healthy` is slow, and where the monitor grows.
 //!
 //! `SOAK_SECONDS` (3600) is how long, `SOAK_ENDPOINTS` (2000) how many, `SOAK_INTERVAL` (30) how often in seconds,
 //! `SOAK_TIMEOUT` (10) how long a look may take, `SOAK_HOLD` (150) how long a host does one thing on average, and

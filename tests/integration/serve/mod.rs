@@ -20,6 +20,7 @@ mod reload;
 mod secrets;
 mod state;
 mod test_api;
+mod vantages;
 mod webhook;
 
 use std::net::TcpListener;
