@@ -15,6 +15,10 @@ use crate::serve::snapshot::TargetResults;
 
 /// Time until a change is in the plan, and for results on their way.
 const SLACK: Duration = Duration::from_secs(120);
+/// Time until the tests that follow from a change have been planned.
+const EXCUSE: Duration = Duration::from_secs(30);
+/// Failed tests of a vantage after which the pause is the longest one, whatever ran side by side.
+const MANY_FAILURES: usize = 20;
 /// Observations of an endpoint that are remembered.
 const REMEMBERED: usize = 4;
 /// One run in so many may be what one target has and another has not, besides two at the ends.
@@ -52,6 +56,12 @@ struct Source {
     excuses: usize,
     is_up: Option<bool>,
     is_running: bool,
+    /// Its certificate was issued since its last result.
+    is_awaited: bool,
+    /// The entry as it was configured last.
+    entry: Option<Entry>,
+    /// What it returned last.
+    returned: Option<Arc<crate::instance::Expected>>,
 }
 
 #[derive(Debug, Default)]
@@ -63,8 +73,10 @@ pub(super) struct Truth {
     fetching: usize,
     /// The last starts of tests of a certificate from a vantage.
     tests: BTreeMap<(Vantage, String), Vec<Duration>>,
-    /// When a vantage was last asked, and since when it has been failing then.
-    asked: BTreeMap<Vantage, (Duration, Duration)>,
+    /// Until then tests do not count: what follows from a change is tested at once.
+    excused: Duration,
+    /// When a vantage was last asked, and how often it was while it failed.
+    asked: BTreeMap<Vantage, (Duration, usize)>,
     /// The hosts that a vantage has probed before, so that nothing about them is initial.
     probed: BTreeSet<(String, Vantage)>,
     steps: u64,
@@ -100,7 +112,8 @@ impl Truth {
         let o = &judged.observation;
         let is_held = matches!(&judged.verdict, Verdict::Inconclusive(error)
             if error.kind == crate::observation::ErrorKind::TlsAlert);
-        let is_planned = state.plan().targets.contains_key(&o.target) && self.running.contains_key(id);
+        let is_planned =
+            state.plan().targets.contains_key(&o.target) && self.running.contains_key(id);
         let is_wanted = o.vantage.is_local() || state.settings.vantages.contains(&o.vantage);
         (is_planned && is_wanted && !is_held).then(|| Published {
             endpoint: (o.target.clone(), o.ip, o.key_type, o.vantage.clone()),
@@ -120,7 +133,11 @@ impl Truth {
             (o.ip, o.key_type, &o.vantage) == (endpoint.1, endpoint.2, &endpoint.3)
         });
         let ended = result.map(|result| result.ended);
-        assert_eq!(ended, Some(at), "{seed}: {endpoint:?} is not published at its own end");
+        assert_eq!(
+            ended,
+            Some(at),
+            "{seed}: {endpoint:?} is not published at its own end"
+        );
         self.check_results(results, seed);
     }
 
@@ -185,15 +202,23 @@ impl Truth {
                     false => RETRY,
                 };
                 source.allowed = now.elapsed + pause;
-                // What is expected may have changed, and the targets are probed again then.
-                self.tests.clear();
+                let returned = fetched.answers.iter().flatten().next();
+                let returned = returned.map(|loaded| loaded.expected.clone());
+                let is_new = returned.is_some() && source.returned != returned;
+                if is_new {
+                    source.returned = returned;
+                }
+                if std::mem::take(&mut source.is_awaited) || is_new {
+                    self.excuse_tests(now.elapsed);
+                }
             }
             Event::Issued(cn) => {
-                self.tests.clear();
+                self.excuse_tests(now.elapsed + 3 * SECOND_TRY);
                 for (key, source) in &mut self.sources {
                     if key.contains(cn) {
                         // One now, and a second try.
                         source.excuses += 2;
+                        source.is_awaited = true;
                         assert!(SECOND_TRY < REFRESH);
                     }
                 }
@@ -202,18 +227,24 @@ impl Truth {
         }
     }
 
-    pub(super) fn on_reload(&mut self, before: &Settings, now: &Settings) {
+    fn excuse_tests(&mut self, from: Duration) {
         self.tests.clear();
+        self.excused = self.excused.max(from + EXCUSE);
+    }
+
+    pub(super) fn on_reload(&mut self, before: &Settings, now: &Settings, at: Duration) {
+        self.excuse_tests(at);
         for vantage in before.vantages.iter().filter(|v| !now.vantages.contains(v)) {
             self.asked.remove(vantage);
             self.probed.retain(|(_, of)| of != vantage);
         }
         for (key, entry) in keyed(&now.entries) {
             let source = self.sources.entry(key.clone()).or_default();
-            let old = keyed(&before.entries).into_iter().find(|(old, _)| *old == key);
-            let is_same = old.is_none_or(|(_, old)| *old == *entry);
+            // It may have been removed as another one.
+            let old = source.entry.replace(entry.clone());
+            let is_same = old.is_none_or(|old| old == *entry);
             let is_file = !key.contains("sslmate");
-            if !is_same || is_file || entry.dane || source.is_up == Some(false) {
+            if !is_same || is_file || source.is_up == Some(false) {
                 source.excuses += 1;
             }
         }
@@ -248,7 +279,10 @@ impl Truth {
     ) {
         for (of, running) in self.running.values() {
             let is_twice = of == vantage && running.iter().any(|t| targets.contains(t));
-            assert!(!is_twice, "{seed}: {targets:?} from {vantage} twice at once");
+            assert!(
+                !is_twice,
+                "{seed}: {targets:?} from {vantage} twice at once"
+            );
         }
         let run = (vantage.clone(), targets.to_vec());
         self.running.insert(id, run);
@@ -266,19 +300,26 @@ impl Truth {
         let name = targets[0].certificate.clone();
         let tests = self.tests.entry((vantage.clone(), name)).or_default();
         if let [.., before, _] = tests.as_slice() {
-            assert!(now - *before >= interval, "{seed}: {vantage} is asked too often");
+            assert!(
+                now - *before >= interval,
+                "{seed}: {vantage} is asked too often"
+            );
         }
-        tests.push(now);
+        if now >= self.excused {
+            tests.push(now);
+        }
         let failing = peer.is_some_and(|peer| peer == Peer::Failing);
         let asked = self.asked.get(vantage).copied();
-        let since = asked.map_or(now, |(_, since)| since);
-        if let (true, Some((last, since))) = (failing, asked)
-            && now - since > HOUR
-        {
-            assert!(now - last >= MAX_BACKOFF, "{seed}: {vantage} fails and is asked after {:?}", now - last);
+        let count = asked.map_or(0, |(_, count)| count);
+        if let (true, Some((last, _))) = (failing && count > MANY_FAILURES, asked) {
+            let pause = now - last;
+            assert!(
+                pause >= MAX_BACKOFF,
+                "{seed}: {vantage} fails and is asked after {pause:?}"
+            );
         }
-        let since = if failing { since } else { now };
-        self.asked.insert(vantage.clone(), (now, since));
+        let count = if failing { count + 1 } else { 0 };
+        self.asked.insert(vantage.clone(), (now, count));
     }
 
     /// After an outage nothing is logged as new.
@@ -293,9 +334,10 @@ impl Truth {
         let vantage = Vantage::named(&field("vantage="));
         let hostname = field("hostname=");
         // The probe that the line is of has been noted already.
-        let count = self.observed.keys().filter(|(t, .., v)| {
-            t.hostname.to_string() == hostname && *v == vantage
-        });
+        let count = self
+            .observed
+            .keys()
+            .filter(|(t, .., v)| t.hostname.to_string() == hostname && *v == vantage);
         assert!(count.count() > 0, "{seed}: {line:?}");
     }
 }
@@ -307,7 +349,10 @@ impl World {
         let planned = self.state.plan().clone();
         let truth = &mut self.truth;
         if truth.tracked.len() != planned.targets.len()
-            || truth.tracked.keys().any(|t| !planned.targets.contains_key(t))
+            || truth
+                .tracked
+                .keys()
+                .any(|t| !planned.targets.contains_key(t))
         {
             truth.tracked.retain(|t, _| planned.targets.contains_key(t));
             truth.probed.retain(|(host, _)| {
@@ -317,7 +362,9 @@ impl World {
             for target in planned.targets.keys() {
                 let target = Arc::new(target.clone());
                 let running = truth.running.values();
-                let is_running = running.clone().any(|(v, t)| v.is_local() && t.contains(&target));
+                let is_running = running
+                    .clone()
+                    .any(|(v, t)| v.is_local() && t.contains(&target));
                 truth.tracked.entry(target).or_insert(Tracked {
                     since: now,
                     interval,
@@ -344,21 +391,30 @@ impl World {
             }
             let idle_from = tracked.finished.unwrap_or(tracked.since).max(tracked.since);
             let overdue = now.saturating_sub(idle_from + tracked.interval);
-            assert!(lag >= overdue, "{target:?} is overdue by {overdue:?}, the lag is {lag:?}");
+            assert!(
+                lag >= overdue,
+                "{target:?} is overdue by {overdue:?}, the lag is {lag:?}"
+            );
             longest_idle = longest_idle.max(now - idle_from);
             let last = tracked.started.unwrap_or(tracked.since).max(tracked.since);
             let fits = interval > 60 * Duration::from_secs(1);
             if fits {
                 let gap = now - last;
-                assert!(gap <= 2 * tracked.interval + SLACK, "{target:?} waits {gap:?}");
+                assert!(
+                    gap <= 2 * tracked.interval + SLACK,
+                    "{target:?} waits {gap:?}"
+                );
             }
         }
         if self.settings.vantages.is_empty() {
-            assert!(lag <= longest_idle, "the lag is {lag:?}, the longest wait {longest_idle:?}");
+            assert!(
+                lag <= longest_idle,
+                "the lag is {lag:?}, the longest wait {longest_idle:?}"
+            );
         }
         self.check_sizes();
         if self.truth.steps % 256 == 0 {
-            self.truth.check_all(&self.state, 0);
+            self.truth.check_all(&self.state, self.seed);
         }
     }
 
@@ -375,7 +431,10 @@ impl World {
             && sizes.endpoints <= targets * vantages * 4 * 2
             && sizes.lost <= entries
             && sizes.notes <= 4 * entries + targets;
-        assert!(is_bounded, "{sizes:?} of {targets} targets and {entries} entries");
+        assert!(
+            is_bounded,
+            "{sizes:?} of {targets} targets and {entries} entries"
+        );
     }
 
     /// All targets have about the same number of probes.

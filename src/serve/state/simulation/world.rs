@@ -79,7 +79,7 @@ enum Pending {
 }
 
 pub(super) struct World {
-    seed: u64,
+    pub(super) seed: u64,
     kind: Kind,
     rng: Rng,
     pub(super) now: Duration,
@@ -154,6 +154,13 @@ impl World {
             version: BTreeMap::new(),
             truth: Truth::default(),
         };
+        let none = Settings {
+            entries: Vec::new(),
+            ..world.settings.clone()
+        };
+        world
+            .truth
+            .on_reload(&none, &world.settings, Duration::ZERO);
         world.carry_out(effects);
         if kind != Kind::Overloaded {
             world.push(Duration::from_secs(60), Pending::Change);
@@ -187,7 +194,11 @@ impl World {
             let due = self.state.next_due();
             let next = self.pending.peek().map(|Reverse((at, _))| *at);
             if due.is_some_and(|due| next.is_none_or(|next| due < next)) {
-                ticks = if due.unwrap() <= self.now { ticks + 1 } else { 0 };
+                ticks = if due.unwrap() <= self.now {
+                    ticks + 1
+                } else {
+                    0
+                };
                 assert!(ticks < 3, "{}: ticks change nothing", self.seed);
                 self.now = self.now.max(due.unwrap());
                 self.step(Event::Tick);
@@ -304,18 +315,29 @@ impl World {
                 _ if peer.is_some_and(|peer| peer != Peer::Up) => {
                     let error = LookError::new(ErrorKind::Internal, "the vantage is away");
                     let is_of_vantage = true;
-                    (Vec::new(), Some(LookError { is_of_vantage, ..error }))
+                    (
+                        Vec::new(),
+                        Some(LookError {
+                            is_of_vantage,
+                            ..error
+                        }),
+                    )
                 }
                 Dns::Up => (host.addresses.keys().copied().collect(), None),
                 Dns::Servfail => (known, Some(LookError::new(ErrorKind::DnsServfail, "x"))),
-                Dns::Nxdomain => (Vec::new(), Some(LookError::new(ErrorKind::DnsNxdomain, "x"))),
+                Dns::Nxdomain => (
+                    Vec::new(),
+                    Some(LookError::new(ErrorKind::DnsNxdomain, "x")),
+                ),
             };
             let key_types = match vantage.is_local() {
                 true => self.key_types(&target).each().to_vec(),
                 false => vec![KeyType::Any],
             };
             let places = addresses.iter().map(|&ip| (Some(ip), None));
-            let places: Vec<_> = places.chain(failure.map(|error| (None, Some(error)))).collect();
+            let places: Vec<_> = places
+                .chain(failure.map(|error| (None, Some(error))))
+                .collect();
             for (ip, error) in places {
                 for &key_type in &key_types {
                     let takes = self.time_at(&target, ip, peer);
@@ -383,7 +405,10 @@ impl World {
         self.truth.on_observation(&judged, at);
         let delay = self.rng.between(Duration::ZERO, DELIVERY);
         let judged = Box::new(judged);
-        self.push(delay, Pending::Deliver(Event::ProbeResult { id, judged, at }));
+        self.push(
+            delay,
+            Pending::Deliver(Event::ProbeResult { id, judged, at }),
+        );
     }
 
     /// Something changes in the world.
@@ -450,7 +475,10 @@ impl World {
         }
         let is_kept: Vec<bool> = self.universe.iter().map(|_| !self.rng.one_in(4)).collect();
         let all = self.universe.iter().zip(is_kept);
-        settings.entries = all.filter(|(_, kept)| *kept).map(|(e, _)| e.clone()).collect();
+        settings.entries = all
+            .filter(|(_, kept)| *kept)
+            .map(|(e, _)| e.clone())
+            .collect();
         if self.rng.one_in(4)
             && let Some(entry) = settings.entries.first_mut()
         {
@@ -467,18 +495,13 @@ impl World {
     }
 
     fn apply(&mut self, settings: Settings) {
-        self.truth.on_reload(&self.settings, &settings);
+        self.truth.on_reload(&self.settings, &settings, self.now);
         self.settings = settings.clone();
         self.step(Event::Reload(settings));
     }
 }
 
-fn entry(
-    number: usize,
-    kind: Kind,
-    rng: &mut Rng,
-    hosts: &mut BTreeMap<Hostname, Host>,
-) -> Entry {
+fn entry(number: usize, kind: Kind, rng: &mut Rng, hosts: &mut BTreeMap<Hostname, Host>) -> Entry {
     let name = format!("e{number}.example");
     let mut entry = Entry::new(match (kind, rng.below(4)) {
         (Kind::Fitting, 0) => SourceSettings::TrustOnly,
