@@ -64,11 +64,16 @@ struct Source {
     returned: Option<Arc<crate::instance::Expected>>,
 }
 
-#[derive(Debug, Default)]
+/// A probe that is running: its vantage, its targets and its start.
+type Running = (Vantage, Vec<Arc<Target>>, Duration);
+
+#[derive(Default)]
 pub(super) struct Truth {
+    /// The plan that `tracked` has the targets of.
+    plan: Option<Arc<Plan>>,
     observed: HashMap<Endpoint, Vec<Observed>>,
     tracked: BTreeMap<Arc<Target>, Tracked>,
-    running: HashMap<ProbeId, (Vantage, Vec<Arc<Target>>)>,
+    running: HashMap<ProbeId, Running>,
     sources: BTreeMap<String, Source>,
     fetching: usize,
     /// The last starts of tests of a certificate from a vantage.
@@ -141,6 +146,41 @@ impl Truth {
         self.check_results(results, seed);
     }
 
+    /// The probe that an event ends, unless it breaks off.
+    pub(super) fn ended(&self, event: &Event) -> Option<Running> {
+        match event {
+            Event::ProbeDone { id, is_complete } if *is_complete => self.running.get(id).cloned(),
+            _ => None,
+        }
+    }
+
+    /// Addresses that a probe no longer saw are gone when it ends.
+    pub(super) fn check_ended(&self, ended: Option<Running>, state: &State, seed: u64) {
+        let Some((vantage, targets, started)) = ended else {
+            return;
+        };
+        for results in targets
+            .iter()
+            .filter_map(|target| state.results.get(target))
+        {
+            let endpoints = results.endpoints.iter();
+            let mut old = endpoints.filter(|e| e.ended < started);
+            let is_gone = old.all(|e| e.observation().vantage != vantage);
+            let is_wanted = self.is_wanted(&vantage, &results.target, started);
+            assert!(
+                is_gone || !is_wanted,
+                "{seed}: {:?} has old results",
+                results.target
+            );
+        }
+    }
+
+    /// Returns true if a target has been in the plan since a probe of it began.
+    fn is_wanted(&self, vantage: &Vantage, target: &Arc<Target>, started: Duration) -> bool {
+        let tracked = self.tracked.get(target);
+        vantage.is_local() && tracked.is_some_and(|tracked| tracked.since <= started)
+    }
+
     pub(super) fn check_all(&self, state: &State, seed: u64) {
         for results in state.results.iter() {
             self.check_results(results, seed);
@@ -172,7 +212,7 @@ impl Truth {
         self.steps += 1;
         match event {
             Event::ProbeDone { id, is_complete } => {
-                let Some((vantage, targets)) = self.running.remove(id) else {
+                let Some((vantage, targets, _)) = self.running.remove(id) else {
                     return;
                 };
                 for target in &targets {
@@ -277,14 +317,14 @@ impl Truth {
         now: Duration,
         seed: u64,
     ) {
-        for (of, running) in self.running.values() {
+        for (of, running, _) in self.running.values() {
             let is_twice = of == vantage && running.iter().any(|t| targets.contains(t));
             assert!(
                 !is_twice,
                 "{seed}: {targets:?} from {vantage} twice at once"
             );
         }
-        let run = (vantage.clone(), targets.to_vec());
+        let run = (vantage.clone(), targets.to_vec(), now);
         self.running.insert(id, run);
         if vantage.is_local() {
             let tracked = self.tracked.get_mut(&targets[0]);
@@ -348,12 +388,12 @@ impl World {
         let (now, interval) = (self.now, self.settings.interval);
         let planned = self.state.plan().clone();
         let truth = &mut self.truth;
-        if truth.tracked.len() != planned.targets.len()
-            || truth
-                .tracked
-                .keys()
-                .any(|t| !planned.targets.contains_key(t))
-        {
+        let is_known = truth
+            .plan
+            .as_ref()
+            .is_some_and(|plan| Arc::ptr_eq(plan, &planned));
+        if !is_known {
+            truth.plan = Some(planned.clone());
             truth.tracked.retain(|t, _| planned.targets.contains_key(t));
             truth.probed.retain(|(host, _)| {
                 let mut targets = planned.targets.keys();
@@ -364,7 +404,7 @@ impl World {
                 let running = truth.running.values();
                 let is_running = running
                     .clone()
-                    .any(|(v, t)| v.is_local() && t.contains(&target));
+                    .any(|(v, t, _)| v.is_local() && t.contains(&target));
                 truth.tracked.entry(target).or_insert(Tracked {
                     since: now,
                     interval,
@@ -376,7 +416,7 @@ impl World {
                 });
             }
         }
-        let elapsed_lag = self.state.parts().cycle.oldest_due;
+        let elapsed_lag = self.state.oldest_due();
         let lag = elapsed_lag.map_or(Duration::ZERO, |due| now.saturating_sub(due));
         let mut longest_idle = Duration::ZERO;
         for (target, tracked) in &mut truth.tracked {

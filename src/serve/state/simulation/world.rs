@@ -19,7 +19,7 @@ const START: i64 = 1_800_000_000;
 /// Maximum time of a local probe, and of its results on their way.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const DELIVERY: Duration = Duration::from_millis(50);
-pub(super) const REFRESH: Duration = Duration::from_secs(900);
+pub(super) const REFRESH: Duration = Duration::from_secs(3600);
 
 /// The kind of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,10 +230,12 @@ impl World {
 
     fn step(&mut self, event: Event) {
         let now = self.at();
+        let ended = self.truth.ended(&event);
         self.truth.before(&event, now);
         let check = self.truth.expectation_of(&event, &self.state);
         let effects = self.state.on(event, now);
         self.truth.check(check, &self.state, self.seed);
+        self.truth.check_ended(ended, &self.state, self.seed);
         self.carry_out(effects);
         self.check();
     }
@@ -258,6 +260,10 @@ impl World {
         self.truth.on_fetch(&request, self.now, self.seed);
         let name = entry.name.clone().unwrap_or_default();
         let peer = *self.sources.entry(name.clone()).or_insert(Peer::Up);
+        // It is asked every minute while it fails, and does not fail for hundreds of them.
+        if peer == Peer::Failing && self.rng.one_in(8) {
+            self.sources.insert(name.clone(), Peer::Up);
+        }
         let takes = match peer {
             Peer::Hanging => self.rng.between(HOUR, 3 * HOUR),
             _ => self.rng.between(Duration::ZERO, 2 * TIMEOUT),
