@@ -97,7 +97,6 @@ impl EndpointResult {
     }
 
     /// Returns true if the result is older than two intervals.
-    #[allow(dead_code)] // the pages and the metrics on age come with it
     pub(in crate::serve) fn is_stale(&self, now: Timestamp, interval: Duration) -> bool {
         let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX);
         now.seconds_since(self.at) > interval.saturating_mul(STALE_INTERVALS)

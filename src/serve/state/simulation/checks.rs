@@ -371,7 +371,7 @@ impl Truth {
             let (_, rest) = line.text.split_once(name).unwrap();
             rest.split(' ').next().unwrap().to_owned()
         };
-        let vantage = Vantage::named(&field("vantage="));
+        let vantage = Vantage::named(field("vantage="));
         let hostname = field("hostname=");
         // The probe that the line is of has been noted already.
         let count = self
@@ -453,7 +453,7 @@ impl World {
             );
         }
         self.check_sizes();
-        if self.truth.steps % 256 == 0 {
+        if self.truth.steps.is_multiple_of(256) {
             self.truth.check_all(&self.state, self.seed);
         }
     }
