@@ -81,10 +81,12 @@ impl Remote {
         let rows = match self.client.test(name, &hostnames, port, deadline).await {
             Ok(response) => response.result,
             Err(error) => {
-                let error = LookError::new(
-                    ErrorKind::Internal,
-                    format!("the test from `{}` failed: {error}", self.vantage),
-                );
+                let is_of_vantage = error.is_of_the_api();
+                let message = format!("the test from `{}` failed: {error}", self.vantage);
+                let error = LookError {
+                    is_of_vantage,
+                    ..LookError::new(ErrorKind::Internal, message)
+                };
                 return targets
                     .iter()
                     .map(|t| self.observation(t, None, Outcome::Failed(error.clone())))

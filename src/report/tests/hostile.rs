@@ -69,6 +69,7 @@ fn looks(text: &str) -> Vec<Judged> {
     unknown.verdict = Verdict::Inconclusive(LookError {
         seems: None,
         alert: None,
+        is_of_vantage: false,
         kind: ErrorKind::DnsNxdomain,
         message: text.to_owned(),
     });

@@ -290,6 +290,7 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let error = LookError {
         seems: None,
         alert: None,
+        is_of_vantage: false,
         kind: ErrorKind::TlsProtocol,
         message: text.to_owned(),
     };
