@@ -115,7 +115,7 @@ bench-packages:
 bench-scale: bench-packages
 	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance -- scale
 
-# The monitor for an hour with two thousand endpoints that fail in every way: checks every result and the memory use.
+# The monitor for an hour (SOAK_SECONDS) with two thousand endpoints that fail in every way: checks every result and the memory use.
 # See benches/soak/main.rs for the settings.
 soak:
 	$(DESCRIPTORS) && $(CARGO) bench --locked --bench soak

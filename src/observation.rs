@@ -169,6 +169,8 @@ pub struct LookError {
     pub seems: Option<Protocol>,
     /// The TLS alert that the server sent.
     pub alert: Option<Alert>,
+    /// The remote vantage failed, whatever it was asked for: it does not answer, or refuses every request.
+    pub is_of_vantage: bool,
 }
 
 impl LookError {
@@ -179,6 +181,7 @@ impl LookError {
             message: crate::certificate::printable(message.as_ref()),
             seems: None,
             alert: None,
+            is_of_vantage: false,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::look::Looker;
 use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns, prepare};
+use crate::scan::{Manner, Permits, Scanner, prepare};
 use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
 use crate::web::Web;
@@ -104,7 +104,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
         looker: Arc::new(Looker::new()?),
         local: true,
         remotes: remotes.into(),
-        turns: Arc::new(Turns::new(share.looks, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(share.looks, inventory.defaults.per_address)),
     };
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {

@@ -10,7 +10,7 @@ use crate::look::{Looker, Reaches};
 use crate::model::{Hostname, Place, Protocol, RevocationCheck, Target, parse_port};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns};
+use crate::scan::{Manner, Permits, Scanner};
 use crate::source::Sources;
 use crate::trust;
 
@@ -61,7 +61,7 @@ pub(super) fn scanner(
         looker: Arc::new(Looker::new()?),
         local: true,
         remotes: Arc::default(),
-        turns: Arc::new(Turns::new(concurrency, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(concurrency, inventory.defaults.per_address)),
     })
 }
 

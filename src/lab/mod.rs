@@ -28,7 +28,7 @@ use crate::look::Looker;
 use crate::model::{Timestamp, Vantage};
 use crate::resolve::{Families, Override, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns};
+use crate::scan::{Manner, Permits, Scanner};
 use crate::source::{API_KEY_VARIABLE, Environment, Requests, Sources};
 
 pub use account::{Account, AccountCertificate, AccountInstance, Expand};
@@ -282,7 +282,7 @@ fn tester(hosts: &[Host], port: u16, root: &Certificate) -> Result<Tester, Strin
             looker: Arc::new(Looker::new()?),
             local: true,
             remotes: Arc::new([]),
-            turns: Arc::new(Turns::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),
+            permits: Arc::new(Permits::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),
         },
         manner: Manner {
             timeout: TEST_TIMEOUT,

@@ -82,6 +82,7 @@ metrics! {
     EndpointNotAfter "certvigil_endpoint_not_after_timestamp_seconds" Gauge "Expiry of the served certificate, in Unix seconds.";
     EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "Earliest expiry in the valid path that expires last, its root included, in Unix seconds; of the served certificates if there is no valid path.";
     EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "Time when the last probe of the endpoint ended, in Unix seconds. If it is old, certvigil does not keep up.";
+    EndpointLastConclusive "certvigil_endpoint_last_conclusive_timestamp_seconds" Gauge "Time when the last conclusive probe of the endpoint ended, in Unix seconds. Absent if no probe was conclusive.";
     EndpointInfo "certvigil_endpoint_info" Gauge "1, with the served certificate in labels: its SHA-256, its issuer, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
     CertificateNotBefore "certvigil_certificate_not_before_timestamp_seconds" Gauge "Start of validity of the expected instance, in Unix seconds. Absent if the source has no whole certificate.";
     CertificateNotAfter "certvigil_certificate_not_after_timestamp_seconds" Gauge "Expiry of the expected instance, in Unix seconds. Absent if the source has no whole certificate.";
@@ -91,6 +92,7 @@ metrics! {
     SourceUp "certvigil_source_up" Gauge "1 if the last request to the source succeeded, 0 if not. While it is 0, its last good result stays in use.";
     SourceLastSuccess "certvigil_source_last_success_timestamp_seconds" Gauge "Time of the last successful request to the source, in Unix seconds.";
     SourceRequests "certvigil_source_requests_total" Counter "HTTP requests to sources and remote vantages, by HTTP status; `error` if there was no response.";
+    VantageUp "certvigil_vantage_up" Gauge "1 if the last test by the remote vantage returned results, 0 if not. Absent before the first test. While it is 0, certvigil queries the vantage less often.";
     StateUp "certvigil_state_up" Gauge "1 if the last write to the state directory succeeded, 0 if not. Absent without --state-dir.";
     ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "Duration of the phases of local probes. A phase that did not happen is not counted.";
     Probes "certvigil_probes_total" Counter "Completed probes, by vantage and status.";

@@ -83,7 +83,7 @@ pub(super) async fn probe(
     };
     let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
     let over = sleep_until(start + request.timeout);
-    let scanner = runtime.local_scanner();
+    let scanner = runtime.on_demand_scanner();
     let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
     current.counters.count(&scan.results);
     request.answer(current.now(), &scan, start.elapsed(), lookup)

@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::{Entry, SourceSettings};
-use crate::judge::Judged;
+use crate::judge::{Judged, Verdict};
 use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
+use crate::observation::ErrorKind;
 use crate::report;
 use crate::scan::{Job, targets};
 use crate::web::Query;
@@ -150,7 +151,7 @@ pub(super) async fn test(
             );
         }
     };
-    let scanner = runtime.local_scanner();
+    let scanner = runtime.on_demand_scanner();
     let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
     current.counters.count(&scan.results);
     // A part would pass for all that there is.
@@ -165,10 +166,15 @@ pub(super) async fn test(
             ),
         );
     }
-    // By the reference a name that cannot be resolved has no row.
-    let has_address = |judged: &Judged| judged.observation.ip.is_some();
-    let rows: Vec<Judged> = scan.results.into_iter().filter(has_address).collect();
+    let rows: Vec<Judged> = scan.results.into_iter().filter(has_row).collect();
     answer(StatusCode::OK, JSON, report::json(&rows))
+}
+
+/// Returns false for a name that cannot be resolved, which has no row by the reference. What was not probed for a reason
+/// of certvigil's own has a row without an address, or the other rows would pass for all that there are.
+fn has_row(judged: &Judged) -> bool {
+    let is_internal = |verdict: &Verdict| matches!(verdict, Verdict::Inconclusive(error) if error.kind == ErrorKind::Internal);
+    judged.observation.ip.is_some() || is_internal(&judged.verdict)
 }
 
 fn refuse(why: Refused) -> Response {

@@ -83,7 +83,7 @@ impl SourceError {
     }
 
     /// Whether it is the API that fails, or refuses whatever it is asked, and not what it was asked for.
-    pub(super) fn is_of_the_api(&self) -> bool {
+    pub(crate) fn is_of_the_api(&self) -> bool {
         let is_general = |status: u16| matches!(status, 401 | 403 | 412 | 429 | 500..);
         match self {
             Self::Api(error) => is_general(error.status),

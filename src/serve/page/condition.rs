@@ -45,6 +45,20 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
             faults::message(html, &trouble.error);
         });
     }
+    let vantages = view.monitor.vantages.iter();
+    for vantage in vantages.filter(|vantage| vantage.is_up == Some(false)) {
+        html.element("div", &[("class", "notice warning")], |html| {
+            html.element("p", &[], |html| {
+                badge(html, Severity::Warning);
+                html.line("strong", &[], &format!(" The vantage {} is down", vantage.vantage));
+                if let Some(since) = vantage.failing_since {
+                    html.text(" since ");
+                    time(html, since, now);
+                }
+                html.text(". It is asked less often until it answers; probes from here go on. certvigil's log has the reason.");
+            });
+        });
+    }
     if let Some(error) = &view.monitor.reload.error {
         html.element("div", &[("class", "notice warning")], |html| {
             html.element("p", &[], |html| {

@@ -2,9 +2,10 @@
 
 use super::super::snapshot::Since;
 use super::faults::{About, message, sentence, write_hint};
-use super::frame::{Page, badge, crumbs, facts, section, time};
+use super::frame::{Page, badge, crumbs, facts, section, span, time};
 use super::history::History;
 use super::html::{Address, Html};
+use super::overview::stale_words;
 use super::served;
 use super::view::{Endpoint, Look, View, certificate_address};
 
@@ -38,6 +39,16 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                     badge(html, endpoint.severity);
                     html.text(&format!(" over {}", target.protocol.name()));
                 });
+                if let Some(at) = endpoint.stale {
+                    let words = stale_words(at, view.now);
+                    let interval = view.monitor.interval.as_secs();
+                    let interval = span(i64::try_from(interval).unwrap_or(i64::MAX));
+                    html.line(
+                        "p",
+                        &[],
+                        &format!("This result is {words}: older than two intervals of {interval}. What is served now is not known."),
+                    );
+                }
             },
         );
         section(html, "looks", "Result", |html| {

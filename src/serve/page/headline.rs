@@ -2,6 +2,7 @@
 
 use crate::finding::Severity;
 
+use super::frame::counted;
 use super::view::{Endpoint, View};
 
 /// How things stand, in a sentence and a few words more.
@@ -15,7 +16,7 @@ pub(super) struct Headline {
 impl Headline {
     pub(super) fn of(view: &View, endpoints: &[Endpoint<'_>]) -> Self {
         let count = |wanted| endpoints.iter().filter(|e| e.severity == wanted).count();
-        Self::new(
+        let mut headline = Self::new(
             Counts {
                 all: endpoints.len(),
                 critical: count(Severity::Critical),
@@ -25,7 +26,16 @@ impl Headline {
             view.waiting(),
             view.unsaid(),
             view.monitor.is_ready,
-        )
+        );
+        let stale = endpoints.iter().filter(|e| e.stale.is_some()).count();
+        if stale > 0 {
+            let words = format!(
+                "The results of {} are stale: older than two intervals.",
+                counted(stale, "address")
+            );
+            headline.rest = format!("{} {words}", headline.rest).trim().to_owned();
+        }
+        headline
     }
 
     /// `waiting` are the hosts that have not been looked at yet, `unsaid` the entries of which not even the hosts are known.

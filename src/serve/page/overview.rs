@@ -8,7 +8,7 @@ use super::condition;
 use super::faults::{self, Fault, Scope};
 use super::filter::Filter;
 use super::form;
-use super::frame::{Page, Paging, badge, counted, pager, section, table, time};
+use super::frame::{Page, Paging, badge, counted, pager, relative, section, table, time};
 use super::headline::Headline;
 use super::html::{Address, Html};
 use super::served;
@@ -260,7 +260,13 @@ pub(super) fn address_table(
                     html.link(&endpoint.address(), &format!("{host} {}", endpoint.place()));
                 });
                 cells.cell(|html| badge(html, endpoint.severity));
-                cells.cell(|html| seen(html, endpoint, now));
+                cells.cell(|html| {
+                    if let Some(at) = endpoint.stale {
+                        html.line("strong", &[], &stale_words(at, now));
+                        html.text(": ");
+                    }
+                    seen(html, endpoint, now);
+                });
                 cells.cell(|html| {
                     if let Some(look) = endpoint.looks.first() {
                         html.element("span", &[("class", "relative")], |html| {
@@ -275,6 +281,11 @@ pub(super) fn address_table(
             });
         }
     });
+}
+
+/// The age of a stale result.
+pub(super) fn stale_words(at: Timestamp, now: Timestamp) -> String {
+    format!("stale, of {}", relative(at, now))
 }
 
 /// What was seen at an endpoint in a few words, by vantage where they differ.

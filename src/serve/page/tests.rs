@@ -20,7 +20,7 @@ use crate::source::Loaded;
 
 use super::super::expectations::{Kept, Trouble, Watch};
 use super::super::plan::{Plan, Planned};
-use super::super::snapshot::{Reload, TargetResults};
+use super::super::snapshot::{Reload, TargetResults, VantageStatus};
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -176,6 +176,7 @@ impl State {
                 uptime: Duration::ZERO,
                 interval: Duration::from_secs(300),
                 grace: Duration::from_secs(1800),
+                vantages: Arc::new([]),
             },
             state: None,
         }
@@ -229,6 +230,53 @@ fn tags(page: &str) -> Vec<String> {
     tags
 }
 
+#[test]
+fn a_result_older_than_two_intervals_is_shown_as_stale_and_not_as_ok() {
+    let leaf = &leaves(1)[0];
+    let expected = expecting(leaf, &[]);
+    let target = target("web", 1);
+    let judged = look(&target, 1, Vantage::LOCAL, serving(leaf), &expected);
+    let mut state = State::new();
+    state.add("web", &expected, vec![(target, vec![judged])]);
+    let mut view = state.view();
+    let path = view.endpoints()[0].address().as_str().to_owned();
+    let interval = i64::try_from(view.monitor.interval.as_secs()).unwrap();
+    view.now = Timestamp(NOW.0 + 2 * interval);
+    assert_eq!(view.endpoints()[0].severity, Severity::Ok);
+    assert!(!get(&view, "/", "").contains("stale, of"));
+
+    view.now = Timestamp(NOW.0 + 2 * interval + 1);
+    assert_eq!(view.endpoints()[0].severity, Severity::Unknown);
+    let page = get(&view, "/", "");
+    assert!(
+        page.contains("The results of 1 address are stale"),
+        "{page}"
+    );
+    assert!(page.contains("stale, of 10 minutes ago"), "{page}");
+    assert!(!page.contains("headline ok"), "{page}");
+    let page = get(&view, &path, "");
+    assert!(
+        page.contains("older than two intervals of 5 minutes"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_vantage_that_is_down_is_shown_with_since_when() {
+    let mut view = State::new().view();
+    let status = |is_up: bool| VantageStatus {
+        vantage: Vantage::named("eu-west"),
+        is_up: Some(is_up),
+        failing_since: (!is_up).then_some(Timestamp(NOW.0 - 2 * HOUR)),
+    };
+    view.monitor.vantages = Arc::new([status(false)]);
+    let page = get(&view, "/", "");
+    assert!(page.contains("The vantage eu-west is down"), "{page}");
+    assert!(page.contains("2 hours ago"), "{page}");
+    view.monitor.vantages = Arc::new([status(true)]);
+    assert!(!get(&view, "/", "").contains("eu-west is down"));
+}
+
 /// A state with this text wherever outsiders can put text.
 fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let mut state = State::new();
@@ -242,6 +290,7 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let error = LookError {
         seems: None,
         alert: None,
+        is_of_vantage: false,
         kind: ErrorKind::TlsProtocol,
         message: text.to_owned(),
     };
