@@ -15,7 +15,7 @@ use crate::look::Looker;
 use crate::model::{KeyTypes, Protocol, Target, Timestamp, Vantage};
 use crate::resolve::{Families, Override, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Job, Manner, Scanner, Turns};
+use crate::scan::{Job, Manner, Permits, Scanner};
 use crate::source::{API_KEY_VARIABLE, Environment, Loaded, Requests, Sources};
 
 pub use certvigil_testbed::*;
@@ -148,7 +148,7 @@ fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String
             looker: Arc::new(Looker::new()?),
             local: true,
             remotes: Arc::new([]),
-            turns: Arc::new(Turns::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),
+            permits: Arc::new(Permits::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),
         },
         manner: Manner {
             timeout: TEST_TIMEOUT,

@@ -11,7 +11,7 @@ use crate::remote::remotes;
 use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns, prepare};
+use crate::scan::{Manner, Permits, Scanner, prepare};
 use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
 use crate::web::Web;
@@ -30,10 +30,10 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Where the exporter listens: at this machine only.
 const LISTEN: &str = "localhost:10843";
 
-/// Check planted faults on loopback, and say whether each was found
+/// Check faulty servers on loopback and report whether each fault was found
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Go on as the exporter, at localhost:10843
+    /// Continue as an exporter at localhost:10843
     #[arg(long)]
     serve: bool,
 
@@ -61,9 +61,7 @@ pub(super) fn run(args: &Args) -> Code {
 
 async fn demo(args: &Args) -> Result<Code, String> {
     if !args.serve && args.web.is_given() {
-        return Err(
-            "nothing listens without --serve: add it, or leave out what begins with --web".into(),
-        );
+        return Err("--web flags need --serve; add --serve or remove them".into());
     }
     // A place that cannot be had is told before anything is looked at.
     let share = limits::share_of_monitor(CONCURRENCY);
@@ -107,7 +105,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
         looker: Arc::new(Looker::new()?),
         local: true,
         remotes: remotes.into(),
-        turns: Arc::new(Turns::new(share.looks, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(share.looks, inventory.defaults.per_address)),
     };
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -124,12 +122,12 @@ async fn demo(args: &Args) -> Result<Code, String> {
     text.push('\n');
     for host in lab.left_out() {
         text.push_str(&format!(
-            "Left out, since this machine lacks an address for it: {} ({})\n",
+            "Skipped because this machine has no suitable address: {} ({})\n",
             host.name, host.fault
         ));
     }
     if !scan.complete {
-        text.push_str("Stopped before its end.\n");
+        text.push_str("Interrupted.\n");
         return Ok(output::print(&text, Code::Unknown));
     }
     let differences = lab.differences(&scan.results);
@@ -137,12 +135,12 @@ async fn demo(args: &Args) -> Result<Code, String> {
         let faults = lab.hosts().iter().flat_map(|h| &h.servers);
         let count: usize = faults.map(|s| s.findings.len()).sum();
         text.push_str(&format!(
-            "Each of the {count} planted faults was named, and nothing else was.\n"
+            "All {count} planted faults were found, and nothing else was reported.\n"
         ));
         Code::Ok
     } else {
         for difference in differences {
-            text.push_str(&format!("Not as planted: {difference}\n"));
+            text.push_str(&format!("Unexpected result: {difference}\n"));
         }
         Code::Warning
     };

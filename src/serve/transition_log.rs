@@ -103,3 +103,6 @@ fn place(judged: &Judged) -> String {
         observation.vantage
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub(crate) use sslmate::{Client, TestRow};
 
 /// Names that an error tells at most; a certificate may have thousands.
 const MAX_TOLD_NAMES: usize = 5;
+/// Maximum names of a certificate that become hosts to probe. Public authorities issue for at most 2000.
+const MAX_NAMES: usize = 2000;
 /// Instances that are remembered by their keys; beyond that, the memory begins anew.
 const MAX_REMEMBERED: usize = 10_000;
 
@@ -525,6 +527,12 @@ fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError
     if !entry.hostnames.is_empty() {
         return Ok(entry.hostnames.clone());
     }
+    if names.len() > MAX_NAMES {
+        return Err(SourceError::Unusable(format!(
+            "the certificate has {} names, and at most {MAX_NAMES} become hosts to probe: name the hosts to probe under `hostnames`",
+            names.len()
+        )));
+    }
     let mut seen = HashSet::new();
     let hostnames = names.iter().filter_map(|n| n.parse().ok());
     let hostnames: Vec<Hostname> = hostnames
@@ -569,9 +577,24 @@ mod tests {
     #[test]
     fn of_many_names_that_are_no_hosts_only_some_are_told() {
         let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
-        let names = (0..20_000).map(|n| format!("*.{n}.example")).collect();
+        let names = (0..2000).map(|n| format!("*.{n}.example")).collect();
         let told = hosts(&entry, names).unwrap_err().to_string();
-        assert!(told.contains("*.4.example and 19995 more)"), "{told}");
+        assert!(told.contains("*.4.example and 1995 more)"), "{told}");
+    }
+
+    /// A hostile download must not fill the inventory.
+    #[test]
+    fn a_certificate_with_thousands_of_names_needs_configured_hosts() {
+        let mut entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
+        let names = |count| Vec::from_iter((0..count).map(|n| format!("{n}.example")));
+        assert_eq!(hosts(&entry, names(MAX_NAMES)).unwrap().len(), MAX_NAMES);
+        let told = hosts(&entry, names(34_000)).unwrap_err().to_string();
+        assert!(
+            told.contains("34000 names") && told.contains("`hostnames`"),
+            "{told}"
+        );
+        entry.hostnames = vec!["a.example".parse().unwrap()];
+        assert_eq!(hosts(&entry, names(34_000)).unwrap(), entry.hostnames);
     }
 
     #[test]

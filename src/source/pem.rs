@@ -57,7 +57,10 @@ impl Files {
             both.any(|(file, stamp)| known.get(file).is_some_and(|k| Some(k) != stamp.as_ref()))
         };
         if has_changed {
-            #[allow(clippy::disallowed_methods)] // nobody tells when a file is whole
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "no event reports that a file is complete"
+            )]
             tokio::time::sleep(SETTLE).await;
         }
         stamps

@@ -93,6 +93,8 @@ pub(crate) struct TestRow {
     pub(crate) hostname: String,
     #[serde(default)]
     pub(crate) ip_address: Option<String>,
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
     pub(crate) status: String,
     #[serde(default)]
     pub(crate) correct: Option<bool>,
@@ -227,7 +229,7 @@ impl Client {
         self.get(&url, MAX_TEST_BYTES, deadline).await
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(
+    async fn get<T: serde::de::DeserializeOwned + Send + 'static>(
         &self,
         url: &Url,
         limit: usize,

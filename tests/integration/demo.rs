@@ -14,7 +14,7 @@ fn every_planted_fault_is_named_and_nothing_else_is() {
     assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
     assert!(
         run.stdout
-            .ends_with("planted faults was named, and nothing else was.\n"),
+            .ends_with("planted faults were found, and nothing else was reported.\n"),
         "{}",
         run.stdout
     );

@@ -283,7 +283,7 @@ fn the_job_of_gitlab_says_what_it_lacks() {
             .output();
         let run = Run::from(output.unwrap());
         assert_ne!(run.code, 0, "{run:?}");
-        let told = "CERTVIGIL_REPOSITORY: name a repository of certvigil that cargo can clone";
+        let told = "CERTVIGIL_REPOSITORY: set it to a certvigil repository that cargo can clone";
         assert!(run.stderr.contains(told), "{shell}: {run:?}");
         assert_eq!(run.stderr.lines().count(), 1, "{shell}: {run:?}");
     }
@@ -428,6 +428,12 @@ fn the_schemas_of_the_services_take_what_is_for_them() {
         ("github-actions", root().join("dist/action/action.yml")),
         ("gitlab-ci", root().join("dist/gitlab-ci.yml")),
         ("compose-spec", root().join("dist/compose/compose.yml")),
+        ("github-workflows", root().join(".github/workflows/ci.yml")),
+        (
+            "github-workflows",
+            root().join(".github/workflows/advisories.yml"),
+        ),
+        ("gitlab-ci", root().join(".gitlab-ci.yml")),
     ];
     for (schema, has) in [
         ("github-workflows", "runs-on:"),
@@ -444,6 +450,22 @@ fn the_schemas_of_the_services_take_what_is_for_them() {
             .args(["--builtin-schema", &format!("vendor.{schema}")])
             .arg(file));
     }
+}
+
+/// The command of an MSRV job that reads the version, as in `.github/workflows/ci.yml` and `.gitlab-ci.yml`.
+#[test]
+fn msrv_jobs_read_the_version_of_the_manifest() {
+    const READS: &str = r#"version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)"#;
+    for file in [".github/workflows/ci.yml", ".gitlab-ci.yml"] {
+        assert!(text(file).contains(READS), "{file}");
+    }
+    let output = shell()
+        .args(["-c", &format!("{READS}; printf %s \"$version\"")])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let version = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(version, env!("CARGO_PKG_RUST_VERSION"));
 }
 
 /// The oldest and the newest minor version of Kubernetes 1 whose schemas `make linters` brings.

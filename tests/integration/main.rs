@@ -13,6 +13,7 @@
 )]
 
 mod api_faults;
+mod architecture;
 mod canned;
 mod chain;
 mod cleartext;

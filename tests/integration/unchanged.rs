@@ -14,7 +14,7 @@ use certvigil::model::Timestamp;
 use certvigil::report;
 use certvigil::resolve::{Families, Resolver};
 use certvigil::revocation::Revocations;
-use certvigil::scan::{Manner, Scanner, Turns, prepare};
+use certvigil::scan::{Manner, Permits, Scanner, prepare};
 use certvigil::source::{Requests, Sources};
 
 use crate::support::REWRITE;
@@ -56,7 +56,7 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
         looker: Arc::new(Looker::new().unwrap()),
         local: true,
         remotes: remotes.into(),
-        turns: Arc::new(Turns::new(64, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(64, inventory.defaults.per_address)),
     };
     let scan = scanner.scan(jobs, NOW, std::future::pending(), |_| {});
     (report::jsonl(&scan.await.results), left_out)

@@ -55,7 +55,7 @@ impl FromStr for Hostname {
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner
                 .strip_suffix(']')
-                .ok_or_else(|| format!("`{text}`: the closing bracket is missing"))?;
+                .ok_or_else(|| format!("`{text}` has no closing bracket; write [IPv6]:port"))?;
             return inner
                 .parse::<Ipv6Addr>()
                 .map(|ip| Self::Ip(ip.into()))
@@ -70,7 +70,7 @@ impl FromStr for Hostname {
         }
         if name.starts_with("*.") {
             return Err(format!(
-                "`{name}` is a wildcard, not a host: name a host that it covers"
+                "`{name}` is a wildcard, not a host; give a host that it matches"
             ));
         }
         let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
@@ -85,7 +85,7 @@ impl FromStr for Hostname {
             let odd = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
             if label.is_empty() || label.len() > MAX_LABEL_LENGTH {
                 return Err(format!(
-                    "`{text}`: each part between dots has 1 to {MAX_LABEL_LENGTH} characters"
+                    "`{text}`: each label must have 1 to {MAX_LABEL_LENGTH} characters"
                 ));
             }
             if let Some(c) = label.chars().find(|&c| odd(c)) {
@@ -193,7 +193,7 @@ impl FromStr for KeyTypes {
             "ecdsa" => Ok(Self::One(KeyType::Ecdsa)),
             "all" => Ok(Self::All),
             other => Err(format!(
-                "`{other}` is not a key type: write any, rsa, ecdsa or all"
+                "`{other}` is not a key type; write any, rsa, ecdsa or all"
             )),
         }
     }
@@ -234,7 +234,7 @@ impl FromStr for RevocationCheck {
             "crl" => Ok(Self::Crl),
             "full" => Ok(Self::Full),
             other => Err(format!(
-                "`{other}` is not a way to check revocation: write off, staple, crl or full"
+                "`{other}` is not a revocation check; write off, staple, crl or full"
             )),
         }
     }
@@ -268,7 +268,7 @@ impl FromStr for ProxyProtocol {
             "v1" => Ok(Self::V1),
             "v2" => Ok(Self::V2),
             other => Err(format!(
-                "`{other}` is not a version of the PROXY protocol: write v1 or v2"
+                "`{other}` is not a PROXY protocol version; write v1 or v2"
             )),
         }
     }
@@ -297,7 +297,7 @@ impl FromStr for Sni {
         match text.parse()? {
             Hostname::Dns(name) => Ok(Self::Name(name)),
             Hostname::Ip(_) => Err(format!(
-                "`{text}` is an address, which is never sent as SNI (RFC 6066): write a name, or none"
+                "`{text}` is an address, which SNI must not contain (RFC 6066); write a host name, or none"
             )),
         }
     }
@@ -421,7 +421,7 @@ impl FromStr for Timestamp {
         OffsetDateTime::parse(text, &Rfc3339)
             .map(|t| Self(t.unix_timestamp()))
             .map_err(|_| {
-                format!("`{text}` is not an RFC 3339 time: write it as 2026-11-24T12:00:00Z")
+                format!("`{text}` is not an RFC 3339 time; write it as 2026-11-24T12:00:00Z")
             })
     }
 }
@@ -485,7 +485,7 @@ impl FromStr for Threshold {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |part: &str| {
             format!(
-                "`{part}` is not an expiry threshold: write a share and a duration (25%,30d), or one of them"
+                "`{part}` is not an expiry threshold; write a share and a duration (25%,30d), or one of them"
             )
         };
         let mut threshold = Self {
@@ -496,15 +496,21 @@ impl FromStr for Threshold {
             if let Some(number) = part.strip_suffix('%') {
                 let share: f64 = number.parse().map_err(|_| wrong(part))?;
                 if !(0.0..=100.0).contains(&share) {
-                    return Err(format!("`{part}`: a share of the lifetime is 0% to 100%"));
+                    return Err(format!(
+                        "`{part}` is not a share of the lifetime; write 0% to 100%"
+                    ));
                 }
                 if threshold.share.replace(share).is_some() {
-                    return Err(format!("`{text}` gives two shares"));
+                    return Err(format!(
+                        "`{text}` has two shares; write one share, one duration, or both"
+                    ));
                 }
             } else {
                 let duration = parse_duration(part).map_err(|_| wrong(part))?;
                 if threshold.duration.replace(duration).is_some() {
-                    return Err(format!("`{text}` gives two durations"));
+                    return Err(format!(
+                        "`{text}` has two durations; write one share, one duration, or both"
+                    ));
                 }
             }
         }

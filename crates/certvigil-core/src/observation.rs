@@ -169,6 +169,8 @@ pub struct LookError {
     pub seems: Option<Protocol>,
     /// The TLS alert that the server sent.
     pub alert: Option<Alert>,
+    /// The remote vantage failed, whatever it was asked for: it does not answer, or refuses every request.
+    pub is_of_vantage: bool,
 }
 
 impl LookError {
@@ -179,6 +181,7 @@ impl LookError {
             message: crate::certificate::printable(message.as_ref()),
             seems: None,
             alert: None,
+            is_of_vantage: false,
         }
     }
 
@@ -266,23 +269,23 @@ macro_rules! error_kinds {
 
 error_kinds! {
     DnsNxdomain "dns_nxdomain" ConnectError "The name does not exist.";
-    DnsNoAddress "dns_no_address" ConnectError "The name exists, but has no address of a wanted family.";
-    DnsServfail "dns_servfail" ConnectError "The name server answered with an error.";
-    DnsTimeout "dns_timeout" ConnectError "No name server answered in time.";
-    ConnectRefused "connect_refused" ConnectError "Nothing listens at this address and port.";
-    ConnectTimeout "connect_timeout" ConnectError "The address did not answer in time.";
+    DnsNoAddress "dns_no_address" ConnectError "The name has no address of a requested family.";
+    DnsServfail "dns_servfail" ConnectError "The name server returned an error.";
+    DnsTimeout "dns_timeout" ConnectError "No name server responded in time.";
+    ConnectRefused "connect_refused" ConnectError "The connection was refused at this address and port.";
+    ConnectTimeout "connect_timeout" ConnectError "The address did not respond in time.";
     ConnectUnreachable "connect_unreachable" ConnectError "There is no route to the address.";
-    ConnectReset "connect_reset" ConnectError "The connection was reset while it was set up.";
-    StarttlsRefused "starttls_refused" HandshakeError "The server does not offer TLS in its own protocol, or refuses it.";
-    StarttlsProtocol "starttls_protocol" HandshakeError "What came before TLS was not what the protocol demands, or did not come in time.";
-    TlsAlert "tls_alert" HandshakeError "The server ended the handshake with an alert.";
-    TlsTimeout "tls_timeout" HandshakeError "The handshake did not end in time.";
-    TlsClosed "tls_closed" HandshakeError "The server hung up during the handshake.";
-    TlsProtocol "tls_protocol" HandshakeError "What the server sent is not TLS as it should be.";
-    TlsSignature "tls_signature" HandshakeError "The server did not prove that it has the certificate's key.";
-    MalformedCertificate "malformed_certificate" HandshakeError "The server sent no certificate that can be read.";
-    TooLarge "too_large" HandshakeError "The server sent more certificates than are read.";
-    Internal "internal" InternalError "The look could not be taken or judged for a reason of our own.";
+    ConnectReset "connect_reset" ConnectError "The connection was reset during connection setup.";
+    StarttlsRefused "starttls_refused" HandshakeError "The server does not offer STARTTLS, or refuses it.";
+    StarttlsProtocol "starttls_protocol" HandshakeError "The dialogue before TLS violated the protocol or timed out.";
+    TlsAlert "tls_alert" HandshakeError "The server aborted the handshake with an alert.";
+    TlsTimeout "tls_timeout" HandshakeError "The handshake timed out.";
+    TlsClosed "tls_closed" HandshakeError "The server closed the connection during the handshake.";
+    TlsProtocol "tls_protocol" HandshakeError "The server's response is not valid TLS.";
+    TlsSignature "tls_signature" HandshakeError "The server did not prove possession of the certificate's key.";
+    MalformedCertificate "malformed_certificate" HandshakeError "The server sent no readable certificate.";
+    TooLarge "too_large" HandshakeError "The server sent more certificates than certvigil reads.";
+    Internal "internal" InternalError "The probe failed or its result is unknown for a reason on certvigil's side.";
 }
 
 impl fmt::Display for ErrorKind {

@@ -155,6 +155,6 @@ fn read(file: &Path) -> Result<State, String> {
     let wrong = |why: String| format!("{}: {why}", file.display());
     let bytes = read_bounded(file).map_err(wrong)?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| wrong("it is not UTF-8 text: save it as UTF-8".into()))?;
+        .map_err(|_| wrong("the file is not UTF-8; save it as UTF-8".into()))?;
     settings::read(&text, file).map_err(|errors| errors.to_string())
 }

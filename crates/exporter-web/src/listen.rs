@@ -174,7 +174,10 @@ impl<H: Service> Desk<H> {
                     *is_failing = true;
                     // Without descriptors accepting fails at once, again and again. A connection that ends
                     // meanwhile is a reason to try earlier: `attend` sees to that.
-                    #[allow(clippy::disallowed_methods)]
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a pause before the next attempt to accept"
+                    )]
                     sleep(self.limits.accept_pause).await;
                 }
             }

@@ -68,7 +68,10 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
         let inline = given(fields.take(name));
         let file = given(fields.take(file));
         if let (Some(_), Some(file)) = (&inline, &file) {
-            problems.at(file, format!("give either this or `{name}`"));
+            problems.at(
+                file,
+                format!("conflicts with `{name}`; remove one of the two"),
+            );
         }
         match (inline, file) {
             (_, Some(item)) => {
@@ -95,7 +98,7 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
     let mut allowed_sans = Vec::new();
     if let Some(item) = &sans_item {
         let empty =
-            "the list is empty, so nobody could come in: name at least one, or take the key out";
+            "the list is empty, so no client could connect; add at least one or remove the key";
         let items = item.some_or_one(problems, empty);
         let sans = items.iter().filter_map(|i| i.parse(problems, non_empty));
         allowed_sans = sans.collect();
@@ -122,23 +125,20 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
             problems.add(
                 *line,
                 key,
-                format!("`{name}` is missing: TLS needs a certificate and its key"),
+                format!("`{name}` is missing; TLS needs a certificate and its key"),
             );
         }
     }
     let client_auth = client_auth?;
     if let (Some((item, _)), ClientAuth::None) = (&client_ca, client_auth) {
-        problems.at(item, "clients are not asked for a certificate: give `client_auth_type: RequireAndVerifyClientCert`, or take this out",
+        problems.at(item, "clients are not asked for a certificate; set `client_auth_type: RequireAndVerifyClientCert` or remove this key",
         );
     }
     if let (None, true, Some(item)) = (&client_ca, client_auth.verifies(), &client_auth_item) {
-        problems.at(
-            item,
-            "it is not said which certificates are right: give `client_ca_file`",
-        );
+        problems.at(item, "the trusted CAs are missing; set `client_ca_file`");
     }
     if let (Some(item), false) = (&sans_item, client_auth.requires()) {
-        problems.at(item, "a client may come without a certificate: give `client_auth_type: RequireAndVerifyClientCert`",
+        problems.at(item, "a client may connect without a certificate; set `client_auth_type: RequireAndVerifyClientCert`",
         );
     }
     let ((certificate_item, certificate), (key_item, key)) = (certificate?, key?);
@@ -193,7 +193,7 @@ fn versions(
         if let Some(item) = min.or(max) {
             problems.at(
                 item,
-                "`min_version` is newer than `max_version`: nothing is between them",
+                "`min_version` is newer than `max_version`; lower `min_version`",
             );
         }
         return None;
@@ -209,9 +209,11 @@ fn version(text: &str) -> Result<u8, String> {
         "TLS12" => Ok(12),
         "TLS13" => Ok(13),
         "TLS10" | "TLS11" => Err(format!(
-            "`{text}` is not safe and not spoken here (RFC 8996): write TLS12 or TLS13"
+            "`{text}` is insecure and not supported (RFC 8996); write TLS12 or TLS13"
         )),
-        other => Err(format!("`{other}` is not a version: write TLS12 or TLS13")),
+        other => Err(format!(
+            "`{other}` is not a TLS version; write TLS12 or TLS13"
+        )),
     }
 }
 
@@ -271,7 +273,7 @@ fn curve(text: &str) -> Result<&'static dyn SupportedKxGroup, String> {
         ("CurveP384", kx_group::SECP384R1),
     ];
     if text == "CurveP521" {
-        return Err("`CurveP521` is not spoken here for key exchange: write CurveP384".into());
+        return Err("`CurveP521` is not supported for key exchange; write CurveP384".into());
     }
     one_of(text, &known)
 }
@@ -291,10 +293,10 @@ fn http(item: &Item<'_>, problems: &mut Problems) -> HeaderMap {
             };
             let value = item.parse(problems, |text| {
                 if !values.is_empty() && !values.contains(&text) {
-                    return Err(format!("`{text}` is none of: {}", values.join(", ")));
+                    return Err(format!("`{text}` is not one of: {}", values.join(", ")));
                 }
                 HeaderValue::from_str(text)
-                    .map_err(|_| "a header is one line of plain text".to_owned())
+                    .map_err(|_| "a header must be one line of plain text".to_owned())
             });
             // Each name is a valid one: a test reads them.
             if let (Some(value), Ok(name)) = (value, HeaderName::try_from(name)) {
@@ -313,7 +315,7 @@ fn users(item: &Item<'_>, problems: &mut Problems) -> Users {
         if name.is_empty() || name.contains(':') {
             problems.at(
                 &item,
-                "the name of a user is not empty and has no colon (RFC 7617)",
+                "a user name must not be empty or contain a colon (RFC 7617)",
             );
         }
         if let Some(hash) = item.parse(problems, Hash::parse) {
@@ -335,7 +337,7 @@ fn rate_limit(item: &Item<'_>, problems: &mut Problems) -> Option<RateLimit> {
         problems.add(
             line,
             key,
-            "`burst` is missing: it says how many may come at once",
+            "`burst` is missing; set the maximum number of requests at once",
         );
     }
     Some(RateLimit::new(interval, burst?, Instant::now()))
@@ -344,7 +346,7 @@ fn rate_limit(item: &Item<'_>, problems: &mut Problems) -> Option<RateLimit> {
 fn interval(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
-            "`{text}` is not a span of time up to a day: write it as 100ms or 1s, or 0 for no limit"
+            "`{text}` is not a duration of at most one day; write it as 100ms or 1s, or 0 for no limit"
         )
     };
     if text == "0" {
@@ -359,13 +361,13 @@ fn interval(text: &str) -> Result<Duration, String> {
 fn burst(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(burst) if burst > 0 => Ok(burst),
-        _ => Err(format!("`{text}` is not a whole number from 1")),
+        _ => Err(format!("`{text}` is not a positive whole number")),
     }
 }
 
 fn non_empty(text: &str) -> Result<String, String> {
     match text {
-        "" => Err("it is empty: give a value, or take it out".into()),
+        "" => Err("the value is empty; set a value or remove the key".into()),
         text => Ok(text.to_owned()),
     }
 }
@@ -374,7 +376,7 @@ fn one_of<T: Copy>(text: &str, known: &[(impl AsRef<str>, T)]) -> Result<T, Stri
     let found = known.iter().find(|(name, _)| name.as_ref() == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = known.iter().map(|(name, _)| name.as_ref()).collect();
-        format!("`{text}` is none of: {}", names.join(", "))
+        format!("`{text}` is not one of: {}", names.join(", "))
     })
 }
 

@@ -109,12 +109,12 @@ impl Hash {
     /// Reads a hash; it is a secret, so the error does not show it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let parts: HashParts = text.parse().map_err(|_| {
-            "this is not a bcrypt hash: make one with `htpasswd -nB USER`".to_owned()
+            "this is not a bcrypt hash; create one with `htpasswd -nB USER`".to_owned()
         })?;
         let cost = parts.get_cost();
         if !(MIN_COST..=MAX_COST).contains(&cost) {
             return Err(format!(
-                "the hash has the cost {cost}: use one from {MIN_COST} to {MAX_COST}, such as `htpasswd -nB -C 10 USER`"
+                "the hash has cost {cost}; use a cost from {MIN_COST} to {MAX_COST}, such as `htpasswd -nB -C 10 USER`"
             ));
         }
         Ok(Self {

@@ -45,7 +45,7 @@ impl ConfigErrors {
             errors: vec![ConfigError {
                 line: 1,
                 key: String::new(),
-                message: format!("the file is empty: it needs `{needed}`"),
+                message: format!("the file is empty; add `{needed}`"),
             }],
         }
     }
@@ -127,7 +127,7 @@ pub fn with_root<T>(
     let mut depth = 0_usize;
     for event in Parser::new(BufferedInput::new(text.chars())) {
         let (event, span) = event.map_err(|e| {
-            let what = format!("this is not YAML: {}", e.info());
+            let what = format!("invalid YAML: {}", e.info());
             alone(e.marker().line(), what)
         })?;
         match event {
@@ -136,12 +136,13 @@ pub fn with_root<T>(
             _ => {}
         }
         if depth > MAX_DEPTH {
-            let what = format!("values are nested more than {MAX_DEPTH} deep: no key needs that");
+            let what =
+                format!("values are nested deeper than {MAX_DEPTH} levels; no key needs that");
             return Err(alone(span.start.line(), what));
         }
         loader.on_event(event, span);
         if let Some(error) = loader.error() {
-            let what = format!("this is not YAML: {}", error.info());
+            let what = format!("invalid YAML: {}", error.info());
             return Err(alone(error.marker().line(), what));
         }
     }
@@ -152,7 +153,7 @@ pub fn with_root<T>(
         [_, second, ..] => {
             return Err(alone(
                 second.span.start.line(),
-                "there is a second YAML document: put everything into one".into(),
+                "the file has a second YAML document; merge them into one".into(),
             ));
         }
     };
@@ -209,10 +210,7 @@ impl<'a> Item<'a> {
             } else {
                 self.kind()
             };
-            problems.at(
-                self,
-                format!("there should be one value, but there is {found}"),
-            );
+            problems.at(self, format!("expected a single value, found {found}"));
             return None;
         };
         match parse(text) {
@@ -229,7 +227,7 @@ impl<'a> Item<'a> {
         self.parse(problems, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
-            other => Err(format!("`{other}` is neither true nor false")),
+            other => Err(format!("`{other}` is not a boolean; write true or false")),
         })
     }
 
@@ -246,10 +244,7 @@ impl<'a> Item<'a> {
                 })
                 .collect(),
             _ => {
-                problems.at(
-                    self,
-                    format!("there should be a list, but there is {}", self.kind()),
-                );
+                problems.at(self, format!("expected a list, found {}", self.kind()));
                 Vec::new()
             }
         }
@@ -287,17 +282,14 @@ impl<'a> Item<'a> {
                         YamlData::Representation(name, ..) => {
                             entries.push((name.to_string(), self.child(name, line, node)));
                         }
-                        _ => problems.add(line, &self.key, "a key has to be plain text"),
+                        _ => problems.add(line, &self.key, "a key must be plain text"),
                     }
                 }
             }
             _ if self.is_null() => {}
             _ => problems.at(
                 self,
-                format!(
-                    "there should be keys with values, but there is {}",
-                    self.kind()
-                ),
+                format!("expected keys with values, found {}", self.kind()),
             ),
         }
         Fields {
@@ -399,16 +391,16 @@ impl<'a> Fields<'a> {
                 .map(|(_, known)| known);
             let message = match nearest {
                 Some(file) if is_secret(&name) && file.ends_with("_file") => format!(
-                    "a secret does not belong into this file: put it into a file of its own and give `{file}`"
+                    "this file must not contain secrets; put it into a separate file and set `{file}`"
                 ),
                 _ if is_secret(&name) => {
-                    "unknown key, and a secret does not belong into this file: take it out".into()
+                    "unknown key, and this file must not contain secrets; remove it".into()
                 }
                 Some(known) => format!("unknown key; did you mean `{known}`?"),
                 None => {
                     let mut known = self.known.clone();
                     known.sort_unstable();
-                    format!("unknown key; there is: {}", known.join(", "))
+                    format!("unknown key; known keys: {}", known.join(", "))
                 }
             };
             problems.add(item.line, item.key, message);

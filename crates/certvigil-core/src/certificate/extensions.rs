@@ -84,7 +84,7 @@ pub struct Listed {
 
 /// Which extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // RFC 5280's own names
+#[expect(missing_docs, reason = "the names are those of RFC 5280")]
 pub enum Kind {
     BasicConstraints,
     KeyUsage,

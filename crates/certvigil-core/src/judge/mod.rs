@@ -4,6 +4,7 @@ mod above;
 mod bundle;
 mod chain;
 mod clients;
+mod cost;
 mod dane;
 mod expiry;
 mod handshake;
@@ -32,6 +33,7 @@ pub use bundle::{Bundle, End};
 pub use clients::{
     Client, Clients, Effect, Effects, Opinion, Place, Property, RULES, Refusal, Rule, Trait,
 };
+pub use cost::is_cheap;
 pub use dane::{Dane, dane};
 pub use ladder::{Ladder, Role, Rung, climb};
 pub use links::Signatures;

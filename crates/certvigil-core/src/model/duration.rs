@@ -12,7 +12,7 @@ pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration > MAX_DURATION => {
-            Err("it is longer than a hundred years; write it as 10s or 2m".into())
+            Err("the duration is longer than 100 years; write it as 10s or 2m".into())
         }
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{error}; write it as 10s or 2m")),

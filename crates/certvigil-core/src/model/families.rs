@@ -47,7 +47,7 @@ impl FromStr for Family {
             "ipv4" => Ok(Self::V4),
             "ipv6" => Ok(Self::V6),
             _ => Err(format!(
-                "`{text}` is not an address family: write ipv4 or ipv6"
+                "`{text}` is not an address family; write ipv4 or ipv6"
             )),
         }
     }

@@ -27,7 +27,7 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::read(text).map_err(|why| match (meant(text), text.split_once("://")) {
             (Some(meant), Some((scheme, _))) => {
-                format!("`{scheme}` is no scheme that is spoken; did you mean `{meant}`?")
+                format!("unsupported scheme `{scheme}`; did you mean `{meant}`?")
             }
             (Some(meant), None) => format!("{why}; did you mean `{meant}`?"),
             (None, _) => why,
@@ -46,13 +46,13 @@ impl Place {
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
             if authority.contains('@') {
                 return Err(format!(
-                    "`{text}`: a user name or password has no place in a target"
+                    "`{text}` contains a user name or password; remove it"
                 ));
             }
             let (hostname, port) = host_and_port(authority)?;
             let port = port.or(usual_port);
             if port.is_none() {
-                return Err(format!("`{text}` has no port: write {scheme}://host:port"));
+                return Err(format!("`{text}` has no port; write {scheme}://host:port"));
             }
             return Ok(Self {
                 hostname,
@@ -62,7 +62,7 @@ impl Place {
         }
         if text.contains('/') {
             return Err(format!(
-                "`{text}` is not a target: write host, host:port, [IPv6]:port or a URL with its scheme"
+                "`{text}` is not a target; write host, host:port, [IPv6]:port or a URL with its scheme"
             ));
         }
         let (hostname, port) = host_and_port(text)?;
@@ -108,7 +108,7 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
     };
     if host.contains(':') && !host.starts_with('[') {
         return Err(format!(
-            "`{text}`: write an IPv6 address with a port as [address]:port"
+            "`{text}` is ambiguous; write an IPv6 address with a port as [address]:port"
         ));
     }
     Ok((host.parse()?, port))
@@ -118,7 +118,7 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
 pub fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
-        _ => Err(format!("`{text}` is not a port: write 1 to 65535")),
+        _ => Err(format!("`{text}` is not a port; write 1 to 65535")),
     }
 }
 
@@ -175,15 +175,15 @@ mod tests {
             ("example.com:0", "not a port"),
             ("example.com:65536", "not a port"),
             ("example.com:", "not a port"),
-            ("gopher://example.com", "not spoken"),
+            ("gopher://example.com", "unsupported"),
             ("tls://example.com", "no port"),
-            ("https://user:pw@example.com", "no place in a target"),
+            ("https://user:pw@example.com", "remove it"),
             ("example.com/path", "not a target"),
             ("[::1", "bracket"),
             ("[192.0.2.1]:443", "not an IPv6"),
             ("*.example.com", "wildcard"),
             ("exa mple.com", "cannot contain"),
-            ("a..example.com", "between dots"),
+            ("a..example.com", "each label"),
             ("127.1", "neither"),
             ("2001:db8::1:x:443", "write an IPv6"),
         ] {

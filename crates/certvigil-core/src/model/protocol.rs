@@ -130,16 +130,16 @@ impl Protocol {
         match text.parse::<Self>() {
             Ok(protocol) if is_clear(&protocol) => Ok(protocol),
             Ok(_) => Err(format!(
-                "`{text}` is no protocol that begins in the clear: take the flag away and write {text}://host as \
-                 the target, or write one of {}",
+                "`{text}` uses TLS from the first byte; remove the flag and write {text}://host as the target, \
+                 or write one of {}",
                 names(is_clear)
             )),
             Err(_) => {
                 let clear = Self::ALL.iter().filter(|p| is_clear(p)).map(|p| p.name());
                 let near = did_you_mean(text, clear).map(|near| format!("; {near}"));
                 Err(format!(
-                    "`{text}` is no protocol that begins in the clear{}",
-                    near.unwrap_or_else(|| format!(": write one of {}", names(is_clear)))
+                    "`{text}` is not a STARTTLS protocol{}",
+                    near.unwrap_or_else(|| format!("; write one of {}", names(is_clear)))
                 ))
             }
         }
@@ -149,8 +149,8 @@ impl Protocol {
         let mut all = Self::ALL.iter().copied();
         all.find(|p| p.name() == text).ok_or_else(|| {
             let near = did_you_mean(text, Self::schemes()).map(|near| format!("; {near}"));
-            let near = near.unwrap_or_else(|| format!(" (it speaks: {})", names(|_| true)));
-            format!("protocol `{text}` is not spoken by this version{near}")
+            let near = near.unwrap_or_else(|| format!("; supported: {}", names(|_| true)));
+            format!("unsupported protocol `{text}`{near}")
         })
     }
 }

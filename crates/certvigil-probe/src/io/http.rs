@@ -299,7 +299,7 @@ impl Http {
 
     /// Gets JSON from the API. What may pass is asked for again: 5xx and broken connections with
     /// growing pauses, 412 and 429 when they say after how long, nothing past the deadline.
-    pub async fn get_json<T: serde::de::DeserializeOwned>(
+    pub async fn get_json<T: serde::de::DeserializeOwned + Send + 'static>(
         &self,
         url: &Url,
         auth: Option<&BasicAuth>,
@@ -308,11 +308,7 @@ impl Http {
     ) -> Result<T, SourceError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..MAX_TRIES {
-            let error = match self
-                .get(url, auth, limit, deadline)
-                .await
-                .and_then(|a| json(&a))
-            {
+            let error = match self.get_json_once(url, auth, limit, deadline).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -329,13 +325,45 @@ impl Http {
                 shown(url),
                 wait.as_secs_f64()
             );
-            #[allow(clippy::disallowed_methods)] // the API says how long, or politeness does
+            #[expect(clippy::disallowed_methods, reason = "the API requests the pause")]
             tokio::time::sleep(wait).await;
             pause *= 2;
         }
-        self.get(url, auth, limit, deadline)
-            .await
-            .and_then(|a| json(&a))
+        self.get_json_once(url, auth, limit, deadline).await
+    }
+
+    async fn get_json_once<T: serde::de::DeserializeOwned + Send + 'static>(
+        &self,
+        url: &Url,
+        auth: Option<&BasicAuth>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<T, SourceError> {
+        let answer = self.get(url, auth, limit, deadline).await?;
+        read(answer, |answer| json(&answer)).await
+    }
+}
+
+/// Reads a response. A large one is read on a thread of its own, so that no other task waits for it.
+pub async fn read<T: Send + 'static>(
+    answer: Answer,
+    read: impl FnOnce(Answer) -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    if answer.body.len() <= SMALL_BODY_BYTES {
+        return read(answer);
+    }
+    on_own_thread(move || read(answer)).await
+}
+
+/// Runs work that takes long on a thread where no other task waits for it. A panic in it is one of the caller's.
+pub async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and nothing that waits is polled again.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -42,7 +42,7 @@ impl ReachSettings {
     pub fn suits(&self, protocol: Protocol) -> Result<(), String> {
         if protocol.is_quic() && self.proxy_protocol.is_some() {
             return Err(format!(
-                "the PROXY protocol goes before TCP connections, and {protocol} has none: leave one of the two out"
+                "the PROXY protocol needs a TCP connection, and {protocol} uses UDP; remove one of the two"
             ));
         }
         Ok(())

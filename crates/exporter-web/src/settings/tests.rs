@@ -130,51 +130,51 @@ fn a_wrong_value_is_told_with_its_place_and_never_with_a_secret() {
         ),
         (
             "tls_server_config: {key_file: key.pem}".into(),
-            "web.yml:1: tls_server_config: `cert_file` is missing: TLS needs a certificate and its key".into(),
+            "web.yml:1: tls_server_config: `cert_file` is missing; TLS needs a certificate and its key".into(),
         ),
         (
             "tls_server_config: {cert_file: cert.pem}".into(),
-            "web.yml:1: tls_server_config: `key_file` is missing: TLS needs a certificate and its key".into(),
+            "web.yml:1: tls_server_config: `key_file` is missing; TLS needs a certificate and its key".into(),
         ),
         (
             Folder::tls("cert: x"),
-            "web.yml:2: tls_server_config.cert_file: give either this or `cert`".into(),
+            "web.yml:2: tls_server_config.cert_file: conflicts with `cert`; remove one of the two".into(),
         ),
         (
             Folder::tls("client_auth_type: Sometimes"),
-            "web.yml:4: tls_server_config.client_auth_type: `Sometimes` is none of: NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert, RequireClientCert".into(),
+            "web.yml:4: tls_server_config.client_auth_type: `Sometimes` is not one of: NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert, RequireClientCert".into(),
         ),
         (
             Folder::tls("client_ca_file: ca.pem"),
-            "web.yml:4: tls_server_config.client_ca_file: clients are not asked for a certificate: give `client_auth_type: RequireAndVerifyClientCert`, or take this out".into(),
+            "web.yml:4: tls_server_config.client_ca_file: clients are not asked for a certificate; set `client_auth_type: RequireAndVerifyClientCert` or remove this key".into(),
         ),
         (
             Folder::tls("client_auth_type: RequireAndVerifyClientCert"),
-            "web.yml:4: tls_server_config.client_auth_type: it is not said which certificates are right: give `client_ca_file`".into(),
+            "web.yml:4: tls_server_config.client_auth_type: the trusted CAs are missing; set `client_ca_file`".into(),
         ),
         (
             Folder::tls("client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n  client_allowed_sans: [a]"),
-            "web.yml:6: tls_server_config.client_allowed_sans: a client may come without a certificate: give `client_auth_type: RequireAndVerifyClientCert`".into(),
+            "web.yml:6: tls_server_config.client_allowed_sans: a client may connect without a certificate; set `client_auth_type: RequireAndVerifyClientCert`".into(),
         ),
         (
             Folder::tls("client_auth_type: RequireAnyClientCert\n  client_allowed_sans: []"),
-            "web.yml:5: tls_server_config.client_allowed_sans: the list is empty, so nobody could come in: name at least one, or take the key out".into(),
+            "web.yml:5: tls_server_config.client_allowed_sans: the list is empty, so no client could connect; add at least one or remove the key".into(),
         ),
         (
             Folder::tls("min_version: TLS10"),
-            "web.yml:4: tls_server_config.min_version: `TLS10` is not safe and not spoken here (RFC 8996): write TLS12 or TLS13".into(),
+            "web.yml:4: tls_server_config.min_version: `TLS10` is insecure and not supported (RFC 8996); write TLS12 or TLS13".into(),
         ),
         (
             Folder::tls("max_version: SSL3"),
-            "web.yml:4: tls_server_config.max_version: `SSL3` is not a version: write TLS12 or TLS13".into(),
+            "web.yml:4: tls_server_config.max_version: `SSL3` is not a TLS version; write TLS12 or TLS13".into(),
         ),
         (
             Folder::tls("min_version: TLS13\n  max_version: TLS12"),
-            "web.yml:4: tls_server_config.min_version: `min_version` is newer than `max_version`: nothing is between them".into(),
+            "web.yml:4: tls_server_config.min_version: `min_version` is newer than `max_version`; lower `min_version`".into(),
         ),
         (
             Folder::tls("cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]"),
-            format!("web.yml:4: tls_server_config.cipher_suites[0]: `TLS_RSA_WITH_AES_128_CBC_SHA` is none of: {suites}"),
+            format!("web.yml:4: tls_server_config.cipher_suites[0]: `TLS_RSA_WITH_AES_128_CBC_SHA` is not one of: {suites}"),
         ),
         (
             Folder::tls("max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]"),
@@ -182,23 +182,23 @@ fn a_wrong_value_is_told_with_its_place_and_never_with_a_secret() {
         ),
         (
             Folder::tls("curve_preferences: [CurveP521]"),
-            "web.yml:4: tls_server_config.curve_preferences[0]: `CurveP521` is not spoken here for key exchange: write CurveP384".into(),
+            "web.yml:4: tls_server_config.curve_preferences[0]: `CurveP521` is not supported for key exchange; write CurveP384".into(),
         ),
         (
             Folder::tls("curve_preferences: [P256]"),
-            "web.yml:4: tls_server_config.curve_preferences[0]: `P256` is none of: X25519MLKEM768, SecP256r1MLKEM768, X25519, CurveP256, CurveP384".into(),
+            "web.yml:4: tls_server_config.curve_preferences[0]: `P256` is not one of: X25519MLKEM768, SecP256r1MLKEM768, X25519, CurveP256, CurveP384".into(),
         ),
         (
             "http_server_config: {http2: maybe}".into(),
-            "web.yml:1: http_server_config.http2: `maybe` is neither true nor false".into(),
+            "web.yml:1: http_server_config.http2: `maybe` is not a boolean; write true or false".into(),
         ),
         (
             "http_server_config: {headers: {X-Frame-Options: never}}".into(),
-            "web.yml:1: http_server_config.headers.X-Frame-Options: `never` is none of: deny, sameorigin".into(),
+            "web.yml:1: http_server_config.headers.X-Frame-Options: `never` is not one of: deny, sameorigin".into(),
         ),
         (
             "http_server_config: {headers: {Content-Security-Policy: \"a\\nb\"}}".into(),
-            "web.yml:1: http_server_config.headers.Content-Security-Policy: a header is one line of plain text".into(),
+            "web.yml:1: http_server_config.headers.Content-Security-Policy: a header must be one line of plain text".into(),
         ),
         (
             "http_server_config: {headers: {X-Frame-Option: deny}}".into(),
@@ -206,23 +206,23 @@ fn a_wrong_value_is_told_with_its_place_and_never_with_a_secret() {
         ),
         (
             "basic_auth_users: {alice: topsecret}".into(),
-            "web.yml:1: basic_auth_users.alice: this is not a bcrypt hash: make one with `htpasswd -nB USER`".into(),
+            "web.yml:1: basic_auth_users.alice: this is not a bcrypt hash; create one with `htpasswd -nB USER`".into(),
         ),
         (
             format!("basic_auth_users: {{'a:b': '{}'}}", folder.hash),
-            "web.yml:1: basic_auth_users.a:b: the name of a user is not empty and has no colon (RFC 7617)".into(),
+            "web.yml:1: basic_auth_users.a:b: a user name must not be empty or contain a colon (RFC 7617)".into(),
         ),
         (
             "rate_limit: {interval: 2d, burst: 1}".into(),
-            "web.yml:1: rate_limit.interval: `2d` is not a span of time up to a day: write it as 100ms or 1s, or 0 for no limit".into(),
+            "web.yml:1: rate_limit.interval: `2d` is not a duration of at most one day; write it as 100ms or 1s, or 0 for no limit".into(),
         ),
         (
             "rate_limit: {interval: 1s, burst: 0}".into(),
-            "web.yml:1: rate_limit.burst: `0` is not a whole number from 1".into(),
+            "web.yml:1: rate_limit.burst: `0` is not a positive whole number".into(),
         ),
         (
             "rate_limit: {interval: 1s}".into(),
-            "web.yml:1: rate_limit: `burst` is missing: it says how many may come at once".into(),
+            "web.yml:1: rate_limit: `burst` is missing; set the maximum number of requests at once".into(),
         ),
     ] {
         let error = folder.error(&text);

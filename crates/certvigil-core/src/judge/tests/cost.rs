@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::judge::chain::{Chain, examine};
+use crate::judge::is_cheap;
 use crate::judge::links::{Links, SIGNATURE_BUDGET, Signatures};
 
 /// As many certificates as a look reads.
@@ -135,4 +136,29 @@ fn a_long_path_is_trusted() {
         .expecting(pin(&leaf))
         .serving(chain);
     assert!(case.flags().chained && case.flags().trusted == Some(true));
+}
+
+/// A caller that must not wait judges the others elsewhere.
+#[test]
+fn short_chains_are_cheap_and_namesakes_are_not() {
+    let cheap = |case: &Case| is_cheap(&case.expected, &case.served(), &case.trust);
+    let right = &pki().right;
+    assert!(cheap(right));
+    assert!(!cheap(&right.serving(one_name(9))));
+    // Seven keys against each of seven certificates, until they are remembered; a certificate remembers four.
+    let namesakes = right.serving(one_name(6));
+    assert!(!cheap(&namesakes));
+    namesakes.judged();
+    assert!(!cheap(&namesakes));
+    let few = right.serving(one_name(3));
+    few.judged();
+    assert!(cheap(&few));
+    // The issuers that are known count as well as those that are served.
+    let mut instances = right.expected.instances().unwrap().clone();
+    instances.expected.chain = one_name(20);
+    let expected = Expected {
+        source: SourceKind::Pem,
+        what: Expectation::Instances(Box::new(instances)),
+    };
+    assert!(!is_cheap(&expected, &right.served(), &right.trust));
 }

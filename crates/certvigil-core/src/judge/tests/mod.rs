@@ -267,21 +267,15 @@ impl Case {
         key_proof: KeyProof,
         parameters: Parameters,
     ) -> Judged {
-        let (leaf, rest) = self.served.split_first().unwrap();
         let expected = Arc::new(self.expected.clone());
-        let observation = observation(
-            &self.host,
-            Outcome::Served(Box::new(Served {
-                leaf: leaf.clone(),
-                rest: rest.to_vec(),
-                tls_version,
-                cipher_suite: suite.into(),
-                alpn: None,
-                revocation: self.said.clone(),
-                key_proof,
-                parameters,
-            })),
-        );
+        let served = Served {
+            tls_version,
+            cipher_suite: suite.into(),
+            key_proof,
+            parameters,
+            ..self.served()
+        };
+        let observation = observation(&self.host, Outcome::Served(Box::new(served)));
         judge(
             Some(&expected),
             observation,
@@ -289,6 +283,21 @@ impl Case {
             &self.rules,
             self.now,
         )
+    }
+
+    /// What a handshake of TLS 1.3 shows.
+    fn served(&self) -> Served {
+        let (leaf, rest) = self.served.split_first().unwrap();
+        Served {
+            leaf: leaf.clone(),
+            rest: rest.to_vec(),
+            tls_version: "1.3",
+            cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
+            alpn: None,
+            revocation: self.said.clone(),
+            key_proof: KeyProof::Handshake,
+            parameters: Parameters::default(),
+        }
     }
 
     fn flags(&self) -> Flags {
