@@ -3,11 +3,12 @@
 
 mod caught;
 mod job;
+mod judging;
 pub(crate) mod names;
+mod permits;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;
-mod turns;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,8 +30,10 @@ use crate::tlsa::Tlsa;
 
 pub(crate) use caught::caught;
 pub use job::{Job, Located, MailHosts, Manner, locate, prepare, targets, targets_of_failed};
+pub use permits::{
+    MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,
+};
 use round::{Event, Round};
-pub use turns::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_LOOK, Turns};
 
 /// The share of the time for one look that resolving its name may take.
 const RESOLVE_SHARE: u32 = 2;
@@ -50,8 +53,8 @@ pub struct Scanner {
     pub remotes: Arc<[Remote]>,
     /// Asks whether what is served has been revoked.
     pub revocations: Arc<Revocations>,
-    /// What bounds this scan and all others that share it.
-    pub turns: Arc<Turns>,
+    /// Limits of concurrent work, which all scans that share them keep together.
+    pub permits: Arc<Permits>,
 }
 
 /// What happens along a scan.

@@ -105,9 +105,12 @@ impl Teller {
         self.wait_with(text, now);
     }
 
-    /// After a try without any look: what is expected is not known yet.
+    /// After a try without any look: waiting for the source of the expected certificate.
     pub(super) fn wait_for_source(&mut self, now: Instant) {
-        self.wait_with("what is expected is not known yet".into(), now);
+        self.wait_with(
+            "waiting for the source of the expected certificate".into(),
+            now,
+        );
     }
 
     fn wait_with(&mut self, text: String, now: Instant) {

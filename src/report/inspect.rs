@@ -300,7 +300,7 @@ impl Page<'_> {
             Verdict::Inconclusive(error) => error.to_string(),
             Verdict::Conclusive(_) => String::new(),
         };
-        let text = format!("{} shows no certificate: {why}", row.address);
+        let text = format!("{} served no certificate: {why}", row.address);
         self.line("", "  ", &text, Some(colour_of(judged.severity())));
         let hints = judged.findings.iter().map(|f| f.text().hint);
         for hint in hints.filter(|hint| !hint.is_empty()) {
@@ -380,7 +380,7 @@ fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, St
         (Some(true), _) => "it has been revoked",
         (Some(false), None) => "the stapled OCSP response says that it is not revoked",
         (Some(false), Some(_)) => "its issuer says that it is not revoked",
-        (None, _) => "not known: nobody said that it is",
+        (None, _) => "unknown: no revocation information",
     };
     vec![
         ("name", name),

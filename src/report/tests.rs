@@ -23,19 +23,27 @@ fn certificate(pem: &str) -> Certificate {
 }
 
 fn root() -> Certificate {
-    certificate(include_str!("../judge/testdata/root.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/root.pem"
+    ))
 }
 
 fn intermediate() -> Certificate {
-    certificate(include_str!("../judge/testdata/intermediate.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/intermediate.pem"
+    ))
 }
 
 fn leaf() -> Certificate {
-    certificate(include_str!("../judge/testdata/leaf.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/leaf.pem"
+    ))
 }
 
 fn weak() -> Certificate {
-    certificate(include_str!("../judge/testdata/rsa1024.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/rsa1024.pem"
+    ))
 }
 
 fn now() -> Timestamp {

@@ -1,6 +1,5 @@
 //! The loop around the state: it waits for the next event or due time, and carries out the effects.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
-use crate::scan::{Job, Progress, Scan, Scanner, Turns, caught};
+use crate::scan::{Job, Progress, Scan, Scanner, caught};
 use crate::source::Failed;
 use crate::store::Store;
 
@@ -70,8 +69,6 @@ pub(super) struct Monitor {
     runtime: Arc<Runtime>,
     state: State,
     reload: Reload,
-    /// The limits of each remote vantage, over reloads.
-    turns: BTreeMap<Vantage, Arc<Turns>>,
     probes: JoinSet<()>,
     sender: mpsc::UnboundedSender<Event>,
     results: mpsc::UnboundedReceiver<Event>,
@@ -101,7 +98,7 @@ impl Monitor {
             None
         });
         let start = Start {
-            concurrency: setup.concurrency,
+            concurrency: snapshot.runtime.scanner.permits.slots(),
             remembered: remembered.unwrap_or_default(),
             has_store: store.is_some(),
         };
@@ -122,7 +119,6 @@ impl Monitor {
             reload: snapshot.reload.clone(),
             current,
             state,
-            turns: BTreeMap::new(),
             probes: JoinSet::new(),
             sender,
             results,
@@ -280,10 +276,7 @@ impl Monitor {
     }
 
     fn start_probe(&mut self, id: ProbeId, vantage: &Vantage, job: Option<Job>) {
-        let concurrency = self.setup.concurrency;
-        let turns = self.turns.entry(vantage.clone());
-        let turns = turns.or_insert_with(|| Arc::new(Turns::new(concurrency, concurrency)));
-        let scanner = self.runtime.scanner_of(vantage, turns);
+        let scanner = self.runtime.scanner_of(vantage);
         let (sender, current) = (self.sender.clone(), self.current.clone());
         let (Some(job), Some(scanner)) = (job, scanner) else {
             let is_complete = false;
@@ -354,11 +347,12 @@ impl Monitor {
     fn apply(&mut self, read: Result<Runtime, String>) {
         let result = read.map(|runtime| {
             let defaults = &runtime.inventory.defaults;
-            runtime.scanner.turns.set_per_address(defaults.per_address);
+            runtime
+                .scanner
+                .permits
+                .set_per_address(defaults.per_address);
             let settings = Settings::from(&runtime);
             self.runtime = Arc::new(runtime);
-            self.turns
-                .retain(|vantage, _| settings.vantages.contains(vantage));
             self.on(Event::Reload(settings));
         });
         self.note_reload(&result);

@@ -104,3 +104,6 @@ fn place(judged: &Judged) -> String {
         observation.vantage
     )
 }
+
+#[cfg(test)]
+mod tests;

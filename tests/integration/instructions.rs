@@ -78,7 +78,8 @@ impl Corpus {
 }
 
 fn read(name: &str) -> Certificate {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/judge/testdata");
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/certvigil-core/src/judge/testdata");
     let pem = fs::read(folder.join(format!("{name}.pem"))).unwrap();
     parse_certificates(&pem).unwrap().remove(0)
 }

@@ -75,7 +75,7 @@ fn steady(monitor: &Peer, client: &mut Client) -> Vec<Row> {
         target: Target::AtMost(120.0),
         values: held,
         detail: format!(
-            "looked at every {} s, at {} µs of CPU a look",
+            "probed every {} s, at {} µs of CPU per probe",
             BUSY.as_secs(),
             short(each)
         ),
@@ -108,11 +108,11 @@ fn idle(monitor: &Peer) -> Row {
         (cpu(&monitor.child) - before) / start.elapsed().as_secs_f64() * 100.0
     };
     Row {
-        figure: "CPU of it between looks".into(),
+        figure: "CPU of it between probes".into(),
         unit: " %",
         target: Target::AtMost(1.0),
         values: (0..3).map(share).collect(),
-        detail: format!("of one core, at an interval of {IDLE}, a look every two seconds"),
+        detail: format!("of one core, at an interval of {IDLE}, a probe every two seconds"),
     }
 }
 
@@ -190,12 +190,12 @@ fn delay(monitor: &Peer, bytes: &Bytes, server: &Server, rounds: usize) -> Row {
     }
     let (slowest, usual) = (short(slowest.median()), short(usual.median()));
     Row {
-        figure: "delay of looks that are asked for during a scrape".into(),
+        figure: "delay of probes on demand during a scrape".into(),
         unit: " ms",
         target: Target::AtMost(10.0),
         values: late,
         detail: format!(
-            "99 of 100 begin within {slowest} ms; without a scrape the middle one does within {usual} ms"
+            "99 of 100 start within {slowest} ms; without a scrape the middle one does within {usual} ms"
         ),
     }
 }

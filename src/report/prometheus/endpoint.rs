@@ -11,7 +11,7 @@ use super::exposition::{Exposition, Rendered, write_labels};
 use super::{Metric, first_end, name_of};
 
 /// The metrics of endpoints, in the order in which they are told.
-const METRICS: [Metric; 14] = [
+const METRICS: [Metric; 15] = [
     Metric::EndpointStatus,
     Metric::EndpointCorrect,
     Metric::EndpointChained,
@@ -25,6 +25,7 @@ const METRICS: [Metric; 14] = [
     Metric::EndpointNotAfter,
     Metric::EndpointChainNotAfter,
     Metric::EndpointLastCheck,
+    Metric::EndpointLastConclusive,
     Metric::EndpointInfo,
 ];
 
@@ -34,8 +35,14 @@ const METRICS: [Metric; 14] = [
 pub struct Lines(Rendered);
 
 impl Lines {
-    /// What is told of a look that ended at `at`.
+    /// The metrics of a probe that ended at `at`, without earlier ones.
     pub fn new(judged: &Judged, at: Timestamp) -> Self {
+        let is_conclusive = matches!(judged.verdict, Verdict::Conclusive(_));
+        Self::after(judged, at, is_conclusive.then_some(at))
+    }
+
+    /// The metrics of a probe that ended at `at`; the last one that saw a certificate ended at `last_conclusive`.
+    pub fn after(judged: &Judged, at: Timestamp, last_conclusive: Option<Timestamp>) -> Self {
         let mut out = Rendered::new(|text| write_endpoint_labels(text, judged));
         let is = judged.status();
         for status in Status::ALL {
@@ -70,6 +77,9 @@ impl Lines {
             out.put(Metric::EndpointFinding, &more, 1);
         }
         out.put(Metric::EndpointLastCheck, &[], at.0);
+        if let Some(last) = last_conclusive {
+            out.put(Metric::EndpointLastConclusive, &[], last.0);
+        }
         if let Outcome::Served(served) = &judged.observation.outcome {
             put_served(&mut out, judged, served);
         }

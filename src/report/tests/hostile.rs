@@ -100,6 +100,7 @@ fn looks(text: &str) -> Vec<Judged> {
     unknown.verdict = Verdict::Inconclusive(LookError {
         seems: None,
         alert: None,
+        is_of_vantage: false,
         kind: ErrorKind::DnsNxdomain,
         message: text.to_owned(),
     });
@@ -286,6 +287,7 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
                     all.filter_map(|c| Some(c.facts().ok()?.not_after.0)).min()
                 }),
                 Metric::EndpointLastCheck => Some(at.0),
+                Metric::EndpointLastConclusive => flags.map(|_| at.0),
                 Metric::EndpointInfo => {
                     if let Some(served) = served {
                         put(

@@ -199,10 +199,10 @@ pub(super) fn write(
     let hidden = faults.len().saturating_sub(MAX_FAULTS);
     if hidden > 0 {
         let text = format!(
-            "{} less urgent or less frequent not shown here: mend these first, or filter.",
+            "{} less severe or less frequent not shown: fix these first, or use the filter.",
             match hidden {
-                1 => "1 further fault is".into(),
-                more => format!("{more} further faults are"),
+                1 => "1 more finding is".into(),
+                more => format!("{more} more findings are"),
             }
         );
         html.line("p", &[("class", "more")], &text);
@@ -244,17 +244,14 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
     let hidden = fault.variants.len().saturating_sub(MAX_VARIANTS);
     if hidden > 0 {
         html.element("p", &[("class", "more")], |html| {
-            html.text(&format!(
-                "It shows itself in {} more: ",
-                counted(hidden, "way")
-            ));
-            html.link(more, "all addresses with this fault");
+            html.text(&format!("It causes {} more: ", counted(hidden, "way")));
+            html.link(more, "all addresses with this finding");
         });
     }
     html.element("p", &[("class", "explain")], |html| {
         html.link(
             &fault.about.address(),
-            &format!("What {} means, and how to mend it", fault.about.name()),
+            &format!("What {} means, and how to fix it", fault.about.name()),
         );
     });
 }
@@ -265,7 +262,7 @@ pub(super) fn write_hint(html: &mut Html, hint: &str) {
         return;
     }
     html.element("p", &[("class", "hint")], |html| {
-        html.line("strong", &[], "To mend it:");
+        html.line("strong", &[], "Fix:");
         html.text(" ");
         html.prose(&sentence(hint));
     });
@@ -280,7 +277,7 @@ fn places(html: &mut Html, variant: &Variant<'_>, more: &Address) {
                 html.link(&endpoint.address(), &text);
                 if place.vantages != [Vantage::LOCAL] {
                     let vantages: Vec<&str> = place.vantages.iter().map(|v| from(v)).collect();
-                    html.text(&format!(", seen from {}", vantages.join(" and ")));
+                    html.text(&format!(", from {}", vantages.join(" and ")));
                 }
             });
         }

@@ -132,3 +132,6 @@ fn carried(alone: &Arc<Judged>, old: &EndpointResult) -> Arc<Judged> {
         .sort_by_key(|finding| (Reverse(finding.severity), finding.code()));
     Arc::new(judged)
 }
+
+#[cfg(test)]
+mod tests;

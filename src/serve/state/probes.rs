@@ -180,7 +180,13 @@ impl State {
         let Some(lane) = self.lanes.get_mut(&run.vantage) else {
             return;
         };
-        let is_wanted = lane.queue.finish(&run.subject, interval, now.elapsed);
+        // Whoever answers tests from elsewhere is asked once in an interval, also after a pause.
+        let earliest = match run.vantage.is_local() {
+            true => Duration::ZERO,
+            false => run.started + interval / 2,
+        };
+        let queue = &mut lane.queue;
+        let is_wanted = queue.finish_spaced(&run.subject, interval, earliest, now.elapsed);
         let change = lane.end_probe(run.seen, run.started, now);
         let next = lane.queue.due(&run.subject);
         lane.unprobed.remove(&run.subject);
