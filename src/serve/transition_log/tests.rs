@@ -76,8 +76,9 @@ fn a_fault_and_its_recovery_are_each_logged_once() {
         vec![good(1)],
     ]);
     let place = "hostname=www.example.com ip=192.0.2.1 port=443 vantage=local";
+    let message = Finding::new(wrong_certificate()).message();
     let critical =
-        format!("endpoint critical: {place} was=info code=wrong_certificate message=\"what\"");
+        format!("endpoint critical: {place} was=info code=wrong_certificate message={message:?}");
     let recovered = format!("endpoint recovered: {place} was=critical");
     let none = Vec::new;
     assert_eq!(
