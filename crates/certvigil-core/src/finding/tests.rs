@@ -754,7 +754,7 @@ fn row(code: Code, details: &[Detail]) -> String {
 
 #[test]
 fn the_documentation_lists_the_keys_of_each_detail() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.md");
     let page = std::fs::read_to_string(page).unwrap();
     let details = [identity_details(), chain_details(), handshake_details()].concat();
     let rows: Vec<String> = Code::ALL.iter().map(|code| row(*code, &details)).collect();
