@@ -20,7 +20,7 @@ use crate::source::Loaded;
 use crate::tlsa::Tlsa;
 
 use super::judging::Judging;
-use super::{Job, Scanner, TARGETS_PER_SLOT, caught};
+use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
 
 /// A remote test may take this many times what a look may: it is many looks, taken elsewhere.
 const REMOTE_PATIENCE: u32 = 3;
@@ -63,34 +63,43 @@ impl Round {
                 .min(Semaphore::MAX_PERMITS),
         ));
         let mut tasks = JoinSet::new();
+        let is_single = is_single_target(&jobs);
         for mut job in jobs {
             let targets = std::mem::take(&mut job.targets);
             let job = Arc::new(job);
             self.ask_remotes(&job, &targets, &mut tasks);
             for target in targets {
+                if is_single {
+                    self.probe_target(&job, target).await;
+                    continue;
+                }
                 let Ok(permit) = permits.clone().acquire_owned().await else {
                     return;
                 };
                 let (round, job) = (self.clone(), job.clone());
                 tasks.spawn(async move {
-                    match caught(round.find(&job, &target)).await {
-                        Some(Some(found)) => round.look_at_all(&job, target, found).await,
-                        Some(None) => {}
-                        None => {
-                            for &key_type in job.key_types.each() {
-                                round
-                                    .tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
-                            }
-                        }
-                    }
+                    round.probe_target(&job, target).await;
                     drop(permit);
-                    let _ = round.sender.send(Event::TargetDone);
                 });
                 // What has ended is let go of along the way.
                 while tasks.try_join_next().is_some() {}
             }
         }
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Probes one target at all of its addresses.
+    async fn probe_target(self: &Arc<Self>, job: &Arc<Job>, target: Target) {
+        match caught(self.find(job, &target)).await {
+            Some(Some(found)) => self.look_at_all(job, target, found).await,
+            Some(None) => {}
+            None => {
+                for &key_type in job.key_types.each() {
+                    self.tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
+                }
+            }
+        }
+        let _ = self.sender.send(Event::TargetDone);
     }
 
     fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {

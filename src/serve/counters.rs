@@ -47,9 +47,9 @@ impl Histogram {
 
 impl Counters {
     /// Counts the looks at one target.
-    pub(super) fn count(&self, results: &[Judged]) {
+    pub(super) fn count<'a>(&self, results: impl Iterator<Item = &'a Judged> + Clone) {
         let mut counts = self.lock();
-        for judged in results {
+        for judged in results.clone() {
             let status = judged.status();
             let vantage = judged.observation.vantage.as_str();
             let of_vantage = match counts.looks.get_mut(vantage) {
@@ -63,7 +63,7 @@ impl Counters {
         }
         let local = || {
             results
-                .iter()
+                .clone()
                 .map(|j| &j.observation)
                 .filter(|o| o.vantage.is_local())
         };

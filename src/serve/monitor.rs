@@ -1,7 +1,7 @@
 //! The loop around the state: it waits for the next event or due time, and carries out the effects.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
-use crate::scan::{Job, Progress, Scan, Scanner, caught};
+use crate::scan::{Job, Scanner, caught};
 use crate::source::Failed;
 use crate::store::Store;
 
@@ -41,23 +41,14 @@ pub(super) enum Command {
 /// Runs a probe as of a time, and reports each result: the scan path, unless a test puts something else in its place.
 pub(super) type Probe = Box<dyn Fn(Scanner, Job, Timestamp, Report) -> Probing + Send + Sync>;
 /// Takes each result of a probe when it is there.
-pub(super) type Report = Box<dyn FnMut(&Judged) + Send>;
-type Probing = Pin<Box<dyn Future<Output = Scan> + Send>>;
+pub(super) type Report = Box<dyn FnMut(Judged) + Send>;
+/// Returns true if the probe is complete.
+type Probing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Returns the probe of the scan path.
 pub(super) fn probe() -> Probe {
-    Box::new(|scanner, job, now, mut report| {
-        Box::pin(async move {
-            let progress = |progress: Progress<'_>| {
-                if let Progress::Judged(judged) = progress {
-                    report(judged);
-                }
-            };
-            let jobs = vec![job];
-            scanner
-                .scan(jobs, now, std::future::pending(), progress)
-                .await
-        })
+    Box::new(|scanner, job, now, report| {
+        Box::pin(async move { scanner.probe(job, now, report).await })
     })
 }
 
@@ -284,26 +275,27 @@ impl Monitor {
             let _ = sender.send(Event::ProbeDone { id, is_complete });
             return;
         };
-        let (results, times) = (sender.clone(), current.clone());
+        let reported: Arc<Mutex<Vec<Arc<Judged>>>> = Arc::default();
+        let (results, times, noted) = (sender.clone(), current.clone(), reported.clone());
         let report: Report = Box::new(move |judged| {
-            let event = Event::ProbeResult {
-                id,
-                judged: Box::new(judged.clone()),
-                at: now(&times),
-            };
+            let judged = Arc::new(judged);
+            lock(&noted).push(judged.clone());
+            let at = now(&times);
             // Nobody takes it after the shutdown.
-            let _ = results.send(event);
+            let _ = results.send(Event::ProbeResult { id, judged, at });
         });
         let probing = (self.probe)(scanner, job, current.now(), report);
         self.probes.spawn(async move {
-            let scan = caught(probing).await;
-            let is_complete = scan.as_ref().is_some_and(|scan| scan.complete);
-            match scan {
-                Some(scan) => current.counters.count(&scan.results),
+            let complete = caught(probing).await;
+            match complete {
+                Some(_) => current
+                    .counters
+                    .count(lock(&reported).iter().map(|judged| &**judged)),
                 None => tracing::error!(
                     "probe failed after a fault of certvigil's own: please report it"
                 ),
             }
+            let is_complete = complete.unwrap_or(false);
             let _ = sender.send(Event::ProbeDone { id, is_complete });
         });
     }
@@ -374,6 +366,10 @@ impl Monitor {
         }
         self.is_unpublished = true;
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn now(current: &Current) -> Now {

@@ -85,7 +85,7 @@ pub(super) async fn probe(
     let over = sleep_until(start + request.timeout);
     let scanner = runtime.on_demand_scanner();
     let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
-    current.counters.count(&scan.results);
+    current.counters.count(scan.results.iter());
     request.answer(current.now(), &scan, start.elapsed(), lookup)
 }
 

@@ -153,7 +153,7 @@ pub(super) async fn test(
     };
     let scanner = runtime.on_demand_scanner();
     let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
-    current.counters.count(&scan.results);
+    current.counters.count(scan.results.iter());
     // A part would pass for all that there is.
     if !scan.complete {
         return come_again(

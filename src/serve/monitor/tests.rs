@@ -136,10 +136,7 @@ async fn run_in(
                 Some(takes) => sleep_until(Instant::now() + takes).await,
                 None => std::future::pending().await,
             }
-            Scan {
-                results: Vec::new(),
-                complete: true,
-            }
+            true
         })
     });
     let (monitor, commands) = Monitor::new(Arc::new(setup), current.clone(), None, probe);

@@ -12,7 +12,7 @@ use crate::report::prometheus::Lines;
 use super::super::dns_failures::dns_answer;
 
 /// Targets in one chunk of the map; a larger one is split. A change copies one chunk and the list of chunks.
-const MAX_CHUNK: usize = 512;
+const MAX_CHUNK: usize = 128;
 /// A result is stale when it is older than this many of its intervals.
 const STALE_INTERVALS: i64 = 2;
 

@@ -125,7 +125,7 @@ pub(super) enum Event {
     /// A probe has the result of one endpoint, as of `at`.
     ProbeResult {
         id: ProbeId,
-        judged: Box<Judged>,
+        judged: Arc<Judged>,
         at: Now,
     },
     /// A probe ended; it is not complete after a fault of our own.

@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Publishes the result of one endpoint.
-    pub(super) fn on_probe_result(&mut self, id: ProbeId, judged: Box<Judged>, at: Now) {
+    pub(super) fn on_probe_result(&mut self, id: ProbeId, judged: Arc<Judged>, at: Now) {
         let Some(run) = self.runs.get_mut(&id) else {
             return;
         };
@@ -93,7 +93,6 @@ impl State {
         let Some(target) = self.targets.get(&observation.target).cloned() else {
             return;
         };
-        let judged = Arc::new(*judged);
         if depends_on_other_key_type(&judged) && self.waits_for_other_key_type(id, &judged) {
             if let Some(run) = self.runs.get_mut(&id) {
                 run.held.push((judged, at));

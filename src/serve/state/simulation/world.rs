@@ -410,7 +410,7 @@ impl World {
         let at = self.at();
         self.truth.on_observation(&judged, at);
         let delay = self.rng.between(Duration::ZERO, DELIVERY);
-        let judged = Box::new(judged);
+        let judged = Arc::new(judged);
         self.push(
             delay,
             Pending::Deliver(Event::ProbeResult { id, judged, at }),
