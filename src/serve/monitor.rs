@@ -27,6 +27,9 @@ use super::state::{
 const LAST_NOTES_SHARE: u32 = 5;
 /// Maximum commands that wait.
 const MAX_COMMANDS: usize = 64;
+/// Probes that become due within this time start together: a process that wakes for many probes at once needs less CPU
+/// time for each than one that wakes for every probe, and for every response, by itself.
+const START_STEP: Duration = Duration::from_millis(250);
 /// Maximum results of probes that share one snapshot.
 const MAX_RESULTS_PER_TURN: usize = 256;
 
@@ -177,7 +180,7 @@ impl Monitor {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let due = self.state.next_due().into_iter();
+        let due = self.state.next_due().map(next_step).into_iter();
         let due = due.chain(self.reloads.next_due()).min()?;
         Some(self.current.started + due)
     }
@@ -366,6 +369,13 @@ impl Monitor {
         }
         self.is_unpublished = true;
     }
+}
+
+/// Rounds a due time up to the next step.
+fn next_step(due: Duration) -> Duration {
+    let step = START_STEP.as_nanos();
+    let missing = (step - due.as_nanos() % step) % step;
+    due + Duration::from_nanos(u64::try_from(missing).unwrap_or(0))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
