@@ -1,4 +1,4 @@
-//! `certvigil chain`: the file that the server should have.
+//! `certvigil chain`: prints the certificate file that a server needs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::check::environment;
 use super::flags::{parse_positive, parse_url};
 use super::{Code, output, plan, runtime};
 
-/// Issuers that are fetched for one file. Chains have one to three intermediates.
+/// Maximum issuers fetched for one file. Chains have one to three intermediates.
 const MAX_FETCHED: usize = 8;
 
 /// Print the certificate file that a server needs: the leaf, then its chain
@@ -98,7 +98,7 @@ async fn chain(args: &Args) -> Result<String, String> {
         }
         (_, _, Some(url)) => {
             let source = SourceSettings::Download(url.clone());
-            // The URL may be a secret.
+            // The URL may be a secret, so errors do not name it.
             Given::of_source(&sources, "the download", &source, trust, deadline).await?
         }
         (None, None, None) => return Err("give --cert, --sslmate or --download".into()),
@@ -110,13 +110,14 @@ async fn chain(args: &Args) -> Result<String, String> {
     }
 }
 
-/// What there is to begin with.
+/// Certificates and trusted roots from which the chain is built.
 struct Given {
-    /// For errors.
+    /// Name of the file or source in errors.
     name: String,
     certificates: Vec<Certificate>,
     trust: TrustStore,
-    /// Whether the chain is known to be the right one, wherever it leads.
+    /// True if the source supplied the chain. It is then accepted as it is, even if it does not
+    /// lead to a trusted root.
     is_whole: bool,
 }
 
@@ -134,7 +135,7 @@ impl Given {
         })
     }
 
-    /// Whoever sold the certificate says what its chain and its root are.
+    /// Reads the certificate from a source that also supplies its chain and its root.
     async fn of_source(
         sources: &Sources,
         name: &str,
@@ -153,7 +154,7 @@ impl Given {
             output::note("this is a temporary certificate; no certificate has been issued yet");
         }
         if let Some(root) = &instance.root {
-            // One that cannot be read as a root matters only where the chain is missing too.
+            // A root that cannot be parsed matters only if the chain is missing too.
             let _ = trust.add(root);
         }
         let is_whole = !instance.chain.is_empty();
@@ -167,7 +168,7 @@ impl Given {
         })
     }
 
-    /// Fetches issuers until a trusted root issued the last one.
+    /// Fetches issuers until a trusted root issued the last certificate.
     async fn complete(mut self, sources: &Sources, deadline: Instant) -> Result<Bundle, String> {
         let mut fetched = 0;
         loop {
@@ -205,7 +206,7 @@ impl Given {
     }
 }
 
-/// The issuer of this certificate, from where it says that its issuer's certificate lies.
+/// Fetches the certificate's issuer from the caIssuers URLs in the certificate.
 async fn fetch_issuer(
     below: &Certificate,
     sources: &Sources,
@@ -249,5 +250,5 @@ async fn fetch_issuer(
     ))
 }
 
-/// So many of the certificates that are not the issuer are named.
+/// Maximum certificates named in the error if none of them is the issuer.
 const TOLD_NAMES: usize = 3;

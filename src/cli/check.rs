@@ -1,4 +1,4 @@
-//! `certvigil check`: look once, or until all is well, and say what is wrong.
+//! `certvigil check`: probes once, or until all targets are healthy, and reports findings.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -142,7 +142,7 @@ pub(super) struct Args {
     fail_on: FailOn,
 }
 
-/// What most want of it; narrow enough for a terminal of 80 columns.
+/// The most common uses. The lines fit a terminal of 80 columns.
 const EXAMPLES: &str = "\
 Examples:
   certvigil check www.example.com                       valid, for the name, trusted?
@@ -171,13 +171,13 @@ enum Format {
 
 pub(super) fn run(args: Args, verbose: u8) -> Code {
     let fail_on = args.fail_on;
-    // What runs plugins shows what they write to stdout, and may show nothing else.
+    // Programs that run monitoring plugins show only the plugin's stdout, so errors go there too.
     let tells_on_stdout = matches!(args.format, Format::Nagios) && args.output.is_none();
     match runtime().and_then(|runtime| {
-        // Among the looks: each wakes it, and no thread has to be woken for that.
+        // As a task of the runtime, so that finished probes wake it without waking another thread.
         let ended = runtime.block_on(runtime.spawn(check(args, verbose)));
         let ended = ended.unwrap_or_else(|e| Err(format!("the check task failed: {e}")));
-        // What is still being looked up or closed is not worth waiting for.
+        // Open lookups and connections that are closing are not worth waiting for.
         runtime.shutdown_background();
         ended
     }) {
@@ -226,7 +226,7 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
         Format::Junit => report::junit(results, matches!(args.fail_on, FailOn::Warning)),
         Format::Github => report::github(results),
         Format::Nagios => report::nagios(results, code.severity(), plan.thresholds(), now),
-        // When the looks ended, whatever time they were judged for.
+        // The time when the probes finished, even if `--at` judges them as of another time.
         Format::Prometheus => report::prometheus::textfile(results, super::now()),
     };
     match destination {
@@ -235,8 +235,8 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
     }
 }
 
-/// What is no part of the result: that it is not whole, how long it took, and its sum where the result does not
-/// show that to whoever waits for it.
+/// Reports on stderr what is not part of the result: that it is incomplete, how long the probes
+/// took, and the summary if the user does not see it in the result.
 fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, verbose: u8) {
     let scan = &seen.scan;
     if !scan.complete {
@@ -259,7 +259,7 @@ fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, ve
     }
 }
 
-/// Looks once, or until all is well or patience is over.
+/// Probes once, or repeats until all targets are healthy or `give_up` is reached.
 async fn until_well(
     args: &Args,
     plan: &Plan,
@@ -289,7 +289,7 @@ async fn until_well(
             Round::Looked(seen) => {
                 let results = &seen.scan.results;
                 let all_well = !results.is_empty() && results.iter().all(is_well);
-                // A round may outlast the patience that there was at its beginning.
+                // A round may take longer than the time that was left when it began.
                 if all_well && seen.is_named || !seen.scan.complete || last || over() {
                     return Ok(seen);
                 }
@@ -308,34 +308,34 @@ async fn until_well(
     }
 }
 
-/// How one try went.
+/// Outcome of one attempt.
 enum Round {
-    /// Every target was looked at, or as many as there was time for until the user stopped it.
+    /// All targets were probed, or those that were probed before the user interrupted.
     Looked(Seen),
-    /// The one source that matters cannot say yet what is expected, and there is time left to ask again.
+    /// The only source failed to return the expected certificate, and there is time to retry.
     NotYet,
-    /// The user stopped it before there was anything to look at.
+    /// The user interrupted before any target was probed.
     Stopped,
 }
 
-/// What a look at everything saw.
+/// Results of one round of probes.
 struct Seen {
     scan: Scan,
-    /// The time that it was judged as of.
+    /// Time as of which the results were judged.
     now: Timestamp,
-    /// Whether every source said where to look. One that failed and names no host has no row in the result, so the
-    /// result alone would not say that something is not known.
+    /// True if every source returned the hosts to probe. A source that failed and names no host has
+    /// no row in the result, so the result alone does not show that something is unknown.
     is_named: bool,
 }
 
-/// The result of a run that ends between two looks, for the user's sake or that of a source: what the look before saw.
+/// Returns the previous round, marked as incomplete, if the run ends between two rounds.
 fn what_is_known(known: Option<Seen>) -> Result<Seen, String> {
     let mut seen = known.ok_or("interrupted before any result")?;
     seen.scan.complete = false;
     Ok(seen)
 }
 
-/// Waits for the next try; false where the user has had enough.
+/// Waits for the next attempt. Returns false if the user interrupts.
 async fn pause(duration: Duration, stop: &mut (impl Future<Output = ()> + Unpin)) -> bool {
     #[expect(clippy::disallowed_methods, reason = "the user requests the pause")]
     let slept = tokio::time::sleep(duration);
@@ -345,13 +345,13 @@ async fn pause(duration: Duration, stop: &mut (impl Future<Output = ()> + Unpin)
     }
 }
 
-/// What the flags amount to.
+/// Configuration that results from the flags and the configuration file.
 struct Plan {
     inventory: Inventory,
     selection: Selection,
     scanner: Scanner,
     manner: Manner,
-    /// Whether a source that fails ends the run: it does where there is only one thing to check.
+    /// True if a failed source ends the run, because there is only one thing to check.
     alone: bool,
 }
 
@@ -392,7 +392,8 @@ impl Plan {
         })
     }
 
-    /// What flags other than `--config` say is expected, or the part of the file that `--sslmate` names.
+    /// Returns the entries from flags other than `--config`, or the part of the configuration file
+    /// that `--sslmate` names.
     fn entries(args: &Args, inventory: &Inventory) -> Result<Vec<crate::config::Entry>, String> {
         let (mut places, mut mail) = (Vec::new(), Vec::new());
         for target in &args.targets {
@@ -428,7 +429,7 @@ impl Plan {
         )
     }
 
-    /// Lets the flags have their way over the file.
+    /// Overrides settings of the configuration file with those of the flags.
     fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), String> {
         if args.sslmate.is_some() && inventory.sslmate.is_none() {
             inventory.sslmate = Some(SslmateSettings::default());
@@ -450,7 +451,8 @@ impl Plan {
         Ok(())
     }
 
-    /// The names of the vantages to look from. SSLMate's is there wherever an account is.
+    /// Returns the names of the vantages to probe from. SSLMate is one of them if an account is
+    /// configured.
     fn vantages(args: &Args, inventory: &mut Inventory) -> Result<BTreeSet<String>, String> {
         inventory.add_account_vantage();
         let known = || inventory.vantages.iter().map(|v| v.name.as_str());
@@ -485,7 +487,7 @@ impl Plan {
         Ok(names)
     }
 
-    /// By what every certificate's end is judged, if it is the same for all.
+    /// Returns the expiry thresholds if they are the same for all selected certificates.
     fn thresholds(&self) -> Option<report::Thresholds> {
         let all = self.inventory.certificates.iter();
         let mut all = all.filter(|e| self.selection.may_want(e));
@@ -497,7 +499,7 @@ impl Plan {
         })
     }
 
-    /// Asks the sources, looks everywhere and judges, once.
+    /// Fetches from the sources, probes all targets and judges the results, once.
     async fn round(
         &self,
         now: Timestamp,
@@ -524,7 +526,7 @@ impl Plan {
             () = &mut *stop => return Ok(Round::Stopped),
         };
         let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());
-        // Where there is nothing else to look at either.
+        // A failed source also ends the run if there is no other target.
         let alone = self.alone || jobs.iter().all(|job| job.targets.is_empty());
         if let (true, Some(error)) = (alone, failed) {
             return if last {
@@ -540,7 +542,7 @@ impl Plan {
         if let Some(text) = self.selection.not_found(targets) {
             return Err(self.not_in_the_inventory(text, &jobs));
         }
-        // Of TARGETs, each was found.
+        // With TARGETs, `not_found` has already checked that each exists.
         let is_named = !self.selection.is_everything()
             || jobs
                 .iter()
@@ -561,7 +563,7 @@ impl Plan {
     }
 
     fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> String {
-        // Those whose source was not asked are named in the file.
+        // Entries whose source was not fetched are named in the configuration file.
         let entries = &self.inventory.certificates;
         let mut known: Vec<String> = entries.iter().filter_map(|e| e.name.clone()).collect();
         let hostnames = entries.iter().flat_map(|e| &e.hostnames);
@@ -578,7 +580,7 @@ impl Plan {
     }
 }
 
-/// What the process' surroundings say, for the credentials.
+/// Returns the process environment, for reading credentials.
 pub(super) fn environment() -> Environment<'static> {
     Environment {
         variable: &|name| std::env::var(name).ok(),
@@ -586,6 +588,6 @@ pub(super) fn environment() -> Environment<'static> {
     }
 }
 
-/// A source may take this many times what a look may: it is asked once, and more than one request may
-/// be needed.
+/// Source timeout as a multiple of the probe timeout. A source is fetched only once and may need
+/// several requests.
 const SOURCE_PATIENCE: u32 = 3;

@@ -1,4 +1,5 @@
-//! `certvigil dashboards export`: the Grafana dashboards and Prometheus rules that belong to this version.
+//! `certvigil dashboards export`: writes the Grafana dashboards and Prometheus rules of this
+//! version.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -6,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::{Code, output};
 
-/// Each file below the folder `dashboards`, with its text.
+/// Expands to the files below the directory `dashboards`, each with its text.
 macro_rules! files {
     ($($path:literal)+) => {
         &[$(($path, include_str!(concat!("../../dashboards/", $path)))),+]
     };
 }
 
-/// Every file of the folder `dashboards` of the source tree: its path there, and its text.
+/// All files of the directory `dashboards` in the source tree: relative path and text.
 const FILES: &[(&str, &str)] = files! {
     "grafana/certvigil-certificate.json"
     "grafana/certvigil-exporter.json"
@@ -50,7 +51,7 @@ pub(super) fn run(command: &Command) -> Code {
     }
 }
 
-/// Writes all files, or none where one is in the way. Says of each what was done, in a line.
+/// Writes all files, or none if a different file exists. Returns one line for each file.
 fn export(directory: &Path, force: bool) -> Result<String, String> {
     let mut wanted = Vec::new();
     let mut in_the_way = Vec::new();
@@ -90,7 +91,7 @@ fn export(directory: &Path, force: bool) -> Result<String, String> {
     Ok(told)
 }
 
-/// One byte more than a length, which is enough to see whether a file is the same.
+/// Reads at most one byte more than `length`, which is enough to compare the file.
 fn read_up_to(path: &Path, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(length).unwrap_or(u64::MAX).saturating_add(1);

@@ -1,4 +1,4 @@
-//! `certvigil demo`: everything at work against planted faults, without network, account or configuration.
+//! `certvigil demo`: checks servers with known faults, without network, account or configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,15 @@ use super::limits::{self, Share};
 use super::serve::{WebArgs, run_until_signal};
 use super::{Code, now, output, runtime};
 
-/// Long enough for loopback, and all that the stalling server costs.
+/// Maximum duration of one probe. It is enough for loopback and bounds the cost of the server that
+/// stalls.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Looks at a time: the lab is small.
+/// Maximum concurrent probes. The testbed is small.
 const CONCURRENCY: usize = 64;
 
-/// How often the exporter looks: a visitor does not wait for minutes.
+/// Probe interval of the exporter. Users of the demo should not wait for minutes.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// Where the exporter listens: at this machine only.
+/// Listen address of the exporter, on loopback only.
 const LISTEN: &str = "localhost:10843";
 
 /// Check faulty servers on loopback and report whether each fault was found
@@ -42,7 +43,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Whether the demo goes on after its table.
+    /// Returns true if the demo continues as an exporter after its table.
     pub(super) fn goes_on(&self) -> bool {
         self.serve
     }
@@ -63,7 +64,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     if !args.serve && args.web.is_given() {
         return Err("--web flags need --serve; add --serve or remove them".into());
     }
-    // A place that cannot be had is told before anything is looked at.
+    // A listen address that is in use is reported before the first probe.
     let share = limits::share_of_monitor(CONCURRENCY);
     let web = args.web.open(share)?;
     let listeners = match args.serve {
@@ -152,7 +153,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     Ok(code)
 }
 
-/// The exporter over the lab.
+/// Creates the exporter that monitors the testbed.
 fn server(lab: &Lab, web: Arc<Web>, share: Share) -> Result<Server, String> {
     let mut inventory = crate::lab::inventory(lab);
     inventory.trust = TrustSettings {

@@ -1,4 +1,4 @@
-//! The exit code: one place makes the number.
+//! Exit codes of all commands.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -8,21 +8,21 @@ use clap::ValueEnum;
 use crate::finding::Severity;
 use crate::judge::Judged;
 
-/// The monitoring plugins' exit codes.
+/// Exit codes of the monitoring plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// All is well.
+    /// All targets are healthy.
     Ok = 0,
-    /// Something is to be mended.
+    /// There is something to fix.
     Warning = 1,
-    /// Clients fail, or will within days.
+    /// Clients fail, or will fail within days.
     Critical = 2,
-    /// It could not be found out, or the command was wrong.
+    /// The state could not be determined, or the command was wrong.
     Unknown = 3,
 }
 
 impl Code {
-    /// The same in the words of findings.
+    /// Returns the severity that corresponds to this exit code.
     pub(super) fn severity(self) -> Severity {
         match self {
             Self::Ok => Severity::Ok,
@@ -39,8 +39,9 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// The exit code where the command line could not be read. What it says of `--fail-on` counts even so:
-/// whoever wants no exit code but 0 wants none for a mistake either.
+/// Returns the exit code for a command line that could not be parsed. `--fail-on never` applies
+/// even then: a user who wants no other exit code than 0 does not want one for a usage error
+/// either.
 pub(super) fn of_usage_error(arguments: &[OsString]) -> Code {
     let never = |pair: &[OsString]| matches!(pair, [flag, value] if flag == "--fail-on" && value == "never");
     if arguments.iter().any(|a| a == "--fail-on=never") || arguments.windows(2).any(never) {
@@ -50,7 +51,7 @@ pub(super) fn of_usage_error(arguments: &[OsString]) -> Code {
     }
 }
 
-/// From which severity on the exit code is not 0.
+/// Lowest severity that makes the exit code non-zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOn {
     /// Warnings and worse
@@ -62,7 +63,7 @@ pub(super) enum FailOn {
 }
 
 impl FailOn {
-    /// The exit code of a run that ended with an error instead of a result.
+    /// Returns the exit code of a run that ended with an error instead of a result.
     pub(super) fn error(self) -> Code {
         match self {
             Self::Never => Code::Ok,
@@ -70,7 +71,8 @@ impl FailOn {
         }
     }
 
-    /// The exit code of these results; what was not looked at is unknown, and so are all where there are none.
+    /// Returns the exit code for these results. It is unknown if the scan is incomplete or has no
+    /// results, unless a finding is critical.
     pub(super) fn code(self, results: &[Judged], complete: bool) -> Code {
         let floor = if complete && !results.is_empty() {
             Severity::Ok

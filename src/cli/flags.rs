@@ -1,4 +1,4 @@
-//! The flags that several commands share, and what they change in an inventory.
+//! Flags that several commands share, and their effect on an inventory.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::resolve::{Override, Resolver};
 
-// No doc comments on these: clap would take them for what the command is about.
+// These structs have no doc comments: clap would show them as descriptions of the command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Where to probe")]
 pub(super) struct WhereArgs {
@@ -58,12 +58,13 @@ impl FamilyArgs {
 }
 
 impl WhereArgs {
-    /// Lets the flags have their way over which address families of the inventory are probed.
+    /// Overrides the address families of the inventory with those of the flags.
     pub(super) fn apply(&self, inventory: &mut Inventory) {
         self.families.apply(inventory);
     }
 
-    /// What finds the addresses of names; the file's name servers are asked where the flags name none.
+    /// Returns the resolver. Without name servers in the flags, it uses those of the configuration
+    /// file.
     pub(super) fn resolver(&self, inventory: &Inventory) -> Resolver {
         let servers = if self.dns.is_empty() {
             inventory.dns.clone()
@@ -111,7 +112,7 @@ pub(super) struct HowArgs {
 }
 
 impl HowArgs {
-    /// Lets the flags have their way over how an entry's servers are reached.
+    /// Overrides how an entry's servers are reached with the settings of the flags.
     pub(super) fn apply(&self, entry: &mut Entry) -> Result<(), String> {
         one_of_each_family(&self.source_address).map_err(|e| format!("--source-address: {e}"))?;
         entry.key_types = self.key_type.unwrap_or(entry.key_types);
@@ -149,7 +150,7 @@ pub(super) struct RootArgs {
 }
 
 impl RootArgs {
-    /// Lets the flags have their way over whom the inventory trusts.
+    /// Overrides the trusted roots of the inventory with those of the flags.
     pub(super) fn apply(&self, inventory: &mut Inventory) {
         inventory.trust.system &= !self.no_system_roots;
         let files = self.ca_file.iter().cloned();
@@ -157,8 +158,8 @@ impl RootArgs {
     }
 }
 
-/// A flag's value that is one of a few words: shells complete them and the help names them, and what is wrong is
-/// told in the words of the type itself.
+/// Parser of a flag whose value is one of a few keywords. Shells complete the keywords and the help
+/// lists them. Errors are those of the type's own parser.
 #[derive(Clone)]
 pub(super) struct OneOf<T> {
     words: Vec<&'static str>,
@@ -191,7 +192,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for OneOf<T> {
     }
 }
 
-/// The ways to find out about revocation.
+/// Returns the parser of the revocation modes.
 pub(super) fn revocation_word() -> OneOf<RevocationCheck> {
     OneOf::new(&["off", "staple", "crl", "full"])
 }
@@ -204,7 +205,7 @@ fn starttls_word() -> OneOf<Protocol> {
     }
 }
 
-/// Reads a duration that is longer than nothing.
+/// Parses a duration that is greater than zero.
 pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => {
@@ -214,7 +215,7 @@ pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads the URL of something that HTTP gives.
+/// Parses an `http` or `https` URL.
 pub(super) fn parse_url(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(text.into()),
@@ -222,7 +223,7 @@ pub(super) fn parse_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a number of which nothing would be too little.
+/// Parses a positive whole number.
 pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),

@@ -1,4 +1,4 @@
-//! Completions and manual pages, made from the command line itself so that they cannot disagree.
+//! Shell completions and manual pages, generated from the command line definition.
 
 use std::io;
 use std::path::Path;
@@ -24,9 +24,9 @@ pub(super) fn manual(directory: &Path) -> Code {
     }
 }
 
-/// A page for each command.
+/// Writes one manual page for each command.
 fn write_pages(directory: &Path) -> io::Result<()> {
-    // `certvigil help` tells what the pages do.
+    // The pages replace `certvigil help`.
     let mut root = Cli::command().disable_help_subcommand(true);
     let version = root.render_version();
     root.build();
@@ -36,7 +36,7 @@ fn write_pages(directory: &Path) -> io::Result<()> {
     for command in &commands {
         let name = page_name(command);
         let mut page = Vec::new();
-        // What stands behind the help has sections of its own here.
+        // The examples, which follow the help of a command, have a section of their own here.
         let bare = (*command).clone().after_help(None::<&str>);
         Man::new(bare)
             .manual("certvigil")
@@ -57,12 +57,12 @@ fn list<'a>(command: &'a clap::Command, all: &mut Vec<&'a clap::Command>) {
     }
 }
 
-/// `certvigil-config-check`.
+/// Returns the name of a command's page, such as `certvigil-config-check`.
 fn page_name(command: &clap::Command) -> &str {
     command.get_display_name().unwrap_or(command.get_name())
 }
 
-/// What the exit codes of a command are, as a section in roff.
+/// Returns the exit codes of a command as a section in roff.
 fn exit_status(page: &str) -> String {
     let codes: &[(u8, &str)] = match page {
         "certvigil" | "certvigil-check" => &[
@@ -98,7 +98,7 @@ fn exit_status(page: &str) -> String {
     text
 }
 
-/// The examples in a command's help, as a section in roff.
+/// Returns the examples in a command's help as a section in roff.
 fn examples(command: &clap::Command) -> String {
     let help = command.get_after_help().map(ToString::to_string);
     let help = help.unwrap_or_default();
@@ -108,7 +108,7 @@ fn examples(command: &clap::Command) -> String {
     format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", lines.replace('-', "\\-"))
 }
 
-/// The other pages, as a section in roff.
+/// Returns the names of the other pages as a section in roff.
 fn see_also(page: &str, all: &[&str]) -> String {
     let others = all.iter().filter(|other| **other != page);
     let others = others.map(|other| format!("{}(1)", other.replace('-', "\\-")));

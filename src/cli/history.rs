@@ -1,4 +1,4 @@
-//! `certvigil history`: who switched when, from what monitoring has kept.
+//! `certvigil history`: shows recorded certificate changes of each server.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::store::{Before, Query, Seen, Span, Store};
 use super::flags::parse_count;
 use super::{Code, now, output};
 
-/// Enough digits of a fingerprint to tell certificates apart by eye.
+/// Digits of a fingerprint that are shown. They are enough to distinguish certificates by eye.
 const SHORT_FINGERPRINT: usize = 8;
 
 /// Show certificate changes recorded by `certvigil serve --state-dir`
@@ -53,7 +53,7 @@ enum Format {
     Json,
 }
 
-/// The beginning of what is told.
+/// Start of the period that is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Since {
     Ago(std::time::Duration),
@@ -97,7 +97,7 @@ fn history(args: &Args) -> Result<String, String> {
     let query = Query {
         name: args.name.clone(),
         since: args.since.map(|since| since.time(now())),
-        // One more shows whether there is more.
+        // One more row than requested shows whether there are more.
         limit: args.limit.saturating_add(1),
     };
     let mut spans = store.history(&query)?;
@@ -124,7 +124,7 @@ fn history(args: &Args) -> Result<String, String> {
     })
 }
 
-/// Why there is nothing to tell: on stderr, or as an error where the name is not known.
+/// Reports on stderr why no changes match, or returns an error if the name is unknown.
 fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
     let names = store.names()?;
     if names.is_empty() {
@@ -154,7 +154,7 @@ fn unknown_name(name: &str, names: &BTreeSet<String>) -> String {
     }
 }
 
-/// A line for each span: when, where, and what it was and is.
+/// Formats one line for each span: time, place, and the previous and current certificate.
 fn human(spans: &[Span], style: &Style) -> String {
     const INDENT: &str = "    ";
     let mut out = String::new();
@@ -224,7 +224,7 @@ fn change(span: &Span) -> String {
     }
 }
 
-/// What was seen, shortly.
+/// Formats a short description of a state.
 fn name(seen: &Seen) -> String {
     match seen {
         Seen::Served {
@@ -250,7 +250,8 @@ fn name(seen: &Seen) -> String {
     }
 }
 
-/// Whether it was right; nothing where there was nothing to judge.
+/// Formats whether the certificate was the expected one and its chain complete. Returns an empty
+/// text if nothing was judged.
 fn judgement(correct: Option<bool>, chained: Option<bool>) -> String {
     let mut words = Vec::new();
     words.extend(correct.map(|correct| if correct { "expected" } else { "unexpected" }));
@@ -263,7 +264,8 @@ struct Document<'a> {
     history: Vec<Row<'a>>,
 }
 
-/// All keys are always there. Of `served`, `told` and `failed`, the one that applies is not null.
+/// A change in the JSON output. All keys are always present. Of `served`, `told` and `failed`,
+/// exactly one is not null.
 #[derive(Serialize)]
 struct Row<'a> {
     certificate: &'a str,
@@ -310,7 +312,7 @@ fn json(spans: &[Span]) -> String {
     let document = Document {
         history: spans.iter().map(row).collect(),
     };
-    // Strings, numbers and lists: there is nothing in it that could fail to be written.
+    // The document has only strings, numbers and lists, so serialization cannot fail.
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text

@@ -1,4 +1,4 @@
-//! `certvigil inspect`: what is served at a place, and what a client would say.
+//! `certvigil inspect`: shows the certificate chain of a server and whether clients accept it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word
 use super::plan::{self, Mail, Wanted};
 use super::{Code, now, output, runtime};
 
-/// Looks at a time: those at the addresses of one name.
+/// Maximum concurrent probes, which are those of the addresses of one name.
 const CONCURRENCY: usize = 32;
 
 /// Show the chain that a server sends, up to its root, and whether clients accept it
@@ -81,7 +81,7 @@ enum Format {
 pub(super) fn run(args: &Args) -> Code {
     let ended = runtime().and_then(|runtime| {
         let ended = runtime.block_on(inspect(args));
-        // What is still being looked up or closed is not worth waiting for.
+        // Open lookups and connections that are closing are not worth waiting for.
         runtime.shutdown_background();
         ended
     });
@@ -138,7 +138,7 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     }
 }
 
-/// The one target, without anything in particular that is expected there.
+/// Returns the entry for the target, without an expected certificate.
 fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
     let (mut places, mut mail) = (Vec::new(), Vec::new());
     match Mail::parse(&args.target) {
@@ -163,8 +163,8 @@ fn human(results: &[Judged], trust: &TrustStore, to_stdout: bool, now: Timestamp
     report::inspect::inspect(results, trust, &style)
 }
 
-/// The chain that most addresses serve, as it came. Where there is another, stderr says so: two chains in one file
-/// would be neither.
+/// Formats the chain that most addresses serve, in the order that they send. Other chains are only
+/// reported on stderr, because a file with two chains is not a valid chain.
 fn pem(results: &[Judged]) -> String {
     let groups = by_chain(results);
     let failed = results.iter().filter_map(|j| match &j.observation.outcome {

@@ -1,47 +1,53 @@
-//! What the system grants this process: descriptors, which bound what goes on at a time, and no core dumps, since
-//! keys and passwords are in its memory.
+//! Process limits: file descriptors, which bound concurrent work, and core dumps, which are
+//! disabled because keys and passwords are in memory.
 
 use crate::scan::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_SLOT};
 
-/// Descriptors that are not for looks and clients: standard streams, listeners, the state, sources that are asked.
+/// Descriptors that probes and clients cannot use: standard streams, listeners, the state database
+/// and source requests.
 const RESERVED: u64 = 32;
-/// What a target of the monitor has open at most: the look, two questions to DNS, and one to its issuer.
+/// Maximum descriptors of one probe of the monitor: its connection, two DNS queries, and one
+/// request to the issuer.
 const PER_LOOK: u64 = 4;
-/// What a client of the monitor has open at most: its connection, and two questions to DNS for what it wants looked at.
+/// Maximum descriptors of one client of the monitor: its connection, and two DNS queries for its
+/// on-demand probe.
 const PER_CLIENT: u64 = 3;
-/// What a name has open while it is asked for: a question each for both families, and one for its TLSA records.
+/// Maximum descriptors of one name lookup: an address query for each family, and one TLSA query.
 const PER_NAME: u64 = 3;
 
-/// So many at a time as there are descriptors for.
+/// Maximum concurrent work for which there are descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
-    /// Looks.
+    /// Probes.
     pub(super) looks: usize,
-    /// Connections of clients.
+    /// Client connections.
     pub(super) clients: usize,
 }
 
-/// Looks that `check` may take at a time where so many are wanted, and issuers are asked or not.
+/// Returns the maximum concurrent probes of `check`. `asks_issuers` is true if probes also send
+/// requests to issuers.
 pub(super) fn looks_of_check(wanted: usize, asks_issuers: bool) -> usize {
     let looks = fitting(descriptors(), 1 + u64::from(asks_issuers)).min(wanted);
     tell(wanted, looks);
     looks
 }
 
-/// So many looks, with this many descriptors each, and the names and remote tests that go with them, have descriptors.
+/// Returns how many probes have enough descriptors, if each probe needs `each`. The name lookups
+/// and remote tests that belong to them are included.
 fn fitting(descriptors: Option<u64>, each: u64) -> usize {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let Some(all) = descriptors else {
         return usize::MAX;
     };
     let left = all.saturating_sub(RESERVED + count(MAX_REMOTE_TESTS));
-    // Either there are so few looks that each has the names of its own, or so many that these are at their bound.
+    // Either there are so few probes that each has its share of lookups, or lookups are at their
+    // limit.
     let few = left / (each + PER_NAME * count(TARGETS_PER_SLOT));
     let many = left.saturating_sub(PER_NAME * count(MAX_NAMES)) / each;
     usize::try_from(few.max(many)).unwrap_or(usize::MAX).max(1)
 }
 
-/// What the monitor may do at a time where so many looks are wanted.
+/// Returns the limits of the monitor, given the requested number of concurrent probes.
 pub(super) fn share_of_monitor(wanted: usize) -> Share {
     let share = divide(wanted, descriptors());
     tell(wanted, share.looks);
@@ -67,7 +73,8 @@ fn tell(wanted: usize, looks: usize) {
     }
 }
 
-/// How many descriptors there may be, once that is as many as the process may give itself; `None` is any number.
+/// Raises the soft limit of open file descriptors to the hard limit and returns it. `None` means
+/// unlimited.
 #[cfg(unix)]
 fn descriptors() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -76,7 +83,7 @@ fn descriptors() -> Option<u64> {
         current: now.maximum,
         ..now
     };
-    // Some systems take less than they say, and then what there is has to do.
+    // Some systems accept less than the hard limit that they report. The soft limit then stays.
     match setrlimit(Resource::Nofile, most) {
         Ok(()) => now.maximum,
         Err(_) => now.current,
@@ -88,8 +95,9 @@ fn descriptors() -> Option<u64> {
     None
 }
 
-/// Has no memory of this process written to a disk when it crashes. Where the system hands dumps to a program
-/// (core(5)), the limit alone would not do; that it is not dumpable also keeps other processes of the user out of its memory.
+/// Disables core dumps, so that a crash does not write this process' memory to a disk. If the
+/// system pipes dumps to a program (core(5)), the limit alone has no effect, so the process also
+/// becomes non-dumpable. That also keeps other processes of the user from reading its memory.
 #[cfg(unix)]
 pub(super) fn forbid_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
@@ -97,7 +105,7 @@ pub(super) fn forbid_core_dumps() {
         current: Some(0),
         maximum: Some(0),
     };
-    // Neither is refused to anybody; where it were, the program would be as good as others are.
+    // No user is denied either call. If one fails, the program is no worse than most others.
     let _ = setrlimit(Resource::Core, none);
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -117,7 +125,8 @@ mod tests {
             let share = divide(wanted, Some(all));
             prop_assert!((1..=wanted).contains(&share.looks) && share.clients >= 1);
             let open = RESERVED + PER_LOOK * share.looks as u64 + PER_CLIENT * share.clients as u64;
-            // Below that there is one of each all the same, or nothing would ever be done.
+            // Below that, one probe and one client are allowed regardless, so that work can
+            // proceed.
             prop_assert!(open <= all.max(RESERVED + PER_LOOK + PER_CLIENT), "{open}");
         }
 
@@ -137,7 +146,7 @@ mod tests {
         let share = divide(256, None);
         assert_eq!((share.looks, share.clients), (256, usize::MAX));
         assert_eq!(fitting(None, 1), usize::MAX);
-        // As systemd and shells set it, nothing is taken away from the default.
+        // With the limits that systemd and shells set, the default concurrency is not reduced.
         assert_eq!(divide(256, Some(4096)).looks, 256);
         assert!(fitting(Some(4096), 2) >= 256);
     }

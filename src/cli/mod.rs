@@ -1,4 +1,4 @@
-//! The command line: text to meaning, then run, then an exit code.
+//! Command line: parses the arguments, runs the command and returns its exit code.
 
 mod chain;
 mod check;
@@ -47,7 +47,7 @@ pub struct Cli {
     command: Command,
 }
 
-/// The place in the help behind what a command has of its own.
+/// Display order that puts global flags after those of the command.
 const AFTER_OTHERS: usize = 100;
 
 #[derive(Debug, Subcommand)]
@@ -90,7 +90,7 @@ enum ConfigCommand {
     },
 }
 
-/// Runs the command line and says how it ended.
+/// Runs the command line and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
@@ -105,14 +105,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Some(text) => {
                     output::fail(&text);
                 }
-                // Help that nobody reads to its end is no error.
+                // A failed write of the help, such as to a closed pipe, is not an error.
                 None => drop(error.print()),
             }
             return code.into();
         }
     };
     limits::forbid_core_dumps();
-    // Whoever runs a server wants to read what it does.
+    // A server logs its events by default.
     let is_server = match &cli.command {
         Command::Serve(_) => true,
         Command::Demo(arguments) => arguments.goes_on(),
@@ -136,7 +136,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     code.into()
 }
 
-/// What is wrong with a command line, in one line, as every other error is told; `None` for help.
+/// Formats a usage error in one line, in the form of all other errors. Returns `None` for help.
 fn usage_error(error: &clap::Error) -> Option<String> {
     use clap::error::ErrorKind;
     if matches!(
@@ -149,7 +149,7 @@ fn usage_error(error: &clap::Error) -> Option<String> {
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    // After it come the usage of the command and where help is to be had.
+    // The usage of the command and a pointer to the help follow.
     let what = text.lines().take_while(|line| !line.starts_with("Usage:"));
     let parts: Vec<&str> = what
         .map(str::trim)
@@ -166,7 +166,7 @@ fn check_config(file: &std::path::Path) -> Code {
     output::print(&crate::config::describe(&inventory), Code::Ok)
 }
 
-/// The one clock. Everything below takes the time as an argument.
+/// The only clock. All other code takes the time as an argument.
 #[expect(
     clippy::disallowed_methods,
     reason = "the only place that reads the clock"

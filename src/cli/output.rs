@@ -1,4 +1,4 @@
-//! What the commands write: results to stdout or a file, everything else to stderr.
+//! Output of the commands: results go to stdout or a file, everything else to stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use crate::report::Style;
 
 use super::Code;
 
-/// The width where stdout is no terminal.
+/// Width in columns if stdout is not a terminal.
 const DEFAULT_WIDTH: usize = 100;
-/// Narrower than this nothing is readable.
+/// Minimum width in columns. Narrower tables are unreadable.
 const MIN_WIDTH: usize = 40;
 
-/// Logs to stderr, in colour only on a terminal that wants it.
+/// Logs to stderr, in colour only if it is a terminal that supports colour.
 pub(super) fn start_logging(verbose: u8) {
     let level = match verbose {
         0 => tracing::Level::WARN,
@@ -31,25 +31,26 @@ pub(super) fn start_logging(verbose: u8) {
         .with_ansi(io::stderr().is_terminal() && colour_is_wanted())
         .without_time()
         .with_target(verbose > 1)
-        // Told on stderr too, by a macro that panics: a log that nobody reads would end a monitor.
+        // The subscriber would report failed writes with a macro that panics if stderr is closed.
+        // That would end a monitor.
         .log_internal_errors(false)
         .try_init();
 }
 
-/// What is drawn on stderr, so that what is told there goes around it.
+/// Progress bars on stderr. Other output is written above them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Draws a bar on stderr, which has to be one that [`is_drawable`].
+/// Draws a progress bar on stderr, which must be one that [`is_drawable`].
 pub(super) fn bar(bar: ProgressBar) -> ProgressBar {
     BARS.add(bar)
 }
 
-/// Whether stderr is a terminal on which lines can be drawn anew.
+/// Returns true if stderr is a terminal that can redraw lines.
 pub(super) fn is_drawable() -> bool {
     io::stderr().is_terminal() && is_capable()
 }
 
-/// Writes to stderr, above what is drawn there.
+/// Writer to stderr that writes above the progress bars.
 struct AroundBars;
 
 impl io::Write for AroundBars {
@@ -66,22 +67,22 @@ impl io::Write for AroundBars {
     }
 }
 
-/// Tells an error on stderr, one line for each of its lines, and ends with unknown.
+/// Reports an error on stderr, one line for each of its lines. Returns [`Code::Unknown`].
 pub(super) fn fail(error: &str) -> Code {
     let mut stderr = io::stderr().lock();
     for line in error.lines() {
-        // What is quoted comes from arguments, files and servers, and may not steer the terminal.
+        // Quoted text comes from arguments, files and servers and must not control the terminal.
         let _ = writeln!(stderr, "error: {}", printable(line));
     }
     Code::Unknown
 }
 
-/// Tells something on stderr.
+/// Reports a message on stderr.
 pub(super) fn note(text: &str) {
     let _ = AroundBars.write_all(format!("{text}\n").as_bytes());
 }
 
-/// Writes a result to stdout. A reader that has seen enough is no error.
+/// Writes a result to stdout. A reader that closes the pipe early is not an error.
 pub(super) fn print(text: &str, code: Code) -> Code {
     let mut stdout = io::stdout().lock();
     match stdout
@@ -94,7 +95,8 @@ pub(super) fn print(text: &str, code: Code) -> Code {
     }
 }
 
-/// Where a result goes: a file that is written as a whole, or a device or pipe that takes what comes.
+/// Destination of a result: a file that is replaced as a whole, or a stream such as a device or
+/// pipe.
 #[derive(Debug)]
 pub(super) struct Destination {
     path: PathBuf,
@@ -102,8 +104,8 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Looks at the place before there is anything to write, so that no one waits for a result that
-    /// cannot be kept.
+    /// Checks the destination before the command runs, so that the user does not wait for a result
+    /// that cannot be written.
     pub(super) fn new(path: &Path) -> Result<Self, String> {
         let told = path.display();
         if let Ok(found) = std::fs::metadata(path) {
@@ -113,7 +115,7 @@ impl Destination {
                 ));
             }
             return Ok(Self {
-                // Where there is a link, the file that it leads to is written and the link stays.
+                // If the path is a symbolic link, its target is written and the link stays.
                 path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
                 is_stream: !found.is_file(),
             });
@@ -131,7 +133,7 @@ impl Destination {
         })
     }
 
-    /// Writes the result. Who reads a file sees the old one or the new one, never a part.
+    /// Writes the result. A reader of the file sees the old or the new content, never a part.
     pub(super) fn write(&self, text: &str) -> Result<(), String> {
         let wrong = |e: &dyn std::fmt::Display| {
             format!("cannot write the result to {}: {e}", self.path.display())
@@ -147,7 +149,7 @@ impl Destination {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // As any other program would make it; the process' umask takes its part off.
+            // The mode that programs use by default. The process' umask still applies.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let mut file = builder
@@ -168,7 +170,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether stdout is to be coloured: a terminal, and nobody said no (<https://no-color.org>).
+/// Returns true if stdout is a terminal and colour is not disabled (<https://no-color.org>).
 pub(super) fn colour_on_stdout() -> bool {
     io::stdout().is_terminal() && colour_is_wanted()
 }
@@ -182,7 +184,7 @@ fn is_capable() -> bool {
     std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
 
-/// How a result is told on stderr.
+/// Returns the style of results on stderr.
 pub(super) fn style_on_stderr(now: Timestamp) -> Style {
     Style {
         width: usize::MAX,
@@ -191,7 +193,7 @@ pub(super) fn style_on_stderr(now: Timestamp) -> Style {
     }
 }
 
-/// How many columns a table on stdout may have.
+/// Returns the maximum width in columns of a table on stdout.
 pub(super) fn width_of_stdout() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
     let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));

@@ -1,4 +1,4 @@
-//! From flags and files to an inventory: what is expected where.
+//! Builds the inventory from flags and files: expected certificates and their servers.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::trust;
 
 use super::limits;
 
-/// The largest configuration file that is read, in bytes.
+/// Maximum size of a configuration file, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
-/// Reads and checks a configuration file. The error has a line for each thing that is wrong.
+/// Reads and validates a configuration file. The error has one line for each problem.
 pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
     let wrong = |e: std::io::Error| format!("cannot read configuration {}: {e}", file.display());
     let size = std::fs::metadata(file).map_err(wrong)?.len();
@@ -44,7 +44,8 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
     Ok(inventory)
 }
 
-/// What takes the looks, from here alone: so many at a time, or as many as there are descriptors for.
+/// Creates the scanner of the local vantage. The limit of concurrent probes is reduced if there are
+/// too few file descriptors.
 pub(super) fn scanner(
     sources: Sources,
     resolver: Resolver,
@@ -65,7 +66,7 @@ pub(super) fn scanner(
     })
 }
 
-/// How the inventory's looks are taken and judged.
+/// Returns how the inventory's targets are probed and judged.
 pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
     Ok(Manner {
         timeout: inventory.defaults.timeout,
@@ -76,15 +77,15 @@ pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
     })
 }
 
-/// Until the user has had enough.
+/// Waits until the user interrupts.
 pub(super) async fn stop() {
-    // Without a handler for Ctrl-C there is nothing to wait for.
+    // Without a handler for Ctrl-C, there is nothing to wait for.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// What the flags say is expected.
+/// Expected certificate according to the flags.
 #[derive(Debug)]
 pub(super) enum Wanted {
     Pem(Vec<PathBuf>),
@@ -109,13 +110,14 @@ impl Wanted {
         }
     }
 
-    /// Whether the source names hosts of its own.
+    /// Returns true if the source supplies hostnames.
     fn has_hostnames(&self) -> bool {
         matches!(self, Self::Pem(_) | Self::Sslmate(_) | Self::Download(_))
     }
 }
 
-/// The entries that flags and targets amount to; `protocol` is that of targets which do not name their own.
+/// Creates the entries for flags and targets. `protocol` applies to targets that do not name
+/// theirs.
 pub(super) fn entries(
     wanted: &Wanted,
     places: &[Place],
@@ -132,7 +134,7 @@ pub(super) fn entries(
         return Err("no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, or mx:DOMAIN), or --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
-    // There may be ten thousands of them.
+    // There may be tens of thousands of targets.
     let mut seen = HashSet::new();
     let mut by_port: HashMap<(u16, Protocol), usize> = HashMap::new();
     for place in places {
@@ -141,7 +143,7 @@ pub(super) fn entries(
         if !seen.insert((&place.hostname, port, protocol)) {
             continue;
         }
-        // With nothing in particular expected, each host stands for itself.
+        // Without an expected certificate, each host is an entry of its own.
         if !matches!(wanted, Wanted::TrustOnly) {
             let position = *by_port.entry((port, protocol)).or_insert(entries.len());
             if let Some(entry) = entries.get_mut(position) {
@@ -164,7 +166,7 @@ pub(super) fn entries(
             entries.push(entry);
         }
     }
-    // One certificate has one name, whatever ports it is looked at.
+    // One certificate has one name, whatever ports are probed.
     if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
         let domains = mail.iter().map(|m| &m.domain);
         let first = places.iter().map(|p| &p.hostname).chain(domains).next();
@@ -176,8 +178,8 @@ pub(super) fn entries(
     Ok(entries)
 }
 
-/// The entries for one certificate of the account, with the settings of a file: those that it has for it, or for the whole
-/// account, or one by its defaults.
+/// Returns the entries for one certificate of the account. They are the configured entries for this
+/// certificate, otherwise those for the whole account, otherwise one with the default settings.
 pub(super) fn entries_of(
     inventory: &Inventory,
     name: &str,
@@ -206,8 +208,8 @@ pub(super) fn entries_of(
     entries
 }
 
-/// These entries at some places only, if any are named. A place that is in none of them is looked at by the settings of
-/// the first.
+/// Restricts the entries to the given places, if there are any. A place that is in none of the
+/// entries is probed with the settings of the first.
 pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Vec<Entry> {
     if places.is_empty() && mail.is_empty() {
         return entries.to_vec();
@@ -215,7 +217,7 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
     let mut narrow: Vec<Entry> = Vec::new();
     for place in places {
         let fits = |e: &&Entry| {
-            // The names of an entry without any are the certificate's, and not known yet.
+            // An entry without hostnames uses those of the certificate, which are not known yet.
             let is_any = e.hostnames.is_empty().then_some(&place.hostname);
             let mut hostnames = e.hostnames.iter().chain(is_any);
             hostnames.any(|h| fits(Some(place), h, &e.ports, e.protocol))
@@ -231,7 +233,7 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
                 ..entry.clone()
             };
             if !entry.hostnames.is_empty() && !entry.hostnames.contains(&place.hostname) {
-                // They are those of other hosts.
+                // The configured addresses belong to other hosts.
                 one.addresses.clear();
             }
             if let Some(protocol) = place.protocol {
@@ -241,7 +243,8 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
             if let Some(port) = place.port {
                 one.ports = vec![port];
             }
-            // A source is asked for each entry.
+            // Each entry costs a source request, so entries that differ only in hostnames are
+            // merged.
             let alike = |e: &&mut Entry| {
                 let (ours, others) = (&one, &**e);
                 let empty = Vec::new();
@@ -274,7 +277,7 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
     narrow
 }
 
-/// A target that stands for the hosts that take a domain's mail.
+/// A target that means the mail servers of a domain.
 #[derive(Debug)]
 pub(super) struct Mail {
     domain: Hostname,
@@ -282,7 +285,8 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    /// Reads `mx:DOMAIN[:PORT]`; `None` where it is something else, as the port of a host called `mx` is.
+    /// Parses `mx:DOMAIN[:PORT]`. Returns `None` for any other target, such as a port of a host
+    /// named `mx`.
     pub(super) fn parse(text: &str) -> Option<Result<Self, String>> {
         let rest = text.strip_prefix("mx:")?;
         if rest.is_empty() {
@@ -304,14 +308,14 @@ impl Mail {
     }
 }
 
-/// Which part of an inventory is asked for: certificates by name, or places.
+/// Part of the inventory that the targets select: certificates by name, or places.
 #[derive(Debug)]
 pub(super) struct Selection {
     wanted: Vec<(String, Option<Place>)>,
 }
 
 impl Selection {
-    /// Reads the targets: each may be a certificate's name or a place.
+    /// Parses the targets. Each may be the name of a certificate or a place.
     pub(super) fn new(targets: &[String]) -> Self {
         let read = |text: &String| (text.clone(), text.parse().ok());
         Self {
@@ -319,12 +323,13 @@ impl Selection {
         }
     }
 
-    /// Whether no part is named: all of the inventory is wanted.
+    /// Returns true if there are no targets, which selects the whole inventory.
     pub(super) fn is_everything(&self) -> bool {
         self.wanted.is_empty()
     }
 
-    /// Whether an entry has to be asked at all. One whose hosts are not known yet has to.
+    /// Returns true if the entry's source must be fetched. It must be if the hosts are not known
+    /// yet.
     pub(super) fn may_want(&self, entry: &Entry) -> bool {
         let unknown = entry.name.is_none() || entry.hostnames.is_empty();
         self.is_everything()
@@ -338,12 +343,12 @@ impl Selection {
             })
     }
 
-    /// Whether a target is wanted.
+    /// Returns true if a target is selected.
     pub(super) fn wants(&self, target: &Target) -> bool {
         self.is_everything() || self.wanted.iter().any(|wanted| names(wanted, target))
     }
 
-    /// The first thing that was asked for and that no target is.
+    /// Returns the first selection that matches none of the targets.
     pub(super) fn not_found<'a>(
         &self,
         targets: impl Iterator<Item = &'a Target> + Clone,
@@ -367,7 +372,8 @@ fn names((text, place): &(String, Option<Place>), target: &Target) -> bool {
         )
 }
 
-/// A place fits whatever is there by whatever protocol, but one that is named for QUIC means that alone.
+/// Returns true if the place matches. Any protocol matches, except that a QUIC place matches QUIC
+/// only.
 fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16], protocol: Protocol) -> bool {
     place.is_some_and(|p| {
         p.hostname == *hostname
@@ -376,7 +382,7 @@ fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16], protocol: Pro
     })
 }
 
-/// The names of the vantages that are wanted.
+/// Parses a comma-separated list of vantage names.
 pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
     let names: BTreeSet<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
     if names.iter().any(String::is_empty) {

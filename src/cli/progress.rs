@@ -1,5 +1,5 @@
-//! What is told on stderr while looks are taken: a bar on a terminal, results as they arrive, and what a rollout is
-//! waited for.
+//! Progress on stderr while probes run: a bar on a terminal, results as they arrive, and the state
+//! of a rollout.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,20 +15,20 @@ use crate::scan::Progress;
 
 use super::output;
 
-/// Where nothing has changed, a log that nobody watches gets a line as often as this.
+/// Interval of lines in a log if nothing changes.
 const CALM: Duration = Duration::from_secs(30);
-/// How often the time that is left is drawn anew.
+/// Interval at which the remaining time is redrawn.
 const TICK: Duration = Duration::from_secs(1);
-/// So many addresses that are waited for are named.
+/// Maximum addresses that are named while waiting.
 const MAX_TOLD: usize = 3;
 
-/// Tells how far things are.
+/// Reports progress.
 pub(super) struct Teller {
-    /// Whether somebody watches.
+    /// True if stderr is a terminal on which progress is drawn.
     is_watched: bool,
-    /// Whether each result is told as it arrives.
+    /// True if each result is reported as it arrives.
     tells_results: bool,
-    /// What was told of each, so that later looks only tell what is another.
+    /// Last reported text of each place and vantage, so that later probes report only changes.
     results: HashMap<(String, Vantage), String>,
     bar: ProgressBar,
     rollout: Option<Rollout>,
@@ -36,7 +36,8 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// `may_draw` says whether stderr is free to draw on; `give_up` when waiting ends, where there is any.
+    /// Creates a reporter. It draws on stderr only if `may_draw` is true. `give_up` is when
+    /// `--wait` ends.
     pub(super) fn new(may_draw: bool, verbose: u8, give_up: Option<Instant>) -> Self {
         Self {
             is_watched: may_draw && output::is_drawable(),
@@ -48,20 +49,20 @@ impl Teller {
         }
     }
 
-    /// Whether stderr is a terminal that somebody watches.
+    /// Returns true if progress is drawn on stderr.
     pub(super) fn is_watched(&self) -> bool {
         self.is_watched
     }
 
-    /// Before the first look, and before each further one.
+    /// Shows the bar before each round of probes.
     pub(super) fn begin(&mut self) {
-        // While a rollout is waited for its line stays.
+        // The line of a rollout stays while waiting for it.
         if self.is_watched && self.told.is_none() {
             self.bar = output::bar(ProgressBar::new(0).with_style(bar_style()));
         }
     }
 
-    /// One step of a scan.
+    /// Reports one step of a scan.
     pub(super) fn step(&mut self, progress: Progress<'_>, now: Timestamp) {
         match progress {
             Progress::Targets { done, targets } => {
@@ -93,19 +94,19 @@ impl Teller {
         }
     }
 
-    /// After a look that was not right: what is waited for.
+    /// Reports which addresses are not healthy yet, after a round.
     pub(super) fn wait_for(&mut self, results: &[Judged], now: Instant) {
         let Some(rollout) = &mut self.rollout else {
             return;
         };
-        // Addresses may have gone since.
+        // Addresses may have been removed since the previous round.
         rollout.well.clear();
         results.iter().for_each(|judged| rollout.see(judged));
         let text = rollout.to_string();
         self.wait_with(text, now);
     }
 
-    /// After a try without any look: waiting for the source of the expected certificate.
+    /// Reports that the source has not returned the expected certificate yet.
     pub(super) fn wait_for_source(&mut self, now: Instant) {
         self.wait_with(
             "waiting for the source of the expected certificate".into(),
@@ -137,12 +138,12 @@ impl Teller {
         }
     }
 
-    /// Takes away what was drawn, before the result is written.
+    /// Removes the bar before the result is written.
     pub(super) fn end(&mut self) {
         self.bar.finish_and_clear();
     }
 
-    /// How a wait ended, where there was one.
+    /// Returns how the wait ended, or `None` if there was none.
     pub(super) fn waited(&self, results: &[Judged], took: Duration) -> Option<String> {
         self.told.as_ref()?;
         let mut rollout = Rollout::new(Instant::now());
@@ -159,11 +160,11 @@ impl Teller {
 
 fn bar_style() -> ProgressStyle {
     let template = "{bar:20} {pos}/{len} hosts{pace}";
-    // The template is a constant, and a test sees it drawn.
+    // The template is a constant, and a test renders it.
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.with_key("pace", |state: &ProgressState, out: &mut dyn fmt::Write| {
-        // Before the first is done nobody knows how fast it goes.
+        // The rate is unknown until the first probe is done.
         if state.pos() > 0 {
             let left = seconds(state.eta());
             let _ = write!(out, ", {:.0}/s, {left} left", state.per_sec());
@@ -184,13 +185,13 @@ fn waiting_style(give_up: Instant) -> ProgressStyle {
     )
 }
 
-/// `3m 20s`: nobody waits by the millisecond.
+/// Formats a duration without fractions of a second, such as `3m 20s`.
 fn seconds(duration: Duration) -> String {
     humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }
 
-/// What `--wait` waits for: the certificate is right and its chain is there. A kind of key that the server does not have is
-/// not waited for.
+/// Returns true if `--wait` is satisfied: the certificate is the expected one and its chain is
+/// complete. A key type that the server does not have does not delay it.
 pub(super) fn is_well(judged: &Judged) -> bool {
     match &judged.verdict {
         Verdict::Conclusive(flags) => flags.correct && flags.chained,
@@ -198,7 +199,7 @@ pub(super) fn is_well(judged: &Judged) -> bool {
     }
 }
 
-/// How far a new certificate has come: each address, and whether each vantage found it well.
+/// Progress of a rollout: each address, and whether each vantage found it healthy.
 struct Rollout {
     give_up: Instant,
     well: BTreeMap<String, BTreeMap<String, bool>>,
@@ -218,7 +219,7 @@ impl Rollout {
         seen.insert(vantage, is_well(judged));
     }
 
-    /// Addresses that are well, and all of them.
+    /// Returns the number of healthy addresses and the number of all addresses.
     fn count(&self) -> (usize, usize) {
         let all = self.well.len();
         (all - self.waiting().count(), all)

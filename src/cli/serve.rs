@@ -1,4 +1,4 @@
-//! `certvigil serve`: the monitor, as Prometheus' scrape target.
+//! `certvigil serve`: monitors the inventory and serves Prometheus metrics.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use super::flags::{FamilyArgs, parse_count};
 use super::limits::{self, Share};
 use super::{Code, now, output, plan, runtime};
 
-/// The port where none is given.
+/// Default listen address.
 const DEFAULT_PORT: &str = ":10843";
 
 /// Probe the inventory continuously and serve Prometheus metrics
@@ -62,10 +62,10 @@ pub(super) struct WebArgs {
     allowed_hosts: Vec<Hostname>,
 }
 
-/// An address and a port to listen at.
+/// Address and port to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Listen {
-    /// None is every address of both families.
+    /// `None` means all addresses of both families.
     ip: Option<IpAddr>,
     port: u16,
 }
@@ -73,7 +73,8 @@ struct Listen {
 impl FromStr for Listen {
     type Err = String;
 
-    /// Reads `:10843`, `127.0.0.1:10843`, `[::1]:10843` or `localhost:10843`; port 0 is any free one.
+    /// Parses `:10843`, `127.0.0.1:10843`, `[::1]:10843` or `localhost:10843`. Port 0 is any free
+    /// port.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
@@ -102,7 +103,7 @@ impl Listen {
         let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.port));
         let address = self.ip.map_or(everywhere, |ip| (ip, self.port).into());
         let bound = match TcpListener::bind(address).await {
-            // A system without IPv6 has no such address.
+            // A system without IPv6 cannot bind the IPv6 wildcard address.
             Err(error) if self.ip.is_none() && error.kind() != std::io::ErrorKind::AddrInUse => {
                 TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)).await
             }
@@ -152,12 +153,12 @@ impl WebArgs {
         Ok(Arc::new(web.for_at_most(share.clients).for_hosts(hosts)))
     }
 
-    /// Whether any of these flags was given.
+    /// Returns true if any of these flags was given.
     pub(super) fn is_given(&self) -> bool {
         !self.listen.is_empty() || self.config.is_some() || !self.allowed_hosts.is_empty()
     }
 
-    /// Listens at every address that was given, or at this one.
+    /// Binds all listen addresses of the flags, or `default` if there are none.
     pub(super) async fn bind(&self, default: &str) -> Result<Vec<TcpListener>, String> {
         let default = [default.parse()?];
         let wanted = match self.listen.as_slice() {
@@ -172,12 +173,13 @@ impl WebArgs {
     }
 }
 
-/// Runs a monitor until SIGTERM or Ctrl-C; SIGHUP has the configuration read anew.
+/// Runs a monitor until SIGTERM or Ctrl-C. SIGHUP reloads the configuration.
 pub(super) async fn run_until_signal(
     server: Server,
     listeners: Vec<TcpListener>,
 ) -> Result<(), String> {
-    // Before anybody is told that it runs: a hangup that nobody waits for ends a process.
+    // Handlers are installed before the log reports that the monitor runs, because an unhandled
+    // SIGHUP ends a process.
     let (hangups, reloads) = mpsc::channel(1);
     let shutdown = signals(hangups)?;
     for listener in &listeners {
@@ -187,7 +189,7 @@ pub(super) async fn run_until_signal(
     server.run(listeners, reloads, shutdown).await
 }
 
-/// What ends the monitor. A hangup goes to the channel.
+/// Completes on a signal that ends the monitor. Each SIGHUP is sent to the channel.
 #[cfg(unix)]
 fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -200,14 +202,14 @@ fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                // One that waits already stands for all that came since.
+                // A reload that is already pending covers all later signals.
                 _ = hangup.recv() => drop(hangups.try_send(())),
             }
         }
     })
 }
 
-/// What ends the monitor.
+/// Completes on a signal that ends the monitor.
 #[cfg(not(unix))]
 fn signals(_: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
     Ok(async {
