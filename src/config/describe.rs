@@ -1,11 +1,12 @@
-//! What an inventory would have tested, for people.
+//! Human-readable description of what an inventory tests.
 
 use crate::certificate::printable;
 use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
 
-/// A URL without what may be secret of it: who knows a download's has the certificate.
+/// Returns a URL's origin. The rest may be secret: anyone who knows a download URL can fetch the
+/// certificate.
 fn origin(url: &str) -> String {
     url::Url::parse(url).map_or_else(
         |_| "its URL".into(),
@@ -13,13 +14,13 @@ fn origin(url: &str) -> String {
     )
 }
 
-/// What a configuration may have by mistake, a line each; nothing of it is an error.
+/// Returns likely mistakes in a configuration, one line each. None of them is an error.
 pub fn warnings(inventory: &Inventory) -> Vec<String> {
     let of_entry = |entry: &Entry| {
         let SourceSettings::Download(url) = &entry.source else {
             return None;
         };
-        // Schemes are in any case (RFC 3986, section 3.1).
+        // Schemes are case-insensitive (RFC 3986, section 3.1).
         let is_http = url::Url::parse(url).is_ok_and(|url| url.scheme() == "http");
         is_http.then(|| {
             let name = entry.name.as_deref().map(|n| format!("{n}: "));
@@ -34,7 +35,7 @@ pub fn warnings(inventory: &Inventory) -> Vec<String> {
     inventory.certificates.iter().filter_map(of_entry).collect()
 }
 
-/// What would be tested, a line an entry.
+/// Describes what the inventory tests, one line per entry.
 pub fn describe(inventory: &Inventory) -> String {
     let count = inventory.certificates.len();
     let plural = if count == 1 { "entry" } else { "entries" };
@@ -101,12 +102,12 @@ pub fn describe(inventory: &Inventory) -> String {
         };
         lines.push(format!("Also probed from `{}`: {how}", vantage.name));
     }
-    // Values are told as they are written, and YAML can write any character.
+    // Values appear as they are in the file, and YAML can contain any character.
     let lines = lines.iter().map(|line| printable(line) + "\n");
     lines.collect()
 }
 
-/// What is not as everywhere else.
+/// Returns the settings of an entry that differ from the defaults.
 fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
     let mut lines = Vec::new();
     match entry.key_types {

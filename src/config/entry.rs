@@ -1,4 +1,4 @@
-//! The entries of the inventory: what is expected, where it is served, and how to get there.
+//! Entries of the inventory: the expected certificate, its servers, and how to reach them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
@@ -18,7 +18,7 @@ use super::values::{
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
 
 impl Reader<'_> {
-    /// Reads the list of entries; one that is wrong is told of, and left out.
+    /// Reads the list of entries. Invalid entries are reported and left out.
     pub(super) fn certificates(
         &self,
         item: &Item<'_>,
@@ -70,7 +70,7 @@ impl Reader<'_> {
         let of_mail = (!entry.mx.is_empty()).then_some(Protocol::Smtp);
         if let Some(protocol) = protocol.or(of_mail) {
             entry.protocol = protocol;
-            // The default is the port of what is meant where nothing is said.
+            // Without a configured port, the protocol's port replaces the default.
             if protocol != Protocol::default() {
                 entry.ports = vec![protocol.default_port()];
             }
@@ -135,7 +135,7 @@ impl Reader<'_> {
         Some(entry)
     }
 
-    /// What is particular about reaching the servers of an entry.
+    /// Reads the settings for reaching the servers of an entry.
     fn reach(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> ReachSettings {
         let mut reach = ReachSettings::default();
         let certificate = fields.take("client_cert");
@@ -168,7 +168,7 @@ impl Reader<'_> {
         reach
     }
 
-    /// The one source of an entry.
+    /// Reads the one source of an entry.
     fn source(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<SourceSettings> {
         const SOURCES: [&str; 7] = [
             "sslmate",
@@ -231,7 +231,7 @@ impl Reader<'_> {
     }
 }
 
-/// Each value once, where it came first.
+/// Removes duplicates and keeps the first of each value.
 fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::with_capacity(values.len());
     values.retain(|value| seen.insert(value.clone()));

@@ -1,4 +1,4 @@
-//! The inventory: which certificates are expected where, from a YAML file or from flags.
+//! Inventory: the certificates that are expected on each server, from a YAML file or from flags.
 
 mod describe;
 mod entry;
@@ -26,31 +26,31 @@ pub use yaml_config::{ConfigError, ConfigErrors};
 /// The port of DNS (RFC 1035, section 4.2).
 const DEFAULT_DNS_PORT: u16 = 53;
 
-/// Everything that a configuration file says, checked. `Default` is the file that says nothing.
+/// Validated content of a configuration file. `Default` is an empty file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
-    /// The SSLMate account, where one is configured.
+    /// SSLMate account, if one is configured.
     pub sslmate: Option<SslmateSettings>,
-    /// Further places to look from.
+    /// Remote vantages.
     pub vantages: Vec<VantageSettings>,
-    /// Which roots are trusted.
+    /// Trusted roots.
     pub trust: TrustSettings,
-    /// Name servers to ask; none means the system's.
+    /// Name servers to query. If empty, those of the system.
     pub dns: Vec<SocketAddr>,
-    /// The address families to probe.
+    /// Address families to probe.
     pub families: Families,
-    /// What `/probe` and `/test` may look at beyond the inventory.
+    /// Targets that `/probe` and `/test` may probe beyond the inventory.
     pub probe: ProbeSettings,
-    /// A file with the secret of the webhook.
+    /// Path to the file with the secret of the webhook.
     pub webhook_secret_file: Option<PathBuf>,
-    /// What holds where an entry says nothing else.
+    /// Defaults for settings that an entry does not have.
     pub defaults: Defaults,
-    /// The certificates, in the order of the file.
+    /// Certificates, in the order of the file.
     pub certificates: Vec<Entry>,
 }
 
 impl Inventory {
-    /// Makes SSLMate's `/test` a place to look from wherever there is an account.
+    /// Adds SSLMate's `/test` as a vantage if an account is configured.
     pub fn add_account_vantage(&mut self) {
         let is_named = |v: &VantageSettings| v.kind == VantageKind::Sslmate;
         if self.sslmate.is_some() && !self.vantages.iter().any(is_named) {
@@ -62,30 +62,30 @@ impl Inventory {
     }
 }
 
-/// What holds where an entry says nothing else.
+/// Defaults for settings that an entry does not have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Defaults {
-    /// Between two looks at one endpoint, when monitoring.
+    /// Interval between two probes of one endpoint, when monitoring.
     pub interval: Duration,
-    /// The total for one look, name resolution included.
+    /// Maximum duration of one probe, including name resolution.
     pub timeout: Duration,
-    /// Looks at a time at one IP address and port.
+    /// Maximum concurrent probes of one IP address and port.
     pub per_address: usize,
-    /// How long the previous instance is only a warning, when monitoring.
+    /// Period in which the previous instance is only a warning, when monitoring.
     pub grace: Duration,
-    /// How long the history of what was served is kept, when monitoring.
+    /// Retention of the history, when monitoring.
     pub history: Duration,
-    /// The port to look at.
+    /// Port to probe.
     pub port: u16,
-    /// When to warn of the end.
+    /// Threshold of the expiry warning.
     pub warn: Threshold,
-    /// When the end is critical.
+    /// Threshold from which expiry is critical.
     pub crit: Threshold,
-    /// The kinds of keys to ask for.
+    /// Key types to request.
     pub key_types: KeyTypes,
-    /// How revocation is checked.
+    /// Revocation check.
     pub revocation: RevocationCheck,
-    /// Whether to judge by TLSA records too.
+    /// True if TLSA records are checked too.
     pub dane: bool,
 }
 
@@ -107,42 +107,42 @@ impl Default for Defaults {
     }
 }
 
-/// What `/probe` and `/test` may look at beyond the inventory: nothing, unless it is named.
+/// Targets that `/probe` and `/test` may probe beyond the inventory. By default, there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeSettings {
     /// Host patterns and networks.
     pub allow: Vec<Allowed>,
-    /// Named ways to look.
+    /// Named probe settings.
     pub modules: Vec<Module>,
 }
 
-/// A named way to look.
+/// Named probe settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
-    /// Its name in `module=`.
+    /// Name in `module=`.
     pub name: String,
-    /// How TLS is reached.
+    /// Protocol through which TLS is reached.
     pub protocol: Protocol,
-    /// The port where the target has none.
+    /// Port if the target has none.
     pub port: Option<u16>,
-    /// The total for one look.
+    /// Maximum duration of one probe.
     pub timeout: Option<Duration>,
-    /// The kinds of keys to ask for, where these are others than the inventory's.
+    /// Key types to request, if they differ from the inventory's.
     pub key_types: Option<KeyTypes>,
-    /// Which roots are trusted, where these are others than the inventory's.
+    /// Trusted roots, if they differ from the inventory's.
     pub trust: Option<TrustSettings>,
 }
 
-/// How to reach an SSLMate account.
+/// Access to an SSLMate account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SslmateSettings {
-    /// The API's base URL, without a final slash; `None` means the client's own configuration file or
-    /// SSLMate's public service.
+    /// Base URL of the API, without a final slash. `None` means the URL in the SSLMate client's
+    /// configuration file or SSLMate's public service.
     pub endpoint: Option<String>,
-    /// A file with the API key; without it the environment and the SSLMate client's own
-    /// configuration are asked.
+    /// Path to the file with the API key. Without it, the key is read from the environment or the
+    /// SSLMate client's configuration.
     pub api_key_file: Option<PathBuf>,
-    /// How often the account is asked again, when monitoring.
+    /// Interval at which the account is fetched, when monitoring.
     pub refresh_interval: Duration,
 }
 
@@ -156,27 +156,27 @@ impl Default for SslmateSettings {
     }
 }
 
-/// A further place to look from.
+/// Remote vantage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VantageSettings {
-    /// Its name in results.
+    /// Name in results.
     pub name: String,
-    /// How it is reached.
+    /// API of the vantage.
     pub kind: VantageKind,
 }
 
-/// How a further place to look from is reached.
+/// API of a remote vantage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VantageKind {
-    /// The configured SSLMate account's `/test`.
+    /// `/test` of the configured SSLMate account.
     Sslmate,
-    /// Another certvigil's `/test`.
+    /// `/test` of another certvigil.
     Certvigil {
-        /// The base URL of its API, without a final slash.
+        /// Base URL of the API, without a final slash.
         url: String,
-        /// The user name for HTTP Basic.
+        /// User name for HTTP Basic authentication.
         username: Option<String>,
-        /// A file with the password for HTTP Basic.
+        /// Path to the file with the password for HTTP Basic authentication.
         password_file: Option<PathBuf>,
     },
 }
@@ -184,43 +184,43 @@ pub enum VantageKind {
 /// One entry of `certificates`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The name in results; `None` where the source gives it (a common name, a file's name).
+    /// Name in results. `None` if the source supplies it (a common name or a file name).
     pub name: Option<String>,
-    /// Where the expected instance comes from.
+    /// Source of the expected instance.
     pub source: SourceSettings,
-    /// The hosts to look at; empty means the certificate's own names.
+    /// Hosts to probe. If empty, the certificate's own names.
     pub hostnames: Vec<Hostname>,
-    /// Domains whose mail hosts are looked at too.
+    /// Domains whose mail servers are probed too.
     pub mx: Vec<Hostname>,
-    /// Look at these addresses, whatever DNS says; empty means DNS.
+    /// Addresses to probe instead of those in DNS. If empty, DNS is used.
     pub addresses: Vec<IpAddr>,
-    /// The address families to probe, where they differ from the inventory's.
+    /// Address families to probe, if they differ from the inventory's.
     pub families: Option<Families>,
-    /// The ports to look at, at least one.
+    /// Ports to probe, at least one.
     pub ports: Vec<u16>,
-    /// How TLS is reached.
+    /// Protocol through which TLS is reached.
     pub protocol: Protocol,
-    /// The kinds of keys to ask for.
+    /// Key types to request.
     pub key_types: KeyTypes,
-    /// What is particular about reaching the servers.
+    /// Settings for reaching the servers.
     pub reach: ReachSettings,
-    /// Whether to judge by TLSA records too (DANE).
+    /// True if TLSA records (DANE) are checked too.
     pub dane: bool,
-    /// When to warn of the end.
+    /// Threshold of the expiry warning.
     pub warn: Threshold,
-    /// When the end is critical.
+    /// Threshold from which expiry is critical.
     pub crit: Threshold,
-    /// How revocation is checked.
+    /// Revocation check.
     pub revocation: RevocationCheck,
 }
 
 impl Entry {
-    /// An entry that leaves everything but its source to the built-in defaults.
+    /// Creates an entry with the built-in defaults.
     pub fn new(source: SourceSettings) -> Self {
         Self::by(&Defaults::default(), source)
     }
 
-    /// An entry that leaves everything but its source to these defaults.
+    /// Creates an entry with the given defaults.
     pub fn by(defaults: &Defaults, source: SourceSettings) -> Self {
         Self {
             name: None,
@@ -241,23 +241,24 @@ impl Entry {
     }
 }
 
-/// Where an expected instance comes from.
+/// Source of an expected instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSettings {
-    /// The active instance of this common name in the SSLMate account.
+    /// Active instance of this common name in the SSLMate account.
     Sslmate(String),
-    /// Every certificate of the SSLMate account.
+    /// All certificates of the SSLMate account.
     SslmateAll,
-    /// A certificate's `current_download` URL.
+    /// `current_download` URL of a certificate.
     Download(String),
-    /// PEM files, each with a leaf, followed by its chain: any of these leaves is right. At least one.
+    /// PEM files, at least one, each with a leaf followed by its chain. Any of the leaves is
+    /// accepted.
     Pem(Vec<PathBuf>),
-    /// A pattern of PEM files: one certificate a file.
+    /// Glob pattern of PEM files, with one certificate per file.
     PemGlob(String),
-    /// Fingerprints, any of which is right; at least one.
+    /// Accepted fingerprints, at least one.
     Fingerprints(BTreeSet<Fingerprint>),
-    /// Hashes of public keys, any of which is right; at least one.
+    /// Accepted hashes of public keys, at least one.
     PublicKeys(BTreeSet<PublicKeyHash>),
-    /// Valid, for the name, and trusted.
+    /// Any valid and trusted certificate for the hostname.
     TrustOnly,
 }

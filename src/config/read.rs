@@ -1,4 +1,4 @@
-//! From the YAML tree to the inventory, key by key.
+//! Conversion of the YAML tree to the inventory, key by key.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ use super::{
     VantageSettings,
 };
 
-/// The API of SSLMate's sandbox.
+/// API of SSLMate's sandbox.
 const SANDBOX_ENDPOINT: &str = "https://sandbox.sslmate.com/api/v2";
 
-/// Reads a configuration text. Nothing outside the text is looked at; `file` gives errors their name and
-/// relative paths their folder.
+/// Reads a configuration text. It accesses nothing outside the text. `file` is the name in errors
+/// and the base of relative paths.
 ///
 /// # Errors
-/// Everything that is wrong, each with its line and key.
+/// All problems, each with its line and key.
 pub fn parse(text: &str, file: &Path) -> Result<Inventory, ConfigErrors> {
     let folder = file.parent().unwrap_or(Path::new(""));
     with_root(text, file, |root, problems| {
@@ -33,7 +33,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Inventory, ConfigErrors> {
     .ok_or_else(|| ConfigErrors::empty(file, "certificates"))
 }
 
-/// The address families to probe, where they are given.
+/// Reads the address families to probe, if they are configured.
 pub(super) fn families(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Families> {
     let item = fields.take("families")?;
     let items = item.some_or_one(problems, "the list is empty; add ipv4, ipv6 or both");
@@ -212,7 +212,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A path; a relative one is of the configuration's folder.
+    /// Reads a path. Relative paths are relative to the directory of the configuration file.
     pub(super) fn path(&self, item: &Item<'_>, problems: &mut Problems) -> Option<PathBuf> {
         item.parse(problems, non_empty)
             .map(|text| self.folder.join(text))

@@ -1,4 +1,4 @@
-//! What is wrong with a file is told with its line, its key and what to do.
+//! Configuration errors name the line, the key and the fix.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn read(text: &str) -> Inventory {
     parse(text, Path::new(FILE)).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-/// Every error of a text, a line each, without the file's name.
+/// Returns every error of a text, one per line, without the file name.
 fn errors(text: &str) -> Vec<String> {
     let errors = parse(text, Path::new(FILE)).expect_err(text).to_string();
     let lines = errors.lines().map(|line| {
@@ -26,7 +26,7 @@ fn errors(text: &str) -> Vec<String> {
     lines.collect()
 }
 
-/// The one error of a text.
+/// Returns the only error of a text.
 fn error(text: &str) -> String {
     match errors(text).as_slice() {
         [one] => one.clone(),
@@ -34,12 +34,12 @@ fn error(text: &str) -> String {
     }
 }
 
-/// A text that is right, with these lines before it.
+/// Returns a valid text that begins with these lines.
 fn with(lines: &str) -> String {
     format!("{lines}\ncertificates: [{{trust: true, hostnames: [a.example]}}]\n")
 }
 
-/// A text with one entry, written in one line, in line 2.
+/// Returns a text with one entry, written on line 2.
 fn entry(fields: &str) -> String {
     format!("certificates:\n  - {{{fields}}}\n")
 }
@@ -130,7 +130,7 @@ fn what_is_not_said_has_its_default() {
         ..Inventory::default()
     };
     assert_eq!(inventory, expected);
-    // A key with nothing after it says that it is there, and nothing else.
+    // A key without a value enables its defaults.
     let inventory = read(&with("sslmate:"));
     assert_eq!(inventory.sslmate, Some(super::SslmateSettings::default()));
 }
@@ -241,7 +241,7 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
             entry("sslmate: a.example, prot: 1"),
             "2: certificates[0].prot: unknown key; did you mean `port`?",
         ),
-        // Nothing is like it.
+        // No known key is similar.
         (
             with("webhook: {qqq: x}"),
             "1: webhook.qqq: unknown key; known keys: secret_file",
@@ -539,7 +539,7 @@ fn anchors_are_followed_but_not_without_end() {
     );
 }
 
-/// Each of these would overflow the stack of a reader that calls itself for each level.
+/// Each of these texts would overflow the stack of a recursive parser.
 #[test]
 fn what_is_nested_too_deeply_is_refused() {
     for text in [
@@ -661,7 +661,7 @@ certificates:
     assert_eq!(told.lines().count(), 5, "{told}");
 }
 
-/// Pieces that come together to something that is nearly a configuration.
+/// Fragments that combine to an almost valid configuration.
 fn nearly_yaml() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "certificates:",

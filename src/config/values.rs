@@ -1,4 +1,4 @@
-//! How single values are written.
+//! Parsers of single values.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::model::{Hostname, Vantage, parse_duration};
 
 use super::DEFAULT_DNS_PORT;
 
-/// Reads `ADDR[:PORT]`, the address of a name server; the port is 53 where none is given.
+/// Parses `ADDR[:PORT]`, the address of a name server. The default port is 53.
 pub fn parse_name_server(text: &str) -> Result<SocketAddr, String> {
     let inner = text
         .strip_prefix('[')
@@ -24,7 +24,7 @@ pub fn parse_name_server(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Reads the name of an application protocol (RFC 7301, section 3.1).
+/// Parses the name of an application protocol (RFC 7301, section 3.1).
 pub fn parse_alpn(text: &str) -> Result<String, String> {
     match text.len() {
         1..=255 if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(text.to_owned()),
@@ -34,7 +34,7 @@ pub fn parse_alpn(text: &str) -> Result<String, String> {
     }
 }
 
-/// A connection comes from one address, of its own family.
+/// Checks that there is at most one source address of each family.
 pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
     let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
     if of_v4 > 1 || addresses.len() - of_v4 > 1 {
@@ -46,7 +46,7 @@ pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a domain that has mail.
+/// Parses a mail domain.
 pub fn parse_mail_domain(text: &str) -> Result<Hostname, String> {
     match text.parse()? {
         Hostname::Ip(_) => Err(format!(
@@ -100,7 +100,7 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
         {
             Ok(text.trim_end_matches('/').to_owned())
         }
-        // What cannot be read may hold some too, and is not shown.
+        // A URL that cannot be parsed may contain credentials too, so the error does not show it.
         _ if text.contains('@') => {
             Err("a URL in this file must not contain credentials; remove them".into())
         }
