@@ -1,4 +1,4 @@
-//! Every certificate of an SSLMate account.
+//! All certificates of an SSLMate account.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,16 @@ use crate::config::Entry;
 
 use super::{Failed, Loaded, SourceError, Sources, failed};
 
-/// Certificates of one account that are asked for at a time.
+/// Maximum certificates of one account that are fetched concurrently.
 const MAX_AT_A_TIME: usize = 8;
-/// After so many certificates in a row at which the API itself failed, it is away: the rest is not asked for.
+/// Consecutive API failures after which the API counts as down. The other certificates are not
+/// fetched.
 const MAX_FAILURES_IN_A_ROW: usize = 4 * MAX_AT_A_TIME;
 
 impl Sources {
-    /// What is expected by each certificate of the account, in the order of its list. The list may take so long, and then
-    /// each certificate, so that an account may be of any size.
+    /// Fetches the expected instances of all certificates of the account, in the order of its list.
+    /// `patience` limits the list and each certificate separately, so that an account may be of any
+    /// size.
     pub(super) async fn load_account(
         self: &Arc<Self>,
         entry: &Entry,
@@ -59,7 +61,7 @@ impl Sources {
                     let answer = answer.map_err(|error| failed(&cn, &entry, &error));
                     said.push((position, answer));
                 }
-                // As of any other entry in whose asking certvigil breaks down.
+                // A panic is reported like that of any other entry.
                 Some(Err(_)) => return vec![Err(Failed::by_own_fault(&entry))],
             }
         }

@@ -1,4 +1,4 @@
-//! Where the API key comes from: a file, the environment, or the SSLMate client's own configuration.
+//! API key: from a file, the environment, or the SSLMate client's own configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -8,22 +8,22 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::config::SslmateSettings;
 
-/// SSLMate's public service.
+/// API of SSLMate's public service.
 pub const DEFAULT_ENDPOINT: &str = "https://sslmate.com/api/v2";
-/// The variable that may hold the API key.
+/// Environment variable with the API key.
 pub const API_KEY_VARIABLE: &str = "SSLMATE_API_KEY";
-/// The SSLMate client's configuration for the whole machine.
+/// System-wide configuration of the SSLMate client.
 const SYSTEM_FILE: &str = "/etc/sslmate.conf";
 
-/// What the process' surroundings say: the environment and the home folder.
+/// Process environment and home directory.
 pub struct Environment<'a> {
     /// Reads an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
-    /// The user's home folder.
+    /// Home directory of the user.
     pub home: Option<PathBuf>,
 }
 
-/// An API key with its endpoint.
+/// API key and its endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
     key: SecretString,
@@ -31,8 +31,8 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Finds the key: the file that the settings name, else the environment, else the SSLMate
-    /// client's own files, which may name an endpoint too.
+    /// Finds the key. The file in the settings takes precedence, then the environment, then the
+    /// SSLMate client's own files, which may name an endpoint too.
     pub(super) fn find(
         settings: &SslmateSettings,
         environment: &Environment<'_>,
@@ -72,7 +72,7 @@ impl Credentials {
         })
     }
 
-    /// The key as the user name, without a password.
+    /// Returns the key as the user name, without a password.
     pub(super) fn basic_auth(&self) -> BasicAuth {
         BasicAuth {
             username: self.key.clone(),
@@ -81,7 +81,7 @@ impl Credentials {
     }
 }
 
-/// The two keys of the SSLMate client's configuration that matter here.
+/// Keys of the SSLMate client's configuration that are used here.
 #[derive(Default)]
 struct ClientFile {
     api_key: Option<SecretString>,

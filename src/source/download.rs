@@ -1,4 +1,4 @@
-//! A certificate's `current_download` URL: the instance and its chain as PEM, without credentials.
+//! `current_download` URL of a certificate: the instance and its chain as PEM, without credentials.
 
 use certvigil_probe::io::{Http, SourceError, read};
 use tokio::time::Instant;
@@ -7,13 +7,13 @@ use url::Url;
 use crate::certificate::{Fingerprint, parse_certificates};
 use crate::instance::Instance;
 
-/// The largest download, in bytes.
+/// Maximum size of a download, in bytes.
 const MAX_BYTES: usize = 1 << 20;
-/// So many digits of a URL's hash stand for it.
+/// Digits of a URL's hash that identify it.
 const SHOWN_HASH_DIGITS: usize = 8;
 
-/// What a download without a name is called: who knows its URL has the certificate, so only what tells one from another
-/// is shown.
+/// Returns the name of a download that has none configured. Anyone who knows the URL can fetch the
+/// certificate, so the name has only the host and a hash.
 pub(crate) fn name_of(url: &str) -> String {
     let host = Url::parse(url).ok();
     let host = host.as_ref().and_then(Url::host_str).unwrap_or("download");
@@ -28,7 +28,7 @@ fn instance(body: &[u8]) -> Result<Instance, SourceError> {
         .map_err(|e| SourceError::Unusable(format!("the download cannot be used: {e}")))
 }
 
-/// Fetches the instance. HTTP 202 means that there is none yet.
+/// Fetches the instance. HTTP 202 means that none has been issued yet.
 pub(super) async fn load(
     http: &Http,
     url: &str,

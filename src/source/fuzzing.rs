@@ -1,4 +1,4 @@
-//! The answers of the SSLMate API, for `fuzz/`.
+//! Responses of the SSLMate API, for `fuzz/`.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::instance::State;
 use super::sslmate::{CertificateObject, InstanceObject, List};
 use super::*;
 
-/// Takes an answer for what the first octet says it was asked for.
+/// Parses a response. The first octet selects the request that it answers.
 pub(crate) fn sslmate_json(data: &[u8]) {
     let [kind, body @ ..] = data else {
         return;
@@ -23,7 +23,7 @@ pub(crate) fn sslmate_json(data: &[u8]) {
                 instance(object);
             }
         }
-        // An answer of `/test`: see `crate::fuzzing`.
+        // Responses of `/test` are parsed in `crate::fuzzing`.
         3 => {}
         _ => {
             if let Some(error) = read::<ApiError>(body) {

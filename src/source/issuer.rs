@@ -1,4 +1,4 @@
-//! The certificate of an issuer, from where the certificate below it says that it lies.
+//! Download of an issuer's certificate from the URL in the certificate that it issued.
 
 use certvigil_probe::io::{Http, SourceError};
 use tokio::time::Instant;
@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::certificate::{Certificate, parse_certificates};
 
-/// The largest answer, in bytes. A certificate has one or two thousand.
+/// Maximum size of a response, in bytes. A certificate has one or two thousand.
 const MAX_BYTES: usize = 64 << 10;
 
 /// id-signedData (RFC 5652, section 5.1), as DER.
@@ -14,7 +14,7 @@ const SIGNED_DATA: [u8; 11] = [
     0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02,
 ];
 
-/// Fetches what lies at the URL.
+/// Fetches the certificates at the URL.
 pub(super) async fn fetch(
     http: &Http,
     url: &str,
@@ -37,7 +37,8 @@ pub(super) async fn fetch(
     read(&answer.body)
 }
 
-/// One certificate in DER is what RFC 5280 demands beside PKCS #7; PEM is what some authorities give.
+/// Parses the response. RFC 5280 requires one certificate in DER or PKCS #7; some authorities send
+/// PEM.
 fn read(body: &[u8]) -> Result<Vec<Certificate>, String> {
     let certificate = Certificate::from_der(body.to_vec());
     let malformed = match certificate.facts() {
@@ -48,7 +49,7 @@ fn read(body: &[u8]) -> Result<Vec<Certificate>, String> {
     if is_pem {
         return parse_certificates(body);
     }
-    // It stands behind the tag and the length, which take six bytes at most here.
+    // The identifier follows the tag and the length, which take at most six bytes here.
     let is_pkcs7 = body
         .windows(SIGNED_DATA.len())
         .take(6 + 1)

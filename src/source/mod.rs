@@ -1,4 +1,4 @@
-//! Sources: from where it is configured to what is expected.
+//! Sources of expected certificates.
 
 mod account;
 mod credentials;
@@ -32,20 +32,22 @@ pub(crate) use download::name_of as download_name;
 pub(crate) use sslmate::TestResponse;
 pub(crate) use sslmate::{Client, TestRow};
 
-/// Names that an error tells at most; a certificate may have thousands.
+/// Maximum names in an error. A certificate may have thousands.
 const MAX_TOLD_NAMES: usize = 5;
-/// Maximum names of a certificate that become hosts to probe. Public authorities issue for at most 2000.
+/// Maximum names of a certificate that become hosts to probe. Public authorities issue for at most
+/// 2000.
 const MAX_NAMES: usize = 2000;
-/// Instances that are remembered by their keys; beyond that, the memory begins anew.
+/// Maximum instances in the cache by key. The cache is cleared when it is full.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// A clock that is further from that of a source is told of: a certificate may be judged wrong by it.
+/// Clock difference to a source above which a warning is reported. A wrong clock may cause wrong
+/// verdicts.
 const MAX_CLOCK_ERROR: Duration = Duration::from_secs(300);
 
-/// The name of an SSLMate account among the sources.
+/// Name of an SSLMate account among the sources.
 const SSLMATE: &str = "sslmate";
 
-/// What an entry's source is called in metrics; `None` where there is nobody to ask.
+/// Returns the name of an entry's source in metrics. Returns `None` if there is no source to fetch.
 pub fn source_name(entry: &Entry) -> Option<String> {
     match &entry.source {
         SourceSettings::Sslmate(_) | SourceSettings::SslmateAll => Some(SSLMATE.into()),
@@ -62,48 +64,49 @@ pub fn source_name(entry: &Entry) -> Option<String> {
     }
 }
 
-/// Everything that can say what is expected.
+/// Clients and caches for all sources of expected certificates.
 pub struct Sources {
     http: Http,
-    /// Why there is no SSLMate account matters only where one is needed.
+    /// The client, or the reason why there is none, which matters only if an entry needs the
+    /// account.
     sslmate: Result<Client, String>,
     files: Arc<pem::Files>,
     by_key: Mutex<HashMap<(String, PublicKeyHash), Option<Instance>>>,
     certificates: Arc<Interner>,
 }
 
-/// What a source says.
+/// Result of a source.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The name in results.
+    /// Name in results.
     pub name: String,
-    /// The common name in the SSLMate account.
+    /// Common name in the SSLMate account.
     pub common_name: Option<String>,
-    /// What is expected.
+    /// Expected certificate.
     pub expected: Arc<Expected>,
-    /// The hosts to look at.
+    /// Hosts to probe.
     pub hostnames: Vec<Hostname>,
-    /// SSLMate's number of an instance that is pending while nothing better has been issued.
+    /// SSLMate's ID of the pending instance, if there is no better one.
     pub awaited: Option<u64>,
 }
 
-/// What a source could not say.
+/// Failure of a source.
 #[derive(Clone, Debug)]
 pub struct Failed {
-    /// The name in results.
+    /// Name in results.
     pub name: String,
-    /// The hosts to look at, as far as they are configured.
+    /// Hosts to probe, as far as they are configured.
     pub hostnames: Vec<Hostname>,
-    /// Why, in one line with the name.
+    /// Reason, in one line with the name.
     pub error: String,
-    /// Whether asking again later may help.
+    /// True if a later retry may succeed.
     pub may_pass: bool,
-    /// Whether the hosts no longer exist, so that the ones before are not kept.
+    /// True if the hosts no longer exist, so that the previous ones are not kept.
     pub is_gone: bool,
 }
 
 impl Failed {
-    /// What stands for an entry in whose asking certvigil broke down.
+    /// Returns the failure for an entry whose fetch panicked.
     pub(crate) fn by_own_fault(entry: &Entry) -> Self {
         let name = own_name(entry).or_else(|| source_name(entry));
         let what = "what is expected could not be asked for, for a fault of certvigil's own: please report it";
@@ -116,10 +119,10 @@ impl Failed {
 }
 
 impl Sources {
-    /// Gets ready to ask the sources of an inventory.
+    /// Creates the clients for the sources of an inventory.
     ///
     /// # Errors
-    /// Where a file with roots cannot be read.
+    /// If a file with roots cannot be read.
     pub fn new(
         inventory: &Inventory,
         environment: &Environment<'_>,
@@ -137,7 +140,7 @@ impl Sources {
         })
     }
 
-    /// The same, knowing the files that others have read.
+    /// Shares the record of files that `others` has read.
     pub(crate) fn knowing_files_of(self, others: &Self) -> Self {
         Self {
             files: others.files.clone(),
@@ -145,7 +148,8 @@ impl Sources {
         }
     }
 
-    /// The same, with certificates in common with those who know these: usually what is served is what is expected.
+    /// Shares certificates with other users of the interner: usually the served certificate is the
+    /// expected one.
     pub fn sharing(self, certificates: Arc<Interner>) -> Self {
         Self {
             certificates,
@@ -153,7 +157,7 @@ impl Sources {
         }
     }
 
-    /// What is to be said where the clock of this machine, which shows `now`, differs from that of the sources.
+    /// Returns a warning if the local clock, which shows `now`, differs from that of the sources.
     pub fn clock_warning(&self, now: Timestamp) -> Option<String> {
         let ahead = self.http.clock().ahead(now, Instant::now())?;
         let off = Duration::from_secs(ahead.unsigned_abs());
@@ -163,28 +167,29 @@ impl Sources {
         })
     }
 
-    /// Has a secret replaced in whatever sources and vantages answer.
+    /// Redacts a secret in all responses of sources and vantages.
     pub(crate) fn hide(&self, secret: &SecretString) {
         self.http.secrets().add(secret);
     }
 
-    /// The client for what is no source: its requests are not counted among theirs.
+    /// Returns an HTTP client for other requests. They are not counted as those of sources.
     pub fn http_for_others(&self) -> Http {
         self.http.counting_by(Requests::default())
     }
 
-    /// The client of the SSLMate account.
+    /// Returns the client of the SSLMate account.
     ///
     /// # Errors
-    /// Why there is no account.
+    /// The reason why there is no account.
     pub(crate) fn account_client(&self) -> Result<Client, String> {
         self.sslmate.clone()
     }
 
-    /// A client of another certvigil at this base URL, whose requests are counted by the name of its vantage.
+    /// Returns a client of another certvigil at this base URL. Its requests are counted under the
+    /// name of the vantage.
     ///
     /// # Errors
-    /// If the URL is none, or the password cannot be read.
+    /// If the URL is invalid or the password cannot be read.
     pub(crate) fn peer_client(
         &self,
         name: &str,
@@ -206,8 +211,8 @@ impl Sources {
         Client::new(url, auth, self.http.counting_for(name))
     }
 
-    /// Asks what an entry's source expects: one answer, or one for each of its files or certificates, each of which may
-    /// take so long.
+    /// Fetches the expected certificates of an entry's source: one result, or one for each of its
+    /// files or certificates. `patience` limits each of them.
     pub async fn load(
         self: &Arc<Self>,
         entry: &Entry,
@@ -220,10 +225,10 @@ impl Sources {
         said
     }
 
-    /// Asks what is expected by one certificate of the account that an entry is about; within so long.
+    /// Fetches the expected certificate for one common name of the account, within `patience`.
     ///
     /// # Errors
-    /// Why the account does not say.
+    /// The reason why the account returned no certificate.
     pub async fn load_certificate(
         &self,
         entry: &Entry,
@@ -234,7 +239,7 @@ impl Sources {
         self.load_sslmate(entry, cn, deadline).await
     }
 
-    /// Holds what is expected once, where others hold the same.
+    /// Shares equal certificates with other holders, so that each is in memory once.
     fn share(&self, loaded: &mut Loaded) {
         if let Some(Expected {
             what: Expectation::Instances(instances),
@@ -335,7 +340,7 @@ impl Sources {
         loaded.map_err(|error| failed(name(), entry, &error))
     }
 
-    /// Asks the account for one of its certificates.
+    /// Fetches one certificate of the account.
     async fn ask_for(
         &self,
         entry: &Entry,
@@ -356,10 +361,10 @@ impl Sources {
         Ok(loaded)
     }
 
-    /// The instance that a source expects, whatever hosts it names.
+    /// Returns the instance that a source expects, regardless of its hosts.
     ///
     /// # Errors
-    /// Where the source gives no whole instance: why, in one line.
+    /// If the source returns no complete instance: the reason, in one line.
     pub async fn instance(
         &self,
         source: &SourceSettings,
@@ -388,21 +393,21 @@ impl Sources {
         }
     }
 
-    /// The certificates that lie at the URL which a certificate names for its issuer's (RFC 5280, section 4.2.2.1).
-    /// Whether they issued anything is for the caller to say.
+    /// Fetches the certificates at a caIssuers URL (RFC 5280, section 4.2.2.1). The caller must
+    /// check that they issued the certificate.
     ///
     /// # Errors
-    /// Where it cannot be fetched, or is no certificate: why, in one line.
+    /// If the response cannot be fetched or is no certificate: the reason, in one line.
     pub async fn issuers(&self, url: &str, deadline: Instant) -> Result<Vec<Certificate>, String> {
         issuer::fetch(&self.http, url, deadline).await
     }
 
-    /// The older instance that a leaf is, where the leaf is not the expected one and the account
-    /// knows it. A reissue keeps the key, and the API then finds the newest instance with that key: so
-    /// only a leaf with another key can be looked up (and is, once).
+    /// Returns the previous instance with this leaf, if the leaf is not the expected one and the
+    /// account knows it. After a reissue with the same key, the API finds the newest instance with
+    /// that key. Thus only a leaf with another key can be looked up, and it is looked up once.
     ///
     /// # Errors
-    /// Where the API could not be asked.
+    /// If the API request failed.
     pub async fn previous_instance(
         &self,
         loaded: &Loaded,
@@ -432,8 +437,8 @@ impl Sources {
         Ok(instance.filter(|i| i.leaf == *leaf))
     }
 
-    /// Waits at the API until a pending instance is issued, at most so long. Whether it was is for the
-    /// next [`Sources::load`] to say.
+    /// Waits until the API has issued a pending instance, for at most `patience`. The next
+    /// [`Sources::load`] returns the outcome.
     pub async fn wait_for_issue(&self, loaded: &Loaded, patience: Duration) {
         let (Ok(client), Some(cn), Some(id)) = (&self.sslmate, &loaded.common_name, loaded.awaited)
         else {
@@ -484,7 +489,7 @@ fn expected(source: SourceKind, instances: Instances) -> Expected {
     }
 }
 
-/// An answer of whole instances, which name hosts of their own.
+/// Returns the result for complete instances, whose names may be the hosts.
 fn whole(
     name: String,
     entry: &Entry,
@@ -522,7 +527,7 @@ fn own_name(entry: &Entry) -> Option<String> {
     entry.name.clone().or_else(first)
 }
 
-/// The configured hosts, else those among the certificate's names. A wildcard is not a host.
+/// Returns the configured hosts, or those among the certificate's names. A wildcard is not a host.
 fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError> {
     if !entry.hostnames.is_empty() {
         return Ok(entry.hostnames.clone());

@@ -12,27 +12,27 @@ use crate::instance::Instance;
 
 use super::SourceError;
 
-/// A file that has changed is read once it has stayed as it is for so long: who copies a certificate and its chain into
-/// one has it whole for a moment between the two.
+/// Time for which a changed file must be unchanged before it is read. A copy of the leaf and the
+/// chain into one file is incomplete for a moment.
 const SETTLE: Duration = Duration::from_secs(1);
-/// Files that are known again at most; beyond that, the memory begins anew.
+/// Maximum files in the record. It is cleared when it is full.
 const MAX_KNOWN: usize = 10_000;
 
-/// The files that were read, as they were then.
+/// Record of the files that were read and their state at that time.
 #[derive(Default)]
 pub(super) struct Files(Mutex<HashMap<PathBuf, Stamp>>);
 
-/// What tells one state of a file from another without reading it.
+/// State of a file, compared without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
-    /// Another file by the same name: what is put in its place by rename.
+    /// Detects a file that was replaced by rename.
     inode: u64,
 }
 
 impl Stamp {
-    /// `None` where there is no such file; reading it will say why.
+    /// Returns `None` if there is no such file. Reading it then returns the error.
     pub(super) fn of(file: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(file).ok()?;
         #[cfg(unix)]
@@ -48,7 +48,8 @@ impl Stamp {
 }
 
 impl Files {
-    /// How these files are, each in its place, once those that have changed had time to be written to their end.
+    /// Returns the state of each file. If a file has changed, first waits until it is written
+    /// completely.
     pub(super) async fn settled(&self, files: &[PathBuf]) -> Vec<Option<Stamp>> {
         let stamps: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
         let has_changed = {
@@ -66,7 +67,7 @@ impl Files {
         stamps
     }
 
-    /// Reads a file that is as it was.
+    /// Reads a file if its state is unchanged.
     pub(super) fn load(&self, file: &Path, stamp: Option<Stamp>) -> Result<Instance, SourceError> {
         let instance = load_if(file, stamp.as_ref())?;
         if let Some(stamp) = stamp {
@@ -85,7 +86,7 @@ pub(super) fn load(file: &Path) -> Result<Instance, SourceError> {
     load_if(file, Stamp::of(file).as_ref())
 }
 
-/// Reads one file, which has to be as it was, before and after.
+/// Reads one file, whose state must be `stamp` before and after.
 fn load_if(file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
     let instance = read(file);
     if Stamp::of(file).as_ref() != stamp {
@@ -104,13 +105,13 @@ fn read(file: &Path) -> Result<Instance, SourceError> {
         .map_err(|why| unusable(format!("{why}; {WANTED}")))
 }
 
-/// The files of one certificate, as they are told of.
+/// Formats the files of one certificate.
 pub(super) fn display(files: &[PathBuf]) -> String {
     let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     files.join(", ")
 }
 
-/// The files that a pattern names, in order.
+/// Returns the files that match a pattern, in order.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     let paths = glob::glob(pattern)
         .map_err(|e| SourceError::Unusable(format!("`{pattern}` is no pattern: {e}")))?;
@@ -126,8 +127,8 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     Ok(files)
 }
 
-/// What a file is called in results: certbot and its like give every file the same name, and the
-/// folder the certificate's.
+/// Returns the name of a file in results. Tools such as certbot give every file the same name, so
+/// the directory supplies the name of the certificate.
 pub(super) fn name_of(file: &Path) -> String {
     let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
     let stem = text(file.file_stem()).unwrap_or_default();
@@ -138,8 +139,8 @@ pub(super) fn name_of(file: &Path) -> String {
     }
 }
 
-/// What each of the files of one pattern is called: those that [`name_of`] calls the same, by as much of the ends of
-/// their paths as tells them apart.
+/// Returns the name of each file of a pattern. Names that [`name_of`] repeats are extended by as
+/// many trailing path components as make them distinct.
 pub(super) fn names_of(files: &[PathBuf]) -> Vec<String> {
     let mut names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
     for parts in 2.. {
@@ -182,7 +183,7 @@ mod tests {
             names(&["/x/a/site.pem", "/y/a/site.pem", "/y/b/site.pem"]),
             ["x/a/site.pem", "y/a/site.pem", "b/site.pem"]
         );
-        // The folder names it, and there are two of them in it.
+        // The directory would be the name, but it contains two of the files.
         assert_eq!(
             names(&["a/fullchain.pem", "a/cert.pem", "b/fullchain.pem"]),
             ["a/fullchain.pem", "a/cert.pem", "b"]
@@ -235,7 +236,7 @@ mod tests {
         let first = read().await;
         assert_eq!(first.as_ref().unwrap().chain.len(), 1);
 
-        // The leaf is there and the chain is not, as by `cat leaf chain > fullchain.pem`.
+        // The file has only the leaf at first, as with `cat leaf chain > fullchain.pem`.
         std::fs::write(&file, LEAF).unwrap();
         let write_the_rest = async {
             tokio::task::yield_now().await;

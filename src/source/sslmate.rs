@@ -1,4 +1,4 @@
-//! The SSLMate API (<https://sslmate.com/help/reference/apiv2>): certificates, instances, tests.
+//! SSLMate API (<https://sslmate.com/help/reference/apiv2>): certificates, instances, tests.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, parse_certific
 use crate::instance::{Instance, Instances, State};
 use crate::model::Hostname;
 
-/// The largest answer about one certificate, in bytes.
+/// Maximum size of a response about one certificate, in bytes.
 const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
-/// The largest list of certificates, in bytes.
+/// Maximum size of a list of certificates, in bytes.
 const MAX_LIST_BYTES: usize = 16 << 20;
-/// What a remote vantage saw of one certificate's hosts: some hundred bytes for each address.
+/// Maximum size of a `/test` response, in bytes. Each address takes some hundred bytes.
 const MAX_TEST_BYTES: usize = 4 << 20;
-/// The longest that `poll` may ask the API to wait.
+/// Maximum duration for which `poll` may ask the API to wait.
 const MAX_POLL: Duration = Duration::from_secs(180);
 
-/// A client of the API, or of another certvigil's `/test`.
+/// Client of the API, or of another certvigil's `/test`.
 #[derive(Clone)]
 pub(crate) struct Client {
     base: Url,
@@ -28,7 +28,7 @@ pub(crate) struct Client {
     http: Http,
 }
 
-/// The certificate object, as far as it matters here.
+/// Certificate object, with the keys that are used here.
 #[derive(Debug, Deserialize)]
 pub(super) struct CertificateObject {
     #[serde(default)]
@@ -49,7 +49,7 @@ struct SanObject {
     value: String,
 }
 
-/// The instance object, as far as it matters here.
+/// Instance object, with the keys that are used here.
 #[derive(Debug, Deserialize)]
 pub(super) struct InstanceObject {
     #[serde(default)]
@@ -68,7 +68,7 @@ pub(super) struct InstanceObject {
     root: Option<String>,
 }
 
-/// `chain` is an array by the reference, and one string at times.
+/// Value of `chain`: an array according to the reference, but sometimes one string.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Texts {
@@ -81,13 +81,13 @@ pub(super) struct List {
     pub(super) data: Vec<CertificateObject>,
 }
 
-/// The answer of `/test`.
+/// Response of `/test`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TestResponse {
     pub(crate) result: Vec<TestRow>,
 }
 
-/// One row of it. `error_kind` is certvigil's own addition.
+/// Row of a `/test` response. `error_kind` is an extension of certvigil.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TestRow {
     pub(crate) hostname: String,
@@ -121,14 +121,15 @@ const EXPAND_CERTIFICATE: [&str; 8] = [
 const EXPAND_INSTANCE: [&str; 3] = ["crt", "chain", "root"];
 
 impl Client {
-    /// A client of the API at this base URL.
+    /// Creates a client of the API at this base URL.
     pub(crate) fn new(base: &str, auth: Option<BasicAuth>, http: Http) -> Result<Self, String> {
         let base = Url::parse(base)
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
             .filter(|url| url.username().is_empty() && url.password().is_none())
             .ok_or_else(|| {
-                // Where it comes from another program's file, it may hold what is not to be shown.
+                // A URL from another program's file may contain credentials, which must not be
+                // shown.
                 let shown = if base.contains('@') {
                     "what is given"
                 } else {
@@ -146,7 +147,7 @@ impl Client {
         Ok(Self { base, auth, http })
     }
 
-    /// The certificate object with its instances.
+    /// Returns the certificate object with its instances.
     pub(super) async fn certificate(
         &self,
         cn: &str,
@@ -162,7 +163,7 @@ impl Client {
         Ok(object)
     }
 
-    /// The common names of all certificates of the account.
+    /// Returns the common names of all certificates of the account.
     pub(super) async fn list(&self, deadline: Instant) -> Result<Vec<String>, SourceError> {
         let url = self.url(&["certs"], [("expand", "current"), ("expand", "pending")]);
         let list: Result<List, _> = self.get(&url, MAX_LIST_BYTES, deadline).await;
@@ -175,7 +176,8 @@ impl Client {
         }
     }
 
-    /// One instance by its number; with `poll`, once it is no longer pending, as long as the API waits.
+    /// Returns one instance by its ID. With `poll`, the API waits for that long while it is
+    /// pending.
     pub(super) async fn instance_by_id(
         &self,
         cn: &str,
@@ -192,7 +194,7 @@ impl Client {
         self.get(&url, MAX_CERTIFICATE_BYTES, deadline).await
     }
 
-    /// The newest active instance for a public key; `None` where the account has none.
+    /// Returns the newest active instance for a public key, or `None` if the account has none.
     pub(super) async fn instance_by_key(
         &self,
         cn: &str,
@@ -211,7 +213,7 @@ impl Client {
         }
     }
 
-    /// What the API sees at these hosts.
+    /// Returns the results of the API's test of these hosts.
     pub(crate) async fn test(
         &self,
         cn: &str,
@@ -269,8 +271,8 @@ fn status(error: &SourceError) -> Option<u16> {
     }
 }
 
-/// Everything but `A-Z a-z 0-9 - . _` is percent-encoded in a path: `*.example.com` is
-/// `%2A.example.com`. The colon of `pubkey_hash:` stands, as in the reference.
+/// Percent-encodes everything but `A-Z a-z 0-9 - . _` in a path: `*.example.com` becomes
+/// `%2A.example.com`. The colon of `pubkey_hash:` is kept, as in the reference.
 fn encode(part: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC
@@ -282,10 +284,10 @@ fn encode(part: &str) -> String {
 }
 
 impl CertificateObject {
-    /// The instances that matter for judging.
+    /// Returns the instances that the judge needs.
     pub(super) fn instances(self) -> Result<Instances, SourceError> {
         let pending = match self.pending {
-            // Before it is approved there may be no temporary certificate yet.
+            // Before approval, there may be no temporary certificate yet.
             Some(pending) if pending.has_certificate() => Some(pending.instance()?),
             _ => None,
         };
@@ -307,7 +309,7 @@ impl CertificateObject {
         }
     }
 
-    /// The number of the instance that is waited for: pending, and nothing better there.
+    /// Returns the ID of the pending instance, if there is no current instance.
     pub(super) fn awaited(&self) -> Option<u64> {
         match (&self.current, &self.pending) {
             (None, Some(pending)) => pending.id,
@@ -315,8 +317,8 @@ impl CertificateObject {
         }
     }
 
-    /// The names that the certificate is for: its common name and its SANs, by SSLMate's rule where
-    /// it has the default ones.
+    /// Returns the names of the certificate: its common name and its SANs. Default SANs follow
+    /// SSLMate's rule.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names = vec![self.cn.clone()];
         match &self.sans {
@@ -331,7 +333,7 @@ impl CertificateObject {
     }
 }
 
-/// The SAN that SSLMate adds by itself (reference, "Default SANs").
+/// Returns the SAN that SSLMate adds (reference, "Default SANs").
 fn default_san(cn: &str) -> String {
     match cn.strip_prefix("www.").or_else(|| cn.strip_prefix("*.")) {
         Some(rest) => rest.to_owned(),
@@ -346,12 +348,12 @@ impl InstanceObject {
             .is_some_and(|crt| !crt.trim().is_empty())
     }
 
-    /// The fingerprint that the API states.
+    /// Returns the fingerprint in the API response.
     pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
         self.sha256_fingerprint.as_deref()?.parse().ok()
     }
 
-    /// The instance, once its bytes are what the API says they are.
+    /// Returns the instance, after checking that its bytes match the fingerprint.
     pub(super) fn instance(self) -> Result<Instance, SourceError> {
         let number = self.id.map(|id| format!(" {id}")).unwrap_or_default();
         let unusable =
@@ -396,13 +398,13 @@ impl InstanceObject {
     }
 }
 
-/// The first certificate of a PEM text.
+/// Returns the first certificate of a PEM text.
 fn one(pem: &str) -> Result<Certificate, String> {
     let first = parse_certificates(pem.as_bytes())?.into_iter().next();
     sound(first.ok_or("it has no certificate")?)
 }
 
-/// Every certificate of a PEM text.
+/// Returns all certificates of a PEM text.
 fn all(pem: &str) -> Result<Vec<Certificate>, String> {
     let certificates = parse_certificates(pem.as_bytes())?;
     certificates.into_iter().map(sound).collect()
