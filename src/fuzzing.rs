@@ -1,4 +1,5 @@
-//! What `fuzz/` drives. Compiled for fuzzing and for the test that replays the seeds; no part of the program.
+//! Fuzz targets of `fuzz/`. They are compiled for fuzzing and for the test that replays the seeds,
+//! and are not part of the program.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -14,10 +15,10 @@ use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served, Tls
 use crate::report;
 use crate::{remote, source};
 
-/// A target: takes any bytes, and panics where a reader does not keep its word.
+/// A fuzz target: takes any bytes and panics if a parser breaks its contract.
 pub type Drive = fn(&[u8]);
 
-/// Each target by the name of its file in `fuzz/fuzz_targets`.
+/// Fuzz targets by the names of their files in `fuzz/fuzz_targets`.
 pub const TARGETS: [(&str, Drive); 5] = [
     ("pem", pem),
     ("config", config),
@@ -26,7 +27,7 @@ pub const TARGETS: [(&str, Drive); 5] = [
     ("revocation", revocation),
 ];
 
-/// An answer of the SSLMate API.
+/// Parses a response of the SSLMate API.
 pub fn sslmate_json(data: &[u8]) {
     match data {
         [kind, body @ ..] if kind % 5 == 3 => remote::fuzz_answer(body),
@@ -34,7 +35,7 @@ pub fn sslmate_json(data: &[u8]) {
     }
 }
 
-/// A PEM file. What was read and is written comes back.
+/// Parses a PEM file. The parsed certificates survive a round trip.
 pub fn pem(data: &[u8]) {
     let certificates = match parse_certificates(data) {
         Ok(certificates) => certificates,
@@ -49,7 +50,7 @@ pub fn pem(data: &[u8]) {
     }
 }
 
-/// A configuration file.
+/// Parses a configuration file.
 pub fn config(data: &[u8]) {
     const FILE: &str = "dir/certvigil.yml";
     let Ok(text) = std::str::from_utf8(data) else {
@@ -69,7 +70,7 @@ pub fn config(data: &[u8]) {
             let lines: Vec<&str> = told.split('\n').collect();
             assert!(!errors.errors.is_empty() && lines.len() == errors.errors.len());
             assert!(errors.errors.is_sorted_by_key(|e| e.line));
-            // YAML ends lines at a carriage return too; the end of the file may count as a line.
+            // YAML ends lines at a carriage return too. The end of the file may count as a line.
             let last = text.split(['\n', '\r']).count() + 1;
             for (line, error) in lines.iter().zip(&errors.errors) {
                 assert!(line.starts_with(&format!("{FILE}:{}: ", error.line)));
@@ -80,7 +81,8 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// A certificate, served by a server of whom any trusted certificate is expected, and then just this one.
+/// Judges a served certificate, first with any trusted certificate expected, then with exactly this
+/// one.
 pub fn certificate(data: &[u8]) {
     let certificate = Certificate::from_der(data.to_vec());
     match certificate.facts() {
@@ -132,8 +134,8 @@ pub fn certificate(data: &[u8]) {
     }
 }
 
-/// A revocation list or an OCSP response, by the first octet. Whatever is not as the issuer signed it says nothing: so
-/// no other answers are had than those that are in the seeds.
+/// Checks a revocation list or an OCSP response, selected by the first octet. Data that the issuer
+/// did not sign gives no result, so only the responses in the seeds give one.
 pub fn revocation(data: &[u8]) {
     let [kind, data @ ..] = data else {
         return;
@@ -151,12 +153,12 @@ pub fn revocation(data: &[u8]) {
     }
 }
 
-/// What a person is told is one line, and moves no cursor.
+/// Checks that a text is one line without control characters.
 fn assert_one_line(text: &str) {
     assert!(is_one_line(text), "{text:?}");
 }
 
-/// The issuer of the testdata of revocation, and what it has issued and revoked.
+/// Issuer of the revocation test data, and the certificates that it issued and revoked.
 struct Known {
     ca: Certificate,
     leaf: Certificate,
@@ -196,7 +198,7 @@ impl Known {
         })
     }
 
-    /// A server that serves this, below the authority.
+    /// Returns the observation of a server with this leaf, issued by the authority.
     fn observation(&self, leaf: &Certificate) -> Observation {
         Observation {
             target: Target {

@@ -1,4 +1,5 @@
-//! The testbed as the program uses it: its inventory, its environment, and what the stand-in's `/test` probes with.
+//! The testbed as the program uses it: its inventory, its environment, and the probes of the
+//! stand-in's `/test`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,17 +21,18 @@ use crate::source::{API_KEY_VARIABLE, Environment, Loaded, Requests, Sources};
 
 pub use certvigil_testbed::*;
 
-/// Timeout of a probe of the stand-in's `/test`: less than that of a client, so that it answers.
+/// Timeout of a probe of the stand-in's `/test`. It is shorter than a client's, so that the
+/// stand-in can respond.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum concurrent probes of `/test`, in all and at one address.
+/// Maximum concurrent probes of `/test`, in total and for each address.
 const TEST_CONCURRENCY: usize = 64;
 const TEST_PER_ADDRESS: usize = 4;
 
 /// Probes the hosts of `/test` with the program's own scanner.
 pub struct Tester {
-    /// The scanner.
+    /// Scanner that sends the probes.
     pub scanner: Scanner,
-    /// How it probes.
+    /// Settings of the probes.
     pub manner: Manner,
 }
 
@@ -91,15 +93,15 @@ impl Tester {
     }
 }
 
-/// Starts everything that a scenario plants, as of `now`.
+/// Starts all servers of a scenario, as of `now`.
 ///
 /// # Errors
-/// If no server can be started: loopback addresses or ports cannot be had.
+/// If a server cannot be started because loopback addresses or ports are unavailable.
 pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Lab, String> {
     Lab::start(scenario, now, tester).await
 }
 
-/// The configuration that finds what a lab plants.
+/// Returns the configuration that finds the faults of a testbed.
 pub fn inventory(lab: &Lab) -> Inventory {
     let entry = |host: &Host| {
         let name = host.name.to_string();
@@ -127,7 +129,7 @@ pub fn inventory(lab: &Lab) -> Inventory {
     }
 }
 
-/// The environment of a process that has the lab's API key and nothing else.
+/// Returns the environment of a process that has only the testbed's API key.
 pub fn environment() -> Environment<'static> {
     Environment {
         variable: &|name| (name == API_KEY_VARIABLE).then(|| API_KEY.to_owned()),

@@ -1,11 +1,11 @@
-//! certvigil knows which certificate ought to be served, looks at every place where one is
-//! served, and says what is wrong and how to mend it.
+//! certvigil knows which certificates are expected, probes every server, and reports what is wrong
+//! and how to fix it.
 //!
-//! This is the program. Below it are the crates of the workspace, whose modules it re-exports:
+//! This crate is the program. It re-exports modules of the other crates of the workspace:
 //!
 //! - `certvigil-core`: certificates, observations, findings and the judge, without I/O;
 //! - `certvigil-probe`: name resolution, probes and revocation over the network;
-//! - `certvigil-testbed`: wrong servers and a stand-in for the SSLMate API, for `demo` and tests;
+//! - `certvigil-testbed`: faulty servers and a stand-in for the SSLMate API, for `demo` and tests;
 //! - `exporter-web`: a web server for Prometheus exporters;
 //! - `yaml-config`: YAML files with errors that name their lines.
 

@@ -1,4 +1,4 @@
-//! Another's `/test` as a place to look from: SSLMate's, or another certvigil's.
+//! Remote vantages: `/test` of SSLMate or of another certvigil.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -12,25 +12,26 @@ use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
 use crate::source::{Client, Loaded, Sources, TestRow};
 
-/// Maximum rows of a test that are used for one hostname: a row is one address.
+/// Maximum rows of a test that are used for one hostname. Each row is one address.
 const MAX_ROWS: usize = 100;
 /// Maximum characters of a row's error.
 const MAX_ERROR_CHARS: usize = 300;
 
-/// A place to look from that answers SSLMate's test API.
+/// Remote vantage that implements SSLMate's test API.
 pub struct Remote {
     vantage: Vantage,
     client: Client,
-    /// SSLMate knows only the certificates of its account; another certvigil, those of its inventory.
+    /// True for SSLMate, which knows only the certificates of its account. Another certvigil knows
+    /// those of its inventory.
     knows_account_only: bool,
-    /// The last test had rows that were not used.
+    /// True if the last test had rows that were not used.
     has_unused_rows: AtomicBool,
 }
 
-/// The remote vantages of these names.
+/// Creates the remote vantages with the given names.
 ///
 /// # Errors
-/// If one lacks its account, its URL is none, or its password cannot be read.
+/// If a vantage lacks its account, its URL is invalid, or its password cannot be read.
 pub fn remotes(
     sources: &Sources,
     vantages: &[VantageSettings],
@@ -59,7 +60,7 @@ fn remote(sources: &Sources, vantage: &VantageSettings) -> Result<Remote, String
 }
 
 impl Remote {
-    /// SSLMate's own test.
+    /// Creates the vantage for SSLMate's test.
     fn sslmate(name: &str, client: Client) -> Self {
         Self {
             vantage: Vantage::named(name),
@@ -69,7 +70,7 @@ impl Remote {
         }
     }
 
-    /// Another certvigil's test.
+    /// Creates the vantage for another certvigil's test.
     fn certvigil(name: &str, client: Client) -> Self {
         Self {
             vantage: Vantage::named(name),
@@ -79,13 +80,14 @@ impl Remote {
         }
     }
 
-    /// The place.
+    /// Returns the vantage.
     pub fn vantage(&self) -> &Vantage {
         &self.vantage
     }
 
-    /// What is seen from there at these targets, which are of one certificate and one port. A test that
-    /// fails is an observation of each target; a certificate that is not known there is none.
+    /// Returns the observations of these targets, which share one certificate and one port. A
+    /// failed test is an observation of each target. A certificate that the vantage does not know
+    /// has no observations.
     pub async fn test(
         &self,
         loaded: &Loaded,
@@ -97,11 +99,11 @@ impl Remote {
             (None, true) => return Vec::new(),
             (None, false) => &loaded.name,
         };
-        // The reference: an account without an active instance has nothing to test.
+        // According to the reference, an account without an active instance has nothing to test.
         if self.knows_account_only && loaded.expected.is_pending() {
             return Vec::new();
         }
-        // Nor does its test know of a dialogue before TLS.
+        // SSLMate's test does not support STARTTLS either.
         let is_clear = |target: &Target| target.protocol.begins_in_the_clear();
         if self.knows_account_only && targets.iter().any(is_clear) {
             return Vec::new();
@@ -147,13 +149,13 @@ impl Remote {
         observations
     }
 
-    /// The observations of one target's rows: one for each address, and one without an address where something cannot be
-    /// used.
+    /// Returns the observations of one target's rows: one for each address, and one without an
+    /// address if a row is unusable.
     fn of_target(&self, target: &Target, rows: &[&TestRow]) -> Vec<Observation> {
         let vantage = &self.vantage;
         let mut unusable = None;
         if rows.is_empty() {
-            // By the service's own client: no row means that the name could not be resolved.
+            // As in SSLMate's own client, no row means that the name could not be resolved.
             let what = format!(
                 "seen from `{vantage}`, {} could not be resolved",
                 target.hostname
@@ -206,7 +208,7 @@ impl Remote {
             .collect()
     }
 
-    /// Logs that rows of a test are not used, until a test has none of them.
+    /// Logs that rows of a test are not used. Logs again only after a test without such rows.
     fn report_unused(&self, unwanted: usize, excess: usize) {
         let is_unused = unwanted + excess > 0;
         let was_unused = self.has_unused_rows.swap(is_unused, Ordering::Relaxed);
@@ -222,7 +224,7 @@ impl Remote {
         Observation {
             target: target.clone(),
             ip,
-            // A remote test asks for no kind of key.
+            // A remote test does not request a key type.
             key_type: KeyType::Any,
             vantage: self.vantage.clone(),
             timings: Timings::default(),
@@ -265,7 +267,7 @@ fn read(row: &TestRow) -> Result<Told, LookError> {
     }
 }
 
-/// Reads an answer of `/test`, for `fuzz/`: what comes of each row is one line.
+/// Parses a response of `/test`, for `fuzz/`. The text from each row is one line.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz_answer(body: &[u8]) {
     use crate::certificate::is_one_line;
@@ -319,7 +321,7 @@ mod tests {
         serde_json::from_value(row).unwrap()
     }
 
-    /// Addresses, with `None` for a row that is not conclusive.
+    /// Returns the addresses and results. The result of an inconclusive row is `None`.
     fn seen(rows: &[TestRow]) -> Vec<(Option<IpAddr>, Option<bool>)> {
         let rows: Vec<&TestRow> = rows.iter().collect();
         let observations = remote().of_target(&target(), &rows);

@@ -1,5 +1,5 @@
-//! The one path from a target to a judged result: resolve, look, tell older instances apart, judge.
-//! Every face goes through it, and its bounds live here.
+//! Scans: resolve targets, probe them, recognize previous instances, and judge the results. All
+//! commands and pages use this code, and its limits are defined here.
 
 mod caught;
 mod job;
@@ -35,59 +35,59 @@ pub use permits::{
 };
 use round::{Event, Round};
 
-/// The share of the time for one look that resolving its name may take.
+/// Divisor of the probe timeout. The quotient is the maximum duration of name resolution.
 const RESOLVE_SHARE: u32 = 2;
 
-/// Everything that a scan needs beside its jobs. Cheap to clone.
+/// Dependencies of a scan other than its jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct Scanner {
-    /// Asked for older instances.
+    /// Sources in which previous instances are looked up.
     pub sources: Arc<Sources>,
-    /// Names to addresses.
+    /// Resolver of hostnames.
     pub resolver: Arc<Resolver>,
-    /// Takes the looks.
+    /// Sender of the probes.
     pub looker: Arc<Looker>,
-    /// Whether to look ourselves.
+    /// True if the local vantage probes too.
     pub local: bool,
-    /// Further places to look from.
+    /// Remote vantages.
     pub remotes: Arc<[Remote]>,
-    /// Asks whether what is served has been revoked.
+    /// Revocation checks of served certificates.
     pub revocations: Arc<Revocations>,
-    /// Limits of concurrent work, which all scans that share them keep together.
+    /// Limits of concurrent work, shared by all scans that hold them.
     pub permits: Arc<Permits>,
 }
 
-/// What happens along a scan.
+/// Progress of a scan.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
-    /// How far it is.
+    /// Number of targets that are done.
     Targets {
         /// Targets that are done.
         done: usize,
-        /// Targets in all.
+        /// All targets.
         targets: usize,
     },
-    /// A look was judged on its own; what needs several looks is judged at the end.
+    /// A probe was judged on its own. Comparisons between probes follow at the end.
     Judged(&'a Judged),
 }
 
-/// What a scan found.
+/// Results of a scan.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Every look, judged, in a stable order.
+    /// All judged probes, in a stable order.
     pub results: Vec<Judged>,
-    /// Whether it went through, or was stopped before its end.
+    /// True if the scan completed, false if it was stopped.
     pub complete: bool,
 }
 
 impl Scanner {
-    /// The addresses of a host, in the share of a look's time that this may take.
+    /// Resolves the addresses of a host, in the share of the probe timeout for name resolution.
     pub async fn resolve(&self, query: &AddressQuery<'_>, timeout: Duration) -> Resolution {
         let deadline = Instant::now() + timeout / RESOLVE_SHARE;
         self.resolver.resolve(query, deadline).await
     }
 
-    /// The TLSA records of a name for a port, in the same share of the time.
+    /// Queries the TLSA records of a name and port, in the same share of the timeout.
     async fn tlsa(
         &self,
         hostname: &Hostname,
@@ -111,8 +111,8 @@ impl Scanner {
         }))
     }
 
-    /// Looks at every target of the jobs and judges what is seen, as of `now`, until all is done or
-    /// `stop` is. What is known by then is the result.
+    /// Probes every target of the jobs and judges the results as of `now`, until all probes are
+    /// done or `stop` completes. Returns the results so far.
     pub async fn scan(
         &self,
         jobs: Vec<Job>,
@@ -141,8 +141,8 @@ impl Scanner {
         Scan { results, complete }
     }
 
-    /// Probes the targets of a job, and hands over each result when it is there. It compares no results. Returns true if
-    /// the probe is complete.
+    /// Probes the targets of a job, and passes on each result as it arrives. It does not compare
+    /// results. Returns true if the probe is complete.
     pub(crate) async fn probe(
         &self,
         job: Job,
@@ -158,8 +158,8 @@ impl Scanner {
         complete
     }
 
-    /// Probes every target until all is done or `stop` is. Returns true if all is done, and the results that were not
-    /// handed over.
+    /// Probes every target until all are done or `stop` completes. Returns true if all are done,
+    /// and the results that were not passed on.
     async fn run(
         &self,
         jobs: Vec<Job>,
@@ -207,7 +207,8 @@ impl Scanner {
     }
 }
 
-/// Returns true if there is one target. It is probed by the task of the caller: more tasks would wake more threads.
+/// Returns true if there is one target. The caller's task probes it, because more tasks would wake
+/// more threads.
 fn is_single_target(jobs: &[Job]) -> bool {
     matches!(jobs, [job] if job.targets.len() == 1)
 }

@@ -1,21 +1,21 @@
-//! The due times of work that repeats: probes of endpoints and requests to sources. Pure: time is an argument, the
-//! duration since the start.
+//! Due times of repeated work: probes of endpoints and source requests. Pure: the time is an
+//! argument, as the duration since the start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::time::Duration;
 
-/// Pause between the first runs of new keys, so that a start does not send everything at once. It shrinks where they
-/// would not fit into the interval.
+/// Pause between the first runs of new keys, so that a start does not send everything at once. It
+/// is shorter if they would not fit into the interval.
 const FIRST_RUNS_GAP: Duration = Duration::from_millis(20);
-/// Shortest interval; a shorter one is taken for it.
+/// Minimum interval. Shorter intervals are raised to it.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Keys, each with its one place: it waits for its due time, or it runs.
+/// Queue of keys. Each key either waits for its due time or runs.
 #[derive(Clone, Debug)]
 pub struct DueQueue<K> {
     slots: BTreeMap<K, Slot>,
-    /// The keys that wait, in order.
+    /// Waiting keys, in order of their due times.
     queue: BTreeSet<(Duration, K)>,
     running: usize,
 }
@@ -26,11 +26,11 @@ enum Slot {
         due: Duration,
     },
     Running {
-        /// When it was due.
+        /// Due time of this run.
         due: Duration,
-        /// It runs once more afterwards.
+        /// True if the key runs once more afterwards.
         again: bool,
-        /// It was removed, and is forgotten when it finishes.
+        /// True if the key was removed. It is forgotten when it finishes.
         gone: bool,
     },
 }
@@ -46,8 +46,8 @@ impl<K> Default for DueQueue<K> {
 }
 
 impl<K: Clone + Ord> DueQueue<K> {
-    /// Adds a key that is due at `due`. A key that waits stays as it is. A key that was removed while it runs is no
-    /// longer forgotten when it finishes.
+    /// Adds a key that is due at `due`. A waiting key is unchanged. A key that was removed while it
+    /// runs is no longer forgotten when it finishes.
     pub fn add(&mut self, key: K, due: Duration) {
         match self.slots.get_mut(&key) {
             Some(Slot::Running { gone, .. }) => *gone = false,
@@ -56,7 +56,7 @@ impl<K: Clone + Ord> DueQueue<K> {
         }
     }
 
-    /// Removes a key. One that runs is forgotten when it finishes.
+    /// Removes a key. A running key is forgotten when it finishes.
     pub fn remove(&mut self, key: &K) {
         match self.slots.get_mut(key) {
             Some(Slot::Running { gone, again, .. }) => {
@@ -72,7 +72,7 @@ impl<K: Clone + Ord> DueQueue<K> {
         }
     }
 
-    /// Removes the keys that are not wanted, as [`DueQueue::remove`] does.
+    /// Removes unwanted keys, as [`DueQueue::remove`] does.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(&K) -> bool) {
         let unwanted: Vec<K> = self.keys().filter(|key| !is_wanted(key)).cloned().collect();
         for key in &unwanted {
@@ -91,12 +91,12 @@ impl<K: Clone + Ord> DueQueue<K> {
         present.map(|(key, _)| key)
     }
 
-    /// Returns the due time of the first key that waits.
+    /// Returns the due time of the first waiting key.
     pub fn next_due(&self) -> Option<Duration> {
         self.queue.first().map(|(due, _)| *due)
     }
 
-    /// Returns the due time of a key; `None` if it runs or is unknown.
+    /// Returns the due time of a key, or `None` if it runs or is unknown.
     pub fn due(&self, key: &K) -> Option<Duration> {
         match self.slots.get(key)? {
             Slot::Waiting { due } => Some(*due),
@@ -104,12 +104,12 @@ impl<K: Clone + Ord> DueQueue<K> {
         }
     }
 
-    /// Returns true if the key runs, also if it was removed meanwhile.
+    /// Returns true if the key runs, even if it was removed meanwhile.
     pub fn is_running(&self, key: &K) -> bool {
         matches!(self.slots.get(key), Some(Slot::Running { .. }))
     }
 
-    /// Returns the number of keys that run, removed ones included.
+    /// Returns the number of running keys, including removed ones.
     pub fn running(&self) -> usize {
         self.running
     }
@@ -145,13 +145,14 @@ impl<K: Clone + Ord> DueQueue<K> {
         Some(key)
     }
 
-    /// Finishes a run; the key is due at `next`, or never again. Returns false if the key was removed meanwhile.
+    /// Finishes a run. The key is due at `next`, or never again if it is `None`. Returns false if
+    /// the key was removed meanwhile.
     pub fn finish_at(&mut self, key: &K, next: Option<Duration>, now: Duration) -> bool {
         self.finish_with(key, now, |_| next)
     }
 
-    /// Makes a key due now. One that runs is due again when it finishes: the present run may see an older state.
-    /// An unknown or removed key stays so.
+    /// Makes a key due now. A running key is due again when it finishes, because the present run
+    /// may see an older state. An unknown or removed key is unchanged.
     pub fn hurry(&mut self, key: &K, now: Duration) {
         match self.slots.get_mut(key) {
             Some(Slot::Running { again, gone, .. }) => *again = !*gone,
@@ -194,7 +195,7 @@ impl<K: Clone + Ord> DueQueue<K> {
 }
 
 impl<K: Clone + Ord + Hash> DueQueue<K> {
-    /// Adds keys that repeat in an interval. Their first runs begin now, one after the other.
+    /// Adds keys that repeat at an interval. Their first runs begin now, one after the other.
     pub fn add_all(
         &mut self,
         keys: impl IntoIterator<Item = K>,
@@ -218,12 +219,14 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
         }
     }
 
-    /// Finishes a run of a key that repeats in an interval. Returns false if the key was removed meanwhile.
+    /// Finishes a run of a key that repeats at an interval. Returns false if the key was removed
+    /// meanwhile.
     pub fn finish(&mut self, key: &K, interval: Duration, now: Duration) -> bool {
         self.finish_spaced(key, interval, Duration::ZERO, now)
     }
 
-    /// Finishes a run as [`DueQueue::finish`] does. The key is not due before `earliest`, unless it was hurried.
+    /// Finishes a run as [`DueQueue::finish`] does. The key is not due before `earliest`, unless it
+    /// was hurried.
     pub fn finish_spaced(
         &mut self,
         key: &K,
@@ -231,8 +234,8 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
         earliest: Duration,
         now: Duration,
     ) -> bool {
-        // A key that missed its place while all slots were busy is due again at once, behind those that wait already.
-        // Otherwise some keys would have half the runs of others where the work does not fit.
+        // A key that missed its time while all slots were busy is due again at once, behind the
+        // waiting keys. Otherwise some keys would run half as often as others under overload.
         self.finish_with(key, now, |due| {
             let next = next_place(key, interval, due).max(now);
             Some(match next < earliest {
@@ -242,7 +245,7 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
         })
     }
 
-    /// Changes the interval; keys that wait get a place in the new one.
+    /// Changes the interval. Waiting keys get due times in the new one.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
         for (due, key) in std::mem::take(&mut self.queue) {
             let due = due.min(next_place(&key, interval, now));
@@ -257,7 +260,7 @@ impl Slot {
     }
 }
 
-/// Returns the key's own place in the interval, after `now` and within an interval of it.
+/// Returns the key's own time in the interval, after `now` and at most one interval later.
 fn next_place<K: Hash>(key: &K, interval: Duration, now: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);

@@ -1,11 +1,13 @@
-//! Where a fault of our own ends.
+//! Containment of panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
-/// What comes of the work; `None` where it panicked. Who shares something with it sees it as the panic left it.
+/// Returns the output of a future, or `None` if it panicked. State that it shares stays as the
+/// panic left it.
 pub(crate) fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
-    // Not an async function: that would hold the work twice, as what it was given and as what it polls.
+    // Not an async function, which would hold the future twice: as its argument and as the future
+    // it polls.
     let mut work = Box::pin(work);
     std::future::poll_fn(move |context| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));

@@ -1,4 +1,4 @@
-//! What to look at and what is expected there: the entries of an inventory become jobs.
+//! Jobs: the targets of an inventory's entries and the certificates expected there.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,51 +19,53 @@ use crate::source::{Failed, Loaded, Sources};
 
 use super::{caught, names};
 
-/// Sources that are asked at a time.
+/// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
 
-/// How the looks of a job are taken and judged, beside what is expected.
+/// Settings for probing and judging a job, other than the expected certificate.
 #[derive(Clone, Debug)]
 pub struct Manner {
-    /// The total for one look, name resolution included.
+    /// Maximum duration of one probe, including name resolution.
     pub timeout: Duration,
-    /// The roots that clients hold.
+    /// Roots that clients trust.
     pub trust: Arc<TrustStore>,
-    /// What is particular about reaching servers.
+    /// Settings for reaching servers.
     pub reaches: Arc<Reaches>,
 }
 
-/// One certificate and where to look for it.
+/// One certificate and its targets.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What is expected.
+    /// Expected certificate, or the error of its source.
     pub expectation: Result<Arc<Loaded>, String>,
-    /// What to look at.
+    /// Targets to probe.
     pub targets: Vec<Target>,
-    /// The addresses to look at, whatever DNS says; empty means DNS.
+    /// Addresses to probe instead of those in DNS. If empty, DNS is used.
     pub addresses: Vec<IpAddr>,
-    /// The addresses of the last successful lookup of the targets' one name, which a DNS failure leaves in place.
+    /// Addresses of the last successful lookup of the targets' one name. They are kept if DNS
+    /// fails.
     pub known: Vec<IpAddr>,
-    /// The address families to probe, where they differ from those of the scanner.
+    /// Address families to probe, if they differ from those of the scanner.
     pub families: Option<Families>,
-    /// What the targets' name resolves to, where that has been asked before.
+    /// Resolution of the targets' name, if it has been looked up already.
     pub resolved: Option<Resolution>,
-    /// The kinds of keys to ask for, a look for each.
+    /// Key types to request, with one probe each.
     pub key_types: KeyTypes,
-    /// What is particular about reaching the servers.
+    /// Settings for reaching the servers.
     pub reach: Arc<Reach>,
-    /// The targets are not of the inventory: URLs in their certificates lead only where the guard lets through.
+    /// True if the targets are not in the inventory. URLs in their certificates are then fetched
+    /// only if the guard allows it.
     pub is_stranger: bool,
-    /// Whether to judge by the targets' TLSA records too.
+    /// True if the targets' TLSA records are checked too.
     pub dane: bool,
-    /// When its end is worth telling.
+    /// Thresholds for reporting expiry.
     pub rules: Rules,
-    /// How to look and whom to trust.
+    /// Probe settings and trusted roots.
     pub manner: Manner,
 }
 
-/// Asks the sources of these entries what is expected; each certificate may take so long. A source that fails is a job of
-/// its own, so that its targets are told of as not judged.
+/// Fetches the expected certificates of these entries. `patience` limits each certificate. A failed
+/// source becomes a job of its own, so that its targets are reported as unknown.
 pub async fn prepare(
     sources: &Arc<Sources>,
     resolver: &Arc<Resolver>,
@@ -79,7 +81,8 @@ pub async fn prepare(
             .ok()
     };
     for (position, entry) in entries.iter().cloned().enumerate() {
-        // Before there is a task: of ten thousand entries, few are held at a time.
+        // The permit is acquired before the task is spawned, so that only a few of ten thousand
+        // entries have tasks.
         let Ok(permit) = permits.clone().acquire_owned().await else {
             break;
         };
@@ -119,19 +122,20 @@ pub async fn prepare(
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
-/// The hosts of the last successful MX lookup, by domain.
+/// Hosts of the last successful MX lookup, by domain.
 pub type MailHosts = BTreeMap<Hostname, Vec<Hostname>>;
 
-/// Where an entry is served.
+/// Hosts of an entry.
 pub struct Located {
-    /// The entry with the mail hosts of its domains among its hosts; and one for each domain whose lookup failed, with the
-    /// domain in their place and why.
+    /// The entry, with the mail servers of its domains among its hosts. For each domain whose
+    /// lookup failed, there is another entry with the domain as host, and the error.
     pub entries: Vec<(Entry, Option<LookError>)>,
-    /// The mail hosts in it.
+    /// Mail servers in the entries.
     pub mail_hosts: MailHosts,
 }
 
-/// Looks up the mail hosts of an entry's domains. Where DNS fails (SERVFAIL, timeout), the known ones stay.
+/// Resolves the mail servers of an entry's domains. If DNS fails (SERVFAIL, timeout), known ones
+/// are kept.
 pub async fn locate(
     entry: &Entry,
     known: &MailHosts,
@@ -151,7 +155,7 @@ pub async fn locate(
             Ok(hosts) => hosts,
             Err(error) => {
                 let kept = known.get(domain).filter(|_| !error.is_dns_answer());
-                // The domain that is its own mail host has the same failure in its row.
+                // A domain that is its own mail server has the same failure in its row.
                 if !kept.is_some_and(|hosts| hosts.contains(domain)) {
                     let mut alone = found.clone();
                     alone.hostnames = vec![domain.clone()];
@@ -173,7 +177,7 @@ pub async fn locate(
     }
 }
 
-/// Whether the source of an entry gives its certificates their names.
+/// Returns true if the source of an entry supplies the names of its certificates.
 fn has_names(entry: &Entry) -> bool {
     !matches!(
         entry.source,
@@ -213,7 +217,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
     }
 }
 
-/// What to look at: each host at each of the entry's ports.
+/// Returns the targets of an entry: each host at each port.
 pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Target> {
     let mut targets = Vec::with_capacity(hostnames.len() * entry.ports.len());
     for hostname in hostnames {
@@ -229,7 +233,7 @@ pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<
     targets
 }
 
-/// What stands for that which cannot be judged, since its source failed.
+/// Returns the targets that are reported as unknown because their source failed.
 pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Target> {
     let by_name: Vec<Hostname> = failed.name.parse().into_iter().collect();
     let hostnames = match failed.hostnames.as_slice() {

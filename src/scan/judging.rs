@@ -1,5 +1,5 @@
-//! Judging one probe: on the current thread where that takes little time, else on a thread of its own, so that no other
-//! task waits for it.
+//! Judging of one probe. It runs on the current thread if it is short, otherwise on a thread of its
+//! own, so that it does not delay other tasks.
 
 use std::sync::Arc;
 
@@ -15,21 +15,21 @@ use certvigil_probe::io::on_own_thread;
 
 use super::Permits;
 
-/// A probe to judge, with everything that its verdict depends on.
+/// A probe to judge, with all inputs of its verdict.
 pub(super) struct Judging {
     pub(super) observation: Observation,
-    /// `None` where the source could not say what is expected.
+    /// `None` if the source failed to return the expected certificate.
     pub(super) expected: Option<Arc<Expected>>,
     pub(super) tlsa: Option<Arc<Tlsa>>,
     pub(super) trust: Arc<TrustStore>,
     pub(super) rules: Rules,
     pub(super) now: Timestamp,
-    /// The signatures that were verified for this probe: one budget for all of its steps.
+    /// Signature budget of this probe, shared by all of its steps.
     pub(super) signatures: Signatures,
 }
 
 impl Judging {
-    /// Returns the issuer that may be asked whether the served leaf has been revoked.
+    /// Returns the issuer from which the revocation status of the served leaf can be requested.
     pub(super) async fn issuer(self, permits: &Permits) -> (Self, Option<Issuer>) {
         self.run(permits, |judging| {
             let issuer = match (&judging.observation.outcome, &judging.expected) {
@@ -65,7 +65,7 @@ impl Judging {
         self.run(permits, judge).await
     }
 
-    /// Runs a step. A panic in it is one of the caller's.
+    /// Runs a step. A panic in it becomes a panic of the caller.
     async fn run<T: Send + 'static>(
         self,
         permits: &Permits,
@@ -102,7 +102,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_800_000_000);
 
-    /// A chain of authorities of one name below a root, and a leaf of the last.
+    /// Returns a chain of authorities with the same name below a root, and a leaf of the last
+    /// authority.
     fn chain(count: usize) -> Vec<Certificate> {
         let validity = Validity::around(NOW, 10, 100);
         let mut authority = Authority::root("Same", validity).unwrap();

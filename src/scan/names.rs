@@ -1,5 +1,6 @@
-//! Certificates that several entries call the same at one place. Names often come from sources, so no reading of the
-//! configuration can refuse it; each is looked at by a name of its own then, or one would hide what is wrong with the other.
+//! Unique names for certificates that several entries name the same at one place. Names often come
+//! from sources, so the configuration cannot be rejected for it. Without unique names, one
+//! certificate would hide the findings of the other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use crate::source::source_name;
 
 use super::Job;
 
-/// A name by which none of the targets of an entry's certificate is somebody else's. `None` where that is so by the name
-/// that they have: the names of those that come first stay as they are.
+/// Returns a name with which none of the targets of an entry's certificate is already taken.
+/// Returns `None` if that is true for its present name: earlier certificates keep their names.
 pub(crate) fn name_apart(
     entry: &Entry,
     targets: &[Target],
@@ -34,14 +35,14 @@ pub(crate) fn name_apart(
     std::iter::once(first).chain(further).find(is_free)
 }
 
-/// Whether one entry names the certificate of a target that another has as one of the whole account's: there is only
-/// one certificate then, and who names it says how it is looked at.
+/// Returns true if `taker` names one certificate of the account that `whole` covers. Both are the
+/// same certificate then, and the settings of the entry that names it apply.
 pub(crate) fn is_named_by(taker: &Entry, whole: &Entry, target: &Target) -> bool {
     matches!(whole.source, SourceSettings::SslmateAll)
         && matches!(&taker.source, SourceSettings::Sslmate(cn) if *cn == target.certificate)
 }
 
-/// What is to be told of a name that was given.
+/// Returns the warning about a name that was changed.
 pub(crate) fn describe(name: &str, target: &Target) -> String {
     format!(
         "two entries call their certificates `{}` at {} port {}: one of them is told of as `{name}`; give one its own `name`",
@@ -51,12 +52,14 @@ pub(crate) fn describe(name: &str, target: &Target) -> String {
     )
 }
 
-/// The order in which names are given away: that of the entries, and the whole account takes what is left.
+/// Returns true for an entry of the whole account. Such entries get the names that the others
+/// leave.
 pub(crate) fn comes_late(entry: &Entry) -> bool {
     matches!(entry.source, SourceSettings::SslmateAll)
 }
 
-/// Gives the jobs of entries, each with the place of its entry, names by which no two have one target.
+/// Gives the jobs unique names, so that no two have the same target. Each job comes with the index
+/// of its entry.
 pub(super) fn tell_apart(entries: &[Entry], jobs: &mut [(usize, Job)]) {
     let mut taken: HashMap<Target, &Entry> = HashMap::new();
     for late in [false, true] {
@@ -147,7 +150,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever comes, in whatever order: no two have one target, and nobody loses any.
+        /// In any order of entries, no two jobs have the same target, and no job loses one.
         #[test]
         fn nobody_loses_a_target(all in proptest::collection::vec(("[ab]", "[ab]", 0..4_usize), 0..12)) {
             let sources = [

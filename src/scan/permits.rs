@@ -1,5 +1,5 @@
-//! Limits of concurrent work. Each group of probes has connection slots of its own; all groups share the limit of one
-//! address.
+//! Limits of concurrent work. Each group of probes has its own connection slots. All groups share
+//! the limit of one address.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,19 +9,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::model::Vantage;
 
-/// Targets that are resolved or wait, for each connection slot.
+/// Maximum targets that are resolved or wait, for each connection slot.
 pub const TARGETS_PER_SLOT: usize = 4;
-/// Maximum concurrent name lookups of a group, however many connection slots there are: each has sockets of its own.
+/// Maximum concurrent name lookups of a group, regardless of its connection slots: each lookup has
+/// its own sockets.
 pub const MAX_NAMES: usize = 512;
 /// Maximum concurrent tests of one remote vantage, each of which is many probes for the vantage.
 pub const MAX_REMOTE_TESTS: usize = 16;
 /// Maximum addresses of one name that are probed on demand.
 pub const MAX_ON_DEMAND_ADDRESSES: usize = 100;
-/// Share of the connection slots that on-demand probes have; the monitor has the rest.
+/// Divisor of the connection slots. The quotient is for on-demand probes, the rest for the monitor.
 const ON_DEMAND_SHARE: usize = 4;
-/// Share of the concurrent probes of one address that on-demand probes have at most.
+/// Divisor of the limit of one address. The quotient is the limit for on-demand probes.
 const ON_DEMAND_ADDRESS_SHARE: usize = 2;
-/// Share of a group's connection slots that the addresses of one target have at most.
+/// Divisor of a group's connection slots. The quotient is the limit for the addresses of one
+/// target.
 const TARGET_SHARE: usize = 2;
 
 /// The permits of one group of probes, shared by its scans.
@@ -32,19 +34,19 @@ pub struct Permits {
     /// Connection slots.
     slots: Semaphore,
     names: Semaphore,
-    /// One for each thread that judges.
+    /// One permit for each thread that judges.
     judging: Arc<Semaphore>,
     remote_tests: Mutex<HashMap<Vantage, Arc<Semaphore>>>,
     addresses: Arc<Addresses>,
     is_on_demand: bool,
 }
 
-/// The limits of single addresses.
+/// Limits of single addresses.
 #[derive(Debug)]
 struct Addresses {
-    /// Those of all groups.
+    /// Limits for all groups together.
     all: AddressLimits,
-    /// Those of on-demand probes, so that few of them wait in front of the monitor's.
+    /// Limits for on-demand probes, so that few of them wait ahead of the monitor's.
     on_demand: AddressLimits,
 }
 
@@ -58,15 +60,15 @@ impl Addresses {
 }
 
 impl Permits {
-    /// Permits for `concurrency` concurrent probes, of which `per_address` at one IP address and port; at least one of
-    /// each.
+    /// Creates permits for `concurrency` concurrent probes, with at most `per_address` at one IP
+    /// address and port. Each limit is at least one.
     pub fn new(concurrency: usize, per_address: usize) -> Self {
         let addresses = Arc::new(Addresses::new(per_address));
         Self::of_group(concurrency, addresses, false)
     }
 
-    /// The permits of a monitor and those of on-demand probes, which divide `concurrency`. At least one probe of each
-    /// group runs, and `per_address` holds for both together.
+    /// Creates the permits of a monitor and those of on-demand probes, which divide `concurrency`.
+    /// At least one probe of each group runs. `per_address` limits both together.
     pub fn of_monitor(concurrency: usize, per_address: usize) -> (Self, Self) {
         let addresses = Arc::new(Addresses::new(per_address));
         let on_demand = (concurrency / ON_DEMAND_SHARE).max(1);
@@ -95,31 +97,31 @@ impl Permits {
         }
     }
 
-    /// Sets the maximum concurrent probes of one IP address and port, for this group and those that share it. Probes
-    /// that run count.
+    /// Sets the maximum concurrent probes of one IP address and port, for this group and those that
+    /// share it. Running probes count.
     pub fn set_per_address(&self, per_address: usize) {
         self.addresses.all.set(per_address);
         let on_demand = per_address / ON_DEMAND_ADDRESS_SHARE;
         self.addresses.on_demand.set(on_demand);
     }
 
-    /// Number of connection slots in use.
+    /// Returns the number of connection slots in use.
     pub fn in_use(&self) -> usize {
         self.slot_count
             .saturating_sub(self.slots.available_permits())
     }
 
-    /// Number of connection slots.
+    /// Returns the number of connection slots.
     pub fn slots(&self) -> usize {
         self.slot_count
     }
 
-    /// Maximum addresses of one name that are probed.
+    /// Returns the maximum addresses of one name that are probed.
     pub(super) fn max_addresses(&self) -> usize {
         self.max_addresses
     }
 
-    /// Maximum concurrent probes of one target's addresses.
+    /// Returns the maximum concurrent probes of one target's addresses.
     pub(super) fn slots_of_target(&self) -> usize {
         (self.slot_count / TARGET_SHARE).max(1)
     }
@@ -135,7 +137,8 @@ impl Permits {
                 _slot: slot,
             };
         }
-        // The slot comes first: a probe that waits for one would keep the monitor from the address.
+        // The slot comes first. Otherwise a probe that waits for one would block the address for
+        // the monitor.
         let own = on_demand.acquire(address).await;
         let slot = self.slots.acquire().await.ok();
         let at_address = all.acquire(address).await;
@@ -155,11 +158,11 @@ impl Permits {
         self.judging.clone().acquire_owned().await.ok()
     }
 
-    /// Waits for a permit for a test of a remote vantage. Each vantage has permits of its own.
+    /// Waits for a permit for a test of a remote vantage. Each vantage has its own permits.
     pub(super) async fn remote_test(&self, vantage: &Vantage) -> Option<OwnedSemaphorePermit> {
         let permits = {
             let mut all = lock(&self.remote_tests);
-            // Vantages of earlier configurations.
+            // Removes vantages of earlier configurations.
             all.retain(|known, permits| known == vantage || Arc::strong_count(permits) > 1);
             let new = || Arc::new(Semaphore::new(self.slot_count.min(MAX_REMOTE_TESTS)));
             all.entry(vantage.clone()).or_insert_with(new).clone()
@@ -168,7 +171,8 @@ impl Permits {
     }
 }
 
-/// Number of threads that judge: one for each processor, and half as many for on-demand probes.
+/// Returns the number of threads that judge: one for each processor, and half as many for on-demand
+/// probes.
 fn judging_threads(is_on_demand: bool) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     if is_on_demand {
@@ -182,7 +186,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A permit to probe an address, which ends when it is dropped.
+/// Permit to probe an address. It is released when it is dropped.
 pub(super) struct ProbePermit<'a> {
     _at_address: [Option<AddressPermit<'a>>; 2],
     _slot: Option<SemaphorePermit<'a>>,
@@ -201,7 +205,7 @@ struct ByAddress {
 #[derive(Debug)]
 struct AddressLimit {
     permits: Arc<Semaphore>,
-    /// Permits that end with the probes that hold them, because the limit was lowered meanwhile.
+    /// Permits that are removed when their probes end, because the limit was lowered meanwhile.
     surplus: usize,
 }
 
@@ -237,7 +241,7 @@ impl AddressLimits {
             });
             limit.permits.clone()
         };
-        // Made before the wait, so that a wait that is given up leaves nothing behind.
+        // Created before the wait, so that a cancelled wait leaves nothing behind.
         let mut permit = AddressPermit {
             limits: self,
             address,
@@ -253,7 +257,7 @@ fn at_least_one(count: usize) -> usize {
     count.clamp(1, Semaphore::MAX_PERMITS)
 }
 
-/// A permit of an address, or the wait for it.
+/// Permit of an address, or the wait for it.
 struct AddressPermit<'a> {
     limits: &'a AddressLimits,
     address: SocketAddr,
@@ -273,7 +277,8 @@ impl Drop for AddressPermit<'_> {
                 _ => drop(held),
             }
         }
-        // The map's and this one: there is no other, and under the lock none is added.
+        // Only the map and this permit hold the semaphore, and the lock prevents others from
+        // getting it.
         if Arc::strong_count(&self.permits) == 2 {
             all.limits.remove(&self.address);
         }
@@ -334,7 +339,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the limit changes while probes run: none starts beyond it, and none waits within it.
+        /// When the limit changes while probes run, no probe starts beyond it, and none waits
+        /// within it.
         #[test]
         fn the_limit_of_an_address_holds_for_running_probes_when_it_changes(steps in proptest::collection::vec(step(), 1..60)) {
             let permits = Permits::new(1000, 2);
@@ -360,8 +366,8 @@ mod tests {
             prop_assert!(lock(&permits.addresses.all.0).limits.is_empty());
         }
 
-        /// The limit of an address holds over both groups, and the monitor's probe waits behind the share of the others
-        /// at most.
+        /// The limit of an address covers both groups. The monitor's probe waits behind the share
+        /// of on-demand probes at most.
         #[test]
         fn on_demand_probes_have_a_share_of_an_address(per_address in 1..8_usize, flood in 1..40_usize) {
             let (monitor, on_demand) = Permits::of_monitor(1000, per_address);
@@ -372,7 +378,7 @@ mod tests {
             let mut own = Vec::from_iter((0..per_address).map(|_| waiting(&monitor, ADDRESS)));
             poll(&mut own);
             prop_assert_eq!(running(&own) + running(&flooding), per_address.min(per_address + flood));
-            // With what runs gone, the monitor's probe is behind as many as the share.
+            // After the running probes end, at most the share is ahead of the monitor's probe.
             for _ in 0..share {
                 flooding.retain(|probe| matches!(probe, Probe::Waits(_)));
                 poll(&mut own);
@@ -394,7 +400,7 @@ mod tests {
             let mut flood = Vec::from_iter((0..255).map(|host| waiting(&on_demand, at(host))));
             poll(&mut flood);
             assert_eq!(running(&flood), (concurrency / ON_DEMAND_SHARE).max(1));
-            // Also at an address that on-demand probes wait for.
+            // The monitor has a slot even at an address for which on-demand probes wait.
             let mut own = vec![waiting(&monitor, at(254))];
             poll(&mut own);
             assert_eq!(running(&own), 1);

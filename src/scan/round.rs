@@ -1,4 +1,4 @@
-//! One scan under way: where to look for each target, a look at each place, and each look judged.
+//! A running scan: finds the addresses of each target, probes each address, and judges each probe.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,38 +22,38 @@ use crate::tlsa::Tlsa;
 use super::judging::Judging;
 use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
 
-/// A remote test may take this many times what a look may: it is many looks, taken elsewhere.
+/// Timeout of a remote test as a multiple of the probe timeout. A remote test runs many probes.
 const REMOTE_PATIENCE: u32 = 3;
-/// Host names in one remote test: they stand in its URL, which may not be of any length.
+/// Maximum hostnames in one remote test. They are in its URL, whose length is limited.
 const HOSTS_PER_TEST: usize = 50;
 
-/// One scan under way.
+/// A running scan.
 pub(super) struct Round {
     pub(super) scanner: Scanner,
     pub(super) now: Timestamp,
     pub(super) sender: mpsc::UnboundedSender<Event>,
 }
 
-/// What a scan under way tells of.
+/// Event of a running scan.
 pub(super) enum Event {
-    /// A look was judged.
+    /// A probe was judged.
     Judged(Box<Judged>),
-    /// All looks at one more target are.
+    /// All probes of one more target were judged.
     TargetDone,
 }
 
-/// What is known of a target before it is looked at.
+/// Facts about a target that are needed before it is probed.
 struct Found {
     addresses: Vec<IpAddr>,
     tlsa: Option<Arc<Tlsa>>,
-    /// How long resolving its name took.
+    /// Duration of the name resolution.
     took: Option<Duration>,
-    /// The time that each look has.
+    /// Time that remains for each probe.
     left: Duration,
 }
 
 impl Round {
-    /// Looks at every target of the jobs.
+    /// Probes every target of the jobs.
     pub(super) async fn walk(self: Arc<Self>, jobs: Vec<Job>) {
         let permits = Arc::new(Semaphore::new(
             self.scanner
@@ -81,7 +81,7 @@ impl Round {
                     round.probe_target(&job, target).await;
                     drop(permit);
                 });
-                // What has ended is let go of along the way.
+                // Frees finished tasks along the way.
                 while tasks.try_join_next().is_some() {}
             }
         }
@@ -105,7 +105,7 @@ impl Round {
     fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
         let Ok(loaded) = &job.expectation else { return };
         let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
-        // A remote test knows TCP only.
+        // A remote test supports TCP only.
         for target in targets.iter().filter(|t| !t.protocol.is_quic()) {
             by_port.entry(target.port).or_default().push(target.clone());
         }
@@ -139,7 +139,7 @@ impl Round {
         }
     }
 
-    /// Where to look for a target. What comes to no look is judged here.
+    /// Finds the addresses of a target. Failures that prevent a probe are judged here.
     async fn find(&self, job: &Job, target: &Target) -> Option<Found> {
         #[cfg(test)]
         super::tests::break_down_at(target);
@@ -164,7 +164,7 @@ impl Round {
         let timeout = job.manner.timeout;
         let (hostname, port) = (&target.hostname, target.port);
         let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
-        // As for a look: only then does time run.
+        // As with a probe, the timeout begins after the permit.
         let permit = self.scanner.permits.name().await;
         let start = Instant::now();
         let resolve = async {
@@ -183,7 +183,7 @@ impl Round {
             }
         };
         let tlsa = async {
-            // Those of a UDP port stand at another name.
+            // TLSA records of a UDP port are at another name.
             if job.dane && !target.protocol.is_quic() {
                 self.scanner.tlsa(hostname, port, timeout).await
             } else {
@@ -208,7 +208,7 @@ impl Round {
             Ok(tlsa) => (tlsa, None),
             Err(error) => (None, Some(error)),
         };
-        // There is one row without an address: why there are no addresses comes first.
+        // Only one row has no address. The reason why there are no addresses takes precedence.
         if let Some(error) = failure.or(unprobed).or(unknown) {
             self.judge_all(job, no_look(timings, error)).await;
         }
@@ -243,13 +243,13 @@ impl Round {
     }
 
     async fn look_at_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
-        // Most targets have one look, and that needs no task beside its target's.
+        // Most targets have one probe, which needs no task beside its target's.
         if let ([ip], [key_type]) = (found.addresses.as_slice(), job.key_types.each()) {
             return self.look_at(job, &target, &found, *ip, *key_type).await;
         }
         let (target, found) = (Arc::new(target), Arc::new(found));
         let mut looks = JoinSet::new();
-        // One name with many silent addresses leaves connection slots to other targets.
+        // A name with many unresponsive addresses must leave connection slots to other targets.
         let permits = Arc::new(Semaphore::new(self.scanner.permits.slots_of_target()));
         for &ip in &found.addresses {
             for &key_type in job.key_types.each() {
@@ -303,7 +303,7 @@ impl Round {
         }
     }
 
-    /// A panic in one look is the fault of that look and of nothing else.
+    /// Reports a panic in one probe as a failure of that probe only.
     fn tell_own_fault(&self, seen: impl FnOnce(Outcome) -> Observation) {
         let error = LookError::new(
             ErrorKind::Internal,
@@ -313,7 +313,7 @@ impl Round {
         let _ = self.sender.send(Event::Judged(Box::new(failed)));
     }
 
-    /// Waits for a permit; the timeout begins after that.
+    /// Waits for a permit. The timeout begins after that.
     async fn look(&self, look: Look<'_>, timeout: Duration) -> (Outcome, Timings) {
         let _permit = self.scanner.permits.probe(look.address).await;
         #[cfg(test)]
@@ -356,13 +356,13 @@ impl Round {
             format!("{} at {ip}: {}", target.hostname, judged.severity())
         });
         let _ = self.sender.send(Event::Judged(Box::new(judged)));
-        // Told after, so that whoever reads of it finds the result.
+        // Logged after the result is sent, so that a reader of the log finds the result.
         if let Some(told) = told {
             tracing::debug!("{told}");
         }
     }
 
-    /// Adds to what was served the response of its issuer on whether it is revoked.
+    /// Adds the issuer's response about revocation to the served certificate.
     async fn ask_issuer(&self, job: &Job, judging: Judging) -> Judging {
         let (mut judging, issuer) = judging.issuer(&self.scanner.permits).await;
         let (Some(issuer), Outcome::Served(served)) = (issuer, &mut judging.observation.outcome)
@@ -383,7 +383,7 @@ impl Round {
         judging
     }
 
-    /// The expectation, with the older instance that the leaf may be.
+    /// Returns the expectation, with the previous instance if the leaf is one.
     async fn with_previous(
         &self,
         loaded: &Loaded,
@@ -420,7 +420,7 @@ impl Round {
     }
 }
 
-/// What stands for looks of ours that came to no address.
+/// Returns the observation of a local probe that has no address.
 fn unplaced(target: &Target, key_type: KeyType, outcome: Outcome) -> Observation {
     Observation {
         target: target.clone(),

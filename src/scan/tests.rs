@@ -1,4 +1,4 @@
-//! Faults of our own that tests ask for.
+//! Injected panics for tests.
 
 use std::net::Ipv4Addr;
 
@@ -6,12 +6,12 @@ use crate::config::Entry;
 use crate::look::Look;
 use crate::model::Target;
 
-/// A look at this address panics.
+/// Address whose probe panics.
 pub(crate) const BAD_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
-/// What comes before the looks at this host's addresses panics.
+/// Host for which the steps before its probes panic.
 pub(crate) const BAD_HOST: &str = "bad.example";
 
-/// To ask the source of an entry of this name panics.
+/// Entry name whose source request panics.
 pub(crate) const BAD_SOURCE: &str = "bad-source";
 
 pub(super) fn break_down_asking(entry: &Entry) {
