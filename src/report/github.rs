@@ -1,8 +1,10 @@
-//! GitHub Actions' workflow commands: an annotation for each finding, shown at the run and in its log.
+//! Workflow commands of GitHub Actions: an annotation for each finding, shown in the run and its
+//! log.
 //!
-//! The runner reads standard output line by line, and takes one that begins with `::` as a command
-//! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>). Text from servers
-//! stands inside of commands only, and escaped, so that it cannot begin one of its own.
+//! The runner reads standard output line by line and interprets lines that begin with `::` as
+//! commands
+//! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>). Text
+//! from servers appears only inside commands and is escaped, so that it cannot begin a command.
 
 use std::fmt::Write as _;
 
@@ -13,7 +15,8 @@ use crate::judge::Judged;
 use super::Summary;
 use super::rows::rows;
 
-/// A command for each finding and for each look that was not conclusive, worst first, and the summary as last line.
+/// Formats a command for each finding and each inconclusive probe, most severe first, then the
+/// summary.
 pub fn github(results: &[Judged]) -> String {
     let rows = rows(results);
     let mut out = String::new();
@@ -45,11 +48,12 @@ fn annotate(out: &mut String, severity: Severity, title: &str, lines: &[&str]) {
     };
     let lines: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
     let title = escaped(title).replace(':', "%3A").replace(',', "%2C");
-    // What ends a line is written escaped inside of a command.
+    // Line ends inside a command are escaped.
     let _ = writeln!(out, "::{command} title={title}::{}", lines.join("%0A"));
 }
 
-/// Fit for the message of a command. Line ends are among the control characters that are taken out.
+/// Escapes text for the message of a command. Line ends are removed with the other control
+/// characters.
 fn escaped(text: &str) -> String {
     printable(text).replace('%', "%25")
 }

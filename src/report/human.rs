@@ -1,4 +1,4 @@
-//! A table for people: what is wrong first, each thing in one line, with its hint under it.
+//! Human-readable table, most severe first: one line for each finding, with its hint below.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,24 +14,24 @@ use crate::observation::Outcome;
 use super::rows::{Row, rows};
 use super::{DAY, Summary};
 
-/// How the table is drawn.
+/// Style of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
-    /// Columns, at the most.
+    /// Maximum width in columns.
     pub width: usize,
-    /// Whether to use colours.
+    /// True if colours are used.
     pub colour: bool,
-    /// The time that days are counted from.
+    /// Time from which remaining days are counted.
     pub now: Timestamp,
 }
 
-/// Findings stand under the host, behind the column of severities.
+/// Indentation of findings below the host, past the column of severities.
 const INDENT: &str = "          ";
-/// No severity's name is longer.
+/// Width of the longest severity name.
 const SEVERITY_WIDTH: usize = 8;
 const GAP: &str = "  ";
 
-/// The results as a table with a summary as its last line.
+/// Formats the results as a table, with a summary as the last line.
 pub fn human(results: &[Judged], style: &Style) -> String {
     let rows = rows(results);
     let host_width = column_width(
@@ -77,7 +77,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         }
         for finding in &row.judged.findings {
             let text = finding.text();
-            // The first has the severity of the row; the others may be less severe.
+            // The first finding has the severity of the row. The others may be less severe.
             let message = if finding.severity == severity {
                 text.message
             } else {
@@ -108,7 +108,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
     out
 }
 
-/// A look in one line, of any width.
+/// Formats one probe in one line, without a width limit.
 pub fn line(judged: &Judged, style: &Style) -> String {
     let row = Row::new(judged);
     let severity = judged.severity();
@@ -122,7 +122,7 @@ pub fn line(judged: &Judged, style: &Style) -> String {
     )
 }
 
-/// The codes of what was found; else the error, or until when all is well.
+/// Formats the codes of the findings. Without findings, formats the error or the expiry.
 fn what(row: &Row<'_>, now: Timestamp) -> String {
     let mut what = match &row.judged.verdict {
         _ if !row.judged.findings.is_empty() => {
@@ -146,7 +146,7 @@ fn what(row: &Row<'_>, now: Timestamp) -> String {
     what
 }
 
-/// Until when all is well, with the days while there are any.
+/// Formats an expiry, with the remaining days if there is at least one.
 pub(super) fn until(end: Timestamp, now: Timestamp) -> String {
     match end.seconds_since(now) / DAY {
         0 => format!("until {end}"),
@@ -164,7 +164,8 @@ pub(super) fn severity_word(severity: Severity) -> String {
     }
 }
 
-/// As wide as its widest cell; a few long names do not push everything else aside.
+/// Returns the width of the widest cell. Cells over the maximum are ignored, so that a few long
+/// names do not widen the column.
 fn column_width<'a>(heading: &str, cells: impl Iterator<Item = &'a str>, most: usize) -> usize {
     let fitting = cells.map(display_width).filter(|width| *width <= most);
     fitting.fold(heading.len(), usize::max)
@@ -175,7 +176,7 @@ fn write_wrapped(out: &mut String, text: &str, style: &Style) {
     let options = Options::new(style.width)
         .initial_indent(INDENT)
         .subsequent_indent(&continued)
-        // A host name has hyphens, and is to be copied whole.
+        // A hostname with hyphens must stay on one line, so that users can copy it.
         .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
     for line in wrap(text, options) {

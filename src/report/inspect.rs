@@ -1,5 +1,5 @@
-//! What is served at a place, drawn for people: the chain from the leaf up to its root, what a client would say, and how
-//! each address answered.
+//! Human-readable view of a server's certificates: the chain from the leaf to its root, the verdict
+//! of clients, and the connection to each address.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -16,12 +16,12 @@ use super::human::{BOLD, severity_word};
 use super::rows::Row;
 use super::{DAY, Style, colour_of, paint};
 
-/// So many names of a certificate are told; it may have thousands.
+/// Maximum names of a certificate that are shown. It may have thousands.
 const MAX_NAMES: usize = 100;
-/// The column of what is told, behind its label.
+/// Width of the labels.
 const LABEL_WIDTH: usize = 11;
 
-/// The looks at a place, those that saw the same chain together. Ends with a newline.
+/// Formats the probes of a place, grouped by the chain that they saw. The text ends with a newline.
 pub fn inspect(results: &[Judged], trust: &TrustStore, style: &Style) -> String {
     let mut page = Page {
         out: String::new(),
@@ -35,16 +35,16 @@ pub fn inspect(results: &[Judged], trust: &TrustStore, style: &Style) -> String 
     page.out
 }
 
-/// Looks that saw the same chain.
+/// Probes that saw the same chain.
 #[derive(Debug)]
 pub struct Group<'a> {
-    /// What each of them saw.
+    /// Chain that all of them saw.
     pub served: &'a Served,
-    /// At least one.
+    /// Probes of the group, at least one.
     pub looks: Vec<&'a Judged>,
 }
 
-/// The looks that saw a certificate, by what they saw: the group of most looks first.
+/// Groups the probes that saw a certificate by chain, largest group first.
 pub fn by_chain(results: &[Judged]) -> Vec<Group<'_>> {
     let mut groups: Vec<(Vec<Fingerprint>, Group<'_>)> = Vec::new();
     for judged in results {
@@ -68,7 +68,7 @@ pub fn by_chain(results: &[Judged]) -> Vec<Group<'_>> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// `127.0.0.1:443, [::1]:443`.
+/// Formats the addresses of the probes, such as `127.0.0.1:443, [::1]:443`.
 pub fn addresses<'a>(looks: impl IntoIterator<Item = &'a Judged>) -> String {
     let addresses = looks.into_iter().map(|judged| Row::new(judged).address);
     addresses.collect::<Vec<_>>().join(", ")
@@ -77,7 +77,7 @@ pub fn addresses<'a>(looks: impl IntoIterator<Item = &'a Judged>) -> String {
 struct Page<'a> {
     out: String,
     style: &'a Style,
-    /// What has been told of once is not told of again.
+    /// Certificates that were already shown. They are not repeated.
     drawn: HashSet<Fingerprint>,
 }
 
@@ -121,7 +121,7 @@ impl Page<'_> {
         }
     }
 
-    /// The certificates, from the leaf up.
+    /// Formats the certificates, from the leaf up.
     fn chain(&mut self, served: &Served, trust: &TrustStore) {
         let ladder = climb(served, trust);
         let count = ladder.rungs.len();
@@ -209,10 +209,10 @@ impl Page<'_> {
         self.field(before, "serial", &facts.serial);
     }
 
-    /// What a client would say, and what is to be mended.
+    /// Formats the verdict of a client and the findings to fix.
     fn client(&mut self, group: &Group<'_>) {
         self.out.push('\n');
-        // All saw the same chain, but one may staple what another does not.
+        // All probes saw the same chain, but stapled responses may differ.
         let flags = |judged: &Judged| match &judged.verdict {
             Verdict::Conclusive(flags) => Some(*flags),
             Verdict::Inconclusive(_) => None,
@@ -271,7 +271,7 @@ impl Page<'_> {
         let start = self.out.len();
         self.line("", "  ", &text, None);
         if self.style.colour {
-            // The word alone is coloured, and stands at the beginning.
+            // Only the severity at the beginning is coloured.
             let painted = paint(&word, colour_of(finding.severity), self.style);
             self.out.replace_range(start..start + word.len(), &painted);
         }
@@ -280,7 +280,7 @@ impl Page<'_> {
         }
     }
 
-    /// How each address answered.
+    /// Formats the connection to each address.
     fn connections(&mut self, group: &Group<'_>) {
         self.out.push('\n');
         for judged in &group.looks {
@@ -314,7 +314,7 @@ impl Page<'_> {
         self.line(&head, &below, value, None);
     }
 
-    /// Text that is wrapped, and coloured without what stands before it.
+    /// Formats wrapped text. The colour does not apply to the text before it.
     fn line(&mut self, head: &str, below: &str, text: &str, colour: Option<&str>) {
         let options = Options::new(self.style.width)
             .initial_indent(head)
@@ -358,7 +358,7 @@ fn validity(facts: &Facts, now: Timestamp) -> String {
     }
 }
 
-/// What is asked of a certificate, each with its answer.
+/// Returns the checks of a certificate, each with its result.
 fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, String)> {
     let name = match flags.hostname_match {
         Some(true) => format!("it is for {host}"),
@@ -424,7 +424,7 @@ fn timings(timings: &Timings) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Each client with what it does, in one line.
+/// Formats each client and its verdict, in one line.
 fn opinions_of(clients: &Clients) -> String {
     let says = |opinion: &Opinion| match opinion {
         Opinion::Accepts => "accepts",

@@ -1,4 +1,5 @@
-//! JSON: SSLMate's test response, and everything that is known beyond it; as one object, or a line for each result.
+//! JSON: SSLMate's test response with additional keys, as one object or as one line for each
+//! result.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -21,8 +22,8 @@ struct Document<'a> {
     summary: Summary,
 }
 
-/// The keys of SSLMate come first. Those that it makes conditional are absent, all others are null
-/// where nothing is known.
+/// A result. The keys of SSLMate come first. Those that SSLMate makes conditional may be absent.
+/// All others are null if the value is unknown.
 #[derive(Serialize)]
 struct Row<'a> {
     hostname: String,
@@ -57,7 +58,7 @@ struct Row<'a> {
     timings_ms: TimingsRow,
 }
 
-/// What a client does with what is served. `accepts` is null where the model does not cover the case.
+/// Verdict of one client. `accepts` is null if the model does not cover the case.
 #[derive(Serialize)]
 struct ClientRow<'a> {
     accepts: Option<bool>,
@@ -85,7 +86,7 @@ struct ServedRow<'a> {
     key_proof: &'static str,
 }
 
-/// A certificate that other rows may have too.
+/// A certificate that other rows may share.
 #[derive(Clone)]
 struct Shared<'a>(Rc<CertificateRow<'a>>);
 
@@ -95,10 +96,10 @@ impl Serialize for Shared<'_> {
     }
 }
 
-/// The certificates of the rows so far: thousands of endpoints may show the same ones.
+/// Certificates of the rows so far. Thousands of endpoints may serve the same ones.
 type Known<'a> = HashMap<Fingerprint, Shared<'a>>;
 
-/// Null stands for what cannot be read.
+/// A certificate. Values that cannot be parsed are null.
 #[derive(Serialize)]
 struct CertificateRow<'a> {
     sha256_fingerprint: String,
@@ -114,7 +115,7 @@ struct CertificateRow<'a> {
     signature: Option<&'a str>,
 }
 
-/// Null stands for what the source does not say.
+/// An expected certificate. Values that the source does not return are null.
 #[derive(Serialize)]
 struct ExpectedRow {
     source: &'static str,
@@ -124,7 +125,7 @@ struct ExpectedRow {
     expiration: Option<i64>,
 }
 
-/// `matched` is null where there is nothing that could match.
+/// DANE result. `matched` is null if there is nothing to compare.
 #[derive(Serialize)]
 struct DaneRow {
     records: Vec<TlsaRow>,
@@ -148,25 +149,27 @@ struct TimingsRow {
     handshake: Option<f64>,
 }
 
-/// The results as one JSON object with a final newline.
+/// Formats the results as one JSON object with a final newline.
 pub fn json(results: &[Judged]) -> String {
     let mut known = Known::new();
     let document = Document {
         result: results.iter().map(|one| row(one, &mut known)).collect(),
         summary: Summary::of(results),
     };
-    // Strings, numbers and lists: there is nothing in it that could fail to be written.
+    // The document has only strings, numbers and lists, so serialization cannot fail.
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// The results as JSON Lines (<https://jsonlines.org>): a line for each, the same object as in `result` of [`json`].
+/// Formats the results as JSON Lines (<https://jsonlines.org>): one object per line, as in `result`
+/// of [`json`].
 pub fn jsonl(results: &[Judged]) -> String {
     let mut known = Known::new();
     let mut text = String::new();
     for judged in results {
-        // As above. Line feeds in strings are written as escapes, so that an object is one line.
+        // Serialization cannot fail, as above. Line feeds in strings are escaped, so an object is
+        // one line.
         text.push_str(&serde_json::to_string(&row(judged, &mut known)).unwrap_or_default());
         text.push('\n');
     }
@@ -316,7 +319,7 @@ fn dane(dane: &Dane) -> DaneRow {
     }
 }
 
-/// Of several that are accepted none is *the* expected one.
+/// Returns the only element. If several are accepted, none is *the* expected one.
 fn the_only<T: Ord + ToString>(set: &std::collections::BTreeSet<T>) -> Option<String> {
     match set.len() {
         1 => set.first().map(ToString::to_string),
@@ -325,7 +328,7 @@ fn the_only<T: Ord + ToString>(set: &std::collections::BTreeSet<T>) -> Option<St
 }
 
 fn timings(timings: &Timings) -> TimingsRow {
-    // A microsecond is more than the network lets anybody know.
+    // Network timings are not more accurate than a microsecond.
     let milliseconds = |d: Duration| d.as_micros() as f64 / 1000.0;
     TimingsRow {
         resolve: timings.resolve.map(milliseconds),

@@ -1,8 +1,8 @@
-//! JUnit's XML, as GitLab, Jenkins and the reporters of GitHub Actions read it: a suite for each certificate,
+//! JUnit XML for GitLab, Jenkins and the reporters of GitHub Actions: a suite for each certificate,
 //! and a test case for each endpoint.
 //!
-//! There is no standard. What is written keeps to the schema of Jenkins' xUnit plugin (`junit-10.xsd`), with one
-//! `failure` or `error` in a case at most, since some readers look at the first only.
+//! There is no standard. The output follows the schema of Jenkins' xUnit plugin (`junit-10.xsd`),
+//! with at most one `failure` or `error` in a case, since some readers use only the first.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,8 +13,8 @@ use crate::judge::Judged;
 
 use super::rows::Row;
 
-/// The results as one XML document. Critical findings are failures, what could not be judged is an error; a
-/// warning is a failure where `warnings_fail`, else it is told as output of the case.
+/// Formats the results as one XML document. Critical findings are failures, inconclusive results
+/// are errors. A warning is a failure if `warnings_fail`, otherwise it is output of the case.
 pub fn junit(results: &[Judged], warnings_fail: bool) -> String {
     let mut suites: BTreeMap<&str, Vec<Case>> = BTreeMap::new();
     for judged in results {
@@ -41,7 +41,7 @@ pub fn junit(results: &[Judged], warnings_fail: bool) -> String {
     out
 }
 
-/// How a case ended.
+/// Outcome of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Passed,
@@ -53,11 +53,11 @@ struct Case {
     name: String,
     time: Duration,
     end: End,
-    /// For machines: the code of the worst finding, or the kind of error.
+    /// Machine-readable type: the code of the most severe finding, or the kind of error.
     kind: &'static str,
-    /// The worst thing that there is to tell.
+    /// Message of the most severe finding or error.
     message: String,
-    /// Everything that there is to tell.
+    /// All findings and errors.
     text: String,
 }
 
@@ -67,7 +67,7 @@ impl Case {
         let error = row
             .untold_error()
             .map(|e| (e.kind.name(), e.message.clone()));
-        // Findings stand worst first.
+        // Findings are sorted, most severe first.
         let first = judged.findings.first();
         let first = first.map(|f| (f.code().name(), f.message()));
         let severity = judged.severity();
@@ -179,8 +179,8 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// Fit for text and for values in double quotes, without what no XML 1.0 document may have (section 2.2), not even
-/// as a reference.
+/// Escapes text for content and for values in double quotes. Removes characters that XML 1.0 does
+/// not allow even as references (section 2.2).
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

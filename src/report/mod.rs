@@ -1,4 +1,4 @@
-//! Results to text: one file a format, judged looks in, a string out.
+//! Output formats: each file formats judged probes as text in one format.
 
 mod github;
 mod human;
@@ -27,13 +27,13 @@ pub use rows::place;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// How many endpoints there are of each severity, in one line as people read it.
+/// Formats the number of endpoints of each severity, in one human-readable line.
 pub fn summary(results: &[Judged]) -> String {
     let rows = rows::rows(results);
     Summary::of(rows.iter().map(|row| row.judged)).to_string()
 }
 
-/// How many endpoints there are of each severity; what is only worth knowing counts as ok.
+/// Number of endpoints of each severity. Endpoints with informational findings only count as ok.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 struct Summary {
     endpoints: usize,

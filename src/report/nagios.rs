@@ -1,6 +1,5 @@
-//! The output of a monitoring plugin, for Nagios, Icinga, Naemon and what else runs such plugins: a status line with
-//! performance data, and the details under it
-//! (<https://www.monitoring-plugins.org/doc/guidelines.html>).
+//! Monitoring plugin output for Nagios, Icinga, Naemon and others: a status line with performance
+//! data, followed by details (<https://www.monitoring-plugins.org/doc/guidelines.html>).
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,17 +14,17 @@ use super::human::{severity_word, until};
 use super::rows::{Row, rows};
 use super::{DAY, Summary};
 
-/// From when on an end is near.
+/// Thresholds of expiry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// Of a warning.
+    /// Warning threshold.
     pub warn: Threshold,
-    /// Of what is critical.
+    /// Critical threshold.
     pub crit: Threshold,
 }
 
-/// The results as a plugin tells them. `state` is what the exit code says. `thresholds` are those that every
-/// certificate is judged by, if they are the same.
+/// Formats the results as plugin output. `state` is the severity of the exit code. `thresholds` are
+/// those of all certificates, if they are the same.
 pub fn nagios(
     results: &[Judged],
     state: Severity,
@@ -80,7 +79,8 @@ pub fn nagios(
     out
 }
 
-/// The status line of a run that ended with an error instead of a result. `state` is what the exit code says.
+/// Formats the status line of a run that ended with an error instead of a result. `state` is the
+/// severity of the exit code.
 pub fn nagios_error(error: &str, state: Severity) -> String {
     let mut line = status_line(state, error.lines().next().unwrap_or_default());
     line.push('\n');
@@ -118,7 +118,7 @@ fn write_details(out: &mut String, row: &Row<'_>) {
     }
 }
 
-/// The codes of what was found; else the kind of error.
+/// Formats the codes of the findings, or the kind of error if there are none.
 fn what(row: &Row<'_>) -> String {
     let mut codes: Vec<&str> = row
         .judged
@@ -133,7 +133,7 @@ fn what(row: &Row<'_>) -> String {
     }
 }
 
-/// The served leaf that ends first.
+/// Returns the served leaf that expires first.
 fn earliest(results: &[Judged]) -> Option<&Facts> {
     let leaves = results.iter().filter_map(|j| match &j.observation.outcome {
         Outcome::Served(served) => served.leaf.facts().ok().filter(|f| f.has_validity),
@@ -142,7 +142,7 @@ fn earliest(results: &[Judged]) -> Option<&Facts> {
     leaves.min_by_key(|facts| facts.not_after)
 }
 
-/// Days until the end, which are bad while they are below the threshold: `30:` is the guidelines' way to say so.
+/// Formats the days until expiry. `30:` is the guidelines' notation for an alert below 30.
 fn days_left(leaf: &Facts, thresholds: Option<Thresholds>, now: Timestamp) -> String {
     let days = |seconds: i64| seconds as f64 / DAY as f64;
     let left = days(leaf.not_after.seconds_since(now));
@@ -155,7 +155,7 @@ fn days_left(leaf: &Facts, thresholds: Option<Thresholds>, now: Timestamp) -> St
     }
 }
 
-/// Text that neither ends a line nor begins performance data.
+/// Replaces characters that would end the line or begin performance data.
 fn plain(text: &str) -> String {
     printable(text).replace('|', "/")
 }

@@ -1,4 +1,4 @@
-//! Prometheus' text format, and what of judged looks is told in it.
+//! Metrics of judged probes in Prometheus' text format.
 
 mod endpoint;
 mod exposition;
@@ -18,19 +18,19 @@ use exposition::{Sample, write_labels};
 pub use endpoint::{Lines, endpoints};
 pub use exposition::{Exposition, Pieces, Samples, labels};
 
-/// What a metric counts.
+/// Type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Only grows.
+    /// A value that only increases.
     Counter,
     /// Counts in buckets.
     Histogram,
 }
 
 impl Kind {
-    /// The name in a TYPE line.
+    /// Returns the name in a TYPE line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gauge => "gauge",
@@ -42,25 +42,25 @@ impl Kind {
 
 macro_rules! metrics {
     ($($constant:ident $name:literal $kind:ident $help:literal;)+) => {
-        /// The metrics that are told, each with its name, kind and HELP text.
+        /// Metrics, each with its name, kind and HELP text.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Metric { $(#[doc = $help] $constant,)+ }
 
         impl Metric {
-            /// Every metric, in the order of the documentation.
+            /// All metrics, in the order of the documentation.
             pub const ALL: &'static [Metric] = &[$(Self::$constant,)+];
 
-            /// The name.
+            /// Returns the name.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$constant => $name,)+ }
             }
 
-            /// What it counts.
+            /// Returns the kind.
             pub fn kind(self) -> Kind {
                 match self { $(Self::$constant => Kind::$kind,)+ }
             }
 
-            /// The HELP text.
+            /// Returns the HELP text.
             pub fn help(self) -> &'static str {
                 match self { $(Self::$constant => $help,)+ }
             }
@@ -119,7 +119,7 @@ metrics! {
     ProbeTlsCipherInfo "probe_tls_cipher_info" Gauge "1, with the cipher suite in its label.";
 }
 
-/// When the first of all certificates that were served ends.
+/// Returns the earliest expiry of all served certificates.
 fn first_end(served: &Served) -> Option<Timestamp> {
     let all = std::iter::once(&served.leaf).chain(&served.rest);
     let ends = all
@@ -135,7 +135,7 @@ fn name_of(hostname: &Hostname) -> Cow<'_, str> {
     }
 }
 
-/// Every `certvigil_certificate_*` of these certificates: each one's name, once, and what is expected of it.
+/// Writes every `certvigil_certificate_*` metric of these certificates. Each name appears once.
 pub fn certificates<'a>(
     out: &mut Exposition,
     certificates: impl IntoIterator<Item = (&'a str, &'a Expected)>,
@@ -161,7 +161,7 @@ pub fn certificates<'a>(
     out.series(Metric::CertificateNotBefore, not_before);
     out.series(Metric::CertificateNotAfter, not_after);
     let rest = out.rest(&[], 1);
-    // Of each name there is mostly one.
+    // Most names occur once, and then no set is needed.
     let mut told = (by_name.len() < certificates.len()).then(HashSet::new);
     for (name, expected) in &certificates {
         let instance = instance(expected);
@@ -183,10 +183,10 @@ pub fn certificates<'a>(
     out.series(Metric::CertificateInfo, info);
 }
 
-/// A certificate's name and a host's.
+/// Name of a certificate and of a host.
 type Host<'a> = (&'a str, Cow<'a, str>);
 
-/// What several looks tell together: how many addresses a host has, and whether the vantages agree.
+/// Writes metrics that combine probes: the addresses of each host, and whether vantages agree.
 pub fn hosts<'a>(
     out: &mut Exposition,
     looks: impl IntoIterator<Item = &'a Judged, IntoIter: Clone>,
@@ -206,11 +206,11 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
             addresses.push((key, observation.ip));
         }
     }
-    // They come in about this order.
+    // They are almost sorted already.
     addresses.sort();
     addresses.dedup();
     let mut samples = Vec::new();
-    // Most hosts have as many as the others.
+    // Most hosts have the same number of addresses as others.
     let mut rests = HashMap::new();
     for of_host in addresses.chunk_by(|(a, _), (b, _)| a == b) {
         let Some(((certificate, hostname), _)) = of_host.first() else {
@@ -231,11 +231,11 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
 }
 
 fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + Clone) {
-    // How many vantages looked at an address, and whether one found that they disagree.
+    // Vantages that probed an address, and whether one of them disagrees.
     let mut vantages: HashMap<_, (&Target, BTreeSet<&str>, bool)> = HashMap::new();
     let mut others = looks.clone().map(|judged| &judged.observation.vantage);
     let is_alone = others.next().is_none_or(|first| others.all(|v| v == first));
-    // Mostly all looks are from here.
+    // Usually all probes are from the local vantage.
     let looks = looks.filter(|_| !is_alone);
     for judged in looks {
         let observation = &judged.observation;
@@ -269,8 +269,8 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
     }
 }
 
-/// Everything that a one-time check knows, for node_exporter's textfile collector: its looks, which ended at `at`, and
-/// what was expected.
+/// Formats all metrics of a one-time check for node_exporter's textfile collector: its probes,
+/// which ended at `at`, and the expected certificates.
 pub fn textfile(results: &[Judged], at: Timestamp) -> String {
     let mut out = Exposition::default();
     let lines: Vec<Lines> = results
@@ -282,15 +282,15 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
         let expected = judged.expected.as_deref()?;
         Some((judged.observation.target.certificate.as_str(), expected))
     });
-    // The same for every look at a certificate.
+    // All probes of a certificate have the same expectation.
     let expected: BTreeMap<&str, &Expected> = expected.collect();
     certificates(&mut out, expected);
     hosts(&mut out, results);
     out.finish()
 }
 
-/// The metrics of blackbox_exporter's TLS probes, by their known names, so that its dashboards and alerts
-/// work. With several addresses a time is the earliest.
+/// Writes the metrics of blackbox_exporter's TLS probes under their known names, so that its
+/// dashboards and alerts work. With several addresses, a time is the earliest.
 pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
     let mut earliest: Option<Timestamp> = None;
     let mut last_chain: Option<Timestamp> = None;
@@ -302,7 +302,7 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
         };
         let end = first_end(served);
         earliest = earliest.into_iter().chain(end).min();
-        // blackbox_exporter has it only for a name that matches.
+        // blackbox_exporter has this metric only if the name matches.
         let is_trusted = matches!(
             judged.verdict,
             Verdict::Conclusive(Flags {

@@ -1,4 +1,4 @@
-//! The looks as people count them: a remote look that saw the same as ours is no endpoint of its own.
+//! Rows of a report. A remote probe with the same result as the local one has no row of its own.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -7,22 +7,23 @@ use crate::judge::{Judged, agree};
 use crate::model::KeyType;
 use crate::observation::LookError;
 
-/// A look, with the looks from elsewhere that saw the same.
+/// A probe, with the remote probes that saw the same.
 pub(super) struct Row<'a> {
     pub(super) judged: &'a Judged,
     pub(super) host: String,
     pub(super) address: String,
-    /// The other vantages that agree.
+    /// Other vantages that agree.
     pub(super) agreeing: Vec<&'a str>,
 }
 
-/// The host, and the address and port that were looked at.
+/// Formats the host, and the address and port that were probed.
 pub fn place(judged: &Judged) -> String {
     let row = Row::new(judged);
     format!("{} {}", row.host, row.address)
 }
 
-/// A row for each look, worst first. A remote look that agrees with ours has nothing to add to it but its name.
+/// Returns a row for each probe, most severe first. A remote probe that agrees with the local one
+/// adds only its name.
 pub(super) fn rows(results: &[Judged]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::with_capacity(results.len());
     let (local, remote): (Vec<&Judged>, Vec<&Judged>) = results
@@ -66,7 +67,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The host, its address and port, and from where it was seen if not from here.
+    /// Formats the host, address and port, and the vantage unless it is the local one.
     pub(super) fn place(&self) -> String {
         let vantage = &self.judged.observation.vantage;
         if vantage.is_local() {
@@ -76,7 +77,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Why the look was not conclusive, unless a finding says so already.
+    /// Returns why the probe was inconclusive, unless a finding reports it already.
     pub(super) fn untold_error(&self) -> Option<&'a LookError> {
         self.judged.unreported_error()
     }

@@ -1,4 +1,4 @@
-//! What the reports look like, in inline snapshots of fixed certificates at a fixed time.
+//! Inline snapshots of the output formats, with fixed certificates and a fixed time.
 
 mod formats;
 mod hostile;
@@ -88,7 +88,7 @@ fn told(correct: bool) -> Outcome {
     })
 }
 
-/// `host`, `ip`, `host ip` or `host ip vantage`.
+/// Returns a probe of `host`, `ip`, `host ip` or `host ip vantage`.
 fn look(place: &str, outcome: Outcome) -> Judged {
     let mut words = place.split(' ');
     let host = words.next().unwrap();
@@ -133,7 +133,7 @@ fn scan<const N: usize>(looks: [Judged; N]) -> Vec<Judged> {
     looks
 }
 
-/// One of everything.
+/// Returns results of every kind.
 fn everything() -> Vec<Judged> {
     scan([
         look("www.example.com 192.0.2.1", right()),
@@ -161,7 +161,7 @@ fn everything() -> Vec<Judged> {
     ])
 }
 
-/// The defaults of the program.
+/// Returns the default thresholds of the program.
 fn thresholds() -> Thresholds {
     Thresholds {
         warn: Threshold::WARN,

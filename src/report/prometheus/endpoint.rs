@@ -1,4 +1,4 @@
-//! What is told of one look at an endpoint, and of all of them.
+//! Metrics of endpoints.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::observation::{Outcome, Served, Status};
 use super::exposition::{Exposition, Rendered, write_labels};
 use super::{Metric, first_end, name_of};
 
-/// The metrics of endpoints, in the order in which they are told.
+/// Metrics of endpoints, in the order of the output.
 const METRICS: [Metric; 15] = [
     Metric::EndpointStatus,
     Metric::EndpointCorrect,
@@ -29,19 +29,20 @@ const METRICS: [Metric; 15] = [
     Metric::EndpointInfo,
 ];
 
-/// Every `certvigil_endpoint_*` of one look, as text. A look is scraped again and again before the next one: to write
-/// this anew for ten thousand of them costs more than all the rest of a scrape.
+/// All `certvigil_endpoint_*` metrics of one probe, as text. A probe is scraped many times before
+/// the next one. Formatting ten thousand probes again would cost more than the rest of a scrape.
 #[derive(Debug)]
 pub struct Lines(Rendered);
 
 impl Lines {
-    /// The metrics of a probe that ended at `at`, without earlier ones.
+    /// Creates the metrics of a probe that ended at `at`, without earlier probes.
     pub fn new(judged: &Judged, at: Timestamp) -> Self {
         let is_conclusive = matches!(judged.verdict, Verdict::Conclusive(_));
         Self::after(judged, at, is_conclusive.then_some(at))
     }
 
-    /// The metrics of a probe that ended at `at`; the last one that saw a certificate ended at `last_conclusive`.
+    /// Creates the metrics of a probe that ended at `at`. The last one that saw a certificate ended
+    /// at `last_conclusive`.
     pub fn after(judged: &Judged, at: Timestamp, last_conclusive: Option<Timestamp>) -> Self {
         let mut out = Rendered::new(|text| write_endpoint_labels(text, judged));
         let is = judged.status();
@@ -70,7 +71,7 @@ impl Lines {
             }
         }
         let findings = judged.findings.iter();
-        // A code may be found twice, of the leaf and of the chain; a series is there once.
+        // A code may occur twice, for the leaf and for the chain, but a series must be unique.
         let findings: BTreeSet<_> = findings.map(|f| (f.code(), f.severity)).collect();
         for (code, severity) in findings {
             let more = [("code", code.name()), ("severity", severity.name())];
@@ -87,7 +88,7 @@ impl Lines {
     }
 }
 
-/// What is known of the certificates themselves.
+/// Writes the metrics of the served certificates.
 fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
     let facts = served.leaf.facts().ok();
     let validity = facts.and_then(crate::certificate::Facts::validity);
@@ -113,7 +114,7 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
     out.put(Metric::EndpointInfo, &more, 1);
 }
 
-/// What is told of these looks. Of two with the same labels the first is told.
+/// Writes the metrics of these probes. If two have the same labels, only the first is written.
 pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Lines>) {
     let mut seen = HashSet::new();
     let looks = looks.into_iter().map(|Lines(rendered)| rendered);

@@ -1,4 +1,5 @@
-//! The text format itself: it is gathered first, in spans of shared words, and written a piece at a time.
+//! Prometheus' text format. Samples are gathered first, as spans of shared text, and written in
+//! pieces.
 
 use std::collections::VecDeque;
 use std::fmt::{Display, Write as _};
@@ -6,28 +7,28 @@ use std::sync::Arc;
 
 use super::Metric;
 
-/// Text in the making. The samples of a metric stand together, as the format demands.
+/// Metrics in memory. The samples of a metric are adjacent, as the format requires.
 ///
-/// Of ten thousand endpoints the text is 30 MB, in which their labels stand some twenty times each. They are held
-/// once, and the text itself comes to be when it is sent.
+/// The text of ten thousand endpoints is 30 MB, and repeats their labels some twenty times each.
+/// Labels are stored once, and the text is generated when it is sent.
 #[derive(Debug, Default)]
 pub struct Exposition {
-    /// What samples share, one behind the other.
+    /// Text that samples share, concatenated.
     words: String,
     parts: Vec<Part>,
-    /// What follows on the parts.
+    /// Text after the last part.
     text: String,
 }
 
 #[derive(Debug)]
 struct Part {
     text: String,
-    /// What each sample behind the text starts with: the metric's name and a brace.
+    /// Start of each sample after the text: the metric's name and a brace.
     start: String,
     samples: Vec<Sample>,
 }
 
-/// Where some of the words are. 32 bits are enough for what is told of five million endpoints.
+/// Range of the shared text. 32 bits are enough for the text of five million endpoints.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     from: u32,
@@ -43,7 +44,7 @@ pub(super) struct Sample {
 }
 
 impl Exposition {
-    /// The same to be kept, without the room that it grew in.
+    /// Releases unused capacity, for an exposition that is kept.
     pub fn done(mut self) -> Self {
         self.words.shrink_to_fit();
         self.text.shrink_to_fit();
@@ -53,7 +54,7 @@ impl Exposition {
         self
     }
 
-    /// Begins a metric: its HELP and TYPE lines. Its samples follow.
+    /// Begins a metric with its HELP and TYPE lines. Its samples follow.
     pub fn begin(&mut self, metric: Metric) -> Samples<'_> {
         let (name, kind) = (metric.name(), metric.kind().name());
         let help = metric.help().replace('\\', "\\\\").replace('\n', "\\n");
@@ -64,12 +65,12 @@ impl Exposition {
         }
     }
 
-    /// A metric of one sample without labels.
+    /// Adds a metric with one sample without labels.
     pub fn value(&mut self, metric: Metric, value: impl Display) {
         self.begin(metric).put("", value);
     }
 
-    /// A metric whose samples have been gathered.
+    /// Adds a metric with samples that were gathered before.
     pub(super) fn series(&mut self, metric: Metric, samples: Vec<Sample>) {
         self.begin(metric);
         self.parts.push(Part {
@@ -79,15 +80,16 @@ impl Exposition {
         });
     }
 
-    /// These metrics with all samples that the things have of them. One walk through the things does for all metrics: to
-    /// fetch one of ten thousand from memory takes longer than to note all of it.
+    /// Adds these metrics with all samples of `things`. All metrics are gathered in one pass:
+    /// fetching one of ten thousand things from memory takes longer than recording all of its
+    /// samples.
     pub(super) fn gather<'a>(
         &mut self,
         metrics: &[Metric],
         things: impl IntoIterator<Item = &'a Rendered, IntoIter: Clone>,
     ) {
         let things = things.into_iter();
-        // A text that grows is held twice, and is five megabytes here.
+        // A growing string is held twice during reallocation, and this one has five megabytes.
         self.words
             .reserve(things.clone().map(|thing| thing.text.len()).sum());
         let mut gathered = [const { Vec::new() }; Metric::ALL.len()];
@@ -116,7 +118,7 @@ impl Exposition {
         }
     }
 
-    /// Labels for any number of samples.
+    /// Adds labels for any number of samples.
     pub(super) fn shared(&mut self, write: impl FnOnce(&mut String)) -> Span {
         let from = self.words.len();
         write(&mut self.words);
@@ -126,7 +128,7 @@ impl Exposition {
         }
     }
 
-    /// What follows on the labels of a sample: further ones, and its value.
+    /// Adds the part of a sample after its shared labels: further labels and the value.
     pub(super) fn rest(&mut self, more: &[(&str, &str)], value: impl Display) -> Span {
         self.shared(|text| write_rest(text, more, value))
     }
@@ -135,7 +137,7 @@ impl Exposition {
         words(&self.words, span)
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn finish(self) -> String {
         let mut pieces = Pieces::new([Arc::new(self)]);
         let mut text = String::with_capacity(pieces.left());
@@ -148,24 +150,24 @@ impl Exposition {
     }
 }
 
-/// Capacity in bytes for the text of one endpoint, which seldom takes more.
+/// Capacity in bytes for the text of one endpoint, which rarely needs more.
 const USUAL_TEXT: usize = 2048;
 /// Capacity for the samples of one endpoint.
 const USUAL_SAMPLES: usize = 24;
 
-/// The samples of one thing, whose labels begin alike, as text that is kept.
+/// Samples of one thing, which share their first labels, as text that is kept.
 #[derive(Debug)]
 pub(super) struct Rendered {
-    /// The labels that all samples have, and behind them what follows on these in each sample.
+    /// The shared labels, followed by the rest of each sample.
     text: String,
-    /// Where the labels end.
+    /// End of the labels.
     labels: u32,
-    /// The metric of each sample, and where the sample ends. It begins at the end of the one before.
+    /// Metric and end of each sample. A sample begins at the end of the previous one.
     samples: Vec<(Metric, u32)>,
 }
 
 impl Rendered {
-    /// Something with these labels.
+    /// Creates an instance with these labels.
     pub(super) fn new(write_labels: impl FnOnce(&mut String)) -> Self {
         let mut text = String::with_capacity(USUAL_TEXT);
         write_labels(&mut text);
@@ -176,13 +178,13 @@ impl Rendered {
         }
     }
 
-    /// A sample, with further labels or none.
+    /// Adds a sample, with further labels or none.
     pub(super) fn put(&mut self, metric: Metric, more: &[(&str, &str)], value: impl Display) {
         write_rest(&mut self.text, more, value);
         self.samples.push((metric, place(self.text.len())));
     }
 
-    /// The same, without the room that it grew in.
+    /// Releases unused capacity.
     pub(super) fn done(mut self) -> Self {
         self.text.shrink_to_fit();
         self.samples.shrink_to_fit();
@@ -224,20 +226,20 @@ fn words(all: &str, span: Span) -> &str {
     all.get(span.range()).unwrap_or_default()
 }
 
-/// Expositions that are being written, one behind the other. What changes seldom is gathered once and shared.
+/// Writer of concatenated expositions. Those that seldom change are gathered once and shared.
 #[derive(Debug)]
 pub struct Pieces {
-    /// What is not written yet, but for the beginning of the first.
+    /// Expositions that are not completely written. The first may be written in part.
     expositions: VecDeque<Arc<Exposition>>,
-    /// The first part of it that is not written yet, but for its first samples.
+    /// Index of the first part that is not completely written.
     part: usize,
-    /// How many of these are written; `None` before the part's text is.
+    /// Number of its samples that are written. `None` until the part's text is written.
     samples: Option<usize>,
     left: usize,
 }
 
 impl Pieces {
-    /// The text of these expositions, of which each has metrics of its own.
+    /// Creates a writer of these expositions, whose metrics must be distinct.
     pub fn new(expositions: impl IntoIterator<Item = Arc<Exposition>>) -> Self {
         let expositions: VecDeque<_> = expositions.into_iter().collect();
         Self {
@@ -248,12 +250,13 @@ impl Pieces {
         }
     }
 
-    /// How many bytes are still to be written.
+    /// Returns the number of bytes that are not written yet.
     pub fn left(&self) -> usize {
         self.left
     }
 
-    /// Writes on, until there are `enough` bytes, some more for the end of a sample, or everything.
+    /// Writes until there are `enough` bytes or everything is written. It completes the last
+    /// sample.
     pub fn write(&mut self, text: &mut String, enough: usize) {
         let before = text.len();
         while text.len() < enough
@@ -285,26 +288,26 @@ impl Pieces {
             }
         }
         self.left = match self.expositions.is_empty() {
-            // Also where there were more words than 32 bits can tell the places of: their answer is cut off.
+            // Zero also if the shared text exceeded 32 bits. The response is then truncated.
             true => 0,
             false => self.left.saturating_sub(text.len() - before),
         };
     }
 }
 
-/// The samples of one metric.
+/// Samples of one metric.
 pub struct Samples<'a> {
     text: &'a mut String,
     name: &'static str,
 }
 
 impl Samples<'_> {
-    /// A sample with labels as [`labels`] writes them.
+    /// Adds a sample with labels as [`labels`] formats them.
     pub fn put(&mut self, labels: &str, value: impl Display) {
         self.put_part("", labels, value);
     }
 
-    /// A sample of a part of a histogram: `_bucket`, `_sum` or `_count`.
+    /// Adds a sample of a part of a histogram: `_bucket`, `_sum` or `_count`.
     pub fn put_part(&mut self, part: &str, labels: &str, value: impl Display) {
         self.text.extend([self.name, part]);
         if !labels.is_empty() {
@@ -314,7 +317,7 @@ impl Samples<'_> {
     }
 }
 
-/// What follows on the shared labels of a sample: further ones, the brace and the value.
+/// Writes the part of a sample after its shared labels: further labels, the brace and the value.
 fn write_rest(text: &mut String, more: &[(&str, &str)], value: impl Display) {
     write_labels(text, true, more.iter().copied());
     text.push('}');
@@ -325,14 +328,14 @@ fn put_value(text: &mut String, value: impl Display) {
     let _ = writeln!(text, " {value}");
 }
 
-/// Labels without their braces, escaped.
+/// Formats labels without braces, escaped.
 pub fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::new();
     write_labels(&mut text, false, pairs);
     text
 }
 
-/// The same, behind others or not.
+/// Writes labels, optionally after others.
 pub(super) fn write_labels<'a>(
     text: &mut String,
     mut behind_others: bool,
@@ -356,7 +359,7 @@ pub(super) fn write_labels<'a>(
                 }
             }
         } else {
-            // Of a hundred thousand values hardly one is not like this.
+            // Almost all values need no escaping.
             text.push_str(value);
         }
         text.push('"');
@@ -375,7 +378,7 @@ mod tests {
         assert_eq!(text, r#"a="x\"y\\z\nend",b="""#);
     }
 
-    /// Samples of every kind, those of `shared` in a metric of their own.
+    /// Returns samples of every kind. Those of `shared` have a metric of their own.
     fn exposition(shared: &[String]) -> Exposition {
         let mut out = Exposition::default();
         let mut samples = out.begin(Metric::EndpointStatus);
@@ -438,7 +441,7 @@ mod tests {
         fn no_value_breaks_out_of_its_label(value in ".*") {
             let text = labels([("a", value.as_str())]);
             prop_assert!(!text.contains('\n'));
-            // Read back by the format's own rules.
+            // Parsed by the rules of the format.
             let inner = text.strip_prefix("a=\"").and_then(|t| t.strip_suffix('"')).unwrap();
             let mut read = String::new();
             let mut chars = inner.chars();

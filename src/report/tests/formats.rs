@@ -1,4 +1,4 @@
-//! What other programs read: JUnit, GitHub, plugins of Nagios, and metrics in a file.
+//! Machine-readable formats: JUnit, GitHub, Nagios plugins, and metrics in a file.
 
 use insta::assert_snapshot;
 
@@ -159,7 +159,7 @@ fn a_plugin_that_cannot_look_says_why() {
     assert_eq!(text, "CERTVIGIL UNKNOWN - first / line\n");
 }
 
-/// The word of the first line is that of the exit code, whatever was found.
+/// The state in the first line is that of the exit code, whatever the findings are.
 #[test]
 fn the_word_of_a_plugin_is_that_of_its_exit_code() {
     for (state, word) in [

@@ -1,4 +1,5 @@
-//! Whatever stands in names and messages, a format stays what it is: checked by reading it back by its own rules.
+//! Output stays valid with any text in names and messages. The tests parse it by the rules of its
+//! format.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,7 +14,7 @@ use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, labels};
 use crate::report::{github, jsonl, junit, nagios, nagios_error, prometheus};
 use crate::tlsa::TlsaRecord;
 
-/// Text that is made to break out, among any other.
+/// Generates text that tries to escape its context, among other text.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),
@@ -50,7 +51,7 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
-/// Findings of three severities with this text where text of the outside may be.
+/// Returns findings of three severities that contain this text wherever external text may be.
 fn findings_with(text: &str) -> [Finding; 3] {
     let mismatch = Detail::TlsaMismatch {
         name: text.to_owned(),
@@ -81,7 +82,7 @@ fn findings_with(text: &str) -> [Finding; 3] {
     ]
 }
 
-/// Looks with this text wherever text of the outside may stand.
+/// Returns probes that contain this text wherever external text may be.
 fn looks(text: &str) -> Vec<Judged> {
     let mut conclusive = look("www.example.com 192.0.2.1", right());
     let mut failed = look(
@@ -137,11 +138,11 @@ proptest! {
         let looks = looks(&text);
         let written = github(&looks);
         let told: usize = looks.iter().map(|judged| judged.findings.len()).sum();
-        // The runner ends a line at either of these.
+        // The runner ends a line at either of these characters.
         let lines: Vec<&str> = written.trim_end().split(['\n', '\r']).collect();
         let (summary, commands) = lines.split_last().unwrap();
         prop_assert!(summary.starts_with("3 endpoints: "), "{}", summary);
-        // One more for the look that was not conclusive.
+        // The inconclusive probe adds one command.
         prop_assert!(commands.len() >= told && commands.len() <= told + 2, "{}", written);
         for line in commands {
             let (head, _) = line.strip_prefix("::").and_then(|l| l.split_once("::")).unwrap();
@@ -189,7 +190,8 @@ proptest! {
         }
     }
 
-    /// What is kept of looks is told, as often as it is asked for, as if each sample were written anew.
+    /// Stored metrics of probes give the same text as writing each sample again, however often they
+    /// are used.
     #[test]
     fn what_is_kept_of_looks_is_what_is_written_of_them_afresh(
         texts in prop::collection::vec(text(), 1..4),
@@ -215,7 +217,7 @@ proptest! {
     }
 }
 
-/// Every sample of looks, each written by itself where it stands in the text.
+/// Formats every sample of the probes, each written separately at its position in the text.
 fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
     let mut out = Exposition::default();
     for metric in Metric::ALL
@@ -313,7 +315,7 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
     out.finish()
 }
 
-/// The text without what XML 1.0 does not allow.
+/// Returns the text without characters that XML 1.0 does not allow.
 fn allowed(text: &str) -> String {
     let is_allowed = |c: &char| match *c {
         '\t' | '\n' => true,
@@ -322,7 +324,7 @@ fn allowed(text: &str) -> String {
     text.chars().filter(is_allowed).collect()
 }
 
-/// An element of an XML document, as far as such documents go: no name spaces, comments or document type.
+/// Element of an XML document. Supports no namespaces, comments or document type.
 #[derive(Debug)]
 pub(super) struct Element {
     name: String,
@@ -332,7 +334,7 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// Reads a document. The error says what no reader would take.
+    /// Parses a document. The error names what is not well-formed.
     pub(super) fn parse(document: &str) -> Result<Self, String> {
         if let Some(bad) = document
             .chars()
@@ -402,7 +404,7 @@ impl Element {
         &found.unwrap_or_else(|| panic!("no {name}: {self:?}")).1
     }
 
-    /// The rules of Jenkins' junit-10.xsd for these elements, and that the counts are right.
+    /// Checks the rules of Jenkins' junit-10.xsd for these elements, and the counts.
     pub(super) fn keeps_to_the_schema(&self) {
         assert_eq!(self.name, "testsuites");
         self.has("name tests failures errors time");
@@ -451,7 +453,7 @@ impl Element {
     }
 }
 
-/// Text with its references resolved.
+/// Returns text with its references resolved.
 fn resolved(text: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! The table for people.
+//! Human-readable table.
 
 use insta::assert_snapshot;
 
@@ -190,7 +190,7 @@ fn colours_mark_the_severity_and_nothing_else() {
 fn no_line_is_wider_than_the_terminal() {
     for width in [60, 80, 100, 120, 200] {
         for line in table(&everything(), width, false).lines() {
-            // What cannot be broken is left whole: a host name is to be copied.
+            // Unbreakable text stays whole, so that users can copy hostnames.
             let longest = line.split_whitespace().map(str::len).max().unwrap_or(0);
             assert!(line.len() <= width.max(12 + longest), "{width}: {line}");
         }
@@ -217,7 +217,7 @@ fn a_remote_look_that_adds_nothing_is_only_named() {
             "`sslmate` sees the same as we do at 1 of them",
         ]
     );
-    // Elsewhere it is a row of its own.
+    // At another address, the remote probe has a row of its own.
     let other = rows(&scan([
         look("www.example.com 192.0.2.1", right()),
         look("www.example.com 192.0.2.2 sslmate", told(true)),
