@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
 use crate::fixture::check::{self, Check, Row};
-use crate::fixture::dns::{A, AAAA, NameServer, REFUSED, Responder, SERVFAIL, Said};
+use crate::fixture::dns::{
+    A, AAAA, Asked, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL, Said,
+};
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::{Process, free_port};
 use crate::fixture::tls::{self, Server};
@@ -331,6 +333,67 @@ fn a_name_server_that_works_stands_in_for_those_that_do_not() {
             assert_eq!(summary(&rows), ["127.0.0.2"], "{servers:?}");
             rows[0].assert_right(&[]);
         }
+    }
+}
+
+/// A split horizon: the second name server has another address for the name, or does not have the name. The first one
+/// decides, as `resolv.conf(5)` says.
+#[test]
+fn name_servers_are_queried_in_their_order() {
+    let bench = Bench::new();
+    let first = answering();
+    let others: [fn(&Asked) -> Option<Said>; 2] = [
+        |_| {
+            Some(Said {
+                code: NXDOMAIN,
+                ..Said::default()
+            })
+        },
+        |asked| {
+            let records = (asked.kind == A).then(|| (asked.name.clone(), A, vec![127, 0, 0, 3]));
+            Some(Said {
+                records: records.into_iter().collect(),
+                ..Said::default()
+            })
+        },
+    ];
+    for other in others {
+        let second = NameServer::start(other);
+        let servers = [first.address, second.address];
+        let rows = bench.look("v4only.example", &servers, &[]);
+        assert_eq!(summary(&rows), ["127.0.0.2"]);
+        rows[0].assert_right(&[]);
+        assert_eq!(second.asked(), []);
+    }
+    let absent = Responder::start(|_| Err(NXDOMAIN));
+    let rows = bench.look("v4only.example", &[absent.address, first.address], &[]);
+    assert_eq!(rows[0].text("/error_kind"), "dns_nxdomain", "{rows:?}");
+}
+
+/// RFC 6891, section 7; and firewalls that drop queries with EDNS.
+#[test]
+fn a_name_server_without_edns_is_queried_without_it() {
+    const FORMERR: u8 = 1;
+    const NOTIMP: u8 = 4;
+    let bench = Bench::new();
+    for code in [Some(FORMERR), Some(NOTIMP), None] {
+        let name_server = NameServer::start(move |asked| {
+            if asked.has_edns {
+                return code.map(|code| Said {
+                    code,
+                    ..Said::default()
+                });
+            }
+            let records = (asked.kind == A).then(|| (asked.name.clone(), A, vec![127, 0, 0, 2]));
+            Some(Said {
+                records: records.into_iter().collect(),
+                ..Said::default()
+            })
+        });
+        let rows = bench.look("v4only.example", &[name_server.address], &[]);
+        assert_eq!(summary(&rows), ["127.0.0.2"], "{code:?}");
+        rows[0].assert_right(&[]);
+        assert!(name_server.asked().iter().any(|asked| asked.has_edns));
     }
 }
 

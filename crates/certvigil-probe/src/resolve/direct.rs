@@ -31,7 +31,7 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    /// `None` where there are several, which are asked all together, or where it does not answer over UDP.
+    /// A client of the one name server; `None` if it is not queried over UDP.
     pub(super) fn new(config: &ResolverConfig, options: &ResolverOpts) -> Option<Self> {
         let [server] = config.name_servers() else {
             return None;

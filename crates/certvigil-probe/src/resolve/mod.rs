@@ -5,6 +5,7 @@ mod direct;
 mod dns;
 mod dns_error;
 mod mail;
+mod order;
 mod overrides;
 mod reread;
 mod routes;
@@ -287,9 +288,7 @@ impl Resolver {
         families: Families,
         deadline: Instant,
     ) -> Result<Resolution, LookError> {
-        let mut name = dns::name(text)?;
-        // A name with a dot is meant as it stands; one without may be completed by the search list.
-        name.set_fqdn(text.contains('.'));
+        let name = dns::name(text)?;
 
         // As the system does: a name that the hosts file has in either family is not asked of DNS.
         let hosts = self
@@ -318,22 +317,34 @@ impl Resolver {
 
         let servers = self.servers()?;
         let dns = &servers.dns;
-        let lookup = |kind: RecordType, wanted: bool| {
-            let name = name.clone();
-            async move {
-                if wanted {
-                    let records = dns.records(text, name, kind, deadline).await?;
-                    Ok(records.iter().filter_map(address).collect())
-                } else {
-                    Ok(Vec::new())
+        let mut failed: Option<Resolution> = None;
+        for name in dns.candidates(text)? {
+            let lookup = |kind: RecordType, wanted: bool| {
+                let name = name.clone();
+                async move {
+                    if wanted {
+                        let records = dns.records(text, name, kind, deadline).await?;
+                        Ok(records.iter().filter_map(address).collect())
+                    } else {
+                        Ok(Vec::new())
+                    }
                 }
+            };
+            // Both families of one name, before the next name: their addresses must not mix.
+            let (v4, v6) = tokio::join!(
+                lookup(RecordType::A, families.has(Family::V4)),
+                lookup(RecordType::AAAA, families.has(Family::V6)),
+            );
+            let resolution = combine(text, families, [v4, v6]);
+            let severity = failure_rank(&resolution);
+            if severity.is_none() || severity == Some(SILENT_RANK) {
+                return Ok(resolution);
             }
-        };
-        let (v4, v6) = tokio::join!(
-            lookup(RecordType::A, families.has(Family::V4)),
-            lookup(RecordType::AAAA, families.has(Family::V6)),
-        );
-        Ok(combine(text, families, [v4, v6]))
+            if failed.as_ref().is_none_or(|f| failure_rank(f) < severity) {
+                failed = Some(resolution);
+            }
+        }
+        Ok(failed.unwrap_or_default())
     }
 
     /// The name servers as the system names them now, or those that were given.
@@ -362,6 +373,25 @@ fn address(data: &RData) -> Option<IpAddr> {
         RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
         _ => None,
     }
+}
+
+/// The rank of a lookup without a response.
+const SILENT_RANK: u8 = 3;
+
+/// Returns the rank of a lookup's failure, which is the result if no name of the search list has an address; `None` if
+/// there is an address. That a name server fails ranks above that a name has no address: whether it has one is
+/// unknown.
+fn failure_rank(resolution: &Resolution) -> Option<u8> {
+    if !resolution.addresses.is_empty() {
+        return None;
+    }
+    let kind = resolution.failure.as_ref().map(|failure| failure.kind);
+    Some(match kind {
+        Some(ErrorKind::DnsTimeout) => SILENT_RANK,
+        Some(ErrorKind::DnsServfail) => 2,
+        Some(ErrorKind::DnsNxdomain) => 0,
+        _ => 1,
+    })
 }
 
 /// What two families' answers amount to. A family that has no record, or whose question says that

@@ -9,7 +9,6 @@ use hickory_resolver::net::{DnsError, DnsHandle as _, NetError, RetryDnsHandle};
 use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::certificate::printable;
@@ -18,6 +17,7 @@ use crate::tlsa::{Tlsa, TlsaRecord};
 
 use super::dns;
 use super::dns_error::{explain, timed_out};
+use super::order::Order;
 
 /// So many records of one endpoint are judged. Two or three are usual: one for each certificate of now
 /// and of the next rollover.
@@ -29,9 +29,8 @@ type Handle = RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>;
 
 /// Name servers that are asked for what DNSSEC may vouch for.
 pub(super) struct Vouching {
-    all: Handle,
-    /// Each by itself; empty where there is only one.
-    each: Vec<Handle>,
+    order: Order,
+    servers: Vec<Handle>,
 }
 
 /// What a name server answered; empty where there is no such record.
@@ -48,13 +47,16 @@ impl Vouching {
             let context = Arc::new(PoolContext::new(options.clone(), tls));
             let provider = TokioRuntimeProvider::default();
             let pool = NameServerPool::from_config(servers.to_vec(), context, provider);
-            Ok::<_, String>(RetryDnsHandle::new(pool, options.attempts))
+            Ok::<_, String>(RetryDnsHandle::new(pool, 0))
         };
-        let servers = config.name_servers();
-        let single = servers.chunks(1).filter(|_| servers.len() > 1);
+        let servers: Vec<Handle> = config
+            .name_servers()
+            .chunks(1)
+            .map(with)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            all: with(servers)?,
-            each: single.map(with).collect::<Result<_, _>>()?,
+            order: Order::new(servers.len(), options.attempts, options.timeout),
+            servers,
         })
     }
 
@@ -143,22 +145,18 @@ impl Vouching {
         kind: RecordType,
         deadline: Instant,
     ) -> Result<Answer, LookError> {
-        let failure = match ask_for(&self.all, name, kind, deadline).await {
-            Err(error) if error.kind == ErrorKind::DnsServfail => error,
-            answer => return answer,
-        };
-        // As for addresses: one that refuses does not speak for those that do not.
-        let mut others = JoinSet::new();
-        for server in &self.each {
-            let (server, name) = (server.clone(), name.clone());
-            others.spawn(async move { ask_for(&server, &name, kind, deadline).await });
-        }
-        while let Some(answer) = others.join_next().await {
-            if let Ok(Ok(answer)) = answer {
-                return Ok(answer);
+        let mut queries = self.order.queries(deadline);
+        while let Some(query) = queries.next() {
+            let Some(server) = self.servers.get(query.index) else {
+                break;
+            };
+            let answer = ask_for(server, name, kind, query.end).await;
+            if let Some(answer) = queries.record(query, answer) {
+                return answer;
             }
         }
-        Err(failure)
+        let text = printable(&name.to_ascii());
+        Err(queries.failure().unwrap_or_else(|| timed_out(&text, kind)))
     }
 }
 
