@@ -1,4 +1,5 @@
-//! The certificate file that a server ought to have: which certificates, in which order. Time plays no part.
+//! The certificate file that a server needs: the certificates and their order. Time is not
+//! considered.
 
 use crate::certificate::{Certificate, Facts};
 
@@ -6,42 +7,43 @@ use super::TrustStore;
 use super::chain::reach;
 use super::links::{Links, Signatures};
 
-/// A leaf and the certificates above it, in the order in which a server sends them (RFC 8446, section 4.4.2), without
-/// the root.
+/// A leaf and the certificates above it, in the order in which a server sends them (RFC 8446,
+/// section 4.4.2), without the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
     /// The leaf.
     pub leaf: Certificate,
     /// The intermediates, the leaf's issuer first.
     pub chain: Vec<Certificate>,
-    /// Where they lead.
+    /// The end of the chain.
     pub end: End,
 }
 
-/// Where the certificates of a bundle lead.
+/// The end of the chain of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// A trusted root issued the last one, or nothing is above the leaf, which is self-signed.
+    /// A trusted root issued the last certificate, or the leaf is self-signed.
     Complete,
     /// The issuer of this certificate is missing.
     Missing(Certificate),
-    /// To this root, which is not trusted.
+    /// The chain ends at this root, which is not trusted.
     Untrusted(Certificate),
-    /// Back to where they come from: each was issued by another of them.
+    /// The certificates issued each other.
     Circle,
 }
 
 impl Bundle {
-    /// Puts certificates in order. What does not belong to the leaf is left out, and so are duplicates and roots. Their
-    /// order plays no part: the leaf is the one that issued none of the others.
+    /// Arranges certificates in order. Certificates that do not belong to the leaf are omitted, and
+    /// so are duplicates and roots. The order of the input does not matter: the leaf is the one
+    /// that issued none of the others.
     ///
     /// # Errors
-    /// One line, without the file's name, where it cannot be said which of them is the leaf.
+    /// Returns one line, without the file's name, if the leaf cannot be determined.
     pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, String> {
         let signatures = Signatures::default();
         let links = Links::new(trust, &signatures);
         let mut pool: Vec<&Certificate> = certificates.iter().collect();
-        // By what they are and not by where they stand.
+        // The result must not depend on the order of the input.
         pool.sort_by_key(|c| c.sha256());
         pool.dedup();
         let leaf = leaf_of(&pool, &links)?;
@@ -74,15 +76,15 @@ impl Bundle {
         })
     }
 
-    /// The file: the leaf, then its chain, as PEM.
+    /// Returns the file: the leaf, then its chain, as PEM.
     pub fn to_pem(&self) -> String {
         let all = std::iter::once(&self.leaf).chain(&self.chain);
         all.map(Certificate::to_pem).collect()
     }
 }
 
-/// The certificate that is to be served. A certificate authority is one only where there is nothing else: tools make
-/// self-signed certificates like that.
+/// Returns the certificate to serve. A CA certificate is one only if there is no other: tools make
+/// self-signed certificates with CA:TRUE.
 fn leaf_of<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Result<&'a Certificate, String> {
     let readable = || pool.iter().copied().filter(|c| c.facts().is_ok());
     let Some(first) = readable().next() else {
@@ -110,7 +112,7 @@ fn leaf_of<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Result<&'a Certif
 }
 
 fn ambiguous(candidates: &[&Certificate]) -> String {
-    /// So many of them are named.
+    /// Maximum candidates that the error names.
     const TOLD: usize = 4;
     let names = candidates.iter().take(TOLD).filter_map(|c| c.facts().ok());
     let names: Vec<String> = names
@@ -123,7 +125,8 @@ fn ambiguous(candidates: &[&Certificate]) -> String {
     )
 }
 
-/// The certificate on the path whose issuer is not there; of several, one that says where its issuer is to be had.
+/// Returns the certificate on the path whose issuer is missing. If there are several, one with the
+/// URL of its issuer is preferred.
 fn open_end<'a>(
     path: &[&'a Certificate],
     reached: &[&Certificate],

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::super::parse_certificates;
 use super::*;
 
-/// The day of the testdata, which `testdata/make-testdata.sh` makes with OpenSSL.
+/// The date of the testdata, which `testdata/make-testdata.sh` makes with OpenSSL.
 const NOW: &str = "2026-11-25T12:00:00Z";
 
 fn file(name: &str) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn list_at(name: &str, time: &str) -> Result<Status, Unusable> {
     let (leaf, issuer) = leaf_and_issuer();
     let list = Crl::from_der(file(&format!("{name}.crl"))).unwrap();
     let answer = list.status_of(&leaf, &issuer, at(time));
-    // What is remembered of the signature is what it was.
+    // The remembered result of the signature is the same.
     assert_eq!(list.status_of(&leaf, &issuer, at(time)), answer);
     answer.map(|answer| answer.status)
 }
@@ -103,7 +103,7 @@ fn a_response_holds_for_its_time_and_the_clocks_difference() {
             (found, expected) => assert_eq!(found.ok(), expected.ok(), "{time}"),
         }
     }
-    // Without an end it holds for a day.
+    // Without nextUpdate it is valid for a day.
     assert_eq!(ocsp_at("no-end", "2026-11-26T10:00:00Z"), Ok(Status::Good));
     let ended = ocsp_at("no-end", "2026-11-26T10:10:00Z");
     assert!(matches!(ended, Err(Unusable::Outdated(_))), "{ended:?}");
@@ -113,7 +113,7 @@ fn a_response_holds_for_its_time_and_the_clocks_difference() {
 fn a_list_of_the_issuer_is_believed() {
     assert_eq!(list_at("good", NOW), Ok(Status::Good));
     assert_eq!(list_at("revoked", NOW), Ok(revoked()));
-    // The part that the certificate names.
+    // The certificate names this part.
     assert_eq!(list_at("part1", NOW), Ok(revoked()));
 }
 
@@ -172,7 +172,7 @@ fn an_unverifiable_signature_makes_no_issuer() {
     assert_eq!(Issuer::of(&all[1], spki), None);
 }
 
-/// What OpenSSL asks about the same certificate:
+/// The request that OpenSSL makes for the same certificate:
 /// `openssl ocsp -issuer ca.pem -cert leaf.pem -no_nonce -reqout /dev/stdout | base64 -w0`.
 #[test]
 fn a_request_is_written_as_openssl_writes_it() {
@@ -224,7 +224,7 @@ fn what_is_cut_short_or_too_long_is_refused() {
     assert!(Crl::from_der(trailing).is_err());
 }
 
-/// Bytes that are no more than bytes, or a real file with some of its bytes changed.
+/// Generates arbitrary bytes, or a real file with some bytes changed.
 fn bytes(files: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
     let changed = (prop::sample::select(files), changes).prop_map(|(name, changes)| {
@@ -258,7 +258,7 @@ proptest! {
         response in bytes(&["delegated.ocsp", "no-eku.ocsp", "by-key.ocsp"]),
     ) {
         let (leaf, issuer) = leaf_and_issuer();
-        // Whatever the certificates are, what was said is what is understood.
+        // Whatever the certificates in the response, the status is the signed one.
         if let Ok(answer) = read_ocsp(&response, &leaf, &issuer, at(NOW)) {
             prop_assert_eq!(answer.status, Status::Good);
         }

@@ -1,4 +1,4 @@
-//! What holds whatever is served.
+//! Properties that hold for any served chain.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::finding::{Code, Text};
 
-/// A chain with two ways up, and certificates to serve along.
+/// A chain with two paths, and further certificates to serve.
 struct World {
     cases: Vec<Case>,
     extras: Vec<Certificate>,
@@ -79,7 +79,7 @@ fn extras() -> impl Strategy<Value = Vec<Certificate>> {
     )
 }
 
-/// A real certificate after some harm: bits flipped, cut short, or spliced with another.
+/// Generates a damaged real certificate: bits flipped, truncated, or spliced with another.
 fn harmed() -> impl Strategy<Value = Vec<u8>> {
     let der = || (0..WORLD.ders.len()).prop_map(|at| WORLD.ders[at].clone());
     let flips = prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..6);
@@ -105,7 +105,7 @@ fn harmed() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What must hold of every judgement.
+/// Checks the properties of every judgement.
 fn check(judged: &Judged) -> Result<(), TestCaseError> {
     let order: Vec<_> = judged
         .findings
@@ -154,7 +154,7 @@ fn check(judged: &Judged) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Findings that do depend on the order of what is served, or on how often it is served.
+/// Returns true for findings that depend on the order or the repetition of served certificates.
 fn of_order(code: Code) -> bool {
     matches!(code, Code::ChainOutOfOrder | Code::DuplicateCertificate)
 }
@@ -270,7 +270,7 @@ proptest! {
     }
 }
 
-/// Fisher and Yates, with numbers of a linear congruential generator.
+/// Shuffles by Fisher and Yates, with numbers of a linear congruential generator.
 fn shuffle<T>(items: &mut [T], mut seed: u64) {
     for last in (1..items.len()).rev() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
