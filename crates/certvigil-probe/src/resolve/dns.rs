@@ -1,4 +1,4 @@
-//! Questions to name servers, and what their answers mean.
+//! DNS queries, and the interpretation of their responses.
 
 use std::net::SocketAddr;
 
@@ -17,15 +17,15 @@ use crate::observation::{ErrorKind, LookError};
 use super::direct::Direct;
 use super::dns_error::{explain, timed_out};
 
-/// Questions under way at a time on one connection to a name server.
+/// Maximum concurrent queries on one connection to a name server.
 const MAX_QUESTIONS: usize = 4096;
-/// How often a name server is asked again within the deadline.
+/// Maximum attempts of a query within the deadline.
 const ATTEMPTS: usize = 2;
-/// Name servers that are asked at a time: as many as `/etc/resolv.conf` may have, so that one that
-/// works is found however many of the others are dead.
+/// Maximum name servers that are queried concurrently. It is the maximum of `/etc/resolv.conf`, so
+/// that a working one is found even if the others do not respond.
 const MAX_SERVERS_AT_A_TIME: usize = 3;
 
-/// Who is asked, and how.
+/// Returns the name servers to query, and the options for it.
 pub(super) fn settings(
     name_servers: &[SocketAddr],
 ) -> Result<(ResolverConfig, ResolverOpts), String> {
@@ -45,8 +45,8 @@ pub(super) fn settings(
         let config = ResolverConfig::from_name_servers(servers.collect());
         (config, ResolverOpts::default())
     };
-    options.cache_size = 0; // every scan asks anew
-    options.use_hosts_file = ResolveHosts::Never; // done before, for both families at once
+    options.cache_size = 0; // every scan sends its own queries
+    options.use_hosts_file = ResolveHosts::Never; // read earlier, for both families together
     options.attempts = ATTEMPTS;
     options.num_concurrent_reqs = MAX_SERVERS_AT_A_TIME;
     options.edns0 = true;
@@ -54,12 +54,12 @@ pub(super) fn settings(
     Ok((config, options))
 }
 
-/// Who is asked: all name servers together, and each by itself.
+/// DNS clients: one for all name servers together, and one for each.
 pub(super) struct Dns {
-    /// Where there is only one.
+    /// Used if there is only one name server.
     direct: Option<Direct>,
     all: TokioResolver,
-    /// Empty where there is only one.
+    /// Empty if there is only one name server.
     each: Vec<TokioResolver>,
 }
 
@@ -101,8 +101,8 @@ impl Dns {
             Err(error) if error.kind == ErrorKind::DnsServfail => error,
             answer => return answer,
         };
-        // Asked together, the first that refuses speaks for all. As the system's resolver does, look
-        // for one that does not.
+        // If all are queried together, the first refusal is final. As the system's resolver does,
+        // query each for a successful response.
         let mut others = JoinSet::new();
         for server in &self.each {
             let (server, text, name) = (server.clone(), text.to_owned(), name.clone());
@@ -119,7 +119,7 @@ impl Dns {
     }
 }
 
-/// A text as a name to ask for, completed by the search list unless it is made fully qualified.
+/// Parses a name for a query. The search list completes it unless it is made fully qualified.
 pub(super) fn name(text: &str) -> Result<Name, LookError> {
     Name::from_ascii(text).map_err(|error| {
         LookError::new(
