@@ -1,4 +1,4 @@
-//! Files of bounded size.
+//! Reading of files of bounded size.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
-/// The largest file with a secret or with a client's configuration, in bytes.
+/// Maximum size of a file with a secret or with the configuration of a client, in bytes.
 const MAX_SHORT_FILE_BYTES: u64 = 64 << 10;
 
-/// Reads a file of a size that certificates have.
+/// Reads a file whose size is plausible for certificates.
 ///
 /// # Errors
-/// Why it cannot be read, in words.
+/// A message with the reason if the file cannot be read.
 pub fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     std::fs::File::open(file)
@@ -26,10 +26,10 @@ pub fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads a secret from a file: its first line, without white space around it.
+/// Reads a secret from the first line of a file, without surrounding white space.
 ///
 /// # Errors
-/// Why there is none, in words with the file.
+/// A message with the file and the reason if there is no secret.
 pub fn read_secret(file: &Path) -> Result<SecretString, String> {
     let text = read_short_text(file)
         .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
@@ -44,10 +44,10 @@ pub fn read_secret(file: &Path) -> Result<SecretString, String> {
     Ok(secret.into())
 }
 
-/// Reads a short file that may have a secret in it.
+/// Reads a short file that may contain a secret.
 ///
 /// # Errors
-/// Why it cannot be read, in words.
+/// A message with the reason if the file cannot be read.
 pub fn read_short_text(file: &Path) -> Result<Zeroizing<String>, String> {
     let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
     if size > MAX_SHORT_FILE_BYTES {
@@ -58,7 +58,7 @@ pub fn read_short_text(file: &Path) -> Result<Zeroizing<String>, String> {
         .map_err(|e| e.to_string())
 }
 
-/// Tells of a file with a secret that everybody on the machine can read.
+/// Logs a warning if all users of the machine can read a file with a secret.
 #[cfg(unix)]
 pub fn warn_if_readable_by_others(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -70,6 +70,6 @@ pub fn warn_if_readable_by_others(file: &Path) {
     }
 }
 
-/// Does nothing where files have no mode.
+/// Does nothing on systems where files have no mode.
 #[cfg(not(unix))]
 pub fn warn_if_readable_by_others(_file: &Path) {}

@@ -1,4 +1,4 @@
-//! What an answer of a name server means where it has no records.
+//! Interpretation of DNS responses without records.
 
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;

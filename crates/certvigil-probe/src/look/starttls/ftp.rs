@@ -5,12 +5,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::reply::{Style, reply};
 use super::wire::{End, MAX_LINES, Wire};
 
-/// The server will be ready in a while, and says so again then.
+/// The server will be ready later, and then sends another reply.
 const READY_LATER: u16 = 120;
 const READY: u16 = 220;
-/// What FEAT is answered with.
+/// Reply to FEAT.
 const FEATURES: u16 = 211;
-/// AUTH is accepted: TLS comes next.
+/// Reply to an accepted AUTH. TLS is next.
 const GO_AHEAD: u16 = 234;
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
@@ -26,7 +26,8 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     }
     wire.say("FEAT\r\n").await?;
     let features = reply(wire, Style::FirstAndLast).await?;
-    // A server without FEAT, or one that keeps it for those who have logged in, may do TLS all the same.
+    // A server without FEAT, or one that allows it only after the login, may support TLS
+    // nevertheless.
     if features.code == FEATURES && !features.more().any(offers_tls) {
         return Err(End::NotOffered);
     }
@@ -38,7 +39,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     }
 }
 
-/// `AUTH TLS`, `AUTH SSL;TLS-P;TLS` and what else there is of it (RFC 4217, section 6).
+/// Returns true for `AUTH TLS`, `AUTH SSL;TLS-P;TLS` and the other forms (RFC 4217, section 6).
 fn offers_tls(feature: &str) -> bool {
     let feature = feature.to_ascii_uppercase();
     let kinds = feature.strip_prefix("AUTH").unwrap_or_default();
