@@ -10,8 +10,9 @@ const READY_LATER: u16 = 120;
 const READY: u16 = 220;
 /// Reply to FEAT.
 const FEATURES: u16 = 211;
-/// Reply to an accepted AUTH. TLS is next.
-const GO_AHEAD: u16 = 234;
+/// Replies to an accepted AUTH: TLS is next. 334 requests security data (RFC 2228), and servers that send it
+/// nevertheless start TLS; curl accepts it too.
+const GO_AHEAD: [u16; 2] = [234, 334];
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
     let mut greeting = reply(wire, Style::FirstAndLast).await?;
@@ -26,15 +27,13 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     }
     wire.say("FEAT\r\n").await?;
     let features = reply(wire, Style::FirstAndLast).await?;
-    // A server without FEAT, or one that allows it only after the login, may support TLS
-    // nevertheless.
-    if features.code == FEATURES && !features.more().any(offers_tls) {
-        return Err(End::NotOffered);
-    }
+    // Servers support TLS without listing it, and some allow FEAT only after the login.
+    let is_listed = features.code != FEATURES || features.more().any(offers_tls);
     wire.say("AUTH TLS\r\n").await?;
     let answer = reply(wire, Style::FirstAndLast).await?;
     match answer.code {
-        GO_AHEAD => Ok(()),
+        code if GO_AHEAD.contains(&code) => Ok(()),
+        _ if !is_listed => Err(End::NotOffered),
         _ => Err(answer.refused()),
     }
 }

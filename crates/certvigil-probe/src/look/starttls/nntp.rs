@@ -15,14 +15,21 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     if !READY.contains(&greeting.code) {
         return Err(greeting.refused());
     }
-    wire.say("CAPABILITIES\r\n").await?;
-    let answer = one_line(wire).await?;
-    // A server older than RFC 3977 rejects the command, and may support TLS nevertheless.
-    if answer.code == CAPABILITIES {
-        let capabilities = until_dot(wire).await?;
-        if !has_word(capabilities.iter().map(String::as_str), "STARTTLS") {
-            return Err(End::NotOffered);
+    let mut capabilities = capabilities(wire).await?;
+    // A server in transit mode has other capabilities than one for readers (RFC 3977, section 3.4.2).
+    if let Some(listed) = &capabilities
+        && !lists(listed, "STARTTLS")
+        && lists(listed, "MODE-READER")
+    {
+        wire.say("MODE READER\r\n").await?;
+        let answer = one_line(wire).await?;
+        if !READY.contains(&answer.code) {
+            return Err(answer.refused());
         }
+        capabilities = self::capabilities(wire).await?;
+    }
+    if capabilities.is_some_and(|listed| !lists(&listed, "STARTTLS")) {
+        return Err(End::NotOffered);
     }
     wire.say("STARTTLS\r\n").await?;
     let answer = one_line(wire).await?;
@@ -30,6 +37,23 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
         GO_AHEAD => Ok(()),
         _ => Err(answer.refused()),
     }
+}
+
+/// Requests the capabilities. Returns `None` if a server older than RFC 3977 rejects the command; it may support TLS
+/// nevertheless.
+async fn capabilities<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+) -> Result<Option<Vec<String>>, End> {
+    wire.say("CAPABILITIES\r\n").await?;
+    let answer = one_line(wire).await?;
+    match answer.code {
+        CAPABILITIES => until_dot(wire).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn lists(capabilities: &[String], word: &str) -> bool {
+    has_word(capabilities.iter().map(String::as_str), word)
 }
 
 /// Reads a reply. In NNTP, only the first line of a reply has a code, and it is never continued.
