@@ -90,7 +90,8 @@ fn of_label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
 
 /// Findings that come from comparing several endpoints. They are added when the probe of all of them has ended.
 const COMPARING: [&str; 3] = ["unreachable", "addresses_disagree", "vantages_disagree"];
-/// A result that is this much older than the scrape is one of a probe that has ended at all addresses, in seconds.
+/// A result that is older than the scrape by a timeout and this is one of a probe that has ended at all addresses, in
+/// seconds.
 const SETTLED_AFTER: Seconds = 2.0;
 
 /// How many verdicts were compared, and how it went.
@@ -228,7 +229,9 @@ impl Tally {
         let oldest = of_vantage().map(|(_, row)| row.ended).fold(at, f64::min);
         let first = oldest - longest * lab.timeout - SLACK;
         let whole = lab.book.during(host, first, at);
-        let is_whole = whole.is_some() && at - newest >= SETTLED_AFTER + 1.0;
+        // The probe of another address may have begun with this one, and take all of its time.
+        let is_settled = at - newest >= lab.timeout + SETTLED_AFTER + 1.0;
+        let is_whole = whole.is_some() && is_settled;
         self.seen.insert(seen, (row.ended, is_whole));
         if !is_new && !is_whole {
             return;

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::certificate::{
-    Answer, Certificate, Crl, Issuer, MAX_OCSP_BYTES, Unusable, ocsp_url, read_ocsp,
+    Answer, Certificate, Crl, Issuer, MAX_OCSP_BYTES, Status, Unusable, ocsp_request, ocsp_url,
+    read_ocsp,
 };
 use crate::guard::Guard;
 use crate::io::Http;
@@ -20,6 +21,10 @@ use crate::observation::{Fetched, Publication};
 
 /// Maximum size of a CRL, in bytes.
 pub const MAX_CRL_BYTES: usize = 16 << 20;
+/// Status of a responder that accepts POST requests only. RFC 6960, appendix A.1, lets clients use GET; servers need not.
+const METHOD_NOT_ALLOWED: u16 = 405;
+/// Media type of a request (RFC 6960, appendix C.1).
+const OCSP_REQUEST: &str = "application/ocsp-request";
 /// Maximum concurrent requests.
 const MAX_REQUESTS: usize = 32;
 /// Maximum URLs whose responses are cached. Beyond it, the cache is cleared.
@@ -66,7 +71,7 @@ enum Document {
 impl Document {
     fn read(publication: Publication, bytes: Vec<u8>) -> Result<Self, Unusable> {
         match publication {
-            Publication::Crl => Crl::from_der(bytes).map(Self::Crl),
+            Publication::Crl => Crl::read(bytes).map(Self::Crl),
             Publication::Ocsp => Ok(Self::Ocsp(bytes)),
         }
     }
@@ -89,6 +94,13 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// Returns the URL of the OCSP responder and the request for a POST.
+    fn for_post(self) -> Option<(Url, Vec<u8>)> {
+        let facts = self.leaf.facts().ok()?;
+        let responder = Url::parse(facts.ocsp_url.as_deref()?).ok()?;
+        Some((responder, ocsp_request(self.leaf, self.issuer)?))
+    }
+
     fn answer(self, document: &Document) -> Result<Answer, Unusable> {
         let Self {
             leaf, issuer, now, ..
@@ -187,12 +199,18 @@ impl Revocations {
             return answer.ok();
         }
         let retry = later(now, RETRY_AFTER);
-        let (new, why) = match self.fetch(url, by, question.is_stranger, deadline).await {
+        let (new, why) = match self.fetch(url, by, question, deadline).await {
             Ok(document) => {
                 self.weigh(&key, document.size());
                 let document = Arc::new(document);
                 match question.answer(&document) {
                     Ok(answer) => {
+                        if matches!(answer.status, Status::Revoked(_)) && answer.until < now {
+                            tracing::warn!(
+                                "revocation list expired, its entry of the certificate still counts: url={url} until={}",
+                                answer.until
+                            );
+                        }
                         *kept = Some(Kept {
                             document: Some(document),
                             // An expired response within the clock tolerance is not requested for
@@ -226,7 +244,7 @@ impl Revocations {
         &self,
         url: &str,
         by: Publication,
-        is_stranger: bool,
+        question: Question<'_>,
         deadline: Instant,
     ) -> Result<Document, String> {
         let url = Url::parse(url).map_err(|e| format!("it is not a URL: {e}"))?;
@@ -237,12 +255,20 @@ impl Revocations {
         let _turn = timeout_at(deadline, self.requests.acquire())
             .await
             .map_err(|_| "it was not its turn in time: too much is being fetched")?;
-        let http = match is_stranger {
+        let http = match question.is_stranger {
             true => &self.guarded,
             false => &self.http,
         };
         let answer = http.get(&url, None, limit, deadline).await;
-        let answer = answer.map_err(|e| e.to_string())?;
+        let mut answer = answer.map_err(|e| e.to_string())?;
+        if by == Publication::Ocsp
+            && answer.status == METHOD_NOT_ALLOWED
+            && let Some((responder, request)) = question.for_post()
+        {
+            let body = (OCSP_REQUEST, request);
+            let posted = http.post(&responder, body, limit, deadline).await;
+            answer = posted.map_err(|e| e.to_string())?;
+        }
         if answer.status != 200 {
             return Err(format!("HTTP status {}", answer.status));
         }

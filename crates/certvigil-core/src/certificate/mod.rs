@@ -40,7 +40,8 @@ pub(crate) use oid::dotted;
 pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
 use read::read;
 pub use revocation::{
-    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
+    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_request, ocsp_url,
+    read_ocsp,
 };
 use signature::Signers;
 pub use signature::{Link, certifies, unverifiable, verification_cost};

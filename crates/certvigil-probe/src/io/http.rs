@@ -244,14 +244,43 @@ impl Http {
         limit: usize,
         deadline: Instant,
     ) -> Result<Answer, SourceError> {
-        if let Some(guard) = &self.connector.guard {
-            may_reach_literal(guard, url).map_err(SourceError::Unusable)?;
-        }
+        self.check_literal(url)?;
         let mut request = self.connector.client()?.get(url.clone());
         if let Some(auth) = auth {
             let password = auth.password.as_ref().map(ExposeSecret::expose_secret);
             request = request.basic_auth(auth.username.expose_secret(), password);
         }
+        self.send(request, limit, deadline).await
+    }
+
+    /// Sends one POST request with a body of this media type within the deadline, and reads at most `limit` bytes
+    /// of the response.
+    pub async fn post(
+        &self,
+        url: &Url,
+        (content_type, body): (&'static str, Vec<u8>),
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
+        self.check_literal(url)?;
+        let request = self.connector.client()?.post(url.clone()).body(body);
+        let request = request.header(CONTENT_TYPE, content_type);
+        self.send(request, limit, deadline).await
+    }
+
+    fn check_literal(&self, url: &Url) -> Result<(), SourceError> {
+        match &self.connector.guard {
+            Some(guard) => may_reach_literal(guard, url).map_err(SourceError::Unusable),
+            None => Ok(()),
+        }
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
         let fetch = async {
             let mut response = request.send().await.map_err(|e| explain(&e))?;
             // Only servers of configured sources are trusted to report the time. The URL of an

@@ -2,6 +2,9 @@
 
 use std::sync::OnceLock;
 
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject as _;
+
 use crate::model::Timestamp;
 
 use super::super::read::read_time;
@@ -13,6 +16,8 @@ const EXPLICIT_0: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
+/// The only reason that is not permanent (RFC 5280, section 5.3.1).
+const HOLD: &str = "certificateHold";
 /// id-ce-cRLReasons, 2.5.29.21.
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 /// id-ce-issuingDistributionPoint, 2.5.29.28.
@@ -30,6 +35,20 @@ pub struct Crl {
 }
 
 impl Crl {
+    /// Creates a list from a file or a response: DER (RFC 5280, section 5), or PEM (RFC 7468, section 6), which some
+    /// issuers publish. In PEM, the first list counts.
+    ///
+    /// # Errors
+    /// Returns an error if the bytes are not a list.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, Unusable> {
+        if !bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return Self::from_der(bytes);
+        }
+        let list = CertificateRevocationListDer::from_pem_slice(&bytes);
+        let list = list.map_err(|_| Unusable::Unreadable("its PEM has no revocation list"))?;
+        Self::from_der(list.to_vec())
+    }
+
     /// Creates a list from its DER.
     ///
     /// # Errors
@@ -54,6 +73,9 @@ impl Crl {
     /// lists for some reasons only. A list that is one part of several must be the one that the
     /// certificate names (section 6.3.3 (b)).
     ///
+    /// In an expired list, the entry of a revoked certificate still counts: revocation is permanent, but for
+    /// the reason certificateHold. That a certificate is not in an expired list says nothing.
+    ///
     /// # Errors
     /// Returns the reason if the list does not give the status of the certificate.
     pub fn status_of(
@@ -71,11 +93,16 @@ impl Crl {
             .next_update
             .ok_or(Unusable::Unreadable("it does not say until when it holds"))?;
         verified(self.signed_by(outline.signed, issuer))?;
-        fresh(outline.this_update, until, now)?;
+        let freshness = fresh(outline.this_update, until, now);
+        if matches!(freshness, Err(Unusable::NotYetValid(_))) {
+            return Err(Unusable::NotYetValid(outline.this_update));
+        }
         let number = serial(leaf).ok_or(Unusable::OtherCertificate)?;
         let status = match outline.find(number)? {
-            Some(revoked) => Status::Revoked(revoked),
-            None => Status::Good,
+            Some(revoked) if freshness.is_ok() || revoked.reason != Some(HOLD) => {
+                Status::Revoked(revoked)
+            }
+            _ => freshness.map(|()| Status::Good)?,
         };
         Ok(Answer { status, until })
     }

@@ -60,9 +60,18 @@ pub fn read_ocsp(
 }
 
 /// Returns the URL of a GET request for the status of a certificate (RFC 6960, appendix A.1; RFC
-/// 5019, section 5). The issuer is identified by SHA-1 because every responder supports it.
+/// 5019, section 5).
 pub fn ocsp_url(responder: &str, leaf: &Certificate, issuer: &Issuer) -> Option<String> {
     use base64::Engine as _;
+    let request = ocsp_request(leaf, issuer)?;
+    let request = base64::engine::general_purpose::STANDARD.encode(request);
+    let request = utf8_percent_encode(&request, NON_ALPHANUMERIC);
+    Some(format!("{}/{request}", responder.trim_end_matches('/')))
+}
+
+/// Returns the DER of a request for the status of a certificate (RFC 6960, section 4.1.1), which is the body
+/// of a POST request. The issuer is identified by SHA-1 because every responder supports it.
+pub fn ocsp_request(leaf: &Certificate, issuer: &Issuer) -> Option<Vec<u8>> {
     let hash = |bytes| digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
     let (_, key) = der::public_key(&issuer.spki)?;
     let algorithm = [der::encode(der::OBJECT_IDENTIFIER, SHA1), vec![5, 0]].concat();
@@ -73,10 +82,7 @@ pub fn ocsp_url(responder: &str, leaf: &Certificate, issuer: &Issuer) -> Option<
         der::encode(der::INTEGER, serial(leaf)?),
     ];
     // The five layers: OCSPRequest, TBSRequest, requestList, Request, CertID.
-    let request = (0..5).fold(id.concat(), |inner, _| der::sequence(&inner));
-    let request = base64::engine::general_purpose::STANDARD.encode(request);
-    let request = utf8_percent_encode(&request, NON_ALPHANUMERIC);
-    Some(format!("{}/{request}", responder.trim_end_matches('/')))
+    Some((0..5).fold(id.concat(), |inner, _| der::sequence(&inner)))
 }
 
 /// A BasicOCSPResponse, unverified.

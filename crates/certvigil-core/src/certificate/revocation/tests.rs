@@ -61,6 +61,40 @@ fn a_certificate_says_where_its_revocation_is_told_of() {
     assert!(certificate("muststaple").facts().unwrap().must_staple);
 }
 
+/// What is revoked stays revoked; what is not may be by now.
+#[test]
+fn entry_in_an_expired_list_still_counts() {
+    const LATER: &str = "2039-11-25T12:00:00Z";
+    assert_eq!(list_at("revoked", LATER), Ok(revoked()));
+    assert!(matches!(list_at("good", LATER), Err(Unusable::Outdated(_))));
+    assert!(matches!(
+        list_at("revoked", "2001-01-01T00:00:00Z"),
+        Err(Unusable::NotYetValid(_))
+    ));
+}
+
+#[test]
+fn list_in_pem_is_read() {
+    use base64::Engine as _;
+    let (leaf, issuer) = leaf_and_issuer();
+    let der = base64::engine::general_purpose::STANDARD.encode(file("revoked.crl"));
+    let lines: Vec<&str> = der
+        .as_bytes()
+        .chunks(64)
+        .map(|line| str::from_utf8(line).unwrap())
+        .collect();
+    let pem = format!(
+        "\n-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n",
+        lines.join("\n")
+    );
+    let list = Crl::read(pem.into_bytes()).unwrap();
+    let answer = list.status_of(&leaf, &issuer, at(NOW)).unwrap();
+    assert_eq!(answer.status, revoked());
+    assert!(Crl::read(file("revoked.crl")).is_ok());
+    let other = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(Crl::read(other.to_vec()).is_err());
+}
+
 #[test]
 fn a_response_that_the_issuer_answers_for_is_believed() {
     for name in ["good", "no-end", "by-key", "sha1", "sha256", "delegated"] {
@@ -132,7 +166,7 @@ fn a_list_that_cannot_be_believed_says_why() {
         let why = list_at(name, NOW).unwrap_err().to_string();
         assert!(why.contains(words), "{name}: {why}");
     }
-    let late = list_at("revoked", "2026-12-03T00:00:00Z");
+    let late = list_at("good", "2026-12-03T00:00:00Z");
     assert!(matches!(late, Err(Unusable::Outdated(_))), "{late:?}");
     let early = list_at("revoked", "2026-11-24T00:00:00Z");
     assert!(matches!(early, Err(Unusable::NotYetValid(_))), "{early:?}");
