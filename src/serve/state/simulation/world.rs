@@ -16,7 +16,7 @@ use super::*;
 
 /// Start time of the clock.
 const START: i64 = 1_800_000_000;
-/// Maximum duration of a local probe.
+/// Maximum duration of a local probe, and of the delivery of a result ([`DELIVERY`]).
 const TIMEOUT: Duration = Duration::from_secs(10);
 const DELIVERY: Duration = Duration::from_millis(50);
 pub(super) const REFRESH: Duration = Duration::from_secs(3600);
