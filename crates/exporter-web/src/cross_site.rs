@@ -65,7 +65,8 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// Splits `host:port` and `[::1]:port`; a missing or empty port is `None` (RFC 3986, section 3.2.3).
+/// Splits `host:port` and `[::1]:port`. A missing or empty port is `None` (RFC 3986, section
+/// 3.2.3).
 pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {

@@ -125,8 +125,8 @@ impl Web {
         }
     }
 
-    /// Returns the maximum concurrent connections. If a service limits concurrent requests, its limit
-    /// must be lower, so that connection slots remain for other requests.
+    /// Returns the maximum concurrent connections. If a service limits concurrent requests, its
+    /// limit must be lower, so that connection slots remain for other requests.
     pub fn seats(&self) -> usize {
         self.seats.min(listen::MAX_CONNECTIONS)
     }
