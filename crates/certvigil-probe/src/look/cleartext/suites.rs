@@ -55,8 +55,8 @@ pub(in crate::look) enum Offer {
     Common,
     /// Suites that current clients refuse, and TLS 1.3 suites that rustls lacks.
     LastResort,
-    /// Suites of [`Current`](Self::Current), and those of [`LastResort`](Self::LastResort) for TLS
-    /// 1.2 and before. Used by a probe that requests one kind of key, which most servers refuse.
+    /// Suites of [`Offer::Current`], and those of [`Offer::LastResort`] for TLS 1.2 and before.
+    /// Used by a probe that requests one kind of key, which most servers refuse.
     Both,
 }
 
