@@ -92,8 +92,8 @@ fn of_label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
 /// Findings from the comparison of several endpoints. They are added when all of them have been
 /// probed.
 const COMPARING: [&str; 3] = ["unreachable", "addresses_disagree", "vantages_disagree"];
-/// A result that is older than the scrape by a timeout and this is one of a probe that has ended at all addresses, in
-/// seconds.
+/// Age in seconds, relative to the scrape, from which on results of one cycle are those of a probe that has ended at
+/// all addresses.
 const SETTLED_AFTER: Seconds = 2.0;
 
 /// Number of compared verdicts, and the results.
@@ -232,8 +232,9 @@ impl Tally {
         let oldest = of_vantage().map(|(_, row)| row.ended).fold(at, f64::min);
         let first = oldest - longest * lab.timeout - SLACK;
         let whole = lab.book.during(host, first, at);
-        // The probe of another address may have begun with this one, and take all of its time.
-        let is_settled = at - newest >= lab.timeout + SETTLED_AFTER + 1.0;
+        // Without this, a result may be of the last cycle, and its address still wait for its probe.
+        let is_one_cycle = newest - oldest <= lab.timeout + SLACK;
+        let is_settled = is_one_cycle && at - newest >= SETTLED_AFTER + 1.0;
         let is_whole = whole.is_some() && is_settled;
         self.seen.insert(seen, (row.ended, is_whole));
         if !is_new && !is_whole {
