@@ -3,6 +3,7 @@
 mod algorithm;
 mod der;
 mod extensions;
+mod file;
 mod fingerprint;
 pub(crate) mod hash;
 mod interner;
@@ -30,6 +31,7 @@ pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
+pub use file::{FileError, Foreign, MAX_FILE_CERTIFICATES, read_certificates};
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;
