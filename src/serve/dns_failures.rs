@@ -7,7 +7,9 @@ use crate::judge::Judged;
 use crate::model::{Hostname, Target};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome};
 
-use super::board::{Looked, Plan};
+use super::plan::Plan;
+use super::snapshot::TargetResults;
+use super::state::LogLine;
 
 /// The host names whose DNS lookup fails (SERVFAIL, timeout), each with its targets whose last probe saw it.
 #[derive(Debug, Default)]
@@ -37,12 +39,12 @@ impl DnsFailures {
     pub(super) fn update(
         &mut self,
         target: &Target,
-        before: Option<&Looked>,
-        now: &Looked,
+        before: Option<&TargetResults>,
+        now: &TargetResults,
     ) -> Option<Change> {
         let hostname = &target.hostname;
         let addresses = now.known().len();
-        if let Some(error) = dns_failure(&now.results) {
+        if let Some(error) = dns_failure(now.judged()) {
             let failing = self.0.entry(hostname.clone()).or_default();
             let is_new = failing.is_empty();
             failing.insert(target.clone());
@@ -52,7 +54,7 @@ impl DnsFailures {
                 error: error.clone(),
             });
         }
-        let removed = dns_answer(&now.results);
+        let removed = dns_answer(now.judged());
         if addresses == 0 && removed.is_none() {
             // The host was not looked up.
             return None;
@@ -83,11 +85,11 @@ impl DnsFailures {
 }
 
 impl Change {
-    /// Logs it.
-    pub(super) fn log(&self) {
+    /// Returns the log line.
+    pub(super) fn line(&self) -> LogLine {
         match self {
-            Self::Failed { .. } | Self::Removed { .. } => tracing::warn!("{self}"),
-            Self::Recovered { .. } => tracing::info!("{self}"),
+            Self::Failed { .. } | Self::Removed { .. } => LogLine::warning(self),
+            Self::Recovered { .. } => LogLine::info(self),
         }
     }
 }
@@ -126,16 +128,14 @@ pub(super) fn is_dns_failure(judged: &Judged) -> bool {
 }
 
 /// The failed DNS lookup among the results of a target.
-fn dns_failure(results: &[Judged]) -> Option<&LookError> {
-    let mut failures = results.iter().filter(|judged| is_dns_failure(judged));
+fn dns_failure<'a>(results: impl Iterator<Item = &'a Judged>) -> Option<&'a LookError> {
+    let mut failures = results.filter(|judged| is_dns_failure(judged));
     failures.find_map(|judged| lookup_error(&judged.observation))
 }
 
-/// What a name server returned that has no address for a target: that there is none, or no such name.
-pub(super) fn dns_answer(results: &[Judged]) -> Option<ErrorKind> {
-    let mut errors = results
-        .iter()
-        .filter_map(|judged| lookup_error(&judged.observation));
+/// Returns the name server's answer that a target has no address, or does not exist.
+pub(super) fn dns_answer<'a>(results: impl Iterator<Item = &'a Judged>) -> Option<ErrorKind> {
+    let mut errors = results.filter_map(|judged| lookup_error(&judged.observation));
     errors.find_map(|error| match error.kind {
         ErrorKind::DnsNxdomain | ErrorKind::DnsNoAddress => Some(error.kind),
         _ => None,
@@ -178,7 +178,7 @@ mod tests {
     #[derive(Default)]
     struct Monitored {
         failures: DnsFailures,
-        looked: BTreeMap<u16, Looked>,
+        looked: BTreeMap<u16, TargetResults>,
     }
 
     impl Monitored {
@@ -204,7 +204,12 @@ mod tests {
                 Judged::failed(observation, error)
             });
             let before = self.looked.remove(&port);
-            let now = Looked::new(results.collect(), Timestamp(0), None, before.as_ref());
+            let now = TargetResults::probed(
+                &target(port),
+                results.collect(),
+                Timestamp(0),
+                before.as_ref(),
+            );
             let change = self.failures.update(&target(port), before.as_ref(), &now);
             self.looked.insert(port, now);
             change.map(|change| change.to_string()).unwrap_or_default()

@@ -14,7 +14,7 @@ use crate::scan::{Job, MailHosts, Manner};
 use crate::source::{Failed, Loaded, download_name, source_name};
 use crate::store::{EntryKey, KeySource, Remembered};
 
-use super::agenda::Errand;
+use super::state::SourceRequest;
 
 /// Older instances that are remembered of one certificate; the oldest go first.
 const MAX_PREVIOUS: usize = 8;
@@ -174,10 +174,10 @@ impl Watch {
         }
     }
 
-    /// What is to be asked when a certificate of this common name has been issued.
-    pub(super) fn errand(&self, key: &Arc<str>, cn: &str) -> Errand {
+    /// Returns the request to make when a certificate of this common name was issued.
+    pub(super) fn request(&self, key: &Arc<str>, cn: &str) -> SourceRequest {
         let is_account = matches!(self.entry.source, SourceSettings::SslmateAll);
-        Errand {
+        SourceRequest {
             key: key.clone(),
             only: is_account.then(|| cn.to_owned()),
         }

@@ -10,8 +10,8 @@ use hyper::StatusCode;
 use crate::model::Hostname;
 use crate::resolve::{AddressQuery, Resolution};
 
-use super::board::Plan;
-use super::engine::Engine;
+use super::plan::Plan;
+use super::runtime::Runtime;
 
 /// What may be looked at.
 pub(super) enum Admitted {
@@ -48,7 +48,7 @@ impl Refused {
 /// # Errors
 /// Why not, and what would allow it.
 pub(super) async fn admit(
-    engine: &Engine,
+    runtime: &Runtime,
     plan: &Plan,
     hostname: &Hostname,
     port: u16,
@@ -57,7 +57,7 @@ pub(super) async fn admit(
     if let Some(addresses) = plan.known(hostname, port) {
         return Ok(Admitted::Known(addresses));
     }
-    engine.guard.may_name(hostname).map_err(|why| {
+    runtime.guard.may_name(hostname).map_err(|why| {
         if plan.is_whole() {
             Refused::Forbidden(why)
         } else {
@@ -65,9 +65,9 @@ pub(super) async fn admit(
         }
     })?;
     let query = AddressQuery::new(hostname, port);
-    let resolution = engine.scanner.resolve(&query, timeout).await;
+    let resolution = runtime.scanner.resolve(&query, timeout).await;
     for &ip in &resolution.addresses {
-        engine.guard.may_reach(ip).map_err(|why| {
+        runtime.guard.may_reach(ip).map_err(|why| {
             Refused::Forbidden(format!(
                 "{hostname} has an address that may not be looked at: {why}"
             ))

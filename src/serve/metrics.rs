@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -22,9 +23,10 @@ use crate::report::prometheus::{Exposition, Metric, Pieces, endpoints, hosts, la
 use crate::web::{self, whole};
 
 use super::answer::{EXPOSITION, Response, answer_with, retry_later, say, set};
-use super::board::{Board, Exposed, Plan};
+use super::plan::{Exposed, Plan};
 use super::process;
 use super::queue::Queue;
+use super::snapshot::{Current, Snapshot};
 
 /// So much of the text is written at a time, and sent by one system call: as much as fits into one packet of loopback, and
 /// little enough that it is still near the processor when it is sent.
@@ -77,7 +79,11 @@ impl Scrapes {
 
 /// The answer to a scrape. What there is to tell is gathered on a thread where nothing else waits for it, and the text
 /// is compressed there too. Else it is written as it is taken, so that slow readers have no text of their own.
-pub(super) async fn metrics(board: Arc<Board>, scrapes: &Scrapes, headers: &HeaderMap) -> Response {
+pub(super) async fn metrics(
+    current: Arc<Current>,
+    scrapes: &Scrapes,
+    headers: &HeaderMap,
+) -> Response {
     let busy = || {
         let words = "too many scrapes are under way: try again";
         retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words))
@@ -87,7 +93,7 @@ pub(super) async fn metrics(board: Arc<Board>, scrapes: &Scrapes, headers: &Head
     };
     let gzip = takes_gzip(headers);
     let gathered = tokio::task::spawn_blocking(move || {
-        let pieces = exposition(&board);
+        let pieces = exposition(&current);
         let gathered = match gzip {
             true => Gathered::Compressed(compress_pieces(pieces)?),
             false => Gathered::Plain(pieces),
@@ -250,23 +256,26 @@ fn compress_pieces(mut pieces: Pieces) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn exposition(board: &Board) -> Pieces {
-    let looks = board.looks();
-    let plan = board.plan();
+fn exposition(current: &Current) -> Pieces {
+    let snapshot = current.snapshot();
     let [mut seen, mut counted, mut rest] = <[Exposition; 3]>::default();
-    endpoints(&mut seen, looks.iter().flat_map(|looked| &looked.lines));
-    hosts(
-        &mut counted,
-        looks.iter().flat_map(|looked| &looked.results),
-    );
-    requests(&mut rest, board);
-    if let Some(is_up) = board.is_state_up() {
+    let results = || {
+        snapshot
+            .results
+            .iter()
+            .flat_map(|results| &results.endpoints)
+    };
+    endpoints(&mut seen, results().map(|endpoint| &*endpoint.lines));
+    hosts(&mut counted, results().map(|endpoint| &*endpoint.judged));
+    requests(&mut rest, current);
+    if let Some(is_up) = current.is_state_up() {
         rest.value(Metric::StateUp, u8::from(is_up));
     }
-    board.counters.write(&mut rest);
-    monitor(&mut rest, board);
+    current.counters.write(&mut rest);
+    let elapsed = current.started.elapsed();
+    monitor(&mut rest, &snapshot, elapsed);
     process::write(&mut rest);
-    let of_plan = plan.exposed(expose);
+    let of_plan = snapshot.plan.exposed(expose);
     Pieces::new([
         Arc::new(seen),
         of_plan.certificates.clone(),
@@ -316,26 +325,24 @@ fn how_sources_are(out: &mut Exposition, plan: &Plan) {
     }
 }
 
-fn requests(out: &mut Exposition, board: &Board) {
+fn requests(out: &mut Exposition, current: &Current) {
     let mut samples = out.begin(Metric::SourceRequests);
-    for (source, status, count) in board.requests.counts() {
+    for (source, status, count) in current.requests.counts() {
         let code = status.map_or_else(|| "error".to_owned(), |code| code.to_string());
         samples.put(&labels([("source", &*source), ("code", &code)]), count);
     }
 }
 
 /// How the monitor itself is.
-fn monitor(out: &mut Exposition, board: &Board) {
-    let in_flight = board.engine().scanner.turns.under_way();
+fn monitor(out: &mut Exposition, snapshot: &Snapshot, elapsed: Duration) {
+    let in_flight = snapshot.runtime.scanner.turns.under_way();
     out.value(Metric::ProbesInFlight, in_flight);
-    let cycle = board.cycle();
-    if let Some(duration) = cycle.duration {
+    if let Some(duration) = snapshot.cycle.duration {
         out.value(Metric::CycleDuration, duration.as_secs_f64());
     }
-    let elapsed = board.started.elapsed();
-    let lag = cycle.oldest_due.map(|due| elapsed.saturating_sub(due));
-    out.value(Metric::CycleLag, lag.unwrap_or_default().as_secs_f64());
-    let reload = board.reload();
+    let lag = snapshot.lag(elapsed);
+    out.value(Metric::CycleLag, lag.as_secs_f64());
+    let reload = &snapshot.reload;
     let succeeded = u8::from(reload.error.is_none());
     out.value(Metric::ConfigLastReloadSuccessful, succeeded);
     out.value(Metric::ConfigLastReloadSuccess, reload.succeeded.0);

@@ -1,29 +1,32 @@
-//! The monitor: looks at everything in turn, and answers Prometheus, SSLMate and people.
+//! The monitor: probes the inventory continuously, and answers Prometheus, SSLMate and people.
+//!
+//! The **state** decides what is fetched and probed next; it is pure. The **monitor** is the loop around it. It publishes
+//! **snapshot**s, which all answers read.
 
-mod agenda;
 mod answer;
-mod asking;
-mod board;
-mod changes;
 mod counters;
 mod dns_failures;
-mod engine;
 mod expectations;
+mod fetch;
 mod gate;
-mod keeper;
+mod history_writer;
 mod lost;
 mod metrics;
 mod monitor;
 mod page;
-mod planning;
+mod plan;
 mod probe;
 mod process;
 mod queue;
-mod reloads;
+mod reload;
+mod runtime;
 mod sd;
+mod snapshot;
+mod state;
 mod test_api;
 #[cfg(test)]
 mod tests;
+mod transition_log;
 mod webhook;
 
 use std::path::PathBuf;
@@ -37,16 +40,16 @@ use tokio::task::JoinSet;
 
 use crate::source::Requests;
 use crate::store::Store;
-use crate::web::{self, FAREWELL, Query, Request, Response, Service as _};
+use crate::web::{self, FAREWELL as SHUTDOWN_GRACE, Query, Request, Response, Service as _};
 
 use answer::{say, set};
-use board::Board;
-use engine::Engine;
 use metrics::Scrapes;
 use monitor::{Command, Monitor};
 use queue::Queue;
+use runtime::Runtime;
+use snapshot::Current;
 
-pub use engine::Setup;
+pub use runtime::Setup;
 
 /// The path of SSLMate's webhook, which brings its own secret.
 const WEBHOOK: &str = "/webhook/sslmate";
@@ -54,7 +57,7 @@ const WEBHOOK: &str = "/webhook/sslmate";
 /// A monitor that is ready to run.
 pub struct Server {
     setup: Arc<Setup>,
-    board: Arc<Board>,
+    current: Arc<Current>,
     store: Option<Store>,
 }
 
@@ -66,11 +69,11 @@ impl Server {
     pub fn new(setup: Setup) -> Result<Self, String> {
         let store = setup.state.as_deref().map(Store::open).transpose()?;
         let requests = Requests::default();
-        let engine = Engine::new(&setup, None, &requests)?;
-        let board = Board::new(engine, requests, setup.clock);
+        let runtime = Runtime::new(&setup, None, &requests)?;
+        let current = Current::new(runtime, requests, setup.clock);
         Ok(Self {
             setup: Arc::new(setup),
-            board: Arc::new(board),
+            current: Arc::new(current),
             store,
         })
     }
@@ -94,11 +97,15 @@ impl Server {
         };
         let web = self.setup.web.clone();
         let state = self.setup.state.clone();
-        let (monitor, commands) =
-            Monitor::new(self.setup, self.board.clone(), self.store, monitor::look());
-        let mut monitor = tokio::spawn(monitor.run(until(), FAREWELL));
+        let (monitor, commands) = Monitor::new(
+            self.setup,
+            self.current.clone(),
+            self.store,
+            monitor::probe(),
+        );
+        let mut monitor = tokio::spawn(monitor.run(until(), SHUTDOWN_GRACE));
         let pages = Pages {
-            board: self.board,
+            current: self.current,
             commands: commands.clone(),
             on_demand: Arc::new(Semaphore::new(probe::at_a_time(web.seats()))),
             scrapes: Scrapes::new(web.seats()),
@@ -121,7 +128,7 @@ impl Server {
         drop(hangups);
         tracing::info!(
             "stopping: what is under way has {} s to end",
-            FAREWELL.as_secs()
+            SHUTDOWN_GRACE.as_secs()
         );
         stop.send_replace(true);
         let is_early = ended.is_some();
@@ -146,9 +153,9 @@ async fn reload(commands: &mpsc::Sender<Command>) -> Result<(), String> {
     answer.await.map_err(gone)?
 }
 
-/// What is there to be asked for.
+/// The answers to requests.
 struct Pages {
-    board: Arc<Board>,
+    current: Arc<Current>,
     commands: mpsc::Sender<Command>,
     on_demand: Arc<Semaphore>,
     scrapes: Scrapes,
@@ -174,13 +181,18 @@ impl web::Service for Pages {
         let query = Query::parse(request.uri().query());
         let method = request.method().clone();
         let is_get = matches!(method, Method::GET | Method::HEAD);
-        let (board, headers) = (&self.board, request.headers());
+        let (current, headers) = (&self.current, request.headers());
         match path.as_str() {
             WEBHOOK if method != Method::POST => self.not_allowed(&path, "POST"),
-            WEBHOOK => match webhook::authorize(board, headers, &query) {
-                Ok(()) => webhook::receive(board, &self.commands, request.into_body()).await,
-                Err(response) => *response,
-            },
+            WEBHOOK => {
+                let snapshot = current.snapshot();
+                match webhook::authorize(&snapshot, headers, &query) {
+                    Ok(()) => {
+                        webhook::receive(&snapshot, &self.commands, request.into_body()).await
+                    }
+                    Err(response) => *response,
+                }
+            }
             "/-/reload" if !matches!(method, Method::POST | Method::PUT) => {
                 self.not_allowed(&path, "POST, PUT")
             }
@@ -193,17 +205,17 @@ impl web::Service for Pages {
                 Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
             _ if !is_get => self.not_allowed(&path, "GET, HEAD"),
-            "/metrics" => metrics::metrics(board.clone(), &self.scrapes, headers).await,
-            "/probe" => probe::probe(board, &self.on_demand, headers, &query).await,
-            "/sd" => sd::discovery(&board.plan()),
+            "/metrics" => metrics::metrics(current.clone(), &self.scrapes, headers).await,
+            "/probe" => probe::probe(current, &self.on_demand, headers, &query).await,
+            "/sd" => sd::discovery(&current.snapshot().plan),
             "/-/healthy" => say(StatusCode::OK, "certvigil is healthy."),
-            "/-/ready" if board.is_ready() => say(StatusCode::OK, "certvigil is ready."),
+            "/-/ready" if current.snapshot().is_ready => say(StatusCode::OK, "certvigil is ready."),
             "/-/ready" => say(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "certvigil is not ready: not everything has been looked at yet.",
             ),
             path => match test_api::certificate_of(path) {
-                Some(name) => test_api::test(board, &self.on_demand, &name, &query).await,
+                Some(name) => test_api::test(current, &self.on_demand, &name, &query).await,
                 None if path.starts_with(test_api::BASE_PATH) => test_api::error(
                     StatusCode::NOT_FOUND,
                     "not_found",
@@ -212,7 +224,7 @@ impl web::Service for Pages {
                 ),
                 None => {
                     let page = page::page(
-                        board,
+                        current,
                         &self.writing,
                         self.state.clone(),
                         path,

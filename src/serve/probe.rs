@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::finding::Severity;
 use crate::instance::Expected;
 use crate::judge::{Judged, Rules, Verdict};
-use crate::model::{Hostname, Place, Target, did_you_mean};
+use crate::model::{Hostname, Place, Target, Timestamp, did_you_mean};
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, probe_tls};
 use crate::report::{Style, human};
 use crate::resolve::AddressQuery;
@@ -21,9 +21,10 @@ use crate::source::Loaded;
 use crate::web::Query;
 
 use super::answer::{EXPOSITION, PLAIN, Response, answer, retry_later, say};
-use super::board::{Board, Plan};
-use super::engine::{Engine, ProbeModule};
 use super::gate::{Admitted, Refused, admit};
+use super::plan::Plan;
+use super::runtime::{ProbeModule, Runtime};
+use super::snapshot::{Current, Snapshot};
 
 /// Probes and tests that are answered at a time; more are asked to come back.
 const MAX_ON_DEMAND: usize = 256;
@@ -60,13 +61,14 @@ pub(super) fn at_a_time(seats: usize) -> usize {
 
 /// Looks at a target now, at every address.
 pub(super) async fn probe(
-    board: &Board,
+    current: &Current,
     on_demand: &Arc<Semaphore>,
     headers: &HeaderMap,
     query: &Query,
 ) -> Response {
-    let (engine, plan) = (board.engine(), board.plan());
-    let request = match Request::read(&engine, headers, query) {
+    let snapshot = current.snapshot();
+    let runtime = &snapshot.runtime;
+    let request = match Request::read(runtime, headers, query) {
         Ok(request) => request,
         Err(response) => return *response,
     };
@@ -75,16 +77,16 @@ pub(super) async fn probe(
         return retry_later(say(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let start = Instant::now();
-    let jobs = match request.jobs(board, &engine, &plan).await {
+    let jobs = match request.jobs(&snapshot, current.now()).await {
         Ok(jobs) => jobs,
         Err(why) => return refuse(why),
     };
     let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
     let over = sleep_until(start + request.timeout);
-    let scanner = engine.local_scanner();
-    let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
-    board.counters.count(&scan.results);
-    request.answer(board, &scan, start.elapsed(), lookup)
+    let scanner = runtime.local_scanner();
+    let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
+    current.counters.count(&scan.results);
+    request.answer(current.now(), &scan, start.elapsed(), lookup)
 }
 
 fn refuse(why: Refused) -> Response {
@@ -98,15 +100,15 @@ fn refuse(why: Refused) -> Response {
 }
 
 impl Request {
-    fn read(engine: &Engine, headers: &HeaderMap, query: &Query) -> Result<Self, Box<Response>> {
+    fn read(runtime: &Runtime, headers: &HeaderMap, query: &Query) -> Result<Self, Box<Response>> {
         let bad = |what: String| Box::new(say(StatusCode::BAD_REQUEST, what));
         let target = query.last("target").ok_or_else(|| {
             bad("the parameter `target` is missing: write ?target=HOST or ?target=HOST:PORT".into())
         })?;
         let place: Place = target.parse().map_err(|e| bad(format!("target: {e}")))?;
         let module = match query.last("module") {
-            Some(name) => engine.modules.get(name).ok_or_else(|| {
-                let known: Vec<&str> = engine.modules.keys().map(String::as_str).collect();
+            Some(name) => runtime.modules.get(name).ok_or_else(|| {
+                let known: Vec<&str> = runtime.modules.keys().map(String::as_str).collect();
                 let text = match did_you_mean(name, known.iter().copied()) {
                     Some(near) => format!("there is no module `{name}`; {near}"),
                     None => format!(
@@ -116,7 +118,7 @@ impl Request {
                 };
                 Box::new(say(StatusCode::NOT_FOUND, text))
             })?,
-            None => engine
+            None => runtime
                 .default_module(place.protocol.unwrap_or_default())
                 .ok_or_else(|| bad("there is no module for this protocol".into()))?,
         };
@@ -147,17 +149,18 @@ impl Request {
     }
 
     /// What is to be looked at: what the inventory has of it, else whatever is trusted.
-    async fn jobs(&self, board: &Board, engine: &Engine, plan: &Plan) -> Result<Vec<Job>, Refused> {
+    async fn jobs(&self, snapshot: &Snapshot, now: Timestamp) -> Result<Vec<Job>, Refused> {
+        let (runtime, plan): (&Runtime, &Plan) = (&snapshot.runtime, &snapshot.plan);
         let manner = self.module.within(self.timeout);
         let place = &self.place.hostname;
-        let admitted = admit(engine, plan, place, self.port, manner.timeout).await?;
+        let admitted = admit(runtime, plan, place, self.port, manner.timeout).await?;
         let resolved = match admitted {
             Admitted::At(resolution) => Some(resolution),
             Admitted::Known(_) if *place == self.hostname => None,
             // The name that is asked for is not where it is looked at.
             Admitted::Known(addresses) => {
                 let fixed = Vec::from_iter(addresses);
-                let scanner = &engine.scanner;
+                let scanner = &runtime.scanner;
                 let query = AddressQuery {
                     fixed: &fixed,
                     ..AddressQuery::new(place, self.port)
@@ -168,17 +171,17 @@ impl Request {
         let mut jobs: Vec<Job> = plan
             .at(&self.hostname, self.port)
             .filter(|t| t.protocol.is_quic() == self.module.protocol.is_quic())
-            .filter_map(|target| plan.job(target, engine, board.now()))
+            .filter_map(|target| plan.job(target, runtime, now))
             .collect();
         if jobs.is_empty() {
-            jobs.push(self.trust_only(engine));
+            jobs.push(self.trust_only(runtime));
         }
         for job in &mut jobs {
             if let Some(resolved) = &resolved
                 && !resolved
                     .addresses
                     .iter()
-                    .all(|ip| is_place_of(board, job, *ip))
+                    .all(|ip| is_place_of(snapshot, job, *ip))
             {
                 // Not the entry's own server: it gets no client certificate, PROXY header or SNI of that entry.
                 job.reach = Arc::default();
@@ -192,9 +195,9 @@ impl Request {
     }
 
     /// A host that the inventory does not have is held to be valid, for the name, and trusted.
-    fn trust_only(&self, engine: &Engine) -> Job {
+    fn trust_only(&self, runtime: &Runtime) -> Job {
         let name = self.hostname.to_string();
-        let defaults = &engine.inventory.defaults;
+        let defaults = &runtime.inventory.defaults;
         Job {
             targets: vec![Target {
                 certificate: name.clone(),
@@ -229,12 +232,11 @@ impl Request {
 
     fn answer(
         &self,
-        board: &Board,
+        now: Timestamp,
         scan: &Scan,
         took: Duration,
         lookup: Option<Duration>,
     ) -> Response {
-        let now = board.now();
         let is_good = |j: &Judged| {
             matches!(j.verdict, Verdict::Conclusive(_)) && j.severity() < Severity::Critical
         };
@@ -279,10 +281,10 @@ impl Request {
 
 /// Returns true if the inventory has a job's server at this address: its entry names it, or the last probes of its name
 /// found it.
-fn is_place_of(board: &Board, job: &Job, ip: IpAddr) -> bool {
+fn is_place_of(snapshot: &Snapshot, job: &Job, ip: IpAddr) -> bool {
     let of_target = |target: &Target| {
-        let looked = board.looked(target);
-        looked.is_some_and(|looked| looked.results.iter().any(|j| j.observation.ip == Some(ip)))
+        let results = snapshot.results_of(target);
+        results.is_some_and(|results| results.judged().any(|j| j.observation.ip == Some(ip)))
     };
     match job.addresses.as_slice() {
         [] => job.targets.iter().any(of_target),

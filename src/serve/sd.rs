@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::model::{Hostname, Protocol, Target};
 
 use super::answer::{JSON, Response, answer};
-use super::board::Plan;
+use super::plan::Plan;
 
 /// One target for each host name, port and protocol.
 pub(super) fn discovery(plan: &Plan) -> Response {

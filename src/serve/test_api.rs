@@ -10,17 +10,17 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::{Entry, SourceSettings};
 use crate::judge::Judged;
-use crate::model::{Hostname, Protocol, Target, parse_port};
+use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::report;
 use crate::scan::{Job, targets};
 use crate::web::Query;
 
 use super::answer::{JSON, RETRY_SECONDS, Response, answer, retry_later};
-use super::board::{Board, Plan};
-use super::engine::Engine;
 use super::expectations::{Kept, Watch};
 use super::gate::{Admitted, Refused, admit};
+use super::plan::Plan;
 use super::probe::MAX_ON_DEMAND_TIME;
+use super::snapshot::{Current, Snapshot};
 
 /// The paths that are SSLMate's.
 pub(super) const BASE_PATH: &str = "/api/v2/";
@@ -91,17 +91,18 @@ pub(super) fn certificate_of(path: &str) -> Option<String> {
 
 /// Looks at the hosts of a certificate and says what SSLMate would.
 pub(super) async fn test(
-    board: &Board,
+    current: &Current,
     on_demand: &Arc<Semaphore>,
     name: &str,
     query: &Query,
 ) -> Response {
-    let (engine, plan) = (board.engine(), board.plan());
-    let Some((watch, kept)) = find(&plan, name) else {
+    let snapshot = current.snapshot();
+    let (runtime, plan) = (&snapshot.runtime, &snapshot.plan);
+    let Some((watch, kept)) = find(plan, name) else {
         if !plan.is_whole() {
             return refuse(Refused::TooEarly);
         }
-        if let Some(why) = unsaid(&plan, name) {
+        if let Some(why) = unsaid(plan, name) {
             let words = format!("what is expected of `{name}` is not known yet: {why}");
             return retry_later(error(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -133,11 +134,11 @@ pub(super) async fn test(
     let jobs = async {
         let mut jobs = Vec::new();
         for target in wanted {
-            jobs.push(job(board, &engine, &plan, watch, kept, target).await?);
+            jobs.push(job(&snapshot, current.now(), watch, kept, target).await?);
         }
         Ok(jobs)
     };
-    let jobs = match timeout(engine.manner.timeout, jobs).await {
+    let jobs = match timeout(runtime.manner.timeout, jobs).await {
         Ok(Ok(jobs)) => jobs,
         Ok(Err(why)) => return refuse(why),
         Err(_) => {
@@ -149,9 +150,9 @@ pub(super) async fn test(
             );
         }
     };
-    let scanner = engine.local_scanner();
-    let scan = scanner.scan(jobs, board.now(), over, |_| {}).await;
-    board.counters.count(&scan.results);
+    let scanner = runtime.local_scanner();
+    let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
+    current.counters.count(&scan.results);
     // A part would pass for all that there is.
     if !scan.complete {
         return come_again(
@@ -243,23 +244,17 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
 }
 
 async fn job(
-    board: &Board,
-    engine: &Engine,
-    plan: &Plan,
+    snapshot: &Snapshot,
+    now: Timestamp,
     watch: &Watch,
     kept: &Kept,
     target: Target,
 ) -> Result<Job, Refused> {
-    let timeout = engine.manner.timeout;
-    let admitted = admit(engine, plan, &target.hostname, target.port, timeout).await?;
+    let (runtime, plan) = (&snapshot.runtime, &snapshot.plan);
+    let timeout = runtime.manner.timeout;
+    let admitted = admit(runtime, plan, &target.hostname, target.port, timeout).await?;
     let expectation = Ok(kept.clone());
-    let job = watch.job(
-        &target,
-        &expectation,
-        &engine.times,
-        &engine.manner,
-        board.now(),
-    );
+    let job = watch.job(&target, &expectation, &runtime.times, &runtime.manner, now);
     Ok(match admitted {
         // A host that is not in the inventory gets no client certificate, PROXY header or SNI of the entry.
         Admitted::At(resolution) => Job {
@@ -272,7 +267,7 @@ async fn job(
         // A host of another certificate is where the inventory has that one, and is reached as that one.
         Admitted::Known(addresses) => {
             let own = plan.at(&target.hostname, target.port).next();
-            let own = own.and_then(|own| plan.job(own, engine, board.now()));
+            let own = own.and_then(|own| plan.job(own, runtime, now));
             Job {
                 addresses: Vec::from_iter(addresses),
                 reach: own.map(|own| own.reach).unwrap_or_default(),

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use crate::web::Query;
 
 use super::answer::{Response, say};
-use super::board::Board;
 use super::monitor::Command;
+use super::snapshot::Snapshot;
 
 /// The largest body, in bytes: a certificate object with all that can be expanded is smaller.
 const MAX_BODY: usize = 1 << 20;
@@ -34,11 +34,11 @@ struct Issued {
 /// # Errors
 /// The answer to a request that is not to be believed.
 pub(super) fn authorize(
-    board: &Board,
+    snapshot: &Snapshot,
     headers: &HeaderMap,
     query: &Query,
 ) -> Result<(), Box<Response>> {
-    let Some(secret) = board.engine().webhook_secret.clone() else {
+    let Some(secret) = &snapshot.runtime.webhook_secret else {
         return Err(Box::new(say(
             StatusCode::NOT_FOUND,
             "no webhook is configured: give `webhook.secret_file`",
@@ -61,7 +61,7 @@ pub(super) fn authorize(
 
 /// Takes the word, and answers before anything is done about it: SSLMate does not wait.
 pub(super) async fn receive(
-    board: &Board,
+    snapshot: &Snapshot,
     commands: &mpsc::Sender<Command>,
     body: hyper::body::Incoming,
 ) -> Response {
@@ -77,8 +77,12 @@ pub(super) async fn receive(
         );
     };
     let cn = issued.cn.to_ascii_lowercase();
-    let plan = board.plan();
-    if !plan.watches.values().any(|watch| watch.is_about(&cn)) {
+    if !snapshot
+        .plan
+        .watches
+        .values()
+        .any(|watch| watch.is_about(&cn))
+    {
         let cn = crate::certificate::printable(&cn);
         let text = format!("`{cn}` is not in the inventory: nothing is expected of it");
         return say(StatusCode::NOT_FOUND, text);

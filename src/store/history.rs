@@ -133,13 +133,24 @@ impl Store {
     /// # Errors
     /// Where the database cannot be written. None of it is noted then.
     pub fn note(&self, results: &[Judged], now: Timestamp) -> Result<(), String> {
+        self.note_each(results.iter().map(|judged| (judged, now)))
+    }
+
+    /// Notes results as [`Store::note`] does, each with the end of its probe.
+    ///
+    /// # Errors
+    /// The database cannot be written. None of the results is noted then.
+    pub fn note_each<'a>(
+        &self,
+        results: impl Iterator<Item = (&'a Judged, Timestamp)> + Clone,
+    ) -> Result<(), String> {
         let mut connection = self.connection();
         let mut note = || {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut notes = Notes::new(&transaction)?;
-            for judged in results {
-                notes.add(judged, now)?;
+            for (judged, at) in results.clone() {
+                notes.add(judged, at)?;
             }
             drop(notes);
             transaction.commit()

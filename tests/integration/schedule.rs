@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use certvigil::model::{Protocol, Target};
-use certvigil::schedule::Schedule;
+use certvigil::schedule::DueQueue;
 use proptest::prelude::*;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -70,7 +70,7 @@ fn run(
 ) -> Result<Outcome, TestCaseError> {
     let targets: Vec<Target> = (0..endpoints.len()).map(target).collect();
     let numbers: BTreeMap<&Target, usize> = targets.iter().zip(0..).collect();
-    let mut schedule = Schedule::new(INTERVAL);
+    let mut schedule = DueQueue::default();
     let mut seen = vec![Seen::default(); endpoints.len()];
     let mut under_way: BTreeSet<(Duration, usize)> = BTreeSet::new();
     let mut changes = changes.iter().peekable();
@@ -78,8 +78,10 @@ fn run(
     let mut now = Duration::ZERO;
     while now < end {
         while let Some(change) = changes.next_if(|change| change.at <= now) {
-            let kept = change.present.iter().map(|n| targets[*n].clone()).collect();
-            schedule.keep(&kept, now);
+            let kept: BTreeSet<Target> =
+                change.present.iter().map(|n| targets[*n].clone()).collect();
+            schedule.retain(|target| kept.contains(target));
+            schedule.add_all(kept, INTERVAL, now);
             for (number, seen) in seen.iter_mut().enumerate() {
                 if !change.present.contains(&number) {
                     seen.since = None;
@@ -95,7 +97,7 @@ fn run(
             .copied()
         {
             under_way.pop_first();
-            let is_wanted = schedule.finish(&targets[number], now);
+            let is_wanted = schedule.finish(&targets[number], INTERVAL, now);
             prop_assert_eq!(is_wanted, seen[number].since.is_some());
             seen[number].finished = Some(now);
         }

@@ -58,7 +58,7 @@ fn previous(watch: &Watch) -> Vec<Certificate> {
 fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, String>)> {
     let key: Arc<str> = "one".into();
     let watches = BTreeMap::from([(key.clone(), watch.clone())]);
-    let plan = super::super::planning::draw(&watches, &[key]).plan;
+    let plan = super::super::plan::plan_all(&watches, &[key]).plan;
     let targets = plan.targets.into_iter();
     targets
         .map(|(target, planned)| (target, planned.expectation))
@@ -331,7 +331,7 @@ fn the_keys_of_entries_are_those_in_databases() {
     add(SourceSettings::TrustOnly, "", &[], &hosts);
     add(SourceSettings::TrustOnly, "", &[], &hosts);
     add(SourceSettings::TrustOnly, "mail", &mx[..1], &[]);
-    let keyed = super::super::monitor::keyed(&entries);
+    let keyed = super::super::state::keyed(&entries);
     let keys: Vec<&str> = keyed.iter().map(|(key, _)| &**key).collect();
     let wanted = include_str!("../../store/tests/schema-1-keys.txt");
     assert_eq!(keys, wanted.lines().collect::<Vec<_>>());

@@ -1,15 +1,17 @@
 //! The loop under a clock that moves only while everybody waits: looks are quick, slow, dead or never end, and endpoints
 //! come and go by reloads. The looks are the tests' own; all else is as it runs.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use proptest::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::config::{Inventory, SourceSettings, TrustSettings};
+use crate::config::{Entry, Inventory, SourceSettings, TrustSettings};
 use crate::source::{Environment, Requests};
 use crate::web::Web;
 
+use super::super::state::REPLAN_PAUSE;
 use super::*;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -115,12 +117,12 @@ async fn run_in(
         web: Arc::new(Web::open(None).unwrap()),
     };
     let requests = Requests::default();
-    let engine = Engine::new(&setup, None, &requests).unwrap();
-    let board = Arc::new(Board::new(engine, requests, setup.clock));
-    let began = board.started;
+    let runtime = Runtime::new(&setup, None, &requests).unwrap();
+    let current = Arc::new(Current::new(runtime, requests, setup.clock));
+    let began = current.started;
     let starts: Arc<Mutex<BTreeMap<usize, Vec<Duration>>>> = Arc::default();
     let noted = starts.clone();
-    let look: Look = Box::new(move |_, job, _| {
+    let probe: Probe = Box::new(move |_, job, _, _| {
         let number = number(&job.targets[0].hostname.to_string());
         let looks = &endpoints[number].0;
         let mut noted = lock(&noted);
@@ -138,7 +140,7 @@ async fn run_in(
             }
         })
     });
-    let (monitor, commands) = Monitor::new(Arc::new(setup), board.clone(), None, look);
+    let (monitor, commands) = Monitor::new(Arc::new(setup), current.clone(), None, probe);
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(monitor.run(async { drop(stopped.await) }, Duration::ZERO));
     let mut changes = changes.iter().peekable();
@@ -152,8 +154,7 @@ async fn run_in(
             commands.send(Command::Reload(reply)).await.ok().unwrap();
             answer.await.unwrap().unwrap();
         }
-        let due = board.cycle().oldest_due;
-        lag = lag.max(due.map_or(Duration::ZERO, |due| began.elapsed().saturating_sub(due)));
+        lag = lag.max(current.snapshot().lag(began.elapsed()));
     }
     drop(stop);
     running.await.unwrap();

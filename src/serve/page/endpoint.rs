@@ -1,6 +1,6 @@
 //! The page of an endpoint: what each vantage saw, down to the served chain.
 
-use super::super::board::Since;
+use super::super::snapshot::Since;
 use super::faults::{About, message, sentence, write_hint};
 use super::frame::{Page, badge, crumbs, facts, section, time};
 use super::history::History;

@@ -4,7 +4,7 @@ use crate::model::Timestamp;
 use crate::observation::Outcome;
 use crate::store::{Before, Query, Seen, Span, Store};
 
-use super::super::board::Since;
+use super::super::snapshot::Since;
 use super::faults::message;
 use super::frame::{moment, relative, table, time};
 use super::html::Html;

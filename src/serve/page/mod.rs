@@ -35,9 +35,9 @@ use crate::model::{Target, Timestamp, parse_port};
 use crate::web::Query;
 
 use super::answer::{Response, answer, retry_later, say, set};
-use super::board::Board;
 use super::metrics::{compress, takes_gzip};
 use super::queue::Queue;
+use super::snapshot::Current;
 
 use filter::Filter;
 use frame::Page;
@@ -66,7 +66,7 @@ pub(super) fn turns(seats: usize) -> Queue {
 
 /// The page at a path; `None` where no page is there. It is written on a thread where nothing else waits for it.
 pub(super) async fn page(
-    board: &Arc<Board>,
+    current: &Arc<Current>,
     turns: &Queue,
     state: Option<PathBuf>,
     path: &str,
@@ -77,14 +77,14 @@ pub(super) async fn page(
         return assets::serve(path, headers).map(secured);
     }
     let place = Place::read(path)?;
-    let (board, filter, gzip) = (board.clone(), Filter::read(query), takes_gzip(headers));
+    let (current, filter, gzip) = (current.clone(), Filter::read(query), takes_gzip(headers));
     let Some(turn) = turns.turn().await else {
         let words = "too many pages are asked for: try again";
         return Some(retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words)));
     };
     let written = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let view = View::of(&board, state, &place);
+        let view = View::of(&current, state, &place);
         let (status, html) = write(&view, &place, &filter);
         let body = match gzip {
             true => compress(&html),

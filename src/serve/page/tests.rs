@@ -18,8 +18,9 @@ use crate::observation::{
 };
 use crate::source::Loaded;
 
-use super::super::board::{Looked, Plan, Planned, Reload};
 use super::super::expectations::{Kept, Trouble, Watch};
+use super::super::plan::{Plan, Planned};
+use super::super::snapshot::{Reload, TargetResults};
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -111,7 +112,7 @@ fn look(
 /// A state in the making.
 struct State {
     plan: Plan,
-    looks: Vec<Arc<Looked>>,
+    looks: Vec<Arc<TargetResults>>,
 }
 
 impl State {
@@ -145,9 +146,10 @@ impl State {
                 key: name.into(),
                 expectation: Ok(kept.clone()),
             };
-            self.plan.targets.insert(target, planned);
+            self.plan.targets.insert(target.clone(), planned);
             if !results.is_empty() {
-                let looked = Looked::new(results, NOW, Some(NOW), None);
+                let mut looked = TargetResults::probed(&target, results, NOW, None);
+                looked.set_next(&Vantage::local(), Some(NOW));
                 self.looks.push(Arc::new(looked));
             }
         }
@@ -397,14 +399,15 @@ fn a_rollout_tells_who_has_switched_and_who_has_not() {
             .map(|(ip, which)| look(&target, ip, "local", serving(&leaves[which]), &expected));
         results.collect::<Vec<Judged>>()
     };
-    let before = Looked::new(serve([0, 0, 0, 2]), Timestamp(NOW.0 - 2 * HOUR), None, None);
-    let after = Looked::new(
+    let long_ago = Timestamp(NOW.0 - 2 * HOUR);
+    let before = TargetResults::probed(&target, serve([0, 0, 0, 2]), long_ago, None);
+    let after = TargetResults::probed(
+        &target,
         serve([1, 1, 0, 2]),
         Timestamp(NOW.0 - HOUR),
-        None,
         Some(&before),
     );
-    let now = Looked::new(serve([1, 1, 0, 2]), NOW, None, Some(&after));
+    let now = TargetResults::probed(&target, serve([1, 1, 0, 2]), NOW, Some(&after));
     let mut state = State::new();
     let watch = state.add("web", &expected, vec![(target.clone(), Vec::new())]);
     watch.kept[0].changed = Some(Timestamp(NOW.0 - 3 * HOUR));

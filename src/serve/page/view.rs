@@ -1,5 +1,4 @@
-//! What the pages tell of: the board at one moment, put in the order in which people ask. All that is read from the
-//! board is read here.
+//! The contents of the pages: one snapshot, in the order in which people ask.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,17 +14,18 @@ use crate::model::{KeyType, Target, Timestamp};
 use crate::observation::{LookError, Outcome, Served};
 use crate::scan::targets_of_failed;
 
-use super::super::board::{Board, Looked, Plan, Reload, Since};
 use super::super::expectations::{Kept, Trouble, Watch};
+use super::super::plan::Plan;
+use super::super::snapshot::{Current, Reload, Since, TargetResults};
 use super::html::Address;
 use super::{Place, target_of};
 
-/// The board at one moment.
+/// A snapshot as a page needs it.
 pub(super) struct View {
     pub(super) now: Timestamp,
     pub(super) plan: Arc<Plan>,
     /// What has been seen, as far as the page tells of it.
-    pub(super) looks: Vec<Arc<Looked>>,
+    pub(super) looks: Vec<Arc<TargetResults>>,
     pub(super) monitor: Monitor,
     /// Where the history is kept, if it is.
     pub(super) state: Option<PathBuf>,
@@ -48,32 +48,37 @@ pub(super) struct Monitor {
 }
 
 impl View {
-    /// The board as the page at a place needs it: there may be very many looks.
-    pub(super) fn of(board: &Board, state: Option<PathBuf>, place: &Place) -> Self {
+    /// The current snapshot as the page at a place needs it: there may be very many results.
+    pub(super) fn of(current: &Current, state: Option<PathBuf>, place: &Place) -> Self {
+        let snapshot = current.snapshot();
+        let results = snapshot.results.iter();
         let looks = match place {
-            Place::Overview => board.looks(),
-            Place::Certificate(name) => board.looks_of(name),
+            Place::Overview => results.cloned().collect(),
+            Place::Certificate(name) => {
+                let of_it = results.filter(|results| results.target.certificate == *name);
+                of_it.cloned().collect()
+            }
             Place::Endpoint(segments) => {
-                let looked = target_of(segments).and_then(|target| board.looked(&target));
-                looked.into_iter().collect()
+                let target = target_of(segments);
+                let results = target.and_then(|target| snapshot.results_of(&target).cloned());
+                results.into_iter().collect()
             }
             Place::Docs(_) => Vec::new(),
         };
-        let (engine, cycle, uptime) = (board.engine(), board.cycle(), board.started.elapsed());
-        let lag = cycle.oldest_due.map(|due| uptime.saturating_sub(due));
+        let (runtime, uptime) = (&snapshot.runtime, current.started.elapsed());
         Self {
-            now: board.now(),
-            plan: board.plan(),
+            now: current.now(),
+            plan: snapshot.plan.clone(),
             looks,
             monitor: Monitor {
-                is_ready: board.is_ready(),
-                reload: board.reload(),
-                cycle: cycle.duration,
-                lag: lag.unwrap_or_default(),
-                under_way: engine.scanner.turns.under_way(),
+                is_ready: snapshot.is_ready,
+                reload: snapshot.reload.clone(),
+                cycle: snapshot.cycle.duration,
+                lag: snapshot.lag(uptime),
+                under_way: runtime.scanner.turns.under_way(),
                 uptime,
-                interval: engine.inventory.defaults.interval,
-                grace: engine.times.grace,
+                interval: runtime.inventory.defaults.interval,
+                grace: runtime.times.grace,
             },
             state,
         }
@@ -88,8 +93,8 @@ impl View {
 
     /// Targets that have not been looked at yet.
     pub(super) fn waiting(&self) -> usize {
-        let looked = self.looks.iter().filter_map(|l| l.results.first());
-        let looked: BTreeSet<&Target> = looked.map(|j| &j.observation.target).collect();
+        let looked = self.looks.iter().filter(|l| !l.endpoints.is_empty());
+        let looked: BTreeSet<&Target> = looked.map(|l| &*l.target).collect();
         let all = self.plan.targets.keys();
         all.filter(|target| !looked.contains(target)).count()
     }
@@ -331,9 +336,10 @@ pub(super) struct Look<'a> {
     pub(super) next: Option<Timestamp>,
 }
 
-fn endpoints(looked: &Looked) -> Vec<Endpoint<'_>> {
+fn endpoints(looked: &TargetResults) -> Vec<Endpoint<'_>> {
     let mut all: BTreeMap<(Option<IpAddr>, KeyType), Endpoint<'_>> = BTreeMap::new();
-    for (judged, since) in looked.results.iter().zip(&looked.since) {
+    for result in &looked.endpoints {
+        let judged = &*result.judged;
         let observation = &judged.observation;
         let place = (observation.ip, observation.key_type);
         let endpoint = all.entry(place).or_insert_with(|| Endpoint {
@@ -346,9 +352,9 @@ fn endpoints(looked: &Looked) -> Vec<Endpoint<'_>> {
         endpoint.severity = endpoint.severity.max(judged.severity());
         endpoint.looks.push(Look {
             judged,
-            since: *since,
-            at: looked.at,
-            next: looked.next,
+            since: result.since,
+            at: result.at,
+            next: looked.next(&observation.vantage),
         });
     }
     let mut all: Vec<Endpoint<'_>> = all.into_values().collect();

@@ -6,16 +6,17 @@ use hyper::header::RETRY_AFTER;
 use super::*;
 use crate::instance::Expected;
 use crate::serve::expectations::Watch;
-use crate::serve::planning::draw;
+use crate::serve::plan::plan_all;
+use crate::serve::snapshot::Snapshot;
 use crate::serve::{page, probe, test_api};
 use crate::source::Loaded;
 
-/// A board of this configuration, which nobody fills.
-fn board(text: &str) -> Arc<Board> {
+/// A first snapshot of this configuration.
+fn current(text: &str) -> Arc<Current> {
     let setup = setup(text.to_owned());
     let requests = Requests::default();
-    let engine = Engine::new(&setup, None, &requests).unwrap();
-    Arc::new(Board::new(engine, requests, setup.clock))
+    let runtime = Runtime::new(&setup, None, &requests).unwrap();
+    Arc::new(Current::new(runtime, requests, setup.clock))
 }
 
 const SETTINGS: &str =
@@ -23,11 +24,11 @@ const SETTINGS: &str =
 
 #[tokio::test]
 async fn who_asks_for_a_page_while_too_many_wait_is_asked_to_come_back() {
-    let board = board(SETTINGS);
+    let current = current(SETTINGS);
     let queue = Queue::new(1, 1);
     let ask = async |path: &str| {
         let (query, headers) = (Query::parse(None), HeaderMap::new());
-        let answer = page::page(&board, &queue, None, path, &query, &headers);
+        let answer = page::page(&current, &queue, None, path, &query, &headers);
         let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap();
         answer.map(|answer| (answer.status(), answer.headers().contains_key(RETRY_AFTER)))
     };
@@ -41,17 +42,17 @@ async fn who_asks_for_a_page_while_too_many_wait_is_asked_to_come_back() {
 }
 
 /// A place where nobody answers, with looks that may take an hour, one after the other.
-fn silent() -> (std::net::TcpListener, Arc<Board>) {
+fn silent() -> (std::net::TcpListener, Arc<Current>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let board = board(&format!(
+    let current = current(&format!(
         "defaults: {{timeout: 1h, per_address: 1, port: {port}}}
 trust: {{system: false}}
 probe: {{allow: [127.0.0.0/8]}}
 certificates: [{{name: any, trust: true, hostnames: [a.example, b.example], addresses: 127.0.0.1}}]
 "
     ));
-    (listener, board)
+    (listener, current)
 }
 
 /// The clock moves where all wait; no look ends by itself.
@@ -59,7 +60,7 @@ certificates: [{{name: any, trust: true, hostnames: [a.example, b.example], addr
 async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
     const PROBES: usize = 3;
     tokio::time::pause();
-    let (listener, board) = silent();
+    let (listener, current) = silent();
     let port = listener.local_addr().unwrap().port();
     let on_demand = Arc::new(Semaphore::new(PROBES));
     let query = Query::parse(Some(&format!("target=127.0.0.1:{port}")));
@@ -68,7 +69,7 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
     patient.insert(header, "100000".parse().unwrap());
     let none = HeaderMap::new();
     let start = tokio::time::Instant::now();
-    let ask = |headers| probe::probe(&board, &on_demand, headers, &query);
+    let ask = |headers| probe::probe(&current, &on_demand, headers, &query);
     let (a, b, c) = tokio::join!(ask(&none), ask(&none), ask(&patient));
     for answer in [a, b, c] {
         assert_eq!(answer.status(), StatusCode::OK);
@@ -78,9 +79,9 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
         probe::MAX_ON_DEMAND_TIME.as_secs()
     );
 
-    put_up_a_plan(&board);
+    publish_a_plan(&current);
     let start = tokio::time::Instant::now();
-    let answer = test_api::test(&board, &on_demand, "any", &Query::parse(None)).await;
+    let answer = test_api::test(&current, &on_demand, "any", &Query::parse(None)).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers().contains_key(RETRY_AFTER));
     assert_eq!(
@@ -93,12 +94,13 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
     for _ in 0..PROBES * 100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(board.engine().scanner.turns.under_way(), 0);
+    assert_eq!(current.snapshot().runtime.scanner.turns.under_way(), 0);
 }
 
-/// What the monitor would, once each source has answered.
-fn put_up_a_plan(board: &Board) {
-    let entry = board.engine().inventory.certificates[0].clone();
+/// Publishes a plan as the monitor does once each source has answered.
+fn publish_a_plan(current: &Current) {
+    let mut snapshot = Snapshot::clone(&current.snapshot());
+    let entry = snapshot.runtime.inventory.certificates[0].clone();
     let key: Arc<str> = "any".into();
     let mut watch = Watch::new(entry.clone());
     let loaded = Loaded {
@@ -108,7 +110,8 @@ fn put_up_a_plan(board: &Board) {
         hostnames: entry.hostnames,
         awaited: None,
     };
-    watch.absorb(vec![Ok(loaded)], board.now());
-    let plan = draw(&[(key.clone(), watch)].into(), &[key]).plan;
-    board.set_plan(Arc::new(plan));
+    watch.absorb(vec![Ok(loaded)], current.now());
+    let plan = plan_all(&[(key.clone(), watch)].into(), &[key]).plan;
+    snapshot.plan = Arc::new(plan);
+    current.publish(snapshot);
 }

@@ -137,7 +137,7 @@ fn a_dns_failure_keeps_the_known_addresses_and_is_reported_beside_them() {
             (count("DNS lookup ok again") == outages + 1).then_some(())
         });
     }
-    assert_eq!(count("at the first look"), 0, "{}", exporter.log());
+    assert_eq!(count("initial=true"), 0, "{}", exporter.log());
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_dns_failure_at_the_start_is_a_host_without_addresses() {
     assert_eq!(probed(&exporter.get("/metrics")), [""]);
     let log = exporter.log();
     assert!(
-        log.contains("unknown at the first look: dns_servfail"),
+        log.contains("initial=true error_kind=dns_servfail"),
         "{log}"
     );
     dns.set(Zone::Addresses(vec![FIRST]));

@@ -167,7 +167,7 @@ fn without_descriptors_looks_fail_as_internal_and_all_is_well_once_there_are_som
     wait_until("descriptors run out", || {
         let log = exporter.log();
         assert!(!log.contains("panicked"), "{log}");
-        log.contains(": internal: ").then_some(())
+        log.contains("error_kind=internal").then_some(())
     });
     limit_descriptors(&exporter, 1000);
     let metrics = exporter.wait_for_metrics("every look is right", |metrics| {

@@ -123,7 +123,7 @@ fn an_endpoint_that_turns_bad_is_told_at_the_next_look() {
 }
 
 #[test]
-fn a_fault_that_is_there_at_the_first_look_is_not_told_to_be_new() {
+fn a_fault_that_the_first_probe_finds_is_logged_as_initial() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &other);
@@ -131,13 +131,13 @@ fn a_fault_that_is_there_at_the_first_look_is_not_told_to_be_new() {
     let exporter = Exporter::start(&inventory(&pki, OFTEN, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let log = exporter.log();
-    assert!(
-        log.contains("seen from local: critical at the first look: wrong_certificate"),
-        "{log}"
-    );
+    assert!(log.contains("endpoint critical: hostname="), "{log}");
     server.serve(config(&pki, &leaf));
-    wait_until("the change is told", || {
-        exporter.log().contains("ok, was critical").then_some(())
+    wait_until("the recovery is logged", || {
+        exporter
+            .log()
+            .contains("endpoint recovered: ")
+            .then_some(())
     });
-    assert!(!exporter.log().contains("was ok"), "{}", exporter.log());
+    assert!(!exporter.log().contains("was=ok"), "{}", exporter.log());
 }

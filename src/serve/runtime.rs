@@ -1,4 +1,4 @@
-//! A configuration in force: everything that is made of it, made once.
+//! The configuration in force, and everything that is made of it once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ use secrecy::SecretString;
 use crate::config::{Inventory, Module, TrustSettings};
 use crate::guard::Guard;
 use crate::look::{Looker, Reaches};
-use crate::model::{KeyTypes, Protocol, Timestamp};
+use crate::model::{KeyTypes, Protocol, Timestamp, Vantage};
+use crate::remote::Remote;
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Manner, Scanner, Turns};
@@ -23,7 +24,7 @@ use super::expectations::Times;
 /// This share of a probe's time is left for what its looks have to say.
 const LAST_WORD_SHARE: u32 = 8;
 
-/// What a monitor is made of, beside its listeners.
+/// Everything that a monitor needs beside its listeners.
 pub struct Setup {
     /// Reads the configuration; called at the start and at every reload.
     pub load: Box<dyn Fn() -> Result<Inventory, String> + Send + Sync>,
@@ -42,10 +43,12 @@ pub struct Setup {
 }
 
 /// A configuration in force.
-pub(super) struct Engine {
+pub(super) struct Runtime {
     pub(super) inventory: Inventory,
-    /// Looks from every vantage.
+    /// Probes from here.
     pub(super) scanner: Scanner,
+    /// The remote vantages, each as a scanner has it.
+    pub(super) remotes: BTreeMap<Vantage, Remotes>,
     pub(super) manner: Manner,
     pub(super) times: Times,
     pub(super) guard: Guard,
@@ -53,7 +56,10 @@ pub(super) struct Engine {
     pub(super) webhook_secret: Option<SecretString>,
 }
 
-/// A named way to look, for `/probe`.
+/// One remote vantage.
+pub(super) type Remotes = Arc<[Remote]>;
+
+/// A named way to probe, for `/probe`.
 #[derive(Clone)]
 pub(super) struct ProbeModule {
     pub(super) protocol: Protocol,
@@ -64,7 +70,7 @@ pub(super) struct ProbeModule {
     pub(super) manner: Manner,
 }
 
-impl Engine {
+impl Runtime {
     /// Reads the configuration and makes everything of it. What the one before has that did not change is
     /// shared with it.
     ///
@@ -72,7 +78,7 @@ impl Engine {
     /// What is wrong with the configuration or a file that it names.
     pub(super) fn new(
         setup: &Setup,
-        before: Option<&Engine>,
+        before: Option<&Runtime>,
         requests: &Requests,
     ) -> Result<Self, String> {
         let mut inventory = (setup.load)()?;
@@ -89,6 +95,10 @@ impl Engine {
         };
         let all: BTreeSet<String> = inventory.vantages.iter().map(|v| v.name.clone()).collect();
         let remotes = sources.remotes(&inventory.vantages, &all)?;
+        let remotes = remotes
+            .into_iter()
+            .map(|remote| (remote.vantage().clone(), Arc::from([remote])))
+            .collect();
         let defaults = &inventory.defaults;
         // Looks that are under way go on counting.
         let turns = before.map(|b| b.scanner.turns.clone());
@@ -126,13 +136,14 @@ impl Engine {
         let guard = Guard::new(inventory.probe.allow.clone());
         let account = inventory.sslmate.clone().unwrap_or_default();
         Ok(Self {
+            remotes,
             scanner: Scanner {
                 revocations: Arc::new(Revocations::new(&sources).guarded_by(guard.clone())),
                 sources: Arc::new(sources),
                 resolver: Arc::new(resolver),
                 looker,
                 local: true,
-                remotes: remotes.into(),
+                remotes: Arc::new([]),
                 turns: turns.unwrap_or_else(|| {
                     Arc::new(Turns::new(setup.concurrency, defaults.per_address))
                 }),
@@ -149,12 +160,22 @@ impl Engine {
         })
     }
 
-    /// Looks from here only: what is asked for on demand asks nobody else.
-    pub(super) fn local_scanner(&self) -> Scanner {
-        Scanner {
-            remotes: Arc::new([]),
-            ..self.scanner.clone()
+    /// Returns a scanner for one vantage, whose probes share `turns`; `None` if there is no such vantage.
+    pub(super) fn scanner_of(&self, vantage: &Vantage, turns: &Arc<Turns>) -> Option<Scanner> {
+        if vantage.is_local() {
+            return Some(self.scanner.clone());
         }
+        Some(Scanner {
+            local: false,
+            remotes: self.remotes.get(vantage)?.clone(),
+            turns: turns.clone(),
+            ..self.scanner.clone()
+        })
+    }
+
+    /// Returns a scanner for probes on demand, which ask no remote vantage.
+    pub(super) fn local_scanner(&self) -> Scanner {
+        self.scanner.clone()
     }
 
     /// The module that stands for a protocol where none is named.

@@ -1,4 +1,4 @@
-//! What the source of an entry says, or why it says nothing.
+//! Requests to the source of an entry.
 
 use tokio::time::Instant;
 
@@ -7,20 +7,14 @@ use crate::observation::LookError;
 use crate::scan::{MailHosts, locate};
 use crate::source::{Failed, Loaded};
 
-use super::engine::Engine;
+use super::runtime::Runtime;
+use super::state::Fetched;
 
-/// A source may take this many times what a look may, and so may each certificate of a whole account.
-const SOURCE_PATIENCE: u32 = 3;
+/// Maximum time of a request, in timeouts of a probe; each certificate of an account may take as long.
+const TIMEOUTS: u32 = 3;
 
-/// What a source said.
-pub(super) struct Said {
-    pub(super) answers: Vec<Result<Loaded, Failed>>,
-    /// The mail hosts of the entry's domains; `None` where they were not looked up.
-    pub(super) mail_hosts: Option<MailHosts>,
-}
-
-impl Said {
-    /// An answer without a lookup of mail hosts.
+impl Fetched {
+    /// A result without a lookup of mail hosts.
     pub(super) fn alone(answer: Result<Loaded, Failed>) -> Self {
         Self {
             answers: vec![answer],
@@ -29,17 +23,17 @@ impl Said {
     }
 }
 
-/// Asks the source of an entry for everything, or for one certificate; `known` are the mail hosts of its domains.
-pub(super) async fn ask(
+/// Fetches everything that an entry's source has, or one certificate; `known` are the mail hosts of its domains.
+pub(super) async fn fetch(
     entry: &Entry,
     only: Option<&str>,
     known: &MailHosts,
-    engine: &Engine,
-) -> Said {
-    let (scanner, patience) = (&engine.scanner, engine.manner.timeout * SOURCE_PATIENCE);
+    runtime: &Runtime,
+) -> Fetched {
+    let (scanner, patience) = (&runtime.scanner, runtime.manner.timeout * TIMEOUTS);
     let sources = &scanner.sources;
     if let Some(cn) = only {
-        return Said::alone(sources.load_certificate(entry, cn, patience).await);
+        return Fetched::alone(sources.load_certificate(entry, cn, patience).await);
     }
     let mut answers = Vec::new();
     let deadline = Instant::now() + patience;
@@ -50,13 +44,13 @@ pub(super) async fn ask(
             Some(error) => answers.push(Err(unlocated(&entry, &error))),
         }
     }
-    Said {
+    Fetched {
         answers,
         mail_hosts: Some(located.mail_hosts),
     }
 }
 
-/// A domain whose mail hosts could not be looked up, in their place.
+/// The failure that is in the place of a domain's mail hosts when they could not be looked up.
 fn unlocated(entry: &Entry, error: &LookError) -> Failed {
     let hostnames = entry.hostnames.clone();
     let domain = hostnames.first().map(ToString::to_string);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::engine::Engine;
+use super::runtime::Runtime;
 
 /// How long who asked for it waits at most.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,7 +17,7 @@ const MAX_WAITING: usize = 64;
 pub(super) type Asker = oneshot::Sender<Result<(), String>>;
 
 /// What a reading makes of the configuration.
-type Read = Result<Engine, String>;
+type Read = Result<Runtime, String>;
 
 /// Readings: one at a time, for a thread that hangs cannot be taken back.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! From what is known of each entry to what is looked at, and by which names. Pure.
+//! From the known certificates of each entry to the targets to probe, and their names. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,18 +9,23 @@ use crate::scan::names::{comes_late, describe, is_named_by, name_apart};
 use crate::scan::{targets, targets_of_failed};
 use crate::source::Loaded;
 
-use super::board::{Plan, Planned};
-use super::expectations::{Kept, Watch};
+use super::super::expectations::{Kept, Watch};
+use super::{Plan, Planned};
 
-/// A plan, and what is to be told of the names in it.
-pub(super) struct Drawn {
-    pub(super) plan: Plan,
-    pub(super) warnings: BTreeSet<String>,
+/// A plan, and the warnings about names in it.
+pub(in crate::serve) struct Planning {
+    /// The plan.
+    pub(in crate::serve) plan: Plan,
+    /// A line for each certificate that has another name than its own.
+    pub(in crate::serve) warnings: BTreeSet<String>,
 }
 
-/// Draws the plan of all entries; `order` has their keys as the configuration does.
-pub(super) fn draw(watches: &BTreeMap<Arc<str>, Watch>, order: &[Arc<str>]) -> Drawn {
-    let mut drawing = Drawing {
+/// Makes the plan of all entries; `order` has their keys as the configuration does.
+pub(in crate::serve) fn plan_all(
+    watches: &BTreeMap<Arc<str>, Watch>,
+    order: &[Arc<str>],
+) -> Planning {
+    let mut draft = Draft {
         all: watches,
         watches: watches.clone(),
         targets: BTreeMap::new(),
@@ -31,25 +36,25 @@ pub(super) fn draw(watches: &BTreeMap<Arc<str>, Watch>, order: &[Arc<str>]) -> D
             if let Some(watch) = watches.get(key)
                 && comes_late(&watch.entry) == late
             {
-                drawing.add(key, watch);
+                draft.add(key, watch);
             }
         }
     }
-    Drawn {
-        plan: Plan::new(drawing.watches, drawing.targets),
-        warnings: drawing.warnings,
+    Planning {
+        plan: Plan::new(draft.watches, draft.targets),
+        warnings: draft.warnings,
     }
 }
 
-struct Drawing<'a> {
+struct Draft<'a> {
     all: &'a BTreeMap<Arc<str>, Watch>,
-    /// The same, each certificate by the name that it is looked at by.
+    /// The same, each certificate by the name that its targets have.
     watches: BTreeMap<Arc<str>, Watch>,
     targets: BTreeMap<Target, Planned>,
     warnings: BTreeSet<String>,
 }
 
-impl Drawing<'_> {
+impl Draft<'_> {
     fn add(&mut self, key: &Arc<str>, watch: &Watch) {
         for (position, kept) in watch.kept.iter().enumerate() {
             let loaded = &kept.loaded;
@@ -81,7 +86,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// The targets that no other entry has, by a new name where theirs would be.
+    /// Returns the targets that no other entry has, with a new name if theirs is taken.
     fn named(&mut self, entry: &Entry, mut targets: Vec<Target>) -> (Vec<Target>, Option<String>) {
         if comes_late(entry) {
             targets.retain(|target| {
@@ -136,13 +141,13 @@ mod tests {
         let all = watches
             .iter()
             .map(|(key, watch)| (Arc::from(*key), watch.clone()));
-        let drawn = draw(&all.collect(), &order);
-        let targets = drawn.plan.targets.iter();
+        let planned = plan_all(&all.collect(), &order);
+        let targets = planned.plan.targets.iter();
         let each =
             targets.map(|(target, planned)| (planned.key.to_string(), target.certificate.clone()));
         let mut each: Vec<(String, String)> = each.collect();
         each.sort();
-        (each, drawn.warnings.len())
+        (each, planned.warnings.len())
     }
 
     #[test]

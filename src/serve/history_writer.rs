@@ -1,4 +1,4 @@
-//! Writes to the state folder, on a thread of its own: no look waits for a disk.
+//! Writes to the state folder, on a thread of its own: no probe waits for a disk.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::model::Timestamp;
 use crate::store::{Remembered, Store};
 
-use super::board::Looked;
+use super::snapshot::EndpointResult;
 
 /// Notes that wait to be written; where a disk is so slow, further ones are lost, and the log says so.
 const MAX_WAITING: usize = 1 << 14;
@@ -47,11 +47,12 @@ impl StateHealth {
     }
 }
 
-/// What is to be kept.
+/// A note to write.
+#[derive(Debug)]
 pub(super) enum Note {
-    /// What was seen at a target.
-    Looked(Arc<Looked>),
-    /// What the source of this entry said.
+    /// The results of a probe.
+    Probed(Vec<Arc<EndpointResult>>),
+    /// The certificates that the source of this entry returned.
     Said(String, Vec<Remembered>),
     /// The configuration has these entries as of a time, and no others.
     Entries(BTreeSet<String>, Timestamp),
@@ -60,7 +61,7 @@ pub(super) enum Note {
 }
 
 /// The thread that writes.
-pub(super) struct Keeper {
+pub(super) struct HistoryWriter {
     notes: SyncSender<Note>,
     /// Notes that are not written yet.
     left: Arc<AtomicUsize>,
@@ -68,7 +69,7 @@ pub(super) struct Keeper {
     ended: oneshot::Receiver<()>,
 }
 
-impl Keeper {
+impl HistoryWriter {
     /// Begins to write into a store.
     pub(super) fn new(store: Store) -> Self {
         let (notes, waiting) = sync_channel(MAX_WAITING);
@@ -95,8 +96,8 @@ impl Keeper {
         self.health.clone()
     }
 
-    /// Has something written in its turn.
-    pub(super) fn keep(&mut self, note: Note) {
+    /// Writes a note after those before it.
+    pub(super) fn write(&mut self, note: Note) {
         // Counted before, or it could be written before it counts.
         self.left.fetch_add(1, Ordering::Relaxed);
         let Err(error) = self.notes.try_send(note) else {
@@ -133,7 +134,9 @@ fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: 
     while let Ok(note) = notes.recv() {
         *health.writing() = Some(Instant::now());
         let written = match note {
-            Note::Looked(looked) => store.note(&looked.results, looked.at),
+            Note::Probed(results) => {
+                store.note_each(results.iter().map(|result| (&*result.judged, result.at)))
+            }
             Note::Said(key, said) => store.remember(&key, &said),
             Note::Entries(keys, now) => store.configured(&keys, now),
             Note::Prune(before) => store.prune(before).map(drop),

@@ -1,0 +1,316 @@
+//! The last results of each target, in a map that is cheap to publish.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::judge::{Judged, Verdict};
+use crate::model::{Target, Timestamp, Vantage};
+use crate::observation::{Observation, Outcome};
+use crate::report::prometheus::Lines;
+
+use super::super::dns_failures::dns_answer;
+
+/// Targets in one chunk of the map; a larger one is split. A change copies one chunk and the list of chunks.
+const MAX_CHUNK: usize = 512;
+/// A result is stale when it is older than this many of its intervals.
+const STALE_INTERVALS: i64 = 2;
+
+/// The last result of one endpoint: an address of a target, from one vantage, with one key type.
+#[derive(Clone, Debug)]
+pub(in crate::serve) struct EndpointResult {
+    /// The result, with the findings that compare several endpoints.
+    pub(in crate::serve) judged: Arc<Judged>,
+    /// The result of the probe alone.
+    pub(in crate::serve) alone: Arc<Judged>,
+    /// The metrics of it.
+    pub(in crate::serve) lines: Arc<Lines>,
+    /// The end of the probe of this endpoint.
+    pub(in crate::serve) at: Timestamp,
+    /// The same since the start.
+    pub(in crate::serve) ended: Duration,
+    /// The start of the current observation.
+    pub(in crate::serve) since: Since,
+    /// The end of the last probe that saw a certificate, or a vantage's report of one.
+    pub(in crate::serve) last_conclusive: Option<Timestamp>,
+    /// The probe of the target that the result is of.
+    pub(in crate::serve) run: u64,
+}
+
+/// The time from which on probes of an endpoint have seen the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::serve) struct Since {
+    /// The first probe that saw it.
+    pub(in crate::serve) at: Timestamp,
+    /// The probe before saw something else; if false, it may have been so for longer.
+    pub(in crate::serve) is_change: bool,
+}
+
+impl EndpointResult {
+    /// A result of a probe that ended at `at`, `ended` after the start; `old` is the last result of its endpoint.
+    pub(in crate::serve) fn new(
+        alone: Arc<Judged>,
+        judged: Arc<Judged>,
+        (at, ended): (Timestamp, Duration),
+        run: u64,
+        old: Option<&Self>,
+    ) -> Self {
+        let since = match old {
+            Some(old) if saw_the_same(&old.judged, &judged) => old.since,
+            Some(_) => Since {
+                at,
+                is_change: true,
+            },
+            None => Since {
+                at,
+                is_change: false,
+            },
+        };
+        let last_conclusive = match judged.verdict {
+            Verdict::Conclusive(_) => Some(at),
+            Verdict::Inconclusive(_) => old.and_then(|old| old.last_conclusive),
+        };
+        Self {
+            lines: Arc::new(Lines::new(&judged, at)),
+            alone,
+            judged,
+            at,
+            ended,
+            since,
+            last_conclusive,
+            run,
+        }
+    }
+
+    /// Replaces the findings that compare several endpoints.
+    pub(in crate::serve) fn with_judged(&self, judged: Arc<Judged>) -> Self {
+        Self {
+            lines: Arc::new(Lines::new(&judged, self.at)),
+            judged,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the endpoint's observation.
+    pub(in crate::serve) fn observation(&self) -> &Observation {
+        &self.judged.observation
+    }
+
+    /// Returns true if the result is older than two intervals.
+    #[allow(dead_code)] // the pages and the metrics on age come with it
+    pub(in crate::serve) fn is_stale(&self, now: Timestamp, interval: Duration) -> bool {
+        let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX);
+        now.seconds_since(self.at) > interval.saturating_mul(STALE_INTERVALS)
+    }
+}
+
+/// The last results of one target.
+#[derive(Clone, Debug)]
+pub(in crate::serve) struct TargetResults {
+    /// The target.
+    pub(in crate::serve) target: Arc<Target>,
+    /// A result for each endpoint, by address, key type and vantage.
+    pub(in crate::serve) endpoints: Vec<Arc<EndpointResult>>,
+    /// The due times of the next probes, by vantage.
+    next: Vec<(Vantage, Timestamp)>,
+    /// The addresses of the last successful DNS lookup, if the host was not looked up since: the results have none, and
+    /// no name server returned that there is none.
+    not_looked_up: Box<[IpAddr]>,
+}
+
+impl TargetResults {
+    /// A target without results.
+    pub(in crate::serve) fn new(target: Arc<Target>) -> Self {
+        Self {
+            target,
+            endpoints: Vec::new(),
+            next: Vec::new(),
+            not_looked_up: Box::default(),
+        }
+    }
+
+    /// Returns the results, each with its findings.
+    pub(in crate::serve) fn judged(&self) -> impl Iterator<Item = &Judged> + Clone {
+        self.endpoints.iter().map(|endpoint| &*endpoint.judged)
+    }
+
+    /// Returns the last result of the endpoint of a judged observation.
+    pub(in crate::serve) fn endpoint(&self, judged: &Judged) -> Option<&Arc<EndpointResult>> {
+        let at = self.position(&judged.observation).ok()?;
+        self.endpoints.get(at)
+    }
+
+    /// Puts a result in the place of the last one of its endpoint.
+    pub(in crate::serve) fn put(&mut self, result: EndpointResult) {
+        let result = Arc::new(result);
+        match self.position(&result.judged.observation) {
+            Ok(at) => {
+                if let Some(place) = self.endpoints.get_mut(at) {
+                    *place = result;
+                }
+            }
+            Err(at) => self.endpoints.insert(at, result),
+        }
+    }
+
+    fn position(&self, observation: &Observation) -> Result<usize, usize> {
+        let order = |o: &Observation| (o.ip, o.key_type);
+        let wanted = order(observation);
+        self.endpoints.binary_search_by(|endpoint| {
+            let own = endpoint.observation();
+            let by_place = order(own).cmp(&wanted);
+            by_place.then_with(|| own.vantage.cmp(&observation.vantage))
+        })
+    }
+
+    /// Returns the due time of the next probe from a vantage.
+    pub(in crate::serve) fn next(&self, vantage: &Vantage) -> Option<Timestamp> {
+        let mut next = self.next.iter();
+        next.find(|(of, _)| of == vantage).map(|(_, next)| *next)
+    }
+
+    /// Sets the due time of the next probe from a vantage.
+    pub(in crate::serve) fn set_next(&mut self, vantage: &Vantage, next: Option<Timestamp>) {
+        self.next.retain(|(of, _)| of != vantage);
+        self.next.extend(next.map(|next| (vantage.clone(), next)));
+    }
+
+    /// Removes the results of a vantage that are not wanted.
+    pub(in crate::serve) fn retain(&mut self, is_wanted: impl FnMut(&Arc<EndpointResult>) -> bool) {
+        self.endpoints.retain(is_wanted);
+    }
+
+    /// Notes the addresses of the last successful DNS lookup, `known` before this probe, if it did not look them up.
+    pub(in crate::serve) fn end_local_probe(&mut self, known: &[IpAddr]) {
+        let is_answered = local_addresses(self.judged()).next().is_some();
+        let is_looked_up = is_answered || dns_answer(self.judged()).is_some();
+        self.not_looked_up = match is_looked_up {
+            true => Box::default(),
+            false => known.into(),
+        };
+    }
+
+    /// Returns the addresses of the last successful DNS lookup of the target's host, each once.
+    pub(in crate::serve) fn known(&self) -> Vec<IpAddr> {
+        let mut known: Vec<IpAddr> = local_addresses(self.judged()).collect();
+        known.extend(&self.not_looked_up);
+        known.sort();
+        known.dedup();
+        known
+    }
+
+    /// A target that was probed by one probe that ended at `at`, after the results `before`.
+    #[cfg(test)]
+    pub(in crate::serve) fn probed(
+        target: &Target,
+        results: Vec<Judged>,
+        at: Timestamp,
+        before: Option<&Self>,
+    ) -> Self {
+        let known = before.map_or_else(Vec::new, Self::known);
+        let mut now = before
+            .cloned()
+            .unwrap_or_else(|| Self::new(Arc::new(target.clone())));
+        let run = now.endpoints.iter().map(|e| e.run + 1).max().unwrap_or(0);
+        for judged in results {
+            let judged = Arc::new(judged);
+            let old = now.endpoint(&judged).cloned();
+            let ended = Duration::from_secs(u64::try_from(at.0).unwrap_or(0));
+            let result =
+                EndpointResult::new(judged.clone(), judged, (at, ended), run, old.as_deref());
+            now.put(result);
+        }
+        now.retain(|endpoint| endpoint.run == run);
+        now.end_local_probe(&known);
+        now
+    }
+}
+
+/// The addresses that were probed from here.
+fn local_addresses<'a>(results: impl Iterator<Item = &'a Judged>) -> impl Iterator<Item = IpAddr> {
+    let local = results.filter(|judged| judged.observation.vantage.is_local());
+    local.filter_map(|judged| judged.observation.ip)
+}
+
+/// Returns true if the same leaf was served, the same reported, or the same kind of error seen.
+pub(in crate::serve) fn saw_the_same(a: &Judged, b: &Judged) -> bool {
+    match (&a.observation.outcome, &b.observation.outcome) {
+        (Outcome::Served(a), Outcome::Served(b)) => a.leaf == b.leaf,
+        (Outcome::Told(a), Outcome::Told(b)) => a == b,
+        (Outcome::Failed(a), Outcome::Failed(b)) => a.kind == b.kind,
+        _ => false,
+    }
+}
+
+/// The last results of all targets, in their order. A copy shares everything with its original; a change copies one
+/// chunk.
+#[derive(Clone, Debug, Default)]
+pub(in crate::serve) struct ResultMap {
+    /// No chunk is empty.
+    chunks: Arc<Vec<Arc<Chunk>>>,
+}
+
+type Chunk = Vec<Arc<TargetResults>>;
+
+impl ResultMap {
+    /// Returns the results of a target.
+    pub(in crate::serve) fn get(&self, target: &Target) -> Option<&Arc<TargetResults>> {
+        let chunk = self.chunks.get(self.chunk_of(target))?;
+        let at = chunk
+            .binary_search_by(|one| (*one.target).cmp(target))
+            .ok()?;
+        chunk.get(at)
+    }
+
+    /// Returns all results, in the order of their targets.
+    pub(in crate::serve) fn iter(&self) -> impl Iterator<Item = &Arc<TargetResults>> + Clone {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// Puts results in the place of those of their target.
+    pub(in crate::serve) fn put(&mut self, results: Arc<TargetResults>) {
+        let at = self.chunk_of(&results.target);
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let Some(chunk) = chunks.get_mut(at) else {
+            chunks.push(Arc::new(vec![results]));
+            return;
+        };
+        let chunk = Arc::make_mut(chunk);
+        match chunk.binary_search_by(|one| one.target.cmp(&results.target)) {
+            Ok(at) => {
+                if let Some(place) = chunk.get_mut(at) {
+                    *place = results;
+                }
+            }
+            Err(at) => chunk.insert(at, results),
+        }
+        if chunk.len() > MAX_CHUNK {
+            let rest = chunk.split_off(MAX_CHUNK / 2);
+            chunks.insert(at + 1, Arc::new(rest));
+        }
+    }
+
+    /// Removes the results that are not wanted.
+    pub(in crate::serve) fn retain(&mut self, is_wanted: impl Fn(&Target) -> bool) {
+        if self.iter().all(|results| is_wanted(&results.target)) {
+            return;
+        }
+        let chunks = Arc::make_mut(&mut self.chunks);
+        for chunk in chunks.iter_mut() {
+            if !chunk.iter().all(|results| is_wanted(&results.target)) {
+                Arc::make_mut(chunk).retain(|results| is_wanted(&results.target));
+            }
+        }
+        chunks.retain(|chunk| !chunk.is_empty());
+    }
+
+    /// Returns the chunk where a target is, or belongs.
+    fn chunk_of(&self, target: &Target) -> usize {
+        let is_before =
+            |chunk: &Arc<Chunk>| chunk.first().is_some_and(|one| *one.target <= *target);
+        self.chunks.partition_point(is_before).saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::Protocol;
+
+fn target(number: usize) -> Target {
+    Target {
+        certificate: "web".into(),
+        hostname: format!("h{number}.example").parse().unwrap(),
+        port: 443,
+        protocol: Protocol::Https,
+    }
+}
+
+fn results(number: usize) -> Arc<TargetResults> {
+    Arc::new(TargetResults::new(Arc::new(target(number))))
+}
+
+proptest! {
+    /// The map has what a sorted map has, and a copy that was published keeps what it had.
+    #[test]
+    fn a_map_of_chunks_is_a_sorted_map(
+        steps in proptest::collection::vec((0usize..2000, 0u8..20), 0..1500),
+    ) {
+        let mut map = ResultMap::default();
+        let mut model: BTreeMap<Target, Arc<TargetResults>> = BTreeMap::new();
+        let mut published = (map.clone(), model.clone());
+        for (number, step) in steps {
+            match step {
+                0 => {
+                    let is_wanted = |t: &Target| t.hostname.to_string().len() % 2 == number % 2;
+                    map.retain(is_wanted);
+                    model.retain(|target, _| is_wanted(target));
+                }
+                1 => published = (map.clone(), model.clone()),
+                _ => {
+                    let results = results(number);
+                    map.put(results.clone());
+                    model.insert(target(number), results);
+                }
+            }
+            let is_there = map.get(&target(number)).is_some();
+            prop_assert_eq!(is_there, model.contains_key(&target(number)));
+        }
+        for (map, model) in [&published, &(map, model)] {
+            let all: Vec<*const TargetResults> = map.iter().map(Arc::as_ptr).collect();
+            let wanted: Vec<*const TargetResults> = model.values().map(Arc::as_ptr).collect();
+            prop_assert_eq!(all, wanted);
+            prop_assert!(map.chunks.iter().all(|c| !c.is_empty() && c.len() <= MAX_CHUNK));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A configuration comes into force, and a plan follows from it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use crate::config::Entry;
+use crate::model::{Target, Vantage};
+
+use super::super::expectations::{Kept, Watch, key};
+use super::super::plan::{Planning, plan_all};
+use super::super::snapshot::TargetResults;
+use super::vantage::{Lane, MAX_REMOTE_PROBES, Subject};
+use super::{LogLine, Now, Settings, SourceRequest, State};
+
+impl State {
+    /// Puts a configuration into force. The known certificates of entries that stay are kept.
+    pub(super) fn apply(&mut self, settings: Settings, now: Now) {
+        let is_account_changed = self.settings.account != settings.account;
+        let mut before = std::mem::take(&mut self.watches);
+        let mut changed = BTreeSet::new();
+        self.order.clear();
+        for (key, entry) in keyed(&settings.entries) {
+            let whole = SourceRequest::whole(&key);
+            let stays = before.remove(key.as_str());
+            let mut due = now.elapsed;
+            if stays.as_ref().is_some_and(|old| *old.entry != *entry) {
+                changed.insert(key.clone());
+            }
+            let old = match stays {
+                Some(watch) => Some(watch),
+                None => self.lost.take(&key).map(|(watch, next)| {
+                    due = next.unwrap_or(now.elapsed);
+                    watch
+                }),
+            };
+            let is_same = old.as_ref().is_some_and(|old| *old.entry == *entry);
+            let new = Watch::new(entry.clone());
+            let watch = match old {
+                Some(old) => Watch {
+                    entry: new.entry,
+                    ..old
+                },
+                None => new,
+            };
+            // A reload is for reading files again; a source over the network keeps its schedule, unless something about
+            // it has changed.
+            let is_remote = watch.is_asked_over_network();
+            let keeps_its_schedule =
+                is_remote && (watch.up == Some(true) || self.sources.is_running(&whole));
+            self.sources.add(whole.clone(), due);
+            if is_account_changed || !is_same || !keeps_its_schedule {
+                self.sources.hurry(&whole, now.elapsed);
+            }
+            let key: Arc<str> = key.into();
+            self.order.push(key.clone());
+            self.watches.insert(key, watch);
+        }
+        for (key, watch) in before {
+            self.newer.remove(&key);
+            let due = self.sources.due(&SourceRequest::whole(&key));
+            self.lost.put(key.to_string(), watch, due, now.elapsed);
+        }
+        let watches = &self.watches;
+        self.awaiting
+            .retain(|request, _| watches.contains_key(&request.key));
+        self.sources
+            .retain(|request| watches.contains_key(&request.key));
+        self.record_entries(now);
+        if self.settings.interval != settings.interval {
+            for lane in self.lanes.values_mut() {
+                lane.queue.set_interval(settings.interval, now.elapsed);
+            }
+        }
+        self.apply_vantages(&settings.vantages);
+        self.settings = Settings {
+            // The watches have them.
+            entries: Vec::new(),
+            ..settings
+        };
+        self.replan(now);
+        // Earlier results are of another place, or judged by other rules.
+        let plan = self.plan.clone();
+        let of_changed = plan.targets.iter();
+        let of_changed = of_changed.filter(|(_, planned)| changed.contains(&*planned.key));
+        let subjects = self.subjects_of(of_changed.map(|(target, _)| target));
+        self.hurry(&subjects, now);
+    }
+
+    /// Adds and removes remote vantages. One that is being asked is removed when it has answered.
+    fn apply_vantages(&mut self, vantages: &[Vantage]) {
+        let limit = MAX_REMOTE_PROBES.min(self.concurrency);
+        for vantage in vantages {
+            let lane = self.lanes.entry(vantage.clone());
+            lane.or_insert_with(|| Lane::new(limit)).is_wanted = true;
+        }
+        let mut removed = BTreeSet::new();
+        self.lanes.retain(|vantage, lane| {
+            if vantage.is_local() || vantages.contains(vantage) {
+                return true;
+            }
+            removed.insert(vantage.clone());
+            lane.is_wanted = false;
+            lane.queue.retain(|_| false);
+            !lane.queue.is_empty()
+        });
+        if removed.is_empty() {
+            return;
+        }
+        let all: Vec<Arc<TargetResults>> = self.results.iter().cloned().collect();
+        for results in all {
+            let is_removed = |vantage: &Vantage| removed.contains(vantage);
+            let mut endpoints = results.endpoints.iter();
+            if endpoints.any(|e| is_removed(&e.observation().vantage)) {
+                let mut results = TargetResults::clone(&results);
+                results.retain(|e| !is_removed(&e.observation().vantage));
+                self.results.put(Arc::new(results));
+            }
+        }
+    }
+
+    /// Makes a new plan, and makes the targets due whose expectation has changed.
+    pub(super) fn replan(&mut self, now: Now) {
+        self.outdated = None;
+        let Planning { plan, warnings } = plan_all(&self.watches, &self.order);
+        let new_warnings: Vec<LogLine> = warnings
+            .difference(&self.warnings)
+            .map(LogLine::warning)
+            .collect();
+        new_warnings.into_iter().for_each(|line| self.log(line));
+        self.warnings = warnings;
+        let targets: BTreeSet<Arc<Target>> = plan
+            .targets
+            .keys()
+            .map(|target| match self.targets.get(target) {
+                Some(known) => known.clone(),
+                None => Arc::new(target.clone()),
+            })
+            .collect();
+        let mut groups: BTreeMap<Subject, Vec<Arc<Target>>> = BTreeMap::new();
+        for (target, planned) in std::iter::zip(&targets, plan.targets.values()) {
+            // A remote test knows TCP only, and needs a certificate to compare with.
+            if planned.expectation.is_ok() && !target.protocol.is_quic() {
+                let group = Subject::group(&planned.key, target);
+                groups.entry(group).or_default().push(target.clone());
+            }
+        }
+        let changed = plan.targets.iter().filter(|(target, planned)| {
+            let before = self.plan.targets.get(*target);
+            before.is_some_and(|before| differ(&before.expectation, &planned.expectation))
+        });
+        let changed: Vec<Target> = changed.map(|(target, _)| target.clone()).collect();
+        let new = targets.difference(&self.targets).cloned();
+        self.remaining.extend(new);
+        self.remaining.retain(|target| targets.contains(target));
+        self.results.retain(|target| targets.contains(target));
+        self.dns_failures.retain(&plan);
+        self.plan = Arc::new(plan);
+        self.targets = targets;
+        self.groups = groups;
+        self.fill_lanes(now);
+        let subjects = self.subjects_of(changed.iter());
+        self.hurry(&subjects, now);
+        self.publish();
+        self.end_cycle(now);
+    }
+
+    /// Adds the planned probes to the schedules, and removes those that are no longer planned.
+    fn fill_lanes(&mut self, now: Now) {
+        let interval = self.settings.interval;
+        for (vantage, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.is_wanted) {
+            let planned: BTreeSet<Subject> = match vantage.is_local() {
+                true => self.targets.iter().cloned().map(Subject::Target).collect(),
+                false => self.groups.keys().cloned().collect(),
+            };
+            lane.queue.retain(|subject| planned.contains(subject));
+            let is_back = |subject: &&Subject| {
+                lane.queue.is_running(subject) && !lane.queue.contains(subject)
+            };
+            let back: Vec<Subject> = planned.iter().filter(is_back).cloned().collect();
+            if !self.is_ready {
+                let is_new = |subject: &&Subject| !lane.queue.contains(subject);
+                lane.unprobed.extend(planned.iter().filter(is_new).cloned());
+            }
+            lane.unprobed.retain(|subject| planned.contains(subject));
+            lane.queue.add_all(planned, interval, now.elapsed);
+            // The probe that runs may be one of the target as it was before.
+            for subject in &back {
+                lane.queue.hurry(subject, now.elapsed);
+            }
+        }
+    }
+
+    /// The probes of these targets, from all vantages.
+    fn subjects_of<'a>(&self, targets: impl Iterator<Item = &'a Target>) -> Vec<Subject> {
+        let mut subjects = BTreeSet::new();
+        for target in targets {
+            if let (Some(known), Some(planned)) =
+                (self.targets.get(target), self.plan.targets.get(target))
+            {
+                subjects.insert(Subject::Target(known.clone()));
+                subjects.insert(Subject::group(&planned.key, known));
+            }
+        }
+        subjects.into_iter().collect()
+    }
+}
+
+/// Returns the entries with their keys, in their order. Two of them may have the same source and no names.
+pub(in crate::serve) fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
+    let mut keys = HashSet::new();
+    let keyed = entries.iter().map(|entry| {
+        let mut key = key(entry);
+        let mut text = key.encode();
+        while !keys.insert(text.clone()) {
+            key.repeat += 1;
+            text = key.encode();
+        }
+        (text, entry)
+    });
+    keyed.collect()
+}
+
+/// Returns true if another certificate is expected than before.
+fn differ(before: &Result<Kept, String>, now: &Result<Kept, String>) -> bool {
+    match (before, now) {
+        (Ok(before), Ok(now)) => before.loaded.expected != now.loaded.expected,
+        (Err(_), Err(_)) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,424 @@
+//! The monitor as a pure state machine: events in, effects out. Time is an argument.
+//!
+//! - **mod**: the state, and the one function that takes events;
+//! - **sources**: requests to sources, and their results;
+//! - **probes**: probes, their results, and the cycle;
+//! - **vantage**: the slots and the backoff of one vantage;
+//! - **combine**: findings that compare several endpoints;
+//! - **apply**: a configuration, and the plan that follows from it.
+
+mod apply;
+mod combine;
+mod probes;
+#[cfg(test)]
+mod simulation;
+mod sources;
+mod vantage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Entry, SslmateSettings};
+use crate::judge::Judged;
+use crate::model::{Target, Timestamp, Vantage};
+use crate::scan::MailHosts;
+use crate::schedule::DueQueue;
+use crate::source::{Failed, Loaded};
+use crate::store::Remembered;
+
+use super::dns_failures::DnsFailures;
+use super::expectations::{Times, Watch};
+use super::history_writer::Note;
+use super::lost::Lost;
+use super::plan::Plan;
+use super::runtime::Runtime;
+use super::snapshot::{Cycle, ResultMap, VantageStatus};
+
+use probes::Run;
+pub(super) use sources::SourceRequest;
+use vantage::Lane;
+
+#[cfg(test)]
+pub(super) use apply::keyed;
+#[cfg(test)]
+pub(super) use sources::REPLAN_PAUSE;
+
+/// Interval between two removals of old history from the store.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The time of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// The time since the start. It only grows.
+    pub(super) elapsed: Duration,
+    /// The clock. It may be set back.
+    pub(super) clock: Timestamp,
+}
+
+/// The part of the configuration that the state depends on.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// The entries of the inventory.
+    pub(super) entries: Vec<Entry>,
+    /// Interval of the probes.
+    pub(super) interval: Duration,
+    /// Grace period and refresh interval.
+    pub(super) times: Times,
+    /// How long history is kept.
+    pub(super) history: Duration,
+    /// The account, which its entries depend on.
+    pub(super) account: Option<SslmateSettings>,
+    /// The remote vantages.
+    pub(super) vantages: Vec<Vantage>,
+}
+
+impl From<&Runtime> for Settings {
+    fn from(runtime: &Runtime) -> Self {
+        let inventory = &runtime.inventory;
+        Self {
+            entries: inventory.certificates.clone(),
+            interval: inventory.defaults.interval,
+            times: runtime.times,
+            history: inventory.defaults.history,
+            account: inventory.sslmate.clone(),
+            vantages: runtime.remotes.keys().cloned().collect(),
+        }
+    }
+}
+
+/// The bounds and the past of a state.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    /// Maximum concurrent local probes.
+    pub(super) concurrency: usize,
+    /// The results of sources before the start, by the keys of their entries.
+    pub(super) remembered: Vec<(String, Vec<Remembered>)>,
+    /// There is a state folder to record in.
+    pub(super) has_store: bool,
+}
+
+/// The number of a probe.
+pub(super) type ProbeId = u64;
+
+/// A result of a source.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// A result for each certificate.
+    pub(super) answers: Vec<Result<Loaded, Failed>>,
+    /// The mail hosts of the entry's domains; `None` if they were not looked up.
+    pub(super) mail_hosts: Option<MailHosts>,
+}
+
+/// An event.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A source answered, or failed.
+    SourceResult {
+        request: SourceRequest,
+        fetched: Fetched,
+        /// A line if the clock of the sources differs from ours.
+        clock_warning: Option<String>,
+    },
+    /// A probe has the result of one endpoint, as of `at`.
+    ProbeResult {
+        id: ProbeId,
+        judged: Box<Judged>,
+        at: Now,
+    },
+    /// A probe ended; it is not complete after a fault of our own.
+    ProbeDone { id: ProbeId, is_complete: bool },
+    /// The configuration was read.
+    Reload(Settings),
+    /// A certificate of this common name was issued.
+    Issued(String),
+    /// Time has passed.
+    Tick,
+    /// Nothing new begins from now on.
+    Shutdown,
+}
+
+/// An effect, which the loop carries out.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Ask the source of an entry; `known` are the mail hosts of its domains.
+    Fetch {
+        request: SourceRequest,
+        entry: Arc<Entry>,
+        known: Arc<MailHosts>,
+    },
+    /// Probe targets of one entry from one vantage; `known` are the addresses of the last successful DNS lookup.
+    Probe {
+        id: ProbeId,
+        vantage: Vantage,
+        targets: Vec<Arc<Target>>,
+        known: Vec<IpAddr>,
+    },
+    /// Write to the state folder.
+    Record(Note),
+    /// Write to the log.
+    Log(LogLine),
+    /// Publish a snapshot.
+    Publish,
+}
+
+/// The severity of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Info,
+    Warning,
+}
+
+/// A log line: the event first, then `key=value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LogLine {
+    pub(super) level: Level,
+    pub(super) text: String,
+}
+
+impl LogLine {
+    pub(super) fn info(text: impl fmt::Display) -> Self {
+        Self {
+            level: Level::Info,
+            text: text.to_string(),
+        }
+    }
+
+    pub(super) fn warning(text: impl fmt::Display) -> Self {
+        Self {
+            level: Level::Warning,
+            text: text.to_string(),
+        }
+    }
+}
+
+/// The monitor's state.
+pub(super) struct State {
+    settings: Settings,
+    concurrency: usize,
+    has_store: bool,
+    is_stopping: bool,
+    watches: BTreeMap<Arc<str>, Watch>,
+    /// Their keys in the order of the configuration.
+    order: Vec<Arc<str>>,
+    /// Entries that the configuration has lost.
+    lost: Lost,
+    plan: Arc<Plan>,
+    /// The logged warnings about its names.
+    warnings: BTreeSet<String>,
+    targets: BTreeSet<Arc<Target>>,
+    /// The targets that one test of a remote vantage is for.
+    groups: BTreeMap<vantage::Subject, Vec<Arc<Target>>>,
+    /// The local vantage and the remote ones.
+    lanes: BTreeMap<Vantage, Lane>,
+    runs: BTreeMap<ProbeId, Run>,
+    last_id: ProbeId,
+    results: ResultMap,
+    /// The requests to sources.
+    sources: DueQueue<SourceRequest>,
+    /// The latest time of the next plan, if sources have returned something since the last one.
+    outdated: Option<Duration>,
+    /// Requests after word of issued certificates, each with the common names whose targets are probed then.
+    awaiting: BTreeMap<SourceRequest, BTreeSet<String>>,
+    /// Certificates that were fetched individually while a full request of their entry was running.
+    newer: BTreeMap<Arc<str>, BTreeSet<String>>,
+    /// The targets that this cycle has not probed yet.
+    remaining: BTreeSet<Arc<Target>>,
+    cycle_began: Duration,
+    cycle_duration: Option<Duration>,
+    is_ready: bool,
+    prune_due: Duration,
+    dns_failures: DnsFailures,
+    /// It was logged that our clock differs from that of the sources.
+    is_clock_wrong: bool,
+    effects: Vec<Effect>,
+}
+
+/// The parts of a snapshot that the state has.
+pub(super) struct Parts {
+    pub(super) plan: Arc<Plan>,
+    pub(super) results: ResultMap,
+    pub(super) cycle: Cycle,
+    pub(super) vantages: Arc<[VantageStatus]>,
+    pub(super) is_ready: bool,
+}
+
+impl State {
+    /// A state with a first configuration, and the effects of it.
+    pub(super) fn new(settings: Settings, start: Start, now: Now) -> (Self, Vec<Effect>) {
+        let concurrency = start.concurrency.max(1);
+        let local = Lane::new(concurrency);
+        let mut state = Self {
+            settings: Settings {
+                entries: Vec::new(),
+                ..settings.clone()
+            },
+            concurrency,
+            has_store: start.has_store,
+            is_stopping: false,
+            watches: BTreeMap::new(),
+            order: Vec::new(),
+            lost: Lost::default(),
+            plan: Arc::default(),
+            warnings: BTreeSet::new(),
+            targets: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            lanes: BTreeMap::from([(Vantage::local(), local)]),
+            runs: BTreeMap::new(),
+            last_id: 0,
+            results: ResultMap::default(),
+            sources: DueQueue::default(),
+            outdated: None,
+            awaiting: BTreeMap::new(),
+            newer: BTreeMap::new(),
+            remaining: BTreeSet::new(),
+            cycle_began: now.elapsed,
+            cycle_duration: None,
+            is_ready: false,
+            prune_due: now.elapsed,
+            dns_failures: DnsFailures::default(),
+            is_clock_wrong: false,
+            effects: Vec::new(),
+        };
+        for (key, remembered) in start.remembered {
+            state.lost.put_remembered(key, remembered, now.elapsed);
+        }
+        let effects = state.on(Event::Reload(settings), now);
+        (state, effects)
+    }
+
+    /// Takes an event. Returns the effects that follow from it, in order.
+    pub(super) fn on(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        match event {
+            Event::SourceResult {
+                request,
+                fetched,
+                clock_warning,
+            } => {
+                self.on_clock_warning(clock_warning);
+                self.on_source_result(&request, fetched, now);
+            }
+            Event::ProbeResult { id, judged, at } => self.on_probe_result(id, judged, at),
+            Event::ProbeDone { id, is_complete } => self.on_probe_done(id, is_complete, now),
+            Event::Reload(settings) => self.apply(settings, now),
+            Event::Issued(cn) => self.on_issued(&cn, now),
+            Event::Tick => {}
+            Event::Shutdown => self.is_stopping = true,
+        }
+        if !self.is_stopping {
+            self.start_fetches(now);
+            self.replan_if_due(now);
+            self.start_probes(now);
+            self.prune_if_due(now);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Returns when the state wants a tick.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        let probes = self.lanes.values().filter_map(Lane::next_start);
+        let fetch = self.next_fetch();
+        let prune = self.has_store.then_some(self.prune_due);
+        let others = fetch.into_iter().chain(self.outdated).chain(prune);
+        probes.chain(others).min()
+    }
+
+    /// Returns the plan.
+    pub(super) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Returns the parts of a snapshot.
+    pub(super) fn parts(&self) -> Parts {
+        let remotes = self.lanes.iter().filter(|(vantage, _)| !vantage.is_local());
+        let remotes = remotes.filter(|(_, lane)| lane.is_wanted);
+        Parts {
+            plan: self.plan.clone(),
+            results: self.results.clone(),
+            cycle: Cycle {
+                duration: self.cycle_duration,
+                oldest_due: self.lanes.values().filter_map(Lane::oldest_due).min(),
+            },
+            vantages: remotes.map(|(name, lane)| lane.status(name)).collect(),
+            is_ready: self.is_ready,
+        }
+    }
+
+    fn log(&mut self, line: LogLine) {
+        self.effects.push(Effect::Log(line));
+    }
+
+    fn record(&mut self, note: impl FnOnce(&Self) -> Note) {
+        if self.has_store {
+            let note = note(self);
+            self.effects.push(Effect::Record(note));
+        }
+    }
+
+    fn publish(&mut self) {
+        if !matches!(self.effects.last(), Some(Effect::Publish)) {
+            self.effects.push(Effect::Publish);
+        }
+    }
+
+    fn on_clock_warning(&mut self, warning: Option<String>) {
+        let is_wrong = warning.is_some();
+        if let Some(warning) = warning.filter(|_| !self.is_clock_wrong) {
+            self.log(LogLine::warning(warning));
+        }
+        self.is_clock_wrong = is_wrong;
+    }
+
+    /// Removes old history, and the lost entries that are old.
+    fn prune_if_due(&mut self, now: Now) {
+        if self.prune_due > now.elapsed {
+            return;
+        }
+        self.prune_due = now.elapsed + PRUNE_INTERVAL;
+        self.lost.expire(now.elapsed);
+        let kept = i64::try_from(self.settings.history.as_secs()).unwrap_or(i64::MAX);
+        let before = Timestamp(now.clock.0.saturating_sub(kept));
+        self.record(|_| Note::Prune(before));
+        self.record_entries(now);
+    }
+
+    /// Records which entries are configured now.
+    fn record_entries(&mut self, now: Now) {
+        self.record(|state| {
+            let keys = state.watches.keys().map(ToString::to_string).collect();
+            Note::Entries(keys, now.clock)
+        });
+    }
+}
+
+/// Sizes of everything that could grow.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Sizes {
+    pub(super) slots: usize,
+    pub(super) requests: usize,
+    pub(super) runs: usize,
+    pub(super) results: usize,
+    pub(super) endpoints: usize,
+    pub(super) lost: usize,
+    pub(super) notes: usize,
+}
+
+#[cfg(test)]
+impl State {
+    pub(super) fn sizes(&self) -> Sizes {
+        let awaited = self.awaiting.values().map(BTreeSet::len).sum::<usize>();
+        let newer = self.newer.values().map(BTreeSet::len).sum::<usize>();
+        Sizes {
+            slots: self.lanes.values().map(|lane| lane.queue.len()).sum(),
+            requests: self.sources.len(),
+            runs: self.runs.len(),
+            results: self.results.iter().count(),
+            endpoints: self.results.iter().map(|r| r.endpoints.len()).sum(),
+            lost: self.lost.len(),
+            notes: awaited + newer + self.remaining.len() + self.warnings.len(),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Probes: their start, their results, and the cycle that they make up.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::judge::Judged;
+use crate::model::{Target, Timestamp, Vantage};
+
+use super::super::dns_failures::Change as DnsChange;
+use super::super::history_writer::Note;
+use super::super::snapshot::{EndpointResult, TargetResults};
+use super::super::transition_log::transitions;
+use super::combine::{combine, depends_on_other_key_type, preliminary};
+use super::vantage::{Change, Lane, Seen, Subject};
+use super::{Effect, LogLine, Now, ProbeId, State};
+
+/// A probe that is running.
+#[derive(Debug)]
+pub(super) struct Run {
+    vantage: Vantage,
+    subject: Subject,
+    started: Duration,
+    /// Each target with its results before the probe.
+    targets: Vec<(Arc<Target>, Option<Arc<TargetResults>>)>,
+    /// Results that mean another thing if the address has a certificate with another key.
+    held: Vec<(Arc<Judged>, Now)>,
+    seen: Seen,
+}
+
+impl State {
+    /// Starts the probes that are due.
+    pub(super) fn start_probes(&mut self, now: Now) {
+        let vantages: Vec<Vantage> = self.lanes.keys().cloned().collect();
+        let mut has_started = false;
+        for vantage in vantages {
+            while let Some(lane) = self.lanes.get_mut(&vantage)
+                && let Some(subject) = lane.start(now.elapsed)
+            {
+                has_started = true;
+                self.start_probe(vantage.clone(), subject, now);
+            }
+        }
+        // The lag depends on it.
+        if has_started {
+            self.publish();
+        }
+    }
+
+    fn start_probe(&mut self, vantage: Vantage, subject: Subject, now: Now) {
+        let targets = match &subject {
+            Subject::Target(target) => vec![target.clone()],
+            group @ Subject::Certificate { .. } => {
+                self.groups.get(group).cloned().unwrap_or_default()
+            }
+        };
+        let before = |target: &Arc<Target>| self.results.get(target).cloned();
+        let of_run: Vec<_> = targets.iter().map(|t| (t.clone(), before(t))).collect();
+        let known = match of_run.as_slice() {
+            [(_, Some(before))] if vantage.is_local() => before.known(),
+            _ => Vec::new(),
+        };
+        self.last_id += 1;
+        let id = self.last_id;
+        let run = Run {
+            vantage: vantage.clone(),
+            subject,
+            started: now.elapsed,
+            targets: of_run,
+            held: Vec::new(),
+            seen: Seen::default(),
+        };
+        self.runs.insert(id, run);
+        self.effects.push(Effect::Probe {
+            id,
+            vantage,
+            targets,
+            known,
+        });
+    }
+
+    /// Publishes the result of one endpoint.
+    pub(super) fn on_probe_result(&mut self, id: ProbeId, judged: Box<Judged>, at: Now) {
+        let Some(run) = self.runs.get_mut(&id) else {
+            return;
+        };
+        let observation = &judged.observation;
+        if observation.vantage != run.vantage {
+            return;
+        }
+        run.seen.add(&judged);
+        let Some(target) = self.targets.get(&observation.target).cloned() else {
+            return;
+        };
+        let judged = Arc::new(*judged);
+        if depends_on_other_key_type(&judged) && self.waits_for_other_key_type(id, &judged) {
+            if let Some(run) = self.runs.get_mut(&id) {
+                run.held.push((judged, at));
+            }
+            return;
+        }
+        let (ip, key_type) = (judged.observation.ip, judged.observation.key_type);
+        self.put_result(id, &target, judged, at);
+        // The results of the other key type that waited for this one.
+        let held = self.runs.get_mut(&id).map(|run| {
+            let is_of_place = |(held, _): &mut (Arc<Judged>, Now)| {
+                let other = &held.observation;
+                other.ip == ip && other.key_type != key_type && other.target == *target
+            };
+            run.held.extract_if(.., is_of_place).collect::<Vec<_>>()
+        });
+        for (judged, at) in held.into_iter().flatten() {
+            self.put_result(id, &target, judged, at);
+        }
+    }
+
+    /// Returns true if no result of another key type at the same address is there yet, and one will be.
+    fn waits_for_other_key_type(&self, id: ProbeId, judged: &Judged) -> bool {
+        let own = &judged.observation;
+        let planned = self.plan.targets.get(&own.target);
+        let watch = planned.and_then(|planned| self.watches.get(&planned.key));
+        if watch.is_none_or(|watch| watch.entry.key_types.each().len() < 2) {
+            return false;
+        }
+        let is_other = |other: &Judged| {
+            let other = &other.observation;
+            other.ip == own.ip
+                && other.vantage == own.vantage
+                && other.target == own.target
+                && other.key_type != own.key_type
+        };
+        let results = self.results.get(&own.target);
+        let mut endpoints = results.iter().flat_map(|results| &results.endpoints);
+        let held = self.runs.get(&id).map(|run| &run.held);
+        !endpoints.any(|e| e.run == id && is_other(&e.judged))
+            && !held.into_iter().flatten().any(|(held, _)| is_other(held))
+    }
+
+    fn put_result(&mut self, id: ProbeId, target: &Arc<Target>, alone: Arc<Judged>, at: Now) {
+        let mut results = self.results_of(target);
+        let old = results.endpoint(&alone).cloned();
+        let own = &alone.observation;
+        let place = results.endpoints.iter().filter(|e| {
+            let other = e.observation();
+            e.run == id && other.ip == own.ip && other.key_type != own.key_type
+        });
+        let place = place.map(|e| &*e.alone);
+        let judged = preliminary(&alone, old.as_deref(), place);
+        let at = (at.clock, at.elapsed);
+        let result = EndpointResult::new(alone, judged, at, id, old.as_deref());
+        results.put(result);
+        self.results.put(Arc::new(results));
+        self.publish();
+    }
+
+    fn results_of(&self, target: &Arc<Target>) -> TargetResults {
+        let results = self.results.get(target);
+        results.map_or_else(
+            || TargetResults::new(target.clone()),
+            |results| TargetResults::clone(results),
+        )
+    }
+
+    /// Ends a probe.
+    pub(super) fn on_probe_done(&mut self, id: ProbeId, is_complete: bool, now: Now) {
+        let held = self
+            .runs
+            .get_mut(&id)
+            .map(|run| std::mem::take(&mut run.held));
+        for (judged, at) in held.into_iter().flatten() {
+            if let Some(target) = self.targets.get(&judged.observation.target).cloned() {
+                self.put_result(id, &target, judged, at);
+            }
+        }
+        let Some(run) = self.runs.remove(&id) else {
+            return;
+        };
+        let interval = self.settings.interval;
+        let Some(lane) = self.lanes.get_mut(&run.vantage) else {
+            return;
+        };
+        let is_wanted = lane.queue.finish(&run.subject, interval, now.elapsed);
+        let change = lane.end_probe(run.seen, run.started, now);
+        let next = lane.queue.due(&run.subject);
+        lane.unprobed.remove(&run.subject);
+        if !lane.is_wanted && lane.queue.is_empty() {
+            self.lanes.remove(&run.vantage);
+        }
+        if is_wanted && let Some(change) = change {
+            self.log_vantage(&run, change);
+        }
+        let next = next.map(|due| {
+            let ahead = due.saturating_sub(now.elapsed).as_secs();
+            Timestamp(now.clock.0.saturating_add_unsigned(ahead))
+        });
+        for (target, before) in &run.targets {
+            if run.vantage.is_local() {
+                self.remaining.remove(target);
+            }
+            if is_wanted && is_complete && self.targets.contains(target) {
+                self.end_target(id, &run, target, before.as_deref(), next);
+            }
+        }
+        self.publish();
+        self.end_cycle(now);
+    }
+
+    /// Removes the addresses that the probe no longer saw, and compares those that it saw.
+    fn end_target(
+        &mut self,
+        id: ProbeId,
+        run: &Run,
+        target: &Arc<Target>,
+        before: Option<&TargetResults>,
+        next: Option<Timestamp>,
+    ) {
+        let mut results = self.results_of(target);
+        let others = results.clone();
+        let is_own = |e: &EndpointResult| e.observation().vantage == run.vantage;
+        results.retain(|e| !is_own(e) || e.run == id);
+        if run.vantage.is_local() {
+            let known: Vec<IpAddr> = before.map_or_else(Vec::new, TargetResults::known);
+            results.end_local_probe(&known);
+        }
+        let busy = self.busy_vantages(target);
+        combine(&mut results, |v| !busy.contains(v), self.settings.interval);
+        results.set_next(&run.vantage, next);
+        let change = match run.vantage.is_local() {
+            true => self.dns_failures.update(target, before, &results),
+            false => None,
+        };
+        let is_removed = matches!(change, Some(DnsChange::Removed { .. }));
+        for endpoints in [
+            transitions(before, &results, |e| is_own(e), is_removed),
+            transitions(Some(&others), &results, |e| !is_own(e), is_removed),
+        ] {
+            endpoints.into_iter().for_each(|line| self.log(line));
+        }
+        if let Some(change) = change {
+            self.log(change.line());
+        }
+        let of_run = results.endpoints.iter().filter(|e| e.run == id);
+        let of_run: Vec<Arc<EndpointResult>> = of_run.cloned().collect();
+        self.results.put(Arc::new(results));
+        self.record(|_| Note::Probed(of_run));
+    }
+
+    /// The vantages from which a target is being probed.
+    fn busy_vantages(&self, target: &Arc<Target>) -> BTreeSet<Vantage> {
+        let planned = self.plan.targets.get(&**target);
+        let group = planned.map(|planned| Subject::group(&planned.key, target));
+        let own = Subject::Target(target.clone());
+        let busy = self
+            .lanes
+            .iter()
+            .filter(|(vantage, lane)| match vantage.is_local() {
+                true => lane.queue.is_running(&own),
+                false => group
+                    .as_ref()
+                    .is_some_and(|group| lane.queue.is_running(group)),
+            });
+        busy.map(|(vantage, _)| vantage.clone()).collect()
+    }
+
+    fn log_vantage(&mut self, run: &Run, change: Change) {
+        let vantage = &run.vantage;
+        self.log(match change {
+            Change::Failed => LogLine::warning(format_args!(
+                "vantage failed: vantage={vantage}; it is asked less often until it answers"
+            )),
+            Change::Recovered => LogLine::info(format_args!("vantage ok again: vantage={vantage}")),
+        });
+    }
+
+    /// Ends the cycle when every target has been probed.
+    pub(super) fn end_cycle(&mut self, now: Now) {
+        self.note_readiness();
+        // Mostly the first of the two says no.
+        if !self.remaining.is_empty() || self.watches.values().any(|watch| watch.up.is_none()) {
+            return;
+        }
+        if self.targets.is_empty() {
+            return;
+        }
+        self.cycle_duration = Some(now.elapsed.saturating_sub(self.cycle_began));
+        self.cycle_began = now.elapsed;
+        self.remaining.clone_from(&self.targets);
+    }
+
+    /// Notes once that every source was asked and everything was probed once, from each vantage that works.
+    fn note_readiness(&mut self) {
+        let is_ready = !self.is_ready
+            && self.lanes.values().all(Lane::is_ready)
+            && self.watches.values().all(|watch| watch.up.is_some());
+        if is_ready {
+            self.is_ready = true;
+            self.publish();
+            let targets = self.targets.len();
+            self.log(LogLine::info(format_args!("ready: targets={targets}")));
+        }
+    }
+}

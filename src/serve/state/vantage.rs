@@ -1,0 +1,178 @@
+//! One vantage: its schedule, its slots, and its backoff.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::judge::Judged;
+use crate::model::{Target, Timestamp, Vantage};
+use crate::observation::{ErrorKind, Outcome};
+use crate::schedule::DueQueue;
+
+use super::super::snapshot::VantageStatus;
+use super::Now;
+
+/// Maximum concurrent probes of one remote vantage.
+pub(super) const MAX_REMOTE_PROBES: usize = 16;
+/// Pause after the first failed probe of a vantage. It doubles with every further one.
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// Longest pause between two probes of a vantage that keeps failing.
+pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// The subject of one probe.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::serve) enum Subject {
+    /// One target, from here.
+    Target(Arc<Target>),
+    /// The targets of one certificate and port, from a remote vantage.
+    Certificate {
+        /// The key of its entry.
+        key: Arc<str>,
+        /// Its name.
+        certificate: Arc<str>,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl Subject {
+    /// The group of targets that a target is in.
+    pub(super) fn group(key: &Arc<str>, target: &Target) -> Self {
+        Self::Certificate {
+            key: key.clone(),
+            certificate: target.certificate.as_str().into(),
+            port: target.port,
+        }
+    }
+}
+
+/// A vantage.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) queue: DueQueue<Subject>,
+    /// Maximum concurrent probes.
+    limit: usize,
+    /// The configuration has it.
+    pub(super) is_wanted: bool,
+    /// The probes that have not ended once yet.
+    pub(super) unprobed: BTreeSet<Subject>,
+    is_up: Option<bool>,
+    /// Probes that failed one after another.
+    failures: u32,
+    /// The end of the last of them.
+    failed_at: Duration,
+    failing_since: Option<Timestamp>,
+    /// The end of the pause.
+    resume_at: Duration,
+}
+
+/// A change of a vantage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Failed,
+    Recovered,
+}
+
+impl Lane {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            queue: DueQueue::default(),
+            limit,
+            is_wanted: true,
+            unprobed: BTreeSet::new(),
+            is_up: None,
+            failures: 0,
+            failed_at: Duration::ZERO,
+            failing_since: None,
+            resume_at: Duration::ZERO,
+        }
+    }
+
+    /// Returns true if everything was probed once, or the vantage fails.
+    pub(super) fn is_ready(&self) -> bool {
+        self.unprobed.is_empty() || self.failures > 0
+    }
+
+    /// Starts the next probe, if one is due and a slot is free.
+    pub(super) fn start(&mut self, now: Duration) -> Option<Subject> {
+        match self.next_start()? <= now {
+            true => self.queue.start(now),
+            false => None,
+        }
+    }
+
+    /// Returns when the next probe starts; `None` while all slots are busy. A vantage that fails has one slot.
+    pub(super) fn next_start(&self) -> Option<Duration> {
+        let limit = if self.failures > 0 { 1 } else { self.limit };
+        let due = self
+            .queue
+            .next_due()
+            .filter(|_| self.queue.running() < limit)?;
+        Some(due.max(self.resume_at))
+    }
+
+    /// Returns the due time of the longest-waiting probe. A vantage that fails is asked less: its probes are not late.
+    pub(super) fn oldest_due(&self) -> Option<Duration> {
+        self.queue.next_due().filter(|_| self.failures == 0)
+    }
+
+    pub(super) fn status(&self, vantage: &Vantage) -> VantageStatus {
+        VantageStatus {
+            vantage: vantage.clone(),
+            is_up: self.is_up,
+            failing_since: self.failing_since,
+        }
+    }
+
+    /// Notes the end of a probe that began at `started`.
+    pub(super) fn end_probe(&mut self, seen: Seen, started: Duration, now: Now) -> Option<Change> {
+        match seen {
+            Seen::Nothing => None,
+            Seen::Results => {
+                self.is_up = Some(true);
+                self.failures = 0;
+                self.resume_at = Duration::ZERO;
+                self.failing_since.take().map(|_| Change::Recovered)
+            }
+            // Probes that ran side by side fail for one reason.
+            Seen::Failure if self.failures > 0 && started < self.failed_at => None,
+            Seen::Failure => {
+                self.is_up = Some(false);
+                let doubled = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+                let pause = FIRST_BACKOFF.saturating_mul(doubled).min(MAX_BACKOFF);
+                self.failures = self.failures.saturating_add(1);
+                self.failed_at = now.elapsed;
+                self.resume_at = now.elapsed + pause;
+                let is_first = self.failing_since.is_none();
+                self.failing_since.get_or_insert(now.clock);
+                is_first.then_some(Change::Failed)
+            }
+        }
+    }
+}
+
+/// The results of a probe, for the health of its vantage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// There were none.
+    #[default]
+    Nothing,
+    /// The vantage did not answer.
+    Failure,
+    /// The vantage answered.
+    Results,
+}
+
+impl Seen {
+    /// Adds a result.
+    pub(super) fn add(&mut self, judged: &Judged) {
+        let observation = &judged.observation;
+        let is_failure = !observation.vantage.is_local()
+            && observation.ip.is_none()
+            && matches!(&observation.outcome, Outcome::Failed(error) if error.kind == ErrorKind::Internal);
+        *self = match (*self, is_failure) {
+            (Self::Results, _) | (_, false) => Self::Results,
+            (_, true) => Self::Failure,
+        };
+    }
+}
