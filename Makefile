@@ -1,60 +1,64 @@
-# `make test` and `make lint` are what CI runs (.ci/run). Everything but the Debian packages of `make test`
-# and the installation of cargo-deny needs nothing but cargo and what Cargo.lock names.
+# CI runs `make lint` and `make test` (.ci/run). Except for the Debian packages of `make test` and the installation of
+# cargo-deny, all targets need only cargo and the crates in Cargo.lock.
 
 CARGO ?= cargo
-# Tools that the checks need and that are not on PATH are kept here, so that a CI cache of target/ has them.
+# Directory of tools that the checks need and that are not on PATH. A CI cache of target/ includes it.
 TOOLS := $(CURDIR)/target/tools
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DEB_VERSION := 3.8.0
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_FUZZ_VERSION := 0.13.2
 
-# How long each fuzz target runs, and which do.
+# Duration of each fuzz target in seconds, and the targets to run.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-# What measures holds thousands of connections at both ends, and shells have less room than they may: all that there may be.
+# Benchmarks hold thousands of connections at both ends. This raises the descriptor limit to its maximum.
 DESCRIPTORS := ulimit -n $$(ulimit -Hn)
 
 export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
-# No Debian package has a kubectl of these years.
+# No Debian package has a current kubectl.
 SKIPPED := $(if $(shell command -v kubectl),,--skip an_overlay_of_kustomize)
 
-.PHONY: run test packages clients lint deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
+.PHONY: run test packages clients lint words deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
 
-# Everything, offline: wrong servers of every kind, and what certvigil says of each.
+# The demo, offline: faulty servers of every kind, and the result of each.
 run:
 	$(CARGO) run --release --locked -- demo
 
 test: packages cargo-deb linters
-	$(CARGO) test --locked -- --include-ignored $(SKIPPED)
+	$(CARGO) test --workspace --locked -- --include-ignored $(SKIPPED)
 
-# The servers that the ignored tests talk to.
+# The servers for the ignored tests.
 packages:
 	sh tests/packages.sh
 
-# Serves the corpus of certificate paths to six real clients and writes their answers to tests/clients/data.
-# `CLIENTS_CASES=nc make clients` only prints the answers to the cases whose names contain "nc".
+# Serves the corpus of certificate paths to six real clients and records their results in tests/clients/data.
+# `CLIENTS_CASES=nc make clients` only prints the results of the cases whose names contain "nc".
 clients:
 	sh tests/packages.sh tests/packages-clients.txt
 	CLIENTS_RECORD=1 $(CARGO) test --locked --test clients clients_answer_as_recorded -- --ignored --nocapture
 	CERTVIGIL_REWRITE=1 $(CARGO) test --locked --test clients page
 
-lint: deny
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
+lint: deny words
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) deny --locked check bans licenses sources
 
+# Words that documentation and comments do not use: tests/words.txt.
+words:
+	sh tests/words.sh
+
 # The tool is built once, without optimisation: that halves the time, and a check still takes two seconds.
-# It is not put into the user's own ~/.cargo.
+# It is not installed into ~/.cargo.
 deny:
 	@command -v cargo-deny >/dev/null || \
 		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" cargo-deny@$(CARGO_DENY_VERSION)
 	@rm -rf "$(TOOLS)/build"
 
-# Needs the network, and may fail though nothing here has changed: not part of `lint`.
+# Needs the network, and may fail without a change in the repository: not part of `lint`.
 advisories: deny
 	$(CARGO) deny --locked check advisories
 
@@ -63,15 +67,14 @@ deb: cargo-deb
 	$(CARGO) build --release --locked
 	sh dist/debian/build.sh target/release/certvigil target/deb
 
-# What it packs with (half a minute to build); its compression of its own is left out, dpkg-deb's is used.
+# The packaging tool (half a minute to build), without its own compression: dpkg-deb compresses.
 cargo-deb:
 	@command -v cargo-deb >/dev/null || \
 		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --no-default-features \
 			--root "$(TOOLS)" cargo-deb@$(CARGO_DEB_VERSION)
 	@rm -rf "$(TOOLS)/build"
 
-# What knows the files of dist/ that other programs read: schemas of GitHub, GitLab, Compose and Kubernetes, and a linter of
-# recipes of images.
+# Checkers of the files in dist/: schemas of GitHub, GitLab, Compose and Kubernetes, and a Dockerfile linter.
 linters: $(TOOLS)/python/made
 
 $(TOOLS)/python/made: tests/linters.txt
@@ -79,7 +82,7 @@ $(TOOLS)/python/made: tests/linters.txt
 	"$(TOOLS)/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/linters.txt
 	@touch "$@"
 
-# One file for any Linux: linked with the C library too. With a target named, build scripts and macros are linked as ever.
+# A static executable for any Linux. With an explicit target, build scripts and macros are linked dynamically.
 HOST = $(shell rustc --print host-tuple)
 STATIC_TARGET ?= $(HOST)
 static:
@@ -87,7 +90,7 @@ static:
 	@if ldd target/$(STATIC_TARGET)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
 	@echo target/$(STATIC_TARGET)/release/certvigil
 
-# Which crates are in the program, in the format of CycloneDX: target/certvigil.cdx.json
+# The software bill of materials in CycloneDX format: target/certvigil.cdx.json
 sbom:
 	@command -v cargo-cyclonedx >/dev/null || \
 		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" \
@@ -96,9 +99,8 @@ sbom:
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(CARGO) cyclonedx --format json --spec-version 1.5 --target $(HOST) --no-build-deps --describe binaries
 	mv certvigil_bin.cdx.json target/certvigil.cdx.json
 
-# What looking costs, against other programs and against bare loops: some ten minutes. It writes docs/performance.md, but
-# where BENCH picks some of it, as in `BENCH=check,dns make bench`, or BENCH_ROUNDS or BENCH_BINARY is set;
-# benches/performance/main.rs says more.
+# The cost of probes, against other programs and minimal loops: about ten minutes. Writes docs/performance.md, except if BENCH
+# selects a part, as in `BENCH=check,dns make bench`, or BENCH_ROUNDS or BENCH_BINARY is set; see benches/performance/main.rs.
 bench: bench-packages
 	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance
 ifndef BENCH
@@ -108,18 +110,18 @@ endif
 bench-packages:
 	sh tests/packages.sh benches/packages.txt
 
-# A hundred thousand endpoints, by one monitor and by three replicas behind a real Prometheus: some ten minutes. It writes
-# docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a quick try.
+# A hundred thousand endpoints, with one monitor and with three replicas behind a real Prometheus: about ten minutes. Writes
+# docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a short run.
 bench-scale: bench-packages
 	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance -- scale
 
-# The monitor for an hour over two thousand endpoints that fail in every way: is every verdict right, and does it grow?
-# benches/soak/main.rs says what can be set. The lab listens at each address by itself.
+# The monitor for an hour (SOAK_SECONDS) with two thousand endpoints that fail in every way: checks every result and the memory use.
+# See benches/soak/main.rs for the settings.
 soak:
 	$(DESCRIPTORS) && $(CARGO) bench --locked --bench soak
 
-# Each fuzz target over its seeds and what earlier runs have found: stops at the first crash. A stable toolchain does,
-# since there is no `unsafe` here that a sanitizer could look into. What is fuzzed has the versions that are shipped.
+# Each fuzz target with its seeds and the corpus of earlier runs; stops at the first crash. A stable toolchain suffices, because
+# there is no `unsafe` code for a sanitizer. The dependencies have the released versions.
 fuzz:
 	@command -v cargo-fuzz >/dev/null || \
 		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" cargo-fuzz@$(CARGO_FUZZ_VERSION)

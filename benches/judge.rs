@@ -19,7 +19,7 @@ use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind
 use certvigil::judge::{Rules, TrustStore, judge};
 use certvigil::lab::authority::{Authority, Key, Validity};
 use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
-use certvigil::observation::{KeyProof, Observation, Outcome, Served};
+use certvigil::observation::{KeyProof, Observation, Outcome, Served, TlsVersion};
 
 const ROUNDS: usize = 15;
 const PER_ROUND: u32 = 200;
@@ -63,7 +63,7 @@ fn main() {
         outcome: Outcome::Served(Box::new(Served {
             leaf: read(leaf.certificate.der()),
             rest: vec![read(issuing.certificate.der())],
-            tls_version: "1.3",
+            tls_version: TlsVersion::Tls13,
             cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
             alpn: None,
             revocation: Default::default(),
@@ -193,7 +193,7 @@ mod hostile {
         let served = Served {
             leaf: all.next().unwrap(),
             rest: all.collect(),
-            tls_version: "1.3",
+            tls_version: TlsVersion::Tls13,
             cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
             alpn: None,
             revocation: Default::default(),

@@ -4,23 +4,21 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::certificate::{
-    Certificate, Crl, Issuer, Revoked, Status, parse_certificates, read_ocsp,
+    Certificate, Crl, Issuer, Revoked, Status, is_one_line, parse_certificates, read_ocsp,
 };
 use crate::config;
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
 use crate::judge::{Rules, TrustStore, judge, together};
 use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
-use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served};
+use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served, TlsVersion};
 use crate::report;
-use crate::{look, source};
+use crate::{remote, source};
 
 /// A target: takes any bytes, and panics where a reader does not keep its word.
 pub type Drive = fn(&[u8]);
 
 /// Each target by the name of its file in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Drive); 7] = [
-    ("cleartext_reader", cleartext_reader),
-    ("starttls", starttls),
+pub const TARGETS: [(&str, Drive); 5] = [
     ("pem", pem),
     ("config", config),
     ("sslmate_json", sslmate_json),
@@ -28,19 +26,12 @@ pub const TARGETS: [(&str, Drive); 7] = [
     ("revocation", revocation),
 ];
 
-/// A server's first flight of TLS 1.2 or before.
-pub fn cleartext_reader(data: &[u8]) {
-    look::fuzzing::cleartext_reader(data);
-}
-
-/// What a server says before TLS.
-pub fn starttls(data: &[u8]) {
-    look::fuzzing::starttls(data);
-}
-
 /// An answer of the SSLMate API.
 pub fn sslmate_json(data: &[u8]) {
-    source::fuzzing::sslmate_json(data);
+    match data {
+        [kind, body @ ..] if kind % 5 == 3 => remote::fuzz_answer(body),
+        _ => source::fuzzing::sslmate_json(data),
+    }
 }
 
 /// A PEM file. What was read and is written comes back.
@@ -135,7 +126,7 @@ pub fn certificate(data: &[u8]) {
         )];
         together(&mut looks);
         let findings = looks.iter().flat_map(|l| &l.findings);
-        findings.for_each(|f| assert_one_line(&f.message));
+        findings.for_each(|f| assert_one_line(&f.message()));
         assert_eq!(report::jsonl(&looks).lines().count(), looks.len());
         report::prometheus::textfile(&looks, known.now);
     }
@@ -161,8 +152,8 @@ pub fn revocation(data: &[u8]) {
 }
 
 /// What a person is told is one line, and moves no cursor.
-pub(crate) fn assert_one_line(text: &str) {
-    assert!(!text.chars().any(char::is_control), "{text:?}");
+fn assert_one_line(text: &str) {
+    assert!(is_one_line(text), "{text:?}");
 }
 
 /// The issuer of the testdata of revocation, and what it has issued and revoked.
@@ -179,8 +170,14 @@ struct Known {
 impl Known {
     fn read() -> Result<Self, String> {
         let one = |pem: &str| Instance::from_chain(parse_certificates(pem.as_bytes())?);
-        let ca = one(include_str!("certificate/revocation/testdata/ca.pem"))?.leaf;
-        let leaf = one(include_str!("certificate/revocation/testdata/leaf.pem"))?.leaf;
+        let ca = one(include_str!(
+            "../crates/certvigil-core/src/certificate/revocation/testdata/ca.pem"
+        ))?
+        .leaf;
+        let leaf = one(include_str!(
+            "../crates/certvigil-core/src/certificate/revocation/testdata/leaf.pem"
+        ))?
+        .leaf;
         let spki = &ca.facts().map_err(ToString::to_string)?.spki;
         let issuer = Issuer::of(&leaf, spki).ok_or("the authority did not issue the leaf")?;
         let mut trust = TrustStore::default();
@@ -215,7 +212,7 @@ impl Known {
             outcome: Outcome::Served(Box::new(Served {
                 leaf: leaf.clone(),
                 rest: vec![self.ca.clone()],
-                tls_version: "1.3",
+                tls_version: TlsVersion::Tls13,
                 cipher_suite: "TLS13_AES_128_GCM_SHA256".into(),
                 alpn: None,
                 revocation: Revocation::default(),

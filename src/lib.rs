@@ -1,38 +1,28 @@
 //! certvigil knows which certificate ought to be served, looks at every place where one is
 //! served, and says what is wrong and how to mend it.
 //!
-//! The house has floors, and a floor uses only the floors under it:
+//! This is the program. Below it are the crates of the workspace, whose modules it re-exports:
 //!
-//! - **ground** (pure: no sockets, no files, no clock): [`model`], [`certificate`], [`instance`],
-//!   [`observation`], [`tlsa`], [`finding`], [`judge`], [`guard`], [`config`], [`report`];
-//! - **rim** (each touches the outside in one way): [`source`], [`trust`], [`resolve`], [`look`],
-//!   [`remote`], [`store`], [`web`];
-//! - **engine**: [`scan`], the one path from a target to a judged result; [`schedule`], when to take it;
-//! - **faces**: [`lab`] (the demo's servers and stand-in API), [`serve`] (the monitor) and [`cli`].
+//! - `certvigil-core`: certificates, observations, findings and the judge, without I/O;
+//! - `certvigil-probe`: name resolution, probes and revocation over the network;
+//! - `certvigil-testbed`: wrong servers and a stand-in for the SSLMate API, for `demo` and tests;
+//! - `exporter-web`: a web server for Prometheus exporters;
+//! - `yaml-config`: YAML files with errors that name their lines.
 
-pub mod certificate;
 pub mod cli;
 pub mod config;
-pub mod finding;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod guard;
-pub mod instance;
-pub mod judge;
 pub mod lab;
-pub mod look;
-pub mod model;
-pub mod observation;
 pub mod remote;
 pub mod report;
-pub mod resolve;
-pub mod revocation;
 pub mod scan;
 pub mod schedule;
 pub mod serve;
 pub mod source;
 pub mod store;
-pub mod tlsa;
-pub mod trust;
-pub mod web;
+
+pub use certvigil_core::{certificate, finding, guard, instance, judge, model, observation, tlsa};
+pub use certvigil_probe::{look, resolve, revocation, trust};
+pub use exporter_web as web;

@@ -1,12 +1,21 @@
 //! Another's `/test` as a place to look from: SSLMate's, or another certvigil's.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
+use crate::config::{VantageKind, VantageSettings};
 use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
-use crate::source::{Client, Loaded, TestRow};
+use crate::source::{Client, Loaded, Sources, TestRow};
+
+/// Maximum rows of a test that are used for one hostname: a row is one address.
+const MAX_ROWS: usize = 100;
+/// Maximum characters of a row's error.
+const MAX_ERROR_CHARS: usize = 300;
 
 /// A place to look from that answers SSLMate's test API.
 pub struct Remote {
@@ -14,24 +23,59 @@ pub struct Remote {
     client: Client,
     /// SSLMate knows only the certificates of its account; another certvigil, those of its inventory.
     knows_account_only: bool,
+    /// The last test had rows that were not used.
+    has_unused_rows: AtomicBool,
+}
+
+/// The remote vantages of these names.
+///
+/// # Errors
+/// If one lacks its account, its URL is none, or its password cannot be read.
+pub fn remotes(
+    sources: &Sources,
+    vantages: &[VantageSettings],
+    wanted: &BTreeSet<String>,
+) -> Result<Vec<Remote>, String> {
+    let wanted = vantages.iter().filter(|v| wanted.contains(&v.name));
+    wanted
+        .map(|v| remote(sources, v).map_err(|e| format!("vantage `{}`: {e}", v.name)))
+        .collect()
+}
+
+fn remote(sources: &Sources, vantage: &VantageSettings) -> Result<Remote, String> {
+    let name = &vantage.name;
+    match &vantage.kind {
+        VantageKind::Sslmate => Ok(Remote::sslmate(name, sources.account_client()?)),
+        VantageKind::Certvigil {
+            url,
+            username,
+            password_file,
+        } => {
+            let (user, password) = (username.as_deref(), password_file.as_deref());
+            let client = sources.peer_client(name, url, user, password)?;
+            Ok(Remote::certvigil(name, client))
+        }
+    }
 }
 
 impl Remote {
     /// SSLMate's own test.
-    pub(crate) fn sslmate(name: &str, client: Client) -> Self {
+    fn sslmate(name: &str, client: Client) -> Self {
         Self {
             vantage: Vantage::named(name),
             client,
             knows_account_only: true,
+            has_unused_rows: AtomicBool::new(false),
         }
     }
 
     /// Another certvigil's test.
-    pub(crate) fn certvigil(name: &str, client: Client) -> Self {
+    fn certvigil(name: &str, client: Client) -> Self {
         Self {
             vantage: Vantage::named(name),
             client,
             knows_account_only: false,
+            has_unused_rows: AtomicBool::new(false),
         }
     }
 
@@ -69,39 +113,109 @@ impl Remote {
         let rows = match self.client.test(name, &hostnames, port, deadline).await {
             Ok(response) => response.result,
             Err(error) => {
-                let error = LookError::new(
-                    ErrorKind::Internal,
-                    format!("the test from `{}` failed: {error}", self.vantage),
-                );
+                let is_of_vantage = error.is_of_the_api();
+                let message = format!("the test from `{}` failed: {error}", self.vantage);
+                let error = LookError {
+                    is_of_vantage,
+                    ..LookError::new(ErrorKind::Internal, message)
+                };
                 return targets
                     .iter()
                     .map(|t| self.observation(t, None, Outcome::Failed(error.clone())))
                     .collect();
             }
         };
-        let mut observations: Vec<Observation> = Vec::new();
-        for target in targets {
-            let of_target = rows
-                .iter()
-                .filter(|row| row.hostname.parse().as_ref() == Ok(&target.hostname));
-            let before = observations.len();
-            for row in of_target {
-                let ip = row.ip_address.as_deref().and_then(|ip| ip.parse().ok());
-                observations.push(self.observation(target, ip, outcome(row)));
-            }
-            if observations.len() == before {
-                // By the service's own client: no row means that the name could not be resolved.
-                let error = LookError::new(
-                    ErrorKind::DnsNxdomain,
-                    format!(
-                        "seen from `{}`, {} could not be resolved",
-                        self.vantage, target.hostname
-                    ),
-                );
-                observations.push(self.observation(target, None, Outcome::Failed(error)));
+        let wanted: HashSet<&Hostname> = hostnames.into_iter().collect();
+        let mut by_host: HashMap<Hostname, Vec<&TestRow>> = HashMap::new();
+        let mut unwanted = 0;
+        for row in &rows {
+            let hostname = row.hostname.parse::<Hostname>().ok();
+            let hostname = hostname.filter(|hostname| wanted.contains(hostname));
+            match hostname.filter(|_| row.port.is_none_or(|of_row| of_row == port)) {
+                Some(hostname) => by_host.entry(hostname).or_default().push(row),
+                None => unwanted += 1,
             }
         }
+        let mut observations = Vec::new();
+        let mut excess = 0;
+        for target in targets {
+            let rows = by_host.get(&target.hostname).map_or(&[][..], Vec::as_slice);
+            excess += rows.len().saturating_sub(MAX_ROWS);
+            observations.extend(self.of_target(target, rows));
+        }
+        self.report_unused(unwanted, excess);
         observations
+    }
+
+    /// The observations of one target's rows: one for each address, and one without an address where something cannot be
+    /// used.
+    fn of_target(&self, target: &Target, rows: &[&TestRow]) -> Vec<Observation> {
+        let vantage = &self.vantage;
+        let mut unusable = None;
+        if rows.is_empty() {
+            // By the service's own client: no row means that the name could not be resolved.
+            let what = format!(
+                "seen from `{vantage}`, {} could not be resolved",
+                target.hostname
+            );
+            unusable = Some(LookError::new(ErrorKind::DnsNxdomain, what));
+        }
+        let mut by_ip: BTreeMap<IpAddr, Result<Told, LookError>> = BTreeMap::new();
+        for row in rows.iter().take(MAX_ROWS) {
+            let result = read(row);
+            match row.ip_address.as_deref().map(str::parse) {
+                Some(Ok(ip)) => match by_ip.entry(ip) {
+                    Entry::Vacant(free) => drop(free.insert(result)),
+                    Entry::Occupied(mut first) if first.get().is_ok() || result.is_ok() => {
+                        if first.get().as_ref().ok() != result.as_ref().ok() {
+                            let what = format!(
+                                "the test from `{vantage}` contradicts itself at this address"
+                            );
+                            *first.get_mut() = Err(LookError::new(ErrorKind::Internal, what));
+                        }
+                    }
+                    Entry::Occupied(_) => {}
+                },
+                absent_or_wrong => {
+                    let error = match result {
+                        Err(error) if absent_or_wrong.is_none() => error,
+                        _ => LookError::new(
+                            ErrorKind::Internal,
+                            format!("the test from `{vantage}` has a row without an IP address"),
+                        ),
+                    };
+                    unusable.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(excess) = rows.len().checked_sub(MAX_ROWS).filter(|count| *count > 0) {
+            let what = format!(
+                "the test from `{vantage}` has {} rows for {}: {excess} of them are not used, at most {MAX_ROWS} are",
+                rows.len(),
+                target.hostname
+            );
+            unusable = Some(LookError::new(ErrorKind::Internal, what));
+        }
+        let unusable = unusable.map(|error| (None, Outcome::Failed(error)));
+        let of_addresses = by_ip.into_iter().map(|(ip, result)| {
+            let outcome = result.map_or_else(Outcome::Failed, Outcome::Told);
+            (Some(ip), outcome)
+        });
+        let all = of_addresses.chain(unusable);
+        all.map(|(ip, outcome)| self.observation(target, ip, outcome))
+            .collect()
+    }
+
+    /// Logs that rows of a test are not used, until a test has none of them.
+    fn report_unused(&self, unwanted: usize, excess: usize) {
+        let is_unused = unwanted + excess > 0;
+        let was_unused = self.has_unused_rows.swap(is_unused, Ordering::Relaxed);
+        if is_unused && !was_unused {
+            tracing::warn!(
+                "rows of a remote test are not used: vantage={} not_asked_for={unwanted} beyond_maximum={excess}; check the vantage's URL and version",
+                self.vantage
+            );
+        }
     }
 
     fn observation(&self, target: &Target, ip: Option<IpAddr>, outcome: Outcome) -> Observation {
@@ -117,11 +231,13 @@ impl Remote {
     }
 }
 
-fn outcome(row: &TestRow) -> Outcome {
+fn read(row: &TestRow) -> Result<Told, LookError> {
     let error = || {
-        row.error
-            .clone()
-            .unwrap_or_else(|| format!("the test says only `{}`", row.status))
+        let text = match &row.error {
+            Some(error) => error.clone(),
+            None => format!("the test says only `{}`", row.status),
+        };
+        text.chars().take(MAX_ERROR_CHARS).collect::<String>()
     };
     let kind = |otherwise| {
         let told = row.error_kind.as_deref();
@@ -133,28 +249,113 @@ fn outcome(row: &TestRow) -> Outcome {
     };
     match row.status.as_str() {
         "conclusive" => match (row.correct, row.chained, row.dummy) {
-            (Some(correct), Some(chained), dummy) => Outcome::Told(Told {
+            (Some(correct), Some(chained), dummy) => Ok(Told {
                 correct,
                 chained,
                 dummy: dummy.unwrap_or(false),
             }),
-            _ => Outcome::Failed(LookError::new(
+            _ => Err(LookError::new(
                 ErrorKind::Internal,
                 "the test is conclusive, but does not say whether the certificate is correct and chained",
             )),
         },
-        "connect_error" => {
-            Outcome::Failed(LookError::new(kind(ErrorKind::ConnectUnreachable), error()))
-        }
-        "handshake_error" => Outcome::Failed(LookError::new(kind(ErrorKind::TlsProtocol), error())),
-        _ => Outcome::Failed(LookError::new(kind(ErrorKind::Internal), error())),
+        "connect_error" => Err(LookError::new(kind(ErrorKind::ConnectUnreachable), error())),
+        "handshake_error" => Err(LookError::new(kind(ErrorKind::TlsProtocol), error())),
+        _ => Err(LookError::new(kind(ErrorKind::Internal), error())),
     }
 }
 
-/// Holds what comes of a row to what a person may be told.
+/// Reads an answer of `/test`, for `fuzz/`: what comes of each row is one line.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn assert_told(row: &TestRow) {
-    if let Outcome::Failed(error) = outcome(row) {
-        crate::fuzzing::assert_one_line(&error.message);
+pub(crate) fn fuzz_answer(body: &[u8]) {
+    use crate::certificate::is_one_line;
+    use crate::source::TestResponse;
+    match serde_json::from_slice::<TestResponse>(body) {
+        Ok(response) => {
+            for row in &response.result {
+                if let Err(error) = read(row) {
+                    assert!(is_one_line(&error.message), "{:?}", error.message);
+                }
+            }
+        }
+        Err(error) => assert!(is_one_line(&error.to_string()), "{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Protocol;
+    use crate::source::Requests;
+
+    fn remote() -> Remote {
+        let sources = crate::source::Sources::new(
+            &crate::config::Inventory::default(),
+            &crate::source::Environment {
+                variable: &|_| None,
+                home: None,
+            },
+            Requests::default(),
+        );
+        let http = sources.unwrap().http_for_others();
+        let client = Client::new("https://vantage.example/api/v2", None, http);
+        Remote::certvigil("east", client.unwrap())
+    }
+
+    fn target() -> Target {
+        Target {
+            certificate: "www".into(),
+            hostname: "www.example".parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        }
+    }
+
+    fn row(ip: Option<&str>, correct: bool) -> TestRow {
+        let row = serde_json::json!({
+            "hostname": "www.example", "ip_address": ip, "status": "conclusive",
+            "correct": correct, "chained": true, "dummy": false,
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    /// Addresses, with `None` for a row that is not conclusive.
+    fn seen(rows: &[TestRow]) -> Vec<(Option<IpAddr>, Option<bool>)> {
+        let rows: Vec<&TestRow> = rows.iter().collect();
+        let observations = remote().of_target(&target(), &rows);
+        let correct = |outcome: &Outcome| match outcome {
+            Outcome::Told(told) => Some(told.correct),
+            _ => None,
+        };
+        let seen = observations.iter();
+        seen.map(|o| (o.ip, correct(&o.outcome))).collect()
+    }
+
+    #[test]
+    fn an_address_has_one_row_and_a_contradiction_is_no_result() {
+        let (a, b) = ("192.0.2.1", "192.0.2.2");
+        let ip = |text: &str| Some(text.parse().unwrap());
+        let rows = [row(Some(a), true), row(Some(b), false), row(Some(a), true)];
+        assert_eq!(seen(&rows), [(ip(a), Some(true)), (ip(b), Some(false))]);
+        let rows = [row(Some(a), true), row(Some(a), false), row(Some(a), true)];
+        assert_eq!(seen(&rows), [(ip(a), None)]);
+    }
+
+    #[test]
+    fn a_row_without_an_address_is_no_result() {
+        for ip in [None, Some(""), Some("everywhere")] {
+            assert_eq!(seen(&[row(ip, true)]), [(None, None)], "{ip:?}");
+        }
+        assert_eq!(seen(&[]), [(None, None)]);
+    }
+
+    #[test]
+    fn rows_beyond_the_maximum_are_reported_and_not_used() {
+        let row = |n: usize| row(Some(&format!("10.{}.{}.1", n / 256, n % 256)), true);
+        let rows = |count| Vec::from_iter((0..count).map(row));
+        assert!(seen(&rows(MAX_ROWS)).iter().all(|(ip, _)| ip.is_some()));
+        let seen = seen(&rows(46_000));
+        assert_eq!(seen.len(), MAX_ROWS + 1);
+        assert_eq!(seen.last(), Some(&(None, None)));
     }
 }

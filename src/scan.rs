@@ -3,11 +3,12 @@
 
 mod caught;
 mod job;
+mod judging;
 pub(crate) mod names;
+mod permits;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;
-mod turns;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,8 +30,10 @@ use crate::tlsa::Tlsa;
 
 pub(crate) use caught::caught;
 pub use job::{Job, Located, MailHosts, Manner, locate, prepare, targets, targets_of_failed};
+pub use permits::{
+    MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,
+};
 use round::{Event, Round};
-pub use turns::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_LOOK, Turns};
 
 /// The share of the time for one look that resolving its name may take.
 const RESOLVE_SHARE: u32 = 2;
@@ -50,8 +53,8 @@ pub struct Scanner {
     pub remotes: Arc<[Remote]>,
     /// Asks whether what is served has been revoked.
     pub revocations: Arc<Revocations>,
-    /// What bounds this scan and all others that share it.
-    pub turns: Arc<Turns>,
+    /// Limits of concurrent work, which all scans that share them keep together.
+    pub permits: Arc<Permits>,
 }
 
 /// What happens along a scan.
@@ -120,44 +123,93 @@ impl Scanner {
         let mut done = 0;
         let targets = jobs.iter().map(|job| job.targets.len()).sum();
         progress(Progress::Targets { done, targets });
+        let mut results = Vec::new();
+        let on_event = |event| match event {
+            Event::Judged(judged) => {
+                progress(Progress::Judged(&judged));
+                results.push(*judged);
+            }
+            Event::TargetDone => {
+                done += 1;
+                progress(Progress::Targets { done, targets });
+            }
+        };
+        let (complete, rest) = self.run(jobs, now, stop, on_event).await;
+        results.extend(rest);
+        results.sort_by(|a, b| order(a).cmp(&order(b)));
+        together(&mut results);
+        Scan { results, complete }
+    }
+
+    /// Probes the targets of a job, and hands over each result when it is there. It compares no results. Returns true if
+    /// the probe is complete.
+    pub(crate) async fn probe(
+        &self,
+        job: Job,
+        now: Timestamp,
+        mut report: impl FnMut(Judged),
+    ) -> bool {
+        let on_event = |event| match event {
+            Event::Judged(judged) => report(*judged),
+            Event::TargetDone => {}
+        };
+        let never = std::future::pending();
+        let (complete, _) = self.run(vec![job], now, never, on_event).await;
+        complete
+    }
+
+    /// Probes every target until all is done or `stop` is. Returns true if all is done, and the results that were not
+    /// handed over.
+    async fn run(
+        &self,
+        jobs: Vec<Job>,
+        now: Timestamp,
+        stop: impl Future<Output = ()>,
+        mut on_event: impl FnMut(Event),
+    ) -> (bool, Vec<Judged>) {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let round = Arc::new(Round {
             scanner: self.clone(),
             now,
             sender,
         });
-        let mut walk = JoinSet::new();
-        walk.spawn(round.walk(jobs));
-        tokio::pin!(stop);
-        let mut results = Vec::new();
+        let is_single = is_single_target(&jobs);
+        let mut tasks = JoinSet::new();
+        let walk = caught(async {
+            let walk = round.walk(jobs);
+            match is_single {
+                true => walk.await,
+                false => {
+                    tasks.spawn(walk);
+                    while tasks.join_next().await.is_some() {}
+                }
+            }
+        });
+        tokio::pin!(walk, stop);
+        let mut is_walking = true;
         let complete = loop {
             tokio::select! {
                 event = receiver.recv() => match event {
-                    Some(Event::Judged(judged)) => {
-                        progress(Progress::Judged(&judged));
-                        results.push(*judged);
-                    }
-                    Some(Event::TargetDone) => {
-                        done += 1;
-                        progress(Progress::Targets { done, targets });
-                    }
+                    Some(event) => on_event(event),
                     None => break true,
                 },
+                _ = &mut walk, if is_walking => is_walking = false,
                 () = &mut stop => break false,
             }
         };
-        walk.abort_all();
+        let mut rest = Vec::new();
         while let Ok(event) = receiver.try_recv() {
             if let Event::Judged(judged) = event {
-                results.push(*judged);
+                rest.push(*judged);
             }
         }
-        results.sort_by(|a, b| order(a).cmp(&order(b)));
-        together(&mut results);
-        // A monitor keeps them until the next look.
-        results.shrink_to_fit();
-        Scan { results, complete }
+        (complete, rest)
     }
+}
+
+/// Returns true if there is one target. It is probed by the task of the caller: more tasks would wake more threads.
+fn is_single_target(jobs: &[Job]) -> bool {
+    matches!(jobs, [job] if job.targets.len() == 1)
 }
 
 fn order(judged: &Judged) -> (&Target, Option<IpAddr>, KeyType, &Vantage) {

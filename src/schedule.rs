@@ -220,10 +220,25 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
 
     /// Finishes a run of a key that repeats in an interval. Returns false if the key was removed meanwhile.
     pub fn finish(&mut self, key: &K, interval: Duration, now: Duration) -> bool {
+        self.finish_spaced(key, interval, Duration::ZERO, now)
+    }
+
+    /// Finishes a run as [`DueQueue::finish`] does. The key is not due before `earliest`, unless it was hurried.
+    pub fn finish_spaced(
+        &mut self,
+        key: &K,
+        interval: Duration,
+        earliest: Duration,
+        now: Duration,
+    ) -> bool {
         // A key that missed its place while all slots were busy is due again at once, behind those that wait already.
         // Otherwise some keys would have half the runs of others where the work does not fit.
         self.finish_with(key, now, |due| {
-            Some(next_place(key, interval, due).max(now))
+            let next = next_place(key, interval, due).max(now);
+            Some(match next < earliest {
+                true => next_place(key, interval, earliest),
+                false => next,
+            })
         })
     }
 

@@ -52,7 +52,7 @@ pub(crate) fn listening(monitor: &mut Child, log: &Path) -> SocketAddr {
         let text = fs::read_to_string(log).unwrap();
         let ended = monitor.try_wait().unwrap();
         assert!(ended.is_none(), "the monitor ended: {text}");
-        let (_, rest) = text.split_once("listening on ")?;
+        let (_, rest) = text.split_once("listening: address=")?;
         let (address, _) = rest.split_once('\n')?;
         address.trim().parse().ok()
     })

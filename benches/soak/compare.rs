@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::REFRESH;
 use super::clock::{Seconds, now};
 use super::front::Outage;
+use super::hostile::{HOSTILE_VANTAGE, MAX_ROWS_REPORTED};
 use super::lab::Lab;
 use super::truth::{Fact, Flags, Kind, Told, Truth};
 
@@ -87,66 +88,184 @@ fn of_label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
+/// Findings that come from comparing several endpoints. They are added when the probe of all of them has ended.
+const COMPARING: [&str; 3] = ["unreachable", "addresses_disagree", "vantages_disagree"];
+/// A result that is this much older than the scrape is one of a probe that has ended at all addresses, in seconds.
+const SETTLED_AFTER: Seconds = 2.0;
+
 /// How many verdicts were compared, and how it went.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) compared: usize,
     pub(crate) wrong: usize,
-    /// Looks at hosts that changed, or while this machine stood still.
+    /// Wrong verdicts that were right before: old results with a new time.
+    pub(crate) stale: usize,
+    /// Probes of hosts that changed, or while this machine stood still.
     pub(crate) passed_over: usize,
     pub(crate) late: usize,
     pub(crate) remote: usize,
     /// By what the server did.
     pub(crate) by_label: BTreeMap<String, usize>,
-    /// When the last look that was taken up ended, by host.
-    seen: HashMap<String, Seconds>,
+    /// The last result that was compared, by host, vantage and address: its time, and that it was compared with all
+    /// findings.
+    seen: HashMap<(String, String, String), (Seconds, bool)>,
     pub(crate) hosts: BTreeSet<String>,
-    /// The greatest age of an endpoint's last look, in seconds.
+    /// The greatest age of an endpoint's last probe, in seconds.
     pub(crate) oldest: Seconds,
-    /// Hosts of which a look was older than [`max_age`], with the greatest age of it.
+    /// Hosts of which a probe was older than [`max_age`], with the greatest age of it.
     pub(crate) overdue: BTreeMap<String, Seconds>,
+    /// Hosts that the configuration lacks, or lacked until a time from which on they have to be probed again.
+    absent: HashMap<String, Seconds>,
 }
 
 impl Tally {
-    /// Compares each look that is new in an exposition of everything.
+    /// The configuration lacks a host from now on.
+    pub(crate) fn remove(&mut self, host: &str) {
+        self.absent.insert(host.to_owned(), Seconds::INFINITY);
+    }
+
+    /// The configuration has a host again.
+    pub(crate) fn add(&mut self, lab: &Lab, host: &str) {
+        self.absent.insert(host.to_owned(), now() + max_age(lab));
+    }
+
+    fn is_absent(&self, host: &str, at: Seconds) -> bool {
+        self.absent.get(host).is_some_and(|until| at < *until)
+    }
+
+    /// Compares each result that is new in an exposition of everything.
     pub(crate) fn scraped(&mut self, lab: &Lab, text: &str, at: Seconds) {
         let told = read(text);
         self.oldest = 0.0;
+        let none = Rows::new();
         for (host, kind) in &lab.hosts {
-            let Some(rows) = told.get(host) else {
-                self.fail(host, "is not told of at all".into());
-                continue;
-            };
-            let ends = || rows.values().map(|row| row.ended);
-            self.age(lab, host, ends().fold(at, f64::min), at);
-            let ended = ends().fold(0.0, f64::max);
-            if self.seen.insert(host.clone(), ended) == Some(ended) {
-                continue;
+            let is_absent = self.is_absent(host, at);
+            let rows = told.get(host).unwrap_or(&none);
+            if !is_absent {
+                self.present(lab, host, rows, at);
             }
-            // It is told in whole seconds. A test at the account's place belongs to the look.
-            let longest = match kind {
-                Kind::Sslmate => SOURCE_PATIENCE,
-                _ => MAX_LOOK,
-            };
-            let from = ended - longest * lab.timeout - SLACK;
-            if self.looked(lab, host, *kind, rows, from, ended + 1.0) && *kind == Kind::Sslmate {
-                self.remote(lab, host, rows, from, ended + 1.0);
+            let of_hostile = rows
+                .keys()
+                .filter(|(vantage, _)| vantage == HOSTILE_VANTAGE);
+            let count = of_hostile.count();
+            if count > MAX_ROWS_REPORTED {
+                self.fail(
+                    host,
+                    format!("{count} rows of the hostile vantage are reported"),
+                );
+            }
+            for (key, row) in rows {
+                if key.0 != HOSTILE_VANTAGE {
+                    self.row(lab, host, *kind, key, row, rows, at);
+                }
             }
         }
     }
 
-    /// Takes down how old the last look at each endpoint of a host is by now.
-    fn age(&mut self, lab: &Lab, host: &str, last: Seconds, at: Seconds) {
+    /// Compares which addresses have results, and notes their age.
+    fn present(&mut self, lab: &Lab, host: &str, rows: &Rows, at: Seconds) {
+        let own = |vantage: &str| vantage != HOSTILE_VANTAGE;
+        let ends = rows
+            .iter()
+            .filter(|((vantage, _), _)| vantage == "local")
+            .map(|(_, row)| row.ended);
+        let last = ends.fold(at, f64::min);
         let age = at - last;
         self.oldest = self.oldest.max(age);
         if age > max_age(lab) && !lab.stood_still(last, at) {
             let known = self.overdue.entry(host.to_owned()).or_default();
             *known = known.max(age);
         }
+        let from = at - max_age(lab);
+        if lab.stood_still(from, at) {
+            return;
+        }
+        let Some(truth) = lab.book.during(host, from, at) else {
+            return;
+        };
+        for ip in truth.certain() {
+            if !rows.contains_key(&("local".to_owned(), ip.clone())) {
+                self.fail(host, format!("`{ip}` has no result"));
+            }
+        }
+        for (vantage, ip) in rows.keys().filter(|(vantage, _)| own(vantage)) {
+            if vantage == "local" && truth.at(ip).is_none() {
+                self.fail(host, format!("`{ip}` has a result, and is not there"));
+            }
+        }
     }
 
-    /// Compares a look that was taken within a time; false where nothing is certain of its host.
-    pub(crate) fn looked(
+    /// Compares one result, if it is new.
+    #[allow(clippy::too_many_arguments)] // a row with where it is from
+    fn row(
+        &mut self,
+        lab: &Lab,
+        host: &str,
+        kind: Kind,
+        key: &(String, String),
+        row: &Row,
+        rows: &Rows,
+        at: Seconds,
+    ) {
+        let (vantage, ip) = key;
+        let longest = match vantage.as_str() {
+            "local" => MAX_LOOK,
+            _ => SOURCE_PATIENCE,
+        };
+        // Times are in whole seconds.
+        let from = row.ended - longest * lab.timeout - SLACK;
+        let until = row.ended + 1.0;
+        let seen = (host.to_owned(), vantage.clone(), ip.clone());
+        let known = self.seen.get(&seen).copied();
+        let is_new = known.is_none_or(|(ended, _)| ended != row.ended);
+        let is_known_whole = known.is_some_and(|(ended, whole)| ended == row.ended && whole);
+        if is_known_whole {
+            return;
+        }
+        // All findings are there once the probe of the last address has ended, in the same period.
+        let of_vantage = || rows.iter().filter(|((of, _), _)| of == vantage);
+        let newest = of_vantage().map(|(_, row)| row.ended).fold(0.0, f64::max);
+        let oldest = of_vantage().map(|(_, row)| row.ended).fold(at, f64::min);
+        let first = oldest - longest * lab.timeout - SLACK;
+        let whole = lab.book.during(host, first, at);
+        let is_whole = whole.is_some() && at - newest >= SETTLED_AFTER + 1.0;
+        self.seen.insert(seen, (row.ended, is_whole));
+        if !is_new && !is_whole {
+            return;
+        }
+        let truth = match whole.filter(|_| is_whole) {
+            Some(truth) => truth,
+            None => {
+                let Some(truth) = lab.book.during(host, from, until) else {
+                    self.passed_over += 1;
+                    return;
+                };
+                truth
+            }
+        };
+        if lab.stood_still(from.min(first), at) {
+            self.late += 1;
+            return;
+        }
+        if vantage != "local" {
+            return self.remote(lab, host, ip, row, &truth, (from, until));
+        }
+        let ips = of_vantage().map(|((_, ip), _)| ip.as_str());
+        let facts = truth.of(ips);
+        let Some(fact) = facts.get(ip).or_else(|| truth.at(ip)) else {
+            return self.fail(host, format!("`{ip}` has a result, and is not there"));
+        };
+        let fact = fact.clone();
+        let stale = match kind {
+            Kind::Sslmate => staleness(lab, from, until),
+            _ => Staleness::Never,
+        };
+        self.hosts.insert(host.to_owned());
+        self.local(lab, host, kind, ip, row, &fact, stale, is_whole, from);
+    }
+
+    /// Compares the answer to a probe on demand within a time.
+    pub(crate) fn probed(
         &mut self,
         lab: &Lab,
         host: &str,
@@ -154,87 +273,106 @@ impl Tally {
         rows: &Rows,
         from: Seconds,
         until: Seconds,
-    ) -> bool {
+    ) {
         let Some(truth) = lab.book.during(host, from, until) else {
             self.passed_over += 1;
-            return false;
+            return;
         };
         if lab.stood_still(from, until) {
             self.late += 1;
-            return false;
+            return;
         }
-        self.hosts.insert(host.to_owned());
         let stale = match kind {
             Kind::Sslmate => staleness(lab, from, until),
             _ => Staleness::Never,
         };
-        self.local(host, rows, &truth, stale);
-        true
-    }
-
-    fn local(&mut self, host: &str, rows: &Rows, truth: &Truth, stale: Staleness) {
-        for (ip, Fact { told, label }) in truth {
-            self.compared += 1;
-            *self.by_label.entry(label.clone()).or_default() += 1;
-            let Some(row) = rows.get(&("local".to_owned(), ip.clone())) else {
-                self.fail(host, format!("{ip} ({label}) is not told of"));
-                continue;
-            };
-            let mut seen = row.told.clone();
-            let is_stale = seen
-                .findings
-                .remove(&("source_stale".to_owned(), "warning".to_owned()));
-            let fits = match stale {
-                Staleness::Never => !is_stale,
-                Staleness::Certain => is_stale,
-                Staleness::Unknown => true,
-            };
-            if !fits {
-                let which = if is_stale { "" } else { "not " };
-                self.fail(host, format!("{ip} ({label}) is {which}told to be stale"));
-            }
-            if seen != *told {
-                let words =
-                    format!("{ip} ({label}) should be {told:?}\n    and is told as {seen:?}");
-                self.fail(host, words);
+        let facts = truth.of(rows.keys().map(|(_, ip)| ip.as_str())).clone();
+        for (ip, fact) in &facts {
+            match rows.get(&("local".to_owned(), ip.clone())) {
+                Some(row) => self.local(lab, host, kind, ip, row, fact, stale, true, from),
+                None => self.fail(host, format!("`{ip}` ({}) was not probed", fact.label)),
             }
         }
-        let unknown = rows
-            .keys()
-            .filter(|(vantage, ip)| vantage == "local" && !truth.contains_key(ip));
-        for (_, ip) in unknown {
-            self.fail(host, format!("`{ip}` is told of, and is not there"));
+        for (_, ip) in rows.keys().filter(|(_, ip)| !facts.contains_key(ip)) {
+            self.fail(host, format!("`{ip}` was probed, and is not there"));
         }
     }
 
-    /// The account's test tells less: no kind of error, and no findings.
-    fn remote(&mut self, lab: &Lab, host: &str, rows: &Rows, from: Seconds, until: Seconds) {
-        let Some(truth) = lab.book.during(host, from, until) else {
-            return;
+    #[allow(clippy::too_many_arguments)] // a row with where it is from
+    fn local(
+        &mut self,
+        lab: &Lab,
+        host: &str,
+        kind: Kind,
+        ip: &str,
+        row: &Row,
+        fact: &Fact,
+        stale: Staleness,
+        is_whole: bool,
+        from: Seconds,
+    ) {
+        let Fact { told, label } = fact;
+        self.compared += 1;
+        *self.by_label.entry(label.clone()).or_default() += 1;
+        let mut seen = row.told.clone();
+        let is_stale = seen
+            .findings
+            .remove(&("source_stale".to_owned(), "warning".to_owned()));
+        let fits = match stale {
+            Staleness::Never => !is_stale,
+            Staleness::Certain => is_stale,
+            Staleness::Unknown => true,
         };
+        if !fits {
+            let which = if is_stale { "" } else { "not " };
+            self.fail(host, format!("{ip} ({label}) is {which}reported as stale"));
+        }
+        let shown = |told: &Told| compared(told, kind, is_whole);
+        let (should, is) = (shown(told), shown(&seen));
+        if should != is {
+            let was = |truth: &Truth| truth.at(ip).is_some_and(|fact| shown(&fact.told) == is);
+            if lab.book.before(host, from).iter().any(|truth| was(truth)) {
+                self.stale += 1;
+            }
+            let at = row.ended;
+            let words = format!("{ip} ({label}) at {at} should be {should:?}\n    and is {is:?}");
+            self.fail(host, words);
+        }
+    }
+
+    /// The account's test returns less: no kind of error, and no findings.
+    fn remote(
+        &mut self,
+        lab: &Lab,
+        host: &str,
+        ip: &str,
+        row: &Row,
+        truth: &Truth,
+        (from, until): (Seconds, Seconds),
+    ) {
         let margin = SOURCE_PATIENCE * lab.timeout + SLACK;
         let outages = lab.front.outages();
         let is_past = |o: &Outage| o.until.is_some_and(|end| end + margin < from);
         if !outages.iter().all(|o| until < o.from || is_past(o)) {
             return;
         }
-        for (ip, Fact { told, label }) in &*truth {
-            let Some(row) = rows.get(&("sslmate".to_owned(), ip.clone())) else {
-                self.fail(host, format!("{ip} ({label}) is not told of from sslmate"));
-                continue;
-            };
-            self.remote += 1;
-            let shown = |told: &Told| {
-                let three = told.flags.map(|f| (f.correct, f.chained, f.dummy));
-                (told.status.clone(), three)
-            };
-            if shown(&row.told) != shown(told) {
-                let words = format!(
-                    "{ip} ({label}) should be {told:?}\n    and is told from sslmate as {:?}",
-                    row.told
-                );
-                self.fail(host, words);
-            }
+        let Some(Fact { told, label }) = truth.at(ip) else {
+            return self.fail(
+                host,
+                format!("`{ip}` has a result from sslmate, and is not there"),
+            );
+        };
+        self.remote += 1;
+        let shown = |told: &Told| {
+            let three = told.flags.map(|f| (f.correct, f.chained, f.dummy));
+            (told.status.clone(), three)
+        };
+        if shown(&row.told) != shown(told) {
+            let words = format!(
+                "{ip} ({label}) at {} should be {told:?}\n    and is from sslmate {:?}",
+                row.ended, row.told
+            );
+            self.fail(host, words);
         }
     }
 
@@ -244,6 +382,24 @@ impl Tally {
             println!("WRONG at {:.1}: {host}: {words}", now());
         }
     }
+}
+
+/// What is compared of a result: without the findings that compare endpoints, unless the probe of all of them has ended.
+fn compared(told: &Told, kind: Kind, is_whole: bool) -> Told {
+    let mut told = told.clone();
+    // A vantage that lies disagrees with the truth.
+    told.findings
+        .retain(|(code, _)| code != "vantages_disagree");
+    if !is_whole {
+        told.findings
+            .retain(|(code, _)| !COMPARING.contains(&code.as_str()));
+        if kind == Kind::Pinned {
+            // Which of them it is may follow from another address.
+            told.findings
+                .retain(|(code, _)| code != "previous_instance" && code != "wrong_certificate");
+        }
+    }
+    told
 }
 
 /// The greatest age that a look may have: that it waits for its turn, that it takes its time, and that it is told in whole

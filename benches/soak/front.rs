@@ -5,17 +5,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::clock::{Seconds, now};
 use super::common::accept;
 
+/// Connections that may wait.
+const BACKLOG: u32 = 1024;
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Passes,
+    Refused,
     Closes,
     Silent,
     Broken,
@@ -29,7 +33,8 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    pub(crate) const FAULTS: [Self; 10] = [
+    pub(crate) const FAULTS: [Self; 11] = [
+        Self::Refused,
         Self::Closes,
         Self::Silent,
         Self::Broken,
@@ -56,7 +61,7 @@ impl Mode {
             Self::Truncated => b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n{\"exists\": tr",
             Self::Endless => b"HTTP/1.1 200 OK\r\n\r\n{\"cn\": \"",
             Self::Garbage => b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe{}",
-            Self::Passes | Self::Closes | Self::Silent => b"",
+            Self::Passes | Self::Refused | Self::Closes | Self::Silent => b"",
         }
     }
 }
@@ -78,17 +83,27 @@ pub(crate) struct Front {
 impl Front {
     /// Stands before `behind`, which it lets everybody through to. While it fails, who stays longer is shown out.
     pub(crate) async fn serve(behind: SocketAddr, max_stay: Duration) -> (Self, SocketAddr) {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let front = Self {
             mode: Arc::new(watch::Sender::new(Mode::Passes)),
             outages: Arc::default(),
         };
-        let mode = front.mode.subscribe();
+        let mut mode = front.mode.subscribe();
         tokio::spawn(async move {
             loop {
-                let stream = accept(&listener).await;
-                tokio::spawn(attend(stream, behind, mode.clone(), max_stay));
+                tokio::select! {
+                    stream = accept(&listener) => {
+                        tokio::spawn(attend(stream, behind, mode.clone(), max_stay));
+                    }
+                    () = async { drop(mode.wait_for(|mode| *mode == Mode::Refused).await) } => {
+                        // Nobody listens until it is over, and nobody else can take the port.
+                        drop(listener);
+                        let held = held(address);
+                        drop(mode.wait_for(|mode| *mode != Mode::Refused).await);
+                        listener = held.listen(BACKLOG).unwrap();
+                    }
+                }
             }
         });
         (front, address)
@@ -114,6 +129,14 @@ impl Front {
     pub(crate) fn outages(&self) -> Vec<Outage> {
         self.outages.lock().unwrap().clone()
     }
+}
+
+/// A port that is taken, at which nobody listens.
+fn held(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 async fn attend(

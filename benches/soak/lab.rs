@@ -1,5 +1,6 @@
 //! The hosts of the lab: each changes its behaviour now and then, and the book has the truth of it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,7 +20,7 @@ use certvigil::look::{Looker, Reaches};
 use certvigil::model::Timestamp;
 use certvigil::resolve::{Families, Override, Resolver};
 use certvigil::revocation::Revocations;
-use certvigil::scan::{Manner, Scanner, Turns};
+use certvigil::scan::{Manner, Permits, Scanner};
 use certvigil::source::{Requests, Sources};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
@@ -33,6 +34,7 @@ use tokio::time::sleep;
 use super::clock::{Chance, Seconds, now};
 use super::common::address;
 use super::front::{Front, Mode};
+use super::hostile::{HOSTILE_VANTAGE, Hostile};
 use super::names::{Script, Zone};
 use super::place::{Fault, Pace, Place, Served};
 use super::truth::{Behaviour, Book, Kind, truth};
@@ -55,8 +57,12 @@ const MAX_STAY: Duration = Duration::from_secs(2);
 const LATE: Seconds = 0.5;
 /// The lab.
 pub(crate) struct Lab {
-    pub(crate) configuration: String,
+    /// The configuration without its entries.
+    settings: String,
+    /// The entries of the configuration, in the order of the hosts.
+    entries: Vec<String>,
     pub(crate) port: u16,
+    pub(crate) hostile: Hostile,
     /// How often each host is looked at.
     pub(crate) interval: Seconds,
     /// How long a look may take.
@@ -119,10 +125,10 @@ impl Lab {
         let max_stay = MAX_STAY * u32::try_from(plan.timeout).unwrap();
         let (mut hosts, port) = common.hosts(plan.endpoints, clock, max_stay);
         let mut account = Account::default();
-        let mut entries = String::new();
+        let mut entries = Vec::new();
         for (number, host) in hosts.iter().enumerate() {
             host.write(&common.pki, folder);
-            entries.push_str(&host.entry(port));
+            entries.push(host.entry(port));
             if host.kind == Kind::Sslmate {
                 let certificate = host.wares.account_certificate(number as u64 + 1, true);
                 account.certificates.insert(host.name.clone(), certificate);
@@ -142,18 +148,24 @@ impl Lab {
         )
         .await;
         let (front, api) = Front::serve(behind, max_stay).await;
+        let hostile = Hostile::start(&common.zone, plan.seed, clock, max_stay).await;
         let dns = common.zone.serve().await;
-        let configuration = format!(
+        let settings = format!(
             "defaults: {{interval: {}s, timeout: {}s, port: {port}}}\n\
              trust: {{system: false, ca_files: root.pem}}\ndns: [\"{dns}\"]\n\
+             probe: {{allow: [\"*.attack.example\", 127.0.0.0/8]}}\n\
+             vantages: [{{name: {HOSTILE_VANTAGE}, type: certvigil, url: \"http://{}{BASE_PATH}\"}}]\n\
              sslmate: {{endpoint: \"http://{api}{BASE_PATH}\", api_key_file: key, refresh_interval: {}s}}\n\
-             certificates:\n{entries}",
+             certificates:\n",
             plan.interval,
             plan.timeout,
+            hostile.vantage,
             super::REFRESH.as_secs()
         );
         let lab = Self {
-            configuration,
+            settings,
+            entries,
+            hostile,
             port,
             interval: plan.interval as Seconds,
             timeout: plan.timeout as Seconds,
@@ -200,6 +212,16 @@ impl Lab {
             }
         });
         lab
+    }
+
+    /// The configuration without the entries of these hosts.
+    pub(crate) fn configuration(&self, without: &BTreeSet<usize>) -> String {
+        let entries = self.entries.iter().enumerate();
+        let kept = entries.filter(|(number, _)| !without.contains(number));
+        let kept = kept.map(|(_, entry)| entry.as_str());
+        std::iter::once(self.settings.as_str())
+            .chain(kept)
+            .collect()
     }
 
     /// Whether this machine stood still in some of this time.
@@ -472,7 +494,7 @@ async fn stand_in(
     });
     let tester = Tester {
         scanner: Scanner {
-            revocations: Arc::new(Revocations::new(&sources)),
+            revocations: Arc::new(Revocations::new(sources.http_for_others())),
             sources: Arc::new(sources),
             resolver: Arc::new(Resolver::new(
                 Families::Both,
@@ -482,7 +504,7 @@ async fn stand_in(
             looker: Arc::new(Looker::new().unwrap()),
             local: true,
             remotes: Arc::new([]),
-            turns: Arc::new(Turns::new(64, 4)),
+            permits: Arc::new(Permits::new(64, 4)),
         },
         manner: Manner {
             timeout,

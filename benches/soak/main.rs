@@ -3,10 +3,13 @@
 //!
 //! Each host changes its behaviour now and then: right and wrong certificates, chains that lack something or have too
 //! much, servers that break off, stall, lie or do not listen, names that do not resolve. The API fails at times too. All of it
-//! is drawn from a seed. The monitor is scraped, probed and reloaded all the while. A look counts where its host
-//! did one thing from before it began until it had ended: its status, kind of error, flags and findings have to be what
-//! the lab knows. One that is wrong fails the soak, and so does a monitor that grows, or that looks
-//! at some host too seldom.
+//! is drawn from a seed. The monitor is scraped, probed and reloaded all the while, and attacked (`hostile`): floods of
+//! `/probe`, chains that take long to judge, a vantage that floods, lies and hangs. Every other reload removes entries, and
+//! the next one brings them back.
+//!
+//! A result counts where its host did one thing from before the probe began until `last_check`: its status, kind of error,
+//! flags and findings must be what the lab knows. The soak fails where a result is wrong, where an old one has a new time,
+//! where a host is probed too seldom, where `/-/healthy` is slow, and where the monitor grows.
 //!
 //! `SOAK_SECONDS` (3600) is how long, `SOAK_ENDPOINTS` (2000) how many, `SOAK_INTERVAL` (30) how often in seconds,
 //! `SOAK_TIMEOUT` (10) how long a look may take, `SOAK_HOLD` (150) how long a host does one thing on average, and
@@ -29,16 +32,20 @@ mod clock;
 mod common;
 mod compare;
 mod front;
+mod hostile;
 mod lab;
 mod monitor;
 mod names;
 mod place;
 mod truth;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clock::{Chance, now};
@@ -50,13 +57,25 @@ use monitor::Monitor;
 /// How often the account is asked.
 const REFRESH: Duration = Duration::from_secs(15);
 const SCRAPE_EVERY: Duration = Duration::from_secs(2);
-/// In scrapes.
+/// In scrapes. Every other reload brings back the entries that the one before removed.
 const RELOAD_EVERY: u64 = 15;
+/// How many of a hundred entries a reload removes.
+const REMOVED: usize = 5;
+/// Probes on demand of one attacker at the same time.
+const FLOOD: usize = 4;
+/// The pause between two floods.
+const FLOOD_EVERY: Duration = Duration::from_secs(5);
+/// How often /-/healthy is asked.
+const HEALTH_EVERY: Duration = Duration::from_millis(50);
+/// How long /-/healthy may take.
+const MAX_HEALTHY: Duration = Duration::from_millis(50);
+/// The share of the answers of /-/healthy that may take longer: the lab itself keeps this machine busy.
+const MAX_SLOW_SHARE: f64 = 0.01;
 /// So many rows are printed, but not more than one each minute where there is time for that.
 const ROWS: u64 = 6;
 const PRINT_EVERY: Duration = Duration::from_secs(60);
 /// How much more memory the last third may have than the middle one.
-const MAX_GROWTH: f64 = 1.1;
+const MAX_GROWTH: f64 = 1.02;
 /// How many more descriptors the last third may have at least: what is under way differs a little.
 const MAX_MORE_FDS: f64 = 8.0;
 /// Hosts that are named where they were not looked at.
@@ -80,9 +99,9 @@ fn main() -> ExitCode {
         .build()
         .unwrap();
     let lab = runtime.block_on(Lab::start(plan, folder.path()));
-    fs::write(folder.path().join("certvigil.yml"), &lab.configuration).unwrap();
+    write(&lab, folder.path(), &BTreeSet::new());
 
-    let monitor = Monitor::start(folder.path());
+    let monitor = Arc::new(Monitor::start(folder.path()));
     let began = Instant::now();
     wait_until("a look at everything", || monitor.get("/-/ready"));
     println!(
@@ -93,11 +112,14 @@ fn main() -> ExitCode {
         began.elapsed().as_secs_f64()
     );
     let mut tally = Tally::default();
-    let samples = watch(&monitor, &lab, seconds, plan.seed, &mut tally);
+    let attack = Attack::begin(&monitor, &lab.hostile.targets);
+    let place = folder.path();
+    let samples = watch(&monitor, &lab, place, seconds, plan.seed, &mut tally);
+    let is_answered = attack.end();
     let is_steady = report(&samples, &folder.path().join("state"), seconds);
     let is_right = verdicts(&tally, &lab);
     let is_whole = attention(&tally, &lab, seconds);
-    if is_steady && is_right && is_whole {
+    if is_steady && is_right && is_whole && is_answered {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -125,10 +147,13 @@ fn verdicts(tally: &Tally, lab: &Lab) -> bool {
         return false;
     }
     if tally.wrong > 0 {
-        println!("FAILED: {} verdicts were wrong", tally.wrong);
+        println!(
+            "FAILED: {} verdicts were wrong; {} of them were old results with a new time",
+            tally.wrong, tally.stale
+        );
         return false;
     }
-    println!("0 verdicts were wrong");
+    println!("0 verdicts were wrong, 0 old results had a new time");
     true
 }
 
@@ -207,7 +232,15 @@ const FDS: usize = 2;
 type Sample = [f64; COLUMNS.len()];
 
 /// Scrapes, probes and reloads, and tells how the monitor is.
-fn watch(monitor: &Monitor, lab: &Lab, seconds: u64, seed: u64, tally: &mut Tally) -> Vec<Sample> {
+fn watch(
+    monitor: &Monitor,
+    lab: &Lab,
+    folder: &Path,
+    seconds: u64,
+    seed: u64,
+    tally: &mut Tally,
+) -> Vec<Sample> {
+    let mut removed = BTreeSet::new();
     let mut chance = Chance(seed ^ 2);
     let began = Instant::now();
     let mut samples = Vec::new();
@@ -221,20 +254,31 @@ fn watch(monitor: &Monitor, lab: &Lab, seconds: u64, seed: u64, tally: &mut Tall
         due = Instant::now().max(due) + SCRAPE_EVERY;
         round += 1;
         if round % RELOAD_EVERY == 0 {
+            let back = std::mem::take(&mut removed);
+            if back.is_empty() {
+                let drawn = (0..lab.hosts.len()).filter(|_| chance.percent(REMOVED));
+                removed = drawn.collect();
+            }
+            let host = |number: &usize| lab.hosts.get(*number).unwrap().0.as_str();
+            removed.iter().for_each(|number| tally.remove(host(number)));
+            write(lab, folder, &removed);
             monitor.reload();
+            back.iter().for_each(|number| tally.add(lab, host(number)));
         }
         let asked = Instant::now();
         let text = monitor.get("/metrics").expect("a scrape");
         let scraped = asked.elapsed();
         tally.scraped(lab, &text, now());
         let asked = Instant::now();
-        let (host, kind) = lab.hosts.get(chance.below(lab.hosts.len())).unwrap();
+        let present = |number: &usize| !removed.contains(number);
+        let number = (0..).map(|_| chance.below(lab.hosts.len())).find(present);
+        let (host, kind) = lab.hosts.get(number.unwrap()).unwrap();
         let from = now();
         let probe = monitor.get(&format!("/probe?target={host}:{}", lab.port));
         let probed = asked.elapsed();
         let rows = read(&probe.expect("a probe")).remove(host);
         let rows = rows.unwrap_or_default();
-        tally.looked(lab, host, *kind, &rows, from, now());
+        tally.probed(lab, host, *kind, &rows, from, now());
         monitor.get("/").expect("the page");
         monitor.get("/sd").expect("the targets");
 
@@ -269,6 +313,93 @@ fn watch(monitor: &Monitor, lab: &Lab, seconds: u64, seed: u64, tally: &mut Tall
         samples.push(sample);
     }
     samples
+}
+
+/// Writes the configuration without the entries of these hosts.
+fn write(lab: &Lab, folder: &Path, without: &BTreeSet<usize>) {
+    let text = lab.configuration(without);
+    fs::write(folder.join("certvigil.yml"), text).unwrap();
+}
+
+/// Floods of probes on demand, and what /-/healthy does meanwhile.
+struct Attack {
+    is_over: Arc<AtomicBool>,
+    floods: JoinHandle<usize>,
+    health: JoinHandle<Vec<Duration>>,
+}
+
+impl Attack {
+    fn begin(monitor: &Arc<Monitor>, targets: &[String]) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (over, of_flood) = (is_over.clone(), monitor.clone());
+        let targets = targets.to_vec();
+        let floods = thread::spawn(move || {
+            let mut answered = 0;
+            while !over.load(Ordering::Relaxed) {
+                let probes: Vec<_> = targets
+                    .iter()
+                    .flat_map(|target| std::iter::repeat_n(target.clone(), FLOOD))
+                    .map(|target| {
+                        let monitor = of_flood.clone();
+                        thread::spawn(move || monitor.get(&format!("/probe?target={target}")))
+                    })
+                    .collect();
+                for probe in probes {
+                    if let Some(text) = probe.join().unwrap() {
+                        answered += 1;
+                        assert_eq!(total(&text, "probe_success"), 0.0, "{text}");
+                    }
+                }
+                thread::sleep(FLOOD_EVERY);
+            }
+            answered
+        });
+        let (over, monitor) = (is_over.clone(), monitor.clone());
+        let health = thread::spawn(move || {
+            let mut took = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                monitor.get("/-/healthy").expect("health");
+                took.push(asked.elapsed());
+                thread::sleep(HEALTH_EVERY);
+            }
+            took
+        });
+        Self {
+            is_over,
+            floods,
+            health,
+        }
+    }
+
+    /// Says whether /-/healthy was answered all the while.
+    fn end(self) -> bool {
+        self.is_over.store(true, Ordering::Relaxed);
+        let mut took = self.health.join().unwrap();
+        took.sort();
+        let answered = self.floods.join().unwrap();
+        let at = |share: f64| {
+            let position = (took.len() as f64 * share) as usize;
+            let took = took.get(position.min(took.len() - 1)).expect("an answer");
+            took.as_secs_f64() * 1000.0
+        };
+        let slow = took.iter().filter(|took| **took > MAX_HEALTHY).count();
+        let share = slow as f64 / took.len() as f64;
+        println!(
+            "{answered} probes of attackers were answered; /-/healthy took {:.1} ms in the middle, {:.1} ms at 99 %, {:.1} ms at most; \
+             {slow} of {} answers took more than {} ms",
+            at(0.5),
+            at(0.99),
+            at(1.0),
+            took.len(),
+            MAX_HEALTHY.as_millis()
+        );
+        if share > MAX_SLOW_SHARE {
+            println!("FAILED: /-/healthy was slow");
+            return false;
+        }
+        true
+    }
 }
 
 fn row(sample: &Sample) -> String {

@@ -161,7 +161,9 @@ impl Zone {
         }
         let flags = 0x8180_u16 | code | u16::from(truncated) << 9;
         out.extend(flags.to_be_bytes());
-        out.extend([0, 1, 0, records.len() as u8, 0, 0, 0, 0]);
+        out.extend([0, 1]);
+        out.extend((records.len() as u16).to_be_bytes());
+        out.extend([0; 4]);
         out.extend(query.get(HEADER..end + 4)?);
         for (kind, data) in records {
             out.extend(OWNER);

@@ -134,14 +134,55 @@ pub(crate) struct Fact {
     pub(crate) label: String,
 }
 
-/// The truth about a host by its addresses; one without an address stands for a failure of its name.
-pub(crate) type Truth = BTreeMap<String, Fact>;
+/// Facts about a host by its addresses; one without an address stands for a failure of its name.
+pub(crate) type Facts = BTreeMap<String, Fact>;
+
+/// The truth about a host: the facts, for each set of addresses that the monitor may know. Where no name server
+/// responds, that is what the last successful lookup returned.
+#[derive(Clone, Debug)]
+pub(crate) struct Truth(Vec<Facts>);
+
+impl Truth {
+    /// The facts for these addresses, or those for the first set.
+    pub(crate) fn of<'a>(&self, ips: impl Iterator<Item = &'a str>) -> &Facts {
+        let ips: BTreeSet<&str> = ips.collect();
+        let is_of = |facts: &&Facts| facts.keys().map(String::as_str).eq(ips.iter().copied());
+        let found = self.0.iter().find(is_of).or(self.0.first());
+        found.expect("a set of addresses")
+    }
+
+    /// The fact about one address, apart from what comparing addresses finds.
+    pub(crate) fn at(&self, ip: &str) -> Option<&Fact> {
+        self.0.iter().find_map(|facts| facts.get(ip))
+    }
+
+    /// The addresses that are known in every case.
+    pub(crate) fn certain(&self) -> impl Iterator<Item = &String> {
+        let (first, others) = self.0.split_first().expect("a set of addresses");
+        let is_in_all = |ip: &&String| others.iter().all(|facts| facts.contains_key(*ip));
+        first.keys().filter(is_in_all)
+    }
+}
 
 /// What is true of a host whose servers do this.
 pub(crate) fn truth(kind: Kind, script: Script, servers: &[(String, Behaviour)]) -> Truth {
-    let told = servers.iter().take(script.addresses(servers.len()));
-    let there: Vec<&(String, Behaviour)> = told.collect();
-    let mut truth: Truth = there
+    let counts: &[usize] = match script {
+        Script::Servfail | Script::Refused | Script::Silence | Script::Forged => {
+            &[0, 1, usize::MAX]
+        }
+        _ => &[script.addresses(servers.len())],
+    };
+    let mut all: Vec<Facts> = Vec::new();
+    for count in counts {
+        all.push(facts(kind, script, servers, *count));
+    }
+    Truth(all)
+}
+
+/// The facts where the monitor knows the first of the addresses.
+fn facts(kind: Kind, script: Script, servers: &[(String, Behaviour)], count: usize) -> Facts {
+    let there: Vec<&(String, Behaviour)> = servers.iter().take(count).collect();
+    let mut truth: Facts = there
         .iter()
         .map(|(ip, behaviour)| {
             let fact = Fact {
@@ -376,5 +417,13 @@ impl Book {
         let mut of_host = periods.get(host)?.iter();
         let period = of_host.find(|p| p.from <= from && until <= p.until)?;
         Some(period.truth.clone())
+    }
+
+    /// What was true of a host before a time, in the periods that are remembered.
+    pub(crate) fn before(&self, host: &str, until: Seconds) -> Vec<Arc<Truth>> {
+        let periods = self.0.lock().unwrap();
+        let of_host = periods.get(host).into_iter().flatten();
+        let ended = of_host.filter(|period| period.until <= until);
+        ended.map(|period| period.truth.clone()).collect()
     }
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts the program of the very revision of this action on the job's PATH. Built once for each: the cache has it afterwards.
+# Adds the program of this action's revision to the job's PATH. Builds it if it is not in the cache.
 set -eu
 folder=$HOME/.cache/certvigil
 if [ ! -x "$folder/bin/certvigil" ]; then

@@ -1,7 +1,7 @@
 #!/bin/sh
-# One `certvigil check` made of the action's inputs, which come as variables: nothing that is in them is run.
+# Runs `certvigil check` with the inputs of the action, which are variables. No input is executed.
 set -u
-# Words are split at blanks and new lines, and are not patterns of files.
+# Splits words at spaces and newlines, without file name patterns.
 set -f
 # shellcheck disable=SC2086 # several words on purpose
 set -- ${CERTVIGIL_ARGS:-}
@@ -17,7 +17,7 @@ else
     certvigil check --format github --fail-on "${CERTVIGIL_FAIL_ON:-critical}" "$@"
 fi
 code=$?
-# A second look, after the waiting: a file of what is so at the end.
+# One more probe after the wait, for the final state as JSON.
 if [ -n "${CERTVIGIL_JSON:-}" ]; then
     certvigil check --format json --output "$CERTVIGIL_JSON" --fail-on never "$@"
 fi

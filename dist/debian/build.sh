@@ -1,16 +1,16 @@
 #!/bin/sh
-# Builds the Debian package around a program that is built already: build.sh PROGRAM FOLDER [flags of cargo-deb]
-# The program may be of any profile: `make deb` gives that of `release`, the test the one that is tested. Needs
-# cargo-deb, dpkg-dev and binutils; what is made beside the package stays below target/.
+# Builds the Debian package from an existing executable: build.sh EXECUTABLE DIRECTORY [flags of cargo-deb]
+# The executable may have any profile: `make deb` uses `release`, the test uses the tested one. Needs cargo-deb, dpkg-dev and
+# binutils. Intermediate files stay below target/.
 set -eu
 program=$(realpath "$1")
 output=$(realpath -m "$2")
 shift 2
 cd "$(dirname "$0")/../.."
-# `make cargo-deb` puts it there.
+# `make cargo-deb` installs it there.
 PATH=$PATH:$PWD/target/tools/bin
 
-# What the assets in Cargo.toml name; made anew, so that nothing of another time gets in.
+# The assets in Cargo.toml, recreated so that no old file is packaged.
 files=target/debian-files
 rm -rf "$files"
 mkdir -p "$files/man" "$files/completions"
@@ -19,11 +19,11 @@ strip --strip-unneeded -o "$files/certvigil" "$program"
 for shell in bash zsh fish; do
     "$program" completions "$shell" >"$files/completions/$shell"
 done
-# What an administrator installs by hand is in /usr/local; what a package installs is not. The first lines say by hand where.
+# Manual installations use /usr/local, packages do not. The first lines of the unit contain the path of a manual installation.
 sed '1,2d; s,/usr/local/bin/,/usr/bin/,' dist/certvigil.service >"$files/certvigil.service"
 gzip -9n <CHANGELOG.md >"$files/changelog.gz"
 
-# The times in the package, so that it is the same when it is made again.
+# Fixed timestamps, so that the package is reproducible.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(dpkg-parsechangelog --file dist/debian/changelog --show-field Timestamp)}
 export SOURCE_DATE_EPOCH
 

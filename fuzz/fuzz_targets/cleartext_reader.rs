@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| certvigil::fuzzing::cleartext_reader(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| certvigil_probe::fuzzing::cleartext_reader(data));

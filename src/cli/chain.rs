@@ -10,8 +10,9 @@ use crate::certificate::{Certificate, Link, certifies, parse_certificates};
 use crate::config::{Inventory, SourceSettings, SslmateSettings};
 use crate::instance::State;
 use crate::judge::{Bundle, End, TrustStore};
-use crate::source::{Requests, SourceError, Sources, read_bounded};
+use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
+use certvigil_probe::io::read_bounded;
 
 use super::check::environment;
 use super::flags::{parse_positive, parse_url};
@@ -20,35 +21,35 @@ use super::{Code, output, plan, runtime};
 /// Issuers that are fetched for one file. Chains have one to three intermediates.
 const MAX_FETCHED: usize = 8;
 
-/// Print the certificate file that the server should have: the leaf, then its chain
+/// Print the certificate file that a server needs: the leaf, then its chain
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("source").args(["cert", "sslmate", "download"]).required(true))]
 pub(super) struct Args {
-    /// The leaf, and what is there of its chain, in this PEM file, in any order
+    /// Path to the leaf certificate (PEM), with none, some or all of its chain, in any order
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
-    /// The active instance of this common name in the SSLMate account
+    /// Common name of the certificate in the SSLMate account (its active instance)
     #[arg(long, value_name = "CN")]
     sslmate: Option<String>,
 
-    /// What this current_download URL of a certificate gives
+    /// SSLMate download URL (current_download) of the certificate
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     download: Option<String>,
 
-    /// Take the SSLMate account, and the roots, from this file
+    /// Path to the configuration file with the SSLMate account and the trusted roots
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Trust the roots in this PEM file too
+    /// Path to additional trusted roots (PEM); repeatable
     #[arg(long, value_name = "FILE")]
     ca_file: Vec<PathBuf>,
 
-    /// Do not trust the system's roots
+    /// Do not trust the system's root certificates
     #[arg(long)]
     no_system_roots: bool,
 
-    /// The most that all fetching may take
+    /// Maximum duration of all downloads together
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     timeout: Duration,
 
@@ -144,12 +145,12 @@ impl Given {
         let instance = sources.instance(source, deadline).await;
         let instance = instance.map_err(|error| match error {
             SourceError::NotIssued(_) => {
-                format!("{name}: no certificate has been issued yet; try again when one is")
+                format!("{name}: no certificate has been issued yet; try again after it is issued")
             }
             other => format!("{name}: {other}"),
         })?;
         if instance.state == State::Pending {
-            output::note("this is a temporary certificate: nothing has been issued yet");
+            output::note("this is a temporary certificate; no certificate has been issued yet");
         }
         if let Some(root) = &instance.root {
             // One that cannot be read as a root matters only where the chain is missing too.
@@ -181,20 +182,20 @@ impl Given {
                 End::Missing(below) => below,
                 End::Untrusted(root) => {
                     return Err(format!(
-                        "the chain leads to `{}`, which is not a trusted root; if its clients hold it, give it as --ca-file",
+                        "the chain ends at `{}`, which is not a trusted root; if clients trust it, give it with --ca-file",
                         root.subject()
                     ));
                 }
                 End::Circle => {
                     return Err(
-                        "the chain leads back to itself, and to no trusted root; give the root as --ca-file"
+                        "the chain is a loop without a trusted root; give the root with --ca-file"
                             .into(),
                     );
                 }
             };
             if fetched == MAX_FETCHED {
                 return Err(format!(
-                    "after {MAX_FETCHED} fetched certificates there is still no trusted root; give the root as --ca-file"
+                    "no trusted root found after {MAX_FETCHED} downloaded certificates; give the root with --ca-file"
                 ));
             }
             let issuer = fetch_issuer(below, sources, deadline).await?;
@@ -215,16 +216,19 @@ async fn fetch_issuer(
         "`{}`, the issuer of `{}`, is missing",
         facts.issuer, facts.subject
     );
-    let append = "append its PEM to the file, or give the root as --ca-file";
+    let append = "append its PEM to the file, or give the root with --ca-file";
     let Some(url) = &facts.issuer_url else {
         return Err(format!(
-            "{missing}: it is neither in the file nor a trusted root, and the certificate does not say where it lies; {append}"
+            "{missing}: it is neither in the file nor a trusted root, and the certificate has no URL for it; {append}"
         ));
     };
-    tracing::info!("fetching `{}` from {url}", facts.issuer);
+    tracing::info!(
+        "fetching issuer certificate: issuer=`{}` url={url}",
+        facts.issuer
+    );
     let found = sources.issuers(url, deadline).await;
     let found = found
-        .map_err(|why| format!("{missing}, and cannot be fetched from {url}: {why}; {append}"))?;
+        .map_err(|why| format!("{missing} and cannot be fetched from {url}: {why}; {append}"))?;
     let issuer = |link| found.iter().find(|c| certifies(c, below) == link);
     if let Some(issuer) = issuer(Link::Verified) {
         return Ok(issuer.clone());
@@ -240,7 +244,7 @@ async fn fetch_issuer(
         .map(|c| format!("`{}`", c.subject()))
         .collect();
     Err(format!(
-        "{missing}: at {url} lies {}, which did not sign it; {append}",
+        "{missing}: {url} has {}, which did not sign it; {append}",
         names.join(", ")
     ))
 }

@@ -13,6 +13,7 @@ use crate::config::{Inventory, SslmateSettings, VantageKind};
 use crate::model::{
     Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
 };
+use crate::remote::remotes;
 use crate::report;
 use crate::scan::{Job, Manner, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
@@ -25,44 +26,47 @@ use super::plan::{self, Mail, Selection, Wanted};
 use super::progress::{Teller, is_well};
 use super::{Code, now, output, runtime};
 
-/// Look at every address and say what is wrong
+/// Probe every address and report what is wrong
 #[derive(Debug, clap::Args)]
-#[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
+#[expect(
+    rustdoc::broken_intra_doc_links,
+    reason = "`[:port]` is text of the help, not a link"
+)]
 #[command(
     group = ArgGroup::new("expected").args(["cert", "fingerprint", "pubkey_hash", "sslmate", "download"]),
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
-    /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
-    /// mx:DOMAIN[:port] for the hosts that take its mail; with --config, certificates or
-    /// hosts of the inventory
+    /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
+    /// mx:DOMAIN[:port] for the mail servers of a domain; with --config, certificate names or hosts of
+    /// the inventory
     #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     targets: Vec<String>,
 
-    /// Check the inventory of this file, or only the TARGETs named in it
+    /// Path to the configuration file; checks its whole inventory or only the given TARGETs
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["cert", "fingerprint", "pubkey_hash", "download"])]
     config: Option<PathBuf>,
 
-    /// Expected: the certificate in this PEM file, followed by its chain; repeat it for a pair with an RSA and
-    /// an ECDSA key
-    #[arg(long, value_name = "FILE", help_heading = "What is expected")]
+    /// Path to the expected certificate (PEM), optionally followed by its chain; repeat for a pair of an
+    /// RSA and an ECDSA certificate
+    #[arg(long, value_name = "FILE", help_heading = "Expected certificate")]
     cert: Vec<PathBuf>,
 
-    /// Expected: the certificate with this SHA-256, colons allowed; repeat it to accept any of several
-    #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "What is expected")]
+    /// SHA-256 fingerprint of the expected certificate, colons allowed; repeat to accept any of several
+    #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "Expected certificate")]
     fingerprint: Vec<Fingerprint>,
 
-    /// Expected: a certificate for the public key (SubjectPublicKeyInfo) with this SHA-256
-    #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "What is expected")]
+    /// SHA-256 hash of the expected public key (SubjectPublicKeyInfo)
+    #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "Expected certificate")]
     pubkey_hash: Option<PublicKeyHash>,
 
-    /// Expected: the active instance of this common name in the SSLMate account; without TARGETs,
-    /// all its hostnames are looked at
-    #[arg(long, value_name = "CN", value_hint = ValueHint::Other, help_heading = "What is expected")]
+    /// Common name of the expected certificate in the SSLMate account (its active instance); without
+    /// TARGETs, all its hostnames are probed
+    #[arg(long, value_name = "CN", value_hint = ValueHint::Other, help_heading = "Expected certificate")]
     sslmate: Option<String>,
 
-    /// Expected: what this current_download URL of a certificate gives
-    #[arg(long, value_name = "URL", value_parser = parse_url, value_hint = ValueHint::Url, help_heading = "What is expected")]
+    /// SSLMate download URL (current_download) of the expected certificate
+    #[arg(long, value_name = "URL", value_parser = parse_url, value_hint = ValueHint::Url, help_heading = "Expected certificate")]
     download: Option<String>,
 
     #[command(flatten)]
@@ -71,69 +75,69 @@ pub(super) struct Args {
     #[command(flatten)]
     manner: HowArgs,
 
-    /// Judge by the TLSA records (DANE) of each host and port too
+    /// Validate against the TLSA records (DANE) of each host and port too
     #[arg(long, help_heading = "Judging")]
     dane: bool,
 
-    /// Where to look from, with commas between; local, and sslmate too when an account is configured
-    #[arg(long, value_name = "NAMES", value_hint = ValueHint::Other, help_heading = "Where to look")]
+    /// Vantages to probe from, comma-separated [default: local, and sslmate if an account is configured]
+    #[arg(long, value_name = "NAMES", value_hint = ValueHint::Other, help_heading = "Where to probe")]
     vantage: Option<String>,
 
     #[command(flatten)]
     roots: RootArgs,
 
-    /// The most that one look may take, name resolution included [default: 10s]
+    /// Maximum duration of one probe, including name resolution [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive, help_heading = "Limits")]
     timeout: Option<Duration>,
 
-    /// Take so many looks at a time, in all
+    /// Maximum concurrent probes
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count, help_heading = "Limits")]
     concurrency: usize,
 
-    /// Take so many looks at a time at one IP address and port [default: 4]
+    /// Maximum concurrent probes of one IP address and port [default: 4]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Limits")]
     per_address: Option<usize>,
 
-    /// Warn of an end this near: a share of the lifetime, a duration, or the smaller of both [default: 25%,30d]
+    /// Report expiry within this as a warning: a share of the lifetime, a duration, or the smaller of both [default: 25%,30d]
     #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
     warn: Option<Threshold>,
 
-    /// Call an end this near critical [default: 10%,7d]
+    /// Report expiry within this as critical [default: 10%,7d]
     #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
     crit: Option<Threshold>,
 
-    /// How to find out whether the certificate has been revoked: by the stapled OCSP response, by its issuer's
-    /// list too (crl), or by OCSP where no list tells (full) [default: staple]
+    /// How to check revocation: stapled OCSP response (staple), also the issuer's revocation list (crl), or
+    /// also the OCSP responder if no list is available (full) [default: staple]
     #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
-    /// Judge as of this RFC 3339 time, such as 2027-03-01T00:00:00Z
+    /// Judge as of this time (RFC 3339), such as 2027-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
     at: Option<Timestamp>,
 
-    /// Repeat until all is correct and chained, for so long at most
+    /// Repeat until every certificate is correct and its chain complete, for at most this long
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Judging")]
     wait: Option<Duration>,
 
-    /// The pause between two looks of --wait
+    /// Pause between two attempts of --wait
     #[arg(long, value_name = "DURATION", default_value = "5s", requires = "wait", value_parser = parse_positive, help_heading = "Judging")]
     every: Duration,
 
-    /// The form of the result
-    #[arg(long, value_enum, default_value = "human", help_heading = "Result")]
+    /// Output format
+    #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     format: Format,
 
     /// Write the result to this file instead of stdout
-    #[arg(long, value_name = "FILE", help_heading = "Result")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// The least severity that makes the exit code other than 0
+    /// Lowest severity that makes the exit code non-zero
     #[arg(
         long,
         value_enum,
         value_name = "SEVERITY",
         default_value = "warning",
-        help_heading = "Result"
+        help_heading = "Output"
     )]
     fail_on: FailOn,
 }
@@ -142,24 +146,24 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   certvigil check www.example.com                       valid, for the name, trusted?
-  certvigil check --cert fullchain.pem www.example.com  is it this one, everywhere?
+  certvigil check --cert fullchain.pem www.example.com  is this one served, everywhere?
   certvigil check --sslmate www.example.com --wait 5m   wait until it is everywhere
   certvigil check imaps://mail.example.com mx:example.com
   certvigil check --config certvigil.yml                the whole inventory";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// A table for people, what is wrong first
+    /// Table for people, most severe first
     Human,
     /// One JSON object, a superset of SSLMate's test response
     Json,
-    /// One line of JSON for each result
+    /// One JSON object per line and result
     Jsonl,
-    /// JUnit's XML, for GitLab, Jenkins and the like
+    /// JUnit XML, for GitLab, Jenkins and others
     Junit,
-    /// GitHub Actions' annotations
+    /// GitHub Actions annotations
     Github,
-    /// The output of a monitoring plugin, for Nagios, Icinga and the like
+    /// Monitoring plugin output, for Nagios, Icinga and others
     Nagios,
     /// Metrics for node_exporter's textfile collector
     Prometheus,
@@ -172,7 +176,7 @@ pub(super) fn run(args: Args, verbose: u8) -> Code {
     match runtime().and_then(|runtime| {
         // Among the looks: each wakes it, and no thread has to be woken for that.
         let ended = runtime.block_on(runtime.spawn(check(args, verbose)));
-        let ended = ended.unwrap_or_else(|e| Err(format!("the check broke off: {e}")));
+        let ended = ended.unwrap_or_else(|e| Err(format!("the check task failed: {e}")));
         // What is still being looked up or closed is not worth waiting for.
         runtime.shutdown_background();
         ended
@@ -236,10 +240,10 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
 fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, verbose: u8) {
     let scan = &seen.scan;
     if !scan.complete {
-        output::note("stopped: this is what is known so far");
+        output::note("interrupted: the result is incomplete");
     } else if scan.results.is_empty() && seen.is_named {
         output::note(
-            "nothing was looked at: no host was named, or none that the vantages asked for can look at",
+            "nothing was probed: no host was given, or none that the selected vantages can probe",
         );
     } else if seen.is_named
         && let Some(waited) = teller.waited(&scan.results, took)
@@ -326,14 +330,14 @@ struct Seen {
 
 /// The result of a run that ends between two looks, for the user's sake or that of a source: what the look before saw.
 fn what_is_known(known: Option<Seen>) -> Result<Seen, String> {
-    let mut seen = known.ok_or("stopped before anything was known")?;
+    let mut seen = known.ok_or("interrupted before any result")?;
     seen.scan.complete = false;
     Ok(seen)
 }
 
 /// Waits for the next try; false where the user has had enough.
 async fn pause(duration: Duration, stop: &mut (impl Future<Output = ()> + Unpin)) -> bool {
-    #[allow(clippy::disallowed_methods)] // the pause is what was asked for
+    #[expect(clippy::disallowed_methods, reason = "the user requests the pause")]
     let slept = tokio::time::sleep(duration);
     tokio::select! {
         () = slept => true,
@@ -359,7 +363,7 @@ impl Plan {
         };
         let selection = if args.config.is_some() && args.sslmate.is_none() {
             if args.manner.starttls.is_some() {
-                return Err("--starttls: what the inventory's servers speak is said in the configuration: give the entries their `protocol`".into());
+                return Err("--starttls does not apply to an inventory; set `protocol` in its entries instead".into());
             }
             Selection::new(&args.targets)
         } else {
@@ -370,7 +374,7 @@ impl Plan {
 
         let sources = Sources::new(&inventory, &environment(), Requests::default())?;
         let wanted = Self::vantages(args, &mut inventory)?;
-        let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+        let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
         args.places.apply(&mut inventory);
         let resolver = args.places.resolver(&inventory);
         let scanner = Scanner {
@@ -465,15 +469,15 @@ impl Plan {
                 let mut all = vec![Vantage::LOCAL];
                 all.extend(known());
                 if let Some(near) = did_you_mean(name, all.iter().copied()) {
-                    return Err(format!("there is no vantage `{name}`; {near}"));
+                    return Err(format!("unknown vantage `{name}`; {near}"));
                 }
                 let what = if name == Vantage::SSLMATE {
                     "give --sslmate CN or a configuration with `sslmate`"
                 } else {
-                    "name it under `vantages` in a configuration"
+                    "define it under `vantages` in a configuration"
                 };
                 return Err(format!(
-                    "there is no vantage `{name}`: {what}, or take one that is there: {}",
+                    "unknown vantage `{name}`; {what}, or use one of: {}",
                     all.join(", ")
                 ));
             }
@@ -567,7 +571,9 @@ impl Plan {
         }
         match did_you_mean(text, known.iter().map(String::as_str)) {
             Some(near) => format!("`{text}` is not in the inventory; {near}"),
-            None => format!("`{text}` is not in the inventory: name a certificate or a host of it"),
+            None => format!(
+                "`{text}` is not in the inventory; give one of its certificate names or hosts"
+            ),
         }
     }
 }

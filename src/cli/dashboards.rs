@@ -32,11 +32,11 @@ const FILES: &[(&str, &str)] = files! {
 /// What can be done with them.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Write the Grafana dashboards, Prometheus rules and examples into a folder
+    /// Write the Grafana dashboards, Prometheus rules and examples to a directory
     Export {
-        /// The folder; it is made if it does not exist
+        /// Path to the directory; created if missing
         directory: PathBuf,
-        /// Overwrite files that are not the same
+        /// Overwrite existing files that differ
         #[arg(long)]
         force: bool,
     },
@@ -61,7 +61,7 @@ fn export(directory: &Path, force: bool) -> Result<String, String> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 return Err(format!(
-                    "{}: what is there cannot be read: {error}",
+                    "cannot read {}: {error}; check its permissions or choose another directory",
                     path.display()
                 ));
             }
@@ -74,8 +74,8 @@ fn export(directory: &Path, force: bool) -> Result<String, String> {
     }
     if !in_the_way.is_empty() {
         return Err(format!(
-            "nothing is written, since these files are there and differ: {}: keep your changes elsewhere, \
-             then overwrite with --force, or name another folder",
+            "nothing written: these files exist and differ: {}; save your changes elsewhere and overwrite \
+             with --force, or choose another directory",
             in_the_way.join(", ")
         ));
     }
@@ -101,6 +101,6 @@ fn read_up_to(path: &Path, length: usize) -> io::Result<Vec<u8>> {
 fn write(path: &Path, text: &str) -> Result<(), String> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)
-        .map_err(|e| format!("{}: the folder cannot be made: {e}", folder.display()))?;
+        .map_err(|e| format!("cannot create directory {}: {e}", folder.display()))?;
     output::Destination::new(path)?.write(text)
 }

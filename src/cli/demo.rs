@@ -7,10 +7,11 @@ use crate::config::TrustSettings;
 use crate::judge::TrustStore;
 use crate::lab::{Lab, Scenario, environment};
 use crate::look::Looker;
+use crate::remote::remotes;
 use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns, prepare};
+use crate::scan::{Manner, Permits, Scanner, prepare};
 use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
 use crate::web::Web;
@@ -29,10 +30,10 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Where the exporter listens: at this machine only.
 const LISTEN: &str = "localhost:10843";
 
-/// Check planted faults on loopback, and say whether each was found
+/// Check faulty servers on loopback and report whether each fault was found
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Go on as the exporter, at localhost:10843
+    /// Continue as an exporter at localhost:10843
     #[arg(long)]
     serve: bool,
 
@@ -60,9 +61,7 @@ pub(super) fn run(args: &Args) -> Code {
 
 async fn demo(args: &Args) -> Result<Code, String> {
     if !args.serve && args.web.is_given() {
-        return Err(
-            "nothing listens without --serve: add it, or leave out what begins with --web".into(),
-        );
+        return Err("--web flags need --serve; add --serve or remove them".into());
     }
     // A place that cannot be had is told before anything is looked at.
     let share = limits::share_of_monitor(CONCURRENCY);
@@ -73,15 +72,15 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let now = now();
     let scenario = Scenario::demo().map_err(|e| e.to_string())?;
-    let lab = Lab::start(scenario, now).await?;
-    let inventory = lab.inventory();
+    let lab = crate::lab::start(scenario, now).await?;
+    let inventory = crate::lab::inventory(&lab);
     let sources = Arc::new(Sources::new(
         &inventory,
         &environment(),
         Requests::default(),
     )?);
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
-    let remotes = sources.remotes(&inventory.vantages, &wanted)?;
+    let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
     let mut trust = TrustStore::default();
     trust.add(lab.root()).map_err(|e| e.to_string())?;
     let manner = Manner {
@@ -100,13 +99,13 @@ async fn demo(args: &Args) -> Result<Code, String> {
     )
     .await;
     let scanner = Scanner {
-        revocations: Arc::new(Revocations::new(&sources)),
+        revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
         looker: Arc::new(Looker::new()?),
         local: true,
         remotes: remotes.into(),
-        turns: Arc::new(Turns::new(share.looks, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(share.looks, inventory.defaults.per_address)),
     };
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -123,12 +122,12 @@ async fn demo(args: &Args) -> Result<Code, String> {
     text.push('\n');
     for host in lab.left_out() {
         text.push_str(&format!(
-            "Left out, since this machine lacks an address for it: {} ({})\n",
+            "Skipped because this machine has no suitable address: {} ({})\n",
             host.name, host.fault
         ));
     }
     if !scan.complete {
-        text.push_str("Stopped before its end.\n");
+        text.push_str("Interrupted.\n");
         return Ok(output::print(&text, Code::Unknown));
     }
     let differences = lab.differences(&scan.results);
@@ -136,12 +135,12 @@ async fn demo(args: &Args) -> Result<Code, String> {
         let faults = lab.hosts().iter().flat_map(|h| &h.servers);
         let count: usize = faults.map(|s| s.findings.len()).sum();
         text.push_str(&format!(
-            "Each of the {count} planted faults was named, and nothing else was.\n"
+            "All {count} planted faults were found, and nothing else was reported.\n"
         ));
         Code::Ok
     } else {
         for difference in differences {
-            text.push_str(&format!("Not as planted: {difference}\n"));
+            text.push_str(&format!("Unexpected result: {difference}\n"));
         }
         Code::Warning
     };
@@ -155,7 +154,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
 
 /// The exporter over the lab.
 fn server(lab: &Lab, web: Arc<Web>, share: Share) -> Result<Server, String> {
-    let mut inventory = lab.inventory();
+    let mut inventory = crate::lab::inventory(lab);
     inventory.trust = TrustSettings {
         system: false,
         ca_files: vec![lab.root_file()],

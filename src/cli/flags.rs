@@ -17,13 +17,13 @@ use crate::resolve::{Override, Resolver};
 
 // No doc comments on these: clap would take them for what the command is about.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Where to look")]
+#[command(next_help_heading = "Where to probe")]
 pub(super) struct WhereArgs {
-    /// Look at these addresses for a host (or any: *) and port, whatever DNS says
+    /// Probe these addresses for HOST (* for any host) and PORT instead of those in DNS
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", value_hint = ValueHint::Other)]
     resolve: Vec<Override>,
 
-    /// Ask this name server instead of the system's
+    /// Query this name server instead of the system's; repeatable
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server, value_hint = ValueHint::Other)]
     dns: Vec<SocketAddr>,
 
@@ -75,37 +75,37 @@ impl WhereArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "How to look")]
+#[command(next_help_heading = "Connection")]
 pub(super) struct HowArgs {
-    /// Ask for TLS in this protocol, at targets without a scheme
+    /// STARTTLS protocol for targets without a scheme
     #[arg(long, value_name = "PROTO", value_parser = starttls_word())]
     pub(super) starttls: Option<Protocol>,
 
-    /// Which kind of key to ask the server for; all takes a look for each
+    /// Key type to request from the server; all makes one probe for each type
     #[arg(long, value_name = "TYPE", value_parser = OneOf::<KeyTypes>::new(&["any", "rsa", "ecdsa", "all"]))]
     key_type: Option<KeyTypes>,
 
-    /// Show the server the certificate in this PEM file
+    /// Path to the client certificate (PEM), optionally followed by its chain
     #[arg(long, value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
 
-    /// The key of --client-cert, as PEM
+    /// Path to the private key of --client-cert (PEM, unencrypted)
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
 
-    /// Begin with the header of the PROXY protocol
+    /// Send a PROXY protocol header first
     #[arg(long, value_name = "VERSION", value_parser = OneOf::<ProxyProtocol>::new(&["v1", "v2"]))]
     proxy_protocol: Option<ProxyProtocol>,
 
-    /// Offer these application protocols (ALPN), with commas between, such as h2,http/1.1
+    /// Application protocols (ALPN) to offer, comma-separated, such as h2,http/1.1
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_alpn, value_hint = ValueHint::Other)]
     alpn: Vec<String>,
 
-    /// Send this name as SNI, or none, and match the target's name all the same
+    /// Server name to send as SNI, or none; the certificate is still matched against the target
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
     sni: Option<Sni>,
 
-    /// Connect from this address; give it once for each family
+    /// Source address of connections; at most one for each address family
     #[arg(long, value_name = "ADDR")]
     source_address: Vec<IpAddr>,
 }
@@ -139,11 +139,11 @@ impl HowArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Trust")]
 pub(super) struct RootArgs {
-    /// Trust the roots in this PEM file too
+    /// Path to additional trusted roots (PEM); repeatable
     #[arg(long, value_name = "FILE")]
     ca_file: Vec<PathBuf>,
 
-    /// Do not trust the system's roots
+    /// Do not trust the system's root certificates
     #[arg(long)]
     no_system_roots: bool,
 }
@@ -207,7 +207,9 @@ fn starttls_word() -> OneOf<Protocol> {
 /// Reads a duration that is longer than nothing.
 pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("it has to be longer than nothing; write it as 10s or 2m".into()),
+        Duration::ZERO => {
+            Err("the duration must be greater than zero; write it as 10s or 2m".into())
+        }
         duration => Ok(duration),
     }
 }
@@ -216,7 +218,7 @@ pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
 pub(super) fn parse_url(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(text.into()),
-        _ => Err("write it with https:// and a host".into()),
+        _ => Err("not an http or https URL; write it as https://host/path".into()),
     }
 }
 
@@ -224,6 +226,6 @@ pub(super) fn parse_url(text: &str) -> Result<String, String> {
 pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err("write a whole number from 1".into()),
+        _ => Err("not a positive whole number; write 1 or more".into()),
     }
 }

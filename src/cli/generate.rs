@@ -18,7 +18,7 @@ pub(super) fn manual(directory: &Path) -> Code {
     match std::fs::create_dir_all(directory).and_then(|()| write_pages(directory)) {
         Ok(()) => Code::Ok,
         Err(error) => output::fail(&format!(
-            "{}: the manual pages cannot be written: {error}",
+            "cannot write the manual pages to {}: {error}",
             directory.display()
         )),
     }
@@ -66,24 +66,30 @@ fn page_name(command: &clap::Command) -> &str {
 fn exit_status(page: &str) -> String {
     let codes: &[(u8, &str)] = match page {
         "certvigil" | "certvigil-check" => &[
-            (
-                0,
-                "all is well, or nothing is as bad as \\-\\-fail\\-on says",
-            ),
-            (1, "the worst finding is a warning"),
+            (0, "no finding reaches the severity of \\-\\-fail\\-on"),
+            (1, "the most severe finding is a warning"),
             (2, "there is a critical finding"),
-            (3, "something could not be judged, or the command was wrong"),
+            (3, "a result is unknown, or the command line is invalid"),
         ],
         "certvigil-inspect" => &[
-            (0, "a certificate was shown"),
-            (3, "no address showed one, or the command was wrong"),
+            (0, "at least one address served a certificate"),
+            (
+                3,
+                "no address served a certificate, or the command line is invalid",
+            ),
         ],
         "certvigil-demo" => &[
-            (0, "each planted fault was named, and nothing else was"),
-            (1, "it was not so"),
-            (3, "the demo could not be held"),
+            (
+                0,
+                "every planted fault was found, and nothing else was reported",
+            ),
+            (
+                1,
+                "a planted fault was missed, or something else was reported",
+            ),
+            (3, "the demo failed to run"),
         ],
-        _ => &[(0, "it is done"), (3, "it could not be done")],
+        _ => &[(0, "success"), (3, "failure")],
     };
     let mut text = String::from(".SH \"EXIT STATUS\"\n");
     for (code, meaning) in codes {

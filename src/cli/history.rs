@@ -22,32 +22,32 @@ use super::{Code, now, output};
 /// Enough digits of a fingerprint to tell certificates apart by eye.
 const SHORT_FINGERPRINT: usize = 8;
 
-/// Say who switched when, from what `certvigil serve --state-dir` has kept
+/// Show certificate changes recorded by `certvigil serve --state-dir`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The name of a certificate or a host; without it, everything
+    /// Name of a certificate or host; without it, all changes
     name: Option<String>,
 
-    /// The folder that `certvigil serve` keeps its state in
+    /// Path to the state directory of `certvigil serve`
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: PathBuf,
 
-    /// Only what changed since then: a duration before now (7d), or an RFC 3339 time
+    /// Show only changes since this duration ago (7d) or RFC 3339 time
     #[arg(long, value_name = "DURATION|TIME")]
     since: Option<Since>,
 
-    /// The form of the result
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
 
-    /// Tell so many changes at most: the newest
+    /// Maximum changes to show (the newest)
     #[arg(long, value_name = "N", default_value = "1000", value_parser = parse_count)]
     limit: usize,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// A line for each change, the newest last
+    /// One line per change, newest last
     Human,
     /// One JSON object
     Json,
@@ -68,7 +68,7 @@ impl std::str::FromStr for Since {
             return Ok(Self::At(time));
         }
         humantime::parse_duration(text).map(Self::Ago).map_err(|_| {
-            "write it as a duration (7d, 12h) or as a time (2026-11-24T12:00:00Z)".into()
+            "not a duration or an RFC 3339 time; write it as 7d, 12h or 2026-11-24T12:00:00Z".into()
         })
     }
 }
@@ -107,7 +107,7 @@ fn history(args: &Args) -> Result<String, String> {
     if spans.len() > args.limit {
         spans.remove(0);
         output::note(&format!(
-            "there is more: these are the newest {}; see --limit and --since",
+            "showing only the newest {} changes; use --limit or --since to see others",
             args.limit
         ));
     }
@@ -128,7 +128,7 @@ fn history(args: &Args) -> Result<String, String> {
 fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
     let names = store.names()?;
     if names.is_empty() {
-        output::note("the history is empty: nothing has been looked at, or all of it was pruned");
+        output::note("the history is empty: nothing has been probed, or all entries were pruned");
         return Ok(());
     }
     if let Some(name) = &args.name {
@@ -141,15 +141,15 @@ fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
             return Err(unknown_name(name, &names));
         }
     }
-    output::note("nothing has changed since then");
+    output::note("no changes since then");
     Ok(())
 }
 
 fn unknown_name(name: &str, names: &BTreeSet<String>) -> String {
     match did_you_mean(name, names.iter().map(String::as_str)) {
-        Some(near) => format!("there is no history of `{name}`; {near}"),
+        Some(near) => format!("no history of `{name}`; {near}"),
         None => format!(
-            "there is no history of `{name}`: name a certificate or a host that is monitored, or leave the name away"
+            "no history of `{name}`; give the name of a monitored certificate or host, or omit the name"
         ),
     }
 }
@@ -194,7 +194,7 @@ fn place(span: &Span) -> String {
     }
     let mut place = format!("{}  {address}", printable(&span.hostname));
     if span.vantage != Vantage::LOCAL {
-        let _ = write!(place, "  seen from {}", printable(&span.vantage));
+        let _ = write!(place, "  from {}", printable(&span.vantage));
     }
     place
 }
@@ -253,7 +253,7 @@ fn name(seen: &Seen) -> String {
 /// Whether it was right; nothing where there was nothing to judge.
 fn judgement(correct: Option<bool>, chained: Option<bool>) -> String {
     let mut words = Vec::new();
-    words.extend(correct.map(|correct| if correct { "right" } else { "wrong" }));
+    words.extend(correct.map(|correct| if correct { "expected" } else { "unexpected" }));
     words.extend((chained == Some(false)).then_some("chain incomplete"));
     words.join(", ")
 }

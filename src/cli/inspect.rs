@@ -23,12 +23,15 @@ use super::{Code, now, output, runtime};
 /// Looks at a time: those at the addresses of one name.
 const CONCURRENCY: usize = 32;
 
-/// Show what is served at a place: the chain up to its root, and what a client would say
+/// Show the chain that a server sends, up to its root, and whether clients accept it
 #[derive(Debug, clap::Args)]
-#[allow(rustdoc::broken_intra_doc_links)] // `[:port]` is the help's text, no link
+#[expect(
+    rustdoc::broken_intra_doc_links,
+    reason = "`[:port]` is text of the help, not a link"
+)]
 pub(super) struct Args {
-    /// What to look at: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
-    /// mx:DOMAIN[:port] for the hosts that take its mail
+    /// Target to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
+    /// mx:DOMAIN[:port] for the mail servers of a domain
     #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     target: String,
 
@@ -41,37 +44,37 @@ pub(super) struct Args {
     #[command(flatten)]
     roots: RootArgs,
 
-    /// The most that one look may take, name resolution included
+    /// Maximum duration of one probe, including name resolution
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive, help_heading = "Limits")]
     timeout: Duration,
 
-    /// How to find out whether the certificate has been revoked: by the stapled OCSP response, by its issuer's
-    /// list too (crl), or by OCSP where no list tells (full) [default: staple]
+    /// How to check revocation: stapled OCSP response (staple), also the issuer's revocation list (crl), or
+    /// also the OCSP responder if no list is available (full) [default: staple]
     #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
-    /// Judge as of this RFC 3339 time, such as 2027-03-01T00:00:00Z
+    /// Judge as of this time (RFC 3339), such as 2027-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
     at: Option<Timestamp>,
 
-    /// The form of the result
-    #[arg(long, value_enum, default_value = "human", help_heading = "Result")]
+    /// Output format
+    #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     format: Format,
 
-    /// Print the certificates that are served, as PEM, each below a comment with its subject
-    #[arg(long, conflicts_with = "format", help_heading = "Result")]
+    /// Print the served certificates as PEM, each preceded by a comment with its subject
+    #[arg(long, conflicts_with = "format", help_heading = "Output")]
     pem: bool,
 
     /// Write the result to this file instead of stdout
-    #[arg(long, value_name = "FILE", help_heading = "Result")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// The chain drawn, for people
+    /// Drawing of the chain, for people
     Human,
-    /// The JSON that `certvigil check` writes
+    /// The JSON of `certvigil check`
     Json,
 }
 
@@ -111,11 +114,11 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     tokio::pin!(stop);
     let jobs = tokio::select! {
         jobs = jobs => jobs,
-        () = &mut stop => return Err("stopped before anything was known".into()),
+        () = &mut stop => return Err("interrupted before any result".into()),
     };
     let scan = scanner.scan(jobs, now, &mut stop, |_| {}).await;
     if !scan.complete {
-        output::note("stopped: this is what is known so far");
+        output::note("interrupted: the result is incomplete");
     }
     let results = &scan.results;
     let is_shown = |j: &Judged| matches!(j.observation.outcome, Outcome::Served(_));
@@ -169,11 +172,11 @@ fn pem(results: &[Judged]) -> String {
         Outcome::Served(_) | Outcome::Told(_) => None,
     });
     for (address, error) in failed {
-        output::note(&format!("{address} shows no certificate: {error}"));
+        output::note(&format!("{address} served no certificate: {error}"));
     }
     for other in groups.iter().skip(1) {
         output::note(&format!(
-            "{} serves another chain, which is not printed: look at it alone with --resolve",
+            "{} serves a different chain, which is not printed; inspect it separately with --resolve",
             addresses(other.looks.iter().copied())
         ));
     }

@@ -1,7 +1,7 @@
 //! What the system grants this process: descriptors, which bound what goes on at a time, and no core dumps, since
 //! keys and passwords are in its memory.
 
-use crate::scan::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_LOOK};
+use crate::scan::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_SLOT};
 
 /// Descriptors that are not for looks and clients: standard streams, listeners, the state, sources that are asked.
 const RESERVED: u64 = 32;
@@ -36,7 +36,7 @@ fn fitting(descriptors: Option<u64>, each: u64) -> usize {
     };
     let left = all.saturating_sub(RESERVED + count(MAX_REMOTE_TESTS));
     // Either there are so few looks that each has the names of its own, or so many that these are at their bound.
-    let few = left / (each + PER_NAME * count(TARGETS_PER_LOOK));
+    let few = left / (each + PER_NAME * count(TARGETS_PER_SLOT));
     let many = left.saturating_sub(PER_NAME * count(MAX_NAMES)) / each;
     usize::try_from(few.max(many)).unwrap_or(usize::MAX).max(1)
 }
@@ -62,7 +62,7 @@ fn divide(wanted: usize, descriptors: Option<u64>) -> Share {
 fn tell(wanted: usize, looks: usize) {
     if looks < wanted {
         tracing::info!(
-            "at most {looks} looks at a time instead of {wanted}, for want of descriptors: raise the limit, with `ulimit -n` or LimitNOFILE="
+            "concurrent probes limited by file descriptors: limit={looks} requested={wanted}; raise it with `ulimit -n` or LimitNOFILE="
         );
     }
 }
@@ -124,10 +124,10 @@ mod tests {
         #[test]
         fn what_check_does_at_a_time_has_descriptors(each in 1u64..3, all in 0u64..100_000) {
             let looks = fitting(Some(all), each);
-            let names = (looks * TARGETS_PER_LOOK).min(MAX_NAMES) as u64;
+            let names = (looks * TARGETS_PER_SLOT).min(MAX_NAMES) as u64;
             let tests = looks.min(MAX_REMOTE_TESTS) as u64;
             let open = RESERVED + tests + each * looks as u64 + PER_NAME * names;
-            let least = RESERVED + 1 + each + PER_NAME * TARGETS_PER_LOOK as u64;
+            let least = RESERVED + 1 + each + PER_NAME * TARGETS_PER_SLOT as u64;
             prop_assert!(looks >= 1 && open <= all.max(least), "{open}");
         }
     }

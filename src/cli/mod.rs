@@ -30,15 +30,16 @@ pub use exit::Code;
 #[command(
     name = "certvigil",
     version,
-    about = "Is the right certificate served, everywhere, with its chain?",
-    long_about = "certvigil knows which certificate ought to be served, looks at every address where one is \
-                  served, and says what is wrong and how to mend it.",
-    after_help = "Exit codes: 0 ok, 1 warning, 2 critical, 3 unknown or a usage error.",
+    about = "Test and monitor which TLS certificates your servers serve",
+    long_about = "certvigil tests and monitors TLS certificate installation. It knows which certificate each \
+                  server should serve, probes every IPv4 and IPv6 address, and reports what is wrong and how to \
+                  fix it.",
+    after_help = "Exit codes: 0 ok, 1 warning, 2 critical, 3 unknown or usage error",
     propagate_version = true,
     max_term_width = 100
 )]
 pub struct Cli {
-    /// Tell more of what is done, on stderr; twice for still more
+    /// Log more to stderr; repeat for more detail
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = AFTER_OTHERS)]
     verbose: u8,
 
@@ -57,24 +58,24 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     History(history::Args),
-    /// Say what a configuration file amounts to, or what is wrong with it
+    /// Validate a configuration file
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Write out the Grafana dashboards and Prometheus rules
+    /// Export the Grafana dashboards and Prometheus rules
     Dashboards {
         #[command(subcommand)]
         command: dashboards::Command,
     },
-    /// Print the completions for a shell
+    /// Print shell completions
     Completions {
-        /// Which shell they are for
+        /// Shell to print completions for
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages into a folder
+    /// Write the manual pages to a directory
     Man {
-        /// The folder; it is made if it does not exist
+        /// Path to the directory; created if missing
         #[arg(value_hint = clap::ValueHint::DirPath)]
         directory: PathBuf,
     },
@@ -82,9 +83,9 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say what is wrong with a configuration file, or what would be tested
+    /// Report errors in a configuration file, or list what it tests
     Check {
-        /// The configuration file
+        /// Path to the configuration file
         file: PathBuf,
     },
 }
@@ -166,7 +167,10 @@ fn check_config(file: &std::path::Path) -> Code {
 }
 
 /// The one clock. Everything below takes the time as an argument.
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only place that reads the clock"
+)]
 fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seconds = since_epoch.map(|d| d.as_secs()).unwrap_or_default();
@@ -177,5 +181,5 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| format!("the runtime cannot be started: {e}"))
+        .map_err(|e| format!("cannot start the async runtime: {e}"))
 }

@@ -90,7 +90,7 @@ pub(super) fn print(text: &str, code: Code) -> Code {
     {
         Ok(()) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => fail(&format!("the result cannot be written to stdout: {error}")),
+        Err(error) => fail(&format!("cannot write the result to stdout: {error}")),
     }
 }
 
@@ -109,7 +109,7 @@ impl Destination {
         if let Ok(found) = std::fs::metadata(path) {
             if found.is_dir() {
                 return Err(format!(
-                    "{told}: this is a folder: name a file for the result"
+                    "cannot write the result to {told}: it is a directory; give the path of a file"
                 ));
             }
             return Ok(Self {
@@ -121,7 +121,7 @@ impl Destination {
         let folder = folder_of(path);
         if !folder.is_dir() {
             return Err(format!(
-                "{told}: the folder {} does not exist: make it, or name another file for the result",
+                "cannot write the result to {told}: directory {} does not exist; create it or choose another path",
                 folder.display()
             ));
         }
@@ -134,7 +134,7 @@ impl Destination {
     /// Writes the result. Who reads a file sees the old one or the new one, never a part.
     pub(super) fn write(&self, text: &str) -> Result<(), String> {
         let wrong = |e: &dyn std::fmt::Display| {
-            format!("{}: the result cannot be written: {e}", self.path.display())
+            format!("cannot write the result to {}: {e}", self.path.display())
         };
         if self.is_stream {
             let opened = std::fs::OpenOptions::new().write(true).open(&self.path);

@@ -10,7 +10,7 @@ use crate::look::{Looker, Reaches};
 use crate::model::{Hostname, Place, Protocol, RevocationCheck, Target, parse_port};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns};
+use crate::scan::{Manner, Permits, Scanner};
 use crate::source::Sources;
 use crate::trust;
 
@@ -21,19 +21,18 @@ const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
 /// Reads and checks a configuration file. The error has a line for each thing that is wrong.
 pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
-    let wrong =
-        |e: std::io::Error| format!("{}: the configuration cannot be read: {e}", file.display());
+    let wrong = |e: std::io::Error| format!("cannot read configuration {}: {e}", file.display());
     let size = std::fs::metadata(file).map_err(wrong)?.len();
     if size > MAX_CONFIG_BYTES {
         return Err(format!(
-            "{}: the configuration is larger than {MAX_CONFIG_BYTES} bytes",
+            "cannot read configuration {}: larger than {MAX_CONFIG_BYTES} bytes",
             file.display()
         ));
     }
     let bytes = std::fs::read(file).map_err(wrong)?;
     let text = String::from_utf8(bytes).map_err(|e| {
         format!(
-            "{}: the configuration cannot be read: byte {} is not UTF-8; save it as UTF-8",
+            "cannot read configuration {}: byte {} is not UTF-8; save it as UTF-8",
             file.display(),
             e.utf8_error().valid_up_to() + 1
         )
@@ -56,13 +55,13 @@ pub(super) fn scanner(
     let asks_issuers = entries.any(|e| e.revocation >= RevocationCheck::Crl);
     let concurrency = limits::looks_of_check(concurrency, asks_issuers);
     Ok(Scanner {
-        revocations: Arc::new(Revocations::new(&sources)),
+        revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources: Arc::new(sources),
         resolver: Arc::new(resolver),
         looker: Arc::new(Looker::new()?),
         local: true,
         remotes: Arc::default(),
-        turns: Arc::new(Turns::new(concurrency, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(concurrency, inventory.defaults.per_address)),
     })
 }
 
@@ -130,7 +129,7 @@ pub(super) fn entries(
             entry.ports = vec![protocol.default_port()];
             return Ok(vec![entry]);
         }
-        return Err("there is nothing to look at: name a TARGET (host, host:port or a URL such as https:// or smtp://, mx:DOMAIN), or give --sslmate, --cert or --config".into());
+        return Err("no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, or mx:DOMAIN), or --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
     // There may be ten thousands of them.
@@ -287,7 +286,7 @@ impl Mail {
     pub(super) fn parse(text: &str) -> Option<Result<Self, String>> {
         let rest = text.strip_prefix("mx:")?;
         if rest.is_empty() {
-            return Some(Err("`mx:` names no domain: write mx:example.com".into()));
+            return Some(Err("`mx:` has no domain; write mx:example.com".into()));
         }
         if rest.starts_with('/') || rest.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -382,7 +381,7 @@ pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
     let names: BTreeSet<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
     if names.iter().any(String::is_empty) {
         return Err(format!(
-            "`{text}`: name the vantages with commas between them, such as local,sslmate"
+            "`{text}` has an empty vantage name; write a comma-separated list such as local,sslmate"
         ));
     }
     Ok(names)

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::judge::{Judged, Verdict};
-use crate::model::{Timestamp, Vantage};
+use crate::model::{Timestamp, Vantage, and_more};
 use crate::report;
 use crate::scan::Progress;
 
@@ -105,9 +105,12 @@ impl Teller {
         self.wait_with(text, now);
     }
 
-    /// After a try without any look: what is expected is not known yet.
+    /// After a try without any look: waiting for the source of the expected certificate.
     pub(super) fn wait_for_source(&mut self, now: Instant) {
-        self.wait_with("what is expected is not known yet".into(), now);
+        self.wait_with(
+            "waiting for the source of the expected certificate".into(),
+            now,
+        );
     }
 
     fn wait_with(&mut self, text: String, now: Instant) {
@@ -234,13 +237,12 @@ impl fmt::Display for Rollout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (well, all) = self.count();
         write!(f, "{well} of {all} addresses serve it")?;
-        let waiting: Vec<&str> = self.waiting().take(MAX_TOLD).collect();
-        if !waiting.is_empty() {
-            write!(f, "; waiting for {}", waiting.join(", "))?;
-        }
-        match (all - well).saturating_sub(MAX_TOLD) {
+        match all - well {
             0 => Ok(()),
-            more => write!(f, " and {more} more"),
+            missing => {
+                let waiting = and_more(self.waiting().take(MAX_TOLD), missing);
+                write!(f, "; waiting for {waiting}")
+            }
         }
     }
 }

@@ -20,10 +20,10 @@ use super::{Code, now, output, plan, runtime};
 /// The port where none is given.
 const DEFAULT_PORT: &str = ":10843";
 
-/// Look at the inventory in turn, for ever, and answer Prometheus
+/// Probe the inventory continuously and serve Prometheus metrics
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration with the inventory; SIGHUP and POST /-/reload read it anew
+    /// Path to the configuration file; SIGHUP and POST /-/reload reload it
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
 
@@ -33,11 +33,11 @@ pub(super) struct Args {
     #[command(flatten)]
     web: WebArgs,
 
-    /// Keep in this folder what was expected and what was served, for restarts and `certvigil history`
+    /// Path to the state directory, for restarts and `certvigil history`
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
 
-    /// Take so many looks at a time, in all
+    /// Maximum concurrent probes
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count)]
     concurrency: usize,
 }
@@ -45,7 +45,7 @@ pub(super) struct Args {
 /// Where to listen, and who may ask.
 #[derive(Debug, clap::Args)]
 pub(super) struct WebArgs {
-    /// Listen at this address and port; without an address, at every one [default: :10843]
+    /// Address and port to listen on; without an address, on all of them; repeatable [default: :10843]
     #[arg(
         id = "listen_address",
         long = "web.listen-address",
@@ -53,11 +53,11 @@ pub(super) struct WebArgs {
     )]
     listen: Vec<Listen>,
 
-    /// TLS, client certificates, users and headers: the web configuration file of the Prometheus exporters
+    /// Path to the web configuration file (TLS, client certificates, users, headers), as in Prometheus exporters
     #[arg(id = "web_config", long = "web.config.file", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Answer only requests for this host name, for addresses and for localhost; others get status 421. Repeatable
+    /// Host name to accept requests for, besides IP addresses and localhost; others get status 421; repeatable
     #[arg(id = "allowed_host", long = "web.allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<Hostname>,
 }
@@ -77,7 +77,7 @@ impl FromStr for Listen {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is not an address to listen at: write :10843, 127.0.0.1:10843 or [::1]:10843"
+                "`{text}` is not a listen address; write :10843, 127.0.0.1:10843 or [::1]:10843"
             )
         };
         if let Ok(address) = text.parse::<SocketAddr>() {
@@ -109,7 +109,7 @@ impl Listen {
             bound => bound,
         };
         bound.map_err(|e| {
-            format!("cannot listen at {address}: {e}; name another with --web.listen-address")
+            format!("cannot listen on {address}: {e}; choose another with --web.listen-address")
         })
     }
 }
@@ -182,7 +182,7 @@ pub(super) async fn run_until_signal(
     let shutdown = signals(hangups)?;
     for listener in &listeners {
         let address = listener.local_addr().map_err(|e| e.to_string())?;
-        tracing::info!("listening on {address}");
+        tracing::info!("listening: address={address}");
     }
     server.run(listeners, reloads, shutdown).await
 }
@@ -191,7 +191,7 @@ pub(super) async fn run_until_signal(
 #[cfg(unix)]
 fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
-    let handler = |kind| signal(kind).map_err(|e| format!("signals cannot be waited for: {e}"));
+    let handler = |kind| signal(kind).map_err(|e| format!("cannot install signal handlers: {e}"));
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hangup = handler(SignalKind::hangup())?;

@@ -24,7 +24,7 @@ pub fn warnings(inventory: &Inventory) -> Vec<String> {
         is_http.then(|| {
             let name = entry.name.as_deref().map(|n| format!("{n}: "));
             let text = format!(
-                "{}the download at {} is not encrypted: anyone on the way can read it and replace the expected certificate; use https://",
+                "{}the download at {} is not encrypted: an attacker on the path can read and replace the expected certificate; use https://",
                 name.unwrap_or_default(),
                 origin(url)
             );
@@ -39,15 +39,16 @@ pub fn describe(inventory: &Inventory) -> String {
     let count = inventory.certificates.len();
     let plural = if count == 1 { "entry" } else { "entries" };
     let mut lines = vec![format!(
-        "The configuration is right. It has {count} {plural}:"
+        "The configuration is valid. It has {count} {plural}:"
     )];
     for entry in &inventory.certificates {
         let (what, own) = match &entry.source {
             SourceSettings::Sslmate(cn) => (format!("SSLMate's active instance of {cn}"), true),
             SourceSettings::SslmateAll => ("every certificate of the SSLMate account".into(), true),
-            SourceSettings::Download(url) => {
-                (format!("what the download at {} gives", origin(url)), true)
-            }
+            SourceSettings::Download(url) => (
+                format!("the certificate of the download at {}", origin(url)),
+                true,
+            ),
             SourceSettings::Pem(files) => {
                 let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
                 (format!("the certificate in {}", files.join(" or ")), true)
@@ -55,7 +56,9 @@ pub fn describe(inventory: &Inventory) -> String {
             SourceSettings::PemGlob(pattern) => (format!("each certificate of {pattern}"), true),
             SourceSettings::Fingerprints(pins) => (some(pins.len(), "fingerprint"), false),
             SourceSettings::PublicKeys(keys) => (some(keys.len(), "public key"), false),
-            SourceSettings::TrustOnly => ("any trusted certificate".into(), false),
+            SourceSettings::TrustOnly => {
+                ("any trusted certificate for the host name".into(), false)
+            }
         };
         let name = entry
             .name
@@ -64,9 +67,9 @@ pub fn describe(inventory: &Inventory) -> String {
             .unwrap_or_default();
         let mut hosts: Vec<_> = entry.hostnames.iter().map(ToString::to_string).collect();
         let mail = entry.mx.iter();
-        hosts.extend(mail.map(|domain| format!("the mail hosts of {domain}")));
+        hosts.extend(mail.map(|domain| format!("the mail servers of {domain}")));
         let hosts = if hosts.is_empty() && own {
-            "its own names".into()
+            "the names in the certificate".into()
         } else {
             hosts.join(", ")
         };
@@ -80,14 +83,14 @@ pub fn describe(inventory: &Inventory) -> String {
         if !entry.addresses.is_empty() {
             let addresses: Vec<_> = entry.addresses.iter().map(ToString::to_string).collect();
             lines.push(format!(
-                "    at the addresses {}, whatever DNS says",
+                "    at the addresses {} instead of those in DNS",
                 addresses.join(", ")
             ));
         }
         let particulars = particulars(inventory, entry).into_iter();
         lines.extend(particulars.map(|line| format!("    {line}")));
         lines.push(format!(
-            "    warning {}, critical {} before the end",
+            "    expiry within {} is a warning, within {} critical",
             entry.warn, entry.crit
         ));
     }
@@ -96,7 +99,7 @@ pub fn describe(inventory: &Inventory) -> String {
             VantageKind::Sslmate => "SSLMate's /test",
             VantageKind::Certvigil { url, .. } => url,
         };
-        lines.push(format!("Seen from `{}` too: {how}", vantage.name));
+        lines.push(format!("Also probed from `{}`: {how}", vantage.name));
     }
     // Values are told as they are written, and YAML can write any character.
     let lines = lines.iter().map(|line| printable(line) + "\n");
@@ -108,18 +111,18 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
     let mut lines = Vec::new();
     match entry.key_types {
         KeyTypes::One(KeyType::Any) => {}
-        KeyTypes::One(kind) => lines.push(format!("asks for {kind} certificates")),
-        KeyTypes::All => lines.push("asks for RSA and for ECDSA certificates".into()),
+        KeyTypes::One(kind) => lines.push(format!("requests {kind} certificates")),
+        KeyTypes::All => lines.push("requests RSA and ECDSA certificates".into()),
     }
     let reach = &entry.reach;
     if let Some((certificate, _)) = &reach.client {
         lines.push(format!(
-            "shows the certificate in {}",
+            "presents the client certificate in {}",
             certificate.display()
         ));
     }
     if let Some(version) = reach.proxy_protocol {
-        lines.push(format!("begins with the PROXY protocol {}", version.name()));
+        lines.push(format!("sends a PROXY protocol {} header", version.name()));
     }
     if !reach.alpn.is_empty() {
         lines.push(format!("offers {}", reach.alpn.join(", ")));
@@ -140,8 +143,8 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
     match entry.revocation {
         RevocationCheck::Staple => {}
         RevocationCheck::Off => lines.push("does not check revocation".into()),
-        RevocationCheck::Crl => lines.push("asks revocation lists".into()),
-        RevocationCheck::Full => lines.push("asks revocation lists and OCSP responders".into()),
+        RevocationCheck::Crl => lines.push("checks revocation lists".into()),
+        RevocationCheck::Full => lines.push("checks revocation lists and OCSP responders".into()),
     }
     match entry.families.unwrap_or(inventory.families) {
         Families::Available => {}
@@ -150,7 +153,7 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         Families::V6 => lines.push("IPv6 addresses only".into()),
     }
     if entry.dane {
-        lines.push("judged by its TLSA records too".into());
+        lines.push("validated against its TLSA records too".into());
     }
     lines
 }

@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use yaml_config::{Fields, Item, Problems};
+
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
 };
@@ -13,7 +15,6 @@ use super::read::{Reader, each, families};
 use super::values::{
     base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
 };
-use super::yaml::{Fields, Item, Problems};
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
 
 impl Reader<'_> {
@@ -26,7 +27,7 @@ impl Reader<'_> {
     ) -> Vec<Entry> {
         let items = item.list(problems);
         if item.is_empty_list() {
-            problems.at(item, "the list is empty: name at least one certificate");
+            problems.at(item, "the list is empty; add at least one certificate");
         }
         let mut lines: HashMap<String, usize> = HashMap::new();
         let mut entries = Vec::new();
@@ -41,7 +42,7 @@ impl Reader<'_> {
             if let Some(name) = name
                 && let Some(line) = lines.insert(name.clone(), item.line)
             {
-                problems.at(&item, format!("`{name}` is the name of the certificate in line {line} too: give one of them another `name`"));
+                problems.at(&item, format!("`{name}` is also the name of the certificate in line {line}; change one `name`"));
             }
             entries.push(entry);
         }
@@ -76,11 +77,11 @@ impl Reader<'_> {
         }
         if let Some(port) = fields.take("port") {
             if let Some(ports) = fields.take("ports") {
-                problems.at(&ports, "give either `port` or `ports`");
+                problems.at(&ports, "`port` and `ports` are both set; remove one");
             }
             entry.ports = port.parse(problems, parse_port).into_iter().collect();
         } else if let Some(ports) = fields.take("ports") {
-            let items = ports.some_or_one(problems, "the list is empty: name at least one port");
+            let items = ports.some_or_one(problems, "the list is empty; add at least one port");
             entry.ports = unique(each(&items, problems, parse_port));
         }
         fields.read_into(&mut entry.warn, "warn", problems, Threshold::from_str);
@@ -116,7 +117,7 @@ impl Reader<'_> {
                 || !entry.mx.is_empty()
                 || !entry.addresses.is_empty())
         {
-            problems.add(line, &key, "this stands for many certificates: `name`, `hostnames`, `mx` and `addresses` belong to one");
+            problems.add(line, &key, "this entry matches many certificates; remove `name`, `hostnames`, `mx` and `addresses`, which apply to a single one");
         }
         let nameless = matches!(
             entry.source,
@@ -128,7 +129,7 @@ impl Reader<'_> {
             problems.add(
                 line,
                 &key,
-                "`hostnames` is missing: from here it is not known which hosts to look at",
+                "`hostnames` is missing; this source has no host names, so add them",
             );
         }
         Some(entry)
@@ -145,7 +146,9 @@ impl Reader<'_> {
                 certificate.zip(self.path(key, problems))
             }
             (Some(alone), None) | (None, Some(alone)) => {
-                problems.at(alone, "a client's certificate and its key belong together: give `client_cert` and `client_key`",
+                problems.at(
+                    alone,
+                    "`client_cert` and `client_key` must be set together; add the missing one",
                 );
                 None
             }
@@ -183,7 +186,7 @@ impl Reader<'_> {
         if let [_, (_, second), ..] = found.as_slice() {
             problems.at(
                 second,
-                "an entry has one source only: make two entries of it",
+                "an entry has exactly one source; split it into two entries",
             );
         }
         let Some((name, item)) = found.into_iter().next() else {
@@ -191,7 +194,7 @@ impl Reader<'_> {
                 fields.line,
                 &fields.key,
                 format!(
-                    "it is not said what is expected: give one of {}",
+                    "the source of the expected certificate is missing; add one of {}",
                     SOURCES.join(", ")
                 ),
             );
@@ -204,7 +207,7 @@ impl Reader<'_> {
             }),
             "download" => item.parse(problems, base_url).map(SourceSettings::Download),
             "pem" => {
-                let items = item.some_or_one(problems, "the list is empty: name at least one file");
+                let items = item.some_or_one(problems, "the list is empty; add at least one file");
                 let files = items.iter().filter_map(|i| self.path(i, problems));
                 let files: Vec<PathBuf> = files.collect();
                 (!files.is_empty()).then_some(SourceSettings::Pem(files))
@@ -219,7 +222,7 @@ impl Reader<'_> {
                 if !trust {
                     problems.at(
                         &item,
-                        "`trust: true` says that trust is all that is expected; false says nothing",
+                        "`trust: false` has no meaning; write `trust: true` to accept any trusted certificate, or remove the key",
                     );
                 }
                 Some(SourceSettings::TrustOnly)
@@ -239,7 +242,7 @@ fn pins<T: Ord + FromStr<Err = String>>(
     item: &Item<'_>,
     problems: &mut Problems,
 ) -> Option<BTreeSet<T>> {
-    let items = item.some_or_one(problems, "the list is empty: name at least one SHA-256");
+    let items = item.some_or_one(problems, "the list is empty; add at least one SHA-256");
     let pins: BTreeSet<T> = each(&items, problems, T::from_str).into_iter().collect();
     (!pins.is_empty()).then_some(pins)
 }

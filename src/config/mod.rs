@@ -6,7 +6,6 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod values;
-mod yaml;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -15,15 +14,14 @@ use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
-use crate::model::{
-    Families, Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, Vantage,
-};
+use crate::model::{Families, Hostname, KeyTypes, Protocol, RevocationCheck, Threshold, Vantage};
 
+pub use certvigil_probe::look::ReachSettings;
+pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
 pub use read::parse;
 pub use values::{one_of_each_family, parse_alpn, parse_mail_domain, parse_name_server};
-pub use yaml::{ConfigError, ConfigErrors};
-pub(crate) use yaml::{Item, Problems, with_root};
+pub use yaml_config::{ConfigError, ConfigErrors};
 
 /// The port of DNS (RFC 1035, section 4.2).
 const DEFAULT_DNS_PORT: u16 = 53;
@@ -183,24 +181,6 @@ pub enum VantageKind {
     },
 }
 
-/// Which roots are trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustSettings {
-    /// The system's roots, or Mozilla's where the system has none.
-    pub system: bool,
-    /// PEM files with further roots.
-    pub ca_files: Vec<PathBuf>,
-}
-
-impl Default for TrustSettings {
-    fn default() -> Self {
-        Self {
-            system: true,
-            ca_files: Vec::new(),
-        }
-    }
-}
-
 /// One entry of `certificates`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -232,36 +212,6 @@ pub struct Entry {
     pub crit: Threshold,
     /// How revocation is checked.
     pub revocation: RevocationCheck,
-}
-
-/// What is particular about reaching a server. `Default` is nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReachSettings {
-    /// PEM files with the client's certificate and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-    /// The header of the PROXY protocol to begin with.
-    pub proxy_protocol: Option<ProxyProtocol>,
-    /// The application protocols to offer (RFC 7301), the best first; none where the protocol has none of its own.
-    pub alpn: Vec<String>,
-    /// What to send as SNI.
-    pub sni: Sni,
-    /// The addresses to connect from, at most one of each family.
-    pub source_addresses: Vec<IpAddr>,
-}
-
-impl ReachSettings {
-    /// Whether all of it can be had with a protocol.
-    ///
-    /// # Errors
-    /// What cannot, in words.
-    pub fn suits(&self, protocol: Protocol) -> Result<(), String> {
-        if protocol.is_quic() && self.proxy_protocol.is_some() {
-            return Err(format!(
-                "the PROXY protocol goes before TCP connections, and {protocol} has none: leave one of the two out"
-            ));
-        }
-        Ok(())
-    }
 }
 
 impl Entry {

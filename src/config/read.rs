@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
+
 use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
 use super::values::{
     base_url, count, duration, non_empty, one_of, parse_name_server, vantage_name,
 };
-use super::yaml::{ConfigErrors, Fields, Item, Problems, with_root};
 use super::{
     Defaults, Inventory, Module, ProbeSettings, SslmateSettings, TrustSettings, VantageKind,
     VantageSettings,
@@ -35,7 +36,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Inventory, ConfigErrors> {
 /// The address families to probe, where they are given.
 pub(super) fn families(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Families> {
     let item = fields.take("families")?;
-    let items = item.some_or_one(problems, "the list is empty: name ipv4, ipv6 or both");
+    let items = item.some_or_one(problems, "the list is empty; add ipv4, ipv6 or both");
     Families::listed(&each(&items, problems, Family::from_str))
 }
 
@@ -79,7 +80,7 @@ impl Reader<'_> {
             None => problems.add(
                 fields.line,
                 "certificates",
-                "the key is missing: list the certificates and where they are served",
+                "the key is missing; list the certificates and the hosts that serve them",
             ),
         }
         fields.finish(problems);
@@ -93,7 +94,10 @@ impl Reader<'_> {
         let mut settings = SslmateSettings::default();
         if let Some(endpoint) = endpoint {
             if sandbox {
-                problems.at(&endpoint, "give either `endpoint` or `sandbox`");
+                problems.at(
+                    &endpoint,
+                    "`endpoint` and `sandbox` are both set; remove one",
+                );
             }
             settings.endpoint = endpoint.parse(problems, base_url);
         } else if sandbox {
@@ -131,7 +135,9 @@ impl Reader<'_> {
             {
                 problems.at(
                     &item,
-                    format!("`{name}` is the name of the vantage in line {line} too"),
+                    format!(
+                        "`{name}` is also the name of the vantage in line {line}; change one name"
+                    ),
                 );
             }
             let kind = required(kind.as_ref(), &fields, "type", problems)
@@ -139,7 +145,7 @@ impl Reader<'_> {
             let kind = match kind.as_deref() {
                 Some("sslmate") => {
                     if let Some(url) = &url {
-                        problems.at(url, "a vantage of type sslmate is the account's own: give `sslmate.endpoint` instead");
+                        problems.at(url, "a vantage of type sslmate uses the account's endpoint; set `sslmate.endpoint` instead");
                     }
                     Some(VantageKind::Sslmate)
                 }

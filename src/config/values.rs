@@ -19,7 +19,7 @@ pub fn parse_name_server(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.port() > 0 => Ok(address),
         _ => Err(format!(
-            "`{text}` is not the address of a name server: write an IP address, with or without :port"
+            "`{text}` is not a name server address; write an IP address, with or without :port"
         )),
     }
 }
@@ -29,7 +29,7 @@ pub fn parse_alpn(text: &str) -> Result<String, String> {
     match text.len() {
         1..=255 if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(text.to_owned()),
         _ => Err(format!(
-            "`{text}` is not the name of an application protocol: write it as h2 or http/1.1"
+            "`{text}` is not an application protocol name; write it as h2 or http/1.1"
         )),
     }
 }
@@ -38,7 +38,10 @@ pub fn parse_alpn(text: &str) -> Result<String, String> {
 pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
     let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
     if of_v4 > 1 || addresses.len() - of_v4 > 1 {
-        return Err("give one address to connect from, or one of each family".into());
+        return Err(
+            "more than one source address of a family; give at most one IPv4 and one IPv6 address"
+                .into(),
+        );
     }
     Ok(())
 }
@@ -47,7 +50,7 @@ pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
 pub fn parse_mail_domain(text: &str) -> Result<Hostname, String> {
     match text.parse()? {
         Hostname::Ip(_) => Err(format!(
-            "`{text}` is an address, which has no MX records: name a domain"
+            "`{text}` is an address, which has no MX records; give a domain"
         )),
         domain => Ok(domain),
     }
@@ -55,7 +58,7 @@ pub fn parse_mail_domain(text: &str) -> Result<Hostname, String> {
 
 pub(super) fn non_empty(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
-        Err("it is empty: give a value, or take the key out".into())
+        Err("the value is empty; set a value or remove the key".into())
     } else {
         Ok(text.to_owned())
     }
@@ -65,7 +68,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err(format!(
-            "`{text}` is not a span of time: write it as 10s, 5m or 1h"
+            "`{text}` is not a duration; write it as 10s, 5m or 1h"
         )),
     }
 }
@@ -73,7 +76,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err(format!("`{text}` is not a whole number from 1")),
+        _ => Err(format!("`{text}` is not a positive whole number")),
     }
 }
 
@@ -98,18 +101,22 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
             Ok(text.trim_end_matches('/').to_owned())
         }
         // What cannot be read may hold some too, and is not shown.
-        _ if text.contains('@') => Err("credentials do not belong into a URL in this file".into()),
+        _ if text.contains('@') => {
+            Err("a URL in this file must not contain credentials; remove them".into())
+        }
         _ => Err(format!(
-            "`{text}` is not a URL: write it with https:// and a host"
+            "`{text}` is not an http or https URL; write it as https://host"
         )),
     }
 }
 
 pub(super) fn vantage_name(text: &str) -> Result<String, String> {
     match text {
-        Vantage::LOCAL => Err("`local` is the name of our own looks: take another".into()),
+        Vantage::LOCAL => {
+            Err("`local` is reserved for the local vantage; choose another name".into())
+        }
         other if other.contains(',') || other.trim().is_empty() => {
-            Err("a name has no comma and is not empty".into())
+            Err("a name must not be empty or contain a comma".into())
         }
         other => Ok(other.to_owned()),
     }
@@ -119,6 +126,6 @@ pub(super) fn one_of(text: &str, known: &[&str]) -> Result<String, String> {
     if known.contains(&text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` is none of: {}", known.join(", ")))
+        Err(format!("`{text}` is not one of: {}", known.join(", ")))
     }
 }

@@ -24,10 +24,11 @@ pub fn github(results: &[Judged]) -> String {
             annotate(&mut out, row.judged.severity(), &title, &[&error.message]);
         }
         for finding in &row.judged.findings {
-            let title = format!("{} {place}", finding.code);
-            let fix = format!("fix: {}", finding.hint);
-            let lines = [finding.message.as_str(), fix.as_str()];
-            let told = if finding.hint.is_empty() { 1 } else { 2 };
+            let title = format!("{} {place}", finding.code());
+            let text = finding.text();
+            let fix = format!("fix: {}", text.hint);
+            let lines = [text.message.as_str(), fix.as_str()];
+            let told = if text.hint.is_empty() { 1 } else { 2 };
             let lines = lines.get(..told).unwrap_or(&lines);
             annotate(&mut out, finding.severity, &title, lines);
         }

@@ -76,15 +76,16 @@ pub fn human(results: &[Judged], style: &Style) -> String {
             write_wrapped(&mut out, &error.message, style);
         }
         for finding in &row.judged.findings {
-            // The first is as bad as the row says; the others may be less so.
+            let text = finding.text();
+            // The first has the severity of the row; the others may be less severe.
             let message = if finding.severity == severity {
-                finding.message.clone()
+                text.message
             } else {
-                format!("{}: {}", finding.severity, finding.message)
+                format!("{}: {}", finding.severity, text.message)
             };
             write_wrapped(&mut out, &message, style);
-            if !finding.hint.is_empty() {
-                write_wrapped(&mut out, &format!("fix: {}", finding.hint), style);
+            if !text.hint.is_empty() {
+                write_wrapped(&mut out, &format!("fix: {}", text.hint), style);
             }
         }
     }
@@ -125,7 +126,7 @@ pub fn line(judged: &Judged, style: &Style) -> String {
 fn what(row: &Row<'_>, now: Timestamp) -> String {
     let mut what = match &row.judged.verdict {
         _ if !row.judged.findings.is_empty() => {
-            let codes = row.judged.findings.iter().map(|f| f.code.name());
+            let codes = row.judged.findings.iter().map(|f| f.code().name());
             let mut codes: Vec<_> = codes.collect();
             codes.dedup();
             codes.join(", ")

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::{Certificate, Facts, Fingerprint};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, Text};
 use crate::judge::{Clients, Flags, Judged, Opinion, Role, Rung, TrustStore, Verdict, climb};
-use crate::model::{Timestamp, Timings};
+use crate::model::{Timestamp, Timings, and_more};
 use crate::observation::{KeyProof, Outcome, Served, Staple};
 
 use super::human::{BOLD, severity_word};
@@ -201,11 +201,7 @@ impl Page<'_> {
         let valid = validity(facts, self.style.now);
         self.field(before, "valid", &valid);
         if !facts.sans.is_empty() {
-            let names = facts.sans.iter().take(MAX_NAMES).map(ToString::to_string);
-            let mut names = names.collect::<Vec<_>>().join(", ");
-            if let Some(more) = facts.sans.len().checked_sub(MAX_NAMES).filter(|m| *m > 0) {
-                let _ = write!(names, " and {more} more");
-            }
+            let names = and_more(facts.sans.iter().take(MAX_NAMES), facts.sans.len());
             self.field(before, "names", &names);
         }
         self.field(before, "key", &facts.key.to_string());
@@ -270,7 +266,8 @@ impl Page<'_> {
     fn finding(&mut self, finding: &Finding, at: Option<String>) {
         let word = severity_word(finding.severity);
         let at = at.map(|at| format!(" (at {at})")).unwrap_or_default();
-        let text = format!("{word} {}{at}: {}", finding.code, finding.message);
+        let Text { message, hint } = finding.text();
+        let text = format!("{word} {}{at}: {message}", finding.code());
         let start = self.out.len();
         self.line("", "  ", &text, None);
         if self.style.colour {
@@ -278,8 +275,8 @@ impl Page<'_> {
             let painted = paint(&word, colour_of(finding.severity), self.style);
             self.out.replace_range(start..start + word.len(), &painted);
         }
-        if !finding.hint.is_empty() {
-            self.line("  ", "    ", &format!("fix: {}", finding.hint), None);
+        if !hint.is_empty() {
+            self.line("  ", "    ", &format!("fix: {hint}"), None);
         }
     }
 
@@ -303,10 +300,11 @@ impl Page<'_> {
             Verdict::Inconclusive(error) => error.to_string(),
             Verdict::Conclusive(_) => String::new(),
         };
-        let text = format!("{} shows no certificate: {why}", row.address);
+        let text = format!("{} served no certificate: {why}", row.address);
         self.line("", "  ", &text, Some(colour_of(judged.severity())));
-        for finding in judged.findings.iter().filter(|f| !f.hint.is_empty()) {
-            self.line("  ", "    ", &format!("fix: {}", finding.hint), None);
+        let hints = judged.findings.iter().map(|f| f.text().hint);
+        for hint in hints.filter(|hint| !hint.is_empty()) {
+            self.line("  ", "    ", &format!("fix: {hint}"), None);
         }
     }
 
@@ -382,7 +380,7 @@ fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, St
         (Some(true), _) => "it has been revoked",
         (Some(false), None) => "the stapled OCSP response says that it is not revoked",
         (Some(false), Some(_)) => "its issuer says that it is not revoked",
-        (None, _) => "not known: nobody said that it is",
+        (None, _) => "unknown: no revocation information",
     };
     vec![
         ("name", name),
@@ -393,10 +391,7 @@ fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, St
 }
 
 fn connection(served: &Served) -> String {
-    let version = match served.tls_version {
-        ssl @ "SSL 3.0" => ssl.to_owned(),
-        tls => format!("TLS {tls}"),
-    };
+    let version = served.tls_version;
     let alpn = match &served.alpn {
         Some(alpn) => format!("ALPN {}", crate::certificate::printable(alpn)),
         None => "no ALPN".into(),

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::certificate::{Certificate, Facts, Fingerprint, sha1_hex};
-use crate::finding::Finding;
+use crate::finding::{Detail, Finding, Text};
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Clients, Dane, Flags, Judged, Opinion, Verdict};
 use crate::model::Timings;
-use crate::observation::{Outcome, Served, Staple, Status};
+use crate::observation::{Outcome, Served, Staple};
 
 use super::Summary;
 
@@ -69,8 +69,9 @@ struct ClientRow<'a> {
 struct FindingRow<'a> {
     code: &'static str,
     severity: &'static str,
-    message: &'a str,
-    hint: &'a str,
+    message: String,
+    hint: String,
+    detail: &'a Detail,
 }
 
 #[derive(Serialize)]
@@ -174,16 +175,16 @@ pub fn jsonl(results: &[Judged]) -> String {
 
 fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
     let observation = &judged.observation;
-    let (status, flags, error) = match &judged.verdict {
-        Verdict::Conclusive(flags) => (Status::Conclusive, Some(*flags), None),
-        Verdict::Inconclusive(error) => (error.kind.status(), None, Some(error)),
+    let (flags, error) = match &judged.verdict {
+        Verdict::Conclusive(flags) => (Some(*flags), None),
+        Verdict::Inconclusive(error) => (None, Some(error)),
     };
     let flag = |of: fn(Flags) -> Option<bool>| flags.and_then(of);
     Row {
         hostname: observation.target.hostname.to_string(),
         ip_address: observation.ip.map(|ip| ip.to_string()),
         port: observation.target.port,
-        status: status.name(),
+        status: judged.status().name(),
         correct: flags.map(|f| f.correct),
         chained: flags.map(|f| f.chained),
         dummy: flags.map(|f| f.dummy),
@@ -227,11 +228,13 @@ fn clients(clients: &Clients) -> BTreeMap<&'static str, ClientRow<'_>> {
 }
 
 fn finding(finding: &Finding) -> FindingRow<'_> {
+    let Text { message, hint } = finding.text();
     FindingRow {
-        code: finding.code.name(),
+        code: finding.code().name(),
         severity: finding.severity.name(),
-        message: &finding.message,
-        hint: &finding.hint,
+        message,
+        hint,
+        detail: &finding.detail,
     }
 }
 
@@ -244,7 +247,7 @@ fn served_row<'a>(served: &'a Served, known: &mut Known<'a>) -> ServedRow<'a> {
     ServedRow {
         leaf: shared(&served.leaf),
         chain: served.rest.iter().map(shared).collect(),
-        tls_version: served.tls_version,
+        tls_version: served.tls_version.name(),
         cipher_suite: &served.cipher_suite,
         alpn: served.alpn.as_deref(),
         ocsp_stapled: matches!(served.revocation.staple, Staple::Sent(_)),

@@ -64,14 +64,17 @@ struct Case {
 impl Case {
     fn new(judged: &Judged, warnings_fail: bool) -> Self {
         let row = Row::new(judged);
-        let error = row.untold_error().map(|e| (e.kind.name(), &e.message));
+        let error = row
+            .untold_error()
+            .map(|e| (e.kind.name(), e.message.clone()));
         // Findings stand worst first.
-        let first = judged.findings.first().map(|f| (f.code.name(), &f.message));
+        let first = judged.findings.first();
+        let first = first.map(|f| (f.code().name(), f.message()));
         let severity = judged.severity();
         let worst = if severity == Severity::Unknown {
-            error.or(first)
+            error.clone().or(first)
         } else {
-            first.or(error)
+            first.or(error.clone())
         };
         let (kind, message) = worst.unzip();
         let mut text = String::new();
@@ -79,10 +82,11 @@ impl Case {
             let _ = writeln!(text, "{kind}: {message}");
         }
         for finding in &judged.findings {
-            let (severity, code) = (finding.severity, finding.code);
-            let _ = writeln!(text, "{severity}: {code}: {}", finding.message);
-            if !finding.hint.is_empty() {
-                let _ = writeln!(text, "fix: {}", finding.hint);
+            let (severity, code) = (finding.severity, finding.code());
+            let words = finding.text();
+            let _ = writeln!(text, "{severity}: {code}: {}", words.message);
+            if !words.hint.is_empty() {
+                let _ = writeln!(text, "fix: {}", words.hint);
             }
         }
         let timings = &judged.observation.timings;
@@ -102,7 +106,7 @@ impl Case {
                 Severity::Warning | Severity::Info | Severity::Ok => End::Passed,
             },
             kind: kind.unwrap_or_default(),
-            message: message.cloned().unwrap_or_default(),
+            message: message.unwrap_or_default(),
             text,
         }
     }

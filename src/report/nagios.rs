@@ -109,17 +109,23 @@ fn write_details(out: &mut String, row: &Row<'_>) {
         let _ = writeln!(out, "  {}", plain(&error.message));
     }
     for finding in &row.judged.findings {
-        let (severity, message) = (finding.severity, plain(&finding.message));
+        let text = finding.text();
+        let (severity, message) = (finding.severity, plain(&text.message));
         let _ = writeln!(out, "  {severity}: {message}");
-        if !finding.hint.is_empty() {
-            let _ = writeln!(out, "  fix: {}", plain(&finding.hint));
+        if !text.hint.is_empty() {
+            let _ = writeln!(out, "  fix: {}", plain(&text.hint));
         }
     }
 }
 
 /// The codes of what was found; else the kind of error.
 fn what(row: &Row<'_>) -> String {
-    let mut codes: Vec<&str> = row.judged.findings.iter().map(|f| f.code.name()).collect();
+    let mut codes: Vec<&str> = row
+        .judged
+        .findings
+        .iter()
+        .map(|f| f.code().name())
+        .collect();
     codes.dedup();
     match row.untold_error() {
         Some(error) if codes.is_empty() => error.kind.name().to_owned(),

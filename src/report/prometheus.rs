@@ -69,49 +69,51 @@ macro_rules! metrics {
 }
 
 metrics! {
-    EndpointStatus "certvigil_endpoint_status" Gauge "How the last look at the endpoint ended: 1 for its status, 0 for the other three. Looks are taken every `interval`, not at a scrape; certvigil_endpoint_last_check_timestamp_seconds says when.";
-    EndpointCorrect "certvigil_endpoint_correct" Gauge "1 if the served certificate is the expected one, 0 if not. Absent while the look is not conclusive.";
-    EndpointChained "certvigil_endpoint_chained" Gauge "1 if a client that has only the roots can build the chain from what is served, 0 if not. Absent while the look is not conclusive.";
-    EndpointDummy "certvigil_endpoint_dummy" Gauge "1 if the served certificate is a temporary, self-signed one, 0 if not. Absent while the look is not conclusive.";
-    EndpointTrusted "certvigil_endpoint_trusted" Gauge "1 if what is served is trusted: a path to a trusted root, valid now, for this name. 0 if not. Absent while the look is not conclusive or the vantage does not tell.";
-    EndpointHostnameMatch "certvigil_endpoint_hostname_match" Gauge "1 if the served certificate is valid for the host name, 0 if not. Absent while the look is not conclusive or the vantage does not tell.";
-    EndpointRevoked "certvigil_endpoint_revoked" Gauge "1 if the served certificate has been revoked, 0 if not. Absent unless it is known.";
-    EndpointError "certvigil_endpoint_error" Gauge "1 while the last look saw no certificate, with the kind of error. Absent otherwise.";
-    EndpointFinding "certvigil_endpoint_finding" Gauge "1 for each thing that is wrong or worth knowing at the endpoint, by its code (docs/findings.md) and severity. Absent when it is mended.";
-    EndpointNotBefore "certvigil_endpoint_not_before_timestamp_seconds" Gauge "When the served certificate becomes valid, in Unix seconds.";
-    EndpointNotAfter "certvigil_endpoint_not_after_timestamp_seconds" Gauge "When the served certificate expires, in Unix seconds.";
-    EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "When the first certificate of the valid path that lasts longest expires, its root included, in Unix seconds; of the served list where there is no valid path.";
-    EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "When the last look at the endpoint ended, in Unix seconds. If it grows old, certvigil does not keep up.";
-    EndpointInfo "certvigil_endpoint_info" Gauge "1, with what is served in its labels: the certificate's SHA-256, its issuer, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
-    CertificateNotBefore "certvigil_certificate_not_before_timestamp_seconds" Gauge "When the expected instance of the certificate becomes valid, in Unix seconds. Absent where the source gives no whole certificate.";
-    CertificateNotAfter "certvigil_certificate_not_after_timestamp_seconds" Gauge "When the expected instance of the certificate expires, in Unix seconds. Absent where the source gives no whole certificate.";
-    CertificateInfo "certvigil_certificate_info" Gauge "1 for each certificate of the inventory, with its source and what is expected: the instance's number and state at SSLMate, and its SHA-256, each empty where it is not known.";
-    HostnameAddresses "certvigil_hostname_addresses" Gauge "How many addresses of a family the host name had at the last look from here.";
-    VantagesDisagree "certvigil_vantages_disagree" Gauge "1 if looks at the address from two vantages differ, 0 if they agree. Absent where only one looked.";
-    SourceUp "certvigil_source_up" Gauge "1 if the source answered when it was last asked what is expected, 0 if not. While it is 0, its last good answer is judged by.";
-    SourceLastSuccess "certvigil_source_last_success_timestamp_seconds" Gauge "When the source last said what is expected, in Unix seconds.";
-    SourceRequests "certvigil_source_requests_total" Counter "HTTP requests that were made to sources and remote vantages, by HTTP status; `error` where no answer came.";
-    StateUp "certvigil_state_up" Gauge "1 if the state folder could be written at the last try, 0 if not. Absent without --state-dir.";
-    ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "How long the phases of looks from here took. A phase that did not happen is not counted.";
-    Probes "certvigil_probes_total" Counter "Looks that were taken, by vantage and status.";
-    ProbesInFlight "certvigil_probes_in_flight" Gauge "Looks from here that are under way.";
-    CycleDuration "certvigil_cycle_duration_seconds" Gauge "How long the last whole cycle took, in which every target was looked at. It is about `interval` by design, and the time of a start is shorter.";
-    CycleLag "certvigil_cycle_lag_seconds" Gauge "How long the look that has waited the longest has been due. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
-    ConfigLastReloadSuccessful "certvigil_config_last_reload_successful" Gauge "1 if the configuration was read at the last try, 0 if it was refused and the one before is in force.";
-    ConfigLastReloadSuccess "certvigil_config_last_reload_success_timestamp_seconds" Gauge "When a configuration was last taken into force, in Unix seconds.";
+    EndpointStatus "certvigil_endpoint_status" Gauge "Status of the last probe of the endpoint: 1 for its status, 0 for the other three. Probes run every `interval`, not at a scrape; see certvigil_endpoint_last_check_timestamp_seconds.";
+    EndpointCorrect "certvigil_endpoint_correct" Gauge "1 if the served certificate is the expected one, 0 if not. Absent if the result is not conclusive.";
+    EndpointChained "certvigil_endpoint_chained" Gauge "1 if a client that has only the roots can build the chain from the served certificates, 0 if not. Absent if the result is not conclusive.";
+    EndpointDummy "certvigil_endpoint_dummy" Gauge "1 if the served certificate is a temporary, self-signed one, 0 if not. Absent if the result is not conclusive.";
+    EndpointTrusted "certvigil_endpoint_trusted" Gauge "1 if the served chain is trusted: a path to a trusted root, valid now, for this name. 0 if not. Absent if the result is not conclusive or the vantage does not report it.";
+    EndpointHostnameMatch "certvigil_endpoint_hostname_match" Gauge "1 if the served certificate matches the host name, 0 if not. Absent if the result is not conclusive or the vantage does not report it.";
+    EndpointRevoked "certvigil_endpoint_revoked" Gauge "1 if the served certificate has been revoked, 0 if not. Absent if unknown.";
+    EndpointError "certvigil_endpoint_error" Gauge "1 if the last probe received no certificate, with the kind of error. Absent otherwise.";
+    EndpointFinding "certvigil_endpoint_finding" Gauge "1 for each finding of the endpoint, by code (docs/findings.md) and severity. Absent once it is fixed.";
+    EndpointNotBefore "certvigil_endpoint_not_before_timestamp_seconds" Gauge "Start of validity of the served certificate, in Unix seconds.";
+    EndpointNotAfter "certvigil_endpoint_not_after_timestamp_seconds" Gauge "Expiry of the served certificate, in Unix seconds.";
+    EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "Earliest expiry in the valid path that expires last, its root included, in Unix seconds; of the served certificates if there is no valid path.";
+    EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "Time when the last probe of the endpoint ended, in Unix seconds. If it is old, certvigil does not keep up.";
+    EndpointLastConclusive "certvigil_endpoint_last_conclusive_timestamp_seconds" Gauge "Time when the last conclusive probe of the endpoint ended, in Unix seconds. Absent if no probe was conclusive.";
+    EndpointInfo "certvigil_endpoint_info" Gauge "1, with the served certificate in labels: its SHA-256, its issuer, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
+    CertificateNotBefore "certvigil_certificate_not_before_timestamp_seconds" Gauge "Start of validity of the expected instance, in Unix seconds. Absent if the source has no whole certificate.";
+    CertificateNotAfter "certvigil_certificate_not_after_timestamp_seconds" Gauge "Expiry of the expected instance, in Unix seconds. Absent if the source has no whole certificate.";
+    CertificateInfo "certvigil_certificate_info" Gauge "1 for each certificate of the inventory, with its source and the expected instance: its number and state at SSLMate, and its SHA-256, each empty if unknown.";
+    HostnameAddresses "certvigil_hostname_addresses" Gauge "Number of addresses of a family that the host name had at the last local probe.";
+    VantagesDisagree "certvigil_vantages_disagree" Gauge "1 if the results of two vantages for the address differ, 0 if they agree. Absent if only one vantage has a result.";
+    SourceUp "certvigil_source_up" Gauge "1 if the last request to the source succeeded, 0 if not. While it is 0, its last good result stays in use.";
+    SourceLastSuccess "certvigil_source_last_success_timestamp_seconds" Gauge "Time of the last successful request to the source, in Unix seconds.";
+    SourceRequests "certvigil_source_requests_total" Counter "HTTP requests to sources and remote vantages, by HTTP status; `error` if there was no response.";
+    VantageUp "certvigil_vantage_up" Gauge "1 if the last test by the remote vantage returned results, 0 if not. Absent before the first test. While it is 0, certvigil queries the vantage less often.";
+    StateUp "certvigil_state_up" Gauge "1 if the last write to the state directory succeeded, 0 if not. Absent without --state-dir.";
+    ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "Duration of the phases of local probes. A phase that did not happen is not counted.";
+    Probes "certvigil_probes_total" Counter "Completed probes, by vantage and status.";
+    ProbesInFlight "certvigil_probes_in_flight" Gauge "Local probes in flight.";
+    CycleDuration "certvigil_cycle_duration_seconds" Gauge "Duration of the last whole cycle, in which every target was probed. It is about `interval` by design, and shorter after a start.";
+    CycleLag "certvigil_cycle_lag_seconds" Gauge "Delay of the probe that is most overdue. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
+    ConfigLastReloadSuccessful "certvigil_config_last_reload_successful" Gauge "1 if the last reload of the configuration succeeded, 0 if it failed and the previous configuration is in force.";
+    ConfigLastReloadSuccess "certvigil_config_last_reload_success_timestamp_seconds" Gauge "Time of the last successful reload of the configuration, in Unix seconds.";
     BuildInfo "certvigil_build_info" Gauge "1, with the version in its label.";
     ProcessCpu "process_cpu_seconds_total" Counter "User and system CPU time of the process, in seconds.";
     ProcessResidentMemory "process_resident_memory_bytes" Gauge "Resident memory of the process, in bytes.";
     ProcessVirtualMemory "process_virtual_memory_bytes" Gauge "Virtual memory of the process, in bytes.";
     ProcessOpenFds "process_open_fds" Gauge "Open file descriptors of the process.";
-    ProcessMaxFds "process_max_fds" Gauge "The most file descriptors that the process may have open.";
+    ProcessMaxFds "process_max_fds" Gauge "Maximum number of open file descriptors of the process.";
     ProcessThreads "process_threads" Gauge "Threads of the process.";
-    ProcessStartTime "process_start_time_seconds" Gauge "When the process started, in Unix seconds.";
-    ProbeSuccess "probe_success" Gauge "1 if the look at every address of the target was conclusive and found nothing critical, 0 if not.";
-    ProbeDuration "probe_duration_seconds" Gauge "How long the whole probe took, in seconds.";
-    ProbeDnsLookup "probe_dns_lookup_time_seconds" Gauge "How long resolving the target's name took, in seconds.";
-    ProbeSslEarliestCertExpiry "probe_ssl_earliest_cert_expiry" Gauge "When the first of all certificates that were served at any address expires, in Unix seconds.";
-    ProbeSslLastChainExpiry "probe_ssl_last_chain_expiry_timestamp_seconds" Gauge "When the valid path that lasts longest expires, its root included; the earliest of all addresses, in Unix seconds. Absent where no address serves a trusted certificate.";
+    ProcessStartTime "process_start_time_seconds" Gauge "Start time of the process, in Unix seconds.";
+    ProbeSuccess "probe_success" Gauge "1 if the probe of every address of the target was conclusive without a critical finding, 0 if not.";
+    ProbeDuration "probe_duration_seconds" Gauge "Duration of the whole probe, in seconds.";
+    ProbeDnsLookup "probe_dns_lookup_time_seconds" Gauge "Duration of the name resolution of the target, in seconds.";
+    ProbeSslEarliestCertExpiry "probe_ssl_earliest_cert_expiry" Gauge "Earliest expiry of all served certificates of all addresses, in Unix seconds.";
+    ProbeSslLastChainExpiry "probe_ssl_last_chain_expiry_timestamp_seconds" Gauge "Expiry of the valid path that expires last, its root included; the earliest of all addresses, in Unix seconds. Absent if no address serves a trusted certificate.";
     ProbeSslLastChainInfo "probe_ssl_last_chain_info" Gauge "1, with the served leaf in its labels; one series for each different leaf.";
     ProbeTlsVersionInfo "probe_tls_version_info" Gauge "1, with the TLS version in its label.";
     ProbeTlsCipherInfo "probe_tls_cipher_info" Gauge "1, with the cipher suite in its label.";
@@ -247,7 +249,7 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
         *disagree |= judged
             .findings
             .iter()
-            .any(|f| f.code == Code::VantagesDisagree);
+            .any(|f| f.code() == Code::VantagesDisagree);
     }
     let several = vantages.into_iter();
     let several = several.filter(|(_, (_, from, _))| from.len() > 1);
@@ -321,10 +323,7 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
             ("subjectalternative", &sans.join(",")),
             ("serialnumber", facts.map_or("", |f| f.serial.as_str())),
         ]));
-        let version = match served.tls_version {
-            ssl if ssl.starts_with("SSL") => ssl.to_owned(),
-            tls => format!("TLS {tls}"),
-        };
+        let version = served.tls_version.to_string();
         versions.insert(labels([("version", version.as_str())]));
         suites.insert(labels([("cipher", served.cipher_suite.as_str())]));
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use crate::judge::{Judged, Verdict, agree};
+use crate::judge::{Judged, agree};
 use crate::model::KeyType;
 use crate::observation::LookError;
 
@@ -78,13 +78,6 @@ impl<'a> Row<'a> {
 
     /// Why the look was not conclusive, unless a finding says so already.
     pub(super) fn untold_error(&self) -> Option<&'a LookError> {
-        match &self.judged.verdict {
-            Verdict::Inconclusive(error) => {
-                let mut findings = self.judged.findings.iter();
-                let is_told = findings.any(|f| f.message.contains(&error.message));
-                (!is_told).then_some(error)
-            }
-            Verdict::Conclusive(_) => None,
-        }
+        self.judged.unreported_error()
     }
 }

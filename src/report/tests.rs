@@ -14,26 +14,36 @@ use crate::finding::{Code, Severity};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge, together};
 use crate::model::{Protocol, Target, Threshold, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Told};
+use crate::observation::{
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+};
 
 fn certificate(pem: &str) -> Certificate {
     parse_certificates(pem.as_bytes()).unwrap().remove(0)
 }
 
 fn root() -> Certificate {
-    certificate(include_str!("../judge/testdata/root.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/root.pem"
+    ))
 }
 
 fn intermediate() -> Certificate {
-    certificate(include_str!("../judge/testdata/intermediate.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/intermediate.pem"
+    ))
 }
 
 fn leaf() -> Certificate {
-    certificate(include_str!("../judge/testdata/leaf.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/leaf.pem"
+    ))
 }
 
 fn weak() -> Certificate {
-    certificate(include_str!("../judge/testdata/rsa1024.pem"))
+    certificate(include_str!(
+        "../../crates/certvigil-core/src/judge/testdata/rsa1024.pem"
+    ))
 }
 
 fn now() -> Timestamp {
@@ -53,7 +63,7 @@ fn served(leaf: Certificate, rest: &[Certificate]) -> Outcome {
     Outcome::Served(Box::new(Served {
         leaf,
         rest: rest.to_vec(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: "TLS13_AES_256_GCM_SHA384".into(),
         alpn: Some("h2".into()),
         revocation: Default::default(),
@@ -112,7 +122,7 @@ fn look(place: &str, outcome: Outcome) -> Judged {
     );
     // The test certificates deviate from the rules for public authorities.
     judged.findings.retain(|finding| {
-        (finding.code, finding.severity) != (Code::NonconformantCertificate, Severity::Info)
+        (finding.code(), finding.severity) != (Code::NonconformantCertificate, Severity::Info)
     });
     judged
 }

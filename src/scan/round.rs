@@ -11,15 +11,16 @@ use tokio::time::Instant;
 
 use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Judged, Signatures, dane, issuer_to_ask, judge_within};
+use crate::judge::{Judged, Signatures};
 use crate::look::Look;
 use crate::model::{KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome, Served};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
 use crate::tlsa::Tlsa;
 
-use super::{Job, Scanner, TARGETS_PER_LOOK, caught};
+use super::judging::Judging;
+use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
 
 /// A remote test may take this many times what a look may: it is many looks, taken elsewhere.
 const REMOTE_PATIENCE: u32 = 3;
@@ -56,40 +57,49 @@ impl Round {
     pub(super) async fn walk(self: Arc<Self>, jobs: Vec<Job>) {
         let permits = Arc::new(Semaphore::new(
             self.scanner
-                .turns
-                .concurrency
-                .saturating_mul(TARGETS_PER_LOOK)
+                .permits
+                .slots()
+                .saturating_mul(TARGETS_PER_SLOT)
                 .min(Semaphore::MAX_PERMITS),
         ));
         let mut tasks = JoinSet::new();
+        let is_single = is_single_target(&jobs);
         for mut job in jobs {
             let targets = std::mem::take(&mut job.targets);
             let job = Arc::new(job);
             self.ask_remotes(&job, &targets, &mut tasks);
             for target in targets {
+                if is_single {
+                    self.probe_target(&job, target).await;
+                    continue;
+                }
                 let Ok(permit) = permits.clone().acquire_owned().await else {
                     return;
                 };
                 let (round, job) = (self.clone(), job.clone());
                 tasks.spawn(async move {
-                    match caught(round.find(&job, &target)).await {
-                        Some(Some(found)) => round.look_at_all(&job, target, found).await,
-                        Some(None) => {}
-                        None => {
-                            for &key_type in job.key_types.each() {
-                                round
-                                    .tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
-                            }
-                        }
-                    }
+                    round.probe_target(&job, target).await;
                     drop(permit);
-                    let _ = round.sender.send(Event::TargetDone);
                 });
                 // What has ended is let go of along the way.
                 while tasks.try_join_next().is_some() {}
             }
         }
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Probes one target at all of its addresses.
+    async fn probe_target(self: &Arc<Self>, job: &Arc<Job>, target: Target) {
+        match caught(self.find(job, &target)).await {
+            Some(Some(found)) => self.look_at_all(job, target, found).await,
+            Some(None) => {}
+            None => {
+                for &key_type in job.key_types.each() {
+                    self.tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
+                }
+            }
+        }
+        let _ = self.sender.send(Event::TargetDone);
     }
 
     fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
@@ -108,7 +118,8 @@ impl Round {
                     let Some(remote) = round.scanner.remotes.get(at) else {
                         return;
                     };
-                    let _turn = round.scanner.turns.take_remote().await;
+                    let vantage = remote.vantage();
+                    let _permit = round.scanner.permits.remote_test(vantage).await;
                     let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
                     let judged = caught(async {
                         for observation in remote.test(&loaded, &targets, deadline).await {
@@ -154,7 +165,7 @@ impl Round {
         let (hostname, port) = (&target.hostname, target.port);
         let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
         // As for a look: only then does time run.
-        let turn = self.scanner.turns.take_name().await;
+        let permit = self.scanner.permits.name().await;
         let start = Instant::now();
         let resolve = async {
             match &job.resolved {
@@ -180,13 +191,14 @@ impl Round {
             }
         };
         let (resolution, tlsa) = tokio::join!(resolve, tlsa);
-        drop(turn);
+        drop(permit);
         let Resolution {
-            addresses,
+            mut addresses,
             failure,
             took,
             ..
         } = resolution;
+        let unprobed = self.limit_addresses(target, &mut addresses);
         let timings = Timings {
             resolve: took,
             ..Timings::default()
@@ -196,8 +208,8 @@ impl Round {
             Ok(tlsa) => (tlsa, None),
             Err(error) => (None, Some(error)),
         };
-        // There is one row without an address: whose addresses fail is told of that first.
-        if let Some(error) = failure.or(unknown) {
+        // There is one row without an address: why there are no addresses comes first.
+        if let Some(error) = failure.or(unprobed).or(unknown) {
             self.judge_all(job, no_look(timings, error)).await;
         }
         Some(Found {
@@ -208,6 +220,28 @@ impl Round {
         })
     }
 
+    /// Removes the addresses beyond the maximum. Returns the error that is reported for them.
+    fn limit_addresses(&self, target: &Target, addresses: &mut Vec<IpAddr>) -> Option<LookError> {
+        let most = self.scanner.permits.max_addresses();
+        let unprobed = addresses
+            .len()
+            .checked_sub(most)
+            .filter(|count| *count > 0)?;
+        addresses.truncate(most);
+        let all = most + unprobed;
+        tracing::debug!(
+            "addresses not probed: hostname={} addresses={all} unprobed={unprobed}",
+            target.hostname
+        );
+        Some(LookError::new(
+            ErrorKind::Internal,
+            format!(
+                "{unprobed} of the {all} addresses of {} were not probed: on demand at most {most} are; add the host to the inventory to have all of them probed",
+                target.hostname
+            ),
+        ))
+    }
+
     async fn look_at_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
         // Most targets have one look, and that needs no task beside its target's.
         if let ([ip], [key_type]) = (found.addresses.as_slice(), job.key_types.each()) {
@@ -215,12 +249,20 @@ impl Round {
         }
         let (target, found) = (Arc::new(target), Arc::new(found));
         let mut looks = JoinSet::new();
+        // One name with many silent addresses leaves connection slots to other targets.
+        let permits = Arc::new(Semaphore::new(self.scanner.permits.slots_of_target()));
         for &ip in &found.addresses {
             for &key_type in job.key_types.each() {
+                let Ok(permit) = permits.clone().acquire_owned().await else {
+                    return;
+                };
                 let (round, job) = (self.clone(), job.clone());
                 let (target, found) = (target.clone(), found.clone());
-                looks
-                    .spawn(async move { round.look_at(&job, &target, &found, ip, key_type).await });
+                looks.spawn(async move {
+                    round.look_at(&job, &target, &found, ip, key_type).await;
+                    drop(permit);
+                });
+                while looks.try_join_next().is_some() {}
             }
         }
         while looks.join_next().await.is_some() {}
@@ -271,9 +313,9 @@ impl Round {
         let _ = self.sender.send(Event::Judged(Box::new(failed)));
     }
 
-    /// Waits for its turn, and only then does time run.
+    /// Waits for a permit; the timeout begins after that.
     async fn look(&self, look: Look<'_>, timeout: Duration) -> (Outcome, Timings) {
-        let _turn = self.scanner.turns.take(look.address).await;
+        let _permit = self.scanner.permits.probe(look.address).await;
         #[cfg(test)]
         super::tests::break_down_before(&look);
         let deadline = Instant::now() + timeout;
@@ -286,7 +328,7 @@ impl Round {
         }
     }
 
-    async fn judge(&self, job: &Job, mut observation: Observation, tlsa: Option<&Arc<Tlsa>>) {
+    async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&Arc<Tlsa>>) {
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
                 let deadline = Instant::now() + job.manner.timeout;
@@ -295,16 +337,19 @@ impl Round {
             (Ok(loaded), _) => Some(loaded.expected.clone()),
             (Err(_), _) => None,
         };
-        let mut signatures = Signatures::default();
-        if let (Some(expected), Outcome::Served(served)) = (&expected, &mut observation.outcome) {
-            signatures = self.ask_issuer(job, expected, served).await;
+        let mut judging = Judging {
+            observation,
+            expected,
+            tlsa: tlsa.cloned(),
+            trust: job.manner.trust.clone(),
+            rules: job.rules,
+            now: self.now,
+            signatures: Signatures::default(),
+        };
+        if job.rules.revocation >= RevocationCheck::Crl {
+            judging = Box::pin(self.ask_issuer(job, judging)).await;
         }
-        let (trust, rules, now) = (&job.manner.trust, &job.rules, self.now);
-        let expected = expected.as_ref();
-        let mut judged = judge_within(&signatures, expected, observation, trust, rules, now);
-        if let Some(tlsa) = tlsa {
-            dane(&mut judged, tlsa, trust, now, &signatures);
-        }
+        let judged = judging.judge(&self.scanner.permits).await;
         let told = tracing::enabled!(tracing::Level::DEBUG).then(|| {
             let Observation { target, ip, .. } = &judged.observation;
             let ip = ip.map_or("no address".into(), |ip| ip.to_string());
@@ -317,17 +362,12 @@ impl Round {
         }
     }
 
-    /// Adds to what was served what its issuer says of it, where it is to be asked.
-    /// Returns the signatures that were verified to find the issuer.
-    async fn ask_issuer(&self, job: &Job, expected: &Expected, served: &mut Served) -> Signatures {
-        let signatures = Signatures::default();
-        let check = job.rules.revocation;
-        if check < RevocationCheck::Crl {
-            return signatures;
-        }
-        let issuer = issuer_to_ask(expected, served, &job.manner.trust, &signatures);
-        let Some(issuer) = issuer else {
-            return signatures;
+    /// Adds to what was served the response of its issuer on whether it is revoked.
+    async fn ask_issuer(&self, job: &Job, judging: Judging) -> Judging {
+        let (mut judging, issuer) = judging.issuer(&self.scanner.permits).await;
+        let (Some(issuer), Outcome::Served(served)) = (issuer, &mut judging.observation.outcome)
+        else {
+            return judging;
         };
         let deadline = Instant::now() + job.manner.timeout;
         let revocations = &self.scanner.revocations;
@@ -335,12 +375,12 @@ impl Round {
             &served.leaf,
             &issuer,
             job.is_stranger,
-            check,
+            job.rules.revocation,
             self.now,
             deadline,
         );
-        served.revocation.fetched = Box::pin(answer).await;
-        signatures
+        served.revocation.fetched = answer.await;
+        judging
     }
 
     /// The expectation, with the older instance that the leaf may be.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::judge::{Judged, Verdict};
+use crate::judge::Judged;
 use crate::model::Vantage;
 use crate::observation::Status;
 use crate::report::prometheus::{Exposition, Metric, labels};
@@ -47,13 +47,10 @@ impl Histogram {
 
 impl Counters {
     /// Counts the looks at one target.
-    pub(super) fn count(&self, results: &[Judged]) {
+    pub(super) fn count<'a>(&self, results: impl Iterator<Item = &'a Judged> + Clone) {
         let mut counts = self.lock();
-        for judged in results {
-            let status = match &judged.verdict {
-                Verdict::Conclusive(_) => Status::Conclusive,
-                Verdict::Inconclusive(error) => error.kind.status(),
-            };
+        for judged in results.clone() {
+            let status = judged.status();
             let vantage = judged.observation.vantage.as_str();
             let of_vantage = match counts.looks.get_mut(vantage) {
                 Some(of_vantage) => of_vantage,
@@ -66,7 +63,7 @@ impl Counters {
         }
         let local = || {
             results
-                .iter()
+                .clone()
                 .map(|j| &j.observation)
                 .filter(|o| o.vantage.is_local())
         };

@@ -26,7 +26,7 @@ use super::answer::{EXPOSITION, Response, answer_with, retry_later, say, set};
 use super::plan::{Exposed, Plan};
 use super::process;
 use super::queue::Queue;
-use super::snapshot::{Current, Snapshot};
+use super::snapshot::{Current, Snapshot, VantageStatus};
 
 /// So much of the text is written at a time, and sent by one system call: as much as fits into one packet of loopback, and
 /// little enough that it is still near the processor when it is sent.
@@ -85,7 +85,7 @@ pub(super) async fn metrics(
     headers: &HeaderMap,
 ) -> Response {
     let busy = || {
-        let words = "too many scrapes are under way: try again";
+        let words = "too many concurrent scrapes; try again";
         retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words))
     };
     let Some(turn) = scrapes.queue.turn().await else {
@@ -103,7 +103,7 @@ pub(super) async fn metrics(
     let Ok(Ok((gathered, place))) = gathered.await else {
         return say(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the metrics could not be written",
+            "cannot write the metrics",
         );
     };
     let Some(share) = scrapes.share(place, gathered.len()) else {
@@ -268,6 +268,7 @@ fn exposition(current: &Current) -> Pieces {
     endpoints(&mut seen, results().map(|endpoint| &*endpoint.lines));
     hosts(&mut counted, results().map(|endpoint| &*endpoint.judged));
     requests(&mut rest, current);
+    vantages(&mut rest, &snapshot.vantages);
     if let Some(is_up) = current.is_state_up() {
         rest.value(Metric::StateUp, u8::from(is_up));
     }
@@ -333,9 +334,20 @@ fn requests(out: &mut Exposition, current: &Current) {
     }
 }
 
+/// The remote vantages.
+fn vantages(out: &mut Exposition, vantages: &[VantageStatus]) {
+    let mut samples = out.begin(Metric::VantageUp);
+    for VantageStatus { vantage, is_up, .. } in vantages {
+        if let Some(is_up) = is_up {
+            let labels = labels([("vantage", vantage.as_str())]);
+            samples.put(&labels, u8::from(*is_up));
+        }
+    }
+}
+
 /// How the monitor itself is.
 fn monitor(out: &mut Exposition, snapshot: &Snapshot, elapsed: Duration) {
-    let in_flight = snapshot.runtime.scanner.turns.under_way();
+    let in_flight = snapshot.runtime.probes_in_flight();
     out.value(Metric::ProbesInFlight, in_flight);
     if let Some(duration) = snapshot.cycle.duration {
         out.value(Metric::CycleDuration, duration.as_secs_f64());

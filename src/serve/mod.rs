@@ -168,7 +168,7 @@ struct Pages {
 impl Pages {
     /// The answer to a method that this path does not know.
     fn not_allowed(&self, path: &str, allowed: &'static str) -> Response {
-        let words = format!("this path takes {allowed} only");
+        let words = format!("this path allows only {allowed}");
         let mut response = self.refused(path, StatusCode::METHOD_NOT_ALLOWED, &words, None);
         set(&mut response, ALLOW, allowed);
         response
@@ -198,7 +198,7 @@ impl web::Service for Pages {
             }
             "/-/reload" if web::is_cross_site(headers) => say(
                 StatusCode::FORBIDDEN,
-                "a page of another site sent this request: reload from the monitor's own host, with curl or by SIGHUP",
+                "cross-site request refused; reload from the monitor's own host, with curl or with SIGHUP",
             ),
             "/-/reload" => match reload(&self.commands).await {
                 Ok(()) => say(StatusCode::OK, "the configuration was read anew"),
@@ -212,7 +212,7 @@ impl web::Service for Pages {
             "/-/ready" if current.snapshot().is_ready => say(StatusCode::OK, "certvigil is ready."),
             "/-/ready" => say(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "certvigil is not ready: not everything has been looked at yet.",
+                "certvigil is not ready: not everything has been probed yet.",
             ),
             path => match test_api::certificate_of(path) {
                 Some(name) => test_api::test(current, &self.on_demand, &name, &query).await,
@@ -220,7 +220,7 @@ impl web::Service for Pages {
                     StatusCode::NOT_FOUND,
                     "not_found",
                     None,
-                    "of SSLMate's API only GET /api/v2/certs/CN/test is here",
+                    "unsupported path of SSLMate's API; only GET /api/v2/certs/CN/test is supported",
                 ),
                 None => {
                     let page = page::page(
@@ -235,7 +235,7 @@ impl web::Service for Pages {
                     page.unwrap_or_else(|| {
                         say(
                             StatusCode::NOT_FOUND,
-                            "there is nothing here: see /, /metrics, /probe and /sd",
+                            "not found; see /, /metrics, /probe and /sd",
                         )
                     })
                 }

@@ -1,8 +1,7 @@
 //! The loop around the state: it waits for the next event or due time, and carries out the effects.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
-use crate::scan::{Job, Progress, Scan, Scanner, Turns, caught};
+use crate::scan::{Job, Scanner, caught};
 use crate::source::Failed;
 use crate::store::Store;
 
@@ -28,6 +27,9 @@ use super::state::{
 const LAST_NOTES_SHARE: u32 = 5;
 /// Maximum commands that wait.
 const MAX_COMMANDS: usize = 64;
+/// Probes that become due within this time start together: a process that wakes for many probes at once needs less CPU
+/// time for each than one that wakes for every probe, and for every response, by itself.
+const START_STEP: Duration = Duration::from_millis(250);
 /// Maximum results of probes that share one snapshot.
 const MAX_RESULTS_PER_TURN: usize = 256;
 
@@ -42,23 +44,14 @@ pub(super) enum Command {
 /// Runs a probe as of a time, and reports each result: the scan path, unless a test puts something else in its place.
 pub(super) type Probe = Box<dyn Fn(Scanner, Job, Timestamp, Report) -> Probing + Send + Sync>;
 /// Takes each result of a probe when it is there.
-pub(super) type Report = Box<dyn FnMut(&Judged) + Send>;
-type Probing = Pin<Box<dyn Future<Output = Scan> + Send>>;
+pub(super) type Report = Box<dyn FnMut(Judged) + Send>;
+/// Returns true if the probe is complete.
+type Probing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Returns the probe of the scan path.
 pub(super) fn probe() -> Probe {
-    Box::new(|scanner, job, now, mut report| {
-        Box::pin(async move {
-            let progress = |progress: Progress<'_>| {
-                if let Progress::Judged(judged) = progress {
-                    report(judged);
-                }
-            };
-            let jobs = vec![job];
-            scanner
-                .scan(jobs, now, std::future::pending(), progress)
-                .await
-        })
+    Box::new(|scanner, job, now, report| {
+        Box::pin(async move { scanner.probe(job, now, report).await })
     })
 }
 
@@ -70,8 +63,6 @@ pub(super) struct Monitor {
     runtime: Arc<Runtime>,
     state: State,
     reload: Reload,
-    /// The limits of each remote vantage, over reloads.
-    turns: BTreeMap<Vantage, Arc<Turns>>,
     probes: JoinSet<()>,
     sender: mpsc::UnboundedSender<Event>,
     results: mpsc::UnboundedReceiver<Event>,
@@ -101,7 +92,7 @@ impl Monitor {
             None
         });
         let start = Start {
-            concurrency: setup.concurrency,
+            concurrency: snapshot.runtime.scanner.permits.slots(),
             remembered: remembered.unwrap_or_default(),
             has_store: store.is_some(),
         };
@@ -122,7 +113,6 @@ impl Monitor {
             reload: snapshot.reload.clone(),
             current,
             state,
-            turns: BTreeMap::new(),
             probes: JoinSet::new(),
             sender,
             results,
@@ -190,7 +180,7 @@ impl Monitor {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let due = self.state.next_due().into_iter();
+        let due = self.state.next_due().map(next_step).into_iter();
         let due = due.chain(self.reloads.next_due()).min()?;
         Some(self.current.started + due)
     }
@@ -280,10 +270,7 @@ impl Monitor {
     }
 
     fn start_probe(&mut self, id: ProbeId, vantage: &Vantage, job: Option<Job>) {
-        let concurrency = self.setup.concurrency;
-        let turns = self.turns.entry(vantage.clone());
-        let turns = turns.or_insert_with(|| Arc::new(Turns::new(concurrency, concurrency)));
-        let scanner = self.runtime.scanner_of(vantage, turns);
+        let scanner = self.runtime.scanner_of(vantage);
         let (sender, current) = (self.sender.clone(), self.current.clone());
         let (Some(job), Some(scanner)) = (job, scanner) else {
             let is_complete = false;
@@ -291,26 +278,27 @@ impl Monitor {
             let _ = sender.send(Event::ProbeDone { id, is_complete });
             return;
         };
-        let (results, times) = (sender.clone(), current.clone());
+        let reported: Arc<Mutex<Vec<Arc<Judged>>>> = Arc::default();
+        let (results, times, noted) = (sender.clone(), current.clone(), reported.clone());
         let report: Report = Box::new(move |judged| {
-            let event = Event::ProbeResult {
-                id,
-                judged: Box::new(judged.clone()),
-                at: now(&times),
-            };
+            let judged = Arc::new(judged);
+            lock(&noted).push(judged.clone());
+            let at = now(&times);
             // Nobody takes it after the shutdown.
-            let _ = results.send(event);
+            let _ = results.send(Event::ProbeResult { id, judged, at });
         });
         let probing = (self.probe)(scanner, job, current.now(), report);
         self.probes.spawn(async move {
-            let scan = caught(probing).await;
-            let is_complete = scan.as_ref().is_some_and(|scan| scan.complete);
-            match scan {
-                Some(scan) => current.counters.count(&scan.results),
+            let complete = caught(probing).await;
+            match complete {
+                Some(_) => current
+                    .counters
+                    .count(lock(&reported).iter().map(|judged| &**judged)),
                 None => tracing::error!(
                     "probe failed after a fault of certvigil's own: please report it"
                 ),
             }
+            let is_complete = complete.unwrap_or(false);
             let _ = sender.send(Event::ProbeDone { id, is_complete });
         });
     }
@@ -354,11 +342,12 @@ impl Monitor {
     fn apply(&mut self, read: Result<Runtime, String>) {
         let result = read.map(|runtime| {
             let defaults = &runtime.inventory.defaults;
-            runtime.scanner.turns.set_per_address(defaults.per_address);
+            runtime
+                .scanner
+                .permits
+                .set_per_address(defaults.per_address);
             let settings = Settings::from(&runtime);
             self.runtime = Arc::new(runtime);
-            self.turns
-                .retain(|vantage, _| settings.vantages.contains(vantage));
             self.on(Event::Reload(settings));
         });
         self.note_reload(&result);
@@ -380,6 +369,17 @@ impl Monitor {
         }
         self.is_unpublished = true;
     }
+}
+
+/// Rounds a due time up to the next step.
+fn next_step(due: Duration) -> Duration {
+    let step = START_STEP.as_nanos();
+    let missing = (step - due.as_nanos() % step) % step;
+    due + Duration::from_nanos(u64::try_from(missing).unwrap_or(0))
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn now(current: &Current) -> Now {

@@ -73,7 +73,7 @@ pub(super) async fn probe(
         Err(response) => return *response,
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
-        let text = "too many probes are under way: try again";
+        let text = "too many concurrent probes; try again";
         return retry_later(say(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let start = Instant::now();
@@ -83,9 +83,9 @@ pub(super) async fn probe(
     };
     let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
     let over = sleep_until(start + request.timeout);
-    let scanner = runtime.local_scanner();
+    let scanner = runtime.on_demand_scanner();
     let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
-    current.counters.count(&scan.results);
+    current.counters.count(scan.results.iter());
     request.answer(current.now(), &scan, start.elapsed(), lookup)
 }
 
@@ -103,16 +103,16 @@ impl Request {
     fn read(runtime: &Runtime, headers: &HeaderMap, query: &Query) -> Result<Self, Box<Response>> {
         let bad = |what: String| Box::new(say(StatusCode::BAD_REQUEST, what));
         let target = query.last("target").ok_or_else(|| {
-            bad("the parameter `target` is missing: write ?target=HOST or ?target=HOST:PORT".into())
+            bad("the parameter `target` is missing; write ?target=HOST or ?target=HOST:PORT".into())
         })?;
         let place: Place = target.parse().map_err(|e| bad(format!("target: {e}")))?;
         let module = match query.last("module") {
             Some(name) => runtime.modules.get(name).ok_or_else(|| {
                 let known: Vec<&str> = runtime.modules.keys().map(String::as_str).collect();
                 let text = match did_you_mean(name, known.iter().copied()) {
-                    Some(near) => format!("there is no module `{name}`; {near}"),
+                    Some(near) => format!("unknown module `{name}`; {near}"),
                     None => format!(
-                        "there is no module `{name}`: name one under `probe.modules`, or take one of {}",
+                        "unknown module `{name}`; define it under `probe.modules`, or use one of {}",
                         known.join(", ")
                     ),
                 };
@@ -120,7 +120,7 @@ impl Request {
             })?,
             None => runtime
                 .default_module(place.protocol.unwrap_or_default())
-                .ok_or_else(|| bad("there is no module for this protocol".into()))?,
+                .ok_or_else(|| bad("no module for this protocol".into()))?,
         };
         let hostname = match query.last("hostname") {
             Some(name) => name.parse().map_err(|e| bad(format!("hostname: {e}")))?,
@@ -271,7 +271,7 @@ impl Request {
             text.push_str(&log(judged));
         }
         if !scan.complete {
-            text.push_str("The time was over before every address had been looked at.\n");
+            text.push_str("Timeout before every address was probed.\n");
         }
         let table = human(&scan.results, &style);
         let _ = write!(text, "\n{table}\n\nMetrics:\n{metrics}");

@@ -11,13 +11,14 @@ use crate::config::{Inventory, Module, TrustSettings};
 use crate::guard::Guard;
 use crate::look::{Looker, Reaches};
 use crate::model::{KeyTypes, Protocol, Timestamp, Vantage};
-use crate::remote::Remote;
+use crate::remote::{Remote, remotes};
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Scanner, Turns};
-use crate::source::{Environment, Requests, Sources, read_secret};
+use crate::scan::{Manner, Permits, Scanner};
+use crate::source::{Environment, Requests, Sources};
 use crate::trust;
 use crate::web::Web;
+use certvigil_probe::io::read_secret;
 
 use super::expectations::Times;
 
@@ -49,6 +50,8 @@ pub(super) struct Runtime {
     pub(super) scanner: Scanner,
     /// The remote vantages, each as a scanner has it.
     pub(super) remotes: BTreeMap<Vantage, Remotes>,
+    /// Permits of on-demand probes.
+    on_demand: Arc<Permits>,
     pub(super) manner: Manner,
     pub(super) times: Times,
     pub(super) guard: Guard,
@@ -94,14 +97,18 @@ impl Runtime {
             None => sources,
         };
         let all: BTreeSet<String> = inventory.vantages.iter().map(|v| v.name.clone()).collect();
-        let remotes = sources.remotes(&inventory.vantages, &all)?;
+        let remotes = remotes(&sources, &inventory.vantages, &all)?;
         let remotes = remotes
             .into_iter()
             .map(|remote| (remote.vantage().clone(), Arc::from([remote])))
             .collect();
         let defaults = &inventory.defaults;
         // Looks that are under way go on counting.
-        let turns = before.map(|b| b.scanner.turns.clone());
+        let permits = before.map(|b| (b.scanner.permits.clone(), b.on_demand.clone()));
+        let (permits, on_demand) = permits.unwrap_or_else(|| {
+            let (monitor, on_demand) = Permits::of_monitor(setup.concurrency, defaults.per_address);
+            (Arc::new(monitor), Arc::new(on_demand))
+        });
         let (families, overrides) = (inventory.families, setup.overrides.clone());
         let resolver = Resolver::new(families, overrides, inventory.dns.clone());
         let resolver = match before {
@@ -138,16 +145,17 @@ impl Runtime {
         Ok(Self {
             remotes,
             scanner: Scanner {
-                revocations: Arc::new(Revocations::new(&sources).guarded_by(guard.clone())),
+                revocations: Arc::new(
+                    Revocations::new(sources.http_for_others()).guarded_by(guard.clone()),
+                ),
                 sources: Arc::new(sources),
                 resolver: Arc::new(resolver),
                 looker,
                 local: true,
                 remotes: Arc::new([]),
-                turns: turns.unwrap_or_else(|| {
-                    Arc::new(Turns::new(setup.concurrency, defaults.per_address))
-                }),
+                permits,
             },
+            on_demand,
             times: Times {
                 grace: defaults.grace,
                 refresh: account.refresh_interval,
@@ -160,22 +168,29 @@ impl Runtime {
         })
     }
 
-    /// Returns a scanner for one vantage, whose probes share `turns`; `None` if there is no such vantage.
-    pub(super) fn scanner_of(&self, vantage: &Vantage, turns: &Arc<Turns>) -> Option<Scanner> {
+    /// Returns a scanner for one vantage; `None` if there is no such vantage.
+    pub(super) fn scanner_of(&self, vantage: &Vantage) -> Option<Scanner> {
         if vantage.is_local() {
             return Some(self.scanner.clone());
         }
         Some(Scanner {
             local: false,
             remotes: self.remotes.get(vantage)?.clone(),
-            turns: turns.clone(),
             ..self.scanner.clone()
         })
     }
 
-    /// Returns a scanner for probes on demand, which ask no remote vantage.
-    pub(super) fn local_scanner(&self) -> Scanner {
-        self.scanner.clone()
+    /// Returns a scanner for on-demand probes, which have permits of their own and use no remote vantage.
+    pub(super) fn on_demand_scanner(&self) -> Scanner {
+        Scanner {
+            permits: self.on_demand.clone(),
+            ..self.scanner.clone()
+        }
+    }
+
+    /// Number of probes that run, on-demand probes included.
+    pub(super) fn probes_in_flight(&self) -> usize {
+        self.scanner.permits.in_use() + self.on_demand.in_use()
     }
 
     /// The module that stands for a protocol where none is named.

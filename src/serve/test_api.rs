@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::{Entry, SourceSettings};
-use crate::judge::Judged;
+use crate::judge::{Judged, Verdict};
 use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
+use crate::observation::ErrorKind;
 use crate::report;
 use crate::scan::{Job, targets};
 use crate::web::Query;
@@ -103,7 +104,7 @@ pub(super) async fn test(
             return refuse(Refused::TooEarly);
         }
         if let Some(why) = unsaid(plan, name) {
-            let words = format!("what is expected of `{name}` is not known yet: {why}");
+            let words = format!("the expected certificate of `{name}` is not known yet: {why}");
             return retry_later(error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not_ready",
@@ -115,7 +116,7 @@ pub(super) async fn test(
             StatusCode::NOT_FOUND,
             "not_found",
             None,
-            format!("there is no certificate `{name}` in the inventory"),
+            format!("the inventory has no certificate `{name}`"),
         );
     };
     let wanted = match wanted(&watch.entry, kept, query) {
@@ -127,7 +128,7 @@ pub(super) async fn test(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
             None,
-            "too many tests are under way: try again",
+            "too many concurrent tests; try again",
         );
     };
     let over = sleep_until(Instant::now() + MAX_ON_DEMAND_TIME);
@@ -146,13 +147,13 @@ pub(super) async fn test(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "timeout",
                 Some("hostname"),
-                "the names could not be resolved in time: ask for fewer of them, or try again",
+                "name resolution timed out; request fewer names, or try again",
             );
         }
     };
-    let scanner = runtime.local_scanner();
+    let scanner = runtime.on_demand_scanner();
     let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
-    current.counters.count(&scan.results);
+    current.counters.count(scan.results.iter());
     // A part would pass for all that there is.
     if !scan.complete {
         return come_again(
@@ -160,15 +161,20 @@ pub(super) async fn test(
             "timeout",
             Some("hostname"),
             format!(
-                "not every address was looked at within {} s: ask for fewer host names, or try again",
+                "not every address was probed within {} s; request fewer host names, or try again",
                 MAX_ON_DEMAND_TIME.as_secs()
             ),
         );
     }
-    // By the reference a name that cannot be resolved has no row.
-    let has_address = |judged: &Judged| judged.observation.ip.is_some();
-    let rows: Vec<Judged> = scan.results.into_iter().filter(has_address).collect();
+    let rows: Vec<Judged> = scan.results.into_iter().filter(has_row).collect();
     answer(StatusCode::OK, JSON, report::json(&rows))
+}
+
+/// Returns false for a name that cannot be resolved, which has no row by the reference. What was not probed for a reason
+/// of certvigil's own has a row without an address, or the other rows would pass for all that there are.
+fn has_row(judged: &Judged) -> bool {
+    let is_internal = |verdict: &Verdict| matches!(verdict, Verdict::Inconclusive(error) if error.kind == ErrorKind::Internal);
+    judged.observation.ip.is_some() || is_internal(&judged.verdict)
 }
 
 fn refuse(why: Refused) -> Response {
@@ -237,7 +243,7 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
         hostnames.clone_from(&kept.loaded.hostnames);
     }
     if hostnames.len() > MAX_HOSTNAMES {
-        let what = format!("a test takes {MAX_HOSTNAMES} host names at most: make several");
+        let what = format!("a test takes at most {MAX_HOSTNAMES} host names; split it");
         return Err(bad("hostname", what));
     }
     Ok(targets(&entry, &kept.loaded.name, &hostnames))

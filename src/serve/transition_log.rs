@@ -68,7 +68,8 @@ fn transition(old: Option<&Judged>, now: &Judged, is_initial: bool) -> Option<Lo
         (Some(finding), _) if severity >= Severity::Warning => {
             text.push_str(&format!(
                 " code={} message={:?}",
-                finding.code, finding.message
+                finding.code(),
+                finding.message()
             ));
         }
         (_, Verdict::Inconclusive(error)) if severity >= Severity::Warning => {
@@ -88,7 +89,7 @@ fn transition(old: Option<&Judged>, now: &Judged, is_initial: bool) -> Option<Lo
 fn criticals(judged: &Judged) -> BTreeSet<Code> {
     let findings = judged.findings.iter();
     let critical = findings.filter(|f| f.severity == Severity::Critical);
-    critical.map(|f| f.code).collect()
+    critical.map(|f| f.code()).collect()
 }
 
 fn place(judged: &Judged) -> String {
@@ -103,3 +104,6 @@ fn place(judged: &Judged) -> String {
         observation.vantage
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ pub(super) fn authorize(
     let Some(secret) = &snapshot.runtime.webhook_secret else {
         return Err(Box::new(say(
             StatusCode::NOT_FOUND,
-            "no webhook is configured: give `webhook.secret_file`",
+            "no webhook is configured; set `webhook.secret_file`",
         )));
     };
     let given = query.last("secret").map(SecretString::from);
@@ -54,7 +54,7 @@ pub(super) fn authorize(
         Some(given) if is_right(&given) => Ok(()),
         _ => Err(Box::new(say(
             StatusCode::FORBIDDEN,
-            "the secret is wrong: give it as ?secret=… or as the password of HTTP Basic",
+            "wrong secret; pass it as ?secret=… or as the HTTP Basic password",
         ))),
     }
 }
@@ -67,13 +67,13 @@ pub(super) async fn receive(
 ) -> Response {
     let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
     let Ok(Ok(body)) = body.await else {
-        let text = format!("the body cannot be read in time, or is larger than {MAX_BODY} bytes");
+        let text = format!("the body timed out, or is larger than {MAX_BODY} bytes");
         return say(StatusCode::BAD_REQUEST, text);
     };
     let Ok(issued) = serde_json::from_slice::<Issued>(&body.to_bytes()) else {
         return say(
             StatusCode::BAD_REQUEST,
-            "the body is not a certificate object: a JSON object with `cn`",
+            "the body is not a certificate object; send a JSON object with `cn`",
         );
     };
     let cn = issued.cn.to_ascii_lowercase();
@@ -84,17 +84,14 @@ pub(super) async fn receive(
         .any(|watch| watch.is_about(&cn))
     {
         let cn = crate::certificate::printable(&cn);
-        let text = format!("`{cn}` is not in the inventory: nothing is expected of it");
+        let text = format!("`{cn}` is not in the inventory; ignored");
         return say(StatusCode::NOT_FOUND, text);
     }
     match commands.try_send(Command::Issued(cn)) {
-        Ok(()) => say(
-            StatusCode::ACCEPTED,
-            "the certificate is fetched and looked for",
-        ),
+        Ok(()) => say(StatusCode::ACCEPTED, "fetching and probing the certificate"),
         Err(_) => say(
             StatusCode::SERVICE_UNAVAILABLE,
-            "too much is asked for at a time: try again",
+            "too many concurrent requests; try again",
         ),
     }
 }

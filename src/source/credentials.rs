@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use certvigil_probe::io::{BasicAuth, read_secret, read_short_text, warn_if_readable_by_others};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 use crate::config::SslmateSettings;
-
-use super::http::BasicAuth;
 
 /// SSLMate's public service.
 pub const DEFAULT_ENDPOINT: &str = "https://sslmate.com/api/v2";
@@ -15,8 +14,6 @@ pub const DEFAULT_ENDPOINT: &str = "https://sslmate.com/api/v2";
 pub const API_KEY_VARIABLE: &str = "SSLMATE_API_KEY";
 /// The SSLMate client's configuration for the whole machine.
 const SYSTEM_FILE: &str = "/etc/sslmate.conf";
-/// A key or a client's configuration is short.
-const MAX_FILE_BYTES: u64 = 64 << 10;
 
 /// What the process' surroundings say: the environment and the home folder.
 pub struct Environment<'a> {
@@ -84,46 +81,6 @@ impl Credentials {
     }
 }
 
-/// Reads a secret from a file: its first line, without white space around it.
-pub(crate) fn read_secret(file: &Path) -> Result<SecretString, String> {
-    let text = read_bounded(file)
-        .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
-    let secret = text.lines().next().unwrap_or_default().trim();
-    if secret.is_empty() {
-        return Err(format!(
-            "{}: the secret is empty: write it into the first line",
-            file.display()
-        ));
-    }
-    warn_if_readable_by_others(file);
-    Ok(secret.into())
-}
-
-fn read_bounded(file: &Path) -> Result<Zeroizing<String>, String> {
-    let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
-    }
-    std::fs::read_to_string(file)
-        .map(Zeroizing::new)
-        .map_err(|e| e.to_string())
-}
-
-/// Tells of a file with a secret that everybody on the machine can read.
-#[cfg(unix)]
-pub(crate) fn warn_if_readable_by_others(file: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    if std::fs::metadata(file).is_ok_and(|m| m.permissions().mode() & 0o007 != 0) {
-        tracing::warn!(
-            "{}: everybody can read this secret; chmod o= it",
-            file.display()
-        );
-    }
-}
-
-#[cfg(not(unix))]
-pub(crate) fn warn_if_readable_by_others(_file: &Path) {}
-
 /// The two keys of the SSLMate client's configuration that matter here.
 #[derive(Default)]
 struct ClientFile {
@@ -133,7 +90,7 @@ struct ClientFile {
 
 impl ClientFile {
     fn read(file: &Path) -> Option<Self> {
-        let read = Self::parse(&read_bounded(file).ok()?);
+        let read = Self::parse(&read_short_text(file).ok()?);
         if read.api_key.is_some() {
             warn_if_readable_by_others(file);
         }

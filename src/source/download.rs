@@ -1,13 +1,11 @@
 //! A certificate's `current_download` URL: the instance and its chain as PEM, without credentials.
 
+use certvigil_probe::io::{Http, SourceError, read};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::certificate::{Fingerprint, parse_certificates};
 use crate::instance::Instance;
-
-use super::SourceError;
-use super::http::Http;
 
 /// The largest download, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -22,6 +20,12 @@ pub(crate) fn name_of(url: &str) -> String {
     let hash = Fingerprint::of(url.as_bytes()).to_string();
     let hash = hash.get(..SHOWN_HASH_DIGITS).unwrap_or_default();
     format!("{host}/{hash}")
+}
+
+fn instance(body: &[u8]) -> Result<Instance, SourceError> {
+    parse_certificates(body)
+        .and_then(Instance::from_chain)
+        .map_err(|e| SourceError::Unusable(format!("the download cannot be used: {e}")))
 }
 
 /// Fetches the instance. HTTP 202 means that there is none yet.
@@ -39,9 +43,7 @@ pub(super) async fn load(
         202 => Err(SourceError::NotIssued(
             "no certificate has been issued yet; wait for it with --wait".into(),
         )),
-        200 => parse_certificates(&answer.body)
-            .and_then(Instance::from_chain)
-            .map_err(|e| SourceError::Unusable(format!("the download cannot be used: {e}"))),
+        200 => read(answer, |answer| instance(&answer.body)).await,
         status => Err(SourceError::Http {
             status,
             content_type: answer.content_type,

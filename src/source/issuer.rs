@@ -1,12 +1,10 @@
 //! The certificate of an issuer, from where the certificate below it says that it lies.
 
+use certvigil_probe::io::{Http, SourceError};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::certificate::{Certificate, parse_certificates};
-
-use super::SourceError;
-use super::http::Http;
 
 /// The largest answer, in bytes. A certificate has one or two thousand.
 const MAX_BYTES: usize = 64 << 10;
@@ -70,7 +68,7 @@ const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 mod tests {
     use super::*;
 
-    const LEAF: &[u8] = include_bytes!("../judge/testdata/leaf.pem");
+    const LEAF: &[u8] = include_bytes!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
 
     #[test]
     fn a_certificate_is_taken_as_der_and_as_pem() {

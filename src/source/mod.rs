@@ -3,17 +3,14 @@
 mod account;
 mod credentials;
 mod download;
-mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod http;
 mod issuer;
 mod pem;
-mod secrets;
 mod sslmate;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,25 +18,24 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::certificate::{Certificate, Interner, PublicKeyHash};
-use crate::config::{
-    Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
-};
+use crate::config::{Entry, Inventory, SourceSettings, SslmateSettings};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
-use crate::model::{Hostname, Timestamp};
-use crate::remote::Remote;
+use crate::model::{Hostname, Timestamp, and_more};
 use crate::trust;
 
+pub use certvigil_probe::io::{ApiError, Requests, SourceError};
+use certvigil_probe::io::{BasicAuth, Http, read_secret};
+
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
-pub(crate) use credentials::{read_secret, warn_if_readable_by_others};
 pub(crate) use download::name_of as download_name;
-pub use error::{ApiError, SourceError};
-pub(crate) use http::Http;
-pub use http::Requests;
-pub(crate) use pem::read_bounded;
+#[cfg(any(test, fuzzing))]
+pub(crate) use sslmate::TestResponse;
 pub(crate) use sslmate::{Client, TestRow};
 
 /// Names that an error tells at most; a certificate may have thousands.
 const MAX_TOLD_NAMES: usize = 5;
+/// Maximum names of a certificate that become hosts to probe. Public authorities issue for at most 2000.
+const MAX_NAMES: usize = 2000;
 /// Instances that are remembered by their keys; beyond that, the memory begins anew.
 const MAX_REMEMBERED: usize = 10_000;
 
@@ -68,7 +64,7 @@ pub fn source_name(entry: &Entry) -> Option<String> {
 
 /// Everything that can say what is expected.
 pub struct Sources {
-    http: http::Http,
+    http: Http,
     /// Why there is no SSLMate account matters only where one is needed.
     sslmate: Result<Client, String>,
     files: Arc<pem::Files>,
@@ -129,7 +125,7 @@ impl Sources {
         environment: &Environment<'_>,
         requests: Requests,
     ) -> Result<Self, String> {
-        let http = http::Http::new(trust::own_roots(&inventory.trust)?, requests);
+        let http = Http::new(trust::own_roots(&inventory.trust)?, requests);
         let settings = inventory.sslmate.clone().unwrap_or_default();
         let sslmate = account(&settings, environment, &http.counting_for(SSLMATE));
         Ok(Self {
@@ -173,56 +169,41 @@ impl Sources {
     }
 
     /// The client for what is no source: its requests are not counted among theirs.
-    pub(crate) fn http_for_others(&self) -> Http {
+    pub fn http_for_others(&self) -> Http {
         self.http.counting_by(Requests::default())
     }
 
-    /// The remote vantages of these names.
+    /// The client of the SSLMate account.
     ///
     /// # Errors
-    /// Where one lacks its account, its URL is none, or its password cannot be read.
-    pub fn remotes(
-        &self,
-        vantages: &[VantageSettings],
-        wanted: &BTreeSet<String>,
-    ) -> Result<Vec<Remote>, String> {
-        let wanted = vantages.iter().filter(|v| wanted.contains(&v.name));
-        wanted
-            .map(|v| {
-                self.remote(v)
-                    .map_err(|e| format!("vantage `{}`: {e}", v.name))
-            })
-            .collect()
+    /// Why there is no account.
+    pub(crate) fn account_client(&self) -> Result<Client, String> {
+        self.sslmate.clone()
     }
 
-    fn remote(&self, vantage: &VantageSettings) -> Result<Remote, String> {
-        match &vantage.kind {
-            VantageKind::Sslmate => Ok(Remote::sslmate(&vantage.name, self.sslmate.clone()?)),
-            VantageKind::Certvigil {
-                url,
-                username,
-                password_file,
-            } => {
-                let password = password_file
-                    .as_deref()
-                    .map(credentials::read_secret)
-                    .transpose()?;
-                if let Some(password) = &password {
-                    self.http.secrets().add_auth(&http::BasicAuth {
-                        username: username.clone().unwrap_or_default().into(),
-                        password: Some(password.clone()),
-                    });
-                }
-                let auth = (username.is_some() || password.is_some()).then(|| http::BasicAuth {
-                    username: username.clone().unwrap_or_default().into(),
-                    password,
-                });
-                Ok(Remote::certvigil(
-                    &vantage.name,
-                    Client::new(url, auth, self.http.counting_for(&vantage.name))?,
-                ))
-            }
+    /// A client of another certvigil at this base URL, whose requests are counted by the name of its vantage.
+    ///
+    /// # Errors
+    /// If the URL is none, or the password cannot be read.
+    pub(crate) fn peer_client(
+        &self,
+        name: &str,
+        url: &str,
+        username: Option<&str>,
+        password_file: Option<&Path>,
+    ) -> Result<Client, String> {
+        let password = password_file.map(read_secret).transpose()?;
+        if let Some(password) = &password {
+            self.http.secrets().add_auth(&BasicAuth {
+                username: username.unwrap_or_default().into(),
+                password: Some(password.clone()),
+            });
         }
+        let auth = (username.is_some() || password.is_some()).then(|| BasicAuth {
+            username: username.unwrap_or_default().into(),
+            password,
+        });
+        Client::new(url, auth, self.http.counting_for(name))
     }
 
     /// Asks what an entry's source expects: one answer, or one for each of its files or certificates, each of which may
@@ -487,7 +468,7 @@ impl Sources {
 fn account(
     settings: &SslmateSettings,
     environment: &Environment<'_>,
-    http: &http::Http,
+    http: &Http,
 ) -> Result<Client, String> {
     let credentials = credentials::Credentials::find(settings, environment)?;
     let auth = credentials.basic_auth();
@@ -546,21 +527,21 @@ fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError
     if !entry.hostnames.is_empty() {
         return Ok(entry.hostnames.clone());
     }
+    if names.len() > MAX_NAMES {
+        return Err(SourceError::Unusable(format!(
+            "the certificate has {} names, and at most {MAX_NAMES} become hosts to probe: name the hosts to probe under `hostnames`",
+            names.len()
+        )));
+    }
     let mut seen = HashSet::new();
     let hostnames = names.iter().filter_map(|n| n.parse().ok());
     let hostnames: Vec<Hostname> = hostnames
         .filter(|hostname: &Hostname| seen.insert(hostname.clone()))
         .collect();
     if hostnames.is_empty() {
-        let mut told: Vec<&str> = names.iter().map(String::as_str).collect();
-        told.truncate(MAX_TOLD_NAMES);
-        let more = match names.len() - told.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
         return Err(SourceError::Unusable(format!(
-            "none of its names is a host to look at ({}{more}): wildcards are not hosts; say which hosts to look at",
-            told.join(", ")
+            "none of its names is a host to look at ({}): wildcards are not hosts; say which hosts to look at",
+            and_more(names.iter().take(MAX_TOLD_NAMES), names.len())
         )));
     }
     Ok(hostnames)
@@ -590,9 +571,24 @@ mod tests {
     #[test]
     fn of_many_names_that_are_no_hosts_only_some_are_told() {
         let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
-        let names = (0..20_000).map(|n| format!("*.{n}.example")).collect();
+        let names = (0..2000).map(|n| format!("*.{n}.example")).collect();
         let told = hosts(&entry, names).unwrap_err().to_string();
-        assert!(told.contains("*.4.example and 19995 more)"), "{told}");
+        assert!(told.contains("*.4.example and 1995 more)"), "{told}");
+    }
+
+    /// A hostile download must not fill the inventory.
+    #[test]
+    fn a_certificate_with_thousands_of_names_needs_configured_hosts() {
+        let mut entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
+        let names = |count| Vec::from_iter((0..count).map(|n| format!("{n}.example")));
+        assert_eq!(hosts(&entry, names(MAX_NAMES)).unwrap().len(), MAX_NAMES);
+        let told = hosts(&entry, names(34_000)).unwrap_err().to_string();
+        assert!(
+            told.contains("34000 names") && told.contains("`hostnames`"),
+            "{told}"
+        );
+        entry.hostnames = vec!["a.example".parse().unwrap()];
+        assert_eq!(hosts(&entry, names(34_000)).unwrap(), entry.hostnames);
     }
 
     #[test]

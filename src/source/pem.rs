@@ -1,18 +1,16 @@
 //! PEM files: the leaf, followed by its chain.
 
 use std::collections::HashMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use certvigil_probe::io::read_bounded;
 
 use crate::certificate::parse_certificates;
 use crate::instance::Instance;
 
 use super::SourceError;
-
-/// The largest file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// A file that has changed is read once it has stayed as it is for so long: who copies a certificate and its chain into
 /// one has it whole for a moment between the two.
@@ -59,7 +57,10 @@ impl Files {
             both.any(|(file, stamp)| known.get(file).is_some_and(|k| Some(k) != stamp.as_ref()))
         };
         if has_changed {
-            #[allow(clippy::disallowed_methods)] // nobody tells when a file is whole
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "no event reports that a file is complete"
+            )]
             tokio::time::sleep(SETTLE).await;
         }
         stamps
@@ -107,18 +108,6 @@ fn read(file: &Path) -> Result<Instance, SourceError> {
 pub(super) fn display(files: &[PathBuf]) -> String {
     let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     files.join(", ")
-}
-
-/// Reads a file of a size that certificates have.
-pub(crate) fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|e| format!("it cannot be read: {e}"))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
-    }
-    Ok(bytes)
 }
 
 /// The files that a pattern names, in order.
@@ -231,8 +220,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_read_when_nobody_writes_it() {
-        const LEAF: &str = include_str!("../judge/testdata/leaf.pem");
-        const CHAIN: &str = include_str!("../judge/testdata/intermediate.pem");
+        const LEAF: &str = include_str!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
+        const CHAIN: &str =
+            include_str!("../../crates/certvigil-core/src/judge/testdata/intermediate.pem");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("fullchain.pem");
         let paths = [file.clone()];

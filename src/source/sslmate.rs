@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certvigil_probe::io::{BasicAuth, Http, SourceError};
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
@@ -9,9 +10,6 @@ use url::Url;
 use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, parse_certificates};
 use crate::instance::{Instance, Instances, State};
 use crate::model::Hostname;
-
-use super::SourceError;
-use super::http::{BasicAuth, Http};
 
 /// The largest answer about one certificate, in bytes.
 const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
@@ -95,6 +93,8 @@ pub(crate) struct TestRow {
     pub(crate) hostname: String,
     #[serde(default)]
     pub(crate) ip_address: Option<String>,
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
     pub(crate) status: String,
     #[serde(default)]
     pub(crate) correct: Option<bool>,
@@ -229,7 +229,7 @@ impl Client {
         self.get(&url, MAX_TEST_BYTES, deadline).await
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(
+    async fn get<T: serde::de::DeserializeOwned + Send + 'static>(
         &self,
         url: &Url,
         limit: usize,
@@ -447,9 +447,9 @@ mod tests {
 
     #[test]
     fn a_chain_is_read_alike_whether_it_is_one_text_or_many() {
-        let file = include_str!("../judge/testdata/intermediate.pem");
+        let file = include_str!("../../crates/certvigil-core/src/judge/testdata/intermediate.pem");
         let malformed = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-        let leaf = include_str!("../judge/testdata/leaf.pem");
+        let leaf = include_str!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
         let read = |chain: serde_json::Value| {
             let object = serde_json::json!({"crt": leaf, "chain": chain});
             let object: InstanceObject = serde_json::from_value(object).unwrap();

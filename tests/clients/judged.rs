@@ -8,7 +8,7 @@ use certvigil::instance::Expected;
 use certvigil::judge::{Judged, Rules, TrustStore, judge};
 use certvigil::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use certvigil::observation::{
-    KeyProof, Observation, Outcome, Parameters, Revocation, Served, Staple,
+    KeyProof, Observation, Outcome, Parameters, Revocation, Served, Staple, TlsVersion,
 };
 
 use crate::record::{Record, Recorded};
@@ -39,7 +39,7 @@ pub(crate) fn judged(record: &Record, case: &Recorded) -> Judged {
         outcome: Outcome::Served(Box::new(Served {
             leaf,
             rest: served.collect(),
-            tls_version: "1.3",
+            tls_version: TlsVersion::Tls13,
             cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
             alpn: None,
             revocation: Revocation {

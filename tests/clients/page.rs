@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use certvigil::judge::{Client, Effect, Place, RULES, Trait};
+use certvigil::finding::{Client, Place, Trait};
+use certvigil::judge::{Effect, RULES};
 
 use crate::judged::judged;
 use crate::record::Record;
@@ -42,14 +43,14 @@ Revocation is no part of the models.
 const MODEL: &str = "\
 ## How a model decides
 
-certvigil enumerates the paths from the leaf to the roots (see [How it decides](how-it-decides.md)) and looks for the
+certvigil enumerates the paths from the leaf to the roots (see [How it decides](how-it-decides.md)) and searches for the
 properties in the table below in each of them.
 
 - Go, Java, Chromium and rustls try every path. They accept the chain if they accept one path.
 - OpenSSL and GnuTLS choose each issuer by its name and its key identifier, before they verify a signature, and do not go back.
-  OpenSSL looks in the trust store first and prefers an issuer that is valid now. GnuTLS takes the first served one.
-- rustls' model is webpki, the library that rustls validates paths with. It is no column of the table. A key for which rustls
-  has no signature scheme is refused besides.
+  OpenSSL searches the trust store first and prefers an issuer that is valid now. GnuTLS takes the first served one.
+- rustls' model is webpki, the library that rustls validates paths with. It is not a column of the table. rustls also refuses a key
+  for which it has no signature scheme.
 ";
 
 const LEGEND: &str = "\

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use certvigil::finding::{Code, Severity};
-use certvigil::judge::{Client, Clients, Flags, Judged, Opinion, Verdict};
+use certvigil::finding::{Client, Code, Detail, Finding, Refused, Severity};
+use certvigil::judge::{Clients, Flags, Judged, Opinion, Verdict};
 
 use crate::clients;
 use crate::divergence::{self, Divergence};
@@ -112,7 +112,7 @@ fn a_chain_that_all_clients_accept_is_trusted_without_critical_findings() {
         let expiry = [Code::Expiring, Code::ChainExpiring];
         let mut findings = judged.findings.iter();
         let critical =
-            findings.find(|f| f.severity == Severity::Critical && !expiry.contains(&f.code));
+            findings.find(|f| f.severity == Severity::Critical && !expiry.contains(&f.code()));
         assert!(critical.is_none(), "{}: {critical:?}", case.id);
         assert_eq!(flags(&judged).trusted, Some(true), "{}", case.id);
         assert_eq!(refusals(&judged), 0, "{}", case.id);
@@ -136,26 +136,31 @@ fn refusals_are_one_finding_that_names_the_clients() {
     let record = Record::read();
     for case in &record.cases {
         let judged = judged(&record, case);
-        let is_of_it = |f: &&certvigil::finding::Finding| f.code == Code::RefusedByClients;
+        let is_of_it = |f: &&Finding| f.code() == Code::RefusedByClients;
         let of_it: Vec<_> = judged.findings.iter().filter(is_of_it).collect();
         assert!(of_it.len() <= 1, "{}: {of_it:?}", case.id);
         let Some(finding) = of_it.first() else {
             continue;
         };
-        let (refused, accepted) = finding.message.rsplit_once("; ").unwrap();
-        assert!(accepted.ends_with(" it"), "{accepted}");
+        let Detail::RefusedByClients(Refused::Chain {
+            refusals,
+            accepted_by,
+        }) = &finding.detail
+        else {
+            panic!("{}: {finding:?}", case.id);
+        };
+        let message = finding.message();
+        assert!(message.ends_with(" it"), "{message}");
         for (client, opinion) in models(&judged).iter() {
             let title = client.title();
             match opinion {
                 Opinion::Refuses(refusal) => {
-                    assert!(refused.contains(title), "{title}: {refused}");
-                    assert!(
-                        refused.contains(&refusal.reason),
-                        "{}: {refused}",
-                        refusal.reason
-                    );
+                    let mut of_client = refusals.iter().filter(|r| r.clients.contains(&client));
+                    assert_eq!(of_client.next().map(|r| &r.refusal), Some(refusal));
+                    assert!(of_client.next().is_none(), "{title}: {finding:?}");
+                    assert!(message.contains(&refusal.reason), "{message}");
                 }
-                Opinion::Accepts => assert!(accepted.contains(title), "{title}: {accepted}"),
+                Opinion::Accepts => assert!(accepted_by.contains(&client), "{title}: {finding:?}"),
                 Opinion::Unknown => {}
             }
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use certvigil::certificate::{Certificate, parse_certificates};
 use certvigil::lab::authority::{Key, Validity};
-use certvigil::lab::{API_KEY, Lab, Scenario};
+use certvigil::lab::{API_KEY, Scenario};
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 
 use crate::canned::{self, Canned};
@@ -216,7 +216,7 @@ fn what_did_not_sign_is_no_issuer() {
     for (wrong, name) in [(&impostor, "`CN=Lower`"), (&root, "`CN=Root`")] {
         bench.put_der("/i", &wrong.certificate);
         let run = bench.chain(&[&leaf], &root, &[]);
-        let lies = format!("at {} lies {name}, which did not sign it", bench.url("/i"));
+        let lies = format!("{} has {name}, which did not sign it", bench.url("/i"));
         assert_refused(&run, &[missing, &lies, append, "cert.pem: "]);
     }
     for (answer, says) in [
@@ -243,7 +243,7 @@ fn what_does_not_say_where_its_issuer_lies_is_told() {
     let lower = Entity::new("Lower", true, Some(&root), None);
     let mute = Entity::new("www.example.com", false, Some(&lower), None);
     let run = bench.chain(&[&mute], &root, &[]);
-    assert_refused(&run, &["`CN=Lower`", "does not say where it lies"]);
+    assert_refused(&run, &["`CN=Lower`", "the certificate has no URL for it"]);
     let url = Some("ldap:///CN=Lower");
     let directory = Entity::new("www.example.com", false, Some(&lower), url);
     let run = bench.chain(&[&directory], &root, &[]);
@@ -320,7 +320,7 @@ fn circles_end_wherever_they_are() {
         Some(&bench.url("/a.der")),
     );
     let run = bench.chain(&[&leaf], &root, &[]);
-    assert_refused(&run, &["leads back to itself", "--ca-file"]);
+    assert_refused(&run, &["is a loop", "--ca-file"]);
     assert_eq!(bench.paths().len(), 6 + 2);
 
     // A line of authorities that is too long to be one.
@@ -340,7 +340,7 @@ fn circles_end_wherever_they_are() {
         Some(&bench.url("/10.der")),
     );
     let run = bench.chain(&[&leaf], &root, &[]);
-    assert_refused(&run, &["after 8 fetched certificates", "--ca-file"]);
+    assert_refused(&run, &["after 8 downloaded certificates", "--ca-file"]);
     assert_eq!(bench.paths().len(), 8 + 8);
 }
 
@@ -360,7 +360,7 @@ fn a_root_that_is_fetched_is_not_trusted_for_that() {
     assert_refused(
         &run,
         &[
-            "leads to `CN=Other Root`, which is not a trusted root",
+            "ends at `CN=Other Root`, which is not a trusted root",
             "--ca-file",
         ],
     );
@@ -427,7 +427,9 @@ hosts:
     let bench = Bench::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let scenario = Scenario::parse(scenario, Path::new("chain.yml")).unwrap();
-    let lab = runtime.block_on(Lab::start(scenario, now())).unwrap();
+    let lab = runtime
+        .block_on(certvigil::lab::start(scenario, now()))
+        .unwrap();
     let config = format!(
         "sslmate: {{endpoint: \"{}\"}}\ntrust: {{system: false}}\ncertificates: [{{sslmate: right.demo.example}}]\n",
         lab.endpoint()

@@ -40,10 +40,7 @@ fn words(text: &str) -> Vec<&str> {
 #[test]
 fn a_wrong_command_line_is_told_in_one_line() {
     for (args, says) in [
-        (
-            "",
-            &["there is nothing to look at", "name a TARGET", "--sslmate"][..],
-        ),
+        ("", &["no target", "give a TARGET", "--sslmate"][..]),
         (
             "--timout 3s a.example",
             &["'--timout'", "'--timeout'", "--help"],
@@ -101,25 +98,25 @@ fn a_wrong_value_is_told_with_the_right_form() {
         ),
         ("--warn soon", &["`soon`", "25%,30d"]),
         ("--crit 101%", &["0% to 100%"]),
-        ("--timeout 0s", &["longer than nothing", "write it as 10s"]),
+        ("--timeout 0s", &["greater than zero", "write it as 10s"]),
         ("--timeout soon", &["write it as 10s"]),
         ("--wait soon", &["write it as 10s"]),
-        ("--wait 1m --every 0s", &["longer than nothing"]),
-        ("--concurrency 0", &["write a whole number from 1"]),
+        ("--wait 1m --every 0s", &["greater than zero"]),
+        ("--concurrency 0", &["not a positive whole number"]),
         ("--per-address -1", &["'-1'"]),
-        ("--per-address many", &["write a whole number from 1"]),
+        ("--per-address many", &["not a positive whole number"]),
         (
             "--vantage nowhere",
-            &["there is no vantage `nowhere`", "`vantages`", "local"],
+            &["unknown vantage `nowhere`", "`vantages`", "local"],
         ),
         ("--vantage sslmate", &["--sslmate CN"]),
         (
             "--vantage local,",
-            &["with commas between them, such as local,sslmate"],
+            &["comma-separated list such as local,sslmate"],
         ),
         (
             "--download current.pem",
-            &["'current.pem'", "write it with https://"],
+            &["'current.pem'", "write it as https://"],
         ),
         (
             "--pubkey-hash zz",
@@ -143,7 +140,7 @@ fn a_wrong_target_is_told_with_the_right_form() {
     for (target, says) in [
         ("a.example:0", "write 1 to 65535"),
         ("a.example:https", "write 1 to 65535"),
-        ("gopher://a.example", "it speaks: https"),
+        ("gopher://a.example", "supported: https"),
         (
             "a.example/path",
             "write host, host:port, [IPv6]:port or a URL",
@@ -152,8 +149,8 @@ fn a_wrong_target_is_told_with_the_right_form() {
             "2001:db8::1:x:443",
             "write an IPv6 address with a port as [address]:port",
         ),
-        ("*.a.example", "name a host that it covers"),
-        ("https://user:secret@a.example", "no place in a target"),
+        ("*.a.example", "give a host that it matches"),
+        ("https://user:secret@a.example", "remove it"),
         ("", "the host name is empty"),
     ] {
         assert_refused([target], &[says]);
@@ -188,7 +185,7 @@ fn what_was_meant_is_suggested() {
     for (name, says) in [
         ("partnr", "did you mean `partner`"),
         ("api.partner.exmaple", "did you mean `api.partner.example`"),
-        ("qqq", "name a certificate or a host of it"),
+        ("qqq", "one of its certificate names or hosts"),
     ] {
         assert_refused(["-c", path, name], &["is not in the inventory", says]);
     }
@@ -346,10 +343,10 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_looked_at() {
     let path = folder.path().to_str().unwrap();
     let missing = format!("{path}/missing/result");
     // A source that cannot be read would be told if anything were done before.
-    let says = [&*missing, "does not exist", "make it"];
+    let says = [&*missing, "does not exist", "create it"];
     assert_refused(["--cert", "missing.pem", "--output", &missing], &says);
     assert!(!folder.path().join("missing").exists());
-    let says = [path, "this is a folder", "name a file"];
+    let says = [path, "it is a directory", "give the path of a file"];
     assert_refused(["--cert", "missing.pem", "--output", path], &says);
 }
 

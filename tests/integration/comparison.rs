@@ -43,8 +43,8 @@ fn what_was_tried_was_tried_by_a_test_that_there_is() {
     let functions = functions();
     let mut named = 0;
     for (path, heading) in [
-        ("docs/comparison.md", "What was tried"),
-        ("docs/moving.md", "Is it so?"),
+        ("docs/comparison.md", "How it was tested"),
+        ("docs/moving.md", "Verification"),
     ] {
         let page = document(path);
         let text = page.section(heading).lines.join("\n");

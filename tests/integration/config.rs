@@ -11,7 +11,7 @@ use crate::support::certvigil;
 /// Each section of the page with a file that has an unknown key in that place: the error lists those that are
 /// known there.
 const PLACES: [(&str, &str); 9] = [
-    ("The file as a whole", "qqq: 1"),
+    ("Top-level keys", "qqq: 1"),
     ("sslmate", "sslmate: {qqq: 1}"),
     ("vantages", "vantages: [{name: x, type: sslmate, qqq: 1}]"),
     ("trust", "trust: {qqq: 1}"),
@@ -28,7 +28,7 @@ fn every_key_has_its_entry() {
     for (section, text) in PLACES {
         let errors = parse(text, Path::new("f.yml")).unwrap_err();
         let error = errors.errors.iter().find(|e| e.key.ends_with("qqq"));
-        let (_, known) = error.unwrap().message.split_once("there is: ").unwrap();
+        let (_, known) = error.unwrap().message.split_once("known keys: ").unwrap();
         let known: BTreeSet<&str> = known.split(", ").collect();
         let rows = page.section(section).rows();
         let told: BTreeSet<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();

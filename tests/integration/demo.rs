@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use certvigil::lab::{Lab, Scenario};
+use certvigil::lab::Scenario;
 use certvigil::model::Timestamp;
 
 use crate::support::certvigil;
@@ -14,7 +14,7 @@ fn every_planted_fault_is_named_and_nothing_else_is() {
     assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
     assert!(
         run.stdout
-            .ends_with("planted faults was named, and nothing else was.\n"),
+            .ends_with("planted faults were found, and nothing else was reported.\n"),
         "{}",
         run.stdout
     );
@@ -35,7 +35,7 @@ fn a_demo_without_a_scan_is_not_as_planted() {
     let text = "hosts:\n  - host: a.demo.example\n    servers: [{at: 127.0.0.91, serve: nothing, findings: unreachable}]\n";
     let scenario = Scenario::parse(text, Path::new("x.yml")).unwrap();
     let lab = runtime
-        .block_on(Lab::start(scenario, Timestamp(1_800_000_000)))
+        .block_on(certvigil::lab::start(scenario, Timestamp(1_800_000_000)))
         .unwrap();
     let at: IpAddr = "127.0.0.91".parse().unwrap();
     assert_eq!(

@@ -198,6 +198,7 @@ fn the_cache_of_the_action_is_named_by_the_source() {
         "Cargo.lock".into(),
         "src/lib.rs".into(),
         "src/inner/a.rs".into(),
+        "crates/inner/src/lib.rs".into(),
     ];
     read.extend(
         release::folders_compiled_in()
@@ -282,7 +283,7 @@ fn the_job_of_gitlab_says_what_it_lacks() {
             .output();
         let run = Run::from(output.unwrap());
         assert_ne!(run.code, 0, "{run:?}");
-        let told = "CERTVIGIL_REPOSITORY: name a repository of certvigil that cargo can clone";
+        let told = "CERTVIGIL_REPOSITORY: set it to a certvigil repository that cargo can clone";
         assert!(run.stderr.contains(told), "{shell}: {run:?}");
         assert_eq!(run.stderr.lines().count(), 1, "{shell}: {run:?}");
     }
@@ -308,7 +309,14 @@ fn the_command_of_the_image_is_one_of_ours() {
         assert!(root().join(name).exists(), "{name}");
     }
     let compiled_in = release::folders_compiled_in();
-    let named = ["Cargo.toml", "Cargo.lock", "src", "benches", "tests"];
+    let named = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "crates",
+        "benches",
+        "tests",
+    ];
     for name in named
         .into_iter()
         .chain(compiled_in.iter().map(String::as_str))
@@ -420,6 +428,12 @@ fn the_schemas_of_the_services_take_what_is_for_them() {
         ("github-actions", root().join("dist/action/action.yml")),
         ("gitlab-ci", root().join("dist/gitlab-ci.yml")),
         ("compose-spec", root().join("dist/compose/compose.yml")),
+        ("github-workflows", root().join(".github/workflows/ci.yml")),
+        (
+            "github-workflows",
+            root().join(".github/workflows/advisories.yml"),
+        ),
+        ("gitlab-ci", root().join(".gitlab-ci.yml")),
     ];
     for (schema, has) in [
         ("github-workflows", "runs-on:"),
@@ -436,6 +450,22 @@ fn the_schemas_of_the_services_take_what_is_for_them() {
             .args(["--builtin-schema", &format!("vendor.{schema}")])
             .arg(file));
     }
+}
+
+/// The command of an MSRV job that reads the version, as in `.github/workflows/ci.yml` and `.gitlab-ci.yml`.
+#[test]
+fn msrv_jobs_read_the_version_of_the_manifest() {
+    const READS: &str = r#"version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)"#;
+    for file in [".github/workflows/ci.yml", ".gitlab-ci.yml"] {
+        assert!(text(file).contains(READS), "{file}");
+    }
+    let output = shell()
+        .args(["-c", &format!("{READS}; printf %s \"$version\"")])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let version = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(version, env!("CARGO_PKG_RUST_VERSION"));
 }
 
 /// The oldest and the newest minor version of Kubernetes 1 whose schemas `make linters` brings.

@@ -32,7 +32,7 @@ fn the_index_has_every_finding() {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     assert_eq!(headings, codes, "each code once, in the order of the table");
     for (&code, entry) in Code::ALL.iter().zip(entries) {
-        let link = format!("[What it means, what clients do, how to mend it](findings/{code}.md).");
+        let link = format!("[What it means, what clients do, how to fix it](findings/{code}.md).");
         assert_eq!(entry.paragraphs(), [first_line(code), link]);
     }
 }
@@ -41,7 +41,7 @@ fn the_index_has_every_finding() {
 const SECTIONS: [&str; 4] = [
     "What it means",
     "What clients do",
-    "How to mend it",
+    "How to fix it",
     "See it",
 ];
 
@@ -79,7 +79,7 @@ fn every_finding_has_its_page() {
             );
         }
 
-        let bold = page.section("How to mend it").lines.join(" ");
+        let bold = page.section("How to fix it").lines.join(" ");
         let bold = bold.split("**").skip(1).step_by(2);
         let servers: Vec<&str> = bold.filter(|name| SERVERS.contains(name)).collect();
         assert_eq!(servers, SERVERS, "{code}: each server has its word");
@@ -499,7 +499,7 @@ fn the_book_leads_to_every_page() {
 /// The names of the functions of all tests.
 pub(crate) fn functions() -> BTreeSet<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = vec![root.join("src"), root.join("tests")];
+    let mut folders = vec![root.join("src"), root.join("crates"), root.join("tests")];
     let mut functions = BTreeSet::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

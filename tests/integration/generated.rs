@@ -138,12 +138,19 @@ fn manual_pages_are_written_for_every_command() {
     let check = page("certvigil-check.1");
     assert!(check.contains("pubkey\\-hash"), "the flags are in it");
     assert!(check.contains("certvigil\\-inspect(1)"), "{check}");
-    assert!(check.contains("the worst finding is a warning"), "{check}");
-    assert!(page("certvigil-inspect.1").contains("a certificate was shown"));
+    assert!(
+        check.contains("the most severe finding is a warning"),
+        "{check}"
+    );
+    assert!(page("certvigil-inspect.1").contains("at least one address served a certificate"));
 
     let file = made.join("certvigil.1");
     let run = certvigil([OsStr::new("man"), file.as_os_str()]);
-    assert_one_line(&run, &["certvigil.1", "cannot be written"], &"man FILE");
+    assert_one_line(
+        &run,
+        &["certvigil.1", "cannot write the manual pages"],
+        &"man FILE",
+    );
     assert_eq!(run.code, 3);
 }
 

@@ -382,7 +382,7 @@ fn who_stops_a_look_is_told_what_is_known() {
     signal(&check.child, "INT");
     let run = check.end();
     assert_eq!(run.code, 3, "{run:?}");
-    assert!(run.stderr.contains("known so far"), "{run:?}");
+    assert!(run.stderr.contains("the result is incomplete"), "{run:?}");
     let json = run.json();
     assert_eq!(json["result"].as_array().unwrap().len(), 1);
     assert_eq!(json["result"][0]["ip_address"], "127.0.0.2");

@@ -140,7 +140,7 @@ fn addresses_that_serve_the_same_stand_together() {
     for part in [
         format!("\n127.0.0.2:{port}, 127.0.0.3:{port} serve this:\n"),
         format!("\n127.0.0.1:{port} serves another:\n"),
-        format!("\n127.0.0.4:{port} shows no certificate: the connection was refused"),
+        format!("\n127.0.0.4:{port} served no certificate: the connection was refused"),
         "WARNING addresses_disagree: ".into(),
         // The intermediate is the same, and drawn once.
         "│  as above\n".into(),
@@ -166,8 +166,8 @@ fn the_pem_is_what_came_and_can_be_read_again() {
         .collect();
     assert_eq!(comments.len(), 2, "{run:?}");
     assert!(comments[1].contains("Test Intermediate"), "{run:?}");
-    let other = format!("127.0.0.1:{port} serves another chain, which is not printed");
-    let failed = format!("127.0.0.4:{port} shows no certificate");
+    let other = format!("127.0.0.1:{port} serves a different chain, which is not printed");
+    let failed = format!("127.0.0.4:{port} served no certificate");
     assert!(
         run.stderr.contains(&other) && run.stderr.contains(&failed),
         "{run:?}"

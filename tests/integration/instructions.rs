@@ -17,7 +17,7 @@ use certvigil::finding::Severity;
 use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use certvigil::judge::{Judged, Rules, TrustStore, judge};
 use certvigil::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
-use certvigil::observation::{KeyProof, Observation, Outcome, Revocation, Served};
+use certvigil::observation::{KeyProof, Observation, Outcome, Revocation, Served, TlsVersion};
 
 use crate::support::{REWRITE, recorded};
 
@@ -78,7 +78,8 @@ impl Corpus {
 }
 
 fn read(name: &str) -> Certificate {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/judge/testdata");
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/certvigil-core/src/judge/testdata");
     let pem = fs::read(folder.join(format!("{name}.pem"))).unwrap();
     parse_certificates(&pem).unwrap().remove(0)
 }
@@ -106,7 +107,7 @@ fn look(chain: &[&str], root: &str) -> (Arc<Expected>, Observation, TrustStore) 
         outcome: Outcome::Served(Box::new(Served {
             leaf: served.remove(0),
             rest: served,
-            tls_version: "1.3",
+            tls_version: TlsVersion::Tls13,
             cipher_suite: "TLS_AES_256_GCM_SHA384".into(),
             alpn: None,
             revocation: Revocation::default(),

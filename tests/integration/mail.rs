@@ -41,7 +41,7 @@ impl Bench {
             .arg(format!("mx:{domain}:{}", self.server.port()))
     }
 
-    /// An inventory with the mail hosts of a domain.
+    /// An inventory with the mail servers of a domain.
     fn inventory(&self, domain: &str) -> String {
         format!(
             "defaults: {{interval: 1s, timeout: 5s}}\ndns: 127.0.0.1:{}\n\

@@ -13,6 +13,7 @@
 )]
 
 mod api_faults;
+mod architecture;
 mod canned;
 mod chain;
 mod cleartext;
@@ -27,7 +28,6 @@ mod dist;
 mod dns;
 mod docs;
 mod fixture;
-mod floors;
 mod formats;
 mod generated;
 mod h3;
@@ -35,6 +35,7 @@ mod history;
 mod hostile;
 mod inspect;
 mod instructions;
+mod layers;
 mod mail;
 mod markdown;
 mod moving;

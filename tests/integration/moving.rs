@@ -217,7 +217,7 @@ fn blackbox_exporter_and_certvigil_say_the_same_of_what_both_see() {
 
     // The table: what is as before is there with both, what is none is not.
     let page = document("docs/moving.md");
-    let rows = page.section("The metrics").rows();
+    let rows = page.section("Metrics").rows();
     assert!(rows.len() > 8, "{rows:?}");
     for row in rows {
         for name in code_spans(&row[0]) {

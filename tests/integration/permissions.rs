@@ -179,7 +179,7 @@ fn a_file_that_may_not_be_read_is_told_with_its_name() {
     for (args, file) in [
         (
             &["check", "-c", "closed.yml"][..],
-            "closed.yml: the configuration cannot be read",
+            "cannot read configuration closed.yml",
         ),
         (
             &["check", "-c", "key.yml", "--sslmate", "a.example"],

@@ -303,5 +303,9 @@ fn connections_come_from_where_the_user_says() {
         "--source-address",
         "127.0.0.8",
     ]);
-    assert!(two.run().stderr.contains("one of each family"));
+    assert!(
+        two.run()
+            .stderr
+            .contains("at most one IPv4 and one IPv6 address")
+    );
 }

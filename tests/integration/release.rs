@@ -10,10 +10,10 @@ use clap::CommandFactory as _;
 use crate::deploy::{root, text};
 use crate::markdown::document;
 
-/// The folders beside `src` that the compiler reads: by `include_str!` and `include_bytes!`.
+/// The folders beside `src` and `crates` that the compiler reads: by `include_str!` and `include_bytes!`.
 pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
     let mut folders = BTreeSet::new();
-    for path in files_below("src") {
+    for path in ["src", "crates"].into_iter().flat_map(files_below) {
         if path.extension().is_none_or(|e| e != "rs") {
             continue;
         }
@@ -40,6 +40,7 @@ pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
         }
     }
     folders.remove("src");
+    folders.remove("crates");
     folders
 }
 
@@ -49,7 +50,7 @@ fn the_compiler_reads_what_is_known_here() {
     assert_eq!(folders, ["dashboards", "docs"]);
 }
 
-/// Where the version is written out, with `VERSION` in its place; `docs/releasing.md` names each file. (That of the package has a
+/// Where the version is written out, with `VERSION` in its place; `RELEASING.md` names each file. (That of the package has a
 /// test of its own.)
 const VERSIONS: [(&str, &str); 5] = [
     ("README.md", "/dist/action@vVERSION"),
@@ -61,15 +62,12 @@ const VERSIONS: [(&str, &str); 5] = [
 
 #[test]
 fn every_version_that_is_written_out_is_that_of_the_program() {
-    let releasing = document("docs/releasing.md");
-    let steps = releasing.section("Step by step").lines.join(" ");
+    let releasing = document("RELEASING.md");
+    let steps = releasing.section("Steps").lines.join(" ");
     for (file, place) in VERSIONS {
         let written = place.replace("VERSION", env!("CARGO_PKG_VERSION"));
         assert!(text(file).contains(&written), "{file}: {written}");
-        assert!(
-            steps.contains(&format!("`{file}`")),
-            "docs/releasing.md: {file}"
-        );
+        assert!(steps.contains(&format!("`{file}`")), "RELEASING.md: {file}");
     }
     // Nor is there another one at such a place.
     let written = ["dist", "docs"].into_iter().flat_map(files_below);

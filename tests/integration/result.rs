@@ -66,7 +66,7 @@ fn a_result_has_the_keys_that_are_promised() {
         assert_eq!(keys(&row["expected"]), set(&[expected]));
         assert_eq!(row["served"].is_null(), !conclusive);
         for finding in row["findings"].as_array().unwrap() {
-            assert_eq!(keys(finding), set(&["code severity message hint"]));
+            assert_eq!(keys(finding), set(&["code severity message hint detail"]));
         }
     }
     let served = &rows

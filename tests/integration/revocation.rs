@@ -729,7 +729,7 @@ impl Asking {
         let requests = Requests::default();
         let sources = Sources::new(&Inventory::default(), &environment, requests.clone());
         Self {
-            revocations: Revocations::new(&sources.unwrap()),
+            revocations: Revocations::new(sources.unwrap().http_for_others()),
             requests,
             runtime: tokio::runtime::Runtime::new().unwrap(),
         }

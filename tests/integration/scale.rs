@@ -48,10 +48,10 @@ fn the_plan_is_computed_as_the_page_says() {
     ];
     let rows = figures.map(|(name, value)| format!("| {name} | {value} | measured |\n"));
     insta::assert_snapshot!(Measured::read(&rows.concat()).plan(), @r"
-    | looked at every | 5m | 1h | 12h |
+    | probed every | 5m | 1h | 12h |
     | --- | --- | --- | --- |
-    | looks a second | 33333 | 2778 | 231 |
-    | cores that look | 10.0 | 0.8 | 0.1 |
+    | probes a second | 33333 | 2778 | 231 |
+    | cores that probe | 10.0 | 0.8 | 0.1 |
     | cores that write `/metrics` | 1.0 | 1.0 | 1.0 |
     | processes of `serve` | 100 | 100 | 100 |
     | endpoints of each | 100000 | 100000 | 100000 |

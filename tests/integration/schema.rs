@@ -121,7 +121,7 @@ mod tests {
     use certvigil::judge::{Rules, TrustStore, judge};
     use certvigil::lab::authority::{Authority, Key, Validity};
     use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
-    use certvigil::observation::{KeyProof, Observation, Outcome, Served, Told};
+    use certvigil::observation::{KeyProof, Observation, Outcome, Served, TlsVersion, Told};
     use serde_json::{Value, json};
 
     use super::{assert_valid, is_valid, schema};
@@ -153,7 +153,7 @@ mod tests {
         Outcome::Served(Box::new(Served {
             leaf,
             rest,
-            tls_version: "1.3",
+            tls_version: TlsVersion::Tls13,
             cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
             alpn: None,
             revocation: Default::default(),

@@ -40,7 +40,9 @@ impl Bench {
     fn new() -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let scenario = Scenario::parse(SCENARIO, Path::new("sources.yml")).unwrap();
-        let lab = runtime.block_on(Lab::start(scenario, now())).unwrap();
+        let lab = runtime
+            .block_on(certvigil::lab::start(scenario, now()))
+            .unwrap();
         Self {
             lab,
             folder: tempfile::tempdir().unwrap(),
@@ -146,7 +148,7 @@ fn where_nothing_can_be_looked_at_nothing_is_well() {
             run.stdout.starts_with("CERTVIGIL UNKNOWN - 0 endpoints"),
             "{run:?}"
         );
-        assert!(run.stderr.contains("nothing was looked at"), "{run:?}");
+        assert!(run.stderr.contains("nothing was probed"), "{run:?}");
     }
 }
 
@@ -423,7 +425,9 @@ fn wait_goes_on_until_a_source_that_names_no_host_says_something() {
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut told = lines.by_ref().map(Result::unwrap);
-    assert!(told.any(|line| line.starts_with("what is expected is not known yet")));
+    assert!(
+        told.any(|line| line.starts_with("waiting for the source of the expected certificate"))
+    );
     // Whole, by another name first.
     let (first, whole) = (folder.join("late"), folder.join("late.pem"));
     std::fs::write(&first, served.stdout).unwrap();

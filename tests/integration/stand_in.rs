@@ -65,7 +65,7 @@ impl Client<'_> {
 
 async fn with_lab(test: impl AsyncFnOnce(Client<'_>)) {
     let scenario = Scenario::parse(SCENARIO, Path::new("stand_in.yml")).unwrap();
-    let lab = Lab::start(scenario, NOW).await.unwrap();
+    let lab = certvigil::lab::start(scenario, NOW).await.unwrap();
     let tls = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))

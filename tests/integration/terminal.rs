@@ -225,7 +225,7 @@ fn who_presses_ctrl_c_sees_what_is_known() {
     let (code, drawn) = terminal.end();
     assert_eq!(code, 2, "{drawn:?}");
     for part in [
-        "stopped: this is what is known so far",
+        "interrupted: the result is incomplete",
         "wrong_certificate",
         "2 endpoints: 1 critical",
     ] {

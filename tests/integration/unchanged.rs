@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certvigil::judge::TrustStore;
-use certvigil::lab::{Lab, Scenario, environment};
+use certvigil::lab::{Scenario, environment};
 use certvigil::look::Looker;
 use certvigil::model::Timestamp;
 use certvigil::report;
 use certvigil::resolve::{Families, Resolver};
 use certvigil::revocation::Revocations;
-use certvigil::scan::{Manner, Scanner, Turns, prepare};
+use certvigil::scan::{Manner, Permits, Scanner, prepare};
 use certvigil::source::{Requests, Sources};
 
 use crate::support::REWRITE;
@@ -28,14 +28,16 @@ const TIMEOUTS: [u64; 3] = [3, 12, 48];
 /// Every look at the lab, judged as of a moment, as JSON Lines, and the hosts that are not there since the machine lacks
 /// an address of theirs, as those without IPv6 do.
 async fn looks(timeout: Duration) -> (String, Vec<String>) {
-    let lab = Lab::start(Scenario::demo().unwrap(), NOW).await.unwrap();
+    let lab = certvigil::lab::start(Scenario::demo().unwrap(), NOW)
+        .await
+        .unwrap();
     let left_out = lab.left_out().iter().map(|host| host.name.to_string());
     let left_out = left_out.collect();
-    let inventory = lab.inventory();
+    let inventory = certvigil::lab::inventory(&lab);
     let sources = Sources::new(&inventory, &environment(), Requests::default()).unwrap();
     let sources = Arc::new(sources);
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
-    let remotes = sources.remotes(&inventory.vantages, &wanted).unwrap();
+    let remotes = certvigil::remote::remotes(&sources, &inventory.vantages, &wanted).unwrap();
     let mut trust = TrustStore::default();
     trust.add(lab.root()).unwrap();
     let manner = Manner {
@@ -48,13 +50,13 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     let entries = &inventory.certificates;
     let jobs = prepare(&sources, &resolver, entries, &manner, 10 * timeout).await;
     let scanner = Scanner {
-        revocations: Arc::new(Revocations::new(&sources)),
+        revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
         looker: Arc::new(Looker::new().unwrap()),
         local: true,
         remotes: remotes.into(),
-        turns: Arc::new(Turns::new(64, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(64, inventory.defaults.per_address)),
     };
     let scan = scanner.scan(jobs, NOW, std::future::pending(), |_| {});
     (report::jsonl(&scan.await.results), left_out)

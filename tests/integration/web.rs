@@ -544,7 +544,7 @@ async fn a_wrong_file_is_told_with_its_name() {
     for (bytes, says) in [
         (None, "it cannot be read"),
         (Some(&b"# \xe4"[..]), "save it as UTF-8"),
-        (Some(b"- a"), "there should be keys"),
+        (Some(b"- a"), "expected keys with values"),
     ] {
         if let Some(bytes) = bytes {
             fs::write(&file, bytes).unwrap();
@@ -607,7 +607,7 @@ async fn curl_comes_in_with_its_certificate_and_password() {
 
 /// Each section of the page with a file that has an unknown key in that place.
 const PLACES: [(&str, &str); 5] = [
-    ("The web file as a whole", "qqq: 1"),
+    ("Top-level keys of the web file", "qqq: 1"),
     ("tls_server_config", "tls_server_config: {qqq: 1}"),
     ("http_server_config", "http_server_config: {qqq: 1}"),
     (
@@ -625,7 +625,7 @@ fn every_key_has_its_entry() {
     for (section, text) in PLACES {
         fs::write(&file, text).unwrap();
         let error = Web::open(Some(&file)).err().unwrap();
-        let (_, known) = error.split_once("there is: ").unwrap();
+        let (_, known) = error.split_once("known keys: ").unwrap();
         let known: BTreeSet<&str> = known.split(", ").collect();
         let rows = page.section(section).rows();
         let told: BTreeSet<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();

@@ -44,11 +44,11 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     let bare = short(bare.median());
     vec![
         Row {
-            figure: format!("memory of a look under way, at {most} servers that stall"),
+            figure: format!("memory of a probe in flight, at {most} stalling servers"),
             unit: " KiB",
             target: Target::AtMost(12.0),
             values: each,
-            detail: "the difference to the same with one look at a time".into(),
+            detail: "the difference to one concurrent probe".into(),
         },
         Row {
             figure: "memory of the whole process then".into(),
@@ -82,7 +82,7 @@ fn stalled() -> usize {
     assert!(most > 1, "`ulimit -n` has to be greater");
     if most < ENDPOINTS {
         eprintln!(
-            "memory is measured at {most} servers that stall instead of {ENDPOINTS}, for want of descriptors: \
+            "memory is measured at {most} stalling servers instead of {ENDPOINTS}, for want of descriptors: \
              `make bench` takes all that there may be, and LimitNOFILE= or limits.conf say how many these are"
         );
     }

@@ -10,18 +10,20 @@ use std::time::{Duration, Instant};
 
 use crate::common::{PATIENCE, address, total, wait_until};
 use crate::lab::{DOMAIN, Lab, Server, inventory};
-use crate::measure::{Values, cpu, resident, spawn};
+use crate::measure::{Values, cpu, resident, run, spawn};
 use crate::peers::{Client, Peer};
 use crate::roles::Role;
 use crate::table::{Row, Target, short};
 
-use super::ENDPOINTS;
+use super::{ENDPOINTS, assert_all_well, check_of};
 
 /// The interval at which there are many looks, and all are soon done once.
 const BUSY: Duration = Duration::from_secs(30);
 /// That at which there are next to none.
 const IDLE: &str = "6h";
 const WATCHED: usize = 20;
+/// Duration in which the cost of a probe is measured: in it, the monitor reads every PEM file again once.
+const MEASURED: Duration = Duration::from_secs(60);
 const SCRAPES: usize = 10;
 const LOOKS: usize = 100;
 const MIB: f64 = (1 << 20) as f64;
@@ -38,7 +40,7 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
             .contains(" 200 ")
             .then_some(())
     });
-    let mut rows = steady(&monitor, &mut client);
+    let mut rows = steady(lab, &server, &monitor, rounds);
 
     fs::write(lab.path("certvigil.yml"), configuration(server.port, IDLE)).unwrap();
     let (status, _) = client.ask("POST", "/-/reload");
@@ -61,41 +63,62 @@ fn configuration(port: u16, interval: &str) -> String {
     inventory(settings, &defaults, "pem: chain.pem", ENDPOINTS)
 }
 
-fn steady(monitor: &Peer, client: &mut Client) -> Vec<Row> {
+fn steady(lab: &Lab, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row> {
     let mut held = Values::new();
     for _ in 0..WATCHED {
         thread::sleep(Duration::from_secs(1));
         held.push(resident(&monitor.child) / MIB);
     }
-    // Only now, since a scrape takes memory that looks do not.
-    let each = cost_of_a_look(monitor, client) * 1e6;
-    vec![Row {
-        figure: format!("memory of `serve` with {ENDPOINTS} endpoints, steady"),
-        unit: " MiB",
-        target: Target::AtMost(120.0),
-        values: held,
-        detail: format!(
-            "looked at every {} s, at {} µs of CPU a look",
-            BUSY.as_secs(),
-            short(each)
-        ),
-    }]
+    // Only now, since a scrape takes memory that probes do not.
+    let mut client = Client::new(monitor.address);
+    let [mut ratio, mut own, mut other] = [const { Values::new() }; 3];
+    // Many probes are in each.
+    for _ in 0..rounds.div_ceil(2) {
+        let checked = run(&mut check_of(lab, server.port, ENDPOINTS, &[]));
+        assert_all_well(lab, ENDPOINTS);
+        let checked = checked.cpu / ENDPOINTS as f64;
+        let probed = cost_of_a_probe(monitor, &mut client);
+        ratio.push(probed / checked);
+        own.push(probed * 1e6);
+        other.push(checked * 1e6);
+    }
+    let seconds = BUSY.as_secs();
+    vec![
+        Row {
+            figure: format!("memory of `serve` with {ENDPOINTS} endpoints, steady"),
+            unit: " MiB",
+            target: Target::AtMost(120.0),
+            values: held,
+            detail: format!("each is probed every {seconds} s"),
+        },
+        Row {
+            figure: format!("CPU of a probe by `serve` of {ENDPOINTS} endpoints over `check`'s"),
+            unit: "",
+            target: Target::AtMost(1.3),
+            values: ratio,
+            detail: format!(
+                "{} µs at an interval of {seconds} s, reading the PEM files again included; `check` {} µs",
+                short(own.median()),
+                short(other.median())
+            ),
+        },
+    ]
 }
 
-/// The seconds of CPU that a look takes, of as many as the monitor itself says that it made.
-fn cost_of_a_look(monitor: &Peer, client: &mut Client) -> f64 {
-    let mut looks = || {
+/// The seconds of CPU that a probe takes, of as many as the monitor itself counts.
+fn cost_of_a_probe(monitor: &Peer, client: &mut Client) -> f64 {
+    let mut probes = || {
         let metrics = client.get("/metrics");
         let count = total(&String::from_utf8_lossy(&metrics), "certvigil_probes_total");
         (count, Instant::now())
     };
-    let (before, since) = looks();
-    // Without the scrapes, which take long beside looks.
+    let (before, since) = probes();
+    // Without the scrapes, which take long beside probes.
     let (taken, start) = (cpu(&monitor.child), Instant::now());
-    thread::sleep(Duration::from_secs(WATCHED as u64));
+    thread::sleep(MEASURED);
     let busy = (cpu(&monitor.child) - taken) / start.elapsed().as_secs_f64();
-    let (after, until) = looks();
-    assert!(after > before, "no look in {WATCHED} s");
+    let (after, until) = probes();
+    assert!(after > before, "no probe in {MEASURED:?}");
     let rate = (after - before) / until.duration_since(since).as_secs_f64();
     busy / rate
 }
@@ -108,11 +131,11 @@ fn idle(monitor: &Peer) -> Row {
         (cpu(&monitor.child) - before) / start.elapsed().as_secs_f64() * 100.0
     };
     Row {
-        figure: "CPU of it between looks".into(),
+        figure: "CPU of it between probes".into(),
         unit: " %",
         target: Target::AtMost(1.0),
         values: (0..3).map(share).collect(),
-        detail: format!("of one core, at an interval of {IDLE}, a look every two seconds"),
+        detail: format!("of one core, at an interval of {IDLE}, a probe every two seconds"),
     }
 }
 
@@ -190,12 +213,12 @@ fn delay(monitor: &Peer, bytes: &Bytes, server: &Server, rounds: usize) -> Row {
     }
     let (slowest, usual) = (short(slowest.median()), short(usual.median()));
     Row {
-        figure: "delay of looks that are asked for during a scrape".into(),
+        figure: "delay of probes on demand during a scrape".into(),
         unit: " ms",
         target: Target::AtMost(10.0),
         values: late,
         detail: format!(
-            "99 of 100 begin within {slowest} ms; without a scrape the middle one does within {usual} ms"
+            "99 of 100 start within {slowest} ms; without a scrape the middle one does within {usual} ms"
         ),
     }
 }

@@ -139,7 +139,7 @@ fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
             busy / rate * 1e6,
             "µs",
             format!(
-                "{} looks a second, each endpoint every {interval} s; the first look at all of them was over after {} s",
+                "{} probes a second, each endpoint every {interval} s; the first probe of all of them was complete after {} s",
                 short(rate),
                 short(ready)
             ),
@@ -148,7 +148,7 @@ fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
             plan::MEMORY,
             resident(&monitor.child) / MIB,
             "MiB",
-            "resident, after every endpoint was looked at, and eight scrapes of all of it",
+            "resident, after every endpoint was probed, and eight scrapes of all of them",
         ),
         Figure::new(
             plan::METRICS,
@@ -160,7 +160,7 @@ fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
             plan::SCRAPE,
             scrape * 1000.0,
             "ms",
-            format!("the middle of {REQUESTS} scrapes, while it goes on looking"),
+            format!("the middle of {REQUESTS} scrapes, while it continues to probe"),
         ),
         Figure::new(plan::SERIES, series, "", "`certvigil_endpoint_*`"),
     ]

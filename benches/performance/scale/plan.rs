@@ -21,7 +21,7 @@ const OWN_ROUND: f64 = 43_200.0;
 
 // The figures that the plan is made of, as the table of what was measured has them.
 pub(crate) const MEASURED_ENDPOINTS: &str = "endpoints";
-pub(crate) const LOOK: &str = "CPU of a look of its own";
+pub(crate) const LOOK: &str = "CPU of a scheduled probe";
 pub(crate) const MEMORY: &str = "memory of `serve`";
 pub(crate) const METRICS: &str = "size of `/metrics`";
 pub(crate) const SCRAPE: &str = "CPU of writing `/metrics`";
@@ -54,7 +54,7 @@ impl Measured {
 
     /// The plan, as two tables of Markdown.
     pub(crate) fn plan(&self) -> String {
-        let mut text = String::from("| looked at every |");
+        let mut text = String::from("| probed every |");
         for (name, _) in INTERVALS {
             write!(text, " {name} |").unwrap();
         }
@@ -63,8 +63,8 @@ impl Measured {
             let cells = INTERVALS.map(|(_, interval)| value(interval));
             writeln!(text, "| {name} | {} |", cells.join(" | ")).unwrap();
         };
-        row("looks a second", &|every| whole(ENDPOINTS / every));
-        row("cores that look", &|every| cores(self.looking(every)));
+        row("probes a second", &|every| whole(ENDPOINTS / every));
+        row("cores that probe", &|every| cores(self.looking(every)));
         row("cores that write `/metrics`", &|_| cores(self.writing()));
         row("processes of `serve`", &|every| {
             whole(self.processes(every))

@@ -11,7 +11,7 @@ use super::exposition::{Exposition, Rendered, write_labels};
 use super::{Metric, first_end, name_of};
 
 /// The metrics of endpoints, in the order in which they are told.
-const METRICS: [Metric; 14] = [
+const METRICS: [Metric; 15] = [
     Metric::EndpointStatus,
     Metric::EndpointCorrect,
     Metric::EndpointChained,
@@ -25,6 +25,7 @@ const METRICS: [Metric; 14] = [
     Metric::EndpointNotAfter,
     Metric::EndpointChainNotAfter,
     Metric::EndpointLastCheck,
+    Metric::EndpointLastConclusive,
     Metric::EndpointInfo,
 ];
 
@@ -34,10 +35,16 @@ const METRICS: [Metric; 14] = [
 pub struct Lines(Rendered);
 
 impl Lines {
-    /// What is told of a look that ended at `at`.
+    /// The metrics of a probe that ended at `at`, without earlier ones.
     pub fn new(judged: &Judged, at: Timestamp) -> Self {
+        let is_conclusive = matches!(judged.verdict, Verdict::Conclusive(_));
+        Self::after(judged, at, is_conclusive.then_some(at))
+    }
+
+    /// The metrics of a probe that ended at `at`; the last one that saw a certificate ended at `last_conclusive`.
+    pub fn after(judged: &Judged, at: Timestamp, last_conclusive: Option<Timestamp>) -> Self {
         let mut out = Rendered::new(|text| write_endpoint_labels(text, judged));
-        let is = status(judged);
+        let is = judged.status();
         for status in Status::ALL {
             let more = [("status", status.name())];
             out.put(Metric::EndpointStatus, &more, u8::from(status == is));
@@ -64,12 +71,15 @@ impl Lines {
         }
         let findings = judged.findings.iter();
         // A code may be found twice, of the leaf and of the chain; a series is there once.
-        let findings: BTreeSet<_> = findings.map(|f| (f.code, f.severity)).collect();
+        let findings: BTreeSet<_> = findings.map(|f| (f.code(), f.severity)).collect();
         for (code, severity) in findings {
             let more = [("code", code.name()), ("severity", severity.name())];
             out.put(Metric::EndpointFinding, &more, 1);
         }
         out.put(Metric::EndpointLastCheck, &[], at.0);
+        if let Some(last) = last_conclusive {
+            out.put(Metric::EndpointLastConclusive, &[], last.0);
+        }
         if let Outcome::Served(served) = &judged.observation.outcome {
             put_served(&mut out, judged, served);
         }
@@ -96,7 +106,7 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
     let more = [
         ("sha256", &*served.leaf.sha256().to_string()),
         ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-        ("tls_version", served.tls_version),
+        ("tls_version", served.tls_version.name()),
         ("cipher_suite", served.cipher_suite.as_str()),
         ("protocol", judged.observation.target.protocol.name()),
     ];
@@ -109,13 +119,6 @@ pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a L
     let looks = looks.into_iter().map(|Lines(rendered)| rendered);
     let first: Vec<&Rendered> = looks.filter(|look| seen.insert(look.labels())).collect();
     out.gather(&METRICS, first.iter().copied());
-}
-
-fn status(judged: &Judged) -> Status {
-    match &judged.verdict {
-        Verdict::Conclusive(_) => Status::Conclusive,
-        Verdict::Inconclusive(error) => error.kind.status(),
-    }
 }
 
 fn write_endpoint_labels(text: &mut String, judged: &Judged) {

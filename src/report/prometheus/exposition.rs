@@ -148,6 +148,11 @@ impl Exposition {
     }
 }
 
+/// Capacity in bytes for the text of one endpoint, which seldom takes more.
+const USUAL_TEXT: usize = 2048;
+/// Capacity for the samples of one endpoint.
+const USUAL_SAMPLES: usize = 24;
+
 /// The samples of one thing, whose labels begin alike, as text that is kept.
 #[derive(Debug)]
 pub(super) struct Rendered {
@@ -162,12 +167,12 @@ pub(super) struct Rendered {
 impl Rendered {
     /// Something with these labels.
     pub(super) fn new(write_labels: impl FnOnce(&mut String)) -> Self {
-        let mut text = String::new();
+        let mut text = String::with_capacity(USUAL_TEXT);
         write_labels(&mut text);
         Self {
             labels: place(text.len()),
             text,
-            samples: Vec::new(),
+            samples: Vec::with_capacity(USUAL_SAMPLES),
         }
     }
 

@@ -29,17 +29,17 @@ fn junit_has_a_suite_for_each_certificate_and_a_case_for_each_look() {
         </testcase>
         <testcase classname="example.com" name="www.example.com 192.0.2.2:443 (seen from sslmate)" time="0.011950">
           <failure type="wrong_certificate" message="seen from there, another certificate than the expected one is served">critical: wrong_certificate: seen from there, another certificate than the expected one is served
-    fix: look at this address from there to see which; then install the expected one and reload the server</failure>
+    fix: probe this address from there to see which; then install the expected one and reload the server</failure>
         </testcase>
         <testcase classname="example.com" name="www.example.com [2001:db8::2]:443" time="0.011950">
           <failure type="unreachable" message="this address does not answer, while 192.0.2.1 does: connection refused">critical: unreachable: this address does not answer, while 192.0.2.1 does: connection refused
     fix: start the server at this address, or take the address out of the DNS records of www.example.com
     warning: vantages_disagree: seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached
-    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between</failure>
+    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them</failure>
         </testcase>
         <testcase classname="example.com" name="www.example.com [2001:db8::2]:443 (seen from sslmate)" time="0.011950">
           <failure type="vantages_disagree" message="seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served">warning: vantages_disagree: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
-    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between</failure>
+    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them</failure>
         </testcase>
         <testcase classname="example.com" name="nowhere.example.com port 443" time="0.011950">
           <error type="dns_nxdomain" message="the name does not exist">dns_nxdomain: the name does not exist</error>
@@ -70,7 +70,7 @@ fn junit_fails_for_warnings_only_where_they_count() {
       <testsuite name="example.com" tests="1" failures="1" errors="0" time="0.011950" skipped="0">
         <testcase classname="example.com" name="www.example.com [2001:db8::2]:443 (seen from sslmate)" time="0.011950">
           <failure type="vantages_disagree" message="seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served">warning: vantages_disagree: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
-    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between</failure>
+    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them</failure>
         </testcase>
       </testsuite>
     </testsuites>
@@ -81,7 +81,7 @@ fn junit_fails_for_warnings_only_where_they_count() {
       <testsuite name="example.com" tests="1" failures="0" errors="0" time="0.011950" skipped="0">
         <testcase classname="example.com" name="www.example.com [2001:db8::2]:443 (seen from sslmate)" time="0.011950">
           <system-out>warning: vantages_disagree: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
-    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between</system-out>
+    fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them</system-out>
         </testcase>
       </testsuite>
     </testsuites>
@@ -100,12 +100,12 @@ fn github_is_told_each_finding_worst_first() {
     ::warning title=refused_by_clients www.example.com 192.0.2.2%3A443::OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     ::warning title=weak_key www.example.com 192.0.2.2%3A443::the certificate has a weak key: RSA 1024%0Afix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
     ::error title=unreachable www.example.com [2001%3Adb8%3A%3A2]%3A443::this address does not answer, while 192.0.2.1 does: connection refused%0Afix: start the server at this address, or take the address out of the DNS records of www.example.com
-    ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443::seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+    ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443::seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     ::error title=handshake_failed plain.example.com 192.0.2.5%3A443::the answer is not TLS%0Afix: check that this port speaks TLS from the first byte
     ::error title=hostname_mismatch a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001%3Adb8%3A85a3%3A1234%3A5678%3A8a2e%3A370%3A7334]%3A443::the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com%0Afix: serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory
     ::notice title=root_included a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001%3Adb8%3A85a3%3A1234%3A5678%3A8a2e%3A370%3A7334]%3A443::the root `Example Root` is served along%0Afix: take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller
     ::error title=dns_nxdomain nowhere.example.com port 443::the name does not exist
-    ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443 (seen from sslmate)::seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+    ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443 (seen from sslmate)::seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
     ");
     let right = scan([look("www.example.com 192.0.2.1", right())]);
@@ -128,7 +128,7 @@ fn a_plugin_says_in_its_first_line_what_is_worst() {
       critical: this address does not answer, while 192.0.2.1 does: connection refused
       fix: start the server at this address, or take the address out of the DNS records of www.example.com
       warning: seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached
-      fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+      fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     CRITICAL plain.example.com 192.0.2.5:443: handshake_failed
       critical: the answer is not TLS
       fix: check that this port speaks TLS from the first byte
@@ -141,7 +141,7 @@ fn a_plugin_says_in_its_first_line_what_is_worst() {
       the name does not exist
     WARNING www.example.com [2001:db8::2]:443 (seen from sslmate): vantages_disagree
       warning: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
-      fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+      fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     ");
 }
 
@@ -208,6 +208,8 @@ fn metrics_for_the_textfile_collector() {
     certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1893456000
     certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 1893456000
     certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="nowhere.example.com",ip="",port="443",key_type="any",vantage="local"} 1893456000
+    certvigil_endpoint_last_conclusive_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1893456000
+    certvigil_endpoint_last_conclusive_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 1893456000
     certvigil_endpoint_info{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local",sha256="7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357",issuer="CN=Example Intermediate",tls_version="1.3",cipher_suite="TLS13_AES_256_GCM_SHA384",protocol="https"} 1
     certvigil_certificate_not_before_timestamp_seconds{certificate="example.com"} 1795549680
     certvigil_certificate_not_after_timestamp_seconds{certificate="example.com"} 2426269680

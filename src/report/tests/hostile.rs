@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::finding::{Code, Finding, Severity};
+use crate::certificate::Unusable;
+use crate::finding::{Client, ClientRefusal, Detail, Finding, Refused, Severity, TlsaMismatch};
 use crate::judge::Verdict;
 use crate::observation::Status;
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, labels};
 use crate::report::{github, jsonl, junit, nagios, nagios_error, prometheus};
+use crate::tlsa::TlsaRecord;
 
 /// Text that is made to break out, among any other.
 fn text() -> impl Strategy<Value = String> {
@@ -48,6 +50,37 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
+/// Findings of three severities with this text where text of the outside may be.
+fn findings_with(text: &str) -> [Finding; 3] {
+    let mismatch = Detail::TlsaMismatch {
+        name: text.to_owned(),
+        is_authenticated: true,
+        mismatch: TlsaMismatch::PendingOnly,
+        publish: TlsaRecord {
+            usage: 3,
+            selector: 1,
+            matching_type: 1,
+            data: vec![0; 32],
+        },
+    };
+    let staple = Detail::BadOcspStaple {
+        fault: Unusable::NotAuthorised(text.to_owned()),
+        responder: Some(text.to_owned()),
+    };
+    let refused = Detail::RefusedByClients(Refused::Chain {
+        refusals: vec![ClientRefusal {
+            clients: vec![Client::Go],
+            refusal: text.to_owned().into(),
+        }],
+        accepted_by: vec![Client::Java],
+    });
+    [
+        Finding::new(mismatch),
+        Finding::new(staple),
+        Finding::with_severity(Severity::Info, refused),
+    ]
+}
+
 /// Looks with this text wherever text of the outside may stand.
 fn looks(text: &str) -> Vec<Judged> {
     let mut conclusive = look("www.example.com 192.0.2.1", right());
@@ -58,9 +91,7 @@ fn looks(text: &str) -> Vec<Judged> {
     for judged in [&mut conclusive, &mut failed] {
         judged.observation.target.certificate = text.to_owned();
         judged.observation.vantage = Vantage::named(text);
-        for code in [Code::WrongCertificate, Code::WeakKey, Code::RootIncluded] {
-            judged.findings.push(Finding::new(code, text, text));
-        }
+        judged.findings.extend(findings_with(text));
     }
     let mut unknown = look(
         "www.example.com -",
@@ -69,6 +100,7 @@ fn looks(text: &str) -> Vec<Judged> {
     unknown.verdict = Verdict::Inconclusive(LookError {
         seems: None,
         alert: None,
+        is_of_vantage: false,
         kind: ErrorKind::DnsNxdomain,
         message: text.to_owned(),
     });
@@ -242,7 +274,7 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
                     None
                 }
                 Metric::EndpointFinding => {
-                    let found = judged.findings.iter().map(|f| (f.code, f.severity));
+                    let found = judged.findings.iter().map(|f| (f.code(), f.severity));
                     for (code, severity) in found.collect::<BTreeSet<_>>() {
                         put(&[("code", code.name()), ("severity", severity.name())], 1);
                     }
@@ -255,13 +287,14 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
                     all.filter_map(|c| Some(c.facts().ok()?.not_after.0)).min()
                 }),
                 Metric::EndpointLastCheck => Some(at.0),
+                Metric::EndpointLastConclusive => flags.map(|_| at.0),
                 Metric::EndpointInfo => {
                     if let Some(served) = served {
                         put(
                             &[
                                 ("sha256", &served.leaf.sha256().to_string()),
                                 ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-                                ("tls_version", served.tls_version),
+                                ("tls_version", served.tls_version.name()),
                                 ("cipher_suite", &served.cipher_suite),
                                 ("protocol", target.protocol.name()),
                             ],

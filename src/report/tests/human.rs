@@ -40,7 +40,7 @@ fn a_table_for_people_at_80_columns() {
               warning: seen from `sslmate`, the right certificate is served; seen
                 from `local`, it cannot be reached
               fix: check whether both reach the same server: split DNS, a load
-                balancer or a proxy may stand between
+                balancer or a proxy may redirect one of them
     CRITICAL  plain.example.com    192.0.2.5:443      handshake_failed
               the answer is not TLS
               fix: check that this port speaks TLS from the first byte
@@ -63,7 +63,7 @@ fn a_table_for_people_at_80_columns() {
               seen from `local`, it cannot be reached; seen from `sslmate`, the
                 right certificate is served
               fix: check whether both reach the same server: split DNS, a load
-                balancer or a proxy may stand between
+                balancer or a proxy may redirect one of them
     ok        www.example.com      192.0.2.1:443      until 2046-11-19, 6166 days
     7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
     `eu-west` sees the same as we do at 1 of them
@@ -88,7 +88,7 @@ fn a_table_for_people_at_120_columns() {
               this address does not answer, while 192.0.2.1 does: connection refused
               fix: start the server at this address, or take the address out of the DNS records of www.example.com
               warning: seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached
-              fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+              fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     CRITICAL  plain.example.com    192.0.2.5:443      handshake_failed
               the answer is not TLS
               fix: check that this port speaks TLS from the first byte
@@ -104,7 +104,7 @@ fn a_table_for_people_at_120_columns() {
               the name does not exist
     WARNING   www.example.com      [2001:db8::2]:443  vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
-              fix: check whether both reach the same server: split DNS, a load balancer or a proxy may stand between
+              fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     ok        www.example.com      192.0.2.1:443      until 2046-11-19, 6166 days
     7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
     `eu-west` sees the same as we do at 1 of them

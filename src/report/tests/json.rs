@@ -32,7 +32,19 @@ fn json_has_sslmates_keys_first_and_all_of_ours() {
               "code": "root_included",
               "severity": "info",
               "message": "the root `Example Root` is served along",
-              "hint": "take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller"
+              "hint": "take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller",
+              "detail": {
+                "certificates": [
+                  {
+                    "sha256_fingerprint": "16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064",
+                    "subject": "CN=Example Root",
+                    "issuer": "CN=Example Root",
+                    "serial": "01",
+                    "not_before": "2026-11-24T19:48:00Z",
+                    "not_after": "2046-11-19T19:48:00Z"
+                  }
+                ]
+              }
             }
           ],
           "trusted": true,
@@ -202,7 +214,23 @@ fn json_leaves_out_what_is_not_known_where_sslmate_does() {
               "code": "wrong_certificate",
               "severity": "critical",
               "message": "seen from there, another certificate than the expected one is served",
-              "hint": "look at this address from there to see which; then install the expected one and reload the server"
+              "hint": "probe this address from there to see which; then install the expected one and reload the server",
+              "detail": {
+                "served": null,
+                "expected": {
+                  "kind": "instance",
+                  "source": "sslmate",
+                  "id": 331,
+                  "certificate": {
+                    "sha256_fingerprint": "7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357",
+                    "subject": "CN=www.example.com",
+                    "issuer": "CN=Example Intermediate",
+                    "serial": "03",
+                    "not_before": "2026-11-24T19:48:00Z",
+                    "not_after": "2046-11-19T19:48:00Z"
+                  }
+                }
+              }
             }
           ],
           "trusted": null,

@@ -1,6 +1,7 @@
 //! The loop under a clock that moves only while everybody waits: looks are quick, slow, dead or never end, and endpoints
 //! come and go by reloads. The looks are the tests' own; all else is as it runs.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -111,7 +112,8 @@ async fn run_in(
         load: Box::new(move || Ok(inventory(&lock(&loads)))),
         environment: nothing,
         overrides: Vec::new(),
-        concurrency: hands,
+        // A quarter of it is for probes on demand.
+        concurrency: hands + (hands / 3).max(1),
         clock: || Timestamp(1_800_000_000),
         state: None,
         web: Arc::new(Web::open(None).unwrap()),
@@ -134,10 +136,7 @@ async fn run_in(
                 Some(takes) => sleep_until(Instant::now() + takes).await,
                 None => std::future::pending().await,
             }
-            Scan {
-                results: Vec::new(),
-                complete: true,
-            }
+            true
         })
     });
     let (monitor, commands) = Monitor::new(Arc::new(setup), current.clone(), None, probe);

@@ -43,7 +43,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
         );
         let found = faults::faults(&certificate.endpoints);
         if !found.is_empty() {
-            section(html, "wrong", "What is wrong", |html| {
+            section(html, "wrong", "Problems", |html| {
                 faults::write(html, &found, Scope::Certificate, addresses_with);
             });
         }
@@ -52,21 +52,21 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
                 rolled_out(html, view, &rollout, &history)
             });
         }
-        section(html, "expected", "What is expected", |html| {
+        section(html, "expected", "Expected certificate", |html| {
             expected(html, certificate, view.now)
         });
-        section(html, "addresses", "Where it is looked for", |html| {
+        section(html, "addresses", "Monitored hosts", |html| {
             addresses(html, view, certificate, filter)
         });
         let notes = faults::notes(&certificate.endpoints);
         if !notes.is_empty() {
-            section(html, "notes", "Worth knowing, nothing to mend", |html| {
+            section(html, "notes", "Information, no fix needed", |html| {
                 faults::write(html, &notes, Scope::Certificate, |_| {
                     certificate.address().at("addresses")
                 });
             });
         }
-        section(html, "history", "What has changed", |html| {
+        section(html, "history", "Changes", |html| {
             history.of_certificate(html, view, certificate)
         });
     })
@@ -76,14 +76,14 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
 fn standing(certificate: &Certificate<'_>) -> String {
     let (all, well) = (certificate.endpoints.len(), certificate.well());
     match (all, certificate.targets) {
-        (0, 0) => "It has no host to look at.".into(),
-        (0, _) => "It has not been looked at yet.".into(),
-        _ if well == all && all == 1 => "Its only address is well.".into(),
-        _ if all == 1 => "Its only address is not well.".into(),
-        _ if well == all => format!("All {all} addresses are well."),
-        _ if well == 0 => format!("None of its {all} addresses is well."),
+        (0, 0) => "It has no hosts.".into(),
+        (0, _) => "Not probed yet.".into(),
+        _ if well == all && all == 1 => "Its only address is ok.".into(),
+        _ if all == 1 => "Its only address is not ok.".into(),
+        _ if well == all => format!("All {all} addresses are ok."),
+        _ if well == 0 => format!("None of its {all} addresses is ok."),
         _ => format!(
-            "{well} of its {all} addresses {} well.",
+            "{well} of its {all} addresses {} ok.",
             if well == 1 { "is" } else { "are" }
         ),
     }
@@ -93,7 +93,7 @@ fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
     let kept = match certificate.kept {
         Ok(kept) => kept,
         Err(error) => {
-            faults::message(html, &format!("it is not known: {error}"));
+            faults::message(html, &format!("unknown: {error}"));
             return;
         }
     };
@@ -103,7 +103,11 @@ fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
         let entry = &certificate.watch.entry;
         match Lifetime::of(read, entry.warn, entry.crit) {
             Some(lifetime) => timeline::write(html, &lifetime, now),
-            None => html.line("p", &[("class", "message")], "It ends before it begins."),
+            None => html.line(
+                "p",
+                &[("class", "message")],
+                "Its expiry is before its start of validity.",
+            ),
         }
     }
     facts(html, |list| {
@@ -124,13 +128,13 @@ fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
         if expected.what == Expectation::TrustOnly {
             list.text(
                 "Expected",
-                "any certificate that is valid now, for the name, and trusted",
+                "any valid, trusted certificate for the host name",
             );
         }
     });
     if let Some(instance) = instance {
         html.element("details", &[("id", "instance")], |html| {
-            html.line("summary", &[], "The expected certificate in full");
+            html.line("summary", &[], "Details of the expected certificate");
             served::details(html, &instance.leaf, now);
         });
         let others = expected
@@ -142,7 +146,7 @@ fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
                 "p",
                 &[("class", "note")],
                 &format!(
-                    "{} accepted as well.",
+                    "{} accepted too.",
                     match others {
                         1 => "Another instance is".into(),
                         n => format!("{n} other instances are"),
@@ -170,16 +174,16 @@ fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>, history: 
             &[],
             &format!("{new} of {}", counted(total, "address")),
         );
-        html.text(" serve the new instance, which has been expected since ");
+        html.text(" serve the new instance, which is expected since ");
         time(html, rollout.changed, view.now);
         html.text(".");
         if !rollout.is_complete() {
             let grace = i64::try_from(view.monitor.grace.as_secs()).unwrap_or(i64::MAX);
             let until = Timestamp(rollout.changed.0.saturating_add(grace));
             html.text(if until > view.now {
-                " Who still serves the one before is a warning, and critical from "
+                " An address with the previous instance is a warning, and critical from "
             } else {
-                " The time of grace for the one before ended at "
+                " The grace period of the previous instance ended at "
             });
             time(html, until, view.now);
             html.text(".");
@@ -193,14 +197,14 @@ fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>, history: 
     ];
     html.line("progress", &progress, &format!("{new} of {total}"));
     html.element("div", &[("class", "sides")], |html| {
-        side(html, history, "Still the one before", &rollout.old);
+        side(html, history, "Previous instance", &rollout.old);
         side(
             html,
             history,
-            "Something else, or nothing seen",
+            "Other certificate or no result",
             &rollout.other,
         );
-        side(html, history, "The new one", &rollout.new);
+        side(html, history, "New instance", &rollout.new);
     });
 }
 
@@ -242,8 +246,8 @@ fn addresses(html: &mut Html, view: &View, certificate: &Certificate<'_>, filter
     let all = &certificate.endpoints;
     if all.is_empty() {
         let text = match certificate.targets {
-            0 => "It has no host to look at: give it hostnames in the configuration.",
-            _ => "Its hosts have not been looked at yet.",
+            0 => "It has no hosts; add `hostnames` in the configuration.",
+            _ => "Its hosts have not been probed yet.",
         };
         return html.line("p", &[], text);
     }
@@ -253,7 +257,7 @@ fn addresses(html: &mut Html, view: &View, certificate: &Certificate<'_>, filter
         .skip(paging.skipped)
         .take(ADDRESSES_PER_PAGE)
         .collect();
-    let caption = format!("{}, the worst first", counted(all.len(), "address"));
+    let caption = format!("{}, most severe first", counted(all.len(), "address"));
     address_table(html, &caption, &part, view.now, false);
     pager(html, "addresses", paging, |page| {
         certificate

@@ -28,35 +28,45 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
                 html.line(
                     "strong",
                     &[],
-                    &format!(" The source {} does not answer", source.name),
+                    &format!(" Source {} is unavailable", source.name),
                 );
                 html.text(" since ");
                 time(html, trouble.since, now);
                 html.text(". ");
                 match source.last_success {
                     Some(at) => {
-                        html.text(
-                            "What it said last goes on being expected; the oldest of it is of ",
-                        );
+                        html.text("Its last result stays in use; the oldest part is of ");
                         time(html, at, now);
                         html.text(".");
                     }
-                    None => html.text(
-                        "It has never said what is expected, so nothing of it can be judged.",
-                    ),
+                    None => html.text("It has never responded, so its certificates are unknown."),
                 }
             });
             faults::message(html, &trouble.error);
+        });
+    }
+    let vantages = view.monitor.vantages.iter();
+    for vantage in vantages.filter(|vantage| vantage.is_up == Some(false)) {
+        html.element("div", &[("class", "notice warning")], |html| {
+            html.element("p", &[], |html| {
+                badge(html, Severity::Warning);
+                html.line("strong", &[], &format!(" The vantage {} is down", vantage.vantage));
+                if let Some(since) = vantage.failing_since {
+                    html.text(" since ");
+                    time(html, since, now);
+                }
+                html.text(". It is asked less often until it answers; probes from here go on. certvigil's log has the reason.");
+            });
         });
     }
     if let Some(error) = &view.monitor.reload.error {
         html.element("div", &[("class", "notice warning")], |html| {
             html.element("p", &[], |html| {
                 badge(html, Severity::Warning);
-                html.line("strong", &[], " The new configuration was refused");
+                html.line("strong", &[], " The new configuration was rejected");
                 html.text("; the one of ");
                 time(html, view.monitor.reload.succeeded, now);
-                html.text(" is in force. Mend the file and reload it.");
+                html.text(" is in force. Correct the file and reload it.");
             });
             faults::message(html, error);
         });
@@ -66,8 +76,8 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
             html.element("p", &[], |html| {
                 badge(html, Severity::Warning);
                 let late = span(i64::try_from(view.monitor.lag.as_secs()).unwrap_or(i64::MAX));
-                html.line("strong", &[], &format!(" Looks are {late} late"));
-                html.text(": there are more than fit into the interval. Raise the interval or --concurrency.");
+                html.line("strong", &[], &format!(" Probes are {late} late"));
+                html.text("; the interval is too short. Raise it or --concurrency.");
             });
         });
     }
@@ -84,18 +94,18 @@ pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
         return html.line(
             "p",
             &[],
-            "Nobody has to be asked: all that is expected stands in the configuration.",
+            "No external sources: everything is in the configuration.",
         );
     }
     let columns = [
         "Source",
         "State",
         "Certificates",
-        "Last answer",
-        "What is wrong",
+        "Last response",
+        "Problems",
     ];
     let caption = match sources.len() {
-        n if n > MAX_SOURCES => format!("{MAX_SOURCES} of {n} sources, those in trouble first"),
+        n if n > MAX_SOURCES => format!("{MAX_SOURCES} of {n} sources, failing ones first"),
         n => counted(n, "source"),
     };
     table(html, &caption, &columns, |rows| {
@@ -105,7 +115,7 @@ pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
                 cells.cell(|html| match source.trouble {
                     Some(_) => badge(html, Severity::Warning),
                     None if source.was_asked => badge(html, Severity::Ok),
-                    None => html.text("not asked yet"),
+                    None => html.text("not queried yet"),
                 });
                 cells.cell(|html| html.text(&source.certificates.to_string()));
                 cells.cell(|html| match source.last_success {
@@ -142,21 +152,21 @@ pub(super) fn monitor(html: &mut Html, view: &View) {
     facts(html, |facts| {
         facts.text("Started", &format!("{} ago", seconds(uptime)));
         let ready = if *is_ready {
-            "yes, everything has been looked at"
+            "yes, everything has been probed"
         } else {
-            "no: not everything has been looked at yet"
+            "no, not everything has been probed yet"
         };
         facts.text("Ready", ready);
         facts.text(
             "Looks",
-            &format!("every {}; {under_way} under way", seconds(interval)),
+            &format!("every {}; {under_way} in flight", seconds(interval)),
         );
         let cycle = cycle
             .as_ref()
             .map_or_else(|| "not yet".to_owned(), |c| format!("in {}", seconds(c)));
-        facts.text("Everything was looked at once", &cycle);
+        facts.text("All endpoints probed", &cycle);
         let late = match is_late(&view.monitor) {
-            true => format!("{}: more than fits into the interval", seconds(lag)),
+            true => format!("{}: the interval is too short", seconds(lag)),
             false => "no".into(),
         };
         facts.text("Late", &late);
@@ -164,15 +174,17 @@ pub(super) fn monitor(html: &mut Html, view: &View) {
             html.text("of ");
             time(html, reload.succeeded, view.now);
             html.text(match reload.error {
-                Some(_) => "; a newer one was refused, see above",
+                Some(_) => "; a newer one was rejected, see above",
                 None => "",
             });
         });
         facts.text(
             "History",
             match view.state {
-                Some(_) => "kept in the folder of --state-dir",
-                None => "not kept: start certvigil with --state-dir to know who switched when, over a restart too",
+                Some(_) => "stored in the directory of --state-dir",
+                None => {
+                    "not stored: start certvigil with --state-dir to keep changes across restarts"
+                }
             },
         );
     });

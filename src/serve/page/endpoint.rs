@@ -2,9 +2,10 @@
 
 use super::super::snapshot::Since;
 use super::faults::{About, message, sentence, write_hint};
-use super::frame::{Page, badge, crumbs, facts, section, time};
+use super::frame::{Page, badge, crumbs, facts, section, span, time};
 use super::history::History;
 use super::html::{Address, Html};
+use super::overview::stale_words;
 use super::served;
 use super::view::{Endpoint, Look, View, certificate_address};
 
@@ -38,9 +39,19 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                     badge(html, endpoint.severity);
                     html.text(&format!(" over {}", target.protocol.name()));
                 });
+                if let Some(at) = endpoint.stale {
+                    let words = stale_words(at, view.now);
+                    let interval = view.monitor.interval.as_secs();
+                    let interval = span(i64::try_from(interval).unwrap_or(i64::MAX));
+                    html.line(
+                        "p",
+                        &[],
+                        &format!("This result is {words}: older than two intervals of {interval}. What is served now is not known."),
+                    );
+                }
             },
         );
-        section(html, "looks", "What was seen", |html| {
+        section(html, "looks", "Result", |html| {
             html.element("div", &[("class", "vantages")], |html| {
                 for look in &endpoint.looks {
                     html.element("article", &[("class", "vantage")], |html| {
@@ -49,24 +60,24 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                 }
             });
         });
-        section(html, "verdict", "The verdict, part by part", |html| {
+        section(html, "verdict", "Verdict", |html| {
             served::verdicts(html, &endpoint.looks);
         });
         for look in &endpoint.looks {
             served::difference(html, look);
         }
         if let Some((look, served)) = endpoint.looks.iter().find_map(|l| Some((l, l.served()?))) {
-            section(html, "chain", "The served chain", |html| {
+            section(html, "chain", "Served chain", |html| {
                 served::chain(html, served, look.judged.expected.as_deref(), view.now);
             });
         }
         let is_own = |look: &&Look<'_>| look.judged.observation.vantage.is_local();
         if let Some(look) = endpoint.looks.iter().find(is_own) {
-            section(html, "handshake", "The handshake from here", |html| {
+            section(html, "handshake", "Local handshake", |html| {
                 served::handshake(html, look);
             });
         }
-        section(html, "history", "What has changed", |html| {
+        section(html, "history", "Changes", |html| {
             history.of_endpoint(html, view, endpoint);
         });
     })
@@ -74,8 +85,8 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
 
 fn look_at(html: &mut Html, view: &View, look: &Look<'_>, since: Since) {
     let name = match look.judged.observation.vantage.is_local() {
-        true => "Seen from here".to_owned(),
-        false => format!("Seen from {}", look.vantage()),
+        true => "Local".to_owned(),
+        false => format!("From {}", look.vantage()),
     };
     html.line("h3", &[], &name);
     html.element("p", &[], |html| {
@@ -90,14 +101,14 @@ fn look_at(html: &mut Html, view: &View, look: &Look<'_>, since: Since) {
             if since.is_change {
                 "So since"
             } else {
-                "So at least since"
+                "At least since"
             },
             |html| {
                 time(html, since.at, view.now);
             },
         );
         if let Some(next) = look.next {
-            list.fact("Next look about", |html| time(html, next, view.now));
+            list.fact("Next probe about", |html| time(html, next, view.now));
         }
     });
 }
@@ -118,18 +129,19 @@ fn findings(html: &mut Html, look: &Look<'_>) {
     html.element("ul", &[("class", "faults")], |html| {
         for finding in look.findings() {
             let class = format!("fault {}", finding.severity);
+            let text = finding.text();
             html.element("li", &[("class", &class)], |html| {
                 html.element("p", &[("class", "message")], |html| {
                     badge(html, finding.severity);
                     html.text(" ");
-                    html.prose(&sentence(&finding.message));
+                    html.prose(&sentence(&text.message));
                 });
-                write_hint(html, &finding.hint);
+                write_hint(html, &text.hint);
                 html.element("p", &[("class", "explain")], |html| {
-                    let about = About::Finding(finding.code);
+                    let about = About::Finding(finding.code());
                     html.link(
                         &about.address(),
-                        &format!("What {} means, and how to mend it", finding.code),
+                        &format!("What {} means, and how to fix it", finding.code()),
                     );
                 });
             });

@@ -1,9 +1,10 @@
 //! What is wrong, as few things as possible: the same fault of one certificate at many addresses is one thing.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
-use crate::finding::{Code, Severity};
+use crate::finding::{Code, Detail, Severity, Text};
 use crate::model::Vantage;
 use crate::observation::ErrorKind;
 
@@ -61,8 +62,7 @@ pub(super) struct Fault<'a> {
 
 /// A fault in certain words.
 pub(super) struct Variant<'a> {
-    pub(super) message: &'a str,
-    pub(super) hint: &'a str,
+    pub(super) text: Rc<Text>,
     pub(super) places: Vec<Place<'a>>,
 }
 
@@ -91,20 +91,23 @@ pub(super) fn notes<'a>(endpoints: &[Endpoint<'a>]) -> Vec<Fault<'a>> {
     collect(endpoints, |severity| severity == Severity::Info)
 }
 
-type Words<'a> = (&'a str, &'a str);
+/// The texts of details so far: the probes of one fault usually have the same.
+type Texts<'a> = HashMap<&'a Detail, Rc<Text>>;
 /// What makes two faults the same: how bad, about what, and of which certificate.
 type Key<'a> = (Reverse<Severity>, About, &'a str);
 
+#[expect(
+    clippy::mutable_key_type,
+    reason = "a certificate is hashed by its fingerprint, which never changes"
+)]
 fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> Vec<Fault<'a>> {
-    let mut all: BTreeMap<Key<'a>, BTreeMap<Words<'a>, Vec<Place<'a>>>> = BTreeMap::new();
+    let mut all: BTreeMap<Key<'a>, BTreeMap<Rc<Text>, Vec<Place<'a>>>> = BTreeMap::new();
+    let mut texts = Texts::new();
     for endpoint in endpoints {
         for (look, vantages) in endpoint.sights() {
-            for (severity, about, words) in told(&look) {
-                if !is_wanted(severity) {
-                    continue;
-                }
+            for (severity, about, text) in reported(&look, is_wanted, &mut texts) {
                 let key = (Reverse(severity), about, &*endpoint.target.certificate);
-                let places = all.entry(key).or_default().entry(words).or_default();
+                let places = all.entry(key).or_default().entry(text).or_default();
                 // The looks at one endpoint come one after another.
                 match places.last_mut() {
                     Some(last) if is_same(&last.endpoint, endpoint) => {
@@ -123,11 +126,7 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
         .map(|((Reverse(severity), about, certificate), variants)| {
             let variants = variants
                 .into_iter()
-                .map(|((message, hint), places)| Variant {
-                    message,
-                    hint,
-                    places,
-                });
+                .map(|(text, places)| Variant { text, places });
             let mut variants: Vec<Variant<'a>> = variants.collect();
             variants.sort_by_key(|v| Reverse(v.places.len()));
             Fault {
@@ -142,16 +141,32 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
     faults
 }
 
-/// What a look has to tell.
-fn told<'a>(look: &Look<'a>) -> Vec<(Severity, About, Words<'a>)> {
-    let findings = look.findings().iter().map(|finding| {
-        let words = (&*finding.message, &*finding.hint);
-        (finding.severity, About::Finding(finding.code), words)
+/// The faults that a probe reports.
+#[expect(
+    clippy::mutable_key_type,
+    reason = "a certificate is hashed by its fingerprint, which never changes"
+)]
+fn reported<'a>(
+    look: &Look<'a>,
+    is_wanted: fn(Severity) -> bool,
+    texts: &mut Texts<'a>,
+) -> Vec<(Severity, About, Rc<Text>)> {
+    let findings = look.findings().iter().filter(|f| is_wanted(f.severity));
+    let findings = findings.map(|finding| {
+        let text = texts.entry(&finding.detail);
+        let text = text.or_insert_with(|| Rc::new(finding.text())).clone();
+        (finding.severity, About::Finding(finding.code()), text)
     });
     let error = look
         .untold_error()
-        .filter(|_| look.judged.severity() >= Severity::Unknown);
-    let error = error.map(|e| (Severity::Unknown, About::Error(e.kind), (&*e.message, "")));
+        .filter(|_| look.judged.severity() >= Severity::Unknown && is_wanted(Severity::Unknown));
+    let error = error.map(|error| {
+        let text = Text {
+            message: error.message.clone(),
+            hint: String::new(),
+        };
+        (Severity::Unknown, About::Error(error.kind), Rc::new(text))
+    });
     findings.chain(error).collect()
 }
 
@@ -184,10 +199,10 @@ pub(super) fn write(
     let hidden = faults.len().saturating_sub(MAX_FAULTS);
     if hidden > 0 {
         let text = format!(
-            "{} less urgent or less frequent not shown here: mend these first, or filter.",
+            "{} less severe or less frequent not shown: fix these first, or use the filter.",
             match hidden {
-                1 => "1 further fault is".into(),
-                more => format!("{more} further faults are"),
+                1 => "1 more finding is".into(),
+                more => format!("{more} more findings are"),
             }
         );
         html.line("p", &[("class", "more")], &text);
@@ -210,13 +225,16 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
         }
         html.text(&counted(fault.places(), "address"));
     });
-    let mut hints = fault.variants.iter().map(|variant| variant.hint);
+    let mut hints = fault
+        .variants
+        .iter()
+        .map(|variant| variant.text.hint.as_str());
     let first = hints.next().unwrap_or_default();
     let is_shared = hints.all(|hint| hint == first);
     for variant in fault.variants.iter().take(MAX_VARIANTS) {
-        message(html, variant.message);
+        message(html, &variant.text.message);
         if !is_shared {
-            write_hint(html, variant.hint);
+            write_hint(html, &variant.text.hint);
         }
         places(html, variant, more);
     }
@@ -226,17 +244,14 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
     let hidden = fault.variants.len().saturating_sub(MAX_VARIANTS);
     if hidden > 0 {
         html.element("p", &[("class", "more")], |html| {
-            html.text(&format!(
-                "It shows itself in {} more: ",
-                counted(hidden, "way")
-            ));
-            html.link(more, "all addresses with this fault");
+            html.text(&format!("It causes {} more: ", counted(hidden, "way")));
+            html.link(more, "all addresses with this finding");
         });
     }
     html.element("p", &[("class", "explain")], |html| {
         html.link(
             &fault.about.address(),
-            &format!("What {} means, and how to mend it", fault.about.name()),
+            &format!("What {} means, and how to fix it", fault.about.name()),
         );
     });
 }
@@ -247,7 +262,7 @@ pub(super) fn write_hint(html: &mut Html, hint: &str) {
         return;
     }
     html.element("p", &[("class", "hint")], |html| {
-        html.line("strong", &[], "To mend it:");
+        html.line("strong", &[], "Fix:");
         html.text(" ");
         html.prose(&sentence(hint));
     });
@@ -262,7 +277,7 @@ fn places(html: &mut Html, variant: &Variant<'_>, more: &Address) {
                 html.link(&endpoint.address(), &text);
                 if place.vantages != [Vantage::LOCAL] {
                     let vantages: Vec<&str> = place.vantages.iter().map(|v| from(v)).collect();
-                    html.text(&format!(", seen from {}", vantages.join(" and ")));
+                    html.text(&format!(", from {}", vantages.join(" and ")));
                 }
             });
         }

@@ -150,8 +150,8 @@ fn haystack(endpoint: &Endpoint<'_>) -> String {
     for look in &endpoint.looks {
         all.push(look.vantage().to_owned());
         for finding in look.findings() {
-            all.push(finding.code.name().to_owned());
-            all.push(finding.message.clone());
+            all.push(finding.code().name().to_owned());
+            all.push(finding.message());
         }
         if let Some(error) = look.untold_error() {
             all.push(error.kind.name().to_owned());

@@ -18,7 +18,7 @@ pub(super) fn write(html: &mut Html, filter: &Filter, certificates: &[Certificat
     ];
     html.element("form", &form, |html| {
         html.element("p", &[("class", "field wide")], |html| {
-            html.line("label", &[("for", "q")], "Name, address, fault or issuer");
+            html.line("label", &[("for", "q")], "Name, address, finding or issuer");
             let input = [
                 ("type", "search"),
                 ("id", "q"),
@@ -45,7 +45,7 @@ pub(super) fn write(html: &mut Html, filter: &Filter, certificates: &[Certificat
                     for wanted in Wanted::ALL {
                         let text = match wanted {
                             Wanted::All => "All",
-                            Wanted::Problems => "All that is not well",
+                            Wanted::Problems => "Not ok",
                             Wanted::One(severity) => word(severity),
                         };
                         option(html, wanted.name(), text, wanted == filter.wanted);

@@ -58,7 +58,7 @@ impl Page<'_> {
         html.line(
             "a",
             &[("class", "skip"), ("href", "#main")],
-            "Skip to the content",
+            "Skip to content",
         );
         html.element("header", &[("class", "site")], |html| {
             html.line("a", &[("class", "brand"), ("href", "/")], "certvigil");
@@ -173,7 +173,7 @@ pub(super) fn badge(html: &mut Html, severity: Severity) {
 /// A severity as people say it.
 pub(super) fn word(severity: Severity) -> &'static str {
     match severity {
-        Severity::Unknown => "not judged",
+        Severity::Unknown => "unknown",
         other => other.name(),
     }
 }
@@ -301,7 +301,7 @@ impl Facts<'_> {
 pub(super) fn crumbs(html: &mut Html, above: &[(Address, &str)]) {
     html.element(
         "nav",
-        &[("aria-label", "Where this is"), ("class", "crumbs")],
+        &[("aria-label", "Breadcrumb"), ("class", "crumbs")],
         |html| {
             html.element("ol", &[], |html| {
                 for (to, text) in above {

@@ -2,6 +2,7 @@
 
 use crate::finding::Severity;
 
+use super::frame::counted;
 use super::view::{Endpoint, View};
 
 /// How things stand, in a sentence and a few words more.
@@ -15,7 +16,7 @@ pub(super) struct Headline {
 impl Headline {
     pub(super) fn of(view: &View, endpoints: &[Endpoint<'_>]) -> Self {
         let count = |wanted| endpoints.iter().filter(|e| e.severity == wanted).count();
-        Self::new(
+        let mut headline = Self::new(
             Counts {
                 all: endpoints.len(),
                 critical: count(Severity::Critical),
@@ -25,7 +26,16 @@ impl Headline {
             view.waiting(),
             view.unsaid(),
             view.monitor.is_ready,
-        )
+        );
+        let stale = endpoints.iter().filter(|e| e.stale.is_some()).count();
+        if stale > 0 {
+            let words = format!(
+                "The results of {} are stale: older than two intervals.",
+                counted(stale, "address")
+            );
+            headline.rest = format!("{} {words}", headline.rest).trim().to_owned();
+        }
+        headline
     }
 
     /// `waiting` are the hosts that have not been looked at yet, `unsaid` the entries of which not even the hosts are known.
@@ -38,26 +48,26 @@ impl Headline {
         } = counts;
         let waits = match waiting {
             0 => String::new(),
-            1 => " 1 host has not been looked at yet.".into(),
-            n => format!(" {n} hosts have not been looked at yet."),
+            1 => " 1 host has not been probed yet.".into(),
+            n => format!(" {n} hosts have not been probed yet."),
         };
         if all == 0 {
             let (title, rest) = if waiting > 0 || !is_ready {
                 (
-                    "Nothing has been looked at yet",
-                    format!("The first looks are under way.{waits}"),
+                    "Nothing has been probed yet",
+                    format!("The first probes are in flight.{waits}"),
                 )
             } else if unsaid > 0 {
                 (
-                    "What is expected is not known",
-                    "No source has said yet which certificates there are. They are asked again; what is wrong with them stands below."
+                    "The expected certificates are unknown",
+                    "No source has responded yet. certvigil retries them; their errors are below."
                         .into(),
                 )
             } else {
                 (
-                    "There is nothing to look at",
-                    "No certificate of the inventory has a host to look at. Add one to the configuration and reload it; \
-                     the sources below say what they have told."
+                    "There is nothing to probe",
+                    "No certificate of the inventory has a host. Add one to the configuration and reload it; the sources \
+                     below show their results."
                         .into(),
                 )
             };
@@ -81,10 +91,7 @@ impl Headline {
                 of(critical, "is critical", "are critical"),
             )
         } else if unknown > 0 {
-            (
-                Severity::Unknown,
-                of(unknown, "could not be judged", "could not be judged"),
-            )
+            (Severity::Unknown, of(unknown, "is unknown", "are unknown"))
         } else if unsaid > 0 {
             (Severity::Unknown, what_is_unsaid(unsaid))
         } else if warning > 0 {
@@ -97,13 +104,13 @@ impl Headline {
                 Severity::Ok,
                 of(
                     all,
-                    "serves the right certificate",
-                    "serve the right certificate",
+                    "serves the expected certificate",
+                    "serve the expected certificate",
                 ),
             )
         };
         if unknown > 0 && severity != Severity::Unknown {
-            also.push(format!("{unknown} could not be judged"));
+            also.push(format!("{unknown} unknown"));
         }
         if warning > 0 && severity != Severity::Warning {
             also.push(match warning {
@@ -113,8 +120,8 @@ impl Headline {
         }
         if severity != Severity::Ok && well > 0 {
             also.push(match well {
-                1 => "1 is well".into(),
-                n => format!("{n} are well"),
+                1 => "1 is ok".into(),
+                n => format!("{n} are ok"),
             });
         }
         let hidden = match unsaid {
@@ -124,7 +131,8 @@ impl Headline {
         };
         let rest = match also.is_empty() {
             true if severity == Severity::Ok => {
-                "Each with its chain, for its name, and for long enough.".to_owned()
+                "Each has a complete chain, matches its host name and does not expire soon."
+                    .to_owned()
             }
             true => String::new(),
             false => format!("{}.", also.join(", ")),
@@ -140,8 +148,8 @@ impl Headline {
 /// Sources that have never answered hide what nobody counts.
 fn what_is_unsaid(entries: usize) -> String {
     match entries {
-        1 => "What is expected by 1 entry of the configuration is not known".into(),
-        n => format!("What is expected by {n} entries of the configuration is not known"),
+        1 => "The expected certificate of 1 configuration entry is unknown".into(),
+        n => format!("The expected certificates of {n} configuration entries are unknown"),
     }
 }
 
@@ -192,24 +200,24 @@ mod tests {
 
     #[test]
     fn how_things_stand_is_said_in_a_sentence() {
-        insta::assert_snapshot!(headline(40, 2, 1, 3, 0), @"critical: 2 of 40 addresses are critical | 1 could not be judged, 3 have a warning, 34 are well.");
-        insta::assert_snapshot!(headline(40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are well.");
+        insta::assert_snapshot!(headline(40, 2, 1, 3, 0), @"critical: 2 of 40 addresses are critical | 1 unknown, 3 have a warning, 34 are ok.");
+        insta::assert_snapshot!(headline(40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are ok.");
         insta::assert_snapshot!(headline(40, 40, 0, 0, 0), @"critical: All 40 addresses are critical |");
-        insta::assert_snapshot!(headline(40, 0, 1, 1, 0), @"unknown: 1 of 40 addresses could not be judged | 1 has a warning, 38 are well.");
-        insta::assert_snapshot!(headline(40, 0, 0, 1, 0), @"warning: 1 of 40 addresses has a warning | 39 are well.");
-        insta::assert_snapshot!(headline(40, 0, 0, 0, 0), @"ok: All 40 addresses serve the right certificate | Each with its chain, for its name, and for long enough.");
-        insta::assert_snapshot!(headline(1, 0, 0, 0, 2), @"ok: The only address serves the right certificate | Each with its chain, for its name, and for long enough. 2 hosts have not been looked at yet.");
+        insta::assert_snapshot!(headline(40, 0, 1, 1, 0), @"unknown: 1 of 40 addresses is unknown | 1 has a warning, 38 are ok.");
+        insta::assert_snapshot!(headline(40, 0, 0, 1, 0), @"warning: 1 of 40 addresses has a warning | 39 are ok.");
+        insta::assert_snapshot!(headline(40, 0, 0, 0, 0), @"ok: All 40 addresses serve the expected certificate | Each has a complete chain, matches its host name and does not expire soon.");
+        insta::assert_snapshot!(headline(1, 0, 0, 0, 2), @"ok: The only address serves the expected certificate | Each has a complete chain, matches its host name and does not expire soon. 2 hosts have not been probed yet.");
         insta::assert_snapshot!(headline(1, 1, 0, 0, 0), @"critical: The only address is critical |");
-        insta::assert_snapshot!(headline(0, 0, 0, 0, 12), @"unknown: Nothing has been looked at yet | The first looks are under way. 12 hosts have not been looked at yet.");
-        insta::assert_snapshot!(headline(0, 0, 0, 0, 0), @"unknown: There is nothing to look at | No certificate of the inventory has a host to look at. Add one to the configuration and reload it; the sources below say what they have told.");
+        insta::assert_snapshot!(headline(0, 0, 0, 0, 12), @"unknown: Nothing has been probed yet | The first probes are in flight. 12 hosts have not been probed yet.");
+        insta::assert_snapshot!(headline(0, 0, 0, 0, 0), @"unknown: There is nothing to probe | No certificate of the inventory has a host. Add one to the configuration and reload it; the sources below show their results.");
     }
 
     #[test]
     fn what_no_source_has_told_of_is_not_taken_for_well() {
-        insta::assert_snapshot!(beside(1, 0, 0, 0, 0, 0), @"unknown: What is expected is not known | No source has said yet which certificates there are. They are asked again; what is wrong with them stands below.");
-        insta::assert_snapshot!(beside(1, 40, 0, 0, 3, 0), @"unknown: What is expected by 1 entry of the configuration is not known | 3 have a warning, 37 are well.");
-        insta::assert_snapshot!(beside(2, 40, 0, 0, 0, 1), @"unknown: What is expected by 2 entries of the configuration is not known | 40 are well. 1 host has not been looked at yet.");
-        insta::assert_snapshot!(beside(2, 40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are well. What is expected by 2 entries of the configuration is not known.");
-        insta::assert_snapshot!(beside(1, 40, 0, 40, 0, 0), @"unknown: All 40 addresses could not be judged | What is expected by 1 entry of the configuration is not known.");
+        insta::assert_snapshot!(beside(1, 0, 0, 0, 0, 0), @"unknown: The expected certificates are unknown | No source has responded yet. certvigil retries them; their errors are below.");
+        insta::assert_snapshot!(beside(1, 40, 0, 0, 3, 0), @"unknown: The expected certificate of 1 configuration entry is unknown | 3 have a warning, 37 are ok.");
+        insta::assert_snapshot!(beside(2, 40, 0, 0, 0, 1), @"unknown: The expected certificates of 2 configuration entries are unknown | 40 are ok. 1 host has not been probed yet.");
+        insta::assert_snapshot!(beside(2, 40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are ok. The expected certificates of 2 configuration entries are unknown.");
+        insta::assert_snapshot!(beside(1, 40, 0, 40, 0, 0), @"unknown: All 40 addresses are unknown | The expected certificate of 1 configuration entry is unknown.");
     }
 }

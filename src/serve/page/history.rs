@@ -91,30 +91,26 @@ impl History {
     ) {
         let spans = match self {
             Self::NotKept => {
-                let text = "The history is not kept: start certvigil with --state-dir to know who switched when.";
+                let text =
+                    "The history is not stored: start certvigil with --state-dir to keep changes.";
                 return html.line("p", &[], text);
             }
             Self::Unreadable(error) => {
-                return message(html, &format!("the history cannot be read: {error}"));
+                return message(html, &format!("cannot read the history: {error}"));
             }
             Self::Spans(spans) => spans,
         };
         let wanted: Vec<&Span> = spans.iter().rev().filter(|span| is_wanted(span)).collect();
         if wanted.is_empty() {
-            return html.line("p", &[], "Nothing has been noted yet.");
+            return html.line("p", &[], "No changes recorded yet.");
         }
-        let mut columns = vec![
-            "When",
-            "What was seen from then on",
-            "What was before",
-            "Until",
-        ];
+        let mut columns = vec!["When", "New result", "Previous result", "Until"];
         if with_address {
             columns.push("Where");
         }
         let caption = match wanted.len() {
-            n if n > MAX_SHOWN => format!("The last {MAX_SHOWN} of {n} changes, the newest first"),
-            _ => "The newest first".into(),
+            n if n > MAX_SHOWN => format!("The last {MAX_SHOWN} of {n} changes, newest first"),
+            _ => "Newest first".into(),
         };
         table(html, &caption, &columns, |rows| {
             for span in wanted.iter().take(MAX_SHOWN) {
@@ -123,8 +119,8 @@ impl History {
                     cells.cell(|html| html.text(&in_words(&span.seen, span.correct, span.chained)));
                     cells.cell(|html| {
                         html.text(&match &span.before {
-                            Before::Nothing => "the first look".into(),
-                            Before::Forgotten => "kept no more".into(),
+                            Before::Nothing => "the first probe".into(),
+                            Before::Forgotten => "no longer kept".into(),
                             Before::Was {
                                 seen,
                                 correct,
@@ -140,7 +136,7 @@ impl History {
             }
         });
         if wanted.len() > MAX_SHOWN {
-            let text = "`certvigil history` tells of all of them.";
+            let text = "`certvigil history` shows all of them.";
             html.element("p", &[("class", "note")], |html| html.prose(text));
         }
     }
@@ -205,8 +201,8 @@ fn in_words(seen: &Seen, correct: Option<bool>, chained: Option<bool>) -> String
             ..
         } => {
             let which = match correct {
-                Some(true) => "the right certificate",
-                Some(false) => "another certificate",
+                Some(true) => "the expected certificate",
+                Some(false) => "an unexpected certificate",
                 None => "a certificate",
             };
             let by = issuer_common_name
@@ -230,10 +226,10 @@ fn in_words(seen: &Seen, correct: Option<bool>, chained: Option<bool>) -> String
             correct: true,
             chained: true,
             ..
-        } => "the right certificate".into(),
-        Seen::Told { correct: true, .. } => "the right certificate, without its chain".into(),
+        } => "the expected certificate".into(),
+        Seen::Told { correct: true, .. } => "the expected certificate, without its chain".into(),
         Seen::Told { dummy: true, .. } => "the temporary certificate".into(),
-        Seen::Told { .. } => "another certificate".into(),
+        Seen::Told { .. } => "an unexpected certificate".into(),
         Seen::Failed { error_kind, error } => format!("{error_kind}: {error}"),
     }
 }

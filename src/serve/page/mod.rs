@@ -79,7 +79,7 @@ pub(super) async fn page(
     let place = Place::read(path)?;
     let (current, filter, gzip) = (current.clone(), Filter::read(query), takes_gzip(headers));
     let Some(turn) = turns.turn().await else {
-        let words = "too many pages are asked for: try again";
+        let words = "too many page requests; try again";
         return Some(retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words)));
     };
     let written = tokio::task::spawn_blocking(move || {
@@ -100,10 +100,7 @@ pub(super) async fn page(
             }
             response
         }
-        _ => say(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the page could not be written",
-        ),
+        _ => say(StatusCode::INTERNAL_SERVER_ERROR, "cannot render the page"),
     };
     set(&mut response, VARY, "accept-encoding");
     set(&mut response, CACHE_CONTROL, "no-store");
@@ -171,10 +168,7 @@ fn write(view: &View, place: &Place, filter: &Filter) -> (StatusCode, String) {
             let certificates = view.certificates(&view.endpoints());
             match certificates.iter().find(|c| c.name == name) {
                 Some(found) => (StatusCode::OK, certificate::page(view, found, filter)),
-                None => missing(
-                    view.now,
-                    "There is no certificate of this name in the inventory now.",
-                ),
+                None => missing(view.now, "The inventory has no certificate with this name."),
             }
         }
         Place::Endpoint(segments) => {
@@ -186,13 +180,13 @@ fn write(view: &View, place: &Place, filter: &Filter) -> (StatusCode, String) {
                 Some(found) => (StatusCode::OK, endpoint::page(view, found)),
                 None => missing(
                     view.now,
-                    "This address is not looked at now: it has left DNS or the inventory, or has not been looked at yet.",
+                    "This address is not monitored: it has left DNS or the inventory, or has not been probed yet.",
                 ),
             }
         }
         Place::Docs(segments) => match docs::page(view.now, segments) {
             Some(page) => (StatusCode::OK, page),
-            None => missing(view.now, "There is no such page."),
+            None => missing(view.now, "This page does not exist."),
         },
     }
 }
@@ -208,7 +202,7 @@ fn missing(now: Timestamp, words: &str) -> (StatusCode, String) {
         html.line("h1", &[], "Not here");
         html.line("p", &[], words);
         html.element("p", &[], |html| {
-            html.link(&Address::front(), "To the overview")
+            html.link(&Address::front(), "Go to the overview")
         });
     });
     (StatusCode::NOT_FOUND, text)

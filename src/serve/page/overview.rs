@@ -8,7 +8,7 @@ use super::condition;
 use super::faults::{self, Fault, Scope};
 use super::filter::Filter;
 use super::form;
-use super::frame::{Page, Paging, badge, counted, pager, section, table, time};
+use super::frame::{Page, Paging, badge, counted, pager, relative, section, table, time};
 use super::headline::Headline;
 use super::html::{Address, Html};
 use super::served;
@@ -46,13 +46,13 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
         form::write(html, filter, &certificates);
         if filter.is_active() {
             let text = format!(
-                "{} of {} through this filter. ",
+                "{} of {} match the filter. ",
                 shown.len(),
                 counted(all, "address")
             );
             html.element("p", &[("class", "filtered")], |html| {
                 html.text(&text);
-                html.link(&Address::front(), "Show everything");
+                html.link(&Address::front(), "Clear the filter");
             });
         }
         wrong(html, filter, &shown, all);
@@ -62,10 +62,10 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
         section(html, "addresses", "Addresses", |html| {
             addresses(html, view.now, filter, &shown, all);
         });
-        section(html, "sources", "Sources of what is expected", |html| {
+        section(html, "sources", "Sources", |html| {
             condition::sources(html, view.now, &sources)
         });
-        section(html, "monitor", "This monitor", |html| {
+        section(html, "monitor", "Monitor", |html| {
             condition::monitor(html, view)
         });
     })
@@ -74,12 +74,12 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
 fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
     let found = faults::faults(shown);
     if all > 0 {
-        section(html, "wrong", "What is wrong", |html| {
+        section(html, "wrong", "Problems", |html| {
             match (found.is_empty(), filter.is_active()) {
                 (true, true) => {
-                    html.line("p", &[], "Nothing, as far as this filter shows.");
+                    html.line("p", &[], "None match the filter.");
                 }
-                (true, false) => html.line("p", &[], "Nothing."),
+                (true, false) => html.line("p", &[], "None."),
                 (false, _) => faults::write(html, &found, Scope::Everything, addresses_with),
             }
         });
@@ -88,11 +88,11 @@ fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
     if !notes.is_empty() {
         html.element("details", &[("class", "notes"), ("id", "notes")], |html| {
             let text = format!(
-                "Worth knowing, nothing to mend: {}",
+                "Information, no fix needed: {}",
                 counted(notes.len(), "thing")
             );
             html.line("summary", &[], &text);
-            html.line("h2", &[("class", "unseen")], "Worth knowing");
+            html.line("h2", &[("class", "unseen")], "Information");
             faults::write(html, &notes, Scope::Everything, addresses_with);
         });
     }
@@ -127,17 +127,17 @@ fn certificate_list(
         .collect();
     if list.is_empty() {
         let text = match certificates.is_empty() {
-            true if view.monitor.is_ready => "The sources know of no certificate.",
-            true => "No source has said yet what is expected.",
-            false => "None through this filter.",
+            true if view.monitor.is_ready => "The sources have no certificates.",
+            true => "No source has responded yet.",
+            false => "None match the filter.",
         };
         return html.line("p", &[], text);
     }
     let paging = Paging::new(list.len(), CERTIFICATES_PER_PAGE, filter.certificates_page);
     let caption = match paging.pages {
-        1 => format!("{}, the worst first", counted(list.len(), "certificate")),
+        1 => format!("{}, most severe first", counted(list.len(), "certificate")),
         _ => format!(
-            "{} of {}, the worst first",
+            "{} of {}, most severe first",
             CERTIFICATES_PER_PAGE.min(list.len()),
             counted(list.len(), "certificate")
         ),
@@ -145,7 +145,7 @@ fn certificate_list(
     let columns = [
         "Certificate",
         "State",
-        "Addresses that are well",
+        "Addresses that are ok",
         "Expires",
         "Rollout",
     ];
@@ -172,8 +172,8 @@ fn certificate_list(
 
 fn well_of(certificate: &Certificate<'_>) -> String {
     match (certificate.endpoints.len(), certificate.targets) {
-        (0, 0) => "no host to look at".into(),
-        (0, _) => "not looked at yet".into(),
+        (0, 0) => "no hosts".into(),
+        (0, _) => "not probed yet".into(),
         (all, _) => format!("{} of {all}", certificate.well()),
     }
 }
@@ -185,7 +185,7 @@ fn expiry(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
             let lifetime = Lifetime::of(read, entry.warn, entry.crit);
             timeline::end(html, read, lifetime.as_ref(), now);
         }
-        Some(Err(_)) => html.text("cannot be read"),
+        Some(Err(_)) => html.text("unreadable"),
         None if certificate.kept.is_err() => html.text("not known"),
         None => html.text("as served"),
     }
@@ -208,17 +208,17 @@ fn progress(html: &mut Html, certificate: &Certificate<'_>) {
 fn addresses(html: &mut Html, now: Timestamp, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
     if shown.is_empty() {
         let text = if all == 0 {
-            "None has been looked at yet."
+            "None has been probed yet."
         } else {
-            "None through this filter."
+            "None match the filter."
         };
         return html.line("p", &[], text);
     }
     let paging = Paging::new(shown.len(), ADDRESSES_PER_PAGE, filter.page);
     let caption = match paging.pages {
-        1 => format!("{}, the worst first", counted(shown.len(), "address")),
+        1 => format!("{}, most severe first", counted(shown.len(), "address")),
         _ => format!(
-            "Addresses {} to {} of {}, the worst first",
+            "Addresses {} to {} of {}, most severe first",
             paging.skipped + 1,
             (paging.skipped + ADDRESSES_PER_PAGE).min(shown.len()),
             shown.len()
@@ -248,7 +248,7 @@ pub(super) fn address_table(
     now: Timestamp,
     with_certificate: bool,
 ) {
-    let mut columns = vec!["Host and address", "State", "What was seen", "Last look"];
+    let mut columns = vec!["Host and address", "State", "Result", "Last look"];
     if with_certificate {
         columns.push("Certificate");
     }
@@ -260,7 +260,13 @@ pub(super) fn address_table(
                     html.link(&endpoint.address(), &format!("{host} {}", endpoint.place()));
                 });
                 cells.cell(|html| badge(html, endpoint.severity));
-                cells.cell(|html| seen(html, endpoint, now));
+                cells.cell(|html| {
+                    if let Some(at) = endpoint.stale {
+                        html.line("strong", &[], &stale_words(at, now));
+                        html.text(": ");
+                    }
+                    seen(html, endpoint, now);
+                });
                 cells.cell(|html| {
                     if let Some(look) = endpoint.looks.first() {
                         html.element("span", &[("class", "relative")], |html| {
@@ -275,6 +281,11 @@ pub(super) fn address_table(
             });
         }
     });
+}
+
+/// The age of a stale result.
+pub(super) fn stale_words(at: Timestamp, now: Timestamp) -> String {
+    format!("stale, of {}", relative(at, now))
 }
 
 /// What was seen at an endpoint in a few words, by vantage where they differ.

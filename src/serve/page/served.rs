@@ -6,7 +6,7 @@ use crate::certificate::{Certificate, Facts};
 use crate::finding::Severity;
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Flags, Verdict};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, and_more};
 use crate::observation::{KeyProof, Outcome, Served};
 
 use super::faults::from;
@@ -25,7 +25,7 @@ pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
         .findings()
         .iter()
         .filter(|f| f.severity > Severity::Info || look.judged.severity() == Severity::Info)
-        .map(|f| f.code.name().replace('_', " "))
+        .map(|f| f.code().name().replace('_', " "))
         .collect();
     codes.dedup();
     if let Some(error) = look.untold_error() {
@@ -36,14 +36,14 @@ pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
     }
     match &look.judged.observation.outcome {
         Outcome::Served(served) => match served.leaf.facts() {
-            Ok(read) if !read.has_validity => "the right certificate".into(),
+            Ok(read) if !read.has_validity => "the expected certificate".into(),
             Ok(read) => format!(
-                "the right certificate, expires {}",
+                "the expected certificate, expires {}",
                 relative(read.not_after, now)
             ),
             Err(malformed) => malformed.to_string(),
         },
-        Outcome::Told(_) => "the right certificate".into(),
+        Outcome::Told(_) => "the expected certificate".into(),
         Outcome::Failed(error) => error.message.clone(),
     }
 }
@@ -53,26 +53,26 @@ type Part = (&'static str, fn(&Flags) -> Option<bool>);
 
 /// The parts of a verdict.
 const PARTS: [Part; 8] = [
-    ("Is it the expected certificate?", |f| Some(f.correct)),
-    ("Is its chain complete?", |f| Some(f.chained)),
-    ("Is it trusted?", |f| f.trusted),
-    ("Is it for this name?", |f| f.hostname_match),
-    ("Has it expired?", |f| f.expired),
-    ("Is it not valid yet?", |f| f.not_yet_valid),
-    ("Has it been revoked?", |f| f.revoked),
-    ("Is it a temporary one?", |f| Some(f.dummy)),
+    ("Expected certificate", |f| Some(f.correct)),
+    ("Chain complete", |f| Some(f.chained)),
+    ("Trusted", |f| f.trusted),
+    ("Host name matches", |f| f.hostname_match),
+    ("Expired", |f| f.expired),
+    ("Not valid yet", |f| f.not_yet_valid),
+    ("Revoked", |f| f.revoked),
+    ("Temporary", |f| Some(f.dummy)),
 ];
 
 /// The verdicts of all vantages side by side, each part on its own.
 pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
     let vantages: Vec<String> = looks
         .iter()
-        .map(|look| format!("Seen from {}", from(look.vantage())))
+        .map(|look| format!("From {}", from(look.vantage())))
         .collect();
     let columns: Vec<&str> = std::iter::once("Question")
         .chain(vantages.iter().map(String::as_str))
         .collect();
-    table(html, "Each judged on its own", &columns, |rows| {
+    table(html, "Each judged independently", &columns, |rows| {
         for (question, answer) in PARTS {
             rows.row("", |cells| {
                 cells.head(|html| html.text(question));
@@ -99,7 +99,7 @@ pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
     let timings = &look.judged.observation.timings;
     facts(html, |list| {
         if let Some(served) = look.served() {
-            list.text("TLS", served.tls_version);
+            list.text("TLS", served.tls_version.name());
             list.text("Cipher suite", &served.cipher_suite);
             if let Some(alpn) = &served.alpn {
                 list.text("Application protocol", alpn);
@@ -107,17 +107,17 @@ pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
             list.text(
                 "Proof of the key",
                 match served.key_proof {
-                    KeyProof::Handshake => "by the handshake's signature",
-                    KeyProof::BareKey => "by the handshake's signature, against the bare key",
-                    KeyProof::None => "none: the handshake was read in the clear",
+                    KeyProof::Handshake => "handshake signature",
+                    KeyProof::BareKey => "handshake signature, verified with the bare key",
+                    KeyProof::None => "none: cleartext handshake",
                 },
             );
         }
         for (term, took) in [
-            ("Resolved in", timings.resolve),
-            ("Connected in", timings.connect),
-            ("STARTTLS in", timings.starttls),
-            ("Handshake in", timings.handshake),
+            ("Name resolution", timings.resolve),
+            ("Connect", timings.connect),
+            ("STARTTLS", timings.starttls),
+            ("Handshake", timings.handshake),
         ] {
             if let Some(took) = took {
                 list.text(term, &format!("{:.1} ms", took.as_secs_f64() * 1000.0));
@@ -137,7 +137,7 @@ pub(super) fn difference(html: &mut Html, look: &Look<'_>) {
     section(
         html,
         "difference",
-        "What differs from the expected certificate",
+        "Differences from the expected certificate",
         |html| match &expected.what {
             Expectation::Instances(instances) => {
                 side_by_side(html, &instances.expected.leaf, &served.leaf);
@@ -187,7 +187,7 @@ pub(super) fn pins(list: &mut super::frame::Facts<'_>, expected: &Expected) {
 fn side_by_side(html: &mut Html, expected: &Certificate, served: &Certificate) {
     let of = |certificate: &Certificate, read: fn(&Facts) -> String| match certificate.facts() {
         Ok(facts) => read(facts),
-        Err(malformed) => format!("cannot be read: {malformed}"),
+        Err(malformed) => format!("unreadable: {malformed}"),
     };
     let mut rows: Vec<(&str, String, String)> = Vec::new();
     let mut compare = |name, read: fn(&Facts) -> String| {
@@ -224,28 +224,14 @@ fn side_by_side(html: &mut Html, expected: &Certificate, served: &Certificate) {
 }
 
 fn names(read: &Facts) -> String {
-    let more = read.sans.len().saturating_sub(MAX_NAMES);
-    let mut names: Vec<String> = read
-        .sans
-        .iter()
-        .take(MAX_NAMES)
-        .map(ToString::to_string)
-        .collect();
-    if more > 0 {
-        names.push(format!("and {more} more"));
-    }
-    names.join(", ")
+    and_more(read.sans.iter().take(MAX_NAMES), read.sans.len())
 }
 
 /// The served chain.
 pub(super) fn chain(html: &mut Html, served: &Served, expected: Option<&Expected>, now: Timestamp) {
     let instance = expected.and_then(Expected::instances).map(|i| &i.expected);
     let count = counted(1 + served.rest.len(), "certificate");
-    html.line(
-        "p",
-        &[],
-        &format!("{count}, in the order in which the server sends them."),
-    );
+    html.line("p", &[], &format!("{count}, in the order of the server."));
     html.element("ol", &[("class", "chain")], |html| {
         let all = std::iter::once(&served.leaf).chain(&served.rest);
         for (position, certificate) in all.take(MAX_CERTIFICATES).enumerate() {
@@ -263,7 +249,7 @@ pub(super) fn chain(html: &mut Html, served: &Served, expected: Option<&Expected
         html.line(
             "p",
             &[("class", "more")],
-            &format!("and {}", counted(more, "further certificate")),
+            &format!("and {}", counted(more, "additional certificate")),
         );
     }
     missing(html, served, instance);
@@ -271,15 +257,15 @@ pub(super) fn chain(html: &mut Html, served: &Served, expected: Option<&Expected
 
 fn note_of_leaf(leaf: &Certificate, expected: Option<&Expected>) -> String {
     match expected.and_then(|e| e.accepts(leaf)) {
-        Some(true) => "The leaf: it is the expected one.".into(),
+        Some(true) => "Leaf: the expected certificate.".into(),
         Some(false) => {
             let previous = expected.and_then(Expected::instances).map(|i| &i.previous);
             match previous.is_some_and(|all| all.iter().any(|old| old.leaf == *leaf)) {
-                true => "The leaf: it is an instance from before, not the expected one.".into(),
-                false => "The leaf: it is not the expected one.".into(),
+                true => "Leaf: a previous instance, not the expected one.".into(),
+                false => "Leaf: not the expected certificate.".into(),
             }
         }
-        None => "The leaf. Nothing in particular is expected.".into(),
+        None => "Leaf. Any trusted certificate is expected.".into(),
     }
 }
 
@@ -294,7 +280,7 @@ fn note_of_issuer(
         .take(position);
     let is_again = before.into_iter().any(|other| other == certificate);
     if is_again {
-        return "Served before already.".into();
+        return "Duplicate.".into();
     }
     let Some(instance) = instance else {
         return String::new();
@@ -302,7 +288,7 @@ fn note_of_issuer(
     if instance.chain.contains(certificate) {
         "Part of the expected chain.".into()
     } else if instance.root.as_ref() == Some(certificate) {
-        "The root, which clients have and do not need.".into()
+        "Root, which clients do not need.".into()
     } else if instance.chain.is_empty() {
         String::new()
     } else {
@@ -326,7 +312,7 @@ fn missing(html: &mut Html, served: &Served, instance: Option<&Instance>) {
     html.line(
         "p",
         &[("class", "message")],
-        "Of the expected chain this is not served:",
+        "Missing from the expected chain:",
     );
     html.element("ul", &[], |html| {
         for certificate in lacking.into_iter().take(MAX_CERTIFICATES) {
@@ -334,7 +320,7 @@ fn missing(html: &mut Html, served: &Served, instance: Option<&Instance>) {
                 html.text(
                     certificate
                         .facts()
-                        .map_or("a certificate that cannot be read", Facts::name),
+                        .map_or("an unreadable certificate", Facts::name),
                 );
                 html.text(" ");
                 html.line("code", &[], &certificate.sha256().to_string());
@@ -346,7 +332,7 @@ fn missing(html: &mut Html, served: &Served, instance: Option<&Instance>) {
 fn one(html: &mut Html, certificate: &Certificate, note: &str, is_leaf: bool, now: Timestamp) {
     let name = certificate
         .facts()
-        .map_or("A certificate that cannot be read", Facts::name);
+        .map_or("Unreadable certificate", Facts::name);
     html.line("p", &[("class", "subject")], name);
     if !note.is_empty() {
         html.line("p", &[("class", "note")], note);
@@ -376,7 +362,7 @@ pub(super) fn details(html: &mut Html, certificate: &Certificate, now: Timestamp
                     list.fact("Expires", |html| time(html, end, now));
                 }
                 list.text("Key", &read.key.to_string());
-                list.text("Signed with", &read.signature.name);
+                list.text("Signature algorithm", &read.signature.name);
                 list.code("Serial number", &read.serial);
                 list.code("Public key SHA-256", &read.public_key_hash.to_string());
                 let oddities: BTreeSet<String> =
@@ -385,7 +371,7 @@ pub(super) fn details(html: &mut Html, certificate: &Certificate, now: Timestamp
                     list.text("Odd", &oddity);
                 }
             }
-            Err(malformed) => list.text("Cannot be read", &malformed.to_string()),
+            Err(malformed) => list.text("Unreadable", &malformed.to_string()),
         }
         list.code("SHA-256", &certificate.sha256().to_string());
     });

@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Unusable};
 use crate::config::{Entry, SourceSettings};
-use crate::finding::{Code, Finding};
+use crate::finding::{
+    Client, ClientRefusal, Code, Detail, Finding, Refused, Severity, TlsaMismatch,
+};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge};
 use crate::lab::authority::{Authority, Key, Validity};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 use crate::observation::{
-    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Served,
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Served, TlsVersion,
 };
 use crate::source::Loaded;
+use crate::tlsa::TlsaRecord;
 
 use super::super::expectations::{Kept, Trouble, Watch};
 use super::super::plan::{Plan, Planned};
-use super::super::snapshot::{Reload, TargetResults};
+use super::super::snapshot::{Reload, TargetResults, VantageStatus};
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -72,7 +75,7 @@ fn serving(leaf: &Certificate) -> Outcome {
     Outcome::Served(Box::new(Served {
         leaf: leaf.clone(),
         rest: Vec::new(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         alpn: None,
         revocation: Revocation::default(),
@@ -105,7 +108,7 @@ fn look(
     );
     // There is no root here: only which certificate it is matters to the page.
     let told = [Code::WrongCertificate, Code::PreviousInstance];
-    judged.findings.retain(|f| told.contains(&f.code));
+    judged.findings.retain(|f| told.contains(&f.code()));
     judged
 }
 
@@ -176,6 +179,7 @@ impl State {
                 uptime: Duration::ZERO,
                 interval: Duration::from_secs(300),
                 grace: Duration::from_secs(1800),
+                vantages: Arc::new([]),
             },
             state: None,
         }
@@ -229,6 +233,84 @@ fn tags(page: &str) -> Vec<String> {
     tags
 }
 
+/// Findings of three severities with this text where text of the outside may be.
+fn findings_with(text: &str) -> [Finding; 3] {
+    let mismatch = Detail::TlsaMismatch {
+        name: text.to_owned(),
+        is_authenticated: true,
+        mismatch: TlsaMismatch::PendingOnly,
+        publish: TlsaRecord {
+            usage: 3,
+            selector: 1,
+            matching_type: 1,
+            data: vec![0; 32],
+        },
+    };
+    let staple = Detail::BadOcspStaple {
+        fault: Unusable::NotAuthorised(text.to_owned()),
+        responder: Some(text.to_owned()),
+    };
+    let refused = Detail::RefusedByClients(Refused::Chain {
+        refusals: vec![ClientRefusal {
+            clients: vec![Client::Go],
+            refusal: text.to_owned().into(),
+        }],
+        accepted_by: vec![Client::Java],
+    });
+    [
+        Finding::new(mismatch),
+        Finding::new(staple),
+        Finding::with_severity(Severity::Info, refused),
+    ]
+}
+
+#[test]
+fn a_result_older_than_two_intervals_is_shown_as_stale_and_not_as_ok() {
+    let leaf = &leaves(1)[0];
+    let expected = expecting(leaf, &[]);
+    let target = target("web", 1);
+    let judged = look(&target, 1, Vantage::LOCAL, serving(leaf), &expected);
+    let mut state = State::new();
+    state.add("web", &expected, vec![(target, vec![judged])]);
+    let mut view = state.view();
+    let path = view.endpoints()[0].address().as_str().to_owned();
+    let interval = i64::try_from(view.monitor.interval.as_secs()).unwrap();
+    view.now = Timestamp(NOW.0 + 2 * interval);
+    assert_eq!(view.endpoints()[0].severity, Severity::Ok);
+    assert!(!get(&view, "/", "").contains("stale, of"));
+
+    view.now = Timestamp(NOW.0 + 2 * interval + 1);
+    assert_eq!(view.endpoints()[0].severity, Severity::Unknown);
+    let page = get(&view, "/", "");
+    assert!(
+        page.contains("The results of 1 address are stale"),
+        "{page}"
+    );
+    assert!(page.contains("stale, of 10 minutes ago"), "{page}");
+    assert!(!page.contains("headline ok"), "{page}");
+    let page = get(&view, &path, "");
+    assert!(
+        page.contains("older than two intervals of 5 minutes"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_vantage_that_is_down_is_shown_with_since_when() {
+    let mut view = State::new().view();
+    let status = |is_up: bool| VantageStatus {
+        vantage: Vantage::named("eu-west"),
+        is_up: Some(is_up),
+        failing_since: (!is_up).then_some(Timestamp(NOW.0 - 2 * HOUR)),
+    };
+    view.monitor.vantages = Arc::new([status(false)]);
+    let page = get(&view, "/", "");
+    assert!(page.contains("The vantage eu-west is down"), "{page}");
+    assert!(page.contains("2 hours ago"), "{page}");
+    view.monitor.vantages = Arc::new([status(true)]);
+    assert!(!get(&view, "/", "").contains("eu-west is down"));
+}
+
 /// A state with this text wherever outsiders can put text.
 fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let mut state = State::new();
@@ -236,12 +318,11 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let name = format!("c{text}");
     let target = target(&name, 1);
     let mut served = look(&target, 1, "local", serving(leaf), &expected);
-    for code in [Code::WrongCertificate, Code::WeakKey, Code::RootIncluded] {
-        served.findings.push(Finding::new(code, text, text));
-    }
+    served.findings.extend(findings_with(text));
     let error = LookError {
         seems: None,
         alert: None,
+        is_of_vantage: false,
         kind: ErrorKind::TlsProtocol,
         message: text.to_owned(),
     };
@@ -303,8 +384,7 @@ fn a_page_has_an_end_however_many_addresses_there_are_and_however_long_their_tex
         let results = (1..=5).map(|ip| {
             let mut judged = look(&target, ip, "local", serving(&long), &expected);
             let words = format!("{ip} {text}");
-            let finding = Finding::new(Code::WrongCertificate, words.clone(), words);
-            judged.findings.push(finding);
+            judged.findings.extend(findings_with(&words));
             judged
         });
         let results = results.collect();
@@ -343,8 +423,8 @@ fn the_same_fault_at_many_addresses_is_told_once() {
     assert!(page.contains("<h1 id=\"headline\">6 of 7 addresses are critical</h1>"));
     assert_eq!(page.matches("<li class=\"fault critical\">").count(), 1);
     assert!(page.contains(", at 6 addresses"));
-    assert!(page.contains("192.0.2.1:443</a>, seen from here and sslmate"));
-    assert!(page.contains("To mend it:"));
+    assert!(page.contains("192.0.2.1:443</a>, from here and sslmate"));
+    assert!(page.contains("Fix:"));
     assert!(page.contains("href=\"/docs/findings/wrong_certificate\""));
     // What is wrong comes before everything else.
     let place = |words: &str| page.find(words).unwrap();
@@ -385,7 +465,7 @@ fn a_filter_leaves_out_what_it_says() {
         get(&view, "/", "severity=critical").contains("<option value=\"critical\" selected=\"\">")
     );
     assert!(get(&view, "/", "q=a%22b").contains("value=\"a&quot;b\""));
-    assert!(get(&view, "/", "severity=warning").contains("Nothing, as far as this filter shows"));
+    assert!(get(&view, "/", "severity=warning").contains("None match the filter"));
 }
 
 #[test]
@@ -421,19 +501,19 @@ fn a_rollout_tells_who_has_switched_and_who_has_not() {
         let (_, rest) = rollout.split_once(heading).unwrap();
         rest.split_once("</ul>").unwrap().0.to_owned()
     };
-    let old = side("Still the one before: 1");
+    let old = side("Previous instance: 1");
     assert!(
         old.contains("192.0.2.3:443") && old.contains("at least since"),
         "{old}"
     );
     let switched = Timestamp(NOW.0 - HOUR).to_string();
-    let new = side("The new one: 2");
+    let new = side("New instance: 2");
     assert!(
         new.contains("192.0.2.1:443") && new.contains(&switched),
         "{new}"
     );
     assert!(!new.contains("at least"), "{new}");
-    assert!(side("Something else, or nothing seen: 1").contains("192.0.2.4:443"));
+    assert!(side("Other certificate or no result: 1").contains("192.0.2.4:443"));
     assert!(get(&view, "/", "").contains("2 of 4 addresses</div></td>"));
 }
 
@@ -451,9 +531,9 @@ fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
         error: "sslmate: the connection was refused".into(),
     });
     let page = get(&state.view(), "/", "");
-    assert!(page.contains("The only address serves the right certificate"));
+    assert!(page.contains("The only address serves the expected certificate"));
     for words in [
-        "The source sslmate does not answer",
+        "Source sslmate is unavailable",
         "(4 hours ago)",
         "(5 hours ago)",
         "sslmate: the connection was refused.",
@@ -465,14 +545,14 @@ fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
 #[test]
 fn nothing_to_look_at_nothing_looked_at_and_nothing_known_have_their_words() {
     let page = get(&State::new().view(), "/", "");
-    assert!(page.contains("There is nothing to look at"));
+    assert!(page.contains("There is nothing to probe"));
     let leaf = &leaves(1)[0];
     let expected = expecting(leaf, &[]);
     let mut state = State::new();
     state.add("web", &expected, vec![(target("web", 1), Vec::new())]);
     let view = state.view();
-    assert!(get(&view, "/", "").contains("Nothing has been looked at yet"));
-    assert!(get(&view, "/certificates/web", "").contains("It has not been looked at yet"));
+    assert!(get(&view, "/", "").contains("Nothing has been probed yet"));
+    assert!(get(&view, "/certificates/web", "").contains("Not probed yet"));
     for path in [
         "/certificates/none",
         "/certificates/a/b/c/1/d/e",
@@ -524,5 +604,5 @@ fn what_differs_from_the_expected_certificate_is_marked() {
     for leaf in &leaves {
         assert!(table.contains(&leaf.sha256().to_string()));
     }
-    assert!(page.contains("it is not the expected one"));
+    assert!(page.contains("not the expected certificate"));
 }

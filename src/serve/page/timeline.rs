@@ -58,18 +58,18 @@ impl Lifetime {
     fn in_words(&self, now: Timestamp) -> String {
         let (issued, expiry) = (relative(self.issued, now), relative(self.expiry, now));
         if now < self.issued {
-            return format!("Not valid yet: it begins {issued}, and expires {expiry}.");
+            return format!("Not valid yet: validity starts {issued}, expires {expiry}.");
         }
         if now > self.expiry {
             return format!("Issued {issued}, expired {expiry}. Clients refuse it.");
         }
         let then = match self.severity(now) {
-            Severity::Critical => "It is in its critical time.".into(),
+            Severity::Critical => "Past the critical threshold.".into(),
             Severity::Warning => format!(
-                "It is in the time of warnings; critical {}.",
+                "Past the warning threshold; critical {}.",
                 relative(self.critical, now)
             ),
-            _ => format!("Warnings begin {}.", relative(self.warning, now)),
+            _ => format!("Warnings start {}.", relative(self.warning, now)),
         };
         format!("Issued {issued}, expires {expiry}. {then}")
     }
@@ -222,11 +222,11 @@ mod tests {
     fn each_time_of_a_life_has_its_words() {
         let life = ninety_days();
         let words = |day: i64| life.in_words(Timestamp(day * DAY));
-        insta::assert_snapshot!(words(30), @"Issued 30 days ago, expires in 60 days. Warnings begin in 38 days.");
-        insta::assert_snapshot!(words(70), @"Issued 70 days ago, expires in 20 days. It is in the time of warnings; critical in 13 days.");
-        insta::assert_snapshot!(words(85), @"Issued 85 days ago, expires in 5 days. It is in its critical time.");
+        insta::assert_snapshot!(words(30), @"Issued 30 days ago, expires in 60 days. Warnings start in 38 days.");
+        insta::assert_snapshot!(words(70), @"Issued 70 days ago, expires in 20 days. Past the warning threshold; critical in 13 days.");
+        insta::assert_snapshot!(words(85), @"Issued 85 days ago, expires in 5 days. Past the critical threshold.");
         insta::assert_snapshot!(words(95), @"Issued 95 days ago, expired 5 days ago. Clients refuse it.");
-        insta::assert_snapshot!(words(-5), @"Not valid yet: it begins in 5 days, and expires in 95 days.");
+        insta::assert_snapshot!(words(-5), @"Not valid yet: validity starts in 5 days, expires in 95 days.");
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         let mut html = Html::default();
         draw(&mut html, &ninety_days(), Timestamp(45 * DAY));
         insta::assert_snapshot!(html.finish().replace("><", ">\n<"), @r#"
-        <svg class="life" width="100%" height="76" role="img" aria-label="Issued 45 days ago, expires in 45 days. Warnings begin in 23 days.">
+        <svg class="life" width="100%" height="76" role="img" aria-label="Issued 45 days ago, expires in 45 days. Warnings start in 23 days.">
         <rect class="zone-ok" x="0.00%" width="75.55%" y="34" height="12">
         </rect>
         <rect class="zone-warning" x="75.55%" width="16.67%" y="28" height="18">

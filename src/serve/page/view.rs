@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::finding::{Finding, Severity};
 use crate::instance::Instance;
-use crate::judge::{Judged, Verdict, agree};
+use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Target, Timestamp};
 use crate::observation::{LookError, Outcome, Served};
 use crate::scan::targets_of_failed;
 
 use super::super::expectations::{Kept, Trouble, Watch};
 use super::super::plan::Plan;
-use super::super::snapshot::{Current, Reload, Since, TargetResults};
+use super::super::snapshot::{Current, Reload, Since, TargetResults, VantageStatus};
 use super::html::Address;
 use super::{Place, target_of};
 
@@ -45,6 +45,8 @@ pub(super) struct Monitor {
     pub(super) interval: Duration,
     /// How long the instance before is only a warning.
     pub(super) grace: Duration,
+    /// The remote vantages.
+    pub(super) vantages: Arc<[VantageStatus]>,
 }
 
 impl View {
@@ -75,10 +77,11 @@ impl View {
                 reload: snapshot.reload.clone(),
                 cycle: snapshot.cycle.duration,
                 lag: snapshot.lag(uptime),
-                under_way: runtime.scanner.turns.under_way(),
+                under_way: runtime.probes_in_flight(),
                 uptime,
                 interval: runtime.inventory.defaults.interval,
                 grace: runtime.times.grace,
+                vantages: snapshot.vantages.clone(),
             },
             state,
         }
@@ -86,7 +89,9 @@ impl View {
 
     /// Every endpoint that has been looked at, the worst first.
     pub(super) fn endpoints(&self) -> Vec<Endpoint<'_>> {
-        let mut all: Vec<Endpoint<'_>> = self.looks.iter().flat_map(|l| endpoints(l)).collect();
+        let of_target = |l| endpoints(l, self.now, self.monitor.interval);
+        let looks = self.looks.iter().map(|looked| &**looked);
+        let mut all: Vec<Endpoint<'_>> = looks.flat_map(of_target).collect();
         all.sort_by_key(|endpoint| Reverse(endpoint.severity));
         all
     }
@@ -305,8 +310,10 @@ pub(super) struct Endpoint<'a> {
     pub(super) ip: Option<IpAddr>,
     pub(super) key_type: KeyType,
     pub(super) looks: Vec<Look<'a>>,
-    /// The worst that was seen.
+    /// The worst that was seen; at least unknown if a result is stale.
     pub(super) severity: Severity,
+    /// The time of the oldest result, if it is stale.
+    pub(super) stale: Option<Timestamp>,
 }
 
 impl<'a> Endpoint<'a> {
@@ -336,7 +343,7 @@ pub(super) struct Look<'a> {
     pub(super) next: Option<Timestamp>,
 }
 
-fn endpoints(looked: &TargetResults) -> Vec<Endpoint<'_>> {
+fn endpoints(looked: &TargetResults, now: Timestamp, interval: Duration) -> Vec<Endpoint<'_>> {
     let mut all: BTreeMap<(Option<IpAddr>, KeyType), Endpoint<'_>> = BTreeMap::new();
     for result in &looked.endpoints {
         let judged = &*result.judged;
@@ -348,8 +355,15 @@ fn endpoints(looked: &TargetResults) -> Vec<Endpoint<'_>> {
             key_type: observation.key_type,
             looks: Vec::new(),
             severity: Severity::Ok,
+            stale: None,
         });
         endpoint.severity = endpoint.severity.max(judged.severity());
+        if result.is_stale(now, interval) {
+            let oldest = endpoint.stale.map_or(result.at, |at| at.min(result.at));
+            endpoint.stale = Some(oldest);
+            // What was ok then may be anything by now.
+            endpoint.severity = endpoint.severity.max(Severity::Unknown);
+        }
         endpoint.looks.push(Look {
             judged,
             since: result.since,
@@ -420,13 +434,6 @@ impl<'a> Look<'a> {
 
     /// Why nothing could be judged, unless a finding says so already.
     pub(super) fn untold_error(&self) -> Option<&'a LookError> {
-        let Verdict::Inconclusive(error) = &self.judged.verdict else {
-            return None;
-        };
-        let is_told = self
-            .findings()
-            .iter()
-            .any(|f| f.message.contains(&error.message));
-        (!is_told).then_some(error)
+        self.judged.unreported_error()
     }
 }

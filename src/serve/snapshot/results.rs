@@ -12,7 +12,7 @@ use crate::report::prometheus::Lines;
 use super::super::dns_failures::dns_answer;
 
 /// Targets in one chunk of the map; a larger one is split. A change copies one chunk and the list of chunks.
-const MAX_CHUNK: usize = 512;
+const MAX_CHUNK: usize = 128;
 /// A result is stale when it is older than this many of its intervals.
 const STALE_INTERVALS: i64 = 2;
 
@@ -71,7 +71,7 @@ impl EndpointResult {
             Verdict::Inconclusive(_) => old.and_then(|old| old.last_conclusive),
         };
         Self {
-            lines: Arc::new(Lines::new(&judged, at)),
+            lines: Arc::new(Lines::after(&judged, at, last_conclusive)),
             alone,
             judged,
             at,
@@ -85,7 +85,7 @@ impl EndpointResult {
     /// Replaces the findings that compare several endpoints.
     pub(in crate::serve) fn with_judged(&self, judged: Arc<Judged>) -> Self {
         Self {
-            lines: Arc::new(Lines::new(&judged, self.at)),
+            lines: Arc::new(Lines::after(&judged, self.at, self.last_conclusive)),
             judged,
             ..self.clone()
         }
@@ -97,7 +97,6 @@ impl EndpointResult {
     }
 
     /// Returns true if the result is older than two intervals.
-    #[allow(dead_code)] // the pages and the metrics on age come with it
     pub(in crate::serve) fn is_stale(&self, now: Timestamp, interval: Duration) -> bool {
         let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX);
         now.seconds_since(self.at) > interval.saturating_mul(STALE_INTERVALS)

@@ -111,22 +111,27 @@ fn is_alike(a: &Judged, b: &Judged) -> bool {
     };
     let codes = |judged: &Judged| -> Vec<_> {
         let findings = judged.findings.iter();
-        findings.map(|f| (f.code, f.severity)).collect()
+        findings.map(|f| (f.code(), f.severity)).collect()
     };
     verdicts && saw_the_same(a, b) && codes(a) == codes(b)
 }
 
 /// Returns a result with the findings that comparing endpoints added and removed at the last one.
 fn carried(alone: &Arc<Judged>, old: &EndpointResult) -> Arc<Judged> {
-    let has = |findings: &[Finding], code: Code| findings.iter().any(|f| f.code == code);
+    let has = |findings: &[Finding], code: Code| findings.iter().any(|f| f.code() == code);
     let (was_alone, was) = (&old.alone.findings, &old.judged.findings);
     let mut judged = Judged::clone(alone);
     let is_removed = |code| has(was_alone, code) && !has(was, code);
-    judged.findings.retain(|finding| !is_removed(finding.code));
-    let added = was.iter().filter(|finding| !has(was_alone, finding.code));
+    judged
+        .findings
+        .retain(|finding| !is_removed(finding.code()));
+    let added = was.iter().filter(|finding| !has(was_alone, finding.code()));
     judged.findings.extend(added.cloned());
     judged
         .findings
-        .sort_by_key(|finding| (Reverse(finding.severity), finding.code));
+        .sort_by_key(|finding| (Reverse(finding.severity), finding.code()));
     Arc::new(judged)
 }
+
+#[cfg(test)]
+mod tests;

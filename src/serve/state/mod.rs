@@ -125,7 +125,7 @@ pub(super) enum Event {
     /// A probe has the result of one endpoint, as of `at`.
     ProbeResult {
         id: ProbeId,
-        judged: Box<Judged>,
+        judged: Arc<Judged>,
         at: Now,
     },
     /// A probe ended; it is not complete after a fault of our own.
@@ -339,11 +339,16 @@ impl State {
             results: self.results.clone(),
             cycle: Cycle {
                 duration: self.cycle_duration,
-                oldest_due: self.lanes.values().filter_map(Lane::oldest_due).min(),
+                oldest_due: self.oldest_due(),
             },
             vantages: remotes.map(|(name, lane)| lane.status(name)).collect(),
             is_ready: self.is_ready,
         }
+    }
+
+    /// Returns the due time of the longest-waiting probe.
+    fn oldest_due(&self) -> Option<Duration> {
+        self.lanes.values().filter_map(Lane::oldest_due).min()
     }
 
     fn log(&mut self, line: LogLine) {

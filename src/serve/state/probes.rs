@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Publishes the result of one endpoint.
-    pub(super) fn on_probe_result(&mut self, id: ProbeId, judged: Box<Judged>, at: Now) {
+    pub(super) fn on_probe_result(&mut self, id: ProbeId, judged: Arc<Judged>, at: Now) {
         let Some(run) = self.runs.get_mut(&id) else {
             return;
         };
@@ -93,7 +93,6 @@ impl State {
         let Some(target) = self.targets.get(&observation.target).cloned() else {
             return;
         };
-        let judged = Arc::new(*judged);
         if depends_on_other_key_type(&judged) && self.waits_for_other_key_type(id, &judged) {
             if let Some(run) = self.runs.get_mut(&id) {
                 run.held.push((judged, at));
@@ -180,7 +179,13 @@ impl State {
         let Some(lane) = self.lanes.get_mut(&run.vantage) else {
             return;
         };
-        let is_wanted = lane.queue.finish(&run.subject, interval, now.elapsed);
+        // Whoever answers tests from elsewhere is asked once in an interval, also after a pause.
+        let earliest = match run.vantage.is_local() {
+            true => Duration::ZERO,
+            false => run.started + interval / 2,
+        };
+        let queue = &mut lane.queue;
+        let is_wanted = queue.finish_spaced(&run.subject, interval, earliest, now.elapsed);
         let change = lane.end_probe(run.seen, run.started, now);
         let next = lane.queue.due(&run.subject);
         lane.unprobed.remove(&run.subject);

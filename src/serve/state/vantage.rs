@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
-use crate::observation::{ErrorKind, Outcome};
+use crate::observation::Outcome;
 use crate::schedule::DueQueue;
 
 use super::super::snapshot::VantageStatus;
@@ -166,10 +166,10 @@ pub(super) enum Seen {
 impl Seen {
     /// Adds a result.
     pub(super) fn add(&mut self, judged: &Judged) {
-        let observation = &judged.observation;
-        let is_failure = !observation.vantage.is_local()
-            && observation.ip.is_none()
-            && matches!(&observation.outcome, Outcome::Failed(error) if error.kind == ErrorKind::Internal);
+        let is_failure = matches!(
+            &judged.observation.outcome,
+            Outcome::Failed(error) if error.is_of_vantage
+        );
         *self = match (*self, is_failure) {
             (Self::Results, _) | (_, false) => Self::Results,
             (_, true) => Self::Failure,

@@ -94,7 +94,7 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
     for _ in 0..PROBES * 100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(current.snapshot().runtime.scanner.turns.under_way(), 0);
+    assert_eq!(current.snapshot().runtime.probes_in_flight(), 0);
 }
 
 /// Publishes a plan as the monitor does once each source has answered.

@@ -1,10 +1,12 @@
 //! Who switched when.
 
 use super::*;
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Detail, Finding, LeafValidity, Severity};
 use crate::judge::{Flags, Judged, Verdict};
 use crate::model::{Protocol, Target, Timings, Vantage};
-use crate::observation::{ErrorKind, KeyProof, LookError, Observation, Outcome, Served, Told};
+use crate::observation::{
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+};
 use crate::store::history::prune_to;
 use crate::store::{Before, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
 
@@ -54,7 +56,7 @@ fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
     let served = Outcome::Served(Box::new(Served {
         leaf: certificate(leaf),
         rest: Vec::new(),
-        tls_version: "1.3",
+        tls_version: TlsVersion::Tls13,
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         alpn: None,
         revocation: Default::default(),
@@ -239,7 +241,12 @@ fn a_change_of_severity_is_no_new_span() {
     let store = open(&folder);
     store.note(&[saw(0, true, true)], NOW).unwrap();
     let mut worse = saw(0, true, true);
-    let finding = Finding::with_severity(Code::Expiring, Severity::Critical, "soon", "renew");
+    let detail = Detail::Expiring(LeafValidity {
+        not_after: at(60),
+        judged_at: NOW,
+        is_newer_expected: false,
+    });
+    let finding = Finding::with_severity(Severity::Critical, detail);
     worse.findings.push(finding);
     store.note(&[worse], at(1)).unwrap();
     let spans = history(&store);

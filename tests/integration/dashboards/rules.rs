@@ -55,7 +55,7 @@ fn every_alert_has_its_page() {
         let first = format!("**{severity}**, after {}.", rule.hold.as_ref().unwrap());
         let paragraphs = section.paragraphs();
         assert!(paragraphs[0].starts_with(&first), "{}: {first}", rule.name);
-        for part in ["**See more.**", "**Mend it.**", "**A false alarm?**"] {
+        for part in ["**Diagnose.**", "**Fix.**", "**False positive?**"] {
             let has = paragraphs.iter().any(|p| p.starts_with(part));
             assert!(has, "{}: {part}", rule.name);
         }
@@ -81,8 +81,8 @@ fn quoted(text: &str) -> String {
 /// The alerts of rules.yml as Grafana's file provisioning takes them.
 fn grafana_rules() -> String {
     let mut out = String::from(
-        "# The alerts of prometheus/rules.yml as rules that Grafana itself evaluates. Load either, not both.\n\
-         # This file is made from that one; see CONTRIBUTING.md.\n\
+        "# The alerts of prometheus/rules.yml, evaluated by Grafana. Load only one of the two.\n\
+         # Generated from that file; see CONTRIBUTING.md.\n\
          apiVersion: 1\n\
          groups:\n  - orgId: 1\n    name: certvigil\n    folder: certvigil\n    interval: 1m\n    rules:\n",
     );

@@ -271,15 +271,15 @@ fn what_an_account_has_never_told_is_neither_nothing_nor_well() {
         let other = test("nobody.example").status;
         assert_eq!(other, if source == "*" { 503 } else { 404 }, "{source}");
         let page = exporter.get("/").text();
-        assert!(!page.contains("There is nothing to look at"), "{page}");
+        assert!(!page.contains("There is nothing to probe"), "{page}");
         assert!(
-            !page.contains("serves the right certificate</h1>"),
+            !page.contains("serves the expected certificate</h1>"),
             "{page}"
         );
         let title = match (source, beside) {
-            ("*", None) => "What is expected is not known",
-            ("*", _) => "What is expected by 1 entry of the configuration is not known",
-            _ => "could not be judged",
+            ("*", None) => "The expected certificates are unknown",
+            ("*", _) => "The expected certificate of 1 configuration entry is unknown",
+            _ => "1 of 2 addresses is unknown",
         };
         assert!(page.contains(title), "{page}");
     }

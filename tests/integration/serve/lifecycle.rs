@@ -36,9 +36,7 @@ fn it_is_ready_once_everything_has_been_looked_at() {
     let early = exporter.get("/-/ready");
     assert_eq!(early.status, 503);
     assert!(
-        early
-            .text()
-            .contains("not everything has been looked at yet"),
+        early.text().contains("not everything has been probed yet"),
         "{}",
         early.text()
     );
@@ -154,7 +152,7 @@ fn it_listens_at_every_address_that_is_given() {
         let log = exporter.log();
         let told = log
             .lines()
-            .filter_map(|line| line.split_once("listening on "));
+            .filter_map(|line| line.split_once("listening: address="));
         let told: Vec<SocketAddr> = told.map(|(_, address)| address.parse().unwrap()).collect();
         (told.len() == 3).then_some(told)
     });
@@ -186,7 +184,7 @@ fn a_port_that_is_taken_is_told_with_the_way_out() {
     ] {
         let listen = ["--web.listen-address", address.as_str()];
         let run = certvigil(command.iter().chain(&listen));
-        let words = format!("cannot listen at {address}: ");
+        let words = format!("cannot listen on {address}: ");
         assert_refused(&run, &words);
         assert!(run.stderr.contains("--web.listen-address"), "{run:?}");
     }
@@ -201,9 +199,9 @@ fn a_configuration_that_is_none_is_told() {
     let nowhere = folder.path().join("no-certificates.yml");
     std::fs::write(&nowhere, "certificates: []\n").unwrap();
     for (file, words) in [
-        (missing.as_path(), "cannot be read"),
+        (missing.as_path(), "cannot read configuration"),
         (&empty, "certificates"),
-        (folder.path(), "cannot be read"),
+        (folder.path(), "cannot read configuration"),
         (&nowhere, "certificates"),
     ] {
         let run = certvigil([

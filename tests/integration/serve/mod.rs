@@ -12,6 +12,7 @@ mod guard;
 mod lifecycle;
 mod metrics;
 mod names;
+mod on_demand;
 mod page;
 mod peer;
 mod probe;
@@ -19,6 +20,7 @@ mod reload;
 mod secrets;
 mod state;
 mod test_api;
+mod vantages;
 mod webhook;
 
 use std::net::TcpListener;

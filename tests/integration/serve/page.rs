@@ -166,10 +166,10 @@ fn where_all_is_well_the_page_says_so() {
         name: "well",
         path: "/".into(),
         words: &[
-            "All 2 addresses serve the right certificate",
+            "All 2 addresses serve the expected certificate",
             "shop",
             "2 of 2",
-            "Nothing.",
+            "None.",
         ],
     };
     look_at(&browser, &exporter, &scene);
@@ -177,17 +177,17 @@ fn where_all_is_well_the_page_says_so() {
         name: "certificate",
         path: "/certificates/shop".into(),
         words: &[
-            "All 2 addresses are well",
-            "Warnings begin in",
+            "All 2 addresses are ok",
+            "Warnings start in",
             "127.0.0.2",
-            "not kept",
+            "not stored",
         ],
     };
     look_at(&browser, &exporter, &scene);
     let scene = Scene {
         name: "docs",
         path: "/docs/findings/missing_intermediate".into(),
-        words: &["How to mend it", "ssl_certificate"],
+        words: &["How to fix it", "ssl_certificate"],
     };
     look_at(&browser, &exporter, &scene);
 }
@@ -209,7 +209,7 @@ fn a_fault_is_first_and_a_subject_that_is_a_script_is_shown_and_does_nothing() {
         words: &[
             "1 of 2 addresses is critical",
             "Another certificate than the expected one is served",
-            "To mend it:",
+            "Fix:",
             "<script>alert('run')</script><img src=x onerror=alert(1)>\u{fffd}dlrow",
         ],
     };
@@ -224,7 +224,7 @@ fn a_fault_is_first_and_a_subject_that_is_a_script_is_shown_and_does_nothing() {
         path: endpoint,
         words: &[
             "≠ differs",
-            "What differs from the expected certificate",
+            "Differences from the expected certificate",
             "<script>alert('run')",
         ],
     };
@@ -266,7 +266,7 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
     });
     wait_until("the switch is noted", || {
         let page = exporter.get(&format!("/certificates/{HOST}")).text();
-        (page.contains("another certificate") || page.matches("the first look").count() > 1)
+        (page.contains("an unexpected certificate") || page.matches("the first probe").count() > 1)
             .then_some(())
     });
     let browser = Browser::start();
@@ -275,11 +275,11 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
         path: format!("/certificates/{HOST}"),
         words: &[
             "1 of 2 addresses serve the new instance",
-            "Still the one before: 1",
-            "The new one: 1",
-            "seen from here and sslmate",
-            "What has changed",
-            "the first look",
+            "Previous instance: 1",
+            "New instance: 1",
+            "from here and sslmate",
+            "Changes",
+            "the first probe",
         ],
     };
     look_at(&browser, &exporter, &scene);
@@ -292,8 +292,8 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
         name: "away",
         path: "/".into(),
         words: &[
-            "The source sslmate does not answer",
-            "What it said last goes on being expected",
+            "Source sslmate is unavailable",
+            "Its last result stays in use",
         ],
     };
     look_at(&browser, &exporter, &scene);
@@ -339,7 +339,7 @@ fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
     browser.eval(
         "document.querySelector('.headline p').textContent = 'stale'; document.dispatchEvent(new Event('visibilitychange')); true",
     );
-    browser.wait_for("document.querySelector('.headline p').textContent.includes('is not well')");
+    browser.wait_for("document.querySelector('.headline p').textContent.includes('is not ok')");
     assert_eq!(browser.eval(kept), before);
     browser.tab_to("at.id === 'pause'");
     browser.press([ENTER]);
@@ -380,7 +380,7 @@ fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
         assert!(
             browser
                 .text()
-                .contains("The only address serves the right certificate")
+                .contains("The only address serves the expected certificate")
         );
     };
     for (fetch, words) in [
@@ -554,8 +554,9 @@ fn who_switched_when_is_known_over_a_restart_and_a_page_is_sent_compressed() {
     wait_until("the switch is noted", || {
         let page = page(&exporter);
         let (_, history) = page.split_once("id=\"history\"")?;
-        (history.contains("another certificate") && history.contains("the right certificate"))
-            .then_some(())
+        (history.contains("an unexpected certificate")
+            && history.contains("the expected certificate"))
+        .then_some(())
     });
     let folder = exporter.kill();
 

@@ -174,5 +174,8 @@ fn a_certificate_that_the_peer_does_not_have_is_told() {
         &inventory(&pki, ONCE, &vantage, &[web]),
     ));
     let error = from(&rows, "there").text("/error");
-    assert!(error.contains("there is no certificate `web`"), "{error}");
+    assert!(
+        error.contains("the inventory has no certificate `web`"),
+        "{error}"
+    );
 }

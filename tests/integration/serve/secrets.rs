@@ -333,7 +333,7 @@ fn no_secret_is_in_what_check_tells() {
             .lines()
             .filter(|line| line.contains("certvigil.yml: "));
         let (warnings, errors): (Vec<_>, Vec<_>) =
-            of_file.partition(|line| line.contains("is not encrypted: anyone on the way"));
+            of_file.partition(|line| line.contains("is not encrypted: an attacker on the path"));
         assert_eq!(errors, [""; 0], "{run:?}");
         // Two entries have a download over plain HTTP.
         let is_read = args.contains(&"certvigil.yml");

@@ -73,7 +73,7 @@
   function tellOfAge(why) {
     const icon = document.querySelector('link[rel=icon]');
     const shown = document.querySelector('footer time').textContent;
-    stale.textContent = `This page could not be refreshed: ${why}. What it shows is as of ${shown}, and may be wrong by now.`;
+    stale.textContent = `Cannot refresh this page: ${why}. The content is of ${shown} and may be outdated.`;
     announce.textContent = stale.textContent;
     if (stale.isConnected) return;
     main.prepend(stale);
@@ -87,7 +87,7 @@
     const isPage = (answer.headers.get('content-type') || '').startsWith('text/html');
     const fresh = isPage && new DOMParser().parseFromString(text, 'text/html');
     if (fresh && fresh.getElementById('main')) return fresh;
-    throw new Error(`the monitor answered with HTTP status ${answer.status}`);
+    throw new Error(`the monitor returned HTTP status ${answer.status}`);
   }
 
   async function show(url) {

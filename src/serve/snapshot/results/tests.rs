@@ -52,3 +52,23 @@ proptest! {
         }
     }
 }
+
+/// Prints the cost of one published result among 100,000: `cargo test --lib publish_cost -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::print_stdout)]
+fn publish_cost() {
+    const TARGETS: usize = 100_000;
+    const CHANGES: usize = 10_000;
+    let mut map = ResultMap::default();
+    (0..TARGETS).for_each(|number| map.put(results(number)));
+    let published = arc_swap::ArcSwap::from_pointee(map.clone());
+    #[allow(clippy::disallowed_methods)] // it measures
+    let start = std::time::Instant::now();
+    for change in 0..CHANGES {
+        map.put(results(change * 7919 % TARGETS));
+        published.store(Arc::new(map.clone()));
+    }
+    let each = start.elapsed() / u32::try_from(CHANGES).unwrap();
+    println!("{each:?} for one of {TARGETS}, {} chunks", map.chunks.len());
+}

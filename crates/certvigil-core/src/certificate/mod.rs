@@ -1,0 +1,438 @@
+//! One X.509 certificate: its bytes, its hashes, and what could be read from it.
+
+mod algorithm;
+mod der;
+mod extensions;
+mod file;
+mod fingerprint;
+pub mod hash;
+mod interner;
+mod key;
+mod name;
+mod oddity;
+mod oid;
+mod pem;
+mod profile;
+mod read;
+mod revocation;
+pub mod rsa;
+mod signature;
+mod time;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::model::{Hostname, Timestamp};
+pub use algorithm::Unverifiable;
+pub(crate) use der::sequence;
+pub(crate) use extensions::name_constraints;
+pub use extensions::{
+    AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
+    MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
+};
+pub use file::{FileError, Foreign, MAX_FILE_CERTIFICATES, read_certificates};
+pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
+pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
+use key::read_key;
+pub use name::{email_attributes, name_parts, normal_name};
+pub use oddity::{NameOf, Oddity, Part};
+pub(crate) use oid::dotted;
+pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
+use read::read;
+pub use revocation::{
+    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
+};
+use signature::Signers;
+pub use signature::{Link, certifies, unverifiable, verification_cost};
+pub(crate) use signature::{Remembering, key_signed, remembered_cost};
+
+/// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
+/// and compared.
+#[derive(Clone)]
+pub struct Certificate(Arc<Inner>);
+
+struct Inner {
+    der: Vec<u8>,
+    sha256: Fingerprint,
+    facts: Result<Facts, Malformed>,
+    signers: Signers,
+}
+
+/// Why nothing could be read from a certificate's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed(pub String);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a certificate says.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// 1, 2 or 3 as a rule; 0 if it cannot be read.
+    pub version: u8,
+    /// The subject's distinguished name, for people.
+    pub subject: String,
+    /// The issuer's distinguished name, for people.
+    pub issuer: String,
+    /// The subject as DER, for comparison.
+    pub subject_der: Vec<u8>,
+    /// The issuer as DER, for comparison.
+    pub issuer_der: Vec<u8>,
+    /// The subject's normal form, for comparison by RFC 5280, section 7.1: see [`normal_name`].
+    pub subject_normal: Vec<u8>,
+    /// The issuer's normal form.
+    pub issuer_normal: Vec<u8>,
+    /// The subject's common name, where it has one.
+    pub common_name: Option<String>,
+    /// The issuer's common name, where it has one.
+    pub issuer_common_name: Option<String>,
+    /// The issuer's organization, where it has one.
+    pub issuer_organization: Option<String>,
+    /// The serial number in lower-case hexadecimal, as `openssl x509 -serial` writes it.
+    pub serial: String,
+    /// The serial number's content octets.
+    pub serial_der: Box<[u8]>,
+    /// The subject alternative names.
+    pub sans: Vec<San>,
+    /// The first moment of validity; 1970 if it cannot be read: see [`Facts::validity`].
+    pub not_before: Timestamp,
+    /// The last moment of validity; 1970 if it cannot be read: see [`Facts::validity`].
+    pub not_after: Timestamp,
+    /// Both times can be read. Otherwise no client accepts the certificate.
+    pub has_validity: bool,
+    /// The public key's kind and size.
+    pub key: Key,
+    /// The hash of the SubjectPublicKeyInfo.
+    pub public_key_hash: PublicKeyHash,
+    /// The SubjectPublicKeyInfo as DER.
+    pub spki: Vec<u8>,
+    /// The algorithm that the issuer signed with.
+    pub signature: SignatureAlgorithm,
+    /// Whether it may issue certificates (basicConstraints; a version 1 certificate may).
+    pub is_ca: bool,
+    /// Where the issuer's certificate can be fetched (authority information access).
+    pub issuer_url: Option<String>,
+    /// Where the authority can be asked about revocation by OCSP over HTTP (authority information access).
+    pub ocsp_url: Option<String>,
+    /// Where the whole list of what the issuer has revoked can be fetched over HTTP (CRL distribution points).
+    pub crl_urls: Vec<String>,
+    /// Whether clients are to insist on a stapled OCSP response (TLS feature, RFC 7633).
+    pub must_staple: bool,
+    /// Whether its key may sign OCSP responses for its issuer (extended key usage; RFC 6960, section 4.2.2.2).
+    pub may_sign_ocsp: bool,
+    /// The extensions that decide whether a path is valid.
+    pub extensions: Box<Extensions>,
+    /// What strict parsers may refuse; empty for a well-formed certificate.
+    pub oddities: Vec<Oddity>,
+    /// Deviations from RFC 5280 or from the CA/Browser Forum's requirements that no usual client enforces.
+    pub remarks: Vec<Oddity>,
+}
+
+impl Facts {
+    /// Whether subject and issuer are the same name.
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_der == self.issuer_der
+    }
+
+    /// The first and the last moment of validity, if both can be read.
+    pub fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        self.has_validity
+            .then_some((self.not_before, self.not_after))
+    }
+
+    /// From the first to the last moment of validity, in seconds.
+    pub fn lifetime(&self) -> i64 {
+        self.not_after.seconds_since(self.not_before)
+    }
+
+    /// The shortest name a person would know it by: common name, else subject, else a first SAN.
+    pub fn name(&self) -> &str {
+        match (&self.common_name, self.sans.first()) {
+            (Some(name), _) => name,
+            (None, Some(San::Dns(name))) if self.subject.is_empty() => name,
+            _ if self.subject.is_empty() => "(no name)",
+            _ => &self.subject,
+        }
+    }
+
+    /// Whether the certificate is valid for this name by the rules of RFC 9525, section 6.3: a
+    /// wildcard is a whole left-most label and stands for exactly one; the common name never counts.
+    pub fn matches(&self, hostname: &Hostname) -> bool {
+        self.sans.iter().any(|san| match (san, hostname) {
+            (San::Dns(pattern), Hostname::Dns(name)) => dns_matches(pattern, name),
+            (San::Ip(ip), Hostname::Ip(wanted)) => ip == wanted,
+            _ => false,
+        })
+    }
+}
+
+fn dns_matches(pattern: &str, name: &str) -> bool {
+    // Clients take no label with a hyphen at an end for a host's (RFC 952).
+    let has_hyphen_at_end = |label: &str| label.starts_with('-') || label.ends_with('-');
+    if name.contains('-') && name.split('.').any(has_hyphen_at_end) {
+        return false;
+    }
+    if pattern.eq_ignore_ascii_case(name) {
+        return true;
+    }
+    match (pattern.strip_prefix("*."), name.split_once('.')) {
+        (Some(suffix), Some((_, parent))) => {
+            suffix.contains('.') && suffix.eq_ignore_ascii_case(parent)
+        }
+        _ => false,
+    }
+}
+
+/// One subject alternative name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum San {
+    /// A `dNSName`, as it is written, perhaps a wildcard.
+    Dns(String),
+    /// An `iPAddress`.
+    Ip(IpAddr),
+    /// An `rfc822Name`: a mailbox.
+    Email(String),
+    /// A `uniformResourceIdentifier`.
+    Uri(String),
+    /// A `directoryName`, as DER.
+    Directory(Vec<u8>),
+    /// An `otherName`: its type.
+    OtherName(Oid),
+    /// A `registeredID`.
+    Registered(Oid),
+    /// Any other kind of name, and one that cannot be read, for people.
+    Other(String),
+}
+
+impl fmt::Display for San {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) | Self::Email(name) | Self::Uri(name) | Self::Other(name) => {
+                f.write_str(name)
+            }
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Directory(der) => f.write_str(&name_text(der)),
+            Self::OtherName(oid) => write!(f, "otherName {}", dotted(oid)),
+            Self::Registered(oid) => write!(f, "registeredID {}", dotted(oid)),
+        }
+    }
+}
+
+/// A public key's kind and size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// RSA, with the size of its modulus in bits.
+    Rsa(usize),
+    /// RSA for RSASSA-PSS signatures alone (RFC 4055), with the size of its modulus in bits.
+    RsaPss(usize),
+    /// DSA, with the size of its prime in bits.
+    Dsa(usize),
+    /// Elliptic curve, with the curve's usual name and size in bits.
+    Ec(String, usize),
+    /// Any other kind, by name or object identifier.
+    Other(String),
+}
+
+impl Key {
+    /// Returns true if the key is smaller than any mainstream client accepts: RSA under 1024, EC under 224 bits.
+    pub fn is_tiny(&self) -> bool {
+        match self {
+            Self::Rsa(bits) | Self::RsaPss(bits) | Self::Dsa(bits) => *bits < 1024,
+            Self::Ec(_, bits) => *bits < 224,
+            Self::Other(_) => false,
+        }
+    }
+
+    /// Smaller than what is accepted today: RSA and DSA under 2048, EC under 256 bits.
+    pub fn is_weak(&self) -> bool {
+        match self {
+            Self::Rsa(bits) | Self::RsaPss(bits) | Self::Dsa(bits) => *bits < 2048,
+            Self::Ec(_, bits) => *bits < 256,
+            Self::Other(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(bits) => write!(f, "RSA {bits}"),
+            Self::RsaPss(bits) => write!(f, "RSA-PSS {bits}"),
+            Self::Dsa(bits) => write!(f, "DSA {bits}"),
+            Self::Ec(curve, _) => write!(f, "EC {curve}"),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A signature algorithm, by its usual name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureAlgorithm {
+    /// The name as OpenSSL writes it, or the object identifier.
+    pub name: String,
+    /// Whether it hashes with MD5 or SHA-1.
+    pub is_weak: bool,
+    /// ECDSA with a NULL parameter, which RFC 5758, section 3.2, forbids.
+    pub is_ecdsa_with_null: bool,
+}
+
+impl Certificate {
+    /// Takes bytes as they are; what cannot be read is told by [`Certificate::facts`].
+    pub fn from_der(der: Vec<u8>) -> Self {
+        let sha256 = Fingerprint::of(&der);
+        Self::read(der, sha256)
+    }
+
+    fn read(mut der: Vec<u8>, sha256: Fingerprint) -> Self {
+        // It may be kept for months.
+        der.shrink_to_fit();
+        Self(Arc::new(Inner {
+            facts: read(&der).map_err(Malformed),
+            der,
+            sha256,
+            signers: Signers::default(),
+        }))
+    }
+
+    /// Its subject for people, or what stands for it.
+    pub fn subject(&self) -> &str {
+        match self.facts() {
+            Ok(facts) if facts.subject.is_empty() => facts.name(),
+            Ok(facts) => &facts.subject,
+            Err(_) => "(unreadable)",
+        }
+    }
+
+    /// One that remembers nothing of its signature.
+    #[cfg(test)]
+    pub(crate) fn forgetful(der: Vec<u8>) -> Self {
+        let sha256 = Fingerprint::of(&der);
+        Self(Arc::new(Inner {
+            facts: read(&der).map_err(Malformed),
+            der,
+            sha256,
+            signers: Signers::full(),
+        }))
+    }
+
+    /// The bytes.
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
+    }
+
+    /// The SHA-256 of the bytes.
+    pub fn sha256(&self) -> Fingerprint {
+        self.0.sha256
+    }
+
+    /// What it says, or why that cannot be read.
+    pub fn facts(&self) -> Result<&Facts, &Malformed> {
+        self.0.facts.as_ref()
+    }
+
+    /// The hash of its public key, where that can be read.
+    pub fn public_key_hash(&self) -> Option<PublicKeyHash> {
+        self.facts().ok().map(|f| f.public_key_hash)
+    }
+
+    /// Its public key: the content of the AlgorithmIdentifier, and the key's bits.
+    pub fn public_key(&self) -> Option<(&[u8], &[u8])> {
+        der::public_key(&self.facts().ok()?.spki)
+    }
+
+    /// Whether it names itself as issuer and its own key made the signature, or may have made it where that cannot be
+    /// verified here. For people and for temporary certificates; nothing is trusted for it.
+    pub fn is_self_signed(&self) -> bool {
+        self.facts().is_ok_and(Facts::is_self_issued) && certifies(self, self) != Link::No
+    }
+
+    /// As PEM, with a final newline.
+    pub fn to_pem(&self) -> String {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(self.der());
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (line, more) = rest.split_at(rest.len().min(64));
+            pem.push_str(line);
+            pem.push('\n');
+            rest = more;
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+        pem
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.sha256() == other.sha256()
+    }
+}
+
+impl Eq for Certificate {}
+
+impl Hash for Certificate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.sha256().hash(state);
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.facts().map_or("(malformed)", Facts::name);
+        write!(f, "Certificate({name}, {})", self.sha256())
+    }
+}
+
+/// The subject and the SubjectPublicKeyInfo of a certificate, both as DER.
+pub(crate) fn name_and_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let outline = der::outline(der).ok()?;
+    Some((outline.subject, outline.spki))
+}
+
+/// A distinguished name (DER), for people.
+pub(crate) fn name_text(der: &[u8]) -> String {
+    let mut notes = name::Notes {
+        oddities: &mut Vec::new(),
+        remarks: &mut Vec::new(),
+    };
+    name::read_name(der, NameOf::Subject, &mut notes).text
+}
+
+/// Returns true if two serial numbers are the same number: content octets of INTEGERs, leading zero octets aside.
+pub(crate) fn same_serial(a: &[u8], b: &[u8]) -> bool {
+    let digits = |octets: &'_ [u8]| octets.iter().position(|o| *o != 0).unwrap_or(octets.len());
+    a.get(digits(a)..) == b.get(digits(b)..)
+}
+
+/// The kind and size of a public key (SubjectPublicKeyInfo as DER).
+pub(crate) fn key_of(spki: &[u8]) -> Key {
+    read_key(spki, &mut Vec::new())
+}
+
+/// Text from outside, fit for a terminal and a log: control characters could move the cursor,
+/// change colours or forge a line, and those of bidirectional text turn around what follows (UAX #9, section 2).
+pub fn printable(text: &str) -> String {
+    text.chars().map(printable_char).collect()
+}
+
+/// Returns true if a text has no control characters: it is one line, and moves no cursor.
+pub fn is_one_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// The character, or what stands for it where [`printable`] replaces it.
+pub fn printable_char(c: char) -> char {
+    match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{fffd}'
+        }
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}

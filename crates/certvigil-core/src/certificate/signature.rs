@@ -1,0 +1,429 @@
+//! The link from one certificate to its issuer.
+
+use std::sync::OnceLock;
+
+use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+
+use super::algorithm::{Method, Unfit, Unverifiable};
+use super::{Certificate, PublicKeyHash, der};
+
+/// Whether one certificate issued another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It did: the names fit and the signature was verified.
+    Verified,
+    /// The names fit, and the signature is of a kind that cannot be verified here, such as Ed448
+    /// ([`unverifiable`] names it). Anybody can make such a certificate, so it counts as issued for no
+    /// purpose of trust.
+    Unverifiable,
+    /// It did not.
+    No,
+}
+
+/// Whether `issuer` issued `subject`: the names fit, the issuer may issue, and its key made the
+/// signature. Time plays no part: an expired issuer is an issuer.
+pub fn certifies(issuer: &Certificate, subject: &Certificate) -> Link {
+    match issuer.facts() {
+        Ok(above) if may_certify(issuer, subject) => {
+            key_signed(&above.spki, above.public_key_hash, subject)
+        }
+        _ => Link::No,
+    }
+}
+
+/// Whether the names fit and the issuer may issue: all of [`certifies`] but the signature, which
+/// costs a thousand times as much.
+pub(crate) fn may_certify(issuer: &Certificate, subject: &Certificate) -> bool {
+    match (issuer.facts(), subject.facts()) {
+        // A self-signed leaf is its own issuer without being an authority.
+        (Ok(above), Ok(below)) => {
+            above.subject_der == below.issuer_der && (above.is_ca || issuer == subject)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the key of this SubjectPublicKeyInfo, which has this hash, signed the certificate.
+pub(crate) fn key_signed(spki: &[u8], hash: PublicKeyHash, certificate: &Certificate) -> Link {
+    let signers = &certificate.0.signers;
+    if let Some(known) = signers.get(&hash) {
+        return known;
+    }
+    let Some(signed) = signed(certificate) else {
+        return Link::No;
+    };
+    let signer = signed.check(spki, hash);
+    let link = signer.link;
+    signers.remember(signer);
+    link
+}
+
+/// Returns why the signature of a certificate by the key of this SubjectPublicKeyInfo cannot be
+/// verified here: `None` where [`certifies`] is not [`Link::Unverifiable`].
+pub fn unverifiable(spki: &[u8], certificate: &Certificate) -> Option<Unverifiable> {
+    match signed(certificate)?.method(spki) {
+        Err(Unfit::Unverifiable(why)) => Some(why),
+        Ok(_) | Err(Unfit::OtherKind) => None,
+    }
+}
+
+/// CPU time that [`certifies`] takes where nothing is remembered, in units of 40 to 100 µs: about one
+/// verification with RSA of 2048 bits or on P-256. From 1 to 70.
+pub fn verification_cost(spki: &[u8], certificate: &Certificate) -> u32 {
+    let Some(signed) = signed(certificate) else {
+        return 1;
+    };
+    let method = signed.method(spki);
+    method.map_or(1, |method| method.cost(signed.message.len()))
+}
+
+/// The same for a key with this hash, where the result is remembered with the certificate.
+pub(crate) fn remembered_cost(key: &PublicKeyHash, certificate: &Certificate) -> Option<u32> {
+    certificate.0.signers.find(key).map(|signer| signer.cost)
+}
+
+/// The signature of a certificate.
+fn signed(certificate: &Certificate) -> Option<Signed<'_>> {
+    let outline = der::outline(certificate.der()).ok()?;
+    Some(Signed {
+        message: outline.tbs,
+        algorithm: outline.signature_algorithm,
+        inner_algorithm: inner_algorithm(outline.tbs),
+        signature: outline.signature,
+    })
+}
+
+/// An AlgorithmIdentifier's content without NULL as its parameters, which stands for none. Some signers write it in one
+/// of the two fields only.
+fn without_null(algorithm: &[u8]) -> &[u8] {
+    const NULL: [u8; 2] = [5, 0];
+    algorithm.strip_suffix(&NULL).unwrap_or(algorithm)
+}
+
+/// The content of the AlgorithmIdentifier in a TBSCertificate (RFC 5280, section 4.1.2.3).
+fn inner_algorithm(mut tbs: &[u8]) -> Option<&[u8]> {
+    const VERSION: u8 = 0xa0;
+    let mut fields = der::expect(&mut tbs, der::SEQUENCE)?.content;
+    der::optional(&mut fields, VERSION);
+    der::expect(&mut fields, der::INTEGER)?;
+    Some(der::expect(&mut fields, der::SEQUENCE)?.content)
+}
+
+/// So many keys are remembered with a certificate. Its issuer's is usually the only one that it is held against;
+/// there are more where authorities of one name have several keys.
+const REMEMBERED_SIGNERS: usize = 4;
+
+/// What has been found out of a certificate's signature: which keys made it and which did not. That is so for ever,
+/// and costs a thousand times more to find out than to remember.
+#[derive(Default)]
+pub(super) struct Signers([OnceLock<Signer>; REMEMBERED_SIGNERS]);
+
+/// A key that a signature was verified with, and the result.
+struct Signer {
+    key: PublicKeyHash,
+    link: Link,
+    /// The library verifies with this key by an algorithm of its own.
+    is_by_library: bool,
+    /// See [`verification_cost`].
+    cost: u32,
+}
+
+impl Signers {
+    fn find(&self, key: &PublicKeyHash) -> Option<&Signer> {
+        let mut known = self.0.iter().map_while(OnceLock::get);
+        known.find(|signer| signer.key == *key)
+    }
+
+    fn get(&self, key: &PublicKeyHash) -> Option<Link> {
+        self.find(key).map(|signer| signer.link)
+    }
+
+    /// Has no place left, and knows nothing.
+    #[cfg(test)]
+    pub(super) fn full() -> Self {
+        let full = Self::default();
+        for _ in 0..REMEMBERED_SIGNERS {
+            full.remember(Signer {
+                key: PublicKeyHash::of(b"no key"),
+                link: Link::No,
+                is_by_library: false,
+                cost: 1,
+            });
+        }
+        full
+    }
+
+    /// Those that came first stay: who could put others in their place could have them forgotten.
+    fn remember(&self, signer: Signer) {
+        let mut signer = Some(signer);
+        for slot in &self.0 {
+            let Some(one) = signer.take() else { return };
+            signer = slot.set(one).err();
+        }
+    }
+}
+
+/// An algorithm of the path builder that does not check again what is known to be verified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembering<'a> {
+    algorithm: &'static dyn SignatureVerificationAlgorithm,
+    certificates: &'a [&'a Certificate],
+}
+
+impl<'a> Remembering<'a> {
+    /// Every algorithm, with the certificates whose signatures it may be asked for.
+    pub(crate) fn all(certificates: &'a [&'a Certificate]) -> Vec<Self> {
+        let all = webpki::ALL_VERIFICATION_ALGS.iter();
+        all.map(|&algorithm| Self {
+            algorithm,
+            certificates,
+        })
+        .collect()
+    }
+
+    /// Whether [`key_signed`] verified just this, by the library's algorithm: the library refuses keys that are
+    /// verified here in other ways. What several algorithms of the same identifiers verify, the first of them does,
+    /// and the path builder asks no other.
+    fn is_known(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let algorithm = self.algorithm.signature_alg_id();
+        let is_it = |c: &&&Certificate| {
+            der::outline(c.der()).is_ok_and(|o| {
+                o.tbs == message
+                    && o.signature == signature
+                    && o.signature_algorithm == algorithm.as_ref()
+            })
+        };
+        let Some(certificate) = self.certificates.iter().find(is_it) else {
+            return false;
+        };
+        let spki = der::subject_public_key_info(&self.algorithm.public_key_alg_id(), key);
+        let signers = &certificate.0.signers;
+        let signer = signers.find(&PublicKeyHash::of(&spki));
+        signer.is_some_and(|signer| signer.link == Link::Verified && signer.is_by_library)
+    }
+}
+
+impl SignatureVerificationAlgorithm for Remembering<'_> {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if self.is_known(public_key, message, signature) {
+            return Ok(());
+        }
+        self.algorithm
+            .verify_signature(public_key, message, signature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
+    }
+}
+
+/// Something signed in X.509's manner: a certificate, a revocation list, an OCSP response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed<'a> {
+    /// What the signature is over.
+    pub(super) message: &'a [u8],
+    /// The content of the AlgorithmIdentifier.
+    pub(super) algorithm: &'a [u8],
+    /// The content of the one that is signed too, where there is one: it has to be the same.
+    pub(super) inner_algorithm: Option<&'a [u8]>,
+    /// The signature's bits.
+    pub(super) signature: &'a [u8],
+}
+
+impl Signed<'_> {
+    /// Whether the key of this SubjectPublicKeyInfo made the signature.
+    pub(super) fn by(self, spki: &[u8]) -> Link {
+        match self.method(spki) {
+            Ok(method) if method.verify(self.message, self.signature) => Link::Verified,
+            Ok(_) | Err(Unfit::OtherKind) => Link::No,
+            Err(Unfit::Unverifiable(_)) => Link::Unverifiable,
+        }
+    }
+
+    /// The same with what is remembered of it.
+    fn check(self, spki: &[u8], key: PublicKeyHash) -> Signer {
+        let method = self.method(spki);
+        let cost = method.as_ref();
+        let cost = cost.map_or(1, |method| method.cost(self.message.len()));
+        let (link, is_by_library) = match method {
+            Ok(method) if method.verify(self.message, self.signature) => {
+                (Link::Verified, method.is_of_library())
+            }
+            Ok(_) | Err(Unfit::OtherKind) => (Link::No, false),
+            Err(Unfit::Unverifiable(_)) => (Link::Unverifiable, false),
+        };
+        Signer {
+            key,
+            link,
+            is_by_library,
+            cost,
+        }
+    }
+
+    fn method(self, spki: &[u8]) -> Result<Method<'_>, Unfit> {
+        let method = Method::of(self.algorithm, spki)?;
+        match self.inner_algorithm {
+            Some(inner) if without_null(inner) != without_null(self.algorithm) => {
+                Err(Unverifiable::AlgorithmsDiffer.into())
+            }
+            _ => Ok(method),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::authority::{Authority, Issued, Key, Validity};
+    use crate::model::Timestamp;
+
+    fn issue() -> (Authority, Issued) {
+        let validity = Validity::around(Timestamp(1_800_000_000), 1, 100);
+        let root = Authority::root("Root", validity).unwrap();
+        let key = Key::generate().unwrap();
+        let leaf = root.issue(&["www.example.com".into()], validity, &key);
+        (root, leaf.unwrap())
+    }
+
+    fn signed_by(certificate: &Certificate, issuer: &Certificate) -> Link {
+        let facts = issuer.facts().unwrap();
+        key_signed(&facts.spki, facts.public_key_hash, certificate)
+    }
+
+    /// There are two for RSA with SHA-384: any key that the path builder takes, and only a longer one.
+    #[test]
+    fn of_algorithms_with_the_same_identifiers_the_first_takes_the_most() {
+        let all = webpki::ALL_VERIFICATION_ALGS.iter();
+        let mut by_pair: HashMap<_, Vec<_>> = HashMap::new();
+        for (at, a) in all.enumerate() {
+            let pair = (
+                a.signature_alg_id().to_vec(),
+                a.public_key_alg_id().to_vec(),
+            );
+            by_pair.entry(pair).or_default().push(at);
+        }
+        by_pair.retain(|_, places| places.len() > 1);
+        let [((signature, _), places)] = &by_pair.into_iter().collect::<Vec<_>>()[..] else {
+            panic!("other algorithms share their identifiers");
+        };
+        assert_eq!(
+            super::super::algorithm::describe(signature).name,
+            "sha384WithRSAEncryption"
+        );
+        let told = |at: &usize| format!("{:?}", webpki::ALL_VERIFICATION_ALGS[*at]);
+        let told: Vec<_> = places.iter().map(told).collect();
+        assert!(told[0].contains("2048_8192"), "{told:?}");
+    }
+
+    #[test]
+    fn a_key_that_signed_and_one_that_did_not_are_remembered() {
+        let (root, leaf) = issue();
+        let (stranger, _) = issue();
+        for _ in 0..2 {
+            assert_eq!(
+                signed_by(&leaf.certificate, &root.certificate),
+                Link::Verified
+            );
+            assert_eq!(
+                signed_by(&leaf.certificate, &stranger.certificate),
+                Link::No
+            );
+        }
+        let signers = &leaf.certificate.0.signers;
+        let of = |c: &Certificate| signers.get(&c.public_key_hash().unwrap());
+        assert_eq!(of(&root.certificate), Some(Link::Verified));
+        assert_eq!(of(&stranger.certificate), Some(Link::No));
+        assert_eq!(of(&leaf.certificate), None);
+    }
+
+    #[test]
+    fn memory_has_an_end_and_the_first_keys_stay() {
+        let (root, leaf) = issue();
+        signed_by(&leaf.certificate, &root.certificate);
+        let others: Vec<_> = (0..REMEMBERED_SIGNERS).map(|_| issue().0).collect();
+        for other in &others {
+            assert_eq!(signed_by(&leaf.certificate, &other.certificate), Link::No);
+        }
+        let known = |c: &Certificate| {
+            let signers = &leaf.certificate.0.signers;
+            signers.get(&c.public_key_hash().unwrap()).is_some()
+        };
+        assert!(known(&root.certificate));
+        let last = &others.last().unwrap().certificate;
+        assert!(!known(last));
+        assert_eq!(signed_by(&leaf.certificate, last), Link::No);
+    }
+
+    #[test]
+    fn only_what_was_verified_is_not_checked_again() {
+        let (root, leaf) = issue();
+        let (stranger, other) = issue();
+        let leaf = leaf.certificate;
+        let outline = der::outline(leaf.der()).unwrap();
+        let (algorithm, key) = root.certificate.public_key().unwrap();
+        let (_, strange_key) = stranger.certificate.public_key().unwrap();
+        let shown = [&other.certificate, &leaf];
+        let all = Remembering::all(&shown);
+        let fits = |a: &&Remembering<'_>| {
+            a.signature_alg_id().as_ref() == outline.signature_algorithm
+                && a.public_key_alg_id().as_ref() == algorithm
+        };
+        let one = all.iter().find(fits).unwrap();
+        let (tbs, signature) = (outline.tbs, outline.signature);
+        assert!(!one.is_known(key, tbs, signature));
+
+        signed_by(&leaf, &root.certificate);
+        signed_by(&leaf, &stranger.certificate);
+        assert!(one.is_known(key, tbs, signature));
+        assert!(!one.is_known(strange_key, tbs, signature));
+        assert!(!one.is_known(key, &tbs[1..], signature));
+        assert!(!one.is_known(key, tbs, &signature[1..]));
+        for (key, tbs, signature, is_right) in [
+            (key, tbs, signature, true),
+            (strange_key, tbs, signature, false),
+            (key, &tbs[1..], signature, false),
+            (key, tbs, &signature[1..], false),
+        ] {
+            let verified = one.verify_signature(key, tbs, signature);
+            assert_eq!(verified.is_ok(), is_right);
+        }
+        let another = all.iter().find(|a| !fits(a)).unwrap();
+        assert!(!another.is_known(key, tbs, signature));
+    }
+
+    /// The library's algorithm for RSA has the same identifiers, and refuses the key for its size.
+    #[test]
+    fn what_the_library_refuses_is_not_known_to_it() {
+        let pem = include_bytes!("testdata/rsa1024.pem");
+        let all = super::super::parse_certificates(pem).unwrap();
+        let issuer = &all[0];
+        let (_, key) = issuer.public_key().unwrap();
+        for leaf in &all[1..] {
+            assert_eq!(certifies(issuer, leaf), Link::Verified);
+            let outline = der::outline(leaf.der()).unwrap();
+            for one in Remembering::all(&[leaf]) {
+                assert!(!one.is_known(key, outline.tbs, outline.signature));
+            }
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_put_together_as_it_was() {
+        for certificate in [issue().0.certificate, issue().1.certificate] {
+            let (algorithm, key) = certificate.public_key().unwrap();
+            let spki = der::subject_public_key_info(algorithm, key);
+            assert_eq!(spki, certificate.facts().unwrap().spki);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Findings: their codes and severities in one table, their facts as data, and their text.
+
+mod client;
+mod detail;
+mod fault;
+mod serialize;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use client::{Client, Place, Property, Refusal, Trait};
+pub use detail::{
+    ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
+    MAX_LISTED_ADDRESSES, MAX_LISTED_RECORDS, Missing, Namesake, NoPath, Nonconformant, Older,
+    Refused, RevocationReporter, Seen, TlsaMismatch, Untrusted, Wanted,
+};
+pub use fault::{AlgorithmName, Fault, FaultKind};
+pub use text::Text;
+
+/// The position of a certificate in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The server's own certificate.
+    Leaf,
+    /// A certificate between the leaf and the trust anchor.
+    Intermediate,
+    /// The certificate in the trust store, or a root that is served.
+    #[serde(rename = "root")]
+    Anchor,
+}
+
+/// How bad a thing is. The order is the order of exit codes: what counts is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing to tell.
+    Ok,
+    /// Worth knowing, nothing to mend.
+    Info,
+    /// To be mended, but clients still connect.
+    Warning,
+    /// The endpoint could not be judged. Never the severity of a finding.
+    Unknown,
+    /// Clients fail, or will within days.
+    Critical,
+}
+
+impl Severity {
+    /// The name in JSON and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Unknown => "unknown",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The one table: each code, its name outside, the severities it may have, and what it means.
+macro_rules! codes {
+    ($($variant:ident $name:literal [$($severity:ident)+] $meaning:literal;)+) => {
+        /// What a finding is about. The names are fixed: scripts and alerts match on them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $(#[doc = $meaning] $variant,)+ }
+
+        impl Code {
+            /// Every code, worst first.
+            pub const ALL: &'static [Code] = &[$(Self::$variant,)+];
+
+            /// The name in JSON, labels and documentation.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+
+            /// The severities that a finding of this code may have.
+            pub fn severities(self) -> &'static [Severity] {
+                match self { $(Self::$variant => &[$(Severity::$severity),+],)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    WrongCertificate "wrong_certificate" [Critical] "Another certificate than the expected one is served.";
+    PreviousInstance "previous_instance" [Critical Warning] "An older instance of the expected certificate is still served.";
+    SameKeyOtherCertificate "same_key_other_certificate" [Critical] "Another certificate for the expected public key is served.";
+    DummyCertificate "dummy_certificate" [Warning Critical] "The temporary, self-signed certificate of a pending instance is served.";
+    MissingIntermediate "missing_intermediate" [Critical] "A certificate between the leaf and the root is not served.";
+    Expired "expired" [Critical] "The served leaf has expired.";
+    NotYetValid "not_yet_valid" [Critical] "The served leaf, or a certificate of its chain, is not valid yet.";
+    Expiring "expiring" [Warning Critical] "The served leaf expires soon.";
+    ChainExpired "chain_expired" [Critical Warning] "An intermediate or a root has expired.";
+    InvalidAuthority "invalid_authority" [Critical] "An issuer in the chain, or the root, may not issue certificates.";
+    HostnameMismatch "hostname_mismatch" [Critical] "The served leaf is not valid for the name that was asked for.";
+    UntrustedRoot "untrusted_root" [Critical] "The served chain does not lead to a trusted root.";
+    SelfSigned "self_signed" [Critical] "The served leaf is self-signed and not trusted.";
+    Revoked "revoked" [Critical] "The served leaf has been revoked.";
+    MustStapleMissing "must_staple_missing" [Critical] "The certificate demands a stapled OCSP response, and no valid one is served.";
+    TlsaMismatch "tlsa_mismatch" [Critical Warning] "What is served is not what the TLSA records (DANE) ask for.";
+    Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
+    HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
+    ChainExpiring "chain_expiring" [Warning] "An intermediate or the root expires soon.";
+    RefusedByClients "refused_by_clients" [Warning Info] "Some mainstream clients refuse what most accept.";
+    ChainOutOfOrder "chain_out_of_order" [Warning] "The served chain is not in the order that TLS 1.2 demands.";
+    UnrelatedCertificate "unrelated_certificate" [Warning] "A served certificate has nothing to do with the leaf.";
+    WeakSignature "weak_signature" [Warning] "A served certificate is signed with MD5 or SHA-1.";
+    WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
+    LegacyProtocol "legacy_protocol" [Warning] "The server speaks nothing newer than TLS 1.1.";
+    LegacyCipher "legacy_cipher" [Warning] "The server offers only RC4, 3DES, export or NULL cipher suites.";
+    NonconformantCertificate "nonconformant_certificate" [Warning Info] "A certificate deviates from RFC 5280.";
+    BadOcspStaple "bad_ocsp_staple" [Warning] "The stapled OCSP response is of no use.";
+    AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
+    VantagesDisagree "vantages_disagree" [Warning] "Looks at one address from two places differ.";
+    SourceStale "source_stale" [Warning] "What is expected was last heard of a while ago, since its source does not answer.";
+    RootIncluded "root_included" [Info] "The root is served along, which clients do not need.";
+    DuplicateCertificate "duplicate_certificate" [Info] "A certificate is served more than once.";
+    AlternateChain "alternate_chain" [Info] "The chain is complete by another path than the expected one.";
+    KeyTypeMissing "key_type_missing" [Info] "The server has no certificate with this kind of key, but one with another.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One fact about an endpoint that is worth reporting.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Finding {
+    /// Its severity; one of `code().severities()`.
+    pub severity: Severity,
+    /// Its facts, which decide its code and its text.
+    pub detail: Detail,
+}
+
+impl Finding {
+    /// A finding with the first severity of its code in the table.
+    pub fn new(detail: Detail) -> Self {
+        let severities = detail.code().severities();
+        let severity = severities.first().copied().unwrap_or(Severity::Critical);
+        Self { severity, detail }
+    }
+
+    /// A finding of a code that may have several severities.
+    pub fn with_severity(severity: Severity, detail: Detail) -> Self {
+        debug_assert!(
+            detail.code().severities().contains(&severity),
+            "{} cannot be {severity}",
+            detail.code()
+        );
+        Self { severity, detail }
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.detail.code()
+    }
+
+    /// The text for people, in English.
+    pub fn text(&self) -> Text {
+        text::of(&self.detail)
+    }
+
+    /// The message of [`Finding::text`].
+    pub fn message(&self) -> String {
+        self.text().message
+    }
+}

@@ -1,0 +1,716 @@
+//! The facts of each kind of finding.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::certificate::{Certificate, Oddity, Unusable};
+use crate::instance::{Expectation, Expected, SourceKind, State};
+use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
+use crate::observation::{LookError, TlsVersion};
+use crate::tlsa::TlsaRecord;
+
+use super::{Client, Code, Fault, Refusal, Role};
+
+/// Maximum addresses that one finding lists.
+pub const MAX_LISTED_ADDRESSES: usize = 16;
+/// Maximum TLSA records that one finding lists.
+pub const MAX_LISTED_RECORDS: usize = 16;
+
+/// The facts of a finding: one variant for each [`Code`].
+///
+/// Serialized, it is the object `detail` of a finding in JSON. Its keys are part of the public interface; docs/json.md
+/// lists them. Where a code covers several cases, the key `kind` names the case. A [`Certificate`] becomes an object
+/// with its fingerprint, names, serial number and validity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum Detail {
+    /// [`Code::WrongCertificate`].
+    WrongCertificate {
+        /// The served leaf. `None` if a remote vantage reports it, which shows no certificate.
+        served: Option<Certificate>,
+        /// The expected certificate.
+        expected: Wanted,
+    },
+    /// [`Code::PreviousInstance`].
+    PreviousInstance {
+        /// The older instance.
+        #[serde(flatten)]
+        older: Older,
+        /// The end of the grace period of a rollout, if there is one.
+        grace_until: Option<Timestamp>,
+        /// The expected certificate.
+        expected: Wanted,
+    },
+    /// [`Code::SameKeyOtherCertificate`].
+    SameKeyOtherCertificate {
+        /// The served leaf.
+        served: Certificate,
+        /// The expected certificate.
+        expected: Wanted,
+    },
+    /// [`Code::DummyCertificate`].
+    DummyCertificate {
+        /// The reason for which the temporary certificate is served.
+        #[serde(flatten)]
+        dummy: Dummy,
+        /// The expected certificate.
+        expected: Wanted,
+    },
+    /// [`Code::MissingIntermediate`].
+    MissingIntermediate {
+        /// The certificates that are missing.
+        #[serde(flatten)]
+        missing: Missing,
+        /// The expected certificate.
+        expected: Wanted,
+    },
+    /// [`Code::Expired`].
+    Expired(LeafValidity),
+    /// [`Code::NotYetValid`].
+    NotYetValid(ChainValidity),
+    /// [`Code::Expiring`].
+    Expiring(LeafValidity),
+    /// [`Code::ChainExpired`].
+    ChainExpired {
+        /// The expired certificate.
+        #[serde(flatten)]
+        validity: ChainValidity,
+        /// No path is valid without the certificate.
+        is_needed: bool,
+    },
+    /// [`Code::InvalidAuthority`].
+    InvalidAuthority {
+        /// The faults of one certificate; at least one.
+        faults: Vec<Fault>,
+    },
+    /// [`Code::HostnameMismatch`].
+    HostnameMismatch {
+        /// The requested name.
+        hostname: Hostname,
+        /// The subject alternative names of the leaf.
+        names: Vec<String>,
+        /// The leaf has the requested IP address as a dNSName, with which no client compares an address (RFC 9110,
+        /// section 4.3.5).
+        is_address_in_dns_name: bool,
+    },
+    /// [`Code::UntrustedRoot`].
+    UntrustedRoot(Untrusted),
+    /// [`Code::SelfSigned`].
+    SelfSigned {
+        /// The served leaf.
+        certificate: Certificate,
+    },
+    /// [`Code::Revoked`].
+    Revoked {
+        /// The origin of the information.
+        reported_by: RevocationReporter,
+        /// The date, if it is known.
+        revoked_at: Option<Timestamp>,
+        /// The reason as RFC 5280, section 5.3.1, names it, if it is known.
+        reason: Option<&'static str>,
+    },
+    /// [`Code::MustStapleMissing`].
+    MustStapleMissing {
+        /// The fault of the response that was sent. `None` if none was sent.
+        fault: Option<Unusable>,
+    },
+    /// [`Code::TlsaMismatch`].
+    TlsaMismatch {
+        /// The name that the TLSA records are at.
+        name: String,
+        /// The name server reports that DNSSEC authenticates the records.
+        is_authenticated: bool,
+        /// The mismatch.
+        #[serde(flatten)]
+        mismatch: TlsaMismatch,
+        /// The record to publish.
+        publish: TlsaRecord,
+    },
+    /// [`Code::Unreachable`].
+    Unreachable {
+        /// The address that does not respond.
+        address: IpAddr,
+        /// An address of the same host that does.
+        responding: IpAddr,
+        /// The host.
+        hostname: Hostname,
+        /// This machine has no route to the address, nor to any other of its family.
+        is_without_route: bool,
+        /// The error of the probe.
+        error: LookError,
+    },
+    /// [`Code::HandshakeFailed`].
+    HandshakeFailed {
+        /// The requested name.
+        hostname: Hostname,
+        /// The port.
+        port: u16,
+        /// The protocol that was tried.
+        protocol: Protocol,
+        /// The error of the probe.
+        error: LookError,
+    },
+    /// [`Code::ChainExpiring`].
+    ChainExpiring(ChainValidity),
+    /// [`Code::RefusedByClients`].
+    RefusedByClients(Refused),
+    /// [`Code::ChainOutOfOrder`].
+    ChainOutOfOrder {
+        /// The certificate that is served before one that it issued.
+        certificate: Certificate,
+    },
+    /// [`Code::UnrelatedCertificate`].
+    UnrelatedCertificate {
+        /// The certificates that are on no path from the leaf; at least one.
+        certificates: Vec<Certificate>,
+        /// The chain is complete without them.
+        is_chain_complete: bool,
+    },
+    /// [`Code::WeakSignature`].
+    WeakSignature {
+        /// The certificate with the signature.
+        certificate: Certificate,
+        /// Its position.
+        position: Role,
+        /// The signature algorithm.
+        algorithm: String,
+    },
+    /// [`Code::WeakKey`].
+    WeakKey {
+        /// The certificate with the key.
+        certificate: Certificate,
+        /// Its position.
+        position: Role,
+        /// The kind and size of the key.
+        key: String,
+    },
+    /// [`Code::LegacyProtocol`].
+    LegacyProtocol {
+        /// The newest version that the server speaks.
+        tls_version: TlsVersion,
+        /// The handshake proves that the server has the certificate's key.
+        is_key_proved: bool,
+    },
+    /// [`Code::LegacyCipher`].
+    LegacyCipher {
+        /// The best cipher suite of the server, by its IANA name.
+        cipher_suite: String,
+        /// The weakness of the suite.
+        weakness: CipherWeakness,
+        /// The TLS version of the handshake.
+        tls_version: TlsVersion,
+        /// The handshake proves that the server has the certificate's key.
+        is_key_proved: bool,
+    },
+    /// [`Code::NonconformantCertificate`].
+    NonconformantCertificate(Nonconformant),
+    /// [`Code::BadOcspStaple`].
+    BadOcspStaple {
+        /// The fault of the response.
+        fault: Unusable,
+        /// The URL of the OCSP responder that the certificate names.
+        responder: Option<String>,
+    },
+    /// [`Code::AddressesDisagree`].
+    AddressesDisagree {
+        /// The host.
+        hostname: Hostname,
+        /// The certificate that this address serves.
+        served: Certificate,
+        /// The certificate that the other addresses serve, if there is only one other.
+        other: Option<Certificate>,
+        /// The other addresses, in order: at most [`MAX_LISTED_ADDRESSES`].
+        addresses: Vec<IpAddr>,
+        /// The count of the other addresses.
+        address_count: usize,
+    },
+    /// [`Code::VantagesDisagree`].
+    VantagesDisagree {
+        /// The vantage of this probe.
+        vantage: Vantage,
+        /// Its result.
+        seen: Seen,
+        /// The other vantage.
+        other_vantage: Vantage,
+        /// The result of the other vantage.
+        other_seen: Seen,
+    },
+    /// [`Code::SourceStale`].
+    SourceStale {
+        /// The time of the last response of the source.
+        last_success: Timestamp,
+    },
+    /// [`Code::RootIncluded`].
+    RootIncluded {
+        /// The roots that are served; at least one.
+        certificates: Vec<Certificate>,
+    },
+    /// [`Code::DuplicateCertificate`].
+    DuplicateCertificate {
+        /// The certificates that are served more than once; at least one.
+        certificates: Vec<Certificate>,
+    },
+    /// [`Code::AlternateChain`].
+    AlternateChain {
+        /// The certificates of the expected chain that are not served; at least one.
+        not_served: Vec<Certificate>,
+    },
+    /// [`Code::KeyTypeMissing`].
+    KeyTypeMissing {
+        /// The requested kind of key.
+        key_type: KeyType,
+    },
+}
+
+impl Detail {
+    /// The code of a finding with these facts.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::WrongCertificate { .. } => Code::WrongCertificate,
+            Self::PreviousInstance { .. } => Code::PreviousInstance,
+            Self::SameKeyOtherCertificate { .. } => Code::SameKeyOtherCertificate,
+            Self::DummyCertificate { .. } => Code::DummyCertificate,
+            Self::MissingIntermediate { .. } => Code::MissingIntermediate,
+            Self::Expired(_) => Code::Expired,
+            Self::NotYetValid(_) => Code::NotYetValid,
+            Self::Expiring(_) => Code::Expiring,
+            Self::ChainExpired { .. } => Code::ChainExpired,
+            Self::InvalidAuthority { .. } => Code::InvalidAuthority,
+            Self::HostnameMismatch { .. } => Code::HostnameMismatch,
+            Self::UntrustedRoot(_) => Code::UntrustedRoot,
+            Self::SelfSigned { .. } => Code::SelfSigned,
+            Self::Revoked { .. } => Code::Revoked,
+            Self::MustStapleMissing { .. } => Code::MustStapleMissing,
+            Self::TlsaMismatch { .. } => Code::TlsaMismatch,
+            Self::Unreachable { .. } => Code::Unreachable,
+            Self::HandshakeFailed { .. } => Code::HandshakeFailed,
+            Self::ChainExpiring(_) => Code::ChainExpiring,
+            Self::RefusedByClients(_) => Code::RefusedByClients,
+            Self::ChainOutOfOrder { .. } => Code::ChainOutOfOrder,
+            Self::UnrelatedCertificate { .. } => Code::UnrelatedCertificate,
+            Self::WeakSignature { .. } => Code::WeakSignature,
+            Self::WeakKey { .. } => Code::WeakKey,
+            Self::LegacyProtocol { .. } => Code::LegacyProtocol,
+            Self::LegacyCipher { .. } => Code::LegacyCipher,
+            Self::NonconformantCertificate(_) => Code::NonconformantCertificate,
+            Self::BadOcspStaple { .. } => Code::BadOcspStaple,
+            Self::AddressesDisagree { .. } => Code::AddressesDisagree,
+            Self::VantagesDisagree { .. } => Code::VantagesDisagree,
+            Self::SourceStale { .. } => Code::SourceStale,
+            Self::RootIncluded { .. } => Code::RootIncluded,
+            Self::DuplicateCertificate { .. } => Code::DuplicateCertificate,
+            Self::AlternateChain { .. } => Code::AlternateChain,
+            Self::KeyTypeMissing { .. } => Code::KeyTypeMissing,
+        }
+    }
+
+    /// The error of the probe that the finding is about, if it is about one. Its message has the error's message.
+    pub fn error(&self) -> Option<&LookError> {
+        match self {
+            Self::Unreachable { error, .. } | Self::HandshakeFailed { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The expected certificate, as far as its source knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Wanted {
+    /// An instance.
+    Instance {
+        /// The source.
+        source: SourceKind,
+        /// SSLMate's number for it.
+        id: Option<u64>,
+        /// The certificate.
+        certificate: Certificate,
+    },
+    /// A certificate with one of the expected fingerprints.
+    Fingerprint,
+    /// A certificate for one of the expected public keys.
+    PublicKey,
+    /// Any certificate that is valid and trusted.
+    Trust,
+}
+
+impl Wanted {
+    /// The expected certificate of an expectation.
+    pub fn of(expected: &Expected) -> Self {
+        match &expected.what {
+            Expectation::Instances(instances) => Self::Instance {
+                source: expected.source,
+                id: instances.expected.id,
+                certificate: instances.expected.leaf.clone(),
+            },
+            Expectation::Fingerprints(_) => Self::Fingerprint,
+            Expectation::PublicKeys(_) => Self::PublicKey,
+            Expectation::TrustOnly => Self::Trust,
+        }
+    }
+}
+
+/// An older instance that is still served.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Older {
+    /// An instance that the source names as an earlier one.
+    Known {
+        /// SSLMate's number for it.
+        id: Option<u64>,
+        /// Its state.
+        state: State,
+        /// The served leaf.
+        served: Certificate,
+    },
+    /// A certificate with the names of an accepted one, with its issuer or its key, and an earlier notBefore.
+    SameNames {
+        /// The served leaf.
+        served: Certificate,
+        /// The accepted certificate that is newer.
+        newer: Certificate,
+    },
+    /// A remote vantage reports another certificate during a rollout.
+    Reported,
+}
+
+/// A temporary certificate that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Dummy {
+    /// A self-signed certificate for an expected public key.
+    ExpectedKey,
+    /// No better certificate has been issued.
+    Pending,
+    /// A better certificate has been issued.
+    Replaced {
+        /// The end of the grace period of a rollout, if there is one.
+        grace_until: Option<Timestamp>,
+    },
+}
+
+/// Certificates that a chain lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Missing {
+    /// Certificates of the expected chain.
+    Known {
+        /// The missing certificates, the lowest first; at least one.
+        missing: Vec<Certificate>,
+        /// The URL of the lowest of them.
+        issuer_url: Option<String>,
+    },
+    /// The issuer of a served certificate, which is not known.
+    Unknown {
+        /// The certificate whose issuer is missing.
+        below: Certificate,
+        /// Its position.
+        position: Role,
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// The URL of the issuer's certificate.
+        issuer_url: Option<String>,
+        /// A certificate that has the issuer's name and is not the issuer.
+        namesake: Option<Namesake>,
+    },
+    /// A remote vantage reports an incomplete chain.
+    Reported,
+}
+
+/// A certificate that has the name of an issuer and is not the issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namesake {
+    /// A served authority with another key.
+    ServedWithOtherKey,
+    /// A served certificate that may not issue others.
+    ServedNoAuthority,
+    /// A trusted root with another key.
+    RootWithOtherKey,
+}
+
+/// The validity of the leaf at the time of judging.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct LeafValidity {
+    /// The leaf's notAfter.
+    pub not_after: Timestamp,
+    /// The time that the leaf was judged at.
+    pub judged_at: Timestamp,
+    /// A newer certificate is expected than the served one.
+    pub is_newer_expected: bool,
+}
+
+/// The validity of a certificate of the chain, or of the leaf, at the time of judging.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ChainValidity {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Its position.
+    pub position: Role,
+    /// Its notBefore.
+    pub not_before: Timestamp,
+    /// Its notAfter.
+    pub not_after: Timestamp,
+    /// The time that it was judged at.
+    pub judged_at: Timestamp,
+}
+
+/// The reason for which there is no valid path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NoPath {
+    /// The path ends below an issuer that is neither served nor trusted.
+    NoIssuer {
+        /// The issuer's distinguished name.
+        issuer: String,
+    },
+    /// The path ends at a root that is not trusted.
+    UntrustedRoot {
+        /// The root's distinguished name.
+        subject: String,
+    },
+    /// The authorities issued each other.
+    Circle,
+    /// A certificate cannot be read.
+    Unreadable,
+    /// The path to a trusted root has a fault.
+    Fault {
+        /// The first fault.
+        fault: Fault,
+    },
+    /// The search ended at its bounds.
+    GivenUp,
+    /// The certificate is not valid for the name.
+    Hostname {
+        /// The requested name.
+        hostname: Hostname,
+    },
+}
+
+/// The reason for which the chain does not lead to a trusted root.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Untrusted {
+    /// The chain ends at a root that is not trusted.
+    Root {
+        /// The root's distinguished name.
+        subject: String,
+    },
+    /// The issuer of the last certificate is neither served nor trusted.
+    Issuer {
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// A certificate that has the issuer's name and is not the issuer.
+        namesake: Option<Namesake>,
+    },
+    /// The served authorities issued each other.
+    Circle,
+    /// The server sends more certificates of one name than are tried.
+    TooManyCandidates,
+    /// The path to the root is not valid.
+    InvalidPath {
+        /// The fault.
+        fault: Fault,
+    },
+    /// The path cannot be verified.
+    Unverifiable {
+        /// The fault.
+        fault: Fault,
+    },
+    /// There is no valid path, and no other finding is about the reason.
+    NoValidPath {
+        /// The reason.
+        reason: NoPath,
+        /// The fault to fix first.
+        fault: Option<Fault>,
+    },
+}
+
+/// A deviation from the rules for certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Nonconformant {
+    /// Strict clients refuse the certificate.
+    Refused {
+        /// The certificate.
+        certificate: Certificate,
+        /// Its position.
+        position: Role,
+        /// The deviations; at least one.
+        deviations: Vec<Oddity>,
+    },
+    /// The certificate cannot be read.
+    Unreadable {
+        /// The certificate.
+        certificate: Certificate,
+        /// The part that cannot be read.
+        reason: String,
+    },
+    /// Mainstream clients accept the deviations.
+    Accepted {
+        /// The certificate.
+        certificate: Certificate,
+        /// Its position.
+        position: Role,
+        /// Deviations from RFC 5280.
+        deviations: Vec<Oddity>,
+        /// Deviations from the CA/Browser Forum's rules for public authorities.
+        baseline_deviations: Vec<Oddity>,
+    },
+    /// The path cannot be verified.
+    Unverifiable {
+        /// The fault.
+        fault: Fault,
+    },
+    /// There is no valid path, and no other finding is about the reason.
+    NoValidPath {
+        /// The reason.
+        reason: NoPath,
+        /// The fault to fix first.
+        fault: Option<Fault>,
+    },
+}
+
+/// The origin of the information that a certificate has been revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationReporter {
+    /// The issuer's revocation list.
+    Crl,
+    /// The issuer's OCSP responder.
+    Ocsp,
+    /// The OCSP response that the server staples.
+    Staple,
+    /// The source of the expected certificate.
+    Source,
+}
+
+/// The reason for which the TLSA records do not match.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TlsaMismatch {
+    /// The records are for the expected certificate, and another is served.
+    WrongCertificate {
+        /// The expected certificate.
+        expected: Wanted,
+    },
+    /// A record matches and requires a trusted root, to which there is no valid path.
+    Untrusted {
+        /// The record.
+        record: TlsaRecord,
+    },
+    /// A record names an authority to which there is no valid path.
+    NoPath {
+        /// The record.
+        record: TlsaRecord,
+        /// The reason.
+        reason: NoPath,
+        /// The requested name.
+        hostname: Hostname,
+    },
+    /// The records name an authority that is not served.
+    AuthorityNotServed {
+        /// The authority.
+        authority: Certificate,
+    },
+    /// The records are for the pending instance only.
+    PendingOnly,
+    /// The records are for a previous instance only.
+    PreviousOnly,
+    /// No record matches.
+    NoMatch {
+        /// The served certificate is not known to be a wrong one.
+        is_accepted: bool,
+        /// The records: at most [`MAX_LISTED_RECORDS`].
+        records: Vec<TlsaRecord>,
+        /// The count of the records.
+        record_count: usize,
+    },
+    /// No record is usable.
+    Unusable {
+        /// The first record.
+        record: Option<TlsaRecord>,
+    },
+}
+
+/// A refusal by some clients of what most accept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Refused {
+    /// Clients refuse the chain.
+    Chain {
+        /// The reasons, that of the most clients first; at least one.
+        refusals: Vec<ClientRefusal>,
+        /// The clients that accept the chain.
+        accepted_by: Vec<Client>,
+    },
+    /// The server does not support secure renegotiation (RFC 5746).
+    NoSecureRenegotiation,
+    /// The prime of the finite-field Diffie-Hellman exchange is too small.
+    SmallDhPrime {
+        /// The clients that refuse it.
+        refused_by: Vec<Client>,
+        /// Its size in bits.
+        bits: u64,
+        /// The least size in bits that all clients accept.
+        required_bits: u64,
+    },
+    /// The server refuses everything that some clients offer.
+    NoCommonOffer {
+        /// The clients.
+        refused_by: Vec<Client>,
+        /// The cipher suite that was negotiated instead.
+        cipher_suite: String,
+        /// The group that was negotiated, if the clients do not offer it.
+        group: Option<&'static str>,
+        /// The signature that was negotiated is with SHA-1.
+        is_signed_with_sha1: bool,
+    },
+}
+
+/// The clients that refuse a chain for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ClientRefusal {
+    /// The clients; at least one.
+    pub clients: Vec<Client>,
+    /// The reason.
+    #[serde(flatten)]
+    pub refusal: Refusal,
+}
+
+/// The weakness of a cipher suite that current clients do not offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CipherWeakness {
+    /// No encryption.
+    Null,
+    /// Export grade: 40 or 56 bits.
+    Export,
+    /// RC4 (RFC 7465).
+    Rc4,
+    /// Triple DES, with blocks of 64 bits (CVE-2016-2183).
+    TripleDes,
+    /// DES, with a key of 56 bits.
+    Des,
+    /// Another cipher with blocks of 64 bits (CVE-2016-2183).
+    SmallBlocks,
+}
+
+/// The result of a probe that every vantage can report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// The expected certificate with its chain.
+    Expected,
+    /// The expected certificate without its chain.
+    ExpectedWithoutChain,
+    /// A temporary certificate.
+    Temporary,
+    /// An unexpected certificate.
+    Unexpected,
+    /// The handshake fails.
+    HandshakeFails,
+    /// The address cannot be reached.
+    Unreachable,
+}

@@ -1,0 +1,136 @@
+//! Text of findings about clients that refuse a server.
+
+use super::super::{Client, Place, Property, Refusal, Refused};
+use super::{Text, list};
+
+/// [`Detail::RefusedByClients`](super::Detail::RefusedByClients).
+pub(super) fn refused(refused: &Refused) -> Text {
+    match refused {
+        Refused::Chain {
+            refusals,
+            accepted_by,
+        } => {
+            let mut parts: Vec<String> = refusals
+                .iter()
+                .map(|one| {
+                    let verb = if one.clients.len() == 1 {
+                        "refuses"
+                    } else {
+                        "refuse"
+                    };
+                    let clients = titles(&one.clients);
+                    format!("{clients} {verb} the certificate: {}", one.refusal.reason)
+                })
+                .collect();
+            if !accepted_by.is_empty() {
+                let verb = if accepted_by.len() == 1 {
+                    "accepts"
+                } else {
+                    "accept"
+                };
+                parts.push(format!("{} {verb} it", titles(accepted_by)));
+            }
+            let first = refusals.first().map(|one| &one.refusal);
+            Text::new(parts.join("; "), first.map_or(OTHERWISE, advice))
+        }
+        Refused::NoSecureRenegotiation => Text::new(
+            "OpenSSL 3 and the clients that use it, such as curl, Python and Node.js, refuse the server: it does not \
+             support secure renegotiation (RFC 5746), and their error is `unsafe legacy renegotiation disabled`",
+            "update the server's TLS library or firmware, or enable TLS 1.3, which has no renegotiation",
+        ),
+        Refused::SmallDhPrime {
+            refused_by,
+            bits,
+            required_bits,
+        } => {
+            let clients = match refused_by.as_slice() {
+                [Client::Openssl] => "OpenSSL at its current security level refuses".into(),
+                clients => format!("{} refuse", titles(clients)),
+            };
+            Text::new(
+                format!(
+                    "{clients} the server: its Diffie-Hellman prime has {bits} bits, less than {required_bits}"
+                ),
+                "enable ECDHE cipher suites on the server, or give it Diffie-Hellman parameters of 2048 bits or more, such \
+                 as ffdhe2048 of RFC 7919",
+            )
+        }
+        Refused::NoCommonOffer {
+            refused_by,
+            cipher_suite,
+            group,
+            is_signed_with_sha1,
+        } => {
+            let verb = if refused_by.len() == 1 {
+                "refuses"
+            } else {
+                "refuse"
+            };
+            let clients = titles(refused_by);
+            let group = group
+                .map(|group| format!(" over {group}"))
+                .unwrap_or_default();
+            let signature = if *is_signed_with_sha1 {
+                ", signed with SHA-1"
+            } else {
+                ""
+            };
+            Text::new(
+                format!(
+                    "{clients} {verb} the server: it has no cipher suite, group and signature algorithm that they offer, only \
+                     {cipher_suite}{group}{signature}"
+                ),
+                "allow TLS 1.3, or for TLS 1.2 cipher suites with ECDHE and AES-GCM or ChaCha20-Poly1305, the groups X25519 \
+                 and P-256, and signatures with SHA-256, on the server",
+            )
+        }
+    }
+}
+
+fn titles(clients: &[Client]) -> String {
+    let titles: Vec<&str> = clients.iter().map(|client| client.title()).collect();
+    list(&titles)
+}
+
+fn advice(refusal: &Refusal) -> &'static str {
+    let Some(of) = refusal.of else {
+        return OTHERWISE;
+    };
+    match (of.place, of.property) {
+        _ if of.is_of_leaf_key() => {
+            "serve a certificate with an RSA or a P-256 key, or one beside this: servers choose by what the client offers"
+        }
+        (
+            _,
+            Property::KeyIdentifier | Property::KeyIdentifierOfNone | Property::KeyIdentifierIssuer,
+        ) => {
+            "serve the issuer's certificate that the authorityKeyIdentifier names, or have the certificate reissued by the present one"
+        }
+        (_, Property::NameEncoding | Property::NameCase | Property::NameInBmp) => {
+            "have the certificate reissued with the issuer's name encoded byte by byte as in the issuer's certificate"
+        }
+        (_, Property::NoDigitalSignature | Property::EmptyKeyUsage) => {
+            "have the certificate reissued with digitalSignature in its key usage"
+        }
+        (Place::Intermediate, Property::WeakRsa | Property::TinyRsa) => {
+            "have the certificate issued by an authority with a stronger key"
+        }
+        (Place::Leaf, Property::WeakRsa | Property::TinyRsa) => {
+            "have the certificate reissued for a key of RSA 2048, EC P-256 or stronger"
+        }
+        (_, Property::NotSelfIssued | Property::StoredLeaf | Property::StoredLeafAlone) => {
+            "give clients the root of this certificate: OpenSSL accepts another certificate as trust anchor only with -partial_chain"
+        }
+        (_, Property::OtherPathFirst) => {
+            "serve only the certificates of the valid path, the leaf first and each issuer after it"
+        }
+        (_, Property::ManyServed) => "serve only the certificates of the valid path",
+        (_, Property::AnyExtendedKeyUsage | Property::NetscapeTypeNotServer) => {
+            "have the certificate reissued with serverAuth as its extended key usage"
+        }
+        (Place::Root, _) => "give clients a root that all of them accept, and issue below it",
+        _ => OTHERWISE,
+    }
+}
+
+const OTHERWISE: &str = "have the certificate reissued without that, or serve a chain that all clients accept; --format json shows each client's answer";

@@ -1,0 +1,284 @@
+//! What ought to be served: instances of a certificate, and the looser forms of an expectation.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::certificate::{Certificate, Fingerprint, Interner, Key, PublicKeyHash, San};
+use crate::model::KeyType;
+
+/// The state of an instance, in SSLMate's words. Instances from elsewhere are active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Ordered, not yet issued; its certificate is a temporary, self-signed one.
+    Pending,
+    /// The one that ought to be served.
+    Active,
+    /// Past its end.
+    Expired,
+    /// Revoked by its owner or the authority.
+    Revoked,
+    /// Never issued.
+    Canceled,
+    /// A word that this version does not know: not active.
+    Unknown,
+}
+
+impl State {
+    /// The name in the API and in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Canceled => "canceled",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One concrete X.509 certificate of a certificate object, with its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// SSLMate's number for it.
+    pub id: Option<u64>,
+    /// Its state.
+    pub state: State,
+    /// The certificate itself.
+    pub leaf: Certificate,
+    /// The intermediates, the leaf's issuer first, without the root. Empty where it is not known
+    /// or there is none.
+    pub chain: Vec<Certificate>,
+    /// The root above the chain, where it is known.
+    pub root: Option<Certificate>,
+}
+
+impl Instance {
+    /// An active instance from certificates in the order of a chain file: the leaf first. A root at
+    /// the end is taken as the root, since servers need not send it.
+    ///
+    /// # Errors
+    /// Where there is no certificate, or the first cannot be read.
+    pub fn from_chain(certificates: Vec<Certificate>) -> Result<Self, String> {
+        let mut certificates = certificates.into_iter();
+        let leaf = certificates.next().ok_or("it has no certificate")?;
+        leaf.facts()
+            .map_err(|e| format!("its first certificate is malformed: {e}"))?;
+        let (roots, chain): (Vec<_>, Vec<_>) = certificates
+            .filter(|c| *c != leaf)
+            .partition(Certificate::is_self_signed);
+        Ok(Self {
+            id: None,
+            state: State::Active,
+            leaf,
+            chain,
+            root: roots.into_iter().next(),
+        })
+    }
+
+    /// Whether its key is of this kind.
+    pub fn has_key_of(&self, key_type: KeyType) -> bool {
+        let is_rsa = matches!(self.leaf.facts(), Ok(facts) if matches!(facts.key, Key::Rsa(_)));
+        match key_type {
+            KeyType::Any => true,
+            KeyType::Rsa => is_rsa,
+            KeyType::Ecdsa => !is_rsa,
+        }
+    }
+
+    /// The names that it is for, wildcards too: the common name and the DNS and IP names.
+    pub fn names(&self) -> Vec<String> {
+        let Ok(facts) = self.leaf.facts() else {
+            return Vec::new();
+        };
+        let sans = facts.sans.iter().filter_map(|san| match san {
+            San::Dns(name) => Some(name.clone()),
+            San::Ip(ip) => Some(ip.to_string()),
+            _ => None,
+        });
+        // A common name may be a person's or a device's.
+        let common_name = facts.common_name.clone().filter(|name| name.contains('.'));
+        common_name.into_iter().chain(sans).collect()
+    }
+}
+
+/// The instances of one certificate that matter for judging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instances {
+    /// The one that ought to be served, told of in messages and JSON.
+    pub expected: Instance,
+    /// Others that are as right: the other half of an RSA and ECDSA pair, or a rollover.
+    pub also_accepted: Vec<Instance>,
+    /// The pending one, whose temporary certificate should no longer be served once there is better.
+    pub pending: Option<Instance>,
+    /// Older ones that are known.
+    pub previous: Vec<Instance>,
+}
+
+impl Instances {
+    /// One instance and nothing known beside it.
+    pub fn only(expected: Instance) -> Self {
+        Self {
+            expected,
+            also_accepted: Vec::new(),
+            pending: None,
+            previous: Vec::new(),
+        }
+    }
+
+    /// Takes each certificate as it is shared.
+    pub fn share(&mut self, certificates: &Interner) {
+        let others = self.also_accepted.iter_mut();
+        let others = others.chain(&mut self.pending).chain(&mut self.previous);
+        for instance in std::iter::once(&mut self.expected).chain(others) {
+            let above = instance.chain.iter_mut().chain(&mut instance.root);
+            for certificate in std::iter::once(&mut instance.leaf).chain(above) {
+                *certificate = certificates.share(certificate);
+            }
+        }
+    }
+
+    /// Every instance that is right to serve.
+    pub fn accepted(&self) -> impl Iterator<Item = &Instance> {
+        std::iter::once(&self.expected).chain(&self.also_accepted)
+    }
+}
+
+/// Where an expectation comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SourceKind {
+    /// An SSLMate account.
+    Sslmate,
+    /// A certificate's `current_download` URL.
+    Download,
+    /// A PEM file.
+    Pem,
+    /// SHA-256 fingerprints.
+    Fingerprint,
+    /// SHA-256 hashes of public keys.
+    PublicKey,
+    /// No expectation: valid, for the name, and trusted.
+    Trust,
+}
+
+impl SourceKind {
+    /// The name in JSON and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sslmate => "sslmate",
+            Self::Download => "download",
+            Self::Pem => "pem",
+            Self::Fingerprint => "fingerprint",
+            Self::PublicKey => "pubkey",
+            Self::Trust => "trust",
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What ought to be served, in as much detail as its source knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// Whole certificates with their chains.
+    Instances(Box<Instances>),
+    /// Any certificate with one of these fingerprints; at least one.
+    Fingerprints(BTreeSet<Fingerprint>),
+    /// Any certificate for one of these public keys; at least one.
+    PublicKeys(BTreeSet<PublicKeyHash>),
+    /// Any certificate that is valid now, for the name, and trusted.
+    TrustOnly,
+}
+
+/// An expectation and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Where it comes from.
+    pub source: SourceKind,
+    /// What ought to be served.
+    pub what: Expectation,
+}
+
+impl Expected {
+    /// No expectation beyond trust.
+    pub fn trust_only() -> Self {
+        Self {
+            source: SourceKind::Trust,
+            what: Expectation::TrustOnly,
+        }
+    }
+
+    /// The same for a look that asked for a kind of key: of several accepted instances the one with such a key is
+    /// the expected one, which messages name.
+    pub fn for_key_type(self: &Arc<Self>, key_type: KeyType) -> Arc<Self> {
+        let Expectation::Instances(instances) = &self.what else {
+            return self.clone();
+        };
+        let fits = |i: &Instance| i.has_key_of(key_type);
+        let position = instances.also_accepted.iter().position(fits);
+        match position {
+            Some(at) if !fits(&instances.expected) => {
+                let mut instances = instances.clone();
+                if let Some(other) = instances.also_accepted.get_mut(at) {
+                    std::mem::swap(&mut instances.expected, other);
+                }
+                Arc::new(Self {
+                    source: self.source,
+                    what: Expectation::Instances(instances),
+                })
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether an instance with a key of this kind ought to be served; `None` where that is not known.
+    pub fn wants_key_of(&self, key_type: KeyType) -> Option<bool> {
+        let instances = self.instances()?;
+        Some(instances.accepted().any(|i| i.has_key_of(key_type)))
+    }
+
+    /// The instances, where the source knows whole certificates.
+    pub fn instances(&self) -> Option<&Instances> {
+        match &self.what {
+            Expectation::Instances(instances) => Some(instances),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing better has been issued than the temporary certificate of a pending instance.
+    pub fn is_pending(&self) -> bool {
+        self.instances()
+            .is_some_and(|i| i.expected.state == State::Pending)
+    }
+
+    /// Whether a leaf with this fingerprint and key is expected; `None` where nothing in
+    /// particular is.
+    pub fn accepts(&self, leaf: &Certificate) -> Option<bool> {
+        match &self.what {
+            Expectation::Instances(i) => Some(i.accepted().any(|a| a.leaf == *leaf)),
+            Expectation::Fingerprints(pins) => Some(pins.contains(&leaf.sha256())),
+            Expectation::PublicKeys(keys) => Some(
+                leaf.public_key_hash()
+                    .is_some_and(|key| keys.contains(&key)),
+            ),
+            Expectation::TrustOnly => None,
+        }
+    }
+
+    /// Whether this is a public key that an accepted leaf may have.
+    pub fn has_key(&self, key: &PublicKeyHash) -> bool {
+        match &self.what {
+            Expectation::Instances(i) => i
+                .accepted()
+                .chain(&i.pending)
+                .any(|a| a.leaf.public_key_hash() == Some(*key)),
+            Expectation::PublicKeys(keys) => keys.contains(key),
+            Expectation::Fingerprints(_) | Expectation::TrustOnly => false,
+        }
+    }
+}

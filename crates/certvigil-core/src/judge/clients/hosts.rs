@@ -1,0 +1,137 @@
+//! How clients compare the host name with a certificate, where they differ from RFC 9525.
+
+use std::net::IpAddr;
+
+use crate::certificate::{Facts, San};
+use crate::model::Hostname;
+
+use crate::finding::Property;
+
+/// Second-level labels below a country's domain that are public suffixes in most countries.
+const PUBLIC_SECOND_LEVELS: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
+
+/// The property by which some client judges the name otherwise than the others. `None` where all of them accept it.
+pub(super) fn property(leaf: &Facts, hostname: &Hostname, is_match: bool) -> Option<Property> {
+    match hostname {
+        Hostname::Dns(name) if is_match => of_match(leaf, name),
+        Hostname::Ip(_) if is_match => None,
+        Hostname::Dns(name) => Some(of_mismatch(leaf, name)),
+        Hostname::Ip(ip) => Some(of_address(leaf, *ip)),
+    }
+}
+
+fn dns_names(leaf: &Facts) -> impl Iterator<Item = &str> {
+    leaf.sans.iter().filter_map(|san| match san {
+        San::Dns(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+fn of_match(leaf: &Facts, host: &str) -> Option<Property> {
+    let is_exact = dns_names(leaf).any(|name| name.eq_ignore_ascii_case(host));
+    let has_underscore = host.contains('_');
+    if is_exact {
+        return has_underscore.then_some(Property::Underscore);
+    }
+    if has_underscore {
+        return Some(Property::UnderscoreBelowWildcard);
+    }
+    let (_, parent) = host.split_once('.')?;
+    is_public_suffix(parent).then_some(Property::PublicSuffixWildcard)
+}
+
+/// Returns true for a suffix such as `co.uk`.
+fn is_public_suffix(domain: &str) -> bool {
+    const COUNTRY: usize = 2;
+    domain.split_once('.').is_some_and(|(second, top)| {
+        top.len() == COUNTRY && !top.contains('.') && PUBLIC_SECOND_LEVELS.contains(&second)
+    })
+}
+
+fn of_mismatch(leaf: &Facts, host: &str) -> Property {
+    for name in dns_names(leaf) {
+        let undotted = name.strip_suffix('.').unwrap_or(name);
+        if undotted != name && wildcard_matches(undotted, host) == Some(None) {
+            return Property::NameWithDot;
+        }
+        if let Some(Some(property)) = wildcard_matches(name, host) {
+            return property;
+        }
+    }
+    if leaf.sans.is_empty() || dns_names(leaf).next().is_none() {
+        return of_common_name(leaf, host);
+    }
+    Property::NameMismatch
+}
+
+/// `None` if the pattern does not match, `Some(None)` if it matches by RFC 9525, and else the way in which it may match.
+fn wildcard_matches(pattern: &str, host: &str) -> Option<Option<Property>> {
+    if pattern.eq_ignore_ascii_case(host) {
+        return Some(None);
+    }
+    if pattern == "*" {
+        return Some(Some(Property::BareWildcard));
+    }
+    let (pattern, host) = (pattern.to_ascii_lowercase(), host.to_ascii_lowercase());
+    let patterns: Vec<&str> = pattern.split('.').collect();
+    let labels: Vec<&str> = host.split('.').collect();
+    if patterns.len() != labels.len() || !pattern.contains('*') {
+        return None;
+    }
+    let fits = patterns.iter().zip(&labels).all(|(p, l)| label_fits(p, l));
+    if !fits {
+        return None;
+    }
+    let (first, others) = patterns.split_first()?;
+    if others.iter().any(|p| p.contains('*')) {
+        return Some(Some(Property::WildcardElsewhere));
+    }
+    if first.starts_with("xn--") {
+        return None;
+    }
+    Some(match first.split_once('*')? {
+        ("", "") if others.len() == 1 => Some(Property::TopLevelWildcard),
+        ("", "") => None,
+        ("", _) => Some(Property::WildcardBeforeText),
+        (_, "") => Some(Property::WildcardAfterText),
+        _ => Some(Property::WildcardElsewhere),
+    })
+}
+
+fn label_fits(pattern: &str, label: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == label,
+        Some((start, end)) => {
+            label.len() > start.len() + end.len()
+                && label.starts_with(start)
+                && label.ends_with(end)
+        }
+    }
+}
+
+fn of_common_name(leaf: &Facts, host: &str) -> Property {
+    let Some(name) = &leaf.common_name else {
+        return Property::NameMismatch;
+    };
+    if wildcard_matches(name, host) != Some(None) {
+        return Property::NameMismatch;
+    }
+    let is_other = |san: &San| !matches!(san, San::Email(_));
+    if leaf.sans.iter().any(is_other) || leaf.subject.matches("CN=").count() > 1 {
+        Property::CommonNameBesideOther
+    } else {
+        Property::CommonName
+    }
+}
+
+fn of_address(leaf: &Facts, wanted: IpAddr) -> Property {
+    let is_mapped = |san: &San| match (san, wanted) {
+        (San::Ip(IpAddr::V6(ip)), IpAddr::V4(wanted)) => ip.to_ipv4_mapped() == Some(wanted),
+        _ => false,
+    };
+    if leaf.sans.iter().any(is_mapped) {
+        Property::MappedAddress
+    } else {
+        Property::NameMismatch
+    }
+}

@@ -1,0 +1,232 @@
+//! What mainstream TLS clients do with a served chain: one model for each, over the paths that our own validation found.
+//!
+//! A model is a column of the table in [`rules`]. Each rule is a trait of a path, and says which clients refuse a path
+//! that has it. A client that tries several paths accepts if it does not refuse one of them. rustls' model is its own path
+//! validation, webpki.
+
+mod first_path;
+mod hosts;
+mod rules;
+mod traits;
+mod webpki_path;
+
+use std::collections::BTreeSet;
+
+use crate::certificate::{Certificate, Key, Kind};
+use crate::finding::{Client, Place, Property, Refusal, Trait};
+use crate::model::{Hostname, Timestamp};
+
+use super::TrustStore;
+use super::path::{Found, Path};
+
+pub use rules::{Effect, Effects, RULES, Rule};
+
+/// What a client does with a served chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opinion {
+    /// It accepts the chain.
+    Accepts,
+    /// It refuses the chain, for this reason.
+    Refuses(Refusal),
+    /// The model does not cover this case.
+    Unknown,
+}
+
+impl Opinion {
+    /// True, false, or null in JSON.
+    pub fn accepts(&self) -> Option<bool> {
+        match self {
+            Self::Accepts => Some(true),
+            Self::Refuses(_) => Some(false),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// The opinion of each client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// In the order of [`Client::ALL`].
+    opinions: [Opinion; Client::ALL.len()],
+    traits: Vec<Trait>,
+}
+
+impl Clients {
+    /// Each client with its opinion.
+    pub fn iter(&self) -> impl Iterator<Item = (Client, &Opinion)> {
+        Client::ALL.into_iter().zip(&self.opinions)
+    }
+
+    /// The traits of the paths, each once, in the order of the rules.
+    pub fn traits(&self) -> &[Trait] {
+        &self.traits
+    }
+
+    /// The clients that refuse the chain, each with its reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (Client, &Refusal)> {
+        self.iter().filter_map(|(client, opinion)| match opinion {
+            Opinion::Refuses(refusal) => Some((client, refusal)),
+            Opinion::Accepts | Opinion::Unknown => None,
+        })
+    }
+}
+
+/// A served chain with everything that a client decides by.
+#[derive(Clone, Copy)]
+pub(super) struct Presented<'a> {
+    pub(super) leaf: &'a Certificate,
+    /// The served certificates after the leaf, as they came.
+    pub(super) rest: &'a [Certificate],
+    pub(super) hostname: &'a Hostname,
+    pub(super) hostname_match: bool,
+    /// An OCSP response is stapled.
+    pub(super) is_stapled: bool,
+    pub(super) trust: &'a TrustStore,
+    pub(super) now: Timestamp,
+}
+
+/// The opinion of each client on a served chain; `found` are its paths.
+pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients {
+    let paths: Vec<Examined<'_>> = found
+        .paths
+        .iter()
+        .filter(|path| path.is_anchored())
+        .map(|path| Examined {
+            path,
+            traits: traits::of(path, presented),
+        })
+        .collect();
+    if is_ordinary(presented, &paths) {
+        return Clients {
+            opinions: std::array::from_fn(|_| Opinion::Accepts),
+            traits: Vec::new(),
+        };
+    }
+    let opinions = Client::ALL.map(|client| match client {
+        // Where there is no path, webpki would search for one again.
+        Client::Rustls if paths.is_empty() && !found.is_bounded => Opinion::Refuses(no_path(found)),
+        Client::Rustls => webpki_path::opinion(presented, &paths),
+        _ => opinion(client, presented, found, &paths),
+    });
+    let of_paths = paths.iter().flat_map(|examined| &examined.traits);
+    let of_paths = of_paths.map(|(of, _)| *of);
+    let of_refusals = opinions.iter().filter_map(|opinion| match opinion {
+        Opinion::Refuses(refusal) => refusal.of,
+        Opinion::Accepts | Opinion::Unknown => None,
+    });
+    let traits: BTreeSet<Trait> = of_paths.chain(of_refusals).collect();
+    Clients {
+        opinions,
+        traits: traits.into_iter().collect(),
+    }
+}
+
+/// A path with its traits.
+struct Examined<'a> {
+    path: &'a Path<'a>,
+    traits: Vec<(Trait, String)>,
+}
+
+/// Maximum intermediates of a path that every client follows.
+const MAX_ORDINARY_INTERMEDIATES: usize = 4;
+
+/// Returns true if no client has a reason to refuse the chain: exactly one path, served in its order, without any trait,
+/// and of certificates without anything that webpki does not know.
+fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
+    let [only] = paths else { return false };
+    let served = std::iter::once(presented.leaf).chain(presented.rest);
+    let anchor = only.path.anchor().and_then(|a| a.certificate());
+    let mut all = only.path.certificates.iter().copied().chain(anchor);
+    only.traits.is_empty()
+        && only.path.faults.is_empty()
+        && only.path.anchor().is_some()
+        && presented.hostname_match
+        && only.path.certificates.len() <= MAX_ORDINARY_INTERMEDIATES + 1
+        && served.eq(only.path.certificates.iter().copied())
+        && presented.leaf.facts().is_ok_and(|facts| !facts.is_ca)
+        && is_only_of_name(only.path, presented)
+        && all.all(is_plain)
+}
+
+/// Returns true if no other trust anchor has the name of the path's.
+fn is_only_of_name(path: &Path<'_>, presented: &Presented<'_>) -> bool {
+    path.anchor().is_some_and(|anchor| {
+        let mut named = presented.trust.named(&anchor.normal_name);
+        named.nth(1).is_none()
+    })
+}
+
+/// Returns true for a certificate with nothing but what every client knows.
+fn is_plain(certificate: &Certificate) -> bool {
+    certificate.facts().is_ok_and(|facts| {
+        let extensions = &facts.extensions;
+        let is_known = |kind: &Kind| {
+            matches!(
+                kind,
+                Kind::BasicConstraints
+                    | Kind::KeyUsage
+                    | Kind::ExtendedKeyUsage
+                    | Kind::SubjectAltName
+            )
+        };
+        let is_known_key = match &facts.key {
+            Key::Rsa(bits) => PLAIN_RSA.contains(bits) && bits % 8 == 0,
+            Key::Ec(..) => true,
+            _ => false,
+        };
+        facts.oddities.is_empty()
+            && facts.version == 3
+            && extensions.name_constraints.is_none()
+            && (extensions.list.iter()).all(|l| !l.is_critical || is_known(&l.kind))
+            && is_known_key
+    })
+}
+
+/// Sizes in bits of RSA keys that every client verifies with.
+const PLAIN_RSA: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+fn opinion(
+    client: Client,
+    presented: &Presented<'_>,
+    found: &Found<'_>,
+    paths: &[Examined<'_>],
+) -> Opinion {
+    let mut refusal = None;
+    let mut is_unknown = false;
+    let preferred = first_path::preferred(client, presented, paths);
+    for examined in &preferred {
+        match rules::verdict(client, &examined.traits) {
+            _ if first_path::is_ambiguous(client, examined, presented) => is_unknown = true,
+            Opinion::Accepts => return Opinion::Accepts,
+            Opinion::Refuses(found) => refusal = refusal.or(Some(found)),
+            Opinion::Unknown => is_unknown = true,
+        }
+    }
+    if is_unknown || (found.is_bounded && paths.is_empty()) {
+        return Opinion::Unknown;
+    }
+    // The path that it would need may have a reason of its own.
+    let others = paths.iter().filter(|_| preferred.is_empty());
+    let mut others = others.filter_map(|e| match rules::verdict(client, &e.traits) {
+        Opinion::Refuses(refusal) => Some(refusal),
+        Opinion::Accepts | Opinion::Unknown => None,
+    });
+    let refusal = refusal.or_else(|| others.next()).or_else(|| {
+        let is_other = preferred.is_empty() && found.is_valid();
+        is_other.then(|| Refusal {
+            of: Some(Trait {
+                place: Place::Chain,
+                property: Property::OtherPathFirst,
+            }),
+            reason: "it follows the first issuer whose name and key identifier fit, and that path is not valid".into(),
+        })
+    });
+    Opinion::Refuses(refusal.unwrap_or_else(|| no_path(found)))
+}
+
+/// The refusal of a chain that leads to no trust anchor.
+fn no_path(found: &Found<'_>) -> Refusal {
+    let reason = found.best().map(super::path::reason);
+    let reason = reason.map(|reason| reason.to_string());
+    reason.unwrap_or_default().into()
+}

@@ -1,0 +1,466 @@
+//! The table of the client models: one row a property, one column a client, for each place in a path.
+
+use crate::finding::{Client, Place, Property, Refusal, Trait};
+
+use super::Opinion;
+
+/// What a client does with a path that has a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It refuses the path.
+    Refuses,
+    /// It takes no notice.
+    Accepts,
+    /// It depends on more than the model knows.
+    Unknown,
+    /// The property is not looked for in such a place.
+    Absent,
+}
+
+/// What OpenSSL, GnuTLS, Go, Java and Chromium do, in the order of [`Client::ALL`]. rustls decides by webpki.
+pub type Effects = [Effect; 5];
+
+/// One row: a property, and what each client does.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The property.
+    pub property: Property,
+    /// A clause whose subject is the certificate or the chain: "has expired".
+    pub meaning: &'static str,
+    /// The effects by place: in the leaf or the chain as a whole, in an intermediate, in the root.
+    pub effects: [Effects; 3],
+    /// Why: a section of an RFC, or the client's documentation or source.
+    pub source: &'static str,
+    /// The property is of the chain as a whole.
+    pub is_of_chain: bool,
+}
+
+impl Rule {
+    /// The effects in this place.
+    pub fn at(&self, place: Place) -> &Effects {
+        let [leaf, intermediate, root] = &self.effects;
+        match place {
+            Place::Leaf | Place::Chain => leaf,
+            Place::Intermediate => intermediate,
+            Place::Root => root,
+        }
+    }
+}
+
+macro_rules! rules {
+    ($($property:ident [$($leaf:ident)+] [$($intermediate:ident)+] [$($root:ident)+] $source:literal;)+) => {
+        /// Every rule. The versions that it holds for are in docs/clients.md, with the record of the real clients.
+        pub const RULES: &[Rule] = &[$(Rule {
+            property: Property::$property,
+            meaning: Property::$property.meaning(),
+            effects: [[$($leaf),+], [$($intermediate),+], [$($root),+]],
+            source: $source,
+            is_of_chain: (Property::$property as usize) >= (Property::ManyServed as usize),
+        },)+];
+    };
+}
+
+use Effect::{Absent as N, Accepts as A, Refuses as R, Unknown as U};
+
+rules! {
+    // Time.
+    Expired
+        [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 6.1.3 (a)(2); Java does not check the dates of a root (PKIXParameters)";
+    NotYetValid
+        [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 6.1.3 (a)(2); Java does not check the dates of a root (PKIXParameters)";
+    StoredLeafExpired
+        [R R R A R] [N N N N N] [N N N N N] "Java: a trusted end entity is not checked (EndEntityChecker)";
+    StoredLeafNotYetValid
+        [R R R A R] [N N N N N] [N N N N N] "Java: a trusted end entity is not checked (EndEntityChecker)";
+    UnreadableValidity
+        [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.1.2.5";
+    UtcTimeWithoutSeconds
+        [R A A A R] [R A A A R] [R A A A R] "RFC 5280, section 4.1.2.5.1";
+    GeneralizedTimeWithoutSeconds
+        [R A R A R] [R A R A R] [R A R A R] "RFC 5280, section 4.1.2.5.2";
+    TimeWithFraction
+        [R R R A R] [R R R A R] [R R R A R] "RFC 5280, section 4.1.2.5.2";
+    TimeWithOffset
+        [R R R A R] [R R R A R] [R R R A R] "RFC 5280, section 4.1.2.5";
+    TimeWithoutZone
+        [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.1.2.5";
+
+    // Authorities.
+    NotCa
+        [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 6.1.4 (k)";
+    NoBasicConstraints
+        [N N N N N] [R R R R R] [A A R R A] "RFC 5280, section 6.1.4 (k); of a root: section 4.2.1.9";
+    NoBasicConstraintsOrKeyUsage
+        [N N N N N] [R R R R R] [R A R R A] "RFC 5280, section 4.2.1.9; OpenSSL's check_ca";
+    OldVersion
+        [N N N N N] [R R R R R] [N N N N N] "RFC 5280, section 6.1.4 (k)";
+    Version2
+        [N N N N N] [N N N N N] [R A A A A] "OpenSSL's check_ca takes version 1 only";
+    NoKeyCertSign
+        [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 6.1.4 (n)";
+    EmptyKeyUsage
+        [R A A R R] [R R A R R] [R R A R R] "RFC 5280, section 4.2.1.3; Go takes it for absent";
+    PathLength
+        [N N N N N] [R R R R R] [R R R A R] "RFC 5280, section 6.1.4 (l), (m); of a root: section 4.2.1.9";
+    HugePathLength
+        [N N N N N] [A R A R R] [A R A R R] "RFC 5280, section 4.2.1.9";
+    PathLengthWithSelfIssued
+        [N N N N N] [A R R A A] [A R R A A] "RFC 5280, section 6.1.4 (l): self-issued ones do not count";
+    RootKeyIdsDiffer
+        [N N N N N] [N N N N N] [R A A A A] "OpenSSL's X509_check_issued";
+    NotSelfIssued
+        [N N N N N] [N N N N N] [R A A A A] "OpenSSL: X509_V_FLAG_PARTIAL_CHAIN is not set";
+
+    // Usages.
+    NotForServers
+        [R R R R R] [R R R A R] [R A R A R] "RFC 5280, section 4.2.1.12; of authorities: CA/Browser Forum Baseline Requirements, section 7.1.2";
+    StoredLeafNotForServers
+        [R R R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.12";
+    EmptyExtendedKeyUsage
+        [R A A R R] [R A A A R] [R A A A R] "RFC 5280, section 4.2.1.12";
+    ServerGatedCrypto
+        [A R R A R] [A R R A R] [A A R A R] "OpenSSL: XKU_SGC";
+    AnyExtendedKeyUsage
+        [R A A A A] [R R A A A] [R A A A A] "RFC 5280, section 4.2.1.12";
+    NoTlsKeyUsage
+        [R R A R R] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.3";
+    NoDigitalSignature
+        [A R A R R] [N N N N N] [N N N N N] "RFC 8446, section 4.4.2.2";
+    NetscapeTypeNotServer
+        [R A A R A] [N N N N N] [N N N N N] "Netscape certificate extensions; OpenSSL: NS_SSL_SERVER";
+    MustStaple
+        [A R A A A] [N N N N N] [N N N N N] "RFC 7633";
+
+    // Names below name constraints.
+    NameConstraint
+        [N N N N N] [R R R R R] [R R R A R] "RFC 5280, section 6.1.3 (b), (c); Java ignores those of a root";
+    DirectoryNotPermitted
+        [N N N N N] [R A R R R] [R A R A R] "RFC 5280, section 4.2.1.10";
+    UriNotPermitted
+        [N N N N N] [R A R R R] [R A R A R] "RFC 5280, section 4.2.1.10";
+    DirectoryConstraint
+        [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: unhandled critical extension";
+    DirectoryExcluded
+        [N N N N N] [A R R A A] [A R R A A] "GnuTLS: excluded directoryName is not supported; Go: unhandled critical extension";
+    UriConstraint
+        [N N N N N] [A A A A R] [A A A A R] "Chromium: name constraints on URIs are not supported";
+    UriExcluded
+        [N N N N N] [A R A A R] [A R A A R] "GnuTLS, Chromium: name constraints on URIs are not supported";
+    OtherNameConstraint
+        [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: unhandled critical extension";
+    RareConstraint
+        [N N N N N] [A R R A A] [A R R A A] "GnuTLS, Go: not supported";
+    UnknownConstraint
+        [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
+    OtherNameNotCompared
+        [N N N N N] [R A R R R] [R A R R R] "RFC 5280, section 4.2.1.10";
+    NameNotCompared
+        [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
+    EncodedMinimum
+        [N N N N N] [A A A A R] [A A A A R] "X.690, section 11.5";
+    ConstraintDistance
+        [N N N N N] [R A A R R] [R A A R R] "RFC 5280, section 4.2.1.10";
+    MaskWithGap
+        [N N N N N] [A R R A R] [A R R A R] "RFC 4632, section 3.1";
+    BadAddressConstraint
+        [N N N N N] [A R R R R] [A R R R R] "RFC 5280, section 4.2.1.10";
+    BadAddressConstraintOfAddress
+        [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
+    AddressOutsideMask
+        [N N N N N] [A A A R A] [A A A R A] "Java's IPAddressName";
+    EmptyDomainPermitted
+        [N N N N N] [A A A R A] [A A A R A] "Java's DNSName";
+    UrlConstraint
+        [N N N N N] [A A A R A] [A A A R A] "Java's URIName";
+    DomainPermittedWithDot
+        [N N N N N] [R A R R A] [R A R R A] "RFC 5280, section 4.2.1.6: preferred name syntax";
+    DomainExcludedWithDot
+        [N N N N N] [A R R A R] [A R R A R] "RFC 5280, section 4.2.1.6: preferred name syntax";
+    EmptyNameConstraints
+        [N N N N N] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.10";
+    MalformedDnsNameConstrained
+        [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse dnsName";
+    CommonNameNotAllowed
+        [N N N N N] [R R A R A] [R R A A A] "RFC 5280, section 4.2.1.10, has alternative names only";
+    EmailInSubjectNotAllowed
+        [N N N N N] [R R A A A] [R R A A A] "RFC 5280, section 4.2.1.10: only where there are no alternative names";
+    WildcardCoversExcluded
+        [N N N N N] [A A A R R] [A A A R R] "RFC 5280, section 4.2.1.10, does not mention wildcards";
+    NameConstraintUnclear
+        [N N N N N] [U U U U U] [U U U U U] "not covered by the record";
+
+    // Policies.
+    NoValidPolicy
+        [A A A R R] [A A A R R] [N N N N N] "RFC 5280, section 6.1.5 (g); OpenSSL: X509_V_FLAG_POLICY_CHECK is not set";
+    NoValidPolicyOfRoot
+        [N N N N N] [N N N N N] [A A A A R] "Chromium applies the policy constraints of a root";
+    PolicyConstraints
+        [A R R A A] [A R R A A] [A R R A A] "GnuTLS, Go: unhandled critical extension";
+    PolicyMappings
+        [A R R A A] [A R R A A] [A R R A A] "GnuTLS, Go: unhandled critical extension";
+    InhibitAnyPolicy
+        [A A R A A] [A A R A A] [A A R A A] "Go: unhandled critical extension";
+    AnyPolicyMapped
+        [A A A R R] [A A A R R] [N N N N N] "RFC 5280, section 6.1.4 (a)";
+    DuplicatePolicy
+        [A A A A R] [A A A A R] [A A A A R] "RFC 5280, section 4.2.1.4";
+    EmptyPolicies
+        [A A A A R] [A A A A R] [A A A A R] "RFC 5280, section 4.2.1.4";
+
+    // Extensions.
+    UnknownCritical
+        [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 4.2";
+    StoredLeafUnknownCritical
+        [R A R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2";
+    CriticalDistributionPoints
+        [A A A R R] [A A A R R] [A A A A R] "RFC 5280, section 4.2.1.13";
+    CriticalIssuerAltName
+        [R A R R R] [R A R R R] [R A R A R] "RFC 5280, section 4.2.1.7";
+    CriticalInformationAccess
+        [R A A R R] [R A A R R] [R A A A R] "RFC 5280, section 4.2.2.1";
+    CriticalKeyIdentifier
+        [R A A R R] [R A A R R] [R A A A R] "RFC 5280, sections 4.2.1.1 and 4.2.1.2";
+    DuplicateExtension
+        [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.2";
+    DuplicateUnknownExtension
+        [A R R R R] [A R R R R] [A R R R R] "RFC 5280, section 4.2";
+    TrailingExtensionBytes
+        [A A A R R] [A R A R R] [A R A R R] "RFC 5280, section 4.2";
+    TrailingConstraintBytes
+        [N N N N N] [A R R R R] [A R R R R] "RFC 5280, section 4.2";
+    MalformedBasicConstraints
+        [R A R R R] [R A A R R] [R A A R R] "RFC 5280, section 4.2.1.9";
+    MalformedKeyUsage
+        [R A R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.3";
+    MalformedExtendedKeyUsage
+        [R R R A R] [R R R A R] [R A R A R] "RFC 5280, section 4.2.1.12";
+    MalformedNameConstraints
+        [N N N N N] [R R R R R] [R R R R R] "RFC 5280, section 4.2.1.10";
+    MalformedPolicies
+        [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.4";
+    MalformedPolicyMappings
+        [A R R A R] [A R R A R] [A R R A R] "RFC 5280, section 4.2.1.5";
+    EmptyPolicyConstraints
+        [A R R A R] [A R R A R] [A R R A R] "RFC 5280, section 4.2.1.11";
+    MalformedPolicyConstraints
+        [A R R R R] [A R R R R] [A R R R R] "RFC 5280, section 4.2.1.11";
+    MalformedInhibitAnyPolicy
+        [A A R R R] [A A R R R] [A A R R R] "RFC 5280, section 4.2.1.14";
+    MalformedSubjectKeyIdentifier
+        [R A R A R] [R A R A R] [R A R R R] "RFC 5280, section 4.2.1.2";
+    MalformedAuthorityKeyIdentifier
+        [R A R A R] [R A R A R] [R A R A R] "RFC 5280, section 4.2.1.1";
+    MalformedSubjectAltName
+        [R R R A R] [R R R A R] [R R R A R] "RFC 5280, section 4.2.1.6";
+    MalformedDirectoryAltName
+        [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.2.1.6";
+    UnknownAltName
+        [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.2.1.6";
+    NonAsciiAltName
+        [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.6";
+    EmptyDnsName
+        [A R A A A] [A R A A A] [A R A A A] "RFC 5280, section 4.2.1.6";
+    MalformedUri
+        [A A R A A] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse URI";
+    MalformedInformationAccess
+        [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.2.1";
+    MalformedDistributionPoints
+        [R A R A A] [R A R A A] [R A R A A] "RFC 5280, section 4.2.1.13";
+    UnreadableExtensions
+        [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.2";
+
+    // Form.
+    Unreadable
+        [R R R R R] [R R R R R] [R R R R R] "RFC 5280, section 4.1";
+    UnknownVersion
+        [A A R R R] [A A R R R] [A A R R R] "RFC 5280, section 4.1.2.1";
+    ExtensionsBeforeVersion3
+        [A R R R R] [A R R R R] [A R A R R] "RFC 5280, section 4.1.2.9";
+    EncodedDefaultVersion
+        [A A A A R] [A A A A R] [A A A A R] "X.690, section 11.5";
+    EncodedNotCritical
+        [A A A A R] [A A A A R] [A A A A R] "X.690, section 11.5";
+    NonDerBoolean
+        [A A R A R] [A A R A R] [A A R A R] "X.690, section 11.1";
+    TrailingBytes
+        [R R R A R] [R R R A R] [A R R R R] "RFC 5280, section 4.1";
+    TrailingFields
+        [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.1";
+    LongFormSerial
+        [R A R A A] [R A R A A] [R A R A R] "X.690, section 8.3.2";
+    EmptySerial
+        [R A R R A] [R A R R A] [R A R R R] "X.690, section 8.3.1";
+    AlgorithmMismatch
+        [R R R R R] [R R R R R] [A R R R A] "RFC 5280, section 4.1.1.2";
+    AlgorithmParametersDiffer
+        [R A R A A] [R A R A A] [A A R A A] "RFC 5280, section 4.1.1.2";
+    InvalidUtf8
+        [R A R A A] [R A R A A] [R A R A A] "RFC 5280, section 4.1.2.4";
+    InvalidBmp
+        [R A R A R] [R A R A R] [R A R A R] "RFC 5280, section 4.1.2.4";
+    InvalidPrintable
+        [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.1.2.4";
+    NoString
+        [R A R A R] [R A R A R] [R A R A A] "RFC 5280, section 4.1.2.4";
+    UniversalString
+        [A A R A A] [A A R A A] [A A R A A] "RFC 5280, section 4.1.2.4";
+    EmptyRdn
+        [A A A A R] [A A A A R] [A A A A R] "RFC 5280, section 4.1.2.4";
+    EmptyCaSubject
+        [N N N N N] [A A A R A] [A A A R A] "RFC 5280, section 4.1.2.6";
+    EmptySubjectWithoutCriticalSan
+        [A A A R R] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.6";
+
+    // Names and key identifiers of issuers.
+    NameEncoding
+        [A A R A A] [A A R A A] [N N N N N] "RFC 5280, section 7.1; Go compares byte by byte";
+    NameCase
+        [A R R A A] [A R R A A] [N N N N N] "RFC 5280, section 7.1; GnuTLS and Go compare byte by byte";
+    NameCaseBeyondAscii
+        [R R R A R] [R R R A R] [N N N N N] "RFC 5280, section 7.1";
+    NameInTeletex
+        [A R R R R] [A R R R R] [N N N N N] "RFC 5280, section 7.1";
+    NameInBmp
+        [A A R R A] [A A R R A] [N N N N N] "RFC 5280, section 7.1";
+    KeyIdentifier
+        [R R A A A] [R R A R A] [N N N N N] "RFC 5280, section 4.2.1.1";
+    KeyIdentifierOfNone
+        [R A A A A] [R A A R A] [N N N N N] "RFC 5280, section 4.2.1.1";
+    KeyIdentifierIssuer
+        [R A A A A] [R A A R A] [N N N N N] "RFC 5280, section 4.2.1.1";
+
+    // Keys and signatures.
+    TinyRsa
+        [R R R R R] [R R A R R] [R R A R R] "OpenSSL: security level 2; Java: jdk.certpath.disabledAlgorithms";
+    WeakRsa
+        [R A A A A] [R A A A A] [R A A A A] "OpenSSL: security level 2 (Debian)";
+    P192
+        [R R R R R] [R A R R R] [R A R R R] "RFC 8422, section 5.1.1";
+    P224
+        [R R R R R] [A A A R R] [A A A R R] "RFC 8422, section 5.1.1";
+    P521
+        [A A A A R] [N N N N N] [N N N N N] "Chromium offers no signature scheme for it";
+    OtherCurve
+        [R R R R R] [A R R R R] [A R R R R] "RFC 8422, section 5.1.1";
+    ExplicitCurve
+        [R R R R R] [R R R R R] [R R R R R] "RFC 5480, section 2.1.1";
+    CompressedPoint
+        [A R R R A] [A R R R A] [A R R R A] "RFC 5480, section 2.2";
+    Ed25519
+        [A A A A R] [A A A A R] [A A A A R] "Chromium: unacceptable signature algorithm";
+    Ed448
+        [A A R A R] [A A R A R] [A A R A R] "Go and Chromium do not implement it";
+    RsaPssKey
+        [A A R A R] [A A R A R] [A A R A R] "Go and Chromium do not implement it (RFC 4055)";
+    RsaWithoutNull
+        [A A R A R] [A A R A R] [A A R A R] "RFC 3279, section 2.3.1";
+    ExponentOfOne
+        [A A A R R] [A A A R R] [A A A R R] "RFC 8017, section 3.1";
+    TrailingKeyBytes
+        [A R A R R] [A R A R R] [A R A R R] "RFC 8017, appendix A.1.1";
+    Dsa
+        [N N N N N] [A A R R R] [A A R R R] "RFC 8446, section 4.2.3";
+    OtherKey
+        [R R R R R] [R R R R R] [R R R R R] "RFC 8446, section 4.2.3";
+    Md5Signature
+        [R R R R R] [R R R R R] [N N N N N] "RFC 6151";
+    Sha1Signature
+        [R R R A R] [R R R A R] [N N N N N] "RFC 9155; Java: jdk.certpath.disabledAlgorithms names Java's own roots only";
+    Sha224Signature
+        [A A R R R] [A A R R R] [N N N N N] "RFC 8446, section 4.2.3";
+    EcdsaWithNull
+        [A A A A R] [A A A A R] [A A A A A] "RFC 5758, section 3.2";
+    UnknownSignature
+        [R R R R R] [R R R R R] [R A A A A] "OpenSSL's security level 2 needs to know the hash";
+    Unverifiable
+        [U U U U U] [U U U U U] [U U U U U] "certvigil does not verify it";
+
+    // Host names.
+    NameMismatch
+        [R R R R R] [N N N N N] [N N N N N] "RFC 9525, section 6";
+    CommonName
+        [A A R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.4.4: not allowed any more";
+    CommonNameBesideOther
+        [A R R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.4.4: not allowed any more";
+    WildcardBeforeText
+        [A A R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
+    WildcardAfterText
+        [A R R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
+    WildcardElsewhere
+        [R R R A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
+    TopLevelWildcard
+        [R R A A R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
+    BareWildcard
+        [R R A R R] [N N N N N] [N N N N N] "RFC 9525, section 6.3";
+    PublicSuffixWildcard
+        [A A A A R] [N N N N N] [N N N N N] "Chromium: Public Suffix List";
+    NameWithDot
+        [R R R R A] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.6: preferred name syntax";
+    Underscore
+        [A A A R A] [N N N N N] [N N N N N] "Java's SNIHostName and DNSName";
+    UnderscoreBelowWildcard
+        [R A A R A] [N N N N N] [N N N N N] "OpenSSL's X509_check_host: letters, digits and hyphens";
+    MappedAddress
+        [R R A A R] [N N N N N] [N N N N N] "RFC 4291, section 2.5.5.2";
+
+    // The chain as a whole. What is below is a property of the chain: see `is_of_chain`.
+    ManyServed
+        [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxCertificateChainLength";
+    UnrelatedVersion
+        [A A R R A] [N N N N N] [N N N N N] "Go and Java read every certificate of the handshake";
+    OtherPathFirst
+        [R R A A A] [N N N N N] [N N N N N] "OpenSSL and GnuTLS take the first issuer that fits by name and key identifier";
+    StoredLeaf
+        [R R A A R] [N N N N N] [N N N N N] "OpenSSL: X509_V_FLAG_PARTIAL_CHAIN is not set";
+    StoredLeafAlone
+        [R A A A R] [N N N N N] [N N N N N] "OpenSSL: X509_V_FLAG_PARTIAL_CHAIN is not set";
+    StoredLeafNoAuthority
+        [A A A A R] [N N N N N] [N N N N N] "Chromium: a trust anchor is an authority";
+}
+
+/// What a client does with a path that has these traits.
+pub(super) fn verdict(client: Client, traits: &[(Trait, String)]) -> Opinion {
+    let mut is_unknown = false;
+    for (of, words) in traits {
+        match effect(client, *of) {
+            Effect::Refuses => {
+                return Opinion::Refuses(Refusal {
+                    of: Some(*of),
+                    reason: words.clone(),
+                });
+            }
+            Effect::Unknown | Effect::Absent => is_unknown = true,
+            Effect::Accepts => {}
+        }
+    }
+    if is_unknown {
+        Opinion::Unknown
+    } else {
+        Opinion::Accepts
+    }
+}
+
+/// The row of a property.
+pub(super) fn rule(property: Property) -> Option<&'static Rule> {
+    // The rows are in the order of the enum.
+    RULES.get(property as usize)
+}
+
+fn effect(client: Client, of: Trait) -> Effect {
+    let column = Client::ALL.iter().position(|c| *c == client);
+    let effects = rule(of.property).map(|rule| rule.at(of.place));
+    let effect = effects.zip(column).and_then(|(e, at)| e.get(at));
+    effect.copied().unwrap_or(Effect::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_the_order_of_their_properties() {
+        for (at, row) in RULES.iter().enumerate() {
+            assert_eq!(row.property as usize, at, "{:?}", row.property);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! rustls' model: webpki itself, which rustls validates paths with.
+
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use webpki::{EndEntityCert, Error, KeyUsage};
+
+use crate::certificate::{Certificate, Remembering, printable};
+use crate::finding::{Place, Property, Refusal};
+use crate::model::Hostname;
+
+use super::{Examined, Opinion, Presented};
+
+/// Maximum served certificates that webpki is given. It follows a path to all of its ends, so that a maze of cross-signed
+/// certificates could keep it busy for minutes.
+const MAX_GIVEN: usize = 16;
+
+/// What rustls does with a served chain.
+pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opinion {
+    // The path may be valid, but rustls has no signature scheme for such a key.
+    let mut traits = paths.iter().flat_map(|examined| &examined.traits);
+    if let Some((of, words)) =
+        traits.find(|(of, _)| of.place == Place::Leaf && is_of_no_scheme(of.property))
+    {
+        return Opinion::Refuses(Refusal {
+            of: Some(*of),
+            reason: words.clone(),
+        });
+    }
+    if presented.rest.len() > MAX_GIVEN {
+        return Opinion::Unknown;
+    }
+    match verify(presented) {
+        Ok(()) => Opinion::Accepts,
+        Err(error) => Opinion::Refuses(describe(&error).into()),
+    }
+}
+
+/// Returns true for a key that rustls cannot verify a handshake with.
+fn is_of_no_scheme(property: Property) -> bool {
+    matches!(
+        property,
+        Property::RsaPssKey
+            | Property::Ed448
+            | Property::Dsa
+            | Property::P192
+            | Property::P224
+            | Property::OtherCurve
+            | Property::ExplicitCurve
+            | Property::OtherKey
+    )
+}
+
+fn verify(presented: &Presented<'_>) -> Result<(), Error> {
+    let der = CertificateDer::from(presented.leaf.der());
+    let end_entity = EndEntityCert::try_from(&der)?;
+    let rest = presented.rest;
+    let intermediates: Vec<CertificateDer<'_>> = rest.iter().map(|c| c.der().into()).collect();
+    let all: Vec<&Certificate> = std::iter::once(presented.leaf).chain(rest).collect();
+    let algorithms = Remembering::all(&all);
+    let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+        algorithms.iter().map(|a| a as _).collect();
+    let since_epoch = Duration::from_secs(u64::try_from(presented.now.0).unwrap_or(0));
+    end_entity.verify_for_usage(
+        &algorithms,
+        &presented.trust.for_webpki(&all),
+        &intermediates,
+        UnixTime::since_unix_epoch(since_epoch),
+        KeyUsage::server_auth(),
+        None,
+        None,
+    )?;
+    let name = match presented.hostname {
+        Hostname::Dns(name) => ServerName::try_from(name.as_str()).ok(),
+        Hostname::Ip(ip) => Some(ServerName::from(*ip)),
+    };
+    match name {
+        Some(name) => end_entity.verify_is_valid_for_subject_name(&name),
+        None => Err(Error::MalformedDnsIdentifier),
+    }
+}
+
+#[allow(deprecated)] // the old forms may still be what the library answers
+fn describe(error: &Error) -> String {
+    match error {
+        Error::CaUsedAsEndEntity => "the certificate is a certificate authority".into(),
+        Error::EndEntityUsedAsCa => "a certificate that may not issue others did so".into(),
+        Error::NameConstraintViolation => {
+            "an authority in the chain is not allowed to issue for this name".into()
+        }
+        Error::PathLenConstraintViolated => {
+            "an authority in the chain allows fewer certificates below it".into()
+        }
+        Error::RequiredEkuNotFound
+        | Error::RequiredEkuNotFoundContext(_)
+        | Error::EmptyEkuExtension => {
+            "a certificate in the chain is not for TLS servers (extended key usage)".into()
+        }
+        Error::UnsupportedCriticalExtension => {
+            "a certificate in the chain has a critical extension that rustls does not know".into()
+        }
+        Error::UnsupportedCertVersion => "a certificate in the chain is not X.509 version 3".into(),
+        Error::BadDer | Error::BadDerTime | Error::TrailingData(_) | Error::InvalidCertValidity => {
+            "a certificate in the chain is not well-formed DER".into()
+        }
+        Error::ExtensionValueInvalid | Error::MalformedExtensions => {
+            "an extension of a certificate in the chain is malformed".into()
+        }
+        Error::InvalidSerialNumber => "a serial number is not allowed".into(),
+        Error::UnknownIssuer => "the issuer of a certificate in the chain was not found".into(),
+        Error::CertExpired { .. } => "a certificate in the chain has expired".into(),
+        Error::CertNotValidYet { .. } => "a certificate in the chain is not valid yet".into(),
+        Error::CertNotValidForName(_) => "the certificate is not valid for the name".into(),
+        Error::MaximumSignatureChecksExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumPathDepthExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded => {
+            "the chain has more certificates than rustls tries".into()
+        }
+        Error::InvalidSignatureForPublicKey => {
+            "a signature in the chain is not verified by rustls".into()
+        }
+        Error::UnsupportedSignatureAlgorithm
+        | Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKey
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            "a signature in the chain is of a kind that rustls does not verify".into()
+        }
+        Error::SignatureAlgorithmMismatch => {
+            "a certificate in the chain names two different signature algorithms".into()
+        }
+        Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
+            "a name constraint in the chain is malformed".into()
+        }
+        Error::MalformedDnsIdentifier => "a name in the certificate is no DNS name".into(),
+        _ => printable("the chain is not acceptable to rustls"),
+    }
+}

@@ -1,0 +1,452 @@
+//! TLSA records against what is served (DANE: RFC 6698, RFC 7671).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+
+use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
+use crate::finding::{
+    Code, Detail, Finding, MAX_LISTED_RECORDS, NoPath, Severity, TlsaMismatch, Wanted,
+};
+use crate::instance::{Expectation, Expected, Instance, Instances};
+use crate::model::{Hostname, Timestamp};
+use crate::observation::Outcome;
+use crate::tlsa::{Association, Matching, Selector, Tlsa, TlsaRecord, Usage};
+
+use super::links::{Links, Signatures};
+use super::{Judged, TrustStore, Verdict, chain, path, sort};
+
+/// The TLSA records of an endpoint, and whether what it serves is what they ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dane {
+    /// The records.
+    pub tlsa: Arc<Tlsa>,
+    /// A usable record is fulfilled; `None` where there is none, or no certificate to hold against them.
+    pub matched: Option<bool>,
+}
+
+/// Judges a look by the TLSA records too, after [`super::judge`]: adds `dane`, and `tlsa_mismatch` where they
+/// ask for something else. `trust` and `now` are those that the look was judged by.
+pub fn dane(
+    judged: &mut Judged,
+    tlsa: &Arc<Tlsa>,
+    trust: &TrustStore,
+    now: Timestamp,
+    signatures: &Signatures,
+) {
+    let mut matched = None;
+    if let (Outcome::Served(served), Verdict::Conclusive(flags)) =
+        (&judged.observation.outcome, &judged.verdict)
+    {
+        let question = Question {
+            asked: usable(&tlsa.records),
+            tlsa,
+            hostname: &judged.observation.target.hostname,
+            trust,
+            now,
+            signatures,
+        };
+        let served = Shown {
+            leaf: &served.leaf,
+            rest: served.rest.iter().collect(),
+            trusted: flags.trusted,
+        };
+        let (fulfilled, finding) = question.judge(&served, judged.expected.as_deref());
+        let needs_root = question.needs_root(&served);
+        matched = fulfilled;
+        judged.findings.extend(finding);
+        // A root that DANE takes its trust from has to be served (RFC 7671, section 5.2.2).
+        judged
+            .findings
+            .retain(|f| !(needs_root && f.code() == Code::RootIncluded));
+        sort(&mut judged.findings);
+    }
+    judged.dane = Some(Dane {
+        tlsa: tlsa.clone(),
+        matched,
+    });
+}
+
+/// What clients go by: usable records, and of digests of one usage and selector only the strongest
+/// (RFC 7671, section 9).
+fn usable(records: &[TlsaRecord]) -> Vec<Association<'_>> {
+    let all: Vec<Association<'_>> = records
+        .iter()
+        .filter_map(|r| r.association().ok())
+        .collect();
+    let is_outdone = |one: &Association<'_>| {
+        one.matching == Matching::Sha256
+            && all.iter().any(|other| {
+                other.matching == Matching::Sha512
+                    && (other.usage, other.selector) == (one.usage, one.selector)
+            })
+    };
+    all.iter().filter(|a| !is_outdone(a)).copied().collect()
+}
+
+/// A leaf with what is, or would be, served along.
+struct Shown<'a> {
+    leaf: &'a Certificate,
+    rest: Vec<&'a Certificate>,
+    /// There is a path to a trusted root, where that has been found out.
+    trusted: Option<bool>,
+}
+
+impl<'a> Shown<'a> {
+    /// What a server would show that serves this instance with all that is known of its chain.
+    fn of(instance: &'a Instance) -> Self {
+        Self {
+            leaf: &instance.leaf,
+            rest: instance.chain.iter().chain(&instance.root).collect(),
+            trusted: None,
+        }
+    }
+}
+
+/// Why no record is fulfilled, the nearest miss.
+enum Miss<'a> {
+    /// A record is for the leaf or an authority above it, and demands a trusted path beside.
+    Untrusted(Association<'a>),
+    /// A record names an authority that is served, and there is no valid path to it.
+    NoPath(Association<'a>, Box<NoPath>),
+    /// No record is for anything that was shown.
+    Other,
+}
+
+struct Question<'a> {
+    asked: Vec<Association<'a>>,
+    tlsa: &'a Tlsa,
+    hostname: &'a Hostname,
+    trust: &'a TrustStore,
+    signatures: &'a Signatures,
+    now: Timestamp,
+}
+
+impl<'a> Question<'a> {
+    fn judge(
+        &self,
+        served: &Shown<'_>,
+        expected: Option<&Expected>,
+    ) -> (Option<bool>, Option<Finding>) {
+        if self.tlsa.records.is_empty() {
+            return (None, None);
+        }
+        if self.asked.is_empty() {
+            return (None, Some(self.unusable(expected, served.leaf)));
+        }
+        match self.fulfilled_by(served) {
+            Ok(()) => (Some(true), None),
+            Err(miss) => (Some(false), Some(self.mismatch(&miss, expected, served))),
+        }
+    }
+
+    /// Whether one of the records is fulfilled.
+    fn fulfilled_by(&self, shown: &Shown<'_>) -> Result<(), Miss<'a>> {
+        let of_leaf = self.found_in(&[shown.leaf]);
+        let mut miss = Miss::Other;
+        for (association, _) in of_leaf {
+            match association.usage {
+                Usage::DaneEe => return Ok(()),
+                Usage::PkixEe if self.is_trusted(shown) => return Ok(()),
+                Usage::PkixEe => miss = Miss::Untrusted(association),
+                Usage::PkixTa | Usage::DaneTa => {}
+            }
+        }
+        if let Some(association) = self.authority_on_path(shown) {
+            if self.is_trusted(shown) {
+                return Ok(());
+            }
+            miss = Miss::Untrusted(association);
+        }
+        self.by_named_authority(shown).unwrap_or(Err(miss))
+    }
+
+    /// Usage 0: an authority above the leaf, served or a trusted root.
+    fn authority_on_path(&self, shown: &Shown<'_>) -> Option<Association<'a>> {
+        let is_wanted = |a: &Association<'_>| a.usage == Usage::PkixTa;
+        if !self.asked.iter().any(is_wanted) {
+            return None;
+        }
+        let links = Links::new(self.trust, self.signatures);
+        let mut way = vec![shown.leaf];
+        way.extend(&shown.rest);
+        let way: Vec<_> = chain::reach(&way, &links).iter().map(|s| s.at).collect();
+        let (_, above) = way.split_first()?;
+        let mut found = self.found_in(above).into_iter().map(|(a, _)| a);
+        let served = found.find(is_wanted);
+        // Of a root that was not given as a certificate only the name and the key are known.
+        let issuers = way.iter().filter_map(|c| c.facts().ok());
+        let mut parts = issuers.flat_map(|facts| {
+            let anchors = self.trust.named(&facts.issuer_normal);
+            anchors.flat_map(|anchor| {
+                let whole = anchor.certificate().map(|c| (Selector::Cert, c.der()));
+                std::iter::once((Selector::Spki, anchor.spki.as_slice())).chain(whole)
+            })
+        });
+        served.or_else(|| {
+            parts.find_map(|(selector, part)| {
+                let mut asked = self.asked.iter().filter(|a| is_wanted(a));
+                let fits = |a: &&Association<'_>| {
+                    a.selector == selector && hashed(part, a.matching) == a.record.data
+                };
+                asked.find(fits).copied()
+            })
+        })
+    }
+
+    /// Usage 2: an authority that is shown, as the only trusted root. `None` where no record names one.
+    fn by_named_authority(&self, shown: &Shown<'_>) -> Option<Result<(), Miss<'a>>> {
+        let mut anchors = TrustStore::default();
+        let mut named = None;
+        for (association, authority) in self.found_in(&shown.rest) {
+            if association.usage == Usage::DaneTa && anchors.add(authority).is_ok() {
+                named = Some(association);
+            }
+        }
+        // A whole certificate in the record need not be served.
+        for association in &self.asked {
+            let kind = (
+                association.usage,
+                association.selector,
+                association.matching,
+            );
+            if kind == (Usage::DaneTa, Selector::Cert, Matching::Full)
+                && anchors
+                    .add(&Certificate::from_der(association.record.data.clone()))
+                    .is_ok()
+            {
+                named = named.or(Some(*association));
+            }
+        }
+        let named = named?;
+        let found = self.path(shown, &anchors, self.hostname);
+        // Where the host is an alias, the name that the records are at will do too (RFC 7671, section 7).
+        let base = self.base().filter(|base| base != self.hostname);
+        if base.is_some_and(|base| self.path(shown, &anchors, &base).is_ok()) {
+            return Some(Ok(()));
+        }
+        Some(found.map_err(|why| Miss::NoPath(named, Box::new(why))))
+    }
+
+    fn is_trusted(&self, shown: &Shown<'_>) -> bool {
+        shown
+            .trusted
+            .unwrap_or_else(|| self.path(shown, self.trust, self.hostname).is_ok())
+    }
+
+    /// The host that the records belong to.
+    fn base(&self) -> Option<Hostname> {
+        let (_, base) = self.tlsa.name.split_once("._tcp.")?;
+        base.parse().ok()
+    }
+
+    fn path(
+        &self,
+        shown: &Shown<'_>,
+        trust: &TrustStore,
+        hostname: &Hostname,
+    ) -> Result<(), NoPath> {
+        let links = Links::new(trust, self.signatures);
+        path::validate(shown.leaf, &shown.rest, hostname, trust, &links, self.now)
+    }
+
+    /// The records that are for one of these certificates, each with it. Every certificate is hashed once for
+    /// each way of comparing.
+    fn found_in<'c>(
+        &self,
+        certificates: &[&'c Certificate],
+    ) -> Vec<(Association<'a>, &'c Certificate)> {
+        let mut found = Vec::new();
+        for &certificate in certificates {
+            let mut known: HashMap<(Selector, Matching), Option<Vec<u8>>> = HashMap::new();
+            for association in &self.asked {
+                let (selector, matching) = (association.selector, association.matching);
+                let data = known.entry((selector, matching));
+                let data = data.or_insert_with(|| {
+                    selected(certificate, selector).map(|part| hashed(part, matching))
+                });
+                if data.as_ref() == Some(&association.record.data) {
+                    found.push((*association, certificate));
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a served root is one that a record of usage 2 names.
+    fn needs_root(&self, served: &Shown<'_>) -> bool {
+        let mut found = self.found_in(&served.rest).into_iter();
+        found.any(|(a, c)| a.usage == Usage::DaneTa && c.is_self_signed())
+    }
+
+    fn mismatch(
+        &self,
+        miss: &Miss<'_>,
+        expected: Option<&Expected>,
+        served: &Shown<'_>,
+    ) -> Finding {
+        let is_accepted = expected.is_none_or(|e| e.accepts(served.leaf) != Some(false));
+        let instances = expected.and_then(Expected::instances);
+        let fulfilled_by = |instance: &Instance| self.fulfilled_by(&Shown::of(instance)).is_ok();
+        let for_expected = expected.filter(|e| !is_accepted && self.is_for_expected(e));
+        let mismatch = match (for_expected, miss) {
+            (Some(expected), _) => TlsaMismatch::WrongCertificate {
+                expected: Wanted::of(expected),
+            },
+            (None, Miss::Untrusted(association)) => TlsaMismatch::Untrusted {
+                record: association.record.clone(),
+            },
+            (None, Miss::NoPath(association, reason)) => TlsaMismatch::NoPath {
+                record: association.record.clone(),
+                reason: NoPath::clone(reason),
+                hostname: self.hostname.clone(),
+            },
+            (None, Miss::Other) => {
+                if let Some(missing) = instances.and_then(|i| self.missing_anchor(i, served)) {
+                    TlsaMismatch::AuthorityNotServed {
+                        authority: missing.clone(),
+                    }
+                } else if instances.is_some_and(|i| i.pending.iter().any(fulfilled_by)) {
+                    TlsaMismatch::PendingOnly
+                } else if instances.is_some_and(|i| i.previous.iter().any(fulfilled_by)) {
+                    TlsaMismatch::PreviousOnly
+                } else {
+                    let records = self.asked.iter().take(MAX_LISTED_RECORDS);
+                    TlsaMismatch::NoMatch {
+                        is_accepted,
+                        records: records.map(|a| a.record.clone()).collect(),
+                        record_count: self.asked.len(),
+                    }
+                }
+            }
+        };
+        let publish = self.publish(expected, served.leaf);
+        self.finding(Severity::Critical, mismatch, publish)
+    }
+
+    /// There are records, and clients go on as if there were none.
+    fn unusable(&self, expected: Option<&Expected>, leaf: &Certificate) -> Finding {
+        let mut records = self.tlsa.records.iter();
+        let record = records.find(|record| record.association().is_err());
+        let mismatch = TlsaMismatch::Unusable {
+            record: record.cloned(),
+        };
+        let publish = self.publish(expected, leaf);
+        self.finding(Severity::Warning, mismatch, publish)
+    }
+
+    /// Records that DNSSEC does not authenticate do no harm to clients of DANE, nor any good.
+    fn finding(&self, severity: Severity, mismatch: TlsaMismatch, publish: TlsaRecord) -> Finding {
+        let severity = if self.tlsa.authenticated {
+            severity
+        } else {
+            Severity::Warning
+        };
+        Finding::with_severity(
+            severity,
+            Detail::TlsaMismatch {
+                name: self.tlsa.name.clone(),
+                is_authenticated: self.tlsa.authenticated,
+                mismatch,
+                publish,
+            },
+        )
+    }
+
+    /// Whether the expected certificate would fulfil a record, as far as it is known.
+    fn is_for_expected(&self, expected: &Expected) -> bool {
+        let is_for = |record: &TlsaRecord| {
+            let is_same = |a: &TlsaRecord| {
+                (a.selector, a.matching_type, &a.data)
+                    == (record.selector, record.matching_type, &record.data)
+            };
+            let of_leaf = |usage| matches!(usage, Usage::DaneEe | Usage::PkixEe);
+            let mut asked = self.asked.iter();
+            asked.any(|a| of_leaf(a.usage) && is_same(a.record))
+        };
+        match &expected.what {
+            Expectation::Instances(instances) => instances
+                .accepted()
+                .any(|i| self.fulfilled_by(&Shown::of(i)).is_ok()),
+            Expectation::Fingerprints(pins) => pins.iter().any(|pin| is_for(&of_fingerprint(*pin))),
+            Expectation::PublicKeys(keys) => keys.iter().any(|key| is_for(&of_key(*key))),
+            Expectation::TrustOnly => false,
+        }
+    }
+
+    /// An authority of the accepted instances' chains that a record of usage 2 names, and that is not served.
+    fn missing_anchor<'e>(
+        &self,
+        instances: &'e Instances,
+        served: &Shown<'_>,
+    ) -> Option<&'e Certificate> {
+        let known = instances
+            .accepted()
+            .filter(|i| i.leaf == *served.leaf)
+            .flat_map(|i| i.chain.iter().chain(&i.root));
+        let known: Vec<&Certificate> = known.filter(|c| !served.rest.contains(c)).collect();
+        let mut found = self.found_in(&known).into_iter();
+        found.find_map(|(a, c)| (a.usage == Usage::DaneTa).then_some(c))
+    }
+
+    /// The record that should be there.
+    fn publish(&self, expected: Option<&Expected>, served: &Certificate) -> TlsaRecord {
+        match expected {
+            Some(expected) if expected.accepts(served) == Some(false) => match &expected.what {
+                Expectation::Instances(instances) => of_certificate(&instances.expected.leaf),
+                Expectation::Fingerprints(pins) => {
+                    let pin = pins.first().copied();
+                    of_fingerprint(pin.unwrap_or_else(|| served.sha256()))
+                }
+                Expectation::PublicKeys(keys) => keys
+                    .first()
+                    .map_or_else(|| of_certificate(served), |key| of_key(*key)),
+                Expectation::TrustOnly => of_certificate(served),
+            },
+            _ => of_certificate(served),
+        }
+    }
+}
+
+/// The record that outlasts a renewal with the same key.
+fn of_certificate(certificate: &Certificate) -> TlsaRecord {
+    match certificate.public_key_hash() {
+        Some(key) => of_key(key),
+        None => of_fingerprint(certificate.sha256()),
+    }
+}
+
+fn of_key(key: PublicKeyHash) -> TlsaRecord {
+    TlsaRecord {
+        usage: 3,
+        selector: 1,
+        matching_type: 1,
+        data: key.as_bytes().to_vec(),
+    }
+}
+
+fn of_fingerprint(fingerprint: Fingerprint) -> TlsaRecord {
+    TlsaRecord {
+        usage: 3,
+        selector: 0,
+        matching_type: 1,
+        data: fingerprint.as_bytes().to_vec(),
+    }
+}
+
+fn selected(certificate: &Certificate, selector: Selector) -> Option<&[u8]> {
+    match selector {
+        Selector::Cert => Some(certificate.der()),
+        Selector::Spki => certificate.facts().ok().map(|facts| &*facts.spki),
+    }
+}
+
+fn hashed(part: &[u8], matching: Matching) -> Vec<u8> {
+    let algorithm = match matching {
+        Matching::Full => return part.to_vec(),
+        Matching::Sha256 => &digest::SHA256,
+        Matching::Sha512 => &digest::SHA512,
+    };
+    digest::digest(algorithm, part).as_ref().to_vec()
+}

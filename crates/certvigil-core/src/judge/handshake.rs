@@ -1,0 +1,227 @@
+//! Findings about the handshake itself: its version, cipher suite and parameters, and why one failed.
+
+use crate::finding::{CipherWeakness, Client, Detail, Finding, Refused};
+use crate::model::Target;
+use crate::observation::{KeyProof, LookError, Served, Status};
+
+/// Smallest Diffie-Hellman prime, in bits, that OpenSSL accepts at security level 2: Debian's default, and OpenSSL's
+/// own since 3.2.
+const OPENSSL_MIN_DH_BITS: u64 = 2048;
+/// Smallest Diffie-Hellman prime, in bits, that Java accepts (`jdk.tls.disabledAlgorithms`). OpenSSL's security level 1
+/// and GnuTLS have about the same limit.
+const JAVA_MIN_DH_BITS: u64 = 1024;
+
+/// Findings about a handshake that showed a certificate.
+pub(super) fn findings(served: &Served) -> impl Iterator<Item = Finding> {
+    [
+        old_version(served),
+        legacy_cipher(served),
+        no_secure_renegotiation(served),
+        small_dh_prime(served),
+        refused_common_offer(served),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The version that was negotiated is the newest that both have, and certvigil has all of them.
+fn old_version(served: &Served) -> Option<Finding> {
+    served.tls_version.is_deprecated().then(|| {
+        Finding::new(Detail::LegacyProtocol {
+            tls_version: served.tls_version,
+            is_key_proved: is_key_proved(served),
+        })
+    })
+}
+
+fn is_key_proved(served: &Served) -> bool {
+    match served.key_proof {
+        KeyProof::Handshake | KeyProof::BareKey => true,
+        KeyProof::None => false,
+    }
+}
+
+/// Returns the finding for a cipher that current clients do not offer. Such suites are offered to a server only after
+/// it has refused all others, so the server has nothing better.
+fn legacy_cipher(served: &Served) -> Option<Finding> {
+    Some(Finding::new(Detail::LegacyCipher {
+        cipher_suite: served.cipher_suite.clone(),
+        weakness: weakness(&served.cipher_suite)?,
+        tls_version: served.tls_version,
+        is_key_proved: is_key_proved(served),
+    }))
+}
+
+/// The weakness of a suite, by its IANA name. `None` for a suite that is no worse than AES in CBC mode.
+fn weakness(suite: &str) -> Option<CipherWeakness> {
+    let has = |part: &str| suite.contains(part);
+    Some(if has("_NULL_") {
+        CipherWeakness::Null
+    } else if has("_EXPORT_") {
+        CipherWeakness::Export
+    } else if has("_RC4_") {
+        CipherWeakness::Rc4
+    } else if has("_3DES_") {
+        CipherWeakness::TripleDes
+    } else if has("_DES_") || has("_DES40_") {
+        CipherWeakness::Des
+    } else if has("_IDEA_") || has("_RC2_") {
+        CipherWeakness::SmallBlocks
+    } else {
+        return None;
+    })
+}
+
+/// RFC 5746, section 3.4: without it, an attacker can put data before that of the client (CVE-2009-3555).
+fn no_secure_renegotiation(served: &Served) -> Option<Finding> {
+    (served.parameters.secure_renegotiation == Some(false))
+        .then(|| refused(Refused::NoSecureRenegotiation))
+}
+
+fn refused(refused: Refused) -> Finding {
+    Finding::new(Detail::RefusedByClients(refused))
+}
+
+/// RFC 8270; the limits are those of the clients' defaults.
+fn small_dh_prime(served: &Served) -> Option<Finding> {
+    let bits = served.parameters.dh_bits?;
+    let refused_by = if bits < JAVA_MIN_DH_BITS {
+        vec![Client::Openssl, Client::Gnutls, Client::Java]
+    } else if bits < OPENSSL_MIN_DH_BITS {
+        vec![Client::Openssl]
+    } else {
+        return None;
+    };
+    Some(refused(Refused::SmallDhPrime {
+        refused_by,
+        bits,
+        required_bits: OPENSSL_MIN_DH_BITS,
+    }))
+}
+
+/// Go and Chromium have neither finite-field Diffie-Hellman nor AES-CCM or Camellia, and no rare groups. Chromium has
+/// neither P-521 nor signatures with SHA-1.
+fn refused_common_offer(served: &Served) -> Option<Finding> {
+    let parameters = served.parameters;
+    if !parameters.refused_common_offer {
+        return None;
+    }
+    let group = parameters.rare_group;
+    Some(refused(Refused::NoCommonOffer {
+        refused_by: match group {
+            Some("secp521r1") => vec![Client::Chromium],
+            _ => vec![Client::Go, Client::Chromium],
+        },
+        cipher_suite: served.cipher_suite.clone(),
+        group,
+        is_signed_with_sha1: parameters.sha1_signature,
+    }))
+}
+
+/// Returns the finding for a handshake that showed no certificate.
+pub(super) fn failure(error: &LookError, target: &Target) -> Option<Finding> {
+    if error.kind.status() != Status::HandshakeError {
+        return None;
+    }
+    Some(Finding::new(Detail::HandshakeFailed {
+        hostname: target.hostname.clone(),
+        port: target.port,
+        protocol: target.protocol,
+        error: error.clone(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::model::Protocol;
+    use crate::observation::{Alert, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn suites_that_current_clients_refuse_are_legacy() {
+        for (suite, expected) in [
+            (
+                "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+                Some(CipherWeakness::TripleDes),
+            ),
+            ("TLS_ECDHE_RSA_WITH_RC4_128_SHA", Some(CipherWeakness::Rc4)),
+            (
+                "TLS_RSA_EXPORT_WITH_RC4_40_MD5",
+                Some(CipherWeakness::Export),
+            ),
+            (
+                "TLS_DHE_RSA_EXPORT_WITH_DES40_CBC_SHA",
+                Some(CipherWeakness::Export),
+            ),
+            ("TLS_RSA_WITH_NULL_SHA256", Some(CipherWeakness::Null)),
+            ("TLS_ECDHE_ECDSA_WITH_NULL_SHA", Some(CipherWeakness::Null)),
+            ("TLS_RSA_WITH_DES_CBC_SHA", Some(CipherWeakness::Des)),
+            (
+                "TLS_RSA_WITH_IDEA_CBC_SHA",
+                Some(CipherWeakness::SmallBlocks),
+            ),
+            ("TLS_RSA_WITH_AES_128_CBC_SHA", None),
+            ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", None),
+            ("TLS_AES_128_GCM_SHA256", None),
+            ("", None),
+        ] {
+            assert_eq!(weakness(suite), expected, "{suite}");
+        }
+    }
+
+    fn target(hostname: &str) -> Target {
+        Target {
+            certificate: "www".into(),
+            hostname: hostname.parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        }
+    }
+
+    #[test]
+    fn alerts_of_different_causes_have_different_hints() {
+        let target = target("www.example.com");
+        let of = |alert| failure(&LookError::of_alert("refused", alert), &target).unwrap();
+        let causes = [
+            Alert::UNRECOGNIZED_NAME,
+            Alert::INTERNAL_ERROR,
+            Alert::HANDSHAKE_FAILURE,
+            Alert::PROTOCOL_VERSION,
+            Alert::NO_APPLICATION_PROTOCOL,
+            Alert::CERTIFICATE_REQUIRED,
+            Alert::BAD_CERTIFICATE,
+            Alert::ACCESS_DENIED,
+            Alert::UNKNOWN_PSK_IDENTITY,
+            Alert::DECODE_ERROR,
+            Alert::ECH_REQUIRED,
+            Alert::USER_CANCELED,
+            Alert(200),
+        ];
+        let hints: BTreeSet<String> = causes.iter().map(|alert| of(*alert).text().hint).collect();
+        assert_eq!(hints.len(), causes.len());
+        assert!(
+            of(Alert::UNRECOGNIZED_NAME)
+                .text()
+                .hint
+                .contains("www.example.com")
+        );
+        for alert in Alert::ALL {
+            let finding = of(*alert).text();
+            let name = format!("`{}`", alert.name().unwrap());
+            assert!(finding.message.contains(&name), "{}", finding.message);
+            assert!(!finding.hint.is_empty() && !finding.hint.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn only_a_failed_handshake_is_a_finding() {
+        let target = target("www.example.com");
+        let is_finding = |kind| failure(&LookError::new(kind, "x"), &target).is_some();
+        assert!(is_finding(ErrorKind::TlsClosed));
+        assert!(!is_finding(ErrorKind::Internal));
+        assert!(!is_finding(ErrorKind::ConnectRefused));
+    }
+}

@@ -1,0 +1,156 @@
+//! Which certificate was served instead of the expected one.
+
+use std::collections::BTreeSet;
+
+use crate::certificate::{Certificate, Facts, San};
+use crate::finding::{Detail, Dummy, Finding, Older, Severity, Wanted};
+use crate::instance::{Expectation, Expected, Instance, Instances, State};
+
+use super::Grace;
+
+/// Whether the leaf is a temporary certificate: the one of a pending instance, or self-signed for
+/// an expected public key.
+pub(super) fn is_dummy(expected: &Expected, leaf: &Certificate) -> bool {
+    if let Some(instances) = expected.instances() {
+        let pending = instances.accepted().chain(&instances.pending);
+        let mut pending = pending.filter(|i| i.state == State::Pending);
+        if pending.any(|i| i.leaf == *leaf) {
+            return true;
+        }
+        if instances.accepted().any(|i| i.leaf == *leaf) {
+            return false;
+        }
+        // Where the right one is self-signed itself, another such is no placeholder for it.
+        let expected = &instances.expected;
+        if expected.state != State::Pending && expected.leaf.is_self_signed() {
+            return false;
+        }
+    }
+    let has_expected_key = leaf
+        .public_key_hash()
+        .is_some_and(|key| expected.has_key(&key));
+    has_expected_key && leaf.is_self_signed()
+}
+
+/// The older instance that the leaf is, where it is a known one.
+pub(super) fn previous<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a Instance> {
+    expected
+        .instances()?
+        .previous
+        .iter()
+        .find(|i| i.leaf == *leaf)
+}
+
+/// The finding for a temporary certificate: the right thing to serve only while there is no better.
+pub(super) fn dummy_finding(correct: bool, expected: &Expected, grace: Option<Grace>) -> Finding {
+    let (severity, dummy) = if let Expectation::PublicKeys(_) = expected.what {
+        (Severity::Critical, Dummy::ExpectedKey)
+    } else if correct {
+        (Severity::Warning, Dummy::Pending)
+    } else {
+        let grace_until = grace.map(|grace| grace.until);
+        (severity_in(grace), Dummy::Replaced { grace_until })
+    };
+    let expected = Wanted::of(expected);
+    Finding::with_severity(severity, Detail::DummyCertificate { dummy, expected })
+}
+
+/// The one before is only a warning while a rollout is under way.
+fn severity_in(grace: Option<Grace>) -> Severity {
+    grace.map_or(Severity::Critical, |_| Severity::Warning)
+}
+
+/// The finding for a leaf that is not the expected one and not a temporary one.
+pub(super) fn other_finding(
+    expected: &Expected,
+    leaf: &Certificate,
+    grace: Option<Grace>,
+) -> Finding {
+    let wrong = || Detail::WrongCertificate {
+        served: Some(leaf.clone()),
+        expected: Wanted::of(expected),
+    };
+    let Ok(facts) = leaf.facts() else {
+        return Finding::new(wrong());
+    };
+    if let Some(instance) = previous(expected, leaf) {
+        let grace = grace.filter(|g| g.before == leaf.sha256() && instance.state != State::Revoked);
+        return Finding::with_severity(
+            severity_in(grace),
+            Detail::PreviousInstance {
+                older: Older::Known {
+                    id: instance.id,
+                    state: instance.state,
+                    served: leaf.clone(),
+                },
+                grace_until: grace.map(|grace| grace.until),
+                expected: Wanted::of(expected),
+            },
+        );
+    }
+    let accepted = expected
+        .instances()
+        .into_iter()
+        .flat_map(Instances::accepted);
+    let mut accepted = accepted.filter(|i| i.state != State::Pending);
+    if let Some(newer) = accepted.find(|i| i.leaf.facts().is_ok_and(|newer| is_older(facts, newer)))
+    {
+        let grace = grace.filter(|g| g.before == leaf.sha256());
+        return older_finding(leaf, &newer.leaf, expected, grace);
+    }
+    if expected.has_key(&facts.public_key_hash) {
+        return Finding::new(Detail::SameKeyOtherCertificate {
+            served: leaf.clone(),
+            expected: Wanted::of(expected),
+        });
+    }
+    Finding::new(wrong())
+}
+
+/// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names, the same
+/// issuer or key, and an earlier notBefore. Authorities sign renewals with another intermediate, so that an
+/// issuer of the same organization is the same issuer.
+pub(super) fn is_older(leaf: &Facts, newer: &Facts) -> bool {
+    let is_same_issuer = || {
+        leaf.issuer_normal == newer.issuer_normal
+            || leaf.issuer_organization.is_some()
+                && leaf.issuer_organization == newer.issuer_organization
+    };
+    leaf.not_before < newer.not_before
+        && names(leaf) == names(newer)
+        && !names(leaf).is_empty()
+        && (leaf.public_key_hash == newer.public_key_hash || is_same_issuer())
+}
+
+/// The names that a certificate is for, its common name where there are no others.
+fn names(facts: &Facts) -> BTreeSet<String> {
+    let sans = facts.sans.iter().map(|san| match san {
+        San::Dns(name) => name.to_ascii_lowercase(),
+        other => other.to_string(),
+    });
+    let sans: BTreeSet<String> = sans.collect();
+    if sans.is_empty() {
+        return facts.common_name.iter().cloned().collect();
+    }
+    sans
+}
+
+/// The finding for an older instance that only its content tells.
+pub(super) fn older_finding(
+    leaf: &Certificate,
+    newer: &Certificate,
+    expected: &Expected,
+    grace: Option<Grace>,
+) -> Finding {
+    Finding::with_severity(
+        severity_in(grace),
+        Detail::PreviousInstance {
+            older: Older::SameNames {
+                served: leaf.clone(),
+                newer: newer.clone(),
+            },
+            grace_until: grace.map(|grace| grace.until),
+            expected: Wanted::of(expected),
+        },
+    )
+}

@@ -1,0 +1,57 @@
+//! The finding for a chain that some clients refuse, and that no critical finding is about.
+
+use crate::finding::{
+    Client, ClientRefusal, Detail, Finding, Property, Refusal, Refused, Severity, Trait,
+};
+
+use super::clients::{Clients, Opinion};
+
+/// The finding for the clients that refuse a trusted chain. It names each client that does, with its reason, and the clients
+/// that accept the chain.
+pub(super) fn finding(clients: &Clients) -> Option<Finding> {
+    let mut groups: Vec<(&Refusal, Vec<Client>)> = Vec::new();
+    for (client, refusal) in clients
+        .refusals()
+        .filter(|(_, r)| !is_reported_elsewhere(r))
+    {
+        match groups
+            .iter_mut()
+            .find(|(known, _)| known.of == refusal.of && known.reason == refusal.reason)
+        {
+            Some((_, clients)) => clients.push(client),
+            None => groups.push((refusal, vec![client])),
+        }
+    }
+    // The most clients first.
+    groups.sort_by_key(|(_, clients)| std::cmp::Reverse(clients.len()));
+    if groups.is_empty() {
+        return None;
+    }
+    // A server may have another certificate for clients that do not offer the algorithm of this key.
+    let is_of_key = groups
+        .iter()
+        .all(|(refusal, _)| refusal.of.is_some_and(Trait::is_of_leaf_key));
+    let severity = if is_of_key {
+        Severity::Info
+    } else {
+        Severity::Warning
+    };
+    let refusals = groups.into_iter().map(|(refusal, clients)| ClientRefusal {
+        clients,
+        refusal: refusal.clone(),
+    });
+    let accepting = clients.iter().filter(|(_, o)| **o == Opinion::Accepts);
+    let refused = Refused::Chain {
+        refusals: refusals.collect(),
+        accepted_by: accepting.map(|(client, _)| client).collect(),
+    };
+    let detail = Detail::RefusedByClients(refused);
+    Some(Finding::with_severity(severity, detail))
+}
+
+/// A missing OCSP response has a finding of its own.
+fn is_reported_elsewhere(refusal: &Refusal) -> bool {
+    refusal
+        .of
+        .is_some_and(|of| of.property == Property::MustStaple)
+}

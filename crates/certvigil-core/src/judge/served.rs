@@ -1,0 +1,318 @@
+//! What is judged of a certificate that was seen: the leaf itself, and all that is above it.
+
+use std::collections::HashSet;
+
+use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
+use crate::finding::{
+    Code, Detail, FaultKind, Finding, NoPath, Nonconformant, Role, Severity, Untrusted,
+};
+use crate::instance::{Expectation, Expected, Instance, State};
+use crate::model::{Hostname, Timestamp};
+use crate::observation::{Served, Staple};
+
+use super::above::{Above, chain_findings, trust_findings};
+use super::clients::{self, Clients, Presented};
+use super::links::{Links, Signatures};
+use super::{
+    Flags, Rules, TrustStore, chain, expiry, handshake, identity, path, refusals, revocation,
+};
+
+/// The judgement of a certificate that was seen.
+pub(super) struct JudgedServed {
+    pub(super) flags: Flags,
+    pub(super) findings: Vec<Finding>,
+    pub(super) clients: Clients,
+    /// The expiry of the valid path that lasts longest.
+    pub(super) path_expiry: Option<Timestamp>,
+}
+
+/// Judges a certificate that was seen, each thing on its own.
+pub(super) fn judge_served(
+    expected: &Expected,
+    served: &Served,
+    hostname: &Hostname,
+    trust: &TrustStore,
+    rules: &Rules,
+    now: Timestamp,
+    signatures: &Signatures,
+) -> JudgedServed {
+    let leaf = &served.leaf;
+    let facts = leaf.facts().ok();
+    let instance = instance_for(expected, leaf);
+    let links = Links::new(trust, signatures);
+    let above = once_each(leaf, &served.rest);
+    let found = path::search(leaf, &above, trust, &links, now);
+    let chain = chain::examine(leaf, &served.rest, instance, &links);
+    // Where served certificates are missing, the path over the expected chain shows what else is wrong.
+    let root = instance.and_then(|i| i.root.as_ref());
+    let is_more_known = root.is_some() || !chain.missing.is_empty();
+    let with_missing = (!found.is_valid() && is_more_known).then(|| {
+        let known = chain.missing.iter().copied().chain(root);
+        let all: Vec<_> = above.iter().copied().chain(known).collect();
+        path::search(leaf, &all, trust, &links, now)
+    });
+    let explained = with_missing.as_ref().unwrap_or(&found);
+
+    let dummy = identity::is_dummy(expected, leaf);
+    let self_signed = links.issued(leaf, leaf);
+    let accepted = expected.accepts(leaf);
+    let hostname_match = path::matches_name(leaf, hostname);
+    let trusted = found.is_valid() && hostname_match == Some(true);
+    // Nothing is above a self-signed instance, and nothing needs to be above a leaf that clients hold themselves.
+    let nothing_above = self_signed && accepted == Some(true) || trust.holds(leaf);
+    let revocation = revocation::examine(
+        served,
+        is_revoked(expected, leaf),
+        || issuer_of(served, instance, &links),
+        rules.revocation,
+        now,
+    );
+    let validity = facts.and_then(Facts::validity);
+    // The expected chain is one only if its signatures can be verified.
+    let is_unverifiable = explained.best().is_some_and(|path| {
+        let mut kinds = path.faults.iter().map(|fault| &fault.kind);
+        kinds.any(|kind| matches!(kind, FaultKind::Unverifiable(_)))
+    });
+    let flags = Flags {
+        correct: accepted.unwrap_or(trusted),
+        chained: chain.as_expected && !is_unverifiable || chain.complete || nothing_above,
+        dummy,
+        trusted: Some(trusted),
+        hostname_match,
+        expired: validity.map(|(_, not_after)| now > not_after),
+        not_yet_valid: validity.map(|(not_before, _)| now < not_before),
+        revoked: revocation.revoked,
+    };
+
+    let mut findings = Vec::new();
+    // A certificate that its clients hold as a root is no placeholder to them.
+    let is_pinned_root = matches!(expected.what, Expectation::PublicKeys(_)) && chain.anchored;
+    let told_as_dummy = dummy && !is_pinned_root;
+    if told_as_dummy {
+        let grace = rules.grace_at(now).filter(|g| g.before == leaf.sha256());
+        findings.push(identity::dummy_finding(flags.correct, expected, grace));
+    } else if accepted == Some(false) {
+        findings.push(identity::other_finding(expected, leaf, rules.grace_at(now)));
+    }
+    findings.extend(revocation.findings);
+    match facts {
+        Some(facts) => {
+            let is_newer_expected = accepted == Some(false);
+            findings.extend(expiry::of_leaf(leaf, facts, is_newer_expected, rules, now));
+            findings.extend(weakness(Role::Leaf, leaf, facts));
+        }
+        None => findings.extend(unreadable(leaf)),
+    }
+    // A temporary certificate is reported as such: that it is not a proper one goes without saying.
+    if !told_as_dummy {
+        findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
+        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained)));
+        findings.extend(trust_findings(&Above {
+            expected,
+            leaf,
+            is_self_signed: self_signed,
+            flags: &flags,
+            chain: &chain,
+            found: explained,
+            trust,
+        }));
+    }
+    findings.extend(handshake::findings(served));
+    findings.extend(chain_findings(&chain, &flags, facts, explained, rules, now));
+    if !trusted && !told_as_dummy {
+        findings.extend(unexplained(accepted, &findings, explained));
+    }
+    let presented = Presented {
+        leaf,
+        rest: &served.rest,
+        hostname,
+        hostname_match: hostname_match == Some(true),
+        is_stapled: served.revocation.staple != Staple::Absent,
+        trust,
+        now,
+    };
+    let clients = clients::opinions(&presented, &found);
+    // A weak signature or key is a warning where the leaf is expected, and clients refuse it all the same.
+    let is_weak = explained.best().is_some_and(|path| {
+        let mut kinds = path.faults.iter().map(|fault| &fault.kind);
+        kinds.any(|kind| matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_)))
+    });
+    let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
+    if !told_as_dummy && (trusted || is_weak && !is_explained) {
+        findings.extend(refusals::finding(&clients));
+    }
+    JudgedServed {
+        flags,
+        findings,
+        clients,
+        path_expiry: found.valid().filter_map(path::Path::expiry).max(),
+    }
+}
+
+/// The served certificates above the leaf, each once.
+fn once_each<'a>(leaf: &Certificate, rest: &'a [Certificate]) -> Vec<&'a Certificate> {
+    let mut seen = HashSet::from([leaf.sha256()]);
+    rest.iter().filter(|c| seen.insert(c.sha256())).collect()
+}
+
+/// A leaf that is not trusted needs a reason. With trust as the only expectation it is what makes the leaf incorrect, so
+/// the reason is critical then.
+fn unexplained(
+    accepted: Option<bool>,
+    findings: &[Finding],
+    found: &path::Found<'_>,
+) -> Option<Finding> {
+    let best = found.best();
+    let reason = || best.map_or(NoPath::Unreadable, path::reason);
+    let fault = || best.and_then(|path| path.faults.first()).cloned();
+    let Some(_) = accepted else {
+        let is_explained = findings.iter().any(|f| f.severity >= Severity::Critical);
+        return (!is_explained).then(|| {
+            let (reason, fault) = (reason(), fault());
+            Finding::new(Detail::UntrustedRoot(Untrusted::NoValidPath {
+                reason,
+                fault,
+            }))
+        });
+    };
+    let explains = |f: &Finding| {
+        f.severity == Severity::Critical
+            || matches!(
+                f.code(),
+                Code::NonconformantCertificate | Code::WeakKey | Code::WeakSignature
+            )
+    };
+    (!findings.iter().any(explains)).then(|| {
+        let (reason, fault) = (reason(), fault());
+        Finding::new(Detail::NonconformantCertificate(
+            Nonconformant::NoValidPath { reason, fault },
+        ))
+    })
+}
+
+/// The instance whose chain belongs to the leaf: the one that it is, else the expected one.
+fn instance_for<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a Instance> {
+    let instances = expected.instances()?;
+    let mut known = instances
+        .accepted()
+        .chain(&instances.previous)
+        .chain(&instances.pending);
+    Some(
+        known
+            .find(|i| i.leaf == *leaf)
+            .unwrap_or(&instances.expected),
+    )
+}
+
+/// Whether the source calls this instance revoked.
+fn is_revoked(expected: &Expected, leaf: &Certificate) -> bool {
+    let mut known = expected
+        .instances()
+        .into_iter()
+        .flat_map(|instances| instances.accepted().chain(&instances.previous));
+    known.any(|i| i.leaf == *leaf && i.state == State::Revoked)
+}
+
+/// The finding for a leaf that cannot be read.
+fn unreadable(leaf: &Certificate) -> Option<Finding> {
+    let malformed = leaf.facts().err()?;
+    Some(Finding::new(Detail::NonconformantCertificate(
+        Nonconformant::Unreadable {
+            certificate: leaf.clone(),
+            reason: malformed.to_string(),
+        },
+    )))
+}
+
+/// The finding for deviations that strict clients refuse, if there are any.
+pub(super) fn nonconformant(
+    certificate: &Certificate,
+    position: Role,
+    deviations: Vec<Oddity>,
+) -> Option<Finding> {
+    (!deviations.is_empty()).then(|| {
+        Finding::new(Detail::NonconformantCertificate(Nonconformant::Refused {
+            certificate: certificate.clone(),
+            position,
+            deviations,
+        }))
+    })
+}
+
+fn oddity_finding(leaf: &Certificate, facts: &Facts, found: &path::Found<'_>) -> Option<Finding> {
+    let faults = found.best().map_or(&[][..], |path| &path.faults);
+    let is_reported = |oddity: &&Oddity| {
+        faults
+            .iter()
+            .any(|f| f.role == Role::Leaf && f.kind.covers(oddity))
+    };
+    let deviations = facts.oddities.iter().filter(|oddity| !is_reported(oddity));
+    nonconformant(leaf, Role::Leaf, deviations.cloned().collect())
+}
+
+/// The findings about the key and the signature of a certificate.
+pub(super) fn weakness(position: Role, certificate: &Certificate, facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if facts.key.is_weak() {
+        findings.push(Finding::new(Detail::WeakKey {
+            certificate: certificate.clone(),
+            position,
+            key: facts.key.to_string(),
+        }));
+    }
+    // No client relies on the signature that a root makes on itself.
+    if facts.signature.is_weak && !facts.is_self_issued() {
+        findings.push(Finding::new(Detail::WeakSignature {
+            certificate: certificate.clone(),
+            position,
+            algorithm: facts.signature.name.clone(),
+        }));
+    }
+    findings
+}
+
+fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Finding> {
+    (flags.hostname_match == Some(false)).then(|| {
+        Finding::new(Detail::HostnameMismatch {
+            hostname: hostname.clone(),
+            names: facts.sans.iter().map(ToString::to_string).collect(),
+            is_address_in_dns_name: has_address_in_dns_name(facts, hostname),
+        })
+    })
+}
+
+/// Returns true for a certificate that has the address, but as a dNSName, with which no client compares an address
+/// (RFC 9110, section 4.3.5).
+fn has_address_in_dns_name(facts: &Facts, hostname: &Hostname) -> bool {
+    let Hostname::Ip(ip) = hostname else {
+        return false;
+    };
+    let is_address = |san: &San| matches!(san, San::Dns(name) if name.parse() == Ok(*ip));
+    facts.sans.iter().any(is_address)
+}
+
+/// The issuer that may be asked whether a served leaf has been revoked. Where to ask is written in the leaf, and who
+/// made one up could have anything fetched: so it has to be expected, or to lead to a trusted root.
+pub fn issuer_to_ask(
+    expected: &Expected,
+    served: &Served,
+    trust: &TrustStore,
+    signatures: &Signatures,
+) -> Option<Issuer> {
+    let leaf = &served.leaf;
+    let instance = instance_for(expected, leaf);
+    let links = Links::new(trust, signatures);
+    let is_vouched_for = expected.accepts(leaf) == Some(true)
+        || chain::examine(leaf, &served.rest, instance, &links).anchored;
+    is_vouched_for
+        .then(|| issuer_of(served, instance, &links))
+        .flatten()
+}
+
+/// Who issued the leaf, from what was served, what belongs above it, and the trust store.
+fn issuer_of(served: &Served, instance: Option<&Instance>, links: &Links<'_>) -> Option<Issuer> {
+    let known = instance
+        .into_iter()
+        .flat_map(|i| i.chain.iter().chain(&i.root));
+    links.issuer_of(&served.leaf, served.rest.iter().chain(known))
+}

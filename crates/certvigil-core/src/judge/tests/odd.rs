@@ -1,0 +1,337 @@
+//! Certificates that strict parsers refuse are compared by their bytes, and what is odd is told.
+
+use super::*;
+
+#[test]
+fn what_strict_parsers_refuse_is_still_compared_and_says_what_is_odd() {
+    for (name, codes, words) in [
+        (
+            "v1",
+            &["hostname_mismatch", "nonconformant_certificate"][..],
+            "it is X.509 version 1, not 3, it has no subject alternative name",
+        ),
+        (
+            "negative-serial",
+            &["nonconformant_certificate"],
+            "its serial number is negative",
+        ),
+        (
+            "critical-extension",
+            &["untrusted_root"],
+            "the certificate has the critical extension 1.3.6.1.4.1.55555.1, which clients do not know",
+        ),
+    ] {
+        let case = Case::of_testdata(&[name], &["root"]);
+        assert_eq!(case.codes(), codes, "{name}");
+        let (message, _) = case.told(codes[codes.len() - 1]);
+        assert!(message.ends_with(words), "{name}: {message}");
+        let flags = case.flags();
+        assert!(flags.correct && flags.chained, "{name}");
+        assert_eq!(flags.expired, Some(false), "{name}");
+        // Some strict clients let a negative serial pass, and some do not.
+        assert_eq!(flags.trusted, Some(name == "negative-serial"), "{name}");
+        let other = Case {
+            expected: pin(&testdata("leaf")),
+            ..case
+        };
+        assert_eq!(other.codes()[0], "wrong_certificate");
+        assert!(!other.flags().correct);
+    }
+}
+
+#[test]
+fn one_oddity_does_not_hide_another() {
+    let case = Case::of_testdata(&["two-faults"], &["root"]);
+    let (message, _) = case.told("nonconformant_certificate");
+    for words in ["serial number is negative", "no subject alternative name"] {
+        assert!(message.contains(words), "{message}");
+    }
+    assert!(case.told("untrusted_root").0.contains("critical extension"));
+}
+
+#[test]
+fn a_server_of_tls_1_1_or_before_is_told_of_and_whether_it_proved_its_key() {
+    let case = Case::of_testdata(&["leaf"], &["root"]);
+    let others = case.codes();
+    for (version, proof, message) in [
+        (TlsVersion::Tls13, KeyProof::Handshake, None),
+        (TlsVersion::Tls12, KeyProof::Handshake, None),
+        (TlsVersion::Tls12, KeyProof::None, None),
+        (
+            TlsVersion::Tls11,
+            KeyProof::BareKey,
+            Some("nothing newer than TLS 1.1"),
+        ),
+        (
+            TlsVersion::Tls10,
+            KeyProof::None,
+            Some("nothing newer than TLS 1.0"),
+        ),
+        (
+            TlsVersion::Ssl30,
+            KeyProof::None,
+            Some("nothing newer than SSL 3.0"),
+        ),
+    ] {
+        let judged = case.judged_in(version, proof);
+        let codes = judged.codes();
+        let mut without = codes.clone();
+        without.retain(|code| code != "legacy_protocol");
+        assert_eq!(without, others, "{version}");
+        assert_eq!(codes.len() > without.len(), message.is_some(), "{version}");
+        if let Some(message) = message {
+            let (told, _) = judged.told("legacy_protocol");
+            assert!(told.contains(message), "{told}");
+            assert_eq!(told.contains("not proved"), proof == KeyProof::None);
+        }
+        assert_eq!(judged.flags(), case.flags(), "{version}");
+    }
+}
+
+#[test]
+fn a_handshake_that_clients_refuse_is_a_warning() {
+    let case = Case::of_testdata(&["leaf"], &["root"]);
+    let others = case.codes();
+    let parameters = |secure_renegotiation, dh_bits| Parameters {
+        secure_renegotiation,
+        dh_bits,
+        ..Parameters::default()
+    };
+    let refused = |rare_group, sha1_signature| Parameters {
+        rare_group,
+        sha1_signature,
+        refused_common_offer: true,
+        ..Parameters::default()
+    };
+    for (version, suite, parameters, code, words) in [
+        (
+            TlsVersion::Tls12,
+            "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+            parameters(Some(true), None),
+            "legacy_cipher",
+            "3DES",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_RSA_WITH_NULL_SHA",
+            parameters(Some(true), None),
+            "legacy_cipher",
+            "no encryption",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(false), None),
+            "refused_by_clients",
+            "OpenSSL 3",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(true), Some(1024)),
+            "refused_by_clients",
+            "1024 bits",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(true), Some(512)),
+            "refused_by_clients",
+            "Java",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            parameters(Some(true), Some(2048)),
+            "",
+            "",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            refused(Some("x448"), false),
+            "refused_by_clients",
+            "GCM_SHA256 over x448",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            refused(None, false),
+            "refused_by_clients",
+            "Go and Chromium refuse",
+        ),
+        (
+            TlsVersion::Tls13,
+            "TLS_AES_128_GCM_SHA256",
+            refused(Some("secp521r1"), false),
+            "refused_by_clients",
+            "Chromium refuses the server",
+        ),
+        (
+            TlsVersion::Tls12,
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            refused(None, true),
+            "refused_by_clients",
+            "signed with SHA-1",
+        ),
+        (
+            TlsVersion::Tls13,
+            "TLS_AES_128_GCM_SHA256",
+            Parameters::default(),
+            "",
+            "",
+        ),
+    ] {
+        let judged = case.judged_with(version, suite, KeyProof::BareKey, parameters);
+        let mut codes = judged.codes();
+        codes.retain(|code| !others.contains(code));
+        let wanted: Vec<&str> = [code].into_iter().filter(|c| !c.is_empty()).collect();
+        assert_eq!(codes, wanted, "{suite}");
+        if let Some(code) = wanted.first() {
+            let (message, _) = judged.told(code.split('!').next().unwrap());
+            assert!(message.contains(words), "{message}");
+        }
+        assert_eq!(judged.flags(), case.flags(), "{suite}");
+    }
+}
+
+#[test]
+fn weak_keys_and_signatures_are_warnings() {
+    for (served, root, codes, words) in [
+        (
+            &["rsa1024"][..],
+            "root",
+            &["weak_key"][..],
+            "weak key: RSA 1024",
+        ),
+        (&["p192"], "root", &["weak_key"], "weak key: EC P-192"),
+        (
+            &["md5"],
+            "rsa-root",
+            &["weak_signature"],
+            "weak signature: md5WithRSA",
+        ),
+        (
+            &["sha1"],
+            "rsa-root",
+            &["weak_signature"],
+            "weak signature: sha1WithRSA",
+        ),
+        (
+            &["below-sha1", "sha1-intermediate"],
+            "rsa-root",
+            &["weak_signature"],
+            "the intermediate `SHA-1 Intermediate` has a weak signature: sha1WithRSA",
+        ),
+        (
+            &["below-rsa1024", "rsa1024-root"],
+            "rsa1024-root",
+            &["weak_key", "root_included"],
+            "the root `Short Root` has a weak key: RSA 1024",
+        ),
+    ] {
+        let case = Case::of_testdata(served, &[root]);
+        let found = case.codes();
+        assert!(
+            codes.iter().all(|c| found.iter().any(|f| f == c)),
+            "{served:?}: {found:?}"
+        );
+        assert_eq!(case.judged().severity(), Severity::Warning, "{served:?}");
+        assert!(
+            case.told(codes[0]).0.contains(words),
+            "{:?}",
+            case.told(codes[0])
+        );
+        assert!(case.flags().correct && case.flags().chained, "{served:?}");
+    }
+}
+
+#[test]
+fn the_signature_of_a_root_on_itself_is_nobodys_concern() {
+    let case = Case::of_testdata(&["leaf", "intermediate", "root"], &["root"]);
+    assert_eq!(case.codes(), ["root_included"]);
+    let own = Case::of_testdata(&["selfsigned-ca"], &["root"]);
+    assert_eq!(own.codes(), ["self_signed"]);
+}
+
+#[test]
+fn rare_signatures_that_can_be_verified_complete_a_chain() {
+    for (served, root) in [
+        ("below-pss", "pss-root"),
+        ("below-rsa1024", "rsa1024-root"),
+        ("sha512-on-p256", "root"),
+    ] {
+        let case = Case::of_testdata(&[served], &[root]);
+        assert!(case.flags().chained, "{served}");
+        assert_eq!(case.flags().trusted, Some(true), "{served}");
+        // A signature of one kind is not made by a key of another.
+        let other = if root == "pss-root" {
+            "root"
+        } else {
+            "pss-root"
+        };
+        let case = Case::of_testdata(&[served, other], &[other]);
+        assert!(!case.flags().chained, "{served}");
+    }
+}
+
+#[test]
+fn a_signature_that_cannot_be_verified_is_never_chained_or_trusted() {
+    let brainpool = Case::of_testdata(&["below-brainpool"], &["brainpool-root"]);
+    assert_eq!(brainpool.codes(), ["nonconformant_certificate"]);
+    assert_eq!(brainpool.flags().trusted, Some(false));
+    let (message, _) = brainpool.told("nonconformant_certificate");
+    assert_eq!(
+        message,
+        "the path cannot be judged: the certificate is signed with brainpoolP256r1, which certvigil cannot verify"
+    );
+    assert!(!brainpool.flags().chained);
+    let leaf = testdata("below-brainpool");
+    let known = instance(&leaf, &[testdata("brainpool-root")]);
+    let in_full = brainpool
+        .serving([leaf, testdata("brainpool-root")])
+        .expecting(expect(Instances::only(known)));
+    assert!(in_full.flags().correct && !in_full.flags().chained);
+    let trust_only = brainpool.expecting(Expected::trust_only());
+    assert_eq!(trust_only.codes(), ["untrusted_root"]);
+    assert!(!trust_only.flags().correct);
+}
+
+/// OpenSSL makes self-signed certificates so, and clients that hold one accept it.
+#[test]
+fn a_self_signed_authority_that_clients_hold_is_trusted() {
+    let own = Case::of_testdata(&["selfsigned-ca"], &["selfsigned-ca"]);
+    assert_eq!(own.flags().trusted, Some(true));
+    assert!(own.flags().chained);
+}
+
+#[test]
+fn an_odd_intermediate_is_told_of() {
+    let case = Case::of_testdata(&["below-v1", "v1-intermediate"], &["root"]);
+    assert_eq!(
+        case.codes(),
+        ["invalid_authority", "nonconformant_certificate"]
+    );
+    let flags = case.flags();
+    assert!(flags.correct && flags.chained && flags.trusted == Some(false));
+    assert_eq!(
+        case.told("nonconformant_certificate").0,
+        "strict clients refuse the intermediate `Old Intermediate`: it is X.509 version 1, not 3"
+    );
+}
+
+#[test]
+fn bytes_after_the_end_are_odd_and_another_certificate() {
+    let pki = pki();
+    let mut der = pki.leaf().der().to_vec();
+    der.push(0);
+    let longer = Certificate::from_der(der);
+    let case = pki.right.serving([longer.clone(), pki.mid.cert()]);
+    assert_eq!(
+        case.codes(),
+        ["same_key_other_certificate", "untrusted_root"]
+    );
+    let (message, _) = case.told("untrusted_root");
+    assert!(message.contains("bytes after its end"), "{message}");
+    assert!(case.expecting(pin(&longer)).flags().correct);
+}

@@ -1,0 +1,13 @@
+//! Judges certificate installations, without I/O: compares what a server serves with what is expected, validates paths,
+//! and reports findings.
+
+#[cfg(any(test, feature = "authority"))]
+pub mod authority;
+pub mod certificate;
+pub mod finding;
+pub mod guard;
+pub mod instance;
+pub mod judge;
+pub mod model;
+pub mod observation;
+pub mod tlsa;

@@ -1,0 +1,551 @@
+//! The words that every room uses: host names, targets, vantages, times.
+
+mod duration;
+mod families;
+mod list;
+mod near;
+mod place;
+mod protocol;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+pub use duration::{MAX_DURATION, parse_duration};
+pub use families::{Families, Family};
+pub use list::and_more;
+pub use near::{did_you_mean, nearest_within};
+pub use place::{Place, parse_port};
+pub use protocol::Protocol;
+
+/// A name or an address that a certificate is asked for: what goes into SNI and is matched
+/// against the certificate's subject alternative names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hostname {
+    /// A DNS name: lower case, A-labels, no trailing dot.
+    Dns(String),
+    /// An IP literal. It is never sent as SNI (RFC 6066, section 3) and matches only
+    /// `iPAddress` names (RFC 9525, section 6.5).
+    Ip(IpAddr),
+}
+
+/// Longest DNS name in its textual form without the trailing dot (RFC 1035, section 2.3.4).
+const MAX_NAME_LENGTH: usize = 253;
+/// Longest label of a DNS name (RFC 1035, section 2.3.4).
+const MAX_LABEL_LENGTH: usize = 63;
+
+impl Hostname {
+    /// The name as it is sent in SNI, or `None` for an address.
+    pub fn sni(&self) -> Option<&str> {
+        match self {
+            Self::Dns(name) => Some(name),
+            Self::Ip(_) => None,
+        }
+    }
+}
+
+impl FromStr for Hostname {
+    type Err = String;
+
+    /// Reads a name, an IPv4 or an IPv6 address (with or without brackets). Internationalised
+    /// names become A-labels (UTS 46). The error says what is wrong with the name.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let inner = inner
+                .strip_suffix(']')
+                .ok_or_else(|| format!("`{text}` has no closing bracket; write [IPv6]:port"))?;
+            return inner
+                .parse::<Ipv6Addr>()
+                .map(|ip| Self::Ip(ip.into()))
+                .map_err(|_| format!("`{inner}` in brackets is not an IPv6 address"));
+        }
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self::Ip(ip));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.is_empty() {
+            return Err("the host name is empty".into());
+        }
+        if name.starts_with("*.") {
+            return Err(format!(
+                "`{name}` is a wildcard, not a host; give a host that it matches"
+            ));
+        }
+        let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+            .map_err(|_| format!("`{text}` is not a valid host name"))?
+            .to_ascii_lowercase();
+        if name.len() > MAX_NAME_LENGTH {
+            return Err(format!(
+                "`{text}` is longer than {MAX_NAME_LENGTH} characters"
+            ));
+        }
+        for label in name.split('.') {
+            let odd = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            if label.is_empty() || label.len() > MAX_LABEL_LENGTH {
+                return Err(format!(
+                    "`{text}`: each label must have 1 to {MAX_LABEL_LENGTH} characters"
+                ));
+            }
+            if let Some(c) = label.chars().find(|&c| odd(c)) {
+                return Err(format!("`{text}`: a host name cannot contain {c:?}"));
+            }
+        }
+        // What is left of "1.2.3", "127.1" or "0x7f000001" would be an address to some and a name to others
+        // (the URL Standard says of such a host that it ends in a number).
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let is_number = match last.strip_prefix("0x") {
+            Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+            None => last.bytes().all(|b| b.is_ascii_digit()),
+        };
+        if is_number {
+            return Err(format!("`{text}` is neither a host name nor an IP address"));
+        }
+        Ok(Self::Dns(name))
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// Which kind of key a look asks a server for, by the signature algorithms that the handshake offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyType {
+    /// Whatever the server prefers.
+    #[default]
+    Any,
+    /// RSA.
+    Rsa,
+    /// ECDSA, and EdDSA with it: what is not RSA.
+    Ecdsa,
+}
+
+impl KeyType {
+    /// The name in flags, configuration, JSON and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Rsa => "rsa",
+            Self::Ecdsa => "ecdsa",
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The kinds of keys that a server is asked for, one look for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyTypes {
+    /// One look, for this kind.
+    One(KeyType),
+    /// A look for each kind.
+    All,
+}
+
+impl Default for KeyTypes {
+    fn default() -> Self {
+        Self::ANY
+    }
+}
+
+impl KeyTypes {
+    /// Whatever the server prefers, which is what is done where nothing is said.
+    pub const ANY: Self = Self::One(KeyType::Any);
+
+    /// The kind of each look.
+    pub fn each(self) -> &'static [KeyType] {
+        match self {
+            Self::One(KeyType::Any) => &[KeyType::Any],
+            Self::One(KeyType::Rsa) => &[KeyType::Rsa],
+            Self::One(KeyType::Ecdsa) => &[KeyType::Ecdsa],
+            Self::All => &[KeyType::Rsa, KeyType::Ecdsa],
+        }
+    }
+}
+
+impl fmt::Display for KeyTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(kind) => kind.fmt(f),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+impl FromStr for KeyTypes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "any" => Ok(Self::ANY),
+            "rsa" => Ok(Self::One(KeyType::Rsa)),
+            "ecdsa" => Ok(Self::One(KeyType::Ecdsa)),
+            "all" => Ok(Self::All),
+            other => Err(format!(
+                "`{other}` is not a key type; write any, rsa, ecdsa or all"
+            )),
+        }
+    }
+}
+
+/// How it is found out whether a certificate has been revoked. Each asks what the one before asks, and more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RevocationCheck {
+    /// Not at all, beside what the source of the expected certificate says.
+    Off,
+    /// By the OCSP response that the server staples.
+    #[default]
+    Staple,
+    /// By the issuer's revocation list.
+    Crl,
+    /// By the issuer's OCSP responder where no list tells.
+    Full,
+}
+
+impl fmt::Display for RevocationCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Staple => "staple",
+            Self::Crl => "crl",
+            Self::Full => "full",
+        })
+    }
+}
+
+impl FromStr for RevocationCheck {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "staple" => Ok(Self::Staple),
+            "crl" => Ok(Self::Crl),
+            "full" => Ok(Self::Full),
+            other => Err(format!(
+                "`{other}` is not a revocation check; write off, staple, crl or full"
+            )),
+        }
+    }
+}
+
+/// The header of the PROXY protocol that goes before everything else
+/// (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProxyProtocol {
+    /// One line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+impl ProxyProtocol {
+    /// The name in flags and configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
+impl FromStr for ProxyProtocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "v1" => Ok(Self::V1),
+            "v2" => Ok(Self::V2),
+            other => Err(format!(
+                "`{other}` is not a PROXY protocol version; write v1 or v2"
+            )),
+        }
+    }
+}
+
+/// What is sent as SNI (RFC 6066, section 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sni {
+    /// The host name, unless it is an address.
+    #[default]
+    Hostname,
+    /// Another name.
+    Name(String),
+    /// Nothing.
+    None,
+}
+
+impl FromStr for Sni {
+    type Err = String;
+
+    /// Reads a host name, or `none`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        match text.parse()? {
+            Hostname::Dns(name) => Ok(Self::Name(name)),
+            Hostname::Ip(_) => Err(format!(
+                "`{text}` is an address, which SNI must not contain (RFC 6066); write a host name, or none"
+            )),
+        }
+    }
+}
+
+/// One thing to look at: a certificate's hostname at a port. Each of its addresses is an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// The inventory's name for the certificate.
+    pub certificate: String,
+    /// The name that is asked for.
+    pub hostname: Hostname,
+    /// The TCP port; the UDP port where the protocol is QUIC.
+    pub port: u16,
+    /// How TLS is reached.
+    pub protocol: Protocol,
+}
+
+impl Target {
+    /// The port as it tells endpoints of one host and address apart: `443`, and `443/udp` for QUIC.
+    pub fn port_label(&self) -> String {
+        if self.protocol.is_quic() {
+            format!("{}/udp", self.port)
+        } else {
+            self.port.to_string()
+        }
+    }
+}
+
+/// The name of a place that looks are taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Vantage(String);
+
+impl Vantage {
+    /// The name of our own handshakes.
+    pub const LOCAL: &'static str = "local";
+    /// The name of SSLMate's `/test`, unless the configuration gives it another.
+    pub const SSLMATE: &'static str = "sslmate";
+
+    /// Our own handshakes.
+    pub fn local() -> Self {
+        Self(Self::LOCAL.into())
+    }
+
+    /// A remote vantage by its name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// Whether looks from here are our own handshakes.
+    pub fn is_local(&self) -> bool {
+        self.0 == Self::LOCAL
+    }
+
+    /// The name, as in the `vantage` key and label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Vantage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How long each phase of a look took; `None` for a phase that did not happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Name to addresses; shared by all addresses of a name.
+    pub resolve: Option<Duration>,
+    /// TCP connect; QUIC has none.
+    pub connect: Option<Duration>,
+    /// The plain-text dialogue before TLS.
+    pub starttls: Option<Duration>,
+    /// From the ClientHello to the end of the handshake.
+    pub handshake: Option<Duration>,
+}
+
+/// A point in time, in whole seconds since the Unix epoch. Certificates reach beyond what the
+/// types of the standard library and of the path builder hold, before 1970 and after 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// `self - earlier`, in seconds; negative where `self` is the earlier one.
+    pub fn seconds_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// `2027-02-20`, in UTC.
+    pub fn date(self) -> String {
+        let text = self.to_string();
+        text.split('T').next().unwrap_or_default().to_owned()
+    }
+
+    fn to_datetime(self) -> OffsetDateTime {
+        let (first, last) = (-62_167_219_200, 253_402_300_799); // years 0000 and 9999
+        OffsetDateTime::from_unix_timestamp(self.0.clamp(first, last))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339, in UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            &self
+                .to_datetime()
+                .format(&Rfc3339)
+                .map_err(|_| fmt::Error)?,
+        )
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = String;
+
+    /// Reads RFC 3339, such as `2026-11-24T12:00:00Z`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .map(|t| Self(t.unix_timestamp()))
+            .map_err(|_| {
+                format!("`{text}` is not an RFC 3339 time; write it as 2026-11-24T12:00:00Z")
+            })
+    }
+}
+
+/// When a certificate counts as expiring: a share of its lifetime, a duration, or the smaller of both.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    share: Option<f64>,
+    duration: Option<Duration>,
+}
+
+impl Threshold {
+    /// `25%,30d`.
+    pub const WARN: Self = Self::new(25.0, 30);
+    /// `10%,7d`.
+    pub const CRIT: Self = Self::new(10.0, 7);
+
+    const fn new(percent: f64, days: u64) -> Self {
+        Self {
+            share: Some(percent),
+            duration: Some(Duration::from_secs(days * 86_400)),
+        }
+    }
+
+    /// How many seconds before its end a certificate of this lifetime (in seconds) counts as expiring.
+    pub fn seconds_of(&self, lifetime: i64) -> i64 {
+        let share = self
+            .share
+            .map(|p| (lifetime.max(0) as f64 * p / 100.0) as i64);
+        let fixed = self
+            .duration
+            .map(|d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
+        share.unwrap_or(i64::MAX).min(fixed.unwrap_or(i64::MAX))
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Days in the form in which they are written.
+        fn short(duration: Duration) -> String {
+            const DAY: u64 = 86_400;
+            match duration.as_secs() {
+                seconds if seconds % DAY == 0 && duration.subsec_nanos() == 0 => {
+                    format!("{}d", seconds / DAY)
+                }
+                _ => humantime::format_duration(duration).to_string(),
+            }
+        }
+        match (self.share, self.duration) {
+            (Some(p), Some(d)) => write!(f, "{p}%,{}", short(d)),
+            (Some(p), None) => write!(f, "{p}%"),
+            (None, Some(d)) => f.write_str(&short(d)),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |part: &str| {
+            format!(
+                "`{part}` is not an expiry threshold; write a share and a duration (25%,30d), or one of them"
+            )
+        };
+        let mut threshold = Self {
+            share: None,
+            duration: None,
+        };
+        for part in text.split(',').map(str::trim) {
+            if let Some(number) = part.strip_suffix('%') {
+                let share: f64 = number.parse().map_err(|_| wrong(part))?;
+                if !(0.0..=100.0).contains(&share) {
+                    return Err(format!(
+                        "`{part}` is not a share of the lifetime; write 0% to 100%"
+                    ));
+                }
+                if threshold.share.replace(share).is_some() {
+                    return Err(format!(
+                        "`{text}` has two shares; write one share, one duration, or both"
+                    ));
+                }
+            } else {
+                let duration = parse_duration(part).map_err(|_| wrong(part))?;
+                if threshold.duration.replace(duration).is_some() {
+                    return Err(format!(
+                        "`{text}` has two durations; write one share, one duration, or both"
+                    ));
+                }
+            }
+        }
+        Ok(threshold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_is_the_smaller_of_share_and_duration() {
+        let day = 86_400;
+        let t: Threshold = "25%,30d".parse().unwrap();
+        assert_eq!(t.seconds_of(398 * day), 30 * day);
+        assert_eq!(t.seconds_of(40 * day), 10 * day);
+        assert_eq!(
+            "50%".parse::<Threshold>().unwrap().seconds_of(6 * day),
+            3 * day
+        );
+        assert_eq!("7d".parse::<Threshold>().unwrap().seconds_of(day), 7 * day);
+        for bad in ["", "101%", "-1%", "x", "1d,2d", "1%,2%", "NaN%"] {
+            assert!(bad.parse::<Threshold>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let t: Timestamp = "2026-11-24T13:00:00+01:00".parse().unwrap();
+        assert_eq!(t.to_string(), "2026-11-24T12:00:00Z");
+        assert_eq!(t.date(), "2026-11-24");
+        assert!("yesterday".parse::<Timestamp>().is_err());
+        assert_eq!(Timestamp(i64::MAX).date(), "9999-12-31");
+    }
+}

@@ -1,0 +1,47 @@
+//! Spans of time as people write them.
+
+use std::time::Duration;
+
+/// The longest span that is taken, a hundred years: any sum of a few with a time is a time too.
+pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Reads a span of time as people write it, such as `10s` or `1h 30m`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > MAX_DURATION => {
+            Err("the duration is longer than 100 years; write it as 10s or 2m".into())
+        }
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write it as 10s or 2m")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_no_clock_reaches_is_not_taken() {
+        for long in ["101years", "18446744073709551615s", "10000000000000000000s"] {
+            assert!(parse_duration(long).is_err(), "{long}");
+        }
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_is_a_time_after_it(number in any::<u64>(), unit in "ns|us|ms|s|m|h|d|w|M|y") {
+            if let Ok(duration) = parse_duration(&format!("{number}{unit}")) {
+                prop_assert!(Instant::now().checked_add(duration * 10).is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! TLSA records: what DNS says that a TLS server may serve (DANE, RFC 6698).
+
+use std::fmt;
+
+/// The TLSA records of an endpoint, as a name server gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tlsa {
+    /// The name that they are at, with its final dot: `_25._tcp.mail.example.com.`
+    pub name: String,
+    /// Each once, in order. None where there are none.
+    pub records: Vec<TlsaRecord>,
+    /// The name server says that DNSSEC vouches for them (the AD bit, RFC 4035, section 3.2.3). It is
+    /// the name server's word, and as good as the way to it.
+    pub authenticated: bool,
+}
+
+/// One record as it came, usable or not (RFC 6698, section 2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TlsaRecord {
+    /// The certificate usage.
+    pub usage: u8,
+    /// The selector.
+    pub selector: u8,
+    /// The matching type.
+    pub matching_type: u8,
+    /// The certificate association data.
+    pub data: Vec<u8>,
+}
+
+/// What a record asks for, where it can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Association<'a> {
+    /// Which certificate it is about, and what has to be true of it beside.
+    pub usage: Usage,
+    /// Which part of the certificate is compared.
+    pub selector: Selector,
+    /// How it is compared.
+    pub matching: Matching,
+    /// The record, with the data that it is compared with.
+    pub record: &'a TlsaRecord,
+}
+
+/// Certificate usages, by their acronyms (RFC 7218, section 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Usage {
+    /// 0: an authority on the path to a trusted root.
+    PkixTa,
+    /// 1: the leaf, which has to be trusted too.
+    PkixEe,
+    /// 2: an authority that is trusted for this, and has to be served along (RFC 7671, section 5.2.2).
+    DaneTa,
+    /// 3: the leaf; its names and its end play no part (RFC 7671, section 5.1).
+    DaneEe,
+}
+
+/// Selectors (RFC 7218, section 2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// 0: the whole certificate.
+    Cert,
+    /// 1: its SubjectPublicKeyInfo.
+    Spki,
+}
+
+/// Matching types (RFC 7218, section 2.3), the weaker digest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Matching {
+    /// 0: byte for byte.
+    Full,
+    /// 1: by SHA-256.
+    Sha256,
+    /// 2: by SHA-512.
+    Sha512,
+}
+
+impl TlsaRecord {
+    /// What it asks for. Clients pass over a record that is not usable (RFC 7671, sections 5 and 10).
+    ///
+    /// # Errors
+    /// Why it is not usable, in a few words.
+    pub fn association(&self) -> Result<Association<'_>, &'static str> {
+        let usage = match self.usage {
+            0 => Usage::PkixTa,
+            1 => Usage::PkixEe,
+            2 => Usage::DaneTa,
+            3 => Usage::DaneEe,
+            _ => return Err("its usage is unknown"),
+        };
+        let selector = match self.selector {
+            0 => Selector::Cert,
+            1 => Selector::Spki,
+            _ => return Err("its selector is unknown"),
+        };
+        let (matching, length) = match self.matching_type {
+            0 => (Matching::Full, None),
+            1 => (Matching::Sha256, Some(32)),
+            2 => (Matching::Sha512, Some(64)),
+            _ => return Err("its matching type is unknown"),
+        };
+        if self.data.is_empty() || length.is_some_and(|length| self.data.len() != length) {
+            return Err("its data has the wrong length");
+        }
+        Ok(Association {
+            usage,
+            selector,
+            matching,
+            record: self,
+        })
+    }
+
+    /// The data in lower-case hexadecimal.
+    pub fn hex(&self) -> String {
+        use fmt::Write as _;
+        self.data.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
+impl fmt::Display for TlsaRecord {
+    /// As in a zone file (RFC 6698, section 2.2).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            usage,
+            selector,
+            matching_type,
+            ..
+        } = self;
+        write!(f, "{usage} {selector} {matching_type} {}", self.hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(usage: u8, selector: u8, matching_type: u8, length: usize) -> TlsaRecord {
+        TlsaRecord {
+            usage,
+            selector,
+            matching_type,
+            data: vec![0xab; length],
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_or_of_another_length_is_unusable() {
+        for (usage, selector, matching_type, length, word) in [
+            (4, 0, 1, 32, "usage"),
+            (255, 0, 1, 32, "usage"),
+            (3, 2, 1, 32, "selector"),
+            (3, 255, 1, 32, "selector"),
+            (3, 1, 3, 32, "matching type"),
+            (3, 1, 255, 32, "matching type"),
+            (3, 1, 0, 0, "length"),
+            (3, 1, 1, 31, "length"),
+            (3, 1, 1, 64, "length"),
+            (3, 1, 2, 32, "length"),
+            (3, 1, 2, 65, "length"),
+        ] {
+            let record = record(usage, selector, matching_type, length);
+            let why = record.association().unwrap_err();
+            assert!(why.contains(word), "{record}: {why}");
+        }
+    }
+
+    #[test]
+    fn it_is_written_as_in_a_zone_file() {
+        assert_eq!(record(3, 1, 1, 3).to_string(), "3 1 1 ababab");
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_usable_by_its_numbers_and_its_length(
+            usage: u8, selector: u8, matching_type: u8, length in 0_usize..70,
+        ) {
+            let record = record(usage, selector, matching_type, length);
+            let right_length = match matching_type {
+                1 => length == 32,
+                2 => length == 64,
+                _ => length > 0,
+            };
+            let usable = usage < 4 && selector < 2 && matching_type < 3 && right_length;
+            prop_assert_eq!(record.association().is_ok(), usable);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The targets of `fuzz/` that read what a server sends. Compiled for fuzzing and for the test that replays the seeds.
+
+use crate::certificate::is_one_line;
+
+pub use crate::look::fuzzing::{cleartext_reader, starttls};
+
+/// A target: takes any bytes, and panics if a reader breaks its contract.
+pub type Drive = fn(&[u8]);
+
+/// Each target by the name of its file in `fuzz/fuzz_targets`.
+pub const TARGETS: [(&str, Drive); 2] = [
+    ("cleartext_reader", cleartext_reader),
+    ("starttls", starttls),
+];
+
+/// Panics if a text for people has more than one line.
+pub(crate) fn assert_one_line(text: &str) {
+    assert!(is_one_line(text), "{text:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::TARGETS;
+
+    #[test]
+    fn no_seed_makes_a_target_panic() {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+        for (name, target) in TARGETS {
+            let mut replayed = 0;
+            for entry in std::fs::read_dir(seeds.join(name)).expect(name) {
+                let path = entry.unwrap().path();
+                let seed = std::fs::read(&path).unwrap();
+                let end = std::panic::catch_unwind(|| target(&seed));
+                assert!(end.is_ok(), "{name} panics on {}", path.display());
+                replayed += 1;
+            }
+            assert!(replayed > 0, "{name} has no seeds");
+        }
+    }
+}

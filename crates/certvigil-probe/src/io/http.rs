@@ -1,0 +1,591 @@
+//! One bounded HTTP client for everything that is fetched.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{AGE, CONTENT_TYPE, DATE, HeaderMap};
+use reqwest::redirect::Policy;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use url::{Host, Url};
+
+use crate::guard::Guard;
+use crate::model::Timestamp;
+
+use super::auth::BasicAuth;
+use super::error::{ApiError, SourceError};
+use super::roots::api_roots;
+use super::secrets::Secrets;
+
+/// Redirects that are followed. Credentials never go to another host.
+const MAX_REDIRECTS: usize = 5;
+/// A connection may take this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The first pause before a request is made again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// Requests that are made at most for one answer.
+const MAX_TRIES: u32 = 6;
+
+/// What any number of answers may hold at once, each. Nearly all are smaller.
+const SMALL_BODY_BYTES: usize = 64 << 10;
+/// Answers of one source, or of all issuers together, that may be larger at the same time; others wait, still within their
+/// deadlines. Else one server whose answers never end fills the memory as often as it is asked.
+const MAX_LARGE_BODIES: usize = 4;
+
+/// The client. Cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    connector: Arc<Connector>,
+    requests: Requests,
+    clock: Clock,
+    /// For whom requests are counted.
+    source: Arc<str>,
+    /// Who may read a large answer of that source.
+    large_bodies: Arc<Semaphore>,
+    /// What is replaced in the answers of sources.
+    secrets: Secrets,
+}
+
+/// How many requests were made for each source, by how they ended. Cheap to clone; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Requests(Arc<Mutex<Counts>>);
+
+/// By source and HTTP status.
+type Counts = BTreeMap<(Arc<str>, Option<u16>), u64>;
+
+impl Requests {
+    /// Each source's name, the HTTP status (`None` where no answer came), and how many there were.
+    pub fn counts(&self) -> Vec<(Arc<str>, Option<u16>, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = counts.iter();
+        all.map(|((source, status), count)| (source.clone(), *status, *count))
+            .collect()
+    }
+
+    fn count(&self, source: &Arc<str>, status: Option<u16>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((source.clone(), status)).or_default();
+        *count += 1;
+    }
+}
+
+/// What time it is for those who are asked. Clones are one.
+#[derive(Clone, Default)]
+pub struct Clock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
+
+impl Clock {
+    /// Takes down when an answer was made (RFC 9110, section 6.6.1), or when it left a cache (RFC 9111, section 5.1).
+    fn hear(&self, headers: &HeaderMap, at: Instant) {
+        let text = |name| headers.get(name)?.to_str().ok();
+        let Some(date) = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()) else {
+            return;
+        };
+        let since = date
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let age = text(AGE).and_then(|age| age.trim().parse().ok());
+        let seconds = i64::try_from(since.saturating_add(age.unwrap_or(0))).unwrap_or(i64::MAX);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Timestamp(seconds), at));
+    }
+
+    /// By how many seconds a clock that shows `now` at this instant is ahead of theirs; `None` where nobody has told.
+    pub fn ahead(&self, now: Timestamp, at: Instant) -> Option<i64> {
+        let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, heard) = told?;
+        let since =
+            i64::try_from(at.saturating_duration_since(heard).as_secs()).unwrap_or(i64::MAX);
+        Some(now.seconds_since(then).saturating_sub(since))
+    }
+}
+
+/// An answer, read to its end.
+pub struct Answer {
+    /// The HTTP status code.
+    pub status: u16,
+    /// The content type as sent; empty if there is none.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What connects. It is made at the first request: the system's roots take long to read, and most runs ask nobody.
+struct Connector {
+    own_roots: Vec<CertificateDer<'static>>,
+    /// The addresses that may be reached; `None` is all.
+    guard: Option<Arc<Guard>>,
+    made: OnceLock<Result<reqwest::Client, String>>,
+}
+
+impl Connector {
+    fn client(&self) -> Result<&reqwest::Client, SourceError> {
+        let made = self
+            .made
+            .get_or_init(|| Self::make(api_roots(&self.own_roots), self.guard.clone()));
+        made.as_ref()
+            .map_err(|error| SourceError::Unusable(error.clone()))
+    }
+
+    fn make(roots: RootCertStore, guard: Option<Arc<Guard>>) -> Result<reqwest::Client, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| wrong(&e))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let of_redirects = guard.clone();
+        let policy = Policy::custom(move |attempt| {
+            if let Some(guard) = &of_redirects
+                && let Err(why) = may_reach_literal(guard, attempt.url())
+            {
+                return attempt.error(why);
+            }
+            let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
+            if attempt.previous().len() > MAX_REDIRECTS {
+                attempt.error("too many redirects")
+            } else if from_https && attempt.url().scheme() != "https" {
+                attempt.error("a redirect from https to http is not followed")
+            } else {
+                attempt.follow()
+            }
+        });
+        let builder = reqwest::Client::builder();
+        let builder = match guard {
+            // A proxy would resolve names by itself.
+            Some(guard) => builder.no_proxy().dns_resolver(GuardedResolver(guard)),
+            None => builder,
+        };
+        builder
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("certvigil/", env!("CARGO_PKG_VERSION")))
+            .redirect(policy)
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .map_err(|e| wrong(&e))
+    }
+}
+
+impl Http {
+    /// A client that trusts the system's roots and these, and counts its requests.
+    pub fn new(own_roots: Vec<CertificateDer<'static>>, requests: Requests) -> Self {
+        Self {
+            connector: Arc::new(Connector {
+                own_roots,
+                guard: None,
+                made: OnceLock::new(),
+            }),
+            requests,
+            clock: Clock::default(),
+            source: "".into(),
+            large_bodies: large_bodies(),
+            secrets: Secrets::default(),
+        }
+    }
+
+    /// Our own secrets, which are replaced in answers.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The same client for this source, whose requests and large answers are counted by themselves.
+    pub fn counting_for(&self, source: &str) -> Self {
+        Self {
+            source: source.into(),
+            large_bodies: large_bodies(),
+            ..self.clone()
+        }
+    }
+
+    /// The same client with counts of its own.
+    pub fn counting_by(&self, requests: Requests) -> Self {
+        Self {
+            requests,
+            ..self.clone()
+        }
+    }
+
+    /// The same client for URLs that a stranger chose: it connects only to addresses that the guard lets through, and to
+    /// no proxy.
+    pub fn guarded_by(&self, guard: Arc<Guard>) -> Self {
+        Self {
+            connector: Arc::new(Connector {
+                own_roots: self.connector.own_roots.clone(),
+                guard: Some(guard),
+                made: OnceLock::new(),
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// The clock of those who are asked.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
+    pub async fn get(
+        &self,
+        url: &Url,
+        auth: Option<&BasicAuth>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
+        if let Some(guard) = &self.connector.guard {
+            may_reach_literal(guard, url).map_err(SourceError::Unusable)?;
+        }
+        let mut request = self.connector.client()?.get(url.clone());
+        if let Some(auth) = auth {
+            let password = auth.password.as_ref().map(ExposeSecret::expose_secret);
+            request = request.basic_auth(auth.username.expose_secret(), password);
+        }
+        let fetch = async {
+            let mut response = request.send().await.map_err(|e| explain(&e))?;
+            // Only those that are asked in somebody's name: an issuer's address is a stranger's word.
+            if !self.source.is_empty() {
+                self.clock.hear(response.headers(), Instant::now());
+            }
+            let content_type = response.headers().get(CONTENT_TYPE);
+            let content_type = content_type
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or_default()
+                .to_owned();
+            let mut body = Vec::new();
+            let mut permit = None;
+            while let Some(chunk) = response.chunk().await.map_err(|e| explain(&e))? {
+                if body.len() + chunk.len() > limit {
+                    return Err(SourceError::TooLarge(limit));
+                }
+                if body.len() + chunk.len() > SMALL_BODY_BYTES && permit.is_none() {
+                    // Only a closed semaphore gives none, and nobody closes it.
+                    permit = self.large_bodies.acquire().await.ok();
+                }
+                body.extend_from_slice(&chunk);
+            }
+            let status = response.status().as_u16();
+            // Nobody sends secrets to an issuer's address, and lists are long.
+            if self.source.is_empty() {
+                return Ok(Answer {
+                    status,
+                    content_type,
+                    body,
+                });
+            }
+            Ok(Answer {
+                status,
+                content_type: self.secrets.hide(content_type),
+                body: self.secrets.hide_in_body(body),
+            })
+        };
+        let answer = timeout_at(deadline, fetch)
+            .await
+            .unwrap_or(Err(SourceError::Timeout));
+        let answer = answer.map_err(|error| match error {
+            SourceError::Unreachable(why) => SourceError::Unreachable(self.secrets.hide(why)),
+            other => other,
+        });
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        self.requests.count(&self.source, status);
+        answer
+    }
+
+    /// Gets JSON from the API. What may pass is asked for again: 5xx and broken connections with
+    /// growing pauses, 412 and 429 when they say after how long, nothing past the deadline.
+    pub async fn get_json<T: serde::de::DeserializeOwned + Send + 'static>(
+        &self,
+        url: &Url,
+        auth: Option<&BasicAuth>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<T, SourceError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..MAX_TRIES {
+            let error = match self.get_json_once(url, auth, limit, deadline).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let least = error.retry_after().map(Duration::from_secs);
+            let wait = least.unwrap_or_default().max(jittered(pause));
+            // Not `now + wait`: an API may say any number of seconds.
+            if !may_be_repeated(&error)
+                || wait >= deadline.saturating_duration_since(Instant::now())
+            {
+                return Err(error);
+            }
+            tracing::info!(
+                "{}: {error}; asking again in {:.1} s",
+                shown(url),
+                wait.as_secs_f64()
+            );
+            #[expect(clippy::disallowed_methods, reason = "the API requests the pause")]
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+        }
+        self.get_json_once(url, auth, limit, deadline).await
+    }
+
+    async fn get_json_once<T: serde::de::DeserializeOwned + Send + 'static>(
+        &self,
+        url: &Url,
+        auth: Option<&BasicAuth>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<T, SourceError> {
+        let answer = self.get(url, auth, limit, deadline).await?;
+        read(answer, |answer| json(&answer)).await
+    }
+}
+
+/// Reads a response. A large one is read on a thread of its own, so that no other task waits for it.
+pub async fn read<T: Send + 'static>(
+    answer: Answer,
+    read: impl FnOnce(Answer) -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    if answer.body.len() <= SMALL_BODY_BYTES {
+        return read(answer);
+    }
+    on_own_thread(move || read(answer)).await
+}
+
+/// Runs work that takes long on a thread where no other task waits for it. A panic in it is one of the caller's.
+pub async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and nothing that waits is polled again.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Whether the guard lets a URL through whose host is an address. Names are judged once they are resolved.
+fn may_reach_literal(guard: &Guard, url: &Url) -> Result<(), String> {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => guard.may_reach(ip.into()),
+        Some(Host::Ipv6(ip)) => guard.may_reach(ip.into()),
+        Some(Host::Domain(_)) | None => Ok(()),
+    }
+}
+
+/// Resolves names to addresses that a guard lets through: what is judged is what is connected to.
+struct GuardedResolver(Arc<Guard>);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses: Vec<SocketAddr> = found.collect();
+            for address in &addresses {
+                guard.may_reach(address.ip())?;
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn large_bodies() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_LARGE_BODIES))
+}
+
+fn may_be_repeated(error: &SourceError) -> bool {
+    match error {
+        SourceError::Api(error) => match error.status {
+            412 | 429 => error.retry_after.is_some(),
+            status => status >= 500,
+        },
+        other => other.may_pass(),
+    }
+}
+
+/// Between the pause and one and a half of it, so that many clients do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let mut byte = [0];
+    let _ = SystemRandom::new().fill(&mut byte);
+    pause + pause.mul_f64(f64::from(byte[0]) / 512.0)
+}
+
+/// The URL without what it may carry of secrets.
+fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, SourceError> {
+    let content_type = answer.content_type.clone();
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let is_json = kind.eq_ignore_ascii_case("application/json");
+    if !(200..300).contains(&answer.status) {
+        return Err(match serde_json::from_slice::<ApiError>(&answer.body) {
+            Ok(error) if is_json => SourceError::Api(ApiError {
+                status: answer.status,
+                ..error
+            }),
+            _ => SourceError::Http {
+                status: answer.status,
+                content_type,
+            },
+        });
+    }
+    if !is_json {
+        return Err(SourceError::NotJson { content_type });
+    }
+    serde_json::from_slice(&answer.body).map_err(|e| {
+        SourceError::Unusable(format!(
+            "the API's answer is not what its reference says: {e}"
+        ))
+    })
+}
+
+/// The innermost cause: the outer ones only repeat the URL.
+fn explain(error: &reqwest::Error) -> SourceError {
+    if error.is_timeout() {
+        return SourceError::Timeout;
+    }
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if let Some(error) = of_tls(cause) {
+        return error;
+    }
+    let what = if error.is_connect() {
+        "no connection"
+    } else {
+        "the request failed"
+    };
+    SourceError::Unreachable(format!("{what}: {cause}"))
+}
+
+/// What failed where TLS did: it will fail again, and somebody has to do something about it.
+fn of_tls(cause: &(dyn std::error::Error + 'static)) -> Option<SourceError> {
+    use rustls::{CertificateError, Error, InvalidMessage};
+    let mut cause = cause;
+    // One I/O error may be wrapped in another.
+    while let Some(inner) = cause.downcast_ref().and_then(std::io::Error::get_ref) {
+        cause = inner;
+    }
+    let error: &Error = cause.downcast_ref()?;
+    let (what, advice) = match error {
+        Error::InvalidCertificate(error) => {
+            let advice = match error {
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => {
+                    "check the clock of this machine, and the certificate of the endpoint"
+                }
+                CertificateError::UnknownIssuer => {
+                    "where its root is one of your own, or that of a proxy in between, name it in `trust.ca_files`"
+                }
+                _ => "check the endpoint",
+            };
+            (format!("its certificate is not accepted: {error}"), advice)
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => (
+            "it does not speak TLS".to_owned(),
+            "check the port, and whether the endpoint begins with http://",
+        ),
+        other => (other.to_string(), "check the endpoint"),
+    };
+    Some(SourceError::Tls { what, advice })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn their_clock_is_known_by_what_they_say_and_goes_on() {
+        let (clock, at) = (Clock::default(), Instant::now());
+        let later = at + Duration::from_secs(100);
+        assert_eq!(clock.ahead(Timestamp(0), at), None);
+        let headers = |date: &str, age: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(DATE, date.parse().unwrap());
+            if let Some(age) = age {
+                headers.insert(AGE, age.parse().unwrap());
+            }
+            headers
+        };
+        clock.hear(&headers("Thu, 01 Jan 1970 00:20:00 GMT", None), at);
+        assert_eq!(clock.ahead(Timestamp(1300), at), Some(100));
+        assert_eq!(clock.ahead(Timestamp(1300), later), Some(0));
+        // What has lain in a cache was made long ago.
+        clock.hear(
+            &headers("Thu, 01 Jan 1970 00:20:00 GMT", Some("300")),
+            later,
+        );
+        assert_eq!(clock.ahead(Timestamp(1400), later), Some(-100));
+        for wrong in ["", "yesterday", "Thu, 99 Jan 1970 00:20:00 GMT"] {
+            clock.hear(&headers(wrong, None), later);
+            assert_eq!(clock.ahead(Timestamp(1400), later), Some(-100), "{wrong}");
+        }
+    }
+
+    /// Answers so many bytes to each request, and then, for `/stalled`, nothing more.
+    async fn server(bytes: usize) -> Url {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    let read = stream.read(&mut request).await.unwrap();
+                    let stalls = request[..read].starts_with(b"GET /stalled");
+                    let told = bytes + usize::from(stalls);
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-length: {told}\r\nconnection: close\r\n\r\n"
+                    );
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    stream.write_all(&vec![b' '; bytes]).await.unwrap();
+                    // Until the client leaves.
+                    let _ = stream.read(&mut request).await;
+                });
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn few_large_answers_are_read_at_once_and_small_ones_pass_them() {
+        let large = server(SMALL_BODY_BYTES + 1).await;
+        let small = server(SMALL_BODY_BYTES).await;
+        let http = Http::new(Vec::new(), Requests::default()).counting_for("one");
+        let late = || Instant::now() + Duration::from_secs(60);
+        let stalled = large.join("stalled").unwrap();
+        let readers: Vec<_> = (0..MAX_LARGE_BODIES)
+            .map(|_| {
+                let (http, url, deadline) = (http.clone(), stalled.clone(), late());
+                tokio::spawn(async move { http.get(&url, None, 1 << 20, deadline).await.err() })
+            })
+            .collect();
+        while http.large_bodies.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+
+        let soon = Instant::now() + Duration::from_millis(200);
+        let refused = http.get(&large, None, 1 << 20, soon).await.err();
+        assert!(matches!(refused, Some(SourceError::Timeout)), "{refused:?}");
+        let answer = http.get(&small, None, 1 << 20, late()).await.unwrap();
+        assert_eq!(answer.body.len(), SMALL_BODY_BYTES);
+        let other = http.counting_for("other");
+        let answer = other.get(&large, None, 1 << 20, late()).await.unwrap();
+        assert_eq!(answer.body.len(), SMALL_BODY_BYTES + 1);
+
+        for reader in readers {
+            reader.abort();
+        }
+        let answer = http.get(&large, None, 1 << 20, late()).await.unwrap();
+        assert_eq!(answer.body.len(), SMALL_BODY_BYTES + 1);
+    }
+}

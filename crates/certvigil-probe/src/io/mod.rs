@@ -1,0 +1,15 @@
+//! Bounded input: files, secrets, the system's roots, and HTTP.
+
+mod auth;
+mod error;
+mod file;
+mod http;
+mod roots;
+mod secrets;
+
+pub use auth::BasicAuth;
+pub use error::{ApiError, SourceError};
+pub use file::{read_bounded, read_secret, read_short_text, warn_if_readable_by_others};
+pub use http::{Answer, Clock, Http, Requests, on_own_thread, read};
+pub use roots::{api_roots, system_roots};
+pub use secrets::Secrets;

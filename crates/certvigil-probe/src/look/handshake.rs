@@ -1,0 +1,431 @@
+//! The handshake itself, driven by hand: what the server showed is kept even where it hangs up later.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::{
+    AlertDescription, ClientConnection, Error, NamedGroup, PeerIncompatible, PeerMisbehaved,
+    ProtocolVersion,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::model::Protocol;
+use crate::observation::{ErrorKind, LookError, Parameters, Served, TlsVersion};
+
+use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
+use super::setup::{Configs, Prepared, Recorder, Schemes};
+use super::starttls::{self, Farewell, looks_like_tls};
+use super::tls_error::{explain, no_certificate, too_large};
+use super::{Look, cleartext, key_proof};
+
+/// How much is read at a time of what is not looked at.
+const REST_SIZE: usize = 512;
+
+/// One handshake under way.
+pub(super) struct Connection {
+    stream: TcpStream,
+    tls: ClientConnection,
+    recorder: Arc<Recorder>,
+    received: usize,
+    first_bytes: Vec<u8>,
+    /// Whether nothing is said between the handshake and the close_notify.
+    leaves_at_once: bool,
+}
+
+/// A handshake that showed no certificate.
+pub(super) struct Failure {
+    pub(super) error: LookError,
+    /// Whether it means that rustls and the server have no version or suite in common.
+    pub(super) shares_nothing: bool,
+}
+
+impl From<LookError> for Failure {
+    fn from(error: LookError) -> Self {
+        Self {
+            error,
+            shares_nothing: false,
+        }
+    }
+}
+
+/// How long to listen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Something was said.
+    Words,
+    /// The server closed.
+    Closed,
+}
+
+/// Why a handshake ended before its end.
+enum End {
+    Tls(Error),
+    Io(io::Error),
+    Closed,
+    Timeout,
+    TooLarge,
+}
+
+impl Connection {
+    /// Begins a handshake on a connected stream.
+    pub(super) fn new(
+        configs: &Configs,
+        look: Look<'_>,
+        schemes: Schemes,
+        stream: TcpStream,
+    ) -> Result<Self, LookError> {
+        let Prepared {
+            config,
+            name,
+            recorder,
+        } = configs.prepare(look, schemes)?;
+        let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
+            LookError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
+        })?;
+        // A handshake is small messages back and forth.
+        let _ = stream.set_nodelay(true);
+        Ok(Self {
+            stream,
+            tls,
+            recorder,
+            received: 0,
+            first_bytes: Vec::new(),
+            leaves_at_once: starttls::farewell(look.target).is_none(),
+        })
+    }
+
+    /// Goes through the handshake. Once the server has proved that it has its key, what it showed
+    /// counts, however the handshake ends: a server that demands a client certificate hangs up then.
+    pub(super) async fn shake_hands(&mut self, deadline: Instant) -> Result<Served, Failure> {
+        let start = Instant::now();
+        let end = match timeout_at(deadline, self.drive()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(end)) => Some(end),
+            Err(_) => Some(End::Timeout),
+        };
+        match (self.tls.peer_certificates(), end) {
+            (Some(chain), _) if !chain.is_empty() => Ok(self.served(chain)?),
+            (_, Some(end)) => Err(Failure {
+                shares_nothing: self.shares_nothing(&end),
+                error: self.explain(end, start.elapsed()),
+            }),
+            (_, None) => Err(no_certificate().into()),
+        }
+    }
+
+    async fn drive(&mut self) -> Result<(), End> {
+        loop {
+            let is_done = !self.tls.is_handshaking();
+            if is_done && self.leaves_at_once {
+                // With what ends the handshake, it is one packet.
+                self.tls.send_close_notify();
+            }
+            if let Err(broken) = self.flush().await {
+                // What came before the connection broke may prove the key.
+                while self.hear().await.is_ok() {}
+                return Err(broken);
+            }
+            if is_done {
+                return Ok(());
+            }
+            if let Err(end) = self.hear().await {
+                // An alert of ours tells the server why.
+                let _ = self.flush().await;
+                return Err(end);
+            }
+        }
+    }
+
+    /// Waits for something, and takes it in.
+    async fn hear(&mut self) -> Result<(), End> {
+        // The buffer lives only while there is something to read: thousands of looks wait.
+        self.stream.readable().await.map_err(End::Io)?;
+        match self.read_some() {
+            Err(End::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            heard => heard,
+        }
+    }
+
+    fn read_some(&mut self) -> Result<(), End> {
+        let mut buffer = [0; READ_SIZE];
+        let count = self.stream.try_read(&mut buffer).map_err(End::Io)?;
+        if count == 0 {
+            return Err(End::Closed);
+        }
+        self.received += count;
+        if self.received > MAX_HANDSHAKE_BYTES {
+            return Err(End::TooLarge);
+        }
+        let mut bytes = buffer.get(..count).unwrap_or_default();
+        if self.first_bytes.len() < HELLO_BYTES {
+            let missing = HELLO_BYTES - self.first_bytes.len();
+            self.first_bytes.extend(bytes.iter().take(missing));
+        }
+        while !bytes.is_empty() {
+            self.tls.read_tls(&mut bytes).map_err(End::Io)?;
+            self.tls.process_new_packets().map_err(End::Tls)?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let mut out = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut out).map_err(End::Io)?;
+        }
+        self.stream.write_all(&out).await.map_err(End::Io)
+    }
+
+    fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, LookError> {
+        let suite = self.tls.negotiated_cipher_suite();
+        let (version, secure_renegotiation) = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None),
+            _ => (
+                TlsVersion::Tls12,
+                cleartext::secure_renegotiation(&self.first_bytes),
+            ),
+        };
+        let group = self.tls.negotiated_key_exchange_group();
+        let alpn = self.tls.alpn_protocol();
+        let served = self.recorder.served(chain, version, suite, alpn)?;
+        Ok(Served {
+            parameters: Parameters {
+                secure_renegotiation,
+                rare_group: group.and_then(|group| rare_group(group.name())),
+                ..Parameters::default()
+            },
+            ..served
+        })
+    }
+
+    /// Says goodbye: in the words of the protocol inside, then our close_notify, then a short wait for the
+    /// server's.
+    pub(super) async fn leave(&mut self, farewell: Option<Farewell>, patience: Duration) {
+        let end = Instant::now() + patience;
+        if let Some(farewell) = farewell
+            && Box::pin(self.say(farewell, patience, end)).await.is_none()
+        {
+            return;
+        }
+        let goodbye = async {
+            self.tls.send_close_notify();
+            self.flush().await.ok()?;
+            self.stream.shutdown().await.ok()?;
+            let mut drained = 0;
+            while drained < MAX_HANDSHAKE_BYTES {
+                let ready = self.stream.ready(Interest::READABLE).await.ok()?;
+                match self.pass_over() {
+                    Ok(0) => break,
+                    // The server has closed, and that was all.
+                    Ok(count) if ready.is_read_closed() && count < REST_SIZE => break,
+                    Ok(count) => drained += count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => break,
+                }
+            }
+            Some(())
+        };
+        let _ = timeout_at(end, goodbye).await;
+    }
+
+    /// Takes leave in the words of the protocol inside; `None` where the server has broken off before.
+    async fn say(&mut self, farewell: Farewell, patience: Duration, end: Instant) -> Option<()> {
+        if farewell.after_greeting {
+            // A server that greets nobody is left in time for the words.
+            let greeting = timeout(patience / 2, self.listen(Until::Words)).await;
+            if matches!(greeting, Ok(None)) {
+                return None;
+            }
+        }
+        let words = async {
+            let written = io::Write::write_all(&mut self.tls.writer(), &farewell.words);
+            written.ok()?;
+            self.flush().await.ok()?;
+            self.listen(Until::Closed).await
+        };
+        let _ = timeout_at(end, words).await;
+        Some(())
+    }
+
+    /// Reads what has come and makes nothing of it; says how much it was.
+    fn pass_over(&self) -> io::Result<usize> {
+        let mut rest = [0; REST_SIZE];
+        self.stream.try_read(&mut rest)
+    }
+
+    /// Passes over what the server says inside TLS; `None` where it broke off.
+    async fn listen(&mut self, until: Until) -> Option<()> {
+        let mut heard = 0;
+        let mut buffer = [0; 512];
+        while heard < MAX_HANDSHAKE_BYTES {
+            let count = self.stream.read(&mut buffer).await.ok()?;
+            heard += count;
+            let mut bytes = buffer.get(..count)?;
+            let mut has_words = false;
+            while !bytes.is_empty() {
+                self.tls.read_tls(&mut bytes).ok()?;
+                let state = self.tls.process_new_packets().ok()?;
+                let mut words = vec![0; state.plaintext_bytes_to_read()];
+                io::Read::read_exact(&mut self.tls.reader(), &mut words).ok()?;
+                has_words |= !words.is_empty();
+                if state.peer_has_closed() {
+                    return Some(());
+                }
+            }
+            if count == 0 || (has_words && until == Until::Words) {
+                return Some(());
+            }
+        }
+        None
+    }
+
+    /// Old servers say so by an alert, by a version or suite that was not offered, or by hanging up at our hello.
+    fn shares_nothing(&self, end: &End) -> bool {
+        use AlertDescription as Alert;
+        match end {
+            End::Tls(Error::AlertReceived(alert)) => matches!(
+                alert,
+                Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity
+            ),
+            End::Tls(error) => {
+                matches!(
+                    error,
+                    Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+                        | Error::PeerMisbehaved(
+                            PeerMisbehaved::SelectedUnofferedCipherSuite
+                            // Of TLS 1.2, by a key that is bound to RSASSA-PSS, or of Ed448.
+                            | PeerMisbehaved::SignedKxWithWrongAlgorithm
+                        )
+                ) || key_proof::is_unknown_kind_of_key(error)
+            }
+            End::Closed => self.received == 0,
+            End::Io(error) => self.received == 0 && error.kind() == io::ErrorKind::ConnectionReset,
+            End::Timeout | End::TooLarge => false,
+        }
+    }
+
+    fn explain(&self, end: End, after: Duration) -> LookError {
+        match end {
+            End::Tls(error) => self.explain_tls(&error),
+            End::Closed => LookError::new(
+                ErrorKind::TlsClosed,
+                if self.received == 0 {
+                    "the server closed the connection without an answer"
+                } else {
+                    "the server closed the connection in the middle of the handshake"
+                },
+            ),
+            End::Io(error) => LookError::new(
+                ErrorKind::TlsClosed,
+                format!("the connection broke off during the handshake: {error}"),
+            ),
+            End::Timeout => LookError::new(
+                ErrorKind::TlsTimeout,
+                format!(
+                    "{} within {:.1} s",
+                    if self.received == 0 {
+                        "no answer to the handshake"
+                    } else {
+                        "the handshake did not end"
+                    },
+                    after.as_secs_f64()
+                ),
+            ),
+            End::TooLarge => too_large(),
+        }
+    }
+
+    fn explain_tls(&self, error: &Error) -> LookError {
+        match error {
+            Error::InvalidMessage(_) if !looks_like_tls(&self.first_bytes) => LookError {
+                seems: banner(&self.first_bytes),
+                ..LookError::new(
+                    ErrorKind::TlsProtocol,
+                    format!(
+                        "the server does not speak TLS here: it sent `{}`",
+                        readable(
+                            self.first_bytes
+                                .get(..FIRST_BYTES)
+                                .unwrap_or(&self.first_bytes)
+                        )
+                    ),
+                )
+            },
+            other => explain(other),
+        }
+    }
+}
+
+/// The name of a group of rustls that Chromium does not offer.
+fn rare_group(group: NamedGroup) -> Option<&'static str> {
+    match group {
+        NamedGroup::secp521r1 => Some("secp521r1"),
+        NamedGroup::MLKEM768 => Some("MLKEM768"),
+        NamedGroup::MLKEM1024 => Some("MLKEM1024"),
+        NamedGroup::secp256r1MLKEM768 => Some("SecP256r1MLKEM768"),
+        _ => None,
+    }
+}
+
+/// Number of a server's first bytes that are kept for its ServerHello.
+const HELLO_BYTES: usize = 1024;
+/// Number of a server's first bytes that show what it speaks instead of TLS.
+pub(super) const FIRST_BYTES: usize = 16;
+
+/// The protocol whose server begins so. What begins with 220 is mail, unless it speaks of files.
+fn banner(first: &[u8]) -> Option<Protocol> {
+    let first = first.to_ascii_uppercase();
+    let has = |word: &[u8]| first.windows(word.len()).any(|part| part == word);
+    match first.as_slice() {
+        [b'2', b'2', b'0', b' ' | b'-', ..] if has(b"FTP") || has(b"FILEZILLA") => {
+            Some(Protocol::Ftp)
+        }
+        [b'2', b'2', b'0', b' ' | b'-', ..] if has(b"LMTP") => Some(Protocol::Lmtp),
+        [b'2', b'2', b'0', b' ' | b'-', ..] => Some(Protocol::Smtp),
+        [b'2', b'0', b'0' | b'1', b' ', ..] => Some(Protocol::Nntp),
+        [b'*', b' ', b'O', b'K', ..] => Some(Protocol::Imap),
+        [b'+', b'O', b'K', ..] => Some(Protocol::Pop3),
+        [b'"', b'I', b'M', b'P', b'L', ..] => Some(Protocol::Sieve),
+        // The header of a packet, the version of the protocol, and the first digit of the server's.
+        [_, 0, 0, 0, 10, b'0'..=b'9', ..] => Some(Protocol::Mysql),
+        _ if first.starts_with(b"<?XML") || first.starts_with(b"<STREAM") => Some(Protocol::Xmpp),
+        _ if first.starts_with(b":") && has(b" NOTICE") => Some(Protocol::Irc),
+        _ => None,
+    }
+}
+
+pub(super) fn readable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().next().unwrap_or_default();
+    line.chars()
+        .map(|c| if c.is_control() { '.' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_protocols_are_recognised() {
+        assert!(looks_like_tls(&[0x16, 3, 3, 0, 1]));
+        assert!(!looks_like_tls(b"HTTP/1.1 400"));
+        assert_eq!(readable(b"220 mail ESMTP\r\n\x1b[2J"), "220 mail ESMTP");
+        assert_eq!(readable(b"\x1b[2J"), ".[2J");
+        for (first, protocol) in [
+            (&b"220 mail.example"[..], Some(Protocol::Smtp)),
+            (b"220 (vsFTPd 3.0.", Some(Protocol::Ftp)),
+            (b"* OK [CAPABILITY", Some(Protocol::Imap)),
+            (b"+OK Dovecot", Some(Protocol::Pop3)),
+            (b"\x5b\0\0\0\x0a5.5.5", Some(Protocol::Mysql)),
+            (b"HTTP/1.1 400 Bad", None),
+            (b"SSH-2.0-OpenSSH", None),
+        ] {
+            assert_eq!(banner(first), protocol, "{first:?}");
+        }
+    }
+}

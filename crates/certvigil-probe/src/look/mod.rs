@@ -1,0 +1,379 @@
+//! One look at one address: connect, ask for TLS where it does not come first, shake hands, and take down what was shown.
+
+mod bounds;
+mod cleartext;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod handshake;
+mod hello_size;
+mod key_proof;
+mod p521;
+mod quic;
+mod reach;
+mod rsa;
+mod session;
+mod setup;
+mod starttls;
+mod tls_error;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::certificate::Interner;
+use crate::model::{KeyType, Sni, Target, Timings};
+use crate::observation::{ErrorKind, LookError, Outcome, Served};
+
+pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use cleartext::{Answer, Offer};
+pub use reach::{Reach, ReachSettings, Reaches};
+use setup::Schemes;
+
+/// The share of the time that is left that a connection may take; the handshake has what remains.
+const CONNECT_SHARE: u32 = 2;
+/// How long a server may take to close after our close_notify before we hang up. Waiting spares its
+/// log a reset.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// Where and how to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// What is looked at.
+    pub target: &'a Target,
+    /// At which of its addresses.
+    pub address: SocketAddr,
+    /// Which kind of key to ask for.
+    pub key_type: KeyType,
+    /// What is particular about reaching it.
+    pub reach: &'a Reach,
+}
+
+impl<'a> Look<'a> {
+    /// The name that is sent.
+    fn sni(&self) -> Option<&'a str> {
+        match &self.reach.sni {
+            Sni::Hostname => self.target.hostname.sni(),
+            Sni::Name(name) => Some(name),
+            Sni::None => None,
+        }
+    }
+}
+
+/// Takes looks: everything about a handshake that is the same for all of them, made once.
+pub struct Looker {
+    config: setup::Configs,
+}
+
+impl Looker {
+    /// Prepares for handshakes.
+    ///
+    /// # Errors
+    /// Where the cryptography cannot do TLS 1.2 and 1.3.
+    pub fn new() -> Result<Self, String> {
+        Ok(Self {
+            config: setup::Configs::new(Arc::default())?,
+        })
+    }
+
+    /// The certificates that servers showed, for all who hold the same.
+    pub fn certificates(&self) -> &Arc<Interner> {
+        &self.config.certificates
+    }
+
+    /// Looks at one address within the deadline. A failure is an outcome.
+    pub async fn look(&self, look: Look<'_>, deadline: Instant) -> (Outcome, Timings) {
+        let mut timings = Timings::default();
+        let outcome = match self.take(look, deadline, &mut timings).await {
+            Ok(served) => Outcome::Served(Box::new(served)),
+            Err(error) => Outcome::Failed(error),
+        };
+        (outcome, timings)
+    }
+
+    async fn take(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, LookError> {
+        // What few looks need is kept out of what each of them holds while it waits: there may be ten thousands.
+        if look.target.protocol.is_quic() {
+            return Box::pin(quic::take(&self.config, look, deadline, timings)).await;
+        }
+        let stream = open(look, deadline, timings).await?;
+        let start = Instant::now();
+        let mut connection =
+            handshake::Connection::new(&self.config, look, Schemes::Checked, stream)?;
+        let result = connection.shake_hands(deadline).await;
+        timings.handshake = Some(start.elapsed());
+        match result {
+            Ok(mut served) => {
+                let farewell = starttls::farewell(look.target);
+                connection.leave(farewell, LINGER).await;
+                drop(connection);
+                if served.parameters.rare_group.is_some() {
+                    let refused = Box::pin(self.refuses_common_offer(look, deadline)).await;
+                    served.parameters.refused_common_offer = refused;
+                }
+                Ok(served)
+            }
+            Err(failure) if failure.shares_nothing => {
+                // An address never has two of our connections at a time.
+                drop(connection);
+                let second = Box::pin(self.take_in_the_clear(look, deadline, timings)).await;
+                second.unwrap_or(Err(failure.error))
+            }
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// Probes a server again that shares nothing with rustls. `None` where it shows nothing that counts, and the first
+    /// error stands.
+    async fn take_in_the_clear(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, LookError>> {
+        let offers = match look.key_type {
+            KeyType::Any => &[Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Both],
+        };
+        for offer in offers {
+            let mut next = *timings;
+            let stream = open(look, deadline, &mut next).await.ok()?;
+            let algorithms = &self.config.algorithms;
+            let answer = cleartext::read(
+                look, *offer, stream, algorithms, deadline, LINGER, &mut next,
+            );
+            match answer.await {
+                Answer::Read(result) => {
+                    *timings = next;
+                    let mut served = match result {
+                        Ok(served) => self.shared(*served),
+                        Err(error) => return Some(Err(error)),
+                    };
+                    if *offer == Offer::Current && cleartext::is_rare(&served) {
+                        let refused = self.refuses_common_offer(look, deadline).await;
+                        served.parameters.refused_common_offer = refused;
+                    }
+                    return Some(Ok(served));
+                }
+                Answer::Tls13 => return self.take_with_any_key(look, deadline, timings).await,
+                Answer::Refused => {}
+                Answer::Nothing => return None,
+            }
+        }
+        None
+    }
+
+    /// Returns true if a server refuses all that Go and Chromium offer.
+    async fn refuses_common_offer(&self, look: Look<'_>, deadline: Instant) -> bool {
+        let (algorithms, mut timings) = (&self.config.algorithms, Timings::default());
+        let Ok(stream) = open(look, deadline, &mut timings).await else {
+            return false;
+        };
+        let offer = Offer::Common;
+        let answer = cleartext::read(
+            look,
+            offer,
+            stream,
+            algorithms,
+            deadline,
+            LINGER,
+            &mut timings,
+        );
+        matches!(answer.await, Answer::Refused)
+    }
+
+    /// Probes a server with TLS 1.3 again, with the signature algorithms that cannot be checked here. `None` where
+    /// that fails too.
+    async fn take_with_any_key(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, LookError>> {
+        let mut next = *timings;
+        let stream = open(look, deadline, &mut next).await.ok()?;
+        let start = Instant::now();
+        let mut connection =
+            handshake::Connection::new(&self.config, look, Schemes::All, stream).ok()?;
+        let served = connection.shake_hands(deadline).await.ok()?;
+        next.handshake = Some(start.elapsed());
+        connection
+            .leave(starttls::farewell(look.target), LINGER)
+            .await;
+        *timings = next;
+        Some(Ok(served))
+    }
+
+    /// The same, with the certificates that others were shown too.
+    fn shared(&self, mut served: Served) -> Served {
+        for certificate in std::iter::once(&mut served.leaf).chain(&mut served.rest) {
+            *certificate = self.certificates().share(certificate);
+        }
+        served
+    }
+}
+
+/// A connection on which TLS comes next.
+async fn open(
+    look: Look<'_>,
+    deadline: Instant,
+    timings: &mut Timings,
+) -> Result<TcpStream, LookError> {
+    let start = Instant::now();
+    let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
+    let connected = timeout_at(connect_deadline, look.reach.connect(look.address)).await;
+    let mut stream = match connected {
+        Ok(connected) => connected.map_err(|e| connect_error(&e, look.address))?,
+        Err(_) => return Err(connect_timeout(start.elapsed())),
+    };
+    timings.connect = Some(start.elapsed());
+    if look.target.protocol.begins_in_the_clear() {
+        let start = Instant::now();
+        let result = Box::pin(starttls::start(look, &mut stream, deadline, LINGER)).await;
+        timings.starttls = Some(start.elapsed());
+        result?;
+    }
+    Ok(stream)
+}
+
+fn connect_timeout(after: Duration) -> LookError {
+    LookError::new(
+        ErrorKind::ConnectTimeout,
+        format!(
+            "no answer to the connection within {:.1} s",
+            after.as_secs_f64()
+        ),
+    )
+}
+
+/// Linux' name for a family of addresses that the kernel has not: a machine that was started without IPv6.
+const EAFNOSUPPORT: i32 = 97;
+
+fn connect_error(error: &io::Error, address: SocketAddr) -> LookError {
+    use io::ErrorKind as Io;
+    let lacks_family = error.raw_os_error() == Some(EAFNOSUPPORT);
+    let (kind, message) = match error.kind() {
+        Io::ConnectionRefused => (
+            ErrorKind::ConnectRefused,
+            "the connection was refused: nothing listens there".into(),
+        ),
+        Io::TimedOut => (ErrorKind::ConnectTimeout, "the connection timed out".into()),
+        // A reset in place of an answer reads as a refusal (RFC 9293, section 3.10.7.3). This one came when the
+        // connection was up already, before it was taken notice of.
+        Io::ConnectionReset => (
+            ErrorKind::TlsClosed,
+            "the server reset the connection as soon as it was up".into(),
+        ),
+        Io::ConnectionAborted => (
+            ErrorKind::ConnectReset,
+            "the connection was given up while it was set up".into(),
+        ),
+        Io::NetworkUnreachable | Io::AddrNotAvailable => (
+            ErrorKind::ConnectUnreachable,
+            no_way_to(address.ip(), error),
+        ),
+        _ if lacks_family => (
+            ErrorKind::ConnectUnreachable,
+            no_way_to(address.ip(), error),
+        ),
+        Io::HostUnreachable | Io::NetworkDown | Io::PermissionDenied | Io::InvalidInput => (
+            ErrorKind::ConnectUnreachable,
+            format!("the address cannot be reached: {error}"),
+        ),
+        // Used-up descriptors and the like are our own trouble, not the server's.
+        _ => (
+            ErrorKind::Internal,
+            format!("no connection could be made: {error}"),
+        ),
+    };
+    LookError::new(kind, message)
+}
+
+/// What the system says without having sent anything.
+fn no_way_to(ip: IpAddr, error: &io::Error) -> String {
+    let family = if ip.is_ipv6() { "IPv6" } else { "IPv4" };
+    format!(
+        "the address cannot be reached: this machine has no {family}, or no route to there ({error})"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Protocol;
+
+    #[test]
+    fn a_reset_right_after_the_connection_is_no_trouble_in_connecting() {
+        let kind = |error: io::ErrorKind| {
+            connect_error(&error.into(), SocketAddr::from(([127, 0, 0, 1], 443))).kind
+        };
+        assert_eq!(kind(io::ErrorKind::ConnectionReset), ErrorKind::TlsClosed);
+        assert_eq!(
+            kind(io::ErrorKind::ConnectionRefused),
+            ErrorKind::ConnectRefused
+        );
+        assert_eq!(
+            kind(io::ErrorKind::ConnectionAborted),
+            ErrorKind::ConnectReset
+        );
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_is_told_of_and_is_no_fault_of_ours() {
+        const ENETUNREACH: i32 = 101;
+        const EADDRNOTAVAIL: i32 = 99;
+        const EMFILE: i32 = 24;
+        let error = |code, ip| {
+            connect_error(
+                &io::Error::from_raw_os_error(code),
+                SocketAddr::new(ip, 443),
+            )
+        };
+        for (ip, family) in [
+            (IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]), "no IPv6"),
+            ([192, 0, 2, 1].into(), "no IPv4"),
+        ] {
+            for code in [ENETUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT] {
+                let error = error(code, ip);
+                assert_eq!(error.kind, ErrorKind::ConnectUnreachable, "{code}");
+                assert!(error.message.contains(family), "{error}");
+            }
+            assert_eq!(error(EMFILE, ip).kind, ErrorKind::Internal);
+        }
+    }
+
+    /// What is told of thousands of looks that wait rests on it.
+    #[test]
+    fn a_look_that_waits_holds_little() {
+        const MOST: usize = 5 * 512;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let _guard = runtime.enter();
+        let looker = Looker::new().unwrap();
+        let reach = Reach::default();
+        let target = Target {
+            certificate: "www".into(),
+            hostname: "www.example".parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+        };
+        let look = Look {
+            target: &target,
+            address: SocketAddr::from(([127, 0, 0, 1], 443)),
+            key_type: KeyType::Any,
+            reach: &reach,
+        };
+        let size = size_of_val(&looker.look(look, Instant::now()));
+        assert!(size <= MOST, "{size} bytes");
+    }
+}

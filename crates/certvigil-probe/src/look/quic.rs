@@ -1,0 +1,352 @@
+//! TLS carried by QUIC (RFC 9000 and 9001), over a UDP socket of the look's own. Everything happens inside of the
+//! look: no task of its own goes on when the look is given up, and what a look holds is a socket and one connection's
+//! state.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn_proto::{
+    ClientConfig, ConnectError, Connection, ConnectionError, ConnectionHandle, DatagramEvent,
+    Endpoint, EndpointConfig, Event, NoneTokenStore, TransportConfig, TransportErrorCode, VarInt,
+};
+use rustls::{AlertDescription, Error};
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, timeout_at};
+
+use crate::model::Timings;
+use crate::observation::{ErrorKind, LookError, Served, TlsVersion};
+
+use super::bounds::MAX_HANDSHAKE_BYTES;
+use super::handshake::{FIRST_BYTES, readable};
+use super::session::{Crypto, Shown};
+use super::setup::{Configs, Prepared, Recorder, Schemes};
+use super::tls_error::{explain, no_certificate, too_large};
+use super::{LINGER, Look, connect_error};
+
+/// The application protocol that is offered where nothing else is said (RFC 9114, section 3.1).
+const ALPN: &[u8] = b"h3";
+/// The application's code with which HTTP/3 leaves: H3_NO_ERROR (RFC 9114, section 8.1).
+const NO_ERROR: VarInt = VarInt::from_u32(0x100);
+/// The largest datagram that is read. Servers are told of 1472 bytes; what is longer is cut, and no packet.
+const MAX_DATAGRAM: usize = 2048;
+/// What a server may send on streams before it is heard: nobody reads them.
+const MAX_STREAM_BYTES: u32 = 64 * 1024;
+
+/// Takes a look over QUIC within the deadline. There is no connection before the handshake, so `connect` stays
+/// empty, and silence may last until the deadline: datagrams get lost.
+pub(super) async fn take(
+    configs: &Configs,
+    look: Look<'_>,
+    deadline: Instant,
+    timings: &mut Timings,
+) -> Result<Served, LookError> {
+    let start = Instant::now();
+    let mut talk = Talk::begin(configs, look).await?;
+    let result = talk.shake_hands(deadline).await;
+    timings.handshake = Some(start.elapsed());
+    talk.leave(start.elapsed(), result.is_ok()).await;
+    result
+}
+
+/// One connection under way.
+struct Talk {
+    socket: UdpSocket,
+    endpoint: Endpoint,
+    handle: ConnectionHandle,
+    connection: Connection,
+    recorder: Arc<Recorder>,
+    received: usize,
+    first_bytes: Vec<u8>,
+    /// Whether something came that is addressed to the connection as QUIC has it.
+    is_answered: bool,
+}
+
+/// Why a handshake ended before its end.
+enum End {
+    Lost(ConnectionError),
+    Io(io::Error),
+    Timeout,
+    TooLarge,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Connected,
+    Drained,
+}
+
+impl Talk {
+    async fn begin(configs: &Configs, look: Look<'_>) -> Result<Self, LookError> {
+        let Prepared {
+            mut config,
+            name,
+            recorder,
+        } = configs.prepare(look, Schemes::Checked)?;
+        if config.alpn_protocols.is_empty() {
+            config.alpn_protocols.push(ALPN.to_vec());
+        }
+        let crypto = Crypto::new(config, name).ok_or_else(|| cannot(&"AES-128-GCM is missing"))?;
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport()));
+        config.token_store(Arc::new(NoneTokenStore));
+        let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
+        let associated = look.reach.associate(look.address).await;
+        let socket = associated.map_err(|e| connect_error(&e, look.address))?;
+        // To the unspecified address one is connected with this machine.
+        let peer = socket
+            .peer_addr()
+            .map_err(|e| connect_error(&e, look.address))?;
+        let begun = endpoint.connect(now(), config, peer, "");
+        let (handle, connection) = begun.map_err(|e| match e {
+            ConnectError::InvalidRemoteAddress(_) => LookError::new(
+                ErrorKind::ConnectUnreachable,
+                "the address cannot be reached: nobody has it",
+            ),
+            other => cannot(&other),
+        })?;
+        Ok(Self {
+            socket,
+            endpoint,
+            handle,
+            connection,
+            recorder,
+            received: 0,
+            first_bytes: Vec::new(),
+            is_answered: false,
+        })
+    }
+
+    /// Goes through the handshake. As over TCP, what a server showed counts once it has proved its key.
+    async fn shake_hands(&mut self, deadline: Instant) -> Result<Served, LookError> {
+        let start = Instant::now();
+        let end = match timeout_at(deadline, self.drive(Until::Connected)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(end)) => Some(end),
+            Err(_) => Some(End::Timeout),
+        };
+        let shown = self.shown();
+        match (shown.chain, end) {
+            (Some(chain), _) if !chain.is_empty() => {
+                let alpn = shown.alpn.as_deref();
+                self.recorder
+                    .served(&chain, TlsVersion::Tls13, shown.suite, alpn)
+            }
+            (_, Some(end)) => Err(self.explain(end, shown.error.as_ref(), start.elapsed())),
+            (_, None) => Err(no_certificate()),
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        let data = self.connection.crypto_session().handshake_data();
+        let shown = data.and_then(|data| data.downcast::<Shown>().ok());
+        shown.map(|shown| *shown).unwrap_or_default()
+    }
+
+    async fn drive(&mut self, until: Until) -> Result<(), End> {
+        loop {
+            while let Some(event) = self.connection.poll_endpoint_events() {
+                if let Some(event) = self.endpoint.handle_event(self.handle, event) {
+                    self.connection.handle_event(event);
+                }
+            }
+            // What is lost tells the server so first.
+            self.flush().await?;
+            while let Some(event) = self.connection.poll() {
+                match event {
+                    Event::ConnectionLost { reason } if until == Until::Connected => {
+                        return Err(End::Lost(reason));
+                    }
+                    Event::Connected if until == Until::Connected => return Ok(()),
+                    _ => {}
+                }
+            }
+            if self.connection.is_drained() {
+                return Ok(());
+            }
+            let readable = self.socket.readable();
+            let woken = match self.connection.poll_timeout() {
+                Some(timer) => timeout_at(timer.into(), readable).await,
+                None => Ok(readable.await),
+            };
+            match woken {
+                Ok(readable) => {
+                    readable.map_err(End::Io)?;
+                    self.receive()?;
+                }
+                Err(_) => self.connection.handle_timeout(now()),
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<(), End> {
+        let mut buffer = [0; MAX_DATAGRAM];
+        let count = match self.socket.try_recv(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(End::Io(error)),
+        };
+        // An empty datagram counts too, or they could come for ever.
+        self.received += count.max(1);
+        if self.received > MAX_HANDSHAKE_BYTES {
+            return Err(End::TooLarge);
+        }
+        let datagram = buffer.get(..count).unwrap_or_default();
+        if self.first_bytes.is_empty() {
+            self.first_bytes.extend(datagram.iter().take(FIRST_BYTES));
+        }
+        let peer = self.socket.peer_addr().map_err(End::Io)?;
+        let mut answer = Vec::new();
+        let event = self
+            .endpoint
+            .handle(now(), peer, None, None, datagram.into(), &mut answer);
+        // A client has no answer to what is not for its connection.
+        if let Some(DatagramEvent::ConnectionEvent(_, event)) = event {
+            self.is_answered = true;
+            self.connection.handle_event(event);
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let mut datagram = Vec::new();
+        while let Some(transmit) = self.connection.poll_transmit(now(), 1, &mut datagram) {
+            let bytes = datagram.get(..transmit.size).unwrap_or_default();
+            self.socket.send(bytes).await.map_err(End::Io)?;
+            datagram.clear();
+        }
+        Ok(())
+    }
+
+    /// Says goodbye with CONNECTION_CLOSE, so that the server does not wait for us. After a whole handshake it is said
+    /// again where the server still speaks, for a short time (RFC 9000, section 10.2.1).
+    async fn leave(mut self, took: Duration, is_whole: bool) {
+        self.connection.close(now(), NO_ERROR, Vec::new().into());
+        let patience = if is_whole {
+            took.min(LINGER)
+        } else {
+            Duration::ZERO
+        };
+        // With no patience, the first turn of the loop still sends what there is to send.
+        let _ = timeout_at(Instant::now() + patience, self.drive(Until::Drained)).await;
+    }
+
+    fn explain(&self, end: End, error: Option<&Error>, after: Duration) -> LookError {
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        match end {
+            End::Lost(reason) => lost(&reason, error),
+            End::Io(error) if self.received == 0 && refused(&error) => LookError::new(
+                ErrorKind::ConnectRefused,
+                "the datagram was refused: nothing listens at this UDP port",
+            ),
+            End::Io(error) if self.received == 0 => {
+                connect_error(&error, self.connection.remote_address())
+            }
+            End::Io(error) => LookError::new(
+                ErrorKind::TlsClosed,
+                format!("the connection broke off during the handshake: {error}"),
+            ),
+            End::TooLarge => too_large(),
+            End::Timeout => {
+                let after = after.as_secs_f64();
+                if self.received == 0 {
+                    LookError::new(
+                        ErrorKind::ConnectTimeout,
+                        format!("no answer at this UDP port within {after:.1} s"),
+                    )
+                } else if self.is_answered {
+                    LookError::new(
+                        ErrorKind::TlsTimeout,
+                        format!("the handshake did not end within {after:.1} s"),
+                    )
+                } else {
+                    LookError::new(
+                        ErrorKind::TlsProtocol,
+                        format!(
+                            "the server does not speak QUIC here: it sent `{}`",
+                            readable(&self.first_bytes)
+                        ),
+                    )
+                }
+            }
+        }
+    }
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        // The look's deadline is what ends it.
+        .max_idle_timeout(None)
+        .crypto_buffer_size(MAX_HANDSHAKE_BYTES)
+        .receive_window(MAX_STREAM_BYTES.into())
+        .stream_receive_window(MAX_STREAM_BYTES.into())
+        .datagram_receive_buffer_size(None)
+        .mtu_discovery_config(None)
+        .enable_segmentation_offload(false);
+    transport
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+fn cannot(why: &dyn std::fmt::Display) -> LookError {
+    LookError::new(ErrorKind::Internal, format!("QUIC cannot be set up: {why}"))
+}
+
+/// Why a connection was lost; `error` is what TLS found wrong, where it did.
+fn lost(reason: &ConnectionError, error: Option<&Error>) -> LookError {
+    let closed = |why: String| LookError::new(ErrorKind::TlsClosed, why);
+    match reason {
+        ConnectionError::VersionMismatch => LookError::new(
+            ErrorKind::TlsProtocol,
+            "the server speaks QUIC, but not its version 1 (RFC 9000)",
+        ),
+        ConnectionError::TransportError(broken) => match error {
+            Some(error) => explain(error),
+            None if broken.code == TransportErrorCode::CRYPTO_BUFFER_EXCEEDED => too_large(),
+            None => LookError::new(
+                ErrorKind::TlsProtocol,
+                format!("the server broke a rule of QUIC: {broken}"),
+            ),
+        },
+        ConnectionError::ConnectionClosed(close) => match alert(close.error_code.into()) {
+            Some(alert) => explain(&Error::AlertReceived(alert)),
+            None => closed(format!("the server closed the connection: {close}")),
+        },
+        ConnectionError::ApplicationClosed(close) => {
+            closed(format!("the server closed the connection: {close}"))
+        }
+        ConnectionError::Reset => closed("the server knows nothing of the connection".into()),
+        ConnectionError::TimedOut => LookError::new(
+            ErrorKind::TlsTimeout,
+            "the server fell silent during the handshake",
+        ),
+        ConnectionError::LocallyClosed | ConnectionError::CidsExhausted => cannot(reason),
+    }
+}
+
+/// The TLS alert that a code of QUIC stands for: CRYPTO_ERROR (RFC 9000, section 20.1; RFC 9001, section 4.8).
+fn alert(code: u64) -> Option<AlertDescription> {
+    const CRYPTO_ERROR: u64 = 0x100;
+    let alert = code.checked_sub(CRYPTO_ERROR)?;
+    u8::try_from(alert).ok().map(AlertDescription::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_quic_are_alerts_where_they_are_crypto_errors() {
+        assert_eq!(alert(0x128), Some(AlertDescription::HandshakeFailure));
+        assert_eq!(alert(0x178), Some(AlertDescription::NoApplicationProtocol));
+        for other in [0, 0x02, 0x0d, 0xff, 0x200, u64::MAX] {
+            assert_eq!(alert(other), None, "{other:#x}");
+        }
+        let unknown = explain(&Error::AlertReceived(alert(0x1ff).unwrap()));
+        assert_eq!(unknown.kind, ErrorKind::TlsAlert);
+    }
+}

@@ -1,0 +1,280 @@
+//! What is particular about reaching a server: from where, with what before TLS, and as whom.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use secrecy::zeroize::Zeroizing;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+
+use crate::io::{read_bounded, warn_if_readable_by_others};
+use crate::model::{Protocol, ProxyProtocol, Sni};
+
+/// What is particular about reaching a server. `Default` is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReachSettings {
+    /// PEM files with the client's certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// The header of the PROXY protocol to begin with.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// The application protocols to offer (RFC 7301), the best first; none where the protocol has none of its own.
+    pub alpn: Vec<String>,
+    /// What to send as SNI.
+    pub sni: Sni,
+    /// The addresses to connect from, at most one of each family.
+    pub source_addresses: Vec<IpAddr>,
+}
+
+impl ReachSettings {
+    /// Whether all of it can be had with a protocol.
+    ///
+    /// # Errors
+    /// What cannot, in words.
+    pub fn suits(&self, protocol: Protocol) -> Result<(), String> {
+        if protocol.is_quic() && self.proxy_protocol.is_some() {
+            return Err(format!(
+                "the PROXY protocol needs a TCP connection, and {protocol} uses UDP; remove one of the two"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What is particular about reaching a server. `Default` is nothing.
+#[derive(Clone, Default)]
+pub struct Reach {
+    pub(super) client: Option<Arc<dyn ResolvesClientCert>>,
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
+    pub(super) alpn: Vec<Vec<u8>>,
+    pub(super) sni: Sni,
+    source_addresses: Vec<IpAddr>,
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").finish_non_exhaustive()
+    }
+}
+
+impl Reach {
+    /// Reads what the settings name.
+    ///
+    /// # Errors
+    /// Where a client's certificate or key cannot be read, or they do not belong together.
+    pub fn load(settings: &ReachSettings) -> Result<Self, String> {
+        let client = match &settings.client {
+            Some((certificate, key)) => Some(identity(certificate, key)?),
+            None => None,
+        };
+        Ok(Self {
+            client,
+            proxy_protocol: settings.proxy_protocol,
+            alpn: settings
+                .alpn
+                .iter()
+                .map(|a| a.clone().into_bytes())
+                .collect(),
+            sni: settings.sni.clone(),
+            source_addresses: settings.source_addresses.clone(),
+        })
+    }
+
+    /// Connects, and says what goes before everything else.
+    pub(super) async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        if let Some(ip) = self.source_address(address) {
+            socket.bind(SocketAddr::new(ip, 0))?;
+        }
+        let mut stream = socket.connect(address).await?;
+        if let Some(version) = self.proxy_protocol {
+            let header = proxy_header(version, stream.local_addr()?, stream.peer_addr()?);
+            stream.write_all(&header).await?;
+        }
+        Ok(stream)
+    }
+
+    /// A UDP socket of this address' own: a connected one is told where nothing listens (RFC 1122, section
+    /// 4.1.3.3).
+    pub(super) async fn associate(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        let any: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let from = self.source_address(address).unwrap_or(any);
+        let socket = UdpSocket::bind((from, 0)).await?;
+        socket.connect(address).await?;
+        Ok(socket)
+    }
+
+    /// Where what goes to this address comes from, if it matters.
+    fn source_address(&self, address: SocketAddr) -> Option<IpAddr> {
+        let of_family = |ip: &&IpAddr| ip.is_ipv4() == address.is_ipv4();
+        self.source_addresses.iter().find(of_family).copied()
+    }
+}
+
+/// The reaches of an inventory, each made once.
+#[derive(Clone, Debug, Default)]
+pub struct Reaches(BTreeMap<ReachSettings, Arc<Reach>>);
+
+impl Reaches {
+    /// Reads what these settings name.
+    ///
+    /// # Errors
+    /// As [`Reach::load`].
+    pub fn load<'a>(all: impl IntoIterator<Item = &'a ReachSettings>) -> Result<Self, String> {
+        let mut reaches = BTreeMap::new();
+        for settings in all {
+            if !reaches.contains_key(settings) {
+                reaches.insert(settings.clone(), Arc::new(Reach::load(settings)?));
+            }
+        }
+        Ok(Self(reaches))
+    }
+
+    /// What was made of these settings; nothing in particular where they are not among those.
+    pub fn of(&self, settings: &ReachSettings) -> Arc<Reach> {
+        self.0.get(settings).cloned().unwrap_or_default()
+    }
+}
+
+fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert>, String> {
+    let wrong = |file: &Path, what: &dyn fmt::Display| format!("{}: {what}", file.display());
+    let pem = read_bounded(certificate).map_err(|e| wrong(certificate, &e))?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|e| {
+            wrong(
+                certificate,
+                &format!("it is no PEM file with a certificate: {e}"),
+            )
+        })?;
+    if chain.is_empty() {
+        return Err(wrong(
+            certificate,
+            &"it has no certificate: give a PEM file with the client's certificate, followed by its chain",
+        ));
+    }
+    let pem = Zeroizing::new(read_bounded(key).map_err(|e| wrong(key, &e))?);
+    warn_if_readable_by_others(key);
+    // What is wrong with a key file is told without a word of what is in it.
+    let secret = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+        wrong(
+            key,
+            &"it has no private key that can be read: give it as PEM, not encrypted",
+        )
+    })?;
+    let secret = aws_lc_rs::sign::any_supported_type(&secret).map_err(|_| {
+        wrong(
+            key,
+            &"the key is of a kind that is not supported: use RSA, ECDSA or Ed25519",
+        )
+    })?;
+    let certified = CertifiedKey::new(chain, secret);
+    match certified.keys_match() {
+        // What cannot be compared is for the server to refuse.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(Arc::new(SingleCertAndKey::from(certified)))
+        }
+        Err(_) => Err(wrong(
+            key,
+            &format!(
+                "the key is not that of the certificate in {}",
+                certificate.display()
+            ),
+        )),
+    }
+}
+
+/// The header of the PROXY protocol, sections 2.1 and 2.2 of its specification. A mapped address is told as the
+/// IPv4 address that it is.
+fn proxy_header(version: ProxyProtocol, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+    /// Version 2, command PROXY.
+    const VERSION_AND_COMMAND: u8 = 0x21;
+    const TCP_OVER_IPV4: u8 = 0x11;
+    const TCP_OVER_IPV6: u8 = 0x21;
+
+    let (source, destination) = (from.ip().to_canonical(), to.ip().to_canonical());
+    match version {
+        ProxyProtocol::V1 => {
+            let family = if destination.is_ipv4() {
+                "TCP4"
+            } else {
+                "TCP6"
+            };
+            let (source_port, port) = (from.port(), to.port());
+            format!("PROXY {family} {source} {destination} {source_port} {port}\r\n").into_bytes()
+        }
+        ProxyProtocol::V2 => {
+            let mut addresses = Vec::new();
+            for ip in [source, destination] {
+                match ip {
+                    IpAddr::V4(ip) => addresses.extend(ip.octets()),
+                    IpAddr::V6(ip) => addresses.extend(ip.octets()),
+                }
+            }
+            addresses.extend(from.port().to_be_bytes());
+            addresses.extend(to.port().to_be_bytes());
+            let family = if destination.is_ipv4() {
+                TCP_OVER_IPV4
+            } else {
+                TCP_OVER_IPV6
+            };
+            let mut header = SIGNATURE.to_vec();
+            header.extend([VERSION_AND_COMMAND, family]);
+            header.extend(
+                u16::try_from(addresses.len())
+                    .unwrap_or_default()
+                    .to_be_bytes(),
+            );
+            header.extend(addresses);
+            header
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(version: ProxyProtocol, from: &str, to: &str) -> Vec<u8> {
+        proxy_header(version, from.parse().unwrap(), to.parse().unwrap())
+    }
+
+    #[test]
+    fn the_proxy_protocol_is_written_as_its_specification_says() {
+        let text = |from, to| String::from_utf8(header(ProxyProtocol::V1, from, to)).unwrap();
+        assert_eq!(
+            text("192.0.2.1:56324", "198.51.100.7:443"),
+            "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"
+        );
+        assert_eq!(
+            text("[2001:db8::1]:1", "[2001:db8::2]:65535"),
+            "PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n"
+        );
+        let binary = header(ProxyProtocol::V2, "192.0.2.1:258", "198.51.100.7:443");
+        assert_eq!(binary[..12], *b"\r\n\r\n\0\r\nQUIT\n");
+        assert_eq!(
+            binary[12..],
+            [
+                0x21, 0x11, 0, 12, 192, 0, 2, 1, 198, 51, 100, 7, 1, 2, 1, 187
+            ]
+        );
+        let binary = header(ProxyProtocol::V2, "[::1]:1", "[::1]:2");
+        assert_eq!(binary[12..16], [0x21, 0x21, 0, 36]);
+        assert_eq!(binary.len(), 16 + 36);
+    }
+}

@@ -1,0 +1,60 @@
+//! What an answer of a name server means where it has no records.
+
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::RecordType;
+
+use crate::observation::{ErrorKind, LookError};
+
+pub(super) fn timed_out(name: &str, kind: RecordType) -> LookError {
+    LookError::new(
+        ErrorKind::DnsTimeout,
+        format!("no name server answered for the {kind} records of {name} in time"),
+    )
+}
+
+pub(super) fn explain(name: &str, kind: RecordType, error: &NetError) -> LookError {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain => LookError::new(
+                ErrorKind::DnsNxdomain,
+                format!("the name {name} does not exist"),
+            ),
+            ResponseCode::NoError => LookError::new(
+                ErrorKind::DnsNoAddress,
+                format!("{name} has no {kind} records"),
+            ),
+            code => servfail(name, kind, code),
+        },
+        NetError::Dns(DnsError::ResponseCode(code)) => servfail(name, kind, *code),
+        NetError::Timeout => timed_out(name, kind),
+        NetError::NoConnections | NetError::Io(_) => LookError::new(
+            ErrorKind::DnsTimeout,
+            format!("no name server could be asked for the {kind} records of {name}: {error}"),
+        ),
+        other => LookError::new(
+            ErrorKind::DnsServfail,
+            format!("the {kind} records of {name} could not be found out: {other}"),
+        ),
+    }
+}
+
+fn servfail(name: &str, kind: RecordType, code: ResponseCode) -> LookError {
+    LookError::new(
+        ErrorKind::DnsServfail,
+        format!(
+            "the name server answered {} for the {kind} records of {name}",
+            rcode_name(code)
+        ),
+    )
+}
+
+fn rcode_name(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::ServFail => "SERVFAIL".into(),
+        ResponseCode::Refused => "REFUSED".into(),
+        ResponseCode::FormErr => "FORMERR".into(),
+        ResponseCode::NotImp => "NOTIMP".into(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,552 @@
+//! Names to addresses: every address of a name, A and AAAA side by side. And TLSA records, where they
+//! are asked for.
+
+mod direct;
+mod dns;
+mod dns_error;
+mod mail;
+mod overrides;
+mod reread;
+mod routes;
+mod tlsa;
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hickory_resolver::Hosts;
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use hickory_resolver::proto::op::Query;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use tokio::time::Instant;
+
+use crate::model::Hostname;
+pub use crate::model::{Families, Family};
+use crate::observation::{ErrorKind, LookError};
+use crate::tlsa::Tlsa;
+
+use dns::{Dns, settings};
+pub use mail::MAX_MAIL_HOSTS;
+pub use overrides::Override;
+use reread::Reread;
+use routes::Routes;
+use tlsa::Vouching;
+
+/// What a name resolved to.
+#[derive(Clone, Debug, Default)]
+pub struct Resolution {
+    /// Each address once, IPv4 first, in order.
+    pub addresses: Vec<IpAddr>,
+    /// What went wrong: why there is no address, or why those of one family are not known.
+    pub failure: Option<LookError>,
+    /// The families of which no name server returned the addresses: SERVFAIL, no response, or no name server
+    /// to ask.
+    pub unanswered: Option<Families>,
+    /// How long it took; `None` where nothing was asked.
+    pub took: Option<Duration>,
+}
+
+/// A request for the addresses of a host.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressQuery<'a> {
+    /// The host.
+    pub hostname: &'a Hostname,
+    /// The port, which `--resolve` names.
+    pub port: u16,
+    /// Addresses of the inventory, which replace those of DNS; empty means DNS.
+    pub fixed: &'a [IpAddr],
+    /// The addresses of the last successful lookup, which a DNS failure leaves in place.
+    pub known: &'a [IpAddr],
+    /// The families to probe, where they differ from the resolver's.
+    pub families: Option<Families>,
+}
+
+impl<'a> AddressQuery<'a> {
+    /// Whatever DNS returns for a host.
+    pub fn new(hostname: &'a Hostname, port: u16) -> Self {
+        Self {
+            hostname,
+            port,
+            fixed: &[],
+            known: &[],
+            families: None,
+        }
+    }
+}
+
+impl Resolution {
+    /// No address, for this reason.
+    pub fn failed(failure: LookError) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::default()
+        }
+    }
+
+    fn of(addresses: impl IntoIterator<Item = IpAddr>, families: Families) -> Self {
+        let all: BTreeSet<IpAddr> = addresses.into_iter().collect();
+        let addresses: Vec<IpAddr> = all
+            .iter()
+            .copied()
+            .filter(|ip| families.has(Family::of(*ip)))
+            .collect();
+        let failure = addresses.is_empty().then(|| {
+            LookError::new(
+                ErrorKind::DnsNoAddress,
+                format!(
+                    "there is no {} address among those that were given",
+                    families.name()
+                ),
+            )
+        });
+        Self {
+            addresses,
+            failure,
+            ..Self::default()
+        }
+    }
+
+    /// No address of these families for this reason. They are known to be none only where a name server says so.
+    fn without_addresses(failure: LookError, families: Families) -> Self {
+        Self {
+            unanswered: (!failure.is_dns_answer()).then_some(families),
+            ..Self::failed(failure)
+        }
+    }
+
+    /// Adds the known addresses of the families that no name server returned.
+    fn keep(&mut self, known: &[IpAddr]) {
+        let Some(families) = self.unanswered else {
+            return;
+        };
+        let kept = known
+            .iter()
+            .copied()
+            .filter(|ip| families.has(Family::of(*ip)) && !self.addresses.contains(ip));
+        let kept: Vec<IpAddr> = kept.collect();
+        if kept.is_empty() {
+            return;
+        }
+        self.addresses.extend(kept);
+        self.addresses.sort();
+        self.addresses.dedup();
+        if let Some(failure) = &mut self.failure {
+            failure.message.push_str(KEPT);
+        }
+    }
+}
+
+/// Follows the message of a DNS failure that leaves known addresses in place.
+const KEPT: &str = "; the addresses of the last successful lookup are still probed";
+
+/// Turns names into addresses: by what the user said, by `/etc/hosts`, by DNS.
+pub struct Resolver {
+    families: Families,
+    routes: Routes,
+    overrides: HashMap<(Option<Hostname>, u16), Vec<IpAddr>>,
+    name_servers: Vec<SocketAddr>,
+    hosts: Option<Reread<Hosts>>,
+    /// Made at the first question: who gives every address needs no `/etc/resolv.conf`.
+    servers: Reread<Servers>,
+}
+
+/// The files of the system that are read again when they change.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+
+/// The name servers to ask, and what asks them.
+struct Servers {
+    dns: Dns,
+    config: ResolverConfig,
+    options: ResolverOpts,
+    /// Made where TLSA records are asked for.
+    vouching: OnceLock<Result<Vouching, String>>,
+}
+
+impl Servers {
+    fn new(name_servers: &[SocketAddr]) -> Result<Self, String> {
+        let (config, options) = settings(name_servers)?;
+        Ok(Self {
+            dns: Dns::new(&config, &options)?,
+            config,
+            options,
+            vouching: OnceLock::new(),
+        })
+    }
+}
+
+impl Resolver {
+    /// A resolver that asks these name servers, or the system's where there are none.
+    pub fn new(
+        families: Families,
+        overrides: Vec<Override>,
+        name_servers: Vec<SocketAddr>,
+    ) -> Self {
+        let mut map: HashMap<_, Vec<IpAddr>> = HashMap::new();
+        for one in overrides {
+            map.entry((one.hostname, one.port))
+                .or_default()
+                .extend(one.addresses);
+        }
+        let is_system = name_servers.is_empty();
+        Self {
+            families,
+            routes: Routes::default(),
+            overrides: map,
+            // Whoever names a name server wants its answers, not those of a local file.
+            hosts: is_system.then(|| Reread::new(Some(Path::new(HOSTS)))),
+            servers: Reread::new(is_system.then_some(Path::new(RESOLV_CONF))),
+            name_servers,
+        }
+    }
+
+    /// The same, without the notices that another resolver has logged.
+    pub fn sharing_notices_of(mut self, other: &Self) -> Self {
+        self.routes = other.routes.clone();
+        self
+    }
+
+    /// Every address of a host, each once, within the deadline.
+    pub async fn resolve(&self, query: &AddressQuery<'_>, deadline: Instant) -> Resolution {
+        let families = query.families.unwrap_or(self.families);
+        let mut resolution = self.find(query, families, deadline).await;
+        resolution.keep(query.known);
+        if families == Families::Available {
+            self.routes.skip_unavailable(&mut resolution.addresses);
+        }
+        resolution
+    }
+
+    async fn find(
+        &self,
+        query: &AddressQuery<'_>,
+        families: Families,
+        deadline: Instant,
+    ) -> Resolution {
+        let AddressQuery {
+            hostname,
+            port,
+            fixed,
+            ..
+        } = *query;
+        let overridden = [Some(hostname.clone()), None]
+            .into_iter()
+            .find_map(|host| self.overrides.get(&(host, port)));
+        if let Some(addresses) = overridden {
+            return Resolution::of(addresses.iter().copied(), families);
+        }
+        if !fixed.is_empty() {
+            return Resolution::of(fixed.iter().copied(), families);
+        }
+        let name = match hostname {
+            Hostname::Ip(ip) => return Resolution::of([*ip], families),
+            Hostname::Dns(name) => name,
+        };
+        let start = Instant::now();
+        // A question is much to hold, and most of the time of a look is spent on other things.
+        let asked = Box::pin(self.ask(name, families, deadline)).await;
+        let mut resolution =
+            asked.unwrap_or_else(|error| Resolution::without_addresses(error, families));
+        resolution.took = Some(start.elapsed());
+        resolution
+    }
+
+    /// The TLSA records of a host for a TCP port (RFC 6698, section 3), within the deadline; `None` for
+    /// what DNS has no name for: an address, or this machine itself.
+    ///
+    /// # Errors
+    /// Why it is not known which records there are. That there are none is no error.
+    pub async fn tlsa(
+        &self,
+        hostname: &Hostname,
+        port: u16,
+        deadline: Instant,
+    ) -> Result<Option<Tlsa>, LookError> {
+        let name = match hostname {
+            Hostname::Dns(name) if !is_localhost(name) => name,
+            Hostname::Dns(_) | Hostname::Ip(_) => return Ok(None),
+        };
+        let servers = self.servers()?;
+        let vouching = servers
+            .vouching
+            .get_or_init(|| Vouching::new(&servers.config, &servers.options));
+        match vouching {
+            Ok(vouching) => Box::pin(vouching.tlsa(name, port, deadline))
+                .await
+                .map(Some),
+            Err(error) => Err(LookError::new(ErrorKind::Internal, error)),
+        }
+    }
+
+    async fn ask(
+        &self,
+        text: &str,
+        families: Families,
+        deadline: Instant,
+    ) -> Result<Resolution, LookError> {
+        let mut name = dns::name(text)?;
+        // A name with a dot is meant as it stands; one without may be completed by the search list.
+        name.set_fqdn(text.contains('.'));
+
+        // As the system does: a name that the hosts file has in either family is not asked of DNS.
+        let hosts = self
+            .hosts
+            .as_ref()
+            .and_then(|hosts| hosts.get(read_hosts).ok());
+        let from_hosts: Vec<IpAddr> = [RecordType::A, RecordType::AAAA]
+            .into_iter()
+            .filter_map(|kind| {
+                let lookup = hosts
+                    .as_ref()?
+                    .lookup_static_host(&Query::query(name.clone(), kind))?;
+                Some(
+                    lookup
+                        .answers()
+                        .iter()
+                        .filter_map(|r| address(&r.data))
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .flatten()
+            .collect();
+        if !from_hosts.is_empty() {
+            return Ok(Resolution::of(from_hosts, families));
+        }
+
+        let servers = self.servers()?;
+        let dns = &servers.dns;
+        let lookup = |kind: RecordType, wanted: bool| {
+            let name = name.clone();
+            async move {
+                if wanted {
+                    let records = dns.records(text, name, kind, deadline).await?;
+                    Ok(records.iter().filter_map(address).collect())
+                } else {
+                    Ok(Vec::new())
+                }
+            }
+        };
+        let (v4, v6) = tokio::join!(
+            lookup(RecordType::A, families.has(Family::V4)),
+            lookup(RecordType::AAAA, families.has(Family::V6)),
+        );
+        Ok(combine(text, families, [v4, v6]))
+    }
+
+    /// The name servers as the system names them now, or those that were given.
+    fn servers(&self) -> Result<Arc<Servers>, LookError> {
+        let servers = self.servers.get(|| Servers::new(&self.name_servers));
+        servers.map_err(|error| LookError::new(ErrorKind::Internal, error))
+    }
+}
+
+/// The hosts file of the system. One that is absent is empty.
+fn read_hosts() -> Result<Hosts, String> {
+    match Hosts::from_system() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
+        hosts => hosts.map_err(|error| format!("cannot read {HOSTS}: {error}")),
+    }
+}
+
+/// Names of this machine are not asked of DNS (RFC 6761, section 6.3).
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(a) => Some(IpAddr::V4(a.0)),
+        RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
+        _ => None,
+    }
+}
+
+/// What two families' answers amount to. A family that has no record, or whose question says that
+/// the name does not exist, is nothing to tell of where the other has addresses.
+fn combine(
+    name: &str,
+    families: Families,
+    answers: [Result<Vec<IpAddr>, LookError>; 2],
+) -> Resolution {
+    let mut addresses = BTreeSet::new();
+    let (mut failures, mut unanswered) = (Vec::new(), Vec::new());
+    for (answer, family) in answers.into_iter().zip([Family::V4, Family::V6]) {
+        match answer {
+            Ok(found) => addresses.extend(found),
+            Err(error) => {
+                if !error.is_dns_answer() {
+                    unanswered.push(family);
+                }
+                failures.push(error);
+            }
+        }
+    }
+    let rank = |error: &LookError| match error.kind {
+        ErrorKind::DnsServfail => 3,
+        ErrorKind::DnsTimeout => 2,
+        ErrorKind::DnsNxdomain => 1,
+        _ => 0,
+    };
+    let worst = failures.into_iter().max_by_key(rank);
+    let failure = if addresses.is_empty() {
+        Some(worst.unwrap_or_else(|| {
+            LookError::new(
+                ErrorKind::DnsNoAddress,
+                format!("{name} has no {} address", families.name()),
+            )
+        }))
+    } else {
+        worst.filter(|error| rank(error) > 1)
+    };
+    Resolution {
+        addresses: addresses.into_iter().collect(),
+        failure,
+        unanswered: Families::listed(&unanswered),
+        took: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolver(families: Families, overrides: &[&str]) -> Resolver {
+        let overrides = overrides.iter().map(|o| o.parse().unwrap()).collect();
+        Resolver::new(families, overrides, vec!["127.0.0.1:1".parse().unwrap()])
+    }
+
+    async fn addresses(resolver: &Resolver, host: &str, port: u16) -> Vec<String> {
+        let hostname: Hostname = host.parse().unwrap();
+        let query = AddressQuery::new(&hostname, port);
+        let resolution = resolver.resolve(&query, Instant::now()).await;
+        resolution
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn overrides_are_curls() {
+        let r = resolver(
+            Families::Both,
+            &[
+                "a.example:443:127.0.0.2,[::1],127.0.0.2",
+                "*:8443:127.0.0.3",
+                "192.0.2.1:443:127.0.0.4",
+                "[2001:db8::1]:443:::1",
+            ],
+        );
+        assert_eq!(addresses(&r, "a.example", 443).await, ["127.0.0.2", "::1"]);
+        assert_eq!(addresses(&r, "b.example", 8443).await, ["127.0.0.3"]);
+        assert_eq!(addresses(&r, "192.0.2.1", 443).await, ["127.0.0.4"]);
+        assert_eq!(addresses(&r, "2001:db8::1", 443).await, ["::1"]);
+        assert_eq!(addresses(&r, "192.0.2.1", 444).await, ["192.0.2.1"]);
+    }
+
+    #[tokio::test]
+    async fn families_hold_for_what_is_given_too() {
+        let r = resolver(
+            Families::V6,
+            &["a.example:443:127.0.0.2,::1", "b.example:443:127.0.0.2"],
+        );
+        assert_eq!(addresses(&r, "a.example", 443).await, ["::1"]);
+        let hostname: Hostname = "b.example".parse().unwrap();
+        let query = AddressQuery::new(&hostname, 443);
+        let resolution = r.resolve(&query, Instant::now()).await;
+        assert_eq!(resolution.failure.unwrap().kind, ErrorKind::DnsNoAddress);
+    }
+
+    #[tokio::test]
+    async fn what_dns_has_no_name_for_has_no_tlsa_records() {
+        let r = resolver(Families::Both, &[]);
+        let ask = |host: String| {
+            let hostname: Hostname = host.parse().unwrap();
+            let r = &r;
+            async move { r.tlsa(&hostname, 65535, Instant::now()).await }
+        };
+        for host in ["192.0.2.1", "::1", "localhost", "a.localhost"] {
+            assert_eq!(ask(host.into()).await, Ok(None), "{host}");
+        }
+        let unanswered = ask("localhost.example".into()).await.unwrap_err();
+        assert_eq!(unanswered.kind, ErrorKind::DnsTimeout);
+    }
+
+    #[test]
+    fn a_dns_failure_keeps_the_known_addresses_of_the_families_that_failed() {
+        let ips = |texts: &[&str]| -> Vec<IpAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let failed = |kind| Err(LookError::new(kind, "x"));
+        let (servfail, timeout) = (ErrorKind::DnsServfail, ErrorKind::DnsTimeout);
+        let (nxdomain, none) = (ErrorKind::DnsNxdomain, ErrorKind::DnsNoAddress);
+        let (v4, new, v6) = ("192.0.2.1", "192.0.2.2", "2001:db8::1");
+        let kept = |families, answers| {
+            let mut resolution = combine("n", families, answers);
+            resolution.keep(&ips(&[v6, v4]));
+            let says = resolution
+                .failure
+                .map(|f| f.message.contains("still probed"));
+            (resolution.addresses, says)
+        };
+        let both = Families::Available;
+        for kind in [servfail, timeout] {
+            let all = kept(both, [failed(kind), failed(kind)]);
+            assert_eq!(all, (ips(&[v4, v6]), Some(true)));
+        }
+        // Of a family that was returned, what it was before is over.
+        let changed = kept(both, [Ok(ips(&[new])), failed(servfail)]);
+        assert_eq!(changed, (ips(&[new, v6]), Some(true)));
+        for gone in [nxdomain, none] {
+            let left = kept(both, [failed(gone), failed(timeout)]);
+            assert_eq!(left, (ips(&[v6]), Some(true)));
+            let (left, says) = kept(both, [failed(gone), failed(gone)]);
+            assert_eq!((left, says), (vec![], Some(false)));
+        }
+        let of_v4 = kept(Families::V4, [failed(servfail), Ok(vec![])]);
+        assert_eq!(of_v4, (ips(&[v4]), Some(true)));
+        let (recovered, says) = kept(both, [Ok(ips(&[new])), Ok(vec![])]);
+        assert_eq!((recovered, says), (ips(&[new]), None));
+        // Nothing was known.
+        let mut unknown = combine("n", both, [failed(servfail), failed(servfail)]);
+        unknown.keep(&[]);
+        assert_eq!(unknown.failure.unwrap().message, "x");
+    }
+
+    #[test]
+    fn without_a_name_server_to_ask_the_known_addresses_stay() {
+        let known: Vec<IpAddr> = vec!["192.0.2.1".parse().unwrap()];
+        for (kind, is_kept) in [(ErrorKind::Internal, true), (ErrorKind::DnsNxdomain, false)] {
+            let failure = LookError::new(kind, "x");
+            let mut resolution = Resolution::without_addresses(failure, Families::Available);
+            resolution.keep(&known);
+            assert_eq!(resolution.addresses == known, is_kept, "{kind}");
+        }
+    }
+
+    #[test]
+    fn one_family_failing_is_told_beside_the_others_addresses() {
+        let ip: IpAddr = "192.0.2.1".parse().unwrap();
+        let broken = || Err(LookError::new(ErrorKind::DnsServfail, "x"));
+        let none = |kind| Err(LookError::new(kind, "x"));
+        let kind = |answers| {
+            combine("n", Families::Both, answers)
+                .failure
+                .map(|f| f.kind)
+        };
+        assert_eq!(kind([Ok(vec![ip]), broken()]), Some(ErrorKind::DnsServfail));
+        assert_eq!(kind([Ok(vec![ip]), none(ErrorKind::DnsNoAddress)]), None);
+        assert_eq!(kind([Ok(vec![ip]), none(ErrorKind::DnsNxdomain)]), None);
+        assert_eq!(
+            kind([none(ErrorKind::DnsNxdomain), broken()]),
+            Some(ErrorKind::DnsServfail)
+        );
+        assert_eq!(
+            kind([Ok(vec![]), Ok(vec![])]),
+            Some(ErrorKind::DnsNoAddress)
+        );
+    }
+}

@@ -1,0 +1,299 @@
+//! A stand-in for the SSLMate API and TLS servers on loopback, one right and the others each wrong in one way.
+//! `demo` ships it, and the tests use it.
+
+mod account;
+mod api;
+pub use certvigil_core::authority;
+mod scenario;
+mod server;
+pub mod wares;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
+
+use certvigil_probe::resolve::Override;
+
+use crate::certificate::Certificate;
+use crate::finding::Code;
+use crate::judge::{Judged, agree};
+use crate::model::Timestamp;
+
+pub use account::{Account, AccountCertificate, AccountInstance, Expand};
+pub use api::{Api, BASE_PATH, Credentials, HostTester, TestRequest};
+pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
+
+use wares::{Pki, Wares};
+
+// Modules of the core by their own names.
+use certvigil_core::{certificate, finding, instance, judge, model, observation};
+
+/// The API key of the lab's account.
+pub const API_KEY: &str = "1_demo";
+/// Ports that are tried until one is free at every address.
+const MAX_TRIES: usize = 20;
+
+/// A lab under way. It ends when it is dropped.
+pub struct Lab {
+    hosts: Vec<Host>,
+    left_out: Vec<Host>,
+    port: u16,
+    endpoint: String,
+    api: Arc<Api>,
+    root: Certificate,
+    folder: tempfile::TempDir,
+    /// Where nothing is to listen, the port is held so that nobody else does.
+    _held: Vec<TcpSocket>,
+    _servers: JoinSet<()>,
+}
+
+impl Lab {
+    /// Starts everything that a scenario plants, as of `now`. `tester` makes what the stand-in's `/test` probes with, of
+    /// the addresses of the planted names and the root.
+    ///
+    /// # Errors
+    /// Where no server can be started: loopback addresses or ports cannot be had.
+    pub async fn start<T: HostTester + 'static>(
+        scenario: Scenario,
+        now: Timestamp,
+        tester: impl FnOnce(Vec<Override>, &Certificate) -> Result<T, String>,
+    ) -> Result<Self, String> {
+        let Places {
+            port,
+            bound,
+            left_out,
+        } = bind(&scenario.hosts)?;
+        let hosts: Vec<Host> = scenario
+            .hosts
+            .iter()
+            .filter(|h| !left_out.contains(h))
+            .cloned()
+            .collect();
+        let folder = tempfile::tempdir().map_err(|e| format!("no folder for the lab: {e}"))?;
+        let pki = Pki::new(now).map_err(|e| format!("the lab's authority failed: {e}"))?;
+        let root = pki.root.certificate.clone();
+        write(&folder.path().join("ca.pem"), &root.to_pem())?;
+
+        let mut account = Account::default();
+        let mut servers = JoinSet::new();
+        let mut held = Vec::new();
+        let mut bound = bound.into_iter();
+        for (number, host) in (1..).zip(&hosts) {
+            let name = host.name.to_string();
+            let wares = Wares::new(&pki, &name, now)
+                .map_err(|e| format!("the lab's certificate for {name} failed: {e}"))?;
+            if host.expect == Expect::Sslmate {
+                account
+                    .certificates
+                    .insert(name, wares.account_certificate(number, host.issued));
+            }
+            for (server, socket) in host.servers.iter().zip(bound.by_ref()) {
+                let behaviour = match server.serve {
+                    Serve::Nothing => {
+                        held.push(socket);
+                        continue;
+                    }
+                    Serve::Silence => server::Behaviour::Silence,
+                    shown => {
+                        let leaf = wares.leaf(shown);
+                        let mut chain = vec![leaf.certificate.clone()];
+                        chain.extend(pki.chain(shown, server.chain));
+                        if host.expect == Expect::Pem {
+                            let pem: String = chain.iter().map(Certificate::to_pem).collect();
+                            write(&pem_file(folder.path(), host), &pem)?;
+                        }
+                        server::handshake(&chain, &leaf.key)?
+                    }
+                };
+                servers.spawn(server::serve(listen(socket)?, behaviour));
+            }
+        }
+
+        let listener = TcpListener::bind((IpAddr::from([127, 0, 0, 1]), 0)).await;
+        let listener = listener.map_err(|e| format!("no port for the stand-in API: {e}"))?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let origin = format!("http://{address}");
+        let credentials = Credentials {
+            api_key: API_KEY.into(),
+            username: "demo".into(),
+            password: "demo".into(),
+        };
+        let endpoint = format!("{origin}{BASE_PATH}");
+        let tester = tester(overrides(&hosts, port), &root)?;
+        let api = Api::new(account, credentials, origin, tester, now);
+        servers.spawn(api.clone().serve(listener));
+        Ok(Self {
+            hosts,
+            left_out,
+            port,
+            endpoint,
+            api,
+            root,
+            folder,
+            _held: held,
+            _servers: servers,
+        })
+    }
+
+    /// The PEM file with what the first server of a host shows, for a host that expects it.
+    pub fn pem_file(&self, host: &Host) -> PathBuf {
+        pem_file(self.folder.path(), host)
+    }
+
+    /// The addresses of the planted names, which no name server knows.
+    pub fn overrides(&self) -> Vec<Override> {
+        overrides(&self.hosts, self.port)
+    }
+
+    /// The lab's root.
+    pub fn root(&self) -> &Certificate {
+        &self.root
+    }
+
+    /// A PEM file with the lab's root.
+    pub fn root_file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The port that every server of the lab listens at.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The base URL of the stand-in API.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The stand-in API.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The hosts that are there.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The hosts that could not be planted, since this machine lacks an address of theirs.
+    pub fn left_out(&self) -> &[Host] {
+        &self.left_out
+    }
+
+    /// What a scan got wrong: what is planted and was not named, and what was named beside it.
+    pub fn differences(&self, results: &[Judged]) -> Vec<String> {
+        let mut differences = Vec::new();
+        let of = |host: &Host, server: &Server| -> Vec<&Judged> {
+            let here = |j: &&Judged| {
+                j.observation.target.hostname == host.name && j.observation.ip == Some(server.at)
+            };
+            results.iter().filter(here).collect()
+        };
+        let mut counted = 0;
+        for host in &self.hosts {
+            for server in &host.servers {
+                let looks = of(host, server);
+                counted += looks.len();
+                let place = format!("{} at {}", host.name, server.at);
+                let Some(local) = looks.iter().find(|j| j.observation.vantage.is_local()) else {
+                    differences.push(format!("{place} was not looked at"));
+                    continue;
+                };
+                let named: BTreeSet<Code> = local.findings.iter().map(|f| f.code()).collect();
+                for code in server.findings.difference(&named) {
+                    differences.push(format!("{place}: {code} was not named"));
+                }
+                for code in named.difference(&server.findings) {
+                    differences.push(format!("{place}: {code} was named, but is not planted"));
+                }
+                for other in looks.iter().filter(|look| !agree(local, look)) {
+                    let vantage = &other.observation.vantage;
+                    differences.push(format!("{place}: `{vantage}` saw something else"));
+                }
+            }
+        }
+        if counted < results.len() {
+            differences.push("something was looked at that is not planted".into());
+        }
+        differences
+    }
+}
+
+fn overrides(hosts: &[Host], port: u16) -> Vec<Override> {
+    let one = |host: &Host| Override {
+        hostname: Some(host.name.clone()),
+        port,
+        addresses: host.servers.iter().map(|s| s.at).collect(),
+    };
+    hosts.iter().map(one).collect()
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+fn pem_file(folder: &Path, host: &Host) -> PathBuf {
+    folder.join(format!("{}.pem", host.name))
+}
+
+/// Where the servers are: one port, free at every address.
+struct Places {
+    port: u16,
+    /// In the order of hosts and servers.
+    bound: Vec<TcpSocket>,
+    left_out: Vec<Host>,
+}
+
+/// Binds a socket at each address, all at one port.
+fn bind(hosts: &[Host]) -> Result<Places, String> {
+    let has = |ip: IpAddr| bound_socket(SocketAddr::new(ip, 0)).is_ok();
+    let can_be = |host: &Host| host.servers.iter().all(|s| has(s.at));
+    let (there, left_out): (Vec<&Host>, Vec<&Host>) = hosts.iter().partition(|h| can_be(h));
+    let addresses: Vec<IpAddr> = there
+        .iter()
+        .flat_map(|h| &h.servers)
+        .map(|s| s.at)
+        .collect();
+    let Some((first, others)) = addresses.split_first() else {
+        return Err("this machine has none of the loopback addresses that the lab needs".into());
+    };
+    for _ in 0..MAX_TRIES {
+        let attempt = || -> io::Result<(u16, Vec<TcpSocket>)> {
+            let socket = bound_socket(SocketAddr::new(*first, 0))?;
+            let port = socket.local_addr()?.port();
+            let mut bound = vec![socket];
+            for ip in others {
+                bound.push(bound_socket(SocketAddr::new(*ip, port))?);
+            }
+            Ok((port, bound))
+        };
+        if let Ok((port, bound)) = attempt() {
+            return Ok(Places {
+                port,
+                bound,
+                left_out: left_out.into_iter().cloned().collect(),
+            });
+        }
+    }
+    Err("no port is free at all of the lab's addresses; try again".into())
+}
+
+fn bound_socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn listen(socket: TcpSocket) -> Result<TcpListener, String> {
+    socket
+        .listen(1024)
+        .map_err(|e| format!("a server of the lab cannot listen: {e}"))
+}

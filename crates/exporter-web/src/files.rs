@@ -1,0 +1,35 @@
+//! Files that the web configuration names.
+
+use std::io::Read as _;
+use std::path::Path;
+
+/// The largest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Reads a file of bounded size.
+pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|e| format!("it cannot be read: {e}"))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// Logs a warning if every user of the machine can read a file with a key.
+#[cfg(unix)]
+pub(super) fn warn_if_readable_by_others(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if std::fs::metadata(file).is_ok_and(|m| m.permissions().mode() & 0o007 != 0) {
+        tracing::warn!(
+            "{}: everybody can read this secret; chmod o= it",
+            file.display()
+        );
+    }
+}
+
+/// Does nothing where files have no mode.
+#[cfg(not(unix))]
+pub(super) fn warn_if_readable_by_others(_file: &Path) {}

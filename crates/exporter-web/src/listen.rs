@@ -1,0 +1,378 @@
+//! From a bound listener to an answer: connections, and how long each may take.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::patience::{Pace, Patient};
+use super::seats::{Guest, Seats};
+use super::tls::Tls;
+use super::users::Admission;
+use super::{Request, Response, Service, State, Web};
+
+/// How long what is in flight may take once the end has been announced.
+pub const FAREWELL: Duration = Duration::from_secs(5);
+/// Connections at a time.
+pub(super) const MAX_CONNECTIONS: usize = 512;
+/// The longest path with its query; a longer one gets 414.
+const MAX_URI_BYTES: usize = 8 << 10;
+/// The longest head of a request; a longer one gets 431.
+const MAX_HEAD_BYTES: usize = 32 << 10;
+/// Headers of a request; more get 431.
+const MAX_HEADERS: usize = 100;
+/// What a client that talks HTTP where TLS is spoken has said by then is read, so that it sees the answer.
+const MAX_MISTAKEN_BYTES: usize = 4 << 10;
+/// What a client is told to wait where too many others are before it.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The bounds that time and number have.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Connections at a time. When there are more, the one that has rested the longest has to leave.
+    connections: usize,
+    /// For the TLS handshake.
+    handshake: Duration,
+    /// For the head of a request, once it has begun; for the first one, from the connection's beginning.
+    head: Duration,
+    /// Between two requests of one connection. Prometheus scrapes once a minute and keeps its connection.
+    idle: Duration,
+    /// At least so slowly an answer is taken.
+    pace: Pace,
+    /// Between two attempts to accept where that fails.
+    accept_pause: Duration,
+    /// Between two looks at the files of the certificate.
+    certificate_pause: Duration,
+    farewell: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    connections: MAX_CONNECTIONS,
+    handshake: Duration::from_secs(10),
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(150),
+    pace: Pace {
+        bytes: 256 << 10,
+        time: Duration::from_secs(30),
+    },
+    accept_pause: Duration::from_millis(500),
+    certificate_pause: Duration::from_secs(1),
+    farewell: FAREWELL,
+};
+
+/// Answers requests at the listeners until `shutdown` is done; then takes no new ones, and lets what is in flight
+/// end within [`FAREWELL`].
+pub async fn serve<H: Service>(
+    web: Arc<Web>,
+    listeners: Vec<TcpListener>,
+    service: H,
+    shutdown: impl Future<Output = ()>,
+) {
+    let limits = Limits {
+        connections: web.seats(),
+        ..LIMITS
+    };
+    serve_within(limits, web, listeners, service, shutdown).await;
+}
+
+async fn serve_within<H: Service>(
+    limits: Limits,
+    web: Arc<Web>,
+    listeners: Vec<TcpListener>,
+    service: H,
+    shutdown: impl Future<Output = ()>,
+) {
+    let desk = Arc::new(Desk {
+        web,
+        service,
+        limits,
+        seats: Seats::new(limits.connections),
+    });
+    let (closing, closed) = watch::channel(false);
+    let mut doors = JoinSet::new();
+    for listener in listeners {
+        doors.spawn(desk.clone().attend(listener, closed.clone()));
+    }
+    shutdown.await;
+    closing.send_replace(true);
+    while doors.join_next().await.is_some() {}
+}
+
+/// What all connections share.
+struct Desk<H> {
+    web: Arc<Web>,
+    service: H,
+    limits: Limits,
+    seats: Arc<Seats>,
+}
+
+impl<H: Service> Desk<H> {
+    /// Takes the connections of one listener until `closed` is true, then waits for those that are left.
+    async fn attend(self: Arc<Self>, listener: TcpListener, mut closed: watch::Receiver<bool>) {
+        let mut guests = JoinSet::new();
+        let mut is_failing = false;
+        loop {
+            let stream = tokio::select! {
+                () = end(&mut closed) => break,
+                stream = self.accept(&listener, &mut is_failing) => stream,
+                // Their places are given back at once, so that the set does not grow.
+                Some(_) = guests.join_next() => continue,
+            };
+            let seat = tokio::select! {
+                () = end(&mut closed) => break,
+                seat = self.seats.take() => seat,
+            };
+            let (desk, closed) = (self.clone(), closed.clone());
+            guests.spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = desk.receive(stream, &seat.guest, closed) => {}
+                    () = seat.guest.sent_away() => {
+                        tracing::debug!("web: a connection that rests makes room for another");
+                    }
+                }
+                drop(seat);
+            });
+        }
+        drop(listener);
+        let all = async { while guests.join_next().await.is_some() {} };
+        // Those that are left then are dropped with the set.
+        let _ = timeout(self.limits.farewell, all).await;
+    }
+
+    async fn accept(&self, listener: &TcpListener, is_failing: &mut bool) -> TcpStream {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    *is_failing = false;
+                    return stream;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if !*is_failing {
+                        tracing::warn!(
+                            "web: connections cannot be accepted, trying again: {error}"
+                        );
+                    }
+                    *is_failing = true;
+                    // Without descriptors accepting fails at once, again and again. A connection that ends
+                    // meanwhile is a reason to try earlier: `attend` sees to that.
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a pause before the next attempt to accept"
+                    )]
+                    sleep(self.limits.accept_pause).await;
+                }
+            }
+        }
+    }
+
+    /// One connection, from its beginning to its end.
+    async fn receive(
+        &self,
+        stream: TcpStream,
+        guest: &Arc<Guest>,
+        mut closed: watch::Receiver<bool>,
+    ) {
+        // An answer is several writes, and none of them is to wait for the other side.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = self.web.state().tls.clone() else {
+            return self.converse(stream, guest, closed).await;
+        };
+        let shaken = tokio::select! {
+            () = end(&mut closed) => return,
+            shaken = timeout(self.limits.handshake, self.shake_hands(stream, &tls)) => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.converse(stream, guest, closed).await,
+            Ok(Err(error)) => tracing::debug!("web: TLS handshake: {error}"),
+            Err(_) => tracing::debug!("web: TLS handshake: it takes too long"),
+        }
+    }
+
+    async fn shake_hands(
+        &self,
+        mut stream: TcpStream,
+        tls: &Arc<Tls>,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        // TLS begins with the number 22; a letter is the method of a request.
+        let mut first = [0];
+        stream.peek(&mut first).await?;
+        if first.iter().all(u8::is_ascii_alphabetic) {
+            let mut said = vec![0; MAX_MISTAKEN_BYTES];
+            let _ = stream.try_read(&mut said);
+            let words = "HTTPS is spoken here: ask again with https://\n";
+            let length = words.len();
+            let answer = format!(
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{words}"
+            );
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+            return Err(io::Error::other("the client talks plain HTTP"));
+        }
+        let config = tls.config(self.limits.certificate_pause).await;
+        TlsAcceptor::from(config).accept(stream).await
+    }
+
+    async fn converse<S>(&self, stream: S, guest: &Arc<Guest>, mut closed: watch::Receiver<bool>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let limits = &self.limits;
+        let stream = Patient::new(stream, guest.clone(), limits.head, limits.pace);
+        let service = service_fn(|request| {
+            guest.begin_answer();
+            async {
+                let response = self.answer(request).await;
+                guest.end_answer();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // hyper's clock runs from the end of one request to the end of the next one's head.
+            .header_read_timeout(self.limits.idle)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEAD_BYTES)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = end(&mut closed) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!("web: a connection ends early: {error}");
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let state = self.web.state();
+        let path = request.uri().path().to_owned();
+        let answered = unless_it_panics(self.admitted(&state, request)).await;
+        let mut response = answered.unwrap_or_else(|| {
+            let words = "a bug in certvigil: its log says more";
+            self.refused(&path, StatusCode::INTERNAL_SERVER_ERROR, words, None)
+        });
+        for (name, value) in &state.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response
+    }
+
+    async fn admitted(&self, state: &State, request: Request) -> Response {
+        let uri = request.uri();
+        let refused = |status, words: &str, wait| self.refused(uri.path(), status, words, wait);
+        if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
+            let words = format!("the path and the query are longer than {MAX_URI_BYTES} bytes");
+            return refused(StatusCode::URI_TOO_LONG, &words, None);
+        }
+        if !self.web.hosts.allow(uri, request.headers()) {
+            let words = "this host name is not one of --web.allowed-host";
+            return refused(StatusCode::MISDIRECTED_REQUEST, words, None);
+        }
+        if let Some(rate) = &state.rate
+            && let Err(wait) = rate.take(Instant::now())
+        {
+            let words = "there are more requests than `rate_limit` allows";
+            return refused(StatusCode::TOO_MANY_REQUESTS, words, Some(wait));
+        }
+        if self.service.is_exempt(uri.path()) {
+            return self.service.answer(request).await;
+        }
+        match state
+            .users
+            .admit(request.headers().get(AUTHORIZATION))
+            .await
+        {
+            Admission::Granted => self.service.answer(request).await,
+            Admission::Denied => {
+                let words = "the user name or the password is wrong";
+                let mut response = refused(StatusCode::UNAUTHORIZED, words, None);
+                // Names and passwords are read as UTF-8 (RFC 7617, section 2.1).
+                let challenge =
+                    HeaderValue::from_static(r#"Basic realm="certvigil", charset="UTF-8""#);
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                response
+            }
+            Admission::Busy => refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many passwords are being checked",
+                Some(BUSY_RETRY_AFTER),
+            ),
+        }
+    }
+
+    fn refused(
+        &self,
+        path: &str,
+        status: StatusCode,
+        words: &str,
+        wait: Option<Duration>,
+    ) -> Response {
+        // Who came a moment earlier would be told the same again.
+        let seconds = wait.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        let mut response = self.service.refused(path, status, words, seconds);
+        *response.status_mut() = status;
+        if let Some(seconds) = seconds {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// A bug in one answer is that answer's: the others go on.
+async fn unless_it_panics(answer: impl Future<Output = Response>) -> Option<Response> {
+    let mut answer = pin!(answer);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
+        polled.map_or_else(
+            |_| {
+                tracing::error!("web: an answer has panicked, which is a bug in certvigil");
+                Poll::Ready(None)
+            },
+            |polled| polled.map(Some),
+        )
+    })
+    .await
+}
+
+/// Waits until no more requests are to be taken.
+async fn end(closed: &mut watch::Receiver<bool>) {
+    let _ = closed.wait_for(|closed| *closed).await;
+}
+
+/// Whether accepting failed for what one client did, so that the next may be accepted at once.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests;

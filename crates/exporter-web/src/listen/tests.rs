@@ -1,0 +1,543 @@
+//! Over real sockets, with limits so small or so large that only one of them can be what ends a connection.
+
+use std::future::pending;
+use std::net::SocketAddr;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::whole;
+use certvigil_core::authority::{Authority, Key, Validity};
+use certvigil_core::model::Timestamp;
+
+use super::*;
+
+const SHORT: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_secs(3600);
+/// A test that waits for what does not come fails after this.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const PATIENT: Limits = Limits {
+    connections: 100,
+    handshake: LONG,
+    head: LONG,
+    idle: LONG,
+    pace: Pace {
+        bytes: 1,
+        time: LONG,
+    },
+    accept_pause: LONG,
+    certificate_pause: LONG,
+    farewell: LONG,
+};
+
+/// More than the buffers of two sockets hold.
+const LARGE: usize = 64 << 20;
+
+#[derive(Default)]
+struct House {
+    entered: Arc<Notify>,
+    released: Arc<Notify>,
+}
+
+impl Service for House {
+    async fn answer(&self, request: Request) -> Response {
+        match request.uri().path() {
+            "/wait" => {
+                self.entered.notify_one();
+                self.released.notified().await;
+            }
+            "/for-ever" => {
+                self.entered.notify_one();
+                pending::<()>().await;
+            }
+            "/panic" => panic!("as it was asked for"),
+            "/large" => return Response::new(whole(vec![b'x'; LARGE])),
+            _ => {}
+        }
+        Response::new(whole(format!("you asked for {}", request.uri().path())))
+    }
+
+    fn is_exempt(&self, path: &str) -> bool {
+        path == "/open"
+    }
+
+    fn refused(&self, path: &str, _: StatusCode, words: &str, wait: Option<u64>) -> Response {
+        Response::new(whole(format!("{path} is refused: {words}, {wait:?}")))
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    entered: Arc<Notify>,
+    released: Arc<Notify>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+async fn start(limits: Limits, web: Web) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let house = House::default();
+    let (entered, released) = (house.entered.clone(), house.released.clone());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let server = tokio::spawn(serve_within(
+        limits,
+        Arc::new(web),
+        vec![listener],
+        house,
+        shutdown,
+    ));
+    Running {
+        address,
+        entered,
+        released,
+        stop,
+        server,
+    }
+}
+
+fn plain_http() -> Web {
+    Web::open(None).unwrap()
+}
+
+fn configured(text: &str) -> Web {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.yml");
+    std::fs::write(&file, text).unwrap();
+    Web::open(Some(&file)).unwrap()
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, what).await.expect("this takes too long")
+}
+
+async fn connect(running: &Running) -> TcpStream {
+    TcpStream::connect(running.address).await.unwrap()
+}
+
+async fn say(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+/// One answer, without its body's end being the connection's.
+async fn hear(stream: &mut TcpStream) -> String {
+    let mut heard = Vec::new();
+    let head = loop {
+        heard.push(soon(stream.read_u8()).await.expect("an answer"));
+        if heard.ends_with(b"\r\n\r\n") {
+            break String::from_utf8(heard).unwrap();
+        }
+    };
+    let length = head
+        .lines()
+        .find_map(|l| l.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    soon(stream.read_exact(&mut body)).await.unwrap();
+    head + &String::from_utf8(body).unwrap()
+}
+
+async fn ask(stream: &mut TcpStream, request: &str) -> String {
+    say(stream, request).await;
+    hear(stream).await
+}
+
+/// Waits until the other side ends the connection, and gives what it said until then.
+async fn hear_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut heard = Vec::new();
+    // A reset is an end too.
+    let _ = soon(stream.read_to_end(&mut heard)).await;
+    heard
+}
+
+#[tokio::test]
+async fn requests_are_answered_one_after_the_other() {
+    let running = start(PATIENT, plain_http()).await;
+    let mut stream = connect(&running).await;
+    for path in ["/a", "/b"] {
+        let heard = ask(&mut stream, &get(path)).await;
+        assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+        assert!(heard.ends_with(&format!("you asked for {path}")), "{heard}");
+    }
+    // Both at once.
+    let heard = ask(&mut stream, &(get("/c") + &get("/d"))).await;
+    assert!(heard.ends_with("/c"), "{heard}");
+    assert!(hear(&mut stream).await.ends_with("/d"));
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_is_not_waited_for() {
+    let limits = Limits {
+        head: SHORT,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    for said in ["", "GET / HTT", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = connect(&running).await;
+        say(&mut stream, said).await;
+        assert_eq!(hear_all(&mut stream).await, b"", "{said:?}");
+    }
+    let mut stream = connect(&running).await;
+    ask(&mut stream, &get("/")).await;
+    say(&mut stream, "GET").await;
+    assert_eq!(hear_all(&mut stream).await, b"", "nor a second one");
+}
+
+#[tokio::test]
+async fn between_two_requests_a_connection_may_rest() {
+    let limits = Limits {
+        head: SHORT,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut resting = connect(&running).await;
+    ask(&mut resting, &get("/")).await;
+    // Whoever comes later and begins a head is cut off by then.
+    let mut slow = connect(&running).await;
+    say(&mut slow, "GET").await;
+    hear_all(&mut slow).await;
+    assert!(ask(&mut resting, &get("/again")).await.ends_with("/again"));
+}
+
+#[tokio::test]
+async fn but_not_for_ever() {
+    let limits = Limits {
+        idle: SHORT,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut stream = connect(&running).await;
+    ask(&mut stream, &get("/")).await;
+    assert_eq!(hear_all(&mut stream).await, b"");
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_long_is_waited_for() {
+    let limits = Limits {
+        head: SHORT,
+        pace: Pace {
+            bytes: 1,
+            time: SHORT,
+        },
+        idle: SHORT,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut waiting = connect(&running).await;
+    say(&mut waiting, &get("/wait")).await;
+    soon(running.entered.notified()).await;
+    // All of the limits are over when this one is cut off.
+    let mut slow = connect(&running).await;
+    hear_all(&mut slow).await;
+    running.released.notify_one();
+    assert!(hear(&mut waiting).await.ends_with("/wait"));
+}
+
+#[tokio::test]
+async fn who_does_not_take_the_answer_loses_the_seat() {
+    let limits = Limits {
+        pace: Pace {
+            bytes: 1,
+            time: SHORT,
+        },
+        connections: 1,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut greedy = connect(&running).await;
+    say(&mut greedy, &get("/large")).await;
+    soon(greedy.peek(&mut [0])).await.unwrap();
+    // There is one seat: this is answered when it is free.
+    let mut next = connect(&running).await;
+    assert!(ask(&mut next, &get("/next")).await.ends_with("/next"));
+    assert!(hear_all(&mut greedy).await.len() < LARGE);
+}
+
+/// It takes something all the while, so that no single wait is long.
+#[tokio::test]
+async fn who_takes_the_answer_in_drops_loses_the_seat_too() {
+    let limits = Limits {
+        pace: Pace {
+            bytes: LARGE,
+            time: SHORT,
+        },
+        connections: 1,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut slow = connect(&running).await;
+    say(&mut slow, &get("/large")).await;
+    soon(slow.peek(&mut [0])).await.unwrap();
+    let mut next = connect(&running).await;
+    say(&mut next, &get("/next")).await;
+    let mut taken = 0;
+    let dripping = async {
+        // So small that all of it takes many times as long as there is, and a window of the connection far less.
+        let mut drop = [0; 16];
+        while let Ok(count @ 1..) = slow.read(&mut drop).await {
+            taken += count;
+            assert!(taken < LARGE, "it was let take all of it");
+            tokio::task::yield_now().await;
+        }
+    };
+    let (heard, ()) = tokio::join!(hear(&mut next), dripping);
+    assert!(heard.ends_with("/next"), "{heard}");
+}
+
+#[tokio::test]
+async fn who_has_rested_the_longest_makes_room() {
+    let limits = Limits {
+        connections: 3,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut busy = connect(&running).await;
+    say(&mut busy, &get("/wait")).await;
+    soon(running.entered.notified()).await;
+    let (mut first, mut second) = (connect(&running).await, connect(&running).await);
+    // The one that came later has rested longer.
+    ask(&mut second, &get("/")).await;
+    ask(&mut first, &get("/")).await;
+    let mut third = connect(&running).await;
+    assert!(ask(&mut third, &get("/third")).await.ends_with("/third"));
+    assert_eq!(hear_all(&mut second).await, b"");
+    assert!(ask(&mut first, &get("/still")).await.ends_with("/still"));
+    // Who is being answered stays, however long that takes.
+    running.released.notify_one();
+    assert!(hear(&mut busy).await.ends_with("/wait"));
+}
+
+/// Nobody rests: who comes waits, and gets the seat of who is done first.
+#[tokio::test]
+async fn nobody_who_is_being_answered_is_sent_away() {
+    let limits = Limits {
+        connections: 1,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut busy = connect(&running).await;
+    say(&mut busy, &get("/wait")).await;
+    soon(running.entered.notified()).await;
+    let mut next = connect(&running).await;
+    say(&mut next, &get("/next")).await;
+    let released = running.released.clone();
+    let (answered, heard) = tokio::join!(
+        async {
+            // Long enough for many tries to find somebody who rests.
+            let _ = timeout(4 * SHORT, pending::<()>()).await;
+            released.notify_one();
+            hear(&mut busy).await
+        },
+        hear(&mut next)
+    );
+    assert!(answered.ends_with("/wait"), "{answered}");
+    assert!(heard.ends_with("/next"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_large_answer_arrives_whole() {
+    let running = start(PATIENT, plain_http()).await;
+    let mut stream = connect(&running).await;
+    assert!(ask(&mut stream, &get("/large")).await.len() > LARGE);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_nothing_more() {
+    let running = start(
+        PATIENT,
+        configured("http_server_config: {headers: {X-Frame-Options: deny}}"),
+    )
+    .await;
+    let mut stream = connect(&running).await;
+    let heard = ask(&mut stream, &get("/panic")).await;
+    assert!(heard.starts_with("HTTP/1.1 500"), "{heard}");
+    assert!(heard.contains("x-frame-options: deny\r\n"), "{heard}");
+    assert!(heard.contains("/panic is refused: a bug"), "{heard}");
+    assert!(ask(&mut stream, &get("/after")).await.ends_with("/after"));
+}
+
+#[tokio::test]
+async fn what_is_in_flight_ends_before_the_server_does() {
+    let running = start(PATIENT, plain_http()).await;
+    // Three that the end must not wait for.
+    let mut fresh = connect(&running).await;
+    let mut resting = connect(&running).await;
+    ask(&mut resting, &get("/")).await;
+    let mut waiting = connect(&running).await;
+    say(&mut waiting, &get("/wait")).await;
+    soon(running.entered.notified()).await;
+
+    running.stop.send(()).unwrap();
+    assert_eq!(hear_all(&mut resting).await, b"");
+    assert_eq!(hear_all(&mut fresh).await, b"");
+    // The listener goes before those two are told.
+    assert!(TcpStream::connect(running.address).await.is_err());
+    assert!(!running.server.is_finished());
+
+    running.released.notify_one();
+    let heard = hear(&mut waiting).await;
+    assert!(heard.ends_with("/wait"), "{heard}");
+    assert!(heard.contains("connection: close\r\n"), "{heard}");
+    soon(running.server).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_left() {
+    let limits = Limits {
+        farewell: SHORT,
+        ..PATIENT
+    };
+    let running = start(limits, plain_http()).await;
+    let mut stream = connect(&running).await;
+    say(&mut stream, &get("/for-ever")).await;
+    soon(running.entered.notified()).await;
+    running.stop.send(()).unwrap();
+    soon(running.server).await.unwrap();
+    assert_eq!(hear_all(&mut stream).await, b"");
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_refused() {
+    let running = start(PATIENT, plain_http()).await;
+    let mut stream = connect(&running).await;
+    let long = format!("/?{}", "x".repeat(MAX_URI_BYTES));
+    let heard = ask(&mut stream, &get(&long)).await;
+    assert!(heard.starts_with("HTTP/1.1 414"), "{heard}");
+    let long = format!("/?{}", "x".repeat(MAX_URI_BYTES - 1));
+    assert!(
+        ask(&mut stream, &get(&long))
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+
+    for head in [
+        format!(
+            "GET / HTTP/1.1\r\nA: {}\r\n\r\n",
+            "x".repeat(MAX_HEAD_BYTES)
+        ),
+        format!(
+            "GET / HTTP/1.1\r\n{}\r\n",
+            "A: x\r\n".repeat(MAX_HEADERS + 1)
+        ),
+    ] {
+        let mut stream = connect(&running).await;
+        // The answer may come before all has been said.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let heard = hear_all(&mut stream).await;
+        let heard = String::from_utf8_lossy(&heard);
+        assert!(heard.starts_with("HTTP/1.1 431"), "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn more_requests_than_are_allowed_are_told_to_come_again() {
+    let web = configured("rate_limit: {interval: 20h, burst: 2}");
+    let running = start(PATIENT, web).await;
+    let mut stream = connect(&running).await;
+    for status in ["200", "200", "429"] {
+        let heard = ask(&mut stream, &get("/")).await;
+        assert!(heard.starts_with(&format!("HTTP/1.1 {status}")), "{heard}");
+        // A moment has passed since the first came.
+        let is_told = heard.contains("retry-after: 7");
+        assert_eq!(is_told, status == "429", "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn users_are_asked_for_but_where_a_path_has_its_own_secret() {
+    let hash = bcrypt::hash("secret", 4).unwrap();
+    let web = configured(&format!("basic_auth_users: {{alice: '{hash}'}}"));
+    let running = start(PATIENT, web).await;
+    let mut stream = connect(&running).await;
+    let heard = ask(&mut stream, &get("/closed")).await;
+    assert!(heard.starts_with("HTTP/1.1 401"), "{heard}");
+    assert!(heard.contains("www-authenticate: Basic realm="), "{heard}");
+    let words = "/closed is refused: the user name or the password is wrong, None";
+    assert!(heard.ends_with(words), "{heard}");
+    assert!(
+        ask(&mut stream, &get("/open"))
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    // alice:secret, alice:wrong, bob:secret
+    for (credentials, status) in [
+        ("YWxpY2U6c2VjcmV0", "200"),
+        ("YWxpY2U6d3Jvbmc=", "401"),
+        ("Ym9iOnNlY3JldA==", "401"),
+    ] {
+        let head =
+            format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\r\n");
+        let heard = ask(&mut stream, &head).await;
+        assert!(heard.starts_with(&format!("HTTP/1.1 {status}")), "{heard}");
+    }
+}
+
+fn over_tls() -> Web {
+    let now = Timestamp(1_800_000_000);
+    let validity = Validity::around(now, 1, 1);
+    let authority = Authority::root("Root", validity).unwrap();
+    let key = Key::generate().unwrap();
+    let leaf = authority
+        .issue(&["localhost".into()], validity, &key)
+        .unwrap();
+    let one_line = |pem: String| pem.replace('\r', "").replace('\n', "\\n");
+    let certificate = one_line(leaf.certificate.to_pem());
+    let key = one_line(key.to_pem());
+    configured(&format!(
+        "tls_server_config:\n  cert: \"{certificate}\"\n  key: \"{key}\"\n"
+    ))
+}
+
+#[tokio::test]
+async fn who_does_not_shake_hands_is_not_waited_for() {
+    let limits = Limits {
+        handshake: SHORT,
+        ..PATIENT
+    };
+    let running = start(limits, over_tls()).await;
+    for said in [&b""[..], b"\x16", b"\x16\x03\x01\x02\x00"] {
+        let mut stream = connect(&running).await;
+        stream.write_all(said).await.unwrap();
+        assert_eq!(hear_all(&mut stream).await, b"", "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_does_not_wait_for_a_handshake() {
+    let running = start(PATIENT, over_tls()).await;
+    let mut stream = connect(&running).await;
+    stream.write_all(b"\x16").await.unwrap();
+    running.stop.send(()).unwrap();
+    soon(running.server).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_talks_plain_http_is_told_to_use_https() {
+    let running = start(PATIENT, over_tls()).await;
+    let mut stream = connect(&running).await;
+    say(&mut stream, &get("/metrics")).await;
+    let heard = String::from_utf8(hear_all(&mut stream).await).unwrap();
+    assert!(heard.starts_with("HTTP/1.1 400"), "{heard}");
+    assert!(heard.ends_with("ask again with https://\n"), "{heard}");
+}
+
+#[test]
+fn what_one_client_did_holds_nobody_up() {
+    for (number, is_of_one) in [
+        (103, true),  // ECONNABORTED
+        (24, false),  // EMFILE
+        (23, false),  // ENFILE
+        (105, false), // ENOBUFS
+    ] {
+        let error = io::Error::from_raw_os_error(number);
+        assert_eq!(is_of_one_connection(&error), is_of_one, "{error}");
+    }
+}

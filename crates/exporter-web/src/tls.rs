@@ -1,0 +1,504 @@
+//! TLS at our own door: the certificate, which is read anew when its file changes, and what is asked of clients.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::{PemObject as _, SectionKind};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, InconsistentKeys,
+    RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretSlice};
+use tokio::time::{Instant, timeout};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer as _;
+
+use super::files::{read_bounded, warn_if_readable_by_others};
+use super::pem::certificates;
+
+/// How long a connection waits for a look at the files; after that it is served with what is in force.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the file says about TLS.
+pub(super) struct TlsSettings {
+    pub(super) certificate: Pem,
+    pub(super) key: Pem,
+    pub(super) client_ca: Option<Pem>,
+    pub(super) client_auth: ClientAuth,
+    /// A client's certificate has to have one of these names; none: any name will do.
+    pub(super) allowed_sans: Vec<String>,
+    pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(super) provider: Arc<CryptoProvider>,
+    pub(super) prefers_own_order: bool,
+}
+
+/// Where a PEM text is.
+pub(super) enum Pem {
+    /// In a file of its own.
+    File(PathBuf),
+    /// In the configuration itself.
+    Inline(SecretSlice<u8>),
+}
+
+impl Pem {
+    fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        let bytes = match self {
+            Self::File(file) => {
+                read_bounded(file).map_err(|why| format!("{}: {why}", file.display()))
+            }
+            Self::Inline(text) => Ok(text.expose_secret().to_vec()),
+        };
+        bytes.map(Zeroizing::new)
+    }
+
+    /// Tells of something in the text.
+    fn wrong(&self, why: impl std::fmt::Display) -> String {
+        match self {
+            Self::File(file) => format!("{}: {why}", file.display()),
+            Self::Inline(_) => why.to_string(),
+        }
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}
+
+/// What is asked of clients, by Go's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientAuth {
+    None,
+    Request,
+    RequireAny,
+    VerifyIfGiven,
+    RequireAndVerify,
+}
+
+impl ClientAuth {
+    /// Each by its name. The last is an older name that exporters still take.
+    pub(super) const NAMES: [(&'static str, Self); 6] = [
+        ("NoClientCert", Self::None),
+        ("RequestClientCert", Self::Request),
+        ("RequireAnyClientCert", Self::RequireAny),
+        ("VerifyClientCertIfGiven", Self::VerifyIfGiven),
+        ("RequireAndVerifyClientCert", Self::RequireAndVerify),
+        ("RequireClientCert", Self::RequireAny),
+    ];
+
+    pub(super) fn verifies(self) -> bool {
+        matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
+    }
+
+    pub(super) fn requires(self) -> bool {
+        matches!(self, Self::RequireAny | Self::RequireAndVerify)
+    }
+}
+
+/// What is wrong, and in which part.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) part: Part,
+    pub(super) why: String,
+}
+
+/// The parts that are read from files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Certificate,
+    Key,
+    ClientCa,
+    /// How they are put together.
+    Settings,
+}
+
+/// TLS in force.
+pub(super) struct Tls {
+    settings: TlsSettings,
+    config: RwLock<Arc<ServerConfig>>,
+    watch: Mutex<Watch>,
+}
+
+/// When the files were looked at last, and what was in them, good or bad.
+struct Watch {
+    looked: Instant,
+    /// On a disk that hangs a look does not end, and holds a thread; there is one at a time.
+    is_looking: bool,
+    seen: digest::Digest,
+}
+
+impl Tls {
+    /// Reads the certificate, the key and the roots for clients.
+    pub(super) fn open(settings: TlsSettings) -> Result<Self, Vec<Broken>> {
+        let parts = Parts::read(&settings);
+        let config = settings.build(&parts)?;
+        settings.warn_of_key();
+        let watch = Watch {
+            looked: Instant::now(),
+            is_looking: false,
+            seen: parts.digest(),
+        };
+        Ok(Self {
+            settings,
+            config: RwLock::new(config),
+            watch: Mutex::new(watch),
+        })
+    }
+
+    /// What a new connection is served with. The files are looked at again if that was not done for `pause`; what
+    /// cannot be used is warned of once, and what was in force stays so.
+    pub(super) async fn config(self: &Arc<Self>, pause: Duration) -> Arc<ServerConfig> {
+        if self.settings.has_files() && self.is_time_to_look(pause) {
+            let looking = Looking(self.clone());
+            // Files may be on a disk that sleeps. Connections that come meanwhile do not wait for it, and this one not
+            // for long.
+            let looked = tokio::task::spawn_blocking(move || looking.0.look());
+            let _ = timeout(LOOK_PATIENCE, looked).await;
+        }
+        let config = self.config.read();
+        config.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_time_to_look(&self, pause: Duration) -> bool {
+        let mut watch = self.watch();
+        let is_time = !watch.is_looking && watch.looked.elapsed() >= pause;
+        if is_time {
+            watch.looked = Instant::now();
+            watch.is_looking = true;
+        }
+        is_time
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self) {
+        let parts = Parts::read(&self.settings);
+        let seen = parts.digest();
+        {
+            let mut watch = self.watch();
+            if watch.seen.as_ref() == seen.as_ref() {
+                return;
+            }
+            watch.seen = seen;
+        }
+        match self.settings.build(&parts) {
+            Ok(config) => {
+                *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+                self.settings.warn_of_key();
+                tracing::info!("web: the certificate has changed and is served from now on");
+            }
+            Err(all) => {
+                let why: Vec<_> = all.into_iter().map(|broken| broken.why).collect();
+                tracing::warn!(
+                    "web: the certificate has changed but cannot be used, so the one before is still served: {}",
+                    why.join("; ")
+                );
+            }
+        }
+    }
+}
+
+/// A look at the files, which is over when this is dropped.
+struct Looking(Arc<Tls>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.watch().is_looking = false;
+    }
+}
+
+/// What is in the files, or why it cannot be read.
+struct Parts {
+    certificate: Result<Zeroizing<Vec<u8>>, String>,
+    key: Result<Zeroizing<Vec<u8>>, String>,
+    client_ca: Option<Result<Zeroizing<Vec<u8>>, String>>,
+}
+
+impl Parts {
+    fn read(settings: &TlsSettings) -> Self {
+        Self {
+            certificate: settings.certificate.read(),
+            key: settings.key.read(),
+            client_ca: settings.client_ca.as_ref().map(Pem::read),
+        }
+    }
+
+    /// Tells one reading from another without keeping the key.
+    fn digest(&self) -> digest::Digest {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let all = [
+            Some(&self.certificate),
+            Some(&self.key),
+            self.client_ca.as_ref(),
+        ];
+        for part in all.into_iter().flatten() {
+            let (kind, bytes) = match part {
+                Ok(bytes) => (b'+', bytes.as_slice()),
+                Err(why) => (b'-', why.as_bytes()),
+            };
+            context.update(&[kind]);
+            context.update(&bytes.len().to_be_bytes());
+            context.update(bytes);
+        }
+        context.finish()
+    }
+}
+
+impl TlsSettings {
+    fn has_files(&self) -> bool {
+        let ca = self.client_ca.as_ref();
+        self.certificate.is_file() || self.key.is_file() || ca.is_some_and(Pem::is_file)
+    }
+
+    fn warn_of_key(&self) {
+        if let Pem::File(file) = &self.key {
+            warn_if_readable_by_others(file);
+        }
+    }
+
+    fn build(&self, parts: &Parts) -> Result<Arc<ServerConfig>, Vec<Broken>> {
+        let mut broken = Vec::new();
+        let mut tell = |part, result: Result<_, String>| match result {
+            Ok(value) => Some(value),
+            Err(why) => {
+                broken.push(Broken { part, why });
+                None
+            }
+        };
+        let read = |pem: &Pem, bytes: &Result<Zeroizing<Vec<u8>>, String>| {
+            let all = certificates(bytes.as_ref().map_err(Clone::clone)?);
+            all.map_err(|why| pem.wrong(why))
+        };
+        let chain = tell(
+            Part::Certificate,
+            read(&self.certificate, &parts.certificate),
+        );
+        let roots = match (&self.client_ca, &parts.client_ca) {
+            (Some(pem), Some(bytes)) => tell(Part::ClientCa, read(pem, bytes)),
+            _ => Some(Vec::new()),
+        };
+        let key = match &parts.key {
+            Ok(bytes) => private_key(bytes).map_err(|why| self.key.wrong(why)),
+            Err(why) => Err(why.clone()),
+        };
+        let key = match key {
+            Ok(key) => Some(key),
+            Err(why) => {
+                broken.push(Broken {
+                    part: Part::Key,
+                    why,
+                });
+                None
+            }
+        };
+        match (chain, key, roots) {
+            (Some(chain), Some(key), Some(roots)) if broken.is_empty() => self
+                .config(chain, key, roots)
+                .map(Arc::new)
+                .map_err(|broken| vec![broken]),
+            _ => Err(broken),
+        }
+    }
+
+    fn config(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        roots: Vec<CertificateDer<'static>>,
+    ) -> Result<ServerConfig, Broken> {
+        let broken = |part, why: String| Broken { part, why };
+        let builder = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&self.versions)
+            .map_err(|e| broken(Part::Settings, format!("TLS cannot be spoken so: {e}")))?;
+        let builder = match self.client_auth {
+            ClientAuth::None => builder.with_no_client_auth(),
+            _ => builder.with_client_cert_verifier(Arc::new(self.clients(roots)?)),
+        };
+        let mut config =
+            builder
+                .with_single_cert(chain, key)
+                .map_err(|e| match e {
+                    Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => broken(
+                        Part::Key,
+                        self.key
+                            .wrong("the key does not belong to the certificate: give the two that were made together"),
+                    ),
+                    Error::InvalidCertificate(e) => broken(
+                        Part::Certificate,
+                        self.certificate
+                            .wrong(format!("the first certificate cannot be used: {e:?}")),
+                    ),
+                    e => broken(Part::Key, self.key.wrong(format!("the key cannot be used: {e}"))),
+                })?;
+        config.ignore_client_order = self.prefers_own_order;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if self.client_auth != ClientAuth::None {
+            // A resumed session would let a certificate in that has come to its end meanwhile.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(config)
+    }
+
+    fn clients(&self, certificates: Vec<CertificateDer<'static>>) -> Result<Clients, Broken> {
+        let broken = |why: String| {
+            let why = match &self.client_ca {
+                Some(pem) => pem.wrong(why),
+                None => why,
+            };
+            Broken {
+                part: Part::ClientCa,
+                why,
+            }
+        };
+        let mut roots = RootCertStore::empty();
+        for (at, certificate) in certificates.into_iter().enumerate() {
+            roots.add(certificate).map_err(|e| {
+                broken(format!(
+                    "certificate {} is no root that can be used: {e}",
+                    at + 1
+                ))
+            })?;
+        }
+        let hints = roots.subjects();
+        let verifier = if self.client_auth.verifies() {
+            let roots = Arc::new(roots);
+            let builder = WebPkiClientVerifier::builder_with_provider(roots, self.provider.clone());
+            let verifier = builder
+                .build()
+                .map_err(|e| broken(format!("clients cannot be verified: {e}")))?;
+            Some(verifier)
+        } else {
+            None
+        };
+        Ok(Clients {
+            verifier,
+            hints,
+            is_mandatory: self.client_auth.requires(),
+            allowed_sans: self.allowed_sans.clone(),
+            provider: self.provider.clone(),
+        })
+    }
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    if pem.iter().all(u8::is_ascii_whitespace) {
+        return Err("it is empty".into());
+    }
+    if let Ok(key) = PrivateKeyDer::from_pem_slice(pem) {
+        return Ok(key);
+    }
+    let text = String::from_utf8_lossy(pem);
+    if text.contains("ENCRYPTED") {
+        return Err(
+            "the key is encrypted: decrypt it with `openssl pkey`, and let nobody else read the file"
+                .into(),
+        );
+    }
+    let has_certificate = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem)
+        .filter_map(Result::ok)
+        .any(|(kind, _)| kind == SectionKind::Certificate);
+    Err(if has_certificate {
+        "it has no private key, only a certificate".into()
+    } else {
+        "there is no private key in PEM form in it".into()
+    })
+}
+
+/// Lets clients in by their certificates. Whoever shows one proves its key, whatever else is asked.
+#[derive(Debug)]
+struct Clients {
+    /// Builds the path to a root, where one is asked for.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    hints: Vec<DistinguishedName>,
+    is_mandatory: bool,
+    allowed_sans: Vec<String>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for Clients {
+    fn client_auth_mandatory(&self) -> bool {
+        self.is_mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if let Some(verifier) = &self.verifier {
+            verifier.verify_client_cert(end_entity, intermediates, now)?;
+        }
+        if self.allowed_sans.is_empty() || has_name(end_entity, &self.allowed_sans) {
+            Ok(ClientCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// Whether a subject alternative name (DNS, address, e-mail or URI) is exactly one of these.
+fn has_name(certificate: &[u8], allowed: &[String]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else {
+        return false;
+    };
+    names.value.general_names.iter().any(|name| match name {
+        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => {
+            allowed.iter().any(|allowed| allowed == text)
+        }
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let ip = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            ip.is_ok_and(|ip| allowed.iter().any(|allowed| allowed.parse() == Ok(ip)))
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests;

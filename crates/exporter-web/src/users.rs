@@ -1,0 +1,356 @@
+//! Who may ask: names and passwords by HTTP Basic (RFC 7617), the passwords kept as bcrypt hashes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bcrypt::HashParts;
+use hyper::header::HeaderValue;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+
+/// The greatest cost of a hash that is accepted: 2^16 rounds take seconds, and each step doubles them.
+const MAX_COST: u32 = 16;
+/// The smallest cost that bcrypt has.
+const MIN_COST: u32 = 4;
+/// Passwords that are hashed at a time: hashing is made to be dear, and looks need the processor too.
+const HASHES_AT_A_TIME: usize = 2;
+/// Requests that wait for their password to be hashed; more are told to come again.
+const MAX_WAITING: usize = 64;
+/// Right passwords that are remembered; beyond that, the memory begins anew.
+const MAX_REMEMBERED: usize = 256;
+
+/// The users of the web configuration; where there are none, everybody may ask.
+pub(super) struct Users {
+    hashes: HashMap<String, Hash>,
+    /// What the password of somebody unknown is compared with, so that it takes as long.
+    decoy: Hash,
+    remembered: Remembered,
+    waiting: Semaphore,
+    hashing: Arc<Semaphore>,
+}
+
+/// What is said to somebody who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Come in.
+    Granted,
+    /// Not with this name and password, or without any.
+    Denied,
+    /// Too many others are waiting to be told.
+    Busy,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self::new(HashMap::new())
+    }
+}
+
+impl Users {
+    pub(super) fn new(hashes: HashMap<String, Hash>) -> Self {
+        let cost = hashes.values().map(|hash| hash.cost).max();
+        Self {
+            hashes,
+            decoy: Hash::decoy(cost.unwrap_or(MIN_COST)),
+            remembered: Remembered::default(),
+            waiting: Semaphore::new(MAX_WAITING),
+            hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
+        }
+    }
+
+    /// Whether the sender of this `Authorization` header may ask.
+    pub(super) async fn admit(&self, authorization: Option<&HeaderValue>) -> Admission {
+        if self.hashes.is_empty() {
+            return Admission::Granted;
+        }
+        let Some((user, password)) = authorization.and_then(credentials) else {
+            return Admission::Denied;
+        };
+        let known = self.hashes.get(&user);
+        let hash = known.unwrap_or(&self.decoy);
+        let tag = self.remembered.tag(&user, &password);
+        if known.is_some() && self.remembered.has(&tag) {
+            return Admission::Granted;
+        }
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return Admission::Busy;
+        };
+        let Ok(turn) = self.hashing.clone().acquire_owned().await else {
+            return Admission::Busy;
+        };
+        let hash = hash.text.clone();
+        let is_right = tokio::task::spawn_blocking(move || {
+            // The turn ends with the work, even if nobody waits for it any more.
+            let _turn = turn;
+            bcrypt::verify(password.as_slice(), hash.expose_secret()).unwrap_or(false)
+        });
+        if is_right.await.unwrap_or(false) && known.is_some() {
+            self.remembered.add(tag);
+            return Admission::Granted;
+        }
+        Admission::Denied
+    }
+}
+
+/// A password's bcrypt hash.
+#[derive(Clone)]
+pub(super) struct Hash {
+    text: SecretString,
+    cost: u32,
+}
+
+impl Hash {
+    /// Reads a hash; it is a secret, so the error does not show it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let parts: HashParts = text.parse().map_err(|_| {
+            "this is not a bcrypt hash; create one with `htpasswd -nB USER`".to_owned()
+        })?;
+        let cost = parts.get_cost();
+        if !(MIN_COST..=MAX_COST).contains(&cost) {
+            return Err(format!(
+                "the hash has cost {cost}; use a cost from {MIN_COST} to {MAX_COST}, such as `htpasswd -nB -C 10 USER`"
+            ));
+        }
+        Ok(Self {
+            text: text.into(),
+            cost,
+        })
+    }
+
+    /// A hash of this cost that is nobody's: its bits were never computed.
+    fn decoy(cost: u32) -> Self {
+        let (salt, hash) = (".".repeat(22), ".".repeat(31));
+        Self {
+            text: format!("$2b${cost:02}${salt}{hash}").into(),
+            cost,
+        }
+    }
+}
+
+/// Names with passwords that were right, so that each is hashed once. What is kept says nothing about them to
+/// who does not have the key.
+struct Remembered {
+    key: Option<hmac::Key>,
+    tags: Mutex<Vec<hmac::Tag>>,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self {
+            // Without random numbers nothing is remembered.
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok(),
+            tags: Mutex::default(),
+        }
+    }
+}
+
+impl Remembered {
+    fn tag(&self, user: &str, password: &[u8]) -> Option<hmac::Tag> {
+        let mut context = hmac::Context::with_key(self.key.as_ref()?);
+        // The length keeps `a` with `bc` and `ab` with `c` apart.
+        context.update(&user.len().to_be_bytes());
+        context.update(user.as_bytes());
+        context.update(password);
+        Some(context.sign())
+    }
+
+    fn has(&self, tag: &Option<hmac::Tag>) -> bool {
+        let Some(tag) = tag else { return false };
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.iter().fold(false, |found, known| {
+            found | verify_slices_are_equal(known.as_ref(), tag.as_ref()).is_ok()
+        })
+    }
+
+    fn add(&self, tag: Option<hmac::Tag>) {
+        let Some(tag) = tag else { return };
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        if tags.len() >= MAX_REMEMBERED {
+            tags.clear();
+        }
+        tags.push(tag);
+    }
+}
+
+/// The name and the password of a header. A name has no colon; a password may be any bytes.
+fn credentials(header: &HeaderValue) -> Option<(String, Zeroizing<Vec<u8>>)> {
+    let text = header.to_str().ok()?;
+    let (scheme, encoded) = text.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+    let colon = decoded.iter().position(|&byte| byte == b':')?;
+    let (user, rest) = decoded.split_at_checked(colon)?;
+    let user = String::from_utf8(user.to_vec()).ok()?;
+    let password = rest.strip_prefix(b":")?.to_vec();
+    Some((user, Zeroizing::new(password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header(text: &str) -> HeaderValue {
+        HeaderValue::from_str(text).unwrap()
+    }
+
+    fn basic(user: &str, password: &str) -> HeaderValue {
+        header(&format!(
+            "Basic {}",
+            STANDARD.encode(format!("{user}:{password}"))
+        ))
+    }
+
+    fn users(all: &[(&str, &str)]) -> Users {
+        let hash =
+            |password: &str| Hash::parse(&bcrypt::hash(password, MIN_COST).unwrap()).unwrap();
+        let all = all.iter().map(|(u, p)| ((*u).to_owned(), hash(p)));
+        Users::new(all.collect())
+    }
+
+    #[tokio::test]
+    async fn who_knows_the_password_may_ask_and_nobody_else() {
+        let users = users(&[("alice", "a:b"), ("bob", "")]);
+        // Twice, since the second answer is remembered.
+        for _ in 0..2 {
+            for (user, password, expected) in [
+                ("alice", "a:b", Admission::Granted),
+                ("alice", "a:", Admission::Denied),
+                ("alice", "", Admission::Denied),
+                ("bob", "", Admission::Granted),
+                ("bob", "a:b", Admission::Denied),
+                ("Alice", "a:b", Admission::Denied),
+                ("carol", "a:b", Admission::Denied),
+                ("", "", Admission::Denied),
+            ] {
+                let told = users.admit(Some(&basic(user, password))).await;
+                assert_eq!(told, expected, "{user}:{password}");
+            }
+        }
+        assert_eq!(users.remembered.tags.lock().unwrap().len(), 2);
+        assert_eq!(users.admit(None).await, Admission::Denied);
+        assert_eq!(Users::default().admit(None).await, Admission::Granted);
+    }
+
+    /// The common tools write `$2y$`, OpenBSD `$2b$`, and older ones `$2a$`.
+    #[tokio::test]
+    async fn the_hashes_of_all_tools_are_read() {
+        let made = bcrypt::hash_with_salt("pässwörd", MIN_COST, [7; 16]).unwrap();
+        for version in [
+            bcrypt::Version::TwoA,
+            bcrypt::Version::TwoB,
+            bcrypt::Version::TwoY,
+        ] {
+            let hash = Hash::parse(&made.format_for_version(version)).unwrap();
+            let users = Users::new(HashMap::from([("u".to_owned(), hash)]));
+            let told = users.admit(Some(&basic("u", "pässwörd"))).await;
+            assert_eq!(told, Admission::Granted);
+        }
+    }
+
+    #[tokio::test]
+    async fn somebody_unknown_costs_as_much_as_somebody_known() {
+        let users = users(&[("alice", "x")]);
+        assert_eq!(users.decoy.cost, users.hashes["alice"].cost);
+        // The decoy is a hash: comparing with it is no error that ends early.
+        assert_eq!(
+            bcrypt::verify("x", users.decoy.text.expose_secret()).ok(),
+            Some(false)
+        );
+    }
+
+    #[tokio::test]
+    async fn too_many_that_wait_are_told_to_come_again() {
+        let users = users(&[("alice", "x")]);
+        let right = basic("alice", "x");
+        assert_eq!(users.admit(Some(&right)).await, Admission::Granted);
+        let _all = users
+            .waiting
+            .acquire_many(MAX_WAITING as u32)
+            .await
+            .unwrap();
+        let wrong = basic("alice", "y");
+        assert_eq!(users.admit(Some(&wrong)).await, Admission::Busy);
+        // Whoever is remembered does not wait.
+        assert_eq!(users.admit(Some(&right)).await, Admission::Granted);
+    }
+
+    #[test]
+    fn the_memory_has_a_bound() {
+        let remembered = Remembered::default();
+        for at in 0..=MAX_REMEMBERED {
+            remembered.add(remembered.tag(&at.to_string(), b""));
+        }
+        assert_eq!(remembered.tags.lock().unwrap().len(), 1);
+        assert!(!remembered.has(&remembered.tag("0", b"")));
+        assert_ne!(
+            remembered.tag("a", b"bc").unwrap().as_ref(),
+            remembered.tag("ab", b"c").unwrap().as_ref()
+        );
+    }
+
+    #[test]
+    fn a_hash_that_cannot_be_used_is_told_without_showing_it() {
+        for (text, says) in [
+            ("secret", "not a bcrypt hash"),
+            ("", "not a bcrypt hash"),
+            ("$1$salt$secret", "not a bcrypt hash"),
+            (&format!("$2y$17${}", ".".repeat(53)), "cost 17"),
+            (&format!("$2y$31${}", ".".repeat(53)), "cost 31"),
+            (&format!("$2y$03${}", ".".repeat(53)), "cost 3"),
+            (&format!("$2y$10${}", "ß".repeat(53)), "not a bcrypt hash"),
+        ] {
+            let error = Hash::parse(text).err().unwrap();
+            assert!(error.contains(says), "{text}: {error}");
+            assert!(
+                !error.contains("secret") && !error.contains("..."),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn headers_that_are_no_credentials_are_passed_over() {
+        let read = |text: &str| credentials(&header(text));
+        let expected = Some(("u".to_owned(), Zeroizing::new(b"p".to_vec())));
+        assert_eq!(read("Basic dTpw"), expected);
+        assert_eq!(read("bAsIc  dTpw "), expected);
+        for text in [
+            "",
+            "Basic",
+            "Basic ",
+            "Basic dQ==",
+            "Bearer dTpw",
+            "Basic dTp",
+            "Basic /zpw",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(bytes in prop::collection::vec(32_u8..=255, 0..60)) {
+            if let Ok(header) = HeaderValue::from_bytes(&bytes) {
+                let _ = credentials(&header);
+            }
+        }
+
+        #[test]
+        fn what_is_sent_is_read(user in "[^:]{0,20}", password in prop::collection::vec(any::<u8>(), 0..20)) {
+            let mut plain = format!("{user}:").into_bytes();
+            plain.extend(&password);
+            let header = header(&format!("Basic {}", STANDARD.encode(plain)));
+            prop_assert_eq!(credentials(&header), Some((user, Zeroizing::new(password))));
+        }
+    }
+}

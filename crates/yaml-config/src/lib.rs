@@ -1,0 +1,431 @@
+//! Reads YAML configuration files key by key, so that every error is reported at once with its line and key.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
+use saphyr_parser::{BufferedInput, Event, Parser, SpannedEventReceiver as _};
+
+/// The largest text that is read, in bytes.
+const MAX_BYTES: usize = 16 << 20;
+/// Nodes that aliases may add up to: anchors that multiply each other would fill any memory.
+const MAX_ALIASED_NODES: usize = 100_000;
+/// How deep values may be nested. The tree is walked by recursion, and the stack has an end.
+const MAX_DEPTH: usize = 64;
+/// How unlike a key may be to be taken for a slip of another.
+const LIKENESS: f64 = 0.7;
+/// Shorter names are like too many keys.
+const MIN_LIKE_LENGTH: usize = 3;
+
+/// One thing that is wrong with a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The key as a path, such as `certificates[2].port`; empty for the file as a whole.
+    pub key: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Everything that is wrong with a configuration file, in the order of its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors {
+    /// The file.
+    pub file: PathBuf,
+    /// At least one.
+    pub errors: Vec<ConfigError>,
+}
+
+impl ConfigErrors {
+    /// The file says nothing, but has to say something.
+    pub fn empty(file: &Path, needed: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            errors: vec![ConfigError {
+                line: 1,
+                key: String::new(),
+                message: format!("the file is empty; add `{needed}`"),
+            }],
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    /// One line for each error.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.errors.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}:{}: ", self.file.display(), error.line)?;
+            if !error.key.is_empty() {
+                write!(f, "{}: ", printable(&error.key))?;
+            }
+            f.write_str(&printable(&error.message))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where errors are gathered.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<ConfigError>);
+
+impl Problems {
+    /// Adds an error at a line.
+    pub fn add(&mut self, line: usize, key: impl Into<String>, message: impl Into<String>) {
+        self.0.push(ConfigError {
+            line,
+            key: key.into(),
+            message: message.into(),
+        });
+    }
+
+    /// What is wrong with a value.
+    pub fn at(&mut self, item: &Item<'_>, message: impl Into<String>) {
+        self.add(item.line, &item.key, message);
+    }
+
+    /// The value, unless something was wrong.
+    pub fn into_result<T>(mut self, value: T, file: &Path) -> Result<T, ConfigErrors> {
+        if self.0.is_empty() {
+            return Ok(value);
+        }
+        self.0.sort_by_key(|e| e.line);
+        Err(ConfigErrors {
+            file: file.to_owned(),
+            errors: self.0,
+        })
+    }
+}
+
+/// Reads the text and hands the root to `read`; `None` where the text says nothing at all.
+pub fn with_root<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(Item<'_>, &mut Problems) -> T,
+) -> Result<Option<T>, ConfigErrors> {
+    let alone = |line, message: String| ConfigErrors {
+        file: file.to_owned(),
+        errors: vec![ConfigError {
+            line,
+            key: String::new(),
+            message,
+        }],
+    };
+    if text.len() > MAX_BYTES {
+        return Err(alone(
+            1,
+            format!("the file is larger than {MAX_BYTES} bytes"),
+        ));
+    }
+    let mut loader: YamlLoader<MarkedYaml<'_>> = YamlLoader::default();
+    // Values are kept as they are written: `sha256: 1234…` is no number, and loses no digit.
+    loader.early_parse(false);
+    loader.alias_limit(MAX_ALIASED_NODES);
+    let mut depth = 0_usize;
+    for event in Parser::new(BufferedInput::new(text.chars())) {
+        let (event, span) = event.map_err(|e| {
+            let what = format!("invalid YAML: {}", e.info());
+            alone(e.marker().line(), what)
+        })?;
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            let what =
+                format!("values are nested deeper than {MAX_DEPTH} levels; no key needs that");
+            return Err(alone(span.start.line(), what));
+        }
+        loader.on_event(event, span);
+        if let Some(error) = loader.error() {
+            let what = format!("invalid YAML: {}", error.info());
+            return Err(alone(error.marker().line(), what));
+        }
+    }
+    let documents = loader.into_documents();
+    let root = match documents.as_slice() {
+        [] => return Ok(None),
+        [root] => root,
+        [_, second, ..] => {
+            return Err(alone(
+                second.span.start.line(),
+                "the file has a second YAML document; merge them into one".into(),
+            ));
+        }
+    };
+    let mut problems = Problems::default();
+    let value = read(
+        Item {
+            key: String::new(),
+            line: root.span.start.line().max(1),
+            node: root,
+        },
+        &mut problems,
+    );
+    problems.into_result(Some(value), file)
+}
+
+/// A value with its place.
+#[derive(Clone)]
+pub struct Item<'a> {
+    /// The key as a path.
+    pub key: String,
+    /// The line, from 1.
+    pub line: usize,
+    node: &'a MarkedYaml<'a>,
+}
+
+impl<'a> Item<'a> {
+    /// The text of a scalar, as it is written.
+    pub fn text(&self) -> Option<&'a str> {
+        match &self.node.data {
+            YamlData::Representation(text, ..) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether there is nothing: `key:`, `~` or `null`.
+    pub fn is_null(&self) -> bool {
+        match &self.node.data {
+            YamlData::Representation(text, ScalarStyle::Plain, _) => {
+                matches!(text.as_ref(), "" | "~" | "null")
+            }
+            _ => false,
+        }
+    }
+
+    /// A scalar parsed, or a problem told.
+    pub fn parse<T>(
+        &self,
+        problems: &mut Problems,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(text) = self.text().filter(|_| !self.is_null()) else {
+            let found = if self.is_null() {
+                "nothing"
+            } else {
+                self.kind()
+            };
+            problems.at(self, format!("expected a single value, found {found}"));
+            return None;
+        };
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                problems.at(self, error);
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&self, problems: &mut Problems) -> Option<bool> {
+        self.parse(problems, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(format!("`{other}` is not a boolean; write true or false")),
+        })
+    }
+
+    /// The items of a list.
+    pub fn list(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+        match &self.node.data {
+            YamlData::Sequence(items) => items
+                .iter()
+                .enumerate()
+                .map(|(at, node)| Item {
+                    key: format!("{}[{at}]", self.key),
+                    line: node.span.start.line(),
+                    node,
+                })
+                .collect(),
+            _ => {
+                problems.at(self, format!("expected a list, found {}", self.kind()));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whether it is a list without items, for a list that has to have one.
+    pub fn is_empty_list(&self) -> bool {
+        matches!(&self.node.data, YamlData::Sequence(items) if items.is_empty())
+    }
+
+    /// The items of a list, or the one value as a list of one.
+    pub fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+        match &self.node.data {
+            YamlData::Representation(..) if !self.is_null() => vec![self.clone()],
+            _ => self.list(problems),
+        }
+    }
+
+    /// The same where there has to be an item; this is told of a list that has none.
+    pub fn some_or_one(&self, problems: &mut Problems, empty: &str) -> Vec<Item<'a>> {
+        if self.is_empty_list() {
+            problems.at(self, empty);
+        }
+        self.list_or_one(problems)
+    }
+
+    /// The fields of a mapping.
+    pub fn fields(&self, problems: &mut Problems) -> Fields<'a> {
+        let mut entries = Vec::new();
+        match &self.node.data {
+            YamlData::Mapping(map) => {
+                for (key, node) in map {
+                    let line = key.span.start.line();
+                    match &key.data {
+                        YamlData::Representation(name, ..) => {
+                            entries.push((name.to_string(), self.child(name, line, node)));
+                        }
+                        _ => problems.add(line, &self.key, "a key must be plain text"),
+                    }
+                }
+            }
+            _ if self.is_null() => {}
+            _ => problems.at(
+                self,
+                format!("expected keys with values, found {}", self.kind()),
+            ),
+        }
+        Fields {
+            key: self.key.clone(),
+            line: self.line,
+            entries,
+            known: Vec::new(),
+        }
+    }
+
+    fn child(&self, name: &str, line: usize, node: &'a MarkedYaml<'a>) -> Item<'a> {
+        let key = if self.key.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.key)
+        };
+        Item { key, line, node }
+    }
+
+    fn kind(&self) -> &'static str {
+        match &self.node.data {
+            YamlData::Sequence(_) => "a list",
+            YamlData::Mapping(_) => "a mapping",
+            YamlData::Representation(..) if self.is_null() => "nothing",
+            YamlData::Representation(..) => "a single value",
+            _ => "something else",
+        }
+    }
+}
+
+/// The fields of a mapping. What nobody asks for is told as unknown.
+pub struct Fields<'a> {
+    /// The key of the mapping as a path.
+    pub key: String,
+    /// The line of the mapping, from 1.
+    pub line: usize,
+    entries: Vec<(String, Item<'a>)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The value of a key, where it is there.
+    pub fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
+        self.known.push(name);
+        let at = self.entries.iter().position(|(key, _)| key == name)?;
+        Some(self.entries.remove(at).1)
+    }
+
+    /// The value of a key parsed, where it is there.
+    pub fn read<T>(
+        &mut self,
+        name: &'static str,
+        problems: &mut Problems,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.take(name)?.parse(problems, parse)
+    }
+
+    /// The same into the place of what holds where the key is not there.
+    pub fn read_into<T>(
+        &mut self,
+        place: &mut T,
+        name: &'static str,
+        problems: &mut Problems,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) {
+        if let Some(value) = self.read(name, problems, parse) {
+            *place = value;
+        }
+    }
+
+    /// `true` or `false`, where the key is there.
+    pub fn bool(&mut self, name: &'static str, problems: &mut Problems) -> Option<bool> {
+        self.take(name)?.bool(problems)
+    }
+
+    /// The items of a key's list, or its one value; none where the key is not there.
+    pub fn list_or_one(&mut self, name: &'static str, problems: &mut Problems) -> Vec<Item<'a>> {
+        let item = self.take(name);
+        item.map(|item| item.list_or_one(problems))
+            .unwrap_or_default()
+    }
+
+    /// The keys that nobody has taken yet, with their values: for mappings whose keys are names.
+    pub fn rest(&mut self) -> Vec<(String, Item<'a>)> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Tells the keys that are left over as unknown, with the nearest known one.
+    pub fn finish(self, problems: &mut Problems) {
+        for (name, item) in self.entries {
+            let nearest = self
+                .known
+                .iter()
+                .filter(|_| name.chars().count() >= MIN_LIKE_LENGTH)
+                .map(|known| (strsim::jaro_winkler(&name, known), *known))
+                .filter(|(likeness, _)| *likeness >= LIKENESS)
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .map(|(_, known)| known);
+            let message = match nearest {
+                Some(file) if is_secret(&name) && file.ends_with("_file") => format!(
+                    "this file must not contain secrets; put it into a separate file and set `{file}`"
+                ),
+                _ if is_secret(&name) => {
+                    "unknown key, and this file must not contain secrets; remove it".into()
+                }
+                Some(known) => format!("unknown key; did you mean `{known}`?"),
+                None => {
+                    let mut known = self.known.clone();
+                    known.sort_unstable();
+                    format!("unknown key; known keys: {}", known.join(", "))
+                }
+            };
+            problems.add(item.line, item.key, message);
+        }
+    }
+}
+
+/// Whether a key is called as a secret is.
+fn is_secret(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    matches!(
+        plain.to_ascii_lowercase().as_str(),
+        "apikey" | "password" | "passwd" | "secret" | "token"
+    )
+}
+
+/// Replaces the characters of a text from outside that could move a cursor, change colours or forge a line, and those of
+/// bidirectional text, which turn around what follows (UAX #9, section 2).
+pub fn printable(text: &str) -> String {
+    let printable = |c: char| match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{fffd}'
+        }
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(printable).collect()
+}

@@ -1,0 +1,159 @@
+//! The testbed as the program uses it: its inventory, its environment, and what the stand-in's `/test` probes with.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::certificate::Certificate;
+use crate::config::{
+    Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
+};
+use crate::instance::{Expectation, Expected, Instances, SourceKind};
+use crate::judge::{Judged, Rules, TrustStore};
+use crate::look::Looker;
+use crate::model::{KeyTypes, Protocol, Target, Timestamp, Vantage};
+use crate::resolve::{Families, Override, Resolver};
+use crate::revocation::Revocations;
+use crate::scan::{Job, Manner, Permits, Scanner};
+use crate::source::{API_KEY_VARIABLE, Environment, Loaded, Requests, Sources};
+
+pub use certvigil_testbed::*;
+
+/// Timeout of a probe of the stand-in's `/test`: less than that of a client, so that it answers.
+const TEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum concurrent probes of `/test`, in all and at one address.
+const TEST_CONCURRENCY: usize = 64;
+const TEST_PER_ADDRESS: usize = 4;
+
+/// Probes the hosts of `/test` with the program's own scanner.
+pub struct Tester {
+    /// The scanner.
+    pub scanner: Scanner,
+    /// How it probes.
+    pub manner: Manner,
+}
+
+impl HostTester for Tester {
+    fn test(
+        &self,
+        request: TestRequest,
+        now: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Vec<Judged>> + Send + '_>> {
+        let job = self.job(request);
+        Box::pin(async move {
+            let never = std::future::pending();
+            let scan = self.scanner.scan(vec![job], now, never, |_| {}).await;
+            scan.results
+        })
+    }
+}
+
+impl Tester {
+    fn job(&self, request: TestRequest) -> Job {
+        let TestRequest {
+            common_name,
+            current,
+            hostnames,
+            port,
+        } = request;
+        Job {
+            targets: hostnames
+                .iter()
+                .map(|hostname| Target {
+                    certificate: common_name.clone(),
+                    hostname: hostname.clone(),
+                    port,
+                    protocol: Protocol::Https,
+                })
+                .collect(),
+            expectation: Ok(Arc::new(Loaded {
+                name: common_name,
+                common_name: None,
+                expected: Arc::new(Expected {
+                    source: SourceKind::Sslmate,
+                    what: Expectation::Instances(Box::new(Instances::only(current))),
+                }),
+                hostnames,
+                awaited: None,
+            })),
+            addresses: Vec::new(),
+            known: Vec::new(),
+            families: None,
+            resolved: None,
+            key_types: KeyTypes::ANY,
+            reach: Arc::default(),
+            is_stranger: false,
+            dane: false,
+            rules: Rules::default(),
+            manner: self.manner.clone(),
+        }
+    }
+}
+
+/// Starts everything that a scenario plants, as of `now`.
+///
+/// # Errors
+/// If no server can be started: loopback addresses or ports cannot be had.
+pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Lab, String> {
+    Lab::start(scenario, now, tester).await
+}
+
+/// The configuration that finds what a lab plants.
+pub fn inventory(lab: &Lab) -> Inventory {
+    let entry = |host: &Host| {
+        let name = host.name.to_string();
+        let mut entry = Entry::new(match host.expect {
+            Expect::Sslmate => SourceSettings::Sslmate(name.clone()),
+            Expect::Pem => SourceSettings::Pem(vec![lab.pem_file(host)]),
+            Expect::Trust => SourceSettings::TrustOnly,
+        });
+        entry.name = Some(name);
+        entry.hostnames = vec![host.name.clone()];
+        entry.ports = vec![lab.port()];
+        entry
+    };
+    Inventory {
+        sslmate: Some(SslmateSettings {
+            endpoint: Some(lab.endpoint().to_owned()),
+            ..SslmateSettings::default()
+        }),
+        vantages: vec![VantageSettings {
+            name: Vantage::SSLMATE.into(),
+            kind: VantageKind::Sslmate,
+        }],
+        certificates: lab.hosts().iter().map(entry).collect(),
+        ..Inventory::default()
+    }
+}
+
+/// The environment of a process that has the lab's API key and nothing else.
+pub fn environment() -> Environment<'static> {
+    Environment {
+        variable: &|name| (name == API_KEY_VARIABLE).then(|| API_KEY.to_owned()),
+        home: None,
+    }
+}
+
+fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String> {
+    let mut trust = TrustStore::default();
+    trust.add(root).map_err(|e| e.to_string())?;
+    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;
+    let resolver = Resolver::new(Families::Both, overrides, Vec::new());
+    Ok(Tester {
+        scanner: Scanner {
+            revocations: Arc::new(Revocations::new(sources.http_for_others())),
+            sources: Arc::new(sources),
+            resolver: Arc::new(resolver),
+            looker: Arc::new(Looker::new()?),
+            local: true,
+            remotes: Arc::new([]),
+            permits: Arc::new(Permits::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),
+        },
+        manner: Manner {
+            timeout: TEST_TIMEOUT,
+            trust: Arc::new(trust),
+            reaches: Arc::default(),
+        },
+    })
+}

@@ -1,0 +1,423 @@
+//! Limits of concurrent work. Each group of probes has connection slots of its own; all groups share the limit of one
+//! address.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+
+use crate::model::Vantage;
+
+/// Targets that are resolved or wait, for each connection slot.
+pub const TARGETS_PER_SLOT: usize = 4;
+/// Maximum concurrent name lookups of a group, however many connection slots there are: each has sockets of its own.
+pub const MAX_NAMES: usize = 512;
+/// Maximum concurrent tests of one remote vantage, each of which is many probes for the vantage.
+pub const MAX_REMOTE_TESTS: usize = 16;
+/// Maximum addresses of one name that are probed on demand.
+pub const MAX_ON_DEMAND_ADDRESSES: usize = 100;
+/// Share of the connection slots that on-demand probes have; the monitor has the rest.
+const ON_DEMAND_SHARE: usize = 4;
+/// Share of the concurrent probes of one address that on-demand probes have at most.
+const ON_DEMAND_ADDRESS_SHARE: usize = 2;
+/// Share of a group's connection slots that the addresses of one target have at most.
+const TARGET_SHARE: usize = 2;
+
+/// The permits of one group of probes, shared by its scans.
+#[derive(Debug)]
+pub struct Permits {
+    slot_count: usize,
+    max_addresses: usize,
+    /// Connection slots.
+    slots: Semaphore,
+    names: Semaphore,
+    /// One for each thread that judges.
+    judging: Arc<Semaphore>,
+    remote_tests: Mutex<HashMap<Vantage, Arc<Semaphore>>>,
+    addresses: Arc<Addresses>,
+    is_on_demand: bool,
+}
+
+/// The limits of single addresses.
+#[derive(Debug)]
+struct Addresses {
+    /// Those of all groups.
+    all: AddressLimits,
+    /// Those of on-demand probes, so that few of them wait in front of the monitor's.
+    on_demand: AddressLimits,
+}
+
+impl Addresses {
+    fn new(per_address: usize) -> Self {
+        Self {
+            all: AddressLimits::new(per_address),
+            on_demand: AddressLimits::new(per_address / ON_DEMAND_ADDRESS_SHARE),
+        }
+    }
+}
+
+impl Permits {
+    /// Permits for `concurrency` concurrent probes, of which `per_address` at one IP address and port; at least one of
+    /// each.
+    pub fn new(concurrency: usize, per_address: usize) -> Self {
+        let addresses = Arc::new(Addresses::new(per_address));
+        Self::of_group(concurrency, addresses, false)
+    }
+
+    /// The permits of a monitor and those of on-demand probes, which divide `concurrency`. At least one probe of each
+    /// group runs, and `per_address` holds for both together.
+    pub fn of_monitor(concurrency: usize, per_address: usize) -> (Self, Self) {
+        let addresses = Arc::new(Addresses::new(per_address));
+        let on_demand = (concurrency / ON_DEMAND_SHARE).max(1);
+        let of_monitor = concurrency.saturating_sub(on_demand);
+        (
+            Self::of_group(of_monitor, addresses.clone(), false),
+            Self::of_group(on_demand, addresses, true),
+        )
+    }
+
+    fn of_group(slots: usize, addresses: Arc<Addresses>, is_on_demand: bool) -> Self {
+        let slots = slots.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            slot_count: slots,
+            max_addresses: if is_on_demand {
+                MAX_ON_DEMAND_ADDRESSES
+            } else {
+                usize::MAX
+            },
+            slots: Semaphore::new(slots),
+            names: Semaphore::new(slots.saturating_mul(TARGETS_PER_SLOT).min(MAX_NAMES)),
+            judging: Arc::new(Semaphore::new(judging_threads(is_on_demand))),
+            remote_tests: Mutex::default(),
+            addresses,
+            is_on_demand,
+        }
+    }
+
+    /// Sets the maximum concurrent probes of one IP address and port, for this group and those that share it. Probes
+    /// that run count.
+    pub fn set_per_address(&self, per_address: usize) {
+        self.addresses.all.set(per_address);
+        let on_demand = per_address / ON_DEMAND_ADDRESS_SHARE;
+        self.addresses.on_demand.set(on_demand);
+    }
+
+    /// Number of connection slots in use.
+    pub fn in_use(&self) -> usize {
+        self.slot_count
+            .saturating_sub(self.slots.available_permits())
+    }
+
+    /// Number of connection slots.
+    pub fn slots(&self) -> usize {
+        self.slot_count
+    }
+
+    /// Maximum addresses of one name that are probed.
+    pub(super) fn max_addresses(&self) -> usize {
+        self.max_addresses
+    }
+
+    /// Maximum concurrent probes of one target's addresses.
+    pub(super) fn slots_of_target(&self) -> usize {
+        (self.slot_count / TARGET_SHARE).max(1)
+    }
+
+    /// Waits for a connection slot, and for the limit of the address.
+    pub(super) async fn probe(&self, address: SocketAddr) -> ProbePermit<'_> {
+        let Addresses { all, on_demand } = &*self.addresses;
+        if !self.is_on_demand {
+            let at_address = all.acquire(address).await;
+            let slot = self.slots.acquire().await.ok();
+            return ProbePermit {
+                _at_address: [Some(at_address), None],
+                _slot: slot,
+            };
+        }
+        // The slot comes first: a probe that waits for one would keep the monitor from the address.
+        let own = on_demand.acquire(address).await;
+        let slot = self.slots.acquire().await.ok();
+        let at_address = all.acquire(address).await;
+        ProbePermit {
+            _at_address: [Some(at_address), Some(own)],
+            _slot: slot,
+        }
+    }
+
+    /// Waits for a permit to resolve a name.
+    pub(super) async fn name(&self) -> Option<SemaphorePermit<'_>> {
+        self.names.acquire().await.ok()
+    }
+
+    /// Waits for a permit to use a thread for judging.
+    pub(super) async fn judging(&self) -> Option<OwnedSemaphorePermit> {
+        self.judging.clone().acquire_owned().await.ok()
+    }
+
+    /// Waits for a permit for a test of a remote vantage. Each vantage has permits of its own.
+    pub(super) async fn remote_test(&self, vantage: &Vantage) -> Option<OwnedSemaphorePermit> {
+        let permits = {
+            let mut all = lock(&self.remote_tests);
+            // Vantages of earlier configurations.
+            all.retain(|known, permits| known == vantage || Arc::strong_count(permits) > 1);
+            let new = || Arc::new(Semaphore::new(self.slot_count.min(MAX_REMOTE_TESTS)));
+            all.entry(vantage.clone()).or_insert_with(new).clone()
+        };
+        permits.acquire_owned().await.ok()
+    }
+}
+
+/// Number of threads that judge: one for each processor, and half as many for on-demand probes.
+fn judging_threads(is_on_demand: bool) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if is_on_demand {
+        (processors / 2).max(1)
+    } else {
+        processors
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A permit to probe an address, which ends when it is dropped.
+pub(super) struct ProbePermit<'a> {
+    _at_address: [Option<AddressPermit<'a>>; 2],
+    _slot: Option<SemaphorePermit<'a>>,
+}
+
+/// Limits of the addresses that are probed now, or for which a probe waits.
+#[derive(Debug)]
+struct AddressLimits(Mutex<ByAddress>);
+
+#[derive(Debug)]
+struct ByAddress {
+    per_address: usize,
+    limits: HashMap<SocketAddr, AddressLimit>,
+}
+
+#[derive(Debug)]
+struct AddressLimit {
+    permits: Arc<Semaphore>,
+    /// Permits that end with the probes that hold them, because the limit was lowered meanwhile.
+    surplus: usize,
+}
+
+impl AddressLimits {
+    fn new(per_address: usize) -> Self {
+        Self(Mutex::new(ByAddress {
+            per_address: at_least_one(per_address),
+            limits: HashMap::new(),
+        }))
+    }
+
+    fn set(&self, per_address: usize) {
+        let now = at_least_one(per_address);
+        let mut all = lock(&self.0);
+        let before = std::mem::replace(&mut all.per_address, now);
+        for limit in all.limits.values_mut() {
+            let more = now.saturating_sub(before);
+            let kept = more.min(limit.surplus);
+            limit.surplus -= kept;
+            limit.permits.add_permits(more - kept);
+            let fewer = before.saturating_sub(now);
+            limit.surplus += fewer - limit.permits.forget_permits(fewer);
+        }
+    }
+
+    async fn acquire(&self, address: SocketAddr) -> AddressPermit<'_> {
+        let permits = {
+            let mut all = lock(&self.0);
+            let count = all.per_address;
+            let limit = all.limits.entry(address).or_insert_with(|| AddressLimit {
+                permits: Arc::new(Semaphore::new(count)),
+                surplus: 0,
+            });
+            limit.permits.clone()
+        };
+        // Made before the wait, so that a wait that is given up leaves nothing behind.
+        let mut permit = AddressPermit {
+            limits: self,
+            address,
+            permits,
+            held: None,
+        };
+        permit.held = permit.permits.clone().acquire_owned().await.ok();
+        permit
+    }
+}
+
+fn at_least_one(count: usize) -> usize {
+    count.clamp(1, Semaphore::MAX_PERMITS)
+}
+
+/// A permit of an address, or the wait for it.
+struct AddressPermit<'a> {
+    limits: &'a AddressLimits,
+    address: SocketAddr,
+    permits: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for AddressPermit<'_> {
+    fn drop(&mut self) {
+        let mut all = lock(&self.limits.0);
+        if let Some(held) = self.held.take() {
+            match all.limits.get_mut(&self.address) {
+                Some(limit) if limit.surplus > 0 => {
+                    limit.surplus -= 1;
+                    held.forget();
+                }
+                _ => drop(held),
+            }
+        }
+        // The map's and this one: there is no other, and under the lock none is added.
+        if Arc::strong_count(&self.permits) == 2 {
+            all.limits.remove(&self.address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ADDRESS: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 443);
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Start,
+        /// Ends the probe with this number among those that run or wait, if there are any.
+        End(usize),
+        Set(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Start),
+            3 => (0..20_usize).prop_map(Step::End),
+            1 => (0..6_usize).prop_map(Step::Set),
+        ]
+    }
+
+    enum Probe<'a> {
+        Runs { _permit: ProbePermit<'a> },
+        Waits(Pin<Box<dyn Future<Output = ProbePermit<'a>> + 'a>>),
+    }
+
+    fn running(probes: &[Probe<'_>]) -> usize {
+        let runs = |probe: &&Probe<'_>| matches!(probe, Probe::Runs { .. });
+        probes.iter().filter(runs).count()
+    }
+
+    fn poll(probes: &mut [Probe<'_>]) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for probe in probes {
+            if let Probe::Waits(wait) = probe
+                && let Poll::Ready(permit) = wait.as_mut().poll(&mut cx)
+            {
+                *probe = Probe::Runs { _permit: permit };
+            }
+        }
+    }
+
+    fn waiting(permits: &Permits, address: SocketAddr) -> Probe<'_> {
+        Probe::Waits(Box::pin(permits.probe(address)))
+    }
+
+    proptest! {
+        /// However the limit changes while probes run: none starts beyond it, and none waits within it.
+        #[test]
+        fn the_limit_of_an_address_holds_for_running_probes_when_it_changes(steps in proptest::collection::vec(step(), 1..60)) {
+            let permits = Permits::new(1000, 2);
+            let (mut limit, mut probes) = (2, Vec::<Probe<'_>>::new());
+            for step in steps {
+                match step {
+                    Step::Start => probes.push(waiting(&permits, ADDRESS)),
+                    Step::End(number) if !probes.is_empty() => drop(probes.remove(number % probes.len())),
+                    Step::End(_) => {}
+                    Step::Set(count) => {
+                        permits.set_per_address(count);
+                        limit = count.max(1);
+                    }
+                }
+                let before = running(&probes);
+                poll(&mut probes);
+                let after = running(&probes);
+                prop_assert!(after <= limit || after == before, "{after} of {limit}");
+                prop_assert!(after >= limit || after == probes.len(), "{after} of {limit}, {} in all", probes.len());
+                prop_assert_eq!(permits.in_use(), after);
+            }
+            drop(probes);
+            prop_assert!(lock(&permits.addresses.all.0).limits.is_empty());
+        }
+
+        /// The limit of an address holds over both groups, and the monitor's probe waits behind the share of the others
+        /// at most.
+        #[test]
+        fn on_demand_probes_have_a_share_of_an_address(per_address in 1..8_usize, flood in 1..40_usize) {
+            let (monitor, on_demand) = Permits::of_monitor(1000, per_address);
+            let mut flooding = Vec::from_iter((0..flood).map(|_| waiting(&on_demand, ADDRESS)));
+            poll(&mut flooding);
+            let share = (per_address / ON_DEMAND_ADDRESS_SHARE).max(1);
+            prop_assert_eq!(running(&flooding), flood.min(share));
+            let mut own = Vec::from_iter((0..per_address).map(|_| waiting(&monitor, ADDRESS)));
+            poll(&mut own);
+            prop_assert_eq!(running(&own) + running(&flooding), per_address.min(per_address + flood));
+            // With what runs gone, the monitor's probe is behind as many as the share.
+            for _ in 0..share {
+                flooding.retain(|probe| matches!(probe, Probe::Waits(_)));
+                poll(&mut own);
+                poll(&mut flooding);
+            }
+            prop_assert!(running(&own) >= per_address.saturating_sub(share).max(1));
+            drop((own, flooding));
+            for limits in [&monitor.addresses.all, &monitor.addresses.on_demand] {
+                prop_assert!(lock(&limits.0).limits.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn on_demand_probes_leave_the_monitor_its_slots() {
+        for concurrency in [1, 2, 3, 4, 256] {
+            let (monitor, on_demand) = Permits::of_monitor(concurrency, 4);
+            let at = |host: u8| SocketAddr::from(([127, 0, 0, host], 443));
+            let mut flood = Vec::from_iter((0..255).map(|host| waiting(&on_demand, at(host))));
+            poll(&mut flood);
+            assert_eq!(running(&flood), (concurrency / ON_DEMAND_SHARE).max(1));
+            // Also at an address that on-demand probes wait for.
+            let mut own = vec![waiting(&monitor, at(254))];
+            poll(&mut own);
+            assert_eq!(running(&own), 1);
+            assert!(monitor.slots() + on_demand.slots() <= concurrency.max(2));
+        }
+    }
+
+    #[test]
+    fn each_vantage_has_permits_of_its_own() {
+        let permits = Permits::new(1000, 4);
+        let mut cx = Context::from_waker(Waker::noop());
+        let (a, b) = (Vantage::named("a"), Vantage::named("b"));
+        let mut held = Vec::new();
+        for _ in 0..MAX_REMOTE_TESTS {
+            let Poll::Ready(permit) = pin!(permits.remote_test(&a)).poll(&mut cx) else {
+                panic!("there is a permit")
+            };
+            held.push(permit);
+        }
+        assert!(pin!(permits.remote_test(&a)).poll(&mut cx).is_pending());
+        assert!(pin!(permits.remote_test(&b)).poll(&mut cx).is_ready());
+        drop(held);
+        assert!(pin!(permits.remote_test(&a)).poll(&mut cx).is_ready());
+        assert!(lock(&permits.remote_tests).len() <= 2);
+    }
+}

@@ -1,0 +1,104 @@
+//! ARCHITECTURE.md matches the repository: its crates, their lines, and every path that it names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::markdown::{code_spans, document};
+
+/// Difference in lines, as a share, at which the table must be rewritten.
+const TOLERANCE: f64 = 0.2;
+/// Lines in the table are rounded to this.
+const ROUNDING: usize = 100;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Lines of Rust in a directory and those below it.
+fn lines_below(directory: &Path) -> usize {
+    let mut lines = 0;
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            lines += lines_below(&path);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            lines += fs::read_to_string(&path).unwrap().lines().count();
+        }
+    }
+    lines
+}
+
+/// The directory of a crate's sources, by its directory in the table.
+fn sources(directory: &str) -> String {
+    match directory {
+        "src/" => directory.to_owned(),
+        other => format!("{other}src"),
+    }
+}
+
+#[test]
+fn the_table_lists_every_crate_with_its_lines() {
+    let page = document("ARCHITECTURE.md");
+    let rows = page.section("Crates").rows();
+    let listed: BTreeSet<String> = rows
+        .iter()
+        .map(|row| row[1].trim_matches('`').to_owned())
+        .collect();
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    let mut existing: BTreeSet<String> = crates
+        .map(|entry| format!("crates/{}/", entry.unwrap().file_name().to_str().unwrap()))
+        .collect();
+    existing.insert("src/".into());
+    assert_eq!(listed, existing);
+
+    let rewrite = std::env::var_os("CERTVIGIL_REWRITE").is_some();
+    let mut text = page.text.clone();
+    for row in rows {
+        let directory = row[1].trim_matches('`');
+        let lines = lines_below(&root().join(sources(directory)));
+        let written: usize = row[2].parse().unwrap();
+        if rewrite {
+            let rounded = lines.div_ceil(ROUNDING) * ROUNDING;
+            let old = format!("| `{directory}` | {written} |");
+            text = text.replace(&old, &format!("| `{directory}` | {rounded} |"));
+            continue;
+        }
+        let difference = lines.abs_diff(written) as f64 / lines.max(1) as f64;
+        assert!(
+            difference <= TOLERANCE,
+            "{directory} has {lines} lines, ARCHITECTURE.md has {written}; run \
+             CERTVIGIL_REWRITE=1 cargo test --test integration architecture::"
+        );
+    }
+    if rewrite {
+        fs::write(root().join("ARCHITECTURE.md"), text).unwrap();
+    }
+}
+
+/// Paths in code spans, such as `src/cli/mod.rs`.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    code_spans(text).into_iter().filter(|span| {
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        span.contains('/') && span.chars().all(is_path)
+    })
+}
+
+#[test]
+fn every_path_exists() {
+    let page = document("ARCHITECTURE.md");
+    let mut checked = 0;
+    for (line, text) in page.prose() {
+        for path in paths(text).filter(|path| !path.contains("CODE")) {
+            assert!(root().join(path).exists(), "line {line}: {path}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn only_paths_are_paths() {
+    let text = "`src/a.rs` and `--flag`, `make lint`, `a b/c`, `docs/x/`";
+    assert_eq!(paths(text).collect::<Vec<_>>(), ["src/a.rs", "docs/x/"]);
+}

@@ -1,0 +1,59 @@
+//! Remote vantages that hang or are down.
+
+use super::*;
+use crate::fixture::tls::stay_silent;
+use crate::support::Refusing;
+
+/// The setting of one vantage at a place.
+fn vantage(place: &str) -> String {
+    format!("vantages: [{{name: east, type: certvigil, url: 'http://{place}/api/v2'}}]")
+}
+
+/// Its test takes hours, and each endpoint has one.
+#[test]
+fn a_vantage_that_hangs_delays_no_local_result() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let hanging = Server::start("127.0.0.1", stay_silent);
+    let settings = vantage(&format!("127.0.0.1:{}", hanging.port()));
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let defaults = "interval: 1s, timeout: 1h";
+    let exporter = Exporter::start(&inventory(&pki, defaults, &settings, &[entry]), &[], |_| {});
+    let labels = [r#"certificate="web""#, r#"vantage="local""#];
+    exporter.wait_for_metrics("the local result is there", |metrics| {
+        metrics.sample("certvigil_endpoint_correct", &labels) == Some(1.0)
+    });
+    wait_for_looks(&hanging);
+    server.serve(config(&pki, &pki.leaf(&[HOST])));
+    let metrics = exporter.wait_for_metrics("the fault is reported", |metrics| {
+        metrics.sample("certvigil_endpoint_correct", &labels) == Some(0.0)
+    });
+    let elsewhere = [r#"vantage="east""#];
+    assert_eq!(
+        metrics.samples("certvigil_endpoint_status", &elsewhere),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_vantage_that_is_down_is_reported() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let refusing = Refusing::new();
+    let entry = entry(&pki, "web", &leaf, server.port());
+    let settings = vantage(&refusing.place());
+    let exporter = Exporter::start(&inventory(&pki, OFTEN, &settings, &[entry]), &[], |_| {});
+    let up = [r#"vantage="east""#];
+    exporter.wait_for_metrics("the vantage is down", |metrics| {
+        metrics.sample("certvigil_vantage_up", &up) == Some(0.0)
+    });
+    let page = exporter.get("/");
+    assert!(page.text().contains("The vantage east is down"));
+    // The time of the last probe is no time of a conclusive one.
+    let metrics = exporter.get("/metrics");
+    let last = "certvigil_endpoint_last_conclusive_timestamp_seconds";
+    assert_eq!(metrics.samples(last, &up), [""; 0]);
+    assert_eq!(metrics.samples(last, &[r#"vantage="local""#]).len(), 1);
+}
