@@ -123,7 +123,8 @@ struct Given {
 impl Given {
     fn of_file(file: &Path, trust: TrustStore) -> Result<Self, String> {
         let name = file.display().to_string();
-        let read = read_bounded(file).and_then(|pem| parse_certificates(&pem));
+        let read = read_bounded(file)
+            .and_then(|bytes| parse_certificates(&bytes).map_err(|error| error.to_string()));
         let certificates =
             read.map_err(|e| format!("{name}: {e}; give a PEM file with the certificate"))?;
         Ok(Self {

@@ -100,6 +100,7 @@ fn read(file: &Path) -> Result<Instance, SourceError> {
     let pem = read_bounded(file)
         .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
     parse_certificates(&pem)
+        .map_err(|error| error.to_string())
         .and_then(Instance::from_chain)
         .map_err(|why| unusable(format!("{why}; {WANTED}")))
 }

@@ -180,7 +180,7 @@ fn a_file_that_is_half_written_is_not_what_is_expected() {
     };
     // Written in place, it is empty and broken for a while.
     let whole = chain(&new);
-    for (half, words) in [("", "it is empty"), (&whole[..200], "is missing")] {
+    for (half, words) in [("", "the file is empty"), (&whole[..200], "is missing")] {
         std::fs::write(&file, half).unwrap();
         wait_until(words, || exporter.log().contains(words).then_some(()));
         let metrics = exporter.get("/metrics");

@@ -99,7 +99,9 @@ pub enum FileError {
     )]
     Pkcs12Encryption,
     /// A PKCS #12 file with a password.
-    #[error("the PKCS #12 file needs a password: give it in a file with --cert-password-file")]
+    #[error(
+        "the PKCS #12 file needs a password: give it in a file with --cert-password-file, or convert the file with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
+    )]
     NeedsPassword,
     /// A PKCS #12 file with another password.
     #[error("the password does not open the PKCS #12 file")]
@@ -137,6 +139,14 @@ pub fn read_certificates(
         return Err(FileError::TooMany);
     }
     Ok(found.into_iter().map(Certificate::from_der).collect())
+}
+
+/// Reads every certificate of a file that needs no password.
+///
+/// # Errors
+/// As [`read_certificates`].
+pub fn parse_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
+    read_certificates(bytes, None)
 }
 
 /// Returns true if the bytes begin with a SEQUENCE whose length fits: text does not.
