@@ -45,7 +45,7 @@ pub fn pem(data: &[u8]) {
     let again = parse_certificates(written.as_bytes());
     assert_eq!(again.as_ref(), Ok(&certificates));
     if let Err(error) = Instance::from_chain(certificates) {
-        assert_one_line(&error);
+        assert_one_line(&error.to_string());
     }
 }
 
@@ -171,7 +171,8 @@ impl Known {
     fn read() -> Result<Self, String> {
         let one = |pem: &str| {
             let certificates = parse_certificates(pem.as_bytes());
-            Instance::from_chain(certificates.map_err(|error| error.to_string())?)
+            let certificates = certificates.map_err(|error| error.to_string())?;
+            Instance::from_chain(certificates).map_err(|error| error.to_string())
         };
         let ca = one(include_str!(
             "../crates/certvigil-core/src/certificate/revocation/testdata/ca.pem"

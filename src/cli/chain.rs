@@ -172,7 +172,8 @@ impl Given {
     async fn complete(mut self, sources: &Sources, deadline: Instant) -> Result<Bundle, String> {
         let mut fetched = 0;
         loop {
-            let bundle = Bundle::arrange(&self.certificates, &self.trust)?;
+            let bundle = Bundle::arrange(&self.certificates, &self.trust)
+                .map_err(|error| error.to_string())?;
             let below = match &bundle.end {
                 End::Complete => return Ok(bundle),
                 End::Missing(_) | End::Untrusted(_)

@@ -25,7 +25,7 @@ pub(crate) fn name_of(url: &str) -> String {
 fn instance(body: &[u8]) -> Result<Instance, SourceError> {
     parse_certificates(body)
         .map_err(|error| error.to_string())
-        .and_then(Instance::from_chain)
+        .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
         .map_err(|e| SourceError::Unusable(format!("the download cannot be used: {e}")))
 }
 

@@ -101,7 +101,7 @@ fn read(file: &Path) -> Result<Instance, SourceError> {
         .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
     parse_certificates(&pem)
         .map_err(|error| error.to_string())
-        .and_then(Instance::from_chain)
+        .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
         .map_err(|why| unusable(format!("{why}; {WANTED}")))
 }
 

@@ -31,7 +31,10 @@ pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
-pub use file::{FileError, Foreign, MAX_FILE_CERTIFICATES, parse_certificates, read_certificates};
+pub use file::{
+    FileError, Foreign, LeafError, MAX_FILE_CERTIFICATES, leaf_of, parse_certificates,
+    read_certificates,
+};
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;

@@ -1,6 +1,6 @@
 //! The certificate file that a server ought to have: which certificates, in which order. Time plays no part.
 
-use crate::certificate::{Certificate, Facts};
+use crate::certificate::{Certificate, Facts, LeafError, Malformed, leaf_of};
 
 use super::TrustStore;
 use super::chain::reach;
@@ -33,18 +33,25 @@ pub enum End {
 
 impl Bundle {
     /// Puts certificates in order. What does not belong to the leaf is left out, and so are duplicates and roots. Their
-    /// order plays no part: the leaf is the one that issued none of the others.
+    /// order plays no part: see [`leaf_of`].
     ///
     /// # Errors
-    /// One line, without the file's name, where it cannot be said which of them is the leaf.
-    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, String> {
+    /// As [`leaf_of`], and if any certificate is malformed.
+    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, LeafError> {
+        let leaf = leaf_of(certificates)?;
+        // A malformed certificate may be part of the chain, which would lack it.
+        if let Some((at, why)) = malformed(certificates) {
+            return Err(LeafError::Malformed {
+                position: at + 1,
+                why: why.to_string(),
+            });
+        }
         let signatures = Signatures::default();
         let links = Links::new(trust, &signatures);
         let mut pool: Vec<&Certificate> = certificates.iter().collect();
         // By what they are and not by where they stand.
         pool.sort_by_key(|c| c.sha256());
         pool.dedup();
-        let leaf = leaf_of(&pool, &links)?;
         let is_root = |c: &Certificate| links.issued(c, c);
         if is_root(leaf) {
             return Ok(Self {
@@ -81,46 +88,9 @@ impl Bundle {
     }
 }
 
-/// The certificate that is to be served. A certificate authority is one only where there is nothing else: tools make
-/// self-signed certificates like that.
-fn leaf_of<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Result<&'a Certificate, String> {
-    let readable = || pool.iter().copied().filter(|c| c.facts().is_ok());
-    let Some(first) = readable().next() else {
-        let malformed = pool.iter().find_map(|c| c.facts().err());
-        return Err(malformed.map_or_else(
-            || "it has no certificate".to_owned(),
-            |malformed| format!("its certificate is malformed: {malformed}"),
-        ));
-    };
-    let is_no_ca = |c: &Certificate| c.facts().is_ok_and(|f| !f.is_ca);
-    let ends: Vec<_> = readable().filter(|c| is_no_ca(c)).collect();
-    match ends.as_slice() {
-        [leaf] => return Ok(leaf),
-        [] => {}
-        several => return Err(ambiguous(several)),
-    }
-    let issued_another =
-        |issuer: &Certificate| readable().any(|c| c != issuer && links.issued(issuer, c));
-    let lowest: Vec<_> = readable().filter(|c| !issued_another(c)).collect();
-    match lowest.as_slice() {
-        [leaf] => Ok(leaf),
-        [] => Err(ambiguous(&[first])),
-        several => Err(ambiguous(several)),
-    }
-}
-
-fn ambiguous(candidates: &[&Certificate]) -> String {
-    /// So many of them are named.
-    const TOLD: usize = 4;
-    let names = candidates.iter().take(TOLD).filter_map(|c| c.facts().ok());
-    let names: Vec<String> = names
-        .map(|f| format!("`{}` (serial {})", f.name(), f.serial))
-        .collect();
-    format!(
-        "it cannot be said which of its certificates is to be served: {} of them may be, such as {}; leave only one of these in it",
-        candidates.len(),
-        names.join(", ")
-    )
+fn malformed(certificates: &[Certificate]) -> Option<(usize, &Malformed)> {
+    let mut all = certificates.iter().enumerate();
+    all.find_map(|(at, c)| c.facts().err().map(|why| (at, why)))
 }
 
 /// The certificate on the path whose issuer is not there; of several, one that says where its issuer is to be had.

@@ -115,25 +115,30 @@ pub(super) fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, FileError> {
 /// `line` is the number of the line that `from` is in.
 fn check_between(text: &[u8], from: usize, to: usize, line: usize) -> Result<(), FileError> {
     let between = text.get(from..to).unwrap_or_default();
-    if let Some(at) = find(between, END) {
-        let line = line + line_breaks(text, from, from + at);
-        let label = label(text, from + at + END.len()).map_or("", |(label, _)| label);
-        return Err(FileError::MissingBegin {
-            line,
-            label: label.to_owned(),
-        });
-    }
-    let mut start = from;
+    let end = find(between, END);
+    let mut offset = 0;
     for (number, content) in between.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let start = offset;
+        offset += content.len();
+        if end.is_some_and(|end| end < offset) {
+            break;
+        }
         if looks_like_boundary(content) {
             return Err(FileError::NotABoundary {
                 line: line + number,
-                text: excerpt(text, start),
+                text: excerpt(text, from + start),
             });
         }
-        start += content.len();
     }
-    Ok(())
+    let Some(end) = end.map(|end| from + end) else {
+        return Ok(());
+    };
+    Err(FileError::MissingBegin {
+        line: line + line_breaks(text, from, end),
+        label: label(text, end + END.len())
+            .map_or("", |(label, _)| label)
+            .to_owned(),
+    })
 }
 
 /// Returns true if a line begins as a boundary of a certificate might: dashes of some kind, then `BEGIN … CERTIFICATE`.

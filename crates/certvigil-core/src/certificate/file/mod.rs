@@ -6,6 +6,7 @@
 mod ber;
 mod blocks;
 mod foreign;
+mod leaf;
 mod pkcs12;
 mod pkcs7;
 mod text;
@@ -13,6 +14,7 @@ mod text;
 use super::Certificate;
 use blocks::{Block, blocks};
 pub use foreign::Foreign;
+pub use leaf::{LeafError, leaf_of};
 
 /// Maximum certificates in one file, beyond any chain file or bundle of roots.
 pub const MAX_FILE_CERTIFICATES: usize = 10_000;

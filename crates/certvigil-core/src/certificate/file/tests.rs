@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::authority::{Authority, Key, Validity};
+use crate::instance::Instance;
 
 const LEAF: &str = include_str!("../../judge/testdata/leaf.pem");
 const INTERMEDIATE: &str = include_str!("../../judge/testdata/intermediate.pem");
@@ -114,6 +116,14 @@ fn a_damaged_block_is_an_error_with_its_line_and_never_dropped() {
         FileError::NotBase64 {
             line: 1,
             label: cut("CERTIFICATE")
+        }
+    );
+    // The first thing that is wrong is reported: the end is right.
+    assert_eq!(
+        error(chain().replacen("-----BEGIN", "----BEGIN", 1)),
+        FileError::NotABoundary {
+            line: 1,
+            text: cut("----BEGIN CERTIFICATE-----")
         }
     );
     for boundary in [
@@ -239,6 +249,61 @@ fn a_wrong_and_a_missing_password_are_told_apart_from_damage() {
             Err(FileError::Unknown)
         );
     }
+}
+
+/// A leaf of this name below an authority.
+fn leaf_below(authority: &Authority, name: &str) -> Certificate {
+    let issued = authority.issue(&[name.into()], validity(), &Key::generate().unwrap());
+    issued.unwrap().certificate
+}
+
+fn validity() -> Validity {
+    Validity::around(crate::model::Timestamp(1_800_000_000), 1, 300)
+}
+
+#[test]
+fn the_leaf_is_found_in_every_order() {
+    let root = Authority::root("Root", validity()).unwrap();
+    let lower = root.intermediate("Lower", validity()).unwrap();
+    let leaf = leaf_below(&lower, "www.example.com");
+    let [r, l] = [&root, &lower].map(|a| a.certificate.clone());
+    for file in [
+        vec![leaf.clone(), l.clone(), r.clone()],
+        vec![r.clone(), l.clone(), leaf.clone()],
+        vec![l.clone(), leaf.clone(), leaf.clone()],
+        vec![r.clone(), leaf.clone()],
+    ] {
+        assert_eq!(leaf_of(&file), Ok(&leaf));
+        let instance = Instance::from_chain(file).unwrap();
+        assert_eq!(instance.leaf, leaf);
+    }
+    let upside_down = Instance::from_chain(vec![r.clone(), l.clone(), leaf]).unwrap();
+    assert_eq!(
+        (upside_down.chain, upside_down.root),
+        (vec![l], Some(r.clone()))
+    );
+    // An appliance's self-signed certificate may be an authority.
+    assert_eq!(leaf_of(std::slice::from_ref(&r)), Ok(&r));
+}
+
+#[test]
+fn two_leaves_are_an_error_that_names_both() {
+    let root = Authority::root("Root", validity()).unwrap();
+    let other = Authority::root("Root", validity()).unwrap();
+    let names = ["www.example.com", "mail.example.com"];
+    let [a, b] = names.map(|name| leaf_below(&root, name));
+    let error = leaf_of(&[a, root.certificate.clone(), b])
+        .unwrap_err()
+        .to_string();
+    assert!(names.iter().all(|name| error.contains(name)), "{error}");
+    // Two of one name, as before and after a renewal with a new key.
+    let both = [root.certificate, other.certificate];
+    let error = leaf_of(&both).unwrap_err().to_string();
+    assert!(
+        both.iter()
+            .all(|c| error.contains(&c.facts().unwrap().serial)),
+        "{error}"
+    );
 }
 
 proptest! {
