@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use certvigil_probe::io::read_bounded;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::certificate::parse_certificates;
+use crate::certificate::read_certificates;
 use crate::instance::Instance;
 
 use super::SourceError;
@@ -20,7 +21,11 @@ const MAX_KNOWN: usize = 10_000;
 
 /// The files that were read, as they were then.
 #[derive(Default)]
-pub(super) struct Files(Mutex<HashMap<PathBuf, Stamp>>);
+pub(super) struct Files {
+    known: Mutex<HashMap<PathBuf, Stamp>>,
+    /// Opens PKCS #12 files.
+    password: Option<SecretString>,
+}
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +53,19 @@ impl Stamp {
 }
 
 impl Files {
+    /// Returns a reader that opens PKCS #12 files with this password.
+    pub(super) fn with_password(password: SecretString) -> Self {
+        Self {
+            password: Some(password),
+            ..Self::default()
+        }
+    }
+
     /// How these files are, each in its place, once those that have changed had time to be written to their end.
     pub(super) async fn settled(&self, files: &[PathBuf]) -> Vec<Option<Stamp>> {
         let stamps: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
         let has_changed = {
-            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let mut both = files.iter().zip(&stamps);
             both.any(|(file, stamp)| known.get(file).is_some_and(|k| Some(k) != stamp.as_ref()))
         };
@@ -68,9 +81,9 @@ impl Files {
 
     /// Reads a file that is as it was.
     pub(super) fn load(&self, file: &Path, stamp: Option<Stamp>) -> Result<Instance, SourceError> {
-        let instance = load_if(file, stamp.as_ref())?;
+        let instance = self.load_if(file, stamp.as_ref())?;
         if let Some(stamp) = stamp {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= MAX_KNOWN {
                 known.clear();
             }
@@ -78,28 +91,28 @@ impl Files {
         }
         Ok(instance)
     }
-}
 
-/// Reads one file.
-pub(super) fn load(file: &Path) -> Result<Instance, SourceError> {
-    load_if(file, Stamp::of(file).as_ref())
-}
-
-/// Reads one file, which has to be as it was, before and after.
-fn load_if(file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
-    let instance = read(file);
-    if Stamp::of(file).as_ref() != stamp {
-        return Err(SourceError::BeingWritten(file.display().to_string()));
+    /// Reads one file as it is now.
+    pub(super) fn load_now(&self, file: &Path) -> Result<Instance, SourceError> {
+        self.load_if(file, Stamp::of(file).as_ref())
     }
-    instance
+
+    /// Reads one file, which must be unchanged before and after.
+    fn load_if(&self, file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
+        let instance = read(file, self.password.as_ref());
+        if Stamp::of(file).as_ref() != stamp {
+            return Err(SourceError::BeingWritten(file.display().to_string()));
+        }
+        instance
+    }
 }
 
-fn read(file: &Path) -> Result<Instance, SourceError> {
-    const WANTED: &str = "give a PEM file with the certificate, followed by its chain";
+fn read(file: &Path, password: Option<&SecretString>) -> Result<Instance, SourceError> {
+    const WANTED: &str = "give a file with the certificate, followed by its chain";
     let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    let pem = read_bounded(file)
+    let bytes = read_bounded(file)
         .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
-    parse_certificates(&pem)
+    read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
         .map_err(|error| error.to_string())
         .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
         .map_err(|why| unusable(format!("{why}; {WANTED}")))

@@ -400,7 +400,7 @@ fn a_wrong_command_line_is_told_in_one_line() {
         ),
         (
             vec!["--cert", empty],
-            &["the file is empty", "give a PEM file"],
+            &["the file is empty", "give a file with the certificate"],
         ),
         (vec!["--cert", key], &["only a private key"]),
         (vec!["--download", "ftp://a.example"], &["https://"]),

@@ -255,7 +255,7 @@ fn a_file_without_a_certificate_is_named_with_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     for (file, says) in bad_files(folder.path()) {
         let path = file.to_str().unwrap();
-        let advice = "give a PEM file with the certificate, followed by its chain";
+        let advice = "give a file with the certificate, followed by its chain";
         assert_refused(["--cert", path], &[path, says, advice]);
         assert_refused(["--cert", path, "a.example"], &[path, says, advice]);
         assert_refused(

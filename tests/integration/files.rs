@@ -1,6 +1,7 @@
 //! Certificate files as people have them, made by the real openssl: `check --cert`, `--ca-file` and `chain`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -283,6 +284,48 @@ fn a_file_without_a_readable_leaf_is_refused_and_never_written() {
     ] {
         bench.assert_refused(form, &file, says);
     }
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_password_file_opens_pkcs12() {
+    let bench = Bench::new();
+    let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
+    let right = bench.pki.file("geheim\n");
+    let wrong = bench.pki.file("other\n");
+    let [right, wrong] = [&right, &wrong].map(|file| {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+        ["--cert-password-file", file.to_str().unwrap()]
+    });
+    let export =
+        "pkcs12 -export -in @leaf -inkey @key -certfile @intermediate -passout pass:geheim";
+    for options in [
+        "",
+        " -legacy",
+        " -nokeys",
+        " -certpbe PBE-SHA1-RC2-40 -legacy",
+    ] {
+        let file = bench.openssl(&format!("{export}{options}"));
+        let expect = |args: &[&str]| {
+            let check = Check::new(&bench.pki).expect(&file).args(args);
+            check.at(HOST, &["127.0.0.1"], server.port)
+        };
+        let row = expect(&right).row();
+        assert_eq!(row.flag("correct"), Some(true), "{options}: {row:?}");
+        let run = bench.chain(&file, &right);
+        assert_eq!((run.code, run.stdout), (0, bench.text()), "{options}");
+        let says = "the password does not open the PKCS #12 file";
+        for run in [expect(&wrong).run(), bench.chain(&file, &wrong)] {
+            assert_eq!(
+                (run.code, run.stdout.as_str()),
+                (3, ""),
+                "{options}: {run:?}"
+            );
+            assert!(run.stderr.contains(says), "{options}: {run:?}");
+        }
+    }
+    let alone = Check::new(&bench.pki).args(&right).run();
+    assert!(alone.stderr.contains("--cert <FILE>"), "{alone:?}");
 }
 
 /// Every 41st character of the file is lost or another one.
