@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fixture::check::Check;
+use crate::fixture::check::{Check, rows};
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::run;
 use crate::openssl::s_server;
@@ -326,6 +326,47 @@ fn a_password_file_opens_pkcs12() {
     }
     let alone = Check::new(&bench.pki).args(&right).run();
     assert!(alone.stderr.contains("--cert <FILE>"), "{alone:?}");
+}
+
+/// certbot's folder with a link whose target is gone, one whose folder is gone, and others.
+#[test]
+#[ignore = "needs openssl"]
+fn a_match_of_pem_dir_that_cannot_be_read_is_an_unknown_row() {
+    let bench = Bench::new();
+    let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
+    let live = bench.pki.path("live");
+    for folder in ["www", "mail.example.com", "empty"] {
+        fs::create_dir_all(live.join(folder)).unwrap();
+    }
+    fs::copy(&bench.full_chain, live.join("www/fullchain.pem")).unwrap();
+    fs::write(live.join("README"), "").unwrap();
+    let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, live.join(at)).unwrap();
+    link("gone.pem", "mail.example.com/fullchain.pem");
+    link("gone", "old.example.com");
+    // A folder that is its own target cannot be searched, whoever asks.
+    link("loop.example.com", "loop.example.com");
+    let config = bench.pki.file(format!(
+        "trust: {{system: false, ca_files: [root.pem]}}\ndefaults: {{port: {}}}\n\
+         certificates:\n  - {{pem_dir: live/*/fullchain.pem}}\n",
+        server.port
+    ));
+    let mut command = command();
+    command
+        .args(["check", "--format", "json", "--config"])
+        .arg(&config);
+    let at = format!("*:{}:127.0.0.1", server.port);
+    let run: Run = command.args(["--resolve", &at]).output().unwrap().into();
+    assert_eq!(run.code, 3, "{run:?}");
+    let rows = rows(&run);
+    let state = |host: &str| {
+        let mut of_host = rows.iter().filter(|row| row.text("/hostname") == host);
+        of_host.next().map(|row| row.flag("correct"))
+    };
+    assert_eq!(state(HOST), Some(Some(true)), "{rows:?}");
+    for host in ["mail.example.com", "old.example.com", "loop.example.com"] {
+        assert_eq!(state(host), Some(None), "{host}: {rows:?}");
+    }
+    assert_eq!(rows.len(), 4, "{rows:?}");
 }
 
 /// Every 41st character of the file is lost or another one.
