@@ -13,7 +13,7 @@ use crate::instance::State;
 use crate::judge::{Bundle, End, TrustStore};
 use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
-use certvigil_probe::io::{read_bounded, read_secret};
+use certvigil_probe::io::{read_certificate_file, read_secret};
 
 use super::check::environment;
 use super::flags::{parse_positive, parse_url};
@@ -137,7 +137,7 @@ impl Given {
     ) -> Result<Self, String> {
         let name = file.display().to_string();
         let password = password.as_ref().map(ExposeSecret::expose_secret);
-        let read = read_bounded(file).and_then(|bytes| {
+        let read = read_certificate_file(file).and_then(|bytes| {
             read_certificates(&bytes, password).map_err(|error| error.to_string())
         });
         let certificates =

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use certvigil_probe::io::read_bounded;
+use certvigil_probe::io::{is_stream, read_certificate_file};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::certificate::read_certificates;
@@ -45,9 +45,11 @@ impl Stamp {
         let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
         #[cfg(not(unix))]
         let inode = 0;
+        // A pipe's length and time change when it is read.
+        let is_stream = is_stream(file);
         Some(Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
+            length: if is_stream { 0 } else { metadata.len() },
+            modified: metadata.modified().ok().filter(|_| !is_stream),
             inode,
         })
     }
@@ -111,7 +113,7 @@ impl Files {
 fn read(file: &Path, password: Option<&SecretString>) -> Result<Instance, SourceError> {
     const WANTED: &str = "give a file with the certificate, followed by its chain";
     let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    let bytes = read_bounded(file)
+    let bytes = read_certificate_file(file)
         .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
     read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
         .map_err(|error| error.to_string())

@@ -369,6 +369,45 @@ fn a_match_of_pem_dir_that_cannot_be_read_is_an_unknown_row() {
     assert_eq!(rows.len(), 4, "{rows:?}");
 }
 
+#[test]
+#[ignore = "needs openssl"]
+fn pipes_of_the_shell_are_read_once_and_devices_within_bounds() {
+    let bench = Bench::new();
+    let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
+    let p12 = bench.openssl("pkcs12 -export -in @leaf -inkey @key -passout pass:geheim");
+    let at = format!("{HOST}:{}", server.port);
+    let bash = |script: &str| -> Run {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", script]).env("CV", command().get_program());
+        bash.env("CHAIN", &bench.full_chain).env("P12", &p12);
+        bash.env("ROOT", bench.pki.path("root.pem")).env("AT", &at);
+        bash.output().unwrap().into()
+    };
+    let rest = "--no-system-roots --resolve $AT:127.0.0.1 $AT";
+    for script in [
+        format!("$CV check --cert <(cat $CHAIN) --ca-file <(cat $ROOT) {rest}"),
+        format!("cat $CHAIN | $CV check --cert /dev/stdin --ca-file <(cat $ROOT) {rest}"),
+        format!("$CV check --cert $P12 --cert-password-file <(echo geheim) --ca-file $ROOT {rest}"),
+        "$CV chain --cert <(cat $CHAIN) --no-system-roots --ca-file <(cat $ROOT)".into(),
+    ] {
+        let run = bash(&script);
+        assert_eq!(run.code, 0, "{script}: {run:?}");
+    }
+    for script in [
+        "$CV chain --cert /dev/zero",
+        "$CV check --cert /dev/zero",
+        "$CV check --ca-file /dev/zero $AT",
+    ] {
+        let run = bash(script);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (3, ""),
+            "{script}: {run:?}"
+        );
+        assert!(run.stderr.contains("larger than 16777216 bytes"), "{run:?}");
+    }
+}
+
 /// Every 41st character of the file is lost or another one.
 #[test]
 fn a_damaged_file_is_refused_or_written_whole() {

@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::certificate::parse_certificates;
-use crate::io::{read_bounded, warn_if_readable_by_others};
+use crate::io::{read_bounded, read_certificate_file, warn_if_readable_by_others};
 use crate::model::{Protocol, ProxyProtocol, Sni};
 
 /// What is particular about reaching a server. `Default` is nothing.
@@ -153,7 +153,7 @@ impl Reaches {
 
 fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert>, String> {
     let wrong = |file: &Path, what: &dyn fmt::Display| format!("{}: {what}", file.display());
-    let bytes = read_bounded(certificate).map_err(|e| wrong(certificate, &e))?;
+    let bytes = read_certificate_file(certificate).map_err(|e| wrong(certificate, &e))?;
     let chain = parse_certificates(&bytes).map_err(|e| {
         let what = format!("{e}; give the client's certificate, followed by its chain");
         wrong(certificate, &what)
