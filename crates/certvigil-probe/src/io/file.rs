@@ -138,7 +138,8 @@ pub fn warn_if_readable_by_others(file: &Path) {
 #[cfg(not(unix))]
 pub fn warn_if_readable_by_others(_file: &Path) {}
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 
