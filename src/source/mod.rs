@@ -145,6 +145,15 @@ impl Sources {
         }
     }
 
+    /// Opens PKCS #12 files with this password.
+    #[must_use]
+    pub fn opening_files_with(self, password: SecretString) -> Self {
+        Self {
+            files: Arc::new(pem::Files::with_password(password)),
+            ..self
+        }
+    }
+
     /// The same, with certificates in common with those who know these: usually what is served is what is expected.
     pub fn sharing(self, certificates: Arc<Interner>) -> Self {
         Self {
@@ -377,7 +386,7 @@ impl Sources {
             }
             SourceSettings::Download(url) => download::load(&self.http, url, deadline).await,
             SourceSettings::Pem(files) => match files.as_slice() {
-                [file] => pem::load(file),
+                [file] => self.files.load_now(file),
                 _ => Err(unnamed()),
             },
             SourceSettings::SslmateAll

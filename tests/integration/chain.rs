@@ -224,7 +224,7 @@ fn what_did_not_sign_is_no_issuer() {
         (canned::response(404, "text/html", "no"), "HTTP status 404"),
         (
             canned::response(200, "text/html", "<html>"),
-            "it is no certificate",
+            "only a web page",
         ),
         (
             canned::bytes(200, "x", &[0x30; 100_000]),
@@ -399,7 +399,10 @@ fn a_wrong_command_line_is_told_in_one_line() {
             vec!["--cert", "/missing.pem"],
             &["/missing.pem: it cannot be read"],
         ),
-        (vec!["--cert", empty], &["it is empty", "give a PEM file"]),
+        (
+            vec!["--cert", empty],
+            &["the file is empty", "give a file with the certificate"],
+        ),
         (vec!["--cert", key], &["only a private key"]),
         (vec!["--download", "ftp://a.example"], &["https://"]),
         (vec!["--sslmate", "a.example"], &["SSLMATE_API_KEY"]),

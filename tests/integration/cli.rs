@@ -203,7 +203,7 @@ fn what_is_quoted_does_not_steer_the_terminal() {
     }
 }
 
-/// Files that are not PEM certificates, each with its error text.
+/// Files that have no certificate to read, each with a part of the error.
 fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
     let key = Key::generate().unwrap();
     let now = Timestamp(1_800_000_000);
@@ -216,16 +216,16 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
     let mut half = csr.replace("CERTIFICATE REQUEST", "CERTIFICATE");
     half.truncate(half.len() / 2);
     let files = [
-        ("empty.pem", Vec::new(), "it is empty"),
+        ("empty.pem", Vec::new(), "the file is empty"),
         (
             "text.pem",
             b"hello\n".to_vec(),
             "no `-----BEGIN CERTIFICATE-----`",
         ),
         (
-            "cert.der",
-            issued.certificate.der().to_vec(),
-            "openssl x509 -inform DER",
+            "joined.der",
+            [issued.certificate.der(), b"hello"].concat(),
+            "5 bytes after its last certificate",
         ),
         ("key.pem", key.to_pem().into_bytes(), "only a private key"),
         (
@@ -236,7 +236,7 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
         (
             "half.pem",
             half.into_bytes(),
-            "its PEM cannot be read: the line `-----END CERTIFICATE-----` is missing",
+            "line 1: the line `-----END CERTIFICATE-----` is missing",
         ),
     ];
     let mut all = Vec::new();
@@ -251,11 +251,11 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
 }
 
 #[test]
-fn a_file_that_is_no_certificate_is_told_with_what_it_is() {
+fn a_file_without_a_certificate_is_named_with_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     for (file, says) in bad_files(folder.path()) {
         let path = file.to_str().unwrap();
-        let advice = "give a PEM file with the certificate, followed by its chain";
+        let advice = "give a file with the certificate, followed by its chain";
         assert_refused(["--cert", path], &[path, says, advice]);
         assert_refused(["--cert", path, "a.example"], &[path, says, advice]);
         assert_refused(

@@ -27,6 +27,7 @@ mod deploy;
 mod dist;
 mod dns;
 mod docs;
+mod files;
 mod fixture;
 mod formats;
 mod generated;

@@ -212,7 +212,7 @@ fn a_client_certificate_that_cannot_be_used_is_told_in_words() {
         run.stderr
     };
     assert!(told(&chain, &other.key).contains("the key is not that of the certificate in"));
-    assert!(told(&one.key, &one.key).contains("it has no certificate"));
+    assert!(told(&one.key, &one.key).contains("the file has no certificate, only a private key"));
     assert!(told(&chain, &chain).contains("it has no private key that can be read"));
     assert!(told(&pki.path("absent"), &one.key).contains("it cannot be read"));
     let alone = certvigil(["check", "--client-cert", chain.to_str().unwrap(), HOST]);

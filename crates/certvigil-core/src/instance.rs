@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, Fingerprint, Interner, Key, PublicKeyHash, San};
+use crate::certificate::{
+    Certificate, Fingerprint, Interner, Key, LeafError, PublicKeyHash, San, leaf_of,
+};
 use crate::model::KeyType;
 
 /// State of an instance, in SSLMate's terms. Instances from other sources are active.
@@ -55,19 +57,21 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Creates an active instance from certificates in the order of a chain file: the leaf first. A
-    /// root at the end becomes `root`, since servers need not send it.
+    /// Returns an active instance of a leaf and its chain, in any order. A self-signed certificate is
+    /// the root, which servers need not send.
     ///
     /// # Errors
-    /// Returns an error if there is no certificate, or if the first cannot be read.
-    pub fn from_chain(certificates: Vec<Certificate>) -> Result<Self, String> {
-        let mut certificates = certificates.into_iter();
-        let leaf = certificates.next().ok_or("it has no certificate")?;
-        leaf.facts()
-            .map_err(|e| format!("its first certificate is malformed: {e}"))?;
-        let (roots, chain): (Vec<_>, Vec<_>) = certificates
+    /// As [`leaf_of`].
+    pub fn from_chain(certificates: Vec<Certificate>) -> Result<Self, LeafError> {
+        let leaf = leaf_of(&certificates)?.clone();
+        let is_leaf_first = certificates.first() == Some(&leaf);
+        let (roots, mut chain): (Vec<_>, Vec<_>) = certificates
+            .into_iter()
             .filter(|c| *c != leaf)
             .partition(Certificate::is_self_signed);
+        if !is_leaf_first {
+            chain = issuers_first(&leaf, chain);
+        }
         Ok(Self {
             id: None,
             state: State::Active,
@@ -102,6 +106,26 @@ impl Instance {
         let common_name = facts.common_name.clone().filter(|name| name.contains('.'));
         common_name.into_iter().chain(sans).collect()
     }
+}
+
+/// Sorts a chain by the names of issuers, from the leaf's issuer on. Certificates that are not on that path follow.
+fn issuers_first(leaf: &Certificate, mut rest: Vec<Certificate>) -> Vec<Certificate> {
+    let mut sorted = Vec::with_capacity(rest.len());
+    let mut below = leaf.clone();
+    while let Ok(facts) = below.facts() {
+        let is_issuer = |c: &Certificate| {
+            c.facts()
+                .is_ok_and(|above| above.subject_normal == facts.issuer_normal)
+        };
+        let Some(at) = rest.iter().position(is_issuer) else {
+            break;
+        };
+        let issuer = rest.remove(at);
+        sorted.push(issuer.clone());
+        below = issuer;
+    }
+    sorted.append(&mut rest);
+    sorted
 }
 
 /// The instances of one certificate that matter for judging.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rustls::pki_types::CertificateDer;
 
 use crate::certificate::{Certificate, parse_certificates};
-use crate::io::{read_bounded, system_roots};
+use crate::io::{read_certificate_file, system_roots};
 use crate::judge::TrustStore;
 
 /// Settings for the trusted roots.
@@ -66,7 +66,8 @@ fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(String, Certificate)>
     let mut roots = Vec::new();
     for file in &settings.ca_files {
         let name = file.display().to_string();
-        let read = read_bounded(file).and_then(|pem| parse_certificates(&pem));
+        let read = read_certificate_file(file)
+            .and_then(|bytes| parse_certificates(&bytes).map_err(|error| error.to_string()));
         let certificates = read.map_err(|e| format!("{name}: the roots cannot be used: {e}"))?;
         roots.extend(certificates.into_iter().map(|c| (name.clone(), c)));
     }

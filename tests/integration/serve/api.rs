@@ -180,7 +180,7 @@ fn a_file_that_is_half_written_is_not_what_is_expected() {
     };
     // A file that is written in place is empty and incomplete for a while.
     let whole = chain(&new);
-    for (half, words) in [("", "it is empty"), (&whole[..200], "is missing")] {
+    for (half, words) in [("", "the file is empty"), (&whole[..200], "is missing")] {
         std::fs::write(&file, half).unwrap();
         wait_until(words, || exporter.log().contains(words).then_some(()));
         let metrics = exporter.get("/metrics");

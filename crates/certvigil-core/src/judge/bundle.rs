@@ -1,7 +1,7 @@
 //! The certificate file that a server needs: the certificates and their order. Time is not
 //! considered.
 
-use crate::certificate::{Certificate, Facts};
+use crate::certificate::{Certificate, Facts, LeafError, Malformed, leaf_of};
 
 use super::TrustStore;
 use super::chain::reach;
@@ -33,20 +33,26 @@ pub enum End {
 }
 
 impl Bundle {
-    /// Arranges certificates in order. Certificates that do not belong to the leaf are omitted, and
-    /// so are duplicates and roots. The order of the input does not matter: the leaf is the one
-    /// that issued none of the others.
+    /// Puts certificates in order. What does not belong to the leaf is left out, and so are duplicates and roots. Their
+    /// order plays no part: see [`leaf_of`].
     ///
     /// # Errors
-    /// Returns one line, without the file's name, if the leaf cannot be determined.
-    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, String> {
+    /// As [`leaf_of`], and if any certificate is malformed.
+    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, LeafError> {
+        let leaf = leaf_of(certificates)?;
+        // A malformed certificate may be part of the chain, which would lack it.
+        if let Some((at, why)) = malformed(certificates) {
+            return Err(LeafError::Malformed {
+                position: at + 1,
+                why: why.to_string(),
+            });
+        }
         let signatures = Signatures::default();
         let links = Links::new(trust, &signatures);
         let mut pool: Vec<&Certificate> = certificates.iter().collect();
         // The result must not depend on the order of the input.
         pool.sort_by_key(|c| c.sha256());
         pool.dedup();
-        let leaf = leaf_of(&pool, &links)?;
         let is_root = |c: &Certificate| links.issued(c, c);
         if is_root(leaf) {
             return Ok(Self {
@@ -83,46 +89,9 @@ impl Bundle {
     }
 }
 
-/// Returns the certificate to serve. A CA certificate is one only if there is no other: tools make
-/// self-signed certificates with CA:TRUE.
-fn leaf_of<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Result<&'a Certificate, String> {
-    let readable = || pool.iter().copied().filter(|c| c.facts().is_ok());
-    let Some(first) = readable().next() else {
-        let malformed = pool.iter().find_map(|c| c.facts().err());
-        return Err(malformed.map_or_else(
-            || "it has no certificate".to_owned(),
-            |malformed| format!("its certificate is malformed: {malformed}"),
-        ));
-    };
-    let is_no_ca = |c: &Certificate| c.facts().is_ok_and(|f| !f.is_ca);
-    let ends: Vec<_> = readable().filter(|c| is_no_ca(c)).collect();
-    match ends.as_slice() {
-        [leaf] => return Ok(leaf),
-        [] => {}
-        several => return Err(ambiguous(several)),
-    }
-    let issued_another =
-        |issuer: &Certificate| readable().any(|c| c != issuer && links.issued(issuer, c));
-    let lowest: Vec<_> = readable().filter(|c| !issued_another(c)).collect();
-    match lowest.as_slice() {
-        [leaf] => Ok(leaf),
-        [] => Err(ambiguous(&[first])),
-        several => Err(ambiguous(several)),
-    }
-}
-
-fn ambiguous(candidates: &[&Certificate]) -> String {
-    /// Maximum candidates that the error names.
-    const TOLD: usize = 4;
-    let names = candidates.iter().take(TOLD).filter_map(|c| c.facts().ok());
-    let names: Vec<String> = names
-        .map(|f| format!("`{}` (serial {})", f.name(), f.serial))
-        .collect();
-    format!(
-        "it cannot be said which of its certificates is to be served: {} of them may be, such as {}; leave only one of these in it",
-        candidates.len(),
-        names.join(", ")
-    )
+fn malformed(certificates: &[Certificate]) -> Option<(usize, &Malformed)> {
+    let mut all = certificates.iter().enumerate();
+    all.find_map(|(at, c)| c.facts().err().map(|why| (at, why)))
 }
 
 /// Returns the certificate on the path whose issuer is missing. If there are several, one with the

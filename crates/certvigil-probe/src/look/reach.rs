@@ -16,7 +16,8 @@ use secrecy::zeroize::Zeroizing;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
-use crate::io::{read_bounded, warn_if_readable_by_others};
+use crate::certificate::parse_certificates;
+use crate::io::{read_bounded, read_certificate_file, warn_if_readable_by_others};
 use crate::model::{Protocol, ProxyProtocol, Sni};
 
 /// Settings of the connection options. `Default` sets none.
@@ -153,21 +154,15 @@ impl Reaches {
 
 fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert>, String> {
     let wrong = |file: &Path, what: &dyn fmt::Display| format!("{}: {what}", file.display());
-    let pem = read_bounded(certificate).map_err(|e| wrong(certificate, &e))?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|e| {
-            wrong(
-                certificate,
-                &format!("it is no PEM file with a certificate: {e}"),
-            )
-        })?;
-    if chain.is_empty() {
-        return Err(wrong(
-            certificate,
-            &"it has no certificate: give a PEM file with the client's certificate, followed by its chain",
-        ));
-    }
+    let bytes = read_certificate_file(certificate).map_err(|e| wrong(certificate, &e))?;
+    let chain = parse_certificates(&bytes).map_err(|e| {
+        let what = format!("{e}; give the client's certificate, followed by its chain");
+        wrong(certificate, &what)
+    })?;
+    let chain: Vec<CertificateDer<'static>> = chain
+        .iter()
+        .map(|c| CertificateDer::from(c.der().to_vec()))
+        .collect();
     let pem = Zeroizing::new(read_bounded(key).map_err(|e| wrong(key, &e))?);
     warn_if_readable_by_others(key);
     // The error must not contain any content of the key file.

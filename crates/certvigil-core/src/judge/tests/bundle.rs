@@ -137,19 +137,42 @@ fn a_file_has_to_say_which_its_leaf_is() {
     let line = line();
     let second = line.lower.leaf("mail.example.com", days(1, 200));
     let arrange = |certificates: &[Certificate]| {
-        Bundle::arrange(certificates, &TrustStore::default()).unwrap_err()
+        let error = Bundle::arrange(certificates, &TrustStore::default()).unwrap_err();
+        error.to_string()
     };
     let two = [line.leaf.clone(), second.certificate, line.lower.cert()];
     let error = arrange(&two);
     assert!(
-        error.contains("2 of them") && error.contains("`mail.example.com` (serial "),
+        error.contains("2 certificates that may be the leaf")
+            && error.contains("`mail.example.com` (serial ")
+            && error.contains(&format!("`{HOST}` (serial ")),
         "{error}"
     );
     let error = arrange(&[root("A").cert(), root("B").cert()]);
     assert!(error.contains("leave only one"), "{error}");
     let error = arrange(&[Certificate::from_der(b"no certificate".to_vec())]);
-    assert!(error.starts_with("its certificate is malformed"), "{error}");
-    assert_eq!(arrange(&[]), "it has no certificate");
+    assert!(
+        error.starts_with("certificate 1 of the file is malformed"),
+        "{error}"
+    );
+    assert_eq!(arrange(&[]), "there is no certificate");
+}
+
+#[test]
+fn a_file_with_a_malformed_certificate_is_refused_with_its_position() {
+    let line = line();
+    let malformed = Certificate::from_der(vec![0x30, 0]);
+    for certificates in [
+        [line.leaf.clone(), malformed.clone(), line.lower.cert()],
+        [line.lower.cert(), malformed, line.upper.cert()],
+    ] {
+        let error = Bundle::arrange(&certificates, &TrustStore::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("certificate 2 of the file is malformed"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
