@@ -1,6 +1,7 @@
-//! CPU time of judging one probe, as a ratio to one ECDSA P-256 verification in the same run: of certificates that are
-//! new, and of those that are shared with an earlier probe, whose signatures are remembered. Then the time of judging
-//! the worst chains, which the budget of signatures bounds.
+//! CPU time of judging one probe, as a ratio to one ECDSA P-256 verification in the same run. It is
+//! measured with new certificates, and with certificates from an earlier probe, whose signature
+//! results are cached. Then the time of judging the most expensive chains, which the signature
+//! budget limits.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a benchmark prints, and may panic
 
@@ -132,7 +133,7 @@ mod hostile {
         PKCS_ECDSA_P521_SHA512, SignatureAlgorithm,
     };
 
-    /// Certificates that fit into a chain that is read.
+    /// Number of certificates that fit into the maximum chain.
     const MANY: usize = 98;
 
     fn authority(name: &str) -> CertificateParams {
@@ -149,7 +150,8 @@ mod hostile {
             .collect()
     }
 
-    /// Authorities of one name, each signed by the next: every key may have signed every certificate.
+    /// CAs with the same name, each signed by the next: every key may have signed every
+    /// certificate.
     fn one_name(algorithm: &'static SignatureAlgorithm) -> Vec<Vec<u8>> {
         let keys = keys(MANY, algorithm);
         let params = authority("Same");
@@ -163,7 +165,7 @@ mod hostile {
             .collect()
     }
 
-    /// Ten authorities that all signed each other: there are more paths than anyone can follow.
+    /// Ten CAs that all signed each other: there are more paths than can be tried.
     fn maze() -> Vec<Vec<u8>> {
         let keys = keys(10, &PKCS_ECDSA_P256_SHA256);
         let mut out = Vec::new();
@@ -187,7 +189,7 @@ mod hostile {
         ]
     }
 
-    /// Judges a chain of certificates that are new.
+    /// Judges a chain of new certificates.
     pub(super) fn judge_new(served: &[Vec<u8>], now: Timestamp) -> certvigil::judge::Judged {
         let mut all = served.iter().map(|der| Certificate::from_der(der.clone()));
         let served = Served {
@@ -224,7 +226,7 @@ mod hostile {
     }
 }
 
-/// Microseconds for one.
+/// Microseconds of one call.
 fn time(mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..PER_ROUND {

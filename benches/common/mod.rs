@@ -1,4 +1,4 @@
-//! What the benchmarks of many endpoints have in common: addresses, waiting, and asking a monitor.
+//! Code that the benchmarks of many endpoints share: addresses, waiting, and requests to a monitor.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -11,25 +11,25 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-/// How long anything that is waited for may take.
+/// Maximum duration of a wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
-/// How often it is looked whether it has come about.
+/// Interval between two polls.
 const POLL: Duration = Duration::from_millis(10);
-/// How long nobody is let in where there is no room: the next try would fail as well.
+/// Pause after a failed `accept`, since the next one would fail as well.
 const NO_ROOM: Duration = Duration::from_millis(100);
 
-/// An address of loopback for each endpoint.
+/// A loopback address for each endpoint.
 pub(crate) fn address(number: usize) -> Ipv4Addr {
     let number = u32::try_from(number).unwrap();
     Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + number)
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is a result.
 pub(crate) fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     wait_within(PATIENCE, POLL, what, ask)
 }
 
-/// The same for what takes longer than most, and costs something to ask.
+/// Polls with another timeout and interval, for slow events and expensive polls.
 pub(crate) fn wait_within<T>(
     patience: Duration,
     poll: Duration,
@@ -46,7 +46,7 @@ pub(crate) fn wait_within<T>(
     }
 }
 
-/// Where a monitor listens, once its log says so.
+/// Waits until the monitor's log contains its listen address, and returns it.
 pub(crate) fn listening(monitor: &mut Child, log: &Path) -> SocketAddr {
     wait_until("a monitor that listens", || {
         let text = fs::read_to_string(log).unwrap();
@@ -58,8 +58,8 @@ pub(crate) fn listening(monitor: &mut Child, log: &Path) -> SocketAddr {
     })
 }
 
-/// The head and the body of an answer to a request without a body. It is asked in HTTP/1.0, so that the answer ends with
-/// the connection, and is not in chunks.
+/// The head and the body of the response to a request without a body. The request is HTTP/1.0, so
+/// the response ends with the connection and is not chunked.
 pub(crate) fn ask(server: SocketAddr, method: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -74,7 +74,7 @@ pub(crate) fn ask(server: SocketAddr, method: &str, path: &str) -> (String, Stri
     (head.to_owned(), body.to_owned())
 }
 
-/// Whether the head of an answer is that of a good one.
+/// Returns true if the status is 200.
 pub(crate) fn is_good(head: &str) -> bool {
     head.split(' ').nth(1) == Some("200")
 }
@@ -89,7 +89,7 @@ pub(crate) fn total(exposition: &str, metric: &str) -> f64 {
     samples.sum()
 }
 
-/// The next connection. Where the system has no room for one, that is told once, and the others wait.
+/// Accepts the next connection. If the system is out of descriptors, prints that once and retries.
 pub(crate) async fn accept(listener: &TcpListener) -> tokio::net::TcpStream {
     static TOLD: Once = Once::new();
     loop {

@@ -1,4 +1,5 @@
-//! What is looked at: certificates, and servers in this process where no real one is called for.
+//! The measured servers: certificates, and servers in this process if no real server program is
+//! needed.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,18 +23,19 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::common::{accept, address};
 
-/// The domain that the certificate is for, with everything below it.
+/// The domain of the certificate, which also covers its subdomains.
 pub(crate) const DOMAIN: &str = "bench.example";
-/// What the server in this process has open at a time: two files each would be all that a process may have.
+/// Maximum open connections of the server in this process: two descriptors each use up the limit of
+/// a process.
 const MAX_CONNECTIONS: usize = 15_000;
 
-/// A name for each endpoint.
+/// The name of an endpoint.
 pub(crate) fn name(number: usize) -> String {
     format!("h{number}.{DOMAIN}")
 }
 
-/// A configuration that trusts the lab's root, with these settings and defaults, and so many entries that expect this,
-/// each a name and an address of its own.
+/// A configuration that trusts the testbed's root, with these settings and defaults, and `count`
+/// entries with this expectation. Each entry has its own name and address.
 pub(crate) fn inventory(settings: &str, defaults: &str, expected: &str, count: usize) -> String {
     let mut text = format!(
         "trust: {{system: false, ca_files: root.pem}}\n{settings}defaults: {{{defaults}}}\ncertificates:\n"
@@ -49,7 +51,7 @@ pub(crate) fn inventory(settings: &str, defaults: &str, expected: &str, count: u
     text
 }
 
-/// A leaf below an intermediate below a root, in a folder.
+/// A leaf, an intermediate and a root, in a folder.
 pub(crate) struct Lab {
     folder: TempDir,
     pub(crate) leaf: Fingerprint,
@@ -82,7 +84,7 @@ impl Lab {
             .with_no_client_auth()
             .with_single_cert(chain, key.to_der())
             .unwrap();
-        // No resumption, as with nginx.
+        // Without resumption, as with nginx.
         server.send_tls13_tickets = 0;
         Self {
             leaf: leaf.sha256(),
@@ -104,7 +106,7 @@ impl Lab {
         self.folder.path().join(file)
     }
 
-    /// Serves the certificate at every address of loopback.
+    /// Serves the certificate at every loopback address.
     pub(crate) fn serve(&self) -> Server {
         let acceptor = TlsAcceptor::from(self.server.clone());
         self.accept(move |stream| {
@@ -119,7 +121,7 @@ impl Lab {
         })
     }
 
-    /// Takes connections at every address of loopback, and says nothing until the client goes.
+    /// Accepts connections at every loopback address, and sends nothing until the client closes.
     pub(crate) fn stall(&self) -> Server {
         self.accept(|mut stream| async move {
             let mut sink = [0; 256];
@@ -142,7 +144,7 @@ impl Lab {
                 let permit = permits.clone().acquire_owned().await;
                 let stream = accept(&listener).await;
                 let at = stream.local_addr().map(|to| (to, Instant::now()));
-                // Few of those who start a server want to know.
+                // Few callers read the receiver, so errors do not matter.
                 let _ = at.map(|at| sender.send(at));
                 counter.fetch_add(1, Ordering::Relaxed);
                 let (work, counter) = (each(stream), counter.clone());
@@ -162,17 +164,17 @@ impl Lab {
     }
 }
 
-/// A server in this process, which ends when it is dropped.
+/// A server in this process, which stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) port: u16,
     held: Arc<AtomicUsize>,
-    /// Where and when connections came.
+    /// Address and time of each connection.
     pub(crate) accepted: mpsc::Receiver<(SocketAddr, Instant)>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
-    /// How many connections are open.
+    /// Number of open connections.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }

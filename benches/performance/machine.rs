@@ -1,4 +1,4 @@
-//! Where it was measured, and with what.
+//! The machine and the programs of a measurement.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ pub(crate) fn describe(packages: &[&str]) -> String {
     let cores = models().count();
     let memory = procfs_gibibytes();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // What is behind the first two numbers says who built it.
+    // The parts after the first two numbers identify the builder.
     let kernel: Vec<&str> = kernel.trim().split('.').take(2).collect();
     let kernel = kernel.join(".");
 
@@ -42,7 +42,7 @@ fn version(package: &str) -> String {
     said(Command::new("dpkg-query").args(["-W", "-f", format, package]))
 }
 
-/// The first line of what a program says.
+/// The first line of a program's output.
 fn said(command: &mut Command) -> String {
     let output = command.output().map(|o| o.stdout).unwrap_or_default();
     let text = String::from_utf8_lossy(&output);

@@ -1,10 +1,12 @@
-//! What looking costs, against what else does it and against what the cryptography itself costs; `make bench` runs it.
+//! Cost of probes, compared with other programs and with the cryptography itself. `make bench` runs
+//! it.
 //!
-//! Every figure is what a process took of its own (user and system time, memory), as a ratio to another process in the
-//! same run wherever there is one: the two take turns, and the middle of several turns counts. `BENCH=check,dns` picks
-//! measurements, `BENCH_ROUNDS` (5) says how many turns there are, and `BENCH_BINARY` names another build of certvigil than the
-//! one that was just made. A run in which none of these is set writes its table into `docs/performance.md`; others print it.
-//! The argument `scale` runs what `make bench-scale` is for instead: see [`scale`].
+//! Every figure is measured on a process itself (user and system time, memory). If possible, it is
+//! a ratio to another process in the same run: the two alternate for several rounds, and the median
+//! counts. `BENCH=check,dns` selects measurements, `BENCH_ROUNDS` (5) is the number of rounds, and
+//! `BENCH_BINARY` is the path of another certvigil build than the one just built. A run without any
+//! of these variables writes its table into `docs/performance.md`; others print it. The argument
+//! `scale` runs the measurement of `make bench-scale` instead: see [`scale`].
 
 #![allow(
     clippy::disallowed_methods,
@@ -14,7 +16,7 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used
-)] // a benchmark has a clock, prints, and may panic
+)] // a benchmark reads the clock, prints, and may panic
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -33,14 +35,14 @@ use std::path::Path;
 use crate::lab::Lab;
 use crate::roles::Role;
 
-/// The document that has the table, and what stands before and after it there.
+/// The document with the table, and the markers before and after it.
 const DOCUMENT: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `make bench` -->\n";
 const END: &str = "<!-- end of what `make bench` writes -->\n";
 
-/// What `make bench` measures against, whose versions are told.
+/// Packages that `make bench` compares with, whose versions are reported.
 const PACKAGES: [&str; 3] = ["nginx", "prometheus-blackbox-exporter", "knot"];
-/// The turns of a run that the document tells of.
+/// Rounds of a run that is written into the document.
 const ROUNDS: usize = 5;
 
 fn main() {
@@ -78,15 +80,15 @@ fn main() {
     }
 }
 
-/// What is said of a run that a document does not tell of.
+/// Message of a run that is not written into the document.
 const NOT_WRITTEN: &str = "printed only: it takes a whole run of what was just built to write ";
 
-/// Whether what is measured is what was just built.
+/// Returns true if the measured program is the one just built.
 fn is_this_build() -> bool {
     std::env::var_os("BENCH_BINARY").is_none()
 }
 
-/// Puts another text between the marks of a document.
+/// Replaces the text between the markers of a document.
 fn write_into(document: &str, begin: &str, end: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
     let before = fs::read_to_string(&file).unwrap();

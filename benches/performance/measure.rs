@@ -1,4 +1,4 @@
-//! What a process costs, and what several runs amount to.
+//! Resources of a process, and statistics over several runs.
 
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,21 +8,22 @@ use procfs::process::Process;
 
 use crate::common::PATIENCE;
 
-/// How often a process that runs is looked at.
+/// Interval at which a running process is polled.
 const POLL: Duration = Duration::from_millis(10);
 
-/// What a process took, of its own: user and system time, and the most memory that it held.
+/// Resources of a process itself: user and system time, and peak memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Seconds.
+    /// CPU time in seconds.
     pub(crate) cpu: f64,
-    /// Seconds.
+    /// Elapsed time in seconds.
     pub(crate) wall: f64,
-    /// Bytes.
+    /// Peak memory in bytes.
     pub(crate) peak: f64,
 }
 
-/// Runs a command to its end. A process that has ended, and that nobody has waited for, still tells its time.
+/// Runs a command until it exits. A process that has exited and was not waited for still reports
+/// its time.
 pub(crate) fn run(command: &mut Command) -> Usage {
     let start = Instant::now();
     let mut child = spawn(command);
@@ -51,18 +52,18 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
         .unwrap_or_else(|e| panic!("{command:?} cannot be started: {e}"))
 }
 
-/// Seconds of CPU that a process has taken so far.
+/// CPU time that a process has used so far, in seconds.
 pub(crate) fn cpu(child: &Child) -> f64 {
     let stat = of(child).stat().unwrap();
     (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
 }
 
-/// The bytes of memory that a process holds.
+/// Resident memory of a process in bytes.
 pub(crate) fn resident(child: &Child) -> f64 {
     of(child).status().unwrap().vmrss.unwrap_or_default() as f64 * 1024.0
 }
 
-/// The most bytes of memory that a process has held so far; nothing of one that has ended.
+/// Peak memory of a process so far in bytes; zero if it has exited.
 pub(crate) fn peak(child: &Child) -> f64 {
     let status = of(child).status();
     status.map_or(0.0, |s| s.vmhwm.unwrap_or_default() as f64 * 1024.0)
@@ -90,7 +91,7 @@ impl Values {
         self.at(0.5)
     }
 
-    /// The value that this share of all does not exceed.
+    /// The quantile of this share.
     pub(crate) fn at(&self, share: f64) -> f64 {
         let last = self.0.len().saturating_sub(1);
         let index = (last as f64 * share).round() as usize;

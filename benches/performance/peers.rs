@@ -1,4 +1,5 @@
-//! Programs that are measured, and servers that they look at, each in a process of its own that ends when it is dropped.
+//! Measured programs, and the servers that they probe, each in a process that ends when it is
+//! dropped.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -12,10 +13,10 @@ use crate::common::{PATIENCE, address, listening, wait_until};
 use crate::lab::{DOMAIN, Lab};
 use crate::measure;
 
-/// How long a program may take to end when it is asked to.
+/// Maximum time until a program exits after it was asked to.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// A program that serves.
+/// A server program.
 pub(crate) struct Peer {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
@@ -40,7 +41,8 @@ impl Peer {
         peer
     }
 
-    /// nginx with the lab's certificate at every address of loopback, and nothing but TLS 1.3 without resumption.
+    /// Starts nginx with the testbed's certificate at every loopback address, with TLS 1.3 only and
+    /// without resumption.
     pub(crate) fn nginx(lab: &Lab) -> Self {
         let port = free_port();
         let config = format!(
@@ -65,7 +67,7 @@ impl Peer {
         Self::start(&mut command, loopback(port), &lab.path("nginx.log"))
     }
 
-    /// blackbox_exporter with a module that verifies the lab's certificate.
+    /// Starts blackbox_exporter with a module that verifies the testbed's certificate.
     pub(crate) fn blackbox(lab: &Lab) -> Self {
         let port = free_port();
         let config = format!(
@@ -81,7 +83,7 @@ impl Peer {
         Self::start(&mut command, loopback(port), &lab.path("blackbox.log"))
     }
 
-    /// Knot DNS with an A and an AAAA record for so many names.
+    /// Starts Knot DNS with an A and an AAAA record for each of `names` names.
     pub(crate) fn knot(lab: &Lab, names: usize) -> Self {
         let port = free_port();
         let folder = lab.folder().display();
@@ -104,13 +106,13 @@ impl Peer {
         Self::start(&mut command, loopback(port), &lab.path("knot.log"))
     }
 
-    /// The monitor with a configuration.
+    /// Starts the monitor with a configuration.
     pub(crate) fn monitor(lab: &Lab, configuration: &str) -> Self {
         fs::write(lab.path("certvigil.yml"), configuration).unwrap();
         Self::replica(lab, loopback(0))
     }
 
-    /// The monitor with the configuration that is there, at an address.
+    /// Starts the monitor at an address, with the existing configuration.
     pub(crate) fn replica(lab: &Lab, listen: SocketAddr) -> Self {
         let log = lab.path(&format!("monitor-{listen}.log"));
         let mut command = certvigil(lab);
@@ -124,7 +126,7 @@ impl Peer {
         Self { child, address }
     }
 
-    /// Prometheus with the file `prometheus.yml`, which takes a value to hold for so many seconds.
+    /// Starts Prometheus with the file `prometheus.yml` and a lookback of this many seconds.
     pub(crate) fn prometheus(lab: &Lab, lookback: u64) -> Self {
         let port = free_port();
         let mut command = Command::new("prometheus");
@@ -140,7 +142,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // The standard library can only kill, and nginx has processes of its own that it should take along.
+        // The standard library can only kill, and nginx must stop its child processes.
         let kill = format!("kill -TERM {}", self.child.id());
         let _ = Command::new("sh").args(["-c", &kill]).status();
         let start = Instant::now();
@@ -152,8 +154,8 @@ impl Drop for Peer {
     }
 }
 
-/// The program itself, or the build of it that `BENCH_BINARY` names, in the lab's folder and without the surroundings
-/// of whoever runs this.
+/// The program, or the build at the path in `BENCH_BINARY`, in the testbed's folder and without the
+/// user's environment.
 pub(crate) fn certvigil(lab: &Lab) -> Command {
     let built = env!("CARGO_BIN_EXE_certvigil").to_owned();
     let mut command = Command::new(std::env::var("BENCH_BINARY").unwrap_or(built));
@@ -177,7 +179,7 @@ pub(crate) fn free_port() -> u16 {
     })
 }
 
-/// A connection to an HTTP server that is kept, as Prometheus keeps it.
+/// A persistent connection to an HTTP server, as Prometheus uses it.
 pub(crate) struct Client(TcpStream);
 
 impl Client {
@@ -188,9 +190,9 @@ impl Client {
         Self(stream)
     }
 
-    /// The answer to a request without a body: its status line, and its body as it came.
+    /// Returns the status line and the unmodified body of the response to a request without a body.
     pub(crate) fn ask(&mut self, method: &str, path: &str) -> (String, Vec<u8>) {
-        // In one packet: the server of bytes answers whatever it reads.
+        // In one packet: the server of bytes responds to each read.
         let request =
             format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n");
         self.0.write_all(request.as_bytes()).unwrap();
@@ -218,7 +220,7 @@ impl Client {
     }
 }
 
-/// Where the body of an answer begins, and whether it is there as a whole.
+/// Returns the offset of the body, and true if the body is complete.
 fn whole(answer: &[u8], known: usize) -> Option<(usize, bool)> {
     let begin = match known {
         0 => answer.windows(4).position(|w| w == b"\r\n\r\n")? + 4,

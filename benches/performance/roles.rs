@@ -1,5 +1,5 @@
-//! What certvigil is measured against, where that is no program of somebody else: bare loops, which this benchmark
-//! starts as processes of their own so that what they take can be told apart.
+//! Reference programs for comparison that are part of this benchmark: bare loops. The benchmark
+//! starts them as processes of their own, so that their resources can be measured separately.
 
 use std::fs;
 use std::io::Write as _;
@@ -31,28 +31,29 @@ use tokio_rustls::TlsConnector;
 use crate::common::{accept, address};
 use crate::lab::name;
 
-/// As many at a time as `check` has by default.
+/// Maximum concurrent probes, the default of `check`.
 pub(crate) const AT_A_TIME: usize = 256;
-/// Names that are asked for at a time. Two datagrams each are what a name server's socket has room for, whatever the
-/// machine is busy with: one that is lost is waited for in vain.
+/// Maximum concurrent DNS lookups. With two datagrams each, a name server's socket can buffer all
+/// of them, however busy the machine is. A lost datagram would be waited for in vain.
 const NAMES_AT_A_TIME: usize = 64;
-/// How long one question may take.
+/// Timeout of one query.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a process of this benchmark does.
+/// Task of a process of this benchmark.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
-    /// Handshakes with rustls' own provider, of which the signature is checked and the certificate is not.
+    /// Handshakes with the default provider of rustls. The signature is verified, but not the
+    /// certificate.
     Handshakes,
-    /// The same with the key shares of `check`.
+    /// The same handshakes with the key shares of `check`.
     SameShares,
-    /// Handshakes with what tokio-rustls has by default: the certificate's path is checked too.
+    /// Handshakes with the defaults of tokio-rustls, which verify the certificate path too.
     Library,
-    /// certvigil's resolver, and nothing else.
+    /// certvigil's resolver alone.
     Resolver,
-    /// Questions over UDP from a socket each, of which only the number of the answer is looked at.
+    /// DNS queries over UDP, each from its own socket. Only the ID of the response is checked.
     Questions,
-    /// An HTTP server that has its answer in memory.
+    /// An HTTP server with its response in memory.
     Bytes,
 }
 
@@ -66,7 +67,7 @@ const ROLES: [(&str, Role); 6] = [
 ];
 
 impl Role {
-    /// A process that does this, with what it needs to know.
+    /// A command for this role with its arguments.
     pub(crate) fn command(self, arguments: &[&str]) -> Command {
         let (name, _) = ROLES
             .into_iter()
@@ -77,14 +78,14 @@ impl Role {
         command
     }
 
-    /// Does what the command line says, if it names a role.
+    /// Runs the role that the command line names, if any.
     pub(crate) fn play(arguments: &[String]) -> Option<()> {
         let (name, rest) = arguments.split_first()?;
         let (_, role) = ROLES.into_iter().find(|(known, _)| known == name)?;
         let text = |at: usize| rest.get(at).expect("an argument").as_str();
         let number = |at: usize| text(at).parse::<usize>().expect("a number");
         let place = |at: usize| text(at).parse::<SocketAddr>().expect("an address");
-        // As many threads as certvigil has.
+        // The same number of threads as in certvigil.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -111,7 +112,7 @@ impl Role {
     }
 }
 
-/// Does something for each number below `count`, so many at a time.
+/// Runs `work` for each number below `count`, at most `at_a_time` concurrently.
 async fn each<F>(count: usize, at_a_time: usize, work: impl Fn(usize) -> F + Clone + Send + 'static)
 where
     F: Future<Output = ()> + Send,
@@ -135,7 +136,7 @@ where
     }
 }
 
-/// Connects, shakes hands and hangs up.
+/// Connects, completes the handshake and closes.
 async fn handshakes(config: ClientConfig, port: usize, count: usize, at_a_time: usize) {
     let connector = TlsConnector::from(Arc::new(config));
     let port = u16::try_from(port).unwrap();
@@ -152,7 +153,8 @@ async fn handshakes(config: ClientConfig, port: usize, count: usize, at_a_time: 
     .await;
 }
 
-/// Without ML-KEM in the hello, as `check` does it (`src/look/handshake.rs`).
+/// Removes ML-KEM from the ClientHello, as `check` does
+/// (`crates/certvigil-probe/src/look/setup.rs`).
 fn classical_share(mut provider: CryptoProvider) -> CryptoProvider {
     let hybrids = [NamedGroup::X25519MLKEM768, NamedGroup::secp256r1MLKEM768];
     provider
@@ -161,8 +163,8 @@ fn classical_share(mut provider: CryptoProvider) -> CryptoProvider {
     provider
 }
 
-/// rustls with this provider and its signature algorithms, which takes every certificate whose key signs the handshake;
-/// nothing is resumed.
+/// A rustls configuration with this provider and its signature algorithms. It accepts every
+/// certificate whose key signs the handshake, without resumption.
 fn checks_signatures(provider: CryptoProvider) -> ClientConfig {
     let verifier = SignaturesOnly(provider.signature_verification_algorithms);
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -175,7 +177,7 @@ fn checks_signatures(provider: CryptoProvider) -> ClientConfig {
     config
 }
 
-/// What rustls does for who asks for nothing in particular.
+/// The default configuration of rustls.
 fn checks_paths(root: &str) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_file(root).unwrap();
@@ -239,7 +241,7 @@ async fn resolver(server: SocketAddr, count: usize) {
     .await;
 }
 
-/// Asks for both families at once, as the resolver does, from a port that nobody can guess, as it does too.
+/// Queries both families at once from an unpredictable port, as the resolver does.
 async fn questions(server: SocketAddr, count: usize) {
     each(count, NAMES_AT_A_TIME, move |number| async move {
         let name = name(number);
@@ -274,7 +276,7 @@ async fn question(server: SocketAddr, name: &str, number: usize, kind: u16) -> s
     Ok(())
 }
 
-/// Writes a file to whoever asks for anything, and its own port to stdout first.
+/// Responds to every request with a file, and prints its own port first.
 async fn bytes(file: &str) {
     let body = fs::read(file).unwrap();
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -287,7 +289,7 @@ async fn bytes(file: &str) {
         let (head, body) = (head.clone(), body.clone());
         tokio::spawn(async move {
             let mut request = [0; 4096];
-            // A request is small, and comes at once.
+            // A request is small and arrives in one read.
             while matches!(stream.read(&mut request).await, Ok(count) if count > 0) {
                 stream.write_all(head.as_bytes()).await.unwrap();
                 stream.write_all(&body).await.unwrap();

@@ -1,26 +1,26 @@
-//! What is told: each figure against what it should be.
+//! The reported table: each figure with its target.
 
 use std::fmt::Write as _;
 
 use crate::measure::Values;
 
-/// What a figure should be.
+/// Target of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
     AtMost(f64),
     AtLeast(f64),
-    /// It is told beside others.
+    /// The figure is for information only.
     None,
 }
 
-/// A figure of several runs.
+/// A figure from several runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) figure: String,
     pub(crate) unit: &'static str,
     pub(crate) target: Target,
     pub(crate) values: Values,
-    /// What it is made of.
+    /// Explanation of the figure.
     pub(crate) detail: String,
 }
 
@@ -34,7 +34,7 @@ impl Row {
     }
 }
 
-/// The figures as a table of Markdown.
+/// The figures as a Markdown table.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
         "| figure | to reach | median | least–most | | what it is made of |\n| --- | --- | --- | --- | --- | --- |\n",
@@ -70,7 +70,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// Three digits are more than can be measured again.
+/// Formats without decimals beyond the third digit, since more digits are not reproducible.
 pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

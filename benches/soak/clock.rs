@@ -1,8 +1,8 @@
-//! The time, and chance.
+//! Time and pseudo-random numbers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Unix seconds with their fraction.
+/// Unix time in seconds with a fraction.
 pub(crate) type Seconds = f64;
 
 pub(crate) fn now() -> Seconds {
@@ -10,7 +10,7 @@ pub(crate) fn now() -> Seconds {
     since.unwrap().as_secs_f64()
 }
 
-/// The same choices for the same seed (SplitMix64).
+/// A pseudo-random number generator (SplitMix64): the same sequence for the same seed.
 #[derive(Clone)]
 pub(crate) struct Chance(pub u64);
 
@@ -23,7 +23,7 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// From `low` up to but not including `high`.
+    /// A number from `low` up to but not including `high`.
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         let share = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         low + share * (high - low)
@@ -37,7 +37,7 @@ impl Chance {
         *choices.get(self.below(choices.len())).expect("a choice")
     }
 
-    /// So many times of a hundred.
+    /// Returns true with a probability of `of_hundred` per cent.
     pub(crate) fn percent(&mut self, of_hundred: usize) -> bool {
         self.below(100) < of_hundred
     }

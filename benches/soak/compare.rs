@@ -1,4 +1,4 @@
-//! What the monitor tells, held against the truth.
+//! Comparison of the monitor's results with the truth.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,19 +9,20 @@ use super::hostile::{HOSTILE_VANTAGE, MAX_ROWS_REPORTED};
 use super::lab::Lab;
 use super::truth::{Fact, Flags, Kind, Told, Truth};
 
-/// Wrong verdicts that are told of in full.
+/// Maximum wrong verdicts that are printed in full.
 const MAX_TOLD: usize = 300;
-/// A source may take this many times what a look may, and so may a test at another place.
+/// Maximum duration of a source request as a multiple of the probe timeout; a test by another
+/// vantage has the same limit.
 const SOURCE_PATIENCE: f64 = 3.0;
-/// A look may take so many times its time, where many wait for their turn.
+/// Maximum duration of a probe as a multiple of its timeout, if many wait for a permit.
 const MAX_LOOK: f64 = 1.5;
-/// Sources that are asked at a time.
+/// Maximum concurrent source requests.
 const SOURCES_AT_A_TIME: usize = 8;
-/// What a busy machine may add to any wait.
+/// Additional time of any wait on a busy machine.
 const SLACK: Seconds = 3.0;
-/// Each host is looked at once in so many intervals, where the looks fit into them.
+/// Number of intervals within which each host is probed once, if the load permits.
 const MAX_INTERVALS: Seconds = 2.0;
-/// A source is stale after this many of its refresh intervals.
+/// Number of refresh intervals after which a source is stale.
 const STALE_INTERVALS: f64 = 2.0;
 
 /// One endpoint of an exposition.
@@ -31,10 +32,10 @@ pub(crate) struct Row {
     ended: Seconds,
 }
 
-/// The endpoints of one host: by vantage and address.
+/// The endpoints of one host, by vantage and address.
 type Rows = BTreeMap<(String, String), Row>;
 
-/// Reads what an exposition tells of endpoints, by host.
+/// Reads the endpoints of an exposition, by host.
 pub(crate) fn read(text: &str) -> HashMap<String, Rows> {
     let mut hosts: HashMap<String, Rows> = HashMap::new();
     for line in text.lines() {
@@ -75,7 +76,7 @@ pub(crate) fn read(text: &str) -> HashMap<String, Rows> {
     hosts
 }
 
-/// None of the lab's labels has a quotation mark in its value.
+/// Finds a label's value. No value in the testbed has a quotation mark.
 fn of_label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = labels;
     loop {
@@ -88,43 +89,46 @@ fn of_label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-/// Findings that come from comparing several endpoints. They are added when the probe of all of them has ended.
+/// Findings from the comparison of several endpoints. They are added when all of them have been
+/// probed.
 const COMPARING: [&str; 3] = ["unreachable", "addresses_disagree", "vantages_disagree"];
-/// A result that is this much older than the scrape is one of a probe that has ended at all addresses, in seconds.
+/// Age in seconds, relative to the scrape, from which on results of one cycle are those of a probe that has ended at
+/// all addresses.
 const SETTLED_AFTER: Seconds = 2.0;
 
-/// How many verdicts were compared, and how it went.
+/// Number of compared verdicts, and the results.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) compared: usize,
     pub(crate) wrong: usize,
-    /// Wrong verdicts that were right before: old results with a new time.
+    /// Wrong verdicts that were correct before: old results with a new time.
     pub(crate) stale: usize,
-    /// Probes of hosts that changed, or while this machine stood still.
+    /// Probes of hosts that changed, or during which this machine stalled.
     pub(crate) passed_over: usize,
     pub(crate) late: usize,
     pub(crate) remote: usize,
-    /// By what the server did.
+    /// Counts by the server's behaviour.
     pub(crate) by_label: BTreeMap<String, usize>,
-    /// The last result that was compared, by host, vantage and address: its time, and that it was compared with all
-    /// findings.
+    /// The last compared result by host, vantage and address: its time, and true if it was compared
+    /// with all findings.
     seen: HashMap<(String, String, String), (Seconds, bool)>,
     pub(crate) hosts: BTreeSet<String>,
-    /// The greatest age of an endpoint's last probe, in seconds.
+    /// Maximum age of an endpoint's last probe in seconds.
     pub(crate) oldest: Seconds,
-    /// Hosts of which a probe was older than [`max_age`], with the greatest age of it.
+    /// Hosts whose last probe was older than [`max_age`], with the maximum age.
     pub(crate) overdue: BTreeMap<String, Seconds>,
-    /// Hosts that the configuration lacks, or lacked until a time from which on they have to be probed again.
+    /// Hosts that the configuration lacks, or lacked. The time is that from which on they must be
+    /// probed again.
     absent: HashMap<String, Seconds>,
 }
 
 impl Tally {
-    /// The configuration lacks a host from now on.
+    /// Records that the configuration lacks a host from now on.
     pub(crate) fn remove(&mut self, host: &str) {
         self.absent.insert(host.to_owned(), Seconds::INFINITY);
     }
 
-    /// The configuration has a host again.
+    /// Records that the configuration has a host again.
     pub(crate) fn add(&mut self, lab: &Lab, host: &str) {
         self.absent.insert(host.to_owned(), now() + max_age(lab));
     }
@@ -133,7 +137,7 @@ impl Tally {
         self.absent.get(host).is_some_and(|until| at < *until)
     }
 
-    /// Compares each result that is new in an exposition of everything.
+    /// Compares each new result in a complete exposition.
     pub(crate) fn scraped(&mut self, lab: &Lab, text: &str, at: Seconds) {
         let told = read(text);
         self.oldest = 0.0;
@@ -162,7 +166,7 @@ impl Tally {
         }
     }
 
-    /// Compares which addresses have results, and notes their age.
+    /// Compares the addresses that have results, and records their age.
     fn present(&mut self, lab: &Lab, host: &str, rows: &Rows, at: Seconds) {
         let own = |vantage: &str| vantage != HOSTILE_VANTAGE;
         let ends = rows
@@ -195,8 +199,8 @@ impl Tally {
         }
     }
 
-    /// Compares one result, if it is new.
-    #[allow(clippy::too_many_arguments)] // a row with where it is from
+    /// Compares one result if it is new.
+    #[allow(clippy::too_many_arguments)] // a row with its origin
     fn row(
         &mut self,
         lab: &Lab,
@@ -228,7 +232,10 @@ impl Tally {
         let oldest = of_vantage().map(|(_, row)| row.ended).fold(at, f64::min);
         let first = oldest - longest * lab.timeout - SLACK;
         let whole = lab.book.during(host, first, at);
-        let is_whole = whole.is_some() && at - newest >= SETTLED_AFTER + 1.0;
+        // Without this, a result may be of the last cycle, and its address still wait for its probe.
+        let is_one_cycle = newest - oldest <= lab.timeout + SLACK;
+        let is_settled = is_one_cycle && at - newest >= SETTLED_AFTER + 1.0;
+        let is_whole = whole.is_some() && is_settled;
         self.seen.insert(seen, (row.ended, is_whole));
         if !is_new && !is_whole {
             return;
@@ -264,7 +271,7 @@ impl Tally {
         self.local(lab, host, kind, ip, row, &fact, stale, is_whole, from);
     }
 
-    /// Compares the answer to a probe on demand within a time.
+    /// Compares the response to an on-demand probe with a timeout.
     pub(crate) fn probed(
         &mut self,
         lab: &Lab,
@@ -298,7 +305,7 @@ impl Tally {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // a row with where it is from
+    #[allow(clippy::too_many_arguments)] // a row with its origin
     fn local(
         &mut self,
         lab: &Lab,
@@ -340,7 +347,7 @@ impl Tally {
         }
     }
 
-    /// The account's test returns less: no kind of error, and no findings.
+    /// Compares a result of the account's test, which has neither an error kind nor findings.
     fn remote(
         &mut self,
         lab: &Lab,
@@ -384,17 +391,18 @@ impl Tally {
     }
 }
 
-/// What is compared of a result: without the findings that compare endpoints, unless the probe of all of them has ended.
+/// The part of a result that is compared: without the findings that compare endpoints, unless all
+/// of them have been probed.
 fn compared(told: &Told, kind: Kind, is_whole: bool) -> Told {
     let mut told = told.clone();
-    // A vantage that lies disagrees with the truth.
+    // A vantage with false results disagrees with the truth.
     told.findings
         .retain(|(code, _)| code != "vantages_disagree");
     if !is_whole {
         told.findings
             .retain(|(code, _)| !COMPARING.contains(&code.as_str()));
         if kind == Kind::Pinned {
-            // Which of them it is may follow from another address.
+            // The choice between the two may depend on another address.
             told.findings
                 .retain(|(code, _)| code != "previous_instance" && code != "wrong_certificate");
         }
@@ -402,13 +410,12 @@ fn compared(told: &Told, kind: Kind, is_whole: bool) -> Told {
     told
 }
 
-/// The greatest age that a look may have: that it waits for its turn, that it takes its time, and that it is told in whole
-/// seconds.
+/// Maximum age of a probe: its wait for a permit, its duration, and the rounding to whole seconds.
 pub(crate) fn max_age(lab: &Lab) -> Seconds {
     MAX_INTERVALS * lab.interval + SOURCE_PATIENCE * lab.timeout + SLACK
 }
 
-/// Whether a look has to say that its source has been silent for long.
+/// Expectation whether a result has the finding that its source is stale.
 #[derive(Clone, Copy)]
 enum Staleness {
     Never,
@@ -423,10 +430,10 @@ fn staleness(lab: &Lab, from: Seconds, until: Seconds) -> Staleness {
         .iter()
         .filter(|(_, k)| *k == Kind::Sslmate)
         .count();
-    // Where the API is silent, each waits for those before it.
+    // If the API is silent, each request waits for the previous ones.
     let rounds = (sources / SOURCES_AT_A_TIME + 2) as f64;
     let round = SOURCE_PATIENCE * lab.timeout * rounds + refresh + SLACK;
-    // The last answer may be as old as one refresh, or one that waits in vain.
+    // The last response may be as old as one refresh, or as one request that times out.
     let near = |o: &Outage| {
         let end = o.until.unwrap_or(Seconds::INFINITY);
         o.from + (STALE_INTERVALS - 1.0) * refresh - SLACK < until && from < end + round

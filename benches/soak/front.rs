@@ -1,4 +1,4 @@
-//! What stands before the stand-in API: it lets requests through, or fails in one of many ways.
+//! A proxy before the stand-in API: it forwards requests, or fails in one of many ways.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use super::clock::{Seconds, now};
 use super::common::accept;
 
-/// Connections that may wait.
+/// Listen backlog.
 const BACKLOG: u32 = 1024;
 
-/// What becomes of a request.
+/// Handling of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Passes,
@@ -66,14 +66,14 @@ impl Mode {
     }
 }
 
-/// A time in which the API was away; no end where it still is.
+/// A period in which the API failed. It has no end while it continues.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
     pub(crate) from: Seconds,
     pub(crate) until: Option<Seconds>,
 }
 
-/// The front.
+/// The proxy.
 #[derive(Clone)]
 pub(crate) struct Front {
     mode: Arc<watch::Sender<Mode>>,
@@ -81,7 +81,8 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Stands before `behind`, which it lets everybody through to. While it fails, who stays longer is shown out.
+    /// Starts a proxy for `behind`, which forwards all requests at first. While it fails, it closes
+    /// each connection after `max_stay`.
     pub(crate) async fn serve(behind: SocketAddr, max_stay: Duration) -> (Self, SocketAddr) {
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -97,7 +98,8 @@ impl Front {
                         tokio::spawn(attend(stream, behind, mode.clone(), max_stay));
                     }
                     () = async { drop(mode.wait_for(|mode| *mode == Mode::Refused).await) } => {
-                        // Nobody listens until it is over, and nobody else can take the port.
+                        // The port refuses connections until then, and stays bound, so that no
+                        // other process takes it.
                         drop(listener);
                         let held = held(address);
                         drop(mode.wait_for(|mode| *mode != Mode::Refused).await);
@@ -131,7 +133,7 @@ impl Front {
     }
 }
 
-/// A port that is taken, at which nobody listens.
+/// A bound port at which nothing listens.
 fn held(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
@@ -150,7 +152,7 @@ async fn attend(
         let Ok(mut other) = TcpStream::connect(behind).await else {
             return;
         };
-        // Who has been let through is thrown out when it fails.
+        // Forwarded connections are closed when the proxy begins to fail.
         tokio::select! {
             _ = copy_bidirectional(&mut stream, &mut other) => {}
             _ = mode.changed() => {}

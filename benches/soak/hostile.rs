@@ -1,5 +1,5 @@
-//! Peers that attack: a name with 1,500 silent addresses, chains that take long to judge, and a vantage that floods, lies
-//! and hangs.
+//! Attacking peers: a name with 1,500 silent addresses, chains that are expensive to judge, and a
+//! malicious vantage. The vantage floods, sends false results, or does not respond.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -25,25 +25,26 @@ pub(crate) const HOSTILE_VANTAGE: &str = "hostile";
 /// A name with many addresses that accept connections and stay silent.
 const CROWD: &str = "crowd.attack.example";
 const CROWD_ADDRESSES: usize = 1500;
-/// A name whose servers have chains that take long to judge.
+/// A name whose servers have chains that are expensive to judge.
 const MAZE: &str = "maze.attack.example";
 const MAZE_ADDRESSES: usize = 16;
-/// Authorities of one name in such a chain, each signed by the next.
+/// CAs with the same name in such a chain, each signed by the next.
 const MAZE_AUTHORITIES: usize = 98;
-/// Rows of the hostile vantage about one host name.
+/// Rows of the hostile vantage for one host name.
 const ROWS: usize = 46_000;
-/// The hostile vantage floods the results of one host of so many; all of them would fill the exposition.
+/// The hostile vantage floods the results of one host in so many; floods for all hosts would fill
+/// the exposition.
 const FLOODED: usize = 64;
-/// Maximum rows of the hostile vantage about one host name that certvigil may report.
+/// Maximum rows of the hostile vantage that certvigil may report for one host name.
 pub(crate) const MAX_ROWS_REPORTED: usize = 101;
-/// The longest request.
+/// Maximum length of a request.
 const MAX_REQUEST: usize = 32 << 10;
 
 /// The attackers.
 pub(crate) struct Hostile {
     /// The address of the hostile vantage.
     pub(crate) vantage: SocketAddr,
-    /// The targets of on-demand probes that attack.
+    /// Targets of the attacking on-demand probes.
     pub(crate) targets: [String; 2],
 }
 
@@ -94,7 +95,7 @@ impl Hostile {
     }
 }
 
-/// A listener at one port of every address of loopback.
+/// A listener at one port of every loopback address.
 async fn everywhere() -> TcpListener {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap()
 }
@@ -110,7 +111,8 @@ async fn stay_silent(mut stream: TcpStream) {
     while stream.read(&mut sink).await.is_ok_and(|count| count > 0) {}
 }
 
-/// A server whose chain has many P-521 authorities of one name, the leaf's issuer last.
+/// A server configuration whose chain has many P-521 CAs with the same name, the leaf's issuer
+/// last.
 fn labyrinth(clock: Timestamp) -> Arc<ServerConfig> {
     let time = |days: i64| {
         let at = clock.0 + days * 86_400;
@@ -153,7 +155,7 @@ fn labyrinth(clock: Timestamp) -> Arc<ServerConfig> {
     Arc::new(config.unwrap())
 }
 
-/// Answers a test of the hostile vantage; `drawn` is a number below 100.
+/// Responds to a test request to the hostile vantage; `drawn` is a random number below 100.
 async fn answer(mut stream: TcpStream, drawn: usize) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|w| w == b"\r\n\r\n") && request.len() < MAX_REQUEST {
@@ -186,7 +188,7 @@ async fn answer(mut stream: TcpStream, drawn: usize) -> std::io::Result<()> {
     stream.write_all(body.as_bytes()).await
 }
 
-/// Lies about the hosts, and about some that nobody asked for.
+/// False rows for the hosts, and for some hosts that were not requested.
 fn rows(hosts: &[&str]) -> String {
     let row = |host: &str, ip: &str, correct: bool| {
         format!(
@@ -206,7 +208,7 @@ fn rows(hosts: &[&str]) -> String {
         }
         rows.push(row(host, "192.0.2.1", true));
         rows.push(row(host, "192.0.2.2", true));
-        // Contradicts itself.
+        // Contradictory rows.
         rows.push(row(host, "192.0.2.2", false));
         rows.push(row(host, "everywhere", true));
     }

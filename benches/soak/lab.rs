@@ -1,4 +1,4 @@
-//! The hosts of the lab: each changes its behaviour now and then, and the book has the truth of it.
+//! The testbed's hosts: each changes its behaviour at times, and [`Book`] records the truth.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -39,23 +39,24 @@ use super::names::{Script, Zone};
 use super::place::{Fault, Pace, Place, Served};
 use super::truth::{Behaviour, Book, Kind, truth};
 
-/// Addresses of one host.
+/// Number of addresses of one host.
 pub(crate) const ADDRESSES: usize = 2;
-/// How many of a hundred servers are right at a time.
+/// Percentage of the servers that are correct at any time.
 const RIGHT: usize = 40;
-/// How many of a hundred names have a fault at a time.
+/// Percentage of the names that have a fault at any time.
 const DNS_FAULTS: usize = 25;
-/// More certificates than a chain may have.
+/// One more certificate than the maximum of a chain.
 const TOO_MANY: usize = 101;
-/// The first bytes of a handshake: its flight has more.
+/// Maximum bytes of a handshake before a cut, less than a flight.
 const MAX_CUT: usize = 800;
-/// How often it is looked whether somebody is to change.
+/// Interval at which due changes are made.
 const TICK: Duration = Duration::from_millis(100);
-/// A client that stays longer is shown out, for each second of the time that a look may take: later than it gives up itself.
+/// Maximum duration of a connection for each second of the probe timeout: the client times out
+/// earlier.
 const MAX_STAY: Duration = Duration::from_secs(2);
-/// A tick that comes so much late says that this machine stood still.
+/// Delay of a tick from which on this machine counts as stalled.
 const LATE: Seconds = 0.5;
-/// The lab.
+/// The testbed.
 pub(crate) struct Lab {
     /// The configuration without its entries.
     settings: String,
@@ -63,15 +64,15 @@ pub(crate) struct Lab {
     entries: Vec<String>,
     pub(crate) port: u16,
     pub(crate) hostile: Hostile,
-    /// How often each host is looked at.
+    /// Probe interval of each host.
     pub(crate) interval: Seconds,
-    /// How long a look may take.
+    /// Probe timeout.
     pub(crate) timeout: Seconds,
     pub(crate) book: Book,
     pub(crate) front: Front,
-    /// When this machine stood still.
+    /// Periods in which this machine stalled.
     late: Arc<Mutex<Vec<(Seconds, Seconds)>>>,
-    /// The names of the hosts, each with what it is held against.
+    /// The names of the hosts, each with its kind of expectation.
     pub(crate) hosts: Vec<(String, Kind)>,
 }
 
@@ -79,16 +80,16 @@ struct Host {
     name: String,
     kind: Kind,
     wares: Wares,
-    /// What an authority issued that nobody trusts.
+    /// A certificate from an untrusted CA.
     stranger: Issued,
     places: Vec<Place>,
     changes_at: Seconds,
 }
 
-/// What all hosts have in common.
+/// State that all hosts share.
 struct Common {
     pki: Pki,
-    /// Below a root that nobody has.
+    /// An intermediate below an untrusted root.
     stranger_issuing: Authority,
     zone: Zone,
     book: Book,
@@ -97,21 +98,21 @@ struct Common {
     valid: Validity,
 }
 
-/// How the lab goes about it.
+/// Parameters of the testbed.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) endpoints: usize,
     /// In seconds.
     pub(crate) interval: u64,
     pub(crate) seed: u64,
-    /// How long a host does one thing on average, in seconds.
+    /// Average duration of one behaviour of a host, in seconds.
     pub(crate) hold: f64,
-    /// Of a look, in seconds.
+    /// Probe timeout in seconds.
     pub(crate) timeout: u64,
 }
 
 impl Lab {
-    /// Starts everything, and writes the files of the configuration into the folder.
+    /// Starts all servers, and writes the configuration's files into the folder.
     pub(crate) async fn start(plan: Plan, folder: &Path) -> Self {
         let clock = Timestamp(now() as i64);
         let common = Common::new(clock);
@@ -224,7 +225,7 @@ impl Lab {
             .collect()
     }
 
-    /// Whether this machine stood still in some of this time.
+    /// Returns true if this machine stalled within this period.
     pub(crate) fn stood_still(&self, from: Seconds, until: Seconds) -> bool {
         let late = self.late.lock().unwrap();
         late.iter().any(|(a, b)| *a < until && from < *b)
@@ -236,7 +237,7 @@ impl Common {
         let valid = Validity::around(clock, 10, 80);
         let provider = default_provider();
         let retrying = CryptoProvider {
-            // Nobody offers a key share of it at once.
+            // No client sends a key share of this group at first.
             kx_groups: vec![kx_group::SECP384R1],
             ..provider.clone()
         };
@@ -254,7 +255,7 @@ impl Common {
         }
     }
 
-    /// The hosts at their addresses, and the port that is theirs everywhere.
+    /// Creates the hosts at their addresses, and finds a port that is free at all of them.
     fn hosts(&self, endpoints: usize, clock: Timestamp, max_stay: Duration) -> (Vec<Host>, u16) {
         let mut port = 0;
         let numbers: Vec<usize> = (0..endpoints).collect();
@@ -279,7 +280,8 @@ impl Common {
         (hosts.collect(), port)
     }
 
-    /// A server that does this for a host; what breaks off needs no certificate.
+    /// Server settings for this behaviour of a host. A server that only breaks off needs no
+    /// certificate.
     fn served(&self, host: &Host, behaviour: Behaviour, chance: &mut Chance) -> Served {
         let of = |serve| host.wares.leaf(serve);
         let current = of(Serve::Current);
@@ -324,7 +326,7 @@ impl Common {
             .unwrap()
     }
 
-    /// TLS 1.2 or 1.3, with or without another hello.
+    /// A configuration for TLS 1.2 or 1.3, with or without a HelloRetryRequest.
     fn config(&self, shown: &[Certificate], key: &Key, chance: &mut Chance) -> Arc<ServerConfig> {
         let der = |c: &Certificate| CertificateDer::from(c.der().to_vec());
         let key = self.provider.key_provider.load_private_key(key.to_der());
@@ -359,7 +361,7 @@ impl ResolvesServerCert for Fixed {
 }
 
 impl Host {
-    /// Takes up another behaviour at every address.
+    /// Starts another behaviour at every address.
     async fn change(&mut self, common: &Common, chance: &mut Chance) {
         common.book.end(&self.name);
         let script = match self.kind {
@@ -391,7 +393,7 @@ impl Host {
         self.places.iter().filter_map(v4).collect()
     }
 
-    /// Writes what is expected.
+    /// Writes the PEM file with the expected certificate.
     fn write(&self, pki: &Pki, folder: &Path) {
         if matches!(self.kind, Kind::Pem | Kind::Dns) {
             let leaf = self.wares.leaf(Serve::Current).certificate.clone();
@@ -404,7 +406,7 @@ impl Host {
         }
     }
 
-    /// How the configuration names it.
+    /// The entry in the configuration.
     fn entry(&self, port: u16) -> String {
         let name = &self.name;
         let what = match self.kind {
@@ -435,7 +437,7 @@ fn kind(number: usize) -> Kind {
     }
 }
 
-/// What a server does next.
+/// A random behaviour of a server.
 fn draw(chance: &mut Chance) -> Behaviour {
     let shows = |serve, chain| Behaviour::Shows(serve, chain, Pace::Whole);
     let right = |pace| Behaviour::Shows(Serve::Current, Chain::Full, pace);
@@ -475,7 +477,7 @@ fn draw(chance: &mut Chance) -> Behaviour {
     }
 }
 
-/// The stand-in API, whose own test looks at the same servers.
+/// Starts the stand-in API, whose own test probes the same servers.
 async fn stand_in(
     account: Account,
     hosts: &[Host],

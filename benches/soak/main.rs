@@ -1,22 +1,42 @@
-//! Runs the monitor for an hour over two thousand endpoints that fail in every way, and holds every verdict against
-//! the truth.
+//! Runs the monitor for an hour with two thousand endpoints that fail in every way, and compares
+//! every verdict with the truth.
 //!
-//! Each host changes its behaviour now and then: right and wrong certificates, chains that lack something or have too
-//! much, servers that break off, stall, lie or do not listen, names that do not resolve. The API fails at times too. All of it
-//! is drawn from a seed. The monitor is scraped, probed and reloaded all the while, and attacked (`hostile`): floods of
-//! `/probe`, chains that take long to judge, a vantage that floods, lies and hangs. Every other reload removes entries, and
-//! the next one brings them back.
+//! Each host changes its behaviour at times:
 //!
-//! A result counts where its host did one thing from before the probe began until `last_check`: its status, kind of error,
-//! flags and findings must be what the lab knows. The soak fails where a result is wrong, where an old one has a new time,
-//! where a host is probed too seldom, where `/-/healthy` is slow, and where the monitor grows.
+//! - correct and wrong certificates;
+//! - chains with missing or superfluous certificates;
+//! - servers that break off, stall, send invalid data or do not listen;
+//! - names that do not resolve.
 //!
-//! `SOAK_SECONDS` (3600) is how long, `SOAK_ENDPOINTS` (2000) how many, `SOAK_INTERVAL` (30) how often in seconds,
-//! `SOAK_TIMEOUT` (10) how long a look may take, `SOAK_HOLD` (150) how long a host does one thing on average, and
-//! `SOAK_SEED` (1) what chance begins with; `SOAK_PROGRAM` is another build of certvigil to run. A timeout has to be
-//! longer than a busy machine may keep a handshake waiting, for that is no fault of the lab's. A minute shows that it
-//! works; what is allocated at first has not settled by then, so growth is judged from ten minutes on. `ulimit -n` has to be
-//! some thousands more than there are endpoints.
+//! The API fails at times too. All of it is pseudo-random with a seed. Meanwhile, the monitor is
+//! scraped, probed and reloaded. Every other reload removes entries, and the next one restores
+//! them. The monitor is also attacked (`hostile`): by floods of `/probe`, by chains that are
+//! expensive to judge, and by a malicious vantage.
+//!
+//! A result counts if its host had one behaviour from before the probe started until `last_check`.
+//! Its status, error kind, flags and findings must match those of the testbed. The soak test fails
+//! if
+//!
+//! - a result is wrong,
+//! - an old result has a new time,
+//! - a host is probed too rarely,
+//! - `/-/healthy` is slow, or
+//! - the memory or the descriptors of the monitor grow.
+//!
+//! Variables, with their defaults:
+//!
+//! - `SOAK_SECONDS` (3600): duration.
+//! - `SOAK_ENDPOINTS` (2000): number of endpoints.
+//! - `SOAK_INTERVAL` (30): probe interval in seconds.
+//! - `SOAK_TIMEOUT` (10): probe timeout in seconds.
+//! - `SOAK_HOLD` (150): average duration of one behaviour of a host in seconds.
+//! - `SOAK_SEED` (1): seed of the pseudo-random numbers.
+//! - `SOAK_PROGRAM`: path of another certvigil build to run.
+//!
+//! The timeout must be longer than a busy machine may delay a handshake, since that delay is not a
+//! fault of the testbed. A run of one minute shows that the test works. Initial allocations have
+//! not settled by then, so growth is judged from ten minutes on. `ulimit -n` must exceed the number
+//! of endpoints by some thousands.
 
 #![allow(
     clippy::disallowed_methods,
@@ -25,7 +45,7 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used
-)] // a benchmark has a clock, prints, and may panic
+)] // a benchmark reads the clock, prints, and may panic
 
 mod clock;
 #[path = "../common/mod.rs"]
@@ -54,33 +74,37 @@ use compare::{Tally, max_age, read};
 use lab::{Lab, Plan};
 use monitor::Monitor;
 
-/// How often the account is asked.
+/// Refresh interval of the account.
 const REFRESH: Duration = Duration::from_secs(15);
 const SCRAPE_EVERY: Duration = Duration::from_secs(2);
-/// In scrapes. Every other reload brings back the entries that the one before removed.
+/// Number of scrapes between two reloads. Every other reload restores the entries that the previous
+/// one removed.
 const RELOAD_EVERY: u64 = 15;
-/// How many of a hundred entries a reload removes.
+/// Percentage of the entries that a reload removes.
 const REMOVED: usize = 5;
-/// Probes on demand of one attacker at the same time.
+/// Concurrent on-demand probes of one attacker.
 const FLOOD: usize = 4;
 /// The pause between two floods.
 const FLOOD_EVERY: Duration = Duration::from_secs(5);
-/// How often /-/healthy is asked.
+/// Interval of the requests to /-/healthy.
 const HEALTH_EVERY: Duration = Duration::from_millis(50);
-/// How long /-/healthy may take.
+/// Maximum duration of a response of /-/healthy.
 const MAX_HEALTHY: Duration = Duration::from_millis(50);
-/// The share of the answers of /-/healthy that may take longer: the lab itself keeps this machine busy.
+/// Maximum share of the responses of /-/healthy that may take longer: the testbed itself keeps this
+/// machine busy.
 const MAX_SLOW_SHARE: f64 = 0.01;
-/// So many rows are printed, but not more than one each minute where there is time for that.
+/// Number of rows that are printed, but at most one each minute in a long run.
 const ROWS: u64 = 6;
 const PRINT_EVERY: Duration = Duration::from_secs(60);
-/// How much more memory the last third may have than the middle one.
+/// Maximum ratio of the memory in the last third to that in the middle third.
 const MAX_GROWTH: f64 = 1.02;
-/// How many more descriptors the last third may have at least: what is under way differs a little.
+/// Maximum growth of the minimum number of descriptors from the middle to the last third: the
+/// probes in flight differ slightly.
 const MAX_MORE_FDS: f64 = 8.0;
-/// Hosts that are named where they were not looked at.
+/// Maximum hosts that are named if they were not probed.
 const MAX_TOLD: usize = 20;
-/// What is shorter tells nothing of growth, and may never find some hosts at one thing, in seconds.
+/// Minimum duration in seconds to judge growth. In a shorter run, some hosts may never have one
+/// behaviour during a whole probe.
 const SETTLED: u64 = 600;
 
 fn main() -> ExitCode {
@@ -126,7 +150,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says how many verdicts were right.
+/// Prints how many verdicts were correct.
 fn verdicts(tally: &Tally, lab: &Lab) -> bool {
     for (label, count) in &tally.by_label {
         println!("{count:>8}  {label}");
@@ -157,7 +181,7 @@ fn verdicts(tally: &Tally, lab: &Lab) -> bool {
     true
 }
 
-/// Says whether every host was looked at again and again.
+/// Prints whether every host was probed regularly.
 fn attention(tally: &Tally, lab: &Lab, seconds: u64) -> bool {
     let bound = max_age(lab);
     for (host, age) in tally.overdue.iter().take(MAX_TOLD) {
@@ -231,7 +255,7 @@ const FDS: usize = 2;
 
 type Sample = [f64; COLUMNS.len()];
 
-/// Scrapes, probes and reloads, and tells how the monitor is.
+/// Scrapes, probes and reloads, and prints the state of the monitor.
 fn watch(
     monitor: &Monitor,
     lab: &Lab,
@@ -249,7 +273,7 @@ fn watch(
     let (mut round, mut printed) = (0, Duration::ZERO);
     let mut due = began;
     while began.elapsed() < Duration::from_secs(seconds) {
-        // Where an answer took longer than that, the next round begins at once.
+        // If a response took longer, the next round starts at once.
         thread::sleep(due.saturating_duration_since(Instant::now()));
         due = Instant::now().max(due) + SCRAPE_EVERY;
         round += 1;
@@ -321,7 +345,7 @@ fn write(lab: &Lab, folder: &Path, without: &BTreeSet<usize>) {
     fs::write(folder.join("certvigil.yml"), text).unwrap();
 }
 
-/// Floods of probes on demand, and what /-/healthy does meanwhile.
+/// Floods of on-demand probes, and the response times of /-/healthy meanwhile.
 struct Attack {
     is_over: Arc<AtomicBool>,
     floods: JoinHandle<usize>,
@@ -372,7 +396,7 @@ impl Attack {
         }
     }
 
-    /// Says whether /-/healthy was answered all the while.
+    /// Prints whether /-/healthy responded all the time.
     fn end(self) -> bool {
         self.is_over.store(true, Ordering::Relaxed);
         let mut took = self.health.join().unwrap();
@@ -406,7 +430,7 @@ fn row(sample: &Sample) -> String {
     sample.map(|value| format!("{value:>10.1}")).concat()
 }
 
-/// Says how it began, how it ended, and whether it grew.
+/// Prints the resources at the start and at the end, and whether they grew.
 fn report(samples: &[Sample], state: &Path, seconds: u64) -> bool {
     let fold = |with: fn(f64, f64) -> f64| {
         let all = samples.iter().copied();
@@ -434,7 +458,7 @@ fn report(samples: &[Sample], state: &Path, seconds: u64) -> bool {
         let sum: f64 = part.iter().map(|s| column(s, MEMORY)).sum();
         sum / part.len() as f64
     };
-    // What looks hold open comes and goes; what is never given back raises the least of it.
+    // Descriptors of probes come and go; a leak raises the minimum.
     let fds = |part: &[Sample]| part.iter().map(|s| column(s, FDS)).fold(f64::MAX, f64::min);
     let growth = mean(last) / mean(middle);
     println!(

@@ -1,4 +1,4 @@
-//! The monitor, as a process of its own.
+//! The monitor in a process of its own.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::common::{ask, is_good, listening};
 
-/// The program itself, killed on drop.
+/// A monitor process, killed on drop.
 pub(crate) struct Monitor {
     child: Child,
     address: SocketAddr,
@@ -15,7 +15,7 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Starts it in a folder, where its configuration is.
+    /// Starts the monitor in the folder of its configuration.
     pub(crate) fn start(folder: &Path) -> Self {
         let log = folder.join("log");
         let built = env!("CARGO_BIN_EXE_certvigil").to_owned();
@@ -41,7 +41,7 @@ impl Monitor {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// The body of an answer; `None` where it is not a good one.
+    /// The body of a response, or `None` if the status is not 200.
     pub(crate) fn get(&self, path: &str) -> Option<String> {
         self.ask("GET", path)
     }

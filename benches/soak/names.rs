@@ -1,4 +1,4 @@
-//! The lab's name server: it answers as each host's script says.
+//! The testbed's name server, which responds by the script of each host.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,30 +9,30 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::common::accept;
 
-/// What is said of a name.
+/// Response for a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Script {
-    /// Its addresses.
+    /// All addresses.
     Right,
-    /// Only the first of its addresses: the others have left.
+    /// Only the first address: the others were removed.
     One,
-    /// Its addresses, which only fit into an answer over TCP.
+    /// All addresses, but only over TCP: the UDP response is truncated.
     Truncated,
-    /// Its IPv4 addresses, and an error for IPv6.
+    /// The IPv4 addresses, and an error for IPv6.
     Half,
     Nxdomain,
     Servfail,
     Refused,
     Silence,
     NoAddress,
-    /// An alias for itself.
+    /// An alias that points to itself.
     Loop,
-    /// Answers with another id than the question's.
+    /// A response with another ID than the query's.
     Forged,
 }
 
 impl Script {
-    /// Those that do not tell every address.
+    /// All scripts with a fault.
     pub(crate) const FAULTS: [Self; 10] = [
         Self::One,
         Self::Truncated,
@@ -46,7 +46,7 @@ impl Script {
         Self::Forged,
     ];
 
-    /// The error beside the addresses, or in their place.
+    /// The error in addition to the addresses, or instead of them.
     pub(crate) fn kind(self) -> Option<&'static str> {
         match self {
             Self::Right | Self::One | Self::Truncated => None,
@@ -57,7 +57,7 @@ impl Script {
         }
     }
 
-    /// How many of so many addresses are told.
+    /// Number of addresses, out of `all`, that are returned.
     pub(crate) fn addresses(self, all: usize) -> usize {
         match self {
             Self::Right | Self::Truncated | Self::Half => all,
@@ -69,7 +69,7 @@ impl Script {
 
 type Names = HashMap<String, (Script, Vec<Ipv4Addr>)>;
 
-/// What is known of every name.
+/// The data of every name.
 #[derive(Clone, Default)]
 pub(crate) struct Zone(Arc<Mutex<Names>>);
 
@@ -79,7 +79,7 @@ impl Zone {
         names.insert(name.to_owned(), (script, addresses));
     }
 
-    /// Answers over UDP and TCP at one port of 127.0.0.1.
+    /// Serves UDP and TCP at one port of 127.0.0.1.
     pub(crate) async fn serve(&self) -> SocketAddr {
         let (tcp, udp) = loop {
             let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -121,7 +121,7 @@ impl Zone {
         }
     }
 
-    /// RFC 1035, section 4.1. `None` is silence.
+    /// Builds the response (RFC 1035, section 4.1). Returns `None` for no response.
     fn answer(&self, query: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
         const HEADER: usize = 12;
         const A: u16 = 1;
@@ -168,7 +168,7 @@ impl Zone {
         for (kind, data) in records {
             out.extend(OWNER);
             out.extend(kind.to_be_bytes());
-            // Class IN, for no time at all.
+            // Class IN, TTL 0.
             out.extend([0, 1, 0, 0, 0, 0, 0, data.len() as u8]);
             out.extend(data);
         }
@@ -176,7 +176,7 @@ impl Zone {
     }
 }
 
-/// The name in lower case, and where it ends.
+/// The name in lower case, and the offset of its end.
 fn name_at(query: &[u8], mut at: usize) -> Option<(String, usize)> {
     let mut labels = Vec::new();
     loop {

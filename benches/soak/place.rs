@@ -1,4 +1,4 @@
-//! One address of the lab: who listens there, and what becomes of those who connect.
+//! One address of the testbed: its listener, and the handling of its connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,16 +16,16 @@ use tokio_rustls::TlsAcceptor;
 
 use super::common::accept;
 
-/// Connections that may wait where somebody listens.
+/// Listen backlog of a listening address.
 const BACKLOG: u32 = 1024;
-/// Between two bytes that drip.
+/// Pause between two bytes of a slow server.
 const DRIP: Duration = Duration::from_millis(100);
 /// The header of a TLS record of 16 KiB with a handshake message (RFC 8446, section 5.1).
 const RECORD: [u8; 5] = [0x16, 3, 3, 0x40, 0];
-/// More than wait where only one may.
+/// Number of connections, more than the backlog of a listener that accepts none.
 const CROWD: usize = 4;
 
-/// Ways to break a handshake without a certificate.
+/// Faults of a handshake that end it without a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Refused,
@@ -68,7 +68,7 @@ impl Fault {
         Self::Endless,
     ];
 
-    /// The error that a look has to end with.
+    /// The expected error kind of a probe.
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Refused => "connect_refused",
@@ -88,22 +88,22 @@ impl Fault {
     }
 }
 
-/// How a handshake is written.
+/// Pace at which a handshake is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// As it comes.
+    /// Without delay.
     Whole,
-    /// So many bytes in a segment.
+    /// At most this many bytes in a segment.
     Pieces(usize),
-    /// So many bytes, and then nothing more.
+    /// This many bytes, and then nothing more.
     StopsAfter(usize),
-    /// So many bytes, and then the end.
+    /// This many bytes, and then the connection closes.
     ClosesAfter(usize),
-    /// As it comes, and the end without a close_notify.
+    /// Without delay; the connection closes without close_notify.
     NoFarewell,
 }
 
-/// What becomes of those who connect.
+/// Handling of a connection.
 #[derive(Clone)]
 pub(crate) enum Served {
     Tls(Arc<ServerConfig>, Pace),
@@ -119,32 +119,32 @@ impl Served {
     }
 }
 
-/// An address.
+/// An address of the testbed.
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     served: Arc<Mutex<Served>>,
-    /// A client that stays longer is shown out.
+    /// Maximum duration of a connection.
     max_stay: Duration,
     door: Door,
 }
 
 enum Door {
     Open(JoinHandle<()>),
-    /// Nobody listens, and nobody else can.
+    /// Bound, so that connections are refused and no other process can listen.
     Shut {
         _socket: TcpSocket,
     },
-    /// Nobody is let in.
+    /// The backlog is full, so no connection is accepted.
     Full {
         _listener: TcpListener,
         _crowd: JoinSet<()>,
     },
-    /// Between two of them.
+    /// During a change between two of them.
     Gone,
 }
 
 impl Place {
-    /// Holds an address, where nobody listens yet; port 0 is any.
+    /// Binds an address without listening; port 0 selects a free port.
     pub(crate) fn hold(address: SocketAddr, max_stay: Duration) -> io::Result<Self> {
         let socket = bound(address)?;
         Ok(Self {
@@ -155,7 +155,7 @@ impl Place {
         })
     }
 
-    /// From now on this is what happens here.
+    /// Changes the handling of connections from now on.
     pub(crate) async fn set(&mut self, served: Served) {
         let fault = served.fault();
         *self.served.lock().unwrap() = served;
@@ -200,13 +200,13 @@ impl Place {
 
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Those who were served here before are still in the kernel's books.
+    // Connections that were served here before may still be in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Takes a seat, or waits for one, for ever.
+/// Occupies a place in the backlog, or waits for one, until it is dropped.
 async fn wait_in_line(address: SocketAddr) {
     let _seat = TcpStream::connect(address).await;
     std::future::pending().await
@@ -215,13 +215,13 @@ async fn wait_in_line(address: SocketAddr) {
 async fn attend(listener: TcpListener, served: Arc<Mutex<Served>>, max_stay: Duration) {
     loop {
         let stream = accept(&listener).await;
-        // The flight of a handshake is several writes.
+        // The flight of a handshake takes several writes.
         let _ = stream.set_nodelay(true);
         let served = served.lock().unwrap().clone();
         tokio::spawn(timeout(max_stay, async move {
             match served {
                 Served::Tls(config, pace) => shake_hands(stream, config, pace).await,
-                // Who hangs up or is hung up on is as it should be.
+                // Errors are expected: either side may close at any time.
                 Served::Broken(fault) => drop(break_off(stream, fault).await),
             }
         }));
@@ -274,12 +274,12 @@ async fn break_off(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
         }
         Fault::Banner => stream.write_all(b"220 mail.example.com ESMTP\r\n").await?,
         Fault::EmptyRecord => stream.write_all(&[0x16, 3, 3, 0, 0]).await?,
-        // The most that any record may have is 2^14 + 2048 (RFC 5246, section 6.2.3).
+        // Maximum length of any record: 2^14 + 2048 (RFC 5246, section 6.2.3).
         Fault::LongRecord => stream.write_all(&[0x16, 3, 3, 0x48, 1]).await?,
-        // handshake_failure
+        // The alert handshake_failure.
         Fault::Alert => stream.write_all(&[0x15, 3, 3, 0, 2, 2, 40]).await?,
         Fault::Endless => {
-            // A message that claims to have 16 MiB, and goes on and on.
+            // A message with a length of 16 MiB, sent without end.
             let mut record = RECORD.to_vec();
             record.extend([11, 0xff, 0xff, 0xff]);
             record.resize(RECORD.len() + 0x4000, 0);
@@ -296,7 +296,7 @@ async fn break_off(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
     Ok(())
 }
 
-/// A connection that is written to at some pace.
+/// A connection with a write pace.
 struct Paced {
     stream: TcpStream,
     pace: Pace,
@@ -321,7 +321,7 @@ impl AsyncWrite for Paced {
     ) -> Poll<io::Result<usize>> {
         let most = match self.pace {
             Pace::Pieces(size) => size,
-            // Nobody wakes it: it stays until its time is over.
+            // No waker is registered: the write is pending until the connection's time is over.
             Pace::StopsAfter(_) if self.left == 0 => return Poll::Pending,
             Pace::ClosesAfter(_) if self.left == 0 => {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

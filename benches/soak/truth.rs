@@ -1,4 +1,4 @@
-//! What is true of an endpoint, by what the lab does there, and when it was true.
+//! The truth about an endpoint, from the testbed's behaviour, and the period in which it applied.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -9,45 +9,46 @@ use super::clock::{Seconds, now};
 use super::names::Script;
 use super::place::{Fault, Pace};
 
-/// What a host is held against.
+/// Kind of expectation of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A PEM file with the current certificate and its chain.
     Pem,
-    /// The same, at addresses that DNS tells.
+    /// A PEM file, with addresses from DNS.
     Dns,
-    /// The account: it knows the previous instance too.
+    /// The account, which also has the previous instance.
     Sslmate,
     /// The fingerprint of the current certificate.
     Pinned,
-    /// Trust alone.
+    /// Any trusted certificate.
     Trust,
 }
 
-/// What a server does.
+/// Behaviour of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// Shows a certificate and proves its key.
+    /// Sends a certificate and proves possession of its key.
     Shows(Serve, Chain, Pace),
-    /// Shows one that an authority issued which nobody trusts.
+    /// Sends a certificate from an untrusted CA.
     Stranger,
-    /// Shows a certificate whose key it does not have.
+    /// Sends a certificate without having its key.
     Copied,
-    /// Sends an empty list.
+    /// Sends an empty certificate list.
     ShowsNone,
     /// Sends a hundred and one certificates.
     ShowsTooMany,
-    /// Sends what is no certificate.
+    /// Sends bytes that are not a certificate.
     Unreadable,
-    /// Shows none.
+    /// Sends no certificate.
     Breaks(Fault),
 }
 
 impl Behaviour {
-    /// Whether two servers that do this show different leaves: `None` where none is shown.
+    /// A label of the served leaf, which differs between different leaves; `None` if no leaf is
+    /// served.
     fn leaf(self) -> Option<&'static str> {
         match self {
-            // The two names of one certificate.
+            // Both names are of the same certificate.
             Self::Shows(Serve::Temporary | Serve::SelfSigned, ..) => Some("temporary"),
             Self::Shows(serve, _, pace) if shows(pace) => Some(word(serve)),
             Self::Stranger => Some("stranger"),
@@ -55,12 +56,12 @@ impl Behaviour {
         }
     }
 
-    /// Whether it shows an older certificate for the same name, by the same issuer.
+    /// Returns true if it serves an older certificate for the same name by the same issuer.
     fn is_older(self) -> bool {
         matches!(self, Self::Shows(Serve::Previous | Serve::Expired, _, pace) if shows(pace))
     }
 
-    /// For the tally.
+    /// Label for the tally.
     pub(crate) fn label(self) -> String {
         match self {
             Self::Shows(serve, chain, pace) => match pace {
@@ -93,7 +94,7 @@ fn word(serve: Serve) -> &'static str {
     }
 }
 
-/// What is told of a served certificate.
+/// Flags that are reported for a served certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Flags {
     pub(crate) correct: bool,
@@ -103,7 +104,7 @@ pub(crate) struct Flags {
     pub(crate) hostname_match: bool,
 }
 
-/// A verdict, as the lab has it or as the monitor tells it.
+/// A verdict, either of the testbed or of the monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) status: String,
@@ -127,18 +128,18 @@ impl Told {
     }
 }
 
-/// The truth about one endpoint, and what the server does there.
+/// The truth about one endpoint, and the label of its server's behaviour.
 #[derive(Clone, Debug)]
 pub(crate) struct Fact {
     pub(crate) told: Told,
     pub(crate) label: String,
 }
 
-/// Facts about a host by its addresses; one without an address stands for a failure of its name.
+/// Facts about a host by address. A fact without an address is about a failure of name resolution.
 pub(crate) type Facts = BTreeMap<String, Fact>;
 
-/// The truth about a host: the facts, for each set of addresses that the monitor may know. Where no name server
-/// responds, that is what the last successful lookup returned.
+/// The truth about a host: the facts for each set of addresses that the monitor may have. If no
+/// name server responds, the monitor has the addresses of the last successful lookup.
 #[derive(Clone, Debug)]
 pub(crate) struct Truth(Vec<Facts>);
 
@@ -151,12 +152,12 @@ impl Truth {
         found.expect("a set of addresses")
     }
 
-    /// The fact about one address, apart from what comparing addresses finds.
+    /// The fact about one address, without findings from the comparison of addresses.
     pub(crate) fn at(&self, ip: &str) -> Option<&Fact> {
         self.0.iter().find_map(|facts| facts.get(ip))
     }
 
-    /// The addresses that are known in every case.
+    /// The addresses that are in every set.
     pub(crate) fn certain(&self) -> impl Iterator<Item = &String> {
         let (first, others) = self.0.split_first().expect("a set of addresses");
         let is_in_all = |ip: &&String| others.iter().all(|facts| facts.contains_key(*ip));
@@ -164,7 +165,7 @@ impl Truth {
     }
 }
 
-/// What is true of a host whose servers do this.
+/// The truth about a host whose servers have these behaviours.
 pub(crate) fn truth(kind: Kind, script: Script, servers: &[(String, Behaviour)]) -> Truth {
     let counts: &[usize] = match script {
         Script::Servfail | Script::Refused | Script::Silence | Script::Forged => {
@@ -179,7 +180,7 @@ pub(crate) fn truth(kind: Kind, script: Script, servers: &[(String, Behaviour)])
     Truth(all)
 }
 
-/// The facts where the monitor knows the first of the addresses.
+/// The facts if the monitor has the first `count` addresses.
 fn facts(kind: Kind, script: Script, servers: &[(String, Behaviour)], count: usize) -> Facts {
     let there: Vec<&(String, Behaviour)> = servers.iter().take(count).collect();
     let mut truth: Facts = there
@@ -195,7 +196,8 @@ fn facts(kind: Kind, script: Script, servers: &[(String, Behaviour)], count: usi
     let is_live = truth.values().any(|f| f.told.status != "connect_error");
     let leaves: BTreeSet<&str> = there.iter().filter_map(|(_, b)| b.leaf()).collect();
     let is_right = |fact: &Fact| fact.told.flags.is_some_and(|flags| flags.correct);
-    // A right one decides which are wrong, and tells what a fingerprint does not: names and dates.
+    // A correct server shows which others are wrong, and adds what a fingerprint lacks: names and
+    // dates.
     let is_decided = kind != Kind::Trust && truth.values().any(is_right);
     for (ip, behaviour) in &there {
         let fact = truth.get_mut(ip).expect("an address");
@@ -226,7 +228,7 @@ fn facts(kind: Kind, script: Script, servers: &[(String, Behaviour)], count: usi
     truth
 }
 
-/// What one look alone has to say.
+/// The verdict of one probe without comparisons.
 fn alone(kind: Kind, behaviour: Behaviour) -> Told {
     let broken = |error: &str| {
         let mut told = Told::failed("handshake_error", error);
@@ -272,7 +274,7 @@ fn conclusive(flags: Flags, findings: &[(&str, &str)]) -> Told {
     told
 }
 
-/// What is to be told of a certificate (DESIGN's table of verdicts, and its list of findings).
+/// The verdict for a certificate, by the table of verdicts and the list of findings.
 fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
     let is_trust = kind == Kind::Trust;
     let right = Flags {
@@ -311,7 +313,7 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
         Serve::SameKey if !is_trust => conclusive(
             wrong,
             &[(
-                // A fingerprint says nothing of the key.
+                // A fingerprint of a certificate does not identify its key.
                 if kind == Kind::Pinned {
                     "wrong_certificate"
                 } else {
@@ -320,7 +322,7 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
                 "critical",
             )],
         ),
-        // To trust alone every valid certificate of the name is as good.
+        // If only trust is required, every valid certificate for the name is correct.
         Serve::Previous | Serve::Another | Serve::SameKey => conclusive(right, &[]),
         Serve::Expired => {
             let told = Flags {
@@ -365,7 +367,7 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
     }
 }
 
-/// A certificate for the current one's key that has a fault of its own.
+/// The verdict for an unexpected certificate that has another fault too.
 fn also(kind: Kind, flags: Flags, code: &str, fault: (&str, &str)) -> Told {
     match kind {
         Kind::Trust => conclusive(flags, &[fault]),
@@ -374,22 +376,22 @@ fn also(kind: Kind, flags: Flags, code: &str, fault: (&str, &str)) -> Told {
     }
 }
 
-/// Periods of one host that are remembered.
+/// Maximum number of periods that are kept for one host.
 const MAX_PERIODS: usize = 8;
 
-/// A time in which one thing was true.
+/// A period with one truth.
 struct Period {
     from: Seconds,
     until: Seconds,
     truth: Arc<Truth>,
 }
 
-/// What was true of every host, and when.
+/// The truth about every host by period.
 #[derive(Clone, Default)]
 pub(crate) struct Book(Arc<Mutex<HashMap<String, VecDeque<Period>>>>);
 
 impl Book {
-    /// Nothing is certain of a host, until [`Book::begin`].
+    /// Ends the current period: the truth is uncertain until [`Book::begin`].
     pub(crate) fn end(&self, host: &str) {
         let mut periods = self.0.lock().unwrap();
         if let Some(last) = periods.get_mut(host).and_then(VecDeque::back_mut) {
@@ -397,7 +399,7 @@ impl Book {
         }
     }
 
-    /// From now on this is true of a host.
+    /// Starts a period with this truth.
     pub(crate) fn begin(&self, host: &str, truth: Truth) {
         let mut periods = self.0.lock().unwrap();
         let periods = periods.entry(host.to_owned()).or_default();
@@ -411,7 +413,7 @@ impl Book {
         }
     }
 
-    /// What was true of a host all the while.
+    /// The truth about a host during the whole period, if there is one.
     pub(crate) fn during(&self, host: &str, from: Seconds, until: Seconds) -> Option<Arc<Truth>> {
         let periods = self.0.lock().unwrap();
         let mut of_host = periods.get(host)?.iter();
@@ -419,7 +421,7 @@ impl Book {
         Some(period.truth.clone())
     }
 
-    /// What was true of a host before a time, in the periods that are remembered.
+    /// The truths about a host before `until`, from the periods that are kept.
     pub(crate) fn before(&self, host: &str, until: Seconds) -> Vec<Arc<Truth>> {
         let periods = self.0.lock().unwrap();
         let of_host = periods.get(host).into_iter().flatten();

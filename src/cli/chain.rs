@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgGroup;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::certificate::{Certificate, Link, certifies, parse_certificates};
+use crate::certificate::{Certificate, Link, certifies, read_certificates};
 use crate::config::{Inventory, SourceSettings, SslmateSettings};
 use crate::instance::State;
 use crate::judge::{Bundle, End, TrustStore};
 use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
-use certvigil_probe::io::read_bounded;
+use certvigil_probe::io::{read_certificate_file, read_secret};
 
 use super::check::environment;
 use super::flags::{parse_positive, parse_url};
@@ -25,9 +26,14 @@ const MAX_FETCHED: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("source").args(["cert", "sslmate", "download"]).required(true))]
 pub(super) struct Args {
-    /// Path to the leaf certificate (PEM), with none, some or all of its chain, in any order
+    /// Path to the leaf certificate, with none, some or all of its chain, in any order: PEM, DER, PKCS #7
+    /// or PKCS #12
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
+
+    /// Path to a file with the password of a PKCS #12 file of --cert, in its first line
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    cert_password_file: Option<PathBuf>,
 
     /// Common name of the certificate in the SSLMate account (its active instance)
     #[arg(long, value_name = "CN")]
@@ -91,7 +97,10 @@ async fn chain(args: &Args) -> Result<String, String> {
     let sources = Sources::new(&inventory, &environment(), Requests::default())?;
 
     let given = match (&args.cert, &args.sslmate, &args.download) {
-        (Some(file), _, _) => Given::of_file(file, trust)?,
+        (Some(file), _, _) => {
+            let password = args.cert_password_file.as_deref().map(read_secret);
+            Given::of_file(file, password.transpose()?, trust)?
+        }
         (_, Some(cn), _) => {
             let source = SourceSettings::Sslmate(cn.to_ascii_lowercase());
             Given::of_source(&sources, cn, &source, trust, deadline).await?
@@ -122,11 +131,18 @@ struct Given {
 }
 
 impl Given {
-    fn of_file(file: &Path, trust: TrustStore) -> Result<Self, String> {
+    fn of_file(
+        file: &Path,
+        password: Option<SecretString>,
+        trust: TrustStore,
+    ) -> Result<Self, String> {
         let name = file.display().to_string();
-        let read = read_bounded(file).and_then(|pem| parse_certificates(&pem));
+        let password = password.as_ref().map(ExposeSecret::expose_secret);
+        let read = read_certificate_file(file).and_then(|bytes| {
+            read_certificates(&bytes, password).map_err(|error| error.to_string())
+        });
         let certificates =
-            read.map_err(|e| format!("{name}: {e}; give a PEM file with the certificate"))?;
+            read.map_err(|e| format!("{name}: {e}; give a file with the certificate"))?;
         Ok(Self {
             name,
             certificates,
@@ -172,7 +188,8 @@ impl Given {
     async fn complete(mut self, sources: &Sources, deadline: Instant) -> Result<Bundle, String> {
         let mut fetched = 0;
         loop {
-            let bundle = Bundle::arrange(&self.certificates, &self.trust)?;
+            let bundle = Bundle::arrange(&self.certificates, &self.trust)
+                .map_err(|error| error.to_string())?;
             let below = match &bundle.end {
                 End::Complete => return Ok(bundle),
                 End::Missing(_) | End::Untrusted(_)

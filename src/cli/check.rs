@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use certvigil_probe::io::read_secret;
 use clap::{ArgGroup, ValueEnum, ValueHint};
 use tokio::time::Instant;
 
@@ -47,10 +48,19 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["cert", "fingerprint", "pubkey_hash", "download"])]
     config: Option<PathBuf>,
 
-    /// Path to the expected certificate (PEM), optionally followed by its chain; repeat for a pair of an
-    /// RSA and an ECDSA certificate
+    /// Path to the expected certificate, optionally with its chain: PEM, DER, PKCS #7 or PKCS #12; repeat for a
+    /// pair of an RSA and an ECDSA certificate
     #[arg(long, value_name = "FILE", help_heading = "Expected certificate")]
     cert: Vec<PathBuf>,
+
+    /// Path to a file with the password of a PKCS #12 file of --cert, in its first line
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "cert",
+        help_heading = "Expected certificate"
+    )]
+    cert_password_file: Option<PathBuf>,
 
     /// SHA-256 fingerprint of the expected certificate, colons allowed; repeat to accept any of several
     #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "Expected certificate")]
@@ -372,7 +382,10 @@ impl Plan {
         };
         Self::settings(args, &mut inventory)?;
 
-        let sources = Sources::new(&inventory, &environment(), Requests::default())?;
+        let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
+        if let Some(file) = &args.cert_password_file {
+            sources = sources.opening_files_with(read_secret(file)?);
+        }
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
         args.places.apply(&mut inventory);

@@ -1,4 +1,4 @@
-//! Answers: a status, a content type, a body.
+//! Constructors of HTTP responses.
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -11,13 +11,13 @@ pub(super) use crate::web::Response;
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 /// Prometheus' text format.
 pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// SSLMate's client takes this and nothing else.
+/// JSON, the only content type that SSLMate's client accepts.
 pub(super) const JSON: &str = "application/json";
 
-/// How long a client that came at a bad time is asked to wait, in seconds.
+/// `Retry-After` of a response to a client that must try again, in seconds.
 pub(super) const RETRY_SECONDS: u64 = 1;
 
-/// An answer with a body.
+/// Returns a response with a body.
 pub(super) fn answer(
     status: StatusCode,
     content_type: &'static str,
@@ -26,7 +26,7 @@ pub(super) fn answer(
     answer_with(status, content_type, whole(body))
 }
 
-/// The same with a body that may come to be while it is sent.
+/// Returns a response with a body that may be written while it is sent.
 pub(super) fn answer_with(status: StatusCode, content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -34,12 +34,12 @@ pub(super) fn answer_with(status: StatusCode, content_type: &'static str, body: 
     response
 }
 
-/// An answer in words, with a final newline.
+/// Returns a plain text response, with a final newline.
 pub(super) fn say(status: StatusCode, text: impl AsRef<str>) -> Response {
     answer(status, PLAIN, format!("{}\n", text.as_ref()))
 }
 
-/// The answer, with the request to come back later.
+/// Adds a `Retry-After` header to a response.
 pub(super) fn retry_later(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));

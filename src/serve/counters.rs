@@ -1,4 +1,4 @@
-//! What is counted since the start: looks by their status, and how long their phases took.
+//! Counters since the start: probes by status, and the duration of their phases.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,25 +9,26 @@ use crate::model::Vantage;
 use crate::observation::Status;
 use crate::report::prometheus::{Exposition, Metric, labels};
 
-/// The upper ends of the buckets, in seconds: from a look on the same machine to the longest timeouts.
+/// Upper bounds of the buckets, in seconds: from a probe of the same machine to the longest
+/// timeouts.
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
 const PHASES: [&str; 4] = ["resolve", "connect", "starttls", "handshake"];
-/// What is counted since the start.
+/// Counters since the start.
 #[derive(Debug, Default)]
 pub(super) struct Counters(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// By vantage, in the order of `Status::ALL`.
+    /// Probes by vantage, in the order of `Status::ALL`.
     looks: BTreeMap<String, [u64; Status::ALL.len()]>,
     phases: [Histogram; PHASES.len()],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Histogram {
-    /// Each bucket counts what none before it did.
+    /// Observations in each bucket, not cumulative.
     buckets: [u64; BUCKETS.len()],
     count: u64,
     sum: Duration,
@@ -46,7 +47,7 @@ impl Histogram {
 }
 
 impl Counters {
-    /// Counts the looks at one target.
+    /// Counts the probes of one target.
     pub(super) fn count<'a>(&self, results: impl Iterator<Item = &'a Judged> + Clone) {
         let mut counts = self.lock();
         for judged in results.clone() {
@@ -81,7 +82,7 @@ impl Counters {
         }
     }
 
-    /// Tells what was counted.
+    /// Writes the counters as metrics.
     pub(super) fn write(&self, out: &mut Exposition) {
         let counts = self.lock();
         let mut samples = out.begin(Metric::ProbePhaseDuration);
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!(histogram.buckets[0], 2);
         assert_eq!(histogram.buckets[1], 1);
         assert_eq!(histogram.buckets[8], 1);
-        // What is longer than every bucket is in the count alone.
+        // An observation above the last bucket is only in the total count.
         assert_eq!(histogram.buckets.iter().sum::<u64>(), 4);
         assert_eq!(histogram.count, 5);
         assert_eq!(histogram.sum, Duration::from_millis(20_303));

@@ -11,14 +11,15 @@ use super::plan::Plan;
 use super::snapshot::TargetResults;
 use super::state::LogLine;
 
-/// The host names whose DNS lookup fails (SERVFAIL, timeout), each with its targets whose last probe saw it.
+/// Host names whose DNS lookup fails (SERVFAIL, timeout), each with the targets whose last probe
+/// saw the failure.
 #[derive(Debug, Default)]
 pub(super) struct DnsFailures(BTreeMap<Hostname, BTreeSet<Target>>);
 
-/// A change of a host name's DNS lookup, for the log.
+/// Change of a host name's DNS lookup, for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The lookup fails, and this many addresses of the last successful one are probed.
+    /// The lookup fails. This many addresses of the last successful lookup are still probed.
     Failed {
         hostname: Hostname,
         addresses: usize,
@@ -29,13 +30,13 @@ pub(super) enum Change {
         hostname: Hostname,
         addresses: usize,
     },
-    /// A name server returns that the name, or its addresses, no longer exist.
+    /// A name server reports that the name or its addresses no longer exist.
     Removed { hostname: Hostname, kind: ErrorKind },
 }
 
 impl DnsFailures {
-    /// Takes in the results of a probed target. Returns what changed for its host name; a failure that the first probe of a
-    /// target sees is no change.
+    /// Applies the results of a probed target. Returns the change for its host name. A failure in
+    /// the first probe of a target is not a change.
     pub(super) fn update(
         &mut self,
         target: &Target,
@@ -75,7 +76,7 @@ impl DnsFailures {
         })
     }
 
-    /// Forgets the targets that are not in a plan.
+    /// Removes the targets that are not in a plan.
     pub(super) fn retain(&mut self, plan: &Plan) {
         self.0.retain(|_, targets| {
             targets.retain(|target| plan.targets.contains_key(target));
@@ -121,19 +122,21 @@ impl fmt::Display for Change {
     }
 }
 
-/// Returns true if a result stands for a DNS lookup that failed (SERVFAIL, timeout), and not for a probed address.
+/// Returns true if a result represents a failed DNS lookup (SERVFAIL, timeout) instead of a probed
+/// address.
 pub(super) fn is_dns_failure(judged: &Judged) -> bool {
     let kind = lookup_error(&judged.observation).map(|error| error.kind);
     matches!(kind, Some(ErrorKind::DnsServfail | ErrorKind::DnsTimeout))
 }
 
-/// The failed DNS lookup among the results of a target.
+/// Returns the failed DNS lookup among the results of a target.
 fn dns_failure<'a>(results: impl Iterator<Item = &'a Judged>) -> Option<&'a LookError> {
     let mut failures = results.filter(|judged| is_dns_failure(judged));
     failures.find_map(|judged| lookup_error(&judged.observation))
 }
 
-/// Returns the name server's answer that a target has no address, or does not exist.
+/// Returns the error kind if the name server reported that a target has no address, or does not
+/// exist.
 pub(super) fn dns_answer<'a>(results: impl Iterator<Item = &'a Judged>) -> Option<ErrorKind> {
     let mut errors = results.filter_map(|judged| lookup_error(&judged.observation));
     errors.find_map(|error| match error.kind {
@@ -142,7 +145,7 @@ pub(super) fn dns_answer<'a>(results: impl Iterator<Item = &'a Judged>) -> Optio
     })
 }
 
-/// The error of a local result without an address.
+/// Returns the error of a local result without an address.
 fn lookup_error(observation: &Observation) -> Option<&LookError> {
     match &observation.outcome {
         Outcome::Failed(error) if observation.ip.is_none() && observation.vantage.is_local() => {
@@ -174,7 +177,7 @@ mod tests {
         }
     }
 
-    /// A monitor's last results at two ports of one host.
+    /// Last results of a monitor for two ports of one host.
     #[derive(Default)]
     struct Monitored {
         failures: DnsFailures,
@@ -182,7 +185,8 @@ mod tests {
     }
 
     impl Monitored {
-        /// The log line of a probe that saw these addresses, none of which answers, or these errors of the lookup.
+        /// Probes a target and returns the log line. The probe saw these addresses, none of which
+        /// responds, or these errors of the lookup.
         fn probe(&mut self, port: u16, seen: &[Result<&str, ErrorKind>]) -> String {
             let results = seen.iter().map(|one| {
                 let (ip, kind) = match one {

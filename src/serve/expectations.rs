@@ -1,5 +1,5 @@
-//! What every entry's source said last, since when it has been expected, and what is to be looked at for it.
-//! Pure.
+//! Last results of each entry's source, the time since which they have been expected, and the
+//! probes that follow from them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,66 +16,67 @@ use crate::store::{EntryKey, KeySource, Remembered};
 
 use super::state::SourceRequest;
 
-/// Older instances that are remembered of one certificate; the oldest go first.
+/// Maximum older instances that are kept of one certificate; the oldest are dropped first.
 const MAX_PREVIOUS: usize = 8;
-/// Files are read anew this often: nobody is asked over the network.
+/// Refresh interval of files, which need no network request.
 const FILE_REFRESH: Duration = Duration::from_secs(60);
-/// A source that failed is asked again after this, or its own interval if that is shorter.
+/// Pause before a failed source is fetched again, unless its own interval is shorter.
 pub(super) const RETRY: Duration = Duration::from_secs(60);
-/// Certificates of an account that are asked for alone at most, beyond which the whole account is asked.
+/// Maximum certificates of an account that are fetched individually; for more, the whole account is
+/// fetched.
 pub(super) const MAX_ALONE: usize = 64;
-/// A source that has been silent for this many of its refresh intervals is stale.
+/// Refresh intervals without a successful fetch after which a source is stale.
 const STALE_INTERVALS: i64 = 2;
 
-/// One entry of the inventory, and what is known of it.
+/// Entry of the inventory, with the results of its source.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     /// The entry.
     pub(super) entry: Arc<Entry>,
-    /// What the source said, one for each certificate.
+    /// Results of the source, one for each certificate.
     pub(super) kept: Vec<Kept>,
-    /// What it could not say at the last try, and never said before.
+    /// Failures of the last fetch, for certificates that the source has never returned.
     pub(super) failures: Vec<Failed>,
-    /// The names of what it could not say at the last try.
+    /// Names of the certificates that the last fetch did not return.
     pub(super) failing: BTreeSet<String>,
-    /// The mail hosts of the entry's domains.
+    /// Mail hosts of the entry's domains.
     pub(super) mail_hosts: Arc<MailHosts>,
-    /// How the last try went; `None` before the first.
+    /// True if the last fetch succeeded; `None` before the first.
     pub(super) up: Option<bool>,
-    /// What is wrong with the source, if anything.
+    /// Current failure of the source, if any.
     pub(super) trouble: Option<Trouble>,
 }
 
-/// What is wrong with a source.
+/// Failure of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
-    /// The first of the tries that failed one after another.
+    /// Time of the first of the consecutive failures.
     pub(super) since: Timestamp,
-    /// Why the last of them failed, in one line.
+    /// Error of the last failure, in one line.
     pub(super) error: String,
 }
 
-/// What a source said of one certificate.
+/// Result of a source for one certificate.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
-    /// What it said, with the older instances that were expected before; the one before is the last.
+    /// The result, with the instances that were expected before; the last is the previous one.
     pub(super) loaded: Arc<Loaded>,
-    /// When it said so last.
+    /// Time of the last fetch that returned it.
     pub(super) fetched: Timestamp,
-    /// When another instance came to be expected; `None` where none was expected before.
+    /// Time at which the expected instance changed; `None` if none was expected before.
     pub(super) changed: Option<Timestamp>,
 }
 
-/// What came of asking a source.
+/// Changes from a result of a source.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
-    /// The certificates of which another instance is expected now, each with words for the log.
+    /// Log texts for the certificates whose expected instance has changed.
     pub(super) changed: Vec<String>,
-    /// What failed, in words.
+    /// Error messages.
     pub(super) errors: Vec<String>,
 }
 
-/// The key by which an entry is remembered: its source and the name that it is given.
+/// Returns the key of an entry in the state folder: its source and its configured name.
 pub(super) fn key(entry: &Entry) -> EntryKey {
     let texts = |hosts: &[Hostname]| hosts.iter().map(ToString::to_string).collect();
     let (source, has_hosts) = match &entry.source {
@@ -123,11 +124,12 @@ impl Watch {
         }
     }
 
-    /// When the source is to be asked again; `None` where there is nobody to ask.
+    /// Returns the interval until the next fetch of the source; `None` if there is nothing to
+    /// fetch.
     pub(super) fn refresh_after(&self, of_account: Duration) -> Option<Duration> {
         let regular = match &self.entry.source {
             _ if self.is_asked_over_network() => of_account,
-            // Their hosts are asked of DNS.
+            // Mail hosts are looked up in DNS.
             _ if !self.entry.mx.is_empty() => of_account,
             SourceSettings::Pem(_) | SourceSettings::PemGlob(_) => FILE_REFRESH.min(of_account),
             _ => return None,
@@ -138,8 +140,8 @@ impl Watch {
         })
     }
 
-    /// The certificates of an account that alone are to be asked for again, and after how long: those that could not be
-    /// had at the last try, where they are few.
+    /// Returns the certificates of an account that are fetched again individually: those that the
+    /// last fetch did not return, if they are at most [`MAX_ALONE`].
     pub(super) fn failing_alone(&self) -> &BTreeSet<String> {
         static NONE: BTreeSet<String> = BTreeSet::new();
         let is_account = matches!(self.entry.source, SourceSettings::SslmateAll);
@@ -152,7 +154,7 @@ impl Watch {
         }
     }
 
-    /// Whether the source may be away when the monitor starts.
+    /// Returns true if the source may be unreachable when the monitor starts.
     pub(super) fn is_asked_over_network(&self) -> bool {
         matches!(
             self.entry.source,
@@ -160,12 +162,13 @@ impl Watch {
         )
     }
 
-    /// The name of the source in metrics; `None` where there is nobody to ask.
+    /// Returns the name of the source in metrics; `None` if there is nothing to fetch.
     pub(super) fn source(&self) -> Option<String> {
         source_name(&self.entry)
     }
 
-    /// Whether an issued certificate of this common name may change what is expected.
+    /// Returns true if an issued certificate of this common name may change the expected
+    /// certificates.
     pub(super) fn is_about(&self, cn: &str) -> bool {
         match &self.entry.source {
             SourceSettings::Sslmate(name) => name == cn,
@@ -183,18 +186,18 @@ impl Watch {
         }
     }
 
-    /// Whether the source has said something of this common name.
+    /// Returns true if the source has returned a certificate of this common name.
     pub(super) fn knows(&self, cn: &str) -> bool {
         let mut names = self.kept.iter().map(|kept| &kept.loaded.common_name);
         names.any(|name| name.as_deref() == Some(cn))
     }
 
-    /// When the source last answered in full.
+    /// Returns the time of the last complete result of the source.
     pub(super) fn last_success(&self) -> Option<Timestamp> {
         self.kept.iter().map(|kept| kept.fetched).min()
     }
 
-    /// Takes in what the source said. What it could not say stays as it was.
+    /// Applies a result of the source. Certificates that it could not return stay unchanged.
     pub(super) fn absorb(&mut self, answers: Vec<Result<Loaded, Failed>>, now: Timestamp) -> News {
         let mut news = News::default();
         let mut before: BTreeMap<String, Kept> = BTreeMap::new();
@@ -238,7 +241,7 @@ impl Watch {
         news
     }
 
-    /// Takes in what the source said of one certificate of many. What it said of the others stays.
+    /// Applies the result for one certificate of several. The others stay unchanged.
     pub(super) fn absorb_one(&mut self, answer: Result<Loaded, Failed>, now: Timestamp) -> News {
         let mut news = News::default();
         match answer {
@@ -265,13 +268,15 @@ impl Watch {
                     self.trouble = None;
                 }
             }
-            // Of one that is not known there is nothing to tell: it may be any name.
+            // An unknown certificate is not added to the failures, because its name may be any
+            // text.
             Err(failed) => news.errors.push(failed.error),
         }
         news
     }
 
-    /// What the source said of everything, with these of its certificates as it has said of them since it was asked.
+    /// Returns the results of a full fetch, with these certificates replaced by the results of
+    /// individual requests that finished during it.
     pub(super) fn with_newer(
         &self,
         mut answers: Vec<Result<Loaded, Failed>>,
@@ -304,7 +309,7 @@ impl Watch {
         answers
     }
 
-    /// Whether a failure is that of the list and not of one certificate in it.
+    /// Returns true if a failure is one of the list, and not of one certificate in it.
     pub(super) fn stands_for_all(&self, failed: &Failed) -> bool {
         match &self.entry.source {
             SourceSettings::SslmateAll => failed.name.ends_with('*'),
@@ -313,7 +318,7 @@ impl Watch {
         }
     }
 
-    /// The look at a target of this entry.
+    /// Returns the probe of a target of this entry.
     pub(super) fn job(
         &self,
         target: &Target,
@@ -357,12 +362,12 @@ impl Watch {
     }
 }
 
-/// The spans of time that the configuration sets.
+/// Durations that the configuration sets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// How long the one before is only a warning.
+    /// Time for which a served previous certificate is only a warning.
     pub(super) grace: Duration,
-    /// How often a source over the network is asked.
+    /// Refresh interval of a source over the network.
     pub(super) refresh: Duration,
 }
 
@@ -391,16 +396,17 @@ impl From<&Kept> for Remembered {
 }
 
 impl Kept {
-    /// A clock that was set back makes what was said just now a word of the future. It counts from now on then, or
-    /// grace would last, and a silent source be taken for a lively one, until the clock is there again.
+    /// Moves times that are after `now` back to `now`. They are in the future if the clock was set
+    /// back. Otherwise the grace period would be too long, and a failing source would be stale too
+    /// late.
     fn is_not_of_the_future(&mut self, now: Timestamp) {
         self.fetched = self.fetched.min(now);
-        // Another instance is one that comes at `now`.
+        // A `changed` of exactly `now` means that this result changes the instance.
         let before = Timestamp(now.0.saturating_sub(1));
         self.changed = self.changed.map(|changed| changed.min(before));
     }
 
-    /// What a source says now, with what is remembered from before.
+    /// Combines a result of a source with the previous one.
     fn new(old: Option<Kept>, loaded: Loaded, now: Timestamp) -> Self {
         let Some(old) = old else {
             return Self {
@@ -422,7 +428,7 @@ impl Kept {
         if !same {
             previous.push(was.expected.clone());
         }
-        // What was rolled back to is not an older one any more.
+        // An instance that is expected again after a rollback is no longer a previous one.
         previous.retain(|old| is.accepted().all(|now| now.leaf != old.leaf));
         let surplus = previous.len().saturating_sub(MAX_PREVIOUS);
         previous.drain(..surplus);
@@ -448,7 +454,7 @@ impl Kept {
         }
     }
 
-    /// Whether a source says of hosts and names what it said before.
+    /// Returns true if the names and hosts of a result have not changed.
     fn says(&self, loaded: &Loaded) -> bool {
         let Loaded {
             name,

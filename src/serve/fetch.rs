@@ -10,11 +10,12 @@ use crate::source::{Failed, Loaded};
 use super::runtime::Runtime;
 use super::state::Fetched;
 
-/// Maximum time of a request, in timeouts of a probe; each certificate of an account may take as long.
+/// Maximum duration of a request, in probe timeouts. For an account, each certificate has this
+/// limit.
 const TIMEOUTS: u32 = 3;
 
 impl Fetched {
-    /// A result without a lookup of mail hosts.
+    /// Returns a result without the mail hosts.
     pub(super) fn alone(answer: Result<Loaded, Failed>) -> Self {
         Self {
             answers: vec![answer],
@@ -23,7 +24,8 @@ impl Fetched {
     }
 }
 
-/// Fetches everything that an entry's source has, or one certificate; `known` are the mail hosts of its domains.
+/// Fetches all certificates of an entry's source, or one; `known` are the mail hosts of its
+/// domains.
 pub(super) async fn fetch(
     entry: &Entry,
     only: Option<&str>,
@@ -50,7 +52,7 @@ pub(super) async fn fetch(
     }
 }
 
-/// The failure that is in the place of a domain's mail hosts when they could not be looked up.
+/// Returns the failure that stands for a domain's mail hosts if their lookup failed.
 fn unlocated(entry: &Entry, error: &LookError) -> Failed {
     let hostnames = entry.hostnames.clone();
     let domain = hostnames.first().map(ToString::to_string);

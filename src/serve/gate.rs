@@ -1,5 +1,5 @@
-//! Which targets may be looked at on demand: those of the inventory, and what the guard lets through once
-//! its name has been resolved.
+//! Admission of on-demand probes: targets of the inventory are admitted, and other targets if the
+//! guard admits their name and all of its addresses.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,24 +13,25 @@ use crate::resolve::{AddressQuery, Resolution};
 use super::plan::Plan;
 use super::runtime::Runtime;
 
-/// What may be looked at.
+/// Target that may be probed.
 pub(super) enum Admitted {
-    /// A host of the inventory, whatever it resolves to, with the addresses that the inventory fixes.
+    /// A host of the inventory, whatever it resolves to, with the addresses that the inventory
+    /// sets.
     Known(BTreeSet<IpAddr>),
-    /// Another one, at the addresses that were judged fit to look at.
+    /// Another host, at the addresses that the guard admitted.
     At(Resolution),
 }
 
-/// Why something is not looked at.
+/// Reason why a target is not probed.
 pub(super) enum Refused {
-    /// It may not be.
+    /// Probing it is not allowed.
     Forbidden(String),
-    /// It may be of the inventory, of which not everything has been said yet.
+    /// It may be in the inventory, but not all sources have returned a result yet.
     TooEarly,
 }
 
 impl Refused {
-    /// The status and the words of the answer.
+    /// Returns the status and the text of the response.
     pub(super) fn told(self) -> (StatusCode, String) {
         match self {
             Self::Forbidden(why) => (StatusCode::FORBIDDEN, why),
@@ -42,11 +43,11 @@ impl Refused {
     }
 }
 
-/// Whether a host and port may be looked at. What is looked at has to be what was judged, or a name could turn to
-/// another address in between: so the addresses come along.
+/// Checks that a host and port may be probed. The result includes the checked addresses, because a
+/// second lookup could return other ones.
 ///
 /// # Errors
-/// Why not, and what would allow it.
+/// Returns the reason, and the setting that would allow it.
 pub(super) async fn admit(
     runtime: &Runtime,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! Writes to the state folder, on a thread of its own: no probe waits for a disk.
+//! Writer of the state folder. It has its own thread, so that no probe waits for the disk.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,25 +15,27 @@ use crate::store::{Remembered, Store};
 
 use super::snapshot::EndpointResult;
 
-/// Notes that wait to be written; where a disk is so slow, further ones are lost, and the log says so.
+/// Maximum notes that wait to be written. If the disk is too slow, further notes are lost, and this
+/// is logged.
 const MAX_WAITING: usize = 1 << 14;
 
-/// Maximum time of one write; a longer one is taken for a disk that hangs. A write waits up to 10 s for another process.
+/// Maximum duration of one write. After it, the disk is taken to hang. A write waits up to 10 s for
+/// another process.
 const MAX_WRITE: Duration = Duration::from_secs(30);
 
-/// The health of the state folder, shared between the writing thread and `/metrics`.
+/// Health of the state folder, shared between the writing thread and `/metrics`.
 #[derive(Debug, Default)]
 pub(super) struct StateHealth {
     /// The last write failed.
     has_failed: AtomicBool,
-    /// Notes were lost, because the disk is too slow, and none has been accepted since.
+    /// Notes were lost because the disk is too slow, and none has been accepted since.
     is_behind: AtomicBool,
-    /// The beginning of the write that is under way.
+    /// Start of the running write.
     writing_since: Mutex<Option<Instant>>,
 }
 
 impl StateHealth {
-    /// Returns true if the state could be written at the last try, as of `now`.
+    /// Returns true if the last write succeeded, as of `now`.
     pub(super) fn is_up(&self, now: Instant) -> bool {
         let hangs = self.writing().is_some_and(|since| now - since > MAX_WRITE);
         !hangs
@@ -47,30 +49,30 @@ impl StateHealth {
     }
 }
 
-/// A note to write.
+/// Note to write.
 #[derive(Debug)]
 pub(super) enum Note {
-    /// The results of a probe.
+    /// Results of a probe.
     Probed(Vec<Arc<EndpointResult>>),
-    /// The certificates that the source of this entry returned.
+    /// Certificates that the source of this entry returned.
     Said(String, Vec<Remembered>),
-    /// The configuration has these entries as of a time, and no others.
+    /// Keys of all configured entries, as of a time.
     Entries(BTreeSet<String>, Timestamp),
-    /// History before this time is old enough to go.
+    /// Command to delete the history before this time.
     Prune(Timestamp),
 }
 
-/// The thread that writes.
+/// Thread that writes.
 pub(super) struct HistoryWriter {
     notes: SyncSender<Note>,
-    /// Notes that are not written yet.
+    /// Number of notes that are not written yet.
     left: Arc<AtomicUsize>,
     health: Arc<StateHealth>,
     ended: oneshot::Receiver<()>,
 }
 
 impl HistoryWriter {
-    /// Begins to write into a store.
+    /// Starts the thread, which writes into a store.
     pub(super) fn new(store: Store) -> Self {
         let (notes, waiting) = sync_channel(MAX_WAITING);
         let (end, ended) = oneshot::channel();
@@ -80,7 +82,7 @@ impl HistoryWriter {
         let of_thread = health.clone();
         std::thread::spawn(move || {
             write_all(&store, &waiting, &still_left, &of_thread);
-            // Nobody waits for it any more where this took too long.
+            // `finish` no longer waits if its deadline has passed.
             let _ = end.send(());
         });
         Self {
@@ -91,21 +93,21 @@ impl HistoryWriter {
         }
     }
 
-    /// Returns the health of what it writes to.
+    /// Returns the health of the state folder.
     pub(super) fn health(&self) -> Arc<StateHealth> {
         self.health.clone()
     }
 
-    /// Writes a note after those before it.
+    /// Queues a note after the earlier ones.
     pub(super) fn write(&mut self, note: Note) {
-        // Counted before, or it could be written before it counts.
+        // The note is counted before it is sent, because the thread may write it at once.
         self.left.fetch_add(1, Ordering::Relaxed);
         let Err(error) = self.notes.try_send(note) else {
             self.health.is_behind.store(false, Ordering::Relaxed);
             return;
         };
         self.left.fetch_sub(1, Ordering::Relaxed);
-        // The thread ends only with this.
+        // The thread runs as long as this sender exists, so a full queue is the only error.
         if matches!(error, TrySendError::Full(_))
             && !self.health.is_behind.swap(true, Ordering::Relaxed)
         {
@@ -113,8 +115,9 @@ impl HistoryWriter {
         }
     }
 
-    /// Waits until all is written, or until `deadline`. Each note may wait for whoever holds the database, and there may
-    /// be thousands: what is left then is given up, and the thread, which nothing can wake, ends with the process.
+    /// Waits until all notes are written, or until `deadline`. Each write may wait for another
+    /// process that locks the database, and there may be thousands of notes. After the deadline the
+    /// remaining notes are lost. The thread cannot be interrupted and ends with the process.
     pub(super) async fn finish(self, deadline: Instant) {
         drop(self.notes);
         match timeout_at(deadline, self.ended).await {
@@ -129,7 +132,7 @@ impl HistoryWriter {
 }
 
 fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: &StateHealth) {
-    // What fails again in the same way is told once.
+    // An error that repeats is logged once.
     let mut told = None;
     while let Ok(note) = notes.recv() {
         *health.writing() = Some(Instant::now());
@@ -177,7 +180,7 @@ mod tests {
         assert!(!health.is_up(now));
     }
 
-    /// Writes one note, and waits until it has been tried.
+    /// Writes one note, waits for the result, and returns true if the state is healthy then.
     fn tried(store: &Store, health: &StateHealth) -> bool {
         let (notes, waiting) = sync_channel(1);
         let note = Note::Entries(BTreeSet::from(["x".to_owned()]), Timestamp(0));

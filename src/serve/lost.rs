@@ -1,5 +1,5 @@
-//! Entries that are not in the configuration now. A reload that loses an entry for a while, and finds it again while its
-//! source is away, costs nothing. Pure.
+//! Entries that are no longer in the configuration. If a later reload adds an entry again while its
+//! source is unreachable, its last results are still known. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use crate::store::{FORGET_AFTER, Remembered};
 use super::expectations::{Kept, Watch};
 use super::state::{Fetched, Now};
 
-/// Maximum entries that are remembered; beyond that further ones are not. The state folder has them for the next start.
+/// Maximum entries that are kept in memory; further ones are dropped. The state folder has them for
+/// the next start.
 const MAX_LOST: usize = 100_000;
 
 /// Lost entries by key.
@@ -22,15 +23,16 @@ pub(super) struct Lost {
 
 #[derive(Debug)]
 struct LostEntry {
-    /// The time since the start when it was lost.
+    /// Time since the start at which it was lost.
     since: Duration,
     watch: Watch,
-    /// When its source is due, so that an entry that comes and goes has it asked no more often.
+    /// Due time of its source, so that an entry that is removed and added repeatedly does not cause
+    /// more requests.
     due: Option<Duration>,
 }
 
 impl Lost {
-    /// Remembers an entry that the configuration lost, and when its source is due.
+    /// Keeps an entry that the configuration lost, with the due time of its source.
     pub(super) fn put(&mut self, key: String, watch: Watch, due: Option<Duration>, now: Duration) {
         if self.entries.len() < MAX_LOST {
             let since = now;
@@ -38,7 +40,7 @@ impl Lost {
         }
     }
 
-    /// Remembers what the state folder has of an entry.
+    /// Keeps the stored results of an entry.
     pub(super) fn put_remembered(
         &mut self,
         key: String,
@@ -48,19 +50,21 @@ impl Lost {
         if remembered.is_empty() {
             return;
         }
-        // The folder has no entries: the configuration brings this one, or it is forgotten.
+        // The state folder stores no entries. Either the configuration adds this one, or it
+        // expires.
         let mut watch = Watch::new(Entry::new(SourceSettings::TrustOnly));
         watch.kept = remembered.into_iter().map(Kept::from).collect();
         self.put(key, watch, None, now);
     }
 
-    /// Returns an entry that is back, and when its source is due; nothing if it was not lost.
+    /// Removes and returns an entry that is configured again, with the due time of its source;
+    /// `None` if it was not lost.
     pub(super) fn take(&mut self, key: &str) -> Option<(Watch, Option<Duration>)> {
         let entry = self.entries.remove(key)?;
         Some((entry.watch, entry.due))
     }
 
-    /// Takes the result of a request that began before the entry was lost.
+    /// Applies the result of a request that started before the entry was lost.
     pub(super) fn on_source_result(
         &mut self,
         key: &str,
@@ -79,7 +83,7 @@ impl Lost {
         }
     }
 
-    /// Forgets the entries that were lost too long ago.
+    /// Drops the entries that were lost too long ago.
     pub(super) fn expire(&mut self, now: Duration) {
         let is_fresh = |entry: &LostEntry| now.saturating_sub(entry.since) <= FORGET_AFTER;
         self.entries.retain(|_, entry| is_fresh(entry));

@@ -1,4 +1,4 @@
-//! `/metrics`: what the monitor knows, in Prometheus' text format.
+//! `/metrics`: the monitor's state in Prometheus' text format.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -28,35 +28,37 @@ use super::process;
 use super::queue::Queue;
 use super::snapshot::{Current, Snapshot, VantageStatus};
 
-/// So much of the text is written at a time, and sent by one system call: as much as fits into one packet of loopback, and
-/// little enough that it is still near the processor when it is sent.
+/// Size of the pieces of text that are written and sent with one system call each. A piece fits
+/// into one packet of the loopback interface, and is still in the CPU cache when it is sent.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Scrapes that are gathered at a time: each takes memory and a processor, and looks need both.
+/// Maximum concurrent scrapes that are being gathered. Each needs memory and a CPU core, which
+/// probes need too.
 const MAX_AT_A_TIME: usize = 4;
-/// Scrapes under way at a time, from the question to the last byte; more are asked to come back.
+/// Maximum concurrent scrapes, from the request to the last byte; further ones must try again.
 const MAX_UNDER_WAY: usize = 128;
-/// The share of the seats that they may have.
+/// Share of the connection slots that scrapes may use, as a divisor.
 const SEAT_SHARE: usize = 4;
-/// What is longer does not fit into the buffers of a connection, and is here until its reader has taken it.
+/// Size above which a response does not fit into the buffers of a connection, and stays in memory
+/// until the client has read it.
 const LARGE_BYTES: usize = 256 << 10;
-/// So many of those are here at a time; more are asked to come back.
+/// Maximum concurrent responses of this size; further requests must try again.
 const MAX_LARGE: usize = 8;
 
-/// The bounds of what scrapes take.
+/// Limits of concurrent scrapes.
 pub(super) struct Scrapes {
     queue: Queue,
     large: Arc<Semaphore>,
 }
 
-/// A scrape's part of them, until it has been answered.
+/// Permits of one scrape, held until its response has been sent.
 struct Share {
     _place: OwnedSemaphorePermit,
     _large: Option<OwnedSemaphorePermit>,
 }
 
 impl Scrapes {
-    /// Where there are so many seats.
+    /// Returns the limits for this number of connection slots.
     pub(super) fn new(seats: usize) -> Self {
         Self {
             queue: Queue::new(MAX_AT_A_TIME, MAX_UNDER_WAY.min(seats / SEAT_SHARE)),
@@ -64,7 +66,8 @@ impl Scrapes {
         }
     }
 
-    /// What an answer of this length takes; `None` where there is no room for it.
+    /// Returns the permits for a response of this length; `None` if there are too many large
+    /// responses.
     fn share(&self, place: OwnedSemaphorePermit, length: usize) -> Option<Share> {
         let large = match length > LARGE_BYTES {
             true => Some(self.large.clone().try_acquire_owned().ok()?),
@@ -77,8 +80,9 @@ impl Scrapes {
     }
 }
 
-/// The answer to a scrape. What there is to tell is gathered on a thread where nothing else waits for it, and the text
-/// is compressed there too. Else it is written as it is taken, so that slow readers have no text of their own.
+/// Returns the response to a scrape. The samples are gathered on a blocking thread. Compressed text
+/// is written there too. Plain text is written while it is sent, so that slow clients hold no
+/// complete text in memory.
 pub(super) async fn metrics(
     current: Arc<Current>,
     scrapes: &Scrapes,
@@ -117,7 +121,7 @@ pub(super) async fn metrics(
     response
 }
 
-/// What there is to tell.
+/// Gathered metrics.
 enum Gathered {
     Compressed(Vec<u8>),
     Plain(Pieces),
@@ -142,7 +146,7 @@ impl Gathered {
     }
 }
 
-/// Compressed text, with its share for as long as it is here.
+/// Compressed text, with its permits for as long as it is in memory.
 struct Compressed {
     bytes: Vec<u8>,
     _share: Share,
@@ -154,10 +158,10 @@ impl AsRef<[u8]> for Compressed {
     }
 }
 
-/// A body that is written as it is taken.
+/// Body that is written while it is sent.
 struct Text {
     pieces: Pieces,
-    /// What has been sent, to be written over: memory that is fresh costs more than to write it.
+    /// Sent buffers, which are used again: allocating new memory costs more than writing the text.
     spare: Arc<Mutex<Vec<String>>>,
     _share: Share,
 }
@@ -200,7 +204,7 @@ impl Body for Text {
     }
 }
 
-/// Some of the text, whose memory is used again.
+/// Piece of the text, whose buffer is used again.
 struct Piece {
     text: String,
     spare: Arc<Mutex<Vec<String>>>,
@@ -223,7 +227,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether gzip is among what is accepted, and not by a quality of nothing (RFC 9110, section 12.5.3).
+/// Returns true if `Accept-Encoding` lists gzip with a nonzero quality (RFC 9110, section 12.5.3).
 pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).into_iter();
     let items = values
@@ -288,7 +292,6 @@ fn exposition(current: &Current) -> Pieces {
 
 fn expose(plan: &Plan) -> Exposed {
     let [mut certificates, mut sources] = <[Exposition; 2]>::default();
-    // What is expected.
     let all = plan.watches.values().flat_map(|watch| watch.kept.iter());
     let all = all.map(|kept| (&*kept.loaded.name, &*kept.loaded.expected));
     report::prometheus::certificates(&mut certificates, all);
@@ -299,7 +302,8 @@ fn expose(plan: &Plan) -> Exposed {
     }
 }
 
-/// How the sources are. A source of several entries is up if it answered for each of them.
+/// Writes the health of the sources. A source of several entries is up if it is up for each of
+/// them.
 fn how_sources_are(out: &mut Exposition, plan: &Plan) {
     let mut up: BTreeMap<String, bool> = BTreeMap::new();
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
@@ -334,7 +338,7 @@ fn requests(out: &mut Exposition, current: &Current) {
     }
 }
 
-/// The remote vantages.
+/// Writes the health of the remote vantages.
 fn vantages(out: &mut Exposition, vantages: &[VantageStatus]) {
     let mut samples = out.begin(Metric::VantageUp);
     for VantageStatus { vantage, is_up, .. } in vantages {
@@ -345,7 +349,7 @@ fn vantages(out: &mut Exposition, vantages: &[VantageStatus]) {
     }
 }
 
-/// How the monitor itself is.
+/// Writes the health of the monitor itself.
 fn monitor(out: &mut Exposition, snapshot: &Snapshot, elapsed: Duration) {
     let in_flight = snapshot.runtime.probes_in_flight();
     out.value(Metric::ProbesInFlight, in_flight);
@@ -381,7 +385,7 @@ mod tests {
         let mut all = vec![share(LARGE_BYTES).await.unwrap()];
         long.pop();
         assert!(share(LARGE_BYTES + 1).await.is_some());
-        // Those that are short are bounded too, and who is told so takes no place.
+        // Small responses are limited too, and a rejected scrape holds no permit.
         while all.len() + long.len() < MAX_UNDER_WAY {
             all.push(share(1).await.unwrap());
         }

@@ -1,7 +1,8 @@
-//! The monitor: probes the inventory continuously, and answers Prometheus, SSLMate and people.
+//! The monitor: probes the inventory continuously, and serves metrics, SSLMate's test API and the
+//! status pages.
 //!
-//! The **state** decides what is fetched and probed next; it is pure. The **monitor** is the loop around it. It publishes
-//! **snapshot**s, which all answers read.
+//! The **state** decides what is fetched and probed next; it is pure. The **monitor** is the loop
+//! around it. It publishes **snapshot**s, which all responses are made from.
 
 mod answer;
 mod counters;
@@ -51,10 +52,10 @@ use snapshot::Current;
 
 pub use runtime::Setup;
 
-/// The path of SSLMate's webhook, which brings its own secret.
+/// Path of SSLMate's webhook, which has its own secret.
 const WEBHOOK: &str = "/webhook/sslmate";
 
-/// A monitor that is ready to run.
+/// Monitor that is ready to run.
 pub struct Server {
     setup: Arc<Setup>,
     current: Arc<Current>,
@@ -62,10 +63,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the configuration and gets everything ready.
+    /// Reads the configuration and prepares the monitor.
     ///
     /// # Errors
-    /// What is wrong with the configuration or the state folder.
+    /// Returns an error if the configuration is invalid, or if the state folder cannot be used.
     pub fn new(setup: Setup) -> Result<Self, String> {
         let store = setup.state.as_deref().map(Store::open).transpose()?;
         let requests = Requests::default();
@@ -78,12 +79,12 @@ impl Server {
         })
     }
 
-    /// Monitors and answers at the listeners until `shutdown` is done; what is under way then has 5 s to
-    /// end. Each item of `reloads` has the configuration read anew.
+    /// Monitors, and serves the listeners, until `shutdown` is done. Running requests and probes
+    /// then have 5 s to finish. Each item of `reloads` reloads the configuration.
     ///
     /// # Errors
-    /// Where the monitor ended by itself, which is a fault of its own: pages that nobody writes any more
-    /// would go on saying that all is well.
+    /// Returns an error if the monitor ended by itself, which is a bug. Without it the pages would
+    /// continue to show the last state.
     pub async fn run(
         self,
         listeners: Vec<TcpListener>,
@@ -113,11 +114,11 @@ impl Server {
             state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
-        // One after the other, and no end waits for them.
+        // Reloads run one after the other, and the shutdown does not wait for them.
         let mut hangups = JoinSet::new();
         hangups.spawn(async move {
             while reloads.recv().await.is_some() {
-                // The log tells how it went.
+                // The monitor logs the result.
                 let _ = reload(&commands).await;
             }
         });
@@ -153,20 +154,20 @@ async fn reload(commands: &mpsc::Sender<Command>) -> Result<(), String> {
     answer.await.map_err(gone)?
 }
 
-/// The answers to requests.
+/// Handler of requests.
 struct Pages {
     current: Arc<Current>,
     commands: mpsc::Sender<Command>,
     on_demand: Arc<Semaphore>,
     scrapes: Scrapes,
-    /// The turns of those who write pages for people.
+    /// Permits to write status pages.
     writing: Queue,
-    /// The folder of what outlives a restart.
+    /// State folder.
     state: Option<PathBuf>,
 }
 
 impl Pages {
-    /// The answer to a method that this path does not know.
+    /// Returns the response to a method that this path does not allow.
     fn not_allowed(&self, path: &str, allowed: &'static str) -> Response {
         let words = format!("this path allows only {allowed}");
         let mut response = self.refused(path, StatusCode::METHOD_NOT_ALLOWED, &words, None);
@@ -254,7 +255,7 @@ impl web::Service for Pages {
         words: &str,
         retry_after: Option<u64>,
     ) -> Response {
-        // SSLMate's client takes nothing else there.
+        // SSLMate's client accepts only JSON under this path.
         if path.starts_with(test_api::BASE_PATH) {
             return test_api::refused(status, words, retry_after);
         }

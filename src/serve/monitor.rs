@@ -23,29 +23,30 @@ use super::state::{
     Effect, Event, Fetched, Level, LogLine, Now, ProbeId, Settings, SourceRequest, Start, State,
 };
 
-/// This share of the shutdown grace period is for the last notes.
+/// Share of the shutdown grace period that is reserved for the last notes, as a divisor.
 const LAST_NOTES_SHARE: u32 = 5;
 /// Maximum commands that wait.
 const MAX_COMMANDS: usize = 64;
-/// Probes that become due within this time start together: a process that wakes for many probes at once needs less CPU
-/// time for each than one that wakes for every probe, and for every response, by itself.
+/// Probes that become due within this time start together. A process that wakes for many probes at
+/// once needs less CPU time for each than one that wakes for every probe, and for every response,
+/// separately.
 const START_STEP: Duration = Duration::from_millis(250);
 /// Maximum results of probes that share one snapshot.
 const MAX_RESULTS_PER_TURN: usize = 256;
 
-/// A command to the monitor.
+/// Command to the monitor.
 pub(super) enum Command {
-    /// Read the configuration again, and report the result.
+    /// Reload the configuration, and report the result.
     Reload(Asker),
     /// A certificate of this common name was issued.
     Issued(String),
 }
 
-/// Runs a probe as of a time, and reports each result: the scan path, unless a test puts something else in its place.
+/// Function that runs a probe as of a time, and reports each result. Tests replace the scan path.
 pub(super) type Probe = Box<dyn Fn(Scanner, Job, Timestamp, Report) -> Probing + Send + Sync>;
-/// Takes each result of a probe when it is there.
+/// Function that receives each result of a probe as soon as it is known.
 pub(super) type Report = Box<dyn FnMut(Judged) + Send>;
-/// Returns true if the probe is complete.
+/// Future that returns true if the probe is complete.
 type Probing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Returns the probe of the scan path.
@@ -75,7 +76,8 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    /// A monitor of the configuration in force. It continues with the results of sources that the store has.
+    /// Returns a monitor of the configuration in force. It starts with the stored results of the
+    /// sources.
     pub(super) fn new(
         setup: Arc<Setup>,
         current: Arc<Current>,
@@ -83,7 +85,7 @@ impl Monitor {
         probe: Probe,
     ) -> (Self, mpsc::Sender<Command>) {
         let (command_sender, commands) = mpsc::channel(MAX_COMMANDS);
-        // Bounded by the addresses of the probes that run.
+        // The channel is bounded by the number of addresses of the running probes.
         let (sender, results) = mpsc::unbounded_channel();
         let snapshot = current.snapshot();
         let remembered = store.as_ref().map(Store::recall).transpose();
@@ -127,8 +129,8 @@ impl Monitor {
         (monitor, command_sender)
     }
 
-    /// Runs until `shutdown` is done; then begins nothing new, and gives what is running the grace period. A share of it
-    /// is for the last notes.
+    /// Runs until `shutdown` is done. Then it starts nothing new, and gives running probes the
+    /// grace period. A share of it is reserved for the last notes.
     pub(super) async fn run(mut self, shutdown: impl Future<Output = ()>, grace: Duration) {
         tokio::pin!(shutdown);
         loop {
@@ -190,7 +192,7 @@ impl Monitor {
         self.carry_out(effects);
     }
 
-    /// Takes the results that are there, which share one snapshot.
+    /// Applies the results that are available, which share one snapshot.
     fn on_results(&mut self, first: Event) {
         self.on(first);
         for _ in 0..MAX_RESULTS_PER_TURN {
@@ -274,7 +276,7 @@ impl Monitor {
         let (sender, current) = (self.sender.clone(), self.current.clone());
         let (Some(job), Some(scanner)) = (job, scanner) else {
             let is_complete = false;
-            // The receiver lives as long as this.
+            // The receiver lives as long as the monitor.
             let _ = sender.send(Event::ProbeDone { id, is_complete });
             return;
         };
@@ -284,7 +286,7 @@ impl Monitor {
             let judged = Arc::new(judged);
             lock(&noted).push(judged.clone());
             let at = now(&times);
-            // Nobody takes it after the shutdown.
+            // After the shutdown there is no receiver.
             let _ = results.send(Event::ProbeResult { id, judged, at });
         });
         let probing = (self.probe)(scanner, job, current.now(), report);
@@ -320,7 +322,7 @@ impl Monitor {
         });
     }
 
-    /// Reads the configuration if that was asked for, and reports a reading that takes too long.
+    /// Starts a requested reload, and reports one that takes too long.
     fn start_reload(&mut self) {
         let elapsed = self.now().elapsed;
         if let Some(error) = self.reloads.give_up(elapsed) {
@@ -351,7 +353,8 @@ impl Monitor {
             self.on(Event::Reload(settings));
         });
         self.note_reload(&result);
-        // An answer to the reload is followed by answers of the new configuration.
+        // The snapshot is published first, so that responses after the reply are of the new
+        // configuration.
         self.publish();
         self.reloads.finish(&result);
     }

@@ -15,36 +15,37 @@ use super::runtime::Runtime;
 
 pub(super) use draw::{Planning, plan_all};
 
-/// The targets to probe, and their expectations.
+/// Targets to probe, and their expectations.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The entries of the inventory by their keys.
+    /// Entries of the inventory by key.
     pub(super) watches: BTreeMap<Arc<str>, Watch>,
     /// Each target with the key of its entry.
     pub(super) targets: BTreeMap<Target, Planned>,
-    /// The targets by host and port: a probe asks for one of them, and there may be very many.
+    /// Targets in the order of host and port, for the lookup of one of very many.
     by_place: Vec<Target>,
-    /// The metrics of the plan, from the first scrape on: plans change seldom, but often during the start.
+    /// Metrics of the plan, written at the first scrape. Plans rarely change, except during the
+    /// start.
     exposed: OnceLock<Exposed>,
 }
 
-/// The metrics of a plan: those of certificates, and those of sources.
+/// Metrics of a plan: those of certificates, and those of sources.
 pub(super) struct Exposed {
     pub(super) certificates: Arc<Exposition>,
     pub(super) sources: Arc<Exposition>,
 }
 
-/// The expectation at a target.
+/// Expectation at a target.
 #[derive(Clone)]
 pub(super) struct Planned {
-    /// The key of its entry.
+    /// Key of its entry.
     pub(super) key: Arc<str>,
-    /// The expected certificate, or why it is not known.
+    /// Expected certificate, or the reason why it is unknown.
     pub(super) expectation: Result<Kept, String>,
 }
 
 impl Plan {
-    /// A plan of these entries and targets.
+    /// Returns a plan of these entries and targets.
     pub(super) fn new(
         watches: BTreeMap<Arc<str>, Watch>,
         targets: BTreeMap<Target, Planned>,
@@ -69,7 +70,8 @@ impl Plan {
         rest.take_while(move |t| (&t.hostname, t.port) == place)
     }
 
-    /// Returns the addresses that the inventory fixes for a host and port; `None` if the two are not in it.
+    /// Returns the addresses that the inventory sets for a host and port; `None` if the inventory
+    /// does not contain them.
     pub(super) fn known(&self, hostname: &Hostname, port: u16) -> Option<BTreeSet<IpAddr>> {
         let mut known = self
             .at(hostname, port)
@@ -80,12 +82,13 @@ impl Plan {
         Some(addresses.copied().collect())
     }
 
-    /// Returns true if every source was asked, so that a target that is not in the plan is not in the inventory.
+    /// Returns true if every source was fetched, so that a target that is not in the plan is not in
+    /// the inventory.
     pub(super) fn is_whole(&self) -> bool {
         self.watches.values().all(|watch| watch.up.is_some())
     }
 
-    /// Returns the metrics of the plan, written by `expose` if they were not yet.
+    /// Returns the metrics of the plan. The first call writes them with `expose`.
     pub(super) fn exposed(&self, expose: impl FnOnce(&Self) -> Exposed) -> &Exposed {
         self.exposed.get_or_init(|| expose(self))
     }
@@ -126,7 +129,8 @@ mod tests {
     }
 
     proptest! {
-        /// Each place has what a walk over everything finds there, in the same order.
+        /// The lookup of a host and port returns the same targets as a linear search, in the same
+        /// order.
         #[test]
         fn a_place_has_its_targets(targets in btree_set(target(), 0..40), asked in target()) {
             let planned = targets.iter().map(|target| {

@@ -1,4 +1,4 @@
-//! `/probe`: a look now, in the manner of blackbox_exporter.
+//! `/probe`: an on-demand probe, compatible with blackbox_exporter.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -26,40 +26,41 @@ use super::plan::Plan;
 use super::runtime::{ProbeModule, Runtime};
 use super::snapshot::{Current, Snapshot};
 
-/// Probes and tests that are answered at a time; more are asked to come back.
+/// Maximum concurrent on-demand probes and tests; further ones must try again.
 const MAX_ON_DEMAND: usize = 256;
-/// The share of the seats that they may have, so that there are some for everybody else.
+/// Share of the connection slots that they may use, as a divisor, so that other requests have slots
+/// too.
 const SEAT_SHARE: usize = 2;
-/// What one of them may take in all, the wait for its turns at an address included: as long as blackbox_exporter gives
-/// a scrape that does not say how long it may take.
+/// Maximum duration of one of them, including the wait for permits of an address. It is
+/// blackbox_exporter's default for a scrape without a timeout.
 pub(super) const MAX_ON_DEMAND_TIME: Duration = Duration::from_secs(120);
-/// Prometheus says how long it waits for a scrape, in seconds.
+/// Header in which Prometheus sends its scrape timeout, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
-/// So much of it is for the way of the answer, as blackbox_exporter has it.
+/// Part of the scrape timeout that is reserved for sending the response, as in blackbox_exporter.
 const TIMEOUT_OFFSET: Duration = Duration::from_millis(500);
-/// A look has at least this long.
+/// Minimum timeout of a probe.
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
-/// The columns of the table in the log.
+/// Width of the table in the log, in columns.
 const LOG_WIDTH: usize = 120;
 
-/// What is asked for.
+/// Parameters of a request.
 struct Request {
     place: Place,
-    /// The name that is sent and matched.
+    /// Name that is sent as SNI and matched.
     hostname: Hostname,
     port: u16,
     module: ProbeModule,
-    /// In all.
+    /// Total timeout.
     timeout: Duration,
     debug: bool,
 }
 
-/// Probes and tests that are answered at a time where there are so many seats.
+/// Returns the maximum concurrent on-demand probes and tests for this number of connection slots.
 pub(super) fn at_a_time(seats: usize) -> usize {
     MAX_ON_DEMAND.min(seats / SEAT_SHARE).max(1)
 }
 
-/// Looks at a target now, at every address.
+/// Probes a target now, at every address.
 pub(super) async fn probe(
     current: &Current,
     on_demand: &Arc<Semaphore>,
@@ -148,7 +149,8 @@ impl Request {
         })
     }
 
-    /// What is to be looked at: what the inventory has of it, else whatever is trusted.
+    /// Returns the probes of the request: those of the inventory, or else a probe that accepts any
+    /// trusted certificate.
     async fn jobs(&self, snapshot: &Snapshot, now: Timestamp) -> Result<Vec<Job>, Refused> {
         let (runtime, plan): (&Runtime, &Plan) = (&snapshot.runtime, &snapshot.plan);
         let manner = self.module.within(self.timeout);
@@ -157,7 +159,7 @@ impl Request {
         let resolved = match admitted {
             Admitted::At(resolution) => Some(resolution),
             Admitted::Known(_) if *place == self.hostname => None,
-            // The name that is asked for is not where it is looked at.
+            // The probed host is not the requested name, so its addresses are looked up separately.
             Admitted::Known(addresses) => {
                 let fixed = Vec::from_iter(addresses);
                 let scanner = &runtime.scanner;
@@ -183,7 +185,8 @@ impl Request {
                     .iter()
                     .all(|ip| is_place_of(snapshot, job, *ip))
             {
-                // Not the entry's own server: it gets no client certificate, PROXY header or SNI of that entry.
+                // The address is not that of the entry's own server, so it gets no client
+                // certificate, PROXY header or SNI of that entry.
                 job.reach = Arc::default();
                 job.is_stranger = true;
             }
@@ -194,7 +197,8 @@ impl Request {
         Ok(jobs)
     }
 
-    /// A host that the inventory does not have is held to be valid, for the name, and trusted.
+    /// Returns the probe of a host that is not in the inventory: its certificate must be valid,
+    /// match the name, and be trusted.
     fn trust_only(&self, runtime: &Runtime) -> Job {
         let name = self.hostname.to_string();
         let defaults = &runtime.inventory.defaults;
@@ -279,8 +283,8 @@ impl Request {
     }
 }
 
-/// Returns true if the inventory has a job's server at this address: its entry names it, or the last probes of its name
-/// found it.
+/// Returns true if the inventory has a job's server at this address: its entry sets the address, or
+/// the last probes of its name found it.
 fn is_place_of(snapshot: &Snapshot, job: &Job, ip: IpAddr) -> bool {
     let of_target = |target: &Target| {
         let results = snapshot.results_of(target);
@@ -292,14 +296,14 @@ fn is_place_of(snapshot: &Snapshot, job: &Job, ip: IpAddr) -> bool {
     }
 }
 
-/// How long a scrape leaves for looking.
+/// Returns the part of the scrape timeout that is available for probing.
 fn scrape_timeout(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     let timeout = Duration::try_from_secs_f64(seconds).ok()?;
     Some(timeout.saturating_sub(TIMEOUT_OFFSET).max(MIN_TIMEOUT))
 }
 
-/// How one look went, in a line.
+/// Returns a line about the result of one probe.
 fn log(judged: &Judged) -> String {
     let observation = &judged.observation;
     let timings = &observation.timings;

@@ -1,8 +1,8 @@
-//! The process itself, as Prometheus' client libraries tell of it.
+//! Metrics of the process, as Prometheus' client libraries write them.
 
 use crate::report::prometheus::Exposition;
 
-/// Tells how the process is, as far as the system says.
+/// Writes the metrics of the process, as far as the operating system provides them.
 #[cfg(target_os = "linux")]
 pub(super) fn write(out: &mut Exposition) {
     use crate::report::prometheus::Metric;
@@ -34,6 +34,6 @@ pub(super) fn write(out: &mut Exposition) {
     }
 }
 
-/// Only Linux says it in files.
+/// Only Linux provides the values in files.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn write(_: &mut Exposition) {}

@@ -1,24 +1,26 @@
-//! A few are served at a time and a bounded number waits: each of them has a seat, and the rest of the seats are for others.
+//! Limiter of requests: a few are served concurrently and a bounded number waits. The remaining
+//! connection slots are free for other requests.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places and the hands.
+/// Permits of a limiter.
 pub(super) struct Queue {
-    /// Of those who are served and those who wait.
+    /// Permits of the requests that are served or wait.
     places: Arc<Semaphore>,
     hands: Arc<Semaphore>,
 }
 
-/// A turn, which ends when it is dropped.
+/// Permit to be served, released on drop.
 pub(super) struct Turn {
     place: OwnedSemaphorePermit,
     _hand: OwnedSemaphorePermit,
 }
 
 impl Queue {
-    /// So many at a time, and so many with those who wait; at least one of each.
+    /// Returns a limiter with these maximum numbers of served requests, and of served and waiting
+    /// requests; at least one of each.
     pub(super) fn new(at_a_time: usize, in_all: usize) -> Self {
         let of = |count: usize| Arc::new(Semaphore::new(count.max(1)));
         Self {
@@ -27,7 +29,7 @@ impl Queue {
         }
     }
 
-    /// Waits for a turn; `None` at once where too many wait.
+    /// Waits for a permit. Returns `None` immediately if too many requests wait.
     pub(super) async fn turn(&self) -> Option<Turn> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let hand = self.hands.clone().acquire_owned().await.ok()?;
@@ -36,7 +38,7 @@ impl Queue {
 }
 
 impl Turn {
-    /// Ends the turn of who still needs the place.
+    /// Releases the permit to be served, and keeps the other one.
     pub(super) fn into_place(self) -> OwnedSemaphorePermit {
         self.place
     }

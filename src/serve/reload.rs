@@ -1,5 +1,5 @@
-//! The configuration is read anew on a thread of its own, so that a file that cannot be read to its end, as on a disk of
-//! the network that does not answer, stops neither looks nor the end.
+//! Reload of the configuration on its own thread. A file that cannot be read to its end, as on an
+//! unresponsive network file system, blocks neither probes nor the shutdown.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use tokio::task::JoinSet;
 
 use super::runtime::Runtime;
 
-/// How long who asked for it waits at most.
+/// Maximum time for which a requester waits.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Those who wait for the same reading; more are told to come again.
+/// Maximum requesters that wait for the same reload; further ones must try again.
 const MAX_WAITING: usize = 64;
 
-/// Who asked, to be told how it went. Nobody may be there any more.
+/// Channel for the result, to the requester of a reload. Its receiver may be gone.
 pub(super) type Asker = oneshot::Sender<Result<(), String>>;
 
-/// What a reading makes of the configuration.
+/// Result of reading the configuration.
 type Read = Result<Runtime, String>;
 
-/// Readings: one at a time, for a thread that hangs cannot be taken back.
+/// Reloads. Only one runs at a time, because a thread that hangs cannot be stopped.
 #[derive(Default)]
 pub(super) struct Reloads {
-    /// At most one.
+    /// The running reload: at most one.
     reading: JoinSet<Read>,
-    /// By when it is to have ended; none where there is no reading, or its time is over.
+    /// Deadline of the running reload; `None` if no reload runs, or if the deadline has passed.
     due: Option<Duration>,
-    /// Who asked for the one under way.
+    /// Requesters of the running reload.
     asked: Vec<Asker>,
-    /// Who asked since it began: the files may have changed since then.
+    /// Requesters since its start. They need another reload, because the files may have changed.
     asked_since: Vec<Asker>,
 }
 
 impl Reloads {
-    /// Notes that somebody asks for a reading.
+    /// Adds a requester.
     pub(super) fn ask(&mut self, asker: Asker) {
         if !self.reading.is_empty() && self.due.is_none() {
             return refuse(asker, overdue());
         }
-        // Who has gone makes room.
+        // Requesters that no longer wait do not count.
         self.asked_since.retain(|asker| !asker.is_closed());
         if self.asked_since.len() >= MAX_WAITING {
             let words = "too many wait for the configuration to be read: try again";
@@ -47,25 +47,25 @@ impl Reloads {
         self.asked_since.push(asker);
     }
 
-    /// Whether a reading is to begin now.
+    /// Returns true if a reload must start now.
     pub(super) fn is_wanted(&self) -> bool {
         self.reading.is_empty() && !self.asked_since.is_empty()
     }
 
-    /// Begins a reading for all who have asked.
+    /// Starts a reload for all requesters.
     pub(super) fn begin(&mut self, now: Duration, read: impl FnOnce() -> Read + Send + 'static) {
         self.asked = std::mem::take(&mut self.asked_since);
         self.due = Some(now + PATIENCE);
         self.reading.spawn_blocking(read);
     }
 
-    /// By when the reading is to have ended.
+    /// Returns the deadline of the running reload.
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.due
     }
 
-    /// Where the time of a reading is over, tells those who wait; the answer is what they are told. The reading goes
-    /// on, and what it makes counts whenever it ends.
+    /// If the deadline has passed, sends an error to all requesters and returns it. The reload
+    /// continues, and its configuration is applied whenever it ends.
     pub(super) fn give_up(&mut self, now: Duration) -> Option<String> {
         self.due.take_if(|due| *due <= now)?;
         let error = overdue();
@@ -75,13 +75,13 @@ impl Reloads {
         Some(error)
     }
 
-    /// Waits for the end of the reading; `None` at once where there is none.
+    /// Waits for the end of the reload. Returns `None` immediately if none runs.
     pub(super) async fn ended(&mut self) -> Option<Read> {
         let done = self.reading.join_next().await?;
         Some(done.unwrap_or_else(|error| Err(error.to_string())))
     }
 
-    /// Tells those who asked for the reading that has ended how it went.
+    /// Sends the result of the reload to its requesters.
     pub(super) fn finish(&mut self, result: &Result<(), String>) {
         self.due = None;
         tell(std::mem::take(&mut self.asked), result);
@@ -89,14 +89,14 @@ impl Reloads {
 }
 
 fn refuse(asker: Asker, words: String) {
-    // Nobody waits for the answer to a hangup.
+    // A reload by SIGHUP has no requester that reports the error, so it is logged.
     tracing::warn!("the configuration is not read anew now: {words}");
     tell(vec![asker], &Err(words));
 }
 
 fn tell(askers: Vec<Asker>, result: &Result<(), String>) {
     for asker in askers {
-        // Who asked may have gone.
+        // The requester may be gone.
         let _ = asker.send(result.clone());
     }
 }
@@ -120,7 +120,7 @@ mod tests {
         answer
     }
 
-    /// A reading that ends, with an error, when the sender says so.
+    /// Returns a reload that ends, with an error, when the sender is dropped.
     fn hanging() -> (
         mpsc::Sender<()>,
         impl FnOnce() -> Read + Send + 'static + use<>,
@@ -168,7 +168,7 @@ mod tests {
             (reloads.next_due(), reloads.give_up(PATIENCE)),
             (None, None)
         );
-        // It ends after all, and the next one begins.
+        // The reload ends after the deadline, and the next one starts.
         drop(release);
         assert!(reloads.ended().await.unwrap().is_err());
         reloads.finish(&Ok(()));
@@ -180,7 +180,7 @@ mod tests {
     async fn too_many_that_wait_are_told_to_come_again() {
         let mut reloads = Reloads::default();
         for _ in 0..10 * MAX_WAITING {
-            // Who has gone does not count.
+            // A requester that no longer waits does not count.
             drop(ask(&mut reloads));
         }
         let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| ask(&mut reloads)).collect();

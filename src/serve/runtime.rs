@@ -1,4 +1,4 @@
-//! The configuration in force, and everything that is made of it once.
+//! The configuration in force, and the objects that are built from it once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -22,33 +22,33 @@ use certvigil_probe::io::read_secret;
 
 use super::expectations::Times;
 
-/// This share of a probe's time is left for what its looks have to say.
+/// Share of the total timeout that is reserved for reporting the results, as a divisor.
 const LAST_WORD_SHARE: u32 = 8;
 
-/// Everything that a monitor needs beside its listeners.
+/// Settings of a monitor, except for its listeners.
 pub struct Setup {
     /// Reads the configuration; called at the start and at every reload.
     pub load: Box<dyn Fn() -> Result<Inventory, String> + Send + Sync>,
-    /// What the process' surroundings say, for credentials.
+    /// Environment of the process, for credentials.
     pub environment: fn() -> Environment<'static>,
-    /// Addresses of names, whatever DNS says.
+    /// Addresses of names that override DNS.
     pub overrides: Vec<Override>,
-    /// Looks under way at a time, in all.
+    /// Maximum concurrent probes in total.
     pub concurrency: usize,
     /// The clock.
     pub clock: fn() -> Timestamp,
-    /// A folder for what outlives a restart.
+    /// State folder, if any.
     pub state: Option<PathBuf>,
-    /// Who may ask, and how; read anew along with the configuration.
+    /// Web configuration: users and TLS. It is reloaded together with the configuration.
     pub web: Arc<Web>,
 }
 
-/// A configuration in force.
+/// Configuration in force.
 pub(super) struct Runtime {
     pub(super) inventory: Inventory,
-    /// Probes from here.
+    /// Scanner of the local vantage.
     pub(super) scanner: Scanner,
-    /// The remote vantages, each as a scanner has it.
+    /// Remote vantages, each as a scanner needs it.
     pub(super) remotes: BTreeMap<Vantage, Remotes>,
     /// Permits of on-demand probes.
     on_demand: Arc<Permits>,
@@ -62,23 +62,23 @@ pub(super) struct Runtime {
 /// One remote vantage.
 pub(super) type Remotes = Arc<[Remote]>;
 
-/// A named way to probe, for `/probe`.
+/// Module of `/probe`.
 #[derive(Clone)]
 pub(super) struct ProbeModule {
     pub(super) protocol: Protocol,
-    /// The port where the target has none.
+    /// Port, if the target has none.
     pub(super) port: u16,
-    /// The kinds of keys to ask for, where the module has its own.
+    /// Key types to request, if the module sets them.
     pub(super) key_types: Option<KeyTypes>,
     pub(super) manner: Manner,
 }
 
 impl Runtime {
-    /// Reads the configuration and makes everything of it. What the one before has that did not change is
-    /// shared with it.
+    /// Reads the configuration and builds everything from it. Unchanged parts are shared with the
+    /// previous runtime.
     ///
     /// # Errors
-    /// What is wrong with the configuration or a file that it names.
+    /// Returns an error if the configuration, or a file that it names, is invalid.
     pub(super) fn new(
         setup: &Setup,
         before: Option<&Runtime>,
@@ -103,7 +103,7 @@ impl Runtime {
             .map(|remote| (remote.vantage().clone(), Arc::from([remote])))
             .collect();
         let defaults = &inventory.defaults;
-        // Looks that are under way go on counting.
+        // Probes that are running still count against the limits.
         let permits = before.map(|b| (b.scanner.permits.clone(), b.on_demand.clone()));
         let (permits, on_demand) = permits.unwrap_or_else(|| {
             let (monitor, on_demand) = Permits::of_monitor(setup.concurrency, defaults.per_address);
@@ -180,7 +180,8 @@ impl Runtime {
         })
     }
 
-    /// Returns a scanner for on-demand probes, which have permits of their own and use no remote vantage.
+    /// Returns a scanner for on-demand probes, which have permits of their own and use no remote
+    /// vantage.
     pub(super) fn on_demand_scanner(&self) -> Scanner {
         Scanner {
             permits: self.on_demand.clone(),
@@ -188,12 +189,12 @@ impl Runtime {
         }
     }
 
-    /// Number of probes that run, on-demand probes included.
+    /// Returns the number of running probes, including on-demand probes.
     pub(super) fn probes_in_flight(&self) -> usize {
         self.scanner.permits.in_use() + self.on_demand.in_use()
     }
 
-    /// The module that stands for a protocol where none is named.
+    /// Returns the module that is used for a protocol if no module is named.
     pub(super) fn default_module(&self, protocol: Protocol) -> Option<&ProbeModule> {
         self.modules.get(protocol.name())
     }
@@ -218,7 +219,8 @@ impl ProbeModule {
         })
     }
 
-    /// The same within so much time in all: a look ends before it, or nobody would hear why it took so long.
+    /// Returns the probe settings within this total timeout. Probes end before it, so that the
+    /// response can still report why they took so long.
     pub(super) fn within(&self, whole: Duration) -> Manner {
         let left = whole - whole / LAST_WORD_SHARE;
         Manner {

@@ -10,7 +10,7 @@ use crate::model::{Hostname, Protocol, Target};
 use super::answer::{JSON, Response, answer};
 use super::plan::Plan;
 
-/// One target for each host name, port and protocol.
+/// Returns one target for each host name, port and protocol.
 pub(super) fn discovery(plan: &Plan) -> Response {
     let mut groups: BTreeMap<(&Hostname, u16, Protocol), Vec<&Target>> = BTreeMap::new();
     for target in plan.targets.keys() {
@@ -42,8 +42,8 @@ pub(super) fn discovery(plan: &Plan) -> Response {
     answer(StatusCode::OK, JSON, json!(groups).to_string())
 }
 
-/// A host and a port as they are written together. What is at the same port over UDP is another target, and
-/// Prometheus tells targets apart by what they are called.
+/// Returns a host and port as Prometheus' target. UDP targets include the protocol, because
+/// Prometheus identifies targets by this text, and the same port over TCP is another target.
 fn place(hostname: &Hostname, port: u16, protocol: Protocol) -> String {
     let place = match hostname {
         Hostname::Ip(ip) if ip.is_ipv6() => format!("[{ip}]:{port}"),

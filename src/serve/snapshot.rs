@@ -1,4 +1,5 @@
-//! The monitor's state at one moment. The loop publishes it; every page, metric and API answer reads one.
+//! The monitor's state at one moment. The loop publishes it; every page, metric and API response
+//! reads one.
 
 mod results;
 
@@ -18,56 +19,56 @@ use super::runtime::Runtime;
 
 pub(super) use results::{EndpointResult, ResultMap, Since, TargetResults, saw_the_same};
 
-/// The monitor's state at one moment. It never changes.
+/// The monitor's state at one moment. It is immutable.
 #[derive(Clone)]
 pub(super) struct Snapshot {
-    /// The configuration in force.
+    /// Configuration in force.
     pub(super) runtime: Arc<Runtime>,
-    /// The targets to probe, with the state of each source.
+    /// Targets to probe, with the state of each source.
     pub(super) plan: Arc<Plan>,
-    /// The last results by target.
+    /// Last results by target.
     pub(super) results: ResultMap,
-    /// The progress of the probes.
+    /// Progress of the probes.
     pub(super) cycle: Cycle,
-    /// The last reload.
+    /// Last reload.
     pub(super) reload: Reload,
-    /// The remote vantages.
+    /// Remote vantages.
     pub(super) vantages: Arc<[VantageStatus]>,
-    /// Every source was asked and every target was probed once.
+    /// True if every source was fetched and every target was probed once.
     pub(super) is_ready: bool,
 }
 
-/// The progress of the probes.
+/// Progress of the probes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cycle {
-    /// Time that the last complete cycle took; in each, every target is probed once.
+    /// Duration of the last complete cycle, in which every target is probed once.
     pub(super) duration: Option<Duration>,
     /// Due time of the longest-waiting probe, since the start.
     pub(super) oldest_due: Option<Duration>,
 }
 
-/// The last reload of the configuration.
+/// Last reload of the configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Reload {
-    /// Why the configuration was refused, if it was.
+    /// Reason why the configuration was rejected, if it was.
     pub(super) error: Option<String>,
-    /// The time of the last successful one, or of the start.
+    /// Time of the last successful reload, or of the start.
     pub(super) succeeded: Timestamp,
 }
 
-/// The state of a remote vantage.
+/// State of a remote vantage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct VantageStatus {
-    /// Its name.
+    /// Name of the vantage.
     pub(super) vantage: Vantage,
     /// True if its last probe returned results; `None` before the first.
     pub(super) is_up: Option<bool>,
-    /// The first of the probes that failed one after another.
+    /// Time of the first of the consecutive failed probes.
     pub(super) failing_since: Option<Timestamp>,
 }
 
 impl Snapshot {
-    /// The state before the first probe.
+    /// Returns the state before the first probe.
     pub(super) fn new(runtime: Runtime, now: Timestamp) -> Self {
         Self {
             runtime: Arc::new(runtime),
@@ -88,27 +89,28 @@ impl Snapshot {
         self.results.get(target)
     }
 
-    /// Returns how long the longest-waiting probe has been due; `elapsed` is the time since the start.
+    /// Returns the time for which the longest-waiting probe has been due; `elapsed` is the time
+    /// since the start.
     pub(super) fn lag(&self, elapsed: Duration) -> Duration {
         let due = self.cycle.oldest_due.unwrap_or(elapsed);
         elapsed.saturating_sub(due)
     }
 }
 
-/// The current snapshot, and the counters beside it.
+/// The current snapshot, and the counters.
 pub(super) struct Current {
     snapshot: ArcSwap<Snapshot>,
-    /// The health of the state folder; not set without one.
+    /// Health of the state folder; not set without one.
     state_health: OnceLock<Arc<StateHealth>>,
     pub(super) counters: Counters,
     pub(super) requests: Requests,
     pub(super) clock: fn() -> Timestamp,
-    /// The start of the monitor.
+    /// Start of the monitor.
     pub(super) started: Instant,
 }
 
 impl Current {
-    /// A first snapshot.
+    /// Returns a first snapshot.
     pub(super) fn new(runtime: Runtime, requests: Requests, clock: fn() -> Timestamp) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(Snapshot::new(runtime, clock())),
@@ -125,7 +127,8 @@ impl Current {
         (self.clock)()
     }
 
-    /// Returns the current snapshot. An answer calls it once, so that its parts fit together.
+    /// Returns the current snapshot. A response calls it once, so that all of its parts are of the
+    /// same snapshot.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
@@ -141,7 +144,7 @@ impl Current {
         Some(health.is_up(Instant::now()))
     }
 
-    /// Sets the health of the state folder, of which there is one for the life of the process.
+    /// Sets the health of the state folder, which is set once in the life of the process.
     pub(super) fn set_state_health(&self, health: Arc<StateHealth>) {
         let _ = self.state_health.set(health);
     }

@@ -1,4 +1,4 @@
-//! `/api/v2/certs/CN/test`: SSLMate's own test, taken from here.
+//! `/api/v2/certs/CN/test`: SSLMate's test, run by certvigil.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ use super::plan::Plan;
 use super::probe::MAX_ON_DEMAND_TIME;
 use super::snapshot::{Current, Snapshot};
 
-/// The paths that are SSLMate's.
+/// Prefix of the paths of SSLMate's API.
 pub(super) const BASE_PATH: &str = "/api/v2/";
-/// Host names in one test.
+/// Maximum host names in one test.
 const MAX_HOSTNAMES: usize = 100;
 
-/// SSLMate's error object.
+/// Returns SSLMate's error object.
 pub(super) fn error(
     status: StatusCode,
     reason: &str,
@@ -38,7 +38,7 @@ pub(super) fn error(
     error_object(status, reason, param, message.into(), None)
 }
 
-/// The same for what may go better later, in so many seconds.
+/// Returns the same with a `Retry-After` header, for a temporary error.
 fn come_again(
     status: StatusCode,
     reason: &str,
@@ -49,7 +49,7 @@ fn come_again(
     retry_later(object)
 }
 
-/// The same for what was refused before anybody looked at what is asked for.
+/// Returns the error object for a request that was rejected before its handler ran.
 pub(super) fn refused(status: StatusCode, words: &str, retry_after: Option<u64>) -> Response {
     let reason = match status {
         StatusCode::UNAUTHORIZED => "bad_credentials",
@@ -82,7 +82,7 @@ fn error_object(
     answer(status, JSON, Value::from(object).to_string())
 }
 
-/// The common name in a path of the test, decoded.
+/// Returns the decoded common name in a path of the test.
 pub(super) fn certificate_of(path: &str) -> Option<String> {
     let name = path.strip_prefix("/api/v2/certs/")?.strip_suffix("/test")?;
     let is_one_part = !name.is_empty() && !name.contains('/');
@@ -90,7 +90,7 @@ pub(super) fn certificate_of(path: &str) -> Option<String> {
     is_one_part.then(|| decoded.into_owned())
 }
 
-/// Looks at the hosts of a certificate and says what SSLMate would.
+/// Probes the hosts of a certificate and returns the result as SSLMate would.
 pub(super) async fn test(
     current: &Current,
     on_demand: &Arc<Semaphore>,
@@ -154,7 +154,7 @@ pub(super) async fn test(
     let scanner = runtime.on_demand_scanner();
     let scan = scanner.scan(jobs, current.now(), over, |_| {}).await;
     current.counters.count(scan.results.iter());
-    // A part would pass for all that there is.
+    // The client would take partial results for complete ones.
     if !scan.complete {
         return come_again(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -170,8 +170,9 @@ pub(super) async fn test(
     answer(StatusCode::OK, JSON, report::json(&rows))
 }
 
-/// Returns false for a name that cannot be resolved, which has no row by the reference. What was not probed for a reason
-/// of certvigil's own has a row without an address, or the other rows would pass for all that there are.
+/// Returns false for a name that cannot be resolved, which has no row according to SSLMate's
+/// reference. A target that was not probed because of an internal error has a row without an
+/// address. Otherwise the client would take the other rows for complete.
 fn has_row(judged: &Judged) -> bool {
     let is_internal = |verdict: &Verdict| matches!(verdict, Verdict::Inconclusive(error) if error.kind == ErrorKind::Internal);
     judged.observation.ip.is_some() || is_internal(&judged.verdict)
@@ -186,7 +187,8 @@ fn refuse(why: Refused) -> Response {
     error(status, "forbidden", Some("hostname"), words)
 }
 
-/// The certificate by its name in the inventory, or by its common name in the account.
+/// Returns the certificate with this name in the inventory, or with this common name in the
+/// account.
 fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
     let all = || {
         let watches = plan.watches.values();
@@ -196,8 +198,8 @@ fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
     by_name.or_else(|| all().find(|(_, kept)| kept.loaded.common_name.as_deref() == Some(name)))
 }
 
-/// Why nothing is known of a certificate that is in the inventory, or that may be: an account that has never told what it
-/// has may have any.
+/// Returns the reason why the expected certificate of this name is unknown; `None` if the inventory
+/// cannot contain the name. An account that has never returned its list may have any certificate.
 fn unsaid<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
     let of_watch = |watch: &'a Watch| {
         let is_its_own = match &watch.entry.source {
@@ -213,14 +215,15 @@ fn unsaid<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
     plan.watches.values().find_map(of_watch)
 }
 
-/// The port to look at where none is asked for: 443, by the reference, where the entry has it among others.
+/// Returns the port to probe if none is requested: 443 according to SSLMate's reference if the
+/// entry has it, or else the entry's first port.
 fn default_ports(of_entry: &[u16]) -> Vec<u16> {
     let https = Protocol::Https.default_port();
     let port = of_entry.iter().find(|port| **port == https);
     port.or(of_entry.first()).copied().into_iter().collect()
 }
 
-/// What is to be looked at: the hosts that are asked for, else all of the certificate's.
+/// Returns the targets to probe: the requested hosts, or else all hosts of the certificate.
 fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<Response>> {
     let bad = |param: &str, what: String| {
         Box::new(error(
@@ -262,7 +265,8 @@ async fn job(
     let expectation = Ok(kept.clone());
     let job = watch.job(&target, &expectation, &runtime.times, &runtime.manner, now);
     Ok(match admitted {
-        // A host that is not in the inventory gets no client certificate, PROXY header or SNI of the entry.
+        // A host that is not in the inventory gets no client certificate, PROXY header or SNI of
+        // the entry.
         Admitted::At(resolution) => Job {
             resolved: Some(resolution),
             reach: Arc::default(),
@@ -270,7 +274,8 @@ async fn job(
             ..job
         },
         Admitted::Known(_) if plan.targets.contains_key(&target) => job,
-        // A host of another certificate is where the inventory has that one, and is reached as that one.
+        // A host of another certificate is probed at the addresses, and with the connection
+        // settings, of that certificate's entry.
         Admitted::Known(addresses) => {
             let own = plan.at(&target.hostname, target.port).next();
             let own = own.and_then(|own| plan.job(own, runtime, now));

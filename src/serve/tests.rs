@@ -1,4 +1,4 @@
-//! A fault of our own in one look, while the monitor goes on.
+//! Tests of an internal error in one probe while the monitor continues.
 
 mod demand;
 
@@ -17,17 +17,17 @@ use crate::model::Timestamp;
 use crate::scan::tests::{BAD_ADDRESS, BAD_HOST, BAD_SOURCE};
 use crate::source::Environment;
 
-/// How long what has to come about may take on a machine that is busy.
+/// Maximum time to wait for an event on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn now() -> Timestamp {
-    #[allow(clippy::disallowed_methods)] // this test is where the clock comes from
+    #[allow(clippy::disallowed_methods)] // this test reads the system clock
     let now = std::time::SystemTime::now();
     let seconds = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     Timestamp(seconds.cast_signed())
 }
 
-/// A TLS server at every address of loopback.
+/// Starts a TLS server on every loopback address.
 async fn tls_server() -> (u16, JoinSet<()>) {
     let key = Key::generate().unwrap();
     let validity = Validity::around(now(), 10, 100);
@@ -54,7 +54,7 @@ async fn tls_server() -> (u16, JoinSet<()>) {
     (port, tasks)
 }
 
-/// A monitor of this configuration.
+/// Returns a monitor with this configuration.
 fn setup(text: String) -> Setup {
     Setup {
         load: Box::new(move || {
@@ -82,7 +82,7 @@ async fn metrics(port: u16) -> String {
     text
 }
 
-/// The value of the one series of this metric whose labels have all of these.
+/// Returns the value of the only series of this metric whose labels include all of these.
 fn value(text: &str, metric: &str, labels: &[&str]) -> Option<f64> {
     let mut lines = text.lines().filter(|line| {
         line.strip_prefix(metric)
@@ -124,7 +124,7 @@ certificates:
             let probes = |status: &str| value(&text, "certvigil_probes_total", &[status]);
             let failed = probes("status=\"internal_error\"").unwrap_or_default();
             let went_well = probes("status=\"conclusive\"").unwrap_or_default();
-            // Three in each interval, and two.
+            // Three failed and two successful probes in each interval.
             if failed >= 9.0 && went_well >= 6.0 {
                 return text;
             }

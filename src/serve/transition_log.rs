@@ -1,4 +1,4 @@
-//! The log of changes of endpoints. A log of every probe would be one that nobody reads.
+//! The log of changes of endpoints. A line for every probe would hide them.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,19 @@ use super::dns_failures::is_dns_failure;
 use super::snapshot::{EndpointResult, TargetResults};
 use super::state::LogLine;
 
-/// Returns a line for each change between two probes of a target, of the endpoints that are `of` the probe. Addresses
-/// that are gone have no line of their own if the log has one of their host (`is_host_logged`).
+/// Returns a line for each change between two probes of a target, for the endpoints that are `of`
+/// the probe. Removed addresses have no line of their own if the log has one for their host
+/// (`is_host_logged`).
 pub(super) fn transitions(
     before: Option<&TargetResults>,
     now: &TargetResults,
     of: impl Fn(&EndpointResult) -> bool,
     is_host_logged: bool,
 ) -> Vec<LogLine> {
-    // A vantage that has no results yet is probed for the first time.
+    // A vantage without earlier results is probed for the first time.
     let is_initial = before.is_none_or(|before| !before.endpoints.iter().any(|e| of(e)));
-    // Those of a host that was probed before are logged by host, not by endpoint.
+    // Changes of the DNS lookup of a host that was probed before are logged by host, not by
+    // endpoint.
     let is_by_host = |judged: &Judged| !is_initial && is_dns_failure(judged);
     let mut lines = Vec::new();
     for endpoint in now.endpoints.iter().filter(|e| of(e)) {
@@ -34,7 +36,7 @@ pub(super) fn transitions(
     let gone = gone.filter(|e| of(e) && now.endpoint(&e.judged).is_none());
     let gone = gone.filter(|e| !is_host_logged && e.observation().ip.is_some());
     lines.extend(gone.map(|e| LogLine::info(format_args!("address gone: {}", place(&e.judged)))));
-    // The key types of one address have one line.
+    // The key types of one address share one line.
     lines.dedup();
     lines
 }
@@ -61,7 +63,7 @@ fn transition(old: Option<&Judged>, now: &Judged, is_initial: bool) -> Option<Lo
     if let Some(was) = was {
         text.push_str(&format!(" was={was}"));
     } else if is_initial {
-        // Also after a restart: a known fault is not a change.
+        // The first probe after a restart is initial too, because a known fault is not a change.
         text.push_str(" initial=true");
     }
     match (now.findings.first(), &now.verdict) {

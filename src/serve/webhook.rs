@@ -1,5 +1,5 @@
-//! `/webhook/sslmate`: word that a certificate was issued. The body is believed for its common name and
-//! nothing else: what is expected is asked of the API.
+//! `/webhook/sslmate`: notification that a certificate was issued. Only the common name is taken
+//! from the body; the expected certificate is fetched from the API.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use super::answer::{Response, say};
 use super::monitor::Command;
 use super::snapshot::Snapshot;
 
-/// The largest body, in bytes: a certificate object with all that can be expanded is smaller.
+/// Maximum size of a body, in bytes: a certificate object with all expanded fields is smaller.
 const MAX_BODY: usize = 1 << 20;
-/// A body has to be here after so long.
+/// Maximum time until a body has arrived.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
@@ -29,10 +29,10 @@ struct Issued {
     cn: String,
 }
 
-/// Whether the secret of the webhook came along.
+/// Checks the secret of the webhook.
 ///
 /// # Errors
-/// The answer to a request that is not to be believed.
+/// Returns the response to a request without the correct secret.
 pub(super) fn authorize(
     snapshot: &Snapshot,
     headers: &HeaderMap,
@@ -59,7 +59,7 @@ pub(super) fn authorize(
     }
 }
 
-/// Takes the word, and answers before anything is done about it: SSLMate does not wait.
+/// Passes the notification on and responds immediately, because SSLMate does not wait.
 pub(super) async fn receive(
     snapshot: &Snapshot,
     commands: &mpsc::Sender<Command>,
@@ -96,7 +96,7 @@ pub(super) async fn receive(
     }
 }
 
-/// The password of HTTP Basic (RFC 7617).
+/// Returns the password of HTTP Basic authentication (RFC 7617).
 fn password(headers: &HeaderMap) -> Option<SecretString> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;

@@ -24,7 +24,8 @@ pub(crate) fn name_of(url: &str) -> String {
 
 fn instance(body: &[u8]) -> Result<Instance, SourceError> {
     parse_certificates(body)
-        .and_then(Instance::from_chain)
+        .map_err(|error| error.to_string())
+        .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
         .map_err(|e| SourceError::Unusable(format!("the download cannot be used: {e}")))
 }
 

@@ -9,11 +9,6 @@ use crate::certificate::{Certificate, parse_certificates};
 /// Maximum size of a response, in bytes. A certificate has one or two thousand.
 const MAX_BYTES: usize = 64 << 10;
 
-/// id-signedData (RFC 5652, section 5.1), as DER.
-const SIGNED_DATA: [u8; 11] = [
-    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02,
-];
-
 /// Fetches the certificates at the URL.
 pub(super) async fn fetch(
     http: &Http,
@@ -37,33 +32,18 @@ pub(super) async fn fetch(
     read(&answer.body)
 }
 
-/// Parses the response. RFC 5280 requires one certificate in DER or PKCS #7; some authorities send
-/// PEM.
+/// Parses the response. RFC 5280, section 4.2.2.1, requires one certificate in DER or PKCS #7; some authorities
+/// send PEM.
 fn read(body: &[u8]) -> Result<Vec<Certificate>, String> {
-    let certificate = Certificate::from_der(body.to_vec());
-    let malformed = match certificate.facts() {
-        Ok(_) => return Ok(vec![certificate]),
-        Err(malformed) => malformed.to_string(),
-    };
-    let is_pem = body.windows(PEM.len()).any(|part| part == PEM);
-    if is_pem {
-        return parse_certificates(body);
+    let certificates = parse_certificates(body).map_err(|error| error.to_string())?;
+    let malformed = certificates.iter().map(|c| c.facts().err());
+    let malformed: Option<Vec<_>> = malformed.collect();
+    match malformed.as_deref() {
+        // None of them can be read.
+        Some([first, ..]) => Err(format!("the certificate is malformed: {first}")),
+        _ => Ok(certificates),
     }
-    // The identifier follows the tag and the length, which take at most six bytes here.
-    let is_pkcs7 = body
-        .windows(SIGNED_DATA.len())
-        .take(6 + 1)
-        .any(|part| part == SIGNED_DATA);
-    Err(if is_pkcs7 {
-        "it is a PKCS #7 bundle, which is not read; get its certificates with `openssl pkcs7 -inform DER -print_certs` \
-         and append them to the file"
-            .into()
-    } else {
-        format!("it is no certificate: {malformed}")
-    })
 }
-
-const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 #[cfg(test)]
 mod tests {
@@ -72,24 +52,33 @@ mod tests {
     const LEAF: &[u8] = include_bytes!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
 
     #[test]
-    fn a_certificate_is_taken_as_der_and_as_pem() {
+    fn a_certificate_is_read_as_der_pem_and_pkcs7() {
+        const FOLDER: &str = "crates/certvigil-core/src/certificate/file/testdata";
         let leaf = parse_certificates(LEAF).unwrap();
         assert_eq!(read(LEAF).unwrap(), leaf);
         assert_eq!(read(leaf[0].der()).unwrap(), leaf);
+        for name in ["chain.p7b", "chain.p7c"] {
+            let bundle = std::fs::read(format!("{FOLDER}/{name}")).unwrap();
+            assert_eq!(read(&bundle).unwrap().len(), 2, "{name}");
+        }
     }
 
     #[test]
-    fn what_is_no_certificate_is_told_with_what_it_is() {
-        // ContentInfo with a length of two bytes, as `openssl crl2pkcs7 -nocrl` writes it.
-        let pkcs7 = [&[0x30, 0x82, 0x02, 0x00][..], &SIGNED_DATA].concat();
-        let error = read(&pkcs7).unwrap_err();
+    fn a_body_without_a_certificate_is_named() {
+        for (body, says) in [
+            (&b"<html>"[..], "only a web page"),
+            (b"", "the file is empty"),
+            (b"\x30\x03\x02\x01\x01", "neither DER, PKCS #7 nor PKCS #12"),
+        ] {
+            let error = read(body).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+        // The outline of a certificate, without any field.
+        let malformed = Certificate::from_der(vec![0x30, 8, 0x30, 0, 0x30, 0, 0x03, 2, 0, 0]);
+        let error = read(malformed.to_pem().as_bytes()).unwrap_err();
         assert!(
-            error.contains("PKCS #7") && error.contains("openssl pkcs7"),
+            error.starts_with("the certificate is malformed: "),
             "{error}"
         );
-        for bad in [&b"<html>"[..], b"", b"\x30\x03\x02\x01\x01"] {
-            let error = read(bad).unwrap_err();
-            assert!(error.starts_with("it is no certificate: "), "{error}");
-        }
     }
 }

@@ -148,6 +148,15 @@ impl Sources {
         }
     }
 
+    /// Opens PKCS #12 files with this password.
+    #[must_use]
+    pub fn opening_files_with(self, password: SecretString) -> Self {
+        Self {
+            files: Arc::new(pem::Files::with_password(password)),
+            ..self
+        }
+    }
+
     /// Shares certificates with other users of the interner: usually the served certificate is the
     /// expected one.
     pub fn sharing(self, certificates: Arc<Interner>) -> Self {
@@ -382,7 +391,7 @@ impl Sources {
             }
             SourceSettings::Download(url) => download::load(&self.http, url, deadline).await,
             SourceSettings::Pem(files) => match files.as_slice() {
-                [file] => pem::load(file),
+                [file] => self.files.load_now(file),
                 _ => Err(unnamed()),
             },
             SourceSettings::SslmateAll

@@ -1,13 +1,15 @@
 //! PEM files: the leaf, followed by its chain.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use certvigil_probe::io::read_bounded;
+use certvigil_probe::io::{is_stream, read_certificate_file};
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::certificate::parse_certificates;
+use crate::certificate::read_certificates;
 use crate::instance::Instance;
 
 use super::SourceError;
@@ -20,7 +22,11 @@ const MAX_KNOWN: usize = 10_000;
 
 /// Record of the files that were read and their state at that time.
 #[derive(Default)]
-pub(super) struct Files(Mutex<HashMap<PathBuf, Stamp>>);
+pub(super) struct Files {
+    known: Mutex<HashMap<PathBuf, Stamp>>,
+    /// Opens PKCS #12 files.
+    password: Option<SecretString>,
+}
 
 /// State of a file, compared without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,21 +45,31 @@ impl Stamp {
         let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
         #[cfg(not(unix))]
         let inode = 0;
+        // A pipe's length and time change when it is read.
+        let is_stream = is_stream(file);
         Some(Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
+            length: if is_stream { 0 } else { metadata.len() },
+            modified: metadata.modified().ok().filter(|_| !is_stream),
             inode,
         })
     }
 }
 
 impl Files {
+    /// Returns a reader that opens PKCS #12 files with this password.
+    pub(super) fn with_password(password: SecretString) -> Self {
+        Self {
+            password: Some(password),
+            ..Self::default()
+        }
+    }
+
     /// Returns the state of each file. If a file has changed, first waits until it is written
     /// completely.
     pub(super) async fn settled(&self, files: &[PathBuf]) -> Vec<Option<Stamp>> {
         let stamps: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
         let has_changed = {
-            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let mut both = files.iter().zip(&stamps);
             both.any(|(file, stamp)| known.get(file).is_some_and(|k| Some(k) != stamp.as_ref()))
         };
@@ -69,9 +85,9 @@ impl Files {
 
     /// Reads a file if its state is unchanged.
     pub(super) fn load(&self, file: &Path, stamp: Option<Stamp>) -> Result<Instance, SourceError> {
-        let instance = load_if(file, stamp.as_ref())?;
+        let instance = self.load_if(file, stamp.as_ref())?;
         if let Some(stamp) = stamp {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= MAX_KNOWN {
                 known.clear();
             }
@@ -79,29 +95,30 @@ impl Files {
         }
         Ok(instance)
     }
-}
 
-/// Reads one file.
-pub(super) fn load(file: &Path) -> Result<Instance, SourceError> {
-    load_if(file, Stamp::of(file).as_ref())
-}
-
-/// Reads one file, whose state must be `stamp` before and after.
-fn load_if(file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
-    let instance = read(file);
-    if Stamp::of(file).as_ref() != stamp {
-        return Err(SourceError::BeingWritten(file.display().to_string()));
+    /// Reads one file as it is now.
+    pub(super) fn load_now(&self, file: &Path) -> Result<Instance, SourceError> {
+        self.load_if(file, Stamp::of(file).as_ref())
     }
-    instance
+
+    /// Reads one file, whose state must be `stamp` before and after.
+    fn load_if(&self, file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
+        let instance = read(file, self.password.as_ref());
+        if Stamp::of(file).as_ref() != stamp {
+            return Err(SourceError::BeingWritten(file.display().to_string()));
+        }
+        instance
+    }
 }
 
-fn read(file: &Path) -> Result<Instance, SourceError> {
-    const WANTED: &str = "give a PEM file with the certificate, followed by its chain";
+fn read(file: &Path, password: Option<&SecretString>) -> Result<Instance, SourceError> {
+    const WANTED: &str = "give a file with the certificate, followed by its chain";
     let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    let pem = read_bounded(file)
+    let bytes = read_certificate_file(file)
         .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
-    parse_certificates(&pem)
-        .and_then(Instance::from_chain)
+    read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
+        .map_err(|error| error.to_string())
+        .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
         .map_err(|why| unusable(format!("{why}; {WANTED}")))
 }
 
@@ -111,20 +128,56 @@ pub(super) fn display(files: &[PathBuf]) -> String {
     files.join(", ")
 }
 
-/// Returns the files that match a pattern, in order.
+/// Returns the files that a pattern names, in order. Links without a target and files in folders that certvigil may not
+/// read are among them, so that loading them reports why.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let paths = glob::glob(pattern)
-        .map_err(|e| SourceError::Unusable(format!("`{pattern}` is no pattern: {e}")))?;
-    let files: Vec<PathBuf> = paths
-        .filter_map(Result::ok)
-        .filter(|p| p.is_file())
-        .collect();
+    let paths = glob(pattern)?;
+    let mut files: Vec<PathBuf> = paths.into_iter().filter(|path| !path.is_dir()).collect();
+    files.extend(unreachable(pattern)?);
+    files.sort();
+    files.dedup();
     if files.is_empty() {
         return Err(SourceError::Unusable(format!(
             "no file fits `{pattern}`; check the pattern and who may read the folder"
         )));
     }
     Ok(files)
+}
+
+/// Returns the paths that a pattern names, and the folders on the way that cannot be listed.
+fn glob(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
+    let paths = glob::glob(pattern)
+        .map_err(|e| SourceError::Unusable(format!("`{pattern}` is no pattern: {e}")))?;
+    Ok(paths
+        .map(|path| path.unwrap_or_else(|error| error.path().to_owned()))
+        .collect())
+}
+
+/// Returns the files of a pattern such as `live/*/fullchain.pem` in folders that are links without a target, or that may
+/// not be searched: `glob` passes over these.
+fn unreachable(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
+    let Some((folders, rest)) = pattern
+        .rfind(['*', '?', ']'])
+        .and_then(|at| pattern.get(at..)?.find('/').map(|slash| at + slash))
+        .and_then(|slash| pattern.split_at_checked(slash))
+    else {
+        return Ok(Vec::new());
+    };
+    let is_unreachable = |folder: &Path, file: &Path| match std::fs::symlink_metadata(file) {
+        Ok(_) => false,
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => folder.is_symlink() && !folder.exists(),
+            ErrorKind::NotADirectory => false,
+            _ => true,
+        },
+    };
+    let rest = rest.trim_start_matches('/');
+    let folders = glob(folders)?.into_iter();
+    Ok(folders
+        .map(|folder| (folder.join(rest), folder))
+        .filter(|(file, folder)| is_unreachable(folder, file))
+        .map(|(file, _)| file)
+        .collect())
 }
 
 /// Returns the name of a file in results. Tools such as certbot give every file the same name, so

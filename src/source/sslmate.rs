@@ -398,15 +398,19 @@ impl InstanceObject {
     }
 }
 
+fn read(pem: &str) -> Result<Vec<Certificate>, String> {
+    parse_certificates(pem.as_bytes()).map_err(|error| error.to_string())
+}
+
 /// Returns the first certificate of a PEM text.
 fn one(pem: &str) -> Result<Certificate, String> {
-    let first = parse_certificates(pem.as_bytes())?.into_iter().next();
+    let first = read(pem)?.into_iter().next();
     sound(first.ok_or("it has no certificate")?)
 }
 
 /// Returns all certificates of a PEM text.
 fn all(pem: &str) -> Result<Vec<Certificate>, String> {
-    let certificates = parse_certificates(pem.as_bytes())?;
+    let certificates = read(pem)?;
     certificates.into_iter().map(sound).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Who switched when: what each endpoint was seen to serve, from when until when.
+//! Change history: the results of each endpoint, with the first and the last time of each.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,80 +16,81 @@ use crate::observation::{Outcome, Told};
 
 use super::Store;
 
-/// Spans that are kept of one endpoint. One that changes at every look, such as two servers behind one
-/// address that disagree, has shown itself long before.
+/// Maximum spans that are kept of one endpoint. An endpoint that changes at every probe, such as
+/// two servers behind one address that disagree, is evident long before this limit.
 pub const MAX_SPANS_OF_ENDPOINT: u32 = 1000;
-/// Spans that are kept in all; [`Store::prune`] drops the oldest beyond. A name whose addresses are others
-/// at every look makes new endpoints without end.
+/// Maximum spans that are kept in total; [`Store::prune`] drops the oldest beyond it. A name whose
+/// addresses change at every probe creates new endpoints without limit.
 pub const MAX_SPANS: u32 = 1_000_000;
-/// What is kept of a text that a server chose: a name in its certificate, an error.
+/// Maximum characters that are kept of a text that a server chose: a name in its certificate, an
+/// error.
 const MAX_TEXT_CHARS: usize = 500;
 
-/// What is asked of the history.
+/// Query of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// A certificate's or a host's name; `None` is everything.
+    /// Name of a certificate or of a host; `None` selects all.
     pub name: Option<String>,
-    /// Only what changed then or later.
+    /// Selects only the changes at this time or later.
     pub since: Option<Timestamp>,
-    /// How many spans at most: the newest.
+    /// Maximum number of spans; the newest are returned.
     pub limit: usize,
 }
 
-/// From when until when an endpoint looked the same.
+/// Period in which an endpoint had the same result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The inventory's name for the certificate.
+    /// Name of the certificate in the inventory.
     pub certificate: String,
-    /// The name that was asked for.
+    /// Host name that was requested.
     pub hostname: String,
-    /// The address, unless the name had none.
+    /// IP address; `None` if the name did not resolve.
     pub ip: Option<IpAddr>,
-    /// The port, of TCP or of UDP as the protocol has it.
+    /// Port, TCP or UDP according to the protocol.
     pub port: u16,
-    /// The protocol's name.
+    /// Name of the protocol.
     pub protocol: String,
-    /// Which kind of key was asked for.
+    /// Key type that was requested.
     pub key_type: String,
-    /// Where the looks were taken from.
+    /// Vantage of the probes.
     pub vantage: String,
-    /// The first look that saw this.
+    /// Time of the first probe with this result.
     pub first_seen: Timestamp,
-    /// The last look that saw this.
+    /// Time of the last probe with this result.
     pub last_seen: Timestamp,
-    /// What was seen.
+    /// Result of the probes.
     pub seen: Seen,
-    /// Whether it was the expected certificate; `None` where there was none to judge.
+    /// True if it was the expected certificate; `None` if there was none to judge.
     pub correct: Option<bool>,
-    /// Whether its chain was complete; `None` where there was none to judge.
+    /// True if its chain was complete; `None` if there was none to judge.
     pub chained: Option<bool>,
-    /// The severity at the last look.
+    /// Severity at the last probe.
     pub severity: Severity,
-    /// What was seen before.
+    /// Result before this span.
     pub before: Before,
 }
 
-/// What looks saw.
+/// Result of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// A certificate. What could not be read from it is `None`.
+    /// A certificate. A field that could not be read from it is `None`.
     Served {
-        /// The SHA-256 of its DER, in lower-case hexadecimal.
+        /// SHA-256 of its DER, in lower-case hexadecimal.
         sha256: String,
-        /// The subject's distinguished name.
+        /// Distinguished name of the subject.
         subject: Option<String>,
-        /// The issuer's distinguished name.
+        /// Distinguished name of the issuer.
         issuer: Option<String>,
-        /// The issuer's common name.
+        /// Common name of the issuer.
         issuer_common_name: Option<String>,
-        /// The serial number in lower-case hexadecimal.
+        /// Serial number in lower-case hexadecimal.
         serial: Option<String>,
-        /// The first moment of validity.
+        /// Start of the validity.
         not_before: Option<Timestamp>,
-        /// The last moment of validity.
+        /// Expiry.
         not_after: Option<Timestamp>,
     },
-    /// A remote vantage's word.
+    /// Result that a remote vantage reported.
     Told {
         /// The correct certificate was served.
         correct: bool,
@@ -100,46 +101,47 @@ pub enum Seen {
     },
     /// No certificate.
     Failed {
-        /// The error kind's name.
+        /// Name of the error kind.
         error_kind: String,
-        /// The first such error in words.
+        /// Message of the first such error.
         error: String,
     },
 }
 
-/// What an endpoint was seen to serve before a span.
+/// Result of an endpoint before a span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// Nothing: it had not been looked at.
+    /// No result: the endpoint had not been probed before.
     Nothing,
-    /// Something that is kept no more.
+    /// A result that is no longer kept.
     Forgotten,
-    /// This.
+    /// This result.
     Was {
-        /// What was seen.
+        /// Result of the probes.
         seen: Seen,
-        /// Whether it was the expected certificate.
+        /// True if it was the expected certificate.
         correct: Option<bool>,
-        /// Whether its chain was complete.
+        /// True if its chain was complete.
         chained: Option<bool>,
     },
 }
 
 impl Store {
-    /// Notes what looks saw. A look that saw the same as the last one of its endpoint only moves
-    /// `last_seen` (and the severity): the same leaf, the same word or the same kind of error, and as correct
-    /// and as chained as then. One transaction for all.
+    /// Records the results of probes. If a probe has the same result as the last one of its
+    /// endpoint, only `last_seen` and the severity are updated. Two results are the same if the
+    /// leaf, the reported result or the kind of error is the same, and both are as correct and as
+    /// complete as each other. All results are written in one transaction.
     ///
     /// # Errors
-    /// Where the database cannot be written. None of it is noted then.
+    /// Returns an error if the database cannot be written. None of the results is recorded then.
     pub fn note(&self, results: &[Judged], now: Timestamp) -> Result<(), String> {
         self.note_each(results.iter().map(|judged| (judged, now)))
     }
 
-    /// Notes results as [`Store::note`] does, each with the end of its probe.
+    /// Records results as [`Store::note`] does, each with the end of its probe.
     ///
     /// # Errors
-    /// The database cannot be written. None of the results is noted then.
+    /// Returns an error if the database cannot be written. None of the results is recorded then.
     pub fn note_each<'a>(
         &self,
         results: impl Iterator<Item = (&'a Judged, Timestamp)> + Clone,
@@ -158,19 +160,20 @@ impl Store {
         note().map_err(|e| self.told(&e))
     }
 
-    /// What was seen when, oldest first. Where there is more than the limit, the oldest are left out.
+    /// Returns the spans that match a query, oldest first. If there are more than the limit, the
+    /// oldest are omitted.
     ///
     /// # Errors
-    /// Where the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub fn history(&self, query: &Query) -> Result<Vec<Span>, String> {
         let connection = self.connection();
         spans(&connection, query).map_err(|e| self.told(&e))
     }
 
-    /// The names of the certificates and hosts that there is history of.
+    /// Returns the names of the certificates and hosts that have history.
     ///
     /// # Errors
-    /// Where the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub fn names(&self) -> Result<BTreeSet<String>, String> {
         let connection = self.connection();
         let read = || {
@@ -185,18 +188,18 @@ impl Store {
         read().map_err(|e| self.told(&e))
     }
 
-    /// Drops the spans that were last seen before that time, and the oldest beyond [`MAX_SPANS`]. Says how
-    /// many there were.
+    /// Deletes the spans that were last seen before that time, and the oldest beyond [`MAX_SPANS`].
+    /// Returns the number of deleted spans.
     ///
     /// # Errors
-    /// Where the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub fn prune(&self, before: Timestamp) -> Result<usize, String> {
         let mut connection = self.connection();
         prune_to(&mut connection, before, MAX_SPANS).map_err(|e| self.told(&e))
     }
 }
 
-/// The statements of one call, each prepared once.
+/// Statements of one call, each prepared once.
 struct Notes<'a> {
     last: Statement<'a>,
     keep: Statement<'a>,
@@ -217,7 +220,7 @@ impl<'a> Notes<'a> {
                  WHERE e.certificate = ? AND e.hostname = ? AND e.ip = ? AND e.port = ? AND e.protocol = ?
                  AND e.key_type = ? AND e.vantage = ?",
             )?,
-            // A clock that was set back takes nothing back.
+            // `last_seen` does not go back if the clock is set back.
             keep: transaction.prepare(
                 "UPDATE spans SET last_seen = max(last_seen, ?2), severity = ?3 WHERE id = ?1",
             )?,
@@ -225,7 +228,8 @@ impl<'a> Notes<'a> {
                 "INSERT INTO endpoints (certificate, hostname, ip, port, protocol, key_type, vantage)
                  VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
             )?,
-            // The update that changes nothing is there for its RETURNING.
+            // The update changes nothing. It is needed because `RETURNING` returns no row for `DO
+            // NOTHING`.
             add_leaf: transaction.prepare(
                 "INSERT INTO leaves (sha256, subject, issuer, issuer_common_name, serial, not_before, not_after)
                  VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -317,7 +321,7 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// What makes two looks at one endpoint the same.
+/// Parts of a result that are compared to decide whether two results of one endpoint are the same.
 #[derive(PartialEq)]
 struct Sight {
     leaf: Option<String>,
@@ -349,7 +353,7 @@ impl Sight {
     }
 }
 
-/// An endpoint that is known, with the last that was seen of it.
+/// Known endpoint, with its last result.
 struct Last {
     endpoint: i64,
     span: Option<i64>,
@@ -372,7 +376,7 @@ impl Last {
     }
 }
 
-/// [`Told`] in the form that is kept.
+/// [`Told`] as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Word {
     correct: bool,
@@ -402,7 +406,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// The columns that [`Seen::read`] takes, of a span and of the one before it.
+/// Columns that [`Seen::read`] reads, of a span and of its previous span.
 macro_rules! columns_of {
     ($span:literal, $leaf:literal) => {
         concat!(
@@ -433,7 +437,7 @@ macro_rules! columns_of {
         )
     };
 }
-/// How many they are.
+/// Number of columns in `columns_of`.
 const SEEN_COLUMNS: usize = 12;
 
 fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> {
@@ -456,7 +460,8 @@ fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> 
         columns_of!("s", "l"),
         columns_of!("b", "m"),
     );
-    // Names are kept as they are looked up: lower-case, and international ones in their ASCII form.
+    // Names are stored as [`Hostname`] writes them: in lower case, and international names as
+    // A-labels.
     let host = query
         .name
         .as_ref()
@@ -552,7 +557,8 @@ impl Seen {
     }
 }
 
-/// A severity by its name. One that this version does not know was written by none.
+/// Returns the severity with this name, and [`Severity::Unknown`] for a name that this version does
+/// not know.
 fn severity_named(name: &str) -> Severity {
     let known = [
         Severity::Ok,

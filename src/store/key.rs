@@ -1,38 +1,38 @@
-//! The key of an entry in the database: its source and the name that it is given, in an encoding that does not depend
-//! on the names of types and variants in the code.
+//! Key of an entry in the database: its source and its configured name, in an encoding that does
+//! not depend on the names of types and variants in the code.
 
 use serde_json::json;
 
-/// The version of the encoding, its first element.
+/// Version of the encoding, the first element of a key.
 const VERSION: u8 = 1;
 
-/// What an entry is remembered by.
+/// Key under which the instances of an entry are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryKey {
-    /// Its source.
+    /// Source of the entry.
     pub source: KeySource,
-    /// Its name in the configuration; empty if it has none.
+    /// Name in the configuration; empty if the entry has none.
     pub name: String,
-    /// Its mail domains.
+    /// Mail domains.
     pub mx: Vec<String>,
-    /// Its host names, where the source alone does not distinguish entries.
+    /// Host names, if the source alone does not distinguish entries.
     pub hostnames: Vec<String>,
-    /// The number of entries before it in the configuration that are the same in all of this.
+    /// Number of earlier entries in the configuration that are the same in all of these fields.
     pub repeat: u32,
 }
 
-/// The source of an entry, as far as it distinguishes entries.
+/// Source of an entry, as far as it distinguishes entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// A common name in the SSLMate account.
+    /// Common name in the SSLMate account.
     Sslmate(String),
     /// The whole SSLMate account.
     SslmateAll,
-    /// A download URL, by the host and hash that stand for it. The URL itself is a secret.
+    /// Download URL, represented by its host and a hash. The URL itself is a secret.
     Download(String),
     /// Paths of PEM files.
     Pem(Vec<String>),
-    /// A pattern of PEM files.
+    /// Glob pattern of PEM files.
     PemDir(String),
     /// SHA-256 fingerprints of certificates, in hexadecimal.
     Sha256(Vec<String>),
@@ -43,7 +43,7 @@ pub enum KeySource {
 }
 
 impl EntryKey {
-    /// The key of an entry of this source with nothing else.
+    /// Returns the key of an entry that has this source and nothing else.
     pub fn new(source: KeySource) -> Self {
         Self {
             source,
@@ -54,8 +54,9 @@ impl EntryKey {
         }
     }
 
-    /// Returns the text that is in the database: a JSON array of the version, the source and its values, the name, the
-    /// mail domains, the host names, and the repetition. The words in it never change; what changes gets a new version.
+    /// Returns the text that is in the database: a JSON array of the version, the source and its
+    /// values, the name, the mail domains, the host names, and the repetition. The strings that
+    /// name sources never change within a version; a changed encoding gets a new version.
     pub fn encode(&self) -> String {
         let one = std::slice::from_ref::<String>;
         let (source, values): (&str, &[String]) = match &self.source {
@@ -72,7 +73,8 @@ impl EntryKey {
         json!([VERSION, source, values, name, mx, hostnames, self.repeat]).to_string()
     }
 
-    /// Reads a key of schema 1, which had Rust's `Debug` output in it. Returns `None` if it is none.
+    /// Parses a key of schema 1, which contains Rust's `Debug` output. Returns `None` if the text
+    /// is not such a key.
     pub(super) fn of_schema_1(text: &str) -> Option<Self> {
         let (text, repeat) = split_repeat(text);
         let (kind, rest) = text.split_once(' ')?;
@@ -105,7 +107,7 @@ impl EntryKey {
         Some(Self { repeat, ..key })
     }
 
-    /// Takes in `NAME` or `NAME mx [HOSTS]`.
+    /// Adds the name and the mail domains from `NAME` or `NAME mx [HOSTS]`.
     fn named(self, tail: &str) -> Option<Self> {
         let (name, mx) = match tail.rsplit_once(" mx [") {
             Some((name, list)) if list.ends_with(']') => (name, hosts(list.strip_suffix(']')?)?),
@@ -118,7 +120,7 @@ impl EntryKey {
         })
     }
 
-    /// Takes in the same with the list of host names after it.
+    /// Adds the same, and the host names from the list that follows.
     fn with_hosts(self, tail: &str) -> Option<Self> {
         let (name, list) = tail.strip_suffix(']')?.rsplit_once(" [")?;
         Some(Self {
@@ -128,7 +130,8 @@ impl EntryKey {
     }
 }
 
-/// Splits the marks of repetition off. Only entries without a name repeat, so a name that ends in `+` stays whole.
+/// Splits off the `+` characters that count repetitions. Only entries without a name repeat, so a
+/// name that ends with `+` is not changed.
 fn split_repeat(text: &str) -> (&str, u32) {
     let base = text.trim_end_matches('+');
     let may_repeat =
@@ -139,7 +142,7 @@ fn split_repeat(text: &str) -> (&str, u32) {
     }
 }
 
-/// Reads `Dns("a.example"), Ip(192.0.2.1)`.
+/// Parses `Dns("a.example"), Ip(192.0.2.1)`.
 fn hosts(list: &str) -> Option<Vec<String>> {
     let items = list.split(", ").filter(|item| !item.is_empty());
     let read = |item: &str| {
@@ -152,7 +155,7 @@ fn hosts(list: &str) -> Option<Vec<String>> {
     items.map(read).collect()
 }
 
-/// Reads `{Kind(HEX), Kind(HEX)} ` and returns what comes after it.
+/// Parses `{Kind(HEX), Kind(HEX)} ` and returns the text after it.
 fn hashes<'a>(text: &'a str, kind: &str) -> Option<(Vec<String>, &'a str)> {
     let (list, tail) = text.strip_prefix('{')?.split_once("} ")?;
     let items = list.split(", ");
@@ -160,7 +163,7 @@ fn hashes<'a>(text: &'a str, kind: &str) -> Option<(Vec<String>, &'a str)> {
     Some((items.map(read).collect::<Option<_>>()?, tail))
 }
 
-/// Reads `["a", "b"]` and returns what comes after it.
+/// Parses `["a", "b"]` and returns the text after it.
 fn quoted_list(text: &str) -> Option<(Vec<String>, &str)> {
     let mut rest = text.strip_prefix('[')?;
     let mut all = Vec::new();
@@ -174,7 +177,7 @@ fn quoted_list(text: &str) -> Option<(Vec<String>, &str)> {
     }
 }
 
-/// Reads a string literal of Rust and returns what comes after it.
+/// Parses a Rust string literal and returns the text after it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut out = String::new();
     let mut rest = text.strip_prefix('"')?.chars();
@@ -191,7 +194,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
                     out.push(char::from_u32(u32::from_str_radix(digits, 16).ok()?)?);
                     rest = after.chars();
                 }
-                // A byte that is no UTF-8.
+                // A byte that is not UTF-8.
                 'x' => {
                     rest.by_ref().take(2).for_each(drop);
                     out.push(char::REPLACEMENT_CHARACTER);

@@ -1,13 +1,13 @@
-//! The lock of the state folder: one monitor at a time writes to it.
+//! Lock of the state folder: only one monitor writes to it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
-/// The lock file's name in the state folder. It stays there; the operating system releases the lock when the process
-/// ends, however it ends.
+/// Name of the lock file in the state folder. The file is not deleted; the operating system
+/// releases the lock when the process exits, even if it crashes.
 pub const LOCK_NAME: &str = "certvigil.lock";
 
-/// The lock of a state folder, released on drop.
+/// Lock of a state folder, released on drop.
 #[derive(Debug)]
 pub(super) struct FolderLock {
     _file: File,
@@ -17,7 +17,8 @@ impl FolderLock {
     /// Locks a folder.
     ///
     /// # Errors
-    /// One line: another process has the lock, or the file cannot be written. A file system without locks is a warning.
+    /// Returns one line if another process holds the lock, or if the file cannot be written. A file
+    /// system without locks is only a warning.
     pub(super) fn take(folder: &Path) -> Result<Self, String> {
         let path = folder.join(LOCK_NAME);
         let mut options = OpenOptions::new();

@@ -1,9 +1,10 @@
-//! What outlives a restart: what the sources said last, and what each endpoint served when. One SQLite
-//! database in the folder of `--state-dir`.
+//! Persistent state: the last results of the sources, and the change history of each endpoint. It
+//! is one SQLite database in the folder of `--state-dir`.
 //!
-//! A commit is in the write-ahead log before a call returns, so a process that is killed loses no more than
-//! the transaction in flight. After a power failure the last commits may be missing too (`synchronous=NORMAL`,
-//! <https://www.sqlite.org/pragma.html#pragma_synchronous>), but the database is whole.
+//! A commit is in the write-ahead log before a call returns, so a killed process loses only the
+//! transaction in flight. After a power failure the last commits may be missing too
+//! (`synchronous=NORMAL`, <https://www.sqlite.org/pragma.html#pragma_synchronous>), but the
+//! database is consistent.
 
 mod history;
 mod key;
@@ -26,30 +27,38 @@ pub use remembered::{FORGET_AFTER, Remembered};
 
 use lock::FolderLock;
 
-/// The database's name in its folder. `certvigil.db-wal` and `certvigil.db-shm` beside it are SQLite's.
+/// Name of the database file in its folder. SQLite creates `certvigil.db-wal` and
+/// `certvigil.db-shm` beside it.
 pub const FILE_NAME: &str = "certvigil.db";
 
-/// How long a call waits while another process writes.
+/// Maximum time for which a call waits while another process writes.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The write-ahead log is cut back to this many bytes once it has been taken over into the database.
+/// Size in bytes to which SQLite truncates the write-ahead log after a checkpoint.
 const MAX_IDLE_LOG_BYTES: i64 = 16 << 20;
 
-/// The database. Calls block; of several at a time one goes on.
+/// The database. Calls block, and concurrent calls run one after the other.
 #[derive(Debug)]
 pub struct Store {
     connection: Mutex<Connection>,
     file: PathBuf,
-    /// Held as long as this process may write.
+    /// Lock that is held as long as this process may write.
     _lock: Option<FolderLock>,
 }
 
 impl Store {
-    /// Opens the database of a folder for reading and writing, and locks the folder. Makes both if they are missing,
-    /// the folder for its owner alone.
+    /// Opens the database of a folder for reading and writing, and locks the folder. Creates the
+    /// database and the folder if they are missing; only the owner may access the new folder.
     ///
     /// # Errors
-    /// One line that names the file: it cannot be made or opened, another process has the lock, it is damaged, is no
-    /// database of ours, or was written by a newer version. Nothing is ever deleted or overwritten then.
+    /// Returns one line that names the file if:
+    ///
+    /// - the file cannot be created or opened,
+    /// - another process holds the lock,
+    /// - the database is damaged,
+    /// - it is the database of another program, or
+    /// - a newer version of certvigil wrote it.
+    ///
+    /// In these cases nothing is deleted or overwritten.
     pub fn open(folder: &Path) -> Result<Self, String> {
         make_folder(folder)
             .map_err(|e| format!("{}: the folder cannot be made: {e}", folder.display()))?;
@@ -59,7 +68,8 @@ impl Store {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let prepare = |connection: &mut Connection| {
-            // Before anything is changed: what is not ours stays as it is.
+            // This check precedes every change, so that the database of another program stays as it
+            // is.
             schema::version(connection)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -74,10 +84,10 @@ impl Store {
         })
     }
 
-    /// Opens the database of a folder for reading alone, also while another process writes to it.
+    /// Opens the database of a folder read-only. Another process may write to it meanwhile.
     ///
     /// # Errors
-    /// As [`Store::open`], and where there is none.
+    /// Returns the errors of [`Store::open`], and an error if there is no database.
     pub fn open_to_read(folder: &Path) -> Result<Self, String> {
         let file = folder.join(FILE_NAME);
         match std::fs::metadata(&file) {
@@ -130,14 +140,14 @@ impl Store {
     }
 }
 
-/// What SQLite says, with what to do about it.
+/// Returns SQLite's error message, with advice.
 fn in_words(file: &Path, error: &rusqlite::Error) -> String {
     let what = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
             "it is damaged or no database ({error}): stop certvigil and move the file away, with its -wal and -shm, to begin anew"
         ),
         Some(ErrorCode::DiskFull) => "the disk is full: make room on it".into(),
-        // SQLite keeps its index of the log beside the file, also for those who only read.
+        // SQLite writes its index of the log (`-shm`) beside the database, for readers too.
         Some(ErrorCode::ReadOnly) => {
             "it cannot be written, which reading needs too: run as the user who owns it, or mend the permissions of the file and its folder".into()
         }

@@ -1,4 +1,4 @@
-//! What sources said last, so that it is still known when they are away at the next start.
+//! Last results of the sources. They are used after a restart if a source is unreachable then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
@@ -16,26 +16,28 @@ use crate::source::Loaded;
 
 use super::Store;
 
-/// Time for which the instances of an entry are remembered after it was last in the configuration: 30 days. A reload
-/// that loses an entry for a while costs nothing.
+/// Time for which the instances of an entry are kept after it was last in the configuration: 30
+/// days. A reload without the entry loses nothing if the entry returns within this time.
 pub const FORGET_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What a source said, when, and since when it has been expected.
+/// Result of a source, its time, and the time since which it has been expected.
 #[derive(Clone, Debug)]
 pub struct Remembered {
-    /// What it said.
+    /// Result of the source.
     pub loaded: Loaded,
-    /// When it was last asked and said so.
+    /// Time of the last request that returned this result.
     pub fetched: Timestamp,
-    /// When the expectation became this one; `None` where no other was known before.
+    /// Time of the last change of the expected instance; `None` if no other instance was known
+    /// before.
     pub changed: Option<Timestamp>,
 }
 
 impl Store {
-    /// Keeps what an entry's source said, in place of what was kept for that key. One transaction.
+    /// Replaces the stored results of an entry's source with these, in one transaction.
     ///
     /// # Errors
-    /// Where the database cannot be written. What was kept before is still there then.
+    /// Returns an error if the database cannot be written. The earlier results are still stored
+    /// then.
     pub fn remember(&self, key: &str, remembered: &[Remembered]) -> Result<(), String> {
         let mut connection = self.connection();
         self.remember_in(&mut connection, key, remembered)
@@ -75,10 +77,10 @@ impl Store {
         transaction.commit()
     }
 
-    /// Everything that is kept, by key. An item that cannot be read is logged and left out.
+    /// Returns all stored results by key. An item that cannot be read is logged and omitted.
     ///
     /// # Errors
-    /// Where the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub fn recall(&self) -> Result<Vec<(String, Vec<Remembered>)>, String> {
         let connection = self.connection();
         let mut certificates = Kept::new(&connection);
@@ -110,11 +112,11 @@ impl Store {
         Ok(all)
     }
 
-    /// Notes that these entries are configured as of `now`, and drops what is kept of entries that were last configured
-    /// longer than [`FORGET_AFTER`] ago. One transaction.
+    /// Records that these entries are configured as of `now`, and deletes the results of entries
+    /// that were last configured more than [`FORGET_AFTER`] ago. This is one transaction.
     ///
     /// # Errors
-    /// Where the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub fn configured(&self, keys: &BTreeSet<String>, now: Timestamp) -> Result<(), String> {
         let mut connection = self.connection();
         configured_in(&mut connection, keys, now).map_err(|e| self.told(&e))
@@ -136,7 +138,7 @@ fn configured_in(
             mark.execute(params![key, now.0])?;
         }
     }
-    // Their delay begins now: nothing is known of the time before.
+    // It is not known when these entries were last configured, so their time starts now.
     transaction.execute(
         "INSERT OR IGNORE INTO entries (key, last_configured) SELECT DISTINCT key, ? FROM remembered",
         [now.0],
@@ -155,7 +157,8 @@ fn configured_in(
     transaction.commit()
 }
 
-/// Takes out the items of a key; the certificates that they named are left, and told.
+/// Deletes the items of a key. Returns the fingerprints of the certificates that they referred to,
+/// which are not deleted.
 fn take_out(connection: &Connection, key: &str) -> rusqlite::Result<Vec<String>> {
     connection.execute("DELETE FROM remembered WHERE key = ?", [key])?;
     let mut delete = connection.prepare("DELETE FROM mentions WHERE key = ? RETURNING sha256")?;
@@ -163,7 +166,7 @@ fn take_out(connection: &Connection, key: &str) -> rusqlite::Result<Vec<String>>
     old.collect()
 }
 
-/// Takes out those of these certificates that nothing names any more.
+/// Deletes those of these certificates that no item refers to.
 fn clear_out(connection: &Connection, old: &[String]) -> rusqlite::Result<()> {
     let mut delete = connection.prepare(
         "DELETE FROM certificates WHERE sha256 = ?1
@@ -179,7 +182,7 @@ struct ItemRow {
     key: String,
     fetched: i64,
     changed: Option<i64>,
-    /// As it is: what somebody else wrote there need not be text.
+    /// Raw value: another program may have written something that is not text.
     content: rusqlite::types::Value,
 }
 
@@ -206,7 +209,7 @@ impl ItemRow {
     }
 }
 
-/// The kept certificates, each read once.
+/// Stored certificates, each read once.
 struct Kept<'a> {
     connection: &'a Connection,
     known: HashMap<String, Certificate>,
@@ -232,7 +235,7 @@ impl<'a> Kept<'a> {
             .map_err(|e| e.to_string())?;
         let der = der.ok_or_else(|| format!("the certificate {sha256} is missing"))?;
         let certificate = Certificate::from_der(der);
-        // What is kept is trusted to be what ought to be served, so it has to be what it says.
+        // A stored certificate becomes an expected one, so it must match its fingerprint.
         if certificate.sha256().to_string() != sha256 {
             return Err(format!("the certificate {sha256} has been changed"));
         }
@@ -244,8 +247,8 @@ impl<'a> Kept<'a> {
 /// Certificates by their SHA-256.
 type Certificates = BTreeMap<String, Certificate>;
 
-/// [`Loaded`] in the form that is kept. The forms of the ground's enumerations are written down here, so
-/// that renaming a variant there does not make what is kept unreadable unnoticed.
+/// [`Loaded`] as it is stored. The enumerations of other modules are mirrored here, so that
+/// renaming one of their variants does not silently make stored items unreadable.
 #[derive(Serialize, Deserialize)]
 struct Content {
     name: String,
@@ -307,7 +310,7 @@ enum StateForm {
 }
 
 impl Content {
-    /// What is to be kept of it; its certificates are put with the others.
+    /// Returns the stored form of a result, and adds its certificates to `certificates`.
     fn of(loaded: &Loaded, certificates: &mut Certificates) -> Self {
         let mut instance = |instance: &Instance| InstanceForm::of(instance, certificates);
         let expected = match &loaded.expected.what {
@@ -391,7 +394,7 @@ fn all<T, U>(from: Vec<T>, read: impl FnMut(T) -> Result<U, String>) -> Result<V
     from.into_iter().map(read).collect()
 }
 
-/// Pins: none at all would be an expectation that nothing can meet.
+/// Parses pins. An empty list is an error: no certificate could match such an expectation.
 fn at_least_one<T: Ord + FromStr<Err = String>>(from: Vec<String>) -> Result<BTreeSet<T>, String> {
     if from.is_empty() {
         return Err("its list of hashes is empty".into());

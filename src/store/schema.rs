@@ -1,15 +1,16 @@
-//! The tables, and how an older database becomes a present one.
+//! Tables of the database, and the migrations from older versions.
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::key::EntryKey;
 
-/// `cvgl` in ASCII: the database's mark in its header
+/// `cvgl` in ASCII: the application ID in the header of the database
 /// (<https://www.sqlite.org/pragma.html#pragma_application_id>).
 const APPLICATION_ID: i32 = 0x6376_676c;
 
-/// What makes each version of the schema from the one before; the count of those that were applied is the
-/// database's `user_version`. What has been released does not change: it is added to.
+/// Migrations, each from the previous version of the schema. The number of applied migrations is
+/// the database's `user_version`. A released migration never changes; a change of the schema is a
+/// new one.
 const MIGRATIONS: [Migration; 2] = [Migration { sql: "
 -- What sources said: an item of an entry, as JSON that names certificates by their SHA-256.
 CREATE TABLE remembered (
@@ -88,14 +89,15 @@ CREATE TABLE entries (
 ) WITHOUT ROWID;
 ", then: Some(encode_keys) }];
 
-/// One step of the schema: statements, then what SQL alone cannot do.
+/// Migration: SQL statements, and a function for the part that SQL cannot do.
 struct Migration {
     sql: &'static str,
     then: Option<fn(&Connection) -> rusqlite::Result<()>>,
 }
 
-/// Replaces the keys of schema 1 by [`EntryKey`]'s encoding. A key that cannot be read stays as it is, so that nothing
-/// is lost at once; no entry has it, and it is forgotten in time.
+/// Replaces the keys of schema 1 with [`EntryKey`]'s encoding. A key that cannot be parsed is not
+/// changed, so that nothing is lost immediately. No entry has such a key, so its items are deleted
+/// after [`FORGET_AFTER`](super::FORGET_AFTER).
 fn encode_keys(connection: &Connection) -> rusqlite::Result<()> {
     let keys = {
         let mut select = connection
@@ -116,9 +118,9 @@ fn encode_keys(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Why a database cannot be used.
+/// Reason why a database cannot be used.
 pub(super) enum Unfit {
-    /// Something about it, and what to do but for moving it away.
+    /// Description of the problem, with advice other than to move the database away.
     Is(String),
     Sqlite(rusqlite::Error),
 }
@@ -129,13 +131,13 @@ impl From<rusqlite::Error> for Unfit {
     }
 }
 
-/// Checks a database as a whole, and adds the tables that it lacks.
+/// Checks the integrity of a database, and applies the missing migrations.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Unfit> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&transaction)?;
     let found: String = transaction.query_one("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
-        // The first line only says which database it is.
+        // The first line only names the database.
         let found = found.lines().last().unwrap_or_default();
         return Err(Unfit::Is(format!(
             "it is damaged ({found}): stop certvigil and bring back a copy"
@@ -156,7 +158,7 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Unfit>
     Ok(())
 }
 
-/// Checks that a database has the present tables.
+/// Checks that a database has the current schema.
 pub(super) fn expect_current(connection: &Connection) -> Result<(), Unfit> {
     if version(connection)? < MIGRATIONS.len() {
         return Err(Unfit::Is(
@@ -166,7 +168,7 @@ pub(super) fn expect_current(connection: &Connection) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// How many migrations a database has seen.
+/// Returns the number of migrations that were applied to a database.
 pub(super) fn version(connection: &Connection) -> Result<usize, Unfit> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let version = number("user_version")?;

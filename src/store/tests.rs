@@ -1,4 +1,4 @@
-//! The store's tests, on real files.
+//! Tests of the store, on real files.
 
 mod history;
 mod migration;
@@ -19,12 +19,12 @@ use super::{FILE_NAME, Store};
 const NOW: Timestamp = Timestamp(1_800_000_000);
 const MINUTE: i64 = 60;
 
-/// So many minutes from now on.
+/// Returns the time this many minutes after `NOW`.
 fn at(minutes: i64) -> Timestamp {
     Timestamp(NOW.0 + minutes * MINUTE)
 }
 
-/// Real certificates, and two that nobody can read.
+/// Valid certificates, and two that cannot be parsed.
 static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
     let validity = Validity::around(NOW, 10, 80);
     let root = Authority::root("Root", validity).unwrap();
@@ -55,7 +55,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The database as any other program sees it.
+/// Opens the database without the store, as another program would.
 fn raw(folder: &TempDir) -> Connection {
     Connection::open(folder.path().join(FILE_NAME)).unwrap()
 }

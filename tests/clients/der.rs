@@ -60,7 +60,7 @@ pub(crate) fn bits(content: &[u8]) -> Vec<u8> {
     tlv(0x03, &out)
 }
 
-/// A BIT STRING of named bits (X.680 section 22.7): trailing zero bits are left out.
+/// A BIT STRING of named bits (X.680 section 22.7): trailing zero bits are omitted.
 pub(crate) fn named_bits(numbers: &[u8]) -> Vec<u8> {
     let Some(last) = numbers.iter().max() else {
         return tlv(0x03, &[0]);

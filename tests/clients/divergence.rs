@@ -1,4 +1,5 @@
-//! Answers of the models that differ from the record, in `data/divergences.jsonl`, each with its reason.
+//! Answers of the models that differ from the record, in `data/divergences.jsonl`, each with its
+//! reason.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 use certvigil::judge::Opinion;
 use serde::{Deserialize, Serialize};
 
-/// One answer of a model that is not the client's.
+/// An answer of a model that differs from the client's.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Divergence {
@@ -32,7 +33,7 @@ impl Divergence {
         }
     }
 
-    /// Returns true if both are of the same answer.
+    /// Returns true if both are about the same answer.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         (&self.case, &self.client, &self.model) == (&other.case, &other.client, &other.model)
     }

@@ -1,4 +1,4 @@
-//! What certvigil's judge says of a recorded case.
+//! The verdict of certvigil's judge for a recorded case.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

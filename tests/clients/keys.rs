@@ -1,4 +1,5 @@
-//! Keys and signatures. OpenSSL makes the keys; they are kept in the target directory between runs.
+//! Keys and signatures. OpenSSL generates the keys; they are kept in the target directory between
+//! runs.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,15 +14,15 @@ use crate::der;
 use crate::run::run;
 use crate::spec::{Hash, Scheme};
 
-/// Kind of a key.
+/// Type of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     P256,
     P384,
     P521,
-    /// A curve by the name that OpenSSL has for it.
+    /// A curve by its OpenSSL name.
     Curve(&'static str),
-    /// P-256 whose parameters are written out (X9.62 specifiedCurve).
+    /// P-256 with explicit parameters (X9.62 specifiedCurve).
     ExplicitP256,
     Ed25519,
     Ed448,
@@ -31,19 +32,19 @@ pub(crate) enum Kind {
     RsaExponent1,
     /// id-RSASSA-PSS as the key's algorithm, without parameters.
     RsaPss,
-    /// id-RSASSA-PSS as the key's algorithm, bound to SHA-256.
+    /// id-RSASSA-PSS as the key's algorithm, restricted to SHA-256.
     RsaPssSha256,
     Dsa,
 }
 
-/// A key: its kind, and a name that distinguishes keys of one kind.
+/// A key: its type, and a name that distinguishes keys of one type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) kind: Kind,
     pub(crate) name: String,
 }
 
-/// SHA-256 DigestInfo prefix and so on (RFC 8017 section 9.2), for the key whose exponent is 1.
+/// SHA-256 DigestInfo prefix (RFC 8017 section 9.2), for the key with exponent 1.
 const SHA256_DIGEST_INFO: [u8; 19] = [
     0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
     0x00, 0x04, 0x20,
@@ -210,7 +211,7 @@ fn genpkey(kind: Kind) -> Vec<String> {
         Kind::ExplicitP256 => curve("P-256", "explicit"),
         Kind::Ed25519 => vec!["-algorithm".into(), "ED25519".into()],
         Kind::Ed448 => vec!["-algorithm".into(), "ED448".into()],
-        // Five primes: a key of 16384 bits with two takes minutes.
+        // Five primes: generating a key of 16384 bits with two takes minutes.
         Kind::Rsa(bits @ 8192..) => with(rsa("RSA", bits), &["-pkeyopt", "rsa_keygen_primes:5"]),
         Kind::Rsa(bits) => rsa("RSA", bits),
         Kind::RsaExponent3 => with(rsa("RSA", 2048), &["-pkeyopt", "rsa_keygen_pubexp:3"]),
@@ -230,7 +231,8 @@ fn genpkey(kind: Kind) -> Vec<String> {
     }
 }
 
-/// An RSA key of 2048 bits with the exponent 1. Its modulus is any number: signatures need no private key.
+/// A 2048-bit RSA key with exponent 1. Its modulus is an arbitrary number: signatures need no
+/// private key.
 fn exponent_1() -> Vec<u8> {
     let modulus: Vec<u8> = (0..EXPONENT_1_BYTES)
         .map(|i| if i == 0 { 0xc1 } else { (i * 37 + 1) as u8 | 1 })

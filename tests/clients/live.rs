@@ -1,4 +1,4 @@
-//! Serves cases and asks the real clients.
+//! Serves cases to the real clients and collects their answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,15 +13,15 @@ use crate::record::{Record, Recorded, pem};
 use crate::serve::Servers;
 use crate::spec::Case;
 
-/// Which clients are asked.
+/// The clients to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     All,
-    /// Those that need little time.
+    /// The fast clients.
     Fast,
 }
 
-/// The answers of one client, and how long they took.
+/// The answers of one client, and their total time.
 struct Answers {
     client: &'static str,
     version: String,
@@ -29,7 +29,7 @@ struct Answers {
     seconds: f64,
 }
 
-/// Serves the cases and returns what the clients answer.
+/// Serves the cases and returns the clients' answers.
 pub(crate) fn ask(cases: &[Case], which: Which) -> Record {
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
     let at = now.format(&Rfc3339).unwrap();
@@ -136,7 +136,7 @@ fn timed(client: &'static str, version: String, ask: impl FnOnce() -> Vec<String
     }
 }
 
-/// Prints how many cases the clients agree on.
+/// Prints the number of cases on which the clients agree.
 pub(crate) fn summarize(record: &Record) {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     let mut ids = BTreeSet::new();

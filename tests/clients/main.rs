@@ -1,9 +1,9 @@
-//! Certificate paths that real clients judge on loopback, and the record of their answers.
+//! Certificate paths that real clients verify on loopback, and the record of their answers.
 //!
-//! `make clients` records; `cargo test` replays the record; `make test` asks the fast clients
-//! about a sample and compares.
+//! `make clients` records the answers; `cargo test` replays the record; `make test` runs the fast
+//! clients on a sample and compares.
 
-// A test that fails panics, and tests have clocks.
+// Tests fail by panics and read clocks.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -30,11 +30,13 @@ mod spec;
 use live::Which;
 use record::Record;
 
-/// Set by `make clients`: writes the record. Otherwise the test compares a sample with it.
+/// Environment variable, set by `make clients`: the test writes the record. Otherwise the test
+/// compares a sample with it.
 const RECORD: &str = "CLIENTS_RECORD";
-/// Part of the cases' names: only these are asked, and their answers are printed.
+/// Environment variable with a part of the cases' names: only these are run, and their answers are
+/// printed.
 const FILTER: &str = "CLIENTS_CASES";
-/// Every so many cases one is in the sample.
+/// The sample has one of this many cases.
 const SAMPLE: usize = 17;
 
 #[test]
@@ -61,7 +63,7 @@ fn clients_answer_as_recorded() {
     compare(&live::ask(&sample, Which::Fast), &Record::read());
 }
 
-/// Fails where a client answers otherwise than recorded, and names its versions.
+/// Fails if a client's answer differs from the record, and prints the versions of the clients.
 fn compare(now: &Record, recorded: &Record) {
     let mut differences = Vec::new();
     for case in &now.cases {

@@ -1,4 +1,4 @@
-//! `docs/clients.md` is made from the table of the models and from the record.
+//! `docs/clients.md`, generated from the table of the models and from the record.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::judged::judged;
 use crate::record::Record;
 use crate::replay::Scores;
 
-/// Set to write the page; otherwise the test compares it.
+/// Environment variable that makes the test write the page; otherwise the test compares it.
 const REWRITE: &str = "CERTVIGIL_REWRITE";
 
 const HEAD: &str = "\

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Hexadecimal digits of SHA-256 by which cases refer to certificates.
+/// Length in hexadecimal digits of the short SHA-256 fingerprints by which cases refer to
+/// certificates.
 const SHORT: usize = 12;
 const LINE_OF_PEM: usize = 64;
 
-/// A case and what each client answered: `ok`, or its message.
+/// A case with the answer of each client: `ok` or its message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Recorded {
     pub(crate) id: String,
@@ -96,7 +97,7 @@ impl Record {
         }
     }
 
-    /// Keeps certificates and returns their short fingerprints.
+    /// Adds certificates and returns their short fingerprints.
     pub(crate) fn keep(&mut self, certificates: &[Vec<u8>]) -> Vec<String> {
         certificates
             .iter()
@@ -109,7 +110,7 @@ impl Record {
             .collect()
     }
 
-    /// Certificates by their short fingerprints.
+    /// Returns certificates by their short fingerprints.
     pub(crate) fn pick(&self, fingerprints: &[String]) -> Vec<Vec<u8>> {
         fingerprints
             .iter()

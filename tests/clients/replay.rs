@@ -1,4 +1,4 @@
-//! Compares what is computed in this process with the record.
+//! Comparison of results that this process computes with the record.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::divergence::{self, Divergence};
 use crate::judged::judged;
 use crate::record::{Record, Recorded};
 
-/// Cases in the record, at least.
+/// Minimum number of cases in the record.
 const LEAST_CASES: usize = 400;
-/// Percentage of the answers that the models have right, at least.
+/// Minimum percentage of correct answers of the models.
 const LEAST_RIGHT: usize = 99;
-/// The number of clients that decide: a path that so many refuse is not trusted.
+/// Number of refusing clients from which on a path counts as untrusted.
 const MANY_CLIENTS: usize = 5;
 
 #[test]
@@ -67,7 +67,7 @@ fn models_answer_as_recorded() {
     assert!(right * 100 >= all * LEAST_RIGHT, "{right} of {all}");
 }
 
-/// Most chains have no trait, and no model is asked about them.
+/// Most chains have no trait, and no model evaluates them.
 #[test]
 fn a_chain_without_traits_is_accepted_by_all() {
     let record = Record::read();
@@ -76,7 +76,7 @@ fn a_chain_without_traits_is_accepted_by_all() {
         let judged = judged(&record, case);
         let clients = models(&judged);
         let is_accepted = clients.iter().all(|(_, o)| *o == Opinion::Accepts);
-        // The client asked for another name than certvigil: see divergences.jsonl.
+        // The client was given another name than certvigil: see divergences.jsonl.
         if is_accepted && clients.traits().is_empty() && case.id != "host-trailing-dot-host" {
             assert_eq!(refusing(case), [], "{}", case.id);
             without += 1;
@@ -130,7 +130,7 @@ fn a_chain_that_most_clients_refuse_is_not_trusted() {
     }
 }
 
-/// Refusals are one finding, which names each client that refuses and no other.
+/// Refusals are one finding, which names exactly the refusing clients.
 #[test]
 fn refusals_are_one_finding_that_names_the_clients() {
     let record = Record::read();
@@ -191,7 +191,7 @@ fn refusing(case: &Recorded) -> Vec<Client> {
     all.filter(|client| !accepts(case, *client)).collect()
 }
 
-/// How many answers of each client its model has right.
+/// Correct answers of each client's model.
 #[derive(Default)]
 pub(crate) struct Scores(BTreeMap<Client, Score>);
 
@@ -203,7 +203,7 @@ struct Score {
 }
 
 impl Scores {
-    /// The models' scores over the record.
+    /// The models' scores for the record.
     pub(crate) fn of(record: &Record) -> Self {
         let mut scores = Self::default();
         for case in &record.cases {
@@ -224,7 +224,7 @@ impl Scores {
         }
     }
 
-    /// The right answers, and all of them.
+    /// The number of correct answers, and of all.
     fn total(&self) -> (usize, usize) {
         let right = self.0.values().map(|s| s.right).sum();
         let all = self.0.values().map(|s| s.right + s.wrong + s.unknown).sum();
@@ -232,7 +232,7 @@ impl Scores {
     }
 }
 
-/// A table in Markdown.
+/// Formats a Markdown table.
 impl std::fmt::Display for Scores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "| client | right | wrong | unknown |")?;

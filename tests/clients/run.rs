@@ -1,8 +1,8 @@
-//! Runs programs to their end.
+//! Runs programs until they exit.
 
 use std::process::{Command, Output, Stdio};
 
-/// Seconds that one client has for one connection.
+/// Timeout of one connection of a client, in seconds.
 pub(crate) const CLIENT_SECONDS: &str = "20";
 
 /// Runs a program that must succeed, and returns its standard output.
@@ -24,7 +24,7 @@ pub(crate) fn output(command: &mut Command) -> Output {
         .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"))
 }
 
-/// A program that `timeout` ends after the time for one connection.
+/// A command that `timeout` stops after [`CLIENT_SECONDS`].
 pub(crate) fn bounded(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args([CLIENT_SECONDS, program]);

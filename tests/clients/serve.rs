@@ -23,7 +23,7 @@ use crate::spec::{Built, Case};
 const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 
-/// The servers of all cases; they end when this is dropped.
+/// The servers of all cases. Dropping it stops them.
 pub(crate) struct Servers {
     runtime: Runtime,
     children: Vec<Child>,
@@ -50,7 +50,7 @@ impl Servers {
     /// `openssl s_server` are written to the folder.
     pub(crate) fn serve(&mut self, case: &Case, built: &Built, keys: &Keys, folder: &Path) -> u16 {
         let key = case.leaf_key();
-        // rustls does not take the host's trailing dot in server_name.
+        // rustls does not accept a trailing dot in server_name.
         let by_rustls = !case.host.ends_with('.')
             && match key.kind {
                 Kind::P256 | Kind::P384 | Kind::P521 | Kind::Ed25519 => true,
@@ -124,7 +124,7 @@ impl Servers {
             let (_, port) = line.strip_prefix("ACCEPT ")?.rsplit_once(':')?;
             port.parse().ok()
         });
-        // The pipe has room for what s_server writes for each connection, and it is read.
+        // s_server writes for each connection, so the pipe must be drained.
         std::thread::spawn(move || lines.for_each(drop));
         port.unwrap_or_else(|| panic!("{command:?} does not listen"))
     }

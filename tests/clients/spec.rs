@@ -1,4 +1,4 @@
-//! Certificates and cases as data, and the bytes that they stand for.
+//! Certificates and cases as data, and their encoding.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) mod name;
 pub(crate) use extension::{Extension, Value};
 pub(crate) use name::Name;
 
-/// Host of every case that has none of its own.
+/// Default host of a case.
 pub(crate) const HOST: &str = "www.example.test";
 
 /// ub-organization-name (RFC 5280 appendix A.1).
@@ -42,7 +42,7 @@ impl Hash {
         }
     }
 
-    /// Octets of a digest.
+    /// Length of the digest in octets.
     pub(crate) fn size(self) -> u64 {
         match self {
             Self::Md5 => 16,
@@ -78,7 +78,7 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
-    /// The usual scheme of a key.
+    /// The default scheme of a key.
     pub(crate) fn of(kind: Kind) -> Self {
         match kind {
             Kind::P384 => Self::Ecdsa(Hash::Sha384),
@@ -137,10 +137,10 @@ impl Scheme {
     }
 }
 
-/// How a time is written.
+/// Encoding of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As RFC 5280 section 4.1.2.5 has it: UTCTime until 2049, GeneralizedTime after.
+    /// By RFC 5280 section 4.1.2.5: UTCTime until 2049, GeneralizedTime after.
     Standard,
     Generalized,
     GeneralizedNoSeconds,
@@ -152,7 +152,7 @@ pub(crate) enum Form {
     UtcNoZone,
 }
 
-/// A point in time, in days after the run.
+/// A time, in days after the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Time {
     pub(crate) days: i64,
@@ -196,7 +196,7 @@ impl Time {
     }
 }
 
-/// Makes another SubjectPublicKeyInfo of one.
+/// A function that changes a SubjectPublicKeyInfo.
 pub(crate) type SpkiEdit = fn(&[u8]) -> Vec<u8>;
 
 /// One certificate.
@@ -207,23 +207,23 @@ pub(crate) struct Cert {
     /// Label of the certificate whose key signs and whose subject is the issuer.
     pub(crate) issuer: String,
     pub(crate) subject: Name,
-    /// Instead of the issuer's subject.
+    /// Replaces the issuer's subject.
     pub(crate) issuer_name: Option<Name>,
     pub(crate) key: Key,
-    /// Instead of the usual scheme of the signer's key.
+    /// Replaces the default scheme of the signer's key.
     pub(crate) scheme: Option<Scheme>,
     /// AlgorithmIdentifier inside the TBSCertificate, instead of the scheme's.
     pub(crate) inner: Option<Vec<u8>>,
     /// AlgorithmIdentifier beside the signature, instead of the scheme's.
     pub(crate) outer: Option<Vec<u8>>,
-    /// The INTEGER of the version; `None` leaves it out (version 1).
+    /// The INTEGER of the version; `None` omits it (version 1).
     pub(crate) version: Option<u8>,
-    /// Content octets of the serial number; `None` for a random-looking one.
+    /// Content octets of the serial number; `None` for a pseudo-random one.
     pub(crate) serial: Option<Vec<u8>>,
     pub(crate) not_before: Time,
     pub(crate) not_after: Time,
     pub(crate) extensions: Vec<Extension>,
-    /// Writes the list of extensions also where it is empty.
+    /// Writes the list of extensions even if it is empty.
     pub(crate) empty_extensions: bool,
     pub(crate) unique_ids: bool,
     /// Bytes after the certificate.
@@ -273,7 +273,7 @@ impl Cert {
     }
 }
 
-/// A certificate path, and how it is served and trusted.
+/// A certificate path, the served certificates, and the trusted roots.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) id: String,
@@ -281,11 +281,11 @@ pub(crate) struct Case {
     pub(crate) certs: Vec<Cert>,
     /// Labels, in the order of the handshake.
     pub(crate) served: Vec<String>,
-    /// Labels of what the clients trust.
+    /// Labels of the roots that the clients trust.
     pub(crate) roots: Vec<String>,
 }
 
-/// A case's certificates as bytes.
+/// The encoded certificates of a case.
 #[derive(Clone, Debug)]
 pub(crate) struct Built {
     pub(crate) served: Vec<Vec<u8>>,
@@ -293,7 +293,7 @@ pub(crate) struct Built {
 }
 
 impl Case {
-    /// A valid path: root, intermediate, leaf. Every case has names of its own.
+    /// A valid path: root, intermediate, leaf. Every case has its own names.
     pub(crate) fn standard(id: &str) -> Self {
         let mut case = Self {
             id: id.to_owned(),
@@ -370,7 +370,7 @@ impl Case {
         self.certs.last_mut().unwrap()
     }
 
-    /// A certificate by its label.
+    /// The certificate with this label.
     pub(crate) fn at(&mut self, label: &str) -> &mut Cert {
         let id = &self.id;
         self.certs
@@ -403,7 +403,7 @@ impl Case {
         self
     }
 
-    /// The organization in the case's names: the case's name, cut to what X.520 allows.
+    /// The organization in the case's names: the name of the case, truncated to the X.520 limit.
     pub(crate) fn organization(&self) -> String {
         if self.id.len() <= MAX_ORGANIZATION {
             return self.id.clone();
@@ -416,7 +416,7 @@ impl Case {
         format!("{}-{hash}", &self.id[..MAX_ORGANIZATION - hash.len() - 1])
     }
 
-    /// Sets the host that the clients ask for.
+    /// Sets the host that the clients connect to.
     pub(crate) fn host(&mut self, host: &str) -> &mut Self {
         host.clone_into(&mut self.host);
         self
@@ -498,14 +498,14 @@ impl Case {
         let tbs = der::sequence(&tbs);
         let mut signature = keys.sign(&issuer.key, scheme, &tbs);
         if cert.bad_signature {
-            // ECDSA's structure stays valid; the number changes.
+            // The structure of an ECDSA signature remains valid; only a number changes.
             *signature.last_mut().unwrap() ^= 1;
         }
         let whole = der::sequence(&[tbs, algorithm(&cert.outer), der::bits(&signature)]);
         [whole, cert.trailing.clone()].concat()
     }
 
-    /// A value that depends on keys, or on the issuer.
+    /// An extension value that depends on keys or on the issuer.
     fn derived(
         &self,
         value: &Value,
@@ -537,7 +537,7 @@ fn key_id(spki: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-/// What is after the first tag-length-value.
+/// The bytes after the first tag-length-value.
 fn skip(fields: &[u8]) -> &[u8] {
     let (length, header) = match fields[1] {
         short if short < 0x80 => (usize::from(short), 2),

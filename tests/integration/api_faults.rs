@@ -1,4 +1,4 @@
-//! An API that is slow, endless, huge, of another time, or whose TLS fails, as `check` meets it.
+//! `check` against an API that is slow, endless or huge, has a wrong clock, or fails at TLS.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -20,7 +20,8 @@ use crate::support::{Run, command};
 const MEBIBYTE: usize = 1 << 20;
 const JSON: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
 
-/// Checks a certificate of the account whose API is there, and trusts these roots for that too.
+/// Checks a certificate of the account of the API at `endpoint`, and trusts these roots for the API
+/// too.
 fn check(endpoint: &str, roots: Option<&Path>, timeout: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.yml");
@@ -43,7 +44,7 @@ fn check(endpoint: &str, roots: Option<&Path>, timeout: &str) -> Run {
     command.env("SSLMATE_API_KEY", "k").output().unwrap().into()
 }
 
-/// Whether nothing is known but one line that says what is wrong.
+/// Asserts that stdout is empty and stderr is one line of error with these words.
 fn assert_told(case: &str, run: &Run, words: &[&str]) {
     assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{case}: {run:?}");
     assert_eq!(run.stderr.lines().count(), 1, "{case}: {}", run.stderr);
@@ -52,7 +53,7 @@ fn assert_told(case: &str, run: &Run, words: &[&str]) {
     }
 }
 
-/// An API over real sockets that says what it likes once it has been asked.
+/// An API over real sockets that answers each request with `answer`.
 fn api(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> (Server, String) {
     let server = Server::start("127.0.0.1", move |stream| {
         read_some(stream);
@@ -95,7 +96,7 @@ fn an_answer_of_a_hundred_megabytes_is_not_read() {
             &run,
             &["the answer is larger than", "check the endpoint"],
         );
-        // What the kernels of both sides hold is sent, too.
+        // Data in the kernel buffers of both sides counts as sent.
         let sent = sent.load(Ordering::SeqCst);
         assert!(sent < 32 * MEBIBYTE, "{sent}");
     }
@@ -108,7 +109,7 @@ fn an_answer_that_drips_ends_with_the_deadline() {
             stream,
             format!("{JSON}Content-Length: 1000000\r\n\r\n").as_bytes(),
         );
-        // Until the client has had enough.
+        // Until the client closes the connection.
         while stream.write_all(b" ").is_ok() {
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -193,7 +194,7 @@ fn an_api_whose_tls_fails_is_told_with_what_to_do_and_not_asked_again() {
         assert_told(case, &run, &["a.example: HTTPS cannot be spoken: ", words]);
         assert_eq!(server.connections(), 1, "{case}");
     }
-    // No TLS there, where it should be.
+    // The server speaks plain HTTP where the URL has HTTPS.
     let (_plain, endpoint) =
         api(|stream| say(stream, &canned::response(400, "text/html", "<html>")));
     let run = check(&endpoint.replace("http:", "https:"), None, "10s");
@@ -202,20 +203,20 @@ fn an_api_whose_tls_fails_is_told_with_what_to_do_and_not_asked_again() {
         &run,
         &["it does not speak TLS", "begins with http://"],
     );
-    // And TLS where it should not be.
+    // The server speaks TLS where the URL has HTTP.
     let server = Server::tls("127.0.0.1", config(&pki, &right));
     let endpoint = format!("http://127.0.0.1:{}/api/v2", server.port());
     let run = check(&endpoint, None, "500ms");
     assert_told("TLS", &run, &["check the endpoint"]);
 }
 
-/// The date of so many seconds ago, as HTTP writes it.
+/// The HTTP date of `ago` seconds before now.
 fn date(ago: i64) -> String {
     let since = Duration::from_secs(u64::try_from(now().0 - ago).unwrap());
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
 }
 
-/// A right answer of this time.
+/// A correct response whose `Date` header is `ago` seconds old.
 pub(crate) fn dated(body: &serde_json::Value, ago: i64) -> Vec<u8> {
     let body = body.to_string();
     let (date, length) = (date(ago), body.len());
@@ -249,7 +250,7 @@ fn a_clock_that_differs_from_that_of_the_api_is_warned_of() {
         );
         if let Some(side) = side {
             let (off, _) = told[0].split_once(side).expect(told[0]);
-            // An answer is a little older when it is read than when it was dated.
+            // A response is read slightly later than it was dated.
             let off = humantime::parse_duration(off).unwrap();
             let day = Duration::from_secs(DAY.unsigned_abs());
             assert!(off.abs_diff(day) <= PATIENCE, "{ago}: {off:?}");

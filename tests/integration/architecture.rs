@@ -6,16 +6,16 @@ use std::path::Path;
 
 use crate::markdown::{code_spans, document};
 
-/// Difference in lines, as a share, at which the table must be rewritten.
+/// Relative difference in lines at which the table must be rewritten.
 const TOLERANCE: f64 = 0.2;
-/// Lines in the table are rounded to this.
+/// Unit to which the table rounds lines.
 const ROUNDING: usize = 100;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Lines of Rust in a directory and those below it.
+/// Lines of Rust in a directory and its subdirectories.
 fn lines_below(directory: &Path) -> usize {
     let mut lines = 0;
     for entry in fs::read_dir(directory).unwrap() {

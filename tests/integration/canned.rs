@@ -1,4 +1,4 @@
-//! An HTTP server that answers what a test tells it to, right or wrong, and remembers what it was asked.
+//! An HTTP server that sends the responses of a test, valid or not, and records the requests.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,21 +17,21 @@ impl Request {
     }
 }
 
-/// The server. It ends with the test's process; a connection carries one request.
+/// The server. It runs until the test process exits; each connection carries one request.
 pub(crate) struct Canned {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Canned {
-    /// Answers the n-th request (from 0) with the bytes that `answer` gives.
+    /// Answers the n-th request (from 0) with the bytes that `answer` returns.
     pub(crate) fn start(
         answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
         Self::serve(answer, |serve| serve())
     }
 
-    /// The same, where an answer that takes its time keeps no other waiting.
+    /// Like [`Self::start`], but a slow response does not delay other requests.
     pub(crate) fn start_many(
         answer: impl Fn(usize, &Request) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
@@ -59,7 +59,7 @@ impl Canned {
                         seen.len() - 1
                     };
                     let mut stream = stream;
-                    // A client that has had enough hangs up.
+                    // The client may have closed the connection.
                     let _ = stream.write_all(&answer(number, &request));
                 }));
             }
@@ -86,12 +86,12 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     })
 }
 
-/// A whole HTTP response.
+/// A complete HTTP response with a text body.
 pub(crate) fn response(status: u16, content_type: &str, body: &str) -> Vec<u8> {
     bytes(status, content_type, body.as_bytes())
 }
 
-/// A whole HTTP response of any bytes.
+/// A complete HTTP response with any body.
 pub(crate) fn bytes(status: u16, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

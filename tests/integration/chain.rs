@@ -1,5 +1,5 @@
-//! `certvigil chain`: the file that the server should have, from a file, an account, a download, and what
-//! authorities have lying about.
+//! `certvigil chain`: the chain file that a server should have, from a file, an account, a
+//! download, and the URLs of issuers in certificates.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::fixture::pki::now;
 use crate::fixture::tls::{self, Server};
 use crate::support::{Run, command};
 
-/// An authority, or a leaf, that says where its issuer's certificate lies.
+/// A CA or a leaf, which may have the URL of its issuer's certificate.
 struct Entity {
     params: CertificateParams,
     key: KeyPair,
@@ -48,7 +48,7 @@ impl Entity {
         }
     }
 
-    /// The same name and key, signed by another.
+    /// Returns a certificate with the same name and key, signed by another issuer.
     fn cross_signed(&self, issuer: &Entity, url: &str) -> Self {
         let mut params = self.params.clone();
         params.custom_extensions = vec![issuer_lies_at(url)];
@@ -57,7 +57,8 @@ impl Entity {
     }
 }
 
-/// Authority information access with these URLs, parted by spaces, as caIssuers (RFC 5280, section 4.2.2.1).
+/// Authority information access with these URLs, separated by spaces, as caIssuers (RFC 5280,
+/// section 4.2.2.1).
 fn issuer_lies_at(urls: &str) -> CustomExtension {
     let tlv = |tag: u8, content: &[u8]| {
         let length = u8::try_from(content.len()).unwrap();
@@ -73,7 +74,7 @@ fn issuer_lies_at(urls: &str) -> CustomExtension {
     CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], content)
 }
 
-/// An HTTP server with what lies at its paths, and a folder for files.
+/// An HTTP server with responses by path, and a folder for files.
 struct Bench {
     http: Canned,
     lies: Arc<Mutex<HashMap<String, Vec<u8>>>>,
@@ -118,7 +119,7 @@ impl Bench {
         path
     }
 
-    /// `chain --cert` over these certificates, trusting this root only.
+    /// Runs `chain --cert` on these certificates with this root as the only trusted one.
     fn chain(&self, certificates: &[&Entity], root: &Entity, more: &[&str]) -> Run {
         let pem: String = certificates
             .iter()
@@ -157,7 +158,7 @@ fn issuers_that_are_missing_are_fetched_up_to_the_trusted_root() {
     let root_url = bench.url("/root.der");
     let upper = Entity::new("Upper", true, Some(&root), Some(&root_url));
     let lower = Entity::new("Lower", true, Some(&upper), Some(&bench.url("/upper")));
-    // As some authorities write it: a directory first.
+    // Some CAs list a directory (LDAP) first.
     let urls = format!("ldap:///CN=Lower {}", bench.url("/moved"));
     let leaf = Entity::new("www.example.com", false, Some(&lower), Some(&urls));
     let moved = format!(
@@ -171,10 +172,10 @@ fn issuers_that_are_missing_are_fetched_up_to_the_trusted_root() {
 
     let run = bench.chain(&[&leaf], &root, &[]);
     assert_is(&run, &[&leaf, &lower, &upper]);
-    // The root is trusted already, and is not asked for.
+    // The root is trusted already and is not fetched.
     assert_eq!(bench.paths(), ["/moved", "/lower.der", "/upper"]);
     assert!(bench.http.requests().iter().all(|r| !r.has_credentials()));
-    // What is in the file is not fetched.
+    // Certificates in the file are not fetched.
     let run = bench.chain(&[&upper, &root, &leaf, &lower, &leaf], &root, &[]);
     assert_is(&run, &[&leaf, &lower, &upper]);
     assert_eq!(bench.paths().len(), 3);
@@ -211,7 +212,7 @@ fn what_did_not_sign_is_no_issuer() {
     );
     let append = "append its PEM to the file";
     let missing = "`CN=Lower`, the issuer of `CN=www.example.com`, is missing";
-    // The name is right, and the key is another.
+    // The name matches, but the key differs.
     let impostor = Entity::new("Lower", true, Some(&root), None);
     for (wrong, name) in [(&impostor, "`CN=Lower`"), (&root, "`CN=Root`")] {
         bench.put_der("/i", &wrong.certificate);
@@ -223,7 +224,7 @@ fn what_did_not_sign_is_no_issuer() {
         (canned::response(404, "text/html", "no"), "HTTP status 404"),
         (
             canned::response(200, "text/html", "<html>"),
-            "it is no certificate",
+            "only a web page",
         ),
         (
             canned::bytes(200, "x", &[0x30; 100_000]),
@@ -269,7 +270,7 @@ fn an_answer_that_never_ends_is_left() {
         use std::io::Write as _;
         tls::read_some(stream);
         tls::say(stream, b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n");
-        // Ends where the client leaves.
+        // Ends when the client closes the connection.
         while stream.write_all(&[0x30; 4096]).is_ok() {}
     });
     let root = Entity::new("Root", true, None, None);
@@ -284,7 +285,7 @@ fn an_answer_that_never_ends_is_left() {
 fn circles_end_wherever_they_are() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
-    // Redirects that lead to themselves.
+    // A redirect loop.
     let lower = Entity::new("Lower", true, Some(&root), None);
     let leaf = Entity::new(
         "www.example.com",
@@ -304,7 +305,7 @@ fn circles_end_wherever_they_are() {
     assert_refused(&run, &["too many redirects"]);
     assert_eq!(bench.paths().len(), 6, "the first, and five redirects");
 
-    // Authorities that signed each other.
+    // CAs that signed each other.
     let (a, b) = (
         Entity::new("A", true, None, None),
         Entity::new("B", true, None, None),
@@ -323,7 +324,7 @@ fn circles_end_wherever_they_are() {
     assert_refused(&run, &["is a loop", "--ca-file"]);
     assert_eq!(bench.paths().len(), 6 + 2);
 
-    // A line of authorities that is too long to be one.
+    // A path that is longer than the limit.
     let mut line = vec![Entity::new("0", true, None, None)];
     for number in 1..=10 {
         let url = bench.url(&format!("/{}.der", number - 1));
@@ -398,7 +399,10 @@ fn a_wrong_command_line_is_told_in_one_line() {
             vec!["--cert", "/missing.pem"],
             &["/missing.pem: it cannot be read"],
         ),
-        (vec!["--cert", empty], &["it is empty", "give a PEM file"]),
+        (
+            vec!["--cert", empty],
+            &["the file is empty", "give a file with the certificate"],
+        ),
         (vec!["--cert", key], &["only a private key"]),
         (vec!["--download", "ftp://a.example"], &["https://"]),
         (vec!["--sslmate", "a.example"], &["SSLMATE_API_KEY"]),
@@ -457,7 +461,7 @@ hosts:
         ]
     );
 
-    // No root that is trusted, and nobody to ask: it is what the authority gave.
+    // Without a trusted root or any source, the certificate is that of the download.
     bench.put("/download", canned::response(200, "x", &run.stdout));
     let download = chain(&["--download", &bench.url("/download")]);
     assert_eq!(download.stdout, run.stdout);
@@ -479,7 +483,8 @@ hosts:
     );
 }
 
-/// The lab's authorities say when they are valid.
+/// An expired certificate is fetched like a valid one. The testbed's CAs are used, since their
+/// validity can be set.
 #[test]
 fn an_expired_issuer_is_an_issuer() {
     let bench = Bench::new();

@@ -1,5 +1,5 @@
-//! The command line: what is wrong is told in one line on stderr that says what to do, and nothing is written to
-//! stdout; exit code 3.
+//! The command line: an error is one line on stderr that says what to do, stdout is empty, and the
+//! exit code is 3.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -12,7 +12,7 @@ use certvigil::model::Timestamp;
 use crate::fixture::terminal::Terminal;
 use crate::support::{Refusing, Run, certvigil, command};
 
-/// Runs `check` with these words and expects one line of error, which has all of this in it.
+/// Runs `check` with these arguments and expects one line of error that contains all of `says`.
 fn assert_refused(args: impl IntoIterator<Item = impl AsRef<OsStr>>, says: &[&str]) {
     let args: Vec<_> = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
     let run = certvigil(
@@ -203,7 +203,7 @@ fn what_is_quoted_does_not_steer_the_terminal() {
     }
 }
 
-/// Files that are no certificate in PEM, each with what is said of it.
+/// Files that have no certificate to read, each with a part of the error.
 fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
     let key = Key::generate().unwrap();
     let now = Timestamp(1_800_000_000);
@@ -216,16 +216,16 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
     let mut half = csr.replace("CERTIFICATE REQUEST", "CERTIFICATE");
     half.truncate(half.len() / 2);
     let files = [
-        ("empty.pem", Vec::new(), "it is empty"),
+        ("empty.pem", Vec::new(), "the file is empty"),
         (
             "text.pem",
             b"hello\n".to_vec(),
             "no `-----BEGIN CERTIFICATE-----`",
         ),
         (
-            "cert.der",
-            issued.certificate.der().to_vec(),
-            "openssl x509 -inform DER",
+            "joined.der",
+            [issued.certificate.der(), b"hello"].concat(),
+            "5 bytes after its last certificate",
         ),
         ("key.pem", key.to_pem().into_bytes(), "only a private key"),
         (
@@ -236,7 +236,7 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
         (
             "half.pem",
             half.into_bytes(),
-            "its PEM cannot be read: the line `-----END CERTIFICATE-----` is missing",
+            "line 1: the line `-----END CERTIFICATE-----` is missing",
         ),
     ];
     let mut all = Vec::new();
@@ -251,11 +251,11 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
 }
 
 #[test]
-fn a_file_that_is_no_certificate_is_told_with_what_it_is() {
+fn a_file_without_a_certificate_is_named_with_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     for (file, says) in bad_files(folder.path()) {
         let path = file.to_str().unwrap();
-        let advice = "give a PEM file with the certificate, followed by its chain";
+        let advice = "give a file with the certificate, followed by its chain";
         assert_refused(["--cert", path], &[path, says, advice]);
         assert_refused(["--cert", path, "a.example"], &[path, says, advice]);
         assert_refused(
@@ -325,13 +325,13 @@ fn a_result_goes_to_a_file_as_a_whole() {
     let first = std::fs::read_to_string(&file).unwrap();
     crate::schema::assert_valid(&serde_json::from_str(&first).unwrap());
 
-    // A run that ends with an error leaves the old result.
+    // A run that fails with an error keeps the old result.
     assert_refused(
         ["--cert", "missing.pem", "--output", path],
         &["missing.pem"],
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
-    // A later one takes its place, and nothing is left beside it.
+    // A later run replaces it and leaves no temporary file.
     certvigil(["check", "--output", path, &refusing.place()]);
     assert_ne!(std::fs::read_to_string(&file).unwrap(), first);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -342,7 +342,7 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_looked_at() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     let missing = format!("{path}/missing/result");
-    // A source that cannot be read would be told if anything were done before.
+    // If a source were read first, the error would name the source that cannot be read.
     let says = [&*missing, "does not exist", "create it"];
     assert_refused(["--cert", "missing.pem", "--output", &missing], &says);
     assert!(!folder.path().join("missing").exists());
@@ -357,7 +357,7 @@ fn what_is_no_file_is_written_to_and_not_replaced() {
     let refusing = Refusing::new();
     let folder = tempfile::tempdir().unwrap();
 
-    // A link stays, and what it leads to is written.
+    // A symbolic link is kept, and its target is written.
     let (target, link) = (folder.path().join("target"), folder.path().join("link"));
     std::fs::write(&target, "old").unwrap();
     std::os::unix::fs::symlink(&target, &link).unwrap();
@@ -370,7 +370,7 @@ fn what_is_no_file_is_written_to_and_not_replaced() {
             .contains("connect_refused")
     );
 
-    // So does a pipe, and a device.
+    // A pipe or a device is written to directly.
     let pipe = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
@@ -439,7 +439,7 @@ fn help_and_version_go_to_stdout() {
     assert!(run.stderr.contains("Usage: certvigil"), "{run:?}");
 }
 
-/// Runs the program on a terminal, and gives what the terminal gets.
+/// Runs the program on a terminal and returns its output.
 fn on_a_terminal(words: &str, set: &[(&str, &str)]) -> String {
     Terminal::start(words, 100, set).end().1
 }
@@ -456,7 +456,7 @@ fn colours_are_for_terminals_that_want_them() {
         assert!(text.contains("UNKNOWN"), "{text:?}");
         assert!(!text.contains("\x1b[35m"), "{no:?}: {text:?}");
     }
-    // Empty is not set (https://no-color.org).
+    // An empty value counts as unset (https://no-color.org).
     assert!(on_a_terminal(&check, &[("NO_COLOR", "")]).contains(colour));
 }
 

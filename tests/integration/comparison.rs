@@ -1,4 +1,5 @@
-//! What `docs/comparison.md` says of other tools that are at hand, besides what `moving.rs` shows.
+//! Statements of `docs/comparison.md` about other tools that are installed, besides those that
+//! `moving.rs` tests.
 
 use std::process::Command;
 
@@ -37,7 +38,7 @@ fn check_http_asks_for_the_days_alone() {
     }
 }
 
-/// What a page says was tried names the test that did so.
+/// Each behaviour that the page describes as tried names an existing test.
 #[test]
 fn what_was_tried_was_tried_by_a_test_that_there_is() {
     let functions = functions();

@@ -1,4 +1,4 @@
-//! `docs/configuration.md` and the reader of configurations agree.
+//! `docs/configuration.md` agrees with the configuration reader.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,8 +8,8 @@ use certvigil::config::{Defaults, parse};
 use crate::markdown::{code_spans, document};
 use crate::support::certvigil;
 
-/// Each section of the page with a file that has an unknown key in that place: the error lists those that are
-/// known there.
+/// Each section of the page with a file that has an unknown key at that level. The error lists the
+/// keys that are known there.
 const PLACES: [(&str, &str); 9] = [
     ("Top-level keys", "qqq: 1"),
     ("sslmate", "sslmate: {qqq: 1}"),
@@ -68,7 +68,8 @@ fn the_documented_defaults_are_those_of_the_program() {
     assert_eq!(told("crit").parse(), Ok(defaults.crit));
 }
 
-/// What the page shows of `config check` is run by `readme.rs`; here, that the example has every source.
+/// `readme.rs` runs the `config check` examples of the page. This test checks that the example has
+/// every source.
 #[test]
 fn the_example_is_right_and_has_every_source() {
     let page = document("docs/configuration.md");

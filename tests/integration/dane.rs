@@ -1,5 +1,5 @@
-//! TLSA records: asked of name servers that answer as they should and as they should not, and held against
-//! servers. knot signs a zone and unbound validates it.
+//! TLSA records: queried from name servers that respond correctly and incorrectly, and compared
+//! with servers. knot signs a zone and unbound validates it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,10 +18,10 @@ use crate::fixture::process::{Process, free_port, run, wait_until};
 use crate::fixture::tls::{self, Server};
 use crate::nginx;
 
-/// Records of one endpoint that are judged.
+/// Maximum TLSA records of one endpoint that are judged.
 const MAX_RECORDS: u8 = 64;
 
-/// What is at each name, with what is said of it beside.
+/// Records by name, with the response flags to send with them.
 #[derive(Clone, Default)]
 struct Zone {
     said: BTreeMap<(String, u16), Said>,
@@ -48,7 +48,7 @@ impl Zone {
             }
             let said = self.said.get(&(asked.name.clone(), asked.kind));
             let mut said = said.cloned().unwrap_or_default();
-            // Who does not ask whether DNSSEC vouches for it is not told (RFC 6840, section 5.8).
+            // A query without the DO bit gets no AD bit (RFC 6840, section 5.8).
             said.authenticated &= asked.dnssec_ok;
             said.truncated &= !asked.over_tcp;
             if said.truncated {
@@ -75,7 +75,7 @@ fn tlsa(numbers: [u8; 3], hex: &str) -> Vec<u8> {
     numbers.into_iter().chain(bytes).collect()
 }
 
-/// A leaf for [`HOST`], a server that serves it, and another leaf that is not served.
+/// A leaf for [`HOST`], a server with it, and another leaf that no server has.
 struct Bench {
     pki: Pki,
     leaf: Leaf,
@@ -96,7 +96,7 @@ impl Bench {
         }
     }
 
-    /// Where the records of a host are.
+    /// Owner name of the TLSA records of a host.
     fn owner(&self, host: &str) -> String {
         format!("_{}._tcp.{host}", self.server.port())
     }
@@ -162,7 +162,8 @@ fn a_renewal_that_dns_was_not_told_of_is_critical() {
     let line = format!("`{}. IN TLSA 3 1 1 {key}`", bench.owner(HOST));
     assert!(told(&row, "hint").contains(&line), "{row:?}");
 
-    // Nobody vouches for it: a warning. The exit code goes with it, as the bench sees to.
+    // DNSSEC does not authenticate the records: a warning. The exit code matches, as the bench
+    // checks.
     let owner = bench.owner(HOST);
     let zone = bench.zone(&[for_key(&bench.other)]);
     let row = bench.row(zone.but(&owner, TLSA, |said| said.authenticated = false));
@@ -171,7 +172,7 @@ fn a_renewal_that_dns_was_not_told_of_is_critical() {
     assert_eq!(row.0["dane"]["authenticated"], false);
     assert!(told(&row, "message").contains("DNSSEC"), "{row:?}");
 
-    // The server was left behind.
+    // The records match a leaf that the server does not have.
     let server = bench.zone(&[for_key(&bench.other)]).serve();
     let row = bench
         .check_at(server.address, bench.server.port())
@@ -189,7 +190,7 @@ fn without_records_or_without_asking_nothing_is_told() {
         row.0["dane"],
         json!({"records": [], "matched": null, "authenticated": false})
     );
-    // A name that does not exist is one without records too.
+    // A name that does not exist counts as a name without records.
     let owner = bench.owner(HOST);
     let row = bench.row(bench.zone(&[]).but(&owner, TLSA, |said| said.code = 3));
     row.assert_right(&[]);
@@ -205,7 +206,7 @@ fn without_records_or_without_asking_nothing_is_told() {
     assert_eq!(row.0["dane"], Value::Null);
     assert!(name_server.asked().iter().all(|a| a.kind == A));
 
-    // An address has no place in DNS for them.
+    // An IP address has no TLSA records.
     let row = Check::new(&bench.pki)
         .args(&[
             "--fingerprint",
@@ -242,14 +243,14 @@ fn the_records_of_what_an_alias_stands_for_come_first_if_dnssec_vouches_for_it()
         let both = zone(from_ref(&right), from_ref(&wrong));
         assert_eq!(matched(forged(both, at)), true, "{at}");
     }
-    // In a circle there is no end: the records are those of the name itself.
+    // An alias loop has no target: the records are those of the name itself.
     let circle = bench
         .zone(from_ref(&right))
         .add(HOST, CNAME, &wire_name(middle))
         .add(middle, CNAME, &wire_name(HOST));
     assert_eq!(matched(circle), true);
 
-    // The records themselves may be elsewhere, as hosters have it.
+    // The records may be behind an alias, as hosters do.
     let elsewhere = bench.zone(&[]).but(&own, TLSA, |said| {
         let target = "tlsa.hoster.example";
         said.authenticated = true;
@@ -359,11 +360,11 @@ fn records_that_cannot_be_had_are_told_of_beside_what_was_seen() {
         looked.assert_right(&[]);
         assert_eq!(looked.0["dane"], Value::Null);
     }
-    // Where there is no address either, there is one row for both.
+    // If the address lookup fails too, one row reports both.
     let zone = fails(fails(right, &owner, TLSA), HOST, A);
     let row = bench.row(zone);
     assert!(row.text("/error").contains("the A records"), "{row:?}");
-    // Another name server stands in for one that fails.
+    // If one name server fails, another is queried.
     let good = bench.zone(&[for_key(&bench.leaf)]).serve();
     for code in [SERVFAIL, REFUSED] {
         let broken = NameServer::start(move |_| {
@@ -389,7 +390,7 @@ fn an_authority_of_usage_2_has_to_be_served() {
     let of_mid = tlsa([2, 0, 1], &sha256(&bench.pki.intermediate.certificate));
     bench.row(bench.zone(&[of_mid])).assert_right(&[]);
 
-    // The root is not, though the server's own file has it.
+    // The server does not send the root, although its file has it.
     let of_root = tlsa([2, 0, 1], &sha256(&bench.pki.root.certificate));
     let chain = bench.pki.chain(&[
         &bench.leaf.certificate,
@@ -485,7 +486,7 @@ fn the_monitor_and_its_probe_judge_by_them_where_the_configuration_says_so() {
     }
 }
 
-/// A zone `example` that knot signs, with these records.
+/// Starts knot with a signed zone `example` that has these records.
 fn signed(records: &str) -> Process {
     Process::start(&["127.0.0.1"], |folder, port| {
         let at = folder.display();
@@ -527,18 +528,18 @@ zone:
 
 /// The DS record of the zone's key.
 fn anchor(knot: &Process) -> String {
-    // The server makes its key once it runs.
+    // The server creates its key after it starts.
     wait_until("the zone has a key", || {
         let ds = run(Command::new("keymgr")
             .arg("-c")
             .arg(knot.path("knot.conf"))
             .args(["example", "ds"]));
-        // One for each digest: any of them will do.
+        // One DS record for each digest; any of them works.
         ds.lines().last().map(str::to_owned)
     })
 }
 
-/// unbound, which asks knot for the zone and validates what it says by this trust anchor.
+/// Starts unbound, which queries knot for the zone and validates it with this trust anchor.
 fn validating(knot: &Process, anchor: &str) -> Process {
     let knot_port = knot.port;
     Process::start(&["127.0.0.1"], |folder, port| {
@@ -604,18 +605,18 @@ fn what_a_validating_name_server_vouches_for_is_told_apart() {
         assert_eq!(rows[0].0["dane"]["matched"], true, "{host}: {rows:?}");
         assert_eq!(rows[0].0["dane"]["authenticated"], true, "{host}");
     }
-    // The zone's own server validates nothing, and so vouches for nothing.
+    // The authoritative server does not validate, so its responses have no AD bit.
     let rows = look(host, knot.port);
     rows[0].assert_right(&[]);
     assert_eq!(rows[0].0["dane"]["matched"], true);
     assert_eq!(rows[0].0["dane"]["authenticated"], false);
-    // By another anchor every signature is wrong.
+    // With another trust anchor, every signature is invalid.
     let (start, digest) = right.rsplit_once(' ').unwrap();
     let forged = digest.replace(|c: char| c.is_ascii_hexdigit(), "0");
     let unbound = validating(&knot, &format!("{start} {forged}"));
     let rows = look(host, unbound.port);
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!(rows[0].outcome(), "dns_servfail");
-    // What nobody listens at is no name server.
+    // Nothing listens at this port.
     assert_eq!(look(host, free_port())[0].outcome(), "dns_timeout");
 }

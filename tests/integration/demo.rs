@@ -1,4 +1,4 @@
-//! The demo, and that its self-check can fail.
+//! The demo, including that its self-check can fail.
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! What is handed to those who deploy: the image, the composition, the base of an overlay, the job of each CI. Nothing here is
-//! run by the service it is for; all of it is held against the schemas and linters of those who know, and what is ours in
-//! it is run.
+//! Files for deployment: the image, the Compose file, the Kustomize base, and the job of each CI.
+//! The tests do not run them on the services that they are for. They check them with schemas and
+//! linters, and run the scripts in them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// A folder with certificates, and a server that serves `old.pem` of them.
+/// A folder with certificates, and a server with `old.pem` of them.
 struct Bench {
     folder: TempDir,
     server: Server,
@@ -48,13 +48,13 @@ impl Bench {
         format!("{HOST}:{}", self.server.port())
     }
 
-    /// The flags that make it the server of its name, and its root trusted.
+    /// The flags that resolve the name to this server and trust its root.
     fn flags(&self) -> String {
         let target = self.target();
         format!("--no-system-roots --ca-file root.pem --resolve {target}:127.0.0.1")
     }
 
-    /// Runs the action's check with these of its inputs, which are variables there.
+    /// Runs the check step of the action with these inputs, which are environment variables there.
     fn action(&self, inputs: &[(&str, &str)]) -> Run {
         let mut shell = shell();
         shell
@@ -98,7 +98,7 @@ fn the_action_checks_what_its_inputs_say() {
     assert_eq!(never.code, 0, "{never:?}");
 }
 
-/// Inputs may come from a pull request: they are words to the program, never to a shell.
+/// Inputs may come from a pull request: they are arguments of the program and never shell code.
 #[test]
 fn nothing_in_the_inputs_of_the_action_is_run() {
     let bench = Bench::new();
@@ -115,19 +115,19 @@ fn nothing_in_the_inputs_of_the_action_is_run() {
         ]);
         assert_eq!(run.code, 3, "{hostile}: {run:?}");
         assert!(!bench.path("ran").exists(), "{hostile}: {run:?}");
-        // What it complains of is the first word as it was written.
+        // The error names the first word unchanged.
         let word = hostile.split(' ').next().unwrap();
         let told = format!("{}{}", run.stdout, run.stderr);
         assert!(told.contains(word), "{hostile}: {run:?}");
     }
 }
 
-/// The text of a key that may be missing.
+/// The text of an optional key.
 fn value<'a>(yaml: &'a Yaml<'_>, key: &str) -> Option<&'a str> {
     yaml.as_mapping_get(key).and_then(Yaml::as_str)
 }
 
-/// A program that the cache has is not built again, and is where the job's next steps find it.
+/// A cached program is not built again, and is on the PATH of the job's next steps.
 #[test]
 fn the_action_takes_the_program_from_the_cache() {
     let home = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ fn the_action_takes_the_program_from_the_cache() {
     assert_eq!(Path::new(added.trim()), bin);
 }
 
-/// Every input is a variable of the step that checks, and what the step runs is there.
+/// Each input is an environment variable of the check step, and the files that the step runs exist.
 #[test]
 fn the_action_hands_its_inputs_to_its_scripts() {
     let text = text("dist/action/action.yml");
@@ -188,7 +188,8 @@ fn the_action_hands_its_inputs_to_its_scripts() {
     }
 }
 
-/// What the action's cache is named by changes with whatever the compiler reads, and with nothing else.
+/// The cache key of the action changes with each file that the compiler reads, and with no other
+/// file.
 #[test]
 fn the_cache_of_the_action_is_named_by_the_source() {
     let folder = tempfile::tempdir().unwrap();
@@ -267,11 +268,11 @@ fn the_job_of_gitlab_checks_and_leaves_its_report() {
     }
 }
 
-/// Without the program, and without a place to have it from, the job says what to write.
+/// Without the program and without a URL to download it from, the job reports what to set.
 #[test]
 fn the_job_of_gitlab_says_what_it_lacks() {
     let folder = tempfile::tempdir().unwrap();
-    // GitLab runs the lines by the image's shell, which is this in most.
+    // GitLab runs the lines with the shell of the image, usually one of these.
     for shell in ["/bin/sh", "/bin/bash"] {
         let output = Command::new(shell)
             .args(["-e", "-c", &script_of_gitlab()])
@@ -289,7 +290,7 @@ fn the_job_of_gitlab_says_what_it_lacks() {
     }
 }
 
-/// The words of a line of the image's recipe that are written as JSON.
+/// The arguments of an instruction of the Dockerfile that are written as JSON.
 fn words_of_image(instruction: &str) -> Vec<String> {
     let text = text("dist/Dockerfile");
     let prefix = format!("{instruction} ");
@@ -302,7 +303,7 @@ fn the_command_of_the_image_is_one_of_ours() {
     assert_eq!(words_of_image("ENTRYPOINT"), ["/usr/bin/certvigil"]);
     let words = words_of_image("CMD");
     assert_is_a_command(words.iter().map(String::as_str));
-    // What is let through to the builder is there, and is all that Cargo.toml needs.
+    // Files that the ignore file lets through exist, and are all that Cargo.toml needs.
     let ignore = text("dist/Dockerfile.dockerignore");
     let let_through: Vec<&str> = ignore.lines().filter_map(|l| l.strip_prefix('!')).collect();
     for name in &let_through {
@@ -325,7 +326,7 @@ fn the_command_of_the_image_is_one_of_ours() {
     }
 }
 
-/// Where Prometheus has its rules in the composition.
+/// Path of the Prometheus rules in the Compose file.
 const RULES_OF_THE_COMPOSITION: &str = "/etc/certvigil/rules.yml";
 
 #[test]
@@ -339,14 +340,15 @@ fn the_composition_finds_its_files() {
         for volume in service["volumes"].as_sequence().unwrap() {
             let (from, _) = volume.as_str().unwrap().split_once(':').unwrap();
             if from.starts_with('.') {
-                // A file that is mounted by itself stays the old one where an editor puts a new one in its place.
+                // A file that is mounted alone remains the old one after an editor replaces it, so
+                // a directory is mounted.
                 assert!(folder.join(from).is_dir(), "{from}");
                 mounted += 1;
             }
         }
     }
     assert!(mounted >= 5, "{mounted}");
-    // What the services are told to read is where it is mounted.
+    // Paths in the configuration of the services are mounted.
     for (service, from, to) in [
         ("certvigil", "./certvigil", "/etc/certvigil"),
         ("prometheus", "./prometheus", "/etc/prometheus"),
@@ -368,7 +370,8 @@ fn the_composition_finds_its_files() {
     let file = folder.join("certvigil/certvigil.yml");
     let checked = certvigil(["config", "check", file.to_str().unwrap()]);
     assert_eq!(checked.code, 0, "{checked:?}");
-    // Both are those of the dashboards, but for where the others are.
+    // Both equal those of the dashboards, except for the addresses of other services and the path
+    // of the rules.
     for (name, of, differs) in [
         (
             "datasources/prometheus.yml",
@@ -410,7 +413,7 @@ fn prometheus_takes_the_configuration_of_the_composition() {
     run(Command::new("promtool").args(["check", "config"]).arg(file));
 }
 
-/// The blocks of YAML in `docs/ci.md` that are whole files of a service.
+/// The YAML blocks of `docs/ci.md` that are complete CI files.
 fn examples_of_ci(has: &str) -> Vec<String> {
     let page = document("docs/ci.md");
     let blocks = page.blocks().into_iter().filter(|b| b.info == "yaml");
@@ -452,7 +455,8 @@ fn the_schemas_of_the_services_take_what_is_for_them() {
     }
 }
 
-/// The command of an MSRV job that reads the version, as in `.github/workflows/ci.yml` and `.gitlab-ci.yml`.
+/// The command of an MSRV job that reads the version, as in `.github/workflows/ci.yml` and
+/// `.gitlab-ci.yml`.
 #[test]
 fn msrv_jobs_read_the_version_of_the_manifest() {
     const READS: &str = r#"version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)"#;
@@ -468,7 +472,7 @@ fn msrv_jobs_read_the_version_of_the_manifest() {
     assert_eq!(version, env!("CARGO_PKG_RUST_VERSION"));
 }
 
-/// The oldest and the newest minor version of Kubernetes 1 whose schemas `make linters` brings.
+/// The oldest and the newest minor version of Kubernetes 1 whose schemas `make linters` downloads.
 const KUBERNETES: (u32, u32) = (25, 37);
 
 #[test]
@@ -498,7 +502,7 @@ fn the_base_of_kustomize_is_the_manifest() {
     assert!(root().join("dist/kubernetes.yaml").exists());
 }
 
-/// The overlay that `docs/installing.md` shows, in a folder, on our base.
+/// A folder with the overlay of `docs/installing.md` on the shipped base.
 fn overlay() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("certvigil/dist");
@@ -562,7 +566,8 @@ fn hadolint_finds_nothing_in_the_image() {
 fn shellcheck_finds_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let gitlab = folder.path().join("gitlab.sh");
-    // The flags are split on purpose; a file that is included cannot say so where GitLab runs it.
+    // The flags are split on purpose, but a comment for the linter is not possible in a file that
+    // GitLab includes.
     let script = script_of_gitlab().replace(" $CERTVIGIL_ARGS", "");
     fs::write(&gitlab, format!("#!/bin/sh\n{script}")).unwrap();
     let mut scripts = vec![

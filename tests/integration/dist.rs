@@ -1,4 +1,4 @@
-//! What is handed to those who run the monitor: a unit of systemd and a manifest of Kubernetes.
+//! Files for running the monitor: a systemd unit and a Kubernetes manifest.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ fn dist(name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
-/// The unit with the program of the tests, which is there.
+/// The unit with the path of the tested program, which exists.
 fn unit(folder: &Path) -> std::path::PathBuf {
     const INSTALLED: &str = "/usr/local/bin/certvigil";
     let text = dist("certvigil.service");
@@ -33,7 +33,7 @@ fn unit(folder: &Path) -> std::path::PathBuf {
 #[test]
 #[ignore = "needs systemd"]
 fn systemd_takes_the_unit_and_finds_little_exposed() {
-    /// In tenths; systemd calls up to 2.0 "OK" and a unit that says nothing 9.6.
+    /// In tenths. systemd rates up to 2.0 as "OK", and a unit without any restriction as 9.6.
     const MOST_EXPOSED: &str = "--threshold=15";
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(folder.path());
@@ -41,7 +41,7 @@ fn systemd_takes_the_unit_and_finds_little_exposed() {
     let output = analyze().args(["verify", "--man=no"]).arg(&unit).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{output:?}");
-    // What it passes over it tells of, and succeeds.
+    // systemd succeeds with a warning about a setting that it ignores.
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!told.contains("certvigil.service"), "{told}");
     run(analyze()
@@ -132,7 +132,7 @@ fn the_command_of_the_unit_runs_as_nobody_in_a_file_system_that_is_read_only() {
     let metrics = exporter.get("/metrics");
     assert_eq!(metrics.sample("certvigil_endpoint_correct", &[]), Some(1.0));
     assert!(Path::new(&state).join("certvigil.db").is_file());
-    // bwrap itself waits for what it started, and ends as that does.
+    // bwrap waits for its child and exits with it.
     let pid = exporter.pid();
     let children = format!("/proc/{pid}/task/{pid}/children");
     let child = fs::read_to_string(children).unwrap();
@@ -141,7 +141,7 @@ fn the_command_of_the_unit_runs_as_nobody_in_a_file_system_that_is_read_only() {
     assert!(!exporter.log().contains("ERROR"), "{}", exporter.log());
 }
 
-/// Whether these words are a command line that the program takes.
+/// Asserts that the program accepts these arguments.
 pub(crate) fn assert_is_a_command<'a>(words: impl Iterator<Item = &'a str>) {
     let words: Vec<&str> = ["certvigil"].into_iter().chain(words).collect();
     let read = certvigil::cli::Cli::command().try_get_matches_from(&words);
@@ -193,7 +193,7 @@ fn the_manifest_runs_unprivileged_and_its_parts_fit() {
         Some(10843)
     );
 
-    // What selects has to be what is selected.
+    // The selector matches the labels.
     let label = Some("certvigil");
     let name = |yaml: &Yaml<'_>| yaml["app.kubernetes.io/name"].as_str().map(str::to_owned);
     for labels in [
@@ -227,7 +227,7 @@ fn the_manifest_runs_unprivileged_and_its_parts_fit() {
     assert_eq!(checked.code, 0, "{checked:?}");
 }
 
-/// The keys of a mapping and of all that is under it, but for what users name themselves.
+/// The keys of a mapping and of all mappings below it, except keys with names that users choose.
 fn keys<'a>(yaml: &'a Yaml<'a>, into: &mut BTreeSet<&'a str>) {
     for (key, value) in yaml.as_mapping().into_iter().flatten() {
         let key = key.as_str().unwrap();
@@ -241,8 +241,8 @@ fn keys<'a>(yaml: &'a Yaml<'a>, into: &mut BTreeSet<&'a str>) {
     }
 }
 
-/// A key that Kubernetes does not know is refused, or passed over and what it was to do is not done. These are of the API
-/// of its version 1.30 (core/v1 and apps/v1).
+/// Kubernetes refuses an unknown key, or ignores it and its effect is missing. These are the keys
+/// of the API of version 1.30 (core/v1 and apps/v1).
 #[test]
 fn every_key_of_the_manifest_is_one_that_kubernetes_knows() {
     const KNOWN: &str = "apiVersion kind metadata name labels spec data \

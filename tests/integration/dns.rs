@@ -1,4 +1,5 @@
-//! Names: knot answers as name servers do, the test's own responder as they should not.
+//! Name resolution: knot as a correct name server, and the test's own responder as an incorrect
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
 use crate::fixture::check::{self, Check, Row};
-use crate::fixture::dns::{A, AAAA, NameServer, REFUSED, Responder, SERVFAIL, Said};
+use crate::fixture::dns::{
+    A, AAAA, Asked, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL, Said,
+};
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::{Process, free_port};
 use crate::fixture::tls::{self, Server};
@@ -39,7 +42,7 @@ mx2      A     127.0.0.7
 xn--bcher-kva A 127.0.0.5
 ";
 
-/// More A records than the name server puts into a datagram.
+/// Number of A records, more than fit in one datagram of the name server.
 const CROWD: u8 = 120;
 
 pub(crate) fn knot() -> Process {
@@ -77,7 +80,7 @@ zone:
     })
 }
 
-/// Servers at every address of loopback, and what looks at them through a name server.
+/// Servers at every loopback address, and checks that resolve their names with a name server.
 struct Bench {
     pki: Pki,
     leaf: Leaf,
@@ -122,7 +125,7 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// The addresses of the rows, and the kinds of error of those that have none.
+/// The addresses of the rows, and the error kinds of rows without an address.
 fn summary(rows: &[Row]) -> Vec<&str> {
     rows.iter()
         .map(|row| match row.ip() {
@@ -217,7 +220,7 @@ fn five_hundred_addresses_of_a_truncated_answer_are_each_looked_at_once() {
     assert_eq!(bench.server.counts(), once);
 }
 
-/// `certvigil check` of `www.example.com` on a machine that has loopback and nothing else, and no IPv6.
+/// `certvigil check` of `www.example.com` on a machine with loopback only and without IPv6.
 fn check_without_ipv6(args: &[&str]) -> Run {
     const ALONE: &str =
         "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec \"$@\"";
@@ -280,7 +283,7 @@ fn a_machine_without_ipv6_says_that_it_has_none() {
     for (address, kind, words) in [
         ("2001:db8::1", "connect_unreachable", "has no IPv6"),
         ("::1", "connect_unreachable", "has no IPv6"),
-        // What the others differ from.
+        // The address from which the others differ.
         ("127.0.0.1", "connect_refused", "nothing listens"),
     ] {
         let rows = check::rows(&check(address));
@@ -288,12 +291,12 @@ fn a_machine_without_ipv6_says_that_it_has_none() {
         assert_eq!(rows[0].outcome(), kind, "{rows:?}");
         assert_eq!(rows[0].text("/status"), "connect_error");
         assert!(rows[0].text("/error").contains(words), "{rows:?}");
-        // The host has no other address, so nobody knows whether it is broken.
+        // The host has no other address, so its state is unknown.
         assert_eq!(rows[0].text("/severity"), "unknown", "{rows:?}");
     }
 }
 
-/// A name server that is bound and never answers.
+/// A name server that is bound and never responds.
 fn silent() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
     let address = socket.local_addr().unwrap();
@@ -334,6 +337,67 @@ fn a_name_server_that_works_stands_in_for_those_that_do_not() {
     }
 }
 
+/// A split horizon: the second name server has another address for the name, or does not have the name. The first one
+/// decides, as `resolv.conf(5)` says.
+#[test]
+fn name_servers_are_queried_in_their_order() {
+    let bench = Bench::new();
+    let first = answering();
+    let others: [fn(&Asked) -> Option<Said>; 2] = [
+        |_| {
+            Some(Said {
+                code: NXDOMAIN,
+                ..Said::default()
+            })
+        },
+        |asked| {
+            let records = (asked.kind == A).then(|| (asked.name.clone(), A, vec![127, 0, 0, 3]));
+            Some(Said {
+                records: records.into_iter().collect(),
+                ..Said::default()
+            })
+        },
+    ];
+    for other in others {
+        let second = NameServer::start(other);
+        let servers = [first.address, second.address];
+        let rows = bench.look("v4only.example", &servers, &[]);
+        assert_eq!(summary(&rows), ["127.0.0.2"]);
+        rows[0].assert_right(&[]);
+        assert_eq!(second.asked(), []);
+    }
+    let absent = Responder::start(|_| Err(NXDOMAIN));
+    let rows = bench.look("v4only.example", &[absent.address, first.address], &[]);
+    assert_eq!(rows[0].text("/error_kind"), "dns_nxdomain", "{rows:?}");
+}
+
+/// RFC 6891, section 7; and firewalls that drop queries with EDNS.
+#[test]
+fn a_name_server_without_edns_is_queried_without_it() {
+    const FORMERR: u8 = 1;
+    const NOTIMP: u8 = 4;
+    let bench = Bench::new();
+    for code in [Some(FORMERR), Some(NOTIMP), None] {
+        let name_server = NameServer::start(move |asked| {
+            if asked.has_edns {
+                return code.map(|code| Said {
+                    code,
+                    ..Said::default()
+                });
+            }
+            let records = (asked.kind == A).then(|| (asked.name.clone(), A, vec![127, 0, 0, 2]));
+            Some(Said {
+                records: records.into_iter().collect(),
+                ..Said::default()
+            })
+        });
+        let rows = bench.look("v4only.example", &[name_server.address], &[]);
+        assert_eq!(summary(&rows), ["127.0.0.2"], "{code:?}");
+        rows[0].assert_right(&[]);
+        assert!(name_server.asked().iter().any(|asked| asked.has_edns));
+    }
+}
+
 #[test]
 fn why_there_is_no_answer_is_told() {
     let bench = Bench::new();
@@ -350,7 +414,8 @@ fn why_there_is_no_answer_is_told() {
     }
 }
 
-/// A name server that answers with what is made of the question: its header and the one name with type and class.
+/// A name server that computes its response from the question: its header, and one name with type
+/// and class.
 fn raw(answer: fn(&[u8]) -> Vec<u8>) -> SocketAddr {
     const HEADER: usize = 12;
     let (socket, address) = silent();
@@ -365,7 +430,7 @@ fn raw(answer: fn(&[u8]) -> Vec<u8>) -> SocketAddr {
     address
 }
 
-/// An answer to a question with one record: this type, about the name that was asked for.
+/// A response with one record of this type for the name in the question.
 fn record(question: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
     let mut answer = question.to_vec();
     answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
@@ -389,7 +454,7 @@ fn forged_and_circular_answers_are_no_addresses() {
         answer[0] ^= 1;
         answer
     });
-    // An alias for itself.
+    // An alias that points to itself.
     let circular = raw(|question| record(question, 5, &[0xc0, 12]));
     let cut_short =
         raw(|question| record(question, 1, &[127, 0, 0, 2])[..question.len() + 5].to_vec());
@@ -417,7 +482,7 @@ fn one_family_that_fails_does_not_hide_the_other() {
         let rows = bench.look("several.example", &[responder.address], &[]);
         let seen: BTreeSet<&str> = summary(&rows).into_iter().collect();
         assert_eq!(seen, ["dns_servfail", address].into(), "{rows:?}");
-        // Who asks for the other family alone has nothing to do with it.
+        // A query for the other family alone is not affected.
         let rows = bench.look("several.example", &[responder.address], &[flag]);
         assert_eq!(summary(&rows), [address]);
     }

@@ -1,4 +1,4 @@
-//! The documentation and the code agree: no code without its entry, and no entry without its code.
+//! The documentation agrees with the code: every code has an entry, and every entry has a code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ const SECTIONS: [&str; 4] = [
     "See it",
 ];
 
-/// The servers that each page speaks of, in their order. Others may stand between.
+/// The servers that each page covers, in their order. Others may be between them.
 const SERVERS: [&str; 5] = [
     "nginx",
     "Apache",
@@ -149,7 +149,7 @@ fn metric_sections<'a>(page: &'a Document) -> Vec<Section<'a>> {
     sections.filter(|s| !s.heading.contains(' ')).collect()
 }
 
-/// The labels that a metric's entry names.
+/// The labels that the entry of a metric names.
 fn documented_labels(entry: &Section<'_>) -> BTreeSet<String> {
     let paragraphs = entry.paragraphs();
     let (first, _) = paragraphs[0].split_once(". ").unwrap();
@@ -204,7 +204,7 @@ pub(crate) fn example_queries() -> Vec<String> {
     blocks.map(|block| block.lines.join("\n")).collect()
 }
 
-/// What the demo does not expose, each with the reason.
+/// Metrics that the demo does not expose, each with the reason.
 const NOT_IN_THE_DEMO: [(&str, &str); 3] = [
     ("certvigil_endpoint_revoked", "nothing says whether it is"),
     ("certvigil_state_up", "it has no state folder"),
@@ -232,7 +232,7 @@ fn the_labels_of_metrics_are_those_that_are_exposed() {
             .iter()
             .find_map(|part| name.strip_suffix(part))
             .unwrap_or(name);
-        // No value of the demo has such a sequence.
+        // No label value of the demo contains this sequence.
         let labels = rest
             .split("=\"")
             .filter_map(|part| part.rsplit(['{', ',']).next());
@@ -264,7 +264,7 @@ fn the_labels_of_metrics_are_those_that_are_exposed() {
     );
 }
 
-/// The words of an enumeration of the schema.
+/// The values of an enumeration of the schema.
 fn words(pointer: &str) -> Vec<String> {
     let schema = schema::schema();
     let list = schema
@@ -313,14 +313,14 @@ fn the_schema_has_every_word() {
     );
 }
 
-/// A word of a table's first cell or of the text that is written as a flag: `--cert`, `-4`.
+/// The flag in a word of a table cell or of code, such as `--cert` or `-4`.
 fn flag_of(word: &str) -> Option<String> {
     let name = word.split(['=', ',']).next()?;
     let is_flag = name.len() > 1 && name.starts_with('-') && !name.starts_with("---");
     is_flag.then(|| name.to_owned())
 }
 
-/// The pages that tell of a command's flags.
+/// Each command with the page that documents its flags.
 const COMMANDS: [(&str, &str); 5] = [
     ("check", "docs/check.md"),
     ("inspect", "docs/inspect.md"),
@@ -329,7 +329,7 @@ const COMMANDS: [(&str, &str); 5] = [
     ("serve", "docs/prometheus.md"),
 ];
 
-/// A command as it is built.
+/// The command as clap builds it.
 fn command(name: &str) -> clap::Command {
     let mut root = certvigil::cli::Cli::command();
     root.build();
@@ -416,7 +416,7 @@ fn the_documented_defaults_of_flags_are_those_of_the_program() {
     }
 }
 
-/// Where links lead: files that are there, and headings that are in them.
+/// Link targets exist: the files, and the headings in them.
 #[test]
 fn every_link_leads_somewhere() {
     let all = documents();
@@ -450,7 +450,7 @@ fn every_link_leads_somewhere() {
     assert!(links > 10, "{links}");
 }
 
-/// Whatever shows a picture finds it (see above), in the Debian package too, and no picture lies about that nobody shows.
+/// Every picture that is shown exists, in the Debian package too, and every picture is shown.
 #[test]
 fn every_picture_is_shown_and_packed() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -479,7 +479,8 @@ fn every_picture_is_shown_and_packed() {
     assert!(manifest.contains(asset), "{asset}");
 }
 
-/// The book has no page that its table of contents does not lead to; the pages of findings have one of their own.
+/// The table of contents of the book links to every page. The pages of findings have a table of
+/// their own.
 #[test]
 fn the_book_leads_to_every_page() {
     let contents = document("docs/README.md").text;
@@ -496,7 +497,7 @@ fn the_book_leads_to_every_page() {
     assert!(pages > 20, "{pages}");
 }
 
-/// The names of the functions of all tests.
+/// The function names of all tests.
 pub(crate) fn functions() -> BTreeSet<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("src"), root.join("crates"), root.join("tests")];
@@ -509,7 +510,8 @@ pub(crate) fn functions() -> BTreeSet<String> {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap_or_default();
-            // The attribute of a test stands above its function, perhaps with another one between them.
+            // The `test` attribute is above its function, perhaps with another attribute between
+            // them.
             let after = text.split("test]\n").skip(1);
             let names = after.filter_map(|rest| rest.split_once("fn ")?.1.split('(').next());
             functions.extend(names.map(str::to_owned));

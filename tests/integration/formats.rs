@@ -1,4 +1,4 @@
-//! `--format`: each of them over a real look, by the exit code, and to a file.
+//! `--format`: each format for a real check, by exit code, and written to a file.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls::{self, Server};
 use crate::support::{Run, certvigil, command};
 
-/// What the documentation's examples are of: a certificate that was renewed, and a server that still serves the old
-/// one, until this is dropped.
+/// Files for the documentation's examples: a renewed certificate, and a server that still serves
+/// the old one. The server stops when the result is dropped.
 pub(crate) fn example(folder: &Path) -> Server {
     let pki = Pki::new();
     let (old, new) = (pki.older_leaf(&[HOST]), pki.leaf(&[HOST]));
@@ -37,7 +37,7 @@ impl Bench {
         Self { server, folder }
     }
 
-    /// Looks at the server with this file as what is expected.
+    /// Checks the server against this file of expected certificates.
     fn check(&self, expected: &str, more: &[&str]) -> Run {
         let place = format!("{HOST}:{}", self.server.port());
         let mut command = command();
@@ -67,7 +67,7 @@ fn each_format_goes_to_a_file_as_it_goes_to_stdout() {
         let to_file = bench.check(WRONG, &["--format", format, "--output", "result"]);
         assert_eq!((to_file.code, to_file.stdout.as_str()), (2, ""), "{format}");
         let written = fs::read_to_string(bench.folder.path().join("result")).unwrap();
-        // Times differ from look to look.
+        // Durations differ between runs.
         let digits_apart = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
         assert_eq!(digits_apart(&written), digits_apart(&run.stdout));
     }

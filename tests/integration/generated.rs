@@ -1,4 +1,5 @@
-//! What is generated from the command line: completions, as shells take them, and manual pages, as `man` shows them.
+//! Files that are generated from the command line: completions, tested in the shells, and manual
+//! pages, tested with `man`.
 
 use std::ffi::OsStr;
 
@@ -22,12 +23,12 @@ fn completions_are_made_for_each_shell() {
     assert_one_line(&run, &["possible values: bash", "fish", "zsh"], &"tcsh");
 }
 
-/// Types into a shell and expects what it makes of that: `(what is typed, what stands there then)`.
+/// Types into a shell and expects the completed line: `(typed, completed)`.
 fn types(mut shell: Terminal, lines: &[(&str, &str)]) {
     for (typed, completed) in lines {
         shell.press(typed);
         shell.wait_for(completed);
-        // Ctrl-U takes the line away, and the shell says when it is ready for the next.
+        // Ctrl-U clears the line, and the shell reports when it is ready for the next.
         shell.press("\x15echo rea''dy\n");
         shell.wait_for("ready");
     }
@@ -35,7 +36,7 @@ fn types(mut shell: Terminal, lines: &[(&str, &str)]) {
     assert_eq!(shell.end().0, 0);
 }
 
-/// What people type, with the tabulator, and what a shell has to make of it.
+/// Typed text with the tabulator, and the line that a shell completes it to.
 const TYPED: [(&str, &str); 6] = [
     ("certvigil insp\t", "certvigil inspect "),
     ("certvigil check --pub\t", "--pubkey-hash"),
@@ -51,7 +52,7 @@ const TYPED: [(&str, &str); 6] = [
     ),
 ];
 
-/// A folder with the completions for a shell, and a file to complete.
+/// A folder with the completions for a shell, and a file name to complete.
 fn folder_with_completions(shell: &str, name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let completions = certvigil(["completions", shell]).stdout;
@@ -82,13 +83,13 @@ fn zsh_completes_what_is_typed() {
     let folder = folder_with_completions("zsh", "_certvigil");
     let line = format!("cd {} && exec zsh -f -i", folder.path().display());
     let mut zsh = Terminal::run(&line, 200, &[("TERM", "dumb")]);
-    // As a package installs it: found in a folder of functions, and loaded when it is first needed.
+    // As in a package: in a folder of functions, loaded on first use.
     zsh.press("fpath=($PWD $fpath); autoload -U compinit; compinit -u -D && echo loa''ded\n");
     zsh.wait_for("loaded");
     types(zsh, &TYPED);
 }
 
-/// What fish offers for a line.
+/// The completions that fish offers for a line.
 #[test]
 #[ignore = "needs fish"]
 fn fish_completes_what_is_typed() {
@@ -154,7 +155,7 @@ fn manual_pages_are_written_for_every_command() {
     assert_eq!(run.code, 3);
 }
 
-/// As a reader sees them.
+/// The page as `man` shows it.
 #[test]
 #[ignore = "needs man-db"]
 fn man_shows_the_pages_without_a_warning() {
@@ -178,7 +179,7 @@ fn man_shows_the_pages_without_a_warning() {
     }
 }
 
-/// By what `man` itself formats pages with: in small containers `man` is a dummy.
+/// The page as groff formats it: in minimal containers, `man` is a dummy.
 #[test]
 #[ignore = "needs groff-base"]
 fn manual_pages_render_without_a_warning() {

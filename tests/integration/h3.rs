@@ -1,4 +1,5 @@
-//! Looks over QUIC: against servers of quinn's, against what passes for one, and against Caddy.
+//! Probes over QUIC: against quinn servers, against UDP services that imitate QUIC, and against
+//! Caddy.
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -21,7 +22,7 @@ use crate::fixture::tls::{Server, config, config_with_key};
 use crate::reach::Guard;
 use crate::support::{Refusing, certvigil};
 
-/// Expects this leaf at a UDP port of these addresses.
+/// Checks for this leaf at a UDP port of these addresses.
 fn check(pki: &Pki, leaf: &Leaf, addresses: &[&str], port: u16) -> Check {
     Check::new(pki)
         .expect(&pki.full_chain(leaf))
@@ -36,7 +37,7 @@ fn error(row: &Row) -> &str {
     row.text("/error")
 }
 
-/// A port of one number for TCP and UDP.
+/// A port number that is free for both TCP and UDP.
 fn twin_port() -> (TcpListener, UdpSocket) {
     wait_until("a port that is free in both", || {
         let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
@@ -64,10 +65,10 @@ fn what_is_served_over_quic_is_judged_like_what_is_served_over_tcp() {
         assert_eq!(row.text("/served/key_proof"), "handshake");
         assert_eq!(row.0["served"]["ocsp_stapled"], false);
         assert_eq!(row.0["served"]["chain"].as_array().unwrap().len(), 1);
-        // There is no connection before the handshake.
+        // QUIC has no connection before the handshake.
         let timings = &row.0["timings_ms"];
         assert!(timings["connect"].is_null() && timings["handshake"].is_number());
-        // H3_NO_ERROR: the server is not left waiting.
+        // The client closes with H3_NO_ERROR, so the server does not wait for its timeout.
         let left = wait_until("the server has heard that the client left", || {
             let left = server.visits(|v| v.left.clone());
             (!left.is_empty()).then_some(left)
@@ -95,10 +96,10 @@ fn a_stale_listener_behind_a_fresh_one_is_found() {
     assert_eq!(https.text("/protocol"), "https");
     https.assert_right(&[]);
     assert_eq!(h3.text("/protocol"), "h3");
-    // They are two endpoints, not one with addresses that disagree.
+    // They are two endpoints, not one whose addresses disagree.
     assert_eq!(h3.codes(), ["wrong_certificate"]);
 
-    // A series has labels that no other has, and a line of the table a place.
+    // Each series has unique labels, and each line of the table names an endpoint.
     let port = fresh.port();
     let (root, chain) = (pki.path("root.pem"), pki.full_chain(&new));
     let formatted = |format: &str| {
@@ -157,7 +158,7 @@ fn a_key_that_is_not_proved_is_not_believed() {
     assert_eq!(row.outcome(), "tls_signature", "{row:?}");
 }
 
-/// A server that lets nobody in without a certificate.
+/// A server that requires a client certificate.
 fn demanding(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> ServerConfig {
     ServerConfig::builder_with_provider(default_provider().into())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -237,7 +238,7 @@ fn what_is_no_server_of_quic_is_told_apart() {
     told(empty, "2s", "tls_protocol", "does not speak QUIC");
     let newer = answering(version_negotiation);
     told(newer, "60s", "tls_protocol", "not its version 1");
-    // Its own packet comes back to each client.
+    // The server returns each packet to its client.
     let mirror = answering(|packet| Some(packet.to_vec()));
     told(mirror, "2s", "tls_protocol", "does not speak QUIC");
 }
@@ -249,7 +250,7 @@ fn a_server_that_falls_silent_is_not_one_that_is_not_there() {
     let server = QuicServer::start("127.0.0.1", &config(&pki, &leaf));
     let behind = UdpSocket::bind("127.0.0.1:0").unwrap();
     behind.connect(("127.0.0.1", server.port())).unwrap();
-    // The server hears one datagram and is heard once: that is no handshake.
+    // One datagram in each direction is not a handshake.
     let once = AtomicBool::new(false);
     let port = answering(move |packet| {
         if once.swap(true, Ordering::SeqCst) {
@@ -301,7 +302,7 @@ fn remote_vantages_are_not_asked_about_quic() {
             fresh.port()
         )
     };
-    // Nobody answers there, so each target that is asked about has a row that says so.
+    // Nothing responds there, so each selected target has a row with that error.
     let remote = Refusing::new();
     let inventory = format!(
         "vantages: [{{name: far, type: certvigil, url: \"http://{}/api/v2\"}}]\ncertificates:\n{}{}",
@@ -324,7 +325,7 @@ fn remote_vantages_are_not_asked_about_quic() {
         [("h3", "local"), ("https", "far"), ("https", "local")]
     );
 
-    // A URL of QUIC picks that out of the inventory, a host all that is there.
+    // An `h3://` URL selects the QUIC target of the inventory; a host selects all of its targets.
     for (place, picked) in [
         (format!("h3://{HOST}:{}", fresh.port()), vec!["h3"]),
         (HOST.to_owned(), vec!["h3", "https"]),
@@ -353,7 +354,7 @@ fn a_flood_has_an_end() {
     flood.join().unwrap();
 }
 
-/// A server of the leaf, with so many certificates after it.
+/// A server that sends `more` certificates after the leaf.
 fn laden(pki: &Pki, leaf: &Leaf, more: usize) -> ServerConfig {
     let more = std::iter::repeat_n(&pki.intermediate.certificate, more);
     let chain = std::iter::once(&leaf.certificate).chain(more);
@@ -376,7 +377,7 @@ fn a_chain_is_read_up_to_its_bounds() {
     for (more, outcome) in [
         (99, "conclusive"),
         (100, "too_large"),
-        // Beyond what rustls reads in one message.
+        // More than rustls reads in one message.
         (300, "too_large"),
     ] {
         let server = QuicServer::start("127.0.0.1", &laden(&pki, &leaf, more));
@@ -449,7 +450,8 @@ fn a_monitor_has_two_endpoints_where_two_protocols_share_a_port() {
             json!([format!("h3://{plain}"), "h3"])
         ]
     );
-    // Each target of a module is looked at by itself, and held against what the inventory expects of it.
+    // Each target of a module is probed separately and compared with the expectation of the
+    // inventory.
     for (query, correct) in [
         (format!("target={plain}&module=https"), 1.0),
         (format!("target=h3://{plain}&module=h3"), 0.0),
@@ -462,7 +464,7 @@ fn a_monitor_has_two_endpoints_where_two_protocols_share_a_port() {
     }
 }
 
-/// Caddy with one certificate, that speaks these protocols at 127.0.0.1.
+/// Caddy at 127.0.0.1 with one certificate and these protocols.
 fn caddy(pki: &Pki, leaf: &Leaf, protocols: &[&str]) -> Process {
     let caddy = Process::start(&["127.0.0.1"], |folder, port| {
         let config = json!({

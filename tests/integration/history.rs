@@ -1,5 +1,5 @@
-//! What monitoring keeps: read by `certvigil history`, by another process than the one that writes, and whole after
-//! that one was killed.
+//! The history database: read by `certvigil history`, read by another process than the writer, and
+//! intact after the writer was killed.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -29,12 +29,13 @@ fn read(pem: &[u8]) -> Certificate {
     parse_certificates(pem).unwrap().remove(0)
 }
 
-/// Made once, so that the documentation shows its fingerprint: until 2026-04-10.
+/// The first certificate, valid until 2026-04-10. It is fixed, so that the documentation shows its
+/// fingerprint.
 fn old() -> Certificate {
     read(include_bytes!("testdata/history-old.pem"))
 }
 
-/// What took its place: until 2026-06-08.
+/// The certificate that replaced it, valid until 2026-06-08.
 fn new() -> Certificate {
     read(include_bytes!("testdata/history-new.pem"))
 }
@@ -112,7 +113,8 @@ fn told(ip: &str, correct: bool) -> Judged {
     judged(look, flags(correct, correct))
 }
 
-/// What `docs/history.md` tells of: a certificate is renewed, and one of two servers lags behind.
+/// Writes the history that `docs/history.md` describes: a certificate is renewed, and one of two
+/// servers still serves the old one.
 pub(crate) fn keep_example(folder: &Path) {
     let (first, second) = ("192.0.2.10", "192.0.2.11");
     let story = [
@@ -363,7 +365,7 @@ fn an_empty_history_says_so() {
     assert!(run.stderr.contains("the history is empty"), "{run:?}");
 }
 
-/// Every key of an object with those of the objects in it, as `outer.inner`.
+/// Every key of an object and of nested objects, as `outer.inner`.
 fn keys_of(value: &Value, into: &mut std::collections::BTreeSet<String>) {
     for (key, value) in value.as_object().unwrap() {
         into.insert(key.clone());
@@ -404,17 +406,17 @@ fn the_documented_bounds_are_those_of_the_program() {
     assert!(kept.contains(&words), "{words}");
 }
 
-/// The folder that a process writes to until it is killed.
+/// Environment variable with the folder that a process writes to until it is killed.
 const KILLED_IN: &str = "CERTVIGIL_TEST_KILLED_IN";
-/// Endpoints that are noted in one transaction.
+/// Endpoints that are recorded in one transaction.
 const ENDPOINTS: usize = 100;
 
-/// Something to serve that is another for each number. That nobody can read it does not matter.
+/// A served certificate that is unique for each number. It does not parse, which does not matter.
 fn numbered(number: u32) -> Certificate {
     Certificate::from_der(number.to_be_bytes().to_vec())
 }
 
-/// No test of its own: the process that the test below kills.
+/// Not a test by itself: the process that the test below kills.
 #[test]
 fn writes_until_it_is_killed() {
     let Some(folder) = std::env::var_os(KILLED_IN) else {
@@ -450,15 +452,15 @@ fn writes_until_it_is_killed() {
             (0..ENDPOINTS).map(|i| served(&format!("192.0.2.{i}"), numbered(number), true, true));
         let looks: Vec<Judged> = looks.collect();
         store.note(&looks, Timestamp(number.into())).unwrap();
-        // Who is left alone ends.
+        // Exits if the parent process is gone.
         if writeln!(std::io::stdout(), "\nnoted {number}").is_err() {
             return;
         }
     }
 }
 
-/// The number that was noted last, and the one that was remembered last. Panics where a part of a
-/// transaction is there.
+/// The last number that was recorded and the last that was remembered. Panics on a partial
+/// transaction.
 fn state(store: &Store) -> (u32, u32) {
     let query = Query {
         name: None,
@@ -493,8 +495,8 @@ fn state(store: &Store) -> (u32, u32) {
     (noted, remembered)
 }
 
-/// A real process, really killed, ten times in the midst of its writing; what it had told of is there, and of what
-/// was in flight all or nothing. Opening checks the whole database too.
+/// Kills a real process ten times while it writes. Everything that it reported as written is there;
+/// of the transaction in flight, all or nothing. Opening the store also checks the whole database.
 #[test]
 fn a_process_that_is_killed_loses_at_most_what_is_in_flight() {
     let folder = tempfile::tempdir().unwrap();
@@ -522,7 +524,7 @@ fn a_process_that_is_killed_loses_at_most_what_is_in_flight() {
                 assert_eq!(run.code, 0, "it is read while it is written: {run:?}");
             }
             if told > before + 2 + round % 3 {
-                child.kill().unwrap(); // SIGKILL; what it has written since is read to its end
+                child.kill().unwrap(); // SIGKILL; whatever it has written since is read to the end
             }
         }
         child.wait().unwrap();

@@ -1,4 +1,5 @@
-//! Servers that are silent, lie or break off; many of them at a time; and users who have had enough.
+//! Servers that are silent, send invalid data or close early; many such servers at once; and users
+//! who interrupt.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -24,7 +25,7 @@ fn every_way_to_break_a_handshake_has_its_name() {
     let silent: Serve = stay_silent;
     let closes: Serve = |_| {};
     let closes_after_hello: Serve = read_some;
-    // Closing with something unread resets the connection.
+    // Closing with unread data resets the connection.
     let resets: Serve = |stream| {
         let _ = stream.peek(&mut [0]);
     };
@@ -60,13 +61,13 @@ fn every_way_to_break_a_handshake_has_its_name() {
         say(stream, &[0x16, 3, 3, 0, 0]);
         stay_silent(stream);
     };
-    // The most that any record may have is 2^14 + 2048 (RFC 5246, section 6.2.3).
+    // Maximum length of any record: 2^14 + 2048 (RFC 5246, section 6.2.3).
     let long_record: Serve = |stream| {
         read_some(stream);
         say(stream, &[0x16, 3, 3, 0x48, 1]);
         stay_silent(stream);
     };
-    // Closing with something unread, after something has been said.
+    // Closing with unread data after some data was sent.
     let resets_amid: Serve = |stream| {
         let _ = stream.peek(&mut [0]);
         say(stream, &RECORD);
@@ -79,7 +80,7 @@ fn every_way_to_break_a_handshake_has_its_name() {
         );
         stay_silent(stream);
     };
-    // A handshake message that claims to have 16 MiB, and goes on and on.
+    // A handshake message with a length of 16 MiB, sent without end.
     let endless: Serve = |stream| {
         read_some(stream);
         let mut record = RECORD.to_vec();
@@ -109,7 +110,8 @@ fn every_way_to_break_a_handshake_has_its_name() {
         assert_eq!(row.outcome(), kind, "{what}: {row:?}");
         assert_eq!(row.text("/status"), "handshake_error", "{what}");
         assert_eq!(row.codes(), ["handshake_failed"], "{what}");
-        // A server that refuses or hangs up at the hello may speak older versions and suites: there are two more.
+        // A server that refuses or closes at the ClientHello may speak older versions and cipher
+        // suites, so there are two more connections.
         let is_refusal = ["closes", "closes after the hello", "resets", "alert"].contains(&what);
         let connections = if is_refusal { 3 } else { 1 };
         assert_eq!(server.connections(), connections, "{what}");
@@ -144,7 +146,8 @@ fn one_byte_a_segment_is_as_good_as_all_at_once() {
 
 #[test]
 fn a_server_that_asks_for_another_hello_for_ever_breaks_the_rules() {
-    /// A ServerHello whose random says that it is a HelloRetryRequest (RFC 8446, section 4.1.3), for secp384r1.
+    /// A ServerHello whose random marks it as a HelloRetryRequest (RFC 8446, section 4.1.3), for
+    /// secp384r1.
     const RANDOM: &str = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c";
     let random: Vec<u8> = (0..RANDOM.len())
         .step_by(2)
@@ -156,8 +159,8 @@ fn a_server_that_asks_for_another_hello_for_ever_breaks_the_rules() {
             let Ok(count @ 76..) = std::io::Read::read(stream, &mut hello) else {
                 return;
             };
-            // The id of the session stands after the record's and the message's header, the version and the random. What
-            // goes before a second hello (RFC 8446, appendix D.4) is passed over.
+            // The session ID follows the headers of record and message, the version and the random.
+            // A change_cipher_spec before a second ClientHello (RFC 8446, appendix D.4) is skipped.
             let at = if hello[0] == 0x14 { 6 } else { 0 };
             let id = &hello[at + 44..at + 76];
             assert!(count >= at + 76);
@@ -176,7 +179,7 @@ fn a_server_that_asks_for_another_hello_for_ever_breaks_the_rules() {
     let leaf = pki.leaf(&[HOST]);
     let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
     assert_eq!(row.outcome(), "tls_protocol", "{row:?}");
-    // The first one was heeded.
+    // The client followed the first one.
     let error = row.text("/error");
     assert!(
         error.contains("a HelloRetryRequest out of order"),
@@ -216,7 +219,7 @@ fn a_dead_address_of_a_live_host_is_critical_and_a_dead_host_is_unknown() {
     }
 }
 
-/// Listens, and has no room for another connection: those who come now get no answer.
+/// A listener whose backlog is full: new connections get no response.
 fn full() -> (TcpListener, Vec<TcpStream>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -266,8 +269,8 @@ fn a_name_is_sent_and_an_address_is_not() {
     }
 }
 
-/// A TLS server that keeps each client waiting for a moment, so that others come if they may, and the
-/// most that have waited at a time. Who waits cannot have gone on to the next.
+/// A TLS server that delays each client for a moment, so that others may connect, and the maximum
+/// of concurrent clients. A delayed client cannot have moved on to the next connection.
 fn crowded(
     pki: &Pki,
     leaf: &crate::fixture::pki::Leaf,

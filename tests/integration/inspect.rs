@@ -1,4 +1,4 @@
-//! `certvigil inspect`: what is served is shown as it is, from the leaf to the root.
+//! `certvigil inspect`: the served chain is shown unchanged, from the leaf to the root.
 
 use std::process::Command;
 
@@ -25,16 +25,16 @@ fn run(command: &mut Command) -> Run {
     command.output().unwrap().into()
 }
 
-/// A server of this leaf at an address of loopback, at a port that others have too.
+/// A server with this leaf at a loopback address, at a port that other servers share.
 fn at(pki: &Pki, leaf: &Leaf, address: &str, port: u16) -> Server {
     let listener = std::net::TcpListener::bind((address, port)).unwrap();
     Server::tls_at(listener, config(pki, leaf))
 }
 
-/// Where [`one_of_three_differs`] has its servers, and an address where nothing listens.
+/// Addresses of the servers of [`one_of_three_differs`], and an address where nothing listens.
 const ADDRESSES: [&str; 4] = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"];
 
-/// Servers at one port of which the first has another leaf than the other two.
+/// Three servers at one port, of which the first has another leaf than the other two.
 fn one_of_three_differs(pki: &Pki, most: &Leaf) -> (u16, [Server; 3]) {
     let port = free_port();
     let other = pki.leaf(&[HOST]);
@@ -121,7 +121,7 @@ fn what_is_wrong_is_told_with_its_remedy_and_shown_all_the_same() {
         &run(show().args(["--sni", "none", "--alpn", "h2", "--key-type", "ecdsa"])),
         &[" ecdsa serves this", "no ALPN"],
     );
-    // Without the root in the trust store there is a rung that is missing.
+    // Without the root in the trust store, the chain has a missing link.
     let mut strange = command();
     strange.args(["inspect", "--no-system-roots", &server.address.to_string()]);
     says(
@@ -142,7 +142,7 @@ fn addresses_that_serve_the_same_stand_together() {
         format!("\n127.0.0.1:{port} serves another:\n"),
         format!("\n127.0.0.4:{port} served no certificate: the connection was refused"),
         "WARNING addresses_disagree: ".into(),
-        // The intermediate is the same, and drawn once.
+        // The intermediate is the same, and is shown once.
         "│  as above\n".into(),
     ] {
         assert!(run.stdout.contains(&part), "{part}: {run:?}");
@@ -195,7 +195,7 @@ fn where_nothing_can_be_shown_the_exit_code_is_3() {
         let told = run.stdout.clone() + &run.stderr;
         assert!(told.contains("refused"), "{run:?}");
     }
-    // Something that is no TLS.
+    // A server that does not speak TLS.
     let server = Server::start("127.0.0.1", |stream| {
         say(stream, b"220 mail.example ESMTP\r\n")
     });

@@ -1,9 +1,10 @@
-//! How much work the pure core does: reading certificates and judging looks, counted in instructions, which do not
-//! depend on what else the machine does.
+//! Cost of the pure core: reading certificates and judging observations, counted in instructions,
+//! which do not depend on the load of the machine.
 //!
-//! Counted is Rust code alone, in the unoptimised build of the tests. What is left out is all of C and assembler:
-//! hashes and signatures, which choose their instructions by the processor, and the C library's copying and allocating.
-//! The figure is a ratio to a fixed piece of work in the same run, so that another compiler moves it little.
+//! Only Rust code is counted, in the unoptimised build of the tests. C and assembler are excluded:
+//! hashes and signatures, which select their instructions by processor, and the copying and
+//! allocation of the C library. The figure is a ratio to a fixed piece of work in the same run, so
+//! that another compiler changes it little.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,16 +22,17 @@ use certvigil::observation::{KeyProof, Observation, Outcome, Revocation, Served,
 
 use crate::support::{REWRITE, recorded};
 
-/// The figures that were counted last.
+/// File with the recorded figures.
 const BASELINE: &str = "tests/instructions.txt";
-/// So far a figure may be from its baseline, in either direction: what has become cheaper ought to stay so. Compilers
-/// differ by some per cent, and hash maps by a few in a thousand at every run.
+/// Maximum relative difference from the baseline, in either direction: an improvement should be
+/// recorded, too. Compilers differ by some per cent, and hash maps by some tenths of a per cent at
+/// every run.
 const TOLERANCE: f64 = 0.15;
 const ROUNDS: usize = 20;
-/// When the corpus is judged.
+/// Time as of which the corpus is judged.
 const NOW: &str = "2030-01-01T00:00:00Z";
 
-/// Chains as servers show them, each with its root: right, and wrong in many ways.
+/// Chains as servers send them, each with its root: correct ones and ones with various faults.
 const CHAINS: [(&[&str], &str); 14] = [
     (&["leaf", "intermediate"], "root"),
     (&["leaf"], "root"),
@@ -71,7 +73,7 @@ impl Corpus {
             rules: Rules::default(),
             now: NOW.parse().unwrap(),
         };
-        // From here on signatures are remembered. Judging for the first time is not what is counted.
+        // From here on signature results are cached. The first judgement is not counted.
         judge_all(&corpus);
         corpus
     }
@@ -157,7 +159,7 @@ fn judge_some(corpus: &Corpus, count: usize) -> Vec<Judged> {
     judged
 }
 
-/// Work of the same kind that never changes: text is made, sorted, looked up and compared.
+/// Fixed work of the same kind: text is built, sorted, searched and compared.
 #[inline(never)]
 fn fixed_work() -> usize {
     let mut map = BTreeMap::new();
@@ -175,7 +177,7 @@ fn fixed_work() -> usize {
     total
 }
 
-/// What is counted. Here it is seen that it works at all.
+/// Runs the counted functions, to test that they work.
 #[test]
 fn the_corpus_is_read_and_judged() {
     let corpus = Corpus::new();
@@ -217,7 +219,7 @@ fn reading_and_judging_cost_what_they_did() {
     }
 }
 
-/// The instructions of Rust code inside of one of the functions above.
+/// Instructions of Rust code within one of the functions above.
 fn count(function: &str) -> f64 {
     let folder = tempfile::tempdir().unwrap();
     let out: PathBuf = folder.path().join("callgrind.out");
@@ -229,7 +231,8 @@ fn count(function: &str) -> f64 {
             "--compress-strings=no",
         ])
         .arg(format!("--callgrind-out-file={}", out.display()))
-        // A function's name may end in a hash; a closure in it has another name, and is not to end the counting.
+        // A function's name may end in a hash. A closure in it has another name, which must not end
+        // the counting.
         .arg(format!("--toggle-collect={module}::{function}"))
         .arg(format!("--toggle-collect={module}::{function}::h*"))
         .arg(std::env::current_exe().unwrap())
@@ -245,14 +248,15 @@ fn count(function: &str) -> f64 {
     total as f64
 }
 
-/// The sum of what functions of Rust's cost by themselves, in callgrind's format: after `fn=` come lines of a position
-/// and a cost, and one such line after `calls=` is what the called function cost, which is counted there.
+/// The sum of the self costs of Rust functions, in callgrind's format: `fn=` is followed by lines
+/// of a position and a cost. The one such line after `calls=` is the cost of the called function,
+/// which is counted there.
 fn of_rust(counted: &str) -> u64 {
     let mut total = 0;
     let (mut is_rust, mut is_call) = (false, false);
     for line in counted.lines() {
         if let Some(name) = line.strip_prefix("fn=") {
-            // A path of a crate; names of C have no such thing.
+            // A path of a crate; names of C functions have none.
             is_rust = name.contains("::");
         } else if line.starts_with("calls=") {
             is_call = true;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Each crate with the crates of the workspace that it depends on.
+/// Each crate with the workspace crates that it depends on.
 const LAYERS: [(&str, &[&str]); 6] = [
     (
         "certvigil",
@@ -26,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("yaml-config", &[]),
 ];
 
-/// Crates that do I/O: none of them may be below `certvigil-core`.
+/// Crates that do I/O: `certvigil-core` must not depend on any of them.
 const OUTSIDE: [&str; 6] = [
     "tokio",
     "hyper",
@@ -48,7 +48,7 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The dependencies of a package in the resolved graph that its library or program is built with.
+/// The dependencies of a package in the resolved graph, without those for build scripts and tests.
 fn built_with(node: &Value) -> impl Iterator<Item = &str> {
     let is_normal = |dep: &&Value| {
         let kinds = dep["dep_kinds"].as_array().unwrap();

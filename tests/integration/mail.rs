@@ -1,4 +1,4 @@
-//! The hosts that take a domain's mail: found by its MX records, and looked at by SMTP.
+//! The mail servers of a domain: found by its MX records and probed with SMTP.
 
 use crate::dns::knot;
 use crate::fixture::check::{Check, rows};
@@ -8,7 +8,7 @@ use crate::fixture::process::Process;
 use crate::fixture::tls::{self, Server};
 use crate::starttls::{SMTP, talk};
 
-/// A mail server at every address of IPv4, and a name server that knows of it.
+/// A mail server at every IPv4 address, and a name server with records for it.
 struct Bench {
     pki: Pki,
     leaf: Leaf,
@@ -60,7 +60,7 @@ impl Bench {
 fn every_host_that_takes_the_mail_of_a_domain_is_looked_at() {
     let bench = Bench::new();
     for (domain, hosts) in [
-        // One of them is an alias, which is not as it should be, and works.
+        // One of the MX hosts is an alias, which RFC 2181 forbids but which works.
         (
             "mail.example",
             vec![("alias.example", "127.0.0.6"), ("mx2.example", "127.0.0.7")],

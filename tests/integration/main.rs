@@ -1,9 +1,9 @@
-//! One binary for everything that runs the program, or talks to it over real sockets.
+//! One test binary for everything that runs the program or connects to it over real sockets.
 //!
-//! What needs a server from Debian is ignored with the package's name; `make test` installs them
-//! (`tests/packages.txt`) and runs all.
+//! Tests that need a server from Debian are ignored, with the name of the package. `make test`
+//! installs the packages (`tests/packages.txt`) and runs all tests.
 
-// A test that fails panics, and tests have clocks.
+// Tests fail by panics and read clocks.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -27,6 +27,7 @@ mod deploy;
 mod dist;
 mod dns;
 mod docs;
+mod files;
 mod fixture;
 mod formats;
 mod generated;

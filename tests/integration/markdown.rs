@@ -1,33 +1,33 @@
-//! The documentation's files, and as much of Markdown as they are written in.
+//! The documentation files, and the subset of Markdown that they use.
 
 use std::path::{Path, PathBuf};
 
-/// Where each finding has its page.
+/// Directory of the pages of findings.
 pub(crate) const FINDINGS: &str = "docs/findings";
 
 /// One file of the documentation.
 pub(crate) struct Document {
-    /// Its path from the root of the repository.
+    /// Path from the root of the repository.
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
 
 /// A fenced block.
 pub(crate) struct Block<'a> {
-    /// The line of its first line, from 1.
+    /// Line number of its first line, from 1.
     pub(crate) line: usize,
-    /// What stands behind the fence.
+    /// Text after the fence, such as the language.
     pub(crate) info: &'a str,
     pub(crate) lines: Vec<&'a str>,
 }
 
-/// A heading of the second or third level with what is under it.
+/// A heading of the second or third level with the text below it.
 pub(crate) struct Section<'a> {
     pub(crate) heading: &'a str,
     pub(crate) lines: Vec<&'a str>,
 }
 
-/// Every file of the root, of `docs/` and of the folder of findings in it.
+/// Every Markdown file of the repository root, of `docs/` and of the findings directory in it.
 pub(crate) fn documents() -> Vec<Document> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut documents = Vec::new();
@@ -81,7 +81,7 @@ impl Document {
         blocks
     }
 
-    /// The lines that stand in no fenced block, with their numbers.
+    /// The lines outside of fenced blocks, with their numbers.
     pub(crate) fn prose(&self) -> Vec<(usize, &str)> {
         let mut fenced = false;
         let mut prose = Vec::new();
@@ -95,7 +95,7 @@ impl Document {
         prose
     }
 
-    /// The sections, those of the third level too.
+    /// The sections, including those of the third level.
     pub(crate) fn sections(&self) -> Vec<Section<'_>> {
         let mut sections: Vec<Section<'_>> = Vec::new();
         for (_, line) in self.prose() {
@@ -122,7 +122,7 @@ impl Document {
             .unwrap_or_else(|| panic!("{}: `{heading}` is missing", self.path.display()))
     }
 
-    /// The anchors that GitHub makes of the headings.
+    /// The anchors that GitHub generates for the headings.
     pub(crate) fn anchors(&self) -> Vec<String> {
         let headings = self.prose().into_iter();
         let headings =
@@ -141,7 +141,7 @@ impl Document {
 }
 
 impl Section<'_> {
-    /// The paragraphs, each as one line; tables count as one.
+    /// The paragraphs, each as one line. A table counts as one paragraph.
     pub(crate) fn paragraphs(&self) -> Vec<String> {
         self.lines
             .split(|line| line.is_empty())
@@ -150,14 +150,14 @@ impl Section<'_> {
             .collect()
     }
 
-    /// The rows of its tables without their headings, each as its cells.
+    /// The rows of its tables without the header rows, each as its cells.
     pub(crate) fn rows(&self) -> Vec<Vec<String>> {
         let rows: Vec<Vec<String>> = self.lines.iter().filter_map(|line| cells(line)).collect();
         let is_rule = |row: &Vec<String>| row.iter().all(|cell| cell.bytes().all(|b| b == b'-'));
         let mut out: Vec<Vec<String>> = Vec::new();
         for row in rows {
             if is_rule(&row) {
-                out.pop(); // what stood before it was the heading
+                out.pop(); // the row before it was the header
             } else {
                 out.push(row);
             }

@@ -1,4 +1,5 @@
-//! `docs/moving.md`: the files that it shows, taken as they are by those that they are for, side by side.
+//! `docs/moving.md`: the configuration files that it shows, used unchanged by both programs side by
+//! side.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +21,7 @@ use crate::nginx::{nginx, server};
 
 const ADDRESSES: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 
-/// A file of the page.
+/// A file that the page shows.
 fn file(name: &str) -> String {
     let page = document("docs/moving.md");
     let info = format!("yaml {name}");
@@ -29,7 +30,7 @@ fn file(name: &str) -> String {
     block.lines.join("\n") + "\n"
 }
 
-/// The text with each of these replaced, all of which it has.
+/// Replaces each of these parts, all of which the text must contain.
 fn replaced(text: &str, parts: &[(&str, &str)]) -> String {
     parts.iter().fold(text.to_owned(), |text, (old, new)| {
         assert!(text.contains(old), "{old}: {text}");
@@ -37,8 +38,8 @@ fn replaced(text: &str, parts: &[(&str, &str)]) -> String {
     })
 }
 
-/// blackbox_exporter, for which the host has the two addresses: it takes names from the system alone, so it sees a system
-/// of its own.
+/// Starts blackbox_exporter with a hosts file in which the host has the two addresses. It resolves
+/// names with the system resolver only, so it runs in its own mount namespace.
 fn blackbox(config: &str) -> Process {
     Process::start(&["127.0.0.1"], |folder, port| {
         let hosts: String = ADDRESSES.map(|at| format!("{at} {HOST}\n")).concat();
@@ -55,7 +56,7 @@ fn blackbox(config: &str) -> Process {
     })
 }
 
-/// The one series of a metric for a job and a target, if there is one.
+/// The only series of a metric for a job and a target, if there is one.
 fn one<'a>(samples: &'a [Sample], metric: &str, job: &str, target: &str) -> Option<&'a Sample> {
     let mut of = samples.iter().filter(|s| {
         let is = |name: &str, value: &str| s.label(name) == value;
@@ -73,7 +74,7 @@ fn what_changes_in_the_scrape_configuration_is_the_address() {
     assert_eq!(file("after.yml"), after);
 }
 
-/// What both are asked of, and how it has to be.
+/// The samples of both exporters, and their expected values.
 struct Bench {
     samples: Vec<Sample>,
     targets: [String; 3],
@@ -169,7 +170,7 @@ fn blackbox_exporter_and_certvigil_say_the_same_of_what_both_see() {
         targets,
     };
 
-    // The two addresses serve what they should.
+    // Both addresses serve the expected certificate.
     for job in BOTH {
         assert_eq!(bench.value(job, "probe_success", 0), Some(1.0), "{job}");
         assert!(bench.value(job, "probe_duration_seconds", 0) > Some(0.0));
@@ -193,7 +194,7 @@ fn blackbox_exporter_and_certvigil_say_the_same_of_what_both_see() {
         assert!(!after.is_empty(), "{metric}: {label}");
     }
 
-    // One address is wrong, the other one is looked at by blackbox_exporter.
+    // One address is wrong; blackbox_exporter probes the other one.
     assert_eq!(bench.value(before, "probe_success", 1), Some(1.0));
     assert_eq!(bench.value(after, "probe_success", 1), Some(0.0));
     // The intermediate is missing.
@@ -215,14 +216,15 @@ fn blackbox_exporter_and_certvigil_say_the_same_of_what_both_see() {
     assert_eq!(found[&*bench.targets[1]], ["wrong_certificate"]);
     assert_eq!(found[&*bench.targets[2]], ["missing_intermediate"; 2]);
 
-    // The table: what is as before is there with both, what is none is not.
+    // The table: a metric that is listed as unchanged is reported by both, and one that is listed
+    // as missing is not.
     let page = document("docs/moving.md");
     let rows = page.section("Metrics").rows();
     assert!(rows.len() > 8, "{rows:?}");
     for row in rows {
         for name in code_spans(&row[0]) {
             let prefix = name.trim_end_matches('*');
-            // Neither of the two asks DNS here.
+            // Neither of the two queries DNS here.
             if name != "probe_dns_lookup_time_seconds" {
                 assert!(bench.has(before, prefix), "{name}");
                 assert_eq!(
@@ -237,7 +239,7 @@ fn blackbox_exporter_and_certvigil_say_the_same_of_what_both_see() {
 
 const LAST_CHAIN: &str = "probe_ssl_last_chain_expiry_timestamp_seconds";
 
-/// A metric without labels, as an exporter at this port reports it for this probe.
+/// The value of a metric without labels from an exporter at this port for this probe.
 fn probed(port: u16, parameters: &str, metric: &str) -> Option<f64> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(stream, "GET /probe?{parameters} HTTP/1.0\r\n\r\n").unwrap();
@@ -250,8 +252,8 @@ fn probed(port: u16, parameters: &str, metric: &str) -> Option<f64> {
     value.map(|text| text.parse().unwrap())
 }
 
-/// blackbox_exporter takes the earliest expiry in each path that Go has verified, the root's too, and of those the
-/// latest.
+/// blackbox_exporter computes the earliest expiry of each path that Go has verified, including the
+/// root, and reports the latest of those.
 #[test]
 #[ignore = "needs prometheus-blackbox-exporter"]
 fn the_last_chain_expires_when_the_longest_valid_path_does() {
@@ -341,7 +343,7 @@ fn the_last_chain_expires_when_the_longest_valid_path_does() {
             true,
         ),
         ("no path", &[], "first", None, true),
-        // The zero of Go's time, in the year 1.
+        // The zero value of Go's time, in the year 1.
         (
             "nothing verified",
             &[intermediate],
@@ -353,7 +355,7 @@ fn the_last_chain_expires_when_the_longest_valid_path_does() {
         let server = serving(above);
         let target = format!("target=127.0.0.1:{}&module={module}", server.port());
         assert_eq!(probed(blackbox.port, &target, LAST_CHAIN), last, "{what}");
-        // certvigil has no probe that verifies nothing.
+        // certvigil has no probe without verification.
         if agrees {
             let target = format!("{target}&hostname={HOST}");
             let ours = probed(certvigil.address.port(), &target, LAST_CHAIN);

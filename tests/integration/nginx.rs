@@ -1,4 +1,4 @@
-//! nginx, as most servers that are looked at are.
+//! nginx, the most common server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::{Process, run, wait_until};
 use crate::support::command;
 
-/// Starts nginx with these `server` blocks, where `PORT` stands for its port.
+/// Starts nginx with these `server` blocks, in which `PORT` is replaced by its port.
 pub(crate) fn nginx(addresses: &[&str], servers: &[String]) -> Process {
     let servers = servers.concat();
     Process::start(addresses, |folder, port| {
@@ -129,7 +129,7 @@ fn each_address_is_judged_and_they_disagree() {
     ];
     assert_eq!(found, expected);
     for row in &rows {
-        // The expectation says which is wrong.
+        // The expectation shows which address is wrong, so no disagreement is reported.
         assert!(!row.codes().contains(&"addresses_disagree"), "{row:?}");
         let wrong = row.codes().contains(&"wrong_certificate");
         assert_eq!(wrong, row.ip() == "127.0.0.3", "{row:?}");
@@ -152,7 +152,7 @@ fn ipv6_may_serve_something_else_than_ipv4() {
     let codes: BTreeSet<_> = rows[1].codes().into_iter().collect();
     let expected = ["hostname_mismatch", "wrong_certificate"];
     assert_eq!(codes, expected.into());
-    // One family alone is right.
+    // One family alone is ok.
     check().arg("-4").row().assert_right(&[]);
     assert_eq!(check().arg("-6").row().flag("correct"), Some(false));
 }
@@ -249,7 +249,7 @@ fn the_file_that_chain_writes_completes_what_nginx_serves() {
     assert!(hint.contains(&url), "{hint}");
     assert!(hint.contains("`certvigil chain --cert FILE`"), "{hint}");
 
-    // What the hint says, over the server's own file.
+    // The command from the hint, with the server's own file.
     let mut chain = command();
     chain.args(["chain", "--no-system-roots", "--ca-file"]);
     chain.arg(pki.path("root.pem")).arg("--cert").arg(&alone);
@@ -348,7 +348,8 @@ fn we_leave_without_a_trace_in_the_servers_log() {
     let leaf = pki.leaf(&[HOST]);
     for version in ["TLSv1.2", "TLSv1.3"] {
         let nginx = one(&pki, &leaf, &format!("ssl_protocols {version};"));
-        // Whoever only connects is told of, as was the fixture when it waited for the server.
+        // nginx logs a client that only connects, such as the fixture while it waited for the
+        // server.
         let before = wait_until("the fixture's own trace", || {
             let log = nginx.read("error.log");
             log.contains("while SSL handshaking").then_some(log)
@@ -356,7 +357,7 @@ fn we_leave_without_a_trace_in_the_servers_log() {
         look(&pki, &leaf, &nginx).assert_right(&[]);
         let log = nginx.read("error.log");
         let ours = &log[before.len()..];
-        // That there was no request cannot be helped, and is no more than information.
+        // A probe sends no request, so nginx logs that; the level is only info.
         let complaints: Vec<&str> = ours
             .lines()
             .filter(|l| !l.contains("[info]") || !l.contains("closed connection while waiting"))

@@ -1,4 +1,4 @@
-//! `openssl s_server`: keys, certificates and versions that other servers do not have any more.
+//! `openssl s_server`: keys, certificates and versions that other servers no longer support.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,8 @@ use crate::fixture::check::{Check, Row};
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::Process;
 
-/// Starts s_server at 127.0.0.1 with the leaf, the certificates of a file after it, and more options.
+/// Starts s_server at 127.0.0.1 with the leaf, the certificates of the file `rest` after it, and
+/// more options.
 pub(crate) fn s_server(pki: &Pki, leaf: &Leaf, rest: &Path, options: &str) -> Process {
     let certificate = pki.chain(&[&leaf.certificate]);
     Process::start(&["127.0.0.1"], |_, port| {
@@ -90,7 +91,7 @@ fn every_key_and_suite_in_use_is_spoken() {
     ] {
         let row = look(&pki, leaf, options);
         assert_eq!(row.outcome(), "conclusive", "{options}: {row:?}");
-        // Chromium has neither the group nor these keys.
+        // Chromium supports neither the group nor these keys.
         let has_p521_alone = options.ends_with("-groups P-521");
         let has_rare_key = std::ptr::eq(leaf, &p521) || std::ptr::eq(leaf, &ed25519);
         let codes: &[&str] = match has_p521_alone || has_rare_key {
@@ -110,7 +111,7 @@ fn a_key_that_is_bound_to_pss_is_spoken() {
     let pki = Pki::new();
     let leaf = pki.openssl("rsa-pss", "-pkeyopt rsa_keygen_bits:2048");
     let row = look(&pki, &leaf, "-tls1_3");
-    // Go, Chromium and rustls offer no signature scheme for such a key.
+    // Go, Chromium and rustls offer no signature scheme for this key.
     row.assert_right(&["refused_by_clients"]);
     assert_eq!(row.text("/served/key_proof"), "handshake");
 }
@@ -154,7 +155,7 @@ fn what_strict_parsers_refuse_is_looked_at_told_of_and_has_to_prove_its_key() {
     }
 }
 
-/// So many certificates that have nothing to do with anything, each for so many names.
+/// `count` unrelated certificates, each for `names` names.
 fn strangers(count: usize, names: usize) -> Vec<Certificate> {
     let key = Key::generate().unwrap();
     let validity = Validity::around(now(), 10, 100);
@@ -176,7 +177,7 @@ fn chains_are_read_up_to_their_bounds() {
         (strangers(88, 1), 90),
         (strangers(98, 1), 100),
         (strangers(99, 1), 101),
-        // Few, but more than the 64 KiB that a handshake message may have.
+        // A few certificates, but more than 64 KiB in one handshake message.
         (strangers(20, 200), 0),
     ] {
         let mut chain = vec![&pki.intermediate.certificate];
@@ -184,7 +185,7 @@ fn chains_are_read_up_to_their_bounds() {
         let server = s_server(&pki, &leaf, &pki.chain(&chain), "");
         let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port).row();
         if matches!(seen, 1..=100) {
-            // Java follows no list of more than ten certificates.
+            // Java rejects a list of more than ten certificates.
             row.assert_right(&["refused_by_clients", "unrelated_certificate"]);
             assert_eq!(row.0["served"]["chain"].as_array().unwrap().len(), seen - 1);
         } else {

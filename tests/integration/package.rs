@@ -1,5 +1,5 @@
-//! The Debian package: built around the program that is tested, held against Debian's rules, and installed, used and purged in
-//! a root of its own, to which nothing of this machine belongs.
+//! The Debian package: built with the tested program and checked against Debian's policy. It is
+//! then installed, used and purged in its own root file system, without anything of this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,15 @@ use std::sync::OnceLock;
 
 use crate::fixture::process::run;
 
-/// What lintian would have, and why not: the first version of a package is to close the wish for it in Debian's bug tracker.
+/// A lintian tag that does not apply: the first version of a package should close its request for
+/// packaging in Debian's bug tracker.
 const NOT_OURS: &str = "initial-upload-closes-no-bugs";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The package, which is built once.
+/// Path of the package, which is built once.
 fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| build("deb"))
@@ -29,7 +30,7 @@ fn build(name: &str) -> PathBuf {
         .arg(env!("CARGO_BIN_EXE_certvigil"))
         .arg(&folder)
         .env_remove("SOURCE_DATE_EPOCH")
-        // Compressed less, and sooner.
+        // Less compression, in less time.
         .arg("--fast"));
     PathBuf::from(written.trim())
 }
@@ -58,7 +59,7 @@ fn the_package_is_as_debian_would_have_it() {
         .arg(package()));
 }
 
-/// `tests/package.sh` fails at the first step that is not as it should be; what it says shows that it came to its end.
+/// `tests/package.sh` fails at the first incorrect step; its output shows that it reached its end.
 #[test]
 #[ignore = "needs mmdebstrap, dpkg-dev, binutils, iproute2, curl, openssl and cargo-deb"]
 fn the_package_comes_runs_and_goes() {
@@ -72,11 +73,11 @@ fn the_package_comes_runs_and_goes() {
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("mmdebstrap")
         .args(["--variant=essential", "--include=ca-certificates"])
-        // Nothing of this root is to survive a crash.
+        // This root file system need not survive a crash.
         .args(["--dpkgopt=force-unsafe-io", "--format=null"])
         .arg(format!("--customize-hook={hook}"))
         .args([suite, "/dev/null"])
-        // Its parts are where only root's PATH leads.
+        // Its tools are in directories of root's PATH only.
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
         .output()
         .unwrap();

@@ -1,4 +1,4 @@
-//! Files that may not be read.
+//! Files without read permission.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -10,7 +10,7 @@ use crate::fixture::process::run;
 use crate::markdown::document;
 use crate::support::{Run, command};
 
-/// The program as somebody whom permissions bind: root may read everything.
+/// Runs the program as a user whom permissions restrict: root may read everything.
 fn as_nobody(folder: &Path, args: &[&str]) -> Run {
     let program = command();
     let is_root = run(Command::new("id").arg("-u")).trim() == "0";
@@ -35,7 +35,8 @@ fn as_nobody(folder: &Path, args: &[&str]) -> Run {
     bound.output().unwrap().into()
 }
 
-/// The lines of the block of `docs/installing.md` that has such a line, with these folders in the place of those of `/etc`.
+/// The lines of the block of `docs/installing.md` that contains `has`, with these folders instead
+/// of those of `/etc`.
 fn commands_of_installing(has: &str, folder: &Path) -> String {
     let page = document("docs/installing.md");
     let blocks = page.blocks();
@@ -46,7 +47,8 @@ fn commands_of_installing(has: &str, folder: &Path) -> String {
     text.replace("/etc/", &format!("{}/", folder.display()))
 }
 
-/// certbot closes its folders; each of the two ways that the page shows makes its certificates readable, and no key.
+/// certbot restricts its folders. Each of the two ways of the page makes its certificates readable,
+/// and no key.
 #[test]
 fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
     let pki = Pki::new();
@@ -55,7 +57,8 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
     let folder = folder.path();
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
     let is_root = run(Command::new("id").arg("-u")).trim() == "0";
-    // Its owner enters a folder of root's mode, so another one has to stand for it where the test is not root.
+    // The test's user owns the folder and could enter it with mode 0700, so mode 0 is used without
+    // root.
     let closed = if is_root { 0o700 } else { 0 };
     let parents = ["letsencrypt/live", "letsencrypt/archive"].map(|name| folder.join(name));
     let close = || {
@@ -63,7 +66,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
             fs::set_permissions(parent, Permissions::from_mode(closed)).unwrap();
         }
     };
-    // As certbot lays it out: files with numbers, and links to the newest.
+    // The layout of certbot: files with numbers, and links to the newest.
     for parent in &parents {
         fs::create_dir_all(parent.join("mail")).unwrap();
     }
@@ -100,7 +103,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
     let run_of = check(original);
     assert!(is_told(&run_of), "{run_of:?}");
 
-    // Opened.
+    // First way: open the folders.
     let sh = |text: &str| run(Command::new("sh").args(["-e", "-c", text]));
     let open = commands_of_installing("chmod 755", folder);
     if is_root {
@@ -111,7 +114,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
     let run_of = check(original);
     assert!(!is_told(&run_of), "{run_of:?}");
 
-    // Copied by the hook.
+    // Second way: copy with the hook.
     let hook = folder.join("letsencrypt/renewal-hooks/deploy/certvigil");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     fs::write(&hook, commands_of_installing("install -D", folder)).unwrap();
@@ -122,7 +125,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
     assert!(!is_told(&run_of), "{run_of:?}");
     let copies = fs::read_dir(folder.join("certvigil/certbot")).unwrap();
     assert_eq!(copies.count(), 1);
-    // So that the folder can be removed.
+    // Allows the removal of the folder.
     sh(open.lines().last().unwrap());
 }
 

@@ -1,6 +1,8 @@
-//! The pictures of terminals in `docs/pictures`: made from what the program really draws, and still like it.
+//! The pictures of terminals in `docs/pictures`: made from real output of the program, and still up
+//! to date.
 //!
-//! After a change that is meant, `CERTVIGIL_REWRITE=1 cargo test --test integration pictures -- --ignored` draws them anew.
+//! After an intended change, `CERTVIGIL_REWRITE=1 cargo test --test integration pictures --
+//! --ignored` writes them again.
 
 use std::fmt::Write as _;
 
@@ -20,7 +22,7 @@ fn the_demo_is_as_in_its_picture() {
     let (code, drawn) = Terminal::start("demo", COLUMNS, &[]).end();
     assert_eq!(code, 0, "{drawn:?}");
     let mut screen = Screen::of(&drawn);
-    // Its beginning and its end.
+    // The first and the last lines only.
     let end = screen.lines.split_off(screen.lines.len() - 5);
     screen.lines.truncate(20);
     screen.write("\r\n…\r\n");
@@ -59,7 +61,7 @@ fn what_wait_draws_is_as_in_its_picture() {
     let (code, drawn) = terminal.end();
     assert_eq!(code, 0, "{drawn:?}");
     let port = rollout.port.to_string();
-    // Columns stay where they are.
+    // Padding keeps the columns in place.
     let (cell, shorter) = (
         format!("{port}  "),
         format!("{PORT:pad$}  ", pad = port.len()),
@@ -67,7 +69,7 @@ fn what_wait_draws_is_as_in_its_picture() {
     let drawn = [meanwhile, drawn];
     let drawn = drawn.map(|text| text.replace(&cell, &shorter).replace(&port, PORT));
     let [mut screen, end] = drawn.map(|text| Screen::of(&text));
-    // Which of the two came first is chance.
+    // The order of the first two lines is random.
     screen.lines[..2].sort_by_key(|line| line.first().map(|cell| cell.0));
     let end_of_wait = end
         .text()
@@ -81,7 +83,7 @@ fn what_wait_draws_is_as_in_its_picture() {
     check("wait", &command, screen);
 }
 
-/// Holds a picture against its file, by what does not differ from run to run.
+/// Compares a picture with its file, without what differs between runs.
 fn check(name: &str, command: &str, mut screen: Screen) {
     let prompt = Screen::of(&format!("$ {command}\r\n"));
     screen.lines.splice(0..0, prompt.lines.into_iter().take(1));
@@ -98,7 +100,7 @@ fn check(name: &str, command: &str, mut screen: Screen) {
     );
 }
 
-/// The text of a picture, a line for each of its lines.
+/// The text of a picture, one line for each of its lines.
 fn words_of(svg: &str) -> String {
     let mut out = String::new();
     for line in svg.lines().filter(|line| line.starts_with("<text")) {
@@ -111,7 +113,7 @@ fn words_of(svg: &str) -> String {
     out
 }
 
-/// Numbers, hashes, the bar's spinner and what is padded are other ones in every run.
+/// Replaces what differs between runs: numbers, hashes, the spinner and padding.
 fn steady(text: &str) -> String {
     let is_hash = |word: &str| {
         let word = word.trim_end_matches([',', ';']);
@@ -162,15 +164,15 @@ fn the_comparison_of_pictures_says_no() {
     assert!(words_of(&svg).trim_start().starts_with("red"), "{svg}");
 }
 
-/// How a character is drawn.
+/// Style of a character.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Look {
     is_bold: bool,
-    /// 31 to 37, as Select Graphic Rendition has them.
+    /// 31 to 37, as in Select Graphic Rendition.
     colour: Option<u8>,
 }
 
-/// As much of a terminal as the program makes use of.
+/// The terminal features that the program uses.
 #[derive(Default)]
 struct Screen {
     lines: Vec<Vec<(char, Look)>>,
@@ -188,7 +190,7 @@ impl Screen {
         screen
     }
 
-    /// Goes on in the last line.
+    /// Continues in the last line.
     fn write(&mut self, drawn: &str) {
         let mut rest = drawn.chars();
         while let Some(c) = rest.next() {
@@ -197,7 +199,7 @@ impl Screen {
                 '\n' => self.lines.push(Vec::new()),
                 '\r' => self.column = 0,
                 '\x1b' => {
-                    // `[`, the parameters, and the letter that says what is meant.
+                    // `[`, the parameters, and the final letter of the sequence.
                     let end = rest
                         .as_str()
                         .find(|c: char| c.is_ascii_alphabetic())
@@ -225,7 +227,8 @@ impl Screen {
         self.lines.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// A picture that scales, with a place of its own for each run of characters: whatever the font is, columns stand.
+    /// A scalable picture. Each run of characters has its own position, so that columns align with
+    /// any font.
     fn svg(&self, title: &str) -> String {
         const WIDTH: f64 = 8.4;
         const HEIGHT: f64 = 18.0;

@@ -1,4 +1,5 @@
-//! The exporter as a real Prometheus meets it: scraped, discovered, sharded, and behind TLS and a password.
+//! The exporter with a real Prometheus: scraped, discovered, sharded, and behind TLS and a
+//! password.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,17 +18,17 @@ use crate::fixture::prometheus::{Prometheus, Sample, promtool};
 use crate::fixture::tls::{Server, config};
 use crate::markdown::document;
 
-/// The hosts of the demo at which nothing critical is found.
+/// The hosts of the demo without a critical finding.
 const GOOD_HOSTS: [&str; 3] = [
     "right.demo.example",
     "disordered.demo.example",
     "pending.demo.example",
 ];
 
-/// A scrape configuration that asks often.
+/// A scrape configuration with short intervals.
 const OFTEN: &str = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n";
 
-/// Fails the test unless promtool is silent and content.
+/// Fails the test unless promtool succeeds without output.
 fn assert_promtool_is_silent(what: &str, exposition: &[u8]) {
     assert!(!exposition.is_empty(), "{what}");
     let output = promtool(&["check", "metrics"], exposition);
@@ -72,7 +73,7 @@ fn planted_faults_reach_prometheus() {
         .iter()
         .map(|s| (place(s), s.label("code").to_owned()))
         .collect();
-    // What this machine has no address for is left out by the demo.
+    // The demo omits hosts for which this machine has no address.
     let looked = prometheus.query(r#"certvigil_endpoint_status{vantage="local"}"#);
     let looked: BTreeSet<_> = looked.iter().map(place).collect();
     let mut planted = BTreeSet::new();
@@ -88,7 +89,7 @@ fn planted_faults_reach_prometheus() {
     assert!(planted.len() >= 12, "{planted:?}");
     assert_eq!(found, planted);
 
-    // A series is told once, by every name that /metrics has.
+    // Each series occurs once, and every metric name of /metrics occurs.
     let told = demo.get("/metrics").text();
     let told: BTreeSet<&str> = told
         .lines()
@@ -100,7 +101,8 @@ fn planted_faults_reach_prometheus() {
     assert!(names.is_superset(&told), "{:?}", &told - &names);
 }
 
-/// Relabelling in the manner of blackbox_exporter: the target goes into a parameter, and the exporter is asked.
+/// Relabelling as for blackbox_exporter: the target becomes a parameter, and the exporter is
+/// scraped.
 fn probed_by(exporter: &Exporter) -> String {
     format!(
         "{OFTEN}scrape_configs:
@@ -144,7 +146,7 @@ fn prometheus_discovers_the_inventory_and_probes_it() {
     }
     assert!(wanted.len() >= 13, "{wanted:?}");
     assert_eq!(success, wanted);
-    // The module came from /sd, and the look is told of in full.
+    // The module is from /sd, and the probe reports all metrics.
     let targets = prometheus.api("targets?state=active");
     for target in targets["activeTargets"].as_array().unwrap() {
         assert_eq!(target["discoveredLabels"]["__param_module"], "https");
@@ -198,7 +200,7 @@ fn prometheus_scrapes_over_tls_with_a_password() {
     assert_eq!(up, BTreeMap::from(wanted));
     let info = prometheus.query("certvigil_build_info");
     assert_eq!(info.len(), 1, "{info:?}");
-    // Why the others are down is what it should be.
+    // The others are down for the expected reason.
     let targets = prometheus.api("targets?state=active");
     for target in targets["activeTargets"].as_array().unwrap() {
         let error = target["lastError"].as_str().unwrap();
@@ -211,8 +213,8 @@ fn prometheus_scrapes_over_tls_with_a_password() {
     }
 }
 
-/// A file of `dashboards/prometheus`, with some of its text replaced: that it was there is checked, so that what is
-/// tested is what is shipped.
+/// A file of `dashboards/prometheus` with these replacements. Each replaced text must be there, so
+/// that the test uses what is shipped.
 fn shipped(file: &str, replacements: &[(&str, &str)]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/prometheus");
     let mut text = fs::read_to_string(folder.join(file)).unwrap();
@@ -240,7 +242,7 @@ fn alerts_and_dashboards_tell_of_the_planted_faults() {
     let prometheus = Prometheus::start(&config, add_rules);
     // A rate needs two scrapes.
     prometheus.wait_for("sum_over_time(up[5m]) >= 2", |enough| !enough.is_empty());
-    // Each rule has been evaluated since.
+    // Each rule has been evaluated since then.
     let rules = wait_until("all rules are evaluated", || {
         let groups = prometheus.api("rules")["groups"].take();
         let groups = groups.as_array()?.iter();
@@ -258,7 +260,7 @@ fn alerts_and_dashboards_tell_of_the_planted_faults() {
     let rule = |line: &&str| line.contains("- alert: ") || line.contains("- record: ");
     assert_eq!(rules.len(), shipped_rules.lines().filter(rule).count());
 
-    // That the addresses of ipv6.demo.example disagree is told by the wrong certificate at one of them.
+    // The wrong certificate at one address of ipv6.demo.example covers that its addresses disagree.
     let mut wanted = BTreeSet::from([
         ("CertvigilChainIncomplete", "incomplete.demo.example"),
         ("CertvigilCriticalFinding", "misnamed.demo.example"),
@@ -295,13 +297,13 @@ fn alerts_and_dashboards_tell_of_the_planted_faults() {
         );
     }
     assert_eq!(panels_without_data(&prometheus.url()), Vec::<String>::new());
-    // That Prometheus takes it: not all of them find something here.
+    // Prometheus accepts the query; not every query has results here.
     for query in example_queries() {
         prometheus.query(&query);
     }
 }
 
-/// Every configuration of Prometheus that the guide shows is one: as it stands, or as a part of a file that is shipped.
+/// Every Prometheus configuration in the guide is a complete file, or a part of a shipped file.
 #[test]
 #[ignore = "needs prometheus"]
 fn promtool_takes_what_the_guide_shows() {
@@ -331,9 +333,9 @@ fn promtool_takes_what_the_guide_shows() {
     assert!(checked >= 5, "{checked}");
 }
 
-/// The hosts that are spread over the replicas.
+/// Number of hosts that are distributed over the replicas.
 const SHARDED_HOSTS: usize = 30;
-/// The replicas of the example.
+/// Number of replicas in the example.
 const REPLICAS: usize = 3;
 
 #[test]
@@ -345,7 +347,8 @@ fn targets_are_spread_over_three_replicas() {
         .collect();
     let leaf = pki.leaf(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let server = Server::tls("127.0.0.1", config(&pki, &leaf));
-    // Their own round is rare, so that what is counted later was asked for by Prometheus.
+    // The replicas' own interval is long, so that Prometheus requested all probes that are counted
+    // later.
     let inventory = format!(
         "defaults: {{interval: 12h, timeout: 2s, per_address: 30}}\n\
          trust: {{system: false, ca_files: [{}]}}\n\
@@ -355,7 +358,8 @@ fn targets_are_spread_over_three_replicas() {
         names.join(", "),
         server.port()
     );
-    // The example's replicas have names that end in their numbers, and one port: so have these addresses.
+    // The names of the example's replicas end in their numbers and share one port, as these
+    // addresses do.
     let mut port = 0;
     let mut replicas = Vec::new();
     for number in 0..REPLICAS {
@@ -393,7 +397,7 @@ fn targets_are_spread_over_three_replicas() {
     assert_eq!(probed, places);
     assert!(success.iter().all(|s| s.value == 1.0), "{success:#?}");
 
-    // Each target is one target, though every replica names it, and belongs to one replica.
+    // Each target occurs once, although every replica lists it, and belongs to one replica.
     let targets = prometheus.api("targets?state=active");
     let mut shares: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for target in targets["activeTargets"].as_array().unwrap() {
@@ -412,7 +416,7 @@ fn targets_are_spread_over_three_replicas() {
     );
     assert!(shares.values().all(|share| !share.is_empty()));
 
-    // What each replica counts is what it was given, beyond its own first round.
+    // Each replica counts the probes of its share, besides its own first round.
     let beyond = format!(
         r#"sum by (instance) (certvigil_probes_total{{status="conclusive"}}) > {SHARDED_HOSTS}"#
     );
@@ -420,7 +424,7 @@ fn targets_are_spread_over_three_replicas() {
     let counted: BTreeSet<&str> = counted.iter().map(|s| s.label("instance")).collect();
     assert_eq!(counted, shares.keys().map(String::as_str).collect());
 
-    // An endpoint is one series of each of its metrics: the replicas' own rounds are dropped.
+    // An endpoint has one series of each metric: those of the replicas' own rounds are dropped.
     let own = prometheus.query(r#"count({__name__=~"certvigil_endpoint_.*", job="certvigil"})"#);
     assert!(own.is_empty(), "{own:?}");
     for metric in ["certvigil_endpoint_correct", "certvigil_endpoint_info"] {
@@ -433,12 +437,12 @@ fn targets_are_spread_over_three_replicas() {
             "{metric}: {series:#?}"
         );
     }
-    // None of the alerts has a reason.
+    // No alert fires.
     let alerts = prometheus.query("ALERTS");
     assert!(alerts.is_empty(), "{alerts:#?}");
 
-    // Without the first replica a Prometheus that begins anew still knows every target. Its share is not looked at,
-    // which is told.
+    // Without the first replica, a restarted Prometheus still has every target. The share of that
+    // replica is not probed, which is reported.
     replicas.remove(0).kill();
     let anew = Prometheus::start(&config, add_rules);
     let up = anew.wait_for(r#"up{job="certvigil-probe"}"#, |up| {

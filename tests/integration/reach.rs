@@ -1,5 +1,5 @@
-//! What is particular about reaching a server: kinds of keys, client certificates, the PROXY protocol, ALPN, SNI,
-//! and where connections come from.
+//! Special cases of reaching a server: key types, client certificates, the PROXY protocol, ALPN,
+//! SNI and source addresses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +19,7 @@ use crate::fixture::tls::{Server, config, shake_hands};
 use crate::nginx::{nginx, pair, server};
 use crate::support::certvigil;
 
-/// nginx with a certificate of each of these leaves.
+/// Starts nginx with a certificate of each of these leaves.
 fn with_each(pki: &Pki, leaves: &[&Leaf], more: &str) -> Process {
     let pairs: String = leaves
         .iter()
@@ -79,9 +79,9 @@ fn a_kind_of_key_that_is_missing_is_critical_only_where_it_is_expected() {
     assert_eq!(rows[0].codes(), ["key_type_missing"]);
     assert_eq!(rows[0].text("/severity"), "info");
     rows[1].assert_right(&[]);
-    // `Check::rows` holds the exit code to the rows; said here once more.
+    // `Check::rows` compares the exit code with the rows; asserted here again.
     assert_eq!(check().run().code, 0);
-    // What is not there and need not be is not waited for.
+    // `--wait` does not wait for an optional key type that is missing.
     let waited = check().args(&["--wait", "10m"]).run();
     assert_eq!((waited.code, waited.stderr.as_str()), (0, ""));
 
@@ -90,14 +90,16 @@ fn a_kind_of_key_that_is_missing_is_critical_only_where_it_is_expected() {
     rows[1].assert_right(&[]);
 }
 
-/// Lets in whoever shows a certificate and has its key, whatever it is for.
+/// A verifier that accepts any client that has the key of its certificate, whatever the certificate
+/// is for.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     proved: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Guard {
-    /// A look is right without a client's certificate and with one, and the client has proved that it has its key.
+    /// Asserts that a check is ok without and with a client certificate, and that the client proved
+    /// possession of its key.
     pub(crate) fn assert_lets_in(&self, pki: &Pki, check: impl Fn() -> Check) {
         let client = pki.leaf(&["client.example.com"]);
         check().row().assert_right(&[]);
@@ -191,7 +193,7 @@ fn a_client_certificate_that_cannot_be_used_is_told_in_words() {
     let (one, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let chain = pki.full_chain(&one);
     for file in [&one.key, &other.key, &chain] {
-        // Of a key that everybody can read there would be a warning too.
+        // A key that every user can read would be a warning too.
         fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     }
     let told = |certificate: &std::path::Path, key: &std::path::Path| {
@@ -210,7 +212,7 @@ fn a_client_certificate_that_cannot_be_used_is_told_in_words() {
         run.stderr
     };
     assert!(told(&chain, &other.key).contains("the key is not that of the certificate in"));
-    assert!(told(&one.key, &one.key).contains("it has no certificate"));
+    assert!(told(&one.key, &one.key).contains("the file has no certificate, only a private key"));
     assert!(told(&chain, &chain).contains("it has no private key that can be read"));
     assert!(told(&pki.path("absent"), &one.key).contains("it cannot be read"));
     let alone = certvigil(["check", "--client-cert", chain.to_str().unwrap(), HOST]);
@@ -269,7 +271,8 @@ fn alpn_and_sni_are_what_the_user_says() {
     assert!(row.0["served"]["alpn"].is_null(), "{row:?}");
     let row = check().args(&["--alpn", "h2,http/1.1"]).row();
     assert_eq!(row.text("/served/alpn"), "h2");
-    // Without a name, and with another, the first block answers. The name that is matched stays the target's.
+    // With no SNI and with another name, the first block responds. The name to match remains that
+    // of the target.
     for sni in ["none", "first.example.com"] {
         let row = check().args(&["--sni", sni]).row();
         assert_eq!(row.flag("correct"), Some(false), "{row:?}");
@@ -294,7 +297,7 @@ fn connections_come_from_where_the_user_says() {
     let row = check().args(&["--source-address", "127.0.0.9", "--source-address", "::1"]);
     row.row().assert_right(&[]);
     assert_eq!(*peers.lock().unwrap(), ["127.0.0.9"]);
-    // An address that this machine does not have.
+    // This machine does not have the address.
     let row = check().args(&["--source-address", "192.0.2.1"]).row();
     assert_eq!(row.outcome(), "connect_unreachable");
     let two = check().args(&[

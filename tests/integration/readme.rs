@@ -1,10 +1,11 @@
-//! What the documentation shows is what the program does.
+//! The documentation shows what the program does.
 //!
-//! A `console` block is run: a line `$ COMMAND` is a command, what follows is what it writes, to stdout and
-//! stderr alike. `...` alone in a line stands for any lines, `[..]` for anything within a line. A block with
-//! a file's name behind the language is written to that file first. A `sh` block is not run, but it may name
-//! only commands and flags that there are; so may code in the text. `docs/history.md` finds a history in its folder,
-//! those of [`WITH_EXAMPLE`] certificates, and a server at port 8443.
+//! A `console` block is run. A line `$ COMMAND` is a command; the lines after it are its output, to
+//! stdout and stderr alike. `...` alone in a line matches any lines, `[..]` anything within a line.
+//! A block with a file name after the language is written to that file first. A `sh` block is not
+//! run, but it may name only commands and flags that exist. The same is true of code in the text.
+//! `docs/history.md` has a history in its folder, and the pages of [`WITH_EXAMPLE`] have
+//! certificates and a server at port 8443.
 
 use std::path::Path;
 
@@ -26,7 +27,7 @@ fn console_blocks_show_what_is_really_written() {
         let example = has_example
             .contains(&document.path.as_path())
             .then(|| formats::example(folder.path()));
-        // The server is where there was a place for it.
+        // The server listens at a port that was free.
         let port = example.as_ref().map(|server| server.port().to_string());
         let port = port.as_deref().unwrap_or(PORT);
         for block in document.blocks() {
@@ -70,7 +71,7 @@ const WITH_EXAMPLE: [&str; 5] = [
     "docs/quick-start.md",
 ];
 
-/// The port of the server in examples.
+/// Port of the server in the examples.
 const PORT: &str = "8443";
 
 struct Shown<'a> {
@@ -98,7 +99,7 @@ fn shown<'a>(block: &Block<'a>) -> Vec<Shown<'a>> {
     all
 }
 
-/// Runs a command as the reader would, with the program that is tested.
+/// Runs a command as a reader would, with the tested program.
 fn run(command: &str, folder: &Path) -> String {
     let command = command.replace("cargo run --release -- ", "certvigil ");
     let output = support::shell()
@@ -109,7 +110,7 @@ fn run(command: &str, folder: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Whether what was written is what is shown.
+/// Returns true if the written lines match the shown ones.
 fn fits(shown: &[&str], written: &[&str]) -> bool {
     match (shown, written) {
         ([], []) => true,
@@ -119,7 +120,8 @@ fn fits(shown: &[&str], written: &[&str]) -> bool {
     }
 }
 
-/// Ports that the system chose, dates, and the width of columns are other ones in every run.
+/// Replaces what differs between runs: ports that the system chose, dates, and the width of
+/// columns.
 fn loosened(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line.trim_end();
@@ -213,7 +215,7 @@ fn commands_that_are_only_shown_name_what_there_is() {
     assert!(commands > 0, "no command is shown");
 }
 
-/// The arguments of every call of the program in a line of shell.
+/// The arguments of every call of the program in a shell line.
 fn invocations(line: &str) -> Vec<Vec<String>> {
     let line = line.replace("cargo run --release -- ", "certvigil ");
     let line = line.split(" #").next().unwrap_or_default();
@@ -230,7 +232,7 @@ fn invocations(line: &str) -> Vec<Vec<String>> {
     words.filter(|words| !words.is_empty()).collect()
 }
 
-/// Whether each subcommand and flag exists.
+/// Returns an error if a subcommand or flag does not exist.
 fn is_known(words: &[String]) -> Result<(), String> {
     let mut root = certvigil::cli::Cli::command();
     root.build();

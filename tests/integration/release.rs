@@ -1,4 +1,4 @@
-//! A release: which folders it is made of, and where its version is written out.
+//! A release: the folders that it consists of, and the places where its version is written.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,8 @@ use clap::CommandFactory as _;
 use crate::deploy::{root, text};
 use crate::markdown::document;
 
-/// The folders beside `src` and `crates` that the compiler reads: by `include_str!` and `include_bytes!`.
+/// The folders besides `src` and `crates` that the compiler reads with `include_str!` and
+/// `include_bytes!`.
 pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
     let mut folders = BTreeSet::new();
     for path in ["src", "crates"].into_iter().flat_map(files_below) {
@@ -50,8 +51,8 @@ fn the_compiler_reads_what_is_known_here() {
     assert_eq!(folders, ["dashboards", "docs"]);
 }
 
-/// Where the version is written out, with `VERSION` in its place; `RELEASING.md` names each file. (That of the package has a
-/// test of its own.)
+/// Places where the version is written, with `VERSION` instead of it. `RELEASING.md` names each
+/// file. (The version of the package has a test of its own.)
 const VERSIONS: [(&str, &str); 5] = [
     ("README.md", "/dist/action@vVERSION"),
     ("dist/gitlab-ci.yml", "CERTVIGIL_REVISION: vVERSION"),
@@ -69,7 +70,7 @@ fn every_version_that_is_written_out_is_that_of_the_program() {
         assert!(text(file).contains(&written), "{file}: {written}");
         assert!(steps.contains(&format!("`{file}`")), "RELEASING.md: {file}");
     }
-    // Nor is there another one at such a place.
+    // No other version is written at such a place.
     let written = ["dist", "docs"].into_iter().flat_map(files_below);
     for path in written.chain([PathBuf::from("README.md")]) {
         let Ok(text) = fs::read_to_string(root().join(&path)) else {
@@ -92,7 +93,7 @@ fn every_version_that_is_written_out_is_that_of_the_program() {
     }
 }
 
-/// What the pages for newcomers count is as much as there is.
+/// Numbers on the pages for newcomers match the code.
 #[test]
 fn what_is_counted_is_counted_right() {
     let root = certvigil::cli::Cli::command();
@@ -117,7 +118,8 @@ fn what_is_counted_is_counted_right() {
     );
 }
 
-/// The files of a folder of the repository and of those in it, by their path from its root.
+/// The files of a folder of the repository and of its subfolders, by path from the repository's
+/// root.
 fn files_below(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![PathBuf::from(folder)];

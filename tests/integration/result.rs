@@ -1,4 +1,4 @@
-//! The JSON of real looks: what dashboards and SSLMate's clients read.
+//! The JSON of real checks, as dashboards and SSLMate clients read it.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ const INCONCLUSIVE: &str = "error error_kind";
 const CERTIFICATE: &str = "sha256_fingerprint sha1_fingerprint pubkey_hash subject issuer serial sans \
                            not_before expiration key signature";
 
-/// A right look, a refused one and a name that is not there.
+/// A check with an ok probe, a refused one, and a name that does not exist.
 fn run() -> Run {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
@@ -80,7 +80,7 @@ fn a_result_has_the_keys_that_are_promised() {
     assert!(served["leaf"]["expiration"].is_i64());
 }
 
-/// SSLMate's test response and nothing more.
+/// The fields of SSLMate's test response and no others.
 #[derive(Deserialize)]
 struct Response {
     result: Vec<Tested>,

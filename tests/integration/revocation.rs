@@ -1,4 +1,5 @@
-//! Revocation: what servers staple, and what issuers publish, made by OpenSSL and served over real sockets.
+//! Revocation: stapled responses, and responses and lists that issuers publish, made by OpenSSL and
+//! served over real sockets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,11 +23,11 @@ use crate::fixture::tls::{Server, config, say, stay_silent};
 use crate::support::Refusing;
 
 const P256: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
-/// The serial number that the tests' leaves have, and one that nobody has.
+/// Serial number of the tests' leaves, and one that no leaf has.
 const SERIAL: &str = "1234";
 const OTHER: &str = "77";
 
-/// A leaf with further extensions, given as `-addext` takes them.
+/// A leaf with further extensions, in the syntax of `-addext`.
 fn leaf(pki: &Pki, extensions: &[String]) -> Leaf {
     let mut options = format!("-set_serial 0x{SERIAL}");
     for extension in extensions {
@@ -44,7 +45,8 @@ fn names_responder(url: &str) -> String {
     format!("authorityInfoAccess=OCSP;URI:{url}")
 }
 
-/// The database of an authority of `openssl ca`: what it has issued, and what of it is revoked.
+/// The database of an `openssl ca` authority: the serial numbers that it issued, and those that it
+/// revoked.
 fn database(pki: &Pki, valid: &[&str], revoked: &[&str]) -> PathBuf {
     let mut text = String::new();
     for serial in valid {
@@ -58,7 +60,7 @@ fn database(pki: &Pki, valid: &[&str], revoked: &[&str]) -> PathBuf {
     pki.file(text)
 }
 
-/// A list of the intermediate that holds for a week.
+/// A revocation list of the intermediate that is valid for a week.
 fn list(pki: &Pki, revoked: &[&str]) -> Vec<u8> {
     let settings = pki.file(format!(
         "[ca]\ndefault_ca=the\n[the]\ndatabase={}\ndefault_md=sha256\n",
@@ -82,7 +84,7 @@ fn list(pki: &Pki, revoked: &[&str]) -> Vec<u8> {
     fs::read(der).unwrap()
 }
 
-/// An OCSP response about a certificate that holds for a week, as a file.
+/// File of an OCSP response for a certificate, valid for a week.
 fn response(pki: &Pki, database: &PathBuf, about: &Leaf, signer: (PathBuf, PathBuf)) -> PathBuf {
     let file = pki.file("");
     let issuer = pki.path("intermediate.pem");
@@ -108,14 +110,14 @@ fn own_signer(pki: &Pki) -> (PathBuf, PathBuf) {
     (pki.path("intermediate.pem"), pki.path("intermediate.key"))
 }
 
-/// A leaf of the intermediate that is for signing responses, or is not.
+/// A leaf of the intermediate with this extended key usage, which may allow it to sign responses.
 fn responder(pki: &Pki, usage: &str) -> (PathBuf, PathBuf) {
     let extension = format!("extendedKeyUsage={usage}");
     let leaf = pki.openssl(P256, &format!("-addext {extension}"));
     (pki.chain(&[&leaf.certificate]), leaf.key)
 }
 
-/// What is answered at a path.
+/// The response for a path.
 #[derive(Clone)]
 enum Page {
     Body(Vec<u8>),
@@ -125,7 +127,7 @@ enum Page {
     Silence,
 }
 
-/// A web server of the test's own, which remembers what it was asked for.
+/// The test's own web server, which records the requests.
 struct Web {
     server: Server,
     pages: Arc<Mutex<BTreeMap<String, Page>>>,
@@ -152,7 +154,7 @@ impl Web {
         }
     }
 
-    /// Puts a page there and gives its URL.
+    /// Adds a page and returns its URL.
     fn put(&self, path: &str, page: Page) -> String {
         self.pages.lock().unwrap().insert(path.to_owned(), page);
         format!("http://{}{path}", self.server.address)
@@ -197,14 +199,14 @@ fn answer(stream: &mut TcpStream, page: Page) {
     }
 }
 
-/// A look at a server of the test's own with this leaf.
+/// A check of the test's own server with this leaf.
 fn check(pki: &Pki, leaf: &Leaf, how: &str) -> (Check, Server) {
     let server = Server::tls("127.0.0.1", config(pki, leaf));
     let check = Check::of(pki, leaf, &["127.0.0.1"], server.port());
     (check.args(&["--revocation", how, "-v"]), server)
 }
 
-/// The row, and what was logged.
+/// Returns the row and the log.
 fn look(pki: &Pki, leaf: &Leaf, how: &str, more: &[&str]) -> (Row, String) {
     let (check, _server) = check(pki, leaf, how);
     let run = check.args(more).run();
@@ -367,7 +369,7 @@ fn the_issuers_list_is_asked_where_that_is_wanted() {
     assert_eq!(revoked(&row), Some(false));
     assert_eq!(web.paths(), ["/list", "/list"]);
 
-    // A server that nobody expects and that leads to no trusted root has nothing fetched.
+    // Nothing is fetched for an unexpected certificate without a path to a trusted root.
     let stranger = Pki::new();
     let foreign = leaf(&stranger, &[names_list(&url)]);
     let server = Server::tls("127.0.0.1", config(&stranger, &foreign));
@@ -384,7 +386,7 @@ fn a_list_that_is_not_to_be_had_or_believed_leaves_it_unknown() {
     let web = Web::start();
     let good = web.put("/good", Page::Body(list(&pki, &[SERIAL])));
     let refusing = Refusing::new();
-    // It has the name, and not the key.
+    // The issuer's name matches, but not its key.
     let stranger = Pki::new();
     for (name, page, words) in [
         (
@@ -418,7 +420,7 @@ fn a_list_that_is_not_to_be_had_or_believed_leaves_it_unknown() {
     assert_eq!(revoked(&row), None);
     assert!(log.contains("no connection"), "{log}");
 
-    // A redirect is followed, and where one place has nothing, the next is asked.
+    // A redirect is followed. If one URL has nothing, the next is tried.
     let moved = web.put("/moved", Page::Redirect(good.clone()));
     let moved = leaf(&pki, &[names_list(&moved)]);
     assert_eq!(revoked(&look(&pki, &moved, "crl", &[]).0), Some(true));
@@ -426,7 +428,7 @@ fn a_list_that_is_not_to_be_had_or_believed_leaves_it_unknown() {
     let second = leaf(&pki, &[names_list(&format!("{gone},URI:{good}"))]);
     let (row, log) = look(&pki, &second, "crl", &[]);
     assert_eq!(revoked(&row), Some(true), "{log}");
-    // What has ended tells nothing.
+    // An expired list reports nothing.
     let later = Timestamp(now().0 + 20 * 86_400);
     let (row, log) = look(&pki, &second, "crl", &["--at", &later.to_string()]);
     assert_eq!(revoked(&row), None);
@@ -461,7 +463,7 @@ fn a_list_is_fetched_once_for_all_endpoints() {
     for row in &rows {
         assert_eq!(revoked(row), Some(true), "{row:?}");
     }
-    // What fails is not tried again for each of them either.
+    // A failed request is not repeated for each of them, either.
     assert_eq!(web.paths(), ["/gone", "/list"]);
 }
 
@@ -476,7 +478,7 @@ fn the_responder_is_asked_where_no_list_tells() {
         (&[], &[], None),
     ] {
         let database = database(&pki, valid, bad);
-        // A connection that asks nothing would hold it up, so its log tells when it is ready.
+        // A connection without a request would block it, so its log shows when it is ready.
         let responder = Process::start(&[], |_, port| {
             let mut command = Command::new("openssl");
             command
@@ -509,7 +511,8 @@ fn the_responder_is_asked_where_no_list_tells() {
         if flag.is_none() {
             assert!(log.contains("not known"), "{log}");
         }
-        // A list that is not to be had leads to the responder; one that tells, does not.
+        // If the list is unavailable, the responder is queried. If it is available, the responder
+        // is not.
         let gone = web.put("/gone", Page::Status(404));
         let both = leaf(&pki, &[names_list(&gone), names_responder(&url)]);
         assert_eq!(revoked(&look(&pki, &both, "full", &[]).0), flag);
@@ -696,7 +699,7 @@ fn a_list_is_fetched_anew_in_time_and_kept_as_long_as_it_holds() {
     );
 }
 
-/// An authority that has changed its key may go on under the same address.
+/// A CA that has changed its key may continue under the same URL.
 #[test]
 #[ignore = "needs openssl"]
 fn a_list_that_says_nothing_of_one_certificate_tells_of_another() {
@@ -713,7 +716,7 @@ fn a_list_that_says_nothing_of_one_certificate_tells_of_another() {
     assert_eq!(web.paths(), ["/list"]);
 }
 
-/// The room that asks, without the rest of the house.
+/// The revocation checker without the rest of the program.
 struct Asking {
     revocations: Revocations,
     requests: Requests,
@@ -735,7 +738,7 @@ impl Asking {
         }
     }
 
-    /// Whether the list says that it has been revoked.
+    /// Returns true if the list reports the certificate as revoked.
     fn ask(&self, (leaf, issuer): &(Certificate, Issuer), now: Timestamp) -> Option<bool> {
         let answer = self.runtime.block_on(async {
             let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The plan for very many endpoints is what the figures beside it come to.
+//! The plan for very many endpoints matches the figures beside it.
 
 #[path = "../../benches/performance/scale/plan.rs"]
 mod plan;
@@ -7,7 +7,7 @@ use plan::Measured;
 
 use crate::markdown::document;
 
-/// What the page says where there has been no run of the whole size.
+/// The text of the page as long as there was no run of the full size.
 const NOT_MEASURED: &str = "A hundred thousand endpoints have not been measured with this version yet: \
     `make bench-scale` writes the figures and the plan here.";
 
@@ -30,7 +30,7 @@ fn the_plan_follows_from_a_hundred_thousand_endpoints_or_there_is_none() {
     assert_eq!(plan.trim(), Measured::read(table).plan().trim());
 }
 
-/// Figures that are easily computed in one's head.
+/// Figures that are easy to calculate with.
 #[test]
 fn the_plan_is_computed_as_the_page_says() {
     let figures = [

@@ -1,5 +1,5 @@
-//! The schedule under a clock of the test's own: a model of a monitor whose looks are quick, slow or dead, whose targets
-//! come and go, and which has only so many hands.
+//! The schedule under a simulated clock: a model of a monitor with few permits. Its probes are
+//! quick, slow or dead, and its targets come and go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use certvigil::schedule::DueQueue;
 use proptest::prelude::*;
 
 const INTERVAL: Duration = Duration::from_secs(60);
-/// One look in so many may be what one target has and another has not, besides two at the ends.
+/// Divisor in the maximum difference in probes between two targets: `2 + most / UNEVEN`.
 const UNEVEN: usize = 8;
 
-/// A place to look at: the times that looks at it take, in turn.
+/// An endpoint: the durations of its probes, repeated in order.
 #[derive(Clone, Debug)]
 struct Endpoint {
     looks: Vec<Duration>,
@@ -24,7 +24,7 @@ impl Endpoint {
     }
 }
 
-/// At this time the targets with these numbers are all that there are.
+/// From this time on, the targets with these numbers are the only ones.
 #[derive(Clone, Debug)]
 struct Change {
     at: Duration,
@@ -33,22 +33,22 @@ struct Change {
 
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    /// Since when it has been among the targets, and is still.
+    /// Time since which it has been one of the targets, if it still is.
     since: Option<Duration>,
-    /// When looks began, in this presence.
+    /// Start times of the probes since then.
     starts: Vec<Duration>,
     finished: Option<Duration>,
-    /// The looks of all presences.
+    /// Number of all probes, including earlier presences.
     looks: usize,
 }
 
-/// What a run has shown.
+/// Measurements of a run.
 #[derive(Debug)]
 struct Outcome {
     seen: Vec<Seen>,
-    /// The longest time that somebody who was there was not looked at.
+    /// Longest time without a probe of a present target.
     longest_gap: Duration,
-    /// The longest lag that was told.
+    /// Longest lag that was reported.
     lag: Duration,
 }
 
@@ -61,7 +61,7 @@ fn target(number: usize) -> Target {
     }
 }
 
-/// Runs a monitor with this many hands from zero to `end`.
+/// Runs a monitor with this many permits from zero to `end`.
 fn run(
     endpoints: &[Endpoint],
     hands: usize,
@@ -119,7 +119,7 @@ fn run(
             under_way.insert((now + looks[this.looks % looks.len()], number));
             this.looks += 1;
         }
-        // Who has waited for longer than an interval since their last look is told of by the lag.
+        // The lag covers each target whose last probe is more than an interval ago.
         let told = schedule.lag(now);
         for (number, this) in seen.iter().enumerate() {
             let is_busy = under_way.iter().any(|(_, busy)| *busy == number);
@@ -155,7 +155,7 @@ fn run(
     })
 }
 
-/// Quick ones, slow ones, dead ones that cost the whole timeout, and those that are now this and now that.
+/// Quick endpoints, slow ones, dead ones whose probes take the whole timeout, and mixed ones.
 fn endpoint() -> impl Strategy<Value = Endpoint> {
     let quick = 1u64..200;
     let slow = 200u64..5_000;
@@ -173,7 +173,7 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     })
 }
 
-/// All endpoints from the beginning, and then some of them come and go.
+/// All endpoints at the start; later some of them come and go.
 fn changes(count: usize) -> impl Strategy<Value = Vec<Change>> {
     let present = proptest::collection::btree_set(0..count, 0..=count);
     let later = proptest::collection::vec((0u64..900, present), 0..6);
@@ -198,7 +198,7 @@ fn fleet() -> impl Strategy<Value = (Vec<Endpoint>, Vec<Change>)> {
     })
 }
 
-/// The time that one round of all looks takes with this many hands, where each takes as long as it ever does.
+/// Duration of one round of all probes with this many permits, where each takes its longest time.
 fn round(endpoints: &[Endpoint], hands: usize) -> Duration {
     let work: Duration = endpoints.iter().map(Endpoint::longest).sum();
     work / u32::try_from(hands).unwrap()
@@ -213,11 +213,11 @@ fn longest(endpoints: &[Endpoint]) -> Duration {
 }
 
 proptest! {
-    // A failure is shown as a whole: no file of seeds is kept.
+    // A failure prints the whole case, so no file of seeds is kept.
     #![proptest_config(ProptestConfig { failure_persistence: None, max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
-    /// The work fits where a round and the longest look are no longer than an interval together: then even where all
-    /// come due at once, nobody misses a turn.
+    /// The work fits if a round and the longest probe together are no longer than an interval. Then
+    /// no target misses a probe, even if all become due at once.
     #[test]
     fn as_long_as_the_work_fits_everybody_is_looked_at_once_in_two_intervals((endpoints, changes) in fleet()) {
         let mut hands = 1;
@@ -230,7 +230,7 @@ proptest! {
         prop_assert!(outcome.lag <= bound, "{:?} of {bound:?}", outcome.lag);
     }
 
-    /// However the looks differ in what they take, and wherever the places in the interval are.
+    /// The durations of the probes and the offsets in the interval may differ in any way.
     #[test]
     fn where_the_work_does_not_fit_everybody_has_as_many_looks_as_the_others(
         endpoints in proptest::collection::vec(endpoint(), 2..60),
@@ -244,7 +244,7 @@ proptest! {
         let counts: Vec<usize> = outcome.seen.iter().map(|seen| seen.looks).collect();
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         prop_assert!(most - least <= 2 + most / UNEVEN, "{counts:?}");
-        // A round is longer than the interval, and that is told.
+        // A round is longer than the interval, and the lag reports that.
         prop_assert!(outcome.lag + longest(&endpoints) >= work, "{:?} of {work:?}", outcome.lag);
     }
 }

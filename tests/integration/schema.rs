@@ -1,9 +1,9 @@
-//! `docs/check.schema.json`, and as much of JSON Schema as it is written in: a library for all of it would be
-//! thirty crates. A keyword that is not known here is an error, so that nothing goes unchecked.
+//! `docs/check.schema.json`, and the subset of JSON Schema that it uses: a library for all of it
+//! would be thirty crates. An unknown keyword is an error, so that nothing is left unchecked.
 
 use serde_json::Value;
 
-/// Panics with every place where a result of `check --format json` is not as the schema says.
+/// Panics with every place where a result of `check --format json` violates the schema.
 pub(crate) fn assert_valid(document: &Value) {
     let schema = schema();
     let mut wrong = Vec::new();
@@ -106,7 +106,8 @@ fn is_a(value: &Value, kind: &Value) -> bool {
     }
 }
 
-/// The one form of pattern that is used: so many lower-case hexadecimal digits.
+/// Returns true if the text matches the one form of pattern in use: a number of lower-case
+/// hexadecimal digits.
 fn is_hex(text: &str, pattern: &str) -> bool {
     let count = pattern.strip_prefix("^[0-9a-f]{").unwrap();
     let count: usize = count.strip_suffix("}$").unwrap().parse().unwrap();
@@ -129,7 +130,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_800_000_000);
 
-    /// What `--format json` says of one look, without any server.
+    /// The JSON of one probe's outcome, without a server.
     fn told_of(outcome: Outcome, expected: &Arc<Expected>) -> Value {
         let observation = Observation {
             target: Target {

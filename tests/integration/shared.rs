@@ -1,4 +1,4 @@
-//! What many servers show is read and kept once.
+//! Certificates that many servers share are parsed and kept once.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn look(looker: &Looker, protocol: Protocol, port: u16) -> Served {
     }
 }
 
-/// Where the bytes of each certificate are.
+/// Addresses in memory of each certificate's bytes.
 fn places(served: &Served) -> Vec<*const u8> {
     let all = std::iter::once(&served.leaf).chain(&served.rest);
     all.map(|c| c.der().as_ptr()).collect()

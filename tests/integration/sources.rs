@@ -1,4 +1,4 @@
-//! What is expected, from every source: the API at its best and at its worst, downloads, files.
+//! Expected certificates from every source: the API with and without faults, downloads, files.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::canned::{self, Canned};
 use crate::support::{Run, certvigil, command};
 
-/// The lab's time is the system's, as the program's is.
+/// The system time, which the testbed and the program use.
 fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp(since.unwrap().as_secs() as i64)
@@ -32,7 +32,7 @@ hosts:
 struct Bench {
     lab: Lab,
     folder: tempfile::TempDir,
-    // The lab's servers live on it.
+    // Runs the testbed's servers.
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -128,7 +128,7 @@ fn the_accounts_test_is_not_asked_about_what_begins_in_the_clear() {
         .iter()
         .map(|r| (r["vantage"].as_str(), r["error_kind"].as_str()))
         .collect();
-    // The lab's servers expect TLS at once.
+    // The testbed's servers expect TLS at once.
     assert_eq!(seen, [(Some("local"), Some("starttls_protocol"))]);
 }
 
@@ -139,7 +139,7 @@ fn where_nothing_can_be_looked_at_nothing_is_well() {
     let config = bench.config(&format!(
         "  - {{pem: \"{pem}\", hostnames: [right.demo.example]}}"
     ));
-    // The account knows nothing of the file's certificate.
+    // The account does not have the certificate of the file.
     for wait in [&[][..], &["--wait", "50ms", "--every", "10ms"]] {
         let args = ["-c", &config, "--vantage", "sslmate", "--format", "nagios"];
         let run = bench.check(&[&args[..], wait].concat());
@@ -182,16 +182,17 @@ fn a_certificate_of_the_account_is_checked_with_the_files_settings() {
         row(right, "ldap", "handshake_failed"),
         row(right, "https", "expiring"),
     ];
-    // All of its entries, also where its host is named.
+    // All entries of the host, also if the host is named twice.
     assert_eq!(seen(&check(&[right])), both);
     assert_eq!(seen(&check(&[right, right])), both);
-    // Another place, by the first entry's settings.
+    // Another port, with the settings of the first entry.
     let other = seen(&check(&[right, &format!("previous.demo.example:{port}")]));
     let https = other.iter().find(|row| row.1 == "https").unwrap();
     assert!(https.2.contains("wrong_certificate"), "{other:?}");
     let dead = seen(&check(&[right, "right.demo.example:1"]));
     assert_eq!(dead.len(), 1, "{dead:?}");
-    // One of the whole account, or of none of its entries, has the file's defaults.
+    // A certificate from the entry of the whole account, or from no entry, has the defaults of the
+    // file.
     let all = bench.config("  - sslmate: \"*\"");
     let args = ["-c", &all, "--format", "json", "--vantage", "local"];
     for more in [&["--sslmate", right][..], &["--sslmate", right, right]] {
@@ -265,7 +266,8 @@ fn a_pending_certificate_is_a_warning_until_wait_sees_it_issued_and_installed() 
     assert_eq!(codes(&rows(&run)[0]), ["dummy_certificate"]);
     assert_eq!(rows(&run)[0]["correct"], true);
 
-    // The right instance is issued, and the server keeps the temporary one: --wait gives up.
+    // The expected instance is issued, but the server keeps the temporary one, so `--wait` times
+    // out.
     bench.lab.api().change(|account| {
         let issued = account.certificates["right.demo.example"]
             .current()
@@ -381,7 +383,7 @@ fn one_entry_that_fails_does_not_keep_the_others_from_being_checked() {
     assert!(run.stderr.contains("no file fits"), "{}", run.stderr);
 }
 
-/// Such an entry has no row: without it the exit code would say that all is well.
+/// Such an entry has no row; without this rule the exit code would be ok.
 #[test]
 fn an_entry_that_fails_and_names_no_host_makes_the_exit_code_unknown() {
     let bench = Bench::new();
@@ -391,12 +393,12 @@ fn an_entry_that_fails_and_names_no_host_makes_the_exit_code_unknown() {
     let run = bench.check(&local);
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("no file fits"), "{run:?}");
-    // What is asked for was found, and is well.
+    // The selected target was found and is ok.
     let run = bench.check(&[&local[..], &["right.demo.example"]].concat());
     assert_eq!(run.code, 0, "{run:?}");
     let run = bench.check(&[&local[..], &["--fail-on", "never"]].concat());
     assert_eq!(run.code, 0, "{run:?}");
-    // Alone it is what the run ends with, where monitoring systems see it too.
+    // A failing entry alone determines the exit code, also in the formats for monitoring systems.
     let config = bench.config(&format!("  - {nowhere}"));
     let run = bench.check(&["-c", &config, "--format", "nagios"]);
     assert_eq!(run.code, 3, "{run:?}");
@@ -404,7 +406,7 @@ fn an_entry_that_fails_and_names_no_host_makes_the_exit_code_unknown() {
     assert!(run.stdout.starts_with(told), "{run:?}");
 }
 
-/// Though everything that could be looked at is well.
+/// All endpoints that could be probed are ok.
 #[test]
 fn wait_goes_on_until_a_source_that_names_no_host_says_something() {
     let bench = Bench::new();
@@ -428,19 +430,19 @@ fn wait_goes_on_until_a_source_that_names_no_host_says_something() {
     assert!(
         told.any(|line| line.starts_with("waiting for the source of the expected certificate"))
     );
-    // Whole, by another name first.
+    // Written completely under another name, then renamed.
     let (first, whole) = (folder.join("late"), folder.join("late.pem"));
     std::fs::write(&first, served.stdout).unwrap();
     std::fs::rename(first, whole).unwrap();
-    // Whoever writes is not held up.
+    // The writer is not blocked.
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     let run: Run = child.wait_with_output().unwrap().into();
     assert_eq!(run.code, 0, "{run:?}: {rest:?}");
     assert!(run.stdout.contains("2 endpoints: "), "{run:?}");
 }
 
-/// Checks an SSLMate certificate against an API that answers as told. Nothing is looked at: whatever
-/// these tests are about happens before.
+/// Checks an SSLMate certificate with this API. Nothing is probed: these tests are about earlier
+/// steps.
 fn ask(api: &Canned, timeout: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("c.yml");
@@ -463,7 +465,7 @@ fn ask(api: &Canned, timeout: &str) -> Run {
     command.env("SSLMATE_API_KEY", "k").output().unwrap().into()
 }
 
-/// The object of a certificate that is on nobody's server: enough to get past the source.
+/// The API object of a certificate that no server has. It is sufficient for the source to succeed.
 pub(crate) fn object() -> Value {
     let validity = certvigil::lab::authority::Validity::around(now(), 1, 80);
     let key = certvigil::lab::authority::Key::generate().unwrap();
@@ -478,7 +480,8 @@ pub(crate) fn object() -> Value {
     })
 }
 
-/// Got past the source: what is left is that the name does not resolve to anything that answers.
+/// Returns true if the source succeeded: the only remaining error is that no server responds at the
+/// name.
 pub(crate) fn is_past_the_source(run: &Run) -> bool {
     run.stdout.contains("a.example") && !run.stderr.contains("API")
 }
@@ -549,7 +552,7 @@ fn what_passes_is_asked_for_again_and_what_does_not_is_not() {
     ask(&api, "3s");
     assert_eq!(api.requests().len(), 1, "a 4xx is not asked for again");
 
-    // Later than any clock goes.
+    // Later than any clock can represent.
     let api = Canned::start(|_, _| {
         canned::json(
             503,
@@ -566,7 +569,7 @@ fn what_passes_is_asked_for_again_and_what_does_not_is_not() {
 fn credentials_do_not_follow_a_redirect_to_another_host() {
     let good = object();
     let elsewhere = Canned::start(move |_, _| canned::json(200, &good));
-    // Another port is another host.
+    // Another port is another origin.
     let target = format!("http://{}/moved", elsewhere.address);
     let api = Canned::start(move |_, _| {
         format!("HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()

@@ -1,4 +1,4 @@
-//! The stand-in of the SSLMate API, held against the reference with a plain HTTP client.
+//! The stand-in of the SSLMate API, compared with the reference by a plain HTTP client.
 
 use std::path::Path;
 

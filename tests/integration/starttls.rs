@@ -1,5 +1,5 @@
-//! Dialogues before TLS, with servers that do it right, wrong, slowly or never. What real servers make of it
-//! is in `starttls_servers`.
+//! STARTTLS dialogues with servers that are correct, incorrect, slow or silent. Real servers are
+//! tested in `starttls_servers`.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::tls::{self, Server, read_some, say, stay_silent};
 
-/// Reads a line of the client's; false where it has gone.
+/// Reads one line from the client. Returns false if the client is gone.
 fn hear(stream: &mut TcpStream) -> bool {
     let mut byte = [0];
     while stream.read(&mut byte).is_ok_and(|count| count == 1) {
@@ -23,7 +23,8 @@ fn hear(stream: &mut TcpStream) -> bool {
     false
 }
 
-/// Says each of these, and waits for a line of the client's before the next. False where the client has gone.
+/// Sends each of these texts, and waits for a line from the client before the next. Returns false
+/// if the client is gone.
 pub(crate) fn talk(stream: &mut TcpStream, words: &[&str]) -> bool {
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
@@ -35,8 +36,8 @@ pub(crate) fn talk(stream: &mut TcpStream, words: &[&str]) -> bool {
     true
 }
 
-/// Goes through a handshake and hears what the client has to say inside, until it leaves. Whether it left with
-/// close_notify, and its words.
+/// Completes a handshake and reads from the client until it closes. Returns whether it closed with
+/// close_notify, and the data.
 fn hear_inside(
     stream: &mut TcpStream,
     config: &Arc<ServerConfig>,
@@ -62,8 +63,9 @@ pub(crate) const SMTP: [&str; 3] = [
     "220 go ahead\r\n",
 ];
 
-/// Each protocol of lines, as a server of it speaks, what it greets with inside TLS, and how the client leaves.
-/// NNTP has only this: Debian's inn2 does not install on a machine without a full host name.
+/// Each line-based protocol: the server's side of the dialogue, its greeting inside TLS, and the
+/// client's last command. NNTP is tested only here: Debian's inn2 does not install on a machine
+/// without a fully qualified host name.
 const DIALOGUES: [(&str, &[&str], &str, &str); 7] = [
     ("smtp", &SMTP, "", "QUIT\r\n"),
     ("lmtp", &SMTP, "", "QUIT\r\n"),
@@ -134,7 +136,7 @@ fn a_server_is_asked_for_tls_in_its_own_words_and_left_in_them() {
     }
 }
 
-/// A server of mail that shakes hands after STARTTLS.
+/// A mail server that completes the handshake after STARTTLS.
 fn smtp_server(pki: &Pki, leaf: &Leaf) -> Server {
     let config = tls::config(pki, leaf);
     Server::start("127.0.0.1", move |stream| {
@@ -180,10 +182,10 @@ fn a_slow_server_is_waited_for() {
     check.args(&["--starttls", "smtp"]).row().assert_right(&[]);
 }
 
-/// Says the first of these, and then does something else.
+/// Sends the first `count` texts and then calls `then`.
 fn up_to(count: usize, then: fn(&mut TcpStream)) -> impl Fn(&mut TcpStream) + Send + Sync {
     move |stream| {
-        // It is the client's turn after each of them.
+        // The client sends a line after each of them.
         if talk(stream, &SMTP[..count]) && (count == 0 || hear(stream)) {
             then(stream);
         }
@@ -339,7 +341,8 @@ fn every_way_to_break_a_dialogue_has_its_name() {
         assert_eq!(row.text("/status"), "handshake_error", "{what}");
         assert_eq!(row.codes(), ["handshake_failed"], "{what}");
         assert!(row.text("/error").contains(words), "{what}: {row:?}");
-        // A server that hangs up at our hello may want an older one: there are two more.
+        // A server that closes at the ClientHello may want an older version, so there are two more
+        // connections.
         let tries = if what == "closes instead of TLS" {
             3
         } else {

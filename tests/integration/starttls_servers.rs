@@ -1,5 +1,5 @@
-//! Real servers that begin in the clear. Each is asked for TLS, shows its certificate, and has nothing to
-//! complain of in its log when we have left.
+//! Real servers with STARTTLS. Each is asked for TLS, serves its certificate, and logs no error
+//! after the probe.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,13 +10,13 @@ use crate::fixture::check::Check;
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::{Process, free_port, run, wait_until};
 
-/// Where a server of this test listens.
+/// Address at which the servers of this test listen.
 const HERE: &str = "127.0.0.1";
 
 struct Bench {
     pki: Pki,
     leaf: Leaf,
-    /// Ports beside the first, for servers of several protocols.
+    /// Additional ports, for servers of several protocols.
     more: [u16; 4],
     is_root: bool,
 }
@@ -37,7 +37,7 @@ impl Bench {
         }
     }
 
-    /// Puts the chain and the key where a server may read them whatever user it takes.
+    /// Copies the chain and the key to where a server may read them as any user.
     fn install(&self, folder: &Path) -> (String, String) {
         let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
         fs::copy(self.pki.full_chain(&self.leaf), &chain).unwrap();
@@ -47,7 +47,7 @@ impl Bench {
         (chain.display().to_string(), key.display().to_string())
     }
 
-    /// Looks, and sees that all is right.
+    /// Checks the server and asserts that it is ok.
     fn look(&self, protocol: &str, port: u16) {
         let resolve = format!("{HOST}:{port}:{HERE}");
         let check = Check::new(&self.pki).expect(&self.pki.full_chain(&self.leaf));
@@ -58,10 +58,11 @@ impl Bench {
     }
 }
 
-/// What saw that a server is ready has connected and left without a word.
+/// Number of connections without a request: the readiness probe connected and closed.
 const RUDE_CONNECTIONS: usize = 1;
 
-/// Waits until a server's log has something, and counts the words that it should not have.
+/// Waits until the server's log contains `has`, and asserts that only the readiness probe caused
+/// complaints.
 fn assert_clean(server: &Process, file: &str, has: &str, complaints: &[&str]) {
     let log = wait_until(&format!("{has} in the log"), || {
         let log = server.read(file);
@@ -76,7 +77,7 @@ fn assert_clean(server: &Process, file: &str, has: &str, complaints: &[&str]) {
 fn postfix() {
     let bench = Bench::new();
     if !bench.is_root {
-        #[allow(clippy::print_stderr)] // a test that does not run should not pass without a word
+        #[allow(clippy::print_stderr)] // a skipped test should print that it was skipped
         {
             eprintln!("not run: Postfix is started by root only");
         }
@@ -135,7 +136,7 @@ fn dovecot() {
     let server = Process::start(&[HERE], |folder, port| {
         let (chain, key) = bench.install(folder);
         let base = folder.display();
-        // Who is not root runs all of it as itself.
+        // Without root, all parts run as the current user.
         let user = run(Command::new("id").arg("-un"));
         let group = run(Command::new("id").arg("-gn"));
         let users = match bench.is_root {
@@ -280,7 +281,7 @@ fn slapd() {
     );
 }
 
-/// The newest of Debian's PostgreSQLs, of which there may be several side by side.
+/// The newest PostgreSQL of Debian, of which several may be installed.
 fn postgres_tool(name: &str) -> PathBuf {
     let found = glob::glob(&format!("/usr/lib/postgresql/*/bin/{name}")).unwrap();
     found
@@ -293,7 +294,7 @@ fn postgres_tool(name: &str) -> PathBuf {
 #[ignore = "needs postgresql"]
 fn postgresql() {
     let bench = Bench::new();
-    // It does not run as root.
+    // PostgreSQL refuses to run as root.
     let as_postgres = |program: PathBuf| match bench.is_root {
         true => {
             let mut command = Command::new("setpriv");

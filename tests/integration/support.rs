@@ -1,10 +1,10 @@
-//! Runs the program as a user would, away from the user's own files and variables.
+//! Runs the program as a user would, isolated from the user's own files and environment.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// How a run ended and what it wrote.
+/// Exit status and output of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -30,7 +30,7 @@ impl From<Output> for Run {
     }
 }
 
-/// The program, with nothing of the user's surroundings that could change what it does.
+/// The program, without anything in the user's environment that could change its behaviour.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_certvigil"));
     command
@@ -51,7 +51,7 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// Gives a command that starts the program, such as a shell, the program's own surroundings.
+/// Gives a command that starts the program, such as a shell, the isolated environment.
 pub(crate) fn surround(starter: &mut Command) -> &mut Command {
     for (name, value) in command().get_envs() {
         match value {
@@ -62,7 +62,7 @@ pub(crate) fn surround(starter: &mut Command) -> &mut Command {
     starter.stdin(Stdio::null())
 }
 
-/// A shell that has the program on its PATH, and the program's surroundings.
+/// A shell with the program on its PATH and the isolated environment.
 pub(crate) fn shell() -> Command {
     let built = Path::new(env!("CARGO_BIN_EXE_certvigil")).parent().unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -71,7 +71,7 @@ pub(crate) fn shell() -> Command {
     shell
 }
 
-/// The program with its arguments, by a shell that sets limits before, such as `ulimit -n 64`.
+/// The program with its arguments, run by a shell that sets limits first, such as `ulimit -n 64`.
 pub(crate) fn limited(program: &Command, limits: &str) -> Command {
     let mut shell = Command::new("sh");
     surround(&mut shell)
@@ -81,10 +81,11 @@ pub(crate) fn limited(program: &Command, limits: &str) -> Command {
     shell
 }
 
-/// Set to write anew what tests compare.
+/// Environment variable that makes tests rewrite the files they compare with.
 pub(crate) const REWRITE: &str = "CERTVIGIL_REWRITE";
 
-/// What a file of the repository has for a test to compare with this, which is written there before where [`REWRITE`] is set.
+/// Content of a file of the repository that a test compares with `now`. If [`REWRITE`] is set,
+/// writes `now` to the file first.
 pub(crate) fn recorded(path: &str, now: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os(REWRITE).is_some() {
@@ -93,17 +94,17 @@ pub(crate) fn recorded(path: &str, now: &str) -> String {
     fs::read_to_string(&file).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// What a shell says for 64 MiB of data, which is the heap and what threads have for themselves, and as many threads as
-/// a small machine has.
+/// Shell commands that limit data to 64 MiB (the heap and thread-local data), and threads to those
+/// of a small machine.
 pub(crate) const LITTLE_MEMORY: &str = "export TOKIO_WORKER_THREADS=2 && ulimit -d 65536";
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub(crate) fn certvigil<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     command().args(args).output().unwrap().into()
 }
 
-/// A loopback port at which nothing listens, and which nobody else gets as long as this lives: it is bound,
-/// but does not listen.
+/// A loopback port at which nothing listens, and which no other process gets while this value
+/// lives: it is bound, but does not listen.
 pub(crate) struct Refusing(tokio::net::TcpSocket);
 
 impl Refusing {

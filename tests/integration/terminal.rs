@@ -1,4 +1,4 @@
-//! What people see while `check` works: on a terminal, and in a log that nobody watches.
+//! Output of `check` while it runs: on a terminal, and in a log.
 
 use crate::fixture::check::Check;
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
@@ -7,7 +7,7 @@ use crate::fixture::terminal::Terminal;
 use crate::fixture::tls::{Server, config};
 use crate::support::Refusing;
 
-/// A certificate that was renewed, a server that has it and one that has it not.
+/// A renewed certificate, a server that has it and one that does not.
 pub(crate) struct Rollout {
     pki: Pki,
     new: Leaf,
@@ -39,7 +39,7 @@ impl Rollout {
         Check::of(&self.pki, &self.new, &ADDRESSES, self.port)
     }
 
-    /// The same as a line of shell.
+    /// The same command as a shell line.
     pub(crate) fn words(&self) -> String {
         format!(
             "check --no-system-roots --ca-file {} --cert {} {HOST}:{port} --resolve {HOST}:{port}:{}",
@@ -57,7 +57,7 @@ impl Rollout {
 
 #[test]
 fn a_log_tells_calmly_what_is_waited_for() {
-    /// The looks for which a server serves the old certificate.
+    /// Number of probes for which a server serves the old certificate.
     const TRIES: usize = 4;
     let rollout = Rollout::new();
     let mut check = rollout
@@ -94,7 +94,7 @@ fn who_gives_up_waiting_says_what_is_left() {
         assert_eq!(run.code, 2, "{run:?}");
         run
     };
-    // Where there is no time for a second look, nothing is waited for: a busy machine is given more of it.
+    // With no time for a second probe there is no wait. A busy machine gets more time.
     let mut runs = ["100ms", "1s", "10s", "60s"].into_iter().map(wait);
     let run = runs.find(|run| run.stderr.contains(" left\n"));
     let run = run.expect("a wait with time for a second look");
@@ -134,7 +134,8 @@ fn verbose_tells_each_result_as_it_arrives_on_stderr() {
     ] {
         assert_eq!(run.stderr.matches(&line).count(), times, "{line}: {run:?}");
     }
-    // A later look tells what is another, and nothing twice. It is judged as of one moment, or a day may be over in between.
+    // A later probe reports what has changed, and nothing twice. All are judged as of one moment,
+    // so that no day ends in between.
     let at = now().to_string();
     let mut check = rollout
         .check()
@@ -180,7 +181,7 @@ fn a_terminal_has_a_bar_that_goes_again() {
         assert!(!table.contains("/1 hosts"), "{drawn:?}");
         assert!(table.contains("2 endpoints: 1 critical"), "{drawn:?}");
     }
-    // What cannot be drawn on has none.
+    // A terminal without cursor control gets no progress bar.
     let terminal = Terminal::start(&rollout.words(), 100, &[("TERM", "dumb")]);
     let (_, drawn) = terminal.end();
     assert!(
@@ -207,7 +208,7 @@ fn a_terminal_counts_the_addresses_of_a_rollout() {
         drawn.contains("2 of 2 addresses serve it, after "),
         "{drawn:?}"
     );
-    // The result went elsewhere, so its sum is told.
+    // The result is written elsewhere, so its summary is printed.
     assert!(
         drawn.contains("2 endpoints: 0 critical, 0 unknown, 0 warning, 2 ok; in "),
         "{drawn:?}"
@@ -239,7 +240,8 @@ fn what_is_told_goes_around_the_bar() {
     let rollout = Rollout::new();
     let terminal = Terminal::start(&format!("{} -v", rollout.words()), 100, &[]);
     let (_, drawn) = terminal.end();
-    // Each result begins in the first column: after a line's end, or where the bar's line was cleared.
+    // Each result starts in the first column: after the end of a line, or where the bar's line was
+    // cleared.
     for result in [
         "\x1b[31mCRITICAL\x1b[0m  www.example.com 127.0.0.2",
         "\x1b[32mok      \x1b[0m  www.example.com 127.0.0.1",

@@ -1,4 +1,4 @@
-//! What is told of the lab stays word for word what it is, whatever is done to make it cheaper.
+//! The results for the testbed remain the same word for word after optimisations.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,12 +21,12 @@ use crate::support::REWRITE;
 
 const FILE: &str = "tests/integration/testdata/lab.jsonl";
 const NOW: Timestamp = Timestamp(1_800_000_000);
-/// How long a look may take, in seconds. One server is waited for to the end of it, so it is short at first; a busy machine
-/// is given longer.
+/// Timeouts of a probe, in seconds. One server uses the whole timeout, so the first is short; a
+/// busy machine gets longer ones.
 const TIMEOUTS: [u64; 3] = [3, 12, 48];
 
-/// Every look at the lab, judged as of a moment, as JSON Lines, and the hosts that are not there since the machine lacks
-/// an address of theirs, as those without IPv6 do.
+/// All probes of the testbed as JSON Lines, judged as of one moment. Also returns the hosts that
+/// are missing because the machine lacks their addresses, such as IPv6.
 async fn looks(timeout: Duration) -> (String, Vec<String>) {
     let lab = certvigil::lab::start(Scenario::demo().unwrap(), NOW)
         .await
@@ -62,8 +62,8 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     (report::jsonl(&scan.await.results), left_out)
 }
 
-/// Takes out how long things took, and gives what is new in each lab (hashes, serial numbers, the port) the number of its
-/// first appearance, so that what is alike stays alike.
+/// Removes durations, and replaces values that are new in each testbed: hashes, serial numbers, the
+/// port. The replacement is the number of the first occurrence, so that equal values remain equal.
 fn stable(told: &str) -> String {
     let mut known = HashMap::new();
     let mut out = String::new();
@@ -80,7 +80,7 @@ fn stable(told: &str) -> String {
     out
 }
 
-/// What is written as so many hexadecimal digits is a hash or a serial number.
+/// Minimum number of hexadecimal digits of a hash or a serial number.
 const SHORTEST_HASH: usize = 32;
 
 fn without_hashes(line: &str, known: &mut HashMap<String, usize>) -> String {
@@ -103,7 +103,7 @@ fn without_hashes(line: &str, known: &mut HashMap<String, usize>) -> String {
     out
 }
 
-/// The text with every number after this as N.
+/// The text with every number after `before` replaced by N.
 fn without_numbers(text: &str, before: &str) -> String {
     let mut parts = text.split(before);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -118,7 +118,7 @@ fn without_numbers(text: &str, before: &str) -> String {
     out
 }
 
-/// What is stable, without these hosts, and with numbers as they are where those have none.
+/// The stable text without these hosts, with all numbers as if the hosts had never existed.
 fn of_any_number(stable: &str, without: &[String]) -> String {
     let is_there = |line: &&str| !without.iter().any(|host| line.contains(host));
     let lines = stable.lines().filter(is_there);
@@ -136,7 +136,7 @@ fn of_any_number(stable: &str, without: &[String]) -> String {
         }
         out.push('\n');
     }
-    // Each certificate of the account has the number of its host.
+    // The ID of each certificate of the account is the number of its host.
     without_numbers(&out, "\"id\":")
 }
 
@@ -159,7 +159,7 @@ fn the_json_of_the_lab_stays_as_it_is() {
         if left_out.is_empty() {
             return (now, whole.clone());
         }
-        // Not by a macro, whose words are seen only where a test fails.
+        // Not a macro: its output appears only if a test fails.
         let mut stderr = std::io::stderr();
         let _ = writeln!(stderr, "without IPv6, nothing is compared of {left_out:?}");
         (of_any_number(&now, &[]), of_any_number(&whole, &left_out))

@@ -1,4 +1,4 @@
-//! The door of the monitor, from outside: real clients over real sockets.
+//! The web server of the monitor, from outside: real clients over real sockets.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,7 +30,7 @@ use tokio_rustls::client::TlsStream;
 use crate::markdown::document;
 use crate::support::{Run, command};
 
-/// What is waited for comes long before this, or not at all.
+/// Timeout of waits: what a test waits for happens long before this, or never.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Site;
@@ -49,7 +49,7 @@ impl Service for Site {
     }
 }
 
-/// An authority for servers and clients, and the folder with their files.
+/// A CA for servers and clients, and the folder with their files.
 struct Setup {
     folder: TempDir,
     root: CertificateDer<'static>,
@@ -63,7 +63,7 @@ struct Issued {
 }
 
 impl Setup {
-    /// With `cert.pem`, `key.pem` and `ca.pem`.
+    /// Creates `cert.pem`, `key.pem` and `ca.pem`.
     fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -104,7 +104,7 @@ impl Setup {
         }
     }
 
-    /// A new certificate for the server.
+    /// Writes a new certificate for the server.
     fn write_pair(&self) -> Issued {
         let issued = self.issue(|_| {});
         self.write("cert.pem", &issued.pem);
@@ -131,7 +131,7 @@ impl Setup {
     }
 }
 
-/// With TLS, and these fields.
+/// A web file with TLS and these fields.
 fn over_tls(fields: &str) -> String {
     format!("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n{fields}")
 }
@@ -151,7 +151,7 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// Shows this certificate and signs with this key, whether or not they belong together.
+    /// Sends this certificate and signs with this key, even if they do not belong together.
     fn with(mut self, certificate: &Issued, key: &Issued) -> Self {
         let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.key.serialize_der()));
         let key = aws_lc_rs::sign::any_supported_type(&der).unwrap();
@@ -181,12 +181,13 @@ impl Client<'_> {
             .await
     }
 
-    /// The answer, or how the connection ended. With TLS 1.3 a server refuses a client after the handshake.
+    /// Returns the response, or the error that closed the connection. With TLS 1.3, a server
+    /// refuses a client after the handshake.
     async fn get(&self, address: SocketAddr) -> std::io::Result<String> {
         ask(self.connect(address).await?, "/", "").await
     }
 
-    /// The certificate that is served.
+    /// The served certificate.
     async fn served(&self, address: SocketAddr) -> CertificateDer<'static> {
         let stream = self.connect(address).await.expect("a handshake");
         stream.get_ref().1.peer_certificates().unwrap()[0]
@@ -362,7 +363,7 @@ async fn a_client_has_to_have_an_allowed_name() {
     ] {
         let issued = setup.issue(|params| {
             params.subject_alt_names = names.clone();
-            // A common name is no alternative name.
+            // A common name is not a subject alternative name.
             params
                 .distinguished_name
                 .push(DnType::CommonName, "prometheus.example");
@@ -406,7 +407,7 @@ async fn versions_suites_and_groups_are_those_of_the_file() {
     }
 }
 
-/// The hello of a look has no key share for it, so the server has to ask for one.
+/// The ClientHello of a probe has no key share for it, so the server must send a HelloRetryRequest.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_insists_on_a_hybrid_key_exchange_is_looked_at() {
     let setup = Setup::new();
@@ -435,7 +436,7 @@ async fn who_insists_on_a_hybrid_key_exchange_is_looked_at() {
     }
 }
 
-/// Asks until the answer is this one, and never gets one that is not allowed.
+/// Requests until the served certificate is `new`, and fails at any other than `old` or `new`.
 async fn until_served(setup: &Setup, address: SocketAddr, old: &Issued, new: &Issued) {
     let asking = async {
         loop {
@@ -462,7 +463,7 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
     let second = setup.write_pair();
     until_served(&setup, address, &first, &second).await;
 
-    // What cannot be used changes nothing, whenever it is looked at.
+    // An invalid file changes nothing, at any reload.
     setup.write("cert.pem", "half a certifica");
     assert!(
         web.reload()
@@ -477,7 +478,7 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
     setup.write("key.pem", &third.key.serialize_pem());
     until_served(&setup, address, &second, &third).await;
 
-    // A reload is heard at once.
+    // An explicit reload takes effect at once.
     let fourth = setup.write_pair();
     web.reload().unwrap();
     assert_eq!(setup.client().served(address).await, fourth.certificate);
@@ -513,7 +514,7 @@ async fn a_reload_changes_who_may_ask_and_a_broken_file_changes_nothing() {
     assert!(error.starts_with(&place), "{error}");
     assert_eq!(status(address, &one).await, "200");
 
-    // The password that was remembered is forgotten.
+    // The cached password check is dropped.
     setup.configure(&user("alice", "two"));
     web.reload().unwrap();
     assert_eq!(status(address, &one).await, "401");
@@ -605,7 +606,7 @@ async fn curl_comes_in_with_its_certificate_and_password() {
     assert!(heard.ends_with(" 000 0"), "without a certificate: {heard}");
 }
 
-/// Each section of the page with a file that has an unknown key in that place.
+/// Each section of the page with a file that has an unknown key at that level.
 const PLACES: [(&str, &str); 5] = [
     ("Top-level keys of the web file", "qqq: 1"),
     ("tls_server_config", "tls_server_config: {qqq: 1}"),

@@ -1,4 +1,5 @@
-//! Leaves that strict parsers refuse, and chains that are made to cost, served by servers that are right in all else.
+//! Leaves that strict parsers refuse, and chains that are expensive to verify, on servers that are
+//! otherwise correct.
 
 use certvigil::certificate::Certificate;
 use certvigil::lab::authority::{Authority, Validity};
@@ -12,8 +13,8 @@ use crate::fixture::der::{
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::tls::{self, Server};
 
-/// What is seen of this chain with TLS 1.2 and with TLS 1.3, where its leaf is expected and another address of the host
-/// serves another leaf that is expected too, and is found to be right.
+/// The rows for this chain with TLS 1.2 and with TLS 1.3. Its leaf is expected. Another address of
+/// the host serves another expected leaf, and is ok.
 fn look(pki: &Pki, key: &Leaf, chain: &[&Certificate]) -> Vec<Row> {
     let good = pki.leaf(&[HOST]);
     let bytes: Vec<_> = chain.iter().map(|c| c.der().to_vec()).collect();
@@ -32,7 +33,7 @@ fn look(pki: &Pki, key: &Leaf, chain: &[&Certificate]) -> Vec<Row> {
     let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
     let check = Check::new(pki).args(&["--fingerprint", &pins[0], "--fingerprint", &pins[1]]);
     let check = check.at(HOST, &addresses, server.port());
-    // On a machine that is busy.
+    // For a busy machine.
     let mut rows = check.args(&["--timeout", "60s"]).rows();
     let right = rows.pop().unwrap();
     assert_eq!(right.flag("trusted"), Some(true), "{right:?}");
@@ -42,9 +43,9 @@ fn look(pki: &Pki, key: &Leaf, chain: &[&Certificate]) -> Vec<Row> {
     rows
 }
 
-/// The codes of what was found, but for that the leaf beside is another.
+/// The codes of the findings, except for the disagreement with the other address.
 fn codes(row: &Row) -> Vec<&str> {
-    // Most of these certificates deviate from the rules for public authorities too.
+    // Most of these certificates also violate the rules for public CAs.
     let findings = row.0["findings"].as_array().unwrap();
     let findings = findings.iter().filter(|f| f["severity"] != "info");
     let codes = findings.map(|f| f["code"].as_str().unwrap());
@@ -228,7 +229,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
                 "{what}: {row:?}"
             );
         }
-        // Whoever has only a copy of it does not pass for its owner.
+        // A server with only a copy of the certificate does not pass as its owner.
         let other = pki.leaf(&[HOST]);
         for row in look(&pki, &other, &[&leaf, &pki.intermediate.certificate]) {
             assert_eq!(row.outcome(), "tls_signature", "{what}: {row:?}");
@@ -253,7 +254,7 @@ fn a_leaf_whose_key_cannot_be_checked_proves_nothing() {
     // TLS 1.2 has one algorithm for all curves.
     assert_eq!(tls12.outcome(), "conclusive", "{tls12:?}");
     assert_eq!(tls12.text("/served/key_proof"), "none", "{tls12:?}");
-    // With TLS 1.3 the algorithm is for a key on P-256, which this is not.
+    // With TLS 1.3 the algorithm is for a P-256 key, which this is not.
     assert_eq!(tls13.outcome(), "tls_signature", "{tls13:?}");
 }
 
@@ -273,7 +274,7 @@ fn a_leaf_that_is_too_long_is_not_read() {
     }
 }
 
-/// Authorities that all signed one another, with the leaf of the first, and all of their certificates.
+/// CAs that all signed each other: the leaf of the first, the CAs, and all of their certificates.
 fn maze(pki: &Pki, count: usize) -> (Leaf, Vec<Authority>, Vec<Certificate>) {
     let nodes: Vec<_> = (0..count)
         .map(|n| Authority::root(&format!("Node {n}"), long()).unwrap())
@@ -296,7 +297,8 @@ fn long() -> Validity {
 #[test]
 fn in_a_maze_of_certificates_a_path_is_found_where_there_is_one() {
     let pki = Pki::new();
-    // Ten that signed one another in every direction, and the one way out at the far end.
+    // Ten CAs that signed each other in every direction. The only path to the root is at the far
+    // end.
     let (leaf, nodes, crossed) = maze(&pki, 10);
     let way_out = pki.root.cross_sign(&nodes[9], long()).unwrap();
     let with = |leaf: &Leaf, rest: &[Certificate]| -> Vec<Certificate> {
@@ -304,7 +306,7 @@ fn in_a_maze_of_certificates_a_path_is_found_where_there_is_one() {
             .chain(rest.iter().cloned())
             .collect()
     };
-    // Authorities of one name, each below the next, and the last one below the root.
+    // CAs with the same name, each issued by the next, and the last one by the root.
     let mut of_one_name = Vec::new();
     let mut above = pki.root.intermediate("Same", long()).unwrap();
     of_one_name.push(above.certificate.clone());
@@ -313,7 +315,8 @@ fn in_a_maze_of_certificates_a_path_is_found_where_there_is_one() {
         of_one_name.push(above.certificate.clone());
     }
     let below_one_name = pki.leaf_below(&above, &[HOST]);
-    // As many as may be read, all of the intermediate's name, and the right one last.
+    // The maximum number of certificates, all with the intermediate's name, and the correct one
+    // last.
     let namesakes = (0..98).map(|_| {
         let namesake = pki.root.intermediate("Test Intermediate", long());
         namesake.unwrap().certificate

@@ -1,4 +1,5 @@
-//! Servers of TLS that break off at every point, break the rules of records, or lie in a handshake of the right form.
+//! TLS servers that close at every point, break the rules of records, or send incorrect data in a
+//! well-formed handshake.
 
 use std::sync::Arc;
 
@@ -9,12 +10,14 @@ use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls;
 use crate::fixture::wrong::{self, Wrong, look_at_all};
 
-/// The most that a record is to have here: so a flight is many, and is cut within each message and between any two.
+/// Maximum record length here, so that a flight has many records and is cut within and between
+/// messages.
 const FRAGMENT: usize = 64;
 
-/// Where nothing is to end by time, on a machine that is busy.
+/// Timeout for checks that should not time out, on a busy machine.
 const PATIENT: &[&str] = &["60s"];
-/// Where the time of some looks passes in full: short at first, and longer where the others had not enough of it.
+/// Timeouts for checks in which some probes use the whole timeout: short at first, and longer if
+/// the other probes had too little time.
 const IMPATIENT: &[&str] = &["4s", "16s", "64s"];
 
 #[test]
@@ -30,7 +33,8 @@ fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
             (End::Close, 60, "tls_closed", PATIENT),
             (End::Stall, 60, "tls_timeout", IMPATIENT),
         ] {
-            // That many parts of what proves the key; then what is one byte too little, and what is enough.
+            // Fractions of the messages that prove the key, then limits just below and above what
+            // is sufficient.
             let parts = (0..parts).map(|n| (format!("{n}/{parts}"), n, parts, 0));
             let bytes = [-1, 0, 1, 40, 1 << 20].map(|more| (format!("{more} bytes"), 1, 1, more));
             let cuts = parts.chain(bytes).map(|(name, n, parts, more)| {

@@ -1,4 +1,4 @@
-//! What a look of `check` costs.
+//! Cost of a probe by `check`.
 
 use crate::lab::Lab;
 use crate::measure::{Values, cpu, run};

@@ -1,4 +1,4 @@
-//! What resolving names costs.
+//! Cost of resolving names.
 
 use crate::lab::Lab;
 use crate::measure::{Values, run};

@@ -1,4 +1,4 @@
-//! Whether ten times as many endpoints take ten times as much.
+//! Growth of the cost with ten times as many endpoints.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     let server = lab.serve();
     let [mut time, mut memory] = [const { Values::new() }; 2];
     let [mut seconds, mut bytes] = [const { [const { Values::new() }; 3] }; 2];
-    // Much is looked at in each.
+    // Each round has many probes.
     for _ in 0..rounds.div_ceil(2) {
         let usages = SIZES.map(|count| {
             let defaults = format!("port: {}", server.port);

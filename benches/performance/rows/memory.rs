@@ -1,4 +1,4 @@
-//! What looks hold that wait for servers which say nothing.
+//! Memory of probes that wait for silent servers.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -13,9 +13,10 @@ use crate::table::{Row, Target, short};
 
 use super::{ENDPOINTS, check_of};
 
-/// How long a process does nothing that has come to rest.
+/// Duration without CPU use after which a process counts as idle.
 const REST: Duration = Duration::from_secs(1);
-/// What either process may have open besides: above all the names that `check` asks for (`src/cli/limits.rs`).
+/// Maximum other descriptors of either process: mainly those of the DNS lookups of `check`
+/// (`src/cli/limits.rs`).
 const OTHER_DESCRIPTORS: u64 = 2000;
 const MIB: f64 = (1 << 20) as f64;
 const KIB: f64 = 1024.0;
@@ -23,7 +24,7 @@ const KIB: f64 = 1024.0;
 pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     let most = stalled();
     let [mut each, mut all, mut bare] = [const { Values::new() }; 3];
-    // It does not depend on how busy the machine is.
+    // The result does not depend on the load of the machine.
     for _ in 0..rounds.min(3) {
         let waiting = |at_a_time: usize| {
             let server = lab.stall();
@@ -53,7 +54,7 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
         Row {
             figure: "memory of the whole process then".into(),
             unit: " MiB",
-            // Of fewer it says nothing.
+            // The target is for the full number only.
             target: match most {
                 ENDPOINTS => Target::AtMost(150.0),
                 _ => Target::None,
@@ -64,15 +65,15 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     ]
 }
 
-/// How many servers can stall at a time: as many as there are endpoints, or as both this process and `check` have
-/// descriptors for.
+/// Maximum servers that can stall at the same time: the number of endpoints, or what the descriptor
+/// limits of this process and `check` allow.
 fn stalled() -> usize {
     let limits = Process::myself().and_then(|this| this.limits()).unwrap();
     let of = |value| match value {
         LimitValue::Unlimited => u64::MAX,
         LimitValue::Value(count) => count.saturating_sub(OTHER_DESCRIPTORS),
     };
-    // `check` gives itself all that there may be.
+    // `check` raises its limit to the maximum.
     let (here, there) = (
         of(limits.max_open_files.soft_limit),
         of(limits.max_open_files.hard_limit),
@@ -89,7 +90,7 @@ fn stalled() -> usize {
     most
 }
 
-/// The most memory of a process by the time that it waits for so many servers.
+/// Peak memory of a process when it waits for `connections` servers.
 fn held(command: &mut Command, server: &Server, connections: usize) -> f64 {
     let mut child = spawn(command);
     wait_until("every look under way", || {
@@ -103,7 +104,7 @@ fn held(command: &mut Command, server: &Server, connections: usize) -> f64 {
     bytes
 }
 
-/// Waits until a process waits.
+/// Waits until a process is idle.
 fn rest(child: &Child) {
     let mut known = (cpu(child), Instant::now());
     wait_until("a process that waits", || {

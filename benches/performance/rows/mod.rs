@@ -1,4 +1,4 @@
-//! What is measured: each function starts what it needs, and can be run alone.
+//! The measurements. Each function starts the processes that it needs, and can be run alone.
 
 mod check;
 mod dns;
@@ -17,17 +17,17 @@ use crate::lab::{Lab, name};
 use crate::peers::{Client, certvigil};
 use crate::table::Row;
 
-/// The endpoints of a figure that says nothing else.
+/// Default number of endpoints of a figure.
 pub(crate) const ENDPOINTS: usize = 10_000;
-/// Probes of one run.
+/// Number of probes in one run.
 const PROBES: usize = 2_000;
-/// Probes that are asked for at a time.
+/// Number of concurrent clients that request probes.
 const PROBERS: usize = 8;
 
-/// Measures in so many turns.
+/// A measurement with a number of rounds.
 type Measure = fn(&Lab, usize) -> Vec<Row>;
 
-/// Every measurement, by the name that `BENCH` picks it by.
+/// Every measurement with its name in `BENCH`.
 pub(crate) const ALL: [(&str, Measure); 7] = [
     ("check", check::rows),
     ("probe", probe::rows),
@@ -38,8 +38,8 @@ pub(crate) const ALL: [(&str, Measure); 7] = [
     ("growth", growth::rows),
 ];
 
-/// `check` of so many endpoints at a port, each a name and an address of its own, against the lab's certificate; what it
-/// finds goes to the file `result`.
+/// A `check` of `count` endpoints at a port for the testbed's certificate. Each endpoint has its
+/// own name and address. The results go to the file `result`.
 fn check_of(lab: &Lab, port: u16, count: usize, more: &[&str]) -> Command {
     let mut command = certvigil(lab);
     command.args(["check", "--cert", "chain.pem", "--ca-file", "root.pem"]);
@@ -55,7 +55,7 @@ fn check_of(lab: &Lab, port: u16, count: usize, more: &[&str]) -> Command {
 
 const RESULT: &str = "result";
 
-/// Makes sure that a measured run did what it is for: every endpoint is right and trusted.
+/// Asserts that a measured run was successful: every endpoint is correct and trusted.
 fn assert_all_well(lab: &Lab, count: usize) {
     let text = std::fs::read_to_string(lab.path(RESULT)).unwrap();
     let is_well = |line: &&str| {
@@ -66,7 +66,7 @@ fn assert_all_well(lab: &Lab, count: usize) {
     assert_eq!(text.lines().count(), count);
 }
 
-/// Asks for probes over a few connections that are kept, and makes sure that each says that all is well.
+/// Requests probes over a few persistent connections, and asserts that each is successful.
 fn ask_for_probes(server: SocketAddr, path: impl Fn(usize) -> String + Sync) {
     thread::scope(|scope| {
         for first in 0..PROBERS {

@@ -1,4 +1,4 @@
-//! What a request of `/probe` costs.
+//! Cost of a `/probe` request.
 
 use crate::common::address;
 use crate::lab::{DOMAIN, Lab};

@@ -1,4 +1,4 @@
-//! What the monitor holds and does between looks, and what a scrape of everything costs.
+//! Memory and CPU of the monitor between probes, and the cost of a complete scrape.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -17,12 +17,13 @@ use crate::table::{Row, Target, short};
 
 use super::{ENDPOINTS, assert_all_well, check_of};
 
-/// The interval at which there are many looks, and all are soon done once.
+/// An interval with many probes, in which all endpoints are soon probed once.
 const BUSY: Duration = Duration::from_secs(30);
-/// That at which there are next to none.
+/// An interval with hardly any probes.
 const IDLE: &str = "6h";
 const WATCHED: usize = 20;
-/// Duration in which the cost of a probe is measured: in it, the monitor reads every PEM file again once.
+/// Duration in which the cost of a probe is measured. In it, the monitor reads every PEM file again
+/// once.
 const MEASURED: Duration = Duration::from_secs(60);
 const SCRAPES: usize = 10;
 const LOOKS: usize = 100;
@@ -45,7 +46,7 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     fs::write(lab.path("certvigil.yml"), configuration(server.port, IDLE)).unwrap();
     let (status, _) = client.ask("POST", "/-/reload");
     assert!(status.contains(" 200 "), "{status}");
-    // Those that wait keep their turn in the old interval.
+    // Scheduled probes keep their time from the old interval.
     thread::sleep(BUSY + Duration::from_secs(2));
     rows.push(idle(&monitor));
 
@@ -69,10 +70,10 @@ fn steady(lab: &Lab, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row>
         thread::sleep(Duration::from_secs(1));
         held.push(resident(&monitor.child) / MIB);
     }
-    // Only now, since a scrape takes memory that probes do not.
+    // Measured last, since a scrape uses memory that probes do not.
     let mut client = Client::new(monitor.address);
     let [mut ratio, mut own, mut other] = [const { Values::new() }; 3];
-    // Many probes are in each.
+    // Each round has many probes.
     for _ in 0..rounds.div_ceil(2) {
         let checked = run(&mut check_of(lab, server.port, ENDPOINTS, &[]));
         assert_all_well(lab, ENDPOINTS);
@@ -105,7 +106,7 @@ fn steady(lab: &Lab, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row>
     ]
 }
 
-/// The seconds of CPU that a probe takes, of as many as the monitor itself counts.
+/// CPU time of a probe in seconds. The number of probes is the monitor's own count.
 fn cost_of_a_probe(monitor: &Peer, client: &mut Client) -> f64 {
     let mut probes = || {
         let metrics = client.get("/metrics");
@@ -113,7 +114,7 @@ fn cost_of_a_probe(monitor: &Peer, client: &mut Client) -> f64 {
         (count, Instant::now())
     };
     let (before, since) = probes();
-    // Without the scrapes, which take long beside probes.
+    // Excludes the scrapes, which are expensive compared with probes.
     let (taken, start) = (cpu(&monitor.child), Instant::now());
     thread::sleep(MEASURED);
     let busy = (cpu(&monitor.child) - taken) / start.elapsed().as_secs_f64();
@@ -139,7 +140,7 @@ fn idle(monitor: &Peer) -> Row {
     }
 }
 
-/// A process that writes a file from memory.
+/// A process that serves a file from memory.
 struct Bytes {
     child: Child,
     address: SocketAddr,
@@ -200,8 +201,9 @@ fn scrape(monitor: &Peer, bytes: &Bytes, size: usize, rounds: usize) -> Row {
     }
 }
 
-/// How much later a look begins whose request comes during a scrape: what one of a hundred has, over what is usual
-/// while another process writes the same bytes, which has the processors just as busy.
+/// Delay of probes that are requested during a scrape: the 99th percentile minus a baseline. The
+/// baseline is the median while another process serves the same bytes, which keeps the processors
+/// just as busy.
 fn delay(monitor: &Peer, bytes: &Bytes, server: &Server, rounds: usize) -> Row {
     let [mut late, mut slowest, mut usual] = [const { Values::new() }; 3];
     for _ in 0..rounds {
@@ -223,7 +225,7 @@ fn delay(monitor: &Peer, bytes: &Bytes, server: &Server, rounds: usize) -> Row {
     }
 }
 
-/// The milliseconds from a request of `/probe` to the connection at the server, while one scrape follows the other.
+/// Milliseconds from a `/probe` request to the connection at the server, during continuous scrapes.
 fn looks_during_scrapes(monitor: &Peer, server: &Server, scraped: SocketAddr) -> Values {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

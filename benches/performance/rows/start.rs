@@ -1,4 +1,4 @@
-//! How soon `check` begins to look.
+//! Time until `check` starts to probe.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
@@ -21,7 +21,7 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
         let mut child = spawn(&mut command);
         let connected = listener.accept().unwrap();
         let took = start.elapsed();
-        // It hangs up, which is all that there is to see.
+        // Closes the connection; nothing else is measured.
         drop(connected);
         child.kill().unwrap();
         child.wait().unwrap();

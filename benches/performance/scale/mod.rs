@@ -1,11 +1,14 @@
-//! What a hundred thousand endpoints take, in two shapes: one monitor that looks at all of them by its own schedule, and
-//! three replicas that look when a real Prometheus asks, which shares the targets out among them as the shipped
-//! configuration has it. From the figures it computes what a hundred times as many take, and writes both into
-//! `docs/scale.md`.
+//! Cost of a hundred thousand endpoints in two shapes. The first is one monitor that probes all of
+//! them by its own schedule. The second is three replicas that probe when a real Prometheus scrapes
+//! them, which distributes the targets as in the shipped configuration. The benchmark extrapolates
+//! the figures to a hundred times as many endpoints, and writes both into `docs/scale.md`.
 //!
-//! `SCALE_ENDPOINTS` (100000) says how many there are, `SCALE_SECONDS` (240) how long Prometheus is watched,
-//! `SCALE_INTERVAL` (a hundred probes a second, and 30 at least) how often it asks for each, in seconds. What was run with other numbers of
-//! endpoints is printed only.
+//! Variables, with their defaults:
+//!
+//! - `SCALE_ENDPOINTS` (100000): number of endpoints. A run with another number is printed only.
+//! - `SCALE_SECONDS` (240): duration of the measurement with Prometheus.
+//! - `SCALE_INTERVAL`: scrape interval of each target in seconds. The default is that for a hundred
+//!   probes a second, and at least 30.
 
 mod plan;
 mod sharded;
@@ -25,29 +28,29 @@ use crate::table::short;
 
 use plan::Measured;
 
-/// The document that has the tables, and what stands before and after them there.
+/// The document with the tables, and the markers before and after them.
 const DOCUMENT: &str = "docs/scale.md";
 const BEGIN: &str = "<!-- written by `make bench-scale` -->\n";
 const END: &str = "<!-- end of what `make bench-scale` writes -->\n";
 
-/// The endpoints that the document tells of.
+/// Number of endpoints in the document.
 const ENDPOINTS: u64 = 100_000;
-/// Probes that Prometheus asks for in a second, unless `SCALE_INTERVAL` says something else.
+/// Probes that Prometheus requests per second, unless `SCALE_INTERVAL` is set.
 const PROBES_A_SECOND: u64 = 100;
-/// The shipped `scrape_timeout` in seconds: Prometheus takes no interval that is shorter.
+/// The shipped `scrape_timeout` in seconds: Prometheus accepts no shorter interval.
 const LEAST_INTERVAL: u64 = 30;
-/// Looks of the monitor's own schedule in a second.
+/// Probes per second by the monitor's own schedule.
 const LOOKS_A_SECOND: usize = 500;
-/// How long the monitor is watched that looks by itself.
+/// Duration of the measurement of the monitor with its own schedule.
 const WATCHED: Duration = Duration::from_secs(30);
-/// Requests of which the cost is the middle one's.
+/// Number of requests, of which the median cost counts.
 const REQUESTS: usize = 5;
 const POLL: Duration = Duration::from_millis(250);
-/// How long a first look at everything may take.
+/// Timeout of the first probe of all endpoints.
 const FIRST_ROUND: Duration = Duration::from_secs(1_200);
 const MIB: f64 = (1 << 20) as f64;
 
-/// A figure as the table has it: its name, its value with the unit, and how it came about.
+/// A row of the table: its name, its value with the unit, and its explanation.
 struct Figure(&'static str, String, String);
 
 impl Figure {
@@ -60,7 +63,7 @@ impl Figure {
     }
 }
 
-/// Measures both shapes, and tells.
+/// Measures both shapes and reports the figures.
 pub(crate) fn run() {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |text| text.parse().expect(name))
@@ -92,7 +95,7 @@ pub(crate) fn run() {
     for Figure(name, value, how) in figures {
         writeln!(table, "| {name} | {value} | {how} |").unwrap();
     }
-    // From what is written, so that who reads it comes to the same.
+    // Computed from the written values, so that a reader gets the same result.
     let planned = Measured::read(&table).plan();
     let machine = machine::describe(&["prometheus"]);
     let text = format!("{machine}\n{table}\n## The plan for ten million\n\n{planned}");
@@ -104,7 +107,7 @@ pub(crate) fn run() {
     }
 }
 
-/// The monitor that looks at all endpoints by itself.
+/// Figures of one monitor that probes all endpoints by its own schedule.
 fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
     let interval = (count / LOOKS_A_SECOND).max(5);
     let start = Instant::now();
@@ -166,13 +169,13 @@ fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
     ]
 }
 
-/// A monitor's configuration of so many endpoints.
+/// Configuration of a monitor with `count` endpoints.
 fn configuration(lab: &Lab, port: u16, count: usize, interval: &str) -> String {
     let defaults = format!("port: {port}, interval: {interval}, timeout: 30s");
     inventory("", &defaults, &format!("sha256: {}", lab.leaf), count)
 }
 
-/// Seconds of CPU that a request costs, of a process that is busy with other things for so much of a core.
+/// CPU time of a request in seconds, for a process that otherwise uses the share `busy` of a core.
 fn cost(peer: &Peer, path: &str, busy: f64) -> f64 {
     let costs = (0..REQUESTS).map(|_| {
         let (before, start) = (cpu(&peer.child), Instant::now());
@@ -188,17 +191,18 @@ fn fetch(server: SocketAddr, path: &str) -> String {
     body
 }
 
-/// The series of an exposition whose names begin so.
+/// Number of series whose names have this prefix.
 fn series(exposition: &str, prefix: &str) -> f64 {
     exposition.lines().filter(|l| l.starts_with(prefix)).count() as f64
 }
 
-/// Waits longer than most of this benchmark does.
+/// Waits with a longer timeout than most of this benchmark.
 fn patiently<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     wait_within(FIRST_ROUND, POLL, what, ask)
 }
 
-/// A file that is shipped, with some of its text replaced, which has to be there: what is measured is what is shipped.
+/// A shipped file with these replacements. Each replaced text must be there, so that the
+/// measurement uses what is shipped.
 fn shipped(file: &str, replacements: &[(&str, &str)]) -> String {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/prometheus");
     let mut text = fs::read_to_string(folder.join(file)).unwrap();

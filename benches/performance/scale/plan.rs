@@ -1,25 +1,27 @@
-//! What very many endpoints take, computed from what fewer of them took. The test of `docs/scale.md` uses it too.
+//! Resources for very many endpoints, extrapolated from fewer. The test of `docs/scale.md` uses it
+//! too.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The endpoints of the plan.
+/// Number of endpoints in the plan.
 const ENDPOINTS: f64 = 10_000_000.0;
-/// How often each of them is looked at, and what that is called.
+/// Probe intervals with their labels, in seconds.
 const INTERVALS: [(&str, f64); 3] = [("5m", 300.0), ("1h", 3_600.0), ("12h", 43_200.0)];
-/// How often `/metrics` is scraped, in seconds: Prometheus forgets a value after five minutes.
+/// Scrape interval of `/metrics` in seconds: Prometheus drops a value after five minutes.
 const SCRAPE_INTERVAL: f64 = 120.0;
-/// The share of a core that a process is planned to use: the rest is for restarts, reloads and names that are slow.
+/// Planned share of a core that a process uses: the rest is for restarts, reloads and slow DNS.
 const BUSY_SHARE: f64 = 0.5;
-/// The series that one Prometheus is planned to hold.
+/// Planned number of series in one Prometheus.
 const SERIES_OF_A_SHARD: f64 = 5_000_000.0;
-/// The endpoints that share a certificate's entry, on average, and how often its source is asked, in seconds.
+/// Average number of endpoints that share a certificate's entry. [`REFRESH_INTERVAL`] is that of
+/// its source, in seconds.
 const ENDPOINTS_OF_A_CERTIFICATE: f64 = 10.0;
 const REFRESH_INTERVAL: f64 = 900.0;
-/// The round of its own that a replica takes, in seconds, where Prometheus asks for the looks.
+/// A replica's own probe interval in seconds, if Prometheus requests the probes.
 const OWN_ROUND: f64 = 43_200.0;
 
-// The figures that the plan is made of, as the table of what was measured has them.
+// Names of the figures that the plan uses, as in the table of measurements.
 pub(crate) const MEASURED_ENDPOINTS: &str = "endpoints";
 pub(crate) const LOOK: &str = "CPU of a scheduled probe";
 pub(crate) const MEMORY: &str = "memory of `serve`";
@@ -32,11 +34,11 @@ pub(crate) const SAMPLES: &str = "samples of a `/probe` in Prometheus";
 pub(crate) const INGESTED: &str = "CPU of Prometheus for a `/probe`";
 pub(crate) const HELD: &str = "memory of Prometheus for a series";
 
-/// Values by the names of their figures, in the units that the table has: µs, ms, KiB, MiB.
+/// Values by figure name, in the units of the table: µs, ms, KiB, MiB.
 pub(crate) struct Measured(BTreeMap<String, f64>);
 
 impl Measured {
-    /// Reads the table: a row is the figure, its value with a unit, and how it came about.
+    /// Reads the table. A row has the figure, its value with a unit, and its explanation.
     pub(crate) fn read(table: &str) -> Self {
         let rows = table.lines().filter_map(|line| {
             let mut cells = line.split('|').skip(1).map(str::trim);
@@ -52,7 +54,7 @@ impl Measured {
         value.unwrap_or_else(|| panic!("the table of what was measured has no `{name}`"))
     }
 
-    /// The plan, as two tables of Markdown.
+    /// The plan as two Markdown tables.
     pub(crate) fn plan(&self) -> String {
         let mut text = String::from("| probed every |");
         for (name, _) in INTERVALS {
@@ -100,7 +102,7 @@ impl Measured {
         text
     }
 
-    /// What the shape with `/probe` takes where no replica has less than everything.
+    /// Resources of the shape with `/probe` that every replica needs for all endpoints.
     fn undivided(&self) -> String {
         let size = ENDPOINTS / self.get(MEASURED_ENDPOINTS);
         let own = ENDPOINTS / OWN_ROUND * self.get(LOOK) / 1e6;
@@ -124,25 +126,25 @@ impl Measured {
         )
     }
 
-    /// Cores that look at everything once in so many seconds.
+    /// Cores for probing all endpoints once in `every` seconds.
     fn looking(&self, every: f64) -> f64 {
         ENDPOINTS / every * self.get(LOOK) / 1e6
     }
 
-    /// Cores that write `/metrics` of everything at every scrape.
+    /// Cores for writing `/metrics` of all endpoints at every scrape.
     fn writing(&self) -> f64 {
         let each = self.get(SCRAPE) / 1e3 / self.get(MEASURED_ENDPOINTS);
         ENDPOINTS * each / SCRAPE_INTERVAL
     }
 
-    /// As many as their cores ask for, and none with more endpoints than have been measured.
+    /// Number of processes: enough for the cores, and none with more endpoints than were measured.
     fn processes(&self, every: f64) -> f64 {
         let busy = (self.looking(every) + self.writing()) / BUSY_SHARE;
         let large = ENDPOINTS / self.get(MEASURED_ENDPOINTS);
         busy.max(large).ceil()
     }
 
-    /// MiB of an endpoint.
+    /// Memory of an endpoint in MiB.
     fn memory(&self) -> f64 {
         self.get(MEMORY) / self.get(MEASURED_ENDPOINTS)
     }
@@ -164,7 +166,7 @@ fn millions(value: f64) -> String {
     format!("{:.1} million", value / 1e6)
 }
 
-/// Of MiB.
+/// Formats MiB as GiB.
 fn gibibytes(mebibytes: f64) -> String {
     format!("{:.1} GiB", mebibytes / 1024.0)
 }

@@ -1,4 +1,4 @@
-//! Three replicas that look when Prometheus asks.
+//! Three replicas that probe when Prometheus scrapes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,14 +19,14 @@ use crate::table::short;
 
 use super::{Figure, MIB, configuration, cost, fetch, patiently, plan, shipped};
 
-/// As many as the shipped configuration names.
+/// The number in the shipped configuration.
 const REPLICAS: u8 = 3;
-/// What the replicas do unasked is measured for this share of the whole time.
+/// Divisor of the whole time: the replicas' own work is measured for this part of it.
 const UNASKED: u32 = 8;
-/// Where Prometheus is asked for a value.
+/// Path of a Prometheus query.
 const QUERY: &str = "/api/v1/query?query=";
 
-/// What Prometheus is watched at.
+/// Parameters of the measurement.
 pub(super) struct Watch {
     pub(super) count: usize,
     /// Seconds between two probes of a target.
@@ -40,7 +40,7 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
         replicas.iter().map(|replica| of(&replica.child)).sum()
     };
     let listed = fetch(replicas[0].address, "/sd").len() as f64;
-    // Their own first round goes on all the while, so many looks a second: what it takes is taken off.
+    // The replicas' own first round continues at a fixed rate, so its cost is subtracted.
     let (before, begun) = (all(cpu), Instant::now());
     thread::sleep(watch.seconds / UNASKED);
     let unasked = (all(cpu) - before) / begun.elapsed().as_secs_f64();
@@ -168,8 +168,8 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
     ]
 }
 
-/// The replicas, with every source read. Their names end in their numbers in the shipped configuration, and their ports
-/// are one: so have these addresses.
+/// Starts the replicas and waits until every source is read. In the shipped configuration, the
+/// names of the replicas end in their numbers and share one port, as these addresses do.
 fn start(lab: &Lab, port: u16, count: usize) -> Vec<Peer> {
     fs::write(
         lab.path("certvigil.yml"),
@@ -191,7 +191,8 @@ fn start(lab: &Lab, port: u16, count: usize) -> Vec<Peer> {
     replicas
 }
 
-/// What is shipped for three replicas, with their addresses, other times and other rules.
+/// The shipped configuration for three replicas, with these addresses, other intervals and other
+/// rules.
 fn sharded(replicas: &[Peer], interval: u64, rules: &str) -> String {
     let listed: Vec<String> = replicas.iter().map(|r| r.address.to_string()).collect();
     let place = format!("127.0.7.1$1:{}", replicas[0].address.port());
@@ -204,14 +205,14 @@ fn sharded(replicas: &[Peer], interval: u64, rules: &str) -> String {
             ("certvigil-1:10843", &listed[1]),
             ("certvigil-2:10843", &listed[2]),
             ("scrape_interval: 2m", &interval),
-            // Once is measured by itself.
+            // One refresh is measured separately.
             ("refresh_interval: 1m", "refresh_interval: 1h"),
             ("rule_files:\n  - rules.yml\n", rules),
         ],
     )
 }
 
-/// The seconds that one evaluation of the shipped rules takes.
+/// Duration of one evaluation of the shipped rules in seconds.
 fn rules(lab: &Lab, prometheus: &Peer, replicas: &[Peer], interval: u64) -> f64 {
     let config = sharded(replicas, interval, "rule_files: [rules.yml]\n");
     fs::write(lab.path("prometheus.yml"), config).unwrap();
@@ -261,7 +262,7 @@ struct Active {
     scrape_url: String,
 }
 
-/// The value of an expression of one series; zero where there is none.
+/// The value of an expression with one series; zero if there is none.
 fn value(prometheus: &Peer, expression: &str) -> f64 {
     let encoded: String = byte_serialize(expression.as_bytes()).collect();
     let answer = fetch(prometheus.address, &format!("{QUERY}{encoded}"));
@@ -270,7 +271,7 @@ fn value(prometheus: &Peer, expression: &str) -> f64 {
     first.map_or(0.0, |sample| sample.value.1.parse().unwrap())
 }
 
-/// How many targets each replica has. Every one of them is a target once.
+/// Number of targets of each replica. Asserts that each target occurs once.
 fn shares(prometheus: &Peer, count: usize) -> String {
     let answer = fetch(prometheus.address, "/api/v1/targets?state=active");
     let answer: Answer<Targets> = serde_json::from_str(&answer).unwrap();

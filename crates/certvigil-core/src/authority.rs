@@ -1,4 +1,4 @@
-//! A certificate authority for the lab: roots, intermediates and leaves, right ones and wrong ones.
+//! A certificate authority for the testbed: roots, intermediates and leaves, valid and invalid.
 
 use std::sync::Arc;
 
@@ -14,17 +14,18 @@ use crate::model::Timestamp;
 
 const DAY: i64 = 86_400;
 
-/// From when until when a certificate is valid.
+/// Validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// The first moment.
+    /// notBefore: the first valid second.
     pub not_before: Timestamp,
-    /// The last moment.
+    /// notAfter: the last valid second.
     pub not_after: Timestamp,
 }
 
 impl Validity {
-    /// From so many days before `now` to so many days after it; negative numbers are the other side.
+    /// Returns the period from `days_before` days before `now` to `days_after` days after it.
+    /// Negative numbers move to the other side of `now`.
     pub fn around(now: Timestamp, days_before: i64, days_after: i64) -> Self {
         Self {
             not_before: Timestamp(now.0 - days_before * DAY),
@@ -38,29 +39,29 @@ impl Validity {
 pub struct Key(Arc<KeyPair>);
 
 impl Key {
-    /// A new EC P-256 key.
+    /// Generates an EC P-256 key.
     pub fn generate() -> Result<Self, rcgen::Error> {
         KeyPair::generate().map(|pair| Self(Arc::new(pair)))
     }
 
-    /// The key for a TLS server.
+    /// Returns the key for a TLS server.
     pub fn to_der(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
     }
 
-    /// A signing request for these names, as PEM.
+    /// Returns a certificate signing request for these names, as PEM.
     pub fn request(&self, names: &[String]) -> Result<String, rcgen::Error> {
         let mut params = CertificateParams::new(names)?;
         set_common_name(&mut params, names);
         params.serialize_request(&*self.0)?.pem()
     }
 
-    /// The hash of its public half.
+    /// Returns the hash of the public key.
     pub fn public_key_hash(&self) -> PublicKeyHash {
         PublicKeyHash::of(&self.0.subject_public_key_info())
     }
 
-    /// The key as PEM, for servers that read files.
+    /// Returns the key as PEM, for servers that read files.
     pub fn to_pem(&self) -> String {
         self.0.serialize_pem()
     }
@@ -84,7 +85,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A self-signed root.
+    /// Creates a self-signed root.
     pub fn root(name: &str, validity: Validity) -> Result<Self, rcgen::Error> {
         let key = Key::generate()?;
         let params = authority_params(name, validity);
@@ -96,7 +97,7 @@ impl Authority {
         })
     }
 
-    /// An intermediate below this authority.
+    /// Issues an intermediate.
     pub fn intermediate(&self, name: &str, validity: Validity) -> Result<Self, rcgen::Error> {
         let key = Key::generate()?;
         let params = authority_params(name, validity);
@@ -108,7 +109,8 @@ impl Authority {
         })
     }
 
-    /// Another certificate for another authority's name and key, signed by this one.
+    /// Issues a cross-certificate: another certificate for another authority's name and key, signed
+    /// by this authority.
     pub fn cross_sign(
         &self,
         other: &Authority,
@@ -120,7 +122,7 @@ impl Authority {
         Ok(Certificate::from_der(signed.der().to_vec()))
     }
 
-    /// A leaf for these names, the first of which is its common name.
+    /// Issues a leaf for these names. The first is its common name.
     pub fn issue(
         &self,
         names: &[String],
@@ -134,7 +136,7 @@ impl Authority {
         })
     }
 
-    /// An intermediate below this authority that allows so many authorities below itself.
+    /// Issues an intermediate with this path length constraint.
     pub fn bounded_intermediate(
         &self,
         name: &str,
@@ -152,7 +154,7 @@ impl Authority {
         })
     }
 
-    /// Its key, for tools that sign what [`Authority::issue`] does not.
+    /// Returns the key, for tools that sign certificates that [`Authority::issue`] cannot make.
     pub fn key(&self) -> &Key {
         &self.key
     }
@@ -162,7 +164,7 @@ impl Authority {
     }
 }
 
-/// A leaf that its own key signed.
+/// Returns a leaf signed with its own key.
 pub fn self_signed(
     names: &[String],
     validity: Validity,
@@ -175,7 +177,7 @@ pub fn self_signed(
     })
 }
 
-/// A leaf that another leaf's key signed, which has no right to.
+/// Returns a leaf signed with another leaf's key, although that leaf is not an authority.
 pub fn signed_by_leaf(
     issuer: &Issued,
     names: &[String],
@@ -217,7 +219,7 @@ fn leaf_params(names: &[String], validity: Validity) -> Result<CertificateParams
     Ok(params)
 }
 
-/// The first name is the common one.
+/// Sets the first name as the common name.
 fn set_common_name(params: &mut CertificateParams, names: &[String]) {
     let name = names.first().map_or("", String::as_str);
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -225,7 +227,7 @@ fn set_common_name(params: &mut CertificateParams, names: &[String]) {
 }
 
 fn set_validity(params: &mut CertificateParams, validity: Validity) {
-    // What lies outside of the years that can be written stays at the library's default.
+    // The library's default stays if the year cannot be encoded.
     if let (Ok(begin), Ok(end)) = (datetime(validity.not_before), datetime(validity.not_after)) {
         params.not_before = begin;
         params.not_after = end;

@@ -29,19 +29,19 @@ pub enum Role {
     Leaf,
     /// A certificate between the leaf and the trust anchor.
     Intermediate,
-    /// The certificate in the trust store, or a root that is served.
+    /// The certificate in the trust store, or a served root.
     #[serde(rename = "root")]
     Anchor,
 }
 
-/// How bad a thing is. The order is the order of exit codes: what counts is the greatest.
+/// Severity of a finding. The order is the order of exit codes: the greatest determines the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing to tell.
+    /// Nothing to report.
     Ok,
-    /// Worth knowing, nothing to mend.
+    /// Worth knowing; nothing to fix.
     Info,
-    /// To be mended, but clients still connect.
+    /// To be fixed, but clients still connect.
     Warning,
     /// The endpoint could not be judged. Never the severity of a finding.
     Unknown,
@@ -50,7 +50,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The name in JSON and labels.
+    /// Returns the name in JSON and labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -68,28 +68,28 @@ impl fmt::Display for Severity {
     }
 }
 
-/// The one table: each code, its name outside, the severities it may have, and what it means.
+/// The table of codes: for each its public name, its possible severities, and its meaning.
 macro_rules! codes {
     ($($variant:ident $name:literal [$($severity:ident)+] $meaning:literal;)+) => {
-        /// What a finding is about. The names are fixed: scripts and alerts match on them.
+        /// The subject of a finding. The names are fixed: scripts and alerts match on them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code { $(#[doc = $meaning] $variant,)+ }
 
         impl Code {
-            /// Every code, worst first.
+            /// Every code, most severe first.
             pub const ALL: &'static [Code] = &[$(Self::$variant,)+];
 
-            /// The name in JSON, labels and documentation.
+            /// Returns the name in JSON, labels and documentation.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// What it means, in one sentence.
+            /// Returns the meaning, in one sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
-            /// The severities that a finding of this code may have.
+            /// Returns the severities that a finding of this code may have.
             pub fn severities(self) -> &'static [Severity] {
                 match self { $(Self::$variant => &[$(Severity::$severity),+],)+ }
             }
@@ -151,14 +151,14 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding with the first severity of its code in the table.
+    /// Creates a finding with the first severity of its code in the table.
     pub fn new(detail: Detail) -> Self {
         let severities = detail.code().severities();
         let severity = severities.first().copied().unwrap_or(Severity::Critical);
         Self { severity, detail }
     }
 
-    /// A finding of a code that may have several severities.
+    /// Creates a finding of a code that may have several severities.
     pub fn with_severity(severity: Severity, detail: Detail) -> Self {
         debug_assert!(
             detail.code().severities().contains(&severity),
@@ -168,17 +168,17 @@ impl Finding {
         Self { severity, detail }
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn code(&self) -> Code {
         self.detail.code()
     }
 
-    /// The text for people, in English.
+    /// Returns the English text.
     pub fn text(&self) -> Text {
         text::of(&self.detail)
     }
 
-    /// The message of [`Finding::text`].
+    /// Returns the message of [`Finding::text`].
     pub fn message(&self) -> String {
         self.text().message
     }

@@ -1,8 +1,9 @@
-//! Which targets strangers may ask for: looks on demand must not become a way into the network that the
-//! program stands in.
+//! Restrictions on the targets of on-demand probes: a probe must not give untrusted clients access
+//! to the network of the program.
 //!
-//! What is not public is what IANA's special-purpose registries say (RFC 6890 and its updates), as of
-//! RFC 9637. Of IPv6 only 2000::/3 is given out for global use; all else is refused.
+//! Addresses that are not public are those of IANA's special-purpose registries (RFC 6890 and its
+//! updates), as of RFC 9637. Only 2000::/3 of IPv6 is allocated for global use; all other addresses
+//! are refused.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,23 +11,23 @@ use std::str::FromStr;
 
 use crate::model::Hostname;
 
-/// What strangers may ask for, beyond what is monitored anyway.
+/// Targets that an on-demand probe may have, in addition to the monitored ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
     allow: Vec<Allowed>,
 }
 
 impl Guard {
-    /// Nothing is allowed but this.
+    /// Creates a guard that allows only these.
     pub fn new(allow: Vec<Allowed>) -> Self {
         Self { allow }
     }
 
-    /// Whether this host may be asked for. A name has to fit a pattern. An address has to be inside a named
-    /// network: that it is public is not enough.
+    /// Checks that a client may request this host. A name must match a pattern. An address must be
+    /// inside a configured network, even if it is public.
     ///
     /// # Errors
-    /// Why not, and what would allow it.
+    /// Returns the reason, and the setting that would allow the host.
     pub fn may_name(&self, hostname: &Hostname) -> Result<(), String> {
         let is_allowed = match hostname {
             Hostname::Dns(name) => self.allow.iter().any(|allowed| allowed.covers_name(name)),
@@ -45,11 +46,12 @@ impl Guard {
         })
     }
 
-    /// Whether a look may go to this address, which a name resolved to: it has to be public or inside a named
-    /// network. An address that has an IPv4 address in it (mapped, compatible, NAT64, 6to4) is judged as that.
+    /// Checks that a probe may connect to this address, to which a name resolved. It must be public
+    /// or inside a configured network. An address that contains an IPv4 address (mapped,
+    /// compatible, NAT64, 6to4) is judged as that IPv4 address.
     ///
     /// # Errors
-    /// What kind of address it is, and what would allow it.
+    /// Returns the kind of address, and the setting that would allow it.
     pub fn may_reach(&self, ip: IpAddr) -> Result<(), String> {
         match private_use(ip) {
             Some(what) if !self.names_network_of(ip) => Err(format!(
@@ -60,7 +62,7 @@ impl Guard {
     }
 
     fn names_network_of(&self, ip: IpAddr) -> bool {
-        // The system takes a mapped address for the IPv4 address, so ::/0 does not open 127.0.0.1 by it.
+        // The system treats a mapped address as IPv4, so ::/0 must not allow 127.0.0.1 through it.
         let (ip, reached) = (ip.to_canonical(), reached(ip));
         self.allow.iter().any(|allowed| match allowed {
             Allowed::Network(network) => network.contains(ip) || network.contains(reached),
@@ -69,14 +71,14 @@ impl Guard {
     }
 }
 
-/// One item of `probe.allow`.
+/// An item of `probe.allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
     /// `*`: every name, but no address.
     EveryName,
-    /// `*.example.com`: every name below this one, however deep, but not the name itself.
+    /// `*.example.com`: every name below this one, at any depth, but not the name itself.
     Below(String),
-    /// This very name.
+    /// Exactly this name.
     Name(String),
     /// The addresses of a network.
     Network(Network),
@@ -98,7 +100,7 @@ impl Allowed {
 impl FromStr for Allowed {
     type Err = String;
 
-    /// Reads a host name, `*.` before one, `*`, an address or a network (`192.0.2.0/24`).
+    /// Parses a host name, `*.` followed by one, `*`, an address or a network (`192.0.2.0/24`).
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "*" {
             return Ok(Self::EveryName);
@@ -127,11 +129,11 @@ impl FromStr for Allowed {
     }
 }
 
-/// The addresses that begin with the same bits.
+/// A network: the addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     first: IpAddr,
-    /// How many bits are the same.
+    /// Length of the prefix in bits.
     bits: u8,
 }
 
@@ -158,9 +160,9 @@ impl Network {
         }
     }
 
-    /// Whether the address, as it is written, is one of it.
+    /// Returns true if the address, as written, is in the network.
     pub fn contains(&self, ip: IpAddr) -> bool {
-        // No shift is as wide as the number: a network of no bits contains all.
+        // Counts leading zeros, because a shift by the full width overflows for a prefix of 0 bits.
         match (self.first, ip) {
             (IpAddr::V4(first), IpAddr::V4(ip)) => {
                 let differ = first.to_bits() ^ ip.to_bits();
@@ -189,7 +191,7 @@ impl FromStr for Network {
             .filter(|bits| is_plain && *bits <= width(ip))
             .ok_or_else(wrong)?;
         let first = first_of(ip, bits);
-        // A network of mapped addresses is one of IPv4.
+        // A network of mapped addresses is an IPv4 network.
         let network = match first.to_canonical() {
             IpAddr::V4(first) if ip.is_ipv6() && bits >= MAPPED_BITS => Self {
                 first: first.into(),
@@ -212,7 +214,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// What comes before the IPv4 address in a mapped one (RFC 4291, section 2.5.5.2).
+/// Length of the prefix before the IPv4 address in a mapped one (RFC 4291, section 2.5.5.2).
 const MAPPED_BITS: u8 = 96;
 
 fn width(ip: IpAddr) -> u8 {
@@ -236,8 +238,8 @@ fn first_of(ip: IpAddr, bits: u8) -> IpAddr {
     }
 }
 
-/// IPv4 that is not public. What IANA's registry calls globally reachable inside of 192.0.0.0/24 are two
-/// anycast services, which have no certificates to look at.
+/// IPv4 networks that are not public. The addresses in 192.0.0.0/24 that IANA's registry lists as
+/// globally reachable belong to two anycast services, which have no certificates.
 const NOT_PUBLIC_V4: [(Network, &str); 17] = [
     (Network::v4(0, 0, 0, 8), "of this very host (0.0.0.0/8)"),
     (Network::v4(10, 0, 0, 8), "private (RFC 1918)"),
@@ -259,7 +261,7 @@ const NOT_PUBLIC_V4: [(Network, &str); 17] = [
     (Network::v4(198, 51, 100, 24), "for documentation"),
     (Network::v4(203, 0, 113, 24), "for documentation"),
     (Network::v4(224, 0, 0, 4), "multicast"),
-    // Before the network that it is in, for the better word.
+    // Precedes the network that contains it, because its description is more precise.
     (
         Network {
             first: IpAddr::V4(Ipv4Addr::BROADCAST),
@@ -271,7 +273,7 @@ const NOT_PUBLIC_V4: [(Network, &str); 17] = [
     (Network::v4(240, 0, 0, 4), "reserved (240.0.0.0/4)"),
 ];
 
-/// IPv6 that is not public, and has a better name than that.
+/// IPv6 networks that are not public, with a description.
 const NOT_PUBLIC_V6: [(Network, &str); 13] = [
     (
         Network {
@@ -310,10 +312,11 @@ const NOT_PUBLIC_V6: [(Network, &str); 13] = [
     (Network::v6(0xff00, 0, 0, 8), "multicast"),
 ];
 
-/// What is given out for global use (RFC 4291, section 2.4, and IANA's registry of the address space).
+/// The addresses allocated for global use (RFC 4291, section 2.4, and IANA's registry of the
+/// address space).
 const GLOBAL_V6: Network = Network::v6(0x2000, 0, 0, 3);
 
-/// What kind of address this is, unless it is a public one.
+/// Returns the kind of address, or `None` for a public one.
 fn private_use(ip: IpAddr) -> Option<&'static str> {
     let reached = reached(ip);
     let table: &[(Network, &str)] = match reached {
@@ -328,25 +331,26 @@ fn private_use(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// The IPv4 address that a packet to this one ends at, where it has one in it; else the address itself.
+/// Returns the IPv4 address to which a packet for this one is delivered, if it contains one,
+/// otherwise the address itself.
 ///
-/// Teredo is not taken apart: a packet of it goes to a relay, and its server and client are whatever the
-/// address says, so it is never public.
+/// Teredo addresses are not decoded: the packet goes to a relay, and the address may name any
+/// server and client. A Teredo address is therefore never public.
 fn reached(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let last = |[.., a, b, c, d]: [u8; 16]| Ipv4Addr::new(a, b, c, d);
     let octets = v6.octets();
     match v6.segments() {
-        // ::1 and :: are no compatible addresses of 0.0.0.0/8.
+        // ::1 and :: are not compatible addresses of 0.0.0.0/8.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => ip,
         // IPv4-compatible and IPv4-mapped (RFC 4291, section 2.5.5).
         [0, 0, 0, 0, 0, 0 | 0xffff, ..] => last(octets).into(),
-        // IPv4-translated (RFC 2765), which nobody should have any more.
+        // IPv4-translated (RFC 2765), which is obsolete.
         [0, 0, 0, 0, 0xffff, 0, ..] => last(octets).into(),
-        // NAT64 (RFC 6052). In the prefix for use inside a network the place of the IPv4 address is up to the
-        // network; where there is something before the last 32 bits, it is not known what is reached.
+        // NAT64 (RFC 6052). With the prefix for local use, the network chooses the position of the
+        // IPv4 address. If any bit before the last 32 is set, the destination is unknown.
         [0x64, 0xff9b, 0 | 1, 0, 0, 0, ..] => last(octets).into(),
-        // 6to4 (RFC 3056): the router that the packet is sent to.
+        // 6to4 (RFC 3056): the router to which the packet is sent.
         [0x2002, high, low, ..] => {
             Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)).into()
         }

@@ -1,31 +1,33 @@
-//! What ought to be served: instances of a certificate, and the looser forms of an expectation.
+//! Expected certificates: instances of a certificate, and the looser forms of an expectation.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, Fingerprint, Interner, Key, PublicKeyHash, San};
+use crate::certificate::{
+    Certificate, Fingerprint, Interner, Key, LeafError, PublicKeyHash, San, leaf_of,
+};
 use crate::model::KeyType;
 
-/// The state of an instance, in SSLMate's words. Instances from elsewhere are active.
+/// State of an instance, in SSLMate's terms. Instances from other sources are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Ordered, not yet issued; its certificate is a temporary, self-signed one.
     Pending,
-    /// The one that ought to be served.
+    /// The expected instance.
     Active,
-    /// Past its end.
+    /// Expired.
     Expired,
     /// Revoked by its owner or the authority.
     Revoked,
     /// Never issued.
     Canceled,
-    /// A word that this version does not know: not active.
+    /// A state that this version does not know: not active.
     Unknown,
 }
 
 impl State {
-    /// The name in the API and in labels.
+    /// Returns the name in the API and in labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -38,36 +40,38 @@ impl State {
     }
 }
 
-/// One concrete X.509 certificate of a certificate object, with its chain.
+/// A concrete X.509 certificate of a certificate object, with its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// SSLMate's number for it.
+    /// SSLMate's identifier of the instance.
     pub id: Option<u64>,
     /// Its state.
     pub state: State,
     /// The certificate itself.
     pub leaf: Certificate,
-    /// The intermediates, the leaf's issuer first, without the root. Empty where it is not known
-    /// or there is none.
+    /// The intermediates, the leaf's issuer first, without the root. Empty if they are unknown or
+    /// if there are none.
     pub chain: Vec<Certificate>,
-    /// The root above the chain, where it is known.
+    /// The root of the chain, if it is known.
     pub root: Option<Certificate>,
 }
 
 impl Instance {
-    /// An active instance from certificates in the order of a chain file: the leaf first. A root at
-    /// the end is taken as the root, since servers need not send it.
+    /// Returns an active instance of a leaf and its chain, in any order. A self-signed certificate is
+    /// the root, which servers need not send.
     ///
     /// # Errors
-    /// Where there is no certificate, or the first cannot be read.
-    pub fn from_chain(certificates: Vec<Certificate>) -> Result<Self, String> {
-        let mut certificates = certificates.into_iter();
-        let leaf = certificates.next().ok_or("it has no certificate")?;
-        leaf.facts()
-            .map_err(|e| format!("its first certificate is malformed: {e}"))?;
-        let (roots, chain): (Vec<_>, Vec<_>) = certificates
+    /// As [`leaf_of`].
+    pub fn from_chain(certificates: Vec<Certificate>) -> Result<Self, LeafError> {
+        let leaf = leaf_of(&certificates)?.clone();
+        let is_leaf_first = certificates.first() == Some(&leaf);
+        let (roots, mut chain): (Vec<_>, Vec<_>) = certificates
+            .into_iter()
             .filter(|c| *c != leaf)
             .partition(Certificate::is_self_signed);
+        if !is_leaf_first {
+            chain = issuers_first(&leaf, chain);
+        }
         Ok(Self {
             id: None,
             state: State::Active,
@@ -77,7 +81,7 @@ impl Instance {
         })
     }
 
-    /// Whether its key is of this kind.
+    /// Returns true if its key is of this kind.
     pub fn has_key_of(&self, key_type: KeyType) -> bool {
         let is_rsa = matches!(self.leaf.facts(), Ok(facts) if matches!(facts.key, Key::Rsa(_)));
         match key_type {
@@ -87,7 +91,8 @@ impl Instance {
         }
     }
 
-    /// The names that it is for, wildcards too: the common name and the DNS and IP names.
+    /// Returns the names of the certificate, including wildcards: the common name and the DNS and
+    /// IP names.
     pub fn names(&self) -> Vec<String> {
         let Ok(facts) = self.leaf.facts() else {
             return Vec::new();
@@ -103,21 +108,42 @@ impl Instance {
     }
 }
 
+/// Sorts a chain by the names of issuers, from the leaf's issuer on. Certificates that are not on that path follow.
+fn issuers_first(leaf: &Certificate, mut rest: Vec<Certificate>) -> Vec<Certificate> {
+    let mut sorted = Vec::with_capacity(rest.len());
+    let mut below = leaf.clone();
+    while let Ok(facts) = below.facts() {
+        let is_issuer = |c: &Certificate| {
+            c.facts()
+                .is_ok_and(|above| above.subject_normal == facts.issuer_normal)
+        };
+        let Some(at) = rest.iter().position(is_issuer) else {
+            break;
+        };
+        let issuer = rest.remove(at);
+        sorted.push(issuer.clone());
+        below = issuer;
+    }
+    sorted.append(&mut rest);
+    sorted
+}
+
 /// The instances of one certificate that matter for judging.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instances {
-    /// The one that ought to be served, told of in messages and JSON.
+    /// The expected instance, which messages and JSON name.
     pub expected: Instance,
-    /// Others that are as right: the other half of an RSA and ECDSA pair, or a rollover.
+    /// Other instances that are correct as well: the other half of an RSA and ECDSA pair, or a
+    /// rollover.
     pub also_accepted: Vec<Instance>,
-    /// The pending one, whose temporary certificate should no longer be served once there is better.
+    /// The pending instance. Its temporary certificate must be replaced once another is issued.
     pub pending: Option<Instance>,
-    /// Older ones that are known.
+    /// Known older instances.
     pub previous: Vec<Instance>,
 }
 
 impl Instances {
-    /// One instance and nothing known beside it.
+    /// Creates the instances of a certificate with only one.
     pub fn only(expected: Instance) -> Self {
         Self {
             expected,
@@ -127,7 +153,7 @@ impl Instances {
         }
     }
 
-    /// Takes each certificate as it is shared.
+    /// Replaces each certificate with its shared copy.
     pub fn share(&mut self, certificates: &Interner) {
         let others = self.also_accepted.iter_mut();
         let others = others.chain(&mut self.pending).chain(&mut self.previous);
@@ -139,13 +165,13 @@ impl Instances {
         }
     }
 
-    /// Every instance that is right to serve.
+    /// Returns every instance that is correct to serve.
     pub fn accepted(&self) -> impl Iterator<Item = &Instance> {
         std::iter::once(&self.expected).chain(&self.also_accepted)
     }
 }
 
-/// Where an expectation comes from.
+/// Source of an expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SourceKind {
     /// An SSLMate account.
@@ -158,12 +184,12 @@ pub enum SourceKind {
     Fingerprint,
     /// SHA-256 hashes of public keys.
     PublicKey,
-    /// No expectation: valid, for the name, and trusted.
+    /// No expectation: the certificate must be valid, for the name, and trusted.
     Trust,
 }
 
 impl SourceKind {
-    /// The name in JSON and labels.
+    /// Returns the name in JSON and labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sslmate => "sslmate",
@@ -182,10 +208,10 @@ impl fmt::Display for SourceKind {
     }
 }
 
-/// What ought to be served, in as much detail as its source knows.
+/// The expected certificate, in as much detail as its source knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {
-    /// Whole certificates with their chains.
+    /// Complete certificates with their chains.
     Instances(Box<Instances>),
     /// Any certificate with one of these fingerprints; at least one.
     Fingerprints(BTreeSet<Fingerprint>),
@@ -195,17 +221,17 @@ pub enum Expectation {
     TrustOnly,
 }
 
-/// An expectation and where it comes from.
+/// An expectation and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// Where it comes from.
+    /// The source.
     pub source: SourceKind,
-    /// What ought to be served.
+    /// The expectation.
     pub what: Expectation,
 }
 
 impl Expected {
-    /// No expectation beyond trust.
+    /// Returns the expectation of trust alone.
     pub fn trust_only() -> Self {
         Self {
             source: SourceKind::Trust,
@@ -213,8 +239,8 @@ impl Expected {
         }
     }
 
-    /// The same for a look that asked for a kind of key: of several accepted instances the one with such a key is
-    /// the expected one, which messages name.
+    /// Returns the same for a probe with a requested kind of key: of several accepted instances,
+    /// the one with such a key becomes the expected one, which messages name.
     pub fn for_key_type(self: &Arc<Self>, key_type: KeyType) -> Arc<Self> {
         let Expectation::Instances(instances) = &self.what else {
             return self.clone();
@@ -236,13 +262,14 @@ impl Expected {
         }
     }
 
-    /// Whether an instance with a key of this kind ought to be served; `None` where that is not known.
+    /// Returns true if an instance with a key of this kind is expected. Returns `None` if that is
+    /// unknown.
     pub fn wants_key_of(&self, key_type: KeyType) -> Option<bool> {
         let instances = self.instances()?;
         Some(instances.accepted().any(|i| i.has_key_of(key_type)))
     }
 
-    /// The instances, where the source knows whole certificates.
+    /// Returns the instances, if the source knows complete certificates.
     pub fn instances(&self) -> Option<&Instances> {
         match &self.what {
             Expectation::Instances(instances) => Some(instances),
@@ -250,14 +277,14 @@ impl Expected {
         }
     }
 
-    /// Whether nothing better has been issued than the temporary certificate of a pending instance.
+    /// Returns true if the expected instance is pending: only its temporary certificate exists yet.
     pub fn is_pending(&self) -> bool {
         self.instances()
             .is_some_and(|i| i.expected.state == State::Pending)
     }
 
-    /// Whether a leaf with this fingerprint and key is expected; `None` where nothing in
-    /// particular is.
+    /// Returns true if this leaf's fingerprint or key is expected. Returns `None` if no particular
+    /// certificate is expected.
     pub fn accepts(&self, leaf: &Certificate) -> Option<bool> {
         match &self.what {
             Expectation::Instances(i) => Some(i.accepted().any(|a| a.leaf == *leaf)),
@@ -270,7 +297,7 @@ impl Expected {
         }
     }
 
-    /// Whether this is a public key that an accepted leaf may have.
+    /// Returns true if an accepted leaf may have this public key.
     pub fn has_key(&self, key: &PublicKeyHash) -> bool {
         match &self.what {
             Expectation::Instances(i) => i

@@ -1,5 +1,5 @@
-//! Judges certificate installations, without I/O: compares what a server serves with what is expected, validates paths,
-//! and reports findings.
+//! Judges certificate installations, without I/O: compares served certificates with expected ones,
+//! validates paths, and reports findings.
 
 #[cfg(any(test, feature = "authority"))]
 pub mod authority;

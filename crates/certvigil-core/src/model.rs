@@ -1,4 +1,4 @@
-//! The words that every room uses: host names, targets, vantages, times.
+//! Types shared by all modules: host names, targets, vantages, times.
 
 mod duration;
 mod families;
@@ -22,8 +22,8 @@ pub use near::{did_you_mean, nearest_within};
 pub use place::{Place, parse_port};
 pub use protocol::Protocol;
 
-/// A name or an address that a certificate is asked for: what goes into SNI and is matched
-/// against the certificate's subject alternative names.
+/// A name or an address for which a certificate is requested. It is sent as SNI and matched against
+/// the certificate's subject alternative names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hostname {
     /// A DNS name: lower case, A-labels, no trailing dot.
@@ -33,13 +33,13 @@ pub enum Hostname {
     Ip(IpAddr),
 }
 
-/// Longest DNS name in its textual form without the trailing dot (RFC 1035, section 2.3.4).
+/// Maximum length of a DNS name in text form without the trailing dot (RFC 1035, section 2.3.4).
 const MAX_NAME_LENGTH: usize = 253;
-/// Longest label of a DNS name (RFC 1035, section 2.3.4).
+/// Maximum length of a label of a DNS name (RFC 1035, section 2.3.4).
 const MAX_LABEL_LENGTH: usize = 63;
 
 impl Hostname {
-    /// The name as it is sent in SNI, or `None` for an address.
+    /// Returns the name for SNI, or `None` for an address.
     pub fn sni(&self) -> Option<&str> {
         match self {
             Self::Dns(name) => Some(name),
@@ -51,8 +51,8 @@ impl Hostname {
 impl FromStr for Hostname {
     type Err = String;
 
-    /// Reads a name, an IPv4 or an IPv6 address (with or without brackets). Internationalised
-    /// names become A-labels (UTS 46). The error says what is wrong with the name.
+    /// Parses a name, an IPv4 or an IPv6 address (with or without brackets). Internationalised
+    /// names become A-labels (UTS 46). The error describes the fault of the name.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner
@@ -94,8 +94,8 @@ impl FromStr for Hostname {
                 return Err(format!("`{text}`: a host name cannot contain {c:?}"));
             }
         }
-        // What is left of "1.2.3", "127.1" or "0x7f000001" would be an address to some and a name to others
-        // (the URL Standard says of such a host that it ends in a number).
+        // Names such as "1.2.3", "127.1" or "0x7f000001" are addresses to some resolvers and names
+        // to others (the URL Standard says that such a host ends in a number).
         let last = name.rsplit('.').next().unwrap_or_default();
         let is_number = match last.strip_prefix("0x") {
             Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
@@ -117,20 +117,20 @@ impl fmt::Display for Hostname {
     }
 }
 
-/// Which kind of key a look asks a server for, by the signature algorithms that the handshake offers.
+/// The kind of key that a probe requests, by the signature algorithms that the handshake offers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyType {
-    /// Whatever the server prefers.
+    /// The server's preferred kind.
     #[default]
     Any,
     /// RSA.
     Rsa,
-    /// ECDSA, and EdDSA with it: what is not RSA.
+    /// ECDSA and EdDSA: all kinds but RSA.
     Ecdsa,
 }
 
 impl KeyType {
-    /// The name in flags, configuration, JSON and labels.
+    /// Returns the name in flags, configuration, JSON and labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
@@ -146,12 +146,12 @@ impl fmt::Display for KeyType {
     }
 }
 
-/// The kinds of keys that a server is asked for, one look for each.
+/// The requested kinds of keys, with one probe for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyTypes {
-    /// One look, for this kind.
+    /// One probe, for this kind.
     One(KeyType),
-    /// A look for each kind.
+    /// A probe for each kind.
     All,
 }
 
@@ -162,10 +162,10 @@ impl Default for KeyTypes {
 }
 
 impl KeyTypes {
-    /// Whatever the server prefers, which is what is done where nothing is said.
+    /// The server's preferred kind, which is the default.
     pub const ANY: Self = Self::One(KeyType::Any);
 
-    /// The kind of each look.
+    /// Returns the kind of each probe.
     pub fn each(self) -> &'static [KeyType] {
         match self {
             Self::One(KeyType::Any) => &[KeyType::Any],
@@ -201,17 +201,17 @@ impl FromStr for KeyTypes {
     }
 }
 
-/// How it is found out whether a certificate has been revoked. Each asks what the one before asks, and more.
+/// Method of checking revocation. Each method includes the previous ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RevocationCheck {
-    /// Not at all, beside what the source of the expected certificate says.
+    /// No check, except the report of the expected certificate's source.
     Off,
-    /// By the OCSP response that the server staples.
+    /// The OCSP response that the server staples.
     #[default]
     Staple,
-    /// By the issuer's revocation list.
+    /// The issuer's revocation list.
     Crl,
-    /// By the issuer's OCSP responder where no list tells.
+    /// The issuer's OCSP responder, if no list gives the status.
     Full,
 }
 
@@ -242,7 +242,7 @@ impl FromStr for RevocationCheck {
     }
 }
 
-/// The header of the PROXY protocol that goes before everything else
+/// Version of the PROXY protocol header that precedes all other data
 /// (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProxyProtocol {
@@ -253,7 +253,7 @@ pub enum ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    /// The name in flags and configuration.
+    /// Returns the name in flags and configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::V1 => "v1",
@@ -276,7 +276,7 @@ impl FromStr for ProxyProtocol {
     }
 }
 
-/// What is sent as SNI (RFC 6066, section 3).
+/// The server name to send as SNI (RFC 6066, section 3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sni {
     /// The host name, unless it is an address.
@@ -284,14 +284,14 @@ pub enum Sni {
     Hostname,
     /// Another name.
     Name(String),
-    /// Nothing.
+    /// No server name.
     None,
 }
 
 impl FromStr for Sni {
     type Err = String;
 
-    /// Reads a host name, or `none`.
+    /// Parses a host name, or `none`.
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "none" {
             return Ok(Self::None);
@@ -305,21 +305,22 @@ impl FromStr for Sni {
     }
 }
 
-/// One thing to look at: a certificate's hostname at a port. Each of its addresses is an endpoint.
+/// A target of probes: a certificate's hostname at a port. Each of its addresses is an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
-    /// The inventory's name for the certificate.
+    /// The certificate's name in the inventory.
     pub certificate: String,
-    /// The name that is asked for.
+    /// The requested name.
     pub hostname: Hostname,
-    /// The TCP port; the UDP port where the protocol is QUIC.
+    /// The TCP port; the UDP port if the protocol is QUIC.
     pub port: u16,
-    /// How TLS is reached.
+    /// The protocol.
     pub protocol: Protocol,
 }
 
 impl Target {
-    /// The port as it tells endpoints of one host and address apart: `443`, and `443/udp` for QUIC.
+    /// Returns the port in the form that distinguishes endpoints of one host and address: `443`, or
+    /// `443/udp` for QUIC.
     pub fn port_label(&self) -> String {
         if self.protocol.is_quic() {
             format!("{}/udp", self.port)
@@ -329,32 +330,32 @@ impl Target {
     }
 }
 
-/// The name of a place that looks are taken from.
+/// The name of a vantage, from which probes are made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Vantage(String);
 
 impl Vantage {
-    /// The name of our own handshakes.
+    /// The name of the local vantage, which makes our own handshakes.
     pub const LOCAL: &'static str = "local";
-    /// The name of SSLMate's `/test`, unless the configuration gives it another.
+    /// The default name of SSLMate's `/test`; the configuration may give it another.
     pub const SSLMATE: &'static str = "sslmate";
 
-    /// Our own handshakes.
+    /// Returns the local vantage.
     pub fn local() -> Self {
         Self(Self::LOCAL.into())
     }
 
-    /// A remote vantage by its name.
+    /// Returns a remote vantage by its name.
     pub fn named(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 
-    /// Whether looks from here are our own handshakes.
+    /// Returns true if probes from this vantage are our own handshakes.
     pub fn is_local(&self) -> bool {
         self.0 == Self::LOCAL
     }
 
-    /// The name, as in the `vantage` key and label.
+    /// Returns the name, as in the `vantage` key and label.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -366,31 +367,32 @@ impl fmt::Display for Vantage {
     }
 }
 
-/// How long each phase of a look took; `None` for a phase that did not happen.
+/// Duration of each phase of a probe; `None` for a phase that did not happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// Name to addresses; shared by all addresses of a name.
+    /// Name resolution; shared by all addresses of a name.
     pub resolve: Option<Duration>,
     /// TCP connect; QUIC has none.
     pub connect: Option<Duration>,
-    /// The plain-text dialogue before TLS.
+    /// The cleartext dialogue before TLS.
     pub starttls: Option<Duration>,
     /// From the ClientHello to the end of the handshake.
     pub handshake: Option<Duration>,
 }
 
-/// A point in time, in whole seconds since the Unix epoch. Certificates reach beyond what the
-/// types of the standard library and of the path builder hold, before 1970 and after 9999.
+/// A point in time, in whole seconds since the Unix epoch. Certificates contain times before 1970
+/// and after 9999, which the types of the standard library and of the path builder cannot
+/// represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// `self - earlier`, in seconds; negative where `self` is the earlier one.
+    /// Returns `self - earlier`, in seconds; negative if `self` is the earlier one.
     pub fn seconds_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// `2027-02-20`, in UTC.
+    /// Returns the date in UTC, such as `2027-02-20`.
     pub fn date(self) -> String {
         let text = self.to_string();
         text.split('T').next().unwrap_or_default().to_owned()
@@ -404,7 +406,7 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339, in UTC.
+    /// Writes RFC 3339, in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             &self
@@ -418,7 +420,7 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = String;
 
-    /// Reads RFC 3339, such as `2026-11-24T12:00:00Z`.
+    /// Parses RFC 3339, such as `2026-11-24T12:00:00Z`.
     fn from_str(text: &str) -> Result<Self, String> {
         OffsetDateTime::parse(text, &Rfc3339)
             .map(|t| Self(t.unix_timestamp()))
@@ -428,7 +430,8 @@ impl FromStr for Timestamp {
     }
 }
 
-/// When a certificate counts as expiring: a share of its lifetime, a duration, or the smaller of both.
+/// Remaining time from which a certificate counts as expiring: a share of its lifetime, a duration,
+/// or the smaller of both.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     share: Option<f64>,
@@ -436,9 +439,9 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// `25%,30d`.
+    /// Default of the warning threshold: `25%,30d`.
     pub const WARN: Self = Self::new(25.0, 30);
-    /// `10%,7d`.
+    /// Default of the critical threshold: `10%,7d`.
     pub const CRIT: Self = Self::new(10.0, 7);
 
     const fn new(percent: f64, days: u64) -> Self {
@@ -448,7 +451,8 @@ impl Threshold {
         }
     }
 
-    /// How many seconds before its end a certificate of this lifetime (in seconds) counts as expiring.
+    /// Returns the seconds before expiry from which a certificate of this lifetime (in seconds)
+    /// counts as expiring.
     pub fn seconds_of(&self, lifetime: i64) -> i64 {
         let share = self
             .share
@@ -462,7 +466,7 @@ impl Threshold {
 
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Days in the form in which they are written.
+        /// Returns a duration as flags accept it: whole days as `7d`.
         fn short(duration: Duration) -> String {
             const DAY: u64 = 86_400;
             match duration.as_secs() {

@@ -1,4 +1,4 @@
-//! What one look saw, from wherever it was taken. A failure is an outcome, never a lost error.
+//! The observation of one probe, from any vantage. A failure is an outcome, so no error is lost.
 
 mod alert;
 mod tls_version;
@@ -13,56 +13,57 @@ use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 pub use alert::Alert;
 pub use tls_version::TlsVersion;
 
-/// What one look at one address saw.
+/// The observation of one probe of one address.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// What was looked at.
+    /// The target.
     pub target: Target,
-    /// The address, unless the name had none.
+    /// The address, unless the name did not resolve.
     pub ip: Option<IpAddr>,
-    /// Which kind of key was asked for.
+    /// The requested kind of key.
     pub key_type: KeyType,
-    /// Where the look was taken from.
+    /// The vantage of the probe.
     pub vantage: Vantage,
-    /// How long each phase took.
+    /// The duration of each phase.
     pub timings: Timings,
-    /// What was seen.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What was seen.
+/// Outcome of a probe.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// No certificate: why.
+    /// No certificate, for this reason.
     Failed(LookError),
-    /// A certificate, seen by us.
+    /// A certificate that this program received.
     Served(Box<Served>),
-    /// A remote vantage's word. It shows no certificate.
+    /// The result that a remote vantage reports, without the certificate.
     Told(Told),
 }
 
-/// What a server showed in a handshake.
+/// The certificates and parameters of a handshake.
 #[derive(Clone, Debug)]
 pub struct Served {
     /// The first certificate.
     pub leaf: Certificate,
-    /// The certificates after it, in the order they came.
+    /// The certificates after it, in the order received.
     pub rest: Vec<Certificate>,
     /// The version of the handshake.
     pub tls_version: TlsVersion,
     /// The IANA name of the cipher suite.
     pub cipher_suite: String,
-    /// The application protocol that was agreed on.
+    /// The negotiated application protocol.
     pub alpn: Option<String>,
-    /// What was said of the leaf's revocation.
+    /// The reports on the leaf's revocation.
     pub revocation: Revocation,
-    /// How the server proved that it has the leaf's key.
+    /// The server's proof of possession of the leaf's key.
     pub key_proof: KeyProof,
-    /// Parameters of TLS 1.2 and before that clients refuse.
+    /// Parameters of TLS 1.2 and earlier that some clients refuse.
     pub parameters: Parameters,
 }
 
-/// Parameters of a handshake of TLS 1.2 or before. `Default` is unknown, and what TLS 1.3 has.
+/// Parameters of a handshake of TLS 1.2 or earlier. `Default` means unknown, and is used for TLS
+/// 1.3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     /// Support of secure renegotiation (RFC 5746). `None` with TLS 1.3, which has no renegotiation.
@@ -71,35 +72,35 @@ pub struct Parameters {
     pub dh_bits: Option<u64>,
     /// Group of the key exchange, by its IANA name, if Chromium does not offer it.
     pub rare_group: Option<&'static str>,
-    /// A signature of TLS 1.2 with SHA-1, where SHA-256, SHA-384 and SHA-512 were offered too.
+    /// True if a TLS 1.2 signature uses SHA-1 although SHA-256, SHA-384 and SHA-512 were offered.
     pub sha1_signature: bool,
-    /// The server refused a hello with all that Go and Chromium offer.
+    /// True if the server refused a ClientHello with everything that Go and Chromium offer.
     pub refused_common_offer: bool,
 }
 
-/// What was said of a leaf's revocation. `Default` is that nobody was asked.
+/// Reports on a leaf's revocation. `Default` means that none was requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revocation {
-    /// By the server.
+    /// The server's report.
     pub staple: Staple,
-    /// By the issuer, where it was asked and said something.
+    /// The issuer's report, if one was requested and received.
     pub fetched: Option<Fetched>,
 }
 
-/// The OCSP response that a server sends along with its certificate (RFC 6066, section 8).
+/// The OCSP response that a server sends with its certificate (RFC 6066, section 8).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Staple {
-    /// It was not asked for.
+    /// Not requested.
     #[default]
     NotAsked,
-    /// It was asked for, and none came.
+    /// Requested, but not sent.
     Absent,
-    /// It came, not verified, and cut off one byte after [`MAX_OCSP_BYTES`].
+    /// Sent; not verified, and truncated one byte after [`MAX_OCSP_BYTES`].
     Sent(Arc<[u8]>),
 }
 
 impl Staple {
-    /// From what a handshake that asked for one has; empty where none came.
+    /// Creates the staple of a handshake that requested one; `response` is empty if none was sent.
     pub fn of(response: &[u8]) -> Self {
         match response.get(..=MAX_OCSP_BYTES).unwrap_or(response) {
             [] => Self::Absent,
@@ -108,38 +109,38 @@ impl Staple {
     }
 }
 
-/// What the issuer says, verified.
+/// The issuer's verified report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// How it says so.
+    /// The form of publication.
     pub by: Publication,
-    /// What it says.
+    /// The revocation status.
     pub status: certificate::Status,
 }
 
-/// How an issuer publishes what it has revoked.
+/// The form in which an issuer publishes revocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publication {
     /// A certificate revocation list.
     Crl,
-    /// The answer of an OCSP responder.
+    /// The response of an OCSP responder.
     Ocsp,
 }
 
-/// How possession of the leaf's key was proved.
+/// The proof of possession of the leaf's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProof {
-    /// The handshake's signature, checked by strict rules.
+    /// The handshake's signature, verified by strict rules.
     Handshake,
-    /// The handshake's signature, checked against the bare public key of a certificate that a
-    /// strict parser refuses, or with a hash that it refuses.
+    /// The handshake's signature, verified with the bare public key of a certificate that a strict
+    /// parser refuses, or with a hash that it refuses.
     BareKey,
-    /// Not at all: the handshake was read in the clear, and has no signature that can be checked.
+    /// None: the handshake was read in cleartext, and has no signature that can be verified.
     None,
 }
 
 impl KeyProof {
-    /// The name in JSON.
+    /// Returns the name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Handshake => "handshake",
@@ -149,34 +150,36 @@ impl KeyProof {
     }
 }
 
-/// What a remote `/test` says of one address. What it did not say is unknown.
+/// The report of a remote `/test` on one address. Properties that it does not report are unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The correct certificate was served.
+    /// True if the correct certificate was served.
     pub correct: bool,
-    /// The correct chain was served.
+    /// True if the correct chain was served.
     pub chained: bool,
-    /// The certificate was a temporary one.
+    /// True if the certificate was a temporary one.
     pub dummy: bool,
 }
 
-/// Why a look saw no certificate.
+/// The error of a probe without a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LookError {
-    /// For machines.
+    /// The kind, for programs.
     pub kind: ErrorKind,
-    /// For people: one line without a full stop.
+    /// The message, for people: one line without a full stop.
     pub message: String,
-    /// What the server seems to speak instead of what was tried.
+    /// The protocol that the server seems to speak instead of the one that was tried.
     pub seems: Option<Protocol>,
     /// The TLS alert that the server sent.
     pub alert: Option<Alert>,
-    /// The remote vantage failed, whatever it was asked for: it does not answer, or refuses every request.
+    /// True if the remote vantage failed regardless of the request: it does not respond, or refuses
+    /// every request.
     pub is_of_vantage: bool,
 }
 
 impl LookError {
-    /// An error of this kind; control characters from outside are taken out of the message.
+    /// Creates an error of this kind. Control characters from the network are removed from the
+    /// message.
     pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self {
             kind,
@@ -187,13 +190,14 @@ impl LookError {
         }
     }
 
-    /// Returns true if a name server returned it: no such name, or no such record. A server that fails or does not
-    /// respond is no answer.
+    /// Returns true if a name server returned the error: no such name, or no such record. A server
+    /// that fails or does not respond has not returned one.
     pub fn is_dns_answer(&self) -> bool {
         matches!(self.kind, ErrorKind::DnsNxdomain | ErrorKind::DnsNoAddress)
     }
 
-    /// A handshake that the server ended with an alert; `what` is what it did.
+    /// Creates the error of a handshake that the server ended with an alert; `what` is the server's
+    /// action.
     pub fn of_alert(what: &str, alert: Alert) -> Self {
         Self {
             alert: Some(alert),
@@ -208,21 +212,21 @@ impl fmt::Display for LookError {
     }
 }
 
-/// SSLMate's four words for how a look ended.
+/// SSLMate's four statuses of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
-    /// A certificate was seen.
+    /// A certificate was received.
     Conclusive,
-    /// No connection.
+    /// The connection failed.
     ConnectError,
-    /// A connection, but no handshake that proved a certificate.
+    /// The connection succeeded, but no handshake proved a certificate.
     HandshakeError,
-    /// Our own fault, or the expectation was not to be had.
+    /// An internal error, or the expected certificate was unavailable.
     InternalError,
 }
 
 impl Status {
-    /// All four.
+    /// All four statuses.
     pub const ALL: [Self; 4] = [
         Self::Conclusive,
         Self::ConnectError,
@@ -230,7 +234,7 @@ impl Status {
         Self::InternalError,
     ];
 
-    /// The name in JSON and labels.
+    /// Returns the name in JSON and labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Conclusive => "conclusive",
@@ -243,7 +247,7 @@ impl Status {
 
 macro_rules! error_kinds {
     ($($variant:ident $name:literal $status:ident $meaning:literal;)+) => {
-        /// Why a look saw no certificate, for machines.
+        /// The kind of an error of a probe, for programs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ErrorKind { $(#[doc = $meaning] $variant,)+ }
 
@@ -251,17 +255,17 @@ macro_rules! error_kinds {
             /// Every kind.
             pub const ALL: &'static [ErrorKind] = &[$(Self::$variant,)+];
 
-            /// The name in JSON and labels.
+            /// Returns the name in JSON and labels.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// What it means, in one sentence.
+            /// Returns the meaning, in one sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
-            /// The status that goes with it.
+            /// Returns the corresponding status.
             pub fn status(self) -> Status {
                 match self { $(Self::$variant => Status::$status,)+ }
             }

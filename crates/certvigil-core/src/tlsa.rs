@@ -1,20 +1,20 @@
-//! TLSA records: what DNS says that a TLS server may serve (DANE, RFC 6698).
+//! TLSA records: the certificates that a TLS server may serve, published in DNS (DANE, RFC 6698).
 
 use std::fmt;
 
-/// The TLSA records of an endpoint, as a name server gave them.
+/// The TLSA records of an endpoint, as a name server returned them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tlsa {
-    /// The name that they are at, with its final dot: `_25._tcp.mail.example.com.`
+    /// The name of the records, with its final dot: `_25._tcp.mail.example.com.`
     pub name: String,
-    /// Each once, in order. None where there are none.
+    /// The distinct records, in order. Empty if there are none.
     pub records: Vec<TlsaRecord>,
-    /// The name server says that DNSSEC vouches for them (the AD bit, RFC 4035, section 3.2.3). It is
-    /// the name server's word, and as good as the way to it.
+    /// True if the name server reports that DNSSEC authenticates the records (the AD bit, RFC 4035,
+    /// section 3.2.3). The report is only as trustworthy as the connection to the name server.
     pub authenticated: bool,
 }
 
-/// One record as it came, usable or not (RFC 6698, section 2.1).
+/// A record as received, usable or not (RFC 6698, section 2.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TlsaRecord {
     /// The certificate usage.
@@ -27,16 +27,16 @@ pub struct TlsaRecord {
     pub data: Vec<u8>,
 }
 
-/// What a record asks for, where it can be used.
+/// The requirement of a usable record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Association<'a> {
-    /// Which certificate it is about, and what has to be true of it beside.
+    /// The certificate to which it applies, and further requirements on that certificate.
     pub usage: Usage,
-    /// Which part of the certificate is compared.
+    /// The part of the certificate that is compared.
     pub selector: Selector,
-    /// How it is compared.
+    /// The method of comparison.
     pub matching: Matching,
-    /// The record, with the data that it is compared with.
+    /// The record, with the data for comparison.
     pub record: &'a TlsaRecord,
 }
 
@@ -45,11 +45,11 @@ pub struct Association<'a> {
 pub enum Usage {
     /// 0: an authority on the path to a trusted root.
     PkixTa,
-    /// 1: the leaf, which has to be trusted too.
+    /// 1: the leaf, which must also be trusted.
     PkixEe,
-    /// 2: an authority that is trusted for this, and has to be served along (RFC 7671, section 5.2.2).
+    /// 2: an authority that becomes a trust anchor, and must be served (RFC 7671, section 5.2.2).
     DaneTa,
-    /// 3: the leaf; its names and its end play no part (RFC 7671, section 5.1).
+    /// 3: the leaf; its names and its expiry are ignored (RFC 7671, section 5.1).
     DaneEe,
 }
 
@@ -74,10 +74,11 @@ pub enum Matching {
 }
 
 impl TlsaRecord {
-    /// What it asks for. Clients pass over a record that is not usable (RFC 7671, sections 5 and 10).
+    /// Returns the requirement of the record. Clients ignore an unusable record (RFC 7671, sections
+    /// 5 and 10).
     ///
     /// # Errors
-    /// Why it is not usable, in a few words.
+    /// Returns a short reason if the record is unusable.
     pub fn association(&self) -> Result<Association<'_>, &'static str> {
         let usage = match self.usage {
             0 => Usage::PkixTa,
@@ -108,7 +109,7 @@ impl TlsaRecord {
         })
     }
 
-    /// The data in lower-case hexadecimal.
+    /// Returns the data in lower-case hexadecimal.
     pub fn hex(&self) -> String {
         use fmt::Write as _;
         self.data.iter().fold(String::new(), |mut text, byte| {
@@ -119,7 +120,7 @@ impl TlsaRecord {
 }
 
 impl fmt::Display for TlsaRecord {
-    /// As in a zone file (RFC 6698, section 2.2).
+    /// Writes the form of a zone file (RFC 6698, section 2.2).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             usage,

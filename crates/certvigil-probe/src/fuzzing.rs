@@ -1,19 +1,20 @@
-//! The targets of `fuzz/` that read what a server sends. Compiled for fuzzing and for the test that replays the seeds.
+//! Fuzz targets of `fuzz/` that parse input from a server. Compiled for fuzzing and for the test
+//! that replays the seeds.
 
 use crate::certificate::is_one_line;
 
 pub use crate::look::fuzzing::{cleartext_reader, starttls};
 
-/// A target: takes any bytes, and panics if a reader breaks its contract.
+/// Fuzz target: accepts any bytes, and panics if a parser breaks its contract.
 pub type Drive = fn(&[u8]);
 
-/// Each target by the name of its file in `fuzz/fuzz_targets`.
+/// Fuzz targets with the names of their files in `fuzz/fuzz_targets`.
 pub const TARGETS: [(&str, Drive); 2] = [
     ("cleartext_reader", cleartext_reader),
     ("starttls", starttls),
 ];
 
-/// Panics if a text for people has more than one line.
+/// Panics if a message contains more than one line.
 pub(crate) fn assert_one_line(text: &str) {
     assert!(is_one_line(text), "{text:?}");
 }

@@ -1,5 +1,6 @@
-//! Probes TLS servers over the network: resolves names, connects, speaks STARTTLS, handshakes, and asks issuers for
-//! revocation. What a probe sees is an observation of `certvigil-core`.
+//! TLS probing over the network: resolves names, connects, speaks STARTTLS, performs handshakes,
+//! and requests revocation status from issuers. The result of a probe is an observation of
+//! `certvigil-core`.
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -10,5 +11,5 @@ pub mod resolve;
 pub mod revocation;
 pub mod trust;
 
-// Modules of the core by their own names.
+// Modules of `certvigil-core`, imported under their own names.
 use certvigil_core::{certificate, guard, judge, model, observation, tlsa};

@@ -1,7 +1,7 @@
-//! Asks issuers whether a certificate has been revoked: fetches their lists, and asks their OCSP responders.
+//! Revocation checks: downloads the CRLs of issuers and queries their OCSP responders.
 //!
-//! What is fetched is signed, so plain HTTP will do, and what cannot be fetched or verified is no answer: then it is
-//! not known whether the certificate has been revoked, which is never an endpoint's fault.
+//! CRLs and OCSP responses are signed, so plain HTTP is sufficient. If they cannot be fetched or
+//! verified, the revocation status is unknown, which is never reported as a fault of the endpoint.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
@@ -11,52 +11,58 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::certificate::{
-    Answer, Certificate, Crl, Issuer, MAX_OCSP_BYTES, Unusable, ocsp_url, read_ocsp,
+    Answer, Certificate, Crl, Issuer, MAX_OCSP_BYTES, Status, Unusable, ocsp_request, ocsp_url,
+    read_ocsp,
 };
 use crate::guard::Guard;
 use crate::io::Http;
 use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::{Fetched, Publication};
 
-/// The largest list that is read, in bytes.
+/// Maximum size of a CRL, in bytes.
 pub const MAX_CRL_BYTES: usize = 16 << 20;
-/// Requests that are under way at a time.
+/// Status of a responder that accepts POST requests only. RFC 6960, appendix A.1, lets clients use GET; servers need not.
+const METHOD_NOT_ALLOWED: u16 = 405;
+/// Media type of a request (RFC 6960, appendix C.1).
+const OCSP_REQUEST: &str = "application/ocsp-request";
+/// Maximum concurrent requests.
 const MAX_REQUESTS: usize = 32;
-/// URLs whose answers are remembered; beyond that, the memory begins anew.
+/// Maximum URLs whose responses are cached. Beyond it, the cache is cleared.
 const MAX_REMEMBERED: usize = 10_000;
-/// The same in bytes of all answers.
+/// Maximum size of all cached responses, in bytes.
 const MAX_REMEMBERED_BYTES: usize = 128 << 20;
-/// After so long a list or an answer is fetched anew though it still holds, in seconds: issuers tell of a revocation
-/// long before the answer before has ended.
+/// Age after which a CRL or an OCSP response is fetched again although it is still valid, in
+/// seconds. Issuers publish a revocation long before the previous response expires.
 const MAX_AGE: i64 = 60 * 60;
-/// After so long what failed is tried again, in seconds.
+/// Time after which a failed request is retried, in seconds.
 const RETRY_AFTER: i64 = 60;
 
-/// Asks, and remembers what was answered.
+/// Client for CRLs and OCSP responders, with a cache of their responses.
 pub struct Revocations {
     http: Http,
-    /// For URLs of certificates that are not of the inventory.
+    /// Client for URLs in certificates that are not in the inventory.
     guarded: Http,
     requests: Semaphore,
     known: Lock<HashMap<String, Known>>,
 }
 
-/// What is known of a URL. Whoever asks holds the lock, and the others wait for the answer.
+/// Cache entry of a URL. A task that sends the request holds the lock, and the others wait for the
+/// response.
 #[derive(Clone, Default)]
 struct Known {
     answer: Arc<Mutex<Option<Kept>>>,
     bytes: usize,
 }
 
-/// The answer to the last request.
+/// Response to the last request.
 #[derive(Clone)]
 struct Kept {
-    /// `None` where no answer could be used.
+    /// `None` if no usable response was received.
     document: Option<Arc<Document>>,
     ask_again: Timestamp,
 }
 
-/// Something that an issuer has published.
+/// Document that an issuer has published.
 enum Document {
     Crl(Crl),
     Ocsp(Vec<u8>),
@@ -65,7 +71,7 @@ enum Document {
 impl Document {
     fn read(publication: Publication, bytes: Vec<u8>) -> Result<Self, Unusable> {
         match publication {
-            Publication::Crl => Crl::from_der(bytes).map(Self::Crl),
+            Publication::Crl => Crl::read(bytes).map(Self::Crl),
             Publication::Ocsp => Ok(Self::Ocsp(bytes)),
         }
     }
@@ -78,7 +84,7 @@ impl Document {
     }
 }
 
-/// Of whom it is asked whether it has been revoked, and when.
+/// Certificate whose revocation status is requested, and the time for which it is requested.
 #[derive(Clone, Copy)]
 struct Question<'a> {
     leaf: &'a Certificate,
@@ -88,6 +94,13 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// Returns the URL of the OCSP responder and the request for a POST.
+    fn for_post(self) -> Option<(Url, Vec<u8>)> {
+        let facts = self.leaf.facts().ok()?;
+        let responder = Url::parse(facts.ocsp_url.as_deref()?).ok()?;
+        Some((responder, ocsp_request(self.leaf, self.issuer)?))
+    }
+
     fn answer(self, document: &Document) -> Result<Answer, Unusable> {
         let Self {
             leaf, issuer, now, ..
@@ -100,8 +113,8 @@ impl Question<'_> {
 }
 
 impl Revocations {
-    /// Gets ready to ask with this client. URLs in the certificates
-    /// of strangers lead only to public addresses.
+    /// Creates a client that sends its requests with `http`. URLs in certificates that are not in
+    /// the inventory are fetched from public addresses only.
     pub fn new(http: Http) -> Self {
         Self {
             guarded: http.guarded_by(Arc::default()),
@@ -111,7 +124,8 @@ impl Revocations {
         }
     }
 
-    /// The same where URLs in the certificates of strangers lead where this guard lets through.
+    /// Returns the same client, which fetches URLs in certificates that are not in the inventory
+    /// only from addresses that this guard allows.
     pub fn guarded_by(self, guard: Guard) -> Self {
         Self {
             guarded: self.http.guarded_by(Arc::new(guard)),
@@ -119,9 +133,10 @@ impl Revocations {
         }
     }
 
-    /// What the issuer says of a certificate as of `now`, as far as it is to be asked and answers before the
-    /// deadline: its lists in the order of the certificate, then its OCSP responder. A certificate of a stranger is one of
-    /// an endpoint that is not in the inventory.
+    /// Returns the revocation status of a certificate as of `now`, if the certificate names a
+    /// source and the source responds before the deadline. Sources are the CRLs in the order of the
+    /// certificate, then the OCSP responder. A certificate is a stranger's if its endpoint is not
+    /// in the inventory.
     pub async fn ask(
         &self,
         leaf: &Certificate,
@@ -164,7 +179,7 @@ impl Revocations {
         question: Question<'_>,
         deadline: Instant,
     ) -> Option<Answer> {
-        // What the guard refuses a stranger is not refused to the inventory.
+        // Addresses that the guard refuses for strangers remain allowed for the inventory.
         let key = match question.is_stranger {
             true => format!("stranger {url}"),
             false => url.to_owned(),
@@ -184,15 +199,22 @@ impl Revocations {
             return answer.ok();
         }
         let retry = later(now, RETRY_AFTER);
-        let (new, why) = match self.fetch(url, by, question.is_stranger, deadline).await {
+        let (new, why) = match self.fetch(url, by, question, deadline).await {
             Ok(document) => {
                 self.weigh(&key, document.size());
                 let document = Arc::new(document);
                 match question.answer(&document) {
                     Ok(answer) => {
+                        if matches!(answer.status, Status::Revoked(_)) && answer.until < now {
+                            tracing::warn!(
+                                "revocation list expired, its entry of the certificate still counts: url={url} until={}",
+                                answer.until
+                            );
+                        }
                         *kept = Some(Kept {
                             document: Some(document),
-                            // What has ended, but for the clocks' difference, is not asked for each time.
+                            // An expired response within the clock tolerance is not requested for
+                            // each probe.
                             ask_again: answer.until.min(later(now, MAX_AGE)).max(retry),
                         });
                         return Some(answer);
@@ -203,7 +225,8 @@ impl Revocations {
             Err(why) => (None, why),
         };
         tracing::info!("{url}: no new word of what has been revoked: {why}");
-        // What was said before holds as long as it says. What says nothing of this certificate may tell of others.
+        // The previous document counts until it expires. A document without an answer for this
+        // certificate may have one for other certificates.
         let before = kept.take().and_then(|kept| kept.document);
         let answer = before.as_ref().and_then(|old| question.answer(old).ok());
         let document = match answer {
@@ -221,7 +244,7 @@ impl Revocations {
         &self,
         url: &str,
         by: Publication,
-        is_stranger: bool,
+        question: Question<'_>,
         deadline: Instant,
     ) -> Result<Document, String> {
         let url = Url::parse(url).map_err(|e| format!("it is not a URL: {e}"))?;
@@ -232,12 +255,20 @@ impl Revocations {
         let _turn = timeout_at(deadline, self.requests.acquire())
             .await
             .map_err(|_| "it was not its turn in time: too much is being fetched")?;
-        let http = match is_stranger {
+        let http = match question.is_stranger {
             true => &self.guarded,
             false => &self.http,
         };
         let answer = http.get(&url, None, limit, deadline).await;
-        let answer = answer.map_err(|e| e.to_string())?;
+        let mut answer = answer.map_err(|e| e.to_string())?;
+        if by == Publication::Ocsp
+            && answer.status == METHOD_NOT_ALLOWED
+            && let Some((responder, request)) = question.for_post()
+        {
+            let body = (OCSP_REQUEST, request);
+            let posted = http.post(&responder, body, limit, deadline).await;
+            answer = posted.map_err(|e| e.to_string())?;
+        }
         if answer.status != 200 {
             return Err(format!("HTTP status {}", answer.status));
         }
@@ -252,7 +283,8 @@ impl Revocations {
         known.entry(url.to_owned()).or_default().clone()
     }
 
-    /// Takes down how much is remembered of a URL; where all is too much, nothing else is remembered any more.
+    /// Records the size of a cached response. If the total exceeds the limit, removes all other
+    /// entries.
     fn weigh(&self, url: &str, bytes: usize) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get_mut(url) {

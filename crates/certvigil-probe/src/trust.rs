@@ -1,19 +1,19 @@
-//! Loads the roots: the system's, Mozilla's where the system has none, and the user's own.
+//! Loading of trusted roots: the system's, Mozilla's if the system has none, and the user's own.
 
 use std::path::PathBuf;
 
 use rustls::pki_types::CertificateDer;
 
 use crate::certificate::{Certificate, parse_certificates};
-use crate::io::{read_bounded, system_roots};
+use crate::io::{read_certificate_file, system_roots};
 use crate::judge::TrustStore;
 
-/// Which roots are trusted.
+/// Settings for the trusted roots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustSettings {
-    /// The system's roots, or Mozilla's where the system has none.
+    /// Trust the system's roots, or Mozilla's if the system has none.
     pub system: bool,
-    /// PEM files with further roots.
+    /// PEM files with additional roots.
     pub ca_files: Vec<PathBuf>,
 }
 
@@ -26,16 +26,16 @@ impl Default for TrustSettings {
     }
 }
 
-/// The roots that served chains are judged by.
+/// Returns the roots for the validation of served chains.
 ///
 /// # Errors
-/// Where a file with roots cannot be read, or has something in it that is no root.
+/// If a file with roots cannot be read, or contains something other than a root.
 pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
     let mut store = TrustStore::default();
     if settings.system {
         let system = system_roots();
         for der in &system {
-            // A root of the system that cannot be read is the system's matter.
+            // A system root that cannot be read is not an error of certvigil's configuration.
             let _ = store.add_der(der);
         }
         if store.is_empty() {
@@ -52,10 +52,10 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
     Ok(store)
 }
 
-/// The user's own roots.
+/// Returns the user's own roots.
 ///
 /// # Errors
-/// Where a file with roots cannot be read.
+/// If a file with roots cannot be read.
 pub fn own_roots(settings: &TrustSettings) -> Result<Vec<CertificateDer<'static>>, String> {
     let own = read_own_roots(settings)?;
     let der = |(_, root): &(String, Certificate)| CertificateDer::from(root.der()).into_owned();
@@ -66,7 +66,8 @@ fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(String, Certificate)>
     let mut roots = Vec::new();
     for file in &settings.ca_files {
         let name = file.display().to_string();
-        let read = read_bounded(file).and_then(|pem| parse_certificates(&pem));
+        let read = read_certificate_file(file)
+            .and_then(|bytes| parse_certificates(&bytes).map_err(|error| error.to_string()));
         let certificates = read.map_err(|e| format!("{name}: the roots cannot be used: {e}"))?;
         roots.extend(certificates.into_iter().map(|c| (name.clone(), c)));
     }

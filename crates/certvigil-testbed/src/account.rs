@@ -1,4 +1,4 @@
-//! An account of the SSLMate service: certificates, their instances, and the JSON objects of both.
+//! Account of the SSLMate service: certificates, their instances, and the JSON objects of both.
 
 use std::collections::BTreeMap;
 
@@ -8,50 +8,50 @@ use crate::certificate::{Certificate, PublicKeyHash, sha1_hex};
 use crate::instance::State;
 use crate::model::Timestamp;
 
-/// What an account holds.
+/// Content of an account.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    /// By common name.
+    /// Certificate objects by common name.
     pub certificates: BTreeMap<String, AccountCertificate>,
 }
 
-/// A certificate object: what there is for one common name.
+/// Certificate object of one common name.
 #[derive(Clone, Debug)]
 pub struct AccountCertificate {
-    /// The additional names; `None` stands for SSLMate's default ones.
+    /// Additional names. `None` stands for SSLMate's default ones.
     pub sans: Option<Vec<String>>,
-    /// The signing request of the certificate object, as PEM.
+    /// Certificate signing request of the certificate object, as PEM.
     pub csr: String,
-    /// The public key of that request.
+    /// Public key of that request.
     pub key: PublicKeyHash,
-    /// Its instances, the oldest first.
+    /// Instances, oldest first.
     pub instances: Vec<AccountInstance>,
 }
 
-/// One instance of a certificate.
+/// Instance of a certificate.
 #[derive(Clone, Debug)]
 pub struct AccountInstance {
-    /// Its number.
+    /// Number of the instance.
     pub id: u64,
-    /// Where it is in its life.
+    /// State in the life cycle.
     pub state: State,
-    /// The leaf; the temporary one while the instance is pending.
+    /// Leaf certificate. The temporary one while the instance is pending.
     pub leaf: Certificate,
-    /// The intermediates.
+    /// Intermediate certificates.
     pub chain: Vec<Certificate>,
-    /// The root; none while the instance is pending.
+    /// Root certificate. `None` while the instance is pending.
     pub root: Option<Certificate>,
-    /// Its signing request, as PEM.
+    /// Certificate signing request of the instance, as PEM.
     pub csr: String,
 }
 
 impl AccountCertificate {
-    /// The newest active instance.
+    /// Returns the newest active instance.
     pub fn current(&self) -> Option<&AccountInstance> {
         self.newest(State::Active)
     }
 
-    /// The newest pending instance.
+    /// Returns the newest pending instance.
     pub fn pending(&self) -> Option<&AccountInstance> {
         self.newest(State::Pending)
     }
@@ -60,13 +60,14 @@ impl AccountCertificate {
         self.instances.iter().rev().find(|i| i.state == state)
     }
 
-    /// By its number.
+    /// Returns the instance with this number.
     pub fn instance(&self, id: u64) -> Option<&AccountInstance> {
         self.instances.iter().find(|i| i.id == id)
     }
 
-    /// "If a certificate has more than one instance with the requested pubkey_hash, then the most
-    /// recent active instance is returned."
+    /// Returns the instance with this public key. The reference requires: "If a certificate has
+    /// more than one instance with the requested pubkey_hash, then the most recent active instance
+    /// is returned."
     pub fn instance_by_key(&self, key: &str) -> Option<&AccountInstance> {
         let has_key = |i: &&AccountInstance| {
             i.leaf
@@ -79,7 +80,7 @@ impl AccountCertificate {
             .or_else(|| newest_first().next())
     }
 
-    /// Every name that a certificate for this common name has.
+    /// Returns all names of a certificate for this common name.
     pub fn names(&self, cn: &str) -> Vec<String> {
         let mut names = vec![cn.to_owned()];
         match &self.sans {
@@ -90,7 +91,7 @@ impl AccountCertificate {
     }
 }
 
-/// The reference's "Default SANs".
+/// Returns the additional name according to the reference's "Default SANs".
 fn default_san(cn: &str) -> String {
     if let Some(rest) = cn.strip_prefix("www.").or_else(|| cn.strip_prefix("*.")) {
         rest.to_owned()
@@ -99,7 +100,8 @@ fn default_san(cn: &str) -> String {
     }
 }
 
-/// The attributes that a request wants beside those that are always there, as a tree of the dotted names.
+/// Attributes that a request asks for in addition to the default ones, as a tree of their dotted
+/// names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expand(BTreeMap<String, Expand>);
 
@@ -115,7 +117,7 @@ impl Expand {
     }
 }
 
-/// The certificate object. `None` is a name that the account does not have.
+/// Returns the certificate object. `None` if the account does not contain the name.
 pub(super) fn certificate_object(
     cn: &str,
     certificate: Option<&AccountCertificate>,
@@ -160,7 +162,7 @@ pub(super) fn certificate_object(
     Value::Object(object)
 }
 
-/// The certificate instance object.
+/// Returns the certificate instance object.
 pub(super) fn instance_object(
     instance: &AccountInstance,
     names: Option<&[String]>,

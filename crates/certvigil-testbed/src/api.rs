@@ -1,5 +1,6 @@
-//! A stand-in for the SSLMate API, version 2: it answers from an account in memory, in the words of the
-//! reference (<https://sslmate.com/help/reference/apiv2>). What would change the account is refused.
+//! Stand-in for the SSLMate API, version 2. It serves an account in memory according to the
+//! reference (<https://sslmate.com/help/reference/apiv2>), and refuses requests that would change
+//! the account.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -30,38 +31,38 @@ use super::account::{
     Account, AccountCertificate, AccountInstance, Expand, certificate_object, instance_object,
 };
 
-/// The path that every request begins with.
+/// Path prefix of all requests.
 pub const BASE_PATH: &str = "/api/v2";
-/// The longest that a request may wait for an instance, in seconds.
+/// Maximum time that a request may wait for an instance, in seconds.
 const MAX_POLL: u64 = 180;
-/// What a client that polled in vain is told to wait, in seconds.
+/// `Retry-After` for a client whose wait ended without an instance, in seconds.
 const POLL_RETRY_AFTER: u64 = 1;
 
-/// Who may ask.
+/// Credentials that the stand-in accepts.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The API key, sent as the user name without a password.
+    /// API key, sent as the user name without a password.
     pub api_key: String,
-    /// The user name, sent with the password.
+    /// User name, sent with the password.
     pub username: String,
-    /// The password.
+    /// Password.
     pub password: String,
 }
 
-/// A test of one certificate's hosts.
+/// Test of the hosts of one certificate.
 #[derive(Clone, Debug)]
 pub struct TestRequest {
-    /// The common name of the certificate.
+    /// Common name of the certificate.
     pub common_name: String,
-    /// The instance that the hosts should serve.
+    /// Instance that the hosts are expected to serve.
     pub current: Instance,
-    /// The hosts.
+    /// Host names.
     pub hostnames: Vec<Hostname>,
-    /// Their port.
+    /// Port of the hosts.
     pub port: u16,
 }
 
-/// Probes the hosts of `/test`, and judges what they serve.
+/// Prober for the hosts of `/test`, which also judges the results.
 pub trait HostTester: Send + Sync {
     /// Returns a result for each address, as of `now`.
     fn test(
@@ -71,19 +72,19 @@ pub trait HostTester: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Vec<Judged>> + Send + '_>>;
 }
 
-/// The stand-in.
+/// Stand-in for the API.
 pub struct Api {
     account: Mutex<Account>,
     changed: watch::Sender<()>,
     requests: AtomicUsize,
     credentials: Credentials,
-    /// Where it can be reached: the scheme, the address and the port.
+    /// Origin of the stand-in: scheme, address and port.
     origin: String,
     tester: Box<dyn HostTester>,
     now: Timestamp,
 }
 
-/// The reference's error object with its HTTP status.
+/// Error object of the reference with its HTTP status.
 struct ApiError {
     status: StatusCode,
     reason: &'static str,
@@ -130,7 +131,7 @@ impl ApiError {
 }
 
 impl Api {
-    /// A stand-in for this account, which is reached at `origin`.
+    /// Creates a stand-in for this account, reachable at `origin`.
     pub fn new(
         account: Account,
         credentials: Credentials,
@@ -149,7 +150,7 @@ impl Api {
         })
     }
 
-    /// Answers on a bound listener, until the task is dropped.
+    /// Serves requests on a bound listener until the task is dropped.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let mut connections = JoinSet::new();
         loop {
@@ -163,7 +164,7 @@ impl Api {
                     async move { Ok::<_, Infallible>(api.answer(request).await) }
                 });
                 let connection = hyper::server::conn::http1::Builder::new();
-                // A client that hangs up is its own matter.
+                // A client may close its connection at any time, so the error is ignored.
                 let _ = connection
                     .serve_connection(TokioIo::new(stream), service)
                     .await;
@@ -172,18 +173,18 @@ impl Api {
         }
     }
 
-    /// Changes the account; requests that wait for an instance are told.
+    /// Changes the account, and notifies requests that wait for an instance.
     pub fn change(&self, change: impl FnOnce(&mut Account)) {
         change(&mut self.account());
         self.changed.send_replace(());
     }
 
-    /// How many requests have been answered or are being answered.
+    /// Returns the number of requests so far, including those in flight.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How many requests wait for an instance right now.
+    /// Returns the number of requests that currently wait for an instance.
     pub fn waiting(&self) -> usize {
         self.changed.receiver_count()
     }
@@ -311,7 +312,7 @@ impl Api {
         let Some(seconds) = patience else {
             return Ok(self.find_instance(cn, id, expand)?.1);
         };
-        // Subscribed before the first look, so that no change is missed.
+        // Subscribed before the account is read for the first time, so that no change is missed.
         let mut changed = self.changed.subscribe();
         let settled = async {
             loop {
@@ -407,8 +408,8 @@ impl Api {
         Ok(json!({ "result": rows }))
     }
 
-    /// "If the certificate doesn't have a current certificate instance, the URL returns an empty
-    /// response with HTTP code 202."
+    /// Returns the certificate files. The reference requires: "If the certificate doesn't have a
+    /// current certificate instance, the URL returns an empty response with HTTP code 202."
     fn download(&self, cn: &str) -> Response<Full<Bytes>> {
         let account = self.account();
         match account
@@ -431,7 +432,7 @@ impl Api {
     }
 }
 
-/// The parameters of a request, decoded, in order.
+/// Decoded parameters of a request, in order.
 struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -440,14 +441,14 @@ impl Query {
         Self(pairs.into_owned().collect())
     }
 
-    /// Every value of a parameter.
+    /// Returns all values of a parameter.
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let wanted = self.0.iter().filter(move |(key, _)| key == name);
         wanted.map(|(_, value)| value.as_str())
     }
 }
 
-/// The instance as one that is expected.
+/// Converts an instance of the account to an expected instance.
 fn instance(of: &AccountInstance) -> Instance {
     Instance {
         id: Some(of.id),
@@ -458,7 +459,7 @@ fn instance(of: &AccountInstance) -> Instance {
     }
 }
 
-/// The test result object; none for a name that could not be resolved.
+/// Returns the test result object. `None` for a name that could not be resolved.
 fn test_row(judged: &Judged) -> Option<Value> {
     let observation = &judged.observation;
     let ip = observation.ip?;

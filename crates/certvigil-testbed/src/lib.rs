@@ -1,5 +1,5 @@
-//! A stand-in for the SSLMate API and TLS servers on loopback, one right and the others each wrong in one way.
-//! `demo` ships it, and the tests use it.
+//! Stand-in for the SSLMate API, and TLS servers on loopback: one is correct, and each of the
+//! others has one fault. The program includes it for `demo`, and the tests use it.
 
 mod account;
 mod api;
@@ -30,15 +30,15 @@ pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
 
 use wares::{Pki, Wares};
 
-// Modules of the core by their own names.
+// Modules of `certvigil-core`, imported under their own names.
 use certvigil_core::{certificate, finding, instance, judge, model, observation};
 
-/// The API key of the lab's account.
+/// API key of the testbed's account.
 pub const API_KEY: &str = "1_demo";
-/// Ports that are tried until one is free at every address.
+/// Maximum ports to try until one is free at all addresses.
 const MAX_TRIES: usize = 20;
 
-/// A lab under way. It ends when it is dropped.
+/// Running testbed. It stops when it is dropped.
 pub struct Lab {
     hosts: Vec<Host>,
     left_out: Vec<Host>,
@@ -47,17 +47,17 @@ pub struct Lab {
     api: Arc<Api>,
     root: Certificate,
     folder: tempfile::TempDir,
-    /// Where nothing is to listen, the port is held so that nobody else does.
+    /// Sockets that hold the port where no server may listen, so that no other program uses it.
     _held: Vec<TcpSocket>,
     _servers: JoinSet<()>,
 }
 
 impl Lab {
-    /// Starts everything that a scenario plants, as of `now`. `tester` makes what the stand-in's `/test` probes with, of
-    /// the addresses of the planted names and the root.
+    /// Starts all servers of a scenario, with certificates valid as of `now`. `tester` creates the
+    /// prober for the stand-in's `/test` from the addresses of the host names and the root.
     ///
     /// # Errors
-    /// Where no server can be started: loopback addresses or ports cannot be had.
+    /// If a server cannot be started, because loopback addresses or ports are not available.
     pub async fn start<T: HostTester + 'static>(
         scenario: Scenario,
         now: Timestamp,
@@ -140,52 +140,54 @@ impl Lab {
         })
     }
 
-    /// The PEM file with what the first server of a host shows, for a host that expects it.
+    /// Returns the PEM file with the certificates of a host's first server, for a host that expects
+    /// it.
     pub fn pem_file(&self, host: &Host) -> PathBuf {
         pem_file(self.folder.path(), host)
     }
 
-    /// The addresses of the planted names, which no name server knows.
+    /// Returns the addresses of the host names, which do not exist in DNS.
     pub fn overrides(&self) -> Vec<Override> {
         overrides(&self.hosts, self.port)
     }
 
-    /// The lab's root.
+    /// Returns the testbed's root.
     pub fn root(&self) -> &Certificate {
         &self.root
     }
 
-    /// A PEM file with the lab's root.
+    /// Returns the path of a PEM file with the testbed's root.
     pub fn root_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// The port that every server of the lab listens at.
+    /// Returns the port of all servers of the testbed.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The base URL of the stand-in API.
+    /// Returns the base URL of the stand-in API.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The stand-in API.
+    /// Returns the stand-in API.
     pub fn api(&self) -> &Api {
         &self.api
     }
 
-    /// The hosts that are there.
+    /// Returns the hosts that are running.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
 
-    /// The hosts that could not be planted, since this machine lacks an address of theirs.
+    /// Returns the hosts that are not running, because this machine lacks one of their addresses.
     pub fn left_out(&self) -> &[Host] {
         &self.left_out
     }
 
-    /// What a scan got wrong: what is planted and was not named, and what was named beside it.
+    /// Returns the differences between the expected findings of the scenario and the results of a
+    /// scan.
     pub fn differences(&self, results: &[Judged]) -> Vec<String> {
         let mut differences = Vec::new();
         let of = |host: &Host, server: &Server| -> Vec<&Judged> {
@@ -241,15 +243,15 @@ fn pem_file(folder: &Path, host: &Host) -> PathBuf {
     folder.join(format!("{}.pem", host.name))
 }
 
-/// Where the servers are: one port, free at every address.
+/// Addresses of the servers, and a port that is free at all of them.
 struct Places {
     port: u16,
-    /// In the order of hosts and servers.
+    /// Sockets in the order of hosts and servers.
     bound: Vec<TcpSocket>,
     left_out: Vec<Host>,
 }
 
-/// Binds a socket at each address, all at one port.
+/// Binds a socket at each address, with the same port for all.
 fn bind(hosts: &[Host]) -> Result<Places, String> {
     let has = |ip: IpAddr| bound_socket(SocketAddr::new(ip, 0)).is_ok();
     let can_be = |host: &Host| host.servers.iter().all(|s| has(s.at));

@@ -1,4 +1,5 @@
-//! What a lab plants, read from a YAML text: hosts, what their servers show, and what has to be told.
+//! Scenario of a testbed, read from YAML: hosts, the certificates that their servers send, and the
+//! expected findings.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -10,42 +11,42 @@ use yaml_config::{ConfigErrors, Item, Problems, with_root};
 use crate::finding::Code;
 use crate::model::Hostname;
 
-/// The hosts of a lab.
+/// Hosts of a testbed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// Each is a certificate of its own.
+    /// Hosts. Each has its own certificate.
     pub hosts: Vec<Host>,
 }
 
-/// One host name with its servers.
+/// Host name with its servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// Its name, which is its certificate's common name too.
+    /// Host name, which is also the common name of its certificate.
     pub name: Hostname,
-    /// What is wrong, for people.
+    /// Description of the fault for the user.
     pub fault: String,
-    /// Where the expected certificate comes from.
+    /// Source of the expected certificate.
     pub expect: Expect,
-    /// Whether the account's certificate has been issued, or is still pending.
+    /// True if the account's certificate is issued, false if it is pending.
     pub issued: bool,
-    /// A server at each of its addresses.
+    /// Servers, one at each address of the host.
     pub servers: Vec<Server>,
 }
 
-/// One address of a host.
+/// Server at one address of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// The loopback address.
+    /// Loopback address.
     pub at: IpAddr,
-    /// What it shows.
+    /// Leaf certificate or behaviour of the server.
     pub serve: Serve,
-    /// What it shows beside the leaf.
+    /// Certificates that the server sends after the leaf.
     pub chain: Chain,
-    /// What has to be told of it.
+    /// Expected findings for this server.
     pub findings: BTreeSet<Code>,
 }
 
-/// A choice of words in a scenario, each with its meaning.
+/// Defines an enum of keywords in a scenario, each with its meaning.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $word:literal,)+ }) => {
         $(#[$doc])*
@@ -66,51 +67,51 @@ macro_rules! words {
 }
 
 words! {
-    /// Where an expected certificate comes from.
+    /// Source of an expected certificate.
     Expect {
-        /// The stand-in's account.
+        /// Account of the SSLMate stand-in.
         Sslmate "sslmate",
-        /// A PEM file with what the first server shows.
+        /// PEM file with the certificates of the first server.
         Pem "pem",
-        /// Nothing in particular is expected.
+        /// No expected certificate.
         Trust "trust",
     }
 }
 
 words! {
-    /// What a server shows.
+    /// Leaf certificate or behaviour of a server.
     Serve {
-        /// The account's active instance.
+        /// Active instance of the account.
         Current "current",
-        /// The account's instance before it, with another key.
+        /// Previous instance of the account, with another key.
         Previous "previous",
-        /// A certificate for the same name and key that the account does not know.
+        /// Certificate for the same name and key, but not in the account.
         SameKey "same_key",
-        /// A certificate for the same name that the account does not know.
+        /// Certificate for the same name, but not in the account.
         Another "another",
-        /// A certificate that has expired.
+        /// Expired certificate.
         Expired "expired",
-        /// A certificate for another name.
+        /// Certificate for another name.
         OtherName "other_name",
-        /// The temporary certificate for the account's key.
+        /// Temporary certificate for the account's key.
         Temporary "temporary",
-        /// A certificate that signed itself.
+        /// Self-signed certificate.
         SelfSigned "self_signed",
-        /// It takes the connection and never answers.
+        /// No response on an accepted connection.
         Silence "silence",
-        /// Nothing listens.
+        /// No listener.
         Nothing "nothing",
     }
 }
 
 words! {
-    /// What a server shows beside the leaf.
+    /// Certificates that a server sends after the leaf.
     Chain {
         /// All intermediates, in order.
         Full "full",
-        /// No intermediate.
+        /// No intermediates.
         None "none",
-        /// All intermediates, the last one first.
+        /// All intermediates, in reverse order.
         Reversed "reversed",
         /// All intermediates and the root.
         Root "root",
@@ -120,18 +121,18 @@ words! {
 }
 
 impl Scenario {
-    /// What `certvigil demo` plants.
+    /// Returns the scenario of `certvigil demo`.
     ///
     /// # Errors
-    /// Never; a test reads it.
+    /// Never, because a test parses it.
     pub fn demo() -> Result<Self, ConfigErrors> {
         Self::parse(include_str!("demo.yml"), Path::new("demo.yml"))
     }
 
-    /// Reads a scenario; `file` gives errors their name.
+    /// Parses a scenario. Errors name `file`.
     ///
     /// # Errors
-    /// Everything that is wrong, each with its line and key.
+    /// All errors in the text, each with its line and key.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigErrors> {
         with_root(text, file, |root, problems| {
             let mut fields = root.fields(problems);

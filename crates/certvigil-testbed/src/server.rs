@@ -1,4 +1,4 @@
-//! The lab's TLS servers.
+//! TLS servers of the testbed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::certificate::Certificate;
 
 use super::authority::Key;
 
-/// A client that stays longer than this is shown out.
+/// Maximum duration of a connection, after which the server closes it.
 const MAX_STAY: Duration = Duration::from_secs(60);
 
-/// What a server does with a connection.
+/// Behaviour of a server on a connection.
 #[derive(Clone)]
 pub(super) enum Behaviour {
-    /// It shakes hands.
+    /// Performs the TLS handshake.
     Handshake(TlsAcceptor),
-    /// It says nothing.
+    /// Sends nothing.
     Silence,
 }
 
-/// A server that shows these certificates and proves this key.
+/// Creates the behaviour of a server with this chain and key.
 pub(super) fn handshake(chain: &[Certificate], key: &Key) -> Result<Behaviour, String> {
     let wrong = |e: rustls::Error| format!("a server of the lab cannot be set up: {e}");
     let chain = chain
@@ -44,12 +44,13 @@ pub(super) fn handshake(chain: &[Certificate], key: &Key) -> Result<Behaviour, S
     Ok(Behaviour::Handshake(Arc::new(config).into()))
 }
 
-/// Serves on a bound listener, until the task is dropped.
+/// Serves connections on a bound listener until the task is dropped.
 pub(super) async fn serve(listener: TcpListener, behaviour: Behaviour) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let behaviour = behaviour.clone();
-        // The flight of a handshake is several writes.
+        // A flight of the handshake is written in several parts, which must not wait for
+        // acknowledgements.
         let _ = stream.set_nodelay(true);
         connections.spawn(timeout(MAX_STAY, attend(stream, behaviour)));
         while connections.try_join_next().is_some() {}

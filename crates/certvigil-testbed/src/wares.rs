@@ -1,4 +1,5 @@
-//! What the lab's servers may show: authorities, and for each host a right certificate and wrong ones.
+//! Certificates of the testbed: its authorities, and for each host a correct certificate and faulty
+//! ones.
 
 use crate::certificate::Certificate;
 use crate::instance::State;
@@ -8,19 +9,19 @@ use super::account::{AccountCertificate, AccountInstance};
 use super::authority::{Authority, Issued, Key, Validity, self_signed};
 use super::scenario::{Chain, Serve};
 
-/// The lab's authorities: a root and two intermediates below each other.
+/// Authorities of the testbed: a root, and two intermediates below each other.
 pub struct Pki {
-    /// What clients trust.
+    /// Root that clients trust.
     pub root: Authority,
     policy: Authority,
     issuing: Authority,
 }
 
 impl Pki {
-    /// New authorities, valid for years around `now`.
+    /// Creates new authorities, valid for years before and after `now`.
     ///
     /// # Errors
-    /// Where a key or a signature cannot be made.
+    /// If a key or a signature cannot be created.
     pub fn new(now: Timestamp) -> Result<Self, rcgen::Error> {
         let validity = Validity::around(now, 1000, 3000);
         let root = Authority::root("Demo Root CA", validity)?;
@@ -33,7 +34,7 @@ impl Pki {
         })
     }
 
-    /// The intermediates, in order.
+    /// Returns the intermediates, in order.
     fn intermediates(&self) -> Vec<Certificate> {
         vec![
             self.issuing.certificate.clone(),
@@ -41,7 +42,7 @@ impl Pki {
         ]
     }
 
-    /// What is shown beside a leaf.
+    /// Returns the certificates that a server sends after the leaf.
     pub fn chain(&self, leaf: Serve, chain: Chain) -> Vec<Certificate> {
         let mut all = self.intermediates();
         if matches!(leaf, Serve::Temporary | Serve::SelfSigned) {
@@ -58,7 +59,7 @@ impl Pki {
     }
 }
 
-/// The certificates of one host.
+/// Certificates of one host.
 pub struct Wares {
     current: Issued,
     previous: Issued,
@@ -73,12 +74,12 @@ pub struct Wares {
 }
 
 impl Wares {
-    /// The certificates of the host of this name.
+    /// Creates the certificates for this host name.
     ///
     /// # Errors
-    /// Where a key or a signature cannot be made.
+    /// If a key or a signature cannot be created.
     pub fn new(pki: &Pki, name: &str, now: Timestamp) -> Result<Self, rcgen::Error> {
-        // Ninety days, as most authorities issue, and far enough from the end not to be told of.
+        // 90 days, as most authorities issue. The expiry is too far away for a finding.
         let fresh = Validity::around(now, 10, 80);
         let older = Validity::around(now, 60, 30);
         let newer = Validity::around(now, 5, 85);
@@ -101,7 +102,7 @@ impl Wares {
         })
     }
 
-    /// The leaf that is shown.
+    /// Returns the leaf that a server sends.
     pub fn leaf(&self, serve: Serve) -> &Issued {
         match serve {
             Serve::Current | Serve::Silence | Serve::Nothing => &self.current,
@@ -114,7 +115,8 @@ impl Wares {
         }
     }
 
-    /// The account's view: an older instance with another key, and the current or a pending one.
+    /// Returns the certificate object of the account: an older instance with another key, and a
+    /// current or pending one.
     pub fn account_certificate(&self, number: u64, issued: bool) -> AccountCertificate {
         let instance = |id, leaf: &Issued| AccountInstance {
             id,

@@ -1,16 +1,18 @@
-//! Requests that a page of another site made a browser send (cross-site request forgery).
+//! Detection of requests that a page of another site made a browser send (cross-site request
+//! forgery).
 
 use hyper::HeaderMap;
 use hyper::header::{HOST, ORIGIN};
 
-/// The relation between the page that sent a request and this server, as browsers report it
-/// (Fetch Metadata, section 2.3). Scripts cannot set it.
+/// Relation between the page that sent a request and this server, as browsers report it (Fetch
+/// Metadata, section 2.3). Scripts cannot set it.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// Returns true if a browser sent the request for a page of another site.
 ///
-/// `Sec-Fetch-Site` decides if it is present; else `Origin` must have the host and port of `Host`. The scheme does not
-/// count: a proxy in front may speak TLS. Clients that send neither header, such as curl, are not browsers.
+/// `Sec-Fetch-Site` decides if it is present. Otherwise, `Origin` must have the host and port of
+/// `Host`. The scheme is ignored, because a proxy in front may speak TLS. Clients that send neither
+/// header, such as curl, are not browsers.
 pub fn is_cross_site(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter().peekable();
     if sites.peek().is_some() {
@@ -27,11 +29,11 @@ pub fn is_cross_site(headers: &HeaderMap) -> bool {
     })
 }
 
-/// A host and port.
+/// Host and port.
 struct Authority<'a> {
     host: &'a str,
     port: &'a str,
-    /// The port of the scheme.
+    /// Default port of the scheme.
     default_port: &'static str,
 }
 
@@ -42,7 +44,8 @@ impl PartialEq for Authority<'_> {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads `https://host:port`. `null` and other schemes are no origin that could be ours.
+    /// Parses `https://host:port`. Returns `None` for `null` and other schemes, which cannot be
+    /// this server's origin.
     fn of_origin(origin: &'a str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
         match scheme {
@@ -62,11 +65,12 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// Splits `host:port` and `[::1]:port`; a missing or empty port is `None` (RFC 3986, section 3.2.3).
+/// Splits `host:port` and `[::1]:port`. A missing or empty port is `None` (RFC 3986, section
+/// 3.2.3).
 pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            // The colons of a bare IPv6 address separate no port.
+            // The colons of a bare IPv6 address do not separate a port.
             if host.contains(':') && !host.ends_with(']') {
                 return (authority, None);
             }

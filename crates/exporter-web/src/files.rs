@@ -1,9 +1,9 @@
-//! Files that the web configuration names.
+//! Reading of files that the web configuration names.
 
 use std::io::Read as _;
 use std::path::Path;
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Reads a file of bounded size.
@@ -18,7 +18,7 @@ pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Logs a warning if every user of the machine can read a file with a key.
+/// Logs a warning if all users of the machine can read a file with a key.
 #[cfg(unix)]
 pub(super) fn warn_if_readable_by_others(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -30,6 +30,6 @@ pub(super) fn warn_if_readable_by_others(file: &Path) {
     }
 }
 
-/// Does nothing where files have no mode.
+/// Does nothing on systems where files have no mode.
 #[cfg(not(unix))]
 pub(super) fn warn_if_readable_by_others(_file: &Path) {}

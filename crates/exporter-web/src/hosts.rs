@@ -1,5 +1,6 @@
-//! The host names that requests may be for. A page of another site can have its name resolve to this server (DNS
-//! rebinding) and is of the same origin then; its requests still have that name in `Host`.
+//! Allowed host names of requests. A page of another site can make its own name resolve to this
+//! server (DNS rebinding), and then has the same origin. Its requests still contain that name in
+//! `Host`.
 
 use std::net::IpAddr;
 
@@ -8,10 +9,10 @@ use hyper::{HeaderMap, Uri};
 
 use super::cross_site::split_port;
 
-/// Host names that are allowed besides addresses and `localhost`.
+/// Host names that are allowed in addition to IP addresses and `localhost`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AllowedHosts {
-    /// In lower case. Empty allows every name.
+    /// Names in lower case. Empty allows all names.
     names: Vec<String>,
 }
 
@@ -23,7 +24,8 @@ impl AllowedHosts {
         }
     }
 
-    /// Returns true if every host that a request names is allowed. Clients that name none are no browsers.
+    /// Returns true if every host that a request names is allowed. Clients that send no host are
+    /// not browsers.
     pub(super) fn allow(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         if self.names.is_empty() {
             return true;
@@ -41,7 +43,7 @@ impl AllowedHosts {
         let bare = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'));
-        // DNS gives an address no other meaning, nor `localhost` in browsers.
+        // DNS cannot change the meaning of an IP address, nor of `localhost` in browsers.
         if bare.unwrap_or(host).parse::<IpAddr>().is_ok() {
             return true;
         }
@@ -50,7 +52,7 @@ impl AllowedHosts {
     }
 }
 
-/// The form in which names are compared: lower case, without the dot of the root.
+/// Returns a name in the form for comparison: lower case, without the root's dot.
 fn normal(name: &str) -> String {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.to_ascii_lowercase()

@@ -1,7 +1,9 @@
-//! Takes HTTP requests: listeners, TLS, who may ask, what the query says, and headers that every answer has.
+//! Web server for Prometheus exporters: listeners, TLS, authentication, query strings, and common
+//! response headers.
 //!
-//! The file is the web configuration that Prometheus' exporters share (exporter-toolkit,
-//! `docs/web-configuration.md`). HTTP/1.1 is spoken; a client that could speak HTTP/2 falls back to it.
+//! The configuration file is the web configuration of Prometheus' exporters (exporter-toolkit,
+//! `docs/web-configuration.md`). The server speaks HTTP/1.1. Clients that support HTTP/2 fall back
+//! to it.
 
 mod cross_site;
 mod files;
@@ -38,30 +40,31 @@ use rate::RateLimit;
 use tls::Tls;
 use users::Users;
 
-/// A request with who sent it.
+/// HTTP request.
 pub type Request = hyper::Request<Incoming>;
-/// An answer. Its body may come to be while it is sent.
+/// HTTP response. Its body may be produced while it is sent.
 pub type Response = hyper::Response<Body>;
-/// The body of an answer.
+/// Body of a response.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A body that is there already.
+/// Creates a body with complete content.
 pub fn whole(body: impl Into<Bytes>) -> Body {
     Full::new(body.into()).boxed_unsync()
 }
 
-/// What answers requests.
+/// Handler of requests.
 pub trait Service: Send + Sync + 'static {
-    /// Answers a request whose sender may ask. It is dropped when the client goes away. How much of the body is
-    /// read, and how long that may take, is the service's to bound.
+    /// Handles a request that passed authentication. The future is dropped if the client closes the
+    /// connection. The service limits the size of the request body and the time to read it.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
 
-    /// Whether a path brings its own secret, so that no user of the web configuration is asked for. Client
-    /// certificates are asked for all the same.
+    /// Returns true if a path has its own authentication, so that no user of the web configuration
+    /// is required. Client certificates are still required.
     fn is_exempt(&self, path: &str) -> bool;
 
-    /// What a client is told whose request never came to [`Service::answer`], or came to no end there, in the shape that
-    /// answers have at this path. `retry_after` is in seconds; the headers that go with it and with the status are added.
+    /// Returns the response to a request that did not reach [`Service::answer`], or whose handler
+    /// panicked, in the format of this path. `retry_after` is in seconds. The caller adds the
+    /// headers for it and for the status.
     fn refused(
         &self,
         path: &str,
@@ -71,16 +74,16 @@ pub trait Service: Send + Sync + 'static {
     ) -> Response;
 }
 
-/// The web configuration in force.
+/// Web configuration in force.
 pub struct Web {
     file: Option<PathBuf>,
-    /// Connections at a time.
+    /// Maximum concurrent connections.
     seats: usize,
     hosts: AllowedHosts,
     state: RwLock<Arc<State>>,
 }
 
-/// What one reading of the file says.
+/// Content of the file at its last successful reading.
 #[derive(Default)]
 struct State {
     tls: Option<Arc<Tls>>,
@@ -90,11 +93,11 @@ struct State {
 }
 
 impl Web {
-    /// Reads the file and the certificates that it names. Without a file, plain HTTP is spoken and everybody may
-    /// ask.
+    /// Reads the file and the certificates that it names. Without a file, the server speaks plain
+    /// HTTP and requires no authentication.
     ///
     /// # Errors
-    /// Everything that is wrong with the file, a line each with its line and key.
+    /// All errors in the file, one per line, each with its line and key.
     pub fn open(file: Option<&Path>) -> Result<Self, String> {
         let state = file.map(read).transpose()?.unwrap_or_default();
         Ok(Self {
@@ -105,7 +108,7 @@ impl Web {
         })
     }
 
-    /// The same with so many connections at a time, where that is fewer than are taken anyway.
+    /// Limits the concurrent connections further, if this number is lower than the default maximum.
     pub fn for_at_most(self, connections: usize) -> Self {
         Self {
             seats: connections,
@@ -113,8 +116,8 @@ impl Web {
         }
     }
 
-    /// The same where only requests for these host names, for addresses and for `localhost` are answered; others get 421.
-    /// No names are all.
+    /// Restricts requests to these host names, IP addresses and `localhost`. Others get 421. An
+    /// empty list allows all names.
     pub fn for_hosts(self, names: impl IntoIterator<Item = String>) -> Self {
         Self {
             hosts: AllowedHosts::new(names),
@@ -122,16 +125,16 @@ impl Web {
         }
     }
 
-    /// Connections that are taken at a time. What a service does for several at once has to be fewer, or the rest would
-    /// find no seat.
+    /// Returns the maximum concurrent connections. If a service limits concurrent requests, its
+    /// limit must be lower, so that connection slots remain for other requests.
     pub fn seats(&self) -> usize {
         self.seats.min(listen::MAX_CONNECTIONS)
     }
 
-    /// Reads the file and the certificates anew: from the next connection and request on they are in force.
+    /// Reads the file and the certificates again. They apply from the next connection and request.
     ///
     /// # Errors
-    /// Everything that is wrong with the file; what was in force stays so.
+    /// All errors in the file. The previous configuration then stays in force.
     pub fn reload(&self) -> Result<(), String> {
         if let Some(file) = &self.file {
             let state = Arc::new(read(file)?);
@@ -140,7 +143,7 @@ impl Web {
         Ok(())
     }
 
-    /// Whether TLS is spoken.
+    /// Returns true if the server speaks TLS.
     pub fn is_tls(&self) -> bool {
         self.state().tls.is_some()
     }

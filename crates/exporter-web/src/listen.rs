@@ -1,4 +1,4 @@
-//! From a bound listener to an answer: connections, and how long each may take.
+//! Listeners: connections, their time limits, and responses.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -28,37 +28,40 @@ use super::tls::Tls;
 use super::users::Admission;
 use super::{Request, Response, Service, State, Web};
 
-/// How long what is in flight may take once the end has been announced.
+/// Shutdown grace period for requests in flight.
 pub const FAREWELL: Duration = Duration::from_secs(5);
-/// Connections at a time.
+/// Maximum concurrent connections.
 pub(super) const MAX_CONNECTIONS: usize = 512;
-/// The longest path with its query; a longer one gets 414.
+/// Maximum length of a path with its query, in bytes. A longer one gets 414.
 const MAX_URI_BYTES: usize = 8 << 10;
-/// The longest head of a request; a longer one gets 431.
+/// Maximum size of a request head, in bytes. A larger one gets 431.
 const MAX_HEAD_BYTES: usize = 32 << 10;
-/// Headers of a request; more get 431.
+/// Maximum headers of a request. More get 431.
 const MAX_HEADERS: usize = 100;
-/// What a client that talks HTTP where TLS is spoken has said by then is read, so that it sees the answer.
+/// Maximum bytes to read from a client that speaks HTTP on a TLS port. Unread data would reset the
+/// connection before the client reads the response.
 const MAX_MISTAKEN_BYTES: usize = 4 << 10;
-/// What a client is told to wait where too many others are before it.
+/// `Retry-After` if too many other requests are waiting.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The bounds that time and number have.
+/// Limits of connections.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// Connections at a time. When there are more, the one that has rested the longest has to leave.
+    /// Maximum concurrent connections. At the limit, the longest-idle connection is closed.
     connections: usize,
-    /// For the TLS handshake.
+    /// Maximum time for the TLS handshake.
     handshake: Duration,
-    /// For the head of a request, once it has begun; for the first one, from the connection's beginning.
+    /// Maximum time for a request head from its first byte, and for the first one from the start of
+    /// the connection.
     head: Duration,
-    /// Between two requests of one connection. Prometheus scrapes once a minute and keeps its connection.
+    /// Maximum time between two requests on a connection. Prometheus scrapes once a minute and
+    /// keeps its connection.
     idle: Duration,
-    /// At least so slowly an answer is taken.
+    /// Minimum rate at which a client must receive a response.
     pace: Pace,
-    /// Between two attempts to accept where that fails.
+    /// Pause after a failure to accept a connection.
     accept_pause: Duration,
-    /// Between two looks at the files of the certificate.
+    /// Minimum time between two checks of the certificate files.
     certificate_pause: Duration,
     farewell: Duration,
 }
@@ -77,8 +80,8 @@ const LIMITS: Limits = Limits {
     farewell: FAREWELL,
 };
 
-/// Answers requests at the listeners until `shutdown` is done; then takes no new ones, and lets what is in flight
-/// end within [`FAREWELL`].
+/// Serves requests at the listeners until `shutdown` completes. Then it accepts no new requests,
+/// and waits for those in flight for up to [`FAREWELL`].
 pub async fn serve<H: Service>(
     web: Arc<Web>,
     listeners: Vec<TcpListener>,
@@ -115,7 +118,7 @@ async fn serve_within<H: Service>(
     while doors.join_next().await.is_some() {}
 }
 
-/// What all connections share.
+/// State that all connections share.
 struct Desk<H> {
     web: Arc<Web>,
     service: H,
@@ -124,7 +127,8 @@ struct Desk<H> {
 }
 
 impl<H: Service> Desk<H> {
-    /// Takes the connections of one listener until `closed` is true, then waits for those that are left.
+    /// Accepts connections of one listener until `closed` is true, then waits for the remaining
+    /// ones.
     async fn attend(self: Arc<Self>, listener: TcpListener, mut closed: watch::Receiver<bool>) {
         let mut guests = JoinSet::new();
         let mut is_failing = false;
@@ -132,7 +136,7 @@ impl<H: Service> Desk<H> {
             let stream = tokio::select! {
                 () = end(&mut closed) => break,
                 stream = self.accept(&listener, &mut is_failing) => stream,
-                // Their places are given back at once, so that the set does not grow.
+                // Finished tasks are removed immediately, so that the set does not grow.
                 Some(_) = guests.join_next() => continue,
             };
             let seat = tokio::select! {
@@ -153,7 +157,7 @@ impl<H: Service> Desk<H> {
         }
         drop(listener);
         let all = async { while guests.join_next().await.is_some() {} };
-        // Those that are left then are dropped with the set.
+        // The connections that remain are dropped with the set.
         let _ = timeout(self.limits.farewell, all).await;
     }
 
@@ -172,8 +176,8 @@ impl<H: Service> Desk<H> {
                         );
                     }
                     *is_failing = true;
-                    // Without descriptors accepting fails at once, again and again. A connection that ends
-                    // meanwhile is a reason to try earlier: `attend` sees to that.
+                    // Without free file descriptors, accepting fails immediately and repeatedly. If
+                    // a connection ends during the pause, `attend` retries immediately.
                     #[expect(
                         clippy::disallowed_methods,
                         reason = "a pause before the next attempt to accept"
@@ -184,14 +188,14 @@ impl<H: Service> Desk<H> {
         }
     }
 
-    /// One connection, from its beginning to its end.
+    /// Handles one connection from its start to its end.
     async fn receive(
         &self,
         stream: TcpStream,
         guest: &Arc<Guest>,
         mut closed: watch::Receiver<bool>,
     ) {
-        // An answer is several writes, and none of them is to wait for the other side.
+        // A response is written in several parts, which must not wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.web.state().tls.clone() else {
             return self.converse(stream, guest, closed).await;
@@ -212,7 +216,7 @@ impl<H: Service> Desk<H> {
         mut stream: TcpStream,
         tls: &Arc<Tls>,
     ) -> io::Result<TlsStream<TcpStream>> {
-        // TLS begins with the number 22; a letter is the method of a request.
+        // The first byte of TLS is 22. A letter is the start of an HTTP method.
         let mut first = [0];
         stream.peek(&mut first).await?;
         if first.iter().all(u8::is_ascii_alphabetic) {
@@ -247,7 +251,7 @@ impl<H: Service> Desk<H> {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            // hyper's clock runs from the end of one request to the end of the next one's head.
+            // hyper's timer runs from the end of one request to the end of the next request's head.
             .header_read_timeout(self.limits.idle)
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEAD_BYTES)
@@ -309,7 +313,7 @@ impl<H: Service> Desk<H> {
             Admission::Denied => {
                 let words = "the user name or the password is wrong";
                 let mut response = refused(StatusCode::UNAUTHORIZED, words, None);
-                // Names and passwords are read as UTF-8 (RFC 7617, section 2.1).
+                // User names and passwords are decoded as UTF-8 (RFC 7617, section 2.1).
                 let challenge =
                     HeaderValue::from_static(r#"Basic realm="certvigil", charset="UTF-8""#);
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -330,7 +334,7 @@ impl<H: Service> Desk<H> {
         words: &str,
         wait: Option<Duration>,
     ) -> Response {
-        // Who came a moment earlier would be told the same again.
+        // Rounded up: a client that retries too early would be refused again.
         let seconds = wait.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         let mut response = self.service.refused(path, status, words, seconds);
         *response.status_mut() = status;
@@ -342,7 +346,7 @@ impl<H: Service> Desk<H> {
     }
 }
 
-/// A bug in one answer is that answer's: the others go on.
+/// Catches a panic in the handler of one request, so that other requests continue.
 async fn unless_it_panics(answer: impl Future<Output = Response>) -> Option<Response> {
     let mut answer = pin!(answer);
     poll_fn(|cx| {
@@ -358,12 +362,13 @@ async fn unless_it_panics(answer: impl Future<Output = Response>) -> Option<Resp
     .await
 }
 
-/// Waits until no more requests are to be taken.
+/// Waits until the shutdown starts.
 async fn end(closed: &mut watch::Receiver<bool>) {
     let _ = closed.wait_for(|closed| *closed).await;
 }
 
-/// Whether accepting failed for what one client did, so that the next may be accepted at once.
+/// Returns true if accepting failed because of one client, so that the next connection may be
+/// accepted immediately.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,5 +1,6 @@
-//! A connection that ends when its other side is too slow: between two requests it may rest, but a head that has
-//! begun has to come to its end, and an answer has to be taken at some pace.
+//! Connection that fails if the client is too slow. It may be idle between two requests, but a
+//! request head must be complete within a time limit, and the client must receive a response at a
+//! minimum rate.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -12,30 +13,33 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::seats::Guest;
 
-/// A stream with deadlines.
+/// Stream with deadlines.
 pub(super) struct Patient<S> {
     stream: S,
-    /// While a request is answered, what comes is its body, which is the service's to bound.
+    /// Connection state. While it is answering, received data is the request body, which the
+    /// service limits.
     guest: Arc<Guest>,
     head_time: Duration,
-    /// By when the head has to be there.
+    /// Deadline for the request head.
     head: Option<Pin<Box<Sleep>>>,
     pace: Pace,
-    /// By when the other side has to have taken more, and how much is left of that.
+    /// Deadline for the client to receive more data, and the bytes that are still missing.
     stall: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
-/// The pace at which an answer has to be taken, once it is not taken at once.
+/// Minimum rate at which a client must receive a response that does not fit into the socket's
+/// buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// So much.
+    /// Bytes.
     pub(super) bytes: usize,
-    /// In this time.
+    /// Time for these bytes.
     pub(super) time: Duration,
 }
 
 impl<S> Patient<S> {
-    /// The first head is due `head_time` from now, and each later one `head_time` after it began.
+    /// Creates a stream whose first head is due `head_time` from now, and each later one
+    /// `head_time` after its first byte.
     pub(super) fn new(stream: S, guest: Arc<Guest>, head_time: Duration, pace: Pace) -> Self {
         Self {
             stream,
@@ -47,8 +51,8 @@ impl<S> Patient<S> {
         }
     }
 
-    /// Hands on how many bytes a write took, unless too few have been taken for too long. A byte now and then does
-    /// not hold a seat for ever.
+    /// Returns the result of a write, or an error if the client received too few bytes within the
+    /// time limit. A slow client therefore cannot occupy a connection slot forever.
     fn or_stalled(
         &mut self,
         cx: &mut Context<'_>,
@@ -73,7 +77,7 @@ impl<S> Patient<S> {
         )))
     }
 
-    /// The same of what takes no bytes.
+    /// Does the same for an operation that writes no bytes.
     fn or_stuck(&mut self, cx: &mut Context<'_>, done: Poll<Result<()>>) -> Poll<Result<()>> {
         let done = done.map_ok(|()| 0);
         self.or_stalled(cx, done).map_ok(|_| ())
@@ -104,7 +108,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         if !is_answering && this.head.is_none() && buffer.filled().len() > before {
             this.head = Some(after(this.head_time));
-            // The answer before has been taken.
+            // The previous response has been received.
             this.stall = None;
         }
         Poll::Ready(Ok(()))
@@ -158,7 +162,7 @@ mod tests {
         time: Duration::from_secs(3600),
     };
 
-    /// Who takes as much as is asked for has the whole time again; who takes less has not.
+    /// A client that receives the required bytes gets a new time limit. A slower one does not.
     #[tokio::test]
     async fn a_stall_ends_when_enough_is_taken() {
         let (stream, mut other) = duplex(4);
@@ -184,7 +188,7 @@ mod tests {
         assert!(write(&mut patient).is_ready() && patient.stall.is_none());
     }
 
-    /// How slowly an answer was taken does not count against the next one.
+    /// The rate of one response does not affect the next one.
     #[tokio::test]
     async fn a_stall_ends_with_the_next_request() {
         let (stream, mut other) = duplex(4);

@@ -1,4 +1,4 @@
-//! Certificates in PEM files, with errors that say what is in the file instead.
+//! Parsing of certificates in PEM files, with errors that describe the actual content.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{Error, PemObject as _, SectionKind};
@@ -6,10 +6,10 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use yaml_config::printable;
 
-/// Maximum certificates of a file.
+/// Maximum certificates in a file.
 const MAX_CERTIFICATES: usize = 10_000;
 
-/// Reads every certificate of a PEM text, in order; other sections are ignored.
+/// Parses all certificates of a PEM text, in order. Other sections are ignored.
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     if pem.iter().all(u8::is_ascii_whitespace) {
         return Err("it is empty".into());

@@ -1,24 +1,24 @@
-//! How many requests are answered in how much time.
+//! Rate limit for requests.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest that one request may wait for the next: what is longer is a mistake.
+/// Maximum interval between two requests. A longer one is a mistake in the configuration.
 pub(super) const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
 
-/// A bucket of tokens: one comes in every `interval`, up to `burst`, and each request takes one.
+/// Token bucket: one token is added every `interval`, up to `burst`, and each request takes one.
 pub(super) struct RateLimit {
     interval: Duration,
-    /// How far ahead of its time a request may be.
+    /// Time by which a request may precede its regular time.
     slack: Duration,
-    /// When the bucket is full again.
+    /// Time at which the bucket is full again.
     full_at: Mutex<Instant>,
 }
 
 impl RateLimit {
-    /// A full bucket; `burst` is at least 1, and `interval` at most [`MAX_INTERVAL`].
+    /// Creates a full bucket. `burst` is at least 1, and `interval` at most [`MAX_INTERVAL`].
     pub(super) fn new(interval: Duration, burst: u32, now: Instant) -> Self {
         Self {
             interval,
@@ -30,7 +30,7 @@ impl RateLimit {
     /// Takes a token.
     ///
     /// # Errors
-    /// How long it takes until there is one.
+    /// The time until a token is available.
     pub(super) fn take(&self, now: Instant) -> Result<(), Duration> {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = (*full_at).max(now);

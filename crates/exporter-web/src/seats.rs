@@ -1,5 +1,5 @@
-//! The connections that are taken at a time. When there are too many, the one that has rested the longest has to leave:
-//! clients that keep their connections, or forget them, do not keep others out.
+//! Limit for concurrent connections. At the limit, the server closes the longest-idle connection,
+//! so that clients with kept-alive or forgotten connections do not block others.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-/// Where nobody rests, somebody may so much later.
+/// Time until the next search for an idle connection, if there was none.
 const ANOTHER_TRY: Duration = Duration::from_millis(50);
 
-/// The seats, and who sits there.
+/// Connection slots, and the connections that occupy them.
 pub(super) struct Seats {
     free: Arc<Semaphore>,
     guests: Mutex<Guests>,
@@ -21,11 +21,11 @@ pub(super) struct Seats {
 #[derive(Default)]
 struct Guests {
     next: u64,
-    /// In the order in which they came.
+    /// Connections by number, in the order in which they were accepted.
     by_number: BTreeMap<u64, Arc<Guest>>,
 }
 
-/// One connection, as far as others have to know of it.
+/// State of one connection that the limit depends on.
 pub(super) struct Guest {
     is_answering: AtomicBool,
     is_writing: AtomicBool,
@@ -45,23 +45,23 @@ impl Guest {
         }
     }
 
-    /// Whether a request of it is being answered.
+    /// Returns true if a request on this connection is being handled.
     pub(super) fn is_answering(&self) -> bool {
         self.is_answering.load(Ordering::Relaxed)
     }
 
-    /// An answer is being made.
+    /// Records that the handling of a request starts.
     pub(super) fn begin_answer(&self) {
         self.is_answering.store(true, Ordering::Relaxed);
     }
 
-    /// The answer is made; it may still have to be written.
+    /// Records that the response is complete. It may still need to be written.
     pub(super) fn end_answer(&self) {
         *lock(&self.rests_since) = Instant::now();
         self.is_answering.store(false, Ordering::Relaxed);
     }
 
-    /// Whether something waits for the other side to take it.
+    /// Records whether a write waits for the client to receive data.
     pub(super) fn set_writing(&self, is_writing: bool) {
         self.is_writing.store(is_writing, Ordering::Relaxed);
     }
@@ -70,20 +70,20 @@ impl Guest {
         !self.is_answering() && !self.is_writing.load(Ordering::Relaxed)
     }
 
-    /// Ends when the seat is needed and nothing is under way here.
+    /// Returns when the slot is needed and the connection is idle.
     pub(super) async fn sent_away(&self) {
         loop {
             self.leave.notified().await;
             if self.is_resting() {
                 return;
             }
-            // A request came in the meantime.
+            // A request arrived in the meantime.
             self.is_sent_away.store(false, Ordering::Relaxed);
         }
     }
 }
 
-/// A seat, free again when it is dropped.
+/// Connection slot, which is released when it is dropped.
 pub(super) struct Seat {
     seats: Arc<Seats>,
     number: u64,
@@ -105,7 +105,7 @@ impl Seats {
         })
     }
 
-    /// Takes a seat; where there is none, that of the guest who has rested the longest.
+    /// Takes a connection slot. If none is free, closes the longest-idle connection.
     pub(super) async fn take(self: &Arc<Self>) -> Seat {
         let mut permit = self.free.clone().try_acquire_owned().ok();
         while permit.is_none() {

@@ -1,4 +1,4 @@
-//! From the YAML text to what is in force, key by key.
+//! Parser of the web configuration.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +18,8 @@ use super::rate::{MAX_INTERVAL, RateLimit};
 use super::tls::{ClientAuth, Part, Pem, Tls, TlsSettings};
 use super::users::{Hash, Users};
 
-/// The headers that can be set, as exporter-toolkit has them, each with the values that it may have; none: any.
+/// Headers that exporter-toolkit supports, each with its allowed values. An empty list allows any
+/// value.
 const HEADERS: [(&str, &[&str]); 5] = [
     ("Strict-Transport-Security", &[]),
     ("X-Content-Type-Options", &["nosniff"]),
@@ -27,17 +28,17 @@ const HEADERS: [(&str, &[&str]); 5] = [
     ("Content-Security-Policy", &[]),
 ];
 
-/// The suites of TLS 1.3, by Go's names: they may be listed, and are always offered, as in Go.
+/// TLS 1.3 suites by Go's names. They may be listed, and are always offered, as in Go.
 const TLS13_SUITES: [&str; 3] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
 ];
 
-/// Reads a web configuration and the files that it names. An empty text is right, and says nothing.
+/// Reads a web configuration and the files that it names. An empty text is valid and sets nothing.
 ///
 /// # Errors
-/// Everything that is wrong, each with its line and key.
+/// All errors, each with its line and key.
 pub(super) fn read(text: &str, file: &Path) -> Result<State, ConfigErrors> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let state = with_root(text, file, |root, problems| {
@@ -174,7 +175,8 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
     }
 }
 
-/// A key without a value, or with an empty one, says nothing: so files are written by templates.
+/// Returns `None` for a key without a value or with an empty one, which templates generate for
+/// unset options.
 fn given(item: Option<Item<'_>>) -> Option<Item<'_>> {
     item.filter(|item| !item.is_null() && item.text() != Some(""))
 }
@@ -203,7 +205,7 @@ fn versions(
     Some(between.map(|(_, version)| version).collect())
 }
 
-/// The two digits of a version.
+/// Returns the version as a number, such as 12 for TLS 1.2.
 fn version(text: &str) -> Result<u8, String> {
     match text {
         "TLS12" => Ok(12),
@@ -259,7 +261,8 @@ fn provider(
     is_right.then_some(provider)
 }
 
-/// What Go and IANA call a suite of TLS 1.2: rustls shows it by the same name.
+/// Returns the name of a TLS 1.2 suite in Go and IANA's registry, which is the `Debug` output of
+/// rustls.
 fn go_name(suite: &SupportedCipherSuite) -> String {
     format!("{:?}", suite.suite())
 }
@@ -280,7 +283,7 @@ fn curve(text: &str) -> Result<&'static dyn SupportedKxGroup, String> {
 
 fn http(item: &Item<'_>, problems: &mut Problems) -> HeaderMap {
     let mut fields = item.fields(problems);
-    // HTTP/2 is something that a server may offer, and this one does not.
+    // HTTP/2 is optional for a server, and this one does not support it.
     if let Some(item) = fields.take("http2") {
         item.bool(problems);
     }
@@ -298,7 +301,7 @@ fn http(item: &Item<'_>, problems: &mut Problems) -> HeaderMap {
                 HeaderValue::from_str(text)
                     .map_err(|_| "a header must be one line of plain text".to_owned())
             });
-            // Each name is a valid one: a test reads them.
+            // All of these names are valid, which a test checks.
             if let (Some(value), Ok(name)) = (value, HeaderName::try_from(name)) {
                 out.insert(name, value);
             }

@@ -1,4 +1,5 @@
-//! TLS at our own door: the certificate, which is read anew when its file changes, and what is asked of clients.
+//! TLS of the web server: the certificate, which is read again when its file changes, and the
+//! requirements for client certificates.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -26,27 +27,28 @@ use x509_parser::prelude::FromDer as _;
 use super::files::{read_bounded, warn_if_readable_by_others};
 use super::pem::certificates;
 
-/// How long a connection waits for a look at the files; after that it is served with what is in force.
+/// Maximum time that a connection waits for a check of the files. After it, the connection uses the
+/// configuration in force.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the file says about TLS.
+/// TLS settings in the configuration file.
 pub(super) struct TlsSettings {
     pub(super) certificate: Pem,
     pub(super) key: Pem,
     pub(super) client_ca: Option<Pem>,
     pub(super) client_auth: ClientAuth,
-    /// A client's certificate has to have one of these names; none: any name will do.
+    /// Names of which a client's certificate must contain one. Empty allows any certificate.
     pub(super) allowed_sans: Vec<String>,
     pub(super) versions: Vec<&'static SupportedProtocolVersion>,
     pub(super) provider: Arc<CryptoProvider>,
     pub(super) prefers_own_order: bool,
 }
 
-/// Where a PEM text is.
+/// Location of a PEM text.
 pub(super) enum Pem {
-    /// In a file of its own.
+    /// Separate file.
     File(PathBuf),
-    /// In the configuration itself.
+    /// Text in the configuration itself.
     Inline(SecretSlice<u8>),
 }
 
@@ -61,7 +63,7 @@ impl Pem {
         bytes.map(Zeroizing::new)
     }
 
-    /// Tells of something in the text.
+    /// Returns an error message about the text.
     fn wrong(&self, why: impl std::fmt::Display) -> String {
         match self {
             Self::File(file) => format!("{}: {why}", file.display()),
@@ -74,7 +76,7 @@ impl Pem {
     }
 }
 
-/// What is asked of clients, by Go's names.
+/// Requirements for client certificates, by Go's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientAuth {
     None,
@@ -85,7 +87,7 @@ pub(super) enum ClientAuth {
 }
 
 impl ClientAuth {
-    /// Each by its name. The last is an older name that exporters still take.
+    /// Variants by name. The last name is an older one that exporters still accept.
     pub(super) const NAMES: [(&'static str, Self); 6] = [
         ("NoClientCert", Self::None),
         ("RequestClientCert", Self::Request),
@@ -104,40 +106,41 @@ impl ClientAuth {
     }
 }
 
-/// What is wrong, and in which part.
+/// Error in a part of the settings.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) part: Part,
     pub(super) why: String,
 }
 
-/// The parts that are read from files.
+/// Parts that are read from files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Certificate,
     Key,
     ClientCa,
-    /// How they are put together.
+    /// Combination of the parts.
     Settings,
 }
 
-/// TLS in force.
+/// TLS configuration in force.
 pub(super) struct Tls {
     settings: TlsSettings,
     config: RwLock<Arc<ServerConfig>>,
     watch: Mutex<Watch>,
 }
 
-/// When the files were looked at last, and what was in them, good or bad.
+/// Time of the last check of the files, and their content at that time, valid or not.
 struct Watch {
     looked: Instant,
-    /// On a disk that hangs a look does not end, and holds a thread; there is one at a time.
+    /// True during a check. On an unresponsive disk, a check does not end and blocks a thread, so
+    /// there is only one.
     is_looking: bool,
     seen: digest::Digest,
 }
 
 impl Tls {
-    /// Reads the certificate, the key and the roots for clients.
+    /// Reads the certificate, the key, and the roots for client certificates.
     pub(super) fn open(settings: TlsSettings) -> Result<Self, Vec<Broken>> {
         let parts = Parts::read(&settings);
         let config = settings.build(&parts)?;
@@ -154,13 +157,14 @@ impl Tls {
         })
     }
 
-    /// What a new connection is served with. The files are looked at again if that was not done for `pause`; what
-    /// cannot be used is warned of once, and what was in force stays so.
+    /// Returns the configuration for a new connection. The files are checked again if the last
+    /// check was at least `pause` ago. Unusable files are logged once, and the previous
+    /// configuration stays in force.
     pub(super) async fn config(self: &Arc<Self>, pause: Duration) -> Arc<ServerConfig> {
         if self.settings.has_files() && self.is_time_to_look(pause) {
             let looking = Looking(self.clone());
-            // Files may be on a disk that sleeps. Connections that come meanwhile do not wait for it, and this one not
-            // for long.
+            // The disk may be slow to respond. This connection waits for a limited time, and
+            // concurrent ones do not wait.
             let looked = tokio::task::spawn_blocking(move || looking.0.look());
             let _ = timeout(LOOK_PATIENCE, looked).await;
         }
@@ -209,7 +213,7 @@ impl Tls {
     }
 }
 
-/// A look at the files, which is over when this is dropped.
+/// Check of the files, which ends when this is dropped.
 struct Looking(Arc<Tls>);
 
 impl Drop for Looking {
@@ -218,7 +222,7 @@ impl Drop for Looking {
     }
 }
 
-/// What is in the files, or why it cannot be read.
+/// Content of the files, or the errors of reading them.
 struct Parts {
     certificate: Result<Zeroizing<Vec<u8>>, String>,
     key: Result<Zeroizing<Vec<u8>>, String>,
@@ -234,7 +238,7 @@ impl Parts {
         }
     }
 
-    /// Tells one reading from another without keeping the key.
+    /// Returns a digest that detects changes without storing the key.
     fn digest(&self) -> digest::Digest {
         let mut context = digest::Context::new(&digest::SHA256);
         let all = [
@@ -344,7 +348,7 @@ impl TlsSettings {
         config.ignore_client_order = self.prefers_own_order;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         if self.client_auth != ClientAuth::None {
-            // A resumed session would let a certificate in that has come to its end meanwhile.
+            // A resumed session would accept a client certificate that has expired meanwhile.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
@@ -416,10 +420,11 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     })
 }
 
-/// Lets clients in by their certificates. Whoever shows one proves its key, whatever else is asked.
+/// Verifier of client certificates. A client that sends one must always prove possession of its
+/// key.
 #[derive(Debug)]
 struct Clients {
-    /// Builds the path to a root, where one is asked for.
+    /// Path validator up to a root, if this is required.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     hints: Vec<DistinguishedName>,
     is_mandatory: bool,
@@ -479,7 +484,7 @@ impl ClientCertVerifier for Clients {
     }
 }
 
-/// Whether a subject alternative name (DNS, address, e-mail or URI) is exactly one of these.
+/// Returns true if a subject alternative name (DNS, IP address, e-mail or URI) equals one of these.
 fn has_name(certificate: &[u8], allowed: &[String]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
         return false;

@@ -1,4 +1,4 @@
-//! Who may ask: names and passwords by HTTP Basic (RFC 7617), the passwords kept as bcrypt hashes.
+//! User authentication with HTTP Basic (RFC 7617) and passwords stored as bcrypt hashes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,35 +14,37 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
-/// The greatest cost of a hash that is accepted: 2^16 rounds take seconds, and each step doubles them.
+/// Maximum cost of a hash. 2^16 rounds take seconds, and each step doubles them.
 const MAX_COST: u32 = 16;
-/// The smallest cost that bcrypt has.
+/// Minimum cost that bcrypt supports.
 const MIN_COST: u32 = 4;
-/// Passwords that are hashed at a time: hashing is made to be dear, and looks need the processor too.
+/// Maximum concurrent password hashes. Hashing is expensive by design, and probes need CPU time
+/// too.
 const HASHES_AT_A_TIME: usize = 2;
-/// Requests that wait for their password to be hashed; more are told to come again.
+/// Maximum requests that wait for a password hash. Further ones are refused and must retry.
 const MAX_WAITING: usize = 64;
-/// Right passwords that are remembered; beyond that, the memory begins anew.
+/// Maximum cached correct passwords. Beyond it, the cache is cleared.
 const MAX_REMEMBERED: usize = 256;
 
-/// The users of the web configuration; where there are none, everybody may ask.
+/// Users of the web configuration. If there are none, no authentication is required.
 pub(super) struct Users {
     hashes: HashMap<String, Hash>,
-    /// What the password of somebody unknown is compared with, so that it takes as long.
+    /// Hash that is compared with the password of an unknown user, so that the comparison takes the
+    /// same time.
     decoy: Hash,
     remembered: Remembered,
     waiting: Semaphore,
     hashing: Arc<Semaphore>,
 }
 
-/// What is said to somebody who asks.
+/// Result of an authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// Come in.
+    /// The request is allowed.
     Granted,
-    /// Not with this name and password, or without any.
+    /// The user name and password are invalid or missing.
     Denied,
-    /// Too many others are waiting to be told.
+    /// Too many other requests are waiting.
     Busy,
 }
 
@@ -64,7 +66,7 @@ impl Users {
         }
     }
 
-    /// Whether the sender of this `Authorization` header may ask.
+    /// Authenticates the sender of this `Authorization` header.
     pub(super) async fn admit(&self, authorization: Option<&HeaderValue>) -> Admission {
         if self.hashes.is_empty() {
             return Admission::Granted;
@@ -86,7 +88,8 @@ impl Users {
         };
         let hash = hash.text.clone();
         let is_right = tokio::task::spawn_blocking(move || {
-            // The turn ends with the work, even if nobody waits for it any more.
+            // The permit is released when the hash is computed, even if the client has closed the
+            // connection.
             let _turn = turn;
             bcrypt::verify(password.as_slice(), hash.expose_secret()).unwrap_or(false)
         });
@@ -98,7 +101,7 @@ impl Users {
     }
 }
 
-/// A password's bcrypt hash.
+/// bcrypt hash of a password.
 #[derive(Clone)]
 pub(super) struct Hash {
     text: SecretString,
@@ -106,7 +109,7 @@ pub(super) struct Hash {
 }
 
 impl Hash {
-    /// Reads a hash; it is a secret, so the error does not show it.
+    /// Parses a hash. The hash is a secret, so the error does not contain it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let parts: HashParts = text.parse().map_err(|_| {
             "this is not a bcrypt hash; create one with `htpasswd -nB USER`".to_owned()
@@ -123,7 +126,8 @@ impl Hash {
         })
     }
 
-    /// A hash of this cost that is nobody's: its bits were never computed.
+    /// Creates a hash of this cost that matches no known password, because its bits were never
+    /// computed.
     fn decoy(cost: u32) -> Self {
         let (salt, hash) = (".".repeat(22), ".".repeat(31));
         Self {
@@ -133,8 +137,8 @@ impl Hash {
     }
 }
 
-/// Names with passwords that were right, so that each is hashed once. What is kept says nothing about them to
-/// who does not have the key.
+/// Cache of user names with their correct passwords, so that each is hashed only once. Its entries
+/// reveal nothing without the key.
 struct Remembered {
     key: Option<hmac::Key>,
     tags: Mutex<Vec<hmac::Tag>>,
@@ -143,7 +147,7 @@ struct Remembered {
 impl Default for Remembered {
     fn default() -> Self {
         Self {
-            // Without random numbers nothing is remembered.
+            // Without random numbers, nothing is cached.
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok(),
             tags: Mutex::default(),
         }
@@ -153,7 +157,7 @@ impl Default for Remembered {
 impl Remembered {
     fn tag(&self, user: &str, password: &[u8]) -> Option<hmac::Tag> {
         let mut context = hmac::Context::with_key(self.key.as_ref()?);
-        // The length keeps `a` with `bc` and `ab` with `c` apart.
+        // The length distinguishes `a` with `bc` from `ab` with `c`.
         context.update(&user.len().to_be_bytes());
         context.update(user.as_bytes());
         context.update(password);
@@ -178,7 +182,8 @@ impl Remembered {
     }
 }
 
-/// The name and the password of a header. A name has no colon; a password may be any bytes.
+/// Returns the user name and the password of a header. A user name contains no colon. A password
+/// may contain any bytes.
 fn credentials(header: &HeaderValue) -> Option<(String, Zeroizing<Vec<u8>>)> {
     let text = header.to_str().ok()?;
     let (scheme, encoded) = text.split_once(' ')?;
@@ -220,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn who_knows_the_password_may_ask_and_nobody_else() {
         let users = users(&[("alice", "a:b"), ("bob", "")]);
-        // Twice, since the second answer is remembered.
+        // Twice, because the second result comes from the cache.
         for _ in 0..2 {
             for (user, password, expected) in [
                 ("alice", "a:b", Admission::Granted),
@@ -241,7 +246,7 @@ mod tests {
         assert_eq!(Users::default().admit(None).await, Admission::Granted);
     }
 
-    /// The common tools write `$2y$`, OpenBSD `$2b$`, and older ones `$2a$`.
+    /// Common tools write `$2y$`, OpenBSD `$2b$`, and older tools `$2a$`.
     #[tokio::test]
     async fn the_hashes_of_all_tools_are_read() {
         let made = bcrypt::hash_with_salt("pässwörd", MIN_COST, [7; 16]).unwrap();
@@ -261,7 +266,7 @@ mod tests {
     async fn somebody_unknown_costs_as_much_as_somebody_known() {
         let users = users(&[("alice", "x")]);
         assert_eq!(users.decoy.cost, users.hashes["alice"].cost);
-        // The decoy is a hash: comparing with it is no error that ends early.
+        // The decoy must be a valid hash. With an invalid one, the comparison would fail early.
         assert_eq!(
             bcrypt::verify("x", users.decoy.text.expose_secret()).ok(),
             Some(false)
@@ -280,7 +285,7 @@ mod tests {
             .unwrap();
         let wrong = basic("alice", "y");
         assert_eq!(users.admit(Some(&wrong)).await, Admission::Busy);
-        // Whoever is remembered does not wait.
+        // A cached user does not wait.
         assert_eq!(users.admit(Some(&right)).await, Admission::Granted);
     }
 

@@ -1,4 +1,5 @@
-//! Reads YAML configuration files key by key, so that every error is reported at once with its line and key.
+//! Reads YAML configuration files key by key, so that all errors are reported together, each with
+//! its line and key.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,39 +7,40 @@ use std::path::{Path, PathBuf};
 use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
 use saphyr_parser::{BufferedInput, Event, Parser, SpannedEventReceiver as _};
 
-/// The largest text that is read, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_BYTES: usize = 16 << 20;
-/// Nodes that aliases may add up to: anchors that multiply each other would fill any memory.
+/// Maximum nodes that aliases may expand to. Without a limit, nested anchors could exhaust the
+/// memory.
 const MAX_ALIASED_NODES: usize = 100_000;
-/// How deep values may be nested. The tree is walked by recursion, and the stack has an end.
+/// Maximum nesting depth. The tree is traversed recursively, and the stack is limited.
 const MAX_DEPTH: usize = 64;
-/// How unlike a key may be to be taken for a slip of another.
+/// Minimum similarity for an unknown key to be reported as a misspelling of a known one.
 const LIKENESS: f64 = 0.7;
-/// Shorter names are like too many keys.
+/// Minimum length of a key for this comparison. Shorter names are similar to too many keys.
 const MIN_LIKE_LENGTH: usize = 3;
 
-/// One thing that is wrong with a configuration file.
+/// Error in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The line, from 1.
+    /// Line number, starting at 1.
     pub line: usize,
-    /// The key as a path, such as `certificates[2].port`; empty for the file as a whole.
+    /// Path of the key, such as `certificates[2].port`. Empty for the file as a whole.
     pub key: String,
-    /// What is wrong and what to do.
+    /// Description of the error, and how to fix it.
     pub message: String,
 }
 
-/// Everything that is wrong with a configuration file, in the order of its lines.
+/// All errors in a configuration file, in the order of its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors {
-    /// The file.
+    /// File.
     pub file: PathBuf,
-    /// At least one.
+    /// Errors, at least one.
     pub errors: Vec<ConfigError>,
 }
 
 impl ConfigErrors {
-    /// The file says nothing, but has to say something.
+    /// Creates the error for an empty file that must have content.
     pub fn empty(file: &Path, needed: &str) -> Self {
         Self {
             file: file.to_owned(),
@@ -52,7 +54,7 @@ impl ConfigErrors {
 }
 
 impl fmt::Display for ConfigErrors {
-    /// One line for each error.
+    /// Writes one line for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, error) in self.errors.iter().enumerate() {
             if at > 0 {
@@ -68,7 +70,7 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// Where errors are gathered.
+/// Collector of errors.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<ConfigError>);
 
@@ -82,12 +84,12 @@ impl Problems {
         });
     }
 
-    /// What is wrong with a value.
+    /// Adds an error about a value.
     pub fn at(&mut self, item: &Item<'_>, message: impl Into<String>) {
         self.add(item.line, &item.key, message);
     }
 
-    /// The value, unless something was wrong.
+    /// Returns the value, or the collected errors if there are any.
     pub fn into_result<T>(mut self, value: T, file: &Path) -> Result<T, ConfigErrors> {
         if self.0.is_empty() {
             return Ok(value);
@@ -100,7 +102,7 @@ impl Problems {
     }
 }
 
-/// Reads the text and hands the root to `read`; `None` where the text says nothing at all.
+/// Parses the text and calls `read` with its root. The root is `None` if the text is empty.
 pub fn with_root<T>(
     text: &str,
     file: &Path,
@@ -121,7 +123,7 @@ pub fn with_root<T>(
         ));
     }
     let mut loader: YamlLoader<MarkedYaml<'_>> = YamlLoader::default();
-    // Values are kept as they are written: `sha256: 1234…` is no number, and loses no digit.
+    // Scalars keep their original text: `sha256: 1234…` is not a number, and loses no digit.
     loader.early_parse(false);
     loader.alias_limit(MAX_ALIASED_NODES);
     let mut depth = 0_usize;
@@ -169,18 +171,18 @@ pub fn with_root<T>(
     problems.into_result(Some(value), file)
 }
 
-/// A value with its place.
+/// Value with its position.
 #[derive(Clone)]
 pub struct Item<'a> {
-    /// The key as a path.
+    /// Path of the key.
     pub key: String,
-    /// The line, from 1.
+    /// Line number, starting at 1.
     pub line: usize,
     node: &'a MarkedYaml<'a>,
 }
 
 impl<'a> Item<'a> {
-    /// The text of a scalar, as it is written.
+    /// Returns the original text of a scalar.
     pub fn text(&self) -> Option<&'a str> {
         match &self.node.data {
             YamlData::Representation(text, ..) => Some(text),
@@ -188,7 +190,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Whether there is nothing: `key:`, `~` or `null`.
+    /// Returns true for an absent value: `key:`, `~` or `null`.
     pub fn is_null(&self) -> bool {
         match &self.node.data {
             YamlData::Representation(text, ScalarStyle::Plain, _) => {
@@ -198,7 +200,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A scalar parsed, or a problem told.
+    /// Parses a scalar. Adds a problem if this fails.
     pub fn parse<T>(
         &self,
         problems: &mut Problems,
@@ -222,7 +224,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn bool(&self, problems: &mut Problems) -> Option<bool> {
         self.parse(problems, |text| match text {
             "true" => Ok(true),
@@ -231,7 +233,7 @@ impl<'a> Item<'a> {
         })
     }
 
-    /// The items of a list.
+    /// Returns the items of a list.
     pub fn list(&self, problems: &mut Problems) -> Vec<Item<'a>> {
         match &self.node.data {
             YamlData::Sequence(items) => items
@@ -250,12 +252,12 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Whether it is a list without items, for a list that has to have one.
+    /// Returns true for a list without items, for keys whose list must not be empty.
     pub fn is_empty_list(&self) -> bool {
         matches!(&self.node.data, YamlData::Sequence(items) if items.is_empty())
     }
 
-    /// The items of a list, or the one value as a list of one.
+    /// Returns the items of a list, or a single value as a list of one item.
     pub fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
         match &self.node.data {
             YamlData::Representation(..) if !self.is_null() => vec![self.clone()],
@@ -263,7 +265,8 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The same where there has to be an item; this is told of a list that has none.
+    /// Returns the same as [`list_or_one`](Self::list_or_one), and adds the problem `empty` for a
+    /// list without items.
     pub fn some_or_one(&self, problems: &mut Problems, empty: &str) -> Vec<Item<'a>> {
         if self.is_empty_list() {
             problems.at(self, empty);
@@ -271,7 +274,7 @@ impl<'a> Item<'a> {
         self.list_or_one(problems)
     }
 
-    /// The fields of a mapping.
+    /// Returns the fields of a mapping.
     pub fn fields(&self, problems: &mut Problems) -> Fields<'a> {
         let mut entries = Vec::new();
         match &self.node.data {
@@ -320,25 +323,25 @@ impl<'a> Item<'a> {
     }
 }
 
-/// The fields of a mapping. What nobody asks for is told as unknown.
+/// Fields of a mapping. Fields that are not taken are reported as unknown.
 pub struct Fields<'a> {
-    /// The key of the mapping as a path.
+    /// Path of the mapping's key.
     pub key: String,
-    /// The line of the mapping, from 1.
+    /// Line number of the mapping, starting at 1.
     pub line: usize,
     entries: Vec<(String, Item<'a>)>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
-    /// The value of a key, where it is there.
+    /// Returns the value of a key, if it is present.
     pub fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
         self.known.push(name);
         let at = self.entries.iter().position(|(key, _)| key == name)?;
         Some(self.entries.remove(at).1)
     }
 
-    /// The value of a key parsed, where it is there.
+    /// Parses the value of a key, if it is present.
     pub fn read<T>(
         &mut self,
         name: &'static str,
@@ -348,7 +351,7 @@ impl<'a> Fields<'a> {
         self.take(name)?.parse(problems, parse)
     }
 
-    /// The same into the place of what holds where the key is not there.
+    /// Parses the value of a key into `place`, which is unchanged if the key is absent.
     pub fn read_into<T>(
         &mut self,
         place: &mut T,
@@ -361,24 +364,24 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// `true` or `false`, where the key is there.
+    /// Reads `true` or `false` from a key, if it is present.
     pub fn bool(&mut self, name: &'static str, problems: &mut Problems) -> Option<bool> {
         self.take(name)?.bool(problems)
     }
 
-    /// The items of a key's list, or its one value; none where the key is not there.
+    /// Returns the items of a key's list, or its single value. Empty if the key is absent.
     pub fn list_or_one(&mut self, name: &'static str, problems: &mut Problems) -> Vec<Item<'a>> {
         let item = self.take(name);
         item.map(|item| item.list_or_one(problems))
             .unwrap_or_default()
     }
 
-    /// The keys that nobody has taken yet, with their values: for mappings whose keys are names.
+    /// Returns the fields that have not been taken yet, for mappings whose keys are names.
     pub fn rest(&mut self) -> Vec<(String, Item<'a>)> {
         std::mem::take(&mut self.entries)
     }
 
-    /// Tells the keys that are left over as unknown, with the nearest known one.
+    /// Reports the remaining keys as unknown, with the most similar known key.
     pub fn finish(self, problems: &mut Problems) {
         for (name, item) in self.entries {
             let nearest = self
@@ -408,7 +411,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether a key is called as a secret is.
+/// Returns true if the name of a key suggests a secret.
 fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
     matches!(
@@ -417,8 +420,9 @@ fn is_secret(name: &str) -> bool {
     )
 }
 
-/// Replaces the characters of a text from outside that could move a cursor, change colours or forge a line, and those of
-/// bidirectional text, which turn around what follows (UAX #9, section 2).
+/// Replaces the characters of untrusted text that could move the cursor, change colours or forge a
+/// line, and the bidirectional control characters that reorder the following text (UAX #9, section
+/// 2).
 pub fn printable(text: &str) -> String {
     let printable = |c: char| match c {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {

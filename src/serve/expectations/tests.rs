@@ -54,7 +54,7 @@ fn previous(watch: &Watch) -> Vec<Certificate> {
     instances.previous.iter().map(|i| i.leaf.clone()).collect()
 }
 
-/// What is to be looked at, each target with its expectation.
+/// Returns the targets to probe, each with its expectation.
 fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, String>)> {
     let key: Arc<str> = "one".into();
     let watches = BTreeMap::from([(key.clone(), watch.clone())]);
@@ -107,7 +107,8 @@ fn a_new_instance_makes_the_one_before_a_previous_one_with_grace() {
     };
     assert_eq!(rules(&watch, later(10)).grace, Some(grace));
 
-    // The same again changes nothing; back again makes the other one the one before.
+    // The same instance again changes nothing. After a rollback, the other instance is the previous
+    // one.
     watch.absorb(vec![Ok(loaded("a.example", &second))], later(20));
     assert_eq!(rules(&watch, later(20)).grace, Some(grace));
     watch.absorb(vec![Ok(loaded("a.example", &first))], later(30));
@@ -121,7 +122,7 @@ fn a_clock_that_jumps_stretches_neither_grace_nor_trust_in_a_silent_source() {
     let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
     watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
     watch.absorb(vec![Ok(loaded("a.example", &second))], NOW);
-    // Back by a day: grace goes on for as long as it would have from now on, and no longer.
+    // Set back by a day: the rest of the grace period starts now, and does not become longer.
     let back = later(-DAY);
     let news = watch.absorb(vec![Ok(loaded("a.example", &second))], back);
     assert_eq!(news, News::default());
@@ -130,14 +131,15 @@ fn a_clock_that_jumps_stretches_neither_grace_nor_trust_in_a_silent_source() {
     watch.absorb(vec![Ok(loaded("a.example", &second))], later(-DAY + 900));
     assert_eq!(until(&watch, later(-DAY + 900)), 900 - 1);
 
-    // A source that has been silent since then is stale as soon as any other.
+    // A source that has failed since then becomes stale after the usual time.
     let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
     watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
     watch.absorb(vec![Err(failed("a.example"))], back);
     let after = later(-DAY + 1801);
     watch.absorb(vec![Err(failed("a.example"))], after);
     assert_eq!(rules(&watch, after).stale_since, Some(back));
-    // Forward by a day, and it is stale at once, since nobody can tell the one from the other.
+    // Set forward by a day: the source is stale at once, because a jump of the clock cannot be
+    // distinguished from a long failure.
     let mut watch = self::watch(SourceSettings::Sslmate("a.example".into()));
     watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
     watch.absorb(vec![Err(failed("a.example"))], later(DAY));
@@ -222,7 +224,7 @@ fn a_list_that_fails_loses_nothing_and_one_that_shrinks_does() {
     watch.absorb(both(), NOW);
     watch.absorb(vec![Err(failed("sslmate: *"))], NOW);
     assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));
-    // One of them fails: it stays, too.
+    // One of them fails: its last result is kept.
     let one = vec![Ok(loaded("a.example", &leaf())), Err(failed("b.example"))];
     watch.absorb(one, NOW);
     assert_eq!((watch.kept.len(), watch.failures.len()), (2, 0));
@@ -241,7 +243,7 @@ fn one_certificate_of_an_account_is_taken_in_alone() {
     assert_eq!(watch.up, Some(false));
     let alone: Vec<&String> = watch.failing_alone().iter().collect();
     assert_eq!(alone, ["b.example"]);
-    // The rest of the account has its own time.
+    // The account as a whole keeps its own interval.
     assert_eq!(watch.refresh_after(TIMES.refresh), Some(TIMES.refresh));
 
     let news = watch.absorb_one(Ok(loaded("a.example", &new)), later(10));
@@ -293,7 +295,7 @@ fn what_was_heard_meanwhile_is_newer_than_an_answer_about_everything() {
     assert_eq!(watch.up, Some(true));
 }
 
-/// The words and the order in a key never change: an older database, and this version's, are read by it.
+/// The strings and their order in a key never change: they are read from older databases too.
 #[test]
 fn the_keys_of_entries_are_those_in_databases() {
     let mut entries = Vec::new();

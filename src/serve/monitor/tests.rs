@@ -1,5 +1,6 @@
-//! The loop under a clock that moves only while everybody waits: looks are quick, slow, dead or never end, and endpoints
-//! come and go by reloads. The looks are the tests' own; all else is as it runs.
+//! Tests of the loop under a paused clock, which advances only while all tasks wait. Probes are
+//! fast, slow, time out or never end, and reloads add and remove endpoints. Only the probes are
+//! test doubles.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -16,14 +17,15 @@ use super::super::state::REPLAN_PAUSE;
 use super::*;
 
 const INTERVAL: Duration = Duration::from_secs(60);
-/// Between a change of the configuration and the plan that is made of it.
+/// Delay between a change of the configuration and the plan that follows from it.
 const ADOPTION: Duration = REPLAN_PAUSE;
-/// One look in so many may be what one endpoint has and another has not, besides two at the ends.
+/// Tolerated difference between the numbers of probes of two endpoints, as a divisor, in addition
+/// to two probes at the ends.
 const UNEVEN: usize = 8;
-/// How often the lag is read.
+/// Interval between two reads of the lag.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the looks at one endpoint take, in turn; `None` is for ever.
+/// Durations of consecutive probes of one endpoint, repeated; `None` never ends.
 #[derive(Clone, Debug)]
 struct Endpoint(Vec<Option<Duration>>);
 
@@ -37,23 +39,23 @@ impl Endpoint {
     }
 }
 
-/// At this time the endpoints with these numbers are all that there are.
+/// Change of the configuration: from this time on, exactly the endpoints with these numbers exist.
 #[derive(Clone, Debug)]
 struct Change {
     at: Duration,
     present: BTreeSet<usize>,
 }
 
-/// What a run has shown.
+/// Observations of a run.
 #[derive(Debug, Default)]
 struct Shown {
-    /// When looks began, by endpoint.
+    /// Start times of probes, by endpoint.
     starts: BTreeMap<usize, Vec<Duration>>,
-    /// The greatest lag that was told.
+    /// Greatest reported lag.
     lag: Duration,
 }
 
-/// The number in a name of [`inventory`].
+/// Returns the number in a name of [`inventory`].
 fn number(hostname: &str) -> usize {
     let digits = hostname.trim_start_matches('h').split('.').next();
     digits.unwrap().parse().unwrap()
@@ -88,7 +90,7 @@ fn nothing() -> Environment<'static> {
     }
 }
 
-/// Runs the loop with this many hands until `end`.
+/// Runs the loop with this many permits until `end`.
 fn run(endpoints: &[Endpoint], hands: usize, changes: &[Change], end: Duration) -> Shown {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -112,7 +114,7 @@ async fn run_in(
         load: Box::new(move || Ok(inventory(&lock(&loads)))),
         environment: nothing,
         overrides: Vec::new(),
-        // A quarter of it is for probes on demand.
+        // A quarter of the permits is for on-demand probes.
         concurrency: hands + (hands / 3).max(1),
         clock: || Timestamp(1_800_000_000),
         state: None,
@@ -165,7 +167,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When an endpoint was there, in order; the last time may end with the run.
+/// Returns the periods in which an endpoint existed, in order; the last may end with the run.
 fn presences(number: usize, changes: &[Change], end: Duration) -> Vec<(Duration, Duration)> {
     let mut found = Vec::new();
     let mut since = Some(Duration::ZERO);
@@ -183,7 +185,7 @@ fn presences(number: usize, changes: &[Change], end: Duration) -> Vec<(Duration,
     found
 }
 
-/// The longest time that an endpoint was there and no look at it began.
+/// Returns the longest time for which an endpoint existed and no probe of it started.
 fn longest_gap(starts: &[Duration], presences: &[(Duration, Duration)]) -> Duration {
     let gaps = presences.iter().map(|(from, until)| {
         let inside = starts.iter().filter(|at| (from..until).contains(at));
@@ -198,7 +200,8 @@ fn longest_gap(starts: &[Duration], presences: &[(Duration, Duration)]) -> Durat
     gaps.max().unwrap_or_default()
 }
 
-/// Quick ones, slow ones, dead ones that cost the whole timeout, and those that are now this and now that.
+/// Generates fast and slow endpoints, unreachable ones whose probes take the whole timeout, and
+/// ones that vary.
 fn endpoint() -> impl Strategy<Value = Endpoint> {
     let any = prop_oneof![1u64..200, 200u64..5_000, Just(10_000u64)];
     let looks = prop_oneof![
@@ -234,13 +237,13 @@ fn fleet() -> impl Strategy<Value = (Vec<Endpoint>, Vec<Change>)> {
     })
 }
 
-/// The time that one round of all looks takes with this many hands, where each takes as long as it ever does.
+/// Returns the duration of one cycle with this many permits, if each probe takes its longest time.
 fn round(endpoints: &[Endpoint], hands: usize) -> Duration {
     let work: Duration = endpoints.iter().map(Endpoint::longest).sum();
     work / u32::try_from(hands).unwrap()
 }
 
-/// Hands with which a round and the longest look fit into an interval.
+/// Returns the number of permits with which a cycle and the longest probe fit into an interval.
 fn enough_hands(endpoints: &[Endpoint]) -> usize {
     let longest = endpoints.iter().map(Endpoint::longest).max();
     let fits = |hands: &usize| round(endpoints, *hands) + longest.unwrap_or_default() <= INTERVAL;
@@ -248,7 +251,8 @@ fn enough_hands(endpoints: &[Endpoint]) -> usize {
 }
 
 proptest! {
-    // A failure is shown as a whole: no file of seeds is kept. A case is a whole run of the loop.
+    // A failure prints the whole input, so no file of seeds is kept. Each case is a whole run of
+    // the loop.
     #![proptest_config(ProptestConfig { failure_persistence: None, max_global_rejects: 100_000, ..ProptestConfig::with_cases(48) })]
 
     #[test]
@@ -265,7 +269,7 @@ proptest! {
         prop_assert!(shown.lag <= bound, "{:?} of {bound:?}", shown.lag);
     }
 
-    /// A look that never ends costs a hand, and that is all.
+    /// A probe that never ends occupies one permit, and delays no other endpoint.
     #[test]
     fn looks_that_never_end_hold_up_nobody_else(
         endpoints in proptest::collection::vec(endpoint(), 1..30),
@@ -301,7 +305,7 @@ proptest! {
         let counts: Vec<usize> = (0..endpoints.len()).map(count).collect();
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         prop_assert!(most - least <= 2 + most / UNEVEN, "{counts:?}");
-        // A round is longer than the interval, and that is told.
+        // A cycle is longer than the interval, and the lag reports it.
         let longest = endpoints.iter().map(Endpoint::longest).max().unwrap();
         prop_assert!(shown.lag + longest + READ_EVERY >= work, "{:?} of {work:?}", shown.lag);
     }

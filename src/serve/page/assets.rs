@@ -1,5 +1,5 @@
-//! What pages need beside themselves, written into the binary. Each is at a path that its content names, so that a
-//! browser may keep it for ever.
+//! Style sheet, script and icons of the pages, embedded in the binary. The path of each contains a
+//! hash of its content, so that browsers may cache it forever.
 
 use std::sync::LazyLock;
 
@@ -11,12 +11,12 @@ use crate::finding::Severity;
 
 use super::super::answer::{Response, answer, set};
 
-/// The path that all of them are below.
+/// Prefix of the paths of all assets.
 pub(in super::super) const BASE_PATH: &str = "/assets/";
-/// Octets of the hash that are in a path: enough to tell versions apart.
+/// Bytes of the hash in a path, enough to distinguish versions.
 const HASH_OCTETS: usize = 8;
 
-/// A file that a page names.
+/// File that a page refers to.
 pub(super) struct Asset {
     path: String,
     tag: String,
@@ -80,7 +80,7 @@ pub(super) fn script() -> &'static Asset {
     &SCRIPT
 }
 
-/// The sign in a browser's tab.
+/// Returns the favicon.
 pub(super) fn icon(severity: Severity) -> &'static Asset {
     match severity {
         Severity::Ok | Severity::Info => &GOOD,
@@ -98,7 +98,7 @@ fn drawn(name: &str, colour: &str, path: &str) -> Asset {
     Asset::new(name, "svg", "image/svg+xml", text)
 }
 
-/// The file at a path. A path of another version is not here any more.
+/// Returns the response for a path; `None` for an unknown path, such as that of another version.
 pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
     let all = [style(), script(), &GOOD, &BAD, &ODD];
     let asset = all.into_iter().find(|asset| asset.path == path)?;
@@ -111,7 +111,7 @@ pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
         true => answer(StatusCode::NOT_MODIFIED, asset.content_type, ""),
         false => answer(StatusCode::OK, asset.content_type, asset.text.clone()),
     };
-    // Behind a password they are this reader's alone.
+    // The page may require a password, so shared caches must not store its assets.
     set(
         &mut response,
         CACHE_CONTROL,

@@ -1,4 +1,5 @@
-//! The page of a certificate: what is expected, how long it lasts, how far its rollout has come, and where it is served.
+//! The page of a certificate: the expected certificate, its lifetime, the progress of its rollout,
+//! and its endpoints.
 
 use crate::instance::{Expectation, SourceKind};
 use crate::model::Timestamp;
@@ -13,9 +14,9 @@ use super::served;
 use super::timeline::{self, Lifetime};
 use super::view::{Certificate, Endpoint, Rollout, View};
 
-/// Addresses on a page.
+/// Maximum addresses on a page.
 const ADDRESSES_PER_PAGE: usize = 50;
-/// Addresses of a rollout that are listed on either side.
+/// Maximum addresses in each list of a rollout.
 const MAX_PLACES: usize = 30;
 
 pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) -> String {
@@ -72,7 +73,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
     })
 }
 
-/// How things stand, in a sentence.
+/// Returns a sentence about the state of the certificate's addresses.
 fn standing(certificate: &Certificate<'_>) -> String {
     let (all, well) = (certificate.endpoints.len(), certificate.well());
     match (all, certificate.targets) {
@@ -165,7 +166,7 @@ fn source_in_words(certificate: &Certificate<'_>, kind: SourceKind) -> String {
     }
 }
 
-/// Who serves the new instance, and who the one before.
+/// Writes the addresses that serve the new instance, and those that serve the previous one.
 fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>, history: &History) {
     let (new, total) = (rollout.new.len(), rollout.total());
     html.element("p", &[], |html| {

@@ -1,4 +1,4 @@
-//! How the sources and the monitor itself are.
+//! Health of the sources and of the monitor.
 
 use crate::finding::Severity;
 use crate::model::Timestamp;
@@ -8,10 +8,10 @@ use super::frame::{badge, counted, facts, moment, span, table, time};
 use super::html::Html;
 use super::view::{Monitor, Source, View};
 
-/// Sources that are shown; those in trouble come first.
+/// Maximum sources that are shown; failing ones come first.
 const MAX_SOURCES: usize = 25;
 
-/// What is wrong with the monitor or with what it goes by.
+/// Writes the failures of the sources, of the vantages and of the monitor itself.
 pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
     let now = view.now;
     for source in sources
@@ -83,12 +83,12 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
     }
 }
 
-/// Whether the monitor falls behind by a whole interval.
+/// Returns true if the lag is longer than an interval.
 fn is_late(monitor: &Monitor) -> bool {
     monitor.lag > monitor.interval
 }
 
-/// The sources, those in trouble first.
+/// Writes the sources, failing ones first.
 pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
     if sources.is_empty() {
         return html.line(
@@ -136,7 +136,7 @@ pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
     });
 }
 
-/// What the monitor says of itself.
+/// Writes the state of the monitor.
 pub(super) fn monitor(html: &mut Html, view: &View) {
     let Monitor {
         is_ready,

@@ -1,5 +1,5 @@
-//! The pages of the documentation that faults link to, written into the binary: at three in the morning the network may
-//! be what is broken.
+//! Pages of the documentation that faults link to, embedded in the binary: the network may be down
+//! when they are needed.
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
@@ -9,14 +9,14 @@ use crate::model::Timestamp;
 use super::frame::{Page, crumbs};
 use super::html::{Address, Html};
 
-/// Each page below the folder `docs`, by its path there without the ending.
+/// Embeds pages of the folder `docs`, by their paths in it without the extension.
 macro_rules! pages {
     ($($name:literal)+) => {
         &[$(($name, include_str!(concat!("../../../docs/", $name, ".md")))),+]
     };
 }
 
-/// The pages that are there.
+/// The embedded pages.
 const PAGES: &[(&str, &str)] = pages! {
     "errors"
     "findings"
@@ -57,7 +57,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "findings/wrong_certificate"
 };
 
-/// The page at a path of these segments, of which the first is `docs`.
+/// Returns the page at a path of these segments, of which the first is `docs`.
 pub(super) fn page(now: Timestamp, segments: &[String]) -> Option<String> {
     let name = segments.get(1..)?.join("/");
     let (name, text) = PAGES.iter().find(|(page, _)| *page == name)?;
@@ -86,9 +86,9 @@ pub(super) fn page(now: Timestamp, segments: &[String]) -> Option<String> {
     }))
 }
 
-/// Writes a page of ours.
+/// Converter of an embedded page to HTML.
 struct Writer {
-    /// Its own name, which links in it are relative to.
+    /// Name of the page, which its relative links refer to.
     name: &'static str,
 }
 
@@ -99,7 +99,7 @@ impl Writer {
         self.inside(html, &mut events, None, false);
     }
 
-    /// What is inside an element, up to its end.
+    /// Writes the content of an element, up to its end.
     fn inside<'e>(
         &self,
         html: &mut Html,
@@ -144,7 +144,7 @@ impl Writer {
             }
             Tag::Paragraph => ("p", vec![]),
             Tag::BlockQuote(_) => ("blockquote", vec![]),
-            // What is too wide scrolls, with the keyboard too.
+            // A wide block scrolls, and `tabindex` makes that possible with the keyboard.
             Tag::CodeBlock(CodeBlockKind::Fenced(_) | CodeBlockKind::Indented) => {
                 ("pre", vec![("tabindex", "0".into())])
             }
@@ -175,7 +175,7 @@ impl Writer {
         });
     }
 
-    /// Where a link of the page leads; `None` where that is not here.
+    /// Returns the target of a link in the page; `None` if that page is not embedded.
     fn address(&self, url: &str) -> Option<Address> {
         if let Some(elsewhere) = Address::elsewhere(url) {
             return Some(elsewhere);
@@ -203,7 +203,7 @@ impl Writer {
     }
 }
 
-/// What a heading is linked to by, as forges make it.
+/// Returns the anchor of a heading, as GitHub generates it.
 fn slug(heading: &str) -> String {
     let kept = heading.to_lowercase();
     let kept = kept

@@ -1,4 +1,4 @@
-//! The page of an endpoint: what each vantage saw, down to the served chain.
+//! The page of an endpoint: the result of each vantage, including the served chain.
 
 use super::super::snapshot::Since;
 use super::faults::{About, message, sentence, write_hint};

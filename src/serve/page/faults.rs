@@ -1,4 +1,4 @@
-//! What is wrong, as few things as possible: the same fault of one certificate at many addresses is one thing.
+//! Faults, grouped: the same fault of one certificate at many addresses is one fault.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,14 +12,14 @@ use super::frame::{badge, counted};
 use super::html::{Address, Html};
 use super::view::{Endpoint, Look, certificate_address};
 
-/// Faults that are shown at a time.
+/// Maximum faults that are shown.
 const MAX_FAULTS: usize = 40;
-/// Ways in which one fault shows itself, each with words of its own.
+/// Maximum variants of one fault that are shown, each with its own message.
 const MAX_VARIANTS: usize = 3;
-/// Addresses that are listed with one of them.
+/// Maximum addresses that are listed with one variant.
 const MAX_PLACES: usize = 12;
 
-/// What a fault is about. The order is that of the table of findings, worst first.
+/// Kind of a fault. The order is that of the table of findings, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum About {
     Finding(Code),
@@ -35,7 +35,7 @@ impl About {
         sentence.trim_end_matches('.')
     }
 
-    /// Where it is explained.
+    /// Returns the address of its documentation.
     pub(super) fn address(self) -> Address {
         match self {
             Self::Finding(code) => Address::path(["docs", "findings", code.name()]),
@@ -51,29 +51,30 @@ impl About {
     }
 }
 
-/// One thing that is wrong with one certificate.
+/// One fault of one certificate.
 pub(super) struct Fault<'a> {
     pub(super) severity: Severity,
     pub(super) about: About,
     pub(super) certificate: &'a str,
-    /// By message and hint.
+    /// Variants by message and hint.
     pub(super) variants: Vec<Variant<'a>>,
 }
 
-/// A fault in certain words.
+/// Occurrences of a fault with the same text.
 pub(super) struct Variant<'a> {
     pub(super) text: Rc<Text>,
     pub(super) places: Vec<Place<'a>>,
 }
 
-/// Where a fault was seen, and from which vantages.
+/// Endpoint with a fault, and the vantages that saw it.
 pub(super) struct Place<'a> {
     pub(super) endpoint: Endpoint<'a>,
     pub(super) vantages: Vec<&'a str>,
 }
 
 impl Fault<'_> {
-    /// At how many endpoints it is seen; the looks at one may tell of it in different words.
+    /// Returns the number of endpoints with the fault. The results of one endpoint may report it
+    /// with different texts.
     fn places(&self) -> usize {
         let places = self.variants.iter().flat_map(|v| &v.places);
         let endpoints = places.map(|p| (p.endpoint.target, p.endpoint.ip, p.endpoint.key_type));
@@ -81,19 +82,19 @@ impl Fault<'_> {
     }
 }
 
-/// What is to be mended, the worst and the most frequent first.
+/// Returns the faults to fix, the most severe and then the most frequent first.
 pub(super) fn faults<'a>(endpoints: &[Endpoint<'a>]) -> Vec<Fault<'a>> {
     collect(endpoints, |severity| severity >= Severity::Warning)
 }
 
-/// What is worth knowing.
+/// Returns the findings that are only information.
 pub(super) fn notes<'a>(endpoints: &[Endpoint<'a>]) -> Vec<Fault<'a>> {
     collect(endpoints, |severity| severity == Severity::Info)
 }
 
-/// The texts of details so far: the probes of one fault usually have the same.
+/// Cache of the texts of details: the probes of one fault usually have the same text.
 type Texts<'a> = HashMap<&'a Detail, Rc<Text>>;
-/// What makes two faults the same: how bad, about what, and of which certificate.
+/// Parts that are equal for the same fault: severity, kind and certificate.
 type Key<'a> = (Reverse<Severity>, About, &'a str);
 
 #[expect(
@@ -108,7 +109,7 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
             for (severity, about, text) in reported(&look, is_wanted, &mut texts) {
                 let key = (Reverse(severity), about, &*endpoint.target.certificate);
                 let places = all.entry(key).or_default().entry(text).or_default();
-                // The looks at one endpoint come one after another.
+                // The results of one endpoint are adjacent.
                 match places.last_mut() {
                     Some(last) if is_same(&last.endpoint, endpoint) => {
                         last.vantages.extend(&vantages)
@@ -141,7 +142,7 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
     faults
 }
 
-/// The faults that a probe reports.
+/// Returns the faults in a result.
 #[expect(
     clippy::mutable_key_type,
     reason = "a certificate is hashed by its fingerprint, which never changes"
@@ -174,14 +175,14 @@ fn is_same(a: &Endpoint<'_>, b: &Endpoint<'_>) -> bool {
     a.target == b.target && a.ip == b.ip && a.key_type == b.key_type
 }
 
-/// Where the reader is: what the page is about is not said again of each fault.
+/// Scope of the page. A fault does not repeat the subject of the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     Everything,
     Certificate,
 }
 
-/// The faults as a list; `more` is where all places of one are to be seen.
+/// Writes the faults as a list; `more` returns the address of a list of all endpoints with a fault.
 pub(super) fn write(
     html: &mut Html,
     faults: &[Fault<'_>],
@@ -256,7 +257,7 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
     });
 }
 
-/// What to do about it, where there is something to do.
+/// Writes the hint for a fix, if there is one.
 pub(super) fn write_hint(html: &mut Html, hint: &str) {
     if hint.is_empty() {
         return;
@@ -290,14 +291,14 @@ fn places(html: &mut Html, variant: &Variant<'_>, more: &Address) {
     });
 }
 
-/// A message in a paragraph of its own.
+/// Writes a message as a paragraph.
 pub(super) fn message(html: &mut Html, text: &str) {
     html.element("p", &[("class", "message")], |html| {
         html.prose(&sentence(text))
     });
 }
 
-/// A vantage as people say it.
+/// Returns the vantage as it is written after "from".
 pub(super) fn from(vantage: &str) -> &str {
     match vantage {
         Vantage::LOCAL => "here",
@@ -305,8 +306,8 @@ pub(super) fn from(vantage: &str) -> &str {
     }
 }
 
-/// A message as a sentence: it has no full stop of its own, and begins in lower case. A name that it begins with stays
-/// as it is.
+/// Converts a message, which begins in lower case and has no full stop, to a sentence. A name at
+/// its beginning is not changed.
 pub(super) fn sentence(text: &str) -> String {
     let word = text.split([' ', ',']).next().unwrap_or_default();
     let is_name = !word.chars().all(char::is_alphabetic);

@@ -1,4 +1,4 @@
-//! What a reader wants to see: a filter is a query, so that a filtered view is a link.
+//! Filter of the status page. It is a query string, so that a filtered view is a link.
 
 use crate::finding::Severity;
 use crate::web::Query;
@@ -6,30 +6,30 @@ use crate::web::Query;
 use super::html::Address;
 use super::view::Endpoint;
 
-/// What is read of each parameter, in characters.
+/// Maximum characters that are read of each parameter.
 const MAX_CHARS: usize = 200;
-/// Words of the text that are looked for.
+/// Maximum words of the text that are searched for.
 const MAX_WORDS: usize = 10;
 
-/// What is to be seen.
+/// Filter of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
     pub(super) wanted: Wanted,
-    /// The name of a certificate; empty means all.
+    /// Name of a certificate; empty selects all.
     pub(super) certificate: String,
-    /// Words that have to occur.
+    /// Words that must occur.
     pub(super) text: String,
-    /// The page of the addresses, and of the certificates, from 1 on.
+    /// Pages of the addresses and of the certificates, counted from 1.
     pub(super) page: usize,
     pub(super) certificates_page: usize,
 }
 
-/// Which severities are to be seen.
+/// Severities that are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Wanted {
     #[default]
     All,
-    /// All that has to be mended or could not be judged.
+    /// Results that must be fixed, or could not be judged.
     Problems,
     One(Severity),
 }
@@ -45,7 +45,7 @@ impl Wanted {
         Self::One(Severity::Ok),
     ];
 
-    /// The value of the parameter.
+    /// Returns the value of the parameter.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::All => "",
@@ -64,8 +64,8 @@ impl Wanted {
 }
 
 impl Filter {
-    /// From a query. What cannot be understood there is as if it were not there: a link that somebody typed shows
-    /// too much rather than nothing.
+    /// Parses a query. Invalid parameters are ignored, so that a mistyped link shows too much
+    /// instead of nothing.
     pub(super) fn read(query: &Query) -> Self {
         let text = |name| {
             let value = query.last(name).unwrap_or_default().trim();
@@ -83,12 +83,12 @@ impl Filter {
         }
     }
 
-    /// Whether anything is left out.
+    /// Returns true if the filter hides anything.
     pub(super) fn is_active(&self) -> bool {
         self.wanted != Wanted::All || !self.certificate.is_empty() || !self.text.is_empty()
     }
 
-    /// The front page through this filter.
+    /// Returns the address of the overview with this filter.
     pub(super) fn address(&self) -> Address {
         let number = |page: usize| {
             if page > 1 {
@@ -106,7 +106,7 @@ impl Filter {
         ])
     }
 
-    /// Whether a certificate of this name may be seen, beside its endpoints.
+    /// Returns true if the filter matches a certificate of this name, regardless of its endpoints.
     pub(super) fn takes_certificate(&self, name: &str) -> bool {
         (self.certificate.is_empty() || self.certificate == name)
             && words(&self.text).all(|word| name.to_lowercase().contains(&word))
@@ -116,7 +116,7 @@ impl Filter {
         self.wanted.takes(severity)
     }
 
-    /// Whether an endpoint may be seen.
+    /// Returns true if the filter matches an endpoint.
     pub(super) fn takes(&self, endpoint: &Endpoint<'_>) -> bool {
         let target = endpoint.target;
         if !self.wanted.takes(endpoint.severity)
@@ -137,7 +137,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
         .map(str::to_lowercase)
 }
 
-/// All that is searched of an endpoint.
+/// Returns the text of an endpoint that is searched.
 fn haystack(endpoint: &Endpoint<'_>) -> String {
     let target = endpoint.target;
     let mut all = vec![

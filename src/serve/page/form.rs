@@ -1,11 +1,11 @@
-//! The form of the filter, which works as a plain form.
+//! The form of the filter, which works without the script.
 
 use super::filter::{Filter, Wanted};
 use super::frame::word;
 use super::html::Html;
 use super::view::Certificate;
 
-/// Certificates that a reader can choose among; for more there is the text.
+/// Maximum certificates in the list of choices. Others can be found with the text field.
 const MAX_CHOICES: usize = 100;
 
 pub(super) fn write(html: &mut Html, filter: &Filter, certificates: &[Certificate<'_>]) {

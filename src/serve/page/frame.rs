@@ -1,4 +1,4 @@
-//! What all pages have in common: the document around them, and how times, severities and tables are written.
+//! Common parts of all pages: the document, times, severities and tables.
 
 use crate::finding::Severity;
 use crate::model::Timestamp;
@@ -10,18 +10,18 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// A page before it is a document.
+/// Page, from which a document is written.
 pub(super) struct Page<'a> {
     pub(super) title: &'a str,
-    /// The worst that it tells of; it gives the tab its icon.
+    /// Highest severity on the page, which determines the icon.
     pub(super) severity: Severity,
-    /// Whether it is worth reading again after a while.
+    /// True if the page refreshes itself.
     pub(super) is_live: bool,
     pub(super) now: Timestamp,
 }
 
 impl Page<'_> {
-    /// The whole document.
+    /// Returns the whole document.
     pub(super) fn document(&self, main: impl FnOnce(&mut Html)) -> String {
         let mut html = Html::default();
         html.doctype();
@@ -41,7 +41,8 @@ impl Page<'_> {
             &[("name", "color-scheme"), ("content", "light dark")],
         );
         html.line("title", &[], &format!("{} · certvigil", self.title));
-        // The other one is for a page that cannot be refreshed, of which nobody knows whether it is still true.
+        // The script shows the second icon when the page cannot be refreshed, because its state is
+        // then unknown.
         let old = assets::icon(self.severity.max(Severity::Unknown)).path();
         let icon = assets::icon(self.severity).path();
         html.void(
@@ -87,7 +88,7 @@ impl Page<'_> {
                 moment(html, self.now);
                 html.text(". ");
                 if self.is_live {
-                    // Without the script there is nothing to stop, and the button stays hidden.
+                    // Only the script refreshes the page, and it also shows the button.
                     let pause = [
                         ("type", "button"),
                         ("id", "pause"),
@@ -103,7 +104,7 @@ impl Page<'_> {
                 &format!("certvigil {}", env!("CARGO_PKG_VERSION")),
             );
         });
-        // What changes by itself is said to those who do not see it.
+        // Live region: screen readers announce changes of the page.
         html.element(
             "div",
             &[("id", "announce"), ("role", "status"), ("class", "unseen")],
@@ -112,14 +113,14 @@ impl Page<'_> {
     }
 }
 
-/// A point in time, absolute alone.
+/// Writes a time in absolute form.
 pub(super) fn moment(html: &mut Html, at: Timestamp) {
     let text = at.to_string();
     let short = text.get(..16).unwrap_or(&text).replace('T', " ");
     html.line("time", &[("datetime", &text)], &format!("{short} UTC"));
 }
 
-/// A point in time, absolute and as people count.
+/// Writes a time in absolute and relative form.
 pub(super) fn time(html: &mut Html, at: Timestamp, now: Timestamp) {
     moment(html, at);
     html.text(" ");
@@ -130,7 +131,7 @@ pub(super) fn time(html: &mut Html, at: Timestamp, now: Timestamp) {
     );
 }
 
-/// `3 minutes ago`, `in 27 days`.
+/// Returns a relative time: `3 minutes ago`, `in 27 days`.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     let seconds = at.seconds_since(now);
     match seconds {
@@ -140,7 +141,8 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A length of time in its greatest unit; two of a unit at least, so that no half is lost.
+/// Returns a duration in its largest unit of which it has at least two, so that rounding loses less
+/// than half of it.
 pub(super) fn span(seconds: i64) -> String {
     let (count, unit) = match seconds {
         s if s >= 2 * DAY => (s / DAY, "day"),
@@ -151,7 +153,7 @@ pub(super) fn span(seconds: i64) -> String {
     counted(usize::try_from(count).unwrap_or(usize::MAX), unit)
 }
 
-/// `1 address`, `3 addresses`.
+/// Returns a count with its unit: `1 address`, `3 addresses`.
 pub(super) fn counted(count: usize, unit: &str) -> String {
     let end = match unit {
         _ if count == 1 => "",
@@ -161,7 +163,7 @@ pub(super) fn counted(count: usize, unit: &str) -> String {
     format!("{count} {unit}{end}")
 }
 
-/// A severity as a word with its sign; the colour says nothing that they do not.
+/// Writes a severity as a word and a sign, which do not depend on the colour.
 pub(super) fn badge(html: &mut Html, severity: Severity) {
     html.element("span", &[("class", &format!("badge {severity}"))], |html| {
         html.line("span", &[("aria-hidden", "true")], sign(severity));
@@ -170,7 +172,7 @@ pub(super) fn badge(html: &mut Html, severity: Severity) {
     });
 }
 
-/// A severity as people say it.
+/// Returns the word for a severity.
 pub(super) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Unknown => "unknown",
@@ -188,7 +190,7 @@ fn sign(severity: Severity) -> &'static str {
     }
 }
 
-/// A section with its heading; `id` is what links lead to.
+/// Writes a section with its heading; `id` is the anchor for links.
 pub(super) fn section(html: &mut Html, id: &str, heading: &str, inside: impl FnOnce(&mut Html)) {
     let title = format!("{id}-heading");
     html.element(
@@ -201,7 +203,8 @@ pub(super) fn section(html: &mut Html, id: &str, heading: &str, inside: impl FnO
     );
 }
 
-/// A table. On a narrow screen its rows become blocks; the roles keep it a table there for who does not see it.
+/// Writes a table. On a narrow screen its rows become blocks. The explicit roles keep it a table
+/// for screen readers then.
 pub(super) fn table(
     html: &mut Html,
     caption: &str,
@@ -223,14 +226,14 @@ pub(super) fn table(
     });
 }
 
-/// The rows of a table.
+/// Rows of a table.
 pub(super) struct Rows<'a> {
     html: &'a mut Html,
     columns: &'a [&'a str],
 }
 
 impl Rows<'_> {
-    /// A row. Each of its cells has to be written, in the order of the columns.
+    /// Writes a row. `cells` must write every cell, in the order of the columns.
     pub(super) fn row(&mut self, class: &str, cells: impl FnOnce(&mut Cells<'_>)) {
         let columns = self.columns;
         self.html
@@ -243,14 +246,14 @@ impl Rows<'_> {
     }
 }
 
-/// The cells of a row.
+/// Cells of a row.
 pub(super) struct Cells<'a> {
     html: &'a mut Html,
     columns: std::slice::Iter<'a, &'a str>,
 }
 
 impl Cells<'_> {
-    /// What the row is about.
+    /// Writes the header cell of the row.
     pub(super) fn head(&mut self, inside: impl FnOnce(&mut Html)) {
         let label = self.columns.next().copied().unwrap_or_default();
         let attributes = [
@@ -265,18 +268,18 @@ impl Cells<'_> {
         let label = self.columns.next().copied().unwrap_or_default();
         let attributes = [("role", "cell"), ("data-label", label)];
         self.html.element("td", &attributes, |html| {
-            // One thing beside the label where the row is a block.
+            // The `div` keeps the content together beside the label if the row is a block.
             html.element("div", &[], inside);
         });
     }
 }
 
-/// Terms with what there is to say of each.
+/// Writes a description list.
 pub(super) fn facts(html: &mut Html, inside: impl FnOnce(&mut Facts<'_>)) {
     html.element("dl", &[("class", "facts")], |html| inside(&mut Facts(html)));
 }
 
-/// The terms of a list.
+/// Entries of a description list.
 pub(super) struct Facts<'a>(&'a mut Html);
 
 impl Facts<'_> {
@@ -291,13 +294,13 @@ impl Facts<'_> {
         self.fact(term, |html| html.text(text));
     }
 
-    /// What is copied rather than read.
+    /// Writes an entry with a text to copy.
     pub(super) fn code(&mut self, term: &str, text: &str) {
         self.fact(term, |html| html.line("code", &[], text));
     }
 }
 
-/// The way back, and where one is.
+/// Writes the breadcrumb navigation.
 pub(super) fn crumbs(html: &mut Html, above: &[(Address, &str)]) {
     html.element(
         "nav",
@@ -312,7 +315,7 @@ pub(super) fn crumbs(html: &mut Html, above: &[(Address, &str)]) {
     );
 }
 
-/// Links to the other pages of a list of which one is shown.
+/// Writes links to the previous and the next page of a list.
 pub(super) fn pager(
     html: &mut Html,
     what: &str,
@@ -344,17 +347,17 @@ pub(super) fn pager(
     );
 }
 
-/// Which part of a list is shown.
+/// Part of a list that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Paging {
     pub(super) page: usize,
     pub(super) pages: usize,
-    /// Items before those that are shown.
+    /// Number of items before the ones that are shown.
     pub(super) skipped: usize,
 }
 
 impl Paging {
-    /// That page of so many items; the last one where there are not so many pages.
+    /// Returns the page with this number; the last one if there are fewer pages.
     pub(super) fn new(items: usize, per_page: usize, page: usize) -> Self {
         let pages = items.div_ceil(per_page).max(1);
         let page = page.clamp(1, pages);

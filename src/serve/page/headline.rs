@@ -1,11 +1,11 @@
-//! How things stand, in a sentence.
+//! The summary at the top of the overview.
 
 use crate::finding::Severity;
 
 use super::frame::counted;
 use super::view::{Endpoint, View};
 
-/// How things stand, in a sentence and a few words more.
+/// Summary: a title, and further sentences.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Headline {
     pub(super) severity: Severity,
@@ -38,7 +38,8 @@ impl Headline {
         headline
     }
 
-    /// `waiting` are the hosts that have not been looked at yet, `unsaid` the entries of which not even the hosts are known.
+    /// Returns the summary. `waiting` is the number of hosts that have not been probed yet, and
+    /// `unsaid` that of the entries whose hosts are unknown.
     fn new(counts: Counts, waiting: usize, unsaid: usize, is_ready: bool) -> Self {
         let Counts {
             all,
@@ -145,7 +146,8 @@ impl Headline {
     }
 }
 
-/// Sources that have never answered hide what nobody counts.
+/// Returns a sentence about the entries whose certificates are unknown. Their endpoints are not in
+/// the counts.
 fn what_is_unsaid(entries: usize) -> String {
     match entries {
         1 => "The expected certificate of 1 configuration entry is unknown".into(),
@@ -175,7 +177,7 @@ mod tests {
         beside(0, all, critical, unknown, warning, waiting)
     }
 
-    /// The same, beside so many entries whose source has never answered.
+    /// Returns the same with this number of entries whose source has never returned a result.
     fn beside(
         unsaid: usize,
         all: usize,

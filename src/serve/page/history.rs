@@ -1,4 +1,4 @@
-//! The history of changes, read from the state folder where there is one.
+//! The change history, which is read from the state folder if there is one.
 
 use crate::model::Timestamp;
 use crate::observation::Outcome;
@@ -10,25 +10,25 @@ use super::frame::{moment, relative, table, time};
 use super::html::Html;
 use super::view::{Certificate, Endpoint, Look, View};
 
-/// Changes that are shown.
+/// Maximum changes that are shown.
 const MAX_SHOWN: usize = 30;
-/// Changes of one name that are searched for those of an endpoint, the newest.
+/// Maximum changes of one name that are searched for those of an endpoint; the newest.
 const MAX_SEARCHED: usize = 2000;
-/// Hexadecimal digits of a fingerprint that tell it from its neighbours.
+/// Length of a shortened fingerprint, in hexadecimal digits.
 const SHORT: usize = 12;
 
-/// What is kept of a certificate or a host.
+/// Stored history of a certificate or a host.
 pub(super) enum History {
-    /// Nothing: there is no folder for it.
+    /// There is no state folder.
     NotKept,
-    /// Why it cannot be read.
+    /// Error of reading it.
     Unreadable(String),
-    /// The spans, oldest first.
+    /// Spans, oldest first.
     Spans(Vec<Span>),
 }
 
 impl History {
-    /// What is kept under a name.
+    /// Reads the history of a name.
     pub(super) fn read(view: &View, name: &str) -> Self {
         let Some(folder) = &view.state else {
             return Self::NotKept;
@@ -42,7 +42,8 @@ impl History {
         spans.map_or_else(Self::Unreadable, Self::Spans)
     }
 
-    /// Since when a look has seen what it sees: the history may go back to before the monitor began.
+    /// Returns the time since which a result has not changed. The history may contain results from
+    /// before the monitor started.
     pub(super) fn since(&self, endpoint: &Endpoint<'_>, look: &Look<'_>) -> Since {
         let mut since = look.since;
         let Self::Spans(spans) = self else {
@@ -62,7 +63,7 @@ impl History {
         since
     }
 
-    /// What has changed at any address of a certificate.
+    /// Writes the changes of all endpoints of a certificate.
     pub(super) fn of_certificate(
         &self,
         html: &mut Html,
@@ -77,7 +78,7 @@ impl History {
         );
     }
 
-    /// What has changed at one endpoint.
+    /// Writes the changes of one endpoint.
     pub(super) fn of_endpoint(&self, html: &mut Html, view: &View, endpoint: &Endpoint<'_>) {
         self.write(html, view, |span| is_of(span, endpoint), false);
     }
@@ -142,7 +143,7 @@ impl History {
     }
 }
 
-/// Whether a span is of this endpoint.
+/// Returns true if a span is of this endpoint.
 fn is_of(span: &Span, endpoint: &Endpoint<'_>) -> bool {
     let target = endpoint.target;
     span.ip == endpoint.ip

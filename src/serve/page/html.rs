@@ -1,14 +1,16 @@
-//! Writes HTML. Tags and names of attributes are the program's own; all else is escaped on its way in, and what
-//! could change the order or the look of the text around it is shown by its name.
+//! Writer of HTML. Tags and attribute names are static. All other text is escaped, and characters
+//! that could reorder or hide the text around them are replaced with their code points.
 
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What is shown of one text from outside, in characters. Servers choose subjects, and may choose long ones.
+/// Maximum characters of one external text that are shown. Servers choose the subjects of their
+/// certificates, and may choose long ones.
 pub(super) const MAX_TEXT_CHARS: usize = 600;
 
-/// What stays as it is within a segment of a path (RFC 3986, section 2.3), and `:`, which addresses have.
+/// Characters that are not encoded in a path segment (RFC 3986, section 2.3), and `:`, which IPv6
+/// addresses contain.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -16,25 +18,26 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b':');
 
-/// A document, or a piece of one.
+/// A document, or a part of one.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
 
-/// The name of an attribute, which is the program's own, and its value, which may be anybody's.
+/// Name of an attribute, which is static, and its value, which may be external.
 pub(super) type Attribute<'a> = (&'static str, &'a str);
 
-/// Where a link leads: to a page of this server, or to another over HTTPS. No text from outside can become a
-/// scheme.
+/// Target of a link: a page of this server, or another one over HTTPS. No external text can become
+/// a URL scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address(String);
 
 impl Address {
-    /// The path of these segments, each with whatever characters.
+    /// Returns the path of these segments, which may contain any characters.
     pub(super) fn path<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
         let mut path = String::new();
         for segment in segments {
             path.push('/');
-            // A segment of dots would be taken for the way up (RFC 3986, section 5.2.4), encoded or not.
+            // A segment of dots would be removed as relative (RFC 3986, section 5.2.4), even if it
+            // were encoded.
             match segment {
                 "" | "." | ".." => path.push('~'),
                 _ => path.extend(utf8_percent_encode(segment, SEGMENT)),
@@ -43,17 +46,17 @@ impl Address {
         Self(path)
     }
 
-    /// The front page.
+    /// Returns the address of the overview.
     pub(super) fn front() -> Self {
         Self("/".into())
     }
 
-    /// A place on the same page.
+    /// Returns the address of an anchor on the same page.
     pub(super) fn here(id: &str) -> Self {
         Self(format!("#{}", utf8_percent_encode(id, SEGMENT)))
     }
 
-    /// The same with parameters; empty ones are left out.
+    /// Adds query parameters; empty ones are omitted.
     pub(super) fn with<'a>(
         mut self,
         query: impl IntoIterator<Item = (&'static str, &'a str)>,
@@ -70,13 +73,13 @@ impl Address {
         self
     }
 
-    /// The same with the place on that page.
+    /// Adds a fragment.
     pub(super) fn at(mut self, id: &str) -> Self {
         let _ = write!(self.0, "#{}", utf8_percent_encode(id, SEGMENT));
         self
     }
 
-    /// A page of somebody else.
+    /// Returns the address of an external page; `None` if the URL is not HTTPS.
     pub(super) fn elsewhere(url: &str) -> Option<Self> {
         url.starts_with("https://").then(|| Self(url.to_owned()))
     }
@@ -87,7 +90,7 @@ impl Address {
 }
 
 impl Html {
-    /// An element with what is inside it.
+    /// Writes an element with its content.
     pub(super) fn element(
         &mut self,
         tag: &'static str,
@@ -99,22 +102,23 @@ impl Html {
         let _ = write!(self.0, "</{tag}>");
     }
 
-    /// An element with nothing but text inside it.
+    /// Writes an element that contains only text.
     pub(super) fn line(&mut self, tag: &'static str, attributes: &[Attribute<'_>], text: &str) {
         self.element(tag, attributes, |html| html.text(text));
     }
 
-    /// An element that has no end, such as `input`.
+    /// Writes an element without an end tag, such as `input`.
     pub(super) fn void(&mut self, tag: &'static str, attributes: &[Attribute<'_>]) {
         self.begin(tag, attributes);
     }
 
-    /// A link.
+    /// Writes a link.
     pub(super) fn link(&mut self, to: &Address, text: &str) {
         self.line("a", &[("href", &to.0)], text);
     }
 
-    /// Text from anywhere. What is longer than [`MAX_TEXT_CHARS`] is cut, and it is said how much is left out.
+    /// Writes external text. Text beyond [`MAX_TEXT_CHARS`] is cut, with a note of the number of
+    /// omitted characters.
     pub(super) fn text(&mut self, text: &str) {
         let mut chars = text.chars();
         for c in chars.by_ref().take(MAX_TEXT_CHARS) {
@@ -126,13 +130,13 @@ impl Html {
         }
     }
 
-    /// Text from anywhere in which what stands between back quotes is to be copied: messages are written so.
+    /// Writes external text in which parts between backquotes are code, as in messages.
     pub(super) fn prose(&mut self, text: &str) {
         let end = text.char_indices().nth(MAX_TEXT_CHARS).map(|(end, _)| end);
         let Some(whole) = text.get(..end.unwrap_or(text.len())) else {
             return;
         };
-        // What is cut has lost its closing quote, perhaps.
+        // A text that was cut may have lost its closing backquote.
         if end.is_some() || whole.matches('`').count() % 2 == 1 {
             return self.text(text);
         }
@@ -144,7 +148,7 @@ impl Html {
         }
     }
 
-    /// Text of the program's own, of any length.
+    /// Writes certvigil's own text, of any length.
     pub(super) fn own_text(&mut self, text: &str) {
         for c in text.chars() {
             match c {
@@ -154,12 +158,12 @@ impl Html {
         }
     }
 
-    /// What has been written.
+    /// Returns the written HTML.
     pub(super) fn finish(self) -> String {
         self.0
     }
 
-    /// What begins every document.
+    /// Writes the document type.
     pub(super) fn doctype(&mut self) {
         self.0.push_str("<!doctype html>\n");
     }
@@ -191,8 +195,9 @@ impl Html {
     }
 }
 
-/// What has no look of its own, or changes the order of what is around it: control characters, zero-width and
-/// bidirectional formatting (UAX #9, section 2), line separators, and the tags of plane 14.
+/// Returns true for characters that are invisible or reorder the text around them: control
+/// characters, zero-width and bidirectional formatting (UAX #9, section 2), line separators, and
+/// the tags of plane 14.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -215,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    /// What a browser makes of a text without tags.
+    /// Returns the text that a browser shows for HTML without tags.
     fn unescaped(text: &str) -> String {
         assert!(!text.contains(['<', '>', '"', '\'']), "{text:?}");
         let entities = [
@@ -230,7 +235,7 @@ mod tests {
         plain.replace("&amp;", "&")
     }
 
-    /// What is to be read.
+    /// Returns the expected visible text.
     fn shown(text: &str) -> String {
         let show = |c: char| match is_unseen(c) {
             true => format!("⟨U+{:04X}⟩", u32::from(c)),

@@ -1,5 +1,5 @@
-//! The status page, for people: what is wrong first, then every certificate and every address down to its chain.
-//! All of it is complete without the script, and nothing in it comes from elsewhere.
+//! The status pages for people: faults first, then every certificate and every address with its
+//! chain. All pages are complete without the script, and load nothing from other servers.
 
 mod assets;
 mod certificate;
@@ -44,27 +44,30 @@ use frame::Page;
 use html::Address;
 use view::View;
 
-/// Names and subjects come from servers: nothing in a page may run or load but what is served beside it.
+/// Content Security Policy. Names and subjects come from servers, so a page may only run or load
+/// files from its own origin.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The bytes of a page, at the most, however much there is to tell: what is beyond is on further pages, or counted.
+/// Maximum size of a page in bytes, for any inventory. Further items are on other pages, or only
+/// counted.
 #[cfg(test)]
 const MAX_PAGE_BYTES: usize = 1 << 20;
 
-/// Pages that are written at a time. Each takes memory and a processor; further ones wait.
+/// Maximum pages that are written concurrently. Each needs memory and a CPU core; further ones
+/// wait.
 const MAX_AT_A_TIME: usize = 4;
-/// Pages that are written or wait for it; who comes then is asked to come back.
+/// Maximum requests whose pages are being written or wait; further ones must try again.
 const MAX_WANTED: usize = 64;
-/// The share of the seats that their readers may have.
+/// Share of the connection slots that they may use, as a divisor.
 const SEAT_SHARE: usize = 4;
 
-/// The turns of those who write pages, where there are so many seats.
+/// Returns the limiter of page requests for this number of connection slots.
 pub(super) fn turns(seats: usize) -> Queue {
     Queue::new(MAX_AT_A_TIME, MAX_WANTED.min(seats / SEAT_SHARE))
 }
 
-/// The page at a path; `None` where no page is there. It is written on a thread where nothing else waits for it.
+/// Returns the page at a path; `None` if there is no page. It is written on a blocking thread.
 pub(super) async fn page(
     current: &Arc<Current>,
     turns: &Queue,
@@ -107,7 +110,7 @@ pub(super) async fn page(
     Some(secured(response))
 }
 
-/// The headers that keep a page to itself.
+/// Adds the security headers.
 fn secured(mut response: Response) -> Response {
     set(&mut response, CONTENT_SECURITY_POLICY, POLICY);
     set(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -117,7 +120,7 @@ fn secured(mut response: Response) -> Response {
     response
 }
 
-/// Where a page is.
+/// Location of a page.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     Overview,
@@ -127,7 +130,7 @@ enum Place {
     Docs(Vec<String>),
 }
 
-/// The target that the path of an endpoint's page names.
+/// Returns the target in the path of an endpoint's page.
 fn target_of(segments: &[String]) -> Option<Target> {
     let [_, certificate, protocol, hostname, port, ..] = segments else {
         return None;

@@ -1,4 +1,4 @@
-//! `/`: what is wrong first, then all there is.
+//! `/`: the overview, with faults first, then all certificates and addresses.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ use super::served;
 use super::timeline::{self, Lifetime};
 use super::view::{Certificate, Endpoint, View, certificate_address};
 
-/// Addresses on a page.
+/// Maximum addresses on a page.
 const ADDRESSES_PER_PAGE: usize = 50;
-/// Certificates on a page.
+/// Maximum certificates on a page.
 const CERTIFICATES_PER_PAGE: usize = 25;
 
 pub(super) fn page(view: &View, filter: &Filter) -> String {
@@ -98,7 +98,7 @@ fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
     }
 }
 
-/// Where all addresses with a fault are to be seen.
+/// Returns the address of the overview with all endpoints that have a fault.
 pub(super) fn addresses_with(fault: &Fault<'_>) -> Address {
     let filter = Filter {
         text: fault.about.name().to_owned(),
@@ -240,7 +240,7 @@ fn addresses(html: &mut Html, now: Timestamp, filter: &Filter, shown: &[Endpoint
     });
 }
 
-/// A row for each endpoint.
+/// Writes a table with a row for each endpoint.
 pub(super) fn address_table(
     html: &mut Html,
     caption: &str,
@@ -283,12 +283,12 @@ pub(super) fn address_table(
     });
 }
 
-/// The age of a stale result.
+/// Returns a text with the age of a stale result.
 pub(super) fn stale_words(at: Timestamp, now: Timestamp) -> String {
     format!("stale, of {}", relative(at, now))
 }
 
-/// What was seen at an endpoint in a few words, by vantage where they differ.
+/// Writes a short result of an endpoint, by vantage if their results differ.
 fn seen(html: &mut Html, endpoint: &Endpoint<'_>, now: Timestamp) {
     let sights = endpoint.sights();
     match sights.as_slice() {

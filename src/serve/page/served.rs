@@ -1,4 +1,5 @@
-//! What a server showed: its chain, certificate by certificate, and what differs from the expected one.
+//! The result of a server: its chain, certificate by certificate, and the differences from the
+//! expected one.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +15,12 @@ use super::frame::{counted, facts, moment, relative, section, table, time};
 use super::html::Html;
 use super::view::Look;
 
-/// Names of a certificate that are shown; it may have thousands.
+/// Maximum names of a certificate that are shown; it may have thousands.
 const MAX_NAMES: usize = 20;
-/// Certificates of a chain that are shown: no chain has so many for a good reason.
+/// Maximum certificates of a chain that are shown. A longer chain is always a mistake.
 const MAX_CERTIFICATES: usize = 20;
 
-/// What a look saw, in a few words.
+/// Returns a short text of a result.
 pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
     let mut codes: Vec<String> = look
         .findings()
@@ -48,10 +49,10 @@ pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
     }
 }
 
-/// What is asked of a verdict, with the answer where there is one.
+/// Label of a part of a verdict, and the function that returns its value, if known.
 type Part = (&'static str, fn(&Flags) -> Option<bool>);
 
-/// The parts of a verdict.
+/// Parts of a verdict.
 const PARTS: [Part; 8] = [
     ("Expected certificate", |f| Some(f.correct)),
     ("Chain complete", |f| Some(f.chained)),
@@ -63,7 +64,7 @@ const PARTS: [Part; 8] = [
     ("Temporary", |f| Some(f.dummy)),
 ];
 
-/// The verdicts of all vantages side by side, each part on its own.
+/// Writes the verdicts of all vantages side by side, one part in each row.
 pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
     let vantages: Vec<String> = looks
         .iter()
@@ -94,7 +95,7 @@ pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
     });
 }
 
-/// How the handshake went.
+/// Writes the parameters and the duration of the handshake.
 pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
     let timings = &look.judged.observation.timings;
     facts(html, |list| {
@@ -126,7 +127,7 @@ pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
     });
 }
 
-/// What is expected and what is served, side by side, where they are not the same.
+/// Writes the expected and the served certificate side by side, if they differ.
 pub(super) fn difference(html: &mut Html, look: &Look<'_>) {
     let (Some(served), Some(expected)) = (look.served(), look.judged.expected.as_deref()) else {
         return;
@@ -153,7 +154,7 @@ pub(super) fn difference(html: &mut Html, look: &Look<'_>) {
     );
 }
 
-/// Fingerprints or keys that are accepted.
+/// Writes the accepted fingerprints or keys.
 pub(super) fn pins(list: &mut super::frame::Facts<'_>, expected: &Expected) {
     let shown = |all: Vec<String>| {
         let more = all.len().saturating_sub(MAX_NAMES);
@@ -227,7 +228,7 @@ fn names(read: &Facts) -> String {
     and_more(read.sans.iter().take(MAX_NAMES), read.sans.len())
 }
 
-/// The served chain.
+/// Writes the served chain.
 pub(super) fn chain(html: &mut Html, served: &Served, expected: Option<&Expected>, now: Timestamp) {
     let instance = expected.and_then(Expected::instances).map(|i| &i.expected);
     let count = counted(1 + served.rest.len(), "certificate");
@@ -296,7 +297,7 @@ fn note_of_issuer(
     }
 }
 
-/// What the expected chain has and the served one lacks.
+/// Writes the certificates of the expected chain that the served one lacks.
 fn missing(html: &mut Html, served: &Served, instance: Option<&Instance>) {
     let Some(instance) = instance.filter(|i| i.leaf == served.leaf) else {
         return;
@@ -347,7 +348,7 @@ fn one(html: &mut Html, certificate: &Certificate, note: &str, is_leaf: bool, no
     });
 }
 
-/// All that a certificate says that matters here.
+/// Writes the relevant fields of a certificate.
 pub(super) fn details(html: &mut Html, certificate: &Certificate, now: Timestamp) {
     facts(html, |list| {
         match certificate.facts() {

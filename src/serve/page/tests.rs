@@ -1,4 +1,4 @@
-//! The pages as wholes: over states that are made by hand, and with the worst that outsiders can put into them.
+//! Tests of whole pages: with constructed states, and with hostile external text.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,7 +29,7 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_795_000_000);
 const HOUR: i64 = 3600;
 
-/// A leaf whose common name is this.
+/// Returns a leaf with this common name.
 fn leaf_named(name: &str) -> Certificate {
     let mut params = rcgen::CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -106,13 +106,13 @@ fn look(
         &Rules::default(),
         NOW,
     );
-    // There is no root here: only which certificate it is matters to the page.
+    // No trusted root is loaded, so findings about trust are removed.
     let told = [Code::WrongCertificate, Code::PreviousInstance];
     judged.findings.retain(|f| told.contains(&f.code()));
     judged
 }
 
-/// A state in the making.
+/// Builder of a view.
 struct State {
     plan: Plan,
     looks: Vec<Arc<TargetResults>>,
@@ -126,7 +126,7 @@ impl State {
         }
     }
 
-    /// Adds a certificate, with looks at its targets.
+    /// Adds a certificate, with results of its targets.
     fn add(
         &mut self,
         name: &str,
@@ -192,7 +192,7 @@ fn get(view: &View, path: &str, query: &str) -> String {
     write(view, &place, &filter).1
 }
 
-/// Every page that tells of something in a view.
+/// Returns all pages of the certificates and endpoints in a view, and the overview.
 fn pages(view: &View) -> Vec<String> {
     let endpoints = view.endpoints();
     let certificates = view.certificates(&endpoints);
@@ -209,7 +209,7 @@ fn pages(view: &View) -> Vec<String> {
     pages
 }
 
-/// The tags of a page in order, with the names of their attributes.
+/// Returns the tags of a page in order, with the names of their attributes.
 fn tags(page: &str) -> Vec<String> {
     let mut tags = Vec::new();
     let mut rest = page;
@@ -225,7 +225,7 @@ fn tags(page: &str) -> Vec<String> {
             }
         }
         rest = &after[length..];
-        // What is quoted in a message is a matter of its text.
+        // The number of `code` elements depends on the text of messages.
         if tag.trim_start_matches('/') != "code" {
             tags.push(tag);
         }
@@ -233,7 +233,8 @@ fn tags(page: &str) -> Vec<String> {
     tags
 }
 
-/// Findings of three severities with this text where text of the outside may be.
+/// Returns findings of three severities, with this text in every field that can contain external
+/// text.
 fn findings_with(text: &str) -> [Finding; 3] {
     let mismatch = Detail::TlsaMismatch {
         name: text.to_owned(),
@@ -311,7 +312,7 @@ fn a_vantage_that_is_down_is_shown_with_since_when() {
     assert!(!get(&view, "/", "").contains("eu-west is down"));
 }
 
-/// A state with this text wherever outsiders can put text.
+/// Returns a view with this text in every field that can contain external text.
 fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let mut state = State::new();
     let expected = expecting(&leaves(1)[0], &[]);
@@ -414,7 +415,7 @@ fn the_same_fault_at_many_addresses_is_told_once() {
         .map(|ip| look(&target, ip, "local", serving(&leaves[1]), &expected))
         .collect();
     results.push(look(&target, 7, "local", serving(&leaves[0]), &expected));
-    // What is seen from elsewhere is the same, and no address of its own.
+    // The result of another vantage is the same, and does not count as another address.
     results.push(look(&target, 1, "sslmate", serving(&leaves[1]), &expected));
     let mut state = State::new();
     state.add("web", &expected, vec![(target, results)]);
@@ -426,7 +427,7 @@ fn the_same_fault_at_many_addresses_is_told_once() {
     assert!(page.contains("192.0.2.1:443</a>, from here and sslmate"));
     assert!(page.contains("Fix:"));
     assert!(page.contains("href=\"/docs/findings/wrong_certificate\""));
-    // What is wrong comes before everything else.
+    // Faults precede everything else.
     let place = |words: &str| page.find(words).unwrap();
     assert!(place("id=\"wrong\"") < place("id=\"certificates\""));
     assert!(place("id=\"certificates\"") < place("id=\"addresses\""));
@@ -460,7 +461,7 @@ fn a_filter_leaves_out_what_it_says() {
     assert_eq!(rows(&format!("q={}", leaves[1].sha256())), only("bad"));
     assert_eq!(rows("q=nowhere"), only("neither"));
     assert_eq!(rows("").values().filter(|is_there| **is_there).count(), 2);
-    // What was chosen is still chosen.
+    // The form shows the selected values.
     assert!(
         get(&view, "/", "severity=critical").contains("<option value=\"critical\" selected=\"\">")
     );

@@ -1,4 +1,4 @@
-//! The lifetime of a certificate as a picture, drawn here: issued, now, warning, critical, expiry.
+//! The lifetime of a certificate as an SVG image: issued, now, warning, critical, expiry.
 
 use crate::certificate::Facts;
 use crate::finding::Severity;
@@ -7,7 +7,7 @@ use crate::model::{Threshold, Timestamp};
 use super::frame::{facts, moment, relative, time};
 use super::html::Html;
 
-/// The moments that matter, in order.
+/// Times in the life of a certificate, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lifetime {
     pub(super) issued: Timestamp,
@@ -17,7 +17,7 @@ pub(super) struct Lifetime {
 }
 
 impl Lifetime {
-    /// `None` for a certificate that ends before it begins.
+    /// Returns the lifetime; `None` if the expiry is before the start of validity.
     pub(super) fn of(read: &Facts, warn: Threshold, crit: Threshold) -> Option<Self> {
         let lifetime = read.lifetime();
         let before = |threshold: Threshold| {
@@ -38,7 +38,7 @@ impl Lifetime {
         })
     }
 
-    /// Where on the line a moment is, in hundredths of a percent.
+    /// Returns the position of a time on the line, in hundredths of a percent.
     fn position(&self, at: Timestamp) -> i64 {
         let whole = i128::from(self.expiry.0) - i128::from(self.issued.0);
         let part = i128::from(at.0) - i128::from(self.issued.0);
@@ -46,7 +46,7 @@ impl Lifetime {
         i64::try_from(share.clamp(0, 10_000)).unwrap_or(0)
     }
 
-    /// What the time says of the certificate.
+    /// Returns the severity that follows from the remaining lifetime.
     pub(super) fn severity(&self, now: Timestamp) -> Severity {
         match now {
             now if now < self.issued || now > self.critical => Severity::Critical,
@@ -79,7 +79,7 @@ fn percent(hundredths: i64) -> String {
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
-/// The picture, and the same in words below it.
+/// Writes the image, and the same as text below it.
 pub(super) fn write(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
     html.element("figure", &[("class", "timeline")], |html| {
         draw(html, lifetime, now);
@@ -107,7 +107,8 @@ fn draw(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
             lifetime.position(lifetime.warning),
             lifetime.position(lifetime.critical),
         );
-        // The nearer the end, the higher: the zones are told apart without their colours.
+        // A zone is taller the nearer it is to the expiry, so that zones can be distinguished
+        // without colours.
         for (class, from, to, y, height) in [
             ("zone-ok", 0, warning, "34", "12"),
             ("zone-warning", warning, critical, "28", "18"),
@@ -140,7 +141,8 @@ fn draw(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
     });
 }
 
-/// A word below or above a place on the line; near an end it stays within the picture.
+/// Writes a label above or below a position on the line. Near an end of the line the label is
+/// aligned so that it stays within the image.
 fn text(html: &mut Html, at: i64, y: &str, words: &str, class: &str) {
     let anchor = match at {
         ..600 => "start",
@@ -157,7 +159,8 @@ fn text(html: &mut Html, at: i64, y: &str, words: &str, class: &str) {
     html.line("text", &place, words);
 }
 
-/// The same as a narrow bar beside words that say it all.
+/// Writes the same as a narrow bar, which is hidden from screen readers because the text beside it
+/// is complete.
 pub(super) fn bar(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
     let svg = [
         ("class", "bar"),
@@ -185,7 +188,7 @@ pub(super) fn bar(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
     });
 }
 
-/// When a certificate ends, with its bar where it has one.
+/// Writes the expiry of a certificate, with its bar if the lifetime is known.
 pub(super) fn end(html: &mut Html, read: &Facts, lifetime: Option<&Lifetime>, now: Timestamp) {
     html.line(
         "span",

@@ -1,4 +1,4 @@
-//! The contents of the pages: one snapshot, in the order in which people ask.
+//! Content of the pages, from one snapshot.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,37 +20,38 @@ use super::super::snapshot::{Current, Reload, Since, TargetResults, VantageStatu
 use super::html::Address;
 use super::{Place, target_of};
 
-/// A snapshot as a page needs it.
+/// Parts of a snapshot that a page needs.
 pub(super) struct View {
     pub(super) now: Timestamp,
     pub(super) plan: Arc<Plan>,
-    /// What has been seen, as far as the page tells of it.
+    /// Results that the page shows.
     pub(super) looks: Vec<Arc<TargetResults>>,
     pub(super) monitor: Monitor,
-    /// Where the history is kept, if it is.
+    /// State folder, if there is one.
     pub(super) state: Option<PathBuf>,
 }
 
-/// How the monitor itself is.
+/// State of the monitor itself.
 #[derive(Clone, Debug)]
 pub(super) struct Monitor {
     pub(super) is_ready: bool,
     pub(super) reload: Reload,
-    /// How long the last cycle took.
+    /// Duration of the last cycle.
     pub(super) cycle: Option<Duration>,
-    /// How long the look that has waited the longest has been due.
+    /// Time for which the longest-waiting probe has been due.
     pub(super) lag: Duration,
     pub(super) under_way: usize,
     pub(super) uptime: Duration,
     pub(super) interval: Duration,
-    /// How long the instance before is only a warning.
+    /// Time for which a served previous instance is only a warning.
     pub(super) grace: Duration,
-    /// The remote vantages.
+    /// Remote vantages.
     pub(super) vantages: Arc<[VantageStatus]>,
 }
 
 impl View {
-    /// The current snapshot as the page at a place needs it: there may be very many results.
+    /// Returns the parts of the current snapshot that a page needs, because there may be very many
+    /// results.
     pub(super) fn of(current: &Current, state: Option<PathBuf>, place: &Place) -> Self {
         let snapshot = current.snapshot();
         let results = snapshot.results.iter();
@@ -87,7 +88,7 @@ impl View {
         }
     }
 
-    /// Every endpoint that has been looked at, the worst first.
+    /// Returns every endpoint that has been probed, most severe first.
     pub(super) fn endpoints(&self) -> Vec<Endpoint<'_>> {
         let of_target = |l| endpoints(l, self.now, self.monitor.interval);
         let looks = self.looks.iter().map(|looked| &**looked);
@@ -96,7 +97,7 @@ impl View {
         all
     }
 
-    /// Targets that have not been looked at yet.
+    /// Returns the number of targets that have not been probed yet.
     pub(super) fn waiting(&self) -> usize {
         let looked = self.looks.iter().filter(|l| !l.endpoints.is_empty());
         let looked: BTreeSet<&Target> = looked.map(|l| &*l.target).collect();
@@ -104,7 +105,8 @@ impl View {
         all.filter(|target| !looked.contains(target)).count()
     }
 
-    /// The entries whose source has never said what is expected, and for which no target stands.
+    /// Returns the number of entries whose source has never returned a result, and which have no
+    /// target.
     pub(super) fn unsaid(&self) -> usize {
         let is_unsaid = |watch: &&Watch| {
             let mut failures = watch.failures.iter();
@@ -113,7 +115,7 @@ impl View {
         self.plan.watches.values().filter(is_unsaid).count()
     }
 
-    /// Every certificate of the inventory, the worst first.
+    /// Returns every certificate of the inventory, most severe first.
     pub(super) fn certificates<'a>(&'a self, endpoints: &[Endpoint<'a>]) -> Vec<Certificate<'a>> {
         let mut all: BTreeMap<&str, Certificate<'a>> = BTreeMap::new();
         for watch in self.plan.watches.values() {
@@ -142,7 +144,7 @@ impl View {
         all
     }
 
-    /// The sources that are asked, those in trouble first.
+    /// Returns the sources, failing ones first.
     pub(super) fn sources(&self) -> Vec<Source<'_>> {
         let mut all: BTreeMap<String, Source<'_>> = BTreeMap::new();
         for watch in self.plan.watches.values() {
@@ -174,14 +176,14 @@ impl View {
     }
 }
 
-/// Where expectations come from. One of several entries is in trouble where one of them is.
+/// Source of expected certificates. A source of several entries fails if it fails for one of them.
 pub(super) struct Source<'a> {
     pub(super) name: String,
     pub(super) was_asked: bool,
     pub(super) trouble: Option<&'a Trouble>,
-    /// When the oldest of what is held was last said.
+    /// Time of its oldest result in use.
     pub(super) last_success: Option<Timestamp>,
-    /// Certificates that it has told of.
+    /// Number of certificates that it has returned.
     pub(super) certificates: usize,
 }
 
@@ -190,11 +192,11 @@ pub(super) struct Source<'a> {
 pub(super) struct Certificate<'a> {
     pub(super) name: &'a str,
     pub(super) watch: &'a Watch,
-    /// What is expected, or why that is not known.
+    /// Expected certificate, or the reason why it is unknown.
     pub(super) kept: Result<&'a Kept, &'a str>,
-    /// What has been seen of it.
+    /// Endpoints that have been probed.
     pub(super) endpoints: Vec<Endpoint<'a>>,
-    /// Hosts and ports to look at.
+    /// Number of hosts and ports to probe.
     pub(super) targets: usize,
 }
 
@@ -221,13 +223,13 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Endpoints where nothing has to be mended.
+    /// Returns the number of endpoints without a fault.
     pub(super) fn well(&self) -> usize {
         let well = |e: &&Endpoint<'_>| e.severity < Severity::Warning;
         self.endpoints.iter().filter(well).count()
     }
 
-    /// The instance that ought to be served, where the source knows whole certificates.
+    /// Returns the expected instance, if the source returns whole certificates.
     pub(super) fn instance(&self) -> Option<&'a Instance> {
         let instances = self.kept.ok()?.loaded.expected.instances()?;
         Some(&instances.expected)
@@ -237,7 +239,7 @@ impl<'a> Certificate<'a> {
         certificate_address(self.name)
     }
 
-    /// How far a new instance has come, where there was one before.
+    /// Returns the progress of the rollout of a new instance; `None` if there is no previous one.
     pub(super) fn rollout(&self) -> Option<Rollout<'_, 'a>> {
         let kept = self.kept.ok()?;
         let changed = kept.changed?;
@@ -276,20 +278,20 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// The page of a certificate.
+/// Returns the address of the page of a certificate.
 pub(super) fn certificate_address(name: &str) -> Address {
     Address::path(["certificates", name])
 }
 
-/// How far a new instance has come.
+/// Progress of the rollout of a new instance.
 pub(super) struct Rollout<'e, 'a> {
-    /// When it came to be expected.
+    /// Time since which it is expected.
     pub(super) changed: Timestamp,
-    /// Where it is served.
+    /// Endpoints that serve it.
     pub(super) new: Vec<&'e Endpoint<'a>>,
-    /// Where one before it still is.
+    /// Endpoints that still serve a previous instance.
     pub(super) old: Vec<&'e Endpoint<'a>>,
-    /// Where neither is, or nothing could be seen.
+    /// Endpoints that serve another certificate, or have no result.
     pub(super) other: Vec<&'e Endpoint<'a>>,
 }
 
@@ -303,22 +305,21 @@ impl Rollout<'_, '_> {
     }
 }
 
-/// An address of a host at a port, and what was seen of it from each vantage, from here first.
+/// Address of a host and port, with the result of each vantage; the local one is first.
 #[derive(Clone)]
 pub(super) struct Endpoint<'a> {
     pub(super) target: &'a Target,
     pub(super) ip: Option<IpAddr>,
     pub(super) key_type: KeyType,
     pub(super) looks: Vec<Look<'a>>,
-    /// The worst that was seen; at least unknown if a result is stale.
+    /// Highest severity of the results; at least unknown if a result is stale.
     pub(super) severity: Severity,
-    /// The time of the oldest result, if it is stale.
+    /// Time of the oldest result, if it is stale.
     pub(super) stale: Option<Timestamp>,
 }
 
 impl<'a> Endpoint<'a> {
-    /// The looks that saw something of their own: one from elsewhere that saw the same as ours has nothing to add
-    /// but where it was taken from. Each comes with all the vantages that it stands for.
+    /// Returns the distinct results, each with all vantages that have it.
     pub(super) fn sights(&self) -> Vec<(Look<'a>, Vec<&'a str>)> {
         let mut sights: Vec<(Look<'a>, Vec<&'a str>)> = Vec::new();
         for look in &self.looks {
@@ -334,7 +335,7 @@ impl<'a> Endpoint<'a> {
     }
 }
 
-/// One look.
+/// Result of one probe.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
     pub(super) judged: &'a Judged,
@@ -361,7 +362,7 @@ fn endpoints(looked: &TargetResults, now: Timestamp, interval: Duration) -> Vec<
         if result.is_stale(now, interval) {
             let oldest = endpoint.stale.map_or(result.at, |at| at.min(result.at));
             endpoint.stale = Some(oldest);
-            // What was ok then may be anything by now.
+            // The state may have changed since a stale result.
             endpoint.severity = endpoint.severity.max(Severity::Unknown);
         }
         endpoint.looks.push(Look {
@@ -380,7 +381,7 @@ fn endpoints(looked: &TargetResults, now: Timestamp, interval: Duration) -> Vec<
 }
 
 impl Endpoint<'_> {
-    /// The port, with the kind of key where one was asked for.
+    /// Returns the port, with the key type if one was requested.
     pub(super) fn port(&self) -> String {
         match self.key_type {
             KeyType::Any => self.target.port_label(),
@@ -388,7 +389,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Address and port as they are written together.
+    /// Returns the address and port as one text.
     pub(super) fn place(&self) -> String {
         match self.ip {
             Some(IpAddr::V6(ip)) => format!("[{ip}]:{}", self.port()),
@@ -397,12 +398,12 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Its page.
+    /// Returns the address of its page.
     pub(super) fn address(&self) -> Address {
         Address::path(self.segments().iter().map(String::as_str))
     }
 
-    /// The segments of the path of its page.
+    /// Returns the segments of the path of its page.
     pub(super) fn segments(&self) -> [String; 7] {
         [
             "certificates".into(),
@@ -432,7 +433,7 @@ impl<'a> Look<'a> {
         &self.judged.findings
     }
 
-    /// Why nothing could be judged, unless a finding says so already.
+    /// Returns the reason why nothing could be judged, unless a finding reports it.
     pub(super) fn untold_error(&self) -> Option<&'a LookError> {
         self.judged.unreported_error()
     }

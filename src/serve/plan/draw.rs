@@ -1,4 +1,5 @@
-//! From the known certificates of each entry to the targets to probe, and their names. Pure.
+//! Creation of a plan: from the known certificates of each entry to the targets to probe, and their
+//! names. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,15 +13,15 @@ use crate::source::Loaded;
 use super::super::expectations::{Kept, Watch};
 use super::{Plan, Planned};
 
-/// A plan, and the warnings about names in it.
+/// Plan, and the warnings about names in it.
 pub(in crate::serve) struct Planning {
     /// The plan.
     pub(in crate::serve) plan: Plan,
-    /// A line for each certificate that has another name than its own.
+    /// One line for each certificate whose name was changed because another target has it.
     pub(in crate::serve) warnings: BTreeSet<String>,
 }
 
-/// Makes the plan of all entries; `order` has their keys as the configuration does.
+/// Creates the plan of all entries; `order` has their keys in the order of the configuration.
 pub(in crate::serve) fn plan_all(
     watches: &BTreeMap<Arc<str>, Watch>,
     order: &[Arc<str>],
@@ -48,7 +49,7 @@ pub(in crate::serve) fn plan_all(
 
 struct Draft<'a> {
     all: &'a BTreeMap<Arc<str>, Watch>,
-    /// The same, each certificate by the name that its targets have.
+    /// Copy of `all`, in which each certificate has the name of its targets.
     watches: BTreeMap<Arc<str>, Watch>,
     targets: BTreeMap<Target, Planned>,
     warnings: BTreeSet<String>,
@@ -86,7 +87,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Returns the targets that no other entry has, with a new name if theirs is taken.
+    /// Returns the targets that no other entry has. Their certificate gets a new name if the name
+    /// is in use; the new name is returned too.
     fn named(&mut self, entry: &Entry, mut targets: Vec<Target>) -> (Vec<Target>, Option<String>) {
         if comes_late(entry) {
             targets.retain(|target| {

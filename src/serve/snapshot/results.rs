@@ -11,43 +11,45 @@ use crate::report::prometheus::Lines;
 
 use super::super::dns_failures::dns_answer;
 
-/// Targets in one chunk of the map; a larger one is split. A change copies one chunk and the list of chunks.
+/// Maximum targets in one chunk of the map; a larger one is split. A change copies one chunk and
+/// the list of chunks.
 const MAX_CHUNK: usize = 128;
-/// A result is stale when it is older than this many of its intervals.
+/// Intervals after which a result is stale.
 const STALE_INTERVALS: i64 = 2;
 
-/// The last result of one endpoint: an address of a target, from one vantage, with one key type.
+/// Last result of one endpoint: an address of a target, from one vantage, with one key type.
 #[derive(Clone, Debug)]
 pub(in crate::serve) struct EndpointResult {
     /// The result, with the findings that compare several endpoints.
     pub(in crate::serve) judged: Arc<Judged>,
     /// The result of the probe alone.
     pub(in crate::serve) alone: Arc<Judged>,
-    /// The metrics of it.
+    /// Metrics of the result.
     pub(in crate::serve) lines: Arc<Lines>,
-    /// The end of the probe of this endpoint.
+    /// End of the probe of this endpoint.
     pub(in crate::serve) at: Timestamp,
-    /// The same since the start.
+    /// End of the probe, since the start.
     pub(in crate::serve) ended: Duration,
-    /// The start of the current observation.
+    /// Start of the current observation.
     pub(in crate::serve) since: Since,
-    /// The end of the last probe that saw a certificate, or a vantage's report of one.
+    /// End of the last probe that saw a certificate, or for which a vantage reported one.
     pub(in crate::serve) last_conclusive: Option<Timestamp>,
-    /// The probe of the target that the result is of.
+    /// Number of the probe of the target that the result belongs to.
     pub(in crate::serve) run: u64,
 }
 
-/// The time from which on probes of an endpoint have seen the same.
+/// Time since which probes of an endpoint have had the same result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::serve) struct Since {
-    /// The first probe that saw it.
+    /// Time of the first probe with this result.
     pub(in crate::serve) at: Timestamp,
-    /// The probe before saw something else; if false, it may have been so for longer.
+    /// True if the previous probe had another result. If false, the actual time may be earlier.
     pub(in crate::serve) is_change: bool,
 }
 
 impl EndpointResult {
-    /// A result of a probe that ended at `at`, `ended` after the start; `old` is the last result of its endpoint.
+    /// Returns the result of a probe that ended at `at`, `ended` after the start; `old` is the last
+    /// result of its endpoint.
     pub(in crate::serve) fn new(
         alone: Arc<Judged>,
         judged: Arc<Judged>,
@@ -82,7 +84,7 @@ impl EndpointResult {
         }
     }
 
-    /// Replaces the findings that compare several endpoints.
+    /// Returns the result with other findings that compare several endpoints.
     pub(in crate::serve) fn with_judged(&self, judged: Arc<Judged>) -> Self {
         Self {
             lines: Arc::new(Lines::after(&judged, self.at, self.last_conclusive)),
@@ -103,22 +105,22 @@ impl EndpointResult {
     }
 }
 
-/// The last results of one target.
+/// Last results of one target.
 #[derive(Clone, Debug)]
 pub(in crate::serve) struct TargetResults {
     /// The target.
     pub(in crate::serve) target: Arc<Target>,
-    /// A result for each endpoint, by address, key type and vantage.
+    /// Result of each endpoint, by address, key type and vantage.
     pub(in crate::serve) endpoints: Vec<Arc<EndpointResult>>,
-    /// The due times of the next probes, by vantage.
+    /// Due times of the next probes, by vantage.
     next: Vec<(Vantage, Timestamp)>,
-    /// The addresses of the last successful DNS lookup, if the host was not looked up since: the results have none, and
-    /// no name server returned that there is none.
+    /// Addresses of the last successful DNS lookup, if it has no newer result. It is empty if the
+    /// results have addresses, or if a name server reported that there are none.
     not_looked_up: Box<[IpAddr]>,
 }
 
 impl TargetResults {
-    /// A target without results.
+    /// Returns a target without results.
     pub(in crate::serve) fn new(target: Arc<Target>) -> Self {
         Self {
             target,
@@ -139,7 +141,7 @@ impl TargetResults {
         self.endpoints.get(at)
     }
 
-    /// Puts a result in the place of the last one of its endpoint.
+    /// Replaces the last result of an endpoint.
     pub(in crate::serve) fn put(&mut self, result: EndpointResult) {
         let result = Arc::new(result);
         match self.position(&result.judged.observation) {
@@ -174,12 +176,13 @@ impl TargetResults {
         self.next.extend(next.map(|next| (vantage.clone(), next)));
     }
 
-    /// Removes the results of a vantage that are not wanted.
+    /// Removes the results that are not wanted.
     pub(in crate::serve) fn retain(&mut self, is_wanted: impl FnMut(&Arc<EndpointResult>) -> bool) {
         self.endpoints.retain(is_wanted);
     }
 
-    /// Notes the addresses of the last successful DNS lookup, `known` before this probe, if it did not look them up.
+    /// Keeps the addresses of the last successful DNS lookup, `known` before this probe, if this
+    /// probe did not look them up successfully.
     pub(in crate::serve) fn end_local_probe(&mut self, known: &[IpAddr]) {
         let is_answered = local_addresses(self.judged()).next().is_some();
         let is_looked_up = is_answered || dns_answer(self.judged()).is_some();
@@ -189,7 +192,8 @@ impl TargetResults {
         };
     }
 
-    /// Returns the addresses of the last successful DNS lookup of the target's host, each once.
+    /// Returns the addresses of the last successful DNS lookup of the target's host, without
+    /// duplicates.
     pub(in crate::serve) fn known(&self) -> Vec<IpAddr> {
         let mut known: Vec<IpAddr> = local_addresses(self.judged()).collect();
         known.extend(&self.not_looked_up);
@@ -198,7 +202,8 @@ impl TargetResults {
         known
     }
 
-    /// A target that was probed by one probe that ended at `at`, after the results `before`.
+    /// Returns the results of a target after one probe that ended at `at`; `before` are the results
+    /// before it.
     #[cfg(test)]
     pub(in crate::serve) fn probed(
         target: &Target,
@@ -225,13 +230,14 @@ impl TargetResults {
     }
 }
 
-/// The addresses that were probed from here.
+/// Returns the addresses that were probed from the local vantage.
 fn local_addresses<'a>(results: impl Iterator<Item = &'a Judged>) -> impl Iterator<Item = IpAddr> {
     let local = results.filter(|judged| judged.observation.vantage.is_local());
     local.filter_map(|judged| judged.observation.ip)
 }
 
-/// Returns true if the same leaf was served, the same reported, or the same kind of error seen.
+/// Returns true if both results have the same leaf, the same reported result, or the same kind of
+/// error.
 pub(in crate::serve) fn saw_the_same(a: &Judged, b: &Judged) -> bool {
     match (&a.observation.outcome, &b.observation.outcome) {
         (Outcome::Served(a), Outcome::Served(b)) => a.leaf == b.leaf,
@@ -241,11 +247,11 @@ pub(in crate::serve) fn saw_the_same(a: &Judged, b: &Judged) -> bool {
     }
 }
 
-/// The last results of all targets, in their order. A copy shares everything with its original; a change copies one
-/// chunk.
+/// Last results of all targets, in the order of the targets. A copy shares everything with its
+/// original; a change copies one chunk.
 #[derive(Clone, Debug, Default)]
 pub(in crate::serve) struct ResultMap {
-    /// No chunk is empty.
+    /// Chunks, of which none is empty.
     chunks: Arc<Vec<Arc<Chunk>>>,
 }
 
@@ -266,7 +272,7 @@ impl ResultMap {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// Puts results in the place of those of their target.
+    /// Replaces the results of a target.
     pub(in crate::serve) fn put(&mut self, results: Arc<TargetResults>) {
         let at = self.chunk_of(&results.target);
         let chunks = Arc::make_mut(&mut self.chunks);
@@ -303,7 +309,7 @@ impl ResultMap {
         chunks.retain(|chunk| !chunk.is_empty());
     }
 
-    /// Returns the chunk where a target is, or belongs.
+    /// Returns the index of the chunk that contains a target, or would contain it.
     fn chunk_of(&self, target: &Target) -> usize {
         let is_before =
             |chunk: &Arc<Chunk>| chunk.first().is_some_and(|one| *one.target <= *target);

@@ -1,4 +1,4 @@
-//! A configuration comes into force, and a plan follows from it.
+//! Applies a configuration, and makes the plan that follows from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -42,8 +42,8 @@ impl State {
                 },
                 None => new,
             };
-            // A reload is for reading files again; a source over the network keeps its schedule, unless something about
-            // it has changed.
+            // A reload fetches files again. A source over the network keeps its schedule, unless
+            // its entry has changed.
             let is_remote = watch.is_asked_over_network();
             let keeps_its_schedule =
                 is_remote && (watch.up == Some(true) || self.sources.is_running(&whole));
@@ -73,12 +73,12 @@ impl State {
         }
         self.apply_vantages(&settings.vantages);
         self.settings = Settings {
-            // The watches have them.
+            // The entries are in `watches`.
             entries: Vec::new(),
             ..settings
         };
         self.replan(now);
-        // Earlier results are of another place, or judged by other rules.
+        // Earlier results are of a different server, or were judged by other rules.
         let plan = self.plan.clone();
         let of_changed = plan.targets.iter();
         let of_changed = of_changed.filter(|(_, planned)| changed.contains(&*planned.key));
@@ -86,7 +86,8 @@ impl State {
         self.hurry(&subjects, now);
     }
 
-    /// Adds and removes remote vantages. One that is being asked is removed when it has answered.
+    /// Adds and removes remote vantages. A removed vantage that is being probed from stays until
+    /// that probe ends.
     fn apply_vantages(&mut self, vantages: &[Vantage]) {
         let limit = MAX_REMOTE_PROBES.min(self.concurrency);
         for vantage in vantages {
@@ -138,7 +139,7 @@ impl State {
             .collect();
         let mut groups: BTreeMap<Subject, Vec<Arc<Target>>> = BTreeMap::new();
         for (target, planned) in std::iter::zip(&targets, plan.targets.values()) {
-            // A remote test knows TCP only, and needs a certificate to compare with.
+            // A remote test supports only TCP, and needs a certificate to compare with.
             if planned.expectation.is_ok() && !target.protocol.is_quic() {
                 let group = Subject::group(&planned.key, target);
                 groups.entry(group).or_default().push(target.clone());
@@ -183,14 +184,14 @@ impl State {
             }
             lane.unprobed.retain(|subject| planned.contains(subject));
             lane.queue.add_all(planned, interval, now.elapsed);
-            // The probe that runs may be one of the target as it was before.
+            // The running probe may have started with the target's earlier configuration.
             for subject in &back {
                 lane.queue.hurry(subject, now.elapsed);
             }
         }
     }
 
-    /// The probes of these targets, from all vantages.
+    /// Returns the probes of these targets, from all vantages.
     fn subjects_of<'a>(&self, targets: impl Iterator<Item = &'a Target>) -> Vec<Subject> {
         let mut subjects = BTreeSet::new();
         for target in targets {
@@ -205,7 +206,8 @@ impl State {
     }
 }
 
-/// Returns the entries with their keys, in their order. Two of them may have the same source and no names.
+/// Returns the entries with their keys, in their order. Two entries may have the same source and no
+/// names; their keys differ in the repetition.
 pub(in crate::serve) fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
     let mut keys = HashSet::new();
     let keyed = entries.iter().map(|entry| {
@@ -220,7 +222,7 @@ pub(in crate::serve) fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
     keyed.collect()
 }
 
-/// Returns true if another certificate is expected than before.
+/// Returns true if the expected certificate has changed.
 fn differ(before: &Result<Kept, String>, now: &Result<Kept, String>) -> bool {
     match (before, now) {
         (Ok(before), Ok(now)) => before.loaded.expected != now.loaded.expected,

@@ -1,5 +1,5 @@
-//! Findings that compare several endpoints. They follow from the results of single probes alone, and are computed again
-//! whenever one of these changes.
+//! Findings that compare several endpoints. They depend only on the results of single probes, and
+//! are computed again whenever one of these changes.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use crate::observation::ErrorKind;
 
 use super::super::snapshot::{EndpointResult, TargetResults, saw_the_same};
 
-/// Returns a result as it is until the probe of its target ends. The findings that compare endpoints stay while the
-/// endpoint itself has not changed. `place` are the results of this probe at the same address.
+/// Returns a result as it is published until the probe of its target ends. It keeps the earlier
+/// findings that compare endpoints while the endpoint itself has not changed. `place` has the
+/// results of this probe for the same address.
 pub(super) fn preliminary<'a>(
     alone: &Arc<Judged>,
     old: Option<&EndpointResult>,
@@ -34,16 +35,16 @@ pub(super) fn preliminary<'a>(
     looks.pop().map_or_else(|| alone.clone(), Arc::new)
 }
 
-/// Returns true if the handshake was refused for this key type: the result means another thing if the address has a
-/// certificate with another key.
+/// Returns true if the server refused the handshake for this key type. The meaning of such a result
+/// depends on whether the address has a certificate with another key type.
 pub(super) fn depends_on_other_key_type(judged: &Judged) -> bool {
     judged.observation.key_type != KeyType::Any
         && matches!(&judged.verdict, Verdict::Inconclusive(error)
             if matches!(error.kind, ErrorKind::TlsAlert | ErrorKind::TlsClosed))
 }
 
-/// Computes the findings that compare endpoints, for the vantages that are not being probed from. Results of two vantages
-/// are compared if their times are within one interval of each other.
+/// Computes the findings that compare endpoints, for the vantages without a running probe. Results
+/// of two vantages are compared if their times are within one interval of each other.
 pub(super) fn combine(
     results: &mut TargetResults,
     is_settled: impl Fn(&Vantage) -> bool,
@@ -96,13 +97,14 @@ fn vantage(endpoint: &Arc<EndpointResult>) -> &Vantage {
     &endpoint.observation().vantage
 }
 
-/// Returns true if two results are of one address and key type, and about as old.
+/// Returns true if two results are of the same address and key type, and at most one interval
+/// apart.
 fn is_comparable(a: &EndpointResult, b: &EndpointResult, interval: Duration) -> bool {
     let place = |e: &EndpointResult| (e.observation().ip, e.observation().key_type);
     place(a) == place(b) && a.ended.abs_diff(b.ended) <= interval
 }
 
-/// Returns true if two results of an endpoint say the same, whatever the text of their findings.
+/// Returns true if two results of an endpoint are the same except for the text of their findings.
 fn is_alike(a: &Judged, b: &Judged) -> bool {
     let verdicts = match (&a.verdict, &b.verdict) {
         (Verdict::Conclusive(a), Verdict::Conclusive(b)) => a == b,
@@ -116,7 +118,8 @@ fn is_alike(a: &Judged, b: &Judged) -> bool {
     verdicts && saw_the_same(a, b) && codes(a) == codes(b)
 }
 
-/// Returns a result with the findings that comparing endpoints added and removed at the last one.
+/// Returns a result to which the last comparison of endpoints is applied: the findings that it
+/// added and removed.
 fn carried(alone: &Arc<Judged>, old: &EndpointResult) -> Arc<Judged> {
     let has = |findings: &[Finding], code: Code| findings.iter().any(|f| f.code() == code);
     let (was_alone, was) = (&old.alone.findings, &old.judged.findings);

@@ -5,7 +5,7 @@
 //! - **probes**: probes, their results, and the cycle;
 //! - **vantage**: the slots and the backoff of one vantage;
 //! - **combine**: findings that compare several endpoints;
-//! - **apply**: a configuration, and the plan that follows from it.
+//! - **apply**: the configuration, and the plan that follows from it.
 
 mod apply;
 mod combine;
@@ -49,29 +49,29 @@ pub(super) use sources::REPLAN_PAUSE;
 /// Interval between two removals of old history from the store.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// The time of an event.
+/// Time of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
-    /// The time since the start. It only grows.
+    /// Time since the start. It never decreases.
     pub(super) elapsed: Duration,
-    /// The clock. It may be set back.
+    /// Time of the clock, which may be set back.
     pub(super) clock: Timestamp,
 }
 
-/// The part of the configuration that the state depends on.
+/// Part of the configuration that the state depends on.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    /// The entries of the inventory.
+    /// Entries of the inventory.
     pub(super) entries: Vec<Entry>,
     /// Interval of the probes.
     pub(super) interval: Duration,
     /// Grace period and refresh interval.
     pub(super) times: Times,
-    /// How long history is kept.
+    /// Time for which history is kept.
     pub(super) history: Duration,
-    /// The account, which its entries depend on.
+    /// SSLMate account, which its entries depend on.
     pub(super) account: Option<SslmateSettings>,
-    /// The remote vantages.
+    /// Remote vantages.
     pub(super) vantages: Vec<Vantage>,
 }
 
@@ -89,37 +89,37 @@ impl From<&Runtime> for Settings {
     }
 }
 
-/// The bounds and the past of a state.
+/// Limits of a state, and the stored results that it starts with.
 #[derive(Debug, Default)]
 pub(super) struct Start {
     /// Maximum concurrent local probes.
     pub(super) concurrency: usize,
-    /// The results of sources before the start, by the keys of their entries.
+    /// Results of sources before the start, by the keys of their entries.
     pub(super) remembered: Vec<(String, Vec<Remembered>)>,
-    /// There is a state folder to record in.
+    /// True if there is a state folder to record in.
     pub(super) has_store: bool,
 }
 
-/// The number of a probe.
+/// Number of a probe.
 pub(super) type ProbeId = u64;
 
-/// A result of a source.
+/// Result of a request to a source.
 #[derive(Debug)]
 pub(super) struct Fetched {
-    /// A result for each certificate.
+    /// Result for each certificate.
     pub(super) answers: Vec<Result<Loaded, Failed>>,
-    /// The mail hosts of the entry's domains; `None` if they were not looked up.
+    /// Mail hosts of the entry's domains; `None` if they were not looked up.
     pub(super) mail_hosts: Option<MailHosts>,
 }
 
-/// An event.
+/// Event of the state machine.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A source answered, or failed.
+    /// A request to a source succeeded or failed.
     SourceResult {
         request: SourceRequest,
         fetched: Fetched,
-        /// A line if the clock of the sources differs from ours.
+        /// Log line if the clock of the source differs from the local clock.
         clock_warning: Option<String>,
     },
     /// A probe has the result of one endpoint, as of `at`.
@@ -128,7 +128,7 @@ pub(super) enum Event {
         judged: Arc<Judged>,
         at: Now,
     },
-    /// A probe ended; it is not complete after a fault of our own.
+    /// A probe ended. It is not complete after an internal error.
     ProbeDone { id: ProbeId, is_complete: bool },
     /// The configuration was read.
     Reload(Settings),
@@ -136,42 +136,43 @@ pub(super) enum Event {
     Issued(String),
     /// Time has passed.
     Tick,
-    /// Nothing new begins from now on.
+    /// The monitor stops: nothing new starts from now on.
     Shutdown,
 }
 
-/// An effect, which the loop carries out.
+/// Effect, which the loop carries out.
 #[derive(Debug)]
 pub(super) enum Effect {
-    /// Ask the source of an entry; `known` are the mail hosts of its domains.
+    /// Fetch from the source of an entry; `known` are the mail hosts of its domains.
     Fetch {
         request: SourceRequest,
         entry: Arc<Entry>,
         known: Arc<MailHosts>,
     },
-    /// Probe targets of one entry from one vantage; `known` are the addresses of the last successful DNS lookup.
+    /// Probe targets of one entry from one vantage; `known` are the addresses of the last
+    /// successful DNS lookup.
     Probe {
         id: ProbeId,
         vantage: Vantage,
         targets: Vec<Arc<Target>>,
         known: Vec<IpAddr>,
     },
-    /// Write to the state folder.
+    /// Write a note to the state folder.
     Record(Note),
-    /// Write to the log.
+    /// Write a line to the log.
     Log(LogLine),
     /// Publish a snapshot.
     Publish,
 }
 
-/// The severity of a log line.
+/// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Info,
     Warning,
 }
 
-/// A log line: the event first, then `key=value`.
+/// Log line: the event first, then `key=value`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LogLine {
     pub(super) level: Level,
@@ -194,49 +195,51 @@ impl LogLine {
     }
 }
 
-/// The monitor's state.
+/// State of the monitor.
 pub(super) struct State {
     settings: Settings,
     concurrency: usize,
     has_store: bool,
     is_stopping: bool,
     watches: BTreeMap<Arc<str>, Watch>,
-    /// Their keys in the order of the configuration.
+    /// Keys of the entries in the order of the configuration.
     order: Vec<Arc<str>>,
-    /// Entries that the configuration has lost.
+    /// Entries that are no longer in the configuration.
     lost: Lost,
     plan: Arc<Plan>,
-    /// The logged warnings about its names.
+    /// Logged warnings about the names in the plan.
     warnings: BTreeSet<String>,
     targets: BTreeSet<Arc<Target>>,
-    /// The targets that one test of a remote vantage is for.
+    /// Targets of each test of a remote vantage.
     groups: BTreeMap<vantage::Subject, Vec<Arc<Target>>>,
-    /// The local vantage and the remote ones.
+    /// Local vantage and remote vantages.
     lanes: BTreeMap<Vantage, Lane>,
     runs: BTreeMap<ProbeId, Run>,
     last_id: ProbeId,
     results: ResultMap,
-    /// The requests to sources.
+    /// Schedule of the requests to sources.
     sources: DueQueue<SourceRequest>,
-    /// The latest time of the next plan, if sources have returned something since the last one.
+    /// Latest time of the next plan, if sources have returned results since the last one.
     outdated: Option<Duration>,
-    /// Requests after word of issued certificates, each with the common names whose targets are probed then.
+    /// Requests after notifications of issued certificates, each with the common names whose
+    /// targets are probed after the result.
     awaiting: BTreeMap<SourceRequest, BTreeSet<String>>,
-    /// Certificates that were fetched individually while a full request of their entry was running.
+    /// Certificates that were fetched individually while a full fetch of their entry was running.
     newer: BTreeMap<Arc<str>, BTreeSet<String>>,
-    /// The targets that this cycle has not probed yet.
+    /// Targets that this cycle has not probed yet.
     remaining: BTreeSet<Arc<Target>>,
     cycle_began: Duration,
     cycle_duration: Option<Duration>,
     is_ready: bool,
     prune_due: Duration,
     dns_failures: DnsFailures,
-    /// It was logged that our clock differs from that of the sources.
+    /// True after the log line about the difference between the local clock and that of the
+    /// sources.
     is_clock_wrong: bool,
     effects: Vec<Effect>,
 }
 
-/// The parts of a snapshot that the state has.
+/// Parts of a snapshot that come from the state.
 pub(super) struct Parts {
     pub(super) plan: Arc<Plan>,
     pub(super) results: ResultMap,
@@ -246,7 +249,7 @@ pub(super) struct Parts {
 }
 
 impl State {
-    /// A state with a first configuration, and the effects of it.
+    /// Returns a state with a first configuration, and the effects of it.
     pub(super) fn new(settings: Settings, start: Start, now: Now) -> (Self, Vec<Effect>) {
         let concurrency = start.concurrency.max(1);
         let local = Lane::new(concurrency);
@@ -289,7 +292,7 @@ impl State {
         (state, effects)
     }
 
-    /// Takes an event. Returns the effects that follow from it, in order.
+    /// Applies an event. Returns the effects that follow from it, in order.
     pub(super) fn on(&mut self, event: Event, now: Now) -> Vec<Effect> {
         match event {
             Event::SourceResult {
@@ -316,7 +319,7 @@ impl State {
         std::mem::take(&mut self.effects)
     }
 
-    /// Returns when the state wants a tick.
+    /// Returns the time at which the state needs a tick.
     pub(super) fn next_due(&self) -> Option<Duration> {
         let probes = self.lanes.values().filter_map(Lane::next_start);
         let fetch = self.next_fetch();
@@ -376,7 +379,7 @@ impl State {
         self.is_clock_wrong = is_wrong;
     }
 
-    /// Removes old history, and the lost entries that are old.
+    /// Removes old history, and the entries that were lost too long ago.
     fn prune_if_due(&mut self, now: Now) {
         if self.prune_due > now.elapsed {
             return;
@@ -389,7 +392,7 @@ impl State {
         self.record_entries(now);
     }
 
-    /// Records which entries are configured now.
+    /// Records the keys of the configured entries.
     fn record_entries(&mut self, now: Now) {
         self.record(|state| {
             let keys = state.watches.keys().map(ToString::to_string).collect();
@@ -398,7 +401,7 @@ impl State {
     }
 }
 
-/// Sizes of everything that could grow.
+/// Sizes of all collections that could grow.
 #[cfg(test)]
 #[derive(Debug)]
 pub(super) struct Sizes {

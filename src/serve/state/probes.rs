@@ -1,4 +1,4 @@
-//! Probes: their start, their results, and the cycle that they make up.
+//! Probes: their start, their results, and the cycle that they form.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,15 +16,15 @@ use super::combine::{combine, depends_on_other_key_type, preliminary};
 use super::vantage::{Change, Lane, Seen, Subject};
 use super::{Effect, LogLine, Now, ProbeId, State};
 
-/// A probe that is running.
+/// Running probe.
 #[derive(Debug)]
 pub(super) struct Run {
     vantage: Vantage,
     subject: Subject,
     started: Duration,
-    /// Each target with its results before the probe.
+    /// Targets, each with its results before the probe.
     targets: Vec<(Arc<Target>, Option<Arc<TargetResults>>)>,
-    /// Results that mean another thing if the address has a certificate with another key.
+    /// Results whose meaning depends on the other key type at the same address.
     held: Vec<(Arc<Judged>, Now)>,
     seen: Seen,
 }
@@ -42,7 +42,7 @@ impl State {
                 self.start_probe(vantage.clone(), subject, now);
             }
         }
-        // The lag depends on it.
+        // The published lag depends on the started probes.
         if has_started {
             self.publish();
         }
@@ -101,7 +101,7 @@ impl State {
         }
         let (ip, key_type) = (judged.observation.ip, judged.observation.key_type);
         self.put_result(id, &target, judged, at);
-        // The results of the other key type that waited for this one.
+        // Results of the other key type that waited for this one.
         let held = self.runs.get_mut(&id).map(|run| {
             let is_of_place = |(held, _): &mut (Arc<Judged>, Now)| {
                 let other = &held.observation;
@@ -114,7 +114,8 @@ impl State {
         }
     }
 
-    /// Returns true if no result of another key type at the same address is there yet, and one will be.
+    /// Returns true if this probe has no result of another key type for the same address yet, but
+    /// will have one.
     fn waits_for_other_key_type(&self, id: ProbeId, judged: &Judged) -> bool {
         let own = &judged.observation;
         let planned = self.plan.targets.get(&own.target);
@@ -179,7 +180,7 @@ impl State {
         let Some(lane) = self.lanes.get_mut(&run.vantage) else {
             return;
         };
-        // Whoever answers tests from elsewhere is asked once in an interval, also after a pause.
+        // A remote vantage tests a certificate once in an interval, even after a backoff.
         let earliest = match run.vantage.is_local() {
             true => Duration::ZERO,
             false => run.started + interval / 2,
@@ -211,7 +212,7 @@ impl State {
         self.end_cycle(now);
     }
 
-    /// Removes the addresses that the probe no longer saw, and compares those that it saw.
+    /// Removes the addresses that the probe no longer found, and compares the ones that it found.
     fn end_target(
         &mut self,
         id: ProbeId,
@@ -251,7 +252,7 @@ impl State {
         self.record(|_| Note::Probed(of_run));
     }
 
-    /// The vantages from which a target is being probed.
+    /// Returns the vantages with a running probe of a target.
     fn busy_vantages(&self, target: &Arc<Target>) -> BTreeSet<Vantage> {
         let planned = self.plan.targets.get(&**target);
         let group = planned.map(|planned| Subject::group(&planned.key, target));
@@ -281,7 +282,7 @@ impl State {
     /// Ends the cycle when every target has been probed.
     pub(super) fn end_cycle(&mut self, now: Now) {
         self.note_readiness();
-        // Mostly the first of the two says no.
+        // The cheaper check is first, and usually decides.
         if !self.remaining.is_empty() || self.watches.values().any(|watch| watch.up.is_none()) {
             return;
         }
@@ -293,7 +294,8 @@ impl State {
         self.remaining.clone_from(&self.targets);
     }
 
-    /// Notes once that every source was asked and everything was probed once, from each vantage that works.
+    /// Sets `is_ready` once every source was fetched, and every target was probed once from each
+    /// vantage that works.
     fn note_readiness(&mut self) {
         let is_ready = !self.is_ready
             && self.lanes.values().all(Lane::is_ready)

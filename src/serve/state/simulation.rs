@@ -1,5 +1,6 @@
-//! The state in simulated worlds: servers, vantages, sources and DNS that are slow, dead, wrong or away, and reloads that
-//! remove entries and bring them back. Every step is checked against the truth. A seed replays its world.
+//! The state in simulated worlds. Servers, vantages, sources and DNS are slow, dead, wrong or
+//! unreachable, and reloads remove and add entries. Every step is checked against the truth. A seed
+//! replays its world.
 
 mod checks;
 mod world;
@@ -11,7 +12,7 @@ use world::{Kind, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Random numbers that depend on the seed alone (splitmix64).
+/// Random numbers that depend only on the seed (splitmix64).
 struct Rng(u64);
 
 impl Rng {
@@ -27,7 +28,7 @@ impl Rng {
         usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap()).unwrap()
     }
 
-    /// True once in so many times.
+    /// Returns true with a probability of one in `count`.
     fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }
@@ -38,7 +39,7 @@ impl Rng {
     }
 }
 
-/// Long runs in which the work fits: everything is probed in time, whatever fails.
+/// Long runs in which the work fits: every target is probed in time, despite all failures.
 #[test]
 fn results_are_true_and_in_time_while_anything_fails() {
     let mut hours = 0;
@@ -50,7 +51,7 @@ fn results_are_true_and_in_time_while_anything_fails() {
     assert!(hours >= 10_000);
 }
 
-/// Short intervals, and files that are read again every minute.
+/// Short intervals, and files that are fetched again every minute.
 #[test]
 fn results_are_true_with_intervals_of_seconds() {
     for seed in 0..40 {
@@ -58,7 +59,8 @@ fn results_are_true_with_intervals_of_seconds() {
     }
 }
 
-/// Dead servers take longer than the interval in all: everything is probed as often as everything else.
+/// Probes of dead servers take longer than the interval in total: all targets are probed equally
+/// often.
 #[test]
 fn work_that_does_not_fit_is_shared_evenly_and_the_lag_is_true() {
     for seed in 0..20 {

@@ -14,25 +14,25 @@ use super::{Effect, Fetched, LogLine, Now, State};
 
 /// Maximum concurrent requests to sources.
 pub(super) const MAX_SOURCES: usize = 8;
-/// Pause after word of an issued certificate that the source does not return yet.
+/// Pause before the next request if the source does not return an announced certificate yet.
 pub(super) const SECOND_TRY: Duration = Duration::from_secs(15);
 /// Results of sources within this time share one new plan.
 pub(in crate::serve) const REPLAN_PAUSE: Duration = Duration::from_millis(250);
-/// The same for results that change nothing: thousands of files are read again every minute, and a plan of all of them
-/// costs a thousand times as much as one of them.
+/// The same for results that change nothing. Thousands of files are fetched again every minute, and
+/// a plan for all of them costs a thousand times as much as one fetch.
 const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(10);
 
-/// A request to the source of an entry.
+/// Request to the source of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::serve) struct SourceRequest {
-    /// The key of the entry.
+    /// Key of the entry.
     pub(in crate::serve) key: Arc<str>,
-    /// The common name of the one certificate of an account that is asked for; `None` is everything.
+    /// Common name of the one requested certificate of an account; `None` requests all.
     pub(in crate::serve) only: Option<String>,
 }
 
 impl SourceRequest {
-    /// A request for everything.
+    /// Returns a request for all certificates.
     pub(in crate::serve) fn whole(key: &str) -> Self {
         Self {
             key: key.into(),
@@ -59,13 +59,13 @@ impl State {
         }
     }
 
-    /// Returns when the next request starts; `None` while all slots are busy.
+    /// Returns the start time of the next request; `None` while all slots are busy.
     pub(super) fn next_fetch(&self) -> Option<Duration> {
         let is_free = self.sources.running() < MAX_SOURCES;
         self.sources.next_due().filter(|_| is_free)
     }
 
-    /// Takes the result of a request.
+    /// Applies the result of a request.
     pub(super) fn on_source_result(&mut self, request: &SourceRequest, fetched: Fetched, now: Now) {
         let key = &request.key;
         let Some(watch) = self.watches.get_mut(key) else {
@@ -111,7 +111,7 @@ impl State {
             )));
         }
         lines.extend(news.changed.iter().map(LogLine::info));
-        // A source that failed and never answered has returned nothing that could replace what the store has.
+        // A source that has only failed has no results that could replace the stored ones.
         let has_answered = watch.up == Some(true) || !watch.kept.is_empty();
         let is_new = watch.is_asked_over_network() || was_up.is_none() || !news.changed.is_empty();
         let remembered = (self.has_store && has_answered && is_new)
@@ -130,12 +130,13 @@ impl State {
         self.outdated = Some(self.outdated.map_or(until, |before| before.min(until)));
     }
 
-    /// Finishes a request, and plans the ones that follow from its result.
+    /// Finishes a request, and plans the requests that follow from its result.
     fn reschedule(&mut self, request: &SourceRequest, has_changed: bool, now: Now) {
         let key = &request.key;
         let awaited = self.awaiting.remove(request);
         if let Some(awaited) = &awaited {
-            // The word is that it is time to probe, also if the instance was known before.
+            // A notification means that the targets must be probed, even if the instance was known
+            // before.
             let of_entry = self.plan.targets.iter();
             let of_entry = of_entry.filter(|(_, planned)| planned.key == *key);
             let announced = of_entry.filter(|(_, planned)| {
@@ -175,7 +176,7 @@ impl State {
         }
     }
 
-    /// Asks for a certificate that was issued.
+    /// Requests a certificate that was issued.
     pub(super) fn on_issued(&mut self, cn: &str, now: Now) {
         let about = self.watches.iter().filter(|(_, watch)| watch.is_about(cn));
         let mut requests: BTreeMap<SourceRequest, bool> = BTreeMap::new();
@@ -185,7 +186,7 @@ impl State {
             if alone.count() >= MAX_ALONE {
                 request.only = None;
             }
-            // An unknown name has no targets to wait for, and could be any.
+            // An unknown name has no targets to probe, and may be any text.
             requests.insert(request, Watch::knows(watch, cn));
         }
         for (request, is_known) in requests {
@@ -198,7 +199,8 @@ impl State {
         }
     }
 
-    /// Makes a new plan if sources have returned something; results shortly after each other share one.
+    /// Makes a new plan if sources have returned results. Results shortly after each other share
+    /// one plan.
     pub(super) fn replan_if_due(&mut self, now: Now) {
         let is_quiet = self.sources.running() == 0;
         if let Some(until) = self.outdated

@@ -14,29 +14,29 @@ use super::Now;
 
 /// Maximum concurrent probes of one remote vantage.
 pub(super) const MAX_REMOTE_PROBES: usize = 16;
-/// Pause after the first failed probe of a vantage. It doubles with every further one.
+/// Pause after the first failed probe of a vantage. Each further failure doubles it.
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// Longest pause between two probes of a vantage that keeps failing.
 pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
-/// The subject of one probe.
+/// Subject of one probe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::serve) enum Subject {
-    /// One target, from here.
+    /// One target, from the local vantage.
     Target(Arc<Target>),
-    /// The targets of one certificate and port, from a remote vantage.
+    /// Targets of one certificate and port, from a remote vantage.
     Certificate {
-        /// The key of its entry.
+        /// Key of the entry.
         key: Arc<str>,
-        /// Its name.
+        /// Name of the certificate.
         certificate: Arc<str>,
-        /// The port.
+        /// Port.
         port: u16,
     },
 }
 
 impl Subject {
-    /// The group of targets that a target is in.
+    /// Returns the group that contains a target.
     pub(super) fn group(key: &Arc<str>, target: &Target) -> Self {
         Self::Certificate {
             key: key.clone(),
@@ -46,27 +46,27 @@ impl Subject {
     }
 }
 
-/// A vantage.
+/// Schedule and health of a vantage.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) queue: DueQueue<Subject>,
     /// Maximum concurrent probes.
     limit: usize,
-    /// The configuration has it.
+    /// True if the configuration contains the vantage.
     pub(super) is_wanted: bool,
-    /// The probes that have not ended once yet.
+    /// Probes that have never ended yet.
     pub(super) unprobed: BTreeSet<Subject>,
     is_up: Option<bool>,
-    /// Probes that failed one after another.
+    /// Number of consecutive failed probes.
     failures: u32,
-    /// The end of the last of them.
+    /// End of the last failed probe.
     failed_at: Duration,
     failing_since: Option<Timestamp>,
-    /// The end of the pause.
+    /// End of the pause.
     resume_at: Duration,
 }
 
-/// A change of a vantage.
+/// Change of a vantage's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Failed,
@@ -101,7 +101,8 @@ impl Lane {
         }
     }
 
-    /// Returns when the next probe starts; `None` while all slots are busy. A vantage that fails has one slot.
+    /// Returns the start time of the next probe; `None` while all slots are busy. A failing vantage
+    /// has one slot.
     pub(super) fn next_start(&self) -> Option<Duration> {
         let limit = if self.failures > 0 { 1 } else { self.limit };
         let due = self
@@ -111,7 +112,8 @@ impl Lane {
         Some(due.max(self.resume_at))
     }
 
-    /// Returns the due time of the longest-waiting probe. A vantage that fails is asked less: its probes are not late.
+    /// Returns the due time of the longest-waiting probe. A failing vantage is probed from less
+    /// often, so its probes are not late.
     pub(super) fn oldest_due(&self) -> Option<Duration> {
         self.queue.next_due().filter(|_| self.failures == 0)
     }
@@ -124,7 +126,7 @@ impl Lane {
         }
     }
 
-    /// Notes the end of a probe that began at `started`.
+    /// Updates the health after a probe that started at `started`.
     pub(super) fn end_probe(&mut self, seen: Seen, started: Duration, now: Now) -> Option<Change> {
         match seen {
             Seen::Nothing => None,
@@ -134,7 +136,7 @@ impl Lane {
                 self.resume_at = Duration::ZERO;
                 self.failing_since.take().map(|_| Change::Recovered)
             }
-            // Probes that ran side by side fail for one reason.
+            // Failures of concurrent probes count as one, because they have the same cause.
             Seen::Failure if self.failures > 0 && started < self.failed_at => None,
             Seen::Failure => {
                 self.is_up = Some(false);
@@ -151,15 +153,15 @@ impl Lane {
     }
 }
 
-/// The results of a probe, for the health of its vantage.
+/// Results of a probe, for the health of its vantage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// There were none.
+    /// There were no results.
     #[default]
     Nothing,
-    /// The vantage did not answer.
+    /// The vantage did not respond.
     Failure,
-    /// The vantage answered.
+    /// The vantage responded.
     Results,
 }
 

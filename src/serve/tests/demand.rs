@@ -1,4 +1,4 @@
-//! More is asked for than there are hands.
+//! Tests with more requests than permits.
 
 use hyper::HeaderMap;
 use hyper::header::RETRY_AFTER;
@@ -11,7 +11,7 @@ use crate::serve::snapshot::Snapshot;
 use crate::serve::{page, probe, test_api};
 use crate::source::Loaded;
 
-/// A first snapshot of this configuration.
+/// Returns a first snapshot of this configuration.
 fn current(text: &str) -> Arc<Current> {
     let setup = setup(text.to_owned());
     let requests = Requests::default();
@@ -35,13 +35,14 @@ async fn who_asks_for_a_page_while_too_many_wait_is_asked_to_come_back() {
     let turn = queue.turn().await;
     let busy = (StatusCode::SERVICE_UNAVAILABLE, true);
     assert_eq!(ask("/").await, Some(busy));
-    // What is no page waits for none.
+    // A path without a page needs no permit.
     assert_eq!(ask("/nothing/here").await, None);
     drop(turn);
     assert_eq!(ask("/").await, Some((StatusCode::OK, false)));
 }
 
-/// A place where nobody answers, with looks that may take an hour, one after the other.
+/// Returns a listener that never responds, and a configuration in which probes of it run one at a
+/// time for up to an hour.
 fn silent() -> (std::net::TcpListener, Arc<Current>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -55,7 +56,7 @@ certificates: [{{name: any, trust: true, hostnames: [a.example, b.example], addr
     (listener, current)
 }
 
-/// The clock moves where all wait; no look ends by itself.
+/// The clock advances only while all tasks wait; no probe ends by itself.
 #[tokio::test]
 async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
     const PROBES: usize = 3;
@@ -89,7 +90,7 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
         probe::MAX_ON_DEMAND_TIME.as_secs()
     );
 
-    // Places and turns are given back.
+    // All permits are released.
     assert_eq!(on_demand.available_permits(), PROBES);
     for _ in 0..PROBES * 100 {
         tokio::task::yield_now().await;
@@ -97,7 +98,7 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
     assert_eq!(current.snapshot().runtime.probes_in_flight(), 0);
 }
 
-/// Publishes a plan as the monitor does once each source has answered.
+/// Publishes a plan as the monitor does once each source has returned a result.
 fn publish_a_plan(current: &Current) {
     let mut snapshot = Snapshot::clone(&current.snapshot());
     let entry = snapshot.runtime.inventory.certificates[0].clone();

@@ -14,7 +14,7 @@ fn target() -> Target {
     }
 }
 
-/// A result with these findings; without any it is a timeout.
+/// Returns a result with these findings; without any, it is a timeout.
 fn result(ip: u8, details: Vec<Detail>) -> Judged {
     let error = LookError::new(ErrorKind::ConnectTimeout, "no \"answer\"");
     let observation = Observation {
@@ -47,13 +47,13 @@ fn expired() -> Detail {
     })
 }
 
-/// The same with nothing wrong.
+/// Returns a result of the same address without a fault.
 fn good(ip: u8) -> Judged {
     let key_type = KeyType::Rsa;
     result(ip, vec![Detail::KeyTypeMissing { key_type }])
 }
 
-/// The lines of probes one after the other.
+/// Returns the lines of consecutive probes.
 fn lines(probes: Vec<Vec<Judged>>) -> Vec<Vec<String>> {
     let mut before: Option<TargetResults> = None;
     let each = probes.into_iter().map(|results| {

@@ -1,4 +1,4 @@
-//! Who switched when.
+//! Tests of the change history.
 
 use super::*;
 use crate::finding::{Detail, Finding, LeafValidity, Severity};
@@ -51,7 +51,7 @@ fn judged(observation: Observation, verdict: Verdict) -> Judged {
     }
 }
 
-/// A look at a.example that saw a certificate.
+/// Returns the result of a probe of a.example that saw a certificate.
 fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
     let served = Outcome::Served(Box::new(Served {
         leaf: certificate(leaf),
@@ -98,7 +98,7 @@ fn history(store: &Store) -> Vec<Span> {
     store.history(&everything()).unwrap()
 }
 
-/// Notes these looks, a minute apart, and tells which of them began a span.
+/// Records these results, one minute apart, and returns the minutes at which a span starts.
 fn beginnings(looks: &[Judged]) -> Vec<i64> {
     let folder = folder();
     let store = open(&folder);
@@ -404,7 +404,7 @@ fn a_full_disk_is_told_and_nothing_of_the_call_is_kept() {
     let folder = folder();
     let store = open(&folder);
     store.note(&[saw(0, true, true)], NOW).unwrap();
-    // What SQLite does at this bound is what it does where the disk has no more room.
+    // SQLite reports this limit as it reports a full disk.
     let pages: i64 = {
         let connection = store.connection();
         let pages = connection.pragma_query_value(None, "page_count", |row| row.get(0));

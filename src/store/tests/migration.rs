@@ -1,15 +1,15 @@
-//! Databases of older versions.
+//! Tests of databases of older versions.
 
 use super::*;
 
-/// A database as schema 1 wrote it.
+/// Dump of a database that schema 1 wrote.
 const SCHEMA_1: &str = include_str!("schema-1.sql");
 
 fn old(folder: &TempDir) {
     raw(folder).execute_batch(SCHEMA_1).unwrap();
 }
 
-/// The keys of today that the entries in it have, in the order in which they were fetched.
+/// Current keys of the entries in it, in the order in which they were fetched.
 const KEYS: &str = include_str!("schema-1-keys.txt");
 
 #[test]
@@ -29,7 +29,7 @@ fn what_schema_1_remembered_is_recalled_by_the_keys_of_today() {
     }
     let migrated = raw(&folder);
     assert_eq!(count(&migrated, "mentions"), 14);
-    // It is migrated once, and can be read then.
+    // The database is migrated once, and can be read afterwards.
     open(&folder);
     assert_eq!(
         Store::open_to_read(folder.path())

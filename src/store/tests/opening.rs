@@ -1,4 +1,4 @@
-//! How a database is opened, and what is told where it cannot be.
+//! Tests of opening a database, and of the errors if that fails.
 
 use std::path::Path;
 use std::time::Duration;

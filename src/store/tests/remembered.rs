@@ -1,4 +1,4 @@
-//! What sources said.
+//! Tests of the stored results of sources.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -116,19 +116,20 @@ fn an_entry_is_forgotten_only_after_the_delay() {
     store.configured(&both, NOW).unwrap();
     store.remember("x", &[one("x", 0)]).unwrap();
     store.remember("y", &[one("y", 1)]).unwrap();
-    // Nothing is known of the time before it: its delay begins with the first note.
+    // It is not known when this entry was last configured, so its time starts with the first
+    // record.
     store.remember("unknown", &[one("z", 1)]).unwrap();
     let after = |seconds: i64| Timestamp(NOW.0 + seconds);
     store.configured(&only_y, after(delay)).unwrap();
     assert_eq!(keys(&store), ["unknown", "x", "y"]);
-    // A reload has it back: the delay begins again.
+    // A reload adds the entry again: its time starts again.
     store.configured(&both, after(delay)).unwrap();
     store.configured(&only_y, after(2 * delay)).unwrap();
     assert_eq!(keys(&store), ["unknown", "x", "y"]);
     store.configured(&only_y, after(2 * delay + 1)).unwrap();
     assert_eq!(keys(&store), ["y"]);
     assert_eq!(count(&raw(&folder), "entries"), 1);
-    // One that was configured until now is not old, however late the next note comes.
+    // An entry that was configured until now is not deleted, however late the next record is.
     store
         .configured(&BTreeSet::new(), after(3 * delay))
         .unwrap();
@@ -141,7 +142,7 @@ fn an_item_that_cannot_be_read_is_left_out() {
         "UPDATE remembered SET content = '{}' WHERE key = 'x'",
         "UPDATE remembered SET content = x'ff' WHERE key = 'x'",
         "UPDATE remembered SET content = replace(content, 'active', 'asleep') WHERE key = 'x'",
-        // Whoever may write to the database does not thereby say what ought to be served.
+        // Write access to the database is not enough to change the expected certificate.
         "UPDATE certificates SET der = x'3000' WHERE sha256 IN
              (SELECT sha256 FROM mentions WHERE key = 'x' EXCEPT SELECT sha256 FROM mentions WHERE key = 'y')",
         "PRAGMA foreign_keys = OFF; DELETE FROM certificates WHERE sha256 IN

@@ -1,4 +1,4 @@
-//! Chromium without a window, driven by the DevTools protocol over a pipe.
+//! Headless Chromium, controlled with the DevTools protocol over a pipe.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use crate::run::{output, run, text};
 /// CERT_STATUS_COMMON_NAME_INVALID of net/cert/cert_status_flags_list.h.
 const STATUS_COMMON_NAME_INVALID: u64 = 1;
 const NET_LOG: &str = "netlog.json";
-/// Trusted as a root.
+/// NSS trust flags of a trusted root.
 const TRUST: &str = "C,,";
 
 pub(crate) fn version() -> String {
@@ -46,8 +46,8 @@ pub(crate) fn ask(jobs: &[Job]) -> Vec<String> {
         .collect()
 }
 
-/// What the verifier found, by the leaf's PEM: errors of parsing, then of the best path by the
-/// certificate's position in it.
+/// Results of the verifier by the leaf's PEM: parse errors, then the errors of the best path with
+/// the position of the certificate.
 fn reasons(log: &Value) -> HashMap<String, String> {
     let number = |name: &str| log["constants"]["logEventTypes"][name].clone();
     let kinds = [
@@ -89,7 +89,7 @@ fn reasons(log: &Value) -> HashMap<String, String> {
                         .cloned()
                         .unwrap_or_default();
                 }
-                // Another attempt begins.
+                // Another attempt starts.
                 None => verified.paths.clear(),
             },
             Some(_) => {
@@ -135,7 +135,8 @@ fn flat(errors: &str) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Puts the roots of all cases into an NSS database, and returns what could not be added.
+/// Adds the roots of all cases to an NSS database, and returns the errors of those that could not
+/// be added.
 fn trust(jobs: &[Job], home: &Path) -> Vec<String> {
     let folder = home.join(".pki/nssdb");
     fs::create_dir_all(&folder).unwrap();
@@ -292,7 +293,7 @@ impl Drop for Browser {
         let close = json!({"id": self.number, "method": "Browser.close"}).to_string();
         let _ = self.requests.write_all(close.as_bytes());
         let _ = self.requests.write_all(&[0]);
-        // Chromium ends when the pipe closes.
+        // Chromium exits when the pipe closes.
         let mut rest = Vec::new();
         let _ = std::io::Read::read_to_end(&mut self.responses, &mut rest);
         let _ = self.child.wait();

@@ -1,4 +1,4 @@
-//! Go's crypto/tls, by a program that takes all cases.
+//! Go's crypto/tls, with a program that reads all cases.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,7 +35,7 @@ pub(crate) fn ask(jobs: &[Job], folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// An answer without the times of this run.
+/// An answer without the timestamps of this run.
 fn without_time(answer: &str) -> String {
     let Some((before, rest)) = answer.split_once(": current time ") else {
         return answer.to_owned();

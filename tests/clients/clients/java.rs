@@ -1,4 +1,4 @@
-//! Java's PKIX trust manager, by a program that takes all cases.
+//! Java's PKIX trust manager, with a program that reads all cases.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::run::run;
 
 fn program() -> Command {
     let mut command = Command::new("java");
-    // The answers do not depend on the terminal's language and zone.
+    // The answers must not depend on the user's language and time zone.
     command.args([
         "-Duser.language=en",
         "-Duser.country=US",
@@ -29,7 +29,7 @@ pub(crate) fn ask(jobs: &[Job]) -> Vec<String> {
         .collect()
 }
 
-/// An answer without the times of this run.
+/// An answer without the timestamps of this run.
 fn without_time(answer: &str) -> String {
     let end = ["NotAfter: ", "NotBefore: "]
         .iter()

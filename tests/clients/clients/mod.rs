@@ -1,4 +1,4 @@
-//! The clients, and what they are given.
+//! The clients and their input.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ pub(crate) mod java;
 pub(crate) mod openssl;
 pub(crate) mod rustls;
 
-/// What a client that accepts is recorded as.
+/// Recorded answer of a client that accepts the chain.
 pub(crate) const ACCEPTED: &str = "ok";
 
 /// One case that is being served.
@@ -29,19 +29,19 @@ impl Job {
         self.host.parse::<std::net::IpAddr>().is_ok()
     }
 
-    /// A line for the programs that take all cases on standard input.
+    /// A line for the programs that read all cases from standard input.
     fn line(&self) -> String {
         let file = self.roots_file.display();
         format!("{}\t{}\t{}\t{file}\n", self.id, self.host, self.port)
     }
 }
 
-/// One line of text, with white space made single.
+/// The text in one line, with single spaces.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Gives all cases to a program, and returns what it answers, in their order.
+/// Passes all cases to a program, and returns its answers in the same order.
 fn answers(mut command: std::process::Command, jobs: &[Job]) -> Vec<String> {
     use std::collections::HashMap;
     use std::io::Write as _;

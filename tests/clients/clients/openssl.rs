@@ -39,7 +39,7 @@ pub(crate) fn ask(job: &Job) -> String {
     read(&text(&output(&mut command)))
 }
 
-/// The depth and the error that s_client reports, or the reason why there was no handshake.
+/// The depth and the error that s_client reports, or the reason of a failed handshake.
 fn read(text: &str) -> String {
     let mut depth = "";
     let mut reason = None;

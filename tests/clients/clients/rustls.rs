@@ -58,7 +58,7 @@ fn judge(
         .map_err(|e| reason(&e))
 }
 
-/// The error's name without the times and names of this run.
+/// The error's name without the timestamps and names of this run.
 fn reason(error: &Error) -> String {
     let Error::InvalidCertificate(error) = error else {
         return format!("{error:?}");

@@ -1,4 +1,4 @@
-//! Keys of each size and kind at each place.
+//! Keys of each size and type at each position.
 
 use super::Corpus;
 use crate::der;
@@ -78,7 +78,7 @@ fn without_null(spki: &[u8]) -> Vec<u8> {
     der::sequence(&[algorithm, key_bits(spki, 15)])
 }
 
-/// A byte after the RSAPublicKey, inside the BIT STRING.
+/// Appends a byte to the RSAPublicKey, inside the BIT STRING.
 fn trailing(spki: &[u8]) -> Vec<u8> {
     let algorithm = der::sequence(&[der::oid("1.2.840.113549.1.1.1"), der::null()]);
     let bits = key_bits(spki, 15);

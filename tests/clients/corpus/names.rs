@@ -14,7 +14,7 @@ use crate::spec::{Case, HOST};
 
 type Names = &'static [(&'static str, fn() -> Vec<u8>)];
 
-/// The case's organization, by which its directory names begin.
+/// The case's organization, the first attribute of its directory names.
 fn organization(case: &Case) -> Name {
     Name::of(&[(ORGANIZATION, UTF8, &case.organization())])
 }
@@ -24,7 +24,7 @@ fn constrain(case: &mut Case, label: &str, permitted: &[Vec<u8>], excluded: &[Ve
 }
 
 pub(super) fn constraints(corpus: &mut Corpus) {
-    // Both places, both lists, fitting and violated, critical and not.
+    // Both issuers, both lists, matching and violated, critical and not.
     for label in ["intermediate", "root"] {
         for (id, base) in [
             ("same", "www.example.test"),
@@ -309,7 +309,7 @@ fn other_types(corpus: &mut Corpus) {
         ("unknown-tag", || der::implicit(9, b"unknown")),
     ];
     for (id, base) in types {
-        // No name of this type in the leaf; a name that fits; a name that does not.
+        // No name of this type in the leaf; a matching name; a violating name.
         corpus.add(format!("nc-{id}-permitted-absent"), move |c| {
             constrain(c, "intermediate", &[base()], &[]);
         });
@@ -392,7 +392,8 @@ fn structure(corpus: &mut Corpus) {
     value("trailing", [base(&[dns("example.test")]), vec![0]].concat());
 }
 
-/// The leaf names its issuer as given, and the intermediate calls itself as given.
+/// Adds a case in which the leaf has `issuer` as its issuer's name, and the intermediate has
+/// `subject` as its own.
 fn pair(corpus: &mut Corpus, id: &str, subject: fn(&str) -> Name, issuer: fn(&str) -> Name) {
     corpus.add(format!("dn-{id}"), move |c| {
         let organization = c.organization();

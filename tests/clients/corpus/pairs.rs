@@ -1,9 +1,9 @@
-//! Two changes of one path: which of them does a client report, and does one hide the other?
+//! Two changes of one path: the one that a client reports, and whether it hides the other.
 
 use super::Corpus;
 use crate::spec::Case;
 
-/// Changes of which each is combined with each that follows it in another group.
+/// Groups of changes. Each change is combined with each change of a later group.
 const GROUPS: [&[&str]; 7] = [
     &["time-expired-leaf", "time-not-yet-valid-leaf"],
     &["host-other"],
@@ -21,7 +21,7 @@ const GROUPS: [&[&str]; 7] = [
     &["time-expired-root", "bc-missing-root", "sig-bad-leaf"],
 ];
 
-/// Pairs of one group, or of changes outside the groups.
+/// Pairs within one group, or of changes outside the groups.
 const MORE: [(&str, &str); 16] = [
     ("time-expired-intermediate", "bc-ca-false-root"),
     ("time-expired-intermediate", "time-expired-root-served"),

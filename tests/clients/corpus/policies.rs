@@ -10,7 +10,7 @@ use crate::spec::extension::{
     policy_mappings,
 };
 
-/// The same policy in every certificate below the root.
+/// Adds the same policy to every certificate below the root.
 fn all(case: &mut Case, policy: &str) {
     for label in ["intermediate", "leaf"] {
         case.at(label).set(policies(&[policy]));

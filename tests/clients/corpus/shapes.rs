@@ -1,4 +1,4 @@
-//! What is served in which order, what is trusted, and paths with more than one way up.
+//! The order of the served certificates, the trusted roots, and alternative paths.
 
 use super::Corpus;
 use crate::keys::Key;
@@ -7,7 +7,7 @@ use crate::spec::extension::{
     self as ext, BASIC_CONSTRAINTS, KEY_USAGE, basic_constraints, dns, name_constraints,
 };
 
-/// Makes the path one of so many intermediates: the root, `upper1`, `upper2`, …, `intermediate`.
+/// Gives the path this many intermediates: the root, `upper1`, `upper2`, …, `intermediate`.
 pub(super) fn lengthen(case: &mut Case, intermediates: usize) {
     let mut above = "root".to_owned();
     let mut served = Vec::new();
@@ -29,7 +29,7 @@ fn self_signed(case: &mut Case) {
     case.serve(&["leaf"]);
 }
 
-/// Adds a second root, and a second certificate of the intermediate that it has signed.
+/// Adds a second root, and a second certificate of the intermediate signed by it.
 fn second_way(case: &mut Case) {
     case.push_ca("second root", "second root");
     case.copy("intermediate", "second").issuer = "second root".into();
@@ -158,7 +158,7 @@ fn stores(corpus: &mut Corpus) {
             c.at("leaf").set(usage.into_critical());
         }),
         ("ca-true-as-openssl-req", |c| {
-            // No key usage and no extended key usage.
+            // Neither key usage nor extended key usage.
             c.at("leaf")
                 .remove(KEY_USAGE)
                 .remove(ext::EXTENDED_KEY_USAGE);

@@ -1,4 +1,4 @@
-//! Signature algorithms at each place.
+//! Signature algorithms at each position.
 
 use super::Corpus;
 use crate::der;

@@ -75,7 +75,7 @@ pub(super) fn add(corpus: &mut Corpus) {
     corpus.add("time-leaf-older-than-issuer", |c| {
         c.at("leaf").valid(-800, 60);
     });
-    // The shape of May 2020: the root is trusted, and served is its expired cross-signed copy.
+    // As in May 2020: the root is trusted, and the server sends its expired cross-signed copy.
     for (id, order) in [
         ("in-order", ["leaf", "intermediate", "cross"]),
         ("cross-first", ["leaf", "cross", "intermediate"]),
@@ -132,7 +132,7 @@ pub(super) fn add(corpus: &mut Corpus) {
     });
 }
 
-/// Adds another root, and a copy of the root that it has signed.
+/// Adds another root, and a copy of the root signed by it.
 fn cross_signed(case: &mut Case) {
     case.push_ca("old root", "old root");
     let (subject, key) = (

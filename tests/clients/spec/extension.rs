@@ -1,4 +1,4 @@
-//! Extensions of RFC 5280 section 4.2, and how their values are written.
+//! Extensions of RFC 5280 section 4.2 and the encoding of their values.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ pub(crate) const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
 pub(crate) const NETSCAPE_CERT_TYPE: &str = "2.16.840.1.113730.1.1";
 pub(crate) const CT_POISON: &str = "1.3.6.1.4.1.11129.2.4.3";
 pub(crate) const SCT_LIST: &str = "1.3.6.1.4.1.11129.2.4.2";
-/// An arc that no client knows.
+/// An OID that is unknown to all clients.
 pub(crate) const UNKNOWN: &str = "1.3.6.1.4.1.55555.1";
 
 pub(crate) const DIGITAL_SIGNATURE: u8 = 0;
@@ -63,7 +63,7 @@ pub(crate) enum Value {
 pub(crate) struct Extension {
     pub(crate) oid: String,
     pub(crate) critical: bool,
-    /// Writes the default `FALSE` of `critical`, which is no DER.
+    /// Encodes the default `FALSE` of `critical`, which DER forbids.
     pub(crate) default_written: bool,
     pub(crate) value: Value,
 }
@@ -86,7 +86,7 @@ impl Extension {
     }
 }
 
-/// An extension of the given bytes, not critical.
+/// A non-critical extension with these bytes.
 pub(crate) fn raw(oid: &str, value: &[u8]) -> Extension {
     Extension {
         oid: oid.to_owned(),
@@ -117,7 +117,7 @@ pub(crate) fn authority_issuer_and_serial() -> Extension {
     derived(AUTHORITY_KEY_ID, Value::IssuerAndSerial)
 }
 
-/// `None` leaves the default `FALSE` out.
+/// Basic constraints. `None` for `ca` omits the default `FALSE`.
 pub(crate) fn basic_constraints(ca: Option<bool>, path_length: Option<u64>) -> Extension {
     let mut parts = Vec::new();
     parts.extend(ca.map(der::boolean));
@@ -159,7 +159,7 @@ pub(crate) fn directory(name: &Name) -> Vec<u8> {
     der::explicit(4, &name.encode())
 }
 
-/// A user principal name, as Microsoft has it.
+/// A user principal name, as defined by Microsoft.
 pub(crate) fn other_name(text: &str) -> Vec<u8> {
     let value = der::explicit(0, &der::tlv(super::name::UTF8, text.as_bytes()));
     der::explicit(0, &[der::oid("1.3.6.1.4.1.311.20.2.3"), value].concat())
@@ -180,7 +180,7 @@ pub(crate) fn ip(address: &str) -> Vec<u8> {
     der::implicit(7, &ip_octets(address))
 }
 
-/// An address and a mask, as name constraints have them.
+/// An address and a mask, as in name constraints.
 pub(crate) fn ip_range(address: &str, mask: &str) -> Vec<u8> {
     der::implicit(7, &[ip_octets(address), ip_octets(mask)].concat())
 }

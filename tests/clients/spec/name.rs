@@ -22,7 +22,7 @@ pub(crate) struct Attribute {
     pub(crate) value: Vec<u8>,
 }
 
-/// An attribute whose text is encoded as the string type has it.
+/// An attribute whose text is encoded by its string type.
 pub(crate) fn attribute(oid: &'static str, tag: u8, text: &str) -> Attribute {
     let value = match tag {
         BMP => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
@@ -30,7 +30,7 @@ pub(crate) fn attribute(oid: &'static str, tag: u8, text: &str) -> Attribute {
             .chars()
             .flat_map(|c| u32::from(c).to_be_bytes())
             .collect(),
-        // Latin-1, as everything but T.61's own readers takes it.
+        // Latin-1, as most implementations read T.61.
         TELETEX => text.chars().map(|c| c as u8).collect(),
         _ => text.as_bytes().to_vec(),
     };

@@ -1,4 +1,4 @@
-//! Servers that are written by hand: what they say is forged, cut off or without an end.
+//! Servers that send hand-written bytes: forged, truncated or endless.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     records.collect::<Vec<_>>().concat()
 }
 
-/// With secure renegotiation (RFC 5746).
+/// A ServerHello with secure renegotiation (RFC 5746).
 fn server_hello(version: u16, suite: u16) -> Vec<u8> {
     server_hello_with(version, suite, &[0xff, 0x01, 0, 1, 0])
 }
@@ -46,7 +46,7 @@ fn certificate(list: &[&[u8]]) -> Vec<u8> {
     message(11, &[u24(list.len()), list].concat())
 }
 
-/// An exchange over P-256 with a signature that nobody made: `ecdsa_secp256r1_sha256`.
+/// A ServerKeyExchange over P-256 with a forged signature: `ecdsa_secp256r1_sha256`.
 fn forged(has_scheme: bool) -> Vec<u8> {
     let mut body = vec![3, 0, 23, 65, 4];
     body.extend([5; 64]);
@@ -62,7 +62,7 @@ fn forged(has_scheme: bool) -> Vec<u8> {
 const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 const DONE: [u8; 9] = [22, 3, 3, 0, 4, 14, 0, 0, 0];
 
-/// A server that refuses the first handshake with this, and goes on with the second.
+/// A server that refuses the first handshake with these bytes, and continues with the second.
 fn refusing(
     first: &'static [u8],
     second: impl Fn(&mut TcpStream) + Send + Sync + 'static,
@@ -70,7 +70,7 @@ fn refusing(
     refusing_all(1, first, second)
 }
 
-/// A server that refuses so many handshakes with this, and goes on with the next.
+/// A server that refuses `refused` handshakes with these bytes, and continues with the next.
 fn refusing_all(
     refused: usize,
     first: &'static [u8],
@@ -96,7 +96,7 @@ fn a_copied_certificate_passes_in_the_clear_only_where_no_key_is_to_be_proved() 
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for (what, version, suite, is_signed, outcome, connections) in [
-        // ECDHE-ECDSA and AES-GCM: rustls speaks it, so rustls has to hear it.
+        // ECDHE-ECDSA with AES-GCM: rustls supports it, so rustls must complete the handshake.
         ("a suite of ours", 0x0303, 0xc02b, true, "tls_alert", 2),
         (
             "a suite of ours for another key",
@@ -113,8 +113,8 @@ fn a_copied_certificate_passes_in_the_clear_only_where_no_key_is_to_be_proved() 
         ("SSL 3.0", 0x0300, 0xc009, true, "tls_signature", 2),
         ("no signature", 0x0303, 0xc009, false, "tls_protocol", 2),
         ("a suite for RSA", 0x0303, 0x002f, false, "tls_protocol", 2),
-        // ECDH: the key is the exchange, and nothing is signed.
-        // The third hello asks if it takes what clients offer.
+        // ECDH: the key is the exchange, and nothing is signed. The third ClientHello tests whether
+        // the server accepts what clients offer.
         ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 3),
     ] {
         let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
@@ -182,7 +182,7 @@ fn a_second_look_is_taken_only_where_nothing_is_shared() {
         (&[21, 3, 0, 0, 2, 2, 71], "conclusive"), // insufficient_security
         (old, "conclusive"),
         (cbc, "conclusive"),
-        (&[], "conclusive"),                      // hangs up
+        (&[], "conclusive"),                      // closes the connection
         (&[21, 3, 3, 0, 2, 2, 112], "tls_alert"), // unrecognized_name
         (&[21, 3, 3, 0, 2, 2, 80], "tls_alert"),  // internal_error
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "tls_protocol"),
@@ -230,7 +230,7 @@ fn whatever_comes_in_the_clear_ends_and_has_its_name() {
         hello(stream);
         say(stream, &certificate(&[&[1][..]; 101]));
     };
-    // Warnings that go on and on.
+    // Endless warnings.
     let endless: Serve = |stream| {
         hello(stream);
         while stream
@@ -445,7 +445,7 @@ fn a_server_whose_algorithm_certvigil_lacks_is_not_at_fault() {
         assert!(row.text("/error").contains(words), "{row:?}");
         assert_eq!(server.connections(), 3);
     }
-    // It has all that rustls has, and refuses it again: the first error stands.
+    // The server supports what rustls offers, and refuses it again: the first error remains.
     let flight = server_hello_13(0x1301, 0x0017);
     let count = AtomicUsize::new(0);
     let server = Server::start("127.0.0.1", move |stream| {

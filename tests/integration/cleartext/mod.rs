@@ -1,4 +1,5 @@
-//! Servers that rustls cannot speak with: real old ones, and those that use the clear to lie.
+//! Servers that rustls cannot speak with: real old ones, and ones that send false data in
+//! cleartext.
 
 mod by_hand;
 mod real;

@@ -1,4 +1,4 @@
-//! Real old servers: what openssl, gnutls and nginx speak is read.
+//! Real old servers: openssl, gnutls and nginx with old protocol versions.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ fn old_versions_suites_and_keys_of_openssl_are_read() {
     let p256 = pki.leaf(&[HOST]);
     let p384 = pki.openssl("ec", "-pkeyopt ec_paramgen_curve:P-384");
     let p521 = pki.openssl("ec", "-pkeyopt ec_paramgen_curve:P-521");
-    // OpenSSL refuses the Diffie-Hellman prime, and the key of the certificate.
+    // OpenSSL refuses the Diffie-Hellman prime and the key of the certificate.
     let weak_key: &[&str] = &[
         "refused_by_clients",
         "refused_by_clients",
@@ -97,7 +97,7 @@ fn old_versions_suites_and_keys_of_openssl_are_read() {
             "bare_key",
         ),
         (
-            // Chromium offers no signature with P-521.
+            // Chromium offers no signature scheme for P-521.
             &p521,
             &["legacy_protocol", "refused_by_clients"],
             "1.1",
@@ -163,7 +163,7 @@ fn old_versions_suites_and_keys_of_openssl_are_read() {
         ),
         (
             &short,
-            // And Go and Chromium offer no such suite.
+            // Go and Chromium do not offer such a suite, either.
             &[
                 "refused_by_clients",
                 "refused_by_clients",
@@ -203,8 +203,8 @@ fn old_versions_suites_and_keys_of_openssl_are_read() {
             );
             assert_eq!(finding.contains("not proved"), proof == "none", "{finding}");
         }
-        // OpenSSL logs the wait for it to be ready, which ends early, the first hello, and the third where there is one;
-        // we leave the second handshake politely.
+        // OpenSSL logs an unexpected EOF for the readiness probe. It may also log the first
+        // ClientHello, and the third if there is one. The second handshake is closed with an alert.
         let log = server.read("log");
         assert!(log.matches("unexpected eof").count() <= 1, "{log}");
         assert!(log.matches(":error:").count() <= 3, "{log}");
@@ -315,7 +315,7 @@ fn an_old_nginx_is_read_and_has_nothing_to_complain_of() {
             log.contains("exit").then_some(log)
         });
         for bad in ["[warn]", "[error]", "[crit]", "[alert]"] {
-            // The first hello, of TLS 1.3 and 1.2, is what nginx speaks of at `info`, and no more.
+            // nginx logs only the first ClientHello, of TLS 1.3 and 1.2, at `info`.
             assert!(!log.contains(bad), "{log}");
         }
     }
@@ -486,7 +486,7 @@ fn keys_and_groups_that_rustls_lacks_are_read() {
         assert_eq!(row.text("/served/key_proof"), proof, "{options}: {row:?}");
         for of_handshake in ["refused_by_clients", "legacy_cipher", "handshake_failed"] {
             let is_expected = code == Some(of_handshake);
-            // What a client does with the key itself is info.
+            // Findings about clients have severity info.
             let findings = row.0["findings"].as_array().unwrap();
             let mut findings = findings.iter().filter(|f| f["severity"] != "info");
             assert_eq!(
@@ -516,7 +516,7 @@ fn only_a_server_that_refuses_what_go_and_chromium_offer_is_reported() {
     for (options, codes) in [
         (format!("-tls1_2 {DHE}"), &["refused_by_clients"][..]),
         (format!("-tls1_2 {DHE}:AES128-GCM-SHA256"), &[]),
-        // They have TLS 1.3 in common, and no group for it.
+        // Both have TLS 1.3, but no common group.
         (
             format!("-groups ffdhe2048 {DHE}:AES128-GCM-SHA256"),
             &["refused_by_clients"],

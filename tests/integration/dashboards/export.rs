@@ -1,11 +1,11 @@
-//! What the program writes is the folder, and nothing of the user's is lost by it.
+//! The program writes exactly the files of the folder, and overwrites no file of the user.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::support::{Run, certvigil};
 
-/// The files of a folder and of those in it, by their path from there.
+/// The files of a folder and of its subfolders, by relative path.
 fn files_below(folder: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -62,7 +62,7 @@ fn what_the_user_changed_is_not_overwritten() {
     let to = place.path().join("out");
     let changed = to.join("prometheus/rules.yml");
     std::fs::create_dir_all(changed.parent().unwrap()).unwrap();
-    // It begins alike: as long as the whole, and a byte more.
+    // The same beginning: the whole file and one more byte.
     let longer = text("prometheus/rules.yml") + "#";
     for mine in ["groups: []\n", &longer] {
         std::fs::write(&changed, mine).unwrap();

@@ -1,4 +1,5 @@
-//! The dashboards, rules and provisioning files agree with the metrics, with each other and with the documentation.
+//! The dashboards, rules and provisioning files agree with the metrics, with each other and with
+//! the documentation.
 
 mod export;
 mod panels;
@@ -32,7 +33,7 @@ fn dashboard(uid: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{uid}: {e}"))
 }
 
-/// The panels of a dashboard that show something: all but the headings of rows.
+/// The panels of a dashboard, without the headings of rows.
 fn panels(dashboard: &Value) -> Vec<&Value> {
     let panels = dashboard["panels"].as_array().unwrap();
     panels.iter().filter(|p| p["type"] != "row").collect()
@@ -60,7 +61,7 @@ fn walk<'a>(value: &'a Value, visit: &mut impl FnMut(&'a Value)) {
     }
 }
 
-/// An expression with values for the variables of a dashboard, so that Prometheus takes it.
+/// An expression with values instead of the dashboard's variables, so that Prometheus accepts it.
 fn substituted(expression: &str) -> String {
     let mut text = expression.to_owned();
     for (name, value) in [
@@ -77,7 +78,7 @@ fn substituted(expression: &str) -> String {
     text
 }
 
-/// A rule of Prometheus.
+/// A Prometheus rule.
 struct Rule {
     name: String,
     expr: String,
@@ -95,7 +96,7 @@ impl Rule {
     }
 }
 
-/// The rules of a group of rules.yml, by their own order.
+/// The rules of a group of rules.yml, in the order of the file.
 fn rules(group: &str) -> Vec<Rule> {
     let text = text("prometheus/rules.yml");
     let document = Yaml::load_from_str(&text).unwrap().remove(0);

@@ -1,4 +1,4 @@
-//! Dashboards' JSON: what is shown, by expressions of what is exposed.
+//! The JSON of the dashboards: panels with expressions of exposed metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +6,11 @@ use certvigil::report::prometheus::{Kind, Metric};
 
 use super::*;
 
-/// What Prometheus itself makes at each scrape.
+/// Metrics that Prometheus itself creates at each scrape.
 const OF_PROMETHEUS: &[&str] = &["up"];
 
-/// The words of an expression that name a metric: identifiers outside of braces, brackets, quotes and label lists
-/// that are not called.
+/// The metric names in an expression: identifiers that are not called and are outside of braces,
+/// brackets, quotes and label lists.
 fn metrics_of(expression: &str) -> BTreeSet<String> {
     const OPERATORS: [&str; 5] = ["or", "and", "unless", "offset", "bool"];
     const LISTS: [&str; 6] = [
@@ -33,7 +33,7 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
         } else if first == '[' {
             rest = skip_to("]");
         } else if first == '{' {
-            // Quoted braces: `.{12}` in a regular expression is no end.
+            // Braces in quotes, such as `.{12}` in a regular expression, do not end the list.
             let mut quoted = false;
             let end = rest.find(|c| {
                 quoted ^= c == '"';
@@ -47,7 +47,7 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
             let (word, after) = rest.split_at(rest.find(word_ends).unwrap_or(rest.len()));
             rest = after;
             let next = after.trim_start();
-            // An aggregation may have its labels before what it is called with.
+            // An aggregation may have its labels before its argument.
             let is_called = ["(", "by ", "without "].iter().any(|w| next.starts_with(w));
             if LISTS.contains(&word) {
                 rest = &after[after.find(')').map_or(0, |at| at + 1)..];
@@ -61,7 +61,7 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
     found
 }
 
-/// Fails for a name that nobody exposes.
+/// Fails for a metric name that is not exposed.
 fn assert_known(expression: &str, place: &str) {
     let names = metrics_of(expression);
     assert!(!names.is_empty(), "{place}: {expression}");
@@ -151,7 +151,7 @@ fn every_panel_explains_itself() {
                     "{uid}: {title}: what if there is nothing?"
                 );
             }
-            // A table has a column for each label that is wanted, with a name for people.
+            // A table has a column for each label to show, with a readable name.
             if panel["type"] == "table" {
                 let organize = panel["transformations"].as_array().unwrap().last().unwrap();
                 for (field, heading) in organize["options"]["renameByName"].as_object().unwrap() {
@@ -209,7 +209,7 @@ fn expressions_use_what_is_exposed() {
     }
 }
 
-/// The variables that an expression or a link may name.
+/// Links and expressions use only variables that exist.
 #[test]
 fn links_and_expressions_name_variables_that_there_are() {
     let names = |dashboard: &Value| -> BTreeSet<String> {

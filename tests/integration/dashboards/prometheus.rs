@@ -1,4 +1,4 @@
-//! What promtool says of the files, and a real Prometheus of the panels.
+//! Tests of the files with promtool, and of the panels with a real Prometheus.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::canned::Canned;
 use crate::fixture::process::run;
 use crate::fixture::prometheus::Prometheus;
 
-/// Panels that may have no data over an inventory with planted faults, each with the reason.
+/// Panels that may be empty with an inventory of planted faults, each with the reason.
 const MAY_BE_EMPTY: [(&str, &str, &str); 3] = [
     (
         "certvigil-exporter",
@@ -27,9 +27,9 @@ const MAY_BE_EMPTY: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Runs every expression of every dashboard against a Prometheus (`http://HOST:PORT`), and names those that found
-/// nothing as `dashboard: panel: expression`, but for the panels that may be empty. An expression that Prometheus
-/// refuses fails the test.
+/// Runs every expression of every dashboard on a Prometheus (`http://HOST:PORT`). Returns those
+/// without a result as `dashboard: panel: expression`, except for the panels that may be empty.
+/// Fails the test if Prometheus refuses an expression.
 pub(crate) fn panels_without_data(prometheus: &str) -> Vec<String> {
     let mut empty = Vec::new();
     for uid in DASHBOARDS {
@@ -71,7 +71,7 @@ fn every_alert_fires_and_does_not_fire_as_it_should() {
     promtool(&["test", "rules", "rules_test.yml"]);
 }
 
-/// What certvigil might say of two hosts with faults, seen from two vantages.
+/// Metrics that certvigil could report for two hosts with faults, seen from two vantages.
 fn exposition() -> String {
     let mut out = String::new();
     let hosts = [
@@ -112,7 +112,7 @@ fn exposition() -> String {
                 endpoint("not_before_timestamp_seconds", "", 1_700_000_000);
                 endpoint("not_after_timestamp_seconds", "", 2_000_000_000);
                 endpoint("chain_not_after_timestamp_seconds", "", 1_900_000_000);
-                // One serves the instance that is known, the other one that is not.
+                // One serves a known instance, the other an unknown one.
                 let served = format!(
                     ",sha256=\"{at:064}\",issuer=\"CN=CA\",tls_version=\"1.3\",cipher_suite=\"TLS_AES_128_GCM_SHA256\",protocol=\"https\""
                 );
@@ -123,7 +123,7 @@ fn exposition() -> String {
             "{entry},source=\"sslmate\",instance_id=\"{at}\",sha256=\"{:064}\"",
             at * 7
         );
-        // Two replicas may not agree on the state for a while.
+        // Two replicas may disagree on the state for a while.
         for state in ["active", "pending"] {
             writeln!(
                 out,

@@ -1,4 +1,4 @@
-//! Alerts, their pages, and Grafana's copy of them with what is provisioned along.
+//! Alerts, their pages, and Grafana's copy of them with its provisioning files.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use super::*;
 use crate::markdown::document;
 use crate::support::{REWRITE, recorded};
 
-/// Where the alerts' pages are.
+/// Prefix of the links to the alerts' pages.
 const RUNBOOK: &str = "docs/alerts.md#";
 
 #[test]
@@ -78,7 +78,7 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The alerts of rules.yml as Grafana's file provisioning takes them.
+/// The alerts of rules.yml in the format of Grafana's file provisioning.
 fn grafana_rules() -> String {
     let mut out = String::from(
         "# The alerts of prometheus/rules.yml, evaluated by Grafana. Load only one of the two.\n\
@@ -87,7 +87,7 @@ fn grafana_rules() -> String {
          groups:\n  - orgId: 1\n    name: certvigil\n    folder: certvigil\n    interval: 1m\n    rules:\n",
     );
     for rule in rules("certvigil") {
-        // Grafana's `$value` is a text of all values; that of the query is asked for by its letter.
+        // In Grafana, `$value` is a text of all values; the value of the query has a letter.
         let translated = |text: &str| text.replace("$value", "$values.A.Value");
         let hold = rule.hold.as_ref().unwrap();
         let uid = rule.name.to_lowercase();
@@ -114,7 +114,7 @@ fn grafana_rules() -> String {
              model:\n              refId: B\n              type: threshold\n              expression: A\n              \
              conditions:\n                - evaluator: {type: gt, params: [0]}\n",
         );
-        // No series is no trouble: what is missing altogether is CertvigilDown, which asks for it.
+        // A query without series is not a fault: CertvigilDown covers a missing exporter.
         writeln!(
             out,
             "        noDataState: OK\n        execErrState: Error\n        for: {hold}"
@@ -178,7 +178,7 @@ fn provisioning_files_fit_together() {
             .unwrap_or_else(|e| panic!("{path}: {e}"))
             .remove(0);
         assert_eq!(loaded["apiVersion"].as_integer(), Some(1), "{path}");
-        // What is loaded borrows from its text.
+        // The loaded document borrows from its text.
         loaded.into_owned_json()
     };
     let source = load("datasources/prometheus.yml");
@@ -227,7 +227,7 @@ fn the_examples_have_the_jobs_that_alerts_ask_for() {
     assert!(asked("up{job=\"certvigil\"}") && asked("up{job=~\"certvigil-.+\"}"));
 }
 
-/// As much of YAML as these files have, as JSON.
+/// Converts the subset of YAML in these files to JSON.
 trait IntoJson {
     fn into_owned_json(self) -> Value;
 }

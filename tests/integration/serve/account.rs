@@ -1,4 +1,4 @@
-//! An account that is watched as a whole: `sslmate: "*"`.
+//! Monitoring of a whole account: `sslmate: "*"`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use crate::fixture::exporter::Answer;
 use crate::support::certvigil;
 
 const SECRET: &str = "told to nobody";
-/// Certificates that are asked for at a time, at most.
+/// Maximum concurrent requests for certificates.
 const AT_A_TIME: usize = 8;
 
-/// What is asked for: the list, one certificate, or something else of it.
+/// A request: for the list, for one certificate, or for another resource of it.
 enum Asked {
     List,
     Certificate(String),
@@ -58,7 +58,7 @@ fn refused(status: u16) -> Vec<u8> {
     canned::json(status, &json!({"reason": "no", "message": "Not this"}))
 }
 
-/// The configuration of an account's every certificate, whose hosts are nowhere.
+/// A configuration with every certificate of an account, whose hosts do not resolve.
 fn config_of(pki: &Pki, defaults: &str, api: &Canned, dns: &Responder, entry: &str) -> String {
     let settings = format!(
         "sslmate: {{endpoint: \"{}\", api_key_file: key, refresh_interval: 1h}}\ndns: [\"{}\"]\nwebhook: {{secret_file: secret}}",
@@ -86,7 +86,7 @@ fn is_up(metrics: &Answer) -> Option<f64> {
 #[test]
 fn a_large_account_is_learned_by_a_slow_api_some_at_a_time() {
     const COUNT: usize = 88;
-    /// So long takes each certificate; some of them at a time take longer than one alone may.
+    /// Duration of each response; several concurrent ones take longer than the limit of one alone.
     const TAKES: Duration = Duration::from_millis(300);
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
@@ -120,7 +120,7 @@ fn a_large_account_is_learned_by_a_slow_api_some_at_a_time() {
     let most = most.load(Ordering::SeqCst);
     assert!((2..=AT_A_TIME).contains(&most), "{most} at a time");
 
-    // `check` learns it too, in the order of the list.
+    // `check` reads the account too, in the order of the list.
     let file = exporter.path("certvigil.yml");
     let args = [
         "check",
@@ -169,7 +169,7 @@ fn word_of_one_certificate_has_that_one_asked_for_alone() {
         let path = format!("/webhook/sslmate?secret={}", SECRET.replace(' ', "%20"));
         assert_eq!(exporter.post(&path, &body).status, 202);
     };
-    // One that is known, one that is new, and one that the account does not have.
+    // One known certificate, one new one, and one that the account does not have.
     for cn in ["nobody.example", "b.example", "d.example"] {
         word(cn);
     }
@@ -181,7 +181,7 @@ fn word_of_one_certificate_has_that_one_asked_for_alone() {
     let metrics = exporter.wait_for_metrics("both are known", |metrics| {
         instance(metrics, "b.example") && instance(metrics, "d.example")
     });
-    // The others are as they were, and nobody has been asked for them.
+    // The others are unchanged and were not requested.
     assert_eq!(metrics.samples("certvigil_certificate_info", &[]).len(), 4);
     assert_eq!(is_up(&metrics), Some(1.0));
     for request in &api.requests()[before..] {
@@ -226,7 +226,7 @@ fn an_api_that_refuses_everything_is_not_asked_for_all_of_an_account() {
         "{} requests",
         api.requests().len()
     );
-    // Each is told of all the same, in the order of the list.
+    // Each is reported nevertheless, in the order of the list.
     let told = run.stderr.lines().filter_map(|line| {
         let (_, rest) = line.split_once(" h")?;
         rest.split_once(".example: ")?.0.parse().ok()
@@ -257,7 +257,8 @@ fn what_an_account_has_never_told_is_neither_nothing_nor_well() {
         exporter.wait_until_ready();
         let metrics = exporter.get("/metrics");
         assert_eq!(is_up(&metrics), Some(0.0));
-        // It may have this certificate, or it has it: nobody can say that there is none.
+        // The account may have this certificate, or has it, so the response is not that there is
+        // none.
         let test = |name: &str| exporter.get(&format!("/api/v2/certs/{name}/test"));
         let answer = test(HOST);
         assert_eq!(answer.status, 503, "{source}: {}", answer.text());

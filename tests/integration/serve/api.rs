@@ -1,4 +1,4 @@
-//! An account's API that goes wrong in every way while the monitor runs.
+//! An account's API with every kind of fault while the monitor runs.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::api_faults::dated;
 use crate::canned::{self, Canned};
 
-/// The account's object of this leaf.
+/// The API object of this leaf.
 fn object(pki: &Pki, leaf: &Leaf) -> Value {
     json!({
         "exists": true, "cn": HOST, "sans": [], "a_key_of_tomorrow": [1],
@@ -19,8 +19,8 @@ fn object(pki: &Pki, leaf: &Leaf) -> Value {
     })
 }
 
-/// A monitor that asks the API each second, and waits for it a second and a half: less than the pause before it would ask
-/// again, so that each fault is told at once.
+/// A monitor that requests the API each second with a timeout of a second and a half. That is less
+/// than the pause before the next request, so each fault is reported at once.
 fn bench(pki: &Pki, leaf: &Leaf, api: &Canned) -> (Server, Exporter) {
     let server = server(pki, leaf);
     let settings = format!(
@@ -106,8 +106,8 @@ fn whatever_the_api_does_the_last_good_instance_stays_and_no_other_endpoint_is_m
         wait_until(words, || {
             exporter.log()[before..].contains(words).then_some(())
         });
-        // Nobody tells anew what is expected while the fault lasts: what is lost once would not come back. A busy machine may
-        // end a look before it has seen anything, and then the next one tells.
+        // During the fault, no response has the expected certificate: if it were lost, it would not
+        // come back. On a busy machine, a probe may time out; then the next one reports.
         exporter.wait_for_metrics("the source is down, and all is right", |metrics| {
             let correct = metrics.samples("certvigil_endpoint_correct", &[r#"vantage="local""#]);
             let are_right = correct.iter().all(|line| line.ends_with(" 1"));
@@ -139,7 +139,7 @@ fn a_clock_that_is_a_day_off_is_told_once_until_it_is_right() {
         (api.requests().len() > so_far + 2).then_some(())
     });
     assert_eq!(told(), 1, "{}", exporter.log());
-    // It is right for a while, and wrong again in the other direction.
+    // The API is correct for a while, and then has the opposite fault.
     *answer.lock().unwrap() = dated(&object, 0);
     let so_far = api.requests().len();
     wait_until("right answers", || {
@@ -178,9 +178,9 @@ fn a_file_that_is_half_written_is_not_what_is_expected() {
         let sha256 = label("sha256", &leaf.certificate.sha256().to_string());
         metrics.sample("certvigil_certificate_info", &[&sha256]) == Some(1.0)
     };
-    // Written in place, it is empty and broken for a while.
+    // A file that is written in place is empty and incomplete for a while.
     let whole = chain(&new);
-    for (half, words) in [("", "it is empty"), (&whole[..200], "is missing")] {
+    for (half, words) in [("", "the file is empty"), (&whole[..200], "is missing")] {
         std::fs::write(&file, half).unwrap();
         wait_until(words, || exporter.log().contains(words).then_some(()));
         let metrics = exporter.get("/metrics");
@@ -191,7 +191,7 @@ fn a_file_that_is_half_written_is_not_what_is_expected() {
     exporter.wait_for_metrics("the new one is expected", |metrics| {
         is_expected(metrics, &new)
     });
-    // Put in its place by rename, as good tools do.
+    // Replaced by rename, as good tools do.
     std::fs::write(exporter.path("next"), chain(&old)).unwrap();
     std::fs::rename(exporter.path("next"), &file).unwrap();
     exporter.wait_for_metrics("the old one is expected again", |metrics| {

@@ -1,4 +1,4 @@
-//! A clock that jumps, over real looks: the monitor's clock is an argument.
+//! A clock that jumps, with real probes: the monitor's clock is an argument.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -14,7 +14,7 @@ use crate::fixture::pki::now;
 
 const DAY: i64 = 86_400;
 
-/// By how many seconds the clock is off.
+/// Offset of the clock in seconds.
 static OFF: AtomicI64 = AtomicI64::new(0);
 
 fn clock() -> Timestamp {
@@ -70,7 +70,7 @@ async fn a_clock_that_jumps_changes_the_verdict_and_stops_no_look() {
         monitor.run(vec![listener], hangups, shutdown).await
     });
     let when = "certvigil_endpoint_last_check_timestamp_seconds";
-    // The leaf has been valid for 30 days and is for another 60.
+    // The leaf has been valid for 30 days, and expires in 60.
     for (off, is_trusted) in [
         (0, 1.0),
         (61 * DAY, 0.0),

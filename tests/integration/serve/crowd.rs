@@ -1,4 +1,4 @@
-//! Clients that are many, slow or sly.
+//! Many, slow or malicious clients.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -8,26 +8,26 @@ use std::process::Command;
 use super::*;
 use crate::fixture::exporter::basic;
 
-/// Connections that `serve` has at a time (`src/web/listen.rs`).
+/// Maximum connections of `serve` (`crates/exporter-web/src/listen.rs`).
 const SEATS: usize = 512;
-/// What a monitor needs besides: listeners, files, looks.
+/// Other descriptors of a monitor: listeners, files, probes.
 const OTHER_DESCRIPTORS: usize = 64;
 
-/// The descriptors that the monitor has open while it tells of them. It is asked itself, since the kernel's list of them
-/// is root's alone where a process is not dumpable.
+/// Open descriptors of the monitor, from its own metrics: if a process is not dumpable, only root
+/// may read the kernel's list.
 fn descriptors(exporter: &Exporter) -> usize {
     descriptors_if_told(exporter).unwrap()
 }
 
-/// `None` while there is no room for another scrape.
+/// Returns `None` while the monitor refuses another scrape.
 fn descriptors_if_told(exporter: &Exporter) -> Option<usize> {
     let metrics = exporter.get("/metrics");
     assert!(matches!(metrics.status, 200 | 503), "{metrics:?}");
     Some(metrics.sample("process_open_fds", &[])? as usize)
 }
 
-/// Lets this process have as many descriptors as it may, by the shell's own means: the standard library has none. How
-/// many that is.
+/// Raises the descriptor limit of this process to its maximum, and returns it. Uses the shell,
+/// because the standard library has no function for it.
 fn raise_descriptors() -> usize {
     let raise = "prlimit --pid $PPID --nofile=$(ulimit -Hn): && ulimit -Hn";
     let output = Command::new("sh").args(["-c", raise]).output().unwrap();
@@ -42,16 +42,17 @@ fn resident_kib(exporter: &Exporter) -> u64 {
     kib.unwrap().parse().unwrap()
 }
 
-/// Some say nothing, some begin a request, and all of them stay. Who comes and asks is answered all the same.
+/// Some clients send nothing, some begin a request, and all of them stay. A client with a complete
+/// request is answered nevertheless.
 #[test]
 #[cfg(target_os = "linux")] // counts descriptors
 fn ten_thousand_connections_keep_nobody_out() {
     const CROWD: usize = 10_000;
-    /// Of the crowd between two who ask.
+    /// Idle clients between two requests.
     const PART: usize = 500;
-    /// What this and the tests beside it have open besides.
+    /// Open descriptors of this test and those that run beside it.
     const OTHERS: usize = 2_000;
-    /// So much more memory a full house may take.
+    /// Maximum growth of memory at the connection limit.
     const MAX_GROWTH_KIB: u64 = 64 << 10;
     let pki = Pki::new();
     let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
@@ -64,7 +65,7 @@ fn ten_thousand_connections_keep_nobody_out() {
     for number in 0..CROWD.min(allowed) {
         let mut stream = TcpStream::connect(exporter.address).unwrap();
         if number % 2 == 0 {
-            // It may have been sent away already.
+            // The server may have closed it already.
             let _ = stream.write_all(b"GET /metrics HTT");
         }
         crowd.push(stream);
@@ -86,7 +87,7 @@ fn ten_thousand_connections_keep_nobody_out() {
     });
 }
 
-/// A byte now and then does not make a head that comes.
+/// A byte now and then does not extend the timeout of a request head.
 #[test]
 fn a_head_that_drips_ends() {
     let pki = Pki::new();
@@ -96,13 +97,13 @@ fn a_head_that_drips_ends() {
     wait_until("the slow one has to leave", || drips.write_all(b"G").err());
 }
 
-/// They ask for much, and take a byte now and then.
+/// Clients that request long responses and read them slowly.
 #[test]
 #[cfg(target_os = "linux")] // counts descriptors
 fn slow_readers_hold_nobody_up_and_lose_their_seats() {
-    /// As many as may have a long answer (`src/serve/metrics.rs`).
+    /// Maximum concurrent long responses (`src/serve/metrics.rs`).
     const READERS: usize = 8;
-    /// Its name stands in every series, so that the answer is more than the buffers of two sockets hold.
+    /// Length of the name in every series: the response exceeds the buffers of two sockets.
     const NAME: usize = 16 << 10;
     let pki = Pki::new();
     let addresses: Vec<String> = (1..=200).map(|n| format!("127.0.9.{n}")).collect();
@@ -122,7 +123,7 @@ fn slow_readers_hold_nobody_up_and_lose_their_seats() {
         reader.read_exact(&mut status).unwrap();
         assert_eq!(status.as_slice(), b"HTTP/1.1 200");
     }
-    // One more would be one more text in memory.
+    // Another response would be another text in memory.
     let more = exporter.get("/metrics");
     assert_eq!(more.status, 503, "{}", more.text());
     assert!(more.header("retry-after").is_some(), "{more:?}");
@@ -137,13 +138,13 @@ fn slow_readers_hold_nobody_up_and_lose_their_seats() {
     let mut rest = Vec::new();
     for mut reader in readers {
         rest.clear();
-        // A reset is an end too.
+        // A reset ends it too.
         let _ = reader.read_to_end(&mut rest);
         assert!(rest.len() < whole, "{} of {whole}", rest.len());
     }
 }
 
-/// Guessing is slow for who guesses, and for nobody else.
+/// Guessing passwords is slow for the guessing client, and for no other.
 #[test]
 fn wrong_passwords_at_a_rate_do_not_keep_the_right_one_out() {
     const GUESSES: usize = 100;
@@ -162,7 +163,7 @@ fn wrong_passwords_at_a_rate_do_not_keep_the_right_one_out() {
             exporter.ask("GET", "/metrics", &[("Authorization", &guess)], "")
         })
         .collect();
-    // Who is known to know it is not checked again.
+    // A cached password is not checked again.
     assert_eq!(exporter.get("/metrics").status, 200);
     let mut statuses = BTreeMap::new();
     for mut guess in guesses {
@@ -178,7 +179,7 @@ fn wrong_passwords_at_a_rate_do_not_keep_the_right_one_out() {
     assert!(statuses.contains_key("401"), "{statuses:?}");
 }
 
-/// Heads that are too long or too many, over and over.
+/// Too long or too many headers, repeatedly.
 #[test]
 fn header_bombs_are_refused_and_forgotten() {
     const BOMBS: usize = 200;
@@ -194,7 +195,7 @@ fn header_bombs_are_refused_and_forgotten() {
         let bomb = if number % 2 == 0 { &long } else { &many };
         let mut stream = TcpStream::connect(exporter.address).unwrap();
         let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n");
-        // The answer comes before all of it has been said.
+        // The server responds before all of it was sent.
         let _ = stream.write_all(bomb.as_bytes());
     }
     let many = "A: x\r\n".repeat(200);

@@ -17,7 +17,7 @@ fn the_planted_faults_are_in_the_metrics_and_sigterm_ends_it() {
     let mut planted = 0;
     for host in Scenario::demo().unwrap().hosts {
         let name = host.name.to_string();
-        // Without IPv6 some hosts are left out.
+        // Without IPv6 some hosts are missing.
         if !there(&name) {
             assert!(
                 host.servers.iter().any(|s| s.at.is_ipv6()),

@@ -1,4 +1,4 @@
-//! `/sd`: the inventory as Prometheus' service discovery takes it.
+//! `/sd`: the inventory for Prometheus' service discovery.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn each_host_and_port_is_one_target_with_labels_that_relabelling_takes() {
             &one,
             "hostnames: [a.example, b.example], addresses: 127.0.0.1, ports: [1, 2]",
         ),
-        // The same place for another certificate, as for one that takes its turn.
+        // The same address and port with another certificate, as for servers that alternate.
         expecting(
             &pki,
             "next",
@@ -73,7 +73,7 @@ fn each_host_and_port_is_one_target_with_labels_that_relabelling_takes() {
     assert_eq!(labels("[::1]:4")["__param_module"], "https");
     assert_eq!(labels("[::1]:4")["__meta_certvigil_source"], "trust");
 
-    // Each of them is what /probe takes.
+    // `/probe` accepts each of them.
     for group in groups {
         let (target, module) = (
             group["targets"][0].as_str().unwrap(),

@@ -9,14 +9,14 @@ use super::*;
 use crate::fixture::dns::{A, Asked, MX, NXDOMAIN, NameServer, SERVFAIL, Said, wire_name};
 use crate::fixture::exporter::Answer;
 
-/// What the name server returns for the names of the zone.
+/// Response of the name server for the names of the zone.
 #[derive(Clone, Debug)]
 enum Zone {
     /// These addresses.
     Addresses(Vec<Ipv4Addr>),
     /// An error code.
     Error(u8),
-    /// Nothing.
+    /// No response.
     Silence,
 }
 
@@ -45,7 +45,7 @@ impl Changing {
         *self.zone.lock().unwrap() = zone;
     }
 
-    /// The setting of a configuration that asks it.
+    /// The configuration setting for this name server.
     fn setting(&self) -> String {
         format!("dns: ['{}']", self.name_server.address)
     }
@@ -70,7 +70,7 @@ fn error(code: u8) -> Said {
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// The addresses that metrics have a status for; empty for a host without one.
+/// The addresses with a status in the metrics; empty for a host without an address.
 fn probed(metrics: &Answer) -> Vec<&'static str> {
     let known = ["", "127.0.0.1", "127.0.0.2"];
     let is_probed = |ip: &&str| {
@@ -158,7 +158,7 @@ fn addresses_that_dns_returns_after_a_failure_replace_the_known_ones() {
     wait_for(Zone::Error(SERVFAIL), &["", "127.0.0.1"]);
     wait_for(Zone::Addresses(vec![SECOND]), &["127.0.0.2"]);
     wait_for(Zone::Error(SERVFAIL), &["", "127.0.0.2"]);
-    // A name that does not exist has no addresses, and a failure after that does not bring them back.
+    // A name that does not exist has no addresses, and a later failure does not restore them.
     wait_for(Zone::Error(NXDOMAIN), &[""]);
     wait_until("the removal is logged", || {
         let removed = "DNS lookup returns no address";
@@ -195,7 +195,7 @@ fn a_dns_failure_at_the_start_is_a_host_without_addresses() {
     });
 }
 
-/// A monitor on a machine whose `/etc/resolv.conf` and `/etc/hosts` are files of the test's own.
+/// A monitor on a machine whose `/etc/resolv.conf` and `/etc/hosts` are the test's own files.
 fn with_system_files(config: &str, resolv_conf: &str, hosts: &str) -> Exporter {
     const MOUNT: &str = "mount --bind resolv.conf /etc/resolv.conf
         mount --bind hosts /etc/hosts
@@ -231,7 +231,7 @@ fn the_files_of_the_system_are_read_again_when_they_change() {
         });
     };
     error("internal");
-    // In place: a bind mount follows the inode.
+    // Written in place: a bind mount follows the inode.
     fs::write(exporter.path("resolv.conf"), NO_NAME_SERVER).unwrap();
     error("dns_timeout");
     fs::write(exporter.path("hosts"), format!("127.0.0.1 {HOST}\n")).unwrap();
@@ -243,7 +243,7 @@ fn the_files_of_the_system_are_read_again_when_they_change() {
         log.contains("system file read again: file=/etc/hosts"),
         "{log}"
     );
-    // A file that is emptied before it is written again does not end the lookups.
+    // A file that is truncated before it is written again does not stop the lookups.
     fs::write(exporter.path("hosts"), "127.0.0.1 localhost\n").unwrap();
     error("dns_timeout");
     fs::write(exporter.path("resolv.conf"), "").unwrap();
@@ -286,7 +286,7 @@ fn a_dns_failure_keeps_the_known_mail_hosts_and_nxdomain_removes_them() {
     let entry = expecting(&pki, "post", &leaf, &mail);
     let dns = format!("dns: ['{}']", name_server.address);
     let exporter = Exporter::start(&inventory(&pki, OFTEN, &dns, &[entry]), &[], |_| {});
-    // The hosts that are probed, and the domain whose mail hosts are not known.
+    // The probed hosts, and the domains whose mail hosts are unknown.
     let wait_for = |codes: u8, hosts: &[&str], unknown: &[&str]| {
         *code.lock().unwrap() = codes;
         assert_eq!(exporter.post("/-/reload", "").status, 200);

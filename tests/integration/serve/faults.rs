@@ -1,4 +1,4 @@
-//! What the machine and those who run it do to a monitor.
+//! Faults of the machine and of its operation while a monitor runs.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use crate::fixture::process::{run, signal};
 use crate::fixture::tls::shake_hands;
 use crate::support::command;
 
-/// Keeps everybody waiting until it is opened.
+/// Blocks all threads until it is opened.
 #[derive(Default)]
 struct Gate(Mutex<bool>, Condvar);
 
@@ -25,7 +25,7 @@ impl Gate {
     }
 }
 
-/// A server at every IPv4 address that shakes no hand before the gate is open.
+/// A server at every IPv4 address that completes no handshake before the gate is open.
 fn gated(pki: &Pki, leaf: &Leaf) -> (Server, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let (waits, config) = (gate.clone(), config(pki, leaf));
@@ -36,7 +36,7 @@ fn gated(pki: &Pki, leaf: &Leaf) -> (Server, Arc<Gate>) {
     (server, gate)
 }
 
-/// An entry for one host at so many addresses.
+/// An entry for one host with `count` addresses.
 fn at_many(pki: &Pki, leaf: &Leaf, count: u8, port: u16) -> String {
     let addresses: Vec<String> = (1..=count).map(|n| format!("127.0.9.{n}")).collect();
     let addresses = addresses.join(", ");
@@ -44,7 +44,7 @@ fn at_many(pki: &Pki, leaf: &Leaf, count: u8, port: u16) -> String {
     expecting(pki, "web", leaf, &place)
 }
 
-/// So many targets with an address each, at one port.
+/// `count` targets with one address each, at one port.
 fn targets(pki: &Pki, leaf: &Leaf, count: usize, port: u16) -> Vec<String> {
     let places = (1..=count).map(|n| {
         let place = format!("hostnames: h{n}.example.com, addresses: 127.0.9.{n}, port: {port}");
@@ -72,12 +72,12 @@ fn with_few_descriptors_there_are_few_looks_at_a_time_and_clients_are_answered()
         .split_once("file descriptors: limit=")
         .expect("it is logged");
     let most: usize = most.split(' ').next().unwrap().parse().unwrap();
-    // The others are for probes on demand.
+    // The other probes are for on-demand requests.
     let of_monitor = most - (most / 4).max(1);
     wait_until("as many looks as there may be are under way", || {
         (server.connections() >= of_monitor).then_some(())
     });
-    // With every one of them stuck, and every seat but one taken.
+    // All probes are stuck, and all connection slots except one are in use.
     let idle: Vec<_> = (1..most)
         .map(|_| std::net::TcpStream::connect(exporter.address).unwrap())
         .collect();
@@ -130,7 +130,7 @@ fn with_few_descriptors_a_flood_of_probes_takes_half_of_the_seats() {
     wait_until("they are under way", || {
         let answer = exporter.request("GET", &path, &brief, "");
         if answer.status != 503 {
-            // This one may have had the place of one of those, which was then sent away.
+            // Another request may have evicted this one.
             stuck.push(ask());
             return None;
         }
@@ -157,7 +157,7 @@ fn as_many_descriptors_are_taken_as_the_process_may_give_itself() {
     assert!(!exporter.log().contains("at a time"), "{}", exporter.log());
 }
 
-/// Sets the limit of the descriptors of a process that runs; what it may set itself to stays.
+/// Sets the soft limit of descriptors of a running process; the hard limit remains.
 fn limit_descriptors(exporter: &Exporter, most: u32) {
     let pid = exporter.pid().to_string();
     run(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={most}:")]));
@@ -177,7 +177,7 @@ fn without_descriptors_looks_fail_as_internal_and_all_is_well_once_there_are_som
     );
     let mut exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
-    // As where somebody else has used up those of the machine.
+    // As if other processes had used up the descriptors of the machine.
     limit_descriptors(&exporter, 3);
     wait_until("descriptors run out", || {
         let log = exporter.log();
@@ -231,7 +231,7 @@ fn a_crash_leaves_no_memory_on_a_disk() {
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
-    // What the shell allows is taken back.
+    // The monitor lowers the limit that the shell allows.
     let mut exporter =
         Exporter::start_limited(&config, "ulimit -c unlimited || ulimit -c hard", &[]);
     exporter.wait_until_ready();
@@ -257,7 +257,7 @@ fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
     let server = Server::tls("0.0.0.0", config(&pki, &leaf));
     let entry = at_many(&pki, &leaf, ADDRESSES, server.port());
     let config = inventory(&pki, OFTEN, "", &[entry]);
-    // No file may be larger, as where the disk has no more room; what is enough to begin is not enough to go on.
+    // The file size is limited, as on a full disk: enough to start, but not to continue.
     let limits = "trap '' XFSZ && ulimit -Sf 160";
     let mut exporter = Exporter::start_limited(&config, limits, &["--state-dir", "state"]);
     wait_until("it is told", || {
@@ -275,7 +275,7 @@ fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
     };
     let before = when();
     wait_until("it is looked at again", || (when() > before).then_some(()));
-    // Once there is room, what could not be kept is kept.
+    // Once there is space, the pending records are written.
     let pid = exporter.pid().to_string();
     run(Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]));
     wait_until("there is nothing that is not kept", || {
@@ -351,7 +351,7 @@ fn it_goes_on_though_nobody_reads_its_log() {
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     log.find(|line| line.as_ref().unwrap().contains("listening: address="));
     drop(log);
-    // Each look and the reload would be told of.
+    // Each probe and the reload would be logged.
     signal(&child, "HUP");
     let before = server.connections();
     wait_until("more looks", || {

@@ -1,4 +1,4 @@
-//! What strangers may have looked at: nothing inside, by whatever name.
+//! Addresses that unauthenticated clients may have probed: no internal one, by any name.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use super::*;
 use crate::fixture::dns::{A, Responder};
 use crate::fixture::tls::shake_hands;
 
-/// A name server that says of every name that it is at these addresses in turn, and then at the last of them.
+/// A name server that answers every query with these addresses in turn, and then always with the
+/// last.
 fn turning(addresses: &'static [[u8; 4]]) -> (Responder, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
@@ -24,7 +25,7 @@ fn turning(addresses: &'static [[u8; 4]]) -> (Responder, Arc<AtomicUsize>) {
     (responder, asked)
 }
 
-/// A server at every address of the machine, which counts who comes to which.
+/// A server at every address of the machine, which counts connections by address.
 fn everywhere(pki: &Pki, leaf: &Leaf) -> Server {
     let config = config(pki, leaf);
     Server::start("::", move |stream| shake_hands(stream, &config))
@@ -36,7 +37,7 @@ fn no_spelling_of_an_address_opens_what_is_inside() {
     let leaf = pki.leaf(&[HOST]);
     let server = everywhere(&pki, &leaf);
     let port = server.port();
-    // Every name may be asked for, and the answer to every one is loopback.
+    // Every name may be probed, and every name resolves to loopback.
     let (names, _) = turning(&[[127, 0, 0, 1]]);
     let settings = format!(
         "dns: {}\nprobe: {{allow: [\"*\", 192.0.2.0/24]}}",
@@ -142,7 +143,7 @@ fn a_name_that_turns_to_loopback_after_it_was_judged_does_not_get_there() {
         let before = server.connections();
         let answer = exporter.get(&path);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        // Asked once, and looked at once, where the judged address is.
+        // One query, and one probe at the address that was checked.
         assert_eq!(asked.load(Ordering::SeqCst), 1, "{path}");
         assert_eq!(server.connections(), before + 1, "{path}");
         let answer = exporter.get(&path);
@@ -184,7 +185,7 @@ fn what_is_named_may_be_looked_at_and_what_is_monitored_always() {
     let server = everywhere(&pki, &leaf);
     let names = Responder::by_name(|name, kind| match (name, kind) {
         ("named.example", A) => Ok(vec![IpAddr::from([127, 0, 0, 3])]),
-        // Of the inventory, and nowhere near a network that is named.
+        // In the inventory, but not in an allowed network.
         (HOST, A) => Ok(vec![IpAddr::from([127, 0, 0, 9])]),
         _ => Ok(Vec::new()),
     });

@@ -1,4 +1,4 @@
-//! From the start to the end of a monitor.
+//! Start and shutdown of a monitor.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -16,7 +16,7 @@ fn it_is_ready_once_everything_has_been_looked_at() {
     let (release, wait) = mpsc::channel::<()>();
     let (wait, config) = (Mutex::new(wait), config(&pki, &leaf));
     let slow = Server::start("127.0.0.1", move |stream| {
-        // Ends when the test lets go.
+        // Continues when the test drops the sender.
         let _ = wait.lock().unwrap().recv();
         shake_hands(stream, &config);
     });
@@ -69,7 +69,7 @@ fn sigterm_ends_it_well_though_looks_and_probes_are_stuck() {
     let leaf = pki.leaf(&[HOST]);
     let silent = Server::start("127.0.0.1", stay_silent);
     let entries = [entry(&pki, "web", &leaf, silent.port())];
-    // A look may take an hour: only the farewell ends these.
+    // A probe may take an hour: only the shutdown grace period ends these.
     let config = inventory(&pki, PATIENT, "", &entries);
     let mut exporter = Exporter::start(&config, &["--state-dir", "state"], |_| {});
     wait_for_looks(&silent);
@@ -104,7 +104,7 @@ fn an_answer_under_way_at_the_end_is_given() {
     let (wait, served) = (Arc::new(Mutex::new(wait)), config(&pki, &leaf));
     let first = Mutex::new(true);
     let slow = Server::start("127.0.0.1", move |stream| {
-        // The monitor's own look is let through, the probe's has to wait.
+        // The monitor's own probe passes; the on-demand probe must wait.
         if !std::mem::take(&mut *first.lock().unwrap()) {
             let _ = wait.lock().unwrap().recv();
         }

@@ -1,4 +1,4 @@
-//! `/metrics`: what is told of endpoints, what is not, and in which form.
+//! `/metrics`: the endpoints that it reports, those that it does not, and the format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -14,8 +14,8 @@ use crate::fixture::exporter::Answer;
 use crate::fixture::tls::stay_silent;
 use crate::support::Refusing;
 
-/// Fails where the text is not what Prometheus' format says: a metric's HELP and TYPE come once, before its
-/// samples, which stand together; no series is there twice.
+/// Fails if the text violates the Prometheus format: HELP and TYPE of a metric occur once, before
+/// its samples, which are contiguous; no series occurs twice.
 pub(super) fn assert_well_formed(answer: &Answer) {
     let text = answer.text();
     let kinds: BTreeMap<&str, Kind> = Metric::ALL.iter().map(|m| (m.name(), m.kind())).collect();
@@ -184,7 +184,8 @@ fn what_is_told_of_an_endpoint_depends_on_how_the_look_ended() {
     }
 }
 
-/// The names of certificates in a folder are not known to the configuration, which sees to it that names differ.
+/// The names of certificates in a folder are not in the configuration, which rejects duplicate
+/// names.
 #[test]
 fn certificates_of_one_name_do_not_make_a_series_twice() {
     let pki = Pki::new();

@@ -1,4 +1,4 @@
-//! `certvigil serve`, over HTTP and against TLS servers of the test's own.
+//! `certvigil serve`, over HTTP and with TLS servers inside the test process.
 
 mod account;
 mod api;
@@ -30,14 +30,14 @@ use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::wait_until;
 use crate::fixture::tls::{Server, config};
 
-/// For what has to come about while the test watches.
+/// For changes that must happen during the test.
 const OFTEN: &str = "interval: 1s, timeout: 2s";
-/// For what is to stay as it is unless something hurries it.
+/// For a state that must not change unless something triggers a probe.
 const ONCE: &str = "interval: 1h, timeout: 2s";
-/// With servers that never answer, which are not to be given up before the test has seen enough.
+/// For servers that never respond, which must not time out before the test has seen enough.
 const PATIENT: &str = "interval: 1h, timeout: 1h";
 
-/// A configuration that trusts the tests' root and nothing else.
+/// A configuration that trusts only the tests' root.
 fn inventory(pki: &Pki, defaults: &str, settings: &str, certificates: &[String]) -> String {
     let root = pki.path("root.pem");
     let entries: String = certificates
@@ -50,29 +50,30 @@ fn inventory(pki: &Pki, defaults: &str, settings: &str, certificates: &[String])
     )
 }
 
-/// An entry that expects this leaf of [`HOST`], where nothing else is said, at a port of 127.0.0.1.
+/// An entry that expects this leaf of [`HOST`] at a port of 127.0.0.1, unless the entry says
+/// otherwise.
 fn entry(pki: &Pki, name: &str, leaf: &Leaf, port: u16) -> String {
     let place = format!("hostnames: {HOST}, addresses: 127.0.0.1, port: {port}");
     expecting(pki, name, leaf, &place)
 }
 
-/// An entry that expects this leaf at this place.
+/// An entry that expects this leaf with these fields for host, address and port.
 fn expecting(pki: &Pki, name: &str, leaf: &Leaf, place: &str) -> String {
     let chain = pki.full_chain(leaf);
     format!("name: {name}, pem: {}, {place}", chain.display())
 }
 
-/// An entry that expects no certificate, but a trusted one.
+/// An entry that expects any trusted certificate.
 fn trusting(hostname: &str) -> String {
     format!("name: any, trust: true, hostnames: \"{hostname}\"")
 }
 
-/// A server of this leaf at 127.0.0.1.
+/// A server with this leaf at 127.0.0.1.
 fn server(pki: &Pki, leaf: &Leaf) -> Server {
     Server::tls("127.0.0.1", config(pki, leaf))
 }
 
-/// Servers of this leaf at two addresses and one port.
+/// Servers with this leaf at two addresses and one port.
 fn two_servers(pki: &Pki, leaf: &Leaf) -> (Server, Server) {
     wait_until("a port that is free at both", || {
         let first = server(pki, leaf);
@@ -81,12 +82,12 @@ fn two_servers(pki: &Pki, leaf: &Leaf) -> (Server, Server) {
     })
 }
 
-/// Waits until somebody looks at a server.
+/// Waits until the server is probed.
 fn wait_for_looks(server: &Server) {
     wait_until("a look", || (server.connections() > 0).then_some(()));
 }
 
-/// A label as it is written.
+/// A label in the exposition format.
 fn label(name: &str, value: &str) -> String {
     format!("{name}=\"{value}\"")
 }
@@ -107,7 +108,7 @@ fn an_endpoint_that_turns_bad_is_told_at_the_next_look() {
     );
     assert_eq!(metrics.samples("certvigil_endpoint_finding", &[]), [""; 0]);
 
-    // The server is given another certificate, and never told what is expected.
+    // The server gets another certificate, which is never expected.
     let other = pki.leaf(&[HOST]);
     server.serve(config(&pki, &other));
     let metrics = exporter.wait_for_metrics("the fault is told", |metrics| {

@@ -1,10 +1,10 @@
-//! Entries and files that would be called the same: none of them may hide another.
+//! Entries and files with the same name: none of them may hide another.
 
 use super::*;
 use crate::fixture::dns::{A, Responder};
 use crate::support::certvigil;
 
-/// Writes the chains of these leaves into folders of these names, by one file name.
+/// Writes the chains of these leaves into folders with these names, each with the same file name.
 fn write_chains(pki: &Pki, folder: &std::path::Path, file: &str, leaves: &[(&str, &Leaf)]) {
     for (name, leaf) in leaves {
         std::fs::create_dir_all(folder.join(name)).unwrap();
@@ -12,7 +12,7 @@ fn write_chains(pki: &Pki, folder: &std::path::Path, file: &str, leaves: &[(&str
     }
 }
 
-/// The values of the endpoints, by their certificates' names.
+/// The values of the endpoints, by certificate name.
 fn correct(exporter: &Exporter) -> Vec<(String, f64)> {
     let lines = exporter
         .get("/metrics")
@@ -43,7 +43,7 @@ fn two_files_of_one_name_for_one_host_are_both_looked_at() {
         );
     });
     exporter.wait_until_ready();
-    // The first in the configuration has the name.
+    // The first in the configuration keeps the name.
     let folder = exporter.folder.path().canonicalize().unwrap();
     let apart = correct(&exporter);
     let (second, value) = &apart[1];
@@ -59,7 +59,7 @@ fn two_files_of_one_name_for_one_host_are_both_looked_at() {
         .count();
     assert_eq!(warned, 1, "{}", exporter.log());
 
-    // Both are asked for by their names.
+    // Both are reachable by their names.
     for (name, is_right) in [("site", true), (second, false)] {
         let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let answer = exporter.get(&format!("/api/v2/certs/{encoded}/test"));
@@ -76,7 +76,7 @@ fn two_files_of_one_name_for_one_host_are_both_looked_at() {
         );
     }
 
-    // And `check` calls them the same.
+    // `check` uses the same names.
     let file = folder.join("certvigil.yml");
     let run = certvigil([
         "check",
@@ -110,7 +110,7 @@ fn files_of_one_pattern_are_not_each_others_other_instance() {
         A => Ok(vec![[127, 0, 0, 1].into()]),
         _ => Ok(Vec::new()),
     });
-    // Files are read anew each second.
+    // Files are read again each second.
     let settings = format!(
         "sslmate: {{refresh_interval: 1s, api_key_file: key, endpoint: \"http://127.0.0.1:9\"}}\ndns: [\"{}\"]",
         dns.address

@@ -1,4 +1,4 @@
-//! Probes and tests on demand, and the monitor beside them.
+//! Probes and tests on demand while the monitor runs.
 
 use super::*;
 use crate::fixture::dns::{A, NameServer, Said};
@@ -7,7 +7,7 @@ use crate::fixture::tls::stay_silent;
 /// Maximum addresses of a name that are probed on demand.
 const MAX_ADDRESSES: u8 = 100;
 
-/// An entry that expects this leaf at so many addresses of one port.
+/// An entry that expects this leaf at `count` addresses of one port.
 fn at_addresses(pki: &Pki, leaf: &Leaf, hostname: &str, count: u8, port: u16) -> String {
     let addresses: Vec<String> = (1..=count).map(|n| format!("127.0.9.{n}")).collect();
     let place = format!(
@@ -76,7 +76,7 @@ fn the_addresses_beyond_a_hundred_are_reported_as_not_probed() {
     assert_eq!(all, usize::from(MAX_ADDRESSES) + 7);
 }
 
-/// Requests fill every connection slot that on-demand probes have, and keep them.
+/// Requests use every connection slot of on-demand probes.
 #[test]
 fn a_probe_of_many_silent_addresses_leaves_the_monitor_its_slots() {
     let pki = Pki::new();
@@ -102,7 +102,7 @@ fn a_probe_of_many_silent_addresses_leaves_the_monitor_its_slots() {
     let path = format!("/probe?target=crowd.example:{}&module=slow", silent.port());
     let ask = || exporter.ask("GET", &path, &[], "");
     let _unanswered = [ask(), ask(), ask()];
-    // The share of the slots that on-demand probes have.
+    // The share of the slots for on-demand probes.
     wait_until("on-demand probes have all of their slots", || {
         (silent.connections() >= 2).then_some(())
     });

@@ -1,4 +1,4 @@
-//! The status page: as it is sent, and as it is in a real browser.
+//! The status page: its HTML, and its rendering in a real browser.
 
 use std::fs;
 use std::io::Read as _;
@@ -14,21 +14,21 @@ use crate::fixture::exporter::Answer;
 use crate::fixture::process::run;
 use crate::support::REWRITE;
 
-/// A desktop's window and a phone's.
+/// Window sizes of a desktop and a phone.
 const WIDTHS: [(&str, u32, u32); 2] = [("desktop", 1280, 800), ("phone", 390, 844)];
-/// Pictures show so much of a page, in pixels.
+/// Height of the pictures, in pixels.
 const PICTURE_HEIGHT: u32 = 1150;
-/// What a hostile subject tries.
+/// A hostile subject.
 const SCRIPT: &str = "<script>alert('run')</script><img src=x onerror=alert(1)>\u{202e}dlrow";
 
-/// What is to be seen, and where.
+/// A scene of pictures: the path of a page, and texts that it must contain.
 struct Scene<'a> {
     name: &'a str,
     path: String,
     words: &'a [&'a str],
 }
 
-/// Looks at a page as a reader does who has this browser: it fits, it can be read, it keeps to itself.
+/// Tests a page in this browser: it fits, is readable, and loads nothing from elsewhere.
 fn look_at(browser: &Browser, exporter: &Exporter, scene: &Scene<'_>) {
     let origin = format!("http://{}", exporter.address);
     for (kind, width, height) in WIDTHS {
@@ -69,7 +69,7 @@ fn assert_text(browser: &Browser, scene: &Scene<'_>, place: &str) {
     }
 }
 
-/// One first heading, and none that skips a level on its way down.
+/// Asserts that there is one heading of the first level, and that no level is skipped.
 fn assert_in_order(levels: &serde_json::Value, place: &str) {
     let levels: Vec<u64> = levels
         .as_array()
@@ -88,7 +88,7 @@ fn assert_in_order(levels: &serde_json::Value, place: &str) {
     }
 }
 
-/// The pictures that the guide shows.
+/// The pictures in the guide.
 const PICTURES: [&str; 5] = [
     "fault-desktop-light",
     "fault-phone-dark",
@@ -97,7 +97,7 @@ const PICTURES: [&str; 5] = [
     "away-phone-light",
 ];
 
-/// Keeps a picture where it is asked for, in few bytes.
+/// Writes a picture, compressed, if rewriting is requested.
 fn picture(browser: &Browser, name: &str) {
     if std::env::var_os(REWRITE).is_none() || !PICTURES.contains(&name) {
         return;
@@ -111,7 +111,7 @@ fn picture(browser: &Browser, name: &str) {
         .arg(&file));
 }
 
-/// The path of the first link on a page that begins so.
+/// The path of the first link on a page with this beginning.
 fn link(page: &Answer, beginning: &str) -> String {
     let text = page.text();
     let (_, rest) = text
@@ -120,7 +120,7 @@ fn link(page: &Answer, beginning: &str) -> String {
     format!("{beginning}{}", rest.split_once('"').unwrap().0)
 }
 
-/// A certificate that names itself as its subject likes, which nobody trusts.
+/// An untrusted self-signed certificate with this subject.
 fn named(pki: &Pki, name: &str) -> Leaf {
     let mut params = rcgen::CertificateParams::new(vec![HOST.to_owned()]).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -135,13 +135,13 @@ fn named(pki: &Pki, name: &str) -> Leaf {
     }
 }
 
-/// Two addresses of one certificate.
+/// An entry with two addresses for one certificate.
 fn pair(pki: &Pki, leaf: &Leaf, port: u16) -> String {
     let place = format!("hostnames: {HOST}, addresses: [127.0.0.1, 127.0.0.2], port: {port}");
     expecting(pki, "shop", leaf, &place)
 }
 
-/// A monitor that has looked at `good` and at `bad`, which serves another certificate than the expected one.
+/// A monitor that has probed `good` and `bad`. `bad` serves an unexpected certificate.
 fn good_and_bad(pki: &Pki) -> ([Server; 2], Exporter) {
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let servers = [server(pki, &leaf), server(pki, &other)];
@@ -310,7 +310,7 @@ fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
     browser.open(&format!("{origin}/"));
     browser.tab_to("at.className === 'skip'");
     browser.tab_to("at.id === 'q'");
-    // What is typed filters while it is typed, and the view is a link.
+    // Typing filters immediately, and the view has a link.
     browser.press("good".chars());
     browser.wait_for("document.querySelectorAll('#addresses tbody tr').length === 1");
     browser.wait_for("location.search === '?q=good'");
@@ -330,7 +330,7 @@ fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
     browser.tab_to("at.localName === 'summary'");
     browser.press([ENTER]);
     browser.wait_for("document.querySelector('details').open");
-    // A refresh puts right what is not as the server has it, and leaves the reader's own.
+    // A refresh updates the content from the server and keeps the reader's state.
     browser.resize(1280, 300);
     browser.eval("scrollTo({top: 200, behavior: 'instant'}); getSelection().selectAllChildren(document.querySelector('h1')); true");
     let kept = "JSON.stringify([scrollY, document.querySelector('details').open, document.activeElement.localName,
@@ -376,7 +376,7 @@ fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
             format!("Not refreshed: {}", title.as_str().unwrap())
         );
         assert_ne!(told[1], fresh[1]);
-        // What was known stays to be read.
+        // The previous content remains readable.
         assert!(
             browser
                 .text()
@@ -403,7 +403,7 @@ fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
         browser.wait_for("document.getElementById('stale') === null");
         assert_eq!(browser.eval(look), fresh, "{words}");
     }
-    // One that never answers is given up; all of the clock is over at once.
+    // A request without response times out; the timers fire at once here.
     browser.eval("window.clock = window.setTimeout; window.setTimeout = (then) => window.clock(then, 0); true");
     refresh(
         "(_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))",
@@ -429,7 +429,7 @@ fn without_javascript_nothing_is_missing() {
     let read = |path: &str| {
         browser.open(&format!("{origin}{path}"));
         let text = browser.text();
-        // What changes by itself is how long ago something was.
+        // Only relative times change.
         text.lines()
             .filter(|line| !line.contains(" ago") && !line.contains("As of"))
             .map(str::to_owned)
@@ -445,7 +445,7 @@ fn without_javascript_nothing_is_missing() {
     browser.without_scripts();
     let without: Vec<_> = paths.iter().map(|path| read(path)).collect();
     assert_eq!(with, without);
-    // The form is a form.
+    // The form works without scripts.
     browser.open(&format!("{origin}/"));
     browser.tab_to("at.id === 'q'");
     browser.press("good".chars().chain([ENTER]));
@@ -532,7 +532,7 @@ fn who_may_not_see_the_page_sees_none_of_its_parts() {
     let exporter = exporter.with_user("reader", "secret");
     for (path, status) in paths.into_iter().zip([200, 404, 200, 404]) {
         let answer = exporter.get(path);
-        // Before the source has been asked the certificate is not known yet.
+        // Before the first fetch of the source, the certificate is unknown.
         assert!(
             answer.status == status || path == "/certificates/any",
             "{path}"

@@ -1,4 +1,4 @@
-//! One certvigil as the vantage of another.
+//! A certvigil instance as the vantage of another.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::support::{Run, certvigil};
 const USER: &str = "prober";
 const PASSWORD: &str = "correct horse";
 
-/// A monitor that answers one user only.
+/// A monitor that only one user may access.
 fn guarded(config: &str) -> Exporter {
     let web = "--web.config.file=web.yml";
     let exporter = Exporter::start(config, &[web], |folder| {
@@ -22,7 +22,7 @@ fn guarded(config: &str) -> Exporter {
     exporter
 }
 
-/// A configuration's vantage `there`, which is this monitor.
+/// A configuration with this monitor as the vantage `there`.
 fn vantage(peer: &Exporter, folder: &Path, password: &str) -> String {
     let file = folder.join("password");
     std::fs::write(&file, format!("{password}\n")).unwrap();
@@ -80,7 +80,7 @@ fn where_a_peer_sees_something_else_the_vantages_disagree() {
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &leaf);
     let ours = entry(&pki, "web", &leaf, server.port());
-    // There, another certificate is expected: as where a look from there ends at another server.
+    // The peer expects another certificate, as if its probe had reached another server.
     let theirs = entry(&pki, "web", &other, server.port());
     let peer = guarded(&inventory(&pki, ONCE, "", &[theirs]));
     let folder = tempfile::tempdir().unwrap();
@@ -93,7 +93,7 @@ fn where_a_peer_sees_something_else_the_vantages_disagree() {
         assert!(row.codes().contains(&"vantages_disagree"), "{row:?}");
     }
 
-    // The same from a monitor, whose metrics say it once for the address.
+    // The same in a monitor, whose metrics report it once for the address.
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     let metrics = exporter.get("/metrics");
@@ -112,7 +112,7 @@ fn where_a_peer_sees_something_else_the_vantages_disagree() {
         Some(1.0)
     );
 
-    // Once the peer expects the same, they agree.
+    // They agree once the peer expects the same certificate.
     peer.write_config(&inventory(
         &pki,
         ONCE,

@@ -1,4 +1,4 @@
-//! `/probe`: looks on demand, as Prometheus has blackbox_exporter take them.
+//! `/probe`: probes on demand, as Prometheus requests them from blackbox_exporter.
 
 use std::io::Read as _;
 use std::net::TcpStream;
@@ -10,9 +10,9 @@ use crate::fixture::exporter::Answer;
 use crate::fixture::tls::stay_silent;
 use crate::support::Refusing;
 
-/// The longest that Prometheus waits for a scrape, in seconds.
+/// Header with the scrape timeout of Prometheus, in seconds.
 const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
-/// Probes and tests that are answered at a time.
+/// Maximum concurrent probes and tests on demand.
 const MAX_ON_DEMAND: usize = 256;
 
 fn success(answer: &Answer) -> f64 {
@@ -60,7 +60,7 @@ fn a_probe_says_what_blackbox_exporter_would_by_the_same_names() {
     }
     let version = [r#"version="TLS 1.3""#];
     assert_eq!(answer.sample("probe_tls_version_info", &version), Some(1.0));
-    // What is expected comes from the inventory.
+    // The expected certificate is from the inventory.
     let labels = [r#"certificate="right""#];
     assert_eq!(
         answer.sample("certvigil_endpoint_correct", &labels),
@@ -121,7 +121,7 @@ fn a_module_has_a_port_a_time_and_roots_of_its_own() {
         success(&probe(&format!("&module=foreign&hostname={HOST}"))),
         1.0
     );
-    // The name that is matched is the target itself where no other is given.
+    // Without another name, the name to match is the target itself.
     let answer = probe("&module=foreign");
     assert_eq!(success(&answer), 0.0);
     let mismatch = [r#"code="hostname_mismatch""#, r#"hostname="127.0.0.1""#];
@@ -129,11 +129,12 @@ fn a_module_has_a_port_a_time_and_roots_of_its_own() {
         answer.sample("certvigil_endpoint_finding", &mismatch),
         Some(1.0)
     );
-    // A port in the target counts more than the module's, and the inventory's roots do not know this one.
+    // A port in the target overrides the module's, and the inventory's roots do not include this
+    // one.
     let answer = probe(&format!(":{}&module=https&hostname={HOST}", server.port()));
     assert_eq!(success(&answer), 0.0);
     assert_eq!(answer.sample("certvigil_endpoint_trusted", &[]), Some(0.0));
-    // An answer is all that is waited for: without its own timeout this one would be there in an hour.
+    // The module's own timeout applies: otherwise the response would take an hour.
     let answer = probe("&module=brief");
     assert_eq!(success(&answer), 0.0);
     let error = [r#"error_kind="tls_timeout""#];
@@ -218,7 +219,7 @@ fn a_probe_ends_within_the_scrapes_time_and_says_what_took_so_long() {
     let entry = entry(&pki, "web", &leaf, silent.port());
     let exporter = Exporter::start(&inventory(&pki, PATIENT, "", &[entry]), &[], |_| {});
     wait_for_looks(&silent);
-    // The server never answers, and a look may take an hour.
+    // The server never responds, and a probe may take an hour.
     let path = format!("/probe?target={HOST}:{}", silent.port());
     let answer = exporter.request("GET", &path, &[(SCRAPE_TIMEOUT, "2.5")], "");
     assert_well_formed(&answer);
@@ -247,7 +248,7 @@ fn who_comes_while_too_many_probes_are_under_way_is_asked_to_come_back() {
     let busy = wait_until("all of them are under way", || {
         let answer = exporter.request("GET", &path, &brief, "");
         if answer.status != 503 {
-            // This one may have had the place of one of those, which was then sent away.
+            // Another request may have evicted this one.
             stuck.push(ask());
             return None;
         }
@@ -259,7 +260,7 @@ fn who_comes_while_too_many_probes_are_under_way_is_asked_to_come_back() {
         (test.status, test.json()["reason"].as_str()),
         (503, Some("busy"))
     );
-    // Nobody else is kept waiting by them.
+    // They delay no other client.
     assert_eq!(exporter.get("/-/healthy").status, 200);
     assert_eq!(exporter.get("/metrics").status, 200);
 
@@ -275,7 +276,7 @@ fn a_target_of_the_inventory_is_looked_at_where_the_inventory_says_whatever_name
     let pki = Pki::new();
     let leaf = pki.leaf(&["other.example"]);
     let server = server(&pki, &leaf);
-    // No name server knows the name: only the inventory says where it is.
+    // No name server has the name: only the inventory has its address.
     let entry = entry(&pki, "web", &leaf, server.port());
     let exporter = Exporter::start(
         &inventory(&pki, ONCE, "dns: 127.0.0.1:1", &[entry]),
@@ -299,7 +300,8 @@ fn a_target_of_the_inventory_is_looked_at_where_the_inventory_says_whatever_name
 /// The first bytes of each connection.
 type Beginnings = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Servers at two addresses and one port that note how each connection begins, and close it.
+/// Servers at two addresses and one port that record the first bytes of each connection, and close
+/// it.
 fn listeners() -> (Server, Server, [Beginnings; 2]) {
     let seen = [Beginnings::default(), Beginnings::default()];
     let noting = |seen: &Beginnings| {
@@ -335,7 +337,7 @@ fn what_an_entry_shows_its_servers_is_not_shown_to_others() {
     let has_header = |first: &Vec<u8>| first == b"PROXY";
     begins(0);
     let port = own.port();
-    // The entry's own server, by its name and by its address.
+    // The entry's own server, by name and by address.
     for target in [HOST, "127.0.0.1"] {
         let path = format!("/probe?target={target}:{port}&hostname={HOST}");
         assert_eq!(exporter.get(&path).status, 200);
@@ -345,7 +347,7 @@ fn what_an_entry_shows_its_servers_is_not_shown_to_others() {
             "{target}: {firsts:?}"
         );
     }
-    // Another server, as which the entry's name is only asked for.
+    // Another server, although the request contains the name of the entry.
     for path in [
         format!("/probe?target=127.0.0.2:{port}&hostname={HOST}"),
         format!("/api/v2/certs/web/test?hostname=127.0.0.2&port={port}"),

@@ -1,4 +1,4 @@
-//! A configuration that is read anew, right or wrong.
+//! Reloads of valid and invalid configurations.
 
 use std::io::{Read as _, Write as _};
 use std::process::Command;
@@ -53,7 +53,7 @@ fn a_broken_file_keeps_the_one_before_in_force() {
             .filter(|line| line.contains("the one before stays in force"));
         assert!(refused.next_back().unwrap().contains(words), "{log}");
     }
-    // What is in force goes on being looked at.
+    // The configuration in force is still probed.
     let before = server.connections();
     wait_until("another look", || {
         (server.connections() > before).then_some(())
@@ -115,7 +115,7 @@ fn a_broken_web_configuration_keeps_both_files_as_they_were() {
     assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(0.0));
     assert_eq!(correct(&exporter, "web"), Some(1.0));
 
-    // A broken configuration keeps the users, too.
+    // A broken configuration also keeps the previous users.
     std::fs::write(exporter.path("web.yml"), users("new")).unwrap();
     exporter.write_config("nothing: of use");
     assert_eq!(exporter.post("/-/reload", "").status, 500);
@@ -135,7 +135,7 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
     let server = server(&pki, &leaf);
     let (chain, key, empty) = (pki.full_chain(&leaf), leaf.key.clone(), pki.file(""));
     let (root, other) = (pki.path("root.pem"), pki.leaf(&[HOST]).key);
-    // What else there is to warn of is not what this is about.
+    // Avoids warnings about the permissions of the keys.
     for key in [&key, &other] {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -273,7 +273,7 @@ fn what_leaves_the_inventory_leaves_at_once_and_what_comes_is_looked_at() {
     assert!(!metrics.text().contains(r#""goes""#), "{}", metrics.text());
     assert_eq!(correct(&exporter, "stays"), Some(1.0));
     wait_until("the new entry is looked at", || correct(&exporter, "comes"));
-    // What stays is not looked at again for that.
+    // Unchanged endpoints are not probed again.
     assert_eq!(first.connections(), 1);
 }
 
@@ -302,7 +302,7 @@ fn an_entry_that_is_changed_is_looked_at_anew() {
         );
         inventory(&pki, ONCE, "", &[expecting(&pki, "web", &leaf, &place)])
     };
-    // One file for the whole test: the chain is written anew with each entry.
+    // One file for the whole test: each entry writes the chain again.
     let config = at("127.0.0.1", "");
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
@@ -317,7 +317,7 @@ fn an_entry_that_is_changed_is_looked_at_anew() {
         "{}",
         metrics.text()
     );
-    // When its end is told is a matter of the entry as well.
+    // The threshold of expiry warnings also belongs to the entry.
     let warn = config.replace("addresses: 127.0.0.1", "addresses: 127.0.0.2, warn: 1000d");
     exporter.write_config(&warn);
     assert_eq!(exporter.post("/-/reload", "").status, 200);
@@ -374,7 +374,7 @@ fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
     assert_eq!(account.requests(), asked);
     assert!(server.connections() > looked);
 
-    // Another account is asked.
+    // Another account is requested.
     let elsewhere = StandIn::start(&pki, &["127.0.0.1"], server.port());
     elsewhere.issue(&pki, HOST, 9, &leaf);
     exporter.write_config(&inventory(
@@ -389,7 +389,7 @@ fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
     });
 }
 
-/// As on a disk of the network that does not answer: the configuration is a pipe that nobody writes to.
+/// The configuration is a pipe without a writer, as on a network disk that does not respond.
 #[test]
 #[cfg(unix)]
 fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_end() {
@@ -404,7 +404,7 @@ fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_en
     run(Command::new("mkfifo").arg(&file));
     exporter.signal("HUP");
     let mut waiting = exporter.ask("POST", "/-/reload", &[], "");
-    // Both have been taken up when two more looks have ended.
+    // Both reloads have been applied when two more probes have ended.
     let before = server.connections();
     wait_until("looks go on", || {
         (server.connections() > before + 2).then_some(())
@@ -422,7 +422,7 @@ fn a_page_of_another_site_cannot_reload() {
     let pki = Pki::new();
     let right = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&right, &[], |_| {});
-    // A reload would be refused with 500, and counted.
+    // A reload would fail with 500 and be counted.
     exporter.write_config("certificates: [");
     for method in ["POST", "PUT"] {
         for headers in [

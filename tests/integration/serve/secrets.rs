@@ -1,4 +1,4 @@
-//! Secrets stay where they are: whatever is asked, goes wrong or is told of, nothing that is written has one in it.
+//! Secrets stay secret: no output contains one, whatever the request, the fault or the finding.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::canned::{self, Canned};
 use crate::fixture::exporter::basic;
 use crate::support::{Run, command};
 
-/// A secret and every form in which it could be written.
+/// A secret in every form in which it could be written.
 struct Marks(Vec<(&'static str, String)>);
 
 const API_KEY: &str = "mark7api7key";
@@ -38,12 +38,12 @@ impl Marks {
         }
         let standard = base64::engine::general_purpose::STANDARD_NO_PAD;
         all.extend(plain.iter().map(|s| ("base64", standard.encode(s))));
-        // Salt and hash, without the cost that may be told of.
+        // Salt and hash, without the cost, which may be shown.
         all.push(("a hash", hash[7..].to_owned()));
         for key in keys {
             let pem = std::fs::read_to_string(key).unwrap();
             let line = pem.lines().nth(1).unwrap();
-            // What comes first is the same in all keys of a kind.
+            // The beginning is the same in all keys of a type.
             all.push(("a key", line[line.len() - 24..].to_owned()));
         }
         let root = std::fs::read_to_string(pki.path("root.pem")).unwrap();
@@ -72,8 +72,8 @@ fn write(folder: &Path, name: &str, text: &str, mode: u32) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// An API that answers nothing right, each time in another way; a refusal is in its own words, and repeats the
-/// credentials. The account's first request is refused.
+/// An API whose responses are all invalid, each in another way. A refusal has the API's own text
+/// and repeats the credentials. The account's first request is refused.
 fn broken_api() -> Canned {
     let of_account = AtomicUsize::new(0);
     Canned::start(move |n, request| {
@@ -99,7 +99,7 @@ fn broken_api() -> Canned {
     })
 }
 
-/// A configuration with a secret in every place that takes one.
+/// A configuration with a secret in every field that accepts one.
 struct Bench {
     pki: Pki,
     _server: Server,
@@ -209,7 +209,7 @@ fn no_secret_is_in_any_log_answer_or_metric() {
     let wrong = basic("user", &format!("{PASSWORD}x"));
     answers.push(exporter.request_as_nobody("GET", "/", &[("Authorization", &wrong)], ""));
 
-    // Secrets where none belong, in either file.
+    // Secrets in wrong fields, in either file.
     let with_key = bench
         .config
         .replace("api_key_file: key", &format!("api_key: {API_KEY}"));
@@ -342,12 +342,12 @@ fn no_secret_is_in_what_check_tells() {
             .stderr
             .lines()
             .filter(|l| l.contains("everybody can read"));
-        // Nobody else can read the other files.
+        // Other users cannot read the other files.
         for line in readable {
             assert!(line.contains(&of_client), "{args:?}: {line}");
         }
     }
-    // Where the file itself is wrong.
+    // The file itself is invalid.
     for (key, value) in [
         ("api_key_file: key", format!("api_key: {API_KEY}")),
         ("secret_file: webhook", format!("secret: {WEBHOOK}")),
@@ -358,7 +358,7 @@ fn no_secret_is_in_what_check_tells() {
         assert_eq!(run.code, 3, "{run:?}");
         marks.assert_absent("config check", &format!("{}{}", run.stdout, run.stderr));
     }
-    // The other program's file, which names an endpoint too.
+    // The file of the other program, which has an endpoint too.
     let home = tempfile::tempdir().unwrap();
     let file = format!("api_key {API_KEY}\napi_endpoint ftp://prober:{PEER}@a.example/\n");
     write(home.path(), ".sslmate", &file, 0o604);

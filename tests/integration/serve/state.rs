@@ -1,4 +1,4 @@
-//! What outlives a restart: `--state-dir`.
+//! State that survives a restart: `--state-dir`.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::support::{Run, certvigil};
 
 const STATE: &[&str] = &["--state-dir", "state"];
 
-/// The local endpoint's value.
+/// The value of the local endpoint.
 fn local(metrics: &Answer, metric: &str, more: &[&str]) -> Option<f64> {
     let labels: Vec<&str> = [r#"vantage="local""#].iter().chain(more).copied().collect();
     metrics.sample(metric, &labels)
@@ -64,7 +64,8 @@ fn a_monitor_that_was_killed_goes_on_from_what_the_account_said_while_it_is_away
         metrics.sample("certvigil_certificate_info", &[r#"instance_id="2""#]),
         Some(1.0)
     );
-    // Which one was expected before is not forgotten, nor since when it is not: there is still grace.
+    // The previous certificate is remembered, with the time since which it is not expected: the
+    // grace period still applies.
     exporter.wait_for_metrics("it is judged by what was expected last", |metrics| {
         local(metrics, finding, &previous).is_some()
     });
@@ -128,7 +129,7 @@ fn an_entry_that_a_reload_loses_for_a_while_is_known_when_it_is_back() {
     exporter.wait_for_metrics("the entry is gone", |metrics| !is_known(metrics));
     reload(&exporter, &whole);
     exporter.wait_for_metrics("the entry is back", is_known);
-    // The same where the monitor restarts in between.
+    // The same if the monitor restarts in between.
     reload(&exporter, &fewer);
     let folder = exporter.kill();
     let exporter = Exporter::start_in(folder, &fewer, STATE);
@@ -170,7 +171,7 @@ fn history_tells_who_switched_while_the_monitor_runs() {
     for part in [HOST, "127.0.0.1", &both[0][..8], &both[1][..8]] {
         assert!(human.stdout.contains(part), "{part}: {}", human.stdout);
     }
-    // It is there after the end as well.
+    // It is still there after shutdown.
     let folder = exporter.kill();
     assert_eq!(history(folder.path(), &[]).stdout, human.stdout);
 }
@@ -206,7 +207,7 @@ fn a_state_that_cannot_be_used_is_told_at_the_start() {
     let garbage = "no database at all ".repeat(1000);
     std::fs::write(&database, &garbage).unwrap();
     assert_told(&serve(), database.to_str().unwrap());
-    // What is not ours is left as it is.
+    // A file that is not certvigil's is unchanged.
     assert_eq!(std::fs::read_to_string(&database).unwrap(), garbage);
     std::fs::remove_dir_all(&state).unwrap();
     std::fs::write(&state, "a file").unwrap();
@@ -215,7 +216,7 @@ fn a_state_that_cannot_be_used_is_told_at_the_start() {
 
 #[test]
 fn an_end_does_not_wait_for_who_holds_the_database() {
-    /// Each note waits for ten seconds: these take longer than the test does.
+    /// Each record waits for ten seconds: all of them take longer than the test.
     const NOTES: f64 = 12.0;
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
@@ -227,7 +228,7 @@ fn an_end_does_not_wait_for_who_holds_the_database() {
     const STATUS: &str = r#"status="conclusive""#;
     let file = exporter.path("state").join(certvigil::store::FILE_NAME);
     let holder = rusqlite::Connection::open(file).unwrap();
-    // A writer of the monitor's own may be there first.
+    // A writer of the monitor may have the lock first.
     wait_until("the database is held", || {
         holder.execute_batch("BEGIN IMMEDIATE").ok()
     });
@@ -240,7 +241,7 @@ fn an_end_does_not_wait_for_who_holds_the_database() {
     let log = exporter.log();
     assert!(log.contains("notes are given up"), "{log}");
     drop(holder);
-    // What was written before is whole.
+    // Everything that was written before is intact.
     let kept = history(exporter.folder.path(), &["web"]);
     assert_eq!(kept.code, 0, "{kept:?}");
 }
@@ -276,7 +277,7 @@ fn a_second_monitor_of_one_state_folder_is_refused() {
         let run = history(exporter.folder.path(), &["web"]);
         (run.code == 0).then_some(())
     });
-    // A killed monitor leaves no lock behind.
+    // A killed monitor leaves no lock.
     let folder = exporter.kill();
     let exporter = Exporter::start_in(folder, &text, STATE);
     exporter.wait_until_ready();

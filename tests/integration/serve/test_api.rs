@@ -1,4 +1,4 @@
-//! `/api/v2/certs/CN/test`: SSLMate's own test, as the reference has it.
+//! `/api/v2/certs/CN/test`: SSLMate's test API, as in its reference.
 
 use serde_json::Value;
 
@@ -7,15 +7,15 @@ use crate::fixture::account::StandIn;
 use crate::fixture::exporter::Answer;
 use crate::support::Refusing;
 
-/// The objects of the answer.
+/// The objects in the response.
 fn rows(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{}", answer.text());
-    // The service's client takes this and nothing else.
+    // The service's client accepts only this type.
     assert_eq!(answer.header("content-type"), Some("application/json"));
     answer.json()["result"].as_array().unwrap().clone()
 }
 
-/// The status and the reason of an error, which is the reference's object.
+/// The status and the reason of an error, which is an object as in the reference.
 fn error(answer: &Answer) -> (u16, String) {
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let object = answer.json();
@@ -62,7 +62,7 @@ fn the_answer_has_the_shape_of_the_reference() {
     for absent in ["correct", "chained", "dummy"] {
         assert!(found[0].get(absent).is_none(), "{absent}");
     }
-    // Without a port, the entry's first; without a host name, all of the certificate's.
+    // Without a port, the first of the entry; without a host name, all of the certificate's.
     assert_eq!(
         rows(&exporter.get("/api/v2/certs/web/test"))[0]["port"],
         right.port()
@@ -94,7 +94,7 @@ fn a_wildcard_is_named_in_the_path_by_its_common_name() {
             [("a.example.com", true), ("b.example.com", true)],
             "{name}"
         );
-        // This place tells what is seen from here, and asks no other place.
+        // This vantage reports its own results and queries no other vantage.
         assert!(found.iter().all(|row| row["vantage"] == "local"));
     }
     let found = rows(&exporter.get("/api/v2/certs/wild/test?hostname=b.example.com"));
@@ -167,7 +167,7 @@ fn every_error_is_the_references_object() {
     assert_eq!(server.connections(), 1);
 }
 
-/// Who is refused at the door is told in the shape of the path, too.
+/// A refusal by the web configuration has the format of the path, too.
 #[test]
 fn what_the_web_configuration_refuses_is_the_references_object_too() {
     let pki = Pki::new();
@@ -196,7 +196,8 @@ fn what_the_web_configuration_refuses_is_the_references_object_too() {
     );
 }
 
-/// What another certificate's entry fixes holds for its hosts, whichever certificate they are tested for.
+/// Settings of an entry apply to its hosts, even if they are tested for the certificate of another
+/// entry.
 #[test]
 fn a_host_of_another_certificate_is_looked_at_where_the_inventory_has_it() {
     let pki = Pki::new();

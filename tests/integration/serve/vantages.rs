@@ -1,15 +1,15 @@
-//! Remote vantages that hang or are down.
+//! Remote vantages that do not respond or are down.
 
 use super::*;
 use crate::fixture::tls::stay_silent;
 use crate::support::Refusing;
 
-/// The setting of one vantage at a place.
+/// The setting of one vantage at this address and port.
 fn vantage(place: &str) -> String {
     format!("vantages: [{{name: east, type: certvigil, url: 'http://{place}/api/v2'}}]")
 }
 
-/// Its test takes hours, and each endpoint has one.
+/// The vantage's test takes hours, and each endpoint has one.
 #[test]
 fn a_vantage_that_hangs_delays_no_local_result() {
     let pki = Pki::new();
@@ -51,7 +51,7 @@ fn a_vantage_that_is_down_is_reported() {
     });
     let page = exporter.get("/");
     assert!(page.text().contains("The vantage east is down"));
-    // The time of the last probe is no time of a conclusive one.
+    // The last probe may not have been conclusive.
     let metrics = exporter.get("/metrics");
     let last = "certvigil_endpoint_last_conclusive_timestamp_seconds";
     assert_eq!(metrics.samples(last, &up), [""; 0]);

@@ -1,4 +1,4 @@
-//! `/webhook/sslmate`: word of a new instance, from the word to the verdicts.
+//! `/webhook/sslmate`: notifications of new instances, from the request to the verdicts.
 
 use super::*;
 use crate::fixture::account::StandIn;
@@ -7,7 +7,7 @@ use crate::fixture::exporter::{Answer, basic};
 const SECRET: &str = "told to nobody";
 const OTHER: &str = "other.example";
 
-/// An account with a certificate that two servers serve, and a monitor of both that looks once an hour.
+/// An account with a certificate on two servers, and a monitor that probes both once an hour.
 struct Bench {
     pki: Pki,
     leaf: Leaf,
@@ -47,7 +47,7 @@ impl Bench {
         }
     }
 
-    /// SSLMate's word, with the secret as the password of HTTP Basic.
+    /// Sends SSLMate's notification, with the secret as the password of HTTP Basic.
     fn word(&self, body: &str) -> Answer {
         post(
             &self.exporter,
@@ -57,13 +57,13 @@ impl Bench {
         )
     }
 
-    /// The word of an issued certificate, as far as it is believed.
+    /// Sends the fields of an issuance notification that certvigil uses.
     fn issued(&self) -> Answer {
         self.word(&format!(r#"{{"exists": true, "cn": "{HOST}"}}"#))
     }
 }
 
-/// Posts without the user that the monitor's other pages are asked for as.
+/// Posts without the user of the monitor's other pages.
 fn post(exporter: &Exporter, path: &str, authorization: Option<&str>, body: &str) -> Answer {
     let headers: Vec<_> = authorization
         .map(|value| ("Authorization", value))
@@ -72,7 +72,7 @@ fn post(exporter: &Exporter, path: &str, authorization: Option<&str>, body: &str
     exporter.request_as_nobody("POST", path, &headers, body)
 }
 
-/// The local endpoint's value at an address.
+/// The value of the local endpoint at an address.
 fn correct(metrics: &Answer, ip: &str) -> Option<f64> {
     metrics.sample(
         "certvigil_endpoint_correct",
@@ -109,7 +109,7 @@ fn who_may_say_what_is_decided_before_anything_is_done() {
         ("/webhook/sslmate", Some(basic(SECRET, ""))),
         ("/webhook/sslmate", Some(format!("Bearer {SECRET}"))),
         ("/webhook/sslmate", Some("Basic !".into())),
-        // What is in the query counts, and it is wrong.
+        // The secret in the query takes precedence, and is wrong.
         ("/webhook/sslmate?secret=wrong", Some(basic("", SECRET))),
     ] {
         let answer = post(exporter, path, authorization.as_deref(), &body);
@@ -144,7 +144,8 @@ fn who_may_say_what_is_decided_before_anything_is_done() {
     assert!(!exporter.log().contains(SECRET));
 }
 
-/// What the account was asked at the start: once what is expected, and once to test both addresses.
+/// Number of API requests at the start: one for the expected certificate, and one to test both
+/// addresses.
 fn before_any_word(_: &Bench) -> usize {
     2
 }
@@ -168,7 +169,7 @@ fn without_a_secret_there_is_no_webhook() {
 
 #[test]
 fn a_reissue_is_expected_at_once_and_who_serves_the_old_one_has_grace() {
-    // The pages demand a user; the webhook has its own secret.
+    // The pages require a user; the webhook has its own secret.
     let bench = Bench::new(ONCE, &["--web.config.file=web.yml"]);
     let exporter = &bench.exporter;
     assert_eq!(
@@ -208,7 +209,7 @@ fn a_reissue_is_expected_at_once_and_who_serves_the_old_one_has_grace() {
         exporter.log()
     );
 
-    // One of the two is reloaded. Another word has everything looked at again.
+    // One of the two is reloaded. Another notification probes all again.
     bench.servers.0.serve(config(&bench.pki, &new));
     assert_eq!(bench.issued().status, 202);
     let metrics = exporter.wait_for_metrics("the one that was reloaded is right", |metrics| {
@@ -249,11 +250,12 @@ fn the_body_is_not_believed() {
     });
     let before = bench.account.requests();
     assert_eq!(bench.word(&body.to_string()).status, 202);
-    // What is expected is asked of the API.
+    // The expected certificate is fetched from the API.
     wait_until("the account is asked", || {
         (bench.account.requests() > before).then_some(())
     });
-    // The next word is obeyed after this one: once it has been, this one has changed what it could.
+    // The next notification is processed after this one. Once that is done, this one has had its
+    // full effect.
     let new = bench.pki.leaf(&[HOST]);
     bench.account.issue(&bench.pki, HOST, 2, &new);
     assert_eq!(bench.issued().status, 202);

@@ -1,4 +1,4 @@
-//! Signature algorithms: their names, which of them can be verified here, and what that costs.
+//! Signature algorithms: names, supported algorithms, and the cost of verification.
 
 #[cfg(test)]
 mod tests;
@@ -19,28 +19,27 @@ use super::hash::Hash;
 use super::rsa::{self, Pss};
 use super::{SignatureAlgorithm, der};
 
-/// Why a signature cannot be verified here. It says nothing about the signature itself.
+/// The reason for which certvigil cannot verify a signature. The signature may be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unverifiable {
     /// The signature algorithm, by name or object identifier.
     Algorithm(String),
     /// The elliptic curve of the issuer's key, by name or object identifier.
     Curve(String),
-    /// The issuer's RSA key has this many bits.
+    /// The issuer's RSA key has an unsupported size: this many bits.
     RsaSize(usize),
-    /// The issuer's RSA key has an unsound modulus or exponent, or one that costs too much.
+    /// The issuer's RSA key has an unsound modulus or exponent, or verification costs too much.
     RsaNumbers,
-    /// The parameters of this algorithm cannot be read, or are not those of the standard.
+    /// The parameters of this algorithm cannot be read, or differ from those of the standard.
     Parameters(String),
-    /// The certificate names one algorithm inside of what is signed, and another one outside
-    /// (RFC 5280, section 4.1.1.2).
+    /// The algorithm in the signed part differs from the outer one (RFC 5280, section 4.1.1.2).
     AlgorithmsDiffer,
     /// The issuer's public key cannot be read.
     Key,
 }
 
 impl fmt::Display for Unverifiable {
-    /// `signed with brainpoolP256r1, which certvigil cannot verify`.
+    /// Writes a clause such as `signed with brainpoolP256r1, which certvigil cannot verify`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SUFFIX: &str = "which certvigil cannot verify";
         match self {
@@ -61,12 +60,12 @@ impl fmt::Display for Unverifiable {
     }
 }
 
-/// Why there is nothing to verify a signature with.
+/// The reason for which there is no method to verify a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// A key of this kind cannot have made a signature of that kind.
+    /// A key of this kind cannot make a signature of that kind.
     OtherKind,
-    /// The signature is of a kind that cannot be verified here.
+    /// certvigil cannot verify this kind of signature.
     Unverifiable(Unverifiable),
 }
 
@@ -79,11 +78,11 @@ impl From<Unverifiable> for Unfit {
 /// A signature algorithm together with the public key, ready to verify.
 #[derive(Debug)]
 pub(super) enum Method<'a> {
-    /// RSA as the library has it.
+    /// RSA, verified by the library.
     LibraryRsa(&'static RsaParameters, &'a [u8], u64),
-    /// PKCS #1 v1.5 as the library does not have it.
+    /// PKCS #1 v1.5 in a form that the library does not support.
     Pkcs1(rsa::PublicKey, Hash),
-    /// PSS as the library does not have it.
+    /// PSS in a form that the library does not support.
     Pss(rsa::PublicKey, Pss),
     Ecdsa(Curve, Hash, &'a [u8]),
     Ed25519(&'a [u8]),
@@ -91,8 +90,8 @@ pub(super) enum Method<'a> {
 }
 
 impl<'a> Method<'a> {
-    /// Finds out how to verify a signature of this algorithm (content of the AlgorithmIdentifier) by
-    /// the key of this SubjectPublicKeyInfo.
+    /// Returns the method that verifies a signature of this algorithm (content of the
+    /// AlgorithmIdentifier) with the key of this SubjectPublicKeyInfo.
     pub(super) fn of(algorithm: &[u8], spki: &'a [u8]) -> Result<Self, Unfit> {
         let (key_algorithm, key) = der::public_key(spki).ok_or(Unverifiable::Key)?;
         let (key_oid, key_parameters) = split(key_algorithm).ok_or(Unverifiable::Key)?;
@@ -119,7 +118,8 @@ impl<'a> Method<'a> {
             Scheme::Pss => {
                 let pss = read_pss(parameters).ok_or_else(odd)?;
                 if key_oid == PSS_KEY && !key_parameters.is_empty() {
-                    // The key demands both hashes, and at least as long a salt (RFC 4055, section 3.3).
+                    // The key restricts both hashes and sets a minimum length of the salt (RFC
+                    // 4055, section 3.3).
                     let demanded = read_pss(key_parameters).ok_or_else(odd)?;
                     let hashes = |pss: Pss| (pss.hash, pss.mask_hash);
                     if hashes(pss) != hashes(demanded) || pss.salt < demanded.salt {
@@ -146,7 +146,7 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// The library's way where there is one for this key, else our own.
+    /// Returns the library's method if it supports this key, otherwise our own.
     fn rsa(
         library: Option<&'static RsaParameters>,
         key: &'a [u8],
@@ -165,7 +165,7 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// Returns true if the library verifies this by an algorithm of its own, on the same key.
+    /// Returns true if the library verifies this with its own algorithm and the same key.
     pub(super) fn is_of_library(&self) -> bool {
         match self {
             Self::LibraryRsa(..) | Self::Ecdsa(..) | Self::Ed25519(_) | Self::MlDsa(..) => true,
@@ -189,7 +189,7 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// CPU time of one verification over a message of this many bytes, in the units of
+    /// Returns the CPU time of one verification of a message of this many bytes, in the units of
     /// [`super::verification_cost`].
     pub(super) fn cost(&self, message: usize) -> u32 {
         let units = |work: u64, per_unit: u64| u32::try_from(work / per_unit).unwrap_or(u32::MAX);
@@ -246,7 +246,7 @@ fn read_pss(mut parameters: &[u8]) -> Option<Pss> {
     Pss::read(fields.content).filter(|_| parameters.is_empty())
 }
 
-/// The elliptic curves that the library verifies ECDSA with.
+/// Elliptic curves on which the library verifies ECDSA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Curve {
     P256,
@@ -272,9 +272,10 @@ impl Curve {
         }
     }
 
-    /// Verifies with any hash, where the library has one for each curve. The hash is signed as a
-    /// number no longer than the curve's order (FIPS 186-5, section 6.4): a shorter one is the same
-    /// with zeros in front, and of a longer one the leftmost bits count.
+    /// Verifies a signature with any hash; the library supports only some hashes for each curve.
+    /// ECDSA signs the hash as a number no longer than the curve's order (FIPS 186-5, section 6.4).
+    /// A shorter hash is therefore padded with leading zeros, and a longer one is truncated to its
+    /// leftmost bits.
     fn verify(self, hash: Hash, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         let (algorithm, container): (&EcdsaVerificationAlgorithm, _) = match self {
             Self::P256 => (&ECDSA_P256_SHA256_ASN1, &digest::SHA256),
@@ -293,7 +294,7 @@ impl Curve {
     }
 }
 
-/// Returns the usual name of a curve that is not verified here, by its object identifier.
+/// Returns the usual name of an unsupported curve, by its object identifier.
 pub(super) fn curve_name(oid: &str) -> Option<&'static str> {
     Some(match oid {
         "1.2.840.10045.3.1.1" => "P-192",
@@ -321,7 +322,7 @@ pub(super) enum MlDsa {
     Ml87,
 }
 
-/// The kind of key that an algorithm needs, whatever the curve, the size and the hash.
+/// The kind of key that an algorithm needs, regardless of curve, size and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Rsa,
@@ -333,7 +334,7 @@ enum Family {
     Other,
 }
 
-/// id-RSASSA-PSS, of a key that is bound to it (RFC 4055, section 3.1).
+/// id-RSASSA-PSS, for a key that is restricted to PSS (RFC 4055, section 3.1).
 const PSS_KEY: &str = "1.2.840.113549.1.1.10";
 
 impl Family {
@@ -352,7 +353,7 @@ impl Family {
     }
 }
 
-/// How a signature of an algorithm is verified.
+/// The method of verifying a signature of an algorithm.
 #[derive(Clone, Copy, Debug)]
 enum Scheme {
     Pkcs1(Hash),
@@ -360,7 +361,7 @@ enum Scheme {
     Ecdsa(Hash),
     Ed25519,
     MlDsa(MlDsa),
-    /// Not here.
+    /// Not supported.
     Unverifiable(Family),
 }
 
@@ -376,13 +377,13 @@ impl Scheme {
     }
 }
 
-/// A signature algorithm with a name.
+/// A named signature algorithm.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    /// The name as OpenSSL writes it.
+    /// OpenSSL's name.
     name: &'static str,
     scheme: Scheme,
-    /// It hashes with MD5, SHA-1 or worse.
+    /// True if the hash is MD5, SHA-1 or weaker.
     is_weak: bool,
 }
 
@@ -450,7 +451,7 @@ fn known(oid: &str) -> Option<Known> {
     })
 }
 
-/// The name of an algorithm without a readable object identifier.
+/// Name of an algorithm without a readable object identifier.
 const UNREADABLE: &str = "(unreadable)";
 
 /// Returns the algorithm's name, from the content of an AlgorithmIdentifier.
@@ -486,7 +487,8 @@ fn split(mut algorithm: &[u8]) -> Option<(String, &[u8])> {
 
 /// Returns the dotted form of an object identifier.
 fn text_of(oid: &[u8]) -> String {
-    // The last octet ends a number, and none begins with zeros (X.690, section 8.19.2).
+    // The high bit of the last octet is clear, and no number begins with zeros (X.690, section
+    // 8.19.2).
     let is_whole = oid.last().is_some_and(|last| last & 0x80 == 0);
     let is_padded = |pair: &[u8]| matches!(pair, [before, 0x80] if before & 0x80 == 0);
     if !is_whole || oid.first() == Some(&0x80) || oid.windows(2).any(is_padded) {
@@ -495,24 +497,27 @@ fn text_of(oid: &[u8]) -> String {
     super::oid::dotted(oid)
 }
 
-/// RFC 4055, section 5, demands NULL of RSA, and RFC 5758, section 3.2, nothing of ECDSA: issuers
-/// confuse the two, and clients do not mind.
+/// Returns true if the parameters are absent or NULL. RFC 4055, section 5, requires NULL for RSA,
+/// and RFC 5758, section 3.2, requires absent parameters for ECDSA. Issuers confuse the two, and
+/// clients accept both.
 fn is_absent_or_null(parameters: &[u8]) -> bool {
     const NULL: &[u8] = &[5, 0];
     parameters.is_empty() || parameters == NULL
 }
 
-// One unit is about 40 µs of CPU, and at most 100 µs. Measured in a release build on one core of x86-64, best of many:
-// P-256 67 µs, Ed25519 43, P-384 340, P-521 400 to 600, secp256k1 250 to 370; RSA by the library 30 (2048 bits), 100
-// (4096), 380 (8192); RSA by our own code 24 (1024 bits), 72 (2048), 230 (4096), 810 (8192), 2500 (16384).
-/// Work ([`rsa::PublicKey::work`]) of the library for one unit.
+// One unit is about 40 µs of CPU, and at most 100 µs. Measured in a release build on one core of
+// x86-64, best of many runs, in µs:
+// - P-256 67, Ed25519 43, P-384 340, P-521 400 to 600, secp256k1 250 to 370
+// - RSA by the library: 30 (2048 bits), 100 (4096), 380 (8192)
+// - RSA by our own code: 24 (1024 bits), 72 (2048), 230 (4096), 810 (8192), 2500 (16384)
+/// Work ([`rsa::PublicKey::work`]) of the library in one unit.
 const LIBRARY_RSA_WORK_PER_UNIT: u64 = 32 * 32 * 17 * 2;
-/// Work of our own code for one unit.
+/// Work of our own code in one unit.
 const OWN_RSA_WORK_PER_UNIT: u64 = 32 * 32 * 17;
-/// Units of the slower curves and of ML-DSA, beside the one that every verification costs.
+/// Units of the slower curves and of ML-DSA, in addition to the one unit of every verification.
 const P384_UNITS: u32 = 6;
 const P521_UNITS: u32 = 14;
 const SECP256K1_UNITS: u32 = 6;
 const ML_DSA_UNITS: u32 = 4;
-/// Bytes that the slowest hash takes a unit for.
+/// Bytes that the slowest hash function processes in one unit.
 const HASHED_BYTES_PER_UNIT: u64 = 16 * 1024;

@@ -1,17 +1,17 @@
-//! The outline of an X.509 certificate, read without judging what is inside.
+//! The outline of an X.509 certificate, read without judging the content of its parts.
 //!
-//! Strict parsers refuse certificates that are served all the same (version 1, negative serials,
-//! odd extensions). This reader knows only where each part begins and ends, so that one odd part
-//! does not hide the others. It never allocates and never reads past its input.
+//! Servers present certificates that strict parsers refuse (version 1, negative serial numbers, odd
+//! extensions). This reader only finds the boundaries of each part, so one malformed part does not
+//! hide the others. It never allocates and never reads past its input.
 
-/// Where the parts of a certificate are (RFC 5280, section 4.1). Every slice is of the input.
+/// The parts of a certificate (RFC 5280, section 4.1). Every slice is part of the input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outline<'a> {
-    /// The whole `TBSCertificate`, which the signature is over.
+    /// The whole `TBSCertificate`, which is the signed part.
     pub(super) tbs: &'a [u8],
-    /// The encoded version plus one; 0 if it is no small unsigned INTEGER.
+    /// The encoded version plus one; 0 if it is not a small unsigned INTEGER.
     pub(super) version: u8,
-    /// The version is 1, the default, and is written out.
+    /// True if the version is 1, the default, and is encoded nevertheless.
     pub(super) is_version_default: bool,
     /// The serial number's content octets.
     pub(super) serial: &'a [u8],
@@ -23,23 +23,23 @@ pub(super) struct Outline<'a> {
     pub(super) subject: &'a [u8],
     /// The SubjectPublicKeyInfo, a whole SEQUENCE.
     pub(super) spki: &'a [u8],
-    /// The content of the list of extensions; empty where there is none.
+    /// The content of the list of extensions; empty if there is none.
     pub(super) extensions: &'a [u8],
-    /// There are extensions, but they are no SEQUENCE.
+    /// True if the extensions are not a SEQUENCE.
     pub(super) has_unreadable_extensions: bool,
-    /// issuerUniqueID or subjectUniqueID is there.
+    /// True if issuerUniqueID or subjectUniqueID is present.
     pub(super) has_unique_ids: bool,
     /// The AlgorithmIdentifier inside the signed part, content only.
     pub(super) inner_algorithm: &'a [u8],
     /// The signature's AlgorithmIdentifier, content only.
     pub(super) signature_algorithm: &'a [u8],
-    /// The signature's bits; empty if their number is no multiple of 8.
+    /// The signature's bits; empty if their number is not a multiple of 8.
     pub(super) signature: &'a [u8],
-    /// There are bytes after the certificate.
+    /// True if bytes follow the certificate.
     pub(super) trailing: bool,
-    /// There are fields after the extensions.
+    /// True if fields follow the extensions.
     pub(super) has_more_in_tbs: bool,
-    /// There are fields after the signature.
+    /// True if fields follow the signature.
     pub(super) has_more_after_signature: bool,
 }
 
@@ -61,7 +61,7 @@ pub(super) const ENUMERATED: u8 = 0x0a;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 const VERSION: u8 = 0xa0;
-/// issuerUniqueID and subjectUniqueID, in the primitive and in the constructed form.
+/// issuerUniqueID and subjectUniqueID, in primitive and in constructed form.
 const UNIQUE_IDS: [u8; 4] = [0x81, 0xa1, 0x82, 0xa2];
 const EXTENSIONS: u8 = 0xa3;
 
@@ -92,12 +92,12 @@ pub(super) fn split<'a>(input: &mut &'a [u8]) -> Option<Tlv<'a>> {
     })
 }
 
-/// Splits off the first tag-length-value, which must have this tag.
+/// Splits off the first tag-length-value. Returns `None` if it has another tag.
 pub(super) fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
     split(input).filter(|tlv| tlv.tag == tag)
 }
 
-/// Splits off the first tag-length-value where it has this tag.
+/// Splits off the first tag-length-value if it has this tag.
 pub(super) fn optional<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
     if input.first() == Some(&tag) {
         split(input)
@@ -106,21 +106,22 @@ pub(super) fn optional<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
     }
 }
 
-/// What is inside of an explicit tag, where the input begins with it. The inner `None` is a fault.
+/// Splits off an explicitly tagged value and returns its content. The outer `None` means that the
+/// input does not begin with the outer tag, the inner `None` that the value is malformed.
 pub(super) fn explicit<'a>(input: &mut &'a [u8], outer: u8, inner: u8) -> Option<Option<Tlv<'a>>> {
     let mut content = optional(input, outer)?.content;
     Some(expect(&mut content, inner).filter(|_| content.is_empty()))
 }
 
-/// One extension of a certificate, a revocation list or a response (RFC 5280, section 4.1).
+/// An extension of a certificate, a revocation list or a response (RFC 5280, section 4.1).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extension<'a> {
     /// The object identifier's content octets.
     pub(super) oid: &'a [u8],
     pub(super) critical: bool,
-    /// `critical` is FALSE and written out, or neither 0 nor 255.
+    /// True if `critical` is encoded as FALSE, or as neither 0 nor 255.
     pub(super) is_critical_odd: bool,
-    /// The DER that the value is.
+    /// The value: DER.
     pub(super) value: &'a [u8],
 }
 
@@ -140,7 +141,7 @@ pub(super) fn extension<'a>(list: &mut &'a [u8]) -> Option<Extension<'a>> {
     })
 }
 
-/// The bits of a BIT STRING that has no unused ones.
+/// Returns the bits of a BIT STRING without unused bits.
 pub(super) fn bits(content: &[u8]) -> Option<&[u8]> {
     match content.split_first() {
         Some((0, bits)) => Some(bits),
@@ -148,7 +149,8 @@ pub(super) fn bits(content: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Algorithm (content of the AlgorithmIdentifier) and key bits of a SubjectPublicKeyInfo.
+/// Returns the algorithm (content of the AlgorithmIdentifier) and the key bits of a
+/// SubjectPublicKeyInfo.
 pub(super) fn public_key(mut spki: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut inner = expect(&mut spki, SEQUENCE)?.content;
     let algorithm = expect(&mut inner, SEQUENCE)?.content;
@@ -156,7 +158,7 @@ pub(super) fn public_key(mut spki: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((algorithm, key))
 }
 
-/// The DER of a SubjectPublicKeyInfo: the other way round.
+/// Returns the DER of a SubjectPublicKeyInfo: the reverse of [`public_key`].
 pub(super) fn subject_public_key_info(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
     let mut content = sequence(algorithm);
     let bits: Vec<u8> = std::iter::once(0).chain(key.iter().copied()).collect();
@@ -164,25 +166,25 @@ pub(super) fn subject_public_key_info(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
     sequence(&content)
 }
 
-/// The DER of a SEQUENCE with this content.
+/// Returns the DER of a SEQUENCE with this content.
 pub(crate) fn sequence(content: &[u8]) -> Vec<u8> {
     encode(SEQUENCE, content)
 }
 
-/// A tag-length-value.
+/// Encodes a tag-length-value.
 pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut der: Vec<u8> = header(tag, content.len()).collect();
     der.extend(content);
     der
 }
 
-/// The tag and the length of a tag-length-value.
+/// Encodes the tag and the length of a tag-length-value.
 pub(super) fn header(tag: u8, length: usize) -> impl Iterator<Item = u8> {
     let octets = length.to_be_bytes();
     let zeros = octets.iter().take_while(|b| **b == 0).count();
     let count = octets.len().saturating_sub(zeros);
     let is_short = length < 0x80;
-    // A usize has at most eight octets, and a short length is one of them.
+    // A usize has at most eight octets, and a short length fits in one.
     let first = if is_short {
         length as u8
     } else {
@@ -193,7 +195,7 @@ pub(super) fn header(tag: u8, length: usize) -> impl Iterator<Item = u8> {
     [tag, first].into_iter().chain(long)
 }
 
-/// Reads the outline; the error names the part that could not be read.
+/// Reads the outline. The error names the part that cannot be read.
 pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
     let mut input = der;
     let mut certificate = expect(&mut input, SEQUENCE)

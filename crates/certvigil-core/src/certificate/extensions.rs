@@ -1,6 +1,6 @@
 //! The extensions of a certificate (RFC 5280, section 4.2), as data for path validation.
 //!
-//! Each extension is read on its own: a malformed one is recorded and hides no other.
+//! Each extension is read separately: a malformed one is recorded and hides no other.
 
 use std::net::IpAddr;
 
@@ -9,28 +9,28 @@ use serde::Serialize;
 use super::oid::dotted;
 use super::{San, der, printable};
 
-/// Maximum subtrees that are read from one nameConstraints extension.
+/// Maximum subtrees read from one nameConstraints extension.
 pub const MAX_SUBTREES: usize = 4_096;
-/// Maximum policies that are read from one certificatePolicies or policyMappings extension.
+/// Maximum policies read from one certificatePolicies or policyMappings extension.
 pub const MAX_POLICIES: usize = 256;
-/// Maximum CRL URLs that are read from a certificate, which usually has one.
+/// Maximum CRL URLs read from a certificate. One is usual.
 const MAX_CRL_URLS: usize = 8;
 
 /// The bit for SSL servers in the Netscape certificate type.
 const NETSCAPE_SSL_SERVER: u8 = 0x40;
 
-/// An object identifier: its content octets.
+/// The content octets of an object identifier.
 pub type Oid = Box<[u8]>;
 
-/// The extensions of one certificate, as path validation needs them. The values of subjectAltName and of extensions with
-/// URLs are fields of [`Facts`](super::Facts).
+/// The extensions of one certificate, for path validation. The values of subjectAltName and of
+/// extensions with URLs are fields of [`Facts`](super::Facts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
     /// Every extension, in the order of the certificate.
     pub list: Vec<Listed>,
-    /// The list ends in bytes that are no extension.
+    /// True if the list ends in bytes that are not an extension.
     pub is_cut_short: bool,
-    /// An entry cannot be read, not even its object identifier.
+    /// True if an entry cannot be read, including its object identifier.
     pub has_unreadable_entry: bool,
     /// basicConstraints (section 4.2.1.9).
     pub basic_constraints: Option<BasicConstraints>,
@@ -56,7 +56,7 @@ pub struct Extensions {
     pub authority_key_id: Option<Box<AuthorityKeyId>>,
 }
 
-/// The values of extensions that other parts of the program than path validation use.
+/// The values of extensions that the program uses outside path validation.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     /// subjectAltName (section 4.2.1.6).
@@ -67,24 +67,24 @@ pub(super) struct Values {
     pub(super) ocsp_url: Option<String>,
     /// The URLs of complete revocation lists (section 4.2.1.13).
     pub(super) crl_urls: Vec<String>,
-    /// The TLS feature extension asks for a stapled OCSP response (RFC 7633).
+    /// True if the TLS feature extension requires a stapled OCSP response (RFC 7633).
     pub(super) must_staple: bool,
 }
 
-/// One extension as it is listed.
+/// An entry in the list of extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Which extension it is.
+    /// The kind of extension.
     pub kind: Kind,
-    /// It is marked as critical.
+    /// True if it is critical.
     pub is_critical: bool,
-    /// Its value has the form that its standard demands.
+    /// True if its value has the form that its standard requires.
     pub is_readable: bool,
-    /// Its value has that form, and bytes after its end.
+    /// True if bytes follow a well-formed value.
     pub has_trailing_bytes: bool,
 }
 
-/// Which extension.
+/// Kind of extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of RFC 5280")]
 pub enum Kind {
@@ -144,7 +144,7 @@ impl Kind {
         }
     }
 
-    /// The name in RFC 5280, or the object identifier.
+    /// Returns the name in RFC 5280, or the object identifier.
     pub fn name(&self) -> &str {
         match self {
             Self::BasicConstraints => "basicConstraints",
@@ -172,8 +172,8 @@ impl Kind {
         }
     }
 
-    /// Returns true for an extension that path validation processes. Any other that is critical makes a path invalid
-    /// (RFC 5280, section 4.2).
+    /// Returns true if path validation processes the extension. Any other critical extension makes
+    /// a path invalid (RFC 5280, section 4.2).
     pub fn is_processed(&self) -> bool {
         matches!(
             self,
@@ -197,7 +197,7 @@ impl Kind {
 /// basicConstraints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BasicConstraints {
-    /// The certificate may issue others.
+    /// True if the certificate may issue others.
     pub is_ca: bool,
     /// Maximum number of intermediates that are not self-issued below it.
     pub path_len: Option<u32>,
@@ -236,9 +236,9 @@ pub struct ExtendedKeyUsage {
     pub ocsp_signing: bool,
     /// anyExtendedKeyUsage.
     pub any: bool,
-    /// Netscape's or Microsoft's Server Gated Crypto, which some clients take for serverAuth.
+    /// Netscape's or Microsoft's Server Gated Crypto, which some clients treat as serverAuth.
     pub server_gated: bool,
-    /// It lists nothing.
+    /// True if it lists no usage.
     pub is_empty: bool,
 }
 
@@ -256,22 +256,22 @@ pub struct NameConstraints {
     pub permitted: Vec<Subtree>,
     /// excludedSubtrees.
     pub excluded: Vec<Subtree>,
-    /// A subtree has a minimum other than 0, or a maximum, which RFC 5280 forbids.
+    /// True if a subtree has a minimum other than 0, or a maximum. RFC 5280 forbids both.
     pub has_distance: bool,
-    /// A subtree has a minimum of 0 that is written out, which DER forbids.
+    /// True if a subtree encodes a minimum of 0, which DER forbids.
     pub has_encoded_minimum: bool,
-    /// Neither list is there, or one is empty, which RFC 5280 forbids.
+    /// True if both lists are absent, or if one is empty. RFC 5280 forbids both.
     pub is_empty: bool,
 }
 
 /// The base of a subtree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subtree {
-    /// dNSName: a domain and what is below it; in lower case.
+    /// dNSName: a domain, which includes its subdomains, in lower case.
     Dns(String),
     /// iPAddress: an address and a mask.
     Ip(IpAddr, IpAddr),
-    /// An iPAddress that is no address and mask.
+    /// An iPAddress that is not an address and a mask.
     BadIp,
     /// rfc822Name: a mailbox, a host, or a domain with a leading dot.
     Email(String),
@@ -279,7 +279,7 @@ pub enum Subtree {
     Uri(String),
     /// directoryName: a whole Name as DER.
     Directory(Vec<u8>),
-    /// Another kind of name: its tag, and for an otherName the type.
+    /// Another kind of name: its tag and, for an otherName, its type.
     Other(u8, Oid),
 }
 
@@ -333,22 +333,22 @@ impl Extensions {
         (out, values)
     }
 
-    /// The extension of this kind, as it is listed first.
+    /// Returns the first listed extension of this kind.
     pub fn listed(&self, kind: &Kind) -> Option<&Listed> {
         self.list.iter().find(|l| l.kind == *kind)
     }
 
-    /// Returns true if there is an extension of this kind, and none of them is malformed.
+    /// Returns true if there are extensions of this kind and none of them is malformed.
     pub fn is_readable(&self, kind: &Kind) -> bool {
         self.listed(kind).is_some() && self.list.iter().all(|l| l.kind != *kind || l.is_readable)
     }
 
-    /// Returns true if there is an extension of this kind that is critical.
+    /// Returns true if there is a critical extension of this kind.
     pub fn is_critical(&self, kind: &Kind) -> bool {
         self.list.iter().any(|l| l.kind == *kind && l.is_critical)
     }
 
-    /// The extensions that are listed more than once (RFC 5280, section 4.2, forbids it).
+    /// Returns the extensions that are listed more than once, which RFC 5280, section 4.2, forbids.
     pub fn duplicates(&self) -> impl Iterator<Item = &Kind> {
         let numbered = self.list.iter().enumerate();
         numbered.filter_map(|(at, l)| {
@@ -357,7 +357,7 @@ impl Extensions {
         })
     }
 
-    /// Reads one value; `None` where it is malformed.
+    /// Reads one value. Returns `None` if it is malformed.
     fn take(&mut self, kind: &Kind, value: &[u8], values: &mut Values) -> Option<()> {
         match kind {
             Kind::BasicConstraints => {
@@ -374,14 +374,14 @@ impl Extensions {
                 let policies = policies(value)?;
                 let is_empty = policies.is_empty();
                 self.policies = Some(policies);
-                // The standard demands one at least.
+                // The standard requires at least one.
                 return (!is_empty).then_some(());
             }
             Kind::PolicyMappings => self.policy_mappings = policy_mappings(value)?,
             Kind::PolicyConstraints => {
                 let constraints = policy_constraints(value)?;
                 self.policy_constraints = Some(constraints);
-                // The standard demands one of both.
+                // The standard requires at least one of the two.
                 return (constraints != PolicyConstraints::default()).then_some(());
             }
             Kind::InhibitAnyPolicy => self.inhibit_any_policy = Some(whole(value, number)?),
@@ -409,7 +409,7 @@ impl Extensions {
 }
 
 impl Values {
-    /// Reads as many names as can be read, malformed ones too.
+    /// Reads every name up to the first unreadable one, including malformed names.
     fn names(&mut self, value: &[u8]) -> Option<()> {
         let mut names = only(value, der::SEQUENCE)?;
         let mut is_sound = !names.is_empty();
@@ -436,7 +436,7 @@ impl Values {
             }
             let url = text(location.content);
             let is_new = |known: &Option<String>| known.as_deref().is_none_or(|k| !is_http(k));
-            // Some name a directory (LDAP) first, which few clients can ask.
+            // Some certificates name a directory (LDAP) first, which few clients can query.
             if method == CA_ISSUERS && is_new(&self.issuer_url) {
                 if self.issuer_url.is_none() || is_http(&url) {
                     self.issuer_url = Some(url);
@@ -448,7 +448,7 @@ impl Values {
         (!is_empty).then_some(())
     }
 
-    /// Reads the URLs of lists that are complete: by the issuer itself, for all reasons.
+    /// Reads the URLs of complete lists: issued by the certificate's issuer, for all reasons.
     fn distribution_points(&mut self, value: &[u8]) -> Option<()> {
         const NAME: u8 = 0xa0;
         const FULL_NAME: u8 = 0xa0;
@@ -456,7 +456,7 @@ impl Values {
         while !points.is_empty() {
             let mut point = der::expect(&mut points, der::SEQUENCE)?.content;
             let name = der::optional(&mut point, NAME);
-            // What follows is a list of reasons or another issuer.
+            // The rest is a list of reasons or another issuer.
             let (Some(name), true) = (name, point.is_empty()) else {
                 continue;
             };
@@ -485,7 +485,8 @@ const URI: u8 = 0x86;
 const IP_ADDRESS: u8 = 0x87;
 const REGISTERED_ID: u8 = 0x88;
 
-/// A GeneralName (RFC 5280, section 4.2.1.6), and whether it has the form of its kind.
+/// Reads a GeneralName (RFC 5280, section 4.2.1.6). The second value is true if it has the form of
+/// its kind.
 fn general_name(name: der::Tlv<'_>) -> (San, bool) {
     let is_ia5 = name.content.is_ascii();
     match name.tag {
@@ -534,28 +535,28 @@ fn is_http(url: &str) -> bool {
     scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"))
 }
 
-/// The content of a value that is one element of this tag and nothing else.
+/// Returns the content of a value that is exactly one element with this tag.
 fn only(value: &[u8], tag: u8) -> Option<&[u8]> {
     let mut input = value;
     let content = der::expect(&mut input, tag)?.content;
     input.is_empty().then_some(content)
 }
 
-/// The first tag-length-value, if there is more after it.
+/// Returns the first tag-length-value if bytes follow it.
 fn first_value(value: &[u8]) -> Option<&[u8]> {
     let mut rest = value;
     let first = der::split(&mut rest)?.whole;
     (!rest.is_empty()).then_some(first)
 }
 
-/// Reads all of the input.
+/// Reads the entire input. Returns `None` if bytes remain.
 fn whole<'a, T>(value: &'a [u8], read: impl FnOnce(&mut &'a [u8]) -> Option<T>) -> Option<T> {
     let mut input = value;
     let read = read(&mut input)?;
     input.is_empty().then_some(read)
 }
 
-/// A number that is not negative. What is larger than 32 bits is as good as without limit.
+/// Reads a number that is not negative. A number of more than 32 bits is as good as unlimited.
 fn unsigned(content: &[u8]) -> Option<u32> {
     let first = content.first()?;
     if first & 0x80 != 0 {
@@ -572,7 +573,7 @@ fn number(input: &mut &[u8]) -> Option<u32> {
     unsigned(der::expect(input, der::INTEGER)?.content)
 }
 
-/// Reads as much as can be read. The second value is false if the pathLenConstraint cannot.
+/// Reads as much as possible. The second value is false if the pathLenConstraint cannot be read.
 fn basic_constraints(value: &[u8]) -> Option<(BasicConstraints, bool)> {
     let mut content = only(value, der::SEQUENCE)?;
     let is_ca = match der::optional(&mut content, der::BOOLEAN) {
@@ -581,7 +582,7 @@ fn basic_constraints(value: &[u8]) -> Option<(BasicConstraints, bool)> {
     };
     let path_len = whole(content, number);
     let is_sound = content.is_empty() || path_len.is_some();
-    // Anything but a number at the end is no pathLenConstraint.
+    // Only a number at the end is a pathLenConstraint.
     let is_number =
         content.is_empty() || whole(content, |i| der::expect(i, der::INTEGER)).is_some();
     is_number.then_some((BasicConstraints { is_ca, path_len }, is_sound))
@@ -616,7 +617,7 @@ fn extended_key_usage(value: &[u8]) -> Option<ExtendedKeyUsage> {
     Some(out)
 }
 
-/// Reads the value of a nameConstraints extension; `None` where it is malformed.
+/// Reads the value of a nameConstraints extension. Returns `None` if it is malformed.
 pub(crate) fn name_constraints(value: &[u8]) -> Option<NameConstraints> {
     const PERMITTED: u8 = 0xa0;
     const EXCLUDED: u8 = 0xa1;
@@ -634,7 +635,7 @@ pub(crate) fn name_constraints(value: &[u8]) -> Option<NameConstraints> {
         while !list.is_empty() {
             let mut one = der::expect(&mut list, der::SEQUENCE)?.content;
             let base = subtree(der::split(&mut one)?);
-            // A minimum of 0 is the default, which some write out.
+            // A minimum of 0 is the default, which some issuers encode.
             out.has_distance |= !matches!(one, [] | [0x80, 1, 0]);
             out.has_encoded_minimum |= matches!(one, [0x80, 1, 0]);
             let list = if is_permitted {
@@ -740,7 +741,7 @@ fn authority_key_id(value: &[u8]) -> Option<AuthorityKeyId> {
     })
 }
 
-/// Returns true if the list of TLS features has status_request (RFC 6066, section 8).
+/// Returns true if the list of TLS features contains status_request (RFC 6066, section 8).
 fn demands_staple(value: &[u8]) -> Option<bool> {
     const STATUS_REQUEST: &[u8] = &[5];
     let mut features = only(value, der::SEQUENCE)?;

@@ -1,15 +1,15 @@
-//! Hashes that name a certificate or a key.
+//! Hashes that identify a certificate or a key.
 
 use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
 
-/// The SHA-256 of a certificate's DER: which certificate it is.
+/// The SHA-256 of a certificate's DER. It identifies the certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
-/// The SHA-256 of a DER-encoded SubjectPublicKeyInfo: which key it is for.
+/// The SHA-256 of a DER-encoded SubjectPublicKeyInfo. It identifies the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKeyHash([u8; 32]);
 
@@ -19,14 +19,15 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// The SHA-1 of a certificate's DER, in lower-case hexadecimal. For people and databases that
-/// still name certificates so; nothing is compared by it.
+/// Returns the SHA-1 of a certificate's DER, in lower-case hexadecimal. It is for people and
+/// databases that still identify certificates by SHA-1; certvigil never compares it.
 pub fn sha1_hex(der: &[u8]) -> String {
     hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der).as_ref())
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    // The machinery of formatting would take longer than the hash: a report has five of these for each certificate.
+    // The formatting traits would take longer than the hash: a report has five of these for each
+    // certificate.
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
@@ -35,7 +36,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Reads 64 hexadecimal digits, colons and white space between them allowed, in either case.
+/// Parses 64 hexadecimal digits in either case. Colons and white space between them are ignored.
 fn parse_sha256(text: &str) -> Result<[u8; 32], String> {
     let wrong = |what: String| {
         format!("{what}: write the SHA-256 as 64 hexadecimal digits, colons allowed")
@@ -73,14 +74,14 @@ macro_rules! sha256_newtype {
                 Self(sha256(der))
             }
 
-            /// The 32 bytes of the hash.
+            /// Returns the 32 bytes of the hash.
             pub fn as_bytes(&self) -> &[u8] {
                 &self.0
             }
         }
 
         impl fmt::Display for $name {
-            /// Lower-case hexadecimal.
+            /// Writes lower-case hexadecimal.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&hex(&self.0))
             }

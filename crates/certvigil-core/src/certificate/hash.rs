@@ -48,7 +48,7 @@ impl Hash {
         all.into_iter().find(|hash| hash.oid() == oid)
     }
 
-    /// Content octets of the object identifier (RFC 8017, appendix B.1).
+    /// Returns the content octets of the object identifier (RFC 8017, appendix B.1).
     fn oid(self) -> &'static [u8] {
         match self {
             Self::Md5 => &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 5],
@@ -64,7 +64,7 @@ impl Hash {
         }
     }
 
-    /// Length of the hash in octets.
+    /// Returns the length of the hash in octets.
     pub fn length(self) -> usize {
         match self {
             Self::Md5 => 16,
@@ -76,12 +76,12 @@ impl Hash {
         }
     }
 
-    /// Returns true for the hashes that are broken: signatures with them can be forged.
+    /// Returns true if the hash function is broken, so that signatures can be forged.
     pub(super) fn is_weak(self) -> bool {
         matches!(self, Self::Md5 | Self::Sha1)
     }
 
-    /// Returns the hash of these parts, one after the other.
+    /// Returns the hash of the concatenated parts.
     pub fn digest(self, parts: &[&[u8]]) -> Vec<u8> {
         let algorithm = match self {
             Self::Md5 => {

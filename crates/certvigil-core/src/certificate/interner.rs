@@ -1,4 +1,4 @@
-//! Certificates shared by their content: thousands of servers show the same few.
+//! Certificates shared by content: thousands of servers present the same few.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,36 +6,39 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{Certificate, Fingerprint, Inner};
 
-/// So many certificates of those that came last are kept though nobody holds them, and up to as many of those that
-/// came before: who is asked again soon is not read again.
+/// Maximum certificates in one generation of recent certificates. The table keeps the current and
+/// the previous generation although nothing else holds them, so that a server that is probed again
+/// soon needs no second reading.
 pub const MAX_RECENT_CERTIFICATES: usize = 2_048;
-/// So many bytes of them are kept, and up to as many of those before. What is read from a certificate takes about
-/// three times as much again.
+/// Maximum DER bytes in one generation. The facts read from a certificate take about three times as
+/// much in addition.
 pub const MAX_RECENT_BYTES: usize = 4 * 1024 * 1024;
-/// So many entries are there before anybody looks which of them are of certificates that are gone.
+/// Minimum entries before the table removes those of certificates that are gone.
 const MIN_SWEEP: usize = 4_096;
 
-/// A table in which equal bytes are read and hashed once, and kept once: whoever brings them gets the same
-/// [`Certificate`]. Whoever holds a certificate keeps it there; beside those only [`MAX_RECENT_CERTIFICATES`] of
-/// [`MAX_RECENT_BYTES`] are held, so that what strangers show does not make it grow.
+/// A table that reads, hashes and keeps equal bytes once: all callers get the same [`Certificate`].
 ///
-/// They are found by their SHA-256, which nobody can make two of.
+/// A certificate stays in the table while a caller holds it. In addition the table itself holds
+/// [`MAX_RECENT_CERTIFICATES`] of [`MAX_RECENT_BYTES`], so certificates from untrusted servers do
+/// not make it grow.
+///
+/// The key is the SHA-256, for which no collision can be made.
 #[derive(Default)]
 pub struct Interner(Mutex<Table>);
 
 impl Interner {
-    /// The certificate that these bytes are.
+    /// Returns the certificate with these bytes.
     pub fn certificate(&self, der: &[u8]) -> Certificate {
         let sha256 = Fingerprint::of(der);
         if let Some(known) = self.table().get(&sha256) {
             return known;
         }
-        // Read while nobody waits for the table.
+        // Read outside the lock.
         let new = Certificate::read(der.to_vec(), sha256);
         self.table().add(new)
     }
 
-    /// The same certificate, as it is shared.
+    /// Returns the shared copy of the certificate.
     pub fn share(&self, certificate: &Certificate) -> Certificate {
         let mut table = self.table();
         let known = table.get(&certificate.sha256());
@@ -55,9 +58,9 @@ impl fmt::Debug for Interner {
 
 #[derive(Default)]
 struct Table {
-    /// All that somebody holds, and some that are gone.
+    /// All certificates that a caller holds, and some that are gone.
     known: HashMap<Fingerprint, Weak<Inner>>,
-    /// How many may be known until those that are gone are taken out.
+    /// Number of entries at which the table removes those that are gone.
     sweep_at: usize,
     recent: Generation,
     before: Generation,
@@ -73,7 +76,7 @@ impl Table {
         Some(known)
     }
 
-    /// Takes up a certificate; one that came in between stands.
+    /// Adds a certificate. One that another thread added in the meantime takes precedence.
     fn add(&mut self, new: Certificate) -> Certificate {
         if let Some(known) = self.get(&new.sha256()) {
             return known;
@@ -96,7 +99,7 @@ impl Table {
     }
 }
 
-/// Certificates that came one after the other.
+/// Certificates added in one period.
 #[derive(Default)]
 struct Generation {
     held: HashMap<Fingerprint, Certificate>,
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Bytes of this length that are like no others.
+    /// Returns distinct bytes of this length.
     fn bytes(number: usize, length: usize) -> Vec<u8> {
         let mut der = number.to_be_bytes().to_vec();
         der.resize(length.max(der.len()), 0);
@@ -151,7 +154,7 @@ mod tests {
         let held_by_us = interner.certificate(b"ours");
         let last = 5 * MAX_RECENT_CERTIFICATES;
         for number in 0..last {
-            // Asked for all the time, as a common intermediate is.
+            // Requested all the time, as a common intermediate is.
             interner.certificate(b"common");
             interner.certificate(&bytes(number, 8));
         }

@@ -1,4 +1,5 @@
-//! The kind and size of a public key (RFC 5280, section 4.1.2.7; RFC 3279, RFC 4055, RFC 5480, RFC 8410).
+//! The kind and size of a public key (RFC 5280, section 4.1.2.7; RFC 3279, RFC 4055, RFC 5480, RFC
+//! 8410).
 
 use super::oid::dotted;
 use super::{Key, Oddity, Part, der, fingerprint};
@@ -6,7 +7,7 @@ use super::{Key, Oddity, Part, der, fingerprint};
 const RSA_ENCRYPTION: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
 const RSAES_OAEP: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07";
 const RSASSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
-/// The `rsa` of X.509's annex, which old certificates have.
+/// The `rsa` of X.509's annex, which old certificates use.
 const X500_RSA: &[u8] = b"\x55\x08\x01\x01";
 const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
 const EC_DH: &[u8] = b"\x2b\x81\x04\x01\x0c";
@@ -14,7 +15,7 @@ const EC_MQV: &[u8] = b"\x2b\x81\x04\x01\x0d";
 const DSA: &[u8] = b"\x2a\x86\x48\xce\x38\x04\x01";
 const OLD_DSA: &[u8] = b"\x2b\x0e\x03\x02\x0c";
 
-/// Kinds of keys that have one size each, or no size.
+/// Kinds of keys with a single size, or without a size.
 const OTHERS: [(&[u8], &str); 26] = [
     (b"\x2b\x65\x6e", "X25519"),
     (b"\x2b\x65\x6f", "X448"),
@@ -134,7 +135,7 @@ const CURVES: [(&[u8], &str, usize); 22] = [
     (b"\x2a\x81\x1c\xcf\x55\x01\x82\x2d", "SM2", 256),
 ];
 
-/// Curves that are recognised in explicit parameters, by the hash of [`ExplicitCurve::digest`].
+/// Curves recognised in explicit parameters, by the hash of [`ExplicitCurve::digest`].
 const EXPLICIT: [(&str, &str, usize); 9] = [
     (
         "fada09482d3eed902ad2585d16ad51aae677f33b342f96fd067cf174ca990e69",
@@ -191,7 +192,7 @@ pub(super) fn read_key(spki: &[u8], oddities: &mut Vec<Oddity>) -> Key {
     })
 }
 
-/// The error is a name for a key that cannot be read.
+/// Reads a key. The error is a name for a key that cannot be read.
 fn read(mut spki: &[u8], oddities: &mut Vec<Oddity>) -> Result<Key, String> {
     let unreadable = || String::from("(unreadable)");
     let parts = der::expect(&mut spki, der::SEQUENCE).and_then(|info| {
@@ -221,8 +222,8 @@ fn read(mut spki: &[u8], oddities: &mut Vec<Oddity>) -> Result<Key, String> {
     }
 }
 
-/// The size in bits of the modulus of an RSAPublicKey (RFC 8017, appendix A.1.1). Clients that read a negative one take
-/// it as unsigned.
+/// Returns the size in bits of the modulus of an RSAPublicKey (RFC 8017, appendix A.1.1). A
+/// negative modulus is read as unsigned, as clients do.
 fn read_rsa(mut bits: &[u8], oddities: &mut Vec<Oddity>) -> Option<usize> {
     let mut key = der::expect(&mut bits, der::SEQUENCE)?.content;
     if !bits.is_empty() {
@@ -249,7 +250,7 @@ fn read_dsa(mut parameters: &[u8]) -> Key {
     });
     match prime {
         Some(prime) => Key::Dsa(bit_length(prime.content)),
-        // They are the issuer's (RFC 3279, section 2.3.2).
+        // The parameters are the issuer's (RFC 3279, section 2.3.2).
         None => Key::Other("DSA".into()),
     }
 }
@@ -281,9 +282,9 @@ fn read_ec(mut parameters: &[u8], point: &[u8], oddities: &mut Vec<Oddity>) -> O
     }
 }
 
-/// The parameters of a curve, written out (RFC 3279, section 2.3.5).
+/// Explicit parameters of a curve (RFC 3279, section 2.3.5).
 struct ExplicitCurve<'a> {
-    /// The prime, or of a binary field its degree.
+    /// The prime, or the degree of a binary field.
     field: &'a [u8],
     coefficients: [&'a [u8]; 2],
     generator_x: &'a [u8],
@@ -313,8 +314,8 @@ impl<'a> ExplicitCurve<'a> {
         })
     }
 
-    /// The hash of the numbers without leading zeros, each after its length: prime, coefficients, the generator's x,
-    /// order. A curve with another generator is another curve.
+    /// Returns the hash of the numbers without leading zeros, each preceded by its length: prime,
+    /// coefficients, the generator's x, order. A curve with another generator is another curve.
     fn digest(&self) -> String {
         let [a, b] = self.coefficients;
         let mut input = Vec::new();
@@ -342,7 +343,7 @@ impl<'a> ExplicitCurve<'a> {
     }
 }
 
-/// The bits of an unsigned number, leading zeros not counted.
+/// Returns the number of bits of an unsigned number, without leading zeros.
 fn bit_length(number: &[u8]) -> usize {
     let number = without_zeros(number);
     let zeros = number.first().map_or(0, |first| first.leading_zeros());

@@ -3,6 +3,7 @@
 mod algorithm;
 mod der;
 mod extensions;
+mod file;
 mod fingerprint;
 pub mod hash;
 mod interner;
@@ -10,7 +11,6 @@ mod key;
 mod name;
 mod oddity;
 mod oid;
-mod pem;
 mod profile;
 mod read;
 mod revocation;
@@ -31,16 +31,20 @@ pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
+pub use file::{
+    FileError, Foreign, LeafError, MAX_FILE_CERTIFICATES, leaf_of, parse_certificates,
+    read_certificates,
+};
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;
 pub use name::{email_attributes, name_parts, normal_name};
 pub use oddity::{NameOf, Oddity, Part};
 pub(crate) use oid::dotted;
-pub use pem::{MAX_PEM_CERTIFICATES, parse_certificates};
 use read::read;
 pub use revocation::{
-    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_url, read_ocsp,
+    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_request, ocsp_url,
+    read_ocsp,
 };
 use signature::Signers;
 pub use signature::{Link, certifies, unverifiable, verification_cost};

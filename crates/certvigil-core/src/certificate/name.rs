@@ -1,4 +1,4 @@
-//! Distinguished names: the text for people (RFC 4514), and the normal form that comparison uses (RFC 5280,
+//! Distinguished names: the text form (RFC 4514), and the normal form for comparison (RFC 5280,
 //! section 7.1).
 
 use super::oid::dotted;
@@ -57,10 +57,11 @@ const ATTRIBUTES: [(&[u8], &str); 28] = [
     ),
 ];
 
-/// A distinguished name for people.
+/// A distinguished name in text form.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Name {
-    /// The attributes in the order of the certificate, escaped as RFC 4514, section 2.4, has it: `O=Acme\, Inc.`
+    /// The attributes in the order of the certificate, escaped by RFC 4514, section 2.4: `O=Acme\,
+    /// Inc.`
     pub(super) text: String,
     /// The last common name.
     pub(super) common_name: Option<String>,
@@ -68,7 +69,7 @@ pub(super) struct Name {
     pub(super) organization: Option<String>,
 }
 
-/// What deviates in a name: oddities, which some client refuses, and remarks.
+/// Deviations of a name: oddities, which some client refuses, and remarks.
 pub(super) struct Notes<'a> {
     pub(super) oddities: &'a mut Vec<Oddity>,
     pub(super) remarks: &'a mut Vec<Oddity>,
@@ -155,7 +156,8 @@ fn read_value(
     }
 }
 
-/// A value for people. `None` if it is no string. Octets that are not allowed in a UTF8String are replaced.
+/// Returns a value as text. Returns `None` if it is not a string. Replaces octets that are not
+/// allowed in a UTF8String.
 fn value_text(value: der::Tlv<'_>) -> Option<String> {
     let mut text = String::with_capacity(value.content.len());
     if for_each_char(value, |c| text.push(printable_char(c))).is_some() {
@@ -172,7 +174,7 @@ fn value_text(value: der::Tlv<'_>) -> Option<String> {
 fn note_string_type(value: der::Tlv<'_>, of: NameOf, notes: &mut Notes<'_>) {
     let is_sound = match value.tag {
         UTF8_STRING => std::str::from_utf8(value.content).is_ok(),
-        // Clients allow two characters more than X.680 does.
+        // Clients allow two more characters than X.680.
         PRINTABLE_STRING => value
             .content
             .iter()
@@ -212,7 +214,7 @@ fn note_string_type(value: der::Tlv<'_>, of: NameOf, notes: &mut Notes<'_>) {
     }
 }
 
-/// Writes a value as RFC 4514, section 2.4, has it.
+/// Appends a value, escaped by RFC 4514, section 2.4.
 fn push_escaped(value: &str, out: &mut String) {
     let last = value.len().saturating_sub(1);
     for (at, c) in value.char_indices() {
@@ -229,17 +231,18 @@ fn push_escaped(value: &str, out: &mut String) {
     }
 }
 
-/// The normal form of a distinguished name (DER): a name (DER) that has the same bytes for each name that is equal by
-/// RFC 5280, section 7.1.
+/// Returns the normal form of a distinguished name (DER). Names that are equal by RFC 5280, section
+/// 7.1, have the same normal form, which is also a name (DER).
 ///
-/// Each string is a UTF8String in lower case, without white space at its ends and with one space for each run of white
-/// space. The attributes of a RelativeDistinguishedName are sorted. Other values keep their DER. A name that cannot be
-/// read is its own normal form.
+/// Each string is a UTF8String in lower case, without white space at its ends and with one space
+/// for each run of white space. The attributes of a RelativeDistinguishedName are sorted. Other
+/// values keep their DER. A name that cannot be read is its own normal form.
 pub fn normal_name(der: &[u8]) -> Vec<u8> {
     write_name(der).unwrap_or_else(|| der.to_vec())
 }
 
-/// The relative names of a name, each in normal form and as DER. `None` if the name cannot be read.
+/// Returns the relative distinguished names of a name, each in normal form and as DER. Returns
+/// `None` if the name cannot be read.
 pub fn name_parts(der: &[u8]) -> Option<Vec<Vec<u8>>> {
     let normal = write_name(der)?;
     let mut input = normal.as_slice();
@@ -251,7 +254,7 @@ pub fn name_parts(der: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(out)
 }
 
-/// The values of the emailAddress attributes of a name, as far as it can be read.
+/// Returns the values of the emailAddress attributes, up to the first unreadable part of the name.
 pub fn email_attributes(mut der: &[u8]) -> Vec<String> {
     /// pkcs-9-at-emailAddress (RFC 2985, section 5.2.1).
     const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
@@ -305,7 +308,7 @@ fn write_name(mut der: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Writes the first AttributeTypeAndValue; nothing where there is none.
+/// Writes the first AttributeTypeAndValue. Does nothing if there is none.
 fn write_pair_if_any(pairs: &mut &[u8], out: &mut Vec<u8>) -> Option<()> {
     if pairs.is_empty() {
         return Some(());
@@ -330,15 +333,16 @@ fn write_pair_if_any(pairs: &mut &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Writes the text of a string in lower case with white space collapsed. `None` if it is no string, or if its bytes
-/// are not allowed in its type.
+/// Writes the text of a string in lower case with white space collapsed. Returns `None` if the
+/// value is not a string, or if its bytes are not allowed in its type.
 fn write_string(value: der::Tlv<'_>, out: &mut Vec<u8>) -> Option<()> {
     let mut text = Folded::new(out);
     for_each_char(value, |c| text.push(c))
 }
 
-/// Calls `each` with each character of a string. `None` if the value is no string, or if its bytes are not allowed in
-/// its type. PrintableString, IA5String and TeletexString are read as Latin-1, as OpenSSL does.
+/// Calls `each` with each character of a string. Returns `None` if the value is not a string, or if
+/// its bytes are not allowed in its type. Like OpenSSL, it reads PrintableString, IA5String and
+/// TeletexString as Latin-1.
 fn for_each_char(value: der::Tlv<'_>, mut each: impl FnMut(char)) -> Option<()> {
     match value.tag {
         UTF8_STRING => std::str::from_utf8(value.content)
@@ -378,7 +382,7 @@ fn for_each_char(value: der::Tlv<'_>, mut each: impl FnMut(char)) -> Option<()> 
 /// Text in lower case with white space collapsed.
 struct Folded<'a> {
     out: &'a mut Vec<u8>,
-    /// White space that is written only if text follows.
+    /// True if white space must be written before further text.
     space: bool,
     is_empty: bool,
 }
@@ -414,7 +418,7 @@ impl<'a> Folded<'a> {
     }
 }
 
-/// Makes a tag-length-value of everything from `start` on.
+/// Wraps everything from `start` on in a tag-length-value.
 fn wrap(tag: u8, start: usize, out: &mut Vec<u8>) {
     let header = der::header(tag, out.len().saturating_sub(start));
     out.splice(start..start, header);

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// A deviation from RFC 5280 or from the CA/Browser Forum's requirements. `Display` writes it as a clause whose
-/// subject is the certificate ("its serial number is negative").
+/// A deviation from RFC 5280 or from the CA/Browser Forum's requirements. `Display` writes a clause
+/// whose subject is the certificate ("its serial number is negative").
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Oddity {
@@ -15,15 +15,16 @@ pub enum Oddity {
     TrailingFields(Part),
     /// X.509 version other than 3: the encoded value plus one (RFC 5280, section 4.1.2.1).
     Version(u8),
-    /// A version that is no small unsigned INTEGER.
+    /// A version that is not a small unsigned INTEGER.
     UnreadableVersion,
     /// A certificate with extensions whose version is not 3 (RFC 5280, section 4.1.2.9).
     ExtensionsBeforeVersion3(u8),
     /// `issuerUniqueID` or `subjectUniqueID`, which RFC 5280, section 4.1.2.8, forbids.
     UniqueIdentifiers,
-    /// A signature algorithm inside the signed part that differs from the outer one (RFC 5280, section 4.1.1.2).
+    /// A signature algorithm in the signed part that differs from the outer one (RFC 5280, section
+    /// 4.1.1.2).
     SignatureAlgorithmsDiffer,
-    /// Parameters of the signature algorithm inside the signed part that differ from the outer ones.
+    /// Parameters of the signature algorithm in the signed part that differ from the outer ones.
     SignatureParametersDiffer,
     /// A negative serial number (RFC 5280, section 4.1.2.2).
     NegativeSerial,
@@ -39,11 +40,13 @@ pub enum Oddity {
     PartlyUnreadableName(NameOf),
     /// A name with an empty RelativeDistinguishedName (X.501: `SET SIZE (1..MAX)`).
     EmptyRdn(NameOf),
-    /// A value whose bytes are not allowed in its string type, such as invalid UTF-8: the name and the string type.
+    /// A value whose bytes are not allowed in its string type, such as invalid UTF-8: the name and
+    /// the string type.
     InvalidString(NameOf, &'static str),
-    /// A TeletexString, BMPString or UniversalString, which RFC 5280, section 4.1.2.4, forbids in new names.
+    /// A TeletexString, BMPString or UniversalString, which RFC 5280, section 4.1.2.4, forbids in
+    /// new names.
     ObsoleteString(NameOf, &'static str),
-    /// A value that is no string.
+    /// A value that is not a string.
     NoString(NameOf),
     /// An issuer without attributes (RFC 5280, section 4.1.2.4).
     EmptyIssuer,
@@ -61,11 +64,11 @@ pub enum Oddity {
     TimeWithFraction,
     /// A time with an offset from UTC.
     TimeWithOffset,
-    /// A time without the `Z` that says UTC.
+    /// A time without the `Z` that means UTC.
     TimeWithoutZone,
     /// A time before 1970, which some clients cannot read.
     TimeBefore1970,
-    /// A signature whose number of bits is no multiple of 8.
+    /// A signature whose number of bits is not a multiple of 8.
     MalformedSignature,
     /// A public key that cannot be read.
     UnreadableKey,
@@ -73,17 +76,18 @@ pub enum Oddity {
     NegativeModulus,
     /// An RSA exponent of 1, with which every signature is valid.
     ExponentOfOne,
-    /// Elliptic curve parameters written out instead of named (RFC 5480, section 2.1.1).
+    /// Explicit elliptic curve parameters instead of a named curve (RFC 5480, section 2.1.1).
     ExplicitCurve,
     /// No subject alternative name.
     NoSan,
-    /// An extension list that cannot be read to its end.
+    /// An extension list that cannot be read to the end.
     UnreadableExtensions,
-    /// An entry of the extension list that cannot be read, even its object identifier.
+    /// An entry of the extension list that cannot be read, including its object identifier.
     UnreadableExtensionEntry,
     /// An extension whose value cannot be read, by its object identifier in dotted form.
     UnreadableExtension(String),
-    /// An extension that occurs more than once (RFC 5280, section 4.2), by its object identifier in dotted form.
+    /// An extension that occurs more than once (RFC 5280, section 4.2), by its object identifier in
+    /// dotted form.
     DuplicateExtension(String),
     /// A critical extension that clients do not know, by its object identifier in dotted form.
     UnknownCriticalExtension(String),
@@ -91,13 +95,15 @@ pub enum Oddity {
     Critical(&'static str),
     /// An extension that must be critical but is not, by name.
     NotCritical(&'static str),
-    /// A subject alternative name that is not critical although the subject is empty (RFC 5280, section 4.2.1.6).
+    /// A subject alternative name that is not critical although the subject is empty (RFC 5280,
+    /// section 4.2.1.6).
     SanNotCriticalWithEmptySubject,
-    /// A critical subject alternative name although the subject is not empty (RFC 5280, section 4.2.1.6).
+    /// A critical subject alternative name although the subject is not empty (RFC 5280, section
+    /// 4.2.1.6).
     SanCriticalWithSubject,
     /// A dNSName that is an IP address. No client compares it with an address.
     AddressInDnsName(String),
-    /// A dNSName that is no host name.
+    /// A dNSName that is not a host name.
     MalformedDnsName(String),
     /// A wildcard that is not the whole left-most label (RFC 9525, section 6.3).
     MisplacedWildcard(String),
@@ -107,18 +113,19 @@ pub enum Oddity {
     MalformedAddress,
     /// An underscore in a dNSName (Baseline Requirements, section 7.1.4.2.1).
     UnderscoreInDnsName(String),
-    /// A common name that is none of the subject alternative names (Baseline Requirements, section 7.1.4.3).
+    /// A common name that is not among the subject alternative names (Baseline Requirements,
+    /// section 7.1.4.3).
     CommonNameNotInSan(String),
     /// An extension that is required but missing, by name.
     Missing(&'static str),
-    /// An extension that is not allowed in such a certificate, by name.
+    /// An extension that is not allowed in this kind of certificate, by name.
     NotAllowed(&'static str),
     /// An authorityKeyIdentifier without keyIdentifier (RFC 5280, section 4.2.1.1).
     AuthorityKeyIdWithoutKey,
-    /// An authorityKeyIdentifier with authorityCertIssuer or authorityCertSerialNumber (Baseline Requirements, section
-    /// 7.1.2.11.1).
+    /// An authorityKeyIdentifier with authorityCertIssuer or authorityCertSerialNumber (Baseline
+    /// Requirements, section 7.1.2.11.1).
     AuthorityKeyIdWithIssuer,
-    /// A self-issued authority whose authorityKeyIdentifier is not its subjectKeyIdentifier.
+    /// A self-issued authority whose authorityKeyIdentifier differs from its subjectKeyIdentifier.
     KeyIdsDiffer,
     /// A self-issued authority with an extended key usage (Baseline Requirements, section 7.1.2.1.2).
     ExtendedKeyUsageInRoot,
@@ -126,28 +133,29 @@ pub enum Oddity {
     WildcardBelowTopLevel(String),
     /// The usage anyExtendedKeyUsage (Baseline Requirements, section 7.1.2.7.10).
     AnyExtendedKeyUsage,
-    /// An RSA modulus whose bits are no multiple of 8 (Baseline Requirements, section 6.1.5).
+    /// An RSA modulus whose number of bits is not a multiple of 8 (Baseline Requirements, section
+    /// 6.1.5).
     OddModulusSize(usize),
     /// A NULL parameter in an ECDSA signature algorithm (RFC 5758, section 3.2).
     EcdsaWithNull,
-    /// A default value that is encoded (X.690, section 11.5): the field.
+    /// An encoded default value (X.690, section 11.5): the field.
     EncodedDefault(&'static str),
     /// A BOOLEAN that is encoded neither as 0 nor as 255 (X.690, section 11.1).
     NonDerBoolean,
-    /// A keyUsage with keyCertSign in a certificate that is no CA's (RFC 5280, section 4.2.1.9).
+    /// A keyUsage with keyCertSign in a certificate that is not a CA's (RFC 5280, section 4.2.1.9).
     CertSignWithoutCa,
 }
 
-/// The rules of browsers for public authorities.
+/// The browsers' rules for public authorities.
 const BASELINE: &str = "CA/Browser Forum Baseline Requirements";
 
 impl Oddity {
-    /// Returns true for a rule of the CA/Browser Forum, which a private authority need not follow.
+    /// Returns true for a rule of the CA/Browser Forum, which does not bind a private authority.
     pub fn concerns_public_authorities(&self) -> bool {
         self.rule() == BASELINE
     }
 
-    /// The rule that the certificate breaks.
+    /// Returns the rule that the certificate breaks.
     pub fn rule(&self) -> &'static str {
         match self {
             Self::TrailingBytes

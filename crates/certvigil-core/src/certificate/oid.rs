@@ -2,19 +2,19 @@
 
 use std::fmt::Write as _;
 
-/// The dotted form of an object identifier's content octets (X.690, section 8.19). What is no object identifier is
-/// written in hexadecimal.
+/// Returns the dotted form of an object identifier's content octets (X.690, section 8.19). Content
+/// that is not an object identifier is written in hexadecimal.
 pub(crate) fn dotted(content: &[u8]) -> String {
     parse(content).unwrap_or_else(|| format!("0x{}", super::fingerprint::hex(content)))
 }
 
 fn parse(content: &[u8]) -> Option<String> {
-    // Most take three characters for each octet at most.
+    // Most identifiers take at most three characters for each octet.
     let mut text = String::with_capacity(content.len().saturating_mul(3));
     let mut arc: u128 = 0;
     let mut is_within = false;
     for &octet in content {
-        // An arc has at most 128 bits, which is what a UUID takes.
+        // An arc has at most 128 bits, enough for a UUID.
         if arc.leading_zeros() < 7 {
             return None;
         }

@@ -1,6 +1,7 @@
-//! Rules of RFC 5280's profile and of the CA/Browser Forum's requirements that concern one certificate on its own.
+//! Rules of RFC 5280's profile and of the CA/Browser Forum's requirements for a single certificate.
 //!
-//! A deviation that makes a usual client refuse the certificate is an oddity; any other is a remark.
+//! A deviation for which a common client refuses the certificate is an oddity; any other is a
+//! remark.
 
 use std::net::IpAddr;
 
@@ -8,8 +9,8 @@ use super::name::Notes;
 use super::oid::dotted;
 use super::{Facts, Key, Oddity, der, printable};
 
-/// One extension whose value is read here (RFC 5280, sections 4.2.1 and 4.2.2): the content octets of the object
-/// identifier, and the name.
+/// An extension whose value is read here (RFC 5280, sections 4.2.1 and 4.2.2): the content octets
+/// of the object identifier, and the name.
 type Known = (&'static [u8], &'static str);
 
 const AUTHORITY_KEY_ID: Known = (b"\x55\x1d\x23", "authorityKeyIdentifier");
@@ -25,7 +26,7 @@ const INHIBIT_ANY_POLICY: Known = (b"\x55\x1d\x36", "inhibitAnyPolicy");
 const AUTHORITY_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x01", "authorityInfoAccess");
 const SUBJECT_INFO_ACCESS: Known = (b"\x2b\x06\x01\x05\x05\x07\x01\x0b", "subjectInfoAccess");
 
-/// Extensions that must not be critical. OpenSSL and Java refuse a certificate in which one is.
+/// Extensions that must not be critical. OpenSSL and Java refuse a certificate with a critical one.
 const NEVER_CRITICAL: [Known; 5] = [
     AUTHORITY_KEY_ID,
     SUBJECT_KEY_ID,
@@ -33,7 +34,7 @@ const NEVER_CRITICAL: [Known; 5] = [
     SUBJECT_INFO_ACCESS,
     FRESHEST_CRL,
 ];
-/// Extensions of authorities that must be critical.
+/// Extensions that must be critical in CA certificates.
 const ALWAYS_CRITICAL: [Known; 4] = [
     BASIC_CONSTRAINTS,
     NAME_CONSTRAINTS,
@@ -45,10 +46,10 @@ const ANY_USAGE: &[u8] = b"\x55\x1d\x25\x00";
 const KEY_CERT_SIGN: u8 = 0x04;
 /// Maximum extensions that are examined.
 const MAX_EXTENSIONS: usize = 256;
-/// Maximum oddities and maximum remarks that are kept of one certificate.
+/// Maximum oddities, and maximum remarks, kept for one certificate.
 pub(super) const MAX_NOTES: usize = 64;
 
-/// Adds what deviates in the certificate as a whole, in its extensions and in its names.
+/// Adds the deviations of the certificate as a whole, of its extensions and of its names.
 pub(super) fn examine(outline: &der::Outline<'_>, facts: &Facts, notes: &mut Notes<'_>) {
     let mut list = outline.extensions;
     let extensions: Vec<_> = std::iter::from_fn(|| der::extension(&mut list))
@@ -101,7 +102,7 @@ pub(super) fn examine(outline: &der::Outline<'_>, facts: &Facts, notes: &mut Not
         if find(SUBJECT_KEY_ID).is_none() {
             notes.remark(Oddity::Missing(SUBJECT_KEY_ID.1));
         }
-        // OpenSSL's X509_STRICT refuses it, and with it Python since 3.13.
+        // OpenSSL's X509_STRICT refuses it, and so does Python since 3.13.
         if find(KEY_USAGE).is_none() {
             notes.remark(Oddity::Missing(KEY_USAGE.1));
         }
@@ -185,7 +186,7 @@ fn examine_authority_key_id(
     let own = subject_key_id
         .and_then(|mut value| der::expect(&mut value, der::OCTET_STRING))
         .map(|id| id.content);
-    // They also differ where a new key is signed with the previous one, which is why this is no oddity.
+    // They also differ if a new key is signed with the previous one, so this is not an oddity.
     if facts.is_self_issued() && facts.is_ca && key_id.is_some() && own.is_some() && key_id != own {
         notes.remark(Oddity::KeyIdsDiffer);
     }
@@ -220,7 +221,7 @@ fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
 }
 
 fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
-    // Most names need no more than this.
+    // Most names are plain.
     let is_plain = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
     let text = || text(content);
     let name = content.strip_prefix(b"*.").unwrap_or(content);
@@ -243,7 +244,7 @@ fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
     if text().parse::<IpAddr>().is_ok() {
         notes.remark(Oddity::AddressInDnsName(text()));
     } else if !content.is_ascii() || content.is_empty() {
-        // Go refuses the one, GnuTLS the other.
+        // Go refuses the first form, GnuTLS the second.
         notes.oddity(Oddity::MalformedDnsName(text()));
     } else if name.contains(&b'*') && has_only(b'*') {
         notes.remark(Oddity::MisplacedWildcard(text()));
@@ -263,7 +264,7 @@ fn is_empty_name(mut name: &[u8]) -> bool {
     der::expect(&mut name, der::SEQUENCE).is_some_and(|name| name.content.is_empty())
 }
 
-/// Returns true if `cA` of a basicConstraints extension is neither FALSE nor TRUE as DER has it.
+/// Returns true if `cA` of a basicConstraints extension is neither FALSE nor TRUE in DER.
 fn has_odd_boolean(mut value: &[u8]) -> bool {
     let Some(constraints) = der::expect(&mut value, der::SEQUENCE) else {
         return false;

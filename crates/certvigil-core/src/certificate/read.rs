@@ -1,4 +1,4 @@
-//! From the bytes of a certificate to what it says.
+//! Reads the facts of a certificate from its bytes.
 
 use crate::model::Timestamp;
 
@@ -11,10 +11,11 @@ use super::{Facts, NameOf, Oddity, Part, PublicKeyHash, algorithm, der, fingerpr
 
 pub(super) use super::time::read_time;
 
-/// Reads a certificate. A part that deviates from RFC 5280 is an oddity or a remark, and hides no other part.
+/// Reads a certificate. A part that deviates from RFC 5280 is an oddity or a remark, and hides no
+/// other part.
 ///
 /// # Errors
-/// Why the parts cannot be told apart.
+/// Returns the reason if the parts cannot be separated.
 pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
     let outline = der::outline(der)?;
     let (mut oddities, mut remarks) = (Vec::new(), Vec::new());
@@ -88,17 +89,17 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
     Ok(facts)
 }
 
-/// What stands for a time in a validity that cannot be read: long ago, so that nothing takes the certificate for
-/// valid by mistake.
+/// Time used for a validity that cannot be read: the distant past, so that no code treats the
+/// certificate as valid.
 const UNREADABLE: Timestamp = Timestamp(0);
 
 /// Maximum octets of a serial number (RFC 5280, section 4.1.2.2).
 const MAX_SERIAL_OCTETS: usize = 20;
 
-/// Notes what is known without reading any part.
+/// Notes the oddities of the outline, without reading any part.
 fn note_outline(outline: &der::Outline<'_>, oddities: &mut Vec<Oddity>, remarks: &mut Vec<Oddity>) {
     let serial = outline.serial;
-    // The first octet may be there for the sign alone.
+    // The first octet may be only the sign.
     let digits = match serial {
         [0, rest @ ..] => rest,
         all => all,
@@ -153,8 +154,8 @@ fn note_outline(outline: &der::Outline<'_>, oddities: &mut Vec<Oddity>, remarks:
     }
 }
 
-/// A serial number as `openssl x509 -serial` writes it, in lower case: without leading zero octets, and with a sign if
-/// it is negative.
+/// Returns a serial number as `openssl x509 -serial` writes it, in lower case: without leading zero
+/// octets, and with a sign if it is negative.
 fn serial_text(content: &[u8]) -> String {
     let magnitude: Vec<u8> = if is_negative(content) {
         // Two's complement: inverted, plus one.
@@ -183,7 +184,7 @@ fn serial_text(content: &[u8]) -> String {
     }
 }
 
-/// Reads the extensions, and adds what is odd about them.
+/// Reads the extensions, and adds their oddities.
 fn read_extensions(list: &[u8], oddities: &mut Vec<Oddity>) -> (Extensions, Values) {
     let (extensions, values) = Extensions::read(list);
     if extensions.is_cut_short {

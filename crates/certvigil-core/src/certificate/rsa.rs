@@ -1,20 +1,20 @@
-//! RSA signatures that the cryptographic library refuses: by the key's size (appliances still have
-//! short keys), by the hash, or by the parameters of PSS.
+//! RSA signatures that the cryptographic library refuses: because of the key's size (appliances
+//! still have short keys), the hash, or the parameters of PSS.
 
 use num_bigint::BigUint;
 
 use super::der;
 use super::hash::Hash;
 
-/// Sizes of the modulus in bits that are verified. A shorter one has no room for a signature with
-/// SHA-256; OpenSSL refuses a longer one as well.
+/// Supported sizes of the modulus in bits. A shorter one is too short for a signature with SHA-256;
+/// OpenSSL refuses a longer one as well.
 pub const MODULUS_BITS: std::ops::RangeInclusive<usize> = 512..=16 * 1024;
-/// Sizes of the modulus in bits that the library verifies.
+/// Sizes of the modulus in bits that the library supports.
 pub(super) const LIBRARY_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-/// Size in bits of the largest public exponent that the library takes.
+/// Size in bits of the largest public exponent that the library accepts.
 const LIBRARY_EXPONENT_BITS: u64 = 33;
-/// Maximum work of one verification: multiplications, times the square of the modulus' 64-bit words.
-/// It is that of a modulus of 16384 bits with the exponent 65537, about 2.5 ms of CPU.
+/// Maximum work of one verification: multiplications, times the square of the modulus' 64-bit
+/// words. The limit is a modulus of 16384 bits with the exponent 65537, about 2.5 ms of CPU.
 const MAX_WORK: u64 = 256 * 256 * 17;
 
 /// A public key (RFC 8017, appendix A.1.1).
@@ -26,8 +26,8 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads the DER of an RSAPublicKey. Integers are taken as positive: some encoders leave out the
-    /// zero octet that DER demands in front of a high bit.
+    /// Reads the DER of an RSAPublicKey. Integers are read as positive: some encoders omit the zero
+    /// octet that DER requires before a high bit.
     pub fn read(mut key: &[u8]) -> Option<Self> {
         let mut fields = der::expect(&mut key, der::SEQUENCE)?.content;
         let n = der::expect(&mut fields, der::INTEGER)?.content;
@@ -41,13 +41,13 @@ impl PublicKey {
         })
     }
 
-    /// Size of the modulus in bits.
+    /// Returns the size of the modulus in bits.
     pub fn bits(&self) -> usize {
         usize::try_from(self.n.bits()).unwrap_or(usize::MAX)
     }
 
-    /// Returns true if the key can be verified with: it has a size that is, its numbers are odd, its
-    /// exponent is no less than 3, and one verification is not too much work.
+    /// Returns true if the key can verify signatures: its size is supported, its numbers are odd,
+    /// its exponent is at least 3, and one verification does not exceed the maximum work.
     pub fn is_usable(&self) -> bool {
         MODULUS_BITS.contains(&self.bits())
             && self.n.bit(0)
@@ -55,12 +55,12 @@ impl PublicKey {
             && self.work() <= MAX_WORK
     }
 
-    /// Returns true if the exponent is odd and no less than 3: with the exponent 1, everybody signs.
+    /// Returns true if the exponent is odd and at least 3: with the exponent 1, anyone can sign.
     pub(super) fn has_sound_exponent(&self) -> bool {
         self.e.bit(0) && self.e.bits() > 1
     }
 
-    /// Returns true if the library takes the key.
+    /// Returns true if the library accepts the key.
     pub(super) fn is_for_library(&self) -> bool {
         self.is_canonical
             && LIBRARY_BITS.contains(&self.bits())
@@ -69,7 +69,8 @@ impl PublicKey {
             && self.e.bits() <= LIBRARY_EXPONENT_BITS
     }
 
-    /// Work of one verification: multiplications, times the square of the modulus' 64-bit words.
+    /// Returns the work of one verification: multiplications, times the square of the modulus'
+    /// 64-bit words.
     pub(super) fn work(&self) -> u64 {
         let words = self.n.bits().div_ceil(64);
         let multiplications = (self.e.bits() + self.e.count_ones()).saturating_sub(2);
@@ -78,8 +79,8 @@ impl PublicKey {
         work.unwrap_or(u64::MAX)
     }
 
-    /// Verifies a PKCS #1 v1.5 signature over this: a DigestInfo, or the two bare hashes of TLS 1.1
-    /// and before (RFC 4346, section 4.7).
+    /// Verifies a PKCS #1 v1.5 signature over `info`: a DigestInfo, or the two bare hashes of TLS
+    /// 1.1 and earlier (RFC 4346, section 4.7).
     pub fn verify_info(&self, info: &[u8], signature: &[u8]) -> bool {
         self.open(signature)
             .is_some_and(|encoded| is_pkcs1(&encoded, info))
@@ -91,7 +92,8 @@ impl PublicKey {
             .is_some_and(|encoded| pss.is_met_by(&encoded, self.bits(), message))
     }
 
-    /// Returns the encoded message in a signature, as long as the modulus (RFC 8017, section 5.2.2).
+    /// Returns the encoded message in a signature, as long as the modulus (RFC 8017, section
+    /// 5.2.2).
     fn open(&self, signature: &[u8]) -> Option<Vec<u8>> {
         let length = self.bits().div_ceil(8);
         if !self.is_usable() || signature.len() != length {
@@ -107,8 +109,8 @@ impl PublicKey {
         Some(encoded)
     }
 
-    /// The base to the power of the exponent, bit by bit: exponents are short, and `BigUint::modpow`
-    /// works through all 64 bits of a word.
+    /// Raises the base to the power of the exponent, bit by bit: exponents are short, and
+    /// `BigUint::modpow` processes all 64 bits of a word.
     fn raise(&self, base: &BigUint) -> BigUint {
         let below_top = (0..self.e.bits().saturating_sub(1)).rev();
         below_top.fold(base.clone(), |power, bit| {
@@ -122,7 +124,8 @@ impl PublicKey {
     }
 }
 
-/// Returns true for the content of an INTEGER that is positive and as short as can be (X.690, section 8.3).
+/// Returns true for the content of an INTEGER that is positive and in the shortest form (X.690,
+/// section 8.3).
 fn is_positive_der(content: &[u8]) -> bool {
     match content {
         [0, second, ..] => second & 0x80 != 0,
@@ -131,9 +134,10 @@ fn is_positive_der(content: &[u8]) -> bool {
     }
 }
 
-/// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2): encode again and compare, so that nothing is parsed.
+/// Verifies EMSA-PKCS1-v1_5 (RFC 8017, section 9.2) by encoding again and comparing, so nothing is
+/// parsed.
 fn is_pkcs1(encoded: &[u8], info: &[u8]) -> bool {
-    // Two octets before the padding, at least eight of it, and one after.
+    // Two octets precede the padding, which has at least eight, and one follows it.
     let padding = encoded.len().checked_sub(info.len() + 3);
     let Some(padding) = padding.filter(|p| *p >= 8) else {
         return false;
@@ -157,7 +161,7 @@ pub struct Pss {
 }
 
 impl Pss {
-    /// Parameters with one hash and a salt as long as the hash (RFC 8446, section 4.2.3).
+    /// Returns parameters with one hash and a salt as long as the hash (RFC 8446, section 4.2.3).
     pub fn with(hash: Hash) -> Self {
         Self {
             hash,
@@ -210,12 +214,12 @@ impl Pss {
         })
     }
 
-    /// EMSA-PSS verification (RFC 8017, section 9.1.2).
+    /// Verifies EMSA-PSS (RFC 8017, section 9.1.2).
     fn is_met_by(self, encoded: &[u8], modulus_bits: usize, message: &[u8]) -> bool {
         let hash_length = self.hash.length();
         let em_bits = modulus_bits.saturating_sub(1);
         let em_length = em_bits.div_ceil(8);
-        // Where the modulus has 8k + 1 bits, the encoded message is one octet shorter than it.
+        // If the modulus has 8k + 1 bits, the encoded message is one octet shorter than it.
         let (leading, em) = encoded.split_at(encoded.len().saturating_sub(em_length));
         if leading.iter().any(|b| *b != 0) || em.len() < hash_length + self.salt + 2 {
             return false;
@@ -249,12 +253,12 @@ impl Pss {
     }
 }
 
-/// Reads the hash of the content of an AlgorithmIdentifier.
+/// Reads the hash from the content of an AlgorithmIdentifier.
 fn read_hash(mut algorithm: &[u8]) -> Option<Hash> {
     Hash::of(der::expect(&mut algorithm, der::OBJECT_IDENTIFIER)?.content)
 }
 
-/// The mask generation function (RFC 8017, appendix B.2.1).
+/// Returns the mask of the mask generation function (RFC 8017, appendix B.2.1).
 fn mgf1(seed: &[u8], length: usize, hash: Hash) -> Vec<u8> {
     let mut mask = Vec::with_capacity(length + hash.length());
     for counter in 0u32.. {

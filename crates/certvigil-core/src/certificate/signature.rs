@@ -7,21 +7,20 @@ use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerifica
 use super::algorithm::{Method, Unfit, Unverifiable};
 use super::{Certificate, PublicKeyHash, der};
 
-/// Whether one certificate issued another.
+/// Result of checking that one certificate issued another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// It did: the names fit and the signature was verified.
+    /// It is the issuer: the names match and the signature was verified.
     Verified,
-    /// The names fit, and the signature is of a kind that cannot be verified here, such as Ed448
-    /// ([`unverifiable`] names it). Anybody can make such a certificate, so it counts as issued for no
-    /// purpose of trust.
+    /// The names match, but certvigil cannot verify this kind of signature, such as Ed448
+    /// ([`unverifiable`] names it). Anyone can make such a certificate, so it is never trusted.
     Unverifiable,
-    /// It did not.
+    /// It is not the issuer.
     No,
 }
 
-/// Whether `issuer` issued `subject`: the names fit, the issuer may issue, and its key made the
-/// signature. Time plays no part: an expired issuer is an issuer.
+/// Checks that `issuer` issued `subject`: the names match, the issuer may issue, and its key made
+/// the signature. Time is not considered: an expired issuer is an issuer.
 pub fn certifies(issuer: &Certificate, subject: &Certificate) -> Link {
     match issuer.facts() {
         Ok(above) if may_certify(issuer, subject) => {
@@ -31,8 +30,8 @@ pub fn certifies(issuer: &Certificate, subject: &Certificate) -> Link {
     }
 }
 
-/// Whether the names fit and the issuer may issue: all of [`certifies`] but the signature, which
-/// costs a thousand times as much.
+/// Returns true if the names match and the issuer may issue. These are all checks of [`certifies`]
+/// but the signature, which costs a thousand times as much.
 pub(crate) fn may_certify(issuer: &Certificate, subject: &Certificate) -> bool {
     match (issuer.facts(), subject.facts()) {
         // A self-signed leaf is its own issuer without being an authority.
@@ -43,7 +42,7 @@ pub(crate) fn may_certify(issuer: &Certificate, subject: &Certificate) -> bool {
     }
 }
 
-/// Whether the key of this SubjectPublicKeyInfo, which has this hash, signed the certificate.
+/// Checks that the key of this SubjectPublicKeyInfo, which has this hash, signed the certificate.
 pub(crate) fn key_signed(spki: &[u8], hash: PublicKeyHash, certificate: &Certificate) -> Link {
     let signers = &certificate.0.signers;
     if let Some(known) = signers.get(&hash) {
@@ -58,8 +57,8 @@ pub(crate) fn key_signed(spki: &[u8], hash: PublicKeyHash, certificate: &Certifi
     link
 }
 
-/// Returns why the signature of a certificate by the key of this SubjectPublicKeyInfo cannot be
-/// verified here: `None` where [`certifies`] is not [`Link::Unverifiable`].
+/// Returns the reason for which certvigil cannot verify the signature of a certificate with the key
+/// of this SubjectPublicKeyInfo. Returns `None` if [`certifies`] is not [`Link::Unverifiable`].
 pub fn unverifiable(spki: &[u8], certificate: &Certificate) -> Option<Unverifiable> {
     match signed(certificate)?.method(spki) {
         Err(Unfit::Unverifiable(why)) => Some(why),
@@ -67,8 +66,8 @@ pub fn unverifiable(spki: &[u8], certificate: &Certificate) -> Option<Unverifiab
     }
 }
 
-/// CPU time that [`certifies`] takes where nothing is remembered, in units of 40 to 100 µs: about one
-/// verification with RSA of 2048 bits or on P-256. From 1 to 70.
+/// Returns the CPU time of [`certifies`] without a remembered result, in units of 40 to 100 µs:
+/// about one verification with RSA of 2048 bits or on P-256. From 1 to 70.
 pub fn verification_cost(spki: &[u8], certificate: &Certificate) -> u32 {
     let Some(signed) = signed(certificate) else {
         return 1;
@@ -77,12 +76,12 @@ pub fn verification_cost(spki: &[u8], certificate: &Certificate) -> u32 {
     method.map_or(1, |method| method.cost(signed.message.len()))
 }
 
-/// The same for a key with this hash, where the result is remembered with the certificate.
+/// Returns the same for a key with this hash, if the result is remembered with the certificate.
 pub(crate) fn remembered_cost(key: &PublicKeyHash, certificate: &Certificate) -> Option<u32> {
     certificate.0.signers.find(key).map(|signer| signer.cost)
 }
 
-/// The signature of a certificate.
+/// Returns the signature of a certificate.
 fn signed(certificate: &Certificate) -> Option<Signed<'_>> {
     let outline = der::outline(certificate.der()).ok()?;
     Some(Signed {
@@ -93,14 +92,14 @@ fn signed(certificate: &Certificate) -> Option<Signed<'_>> {
     })
 }
 
-/// An AlgorithmIdentifier's content without NULL as its parameters, which stands for none. Some signers write it in one
-/// of the two fields only.
+/// Returns an AlgorithmIdentifier's content without NULL parameters, which mean the same as none.
+/// Some signers write NULL in only one of the two fields.
 fn without_null(algorithm: &[u8]) -> &[u8] {
     const NULL: [u8; 2] = [5, 0];
     algorithm.strip_suffix(&NULL).unwrap_or(algorithm)
 }
 
-/// The content of the AlgorithmIdentifier in a TBSCertificate (RFC 5280, section 4.1.2.3).
+/// Returns the content of the AlgorithmIdentifier in a TBSCertificate (RFC 5280, section 4.1.2.3).
 fn inner_algorithm(mut tbs: &[u8]) -> Option<&[u8]> {
     const VERSION: u8 = 0xa0;
     let mut fields = der::expect(&mut tbs, der::SEQUENCE)?.content;
@@ -109,20 +108,20 @@ fn inner_algorithm(mut tbs: &[u8]) -> Option<&[u8]> {
     Some(der::expect(&mut fields, der::SEQUENCE)?.content)
 }
 
-/// So many keys are remembered with a certificate. Its issuer's is usually the only one that it is held against;
-/// there are more where authorities of one name have several keys.
+/// Maximum keys remembered with a certificate. Usually the issuer's is the only one; there are more
+/// if authorities of one name have several keys.
 const REMEMBERED_SIGNERS: usize = 4;
 
-/// What has been found out of a certificate's signature: which keys made it and which did not. That is so for ever,
-/// and costs a thousand times more to find out than to remember.
+/// Remembered results for a certificate's signature: the keys that made it and those that did not.
+/// A result never changes, and computing it costs a thousand times more than remembering it.
 #[derive(Default)]
 pub(super) struct Signers([OnceLock<Signer>; REMEMBERED_SIGNERS]);
 
-/// A key that a signature was verified with, and the result.
+/// A key that the signature was checked with, and the result.
 struct Signer {
     key: PublicKeyHash,
     link: Link,
-    /// The library verifies with this key by an algorithm of its own.
+    /// True if the library verifies with this key using its own algorithm.
     is_by_library: bool,
     /// See [`verification_cost`].
     cost: u32,
@@ -138,7 +137,7 @@ impl Signers {
         self.find(key).map(|signer| signer.link)
     }
 
-    /// Has no place left, and knows nothing.
+    /// Returns a value without free entries and without results.
     #[cfg(test)]
     pub(super) fn full() -> Self {
         let full = Self::default();
@@ -153,7 +152,8 @@ impl Signers {
         full
     }
 
-    /// Those that came first stay: who could put others in their place could have them forgotten.
+    /// Remembers a result if there is a free entry. The first entries stay: otherwise an attacker
+    /// could evict them.
     fn remember(&self, signer: Signer) {
         let mut signer = Some(signer);
         for slot in &self.0 {
@@ -163,7 +163,7 @@ impl Signers {
     }
 }
 
-/// An algorithm of the path builder that does not check again what is known to be verified.
+/// A signature algorithm for the path builder that skips signatures already verified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remembering<'a> {
     algorithm: &'static dyn SignatureVerificationAlgorithm,
@@ -171,7 +171,7 @@ pub(crate) struct Remembering<'a> {
 }
 
 impl<'a> Remembering<'a> {
-    /// Every algorithm, with the certificates whose signatures it may be asked for.
+    /// Returns every algorithm, with the certificates whose signatures it may verify.
     pub(crate) fn all(certificates: &'a [&'a Certificate]) -> Vec<Self> {
         let all = webpki::ALL_VERIFICATION_ALGS.iter();
         all.map(|&algorithm| Self {
@@ -181,9 +181,10 @@ impl<'a> Remembering<'a> {
         .collect()
     }
 
-    /// Whether [`key_signed`] verified just this, by the library's algorithm: the library refuses keys that are
-    /// verified here in other ways. What several algorithms of the same identifiers verify, the first of them does,
-    /// and the path builder asks no other.
+    /// Returns true if [`key_signed`] verified exactly this, with the library's algorithm:
+    /// certvigil also verifies with keys that the library refuses. If several algorithms have the
+    /// same identifiers, the first verifies what any of them does, and the path builder uses only
+    /// the first.
     fn is_known(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         let algorithm = self.algorithm.signature_alg_id();
         let is_it = |c: &&&Certificate| {
@@ -226,21 +227,22 @@ impl SignatureVerificationAlgorithm for Remembering<'_> {
     }
 }
 
-/// Something signed in X.509's manner: a certificate, a revocation list, an OCSP response.
+/// An object signed as in X.509: a certificate, a revocation list, an OCSP response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed<'a> {
-    /// What the signature is over.
+    /// The signed bytes.
     pub(super) message: &'a [u8],
     /// The content of the AlgorithmIdentifier.
     pub(super) algorithm: &'a [u8],
-    /// The content of the one that is signed too, where there is one: it has to be the same.
+    /// The content of the AlgorithmIdentifier in the signed part, if there is one. It must be the
+    /// same.
     pub(super) inner_algorithm: Option<&'a [u8]>,
     /// The signature's bits.
     pub(super) signature: &'a [u8],
 }
 
 impl Signed<'_> {
-    /// Whether the key of this SubjectPublicKeyInfo made the signature.
+    /// Checks that the key of this SubjectPublicKeyInfo made the signature.
     pub(super) fn by(self, spki: &[u8]) -> Link {
         match self.method(spki) {
             Ok(method) if method.verify(self.message, self.signature) => Link::Verified,
@@ -249,7 +251,7 @@ impl Signed<'_> {
         }
     }
 
-    /// The same with what is remembered of it.
+    /// Checks the same, and returns the result to remember.
     fn check(self, spki: &[u8], key: PublicKeyHash) -> Signer {
         let method = self.method(spki);
         let cost = method.as_ref();
@@ -301,7 +303,8 @@ mod tests {
         key_signed(&facts.spki, facts.public_key_hash, certificate)
     }
 
-    /// There are two for RSA with SHA-384: any key that the path builder takes, and only a longer one.
+    /// There are two for RSA with SHA-384: one takes any key that the path builder accepts, the
+    /// other only longer keys.
     #[test]
     fn of_algorithms_with_the_same_identifiers_the_first_takes_the_most() {
         let all = webpki::ALL_VERIFICATION_ALGS.iter();
@@ -402,7 +405,8 @@ mod tests {
         assert!(!another.is_known(key, tbs, signature));
     }
 
-    /// The library's algorithm for RSA has the same identifiers, and refuses the key for its size.
+    /// The library's algorithm for RSA has the same identifiers, and refuses the key because of its
+    /// size.
     #[test]
     fn what_the_library_refuses_is_not_known_to_it() {
         let pem = include_bytes!("testdata/rsa1024.pem");

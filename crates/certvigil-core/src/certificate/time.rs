@@ -1,4 +1,5 @@
-//! UTCTime and GeneralizedTime (RFC 5280, section 4.1.2.5), and the forms of X.690 that RFC 5280 forbids.
+//! UTCTime and GeneralizedTime (RFC 5280, section 4.1.2.5), and the forms of X.690 that RFC 5280
+//! forbids.
 
 use crate::model::Timestamp;
 
@@ -7,13 +8,13 @@ use super::{Oddity, der};
 
 pub(super) const UTC_TIME: u8 = 0x17;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;
-/// GeneralizedTime is required from 2050 on, in Unix seconds.
+/// The time from which GeneralizedTime is required, in Unix seconds.
 const BEGIN_OF_2050: i64 = 2_524_608_000;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-/// Reads a Validity (DER). `None` if one of the two times cannot be read; RFC 5280 forbids the forms that are
-/// recorded as oddities, and some clients read them.
+/// Reads a Validity (DER). Returns `None` if one of the two times cannot be read. Forms that RFC
+/// 5280 forbids are recorded as oddities, because some clients read them.
 pub(super) fn read_validity(der: &[u8], notes: &mut Notes<'_>) -> Option<(Timestamp, Timestamp)> {
     let mut input = der;
     let mut inner = der::expect(&mut input, der::SEQUENCE)?.content;
@@ -67,7 +68,7 @@ enum Zone {
     None,
 }
 
-/// Parses the forms of X.680, sections 46 and 47. Fractions of a second are cut off.
+/// Parses the forms of X.680, sections 46 and 47. Fractions of a second are truncated.
 fn parse(tlv: der::Tlv<'_>) -> Option<Parsed> {
     let mut input = tlv.content;
     let year = match tlv.tag {
@@ -86,7 +87,7 @@ fn parse(tlv: der::Tlv<'_>) -> Option<Parsed> {
     }
     let second = minute.and_then(|_| two(&mut input));
     let has_fraction = tlv.tag == GENERALIZED_TIME && skip_fraction(&mut input);
-    // A fraction of an hour or of a minute is not read.
+    // A fraction of an hour or of a minute is not supported.
     if has_fraction && second.is_none() {
         return None;
     }
@@ -120,7 +121,7 @@ fn parse(tlv: der::Tlv<'_>) -> Option<Parsed> {
     })
 }
 
-/// Splits off two digits. The input stays where it has none.
+/// Splits off two digits. The input is unchanged if it does not begin with two digits.
 fn two(input: &mut &[u8]) -> Option<i32> {
     let (&[tens @ b'0'..=b'9', ones @ b'0'..=b'9'], rest) = input.split_first_chunk::<2>()? else {
         return None;
@@ -161,7 +162,7 @@ mod tests {
         (at.map(|at| at.to_string()), oddities)
     }
 
-    /// RFC 5280, section 4.1.2.5, and the forms that it forbids.
+    /// The forms of RFC 5280, section 4.1.2.5, and those that it forbids.
     #[test]
     fn each_form_of_a_time_is_read_and_a_forbidden_form_is_an_oddity() {
         use Oddity::*;
@@ -269,7 +270,7 @@ mod tests {
         }
     }
 
-    /// Of signed statements on revocation only the forms of RFC 5280 and those without seconds are read.
+    /// Revocation accepts only the forms of RFC 5280 and those without seconds.
     #[test]
     fn revocation_reads_fewer_forms() {
         let read = |tag, text: &str| {

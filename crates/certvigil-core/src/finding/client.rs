@@ -1,10 +1,10 @@
-//! The clients that are modelled, and the reasons for which they refuse a chain.
+//! The modelled clients, and the reasons for which they refuse a chain.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// The place in a path that a trait is about.
+/// The position in a path that a trait concerns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -20,7 +20,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Its name in the table.
+    /// Returns its name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Leaf => "leaf",
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-/// A property of a path that some client decides by, and its place.
+/// A property of a path on which the decision of some client depends, and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Trait {
     /// The certificate that has the property.
@@ -51,7 +51,7 @@ impl Trait {
     }
 }
 
-/// A client that is modelled.
+/// A modelled client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Client {
     /// OpenSSL's library with its defaults, as `openssl s_client` uses it.
@@ -79,7 +79,7 @@ impl Client {
         Self::Rustls,
     ];
 
-    /// The name in JSON and labels.
+    /// Returns the name in JSON and labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Openssl => "openssl",
@@ -91,7 +91,7 @@ impl Client {
         }
     }
 
-    /// The name for people.
+    /// Returns the display name.
     pub fn title(self) -> &'static str {
         match self {
             Self::Openssl => "OpenSSL",
@@ -104,13 +104,13 @@ impl Client {
     }
 }
 
-/// Why a client refuses a chain.
+/// The reason for which a client refuses a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Refusal {
-    /// The trait of the path that it refuses, if it is one of the table.
+    /// The trait of the path that it refuses, if the trait is in the table.
     #[serde(rename = "trait")]
     pub of: Option<Trait>,
-    /// The reason for people: one clause.
+    /// The reason as text: one clause.
     pub reason: String,
 }
 
@@ -128,14 +128,14 @@ impl fmt::Display for Client {
 
 macro_rules! properties {
     ($($property:ident $meaning:literal;)+) => {
-        /// A property of a certificate in a path, or of the chain, that some client decides by. The table of the
-        /// client models has a row for each, in this order.
+        /// A property of a certificate in a path, or of the chain, on which the decision of some
+        /// client depends. The table of the client models has a row for each, in this order.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Property { $(#[doc = $meaning] $property,)+ }
 
         impl Property {
-            /// A clause whose subject is the certificate or the chain: "has expired".
+            /// Returns a clause whose subject is the certificate or the chain: "has expired".
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$property => $meaning,)+ }
             }
@@ -181,7 +181,7 @@ properties! {
     NetscapeTypeNotServer "has a Netscape certificate type other than SSL server";
     MustStaple "demands a stapled OCSP response, and none is stapled";
 
-    // Names below name constraints.
+    // Names under name constraints.
     NameConstraint "does not allow a name of a certificate below it (nameConstraints)";
     DirectoryNotPermitted "does not permit a directoryName of a certificate below it (nameConstraints)";
     UriNotPermitted "does not permit a URI of a certificate below it (nameConstraints)";
@@ -324,7 +324,8 @@ properties! {
     UnderscoreBelowWildcard "has a wildcard for a name with an underscore";
     MappedAddress "has the address as an IPv6 address with the IPv4 address inside";
 
-    // The chain as a whole. What is below is a property of the chain: see `is_of_chain`.
+    // The chain as a whole. All properties from here on are properties of the chain: see
+    // `is_of_chain`.
     ManyServed "has more than ten certificates";
     UnrelatedVersion "has a certificate beside the path of an X.509 version that there is not, or with extensions before version 3";
     OtherPathFirst "leads to another path first, which is not valid";

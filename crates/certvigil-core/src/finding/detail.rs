@@ -19,15 +19,17 @@ pub const MAX_LISTED_RECORDS: usize = 16;
 
 /// The facts of a finding: one variant for each [`Code`].
 ///
-/// Serialized, it is the object `detail` of a finding in JSON. Its keys are part of the public interface; docs/json.md
-/// lists them. Where a code covers several cases, the key `kind` names the case. A [`Certificate`] becomes an object
-/// with its fingerprint, names, serial number and validity.
+/// Serialized, it is the object `detail` of a finding in JSON. Its keys are part of the public
+/// interface; docs/json.md lists them. If a code covers several cases, the key `kind` names the
+/// case. A [`Certificate`] becomes an object with its fingerprint, names, serial number and
+/// validity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Detail {
     /// [`Code::WrongCertificate`].
     WrongCertificate {
-        /// The served leaf. `None` if a remote vantage reports it, which shows no certificate.
+        /// The served leaf. `None` if a remote vantage reports the finding, which transfers no
+        /// certificate.
         served: Option<Certificate>,
         /// The expected certificate.
         expected: Wanted,
@@ -76,7 +78,7 @@ pub enum Detail {
         /// The expired certificate.
         #[serde(flatten)]
         validity: ChainValidity,
-        /// No path is valid without the certificate.
+        /// True if no path is valid without the certificate.
         is_needed: bool,
     },
     /// [`Code::InvalidAuthority`].
@@ -90,8 +92,8 @@ pub enum Detail {
         hostname: Hostname,
         /// The subject alternative names of the leaf.
         names: Vec<String>,
-        /// The leaf has the requested IP address as a dNSName, with which no client compares an address (RFC 9110,
-        /// section 4.3.5).
+        /// True if the leaf has the requested IP address as a dNSName, which no client compares
+        /// with an address (RFC 9110, section 4.3.5).
         is_address_in_dns_name: bool,
     },
     /// [`Code::UntrustedRoot`].
@@ -103,7 +105,7 @@ pub enum Detail {
     },
     /// [`Code::Revoked`].
     Revoked {
-        /// The origin of the information.
+        /// The reporter of the revocation.
         reported_by: RevocationReporter,
         /// The date, if it is known.
         revoked_at: Option<Timestamp>,
@@ -112,14 +114,14 @@ pub enum Detail {
     },
     /// [`Code::MustStapleMissing`].
     MustStapleMissing {
-        /// The fault of the response that was sent. `None` if none was sent.
+        /// The fault of the stapled response. `None` if none was sent.
         fault: Option<Unusable>,
     },
     /// [`Code::TlsaMismatch`].
     TlsaMismatch {
-        /// The name that the TLSA records are at.
+        /// The name of the TLSA records.
         name: String,
-        /// The name server reports that DNSSEC authenticates the records.
+        /// True if the name server reports that DNSSEC authenticates the records.
         is_authenticated: bool,
         /// The mismatch.
         #[serde(flatten)]
@@ -131,11 +133,11 @@ pub enum Detail {
     Unreachable {
         /// The address that does not respond.
         address: IpAddr,
-        /// An address of the same host that does.
+        /// A responding address of the same host.
         responding: IpAddr,
         /// The host.
         hostname: Hostname,
-        /// This machine has no route to the address, nor to any other of its family.
+        /// True if this machine has no route to the address, nor to any other of its family.
         is_without_route: bool,
         /// The error of the probe.
         error: LookError,
@@ -164,7 +166,7 @@ pub enum Detail {
     UnrelatedCertificate {
         /// The certificates that are on no path from the leaf; at least one.
         certificates: Vec<Certificate>,
-        /// The chain is complete without them.
+        /// True if the chain is complete without them.
         is_chain_complete: bool,
     },
     /// [`Code::WeakSignature`].
@@ -187,9 +189,9 @@ pub enum Detail {
     },
     /// [`Code::LegacyProtocol`].
     LegacyProtocol {
-        /// The newest version that the server speaks.
+        /// The newest version that the server supports.
         tls_version: TlsVersion,
-        /// The handshake proves that the server has the certificate's key.
+        /// True if the handshake proves that the server has the certificate's key.
         is_key_proved: bool,
     },
     /// [`Code::LegacyCipher`].
@@ -200,7 +202,7 @@ pub enum Detail {
         weakness: CipherWeakness,
         /// The TLS version of the handshake.
         tls_version: TlsVersion,
-        /// The handshake proves that the server has the certificate's key.
+        /// True if the handshake proves that the server has the certificate's key.
         is_key_proved: bool,
     },
     /// [`Code::NonconformantCertificate`].
@@ -222,7 +224,7 @@ pub enum Detail {
         other: Option<Certificate>,
         /// The other addresses, in order: at most [`MAX_LISTED_ADDRESSES`].
         addresses: Vec<IpAddr>,
-        /// The count of the other addresses.
+        /// The number of the other addresses.
         address_count: usize,
     },
     /// [`Code::VantagesDisagree`].
@@ -264,7 +266,7 @@ pub enum Detail {
 }
 
 impl Detail {
-    /// The code of a finding with these facts.
+    /// Returns the code of a finding with these facts.
     pub fn code(&self) -> Code {
         match self {
             Self::WrongCertificate { .. } => Code::WrongCertificate,
@@ -305,7 +307,8 @@ impl Detail {
         }
     }
 
-    /// The error of the probe that the finding is about, if it is about one. Its message has the error's message.
+    /// Returns the error of the probe that the finding is about, if it is about one. The finding's
+    /// message contains the error's message.
     pub fn error(&self) -> Option<&LookError> {
         match self {
             Self::Unreachable { error, .. } | Self::HandshakeFailed { error, .. } => Some(error),
@@ -318,11 +321,11 @@ impl Detail {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Wanted {
-    /// An instance.
+    /// The source of the instance.
     Instance {
         /// The source.
         source: SourceKind,
-        /// SSLMate's number for it.
+        /// SSLMate's identifier of the instance.
         id: Option<u64>,
         /// The certificate.
         certificate: Certificate,
@@ -336,7 +339,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// The expected certificate of an expectation.
+    /// Returns the expected certificate of an expectation.
     pub fn of(expected: &Expected) -> Self {
         match &expected.what {
             Expectation::Instances(instances) => Self::Instance {
@@ -357,14 +360,15 @@ impl Wanted {
 pub enum Older {
     /// An instance that the source names as an earlier one.
     Known {
-        /// SSLMate's number for it.
+        /// SSLMate's identifier of the instance.
         id: Option<u64>,
         /// Its state.
         state: State,
         /// The served leaf.
         served: Certificate,
     },
-    /// A certificate with the names of an accepted one, with its issuer or its key, and an earlier notBefore.
+    /// A certificate with the names of an accepted one, with its issuer or its key, and an earlier
+    /// notBefore.
     SameNames {
         /// The served leaf.
         served: Certificate,
@@ -375,15 +379,15 @@ pub enum Older {
     Reported,
 }
 
-/// A temporary certificate that is served.
+/// A served temporary certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Dummy {
     /// A self-signed certificate for an expected public key.
     ExpectedKey,
-    /// No better certificate has been issued.
+    /// The certificate that will replace it has not been issued.
     Pending,
-    /// A better certificate has been issued.
+    /// The certificate that replaces it has been issued.
     Replaced {
         /// The end of the grace period of a rollout, if there is one.
         grace_until: Option<Timestamp>,
@@ -401,7 +405,7 @@ pub enum Missing {
         /// The URL of the lowest of them.
         issuer_url: Option<String>,
     },
-    /// The issuer of a served certificate, which is not known.
+    /// The unknown issuer of a served certificate.
     Unknown {
         /// The certificate whose issuer is missing.
         below: Certificate,
@@ -411,14 +415,14 @@ pub enum Missing {
         issuer: String,
         /// The URL of the issuer's certificate.
         issuer_url: Option<String>,
-        /// A certificate that has the issuer's name and is not the issuer.
+        /// A certificate with the issuer's name that is not the issuer.
         namesake: Option<Namesake>,
     },
     /// A remote vantage reports an incomplete chain.
     Reported,
 }
 
-/// A certificate that has the name of an issuer and is not the issuer.
+/// A certificate with the name of an issuer that is not the issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Namesake {
@@ -435,9 +439,9 @@ pub enum Namesake {
 pub struct LeafValidity {
     /// The leaf's notAfter.
     pub not_after: Timestamp,
-    /// The time that the leaf was judged at.
+    /// The time of judging.
     pub judged_at: Timestamp,
-    /// A newer certificate is expected than the served one.
+    /// True if a newer certificate than the served one is expected.
     pub is_newer_expected: bool,
 }
 
@@ -452,7 +456,7 @@ pub struct ChainValidity {
     pub not_before: Timestamp,
     /// Its notAfter.
     pub not_after: Timestamp,
-    /// The time that it was judged at.
+    /// The time of judging.
     pub judged_at: Timestamp,
 }
 
@@ -479,7 +483,7 @@ pub enum NoPath {
         /// The first fault.
         fault: Fault,
     },
-    /// The search ended at its bounds.
+    /// The search reached one of its limits.
     GivenUp,
     /// The certificate is not valid for the name.
     Hostname {
@@ -501,12 +505,12 @@ pub enum Untrusted {
     Issuer {
         /// The issuer's distinguished name.
         issuer: String,
-        /// A certificate that has the issuer's name and is not the issuer.
+        /// A certificate with the issuer's name that is not the issuer.
         namesake: Option<Namesake>,
     },
     /// The served authorities issued each other.
     Circle,
-    /// The server sends more certificates of one name than are tried.
+    /// The server sends more certificates of one name than certvigil tries.
     TooManyCandidates,
     /// The path to the root is not valid.
     InvalidPath {
@@ -572,7 +576,7 @@ pub enum Nonconformant {
     },
 }
 
-/// The origin of the information that a certificate has been revoked.
+/// The reporter of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationReporter {
@@ -595,7 +599,7 @@ pub enum TlsaMismatch {
         /// The expected certificate.
         expected: Wanted,
     },
-    /// A record matches and requires a trusted root, to which there is no valid path.
+    /// A matching record requires a trusted root, to which there is no valid path.
     Untrusted {
         /// The record.
         record: TlsaRecord,
@@ -620,11 +624,11 @@ pub enum TlsaMismatch {
     PreviousOnly,
     /// No record matches.
     NoMatch {
-        /// The served certificate is not known to be a wrong one.
+        /// True if the served certificate is accepted, or if no particular certificate is expected.
         is_accepted: bool,
         /// The records: at most [`MAX_LISTED_RECORDS`].
         records: Vec<TlsaRecord>,
-        /// The count of the records.
+        /// The number of records.
         record_count: usize,
     },
     /// No record is usable.
@@ -634,13 +638,13 @@ pub enum TlsaMismatch {
     },
 }
 
-/// A refusal by some clients of what most accept.
+/// A deviation that some clients refuse and most accept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Refused {
     /// Clients refuse the chain.
     Chain {
-        /// The reasons, that of the most clients first; at least one.
+        /// The reasons, most clients first; at least one.
         refusals: Vec<ClientRefusal>,
         /// The clients that accept the chain.
         accepted_by: Vec<Client>,
@@ -653,23 +657,23 @@ pub enum Refused {
         refused_by: Vec<Client>,
         /// Its size in bits.
         bits: u64,
-        /// The least size in bits that all clients accept.
+        /// The minimum size in bits that all clients accept.
         required_bits: u64,
     },
-    /// The server refuses everything that some clients offer.
+    /// The server has nothing in common with the offer of some clients.
     NoCommonOffer {
         /// The clients.
         refused_by: Vec<Client>,
-        /// The cipher suite that was negotiated instead.
+        /// The cipher suite that was negotiated with certvigil.
         cipher_suite: String,
-        /// The group that was negotiated, if the clients do not offer it.
+        /// The negotiated group, if the clients do not offer it.
         group: Option<&'static str>,
-        /// The signature that was negotiated is with SHA-1.
+        /// True if the negotiated signature uses SHA-1.
         is_signed_with_sha1: bool,
     },
 }
 
-/// The clients that refuse a chain for one reason.
+/// The clients that refuse a chain for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ClientRefusal {
     /// The clients; at least one.

@@ -1,4 +1,4 @@
-//! What can be wrong with a path, as data (RFC 5280, section 6).
+//! Faults of a path, as data (RFC 5280, section 6).
 
 use serde::Serialize;
 
@@ -7,13 +7,13 @@ use crate::model::Timestamp;
 
 use super::Role;
 
-/// One fault of one certificate in a path.
+/// A fault of one certificate in a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Fault {
-    /// What is wrong.
+    /// The kind of fault.
     #[serde(flatten)]
     pub kind: FaultKind,
-    /// The role of the certificate that it is about.
+    /// The role of the certificate.
     #[serde(rename = "position")]
     pub role: Role,
     /// The certificate's name, for messages; empty for the leaf.
@@ -33,7 +33,7 @@ impl Fault {
 /// A kind of key or signature that this build cannot verify, by name.
 pub type AlgorithmName = String;
 
-/// What is wrong with a certificate in a path.
+/// Kind of fault of a certificate in a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum FaultKind {
@@ -47,16 +47,16 @@ pub enum FaultKind {
     UnreadableValidity,
     /// It is version 3 and has no basicConstraints (section 6.1.4 (k)).
     NoBasicConstraints {
-        /// It has keyUsage.
+        /// True if it has keyUsage.
         has_key_usage: bool,
     },
-    /// basicConstraints says that it is no CA.
+    /// basicConstraints does not mark it as a CA.
     NotCa,
-    /// It is of version 1 or 2, and is not in the trust store itself (section 6.1.4 (k)).
+    /// Its version is 1 or 2, and it is not in the trust store itself (section 6.1.4 (k)).
     OldVersion(u8),
     /// keyUsage lacks keyCertSign (section 6.1.4 (n)).
     NoKeyCertSign {
-        /// No bit is set.
+        /// True if no bit is set.
         is_empty: bool,
     },
     /// More intermediates are below it than its pathLenConstraint allows (section 6.1.4 (l), (m)).
@@ -68,28 +68,30 @@ pub enum FaultKind {
     },
     /// keyUsage of the leaf has neither digitalSignature nor keyEncipherment nor keyAgreement.
     NoTlsKeyUsage {
-        /// No bit is set.
+        /// True if no bit is set.
         is_empty: bool,
     },
     /// extKeyUsage lists neither serverAuth nor anyExtendedKeyUsage.
     NotForServers {
-        /// What it lists.
+        /// The listed usages.
         usage: ExtendedKeyUsage,
     },
-    /// A name is outside of the permitted subtrees, or inside of an excluded one (section 6.1.3 (b), (c)).
+    /// A name is outside the permitted subtrees, or inside an excluded one (section 6.1.3 (b),
+    /// (c)).
     NameConstraint {
         /// The kind of name.
         kind: &'static str,
         /// The name.
         subject: String,
-        /// It is inside of an excluded subtree.
+        /// True if it is inside an excluded subtree.
         is_excluded: bool,
     },
-    /// A constraint is on a kind of name that cannot be compared, and a certificate below has such a name.
+    /// A constraint applies to a kind of name that cannot be compared, and a certificate below has
+    /// such a name.
     NameConstraintUnsupported(String),
     /// A nameConstraints extension is malformed.
     NameConstraintMalformed,
-    /// Comparing names was given up at `MAX_COMPARISONS`.
+    /// The comparison of names exceeded `MAX_COMPARISONS`.
     TooManyNames,
     /// The certificate policies do not satisfy requireExplicitPolicy (section 6.1.5 (g)).
     NoValidPolicy,
@@ -101,20 +103,20 @@ pub enum FaultKind {
     MalformedExtension(String),
     /// An extension is listed more than once.
     DuplicateExtension(String),
-    /// Its signature is by an algorithm that cannot be verified here.
+    /// certvigil cannot verify the algorithm of its signature.
     Unverifiable(AlgorithmName),
     /// Its signature uses MD5 or SHA-1, which clients no longer accept.
     WeakSignature(String),
-    /// The algorithm inside of the signed part is another one than that of the signature (section 4.1.1.2).
+    /// The algorithm in the signed part differs from that of the signature (section 4.1.1.2).
     AlgorithmMismatch,
-    /// Its key is smaller than any client accepts.
+    /// Its key is too small for any client.
     TinyKey(String),
-    /// Its key or its signature is of a kind that most clients do not accept.
+    /// Most clients do not accept the kind of its key or of its signature.
     RareAlgorithm(String),
-    /// Its issuer's name is written in another way than the issuer has it, and most clients compare it otherwise than
-    /// section 7.1 has it.
+    /// Its issuer's name is encoded differently than in the issuer, and most clients do not compare
+    /// the two as section 7.1 requires.
     NameForm,
-    /// It deviates from the standard in a way that most clients refuse.
+    /// It deviates from the standard, and most clients refuse it.
     Deviation(Oddity),
 }
 
@@ -131,7 +133,7 @@ impl FaultKind {
         )
     }
 
-    /// Returns true if the fault says what an oddity of the same certificate says.
+    /// Returns true if the fault and an oddity of the same certificate report the same problem.
     pub fn covers(&self, oddity: &Oddity) -> bool {
         match oddity {
             Oddity::UnknownCriticalExtension(_) => matches!(self, Self::UnknownCritical(_)),
@@ -144,7 +146,7 @@ impl FaultKind {
         }
     }
 
-    /// Returns true for a fault of time, which has findings of its own.
+    /// Returns true for a fault of time, for which there are separate findings.
     pub fn is_of_time(&self) -> bool {
         matches!(self, Self::Expired(_) | Self::NotYetValid(_))
     }

@@ -1,4 +1,4 @@
-//! Serialization of the types that occur in the detail of a finding. Names and times are strings.
+//! Serialization of the types in the detail of a finding. Names and times are strings.
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
@@ -36,7 +36,7 @@ by_name!(
 );
 
 impl Serialize for Certificate {
-    /// Its identity, names and validity. Keys are null where the certificate cannot be read.
+    /// Writes its identity, names and validity. Keys are null if the certificate cannot be read.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let facts = self.facts().ok();
         let validity = facts.and_then(Facts::validity);
@@ -63,7 +63,7 @@ impl Serialize for LookError {
 }
 
 impl Serialize for Alert {
-    /// The registered name, or the number of an unassigned alert.
+    /// Writes the registered name, or the number of an unassigned alert.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.name() {
             Some(name) => serializer.serialize_str(name),

@@ -97,7 +97,7 @@ fn hostname() -> crate::model::Hostname {
     "www.example.com".parse().unwrap()
 }
 
-/// One detail for each case of each code.
+/// Returns one detail for each case of each code.
 fn identity_details() -> Vec<Detail> {
     let grace_until = Some(time("2027-03-01T00:00:00Z"));
     let older = |older| Detail::PreviousInstance {
@@ -402,7 +402,7 @@ fn handshake_details() -> Vec<Detail> {
     ]
 }
 
-/// Each detail as it is in JSON, and its text.
+/// Returns each detail as JSON, and its text.
 fn written(details: &[Detail]) -> String {
     let mut out = String::new();
     for detail in details {
@@ -737,7 +737,8 @@ fn details_about_the_handshake_in_json_and_words() {
     "#);
 }
 
-/// A row of the table in docs/json.md: a code, the keys of its details, and the values of `kind`.
+/// Returns a row of the table in docs/json.md: a code, the keys of its details, and the values of
+/// `kind`.
 fn row(code: Code, details: &[Detail]) -> String {
     let objects: Vec<serde_json::Value> = (details.iter())
         .filter(|detail| detail.code() == code)

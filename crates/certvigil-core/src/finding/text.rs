@@ -14,10 +14,10 @@ use crate::model::{Timestamp, and_more};
 
 use super::{Detail, RevocationReporter, Role, Seen, Wanted};
 
-/// Maximum certificates that a message names. A chain has two or three; a bundle of roots has a hundred.
+/// Maximum certificates in a message. A chain has two or three; a bundle of roots has a hundred.
 const MAX_NAMED_CERTIFICATES: usize = 4;
 
-/// A finding in words.
+/// The text of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Text {
     /// The fact: one sentence without a full stop.
@@ -35,7 +35,7 @@ impl Text {
     }
 }
 
-/// The text of a finding with these facts.
+/// Returns the text of a finding with these facts.
 pub(super) fn of(detail: &Detail) -> Text {
     match detail {
         Detail::WrongCertificate { served, expected } => {
@@ -244,7 +244,7 @@ fn clause(seen: Seen) -> &'static str {
     }
 }
 
-/// A certificate by its position, and above the leaf by its name too.
+/// Describes a certificate by its position, and above the leaf also by its name.
 fn described(position: Role, certificate: &Certificate) -> String {
     let name = || certificate.facts().map_or("(unreadable)", Facts::name);
     match position {
@@ -254,7 +254,7 @@ fn described(position: Role, certificate: &Certificate) -> String {
     }
 }
 
-/// A certificate by its name.
+/// Returns the name of a certificate.
 fn name(certificate: &Certificate) -> String {
     match certificate.facts() {
         Ok(facts) => format!("`{}`", facts.name()),
@@ -262,7 +262,7 @@ fn name(certificate: &Certificate) -> String {
     }
 }
 
-/// The names of certificates, and of many only the first few.
+/// Returns the names of certificates, at most [`MAX_NAMED_CERTIFICATES`] of them.
 fn names(certificates: &[Certificate]) -> String {
     and_more(
         certificates.iter().take(MAX_NAMED_CERTIFICATES).map(name),
@@ -270,7 +270,7 @@ fn names(certificates: &[Certificate]) -> String {
     )
 }
 
-/// A list with "and" before its last item.
+/// Returns a list with "and" before its last item.
 fn list(items: &[impl AsRef<str>]) -> String {
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     match items.split_last() {
@@ -288,7 +288,7 @@ fn is_or_are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-/// A span of time in its largest fitting unit.
+/// Returns a span of time in the largest unit that fits.
 fn span(later: Timestamp, earlier: Timestamp) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
@@ -304,7 +304,7 @@ fn span(later: Timestamp, earlier: Timestamp) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// The expected certificate, for "install …".
+/// Returns the expected certificate, for "install …".
 fn expected_name(expected: &Wanted) -> String {
     match expected {
         Wanted::Instance {
@@ -325,8 +325,8 @@ fn expected_name(expected: &Wanted) -> String {
     }
 }
 
-/// The command that writes the certificate file of the server, to be copied. The file's name and the URL, which may
-/// be a secret, are not known here.
+/// Returns the command that writes the server's certificate file, for copying. The file's name and
+/// the URL, which may be a secret, are unknown here.
 fn chain_command(expected: &Wanted) -> String {
     match expected {
         Wanted::Instance {
@@ -351,7 +351,7 @@ fn chain_command(expected: &Wanted) -> String {
     }
 }
 
-/// A host name as a shell takes it literally; the placeholder `CN` for any other text.
+/// Returns a host name that a shell takes literally, or the placeholder `CN` for any other text.
 fn shell_word(name: &str) -> String {
     let is_of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     match name.strip_prefix("*.").unwrap_or(name) {

@@ -40,7 +40,7 @@ fn a_star_is_every_name_and_no_address() {
     let guard = guard(&["*"]);
     assert!(may_name(&guard, "localhost") && may_name(&guard, "a.example"));
     assert!(!may_name(&guard, "8.8.8.8") && !may_name(&guard, "2606:4700::1111"));
-    // A name may be asked for; what it resolves to is another matter.
+    // The name is allowed, but not every address that it resolves to.
     assert!(guard.may_reach("127.0.0.1".parse().unwrap()).is_err());
     assert!(guard.may_reach("8.8.8.8".parse().unwrap()).is_ok());
 }
@@ -105,7 +105,7 @@ fn what_is_wrong_in_an_item_is_told() {
     }
 }
 
-/// The first and the last address of each block, and their neighbours outside of it.
+/// Tests the first and the last address of each block, and their neighbours outside it.
 #[test]
 fn what_is_not_public_is_not_reached() {
     let guard = guard(&["*"]);
@@ -234,8 +234,8 @@ fn a_network_that_is_named_is_reached() {
     every_ipv4.may_reach("::1".parse().unwrap()).unwrap_err();
 }
 
-/// An odd spelling of an address is an address, or it is refused: a name is what DNS is asked for, and no
-/// resolver may take it for a number.
+/// An odd spelling of an address is read as an address or refused. A name is sent to DNS, and no
+/// resolver must read it as a number.
 #[test]
 fn no_spelling_of_an_address_passes_as_a_name() {
     for text in [
@@ -296,7 +296,7 @@ fn no_spelling_of_an_address_passes_as_a_name() {
 
 fn v4() -> impl Strategy<Value = Ipv4Addr> {
     let anywhere = any::<u32>().prop_map(Ipv4Addr::from_bits);
-    // Most of the space is public: what is not has to be met often.
+    // Most of the space is public, so special networks are generated explicitly.
     let special = prop::sample::select(NOT_PUBLIC_V4.to_vec());
     let special = (special, any::<u32>()).prop_map(|((network, _), host)| {
         let IpAddr::V4(first) = network.first else {
@@ -315,7 +315,7 @@ proptest! {
         let guard = Guard::new(vec![Allowed::Network(network)]);
         let [a, b, c, d] = ip.octets().map(u16::from);
         let (high, low) = ((a << 8) | b, (c << 8) | d);
-        // ::1 and :: are themselves.
+        // ::1 and :: remain themselves.
         let compatible = Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low);
         let compatible = (ip.to_bits() > 1).then_some(compatible);
         let forms = [

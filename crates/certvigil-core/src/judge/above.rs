@@ -1,4 +1,5 @@
-//! The findings about the certificates above a leaf: what is missing, what is superfluous, and which path is trusted.
+//! Findings about the certificates above a leaf: missing and superfluous ones, and the trusted
+//! path.
 
 use crate::certificate::{Certificate, Facts, Oddity};
 use crate::finding::{
@@ -12,19 +13,19 @@ use super::expiry::Need;
 use super::served::{nonconformant, weakness};
 use super::{Flags, Rules, TrustStore, chain, expiry, path};
 
-/// A leaf and what is above it.
+/// A leaf and the certificates above it.
 pub(super) struct Above<'a> {
     pub(super) expected: &'a Expected,
     pub(super) leaf: &'a Certificate,
     pub(super) is_self_signed: bool,
     pub(super) flags: &'a Flags,
     pub(super) chain: &'a chain::Chain<'a>,
-    /// The paths over what was served and what is missing.
+    /// The paths over the served and the missing certificates.
     pub(super) found: &'a path::Found<'a>,
     pub(super) trust: &'a TrustStore,
 }
 
-/// The findings about missing issuers, untrusted roots and invalid paths.
+/// Returns the findings about missing issuers, untrusted roots and invalid paths.
 pub(super) fn trust_findings(above: &Above<'_>) -> Vec<Finding> {
     let Above {
         expected,
@@ -70,14 +71,14 @@ pub(super) fn trust_findings(above: &Above<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The findings for the faults of a path that are reported nowhere else.
+/// Returns the findings for the faults of a path that no other finding reports.
 fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let is_trust_only = matches!(expected.what, Expectation::TrustOnly);
     let of_authority: Vec<&Fault> = (path.faults.iter())
         .filter(|fault| fault.kind.is_of_authority())
         .collect();
-    // One finding for each authority, with all of its faults.
+    // One finding for each authority, with all its faults.
     for faults in of_authority.chunk_by(|a, b| a.is_about_the_same(b)) {
         findings.push(Finding::new(Detail::InvalidAuthority {
             faults: faults.iter().copied().cloned().collect(),
@@ -87,7 +88,8 @@ fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
         let fault = fault.clone();
         findings.push(Finding::new(match &fault.kind {
             kind if kind.is_of_authority() || kind.is_of_time() => continue,
-            // They have warnings of their own. Without an expectation they make the leaf incorrect.
+            // There are separate warnings for these. Without an expectation they make the leaf
+            // incorrect.
             FaultKind::WeakSignature(_) | FaultKind::TinyKey(_) if !is_trust_only => continue,
             FaultKind::Unverifiable(_) if is_trust_only => {
                 Detail::UntrustedRoot(Untrusted::Unverifiable { fault })
@@ -118,8 +120,8 @@ fn untrusted_root(end: &Facts, namesake: Option<&Certificate>, trust: &TrustStor
     })
 }
 
-/// A certificate of the issuer's name that is not the issuer: an authority that has changed its key
-/// keeps its name, and the old certificate is easily taken for the new one.
+/// Returns a certificate with the issuer's name that is not the issuer. An authority that changes
+/// its key keeps its name, and its old certificate is easily mistaken for the new one.
 fn not_the_issuer(
     below: &Facts,
     namesake: Option<&Certificate>,
@@ -146,7 +148,7 @@ fn missing_known(expected: &Expected, missing: &[&Certificate], top: &Certificat
     })
 }
 
-/// The finding for a certificate whose issuer was not served and is not known.
+/// Returns the finding for a certificate whose issuer is neither served nor known.
 fn missing_unknown(
     above: &Above<'_>,
     below: &Certificate,
@@ -165,7 +167,8 @@ fn missing_unknown(
     })
 }
 
-/// The findings about the served chain itself, and about the validity of what is above the leaf.
+/// Returns the findings about the served chain itself, and about the validity of the certificates
+/// above the leaf.
 pub(super) fn chain_findings(
     chain: &chain::Chain<'_>,
     flags: &Flags,
@@ -175,7 +178,7 @@ pub(super) fn chain_findings(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // A client that knows several paths needs only the one that lasts longest.
+    // A client that knows several paths needs only the one that expires last.
     let longest = found.valid().max_by_key(|path| path.expiry());
     let of_leaf = leaf.map_or(i64::MAX, Facts::lifetime);
     for &intermediate in &chain.intermediates {
@@ -261,8 +264,8 @@ fn owned(certificates: &[&Certificate]) -> Vec<Certificate> {
     certificates.iter().copied().cloned().collect()
 }
 
-/// One finding for each certificate of the path that deviates from RFC 5280 or the CA/Browser Forum's rules in a way that
-/// no mainstream client minds.
+/// Returns one finding for each certificate of the path that deviates from RFC 5280 or the
+/// CA/Browser Forum's rules in a way that every mainstream client accepts.
 fn remarks(chain: &chain::Chain<'_>, found: &path::Found<'_>) -> Vec<Finding> {
     let Some(best) = found.best() else {
         return Vec::new();
@@ -278,11 +281,11 @@ fn remarks(chain: &chain::Chain<'_>, found: &path::Found<'_>) -> Vec<Finding> {
             (_, true) => Role::Anchor,
             (_, false) => Role::Intermediate,
         };
-        // What is no authority has a finding of its own there.
+        // A certificate in an authority's position that is not a CA has its own finding.
         if position > 0 && !facts.is_ca {
             return None;
         }
-        // What is odd about a root is no reason for a client to refuse it, and no client matches names against one.
+        // Clients do not refuse a root because of its oddities, and do not match names against it.
         let odd = facts.oddities.iter();
         let is_reported = |oddity: &Oddity| {
             let mut faults = best.faults.iter().filter(|f| f.role == Role::Anchor);

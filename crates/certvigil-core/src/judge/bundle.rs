@@ -1,50 +1,58 @@
-//! The certificate file that a server ought to have: which certificates, in which order. Time plays no part.
+//! The certificate file that a server needs: the certificates and their order. Time is not
+//! considered.
 
-use crate::certificate::{Certificate, Facts};
+use crate::certificate::{Certificate, Facts, LeafError, Malformed, leaf_of};
 
 use super::TrustStore;
 use super::chain::reach;
 use super::links::{Links, Signatures};
 
-/// A leaf and the certificates above it, in the order in which a server sends them (RFC 8446, section 4.4.2), without
-/// the root.
+/// A leaf and the certificates above it, in the order in which a server sends them (RFC 8446,
+/// section 4.4.2), without the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
     /// The leaf.
     pub leaf: Certificate,
     /// The intermediates, the leaf's issuer first.
     pub chain: Vec<Certificate>,
-    /// Where they lead.
+    /// The end of the chain.
     pub end: End,
 }
 
-/// Where the certificates of a bundle lead.
+/// The end of the chain of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// A trusted root issued the last one, or nothing is above the leaf, which is self-signed.
+    /// A trusted root issued the last certificate, or the leaf is self-signed.
     Complete,
     /// The issuer of this certificate is missing.
     Missing(Certificate),
-    /// To this root, which is not trusted.
+    /// The chain ends at this root, which is not trusted.
     Untrusted(Certificate),
-    /// Back to where they come from: each was issued by another of them.
+    /// The certificates issued each other.
     Circle,
 }
 
 impl Bundle {
     /// Puts certificates in order. What does not belong to the leaf is left out, and so are duplicates and roots. Their
-    /// order plays no part: the leaf is the one that issued none of the others.
+    /// order plays no part: see [`leaf_of`].
     ///
     /// # Errors
-    /// One line, without the file's name, where it cannot be said which of them is the leaf.
-    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, String> {
+    /// As [`leaf_of`], and if any certificate is malformed.
+    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, LeafError> {
+        let leaf = leaf_of(certificates)?;
+        // A malformed certificate may be part of the chain, which would lack it.
+        if let Some((at, why)) = malformed(certificates) {
+            return Err(LeafError::Malformed {
+                position: at + 1,
+                why: why.to_string(),
+            });
+        }
         let signatures = Signatures::default();
         let links = Links::new(trust, &signatures);
         let mut pool: Vec<&Certificate> = certificates.iter().collect();
-        // By what they are and not by where they stand.
+        // The result must not depend on the order of the input.
         pool.sort_by_key(|c| c.sha256());
         pool.dedup();
-        let leaf = leaf_of(&pool, &links)?;
         let is_root = |c: &Certificate| links.issued(c, c);
         if is_root(leaf) {
             return Ok(Self {
@@ -74,56 +82,20 @@ impl Bundle {
         })
     }
 
-    /// The file: the leaf, then its chain, as PEM.
+    /// Returns the file: the leaf, then its chain, as PEM.
     pub fn to_pem(&self) -> String {
         let all = std::iter::once(&self.leaf).chain(&self.chain);
         all.map(Certificate::to_pem).collect()
     }
 }
 
-/// The certificate that is to be served. A certificate authority is one only where there is nothing else: tools make
-/// self-signed certificates like that.
-fn leaf_of<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Result<&'a Certificate, String> {
-    let readable = || pool.iter().copied().filter(|c| c.facts().is_ok());
-    let Some(first) = readable().next() else {
-        let malformed = pool.iter().find_map(|c| c.facts().err());
-        return Err(malformed.map_or_else(
-            || "it has no certificate".to_owned(),
-            |malformed| format!("its certificate is malformed: {malformed}"),
-        ));
-    };
-    let is_no_ca = |c: &Certificate| c.facts().is_ok_and(|f| !f.is_ca);
-    let ends: Vec<_> = readable().filter(|c| is_no_ca(c)).collect();
-    match ends.as_slice() {
-        [leaf] => return Ok(leaf),
-        [] => {}
-        several => return Err(ambiguous(several)),
-    }
-    let issued_another =
-        |issuer: &Certificate| readable().any(|c| c != issuer && links.issued(issuer, c));
-    let lowest: Vec<_> = readable().filter(|c| !issued_another(c)).collect();
-    match lowest.as_slice() {
-        [leaf] => Ok(leaf),
-        [] => Err(ambiguous(&[first])),
-        several => Err(ambiguous(several)),
-    }
+fn malformed(certificates: &[Certificate]) -> Option<(usize, &Malformed)> {
+    let mut all = certificates.iter().enumerate();
+    all.find_map(|(at, c)| c.facts().err().map(|why| (at, why)))
 }
 
-fn ambiguous(candidates: &[&Certificate]) -> String {
-    /// So many of them are named.
-    const TOLD: usize = 4;
-    let names = candidates.iter().take(TOLD).filter_map(|c| c.facts().ok());
-    let names: Vec<String> = names
-        .map(|f| format!("`{}` (serial {})", f.name(), f.serial))
-        .collect();
-    format!(
-        "it cannot be said which of its certificates is to be served: {} of them may be, such as {}; leave only one of these in it",
-        candidates.len(),
-        names.join(", ")
-    )
-}
-
-/// The certificate on the path whose issuer is not there; of several, one that says where its issuer is to be had.
+/// Returns the certificate on the path whose issuer is missing. If there are several, one with the
+/// URL of its issuer is preferred.
 fn open_end<'a>(
     path: &[&'a Certificate],
     reached: &[&Certificate],

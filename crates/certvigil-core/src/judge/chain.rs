@@ -1,4 +1,4 @@
-//! The served chain: is it complete, in order, and nothing but what is needed.
+//! The served chain: its completeness, its order and its superfluous certificates.
 
 use std::collections::HashSet;
 
@@ -7,23 +7,25 @@ use crate::instance::Instance;
 
 use super::links::Links;
 
-/// What a served chain amounts to. Time plays no part: an expired intermediate still completes a
-/// chain, and is told of on its own.
+/// Properties of a served chain. Time is not considered: an expired intermediate still completes a
+/// chain, and has its own finding.
 #[derive(Debug)]
 pub(super) struct Chain<'a> {
-    /// Every certificate of the expected instance's chain was served.
+    /// True if every certificate of the expected instance's chain is served.
     pub(super) as_expected: bool,
-    /// What was served leads from the leaf to the instance's root or a trusted one.
+    /// True if the served certificates lead from the leaf to the instance's root or a trusted one.
     pub(super) complete: bool,
-    /// With what is known of the expected chain added, the leaf leads to a trusted root.
+    /// True if the leaf leads to a trusted root once the known certificates of the expected chain
+    /// are added.
     pub(super) anchored: bool,
-    /// Served authorities that lead to a trusted root, but not to the leaf: the upper part of a chain with a gap.
+    /// Served authorities that lead to a trusted root but not to the leaf: the upper part of a
+    /// chain with a gap.
     pub(super) beyond_gap: Vec<&'a Certificate>,
-    /// The certificates of the expected chain above this leaf that were not served.
+    /// The certificates of the expected chain above this leaf that are not served.
     pub(super) missing: Vec<&'a Certificate>,
-    /// The last certificate that is reached from the leaf, where the served chain breaks off.
+    /// The last certificate reached from the leaf, at which the served chain ends.
     pub(super) top: &'a Certificate,
-    /// A served certificate that has the name of `top`'s issuer, and did not issue it.
+    /// A served certificate with the name of `top`'s issuer that did not issue it.
     pub(super) namesake: Option<&'a Certificate>,
     /// The served certificates above the leaf that are not roots, once each.
     pub(super) intermediates: Vec<&'a Certificate>,
@@ -31,13 +33,13 @@ pub(super) struct Chain<'a> {
     pub(super) roots: Vec<&'a Certificate>,
     /// Served certificates that do not belong to the leaf.
     pub(super) unrelated: Vec<&'a Certificate>,
-    /// Certificates that were served more than once.
+    /// Certificates that are served more than once.
     pub(super) duplicates: Vec<&'a Certificate>,
-    /// The first served certificate that stands before every certificate it issued.
+    /// The first served certificate that precedes every certificate it issued.
     pub(super) out_of_order: Option<&'a Certificate>,
 }
 
-/// Looks through a served chain, with what is known of the chain that belongs to it.
+/// Examines a served chain, with the known certificates of the expected chain.
 pub(super) fn examine<'a>(
     leaf: &'a Certificate,
     rest: &'a [Certificate],
@@ -76,7 +78,8 @@ pub(super) fn examine<'a>(
         .filter(|c| is_reached(c))
         .partition(|c| links.issued(c, c));
     let anchored = reached.iter().any(|s| links.is_anchored(s.at));
-    // What belongs to a leaf that cannot be read is not known, and neither is it when signatures were left unverified.
+    // Without a readable leaf, or with signatures left unverified, the certificates that belong to
+    // the leaf are unknown.
     let may_tell = leaf.facts().is_ok() && !links.is_exhausted();
     let strangers = above_leaf().filter(|c| may_tell && !is_reached(c));
     let has_gap = !anchored && top.facts().is_ok_and(|f| !f.is_self_issued());
@@ -104,16 +107,16 @@ pub(super) fn examine<'a>(
     }
 }
 
-/// A certificate on the way up, and the position of the one that it was reached from.
+/// A certificate on the way up, and the position of the one from which it was reached.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step<'a> {
     pub(super) at: &'a Certificate,
     from: usize,
 }
 
-/// What is reached from the first certificate by going from each to its issuers, nearest first.
-/// Every certificate is visited once, so that loops end and a hostile chain costs no more than its
-/// number squared.
+/// Returns the certificates reached from the first one by going from each to its issuers, nearest
+/// first. Each certificate is visited once, so that loops end and a hostile chain costs at most the
+/// square of its length.
 pub(super) fn reach<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Vec<Step<'a>> {
     let Some((&first, others)) = pool.split_first() else {
         return Vec::new();
@@ -137,10 +140,10 @@ pub(super) fn reach<'a>(pool: &[&'a Certificate], links: &Links<'_>) -> Vec<Step
     reached
 }
 
-/// The certificates after the first up to a step, nearest first.
+/// Returns the certificates after the first up to a step, nearest first.
 pub(super) fn way_to<'a>(reached: &[Step<'a>], mut at: usize) -> Vec<&'a Certificate> {
     let mut way = Vec::new();
-    // The way to a step is through earlier ones only, so this ends at the first.
+    // A step is reached only from earlier ones, so this ends at the first.
     while let Some(step) = reached.get(at).filter(|_| at > 0) {
         way.push(step.at);
         at = step.from;
@@ -156,9 +159,10 @@ fn is_named_as_issuer(issuer: &Certificate, subject: &Certificate) -> bool {
     }
 }
 
-/// TLS 1.2 demands that each certificate directly certifies the one before it (RFC 5246, section
-/// 7.4.2); with cross-signed certificates there may be several paths in one list. So: every
-/// certificate comes after one that it issued.
+/// Returns the first certificate that precedes every certificate it issued. TLS 1.2 requires that
+/// each certificate directly certifies the preceding one (RFC 5246, section 7.4.2). With
+/// cross-certificates one list may contain several paths, so here a certificate must follow one
+/// that it issued.
 fn first_out_of_order<'a>(
     related: &[&'a Certificate],
     links: &Links<'_>,

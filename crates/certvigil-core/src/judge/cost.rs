@@ -1,4 +1,4 @@
-//! An estimate of the CPU time that judging takes, for callers that must not wait for it.
+//! An estimate of the CPU time of judging, for callers that must not block.
 
 use crate::certificate::{Certificate, remembered_cost, verification_cost};
 use crate::instance::{Expected, Instance};
@@ -6,15 +6,16 @@ use crate::observation::Served;
 
 use super::TrustStore;
 
-/// Maximum certificates of a chain that is cheap to judge: with more, paths are searched for.
+/// Maximum certificates of a chain that is cheap to judge. More require a search of paths.
 const MAX_CERTIFICATES: usize = 8;
 /// Maximum bytes of a chain that is cheap to judge. A leaf with thousands of names has more.
 const MAX_BYTES: usize = 32 << 10;
-/// Maximum cost of the signatures of a chain that is cheap to judge ([`verification_cost`]): at most about 2 ms.
+/// Maximum cost of the signatures of a chain that is cheap to judge ([`verification_cost`]): at
+/// most about 2 ms.
 const MAX_COST: u32 = 20;
 
-/// Returns true if a served chain can be judged in a few milliseconds: it is short, and few signatures in it have to be
-/// verified that were not verified before.
+/// Returns true if a served chain can be judged in a few milliseconds: it is short, and few of its
+/// signatures have not been verified before.
 pub fn is_cheap(expected: &Expected, served: &Served, trust: &TrustStore) -> bool {
     let served: Vec<&Certificate> = std::iter::once(&served.leaf).chain(&served.rest).collect();
     let bytes: usize = served.iter().map(|c| c.der().len()).sum();

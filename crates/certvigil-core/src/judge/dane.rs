@@ -1,4 +1,4 @@
-//! TLSA records against what is served (DANE: RFC 6698, RFC 7671).
+//! Comparison of TLSA records with the served certificates (DANE: RFC 6698, RFC 7671).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::tlsa::{Association, Matching, Selector, Tlsa, TlsaRecord, Usage};
 use super::links::{Links, Signatures};
 use super::{Judged, TrustStore, Verdict, chain, path, sort};
 
-/// The TLSA records of an endpoint, and whether what it serves is what they ask for.
+/// The TLSA records of an endpoint, and the result of comparing them with the served certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dane {
     /// The records.
     pub tlsa: Arc<Tlsa>,
-    /// A usable record is fulfilled; `None` where there is none, or no certificate to hold against them.
+    /// True if a usable record matches; `None` if there is no usable record, or no certificate.
     pub matched: Option<bool>,
 }
 
-/// Judges a look by the TLSA records too, after [`super::judge`]: adds `dane`, and `tlsa_mismatch` where they
-/// ask for something else. `trust` and `now` are those that the look was judged by.
+/// Judges a probe by the TLSA records, after [`super::judge`]: adds `dane`, and `tlsa_mismatch` if
+/// they do not match. `trust` and `now` are those of the probe's judgement.
 pub fn dane(
     judged: &mut Judged,
     tlsa: &Arc<Tlsa>,
@@ -56,7 +56,7 @@ pub fn dane(
         let needs_root = question.needs_root(&served);
         matched = fulfilled;
         judged.findings.extend(finding);
-        // A root that DANE takes its trust from has to be served (RFC 7671, section 5.2.2).
+        // A root that is a DANE trust anchor must be served (RFC 7671, section 5.2.2).
         judged
             .findings
             .retain(|f| !(needs_root && f.code() == Code::RootIncluded));
@@ -68,8 +68,8 @@ pub fn dane(
     });
 }
 
-/// What clients go by: usable records, and of digests of one usage and selector only the strongest
-/// (RFC 7671, section 9).
+/// Returns the records that clients use: usable ones, and of the digests of one usage and selector
+/// only the strongest (RFC 7671, section 9).
 fn usable(records: &[TlsaRecord]) -> Vec<Association<'_>> {
     let all: Vec<Association<'_>> = records
         .iter()
@@ -85,16 +85,16 @@ fn usable(records: &[TlsaRecord]) -> Vec<Association<'_>> {
     all.iter().filter(|a| !is_outdone(a)).copied().collect()
 }
 
-/// A leaf with what is, or would be, served along.
+/// A leaf with the certificates that are, or would be, served with it.
 struct Shown<'a> {
     leaf: &'a Certificate,
     rest: Vec<&'a Certificate>,
-    /// There is a path to a trusted root, where that has been found out.
+    /// True if there is a path to a trusted root; `None` if that is not known yet.
     trusted: Option<bool>,
 }
 
 impl<'a> Shown<'a> {
-    /// What a server would show that serves this instance with all that is known of its chain.
+    /// Returns the certificates of a server that serves this instance with its known chain.
     fn of(instance: &'a Instance) -> Self {
         Self {
             leaf: &instance.leaf,
@@ -104,13 +104,13 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Why no record is fulfilled, the nearest miss.
+/// The reason for which no record matches: the closest case.
 enum Miss<'a> {
-    /// A record is for the leaf or an authority above it, and demands a trusted path beside.
+    /// A record matches the leaf or an authority above it, and also requires a trusted path.
     Untrusted(Association<'a>),
-    /// A record names an authority that is served, and there is no valid path to it.
+    /// A record matches a served authority, to which there is no valid path.
     NoPath(Association<'a>, Box<NoPath>),
-    /// No record is for anything that was shown.
+    /// No record matches any of the certificates.
     Other,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether one of the records is fulfilled.
+    /// Returns an error if none of the records matches.
     fn fulfilled_by(&self, shown: &Shown<'_>) -> Result<(), Miss<'a>> {
         let of_leaf = self.found_in(&[shown.leaf]);
         let mut miss = Miss::Other;
@@ -162,7 +162,8 @@ impl<'a> Question<'a> {
         self.by_named_authority(shown).unwrap_or(Err(miss))
     }
 
-    /// Usage 0: an authority above the leaf, served or a trusted root.
+    /// Returns a record of usage 0 that matches an authority above the leaf, served or a trusted
+    /// root.
     fn authority_on_path(&self, shown: &Shown<'_>) -> Option<Association<'a>> {
         let is_wanted = |a: &Association<'_>| a.usage == Usage::PkixTa;
         if !self.asked.iter().any(is_wanted) {
@@ -175,7 +176,7 @@ impl<'a> Question<'a> {
         let (_, above) = way.split_first()?;
         let mut found = self.found_in(above).into_iter().map(|(a, _)| a);
         let served = found.find(is_wanted);
-        // Of a root that was not given as a certificate only the name and the key are known.
+        // A root that was not given as a certificate is known only by its name and key.
         let issuers = way.iter().filter_map(|c| c.facts().ok());
         let mut parts = issuers.flat_map(|facts| {
             let anchors = self.trust.named(&facts.issuer_normal);
@@ -195,7 +196,8 @@ impl<'a> Question<'a> {
         })
     }
 
-    /// Usage 2: an authority that is shown, as the only trusted root. `None` where no record names one.
+    /// Validates the path to a shown authority that a record of usage 2 names, as the only trusted
+    /// root. Returns `None` if no record names one.
     fn by_named_authority(&self, shown: &Shown<'_>) -> Option<Result<(), Miss<'a>>> {
         let mut anchors = TrustStore::default();
         let mut named = None;
@@ -204,7 +206,7 @@ impl<'a> Question<'a> {
                 named = Some(association);
             }
         }
-        // A whole certificate in the record need not be served.
+        // A complete certificate in the record need not be served.
         for association in &self.asked {
             let kind = (
                 association.usage,
@@ -221,7 +223,7 @@ impl<'a> Question<'a> {
         }
         let named = named?;
         let found = self.path(shown, &anchors, self.hostname);
-        // Where the host is an alias, the name that the records are at will do too (RFC 7671, section 7).
+        // For an alias, the name of the TLSA records is acceptable too (RFC 7671, section 7).
         let base = self.base().filter(|base| base != self.hostname);
         if base.is_some_and(|base| self.path(shown, &anchors, &base).is_ok()) {
             return Some(Ok(()));
@@ -235,7 +237,7 @@ impl<'a> Question<'a> {
             .unwrap_or_else(|| self.path(shown, self.trust, self.hostname).is_ok())
     }
 
-    /// The host that the records belong to.
+    /// Returns the host to which the records belong.
     fn base(&self) -> Option<Hostname> {
         let (_, base) = self.tlsa.name.split_once("._tcp.")?;
         base.parse().ok()
@@ -251,8 +253,8 @@ impl<'a> Question<'a> {
         path::validate(shown.leaf, &shown.rest, hostname, trust, &links, self.now)
     }
 
-    /// The records that are for one of these certificates, each with it. Every certificate is hashed once for
-    /// each way of comparing.
+    /// Returns the records that match one of these certificates, each with the certificate. Each
+    /// certificate is hashed once for each selector and matching type.
     fn found_in<'c>(
         &self,
         certificates: &[&'c Certificate],
@@ -274,7 +276,7 @@ impl<'a> Question<'a> {
         found
     }
 
-    /// Whether a served root is one that a record of usage 2 names.
+    /// Returns true if a record of usage 2 matches a served root.
     fn needs_root(&self, served: &Shown<'_>) -> bool {
         let mut found = self.found_in(&served.rest).into_iter();
         found.any(|(a, c)| a.usage == Usage::DaneTa && c.is_self_signed())
@@ -325,7 +327,7 @@ impl<'a> Question<'a> {
         self.finding(Severity::Critical, mismatch, publish)
     }
 
-    /// There are records, and clients go on as if there were none.
+    /// Returns the finding for records of which none is usable: clients ignore them.
     fn unusable(&self, expected: Option<&Expected>, leaf: &Certificate) -> Finding {
         let mut records = self.tlsa.records.iter();
         let record = records.find(|record| record.association().is_err());
@@ -336,7 +338,8 @@ impl<'a> Question<'a> {
         self.finding(Severity::Warning, mismatch, publish)
     }
 
-    /// Records that DNSSEC does not authenticate do no harm to clients of DANE, nor any good.
+    /// Returns a finding. DANE clients ignore records that DNSSEC does not authenticate, so in that
+    /// case it is only a warning.
     fn finding(&self, severity: Severity, mismatch: TlsaMismatch, publish: TlsaRecord) -> Finding {
         let severity = if self.tlsa.authenticated {
             severity
@@ -354,7 +357,7 @@ impl<'a> Question<'a> {
         )
     }
 
-    /// Whether the expected certificate would fulfil a record, as far as it is known.
+    /// Returns true if the known facts of the expected certificate match a record.
     fn is_for_expected(&self, expected: &Expected) -> bool {
         let is_for = |record: &TlsaRecord| {
             let is_same = |a: &TlsaRecord| {
@@ -375,7 +378,8 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// An authority of the accepted instances' chains that a record of usage 2 names, and that is not served.
+    /// Returns an authority of the accepted instances' chains that matches a record of usage 2 and
+    /// is not served.
     fn missing_anchor<'e>(
         &self,
         instances: &'e Instances,
@@ -390,7 +394,7 @@ impl<'a> Question<'a> {
         found.find_map(|(a, c)| (a.usage == Usage::DaneTa).then_some(c))
     }
 
-    /// The record that should be there.
+    /// Returns the record to publish.
     fn publish(&self, expected: Option<&Expected>, served: &Certificate) -> TlsaRecord {
         match expected {
             Some(expected) if expected.accepts(served) == Some(false) => match &expected.what {
@@ -409,7 +413,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// The record that outlasts a renewal with the same key.
+/// Returns the record that stays valid after a renewal with the same key.
 fn of_certificate(certificate: &Certificate) -> TlsaRecord {
     match certificate.public_key_hash() {
         Some(key) => of_key(key),

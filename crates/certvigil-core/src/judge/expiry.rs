@@ -1,4 +1,4 @@
-//! When a certificate ends, and whether that is soon.
+//! Findings about the expiry of certificates.
 
 use crate::certificate::{Certificate, Facts};
 use crate::finding::{ChainValidity, Detail, Finding, LeafValidity, Role, Severity};
@@ -6,8 +6,8 @@ use crate::model::Timestamp;
 
 use super::Rules;
 
-/// The findings about the leaf's validity. A leaf for which a newer certificate is expected need not be renewed; the
-/// newer one is to be installed.
+/// Returns the findings about the leaf's validity. If a newer certificate is expected, it must be
+/// installed, and the leaf need not be renewed.
 pub(super) fn of_leaf(
     leaf: &Certificate,
     facts: &Facts,
@@ -24,7 +24,7 @@ pub(super) fn of_leaf(
         judged_at: now,
         is_newer_expected,
     };
-    // A certificate that ends before it begins can be both.
+    // A certificate whose notAfter precedes its notBefore can be both.
     if now < facts.not_before {
         let validity = chain_validity(leaf, facts, Role::Leaf, now);
         findings.push(Finding::new(Detail::NotYetValid(validity)));
@@ -63,16 +63,17 @@ fn chain_validity(
     }
 }
 
-/// Whether a path that is valid now needs a certificate.
+/// The necessity of a certificate for a path that is valid now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It does, or there is no valid path.
+    /// The valid path that expires last contains it, or there is no valid path.
     Needed,
-    /// There is a valid path without it.
+    /// The valid path that expires last does not contain it.
     NotNeeded,
 }
 
-/// The findings about the validity of an intermediate or a root above a leaf of this lifetime.
+/// Returns the findings about the validity of an intermediate or a root above a leaf of this
+/// lifetime.
 pub(super) fn of_authority(
     certificate: &Certificate,
     position: Role,
@@ -105,8 +106,8 @@ pub(super) fn of_authority(
         return Some(Finding::new(Detail::NotYetValid(validity())));
     }
     let left = facts.not_after.seconds_since(now);
-    // What outlasts a whole leaf is replaced along with it: a share of an authority's ten years is
-    // no reason to warn for years.
+    // An authority that outlasts a whole leaf is replaced together with it. A share of an
+    // authority's ten years would cause warnings for years.
     let soon = rules
         .warn
         .seconds_of(facts.lifetime())

@@ -1,17 +1,17 @@
-//! Findings about the handshake itself: its version, cipher suite and parameters, and why one failed.
+//! Findings about the handshake itself: its version, cipher suite and parameters, and its failure.
 
 use crate::finding::{CipherWeakness, Client, Detail, Finding, Refused};
 use crate::model::Target;
 use crate::observation::{KeyProof, LookError, Served, Status};
 
-/// Smallest Diffie-Hellman prime, in bits, that OpenSSL accepts at security level 2: Debian's default, and OpenSSL's
-/// own since 3.2.
+/// Minimum Diffie-Hellman prime, in bits, that OpenSSL accepts at security level 2: Debian's
+/// default, and OpenSSL's own since 3.2.
 const OPENSSL_MIN_DH_BITS: u64 = 2048;
-/// Smallest Diffie-Hellman prime, in bits, that Java accepts (`jdk.tls.disabledAlgorithms`). OpenSSL's security level 1
-/// and GnuTLS have about the same limit.
+/// Minimum Diffie-Hellman prime, in bits, that Java accepts (`jdk.tls.disabledAlgorithms`).
+/// OpenSSL's security level 1 and GnuTLS have about the same limit.
 const JAVA_MIN_DH_BITS: u64 = 1024;
 
-/// Findings about a handshake that showed a certificate.
+/// Returns the findings about a handshake in which the server presented a certificate.
 pub(super) fn findings(served: &Served) -> impl Iterator<Item = Finding> {
     [
         old_version(served),
@@ -24,7 +24,8 @@ pub(super) fn findings(served: &Served) -> impl Iterator<Item = Finding> {
     .flatten()
 }
 
-/// The version that was negotiated is the newest that both have, and certvigil has all of them.
+/// Returns the finding for a deprecated version. The negotiated version is the newest that both
+/// support, and certvigil supports all of them.
 fn old_version(served: &Served) -> Option<Finding> {
     served.tls_version.is_deprecated().then(|| {
         Finding::new(Detail::LegacyProtocol {
@@ -41,8 +42,8 @@ fn is_key_proved(served: &Served) -> bool {
     }
 }
 
-/// Returns the finding for a cipher that current clients do not offer. Such suites are offered to a server only after
-/// it has refused all others, so the server has nothing better.
+/// Returns the finding for a cipher that current clients do not offer. certvigil offers such suites
+/// only after the server refuses all others, so the server supports no better one.
 fn legacy_cipher(served: &Served) -> Option<Finding> {
     Some(Finding::new(Detail::LegacyCipher {
         cipher_suite: served.cipher_suite.clone(),
@@ -52,7 +53,8 @@ fn legacy_cipher(served: &Served) -> Option<Finding> {
     }))
 }
 
-/// The weakness of a suite, by its IANA name. `None` for a suite that is no worse than AES in CBC mode.
+/// Returns the weakness of a suite, by its IANA name. Returns `None` for a suite that is no weaker
+/// than AES in CBC mode.
 fn weakness(suite: &str) -> Option<CipherWeakness> {
     let has = |part: &str| suite.contains(part);
     Some(if has("_NULL_") {
@@ -72,7 +74,8 @@ fn weakness(suite: &str) -> Option<CipherWeakness> {
     })
 }
 
-/// RFC 5746, section 3.4: without it, an attacker can put data before that of the client (CVE-2009-3555).
+/// Returns the finding for a server without secure renegotiation (RFC 5746, section 3.4). Without
+/// it, an attacker can insert data before that of the client (CVE-2009-3555).
 fn no_secure_renegotiation(served: &Served) -> Option<Finding> {
     (served.parameters.secure_renegotiation == Some(false))
         .then(|| refused(Refused::NoSecureRenegotiation))
@@ -82,7 +85,7 @@ fn refused(refused: Refused) -> Finding {
     Finding::new(Detail::RefusedByClients(refused))
 }
 
-/// RFC 8270; the limits are those of the clients' defaults.
+/// Returns the finding for a small prime (RFC 8270). The limits are those of the clients' defaults.
 fn small_dh_prime(served: &Served) -> Option<Finding> {
     let bits = served.parameters.dh_bits?;
     let refused_by = if bits < JAVA_MIN_DH_BITS {
@@ -99,8 +102,9 @@ fn small_dh_prime(served: &Served) -> Option<Finding> {
     }))
 }
 
-/// Go and Chromium have neither finite-field Diffie-Hellman nor AES-CCM or Camellia, and no rare groups. Chromium has
-/// neither P-521 nor signatures with SHA-1.
+/// Returns the finding for a server that shares no offer with some clients. Go and Chromium support
+/// neither finite-field Diffie-Hellman nor AES-CCM or Camellia, and no rare groups. Chromium
+/// supports neither P-521 nor signatures with SHA-1.
 fn refused_common_offer(served: &Served) -> Option<Finding> {
     let parameters = served.parameters;
     if !parameters.refused_common_offer {
@@ -118,7 +122,7 @@ fn refused_common_offer(served: &Served) -> Option<Finding> {
     }))
 }
 
-/// Returns the finding for a handshake that showed no certificate.
+/// Returns the finding for a handshake in which the server presented no certificate.
 pub(super) fn failure(error: &LookError, target: &Target) -> Option<Finding> {
     if error.kind.status() != Status::HandshakeError {
         return None;

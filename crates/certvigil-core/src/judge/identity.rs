@@ -1,4 +1,4 @@
-//! Which certificate was served instead of the expected one.
+//! Identification of a certificate that is served instead of the expected one.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use crate::instance::{Expectation, Expected, Instance, Instances, State};
 
 use super::Grace;
 
-/// Whether the leaf is a temporary certificate: the one of a pending instance, or self-signed for
-/// an expected public key.
+/// Returns true if the leaf is a temporary certificate: that of a pending instance, or a
+/// self-signed one for an expected public key.
 pub(super) fn is_dummy(expected: &Expected, leaf: &Certificate) -> bool {
     if let Some(instances) = expected.instances() {
         let pending = instances.accepted().chain(&instances.pending);
@@ -20,7 +20,8 @@ pub(super) fn is_dummy(expected: &Expected, leaf: &Certificate) -> bool {
         if instances.accepted().any(|i| i.leaf == *leaf) {
             return false;
         }
-        // Where the right one is self-signed itself, another such is no placeholder for it.
+        // If the expected certificate is self-signed, another self-signed one is not its
+        // placeholder.
         let expected = &instances.expected;
         if expected.state != State::Pending && expected.leaf.is_self_signed() {
             return false;
@@ -32,7 +33,7 @@ pub(super) fn is_dummy(expected: &Expected, leaf: &Certificate) -> bool {
     has_expected_key && leaf.is_self_signed()
 }
 
-/// The older instance that the leaf is, where it is a known one.
+/// Returns the known older instance that the leaf is.
 pub(super) fn previous<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a Instance> {
     expected
         .instances()?
@@ -41,7 +42,7 @@ pub(super) fn previous<'a>(expected: &'a Expected, leaf: &Certificate) -> Option
         .find(|i| i.leaf == *leaf)
 }
 
-/// The finding for a temporary certificate: the right thing to serve only while there is no better.
+/// Returns the finding for a temporary certificate, which is correct only until another is issued.
 pub(super) fn dummy_finding(correct: bool, expected: &Expected, grace: Option<Grace>) -> Finding {
     let (severity, dummy) = if let Expectation::PublicKeys(_) = expected.what {
         (Severity::Critical, Dummy::ExpectedKey)
@@ -55,12 +56,12 @@ pub(super) fn dummy_finding(correct: bool, expected: &Expected, grace: Option<Gr
     Finding::with_severity(severity, Detail::DummyCertificate { dummy, expected })
 }
 
-/// The one before is only a warning while a rollout is under way.
+/// Returns the severity of serving the previous certificate: only a warning during a rollout.
 fn severity_in(grace: Option<Grace>) -> Severity {
     grace.map_or(Severity::Critical, |_| Severity::Warning)
 }
 
-/// The finding for a leaf that is not the expected one and not a temporary one.
+/// Returns the finding for a leaf that is neither the expected nor a temporary certificate.
 pub(super) fn other_finding(
     expected: &Expected,
     leaf: &Certificate,
@@ -107,9 +108,9 @@ pub(super) fn other_finding(
     Finding::new(wrong())
 }
 
-/// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names, the same
-/// issuer or key, and an earlier notBefore. Authorities sign renewals with another intermediate, so that an
-/// issuer of the same organization is the same issuer.
+/// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names,
+/// the same issuer or key, and an earlier notBefore. Authorities sign renewals with different
+/// intermediates, so issuers of the same organization are treated as the same issuer.
 pub(super) fn is_older(leaf: &Facts, newer: &Facts) -> bool {
     let is_same_issuer = || {
         leaf.issuer_normal == newer.issuer_normal
@@ -122,7 +123,7 @@ pub(super) fn is_older(leaf: &Facts, newer: &Facts) -> bool {
         && (leaf.public_key_hash == newer.public_key_hash || is_same_issuer())
 }
 
-/// The names that a certificate is for, its common name where there are no others.
+/// Returns the names of a certificate, or its common name if there are no others.
 fn names(facts: &Facts) -> BTreeSet<String> {
     let sans = facts.sans.iter().map(|san| match san {
         San::Dns(name) => name.to_ascii_lowercase(),
@@ -135,7 +136,7 @@ fn names(facts: &Facts) -> BTreeSet<String> {
     sans
 }
 
-/// The finding for an older instance that only its content tells.
+/// Returns the finding for an older instance that is identified only by its content.
 pub(super) fn older_finding(
     leaf: &Certificate,
     newer: &Certificate,

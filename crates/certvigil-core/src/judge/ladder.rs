@@ -1,4 +1,4 @@
-//! The way from a leaf up to its root, as a client would go it. Time plays no part.
+//! The path from a leaf up to its root, as a client follows it. Time is not considered.
 
 use std::collections::HashSet;
 
@@ -9,48 +9,48 @@ use super::chain::{reach, way_to};
 use super::links::{Links, Signatures};
 use super::trust_store::{Root, TrustStore};
 
-/// A served chain in the order in which a client goes through it, whatever the order that it was served in.
+/// A served chain in the order in which a client follows it, independent of the order served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ladder {
-    /// From the leaf up; never empty.
+    /// The certificates from the leaf up; never empty.
     pub rungs: Vec<Rung>,
-    /// What was served and is on no rung, each with its place among what was served.
+    /// The served certificates that are on no rung, each with its position in the served chain.
     pub aside: Vec<(usize, Certificate)>,
 }
 
-/// One certificate on the way up.
+/// A certificate on the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rung {
-    /// One that was served.
+    /// A served certificate.
     Served {
         /// The certificate.
         certificate: Certificate,
-        /// Its place among what was served, from 1.
+        /// Its position in the served chain, from 1.
         place: usize,
-        /// What it is to a client.
+        /// Its role.
         role: Role,
     },
-    /// A root of the trust store, which was not served.
+    /// A root of the trust store that is not served.
     Root(Root),
-    /// The issuer of the one before, by name: it was not served, and is no trusted root.
+    /// The issuer of the previous rung, by name. It is not served and not a trusted root.
     Missing(String),
 }
 
-/// What a served certificate is to a client.
+/// Role of a served certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// What the server is known by.
+    /// The server's own certificate.
     Leaf,
-    /// Something between the leaf and the root.
+    /// A certificate between the leaf and the root.
     Intermediate,
-    /// A root that is trusted.
+    /// A trusted root.
     TrustedRoot,
-    /// Signed by itself, and not trusted.
+    /// A self-signed certificate that is not trusted.
     StrangeRoot,
 }
 
-/// Goes from the served leaf to a trusted root by the shortest way that was served; where there is none, as far as what was
-/// served leads.
+/// Follows the shortest path from the served leaf to a trusted root. If there is none, follows the
+/// served certificates as far as they lead.
 pub fn climb(served: &Served, trust: &TrustStore) -> Ladder {
     let signatures = Signatures::default();
     let links = Links::new(trust, &signatures);
@@ -80,7 +80,8 @@ pub fn climb(served: &Served, trust: &TrustStore) -> Ladder {
     let top = way.last().copied().unwrap_or(&served.leaf);
     let mut sent_root = None;
     if !trust.has(top) && !links.issued(top, top) {
-        // The way ends below the root, which clients have; some servers send it even so.
+        // The path ends below the root, which clients have; some servers send the root
+        // nevertheless.
         let mut roots = pool.iter().copied().filter(|c| trust.has(c));
         sent_root = roots.find(|root| links.issued(root, top));
         rungs.extend(match (sent_root, links.root_of(top), top.facts()) {
@@ -91,7 +92,7 @@ pub fn climb(served: &Served, trust: &TrustStore) -> Ladder {
             }),
             (None, Some(root), _) => Some(Rung::Root(root)),
             (None, None, Ok(facts)) => Some(Rung::Missing(facts.issuer.clone())),
-            // Of what cannot be read nobody knows the issuer.
+            // The issuer of an unreadable certificate is unknown.
             (None, None, Err(_)) => None,
         });
     }

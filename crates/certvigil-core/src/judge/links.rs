@@ -1,4 +1,4 @@
-//! Which certificate issued which: each signature is verified once, within one budget.
+//! The issuers of certificates: each signature is verified once, within one budget.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,20 +10,22 @@ use crate::certificate::{
 
 use super::trust_store::{Anchor, Root, TrustStore};
 
-/// Budget of signature verifications for one probe. One unit is about one verification with RSA 2048 or P-256; larger keys
-/// cost more ([`verification_cost`]). A chain of a hundred certificates with different names costs a hundred.
+/// Budget of signature verifications for one probe. One unit is about one verification with RSA
+/// 2048 or P-256; larger keys cost more ([`verification_cost`]). A chain of a hundred certificates
+/// with different names costs a hundred.
 pub(super) const SIGNATURE_BUDGET: u32 = 300;
 
-/// The signatures that were verified for one probe, within `SIGNATURE_BUDGET`. Whatever judges the probe shares it.
+/// The signatures verified for one probe, within `SIGNATURE_BUDGET`. All judging of the probe
+/// shares it.
 #[derive(Debug, Default)]
 pub struct Signatures {
-    /// By the key that signed and the certificate that was signed.
+    /// The results by signing key and signed certificate.
     known: RefCell<HashMap<(PublicKeyHash, Fingerprint), Link>>,
     spent: Cell<u32>,
     is_exhausted: Cell<bool>,
 }
 
-/// The links between certificates, and from them to trust anchors. Time plays no part.
+/// The links between certificates, and from them to trust anchors. Time is not considered.
 pub(super) struct Links<'t> {
     trust: &'t TrustStore,
     signatures: &'t Signatures,
@@ -60,14 +62,14 @@ impl<'t> Links<'t> {
                 .any(|anchor| self.signed(&anchor.spki, anchor.hash, certificate))
     }
 
-    /// The root that issued the certificate.
+    /// Returns the root that issued the certificate.
     pub(super) fn root_of(&self, certificate: &Certificate) -> Option<Root> {
         let facts = certificate.facts().ok()?;
         let signed = |anchor: &Anchor| self.signed(&anchor.spki, anchor.hash, certificate);
         self.trust.root(&facts.issuer_normal, signed)
     }
 
-    /// The issuer of a certificate, if it is one of these or a trust anchor.
+    /// Returns the issuer of a certificate, if it is one of these or a trust anchor.
     pub(super) fn issuer_of<'a>(
         &self,
         certificate: &Certificate,
@@ -87,8 +89,8 @@ impl<'t> Links<'t> {
         Issuer::of(certificate, key)
     }
 
-    /// The units that were spent so far. A verification that is remembered with the certificate counts as well: a
-    /// judgement must not depend on earlier ones.
+    /// Returns the units spent so far. A result remembered with the certificate is counted as well:
+    /// a judgement must not depend on earlier ones.
     #[cfg(test)]
     pub(super) fn spent(&self) -> u32 {
         self.signatures.spent.get()
@@ -103,7 +105,8 @@ impl<'t> Links<'t> {
         self.link(spki, key, certificate) == Link::Verified
     }
 
-    /// The result of verifying a certificate's signature with a key. [`Link::No`] if the budget is spent.
+    /// Returns the result of verifying a certificate's signature with a key: [`Link::No`] if the
+    /// budget is spent.
     pub(super) fn link(&self, spki: &[u8], key: PublicKeyHash, certificate: &Certificate) -> Link {
         let pair = (key, certificate.sha256());
         if let Some(&known) = self.signatures.known.borrow().get(&pair) {

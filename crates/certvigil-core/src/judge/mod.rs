@@ -1,4 +1,4 @@
-//! Judging: what ought to be served against what was seen. Pure: no clock, no sockets, no files.
+//! Judging: compares expectations with observations. Pure: no clock, no sockets, no files.
 
 mod above;
 mod bundle;
@@ -39,32 +39,32 @@ use served::judge_served;
 pub use together::{agree, together};
 pub use trust_store::{Root, TrustStore};
 
-/// What judging depends on beside what is expected and what was seen.
+/// Settings of judging, in addition to the expectation and the observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
-    /// From when on a coming end is a warning.
+    /// Threshold of expiry from which a finding is a warning.
     pub warn: Threshold,
-    /// From when on a coming end is critical.
+    /// Threshold of expiry from which a finding is critical.
     pub crit: Threshold,
-    /// A rollout under way; who knows no before knows of none.
+    /// The rollout in progress. `None` if there is none, or if the previous certificate is unknown.
     pub grace: Option<Grace>,
-    /// When the source last said what is expected, if that is too long ago.
+    /// Time of the source's last response, if that is too long ago.
     pub stale_since: Option<Timestamp>,
-    /// How it is found out whether the leaf has been revoked.
+    /// Method of checking the revocation of the leaf.
     pub revocation: RevocationCheck,
 }
 
-/// A new certificate is not everywhere at once: so long the one before is only a warning.
+/// A grace period during a rollout, in which serving the previous certificate is only a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grace {
-    /// The leaf that was expected before.
+    /// The previously expected leaf.
     pub before: Fingerprint,
-    /// When patience ends.
+    /// End of the grace period.
     pub until: Timestamp,
 }
 
 impl Rules {
-    /// The grace that there is now, if any.
+    /// Returns the grace period if it has not ended.
     fn grace_at(&self, now: Timestamp) -> Option<Grace> {
         self.grace.filter(|grace| now < grace.until)
     }
@@ -82,27 +82,29 @@ impl Default for Rules {
     }
 }
 
-/// A look with its judgement.
+/// A probe with its judgement.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// What was seen.
+    /// The observation.
     pub observation: Observation,
-    /// What ought to be served; `None` where the source could not say.
+    /// The expected certificate; `None` if the source does not know it.
     pub expected: Option<Arc<Expected>>,
     /// The judgement.
     pub verdict: Verdict,
-    /// What is right to tell, worst first.
+    /// Findings, most severe first.
     pub findings: Vec<Finding>,
-    /// What mainstream clients do with what is served; `None` where it was not seen by us.
+    /// Opinions of mainstream clients on the served chain; `None` if this program did not receive
+    /// it.
     pub clients: Option<Clients>,
-    /// The expiry of the valid path that lasts longest, its root included; `None` where there is no valid path.
+    /// The expiry of the valid path that expires last, including its root; `None` if there is no
+    /// valid path.
     pub path_expiry: Option<Timestamp>,
-    /// The TLSA records, judged by [`dane()`]; `None` where they were not asked for, or are not known.
+    /// The TLSA records, judged by [`dane()`]; `None` if they were not requested, or are unknown.
     pub dane: Option<Dane>,
 }
 
 impl Judged {
-    /// A look that failed before there was anything to judge.
+    /// Creates the result of a probe that failed before there was anything to judge.
     pub fn failed(observation: Observation, error: LookError) -> Self {
         Self {
             observation,
@@ -115,11 +117,12 @@ impl Judged {
         }
     }
 
-    /// The worst of the findings; unknown where nothing could be judged and nothing critical is known.
+    /// Returns the greatest severity of the findings, or unknown if nothing could be judged and no
+    /// finding is critical.
     pub fn severity(&self) -> Severity {
         let floor = match self.verdict {
             Verdict::Conclusive(_) => Severity::Ok,
-            // That there is nothing of the kind is an answer.
+            // The absence of such a key is a valid result.
             Verdict::Inconclusive(_) if self.is_of_absent_key() => Severity::Ok,
             Verdict::Inconclusive(_) => Severity::Unknown,
         };
@@ -127,7 +130,7 @@ impl Judged {
         findings.fold(floor, Severity::max)
     }
 
-    /// The status of the probe.
+    /// Returns the status of the probe.
     pub fn status(&self) -> Status {
         match &self.verdict {
             Verdict::Conclusive(_) => Status::Conclusive,
@@ -135,7 +138,7 @@ impl Judged {
         }
     }
 
-    /// The error of a probe without a result, unless a finding reports it.
+    /// Returns the error of a probe without a result, unless a finding reports it.
     pub fn unreported_error(&self) -> Option<&LookError> {
         let Verdict::Inconclusive(error) = &self.verdict else {
             return None;
@@ -144,7 +147,8 @@ impl Judged {
         (!reported.any(|reported| reported == error)).then_some(error)
     }
 
-    /// Whether a kind of key was asked for that the server has none of, while it has another.
+    /// Returns true if the server has no certificate of the requested key type but has one of
+    /// another type.
     pub fn is_of_absent_key(&self) -> bool {
         self.findings
             .iter()
@@ -152,38 +156,38 @@ impl Judged {
     }
 }
 
-/// An observation judged.
+/// The verdict on an observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// A certificate was seen, by us or by a remote vantage.
+    /// This program or a remote vantage received a certificate.
     Conclusive(Flags),
-    /// None was seen.
+    /// No certificate was received.
     Inconclusive(LookError),
 }
 
-/// What is true of a served certificate, each judged on its own. `None` is unknown: a remote
-/// vantage tells only the first three.
+/// Properties of a served certificate, judged independently. `None` is unknown: a remote vantage
+/// reports only the first three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// The leaf is the expected instance.
+    /// True if the leaf is the expected instance.
     pub correct: bool,
-    /// A client that holds only the roots can build the chain from what was served.
+    /// True if a client that has only the roots can build a path from the served certificates.
     pub chained: bool,
-    /// The leaf is a temporary certificate.
+    /// True if the leaf is a temporary certificate.
     pub dummy: bool,
-    /// There is a path to the trust store, valid now, and the name matches.
+    /// True if a path to the trust store is valid now, and the name matches.
     pub trusted: Option<bool>,
-    /// The leaf is valid for the name that was asked for.
+    /// True if the leaf is valid for the requested name.
     pub hostname_match: Option<bool>,
-    /// The leaf's end has passed.
+    /// True if the leaf has expired.
     pub expired: Option<bool>,
-    /// The leaf's beginning has not come.
+    /// True if the leaf's notBefore is in the future.
     pub not_yet_valid: Option<bool>,
-    /// The leaf has been revoked.
+    /// True if the leaf has been revoked.
     pub revoked: Option<bool>,
 }
 
-/// Judges one probe. What needs several probes is judged by [`together()`] afterwards.
+/// Judges one probe. [`together()`] afterwards judges properties of several probes.
 pub fn judge(
     expected: Option<&Arc<Expected>>,
     observation: Observation,
@@ -195,7 +199,8 @@ pub fn judge(
     judge_within(&signatures, expected, observation, trust, rules, now)
 }
 
-/// Judges one probe as [`judge`] does, within a budget of signatures that it shares with [`issuer_to_ask`] and [`dane()`].
+/// Judges one probe as [`judge`] does, within a budget of signatures that it shares with
+/// [`issuer_to_ask`] and [`dane()`].
 pub fn judge_within(
     signatures: &Signatures,
     expected: Option<&Arc<Expected>>,
@@ -246,7 +251,7 @@ pub fn judge_within(
     }
 }
 
-/// Worst first; within one severity in the order of the table.
+/// Sorts findings, most severe first; within one severity in the order of the table.
 fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code()));
 }
@@ -262,7 +267,8 @@ fn judge_told(expected: &Expected, told: Told, grace: Option<Grace>) -> (Flags, 
     } else if !told.correct
         && let Some(grace) = grace
     {
-        // The served certificate is not reported. During a rollout it is most likely the previous one.
+        // The remote vantage does not report the served certificate. During a rollout it is most
+        // likely the previous one.
         findings.push(Finding::with_severity(
             Severity::Warning,
             Detail::PreviousInstance {

@@ -1,4 +1,4 @@
-//! The finding for a chain that some clients refuse, and that no critical finding is about.
+//! The finding for a chain that some clients refuse, and that has no critical finding.
 
 use crate::finding::{
     Client, ClientRefusal, Detail, Finding, Property, Refusal, Refused, Severity, Trait,
@@ -6,8 +6,8 @@ use crate::finding::{
 
 use super::clients::{Clients, Opinion};
 
-/// The finding for the clients that refuse a trusted chain. It names each client that does, with its reason, and the clients
-/// that accept the chain.
+/// Returns the finding for the clients that refuse a trusted chain. It names each of them with its
+/// reason, and the clients that accept the chain.
 pub(super) fn finding(clients: &Clients) -> Option<Finding> {
     let mut groups: Vec<(&Refusal, Vec<Client>)> = Vec::new();
     for (client, refusal) in clients
@@ -22,12 +22,13 @@ pub(super) fn finding(clients: &Clients) -> Option<Finding> {
             None => groups.push((refusal, vec![client])),
         }
     }
-    // The most clients first.
+    // Most clients first.
     groups.sort_by_key(|(_, clients)| std::cmp::Reverse(clients.len()));
     if groups.is_empty() {
         return None;
     }
-    // A server may have another certificate for clients that do not offer the algorithm of this key.
+    // The server may have another certificate for clients that do not offer the algorithm of this
+    // key.
     let is_of_key = groups
         .iter()
         .all(|(refusal, _)| refusal.of.is_some_and(Trait::is_of_leaf_key));
@@ -49,7 +50,7 @@ pub(super) fn finding(clients: &Clients) -> Option<Finding> {
     Some(Finding::with_severity(severity, detail))
 }
 
-/// A missing OCSP response has a finding of its own.
+/// Returns true if the refusal has a separate finding, as a missing OCSP response has.
 fn is_reported_elsewhere(refusal: &Refusal) -> bool {
     refusal
         .of

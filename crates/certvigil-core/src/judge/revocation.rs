@@ -1,21 +1,22 @@
-//! Whether the leaf has been revoked: by the stapled OCSP response, by what its issuer was asked, and by what the
-//! source of the expected certificate says.
+//! Revocation of the leaf, as reported by the stapled OCSP response, the issuer, and the source of
+//! the expected certificate.
 
 use crate::certificate::{Answer, Issuer, Status, Unusable, read_ocsp};
 use crate::finding::{Detail, Finding, RevocationReporter};
 use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::{Fetched, Publication, Served, Staple};
 
-/// What is known of a leaf's revocation.
+/// The known revocation status of a leaf.
 #[derive(Debug, Default)]
 pub(super) struct Examined {
-    /// True if anyone who may say so says that it has been revoked, false if someone says that it has not.
+    /// True if an authorised reporter reports a revocation, false if one reports that there is
+    /// none.
     pub(super) revoked: Option<bool>,
     pub(super) findings: Vec<Finding>,
 }
 
-/// Looks at all that was said. `told_by_source` is whether the source calls this instance revoked; the issuer is
-/// looked for only where there is a response of its to verify.
+/// Evaluates all reports. `told_by_source` is true if the source reports this instance as revoked.
+/// `issuer` is called only if there is a response of the issuer to verify.
 pub(super) fn examine(
     served: &Served,
     told_by_source: bool,
@@ -35,7 +36,8 @@ pub(super) fn examine(
         Staple::Sent(response) => {
             let answer = issuer().map(|issuer| read_ocsp(response, &served.leaf, &issuer, now));
             match answer {
-                // Without its issuer, and without the means to verify, nothing can be said against it.
+                // Without the issuer, or without support for the signature, the response cannot be
+                // judged.
                 None | Some(Err(Unusable::Unverifiable)) => None,
                 Some(Ok(Answer { status, .. })) => Some(status),
                 Some(Err(fault)) => {
@@ -84,8 +86,8 @@ pub(super) fn examine(
     }
 }
 
-/// The finding for a certificate that demands a staple, where there is none that counts: clients that honour the
-/// extension refuse an unusable response like a missing one.
+/// Returns the finding for a certificate that requires a staple, if there is no usable one. Clients
+/// that implement the extension refuse an unusable response like a missing one.
 fn missing_staple(served: &Served, fault: Option<&Unusable>) -> Option<Finding> {
     let demands = served.leaf.facts().is_ok_and(|facts| facts.must_staple);
     demands.then(|| {

@@ -1,4 +1,4 @@
-//! What is judged of a certificate that was seen: the leaf itself, and all that is above it.
+//! Judgement of a served certificate: the leaf itself, and all certificates above it.
 
 use std::collections::HashSet;
 
@@ -17,16 +17,16 @@ use super::{
     Flags, Rules, TrustStore, chain, expiry, handshake, identity, path, refusals, revocation,
 };
 
-/// The judgement of a certificate that was seen.
+/// The judgement of a served certificate.
 pub(super) struct JudgedServed {
     pub(super) flags: Flags,
     pub(super) findings: Vec<Finding>,
     pub(super) clients: Clients,
-    /// The expiry of the valid path that lasts longest.
+    /// The expiry of the valid path that expires last.
     pub(super) path_expiry: Option<Timestamp>,
 }
 
-/// Judges a certificate that was seen, each thing on its own.
+/// Judges a served certificate, each property independently.
 pub(super) fn judge_served(
     expected: &Expected,
     served: &Served,
@@ -43,7 +43,7 @@ pub(super) fn judge_served(
     let above = once_each(leaf, &served.rest);
     let found = path::search(leaf, &above, trust, &links, now);
     let chain = chain::examine(leaf, &served.rest, instance, &links);
-    // Where served certificates are missing, the path over the expected chain shows what else is wrong.
+    // If certificates are missing, the path over the expected chain shows the other faults.
     let root = instance.and_then(|i| i.root.as_ref());
     let is_more_known = root.is_some() || !chain.missing.is_empty();
     let with_missing = (!found.is_valid() && is_more_known).then(|| {
@@ -58,7 +58,7 @@ pub(super) fn judge_served(
     let accepted = expected.accepts(leaf);
     let hostname_match = path::matches_name(leaf, hostname);
     let trusted = found.is_valid() && hostname_match == Some(true);
-    // Nothing is above a self-signed instance, and nothing needs to be above a leaf that clients hold themselves.
+    // A self-signed instance has no issuer, and a leaf in the trust store needs none.
     let nothing_above = self_signed && accepted == Some(true) || trust.holds(leaf);
     let revocation = revocation::examine(
         served,
@@ -68,7 +68,7 @@ pub(super) fn judge_served(
         now,
     );
     let validity = facts.and_then(Facts::validity);
-    // The expected chain is one only if its signatures can be verified.
+    // The expected chain is complete only if its signatures can be verified.
     let is_unverifiable = explained.best().is_some_and(|path| {
         let mut kinds = path.faults.iter().map(|fault| &fault.kind);
         kinds.any(|kind| matches!(kind, FaultKind::Unverifiable(_)))
@@ -85,7 +85,7 @@ pub(super) fn judge_served(
     };
 
     let mut findings = Vec::new();
-    // A certificate that its clients hold as a root is no placeholder to them.
+    // Clients with the certificate in their trust store do not treat it as a placeholder.
     let is_pinned_root = matches!(expected.what, Expectation::PublicKeys(_)) && chain.anchored;
     let told_as_dummy = dummy && !is_pinned_root;
     if told_as_dummy {
@@ -103,7 +103,7 @@ pub(super) fn judge_served(
         }
         None => findings.extend(unreadable(leaf)),
     }
-    // A temporary certificate is reported as such: that it is not a proper one goes without saying.
+    // The finding for a temporary certificate covers its other deficiencies.
     if !told_as_dummy {
         findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
         findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained)));
@@ -132,7 +132,7 @@ pub(super) fn judge_served(
         now,
     };
     let clients = clients::opinions(&presented, &found);
-    // A weak signature or key is a warning where the leaf is expected, and clients refuse it all the same.
+    // For an expected leaf, a weak signature or key is a warning; clients refuse it nevertheless.
     let is_weak = explained.best().is_some_and(|path| {
         let mut kinds = path.faults.iter().map(|fault| &fault.kind);
         kinds.any(|kind| matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_)))
@@ -149,14 +149,14 @@ pub(super) fn judge_served(
     }
 }
 
-/// The served certificates above the leaf, each once.
+/// Returns the distinct served certificates above the leaf.
 fn once_each<'a>(leaf: &Certificate, rest: &'a [Certificate]) -> Vec<&'a Certificate> {
     let mut seen = HashSet::from([leaf.sha256()]);
     rest.iter().filter(|c| seen.insert(c.sha256())).collect()
 }
 
-/// A leaf that is not trusted needs a reason. With trust as the only expectation it is what makes the leaf incorrect, so
-/// the reason is critical then.
+/// Returns a finding with the reason for a leaf that is not trusted. If trust is the only
+/// expectation, the reason makes the leaf incorrect, so it is critical.
 fn unexplained(
     accepted: Option<bool>,
     findings: &[Finding],
@@ -190,7 +190,8 @@ fn unexplained(
     })
 }
 
-/// The instance whose chain belongs to the leaf: the one that it is, else the expected one.
+/// Returns the instance to whose chain the leaf belongs: the instance with this leaf, otherwise the
+/// expected one.
 fn instance_for<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a Instance> {
     let instances = expected.instances()?;
     let mut known = instances
@@ -204,7 +205,7 @@ fn instance_for<'a>(expected: &'a Expected, leaf: &Certificate) -> Option<&'a In
     )
 }
 
-/// Whether the source calls this instance revoked.
+/// Returns true if the source reports this instance as revoked.
 fn is_revoked(expected: &Expected, leaf: &Certificate) -> bool {
     let mut known = expected
         .instances()
@@ -213,7 +214,7 @@ fn is_revoked(expected: &Expected, leaf: &Certificate) -> bool {
     known.any(|i| i.leaf == *leaf && i.state == State::Revoked)
 }
 
-/// The finding for a leaf that cannot be read.
+/// Returns the finding for a leaf that cannot be read.
 fn unreadable(leaf: &Certificate) -> Option<Finding> {
     let malformed = leaf.facts().err()?;
     Some(Finding::new(Detail::NonconformantCertificate(
@@ -224,7 +225,7 @@ fn unreadable(leaf: &Certificate) -> Option<Finding> {
     )))
 }
 
-/// The finding for deviations that strict clients refuse, if there are any.
+/// Returns the finding for deviations that strict clients refuse, if there are any.
 pub(super) fn nonconformant(
     certificate: &Certificate,
     position: Role,
@@ -250,7 +251,7 @@ fn oddity_finding(leaf: &Certificate, facts: &Facts, found: &path::Found<'_>) ->
     nonconformant(leaf, Role::Leaf, deviations.cloned().collect())
 }
 
-/// The findings about the key and the signature of a certificate.
+/// Returns the findings about the key and the signature of a certificate.
 pub(super) fn weakness(position: Role, certificate: &Certificate, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     if facts.key.is_weak() {
@@ -260,7 +261,7 @@ pub(super) fn weakness(position: Role, certificate: &Certificate, facts: &Facts)
             key: facts.key.to_string(),
         }));
     }
-    // No client relies on the signature that a root makes on itself.
+    // No client relies on a root's signature on itself.
     if facts.signature.is_weak && !facts.is_self_issued() {
         findings.push(Finding::new(Detail::WeakSignature {
             certificate: certificate.clone(),
@@ -281,8 +282,8 @@ fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Fin
     })
 }
 
-/// Returns true for a certificate that has the address, but as a dNSName, with which no client compares an address
-/// (RFC 9110, section 4.3.5).
+/// Returns true for a certificate that has the address as a dNSName, which no client compares with
+/// an address (RFC 9110, section 4.3.5).
 fn has_address_in_dns_name(facts: &Facts, hostname: &Hostname) -> bool {
     let Hostname::Ip(ip) = hostname else {
         return false;
@@ -291,8 +292,9 @@ fn has_address_in_dns_name(facts: &Facts, hostname: &Hostname) -> bool {
     facts.sans.iter().any(is_address)
 }
 
-/// The issuer that may be asked whether a served leaf has been revoked. Where to ask is written in the leaf, and who
-/// made one up could have anything fetched: so it has to be expected, or to lead to a trusted root.
+/// Returns the issuer that may be queried about the revocation of a served leaf. The leaf contains
+/// the URL, so a forged leaf could cause arbitrary requests. Therefore the leaf must be expected,
+/// or lead to a trusted root.
 pub fn issuer_to_ask(
     expected: &Expected,
     served: &Served,
@@ -309,7 +311,8 @@ pub fn issuer_to_ask(
         .flatten()
 }
 
-/// Who issued the leaf, from what was served, what belongs above it, and the trust store.
+/// Returns the issuer of the leaf, from the served certificates, the expected chain and the trust
+/// store.
 fn issuer_of(served: &Served, instance: Option<&Instance>, links: &Links<'_>) -> Option<Issuer> {
     let known = instance
         .into_iter()

@@ -1,4 +1,4 @@
-//! The rules that need several probes: whether a host's addresses and the vantages agree.
+//! The rules that need several probes: agreement of a host's addresses, and of the vantages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,8 +11,8 @@ use crate::observation::{ErrorKind, Outcome, Status};
 
 use super::{Flags, Judged, Verdict, identity, sort};
 
-/// Adds what only several looks can tell to looks that were judged one by one: `unreachable`,
-/// `addresses_disagree` and `vantages_disagree`, and `previous_instance` for fingerprints.
+/// Adds the findings that need several judged probes: `unreachable`, `addresses_disagree` and
+/// `vantages_disagree`, and `previous_instance` for fingerprints.
 pub fn together(looks: &mut [Judged]) {
     for alike in groups(looks, pins) {
         previous_of_pins(looks, &alike);
@@ -70,8 +70,8 @@ fn groups<'a, K: Ord>(
         .collect()
 }
 
-/// A server that has a certificate of one kind and refuses a handshake for the other has none of that kind, unless
-/// one is expected of it.
+/// Marks a key type as missing. If a server has a certificate of one kind and refuses a handshake
+/// for the other, it has none of the other kind, unless one is expected of it.
 fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
     let members = place.iter().filter_map(|&at| looks.get(at));
     let shown = members
@@ -102,7 +102,8 @@ fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
     }
 }
 
-/// A broken address of a live host is what a user loses clients by.
+/// Returns the findings for unreachable addresses of a responding host. Clients that use such an
+/// address fail.
 fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
     let members = || host.iter().filter_map(|&at| Some((at, looks.get(at)?)));
     let live: BTreeSet<IpAddr> = members()
@@ -134,7 +135,7 @@ fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
     .collect()
 }
 
-/// The fingerprints that are expected, where fingerprints are.
+/// Returns the expected fingerprints, if fingerprints are expected.
 fn pins(judged: &Judged) -> Option<&BTreeSet<Fingerprint>> {
     match &judged.expected.as_ref()?.what {
         Expectation::Fingerprints(pins) => Some(pins),
@@ -149,8 +150,9 @@ fn leaf(judged: &Judged) -> Option<&Certificate> {
     }
 }
 
-/// A fingerprint says nothing of names and dates. Where another address or host that is expected to serve the
-/// same certificate does, they are known, and so is whether a wrong certificate is an older instance.
+/// Adds `previous_instance` for fingerprints. A fingerprint contains no names and dates. They are
+/// known if another address or host serves the expected certificate, and show that a wrong
+/// certificate is an older instance.
 fn previous_of_pins(looks: &mut [Judged], alike: &[usize]) {
     let is_pinned = |judged: &Judged, leaf: &Certificate| {
         pins(judged).is_some_and(|pins| pins.contains(&leaf.sha256()))
@@ -188,8 +190,9 @@ fn previous_of_pins(looks: &mut [Judged], alike: &[usize]) {
     }
 }
 
-/// Returns true if the expectation decides for every address whether its certificate is right: some is, so that the
-/// others have their own findings, or all are. Two accepted instances are served during every rollout.
+/// Returns true if the expectation decides for every address whether its certificate is correct. If
+/// one is correct, the others have their own findings; or all are correct. Two accepted instances
+/// are served during every rollout.
 fn is_decided<'a>(members: impl Iterator<Item = &'a Judged>) -> bool {
     let mut members = members.filter_map(|judged| {
         let expected = judged.expected.as_ref()?;
@@ -247,7 +250,8 @@ fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)>
     out
 }
 
-/// Local and remote looks at one address differ in what every vantage tells.
+/// Returns the findings for local and remote probes of one address that differ in the properties
+/// that every vantage reports.
 fn vantages_disagree(looks: &[Judged], address: &[usize]) -> Vec<(usize, Finding)> {
     let members: Vec<(usize, &Judged)> = address
         .iter()
@@ -274,13 +278,13 @@ fn vantages_disagree(looks: &[Judged], address: &[usize]) -> Vec<(usize, Finding
     out
 }
 
-/// Whether two looks, wherever they were taken from, saw the same. A look that failed for its own
-/// reasons saw nothing.
+/// Returns true if two probes, from any vantage, have the same result. A probe that failed for its
+/// own reasons has no result.
 pub fn agree(a: &Judged, b: &Judged) -> bool {
     seen(a).is_some_and(|of_a| seen(b) == Some(of_a))
 }
 
-/// `None` where a look failed for its own reasons.
+/// Returns the result of a probe, or `None` if it failed for its own reasons.
 fn seen(judged: &Judged) -> Option<Seen> {
     match &judged.verdict {
         Verdict::Conclusive(Flags { dummy: true, .. }) => Some(Seen::Temporary),

@@ -1,4 +1,4 @@
-//! The roots that clients hold.
+//! The trusted roots.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -14,25 +14,25 @@ use crate::certificate::{
 #[derive(Clone, Debug, Default)]
 pub struct TrustStore {
     anchors: Vec<Arc<Anchor>>,
-    /// Positions in `anchors`, by the normal form of the name.
+    /// Positions in `anchors`, by the name in normal form.
     by_name: HashMap<Vec<u8>, Vec<usize>>,
     /// The certificates in the store.
     fingerprints: HashSet<Fingerprint>,
 }
 
-/// A root as a trust store has it: often no more than its name and its key.
+/// A root of a trust store: often only its name and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
-    /// Its name, for people.
+    /// Its name, for messages.
     pub name: String,
     /// Its key.
     pub key: Key,
-    /// The whole of it, where the trust store was given that.
+    /// The certificate, if the trust store has it.
     pub certificate: Option<Certificate>,
 }
 
-/// A trust anchor: a name and a key, and the certificate that they came with, if any (RFC 5280, section 6.1.1 (d)).
-/// RFC 5280 makes no use of the rest of that certificate; clients do, so its fitness is judged.
+/// A trust anchor: a name and a key, and their certificate, if any (RFC 5280, section 6.1.1 (d)).
+/// RFC 5280 ignores the rest of that certificate. Clients do not, so it is judged.
 #[derive(Debug)]
 pub(super) struct Anchor {
     /// The subject as DER.
@@ -45,15 +45,15 @@ pub(super) struct Anchor {
     source: Source,
 }
 
-/// What a trust anchor was given as.
+/// The form in which a trust anchor was given.
 #[derive(Debug)]
 enum Source {
-    /// A certificate, which is read only when it is needed: a store has some hundred and fifty.
+    /// A certificate, read only when needed: a store has about a hundred and fifty.
     Certificate {
         der: CertificateDer<'static>,
         read: OnceLock<Certificate>,
     },
-    /// A name and a key, perhaps with name constraints.
+    /// A name and a key, with optional name constraints.
     NameAndKey {
         anchor: TrustAnchor<'static>,
         constraints: Option<Box<NameConstraints>>,
@@ -61,7 +61,7 @@ enum Source {
 }
 
 impl Anchor {
-    /// The certificate, if there is one.
+    /// Returns the certificate, if there is one.
     pub(super) fn certificate(&self) -> Option<&Certificate> {
         match &self.source {
             Source::Certificate { der, read } => {
@@ -71,7 +71,7 @@ impl Anchor {
         }
     }
 
-    /// The name constraints of an anchor without a certificate.
+    /// Returns the name constraints of an anchor without a certificate.
     pub(super) fn name_constraints(&self) -> Option<&NameConstraints> {
         match &self.source {
             Source::Certificate { .. } => None,
@@ -79,7 +79,7 @@ impl Anchor {
         }
     }
 
-    /// The name, for messages.
+    /// Returns the name, for messages.
     pub(super) fn name_text(&self) -> String {
         match self.certificate().map(Certificate::facts) {
             Some(Ok(facts)) => facts.name().to_owned(),
@@ -87,7 +87,7 @@ impl Anchor {
         }
     }
 
-    /// The anchor as webpki has it. `None` where webpki cannot read the certificate.
+    /// Returns the anchor in webpki's form. Returns `None` if webpki cannot read the certificate.
     pub(super) fn for_webpki(&self) -> Option<TrustAnchor<'_>> {
         match &self.source {
             Source::Certificate { der, .. } => webpki::anchor_from_trusted_cert(der).ok(),
@@ -95,7 +95,7 @@ impl Anchor {
         }
     }
 
-    /// The anchor for people.
+    /// Returns the anchor in the form for reports.
     fn root(&self) -> Root {
         Root {
             name: name_text(&self.name),
@@ -105,7 +105,7 @@ impl Anchor {
     }
 }
 
-/// Why a certificate cannot be a trust anchor.
+/// The error for a certificate that cannot be a trust anchor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnreadableAnchor;
 
@@ -121,15 +121,15 @@ impl TrustStore {
     /// Adds a root, given as a certificate.
     ///
     /// # Errors
-    /// Where the certificate cannot be read as a root.
+    /// Returns an error if the certificate cannot be read as a root.
     pub fn add(&mut self, certificate: &Certificate) -> Result<(), UnreadableAnchor> {
         self.add_der(&CertificateDer::from(certificate.der()))
     }
 
-    /// Adds a root, given as a certificate's bytes.
+    /// Adds a root, given as the DER of a certificate.
     ///
     /// # Errors
-    /// As [`TrustStore::add`].
+    /// Returns the error of [`TrustStore::add`].
     pub fn add_der(&mut self, der: &CertificateDer<'_>) -> Result<(), UnreadableAnchor> {
         let (name, spki) = name_and_key(der).ok_or(UnreadableAnchor)?;
         if !self.fingerprints.insert(Fingerprint::of(der)) {
@@ -176,18 +176,19 @@ impl TrustStore {
         self.anchors.is_empty()
     }
 
-    /// Returns true if this very certificate is in the store.
+    /// Returns true if exactly this certificate is in the store.
     pub(super) fn holds(&self, certificate: &Certificate) -> bool {
         self.fingerprints.contains(&certificate.sha256())
     }
 
-    /// The anchors of this name in normal form.
+    /// Returns the anchors with this name in normal form.
     pub(super) fn named(&self, normal_name: &[u8]) -> impl Iterator<Item = &Anchor> {
         let positions = self.by_name.get(normal_name).into_iter().flatten();
         positions.filter_map(|&position| self.anchors.get(position).map(AsRef::as_ref))
     }
 
-    /// The anchors as webpki has them that have the name of an issuer of one of these certificates.
+    /// Returns the anchors, in webpki's form, with the name of an issuer of one of these
+    /// certificates.
     pub(super) fn for_webpki<'s>(&'s self, certificates: &[&Certificate]) -> Vec<TrustAnchor<'s>> {
         let mut names: Vec<&[u8]> = Vec::new();
         for facts in certificates.iter().filter_map(|c| c.facts().ok()) {
@@ -207,7 +208,7 @@ impl TrustStore {
         })
     }
 
-    /// The root of this name in normal form whose key is the one that is wanted.
+    /// Returns the root with this name in normal form whose key satisfies the condition.
     pub(super) fn root(
         &self,
         normal_name: &[u8],

@@ -1,14 +1,14 @@
-//! Spans of time as people write them.
+//! Durations in human-readable form.
 
 use std::time::Duration;
 
-/// The longest span that is taken, a hundred years: any sum of a few with a time is a time too.
+/// Maximum duration, a hundred years: the sum of a time and a few durations is still a valid time.
 pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// Reads a span of time as people write it, such as `10s` or `1h 30m`.
+/// Parses a duration in human-readable form, such as `10s` or `1h 30m`.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// Returns a description of the fault.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration > MAX_DURATION => {

@@ -1,4 +1,4 @@
-//! Address families, and which of them are probed.
+//! Address families, and the selection of those to probe.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family of an address.
+    /// Returns the family of an address.
     pub fn of(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(_) => Self::V4,
@@ -21,7 +21,7 @@ impl Family {
         }
     }
 
-    /// The name in messages.
+    /// Returns the name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::V4 => "IPv4",
@@ -29,7 +29,7 @@ impl Family {
         }
     }
 
-    /// The other family.
+    /// Returns the other family.
     pub fn other(self) -> Self {
         match self {
             Self::V4 => Self::V6,
@@ -41,7 +41,7 @@ impl Family {
 impl FromStr for Family {
     type Err = String;
 
-    /// Reads `ipv4` or `ipv6`.
+    /// Parses `ipv4` or `ipv6`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.to_ascii_lowercase().as_str() {
             "ipv4" => Ok(Self::V4),
@@ -53,13 +53,13 @@ impl FromStr for Family {
     }
 }
 
-/// The address families that are probed.
+/// The address families to probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Families {
     /// Both, except one for which this machine has no route.
     #[default]
     Available,
-    /// Both, also one for which this machine has no route.
+    /// Both, including one for which this machine has no route.
     Both,
     /// IPv4 only.
     V4,
@@ -68,7 +68,7 @@ pub enum Families {
 }
 
 impl Families {
-    /// The families of a list. Returns `None` if it is empty.
+    /// Returns the families of a list, or `None` if it is empty.
     pub fn listed(families: &[Family]) -> Option<Self> {
         let has = |family| families.contains(&family);
         match (has(Family::V4), has(Family::V6)) {
@@ -88,7 +88,7 @@ impl Families {
         }
     }
 
-    /// The name in messages.
+    /// Returns the name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Available | Self::Both => "IP",

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// Writes a list with commas, and the count of the items that it leaves out of `total`: "a, b and 3 more".
+/// Returns a list with commas, and the number of omitted items out of `total`: "a, b and 3 more".
 pub fn and_more<T: Display>(shown: impl IntoIterator<Item = T>, total: usize) -> String {
     let shown: Vec<String> = shown.into_iter().map(|item| item.to_string()).collect();
     match total.saturating_sub(shown.len()) {

@@ -1,11 +1,12 @@
-//! What somebody may have meant who wrote a name that there is not.
+//! Suggestions for a name that does not exist.
 
-/// As alike as two names have to be, by Jaro and Winkler: of 1, which is the same.
+/// Minimum Jaro-Winkler similarity of a suggestion; 1 means equal.
 const LIKENESS: f64 = 0.8;
-/// More near names than these are no help.
+/// Maximum suggestions.
 const MAX_NEAR: usize = 3;
 
-/// ``did you mean `a` or `b`?``, with the known names that are nearest to what was written; `None` where none is near.
+/// Returns ``did you mean `a` or `b`?`` with the known names most similar to `written`, or `None`
+/// if none is similar.
 pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near: Vec<String> = nearest(written, known)
         .into_iter()
@@ -15,12 +16,13 @@ pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>)
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 
-/// The known names that are near to what was written, the nearest first, each once.
+/// Returns the distinct known names that are similar to `written`, the most similar first.
 pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     nearest_within(LIKENESS, written, known)
 }
 
-/// The known names whose likeness to what was written is at least `likeness` of 1, the nearest first, each once.
+/// Returns the distinct known names whose similarity to `written` is at least `likeness` (at most
+/// 1), the most similar first.
 pub fn nearest_within<'a>(
     likeness: f64,
     written: &str,

@@ -1,4 +1,4 @@
-//! What somebody writes to say where to look.
+//! Parsing of the target of a probe.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -6,24 +6,24 @@ use std::str::FromStr;
 use super::near::nearest;
 use super::{Hostname, Protocol};
 
-/// A host, a port and a protocol as somebody wrote them: `host`, `host:port`, `[v6]:port` or a URL.
+/// A host, a port and a protocol as the user wrote them: `host`, `host:port`, `[v6]:port` or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
-    /// The name that is asked for.
+    /// The requested name.
     pub hostname: Hostname,
-    /// The port, where one was written or the URL's scheme has one.
+    /// The port, if it is written or the URL's scheme has one.
     pub port: Option<u16>,
-    /// How TLS is reached, where a URL's scheme says so.
+    /// The protocol, if the URL's scheme gives one.
     pub protocol: Option<Protocol>,
 }
 
-/// The scheme of what speaks TLS from the first byte at a port that has to be given.
+/// The scheme of direct TLS at a port that must be given.
 const SCHEME_OF_ANY_PORT: &str = "tls";
 
 impl FromStr for Place {
     type Err = String;
 
-    /// Reads what people write. The error says what is wrong, and what may have been meant.
+    /// Parses user input. The error describes the fault, and suggests a correction.
     fn from_str(text: &str) -> Result<Self, String> {
         Self::read(text).map_err(|why| match (meant(text), text.split_once("://")) {
             (Some(meant), Some((scheme, _))) => {
@@ -74,7 +74,7 @@ impl Place {
     }
 }
 
-/// What somebody may have meant who wrote something that is no target: it is one.
+/// Returns a suggestion for text that is not a target. The suggestion is a valid target.
 fn meant(text: &str) -> Option<String> {
     let schemes = || Protocol::schemes().chain([SCHEME_OF_ANY_PORT]);
     let scheme = |word: &str| nearest(word, schemes()).first().copied();
@@ -98,7 +98,7 @@ fn meant(text: &str) -> Option<String> {
 }
 
 fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
-    // A bare IPv6 address has colons of its own, and no port.
+    // A bare IPv6 address contains colons, and has no port.
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Ok((Hostname::Ip(ip), None));
     }
@@ -114,7 +114,7 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
     Ok((host.parse()?, port))
 }
 
-/// Reads a port, 1 to 65535.
+/// Parses a port, 1 to 65535.
 pub fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),

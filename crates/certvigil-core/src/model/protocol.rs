@@ -1,27 +1,28 @@
-//! How TLS is reached: from the first byte, or after a dialogue in the clear.
+//! Protocols: TLS from the first byte, or after a cleartext dialogue.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::near::did_you_mean;
 
-/// The one table: each protocol, its name outside, its port where none is given, how TLS begins, and what it is.
+/// The table of protocols: for each its public name, its default port, its beginning, and its
+/// description.
 macro_rules! protocols {
     ($($(#[$attribute:meta])* $variant:ident $name:literal $port:literal $begin:ident $meaning:literal;)+) => {
-        /// How a TLS handshake is reached at an endpoint.
+        /// The protocol that leads to a TLS handshake at an endpoint.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Protocol { $($(#[$attribute])* #[doc = $meaning] $variant,)+ }
 
         impl Protocol {
-            /// Every protocol that is spoken.
+            /// Every supported protocol.
             pub const ALL: &'static [Protocol] = &[$(Self::$variant,)+];
 
-            /// The name in flags, URLs, configuration and JSON.
+            /// Returns the name in flags, URLs, configuration and JSON.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The port where none is given.
+            /// Returns the default port.
             pub fn default_port(self) -> u16 {
                 match self { $(Self::$variant => $port,)+ }
             }
@@ -33,7 +34,7 @@ macro_rules! protocols {
     };
 }
 
-/// How a connection begins.
+/// The beginning of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begin {
     Tls,
@@ -68,9 +69,9 @@ protocols! {
     Ircs "ircs" 6697 Tls "IRC inside TLS: RFC 7194.";
 }
 
-/// Other names of protocols in flags, URLs and configuration; each with its own port where that differs.
+/// Aliases of protocols in flags, URLs and configuration, each with its port if that differs.
 const ALIASES: [(&str, Protocol, Option<u16>); 4] = [
-    // RFC 6409 and RFC 8314: how mail comes in from its author.
+    // RFC 6409 and RFC 8314: submission of mail by its author.
     ("submission", Protocol::Smtp, Some(587)),
     ("submissions", Protocol::Smtps, None),
     ("postgresql", Protocol::Postgres, None),
@@ -78,20 +79,20 @@ const ALIASES: [(&str, Protocol, Option<u16>); 4] = [
 ];
 
 impl Protocol {
-    /// Whether there is a dialogue in the clear before TLS.
+    /// Returns true if a cleartext dialogue precedes TLS.
     pub fn begins_in_the_clear(self) -> bool {
         self.begin() == Begin::Clear
     }
 
-    /// Whether TLS is carried by QUIC, so that the port is one of UDP.
+    /// Returns true if QUIC carries TLS, so that the port is a UDP port.
     pub fn is_quic(self) -> bool {
         self.begin() == Begin::Quic
     }
 
-    /// The protocol and the port that the scheme of a URL stands for.
+    /// Returns the protocol and the port of the scheme of a URL.
     ///
     /// # Errors
-    /// Where it is the scheme of nothing that is spoken.
+    /// Returns an error if no supported protocol has the scheme.
     pub fn of_scheme(scheme: &str) -> Result<(Self, u16), String> {
         let alias = ALIASES.iter().find(|(name, ..)| *name == scheme);
         match alias {
@@ -102,13 +103,13 @@ impl Protocol {
         }
     }
 
-    /// What stands before `://` in a target, but for `tls`.
+    /// Returns the schemes of a target, except `tls`.
     pub(super) fn schemes() -> impl Iterator<Item = &'static str> {
         let aliases = ALIASES.iter().map(|(name, ..)| *name);
         Self::ALL.iter().map(|p| p.name()).chain(aliases)
     }
 
-    /// What usually begins in the clear at a port, going by the ports that are registered.
+    /// Returns the protocol that usually begins in cleartext at a port, by the registered ports.
     pub fn in_the_clear_at(port: u16) -> Option<Self> {
         let by_alias = ALIASES.iter().find(|(.., of)| *of == Some(port));
         let registered = || {
@@ -121,10 +122,10 @@ impl Protocol {
             .filter(|protocol| protocol.begins_in_the_clear())
     }
 
-    /// The protocols that begin in the clear, as a flag takes them.
+    /// Parses a protocol that begins in cleartext, as given to a flag.
     ///
     /// # Errors
-    /// Where the text is the name of none of them.
+    /// Returns an error if no such protocol has this name.
     pub fn parse_starttls(text: &str) -> Result<Self, String> {
         let is_clear = |protocol: &Self| protocol.begins_in_the_clear();
         match text.parse::<Self>() {

@@ -14,7 +14,7 @@ macro_rules! alerts {
             /// Every registered alert.
             pub const ALL: &'static [Self] = &[$(Self::$constant,)+];
 
-            /// The registered name. `None` for an unassigned number.
+            /// Returns the registered name, or `None` for an unassigned number.
             pub fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($number => Some($name),)+
@@ -25,7 +25,8 @@ macro_rules! alerts {
     };
 }
 
-// RFC 8446, section 6 and appendix B.2; the reserved ones as RFC 5246 and RFC 6066 name them.
+// RFC 8446, section 6 and appendix B.2. The reserved alerts have their names from RFC 5246 and RFC
+// 6066.
 alerts! {
     CLOSE_NOTIFY 0 "close_notify";
     UNEXPECTED_MESSAGE 10 "unexpected_message";

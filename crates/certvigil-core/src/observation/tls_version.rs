@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A version of the protocol, the oldest first.
+/// A version of TLS. The oldest comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TlsVersion {
     /// SSL 3.0.
@@ -18,7 +18,7 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    /// The name in JSON and labels.
+    /// Returns the name in JSON and labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ssl30 => "SSL 3.0",
@@ -36,7 +36,7 @@ impl TlsVersion {
 }
 
 impl fmt::Display for TlsVersion {
-    /// The name for people: "TLS 1.2".
+    /// Writes the name for people: "TLS 1.2".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ssl30 => f.write_str(self.name()),

@@ -2,11 +2,11 @@
 
 use secrecy::SecretString;
 
-/// HTTP Basic credentials. The name is a secret too: it is where an API key stands.
+/// HTTP Basic credentials. The user name is a secret too, because APIs accept their key there.
 #[derive(Clone)]
 pub struct BasicAuth {
-    /// The user name.
+    /// User name.
     pub username: SecretString,
-    /// The password, if there is one.
+    /// Password, if there is one.
     pub password: Option<SecretString>,
 }

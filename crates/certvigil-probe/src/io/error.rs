@@ -1,4 +1,4 @@
-//! Why a source could not say what is expected.
+//! Errors of sources.
 
 use std::fmt;
 
@@ -6,67 +6,68 @@ use serde::Deserialize;
 
 use crate::certificate::printable;
 
-/// The error object of the SSLMate API.
+/// Error object of the SSLMate API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ApiError {
-    /// The HTTP status code.
+    /// HTTP status code.
     #[serde(skip)]
     pub status: u16,
-    /// A short code for machines.
+    /// Short machine-readable code.
     pub reason: String,
-    /// For people; its wording may change.
+    /// Human-readable message. Its wording may change.
     #[serde(default)]
     pub message: String,
-    /// The request's parameter that was wrong.
+    /// Invalid parameter of the request.
     #[serde(default)]
     pub param: Option<String>,
-    /// Seconds that have to pass before the request may be made again.
+    /// Seconds to wait before the request may be sent again.
     #[serde(default)]
     pub retry_after: Option<u64>,
 }
 
-/// Why a source could not say what is expected.
+/// Reason why a source did not provide the expected certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceError {
-    /// The API refused, in its own words.
+    /// Error that the API returned.
     Api(ApiError),
-    /// An HTTP status without the API's error object.
+    /// HTTP status without the API's error object.
     Http {
-        /// The HTTP status code.
+        /// HTTP status code.
         status: u16,
-        /// What was sent as a body, by its content type.
+        /// Content type of the response body.
         content_type: String,
     },
-    /// A good status, but something else than JSON.
+    /// Successful HTTP status, but a body other than JSON.
     NotJson {
-        /// The content type that was sent.
+        /// Content type of the response body.
         content_type: String,
     },
-    /// No answer in time.
+    /// No response within the time limit.
     Timeout,
-    /// No connection, or it broke off.
+    /// Connection that could not be established, or was lost.
     Unreachable(String),
-    /// A connection, but TLS fails over it.
+    /// TLS failure on an established connection.
     Tls {
-        /// What is wrong.
+        /// Cause of the failure.
         what: String,
-        /// What to do.
+        /// Advice to the user.
         advice: &'static str,
     },
-    /// A file that somebody is writing.
+    /// File that another process is writing.
     BeingWritten(String),
-    /// More bytes than are read.
+    /// Response larger than this limit in bytes.
     TooLarge(usize),
-    /// So many certificates of the account could not be had in a row, so this one was not asked for.
+    /// Certificate that was not requested, because this number of requests for certificates of the
+    /// account failed in succession.
     NotAsked(usize),
-    /// There is no certificate yet; there may be one later.
+    /// Certificate that is not issued yet, and may be issued later.
     NotIssued(String),
-    /// What came cannot be used, and asking again will not help.
+    /// Unusable response. A retry does not help.
     Unusable(String),
 }
 
 impl SourceError {
-    /// Whether asking again later may help.
+    /// Returns true if a later retry may succeed.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Api(error) => error.retry_after.is_some() || error.status >= 500,
@@ -82,7 +83,8 @@ impl SourceError {
         }
     }
 
-    /// Whether it is the API that fails, or refuses whatever it is asked, and not what it was asked for.
+    /// Returns true if the API itself fails or rejects all requests, independently of the requested
+    /// object.
     pub fn is_of_the_api(&self) -> bool {
         let is_general = |status: u16| matches!(status, 401 | 403 | 412 | 429 | 500..);
         match self {
@@ -97,7 +99,7 @@ impl SourceError {
         }
     }
 
-    /// Seconds that have to pass before the request may be made again.
+    /// Returns the seconds to wait before the request may be sent again.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Api(error) => error.retry_after,
@@ -162,7 +164,7 @@ impl fmt::Display for SourceError {
                 "{}: it changes while it is read; try again once it has been written",
                 printable(file)
             ),
-            // The API's names are in it, at times.
+            // The text may contain names that the API returned.
             Self::NotAsked(others) => write!(
                 f,
                 "it was not asked for: {others} certificates before it could not be had, so the API is taken to be away"

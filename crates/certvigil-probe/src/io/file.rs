@@ -1,24 +1,59 @@
-//! Files of bounded size.
+//! Reading of files of bounded size.
 
-use std::io::Read as _;
-use std::path::Path;
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
-/// The largest file with a secret or with a client's configuration, in bytes.
+/// Maximum size of a file with a secret or with the configuration of a client, in bytes.
 const MAX_SHORT_FILE_BYTES: u64 = 64 << 10;
 
-/// Reads a file of a size that certificates have.
+/// Maximum wait for the end of a pipe or device.
+const MAX_STREAM_WAIT: Duration = Duration::from_secs(10);
+/// Maximum pipes and devices whose content is kept.
+const MAX_STREAMS: usize = 16;
+
+/// Pipes and devices that were read, by path.
+type Streams = HashMap<PathBuf, Result<Vec<u8>, String>>;
+
+/// A pipe has its content only once, and one run reads some files several times.
+static STREAMS: Mutex<Option<Streams>> = Mutex::new(None);
+
+/// Reads a file with certificates. A pipe or device is read once, for at most 10 s; later calls return the same.
 ///
 /// # Errors
 /// Why it cannot be read, in words.
+pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, String> {
+    if !is_stream(file) {
+        return read_bounded(file);
+    }
+    let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let streams = streams.get_or_insert_default();
+    if let Some(known) = streams.get(file) {
+        return known.clone();
+    }
+    if streams.len() >= MAX_STREAMS {
+        return Err(format!(
+            "it is a pipe or device, and {MAX_STREAMS} others were read: give a regular file"
+        ));
+    }
+    let read = read_bounded(file);
+    streams.insert(file.to_owned(), read.clone());
+    read
+}
+
+/// Reads a file whose size is plausible for certificates.
+///
+/// # Errors
+/// A message with the reason if the file cannot be read.
 pub fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+    let bytes = read_at_most(file, MAX_FILE_BYTES, MAX_STREAM_WAIT)
         .map_err(|e| format!("it cannot be read: {e}"))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
@@ -26,10 +61,38 @@ pub fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads a secret from a file: its first line, without white space around it.
+/// Returns true for a pipe, socket or device: its content cannot be read twice, and its metadata say nothing about it.
+pub fn is_stream(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
+/// Reads one byte more than the limit at most. A pipe or device must end within `wait`.
+fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> {
+    let path = file.to_owned();
+    let read = move || {
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(path)?;
+        opened.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    if !is_stream(file) {
+        return read();
+    }
+    // Even opening a pipe waits for its writer.
+    let (sender, receiver) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("read-stream".into())
+        .spawn(move || sender.send(read()))?;
+    receiver.recv_timeout(wait).unwrap_or_else(|_| {
+        let what = format!("the pipe or device did not end within {} s", wait.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, what))
+    })
+}
+
+/// Reads a secret from the first line of a file, without surrounding white space.
 ///
 /// # Errors
-/// Why there is none, in words with the file.
+/// A message with the file and the reason if there is no secret.
 pub fn read_secret(file: &Path) -> Result<SecretString, String> {
     let text = read_short_text(file)
         .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
@@ -44,21 +107,22 @@ pub fn read_secret(file: &Path) -> Result<SecretString, String> {
     Ok(secret.into())
 }
 
-/// Reads a short file that may have a secret in it.
+/// Reads a short file that may contain a secret.
 ///
 /// # Errors
-/// Why it cannot be read, in words.
+/// A message with the reason if the file cannot be read.
 pub fn read_short_text(file: &Path) -> Result<Zeroizing<String>, String> {
-    let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
-    if size > MAX_SHORT_FILE_BYTES {
+    let bytes = read_at_most(file, MAX_SHORT_FILE_BYTES, MAX_STREAM_WAIT)
+        .map(Zeroizing::new)
+        .map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > MAX_SHORT_FILE_BYTES {
         return Err(format!("it is larger than {MAX_SHORT_FILE_BYTES} bytes"));
     }
-    std::fs::read_to_string(file)
-        .map(Zeroizing::new)
-        .map_err(|e| e.to_string())
+    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8 text")?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Tells of a file with a secret that everybody on the machine can read.
+/// Logs a warning if all users of the machine can read a file with a secret.
 #[cfg(unix)]
 pub fn warn_if_readable_by_others(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -70,6 +134,49 @@ pub fn warn_if_readable_by_others(file: &Path) {
     }
 }
 
-/// Does nothing where files have no mode.
+/// Does nothing on systems where files have no mode.
 #[cfg(not(unix))]
 pub fn warn_if_readable_by_others(_file: &Path) {}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipe(folder: &tempfile::TempDir) -> PathBuf {
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        path
+    }
+
+    #[test]
+    fn a_pipe_is_read_once_and_its_content_returned_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = pipe(&folder);
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::write(pipe, "certificate")
+        });
+        for _ in 0..2 {
+            assert_eq!(read_certificate_file(&pipe).unwrap(), b"certificate");
+        }
+        writer.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_is_an_error_after_the_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read_at_most(&pipe(&folder), 1, Duration::from_millis(1)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn an_endless_device_is_read_up_to_the_limit() {
+        let zero = Path::new("/dev/zero");
+        let error = read_certificate_file(zero).unwrap_err();
+        assert!(error.contains("larger than 16777216 bytes"), "{error}");
+        let error = read_short_text(zero).unwrap_err();
+        assert!(error.contains("larger than 65536 bytes"), "{error}");
+    }
+}

@@ -1,4 +1,4 @@
-//! One bounded HTTP client for everything that is fetched.
+//! Bounded HTTP client for all downloads.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,44 +24,45 @@ use super::error::{ApiError, SourceError};
 use super::roots::api_roots;
 use super::secrets::Secrets;
 
-/// Redirects that are followed. Credentials never go to another host.
+/// Maximum redirects. Credentials are never sent to another host.
 const MAX_REDIRECTS: usize = 5;
-/// A connection may take this long.
+/// Maximum time to establish a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The first pause before a request is made again; it doubles each time.
+/// Pause before the first retry. It doubles with each retry.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// Requests that are made at most for one answer.
+/// Maximum requests for one result.
 const MAX_TRIES: u32 = 6;
 
-/// What any number of answers may hold at once, each. Nearly all are smaller.
+/// Maximum size of a response body that needs no permit, in bytes. Nearly all bodies are smaller.
 const SMALL_BODY_BYTES: usize = 64 << 10;
-/// Answers of one source, or of all issuers together, that may be larger at the same time; others wait, still within their
-/// deadlines. Else one server whose answers never end fills the memory as often as it is asked.
+/// Maximum concurrent larger bodies of one source, or of all issuers together. Others wait, within
+/// their deadlines. Without this limit, one server with endless responses could exhaust the memory
+/// by concurrent requests.
 const MAX_LARGE_BODIES: usize = 4;
 
-/// The client. Cheap to clone.
+/// HTTP client. It is cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     connector: Arc<Connector>,
     requests: Requests,
     clock: Clock,
-    /// For whom requests are counted.
+    /// Source for which requests are counted.
     source: Arc<str>,
-    /// Who may read a large answer of that source.
+    /// Permits to read larger bodies of that source.
     large_bodies: Arc<Semaphore>,
-    /// What is replaced in the answers of sources.
+    /// Secrets that are replaced in the responses of sources.
     secrets: Secrets,
 }
 
-/// How many requests were made for each source, by how they ended. Cheap to clone; clones count together.
+/// Number of requests by source and result. It is cheap to clone, and clones share their counts.
 #[derive(Clone, Debug, Default)]
 pub struct Requests(Arc<Mutex<Counts>>);
 
-/// By source and HTTP status.
+/// Counts by source and HTTP status.
 type Counts = BTreeMap<(Arc<str>, Option<u16>), u64>;
 
 impl Requests {
-    /// Each source's name, the HTTP status (`None` where no answer came), and how many there were.
+    /// Returns the name of each source, the HTTP status (`None` without a response), and the count.
     pub fn counts(&self) -> Vec<(Arc<str>, Option<u16>, u64)> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all = counts.iter();
@@ -76,12 +77,13 @@ impl Requests {
     }
 }
 
-/// What time it is for those who are asked. Clones are one.
+/// Current time according to the servers of sources. Clones share their state.
 #[derive(Clone, Default)]
 pub struct Clock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
 
 impl Clock {
-    /// Takes down when an answer was made (RFC 9110, section 6.6.1), or when it left a cache (RFC 9111, section 5.1).
+    /// Records the time at which a response was generated (RFC 9110, section 6.6.1) or left a cache
+    /// (RFC 9111, section 5.1).
     fn hear(&self, headers: &HeaderMap, at: Instant) {
         let text = |name| headers.get(name)?.to_str().ok();
         let Some(date) = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()) else {
@@ -96,7 +98,8 @@ impl Clock {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Timestamp(seconds), at));
     }
 
-    /// By how many seconds a clock that shows `now` at this instant is ahead of theirs; `None` where nobody has told.
+    /// Returns the seconds by which a clock that shows `now` at this instant is ahead of the
+    /// servers' clock. `None` if no server has reported a time.
     pub fn ahead(&self, now: Timestamp, at: Instant) -> Option<i64> {
         let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (then, heard) = told?;
@@ -106,20 +109,21 @@ impl Clock {
     }
 }
 
-/// An answer, read to its end.
+/// Complete HTTP response.
 pub struct Answer {
-    /// The HTTP status code.
+    /// HTTP status code.
     pub status: u16,
-    /// The content type as sent; empty if there is none.
+    /// Content type as received. Empty if there is none.
     pub content_type: String,
-    /// The body.
+    /// Body.
     pub body: Vec<u8>,
 }
 
-/// What connects. It is made at the first request: the system's roots take long to read, and most runs ask nobody.
+/// Connection settings of the client. The client is created at the first request, because the
+/// system's roots take long to read and most runs send no request.
 struct Connector {
     own_roots: Vec<CertificateDer<'static>>,
-    /// The addresses that may be reached; `None` is all.
+    /// Filter for addresses. `None` allows all.
     guard: Option<Arc<Guard>>,
     made: OnceLock<Result<reqwest::Client, String>>,
 }
@@ -159,7 +163,7 @@ impl Connector {
         });
         let builder = reqwest::Client::builder();
         let builder = match guard {
-            // A proxy would resolve names by itself.
+            // A proxy would resolve names itself, without the guard.
             Some(guard) => builder.no_proxy().dns_resolver(GuardedResolver(guard)),
             None => builder,
         };
@@ -175,7 +179,7 @@ impl Connector {
 }
 
 impl Http {
-    /// A client that trusts the system's roots and these, and counts its requests.
+    /// Creates a client that trusts the system's roots and these, and counts its requests.
     pub fn new(own_roots: Vec<CertificateDer<'static>>, requests: Requests) -> Self {
         Self {
             connector: Arc::new(Connector {
@@ -191,12 +195,13 @@ impl Http {
         }
     }
 
-    /// Our own secrets, which are replaced in answers.
+    /// Returns certvigil's own secrets, which are replaced in responses.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// The same client for this source, whose requests and large answers are counted by themselves.
+    /// Returns the same client for this source, with separate request counts and a separate limit
+    /// for larger bodies.
     pub fn counting_for(&self, source: &str) -> Self {
         Self {
             source: source.into(),
@@ -213,8 +218,8 @@ impl Http {
         }
     }
 
-    /// The same client for URLs that a stranger chose: it connects only to addresses that the guard lets through, and to
-    /// no proxy.
+    /// Returns the same client for URLs from an untrusted party. It connects only to addresses that
+    /// the guard allows, and uses no proxy.
     pub fn guarded_by(&self, guard: Arc<Guard>) -> Self {
         Self {
             connector: Arc::new(Connector {
@@ -226,12 +231,12 @@ impl Http {
         }
     }
 
-    /// The clock of those who are asked.
+    /// Returns the clock of the servers of sources.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Gets a URL once, within the deadline, and reads at most `limit` bytes of the answer.
+    /// Sends one GET request within the deadline, and reads at most `limit` bytes of the response.
     pub async fn get(
         &self,
         url: &Url,
@@ -239,17 +244,47 @@ impl Http {
         limit: usize,
         deadline: Instant,
     ) -> Result<Answer, SourceError> {
-        if let Some(guard) = &self.connector.guard {
-            may_reach_literal(guard, url).map_err(SourceError::Unusable)?;
-        }
+        self.check_literal(url)?;
         let mut request = self.connector.client()?.get(url.clone());
         if let Some(auth) = auth {
             let password = auth.password.as_ref().map(ExposeSecret::expose_secret);
             request = request.basic_auth(auth.username.expose_secret(), password);
         }
+        self.send(request, limit, deadline).await
+    }
+
+    /// Sends one POST request with a body of this media type within the deadline, and reads at most `limit` bytes
+    /// of the response.
+    pub async fn post(
+        &self,
+        url: &Url,
+        (content_type, body): (&'static str, Vec<u8>),
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
+        self.check_literal(url)?;
+        let request = self.connector.client()?.post(url.clone()).body(body);
+        let request = request.header(CONTENT_TYPE, content_type);
+        self.send(request, limit, deadline).await
+    }
+
+    fn check_literal(&self, url: &Url) -> Result<(), SourceError> {
+        match &self.connector.guard {
+            Some(guard) => may_reach_literal(guard, url).map_err(SourceError::Unusable),
+            None => Ok(()),
+        }
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
         let fetch = async {
             let mut response = request.send().await.map_err(|e| explain(&e))?;
-            // Only those that are asked in somebody's name: an issuer's address is a stranger's word.
+            // Only servers of configured sources are trusted to report the time. The URL of an
+            // issuer comes from an untrusted certificate.
             if !self.source.is_empty() {
                 self.clock.hear(response.headers(), Instant::now());
             }
@@ -265,13 +300,13 @@ impl Http {
                     return Err(SourceError::TooLarge(limit));
                 }
                 if body.len() + chunk.len() > SMALL_BODY_BYTES && permit.is_none() {
-                    // Only a closed semaphore gives none, and nobody closes it.
+                    // `acquire` fails only for a closed semaphore, and this one is never closed.
                     permit = self.large_bodies.acquire().await.ok();
                 }
                 body.extend_from_slice(&chunk);
             }
             let status = response.status().as_u16();
-            // Nobody sends secrets to an issuer's address, and lists are long.
+            // Requests to issuers contain no secrets, and CRLs are large.
             if self.source.is_empty() {
                 return Ok(Answer {
                     status,
@@ -297,8 +332,9 @@ impl Http {
         answer
     }
 
-    /// Gets JSON from the API. What may pass is asked for again: 5xx and broken connections with
-    /// growing pauses, 412 and 429 when they say after how long, nothing past the deadline.
+    /// Fetches JSON from the API, and retries if a retry may succeed. 5xx and broken connections
+    /// are retried with increasing pauses; 412 and 429 are retried if the response specifies a
+    /// delay. Nothing is retried past the deadline.
     pub async fn get_json<T: serde::de::DeserializeOwned + Send + 'static>(
         &self,
         url: &Url,
@@ -314,7 +350,7 @@ impl Http {
             };
             let least = error.retry_after().map(Duration::from_secs);
             let wait = least.unwrap_or_default().max(jittered(pause));
-            // Not `now + wait`: an API may say any number of seconds.
+            // `now + wait` could overflow, because an API may return any number of seconds.
             if !may_be_repeated(&error)
                 || wait >= deadline.saturating_duration_since(Instant::now())
             {
@@ -344,7 +380,8 @@ impl Http {
     }
 }
 
-/// Reads a response. A large one is read on a thread of its own, so that no other task waits for it.
+/// Reads a response. A large one is read on a blocking thread, so that it does not delay other
+/// tasks.
 pub async fn read<T: Send + 'static>(
     answer: Answer,
     read: impl FnOnce(Answer) -> Result<T, SourceError> + Send + 'static,
@@ -355,19 +392,21 @@ pub async fn read<T: Send + 'static>(
     on_own_thread(move || read(answer)).await
 }
 
-/// Runs work that takes long on a thread where no other task waits for it. A panic in it is one of the caller's.
+/// Runs CPU-heavy work on a blocking thread, so that it does not delay other tasks. A panic in it
+/// propagates to the caller.
 pub async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and nothing that waits is polled again.
+            // The runtime is shutting down, and pending tasks are not polled again.
             Err(_) => std::future::pending().await,
         },
     }
 }
 
-/// Whether the guard lets a URL through whose host is an address. Names are judged once they are resolved.
+/// Checks a URL whose host is an IP address against the guard. Names are checked when they are
+/// resolved.
 fn may_reach_literal(guard: &Guard, url: &Url) -> Result<(), String> {
     match url.host() {
         Some(Host::Ipv4(ip)) => guard.may_reach(ip.into()),
@@ -376,7 +415,8 @@ fn may_reach_literal(guard: &Guard, url: &Url) -> Result<(), String> {
     }
 }
 
-/// Resolves names to addresses that a guard lets through: what is judged is what is connected to.
+/// DNS resolver that returns only addresses that a guard allows, so that the checked addresses are
+/// those of the connection.
 struct GuardedResolver(Arc<Guard>);
 
 impl Resolve for GuardedResolver {
@@ -407,14 +447,15 @@ fn may_be_repeated(error: &SourceError) -> bool {
     }
 }
 
-/// Between the pause and one and a half of it, so that many clients do not come back at once.
+/// Returns the pause plus up to half of it at random, so that many clients do not retry
+/// simultaneously.
 fn jittered(pause: Duration) -> Duration {
     let mut byte = [0];
     let _ = SystemRandom::new().fill(&mut byte);
     pause + pause.mul_f64(f64::from(byte[0]) / 512.0)
 }
 
-/// The URL without what it may carry of secrets.
+/// Returns the URL without the parts that may contain secrets.
 fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
@@ -445,7 +486,7 @@ fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, SourceErro
     })
 }
 
-/// The innermost cause: the outer ones only repeat the URL.
+/// Converts an error by its innermost cause. The outer ones only repeat the URL.
 fn explain(error: &reqwest::Error) -> SourceError {
     if error.is_timeout() {
         return SourceError::Timeout;
@@ -465,11 +506,11 @@ fn explain(error: &reqwest::Error) -> SourceError {
     SourceError::Unreachable(format!("{what}: {cause}"))
 }
 
-/// What failed where TLS did: it will fail again, and somebody has to do something about it.
+/// Converts an error of TLS. A retry would fail too, and a person must fix the cause.
 fn of_tls(cause: &(dyn std::error::Error + 'static)) -> Option<SourceError> {
     use rustls::{CertificateError, Error, InvalidMessage};
     let mut cause = cause;
-    // One I/O error may be wrapped in another.
+    // An I/O error may wrap another I/O error.
     while let Some(inner) = cause.downcast_ref().and_then(std::io::Error::get_ref) {
         cause = inner;
     }
@@ -519,7 +560,7 @@ mod tests {
         clock.hear(&headers("Thu, 01 Jan 1970 00:20:00 GMT", None), at);
         assert_eq!(clock.ahead(Timestamp(1300), at), Some(100));
         assert_eq!(clock.ahead(Timestamp(1300), later), Some(0));
-        // What has lain in a cache was made long ago.
+        // A response from a cache was generated earlier.
         clock.hear(
             &headers("Thu, 01 Jan 1970 00:20:00 GMT", Some("300")),
             later,
@@ -531,7 +572,8 @@ mod tests {
         }
     }
 
-    /// Answers so many bytes to each request, and then, for `/stalled`, nothing more.
+    /// Starts a server that responds to each request with this number of bytes, and for `/stalled`
+    /// keeps the connection open without sending more.
     async fn server(bytes: usize) -> Url {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -548,7 +590,7 @@ mod tests {
                     );
                     stream.write_all(head.as_bytes()).await.unwrap();
                     stream.write_all(&vec![b' '; bytes]).await.unwrap();
-                    // Until the client leaves.
+                    // Wait until the client closes the connection.
                     let _ = stream.read(&mut request).await;
                 });
             }

@@ -1,10 +1,10 @@
-//! The system's roots.
+//! Trusted roots of the system.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-/// The roots that the HTTP client trusts: always the system's, so that `--no-system-roots` does not cut
-/// off the API, and the user's own, for peers inside.
+/// Returns the roots that the HTTP client trusts. They always include the system's roots, so that
+/// `--no-system-roots` does not affect the API, and the user's own roots for internal servers.
 pub fn api_roots(own: &[CertificateDer<'static>]) -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(system_roots());
@@ -15,7 +15,7 @@ pub fn api_roots(own: &[CertificateDer<'static>]) -> RootCertStore {
     store
 }
 
-/// The system's roots; what cannot be read of them is logged.
+/// Returns the system's roots. Logs those that cannot be read.
 pub fn system_roots() -> Vec<CertificateDer<'static>> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {

@@ -1,5 +1,5 @@
-//! Our own secrets, replaced in what an API answers: some repeat what they were sent, and their texts are shown in logs,
-//! on pages and in results.
+//! Redaction of certvigil's own secrets in API responses. Some APIs repeat parts of a request, and
+//! their texts are shown in logs, on pages and in results.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,17 +10,19 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::auth::BasicAuth;
 
-/// The text in place of a secret.
+/// Text that replaces a secret.
 const HIDDEN: &str = "[secret]";
-/// Minimum bytes of a secret that is replaced. Anything shorter is in ordinary words too.
+/// Minimum length of a secret that is replaced, in bytes. Shorter ones also occur in ordinary
+/// words.
 const MIN_BYTES: usize = 6;
 
-/// The secrets, each in the forms in which an answer may have it. Cheap to clone; clones have the same ones.
+/// Secrets, each in every form in which a response may contain it. It is cheap to clone, and clones
+/// share their secrets.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<Mutex<Vec<SecretString>>>);
 
 impl Secrets {
-    /// Has a secret replaced from now on.
+    /// Adds a secret to be replaced.
     pub fn add(&self, secret: &SecretString) {
         let plain = secret.expose_secret();
         let escaped = serde_json::Value::from(plain).to_string();
@@ -29,7 +31,7 @@ impl Secrets {
         self.add_forms([plain.to_owned(), escaped, encoded]);
     }
 
-    /// Has the password of credentials, and their header's value, replaced from now on.
+    /// Adds the password of credentials and the value of their header to be replaced.
     pub fn add_auth(&self, auth: &BasicAuth) {
         let password = auth.password.clone().unwrap_or_default();
         self.add(&password);
@@ -48,11 +50,12 @@ impl Secrets {
                 all.push(form.into());
             }
         }
-        // One may be a part of another.
+        // A secret may be a part of another one, so the longest is replaced first.
         all.sort_by_key(|form| std::cmp::Reverse(form.expose_secret().len()));
     }
 
-    /// Replaces the secrets in a body. PEM in it stays as it is: what is in there is shown to everybody.
+    /// Replaces the secrets in a body. PEM in the body is unchanged, because certificates are
+    /// public.
     pub(super) fn hide_in_body(&self, body: Vec<u8>) -> Vec<u8> {
         match std::str::from_utf8(&body)
             .ok()
@@ -68,7 +71,7 @@ impl Secrets {
         self.hidden(&text).unwrap_or(text)
     }
 
-    /// The text without secrets; `None` if it has none.
+    /// Returns the text without secrets. `None` if it contains none.
     fn hidden(&self, text: &str) -> Option<String> {
         let forms = self.lock();
         let forms = || forms.iter().map(|form| form.expose_secret());

@@ -1,11 +1,11 @@
-//! The readers of what a server says, for `fuzz/`.
+//! Fuzz targets for the parsers of server input.
 
-/// See [`super::cleartext`].
+/// Fuzz target for [`super::cleartext`].
 pub fn cleartext_reader(data: &[u8]) {
     super::cleartext::fuzzing::cleartext_reader(data);
 }
 
-/// See [`super::starttls`].
+/// Fuzz target for [`super::starttls`].
 pub fn starttls(data: &[u8]) {
     super::starttls::fuzzing::starttls(data);
 }

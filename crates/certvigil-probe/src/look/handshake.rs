@@ -1,4 +1,5 @@
-//! The handshake itself, driven by hand: what the server showed is kept even where it hangs up later.
+//! The handshake over TCP. It drives rustls directly, so that the server's certificates are kept
+//! even if the server closes the connection later.
 
 use std::io;
 use std::sync::Arc;
@@ -22,24 +23,24 @@ use super::starttls::{self, Farewell, looks_like_tls};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::{Look, cleartext, key_proof};
 
-/// How much is read at a time of what is not looked at.
+/// Size of one read of data that is discarded, in bytes.
 const REST_SIZE: usize = 512;
 
-/// One handshake under way.
+/// Handshake in progress.
 pub(super) struct Connection {
     stream: TcpStream,
     tls: ClientConnection,
     recorder: Arc<Recorder>,
     received: usize,
     first_bytes: Vec<u8>,
-    /// Whether nothing is said between the handshake and the close_notify.
+    /// True if nothing is sent between the handshake and the close_notify.
     leaves_at_once: bool,
 }
 
-/// A handshake that showed no certificate.
+/// Handshake in which the server sent no certificate.
 pub(super) struct Failure {
     pub(super) error: LookError,
-    /// Whether it means that rustls and the server have no version or suite in common.
+    /// True if the failure means that rustls and the server have no common version or cipher suite.
     pub(super) shares_nothing: bool,
 }
 
@@ -52,16 +53,16 @@ impl From<LookError> for Failure {
     }
 }
 
-/// How long to listen.
+/// Event that ends the reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
-    /// Something was said.
+    /// The server sent data inside TLS.
     Words,
-    /// The server closed.
+    /// The server closed the connection.
     Closed,
 }
 
-/// Why a handshake ended before its end.
+/// Reason for the early end of a handshake.
 enum End {
     Tls(Error),
     Io(io::Error),
@@ -71,7 +72,7 @@ enum End {
 }
 
 impl Connection {
-    /// Begins a handshake on a connected stream.
+    /// Starts a handshake on a connected stream.
     pub(super) fn new(
         configs: &Configs,
         look: Look<'_>,
@@ -86,7 +87,7 @@ impl Connection {
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
             LookError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
         })?;
-        // A handshake is small messages back and forth.
+        // A handshake exchanges small messages, which must not wait for more data.
         let _ = stream.set_nodelay(true);
         Ok(Self {
             stream,
@@ -98,8 +99,9 @@ impl Connection {
         })
     }
 
-    /// Goes through the handshake. Once the server has proved that it has its key, what it showed
-    /// counts, however the handshake ends: a server that demands a client certificate hangs up then.
+    /// Performs the handshake. Once the server has proved possession of its key, its certificates
+    /// count even if the handshake fails later: a server that demands a client certificate closes
+    /// the connection at that point.
     pub(super) async fn shake_hands(&mut self, deadline: Instant) -> Result<Served, Failure> {
         let start = Instant::now();
         let end = match timeout_at(deadline, self.drive()).await {
@@ -121,11 +123,11 @@ impl Connection {
         loop {
             let is_done = !self.tls.is_handshaking();
             if is_done && self.leaves_at_once {
-                // With what ends the handshake, it is one packet.
+                // Sent in the same packet as the last message of the handshake.
                 self.tls.send_close_notify();
             }
             if let Err(broken) = self.flush().await {
-                // What came before the connection broke may prove the key.
+                // Data received before the connection broke may prove the key.
                 while self.hear().await.is_ok() {}
                 return Err(broken);
             }
@@ -133,16 +135,16 @@ impl Connection {
                 return Ok(());
             }
             if let Err(end) = self.hear().await {
-                // An alert of ours tells the server why.
+                // Sends the alert that reports the reason to the server.
                 let _ = self.flush().await;
                 return Err(end);
             }
         }
     }
 
-    /// Waits for something, and takes it in.
+    /// Waits for data, and processes it.
     async fn hear(&mut self) -> Result<(), End> {
-        // The buffer lives only while there is something to read: thousands of looks wait.
+        // The buffer exists only while there is data to read, because thousands of probes wait.
         self.stream.readable().await.map_err(End::Io)?;
         match self.read_some() {
             Err(End::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -202,8 +204,8 @@ impl Connection {
         })
     }
 
-    /// Says goodbye: in the words of the protocol inside, then our close_notify, then a short wait for the
-    /// server's.
+    /// Ends the session: sends the application protocol's quit command and a close_notify, then
+    /// waits briefly for the server's close_notify.
     pub(super) async fn leave(&mut self, farewell: Option<Farewell>, patience: Duration) {
         let end = Instant::now() + patience;
         if let Some(farewell) = farewell
@@ -220,7 +222,7 @@ impl Connection {
                 let ready = self.stream.ready(Interest::READABLE).await.ok()?;
                 match self.pass_over() {
                     Ok(0) => break,
-                    // The server has closed, and that was all.
+                    // The server has closed the connection, and all data has been read.
                     Ok(count) if ready.is_read_closed() && count < REST_SIZE => break,
                     Ok(count) => drained += count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -232,10 +234,12 @@ impl Connection {
         let _ = timeout_at(end, goodbye).await;
     }
 
-    /// Takes leave in the words of the protocol inside; `None` where the server has broken off before.
+    /// Sends the application protocol's quit command. Returns `None` if the server has closed the
+    /// connection before.
     async fn say(&mut self, farewell: Farewell, patience: Duration, end: Instant) -> Option<()> {
         if farewell.after_greeting {
-            // A server that greets nobody is left in time for the words.
+            // If the server sends no greeting, the remaining half of the time is left for the quit
+            // command.
             let greeting = timeout(patience / 2, self.listen(Until::Words)).await;
             if matches!(greeting, Ok(None)) {
                 return None;
@@ -251,13 +255,13 @@ impl Connection {
         Some(())
     }
 
-    /// Reads what has come and makes nothing of it; says how much it was.
+    /// Reads and discards the available data. Returns its length in bytes.
     fn pass_over(&self) -> io::Result<usize> {
         let mut rest = [0; REST_SIZE];
         self.stream.try_read(&mut rest)
     }
 
-    /// Passes over what the server says inside TLS; `None` where it broke off.
+    /// Reads and discards data inside TLS. Returns `None` if the connection broke.
     async fn listen(&mut self, until: Until) -> Option<()> {
         let mut heard = 0;
         let mut buffer = [0; 512];
@@ -283,7 +287,9 @@ impl Connection {
         None
     }
 
-    /// Old servers say so by an alert, by a version or suite that was not offered, or by hanging up at our hello.
+    /// Returns true if the failure means that the server has no version or cipher suite in common
+    /// with rustls. Old servers signal it by an alert, by a version or suite that was not offered,
+    /// or by closing the connection after the ClientHello.
     fn shares_nothing(&self, end: &End) -> bool {
         use AlertDescription as Alert;
         match end {
@@ -297,7 +303,7 @@ impl Connection {
                     Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
                         | Error::PeerMisbehaved(
                             PeerMisbehaved::SelectedUnofferedCipherSuite
-                            // Of TLS 1.2, by a key that is bound to RSASSA-PSS, or of Ed448.
+                            // With TLS 1.2: by a key restricted to RSASSA-PSS, or an Ed448 key.
                             | PeerMisbehaved::SignedKxWithWrongAlgorithm
                         )
                 ) || key_proof::is_unknown_kind_of_key(error)
@@ -360,7 +366,7 @@ impl Connection {
     }
 }
 
-/// The name of a group of rustls that Chromium does not offer.
+/// Returns the name of a group of rustls that Chromium does not offer.
 fn rare_group(group: NamedGroup) -> Option<&'static str> {
     match group {
         NamedGroup::secp521r1 => Some("secp521r1"),
@@ -371,12 +377,12 @@ fn rare_group(group: NamedGroup) -> Option<&'static str> {
     }
 }
 
-/// Number of a server's first bytes that are kept for its ServerHello.
+/// Number of initial bytes that are kept to parse the ServerHello.
 const HELLO_BYTES: usize = 1024;
-/// Number of a server's first bytes that show what it speaks instead of TLS.
+/// Number of initial bytes that identify a protocol other than TLS.
 pub(super) const FIRST_BYTES: usize = 16;
 
-/// The protocol whose server begins so. What begins with 220 is mail, unless it speaks of files.
+/// Returns the protocol of a greeting. A greeting with code 220 is SMTP's unless it mentions FTP.
 fn banner(first: &[u8]) -> Option<Protocol> {
     let first = first.to_ascii_uppercase();
     let has = |word: &[u8]| first.windows(word.len()).any(|part| part == word);
@@ -390,7 +396,7 @@ fn banner(first: &[u8]) -> Option<Protocol> {
         [b'*', b' ', b'O', b'K', ..] => Some(Protocol::Imap),
         [b'+', b'O', b'K', ..] => Some(Protocol::Pop3),
         [b'"', b'I', b'M', b'P', b'L', ..] => Some(Protocol::Sieve),
-        // The header of a packet, the version of the protocol, and the first digit of the server's.
+        // Packet header, protocol version, and first digit of the server's version.
         [_, 0, 0, 0, 10, b'0'..=b'9', ..] => Some(Protocol::Mysql),
         _ if first.starts_with(b"<?XML") || first.starts_with(b"<STREAM") => Some(Protocol::Xmpp),
         _ if first.starts_with(b":") && has(b" NOTICE") => Some(Protocol::Irc),

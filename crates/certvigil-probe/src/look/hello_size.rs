@@ -1,6 +1,7 @@
-//! Size of the ClientHello of rustls. Some load balancers hang on a record of 256 to 511 bytes (RFC 7685), and
-//! rustls has no padding extension. So the hello has a second key share, of a group that no server has: GREASE
-//! (RFC 8701, section 3.1), whose share may be of any content and which servers have to ignore.
+//! Size of rustls' ClientHello. Some load balancers hang on a record of 256 to 511 bytes (RFC
+//! 7685), and rustls has no padding extension. Therefore the ClientHello contains a second key
+//! share, of a group that no server supports: GREASE (RFC 8701, section 3.1). Its share may have
+//! any content, and servers must ignore it.
 
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
@@ -8,16 +9,18 @@ use rustls::ffdhe_groups::FfdheGroup;
 use rustls::version::TLS12;
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion, SupportedProtocolVersion};
 
-/// X25519, whose key share in the first hello is followed by one of [`GREASE`]. The provider needs both groups.
+/// X25519, whose key share in the first ClientHello is followed by one of [`GREASE`]. The provider
+/// needs both groups.
 pub(super) static X25519_PADDED: &dyn SupportedKxGroup = &Padded;
 
-/// The group that no server has, to be offered last.
+/// GREASE group, which no server supports. It must be offered last.
 pub(super) static GREASE: &dyn SupportedKxGroup = &Grease;
 
-/// One of the values that are reserved for this (RFC 8701, section 2).
+/// Value reserved for GREASE (RFC 8701, section 2).
 const GREASE_GROUP: NamedGroup = NamedGroup::Unknown(0x6a6a);
 
-/// Content of the share, so long that the smallest hello of rustls has 512 bytes.
+/// Content of the key share. It is long enough that the smallest ClientHello of rustls has 512
+/// bytes.
 static GREASE_SHARE: [u8; GREASE_BYTES] = [0; GREASE_BYTES];
 
 /// Length of the share in bytes.
@@ -97,7 +100,7 @@ impl SupportedKxGroup for Grease {
     }
 }
 
-/// A server that chooses the group breaks a rule (RFC 8701, section 4).
+/// Error for a server that selects the GREASE group, which violates RFC 8701, section 4.
 fn chosen() -> Error {
     PeerMisbehaved::SelectedUnofferedKxGroup.into()
 }
@@ -113,7 +116,7 @@ mod tests {
     use super::super::{Look, Reach};
     use crate::model::{KeyType, Protocol, Target};
 
-    /// Length of the record with the hello.
+    /// Returns the length of the record with the ClientHello.
     fn hello(configs: &Configs, hostname: &str, key_type: KeyType, schemes: Schemes) -> usize {
         let target = Target {
             certificate: "www".into(),
@@ -139,7 +142,7 @@ mod tests {
 
     #[test]
     fn no_hello_has_256_to_511_bytes() {
-        /// What goes into one segment of Ethernet, with the options of TCP.
+        /// Payload of one Ethernet segment with TCP options, in bytes.
         const SEGMENT: usize = 1448 - 5;
         let configs = Configs::new(Arc::default()).unwrap();
         let label = "a".repeat(49);

@@ -1,8 +1,9 @@
-//! The handshake's signature: does the server have the key of the certificate that it shows?
+//! Verification of the handshake's signature, which proves that the server has the private key of
+//! its certificate.
 //!
-//! First by strict rules. A certificate that strict parsers refuse (version 1, odd extensions,
-//! short RSA keys) is checked against its bare public key, since appliances serve such things, and
-//! a copied certificate must not pass for the real one.
+//! The check follows strict rules first. If strict parsers refuse the certificate (version 1, odd
+//! extensions, short RSA keys), the signature is verified with the bare public key: appliances
+//! serve such certificates, and a copied certificate must not be mistaken for the real one.
 
 use aws_lc_rs::signature::{
     RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
@@ -18,15 +19,16 @@ use crate::observation::KeyProof;
 
 use super::rsa;
 
-/// The schemes of RSA keys that their certificate binds to PSS (`rsa_pss_pss_*` of RFC 8446, section
-/// 4.2.3). rustls does not offer them; with TLS 1.3 it leaves them to us.
+/// Signature schemes of RSA keys whose certificates restrict them to PSS (`rsa_pss_pss_*` of RFC
+/// 8446, section 4.2.3). rustls does not offer them, and with TLS 1.3 it leaves their verification
+/// to the caller.
 pub(super) const PSS_KEY_SCHEMES: [SignatureScheme; 3] = [
     SignatureScheme::Unknown(0x0809),
     SignatureScheme::Unknown(0x080a),
     SignatureScheme::Unknown(0x080b),
 ];
 
-/// Checks a ServerKeyExchange's signature (RFC 5246, section 7.4.3).
+/// Verifies the signature of a ServerKeyExchange (RFC 5246, section 7.4.3).
 pub(super) fn tls12(
     algorithms: &WebPkiSupportedAlgorithms,
     message: &[u8],
@@ -46,7 +48,8 @@ pub(super) fn tls12(
     }
 }
 
-/// Checks a ServerKeyExchange's signature as [`tls12`] does, where rustls does not hold the handshake.
+/// Verifies the signature of a ServerKeyExchange as [`tls12`] does, for a handshake that rustls
+/// does not perform.
 pub(super) fn tls12_in_the_clear(
     algorithms: &WebPkiSupportedAlgorithms,
     message: &[u8],
@@ -77,7 +80,7 @@ pub(super) fn tls12_in_the_clear(
     )
 }
 
-/// Checks a CertificateVerify's signature (RFC 8446, section 4.4.3).
+/// Verifies the signature of a CertificateVerify (RFC 8446, section 4.4.3).
 pub(super) fn tls13(
     algorithms: &WebPkiSupportedAlgorithms,
     message: &[u8],
@@ -89,7 +92,7 @@ pub(super) fn tls13(
     }
     match verify_tls13_signature(message, certificate, signed, algorithms) {
         Ok(_) => Ok(KeyProof::Handshake),
-        // TLS 1.3 ties a scheme to one curve, the first in rustls' list.
+        // TLS 1.3 binds a scheme to one curve, which is the first in rustls' list.
         Err(_) => bare_key(
             algorithms,
             message,
@@ -106,8 +109,8 @@ const RSASSA_PSS: &[u8] = &[
     0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a,
 ];
 
-/// Checks the signature of a key that is bound to PSS. Parameters of the key, which may forbid a hash,
-/// are for those to mind who build a path with it.
+/// Verifies a signature of a key that is restricted to PSS. The key's parameters may forbid a hash;
+/// path validation checks them.
 fn pss_key(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -159,7 +162,7 @@ fn bare_key(
         .filter(|a| a.public_key_alg_id().as_ref() == algorithm);
     let proved = candidates.any(|a| a.verify_signature(key, message, signature).is_ok())
         || rsa::is_short(key) && rsa::verify(scheme, key, message, signature);
-    // TLS 1.3 ties each algorithm to one kind of key, so that one of another kind does not go with it.
+    // TLS 1.3 binds each scheme to one kind of key, so a scheme of another kind is an error.
     let is_tied = fitting == 1;
     if proved {
         Ok(KeyProof::BareKey)
@@ -170,8 +173,8 @@ fn bare_key(
     }
 }
 
-/// The proof of a key whose signatures cannot be checked here: none. A key whose signatures can be checked has to
-/// sign with an algorithm of its own.
+/// Returns the proof for a key whose signatures cannot be verified here, which is none. A key whose
+/// signatures can be verified must use a scheme of its own kind, so this is an error for it.
 pub(super) fn of_unknown_kind(
     algorithms: &WebPkiSupportedAlgorithms,
     certificate: &CertificateDer<'_>,
@@ -186,18 +189,19 @@ pub(super) fn of_unknown_kind(
     Ok(KeyProof::None)
 }
 
-/// Whether there is anything that checks signatures of such keys.
+/// Returns true if an algorithm can verify signatures of such keys.
 fn is_known(algorithms: &WebPkiSupportedAlgorithms, algorithm: &[u8]) -> bool {
     let mut known = algorithms.all.iter();
     known.any(|a| a.public_key_alg_id().as_ref() == algorithm)
 }
 
-/// What [`is_unknown_kind_of_key`] knows again.
+/// Error that [`is_unknown_kind_of_key`] recognizes.
 fn unknown_kind_of_key() -> Error {
     Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
 }
 
-/// Whether a handshake ended since nothing here can check signatures of such keys as the server's.
+/// Returns true if a handshake failed because the signatures of the server's kind of key cannot be
+/// verified here.
 pub(super) fn is_unknown_kind_of_key(error: &Error) -> bool {
     *error == unknown_kind_of_key()
 }

@@ -1,4 +1,5 @@
-//! One look at one address: connect, ask for TLS where it does not come first, shake hands, and take down what was shown.
+//! One probe of one address: connects, performs STARTTLS if the protocol needs it, performs the
+//! handshake, and records the server's certificates.
 
 mod bounds;
 mod cleartext;
@@ -33,27 +34,28 @@ use cleartext::{Answer, Offer};
 pub use reach::{Reach, ReachSettings, Reaches};
 use setup::Schemes;
 
-/// The share of the time that is left that a connection may take; the handshake has what remains.
+/// Divisor of the remaining time that yields the time limit for the connection. The rest is for the
+/// handshake.
 const CONNECT_SHARE: u32 = 2;
-/// How long a server may take to close after our close_notify before we hang up. Waiting spares its
-/// log a reset.
+/// Time to wait for the server to close the connection after our close_notify. Waiting avoids a
+/// connection reset in the server's log.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// Where and how to look.
+/// Target, address and options of one probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
-    /// What is looked at.
+    /// Target to probe.
     pub target: &'a Target,
-    /// At which of its addresses.
+    /// Address of the target to connect to.
     pub address: SocketAddr,
-    /// Which kind of key to ask for.
+    /// Kind of key to request.
     pub key_type: KeyType,
-    /// What is particular about reaching it.
+    /// Connection options.
     pub reach: &'a Reach,
 }
 
 impl<'a> Look<'a> {
-    /// The name that is sent.
+    /// Returns the server name to send as SNI.
     fn sni(&self) -> Option<&'a str> {
         match &self.reach.sni {
             Sni::Hostname => self.target.hostname.sni(),
@@ -63,28 +65,29 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Takes looks: everything about a handshake that is the same for all of them, made once.
+/// Prober with the state that all handshakes share, which is created once.
 pub struct Looker {
     config: setup::Configs,
 }
 
 impl Looker {
-    /// Prepares for handshakes.
+    /// Prepares the shared state of the handshakes.
     ///
     /// # Errors
-    /// Where the cryptography cannot do TLS 1.2 and 1.3.
+    /// If the cryptographic library does not support TLS 1.2 and 1.3.
     pub fn new() -> Result<Self, String> {
         Ok(Self {
             config: setup::Configs::new(Arc::default())?,
         })
     }
 
-    /// The certificates that servers showed, for all who hold the same.
+    /// Returns the certificates that servers sent, shared between all holders of an identical
+    /// certificate.
     pub fn certificates(&self) -> &Arc<Interner> {
         &self.config.certificates
     }
 
-    /// Looks at one address within the deadline. A failure is an outcome.
+    /// Probes one address within the deadline. A failure is an outcome.
     pub async fn look(&self, look: Look<'_>, deadline: Instant) -> (Outcome, Timings) {
         let mut timings = Timings::default();
         let outcome = match self.take(look, deadline, &mut timings).await {
@@ -100,7 +103,8 @@ impl Looker {
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<Served, LookError> {
-        // What few looks need is kept out of what each of them holds while it waits: there may be ten thousands.
+        // Boxed: state that few probes need must not enlarge every waiting probe. There may be ten
+        // thousand.
         if look.target.protocol.is_quic() {
             return Box::pin(quic::take(&self.config, look, deadline, timings)).await;
         }
@@ -122,7 +126,7 @@ impl Looker {
                 Ok(served)
             }
             Err(failure) if failure.shares_nothing => {
-                // An address never has two of our connections at a time.
+                // Closed first, because an address never gets two concurrent connections.
                 drop(connection);
                 let second = Box::pin(self.take_in_the_clear(look, deadline, timings)).await;
                 second.unwrap_or(Err(failure.error))
@@ -131,8 +135,8 @@ impl Looker {
         }
     }
 
-    /// Probes a server again that shares nothing with rustls. `None` where it shows nothing that counts, and the first
-    /// error stands.
+    /// Probes a server that has nothing in common with rustls again. Returns `None` if this yields
+    /// no valid result, so that the first error is reported.
     async fn take_in_the_clear(
         &self,
         look: Look<'_>,
@@ -190,8 +194,8 @@ impl Looker {
         matches!(answer.await, Answer::Refused)
     }
 
-    /// Probes a server with TLS 1.3 again, with the signature algorithms that cannot be checked here. `None` where
-    /// that fails too.
+    /// Probes a server with TLS 1.3 again and offers the signature algorithms that cannot be
+    /// verified here. Returns `None` if this fails too.
     async fn take_with_any_key(
         &self,
         look: Look<'_>,
@@ -212,7 +216,7 @@ impl Looker {
         Some(Ok(served))
     }
 
-    /// The same, with the certificates that others were shown too.
+    /// Returns the result with its certificates replaced by the shared copies.
     fn shared(&self, mut served: Served) -> Served {
         for certificate in std::iter::once(&mut served.leaf).chain(&mut served.rest) {
             *certificate = self.certificates().share(certificate);
@@ -221,7 +225,8 @@ impl Looker {
     }
 }
 
-/// A connection on which TLS comes next.
+/// Connects, and performs STARTTLS if the protocol needs it. TLS is next on the returned
+/// connection.
 async fn open(
     look: Look<'_>,
     deadline: Instant,
@@ -254,7 +259,8 @@ fn connect_timeout(after: Duration) -> LookError {
     )
 }
 
-/// Linux' name for a family of addresses that the kernel has not: a machine that was started without IPv6.
+/// Linux error for an address family that the kernel lacks, because the machine was started without
+/// IPv6.
 const EAFNOSUPPORT: i32 = 97;
 
 fn connect_error(error: &io::Error, address: SocketAddr) -> LookError {
@@ -266,8 +272,8 @@ fn connect_error(error: &io::Error, address: SocketAddr) -> LookError {
             "the connection was refused: nothing listens there".into(),
         ),
         Io::TimedOut => (ErrorKind::ConnectTimeout, "the connection timed out".into()),
-        // A reset in place of an answer reads as a refusal (RFC 9293, section 3.10.7.3). This one came when the
-        // connection was up already, before it was taken notice of.
+        // A reset in response to a SYN is reported as a refusal (RFC 9293, section 3.10.7.3). This
+        // reset came after the connection was established, before `connect` returned.
         Io::ConnectionReset => (
             ErrorKind::TlsClosed,
             "the server reset the connection as soon as it was up".into(),
@@ -288,7 +294,7 @@ fn connect_error(error: &io::Error, address: SocketAddr) -> LookError {
             ErrorKind::ConnectUnreachable,
             format!("the address cannot be reached: {error}"),
         ),
-        // Used-up descriptors and the like are our own trouble, not the server's.
+        // Exhausted file descriptors and similar errors are local, not the server's.
         _ => (
             ErrorKind::Internal,
             format!("no connection could be made: {error}"),
@@ -297,7 +303,7 @@ fn connect_error(error: &io::Error, address: SocketAddr) -> LookError {
     LookError::new(kind, message)
 }
 
-/// What the system says without having sent anything.
+/// Returns the message for an address to which the system has no route. No packet was sent.
 fn no_way_to(ip: IpAddr, error: &io::Error) -> String {
     let family = if ip.is_ipv6() { "IPv6" } else { "IPv4" };
     format!(
@@ -350,7 +356,7 @@ mod tests {
         }
     }
 
-    /// What is told of thousands of looks that wait rests on it.
+    /// Guard for the documented memory use of thousands of waiting probes.
     #[test]
     fn a_look_that_waits_holds_little() {
         const MOST: usize = 5 * 512;

@@ -1,6 +1,6 @@
-//! Key exchange with secp521r1, which the cryptographic library can but rustls does not offer: some
-//! servers are made to speak nothing else, and with TLS 1.2 a server may hold back a certificate
-//! whose curve was not offered (RFC 8422, section 2.2.2).
+//! Key exchange with secp521r1. The cryptographic library supports it, but rustls does not offer
+//! it. Some servers accept nothing else, and with TLS 1.2 a server may withhold a certificate whose
+//! curve was not offered (RFC 8422, section 2.2.2).
 
 use aws_lc_rs::agreement::{self, ECDH_P521, EphemeralPrivateKey, UnparsedPublicKey};
 use aws_lc_rs::rand::SystemRandom;
@@ -8,10 +8,10 @@ use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret, Supported
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
-/// The group, to be offered after rustls' own.
+/// secp521r1, to be offered after rustls' own groups.
 pub(super) static SECP521R1: &dyn SupportedKxGroup = &Group;
 
-/// The first octet of a point in the one form that TLS 1.3 knows (RFC 8446, section 4.2.8.2).
+/// First octet of a point in the only format that TLS 1.3 supports (RFC 8446, section 4.2.8.2).
 const UNCOMPRESSED: u8 = 4;
 
 #[derive(Debug)]

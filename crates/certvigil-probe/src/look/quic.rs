@@ -1,6 +1,6 @@
-//! TLS carried by QUIC (RFC 9000 and 9001), over a UDP socket of the look's own. Everything happens inside of the
-//! look: no task of its own goes on when the look is given up, and what a look holds is a socket and one connection's
-//! state.
+//! TLS over QUIC (RFC 9000 and 9001), over a separate UDP socket for each probe. The probe spawns
+//! no tasks, so nothing continues after it is cancelled. It holds only a socket and the state of
+//! one connection.
 
 use std::io;
 use std::sync::Arc;
@@ -24,17 +24,18 @@ use super::setup::{Configs, Prepared, Recorder, Schemes};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::{LINGER, Look, connect_error};
 
-/// The application protocol that is offered where nothing else is said (RFC 9114, section 3.1).
+/// Application protocol offered by default (RFC 9114, section 3.1).
 const ALPN: &[u8] = b"h3";
-/// The application's code with which HTTP/3 leaves: H3_NO_ERROR (RFC 9114, section 8.1).
+/// HTTP/3's error code for an orderly close: H3_NO_ERROR (RFC 9114, section 8.1).
 const NO_ERROR: VarInt = VarInt::from_u32(0x100);
-/// The largest datagram that is read. Servers are told of 1472 bytes; what is longer is cut, and no packet.
+/// Maximum size of a datagram, in bytes. Servers are informed of a limit of 1472 bytes; a longer
+/// datagram is truncated and invalid.
 const MAX_DATAGRAM: usize = 2048;
-/// What a server may send on streams before it is heard: nobody reads them.
+/// Maximum bytes that a server may send on streams, which are never read.
 const MAX_STREAM_BYTES: u32 = 64 * 1024;
 
-/// Takes a look over QUIC within the deadline. There is no connection before the handshake, so `connect` stays
-/// empty, and silence may last until the deadline: datagrams get lost.
+/// Probes over QUIC within the deadline. There is no connection before the handshake, so `connect`
+/// stays empty. A silent server is awaited until the deadline, because datagrams get lost.
 pub(super) async fn take(
     configs: &Configs,
     look: Look<'_>,
@@ -49,7 +50,7 @@ pub(super) async fn take(
     result
 }
 
-/// One connection under way.
+/// Connection in progress.
 struct Talk {
     socket: UdpSocket,
     endpoint: Endpoint,
@@ -58,11 +59,11 @@ struct Talk {
     recorder: Arc<Recorder>,
     received: usize,
     first_bytes: Vec<u8>,
-    /// Whether something came that is addressed to the connection as QUIC has it.
+    /// True if a valid packet for the connection was received.
     is_answered: bool,
 }
 
-/// Why a handshake ended before its end.
+/// Reason for the early end of a handshake.
 enum End {
     Lost(ConnectionError),
     Io(io::Error),
@@ -70,7 +71,7 @@ enum End {
     TooLarge,
 }
 
-/// What is waited for.
+/// Event to wait for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
     Connected,
@@ -94,7 +95,7 @@ impl Talk {
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
         let associated = look.reach.associate(look.address).await;
         let socket = associated.map_err(|e| connect_error(&e, look.address))?;
-        // To the unspecified address one is connected with this machine.
+        // A connection to the unspecified address has an address of this machine as its peer.
         let peer = socket
             .peer_addr()
             .map_err(|e| connect_error(&e, look.address))?;
@@ -118,7 +119,8 @@ impl Talk {
         })
     }
 
-    /// Goes through the handshake. As over TCP, what a server showed counts once it has proved its key.
+    /// Performs the handshake. As over TCP, the server's certificates count once it has proved
+    /// possession of its key.
     async fn shake_hands(&mut self, deadline: Instant) -> Result<Served, LookError> {
         let start = Instant::now();
         let end = match timeout_at(deadline, self.drive(Until::Connected)).await {
@@ -151,7 +153,7 @@ impl Talk {
                     self.connection.handle_event(event);
                 }
             }
-            // What is lost tells the server so first.
+            // If the connection is lost, this first sends the close to the server.
             self.flush().await?;
             while let Some(event) = self.connection.poll() {
                 match event {
@@ -187,7 +189,7 @@ impl Talk {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(End::Io(error)),
         };
-        // An empty datagram counts too, or they could come for ever.
+        // An empty datagram counts as one byte, so that their number is limited too.
         self.received += count.max(1);
         if self.received > MAX_HANDSHAKE_BYTES {
             return Err(End::TooLarge);
@@ -201,7 +203,7 @@ impl Talk {
         let event = self
             .endpoint
             .handle(now(), peer, None, None, datagram.into(), &mut answer);
-        // A client has no answer to what is not for its connection.
+        // A client sends no response to packets of other connections.
         if let Some(DatagramEvent::ConnectionEvent(_, event)) = event {
             self.is_answered = true;
             self.connection.handle_event(event);
@@ -219,8 +221,9 @@ impl Talk {
         Ok(())
     }
 
-    /// Says goodbye with CONNECTION_CLOSE, so that the server does not wait for us. After a whole handshake it is said
-    /// again where the server still speaks, for a short time (RFC 9000, section 10.2.1).
+    /// Closes the connection with CONNECTION_CLOSE, so that the server does not wait. After a
+    /// complete handshake, the close is repeated for a short time if the server sends more packets
+    /// (RFC 9000, section 10.2.1).
     async fn leave(mut self, took: Duration, is_whole: bool) {
         self.connection.close(now(), NO_ERROR, Vec::new().into());
         let patience = if is_whole {
@@ -228,7 +231,7 @@ impl Talk {
         } else {
             Duration::ZERO
         };
-        // With no patience, the first turn of the loop still sends what there is to send.
+        // Even without patience, the first iteration sends the pending packets.
         let _ = timeout_at(Instant::now() + patience, self.drive(Until::Drained)).await;
     }
 
@@ -277,7 +280,7 @@ impl Talk {
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
-        // The look's deadline is what ends it.
+        // The probe's deadline ends the connection.
         .max_idle_timeout(None)
         .crypto_buffer_size(MAX_HANDSHAKE_BYTES)
         .receive_window(MAX_STREAM_BYTES.into())
@@ -296,7 +299,8 @@ fn cannot(why: &dyn std::fmt::Display) -> LookError {
     LookError::new(ErrorKind::Internal, format!("QUIC cannot be set up: {why}"))
 }
 
-/// Why a connection was lost; `error` is what TLS found wrong, where it did.
+/// Converts the reason for a lost connection to an error. `error` is rustls' error, if there is
+/// one.
 fn lost(reason: &ConnectionError, error: Option<&Error>) -> LookError {
     let closed = |why: String| LookError::new(ErrorKind::TlsClosed, why);
     match reason {
@@ -328,7 +332,8 @@ fn lost(reason: &ConnectionError, error: Option<&Error>) -> LookError {
     }
 }
 
-/// The TLS alert that a code of QUIC stands for: CRYPTO_ERROR (RFC 9000, section 20.1; RFC 9001, section 4.8).
+/// Returns the TLS alert of a QUIC error code: CRYPTO_ERROR (RFC 9000, section 20.1; RFC 9001,
+/// section 4.8).
 fn alert(code: u64) -> Option<AlertDescription> {
     const CRYPTO_ERROR: u64 = 0x100;
     let alert = code.checked_sub(CRYPTO_ERROR)?;

@@ -1,4 +1,4 @@
-//! What is particular about reaching a server: from where, with what before TLS, and as whom.
+//! Connection options: source address, PROXY protocol, client certificate, ALPN and SNI.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,29 +16,31 @@ use secrecy::zeroize::Zeroizing;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
-use crate::io::{read_bounded, warn_if_readable_by_others};
+use crate::certificate::parse_certificates;
+use crate::io::{read_bounded, read_certificate_file, warn_if_readable_by_others};
 use crate::model::{Protocol, ProxyProtocol, Sni};
 
-/// What is particular about reaching a server. `Default` is nothing.
+/// Settings of the connection options. `Default` sets none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReachSettings {
     /// PEM files with the client's certificate and its key.
     pub client: Option<(PathBuf, PathBuf)>,
-    /// The header of the PROXY protocol to begin with.
+    /// Version of the PROXY protocol header to send first.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// The application protocols to offer (RFC 7301), the best first; none where the protocol has none of its own.
+    /// Application protocols to offer (RFC 7301), in order of preference. Empty if the protocol
+    /// defines none.
     pub alpn: Vec<String>,
-    /// What to send as SNI.
+    /// Server name to send as SNI.
     pub sni: Sni,
-    /// The addresses to connect from, at most one of each family.
+    /// Source addresses, at most one of each family.
     pub source_addresses: Vec<IpAddr>,
 }
 
 impl ReachSettings {
-    /// Whether all of it can be had with a protocol.
+    /// Checks that a protocol supports all of these settings.
     ///
     /// # Errors
-    /// What cannot, in words.
+    /// A message about the unsupported setting.
     pub fn suits(&self, protocol: Protocol) -> Result<(), String> {
         if protocol.is_quic() && self.proxy_protocol.is_some() {
             return Err(format!(
@@ -49,7 +51,7 @@ impl ReachSettings {
     }
 }
 
-/// What is particular about reaching a server. `Default` is nothing.
+/// Connection options, loaded. `Default` sets none.
 #[derive(Clone, Default)]
 pub struct Reach {
     pub(super) client: Option<Arc<dyn ResolvesClientCert>>,
@@ -66,10 +68,10 @@ impl fmt::Debug for Reach {
 }
 
 impl Reach {
-    /// Reads what the settings name.
+    /// Loads the files that the settings name.
     ///
     /// # Errors
-    /// Where a client's certificate or key cannot be read, or they do not belong together.
+    /// If a client's certificate or key cannot be read, or they do not match.
     pub fn load(settings: &ReachSettings) -> Result<Self, String> {
         let client = match &settings.client {
             Some((certificate, key)) => Some(identity(certificate, key)?),
@@ -88,7 +90,7 @@ impl Reach {
         })
     }
 
-    /// Connects, and says what goes before everything else.
+    /// Connects, and sends the header of the PROXY protocol if it is set.
     pub(super) async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -105,8 +107,8 @@ impl Reach {
         Ok(stream)
     }
 
-    /// A UDP socket of this address' own: a connected one is told where nothing listens (RFC 1122, section
-    /// 4.1.3.3).
+    /// Opens a UDP socket connected to this address. A connected socket reports an ICMP port
+    /// unreachable (RFC 1122, section 4.1.3.3).
     pub(super) async fn associate(&self, address: SocketAddr) -> io::Result<UdpSocket> {
         let any: IpAddr = match address {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -118,22 +120,22 @@ impl Reach {
         Ok(socket)
     }
 
-    /// Where what goes to this address comes from, if it matters.
+    /// Returns the source address for connections to this address, if one is set.
     fn source_address(&self, address: SocketAddr) -> Option<IpAddr> {
         let of_family = |ip: &&IpAddr| ip.is_ipv4() == address.is_ipv4();
         self.source_addresses.iter().find(of_family).copied()
     }
 }
 
-/// The reaches of an inventory, each made once.
+/// Connection options of an inventory, each loaded once.
 #[derive(Clone, Debug, Default)]
 pub struct Reaches(BTreeMap<ReachSettings, Arc<Reach>>);
 
 impl Reaches {
-    /// Reads what these settings name.
+    /// Loads the files that these settings name.
     ///
     /// # Errors
-    /// As [`Reach::load`].
+    /// Those of [`Reach::load`].
     pub fn load<'a>(all: impl IntoIterator<Item = &'a ReachSettings>) -> Result<Self, String> {
         let mut reaches = BTreeMap::new();
         for settings in all {
@@ -144,7 +146,7 @@ impl Reaches {
         Ok(Self(reaches))
     }
 
-    /// What was made of these settings; nothing in particular where they are not among those.
+    /// Returns the loaded options of these settings, or the default if they were not loaded.
     pub fn of(&self, settings: &ReachSettings) -> Arc<Reach> {
         self.0.get(settings).cloned().unwrap_or_default()
     }
@@ -152,24 +154,18 @@ impl Reaches {
 
 fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert>, String> {
     let wrong = |file: &Path, what: &dyn fmt::Display| format!("{}: {what}", file.display());
-    let pem = read_bounded(certificate).map_err(|e| wrong(certificate, &e))?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|e| {
-            wrong(
-                certificate,
-                &format!("it is no PEM file with a certificate: {e}"),
-            )
-        })?;
-    if chain.is_empty() {
-        return Err(wrong(
-            certificate,
-            &"it has no certificate: give a PEM file with the client's certificate, followed by its chain",
-        ));
-    }
+    let bytes = read_certificate_file(certificate).map_err(|e| wrong(certificate, &e))?;
+    let chain = parse_certificates(&bytes).map_err(|e| {
+        let what = format!("{e}; give the client's certificate, followed by its chain");
+        wrong(certificate, &what)
+    })?;
+    let chain: Vec<CertificateDer<'static>> = chain
+        .iter()
+        .map(|c| CertificateDer::from(c.der().to_vec()))
+        .collect();
     let pem = Zeroizing::new(read_bounded(key).map_err(|e| wrong(key, &e))?);
     warn_if_readable_by_others(key);
-    // What is wrong with a key file is told without a word of what is in it.
+    // The error must not contain any content of the key file.
     let secret = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
         wrong(
             key,
@@ -184,7 +180,7 @@ fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert
     })?;
     let certified = CertifiedKey::new(chain, secret);
     match certified.keys_match() {
-        // What cannot be compared is for the server to refuse.
+        // If the key and the certificate cannot be compared, the server decides.
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
             Ok(Arc::new(SingleCertAndKey::from(certified)))
         }
@@ -198,8 +194,8 @@ fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert
     }
 }
 
-/// The header of the PROXY protocol, sections 2.1 and 2.2 of its specification. A mapped address is told as the
-/// IPv4 address that it is.
+/// Returns the header of the PROXY protocol (sections 2.1 and 2.2 of its specification). An
+/// IPv4-mapped address is sent as IPv4.
 fn proxy_header(version: ProxyProtocol, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
     /// Version 2, command PROXY.

@@ -1,15 +1,16 @@
-//! Signatures of RSA keys that are too short for the cryptographic library. Appliances still have
-//! such keys; that they are weak is a finding, but their proof is checked like any other.
+//! Signatures of RSA keys that are too short for the cryptographic library. Some appliances still
+//! have such keys. A weak key is a finding, but its proof is verified like any other.
 
 use rustls::SignatureScheme;
 
 use crate::certificate::hash::Hash;
 use crate::certificate::rsa::{Pss, PublicKey};
 
-/// What the library verifies begins here.
+/// Minimum size of a key that the library accepts, in bits.
 const LIBRARY_MIN_BITS: usize = 2048;
 
-/// Whether this is an RSA public key (RFC 8017, appendix A.1.1) that the library refuses for its size.
+/// Returns true for an RSA public key (RFC 8017, appendix A.1.1) that the library refuses because
+/// of its size.
 pub(super) fn is_short(key: &[u8]) -> bool {
     PublicKey::read(key).is_some_and(|key| key.is_usable() && key.bits() < LIBRARY_MIN_BITS)
 }
@@ -38,8 +39,8 @@ pub(super) fn verify(
     }
 }
 
-/// Verifies a PKCS #1 v1.5 signature over this, whatever the key's size: a DigestInfo, or the two bare hashes of
-/// TLS 1.1 and before (RFC 4346, section 4.7).
+/// Verifies a PKCS #1 v1.5 signature over `info`, for keys of any size. `info` is a DigestInfo, or
+/// the two bare hashes of TLS 1.1 and before (RFC 4346, section 4.7).
 pub(super) fn verify_info(key: &[u8], info: &[u8], signature: &[u8]) -> bool {
     PublicKey::read(key).is_some_and(|key| key.verify_info(info, signature))
 }
@@ -50,7 +51,7 @@ mod tests {
 
     const MESSAGE: &[u8] = b"what the server signs";
 
-    /// Keys and signatures that OpenSSL made; 1025 bits, so that the encoded message is an octet
+    /// Keys and signatures made by OpenSSL. With 1025 bits, the encoded message is one octet
     /// shorter than the modulus.
     const CASES: [(SignatureScheme, &[u8], &[u8]); 8] = [
         (

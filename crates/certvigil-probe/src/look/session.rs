@@ -1,5 +1,5 @@
-//! rustls as the TLS inside of QUIC. The one that comes with the transport keeps the cipher suite and rustls' own errors
-//! to itself, and both are to be told.
+//! rustls as the TLS implementation of QUIC. The transport's own integration does not expose the
+//! cipher suite and rustls' errors, and both must be reported.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::quic::{ClientConnection, KeyChange, PacketKeySet, Secrets, Suite, Version};
 use rustls::{CipherSuite, ClientConfig, Error, SupportedCipherSuite};
 
-/// What a handshake is made from, as the transport wants it.
+/// Configuration of a handshake, in the form that the transport requires.
 pub(super) struct Crypto {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
@@ -22,7 +22,8 @@ pub(super) struct Crypto {
 }
 
 impl Crypto {
-    /// `None` where the configuration lacks the suite that protects the first packets (RFC 9001, section 5.2).
+    /// Returns `None` if the configuration lacks the suite that protects the first packets (RFC
+    /// 9001, section 5.2).
     pub(super) fn new(config: ClientConfig, name: ServerName<'static>) -> Option<Self> {
         let mut suites = config.crypto_provider().cipher_suites.iter();
         let initial = suites.find(|s| s.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256)?;
@@ -47,7 +48,8 @@ impl crypto::ClientConfig for Crypto {
         let tls =
             ClientConnection::new(self.config.clone(), Version::V1, self.name.clone(), encoded);
         Ok(Box::new(Tls {
-            // The only error that there is a word for; the name was read before.
+            // The only suitable variant of the transport's error. The name itself was validated
+            // before.
             tls: tls.map_err(|e| ConnectError::InvalidServerName(e.to_string()))?,
             initial: self.initial,
             secrets: None,
@@ -57,14 +59,14 @@ impl crypto::ClientConfig for Crypto {
     }
 }
 
-/// What a handshake has shown so far.
+/// Results of a handshake so far.
 #[derive(Default)]
 pub(super) struct Shown {
-    /// The server's certificates, once it has proved that it has the first one's key.
+    /// Certificates of the server, once it has proved possession of the leaf's key.
     pub(super) chain: Option<Vec<CertificateDer<'static>>>,
     pub(super) suite: Option<SupportedCipherSuite>,
     pub(super) alpn: Option<Vec<u8>>,
-    /// Why rustls gave up.
+    /// Error with which rustls ended the handshake.
     pub(super) error: Option<Error>,
 }
 
@@ -85,7 +87,7 @@ impl Session for Tls {
         keys(self.initial.keys(id, side, Version::V1))
     }
 
-    /// A [`Shown`].
+    /// Returns a [`Shown`].
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
         let chain = self.tls.peer_certificates();
         Some(Box::new(Shown {
@@ -115,7 +117,8 @@ impl Session for Tls {
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         if let Err(error) = self.tls.read_hs(bytes) {
             let failed = TransportError {
-                // What goes wrong without an alert is an internal error to TLS (RFC 9001, section 4.8).
+                // TLS treats a failure without an alert as an internal error (RFC 9001, section
+                // 4.8).
                 code: TransportErrorCode::crypto(self.tls.alert().map_or(80, u8::from)),
                 frame: None,
                 reason: error.to_string(),
@@ -158,7 +161,7 @@ impl Session for Tls {
         is_valid_retry(id, header, payload)
     }
 
-    /// Nothing is built on a connection that is left after its handshake.
+    /// Unsupported, because the connection is closed right after its handshake.
     fn export_keying_material(
         &self,
         _output: &mut [u8],
@@ -182,7 +185,8 @@ fn keys(keys: rustls::quic::Keys) -> Keys {
     }
 }
 
-/// Whether a Retry packet comes from somebody who saw our first packet: its integrity tag (RFC 9001, section 5.8).
+/// Returns true if the integrity tag of a Retry packet shows that its sender received our first
+/// packet (RFC 9001, section 5.8).
 fn is_valid_retry(id: &[u8], header: &[u8], payload: &[u8]) -> bool {
     const TAG: usize = 16;
     const KEY: [u8; 16] = [
@@ -216,7 +220,7 @@ fn is_valid_retry(id: &[u8], header: &[u8], payload: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// The Retry packet of RFC 9001, appendix A.4, and the connection ID of appendix A.
+    /// Retry packet of RFC 9001, appendix A.4, and the connection ID of appendix A.
     const ID: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
     const HEADER: [u8; 15] = [
         0xff, 0x00, 0x00, 0x00, 0x01, 0x00, 0x08, 0xf0, 0x67, 0xa5, 0x50, 0x2a, 0x42, 0x62, 0xb5,

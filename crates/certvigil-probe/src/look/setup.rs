@@ -1,4 +1,4 @@
-//! What a handshake offers, and the verifier that takes down what the server shows in it.
+//! Offer of a handshake, and the verifier that records the server's certificates and proof.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,14 +19,14 @@ use super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::tls_error::no_certificate;
 use super::{Look, cleartext, hello_size, key_proof, p521};
 
-/// What all handshakes share, for each kind of key that may be asked for.
+/// State that all handshakes share, for each kind of key that may be requested.
 pub(super) struct Configs {
     any: ClientConfig,
     rsa: ClientConfig,
     ecdsa: ClientConfig,
-    /// What signatures are checked with.
+    /// Algorithms that verify signatures.
     pub(super) algorithms: WebPkiSupportedAlgorithms,
-    /// What servers showed.
+    /// Certificates that servers sent.
     pub(super) certificates: Arc<Interner>,
 }
 
@@ -42,13 +42,13 @@ impl Configs {
         })
     }
 
-    /// What a handshake is begun with, whatever carries it.
+    /// Returns the configuration of a handshake, for TCP and QUIC.
     pub(super) fn prepare(&self, look: Look<'_>, schemes: Schemes) -> Result<Prepared, LookError> {
         let hostname = &look.target.hostname;
         let sni = look.sni();
         let name = match (sni, hostname) {
             (Some(name), _) => server_name(name)?,
-            // It is not sent, but rustls wants one.
+            // No SNI is sent, but rustls requires a name.
             (None, Hostname::Dns(name)) => server_name(name)?,
             (None, Hostname::Ip(ip)) => ServerName::from(*ip),
         };
@@ -80,20 +80,21 @@ impl Configs {
 /// Signature algorithms that a handshake offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Schemes {
-    /// Those that are checked here.
+    /// Algorithms whose signatures are verified here.
     Checked,
-    /// Those too that are not: Ed448, brainpool curves and others. A signature of such a key proves nothing.
+    /// All algorithms, including Ed448, brainpool curves and others whose signatures cannot be
+    /// verified here. Such a signature is no proof of the key.
     All,
 }
 
-/// Signature algorithms of TLS 1.3 that cannot be checked here.
+/// Returns the signature algorithms of TLS 1.3 whose signatures cannot be verified here.
 fn unchecked() -> impl Iterator<Item = SignatureScheme> {
     [SignatureScheme::ED448]
         .into_iter()
         .chain(cleartext::SCHEMES_OF_TLS13)
 }
 
-/// A handshake that has not begun.
+/// Handshake that has not started.
 pub(super) struct Prepared {
     pub(super) config: ClientConfig,
     pub(super) name: ServerName<'static>,
@@ -105,8 +106,8 @@ fn server_name(name: &str) -> Result<ServerName<'static>, LookError> {
         .map_err(|_| LookError::new(ErrorKind::Internal, format!("{name} cannot be sent as SNI")))
 }
 
-/// The configuration of a handshake that asks for a kind of key: by the signature algorithms, and for TLS 1.2 by
-/// the suites, too.
+/// Returns the configuration of a handshake that requests a kind of key. The signature algorithms
+/// select it, and for TLS 1.2 the cipher suites do too.
 fn base(
     key_type: KeyType,
     algorithms: WebPkiSupportedAlgorithms,
@@ -114,8 +115,9 @@ fn base(
 ) -> Result<ClientConfig, String> {
     let recorder = Recorder::new(algorithms, certificates.clone(), key_type);
     let mut provider: CryptoProvider = aws_lc_rs::default_provider();
-    // The first has a key share in the hello. One with ML-KEM costs a look a tenth of its CPU and half of its memory, for a
-    // secret that protects nothing here. Who insists on it asks for it (RFC 8446, section 4.1.4).
+    // The ClientHello contains a key share of the first group. A share of ML-KEM would take a tenth
+    // of the CPU time and half of the memory of a probe, for a secret that protects nothing here. A
+    // server that requires ML-KEM requests its share (RFC 8446, section 4.1.4).
     provider.kx_groups = vec![
         hello_size::X25519_PADDED,
         kx_group::SECP256R1,
@@ -139,12 +141,12 @@ fn base(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(recorder))
         .with_no_client_auth();
-    // Every look is a whole handshake: a resumed session shows no certificate.
+    // Every probe needs a full handshake, because a resumed session contains no certificate.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
 
-/// Whether a scheme signs with a key of this kind (RFC 8446, section 4.2.3).
+/// Returns true if a scheme signs with a key of this kind (RFC 8446, section 4.2.3).
 fn is_of(key_type: KeyType, scheme: SignatureScheme) -> bool {
     let is_rsa = matches!(
         scheme,
@@ -163,8 +165,8 @@ fn is_of(key_type: KeyType, scheme: SignatureScheme) -> bool {
     }
 }
 
-/// Takes down what the certificate verifier is told, accepts every certificate (judging is done
-/// elsewhere), and insists on the proof of its key.
+/// Verifier that records its input and accepts every certificate, because judging is separate, but
+/// requires the proof of the key.
 #[derive(Debug)]
 pub(super) struct Recorder {
     algorithms: WebPkiSupportedAlgorithms,
@@ -191,7 +193,8 @@ impl Recorder {
         }
     }
 
-    /// What a server showed that has proved its key, within the bounds of a chain.
+    /// Returns the result for a server that has proved possession of its key, if its chain is
+    /// within the limits.
     pub(super) fn served(
         &self,
         chain: &[CertificateDer<'static>],
@@ -217,7 +220,7 @@ impl Recorder {
             leaf,
             rest: certificates.collect(),
             tls_version,
-            // rustls' own spelling of TLS 1.3 suites is not IANA's.
+            // rustls spells TLS 1.3 suites differently from IANA.
             cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
             alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
             revocation: Revocation {

@@ -1,4 +1,4 @@
-//! Descriptions of what rustls refuses, in the terms of the RFCs and not by the names of its enums.
+//! Descriptions of rustls' errors in the terms of the RFCs, without the names of its enums.
 
 use rustls::{
     CertificateError, ContentType, Error, HandshakeType, InvalidMessage, PeerIncompatible,
@@ -9,7 +9,7 @@ use crate::observation::{Alert, ErrorKind, LookError};
 
 use super::key_proof;
 
-/// Describes the error that ended a handshake of rustls.
+/// Describes the error with which rustls ended a handshake.
 pub(super) fn explain(error: &Error) -> LookError {
     match error {
         Error::AlertReceived(alert) => {
@@ -44,7 +44,8 @@ pub(super) fn explain(error: &Error) -> LookError {
     }
 }
 
-/// An endpoint that certvigil cannot judge: it lacks an algorithm, which is no fault of the server.
+/// Returns the error for an endpoint that certvigil cannot judge, because it lacks an algorithm.
+/// This is not the server's fault.
 pub(super) fn lacks(what: &str) -> LookError {
     LookError::new(
         ErrorKind::Internal,
@@ -54,7 +55,7 @@ pub(super) fn lacks(what: &str) -> LookError {
     )
 }
 
-/// A clause about the server's deviation from TLS.
+/// Returns a clause about the server's violation of TLS.
 fn violation(error: &Error) -> String {
     let clause = match error {
         Error::InappropriateMessage { got_type, .. } => {
@@ -76,7 +77,7 @@ fn violation(error: &Error) -> String {
     clause.to_owned()
 }
 
-/// A record by its content type (RFC 8446, section 5.1).
+/// Names a record by its content type (RFC 8446, section 5.1).
 fn content_type(kind: ContentType) -> String {
     match kind {
         ContentType::ChangeCipherSpec => "a change_cipher_spec record".into(),
@@ -88,7 +89,7 @@ fn content_type(kind: ContentType) -> String {
     }
 }
 
-/// A message by the name of its structure (RFC 8446, section 4; RFC 5246, section 7.4).
+/// Names a message by its structure (RFC 8446, section 4; RFC 5246, section 7.4).
 fn handshake_type(kind: HandshakeType) -> String {
     let name = match kind {
         HandshakeType::HelloRequest => "a HelloRequest",

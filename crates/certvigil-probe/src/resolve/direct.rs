@@ -1,5 +1,6 @@
-//! The short way to an answer: the one name server is asked over UDP, and a plain answer is taken as it is. Whatever is
-//! out of the ordinary is left to hickory's resolver, whose many rooms a question takes three times as long to go through.
+//! Fast path for DNS queries: sends one UDP query to the only name server, and uses a plain
+//! response directly. All other cases are left to hickory's resolver, which takes three times as
+//! long for a query.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,12 +18,13 @@ use crate::observation::LookError;
 
 use super::dns_error::{explain, timed_out};
 
-/// So many aliases of a name are followed within an answer.
+/// Maximum aliases of a name that are followed within a response.
 const MAX_ALIASES: usize = 8;
-/// Names under these are not asked of a name server, or not all of them (RFC 6761, RFC 7686): hickory knows which.
+/// Top-level domains whose names are not sent to a name server, or not all of them (RFC 6761, RFC
+/// 7686). hickory implements their rules.
 const SPECIAL: [&str; 4] = ["localhost", "invalid", "onion", "arpa"];
 
-/// A name server that is asked alone.
+/// The only configured name server.
 pub(super) struct Direct {
     server: SocketAddr,
     patience: Duration,
@@ -31,7 +33,7 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    /// `None` where there are several, which are asked all together, or where it does not answer over UDP.
+    /// A client of the one name server; `None` if it is not queried over UDP.
     pub(super) fn new(config: &ResolverConfig, options: &ResolverOpts) -> Option<Self> {
         let [server] = config.name_servers() else {
             return None;
@@ -50,8 +52,8 @@ impl Direct {
         })
     }
 
-    /// What the name server says of a name; `None` where hickory has to find out. Each question has a number and a port
-    /// that nobody can guess (RFC 5452, section 9), and may be sent again.
+    /// Queries the name server for a name. Returns `None` if hickory must resolve it. Each query
+    /// has an unpredictable ID and port (RFC 5452, section 9), and may be sent again.
     pub(super) async fn ask(
         &self,
         text: &str,
@@ -86,7 +88,8 @@ fn is_special(name: &str) -> bool {
         .any(|special| last.is_some_and(|last| last.eq_ignore_ascii_case(special)))
 }
 
-/// The records of the name, or of what it is an alias for. `None` where the answer is not whole, or does not lead to any.
+/// Returns the records of the name, or of the name that it is an alias for. `None` if the response
+/// is incomplete or contains no such records.
 fn records(response: DnsResponse, name: &Name, kind: RecordType) -> Option<Vec<RData>> {
     let message = response.into_message();
     let is_foreign = |record: &Record| record.dns_class != DNSClass::IN;
@@ -139,7 +142,8 @@ mod tests {
         message
     }
 
-    /// The hosts whose addresses are found for the first one.
+    /// Returns the hosts for whose addresses the message has records, starting with the queried
+    /// one.
     fn found(message: Message) -> Option<Vec<u8>> {
         let response = DnsResponse::from_message(message).unwrap();
         let found = records(response, &host(0), RecordType::A)?;

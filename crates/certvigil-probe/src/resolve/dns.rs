@@ -1,31 +1,35 @@
-//! Questions to name servers, and what their answers mean.
+//! Queries to name servers as `resolv.conf(5)` describes them, and the meaning of their responses.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::observation::{ErrorKind, LookError};
 
 use super::direct::Direct;
-use super::dns_error::{explain, timed_out};
+use super::dns_error::{explain, rejects_edns, timed_out};
+use super::is_localhost;
+use super::order::{NextQuery, Order};
 
-/// Questions under way at a time on one connection to a name server.
+/// Maximum concurrent queries on one connection to a name server.
 const MAX_QUESTIONS: usize = 4096;
-/// How often a name server is asked again within the deadline.
-const ATTEMPTS: usize = 2;
-/// Name servers that are asked at a time: as many as `/etc/resolv.conf` may have, so that one that
-/// works is found however many of the others are dead.
-const MAX_SERVERS_AT_A_TIME: usize = 3;
-
-/// Who is asked, and how.
+/// Limits of the options `attempts` and `timeout` of resolv.conf. The maxima are those of
+/// `resolv.conf(5)`.
+const ATTEMPTS: RangeInclusive<usize> = 1..=5;
+const MIN_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_TIMEOUT: Duration = Duration::from_secs(30);
+/// Returns the name servers and their options: these, or the system's if there are none.
 pub(super) fn settings(
     name_servers: &[SocketAddr],
 ) -> Result<(ResolverConfig, ResolverOpts), String> {
@@ -45,46 +49,92 @@ pub(super) fn settings(
         let config = ResolverConfig::from_name_servers(servers.collect());
         (config, ResolverOpts::default())
     };
-    options.cache_size = 0; // every scan asks anew
-    options.use_hosts_file = ResolveHosts::Never; // done before, for both families at once
-    options.attempts = ATTEMPTS;
-    options.num_concurrent_reqs = MAX_SERVERS_AT_A_TIME;
+    options.cache_size = 0; // every scan queries again
+    options.use_hosts_file = ResolveHosts::Never; // the caller reads it, for both families at once
+    options.attempts = options.attempts.clamp(*ATTEMPTS.start(), *ATTEMPTS.end());
+    options.timeout = options.timeout.clamp(MIN_TIMEOUT, MAX_TIMEOUT);
+    options.num_concurrent_reqs = 1;
     options.edns0 = true;
     options.max_active_requests = MAX_QUESTIONS;
     Ok((config, options))
 }
 
-/// Who is asked: all name servers together, and each by itself.
+/// The name servers in their order, which is the order of queries.
 pub(super) struct Dns {
-    /// Where there is only one.
+    servers: Vec<Server>,
+    search: Vec<Name>,
+    ndots: usize,
+    order: Order,
+}
+
+/// A name server.
+struct Server {
+    with_edns: Client,
+    without_edns: Client,
+    /// It responds to queries without EDNS only (RFC 6891, section 7).
+    lacks_edns: AtomicBool,
+}
+
+/// The means to query one name server in one way.
+struct Client {
     direct: Option<Direct>,
-    all: TokioResolver,
-    /// Empty where there is only one.
-    each: Vec<TokioResolver>,
+    resolver: TokioResolver,
+}
+
+/// A failed query.
+struct Failure {
+    error: LookError,
+    /// The name server rejects EDNS.
+    rejects_edns: bool,
 }
 
 impl Dns {
     pub(super) fn new(config: &ResolverConfig, options: &ResolverOpts) -> Result<Self, String> {
-        let with = |servers: &[NameServerConfig]| {
-            let config = ResolverConfig::from_parts(
-                config.domain.clone(),
-                config.search.clone(),
-                servers.to_vec(),
-            );
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-                .with_options(options.clone())
-                .build()
-                .map_err(|e| format!("no name server can be asked: {e}"))
+        let servers = config.name_servers().iter();
+        let search = match (config.search(), config.domain()) {
+            ([], Some(domain)) if !domain.is_root() => vec![domain.clone()],
+            (search, _) => search.to_vec(),
         };
-        let servers = config.name_servers();
-        let single = servers.chunks(1).filter(|_| servers.len() > 1);
+        let servers: Vec<Server> = servers
+            .map(|server| Server::new(server, options))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            direct: Direct::new(config, options),
-            all: with(servers)?,
-            each: single.map(with).collect::<Result<_, _>>()?,
+            order: Order::new(servers.len(), options.attempts, options.timeout),
+            servers,
+            search,
+            ndots: options.ndots,
         })
     }
 
+    /// Returns the fully qualified names to query for a name, in order: the name itself, and the name below
+    /// each domain of the search list. The name itself is the first one if it has `ndots` dots, and the last
+    /// one otherwise.
+    ///
+    /// # Errors
+    /// The text is not a DNS name.
+    pub(super) fn candidates(&self, text: &str) -> Result<Vec<Name>, LookError> {
+        let mut own = name(text)?;
+        if own.is_fqdn() || is_localhost(text) {
+            own.set_fqdn(true);
+            return Ok(vec![own]);
+        }
+        let searched = self.search.iter();
+        let searched = searched.filter_map(|domain| own.clone().append_domain(domain).ok());
+        let mut names: Vec<Name> = searched.collect();
+        own.set_fqdn(true);
+        let dots = text.matches('.').count();
+        let position = if dots >= self.ndots { 0 } else { names.len() };
+        names.insert(position, own);
+        for name in &mut names {
+            name.set_fqdn(true);
+        }
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Returns the records of a fully qualified name. The name servers are queried in their order. The
+    /// next one is queried if one does not respond or returns an error; that a name or a record does not exist
+    /// is a response, not an error.
     pub(super) async fn records(
         &self,
         text: &str,
@@ -92,34 +142,116 @@ impl Dns {
         kind: RecordType,
         deadline: Instant,
     ) -> Result<Vec<RData>, LookError> {
-        if let Some(direct) = &self.direct
-            && let Some(answer) = direct.ask(text, &name, kind, deadline).await
-        {
-            return answer;
-        }
-        let failure = match ask_for(&self.all, text, name.clone(), kind, deadline).await {
-            Err(error) if error.kind == ErrorKind::DnsServfail => error,
-            answer => return answer,
-        };
-        // Asked together, the first that refuses speaks for all. As the system's resolver does, look
-        // for one that does not.
-        let mut others = JoinSet::new();
-        for server in &self.each {
-            let (server, text, name) = (server.clone(), text.to_owned(), name.clone());
-            others.spawn(async move { ask_for(&server, &text, name, kind, deadline).await });
-        }
-        while let Some(answer) = others.join_next().await {
-            match answer {
-                Ok(Ok(records)) => return Ok(records),
-                Ok(Err(error)) if error.is_dns_answer() => return Err(error),
-                _ => {}
+        let mut queries = self.order.queries(deadline);
+        while let Some(query) = queries.next() {
+            let Some(server) = self.servers.get(query.index) else {
+                break;
+            };
+            let answer = server.records(text, &name, kind, query).await;
+            if let Some(answer) = queries.record(query, answer) {
+                return answer;
             }
         }
-        Err(failure)
+        Err(queries.failure().unwrap_or_else(|| timed_out(text, kind)))
     }
 }
 
-/// A text as a name to ask for, completed by the search list unless it is made fully qualified.
+impl Server {
+    fn new(config: &NameServerConfig, options: &ResolverOpts) -> Result<Self, String> {
+        let client = |edns0: bool| {
+            let mut options = options.clone();
+            options.edns0 = edns0;
+            Client::new(config, options)
+        };
+        Ok(Self {
+            with_edns: client(true)?,
+            without_edns: client(false)?,
+            lacks_edns: AtomicBool::new(false),
+        })
+    }
+
+    /// Queries the name server. Without a response to the first query with EDNS, later ones have
+    /// none: some firewalls drop queries with EDNS.
+    async fn records(
+        &self,
+        text: &str,
+        name: &Name,
+        kind: RecordType,
+        query: NextQuery,
+    ) -> Result<Vec<RData>, LookError> {
+        let end = query.end;
+        let mut answer = Err(Failure {
+            error: timed_out(text, kind),
+            rejects_edns: true,
+        });
+        let has_edns = query.is_first && !self.lacks_edns.load(Ordering::Relaxed);
+        if has_edns {
+            answer = self.with_edns.records(text, name, kind, end).await;
+        }
+        if matches!(&answer, Err(failure) if failure.rejects_edns) {
+            answer = self.without_edns.records(text, name, kind, end).await;
+            let is_response = match &answer {
+                Ok(_) => true,
+                Err(failure) => failure.error.is_dns_answer(),
+            };
+            if is_response {
+                self.lacks_edns.store(true, Ordering::Relaxed);
+            }
+        }
+        answer.map_err(|failure| failure.error)
+    }
+}
+
+impl Client {
+    fn new(server: &NameServerConfig, mut options: ResolverOpts) -> Result<Self, String> {
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server.clone()]);
+        let direct = Direct::new(&config, &options);
+        options.attempts = 0; // the caller queries again
+        let provider = TokioRuntimeProvider::default();
+        let resolver = TokioResolver::builder_with_config(config, provider)
+            .with_options(options)
+            .build()
+            .map_err(|e| format!("no name server can be asked: {e}"))?;
+        Ok(Self { direct, resolver })
+    }
+
+    async fn records(
+        &self,
+        text: &str,
+        name: &Name,
+        kind: RecordType,
+        end: Instant,
+    ) -> Result<Vec<RData>, Failure> {
+        if let Some(direct) = &self.direct
+            && let Some(answer) = direct.ask(text, name, kind, end).await
+        {
+            return answer.map_err(Failure::of);
+        }
+        match timeout_at(end, self.resolver.lookup(name.clone(), kind)).await {
+            Ok(Ok(lookup)) => Ok(lookup.answers().iter().map(|r| r.data.clone()).collect()),
+            Ok(Err(error)) => Err(Failure::explained(text, kind, &error)),
+            Err(_) => Err(Failure::of(timed_out(text, kind))),
+        }
+    }
+}
+
+impl Failure {
+    fn of(error: LookError) -> Self {
+        Self {
+            error,
+            rejects_edns: false,
+        }
+    }
+
+    fn explained(text: &str, kind: RecordType, error: &NetError) -> Self {
+        Self {
+            error: explain(text, kind, error),
+            rejects_edns: rejects_edns(error),
+        }
+    }
+}
+
+/// Returns a text as a DNS name. It is fully qualified if it ends with a dot.
 pub(super) fn name(text: &str) -> Result<Name, LookError> {
     Name::from_ascii(text).map_err(|error| {
         LookError::new(
@@ -129,16 +261,44 @@ pub(super) fn name(text: &str) -> Result<Name, LookError> {
     })
 }
 
-async fn ask_for(
-    dns: &TokioResolver,
-    text: &str,
-    name: Name,
-    kind: RecordType,
-    deadline: Instant,
-) -> Result<Vec<RData>, LookError> {
-    match timeout_at(deadline, dns.lookup(name, kind)).await {
-        Ok(Ok(lookup)) => Ok(lookup.answers().iter().map(|r| r.data.clone()).collect()),
-        Ok(Err(error)) => Err(explain(text, kind, &error)),
-        Err(_) => Err(timed_out(text, kind)),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dns(search: &[&str], ndots: usize) -> Dns {
+        Dns {
+            servers: Vec::new(),
+            search: search.iter().map(|s| name(s).unwrap()).collect(),
+            ndots,
+            order: Order::new(0, 1, MIN_TIMEOUT),
+        }
+    }
+
+    fn candidates(dns: &Dns, text: &str) -> Vec<String> {
+        let names = dns.candidates(text).unwrap();
+        names.iter().map(Name::to_ascii).collect()
+    }
+
+    #[test]
+    fn search_list_applies_as_resolv_conf_says() {
+        let cluster = dns(&["prod.svc.example", "svc.example"], 5);
+        assert_eq!(
+            candidates(&cluster, "web.prod"),
+            [
+                "web.prod.prod.svc.example.",
+                "web.prod.svc.example.",
+                "web.prod."
+            ]
+        );
+        assert_eq!(candidates(&cluster, "a.b.c.d.e.f")[0], "a.b.c.d.e.f.");
+        assert_eq!(candidates(&cluster, "web.prod."), ["web.prod."]);
+        assert_eq!(candidates(&cluster, "a.localhost"), ["a.localhost."]);
+        let office = dns(&["example.com"], 1);
+        assert_eq!(
+            candidates(&office, "web.corp"),
+            ["web.corp.", "web.corp.example.com."]
+        );
+        assert_eq!(candidates(&office, "web"), ["web.example.com.", "web."]);
+        assert_eq!(candidates(&dns(&[], 1), "web"), ["web."]);
     }
 }

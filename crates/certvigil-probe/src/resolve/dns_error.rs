@@ -1,4 +1,4 @@
-//! What an answer of a name server means where it has no records.
+//! Interpretation of DNS responses without records.
 
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
@@ -39,6 +39,23 @@ pub(super) fn explain(name: &str, kind: RecordType, error: &NetError) -> LookErr
     }
 }
 
+/// Returns true if a name server's error says that it does not support EDNS (RFC 6891, section 7).
+pub(super) fn rejects_edns(error: &NetError) -> bool {
+    let code = match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => none.response_code,
+        NetError::Dns(DnsError::ResponseCode(code)) => *code,
+        _ => return false,
+    };
+    let rejections = [
+        ResponseCode::FormErr,
+        ResponseCode::NotImp,
+        ResponseCode::BADVERS,
+        // The same number in a TSIG record, and what hickory makes of it.
+        ResponseCode::BADSIG,
+    ];
+    rejections.contains(&code)
+}
+
 fn servfail(name: &str, kind: RecordType, code: ResponseCode) -> LookError {
     LookError::new(
         ErrorKind::DnsServfail,
@@ -55,6 +72,8 @@ fn rcode_name(code: ResponseCode) -> String {
         ResponseCode::Refused => "REFUSED".into(),
         ResponseCode::FormErr => "FORMERR".into(),
         ResponseCode::NotImp => "NOTIMP".into(),
+        // No query is signed with TSIG.
+        ResponseCode::BADSIG => "BADVERS".into(),
         other => other.to_string(),
     }
 }

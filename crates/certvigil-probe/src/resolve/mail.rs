@@ -1,4 +1,4 @@
-//! The hosts that take a domain's mail.
+//! Mail hosts of a domain.
 
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::Instant;
@@ -8,15 +8,15 @@ use crate::observation::{ErrorKind, LookError};
 
 use super::{Resolver, dns};
 
-/// The most hosts of one domain's mail that are looked at.
+/// Maximum mail hosts of one domain that are probed.
 pub const MAX_MAIL_HOSTS: usize = 50;
 
 impl Resolver {
-    /// The hosts that take a domain's mail, the preferred ones first (RFC 5321, section 5.1): those of its MX
-    /// records, or the domain itself where it has none.
+    /// Returns the mail hosts of a domain in order of preference (RFC 5321, section 5.1): those of
+    /// its MX records, or the domain itself if it has none.
     ///
     /// # Errors
-    /// Where the domain does not exist, takes no mail (RFC 7505), or cannot be asked about.
+    /// If the domain does not exist, accepts no mail (RFC 7505), or cannot be looked up.
     pub async fn mail_hosts(
         &self,
         domain: &Hostname,
@@ -40,8 +40,8 @@ impl Resolver {
     }
 }
 
-/// What a domain's MX records amount to. Those among them that are no host names are passed over, as are
-/// aliases on the way to them.
+/// Returns the mail hosts in the MX records of a domain. Records whose value is not a host name are
+/// skipped, as are aliases on the way to the records.
 fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, LookError> {
     let mut ranked: Vec<(u16, String)> = records
         .iter()

@@ -1,10 +1,11 @@
-//! Names to addresses: every address of a name, A and AAAA side by side. And TLSA records, where they
-//! are asked for.
+//! Name resolution: all addresses of a name, with concurrent queries for A and AAAA, and TLSA
+//! records on request.
 
 mod direct;
 mod dns;
 mod dns_error;
 mod mail;
+mod order;
 mod overrides;
 mod reread;
 mod routes;
@@ -35,37 +36,37 @@ use reread::Reread;
 use routes::Routes;
 use tlsa::Vouching;
 
-/// What a name resolved to.
+/// Result of resolving a name.
 #[derive(Clone, Debug, Default)]
 pub struct Resolution {
-    /// Each address once, IPv4 first, in order.
+    /// Addresses without duplicates, IPv4 first, sorted.
     pub addresses: Vec<IpAddr>,
-    /// What went wrong: why there is no address, or why those of one family are not known.
+    /// Reason why there is no address, or why those of one family are unknown.
     pub failure: Option<LookError>,
-    /// The families of which no name server returned the addresses: SERVFAIL, no response, or no name server
-    /// to ask.
+    /// Families for which no name server returned addresses: SERVFAIL, no response, or no name
+    /// server to query.
     pub unanswered: Option<Families>,
-    /// How long it took; `None` where nothing was asked.
+    /// Duration of the lookup. `None` if no query was sent.
     pub took: Option<Duration>,
 }
 
-/// A request for the addresses of a host.
+/// Query for the addresses of a host.
 #[derive(Clone, Copy, Debug)]
 pub struct AddressQuery<'a> {
-    /// The host.
+    /// Host.
     pub hostname: &'a Hostname,
-    /// The port, which `--resolve` names.
+    /// Port, which `--resolve` matches.
     pub port: u16,
-    /// Addresses of the inventory, which replace those of DNS; empty means DNS.
+    /// Addresses in the inventory, which replace those of DNS. Empty means DNS.
     pub fixed: &'a [IpAddr],
-    /// The addresses of the last successful lookup, which a DNS failure leaves in place.
+    /// Addresses of the last successful lookup, which stay in use after a DNS failure.
     pub known: &'a [IpAddr],
-    /// The families to probe, where they differ from the resolver's.
+    /// Families to probe, if they differ from the resolver's.
     pub families: Option<Families>,
 }
 
 impl<'a> AddressQuery<'a> {
-    /// Whatever DNS returns for a host.
+    /// Creates a query for all addresses that DNS returns for a host.
     pub fn new(hostname: &'a Hostname, port: u16) -> Self {
         Self {
             hostname,
@@ -78,7 +79,7 @@ impl<'a> AddressQuery<'a> {
 }
 
 impl Resolution {
-    /// No address, for this reason.
+    /// Creates a result without addresses, for this reason.
     pub fn failed(failure: LookError) -> Self {
         Self {
             failure: Some(failure),
@@ -109,7 +110,8 @@ impl Resolution {
         }
     }
 
-    /// No address of these families for this reason. They are known to be none only where a name server says so.
+    /// Creates a result without addresses of these families, for this reason. It is certain that
+    /// there are none only if a name server reported it.
     fn without_addresses(failure: LookError, families: Families) -> Self {
         Self {
             unanswered: (!failure.is_dns_answer()).then_some(families),
@@ -139,30 +141,31 @@ impl Resolution {
     }
 }
 
-/// Follows the message of a DNS failure that leaves known addresses in place.
+/// Suffix of the message of a DNS failure that leaves known addresses in use.
 const KEPT: &str = "; the addresses of the last successful lookup are still probed";
 
-/// Turns names into addresses: by what the user said, by `/etc/hosts`, by DNS.
+/// Resolver of names: by the user's overrides, then `/etc/hosts`, then DNS.
 pub struct Resolver {
     families: Families,
     routes: Routes,
     overrides: HashMap<(Option<Hostname>, u16), Vec<IpAddr>>,
     name_servers: Vec<SocketAddr>,
     hosts: Option<Reread<Hosts>>,
-    /// Made at the first question: who gives every address needs no `/etc/resolv.conf`.
+    /// Created at the first query, because a run with only fixed addresses needs no
+    /// `/etc/resolv.conf`.
     servers: Reread<Servers>,
 }
 
-/// The files of the system that are read again when they change.
+/// System file, which is read again when it changes.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 
-/// The name servers to ask, and what asks them.
+/// Name servers, and the clients that query them.
 struct Servers {
     dns: Dns,
     config: ResolverConfig,
     options: ResolverOpts,
-    /// Made where TLSA records are asked for.
+    /// Created at the first query for TLSA records.
     vouching: OnceLock<Result<Vouching, String>>,
 }
 
@@ -179,7 +182,7 @@ impl Servers {
 }
 
 impl Resolver {
-    /// A resolver that asks these name servers, or the system's where there are none.
+    /// Creates a resolver that queries these name servers, or the system's if the list is empty.
     pub fn new(
         families: Families,
         overrides: Vec<Override>,
@@ -196,20 +199,20 @@ impl Resolver {
             families,
             routes: Routes::default(),
             overrides: map,
-            // Whoever names a name server wants its answers, not those of a local file.
+            // A user who specifies a name server expects its responses, not those of a local file.
             hosts: is_system.then(|| Reread::new(Some(Path::new(HOSTS)))),
             servers: Reread::new(is_system.then_some(Path::new(RESOLV_CONF))),
             name_servers,
         }
     }
 
-    /// The same, without the notices that another resolver has logged.
+    /// Returns the same resolver, which does not repeat the notices that `other` has logged.
     pub fn sharing_notices_of(mut self, other: &Self) -> Self {
         self.routes = other.routes.clone();
         self
     }
 
-    /// Every address of a host, each once, within the deadline.
+    /// Returns the addresses of a host without duplicates, within the deadline.
     pub async fn resolve(&self, query: &AddressQuery<'_>, deadline: Instant) -> Resolution {
         let families = query.families.unwrap_or(self.families);
         let mut resolution = self.find(query, families, deadline).await;
@@ -246,7 +249,7 @@ impl Resolver {
             Hostname::Dns(name) => name,
         };
         let start = Instant::now();
-        // A question is much to hold, and most of the time of a look is spent on other things.
+        // Boxed: the state of a query is large, and a probe spends most of its time on other steps.
         let asked = Box::pin(self.ask(name, families, deadline)).await;
         let mut resolution =
             asked.unwrap_or_else(|error| Resolution::without_addresses(error, families));
@@ -254,11 +257,11 @@ impl Resolver {
         resolution
     }
 
-    /// The TLSA records of a host for a TCP port (RFC 6698, section 3), within the deadline; `None` for
-    /// what DNS has no name for: an address, or this machine itself.
+    /// Returns the TLSA records of a host for a TCP port (RFC 6698, section 3), within the
+    /// deadline. `None` for hosts without a name in DNS: IP addresses and localhost.
     ///
     /// # Errors
-    /// Why it is not known which records there are. That there are none is no error.
+    /// If the records are unknown. Their proven absence is not an error.
     pub async fn tlsa(
         &self,
         hostname: &Hostname,
@@ -287,11 +290,10 @@ impl Resolver {
         families: Families,
         deadline: Instant,
     ) -> Result<Resolution, LookError> {
-        let mut name = dns::name(text)?;
-        // A name with a dot is meant as it stands; one without may be completed by the search list.
-        name.set_fqdn(text.contains('.'));
+        let name = dns::name(text)?;
 
-        // As the system does: a name that the hosts file has in either family is not asked of DNS.
+        // As the system's resolver does: a name with an entry of either family in the hosts file is
+        // not sent to DNS.
         let hosts = self
             .hosts
             .as_ref()
@@ -318,32 +320,45 @@ impl Resolver {
 
         let servers = self.servers()?;
         let dns = &servers.dns;
-        let lookup = |kind: RecordType, wanted: bool| {
-            let name = name.clone();
-            async move {
-                if wanted {
-                    let records = dns.records(text, name, kind, deadline).await?;
-                    Ok(records.iter().filter_map(address).collect())
-                } else {
-                    Ok(Vec::new())
+        let mut failed: Option<Resolution> = None;
+        for name in dns.candidates(text)? {
+            let lookup = |kind: RecordType, wanted: bool| {
+                let name = name.clone();
+                async move {
+                    if wanted {
+                        let records = dns.records(text, name, kind, deadline).await?;
+                        Ok(records.iter().filter_map(address).collect())
+                    } else {
+                        Ok(Vec::new())
+                    }
                 }
+            };
+            // Both families of one name, before the next name: their addresses must not mix.
+            let (v4, v6) = tokio::join!(
+                lookup(RecordType::A, families.has(Family::V4)),
+                lookup(RecordType::AAAA, families.has(Family::V6)),
+            );
+            let resolution = combine(text, families, [v4, v6]);
+            let severity = failure_rank(&resolution);
+            if severity.is_none() || severity == Some(SILENT_RANK) {
+                return Ok(resolution);
             }
-        };
-        let (v4, v6) = tokio::join!(
-            lookup(RecordType::A, families.has(Family::V4)),
-            lookup(RecordType::AAAA, families.has(Family::V6)),
-        );
-        Ok(combine(text, families, [v4, v6]))
+            if failed.as_ref().is_none_or(|f| failure_rank(f) < severity) {
+                failed = Some(resolution);
+            }
+        }
+        Ok(failed.unwrap_or_default())
     }
 
-    /// The name servers as the system names them now, or those that were given.
+    /// Returns the name servers that the system currently configures, or those that the user
+    /// specified.
     fn servers(&self) -> Result<Arc<Servers>, LookError> {
         let servers = self.servers.get(|| Servers::new(&self.name_servers));
         servers.map_err(|error| LookError::new(ErrorKind::Internal, error))
     }
 }
 
-/// The hosts file of the system. One that is absent is empty.
+/// Reads the system's hosts file. An absent file is treated as empty.
 fn read_hosts() -> Result<Hosts, String> {
     match Hosts::from_system() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
@@ -351,7 +366,7 @@ fn read_hosts() -> Result<Hosts, String> {
     }
 }
 
-/// Names of this machine are not asked of DNS (RFC 6761, section 6.3).
+/// Returns true for names of this machine, which are not sent to DNS (RFC 6761, section 6.3).
 fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
@@ -364,8 +379,27 @@ fn address(data: &RData) -> Option<IpAddr> {
     }
 }
 
-/// What two families' answers amount to. A family that has no record, or whose question says that
-/// the name does not exist, is nothing to tell of where the other has addresses.
+/// The rank of a lookup without a response.
+const SILENT_RANK: u8 = 3;
+
+/// Returns the rank of a lookup's failure, which is the result if no name of the search list has an address; `None` if
+/// there is an address. That a name server fails ranks above that a name has no address: whether it has one is
+/// unknown.
+fn failure_rank(resolution: &Resolution) -> Option<u8> {
+    if !resolution.addresses.is_empty() {
+        return None;
+    }
+    let kind = resolution.failure.as_ref().map(|failure| failure.kind);
+    Some(match kind {
+        Some(ErrorKind::DnsTimeout) => SILENT_RANK,
+        Some(ErrorKind::DnsServfail) => 2,
+        Some(ErrorKind::DnsNxdomain) => 0,
+        _ => 1,
+    })
+}
+
+/// Combines the results of both families. A family without records, or whose response reports that
+/// the name does not exist, is not reported if the other family has addresses.
 fn combine(
     name: &str,
     families: Families,
@@ -497,7 +531,7 @@ mod tests {
             let all = kept(both, [failed(kind), failed(kind)]);
             assert_eq!(all, (ips(&[v4, v6]), Some(true)));
         }
-        // Of a family that was returned, what it was before is over.
+        // A returned family replaces its known addresses.
         let changed = kept(both, [Ok(ips(&[new])), failed(servfail)]);
         assert_eq!(changed, (ips(&[new, v6]), Some(true)));
         for gone in [nxdomain, none] {
@@ -510,7 +544,7 @@ mod tests {
         assert_eq!(of_v4, (ips(&[v4]), Some(true)));
         let (recovered, says) = kept(both, [Ok(ips(&[new])), Ok(vec![])]);
         assert_eq!((recovered, says), (ips(&[new]), None));
-        // Nothing was known.
+        // Without known addresses.
         let mut unknown = combine("n", both, [failed(servfail), failed(servfail)]);
         unknown.keep(&[]);
         assert_eq!(unknown.failure.unwrap().message, "x");

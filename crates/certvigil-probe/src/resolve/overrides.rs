@@ -1,33 +1,33 @@
-//! What the user says that names resolve to.
+//! Addresses that the user specifies for names.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::model::{Hostname, parse_port};
 
-/// One `--resolve HOST:PORT:ADDR[,ADDR]`: these addresses instead of what DNS says.
+/// Override `--resolve HOST:PORT:ADDR[,ADDR]`: replaces the addresses of DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// The host, or any host (`*`).
+    /// Host. `None` is any host (`*`).
     pub hostname: Option<Hostname>,
-    /// The port.
+    /// Port.
     pub port: u16,
-    /// The addresses, at least one.
+    /// Addresses, at least one.
     pub addresses: Vec<IpAddr>,
 }
 
 impl FromStr for Override {
     type Err = String;
 
-    /// Reads curl's form: `HOST:PORT:ADDR[,ADDR]`, IPv6 addresses with or without brackets, `*`
-    /// for any host.
+    /// Parses curl's form `HOST:PORT:ADDR[,ADDR]`. IPv6 addresses may be in brackets, and `*` is
+    /// any host.
     fn from_str(text: &str) -> Result<Self, String> {
         let form = || {
             format!(
                 "`{text}` is not HOST:PORT:ADDR[,ADDR], such as example.com:443:192.0.2.1,[2001:db8::1]"
             )
         };
-        // curl's `+` asks for an entry that times out; ours never do.
+        // In curl, `+` marks an entry that times out. Overrides of certvigil never do.
         let text = text.strip_prefix('+').unwrap_or(text);
         let after_host = match text.strip_prefix('[') {
             Some(rest) => rest.find("]:").map(|at| at + 2).ok_or_else(form)?,

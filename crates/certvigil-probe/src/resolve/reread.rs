@@ -1,38 +1,39 @@
-//! Values made from files of the system, which are read again when the files change.
+//! Values read from system files, which are read again when the files change.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// A value made from a file. It is made at the first use, and again when the file has changed since.
+/// Value read from a file at its first use, and again after each change of the file.
 pub(super) struct Reread<T> {
-    /// Without a file, the value never changes.
+    /// File. `None` is a value that never changes.
     file: Option<PathBuf>,
     state: Mutex<State<T>>,
 }
 
 struct State<T> {
     current: Option<(Stamp, Arc<T>)>,
-    /// The last error that was logged.
+    /// Last error that was logged.
     logged: Option<String>,
 }
 
-/// What tells one version of a file from the next, as in resolvers of the C library.
+/// Version of a file by its metadata, as C libraries' resolvers detect changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stamp {
-    /// There is no file, or it cannot be asked for.
+    /// The file does not exist, or its metadata cannot be read.
     Absent,
     Present {
         length: u64,
         modified: Option<SystemTime>,
-        /// Its inode, and when that changed last: a file that was put in its place may be as old and as long.
+        /// Inode, and the time of its last change. A file that replaces another one may have the
+        /// same modification time and length.
         inode: (u64, i64, i64),
     },
 }
 
 impl<T> Reread<T> {
-    /// Nothing is read before the first use.
+    /// Creates a value that is read at its first use.
     pub(super) fn new(file: Option<&Path>) -> Self {
         Self {
             file: file.map(Path::to_owned),
@@ -43,13 +44,14 @@ impl<T> Reread<T> {
         }
     }
 
-    /// The value of the file as it is now. Where a changed file cannot be read, the value before stays in use until it can,
-    /// which is logged once.
+    /// Returns the value of the file's current content. If a changed file cannot be read, the
+    /// previous value stays in use, which is logged once.
     ///
     /// # Errors
     /// Those of `read`, if there is no value yet.
     pub(super) fn get(&self, read: impl FnOnce() -> Result<T, String>) -> Result<Arc<T>, String> {
-        // Before it is read: what changes in between is read again at the next use.
+        // Taken before the file is read, so that a change during reading is detected at the next
+        // use.
         let stamp = self.file.as_deref().map_or(Stamp::Absent, Stamp::of);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match &state.current {
@@ -107,7 +109,7 @@ fn inode(_: &Metadata) -> (u64, i64, i64) {
 mod tests {
     use super::*;
 
-    /// What is in a file, and how often it is read.
+    /// Test file with its value.
     struct Bench {
         folder: tempfile::TempDir,
         text: Reread<String>,
@@ -151,7 +153,7 @@ mod tests {
         assert_eq!(bench.reads.get(), 1);
         fs::write(bench.file(), "longer").unwrap();
         assert_eq!(bench.get().as_deref(), Ok("longer"));
-        // One of the same length, put in its place.
+        // Replaced by a file of the same length.
         let new = bench.folder.path().join("new");
         fs::write(&new, "LONGER").unwrap();
         fs::rename(&new, bench.file()).unwrap();
@@ -166,7 +168,7 @@ mod tests {
         assert_eq!(bench.get(), Err("absent".to_owned()));
         fs::write(bench.file(), "one").unwrap();
         assert_eq!(bench.get().as_deref(), Ok("one"));
-        // As it is written in place: first empty, then with its content.
+        // Rewritten in place: first empty, then with its content.
         fs::write(bench.file(), "").unwrap();
         assert_eq!(bench.get().as_deref(), Ok("one"));
         fs::remove_file(bench.file()).unwrap();

@@ -7,23 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::Family;
 
-/// An address of the public Internet in each family, a root name server's. A machine without a route to it has no default
-/// route. No packet is sent there.
+/// Address of a root name server in each family, as an example of the public Internet. A machine
+/// without a route to it has no default route. No packet is sent to it.
 const PUBLIC_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 41, 0, 4));
 const PUBLIC_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30));
-/// The discard port (RFC 863): a route is to an address, but sockets take a port too.
+/// Discard port (RFC 863). Routes depend only on the address, but sockets require a port.
 const ANY_PORT: u16 = 9;
-/// Linux' error for an address family that the kernel lacks: a machine that was started without IPv6.
+/// Linux error for an address family that the kernel lacks, because the machine was started without
+/// IPv6.
 const EAFNOSUPPORT: i32 = 97;
 
-/// The routes of this machine. Clones share which notices were logged.
+/// Routes of this machine. Clones share the record of logged notices.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Routes {
     noticed: Arc<[AtomicBool; 2]>,
 }
 
 impl Routes {
-    /// Removes the addresses of a family for which this machine has no route, and logs it once.
+    /// Removes the addresses of a family for which this machine has no route, and logs this once.
     pub(super) fn skip_unavailable(&self, addresses: &mut Vec<IpAddr>) {
         let Some(family) = unavailable(addresses, has_route) else {
             return;
@@ -44,8 +45,9 @@ impl Routes {
     }
 }
 
-/// The family for which a machine has no route, if its other routes reach an address of the other family. A route to one
-/// address of a family, or to the public Internet, is a route for it.
+/// Returns the family for which a machine has no route, if it has a route to an address of the
+/// other family. A route to one address of a family, or to the public Internet, counts as a route
+/// for the family.
 fn unavailable(addresses: &[IpAddr], has_route: impl Fn(IpAddr) -> bool) -> Option<Family> {
     let reaches_any = |family| {
         let mut of_family = addresses.iter().filter(|ip| Family::of(**ip) == family);
@@ -66,8 +68,8 @@ fn unavailable(addresses: &[IpAddr], has_route: impl Fn(IpAddr) -> bool) -> Opti
     [Family::V6, Family::V4].into_iter().find(is_unavailable)
 }
 
-/// Returns true if this machine has a route to an address, and an address of its own to send from. Where that cannot be
-/// found out, it is for the probe to report.
+/// Returns true if this machine has a route to an address and a source address for it. If this
+/// cannot be determined, the probe reports the failure.
 fn has_route(ip: IpAddr) -> bool {
     let any: IpAddr = match ip {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -93,7 +95,7 @@ fn is_no_route(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// The family that a machine with routes to these addresses lacks.
+    /// Returns the family that a machine with routes to these addresses lacks.
     fn lacks(addresses: &[&str], routes: &[&str]) -> Option<Family> {
         let read = |texts: &[&str]| -> Vec<IpAddr> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -108,7 +110,7 @@ mod tests {
         let (public_v4, public_v6) = (PUBLIC_V4.to_string(), PUBLIC_V6.to_string());
         assert_eq!(lacks(&[v4, v6], &[v4, &public_v4]), Some(Family::V6));
         assert_eq!(lacks(&[v4, v6], &[v6, &public_v6]), Some(Family::V4));
-        // Without a default route, too.
+        // The same on a machine without a default route.
         assert_eq!(lacks(&[v4, v6], &[v4]), Some(Family::V6));
         assert_eq!(lacks(&[v4, v6], &[v4, v6]), None);
     }
@@ -134,7 +136,7 @@ mod tests {
     fn loopback_has_a_route_on_every_machine() {
         assert!(has_route(Ipv4Addr::LOCALHOST.into()));
         let error = |code| is_no_route(&io::Error::from_raw_os_error(code));
-        // EAFNOSUPPORT, EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH; but neither EMFILE nor EACCES.
+        // EAFNOSUPPORT, EADDRNOTAVAIL, ENETUNREACH and EHOSTUNREACH, but not EMFILE or EACCES.
         assert!([97, 99, 101, 113].into_iter().all(error));
         assert!(![24, 13].into_iter().any(error));
     }

@@ -1,4 +1,4 @@
-//! The TLSA records of an endpoint, with the name server's word on whether DNSSEC vouches for them.
+//! TLSA records of an endpoint, with the name server's report of their DNSSEC validation.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use hickory_resolver::net::{DnsError, DnsHandle as _, NetError, RetryDnsHandle};
 use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::certificate::printable;
@@ -18,23 +17,23 @@ use crate::tlsa::{Tlsa, TlsaRecord};
 
 use super::dns;
 use super::dns_error::{explain, timed_out};
+use super::order::Order;
 
-/// So many records of one endpoint are judged. Two or three are usual: one for each certificate of now
-/// and of the next rollover.
+/// Maximum TLSA records of one endpoint. Two or three are usual: one for the current certificate
+/// and one for the next rollover.
 const MAX_RECORDS: usize = 64;
-/// So many aliases of a name are followed.
+/// Maximum aliases of a name that are followed.
 const MAX_ALIASES: usize = 8;
 
 type Handle = RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>;
 
-/// Name servers that are asked for what DNSSEC may vouch for.
+/// Name servers for queries that request DNSSEC validation.
 pub(super) struct Vouching {
-    all: Handle,
-    /// Each by itself; empty where there is only one.
-    each: Vec<Handle>,
+    order: Order,
+    servers: Vec<Handle>,
 }
 
-/// What a name server answered; empty where there is no such record.
+/// Response of a name server. Empty if there is no such record.
 #[derive(Default)]
 struct Answer {
     records: Vec<Record>,
@@ -48,18 +47,22 @@ impl Vouching {
             let context = Arc::new(PoolContext::new(options.clone(), tls));
             let provider = TokioRuntimeProvider::default();
             let pool = NameServerPool::from_config(servers.to_vec(), context, provider);
-            Ok::<_, String>(RetryDnsHandle::new(pool, options.attempts))
+            Ok::<_, String>(RetryDnsHandle::new(pool, 0))
         };
-        let servers = config.name_servers();
-        let single = servers.chunks(1).filter(|_| servers.len() > 1);
+        let servers: Vec<Handle> = config
+            .name_servers()
+            .chunks(1)
+            .map(with)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            all: with(servers)?,
-            each: single.map(with).collect::<Result<_, _>>()?,
+            order: Order::new(servers.len(), options.attempts, options.timeout),
+            servers,
         })
     }
 
-    /// The TLSA records for a host and a TCP port. Where the host is an alias, those of the name that it
-    /// stands for come first, if every step to it is vouched for (RFC 7671, section 7).
+    /// Returns the TLSA records for a host and a TCP port. If the host is an alias, those of its
+    /// canonical name take precedence, provided that DNSSEC validates every step to it (RFC 7671,
+    /// section 7).
     pub(super) async fn tlsa(
         &self,
         host: &str,
@@ -84,7 +87,7 @@ impl Vouching {
     async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, LookError> {
         let owner = format!("_{port}._tcp.{host}");
         let Ok(owner) = Name::from_ascii(&owner) else {
-            // Two labels more, and it is too long for a name: nothing can be there.
+            // The two additional labels make the name too long, so no such name can exist.
             return Ok(Tlsa {
                 name: owner,
                 records: Vec::new(),
@@ -93,7 +96,7 @@ impl Vouching {
         };
         let answer = self.ask(&owner, RecordType::TLSA, deadline).await?;
         let mut at = &owner;
-        // What is asked for may be an alias itself; a name server that resolves gives all of the way.
+        // The queried name may itself be an alias. A recursive name server returns the whole chain.
         for _ in 0..MAX_ALIASES {
             match alias(&answer.records, at) {
                 Some(target) => at = target,
@@ -121,7 +124,8 @@ impl Vouching {
         })
     }
 
-    /// The name that an alias stands for; `None` where it is none, or a step is not vouched for.
+    /// Returns the canonical name of an alias. `None` if the name is no alias, or DNSSEC does not
+    /// validate a step.
     async fn canonical(&self, host: &Name, deadline: Instant) -> Result<Option<Name>, LookError> {
         let mut canonical = None;
         for _ in 0..MAX_ALIASES {
@@ -133,7 +137,7 @@ impl Vouching {
                 None => return Ok(canonical),
             }
         }
-        // So long a chain is followed by nobody.
+        // The chain exceeds the limit.
         Ok(None)
     }
 
@@ -143,22 +147,18 @@ impl Vouching {
         kind: RecordType,
         deadline: Instant,
     ) -> Result<Answer, LookError> {
-        let failure = match ask_for(&self.all, name, kind, deadline).await {
-            Err(error) if error.kind == ErrorKind::DnsServfail => error,
-            answer => return answer,
-        };
-        // As for addresses: one that refuses does not speak for those that do not.
-        let mut others = JoinSet::new();
-        for server in &self.each {
-            let (server, name) = (server.clone(), name.clone());
-            others.spawn(async move { ask_for(&server, &name, kind, deadline).await });
-        }
-        while let Some(answer) = others.join_next().await {
-            if let Ok(Ok(answer)) = answer {
-                return Ok(answer);
+        let mut queries = self.order.queries(deadline);
+        while let Some(query) = queries.next() {
+            let Some(server) = self.servers.get(query.index) else {
+                break;
+            };
+            let answer = ask_for(server, name, kind, query.end).await;
+            if let Some(answer) = queries.record(query, answer) {
+                return answer;
             }
         }
-        Err(failure)
+        let text = printable(&name.to_ascii());
+        Err(queries.failure().unwrap_or_else(|| timed_out(&text, kind)))
     }
 }
 
@@ -170,7 +170,7 @@ async fn ask_for(
 ) -> Result<Answer, LookError> {
     let text = printable(&name.to_ascii());
     let mut options = DnsRequestOptions::default();
-    // Without the DO bit nobody says whether DNSSEC vouches for the answer (RFC 6840, section 5.8).
+    // Without the DO bit, name servers do not report DNSSEC validation (RFC 6840, section 5.8).
     options.edns_set_dnssec_ok = true;
     let response = server
         .lookup(Query::query(name.clone(), kind), options)
@@ -198,8 +198,8 @@ fn answer(response: &DnsResponse) -> Answer {
     }
 }
 
-/// A name server that validates has no other word for an answer that DNSSEC proves wrong (RFC 4035,
-/// section 5.5).
+/// Adds to a SERVFAIL that DNSSEC validation may have failed. A validating name server has no other
+/// code for it (RFC 4035, section 5.5).
 fn may_be_bogus(failure: &LookError, error: &NetError) -> LookError {
     let servfail = ResponseCode::ServFail;
     if !matches!(error, NetError::Dns(DnsError::ResponseCode(code)) if *code == servfail) {

@@ -1,4 +1,5 @@
-//! Over real sockets, with limits so small or so large that only one of them can be what ends a connection.
+//! Tests over real sockets. Limits are so small or so large that only one of them can end a
+//! connection.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use super::*;
 
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(3600);
-/// A test that waits for what does not come fails after this.
+/// Time after which a test that waits for data fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const PATIENT: Limits = Limits {
@@ -32,7 +33,7 @@ const PATIENT: Limits = Limits {
     farewell: LONG,
 };
 
-/// More than the buffers of two sockets hold.
+/// Size of a response that exceeds the buffers of two sockets, in bytes.
 const LARGE: usize = 64 << 20;
 
 #[derive(Default)]
@@ -128,7 +129,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }
 
-/// One answer, without its body's end being the connection's.
+/// Returns one response, on a connection that stays open.
 async fn hear(stream: &mut TcpStream) -> String {
     let mut heard = Vec::new();
     let head = loop {
@@ -150,10 +151,10 @@ async fn ask(stream: &mut TcpStream, request: &str) -> String {
     hear(stream).await
 }
 
-/// Waits until the other side ends the connection, and gives what it said until then.
+/// Returns all data until the server closes the connection.
 async fn hear_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut heard = Vec::new();
-    // A reset is an end too.
+    // A reset counts as the end too.
     let _ = soon(stream.read_to_end(&mut heard)).await;
     heard
 }
@@ -167,7 +168,7 @@ async fn requests_are_answered_one_after_the_other() {
         assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
         assert!(heard.ends_with(&format!("you asked for {path}")), "{heard}");
     }
-    // Both at once.
+    // Two pipelined requests.
     let heard = ask(&mut stream, &(get("/c") + &get("/d"))).await;
     assert!(heard.ends_with("/c"), "{heard}");
     assert!(hear(&mut stream).await.ends_with("/d"));
@@ -200,7 +201,7 @@ async fn between_two_requests_a_connection_may_rest() {
     let running = start(limits, plain_http()).await;
     let mut resting = connect(&running).await;
     ask(&mut resting, &get("/")).await;
-    // Whoever comes later and begins a head is cut off by then.
+    // A client that connects later and sends an incomplete head is closed by then.
     let mut slow = connect(&running).await;
     say(&mut slow, "GET").await;
     hear_all(&mut slow).await;
@@ -234,7 +235,7 @@ async fn an_answer_that_takes_long_is_waited_for() {
     let mut waiting = connect(&running).await;
     say(&mut waiting, &get("/wait")).await;
     soon(running.entered.notified()).await;
-    // All of the limits are over when this one is cut off.
+    // All limits have expired when this connection is closed.
     let mut slow = connect(&running).await;
     hear_all(&mut slow).await;
     running.released.notify_one();
@@ -255,13 +256,13 @@ async fn who_does_not_take_the_answer_loses_the_seat() {
     let mut greedy = connect(&running).await;
     say(&mut greedy, &get("/large")).await;
     soon(greedy.peek(&mut [0])).await.unwrap();
-    // There is one seat: this is answered when it is free.
+    // There is only one connection slot, so this response shows that it was released.
     let mut next = connect(&running).await;
     assert!(ask(&mut next, &get("/next")).await.ends_with("/next"));
     assert!(hear_all(&mut greedy).await.len() < LARGE);
 }
 
-/// It takes something all the while, so that no single wait is long.
+/// The client receives data continuously, so no single wait is long.
 #[tokio::test]
 async fn who_takes_the_answer_in_drops_loses_the_seat_too() {
     let limits = Limits {
@@ -280,7 +281,8 @@ async fn who_takes_the_answer_in_drops_loses_the_seat_too() {
     say(&mut next, &get("/next")).await;
     let mut taken = 0;
     let dripping = async {
-        // So small that all of it takes many times as long as there is, and a window of the connection far less.
+        // Reading all data in such small parts would take many times the limit, and the
+        // connection's window much less.
         let mut drop = [0; 16];
         while let Ok(count @ 1..) = slow.read(&mut drop).await {
             taken += count;
@@ -303,19 +305,19 @@ async fn who_has_rested_the_longest_makes_room() {
     say(&mut busy, &get("/wait")).await;
     soon(running.entered.notified()).await;
     let (mut first, mut second) = (connect(&running).await, connect(&running).await);
-    // The one that came later has rested longer.
+    // The connection that was opened later has been idle longer.
     ask(&mut second, &get("/")).await;
     ask(&mut first, &get("/")).await;
     let mut third = connect(&running).await;
     assert!(ask(&mut third, &get("/third")).await.ends_with("/third"));
     assert_eq!(hear_all(&mut second).await, b"");
     assert!(ask(&mut first, &get("/still")).await.ends_with("/still"));
-    // Who is being answered stays, however long that takes.
+    // A connection whose request is being handled stays open for any time.
     running.released.notify_one();
     assert!(hear(&mut busy).await.ends_with("/wait"));
 }
 
-/// Nobody rests: who comes waits, and gets the seat of who is done first.
+/// If no connection is idle, a new one waits for the first one that finishes.
 #[tokio::test]
 async fn nobody_who_is_being_answered_is_sent_away() {
     let limits = Limits {
@@ -331,7 +333,7 @@ async fn nobody_who_is_being_answered_is_sent_away() {
     let released = running.released.clone();
     let (answered, heard) = tokio::join!(
         async {
-            // Long enough for many tries to find somebody who rests.
+            // Long enough for many searches for an idle connection.
             let _ = timeout(4 * SHORT, pending::<()>()).await;
             released.notify_one();
             hear(&mut busy).await
@@ -367,7 +369,7 @@ async fn a_panic_is_a_500_and_nothing_more() {
 #[tokio::test]
 async fn what_is_in_flight_ends_before_the_server_does() {
     let running = start(PATIENT, plain_http()).await;
-    // Three that the end must not wait for.
+    // Connections that must not delay the shutdown, and one with a request in flight.
     let mut fresh = connect(&running).await;
     let mut resting = connect(&running).await;
     ask(&mut resting, &get("/")).await;
@@ -378,7 +380,7 @@ async fn what_is_in_flight_ends_before_the_server_does() {
     running.stop.send(()).unwrap();
     assert_eq!(hear_all(&mut resting).await, b"");
     assert_eq!(hear_all(&mut fresh).await, b"");
-    // The listener goes before those two are told.
+    // The listener is closed before the idle connections are.
     assert!(TcpStream::connect(running.address).await.is_err());
     assert!(!running.server.is_finished());
 
@@ -429,7 +431,7 @@ async fn what_is_too_long_is_refused() {
         ),
     ] {
         let mut stream = connect(&running).await;
-        // The answer may come before all has been said.
+        // The response may arrive before the whole request is sent.
         let _ = stream.write_all(head.as_bytes()).await;
         let heard = hear_all(&mut stream).await;
         let heard = String::from_utf8_lossy(&heard);
@@ -445,7 +447,7 @@ async fn more_requests_than_are_allowed_are_told_to_come_again() {
     for status in ["200", "200", "429"] {
         let heard = ask(&mut stream, &get("/")).await;
         assert!(heard.starts_with(&format!("HTTP/1.1 {status}")), "{heard}");
-        // A moment has passed since the first came.
+        // The first request was a moment ago, so slightly less than 20 hours (72000 s) remain.
         let is_told = heard.contains("retry-after: 7");
         assert_eq!(is_told, status == "429", "{heard}");
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a file is told with its line, its key and what to do.
+//! Tests of the errors in a web configuration: line, key and advice.
 
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ impl Folder {
         self.read(text).err().unwrap_or_else(|| panic!("{text}"))
     }
 
-    /// With these fields beside the certificate and the key.
+    /// Returns a TLS section with these fields after the certificate and the key.
     fn tls(fields: &str) -> String {
         format!("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n  {fields}\n")
     }

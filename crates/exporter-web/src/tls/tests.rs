@@ -62,7 +62,7 @@ fn what_cannot_be_used_is_warned_of_once_and_changes_nothing() {
     let into = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || into.clone());
     tracing::subscriber::with_default(subscriber.finish(), || {
-        // One half of a new pair comes before the other.
+        // Without a change, the check logs nothing. Then only one file of a new pair is replaced.
         tls.look();
         let second = issue();
         std::fs::write(folder.path().join("key.pem"), second.key.to_pem()).unwrap();
@@ -88,7 +88,7 @@ fn what_cannot_be_used_is_warned_of_once_and_changes_nothing() {
     assert!(!log.contains("PRIVATE"), "{log}");
 }
 
-/// As on a disk of the network that does not answer: the certificate is a pipe that nobody writes to.
+/// Simulates an unresponsive network disk: the certificate file is a pipe without a writer.
 #[tokio::test]
 #[cfg(unix)]
 async fn files_that_cannot_be_read_to_their_end_take_one_thread_and_no_connection() {
@@ -105,7 +105,8 @@ async fn files_that_cannot_be_read_to_their_end_take_one_thread_and_no_connectio
         served.push(timeout(30 * LOOK_PATIENCE, tls.config(Duration::ZERO)).await);
     }
     let holders = Arc::strong_count(&tls);
-    // It ends after all, before anything here can fail: no runtime ends before its threads.
+    // The read must end before any assertion can fail, because a runtime waits for its blocking
+    // threads.
     let pipe = std::fs::File::options().write(true).open(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     write(folder.path(), &issue());
@@ -114,7 +115,7 @@ async fn files_that_cannot_be_read_to_their_end_take_one_thread_and_no_connectio
     for config in served {
         assert!(Arc::ptr_eq(&config.unwrap(), &first));
     }
-    // What is there then is served.
+    // The new certificate is served afterwards.
     let renewed = async {
         while Arc::ptr_eq(&tls.config(Duration::ZERO).await, &first) {
             tokio::task::yield_now().await;

@@ -19,7 +19,7 @@ fn results(number: usize) -> Arc<TargetResults> {
 }
 
 proptest! {
-    /// The map has what a sorted map has, and a copy that was published keeps what it had.
+    /// The map has the same content as a sorted map, and a copy that was published does not change.
     #[test]
     fn a_map_of_chunks_is_a_sorted_map(
         steps in proptest::collection::vec((0usize..2000, 0u8..20), 0..1500),
@@ -53,7 +53,8 @@ proptest! {
     }
 }
 
-/// Prints the cost of one published result among 100,000: `cargo test --lib publish_cost -- --ignored --nocapture`.
+/// Prints the cost of one published result among 100,000: `cargo test --lib publish_cost --
+/// --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
 #[allow(clippy::print_stdout)]
@@ -63,7 +64,7 @@ fn publish_cost() {
     let mut map = ResultMap::default();
     (0..TARGETS).for_each(|number| map.put(results(number)));
     let published = arc_swap::ArcSwap::from_pointee(map.clone());
-    #[allow(clippy::disallowed_methods)] // it measures
+    #[allow(clippy::disallowed_methods)] // a measurement reads the clock
     let start = std::time::Instant::now();
     for change in 0..CHANGES {
         map.put(results(change * 7919 % TARGETS));

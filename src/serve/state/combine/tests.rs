@@ -16,7 +16,8 @@ fn target() -> Target {
     }
 }
 
-/// A result of an address: whether the certificate is correct, or why there is none.
+/// Returns a result of an address: either with a correct or incorrect certificate, or with an
+/// error.
 fn result(ip: u8, vantage: &Vantage, key_type: KeyType, seen: Result<bool, ErrorKind>) -> Judged {
     let observation = |outcome| Observation {
         target: target(),
@@ -83,7 +84,7 @@ fn findings_of_two_addresses_stay_between_probes_and_do_not_accumulate() {
     combine(&mut results, |_| true, INTERVAL);
     let unreachable = [vec![], vec![Code::Unreachable]];
     assert_eq!(codes(&results), unreachable);
-    // The next probe has reached the dead address first, and then both.
+    // The next probe has the result of the dead address first, and then of both.
     for judged in [dead(), live()] {
         put(&mut results, judged, 60, 2);
         assert_eq!(codes(&results), unreachable);

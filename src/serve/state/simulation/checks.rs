@@ -13,20 +13,22 @@ use super::*;
 use crate::serve::expectations::RETRY;
 use crate::serve::snapshot::TargetResults;
 
-/// Time until a change is in the plan, and for results on their way.
+/// Maximum time until a change is in the plan, including the delivery of results.
 const SLACK: Duration = Duration::from_secs(120);
-/// Time until the tests that follow from a change have been planned.
+/// Maximum time until the tests that follow from a change are planned.
 const EXCUSE: Duration = Duration::from_secs(30);
-/// Failed tests of a vantage after which the pause is the longest one, whatever ran side by side.
+/// Failed tests of a vantage after which the pause is the longest one, even if some tests were
+/// concurrent.
 const MANY_FAILURES: usize = 20;
-/// Observations of an endpoint that are remembered.
+/// Maximum observations that are kept of an endpoint.
 const REMEMBERED: usize = 4;
-/// One run in so many may be what one target has and another has not, besides two at the ends.
+/// Tolerated difference between the numbers of probes of two targets, as a divisor, in addition to
+/// two probes at the ends.
 const UNEVEN: usize = 8;
 
 type Endpoint = (Target, Option<IpAddr>, KeyType, Vantage);
 
-/// An observation: its time, and whether a correct certificate was seen.
+/// Observation: its time, and whether the certificate was correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Observed {
     elapsed: Duration,
@@ -36,11 +38,11 @@ struct Observed {
 
 #[derive(Debug)]
 struct Tracked {
-    /// It is in the plan since then.
+    /// Time since which the target has been in the plan.
     since: Duration,
     /// The longest interval since its last probe.
     interval: Duration,
-    /// The interval has been changed then.
+    /// Time of the last change of the interval.
     changed: Duration,
     started: Option<Duration>,
     finished: Option<Duration>,
@@ -56,38 +58,39 @@ struct Source {
     excuses: usize,
     is_up: Option<bool>,
     is_running: bool,
-    /// Its certificate was issued since its last result.
+    /// True if its certificate was issued since its last result.
     is_awaited: bool,
-    /// The entry as it was configured last.
+    /// The entry as it was last configured.
     entry: Option<Entry>,
-    /// What it returned last.
+    /// The certificate that it last returned.
     returned: Option<Arc<crate::instance::Expected>>,
 }
 
-/// A probe that is running: its vantage, its targets and its start.
+/// Running probe: its vantage, its targets and its start.
 type Running = (Vantage, Vec<Arc<Target>>, Duration);
 
 #[derive(Default)]
 pub(super) struct Truth {
-    /// The plan that `tracked` has the targets of.
+    /// The plan whose targets are in `tracked`.
     plan: Option<Arc<Plan>>,
     observed: HashMap<Endpoint, Vec<Observed>>,
     tracked: BTreeMap<Arc<Target>, Tracked>,
     running: HashMap<ProbeId, Running>,
     sources: BTreeMap<String, Source>,
     fetching: usize,
-    /// The last starts of tests of a certificate from a vantage.
+    /// Times of the last tests of a certificate from a vantage.
     tests: BTreeMap<(Vantage, String), Vec<Duration>>,
-    /// Until then tests do not count: what follows from a change is tested at once.
+    /// Time until which tests do not count, because the tests that follow from a change start at
+    /// once.
     excused: Duration,
-    /// When a vantage was last asked, and how often it was while it failed.
+    /// Time of the last test of a vantage, and the number of its tests while it failed.
     asked: BTreeMap<Vantage, (Duration, usize)>,
-    /// The hosts that a vantage has probed before, so that nothing about them is initial.
+    /// Hosts that a vantage has probed before, so that their log lines must not be initial.
     probed: BTreeSet<(String, Vantage)>,
     steps: u64,
 }
 
-/// A result that must be published by an event.
+/// Result that an event must publish.
 pub(super) struct Published {
     endpoint: Endpoint,
     at: Duration,
@@ -108,8 +111,8 @@ impl Truth {
         }
     }
 
-    /// The result that an event must publish: that of one endpoint, unless the target has gone or the result depends on
-    /// another one.
+    /// Returns the result that an event must publish: that of one endpoint, unless the target was
+    /// removed or the result depends on another one.
     pub(super) fn expectation_of(&self, event: &Event, state: &State) -> Option<Published> {
         let Event::ProbeResult { id, judged, at } = event else {
             return None;
@@ -146,7 +149,7 @@ impl Truth {
         self.check_results(results, seed);
     }
 
-    /// The probe that an event ends, unless it breaks off.
+    /// Returns the probe that an event completes.
     pub(super) fn ended(&self, event: &Event) -> Option<Running> {
         match event {
             Event::ProbeDone { id, is_complete } if *is_complete => self.running.get(id).cloned(),
@@ -154,7 +157,7 @@ impl Truth {
         }
     }
 
-    /// Addresses that a probe no longer saw are gone when it ends.
+    /// Checks that the end of a probe removes the addresses that it no longer found.
     pub(super) fn check_ended(&self, ended: Option<Running>, state: &State, seed: u64) {
         let Some((vantage, targets, started)) = ended else {
             return;
@@ -175,7 +178,7 @@ impl Truth {
         }
     }
 
-    /// Returns true if a target has been in the plan since a probe of it began.
+    /// Returns true if a target has been in the plan since a probe of it started.
     fn is_wanted(&self, vantage: &Vantage, target: &Arc<Target>, started: Duration) -> bool {
         let tracked = self.tracked.get(target);
         vantage.is_local() && tracked.is_some_and(|tracked| tracked.since <= started)
@@ -187,7 +190,7 @@ impl Truth {
         }
     }
 
-    /// No published result is older, or other, than it claims.
+    /// Checks that the time and the verdict of every published result are those of an observation.
     fn check_results(&self, results: &TargetResults, seed: u64) {
         for endpoint in &results.endpoints {
             let o = endpoint.observation();
@@ -256,7 +259,7 @@ impl Truth {
                 self.excuse_tests(now.elapsed + 3 * SECOND_TRY);
                 for (key, source) in &mut self.sources {
                     if key.contains(cn) {
-                        // One now, and a second try.
+                        // One request now, and a second one after [`SECOND_TRY`].
                         source.excuses += 2;
                         source.is_awaited = true;
                         assert!(SECOND_TRY < REFRESH);
@@ -280,7 +283,7 @@ impl Truth {
         }
         for (key, entry) in keyed(&now.entries) {
             let source = self.sources.entry(key.clone()).or_default();
-            // It may have been removed as another one.
+            // An entry that is added again may differ from the removed one.
             let old = source.entry.replace(entry.clone());
             let is_same = old.is_none_or(|old| old == *entry);
             let is_file = !key.contains("sslmate");
@@ -290,7 +293,8 @@ impl Truth {
         }
     }
 
-    /// No source is asked more often than its interval, but for commands, and never twice at once.
+    /// Checks that no source is requested twice concurrently, nor more often than its interval
+    /// allows, except after commands.
     pub(super) fn on_fetch(&mut self, request: &SourceRequest, now: Duration, seed: u64) {
         self.fetching += 1;
         assert!(self.fetching <= MAX_SOURCES, "{seed}");
@@ -328,7 +332,7 @@ impl Truth {
         self.running.insert(id, run);
         if vantage.is_local() {
             let tracked = self.tracked.get_mut(&targets[0]);
-            // A target that is new in the plan is tracked from now on.
+            // A target that is new in the plan is tracked from the next check on.
             if let Some(tracked) = tracked {
                 tracked.is_running = true;
                 tracked.started = Some(now);
@@ -362,7 +366,7 @@ impl Truth {
         self.asked.insert(vantage.clone(), (now, count));
     }
 
-    /// After an outage nothing is logged as new.
+    /// Checks that a known fault is not logged as initial after an outage.
     pub(super) fn on_log(&mut self, line: &LogLine, seed: u64) {
         if !line.text.contains("initial=true") {
             return;
@@ -373,7 +377,7 @@ impl Truth {
         };
         let vantage = Vantage::named(field("vantage="));
         let hostname = field("hostname=");
-        // The probe that the line is of has been noted already.
+        // The probe of the line is already in `observed`.
         let count = self
             .observed
             .keys()
@@ -383,7 +387,7 @@ impl Truth {
 }
 
 impl World {
-    /// Checks everything that holds after every step.
+    /// Checks the invariants of every step.
     pub(super) fn check(&mut self) {
         let (now, interval) = (self.now, self.settings.interval);
         let planned = self.state.plan().clone();
@@ -458,7 +462,7 @@ impl World {
         }
     }
 
-    /// Nothing grows but with the inventory.
+    /// Checks that the size of the state depends only on the size of the inventory.
     fn check_sizes(&self) {
         let sizes = self.state.sizes();
         let targets = self.state.plan().targets.len();
@@ -477,7 +481,7 @@ impl World {
         );
     }
 
-    /// All targets have about the same number of probes.
+    /// Checks that all targets have about the same number of probes.
     pub(super) fn check_evenness(&self) {
         let runs: Vec<usize> = self.truth.tracked.values().map(|t| t.runs).collect();
         let (least, most) = (runs.iter().min().unwrap(), runs.iter().max().unwrap());

@@ -1,4 +1,4 @@
-//! A simulated world and its course.
+//! A simulated world and its events.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,21 +14,21 @@ use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
 use super::checks::Truth;
 use super::*;
 
-/// The start on the clock.
+/// Start time of the clock.
 const START: i64 = 1_800_000_000;
-/// Maximum time of a local probe, and of its results on their way.
+/// Maximum duration of a local probe, and of the delivery of a result ([`DELIVERY`]).
 const TIMEOUT: Duration = Duration::from_secs(10);
 const DELIVERY: Duration = Duration::from_millis(50);
 pub(super) const REFRESH: Duration = Duration::from_secs(3600);
 
-/// The kind of a world.
+/// Kind of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The work fits into the interval, which is long.
     Fitting,
-    /// The same with an interval of half a minute, and files as sources.
+    /// The same with an interval of two minutes, and files as sources.
     Dense,
-    /// The work does not fit. Nothing comes or goes.
+    /// The work does not fit. Targets are neither added nor removed.
     Overloaded,
 }
 
@@ -37,7 +37,7 @@ enum Server {
     Fast,
     Slow,
     Dead,
-    /// It refuses handshakes for the key types but one.
+    /// It refuses handshakes for all key types but one.
     OneKeyType,
 }
 
@@ -48,24 +48,25 @@ enum Dns {
     Nxdomain,
 }
 
-/// How a vantage or a source answers.
+/// Behavior of a vantage or a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Up,
     Failing,
-    /// It answers after hours.
+    /// It responds after hours.
     Hanging,
 }
 
 struct Host {
     dns: Dns,
-    /// The addresses in DNS, by their last byte, with their servers and whether the certificate is correct.
+    /// Addresses in DNS by their last byte, with their servers and whether the certificate is
+    /// correct.
     addresses: BTreeMap<u8, (Server, bool)>,
 }
 
-/// Something that is on its way.
+/// Scheduled event.
 enum Pending {
-    /// A probe ends at an address.
+    /// A probe of an address ends.
     Observe {
         id: ProbeId,
         target: Arc<Target>,
@@ -186,7 +187,7 @@ impl World {
         self.events.insert(self.last, pending);
     }
 
-    /// Runs the world for so long, then ends it.
+    /// Runs the world for this time, then ends it.
     pub(super) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         let mut ticks = 0;
@@ -260,7 +261,7 @@ impl World {
         self.truth.on_fetch(&request, self.now, self.seed);
         let name = entry.name.clone().unwrap_or_default();
         let peer = *self.sources.entry(name.clone()).or_insert(Peer::Up);
-        // It is asked every minute while it fails, and does not fail for hundreds of them.
+        // A failing source is requested every minute, and recovers before hundreds of requests.
         if peer == Peer::Failing && self.rng.one_in(8) {
             self.sources.insert(name.clone(), Peer::Up);
         }
@@ -360,7 +361,7 @@ impl World {
                 }
             }
         }
-        // A probe that breaks off leaves everything as it is.
+        // A probe that breaks off must leave everything unchanged.
         let is_complete = !self.rng.one_in(500);
         let done = Event::ProbeDone { id, is_complete };
         self.push(longest + 2 * DELIVERY, Pending::Deliver(done));
@@ -384,7 +385,8 @@ impl World {
         }
     }
 
-    /// A probe of one endpoint ends: the truth is of this moment, and the result arrives later.
+    /// Ends the probe of one endpoint: its outcome is the truth of this moment, and the result
+    /// arrives later.
     fn observe(
         &mut self,
         id: ProbeId,
@@ -417,7 +419,7 @@ impl World {
         );
     }
 
-    /// Something changes in the world.
+    /// Changes something in the world.
     fn change(&mut self) {
         let peers = [Peer::Up, Peer::Up, Peer::Failing, Peer::Hanging];
         let peer = peers[self.rng.below(peers.len())];
@@ -469,7 +471,7 @@ impl World {
         }
     }
 
-    /// A reload, often followed by another that takes it back.
+    /// Reloads the configuration, often followed by a reload that reverts it.
     fn reload(&mut self) {
         let mut settings = self.settings.clone();
         if self.rng.one_in(3) && self.kind == Kind::Fitting {

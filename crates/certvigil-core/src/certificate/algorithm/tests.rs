@@ -9,7 +9,7 @@ use super::super::signature::{Link, Signed, certifies, unverifiable, verificatio
 use super::super::{Certificate, der, parse_certificates};
 use super::*;
 
-/// An issuer, and what it issued: one certificate for each algorithm.
+/// Returns an issuer and the certificates it issued, one for each algorithm.
 fn issued(name: &str) -> (Certificate, Vec<Certificate>) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/certificate/testdata");
     let pem = std::fs::read(format!("{folder}/{name}.pem")).expect(name);
@@ -18,7 +18,7 @@ fn issued(name: &str) -> (Certificate, Vec<Certificate>) {
     (issuer, all)
 }
 
-/// The files with signatures that are verified, and how many there are.
+/// Files whose signatures are verified, and the number of signatures in each.
 const VERIFIED: [(&str, usize); 21] = [
     ("rsa512", 5),
     ("rsa1024", 8),
@@ -71,7 +71,7 @@ fn a_signature_with_one_bit_flipped_is_not_verified() {
         for leaf in leaves {
             let what = format!("{name} {}", leaf.facts().unwrap().signature.name);
             let der = leaf.der();
-            // The signature is the last thing in there, and the serial number is signed.
+            // The signature is at the end of the DER, and the serial number is in the signed part.
             for at in [der.len() - 1, der.len() - 20] {
                 let changed = changed(der, |der| der[at] ^= 0x10);
                 assert_eq!(certifies(&issuer, &changed), Link::No, "{what}");
@@ -124,7 +124,7 @@ fn a_verification_costs_what_it_takes() {
         ("rsa2048", 0, 2), // MD5, by our own code
         ("rsa4096", 0, 5), // SHA-224
         ("rsa4096", 1, 3),
-        ("rsa16384", 0, 65), // no more work is done
+        ("rsa16384", 0, 65), // no further work is done
         ("P-256", 2, 1),
         ("P-384", 2, 7),
         ("P-521", 2, 15),
@@ -141,7 +141,7 @@ fn a_verification_costs_what_it_takes() {
     assert_eq!(method.cost(64 * 1024), 15 + 4);
 }
 
-/// The content of the AlgorithmIdentifier of a certificate's signature.
+/// Returns the content of the AlgorithmIdentifier of a certificate's signature.
 fn algorithm(certificate: &Certificate) -> Vec<u8> {
     let outline = der::outline(certificate.der()).unwrap();
     outline.signature_algorithm.to_vec()
@@ -163,7 +163,7 @@ fn a_key_of_one_kind_made_no_signature_of_another() {
             assert_eq!(method.unwrap_err(), Unfit::OtherKind, "{signer} {signed}");
         }
     }
-    // A key that is bound to PSS signs in no other way (RFC 4055, section 1.2).
+    // A key that is restricted to PSS makes no other signatures (RFC 4055, section 1.2).
     let (_, pkcs1) = issued("rsa2048");
     let (pss, _) = issued("pss");
     let spki = spki(&pss);
@@ -171,7 +171,7 @@ fn a_key_of_one_kind_made_no_signature_of_another() {
     assert_eq!(method.unwrap_err(), Unfit::OtherKind);
 }
 
-/// RFC 4055, section 3.3: both hashes as the key has them, and a salt that is at least as long.
+/// RFC 4055, section 3.3: the hashes must be those of the key, and the salt at least as long.
 #[test]
 fn the_restrictions_of_a_pss_key_hold() {
     let (issuer, leaves) = issued("rsa2048");
@@ -210,7 +210,7 @@ fn two_different_algorithms_in_one_certificate_are_not_verified() {
         name == "ecdsa-with-SHA256"
     });
     let leaf = leaf.unwrap();
-    // The last arc of the outer one: ecdsa-with-SHA384.
+    // The last arc of the outer algorithm: ecdsa-with-SHA384.
     let outer = der::outline(leaf.der()).unwrap().signature_algorithm;
     let at = outer.as_ptr() as usize - leaf.der().as_ptr() as usize + outer.len() - 1;
     let other = changed(leaf.der(), |der| der[at] = 3);
@@ -245,7 +245,7 @@ fn unusual_rsa_keys_are_not_verified_with() {
     assert_eq!(method(&odd(63), e), size(63));
     for (n, e) in [
         (vec![0x7e; 256], &e[..]), // even
-        (odd(256), &[1]),          // everybody signs
+        (odd(256), &[1]),          // anyone can sign
         (odd(256), &[0]),
         (odd(256), &[4]),
         (odd(256), &[0x7f; 200]),         // a million multiplications
@@ -255,7 +255,7 @@ fn unusual_rsa_keys_are_not_verified_with() {
     }
 }
 
-/// A modulus without the zero octet in front is negative in DER, and means the same.
+/// A modulus without the leading zero octet is negative in DER. It means the same number.
 #[test]
 fn a_negative_modulus_is_taken_as_positive() {
     let (issuer, leaves) = issued("rsa2048");

@@ -104,7 +104,7 @@ fn curves_are_named() {
             "EC brainpoolP384r1",
             false,
         ),
-        // Not known by name: the size is that of the point.
+        // An unnamed curve: the size is that of the point.
         (
             b"\x2b\x06\x01\x04\x01\x83\xb2\x03\x01",
             "EC 1.3.6.1.4.1.55555.1",
@@ -118,7 +118,7 @@ fn curves_are_named() {
     assert_eq!(read(&implicit), unreadable);
 }
 
-/// The parameters of P-256 (SEC 2), with this generator.
+/// Returns the parameters of P-256 (SEC 2), with this generator.
 fn explicit_p256(generator: &[u8]) -> Vec<u8> {
     let hex = |text: &str| -> Vec<u8> {
         let digits = text.as_bytes().chunks(2);
@@ -183,13 +183,13 @@ fn a_key_of_a_rare_kind_is_named_and_one_that_cannot_be_read_is_an_oddity() {
     assert_eq!(read(&no_numbers), unreadable("RSA (unreadable)"));
 }
 
-/// A seed of the fuzz target that reads certificates.
+/// Reads a seed of the fuzz target that reads certificates.
 fn seed(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/certificate");
     std::fs::read(std::path::Path::new(folder).join(name)).unwrap()
 }
 
-/// Files of OpenSSL 3.0.
+/// Files made by OpenSSL 3.0.
 #[test]
 fn the_keys_of_real_certificates_are_named() {
     for (der, name, subject) in [

@@ -19,7 +19,7 @@ fn common_name(tag: u8, value: &[u8]) -> Vec<u8> {
     name(&[&[pair(COMMON_NAME, tag, value)]])
 }
 
-/// RFC 5280, section 7.1: neither the string type nor case nor superfluous white space matters.
+/// RFC 5280, section 7.1: comparison ignores the string type, case and superfluous white space.
 #[test]
 fn string_type_case_and_white_space_do_not_matter() {
     let normal = common_name(UTF8_STRING, b"some root");
@@ -66,7 +66,7 @@ fn different_names_have_different_normal_forms() {
         name(&[&[one(b"a")], &[one(b"b")]]),
         name(&[&[one(b"b")], &[one(b"a")]]),
         name(&[&[one(b"a"), one(b"b")]]),
-        // Neither is a string in its type.
+        // Both are invalid in their string type.
         common_name(UTF8_STRING, b"\xff"),
         common_name(BMP_STRING, b"a"),
         common_name(UNIVERSAL_STRING, b"\xff\xff\xff\xff"),
@@ -241,7 +241,7 @@ proptest! {
         prop_assert_eq!(normal_name(&normal), normal);
     }
 
-    /// Text of a name is one line, and unescaping it gives the values back.
+    /// The text of a name is one line, and unescaping it returns the values.
     #[test]
     fn any_name_has_text(name in any_name()) {
         let (read, ..) = read(&name);

@@ -10,7 +10,7 @@ const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1d\x11";
 const AUTHORITY_KEY_ID: &[u8] = b"\x55\x1d\x23";
 const PRIVATE: &[u8] = b"\x2a\x03\x04";
 
-/// The fields of a well-formed leaf, each to be replaced.
+/// The fields of a well-formed leaf. Tests replace some of them.
 #[derive(Clone)]
 struct Fields {
     version: Vec<u8>,
@@ -121,7 +121,8 @@ fn a_sound_certificate_has_no_oddity_and_no_remark() {
     assert_eq!(facts.key, Key::Ec("P-256".into(), 256));
 }
 
-/// Each was refused by OpenSSL 3.0, GnuTLS 3.7, Go 1.19, Java 17 or webpki 0.103 when it was tried.
+/// OpenSSL 3.0, GnuTLS 3.7, Go 1.19, Java 17 or webpki 0.103 refused each of these in an
+/// experiment.
 #[test]
 fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
     use Oddity::*;
@@ -266,7 +267,7 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
             if is_whole { "CN=www.example.com" } else { "" }
         );
         assert_eq!(facts.spki, sound.spki);
-        // Each is one line that says something of its own.
+        // Each text is one line and distinct.
         for oddity in &oddities {
             let (text, rule) = (oddity.to_string(), oddity.rule());
             assert!(!text.is_empty() && !rule.is_empty() && !text.contains('\n'));
@@ -277,7 +278,7 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
     assert_eq!(read(&longer).unwrap().oddities, [TrailingBytes]);
 }
 
-/// A part of the signed part that is not where it should be leaves nothing to read.
+/// A misplaced field in the signed part makes the whole certificate unreadable.
 #[test]
 fn what_has_no_parts_is_malformed() {
     for (der, error) in [
@@ -305,7 +306,7 @@ fn a_validity_that_cannot_be_read_is_no_validity() {
     assert_eq!(fields.facts().validity(), Some(known.into()));
 }
 
-/// No client that was tried refuses these.
+/// No client of the experiment refuses these.
 #[test]
 fn a_deviation_that_no_client_refuses_is_a_remark() {
     use Oddity::*;
@@ -517,8 +518,8 @@ fn a_certificate_has_a_bounded_number_of_oddities() {
 }
 
 proptest! {
-    /// Whatever becomes of one octet, the certificate keeps its fingerprint and its bytes, and what is read is text of
-    /// one line.
+    /// Whatever one octet is changed to, the certificate keeps its fingerprint and its bytes, and
+    /// the facts are one-line texts.
     #[test]
     fn a_damaged_certificate_keeps_its_fingerprint(at in any::<prop::sample::Index>(), octet: u8) {
         let mut der = Fields::sound().der();
@@ -537,7 +538,7 @@ proptest! {
         }
     }
 
-    /// Every part that is not whole is missed.
+    /// Every incomplete part is detected.
     #[test]
     fn a_cut_certificate_is_read_or_refused(at in any::<prop::sample::Index>()) {
         let der = Fields::sound().der();

@@ -2,6 +2,9 @@
 
 use std::sync::OnceLock;
 
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject as _;
+
 use crate::model::Timestamp;
 
 use super::super::read::read_time;
@@ -13,6 +16,8 @@ const EXPLICIT_0: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
+/// The only reason that is not permanent (RFC 5280, section 5.3.1).
+const HOLD: &str = "certificateHold";
 /// id-ce-cRLReasons, 2.5.29.21.
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 /// id-ce-issuingDistributionPoint, 2.5.29.28.
@@ -20,20 +25,34 @@ const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 28];
 /// id-ce-deltaCRLIndicator, 2.5.29.27.
 const DELTA: &[u8] = &[0x55, 0x1d, 27];
 
-/// A list of what one issuer has revoked.
+/// A certificate revocation list of one issuer.
 #[derive(Debug)]
 pub struct Crl {
     der: Vec<u8>,
-    /// The first key that the signature was held against, and the result: a list is asked about many certificates,
-    /// and hashing it is what costs.
+    /// The first key that the signature was checked with, and the result. Hashing the list is the
+    /// expensive part, and one list is checked for many certificates.
     signed: OnceLock<(PublicKeyHash, Link)>,
 }
 
 impl Crl {
-    /// Takes a list as it was fetched.
+    /// Creates a list from a file or a response: DER (RFC 5280, section 5), or PEM (RFC 7468, section 6), which some
+    /// issuers publish. In PEM, the first list counts.
     ///
     /// # Errors
-    /// Where it is none.
+    /// Returns an error if the bytes are not a list.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, Unusable> {
+        if !bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return Self::from_der(bytes);
+        }
+        let list = CertificateRevocationListDer::from_pem_slice(&bytes);
+        let list = list.map_err(|_| Unusable::Unreadable("its PEM has no revocation list"))?;
+        Self::from_der(list.to_vec())
+    }
+
+    /// Creates a list from its DER.
+    ///
+    /// # Errors
+    /// Returns an error if the bytes are not a list.
     pub fn from_der(der: Vec<u8>) -> Result<Self, Unusable> {
         Outline::read(&der)?;
         Ok(Self {
@@ -42,18 +61,23 @@ impl Crl {
         })
     }
 
-    /// How many bytes it has.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.der.len()
     }
 
-    /// What it says of a certificate, once it is verified that it is its issuer's and holds for this time.
+    /// Returns the status of a certificate, after verifying that its issuer signed the list and
+    /// that the list is valid at this time.
     ///
-    /// Only the issuer's own lists count: neither indirect nor delta lists, nor lists for some reasons only. A list
-    /// that is one part of several has to be the one that the certificate names (section 6.3.3 (b)).
+    /// Only complete lists of the issuer itself are used: no indirect lists, no delta lists, no
+    /// lists for some reasons only. A list that is one part of several must be the one that the
+    /// certificate names (section 6.3.3 (b)).
+    ///
+    /// In an expired list, the entry of a revoked certificate still counts: revocation is permanent, but for
+    /// the reason certificateHold. That a certificate is not in an expired list says nothing.
     ///
     /// # Errors
-    /// Why it says nothing.
+    /// Returns the reason if the list does not give the status of the certificate.
     pub fn status_of(
         &self,
         leaf: &Certificate,
@@ -69,11 +93,16 @@ impl Crl {
             .next_update
             .ok_or(Unusable::Unreadable("it does not say until when it holds"))?;
         verified(self.signed_by(outline.signed, issuer))?;
-        fresh(outline.this_update, until, now)?;
+        let freshness = fresh(outline.this_update, until, now);
+        if matches!(freshness, Err(Unusable::NotYetValid(_))) {
+            return Err(Unusable::NotYetValid(outline.this_update));
+        }
         let number = serial(leaf).ok_or(Unusable::OtherCertificate)?;
         let status = match outline.find(number)? {
-            Some(revoked) => Status::Revoked(revoked),
-            None => Status::Good,
+            Some(revoked) if freshness.is_ok() || revoked.reason != Some(HOLD) => {
+                Status::Revoked(revoked)
+            }
+            _ => freshness.map(|()| Status::Good)?,
         };
         Ok(Answer { status, until })
     }
@@ -88,7 +117,7 @@ impl Crl {
     }
 }
 
-/// Where the parts of a list are. Every slice is of the input.
+/// The parts of a list. Every slice is part of the input.
 struct Outline<'a> {
     signed: Signed<'a>,
     /// The issuer's name, a whole SEQUENCE.
@@ -126,7 +155,7 @@ impl<'a> Outline<'a> {
 
     fn read_tbs(mut tbs: &'a [u8], signed: Signed<'a>) -> Option<Self> {
         der::optional(&mut tbs, der::INTEGER); // the version
-        der::expect(&mut tbs, der::SEQUENCE)?; // the algorithm again
+        der::expect(&mut tbs, der::SEQUENCE)?; // the algorithm, repeated
         let issuer = der::expect(&mut tbs, der::SEQUENCE)?.whole;
         let this_update = read_time(der::split(&mut tbs)?)?;
         let next =
@@ -150,7 +179,7 @@ impl<'a> Outline<'a> {
         })
     }
 
-    /// Whether a certificate that is not in the list is not revoked.
+    /// Returns an error if absence from the list does not mean that the certificate is not revoked.
     fn check_scope(&self, leaf: &Certificate) -> Result<(), Unusable> {
         let mut extensions = self.extensions;
         while !extensions.is_empty() {
@@ -174,7 +203,7 @@ impl<'a> Outline<'a> {
         Ok(())
     }
 
-    /// The entry for a serial number.
+    /// Returns the entry for a serial number.
     fn find(&self, serial: &[u8]) -> Result<Option<Revoked>, Unusable> {
         let mut entries = self.entries;
         while !entries.is_empty() {
@@ -192,21 +221,21 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// The content of the AlgorithmIdentifier that is signed too (RFC 5280, section 5.1.2.2).
+/// Returns the content of the AlgorithmIdentifier in the signed part (RFC 5280, section 5.1.2.2).
 fn inner_algorithm(mut tbs: &[u8]) -> Option<&[u8]> {
     der::optional(&mut tbs, der::INTEGER); // the version
     Some(der::expect(&mut tbs, der::SEQUENCE)?.content)
 }
 
-/// The content of the next entry.
+/// Splits off the next entry and returns its content.
 fn entry<'a>(entries: &mut &'a [u8]) -> Result<&'a [u8], Unusable> {
     let entry = der::expect(entries, der::SEQUENCE);
     let entry = entry.ok_or(Unusable::Unreadable("one of its entries"))?;
     Ok(entry.content)
 }
 
-/// What comes after the serial number in an entry. A critical extension that is not known may change whose
-/// certificate it is (section 5.3.3), so then nothing is said.
+/// Reads the fields after the serial number in an entry. Returns `None` if there is an unknown
+/// critical extension: it may name another issuer for the entry (section 5.3.3).
 fn read_entry(mut fields: &[u8]) -> Option<Revoked> {
     let at = read_time(der::split(&mut fields)?)?;
     let mut revoked = Revoked { at, reason: None };
@@ -225,7 +254,7 @@ fn read_entry(mut fields: &[u8]) -> Option<Revoked> {
     Some(revoked)
 }
 
-/// Which certificates a list is about (RFC 5280, section 5.2.5).
+/// The scope of a list: the certificates that it covers (RFC 5280, section 5.2.5).
 struct Scope<'a> {
     /// The content of the DistributionPointName.
     point: Option<&'a [u8]>,
@@ -274,7 +303,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Whether a DistributionPointName has one of these URLs.
+/// Returns true if a DistributionPointName has one of these URLs.
 fn is_one_of(mut point: &[u8], urls: &[String]) -> bool {
     const FULL_NAME: u8 = EXPLICIT_0;
     const URI: u8 = 0x86;

@@ -1,8 +1,8 @@
-//! Whether a certificate has been revoked, as its issuer says in a list (RFC 5280, section 5) or in an OCSP
-//! response (RFC 6960). Everything here is signed, and nothing is believed before the signature is verified.
+//! Revocation status of a certificate, from its issuer's revocation list (RFC 5280, section 5) or
+//! OCSP response (RFC 6960). Both are signed, and no part is used before the signature is verified.
 //!
-//! The two are read by the reader that knows where each part of a certificate begins: it never allocates, and a
-//! list of a million entries costs one walk.
+//! The reader of certificate outlines reads both. It never allocates, and a list of a million
+//! entries is read in one pass.
 
 mod crl;
 mod ocsp;
@@ -18,14 +18,14 @@ use crate::model::Timestamp;
 use super::{Certificate, Link, PublicKeyHash, der, key_signed};
 
 pub use crl::Crl;
-pub use ocsp::{MAX_OCSP_BYTES, ocsp_url, read_ocsp};
+pub use ocsp::{MAX_OCSP_BYTES, ocsp_request, ocsp_url, read_ocsp};
 
-/// So far the clock of whoever signed may be off, in seconds.
+/// Maximum clock skew of the signer, in seconds.
 const CLOCK_SKEW: i64 = 5 * 60;
-/// So long an OCSP response that does not say when the next one comes is taken as fresh, in seconds.
+/// Lifetime of an OCSP response without nextUpdate, in seconds.
 const LIFE_WITHOUT_END: i64 = 24 * 60 * 60;
 
-/// Who issued a certificate, as far as revocation goes: a name and a key. A trusted root is no more than that.
+/// An issuer as revocation needs it: a name and a key. A trusted root is no more than that.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issuer {
     /// The name as DER.
@@ -35,8 +35,9 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer of a certificate, by its key (SubjectPublicKeyInfo as DER); `None` where it is not verified that
-    /// that key signed it: a certificate that anybody made must not have an issuer asked about it.
+    /// Returns the issuer of a certificate with this key (SubjectPublicKeyInfo as DER). Returns
+    /// `None` if it is not verified that this key signed the certificate: a certificate that anyone
+    /// can make must not cause requests to an issuer.
     pub fn of(certificate: &Certificate, spki: &[u8]) -> Option<Self> {
         let facts = certificate.facts().ok()?;
         let link = key_signed(spki, PublicKeyHash::of(spki), certificate);
@@ -53,35 +54,35 @@ impl fmt::Debug for Issuer {
     }
 }
 
-/// What an issuer says of a certificate, verified.
+/// A verified response of an issuer about a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Whether it has been revoked.
+    /// The revocation status.
     pub status: Status,
-    /// Until when this holds.
+    /// End of validity of this response.
     pub until: Timestamp,
 }
 
-/// Whether a certificate has been revoked.
+/// Revocation status of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It has not.
+    /// Not revoked.
     Good,
-    /// It has.
+    /// Revoked.
     Revoked(Revoked),
 }
 
-/// A certificate's revocation.
+/// Revocation of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// Since when.
+    /// Time of revocation.
     pub at: Timestamp,
-    /// Why, as RFC 5280, section 5.3.1 calls it, where it is told.
+    /// Reason as RFC 5280, section 5.3.1, names it, if it is given.
     pub reason: Option<&'static str>,
 }
 
 impl fmt::Display for Revoked {
-    /// `revoked on 2027-01-31 (keyCompromise)`.
+    /// Writes a text such as `revoked on 2027-01-31 (keyCompromise)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "revoked on {}", self.at.date())?;
         match self.reason {
@@ -91,31 +92,31 @@ impl fmt::Display for Revoked {
     }
 }
 
-/// Why a list or a response says nothing about a certificate.
+/// The reason for which a list or a response does not give the status of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Unusable {
-    /// It cannot be read: which part.
+    /// It cannot be read: the part.
     Unreadable(&'static str),
-    /// It has more bytes than are read.
+    /// It exceeds the maximum size.
     TooLarge,
-    /// The responder answered with an error (RFC 6960, section 4.2.1).
+    /// The responder returned an error (RFC 6960, section 4.2.1).
     Refused(&'static str),
     /// It is about another certificate.
     OtherCertificate,
-    /// It is signed with another key than the issuer's.
+    /// It is signed with a key other than the issuer's.
     WrongSignature,
-    /// Its signature is of a kind that cannot be verified here (Ed448, brainpool curves).
+    /// It has an unsupported kind of signature (Ed448, brainpool curves).
     Unverifiable,
-    /// Who signed it may not speak for the issuer: why.
+    /// The signer is not authorised by the issuer: the reason.
     NotAuthorised(String),
-    /// It holds only from then on.
+    /// It is valid only from this time.
     NotYetValid(Timestamp),
-    /// It held until then.
+    /// It was valid until this time.
     Outdated(Timestamp),
     /// The responder does not know the certificate.
     Unknown,
-    /// It does not speak of all that matters here: why.
+    /// It does not cover the certificate: the reason.
     OutOfScope(&'static str),
 }
 
@@ -141,7 +142,7 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// Whether something said at a time, which may say until when it holds, holds now: until when.
+/// Returns until when a response is valid, or an error if it is not valid now.
 fn fresh(from: Timestamp, until: Timestamp, now: Timestamp) -> Result<(), Unusable> {
     if from.seconds_since(now) > CLOCK_SKEW {
         return Err(Unusable::NotYetValid(from));
@@ -160,12 +161,12 @@ fn verified(link: Link) -> Result<(), Unusable> {
     }
 }
 
-/// The serial number's content octets.
+/// Returns the serial number's content octets.
 fn serial(certificate: &Certificate) -> Option<&[u8]> {
     Some(der::outline(certificate.der()).ok()?.serial)
 }
 
-/// The name of a reason (RFC 5280, section 5.3.1).
+/// Returns the name of a reason (RFC 5280, section 5.3.1).
 fn reason(code: &[u8]) -> Option<&'static str> {
     Some(match code {
         [0] => "unspecified",

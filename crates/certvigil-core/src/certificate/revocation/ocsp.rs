@@ -1,4 +1,4 @@
-//! OCSP responses (RFC 6960, section 4.2) and the URL that asks for one (appendix A).
+//! OCSP responses (RFC 6960, section 4.2) and the request URL (appendix A).
 
 use aws_lc_rs::digest;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,9 +13,10 @@ use super::{
     verified,
 };
 
-/// The largest response that is read, in bytes. They have 300 to 5000.
+/// Maximum size of a response in bytes. Usual responses have 300 to 5000.
 pub const MAX_OCSP_BYTES: usize = 16 << 10;
-/// Certificates in a response whose right to sign it is looked into. There is one, if any.
+/// Maximum certificates in a response that are examined as the responder's. Usual responses have at
+/// most one.
 const MAX_RESPONDERS: usize = 4;
 
 const EXPLICIT_0: u8 = 0xa0;
@@ -27,16 +28,17 @@ const GENERALIZED_TIME: u8 = 0x18;
 const BASIC_RESPONSE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
 /// id-sha1, 1.3.14.3.2.26.
 const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a];
-/// id-sha256, 2.16.840.1.101.3.4.2.1; those of SHA-384 and SHA-512 end with 2 and 3.
+/// id-sha256, 2.16.840.1.101.3.4.2.1. The last arcs of SHA-384 and SHA-512 are 2 and 3.
 const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
 const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
 const SHA512: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3];
 
-/// What an OCSP response says of a certificate, once it is verified that its issuer, or whom its issuer has made a
-/// responder, says so of this certificate for this time.
+/// Returns the status of a certificate from an OCSP response. Verifies that the issuer, or a
+/// responder that the issuer has authorised, signed it for this certificate and that it is valid at
+/// this time.
 ///
 /// # Errors
-/// Why it says nothing.
+/// Returns the reason if the response does not give the status of the certificate.
 pub fn read_ocsp(
     response: &[u8],
     leaf: &Certificate,
@@ -57,10 +59,19 @@ pub fn read_ocsp(
     Ok(Answer { status, until })
 }
 
-/// The URL that asks a responder about a certificate by GET (RFC 6960, appendix A.1; RFC 5019, section 5). SHA-1
-/// names the issuer, as it is what every responder knows.
+/// Returns the URL of a GET request for the status of a certificate (RFC 6960, appendix A.1; RFC
+/// 5019, section 5).
 pub fn ocsp_url(responder: &str, leaf: &Certificate, issuer: &Issuer) -> Option<String> {
     use base64::Engine as _;
+    let request = ocsp_request(leaf, issuer)?;
+    let request = base64::engine::general_purpose::STANDARD.encode(request);
+    let request = utf8_percent_encode(&request, NON_ALPHANUMERIC);
+    Some(format!("{}/{request}", responder.trim_end_matches('/')))
+}
+
+/// Returns the DER of a request for the status of a certificate (RFC 6960, section 4.1.1), which is the body
+/// of a POST request. The issuer is identified by SHA-1 because every responder supports it.
+pub fn ocsp_request(leaf: &Certificate, issuer: &Issuer) -> Option<Vec<u8>> {
     let hash = |bytes| digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
     let (_, key) = der::public_key(&issuer.spki)?;
     let algorithm = [der::encode(der::OBJECT_IDENTIFIER, SHA1), vec![5, 0]].concat();
@@ -70,14 +81,11 @@ pub fn ocsp_url(responder: &str, leaf: &Certificate, issuer: &Issuer) -> Option<
         der::encode(der::OCTET_STRING, hash(key).as_ref()),
         der::encode(der::INTEGER, serial(leaf)?),
     ];
-    // OCSPRequest, TBSRequest, requestList, Request, CertID.
-    let request = (0..5).fold(id.concat(), |inner, _| der::sequence(&inner));
-    let request = base64::engine::general_purpose::STANDARD.encode(request);
-    let request = utf8_percent_encode(&request, NON_ALPHANUMERIC);
-    Some(format!("{}/{request}", responder.trim_end_matches('/')))
+    // The five layers: OCSPRequest, TBSRequest, requestList, Request, CertID.
+    Some((0..5).fold(id.concat(), |inner, _| der::sequence(&inner)))
 }
 
-/// A BasicOCSPResponse, not verified.
+/// A BasicOCSPResponse, unverified.
 struct Basic<'a> {
     signed: Signed<'a>,
     responder: Responder<'a>,
@@ -87,7 +95,7 @@ struct Basic<'a> {
     certificates: &'a [u8],
 }
 
-/// Who says that it signed.
+/// The claimed signer.
 #[derive(Clone, Copy)]
 enum Responder<'a> {
     /// A name as DER.
@@ -107,9 +115,9 @@ impl Responder<'_> {
     }
 }
 
-/// What is said of one certificate.
+/// The response for one certificate.
 struct Single {
-    /// `None` where the responder does not know it.
+    /// `None` if the responder does not know the certificate.
     status: Option<Status>,
     this_update: Timestamp,
     next_update: Option<Timestamp>,
@@ -168,7 +176,7 @@ impl<'a> Basic<'a> {
         })
     }
 
-    /// The responder and the list of responses of the ResponseData.
+    /// Returns the responder and the list of responses in the ResponseData.
     fn read_data(mut data: &'a [u8]) -> Option<(Responder<'a>, &'a [u8])> {
         der::optional(&mut data, EXPLICIT_0); // the version
         let mut id = der::split(&mut data)?;
@@ -177,7 +185,7 @@ impl<'a> Basic<'a> {
             EXPLICIT_2 => Responder::Key(der::expect(&mut id.content, der::OCTET_STRING)?.content),
             _ => return None,
         };
-        der::expect(&mut data, GENERALIZED_TIME)?; // when it was made
+        der::expect(&mut data, GENERALIZED_TIME)?; // the time of signing
         let responses = der::expect(&mut data, der::SEQUENCE)?.content;
         if let Some(extensions) = der::explicit(&mut data, EXPLICIT_1, der::SEQUENCE) {
             refuse_critical(extensions?.content)?;
@@ -185,7 +193,7 @@ impl<'a> Basic<'a> {
         Some((responder, responses))
     }
 
-    /// What is said of this certificate.
+    /// Returns the response for this certificate.
     fn about(&self, leaf: &Certificate, issuer: &Issuer) -> Result<Single, Unusable> {
         let mut responses = self.responses;
         while !responses.is_empty() {
@@ -203,12 +211,14 @@ impl<'a> Basic<'a> {
         Err(Unusable::OtherCertificate)
     }
 
-    /// Whether the issuer signed it, or a responder that the issuer has made one (RFC 6960, section 4.2.2.2).
+    /// Verifies that the signer is the issuer, or a responder that the issuer has authorised (RFC
+    /// 6960, section 4.2.2.2).
     fn verify(&self, issuer: &Issuer, now: Timestamp) -> Result<(), Unusable> {
         let is_issuer = self.responder.is(&issuer.name, &issuer.spki);
         let by_issuer = is_issuer.then(|| self.signed.by(&issuer.spki));
         if let Some(link) = by_issuer {
-            // Two keys may have one name: then a certificate of the response has the other.
+            // Two keys may share a name. In that case a certificate in the response has the other
+            // key.
             if link == Link::Verified || self.certificates.is_empty() {
                 return verified(link);
             }
@@ -272,7 +282,7 @@ impl<'a> Basic<'a> {
     }
 }
 
-/// Whether a CertID's content names this certificate; `None` where it cannot be read.
+/// Returns true if a CertID's content identifies this certificate, or `None` if it cannot be read.
 fn is_id_of(mut id: &[u8], leaf: &Certificate, issuer: &Issuer) -> Option<bool> {
     let mut algorithm = der::expect(&mut id, der::SEQUENCE)?.content;
     let hash = match der::expect(&mut algorithm, der::OBJECT_IDENTIFIER)?.content {
@@ -293,7 +303,7 @@ fn is_id_of(mut id: &[u8], leaf: &Certificate, issuer: &Issuer) -> Option<bool> 
     )
 }
 
-/// What comes after the CertID in a SingleResponse.
+/// Reads the fields after the CertID in a SingleResponse.
 fn read_single(mut fields: &[u8]) -> Option<Single> {
     const GOOD: u8 = 0x80;
     const REVOKED: u8 = EXPLICIT_1;
@@ -328,8 +338,8 @@ fn read_single(mut fields: &[u8]) -> Option<Single> {
     })
 }
 
-/// No extension of a response is known here that changes what it says, so a critical one may not be passed over
-/// (RFC 6960, section 4.4).
+/// Returns `None` if there is a critical extension: no known extension changes the meaning of a
+/// response, and an unknown critical one must not be ignored (RFC 6960, section 4.4).
 fn refuse_critical(mut extensions: &[u8]) -> Option<()> {
     while !extensions.is_empty() {
         if der::extension(&mut extensions)?.critical {

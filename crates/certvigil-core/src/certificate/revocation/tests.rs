@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::super::parse_certificates;
 use super::*;
 
-/// The day of the testdata, which `testdata/make-testdata.sh` makes with OpenSSL.
+/// The date of the testdata, which `testdata/make-testdata.sh` makes with OpenSSL.
 const NOW: &str = "2026-11-25T12:00:00Z";
 
 fn file(name: &str) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn list_at(name: &str, time: &str) -> Result<Status, Unusable> {
     let (leaf, issuer) = leaf_and_issuer();
     let list = Crl::from_der(file(&format!("{name}.crl"))).unwrap();
     let answer = list.status_of(&leaf, &issuer, at(time));
-    // What is remembered of the signature is what it was.
+    // The remembered result of the signature is the same.
     assert_eq!(list.status_of(&leaf, &issuer, at(time)), answer);
     answer.map(|answer| answer.status)
 }
@@ -59,6 +59,40 @@ fn a_certificate_says_where_its_revocation_is_told_of() {
     assert_eq!(facts.ocsp_url.as_deref(), Some("http://ocsp.example.com/"));
     assert!(!facts.must_staple && !facts.may_sign_ocsp);
     assert!(certificate("muststaple").facts().unwrap().must_staple);
+}
+
+/// What is revoked stays revoked; what is not may be by now.
+#[test]
+fn entry_in_an_expired_list_still_counts() {
+    const LATER: &str = "2039-11-25T12:00:00Z";
+    assert_eq!(list_at("revoked", LATER), Ok(revoked()));
+    assert!(matches!(list_at("good", LATER), Err(Unusable::Outdated(_))));
+    assert!(matches!(
+        list_at("revoked", "2001-01-01T00:00:00Z"),
+        Err(Unusable::NotYetValid(_))
+    ));
+}
+
+#[test]
+fn list_in_pem_is_read() {
+    use base64::Engine as _;
+    let (leaf, issuer) = leaf_and_issuer();
+    let der = base64::engine::general_purpose::STANDARD.encode(file("revoked.crl"));
+    let lines: Vec<&str> = der
+        .as_bytes()
+        .chunks(64)
+        .map(|line| str::from_utf8(line).unwrap())
+        .collect();
+    let pem = format!(
+        "\n-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n",
+        lines.join("\n")
+    );
+    let list = Crl::read(pem.into_bytes()).unwrap();
+    let answer = list.status_of(&leaf, &issuer, at(NOW)).unwrap();
+    assert_eq!(answer.status, revoked());
+    assert!(Crl::read(file("revoked.crl")).is_ok());
+    let other = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(Crl::read(other.to_vec()).is_err());
 }
 
 #[test]
@@ -103,7 +137,7 @@ fn a_response_holds_for_its_time_and_the_clocks_difference() {
             (found, expected) => assert_eq!(found.ok(), expected.ok(), "{time}"),
         }
     }
-    // Without an end it holds for a day.
+    // Without nextUpdate it is valid for a day.
     assert_eq!(ocsp_at("no-end", "2026-11-26T10:00:00Z"), Ok(Status::Good));
     let ended = ocsp_at("no-end", "2026-11-26T10:10:00Z");
     assert!(matches!(ended, Err(Unusable::Outdated(_))), "{ended:?}");
@@ -113,7 +147,7 @@ fn a_response_holds_for_its_time_and_the_clocks_difference() {
 fn a_list_of_the_issuer_is_believed() {
     assert_eq!(list_at("good", NOW), Ok(Status::Good));
     assert_eq!(list_at("revoked", NOW), Ok(revoked()));
-    // The part that the certificate names.
+    // The certificate names this part.
     assert_eq!(list_at("part1", NOW), Ok(revoked()));
 }
 
@@ -132,7 +166,7 @@ fn a_list_that_cannot_be_believed_says_why() {
         let why = list_at(name, NOW).unwrap_err().to_string();
         assert!(why.contains(words), "{name}: {why}");
     }
-    let late = list_at("revoked", "2026-12-03T00:00:00Z");
+    let late = list_at("good", "2026-12-03T00:00:00Z");
     assert!(matches!(late, Err(Unusable::Outdated(_))), "{late:?}");
     let early = list_at("revoked", "2026-11-24T00:00:00Z");
     assert!(matches!(early, Err(Unusable::NotYetValid(_))), "{early:?}");
@@ -172,7 +206,7 @@ fn an_unverifiable_signature_makes_no_issuer() {
     assert_eq!(Issuer::of(&all[1], spki), None);
 }
 
-/// What OpenSSL asks about the same certificate:
+/// The request that OpenSSL makes for the same certificate:
 /// `openssl ocsp -issuer ca.pem -cert leaf.pem -no_nonce -reqout /dev/stdout | base64 -w0`.
 #[test]
 fn a_request_is_written_as_openssl_writes_it() {
@@ -224,7 +258,7 @@ fn what_is_cut_short_or_too_long_is_refused() {
     assert!(Crl::from_der(trailing).is_err());
 }
 
-/// Bytes that are no more than bytes, or a real file with some of its bytes changed.
+/// Generates arbitrary bytes, or a real file with some bytes changed.
 fn bytes(files: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
     let changed = (prop::sample::select(files), changes).prop_map(|(name, changes)| {
@@ -258,7 +292,7 @@ proptest! {
         response in bytes(&["delegated.ocsp", "no-eku.ocsp", "by-key.ocsp"]),
     ) {
         let (leaf, issuer) = leaf_and_issuer();
-        // Whatever the certificates are, what was said is what is understood.
+        // Whatever the certificates in the response, the status is the signed one.
         if let Ok(answer) = read_ocsp(&response, &leaf, &issuer, at(NOW)) {
             prop_assert_eq!(answer.status, Status::Good);
         }

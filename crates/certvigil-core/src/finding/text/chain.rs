@@ -6,7 +6,7 @@ use super::super::{Fault, Missing, Namesake, NoPath, Nonconformant, Untrusted, W
 use super::fault::advice;
 use super::{Text, chain_command, described, is_or_are, names, plural};
 
-/// [`Detail::MissingIntermediate`](super::Detail::MissingIntermediate).
+/// Returns the text of [`Detail::MissingIntermediate`](super::Detail::MissingIntermediate).
 pub(super) fn missing(missing: &Missing, expected: &Wanted) -> Text {
     match missing {
         Missing::Known {
@@ -34,7 +34,8 @@ pub(super) fn missing(missing: &Missing, expected: &Wanted) -> Text {
             let what = described(*position, below);
             let mut hint = append(&format!("`{issuer}`"), issuer_url.as_deref(), expected);
             if issuer_url.is_none() {
-                // Public authorities name one, so this may as well be the root of a private one.
+                // Certificates of public authorities contain an issuer URL. Without one, the issuer
+                // may be the root of a private authority.
                 hint.push_str("; if it is a root that clients hold, give it as --ca-file");
             }
             Text::new(
@@ -89,7 +90,7 @@ fn difference(namesake: Namesake) -> &'static str {
     }
 }
 
-/// [`Detail::InvalidAuthority`](super::Detail::InvalidAuthority).
+/// Returns the text of [`Detail::InvalidAuthority`](super::Detail::InvalidAuthority).
 pub(super) fn invalid_authority(faults: &[Fault]) -> Text {
     let Some((first, more)) = faults.split_first() else {
         return Text::new("an authority of the path may not issue", "");
@@ -99,7 +100,7 @@ pub(super) fn invalid_authority(faults: &[Fault]) -> Text {
     Text::new(message.join(", and "), advice(first))
 }
 
-/// [`Detail::UntrustedRoot`](super::Detail::UntrustedRoot).
+/// Returns the text of [`Detail::UntrustedRoot`](super::Detail::UntrustedRoot).
 pub(super) fn untrusted(untrusted: &Untrusted) -> Text {
     let serve_chain = "serve the chain that belongs to the certificate; if its clients hold that root, give it as --ca-file";
     match untrusted {
@@ -142,6 +143,7 @@ fn no_valid_path(reason: &NoPath, fault: Option<&Fault>) -> Text {
     )
 }
 
+/// Returns the text of
 /// [`Detail::NonconformantCertificate`](super::Detail::NonconformantCertificate).
 pub(super) fn nonconformant(nonconformant: &Nonconformant) -> Text {
     match nonconformant {
@@ -204,7 +206,7 @@ fn listed(deviations: &[Oddity]) -> String {
     deviations.join(", ")
 }
 
-/// [`Detail::UnrelatedCertificate`](super::Detail::UnrelatedCertificate).
+/// Returns the text of [`Detail::UnrelatedCertificate`](super::Detail::UnrelatedCertificate).
 pub(super) fn unrelated(certificates: &[Certificate], is_chain_complete: bool) -> Text {
     Text::new(
         format!(

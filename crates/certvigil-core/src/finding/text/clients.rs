@@ -3,7 +3,7 @@
 use super::super::{Client, Place, Property, Refusal, Refused};
 use super::{Text, list};
 
-/// [`Detail::RefusedByClients`](super::Detail::RefusedByClients).
+/// Returns the text of [`Detail::RefusedByClients`](super::Detail::RefusedByClients).
 pub(super) fn refused(refused: &Refused) -> Text {
     match refused {
         Refused::Chain {

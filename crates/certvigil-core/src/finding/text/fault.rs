@@ -46,7 +46,7 @@ pub(super) fn advice(fault: &Fault) -> &'static str {
 }
 
 impl fmt::Display for FaultKind {
-    /// What is wrong, without its subject: "has expired on …".
+    /// Writes the fault without its subject: "has expired on …".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expired(at) => write!(f, "expired on {}", at.date()),
@@ -140,7 +140,7 @@ impl fmt::Display for Fault {
 }
 
 impl fmt::Display for NoPath {
-    /// A clause: "`Root` is not a trusted root".
+    /// Writes a clause: "`Root` is not a trusted root".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoIssuer { issuer } => write!(

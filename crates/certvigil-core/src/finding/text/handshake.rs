@@ -9,7 +9,7 @@ use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
 use super::super::CipherWeakness;
 use super::Text;
 
-/// [`Detail::Unreachable`](super::Detail::Unreachable).
+/// Returns the text of [`Detail::Unreachable`](super::Detail::Unreachable).
 pub(super) fn unreachable(
     address: IpAddr,
     responding: IpAddr,
@@ -40,7 +40,7 @@ pub(super) fn unreachable(
     )
 }
 
-/// [`Detail::HandshakeFailed`](super::Detail::HandshakeFailed).
+/// Returns the text of [`Detail::HandshakeFailed`](super::Detail::HandshakeFailed).
 pub(super) fn failed(
     hostname: &Hostname,
     port: u16,
@@ -54,7 +54,7 @@ pub(super) fn failed(
     Text::new(error.message.clone(), hint)
 }
 
-/// [`Detail::LegacyProtocol`](super::Detail::LegacyProtocol).
+/// Returns the text of [`Detail::LegacyProtocol`](super::Detail::LegacyProtocol).
 pub(super) fn legacy_protocol(tls_version: TlsVersion, is_key_proved: bool) -> Text {
     Text::new(
         format!(
@@ -65,7 +65,7 @@ pub(super) fn legacy_protocol(tls_version: TlsVersion, is_key_proved: bool) -> T
     )
 }
 
-/// [`Detail::LegacyCipher`](super::Detail::LegacyCipher).
+/// Returns the text of [`Detail::LegacyCipher`](super::Detail::LegacyCipher).
 pub(super) fn legacy_cipher(
     cipher_suite: &str,
     weakness: CipherWeakness,
@@ -80,7 +80,7 @@ pub(super) fn legacy_cipher(
         CipherWeakness::Des => "DES, 56 bits",
         CipherWeakness::SmallBlocks => "blocks of 64 bits: CVE-2016-2183",
     };
-    // For a deprecated version, the finding about the version says so.
+    // The finding about a deprecated version already reports it.
     let is_reported = tls_version.is_deprecated();
     let proof = unproved(is_key_proved || is_reported);
     Text::new(
@@ -91,7 +91,7 @@ pub(super) fn legacy_cipher(
     )
 }
 
-/// The end of a message about a handshake that does not prove the key.
+/// Returns the end of a message about a handshake that does not prove the key.
 fn unproved(is_key_proved: bool) -> &'static str {
     if is_key_proved {
         ""
@@ -100,7 +100,7 @@ fn unproved(is_key_proved: bool) -> &'static str {
     }
 }
 
-/// [`Detail::MustStapleMissing`](super::Detail::MustStapleMissing).
+/// Returns the text of [`Detail::MustStapleMissing`](super::Detail::MustStapleMissing).
 pub(super) fn must_staple_missing(fault: Option<&Unusable>) -> Text {
     let (what, hint) = match fault {
         None => (
@@ -122,7 +122,7 @@ pub(super) fn must_staple_missing(fault: Option<&Unusable>) -> Text {
     )
 }
 
-/// [`Detail::BadOcspStaple`](super::Detail::BadOcspStaple).
+/// Returns the text of [`Detail::BadOcspStaple`](super::Detail::BadOcspStaple).
 pub(super) fn bad_staple(fault: &Unusable, responder: Option<&str>) -> Text {
     let responder = match responder {
         Some(url) => format!("the responder {url}"),
@@ -182,7 +182,8 @@ fn hint(kind: ErrorKind, protocol: Protocol) -> &'static str {
     }
 }
 
-/// Returns the advice for an alert, by its meaning in RFC 8446, section 6, and by what servers use it for.
+/// Returns the advice for an alert, based on its meaning in RFC 8446, section 6, and its use by
+/// servers.
 fn alert_hint(alert: Alert, name: &Hostname) -> String {
     match alert {
         Alert::UNRECOGNIZED_NAME => format!(
@@ -255,7 +256,8 @@ fn alert_hint(alert: Alert, name: &Hostname) -> String {
     }
 }
 
-/// Returns the advice for a server that seems to begin in the clear: by what it sent, or by its port.
+/// Returns the advice for a server that seems to begin in cleartext, judged by its first bytes or
+/// its port.
 fn starttls_hint(error: &LookError, port: u16, protocol: Protocol) -> Option<String> {
     let by_port = || {
         let may_be_clear = matches!(

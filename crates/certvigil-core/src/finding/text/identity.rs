@@ -1,4 +1,4 @@
-//! Text of findings about which certificate is served.
+//! Text of findings about the identity of the served certificate.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ const MAX_NAMES: usize = 5;
 const MAX_ADDRESSES: usize = 4;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
-/// [`Detail::WrongCertificate`](super::Detail::WrongCertificate).
+/// Returns the text of [`Detail::WrongCertificate`](super::Detail::WrongCertificate).
 pub(super) fn wrong_certificate(served: Option<&Certificate>, expected: &Wanted) -> Text {
     let Some(served) = served else {
         return Text::new(
@@ -37,7 +37,7 @@ pub(super) fn wrong_certificate(served: Option<&Certificate>, expected: &Wanted)
     Text::new(message, install_and_reload(expected))
 }
 
-/// [`Detail::SameKeyOtherCertificate`](super::Detail::SameKeyOtherCertificate).
+/// Returns the text of [`Detail::SameKeyOtherCertificate`](super::Detail::SameKeyOtherCertificate).
 pub(super) fn same_key(served: &Certificate, expected: &Wanted) -> Text {
     Text::new(
         format!(
@@ -49,7 +49,7 @@ pub(super) fn same_key(served: &Certificate, expected: &Wanted) -> Text {
     )
 }
 
-/// [`Detail::PreviousInstance`](super::Detail::PreviousInstance).
+/// Returns the text of [`Detail::PreviousInstance`](super::Detail::PreviousInstance).
 pub(super) fn previous_instance(
     older: &Older,
     grace_until: Option<Timestamp>,
@@ -95,7 +95,7 @@ pub(super) fn previous_instance(
             );
         }
     };
-    // Usually the new certificate is in its place, and the server has not read it.
+    // Usually the new certificate is installed, and the server has not read it.
     let hint = format!(
         "reload the server, so that it reads its certificate file again; if the older one stays, {} and reload again",
         install(expected)
@@ -103,7 +103,7 @@ pub(super) fn previous_instance(
     Text::new(message, hint)
 }
 
-/// [`Detail::DummyCertificate`](super::Detail::DummyCertificate).
+/// Returns the text of [`Detail::DummyCertificate`](super::Detail::DummyCertificate).
 pub(super) fn dummy(dummy: Dummy, expected: &Wanted) -> Text {
     match dummy {
         Dummy::ExpectedKey => Text::new(
@@ -124,7 +124,7 @@ pub(super) fn dummy(dummy: Dummy, expected: &Wanted) -> Text {
     }
 }
 
-/// [`Detail::HostnameMismatch`](super::Detail::HostnameMismatch).
+/// Returns the text of [`Detail::HostnameMismatch`](super::Detail::HostnameMismatch).
 pub(super) fn hostname_mismatch(
     hostname: &Hostname,
     names: &[String],
@@ -152,7 +152,7 @@ pub(super) fn hostname_mismatch(
     )
 }
 
-/// [`Detail::AddressesDisagree`](super::Detail::AddressesDisagree).
+/// Returns the text of [`Detail::AddressesDisagree`](super::Detail::AddressesDisagree).
 pub(super) fn addresses_disagree(
     hostname: &Hostname,
     served: &Certificate,
@@ -200,14 +200,15 @@ fn describe(facts: &Facts) -> String {
     }
 }
 
-/// The issuer's common name, else its organization, else all of its name.
+/// Returns the issuer's common name, otherwise its organization, otherwise its full name.
 fn issuer_name(facts: &Facts) -> &str {
     let names = [&facts.issuer_common_name, &facts.issuer_organization];
     let short = names.into_iter().flatten().next();
     short.unwrap_or(&facts.issuer)
 }
 
-/// The serial numbers of two certificates, or their fingerprints if the serial numbers are the same.
+/// Returns the serial numbers of two certificates, or their fingerprints if the serial numbers are
+/// the same.
 fn distinct(a: &Certificate, b: &Certificate) -> (String, String) {
     let serial = |c: &Certificate| c.facts().ok().map(|f| f.serial.clone());
     match (serial(a), serial(b)) {
@@ -221,7 +222,8 @@ fn distinct(a: &Certificate, b: &Certificate) -> (String, String) {
     }
 }
 
-/// The difference between the leaf and the expected certificate, if a message shows the same names and dates for both.
+/// Returns the difference between the leaf and the expected certificate, if a message shows the
+/// same names and dates for both.
 fn apart_from_expected(leaf: &Certificate, expected: &Wanted) -> String {
     let Wanted::Instance {
         certificate: wanted,

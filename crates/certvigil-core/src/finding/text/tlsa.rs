@@ -9,10 +9,10 @@ use super::{Text, expected_name};
 
 /// Maximum records in a message.
 const MAX_RECORDS: usize = 3;
-/// Maximum characters of a record in a message; they identify it.
+/// Maximum characters of a record in a message, enough to identify it.
 const MAX_RECORD_LENGTH: usize = 22;
 
-/// [`Detail::TlsaMismatch`](super::Detail::TlsaMismatch).
+/// Returns the text of [`Detail::TlsaMismatch`](super::Detail::TlsaMismatch).
 pub(super) fn mismatch(
     name: &str,
     is_authenticated: bool,
@@ -128,7 +128,7 @@ fn authority_not_served(name: &str, authority: &Certificate) -> Text {
     )
 }
 
-/// The beginning of a record.
+/// Returns the beginning of a record.
 fn brief(record: &TlsaRecord) -> String {
     let record = record.to_string();
     match record.char_indices().nth(MAX_RECORD_LENGTH) {

@@ -3,7 +3,7 @@
 use super::super::{ChainValidity, LeafValidity, Role};
 use super::{Text, described, span};
 
-/// [`Detail::Expired`](super::Detail::Expired).
+/// Returns the text of [`Detail::Expired`](super::Detail::Expired).
 pub(super) fn expired(validity: &LeafValidity) -> Text {
     let not_after = validity.not_after;
     Text::new(
@@ -20,7 +20,7 @@ pub(super) fn expired(validity: &LeafValidity) -> Text {
     )
 }
 
-/// [`Detail::Expiring`](super::Detail::Expiring).
+/// Returns the text of [`Detail::Expiring`](super::Detail::Expiring).
 pub(super) fn expiring(validity: &LeafValidity) -> Text {
     let not_after = validity.not_after;
     Text::new(
@@ -37,7 +37,7 @@ pub(super) fn expiring(validity: &LeafValidity) -> Text {
     )
 }
 
-/// [`Detail::NotYetValid`](super::Detail::NotYetValid).
+/// Returns the text of [`Detail::NotYetValid`](super::Detail::NotYetValid).
 pub(super) fn not_yet_valid(validity: &ChainValidity) -> Text {
     let not_before = validity.not_before;
     let what = described(validity.position, &validity.certificate);
@@ -60,7 +60,7 @@ pub(super) fn not_yet_valid(validity: &ChainValidity) -> Text {
     }
 }
 
-/// [`Detail::ChainExpired`](super::Detail::ChainExpired).
+/// Returns the text of [`Detail::ChainExpired`](super::Detail::ChainExpired).
 pub(super) fn chain_expired(validity: &ChainValidity, is_needed: bool) -> Text {
     let message = format!(
         "{} expired on {} ({} ago)",
@@ -87,7 +87,7 @@ pub(super) fn chain_expired(validity: &ChainValidity, is_needed: bool) -> Text {
     )
 }
 
-/// [`Detail::ChainExpiring`](super::Detail::ChainExpiring).
+/// Returns the text of [`Detail::ChainExpiring`](super::Detail::ChainExpiring).
 pub(super) fn chain_expiring(validity: &ChainValidity) -> Text {
     Text::new(
         format!(

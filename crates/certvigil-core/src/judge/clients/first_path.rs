@@ -1,5 +1,5 @@
-//! The one path that OpenSSL and GnuTLS build. They choose each issuer by its name and key identifier, before any
-//! signature is verified, and do not go back.
+//! The single path that OpenSSL and GnuTLS build. They choose each issuer by its name and key
+//! identifier, before they verify any signature, and never backtrack.
 
 use crate::certificate::{Certificate, Facts};
 use crate::model::Timestamp;
@@ -8,8 +8,8 @@ use super::super::path::{issuer_and_serial_match, key_id_matches};
 use super::super::trust_store::Anchor;
 use super::{Client, Examined, Presented};
 
-/// The paths that a client tries, in the order of the search. Of [`Client::Openssl`] and [`Client::Gnutls`] these are the
-/// paths that begin as the one that it builds.
+/// Returns the paths that a client tries, in the order of the search. For [`Client::Openssl`] and
+/// [`Client::Gnutls`] these are the paths that begin with the one that the client builds.
 pub(super) fn preferred<'p, 'a>(
     client: Client,
     presented: &Presented<'_>,
@@ -39,15 +39,15 @@ pub(super) fn preferred<'p, 'a>(
 /// A path as a client builds it.
 struct Built<'a> {
     certificates: Vec<&'a Certificate>,
-    /// The trust anchor; `None` if any of the name will do.
+    /// The trust anchor; `None` if any anchor with the name is acceptable.
     anchor: Option<&'a Certificate>,
 }
 
-/// OpenSSL looks for each issuer in the trust store first, then among the served certificates, and prefers one that is
-/// valid now (`X509_verify_cert`, `build_chain`).
+/// Builds OpenSSL's path. It searches each issuer in the trust store first, then among the served
+/// certificates, and prefers one that is valid now (`X509_verify_cert`, `build_chain`).
 fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
     let mut certificates = vec![presented.leaf];
-    // Each step adds a certificate that was not there, so this ends.
+    // Each step adds a new certificate, so the loop ends.
     loop {
         let current = certificates.last()?.facts().ok()?;
         let anchors = presented.trust.named(&current.issuer_normal);
@@ -74,8 +74,8 @@ fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
     }
 }
 
-/// Returns true if OpenSSL may take either of several roots: they fit by name and key identifier, and have different keys.
-/// Which one it takes depends on the order in its store.
+/// Returns true if OpenSSL may choose between several roots that match by name and key identifier
+/// but have different keys. The choice depends on the order in its store.
 pub(super) fn is_ambiguous(
     client: Client,
     examined: &Examined<'_>,
@@ -99,7 +99,7 @@ pub(super) fn is_ambiguous(
     })
 }
 
-/// The first issuer that is valid now, else the one that expires last.
+/// Returns the first issuer that is valid now, otherwise the one that expires last.
 fn best<'a>(
     candidates: impl Iterator<Item = &'a Certificate>,
     below: &Facts,
@@ -124,13 +124,15 @@ fn best<'a>(
     last.map(|(candidate, _)| candidate)
 }
 
-/// Returns true for a certificate that clients take for self-signed, before they verify its signature.
+/// Returns true for a certificate that clients treat as self-signed before they verify its
+/// signature.
 fn is_self_signed(facts: &Facts) -> bool {
     facts.is_self_issued() && key_id_matches(facts, facts)
 }
 
-/// GnuTLS takes the first served certificate with the issuer's name and key identifier, and ends where a trust anchor that
-/// is valid now has the name and the key (`gnutls_x509_trust_list_verify_crt2`).
+/// Builds GnuTLS's path. It takes the first served certificate with the issuer's name and key
+/// identifier. The path ends when a trust anchor that is valid now has the name and the key
+/// (`gnutls_x509_trust_list_verify_crt2`).
 fn gnutls<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
     let mut certificates = vec![presented.leaf];
     loop {
@@ -145,7 +147,7 @@ fn gnutls<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
         let mut served = presented.rest.iter().filter(|c| !certificates.contains(c));
         let next = served.find(|c| {
             c.facts().is_ok_and(|facts| {
-                // It compares the text of a name.
+                // GnuTLS compares the text of a name.
                 let is_empty_id = facts
                     .extensions
                     .subject_key_id

@@ -1,4 +1,4 @@
-//! How clients compare the host name with a certificate, where they differ from RFC 9525.
+//! Comparison of the host name with a certificate, for clients that differ from RFC 9525.
 
 use std::net::IpAddr;
 
@@ -7,10 +7,11 @@ use crate::model::Hostname;
 
 use crate::finding::Property;
 
-/// Second-level labels below a country's domain that are public suffixes in most countries.
+/// Second-level labels that are public suffixes under most country-code domains.
 const PUBLIC_SECOND_LEVELS: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
 
-/// The property by which some client judges the name otherwise than the others. `None` where all of them accept it.
+/// Returns the property for which some client judges the name differently from the others. Returns
+/// `None` if all clients accept it.
 pub(super) fn property(leaf: &Facts, hostname: &Hostname, is_match: bool) -> Option<Property> {
     match hostname {
         Hostname::Dns(name) if is_match => of_match(leaf, name),
@@ -64,7 +65,8 @@ fn of_mismatch(leaf: &Facts, host: &str) -> Property {
     Property::NameMismatch
 }
 
-/// `None` if the pattern does not match, `Some(None)` if it matches by RFC 9525, and else the way in which it may match.
+/// Returns `None` if the pattern does not match, `Some(None)` if it matches by RFC 9525, and
+/// otherwise the way in which it may match.
 fn wildcard_matches(pattern: &str, host: &str) -> Option<Option<Property>> {
     if pattern.eq_ignore_ascii_case(host) {
         return Some(None);

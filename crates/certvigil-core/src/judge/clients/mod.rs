@@ -1,8 +1,9 @@
-//! What mainstream TLS clients do with a served chain: one model for each, over the paths that our own validation found.
+//! Models of mainstream TLS clients: the result of each client for a served chain, based on the
+//! paths that our own validation found.
 //!
-//! A model is a column of the table in [`rules`]. Each rule is a trait of a path, and says which clients refuse a path
-//! that has it. A client that tries several paths accepts if it does not refuse one of them. rustls' model is its own path
-//! validation, webpki.
+//! A model is a column of the table in [`rules`]. Each rule is a trait of a path, and lists the
+//! clients that refuse a path with it. A client that tries several paths accepts the chain if it
+//! accepts one of them. The model of rustls is its own path validation, webpki.
 
 mod first_path;
 mod hosts;
@@ -21,7 +22,7 @@ use super::path::{Found, Path};
 
 pub use rules::{Effect, Effects, RULES, Rule};
 
-/// What a client does with a served chain.
+/// Opinion of a client on a served chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opinion {
     /// It accepts the chain.
@@ -33,7 +34,7 @@ pub enum Opinion {
 }
 
 impl Opinion {
-    /// True, false, or null in JSON.
+    /// Returns true, false, or null in JSON.
     pub fn accepts(&self) -> Option<bool> {
         match self {
             Self::Accepts => Some(true),
@@ -52,17 +53,17 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Each client with its opinion.
+    /// Returns each client with its opinion.
     pub fn iter(&self) -> impl Iterator<Item = (Client, &Opinion)> {
         Client::ALL.into_iter().zip(&self.opinions)
     }
 
-    /// The traits of the paths, each once, in the order of the rules.
+    /// Returns the distinct traits of the paths, in the order of the rules.
     pub fn traits(&self) -> &[Trait] {
         &self.traits
     }
 
-    /// The clients that refuse the chain, each with its reason.
+    /// Returns the clients that refuse the chain, each with its reason.
     pub fn refusals(&self) -> impl Iterator<Item = (Client, &Refusal)> {
         self.iter().filter_map(|(client, opinion)| match opinion {
             Opinion::Refuses(refusal) => Some((client, refusal)),
@@ -71,21 +72,21 @@ impl Clients {
     }
 }
 
-/// A served chain with everything that a client decides by.
+/// A served chain with all facts on which clients decide.
 #[derive(Clone, Copy)]
 pub(super) struct Presented<'a> {
     pub(super) leaf: &'a Certificate,
-    /// The served certificates after the leaf, as they came.
+    /// The served certificates after the leaf, in the order received.
     pub(super) rest: &'a [Certificate],
     pub(super) hostname: &'a Hostname,
     pub(super) hostname_match: bool,
-    /// An OCSP response is stapled.
+    /// True if an OCSP response is stapled.
     pub(super) is_stapled: bool,
     pub(super) trust: &'a TrustStore,
     pub(super) now: Timestamp,
 }
 
-/// The opinion of each client on a served chain; `found` are its paths.
+/// Returns the opinion of each client on a served chain; `found` contains its paths.
 pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients {
     let paths: Vec<Examined<'_>> = found
         .paths
@@ -103,7 +104,7 @@ pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients 
         };
     }
     let opinions = Client::ALL.map(|client| match client {
-        // Where there is no path, webpki would search for one again.
+        // Without a path, webpki would repeat the search.
         Client::Rustls if paths.is_empty() && !found.is_bounded => Opinion::Refuses(no_path(found)),
         Client::Rustls => webpki_path::opinion(presented, &paths),
         _ => opinion(client, presented, found, &paths),
@@ -127,11 +128,11 @@ struct Examined<'a> {
     traits: Vec<(Trait, String)>,
 }
 
-/// Maximum intermediates of a path that every client follows.
+/// Maximum intermediates in a path that every client accepts.
 const MAX_ORDINARY_INTERMEDIATES: usize = 4;
 
-/// Returns true if no client has a reason to refuse the chain: exactly one path, served in its order, without any trait,
-/// and of certificates without anything that webpki does not know.
+/// Returns true if no client has a reason to refuse the chain: exactly one path, served in order
+/// and without traits, and only certificates whose contents webpki knows.
 fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
     let [only] = paths else { return false };
     let served = std::iter::once(presented.leaf).chain(presented.rest);
@@ -148,7 +149,7 @@ fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
         && all.all(is_plain)
 }
 
-/// Returns true if no other trust anchor has the name of the path's.
+/// Returns true if no other trust anchor has the name of the path's anchor.
 fn is_only_of_name(path: &Path<'_>, presented: &Presented<'_>) -> bool {
     path.anchor().is_some_and(|anchor| {
         let mut named = presented.trust.named(&anchor.normal_name);
@@ -156,7 +157,7 @@ fn is_only_of_name(path: &Path<'_>, presented: &Presented<'_>) -> bool {
     })
 }
 
-/// Returns true for a certificate with nothing but what every client knows.
+/// Returns true for a certificate that contains only what every client knows.
 fn is_plain(certificate: &Certificate) -> bool {
     certificate.facts().is_ok_and(|facts| {
         let extensions = &facts.extensions;
@@ -182,7 +183,7 @@ fn is_plain(certificate: &Certificate) -> bool {
     })
 }
 
-/// Sizes in bits of RSA keys that every client verifies with.
+/// Sizes in bits of RSA keys with which every client verifies.
 const PLAIN_RSA: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 fn opinion(
@@ -205,7 +206,7 @@ fn opinion(
     if is_unknown || (found.is_bounded && paths.is_empty()) {
         return Opinion::Unknown;
     }
-    // The path that it would need may have a reason of its own.
+    // The path that the client needs may have a reason of its own.
     let others = paths.iter().filter(|_| preferred.is_empty());
     let mut others = others.filter_map(|e| match rules::verdict(client, &e.traits) {
         Opinion::Refuses(refusal) => Some(refusal),
@@ -224,7 +225,7 @@ fn opinion(
     Opinion::Refuses(refusal.unwrap_or_else(|| no_path(found)))
 }
 
-/// The refusal of a chain that leads to no trust anchor.
+/// Returns the refusal of a chain that leads to no trust anchor.
 fn no_path(found: &Found<'_>) -> Refusal {
     let reason = found.best().map(super::path::reason);
     let reason = reason.map(|reason| reason.to_string());

@@ -1,42 +1,45 @@
-//! The table of the client models: one row a property, one column a client, for each place in a path.
+//! The table of the client models: one row per property, one column per client, for each position
+//! in a path.
 
 use crate::finding::{Client, Place, Property, Refusal, Trait};
 
 use super::Opinion;
 
-/// What a client does with a path that has a property.
+/// Effect of a property of a path on a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It refuses the path.
+    /// The client refuses the path.
     Refuses,
-    /// It takes no notice.
+    /// The client ignores the property.
     Accepts,
-    /// It depends on more than the model knows.
+    /// The effect depends on facts that the model does not know.
     Unknown,
-    /// The property is not looked for in such a place.
+    /// The property does not occur in this position.
     Absent,
 }
 
-/// What OpenSSL, GnuTLS, Go, Java and Chromium do, in the order of [`Client::ALL`]. rustls decides by webpki.
+/// Effects for OpenSSL, GnuTLS, Go, Java and Chromium, in the order of [`Client::ALL`]. rustls'
+/// model is webpki.
 pub type Effects = [Effect; 5];
 
-/// One row: a property, and what each client does.
+/// A row: a property, and its effect on each client.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     /// The property.
     pub property: Property,
     /// A clause whose subject is the certificate or the chain: "has expired".
     pub meaning: &'static str,
-    /// The effects by place: in the leaf or the chain as a whole, in an intermediate, in the root.
+    /// The effects by position: in the leaf or the chain as a whole, in an intermediate, in the
+    /// root.
     pub effects: [Effects; 3],
-    /// Why: a section of an RFC, or the client's documentation or source.
+    /// The reason: a section of an RFC, or the client's documentation or source.
     pub source: &'static str,
-    /// The property is of the chain as a whole.
+    /// True if the property is one of the chain as a whole.
     pub is_of_chain: bool,
 }
 
 impl Rule {
-    /// The effects in this place.
+    /// Returns the effects in this position.
     pub fn at(&self, place: Place) -> &Effects {
         let [leaf, intermediate, root] = &self.effects;
         match place {
@@ -49,7 +52,8 @@ impl Rule {
 
 macro_rules! rules {
     ($($property:ident [$($leaf:ident)+] [$($intermediate:ident)+] [$($root:ident)+] $source:literal;)+) => {
-        /// Every rule. The versions that it holds for are in docs/clients.md, with the record of the real clients.
+        /// Every rule. docs/clients.md lists the versions for which they hold, and the results of
+        /// the real clients.
         pub const RULES: &[Rule] = &[$(Rule {
             property: Property::$property,
             meaning: Property::$property.meaning(),
@@ -131,7 +135,7 @@ rules! {
     MustStaple
         [A R A A A] [N N N N N] [N N N N N] "RFC 7633";
 
-    // Names below name constraints.
+    // Names under name constraints.
     NameConstraint
         [N N N N N] [R R R R R] [R R R A R] "RFC 5280, section 6.1.3 (b), (c); Java ignores those of a root";
     DirectoryNotPermitted
@@ -403,7 +407,8 @@ rules! {
     MappedAddress
         [R R A A R] [N N N N N] [N N N N N] "RFC 4291, section 2.5.5.2";
 
-    // The chain as a whole. What is below is a property of the chain: see `is_of_chain`.
+    // The chain as a whole. All properties from here on are properties of the chain: see
+    // `is_of_chain`.
     ManyServed
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxCertificateChainLength";
     UnrelatedVersion
@@ -418,7 +423,7 @@ rules! {
         [A A A A R] [N N N N N] [N N N N N] "Chromium: a trust anchor is an authority";
 }
 
-/// What a client does with a path that has these traits.
+/// Returns the opinion of a client on a path with these traits.
 pub(super) fn verdict(client: Client, traits: &[(Trait, String)]) -> Opinion {
     let mut is_unknown = false;
     for (of, words) in traits {
@@ -440,7 +445,7 @@ pub(super) fn verdict(client: Client, traits: &[(Trait, String)]) -> Opinion {
     }
 }
 
-/// The row of a property.
+/// Returns the row of a property.
 pub(super) fn rule(property: Property) -> Option<&'static Rule> {
     // The rows are in the order of the enum.
     RULES.get(property as usize)

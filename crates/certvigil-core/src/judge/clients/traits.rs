@@ -1,4 +1,5 @@
-//! The traits of a path: the properties of its certificates that some client decides by, with their places.
+//! The traits of a path: the properties of its certificates on which some client decides, with
+//! their positions.
 
 use crate::certificate::{
     Certificate, Facts, Key, KeyUsage, Kind, NameConstraints, NameOf, Oddity, Part, San, Subtree,
@@ -11,12 +12,12 @@ use super::super::path::{
 };
 use super::{Presented, hosts};
 
-/// Maximum certificates of a served chain that Java takes.
+/// Maximum certificates of a served chain that Java accepts.
 const MAX_SERVED_JAVA: usize = 10;
 /// Maximum bits of an RSA key that OpenSSL's security level 2 refuses.
 const MAX_WEAK_RSA: usize = 1960;
 
-/// The traits of a path, each with a clause for people.
+/// Returns the traits of a path, each with a clause for messages.
 pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, String)> {
     let anchor = path.anchor().and_then(|a| a.certificate());
     let is_stored_leaf = path.anchor().is_none();
@@ -68,13 +69,13 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
     out.list
 }
 
-/// The traits of a path that were found so far.
+/// The traits of a path found so far.
 #[derive(Default)]
 struct Found<'a> {
     list: Vec<(Trait, String)>,
-    /// The place of the certificate that is examined now.
+    /// The position of the certificate being examined.
     place: Place,
-    /// Its name, for people.
+    /// Its name, for messages.
     name: &'a str,
 }
 
@@ -144,7 +145,8 @@ impl Found<'_> {
         } else if self.place != Place::Root
             && !(self.place == Place::Leaf && facts.is_self_issued())
         {
-            // No client verifies the signature of a root, or of a self-signed leaf that is in its store.
+            // No client verifies the signature of a root, or of a self-signed leaf that is in its
+            // store.
             if signature.is_weak && has_letters(&signature.name, "md5") {
                 self.add(Property::Md5Signature);
             } else if signature.is_weak {
@@ -193,7 +195,7 @@ impl Found<'_> {
         self.add(property);
     }
 
-    /// What only authorities are asked for.
+    /// Adds the traits that only authorities can have.
     fn of_authority(&mut self, facts: &Facts, _at: usize) {
         let extensions = &facts.extensions;
         if self.place == Place::Root
@@ -219,7 +221,7 @@ impl Found<'_> {
         }
     }
 
-    /// GnuTLS and Go count self-issued intermediates too.
+    /// Adds the traits of path length. GnuTLS and Go count self-issued intermediates too.
     fn of_path_length(&mut self, path: &Path<'_>, facts: &Facts, at: usize) {
         let allowed = facts.extensions.basic_constraints.and_then(|b| b.path_len);
         let Some(allowed) = allowed else { return };
@@ -269,7 +271,7 @@ impl Found<'_> {
         if email_is_outside(constraints, leaf) {
             self.add(Property::EmailInSubjectNotAllowed);
         }
-        // The fault has no trait of its own where its cause has one.
+        // The fault has no separate trait if its cause has one.
         let is_explained = self.list.len() > before;
         if !is_explained && self.has(Property::NameConstraintUnclear) {
             return;
@@ -282,7 +284,7 @@ impl Found<'_> {
         }
     }
 
-    /// How a certificate names its issuer.
+    /// Adds the traits of the issuer's name and key identifiers in a certificate.
     fn of_issuer(&mut self, below: &Facts, above: &Facts) {
         if below.issuer_der != above.subject_der {
             self.add(name_difference(below, above));
@@ -329,7 +331,7 @@ impl Found<'_> {
         if is_of_another || facts.remarks.contains(&Oddity::KeyIdsDiffer) {
             self.add(Property::RootKeyIdsDiffer);
         }
-        // OpenSSL follows the path up in the trust store.
+        // OpenSSL continues the path in the trust store.
         if !facts.is_self_issued() && presented.trust.named(&facts.issuer_normal).next().is_none() {
             self.add(Property::NotSelfIssued);
         }
@@ -475,7 +477,8 @@ fn of_network(network: std::net::IpAddr, mask: std::net::IpAddr) -> Option<Prope
     }
 }
 
-/// How the issuer's name in a certificate differs from the subject of the issuer, which is the same name.
+/// Returns the difference in form between the issuer's name in a certificate and the issuer's
+/// subject, which are the same name.
 fn name_difference(below: &Facts, above: &Facts) -> Property {
     let has = |facts: &Facts, of: NameOf, kind: &'static str| {
         facts.remarks.contains(&Oddity::ObsoleteString(of, kind))
@@ -498,7 +501,7 @@ fn name_difference(below: &Facts, above: &Facts) -> Property {
     }
 }
 
-/// The property that an oddity of a certificate is.
+/// Returns the property that corresponds to an oddity of a certificate.
 fn of_oddity(oddity: &Oddity, facts: &Facts) -> Option<Property> {
     let has_remark = |remark: Oddity| facts.remarks.contains(&remark);
     Some(match oddity {
@@ -554,7 +557,7 @@ fn of_oddity(oddity: &Oddity, facts: &Facts) -> Option<Property> {
     })
 }
 
-/// The property of a certificate with a malformed extension of this name.
+/// Returns the property of a certificate with a malformed extension of this name.
 fn of_unreadable(name: &str, facts: &Facts) -> Option<Property> {
     let has_trailing_bytes = |name: &str| {
         let mut list = facts.extensions.list.iter();
@@ -607,7 +610,8 @@ fn of_unreadable(name: &str, facts: &Facts) -> Option<Property> {
     })
 }
 
-/// The property that a fault of a path is. `None` where the certificate itself shows a finer one.
+/// Returns the property that corresponds to a fault of a path. Returns `None` if the certificate
+/// itself has a more precise one.
 fn of_fault(fault: &Fault, is_stored_leaf: bool) -> Option<Property> {
     let is_leaf = fault.role == Role::Leaf;
     let is_stored = is_leaf && is_stored_leaf;
@@ -677,7 +681,7 @@ fn of_fault(fault: &Fault, is_stored_leaf: bool) -> Option<Property> {
     })
 }
 
-/// Returns true for the name of a signature algorithm that is its object identifier.
+/// Returns true if the name of a signature algorithm is its object identifier.
 fn is_of_unknown_kind(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_digit())
 }
@@ -686,7 +690,8 @@ fn has_letters(name: &str, part: &str) -> bool {
     name.to_ascii_lowercase().contains(part)
 }
 
-/// The algorithm identifier of an RSA key has no parameters, where RFC 3279 demands NULL.
+/// Returns true if the algorithm identifier of an RSA key has no parameters, although RFC 3279
+/// requires NULL.
 fn lacks_null(certificate: &Certificate) -> bool {
     /// Octets of rsaEncryption's object identifier.
     const RSA_ENCRYPTION: usize = 11;
@@ -695,7 +700,7 @@ fn lacks_null(certificate: &Certificate) -> bool {
         .is_some_and(|(algorithm, _)| algorithm.len() == RSA_ENCRYPTION)
 }
 
-/// The point of an EC key is in compressed form (RFC 5480, section 2.2).
+/// Returns true if the point of an EC key is in compressed form (RFC 5480, section 2.2).
 fn is_compressed(certificate: &Certificate) -> bool {
     let key = certificate.public_key();
     key.is_some_and(|(_, point)| matches!(point.first(), Some(2 | 3)))

@@ -1,4 +1,4 @@
-//! rustls' model: webpki itself, which rustls validates paths with.
+//! The model of rustls: webpki itself, with which rustls validates paths.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::model::Hostname;
 
 use super::{Examined, Opinion, Presented};
 
-/// Maximum served certificates that webpki is given. It follows a path to all of its ends, so that a maze of cross-signed
-/// certificates could keep it busy for minutes.
+/// Maximum served certificates that are passed to webpki. It follows every branch of a path, so a
+/// maze of cross-certificates could take minutes.
 const MAX_GIVEN: usize = 16;
 
-/// What rustls does with a served chain.
+/// Returns rustls' opinion on a served chain.
 pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opinion {
     // The path may be valid, but rustls has no signature scheme for such a key.
     let mut traits = paths.iter().flat_map(|examined| &examined.traits);
@@ -36,7 +36,7 @@ pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opin
     }
 }
 
-/// Returns true for a key that rustls cannot verify a handshake with.
+/// Returns true for a key with which rustls cannot verify a handshake.
 fn is_of_no_scheme(property: Property) -> bool {
     matches!(
         property,
@@ -80,7 +80,7 @@ fn verify(presented: &Presented<'_>) -> Result<(), Error> {
     }
 }
 
-#[allow(deprecated)] // the old forms may still be what the library answers
+#[allow(deprecated)] // the library may still return the old variants
 fn describe(error: &Error) -> String {
     match error {
         Error::CaUsedAsEndEntity => "the certificate is a certificate authority".into(),

@@ -1,4 +1,5 @@
-//! The checks of one certificate in a path, and of a certificate against its issuer (RFC 5280, section 6.1).
+//! The checks of one certificate in a path, and of a certificate against its issuer (RFC 5280,
+//! section 6.1).
 
 use crate::certificate::{Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part};
 use crate::model::Timestamp;
@@ -19,7 +20,7 @@ pub(super) fn fault(kind: FaultKind, certificate: &Certificate, role: Role) -> F
     }
 }
 
-/// What is wrong with a certificate wherever it is in a path.
+/// Returns the faults of a certificate that do not depend on its position in a path.
 pub(super) fn own_faults(
     certificate: &Certificate,
     facts: &Facts,
@@ -50,8 +51,9 @@ pub(super) fn own_faults(
     if let Some(kind) = extensions.duplicates().next() {
         kinds.push(FaultKind::DuplicateExtension(kind.name().into()));
     }
-    // Most clients ask for serverAuth in authorities too, but few in a root (section 4.2.1.12 has it for leaves). Server
-    // Gated Crypto counts for an authority, as the clients that know it have it.
+    // Most clients require serverAuth of authorities too, but few of a root (section 4.2.1.12
+    // requires it of leaves). Server Gated Crypto is sufficient for an authority, as in the clients
+    // that know it.
     if let Some(usage) = extensions.extended_key_usage
         && role != Role::Anchor
         && !usage.server_auth
@@ -99,13 +101,14 @@ pub(super) fn own_faults(
         .collect()
 }
 
-/// Returns true for a key that most clients refuse: in an authority because they cannot verify with it, in a leaf because
-/// they offer no signature scheme for it.
+/// Returns true for a key that most clients refuse: in an authority because they cannot verify with
+/// it, in a leaf because they offer no signature scheme for it.
 fn is_rare(facts: &Facts, role: Role) -> bool {
     let Key::Ec(curve, _) = &facts.key else {
         return false;
     };
-    // What an authority signs on another such curve cannot be verified here, which is reported as such.
+    // certvigil cannot verify signatures of an authority on another such curve, which is a separate
+    // fault.
     match (curve.as_str(), role) {
         _ if facts.oddities.contains(&Oddity::ExplicitCurve) => role == Role::Leaf,
         ("P-256" | "P-384" | "P-521", _) => false,
@@ -114,7 +117,8 @@ fn is_rare(facts: &Facts, role: Role) -> bool {
     }
 }
 
-/// The fault that a deviation from RFC 5280 is, if four of the six recorded clients refuse it in such a certificate.
+/// Returns the fault for a deviation from RFC 5280, if at least four of the six recorded clients
+/// refuse it in this role.
 fn deviation(oddity: &Oddity, facts: &Facts, role: Role) -> Option<FaultKind> {
     let is_anchor = role == Role::Anchor;
     let is_refused = match oddity {
@@ -142,7 +146,8 @@ fn deviation(oddity: &Oddity, facts: &Facts, role: Role) -> Option<FaultKind> {
     is_refused.then(|| FaultKind::Deviation(oddity.clone()))
 }
 
-/// Returns true if a key of this usage may take part in any key exchange of TLS (RFC 5280, section 4.2.1.3).
+/// Returns true if a key of this usage may take part in any TLS key exchange (RFC 5280, section
+/// 4.2.1.3).
 fn fits_tls(usage: KeyUsage) -> bool {
     let kinds = [
         KeyUsage::DIGITAL_SIGNATURE,
@@ -152,7 +157,7 @@ fn fits_tls(usage: KeyUsage) -> bool {
     kinds.into_iter().any(|kind| usage.allows(kind))
 }
 
-/// Returns true for an extension without which no path can be judged.
+/// Returns true for an extension that path validation requires.
 fn is_needed(kind: &Kind, facts: &Facts) -> bool {
     // A malformed alternative name does not hide the others.
     if *kind == Kind::SubjectAltName {
@@ -170,7 +175,8 @@ fn is_needed(kind: &Kind, facts: &Facts) -> bool {
     )
 }
 
-/// What keeps a certificate from issuing the one below it (section 6.1.4 (k) to (n)).
+/// Returns the faults for which a certificate may not issue the one below it (section 6.1.4 (k) to
+/// (n)).
 pub(super) fn authority_faults(
     facts: &Facts,
     intermediates_below: u32,
@@ -181,7 +187,7 @@ pub(super) fn authority_faults(
     match extensions.basic_constraints {
         Some(constraints) if !constraints.is_ca => kinds.push(FaultKind::NotCa),
         Some(constraints) => {
-            // Most clients take a number of more than 31 bits for malformed.
+            // Most clients treat a number of more than 31 bits as malformed.
             if role != Role::Anchor
                 && constraints
                     .path_len
@@ -221,7 +227,7 @@ pub(super) fn key_ids_match(below: &Facts, issuer: &Facts) -> bool {
     key_id_matches(below, issuer) && issuer_and_serial_match(below, issuer)
 }
 
-/// Returns false if the keyIdentifier in an authorityKeyIdentifier is of another key than the issuer's.
+/// Returns false if the keyIdentifier in an authorityKeyIdentifier differs from the issuer's.
 pub(in crate::judge) fn key_id_matches(below: &Facts, issuer: &Facts) -> bool {
     let wanted = below.extensions.authority_key_id.as_ref();
     match (
@@ -233,8 +239,8 @@ pub(in crate::judge) fn key_id_matches(below: &Facts, issuer: &Facts) -> bool {
     }
 }
 
-/// Returns true if a certificate and its issuer write one name in ways that most clients take for two: TeletexString and
-/// another type of string, or letters beyond ASCII in two cases.
+/// Returns true if a certificate and its issuer encode one name in ways that most clients treat as
+/// two: TeletexString and another string type, or non-ASCII letters in different case.
 pub(super) fn differs_in_form(below: &Facts, issuer: &Facts) -> bool {
     if below.issuer_der == issuer.subject_der {
         return false;
@@ -248,7 +254,8 @@ pub(super) fn differs_in_form(below: &Facts, issuer: &Facts) -> bool {
         || !is_ascii && !below.issuer.eq_ignore_ascii_case(&issuer.subject)
 }
 
-/// Returns false if the issuer and serial number in an authorityKeyIdentifier are of another certificate.
+/// Returns false if the issuer and serial number in an authorityKeyIdentifier identify another
+/// certificate.
 pub(in crate::judge) fn issuer_and_serial_match(below: &Facts, issuer: &Facts) -> bool {
     let Some(wanted) = &below.extensions.authority_key_id else {
         return true;

@@ -1,4 +1,5 @@
-//! Path validation: is there a path from the leaf to the trust store that is valid now (RFC 5280, section 6)?
+//! Path validation: searches a path from the leaf to the trust store that is valid now (RFC 5280,
+//! section 6).
 
 mod checks;
 mod names;
@@ -20,7 +21,7 @@ use crate::model::{Hostname, Timestamp};
 use super::TrustStore;
 use super::links::Links;
 
-/// Returns true if the leaf is valid for this name. `None` if the leaf cannot be read.
+/// Returns true if the leaf is valid for this name. Returns `None` if the leaf cannot be read.
 pub(super) fn matches_name(leaf: &Certificate, hostname: &Hostname) -> Option<bool> {
     leaf.facts().map(|facts| facts.matches(hostname)).ok()
 }
@@ -28,7 +29,7 @@ pub(super) fn matches_name(leaf: &Certificate, hostname: &Hostname) -> Option<bo
 /// Validates the path of a leaf and its name.
 ///
 /// # Errors
-/// The first fault of the best attempt, or the name that does not match.
+/// Returns the first fault of the best attempt, or the name that does not match.
 pub(super) fn validate(
     leaf: &Certificate,
     above: &[&Certificate],
@@ -49,7 +50,7 @@ pub(super) fn validate(
     Ok(())
 }
 
-/// The reason for which a path is not valid.
+/// Returns the reason for which a path is not valid.
 pub(super) fn reason(path: &Path<'_>) -> NoPath {
     let top = || path.top().and_then(|c| c.facts().ok());
     match (path.faults.first(), path.end) {

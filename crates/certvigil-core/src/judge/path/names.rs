@@ -7,11 +7,11 @@ use crate::certificate::{Facts, NameConstraints, San, Subtree, name_parts, name_
 
 use crate::finding::FaultKind;
 
-/// Maximum comparisons of a name with a subtree for one probe. A certificate with a thousand names below an authority
-/// with a hundred constraints stays far below.
+/// Maximum comparisons of a name with a subtree for one probe. A certificate with a thousand names
+/// below an authority with a hundred constraints needs far fewer.
 pub(super) const MAX_COMPARISONS: usize = 250_000;
 
-/// Comparisons that are left for a probe.
+/// Comparisons left for a probe.
 pub(super) struct Comparisons(Cell<usize>);
 
 impl Comparisons {
@@ -30,7 +30,7 @@ impl Comparisons {
     }
 }
 
-/// The first name of a certificate that the constraints of an issuer above it do not allow.
+/// Returns the first name of a certificate that the constraints of an issuer above it do not allow.
 pub(super) fn violation(
     constraints: &NameConstraints,
     facts: &Facts,
@@ -54,16 +54,17 @@ pub(super) fn violation(
     names.find_map(|name| of_name(constraints, name, comparisons))
 }
 
-/// Returns true if the constraints do not allow the common name of a leaf without alternative names. RFC 5280 does not
-/// ask for it; some clients do.
+/// Returns true if the constraints do not allow the common name of a leaf without alternative
+/// names. RFC 5280 does not require this check; some clients make it.
 pub(in crate::judge) fn is_name_outside(constraints: &NameConstraints, leaf: &Facts) -> bool {
     let name = leaf.common_name.as_deref().filter(|_| leaf.sans.is_empty());
     let name = name.filter(|name| is_domain(&name.to_ascii_lowercase()));
     name.is_some_and(|name| of_name(constraints, Name::Dns(name), &Comparisons::new()).is_some())
 }
 
-/// Returns true if the constraints do not allow an emailAddress in the subject of a leaf with alternative names. RFC 5280
-/// asks for it only where there are none; some clients ask for it always.
+/// Returns true if the constraints do not allow an emailAddress in the subject of a leaf with
+/// alternative names. RFC 5280 requires this check only without alternative names; some clients
+/// always make it.
 pub(in crate::judge) fn email_is_outside(constraints: &NameConstraints, leaf: &Facts) -> bool {
     let subtrees = constraints.permitted.iter().chain(&constraints.excluded);
     let has_email = subtrees
@@ -185,7 +186,7 @@ impl<'a> Name<'a> {
 const KNOWN_TAGS: [u8; 4] = [0xa0, 0xa3, 0xa5, 0x88];
 
 enum Fit {
-    /// The constraint is on another kind of name.
+    /// The constraint applies to another kind of name.
     OtherKind,
     Inside,
     Outside,
@@ -222,15 +223,15 @@ fn fits(name: Name<'_>, subtree: &Subtree) -> Fit {
         (Name::Directory(name), Subtree::Directory(base)) => directory(name, base),
         (Name::Other(kind), Subtree::Other(0xa0, of)) if *kind == **of => Fit::Unsupported,
         (Name::Registered(_), Subtree::Other(0x88, _)) => Fit::Unsupported,
-        // An iPAddress of a wrong length might be any address.
+        // An iPAddress of an invalid length might be any address.
         (Name::Unreadable(_), Subtree::Ip(..) | Subtree::BadIp) => Fit::Malformed,
         (_, Subtree::Other(tag, _)) if !KNOWN_TAGS.contains(tag) => Fit::Malformed,
         _ => Fit::OtherKind,
     }
 }
 
-/// A domain is inside of another if labels are added at its left (section 4.2.1.10). A leading dot, which some
-/// authorities write, asks for at least one label more.
+/// Compares domains: one is inside another if it adds labels at the left (section 4.2.1.10). A
+/// leading dot, which some authorities write, requires at least one more label.
 fn dns(name: &str, domain: &str) -> Fit {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let is_within = |name: &str, domain: &str| match domain.strip_prefix('.') {
@@ -248,14 +249,15 @@ fn dns(name: &str, domain: &str) -> Fit {
     is_within(&name, domain).into()
 }
 
-/// Returns true for a domain with a dot at its end. No such name is a dNSName, and clients do not agree about it.
+/// Returns true for a domain with a trailing dot. No dNSName may have one, and clients disagree
+/// about it.
 pub(in crate::judge) fn has_trailing_dot(domain: &str) -> bool {
     domain.len() > 1 && domain.ends_with('.')
 }
 
-/// Returns true if a wildcard, such as `*.example.com`, may stand for a domain that is not above it, such as
-/// `www.example.com`. RFC 5280 does not mention wildcards; three of the six clients refuse one that covers an excluded
-/// domain, and it may serve as the excluded name.
+/// Returns true if a wildcard, such as `*.example.com`, may match a domain that is not above it,
+/// such as `www.example.com`. RFC 5280 does not mention wildcards. Three of the six clients refuse
+/// one that covers an excluded domain, because it may be used for the excluded name.
 pub(in crate::judge) fn wildcard_covers(name: &str, domain: &str) -> bool {
     let bare = domain.strip_prefix('.').unwrap_or(domain);
     let parent = name.strip_prefix("*.");
@@ -266,7 +268,8 @@ pub(in crate::judge) fn wildcard_covers(name: &str, domain: &str) -> bool {
         })
 }
 
-/// Letters, digits, hyphens and underscores between dots; a wildcard as the whole first label.
+/// Returns true for letters, digits, hyphens and underscores between dots, with an optional
+/// wildcard as the first label.
 fn is_domain(name: &str) -> bool {
     let name = name.strip_prefix("*.").unwrap_or(name);
     let label = |label: &str| {
@@ -294,12 +297,13 @@ fn address(ip: IpAddr, network: IpAddr, mask: IpAddr) -> Fit {
             }
             (ip.to_bits() & mask == network.to_bits() & mask).into()
         }
-        // Both families are of one kind of name: a permitted IPv4 network permits no IPv6 address.
+        // Both families are one kind of name: a permitted IPv4 network permits no IPv6 address.
         _ => Fit::Outside,
     }
 }
 
-/// A mailbox, all mailboxes of a host, or with a leading dot of all hosts in a domain.
+/// Compares with a mailbox, all mailboxes of a host, or with a leading dot those of all hosts in a
+/// domain.
 fn email(mail: &str, constraint: &str) -> Fit {
     let Some((local, host)) = mail.rsplit_once('@') else {
         return Fit::Malformed;
@@ -310,7 +314,7 @@ fn email(mail: &str, constraint: &str) -> Fit {
     }
 }
 
-/// A host, or with a leading dot every host in the domain.
+/// Compares with a host, or with a leading dot every host in the domain.
 fn host_within(host: &str, constraint: &str) -> bool {
     let host = host.to_ascii_lowercase();
     match constraint.strip_prefix('.') {
@@ -319,7 +323,7 @@ fn host_within(host: &str, constraint: &str) -> bool {
     }
 }
 
-/// The host of a URI that has a name as host (section 4.2.1.10 demands one).
+/// Returns the host of a URI whose host is a name, as section 4.2.1.10 requires.
 fn uri_host(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -330,7 +334,8 @@ fn uri_host(uri: &str) -> Option<&str> {
     (is_domain(&host.to_ascii_lowercase()) && host.parse::<IpAddr>().is_err()).then_some(host)
 }
 
-/// A name is inside of another if that is a prefix of it, relative name by relative name.
+/// Compares directory names: one is inside another if that is a prefix of it, by relative
+/// distinguished names.
 fn directory(name: &[u8], base: &[u8]) -> Fit {
     match (name_parts(name), name_parts(base)) {
         (Some(name), Some(base)) => name.starts_with(&base).into(),
@@ -342,7 +347,8 @@ fn is_empty_name(der: &[u8]) -> bool {
     matches!(der, [0x30, 0])
 }
 
-/// The emailAddress attributes of a subject, which rfc822Name constraints hold for where there are no alternative names.
+/// Returns the emailAddress attributes of a subject. rfc822Name constraints apply to them if there
+/// are no alternative names.
 fn subject_emails(facts: &Facts) -> Vec<String> {
     crate::certificate::email_attributes(&facts.subject_der)
 }

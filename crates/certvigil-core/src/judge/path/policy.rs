@@ -1,5 +1,6 @@
-//! Certificate policies (RFC 5280, section 6.1, with the policy graph of RFC 9618). The user's initial policy set is
-//! anyPolicy, so what can fail is an explicit policy that a certificate demands.
+//! Certificate policies (RFC 5280, section 6.1, with the policy graph of RFC 9618). The user's
+//! initial policy set is anyPolicy, so only an explicit policy that a certificate requires can
+//! fail.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +12,23 @@ const ANY_POLICY: &[u8] = &[0x55, 0x1d, 32, 0];
 /// Maximum policies that are followed at one level of a path.
 const MAX_POLICIES: usize = 1_024;
 
-/// Checks the policies of a path: certificates from below the trust anchor down to the leaf. Returns the position in
-/// that order and the fault. RFC 5280 ignores constraints of the trust anchor; some clients apply those of `anchor`.
+/// Checks the policies of a path: certificates from below the trust anchor down to the leaf.
+/// Returns the position in that order and the fault. RFC 5280 ignores constraints of the trust
+/// anchor; some clients apply those of `anchor`.
 pub(in crate::judge) fn fault<'a>(
     anchor: Option<&'a Facts>,
     path: impl ExactSizeIterator<Item = &'a Facts>,
 ) -> Option<(usize, FaultKind)> {
     let length = path.len();
     let mut state = State {
-        // A level of the graph: the policies that the next certificate is expected to have.
+        // A level of the graph: the policies that the next certificate may have.
         expected: BTreeSet::from([ANY_POLICY]),
         explicit: length + 1,
         mapping: length + 1,
         any: length + 1,
     };
     if let Some(anchor) = anchor {
-        // As a self-issued certificate, it does not count.
+        // The anchor is treated as self-issued, so it does not count.
         state.prepare(anchor, true);
     }
     let mut first_demand = None;
@@ -64,7 +66,7 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// Section 6.1.3 (d), (e).
+    /// Processes a certificate by section 6.1.3 (d), (e).
     fn certificate(&mut self, facts: &'a Facts, is_last: bool, is_self_issued: bool) {
         let Some(policies) = &facts.extensions.policies else {
             self.expected.clear();
@@ -91,7 +93,8 @@ impl<'a> State<'a> {
         self.expected = next;
     }
 
-    /// Section 6.1.4 (a) to (j). Returns false if anyPolicy is mapped.
+    /// Prepares for the next certificate by section 6.1.4 (a) to (j). Returns false if anyPolicy is
+    /// mapped.
     fn prepare(&mut self, facts: &'a Facts, is_self_issued: bool) -> bool {
         let extensions = &facts.extensions;
         let mappings = &extensions.policy_mappings;

@@ -1,7 +1,8 @@
-//! Paths from a leaf over the served certificates to the trust store, best first.
+//! Searches paths from a leaf over the served certificates to the trust store, best first.
 //!
-//! The search visits partial paths in the order of their faults, so that a path without a fault is found first, and the
-//! path with the fewest and mildest faults where there is none. A signature is verified only when its path is next.
+//! The search visits partial paths in the order of their faults. It therefore finds a path without
+//! faults first, or the path with the fewest and mildest faults if there is none. A signature is
+//! verified only when its path is next.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -18,9 +19,10 @@ use super::policy;
 use super::weight::weight_of;
 use crate::finding::{Fault, FaultKind, Role};
 
-/// Maximum partial paths that are considered for a probe.
+/// Maximum partial paths considered for a probe.
 const MAX_CANDIDATES: usize = 4_000;
-/// Maximum times that the issuers of one certificate are considered, each time by another path to it.
+/// Maximum times that the issuers of one certificate are considered, each time by another path to
+/// it.
 const MAX_VISITS: usize = 4;
 /// Maximum paths that are returned.
 pub(in crate::judge) const MAX_PATHS: usize = 24;
@@ -30,26 +32,26 @@ const NOT_ANCHORED: u32 = 1_000;
 /// A path, or an attempt at one.
 #[derive(Clone, Debug)]
 pub(in crate::judge) struct Path<'a> {
-    /// From the leaf up, without the trust anchor.
+    /// The certificates from the leaf up, without the trust anchor.
     pub(in crate::judge) certificates: Vec<&'a Certificate>,
-    /// Where it ends.
+    /// The end of the path.
     pub(in crate::judge) end: End<'a>,
-    /// Everything that is wrong with it but its end.
+    /// All faults except the end of the path.
     pub(in crate::judge) faults: Vec<Fault>,
 }
 
-/// Where a path ends.
+/// The end of a path.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::judge) enum End<'a> {
-    /// At a trust anchor.
+    /// A trust anchor.
     Anchor(&'a Anchor),
-    /// At the leaf, which is in the trust store itself.
+    /// The leaf, which is in the trust store itself.
     LeafInStore,
-    /// At a certificate whose issuer was not served and is no trust anchor.
+    /// A certificate whose issuer is neither served nor a trust anchor.
     NoIssuer,
-    /// At a self-signed certificate that is no trust anchor.
+    /// A self-signed certificate that is not a trust anchor.
     SelfSigned,
-    /// At certificates that issued each other.
+    /// Certificates that issued each other.
     Loop,
 }
 
@@ -64,12 +66,12 @@ impl<'a> Path<'a> {
         self.is_anchored() && self.faults.is_empty()
     }
 
-    /// The last certificate before the trust anchor.
+    /// Returns the last certificate before the trust anchor.
     pub(in crate::judge) fn top(&self) -> Option<&'a Certificate> {
         self.certificates.last().copied()
     }
 
-    /// The trust anchor.
+    /// Returns the trust anchor.
     pub(in crate::judge) fn anchor(&self) -> Option<&'a Anchor> {
         match self.end {
             End::Anchor(anchor) => Some(anchor),
@@ -77,7 +79,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// The first notAfter on the path, the trust anchor's included.
+    /// Returns the first notAfter on the path, including that of the trust anchor.
     pub(in crate::judge) fn expiry(&self) -> Option<Timestamp> {
         let anchor = self.anchor().and_then(Anchor::certificate);
         let all = self.certificates.iter().copied().chain(anchor);
@@ -90,19 +92,19 @@ impl<'a> Path<'a> {
 /// The result of a search.
 #[derive(Debug)]
 pub(in crate::judge) struct Found<'a> {
-    /// Best first; never empty.
+    /// The paths, best first; never empty.
     pub(in crate::judge) paths: Vec<Path<'a>>,
-    /// The search ended at one of its bounds.
+    /// True if the search reached one of its limits.
     pub(in crate::judge) is_bounded: bool,
 }
 
 impl<'a> Found<'a> {
-    /// The valid path, or the attempt that explains best why there is none.
+    /// Returns the valid path, or the attempt that best explains its absence.
     pub(in crate::judge) fn best(&self) -> Option<&Path<'a>> {
         self.paths.first()
     }
 
-    /// The valid paths.
+    /// Returns the valid paths.
     pub(in crate::judge) fn valid(&self) -> impl Iterator<Item = &Path<'a>> {
         self.paths.iter().filter(|p| p.is_valid())
     }
@@ -146,7 +148,7 @@ pub(in crate::judge) fn search<'a>(
     }
 }
 
-/// Certificates by their subject in normal form.
+/// Certificates by subject in normal form.
 type BySubject<'a> = HashMap<&'a [u8], Vec<&'a Certificate>>;
 
 fn by_subject<'a>(leaf: &'a Certificate, above: &[&'a Certificate]) -> BySubject<'a> {
@@ -166,22 +168,22 @@ fn by_subject<'a>(leaf: &'a Certificate, above: &[&'a Certificate]) -> BySubject
 enum Step<'a> {
     Served(&'a Certificate),
     Anchor(&'a Anchor),
-    /// Nothing issued the certificate before.
+    /// The path ends here: no issuer of the previous certificate was found.
     End(End<'a>),
 }
 
-/// A partial path: its last step, and the node before it.
+/// A partial path: its last step, and the previous node.
 struct Node<'a> {
     step: Step<'a>,
     below: Option<usize>,
-    /// The intermediates of the path that are not self-issued.
+    /// The number of intermediates of the path that are not self-issued.
     intermediates: u32,
     /// The faults that this step adds.
     faults: Vec<Fault>,
     rank: Rank,
-    /// The signature on the certificate below is verified.
+    /// True if the signature on the certificate below is verified.
     is_verified: bool,
-    /// The steps above that may still prove to be issuers.
+    /// The number of steps above that may still prove to be issuers.
     open: usize,
 }
 
@@ -189,7 +191,7 @@ struct Node<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     weight: u32,
-    /// Key identifiers that do not match, and names that are written in another way.
+    /// The number of key identifiers that do not match and of names that are encoded differently.
     doubts: u32,
     is_served: bool,
     length: u32,
@@ -277,7 +279,8 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Verifies the signature on the certificate below. Returns false if the node is not to be followed now.
+    /// Verifies the signature on the certificate below. Returns false if the search must not
+    /// continue from the node now.
     fn verify(&mut self, at: usize) -> bool {
         let Some(node) = self.nodes.get(at) else {
             return false;
@@ -320,7 +323,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// The algorithm of a signature that cannot be verified.
+    /// Returns the algorithm of a signature that cannot be verified.
     fn unverifiable(&self, at: usize, subject: &Certificate) -> String {
         let spki = match self.nodes.get(at).map(|node| node.step) {
             Some(Step::Served(issuer)) => issuer.facts().map(|f| f.spki.as_slice()).ok(),
@@ -334,7 +337,8 @@ impl<'a> Search<'a, '_> {
         )
     }
 
-    /// One of the steps above a node is no issuer of it. The path ends there if it was the last.
+    /// Removes a step above a node that is not its issuer. The path ends at the node if it was the
+    /// last.
     fn close(&mut self, at: usize) {
         let Some(node) = self.nodes.get_mut(at) else {
             return;
@@ -360,7 +364,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// The certificates of a path, the last first.
+    /// Returns the certificates of a path, the last first.
     fn down(&self, at: usize) -> impl Iterator<Item = &'a Certificate> {
         let mut next = Some(at);
         std::iter::from_fn(move || {
@@ -424,7 +428,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Returns true if an authority of the step's name and key is on the path already.
+    /// Returns true if an authority with the step's name and key is already on the path.
     fn is_on(&self, at: usize, step: Step<'a>) -> bool {
         let (name, spki) = match step {
             Step::Served(c) => match c.facts() {
@@ -445,7 +449,7 @@ impl<'a> Search<'a, '_> {
         };
         let (rank, count) = (node.rank, node.intermediates);
         let is_leaf_below = node.below.is_none();
-        // The leaf is no intermediate, and self-issued ones do not count.
+        // The leaf is not an intermediate, and self-issued certificates do not count.
         let found = count + u32::from(!is_leaf_below && !below.is_self_issued());
         let (role, issuer) = match step {
             Step::Served(c) => (Role::Intermediate, Some(c)),
@@ -497,8 +501,8 @@ impl<'a> Search<'a, '_> {
         self.violations(at, constraints)
     }
 
-    /// The first name on the path so far that the constraints of its next issuer do not allow. Self-issued
-    /// intermediates are exempt (section 6.1.3 (b)).
+    /// Returns the first name on the path so far that the constraints of its next issuer do not
+    /// allow. Self-issued intermediates are exempt (section 6.1.3 (b)).
     fn violations(
         &self,
         at: usize,
@@ -514,7 +518,7 @@ impl<'a> Search<'a, '_> {
         checked.find_map(|facts| names::violation(constraints, facts, &self.comparisons))
     }
 
-    /// Takes down a path that has come to its end, unless its policies add a fault.
+    /// Adds a complete path to the results, unless its policies add a fault.
     fn finish(&mut self, at: usize, below: Option<usize>, end: End<'a>) {
         let Some(node) = self.nodes.get(at) else {
             return;

@@ -1,8 +1,9 @@
-//! The weight of a fault in choosing the best path.
+//! The weight of a fault in the choice of the best path.
 
 use crate::finding::FaultKind;
 
-/// Weight in choosing the attempt that explains best why there is no valid path: the fewest and mildest faults.
+/// Returns the weight of a fault. The attempt with the fewest and mildest faults explains best why
+/// there is no valid path.
 pub(super) fn weight_of(kind: &FaultKind) -> u32 {
     match kind {
         FaultKind::Expired(_) | FaultKind::NotYetValid(_) => 10,

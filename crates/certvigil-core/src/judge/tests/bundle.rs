@@ -1,11 +1,11 @@
-//! The file that a server ought to have.
+//! Tests of the certificate file.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::judge::{Bundle, End};
 
-/// A root, two intermediates below each other, and a leaf.
+/// A root, two intermediates in one path, and a leaf.
 struct Line {
     root: Authority,
     upper: Authority,
@@ -31,7 +31,7 @@ fn arrange(certificates: &[Certificate], roots: &[&Authority]) -> Bundle {
     Bundle::arrange(certificates, &trust).unwrap()
 }
 
-/// The file, leaf first.
+/// Returns the certificates of the file, leaf first.
 fn file(bundle: &Bundle) -> Vec<Certificate> {
     parse_certificates(bundle.to_pem().as_bytes()).unwrap()
 }
@@ -46,7 +46,7 @@ proptest! {
         let line = line();
         let stranger = root("Stranger");
         let other = line.root.below("Other");
-        // The same authority again, from another root.
+        // Another certificate for the same authority, by another root.
         let crossed = stranger.cross_sign(&line.upper, long()).unwrap();
         let all = [
             line.leaf.clone(),
@@ -62,7 +62,7 @@ proptest! {
         let certificates: Vec<_> = shuffled.iter().map(|at| all[*at].clone()).collect();
         let bundle = arrange(&certificates, &[&line.root]);
         prop_assert_eq!(&bundle.end, &End::Complete);
-        // What leads to the trusted root stands before what leads to another.
+        // The path to the trusted root precedes the path to the other.
         prop_assert_eq!(file(&bundle), [line.leaf, line.lower.cert(), line.upper.cert(), crossed]);
     }
 }
@@ -78,7 +78,7 @@ fn what_ends_early_says_whose_issuer_is_missing() {
     assert_eq!(missing(&[leaf(), lower.clone()]), End::Missing(lower));
     let whole = [leaf(), line.lower.cert(), line.upper.cert()];
     assert_eq!(missing(&whole), End::Complete);
-    // A certificate above the first one that is trusted is not needed.
+    // The chain ends below the first trusted certificate.
     let end = arrange(&whole[..1], &[&line.lower]).end;
     assert_eq!(end, End::Complete);
 }
@@ -115,7 +115,7 @@ fn a_self_signed_leaf_is_all_of_its_file() {
     let leaf = self_signed(&key());
     let bundle = arrange(&[root("Root").cert(), leaf.clone()], &[]);
     assert_eq!((file(&bundle), bundle.end), (vec![leaf], End::Complete));
-    // Tools make them as authorities.
+    // Tools make them with CA:TRUE.
     let root = root("appliance.example");
     let bundle = arrange(&[root.cert()], &[]);
     assert_eq!(
@@ -137,19 +137,42 @@ fn a_file_has_to_say_which_its_leaf_is() {
     let line = line();
     let second = line.lower.leaf("mail.example.com", days(1, 200));
     let arrange = |certificates: &[Certificate]| {
-        Bundle::arrange(certificates, &TrustStore::default()).unwrap_err()
+        let error = Bundle::arrange(certificates, &TrustStore::default()).unwrap_err();
+        error.to_string()
     };
     let two = [line.leaf.clone(), second.certificate, line.lower.cert()];
     let error = arrange(&two);
     assert!(
-        error.contains("2 of them") && error.contains("`mail.example.com` (serial "),
+        error.contains("2 certificates that may be the leaf")
+            && error.contains("`mail.example.com` (serial ")
+            && error.contains(&format!("`{HOST}` (serial ")),
         "{error}"
     );
     let error = arrange(&[root("A").cert(), root("B").cert()]);
     assert!(error.contains("leave only one"), "{error}");
     let error = arrange(&[Certificate::from_der(b"no certificate".to_vec())]);
-    assert!(error.starts_with("its certificate is malformed"), "{error}");
-    assert_eq!(arrange(&[]), "it has no certificate");
+    assert!(
+        error.starts_with("certificate 1 of the file is malformed"),
+        "{error}"
+    );
+    assert_eq!(arrange(&[]), "there is no certificate");
+}
+
+#[test]
+fn a_file_with_a_malformed_certificate_is_refused_with_its_position() {
+    let line = line();
+    let malformed = Certificate::from_der(vec![0x30, 0]);
+    for certificates in [
+        [line.leaf.clone(), malformed.clone(), line.lower.cert()],
+        [line.lower.cert(), malformed, line.upper.cert()],
+    ] {
+        let error = Bundle::arrange(&certificates, &TrustStore::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("certificate 2 of the file is malformed"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

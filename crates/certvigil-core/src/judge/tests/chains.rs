@@ -1,4 +1,4 @@
-//! Chains: complete or not, in order or not, by one path or another.
+//! Chains: complete or incomplete, in or out of order, with one or several paths.
 
 use super::*;
 use crate::authority::signed_by_leaf;
@@ -64,7 +64,7 @@ fn a_missing_intermediate_that_nobody_knows_is_named_by_the_leaf() {
 fn the_root_instead_of_the_intermediate_completes_nothing() {
     let pki = pki();
     let case = pki.right.serving([pki.leaf(), pki.root.cert()]);
-    // The root belongs to the chain, so it is not unrelated: it is only not needed.
+    // The root belongs to the chain. It is not unrelated, only unnecessary.
     assert_eq!(case.codes(), ["missing_intermediate", "root_included"]);
     let unknown = case.expecting(pin(&pki.leaf()));
     assert_eq!(
@@ -84,7 +84,7 @@ fn a_root_that_is_served_along_is_only_worth_knowing() {
     assert_eq!(case.codes(), ["root_included"]);
     assert_eq!(case.judged().severity(), Severity::Info);
     assert!(case.flags().chained && case.flags().trusted == Some(true));
-    // Clients refuse a root that has expired.
+    // Clients refuse an expired root.
     let old = Authority::root("Root", days(900, -1)).unwrap();
     let leaf = old.leaf(HOST, days(1, 200)).certificate;
     let case = case
@@ -113,7 +113,7 @@ fn an_untrusted_root_is_told_whether_served_or_not() {
         with_root.told("untrusted_root").0,
         "the chain ends at `CN=Root`, which is not a trusted root"
     );
-    // Both are to be mended, and the root is what is left once the intermediate is there.
+    // Both must be fixed. Once the intermediate is served, the untrusted root remains.
     let both = nobody.serving([pki.leaf()]);
     assert_eq!(both.codes(), ["missing_intermediate", "untrusted_root"]);
     assert!(
@@ -139,7 +139,7 @@ fn the_root_of_the_instance_completes_a_chain_without_being_trusted() {
     let nobody = case.trusting(TrustStore::default());
     assert!(nobody.flags().chained && nobody.flags().trusted == Some(false));
     assert_eq!(nobody.codes(), ["untrusted_root"]);
-    // Without the root, and without trust, nothing says that the chain ends there.
+    // Without the known root, and without trust, the end of the chain is unknown.
     let nobody = nobody.expecting(pin(&direct));
     assert!(!nobody.flags().chained);
     assert_eq!(nobody.codes(), ["missing_intermediate"]);
@@ -183,7 +183,8 @@ fn cross_signed_certificates_are_in_order_after_what_they_issued() {
     let old = root("Old Root");
     let cross = old.cross_sign(&pki.mid, long()).unwrap();
     let root_cross = old.cross_sign(&pki.root, long()).unwrap();
-    // OpenSSL and GnuTLS follow the first intermediate of the name, here to a root that they do not have.
+    // OpenSSL and GnuTLS follow the first intermediate with the name, here to a root that they do
+    // not have.
     let refused = &["refused_by_clients"][..];
     for (rest, codes) in [
         (vec![pki.mid.cert(), cross.clone()], &[][..]),
@@ -205,13 +206,13 @@ fn another_path_completes_the_chain_and_is_worth_knowing() {
     let both = case.trusting(store([&pki.root.certificate, &other.certificate]));
     assert_eq!(both.codes(), ["alternate_chain"]);
     assert!(both.flags().chained && both.flags().trusted == Some(true));
-    // By a path to nowhere nothing is complete.
+    // A path to an untrusted root does not complete the chain.
     assert_eq!(case.codes(), ["missing_intermediate"]);
     assert!(!case.flags().chained);
-    // With the expected chain served, the other path is nothing to tell.
+    // If the expected chain is served, the other path is not reported.
     let along = both.serving([pki.leaf(), pki.mid.cert(), cross]);
     assert_eq!(along.codes(), [""; 0]);
-    // A pin knows no expected chain.
+    // A pin has no expected chain.
     assert_eq!(both.expecting(pin(&pki.leaf())).codes(), [""; 0]);
 }
 
@@ -222,7 +223,7 @@ fn an_intermediate_that_clients_hold_as_a_root_need_not_be_served() {
         .right
         .serving([pki.leaf()])
         .trusting(store([&pki.mid.certificate]));
-    // OpenSSL accepts no intermediate as trust anchor by default.
+    // By default OpenSSL accepts no intermediate as trust anchor.
     assert_eq!(case.codes(), ["refused_by_clients", "alternate_chain"]);
     assert!(case.flags().chained && case.flags().trusted == Some(true));
 }
@@ -245,7 +246,7 @@ fn duplicates_and_strangers_are_told_once_each_kind() {
     assert_eq!(
         case.codes(),
         [
-            // Java takes no chain of that length.
+            // Java refuses a chain of that length.
             "refused_by_clients",
             "unrelated_certificate",
             "duplicate_certificate"
@@ -304,7 +305,8 @@ fn a_certificate_of_the_issuers_name_with_another_key_is_not_called_absent() {
 #[test]
 fn a_leaf_issues_nothing() {
     let pki = pki();
-    // A leaf's key signs for a leaf's name: the names and the signature fit, the right does not.
+    // A leaf's key signs for the leaf's name: names and signature match, but the leaf may not
+    // issue.
     let rogue = signed_by_leaf(&pki.leaf, &["rogue.example".into()], days(1, 90))
         .unwrap()
         .certificate;
@@ -335,7 +337,7 @@ fn an_unreadable_certificate_in_the_chain_is_told_and_hides_nothing() {
     );
     assert!(case.flags().chained && case.flags().trusted == Some(true));
     let case = pki.right.serving([garbage.clone(), pki.mid.cert()]);
-    // What belongs to an unreadable leaf nobody knows.
+    // The certificates that belong to an unreadable leaf are unknown.
     assert_eq!(
         case.codes(),
         ["wrong_certificate", "nonconformant_certificate"]
@@ -377,7 +379,7 @@ fn a_path_that_may_not_be_is_untrusted_even_where_it_is_served_in_full() {
         "the intermediate `Bounded` allows 0 intermediates below it (pathlen:0), and there is 1"
     );
     assert!(full.flags().chained && full.flags().trusted == Some(false));
-    // Neither time nor a missing intermediate hides it.
+    // Neither expiry nor a missing intermediate hides it.
     let late = full.at(Timestamp(now().0 + 201 * DAY));
     assert_eq!(late.codes(), ["expired", "invalid_authority"]);
     let short = full.serving([leaf, below.cert()]);
@@ -400,7 +402,7 @@ fn the_root_of_an_instance_alone_completes_nothing() {
     );
     let short = case.serving([pki.leaf()]);
     assert!(case.flags().chained && !short.flags().chained);
-    // A certificate of the missing one's name says nothing of the root.
+    // A certificate with the missing one's name gives no information about the root.
     let namesake = pki.root.below("Intermediate").cert();
     let case = pki.right.trusting(TrustStore::default());
     assert_eq!(
@@ -450,7 +452,7 @@ fn the_hint_names_the_command_that_makes_the_file() {
     for (name, word) in [
         ("www.example.com", "www.example.com"),
         ("*.example.com", "'*.example.com'"),
-        // What is no host name is not to be pasted into a shell.
+        // Text that is not a host name must not be pasted into a shell.
         ("a.example; reboot", "CN"),
         ("--output", "CN"),
         ("*.$(reboot)", "CN"),

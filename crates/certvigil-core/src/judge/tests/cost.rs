@@ -1,11 +1,11 @@
-//! A hostile chain costs no more than it should, and proves no more than it does.
+//! A hostile chain costs no more CPU time than allowed, and its trust is judged correctly.
 
 use super::*;
 use crate::judge::chain::{Chain, examine};
 use crate::judge::is_cheap;
 use crate::judge::links::{Links, SIGNATURE_BUDGET, Signatures};
 
-/// As many certificates as a look reads.
+/// Maximum certificates that a probe reads.
 const MANY: usize = 100;
 
 fn checks_of(served: &[Certificate], trust: &TrustStore) -> u32 {
@@ -15,7 +15,7 @@ fn checks_of(served: &[Certificate], trust: &TrustStore) -> u32 {
     links.spent()
 }
 
-/// A leaf, and authorities of one name, each with a key of its own and each signed by the next.
+/// Returns a leaf and authorities of one name, each with its own key and signed by the next.
 fn one_name(count: usize) -> Vec<Certificate> {
     let mut above = root("Same");
     let mut chain = vec![above.cert()];
@@ -28,7 +28,7 @@ fn one_name(count: usize) -> Vec<Certificate> {
     chain
 }
 
-/// Authorities that all signed one another, and a leaf of the first.
+/// Returns a leaf and authorities that all signed each other. The first issued the leaf.
 fn maze(count: usize) -> (Vec<Certificate>, Vec<Authority>) {
     let nodes: Vec<_> = (0..count).map(|n| root(&format!("Node {n}"))).collect();
     let mut served = vec![nodes[0].leaf(HOST, days(1, 200)).certificate];
@@ -45,7 +45,7 @@ fn strangers_cost_no_more_than_one_check_each() {
     let strangers = (0..MANY).map(|n| root(&format!("Stranger {n}")).cert());
     let served: Vec<_> = pki.right.served.iter().cloned().chain(strangers).collect();
     let checks = checks_of(&served, &pki.right.trust);
-    // The intermediate signed the leaf and not itself, the root signed the intermediate.
+    // Few checks are needed, because the names of the unrelated certificates do not match.
     assert!(checks <= 4, "{checks}");
 }
 
@@ -53,7 +53,7 @@ fn strangers_cost_no_more_than_one_check_each() {
 fn each_signature_is_checked_once() {
     let served = one_name(20);
     let trust = TrustStore::default();
-    // Every key against every certificate, at the most.
+    // At most every key with every certificate.
     let checks = checks_of(&served, &trust);
     assert!(checks <= 20 * 21, "{checks}");
     let chain = [served.clone(), served.clone(), served.clone()].concat();
@@ -85,7 +85,7 @@ fn a_maze_of_cross_signed_authorities_hides_no_trusted_root() {
     served.push(way_out);
     assert_eq!(served.len(), 92);
     let trust = store([&trusted.certificate]);
-    // A certificate and one of ten keys: every other pair of names does not fit.
+    // Each certificate is checked with one of ten keys: all other pairs of names do not match.
     let checks = checks_of(&served, &trust);
     assert!(checks as usize <= 2 * served.len(), "{checks}");
     let mut case = pki().right.trusting(trust).expecting(pin(&served[0]));
@@ -100,7 +100,8 @@ fn a_maze_of_cross_signed_authorities_hides_no_trusted_root() {
     assert!(!flags.chained && flags.trusted == Some(false));
 }
 
-/// The path builder gives up after a hundred signatures; strangers of the same name are not shown to it.
+/// The path builder gives up after a hundred signatures. It does not receive unrelated certificates
+/// of the same name.
 #[test]
 fn namesakes_do_not_use_up_the_path_builders_budget() {
     let pki = pki();
@@ -112,7 +113,7 @@ fn namesakes_do_not_use_up_the_path_builders_budget() {
     let case = pki.right.serving(namesakes);
     let flags = case.flags();
     assert!(flags.chained && flags.trusted == Some(true));
-    // Some clients follow the first issuer of the name, and Java takes no chain of that length.
+    // Some clients follow the first issuer of the name, and Java refuses a chain of that length.
     assert_eq!(
         case.codes(),
         ["refused_by_clients", "unrelated_certificate"]
@@ -138,14 +139,15 @@ fn a_long_path_is_trusted() {
     assert!(case.flags().chained && case.flags().trusted == Some(true));
 }
 
-/// A caller that must not wait judges the others elsewhere.
+/// A caller that must not block judges other chains elsewhere.
 #[test]
 fn short_chains_are_cheap_and_namesakes_are_not() {
     let cheap = |case: &Case| is_cheap(&case.expected, &case.served(), &case.trust);
     let right = &pki().right;
     assert!(cheap(right));
     assert!(!cheap(&right.serving(one_name(9))));
-    // Seven keys against each of seven certificates, until they are remembered; a certificate remembers four.
+    // Seven keys for each of seven certificates, until the results are remembered; a certificate
+    // remembers four.
     let namesakes = right.serving(one_name(6));
     assert!(!cheap(&namesakes));
     namesakes.judged();
@@ -153,7 +155,7 @@ fn short_chains_are_cheap_and_namesakes_are_not() {
     let few = right.serving(one_name(3));
     few.judged();
     assert!(cheap(&few));
-    // The issuers that are known count as well as those that are served.
+    // Known issuers count as well as served ones.
     let mut instances = right.expected.instances().unwrap().clone();
     instances.expected.chain = one_name(20);
     let expected = Expected {

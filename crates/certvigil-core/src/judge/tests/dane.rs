@@ -1,4 +1,4 @@
-//! TLSA records against what is served.
+//! Tests of TLSA records.
 
 use std::slice::from_ref;
 
@@ -13,7 +13,7 @@ use crate::judge::Signatures;
 
 const NAME: &str = "_443._tcp.www.example.com.";
 
-/// The record for a certificate, of these three numbers.
+/// Returns the record of a certificate with these three numbers.
 fn record(numbers: [u8; 3], of: &Certificate) -> TlsaRecord {
     let [usage, selector, matching_type] = numbers;
     let part = match selector {
@@ -89,12 +89,12 @@ fn every_way_of_naming_the_leaf_is_understood() {
                 let wrong = record(numbers, &other);
                 assert_eq!(pki.right.matched(from_ref(&right)), Some(true), "{right}");
                 assert_eq!(pki.right.matched(from_ref(&wrong)), Some(false), "{wrong}");
-                // One that is fulfilled is enough.
+                // One matching record is sufficient.
                 assert_eq!(pki.right.matched(&[wrong, right]), Some(true));
             }
         }
     }
-    // An authority's record is not for a leaf, nor the other way round.
+    // An authority's record does not match a leaf, and a leaf's record does not match an authority.
     for usage in [0, 2] {
         let of_leaf = record([usage, 1, 1], &pki.leaf());
         assert_eq!(pki.right.matched(&[of_leaf]), Some(false));
@@ -133,7 +133,7 @@ fn usages_0_and_1_demand_a_trusted_path() {
         assert!(message.contains("demands a trusted root"), "{message}");
         assert!(hint.contains("make the path to the root valid"), "{hint}");
     }
-    // A root that is trusted need not be served.
+    // A trusted root need not be served.
     for numbers in [[0, 0, 0], [0, 0, 1], [0, 1, 1]] {
         let root = record(numbers, &pki.root.certificate);
         assert_eq!(pki.right.matched(&[root]), Some(true), "{numbers:?}");
@@ -150,7 +150,7 @@ fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
         for matching in 0..3 {
             let of_mid = record([2, selector, matching], &pki.mid.cert());
             assert_eq!(alone.matched(from_ref(&of_mid)), Some(true), "{of_mid}");
-            // The missing intermediate: what is whole in the record need not be served.
+            // Without the intermediate: a complete certificate in the record need not be served.
             let bare = alone.serving([pki.leaf()]);
             let is_whole = (selector, matching) == (0, 0);
             assert_eq!(bare.matched(from_ref(&of_mid)), Some(is_whole), "{of_mid}");
@@ -163,7 +163,7 @@ fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
         }
     }
     let of_mid = [record([2, 0, 1], &pki.mid.cert())];
-    // Of an alias, the name that it stands for will do.
+    // For an alias, the name of its target is acceptable.
     let alias = alone.asking_for("other.example");
     assert_eq!(alias.matched(&of_mid), Some(true));
     let told = |case: &Case| case.dane(&of_mid).told("tlsa_mismatch").0;
@@ -174,7 +174,7 @@ fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
     assert!(told(&wrong_name).contains("not valid for www.example.com"));
     let expired = alone.at(Timestamp(now().0 + 300 * DAY));
     assert!(told(&expired).contains("no valid path to it"));
-    // Served along, but not above the leaf.
+    // The authority is served, but not above the leaf.
     let stranger = root("Stranger").leaf(HOST, days(1, 100)).certificate;
     let beside = alone
         .expecting(pin(&stranger))
@@ -204,7 +204,7 @@ fn of_two_digests_the_stronger_counts() {
     assert_eq!(pki.right.matched(&stale), Some(false));
     let fresh = [record(weak, &other), record(strong, &pki.leaf())];
     assert_eq!(pki.right.matched(&fresh), Some(true));
-    // Another selector is another matter.
+    // A record with another selector is independent.
     let apart = [record(weak, &pki.leaf()), record([3, 0, 2], &other)];
     assert_eq!(pki.right.matched(&apart), Some(true));
 }
@@ -220,7 +220,7 @@ fn what_cannot_be_used_is_passed_over_and_told_of_where_there_is_nothing_else() 
     let (message, hint) = judged.told("tlsa_mismatch");
     assert!(message.contains("wrong length"), "{message}");
     assert!(hint.contains(&format!("{NAME} IN TLSA {right}")), "{hint}");
-    // None at all is nothing to tell.
+    // Without records there is no finding.
     let judged = pki.right.dane(&[]);
     assert_eq!(judged.codes(), [""; 0]);
     assert_eq!(judged.dane.unwrap().matched, None);
@@ -249,7 +249,7 @@ fn a_mismatch_says_who_is_behind() {
     let line = |of: &Certificate| format!("{NAME} IN TLSA {}", record([3, 1, 1], of));
     let told = |case: &Case, records: &[TlsaRecord]| case.dane(records).told("tlsa_mismatch");
 
-    // The server is: DNS has the new one already.
+    // The server is outdated: DNS already has the new record.
     let behind = pki.right.serving([old.clone(), pki.mid.cert()]);
     let (message, hint) = told(&behind, &[record([3, 1, 1], &new)]);
     assert!(
@@ -260,19 +260,19 @@ fn a_mismatch_says_who_is_behind() {
         hint.starts_with("install the expected certificate"),
         "{hint}"
     );
-    // While both are published, all is well as far as DNS goes.
+    // While both records are published, DNS is correct.
     let both = [record([3, 1, 1], &old), record([3, 1, 1], &new)];
     assert_eq!(behind.matched(&both), Some(true));
     assert_eq!(pki.right.matched(&both), Some(true));
 
-    // DNS is.
+    // DNS is outdated.
     let (message, hint) = told(&pki.right, &[record([3, 1, 1], &old)]);
     assert!(
         message.starts_with("the served certificate does not fit"),
         "{message}"
     );
     assert!(hint.contains(&line(&new)), "{hint}");
-    // Both are: what is to be published is what is to be installed.
+    // Both are outdated: the record to publish is that of the certificate to install.
     let third = pki.mid.leaf(HOST, days(1, 100)).certificate;
     let (message, hint) = told(&behind, &[record([3, 1, 1], &third)]);
     assert!(message.starts_with("neither"), "{message}");
@@ -378,7 +378,7 @@ proptest! {
         let is_usable = |r: &TlsaRecord| r.association().is_ok();
         let matched = pki.right.matched_of(&records);
         prop_assert_eq!(matched, records.iter().any(is_usable).then_some(false));
-        // SHA-512 is never outdone, so that its record holds whatever stands beside it.
+        // No digest is stronger than SHA-512, so its record matches regardless of the others.
         let place = at.index(records.len() + 1);
         records.insert(place, record([3, selector, 2], &pki.leaf()));
         prop_assert_eq!(pki.right.matched_of(&records), Some(true));

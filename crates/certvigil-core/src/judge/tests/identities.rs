@@ -1,4 +1,5 @@
-//! Which certificate is served: every form of an expectation, older instances, temporary ones.
+//! Identity of the served certificate: every form of an expectation, older instances, temporary
+//! ones.
 
 use super::*;
 
@@ -134,7 +135,7 @@ fn another_certificate_for_the_same_key_is_told_apart() {
     let case = pki.right.serving([other, pki.mid.cert()]);
     assert_eq!(case.codes(), ["same_key_other_certificate"]);
     assert!(!case.flags().correct);
-    // The key of the pending instance belongs to the certificate too.
+    // The key of the pending instance belongs to the certificate as well.
     let new_key = key();
     let mut instances = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
     instances.pending = Some(pending(&self_signed(&new_key)));
@@ -201,7 +202,7 @@ fn with_trust_only_correct_is_valid_now_for_the_name_and_trusted() {
     }
 }
 
-/// sslmate-semantics: `dummy` and `correct` are independent.
+/// SSLMate's semantics: `dummy` and `correct` are independent.
 #[test]
 fn a_temporary_certificate_is_a_warning_while_there_is_nothing_better() {
     let pki = pki();
@@ -216,7 +217,7 @@ fn a_temporary_certificate_is_a_warning_while_there_is_nothing_better() {
     assert_eq!(flags.trusted, Some(false));
     assert_eq!(case.codes(), ["dummy_certificate"]);
 
-    // An active one has been issued: by whatever the dummy is known, it is critical.
+    // An active instance has been issued. The dummy is critical, however it is identified.
     let mut issued = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
     let known_by_key = expect(issued.clone());
     issued.pending = Some(pending(&temporary));
@@ -277,13 +278,13 @@ fn an_expected_self_signed_certificate_is_no_temporary_one() {
     // Chromium accepts only authorities as roots.
     assert_eq!(served.codes(), ["refused_by_clients"]);
     assert_eq!(served.flags().trusted, Some(true));
-    // The one before, for the same key, is not a placeholder but an old certificate.
+    // The previous certificate for the same key is not a placeholder but an old certificate.
     let served = case.serving([older]).trusting(store([&own]));
     assert!(!served.flags().dummy);
     assert_eq!(served.codes()[0], "previous_instance");
 }
 
-/// A PEM file, and whatever a download URL gives, is one certificate: nobody says what was there before.
+/// A PEM file or a download URL gives one certificate, without its previous instances.
 #[test]
 fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
     let pki = pki();
@@ -335,7 +336,7 @@ fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
         let case = pki.right.serving([served, pki.mid.cert()]);
         assert_eq!(case.codes()[0], code, "{what}");
     }
-    // The accepted one beside may be the newer one too; a temporary one is none.
+    // Another accepted certificate may be the newer one as well; a temporary one may not.
     let old = at(&pki.mid, &[HOST], older);
     let case = pki.right.serving([old.clone(), pki.mid.cert()]);
     let stranger = at(&elsewhere, &["other.example.com"], days(1, 90));
@@ -346,7 +347,7 @@ fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
     assert_eq!(case.codes()[0], "wrong_certificate");
 }
 
-/// Authorities sign with several intermediates in turn.
+/// Authorities sign with several intermediates.
 #[test]
 fn an_issuer_of_the_same_organization_is_the_same_issuer() {
     use crate::judge::identity::is_older;
@@ -399,7 +400,7 @@ fn the_message_of_a_previous_instance_names_both_and_the_hint_says_reload() {
         hint.starts_with("reload the server") && hint.contains("install the expected certificate"),
         "{hint}"
     );
-    // A rollout that is under way is the same here as with an instance that is known.
+    // A rollout in progress has the same effect as with a known instance.
     let mut rollout = case.clone();
     rollout.rules.grace = Some(crate::judge::Grace {
         before: old.sha256(),
@@ -424,7 +425,7 @@ fn certificates_of_the_same_names_and_dates_are_told_apart_by_serial() {
     assert!(message.ends_with(&apart), "{message}");
 }
 
-/// A fingerprint has no names; where another address serves the certificate, they are known.
+/// A fingerprint contains no names. They are known if another address serves the certificate.
 #[test]
 fn a_pinned_certificate_that_is_served_elsewhere_tells_which_is_older() {
     let pki = pki();
@@ -448,7 +449,7 @@ fn a_pinned_certificate_that_is_served_elsewhere_tells_which_is_older() {
         [&right[..], &wrong]
     );
     assert_eq!(codes(vec![serving(&old)]), [&wrong[..]]);
-    // What another pin is for says nothing.
+    // The certificate of another pin is not used.
     let other = pki
         .right
         .expecting(pin(&old))
@@ -457,7 +458,7 @@ fn a_pinned_certificate_that_is_served_elsewhere_tells_which_is_older() {
     assert_eq!(codes(vec![other, serving(&old)])[1][0], wrong[0]);
 }
 
-/// A pin does not say whether something better has been issued.
+/// A pin contains no information about newer certificates.
 #[test]
 fn a_self_signed_certificate_for_a_pinned_key_is_critical_unless_it_is_a_root() {
     let pki = pki();
@@ -473,7 +474,7 @@ fn a_self_signed_certificate_for_a_pinned_key_is_critical_unless_it_is_a_root() 
         trusted.asking_for("example.com").codes(),
         ["hostname_mismatch"]
     );
-    // By its fingerprint it is the very one that is wanted.
+    // By its fingerprint it is the expected certificate.
     let pinned = case.expecting(pin(&own));
     assert!(pinned.flags().correct && !pinned.flags().dummy);
     assert_eq!(pinned.codes(), ["self_signed"]);

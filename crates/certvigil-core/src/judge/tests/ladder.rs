@@ -1,4 +1,4 @@
-//! The way from a leaf to its root.
+//! The path from a leaf to its root.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn ladder(certificates: &[Certificate], roots: &[&Authority]) -> Ladder {
     climb(&served, &store(roots.iter().map(|root| &root.certificate)))
 }
 
-/// The rungs in a few words each.
+/// Returns a short description of each rung.
 fn rungs(ladder: &Ladder) -> Vec<String> {
     let rung = |rung: &Rung| match rung {
         Rung::Served {
@@ -61,7 +61,7 @@ fn what_is_missing_is_named() {
     let pki = pki();
     let missing = ["1 Leaf www.example.com", "missing CN=Intermediate"];
     assert_eq!(rungs(&ladder(&[pki.leaf()], &[&pki.root])), missing);
-    // The root is trusted, but by another key.
+    // The trusted root has another key.
     let namesake = root("Root");
     let chain = [pki.leaf(), pki.mid.cert()];
     let way = rungs(&ladder(&chain, &[&namesake]));
@@ -72,7 +72,7 @@ fn what_is_missing_is_named() {
 fn a_served_root_is_told_from_a_strange_one() {
     let pki = pki();
     let chain = [pki.leaf(), pki.mid.cert(), pki.root.cert()];
-    // A client needs it not, but it is there.
+    // A client does not need the root, but it is served.
     let trusted = ladder(&chain, &[&pki.root]);
     assert_eq!(rungs(&trusted).last().unwrap(), "3 TrustedRoot Root");
     assert!(aside(&trusted).is_empty());

@@ -1,4 +1,4 @@
-//! Looks that saw no certificate, remote looks, and several looks together.
+//! Probes without a certificate, remote probes, and several probes together.
 
 use super::*;
 use crate::finding::{Code, Detail, Finding, LeafValidity};
@@ -179,7 +179,7 @@ fn a_dead_address_is_critical_where_another_of_the_host_answers() {
         hint.contains("out of the DNS records of www.example.com"),
         "{hint}"
     );
-    // A failed handshake is an answer too, and a remote look at another address of its own kind.
+    // A failed handshake also shows that the host responds.
     let [_, judged] = after_together([failed(ErrorKind::TlsAlert), dead()]);
     assert_eq!(judged.codes(), ["unreachable"]);
 }
@@ -192,7 +192,7 @@ fn a_dead_address_is_unknown_where_nothing_says_that_the_host_lives() {
     for looks in [
         [dead(), dead().at("192.0.2.2")],
         [dead(), failed(ErrorKind::Internal)],
-        // Another certificate, name, port or vantage is another host.
+        // A target with another certificate, name, port or vantage is another host.
         [dead(), live().of(|t| t.certificate = "other".into())],
         [
             dead(),
@@ -200,17 +200,17 @@ fn a_dead_address_is_unknown_where_nothing_says_that_the_host_lives() {
         ],
         [dead(), live().of(|t| t.port = 8443)],
         [dead(), live().from("eu-west")],
-        // Twice the same address: it answers at times.
+        // The same address twice: it responds intermittently.
         [dead(), live().at("2001:db8::2")],
     ] {
         let looks = after_together(looks);
         assert_eq!(looks[0].codes(), none);
         assert_eq!(looks[0].severity(), Severity::Unknown);
     }
-    // A look that failed for a reason of our own says nothing of the address.
+    // An internal error of a probe gives no information about the address.
     let own_fault = failed(ErrorKind::Internal).at("192.0.2.2");
     assert_eq!(all_codes([live(), own_fault]), [none.clone(), none.clone()]);
-    // Without an address there is none to take out of DNS.
+    // Without an address there is none to remove from DNS.
     let mut unresolved = failed(ErrorKind::DnsTimeout);
     unresolved.observation.ip = None;
     assert_eq!(all_codes([live(), unresolved]), [none.clone(), none]);
@@ -238,7 +238,7 @@ fn a_machine_without_a_route_for_a_whole_family_is_told_how_to_leave_it_out() {
     );
 }
 
-/// The same where nothing in particular is expected.
+/// Returns the same without a particular expected certificate.
 fn trust_only(case: &Case) -> Case {
     case.expecting(Expected::trust_only())
 }
@@ -273,14 +273,14 @@ fn addresses_that_serve_different_leaves_disagree_where_nothing_decides() {
             "192.0.2.1 and 2001:db8::1 serve another certificate for www.example.com (serial {own}) than this address (serial {others})"
         )
     );
-    // The chain is no part of it, nor are other hosts.
+    // The chain is not compared, and other hosts are not either.
     let short = any.serving([pki.leaf()]).judged().at("192.0.2.2");
     assert_eq!(all_codes([first("192.0.2.1"), short])[0], none);
     let elsewhere = other("192.0.2.2").of(|t| t.port = 8443);
     assert_eq!(all_codes([first("192.0.2.1"), elsewhere])[0], none);
 }
 
-/// The wrong address has its finding, and the right one has nothing to be blamed for.
+/// The address with the wrong certificate has its finding, and the other has none.
 #[test]
 fn where_the_expectation_decides_addresses_do_not_disagree() {
     let pki = pki();
@@ -306,7 +306,7 @@ fn where_the_expectation_decides_addresses_do_not_disagree() {
         assert_eq!(all_codes(looks), [&none[..], &none]);
         let looks = [at(&second, "192.0.2.1"), at(&stranger, "192.0.2.2")];
         assert_eq!(all_codes(looks), [&none[..], &wrong]);
-        // Both are wrong, each in its own way.
+        // Both are wrong, with different certificates.
         let third = pki.mid.leaf(HOST, days(2, 200)).certificate;
         let looks = [at(&third, "192.0.2.1"), at(&stranger, "192.0.2.2")];
         let disagree = ["wrong_certificate", "addresses_disagree"];
@@ -338,7 +338,8 @@ fn of_many_addresses_only_the_first_few_are_told() {
     }
 }
 
-/// What a look can have seen, from best to worst, and the words for it.
+/// Returns the possible results of a probe, from the best to the most severe, and their
+/// descriptions.
 fn kinds() -> Vec<(Judged, &'static str)> {
     let word = |correct, chained, dummy| {
         told(Told {
@@ -402,7 +403,7 @@ fn a_look_that_failed_for_its_own_reasons_disagrees_with_nobody() {
         [none.clone(), none.clone()]
     );
     assert!(!agree(&ours(), &own_fault()) && !agree(&own_fault(), &own_fault()));
-    // Different places are compared by nobody, nor is a vantage with itself.
+    // Probes of different endpoints are not compared, and a vantage is not compared with itself.
     let wrong = || {
         told(Told {
             correct: false,

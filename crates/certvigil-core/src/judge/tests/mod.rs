@@ -1,4 +1,4 @@
-//! The judge's tests, and the bench that they stand on: a small PKI and a look at a server.
+//! Tests of the judge, and their common setup: a small PKI and a probe of a server.
 
 mod bundle;
 mod chains;
@@ -36,12 +36,12 @@ fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
 }
 
-/// From so many days before now to so many after.
+/// Returns the period from `before` days before now to `after` days after it.
 fn days(before: i64, after: i64) -> Validity {
     Validity::around(now(), before, after)
 }
 
-/// Nothing that is valid so long is of any concern.
+/// Returns a period so long that it has no influence on a test.
 fn long() -> Validity {
     days(400, 3_000)
 }
@@ -73,7 +73,7 @@ fn self_signed(key: &Key) -> Certificate {
     issued.unwrap().certificate
 }
 
-/// A certificate of `testdata/`. They are judged as of 2030.
+/// Returns a certificate of `testdata/`. These are judged as of 2030.
 fn testdata(name: &str) -> Certificate {
     let path = format!(
         "{}/src/judge/testdata/{name}.pem",
@@ -129,7 +129,7 @@ fn pin_key(certificate: &Certificate) -> Expected {
     }
 }
 
-/// A look at one server, with what is expected of it. All is well unless a test says otherwise.
+/// A probe of one server, and its expected certificate. Everything is ok unless a test changes it.
 #[derive(Clone, Debug)]
 struct Case {
     expected: Expected,
@@ -141,7 +141,7 @@ struct Case {
     now: Timestamp,
 }
 
-/// Root, intermediate and leaf, and the case in which they are served as they should be.
+/// Root, intermediate and leaf, and the case in which they are served correctly.
 struct Pki {
     root: Authority,
     mid: Authority,
@@ -177,7 +177,7 @@ impl Pki {
 }
 
 impl Case {
-    /// A case of `testdata/`, under these roots.
+    /// Returns a case of `testdata/`, under these roots.
     fn of_testdata(served: &[&str], roots: &[&str]) -> Self {
         let served: Vec<_> = served.iter().map(|name| testdata(name)).collect();
         let roots: Vec<_> = roots.iter().map(|name| testdata(name)).collect();
@@ -227,7 +227,7 @@ impl Case {
         }
     }
 
-    /// The same with certificates that remember nothing of their signatures.
+    /// Returns the same with certificates without remembered signatures.
     fn forgetful(&self) -> Self {
         let forget = |c: &Certificate| Certificate::forgetful(c.der().to_vec());
         let mut case = self.clone();
@@ -255,13 +255,13 @@ impl Case {
         self.judged_in(TlsVersion::Tls13, KeyProof::Handshake)
     }
 
-    /// Served in a handshake of this version, which proved the key so.
+    /// Judges the case for a handshake with this version and key proof.
     fn judged_in(&self, tls_version: TlsVersion, key_proof: KeyProof) -> Judged {
         let suite = "TLS_AES_256_GCM_SHA384";
         self.judged_with(tls_version, suite, key_proof, Parameters::default())
     }
 
-    /// Served in a handshake with this outcome.
+    /// Judges the case for a handshake with this outcome.
     fn judged_with(
         &self,
         tls_version: TlsVersion,
@@ -287,7 +287,7 @@ impl Case {
         )
     }
 
-    /// What a handshake of TLS 1.3 shows.
+    /// Returns the certificates and parameters of a TLS 1.3 handshake.
     fn served(&self) -> Served {
         let (leaf, rest) = self.served.split_first().unwrap();
         Served {
@@ -306,12 +306,13 @@ impl Case {
         self.judged().flags()
     }
 
-    /// `code` or `code!severity` of every finding, the severity where it is not the usual one of the code.
+    /// Returns `code` or `code!severity` for every finding. The severity is omitted if it is the
+    /// usual one of the code.
     fn codes(&self) -> Vec<String> {
         self.judged().codes()
     }
 
-    /// Message and hint of the one finding of this code.
+    /// Returns message and hint of the only finding of this code.
     fn told(&self, code: &str) -> (String, String) {
         self.judged().told(code)
     }
@@ -331,7 +332,8 @@ impl Judged {
             _ => format!("{}!{}", f.code(), f.severity),
         };
         let mut codes: Vec<String> = self.findings.iter().map(code).collect();
-        // Most test certificates deviate from the rules for public authorities; tests/paths.rs has the remarks.
+        // Most test certificates deviate from the rules for public authorities; tests/paths.rs
+        // tests the remarks.
         codes.retain(|code| code != "nonconformant_certificate!info");
         codes
     }

@@ -1,4 +1,4 @@
-//! Which names a certificate is valid for.
+//! The names for which a certificate is valid.
 
 use super::*;
 
@@ -42,7 +42,7 @@ fn names_match_by_rfc_9525() {
         assert_eq!(flags.trusted, Some(matches), "{names:?} for {host}");
         assert!(flags.correct && flags.chained);
         let codes = match matches {
-            // Java takes it for no name of a host.
+            // Java does not accept it as a host name.
             true if host.contains('_') => &["refused_by_clients"][..],
             true => &[],
             false => &["hostname_mismatch"],
@@ -100,7 +100,7 @@ fn a_nul_in_a_name_ends_nothing() {
     assert!(!message.contains('\0'), "{message:?}");
 }
 
-/// Where the strict parser reads nothing, our own rules are the same.
+/// If the strict parser cannot read the certificate, our own rules give the same result.
 #[test]
 fn names_of_a_certificate_that_strict_parsers_refuse_match_by_the_same_rules() {
     let case = Case::of_testdata(&["negative-serial"], &["root"]);
@@ -152,7 +152,7 @@ fn an_address_in_a_dns_name_is_reported_as_that() {
     assert!(message.ends_with("only for 192.0.2.1"), "{message}");
 }
 
-/// The issuer's name is not cut at the comma.
+/// The issuer's name is not truncated at the comma.
 #[test]
 fn an_issuer_without_a_common_name_is_called_by_its_organization() {
     let case = Case::of_testdata(&["pss-leaf"], &["acme-root"]);

@@ -1,4 +1,5 @@
-//! Certificates that strict parsers refuse are compared by their bytes, and what is odd is told.
+//! Certificates that strict parsers refuse are compared by their bytes, and their oddities are
+//! reported.
 
 use super::*;
 
@@ -28,7 +29,7 @@ fn what_strict_parsers_refuse_is_still_compared_and_says_what_is_odd() {
         let flags = case.flags();
         assert!(flags.correct && flags.chained, "{name}");
         assert_eq!(flags.expired, Some(false), "{name}");
-        // Some strict clients let a negative serial pass, and some do not.
+        // Some strict clients accept a negative serial number, others do not.
         assert_eq!(flags.trusted, Some(name == "negative-serial"), "{name}");
         let other = Case {
             expected: pin(&testdata("leaf")),
@@ -264,7 +265,7 @@ fn rare_signatures_that_can_be_verified_complete_a_chain() {
         let case = Case::of_testdata(&[served], &[root]);
         assert!(case.flags().chained, "{served}");
         assert_eq!(case.flags().trusted, Some(true), "{served}");
-        // A signature of one kind is not made by a key of another.
+        // A key of one kind cannot make a signature of another kind.
         let other = if root == "pss-root" {
             "root"
         } else {
@@ -297,7 +298,8 @@ fn a_signature_that_cannot_be_verified_is_never_chained_or_trusted() {
     assert!(!trust_only.flags().correct);
 }
 
-/// OpenSSL makes self-signed certificates so, and clients that hold one accept it.
+/// OpenSSL makes self-signed certificates with CA:TRUE, and clients with one in their store accept
+/// it.
 #[test]
 fn a_self_signed_authority_that_clients_hold_is_trusted() {
     let own = Case::of_testdata(&["selfsigned-ca"], &["selfsigned-ca"]);

@@ -1,4 +1,4 @@
-//! The rules of path validation, each with the section of RFC 5280 that it comes from.
+//! The rules of path validation, each with its section of RFC 5280.
 
 use proptest::prelude::*;
 use rcgen::{
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::*;
 
-/// A certificate with its key, which may issue others whether it is allowed to or not.
+/// A certificate with its key, which may issue others even if it is not allowed to.
 struct Node {
     params: CertificateParams,
     key: KeyPair,
@@ -21,7 +21,7 @@ fn at(days: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(now().0 + days * DAY).unwrap()
 }
 
-/// A certificate of this name, signed by the issuer or by itself.
+/// Returns a certificate with this name, signed by the issuer or by itself.
 fn node(name: &str, issuer: Option<&Node>, edit: impl FnOnce(&mut CertificateParams)) -> Node {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -57,7 +57,7 @@ fn server(params: &mut CertificateParams) {
     params.subject_alt_names = vec![rcgen::SanType::DnsName(HOST.try_into().unwrap())];
 }
 
-/// What a root, an intermediate and a leaf are, and what is right of them.
+/// A root, an intermediate and a leaf, and a correct case with them.
 struct Chain {
     root: Node,
     mid: Node,
@@ -105,7 +105,7 @@ fn trusting(roots: &[&Node], served: &[Certificate]) -> Case {
 
 fn same(_: &mut CertificateParams) {}
 
-/// A chain with a change to the intermediate.
+/// Returns a case in which the intermediate is changed.
 fn mid(edit: impl FnOnce(&mut CertificateParams)) -> Case {
     Chain::new(same, edit, same).case()
 }
@@ -120,7 +120,7 @@ fn is_trusted(case: &Case) -> bool {
     case.flags().trusted == Some(true)
 }
 
-/// Asserts that a chain is not trusted, with a critical finding whose message has these words.
+/// Asserts that a chain is not trusted, with a critical finding whose message contains `words`.
 #[track_caller]
 fn refused(case: &Case, code: &str, words: &str) {
     assert!(!is_trusted(case), "{:?}", case.codes());
@@ -198,7 +198,7 @@ fn a_path_length_counts_the_intermediates_that_are_not_self_issued() {
     assert!(is_trusted(&Chain::new(bounded(1), same, same).case()));
     assert!(is_trusted(&mid(bounded(0))));
 
-    // A self-issued certificate rolls a key over and does not count.
+    // A self-issued certificate for a key rollover does not count.
     let root = node("Root", None, ca);
     let old = node("Mid", Some(&root), |p| {
         ca(p);
@@ -218,7 +218,7 @@ fn a_path_length_counts_the_intermediates_that_are_not_self_issued() {
     );
 }
 
-/// Section 6.1.3 (a)(2), and the same of the trust anchor.
+/// Section 6.1.3 (a)(2), also applied to the trust anchor.
 #[test]
 fn every_certificate_of_a_path_must_be_valid_now() {
     let old = |p: &mut CertificateParams| p.not_after = at(-1);
@@ -352,7 +352,7 @@ fn names_must_satisfy_the_constraints_of_every_issuer() {
     assert!(is_trusted(&mid(permit(mail))));
 }
 
-/// Section 6.1.3 (b): a certificate that rolls an authority's key over is exempt.
+/// Section 6.1.3 (b): a certificate for an authority's key rollover is exempt.
 #[test]
 fn name_constraints_do_not_hold_for_self_issued_intermediates() {
     let permit = |p: &mut CertificateParams| {
@@ -380,7 +380,8 @@ fn name_constraints_do_not_hold_for_self_issued_intermediates() {
     }
 }
 
-/// Section 4.2.1.10: a mailbox, the mailboxes of one host, or with a leading dot those of a domain's hosts.
+/// Section 4.2.1.10: a mailbox, the mailboxes of one host, or with a leading dot those of a
+/// domain's hosts.
 #[test]
 fn constraints_on_mail_addresses_tell_a_host_from_a_domain() {
     for (constraint, holds) in [
@@ -446,7 +447,8 @@ fn a_mapped_policy_is_replaced() {
     const POLICIES: &[u64] = &[2, 5, 29, 32];
     const MAPPINGS: &[u64] = &[2, 5, 29, 33];
     const CONSTRAINTS: &[u64] = &[2, 5, 29, 36];
-    // SEQUENCE { SEQUENCE { 1.2.3 } } and 1.2.4; SEQUENCE { SEQUENCE { 1.2.3, 1.2.4 } }; requireExplicitPolicy 0.
+    // SEQUENCE { SEQUENCE { 1.2.3 } } and 1.2.4; SEQUENCE { SEQUENCE { 1.2.3, 1.2.4 } };
+    // requireExplicitPolicy 0.
     let (a, b): (&[u8], &[u8]) = (
         &[0x30, 6, 0x30, 4, 6, 2, 0x2a, 3],
         &[0x30, 6, 0x30, 4, 6, 2, 0x2a, 4],
@@ -497,7 +499,7 @@ fn names_are_compared_whatever_their_string_type() {
     assert!(!is_trusted(&other) && !other.flags().chained);
 }
 
-/// An expired cross-signed copy of a root that clients hold, as of AddTrust in 2020.
+/// An expired cross-certificate of a trusted root, as with AddTrust in 2020.
 #[test]
 fn an_expired_certificate_that_no_path_needs_is_a_warning() {
     let root = node("Root", None, ca);
@@ -544,7 +546,7 @@ fn a_gap_in_the_middle_of_the_chain_is_named() {
     assert!(hint.contains("`CN=Lower`"), "{hint}");
 }
 
-/// A copy of a certificate whose signature names another key identifier of its issuer.
+/// Every fault is reported, not only the first.
 #[test]
 fn every_fault_of_a_path_is_reported() {
     let case = Chain::new(
@@ -578,7 +580,7 @@ fn every_fault_of_a_path_is_reported() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// More certificates, in any order, take no valid path away.
+    /// Additional certificates, in any order, leave a valid path valid.
     #[test]
     fn a_valid_path_stays_valid(seed in any::<u64>(), strangers in 0..12usize, namesakes in 0..12usize) {
         let root = node("Root", None, ca);

@@ -1,13 +1,14 @@
-//! What holds whatever is served.
+//! Properties that hold for any served chain.
 
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::certificate::FileError;
 use crate::finding::{Code, Text};
 
-/// A chain with two ways up, and certificates to serve along.
+/// A chain with two paths, and further certificates to serve.
 struct World {
     cases: Vec<Case>,
     extras: Vec<Certificate>,
@@ -79,7 +80,7 @@ fn extras() -> impl Strategy<Value = Vec<Certificate>> {
     )
 }
 
-/// A real certificate after some harm: bits flipped, cut short, or spliced with another.
+/// Generates a damaged real certificate: bits flipped, truncated, or spliced with another.
 fn harmed() -> impl Strategy<Value = Vec<u8>> {
     let der = || (0..WORLD.ders.len()).prop_map(|at| WORLD.ders[at].clone());
     let flips = prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..6);
@@ -105,7 +106,7 @@ fn harmed() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What must hold of every judgement.
+/// Checks the properties of every judgement.
 fn check(judged: &Judged) -> Result<(), TestCaseError> {
     let order: Vec<_> = judged
         .findings
@@ -154,7 +155,7 @@ fn check(judged: &Judged) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Findings that do depend on the order of what is served, or on how often it is served.
+/// Returns true for findings that depend on the order or the repetition of served certificates.
 fn of_order(code: Code) -> bool {
     matches!(code, Code::ChainOutOfOrder | Code::DuplicateCertificate)
 }
@@ -252,8 +253,14 @@ proptest! {
             prop_assert_eq!(facts.public_key_hash.to_string(), hex);
             prop_assert!(der.windows(facts.spki.len()).any(|w| w == facts.spki));
         }
-        let again = parse_certificates(certificate.to_pem().as_bytes()).unwrap();
-        prop_assert_eq!(again, vec![certificate]);
+        match parse_certificates(certificate.to_pem().as_bytes()) {
+            Ok(again) => prop_assert_eq!(again, vec![certificate]),
+            Err(FileError::NotACertificate { line, .. }) => {
+                prop_assert_eq!(line, 1);
+                prop_assert!(certificate.facts().is_err());
+            }
+            Err(other) => prop_assert!(false, "{other}"),
+        }
     }
 
     #[test]
@@ -265,12 +272,13 @@ proptest! {
         let _ = parse_certificates(&pem);
         pem.truncate(cut.index(pem.len()));
         if let Err(error) = parse_certificates(&pem) {
+            let error = error.to_string();
             prop_assert!(!error.is_empty() && !error.contains('\n'), "{error:?}");
         }
     }
 }
 
-/// Fisher and Yates, with numbers of a linear congruential generator.
+/// Shuffles by Fisher and Yates, with numbers of a linear congruential generator.
 fn shuffle<T>(items: &mut [T], mut seed: u64) {
     for last in (1..items.len()).rev() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -1,4 +1,4 @@
-//! What is known of a leaf's revocation, from whom.
+//! Revocation of a leaf, by each reporter.
 
 use crate::certificate::{Answer, Crl, Issuer, Status};
 use crate::judge::{Signatures, issuer_to_ask};
@@ -7,7 +7,8 @@ use crate::observation::{Fetched, Publication, Staple};
 
 use super::*;
 
-/// The day of the testdata, which `crates/certvigil-core/src/certificate/revocation/testdata/make-testdata.sh` makes.
+/// The date of the testdata, which
+/// `crates/certvigil-core/src/certificate/revocation/testdata/make-testdata.sh` makes.
 const DAY_OF_TESTDATA: &str = "2026-11-25T12:00:00Z";
 
 fn file(name: &str) -> Vec<u8> {
@@ -23,7 +24,7 @@ fn certificate(name: &str) -> Certificate {
     parse_certificates(&pem).unwrap().remove(0)
 }
 
-/// This leaf alone, below a trusted root.
+/// Returns a case with this leaf alone, below a trusted root.
 fn case(leaf: &str) -> Case {
     let leaf = certificate(leaf);
     Case {
@@ -102,7 +103,7 @@ fn the_issuer_is_found_wherever_it_is() {
     };
     let known = untrusting.expecting(expect(Instances::only(known)));
     assert_eq!(known.flags().revoked, Some(false));
-    // Without it nothing can be said, neither for the certificate nor against the response.
+    // Without the issuer, the status is unknown and the response is not judged.
     for response in ["revoked", "foreign", "try-later"] {
         let unknown = case("leaf")
             .trusting(TrustStore::default())
@@ -155,7 +156,7 @@ fn a_certificate_that_demands_a_stapled_response_has_one() {
     assert_eq!(missing.codes(), ["must_staple_missing"]);
     assert_eq!(missing.judged().severity(), Severity::Critical);
     assert_eq!(case.stapling_file("muststaple").codes(), [""; 0]);
-    // A response that clients refuse is none (RFC 7633, section 4.2.3.1).
+    // A response that clients refuse counts as missing (RFC 7633, section 4.2.3.1).
     let late = case
         .stapling_file("muststaple")
         .at(Timestamp(now().0 + 30 * DAY));
@@ -179,7 +180,7 @@ fn a_certificate_that_demands_a_stapled_response_has_one() {
         ),
         "{message}"
     );
-    // Whoever has not asked for one does not miss it.
+    // A staple that was not requested is not missing.
     assert_eq!(case.stapling(Staple::NotAsked).codes(), [""; 0]);
     assert_eq!(missing.checking(RevocationCheck::Off).codes(), [""; 0]);
 }

@@ -1,4 +1,5 @@
-//! What the monitor knows beside a look: that a rollout is under way, and that a source is silent.
+//! State of the monitor that a probe does not have: a rollout in progress, and a source that does
+//! not respond.
 
 use super::super::Grace;
 use super::*;
@@ -6,7 +7,7 @@ use crate::observation::Told;
 
 const HOUR: i64 = 3_600;
 
-/// A certificate that has just been renewed, and what a server shows that has not been reloaded.
+/// A newly renewed certificate, and the certificates of a server that has not been reloaded.
 struct Renewed {
     right: Case,
     before: Certificate,
@@ -73,7 +74,7 @@ fn grace_is_for_the_one_before_only() {
     let other = case.right.serving([old_leaf(), case.chain.clone()]);
     assert!(other.codes().contains(&"wrong_certificate".into()));
 
-    // Two renewals ago is no rollout that is under way.
+    // An instance two renewals old is not part of the rollout in progress.
     let mut still_older = case.right.serving([case.before.clone(), case.chain]);
     still_older.rules.grace = Some(Grace {
         before: old_leaf().sha256(),

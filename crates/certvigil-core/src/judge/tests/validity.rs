@@ -1,8 +1,9 @@
-//! Beginnings and ends, to the second.
+//! Validity periods, to the second.
 
 use super::*;
 
-/// Codes when the leaf's end is so many seconds away, for a lifetime of so many days.
+/// Returns the codes `left` seconds before the leaf's expiry, for a lifetime of `lifetime_days`
+/// days.
 fn codes_at(left: i64, lifetime_days: i64, rules: &str) -> Vec<String> {
     let mut pki = pki();
     let end = Timestamp(now().0 + 20 * DAY);
@@ -31,7 +32,7 @@ fn an_end_is_told_from_the_exact_second_on() {
     let (warning, critical) = (&["expiring"][..], &["expiring!critical"][..]);
     let ok = &[][..];
     for (lifetime, rules, left, codes) in [
-        // By default the smaller of share and duration.
+        // The default is the smaller of share and duration.
         (398, "", 30 * DAY, ok),
         (398, "", 30 * DAY - 1, warning),
         (398, "", 7 * DAY, warning),
@@ -43,7 +44,7 @@ fn an_end_is_told_from_the_exact_second_on() {
         (40, "50% 3d", 20 * DAY, ok),
         (40, "50% 3d", 20 * DAY - 1, warning),
         (40, "50% 3d", 3 * DAY - 1, critical),
-        // The last second is still valid, the next is not.
+        // The certificate is valid in the last second, and expired in the next.
         (398, "", 0, critical),
         (398, "", -1, &["expired"]),
         (398, "0s 0s", 0, ok),
@@ -130,7 +131,7 @@ fn a_certificate_that_ends_before_it_begins_is_told_in_full() {
     );
 }
 
-/// Codes where the intermediate has this validity, under a leaf of this lifetime.
+/// Returns a case in which the intermediate has this validity, under a leaf with this validity.
 fn with_intermediate(validity: Validity, leaf: Validity, warn: &str) -> Case {
     let mut pki = pki();
     let mid = pki.root.intermediate("Short", validity).unwrap();
@@ -172,7 +173,7 @@ fn the_end_of_an_intermediate_is_told_on_its_own() {
     assert_eq!(begin.at(Timestamp(now().0 - DAY)).codes(), [""; 0]);
 }
 
-/// A share of an authority's ten years is no reason to warn for years.
+/// A share of an authority's ten years would cause warnings for years.
 #[test]
 fn an_intermediate_that_outlasts_a_whole_leaf_is_replaced_along_with_it() {
     let case = with_intermediate(days(2_000, 400), days(100, 200), "50%");

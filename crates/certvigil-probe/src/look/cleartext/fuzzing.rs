@@ -1,6 +1,6 @@
-//! The reader of the first flight, for `fuzz/`.
+//! Fuzz target of the parser of the first flight.
 
-#![allow(clippy::indexing_slicing)] // a slip of the harness has to be seen, as in a test
+#![allow(clippy::indexing_slicing)] // an error of the harness must panic, as in a test
 
 use rustls::crypto::aws_lc_rs::default_provider;
 
@@ -10,11 +10,12 @@ use crate::observation::KeyProof;
 use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::*;
 
-/// The random of the hello that the seeds answer.
+/// Client random that the seeds respond to.
 const CLIENT_RANDOM: hello::Random = [7; 32];
 
-/// Reads a server's flight at once and in pieces: both have to come to the same, within the bounds. The first octet
-/// says which kind of key was asked for, the second how long the pieces are.
+/// Parses a server's flight at once and in pieces. Asserts that both have the same result, within
+/// the limits. The first octet selects the requested kind of key and the offer, the second one the
+/// size of the pieces.
 pub(in crate::look) fn cleartext_reader(data: &[u8]) {
     let [kind, size, flight @ ..] = data else {
         return;
@@ -57,7 +58,7 @@ fn read_in(
     (reader, Ok(false))
 }
 
-/// What is told of it, and what is kept.
+/// Checks the parsed data and the outcome that is reported.
 fn judge_of(reader: &Reader, end: Result<bool, Fault>) {
     if let Some(chain) = &reader.certificates {
         assert!((1..=MAX_CHAIN_CERTIFICATES).contains(&chain.len()));
@@ -73,7 +74,8 @@ fn judge_of(reader: &Reader, end: Result<bool, Fault>) {
         Answer::Read(Ok(served)) => {
             let is_signed = reader.signed.is_some();
             assert!(is_signed || served.key_proof == KeyProof::None);
-            // rustls' own suites of TLS 1.2 need a proof, or a kind of key that cannot be checked.
+            // With rustls' own TLS 1.2 suites, the result requires a proof, or a kind of key whose
+            // signatures cannot be verified.
             let chosen = reader.hello.as_ref();
             if chosen.is_some_and(|h| h.version == Version::Tls12 && h.suite.is_of_rustls()) {
                 let kind = served.leaf.public_key();

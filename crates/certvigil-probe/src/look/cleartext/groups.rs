@@ -1,8 +1,9 @@
-//! Groups for key exchange that rustls lacks, by their numbers in IANA's registry "TLS Supported Groups".
+//! Key exchange groups that rustls lacks, by their numbers in IANA's registry "TLS Supported
+//! Groups".
 
-/// Groups of TLS 1.2 and before: what current servers may be restricted to, then the curves that old servers and
-/// their certificates have. A server may hold back a certificate whose curve was not offered (RFC 8422, section
-/// 2.2.2).
+/// Groups of TLS 1.2 and before: those to which current servers may be restricted, then the curves
+/// of old servers and their certificates. A server may withhold a certificate whose curve was not
+/// offered (RFC 8422, section 2.2.2).
 pub(super) const OF_TLS12: [(u16, &str); 7] = [
     (0x001e, "x448"),
     (0x001a, "brainpoolP256r1"),
@@ -13,8 +14,8 @@ pub(super) const OF_TLS12: [(u16, &str); 7] = [
     (0x0013, "secp192r1"),
 ];
 
-/// Groups of TLS 1.3: finite fields (RFC 7919), brainpool curves (RFC 8734), and the Russian and Chinese ones (RFC
-/// 9367, RFC 8998).
+/// Groups of TLS 1.3: finite fields (RFC 7919), brainpool curves (RFC 8734), and the Russian and
+/// Chinese ones (RFC 9367, RFC 8998).
 pub(super) const OF_TLS13: [(u16, &str); 17] = [
     (0x0100, "ffdhe2048"),
     (0x0101, "ffdhe3072"),
@@ -35,7 +36,7 @@ pub(super) const OF_TLS13: [(u16, &str); 17] = [
     (0x11ed, "SecP384r1MLKEM1024"),
 ];
 
-/// The name of a group that rustls lacks.
+/// Returns the name of a group that rustls lacks.
 pub(super) fn name(group: u16) -> Option<&'static str> {
     let mut all = OF_TLS12.iter().chain(&OF_TLS13);
     all.find(|(number, _)| *number == group)

@@ -1,4 +1,5 @@
-//! Our own ClientHello, for servers that share nothing with rustls (RFC 5246, section 7.4.1.2; RFC 8446, section 4.1.2).
+//! ClientHello for servers that have nothing in common with rustls (RFC 5246, section 7.4.1.2; RFC
+//! 8446, section 4.1.2).
 
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
@@ -8,22 +9,23 @@ use super::super::key_proof::PSS_KEY_SCHEMES;
 use super::groups;
 use super::suites::{self, Key, Offer};
 
-/// The random of a hello: part of what a ServerKeyExchange signs.
+/// Random of a ClientHello. A ServerKeyExchange's signature covers it.
 pub(super) type Random = [u8; 32];
 
-/// The most that a record may carry (RFC 5246, section 6.2.1).
+/// Maximum content of a record, in bytes (RFC 5246, section 6.2.1).
 pub(super) const MAX_RECORD: usize = 1 << 14;
 
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
-/// What a first record says: servers may know no later one (RFC 5246, appendix E.1).
+/// Version in the first record. Servers may not support a later one there (RFC 5246, appendix E.1).
 const TLS_1_0: [u8; 2] = [3, 1];
 const TLS_1_2: [u8; 2] = [3, 3];
 
-/// Hellos of these sizes hang up on some old load balancers, so they are padded to beyond (RFC 7685, section 4).
+/// Sizes of a ClientHello on which some old load balancers hang. Padding makes it larger (RFC 7685,
+/// section 4).
 const HUNG: std::ops::Range<usize> = 256..512;
 
-/// What a ServerKeyExchange may be signed with, beside the strong schemes, by servers that are old.
+/// Signature schemes that old servers use for a ServerKeyExchange, in addition to the strong ones.
 pub(super) const RSA_SHA1: SignatureScheme = SignatureScheme::RSA_PKCS1_SHA1;
 pub(super) const ECDSA_SHA1: SignatureScheme = SignatureScheme::ECDSA_SHA1_Legacy;
 
@@ -50,7 +52,7 @@ const DSA_SCHEMES: [SignatureScheme; 2] = [
     SignatureScheme::Unknown(0x0202),
 ];
 
-/// Groups that rustls has.
+/// Groups that rustls supports.
 const GROUPS: [NamedGroup; 4] = [
     NamedGroup::X25519,
     NamedGroup::secp256r1,
@@ -58,11 +60,11 @@ const GROUPS: [NamedGroup; 4] = [
     NamedGroup::secp521r1,
 ];
 
-/// Versions that are offered by an extension, the newest first.
+/// Versions that an extension offers, newest first.
 const VERSIONS: [[u8; 2]; 5] = [[3, 4], TLS_1_2, [3, 2], TLS_1_0, [3, 0]];
 
-/// Signature algorithms of TLS 1.3 that rustls lacks: brainpool curves (RFC 8734), SM2 (RFC 8998), GOST (RFC 9367) and
-/// ML-DSA.
+/// Signature algorithms of TLS 1.3 that rustls lacks: brainpool curves (RFC 8734), SM2 (RFC 8998),
+/// GOST (RFC 9367) and ML-DSA.
 pub(in crate::look) const SCHEMES_OF_TLS13: [SignatureScheme; 14] = [
     SignatureScheme::Unknown(0x081a),
     SignatureScheme::Unknown(0x081b),
@@ -80,14 +82,14 @@ pub(in crate::look) const SCHEMES_OF_TLS13: [SignatureScheme; 14] = [
     SignatureScheme::Unknown(0x0906),
 ];
 
-/// Returns true if Go or Chromium offers it.
+/// Returns true if Go or Chromium offers the scheme.
 fn is_common(scheme: SignatureScheme) -> bool {
     ![RSA_SHA1, ECDSA_SHA1, SignatureScheme::ED448].contains(&scheme)
         && !PSS_KEY_SCHEMES.contains(&scheme)
         && !DSA_SCHEMES.contains(&scheme)
 }
 
-/// What is offered for signatures by a key.
+/// Returns the signature schemes to offer for a kind of key.
 fn schemes(key: Key) -> impl Iterator<Item = SignatureScheme> {
     let (schemes, more) = match key {
         Key::Rsa => (&RSA_SCHEMES[..], &PSS_KEY_SCHEMES[..]),
@@ -97,7 +99,7 @@ fn schemes(key: Key) -> impl Iterator<Item = SignatureScheme> {
     schemes.iter().chain(more).copied()
 }
 
-/// Returns the record with the ClientHello. `None` where its content does not fit into one.
+/// Returns the record with the ClientHello. `None` if its content exceeds one record.
 pub(super) fn write(
     random: &Random,
     sni: Option<&str>,
@@ -108,11 +110,11 @@ pub(super) fn write(
     let is_last = offer == Offer::LastResort;
     let mut extensions = Vec::new();
     if let Some(name) = sni {
-        // One entry: a host name (RFC 6066, section 3).
+        // One entry of type host name (RFC 6066, section 3).
         let entry = [&[0][..], &with_u16_length(name.as_bytes())?].concat();
         extensions.extend(extension(0, &with_u16_length(&entry)?)?);
     }
-    // OCSP, of any responder, without extensions of its own (RFC 6066, section 8).
+    // OCSP, with any responder and no request extensions (RFC 6066, section 8).
     extensions.extend(extension(5, &[1, 0, 0, 0, 0])?);
     let (rare, newer) = match offer {
         Offer::Common => (&[][..], &[][..]),
@@ -121,14 +123,14 @@ pub(super) fn write(
     };
     let more = rare.iter().chain(newer);
     let groups = GROUPS.iter().filter(|group| {
-        // Chromium does not offer it.
+        // Chromium does not offer secp521r1.
         offer != Offer::Common || **group != NamedGroup::secp521r1
     });
     let groups = groups.map(|group| u16::from(*group));
     let groups = groups.chain(more.map(|(group, _)| *group));
     let groups: Vec<u8> = groups.flat_map(u16::to_be_bytes).collect();
     extensions.extend(extension(10, &with_u16_length(&groups)?)?);
-    // Points that are not compressed.
+    // Uncompressed points.
     extensions.extend(extension(11, &[1, 0])?);
     let keys = [Key::Curve, Key::Rsa, Key::Dsa];
     let keys = keys.into_iter().filter(|key| key.is_of(key_type));
@@ -151,7 +153,7 @@ pub(super) fn write(
 
     let (versions, newer) = match offer {
         Offer::Current | Offer::Both => (&[][..], &[][..]),
-        // A server that has TLS 1.3 chooses it, whatever it has of TLS 1.2.
+        // A server with TLS 1.3 negotiates it, whatever it supports of TLS 1.2.
         Offer::Common => (VERSIONS.get(..2)?, suites::TLS13.get(..3)?),
         Offer::LastResort => (&VERSIONS[..], &suites::TLS13[..]),
     };
@@ -159,7 +161,8 @@ pub(super) fn write(
         let versions = versions.as_flattened();
         let length = u8::try_from(versions.len()).ok()?;
         extensions.extend(extension(43, &[&[length], versions].concat())?);
-        // Without a share, a server answers with the group that it wants (RFC 8446, section 4.2.8).
+        // If the ClientHello has no key share, the server requests one of its preferred group (RFC
+        // 8446, section 4.2.8).
         extensions.extend(extension(51, &[0, 0])?);
     }
 
@@ -174,9 +177,9 @@ pub(super) fn write(
     body.push(0); // no session to resume
     body.extend(with_u16_length(&suites)?);
     body.extend([1, 0]); // no compression
-    /// Type and length of the message, and the length of the extensions.
+    /// Type and length of the message, and the length of the extensions, in bytes.
     const AROUND: usize = 4 + 2;
-    /// Type and length of an extension.
+    /// Type and length of an extension, in bytes.
     const EXTENSION: usize = 4;
     let length = body.len() + extensions.len() + AROUND;
     if HUNG.contains(&length) {
@@ -208,7 +211,7 @@ mod tests {
 
     use rustls::server::Acceptor;
 
-    /// What a server of rustls reads.
+    /// Returns the ClientHello as a rustls server parses it.
     fn accepted(record: &[u8]) -> rustls::server::Accepted {
         let mut acceptor = Acceptor::default();
         acceptor.read_tls(&mut &record[..]).unwrap();

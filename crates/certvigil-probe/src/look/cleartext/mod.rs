@@ -1,9 +1,12 @@
-//! The certificate of a server that rustls cannot speak with: TLS 1.1 and before, key exchange without forward
-//! secrecy or over a finite field, CBC, and keys or groups that rustls lacks.
+//! Reading of certificates from servers with which rustls cannot perform a handshake: TLS 1.1 and
+//! before, key exchange without forward secrecy or over a finite field, CBC, and keys or groups
+//! that rustls lacks.
 //!
-//! With TLS 1.2 and before, certificates are sent in the clear. So a hello of our own is sent, the answer is read
-//! until the key is proved, and then we leave; nothing is ever encrypted. What is read counts only where the server
-//! chose something that rustls does not speak. Else a copied certificate would pass where its key has to be proved.
+//! With TLS 1.2 and before, certificates are sent in cleartext. The module sends its own
+//! ClientHello, reads the response up to the proof of the key, and closes the connection. Nothing
+//! is ever encrypted. The result counts only if the server negotiated something that rustls does
+//! not support. Otherwise, a copied certificate would be accepted from a server that must prove
+//! possession of its key.
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
@@ -40,17 +43,19 @@ pub(super) use suites::Offer;
 
 /// Outcome of one offer.
 pub(super) enum Answer {
-    /// The server chose something that rustls lacks. It showed a certificate, or this is why not.
+    /// The server negotiated something that rustls lacks. Contains its certificates, or the reason
+    /// why there are none.
     Read(Result<Box<Served>, LookError>),
-    /// The server chose TLS 1.3, with a suite and a group that rustls has: it lacks the signature algorithm.
+    /// The server negotiated TLS 1.3 with a suite and a group that rustls supports. Only the
+    /// signature algorithm is missing.
     Tls13,
     /// The server refused the offer.
     Refused,
-    /// Nothing that counts.
+    /// No valid result.
     Nothing,
 }
 
-/// Makes an offer to the server at the other end of a fresh connection, and reads what it shows.
+/// Sends an offer on a new connection, and reads the server's certificates.
 pub(super) async fn read(
     look: Look<'_>,
     offer: Offer,
@@ -81,7 +86,7 @@ pub(super) async fn read(
     judge(result, algorithms, &random, &reader, elapsed)
 }
 
-/// What an answer comes to.
+/// Converts the data that was read to an outcome.
 fn judge(
     result: Result<(), End>,
     algorithms: &WebPkiSupportedAlgorithms,
@@ -106,8 +111,9 @@ fn judge(
     })
 }
 
-/// Returns true if rustls could not have performed this handshake. With a handshake that it could, the server has to
-/// prove its key to it; and a server that hangs up only at a hello of TLS 1.3 hangs up at all current clients.
+/// Returns true if rustls could not have performed this handshake. If rustls can perform it, the
+/// server must prove its key to rustls. A server that rejects only a ClientHello of TLS 1.3 rejects
+/// all current clients.
 fn needs_more_than_rustls(
     algorithms: &WebPkiSupportedAlgorithms,
     chosen: &ServerHello,
@@ -131,8 +137,8 @@ fn needs_more_than_rustls(
         || scheme.is_some_and(lacks_scheme)
 }
 
-/// Returns true if Go and Chromium do not offer what was negotiated, whose key they have. A server may accept something
-/// else of what they offer.
+/// Returns true if Go and Chromium do not offer the negotiated parameters, but support the kind of
+/// key. Such a server may still accept other parameters that they offer.
 pub(super) fn is_rare(served: &Served) -> bool {
     let kind = served.leaf.public_key();
     let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
@@ -145,7 +151,8 @@ pub(super) fn is_rare(served: &Served) -> bool {
         && is_rare
 }
 
-/// A ServerHello of TLS 1.3. What rustls lacks is no fault of the server.
+/// Returns the outcome for a ServerHello of TLS 1.3. A parameter that rustls lacks is no fault of
+/// the server.
 fn tls13(suite: u16, group: Option<u16>) -> Answer {
     let group = group.and_then(groups::name);
     if !suites::is_of_rustls(CipherSuite::from(suite)) {
@@ -170,7 +177,7 @@ fn anonymous(suite: u16) -> LookError {
     )
 }
 
-/// Why there was no end to what was read.
+/// Reason for the early end of reading.
 enum End {
     Fault(Fault),
     Io(io::Error),
@@ -184,7 +191,7 @@ async fn listen(stream: &mut TcpStream, hello: &[u8], reader: &mut Reader) -> Re
     let mut received = 0;
     loop {
         stream.readable().await.map_err(End::Io)?;
-        // The buffer lives only while there is something to read: thousands of looks wait.
+        // The buffer exists only while there is data to read, because thousands of probes wait.
         let mut buffer = [0; READ_SIZE];
         let count = match stream.try_read(&mut buffer) {
             Ok(0) => return Err(End::Closed),
@@ -244,8 +251,9 @@ fn served(
     })
 }
 
-/// Says goodbye in the middle of the handshake, as a user who has changed his mind: a server has nothing to complain
-/// of then (RFC 5246, section 7.2.2). Waits a little for the server to close, so that it sees no reset.
+/// Closes the connection during the handshake with `user_canceled`, to which a server has no reason
+/// to object (RFC 5246, section 7.2.2). Waits briefly for the server to close, to avoid a
+/// connection reset in its log.
 async fn leave(mut stream: TcpStream, version: Version, patience: Duration) {
     const ALERT: u8 = 21;
     const WARNING: u8 = 1;
@@ -282,7 +290,7 @@ fn explain(end: End, after: Duration) -> LookError {
             format!("the server breaks the rules of TLS: {what}"),
         ),
         End::Fault(Fault::NoCertificate) => no_certificate(),
-        // Both end the reading at the hello.
+        // Both end the reading at the ServerHello.
         End::Fault(Fault::Anonymous(suite)) => anonymous(suite),
         End::Fault(Fault::Tls13 { suite, .. }) => {
             lacks(&format!("the cipher suite {}", suites::name(suite)))

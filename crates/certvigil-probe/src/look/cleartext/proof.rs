@@ -1,4 +1,4 @@
-//! Whether what was read in the clear proves that the server has the certificate's key.
+//! Verification that the data read in cleartext proves possession of the certificate's key.
 
 use aws_lc_rs::digest::{self, Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
 use aws_lc_rs::signature::{
@@ -17,22 +17,23 @@ use super::hello::{ECDSA_SHA1, RSA_SHA1, Random};
 use super::reader::{ServerHello, Signed};
 use super::suites::{Exchange, Key};
 
-/// What is wrong with what the server showed.
+/// Error in the server's certificate or proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// Not even the public key can be read.
+    /// The public key cannot be read.
     Certificate,
-    /// The suite needs another kind of key than the certificate has.
+    /// The suite requires another kind of key than the certificate contains.
     Suite,
     /// The signature is not by the certificate's key.
     Signature,
 }
 
-/// Checks the signature of a ServerKeyExchange. `KeyProof::None` where the suite has none, and where the key is of
-/// a kind whose signatures cannot be checked here: DSA, and curves that are in no current library.
+/// Verifies the signature of a ServerKeyExchange. Returns `KeyProof::None` if the suite has no
+/// signature, or if signatures of the kind of key cannot be verified here: DSA, and curves that no
+/// current library supports.
 ///
 /// # Errors
-/// What the server has not proved, or cannot have meant.
+/// If the proof is invalid, or the certificate and the suite are incompatible.
 pub(super) fn check(
     algorithms: &WebPkiSupportedAlgorithms,
     client_random: &Random,
@@ -46,10 +47,11 @@ pub(super) fn check(
         return Err(Wrong::Suite);
     }
     let signed = match (hello.suite.exchange, signed) {
-        // The temporary key of an export suite is sent only where the certificate's is too long for it.
+        // The temporary key of an export suite is sent only if the certificate's key is too long
+        // for the suite.
         (Exchange::Static, _) | (Exchange::RsaExport, None) => return Ok(KeyProof::None),
         (Exchange::Dhe | Exchange::Ecdhe | Exchange::RsaExport, Some(signed)) => signed,
-        // The reader does not end without one.
+        // The parser requires a signature for these suites.
         (Exchange::Dhe | Exchange::Ecdhe, None) => return Err(Wrong::Signature),
     };
     if matches!(kind, Kind::OtherCurve | Kind::Dsa) {
@@ -60,7 +62,7 @@ pub(super) fn check(
     let Some(scheme) = signed.scheme else {
         return bare(legacy(kind, key, &message, signature));
     };
-    // One that was not offered proves as much, if it can be checked.
+    // A scheme that was not offered is also a proof, if it can be verified.
     let scheme = SignatureScheme::from(scheme);
     match scheme {
         RSA_SHA1 => bare(rsa::verify_info(key, &sha1_info(&message), signature)),
@@ -80,15 +82,16 @@ pub(super) fn is_sha1(scheme: u16) -> bool {
     hash == SHA1
 }
 
-/// SHA-1 and MD5 are no strict parser's hashes.
+/// Returns a proof of the bare key at most, because strict parsers reject SHA-1 and MD5.
 fn bare(is_proved: bool) -> Result<KeyProof, Wrong> {
     is_proved
         .then_some(KeyProof::BareKey)
         .ok_or(Wrong::Signature)
 }
 
-/// The signature of TLS 1.1 and before: both hashes with RSA, SHA-1 with ECDSA (RFC 4346, section 7.4.3; RFC 4492,
-/// section 5.4). SSL 3.0 has the same (RFC 6101, section 5.6.3).
+/// Verifies a signature of TLS 1.1 and before: MD5 and SHA-1 together with RSA, SHA-1 with ECDSA
+/// (RFC 4346, section 7.4.3; RFC 4492, section 5.4). SSL 3.0 has the same (RFC 6101, section
+/// 5.6.3).
 fn legacy(kind: Kind, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     match kind {
         Kind::Rsa => {
@@ -109,8 +112,8 @@ fn sha1_info(message: &[u8]) -> Vec<u8> {
     [PREFIX, sha1.as_ref()].concat()
 }
 
-/// ECDSA with SHA-1, which the library has not for every curve. What is signed is a number, so a hash with zeros
-/// before it is the same as the hash (FIPS 186-4, section 6.4).
+/// Verifies ECDSA with SHA-1, which the library does not support for every curve. The signature is
+/// over a number, so leading zeros do not change the hash (FIPS 186-4, section 6.4).
 pub(super) fn ecdsa_sha1(kind: Kind, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (algorithm, hash) = match kind {
         Kind::P256 => (&ECDSA_P256_SHA256_ASN1, &SHA256),
@@ -127,11 +130,11 @@ pub(super) fn ecdsa_sha1(kind: Kind, key: &[u8], message: &[u8], signature: &[u8
     })
 }
 
-/// The kinds of keys that a handshake may be signed with.
+/// Kind of key that can sign a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Rsa,
-    /// Bound to PSS.
+    /// RSA key restricted to PSS.
     PssRsa,
     P256,
     P384,
@@ -142,8 +145,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// By the content of the AlgorithmIdentifier: an object identifier, then parameters (RFC 3279, section 2.3; RFC
-    /// 4055, section 1.2; RFC 5480, section 2.1; RFC 8410, section 3).
+    /// Returns the kind for the content of an AlgorithmIdentifier: an object identifier, then
+    /// parameters (RFC 3279, section 2.3; RFC 4055, section 1.2; RFC 5480, section 2.1; RFC 8410,
+    /// section 3).
     pub(super) fn of(algorithm: &[u8]) -> Option<Self> {
         const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
         const RSA_PSS: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
@@ -174,7 +178,7 @@ impl Kind {
         found.map(|(_, kind)| *kind)
     }
 
-    /// Returns true if rustls has signatures of TLS 1.2 by such keys.
+    /// Returns true if rustls supports TLS 1.2 signatures by such keys.
     pub(super) fn is_of_rustls(self) -> bool {
         match self {
             Self::Rsa | Self::P256 | Self::P384 | Self::P521 | Self::Ed25519 => true,

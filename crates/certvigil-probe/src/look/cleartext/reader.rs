@@ -1,5 +1,5 @@
-//! Reads the first flight of a server of SSL 3.0 to TLS 1.2 from the bytes as they come, to the message that proves
-//! its key (RFC 5246, sections 6.2 and 7.4; RFC 8422, section 5.4).
+//! Incremental parser for a server's first flight with SSL 3.0 to TLS 1.2. It stops at the message
+//! that proves the key (RFC 5246, sections 6.2 and 7.4; RFC 8422, section 5.4).
 
 use crate::model::KeyType;
 use crate::observation::TlsVersion;
@@ -8,11 +8,12 @@ use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::hello::{MAX_RECORD, Random};
 use super::suites::{self, Exchange, Offer, Suite};
 
-/// The longest message that is read: a Certificate as large as allowed, with the lengths in it.
+/// Maximum length of a message, in bytes: a Certificate with a chain of the maximum size, including
+/// its length fields.
 const MAX_MESSAGE: usize = MAX_CHAIN_BYTES + 3 * (MAX_CHAIN_CERTIFICATES + 1);
 const RECORD_HEADER: usize = 5;
 
-/// What the server says it speaks.
+/// Version that the server negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Version {
     Ssl3,
@@ -22,7 +23,7 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// The version as an observation has it.
+    /// Returns the version for an observation.
     pub(super) fn tls_version(self) -> TlsVersion {
         match self {
             Self::Ssl3 => TlsVersion::Ssl30,
@@ -32,7 +33,7 @@ impl Version {
         }
     }
 
-    /// The version in a record.
+    /// Returns the version for a record header.
     pub(super) fn wire(self) -> [u8; 2] {
         match self {
             Self::Ssl3 => [3, 0],
@@ -43,72 +44,72 @@ impl Version {
     }
 }
 
-/// A ServerHello of TLS 1.2 or before.
+/// ServerHello of TLS 1.2 or before.
 #[derive(Debug)]
 pub(super) struct ServerHello {
     pub(super) version: Version,
     pub(super) random: Random,
     pub(super) suite: Suite,
-    /// The application protocol that it chose.
+    /// Application protocol that the server selected.
     pub(super) alpn: Option<Vec<u8>>,
-    /// Whether it supports secure renegotiation (RFC 5746, section 3.4).
+    /// True if the server supports secure renegotiation (RFC 5746, section 3.4).
     pub(super) secure_renegotiation: bool,
-    /// Whether it said that it would staple an OCSP response.
+    /// True if the server announced a stapled OCSP response.
     staples: bool,
 }
 
-/// What a ServerKeyExchange signs, and the signature.
+/// Signed part of a ServerKeyExchange, and the signature.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
-    /// The parameters of the exchange, as they were sent.
+    /// Parameters of the key exchange, as received.
     pub(super) parameters: Vec<u8>,
-    /// Group of an exchange over an elliptic curve.
+    /// Group of a key exchange over an elliptic curve.
     pub(super) group: Option<u16>,
-    /// Size in bits of the prime of an exchange over a finite field.
+    /// Size of the prime of a key exchange over a finite field, in bits.
     pub(super) dh_bits: Option<u64>,
-    /// Hash and signature, which TLS 1.2 names.
+    /// Hash and signature algorithm, which only TLS 1.2 names.
     pub(super) scheme: Option<u16>,
     pub(super) signature: Vec<u8>,
 }
 
-/// Why there is nothing more to read.
+/// Reason to stop reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The server refuses, by this alert.
+    /// The server refused with this alert.
     Alert(u8),
-    /// What was sent breaks a rule.
+    /// The server violated the protocol.
     Malformed(&'static str),
-    /// The list of certificates is empty.
+    /// The certificate list is empty.
     NoCertificate,
-    /// An anonymous suite was chosen, with which no certificate is sent.
+    /// The server negotiated an anonymous suite, which has no certificate.
     Anonymous(u16),
-    /// TLS 1.3 was chosen, with this suite and this group for the key exchange.
+    /// The server negotiated TLS 1.3, with this suite and this key exchange group.
     Tls13 { suite: u16, group: Option<u16> },
-    /// More, or longer, certificates than are read.
+    /// The chain exceeds the limits.
     TooLarge,
 }
 
-/// The reader. It keeps what it has read, whatever comes after.
+/// Parser state. The parsed data remains available after an error.
 #[derive(Debug)]
 pub(super) struct Reader {
     offer: Offer,
     key_type: KeyType,
-    /// What has come of a record that is not whole.
+    /// Start of an incomplete record.
     record: Vec<u8>,
-    /// What has come of a message that is not whole.
+    /// Start of an incomplete message.
     message: Vec<u8>,
-    /// The ServerHello.
+    /// ServerHello.
     pub(super) hello: Option<ServerHello>,
-    /// The certificates, as they were sent; at least one.
+    /// Certificates as received, at least one.
     pub(super) certificates: Option<Vec<Vec<u8>>>,
-    /// The OCSP response that was stapled; empty where there was none.
+    /// Stapled OCSP response. Empty if there is none.
     pub(super) staple: Vec<u8>,
-    /// What proves the key, where the suite has that.
+    /// Proof of the key, if the suite has one.
     pub(super) signed: Option<Signed>,
 }
 
 impl Reader {
-    /// Reads the answer to a hello that made this offer and asked for this kind of key.
+    /// Creates a parser for the response to this offer and this requested kind of key.
     pub(super) fn new(offer: Offer, key_type: KeyType) -> Self {
         Self {
             offer,
@@ -122,10 +123,10 @@ impl Reader {
         }
     }
 
-    /// Takes what has come. True if there is nothing more to know.
+    /// Parses the next bytes. Returns true if no more data is needed.
     ///
     /// # Errors
-    /// Why there is no use in reading on.
+    /// If reading cannot continue, or the server refused.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
         self.record.extend(bytes);
         let mut records = std::mem::take(&mut self.record);
@@ -147,14 +148,14 @@ impl Reader {
                 }
             }
         }
-        // What is left stays where it is: a server may send byte by byte.
+        // The rest stays in the same buffer, because a server may send byte by byte.
         let left = input.0.len();
         records.drain(..records.len() - left);
         self.record = records;
         Ok(false)
     }
 
-    /// Holds what is kept of records and messages that are not whole to its bounds.
+    /// Asserts that incomplete records and messages are within their limits.
     #[cfg(any(test, fuzzing))]
     pub(super) fn assert_bounded(&self) {
         const MESSAGE_HEADER: usize = 4;
@@ -188,7 +189,7 @@ impl Reader {
         Ok(false)
     }
 
-    /// Takes a whole message. True if it is the last that matters.
+    /// Processes a complete message. Returns true if no more messages are needed.
     fn message(&mut self, kind: u8, body: &[u8]) -> Result<bool, Fault> {
         const HELLO_REQUEST: u8 = 0;
         const SERVER_HELLO: u8 = 2;
@@ -227,7 +228,7 @@ impl Reader {
                 self.signed = Some(signed);
                 Ok(true)
             }
-            // What was announced may be left out (RFC 6066, section 8).
+            // A server may omit a CertificateStatus that it announced (RFC 6066, section 8).
             (CERTIFICATE_REQUEST | SERVER_HELLO_DONE, true) if !is_signed => Ok(true),
             (SERVER_HELLO_DONE, true) => Err(Fault::Malformed(
                 "it left out the ServerKeyExchange, which proves its key",
@@ -242,7 +243,7 @@ enum Kind {
     Handshake,
 }
 
-/// Kind and length of a record (RFC 5246, section 6.2.1).
+/// Parses the kind and length of a record (RFC 5246, section 6.2.1).
 fn record_header(header: &[u8]) -> Result<(Kind, usize), Fault> {
     const ALERT: u8 = 21;
     const HANDSHAKE: u8 = 22;
@@ -261,7 +262,8 @@ fn record_header(header: &[u8]) -> Result<(Kind, usize), Fault> {
     }
 }
 
-/// Warnings are passed over: old servers send one for a name that they do not know, and go on.
+/// Returns the fault for a fatal alert. Warnings are ignored, because old servers send one for an
+/// unknown name and continue.
 fn alert(content: &[u8]) -> Result<(), Fault> {
     const WARNING: u8 = 1;
     const CLOSE_NOTIFY: u8 = 0;
@@ -272,7 +274,7 @@ fn alert(content: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// RFC 5246, section 7.4.1.3.
+/// Parses a ServerHello (RFC 5246, section 7.4.1.3).
 fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHello, Fault> {
     const UNREADABLE: Fault = Fault::Malformed("its ServerHello cannot be read");
     const MAX_SESSION_ID: usize = 32;
@@ -346,8 +348,8 @@ fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHe
     })
 }
 
-/// Reads from the first bytes of a server's flight if it supports secure renegotiation (RFC 5746, section 3.4). `None`
-/// where they do not hold a whole ServerHello.
+/// Returns true if the first bytes of a server's flight announce secure renegotiation (RFC 5746,
+/// section 3.4). `None` if they contain no complete ServerHello.
 pub(in crate::look) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
     const HANDSHAKE: u8 = 22;
     const HELLO_REQUEST: u8 = 0;
@@ -360,7 +362,7 @@ pub(in crate::look) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
     let mut messages = Vec::new();
     while let (Some(kind), Some(_version)) = (input.u8(), input.u16()) {
         let length = input.number(2)?;
-        // The record that is cut off may hold enough.
+        // A truncated record may contain enough.
         let content = input.take(length.min(input.0.len()))?;
         if kind == HANDSHAKE {
             messages.extend(content);
@@ -393,7 +395,7 @@ pub(in crate::look) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
     Some(false)
 }
 
-/// RFC 5246, section 7.4.2.
+/// Parses a Certificate message (RFC 5246, section 7.4.2).
 fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     const UNREADABLE: Fault = Fault::Malformed("its list of certificates cannot be read");
     let mut input = Cursor(body);
@@ -417,7 +419,7 @@ fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     Ok(certificates)
 }
 
-/// The OCSP response of a CertificateStatus (RFC 6066, section 8).
+/// Returns the OCSP response in a CertificateStatus (RFC 6066, section 8).
 fn status(body: &[u8]) -> Result<&[u8], Fault> {
     const OCSP: u8 = 1;
     let mut input = Cursor(body);
@@ -427,14 +429,15 @@ fn status(body: &[u8]) -> Result<&[u8], Fault> {
     }
 }
 
-/// Splits a ServerKeyExchange into what is signed and the signature (RFC 5246, section 7.4.3; RFC 8422, section 5.4).
+/// Splits a ServerKeyExchange into the signed part and the signature (RFC 5246, section 7.4.3; RFC
+/// 8422, section 5.4).
 fn signed(body: &[u8], hello: &ServerHello) -> Option<Signed> {
     const NAMED_CURVE: u8 = 3;
     let mut input = Cursor(body);
     let (mut group, mut dh_bits) = (None, None);
     match hello.suite.exchange {
         Exchange::Static => return None,
-        // Prime, generator, public value.
+        // Prime, generator, and public value.
         Exchange::Dhe => {
             dh_bits = Some(bits(input.u16_vector()?));
             input.u16_vector()?;
@@ -466,7 +469,7 @@ fn signed(body: &[u8], hello: &ServerHello) -> Option<Signed> {
     })
 }
 
-/// Size of a number in bits.
+/// Returns the size of a number in bits.
 fn bits(number: &[u8]) -> u64 {
     let zeros = number.iter().take_while(|octet| **octet == 0).count();
     let rest = number.get(zeros..).unwrap_or_default();
@@ -474,7 +477,7 @@ fn bits(number: &[u8]) -> u64 {
     8 * rest.len() as u64 - u64::from(first)
 }
 
-/// What is left to read.
+/// Remaining input.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {

@@ -1,26 +1,26 @@
-//! Cipher suites of TLS 1.2 and before that are offered in the clear, in two offers.
+//! Cipher suites of TLS 1.2 and before, for offers in cleartext.
 //!
-//! Those that current clients refuse are in an offer of their own, which is made only after a server has refused the
-//! other one. So a server that chooses one of them has nothing better.
+//! Suites that current clients refuse are in a separate offer, which is sent only after a server
+//! has refused the first one. A server that selects one of them therefore supports nothing better.
 
 use rustls::CipherSuite as S;
 use rustls::crypto::aws_lc_rs;
 
 use crate::model::KeyType;
 
-/// Which key the certificate has that goes with a suite.
+/// Kind of certificate key that a suite requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
-    /// RSA, bound to PSS or not.
+    /// RSA, restricted to PSS or not.
     Rsa,
-    /// A point of an elliptic curve, of ECDSA or EdDSA.
+    /// Elliptic curve, for ECDSA or EdDSA.
     Curve,
     /// DSA, which TLS calls DSS.
     Dsa,
 }
 
 impl Key {
-    /// Whether a look for this kind of key takes it.
+    /// Returns true if a probe for `key_type` accepts this kind of key.
     pub(super) fn is_of(self, key_type: KeyType) -> bool {
         match key_type {
             KeyType::Any => true,
@@ -30,67 +30,70 @@ impl Key {
     }
 }
 
-/// How the two come to a secret.
+/// Key exchange method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exchange {
-    /// With the certificate's key alone: there is no ServerKeyExchange, and no signature.
+    /// Static RSA or ECDH with the certificate's key. There is no ServerKeyExchange and no
+    /// signature.
     Static,
-    /// Over a finite field; signed.
+    /// Diffie-Hellman over a finite field, signed.
     Dhe,
-    /// Over an elliptic curve; signed.
+    /// Diffie-Hellman over an elliptic curve, signed.
     Ecdhe,
-    /// With an RSA key of 512 or 1024 bits that is sent and signed, where the certificate's is longer (RFC 2246,
-    /// section 7.4.3).
+    /// Temporary RSA key of 512 or 1024 bits, signed. It is sent only if the certificate's key is
+    /// longer (RFC 2246, section 7.4.3).
     RsaExport,
 }
 
-/// What a hello offers.
+/// Offer of a ClientHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::look) enum Offer {
-    /// TLS 1.2 and suites no worse than AES in CBC mode.
+    /// TLS 1.2, with suites at least as strong as AES in CBC mode.
     Current,
-    /// All that Go and Chromium offer for TLS 1.2 and 1.3, but P-521, which Go alone has.
+    /// Everything that Go and Chromium offer for TLS 1.2 and 1.3 except P-521, which only Go
+    /// offers.
     Common,
-    /// Suites that current clients refuse, and suites of TLS 1.3 that rustls lacks.
+    /// Suites that current clients refuse, and TLS 1.3 suites that rustls lacks.
     LastResort,
-    /// The suites of TLS 1.2 and before of both, for a probe that asks for one kind of key: most servers refuse it.
+    /// Suites of [`Offer::Current`], and those of [`Offer::LastResort`] for TLS 1.2 and before.
+    /// Used by a probe that requests one kind of key, which most servers refuse.
     Both,
 }
 
-/// A suite, with what it means for the messages that are read.
+/// Cipher suite, with its properties that affect the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Suite {
-    /// Its number and IANA name.
+    /// Number and IANA name.
     pub(super) id: S,
     pub(super) key: Key,
     pub(super) exchange: Exchange,
 }
 
 impl Suite {
-    /// The suite of this number, if it is one of those that are offered.
+    /// Returns the suite with this number, if the offer contains it.
     pub(super) fn find(id: u16, offer: Offer, key_type: KeyType) -> Option<Self> {
         offered(offer, key_type).find(|suite| u16::from(suite.id) == id)
     }
 
-    /// Whether rustls speaks it.
+    /// Returns true if rustls supports the suite.
     pub(super) fn is_of_rustls(self) -> bool {
         is_of_rustls(self.id)
     }
 
-    /// Returns true if Go or Chromium offers it: what rustls has, AES in CBC mode with SHA-1, and RSA key exchange with
-    /// AES, which Go has disabled since 1.22.
+    /// Returns true if Go or Chromium offers the suite: those of rustls, AES in CBC mode with
+    /// SHA-1, and RSA key exchange with AES, which Go has disabled since 1.22.
     pub(super) fn is_common(self) -> bool {
         self.is_of_rustls() || COMMON.contains(&self.id)
     }
 }
 
-/// Returns true if rustls has this suite.
+/// Returns true if rustls supports this suite.
 pub(super) fn is_of_rustls(suite: S) -> bool {
     let spoken = aws_lc_rs::DEFAULT_CIPHER_SUITES;
     spoken.iter().any(|spoken| spoken.suite() == suite)
 }
 
-/// Suites of an offer that show a certificate, the best first.
+/// Returns the suites of an offer that have a certificate, in order of preference.
 pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = Suite> {
     let (current, legacy) = match offer {
         Offer::Current | Offer::Common => (&CURRENT[..], &[][..]),
@@ -109,7 +112,7 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
     suites.filter(move |suite| offer != Offer::Common || suite.is_common())
 }
 
-/// Anonymous suites of an offer.
+/// Returns the anonymous suites of an offer.
 pub(super) fn anonymous(offer: Offer) -> impl Iterator<Item = S> {
     let suites = match offer {
         Offer::Current | Offer::Common => &[][..],
@@ -118,7 +121,8 @@ pub(super) fn anonymous(offer: Offer) -> impl Iterator<Item = S> {
     suites.iter().copied()
 }
 
-/// The IANA name of a suite, or its number. rustls' own spelling of the suites of TLS 1.3 is not IANA's.
+/// Returns the IANA name of a suite, or its number. rustls spells TLS 1.3 suites differently from
+/// IANA.
 pub(super) fn name(id: u16) -> String {
     let suite = S::from(id);
     match (suite.as_str(), id) {
@@ -219,7 +223,8 @@ const CURRENT: [(Key, Exchange, &[S]); 6] = [
             S::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA384,
             S::TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA,
             S::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA,
-            // The name tells who signed the certificate: the key is a curve's here, too.
+            // RSA in these names is the issuer's key. The certificate's own key is on a curve, as
+            // above.
             S::TLS_ECDH_RSA_WITH_AES_128_GCM_SHA256,
             S::TLS_ECDH_RSA_WITH_AES_256_GCM_SHA384,
             S::TLS_ECDH_RSA_WITH_AES_128_CBC_SHA256,
@@ -267,7 +272,8 @@ const CURRENT: [(Key, Exchange, &[S]); 6] = [
     ),
 ];
 
-/// Suites that current clients refuse: 3DES, RC4, DES and IDEA, then those for export, then those without encryption.
+/// Suites that current clients refuse: 3DES, RC4, DES and IDEA, then export suites, then those
+/// without encryption.
 const LEGACY: [(Key, Exchange, &[S]); 15] = [
     (
         Key::Curve,
@@ -377,12 +383,12 @@ const LEGACY: [(Key, Exchange, &[S]); 15] = [
     (
         Key::Rsa,
         Exchange::Static,
-        // The number of SSL 3.0 with FIPS 140 for the suite of DES.
+        // Number that SSL 3.0 with FIPS 140 uses for the DES suite.
         &[S::SSL_RSA_FIPS_WITH_DES_CBC_SHA],
     ),
 ];
 
-/// Suites without authentication: a server that chooses one shows no certificate.
+/// Suites without authentication. A server that selects one sends no certificate.
 const ANONYMOUS: [S; 14] = [
     S::TLS_ECDH_anon_WITH_AES_256_CBC_SHA,
     S::TLS_ECDH_anon_WITH_AES_128_CBC_SHA,
@@ -400,8 +406,8 @@ const ANONYMOUS: [S; 14] = [
     S::TLS_ECDH_anon_WITH_NULL_SHA,
 ];
 
-/// Suites of TLS 1.3: those of rustls, then AES-CCM (RFC 8446, appendix B.4), the Chinese ones (RFC 8998), the Russian
-/// ones (RFC 9367), AEGIS, and those without encryption (RFC 9150).
+/// TLS 1.3 suites: those of rustls, then AES-CCM (RFC 8446, appendix B.4), the Chinese ones (RFC
+/// 8998), the Russian ones (RFC 9367), AEGIS, and those without encryption (RFC 9150).
 pub(super) const TLS13: [S; 15] = [
     S::TLS13_AES_128_GCM_SHA256,
     S::TLS13_AES_256_GCM_SHA384,

@@ -1,4 +1,5 @@
-//! What OpenSSL answered, whole, in pieces and damaged; and what no server should answer.
+//! Transcripts of OpenSSL servers, complete, in pieces and damaged, and responses that no server
+//! may send.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -14,7 +15,7 @@ use crate::observation::KeyProof;
 use super::reader::Signed;
 use super::*;
 
-/// The random of the hello that `testdata/make-testdata.py` sends.
+/// Client random that `testdata/make-testdata.py` sends.
 const CLIENT_RANDOM: hello::Random = [7; 32];
 
 struct Transcript {
@@ -64,7 +65,7 @@ transcripts! {
     "tls12-gcm-rsa2048" "1.2" "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" Handshake;
 }
 
-/// Reads this in pieces of these sizes, again and again.
+/// Parses bytes in pieces of these sizes, which are repeated.
 fn read_in(bytes: &[u8], sizes: &[usize]) -> (Reader, Result<bool, Fault>) {
     let mut reader = Reader::new(Offer::Both, KeyType::Any);
     let mut rest = bytes;
@@ -98,7 +99,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind], &length[1..], body].concat()
 }
 
-/// Messages in records of so many octets.
+/// Returns messages in records of this size.
 fn handshake(messages: &[Vec<u8>], size: usize) -> Vec<u8> {
     let all = messages.concat();
     let records = all.chunks(size).map(|chunk| record(22, chunk));
@@ -130,7 +131,7 @@ fn certificate(list: &[Vec<u8>]) -> Vec<u8> {
 const STATIC_RSA: u16 = 0x002f;
 const ECDHE_ECDSA: u16 = 0xc009;
 const DONE: [u8; 4] = [14, 0, 0, 0];
-/// The extension that announces a CertificateStatus.
+/// Extension that announces a CertificateStatus.
 const STAPLES: [u8; 4] = [0, 5, 0, 0];
 
 #[test]
@@ -188,7 +189,7 @@ fn a_copied_certificate_does_not_count_with_a_suite_of_rustls() {
         panic!("it counts");
     };
     assert_eq!(error.kind, ErrorKind::TlsSignature);
-    // Without a signature, it is not known which key there is.
+    // Without a signature, the kind of key is unknown.
     let hello = server_hello(0x0303, 0xc02b, &[]);
     let (reader, end) = read_all(&handshake(&[hello], 100));
     assert!(matches!(judged(&reader, end), Answer::Nothing));
@@ -229,7 +230,8 @@ fn parameters_that_clients_refuse_are_read() {
     assert!(dhe.parameters.dh_bits >= Some(1024) && is_rare(&dhe));
     assert_eq!(dhe.parameters.rare_group, None);
     assert!(!dhe.parameters.sha1_signature);
-    // Which keys clients have is judged by the certificate.
+    // Certificates determine whether clients support a kind of key, so a rare kind is not a rare
+    // negotiation.
     for name in [
         "tls12-gcm-brainpool256",
         "tls12-gcm-ed448",
@@ -260,7 +262,7 @@ fn support_of_secure_renegotiation_is_read_from_the_first_bytes() {
             let flight = [warning.clone(), flight].concat();
             assert_eq!(secure_renegotiation(&flight), Some(expected));
         }
-        // The end of what was kept may be anywhere behind the hello.
+        // The kept data may end anywhere after the ServerHello.
         let whole = handshake(&[hello.clone(), certificate(&[vec![1; 300]])], 1000);
         let length = 5 + hello.len();
         for end in 0..whole.len() {
@@ -275,7 +277,8 @@ fn support_of_secure_renegotiation_is_read_from_the_first_bytes() {
 
 #[test]
 fn what_certvigil_lacks_is_no_fault_of_the_server() {
-    /// The random of a HelloRetryRequest is fixed, but that does not matter here.
+    /// Returns the outcome for a HelloRetryRequest. A real one has a fixed random, which is
+    /// irrelevant here.
     fn answer(suite: u16, group: u16) -> Answer {
         let [high, low] = group.to_be_bytes();
         let extensions = [0, 43, 0, 2, 3, 4, 0, 51, 0, 2, high, low];
@@ -351,7 +354,7 @@ fn a_signature_over_anything_else_proves_nothing() {
         }
         proved += 1;
         assert_eq!(check(&CLIENT_RANDOM, signed), Ok(transcript.proof));
-        // Of another handshake.
+        // Random of another handshake.
         assert_eq!(
             check(&[8; 32], signed),
             Err(Wrong::Signature),
@@ -369,7 +372,7 @@ fn a_signature_over_anything_else_proves_nothing() {
         changed = signed.clone();
         changed.signature.clear();
         assert_eq!(check(&CLIENT_RANDOM, &changed), Err(Wrong::Signature));
-        // A scheme that cannot be checked, or of another kind of key, is no way out.
+        // A scheme that cannot be verified, or of another kind of key, is not accepted.
         for scheme in [0x0101, 0x0301, 0x0202, 0x0402, 0x0840, 0] {
             let mut changed = signed.clone();
             changed.scheme = changed.scheme.map(|_| scheme);
@@ -390,7 +393,7 @@ fn a_certificate_of_another_kind_of_key_does_not_go_with_the_suite() {
     let of = |name| TRANSCRIPTS.iter().find(|t| t.name == name).unwrap();
     let (mut rsa, _) = read_all(of("tls12-static-rsa2048").bytes);
     let (curve, _) = read_all(of("tls12-ecdhe-p256").bytes);
-    // A copied ECDSA certificate, where no signature would be asked for.
+    // A copied ECDSA certificate with a suite that needs no signature.
     rsa.certificates = curve.certificates;
     assert_eq!(outcome(&rsa).unwrap_err().kind, ErrorKind::TlsProtocol);
     rsa.certificates = Some(vec![b"no certificate".to_vec()]);
@@ -439,7 +442,7 @@ fn without_a_signature_it_is_enough_to_have_read_the_certificate() {
 
 #[test]
 fn a_warning_is_passed_over_and_a_refusal_is_not() {
-    // `unrecognized_name`, as Java and Apache have sent it.
+    // `unrecognized_name`, which Java and Apache have sent.
     let warning = record(21, &[1, 112]);
     let messages = [
         server_hello(0x0301, STATIC_RSA, &[]),
@@ -475,7 +478,7 @@ fn only_what_was_offered_is_read() {
         assert_eq!(reader.hello.is_some(), counts, "{version:x} {suite:x}");
         assert_eq!(end.is_ok(), counts);
     }
-    // 3DES is offered last, and AES first.
+    // 3DES is only in the last offer, and AES only in the first.
     for (offer, suite, counts) in [
         (Offer::Current, 0x000a, false),
         (Offer::Current, 0x002f, true),
@@ -488,7 +491,7 @@ fn only_what_was_offered_is_read() {
         let hello = handshake(&[server_hello(0x0303, suite, &[])], 100);
         assert_eq!(reader.take(&hello).is_ok(), counts, "{offer:?} {suite:x}");
     }
-    // Asked for ECDSA, a server may not take RSA.
+    // If ECDSA was requested, the server must not select RSA.
     let mut reader = Reader::new(Offer::Both, KeyType::Ecdsa);
     let rsa = handshake(&[server_hello(0x0301, STATIC_RSA, &[])], 100);
     assert!(reader.take(&rsa).is_err() && reader.hello.is_none());
@@ -507,7 +510,7 @@ fn a_chain_is_read_up_to_its_bounds() {
     assert_eq!(end(&[vec![1; most]]), (Ok(true), 1));
     assert_eq!(end(&[vec![1; most + 1]]), (Err(Fault::TooLarge), 0));
     assert_eq!(end(&[]), (Err(Fault::NoCertificate), 0));
-    // 16 MiB are refused before they come.
+    // A message of 16 MiB is refused before it is received.
     let hello = server_hello(0x0301, STATIC_RSA, &[]);
     let endless = [hello, vec![11, 0xff, 0xff, 0xff]];
     assert_eq!(read_all(&handshake(&endless, 100)).1, Err(Fault::TooLarge));
@@ -519,7 +522,7 @@ fn what_breaks_the_rules_is_not_read() {
     let signs = || server_hello(0x0301, ECDHE_ECDSA, &[]);
     let list = || certificate(&[vec![1]]);
     let flight = |messages: &[Vec<u8>]| handshake(messages, hello::MAX_RECORD);
-    // The second octet of the list's length says more than there is.
+    // The second octet of the list's length makes the list longer than the data.
     let mut long = list();
     long[5] = 1;
     let explicit = message(12, &[1, 0, 0, 0]);
@@ -567,7 +570,7 @@ fn what_breaks_the_rules_is_not_read() {
 
 #[test]
 fn ecdsa_with_sha1_is_not_ecdsa_with_another_hash() {
-    // The zeros before the hash must not make a signature of one hash count for another.
+    // Zero padding of a hash must not make a signature valid for another hash.
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
     let pkcs8 = pkcs8.unwrap();
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref()).unwrap();
@@ -581,7 +584,7 @@ fn ecdsa_with_sha1_is_not_ecdsa_with_another_hash() {
     ));
 }
 
-/// Damage to a transcript: octets changed, a part cut out or said twice, an end.
+/// Damage to a transcript: changed octets, a removed or repeated part, or truncation.
 #[derive(Clone, Debug)]
 enum Damage {
     Change(usize, u8),
@@ -594,7 +597,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     let at = 0..1700usize;
     prop_oneof![
         4 => (at.clone(), any::<u8>()).prop_map(|(at, b)| Damage::Change(at, b)),
-        // Lengths and kinds are in the first octets.
+        // Lengths and types are in the first octets.
         2 => (0..120usize, any::<u8>()).prop_map(|(at, b)| Damage::Change(at, b)),
         1 => (at.clone(), 1..40usize).prop_map(|(at, n)| Damage::Cut(at, n)),
         1 => (at.clone(), 1..40usize).prop_map(|(at, n)| Damage::Twice(at, n)),
@@ -622,7 +625,7 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
     out
 }
 
-/// Reading in pieces comes to the same as reading at once.
+/// Asserts that parsing in pieces has the same result as parsing at once.
 fn same_in_pieces(bytes: &[u8], sizes: &[usize]) -> (Reader, Result<bool, Fault>) {
     let (whole, end) = read_all(bytes);
     let (pieces, piecewise) = read_in(bytes, sizes);
@@ -633,7 +636,8 @@ fn same_in_pieces(bytes: &[u8], sizes: &[usize]) -> (Reader, Result<bool, Fault>
     (whole, end)
 }
 
-/// What of a key counts: the numbers of an RSA key, however its DER is dented; else all of it.
+/// Returns the significant part of a key: the numbers of an RSA key, regardless of damage to its
+/// DER, or the whole key.
 fn numbers(certificate: &Certificate) -> Vec<Vec<u8>> {
     let (_, key) = certificate.public_key().unwrap();
     match RSAPublicKey::from_der(key) {
@@ -642,7 +646,7 @@ fn numbers(certificate: &Certificate) -> Vec<Vec<u8>> {
     }
 }
 
-// `PROPTEST_CASES=1000000 cargo test --lib cleartext` is the long way.
+// For more cases, run `PROPTEST_CASES=1000000 cargo test --lib cleartext`.
 proptest! {
     #[test]
     fn anything_may_come(
@@ -652,7 +656,7 @@ proptest! {
         let signs = server_hello(0x0303, ECDHE_ECDSA, &[]);
         let staples = server_hello(0x0303, ECDHE_ECDSA, &STAPLES);
         let list = certificate(&[vec![1]]);
-        // As the content of messages, it gets further.
+        // As the content of messages, the bytes get further into the parser.
         for bytes in [
             bytes.clone(),
             handshake(&[message(2, &bytes)], 90),
@@ -677,7 +681,7 @@ proptest! {
         if end != Ok(true) {
             return Ok(());
         }
-        // What is proved is what was signed, by the key that signed it.
+        // A proof is only possible for the original parameters and key.
         if let Ok(served) = outcome(&reader) && served.key_proof != KeyProof::None {
             let (right, _) = read_all(transcript.bytes);
             let leaf = Certificate::from_der(right.certificates.unwrap()[0].clone());
@@ -694,7 +698,8 @@ proptest! {
         info in proptest::collection::vec(any::<u8>(), 0..80),
         signature in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        // Nothing of the outside's making makes it panic; an empty signature opens to zeros, which is no encoding.
+        // No input may cause a panic. An empty signature decrypts to zeros, which are no valid
+        // encoding.
         prop_assert!(!super::super::rsa::verify_info(&key, &info, &signature));
     }
 }

@@ -5,13 +5,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::reply::{Style, reply};
 use super::wire::{End, MAX_LINES, Wire};
 
-/// The server will be ready in a while, and says so again then.
+/// The server will be ready later, and then sends another reply.
 const READY_LATER: u16 = 120;
 const READY: u16 = 220;
-/// What FEAT is answered with.
+/// Reply to FEAT.
 const FEATURES: u16 = 211;
-/// AUTH is accepted: TLS comes next.
-const GO_AHEAD: u16 = 234;
+/// Replies to an accepted AUTH: TLS is next. 334 requests security data (RFC 2228), and servers that send it
+/// nevertheless start TLS; curl accepts it too.
+const GO_AHEAD: [u16; 2] = [234, 334];
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
     let mut greeting = reply(wire, Style::FirstAndLast).await?;
@@ -26,19 +27,18 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     }
     wire.say("FEAT\r\n").await?;
     let features = reply(wire, Style::FirstAndLast).await?;
-    // A server without FEAT, or one that keeps it for those who have logged in, may do TLS all the same.
-    if features.code == FEATURES && !features.more().any(offers_tls) {
-        return Err(End::NotOffered);
-    }
+    // Servers support TLS without listing it, and some allow FEAT only after the login.
+    let is_listed = features.code != FEATURES || features.more().any(offers_tls);
     wire.say("AUTH TLS\r\n").await?;
     let answer = reply(wire, Style::FirstAndLast).await?;
     match answer.code {
-        GO_AHEAD => Ok(()),
+        code if GO_AHEAD.contains(&code) => Ok(()),
+        _ if !is_listed => Err(End::NotOffered),
         _ => Err(answer.refused()),
     }
 }
 
-/// `AUTH TLS`, `AUTH SSL;TLS-P;TLS` and what else there is of it (RFC 4217, section 6).
+/// Returns true for `AUTH TLS`, `AUTH SSL;TLS-P;TLS` and the other forms (RFC 4217, section 6).
 fn offers_tls(feature: &str) -> bool {
     let feature = feature.to_ascii_uppercase();
     let kinds = feature.strip_prefix("AUTH").unwrap_or_default();

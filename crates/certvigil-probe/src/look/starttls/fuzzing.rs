@@ -1,4 +1,4 @@
-//! The dialogues before TLS, for `fuzz/`.
+//! Fuzz target of the STARTTLS dialogues.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -8,11 +8,12 @@ use tokio::io::ReadBuf;
 use super::wire::MAX_DIALOGUE;
 use super::*;
 
-/// The longest that a person is told of a dialogue, in characters.
+/// Maximum length of an error message, in characters.
 const MAX_TOLD: usize = 400;
 
-/// Has a server say the rest of the data, in the protocol that the first octet names and in pieces of the length that
-/// the second one gives; and all at once, to the same end.
+/// Runs a dialogue with a server that sends the rest of the data. The first octet selects the
+/// protocol, the second one the size of the pieces. Asserts that sending all data at once has the
+/// same outcome.
 pub(in crate::look) fn starttls(data: &[u8]) {
     let [protocol, size, said @ ..] = data else {
         return;
@@ -28,7 +29,7 @@ pub(in crate::look) fn starttls(data: &[u8]) {
     };
     let whole = hear(protocol, said, said.len().max(1), false);
     let cut = hear(protocol, said, usize::from(*size).max(1), false);
-    // How much may come in all is seen before the next piece.
+    // The limit of a dialogue is checked between two reads, so its effect depends on the pieces.
     if said.len() < MAX_DIALOGUE {
         assert_eq!(whole, cut, "{protocol}");
     }
@@ -39,7 +40,7 @@ pub(in crate::look) fn starttls(data: &[u8]) {
     }
 }
 
-/// What comes of a dialogue.
+/// Returns the outcome of a dialogue.
 fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
     let Ok(hostname) = "mail.example.com".parse() else {
         return String::new();
@@ -63,7 +64,8 @@ fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
             ask(&mut wire, &target, "[192.0.2.1]").await?;
             wire.nothing_follows().await
         });
-        // It waits for nothing but the script, which wakes nobody: where it waits, there is no more.
+        // The dialogue waits only for the script, which never wakes it. Pending means that there is
+        // no more data.
         match dialogue.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => Err(End::Silent),
@@ -105,7 +107,8 @@ fn speaks_lines(protocol: Protocol) -> bool {
     )
 }
 
-/// What we say is lines, whatever of it is a server's own words.
+/// Asserts that the client's data consists of complete lines, even if it repeats data of the
+/// server.
 fn assert_lines(heard: &[u8]) {
     assert!(heard.is_empty() || heard.ends_with(b"\r\n"));
     let text = heard.strip_suffix(b"\r\n").unwrap_or(heard);
@@ -121,7 +124,7 @@ fn assert_lines(heard: &[u8]) {
     }
 }
 
-/// A server that says what it says whatever it hears, and then waits or hangs up.
+/// Server that sends fixed data regardless of its input, and then waits or closes the connection.
 struct Script<'a> {
     said: &'a [u8],
     size: usize,

@@ -8,7 +8,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     let greeting = wire.line(LONG_LINE).await?;
     match words(&greeting).as_slice() {
         ["*", "OK", ..] => {}
-        // Who is logged in already cannot begin TLS any more (section 6.2.1).
+        // An authenticated client can no longer start TLS (section 6.2.1).
         ["*", "PREAUTH" | "BYE", ..] => return Err(End::refused(greeting)),
         _ => return Err(End::unexpected(greeting)),
     }
@@ -20,8 +20,8 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     completion(wire, "a2").await.map(|_| ())
 }
 
-/// Reads up to the answer to the command with this tag, and says whether STARTTLS was among the
-/// capabilities on the way.
+/// Reads until the completion of the command with this tag. Returns true if the server's
+/// capabilities included STARTTLS.
 async fn completion<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     tag: &str,
@@ -45,7 +45,7 @@ async fn completion<S: AsyncRead + AsyncWrite + Unpin>(
     Err(End::too_many_lines())
 }
 
-/// What IMAP's keywords are among.
+/// Keywords of IMAP that the parser recognizes.
 const KEYWORDS: [&str; 8] = [
     "*",
     "OK",
@@ -57,7 +57,8 @@ const KEYWORDS: [&str; 8] = [
     "STARTTLS",
 ];
 
-/// The words of a line; keywords in upper case, for their case does not matter.
+/// Splits a line into words. Keywords are returned in upper case, because they are
+/// case-insensitive.
 fn words(line: &str) -> Vec<&str> {
     let keyword = |word| KEYWORDS.iter().find(|k| k.eq_ignore_ascii_case(word));
     line.split(' ')

@@ -25,7 +25,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
                     return Err(End::NotOffered);
                 }
             }
-            // What does not know capabilities may know the command.
+            // A server without capabilities may support the command nevertheless.
             "421" | "451" | "461" => break,
             _ => return Err(End::refused(&line)),
         }
@@ -38,7 +38,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     }
 }
 
-/// The rest of a list of capabilities of several lines.
+/// Skips the remaining lines of a capability list.
 async fn skip_list<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
     for _ in 0..MAX_LINES {
         let line = answer(wire).await?;
@@ -50,14 +50,15 @@ async fn skip_list<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Res
     Err(End::too_many_lines())
 }
 
-/// The next message that is an answer to what was asked.
+/// Returns the next message that is a reply to the client's command.
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<String, End> {
     for _ in 0..MAX_LINES {
         let line = wire.line(SHORT_LINE).await?;
         let message = Message::of(&line);
         match message.command {
             "NOTICE" | "" => {}
-            // A server may end a line at either (RFC 1459, section 2.3.1): it would have us say lines of its own.
+            // Some servers accept these as the end of a line (RFC 1459, section 2.3.1). A server
+            // could make the client send lines of the server's choice.
             "PING" if message.parameters.contains(['\r', '\0']) => {
                 return Err(End::unexpected(line));
             }
@@ -76,7 +77,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result
     Err(End::too_many_lines())
 }
 
-/// A message without its tags and its source (RFC 1459, section 2.3.1).
+/// Message without its tags and its source (RFC 1459, section 2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Message<'a> {
     command: &'a str,
@@ -99,7 +100,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// What `CAP nick LS :…` lists, and whether more of it follows, which a star says.
+    /// Returns the list in `CAP nick LS :…`. The second value is true if a `*` announces more
+    /// lines.
     fn capabilities(self) -> (&'a str, bool) {
         let (middle, list) = match self.parameters.split_once(" :") {
             Some((middle, list)) => (middle, list),

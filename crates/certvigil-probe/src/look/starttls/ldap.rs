@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::wire::{End, MAX_DIALOGUE, Wire};
 
-/// Message 1: an ExtendedRequest of the OID 1.3.6.1.4.1.1466.20037.
+/// Message 1: an ExtendedRequest with the OID 1.3.6.1.4.1.1466.20037.
 const REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
@@ -27,8 +27,8 @@ pub(super) struct Response {
     pub(super) diagnostics: Vec<u8>,
 }
 
-/// One message: an ExtendedResponse to us, or to nobody, which is a notice of disconnection
-/// (section 4.4.1).
+/// Parses one message: an ExtendedResponse with our message ID, or with ID 0, which is a notice of
+/// disconnection (section 4.4.1).
 pub(super) fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, String> {
     const SEQUENCE: u8 = 0x30;
     const INTEGER: u8 = 0x02;
@@ -74,7 +74,8 @@ struct Element<'a> {
     content: &'a [u8],
 }
 
-/// The first element of BER with a definite length, and what follows it; `None` where it is not all there.
+/// Returns the first BER element with a definite length, and the data after it. `None` if it is
+/// incomplete.
 fn element(bytes: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, String> {
     const LONG: u8 = 0x80;
     let [tag, first, rest @ ..] = bytes else {
@@ -104,7 +105,7 @@ fn element(bytes: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, String> {
     Ok(Some((Element { tag: *tag, content }, rest)))
 }
 
-/// What is likely of section 4.1.9.
+/// Returns the name of a result code of section 4.1.9, for the most likely ones.
 fn result_name(code: u8) -> &'static str {
     match code {
         1 => "operationsError",

@@ -1,8 +1,8 @@
-//! The dialogue in the clear before TLS, as each protocol wants it, and the way to leave again.
+//! STARTTLS: the dialogue in cleartext before TLS, for each protocol, and its orderly end.
 //!
-//! A dialogue is written against [`Wire`], which bounds what a server may say. It ends with the go-ahead
-//! of the server; what follows that in the clear is refused, since a client that took it for a part of the
-//! protected dialogue would believe whoever put it there (CVE-2011-0411).
+//! [`Wire`] carries a dialogue, and limits the data that a server may send. The dialogue ends with
+//! the server's go-ahead. Any cleartext data after it is an error: a client that treated such data
+//! as part of the protected session would accept an attacker's injection (CVE-2011-0411).
 
 mod farewell;
 mod ftp;
@@ -38,10 +38,10 @@ pub(super) use wire::looks_like_tls;
 
 use wire::{End, Wire};
 
-/// Speaks until TLS comes next.
+/// Performs the dialogue until TLS is next.
 ///
 /// # Errors
-/// Where the server refuses, breaks the protocol, hangs up, or takes longer than the deadline.
+/// If the server refuses, violates the protocol, closes the connection, or exceeds the deadline.
 pub(super) async fn start(
     look: Look<'_>,
     stream: &mut TcpStream,
@@ -69,7 +69,7 @@ pub(super) async fn start(
     Err(error)
 }
 
-/// Speaks up to the go-ahead; `us` is what we are called where that is asked.
+/// Performs the dialogue up to the go-ahead. `us` is our name for protocols that require one.
 async fn ask<S>(wire: &mut Wire<S>, target: &Target, us: &str) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -101,9 +101,10 @@ where
     }
 }
 
-/// Takes leave of a server that does not do TLS.
+/// Sends the quit command to a server that does not start TLS, and waits for it to close the
+/// connection.
 async fn leave(stream: &mut TcpStream, words: &[u8]) -> std::io::Result<()> {
-    /// The most that is read on the way out.
+    /// Maximum data that is read before closing, in bytes.
     const MAX_GOODBYE: usize = 64 * 1024;
     stream.write_all(words).await?;
     stream.shutdown().await?;
@@ -117,8 +118,8 @@ async fn leave(stream: &mut TcpStream, words: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Our name in SMTP: a machine that looks has no need of a name of its own, and an address literal is
-/// what those without one say (RFC 5321, sections 4.1.1.1 and 4.1.3).
+/// Returns our name in SMTP. It is an address literal, which clients without a name of their own
+/// use (RFC 5321, sections 4.1.1.1 and 4.1.3).
 fn literal(local: Option<IpAddr>) -> String {
     match local {
         Some(IpAddr::V4(ip)) => format!("[{ip}]"),

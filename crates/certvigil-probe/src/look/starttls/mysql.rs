@@ -8,9 +8,9 @@ use super::wire::{End, Wire};
 const CLIENT_PROTOCOL_41: u32 = 0x0200;
 const CLIENT_SSL: u32 = 0x0800;
 const CLIENT_SECURE_CONNECTION: u32 = 0x8000;
-/// The longest greeting, in bytes: far beyond any server's.
+/// Maximum length of a greeting, in bytes. No real server's greeting is close to it.
 const MAX_PACKET: usize = 4096;
-/// utf8mb3, which every server knows.
+/// utf8mb3, which every server supports.
 const CHARACTER_SET: u8 = 33;
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
@@ -19,7 +19,8 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
         Greeting::Hello { offers_tls: false } => return Err(End::NotOffered),
         Greeting::Error(words) => return Err(End::refused(words)),
     }
-    // There is no go-ahead: what comes before our hello now was not asked for.
+    // The protocol has no go-ahead, so any data from the server before our ClientHello is
+    // unsolicited.
     wire.nothing_follows().await?;
     let capabilities = CLIENT_PROTOCOL_41 | CLIENT_SSL | CLIENT_SECURE_CONNECTION;
     let mut packet = vec![32, 0, 0, 1];
@@ -35,11 +36,11 @@ pub(super) enum Greeting {
     Hello {
         offers_tls: bool,
     },
-    /// The server has no room, or has blocked us: its message.
+    /// Error message of a server that is at its connection limit, or has blocked the client.
     Error(Vec<u8>),
 }
 
-/// The first packet of a server.
+/// Parses the first packet of a server.
 pub(super) fn greeting(bytes: &[u8]) -> Result<Option<(Greeting, usize)>, String> {
     let odd = |what: &[u8]| format!("it sent `{}`", super::wire::quote(what));
     let [a, b, c, _number, rest @ ..] = bytes else {
@@ -47,7 +48,7 @@ pub(super) fn greeting(bytes: &[u8]) -> Result<Option<(Greeting, usize)>, String
     };
     let length = usize::from(*a) | usize::from(*b) << 8 | usize::from(*c) << 16;
     if length > MAX_PACKET {
-        // Most likely it is text.
+        // Most likely the server speaks a text protocol.
         return Err(odd(bytes.get(..16).unwrap_or(bytes)));
     }
     let Some(payload) = rest.get(..length) else {
@@ -58,7 +59,8 @@ pub(super) fn greeting(bytes: &[u8]) -> Result<Option<(Greeting, usize)>, String
         [10, rest @ ..] => {
             let mut parts = rest.splitn(2, |b| *b == 0);
             let (_version, rest) = (parts.next(), parts.next().unwrap_or_default());
-            // The connection's number, eight bytes of salt, a zero, and the lower half of what it can do.
+            // Connection ID, eight bytes of salt, a zero, and the lower half of the capability
+            // flags.
             let Some([low, high]) = rest.get(13..15) else {
                 return Err("its greeting is too short".into());
             };
@@ -72,7 +74,7 @@ pub(super) fn greeting(bytes: &[u8]) -> Result<Option<(Greeting, usize)>, String
     Ok(Some((greeting, length + 4)))
 }
 
-/// The message of an error without the SQL state that may stand before it.
+/// Returns an error message without the SQL state that may precede it.
 fn without_state(message: &[u8]) -> &[u8] {
     match message {
         [b'#', _, _, _, _, _, rest @ ..] => rest,

@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::reply::{Reply, Style, has_word, reply};
 use super::wire::{End, MAX_LINES, SHORT_LINE, Wire};
 
-/// The server is ready, and posting is allowed or is not.
+/// Replies of a ready server: posting is allowed, or not.
 const READY: [u16; 2] = [200, 201];
 const CAPABILITIES: u16 = 101;
 const GO_AHEAD: u16 = 382;
@@ -15,14 +15,21 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     if !READY.contains(&greeting.code) {
         return Err(greeting.refused());
     }
-    wire.say("CAPABILITIES\r\n").await?;
-    let answer = one_line(wire).await?;
-    // What is older than RFC 3977 does not know the question, and may do TLS all the same.
-    if answer.code == CAPABILITIES {
-        let capabilities = until_dot(wire).await?;
-        if !has_word(capabilities.iter().map(String::as_str), "STARTTLS") {
-            return Err(End::NotOffered);
+    let mut capabilities = capabilities(wire).await?;
+    // A server in transit mode has other capabilities than one for readers (RFC 3977, section 3.4.2).
+    if let Some(listed) = &capabilities
+        && !lists(listed, "STARTTLS")
+        && lists(listed, "MODE-READER")
+    {
+        wire.say("MODE READER\r\n").await?;
+        let answer = one_line(wire).await?;
+        if !READY.contains(&answer.code) {
+            return Err(answer.refused());
         }
+        capabilities = self::capabilities(wire).await?;
+    }
+    if capabilities.is_some_and(|listed| !lists(&listed, "STARTTLS")) {
+        return Err(End::NotOffered);
     }
     wire.say("STARTTLS\r\n").await?;
     let answer = one_line(wire).await?;
@@ -32,7 +39,24 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     }
 }
 
-/// In NNTP the first line of an answer is the only one with a code, and never continued.
+/// Requests the capabilities. Returns `None` if a server older than RFC 3977 rejects the command; it may support TLS
+/// nevertheless.
+async fn capabilities<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+) -> Result<Option<Vec<String>>, End> {
+    wire.say("CAPABILITIES\r\n").await?;
+    let answer = one_line(wire).await?;
+    match answer.code {
+        CAPABILITIES => until_dot(wire).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn lists(capabilities: &[String], word: &str) -> bool {
+    has_word(capabilities.iter().map(String::as_str), word)
+}
+
+/// Reads a reply. In NNTP, only the first line of a reply has a code, and it is never continued.
 async fn one_line<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Reply, End> {
     let answer = reply(wire, Style::FirstAndLast).await?;
     match answer.lines.len() {
@@ -43,7 +67,7 @@ async fn one_line<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Resu
     }
 }
 
-/// The lines up to one with a dot alone, as NNTP and POP3 end their lists.
+/// Reads lines until one that contains only a dot, which ends lists in NNTP and POP3.
 pub(super) async fn until_dot<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<Vec<String>, End> {

@@ -9,7 +9,7 @@ use super::wire::{End, SHORT_LINE, Wire};
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
     status(wire).await?;
     wire.say("CAPA\r\n").await?;
-    // What is older than RFC 2449 does not know the question, and may do TLS all the same.
+    // A server older than RFC 2449 rejects the command, and may support TLS nevertheless.
     match status(wire).await {
         Ok(()) => {
             let capabilities = until_dot(wire).await?;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::wire::{End, MAX_DIALOGUE, Wire};
 
-/// Its length, and the code 1234, 5679.
+/// Length of the message, and the request code: 1234, 5679.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
@@ -21,11 +21,12 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
 pub(super) enum Answer {
     Yes,
     No,
-    /// An ErrorResponse: its message.
+    /// Message of an ErrorResponse.
     Error(Vec<u8>),
 }
 
-/// One byte, or the ErrorResponse of a server that has no room, or is older than the request.
+/// Parses the one-byte response, or the ErrorResponse of a server that is at its connection limit
+/// or older than the request.
 pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
     match bytes {
         [] => Ok(None),

@@ -1,19 +1,19 @@
-//! Replies of a code of three digits and text, as SMTP, FTP and NNTP have them.
+//! Replies with a three-digit code and text, as in SMTP, FTP and NNTP.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::wire::{End, MAX_LINES, SHORT_LINE, Wire};
 
-/// Where the code stands in a reply of several lines.
+/// Position of the code in a reply of several lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// In every line (RFC 5321, section 4.2.1).
     EveryLine,
-    /// In the first and the last (RFC 959, section 4.2).
+    /// In the first line and the last (RFC 959, section 4.2).
     FirstAndLast,
 }
 
-/// A reply as a whole.
+/// Complete reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) code: u16,
@@ -21,12 +21,12 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The first line is what a person is told.
+    /// Returns the error for a refusal, with the first line as its message.
     pub(super) fn refused(&self) -> End {
         End::refused(self.lines.first().map_or("", String::as_str))
     }
 
-    /// The texts after the first line, without their code where they have one.
+    /// Returns the texts after the first line, without their codes if they have one.
     pub(super) fn more(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().skip(1).map(|line| match code_of(line) {
             Some(_) => line.get(4..).unwrap_or_default(),
@@ -61,7 +61,7 @@ pub(super) async fn reply<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Reply { code, lines })
 }
 
-/// The code that a line begins with.
+/// Returns the code at the start of a line.
 pub(super) fn code_of(line: &str) -> Option<u16> {
     let (code, rest) = line.split_at_checked(3)?;
     let is_code = code.bytes().all(|b| b.is_ascii_digit());
@@ -73,7 +73,7 @@ fn continues(line: &str) -> bool {
     line.as_bytes().get(3) == Some(&b'-')
 }
 
-/// Whether one of these lines is this word, or begins with it.
+/// Returns true if one of these lines is this word, or starts with it.
 pub(super) fn has_word<'a>(mut lines: impl Iterator<Item = &'a str>, word: &str) -> bool {
     lines.any(|line| {
         let first = line.split_ascii_whitespace().next();

@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::wire::{End, LONG_LINE, MAX_LINES, Wire};
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
-    // The greeting is the answer to a CAPABILITY that nobody asked (section 1.7).
+    // The greeting has the form of a response to CAPABILITY (section 1.7).
     if !response(wire).await? {
         return Err(End::NotOffered);
     }
@@ -13,7 +13,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -
     response(wire).await.map(|_| ())
 }
 
-/// Reads up to the end of a response, and says whether STARTTLS was among the capabilities in it.
+/// Reads until the end of a response. Returns true if its capabilities include STARTTLS.
 async fn response<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<bool, End> {
     let mut is_offered = false;
     for _ in 0..MAX_LINES {

@@ -1,13 +1,13 @@
-//! SMTP (RFC 5321, RFC 3207) and LMTP (RFC 2033), which differ in how the client introduces itself.
+//! SMTP (RFC 5321, RFC 3207) and LMTP (RFC 2033), which differ in the client's first command.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::reply::{Style, has_word, reply};
 use super::wire::{End, Wire};
 
-/// The server is ready: for us, and for TLS.
+/// The server is ready for commands, or for TLS.
 const READY: u16 = 220;
-/// What was asked for is done.
+/// The command was executed.
 const DONE: u16 = 250;
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(

@@ -13,7 +13,8 @@ fn target(protocol: Protocol) -> Target {
     }
 }
 
-/// Has a server say these parts one after the other, and then close or wait. What came of it, and what the client said.
+/// Runs a dialogue with a server that sends these parts in sequence, and then closes the connection
+/// or waits. Returns the outcome, and the data that the client sent.
 fn hear(protocol: Protocol, parts: &[&[u8]], closes: bool) -> (String, String) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
@@ -54,7 +55,7 @@ fn hear(protocol: Protocol, parts: &[&[u8]], closes: bool) -> (String, String) {
     })
 }
 
-/// A greeting of MariaDB's kind with these capabilities.
+/// Returns a greeting as MariaDB sends it, with these capabilities.
 fn mysql_greeting(capabilities: u16) -> Vec<u8> {
     let mut payload = vec![10];
     payload.extend(b"5.5.5-10.11.6-MariaDB\0");
@@ -75,7 +76,7 @@ fn ldap_response(code: u8, diagnostics: &str) -> Vec<u8> {
     bytes
 }
 
-/// What servers say, what comes of it, and how the client's last words begin.
+/// Returns data of servers, with the outcome and the start of the client's last command.
 fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
     const HEADER: &str = "<?xml version='1.0'?><stream:stream from='a>b' version='1.0'>";
     let features = |inside: &str| format!("{HEADER}<stream:features>{inside}</stream:features>");
@@ -87,7 +88,7 @@ fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
         (Protocol::Smtp, format!("{smtp}454 4.7.0 not now\r\n").into(), "refused: 454 4.7.0 not now", "EHLO"),
         (Protocol::Smtp, format!("{smtp}220 go\r\n250 evil\r\n").into(), "more follows", "EHLO"),
         (Protocol::Smtp, b"220 b\r\n250-b\r\n250 NOSTARTTLS\r\n".into(), "not offered", "EHLO [192.0.2.1]\r\n"),
-        // The name of the server is no capability.
+        // The server's host name is not a capability.
         (Protocol::Smtp, b"220 b\r\n250-STARTTLS\r\n250 SIZE\r\n".into(), "not offered", "EHLO"),
         (Protocol::Smtp, b"554 go away\x1b[2J\r\n".into(), "refused: 554 go away\u{fffd}[2J", ""),
         (Protocol::Smtp, b"220 b\r\n250-b\r\n251 c\r\n".into(), "broken: it sent `251 c`", "EHLO"),
@@ -103,11 +104,16 @@ fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
         (Protocol::Pop3, b"+OK hi\r\n-ERR what\r\n-ERR no\r\n".into(), "refused: -ERR no", "CAPA"),
         (Protocol::Ftp, b"120 soon\r\n220-hi\r\n anything\r\n220 hi\r\n211-F\r\n AUTH SSL;TLS\r\n211 End\r\n234 go\r\n".into(), "go ahead", "FEAT\r\nAUTH TLS\r\n"),
         (Protocol::Ftp, b"220 hi\r\n530 log in\r\n234 go\r\n".into(), "go ahead", "FEAT\r\nAUTH TLS\r\n"),
-        (Protocol::Ftp, b"220 hi\r\n211-F\r\n UTF8\r\n211 End\r\n".into(), "not offered", "FEAT\r\n"),
+        (Protocol::Ftp, b"220 hi\r\n211-F\r\n UTF8\r\n211 End\r\n502 no\r\n".into(), "not offered", "FEAT\r\nAUTH TLS\r\n"),
+        (Protocol::Ftp, b"220 hi\r\n211 none\r\n234 go\r\n".into(), "go ahead", "FEAT\r\nAUTH TLS\r\n"),
+        (Protocol::Ftp, b"220 hi\r\n211-F\r\n AUTH TLS\r\n211 End\r\n334 go\r\n".into(), "go ahead", "FEAT\r\nAUTH TLS\r\n"),
         (Protocol::Ftp, b"220 hi\r\n500 ?\r\n530 no\r\n".into(), "refused: 530 no", "FEAT"),
         (Protocol::Nntp, b"201 hi\r\n101 list\r\nVERSION 2\r\nSTARTTLS\r\n.\r\n382 go\r\n".into(), "go ahead", "CAPABILITIES\r\nSTARTTLS\r\n"),
         (Protocol::Nntp, b"200 hi\r\n500 what\r\n502 no\r\n".into(), "refused: 502 no", "CAPABILITIES"),
         (Protocol::Nntp, b"200 hi\r\n101 list\r\nVERSION 2\r\n.\r\n".into(), "not offered", "CAPABILITIES\r\n"),
+        (Protocol::Nntp, b"200 hi\r\n101 list\r\nMODE-READER\r\n.\r\n200 hi\r\n101 list\r\nSTARTTLS\r\n.\r\n382 go\r\n".into(), "go ahead", "CAPABILITIES\r\nMODE READER\r\nCAPABILITIES\r\nSTARTTLS\r\n"),
+        (Protocol::Nntp, b"200 hi\r\n101 list\r\nMODE-READER\r\n.\r\n502 no\r\n".into(), "refused: 502 no", "CAPABILITIES\r\nMODE READER\r\n"),
+        (Protocol::Nntp, b"200 hi\r\n101 list\r\nMODE-READER\r\n.\r\n200 hi\r\n101 list\r\nREADER\r\n.\r\n".into(), "not offered", "CAPABILITIES\r\nMODE READER\r\nCAPABILITIES\r\n"),
         (Protocol::Sieve, b"\"IMPLEMENTATION\" \"x\"\r\n\"STARTTLS\"\r\nOK \"hi\"\r\nOK \"go\"\r\n".into(), "go ahead", "STARTTLS\r\n"),
         (Protocol::Sieve, b"\"SIEVE\" \"x\"\r\nOK (TAG) \"hi\"\r\n".into(), "not offered", ""),
         (Protocol::Sieve, b"BYE \"busy\"\r\n".into(), "refused: BYE \"busy\"", ""),
@@ -149,7 +155,8 @@ fn each_protocol_is_spoken_as_its_rfc_says() {
 #[test]
 fn it_does_not_matter_how_a_dialogue_is_cut() {
     for (protocol, said, outcome, _) in scripts() {
-        // What follows the go-ahead only later is for the handshake to stumble over.
+        // Data that arrives after the go-ahead was processed makes the handshake fail, not the
+        // dialogue.
         if outcome == "more follows" {
             continue;
         }
@@ -159,7 +166,7 @@ fn it_does_not_matter_how_a_dialogue_is_cut() {
         for parts in cuts {
             let (found, _) = hear(protocol, &parts, outcome == "closed");
             if outcome.starts_with("broken") {
-                // It is told as soon as it is seen.
+                // An error is reported at the first invalid data.
                 assert!(found.starts_with("broken"), "{protocol}: {found}");
             } else {
                 assert_eq!(found, outcome, "{protocol}: {parts:?}");
@@ -232,7 +239,7 @@ fn who_has_no_name_is_called_by_its_address() {
     assert_eq!(literal("2001:db8::1".parse().ok()), "[IPv6:2001:db8::1]");
 }
 
-/// Bytes that are somewhat like a dialogue.
+/// Generates bytes that resemble a dialogue.
 fn like_a_dialogue() -> impl Strategy<Value = Vec<u8>> {
     let scripts: Vec<Vec<u8>> = scripts().into_iter().map(|(_, said, ..)| said).collect();
     let cut = prop::sample::select(scripts).prop_flat_map(|script| {

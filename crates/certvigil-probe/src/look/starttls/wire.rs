@@ -1,4 +1,4 @@
-//! A server's words in the clear, bounded.
+//! Bounded reading of a server's cleartext data.
 
 use std::io;
 
@@ -6,46 +6,47 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::certificate::printable;
 
-/// The longest line of a protocol of short lines, in bytes. Its RFC says 512 (RFC 5321, section 4.5.3.1.5); servers
-/// that say more in a greeting are understood by all the same.
+/// Maximum length of a line in protocols with short lines, in bytes. The RFC's limit is 512 (RFC
+/// 5321, section 4.5.3.1.5), but all clients accept longer greetings.
 pub(super) const SHORT_LINE: usize = 1000;
-/// The longest line of a protocol of long ones: what RFC 7162, section 4, asks of IMAP.
+/// Maximum length of a line in protocols with long lines, in bytes. RFC 7162, section 4, requires
+/// it for IMAP.
 pub(super) const LONG_LINE: usize = 8192;
-/// The most lines of one answer.
+/// Maximum lines of one response.
 pub(super) const MAX_LINES: usize = 200;
-/// The most that a server may say before TLS, in bytes.
+/// Maximum data that a server may send before TLS, in bytes.
 pub(super) const MAX_DIALOGUE: usize = 64 * 1024;
-/// How much is read at a time.
+/// Size of one read, in bytes.
 const READ_SIZE: usize = 2 * 1024;
-/// How much of a server's words is told, in characters.
+/// Maximum length of a quotation of the server in a message, in characters.
 const MAX_QUOTE: usize = 160;
 
-/// Why a dialogue ended without a go-ahead for TLS.
+/// Reason for the end of a dialogue without a go-ahead for TLS.
 #[derive(Debug)]
 pub(super) enum End {
-    /// The server said no: its words.
+    /// The server refused. Contains its response.
     Refused(String),
-    /// The server has no such thing among what it can do.
+    /// The server's capabilities do not include STARTTLS.
     NotOffered,
-    /// What the server said is against the protocol: what.
+    /// The server violated the protocol. Contains the violation.
     Broken(String),
-    /// There was more in the clear after the go-ahead.
+    /// The server sent more cleartext data after the go-ahead.
     Follows,
-    /// The server had said too little when the time was over.
+    /// The server did not send enough data before the deadline.
     Silent,
-    /// The server hung up.
+    /// The server closed the connection.
     Closed,
-    /// The connection broke off.
+    /// The connection broke.
     Io(io::Error),
 }
 
 impl End {
-    /// What the server said is not what comes here.
+    /// Creates the error for data that the protocol does not allow at this point.
     pub(super) fn unexpected(said: impl AsRef<[u8]>) -> Self {
         Self::Broken(format!("it sent `{}`", quote(said)))
     }
 
-    /// The server said no.
+    /// Creates the error for a refusal.
     pub(super) fn refused(said: impl AsRef<[u8]>) -> Self {
         Self::Refused(quote(said))
     }
@@ -55,7 +56,7 @@ impl End {
     }
 }
 
-/// A server's words as they can be told.
+/// Returns a server's data as printable text of limited length.
 pub(super) fn quote(said: impl AsRef<[u8]>) -> String {
     let text = String::from_utf8_lossy(said.as_ref());
     let mut text: String = text.trim_end().chars().take(MAX_QUOTE + 1).collect();
@@ -66,10 +67,10 @@ pub(super) fn quote(said: impl AsRef<[u8]>) -> String {
     printable(&text)
 }
 
-/// A connection on which a dialogue takes place.
+/// Connection that carries a dialogue.
 pub(super) struct Wire<S> {
     stream: S,
-    /// What has been received and not been understood yet.
+    /// Received data that is not parsed yet.
     buffer: Vec<u8>,
     received: usize,
     first: Vec<u8>,
@@ -89,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.write_all(words.as_ref()).await.map_err(End::Io)
     }
 
-    /// The next line without its end.
+    /// Returns the next line without its end.
     pub(super) async fn line(&mut self, longest: usize) -> Result<String, End> {
         loop {
             match take_line(&mut self.buffer, longest) {
@@ -104,7 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next message, of which `parse` says what it is and how long, or that more of it has to come.
+    /// Returns the next message. `parse` returns the message and its length, or `None` if it is
+    /// incomplete.
     pub(super) async fn message<T>(
         &mut self,
         parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, String>,
@@ -121,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Makes sure that the server waits for us now.
+    /// Checks that the server has sent no further data.
     pub(super) async fn nothing_follows(&mut self) -> Result<(), End> {
         if !self.buffer.is_empty() {
             return Err(End::Follows);
@@ -137,7 +139,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Whether the server began with a TLS record: its answer to what it takes for a bad one.
+    /// Returns true if the first data is a TLS record. A TLS server sends one as its response to an
+    /// invalid record.
     pub(super) fn seems_tls(&self) -> bool {
         looks_like_tls(&self.first)
     }
@@ -172,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// Takes the first line out of what has been received, if it is there as a whole.
+/// Removes the first line from the received data, if it is complete.
 pub(super) fn take_line(buffer: &mut Vec<u8>, longest: usize) -> Result<Option<String>, TooLong> {
     let end = buffer.iter().take(longest).position(|b| *b == b'\n');
     let Some(end) = end else {
@@ -190,7 +193,8 @@ pub(super) fn take_line(buffer: &mut Vec<u8>, longest: usize) -> Result<Option<S
     Ok(Some(String::from_utf8_lossy(&line).into_owned()))
 }
 
-/// A TLS record: handshake or alert, then a version 3.x (RFC 8446, section 5.1).
+/// Returns true for the start of a TLS record: a handshake or alert, and a version 3.x (RFC 8446,
+/// section 5.1).
 pub(in crate::look) fn looks_like_tls(first: &[u8]) -> bool {
     matches!(first, [0x15 | 0x16, 0x03, ..])
 }

@@ -1,4 +1,5 @@
-//! XMPP: a stream is opened, says what it can do, and is told to begin TLS (RFC 6120, section 5).
+//! XMPP: both sides open a stream, the server lists its features, and the client requests TLS (RFC
+//! 6120, section 5).
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -6,9 +7,9 @@ use crate::model::Hostname;
 
 use super::wire::{End, Wire, quote};
 
-/// The namespace of a client's stream.
+/// Namespace of a client's stream.
 pub(super) const CLIENT: &str = "jabber:client";
-/// The namespace of a server's stream.
+/// Namespace of a server's stream.
 pub(super) const SERVER: &str = "jabber:server";
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
@@ -34,7 +35,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// What opens a stream. A host name has nothing in it that XML would take for its own.
+/// Returns the opening of a stream. A host name contains no characters that XML reserves.
 pub(super) fn open(namespace: &str, domain: &Hostname) -> String {
     format!(
         "<?xml version='1.0'?><stream:stream xmlns='{namespace}' \
@@ -42,7 +43,7 @@ pub(super) fn open(namespace: &str, domain: &Hostname) -> String {
     )
 }
 
-/// What a stream says: an element, with the names of those in it.
+/// Element of a stream, with the names of its child elements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) name: String,
@@ -51,7 +52,8 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// The names of an error say what it is, such as `error: host-unknown`.
+    /// Creates the error for a refusal from the names in an error element, such as `error:
+    /// host-unknown`.
     fn refused(&self) -> End {
         let mut words = self.name.clone();
         for (mark, part) in [(": ", self.children.join(", ")), (": ", quote(&self.text))] {
@@ -64,7 +66,7 @@ impl Element {
     }
 }
 
-/// The declaration and the tag that open the server's stream.
+/// Parses the XML declaration and the opening tag of the server's stream.
 pub(super) fn header(bytes: &[u8]) -> Result<Option<((), usize)>, String> {
     let mut at = 0;
     loop {
@@ -79,7 +81,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Option<((), usize)>, String> {
     }
 }
 
-/// One element of the stream.
+/// Parses one element of the stream.
 pub(super) fn element(bytes: &[u8]) -> Result<Option<(Element, usize)>, String> {
     let mut element = Element::default();
     let (mut at, mut depth) = (0, 0_usize);
@@ -101,7 +103,7 @@ pub(super) fn element(bytes: &[u8]) -> Result<Option<(Element, usize)>, String> 
                 depth += usize::from(!is_empty);
             }
             Tag::End if depth > 0 => depth -= 1,
-            // The stream is closed instead.
+            // The server closed the stream instead.
             Tag::End => return Err("it closed the stream".into()),
             Tag::Declaration => return Err(unexpected(bytes)),
         }
@@ -114,7 +116,7 @@ pub(super) fn element(bytes: &[u8]) -> Result<Option<(Element, usize)>, String> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag<'a> {
     Declaration,
-    /// The name is without its prefix.
+    /// The name has no namespace prefix.
     Start {
         name: &'a str,
         is_empty: bool,
@@ -122,7 +124,7 @@ enum Tag<'a> {
     End,
 }
 
-/// The next tag, with nothing but space before it, and where it ends.
+/// Returns the next tag and the position after it. Only white space may precede the tag.
 fn tag(bytes: &[u8], from: usize) -> Result<Option<(Tag<'_>, usize)>, String> {
     let mut is_text = false;
     let found = tag_after(bytes, from, |text| is_text = !text.trim_ascii().is_empty())?;
@@ -133,7 +135,7 @@ fn tag(bytes: &[u8], from: usize) -> Result<Option<(Tag<'_>, usize)>, String> {
     Ok(found)
 }
 
-/// The next tag, and where it ends; `before` is told of the text up to it.
+/// Returns the next tag and the position after it. Calls `before` with the text before the tag.
 fn tag_after(
     bytes: &[u8],
     from: usize,
@@ -151,7 +153,7 @@ fn tag_after(
     let tag = match inside {
         [b'?', ..] => Tag::Declaration,
         [b'/', ..] => Tag::End,
-        // Comments and type declarations have no place in a stream (section 11.1).
+        // Comments and document type declarations are not allowed in a stream (section 11.1).
         [b'!', ..] => return Err(unexpected(rest)),
         _ => {
             let name = inside
@@ -168,7 +170,8 @@ fn tag_after(
     Ok(Some((tag, from + start + end + 1)))
 }
 
-/// Where the bracket is that closes a tag: one in an attribute's value does not.
+/// Returns the position of the bracket that closes a tag. Brackets in an attribute's value are
+/// skipped.
 fn end_of_tag(bytes: &[u8]) -> Option<usize> {
     let mut quote = None;
     bytes.iter().position(|&b| {

@@ -1,0 +1,193 @@
+//! Blocks of PEM files (RFC 7468), read as leniently as OpenSSL reads them and without losing one.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::FileError;
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+const DASHES: &[u8] = b"-----";
+/// Longest label that is taken for one. The longest in use is `PRIVACY-ENHANCED MESSAGE`.
+const MAX_LABEL_BYTES: usize = 64;
+
+/// Padding may be missing: what encrypts configuration files likes to lose the trailing `=`.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// One block of a PEM file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block<'a> {
+    /// Text between `BEGIN` and the dashes.
+    pub(super) label: &'a str,
+    /// Line of its first boundary, from 1.
+    pub(super) line: usize,
+    body: &'a [u8],
+}
+
+impl Block<'_> {
+    /// Returns the decoded content.
+    ///
+    /// # Errors
+    /// Where the text between the boundaries is not base64.
+    pub(super) fn decode(&self) -> Result<Vec<u8>, FileError> {
+        let text: Vec<u8> = base64_text(self.body);
+        BASE64.decode(text).map_err(|_| FileError::NotBase64 {
+            line: self.line,
+            label: self.label.to_owned(),
+        })
+    }
+
+    /// Returns true if the content is encrypted: its headers say so (RFC 1421, section 4.6.1.1).
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.label.starts_with("ENCRYPTED ") || find(self.body, b"ENCRYPTED").is_some()
+    }
+}
+
+/// Returns the base64 characters of a block: without white space, line breaks that were written as `\n`, and headers.
+fn base64_text(body: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = match (byte, after.first()) {
+            (b'\\', Some(b'n' | b'r' | b't')) => after.get(1..).unwrap_or_default(),
+            _ => {
+                if !byte.is_ascii_whitespace() {
+                    text.push(byte);
+                }
+                after
+            }
+        };
+    }
+    text
+}
+
+/// Returns the blocks of a text in order. A boundary may be anywhere in a line, so that a block directly after another
+/// one, in the same line, is found.
+///
+/// # Errors
+/// Where a block has no end or an end no beginning, or where a line looks like the boundary of a certificate and is not.
+pub(super) fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, FileError> {
+    let mut blocks = Vec::new();
+    let mut at = 0;
+    // Lines are counted once along the way: a bundle has thousands of blocks.
+    let mut line = 1;
+    while let Some(begin) = find_from(text, at, BEGIN) {
+        check_between(text, at, begin, line)?;
+        line += line_breaks(text, at, begin);
+        let after = begin + BEGIN.len();
+        let Some((label, body)) = label(text, after) else {
+            return Err(FileError::NotABoundary {
+                line,
+                text: excerpt(text, begin),
+            });
+        };
+        let closing = format!("-----END {label}-----");
+        let end = find_from(text, body, closing.as_bytes());
+        let next = find_from(text, body, BEGIN);
+        let end = match (end, next) {
+            (Some(end), Some(next)) if next < end => None,
+            (end, _) => end,
+        };
+        let Some(end) = end else {
+            return Err(FileError::MissingEnd {
+                line,
+                label: label.to_owned(),
+            });
+        };
+        let body_text = text.get(body..end).unwrap_or_default();
+        blocks.push(Block {
+            label,
+            line,
+            body: body_text,
+        });
+        at = end + closing.len();
+        line += line_breaks(text, begin, at);
+    }
+    check_between(text, at, text.len(), line)?;
+    Ok(blocks)
+}
+
+/// Refuses lines between blocks that have the words of a certificate's boundary: such a block must not be lost.
+/// `line` is the number of the line that `from` is in.
+fn check_between(text: &[u8], from: usize, to: usize, line: usize) -> Result<(), FileError> {
+    let between = text.get(from..to).unwrap_or_default();
+    let end = find(between, END);
+    let mut offset = 0;
+    for (number, content) in between.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let start = offset;
+        offset += content.len();
+        if end.is_some_and(|end| end < offset) {
+            break;
+        }
+        if looks_like_boundary(content) {
+            return Err(FileError::NotABoundary {
+                line: line + number,
+                text: excerpt(text, from + start),
+            });
+        }
+    }
+    let Some(end) = end.map(|end| from + end) else {
+        return Ok(());
+    };
+    Err(FileError::MissingBegin {
+        line: line + line_breaks(text, from, end),
+        label: label(text, end + END.len())
+            .map_or("", |(label, _)| label)
+            .to_owned(),
+    })
+}
+
+/// Returns true if a line begins as a boundary of a certificate might: dashes of some kind, then `BEGIN … CERTIFICATE`.
+fn looks_like_boundary(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line).to_uppercase();
+    let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let words = line.trim_start_matches(|c: char| is_dash(c) || c == ' ');
+    line.starts_with(is_dash)
+        && (words.starts_with("BEGIN") || words.starts_with("END"))
+        && words.contains("CERTIFICATE")
+        && !words.contains("REQUEST")
+}
+
+/// Splits the label off, which ends with dashes, and returns where the body begins.
+fn label(text: &[u8], from: usize) -> Option<(&str, usize)> {
+    let rest = text.get(from..)?;
+    let rest = rest.get(..MAX_LABEL_BYTES + DASHES.len()).unwrap_or(rest);
+    let length = find(rest, DASHES)?;
+    let label = std::str::from_utf8(rest.get(..length)?).ok()?;
+    let is_label = |c: char| c.is_ascii_graphic() || c == ' ';
+    label
+        .chars()
+        .all(is_label)
+        .then_some((label, from + length + DASHES.len()))
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+fn find_from(text: &[u8], from: usize, wanted: &[u8]) -> Option<usize> {
+    find(text.get(from..)?, wanted).map(|at| from + at)
+}
+
+fn line_breaks(text: &[u8], from: usize, to: usize) -> usize {
+    let between = text.get(from..to).unwrap_or_default();
+    between.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Returns the beginning of a line for an error.
+fn excerpt(text: &[u8], at: usize) -> String {
+    const LONGEST: usize = 60;
+    let rest = text.get(at..).unwrap_or_default();
+    let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line: String = String::from_utf8_lossy(line)
+        .chars()
+        .take(LONGEST)
+        .collect();
+    crate::certificate::printable(line.trim())
+}
