@@ -9,7 +9,8 @@ SEARCHED="README.md CHANGELOG.md CONTRIBUTING.md ARCHITECTURE.md RELEASING.md SE
 
 [ $# -gt 0 ] || {
 	# shellcheck disable=SC2046,SC2086 # lists of paths
-	set -- $(find $SEARCHED -type f ! -name '*.png' ! -name '*.svg' | sort)
+	set -- $(find $SEARCHED -type f ! -name '*.png' ! -name '*.svg' | sort) \
+		$(find src crates tests benches fuzz/fuzz_targets -type f -name '*.rs' | sort)
 }
 
 exec awk '

@@ -1,4 +1,4 @@
-//! The seeds of `fuzz/`, replayed: what fuzzing has found once stays mended.
+//! The seeds of `fuzz/`, replayed: faults that fuzzing found stay fixed.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

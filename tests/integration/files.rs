@@ -343,7 +343,7 @@ fn a_match_of_pem_dir_that_cannot_be_read_is_an_unknown_row() {
     let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, live.join(at)).unwrap();
     link("gone.pem", "mail.example.com/fullchain.pem");
     link("gone", "old.example.com");
-    // A folder that is its own target cannot be searched, whoever asks.
+    // A folder that is its own target cannot be searched by any user.
     link("loop.example.com", "loop.example.com");
     let config = bench.pki.file(format!(
         "trust: {{system: false, ca_files: [root.pem]}}\ndefaults: {{port: {}}}\n\

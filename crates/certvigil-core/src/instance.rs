@@ -61,7 +61,7 @@ impl Instance {
     /// the root, which servers need not send.
     ///
     /// # Errors
-    /// As [`leaf_of`].
+    /// The same as [`leaf_of`].
     pub fn from_chain(certificates: Vec<Certificate>) -> Result<Self, LeafError> {
         let leaf = leaf_of(&certificates)?.clone();
         let is_leaf_first = certificates.first() == Some(&leaf);

@@ -1,4 +1,4 @@
-//! One X.509 certificate: its bytes, its hashes, and what could be read from it.
+//! One X.509 certificate: its bytes, its hashes and its fields.
 
 mod algorithm;
 mod der;
@@ -50,8 +50,7 @@ use signature::Signers;
 pub use signature::{Link, certifies, unverifiable, verification_cost};
 pub(crate) use signature::{Remembering, key_signed, remembered_cost};
 
-/// A certificate as it was served or given. Cheap to clone. What nobody can parse is still hashed
-/// and compared.
+/// A served or given certificate. Cheap to clone. Malformed bytes are hashed and compared too.
 #[derive(Clone)]
 pub struct Certificate(Arc<Inner>);
 
@@ -62,7 +61,7 @@ struct Inner {
     signers: Signers,
 }
 
-/// Why nothing could be read from a certificate's bytes.
+/// The fault of bytes that are not a readable certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(pub String);
 
@@ -72,7 +71,7 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// What a certificate says.
+/// The fields of a certificate.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// 1, 2 or 3 as a rule; 0 if it cannot be read.
@@ -115,28 +114,29 @@ pub struct Facts {
     pub spki: Vec<u8>,
     /// The algorithm that the issuer signed with.
     pub signature: SignatureAlgorithm,
-    /// Whether it may issue certificates (basicConstraints; a version 1 certificate may).
+    /// It may issue certificates (basicConstraints; a version 1 certificate may).
     pub is_ca: bool,
-    /// Where the issuer's certificate can be fetched (authority information access).
+    /// URL of the issuer's certificate (authority information access).
     pub issuer_url: Option<String>,
-    /// Where the authority can be asked about revocation by OCSP over HTTP (authority information access).
+    /// URL of the OCSP responder over HTTP (authority information access).
     pub ocsp_url: Option<String>,
-    /// Where the whole list of what the issuer has revoked can be fetched over HTTP (CRL distribution points).
+    /// URLs of the issuer's complete revocation list over HTTP (CRL distribution points).
     pub crl_urls: Vec<String>,
-    /// Whether clients are to insist on a stapled OCSP response (TLS feature, RFC 7633).
+    /// Clients must require a stapled OCSP response (TLS feature, RFC 7633).
     pub must_staple: bool,
-    /// Whether its key may sign OCSP responses for its issuer (extended key usage; RFC 6960, section 4.2.2.2).
+    /// Its key may sign OCSP responses for its issuer (extended key usage; RFC 6960, section
+    /// 4.2.2.2).
     pub may_sign_ocsp: bool,
     /// The extensions that decide whether a path is valid.
     pub extensions: Box<Extensions>,
-    /// What strict parsers may refuse; empty for a well-formed certificate.
+    /// Faults that strict parsers may refuse; empty for a well-formed certificate.
     pub oddities: Vec<Oddity>,
     /// Deviations from RFC 5280 or from the CA/Browser Forum's requirements that no usual client enforces.
     pub remarks: Vec<Oddity>,
 }
 
 impl Facts {
-    /// Whether subject and issuer are the same name.
+    /// Returns true if subject and issuer are the same name.
     pub fn is_self_issued(&self) -> bool {
         self.subject_der == self.issuer_der
     }
@@ -152,7 +152,7 @@ impl Facts {
         self.not_after.seconds_since(self.not_before)
     }
 
-    /// The shortest name a person would know it by: common name, else subject, else a first SAN.
+    /// Returns the name to display: the common name, else the subject, else the first SAN.
     pub fn name(&self) -> &str {
         match (&self.common_name, self.sans.first()) {
             (Some(name), _) => name,
@@ -162,8 +162,8 @@ impl Facts {
         }
     }
 
-    /// Whether the certificate is valid for this name by the rules of RFC 9525, section 6.3: a
-    /// wildcard is a whole left-most label and stands for exactly one; the common name never counts.
+    /// Returns true if the certificate is valid for this name by the rules of RFC 9525, section 6.3:
+    /// a wildcard is a whole left-most label and matches exactly one; the common name never counts.
     pub fn matches(&self, hostname: &Hostname) -> bool {
         self.sans.iter().any(|san| match (san, hostname) {
             (San::Dns(pattern), Hostname::Dns(name)) => dns_matches(pattern, name),
@@ -250,7 +250,7 @@ impl Key {
         }
     }
 
-    /// Smaller than what is accepted today: RSA and DSA under 2048, EC under 256 bits.
+    /// Returns true if the key is weak by today's rules: RSA and DSA under 2048, EC under 256 bits.
     pub fn is_weak(&self) -> bool {
         match self {
             Self::Rsa(bits) | Self::RsaPss(bits) | Self::Dsa(bits) => *bits < 2048,
@@ -277,14 +277,14 @@ impl fmt::Display for Key {
 pub struct SignatureAlgorithm {
     /// The name as OpenSSL writes it, or the object identifier.
     pub name: String,
-    /// Whether it hashes with MD5 or SHA-1.
+    /// It hashes with MD5 or SHA-1.
     pub is_weak: bool,
     /// ECDSA with a NULL parameter, which RFC 5758, section 3.2, forbids.
     pub is_ecdsa_with_null: bool,
 }
 
 impl Certificate {
-    /// Takes bytes as they are; what cannot be read is told by [`Certificate::facts`].
+    /// Creates a certificate from its bytes. [`Certificate::facts`] reports whether they can be read.
     pub fn from_der(der: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&der);
         Self::read(der, sha256)
@@ -301,7 +301,7 @@ impl Certificate {
         }))
     }
 
-    /// Its subject for people, or what stands for it.
+    /// Returns the name to display, or a replacement for it.
     pub fn subject(&self) -> &str {
         match self.facts() {
             Ok(facts) if facts.subject.is_empty() => facts.name(),
@@ -310,7 +310,7 @@ impl Certificate {
         }
     }
 
-    /// One that remembers nothing of its signature.
+    /// Returns a copy without cached results of signature verification.
     #[cfg(test)]
     pub(crate) fn forgetful(der: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&der);
@@ -332,28 +332,28 @@ impl Certificate {
         self.0.sha256
     }
 
-    /// What it says, or why that cannot be read.
+    /// Returns the fields, or the fault of bytes that cannot be read.
     pub fn facts(&self) -> Result<&Facts, &Malformed> {
         self.0.facts.as_ref()
     }
 
-    /// The hash of its public key, where that can be read.
+    /// Returns the hash of the public key, if it can be read.
     pub fn public_key_hash(&self) -> Option<PublicKeyHash> {
         self.facts().ok().map(|f| f.public_key_hash)
     }
 
-    /// Its public key: the content of the AlgorithmIdentifier, and the key's bits.
+    /// Returns the public key: the content of the AlgorithmIdentifier, and the key's bits.
     pub fn public_key(&self) -> Option<(&[u8], &[u8])> {
         der::public_key(&self.facts().ok()?.spki)
     }
 
-    /// Whether it names itself as issuer and its own key made the signature, or may have made it where that cannot be
-    /// verified here. For people and for temporary certificates; nothing is trusted for it.
+    /// Returns true if it names itself as issuer, and its own key made the signature or the signature
+    /// cannot be verified here. Used for display and temporary certificates, never for trust.
     pub fn is_self_signed(&self) -> bool {
         self.facts().is_ok_and(Facts::is_self_issued) && certifies(self, self) != Link::No
     }
 
-    /// As PEM, with a final newline.
+    /// Returns the certificate as PEM, with a final newline.
     pub fn to_pem(&self) -> String {
         use base64::Engine as _;
         let text = base64::engine::general_purpose::STANDARD.encode(self.der());
@@ -417,8 +417,8 @@ pub(crate) fn key_of(spki: &[u8]) -> Key {
     read_key(spki, &mut Vec::new())
 }
 
-/// Text from outside, fit for a terminal and a log: control characters could move the cursor,
-/// change colours or forge a line, and those of bidirectional text turn around what follows (UAX #9, section 2).
+/// Returns untrusted text for terminals and logs. Control characters could move the cursor, change
+/// colours or forge a line, and bidirectional controls reorder the text after them (UAX #9, section 2).
 pub fn printable(text: &str) -> String {
     text.chars().map(printable_char).collect()
 }
@@ -428,7 +428,7 @@ pub fn is_one_line(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// The character, or what stands for it where [`printable`] replaces it.
+/// Returns the character, or the replacement by [`printable`].
 pub fn printable_char(c: char) -> char {
     match c {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {

@@ -33,11 +33,11 @@ pub enum End {
 }
 
 impl Bundle {
-    /// Puts certificates in order. What does not belong to the leaf is left out, and so are duplicates and roots. Their
-    /// order plays no part: see [`leaf_of`].
+    /// Arranges certificates in order. Certificates that do not belong to the leaf are omitted, and so
+    /// are duplicates and roots. The order of the input does not matter: see [`leaf_of`].
     ///
     /// # Errors
-    /// As [`leaf_of`], and if any certificate is malformed.
+    /// The same as [`leaf_of`]; and an error if any certificate is malformed.
     pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, LeafError> {
         let leaf = leaf_of(certificates)?;
         // A malformed certificate may be part of the chain, which would lack it.

@@ -12,7 +12,7 @@ const DASHES: &[u8] = b"-----";
 /// Longest label that is taken for one. The longest in use is `PRIVACY-ENHANCED MESSAGE`.
 const MAX_LABEL_BYTES: usize = 64;
 
-/// Padding may be missing: what encrypts configuration files likes to lose the trailing `=`.
+/// Padding may be missing: some configuration tools drop the trailing `=`.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -32,7 +32,7 @@ impl Block<'_> {
     /// Returns the decoded content.
     ///
     /// # Errors
-    /// Where the text between the boundaries is not base64.
+    /// Returns an error if the text between the boundaries is not base64.
     pub(super) fn decode(&self) -> Result<Vec<u8>, FileError> {
         let text: Vec<u8> = base64_text(self.body);
         BASE64.decode(text).map_err(|_| FileError::NotBase64 {
@@ -69,7 +69,8 @@ fn base64_text(body: &[u8]) -> Vec<u8> {
 /// one, in the same line, is found.
 ///
 /// # Errors
-/// Where a block has no end or an end no beginning, or where a line looks like the boundary of a certificate and is not.
+/// Returns an error if a block has no end, an end has no beginning, or a line resembles the boundary
+/// of a certificate.
 pub(super) fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, FileError> {
     let mut blocks = Vec::new();
     let mut at = 0;

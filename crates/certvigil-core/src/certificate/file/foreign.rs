@@ -13,7 +13,7 @@ const SEQUENCE: u8 = 0x30;
 /// `[0]`: the attributes of a certificate signing request (RFC 2986, section 4.1).
 const CONTEXT_0: u8 = 0xa0;
 
-/// What a file or a PEM block has instead of a certificate.
+/// The content of a file or PEM block that is not a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foreign {
@@ -33,9 +33,9 @@ pub enum Foreign {
     Parameters,
     /// A Java keystore of the types JKS or JCEKS.
     JavaKeystore,
-    /// Something of SSH.
+    /// An SSH key.
     Ssh,
-    /// Something of OpenPGP.
+    /// An OpenPGP key or message.
     OpenPgp,
     /// A page of HTML.
     Html,
@@ -155,7 +155,7 @@ impl Foreign {
     }
 }
 
-/// Tells a certificate signing request from a revocation list by the fields of the signed part.
+/// Distinguishes a certificate signing request from a revocation list by the fields of the signed part.
 fn signed(mut fields: &[u8]) -> Option<Foreign> {
     optional(&mut fields, INTEGER);
     let first = expect(&mut fields, SEQUENCE)?;

@@ -1,7 +1,7 @@
-//! Files with certificates, in the forms that people have them: PEM with every label and encoding, DER, PKCS #7 and
+//! Files with certificates: PEM with every label and encoding, DER, PKCS #7 and
 //! PKCS #12.
 //!
-//! Nothing that looks like a certificate is dropped: a block that cannot be read is an error with its line.
+//! No certificate is dropped silently: a block that cannot be read is an error with its line.
 
 mod ber;
 mod blocks;
@@ -21,7 +21,7 @@ pub const MAX_FILE_CERTIFICATES: usize = 10_000;
 
 const SEQUENCE: u8 = 0x30;
 
-/// Why no certificates could be read from a file. Displayed as one line without the file's name.
+/// The reason for which a file cannot be read. Displayed as one line without the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -47,7 +47,7 @@ pub enum FileError {
         /// The block's label.
         label: String,
     },
-    /// A line that looks like a boundary of a certificate and is none.
+    /// A line that resembles a boundary of a certificate.
     #[error(
         "line {line}: `{text}` is not a boundary: write `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----` with five hyphens on each side"
     )]
@@ -75,7 +75,7 @@ pub enum FileError {
         line: usize,
         /// The block's label.
         label: String,
-        /// What the block has instead, where that is known.
+        /// The content of the block, if it is known.
         is: Option<Foreign>,
     },
     /// There are bytes after the certificates of a DER file.
@@ -124,7 +124,7 @@ fn at(line: &Option<usize>) -> String {
 /// opens PKCS #12 files.
 ///
 /// # Errors
-/// Where there is no certificate, or where one that the file has cannot be read.
+/// Returns an error if there is no certificate, or if one in the file cannot be read.
 pub fn read_certificates(
     bytes: &[u8],
     password: Option<&str>,
@@ -146,7 +146,7 @@ pub fn read_certificates(
 /// Reads every certificate of a file that needs no password.
 ///
 /// # Errors
-/// As [`read_certificates`].
+/// The same as [`read_certificates`].
 pub fn parse_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     read_certificates(bytes, None)
 }

@@ -61,7 +61,7 @@ pub(super) fn is_pfx(der: &[u8]) -> bool {
 /// with the empty password.
 ///
 /// # Errors
-/// Where the password is missing or wrong, the structure cannot be read, or its encryption is of an unknown kind.
+/// Returns an error if the password is missing or wrong, the structure cannot be read, or its encryption is of an unknown kind.
 pub(super) fn certificates(der: &[u8], password: Option<&str>) -> Result<Vec<Vec<u8>>, FileError> {
     let pfx = pfx(der).ok_or(FileError::Pkcs12)?;
     let reader = Reader {
@@ -87,7 +87,7 @@ pub(super) fn certificates(der: &[u8], password: Option<&str>) -> Result<Vec<Vec
 }
 
 struct Pfx<'a> {
-    /// The AuthenticatedSafe; `None` where a public key protects it.
+    /// The AuthenticatedSafe; `None` if a public key protects it.
     safe: Option<Cow<'a, [u8]>>,
     mac: Option<Element<'a>>,
 }
@@ -184,7 +184,7 @@ impl Reader {
         let scheme = Scheme::read(data.algorithm).ok_or(FileError::Pkcs12Encryption)?;
         let plain = self.passwords.iter().find_map(|password| {
             let plain = scheme.decrypt(&data.content, password)?;
-            // A wrong key may leave padding that looks right.
+            // A wrong key may leave valid padding.
             expect(&mut plain.as_slice(), SEQUENCE)?;
             Some(plain)
         });

@@ -61,7 +61,7 @@ fn a_certificate_says_where_its_revocation_is_told_of() {
     assert!(certificate("muststaple").facts().unwrap().must_staple);
 }
 
-/// What is revoked stays revoked; what is not may be by now.
+/// Revocation is permanent. A certificate that is not in the list may be revoked by now.
 #[test]
 fn entry_in_an_expired_list_still_counts() {
     const LATER: &str = "2039-11-25T12:00:00Z";
