@@ -428,9 +428,18 @@ fn a_list_that_is_not_to_be_had_or_believed_leaves_it_unknown() {
     let second = leaf(&pki, &[names_list(&format!("{gone},URI:{good}"))]);
     let (row, log) = look(&pki, &second, "crl", &[]);
     assert_eq!(revoked(&row), Some(true), "{log}");
-    // An expired list reports nothing.
-    let later = Timestamp(now().0 + 20 * 86_400);
-    let (row, log) = look(&pki, &second, "crl", &["--at", &later.to_string()]);
+    // Of an expired list, only an entry counts.
+    let later = Timestamp(now().0 + 20 * 86_400).to_string();
+    let (row, log) = look(&pki, &second, "crl", &["--at", &later]);
+    assert_eq!(revoked(&row), Some(true));
+    assert!(log.contains("expired"), "{log}");
+    let empty = web.put("/empty", Page::Body(list(&pki, &[])));
+    let (row, log) = look(
+        &pki,
+        &leaf(&pki, &[names_list(&empty)]),
+        "crl",
+        &["--at", &later],
+    );
     assert_eq!(revoked(&row), None);
     assert!(log.contains("it ended at"), "{log}");
 }
@@ -691,7 +700,8 @@ fn a_list_is_fetched_anew_in_time_and_kept_as_long_as_it_holds() {
     web.put("/list", Page::Status(503));
     assert_eq!(ask(8 * day), (None, 6), "it has ended");
     web.put("/list", page);
-    assert_eq!(ask(8 * day + minute), (None, 7), "this one has ended too");
+    let expired = ask(8 * day + minute);
+    assert_eq!(expired, (Some(true), 7), "it has expired, and has an entry");
     assert_eq!(
         asking.requests.counts(),
         [],

@@ -238,8 +238,9 @@ fn read_certificate_block(block: &Block<'_>) -> Result<Vec<Vec<u8>>, FileError> 
     };
     let mut rest = der.as_slice();
     let first = ber::expect(&mut rest, SEQUENCE).ok_or_else(not_one)?;
-    if block.label.starts_with("TRUSTED") {
-        // OpenSSL's own trust settings follow the certificate.
+    let has_more = !rest.is_empty() && is_certificate(first.whole);
+    if block.label.starts_with("TRUSTED") || has_more {
+        // OpenSSL's own trust settings follow the certificate. It ignores other bytes there too.
         return Ok(vec![first.whole.to_vec()]);
     }
     match Foreign::of_der(&der) {
