@@ -8,6 +8,7 @@ pub(crate) mod fuzzing;
 mod issuer;
 mod pem;
 mod sslmate;
+mod test_rows;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -28,9 +29,10 @@ use certvigil_probe::io::{BasicAuth, Http, read_secret};
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
+pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
-pub(crate) use sslmate::TestResponse;
-pub(crate) use sslmate::{Client, TestRow};
+pub(crate) use test_rows::TestResponse;
+pub(crate) use test_rows::{MAX_ROWS, TestRow};
 
 /// Maximum names in an error. A certificate may have thousands.
 const MAX_TOLD_NAMES: usize = 5;
