@@ -325,7 +325,7 @@ impl Sources {
         stamps: Vec<Option<pem::Stamp>>,
     ) -> Result<Loaded, Failed> {
         let both = files.iter().zip(stamps);
-        let instances = both.map(|(file, stamp)| self.files.load(file, stamp));
+        let instances = both.map(|(file, stamp)| self.files.load(file, stamp, &self.certificates));
         let instances = instances.collect::<Result<Vec<_>, _>>();
         let instances = instances.and_then(|instances| {
             let mut instances = instances.into_iter();
