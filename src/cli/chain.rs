@@ -13,7 +13,7 @@ use crate::instance::State;
 use crate::judge::{Bundle, End, TrustStore};
 use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
-use certvigil_probe::io::{read_certificate_file, read_secret};
+use certvigil_probe::io::{read_certificate_file, read_password};
 
 use super::check::environment;
 use super::flags::{parse_positive, parse_url};
@@ -98,7 +98,7 @@ async fn chain(args: &Args) -> Result<String, String> {
 
     let given = match (&args.cert, &args.sslmate, &args.download) {
         (Some(file), _, _) => {
-            let password = args.cert_password_file.as_deref().map(read_secret);
+            let password = args.cert_password_file.as_deref().map(read_password);
             Given::of_file(file, password.transpose()?, trust)?
         }
         (_, Some(cn), _) => {

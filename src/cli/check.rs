@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use certvigil_probe::io::read_secret;
+use certvigil_probe::io::read_password;
 use clap::{ArgGroup, ValueEnum, ValueHint};
 use tokio::time::Instant;
 
@@ -384,7 +384,7 @@ impl Plan {
 
         let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
         if let Some(file) = &args.cert_password_file {
-            sources = sources.opening_files_with(read_secret(file)?);
+            sources = sources.opening_files_with(read_password(file)?);
         }
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = remotes(&sources, &inventory.vantages, &wanted)?;

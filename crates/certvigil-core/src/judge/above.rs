@@ -91,6 +91,7 @@ fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
             // There are separate warnings for these. Without an expectation they make the leaf
             // incorrect.
             FaultKind::WeakSignature(_) | FaultKind::TinyKey(_) if !is_trust_only => continue,
+            _ if is_warned_of(&fault, expected) => continue,
             FaultKind::Unverifiable(_) if is_trust_only => {
                 Detail::UntrustedRoot(Untrusted::Unverifiable { fault })
             }
@@ -101,6 +102,15 @@ fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// Returns true for a deviation of an expected leaf, which is a warning: the server has the
+/// certificate that it should have, and some clients accept it.
+pub(super) fn is_warned_of(fault: &Fault, expected: &Expected) -> bool {
+    let is_trust_only = matches!(expected.what, Expectation::TrustOnly);
+    !is_trust_only
+        && fault.role == Role::Leaf
+        && matches!(fault.kind, FaultKind::Deviation(_))
 }
 
 fn untrusted(untrusted: Untrusted) -> Finding {
