@@ -59,14 +59,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     timeout: Duration,
 
-    /// Write to this file instead of stdout
+    /// Write to this file instead of stdout; - is stdout
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Code {
     let written = runtime().and_then(|runtime| {
-        let destination = args.output.as_deref().map(output::Destination::new);
+        let destination = output::file(args.output.as_deref()).map(output::Destination::new);
         let destination = destination.transpose()?;
         let pem = runtime.block_on(chain(args));
         runtime.shutdown_background();

@@ -59,6 +59,11 @@ impl FamilyArgs {
 }
 
 impl WhereArgs {
+    /// Returns the addresses that the user gave for names.
+    pub(super) fn overrides(&self) -> &[Override] {
+        &self.resolve
+    }
+
     /// Overrides the address families of the inventory with those of the flags.
     pub(super) fn apply(&self, inventory: &mut Inventory) {
         self.families.apply(inventory);

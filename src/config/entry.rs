@@ -143,7 +143,8 @@ impl Reader<'_> {
         let key = fields.take("client_key");
         let password = fields.take("client_cert_password_file");
         if let (Some(password), None) = (&password, &certificate) {
-            let what = "`client_cert_password_file` has no `client_cert`; add it, or remove the key";
+            let what =
+                "`client_cert_password_file` has no `client_cert`; add it, or remove the key";
             problems.at(password, what);
         }
         reach.client = match (&certificate, &key) {

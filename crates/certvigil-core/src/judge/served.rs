@@ -56,6 +56,7 @@ pub(super) fn judge_served(
     let dummy = identity::is_dummy(expected, leaf);
     let self_signed = links.issued(leaf, leaf);
     let accepted = expected.accepts(leaf);
+    let is_expected = accepted == Some(true);
     let hostname_match = path::matches_name(leaf, hostname);
     let trusted = found.is_valid() && hostname_match == Some(true);
     // A self-signed instance has no issuer, and a leaf in the trust store needs none.
@@ -106,7 +107,7 @@ pub(super) fn judge_served(
     // The finding for a temporary certificate covers its other deficiencies.
     if !told_as_dummy {
         findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
-        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained, expected)));
+        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained, is_expected)));
         findings.extend(trust_findings(&Above {
             expected,
             leaf,
@@ -138,7 +139,7 @@ pub(super) fn judge_served(
         path.faults.iter().any(|fault| {
             let kind = &fault.kind;
             matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_))
-                || is_warned_of(fault, expected)
+                || is_warned_of(fault, is_expected)
         })
     });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
@@ -248,13 +249,13 @@ fn oddity_finding(
     leaf: &Certificate,
     facts: &Facts,
     found: &path::Found<'_>,
-    expected: &Expected,
+    is_expected: bool,
 ) -> Option<Finding> {
     let faults = found.best().map_or(&[][..], |path| &path.faults);
     let is_reported = |oddity: &&Oddity| {
         faults
             .iter()
-            .filter(|f| !is_warned_of(f, expected))
+            .filter(|f| !is_warned_of(f, is_expected))
             .any(|f| f.role == Role::Leaf && f.kind.covers(oddity))
     };
     let deviations = facts.oddities.iter().filter(|oddity| !is_reported(oddity));

@@ -87,10 +87,9 @@ fn unreadable_key(bytes: &[u8]) -> &'static str {
 /// is that of the key. The first certificate is taken if the key's public part is unknown.
 fn ordered(mut certificates: Vec<Certificate>, key: &dyn SigningKey) -> Option<Vec<Certificate>> {
     let at = match key.public_key() {
-        Some(spki) => certificates.iter().position(|c| {
-            c.facts()
-                .is_ok_and(|facts| facts.spki == spki.as_ref())
-        })?,
+        Some(spki) => certificates
+            .iter()
+            .position(|c| c.facts().is_ok_and(|facts| facts.spki == spki.as_ref()))?,
         None => 0,
     };
     let mut chain = vec![certificates.remove(at)];

@@ -28,6 +28,9 @@ pub struct ReachSettings {
     pub sni: Sni,
     /// Source addresses, at most one of each family.
     pub source_addresses: Vec<IpAddr>,
+    /// Index of the network interface for link-local addresses (RFC 4007, section 6); 0 if none is
+    /// given.
+    pub scope_id: u32,
 }
 
 impl ReachSettings {
@@ -53,6 +56,7 @@ pub struct Reach {
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) sni: Sni,
     source_addresses: Vec<IpAddr>,
+    scope_id: u32,
 }
 
 impl fmt::Debug for Reach {
@@ -81,6 +85,7 @@ impl Reach {
                 .collect(),
             sni: settings.sni.clone(),
             source_addresses: settings.source_addresses.clone(),
+            scope_id: settings.scope_id,
         })
     }
 
@@ -93,7 +98,7 @@ impl Reach {
         if let Some(ip) = self.source_address(address) {
             socket.bind(SocketAddr::new(ip, 0))?;
         }
-        let mut stream = socket.connect(address).await?;
+        let mut stream = socket.connect(self.scoped(address)).await?;
         if let Some(version) = self.proxy_protocol {
             let header = proxy_header(version, stream.local_addr()?, stream.peer_addr()?);
             stream.write_all(&header).await?;
@@ -110,8 +115,18 @@ impl Reach {
         };
         let from = self.source_address(address).unwrap_or(any);
         let socket = UdpSocket::bind((from, 0)).await?;
-        socket.connect(address).await?;
+        socket.connect(self.scoped(address)).await?;
         Ok(socket)
+    }
+
+    /// Adds the network interface to a link-local address.
+    fn scoped(&self, mut address: SocketAddr) -> SocketAddr {
+        if let SocketAddr::V6(v6) = &mut address
+            && v6.ip().is_unicast_link_local()
+        {
+            v6.set_scope_id(self.scope_id);
+        }
+        address
     }
 
     /// Returns the source address for connections to this address, if one is set.

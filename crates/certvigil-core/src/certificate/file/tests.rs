@@ -249,10 +249,7 @@ fn a_wrong_and_a_missing_password_are_told_apart_from_damage() {
 #[test]
 fn the_empty_password_of_an_encrypted_file_must_be_given() {
     let file = include_bytes!("testdata/empty-password.p12");
-    assert_eq!(
-        read_certificates(file, None),
-        Err(FileError::NeedsPassword)
-    );
+    assert_eq!(read_certificates(file, None), Err(FileError::NeedsPassword));
 }
 
 /// A leaf of this name below an authority.
