@@ -202,6 +202,18 @@ pub(super) fn entries(
     Ok(entries)
 }
 
+/// Reports the zones of link-local addresses, which no row of a result has.
+pub(super) fn report_zones(places: &[Place]) {
+    for place in places {
+        if let Some(zone) = &place.zone {
+            super::output::note(&format!(
+                "`{}` is probed in the zone `{zone}`",
+                place.hostname
+            ));
+        }
+    }
+}
+
 /// Returns the index of the network interface that is the zone of a link-local address; 0 if the
 /// target has none.
 fn scope_of(place: &Place) -> Result<u32, String> {

@@ -7,7 +7,7 @@ use certvigil_probe::io::read_certificate_file;
 
 use crate::model::{Place, userinfo, without_userinfo};
 
-use super::plan::Mail;
+use super::plan::{Mail, report_zones};
 
 /// Maximum size of a list of targets, in bytes.
 const MAX_LIST_BYTES: u64 = 16 << 20;
@@ -17,6 +17,13 @@ const MAX_PEEK_BYTES: u64 = 64 << 10;
 const EXTENSIONS: [&str; 12] = [
     "pem", "crt", "cer", "der", "p7b", "p7c", "p12", "pfx", "key", "csr", "jks", "crl",
 ];
+
+/// Extensions of text files. No top-level domain has one of these names.
+const TEXT_EXTENSIONS: [&str; 12] = [
+    "txt", "list", "lst", "csv", "json", "yml", "yaml", "toml", "conf", "cfg", "ini", "log",
+];
+/// A host that may be the name of a file too.
+const LOCALHOST: &str = "localhost";
 
 /// A target as it is written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +162,7 @@ pub(super) fn parse(all: &[Written]) -> Result<(Vec<Place>, Vec<Mail>), String> 
         parse().map_err(|why: String| written.at(&why))?;
         before = Some(written);
     }
+    report_zones(&places);
     Ok((places, mail))
 }
 
@@ -202,42 +210,55 @@ fn check(written: &Written) -> Result<(), String> {
     }
 }
 
-/// Returns the error for an existing file or directory, with what to write instead. A file whose name
-/// is a host's counts only if it is a file of certificates or keys.
+/// Returns the error for an existing file or directory, with what to write instead. A host may have
+/// the name of a file, such as that of its configuration, so not every file counts.
 pub(super) fn suggestion_for_file(text: &str) -> Option<String> {
     let path = Path::new(text);
     let is_host = text.parse::<Place>().is_ok();
     if path.is_dir() {
-        return (!is_host && text.contains('/'))
-            .then(|| format!("`{text}` is a directory, not a host; give a host, or a file as `certvigil verify FILE`"));
+        return (!is_host && text.contains('/')).then(|| {
+            format!(
+                "`{text}` is a directory, not a host; give a host, or a file as `certvigil verify FILE`"
+            )
+        });
     }
     if !path.is_file() {
         return None;
     }
-    if is_host && !is_of_certificates(path) {
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default();
+    let extension = extension.to_ascii_lowercase();
+    let has_certificates =
+        EXTENSIONS.contains(&extension.as_str()) || has_certificates(path).unwrap_or(false);
+    let is_text = TEXT_EXTENSIONS.contains(&extension.as_str()) || !text.contains('.');
+    if is_host && !has_certificates && (!is_text || text == LOCALHOST) {
         return None;
     }
-    let either = match is_host {
+    let what = match has_certificates {
+        true => format!(
+            "to judge the file, write `certvigil verify {text}`; to expect it of a server, `certvigil check --cert {text} HOST`"
+        ),
+        false => format!(
+            "to read targets from it, write `certvigil check --targets {text}`; to judge a file with certificates, `certvigil verify {text}`"
+        ),
+    };
+    let host = match is_host {
         true => format!("; for the host of that name, write `{text}:443`"),
         false => String::new(),
     };
-    Some(format!(
-        "`{text}` is a file, not a host; to judge the file, write `certvigil verify {text}`; to expect it of a server, `certvigil check --cert {text} HOST`{either}"
-    ))
+    Some(format!("`{text}` is a file, not a host; {what}{host}"))
 }
 
-fn is_of_certificates(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str());
-    if extension.is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str())) {
-        return true;
-    }
+/// Returns true if a file begins as one with certificates or keys does.
+fn has_certificates(path: &Path) -> std::io::Result<bool> {
     let mut bytes = Vec::new();
-    let Ok(file) = std::fs::File::open(path) else {
-        return false;
-    };
-    let _ = file.take(MAX_PEEK_BYTES).read_to_end(&mut bytes);
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_PEEK_BYTES).read_to_end(&mut bytes)?;
     let pem = b"-----BEGIN ";
-    bytes.windows(pem.len()).any(|window| window == pem) || bytes.starts_with(&[0x30, 0x82])
+    let is_pem = bytes.windows(pem.len()).any(|window| window == pem);
+    Ok(is_pem || bytes.starts_with(&[0x30, 0x82]))
 }
 
 #[cfg(test)]

@@ -133,7 +133,9 @@ fn folded(ok: &[&Row<'_>], now: Timestamp) -> String {
             Outcome::Served(served) => served.leaf.facts().ok().map(|facts| facts.not_after),
             Outcome::Told(_) | Outcome::Failed(_) => None,
         });
-    let first = ends.min().map(|end| format!(", all at least {}", until(end, now)));
+    let first = ends
+        .min()
+        .map(|end| format!(", all at least {}", until(end, now)));
     format!("{} ok{}", ok.len(), first.unwrap_or_default())
 }
 

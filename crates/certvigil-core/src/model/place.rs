@@ -103,6 +103,11 @@ impl Place {
                 }
             ));
         }
+        if text.contains(char::is_whitespace) {
+            return Err(format!(
+                "`{text}` contains white space; write each target as an argument, or as a line, of its own"
+            ));
+        }
         if text.contains(['/', '\\']) {
             return Err(format!(
                 "`{text}` is not a target; write host, host:port, [IPv6]:port or a URL with its scheme"
@@ -130,6 +135,11 @@ fn meant(text: &str) -> Option<String> {
         let rest = rest
             .trim_start_matches([':', '/', '\\'])
             .trim_end_matches('\\');
+        // The port of plain HTTP has no TLS.
+        let rest = match rest.trim_end_matches('/').strip_suffix(":80") {
+            Some(host) if word.eq_ignore_ascii_case("http") => host,
+            _ => rest,
+        };
         Some(format!("{}://{rest}", scheme(word)?))
     };
     // host:imap
@@ -378,7 +388,7 @@ mod tests {
             ("[::1", "bracket"),
             ("[192.0.2.1]:443", "not an IPv6"),
             ("*.example.com", "wildcard"),
-            ("exa mple.com", "cannot contain"),
+            ("exa mple.com", "white space"),
             ("a..example.com", "each label"),
             ("127.1", "neither"),
             ("2001:db8::1:x:443", "write an IPv6"),
@@ -408,6 +418,7 @@ mod tests {
             ("a.example b.example", "a.example b.example"),
             ("a.example 8443", "a.example:8443"),
             ("a.example:", "a.example"),
+            ("http://a.example:80/", "https://a.example"),
             ("\"a.example\"", "a.example"),
         ] {
             let error = text.parse::<Place>().unwrap_err();
