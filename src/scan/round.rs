@@ -349,7 +349,9 @@ impl Round {
             now: self.now,
             signatures: Signatures::default(),
         };
-        if job.rules.revocation >= RevocationCheck::Crl {
+        let has_files = self.scanner.revocations.has_files();
+        let check = job.rules.revocation;
+        if check >= RevocationCheck::Crl || check != RevocationCheck::Off && has_files {
             judging = Box::pin(self.ask_issuer(job, judging)).await;
         }
         let judged = judging.judge(&self.scanner.permits).await;

@@ -335,7 +335,7 @@ impl Monitor {
         let requests = self.current.requests.clone();
         self.reloads.begin(elapsed, move || {
             let runtime = Runtime::new(&setup, Some(before.as_ref()), &requests)?;
-            setup.web.reload()?;
+            setup.web.reload().map_err(|e| e.to_string())?;
             Ok(runtime)
         });
     }
