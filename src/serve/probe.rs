@@ -20,8 +20,8 @@ use crate::scan::{Job, Scan};
 use crate::source::Loaded;
 use crate::web::Query;
 
+use super::admission::{Admitted, Refused, admit};
 use super::answer::{EXPOSITION, PLAIN, Response, answer, retry_later, say};
-use super::gate::{Admitted, Refused, admit};
 use super::plan::Plan;
 use super::runtime::{ProbeModule, Runtime};
 use super::snapshot::{Current, Snapshot};

@@ -16,9 +16,9 @@ use crate::report;
 use crate::scan::{Job, targets};
 use crate::web::Query;
 
+use super::admission::{Admitted, Refused, admit};
 use super::answer::{JSON, RETRY_SECONDS, Response, answer, retry_later};
 use super::expectations::{Kept, Watch};
-use super::gate::{Admitted, Refused, admit};
 use super::plan::Plan;
 use super::probe::MAX_ON_DEMAND_TIME;
 use super::snapshot::{Current, Snapshot};

@@ -35,8 +35,8 @@ use crate::model::{Target, Timestamp, parse_port};
 use crate::web::Query;
 
 use super::answer::{Response, answer, retry_later, say, set};
+use super::limiter::Limiter;
 use super::metrics::{compress, takes_gzip};
-use super::queue::Queue;
 use super::snapshot::Current;
 
 use filter::Filter;
@@ -63,14 +63,14 @@ const MAX_WANTED: usize = 64;
 const SEAT_SHARE: usize = 4;
 
 /// Returns the limiter of page requests for this number of connection slots.
-pub(super) fn turns(seats: usize) -> Queue {
-    Queue::new(MAX_AT_A_TIME, MAX_WANTED.min(seats / SEAT_SHARE))
+pub(super) fn limiter(seats: usize) -> Limiter {
+    Limiter::new(MAX_AT_A_TIME, MAX_WANTED.min(seats / SEAT_SHARE))
 }
 
 /// Returns the page at a path; `None` if there is no page. It is written on a blocking thread.
 pub(super) async fn page(
     current: &Arc<Current>,
-    turns: &Queue,
+    limiter: &Limiter,
     state: Option<PathBuf>,
     path: &str,
     query: &Query,
@@ -81,12 +81,12 @@ pub(super) async fn page(
     }
     let place = Place::read(path)?;
     let (current, filter, gzip) = (current.clone(), Filter::read(query), takes_gzip(headers));
-    let Some(turn) = turns.turn().await else {
+    let Some(permit) = limiter.acquire().await else {
         let words = "too many page requests; try again";
         return Some(retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words)));
     };
     let written = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+        let _permit = permit;
         let view = View::of(&current, state, &place);
         let (status, html) = write(&view, &place, &filter);
         let body = match gzip {
