@@ -645,7 +645,7 @@ fn each_slip_has_a_message_that_fits() {
 #[test]
 fn names_that_clients_accept_are_probed() {
     let pki = Pki::new();
-    let names = ["xn--a.example.com", "xn--.example.com", "a_b.example.com"];
+    let names = ["xn--a.example.com", "a_b.example.com"];
     let leaf = pki.leaf(&names);
     let server = Server::tls("127.0.0.1", config(&pki, &leaf));
     for name in names {
@@ -669,10 +669,10 @@ fn names_that_clients_accept_are_probed() {
 #[ignore = "needs openssl"]
 fn labels_with_a_hyphen_at_an_end_are_probed_in_tls_1_2() {
     let pki = Pki::new();
-    let names = ["foo-.example.com", "-foo.example.com"];
+    let names = ["foo-.example.com", "-foo.example.com", "xn--.example.com"];
     let leaf = pki.leaf(&names);
     let intermediate = pki.path("intermediate.pem");
-    let server = s_server(&pki, &leaf, &intermediate, "-servername foo-.example.com");
+    let server = s_server(&pki, &leaf, &intermediate, "");
     for name in names {
         for keys in ["any", "ecdsa"] {
             let check = Check::new(&pki).at(name, &["127.0.0.1"], server.port);
