@@ -213,10 +213,13 @@ impl Reader<'_> {
             return None;
         };
         match name {
-            "sslmate" => item.parse(problems, |text| match text {
-                "*" => Ok(SourceSettings::SslmateAll),
-                cn => Ok(SourceSettings::Sslmate(non_empty(cn)?.to_ascii_lowercase())),
-            }),
+            "sslmate" => {
+                let cn = item.parse(problems, non_empty)?;
+                Some(match cn.as_str() {
+                    "*" => SourceSettings::SslmateAll,
+                    cn => SourceSettings::Sslmate(cn.to_ascii_lowercase()),
+                })
+            }
             "download" => item.parse(problems, base_url).map(SourceSettings::Download),
             "pem" => {
                 let items = item.some_or_one(problems, "the list is empty; add at least one file");

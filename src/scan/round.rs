@@ -103,6 +103,9 @@ impl Round {
     }
 
     fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
+        if self.scanner.remotes.is_empty() {
+            return;
+        }
         let Ok(loaded) = &job.expectation else { return };
         let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
         // A remote test supports TCP only.

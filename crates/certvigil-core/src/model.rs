@@ -8,6 +8,7 @@ mod place;
 mod protocol;
 mod userinfo;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -354,7 +355,7 @@ impl Target {
 
 /// The name of a vantage, from which probes are made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Vantage(String);
+pub struct Vantage(Cow<'static, str>);
 
 impl Vantage {
     /// The name of the local vantage, which makes our own handshakes.
@@ -364,12 +365,12 @@ impl Vantage {
 
     /// Returns the local vantage.
     pub fn local() -> Self {
-        Self(Self::LOCAL.into())
+        Self(Cow::Borrowed(Self::LOCAL))
     }
 
     /// Returns a remote vantage by its name.
     pub fn named(name: impl Into<String>) -> Self {
-        Self(name.into())
+        Self(Cow::Owned(name.into()))
     }
 
     /// Returns true if probes from this vantage are our own handshakes.
