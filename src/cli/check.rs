@@ -325,8 +325,12 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
 /// took, and the summary if the user does not see it in the result.
 fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, verbose: u8) {
     let scan = &seen.scan;
+    let is_table = matches!(args.format, Format::Human) && args.file().is_none();
+    let is_table_seen = is_table && std::io::stdout().is_terminal();
     if !scan.complete {
-        output::note("interrupted: the result is incomplete");
+        if !is_table_seen {
+            output::note(report::INCOMPLETE);
+        }
     } else if scan.results.is_empty() && seen.is_named {
         output::note(
             "nothing was probed: no host was given, or none that the selected vantages can probe",
@@ -336,8 +340,7 @@ fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, ve
     {
         output::note(&waited);
     }
-    let is_table = matches!(args.format, Format::Human) && args.file().is_none();
-    let is_seen = is_table && (!teller.is_watched() || std::io::stdout().is_terminal());
+    let is_seen = is_table && (!teller.is_watched() || is_table_seen);
     if !is_seen && (teller.is_watched() || verbose > 0) {
         let seconds = took.as_secs_f64();
         let summary = report::summary(&scan.results);

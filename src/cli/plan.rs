@@ -205,7 +205,9 @@ pub(super) fn entries(
 /// Reports the zones of link-local addresses, which no row of a result has.
 pub(super) fn report_zones(places: &[Place]) {
     for place in places {
-        if let Some(zone) = &place.zone {
+        if let Some(zone) = &place.zone
+            && scope_of(place).is_ok()
+        {
             super::output::note(&format!(
                 "`{}` is probed in the zone `{zone}`",
                 place.hostname

@@ -107,9 +107,13 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
         ErrorKind::UnknownArgument => {
             let flag = context(ContextKind::InvalidArg)?;
             let name = flag.split(['=', ' ']).next()?;
-            let known = FLAGS_OF_OTHERS
-                .iter()
-                .find(|(names, _)| names.contains(&name));
+            // Of `-servername`, the parser names `-s`.
+            let is_written = |known: &&str| {
+                let is_given = || arguments.iter().any(|a| a.to_str() == Some(known));
+                *known == name || known.starts_with(name) && is_given()
+            };
+            let mut flags = FLAGS_OF_OTHERS.iter();
+            let known = flags.find(|(names, _)| names.iter().any(is_written));
             let is_first = arguments.get(1).and_then(|a| a.to_str())?.starts_with(name);
             match known {
                 _ if is_first && is_flag_of_check(name) => {

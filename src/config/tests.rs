@@ -288,6 +288,20 @@ fn a_secret_in_the_file_is_refused_with_advice() {
 }
 
 #[test]
+fn a_client_certificate_has_the_file_of_its_password() {
+    let fields = "trust: true, hostnames: [a.example]";
+    let text = entry(&format!(
+        "{fields}, client_cert: c.p12, client_key: /run/c.key, client_cert_password_file: p"
+    ));
+    let client = read(&text).certificates.remove(0).reach.client.unwrap();
+    assert_eq!(client.certificate, Path::new("dir/c.p12"));
+    assert_eq!(client.key, Path::new("/run/c.key"));
+    assert_eq!(client.password.as_deref(), Some(Path::new("dir/p")));
+    let alone = error(&entry(&format!("{fields}, client_cert_password_file: p")));
+    assert!(alone.contains("has no `client_cert`"), "{alone}");
+}
+
+#[test]
 fn a_duplicated_key_is_told() {
     let text = "certificates:\n  - sslmate: a.example\n    port: 1\n    port: 2\n";
     assert_eq!(error(text), "4: invalid YAML: duplicated key in mapping");

@@ -14,7 +14,7 @@ use crate::fixture::terminal::Terminal;
 use crate::fixture::tls::{Server, config, stay_silent};
 use crate::openssl::s_server;
 use crate::reach::Guard;
-use crate::support::{Run, certvigil, command};
+use crate::support::{Refusing, Run, certvigil, command};
 
 const OTHER_HOST: &str = "other.example.com";
 
@@ -348,10 +348,10 @@ fn an_interrupted_run_prints_what_is_known_and_that_it_is_partial() {
     ] {
         let run = interrupted(&bench, "TERM", &["--format", format]);
         assert_eq!(run.code, 3, "{run:?}");
-        assert!(
-            run.stdout.contains(says) && run.stdout.contains(HOST),
-            "{format}: {run:?}"
-        );
+        assert!(run.stdout.contains(says), "{format}: {run:?}");
+        // GitHub has annotations of findings only, Nagios a summary.
+        let has_row = run.stdout.contains(HOST) || matches!(format, "github" | "nagios");
+        assert!(has_row, "{format}: {run:?}");
     }
     let run = bench.run(&["--format", "json", &bench.place()]);
     assert_eq!(run.json()["complete"], true);
@@ -645,31 +645,56 @@ fn each_slip_has_a_message_that_fits() {
 #[test]
 fn names_that_clients_accept_are_probed() {
     let pki = Pki::new();
-    let names = [
-        "foo-.example.com",
-        "-foo.example.com",
-        "xn--a.example.com",
-        "a_b.example.com",
-    ];
+    let names = ["xn--a.example.com", "a_b.example.com"];
     let leaf = pki.leaf(&names);
     let server = Server::tls("127.0.0.1", config(&pki, &leaf));
     for name in names {
         let row = Check::new(&pki)
             .at(name, &["127.0.0.1"], server.port())
             .row();
-        assert_eq!(
-            (row.text("/hostname"), row.flag("hostname_match")),
-            (name, Some(true)),
-            "{row:?}"
-        );
+        row.assert_right(&["nonconformant_certificate"]);
+        assert_eq!(row.text("/hostname"), name);
     }
-    let target = format!("Foo-.Example.COM.:{}\r", server.port());
+    let target = format!("A_B.Example.COM.:{}\r", server.port());
     let resolve = format!("*:{}:127.0.0.1", server.port());
     let row = Check::new(&pki)
         .arg(target)
         .args(&["--resolve", &resolve])
         .row();
-    assert_eq!(row.text("/hostname"), "foo-.example.com");
+    assert_eq!(row.text("/hostname"), "a_b.example.com");
+}
+
+/// rustls cannot send such a name, and no server of its own takes one.
+#[test]
+#[ignore = "needs openssl"]
+fn labels_with_a_hyphen_at_an_end_are_probed_in_tls_1_2() {
+    let pki = Pki::new();
+    let names = ["foo-.example.com", "-foo.example.com", "xn--.example.com"];
+    let leaf = pki.leaf(&names);
+    let intermediate = pki.path("intermediate.pem");
+    let server = s_server(&pki, &leaf, &intermediate, "");
+    for name in names {
+        for keys in ["any", "ecdsa"] {
+            let check = Check::new(&pki).at(name, &["127.0.0.1"], server.port);
+            let row = check.args(&["--key-type", keys]).row();
+            assert_eq!(row.flag("trusted"), Some(true), "{row:?}");
+            assert_eq!(row.text("/served/tls_version"), "1.2", "{row:?}");
+        }
+    }
+    let newest = s_server(&pki, &leaf, &intermediate, "-tls1_3");
+    let check = Check::new(&pki).at(names[0], &["127.0.0.1"], newest.port);
+    let row = check.row();
+    assert_eq!(row.outcome(), "internal", "{row:?}");
+    let refusing = Refusing::new();
+    let port = refusing
+        .place()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let row = Check::new(&pki).at(names[0], &["127.0.0.1"], port).row();
+    assert_eq!(row.outcome(), "connect_refused");
 }
 
 #[test]
@@ -796,7 +821,7 @@ fn a_client_certificate_is_of_version_1_or_in_pkcs12() {
     with_password.row().assert_right(&[]);
     let without = check(&p12).run();
     assert!(
-        without.stderr.contains("PKCS #12 file is encrypted"),
+        without.stderr.contains("--client-cert-password-file"),
         "{without:?}"
     );
     let encrypted = pki.path("encrypted.key");
@@ -825,14 +850,15 @@ fn a_client_certificate_is_of_version_1_or_in_pkcs12() {
 fn a_link_local_address_is_probed_in_its_zone() {
     let pki = Pki::new();
     let leaf = pki.leaf(&["fe80::7"]);
-    let chain = pki.full_chain(&leaf);
+    let chain = pki.chain(&[&leaf.certificate]);
     let port = free_port();
     let script = format!(
         "ip link set lo up && ip addr add fe80::7/64 dev lo nodad && \
-         {{ openssl s_server -accept [fe80::7%lo]:{port} -cert {chain} -cert_chain {chain} -key {key} -quiet -www & }} && \
+         {{ openssl s_server -accept [fe80::7%lo]:{port} -cert {chain} -cert_chain {intermediate} -key {key} -quiet -www & }} && \
          for try in 1 2 3 4 5 6 7 8 9; do \"$@\" '[fe80::7%lo]:{port}' && \"$@\" 'https://[fe80::7%251]:{port}/' && break; sleep 0.3; done; \
          kill $!",
         chain = chain.display(),
+        intermediate = pki.path("intermediate.pem").display(),
         key = leaf.key.display(),
     );
     let mut unshare = Command::new("unshare");

@@ -12,7 +12,7 @@ use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
-use crate::certificate::{Certificate, read_certificates};
+use crate::certificate::{Certificate, FileError, read_certificates};
 use crate::io::{read_bounded, read_certificate_file, read_password, warn_if_readable_by_others};
 
 /// Files of a client certificate.
@@ -37,7 +37,12 @@ pub(super) fn load(files: &ClientFiles) -> Result<Arc<dyn ResolvesClientCert>, S
     let password = files.password.as_deref().map(read_password).transpose()?;
     let password = password.as_ref().map(|p| p.expose_secret());
     let found = read_certificates(&bytes, password).map_err(|e| {
-        let what = format!("{e}; give the client's certificate, followed by its chain");
+        let what = match e {
+            FileError::NeedsPassword => {
+                "the PKCS #12 file needs a password: give it in a file with --client-cert-password-file, or as `client_cert_password_file`".into()
+            }
+            e => format!("{e}; give the client's certificate, followed by its chain"),
+        };
         wrong(certificate, &what)
     })?;
     let key = signing_key(&files.key).map_err(|what| wrong(&files.key, &what))?;

@@ -110,6 +110,9 @@ impl Looker {
         if look.target.protocol.is_quic() {
             return Box::pin(quic::take(&self.config, look, deadline, timings)).await;
         }
+        if !setup::can_send(look.sni()) {
+            return Box::pin(self.take_with_odd_name(look, deadline, timings)).await;
+        }
         let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
         let mut connection =
@@ -175,6 +178,36 @@ impl Looker {
             }
         }
         None
+    }
+
+    /// Probes a server under a name that rustls cannot send, in TLS 1.2 and before.
+    async fn take_with_odd_name(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, LookError> {
+        let offers = match look.key_type {
+            KeyType::Any => &[Offer::Common, Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
+        };
+        for offer in offers {
+            let stream = open(look, deadline, timings).await?;
+            let algorithms = &self.config.algorithms;
+            let answer =
+                cleartext::read(look, *offer, stream, algorithms, deadline, LINGER, timings);
+            match answer.await {
+                Answer::Read(result) => return result.map(|served| self.shared(*served)),
+                Answer::Tls13 | Answer::Refused | Answer::Nothing => {}
+            }
+        }
+        let name = look.sni().unwrap_or_default();
+        Err(LookError::new(
+            ErrorKind::Internal,
+            format!(
+                "`{name}` cannot be sent as SNI in TLS 1.3 here, and there was no answer in TLS 1.2"
+            ),
+        ))
     }
 
     /// Returns true if a server refuses all that Go and Chromium offer.

@@ -101,6 +101,12 @@ pub(super) struct Prepared {
     pub(super) recorder: Arc<Recorder>,
 }
 
+/// Returns true if rustls can send the server name. It refuses labels that begin or end with a
+/// hyphen, which other clients send.
+pub(super) fn can_send(name: Option<&str>) -> bool {
+    name.is_none_or(|name| server_name(name).is_ok())
+}
+
 fn server_name(name: &str) -> Result<ServerName<'static>, LookError> {
     ServerName::try_from(name.to_owned())
         .map_err(|_| LookError::new(ErrorKind::Internal, format!("{name} cannot be sent as SNI")))

@@ -181,7 +181,7 @@ impl Reader {
 
     fn decrypt(&self, data: &Encrypted<'_>) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let scheme = Scheme::read(data.algorithm).ok_or(FileError::Pkcs12Encryption)?;
-        // Even the empty password is given, so that nobody takes such a file for an unprotected one.
+        // Even the empty password must be given: such a file looks protected to other programs.
         if !self.is_given {
             return Err(FileError::NeedsPassword);
         }
