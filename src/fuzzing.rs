@@ -210,6 +210,7 @@ impl Known {
                 hostname: self.hostname.clone(),
                 port: 443,
                 protocol: Protocol::Https,
+                names: Box::default(),
             },
             ip: Some([192, 0, 2, 1].into()),
             key_type: KeyType::Any,

@@ -11,9 +11,8 @@ use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Inventory, SslmateSettings, VantageKind};
-use crate::model::{
-    Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
-};
+use crate::judge::Judged;
+use crate::model::{RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration};
 use crate::remote::remotes;
 use crate::report;
 use crate::scan::{Job, Manner, Scan, Scanner, prepare};
@@ -23,7 +22,7 @@ use super::exit::FailOn;
 use super::flags::{
     HowArgs, RootArgs, WhereArgs, parse_count, parse_positive, parse_url, revocation_word,
 };
-use super::plan::{self, Mail, Selection, Wanted};
+use super::plan::{self, Selection, Targets, Wanted};
 use super::progress::{Teller, is_well};
 use super::{Code, now, output, runtime};
 
@@ -38,8 +37,8 @@ use super::{Code, now, output, runtime};
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
-    /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
-    /// mx:DOMAIN[:port] for the mail servers of a domain; with --config, certificate names or hosts of
+    /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://,
+    /// mx:DOMAIN[:port] for the mail servers of a domain, or file:///PATH for a certificate file; with --config, certificate names or hosts of
     /// the inventory
     #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     targets: Vec<String>,
@@ -161,8 +160,9 @@ Examples:
   certvigil check imaps://mail.example.com mx:example.com
   certvigil check --config certvigil.yml                the whole inventory";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+/// Output format of judged probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
     /// Table for people, most severe first
     Human,
     /// One JSON object, a superset of SSLMate's test response
@@ -221,27 +221,55 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
         is_named,
     } = seen;
     let code = args.fail_on.code(&scan.results, scan.complete && is_named);
-    let results = &scan.results;
-    let text = match args.format {
-        Format::Human => report::human(
-            results,
-            &report::Style {
-                width: output::width_of_stdout(),
-                colour: args.output.is_none() && output::colour_on_stdout(),
-                now,
-            },
-        ),
-        Format::Json => report::json(results),
-        Format::Jsonl => report::jsonl(results),
-        Format::Junit => report::junit(results, matches!(args.fail_on, FailOn::Warning)),
-        Format::Github => report::github(results),
-        Format::Nagios => report::nagios(results, code.severity(), plan.thresholds(), now),
-        // The time when the probes finished, even if `--at` judges them as of another time.
-        Format::Prometheus => report::prometheus::textfile(results, super::now()),
+    let rendering = Rendering {
+        format: args.format,
+        is_on_stdout: args.output.is_none(),
+        fail_on: args.fail_on,
+        code,
+        thresholds: plan.thresholds(),
+        now,
     };
+    let text = rendering.text(&scan.results);
     match destination {
         Some(destination) => destination.write(&text).map(|()| code),
         None => Ok(output::print(&text, code)),
+    }
+}
+
+/// Settings of the output of judged probes.
+pub(super) struct Rendering {
+    pub(super) format: Format,
+    /// True if the output goes to stdout, false if it goes to a file.
+    pub(super) is_on_stdout: bool,
+    pub(super) fail_on: FailOn,
+    pub(super) code: Code,
+    /// Expiry thresholds, if they are the same for all.
+    pub(super) thresholds: Option<report::Thresholds>,
+    /// Time as of which the results were judged.
+    pub(super) now: Timestamp,
+}
+
+impl Rendering {
+    /// Formats the results.
+    pub(super) fn text(&self, results: &[Judged]) -> String {
+        let (code, now) = (self.code, self.now);
+        match self.format {
+            Format::Human => report::human(
+                results,
+                &report::Style {
+                    width: output::width_of_stdout(),
+                    colour: self.is_on_stdout && output::colour_on_stdout(),
+                    now,
+                },
+            ),
+            Format::Json => report::json(results),
+            Format::Jsonl => report::jsonl(results),
+            Format::Junit => report::junit(results, matches!(self.fail_on, FailOn::Warning)),
+            Format::Github => report::github(results),
+            Format::Nagios => report::nagios(results, code.severity(), self.thresholds, now),
+            // The time when the probes finished, even if `--at` judges them as of another time.
+            Format::Prometheus => report::prometheus::textfile(results, super::now()),
+        }
     }
 }
 
@@ -408,14 +436,7 @@ impl Plan {
     /// Returns the entries from flags other than `--config`, or the part of the configuration file
     /// that `--sslmate` names.
     fn entries(args: &Args, inventory: &Inventory) -> Result<Vec<crate::config::Entry>, String> {
-        let (mut places, mut mail) = (Vec::new(), Vec::new());
-        for target in &args.targets {
-            match Mail::parse(target) {
-                Some(domain) => mail.push(domain?),
-                None => places.push(target.parse()?),
-            }
-        }
-        let places: Vec<Place> = places;
+        let targets = Targets::parse(&args.targets)?;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -426,7 +447,7 @@ impl Plan {
             let name = name.to_ascii_lowercase();
             if args.config.is_some() {
                 let entries = plan::entries_of(inventory, &name, args.manner.starttls);
-                return Ok(plan::narrowed(&entries, &places, &mail));
+                return Ok(plan::narrowed(&entries, &targets));
             }
             Wanted::Sslmate(name)
         } else if let Some(url) = &args.download {
@@ -434,12 +455,7 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(
-            &wanted,
-            &places,
-            &mail,
-            args.manner.starttls.unwrap_or_default(),
-        )
+        plan::entries(&wanted, &targets, args.manner.starttls.unwrap_or_default())
     }
 
     /// Overrides settings of the configuration file with those of the flags.

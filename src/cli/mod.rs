@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod progress;
 mod serve;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ const AFTER_OTHERS: usize = 100;
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
+    Verify(Box<verify::Args>),
     Inspect(Box<inspect::Args>),
     Chain(chain::Args),
     Serve(serve::Args),
@@ -121,6 +123,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     output::start_logging(cli.verbose.saturating_add(u8::from(is_server)));
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments, cli.verbose),
+        Command::Verify(arguments) => verify::run(*arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Chain(arguments) => chain::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),

@@ -1,6 +1,6 @@
 //! Jobs: the targets of an inventory's entries and the certificates expected there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,20 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::config::{Entry, SourceSettings};
+use crate::config::{Entry, FoundPlace, SourceSettings};
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
 use crate::model::{Families, Hostname, KeyTypes, Target};
 use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
-use crate::source::{Failed, Loaded, Sources};
+use crate::source::{Failed, Loaded, Sources, files_of};
 
 use super::{caught, names};
 
 /// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
+/// Maximum files that the patterns of one entry name.
+const MAX_FILES_OF_ENTRY: usize = 10_000;
 
 /// Settings for probing and judging a job, other than the expected certificate.
 #[derive(Clone, Debug)]
@@ -146,6 +148,7 @@ pub async fn locate(
     super::tests::break_down_asking(entry);
     let mut found = entry.clone();
     found.mx.clear();
+    locate_files(entry, &mut found);
     if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
         found.name = entry.mx.first().map(ToString::to_string);
     }
@@ -169,12 +172,32 @@ pub async fn locate(
         found.hostnames.extend(new.cloned());
         mail_hosts.insert(domain.clone(), hosts);
     }
-    let has_places = entry.mx.is_empty() || !found.hostnames.is_empty();
+    let has_places = entry.mx.is_empty() || !found.hostnames.is_empty() || !found.found.is_empty();
     let found = has_places.then_some((found, None));
     Located {
         entries: found.into_iter().chain(failed).collect(),
         mail_hosts,
     }
+}
+
+/// Replaces the patterns of files with the files that they name. The entry's host names are the
+/// names that each file must match.
+fn locate_files(entry: &Entry, found: &mut Entry) {
+    if entry.files.is_empty() {
+        return;
+    }
+    found.files.clear();
+    let names = std::mem::take(&mut found.hostnames);
+    if found.name.is_none() && !has_names(entry) {
+        found.name = entry.files.first().cloned();
+    }
+    let files = entry.files.iter().flat_map(|pattern| files_of(pattern));
+    let mut seen = HashSet::new();
+    let files = files.filter(|file| seen.insert(file.clone()));
+    let files = files.take(MAX_FILES_OF_ENTRY);
+    found
+        .found
+        .extend(files.map(|file| FoundPlace::file(file, &names)));
 }
 
 /// Returns true if the source of an entry supplies the names of its certificates.
@@ -190,10 +213,7 @@ fn has_names(entry: &Entry) -> bool {
 
 fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
     let (targets, expectation) = match loaded {
-        Ok(loaded) => (
-            targets(entry, &loaded.name, &loaded.hostnames),
-            Ok(Arc::new(loaded)),
-        ),
+        Ok(loaded) => (targets(entry, &loaded), Ok(Arc::new(loaded))),
         Err(failed) => (targets_of_failed(entry, &failed), Err(failed.error)),
     };
     Job {
@@ -217,8 +237,32 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
     }
 }
 
-/// Returns the targets of an entry: each host at each port.
-pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Target> {
+/// Returns the targets of an entry's certificate: each host at each port, and the places that were
+/// found.
+pub fn targets(entry: &Entry, loaded: &Loaded) -> Vec<Target> {
+    let Loaded {
+        name,
+        hostnames,
+        found,
+        ..
+    } = loaded;
+    let mut targets = targets_at(entry, name, hostnames);
+    targets.extend(targets_found(name, found));
+    targets
+}
+
+fn targets_found(certificate: &str, found: &[FoundPlace]) -> impl Iterator<Item = Target> {
+    found.iter().map(move |place| Target {
+        certificate: certificate.to_owned(),
+        hostname: place.hostname.clone(),
+        port: place.port,
+        protocol: place.protocol,
+        names: place.names.clone(),
+    })
+}
+
+/// Returns the targets of an entry at these hosts: each host at each port.
+pub fn targets_at(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Target> {
     let mut targets = Vec::with_capacity(hostnames.len() * entry.ports.len());
     for hostname in hostnames {
         for &port in &entry.ports {
@@ -227,6 +271,7 @@ pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<
                 hostname: hostname.clone(),
                 port,
                 protocol: entry.protocol,
+                names: Box::default(),
             });
         }
     }
@@ -237,8 +282,10 @@ pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<
 pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Target> {
     let by_name: Vec<Hostname> = failed.name.parse().into_iter().collect();
     let hostnames = match failed.hostnames.as_slice() {
-        [] => &by_name,
+        [] if failed.found.is_empty() => &by_name,
         configured => configured,
     };
-    targets(entry, &failed.name, hostnames)
+    let mut targets = targets_at(entry, &failed.name, hostnames);
+    targets.extend(targets_found(&failed.name, &failed.found));
+    targets
 }

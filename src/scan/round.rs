@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Judged, Signatures};
 use crate::look::Look;
-use crate::model::{KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
+use crate::model::{Hostname, KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
@@ -90,6 +91,11 @@ impl Round {
 
     /// Probes one target at all of its addresses.
     async fn probe_target(self: &Arc<Self>, job: &Arc<Job>, target: Target) {
+        if let Hostname::File(path) = &target.hostname {
+            self.probe_file(job, &target, path).await;
+            let _ = self.sender.send(Event::TargetDone);
+            return;
+        }
         match caught(self.find(job, &target)).await {
             Some(Some(found)) => self.look_at_all(job, target, found).await,
             Some(None) => {}
@@ -102,11 +108,32 @@ impl Round {
         let _ = self.sender.send(Event::TargetDone);
     }
 
+    /// Reads the certificates of a file, and judges them as those of a server.
+    async fn probe_file(&self, job: &Job, target: &Target, path: &Path) {
+        if !self.scanner.local {
+            return;
+        }
+        let seen = |outcome| unplaced(target, KeyType::Any, outcome);
+        let judged = caught(async {
+            let outcome = match &job.expectation {
+                Err(error) => Outcome::Failed(LookError::new(ErrorKind::Internal, error)),
+                Ok(_) => {
+                    let _permit = self.scanner.permits.name().await;
+                    let patience = job.manner.timeout;
+                    self.scanner.sources.probe_file(path, patience).await
+                }
+            };
+            self.judge(job, seen(outcome), None).await;
+        });
+        if judged.await.is_none() {
+            self.tell_own_fault(seen);
+        }
+    }
+
     fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
         let Ok(loaded) = &job.expectation else { return };
         let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
-        // A remote test supports TCP only.
-        for target in targets.iter().filter(|t| !t.protocol.is_quic()) {
+        for target in targets.iter().filter(|t| is_for_remotes(t)) {
             by_port.entry(target.port).or_default().push(target.clone());
         }
         for at in 0..self.scanner.remotes.len() {
@@ -418,6 +445,12 @@ impl Round {
             }
         }
     }
+}
+
+/// Returns true if a remote vantage can probe the target. A remote test supports TCP only, and
+/// matches the host name.
+fn is_for_remotes(target: &Target) -> bool {
+    !target.protocol.is_quic() && !target.is_file() && target.names.is_empty()
 }
 
 /// Returns the observation of a local probe that has no address.

@@ -78,7 +78,7 @@ pub(super) struct News {
 
 /// Returns the key of an entry in the state folder: its source and its configured name.
 pub(super) fn key(entry: &Entry) -> EntryKey {
-    let texts = |hosts: &[Hostname]| hosts.iter().map(ToString::to_string).collect();
+    let texts = |hosts: &[Hostname]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (source, has_hosts) = match &entry.source {
         SourceSettings::Sslmate(cn) => (KeySource::Sslmate(cn.clone()), false),
         SourceSettings::SslmateAll => return EntryKey::new(KeySource::SslmateAll),
@@ -104,8 +104,8 @@ pub(super) fn key(entry: &Entry) -> EntryKey {
         name: entry.name.clone().unwrap_or_default(),
         mx: texts(&entry.mx),
         hostnames: match has_hosts {
-            true => texts(&entry.hostnames),
-            false => Vec::new(),
+            true => [texts(&entry.hostnames), entry.files.clone()].concat(),
+            false => entry.files.clone(),
         },
         ..EntryKey::new(source)
     }
@@ -131,6 +131,8 @@ impl Watch {
             _ if self.is_asked_over_network() => of_account,
             // Mail hosts are looked up in DNS.
             _ if !self.entry.mx.is_empty() => of_account,
+            // New files of a pattern are probed too.
+            _ if !self.entry.files.is_empty() => FILE_REFRESH.min(of_account),
             SourceSettings::Pem(_) | SourceSettings::PemGlob(_) => FILE_REFRESH.min(of_account),
             _ => return None,
         };
@@ -461,12 +463,14 @@ impl Kept {
             common_name,
             expected,
             hostnames,
+            found,
             awaited,
         } = &*self.loaded;
         *name == loaded.name
             && *common_name == loaded.common_name
             && expected.source == loaded.expected.source
             && *hostnames == loaded.hostnames
+            && *found == loaded.found
             && *awaited == loaded.awaited
     }
 

@@ -58,6 +58,7 @@ fn unlocated(entry: &Entry, error: &LookError) -> Failed {
     let domain = hostnames.first().map(ToString::to_string);
     Failed {
         name: entry.name.clone().or(domain).unwrap_or_default(),
+        found: entry.found.clone(),
         error: format!("the mail hosts are not known: {error}"),
         hostnames,
         may_pass: true,

@@ -124,6 +124,7 @@ mod tests {
                 hostname: format!("{host}.example.com").parse().unwrap(),
                 port,
                 protocol: protocols[at],
+                names: Box::default(),
             },
         )
     }

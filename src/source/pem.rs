@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 use certvigil_probe::io::{is_stream, read_certificate_file};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::certificate::read_certificates;
-use crate::instance::Instance;
+use crate::certificate::{Certificate, KeyOfFile, is_unordered, leaf_of, read_certificates};
+use crate::instance::{Instance, issuers_first};
+use crate::observation::{FileFacts, FileKey, Served};
 
 use super::SourceError;
 
@@ -19,6 +20,8 @@ use super::SourceError;
 const SETTLE: Duration = Duration::from_secs(1);
 /// Maximum files in the record. It is cleared when it is full.
 const MAX_KNOWN: usize = 10_000;
+/// Maximum certificates of a probed file, as of a server's chain.
+const MAX_SERVED: usize = 100;
 
 /// Record of the files that were read and their state at that time.
 #[derive(Default)]
@@ -87,11 +90,7 @@ impl Files {
     pub(super) fn load(&self, file: &Path, stamp: Option<Stamp>) -> Result<Instance, SourceError> {
         let instance = self.load_if(file, stamp.as_ref())?;
         if let Some(stamp) = stamp {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MAX_KNOWN {
-                known.clear();
-            }
-            known.insert(file.to_owned(), stamp);
+            self.remember(file, stamp);
         }
         Ok(instance)
     }
@@ -109,17 +108,134 @@ impl Files {
         }
         instance
     }
+
+    /// Reads a file as a server would send it, if its state is unchanged, and compares it with
+    /// private keys.
+    pub(super) fn probe(
+        &self,
+        file: &Path,
+        stamp: Option<Stamp>,
+        keys: &[KeyOfFile],
+    ) -> Result<Served, SourceError> {
+        let source = match file == Path::new(STDIN) {
+            true => Path::new(STDIN_DEVICE),
+            false => file,
+        };
+        if stamp.is_none() && source == file && is_pattern(file) {
+            return Err(no_match(&file.to_string_lossy()));
+        }
+        let served = served(source, file, self.password.as_ref(), keys);
+        if source == file && Stamp::of(file) != stamp {
+            return Err(SourceError::BeingWritten(file.display().to_string()));
+        }
+        if let Some(stamp) = stamp {
+            self.remember(file, stamp);
+        }
+        served
+    }
+
+    fn remember(&self, file: &Path, stamp: Stamp) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(file.to_owned(), stamp);
+    }
 }
 
+/// The name of a file that stands for the standard input.
+const STDIN: &str = "-";
+/// The device of the standard input.
+const STDIN_DEVICE: &str = "/dev/stdin";
+const WANTED: &str = "give a file with the certificate, followed by its chain";
+
 fn read(file: &Path, password: Option<&SecretString>) -> Result<Instance, SourceError> {
-    const WANTED: &str = "give a file with the certificate, followed by its chain";
-    let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    let bytes = read_certificate_file(file)
-        .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
-    read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
-        .map_err(|error| error.to_string())
-        .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
-        .map_err(|why| unusable(format!("{why}; {WANTED}")))
+    let (_, all) = certificates(file, file, password)?;
+    Instance::from_chain(all).map_err(|why| unusable(file, format!("{why}; {WANTED}")))
+}
+
+fn unusable(file: &Path, why: String) -> SourceError {
+    SourceError::Unusable(format!("{}: {why}", file.display()))
+}
+
+/// Returns the bytes of `source` and their certificates. Errors name `file`.
+fn certificates(
+    source: &Path,
+    file: &Path,
+    password: Option<&SecretString>,
+) -> Result<(Vec<u8>, Vec<Certificate>), SourceError> {
+    let bytes = read_certificate_file(source).map_err(|why| {
+        let why = format!("{why}; {WANTED}, which certvigil may read");
+        unusable(file, why)
+    })?;
+    let all = read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
+        .map_err(|why| unusable(file, format!("{why}; {WANTED}")))?;
+    Ok((bytes, all))
+}
+
+fn served(
+    source: &Path,
+    file: &Path,
+    password: Option<&SecretString>,
+    keys: &[KeyOfFile],
+) -> Result<Served, SourceError> {
+    let (bytes, all) = certificates(source, file, password)?;
+    if all.len() > MAX_SERVED {
+        let why = format!(
+            "it has {} certificates, and no server sends more than {MAX_SERVED}; {WANTED}",
+            all.len()
+        );
+        return Err(unusable(file, why));
+    }
+    let leaf = leaf_of(&all).map_err(|why| unusable(file, format!("{why}; {WANTED}")))?;
+    let is_leaf_first = all.first() == Some(leaf);
+    let leaf = leaf.clone();
+    let mut all = all.into_iter();
+    // Copies of the leaf after it are reported.
+    let before: Vec<Certificate> = all.by_ref().take_while(|c| *c != leaf).collect();
+    let mut rest: Vec<Certificate> = before.into_iter().chain(all).collect();
+    let is_set = is_unordered(&bytes);
+    if is_set {
+        rest = issuers_first(&leaf, rest);
+    }
+    let facts = FileFacts {
+        key: compare(&leaf, keys),
+        is_leaf_late: !is_leaf_first && !is_set,
+    };
+    Ok(Served::from_file(leaf, rest, facts))
+}
+
+/// Compares the leaf with private keys, of which one must be its own.
+fn compare(leaf: &Certificate, keys: &[KeyOfFile]) -> FileKey {
+    let Some(first) = keys.first() else {
+        return FileKey::NotGiven;
+    };
+    match keys.iter().any(|key| key.belongs_to(leaf) == Some(true)) {
+        true => FileKey::Matches,
+        false => FileKey::Differs(first.public_key_hash()),
+    }
+}
+
+fn no_match(pattern: &str) -> SourceError {
+    SourceError::Unusable(format!(
+        "no file fits `{pattern}`; check the pattern and who may read the folder"
+    ))
+}
+
+/// Returns true for a glob pattern that is not the path of an existing file.
+fn is_pattern(file: &Path) -> bool {
+    let has_wildcard = file.to_string_lossy().contains(['*', '?', '[']);
+    has_wildcard && std::fs::symlink_metadata(file).is_err()
+}
+
+/// Returns the files to probe that a path or pattern names, in order. A path, and a pattern that
+/// fits no file, is returned itself, so that probing it reports why.
+pub(crate) fn files_of(pattern: &str) -> Vec<PathBuf> {
+    let itself = || vec![PathBuf::from(pattern)];
+    if !is_pattern(Path::new(pattern)) {
+        return itself();
+    }
+    expand(pattern).unwrap_or_else(|_| itself())
 }
 
 /// Formats the files of one certificate.
@@ -137,9 +253,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     files.sort();
     files.dedup();
     if files.is_empty() {
-        return Err(SourceError::Unusable(format!(
-            "no file fits `{pattern}`; check the pattern and who may read the folder"
-        )));
+        return Err(no_match(pattern));
     }
     Ok(files)
 }

@@ -63,6 +63,7 @@ mod starttls_servers;
 mod support;
 mod terminal;
 mod unchanged;
+mod verify;
 mod web;
 mod wrong_certificates;
 mod wrong_servers;

@@ -104,11 +104,15 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
             out.put(metric, &[], time.0);
         }
     }
+    let session = served.session();
     let more = [
         ("sha256", &*served.leaf.sha256().to_string()),
         ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-        ("tls_version", served.tls_version.name()),
-        ("cipher_suite", served.cipher_suite.as_str()),
+        (
+            "tls_version",
+            session.map_or("", |(version, _)| version.name()),
+        ),
+        ("cipher_suite", session.map_or("", |(_, suite)| suite)),
         ("protocol", judged.observation.target.protocol.name()),
     ];
     out.put(Metric::EndpointInfo, &more, 1);

@@ -143,6 +143,11 @@ fn identity_details() -> Vec<Detail> {
         mismatch(&["a.example", "b.example"], false),
         mismatch(&[], false),
         mismatch(&["192.0.2.1"], true),
+        Detail::KeyMismatch {
+            certificate: testdata("root"),
+            pubkey_hash: testdata("root").public_key_hash(),
+            key_pubkey_hash: crate::certificate::PublicKeyHash::of(b"key"),
+        },
         Detail::AddressesDisagree {
             hostname: hostname(),
             served: testdata("root"),

@@ -246,6 +246,7 @@ impl Resolver {
         }
         let name = match hostname {
             Hostname::Ip(ip) => return Resolution::of([*ip], families),
+            Hostname::File(_) => return Resolution::of([], families),
             Hostname::Dns(name) => name,
         };
         let start = Instant::now();
@@ -270,7 +271,7 @@ impl Resolver {
     ) -> Result<Option<Tlsa>, LookError> {
         let name = match hostname {
             Hostname::Dns(name) if !is_localhost(name) => name,
-            Hostname::Dns(_) | Hostname::Ip(_) => return Ok(None),
+            Hostname::Dns(_) | Hostname::Ip(_) | Hostname::File(_) => return Ok(None),
         };
         let servers = self.servers()?;
         let vouching = servers
