@@ -30,7 +30,7 @@ use crate::tlsa::Tlsa;
 
 pub(crate) use caught::caught;
 pub use job::{
-    Job, Located, MailHosts, Manner, locate, prepare, targets, targets_at, targets_of_failed,
+    Job, KnownPlaces, Located, Manner, locate, prepare, targets, targets_at, targets_of_failed,
 };
 pub use permits::{
     MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,

@@ -38,7 +38,8 @@ use super::{Code, now, output, runtime};
 )]
 pub(super) struct Args {
     /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://,
-    /// mx:DOMAIN[:port] for the mail servers of a domain, or file:///PATH for a certificate file; with --config, certificate names or hosts of
+    /// mx:DOMAIN[:port] for the mail servers of a domain, srv:_SERVICE._tcp.DOMAIN for the hosts of its SRV
+    /// records, or file:///PATH for a certificate file; with --config, certificate names or hosts of
     /// the inventory
     #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     targets: Vec<String>,

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Entry, FoundPlace, Inventory, SourceSettings, parse_mail_domain};
 use crate::look::{Looker, Reaches};
-use crate::model::{Hostname, Place, Protocol, RevocationCheck, Target, parse_port};
+use crate::model::{Hostname, Place, Protocol, RevocationCheck, Service, Target, parse_port};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
 use crate::scan::{Manner, Permits, Scanner};
@@ -128,6 +128,7 @@ pub(super) fn entries(
     let Targets {
         places,
         mail,
+        services,
         files,
     } = targets;
     if targets.is_empty() {
@@ -137,7 +138,7 @@ pub(super) fn entries(
             entry.ports = vec![protocol.default_port()];
             return Ok(vec![entry]);
         }
-        return Err("no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, mx:DOMAIN, or file:///PATH), or --sslmate, --cert or --config".into());
+        return Err("no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, mx:DOMAIN, srv:_service._tcp.DOMAIN, or file:///PATH), or --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
     // There may be tens of thousands of targets.
@@ -172,10 +173,22 @@ pub(super) fn entries(
             entries.push(entry);
         }
     }
+    for service in services {
+        let mut service = service.clone();
+        if protocol != Protocol::default() {
+            service.protocol = protocol;
+        }
+        let mut entry = Entry::new(wanted.source());
+        entry.srv = vec![service];
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
     entries.extend(entries_of_files(wanted, files));
     // One certificate has one name, whatever ports are probed.
     if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
         let domains = mail.iter().map(|m| &m.domain);
+        let domains = domains.chain(services.iter().map(|service| &service.domain));
         let files = files.iter().map(|file| &file.hostname);
         let hosts = places.iter().map(|p| &p.hostname);
         let first = hosts.chain(domains).chain(files).next();
@@ -237,6 +250,7 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Vec<Entry> {
     let Targets {
         places,
         mail,
+        services,
         files,
     } = targets;
     if targets.is_empty() {
@@ -258,6 +272,7 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Vec<Entry> {
             let mut one = Entry {
                 hostnames: Vec::new(),
                 mx: Vec::new(),
+                srv: Vec::new(),
                 ..entry.clone()
             };
             if !entry.hostnames.is_empty() && !entry.hostnames.contains(&place.hostname) {
@@ -302,16 +317,29 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Vec<Entry> {
             ..entry.clone()
         }));
     }
+    for service in services {
+        narrow.extend(entries.first().map(|entry| Entry {
+            hostnames: Vec::new(),
+            mx: Vec::new(),
+            srv: vec![service.clone()],
+            addresses: Vec::new(),
+            ..entry.clone()
+        }));
+    }
     if !files.is_empty() {
         narrow.extend(entries.first().map(|entry| Entry {
             hostnames: Vec::new(),
             mx: Vec::new(),
+            srv: Vec::new(),
             found: files.clone(),
             ..entry.clone()
         }));
     }
     narrow
 }
+
+/// Prefix of a target that is a service.
+const SRV_PREFIX: &str = "srv:";
 
 /// Targets of the command line, by their forms.
 #[derive(Debug, Default)]
@@ -320,6 +348,8 @@ pub(super) struct Targets {
     places: Vec<Place>,
     /// Domains whose mail servers are probed.
     mail: Vec<Mail>,
+    /// Services whose SRV records name the hosts.
+    services: Vec<Service>,
     /// Certificate files.
     files: Vec<FoundPlace>,
 }
@@ -331,6 +361,8 @@ impl Targets {
         for text in texts {
             if let Some(mail) = Mail::parse(text) {
                 targets.mail.push(mail?);
+            } else if let Some(service) = service_of(text) {
+                targets.services.push(service.parse()?);
             } else if let Some(file) = parse_file_url(text) {
                 let file = FoundPlace::file(file?, &[]);
                 if !targets.files.contains(&file) {
@@ -344,8 +376,19 @@ impl Targets {
     }
 
     fn is_empty(&self) -> bool {
-        self.places.is_empty() && self.mail.is_empty() && self.files.is_empty()
+        self.places.is_empty()
+            && self.mail.is_empty()
+            && self.services.is_empty()
+            && self.files.is_empty()
     }
+}
+
+/// Returns the service of `srv:_service._proto.DOMAIN`. Returns `None` for any other target, such as
+/// a port of a host named `srv`.
+fn service_of(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix(SRV_PREFIX)?;
+    let is_port = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    (!is_port && !rest.starts_with('/')).then_some(rest)
 }
 
 /// Parses `file:///PATH` and `file:/PATH`, with percent-encoding (RFC 8089). Returns `None` for any

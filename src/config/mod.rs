@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
-use crate::model::{Families, Hostname, KeyTypes, Protocol, RevocationCheck, Threshold, Vantage};
+use crate::model::{
+    Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
+};
 
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
@@ -192,6 +194,8 @@ pub struct Entry {
     pub hostnames: Vec<Hostname>,
     /// Domains whose mail servers are probed too.
     pub mx: Vec<Hostname>,
+    /// Services whose hosts, found by SRV records, are probed too.
+    pub srv: Vec<Service>,
     /// Certificate files to probe instead of hosts: paths or glob patterns. `hostnames` are the
     /// names that each of them must match.
     pub files: Vec<String>,
@@ -233,6 +237,7 @@ impl Entry {
             source,
             hostnames: Vec::new(),
             mx: Vec::new(),
+            srv: Vec::new(),
             files: Vec::new(),
             found: Vec::new(),
             addresses: Vec::new(),

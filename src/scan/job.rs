@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::config::{Entry, FoundPlace, SourceSettings};
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
-use crate::model::{Families, Hostname, KeyTypes, Target};
+use crate::model::{Families, Hostname, KeyTypes, Service, Target};
 use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources, files_of};
@@ -94,7 +94,7 @@ pub async fn prepare(
             let asked = caught(async {
                 let mut jobs = Vec::new();
                 let deadline = Instant::now() + patience;
-                let located = locate(&entry, &MailHosts::new(), &resolver, deadline).await;
+                let located = locate(&entry, &KnownPlaces::default(), &resolver, deadline).await;
                 for (entry, failure) in located.entries {
                     let resolved = failure.map(Resolution::failed);
                     for one in sources.load(&entry, patience).await {
@@ -124,23 +124,29 @@ pub async fn prepare(
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
-/// Hosts of the last successful MX lookup, by domain.
-pub type MailHosts = BTreeMap<Hostname, Vec<Hostname>>;
+/// Places of the last successful lookups of an entry, which are kept if DNS fails.
+#[derive(Clone, Debug, Default)]
+pub struct KnownPlaces {
+    /// Mail hosts of its domains.
+    pub mail: BTreeMap<Hostname, Vec<Hostname>>,
+    /// Hosts of its services.
+    pub services: BTreeMap<Service, Vec<FoundPlace>>,
+}
 
 /// Hosts of an entry.
 pub struct Located {
     /// The entry, with the mail servers of its domains among its hosts. For each domain whose
     /// lookup failed, there is another entry with the domain as host, and the error.
     pub entries: Vec<(Entry, Option<LookError>)>,
-    /// Mail servers in the entries.
-    pub mail_hosts: MailHosts,
+    /// Mail servers and hosts of services in the entries.
+    pub known: KnownPlaces,
 }
 
-/// Resolves the mail servers of an entry's domains. If DNS fails (SERVFAIL, timeout), known ones
-/// are kept.
+/// Resolves the mail servers of an entry's domains and the hosts of its services, and finds its
+/// files. If DNS fails (SERVFAIL, timeout), known hosts are kept.
 pub async fn locate(
     entry: &Entry,
-    known: &MailHosts,
+    known: &KnownPlaces,
     resolver: &Resolver,
     deadline: Instant,
 ) -> Located {
@@ -149,18 +155,21 @@ pub async fn locate(
     let mut found = entry.clone();
     found.mx.clear();
     locate_files(entry, &mut found);
+    found.srv.clear();
     if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
-        found.name = entry.mx.first().map(ToString::to_string);
+        let service = || entry.srv.first().map(ToString::to_string);
+        found.name = entry.mx.first().map(ToString::to_string).or_else(service);
     }
-    let (mut failed, mut mail_hosts) = (Vec::new(), MailHosts::new());
+    let (mut failed, mut current) = (Vec::new(), KnownPlaces::default());
     for domain in &entry.mx {
         let hosts = match resolver.mail_hosts(domain, deadline).await {
             Ok(hosts) => hosts,
             Err(error) => {
-                let kept = known.get(domain).filter(|_| !error.is_dns_answer());
+                let kept = known.mail.get(domain).filter(|_| !error.is_dns_answer());
                 // A domain that is its own mail server has the same failure in its row.
                 if !kept.is_some_and(|hosts| hosts.contains(domain)) {
                     let mut alone = found.clone();
+                    alone.found.clear();
                     alone.hostnames = vec![domain.clone()];
                     failed.push((alone, Some(error)));
                 }
@@ -170,14 +179,54 @@ pub async fn locate(
         };
         let new = hosts.iter().filter(|h| !entry.hostnames.contains(h));
         found.hostnames.extend(new.cloned());
-        mail_hosts.insert(domain.clone(), hosts);
+        current.mail.insert(domain.clone(), hosts);
     }
-    let has_places = entry.mx.is_empty() || !found.hostnames.is_empty() || !found.found.is_empty();
+    for service in &entry.srv {
+        let places = match resolver.service(service, deadline).await {
+            Ok(targets) => places_of(service, targets),
+            Err(error) => {
+                let kept = known.services.get(service);
+                let kept = kept.filter(|_| !error.is_dns_answer()).cloned();
+                failed.extend(alone_of_service(&found, service).map(|alone| (alone, Some(error))));
+                let Some(kept) = kept else { continue };
+                kept
+            }
+        };
+        current.services.insert(service.clone(), places.clone());
+        for place in places {
+            if !found.found.contains(&place) {
+                found.found.push(place);
+            }
+        }
+    }
+    let is_looked_up = !entry.mx.is_empty() || !entry.srv.is_empty();
+    let has_places = !is_looked_up || !found.hostnames.is_empty() || !found.found.is_empty();
     let found = has_places.then_some((found, None));
     Located {
         entries: found.into_iter().chain(failed).collect(),
-        mail_hosts,
+        known: current,
     }
+}
+
+fn places_of(service: &Service, targets: Vec<(Hostname, u16)>) -> Vec<FoundPlace> {
+    let places = targets.into_iter().map(|(hostname, port)| FoundPlace {
+        hostname,
+        port,
+        protocol: service.protocol,
+        names: service.names_to_match(),
+    });
+    places.collect()
+}
+
+/// Returns the entry of a service that could not be looked up. Its only place has the name of the
+/// service.
+fn alone_of_service(found: &Entry, service: &Service) -> Option<Entry> {
+    let mut alone = found.clone();
+    alone.found.clear();
+    alone.hostnames = vec![service.owner().parse().ok()?];
+    alone.protocol = service.protocol;
+    alone.ports = vec![service.protocol.default_port()];
+    Some(alone)
 }
 
 /// Replaces the patterns of files with the files that they name. The entry's host names are the

@@ -40,6 +40,9 @@ alias    CNAME mx1
 mx1      A     127.0.0.6
 mx2      A     127.0.0.7
 xn--bcher-kva A 127.0.0.5
+_imaps._tcp SRV 0 0 0 .
+_ldaps._tcp SRV 20 0 636 v4only.example.
+_ldaps._tcp SRV 10 0 637 alias.example.
 ";
 
 /// Number of A records, more than fit in one datagram of the name server.
@@ -175,6 +178,10 @@ fn every_address_of_a_name_is_looked_at_once() {
                 assert_eq!(row.text("/status"), "connect_error", "{row:?}");
                 assert_eq!(row.text("/severity"), "unknown", "{row:?}");
                 assert!(row.0["ip_address"].is_null());
+                if host.starts_with("dangling") {
+                    let words = "an alias for nothing.example, and that name does not exist";
+                    assert!(row.text("/error").contains(words), "{row:?}");
+                }
             } else {
                 row.assert_right(&[]);
                 assert_eq!(row.flag("trusted"), Some(true));

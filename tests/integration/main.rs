@@ -55,6 +55,7 @@ mod scale;
 mod schedule;
 mod schema;
 mod serve;
+mod services;
 mod shared;
 mod sources;
 mod stand_in;

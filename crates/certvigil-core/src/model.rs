@@ -6,6 +6,7 @@ mod list;
 mod near;
 mod place;
 mod protocol;
+mod service;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,6 +23,7 @@ pub use list::and_more;
 pub use near::{did_you_mean, nearest_within};
 pub use place::{Place, parse_port};
 pub use protocol::Protocol;
+pub use service::Service;
 
 /// A name or an address for which a certificate is requested. It is sent as SNI and matched against
 /// the certificate's subject alternative names.

@@ -9,6 +9,7 @@ mod order;
 mod overrides;
 mod reread;
 mod routes;
+mod service;
 mod tlsa;
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,11 +30,12 @@ pub use crate::model::{Families, Family};
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::Tlsa;
 
-use dns::{Dns, settings};
+use dns::{Dns, Settings, settings};
 pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::Override;
 use reread::Reread;
 use routes::Routes;
+pub use service::MAX_SERVICE_TARGETS;
 use tlsa::Vouching;
 
 /// Result of resolving a name.
@@ -165,17 +167,24 @@ struct Servers {
     dns: Dns,
     config: ResolverConfig,
     options: ResolverOpts,
+    /// AAAA records are queried only if the user asks for IPv6.
+    no_aaaa: bool,
     /// Created at the first query for TLSA records.
     vouching: OnceLock<Result<Vouching, String>>,
 }
 
 impl Servers {
     fn new(name_servers: &[SocketAddr]) -> Result<Self, String> {
-        let (config, options) = settings(name_servers)?;
+        let Settings {
+            config,
+            options,
+            no_aaaa,
+        } = settings(name_servers)?;
         Ok(Self {
             dns: Dns::new(&config, &options)?,
             config,
             options,
+            no_aaaa,
             vouching: OnceLock::new(),
         })
     }
@@ -321,6 +330,9 @@ impl Resolver {
 
         let servers = self.servers()?;
         let dns = &servers.dns;
+        // `Available` is the default. All other families are the user's choice.
+        let is_v6_wanted =
+            families.has(Family::V6) && !(servers.no_aaaa && families == Families::Available);
         let mut failed: Option<Resolution> = None;
         for name in dns.candidates(text)? {
             let lookup = |kind: RecordType, wanted: bool| {
@@ -337,7 +349,7 @@ impl Resolver {
             // Both families of one name, before the next name: their addresses must not mix.
             let (v4, v6) = tokio::join!(
                 lookup(RecordType::A, families.has(Family::V4)),
-                lookup(RecordType::AAAA, families.has(Family::V6)),
+                lookup(RecordType::AAAA, is_v6_wanted),
             );
             let resolution = combine(text, families, [v4, v6]);
             let severity = failure_rank(&resolution);
@@ -361,10 +373,19 @@ impl Resolver {
 
 /// Reads the system's hosts file. An absent file is treated as empty.
 fn read_hosts() -> Result<Hosts, String> {
-    match Hosts::from_system() {
+    let cannot_read = |error: io::Error| format!("cannot read {HOSTS}: {error}");
+    match std::fs::read(HOSTS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
-        hosts => hosts.map_err(|error| format!("cannot read {HOSTS}: {error}")),
+        Err(error) => Err(cannot_read(error)),
+        Ok(bytes) => hosts_of(&bytes).map_err(cannot_read),
     }
+}
+
+/// Parses a hosts file. Bytes that are not UTF-8, such as a comment in Latin-1, do not lose lines.
+fn hosts_of(bytes: &[u8]) -> io::Result<Hosts> {
+    let mut hosts = Hosts::default();
+    hosts.read_hosts_conf(String::from_utf8_lossy(bytes).as_bytes())?;
+    Ok(hosts)
 }
 
 /// Returns true for names of this machine, which are not sent to DNS (RFC 6761, section 6.3).
@@ -462,6 +483,17 @@ mod tests {
             .iter()
             .map(ToString::to_string)
             .collect()
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_lose_no_line_of_the_hosts_file() {
+        let hosts =
+            hosts_of(b"# B\xfcro\n192.0.2.1 a.example b\xfcro # \xfc\n192.0.2.2 b.example\n");
+        let hosts = hosts.unwrap();
+        for name in ["a.example.", "b.example."] {
+            let query = Query::query(dns::name(name).unwrap(), RecordType::A);
+            assert!(hosts.lookup_static_host(&query).is_some(), "{name}");
+        }
     }
 
     #[tokio::test]

@@ -298,7 +298,7 @@ impl World {
             request,
             fetched: Fetched {
                 answers: vec![answer],
-                mail_hosts: None,
+                known_places: None,
             },
             clock_warning: None,
         };
