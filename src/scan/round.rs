@@ -14,8 +14,10 @@ use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Judged, Signatures};
 use crate::look::Look;
-use crate::model::{Hostname, KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome};
+use crate::model::{
+    Hostname, KeyType, Protocol, RevocationCheck, Target, Timestamp, Timings, Vantage,
+};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
 use crate::tlsa::Tlsa;
@@ -46,6 +48,8 @@ pub(super) enum Event {
 /// Facts about a target that are needed before it is probed.
 struct Found {
     addresses: Vec<IpAddr>,
+    /// Those of the addresses that only HTTPS records give.
+    hinted: Vec<IpAddr>,
     tlsa: Option<Arc<Tlsa>>,
     /// Duration of the name resolution.
     took: Option<Duration>,
@@ -204,6 +208,7 @@ impl Round {
                         fixed: &job.addresses,
                         known: &job.known,
                         families: job.families,
+                        is_https: target.protocol == Protocol::Https && target.names.is_empty(),
                     };
                     self.scanner.resolve(&query, timeout).await
                 }
@@ -222,9 +227,11 @@ impl Round {
         let Resolution {
             mut addresses,
             failure,
+            hinted,
             took,
             ..
         } = resolution;
+        addresses.extend(&hinted);
         let unprobed = self.limit_addresses(target, &mut addresses);
         let timings = Timings {
             resolve: took,
@@ -241,6 +248,7 @@ impl Round {
         }
         Some(Found {
             addresses,
+            hinted,
             tlsa,
             took,
             left,
@@ -322,6 +330,17 @@ impl Round {
                 reach: &job.reach,
             };
             let (outcome, timings) = self.look(look, found.left).await;
+            if let Outcome::Failed(error) = &outcome
+                && found.hinted.contains(&ip)
+                && error.kind.status() == Status::ConnectError
+            {
+                // Clients go on with the next address (RFC 9460, section 7.3).
+                tracing::warn!(
+                    "an address of the HTTPS record does not respond: hostname={} ip={ip} error=\"{error}\"",
+                    target.hostname
+                );
+                return;
+            }
             let observation = seen(timings, outcome);
             self.judge(job, observation, found.tlsa.as_ref()).await;
         });

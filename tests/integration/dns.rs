@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::fixture::check::{self, Check, Row};
 use crate::fixture::dns::{
-    A, AAAA, Asked, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL, Said,
+    A, AAAA, Asked, HTTPS, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL, Said,
 };
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::{Process, free_port};
@@ -513,5 +513,5 @@ fn names_of_this_machine_are_not_asked_of_a_name_server() {
     let rows = bench.look("localhost.example", &[name_server.address], &[]);
     assert_eq!(summary(&rows), ["dns_no_address"], "{rows:?}");
     let asked = name_server.asked().into_iter().map(|asked| asked.kind);
-    assert_eq!(asked.collect::<BTreeSet<u16>>(), [A, AAAA].into());
+    assert_eq!(asked.collect::<BTreeSet<u16>>(), [A, AAAA, HTTPS].into());
 }

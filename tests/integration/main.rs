@@ -34,6 +34,7 @@ mod generated;
 mod h3;
 mod history;
 mod hostile;
+mod https_records;
 mod inspect;
 mod instructions;
 mod layers;

@@ -69,8 +69,11 @@ fn files_of_a_pattern_are_monitored_as_they_come_and_change() {
     });
     // A file that is removed leaves the exposition.
     std::fs::remove_file(exporter.path("certs/new.pem")).unwrap();
+    let removed = label("hostname", "certs/new.pem");
     exporter.wait_for_metrics("the removed file is gone", |metrics| {
-        value(metrics, "certvigil_endpoint_status", "certs/new.pem").is_none()
+        metrics
+            .samples("certvigil_endpoint_status", &[&removed])
+            .is_empty()
     });
 
     let sd = exporter.get("/sd").text();

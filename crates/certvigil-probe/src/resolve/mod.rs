@@ -4,6 +4,7 @@
 mod direct;
 mod dns;
 mod dns_error;
+pub(crate) mod https;
 mod mail;
 mod order;
 mod overrides;
@@ -31,6 +32,7 @@ use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::Tlsa;
 
 use dns::{Dns, Settings, settings};
+use https::HttpsRecords;
 pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::Override;
 use reread::Reread;
@@ -48,6 +50,9 @@ pub struct Resolution {
     /// Families for which no name server returned addresses: SERVFAIL, no response, or no name
     /// server to query.
     pub unanswered: Option<Families>,
+    /// Further addresses, which only the HTTPS records of the host give (RFC 9460). Clients without
+    /// support for these records do not use them.
+    pub hinted: Vec<IpAddr>,
     /// Duration of the lookup. `None` if no query was sent.
     pub took: Option<Duration>,
 }
@@ -65,6 +70,8 @@ pub struct AddressQuery<'a> {
     pub known: &'a [IpAddr],
     /// Families to probe, if they differ from the resolver's.
     pub families: Option<Families>,
+    /// True to query the HTTPS records too.
+    pub is_https: bool,
 }
 
 impl<'a> AddressQuery<'a> {
@@ -76,6 +83,7 @@ impl<'a> AddressQuery<'a> {
             fixed: &[],
             known: &[],
             families: None,
+            is_https: false,
         }
     }
 }
@@ -152,6 +160,7 @@ pub struct Resolver {
     routes: Routes,
     overrides: HashMap<(Option<Hostname>, u16), Vec<IpAddr>>,
     name_servers: Vec<SocketAddr>,
+    https: HttpsRecords,
     hosts: Option<Reread<Hosts>>,
     /// Created at the first query, because a run with only fixed addresses needs no
     /// `/etc/resolv.conf`.
@@ -206,6 +215,7 @@ impl Resolver {
         let is_system = name_servers.is_empty();
         Self {
             families,
+            https: HttpsRecords::default(),
             routes: Routes::default(),
             overrides: map,
             // A user who specifies a name server expects its responses, not those of a local file.
@@ -228,6 +238,7 @@ impl Resolver {
         resolution.keep(query.known);
         if families == Families::Available {
             self.routes.skip_unavailable(&mut resolution.addresses);
+            self.routes.skip_unavailable(&mut resolution.hinted);
         }
         resolution
     }
@@ -260,7 +271,8 @@ impl Resolver {
         };
         let start = Instant::now();
         // Boxed: the state of a query is large, and a probe spends most of its time on other steps.
-        let asked = Box::pin(self.ask(name, families, deadline)).await;
+        let https = query.is_https.then_some(port);
+        let asked = Box::pin(self.ask(name, families, https, deadline)).await;
         let mut resolution =
             asked.unwrap_or_else(|error| Resolution::without_addresses(error, families));
         resolution.took = Some(start.elapsed());
@@ -298,6 +310,7 @@ impl Resolver {
         &self,
         text: &str,
         families: Families,
+        https: Option<u16>,
         deadline: Instant,
     ) -> Result<Resolution, LookError> {
         let name = dns::name(text)?;
@@ -347,11 +360,24 @@ impl Resolver {
                 }
             };
             // Both families of one name, before the next name: their addresses must not mix.
-            let (v4, v6) = tokio::join!(
+            let hints = async {
+                match https {
+                    Some(port) => {
+                        let https = &self.https;
+                        https.addresses(dns, &name, port, families, deadline).await
+                    }
+                    None => Vec::new(),
+                }
+            };
+            let (v4, v6, mut hinted) = tokio::join!(
                 lookup(RecordType::A, families.has(Family::V4)),
                 lookup(RecordType::AAAA, is_v6_wanted),
+                hints,
             );
-            let resolution = combine(text, families, [v4, v6]);
+            let mut resolution = combine(text, families, [v4, v6]);
+            hinted.retain(|ip| !resolution.addresses.contains(ip));
+            hinted.sort();
+            resolution.hinted = hinted;
             let severity = failure_rank(&resolution);
             if severity.is_none() || severity == Some(SILENT_RANK) {
                 return Ok(resolution);
@@ -461,6 +487,7 @@ fn combine(
         addresses: addresses.into_iter().collect(),
         failure,
         unanswered: Families::listed(&unanswered),
+        hinted: Vec::new(),
         took: None,
     }
 }
