@@ -761,7 +761,7 @@ fn an_entry_may_have_files_or_services() {
     for (text, wanted) in [
         ("trust: true, files: a.pem, mx: a.example", "second entry"),
         ("pem_dir: a/*, files: a.pem", "`files`"),
-        ("trust: true, srv: a.example", "write _service._tcp.DOMAIN"),
+        ("pem: a.pem, srv: a.example", "write _service._tcp.DOMAIN"),
     ] {
         let wrong = error(&entry(text));
         assert!(wrong.contains(wanted), "{wrong}");
