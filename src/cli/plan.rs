@@ -79,12 +79,32 @@ pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
     })
 }
 
-/// Waits until the user interrupts.
+/// Waits until the user interrupts: SIGINT or SIGTERM.
 pub(super) async fn stop() {
-    // Without a handler for Ctrl-C, there is nothing to wait for.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    let interrupted = async {
+        // Without a handler for Ctrl-C, there is nothing to wait for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated() => {}
     }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
 }
 
 /// Expected certificate according to the flags.
@@ -143,16 +163,19 @@ pub(super) fn entries(
     let mut entries: Vec<Entry> = Vec::new();
     // There may be tens of thousands of targets.
     let mut seen = HashSet::new();
-    let mut by_port: HashMap<(u16, Protocol), usize> = HashMap::new();
+    let mut by_port: HashMap<(u16, Protocol, u32), usize> = HashMap::new();
     for place in places {
         let protocol = place.protocol.unwrap_or(protocol);
         let port = place.port.unwrap_or(protocol.default_port());
-        if !seen.insert((&place.hostname, port, protocol)) {
+        let scope = scope_of(place)?;
+        if !seen.insert((&place.hostname, port, protocol, scope)) {
             continue;
         }
         // Without an expected certificate, each host is an entry of its own.
         if !matches!(wanted, Wanted::TrustOnly) {
-            let position = *by_port.entry((port, protocol)).or_insert(entries.len());
+            let position = *by_port
+                .entry((port, protocol, scope))
+                .or_insert(entries.len());
             if let Some(entry) = entries.get_mut(position) {
                 entry.hostnames.push(place.hostname.clone());
                 continue;
@@ -162,6 +185,7 @@ pub(super) fn entries(
         entry.hostnames = vec![place.hostname.clone()];
         entry.ports = vec![port];
         entry.protocol = protocol;
+        entry.reach.scope_id = scope;
         entries.push(entry);
     }
     for Mail { domain, port } in mail {
@@ -214,6 +238,46 @@ pub(super) fn entries_of_files(wanted: &Wanted, files: &[FoundPlace]) -> Vec<Ent
     }
 }
 
+/// Reports the zones of link-local addresses, which no row of a result has.
+pub(super) fn report_zones(places: &[Place]) {
+    for place in places {
+        if let Some(zone) = &place.zone {
+            super::output::note(&format!(
+                "`{}` is probed in the zone `{zone}`",
+                place.hostname
+            ));
+        }
+    }
+}
+
+/// Returns the index of the network interface that is the zone of a link-local address; 0 if the
+/// target has none.
+fn scope_of(place: &Place) -> Result<u32, String> {
+    let Some(zone) = &place.zone else {
+        return Ok(0);
+    };
+    match zone.parse() {
+        Ok(index) if index > 0 => Ok(index),
+        _ => interface_index(zone).ok_or_else(|| {
+            format!(
+                "`{}%{zone}`: this machine has no network interface `{zone}`, which is the zone of the address; write one that `ip link` lists",
+                place.hostname
+            )
+        }),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn interface_index(name: &str) -> Option<u32> {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    rustix::net::netdevice::name_to_index(&socket, name).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn interface_index(_name: &str) -> Option<u32> {
+    None
+}
+
 /// Returns the entries for one certificate of the account. They are the configured entries for this
 /// certificate, otherwise those for the whole account, otherwise one with the default settings.
 pub(super) fn entries_of(
@@ -246,7 +310,7 @@ pub(super) fn entries_of(
 
 /// Restricts the entries to the given places, if there are any. A place that is in none of the
 /// entries is probed with the settings of the first.
-pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Vec<Entry> {
+pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Result<Vec<Entry>, String> {
     let Targets {
         places,
         mail,
@@ -254,7 +318,7 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Vec<Entry> {
         files,
     } = targets;
     if targets.is_empty() {
-        return entries.to_vec();
+        return Ok(entries.to_vec());
     }
     let mut narrow: Vec<Entry> = Vec::new();
     for place in places {
@@ -286,6 +350,7 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Vec<Entry> {
             if let Some(port) = place.port {
                 one.ports = vec![port];
             }
+            one.reach.scope_id = scope_of(place)?;
             // Each entry costs a source request, so entries that differ only in hostnames are
             // merged.
             let alike = |e: &&mut Entry| {
@@ -335,7 +400,7 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Vec<Entry> {
             ..entry.clone()
         }));
     }
-    narrow
+    Ok(narrow)
 }
 
 /// Prefix of a target that is a service.
@@ -345,7 +410,7 @@ const SRV_PREFIX: &str = "srv:";
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     /// Hosts.
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     /// Domains whose mail servers are probed.
     mail: Vec<Mail>,
     /// Services whose SRV records name the hosts.
@@ -355,24 +420,24 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Parses the targets.
-    pub(super) fn parse(texts: &[String]) -> Result<Self, String> {
-        let mut targets = Self::default();
-        for text in texts {
-            if let Some(mail) = Mail::parse(text) {
-                targets.mail.push(mail?);
-            } else if let Some(service) = service_of(text) {
-                targets.services.push(service.parse()?);
-            } else if let Some(file) = parse_file_url(text) {
-                let file = FoundPlace::file(file?, &[]);
-                if !targets.files.contains(&file) {
-                    targets.files.push(file);
-                }
-            } else {
-                targets.places.push(text.parse()?);
+    /// Adds a target.
+    ///
+    /// # Errors
+    /// If the text is none.
+    pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
+        if let Some(mail) = Mail::parse(text) {
+            self.mail.push(mail?);
+        } else if let Some(service) = service_of(text) {
+            self.services.push(service.parse()?);
+        } else if let Some(file) = parse_file_url(text) {
+            let file = FoundPlace::file(file?, &[]);
+            if !self.files.contains(&file) {
+                self.files.push(file);
             }
+        } else {
+            self.places.push(text.parse()?);
         }
-        Ok(targets)
+        Ok(())
     }
 
     fn is_empty(&self) -> bool {

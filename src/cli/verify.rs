@@ -8,7 +8,7 @@ use clap::{ArgGroup, ValueHint};
 
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
 use crate::config::{FoundPlace, Inventory, SslmateSettings};
-use crate::model::{Hostname, RevocationCheck, Threshold, Timestamp};
+use crate::model::{Hostname, RevocationCheck, Threshold};
 use crate::report;
 use crate::scan::prepare;
 use crate::source::{Requests, Sources};
@@ -17,6 +17,7 @@ use super::check::{Format, Rendering, environment};
 use super::exit::FailOn;
 use super::flags::{RootArgs, parse_positive};
 use super::plan::{self, Wanted};
+use super::time::At;
 use super::{Code, now, output, runtime};
 
 /// Maximum files that are read concurrently.
@@ -88,15 +89,15 @@ pub(super) struct Args {
     )]
     crit: Threshold,
 
-    /// Judge as of this time (RFC 3339), such as 2027-03-01T00:00:00Z
+    /// Judge as of this time: RFC 3339 (2027-03-01T00:00:00Z), a date, or +30d
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
-    at: Option<Timestamp>,
+    at: Option<At>,
 
     /// Output format
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     format: Format,
 
-    /// Write the result to this file instead of stdout
+    /// Write the result to this file instead of stdout; - is stdout
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
@@ -120,7 +121,8 @@ Examples:
 
 pub(super) fn run(args: Args) -> Code {
     let fail_on = args.fail_on;
-    let tells_on_stdout = matches!(args.format, Format::Nagios) && args.output.is_none();
+    let tells_on_stdout =
+        matches!(args.format, Format::Nagios) && output::file(args.output.as_deref()).is_none();
     let ended = runtime().and_then(|runtime| {
         let ended = runtime.block_on(verify(args));
         runtime.shutdown_background();
@@ -137,7 +139,7 @@ pub(super) fn run(args: Args) -> Code {
 }
 
 async fn verify(args: Args) -> Result<Code, String> {
-    let destination = args.output.as_deref().map(output::Destination::new);
+    let destination = output::file(args.output.as_deref()).map(output::Destination::new);
     let destination = destination.transpose()?;
     let mut inventory = inventory(&args);
     args.roots.apply(&mut inventory);
@@ -149,7 +151,7 @@ async fn verify(args: Args) -> Result<Code, String> {
     let resolver = crate::resolve::Resolver::new(inventory.families, Vec::new(), Vec::new());
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let manner = plan::manner(&inventory)?;
-    let now = args.at.unwrap_or_else(now);
+    let now = args.at.map_or_else(now, |at| at.from(now()));
     let jobs = prepare(
         &scanner.sources,
         &scanner.resolver,
@@ -173,9 +175,11 @@ async fn verify(args: Args) -> Result<Code, String> {
     let code = args.fail_on.code(&scan.results, scan.complete);
     let rendering = Rendering {
         format: args.format,
-        is_on_stdout: args.output.is_none(),
+        file: output::file(args.output.as_deref()),
+        is_folded: false,
         fail_on: args.fail_on,
         code,
+        is_complete: scan.complete,
         thresholds: Some(report::Thresholds {
             warn: args.warn,
             crit: args.crit,

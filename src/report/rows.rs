@@ -62,7 +62,7 @@ impl<'a> Row<'a> {
                 Some(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
                 Some(IpAddr::V4(ip)) => format!("{ip}:{port}"),
                 None if target.is_file() => Protocol::File.name().into(),
-                None => format!("port {port}"),
+                None => format!(":{port}"),
             },
             agreeing: Vec::new(),
         }

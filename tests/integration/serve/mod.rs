@@ -10,6 +10,7 @@ mod dns;
 mod faults;
 mod files;
 mod guard;
+mod hostile_chain;
 mod lifecycle;
 mod metrics;
 mod names;
