@@ -31,7 +31,7 @@ use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use crate::finding::Severity;
-use crate::model::{Target, Timestamp, parse_port};
+use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::web::Query;
 
 use super::answer::{Response, answer, retry_later, say, set};
@@ -130,17 +130,22 @@ enum Place {
     Docs(Vec<String>),
 }
 
-/// Returns the target in the path of an endpoint's page.
+/// Returns the target in the path of an endpoint's page, without its names to match.
 fn target_of(segments: &[String]) -> Option<Target> {
     let [_, certificate, protocol, hostname, port, ..] = segments else {
         return None;
     };
-    Some(Target {
-        certificate: certificate.clone(),
-        hostname: hostname.parse().ok()?,
-        port: parse_port(port).ok()?,
-        protocol: protocol.parse().ok()?,
-    })
+    if protocol == Protocol::File.name() {
+        let path = Hostname::File(hostname.into());
+        return Some(Target::new(certificate, path, 0, Protocol::File));
+    }
+    let (hostname, port) = (hostname.parse().ok()?, parse_port(port).ok()?);
+    Some(Target::new(
+        certificate,
+        hostname,
+        port,
+        protocol.parse().ok()?,
+    ))
 }
 
 impl Place {

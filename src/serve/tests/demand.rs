@@ -109,6 +109,7 @@ fn publish_a_plan(current: &Current) {
         common_name: None,
         expected: Arc::new(Expected::trust_only()),
         hostnames: entry.hostnames,
+        found: Vec::new(),
         awaited: None,
     };
     watch.absorb(vec![Ok(loaded)], current.now());
