@@ -15,7 +15,7 @@ mod simulation;
 mod sources;
 mod vantage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -227,7 +227,7 @@ pub(super) struct State {
     /// Certificates that were fetched individually while a full fetch of their entry was running.
     newer: BTreeMap<Arc<str>, BTreeSet<String>>,
     /// Targets that this cycle has not probed yet.
-    remaining: BTreeSet<Arc<Target>>,
+    remaining: HashSet<Arc<Target>>,
     cycle_began: Duration,
     cycle_duration: Option<Duration>,
     is_ready: bool,
@@ -276,7 +276,7 @@ impl State {
             outdated: None,
             awaiting: BTreeMap::new(),
             newer: BTreeMap::new(),
-            remaining: BTreeSet::new(),
+            remaining: HashSet::new(),
             cycle_began: now.elapsed,
             cycle_duration: None,
             is_ready: false,
