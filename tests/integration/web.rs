@@ -474,7 +474,12 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
     assert_eq!(setup.client().served(address).await, second.certificate);
     let third = setup.issue(|_| {});
     setup.write("cert.pem", &third.pem);
-    assert!(web.reload().unwrap_err().to_string().contains("does not belong"));
+    assert!(
+        web.reload()
+            .unwrap_err()
+            .to_string()
+            .contains("does not belong")
+    );
     assert_eq!(setup.client().served(address).await, second.certificate);
     setup.write("key.pem", &third.key.serialize_pem());
     until_served(&setup, address, &second, &third).await;
@@ -522,7 +527,12 @@ async fn a_reload_changes_who_may_ask_and_a_broken_file_changes_nothing() {
     assert_eq!(status(address, &two).await, "200");
 
     fs::remove_file(setup.path("web.yml")).unwrap();
-    assert!(web.reload().unwrap_err().to_string().contains("it cannot be read"));
+    assert!(
+        web.reload()
+            .unwrap_err()
+            .to_string()
+            .contains("it cannot be read")
+    );
     assert_eq!(status(address, &two).await, "200");
 
     // From plain HTTP to TLS.

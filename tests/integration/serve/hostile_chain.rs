@@ -25,7 +25,9 @@ const MIN_ANSWERED: usize = 3 * ADDRESSES as usize;
 fn maze(name: &str) -> Arc<ServerConfig> {
     let key = || KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap();
     let mut authority = CertificateParams::default();
-    authority.distinguished_name.push(DnType::CommonName, "Maze");
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "Maze");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let mut above = key();
     let mut chain = Vec::new();
