@@ -9,6 +9,7 @@ mod order;
 mod overrides;
 mod reread;
 mod routes;
+mod service;
 mod tlsa;
 
 use std::collections::{BTreeSet, HashMap};
@@ -34,6 +35,7 @@ pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::Override;
 use reread::Reread;
 use routes::Routes;
+pub use service::{MAX_SERVICE_HOSTS, ServiceHost};
 use tlsa::Vouching;
 
 /// Result of resolving a name.
