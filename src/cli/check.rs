@@ -23,7 +23,7 @@ use super::exit::FailOn;
 use super::flags::{
     HowArgs, RootArgs, WhereArgs, parse_count, parse_positive, parse_url, revocation_word,
 };
-use super::plan::{self, Mail, Selection, Wanted};
+use super::plan::{self, Mail, Selection, Wanted, Xmpp};
 use super::progress::{Teller, is_well};
 use super::{Code, now, output, runtime};
 
@@ -408,11 +408,16 @@ impl Plan {
     /// Returns the entries from flags other than `--config`, or the part of the configuration file
     /// that `--sslmate` names.
     fn entries(args: &Args, inventory: &Inventory) -> Result<Vec<crate::config::Entry>, String> {
-        let (mut places, mut mail) = (Vec::new(), Vec::new());
+        let (mut places, mut mail, mut xmpp) = (Vec::new(), Vec::new(), Vec::new());
+        // With its domain in a flag, the target is the host.
+        let has_domain = args.manner.xmpp_domain.is_some();
         for target in &args.targets {
-            match Mail::parse(target) {
-                Some(domain) => mail.push(domain?),
-                None => places.push(target.parse()?),
+            if let Some(domain) = Mail::parse(target) {
+                mail.push(domain?);
+            } else if let Some(domain) = Xmpp::parse(target).filter(|_| !has_domain) {
+                xmpp.push(domain);
+            } else {
+                places.push(target.parse()?);
             }
         }
         let places: Vec<Place> = places;
@@ -426,7 +431,7 @@ impl Plan {
             let name = name.to_ascii_lowercase();
             if args.config.is_some() {
                 let entries = plan::entries_of(inventory, &name, args.manner.starttls);
-                return Ok(plan::narrowed(&entries, &places, &mail));
+                return Ok(plan::narrowed(&entries, &places, &mail, &xmpp));
             }
             Wanted::Sslmate(name)
         } else if let Some(url) = &args.download {
@@ -438,6 +443,7 @@ impl Plan {
             &wanted,
             &places,
             &mail,
+            &xmpp,
             args.manner.starttls.unwrap_or_default(),
         )
     }
@@ -461,6 +467,7 @@ impl Plan {
             entry.dane |= args.dane;
             args.manner.apply(entry)?;
         }
+        args.manner.names_are_used(&inventory.certificates)?;
         Ok(())
     }
 

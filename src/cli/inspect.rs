@@ -17,7 +17,7 @@ use crate::source::{Requests, Sources};
 
 use super::check::environment;
 use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word};
-use super::plan::{self, Mail, Wanted};
+use super::plan::{self, Mail, Wanted, Xmpp};
 use super::{Code, now, output, runtime};
 
 /// Maximum concurrent probes, which are those of the addresses of one name.
@@ -140,17 +140,22 @@ async fn inspect(args: &Args) -> Result<Code, String> {
 
 /// Returns the entry for the target, without an expected certificate.
 fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
-    let (mut places, mut mail) = (Vec::new(), Vec::new());
-    match Mail::parse(&args.target) {
-        Some(domain) => mail.push(domain?),
-        None => places.push(args.target.parse()?),
+    let (mut places, mut mail, mut xmpp) = (Vec::new(), Vec::new(), Vec::new());
+    let has_domain = args.manner.xmpp_domain.is_some();
+    if let Some(domain) = Mail::parse(&args.target) {
+        mail.push(domain?);
+    } else if let Some(domain) = Xmpp::parse(&args.target).filter(|_| !has_domain) {
+        xmpp.push(domain);
+    } else {
+        places.push(args.target.parse()?);
     }
     let protocol = args.manner.starttls.unwrap_or_default();
-    let mut entries = plan::entries(&Wanted::TrustOnly, &places, &mail, protocol)?;
+    let mut entries = plan::entries(&Wanted::TrustOnly, &places, &mail, &xmpp, protocol)?;
     for entry in &mut entries {
         entry.revocation = args.revocation.unwrap_or(entry.revocation);
         args.manner.apply(entry)?;
     }
+    args.manner.names_are_used(&entries)?;
     Ok(entries)
 }
 

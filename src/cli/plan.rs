@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Entry, Inventory, SourceSettings, parse_mail_domain};
+use crate::config::{Entry, Inventory, ReachSettings, SourceSettings, parse_mail_domain};
 use crate::look::{Looker, Reaches};
 use crate::model::{Hostname, Place, Protocol, RevocationCheck, Target, parse_port};
 use crate::resolve::Resolver;
@@ -122,9 +122,10 @@ pub(super) fn entries(
     wanted: &Wanted,
     places: &[Place],
     mail: &[Mail],
+    xmpp: &[Xmpp],
     protocol: Protocol,
 ) -> Result<Vec<Entry>, String> {
-    if places.is_empty() && mail.is_empty() {
+    if places.is_empty() && mail.is_empty() && xmpp.is_empty() {
         if wanted.has_hostnames() {
             let mut entry = Entry::new(wanted.source());
             entry.protocol = protocol;
@@ -166,9 +167,16 @@ pub(super) fn entries(
             entries.push(entry);
         }
     }
+    for domain in xmpp {
+        let entry = domain.entry(Entry::new(wanted.source()));
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
     // One certificate has one name, whatever ports are probed.
     if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
         let domains = mail.iter().map(|m| &m.domain);
+        let domains = domains.chain(xmpp.iter().map(|x| &x.domain));
         let first = places.iter().map(|p| &p.hostname).chain(domains).next();
         let name = first.map(ToString::to_string);
         for entry in &mut entries {
@@ -210,8 +218,13 @@ pub(super) fn entries_of(
 
 /// Restricts the entries to the given places, if there are any. A place that is in none of the
 /// entries is probed with the settings of the first.
-pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Vec<Entry> {
-    if places.is_empty() && mail.is_empty() {
+pub(super) fn narrowed(
+    entries: &[Entry],
+    places: &[Place],
+    mail: &[Mail],
+    xmpp: &[Xmpp],
+) -> Vec<Entry> {
+    if places.is_empty() && mail.is_empty() && xmpp.is_empty() {
         return entries.to_vec();
     }
     let mut narrow: Vec<Entry> = Vec::new();
@@ -274,6 +287,9 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
             ..entry.clone()
         }));
     }
+    for domain in xmpp {
+        narrow.extend(entries.first().map(|entry| domain.entry(entry.clone())));
+    }
     narrow
 }
 
@@ -305,6 +321,49 @@ impl Mail {
                 port: port?,
             })
         }))
+    }
+}
+
+/// A target that means the servers of an XMPP domain.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Xmpp {
+    domain: Hostname,
+    protocol: Protocol,
+}
+
+impl Xmpp {
+    /// Parses `xmpp:DOMAIN` or `xmpp-server:DOMAIN`, with or without `//`. Returns `None` for any
+    /// other target, such as a host with its port, or an address.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once(':')?;
+        let protocol = match scheme.to_ascii_lowercase().as_str() {
+            "xmpp" => Protocol::Xmpp,
+            "xmpp-server" => Protocol::XmppServer,
+            _ => return None,
+        };
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        // A number is the port of a host with the name of the scheme.
+        match rest.strip_suffix('/').unwrap_or(rest).parse().ok()? {
+            Hostname::Ip(_) => None,
+            domain => Some(Self { domain, protocol }),
+        }
+    }
+
+    /// Returns an entry with this domain in place of its hosts.
+    fn entry(&self, entry: Entry) -> Entry {
+        Entry {
+            hostnames: vec![self.domain.clone()],
+            mx: Vec::new(),
+            addresses: Vec::new(),
+            ports: vec![self.protocol.default_port()],
+            protocol: self.protocol,
+            finds_xmpp_hosts: true,
+            reach: ReachSettings {
+                xmpp_domain: Some(self.domain.clone()),
+                ..entry.reach
+            },
+            ..entry
+        }
     }
 }
 
@@ -396,6 +455,25 @@ pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn xmpp_domain_is_a_target_without_a_port() {
+        let read = |text| Xmpp::parse(text).map(|x| (x.domain.to_string(), x.protocol));
+        let of = |protocol| Some(("bar.example".to_owned(), protocol));
+        assert_eq!(read("xmpp:Bar.example"), of(Protocol::Xmpp));
+        assert_eq!(read("XMPP://bar.example/"), of(Protocol::Xmpp));
+        assert_eq!(read("xmpp-server:bar.example"), of(Protocol::XmppServer));
+        for other in [
+            "xmpp:5222",
+            "xmpp://bar.example:5222",
+            "xmpp://192.0.2.1",
+            "xmpp:a@bar.example",
+            "xmpps://bar.example",
+            "bar.example",
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn mail_is_told_from_hosts() {

@@ -17,7 +17,7 @@ use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources};
 
-use super::{caught, names};
+use super::{caught, names, xmpp};
 
 /// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
@@ -144,6 +144,9 @@ pub async fn locate(
 ) -> Located {
     #[cfg(test)]
     super::tests::break_down_asking(entry);
+    if let (true, Some(domain)) = (entry.finds_xmpp_hosts, &entry.reach.xmpp_domain) {
+        return xmpp::locate(entry, domain, resolver, deadline).await;
+    }
     let mut found = entry.clone();
     found.mx.clear();
     if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
@@ -178,7 +181,7 @@ pub async fn locate(
 }
 
 /// Returns true if the source of an entry supplies the names of its certificates.
-fn has_names(entry: &Entry) -> bool {
+pub(super) fn has_names(entry: &Entry) -> bool {
     !matches!(
         entry.source,
         SourceSettings::Fingerprints(_)
@@ -211,6 +214,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
             warn: entry.warn,
             crit: entry.crit,
             revocation: entry.revocation,
+            name: entry.reach.xmpp_domain.clone(),
             ..Rules::default()
         },
         manner: manner.clone(),

@@ -331,6 +331,7 @@ impl Watch {
             warn: self.entry.warn,
             crit: self.entry.crit,
             revocation: self.entry.revocation,
+            name: self.entry.reach.xmpp_domain.clone(),
             ..Rules::default()
         };
         if let Ok(kept) = expectation {

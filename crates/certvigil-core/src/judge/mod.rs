@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::certificate::Fingerprint;
 use crate::finding::{Code, Detail, Finding, Missing, Older, Severity, Wanted};
 use crate::instance::Expected;
-use crate::model::{RevocationCheck, Threshold, Timestamp};
+use crate::model::{Hostname, RevocationCheck, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Told};
 
 pub use bundle::{Bundle, End};
@@ -40,7 +40,7 @@ pub use together::{agree, together};
 pub use trust_store::{Root, TrustStore};
 
 /// Settings of judging, in addition to the expectation and the observation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// Threshold of expiry from which a finding is a warning.
     pub warn: Threshold,
@@ -52,6 +52,9 @@ pub struct Rules {
     pub stale_since: Option<Timestamp>,
     /// Method of checking the revocation of the leaf.
     pub revocation: RevocationCheck,
+    /// Name that the certificate must have, if it is not the target's host: an XMPP domain (RFC
+    /// 6120, section 13.7.2.1).
+    pub name: Option<Hostname>,
 }
 
 /// A grace period during a rollout, in which serving the previous certificate is only a warning.
@@ -78,6 +81,7 @@ impl Default for Rules {
             grace: None,
             stale_since: None,
             revocation: RevocationCheck::default(),
+            name: None,
         }
     }
 }
@@ -226,7 +230,8 @@ pub fn judge_within(
             Vec::new(),
         ),
         (Outcome::Served(served), Some(expected)) => {
-            let hostname = &observation.target.hostname;
+            let hostname = rules.name.as_ref();
+            let hostname = hostname.unwrap_or(&observation.target.hostname);
             let judged = judge_served(expected, served, hostname, trust, rules, now, signatures);
             (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
             (Verdict::Conclusive(judged.flags), judged.findings)

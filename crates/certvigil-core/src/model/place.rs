@@ -27,7 +27,13 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::read(text).map_err(|why| match (meant(text), text.split_once("://")) {
             (Some(meant), Some((scheme, _))) => {
-                format!("unsupported scheme `{scheme}`; did you mean `{meant}`?")
+                let is_plain = Protocol::inside_tls(&scheme.to_ascii_lowercase()).is_some();
+                let what = if is_plain {
+                    format!("`{scheme}` has no TLS")
+                } else {
+                    format!("unsupported scheme `{scheme}`")
+                };
+                format!("{what}; did you mean `{meant}`?")
             }
             (Some(meant), None) => format!("{why}; did you mean `{meant}`?"),
             (None, _) => why,
@@ -77,13 +83,20 @@ impl Place {
 /// Returns a suggestion for text that is not a target. The suggestion is a valid target.
 fn meant(text: &str) -> Option<String> {
     let schemes = || Protocol::schemes().chain([SCHEME_OF_ANY_PORT]);
-    let scheme = |word: &str| nearest(word, schemes()).first().copied();
+    let scheme = |word: &str| {
+        let near = || nearest(word, schemes()).first().copied();
+        Protocol::inside_tls(word).or_else(near)
+    };
     // htps://host, smtp//host, https:/host, smtp:host
     let of_scheme = || {
         let end = text.find([':', '/'])?;
         let (word, rest) = text.split_at(end);
         let rest = rest.trim_start_matches([':', '/']);
-        Some(format!("{}://{rest}", scheme(word)?))
+        let word = word.to_ascii_lowercase();
+        if Protocol::is_known_unsupported(&word) {
+            return None;
+        }
+        Some(format!("{}://{rest}", scheme(&word)?))
     };
     // host:imap
     let of_port = || {
@@ -176,6 +189,8 @@ mod tests {
             ("example.com:65536", "not a port"),
             ("example.com:", "not a port"),
             ("gopher://example.com", "unsupported"),
+            ("mongodb+srv://example.com", "srv:_mongodb._tcp"),
+            ("tcp://example.com:1", "write tls://"),
             ("tls://example.com", "no port"),
             ("https://user:pw@example.com", "remove it"),
             ("example.com/path", "not a target"),
@@ -204,6 +219,13 @@ mod tests {
             ("htps://example.com", "https://example.com"),
             ("http://example.com", "https://example.com"),
             ("imapss://example.com:144", "imaps://example.com:144"),
+            (
+                "redis://cache.example:6379/0",
+                "rediss://cache.example:6379/0",
+            ),
+            ("WS://example.com/chat", "wss://example.com/chat"),
+            ("mqtt://example.com", "mqtts://example.com"),
+            ("amqp://example.com", "amqps://example.com"),
             ("example.com/path", "example.com"),
             ("example.com:443/path", "example.com:443"),
         ] {
@@ -218,6 +240,8 @@ mod tests {
             "//",
             ":",
             "a:b:c/",
+            "mongodb+srv://example.com",
+            "ssh://example.com",
         ] {
             let error = text.parse::<Place>().unwrap_err();
             assert!(!error.contains("did you mean"), "{text}: {error}");

@@ -18,7 +18,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::certificate::parse_certificates;
 use crate::io::{read_bounded, read_certificate_file, warn_if_readable_by_others};
-use crate::model::{Protocol, ProxyProtocol, Sni};
+use crate::model::{Hostname, Protocol, ProxyProtocol, Sni};
 
 /// Settings of the connection options. `Default` sets none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,11 @@ pub struct ReachSettings {
     pub sni: Sni,
     /// Source addresses, at most one of each family.
     pub source_addresses: Vec<IpAddr>,
+    /// Name of the client in SMTP's EHLO and LMTP's LHLO. `None` means that of the machine.
+    pub ehlo: Option<String>,
+    /// Domain of the XMPP service, if it differs from the host: the stream names it, and it is sent
+    /// as SNI.
+    pub xmpp_domain: Option<Hostname>,
 }
 
 impl ReachSettings {
@@ -45,6 +50,16 @@ impl ReachSettings {
         if protocol.is_quic() && self.proxy_protocol.is_some() {
             return Err(format!(
                 "the PROXY protocol needs a TCP connection, and {protocol} uses UDP; remove one of the two"
+            ));
+        }
+        if self.ehlo.is_some() && !protocol.has_ehlo() {
+            return Err(format!(
+                "`ehlo` is the name in SMTP and LMTP, and the protocol is {protocol}; remove one of the two"
+            ));
+        }
+        if self.xmpp_domain.is_some() && !protocol.is_xmpp() {
+            return Err(format!(
+                "`xmpp_domain` is the domain in XMPP, and the protocol is {protocol}; remove one of the two"
             ));
         }
         Ok(())
@@ -59,6 +74,8 @@ pub struct Reach {
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) sni: Sni,
     source_addresses: Vec<IpAddr>,
+    pub(super) ehlo: Option<String>,
+    pub(super) xmpp_domain: Option<Hostname>,
 }
 
 impl fmt::Debug for Reach {
@@ -87,6 +104,8 @@ impl Reach {
                 .collect(),
             sni: settings.sni.clone(),
             source_addresses: settings.source_addresses.clone(),
+            ehlo: settings.ehlo.clone(),
+            xmpp_domain: settings.xmpp_domain.clone(),
         })
     }
 

@@ -22,11 +22,11 @@ pub struct ServiceHost {
 
 impl Resolver {
     /// Returns the hosts of a service such as `_xmpp-client._tcp.example.com`, without duplicates,
-    /// by priority and then by weight, the largest first.
+    /// by priority and then by weight, the largest first. The list is empty if the SRV record has
+    /// the target `.`: the domain does not offer the service.
     ///
     /// # Errors
-    /// If there is no SRV record ([`LookError::is_dns_answer`] is true then), the records state that
-    /// the service is not available, or the lookup fails.
+    /// If there is no SRV record ([`LookError::is_dns_answer`] is true then), or the lookup fails.
     pub async fn service_hosts(
         &self,
         service: &Hostname,
@@ -70,7 +70,7 @@ fn hosts(service: &Hostname, records: &[RData]) -> Result<Vec<ServiceHost>, Look
         return none("has no SRV record");
     }
     if ranked.iter().all(|(.., target, _)| target == ".") {
-        return none("is not available: its SRV record has the target `.` (RFC 2782)");
+        return Ok(Vec::new());
     }
     ranked.sort();
     let mut hosts: Vec<ServiceHost> = Vec::new();
@@ -141,8 +141,7 @@ mod tests {
     #[test]
     fn missing_service_is_a_dns_answer() {
         assert!(found(&[]).unwrap_err().contains("has no SRV record"));
-        let unavailable = found(&[(0, 0, 0, ".")]).unwrap_err();
-        assert!(unavailable.contains("RFC 2782"), "{unavailable}");
+        assert_eq!(found(&[(0, 0, 0, ".")]).as_deref(), Ok(""));
         let invalid = found(&[(0, 0, 0, "a.example.")]).unwrap_err();
         assert!(invalid.contains("host name and a port"), "{invalid}");
     }

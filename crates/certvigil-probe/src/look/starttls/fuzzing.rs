@@ -42,14 +42,12 @@ pub(in crate::look) fn starttls(data: &[u8]) {
 
 /// Returns the outcome of a dialogue.
 fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
-    let Ok(hostname) = "mail.example.com".parse() else {
+    let Ok(domain) = "mail.example.com".parse() else {
         return String::new();
     };
-    let target = Target {
-        certificate: "c".into(),
-        hostname,
-        port: protocol.default_port(),
-        protocol,
+    let names = Names {
+        client: &["[192.0.2.1]".into(), "mail.example.net".into()],
+        domain: &domain,
     };
     let mut heard = Vec::new();
     let server = Script {
@@ -61,7 +59,7 @@ fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
     let mut wire = Wire::new(server);
     let outcome = {
         let dialogue = pin!(async {
-            ask(&mut wire, &target, "[192.0.2.1]").await?;
+            ask(&mut wire, protocol, &names).await?;
             wire.nothing_follows().await
         });
         // The dialogue waits only for the script, which never wakes it. Pending means that there is
@@ -79,6 +77,7 @@ fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
             assert!(error.message.chars().count() < MAX_TOLD);
             match end {
                 End::Refused(_) => "refused",
+                End::RefusedName { .. } => "refused name",
                 End::NotOffered => "not offered",
                 End::Broken(_) => "broken",
                 End::Follows => "follows",
@@ -104,6 +103,8 @@ fn speaks_lines(protocol: Protocol) -> bool {
             | Protocol::Ldap
             | Protocol::Postgres
             | Protocol::Mysql
+            | Protocol::Rdp
+            | Protocol::Mssql
     )
 }
 
