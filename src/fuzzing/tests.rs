@@ -11,7 +11,14 @@ const MAX_SEEDS: usize = 60;
 const MAX_SEED: usize = 4096;
 
 /// The targets of `certvigil_probe::fuzzing`, whose seeds are replayed there.
-const OF_THE_PROBE: [&str; 2] = ["cleartext_reader", "starttls"];
+const OF_THE_PROBE: [&str; 6] = [
+    "cleartext_reader",
+    "mssql",
+    "nats",
+    "rdp",
+    "starttls",
+    "tds",
+];
 
 fn fuzz(folder: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "fuzz", folder]

@@ -3,15 +3,19 @@
 
 use crate::certificate::is_one_line;
 
-pub use crate::look::fuzzing::{cleartext_reader, starttls};
+pub use crate::look::fuzzing::{cleartext_reader, mssql, nats, rdp, starttls, tds};
 
 /// Fuzz target: accepts any bytes, and panics if a parser breaks its contract.
 pub type Drive = fn(&[u8]);
 
 /// Fuzz targets with the names of their files in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Drive); 2] = [
+pub const TARGETS: [(&str, Drive); 6] = [
     ("cleartext_reader", cleartext_reader),
+    ("mssql", mssql),
+    ("nats", nats),
+    ("rdp", rdp),
     ("starttls", starttls),
+    ("tds", tds),
 ];
 
 /// Panics if a message contains more than one line.

@@ -201,6 +201,22 @@ impl Protocol {
         }
     }
 
+    /// Returns the protocol that is the same with TLS from the first byte, if there is one.
+    pub fn with_direct_tls(self) -> Option<Self> {
+        Some(match self {
+            Self::Smtp => Self::Smtps,
+            Self::Imap => Self::Imaps,
+            Self::Pop3 => Self::Pop3s,
+            Self::Ftp => Self::Ftps,
+            Self::Xmpp => Self::Xmpps,
+            Self::XmppServer => Self::XmppsServer,
+            Self::Ldap => Self::Ldaps,
+            Self::Nntp => Self::Nntps,
+            Self::Irc => Self::Ircs,
+            other => return other.tls_first(),
+        })
+    }
+
     /// Returns the protocol that has TLS from the first byte at the same port, if servers of this
     /// one may be configured for it.
     pub fn tls_first(self) -> Option<Self> {
@@ -225,6 +241,11 @@ impl Protocol {
         }
     }
 
+    /// Returns the aliases of protocols.
+    pub fn aliases() -> impl Iterator<Item = &'static str> {
+        ALIASES.iter().map(|(name, ..)| *name)
+    }
+
     /// Returns the scheme inside TLS of a scheme without TLS.
     pub(super) fn inside_tls(scheme: &str) -> Option<&'static str> {
         let found = PLAIN.iter().find(|(plain, _)| *plain == scheme);
@@ -238,8 +259,7 @@ impl Protocol {
 
     /// Returns the schemes of a target, except `tls`.
     pub(super) fn schemes() -> impl Iterator<Item = &'static str> {
-        let aliases = ALIASES.iter().map(|(name, ..)| *name);
-        Self::ALL.iter().map(|p| p.name()).chain(aliases)
+        Self::ALL.iter().map(|p| p.name()).chain(Self::aliases())
     }
 
     /// Returns the protocol that usually begins in cleartext at a port, by the registered ports.
@@ -350,6 +370,16 @@ mod tests {
             assert_eq!((protocol.name(), found), (name, port), "{scheme}");
         }
         assert!(Protocol::of_scheme("gopher").is_err());
+    }
+
+    #[test]
+    fn direct_tls_has_no_cleartext_dialogue() {
+        for &protocol in Protocol::ALL {
+            if let Some(direct) = protocol.with_direct_tls() {
+                assert!(protocol.begins_in_the_clear(), "{protocol}");
+                assert!(!direct.begins_in_the_clear(), "{direct}");
+            }
+        }
     }
 
     #[test]

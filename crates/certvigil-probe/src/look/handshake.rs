@@ -404,6 +404,9 @@ fn banner(first: &[u8]) -> Option<Protocol> {
         [_, 0, 0, 0, 10, b'0'..=b'9', ..] => Some(Protocol::Mysql),
         _ if first.starts_with(b"<?XML") || first.starts_with(b"<STREAM") => Some(Protocol::Xmpp),
         _ if first.starts_with(b":") && has(b" NOTICE") => Some(Protocol::Irc),
+        _ if first.starts_with(b"INFO {") => Some(Protocol::Nats),
+        // TPKT with an X.224 disconnect request or data (RFC 1006, section 6).
+        [3, 0, 0, _, _, 0x80 | 0xf0, ..] => Some(Protocol::Rdp),
         _ => None,
     }
 }
@@ -432,6 +435,8 @@ mod tests {
             (b"* OK [CAPABILITY", Some(Protocol::Imap)),
             (b"+OK Dovecot", Some(Protocol::Pop3)),
             (b"\x5b\0\0\0\x0a5.5.5", Some(Protocol::Mysql)),
+            (b"INFO {\"server_id", Some(Protocol::Nats)),
+            (b"\x03\0\0\x09\x02\xf0\x80\x21\x80", Some(Protocol::Rdp)),
             (b"HTTP/1.1 400 Bad", None),
             (b"SSH-2.0-OpenSSH", None),
         ] {

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::certificate::Interner;
 use crate::model::{Hostname, KeyType, Protocol, Sni, Target, Timings};
-use crate::observation::{ErrorKind, LookError, Outcome, Served};
+use crate::observation::{ErrorKind, LookError, Outcome, Sent, Served};
 
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::{Answer, Offer};
@@ -72,6 +72,18 @@ impl<'a> Look<'a> {
         domain.unwrap_or(&self.target.hostname)
     }
 
+    /// Returns the options that may be the cause of a failed handshake.
+    fn sent(&self) -> Sent {
+        Sent {
+            proxy_header: self.reach.proxy_protocol.is_some(),
+            client_certificate: self.reach.client.is_some(),
+            sni: match (&self.reach.sni, &self.reach.xmpp_domain) {
+                (Sni::Hostname, Some(domain)) => Sni::Name(domain.to_string()),
+                (sni, _) => sni.clone(),
+            },
+        }
+    }
+
     /// Returns the application protocols (ALPN) to offer.
     fn alpn(&self) -> Vec<Vec<u8>> {
         if !self.reach.alpn.is_empty() {
@@ -111,7 +123,10 @@ impl Looker {
         let mut timings = Timings::default();
         let outcome = match self.take(look, deadline, &mut timings).await {
             Ok(served) => Outcome::Served(Box::new(served)),
-            Err(error) => Outcome::Failed(error),
+            Err(error) => Outcome::Failed(LookError {
+                sent: look.sent(),
+                ..error
+            }),
         };
         (outcome, timings)
     }

@@ -15,7 +15,7 @@ const MAX_TOLD: usize = 400;
 /// protocol, the second one the size of the pieces. Asserts that sending all data at once has the
 /// same outcome.
 pub(in crate::look) fn starttls(data: &[u8]) {
-    let [protocol, size, said @ ..] = data else {
+    let [protocol, rest @ ..] = data else {
         return;
     };
     let protocols: Vec<Protocol> = Protocol::ALL
@@ -25,6 +25,14 @@ pub(in crate::look) fn starttls(data: &[u8]) {
         .collect();
     let at = usize::from(*protocol) % protocols.len();
     let Some(&protocol) = protocols.get(at) else {
+        return;
+    };
+    dialogue(protocol, rest);
+}
+
+/// Runs the dialogue of a protocol. The first octet is the size of the pieces.
+pub(in crate::look) fn dialogue(protocol: Protocol, data: &[u8]) {
+    let [size, said @ ..] = data else {
         return;
     };
     let whole = hear(protocol, said, said.len().max(1), false);

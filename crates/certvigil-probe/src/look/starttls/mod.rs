@@ -202,7 +202,10 @@ fn explain(end: &End, protocol: Protocol, seems_tls: bool, after: Duration) -> L
             format!("the connection broke off before TLS, in the dialogue of {name}: {error}"),
         ),
     };
-    LookError::new(kind, message)
+    LookError {
+        seems: protocol.with_direct_tls().filter(|_| seems_tls),
+        ..LookError::new(kind, message)
+    }
 }
 
 /// Returns the vulnerability of clients that accept cleartext data after the go-ahead.
