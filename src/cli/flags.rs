@@ -11,10 +11,13 @@ use crate::config::{
     Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_domain, parse_ehlo,
     parse_name_server,
 };
+use crate::look::ClientFiles;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration,
 };
 use crate::resolve::{Override, Resolver};
+
+use super::targets::{self, Parsed, Written};
 
 // These structs have no doc comments: clap would show them as descriptions of the command.
 #[derive(Debug, clap::Args)]
@@ -59,6 +62,11 @@ impl FamilyArgs {
 }
 
 impl WhereArgs {
+    /// Returns the addresses that the user gave for names.
+    pub(super) fn overrides(&self) -> &[Override] {
+        &self.resolve
+    }
+
     /// Overrides the address families of the inventory with those of the flags.
     pub(super) fn apply(&self, inventory: &mut Inventory) {
         self.families.apply(inventory);
@@ -87,13 +95,17 @@ pub(super) struct HowArgs {
     #[arg(long, value_name = "TYPE", value_parser = OneOf::<KeyTypes>::new(&["any", "rsa", "ecdsa", "all"]))]
     key_type: Option<KeyTypes>,
 
-    /// Path to the client certificate (PEM), optionally followed by its chain
+    /// Path to the client certificate, optionally with its chain, in any order: PEM, DER, PKCS #7 or PKCS #12
     #[arg(long, value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
 
-    /// Path to the private key of --client-cert (PEM, unencrypted)
+    /// Path to the private key of --client-cert (PEM or DER, unencrypted)
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
+
+    /// Path to a file with the password of a PKCS #12 file of --client-cert, in its first line
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_cert_password_file: Option<PathBuf>,
 
     /// Send a PROXY protocol header first
     #[arg(long, value_name = "VERSION", value_parser = OneOf::<ProxyProtocol>::new(&["v1", "v2"]))]
@@ -135,6 +147,11 @@ impl HowArgs {
         entry.reach.suits(entry.protocol)
     }
 
+    /// Parses the targets. With an XMPP domain in a flag, an XMPP target is the host.
+    pub(super) fn parse_targets(&self, all: &[Written]) -> Result<Parsed, String> {
+        targets::parse(all, self.xmpp_domain.is_some())
+    }
+
     /// Checks that the names of the flags are used by at least one entry.
     pub(super) fn names_are_used(&self, entries: &[Entry]) -> Result<(), String> {
         if self.ehlo.is_some() && !entries.iter().any(|e| e.protocol.has_ehlo()) {
@@ -148,7 +165,11 @@ impl HowArgs {
 
     fn apply_to(&self, reach: &mut ReachSettings) {
         if let (Some(certificate), Some(key)) = (&self.client_cert, &self.client_key) {
-            reach.client = Some((certificate.clone(), key.clone()));
+            reach.client = Some(ClientFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                password: self.client_cert_password_file.clone(),
+            });
         }
         reach.proxy_protocol = self.proxy_protocol.or(reach.proxy_protocol);
         if !self.alpn.is_empty() {

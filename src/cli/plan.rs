@@ -77,12 +77,32 @@ pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
     })
 }
 
-/// Waits until the user interrupts.
+/// Waits until the user interrupts: SIGINT or SIGTERM.
 pub(super) async fn stop() {
-    // Without a handler for Ctrl-C, there is nothing to wait for.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    let interrupted = async {
+        // Without a handler for Ctrl-C, there is nothing to wait for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated() => {}
     }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
 }
 
 /// Expected certificate according to the flags.
@@ -137,16 +157,19 @@ pub(super) fn entries(
     let mut entries: Vec<Entry> = Vec::new();
     // There may be tens of thousands of targets.
     let mut seen = HashSet::new();
-    let mut by_port: HashMap<(u16, Protocol), usize> = HashMap::new();
+    let mut by_port: HashMap<(u16, Protocol, u32), usize> = HashMap::new();
     for place in places {
         let protocol = place.protocol.unwrap_or(protocol);
         let port = place.port.unwrap_or(protocol.default_port());
-        if !seen.insert((&place.hostname, port, protocol)) {
+        let scope = scope_of(place)?;
+        if !seen.insert((&place.hostname, port, protocol, scope)) {
             continue;
         }
         // Without an expected certificate, each host is an entry of its own.
         if !matches!(wanted, Wanted::TrustOnly) {
-            let position = *by_port.entry((port, protocol)).or_insert(entries.len());
+            let position = *by_port
+                .entry((port, protocol, scope))
+                .or_insert(entries.len());
             if let Some(entry) = entries.get_mut(position) {
                 entry.hostnames.push(place.hostname.clone());
                 continue;
@@ -156,6 +179,7 @@ pub(super) fn entries(
         entry.hostnames = vec![place.hostname.clone()];
         entry.ports = vec![port];
         entry.protocol = protocol;
+        entry.reach.scope_id = scope;
         entries.push(entry);
     }
     for Mail { domain, port } in mail {
@@ -184,6 +208,46 @@ pub(super) fn entries(
         }
     }
     Ok(entries)
+}
+
+/// Reports the zones of link-local addresses, which no row of a result has.
+pub(super) fn report_zones(places: &[Place]) {
+    for place in places {
+        if let Some(zone) = &place.zone {
+            super::output::note(&format!(
+                "`{}` is probed in the zone `{zone}`",
+                place.hostname
+            ));
+        }
+    }
+}
+
+/// Returns the index of the network interface that is the zone of a link-local address; 0 if the
+/// target has none.
+fn scope_of(place: &Place) -> Result<u32, String> {
+    let Some(zone) = &place.zone else {
+        return Ok(0);
+    };
+    match zone.parse() {
+        Ok(index) if index > 0 => Ok(index),
+        _ => interface_index(zone).ok_or_else(|| {
+            format!(
+                "`{}%{zone}`: this machine has no network interface `{zone}`, which is the zone of the address; write one that `ip link` lists",
+                place.hostname
+            )
+        }),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn interface_index(name: &str) -> Option<u32> {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    rustix::net::netdevice::name_to_index(&socket, name).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn interface_index(_name: &str) -> Option<u32> {
+    None
 }
 
 /// Returns the entries for one certificate of the account. They are the configured entries for this
@@ -223,9 +287,9 @@ pub(super) fn narrowed(
     places: &[Place],
     mail: &[Mail],
     xmpp: &[Xmpp],
-) -> Vec<Entry> {
+) -> Result<Vec<Entry>, String> {
     if places.is_empty() && mail.is_empty() && xmpp.is_empty() {
-        return entries.to_vec();
+        return Ok(entries.to_vec());
     }
     let mut narrow: Vec<Entry> = Vec::new();
     for place in places {
@@ -256,6 +320,7 @@ pub(super) fn narrowed(
             if let Some(port) = place.port {
                 one.ports = vec![port];
             }
+            one.reach.scope_id = scope_of(place)?;
             // Each entry costs a source request, so entries that differ only in hostnames are
             // merged.
             let alike = |e: &&mut Entry| {
@@ -290,7 +355,7 @@ pub(super) fn narrowed(
     for domain in xmpp {
         narrow.extend(entries.first().map(|entry| domain.entry(entry.clone())));
     }
-    narrow
+    Ok(narrow)
 }
 
 /// A target that means the mail servers of a domain.

@@ -1,6 +1,7 @@
 //! Human-readable description of what an inventory tests.
 
 use crate::certificate::printable;
+use crate::look::ClientFiles;
 use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
@@ -116,7 +117,7 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         KeyTypes::All => lines.push("requests RSA and ECDSA certificates".into()),
     }
     let reach = &entry.reach;
-    if let Some((certificate, _)) = &reach.client {
+    if let Some(ClientFiles { certificate, .. }) = &reach.client {
         lines.push(format!(
             "presents the client certificate in {}",
             certificate.display()

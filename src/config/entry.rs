@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use yaml_config::{Fields, Item, Problems};
 
+use crate::look::ClientFiles;
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
 };
@@ -141,10 +142,21 @@ impl Reader<'_> {
         let mut reach = ReachSettings::default();
         let certificate = fields.take("client_cert");
         let key = fields.take("client_key");
+        let password = fields.take("client_cert_password_file");
+        if let (Some(password), None) = (&password, &certificate) {
+            let what =
+                "`client_cert_password_file` has no `client_cert`; add it, or remove the key";
+            problems.at(password, what);
+        }
         reach.client = match (&certificate, &key) {
             (Some(certificate), Some(key)) => {
                 let certificate = self.path(certificate, problems);
-                certificate.zip(self.path(key, problems))
+                let password = password.and_then(|p| self.path(&p, problems));
+                (certificate.zip(self.path(key, problems))).map(|(certificate, key)| ClientFiles {
+                    certificate,
+                    key,
+                    password,
+                })
             }
             (Some(alone), None) | (None, Some(alone)) => {
                 problems.at(
@@ -204,10 +216,13 @@ impl Reader<'_> {
             return None;
         };
         match name {
-            "sslmate" => item.parse(problems, |text| match text {
-                "*" => Ok(SourceSettings::SslmateAll),
-                cn => Ok(SourceSettings::Sslmate(non_empty(cn)?.to_ascii_lowercase())),
-            }),
+            "sslmate" => {
+                let cn = item.parse(problems, non_empty)?;
+                Some(match cn.as_str() {
+                    "*" => SourceSettings::SslmateAll,
+                    cn => SourceSettings::Sslmate(cn.to_ascii_lowercase()),
+                })
+            }
             "download" => item.parse(problems, base_url).map(SourceSettings::Download),
             "pem" => {
                 let items = item.some_or_one(problems, "the list is empty; add at least one file");

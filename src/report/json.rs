@@ -20,6 +20,8 @@ use super::Summary;
 struct Document<'a> {
     result: Vec<Row<'a>>,
     summary: Summary,
+    /// False if the run was interrupted.
+    complete: bool,
 }
 
 /// A result. The keys of SSLMate come first. Those that SSLMate makes conditional may be absent.
@@ -151,10 +153,16 @@ struct TimingsRow {
 
 /// Formats the results as one JSON object with a final newline.
 pub fn json(results: &[Judged]) -> String {
+    json_of_run(results, true)
+}
+
+/// Formats the results of a run, which is not complete if the user interrupted it.
+pub fn json_of_run(results: &[Judged], complete: bool) -> String {
     let mut known = Known::new();
     let document = Document {
         result: results.iter().map(|one| row(one, &mut known)).collect(),
         summary: Summary::of(results),
+        complete,
     };
     // The document has only strings, numbers and lists, so serialization cannot fail.
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();

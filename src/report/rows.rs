@@ -61,7 +61,7 @@ impl<'a> Row<'a> {
             address: match observation.ip {
                 Some(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
                 Some(IpAddr::V4(ip)) => format!("{ip}:{port}"),
-                None => format!("port {port}"),
+                None => format!(":{port}"),
             },
             agreeing: Vec::new(),
         }

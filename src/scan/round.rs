@@ -103,6 +103,9 @@ impl Round {
     }
 
     fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
+        if self.scanner.remotes.is_empty() {
+            return;
+        }
         let Ok(loaded) = &job.expectation else { return };
         let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
         // A remote test supports TCP only.
@@ -346,7 +349,9 @@ impl Round {
             now: self.now,
             signatures: Signatures::default(),
         };
-        if job.rules.revocation >= RevocationCheck::Crl {
+        let has_files = self.scanner.revocations.has_files();
+        let check = job.rules.revocation;
+        if check >= RevocationCheck::Crl || check != RevocationCheck::Off && has_files {
             judging = Box::pin(self.ask_issuer(job, judging)).await;
         }
         let judged = judging.judge(&self.scanner.permits).await;

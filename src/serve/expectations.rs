@@ -318,10 +318,10 @@ impl Watch {
         }
     }
 
-    /// Returns the probe of a target of this entry.
+    /// Returns the probe of targets of this entry.
     pub(super) fn job(
         &self,
-        target: &Target,
+        targets: Vec<Target>,
         expectation: &Result<Kept, String>,
         times: &Times,
         manner: &Manner,
@@ -348,7 +348,7 @@ impl Watch {
                 .as_ref()
                 .map(|kept| kept.loaded.clone())
                 .map_err(Clone::clone),
-            targets: vec![target.clone()],
+            targets,
             addresses: self.entry.addresses.clone(),
             known: Vec::new(),
             families: self.entry.families,

@@ -269,15 +269,15 @@ fn exposition(current: &Current) -> Pieces {
             .iter()
             .flat_map(|results| &results.endpoints)
     };
-    endpoints(&mut seen, results().map(|endpoint| &*endpoint.lines));
+    endpoints(&mut seen, results().map(|endpoint| &endpoint.lines));
     hosts(&mut counted, results().map(|endpoint| &*endpoint.judged));
     requests(&mut rest, current);
-    vantages(&mut rest, &snapshot.vantages);
+    let elapsed = current.started.elapsed();
+    vantages(&mut rest, &snapshot.vantages, elapsed);
     if let Some(is_up) = current.is_state_up() {
         rest.value(Metric::StateUp, u8::from(is_up));
     }
     current.counters.write(&mut rest);
-    let elapsed = current.started.elapsed();
     monitor(&mut rest, &snapshot, elapsed);
     process::write(&mut rest);
     let of_plan = snapshot.plan.exposed(expose);
@@ -338,14 +338,19 @@ fn requests(out: &mut Exposition, current: &Current) {
     }
 }
 
-/// Writes the health of the remote vantages.
-fn vantages(out: &mut Exposition, vantages: &[VantageStatus]) {
+/// Writes the health and the lag of the remote vantages.
+fn vantages(out: &mut Exposition, vantages: &[VantageStatus], elapsed: Duration) {
     let mut samples = out.begin(Metric::VantageUp);
     for VantageStatus { vantage, is_up, .. } in vantages {
         if let Some(is_up) = is_up {
             let labels = labels([("vantage", vantage.as_str())]);
             samples.put(&labels, u8::from(*is_up));
         }
+    }
+    let mut samples = out.begin(Metric::VantageLag);
+    for status in vantages {
+        let labels = labels([("vantage", status.vantage.as_str())]);
+        samples.put(&labels, status.lag(elapsed).as_secs_f64());
     }
 }
 

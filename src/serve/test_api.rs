@@ -263,7 +263,13 @@ async fn job(
     let timeout = runtime.manner.timeout;
     let admitted = admit(runtime, plan, &target.hostname, target.port, timeout).await?;
     let expectation = Ok(kept.clone());
-    let job = watch.job(&target, &expectation, &runtime.times, &runtime.manner, now);
+    let job = watch.job(
+        vec![target.clone()],
+        &expectation,
+        &runtime.times,
+        &runtime.manner,
+        now,
+    );
     Ok(match admitted {
         // A host that is not in the inventory gets no client certificate, PROXY header or SNI of
         // the entry.

@@ -8,6 +8,7 @@ pub(crate) mod fuzzing;
 mod issuer;
 mod pem;
 mod sslmate;
+mod test_rows;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -28,9 +29,10 @@ use certvigil_probe::io::{BasicAuth, Http, read_secret};
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
+pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
-pub(crate) use sslmate::TestResponse;
-pub(crate) use sslmate::{Client, TestRow};
+pub(crate) use test_rows::TestResponse;
+pub(crate) use test_rows::{MAX_ROWS, TestRow};
 
 /// Maximum names in an error. A certificate may have thousands.
 const MAX_TOLD_NAMES: usize = 5;
@@ -323,7 +325,7 @@ impl Sources {
         stamps: Vec<Option<pem::Stamp>>,
     ) -> Result<Loaded, Failed> {
         let both = files.iter().zip(stamps);
-        let instances = both.map(|(file, stamp)| self.files.load(file, stamp));
+        let instances = both.map(|(file, stamp)| self.files.load(file, stamp, &self.certificates));
         let instances = instances.collect::<Result<Vec<_>, _>>();
         let instances = instances.and_then(|instances| {
             let mut instances = instances.into_iter();

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use certvigil_probe::io::{is_stream, read_certificate_file};
+use certvigil_probe::io::read_certificate_file;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::certificate::read_certificates;
+use crate::certificate::{Fingerprint, Interner, read_certificates};
 use crate::instance::Instance;
 
 use super::SourceError;
@@ -20,12 +20,21 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Maximum files in the record. It is cleared when it is full.
 const MAX_KNOWN: usize = 10_000;
 
-/// Record of the files that were read and their state at that time.
+/// Record of the files that were read.
 #[derive(Default)]
 pub(super) struct Files {
-    known: Mutex<HashMap<PathBuf, Stamp>>,
+    known: Mutex<HashMap<PathBuf, Known>>,
     /// Opens PKCS #12 files.
     password: Option<SecretString>,
+}
+
+/// Last reading of a file.
+struct Known {
+    stamp: Stamp,
+    /// SHA-256 of the content.
+    content: Fingerprint,
+    /// The certificates in it. Equal content is not parsed again.
+    instance: Instance,
 }
 
 /// State of a file, compared without reading it.
@@ -46,7 +55,7 @@ impl Stamp {
         #[cfg(not(unix))]
         let inode = 0;
         // A pipe's length and time change when it is read.
-        let is_stream = is_stream(file);
+        let is_stream = !metadata.is_file() && !metadata.is_dir();
         Some(Self {
             length: if is_stream { 0 } else { metadata.len() },
             modified: metadata.modified().ok().filter(|_| !is_stream),
@@ -69,9 +78,13 @@ impl Files {
     pub(super) async fn settled(&self, files: &[PathBuf]) -> Vec<Option<Stamp>> {
         let stamps: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
         let has_changed = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known();
             let mut both = files.iter().zip(&stamps);
-            both.any(|(file, stamp)| known.get(file).is_some_and(|k| Some(k) != stamp.as_ref()))
+            both.any(|(file, stamp)| {
+                known
+                    .get(file)
+                    .is_some_and(|known| Some(&known.stamp) != stamp.as_ref())
+            })
         };
         if has_changed {
             #[expect(
@@ -83,43 +96,85 @@ impl Files {
         stamps
     }
 
-    /// Reads a file if its state is unchanged.
-    pub(super) fn load(&self, file: &Path, stamp: Option<Stamp>) -> Result<Instance, SourceError> {
-        let instance = self.load_if(file, stamp.as_ref())?;
+    /// Reads a file if its state is unchanged. Its certificates are shared with other users of the
+    /// interner.
+    pub(super) fn load(
+        &self,
+        file: &Path,
+        stamp: Option<Stamp>,
+        certificates: &Interner,
+    ) -> Result<Instance, SourceError> {
+        let read = read(file).and_then(|bytes| {
+            let content = Fingerprint::of(&bytes);
+            let instance = match self.instance(file, &content) {
+                Some(known) => known,
+                None => self.parse(file, &bytes)?.shared(certificates),
+            };
+            Ok((content, instance))
+        });
+        check_stamp(file, stamp.as_ref())?;
+        let (content, instance) = read?;
         if let Some(stamp) = stamp {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MAX_KNOWN {
+            let mut known = self.known();
+            if known.len() >= MAX_KNOWN && !known.contains_key(file) {
                 known.clear();
             }
-            known.insert(file.to_owned(), stamp);
+            let read = Known {
+                stamp,
+                content,
+                instance: instance.clone(),
+            };
+            known.insert(file.to_owned(), read);
         }
         Ok(instance)
     }
 
     /// Reads one file as it is now.
     pub(super) fn load_now(&self, file: &Path) -> Result<Instance, SourceError> {
-        self.load_if(file, Stamp::of(file).as_ref())
+        let stamp = Stamp::of(file);
+        let instance = read(file).and_then(|bytes| self.parse(file, &bytes));
+        check_stamp(file, stamp.as_ref())?;
+        instance
     }
 
-    /// Reads one file, whose state must be `stamp` before and after.
-    fn load_if(&self, file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
-        let instance = read(file, self.password.as_ref());
-        if Stamp::of(file).as_ref() != stamp {
-            return Err(SourceError::BeingWritten(file.display().to_string()));
-        }
-        instance
+    /// Returns the certificates of the last reading of a file if it had this content.
+    fn instance(&self, file: &Path, content: &Fingerprint) -> Option<Instance> {
+        let known = self.known();
+        let known = known.get(file)?;
+        (known.content == *content).then(|| known.instance.clone())
+    }
+
+    fn parse(&self, file: &Path, bytes: &[u8]) -> Result<Instance, SourceError> {
+        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        read_certificates(bytes, password)
+            .map_err(|error| error.to_string())
+            .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
+            .map_err(|why| unusable(file, &format!("{why}; {WANTED}")))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<PathBuf, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn read(file: &Path, password: Option<&SecretString>) -> Result<Instance, SourceError> {
-    const WANTED: &str = "give a file with the certificate, followed by its chain";
-    let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    let bytes = read_certificate_file(file)
-        .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
-    read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
-        .map_err(|error| error.to_string())
-        .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
-        .map_err(|why| unusable(format!("{why}; {WANTED}")))
+/// Advice in errors about a file.
+const WANTED: &str = "give a file with the certificate, followed by its chain";
+
+fn read(file: &Path) -> Result<Vec<u8>, SourceError> {
+    read_certificate_file(file)
+        .map_err(|why| unusable(file, &format!("{why}; {WANTED}, which certvigil may read")))
+}
+
+fn unusable(file: &Path, why: &str) -> SourceError {
+    SourceError::Unusable(format!("{}: {why}", file.display()))
+}
+
+/// Returns an error if the state of a file that was read is not `stamp`.
+fn check_stamp(file: &Path, stamp: Option<&Stamp>) -> Result<(), SourceError> {
+    match Stamp::of(file).as_ref() == stamp {
+        true => Ok(()),
+        false => Err(SourceError::BeingWritten(file.display().to_string())),
+    }
 }
 
 /// Formats the files of one certificate.
@@ -284,7 +339,7 @@ mod tests {
         let files = Files::default();
         let read = async || {
             let stamp = files.settled(&paths).await.remove(0);
-            files.load(&file, stamp)
+            files.load(&file, stamp, &Interner::default())
         };
         let first = read().await;
         assert_eq!(first.as_ref().unwrap().chain.len(), 1);

@@ -18,6 +18,7 @@ mod canned;
 mod chain;
 mod cleartext;
 mod cli;
+mod command_line;
 mod comparison;
 mod config;
 mod dane;

@@ -6,7 +6,9 @@ mod list;
 mod near;
 mod place;
 mod protocol;
+mod userinfo;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -21,6 +23,7 @@ pub use list::and_more;
 pub use near::{did_you_mean, nearest_within};
 pub use place::{Place, parse_port};
 pub use protocol::Protocol;
+pub use userinfo::{redacted, userinfo, without_userinfo};
 
 /// A name or an address for which a certificate is requested. It is sent as SNI and matched against
 /// the certificate's subject alternative names.
@@ -61,7 +64,12 @@ impl FromStr for Hostname {
             return inner
                 .parse::<Ipv6Addr>()
                 .map(|ip| Self::Ip(ip.into()))
-                .map_err(|_| format!("`{inner}` in brackets is not an IPv6 address"));
+                .map_err(|_| match inner.split_once('%') {
+                    Some((_, zone)) => format!(
+                        "`{inner}` has the zone identifier `{zone}`, which is valid only in a target; remove it"
+                    ),
+                    None => format!("`{inner}` in brackets is not an IPv6 address"),
+                });
         }
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(Self::Ip(ip));
@@ -70,14 +78,25 @@ impl FromStr for Hostname {
         if name.is_empty() {
             return Err("the host name is empty".into());
         }
+        if let Some((address, zone)) = text.split_once('%')
+            && address.parse::<Ipv6Addr>().is_ok()
+        {
+            return Err(format!(
+                "`{text}` has the zone identifier `{zone}`, which is valid only in a target; remove it"
+            ));
+        }
         if name.starts_with("*.") {
             return Err(format!(
                 "`{name}` is a wildcard, not a host; give a host that it matches"
             ));
         }
-        let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
-            .map_err(|_| format!("`{text}` is not a valid host name"))?
-            .to_ascii_lowercase();
+        // Clients send a name of ASCII as it is, even if its A-labels decode to nothing.
+        let name = match name.is_ascii() {
+            true => name.to_ascii_lowercase(),
+            false => idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+                .map_err(|_| format!("`{text}` is not a valid host name"))?
+                .to_ascii_lowercase(),
+        };
         if name.len() > MAX_NAME_LENGTH {
             return Err(format!(
                 "`{text}` is longer than {MAX_NAME_LENGTH} characters"
@@ -102,7 +121,11 @@ impl FromStr for Hostname {
             None => last.bytes().all(|b| b.is_ascii_digit()),
         };
         if is_number {
-            return Err(format!("`{text}` is neither a host name nor an IP address"));
+            let port = text.parse::<u16>().is_ok_and(|port| port > 0);
+            return Err(match port {
+                true => format!("`{text}` is a port without a host; write host:{text}"),
+                false => format!("`{text}` is neither a host name nor an IP address"),
+            });
         }
         Ok(Self::Dns(name))
     }
@@ -332,7 +355,7 @@ impl Target {
 
 /// The name of a vantage, from which probes are made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Vantage(String);
+pub struct Vantage(Cow<'static, str>);
 
 impl Vantage {
     /// The name of the local vantage, which makes our own handshakes.
@@ -342,12 +365,12 @@ impl Vantage {
 
     /// Returns the local vantage.
     pub fn local() -> Self {
-        Self(Self::LOCAL.into())
+        Self(Cow::Borrowed(Self::LOCAL))
     }
 
     /// Returns a remote vantage by its name.
     pub fn named(name: impl Into<String>) -> Self {
-        Self(name.into())
+        Self(Cow::Owned(name.into()))
     }
 
     /// Returns true if probes from this vantage are our own handshakes.

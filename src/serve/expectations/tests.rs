@@ -72,7 +72,9 @@ fn rules(watch: &Watch, now: Timestamp) -> Rules {
         reaches: Arc::default(),
     };
     let (target, expectation) = expectations(watch).remove(0);
-    watch.job(&target, &expectation, &TIMES, &manner, now).rules
+    watch
+        .job(vec![target], &expectation, &TIMES, &manner, now)
+        .rules
 }
 
 #[test]

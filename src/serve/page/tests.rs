@@ -303,6 +303,7 @@ fn a_vantage_that_is_down_is_shown_with_since_when() {
         vantage: Vantage::named("eu-west"),
         is_up: Some(is_up),
         failing_since: (!is_up).then_some(Timestamp(NOW.0 - 2 * HOUR)),
+        oldest_due: None,
     };
     view.monitor.vantages = Arc::new([status(false)]);
     let page = get(&view, "/", "");

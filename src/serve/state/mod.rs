@@ -349,9 +349,10 @@ impl State {
         }
     }
 
-    /// Returns the due time of the longest-waiting probe.
+    /// Returns the due time of the longest-waiting local probe. A remote vantage that responds
+    /// slowly delays only its own probes.
     fn oldest_due(&self) -> Option<Duration> {
-        self.lanes.values().filter_map(Lane::oldest_due).min()
+        self.lanes.get(&Vantage::local())?.oldest_due()
     }
 
     fn log(&mut self, line: LogLine) {

@@ -20,7 +20,7 @@ pub(super) const SECOND_TRY: Duration = Duration::from_secs(15);
 pub(in crate::serve) const REPLAN_PAUSE: Duration = Duration::from_millis(250);
 /// The same for results that change nothing. Thousands of files are fetched again every minute, and
 /// a plan for all of them costs a thousand times as much as one fetch.
-const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(10);
+const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(30);
 
 /// Request to the source of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,6 +9,7 @@ mod discovery;
 mod dns;
 mod faults;
 mod guard;
+mod hostile_chain;
 mod lifecycle;
 mod metrics;
 mod names;

@@ -10,7 +10,7 @@ use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
 use crate::observation::{Served, Staple};
 
-use super::above::{Above, chain_findings, trust_findings};
+use super::above::{Above, chain_findings, is_warned_of, trust_findings};
 use super::clients::{self, Clients, Presented};
 use super::links::{Links, Signatures};
 use super::{
@@ -56,6 +56,7 @@ pub(super) fn judge_served(
     let dummy = identity::is_dummy(expected, leaf);
     let self_signed = links.issued(leaf, leaf);
     let accepted = expected.accepts(leaf);
+    let is_expected = accepted == Some(true);
     let hostname_match = path::matches_name(leaf, hostname);
     let trusted = found.is_valid() && hostname_match == Some(true);
     // A self-signed instance has no issuer, and a leaf in the trust store needs none.
@@ -106,7 +107,7 @@ pub(super) fn judge_served(
     // The finding for a temporary certificate covers its other deficiencies.
     if !told_as_dummy {
         findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
-        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained)));
+        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained, is_expected)));
         findings.extend(trust_findings(&Above {
             expected,
             leaf,
@@ -132,10 +133,14 @@ pub(super) fn judge_served(
         now,
     };
     let clients = clients::opinions(&presented, &found);
-    // For an expected leaf, a weak signature or key is a warning; clients refuse it nevertheless.
+    // For an expected leaf, a weak signature, a weak key or a deviation is a warning; clients refuse
+    // it nevertheless.
     let is_weak = explained.best().is_some_and(|path| {
-        let mut kinds = path.faults.iter().map(|fault| &fault.kind);
-        kinds.any(|kind| matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_)))
+        path.faults.iter().any(|fault| {
+            let kind = &fault.kind;
+            matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_))
+                || is_warned_of(fault, is_expected)
+        })
     });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
     if !told_as_dummy && (trusted || is_weak && !is_explained) {
@@ -240,11 +245,17 @@ pub(super) fn nonconformant(
     })
 }
 
-fn oddity_finding(leaf: &Certificate, facts: &Facts, found: &path::Found<'_>) -> Option<Finding> {
+fn oddity_finding(
+    leaf: &Certificate,
+    facts: &Facts,
+    found: &path::Found<'_>,
+    is_expected: bool,
+) -> Option<Finding> {
     let faults = found.best().map_or(&[][..], |path| &path.faults);
     let is_reported = |oddity: &&Oddity| {
         faults
             .iter()
+            .filter(|f| !is_warned_of(f, is_expected))
             .any(|f| f.role == Role::Leaf && f.kind.covers(oddity))
     };
     let deviations = facts.oddities.iter().filter(|oddity| !is_reported(oddity));

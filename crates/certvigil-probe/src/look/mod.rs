@@ -3,6 +3,7 @@
 
 mod bounds;
 mod cleartext;
+mod client_cert;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod handshake;
@@ -32,6 +33,7 @@ use crate::observation::{ErrorKind, LookError, Outcome, Sent, Served};
 
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::{Answer, Offer};
+pub use client_cert::ClientFiles;
 pub use reach::{Reach, ReachSettings, Reaches};
 use setup::Schemes;
 use transport::Transport;

@@ -102,7 +102,7 @@ pub enum FileError {
     Pkcs12Encryption,
     /// A PKCS #12 file with a password.
     #[error(
-        "the PKCS #12 file needs a password: give it in a file with --cert-password-file, or convert the file with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
+        "the PKCS #12 file is encrypted: give its password in a file with --cert-password-file (an empty file for the empty password), or convert the file with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
     )]
     NeedsPassword,
     /// A PKCS #12 file with another password.
