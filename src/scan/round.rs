@@ -391,7 +391,7 @@ impl Round {
             expected,
             tlsa: tlsa.cloned(),
             trust: job.manner.trust.clone(),
-            rules: job.rules,
+            rules: job.rules.clone(),
             now: self.now,
             signatures: Signatures::default(),
         };
