@@ -316,6 +316,7 @@ mod tests {
             hostname: "www.example".parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         }
     }
 

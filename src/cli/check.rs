@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Inventory, SslmateSettings, VantageKind};
+use crate::judge::Judged;
 use crate::model::{
     Hostname, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
 };
@@ -43,8 +44,9 @@ use super::{Code, now, output, runtime, targets};
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
-    /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
-    /// mx:DOMAIN[:port] for the mail servers of a domain; with --config, certificate names or hosts of
+    /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://,
+    /// mx:DOMAIN[:port] for the mail servers of a domain, srv:_SERVICE._tcp.DOMAIN for the hosts of its SRV
+    /// records, or file:///PATH for a certificate file; with --config, certificate names or hosts of
     /// the inventory
     #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     targets: Vec<String>,
@@ -210,8 +212,9 @@ Examples:
   certvigil check imaps://mail.example.com mx:example.com
   certvigil check --config certvigil.yml                the whole inventory";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+/// Output format of judged probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
     /// Table for people, most severe first
     Human,
     /// One JSON object, a superset of SSLMate's test response
@@ -285,39 +288,73 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
         is_named,
     } = seen;
     let code = args.fail_on.code(&scan.results, scan.complete && is_named);
-    let results = &scan.results;
-    let text = match args.format {
-        Format::Human => report::human_folded(
-            results,
-            &report::Style {
-                width: output::width_of_stdout(),
-                colour: match args.file() {
-                    Some(_) => output::colour_in_files(),
-                    None => output::colour_on_stdout(),
-                },
-                now,
-            },
-            !args.all && args.file().is_none() && std::io::stdout().is_terminal(),
-        ),
-        Format::Json => report::json_of_run(results, scan.complete),
-        Format::Jsonl => report::jsonl(results),
-        Format::Junit => {
-            let warnings_fail = matches!(args.fail_on, FailOn::Warning);
-            report::junit_of_run(results, warnings_fail, scan.complete)
-        }
-        Format::Github => report::github(results),
-        Format::Nagios => report::nagios(results, code.severity(), plan.thresholds(), now),
-        // The time when the probes finished, even if `--at` judges them as of another time.
-        Format::Prometheus => report::prometheus::textfile(results, super::now()),
+    let rendering = Rendering {
+        format: args.format,
+        file: args.file(),
+        is_folded: !args.all,
+        fail_on: args.fail_on,
+        code,
+        thresholds: plan.thresholds(),
+        is_complete: scan.complete,
+        now,
     };
-    let text = match scan.complete {
-        true => text,
-        false => args.format.incomplete(text),
-    };
+    let text = rendering.text(&scan.results);
     match destination {
         Some(destination) => destination.write(&text).map(|()| code),
         None if args.quiet => Ok(code),
         None => Ok(output::print(&text, code)),
+    }
+}
+
+/// Settings of the output of judged probes.
+pub(super) struct Rendering<'a> {
+    pub(super) format: Format,
+    /// The file that the output goes to; `None` for stdout.
+    pub(super) file: Option<&'a Path>,
+    /// True if a terminal shows the number of ok rows instead of the rows.
+    pub(super) is_folded: bool,
+    pub(super) fail_on: FailOn,
+    pub(super) code: Code,
+    /// Expiry thresholds, if they are the same for all.
+    pub(super) thresholds: Option<report::Thresholds>,
+    /// False if the run was interrupted.
+    pub(super) is_complete: bool,
+    /// Time as of which the results were judged.
+    pub(super) now: Timestamp,
+}
+
+impl Rendering<'_> {
+    /// Formats the results.
+    pub(super) fn text(&self, results: &[Judged]) -> String {
+        let (code, now) = (self.code, self.now);
+        let text = match self.format {
+            Format::Human => report::human_folded(
+                results,
+                &report::Style {
+                    width: output::width_of_stdout(),
+                    colour: match self.file {
+                        Some(_) => output::colour_in_files(),
+                        None => output::colour_on_stdout(),
+                    },
+                    now,
+                },
+                self.is_folded && self.file.is_none() && std::io::stdout().is_terminal(),
+            ),
+            Format::Json => report::json_of_run(results, self.is_complete),
+            Format::Jsonl => report::jsonl(results),
+            Format::Junit => {
+                let warnings_fail = matches!(self.fail_on, FailOn::Warning);
+                report::junit_of_run(results, warnings_fail, self.is_complete)
+            }
+            Format::Github => report::github(results),
+            Format::Nagios => report::nagios(results, code.severity(), self.thresholds, now),
+            // The time when the probes finished, even if `--at` judges them as of another time.
+            Format::Prometheus => report::prometheus::textfile(results, super::now()),
+        };
+        match self.is_complete {
+            true => text,
+            false => self.format.incomplete(text),
+        }
     }
 }
 
@@ -510,7 +547,7 @@ impl Plan {
         targets: &[targets::Written],
         inventory: &Inventory,
     ) -> Result<Vec<crate::config::Entry>, String> {
-        let (places, mail) = targets::parse(targets)?;
+        let targets = targets::parse(targets)?;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -521,7 +558,7 @@ impl Plan {
             let name = name.to_ascii_lowercase();
             if args.config.is_some() {
                 let entries = plan::entries_of(inventory, &name, args.manner.starttls);
-                return plan::narrowed(&entries, &places, &mail);
+                return plan::narrowed(&entries, &targets);
             }
             Wanted::Sslmate(name)
         } else if let Some(url) = &args.download {
@@ -529,12 +566,7 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(
-            &wanted,
-            &places,
-            &mail,
-            args.manner.starttls.unwrap_or_default(),
-        )
+        plan::entries(&wanted, &targets, args.manner.starttls.unwrap_or_default())
     }
 
     /// Overrides settings of the configuration file with those of the flags.

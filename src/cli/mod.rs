@@ -17,6 +17,7 @@ mod serve;
 mod targets;
 mod time;
 mod usage;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -57,6 +58,7 @@ const AFTER_OTHERS: usize = 100;
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
+    Verify(Box<verify::Args>),
     Inspect(Box<inspect::Args>),
     Chain(chain::Args),
     Serve(serve::Args),
@@ -131,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     output::start_logging((!is_quiet).then_some(verbose));
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments, cli.verbose),
+        Command::Verify(arguments) => verify::run(*arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Chain(arguments) => chain::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),

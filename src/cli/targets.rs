@@ -7,7 +7,7 @@ use certvigil_probe::io::read_certificate_file;
 
 use crate::model::{Place, userinfo, without_userinfo};
 
-use super::plan::{Mail, report_zones};
+use super::plan::{Targets, report_zones};
 
 /// Maximum size of a list of targets, in bytes.
 const MAX_LIST_BYTES: u64 = 16 << 20;
@@ -138,32 +138,25 @@ fn lines(text: &str, name: &str) -> Result<Vec<Written>, String> {
     Ok(found)
 }
 
-/// Parses the targets: hosts and the mail servers of domains.
+/// Parses the targets: hosts, the mail servers of domains, services and files.
 ///
 /// # Errors
-/// If one of them is neither. The error names its line.
-pub(super) fn parse(all: &[Written]) -> Result<(Vec<Place>, Vec<Mail>), String> {
-    let (mut places, mut mail) = (Vec::new(), Vec::new());
+/// If one of them is none of these. The error names its line.
+pub(super) fn parse(all: &[Written]) -> Result<Targets, String> {
+    let mut targets = Targets::default();
     let mut before: Option<&Written> = None;
     for written in all {
         let mut parse = || {
             check(written)?;
-            match Mail::parse(written.text.trim()) {
-                Some(domain) => mail.push(domain?),
-                None => places.push(
-                    written
-                        .text
-                        .parse()
-                        .map_err(|why| joined(why, before, written))?,
-                ),
-            }
-            Ok(())
+            targets
+                .add(written.text.trim())
+                .map_err(|why| joined(why, before, written))
         };
         parse().map_err(|why: String| written.at(&why))?;
         before = Some(written);
     }
-    report_zones(&places);
-    Ok((places, mail))
+    report_zones(&targets.places);
+    Ok(targets)
 }
 
 /// Adds a suggestion to the error for a port that is written as a target of its own.

@@ -132,7 +132,7 @@ fn first_end(served: &Served) -> Option<Timestamp> {
 fn name_of(hostname: &Hostname) -> Cow<'_, str> {
     match hostname {
         Hostname::Dns(name) => name.into(),
-        Hostname::Ip(ip) => ip.to_string().into(),
+        Hostname::Ip(_) | Hostname::File(_) => hostname.to_string().into(),
     }
 }
 
@@ -202,7 +202,7 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
     for judged in looks {
         let observation = &judged.observation;
         let target = &observation.target;
-        if observation.vantage.is_local() {
+        if observation.vantage.is_local() && !target.is_file() {
             let key = (target.certificate.as_str(), name_of(&target.hostname));
             addresses.push((key, observation.ip));
         }
@@ -324,9 +324,10 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
             ("subjectalternative", &sans.join(",")),
             ("serialnumber", facts.map_or("", |f| f.serial.as_str())),
         ]));
-        let version = served.tls_version.to_string();
-        versions.insert(labels([("version", version.as_str())]));
-        suites.insert(labels([("cipher", served.cipher_suite.as_str())]));
+        if let Some((version, suite)) = served.session() {
+            versions.insert(labels([("version", version.to_string().as_str())]));
+            suites.insert(labels([("cipher", suite)]));
+        }
     }
     for (metric, time) in [
         (Metric::ProbeSslEarliestCertExpiry, earliest),

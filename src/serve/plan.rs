@@ -134,6 +134,7 @@ mod tests {
                 hostname: format!("{host}.example.com").parse().unwrap(),
                 port,
                 protocol: protocols[at],
+                names: Box::default(),
             },
         )
     }

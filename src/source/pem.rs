@@ -9,8 +9,11 @@ use std::time::{Duration, SystemTime};
 use certvigil_probe::io::read_certificate_file;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::certificate::{Fingerprint, Interner, read_certificates};
-use crate::instance::Instance;
+use crate::certificate::{
+    Certificate, Fingerprint, Interner, KeyOfFile, is_unordered, leaf_of, read_certificates,
+};
+use crate::instance::{Instance, issuers_first};
+use crate::observation::{FileFacts, FileKey, Served};
 
 use super::SourceError;
 
@@ -19,11 +22,15 @@ use super::SourceError;
 const SETTLE: Duration = Duration::from_secs(1);
 /// Maximum files in the record. It is cleared when it is full.
 const MAX_KNOWN: usize = 10_000;
+/// Maximum certificates of a probed file, as of a server's chain.
+const MAX_SERVED: usize = 100;
 
 /// Record of the files that were read.
 #[derive(Default)]
 pub(super) struct Files {
     known: Mutex<HashMap<PathBuf, Known>>,
+    /// State of the probed files at their last probe.
+    probed: Mutex<HashMap<PathBuf, Stamp>>,
     /// Opens PKCS #12 files.
     password: Option<SecretString>,
 }
@@ -64,6 +71,15 @@ impl Stamp {
     }
 }
 
+/// Waits until a changed file is complete.
+async fn settle() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no event reports that a file is complete"
+    )]
+    tokio::time::sleep(SETTLE).await;
+}
+
 impl Files {
     /// Returns a reader that opens PKCS #12 files with this password.
     pub(super) fn with_password(password: SecretString) -> Self {
@@ -87,11 +103,7 @@ impl Files {
             })
         };
         if has_changed {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "no event reports that a file is complete"
-            )]
-            tokio::time::sleep(SETTLE).await;
+            settle().await;
         }
         stamps
     }
@@ -155,8 +167,56 @@ impl Files {
     fn known(&self) -> MutexGuard<'_, HashMap<PathBuf, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Reads a file as a server would send it, if its state is unchanged, and compares it with
+    /// private keys.
+    pub(super) fn probe(
+        &self,
+        file: &Path,
+        stamp: Option<Stamp>,
+        keys: &[KeyOfFile],
+    ) -> Result<Served, SourceError> {
+        let source = match file == Path::new(STDIN) {
+            true => Path::new(STDIN_DEVICE),
+            false => file,
+        };
+        if stamp.is_none() && source == file && is_pattern(file) {
+            return Err(no_match(&file.to_string_lossy()));
+        }
+        let served = served(source, file, self.password.as_ref(), keys);
+        if source == file && Stamp::of(file) != stamp {
+            return Err(SourceError::BeingWritten(file.display().to_string()));
+        }
+        if let Some(stamp) = stamp {
+            let mut probed = self.probed();
+            if probed.len() >= MAX_KNOWN {
+                probed.clear();
+            }
+            probed.insert(file.to_owned(), stamp);
+        }
+        served
+    }
+
+    /// Returns the state of a file to probe. If it has changed, first waits until it is written
+    /// completely.
+    pub(super) async fn settled_to_probe(&self, file: &Path) -> Option<Stamp> {
+        let stamp = Stamp::of(file);
+        let before = self.probed().get(file).cloned();
+        if before.is_some_and(|before| Some(before) != stamp) {
+            settle().await;
+        }
+        stamp
+    }
+
+    fn probed(&self) -> MutexGuard<'_, HashMap<PathBuf, Stamp>> {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
+/// The name of a file that stands for the standard input.
+const STDIN: &str = "-";
+/// The device of the standard input.
+const STDIN_DEVICE: &str = "/dev/stdin";
 /// Advice in errors about a file.
 const WANTED: &str = "give a file with the certificate, followed by its chain";
 
@@ -177,6 +237,76 @@ fn check_stamp(file: &Path, stamp: Option<&Stamp>) -> Result<(), SourceError> {
     }
 }
 
+fn served(
+    source: &Path,
+    file: &Path,
+    password: Option<&SecretString>,
+    keys: &[KeyOfFile],
+) -> Result<Served, SourceError> {
+    let bytes = read_certificate_file(source).map_err(|why| {
+        let why = format!("{why}; {WANTED}, which certvigil may read");
+        unusable(file, &why)
+    })?;
+    let all = read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
+        .map_err(|why| unusable(file, &format!("{why}; {WANTED}")))?;
+    if all.len() > MAX_SERVED {
+        let why = format!(
+            "it has {} certificates, and no server sends more than {MAX_SERVED}; {WANTED}",
+            all.len()
+        );
+        return Err(unusable(file, &why));
+    }
+    let leaf = leaf_of(&all).map_err(|why| unusable(file, &format!("{why}; {WANTED}")))?;
+    let is_leaf_first = all.first() == Some(leaf);
+    let leaf = leaf.clone();
+    let mut all = all.into_iter();
+    // Copies of the leaf after it are reported.
+    let before: Vec<Certificate> = all.by_ref().take_while(|c| *c != leaf).collect();
+    let mut rest: Vec<Certificate> = before.into_iter().chain(all).collect();
+    let is_set = is_unordered(&bytes);
+    if is_set {
+        rest = issuers_first(&leaf, rest);
+    }
+    let facts = FileFacts {
+        key: compare(&leaf, keys),
+        is_leaf_late: !is_leaf_first && !is_set,
+    };
+    Ok(Served::from_file(leaf, rest, facts))
+}
+
+/// Compares the leaf with private keys, of which one must be its own.
+fn compare(leaf: &Certificate, keys: &[KeyOfFile]) -> FileKey {
+    let Some(first) = keys.first() else {
+        return FileKey::NotGiven;
+    };
+    match keys.iter().any(|key| key.belongs_to(leaf) == Some(true)) {
+        true => FileKey::Matches,
+        false => FileKey::Differs(first.public_key_hash()),
+    }
+}
+
+fn no_match(pattern: &str) -> SourceError {
+    SourceError::Unusable(format!(
+        "no file fits `{pattern}`; check the pattern and who may read the folder"
+    ))
+}
+
+/// Returns true for a glob pattern that is not the path of an existing file.
+fn is_pattern(file: &Path) -> bool {
+    let has_wildcard = file.to_string_lossy().contains(['*', '?', '[']);
+    has_wildcard && std::fs::symlink_metadata(file).is_err()
+}
+
+/// Returns the files to probe that a path or pattern names, in order. A path, and a pattern that
+/// fits no file, is returned itself, so that probing it reports why.
+pub(crate) fn files_of(pattern: &str) -> Vec<PathBuf> {
+    let itself = || vec![PathBuf::from(pattern)];
+    if !is_pattern(Path::new(pattern)) {
+        return itself();
+    }
+    expand(pattern).unwrap_or_else(|_| itself())
+}
+
 /// Formats the files of one certificate.
 pub(super) fn display(files: &[PathBuf]) -> String {
     let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
@@ -192,9 +322,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     files.sort();
     files.dedup();
     if files.is_empty() {
-        return Err(SourceError::Unusable(format!(
-            "no file fits `{pattern}`; check the pattern and who may read the folder"
-        )));
+        return Err(no_match(pattern));
     }
     Ok(files)
 }

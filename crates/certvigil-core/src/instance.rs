@@ -123,7 +123,7 @@ impl Instance {
 }
 
 /// Sorts a chain by the names of issuers, from the leaf's issuer on. Certificates that are not on that path follow.
-fn issuers_first(leaf: &Certificate, mut rest: Vec<Certificate>) -> Vec<Certificate> {
+pub fn issuers_first(leaf: &Certificate, mut rest: Vec<Certificate>) -> Vec<Certificate> {
     let mut sorted = Vec::with_capacity(rest.len());
     let mut below = leaf.clone();
     while let Ok(facts) = below.facts() {

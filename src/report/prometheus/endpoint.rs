@@ -109,8 +109,8 @@ struct Shown<'a> {
 struct ShownCertificate<'a> {
     leaf: &'a Certificate,
     chain_end: Option<Timestamp>,
-    tls_version: TlsVersion,
-    cipher_suite: &'a str,
+    /// TLS version and cipher suite; `None` for a file.
+    session: Option<(TlsVersion, &'a str)>,
 }
 
 impl<'a> Shown<'a> {
@@ -132,8 +132,7 @@ impl<'a> Shown<'a> {
                 Outcome::Served(served) => Some(ShownCertificate {
                     leaf: &served.leaf,
                     chain_end: judged.path_expiry.or_else(|| first_end(served)),
-                    tls_version: served.tls_version,
-                    cipher_suite: &served.cipher_suite,
+                    session: served.session(),
                 }),
                 Outcome::Told(_) | Outcome::Failed(_) => None,
             },
@@ -213,8 +212,11 @@ impl ShownCertificate<'_> {
         let more = [
             ("sha256", &*self.leaf.sha256().to_string()),
             ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-            ("tls_version", self.tls_version.name()),
-            ("cipher_suite", self.cipher_suite),
+            (
+                "tls_version",
+                self.session.map_or("", |(version, _)| version.name()),
+            ),
+            ("cipher_suite", self.session.map_or("", |(_, suite)| suite)),
             ("protocol", target.protocol.name()),
         ];
         out.put(Metric::EndpointInfo, &more, 1);

@@ -58,6 +58,7 @@ fn target(certificate: &str, number: usize) -> Target {
         hostname: format!("h{number}.example.com").parse().unwrap(),
         port: 443,
         protocol: Protocol::Https,
+        names: Box::default(),
     }
 }
 
@@ -139,6 +140,7 @@ impl State {
                 common_name: None,
                 expected: expected.clone(),
                 hostnames: Vec::new(),
+                found: Vec::new(),
                 awaited: None,
             }),
             fetched: NOW,

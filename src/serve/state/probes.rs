@@ -298,7 +298,7 @@ impl State {
         }
         self.cycle_duration = Some(now.elapsed.saturating_sub(self.cycle_began));
         self.cycle_began = now.elapsed;
-        self.remaining.clone_from(&self.targets);
+        self.remaining.extend(self.targets.iter().cloned());
     }
 
     /// Sets `is_ready` once every source was fetched, and every target was probed once from each

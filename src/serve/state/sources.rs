@@ -53,7 +53,7 @@ impl State {
             };
             self.effects.push(Effect::Fetch {
                 entry: watch.entry.clone(),
-                known: watch.mail_hosts.clone(),
+                known: watch.known_places.clone(),
                 request,
             });
         }
@@ -77,8 +77,8 @@ impl State {
             return;
         };
         let was_up = watch.up;
-        if let Some(mail_hosts) = fetched.mail_hosts {
-            watch.mail_hosts = Arc::new(mail_hosts);
+        if let Some(known_places) = fetched.known_places {
+            watch.known_places = Arc::new(known_places);
         }
         let before: Vec<Arc<Loaded>> = watch.kept.iter().map(|k| k.loaded.clone()).collect();
         let mut answers = fetched.answers;

@@ -8,6 +8,7 @@ mod demo;
 mod discovery;
 mod dns;
 mod faults;
+mod files;
 mod guard;
 mod hostile_chain;
 mod lifecycle;

@@ -60,7 +60,7 @@ impl<'a> Look<'a> {
     /// Returns the server name to send as SNI.
     fn sni(&self) -> Option<&'a str> {
         match &self.reach.sni {
-            Sni::Hostname => self.target.hostname.sni(),
+            Sni::Hostname => self.target.sent_name().sni(),
             Sni::Name(name) => Some(name),
             Sni::None => None,
         }
@@ -407,6 +407,7 @@ mod tests {
             hostname: "www.example".parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         };
         let look = Look {
             target: &target,
