@@ -11,6 +11,8 @@ use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
 };
 
+use crate::tlsa::DaneCheck;
+
 use super::read::{Reader, each, families};
 use super::values::{
     base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
@@ -99,7 +101,7 @@ impl Reader<'_> {
             RevocationCheck::from_str,
         );
         entry.reach = self.reach(&mut fields, problems);
-        entry.dane = fields.bool("dane", problems).unwrap_or(defaults.dane);
+        fields.read_into(&mut entry.dane, "dane", problems, DaneCheck::from_str);
         let (key, line) = (fields.key.clone(), fields.line);
         if let Err(what) = entry.reach.suits(entry.protocol) {
             problems.add(line, &key, what);

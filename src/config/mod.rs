@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
 use crate::model::{Families, Hostname, KeyTypes, Protocol, RevocationCheck, Threshold, Vantage};
+use crate::tlsa::DaneCheck;
 
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
@@ -85,8 +86,8 @@ pub struct Defaults {
     pub key_types: KeyTypes,
     /// Revocation check.
     pub revocation: RevocationCheck,
-    /// True if TLSA records are checked too.
-    pub dane: bool,
+    /// Check of TLSA records.
+    pub dane: DaneCheck,
 }
 
 impl Default for Defaults {
@@ -102,7 +103,7 @@ impl Default for Defaults {
             crit: Threshold::CRIT,
             key_types: KeyTypes::ANY,
             revocation: RevocationCheck::default(),
-            dane: false,
+            dane: DaneCheck::Off,
         }
     }
 }
@@ -204,8 +205,8 @@ pub struct Entry {
     pub key_types: KeyTypes,
     /// Settings for reaching the servers.
     pub reach: ReachSettings,
-    /// True if TLSA records (DANE) are checked too.
-    pub dane: bool,
+    /// Check of TLSA records (DANE).
+    pub dane: DaneCheck,
     /// Threshold of the expiry warning.
     pub warn: Threshold,
     /// Threshold from which expiry is critical.

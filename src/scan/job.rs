@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use crate::config::{Entry, SourceSettings};
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
+use crate::mail::MailDomain;
 use crate::model::{Families, Hostname, KeyTypes, Target};
 use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources};
+use crate::tlsa::DaneCheck;
 
 use super::{caught, names};
 
@@ -56,8 +58,10 @@ pub struct Job {
     /// True if the targets are not in the inventory. URLs in their certificates are then fetched
     /// only if the guard allows it.
     pub is_stranger: bool,
-    /// True if the targets' TLSA records are checked too.
-    pub dane: bool,
+    /// Check of the targets' TLSA records.
+    pub dane: DaneCheck,
+    /// Mail domains, whose mail hosts may be among the targets.
+    pub mail_hosts: Arc<MailHosts>,
     /// Thresholds for reporting expiry.
     pub rules: Rules,
     /// Probe settings and trusted roots.
@@ -92,12 +96,15 @@ pub async fn prepare(
             let asked = caught(async {
                 let mut jobs = Vec::new();
                 let deadline = Instant::now() + patience;
-                let located = locate(&entry, &MailHosts::new(), &resolver, deadline).await;
+                let none = MailHosts::new();
+                let located = locate(&entry, &none, &resolver, &sources, deadline).await;
+                let mail_hosts = Arc::new(located.mail_hosts);
                 for (entry, failure) in located.entries {
                     let resolved = failure.map(Resolution::failed);
                     for one in sources.load(&entry, patience).await {
                         jobs.push(Job {
                             resolved: resolved.clone(),
+                            mail_hosts: mail_hosts.clone(),
                             ..job(&entry, one, &manner)
                         });
                     }
@@ -122,8 +129,14 @@ pub async fn prepare(
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
-/// Hosts of the last successful MX lookup, by domain.
-pub type MailHosts = BTreeMap<Hostname, Vec<Hostname>>;
+/// Results of the last successful MX lookup, by domain.
+pub type MailHosts = BTreeMap<Hostname, Arc<MailDomain>>;
+
+/// Returns the domains with this mail host.
+pub(super) fn mail_domains(mail_hosts: &MailHosts, host: &Hostname) -> Arc<[Arc<MailDomain>]> {
+    let domains = mail_hosts.values().filter(|mail| mail.hosts.contains(host));
+    domains.cloned().collect()
+}
 
 /// Hosts of an entry.
 pub struct Located {
@@ -135,11 +148,12 @@ pub struct Located {
 }
 
 /// Resolves the mail servers of an entry's domains. If DNS fails (SERVFAIL, timeout), known ones
-/// are kept.
+/// are kept. Also finds the MTA-STS policies of the domains.
 pub async fn locate(
     entry: &Entry,
     known: &MailHosts,
-    resolver: &Resolver,
+    resolver: &Arc<Resolver>,
+    sources: &Sources,
     deadline: Instant,
 ) -> Located {
     #[cfg(test)]
@@ -151,12 +165,12 @@ pub async fn locate(
     }
     let (mut failed, mut mail_hosts) = (Vec::new(), MailHosts::new());
     for domain in &entry.mx {
-        let hosts = match resolver.mail_hosts(domain, deadline).await {
-            Ok(hosts) => hosts,
+        let mail = match mail_domain(entry, domain, resolver, sources, deadline).await {
+            Ok(mail) => Arc::new(mail),
             Err(error) => {
                 let kept = known.get(domain).filter(|_| !error.is_dns_answer());
                 // A domain that is its own mail server has the same failure in its row.
-                if !kept.is_some_and(|hosts| hosts.contains(domain)) {
+                if !kept.is_some_and(|mail| mail.hosts.contains(domain)) {
                     let mut alone = found.clone();
                     alone.hostnames = vec![domain.clone()];
                     failed.push((alone, Some(error)));
@@ -165,9 +179,10 @@ pub async fn locate(
                 kept.clone()
             }
         };
-        let new = hosts.iter().filter(|h| !entry.hostnames.contains(h));
+        let is_new = |h: &&Hostname| !entry.hostnames.contains(h);
+        let new = mail.hosts.iter().filter(is_new);
         found.hostnames.extend(new.cloned());
-        mail_hosts.insert(domain.clone(), hosts);
+        mail_hosts.insert(domain.clone(), mail);
     }
     let has_places = entry.mx.is_empty() || !found.hostnames.is_empty();
     let found = has_places.then_some((found, None));
@@ -175,6 +190,39 @@ pub async fn locate(
         entries: found.into_iter().chain(failed).collect(),
         mail_hosts,
     }
+}
+
+/// Divisor of the time for a mail domain. The quotient is the maximum duration of the lookups that
+/// its mail hosts do not depend on.
+const MAIL_SHARE: u32 = 2;
+
+/// Finds the mail hosts of a domain, and in parallel what else DNS and its policy host report.
+async fn mail_domain(
+    entry: &Entry,
+    domain: &Hostname,
+    resolver: &Arc<Resolver>,
+    sources: &Sources,
+    deadline: Instant,
+) -> Result<MailDomain, LookError> {
+    let now = Instant::now();
+    let share = now + deadline.saturating_duration_since(now) / MAIL_SHARE;
+    let security = async {
+        match entry.dane {
+            DaneCheck::Off => None,
+            DaneCheck::On | DaneCheck::Required => Some(resolver.is_mx_secure(domain, share).await),
+        }
+    };
+    let (hosts, is_authenticated, sts) = tokio::join!(
+        resolver.mail_hosts(domain, deadline),
+        security,
+        sources.policies(resolver).of(domain, share),
+    );
+    Ok(MailDomain {
+        domain: domain.clone(),
+        hosts: hosts?,
+        is_authenticated,
+        sts,
+    })
 }
 
 /// Returns true if the source of an entry supplies the names of its certificates.
@@ -207,6 +255,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         reach: manner.reaches.of(&entry.reach),
         is_stranger: false,
         dane: entry.dane,
+        mail_hosts: Arc::default(),
         rules: Rules {
             warn: entry.warn,
             crit: entry.crit,

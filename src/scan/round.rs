@@ -11,14 +11,15 @@ use tokio::time::Instant;
 
 use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Judged, Signatures};
+use crate::judge::{DnsFacts, Judged, Signatures};
 use crate::look::Look;
 use crate::model::{KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
-use crate::tlsa::Tlsa;
+use crate::tlsa::{DaneCheck, TlsaLookup};
 
+use super::job::mail_domains;
 use super::judging::Judging;
 use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
 
@@ -45,7 +46,7 @@ pub(super) enum Event {
 /// Facts about a target that are needed before it is probed.
 struct Found {
     addresses: Vec<IpAddr>,
-    tlsa: Option<Arc<Tlsa>>,
+    tlsa: TlsaLookup,
     /// Duration of the name resolution.
     took: Option<Duration>,
     /// Time that remains for each probe.
@@ -183,11 +184,11 @@ impl Round {
             }
         };
         let tlsa = async {
-            // TLSA records of a UDP port are at another name.
-            if job.dane && !target.protocol.is_quic() {
-                self.scanner.tlsa(hostname, port, timeout).await
-            } else {
-                Ok(None)
+            match job.dane {
+                DaneCheck::Off => Ok(TlsaLookup::Unknown),
+                // TLSA records of a UDP port are at another name.
+                _ if target.protocol.is_quic() => Ok(TlsaLookup::NotApplicable),
+                _ => self.scanner.tlsa(target, timeout).await,
             }
         };
         let (resolution, tlsa) = tokio::join!(resolve, tlsa);
@@ -206,7 +207,7 @@ impl Round {
         let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
         let (tlsa, unknown) = match tlsa {
             Ok(tlsa) => (tlsa, None),
-            Err(error) => (None, Some(error)),
+            Err(error) => (TlsaLookup::Unknown, Some(error)),
         };
         // Only one row has no address. The reason why there are no addresses takes precedence.
         if let Some(error) = failure.or(unprobed).or(unknown) {
@@ -296,7 +297,7 @@ impl Round {
             };
             let (outcome, timings) = self.look(look, found.left).await;
             let observation = seen(timings, outcome);
-            self.judge(job, observation, found.tlsa.as_ref()).await;
+            self.judge(job, observation, Some(&found.tlsa)).await;
         });
         if judged.await.is_none() {
             self.tell_own_fault(|outcome| seen(Timings::default(), outcome));
@@ -328,7 +329,8 @@ impl Round {
         }
     }
 
-    async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&Arc<Tlsa>>) {
+    /// Judges an observation. `tlsa` is known for local probes only.
+    async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&TlsaLookup>) {
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
                 let deadline = Instant::now() + job.manner.timeout;
@@ -337,10 +339,15 @@ impl Round {
             (Ok(loaded), _) => Some(loaded.expected.clone()),
             (Err(_), _) => None,
         };
+        let dns = tlsa.map(|tlsa| DnsFacts {
+            dane: job.dane,
+            tlsa: tlsa.clone(),
+            mail: mail_domains(&job.mail_hosts, &observation.target.hostname),
+        });
         let mut judging = Judging {
             observation,
             expected,
-            tlsa: tlsa.cloned(),
+            dns: dns.unwrap_or_default(),
             trust: job.manner.trust.clone(),
             rules: job.rules,
             now: self.now,

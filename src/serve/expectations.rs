@@ -356,6 +356,7 @@ impl Watch {
             reach: manner.reaches.of(&self.entry.reach),
             is_stranger: false,
             dane: self.entry.dane,
+            mail_hosts: self.mail_hosts.clone(),
             rules,
             manner: manner.clone(),
         }

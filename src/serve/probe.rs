@@ -224,6 +224,7 @@ impl Request {
             reach: Arc::default(),
             is_stranger: true,
             dane: defaults.dane,
+            mail_hosts: Arc::default(),
             rules: Rules {
                 warn: defaults.warn,
                 crit: defaults.crit,
