@@ -21,6 +21,7 @@ mod cli;
 mod comparison;
 mod config;
 mod dane;
+mod dane_mail;
 mod dashboards;
 mod demo;
 mod deploy;
