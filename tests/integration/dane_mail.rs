@@ -15,6 +15,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::dane::{anchor, local, validating_at, zones};
 use crate::fixture::check::{self, Check, Row};
+use crate::fixture::dns::{NameServer, SERVFAIL, Said};
 use crate::fixture::pki::{Leaf, Pki, now};
 use crate::fixture::process::Process;
 use crate::fixture::tls::{self, Server};
@@ -641,14 +642,20 @@ fn postfix_agrees_on_dane_for_mail() {
     let setup = setup();
     let knot = zones(&setup.zone, &setup.unsigned);
     let address = own_address();
-    // unbound soon gives up on the name servers of the zones that have none.
-    let settings = format!(
-        "interface: {address}@53
-    access-control: 127.0.0.0/8 allow
-    outbound-msg-retry: 1
-    unknown-server-time-limit: 100
-    infra-cache-max-rtt: 1000"
-    );
+    let broken = NameServer::start(|_| {
+        Some(Said {
+            code: SERVFAIL,
+            ..Said::default()
+        })
+    });
+    let mut settings = format!("interface: {address}@53\n    access-control: 127.0.0.0/8 allow");
+    for zone in ["_tcp.f1.t.example", "_tcp.f2.t.unsigned"] {
+        let port = broken.address.port();
+        let _ = write!(
+            settings,
+            "\nstub-zone:\n    name: {zone}.\n    stub-addr: 127.0.0.1@{port}"
+        );
+    }
     let unbound = validating_at(&knot, &anchor(&knot), &settings);
     let resolv_conf = format!("nameserver {address}\noptions edns0 trust-ad\n");
     fs::write(unbound.path("resolv.conf"), resolv_conf).unwrap();
