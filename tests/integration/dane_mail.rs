@@ -30,7 +30,7 @@ pub(crate) fn own_address() -> Ipv4Addr {
 }
 
 /// A mail server with STARTTLS.
-fn mail_server(chain: &[&Certificate], leaf: &Leaf) -> Server {
+pub(crate) fn mail_server(chain: &[&Certificate], leaf: &Leaf) -> Server {
     let chain = chain.iter().map(|c| c.der().to_vec()).collect();
     let config = tls::config_of(chain, tls::signing_key(leaf), rustls::ALL_VERSIONS);
     let config = Arc::new(config);

@@ -41,6 +41,7 @@ mod layers;
 mod mail;
 mod markdown;
 mod moving;
+mod mta_sts;
 mod nginx;
 mod openssl;
 mod package;

@@ -45,6 +45,16 @@ impl Policies {
             Err(fault) => return Some(Err(fault)),
         };
         let policy = self.fetch(domain, deadline).await;
+        match &policy {
+            Ok(StsPolicy { mode, mx, max_age }) => tracing::info!(
+                "MTA-STS policy: domain={domain} id={id} mode={} mx={} max_age={max_age}",
+                mode.name(),
+                mx.join(",")
+            ),
+            Err(fault) => {
+                tracing::info!("MTA-STS policy unusable: domain={domain} id={id} fault={fault:?}")
+            }
+        }
         Some(policy.map(|policy| Sts { id, policy }))
     }
 
