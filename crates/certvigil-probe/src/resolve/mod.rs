@@ -505,10 +505,11 @@ mod tests {
         let ask = |host: String| {
             let hostname: Hostname = host.parse().unwrap();
             let r = &r;
-            async move { r.tlsa(&hostname, 65535, Instant::now()).await }
+            async move { r.tlsa(&hostname, 65535, false, Instant::now()).await }
         };
         for host in ["192.0.2.1", "::1", "localhost", "a.localhost"] {
-            assert_eq!(ask(host.into()).await, Ok(None), "{host}");
+            let found = ask(host.into()).await;
+            assert_eq!(found, Ok(TlsaLookup::NotApplicable), "{host}");
         }
         let unanswered = ask("localhost.example".into()).await.unwrap_err();
         assert_eq!(unanswered.kind, ErrorKind::DnsTimeout);
