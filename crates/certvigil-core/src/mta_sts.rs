@@ -222,7 +222,7 @@ fn pattern(value: &str) -> Result<String, String> {
     match name.parse() {
         Ok(Hostname::Dns(name)) if value.starts_with("*.") => Ok(format!("*.{name}")),
         Ok(Hostname::Dns(name)) => Ok(name),
-        Ok(Hostname::Ip(_)) | Err(_) => Err(wrong()),
+        Ok(Hostname::Ip(_) | Hostname::File(_)) | Err(_) => Err(wrong()),
     }
 }
 

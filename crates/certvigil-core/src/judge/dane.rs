@@ -84,7 +84,7 @@ fn by_tlsa(
             let question = Question {
                 asked: usable(&tlsa.records, is_mail),
                 tlsa,
-                hostname: &target.hostname,
+                hostname: target.sent_name(),
                 mail: &facts.mail,
                 is_mail,
                 is_required: facts.dane == DaneCheck::Required,
