@@ -17,6 +17,7 @@ use crate::guard::Allowed;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
 };
+use crate::tlsa::DaneCheck;
 
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
@@ -89,8 +90,8 @@ pub struct Defaults {
     pub key_types: KeyTypes,
     /// Revocation check.
     pub revocation: RevocationCheck,
-    /// True if TLSA records are checked too.
-    pub dane: bool,
+    /// Check of TLSA records.
+    pub dane: DaneCheck,
 }
 
 impl Default for Defaults {
@@ -106,7 +107,7 @@ impl Default for Defaults {
             crit: Threshold::CRIT,
             key_types: KeyTypes::ANY,
             revocation: RevocationCheck::default(),
-            dane: false,
+            dane: DaneCheck::Off,
         }
     }
 }
@@ -219,8 +220,8 @@ pub struct Entry {
     /// True if the hosts are those of the XMPP domain's SRV records, and the domain itself if it has
     /// none.
     pub finds_xmpp_hosts: bool,
-    /// True if TLSA records (DANE) are checked too.
-    pub dane: bool,
+    /// Check of TLSA records (DANE).
+    pub dane: DaneCheck,
     /// Threshold of the expiry warning.
     pub warn: Threshold,
     /// Threshold from which expiry is critical.
