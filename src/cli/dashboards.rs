@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = files! {
     "grafana/provisioning/datasources/prometheus.yml"
     "prometheus/prometheus-sharded.yml"
     "prometheus/prometheus.yml"
+    "prometheus/recording.yml"
     "prometheus/rules.yml"
     "prometheus/rules_test.yml"
 };

@@ -96,6 +96,12 @@ impl Rule {
     }
 }
 
+/// The alerting rules of rules.yml, in the order of the file.
+fn alerts() -> Vec<Rule> {
+    let rules = rules("certvigil").into_iter();
+    rules.filter(|r| r.name.starts_with("Certvigil")).collect()
+}
+
 /// The rules of a group of rules.yml, in the order of the file.
 fn rules(group: &str) -> Vec<Rule> {
     let text = text("prometheus/rules.yml");

@@ -59,10 +59,37 @@ fn promtool(arguments: &[&str]) -> String {
 #[test]
 #[ignore = "needs prometheus"]
 fn promtool_has_nothing_to_say_of_the_files() {
-    promtool(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yml"]);
+    for file in ["rules.yml", "recording.yml"] {
+        promtool(&["check", "rules", "--lint=all", "--lint-fatal", file]);
+    }
     for file in ["prometheus.yml", "prometheus-sharded.yml"] {
         promtool(&["check", "config", "--lint=all", "--lint-fatal", file]);
     }
+}
+
+/// Without the records, no alert on findings can fire, and one alert reports it.
+#[test]
+#[ignore = "needs prometheus"]
+fn missing_recording_rules_are_an_alert() {
+    let place = tempfile::tempdir().unwrap();
+    let whole = text("prometheus/rules.yml");
+    let (_, alerts) = whole.split_once("      - alert:").unwrap();
+    let alone = format!("groups:\n  - name: certvigil\n    rules:\n      - alert:{alerts}");
+    std::fs::write(place.path().join("rules.yml"), alone).unwrap();
+    let test = "rule_files: [rules.yml]
+tests:
+  - input_series:
+      - {series: 'up{job=\"certvigil\"}', values: '1x30'}
+      - {series: 'certvigil_endpoint_status{certificate=\"c\", status=\"conclusive\", job=\"certvigil\"}', values: '1x30'}
+    promql_expr_test:
+      - expr: ALERTS{alertstate=\"firing\"}
+        eval_time: 20m
+        exp_samples:
+          - {labels: 'ALERTS{alertname=\"CertvigilRulesMissing\", alertstate=\"firing\", job=\"certvigil\", severity=\"critical\"}', value: 1}
+";
+    let file = place.path().join("test.yml");
+    std::fs::write(&file, test).unwrap();
+    promtool(&["test", "rules", file.to_str().unwrap()]);
 }
 
 #[test]
