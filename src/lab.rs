@@ -88,6 +88,7 @@ impl Tester {
             is_stranger: false,
             dane: false,
             rules: Rules::default(),
+            notes: Arc::default(),
             manner: self.manner.clone(),
         }
     }
@@ -156,6 +157,7 @@ fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String
             timeout: TEST_TIMEOUT,
             trust: Arc::new(trust),
             reaches: Arc::default(),
+            own_trust: Arc::default(),
         },
     })
 }

@@ -10,7 +10,7 @@ use crate::look::{Looker, Reaches};
 use crate::model::{Hostname, Place, Protocol, RevocationCheck, Target, parse_port};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Permits, Scanner};
+use crate::scan::{Manner, Permits, Scanner, own_trust};
 use crate::source::Sources;
 use crate::trust;
 
@@ -74,6 +74,7 @@ pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
         reaches: Arc::new(Reaches::load(
             inventory.certificates.iter().map(|entry| &entry.reach),
         )?),
+        own_trust: own_trust(inventory)?,
     })
 }
 

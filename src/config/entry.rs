@@ -4,16 +4,19 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use yaml_config::{Fields, Item, Problems};
 
+use crate::finding::EntryNotes;
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
 };
 
+use super::annotations::{accept, labels};
 use super::read::{Reader, each, families};
 use super::values::{
-    base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
+    base_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
 };
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
 
@@ -44,7 +47,7 @@ impl Reader<'_> {
             {
                 problems.at(&item, format!("`{name}` is also the name of the certificate in line {line}; change one `name`"));
             }
-            entries.push(entry);
+            entries.extend(one_each(entry));
         }
         entries
     }
@@ -99,6 +102,19 @@ impl Reader<'_> {
             RevocationCheck::from_str,
         );
         entry.reach = self.reach(&mut fields, problems);
+        entry.timeout = fields.read("timeout", problems, duration);
+        entry.grace = fields.read("grace", problems, duration);
+        let ca_files = fields.list_or_one("ca_files", problems);
+        let ca_files = ca_files.iter().filter_map(|i| self.path(i, problems));
+        entry.ca_files = ca_files.collect();
+        let mut own = defaults.labels.clone();
+        own.extend(labels(&mut fields, problems));
+        entry.notes = Arc::new(EntryNotes {
+            labels: own,
+            accept: accept(&mut fields, problems),
+            interval: fields.read("interval", problems, duration),
+        });
+        let is_enabled = fields.bool("enabled", problems).unwrap_or(true);
         entry.dane = fields.bool("dane", problems).unwrap_or(defaults.dane);
         let (key, line) = (fields.key.clone(), fields.line);
         if let Err(what) = entry.reach.suits(entry.protocol) {
@@ -132,7 +148,7 @@ impl Reader<'_> {
                 "`hostnames` is missing; this source has no host names, so add them",
             );
         }
-        Some(entry)
+        is_enabled.then_some(entry)
     }
 
     /// Reads the settings for reaching the servers of an entry.
@@ -229,6 +245,26 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Splits an entry without an expected certificate and without a name: each of its hosts has its own
+/// certificate.
+fn one_each(entry: Entry) -> Vec<Entry> {
+    let is_one = entry.hostnames.len() + entry.mx.len() <= 1;
+    if entry.source != SourceSettings::TrustOnly || entry.name.is_some() || is_one {
+        return vec![entry];
+    }
+    let hosts = entry.hostnames.iter().map(|host| Entry {
+        hostnames: vec![host.clone()],
+        mx: Vec::new(),
+        ..entry.clone()
+    });
+    let domains = entry.mx.iter().map(|domain| Entry {
+        hostnames: Vec::new(),
+        mx: vec![domain.clone()],
+        ..entry.clone()
+    });
+    hosts.chain(domains).collect()
 }
 
 /// Removes duplicates and keeps the first of each value.

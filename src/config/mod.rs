@@ -1,5 +1,6 @@
 //! Inventory: the certificates that are expected on each server, from a YAML file or from flags.
 
+mod annotations;
 mod describe;
 mod entry;
 mod read;
@@ -7,12 +8,14 @@ mod read;
 mod tests;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
+use crate::finding::EntryNotes;
 use crate::guard::Allowed;
 use crate::model::{Families, Hostname, KeyTypes, Protocol, RevocationCheck, Threshold, Vantage};
 
@@ -87,6 +90,8 @@ pub struct Defaults {
     pub revocation: RevocationCheck,
     /// True if TLSA records are checked too.
     pub dane: bool,
+    /// Labels of every entry.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Default for Defaults {
@@ -103,6 +108,7 @@ impl Default for Defaults {
             key_types: KeyTypes::ANY,
             revocation: RevocationCheck::default(),
             dane: false,
+            labels: BTreeMap::new(),
         }
     }
 }
@@ -212,6 +218,14 @@ pub struct Entry {
     pub crit: Threshold,
     /// Revocation check.
     pub revocation: RevocationCheck,
+    /// Maximum duration of one probe, if it differs from the default.
+    pub timeout: Option<Duration>,
+    /// Period in which the previous instance is only a warning, if it differs from the default.
+    pub grace: Option<Duration>,
+    /// Files with roots that are trusted beside those of the inventory.
+    pub ca_files: Vec<PathBuf>,
+    /// Labels, accepted findings and the interval.
+    pub notes: Arc<EntryNotes>,
 }
 
 impl Entry {
@@ -237,6 +251,13 @@ impl Entry {
             warn: defaults.warn,
             crit: defaults.crit,
             revocation: defaults.revocation,
+            timeout: None,
+            grace: None,
+            ca_files: Vec::new(),
+            notes: Arc::new(EntryNotes {
+                labels: defaults.labels.clone(),
+                ..EntryNotes::default()
+            }),
         }
     }
 }

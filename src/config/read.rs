@@ -9,6 +9,7 @@ use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
 use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
+use super::annotations::labels;
 use super::values::{
     base_url, count, duration, non_empty, one_of, parse_name_server, vantage_name,
 };
@@ -240,6 +241,7 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
     if let Some(dane) = fields.bool("dane", problems) {
         out.dane = dane;
     }
+    out.labels = labels(&mut fields, problems);
     fields.finish(problems);
     out
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::certificate::Issuer;
+use crate::finding::EntryNotes;
 use crate::instance::Expected;
 use crate::judge::{
     Judged, Rules, Signatures, TrustStore, dane, is_cheap, issuer_to_ask, judge_within,
@@ -23,6 +24,7 @@ pub(super) struct Judging {
     pub(super) tlsa: Option<Arc<Tlsa>>,
     pub(super) trust: Arc<TrustStore>,
     pub(super) rules: Rules,
+    pub(super) notes: Arc<EntryNotes>,
     pub(super) now: Timestamp,
     /// Signature budget of this probe, shared by all of its steps.
     pub(super) signatures: Signatures,
@@ -52,6 +54,7 @@ impl Judging {
                 tlsa,
                 trust,
                 rules,
+                notes,
                 now,
                 signatures,
             } = judging;
@@ -60,6 +63,7 @@ impl Judging {
             if let Some(tlsa) = tlsa {
                 dane(&mut judged, &tlsa, &trust, now, &signatures);
             }
+            judged.annotate(&notes, now);
             judged
         };
         self.run(permits, judge).await
@@ -148,6 +152,7 @@ mod tests {
             tlsa: None,
             trust: Arc::default(),
             rules: Rules::default(),
+            notes: Arc::default(),
             now: NOW,
             signatures: Signatures::default(),
         }

@@ -334,7 +334,7 @@ impl Watch {
             ..Rules::default()
         };
         if let Ok(kept) = expectation {
-            rules.grace = kept.grace(times.grace);
+            rules.grace = kept.grace(self.entry.grace.unwrap_or(times.grace));
             let refresh = self.refresh_after(times.refresh).map(seconds);
             rules.stale_since = refresh.and_then(|_| {
                 let too_long = seconds(times.refresh).saturating_mul(STALE_INTERVALS);
@@ -357,7 +357,8 @@ impl Watch {
             is_stranger: false,
             dane: self.entry.dane,
             rules,
-            manner: manner.clone(),
+            notes: self.entry.notes.clone(),
+            manner: manner.of(&self.entry),
         }
     }
 }

@@ -230,6 +230,7 @@ impl Request {
                 revocation: defaults.revocation,
                 ..Rules::default()
             },
+            notes: Arc::default(),
             manner: self.module.manner.clone(),
         }
     }

@@ -1,5 +1,6 @@
 //! Findings: their codes and severities in one table, their facts as data, and their text.
 
+mod accepted;
 mod client;
 mod detail;
 mod fault;
@@ -9,9 +10,11 @@ mod tests;
 mod text;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use accepted::{Acceptance, EntryNotes};
 pub use client::{Client, Place, Property, Refusal, Trait};
 pub use detail::{
     ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
@@ -148,6 +151,8 @@ pub struct Finding {
     pub severity: Severity,
     /// Its facts, which decide its code and its text.
     pub detail: Detail,
+    /// The acceptance by the configuration, which makes the severity `info`.
+    pub accepted: Option<Arc<Acceptance>>,
 }
 
 impl Finding {
@@ -155,7 +160,11 @@ impl Finding {
     pub fn new(detail: Detail) -> Self {
         let severities = detail.code().severities();
         let severity = severities.first().copied().unwrap_or(Severity::Critical);
-        Self { severity, detail }
+        Self {
+            severity,
+            detail,
+            accepted: None,
+        }
     }
 
     /// Creates a finding of a code that may have several severities.
@@ -165,7 +174,11 @@ impl Finding {
             "{} cannot be {severity}",
             detail.code()
         );
-        Self { severity, detail }
+        Self {
+            severity,
+            detail,
+            accepted: None,
+        }
     }
 
     /// Returns the code.
@@ -175,7 +188,11 @@ impl Finding {
 
     /// Returns the English text.
     pub fn text(&self) -> Text {
-        text::of(&self.detail)
+        let mut text = text::of(&self.detail);
+        if let Some(accepted) = &self.accepted {
+            text.message.push_str(&format!(" {accepted}"));
+        }
+        text
     }
 
     /// Returns the message of [`Finding::text`].

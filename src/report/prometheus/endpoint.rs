@@ -3,15 +3,15 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 
-use crate::judge::{Judged, Verdict};
+use crate::judge::{Clients, Judged, Verdict};
 use crate::model::Timestamp;
 use crate::observation::{Outcome, Served, Status};
 
 use super::exposition::{Exposition, Rendered, write_labels};
-use super::{Metric, first_end, name_of};
+use super::{Metric, first_end, name_of, own};
 
 /// Metrics of endpoints, in the order of the output.
-const METRICS: [Metric; 15] = [
+const METRICS: [Metric; 18] = [
     Metric::EndpointStatus,
     Metric::EndpointCorrect,
     Metric::EndpointChained,
@@ -21,9 +21,12 @@ const METRICS: [Metric; 15] = [
     Metric::EndpointRevoked,
     Metric::EndpointError,
     Metric::EndpointFinding,
+    Metric::EndpointClientRefuses,
     Metric::EndpointNotBefore,
     Metric::EndpointNotAfter,
     Metric::EndpointChainNotAfter,
+    Metric::EndpointWarn,
+    Metric::EndpointCrit,
     Metric::EndpointLastCheck,
     Metric::EndpointLastConclusive,
     Metric::EndpointInfo,
@@ -77,6 +80,16 @@ impl Lines {
             let more = [("code", code.name()), ("severity", severity.name())];
             out.put(Metric::EndpointFinding, &more, 1);
         }
+        let opinions = judged.clients.iter().flat_map(Clients::iter);
+        for (client, opinion) in opinions {
+            if opinion.accepts() == Some(false) {
+                out.put(
+                    Metric::EndpointClientRefuses,
+                    &[("client", client.name())],
+                    1,
+                );
+            }
+        }
         out.put(Metric::EndpointLastCheck, &[], at.0);
         if let Some(last) = last_conclusive {
             out.put(Metric::EndpointLastConclusive, &[], last.0);
@@ -99,6 +112,8 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
             Metric::EndpointChainNotAfter,
             judged.path_expiry.or_else(|| first_end(served)),
         ),
+        (Metric::EndpointWarn, judged.thresholds.map(|t| t.warn)),
+        (Metric::EndpointCrit, judged.thresholds.map(|t| t.crit)),
     ] {
         if let Some(time) = time {
             out.put(metric, &[], time.0);
@@ -110,6 +125,12 @@ fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
         ("tls_version", served.tls_version.name()),
         ("cipher_suite", served.cipher_suite.as_str()),
         ("protocol", judged.observation.target.protocol.name()),
+        ("subject", facts.map_or("", |f| f.subject.as_str())),
+        ("serial", facts.map_or("", |f| f.serial.as_str())),
+        (
+            "key",
+            &*facts.map_or_else(String::new, |f| f.key.to_string()),
+        ),
     ];
     out.put(Metric::EndpointInfo, &more, 1);
 }
@@ -141,4 +162,5 @@ fn write_endpoint_labels(text: &mut String, judged: &Judged) {
         ("vantage", observation.vantage.as_str()),
     ];
     write_labels(text, true, pairs);
+    write_labels(text, true, own(&judged.notes));
 }
