@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = files! {
     "grafana/provisioning/alerting/rules.yml"
     "grafana/provisioning/dashboards/certvigil.yml"
     "grafana/provisioning/datasources/prometheus.yml"
+    "prometheus/alertmanager.yml"
     "prometheus/prometheus-sharded.yml"
     "prometheus/prometheus.yml"
     "prometheus/recording.yml"

@@ -22,7 +22,7 @@ use crate::model::{Families, Hostname, KeyTypes, Protocol, RevocationCheck, Thre
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
-pub use read::parse;
+pub use read::{parse, parse_included};
 pub use values::{one_of_each_family, parse_alpn, parse_mail_domain, parse_name_server};
 pub use yaml_config::{ConfigError, ConfigErrors};
 
@@ -50,6 +50,26 @@ pub struct Inventory {
     pub defaults: Defaults,
     /// Certificates, in the order of the file.
     pub certificates: Vec<Entry>,
+    /// Further files with certificates.
+    pub include: Vec<Include>,
+}
+
+/// Item of `include`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// Path or glob pattern.
+    pub pattern: PathBuf,
+    /// Line of the item, starting at 1.
+    pub line: usize,
+}
+
+/// Content of an included file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Included {
+    /// Certificates, in the order of the file.
+    pub certificates: Vec<Entry>,
+    /// Further files with certificates.
+    pub include: Vec<Include>,
 }
 
 impl Inventory {

@@ -20,6 +20,7 @@ const PLACES: [(&str, &str); 9] = [
     ("webhook", "webhook: {qqq: 1}"),
     ("defaults", "defaults: {qqq: 1}"),
     ("certificates", "certificates: [{sslmate: a, qqq: 1}]"),
+    ("accept", "certificates: [{sslmate: a, accept: [{qqq: 1}]}]"),
 ];
 
 #[test]

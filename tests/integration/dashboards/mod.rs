@@ -1,6 +1,7 @@
 //! The dashboards, rules and provisioning files agree with the metrics, with each other and with
 //! the documentation.
 
+mod alertmanager;
 mod export;
 mod panels;
 mod prometheus;
