@@ -30,7 +30,7 @@ use crate::tlsa::Tlsa;
 
 pub(crate) use caught::caught;
 pub use job::{
-    Job, Located, MailHosts, Manner, OwnTrust, locate, own_trust, prepare, targets,
+    Job, KnownPlaces, Located, Manner, OwnTrust, locate, own_trust, prepare, targets, targets_at,
     targets_of_failed,
 };
 pub use permits::{
