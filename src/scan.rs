@@ -9,6 +9,7 @@ mod permits;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;
+mod xmpp;
 
 use std::net::IpAddr;
 use std::sync::Arc;

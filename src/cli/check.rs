@@ -547,7 +547,7 @@ impl Plan {
         targets: &[targets::Written],
         inventory: &Inventory,
     ) -> Result<Vec<crate::config::Entry>, String> {
-        let targets = targets::parse(targets)?;
+        let targets = args.manner.parse_targets(targets)?;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -591,6 +591,7 @@ impl Plan {
             entry.dane |= args.dane;
             args.manner.apply(entry)?;
         }
+        args.manner.names_are_used(&inventory.certificates)?;
         Ok(())
     }
 

@@ -145,6 +145,12 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         Sni::Name(name) => lines.push(format!("sends {name} as SNI")),
         Sni::None => lines.push("sends no SNI".into()),
     }
+    if let Some(name) = &reach.ehlo {
+        lines.push(format!("names itself {name} in EHLO"));
+    }
+    if let Some(domain) = &reach.xmpp_domain {
+        lines.push(format!("for the XMPP domain {domain}"));
+    }
     if !reach.source_addresses.is_empty() {
         let from: Vec<_> = reach
             .source_addresses

@@ -18,7 +18,8 @@ use crate::model::{
 use super::annotations::{accept, labels};
 use super::read::{Reader, each, families};
 use super::values::{
-    base_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
+    base_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain,
+    parse_ehlo, parse_mail_domain,
 };
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
 
@@ -218,6 +219,8 @@ impl Reader<'_> {
             }
             reach.source_addresses = addresses;
         }
+        reach.ehlo = fields.read("ehlo", problems, parse_ehlo);
+        reach.xmpp_domain = fields.read("xmpp_domain", problems, parse_domain);
         reach
     }
 

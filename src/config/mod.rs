@@ -25,7 +25,9 @@ pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
 pub use read::{parse, parse_included};
-pub use values::{one_of_each_family, parse_alpn, parse_mail_domain, parse_name_server};
+pub use values::{
+    one_of_each_family, parse_alpn, parse_domain, parse_ehlo, parse_mail_domain, parse_name_server,
+};
 pub use yaml_config::{ConfigError, ConfigErrors};
 
 /// The port of DNS (RFC 1035, section 4.2).
@@ -240,6 +242,9 @@ pub struct Entry {
     pub key_types: KeyTypes,
     /// Settings for reaching the servers.
     pub reach: ReachSettings,
+    /// True if the hosts are those of the XMPP domain's SRV records, and the domain itself if it has
+    /// none.
+    pub finds_xmpp_hosts: bool,
     /// True if TLSA records (DANE) are checked too.
     pub dane: bool,
     /// Threshold of the expiry warning.
@@ -264,6 +269,15 @@ impl Entry {
         Self::by(&Defaults::default(), source)
     }
 
+    /// Returns the names to match in place of a host: the XMPP domain, for XMPP.
+    pub fn names_to_match(&self) -> Box<[Hostname]> {
+        let domain = self.reach.xmpp_domain.iter();
+        domain
+            .filter(|_| self.protocol.is_xmpp())
+            .cloned()
+            .collect()
+    }
+
     /// Creates an entry with the given defaults.
     pub fn by(defaults: &Defaults, source: SourceSettings) -> Self {
         Self {
@@ -280,6 +294,7 @@ impl Entry {
             protocol: Protocol::default(),
             key_types: defaults.key_types,
             reach: ReachSettings::default(),
+            finds_xmpp_hosts: false,
             dane: defaults.dane,
             warn: defaults.warn,
             crit: defaults.crit,

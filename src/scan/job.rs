@@ -20,7 +20,7 @@ use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources, files_of};
 use crate::trust;
 
-use super::{caught, names};
+use super::{caught, names, xmpp};
 
 /// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
@@ -191,6 +191,9 @@ pub async fn locate(
 ) -> Located {
     #[cfg(test)]
     super::tests::break_down_asking(entry);
+    if let (true, Some(domain)) = (entry.finds_xmpp_hosts, &entry.reach.xmpp_domain) {
+        return xmpp::locate(entry, domain, resolver, deadline).await;
+    }
     let mut found = entry.clone();
     found.mx.clear();
     locate_files(entry, &mut found);
@@ -289,7 +292,7 @@ fn locate_files(entry: &Entry, found: &mut Entry) {
 }
 
 /// Returns true if the source of an entry supplies the names of its certificates.
-fn has_names(entry: &Entry) -> bool {
+pub(super) fn has_names(entry: &Entry) -> bool {
     !matches!(
         entry.source,
         SourceSettings::Fingerprints(_)
@@ -360,7 +363,7 @@ pub fn targets_at(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> V
                 hostname: hostname.clone(),
                 port,
                 protocol: entry.protocol,
-                names: Box::default(),
+                names: entry.names_to_match(),
             });
         }
     }

@@ -392,7 +392,7 @@ impl Round {
             expected,
             tlsa: tlsa.cloned(),
             trust: job.manner.trust.clone(),
-            rules: job.rules,
+            rules: job.rules.clone(),
             notes: job.notes.clone(),
             now: self.now,
             signatures: Signatures::default(),

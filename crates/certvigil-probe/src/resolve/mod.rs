@@ -243,6 +243,12 @@ impl Resolver {
         resolution
     }
 
+    /// Returns true if the user gave the addresses of a host and port.
+    pub fn has_override(&self, hostname: &Hostname, port: u16) -> bool {
+        let mut hosts = [Some(hostname.clone()), None].into_iter();
+        hosts.any(|host| self.overrides.contains_key(&(host, port)))
+    }
+
     async fn find(
         &self,
         query: &AddressQuery<'_>,
