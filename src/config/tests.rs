@@ -832,7 +832,7 @@ fn a_finding_is_accepted_up_to_and_including_its_last_day() {
     assert!(first.applies_at(at("2027-06-01T23:59:59Z")));
     assert!(!first.applies_at(at("2027-06-02T00:00:00Z")));
     assert!(second.applies_at(at("9999-01-01T00:00:00Z")));
-    assert_eq!(first.to_string(), "Accepted until 2027-06-01: appliance.");
+    assert_eq!(first.to_string(), "accepted until 2027-06-01: appliance");
 
     for (text, wanted) in [
         (

@@ -191,7 +191,7 @@ impl Finding {
     pub fn text(&self) -> Text {
         let mut text = text::of(&self.detail);
         if let Some(accepted) = &self.accepted {
-            text.message.push_str(&format!(" {accepted}"));
+            text.message.push_str(&format!("; {accepted}"));
         }
         text
     }

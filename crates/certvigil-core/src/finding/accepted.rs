@@ -29,13 +29,13 @@ impl Acceptance {
 }
 
 impl fmt::Display for Acceptance {
-    /// Writes a sentence.
+    /// Writes the end of a message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Accepted")?;
+        f.write_str("accepted")?;
         if let Some(day) = self.until {
             write!(f, " until {}", day.date())?;
         }
-        write!(f, ": {}.", self.reason.trim_end_matches('.'))
+        write!(f, ": {}", self.reason)
     }
 }
 
