@@ -3,6 +3,7 @@
 use crate::certificate::printable;
 use crate::look::ClientFiles;
 use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
+use crate::tlsa::DaneCheck;
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
 
@@ -171,8 +172,10 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         Families::V4 => lines.push("IPv4 addresses only".into()),
         Families::V6 => lines.push("IPv6 addresses only".into()),
     }
-    if entry.dane {
-        lines.push("validated against its TLSA records too".into());
+    match entry.dane {
+        DaneCheck::Off => {}
+        DaneCheck::On => lines.push("validated against its TLSA records too".into()),
+        DaneCheck::Required => lines.push("requires TLSA records that DNSSEC authenticates".into()),
     }
     lines
 }

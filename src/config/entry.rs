@@ -16,6 +16,8 @@ use crate::model::{
 };
 
 use super::annotations::{accept, labels};
+use crate::tlsa::DaneCheck;
+
 use super::read::{Reader, each, families};
 use super::values::{
     base_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain,
@@ -129,7 +131,7 @@ impl Reader<'_> {
             interval: fields.read("interval", problems, duration),
         });
         let is_enabled = fields.bool("enabled", problems).unwrap_or(true);
-        entry.dane = fields.bool("dane", problems).unwrap_or(defaults.dane);
+        fields.read_into(&mut entry.dane, "dane", problems, DaneCheck::from_str);
         let (key, line) = (fields.key.clone(), fields.line);
         let protocols = entry.srv.iter().map(|service| service.protocol);
         for protocol in std::iter::once(entry.protocol).chain(protocols) {

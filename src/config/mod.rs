@@ -20,6 +20,7 @@ use crate::guard::Allowed;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
 };
+use crate::tlsa::DaneCheck;
 
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
@@ -112,8 +113,8 @@ pub struct Defaults {
     pub key_types: KeyTypes,
     /// Revocation check.
     pub revocation: RevocationCheck,
-    /// True if TLSA records are checked too.
-    pub dane: bool,
+    /// Check of TLSA records.
+    pub dane: DaneCheck,
     /// Labels of every entry.
     pub labels: BTreeMap<String, String>,
 }
@@ -131,7 +132,7 @@ impl Default for Defaults {
             crit: Threshold::CRIT,
             key_types: KeyTypes::ANY,
             revocation: RevocationCheck::default(),
-            dane: false,
+            dane: DaneCheck::Off,
             labels: BTreeMap::new(),
         }
     }
@@ -245,8 +246,8 @@ pub struct Entry {
     /// True if the hosts are those of the XMPP domain's SRV records, and the domain itself if it has
     /// none.
     pub finds_xmpp_hosts: bool,
-    /// True if TLSA records (DANE) are checked too.
-    pub dane: bool,
+    /// Check of TLSA records (DANE).
+    pub dane: DaneCheck,
     /// Threshold of the expiry warning.
     pub warn: Threshold,
     /// Threshold from which expiry is critical.

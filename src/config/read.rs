@@ -10,6 +10,8 @@ use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
 use super::annotations::labels;
+use crate::tlsa::DaneCheck;
+
 use super::values::{
     base_url, count, duration, non_empty, one_of, parse_name_server, vantage_name,
 };
@@ -282,9 +284,7 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
         problems,
         RevocationCheck::from_str,
     );
-    if let Some(dane) = fields.bool("dane", problems) {
-        out.dane = dane;
-    }
+    fields.read_into(&mut out.dane, "dane", problems, DaneCheck::from_str);
     out.labels = labels(&mut fields, problems);
     fields.finish(problems);
     out

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::model::{Hostname, Timestamp};
 pub use algorithm::Unverifiable;
-pub(crate) use der::sequence;
+pub(crate) use der::{contents, sequence};
 pub(crate) use extensions::name_constraints;
 pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,

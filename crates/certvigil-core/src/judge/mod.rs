@@ -11,6 +11,7 @@ mod handshake;
 mod identity;
 mod ladder;
 mod links;
+mod mail;
 mod path;
 mod refusals;
 mod revocation;
@@ -31,7 +32,7 @@ use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Tol
 pub use bundle::{Bundle, End};
 pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
 pub use cost::is_cheap;
-pub use dane::{Dane, dane};
+pub use dane::{Dane, DnsFacts, judge_by_dns};
 pub use ladder::{Ladder, Role, Rung, climb};
 pub use links::Signatures;
 pub use served::issuer_to_ask;
@@ -101,7 +102,7 @@ pub struct Judged {
     pub path_expiry: Option<Timestamp>,
     /// Times when the served leaf reaches the warning and the critical threshold of its expiry.
     pub thresholds: Option<Thresholds>,
-    /// The TLSA records, judged by [`dane()`]; `None` if they were not requested, or are unknown.
+    /// The TLSA records, judged by [`judge_by_dns`]; `None` if they were not requested, or are unknown.
     pub dane: Option<Dane>,
     /// Labels of the entry, and its acceptances that applied at the time of judging.
     pub notes: Arc<EntryNotes>,
@@ -256,7 +257,7 @@ pub fn judge(
 }
 
 /// Judges one probe as [`judge`] does, within a budget of signatures that it shares with
-/// [`issuer_to_ask`] and [`dane()`].
+/// [`issuer_to_ask`] and [`judge_by_dns`].
 pub fn judge_within(
     signatures: &Signatures,
     expected: Option<&Arc<Expected>>,

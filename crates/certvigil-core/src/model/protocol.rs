@@ -177,6 +177,11 @@ impl Protocol {
         self.begin() == Begin::Clear
     }
 
+    /// Returns true if mail servers send mail by it. They use DANE as RFC 7672 has it.
+    pub fn is_mail_transfer(self) -> bool {
+        matches!(self, Self::Smtp | Self::Smtps | Self::Lmtp)
+    }
+
     /// Returns true if QUIC carries TLS, so that the port is a UDP port.
     pub fn is_quic(self) -> bool {
         self.begin() == Begin::Quic
