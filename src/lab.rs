@@ -91,6 +91,7 @@ impl Tester {
             dane: crate::tlsa::DaneCheck::Off,
             places: Arc::default(),
             rules: Rules::default(),
+            notes: Arc::default(),
             manner: self.manner.clone(),
         }
     }
@@ -159,6 +160,7 @@ fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String
             timeout: TEST_TIMEOUT,
             trust: Arc::new(trust),
             reaches: Arc::default(),
+            own_trust: Arc::default(),
         },
     })
 }

@@ -511,6 +511,7 @@ async fn stand_in(
         manner: Manner {
             timeout,
             trust: Arc::new(trust),
+            own_trust: Arc::default(),
             reaches: Arc::new(Reaches::default()),
         },
     };

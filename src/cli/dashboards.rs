@@ -24,11 +24,18 @@ const FILES: &[(&str, &str)] = files! {
     "grafana/provisioning/alerting/rules.yml"
     "grafana/provisioning/dashboards/certvigil.yml"
     "grafana/provisioning/datasources/prometheus.yml"
+    "prometheus/alertmanager.yml"
     "prometheus/prometheus-sharded.yml"
     "prometheus/prometheus.yml"
+    "prometheus/recording.yml"
     "prometheus/rules.yml"
     "prometheus/rules_test.yml"
 };
+
+/// Base URL in the files, which `--external-url` replaces.
+const DEFAULT_URL: &str = "http://localhost:10843";
+/// Maximum length of a base URL, in bytes.
+const MAX_URL_BYTES: usize = 500;
 
 /// What can be done with them.
 #[derive(Debug, clap::Subcommand)]
@@ -37,6 +44,9 @@ pub(super) enum Command {
     Export {
         /// Path to the directory; created if missing
         directory: PathBuf,
+        /// Base URL of the monitor, for the links of alerts and dashboards
+        #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = base_url)]
+        external_url: String,
         /// Overwrite existing files that differ
         #[arg(long)]
         force: bool,
@@ -44,20 +54,61 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: &Command) -> Code {
-    let Command::Export { directory, force } = command;
-    match export(directory, *force) {
+    let Command::Export {
+        directory,
+        external_url,
+        force,
+    } = command;
+    match export(directory, external_url, *force) {
         Ok(written) => output::print(&written, Code::Ok),
         Err(error) => output::fail(&error),
     }
 }
 
-/// Writes all files, or none if a different file exists. Returns one line for each file.
-fn export(directory: &Path, force: bool) -> Result<String, String> {
+/// Parses a base URL. It becomes part of YAML, JSON and templates, so it has no special characters.
+fn base_url(text: &str) -> Result<String, String> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]%@".contains(&b);
+    match url::Url::parse(text) {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && text.len() <= MAX_URL_BYTES
+                && text.bytes().all(is_plain) =>
+        {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("not an http or https URL; write it as https://certvigil.example.com".into()),
+    }
+}
+
+/// Returns true if the text is that of a file with any base URL, so that no user changed it.
+fn is_own(old: &[u8], text: &str) -> bool {
+    let Ok(old) = std::str::from_utf8(old) else {
+        return false;
+    };
+    let mut parts = text.splitn(3, DEFAULT_URL);
+    let (Some(start), Some(next)) = (parts.next(), parts.next()) else {
+        return old == text;
+    };
+    let url = old.strip_prefix(start).and_then(|rest| {
+        let (url, _) = rest.split_once(next)?;
+        base_url(url).ok()
+    });
+    url.is_some_and(|url| old == text.replace(DEFAULT_URL, &url))
+}
+
+/// Writes all files, or none if a file exists that a user changed. Returns one line for each file.
+fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, String> {
     let mut wanted = Vec::new();
     let mut in_the_way = Vec::new();
     for (name, text) in FILES {
         let path = directory.join(name);
-        let old = match read_up_to(&path, text.len()) {
+        let uses = text.matches(DEFAULT_URL).count();
+        let most = text.len() + uses * MAX_URL_BYTES;
+        let template = text;
+        let text = template.replace(DEFAULT_URL, external_url);
+        let old = match read_up_to(&path, most) {
             Ok(old) => Some(old),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -68,10 +119,11 @@ fn export(directory: &Path, force: bool) -> Result<String, String> {
             }
         };
         let is_same = old.as_deref() == Some(text.as_bytes());
-        if old.is_some() && !is_same && !force {
+        let is_own = old.as_deref().is_none_or(|old| is_own(old, template));
+        if !is_own && !force {
             in_the_way.push(path.display().to_string());
         }
-        wanted.push((path, *text, is_same));
+        wanted.push((path, text, is_same));
     }
     if !in_the_way.is_empty() {
         return Err(format!(
@@ -84,7 +136,7 @@ fn export(directory: &Path, force: bool) -> Result<String, String> {
     for (path, text, is_same) in wanted {
         let what = if is_same { "unchanged" } else { "wrote" };
         if !is_same {
-            write(&path, text)?;
+            write(&path, &text)?;
         }
         told.push_str(&format!("{what} {}\n", path.display()));
     }

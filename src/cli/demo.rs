@@ -88,6 +88,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
         timeout: TIMEOUT,
         trust: Arc::new(trust),
         reaches: Arc::default(),
+        own_trust: Arc::default(),
     };
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
     let resolver = Arc::new(resolver);

@@ -1,5 +1,7 @@
 //! Builds the inventory from flags and files: expected certificates and their servers.
 
+mod include;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use crate::look::{Looker, Reaches};
 use crate::model::{Hostname, Place, Protocol, RevocationCheck, Service, Target, parse_port};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Permits, Scanner};
+use crate::scan::{Manner, Permits, Scanner, own_trust};
 use crate::source::Sources;
 use crate::trust;
 
@@ -23,8 +25,19 @@ use super::limits;
 /// Maximum size of a configuration file, in bytes.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
-/// Reads and validates a configuration file. The error has one line for each problem.
+/// Reads and validates a configuration file and the files that it includes. The error has one line
+/// for each problem.
 pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
+    let mut inventory = crate::config::parse(&read_text(file)?, file).map_err(|e| e.to_string())?;
+    include::add_included(&mut inventory, file)?;
+    for warning in crate::config::warnings(&inventory) {
+        tracing::warn!("{}: {warning}", file.display());
+    }
+    Ok(inventory)
+}
+
+/// Reads the text of a configuration file.
+fn read_text(file: &Path) -> Result<String, String> {
     let wrong = |e: std::io::Error| format!("cannot read configuration {}: {e}", file.display());
     let size = std::fs::metadata(file).map_err(wrong)?.len();
     if size > MAX_CONFIG_BYTES {
@@ -34,18 +47,13 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
         ));
     }
     let bytes = std::fs::read(file).map_err(wrong)?;
-    let text = String::from_utf8(bytes).map_err(|e| {
+    String::from_utf8(bytes).map_err(|e| {
         format!(
             "cannot read configuration {}: byte {} is not UTF-8; save it as UTF-8",
             file.display(),
             e.utf8_error().valid_up_to() + 1
         )
-    })?;
-    let inventory = crate::config::parse(&text, file).map_err(|e| e.to_string())?;
-    for warning in crate::config::warnings(&inventory) {
-        tracing::warn!("{}: {warning}", file.display());
-    }
-    Ok(inventory)
+    })
 }
 
 /// Creates the scanner of the local vantage. The limit of concurrent probes is reduced if there are
@@ -78,6 +86,7 @@ pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
         reaches: Arc::new(Reaches::load(
             inventory.certificates.iter().map(|entry| &entry.reach),
         )?),
+        own_trust: own_trust(inventory)?,
     })
 }
 

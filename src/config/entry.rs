@@ -4,21 +4,24 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use yaml_config::{Fields, Item, Problems};
 
+use crate::finding::EntryNotes;
 use crate::look::ClientFiles;
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Service, Sni, Threshold,
     parse_port,
 };
 
+use super::annotations::{accept, labels};
 use crate::tlsa::DaneCheck;
 
 use super::read::{Reader, each, families};
 use super::values::{
-    base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain, parse_ehlo,
-    parse_mail_domain,
+    base_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain,
+    parse_ehlo, parse_mail_domain,
 };
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
 
@@ -49,7 +52,7 @@ impl Reader<'_> {
             {
                 problems.at(&item, format!("`{name}` is also the name of the certificate in line {line}; change one `name`"));
             }
-            entries.push(entry);
+            entries.extend(one_each(entry));
         }
         entries
     }
@@ -115,6 +118,19 @@ impl Reader<'_> {
             RevocationCheck::from_str,
         );
         entry.reach = self.reach(&mut fields, problems);
+        entry.timeout = fields.read("timeout", problems, duration);
+        entry.grace = fields.read("grace", problems, duration);
+        let ca_files = fields.list_or_one("ca_files", problems);
+        let ca_files = ca_files.iter().filter_map(|i| self.path(i, problems));
+        entry.ca_files = ca_files.collect();
+        let mut own = defaults.labels.clone();
+        own.extend(labels(&mut fields, problems));
+        entry.notes = Arc::new(EntryNotes {
+            labels: own,
+            accept: accept(&mut fields, problems),
+            interval: fields.read("interval", problems, duration),
+        });
+        let is_enabled = fields.bool("enabled", problems).unwrap_or(true);
         fields.read_into(&mut entry.dane, "dane", problems, DaneCheck::from_str);
         let (key, line) = (fields.key.clone(), fields.line);
         let protocols = entry.srv.iter().map(|service| service.protocol);
@@ -161,7 +177,7 @@ impl Reader<'_> {
                 "`hostnames` is missing; this source has no host names, so add them",
             );
         }
-        Some(entry)
+        is_enabled.then_some(entry)
     }
 
     /// Reads the settings for reaching the servers of an entry.
@@ -274,6 +290,35 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Splits an entry without an expected certificate and without a name: each of its hosts has its own
+/// certificate.
+fn one_each(entry: Entry) -> Vec<Entry> {
+    let is_one = entry.hostnames.len() + entry.mx.len() + entry.srv.len() <= 1;
+    let is_of_files = !entry.files.is_empty();
+    if entry.source != SourceSettings::TrustOnly || entry.name.is_some() || is_one || is_of_files {
+        return vec![entry];
+    }
+    let without = Entry {
+        hostnames: Vec::new(),
+        mx: Vec::new(),
+        srv: Vec::new(),
+        ..entry.clone()
+    };
+    let hosts = entry.hostnames.iter().map(|host| Entry {
+        hostnames: vec![host.clone()],
+        ..without.clone()
+    });
+    let domains = entry.mx.iter().map(|domain| Entry {
+        mx: vec![domain.clone()],
+        ..without.clone()
+    });
+    let services = entry.srv.iter().map(|service| Entry {
+        srv: vec![service.clone()],
+        ..without.clone()
+    });
+    hosts.chain(domains).chain(services).collect()
 }
 
 /// Removes duplicates and keeps the first of each value.

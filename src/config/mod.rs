@@ -1,5 +1,6 @@
 //! Inventory: the certificates that are expected on each server, from a YAML file or from flags.
 
+mod annotations;
 mod describe;
 mod entry;
 mod read;
@@ -7,12 +8,14 @@ mod read;
 mod tests;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
+use crate::finding::EntryNotes;
 use crate::guard::Allowed;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
@@ -22,7 +25,7 @@ use crate::tlsa::DaneCheck;
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
-pub use read::parse;
+pub use read::{parse, parse_included};
 pub use values::{
     one_of_each_family, parse_alpn, parse_domain, parse_ehlo, parse_mail_domain, parse_name_server,
 };
@@ -52,6 +55,26 @@ pub struct Inventory {
     pub defaults: Defaults,
     /// Certificates, in the order of the file.
     pub certificates: Vec<Entry>,
+    /// Further files with certificates.
+    pub include: Vec<Include>,
+}
+
+/// Item of `include`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// Path or glob pattern.
+    pub pattern: PathBuf,
+    /// Line of the item, starting at 1.
+    pub line: usize,
+}
+
+/// Content of an included file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Included {
+    /// Certificates, in the order of the file.
+    pub certificates: Vec<Entry>,
+    /// Further files with certificates.
+    pub include: Vec<Include>,
 }
 
 impl Inventory {
@@ -92,6 +115,8 @@ pub struct Defaults {
     pub revocation: RevocationCheck,
     /// Check of TLSA records.
     pub dane: DaneCheck,
+    /// Labels of every entry.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Default for Defaults {
@@ -108,6 +133,7 @@ impl Default for Defaults {
             key_types: KeyTypes::ANY,
             revocation: RevocationCheck::default(),
             dane: DaneCheck::Off,
+            labels: BTreeMap::new(),
         }
     }
 }
@@ -228,6 +254,14 @@ pub struct Entry {
     pub crit: Threshold,
     /// Revocation check.
     pub revocation: RevocationCheck,
+    /// Maximum duration of one probe, if it differs from the default.
+    pub timeout: Option<Duration>,
+    /// Period in which the previous instance is only a warning, if it differs from the default.
+    pub grace: Option<Duration>,
+    /// Files with roots that are trusted beside those of the inventory.
+    pub ca_files: Vec<PathBuf>,
+    /// Labels, accepted findings and the interval.
+    pub notes: Arc<EntryNotes>,
 }
 
 impl Entry {
@@ -266,6 +300,13 @@ impl Entry {
             warn: defaults.warn,
             crit: defaults.crit,
             revocation: defaults.revocation,
+            timeout: None,
+            grace: None,
+            ca_files: Vec::new(),
+            notes: Arc::new(EntryNotes {
+                labels: defaults.labels.clone(),
+                ..EntryNotes::default()
+            }),
         }
     }
 }

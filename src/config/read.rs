@@ -9,14 +9,15 @@ use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
 use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
+use super::annotations::labels;
 use crate::tlsa::DaneCheck;
 
 use super::values::{
     base_url, count, duration, non_empty, one_of, parse_name_server, vantage_name,
 };
 use super::{
-    Defaults, Inventory, Module, ProbeSettings, SslmateSettings, TrustSettings, VantageKind,
-    VantageSettings,
+    Defaults, Include, Included, Inventory, Module, ProbeSettings, SslmateSettings, TrustSettings,
+    VantageKind, VantageSettings,
 };
 
 /// API of SSLMate's sandbox.
@@ -33,6 +34,31 @@ pub fn parse(text: &str, file: &Path) -> Result<Inventory, ConfigErrors> {
         Reader { folder }.inventory(&root, problems)
     })?
     .ok_or_else(|| ConfigErrors::empty(file, "certificates"))
+}
+
+/// Reads the text of an included file: `certificates` and `include`. Otherwise as [`parse`].
+///
+/// # Errors
+/// All problems, each with its line and key.
+pub fn parse_included(
+    text: &str,
+    file: &Path,
+    defaults: &Defaults,
+) -> Result<Included, ConfigErrors> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let read = with_root(text, file, |root, problems| {
+        let reader = Reader { folder };
+        let mut fields = root.fields(problems);
+        let include = reader.include(&mut fields, problems);
+        let certificates = fields.take("certificates");
+        let certificates = certificates.map(|item| reader.certificates(&item, defaults, problems));
+        fields.finish(problems);
+        Included {
+            certificates: certificates.unwrap_or_default(),
+            include,
+        }
+    })?;
+    Ok(read.unwrap_or_default())
 }
 
 /// Reads the address families to probe, if they are configured.
@@ -75,10 +101,12 @@ impl Reader<'_> {
         if let Some(item) = fields.take("defaults") {
             inventory.defaults = defaults(&item, problems);
         }
+        inventory.include = self.include(&mut fields, problems);
         match fields.take("certificates") {
             Some(item) => {
                 inventory.certificates = self.certificates(&item, &inventory.defaults, problems)
             }
+            None if !inventory.include.is_empty() => {}
             None => problems.add(
                 fields.line,
                 "certificates",
@@ -87,6 +115,23 @@ impl Reader<'_> {
         }
         fields.finish(problems);
         inventory
+    }
+
+    /// Reads the patterns of further files.
+    fn include(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Include> {
+        let items = fields.list_or_one("include", problems);
+        let include = items.iter().filter_map(|item| {
+            let pattern = self.path(item, problems)?;
+            if let Err(error) = glob::Pattern::new(&pattern.to_string_lossy()) {
+                problems.at(item, format!("invalid pattern: {}", error.msg));
+                return None;
+            }
+            Some(Include {
+                pattern,
+                line: item.line,
+            })
+        });
+        include.collect()
     }
 
     fn sslmate(&self, item: &Item<'_>, problems: &mut Problems) -> SslmateSettings {
@@ -240,6 +285,7 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
         RevocationCheck::from_str,
     );
     fields.read_into(&mut out.dane, "dane", problems, DaneCheck::from_str);
+    out.labels = labels(&mut fields, problems);
     fields.finish(problems);
     out
 }

@@ -766,6 +766,170 @@ fn of_a_downloads_url_only_the_host_is_described() {
 }
 
 #[test]
+fn labels_of_the_defaults_and_of_an_entry_are_combined() {
+    let inventory = read(
+        "defaults: {labels: {env: prod, team: web}}\ncertificates:\n  - {trust: true, hostnames: a.example, labels: {team: mail, floor: '3'}}\n  - {trust: true, hostnames: b.example}\n",
+    );
+    let of = |at: usize| -> Vec<(&str, &str)> {
+        let labels = &inventory.certificates[at].notes.labels;
+        labels
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect()
+    };
+    assert_eq!(of(0), [("env", "prod"), ("floor", "3"), ("team", "mail")]);
+    assert_eq!(of(1), [("env", "prod"), ("team", "web")]);
+}
+
+#[test]
+fn a_label_has_a_name_that_prometheus_accepts_and_that_is_free() {
+    for (labels, wanted) in [
+        (
+            "{9a: x}",
+            "2: certificates[0].labels.9a: `9a` is not a label name of Prometheus; use letters, digits and _, and begin with a letter",
+        ),
+        (
+            "{a-b: x}",
+            "2: certificates[0].labels.a-b: `a-b` is not a label name of Prometheus; use letters, digits and _, and begin with a letter",
+        ),
+        (
+            "{hostname: x}",
+            "2: certificates[0].labels.hostname: the label `hostname` is reserved for certvigil or Prometheus; choose another name",
+        ),
+        (
+            "{__x: x}",
+            "2: certificates[0].labels.__x: the label `__x` is reserved for certvigil or Prometheus; choose another name",
+        ),
+        (
+            "{team: ''}",
+            "2: certificates[0].labels.team: the value is empty; set a value or remove the key",
+        ),
+    ] {
+        let text = entry(&format!(
+            "trust: true, hostnames: a.example, labels: {labels}"
+        ));
+        assert_eq!(error(&text), wanted);
+    }
+    let many: Vec<String> = (0..33).map(|n| format!("l{n}: x")).collect();
+    let text = entry(&format!(
+        "trust: true, hostnames: a.example, labels: {{{}}}",
+        many.join(", ")
+    ));
+    assert!(error(&text).contains("more than 32 labels"));
+}
+
+#[test]
+fn a_finding_is_accepted_up_to_and_including_its_last_day() {
+    let accept = |accept: &str| {
+        entry(&format!(
+            "trust: true, hostnames: a.example, accept: [{accept}]"
+        ))
+    };
+    let inventory = read(&accept(
+        "{finding: self_signed, reason: appliance, until: 2027-06-01}, {finding: expired, reason: known}",
+    ));
+    let [first, second] = inventory.certificates[0].notes.accept.as_slice() else {
+        panic!("{:?}", inventory.certificates)
+    };
+    let at = |text: &str| text.parse::<crate::model::Timestamp>().unwrap();
+    assert!(first.applies_at(at("2027-06-01T23:59:59Z")));
+    assert!(!first.applies_at(at("2027-06-02T00:00:00Z")));
+    assert!(second.applies_at(at("9999-01-01T00:00:00Z")));
+    assert_eq!(first.to_string(), "accepted until 2027-06-01: appliance");
+
+    for (text, wanted) in [
+        (
+            "{finding: selfsigned, reason: x}",
+            "2: certificates[0].accept[0].finding: `selfsigned` is not a finding; did you mean `self_signed`?",
+        ),
+        (
+            "{finding: banana, reason: x}",
+            "2: certificates[0].accept[0].finding: `banana` is not a finding; docs/findings.md lists them",
+        ),
+        (
+            "{finding: expired}",
+            "2: certificates[0].accept[0]: `reason` is missing",
+        ),
+        (
+            "{reason: x}",
+            "2: certificates[0].accept[0]: `finding` is missing",
+        ),
+        (
+            "{finding: expired, reason: x, until: 1.6.2027}",
+            "2: certificates[0].accept[0].until: `1.6.2027` is not a date; write it as 2027-06-01",
+        ),
+    ] {
+        assert_eq!(error(&accept(text)), wanted);
+    }
+}
+
+#[test]
+fn an_entry_has_settings_of_its_own_and_may_be_disabled() {
+    let inventory = read(
+        "certificates:\n  - {trust: true, hostnames: a.example, interval: 1h, timeout: 2s, grace: 1d, ca_files: office.pem}\n  - {trust: true, hostnames: b.example, enabled: false}\n",
+    );
+    let [entry] = inventory.certificates.as_slice() else {
+        panic!("{:?}", inventory.certificates)
+    };
+    assert_eq!(entry.notes.interval, Some(Duration::from_secs(3600)));
+    assert_eq!(entry.timeout, Some(Duration::from_secs(2)));
+    assert_eq!(entry.grace, Some(Duration::from_secs(86_400)));
+    assert_eq!(entry.ca_files, [Path::new("dir/office.pem")]);
+    // Errors of a disabled entry are reported too.
+    assert!(
+        error("certificates:\n  - {trust: true, hostnames: b.example, enabled: false, x: 1}\n")
+            .contains("unknown key")
+    );
+}
+
+#[test]
+fn suggestions_are_near() {
+    let unknown = |key: &str| {
+        error(&entry(&format!(
+            "trust: true, hostnames: a.example, {key}: x"
+        )))
+    };
+    for key in ["description", "maintenance", "owner"] {
+        assert!(!unknown(key).contains("did you mean"), "{}", unknown(key));
+    }
+    for (key, near) in [
+        ("hostname", "hostnames"),
+        ("host", "hostnames"),
+        ("prot", "port"),
+        ("adresses", "addresses"),
+        ("lables", "labels"),
+    ] {
+        assert!(
+            unknown(key).contains(&format!("`{near}`")),
+            "{}",
+            unknown(key)
+        );
+    }
+}
+
+#[test]
+fn hosts_of_a_trust_only_entry_are_one_certificate_each_unless_it_has_a_name() {
+    let hosts = |fields: &str| -> Vec<usize> {
+        let inventory = read(&entry(fields));
+        let entries = inventory.certificates.iter();
+        entries.map(|e| e.hostnames.len() + e.mx.len()).collect()
+    };
+    assert_eq!(
+        hosts("trust: true, hostnames: [a.example, b.example], mx: c.example"),
+        [1, 1, 1]
+    );
+    assert_eq!(
+        hosts("trust: true, name: x, hostnames: [a.example, b.example]"),
+        [2]
+    );
+    let pinned = format!(
+        "sha256: {}, hostnames: [a.example, b.example]",
+        "ab".repeat(32)
+    );
+    assert_eq!(hosts(&pinned), [2]);
+}
+
+#[test]
 fn an_entry_may_have_files_or_services() {
     let read = |text: &str| super::tests::read(&entry(text)).certificates.remove(0);
     let files = read("trust: true, files: [certs/*.pem, /a.pem], hostnames: a.example");

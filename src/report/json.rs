@@ -11,7 +11,7 @@ use crate::certificate::{Certificate, Facts, Fingerprint, sha1_hex};
 use crate::finding::{Detail, Finding, Text};
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Clients, Dane, Flags, Judged, Opinion, Verdict};
-use crate::model::Timings;
+use crate::model::{Timestamp, Timings};
 use crate::observation::{Outcome, Served, Staple};
 
 use super::Summary;
@@ -46,6 +46,7 @@ struct Row<'a> {
     vantage: &'a str,
     protocol: &'static str,
     key_type: &'static str,
+    labels: &'a BTreeMap<String, String>,
     severity: &'static str,
     findings: Vec<FindingRow<'a>>,
     trusted: Option<bool>,
@@ -74,7 +75,16 @@ struct FindingRow<'a> {
     severity: &'static str,
     message: String,
     hint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<AcceptedRow<'a>>,
     detail: &'a Detail,
+}
+
+/// Acceptance of a finding by the configuration. `until` is null if it has no end.
+#[derive(Serialize)]
+struct AcceptedRow<'a> {
+    reason: &'a str,
+    until: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -205,6 +215,7 @@ fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
         vantage: observation.vantage.as_str(),
         protocol: observation.target.protocol.name(),
         key_type: observation.key_type.name(),
+        labels: &judged.notes.labels,
         severity: judged.severity().name(),
         findings: judged.findings.iter().map(finding).collect(),
         trusted: flag(|f| f.trusted),
@@ -245,6 +256,10 @@ fn finding(finding: &Finding) -> FindingRow<'_> {
         severity: finding.severity.name(),
         message,
         hint,
+        accepted: finding.accepted.as_deref().map(|accepted| AcceptedRow {
+            reason: &accepted.reason,
+            until: accepted.until.map(Timestamp::date),
+        }),
         detail: &finding.detail,
     }
 }

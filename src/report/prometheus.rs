@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::finding::Code;
+use crate::finding::{Code, EntryNotes};
 use crate::instance::Expected;
 use crate::judge::{Flags, Judged, Verdict};
-use crate::model::{Hostname, Target, Timestamp};
+use crate::model::{Hostname, Timestamp};
 use crate::observation::{Outcome, Served};
 
 use exposition::{Sample, write_labels};
@@ -78,12 +78,15 @@ metrics! {
     EndpointRevoked "certvigil_endpoint_revoked" Gauge "1 if the served certificate has been revoked, 0 if not. Absent if unknown.";
     EndpointError "certvigil_endpoint_error" Gauge "1 if the last probe received no certificate, with the kind of error. Absent otherwise.";
     EndpointFinding "certvigil_endpoint_finding" Gauge "1 for each finding of the endpoint, by code (docs/findings.md) and severity. Absent once it is fixed.";
+    EndpointClientRefuses "certvigil_endpoint_client_refuses" Gauge "1 for each mainstream client that refuses what the endpoint serves, by certvigil's model of the client. Absent for clients that accept it or that the model does not cover.";
     EndpointNotBefore "certvigil_endpoint_not_before_timestamp_seconds" Gauge "Start of validity of the served certificate, in Unix seconds.";
     EndpointNotAfter "certvigil_endpoint_not_after_timestamp_seconds" Gauge "Expiry of the served certificate, in Unix seconds.";
     EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "Earliest expiry in the valid path that expires last, its root included, in Unix seconds; of the served certificates if there is no valid path.";
+    EndpointWarn "certvigil_endpoint_warn_timestamp_seconds" Gauge "Time when the expiry of the served certificate becomes a warning, by the thresholds of its entry, in Unix seconds.";
+    EndpointCrit "certvigil_endpoint_crit_timestamp_seconds" Gauge "Time when the expiry of the served certificate becomes critical, by the thresholds of its entry, in Unix seconds.";
     EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "Time when the last probe of the endpoint ended, in Unix seconds. If it is old, certvigil does not keep up.";
     EndpointLastConclusive "certvigil_endpoint_last_conclusive_timestamp_seconds" Gauge "Time when the last conclusive probe of the endpoint ended, in Unix seconds. Absent if no probe was conclusive.";
-    EndpointInfo "certvigil_endpoint_info" Gauge "1, with the served certificate in labels: its SHA-256, its issuer, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
+    EndpointInfo "certvigil_endpoint_info" Gauge "1, with the served certificate in labels: its SHA-256, issuer, subject, serial number and key, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";
     CertificateNotBefore "certvigil_certificate_not_before_timestamp_seconds" Gauge "Start of validity of the expected instance, in Unix seconds. Absent if the source has no whole certificate.";
     CertificateNotAfter "certvigil_certificate_not_after_timestamp_seconds" Gauge "Expiry of the expected instance, in Unix seconds. Absent if the source has no whole certificate.";
     CertificateInfo "certvigil_certificate_info" Gauge "1 for each certificate of the inventory, with its source and the expected instance: its number and state at SSLMate, and its SHA-256, each empty if unknown.";
@@ -136,21 +139,34 @@ fn name_of(hostname: &Hostname) -> Cow<'_, str> {
     }
 }
 
-/// Writes every `certvigil_certificate_*` metric of these certificates. Each name appears once.
+/// Returns the labels of an entry.
+fn own(notes: &EntryNotes) -> impl Iterator<Item = (&str, &str)> {
+    let labels = notes.labels.iter();
+    labels.map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// Writes every `certvigil_certificate_*` metric of these certificates, each with its name, its
+/// expected instance and its entry. Each name appears once.
 pub fn certificates<'a>(
     out: &mut Exposition,
-    certificates: impl IntoIterator<Item = (&'a str, &'a Expected)>,
+    certificates: impl IntoIterator<Item = (&'a str, &'a Expected, &'a EntryNotes)>,
 ) {
-    let certificates: Vec<(&str, &Expected)> = certificates.into_iter().collect();
-    let by_name: BTreeMap<&str, &Expected> = certificates.iter().copied().collect();
+    let certificates: Vec<(&str, &Expected, &EntryNotes)> = certificates.into_iter().collect();
+    let by_name = certificates
+        .iter()
+        .map(|(name, expected, notes)| (*name, (*expected, *notes)));
+    let by_name: BTreeMap<&str, (&Expected, &EntryNotes)> = by_name.collect();
     let instance = |expected: &'a Expected| expected.instances().map(|i| &i.expected);
     let [mut not_before, mut not_after, mut info] = [const { Vec::new() }; 3];
-    for (name, expected) in &by_name {
+    for (name, (expected, notes)) in &by_name {
         let facts = instance(expected).map(|i| i.leaf.facts());
         if let Some(Ok(facts)) = facts
             && let Some((begin, end)) = facts.validity()
         {
-            let labels = out.shared(|text| write_labels(text, false, [("certificate", *name)]));
+            let labels = out.shared(|text| {
+                write_labels(text, false, [("certificate", *name)]);
+                write_labels(text, true, own(notes));
+            });
             let mut sample = |time: Timestamp| Sample {
                 labels,
                 rest: out.rest(&[], time.0),
@@ -164,7 +180,7 @@ pub fn certificates<'a>(
     let rest = out.rest(&[], 1);
     // Most names occur once, and then no set is needed.
     let mut told = (by_name.len() < certificates.len()).then(HashSet::new);
-    for (name, expected) in &certificates {
+    for (name, expected, notes) in &certificates {
         let instance = instance(expected);
         let id = instance.and_then(|i| i.id).map(|id| id.to_string());
         let sha256 = instance.map(|i| i.leaf.sha256().to_string());
@@ -175,7 +191,10 @@ pub fn certificates<'a>(
             ("state", instance.map_or("", |i| i.state.name())),
             ("sha256", &sha256.unwrap_or_default()),
         ];
-        let labels = out.shared(|text| write_labels(text, false, pairs));
+        let labels = out.shared(|text| {
+            write_labels(text, false, pairs);
+            write_labels(text, true, own(notes));
+        });
         let mut is_new = |told: &mut HashSet<String>| told.insert(out.words(labels).to_owned());
         if told.as_mut().is_none_or(&mut is_new) {
             info.push(Sample { labels, rest });
@@ -199,12 +218,16 @@ pub fn hosts<'a>(
 
 fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) {
     let mut addresses: Vec<(Host<'_>, Option<IpAddr>)> = Vec::new();
+    let mut notes: HashMap<&str, &EntryNotes> = HashMap::new();
     for judged in looks {
         let observation = &judged.observation;
         let target = &observation.target;
         if observation.vantage.is_local() && !target.is_file() {
             let key = (target.certificate.as_str(), name_of(&target.hostname));
             addresses.push((key, observation.ip));
+            if !judged.notes.labels.is_empty() {
+                notes.insert(&target.certificate, &judged.notes);
+            }
         }
     }
     // They are almost sorted already.
@@ -221,7 +244,12 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
         let of_v4 = ips().filter(IpAddr::is_ipv4).count();
         let of_v6 = ips().filter(IpAddr::is_ipv6).count();
         let pairs = [("certificate", *certificate), ("hostname", hostname)];
-        let labels = out.shared(|text| write_labels(text, false, pairs));
+        let labels = out.shared(|text| {
+            write_labels(text, false, pairs);
+            if let Some(notes) = notes.get(certificate) {
+                write_labels(text, true, own(notes));
+            }
+        });
         for (family, count) in [("ipv4", of_v4), ("ipv6", of_v6)] {
             let rest = rests.entry((family, count));
             let rest = *rest.or_insert_with(|| out.rest(&[("family", family)], count));
@@ -233,7 +261,7 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
 
 fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + Clone) {
     // Vantages that probed an address, and whether one of them disagrees.
-    let mut vantages: HashMap<_, (&Target, BTreeSet<&str>, bool)> = HashMap::new();
+    let mut vantages: HashMap<_, (&Judged, BTreeSet<&str>, bool)> = HashMap::new();
     let mut others = looks.clone().map(|judged| &judged.observation.vantage);
     let is_alone = others.next().is_none_or(|first| others.all(|v| v == first));
     // Usually all probes are from the local vantage.
@@ -245,7 +273,7 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
         let port = (target.port, target.protocol.is_quic());
         let place = (&target.certificate, &target.hostname, ip, port);
         let known = vantages.entry(place);
-        let (_, from, disagree) = known.or_insert_with(|| (target, BTreeSet::new(), false));
+        let (_, from, disagree) = known.or_insert_with(|| (judged, BTreeSet::new(), false));
         from.insert(observation.vantage.as_str());
         *disagree |= judged
             .findings
@@ -254,14 +282,16 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
     }
     let several = vantages.into_iter();
     let several = several.filter(|(_, (_, from, _))| from.len() > 1);
-    let told = several.map(|((.., ip, _), (target, _, disagree))| {
-        let labels = labels([
+    let told = several.map(|((.., ip, _), (judged, _, disagree))| {
+        let target = &judged.observation.target;
+        let mut text = labels([
             ("certificate", target.certificate.as_str()),
             ("hostname", &name_of(&target.hostname)),
             ("ip", &ip.to_string()),
             ("port", &target.port_label()),
         ]);
-        (labels, disagree)
+        write_labels(&mut text, true, own(&judged.notes));
+        (text, disagree)
     });
     let told: BTreeMap<String, bool> = told.collect();
     let mut samples = out.begin(Metric::VantagesDisagree);
@@ -281,11 +311,16 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
     endpoints(&mut out, &lines);
     let expected = results.iter().filter_map(|judged| {
         let expected = judged.expected.as_deref()?;
-        Some((judged.observation.target.certificate.as_str(), expected))
+        let name = judged.observation.target.certificate.as_str();
+        Some((name, (expected, &*judged.notes)))
     });
     // All probes of a certificate have the same expectation.
-    let expected: BTreeMap<&str, &Expected> = expected.collect();
-    certificates(&mut out, expected);
+    let expected: BTreeMap<&str, (&Expected, &EntryNotes)> = expected.collect();
+    let expected = expected.into_iter();
+    certificates(
+        &mut out,
+        expected.map(|(name, (what, notes))| (name, what, notes)),
+    );
     hosts(&mut out, results);
     out.finish()
 }

@@ -1,7 +1,8 @@
 //! Jobs: the targets of an inventory's entries and the certificates expected there.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::config::{Entry, FoundPlace, SourceSettings};
+use crate::config::{Entry, FoundPlace, Inventory, SourceSettings};
+use crate::finding::EntryNotes;
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
 use crate::mail::MailDomain;
@@ -18,6 +20,7 @@ use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources, files_of};
 use crate::tlsa::DaneCheck;
+use crate::trust;
 
 use super::{caught, names, xmpp};
 
@@ -35,6 +38,40 @@ pub struct Manner {
     pub trust: Arc<TrustStore>,
     /// Settings for reaching servers.
     pub reaches: Arc<Reaches>,
+    /// Trusted roots of entries with CA files of their own, by these files.
+    pub own_trust: Arc<OwnTrust>,
+}
+
+/// Trusted roots by the CA files of an entry.
+pub type OwnTrust = HashMap<Vec<PathBuf>, Arc<TrustStore>>;
+
+impl Manner {
+    /// Returns the settings for an entry, which may have a timeout and CA files of its own.
+    pub fn of(&self, entry: &Entry) -> Self {
+        let mut manner = self.clone();
+        if let Some(timeout) = entry.timeout {
+            manner.timeout = timeout;
+        }
+        if let Some(trust) = self.own_trust.get(&entry.ca_files) {
+            manner.trust = trust.clone();
+        }
+        manner
+    }
+}
+
+/// Loads the trusted roots of the entries with CA files of their own, which are trusted beside
+/// those of the inventory.
+pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, String> {
+    let mut all = OwnTrust::new();
+    for entry in &inventory.certificates {
+        if entry.ca_files.is_empty() || all.contains_key(&entry.ca_files) {
+            continue;
+        }
+        let mut settings = inventory.trust.clone();
+        settings.ca_files.extend(entry.ca_files.iter().cloned());
+        all.insert(entry.ca_files.clone(), Arc::new(trust::load(&settings)?));
+    }
+    Ok(Arc::new(all))
 }
 
 /// One certificate and its targets.
@@ -66,6 +103,8 @@ pub struct Job {
     pub places: Arc<KnownPlaces>,
     /// Thresholds for reporting expiry.
     pub rules: Rules,
+    /// Labels and accepted findings of the entry.
+    pub notes: Arc<EntryNotes>,
     /// Probe settings and trusted roots.
     pub manner: Manner,
 }
@@ -338,7 +377,8 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
             revocation: entry.revocation,
             ..Rules::default()
         },
-        manner: manner.clone(),
+        notes: entry.notes.clone(),
+        manner: manner.of(entry),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::certificate::Issuer;
+use crate::finding::EntryNotes;
 use crate::instance::Expected;
 use crate::judge::{
     DnsFacts, Judged, Rules, Signatures, TrustStore, is_cheap, issuer_to_ask, judge_by_dns,
@@ -23,6 +24,7 @@ pub(super) struct Judging {
     pub(super) dns: DnsFacts,
     pub(super) trust: Arc<TrustStore>,
     pub(super) rules: Rules,
+    pub(super) notes: Arc<EntryNotes>,
     pub(super) now: Timestamp,
     /// Signature budget of this probe, shared by all of its steps.
     pub(super) signatures: Signatures,
@@ -52,12 +54,14 @@ impl Judging {
                 dns,
                 trust,
                 rules,
+                notes,
                 now,
                 signatures,
             } = judging;
             let expected = expected.as_ref();
             let mut judged = judge_within(&signatures, expected, observation, &trust, &rules, now);
             judge_by_dns(&mut judged, &dns, &trust, now, &signatures);
+            judged.annotate(&notes, now);
             judged
         };
         self.run(permits, judge).await
@@ -147,6 +151,7 @@ mod tests {
             dns: DnsFacts::default(),
             trust: Arc::default(),
             rules: Rules::default(),
+            notes: Arc::default(),
             now: NOW,
             signatures: Signatures::default(),
         }

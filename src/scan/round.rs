@@ -106,7 +106,7 @@ impl Round {
             Some(None) => {}
             None => {
                 for &key_type in job.key_types.each() {
-                    self.tell_own_fault(|outcome| unplaced(&target, key_type, outcome));
+                    self.tell_own_fault(job, |outcome| unplaced(&target, key_type, outcome));
                 }
             }
         }
@@ -131,7 +131,7 @@ impl Round {
             self.judge(job, seen(outcome), None).await;
         });
         if judged.await.is_none() {
-            self.tell_own_fault(seen);
+            self.tell_own_fault(job, seen);
         }
     }
 
@@ -163,7 +163,7 @@ impl Round {
                     });
                     if judged.await.is_none() {
                         for target in &targets {
-                            round.tell_own_fault(|outcome| Observation {
+                            round.tell_own_fault(&job, |outcome| Observation {
                                 vantage: remote.vantage().clone(),
                                 ..unplaced(target, KeyType::Any, outcome)
                             });
@@ -349,17 +349,18 @@ impl Round {
             self.judge(job, observation, Some(&found.tlsa)).await;
         });
         if judged.await.is_none() {
-            self.tell_own_fault(|outcome| seen(Timings::default(), outcome));
+            self.tell_own_fault(job, |outcome| seen(Timings::default(), outcome));
         }
     }
 
     /// Reports a panic in one probe as a failure of that probe only.
-    fn tell_own_fault(&self, seen: impl FnOnce(Outcome) -> Observation) {
+    fn tell_own_fault(&self, job: &Job, seen: impl FnOnce(Outcome) -> Observation) {
         let error = LookError::new(
             ErrorKind::Internal,
             "the look failed for a fault of certvigil's own: please report it",
         );
-        let failed = Judged::failed(seen(Outcome::Failed(error.clone())), error);
+        let mut failed = Judged::failed(seen(Outcome::Failed(error.clone())), error);
+        failed.annotate(&job.notes, self.now);
         let _ = self.sender.send(Event::Judged(Box::new(failed)));
     }
 
@@ -399,6 +400,7 @@ impl Round {
             dns: dns.unwrap_or_default(),
             trust: job.manner.trust.clone(),
             rules: job.rules.clone(),
+            notes: job.notes.clone(),
             now: self.now,
             signatures: Signatures::default(),
         };

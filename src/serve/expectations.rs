@@ -338,7 +338,7 @@ impl Watch {
             ..Rules::default()
         };
         if let Ok(kept) = expectation {
-            rules.grace = kept.grace(times.grace);
+            rules.grace = kept.grace(self.entry.grace.unwrap_or(times.grace));
             let refresh = self.refresh_after(times.refresh).map(seconds);
             rules.stale_since = refresh.and_then(|_| {
                 let too_long = seconds(times.refresh).saturating_mul(STALE_INTERVALS);
@@ -362,7 +362,8 @@ impl Watch {
             dane: self.entry.dane,
             places: self.known_places.clone(),
             rules,
-            manner: manner.clone(),
+            notes: self.entry.notes.clone(),
+            manner: manner.of(&self.entry),
         }
     }
 }

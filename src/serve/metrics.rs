@@ -292,8 +292,16 @@ fn exposition(current: &Current) -> Pieces {
 
 fn expose(plan: &Plan) -> Exposed {
     let [mut certificates, mut sources] = <[Exposition; 2]>::default();
-    let all = plan.watches.values().flat_map(|watch| watch.kept.iter());
-    let all = all.map(|kept| (&*kept.loaded.name, &*kept.loaded.expected));
+    let all = plan.watches.values().flat_map(|watch| {
+        let kept = watch.kept.iter();
+        kept.map(|kept| {
+            (
+                &*kept.loaded.name,
+                &*kept.loaded.expected,
+                &*watch.entry.notes,
+            )
+        })
+    });
     report::prometheus::certificates(&mut certificates, all);
     how_sources_are(&mut sources, plan);
     Exposed {

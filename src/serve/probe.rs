@@ -233,6 +233,7 @@ impl Request {
                 revocation: defaults.revocation,
                 ..Rules::default()
             },
+            notes: Arc::default(),
             manner: self.module.manner.clone(),
         }
     }

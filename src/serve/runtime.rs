@@ -14,7 +14,7 @@ use crate::model::{KeyTypes, Protocol, Timestamp, Vantage};
 use crate::remote::{Remote, remotes};
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Permits, Scanner};
+use crate::scan::{Manner, Permits, Scanner, own_trust};
 use crate::source::{Environment, Requests, Sources};
 use crate::trust;
 use crate::web::Web;
@@ -121,6 +121,7 @@ impl Runtime {
             reaches: Arc::new(Reaches::load(
                 inventory.certificates.iter().map(|entry| &entry.reach),
             )?),
+            own_trust: own_trust(&inventory)?,
         };
         let mut modules = BTreeMap::new();
         for &protocol in Protocol::ALL {
@@ -215,6 +216,7 @@ impl ProbeModule {
                 timeout: module.timeout.unwrap_or(manner.timeout),
                 trust,
                 reaches: manner.reaches.clone(),
+                own_trust: manner.own_trust.clone(),
             },
         })
     }

@@ -27,20 +27,41 @@ pub(super) fn discovery(plan: &Plan) -> Response {
                 .map(|kept| kept.loaded.expected.source.name())
                 .collect();
             let names: Vec<&str> = targets.iter().map(|t| t.certificate.as_str()).collect();
+            let mut labels = own_labels(plan, &targets);
+            for (name, value) in [
+                ("__param_module", protocol.name().to_owned()),
+                ("__meta_certvigil_certificate", names.join(",")),
+                ("__meta_certvigil_hostname", hostname.to_string()),
+                ("__meta_certvigil_port", port.to_string()),
+                ("__meta_certvigil_protocol", protocol.name().to_owned()),
+                ("__meta_certvigil_source", Vec::from_iter(sources).join(",")),
+            ] {
+                labels.insert(name.to_owned(), value);
+            }
             json!({
                 "targets": [place(hostname, port, protocol)],
-                "labels": {
-                    "__param_module": protocol.name(),
-                    "__meta_certvigil_certificate": names.join(","),
-                    "__meta_certvigil_hostname": hostname.to_string(),
-                    "__meta_certvigil_port": port.to_string(),
-                    "__meta_certvigil_protocol": protocol.name(),
-                    "__meta_certvigil_source": Vec::from_iter(sources).join(","),
-                },
+                "labels": labels,
             })
         })
         .collect();
     answer(StatusCode::OK, JSON, json!(groups).to_string())
+}
+
+/// Returns the labels on which all entries of these targets agree.
+fn own_labels(plan: &Plan, targets: &[&Target]) -> BTreeMap<String, String> {
+    let entries = targets.iter().filter_map(|target| {
+        let planned = plan.targets.get(*target)?;
+        Some(&plan.watches.get(&planned.key)?.entry)
+    });
+    let mut labels: Option<BTreeMap<String, String>> = None;
+    for entry in entries {
+        let own = &entry.notes.labels;
+        match &mut labels {
+            None => labels = Some(own.clone()),
+            Some(labels) => labels.retain(|name, value| own.get(name) == Some(value)),
+        }
+    }
+    labels.unwrap_or_default()
 }
 
 /// Returns a host and port as Prometheus' target. UDP targets include the protocol, because

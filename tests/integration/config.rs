@@ -10,7 +10,7 @@ use crate::support::certvigil;
 
 /// Each section of the page with a file that has an unknown key at that level. The error lists the
 /// keys that are known there.
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 10] = [
     ("Top-level keys", "qqq: 1"),
     ("sslmate", "sslmate: {qqq: 1}"),
     ("vantages", "vantages: [{name: x, type: sslmate, qqq: 1}]"),
@@ -20,6 +20,7 @@ const PLACES: [(&str, &str); 9] = [
     ("webhook", "webhook: {qqq: 1}"),
     ("defaults", "defaults: {qqq: 1}"),
     ("certificates", "certificates: [{sslmate: a, qqq: 1}]"),
+    ("accept", "certificates: [{sslmate: a, accept: [{qqq: 1}]}]"),
 ];
 
 #[test]

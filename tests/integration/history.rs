@@ -65,6 +65,8 @@ fn judged(observation: Observation, verdict: Verdict) -> Judged {
         findings: Vec::new(),
         clients: None,
         path_expiry: None,
+        thresholds: None,
+        notes: Arc::default(),
         dane: None,
     }
 }

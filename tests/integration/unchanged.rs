@@ -43,6 +43,7 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     let manner = Manner {
         timeout,
         trust: Arc::new(trust),
+        own_trust: Arc::default(),
         reaches: Arc::default(),
     };
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());

@@ -1,5 +1,6 @@
 //! Findings: their codes and severities in one table, their facts as data, and their text.
 
+mod accepted;
 mod client;
 mod detail;
 mod fault;
@@ -9,9 +10,11 @@ mod tests;
 mod text;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use accepted::{Acceptance, EntryNotes};
 pub use client::{Client, Place, Property, Refusal, Trait};
 pub use detail::{
     ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
@@ -154,6 +157,8 @@ pub struct Finding {
     pub is_replaced: bool,
     /// Its facts, which decide its code and its text.
     pub detail: Detail,
+    /// The acceptance by the configuration, which makes the severity `info`.
+    pub accepted: Option<Arc<Acceptance>>,
 }
 
 impl Finding {
@@ -175,6 +180,7 @@ impl Finding {
             severity,
             is_replaced: false,
             detail,
+            accepted: None,
         }
     }
 
@@ -190,7 +196,10 @@ impl Finding {
 
     /// Returns the English text.
     pub fn text(&self) -> Text {
-        let text = text::of(&self.detail);
+        let mut text = text::of(&self.detail);
+        if let Some(accepted) = &self.accepted {
+            text.message.push_str(&format!("; {accepted}"));
+        }
         if self.is_replaced {
             return text::replaced(text);
         }

@@ -480,6 +480,15 @@ impl Timestamp {
     }
 }
 
+/// Parses a date, such as `2027-06-01`. Returns its start in UTC.
+pub fn parse_date(text: &str) -> Result<Timestamp, String> {
+    let is_date = text.len() == "2027-06-01".len();
+    let start = is_date.then(|| format!("{text}T00:00:00Z").parse().ok());
+    start
+        .flatten()
+        .ok_or_else(|| format!("`{text}` is not a date; write it as 2027-06-01"))
+}
+
 impl fmt::Display for Timestamp {
     /// Writes RFC 3339, in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,8 +15,8 @@ const MAX_BYTES: usize = 16 << 20;
 const MAX_ALIASED_NODES: usize = 100_000;
 /// Maximum nesting depth. The tree is traversed recursively, and the stack is limited.
 const MAX_DEPTH: usize = 64;
-/// Minimum similarity for an unknown key to be reported as a misspelling of a known one.
-const LIKENESS: f64 = 0.7;
+/// Share of the letters, as a divisor, in which a misspelling may differ from the known name.
+const EDITED_SHARE: usize = 3;
 /// Minimum length of a key for this comparison. Shorter names are similar to too many keys.
 const MIN_LIKE_LENGTH: usize = 3;
 
@@ -392,14 +392,7 @@ impl<'a> Fields<'a> {
     /// Reports the remaining keys as unknown, with the most similar known key.
     pub fn finish(self, problems: &mut Problems) {
         for (name, item) in self.entries {
-            let nearest = self
-                .known
-                .iter()
-                .filter(|_| name.chars().count() >= MIN_LIKE_LENGTH)
-                .map(|known| (strsim::jaro_winkler(&name, known), *known))
-                .filter(|(likeness, _)| *likeness >= LIKENESS)
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .map(|(_, known)| known);
+            let nearest = nearest(&name, self.known.iter().copied());
             let message = match nearest {
                 Some(file) if is_secret(&name) && file.ends_with("_file") => format!(
                     "this file must not contain secrets; put it into a separate file and set `{file}`"
@@ -417,6 +410,25 @@ impl<'a> Fields<'a> {
             problems.add(item.line, item.key, message);
         }
     }
+}
+
+/// Returns the known name of which a name is likely a misspelling.
+pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let name = &*name.replace('-', "_");
+    let length = name.chars().count();
+    // A swapped pair of letters is one edit, and one edit in three letters is likely.
+    let edits = |known: &str| strsim::osa_distance(name, known);
+    let is_near =
+        |known: &str| edits(known) <= (length.max(known.chars().count()) + 1) / EDITED_SHARE;
+    let is_start = |known: &str| known.starts_with(name) || name.starts_with(known);
+    let is_part = |known: &str| {
+        let parts = |a: &str, b: &str| a.split('_').any(|part| part == b);
+        parts(known, name) || parts(name, known)
+    };
+    let near = known.filter(|known| {
+        length >= MIN_LIKE_LENGTH && (is_near(known) || is_start(known) || is_part(known))
+    });
+    near.min_by_key(|known| edits(known))
 }
 
 /// Returns true if the name of a key suggests a secret.

@@ -6,16 +6,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::certificate::Certificate;
-use crate::finding::{Code, Severity};
-use crate::judge::{Flags, Judged, Verdict};
+use crate::finding::{Client, Code, EntryNotes, Severity};
+use crate::judge::{Clients, Flags, Judged, Thresholds, Verdict};
 use crate::model::{KeyType, Target, Timestamp, Vantage};
 use crate::observation::{ErrorKind, Outcome, Status, TlsVersion};
 
 use super::exposition::{Exposition, Rendered, write_labels};
-use super::{Metric, first_end, name_of};
+use super::{Metric, first_end, name_of, own};
 
 /// Metrics of endpoints, in the order of the output.
-const METRICS: [Metric; 15] = [
+const METRICS: [Metric; 18] = [
     Metric::EndpointStatus,
     Metric::EndpointCorrect,
     Metric::EndpointChained,
@@ -25,9 +25,12 @@ const METRICS: [Metric; 15] = [
     Metric::EndpointRevoked,
     Metric::EndpointError,
     Metric::EndpointFinding,
+    Metric::EndpointClientRefuses,
     Metric::EndpointNotBefore,
     Metric::EndpointNotAfter,
     Metric::EndpointChainNotAfter,
+    Metric::EndpointWarn,
+    Metric::EndpointCrit,
     Metric::EndpointLastCheck,
     Metric::EndpointLastConclusive,
     Metric::EndpointInfo,
@@ -101,6 +104,9 @@ struct Shown<'a> {
     verdict: Result<Flags, ErrorKind>,
     /// A code may occur twice, for the leaf and for the chain, but a series must be unique.
     findings: BTreeSet<(Code, Severity)>,
+    /// Clients that refuse what is served.
+    refusing: Vec<Client>,
+    notes: &'a EntryNotes,
     certificate: Option<ShownCertificate<'a>>,
 }
 
@@ -109,6 +115,7 @@ struct Shown<'a> {
 struct ShownCertificate<'a> {
     leaf: &'a Certificate,
     chain_end: Option<Timestamp>,
+    thresholds: Option<Thresholds>,
     /// TLS version and cipher suite; `None` for a file.
     session: Option<(TlsVersion, &'a str)>,
 }
@@ -128,10 +135,17 @@ impl<'a> Shown<'a> {
                 Verdict::Inconclusive(error) => Err(error.kind),
             },
             findings: findings.map(|f| (f.code(), f.severity)).collect(),
+            refusing: {
+                let opinions = judged.clients.iter().flat_map(Clients::iter);
+                let refusing = opinions.filter(|(_, opinion)| opinion.accepts() == Some(false));
+                refusing.map(|(client, _)| client).collect()
+            },
+            notes: &judged.notes,
             certificate: match &observation.outcome {
                 Outcome::Served(served) => Some(ShownCertificate {
                     leaf: &served.leaf,
                     chain_end: judged.path_expiry.or_else(|| first_end(served)),
+                    thresholds: judged.thresholds,
                     session: served.session(),
                 }),
                 Outcome::Told(_) | Outcome::Failed(_) => None,
@@ -170,6 +184,10 @@ impl<'a> Shown<'a> {
             let more = [("code", code.name()), ("severity", severity.name())];
             out.put(Metric::EndpointFinding, &more, 1);
         }
+        for client in &self.refusing {
+            let more = [("client", client.name())];
+            out.put(Metric::EndpointClientRefuses, &more, 1);
+        }
         if let Some(certificate) = &self.certificate {
             certificate.put(&mut out, self.target);
         }
@@ -193,6 +211,7 @@ impl<'a> Shown<'a> {
             ("vantage", self.vantage.as_str()),
         ];
         write_labels(text, true, pairs);
+        write_labels(text, true, own(self.notes));
     }
 }
 
@@ -204,6 +223,8 @@ impl ShownCertificate<'_> {
             (Metric::EndpointNotBefore, validity.map(|(begin, _)| begin)),
             (Metric::EndpointNotAfter, validity.map(|(_, end)| end)),
             (Metric::EndpointChainNotAfter, self.chain_end),
+            (Metric::EndpointWarn, self.thresholds.map(|t| t.warn)),
+            (Metric::EndpointCrit, self.thresholds.map(|t| t.crit)),
         ] {
             if let Some(time) = time {
                 out.put(metric, &[], time.0);
@@ -218,6 +239,12 @@ impl ShownCertificate<'_> {
             ),
             ("cipher_suite", self.session.map_or("", |(_, suite)| suite)),
             ("protocol", target.protocol.name()),
+            ("subject", facts.map_or("", |f| f.subject.as_str())),
+            ("serial", facts.map_or("", |f| f.serial.as_str())),
+            (
+                "key",
+                &*facts.map_or_else(String::new, |f| f.key.to_string()),
+            ),
         ];
         out.put(Metric::EndpointInfo, &more, 1);
     }

@@ -205,12 +205,14 @@ fn metrics_for_the_textfile_collector() {
     certvigil_endpoint_not_before_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1795549680
     certvigil_endpoint_not_after_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 2426269680
     certvigil_endpoint_chain_not_after_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 2426269680
+    certvigil_endpoint_warn_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 2423677680
+    certvigil_endpoint_crit_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 2425664880
     certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1893456000
     certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 1893456000
     certvigil_endpoint_last_check_timestamp_seconds{certificate="example.com",hostname="nowhere.example.com",ip="",port="443",key_type="any",vantage="local"} 1893456000
     certvigil_endpoint_last_conclusive_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local"} 1893456000
     certvigil_endpoint_last_conclusive_timestamp_seconds{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="sslmate"} 1893456000
-    certvigil_endpoint_info{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local",sha256="7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357",issuer="CN=Example Intermediate",tls_version="1.3",cipher_suite="TLS13_AES_256_GCM_SHA384",protocol="https"} 1
+    certvigil_endpoint_info{certificate="example.com",hostname="www.example.com",ip="192.0.2.1",port="443",key_type="any",vantage="local",sha256="7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357",issuer="CN=Example Intermediate",tls_version="1.3",cipher_suite="TLS13_AES_256_GCM_SHA384",protocol="https",subject="CN=www.example.com",serial="03",key="EC P-256"} 1
     certvigil_certificate_not_before_timestamp_seconds{certificate="example.com"} 1795549680
     certvigil_certificate_not_after_timestamp_seconds{certificate="example.com"} 2426269680
     certvigil_certificate_info{certificate="example.com",source="sslmate",instance_id="331",state="active",sha256="7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357"} 1

@@ -283,6 +283,16 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
                     }
                     None
                 }
+                Metric::EndpointClientRefuses => {
+                    for (client, opinion) in judged.clients.iter().flat_map(|all| all.iter()) {
+                        if opinion.accepts() == Some(false) {
+                            put(&[("client", client.name())], 1);
+                        }
+                    }
+                    None
+                }
+                Metric::EndpointWarn => judged.thresholds.map(|t| t.warn.0),
+                Metric::EndpointCrit => judged.thresholds.map(|t| t.crit.0),
                 Metric::EndpointNotBefore => facts.map(|f| f.not_before.0),
                 Metric::EndpointNotAfter => facts.map(|f| f.not_after.0),
                 Metric::EndpointChainNotAfter => served.and_then(|served| {
@@ -300,6 +310,12 @@ fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
                                 ("tls_version", served.tls_version.name()),
                                 ("cipher_suite", &served.cipher_suite),
                                 ("protocol", target.protocol.name()),
+                                ("subject", facts.map_or("", |f| f.subject.as_str())),
+                                ("serial", facts.map_or("", |f| f.serial.as_str())),
+                                (
+                                    "key",
+                                    &facts.map_or_else(String::new, |f| f.key.to_string()),
+                                ),
                             ],
                             1,
                         );

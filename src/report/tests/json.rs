@@ -26,6 +26,7 @@ fn json_has_sslmates_keys_first_and_all_of_ours() {
           "vantage": "local",
           "protocol": "https",
           "key_type": "any",
+          "labels": {},
           "severity": "info",
           "findings": [
             {
@@ -173,6 +174,7 @@ fn json_leaves_out_what_is_not_known_where_sslmate_does() {
           "vantage": "local",
           "protocol": "https",
           "key_type": "any",
+          "labels": {},
           "severity": "unknown",
           "findings": [],
           "trusted": null,
@@ -209,6 +211,7 @@ fn json_leaves_out_what_is_not_known_where_sslmate_does() {
           "vantage": "sslmate",
           "protocol": "https",
           "key_type": "any",
+          "labels": {},
           "severity": "critical",
           "findings": [
             {
@@ -327,5 +330,5 @@ fn json_lines_are_the_rows_of_the_result() {
     assert!(text.ends_with("}\n"));
     assert_eq!(jsonl(&[]), "");
     // Keys are in the order of the row's fields.
-    assert_snapshot!(text.lines().nth(7).unwrap(), @r#"{"hostname":"nowhere.example.com","ip_address":null,"port":443,"status":"connect_error","error":"the name does not exist","error_kind":"dns_nxdomain","certificate":"example.com","vantage":"local","protocol":"https","key_type":"any","severity":"unknown","findings":[],"trusted":null,"hostname_match":null,"expired":null,"not_yet_valid":null,"revoked":null,"clients":null,"dane":null,"served":null,"expected":{"source":"sslmate","id":331,"sha256_fingerprint":"7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357","pubkey_hash":"50168b1f1adb8d3baa164eb3844909c4b17287badba77a29d768ff0be1fb624e","expiration":2426269680},"timings_ms":{"resolve":1.25,"connect":0.8,"starttls":null,"handshake":9.9}}"#);
+    assert_snapshot!(text.lines().nth(7).unwrap(), @r#"{"hostname":"nowhere.example.com","ip_address":null,"port":443,"status":"connect_error","error":"the name does not exist","error_kind":"dns_nxdomain","certificate":"example.com","vantage":"local","protocol":"https","key_type":"any","labels":{},"severity":"unknown","findings":[],"trusted":null,"hostname_match":null,"expired":null,"not_yet_valid":null,"revoked":null,"clients":null,"dane":null,"served":null,"expected":{"source":"sslmate","id":331,"sha256_fingerprint":"7c1cf595c606ab66d30042d45e097d65b32bd8d06a9488b52874f697db818357","pubkey_hash":"50168b1f1adb8d3baa164eb3844909c4b17287badba77a29d768ff0be1fb624e","expiration":2426269680},"timings_ms":{"resolve":1.25,"connect":0.8,"starttls":null,"handshake":9.9}}"#);
 }

@@ -72,6 +72,7 @@ fn rules(watch: &Watch, now: Timestamp) -> Rules {
         timeout: Duration::from_secs(1),
         trust: Arc::default(),
         reaches: Arc::default(),
+        own_trust: Arc::default(),
     };
     let (target, expectation) = expectations(watch).remove(0);
     watch

@@ -18,6 +18,7 @@ macro_rules! pages {
 
 /// The embedded pages.
 const PAGES: &[(&str, &str)] = pages! {
+    "alerts"
     "errors"
     "findings"
     "findings/addresses_disagree"
@@ -240,7 +241,8 @@ mod tests {
                 "{code}"
             );
         }
-        assert_eq!(PAGES.len(), Code::ALL.len() + 2);
+        assert_eq!(PAGES.len(), Code::ALL.len() + 3);
+        assert!(of("alerts").is_some_and(|page| page.contains("id=\"certvigilexpired\"")));
         assert_eq!(of("findings/none"), None);
         assert_eq!(of("../Cargo.toml"), None);
     }

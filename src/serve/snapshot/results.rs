@@ -108,8 +108,10 @@ impl EndpointResult {
         &self.judged.observation
     }
 
-    /// Returns true if the result is older than two intervals.
+    /// Returns true if the result is older than two intervals of its entry; `interval` is the
+    /// default.
     pub(in crate::serve) fn is_stale(&self, now: Timestamp, interval: Duration) -> bool {
+        let interval = self.judged.notes.interval.unwrap_or(interval);
         let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX);
         now.seconds_since(self.at) > interval.saturating_mul(STALE_INTERVALS)
     }

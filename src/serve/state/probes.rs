@@ -178,7 +178,8 @@ impl State {
         let Some(run) = self.runs.remove(&id) else {
             return;
         };
-        let interval = self.settings.interval;
+        let first = run.targets.first().map(|(target, _)| &**target);
+        let interval = first.map_or(self.settings.interval, |target| self.interval_of(target));
         let Some(lane) = self.lanes.get_mut(&run.vantage) else {
             return;
         };
@@ -214,6 +215,14 @@ impl State {
         self.end_cycle(now);
     }
 
+    /// Returns the interval of a target's probes.
+    fn interval_of(&self, target: &Target) -> Duration {
+        let planned = self.plan.targets.get(target);
+        let watch = planned.and_then(|planned| self.plan.watches.get(&planned.key));
+        let own = watch.and_then(|watch| watch.entry.notes.interval);
+        own.unwrap_or(self.settings.interval)
+    }
+
     /// Removes the addresses that the probe no longer found, and compares the ones that it found.
     fn end_target(
         &mut self,
@@ -234,7 +243,8 @@ impl State {
             results.end_local_probe(&known);
         }
         let busy = self.busy_vantages(target);
-        combine(&mut results, |v| !busy.contains(v), self.settings.interval);
+        let interval = self.interval_of(target);
+        combine(&mut results, |v| !busy.contains(v), interval);
         results.set_next(&run.vantage, next);
         let change = match run.vantage.is_local() {
             true => self.dns_failures.update(target, before, &results),

@@ -48,6 +48,8 @@ fn judged(observation: Observation, verdict: Verdict) -> Judged {
         findings: Vec::new(),
         clients: None,
         path_expiry: None,
+        thresholds: None,
+        notes: std::sync::Arc::default(),
         dane: None,
     }
 }

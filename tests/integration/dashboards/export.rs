@@ -57,6 +57,33 @@ fn the_program_writes_the_whole_folder() {
 }
 
 #[test]
+fn an_export_replaces_its_own_files_and_their_links() {
+    let place = tempfile::tempdir().unwrap();
+    let url = ["--external-url", "https://certs.example/monitor/"];
+    for more in [
+        &url[..],
+        &[],
+        &["--external-url", "http://[2001:db8::1]:1"],
+        &url,
+    ] {
+        let run = export(place.path(), more);
+        assert_eq!((run.code, &*run.stderr), (0, ""), "{run:?}");
+    }
+    let files = files_below(place.path());
+    let whole: String = files.values().map(String::as_str).collect();
+    assert!(!whole.contains("localhost:10843/"), "{whole}");
+    let rules = &files["prometheus/rules.yml"];
+    assert!(rules.contains(" https://certs.example/monitor/docs/alerts#certvigilexpired\n"));
+
+    // Other changes are those of the user.
+    let changed = rules.replace("for: 7m", "for: 8m");
+    std::fs::write(place.path().join("prometheus/rules.yml"), changed).unwrap();
+    assert_eq!(export(place.path(), &url).code, 3);
+    let run = export(place.path(), &["--external-url", "file:///x"]);
+    assert_eq!(run.code, 3, "{run:?}");
+}
+
+#[test]
 fn what_the_user_changed_is_not_overwritten() {
     let place = tempfile::tempdir().unwrap();
     let to = place.path().join("out");

@@ -1,6 +1,7 @@
 //! The dashboards, rules and provisioning files agree with the metrics, with each other and with
 //! the documentation.
 
+mod alertmanager;
 mod export;
 mod panels;
 mod prometheus;
@@ -94,6 +95,12 @@ impl Rule {
             .unwrap_or_else(|| panic!("{}: {name} is missing", self.name))
             .1
     }
+}
+
+/// The alerting rules of rules.yml, in the order of the file.
+fn alerts() -> Vec<Rule> {
+    let rules = rules("certvigil").into_iter();
+    rules.filter(|r| r.name.starts_with("Certvigil")).collect()
 }
 
 /// The rules of a group of rules.yml, in the order of the file.

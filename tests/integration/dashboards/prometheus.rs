@@ -59,10 +59,38 @@ fn promtool(arguments: &[&str]) -> String {
 #[test]
 #[ignore = "needs prometheus"]
 fn promtool_has_nothing_to_say_of_the_files() {
-    promtool(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yml"]);
+    for file in ["rules.yml", "recording.yml"] {
+        promtool(&["check", "rules", "--lint=all", "--lint-fatal", file]);
+    }
     for file in ["prometheus.yml", "prometheus-sharded.yml"] {
         promtool(&["check", "config", "--lint=all", "--lint-fatal", file]);
     }
+}
+
+/// Without the records, no alert on findings can fire, and one alert reports it.
+#[test]
+#[ignore = "needs prometheus"]
+fn missing_recording_rules_are_an_alert() {
+    let place = tempfile::tempdir().unwrap();
+    let whole = text("prometheus/rules.yml");
+    let (_, alerts) = whole.split_once("      - alert:").unwrap();
+    let alone = format!("groups:\n  - name: certvigil\n    rules:\n      - alert:{alerts}");
+    std::fs::write(place.path().join("rules.yml"), alone).unwrap();
+    let test = "rule_files: [rules.yml]
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'up{job=\"certvigil\"}', values: '1x30'}
+      - {series: 'certvigil_endpoint_status{certificate=\"c\", status=\"conclusive\", job=\"certvigil\"}', values: '1x30'}
+    promql_expr_test:
+      - expr: ALERTS{alertstate=\"firing\"}
+        eval_time: 20m
+        exp_samples:
+          - {labels: 'ALERTS{alertname=\"CertvigilRulesMissing\", alertstate=\"firing\", job=\"certvigil\", severity=\"critical\"}', value: 1}
+";
+    let file = place.path().join("test.yml");
+    std::fs::write(&file, test).unwrap();
+    promtool(&["test", "rules", file.to_str().unwrap()]);
 }
 
 #[test]
@@ -112,6 +140,8 @@ fn exposition() -> String {
                 endpoint("not_before_timestamp_seconds", "", 1_700_000_000);
                 endpoint("not_after_timestamp_seconds", "", 2_000_000_000);
                 endpoint("chain_not_after_timestamp_seconds", "", 1_900_000_000);
+                endpoint("warn_timestamp_seconds", "", 1_800_000_000);
+                endpoint("crit_timestamp_seconds", "", 1_900_000_000);
                 // One serves a known instance, the other an unknown one.
                 let served = format!(
                     ",sha256=\"{at:064}\",issuer=\"CN=CA\",tls_version=\"1.3\",cipher_suite=\"TLS_AES_128_GCM_SHA256\",protocol=\"https\""
@@ -180,12 +210,56 @@ fn every_panel_finds_what_is_exposed() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
     );
     let exporter = Canned::start(move |_, _| answer.clone().into_bytes());
+    let other = Canned::start(|_, _| crate::canned::response(200, "text/plain", FOREIGN));
     let config = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: certvigil\n    static_configs: [{{targets: [\"{}\"]}}]\n",
-        exporter.address
+        "global: {{scrape_interval: 1s}}
+scrape_configs:
+  - {{job_name: certvigil, static_configs: [{{targets: [\"{}\"]}}]}}
+  - {{job_name: other, static_configs: [{{targets: [\"{}\", \"127.0.0.1:1\"]}}]}}\n",
+        exporter.address, other.address
     );
     let prometheus = Prometheus::start(&config, |_| {});
     // A rate needs two scrapes.
-    prometheus.wait_for("sum_over_time(up[5m]) >= 2", |enough| !enough.is_empty());
+    prometheus.wait_for("sum_over_time(up[5m]) >= 2", |enough| enough.len() == 2);
     assert_eq!(panels_without_data(&prometheus.url()), Vec::<String>::new());
+    assert_eq!(panels_with_foreign_data(&prometheus), Vec::<String>::new());
+}
+
+/// Metrics of another exporter, by the names that certvigil has too.
+const FOREIGN: &str = "probe_success 0
+probe_duration_seconds 77
+process_cpu_seconds_total 77
+process_open_fds 77
+process_max_fds 77
+process_resident_memory_bytes 77
+process_virtual_memory_bytes 77
+process_threads 77
+process_start_time_seconds 77
+";
+
+/// Returns the expressions whose result, with all jobs selected, has something of another job.
+fn panels_with_foreign_data(prometheus: &Prometheus) -> Vec<String> {
+    let mut foreign = Vec::new();
+    for uid in DASHBOARDS {
+        let dashboard = dashboard(uid);
+        for panel in panels(&dashboard) {
+            for expression in expressions(panel) {
+                let with = |job: &str| {
+                    let expression = expression.replace("$job", job);
+                    // The time passes between the two queries.
+                    let expression = substituted(&expression).replace("time()", "2e9");
+                    let series = prometheus.query(&expression);
+                    let mut all: Vec<String> = series.iter().map(|s| format!("{s:?}")).collect();
+                    all.sort();
+                    all
+                };
+                let is_rate = expression.contains("rate(");
+                let (all, own) = (with(".*"), with("certvigil"));
+                if all.len() != own.len() || (!is_rate && all != own) {
+                    foreign.push(format!("{uid}: {}: {all:?} {own:?}", panel["title"]));
+                }
+            }
+        }
+    }
+    foreign
 }

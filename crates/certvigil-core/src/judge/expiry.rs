@@ -2,9 +2,9 @@
 
 use crate::certificate::{Certificate, Facts};
 use crate::finding::{ChainValidity, Detail, Finding, LeafValidity, Role, Severity};
-use crate::model::Timestamp;
+use crate::model::{Threshold, Timestamp};
 
-use super::Rules;
+use super::{Rules, Thresholds};
 
 /// Returns the findings about the leaf's validity. If a newer certificate is expected, it must be
 /// installed, and the leaf need not be renewed.
@@ -46,6 +46,18 @@ pub(super) fn of_leaf(
     };
     findings.push(Finding::with_severity(severity, Detail::Expiring(validity)));
     findings
+}
+
+/// Returns the times when a leaf reaches the thresholds of its expiry.
+pub(super) fn thresholds(leaf: &Certificate, rules: &Rules) -> Option<Thresholds> {
+    let (begin, end) = leaf.facts().ok()?.validity()?;
+    let lifetime = end.seconds_since(begin);
+    let before =
+        |threshold: Threshold| Timestamp(end.0.saturating_sub(threshold.seconds_of(lifetime)));
+    Some(Thresholds {
+        warn: before(rules.warn),
+        crit: before(rules.crit),
+    })
 }
 
 fn chain_validity(

@@ -24,7 +24,7 @@ mod trust_store;
 use std::sync::Arc;
 
 use crate::certificate::Fingerprint;
-use crate::finding::{Code, Detail, Finding, Missing, Older, Severity, Wanted};
+use crate::finding::{Code, Detail, EntryNotes, Finding, Missing, Older, Severity, Wanted};
 use crate::instance::Expected;
 use crate::model::{RevocationCheck, Threshold, Timestamp};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Told};
@@ -100,8 +100,21 @@ pub struct Judged {
     /// The expiry of the valid path that expires last, including its root; `None` if there is no
     /// valid path.
     pub path_expiry: Option<Timestamp>,
+    /// Times when the served leaf reaches the warning and the critical threshold of its expiry.
+    pub thresholds: Option<Thresholds>,
     /// The TLSA records, judged by [`judge_by_dns`]; `None` if they were not requested, or are unknown.
     pub dane: Option<Dane>,
+    /// Labels of the entry, and its acceptances that applied at the time of judging.
+    pub notes: Arc<EntryNotes>,
+}
+
+/// Times when a certificate reaches the thresholds of its expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Time from which its expiry is a warning.
+    pub warn: Timestamp,
+    /// Time from which its expiry is critical.
+    pub crit: Timestamp,
 }
 
 impl Judged {
@@ -114,8 +127,41 @@ impl Judged {
             findings: Vec::new(),
             clients: None,
             path_expiry: None,
+            thresholds: None,
             dane: None,
+            notes: Arc::default(),
         }
+    }
+
+    /// Adds the labels and the acceptances of an entry. The severity of an accepted finding becomes
+    /// `info`, also of findings that are added later by [`together()`].
+    pub fn annotate(&mut self, notes: &Arc<EntryNotes>, now: Timestamp) {
+        self.notes = if notes.accept.iter().all(|a| a.applies_at(now)) {
+            notes.clone()
+        } else {
+            let mut applying = EntryNotes::clone(notes);
+            applying.accept.retain(|a| a.applies_at(now));
+            Arc::new(applying)
+        };
+        self.accept();
+    }
+
+    /// Applies the acceptances to the findings.
+    fn accept(&mut self) {
+        if self.notes.accept.is_empty() {
+            return;
+        }
+        for finding in &mut self.findings {
+            let code = finding.code();
+            let accepted = self.notes.accept.iter().find(|a| a.code == code);
+            if let Some(accepted) = accepted
+                && finding.severity > Severity::Info
+            {
+                finding.severity = Severity::Info;
+                finding.accepted = Some(Arc::new(accepted.clone()));
+            }
+        }
+        sort(&mut self.findings);
     }
 
     /// Returns the greatest severity of the findings, or unknown if nothing could be judged and no
@@ -125,6 +171,15 @@ impl Judged {
             Verdict::Conclusive(_) => Severity::Ok,
             // The absence of such a key is a valid result.
             Verdict::Inconclusive(_) if self.is_of_absent_key() => Severity::Ok,
+            // A finding that reports the failure is accepted.
+            Verdict::Inconclusive(_)
+                if self
+                    .findings
+                    .iter()
+                    .any(|f| f.accepted.is_some() && f.detail.error().is_some()) =>
+            {
+                Severity::Ok
+            }
             Verdict::Inconclusive(_) => Severity::Unknown,
         };
         let findings = self.findings.iter().map(|f| f.severity);
@@ -212,7 +267,7 @@ pub fn judge_within(
     now: Timestamp,
 ) -> Judged {
     let expected = expected.map(|e| e.for_key_type(observation.key_type));
-    let (mut clients, mut path_expiry) = (None, None);
+    let (mut clients, mut path_expiry, mut thresholds) = (None, None, None);
     let (verdict, mut findings) = match (&observation.outcome, &expected) {
         (Outcome::Failed(error), _) => (
             Verdict::Inconclusive(error.clone()),
@@ -230,6 +285,7 @@ pub fn judge_within(
         (Outcome::Served(served), Some(expected)) => {
             let names = observation.target.names_to_match();
             let judged = judge_served(expected, served, names, trust, rules, now, signatures);
+            thresholds = expiry::thresholds(&served.leaf, rules);
             (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
             (Verdict::Conclusive(judged.flags), judged.findings)
         }
@@ -249,7 +305,9 @@ pub fn judge_within(
         findings,
         clients,
         path_expiry,
+        thresholds,
         dane: None,
+        notes: Arc::default(),
     }
 }
 

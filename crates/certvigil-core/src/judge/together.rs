@@ -52,6 +52,9 @@ pub fn together(looks: &mut [Judged]) {
             sort(&mut judged.findings);
         }
     }
+    for judged in looks {
+        judged.accept();
+    }
 }
 
 fn groups<'a, K: Ord>(

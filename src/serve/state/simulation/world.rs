@@ -606,6 +606,8 @@ fn judged(
         findings: if is_correct { Vec::new() } else { vec![wrong] },
         clients: None,
         path_expiry: None,
+        thresholds: None,
+        notes: Arc::default(),
         dane: None,
     }
 }

@@ -1,0 +1,127 @@
+//! Labels of entries, and the findings that they accept.
+
+use std::collections::BTreeMap;
+
+use yaml_config::{Fields, Item, Problems};
+
+use crate::finding::{Acceptance, Code};
+use crate::model::parse_date;
+
+use super::values::non_empty;
+
+/// Labels that the metrics of an endpoint, Prometheus or the alerts have already.
+const RESERVED: [&str; 29] = [
+    "alertname",
+    "alertstate",
+    "cert",
+    "certificate",
+    "cipher_suite",
+    "client",
+    "code",
+    "error_kind",
+    "family",
+    "hostname",
+    "instance",
+    "instance_id",
+    "ip",
+    "issuer",
+    "job",
+    "key",
+    "key_type",
+    "le",
+    "port",
+    "protocol",
+    "serial",
+    "severity",
+    "sha256",
+    "source",
+    "state",
+    "status",
+    "subject",
+    "tls_version",
+    "vantage",
+];
+/// Maximum labels of an entry. Each is part of every series of the entry.
+const MAX_LABELS: usize = 32;
+
+/// Reads `labels`: names and values.
+pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let Some(item) = fields.take("labels") else {
+        return labels;
+    };
+    for (name, value) in item.fields(problems).rest() {
+        if let Err(what) = label_name(&name) {
+            problems.at(&value, what);
+            continue;
+        }
+        if let Some(text) = value.parse(problems, non_empty) {
+            labels.insert(name, text);
+        }
+    }
+    if labels.len() > MAX_LABELS {
+        problems.at(&item, format!("more than {MAX_LABELS} labels; remove some"));
+    }
+    labels
+}
+
+/// Checks that a name is a label name of Prometheus' data model that is not in use.
+fn label_name(name: &str) -> Result<(), String> {
+    let mut characters = name.chars();
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_valid = characters.next().is_some_and(is_first)
+        && characters.all(|c| is_first(c) || c.is_ascii_digit());
+    if !is_valid {
+        return Err(format!(
+            "`{name}` is not a label name of Prometheus; use letters, digits and _, and begin with a letter"
+        ));
+    }
+    if name.starts_with("__") || RESERVED.contains(&name) {
+        return Err(format!(
+            "the label `{name}` is reserved for certvigil or Prometheus; choose another name"
+        ));
+    }
+    Ok(())
+}
+
+/// Reads `accept`: findings with a reason and the last day.
+pub(super) fn accept(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Acceptance> {
+    let Some(item) = fields.take("accept") else {
+        return Vec::new();
+    };
+    let items = item.list(problems).into_iter();
+    items
+        .filter_map(|item| acceptance(&item, problems))
+        .collect()
+}
+
+fn acceptance(item: &Item<'_>, problems: &mut Problems) -> Option<Acceptance> {
+    let mut fields = item.fields(problems);
+    let (line, key) = (fields.line, fields.key.clone());
+    let finding = fields.take("finding");
+    let reason = fields.take("reason");
+    let until = fields.read("until", problems, parse_date);
+    fields.finish(problems);
+    for (name, field) in [("finding", &finding), ("reason", &reason)] {
+        if field.is_none() {
+            problems.add(line, &key, format!("`{name}` is missing"));
+        }
+    }
+    Some(Acceptance {
+        code: finding?.parse(problems, code)?,
+        reason: reason?.parse(problems, non_empty)?,
+        until,
+    })
+}
+
+/// Parses the code of a finding.
+fn code(text: &str) -> Result<Code, String> {
+    if let Some(code) = Code::ALL.iter().find(|code| code.name() == text) {
+        return Ok(*code);
+    }
+    let names = Code::ALL.iter().map(|code| code.name());
+    Err(match yaml_config::nearest(text, names) {
+        Some(near) => format!("`{text}` is not a finding; did you mean `{near}`?"),
+        None => format!("`{text}` is not a finding; docs/findings.md lists them"),
+    })
+}

@@ -1,0 +1,198 @@
+//! The example of Alertmanager, with a real one: one fault is one notification, and is resolved once.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::canned::{Canned, response};
+use crate::fixture::process::{Process, run, wait_until};
+use crate::fixture::prometheus::Prometheus;
+
+/// A receiver of notifications, as `receiver status alertnames`, in the order of arrival.
+struct Receiver {
+    address: SocketAddr,
+    notifications: Arc<Mutex<Vec<String>>>,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let notifications: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = notifications.clone();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut length = 0;
+                for line in (&mut reader).lines().map_while(Result::ok) {
+                    if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+                        length = value.parse().unwrap();
+                    }
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).unwrap();
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                let alerts = body["alerts"].as_array().unwrap();
+                let mut names: Vec<&str> = alerts
+                    .iter()
+                    .map(|a| str_of(&a["labels"], "alertname"))
+                    .collect();
+                names.sort_unstable();
+                let (receiver, status) = (str_of(&body, "receiver"), str_of(&body, "status"));
+                let line = format!("{receiver} {status} {}", names.join(" "));
+                seen.lock().unwrap().push(line);
+                let _ = stream.write_all(&response(200, "text/plain", ""));
+            }
+        });
+        Self {
+            address,
+            notifications,
+        }
+    }
+
+    fn notifications(&self) -> Vec<String> {
+        self.notifications.lock().unwrap().clone()
+    }
+}
+
+/// Metrics of twelve names on one leaf of team web, which has expired and has a weak key.
+fn exposition(is_fixed: bool) -> String {
+    let mut out = String::from(
+        "certvigil_build_info{version=\"1\"} 1\ncertvigil_cycle_duration_seconds 300\n",
+    );
+    for n in 0..12 {
+        let labels = format!(
+            "certificate=\"shop\",hostname=\"n{n}.shop.example\",ip=\"192.0.2.1\",port=\"443\",key_type=\"any\",vantage=\"local\",team=\"web\""
+        );
+        let sha256 = if is_fixed { "b" } else { "a" };
+        writeln!(
+            out,
+            "certvigil_endpoint_status{{{labels},status=\"conclusive\"}} 1"
+        )
+        .unwrap();
+        writeln!(
+            out,
+            "certvigil_endpoint_info{{{labels},sha256=\"{sha256}\",subject=\"CN=shop\"}} 1"
+        )
+        .unwrap();
+        let findings: &[_] = match is_fixed {
+            true => &[],
+            false => &[("expired", "critical"), ("weak_key", "warning")],
+        };
+        for (code, severity) in findings {
+            writeln!(
+                out,
+                "certvigil_endpoint_finding{{{labels},code=\"{code}\",severity=\"{severity}\"}} 1"
+            )
+            .unwrap();
+        }
+    }
+    out
+}
+
+#[test]
+#[ignore = "needs prometheus and prometheus-alertmanager"]
+fn one_fault_is_one_notification_and_is_resolved_once() {
+    let is_fixed = Arc::new(AtomicBool::new(false));
+    let state = is_fixed.clone();
+    let exporter = Canned::start(move |_, _| {
+        let text = exposition(state.load(Ordering::SeqCst));
+        response(200, "text/plain; version=0.0.4", &text)
+    });
+    let receiver = Receiver::start();
+    let example = text("prometheus/alertmanager.yml")
+        .replace("localhost:9095", &receiver.address.to_string())
+        .replace("group_wait: 1m", "group_wait: 3s")
+        .replace("group_interval: 5m", "group_interval: 1s");
+    let alertmanager = Process::start(&["127.0.0.1"], |folder, port| {
+        std::fs::write(folder.join("alertmanager.yml"), &example).unwrap();
+        let mut command = Command::new("prometheus-alertmanager");
+        command
+            .args(["--config.file=alertmanager.yml", "--storage.path=data"])
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--cluster.listen-address=");
+        command
+    });
+    let config = format!(
+        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [rules.yml]
+alerting: {{alertmanagers: [{{static_configs: [{{targets: [\"127.0.0.1:{}\"]}}]}}]}}
+scrape_configs: [{{job_name: certvigil, static_configs: [{{targets: [\"{}\"]}}]}}]\n",
+        alertmanager.port, exporter.address
+    );
+    let rules: Vec<String> = text("prometheus/rules.yml")
+        .lines()
+        .map(|line| match line.trim_start().starts_with("for: ") {
+            true => "        for: 2s".into(),
+            false => line.into(),
+        })
+        .collect();
+    let prometheus = Prometheus::start(&config, |folder| {
+        std::fs::write(folder.join("rules.yml"), rules.join("\n")).unwrap();
+    });
+    let firing = "ALERTS{alertstate=\"firing\", alertname!=\"CertvigilDown\"}";
+    // The warning of the same leaf fires too, and is inhibited.
+    prometheus.wait_for(firing, |alerts| alerts.len() == 2);
+    wait_until("a notification", || {
+        (!receiver.notifications().is_empty()).then_some(())
+    });
+    is_fixed.store(true, Ordering::SeqCst);
+    prometheus.wait_for(firing, |alerts| alerts.is_empty());
+    let resolved = "team-web resolved CertvigilExpired";
+    wait_until(resolved, || {
+        let all = receiver.notifications();
+        all.iter().any(|n| n == resolved).then_some(())
+    });
+    let of_shop: Vec<String> = receiver
+        .notifications()
+        .into_iter()
+        // Before the first scrape, there is no exporter.
+        .filter(|n| !n.ends_with(" CertvigilDown"))
+        .collect();
+    assert_eq!(of_shop, ["team-web firing CertvigilExpired", resolved]);
+}
+
+#[test]
+#[ignore = "needs prometheus-alertmanager"]
+fn the_example_is_valid_and_routes_by_labels() {
+    let amtool = |arguments: &[&str]| {
+        run(Command::new("amtool")
+            .args(arguments)
+            .current_dir(folder().join("prometheus")))
+    };
+    amtool(&["check-config", "alertmanager.yml"]);
+    for (labels, receiver) in [
+        (
+            &["severity=critical", "certificate=a", "team=web"][..],
+            "team-web",
+        ),
+        (
+            &["severity=warning", "certificate=a", "team=web"],
+            "certificates",
+        ),
+        (
+            &["severity=critical", "certificate=a", "team=mail"],
+            "on-call",
+        ),
+        (
+            &["severity=critical", "certificate=a", "env=test"],
+            "nobody",
+        ),
+        (
+            &["severity=warning", "alertname=CertvigilStateDown"],
+            "certificates",
+        ),
+        (&["severity=critical", "alertname=CertvigilDown"], "on-call"),
+    ] {
+        let mut arguments = vec!["config", "routes", "test", "--config.file=alertmanager.yml"];
+        arguments.extend(labels);
+        assert_eq!(amtool(&arguments).trim(), receiver, "{labels:?}");
+    }
+}
