@@ -19,7 +19,7 @@ DESCRIPTORS := ulimit -n $$(ulimit -Hn)
 export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
 # No Debian package has a current kubectl.
-SKIPPED := $(if $(shell command -v kubectl),,--skip an_overlay_of_kustomize)
+SKIPPED := $(if $(shell command -v kubectl),,--skip kustomize_overlay)
 
 .PHONY: run test packages clients lint words deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
 

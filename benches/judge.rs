@@ -18,9 +18,9 @@ use aws_lc_rs::signature::{
 use certvigil::certificate::{Certificate, Interner};
 use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use certvigil::judge::{Rules, TrustStore, judge};
-use certvigil::lab::authority::{Authority, Key, Validity};
 use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
 use certvigil::observation::{KeyProof, Observation, Outcome, Served, TlsVersion};
+use certvigil::testbed::authority::{Authority, Key, Validity};
 
 const ROUNDS: usize = 15;
 const PER_ROUND: u32 = 200;

@@ -73,8 +73,8 @@ pub fn config(data: &[u8]) {
                 .for_each(assert_one_line);
         }
         Err(errors) => {
-            let told = errors.to_string();
-            let lines: Vec<&str> = told.split('\n').collect();
+            let message = errors.to_string();
+            let lines: Vec<&str> = message.split('\n').collect();
             assert!(!errors.errors.is_empty() && lines.len() == errors.errors.len());
             assert!(errors.errors.is_sorted_by_key(|e| e.line));
             // YAML ends lines at a carriage return too. The end of the file may count as a line.

@@ -14,7 +14,6 @@ pub mod config;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod lab;
 pub mod remote;
 pub mod report;
 pub mod scan;
@@ -22,9 +21,10 @@ pub mod schedule;
 pub mod serve;
 pub mod source;
 pub mod store;
+pub mod testbed;
 
 pub use certvigil_core::{
     certificate, finding, guard, instance, judge, mail, model, mta_sts, observation, tlsa,
 };
-pub use certvigil_probe::{look, resolve, revocation, trust};
+pub use certvigil_probe::{probe, resolve, revocation, trust};
 pub use exporter_web as web;

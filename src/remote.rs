@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::config::{VantageKind, VantageSettings};
 use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported};
 use crate::source::{Client, Loaded, MAX_ROWS, Sources, TestRow};
 
 /// Maximum characters of a row's error.
@@ -102,7 +102,7 @@ impl Remote {
             return Vec::new();
         }
         // SSLMate's test does not support STARTTLS either.
-        let is_clear = |target: &Target| target.protocol.begins_in_the_clear();
+        let is_clear = |target: &Target| target.protocol.uses_starttls();
         if self.knows_account_only && targets.iter().any(is_clear) {
             return Vec::new();
         }
@@ -115,9 +115,9 @@ impl Remote {
             Err(error) => {
                 let is_of_vantage = error.is_of_the_api();
                 let message = format!("the test from `{}` failed: {error}", self.vantage);
-                let error = LookError {
+                let error = ProbeError {
                     is_of_vantage,
-                    ..LookError::new(ErrorKind::Internal, message)
+                    ..ProbeError::new(ErrorKind::Internal, message)
                 };
                 return targets
                     .iter()
@@ -166,9 +166,9 @@ impl Remote {
                 "seen from `{vantage}`, {} could not be resolved",
                 target.hostname
             );
-            unusable = Some(LookError::new(ErrorKind::DnsNxdomain, what));
+            unusable = Some(ProbeError::new(ErrorKind::DnsNxdomain, what));
         }
-        let mut by_ip: BTreeMap<IpAddr, Result<Told, LookError>> = BTreeMap::new();
+        let mut by_ip: BTreeMap<IpAddr, Result<Reported, ProbeError>> = BTreeMap::new();
         for row in rows.iter().take(MAX_ROWS) {
             let result = read(row);
             match row.ip_address.as_deref().map(str::parse) {
@@ -179,7 +179,7 @@ impl Remote {
                             let what = format!(
                                 "the test from `{vantage}` contradicts itself at this address"
                             );
-                            *first.get_mut() = Err(LookError::new(ErrorKind::Internal, what));
+                            *first.get_mut() = Err(ProbeError::new(ErrorKind::Internal, what));
                         }
                     }
                     Entry::Occupied(_) => {}
@@ -187,7 +187,7 @@ impl Remote {
                 absent_or_wrong => {
                     let error = match result {
                         Err(error) if absent_or_wrong.is_none() => error,
-                        _ => LookError::new(
+                        _ => ProbeError::new(
                             ErrorKind::Internal,
                             format!("the test from `{vantage}` has a row without an IP address"),
                         ),
@@ -202,11 +202,11 @@ impl Remote {
                 "the test from `{vantage}` has {count} rows for {}: {excess} of them are not used, at most {MAX_ROWS} are",
                 target.hostname
             );
-            unusable = Some(LookError::new(ErrorKind::Internal, what));
+            unusable = Some(ProbeError::new(ErrorKind::Internal, what));
         }
         let unusable = unusable.map(|error| (None, Outcome::Failed(error)));
         let of_addresses = by_ip.into_iter().map(|(ip, result)| {
-            let outcome = result.map_or_else(Outcome::Failed, Outcome::Told);
+            let outcome = result.map_or_else(Outcome::Failed, Outcome::Reported);
             (Some(ip), outcome)
         });
         let all = of_addresses.chain(unusable);
@@ -239,37 +239,40 @@ impl Remote {
     }
 }
 
-fn read(row: &TestRow) -> Result<Told, LookError> {
+fn read(row: &TestRow) -> Result<Reported, ProbeError> {
     let error = || {
         let text = match &row.error {
             Some(error) => error.clone(),
-            None => format!("the test says only `{}`", row.status),
+            None => format!("the test reports only `{}`", row.status),
         };
         text.chars().take(MAX_ERROR_CHARS).collect::<String>()
     };
     let kind = |otherwise| {
-        let told = row.error_kind.as_deref();
+        let reported = row.error_kind.as_deref();
         ErrorKind::ALL
             .iter()
             .copied()
-            .find(|k| Some(k.name()) == told)
+            .find(|k| Some(k.name()) == reported)
             .unwrap_or(otherwise)
     };
     match row.status.as_str() {
         "conclusive" => match (row.correct, row.chained, row.dummy) {
-            (Some(correct), Some(chained), dummy) => Ok(Told {
+            (Some(correct), Some(chained), dummy) => Ok(Reported {
                 correct,
                 chained,
                 dummy: dummy.unwrap_or(false),
             }),
-            _ => Err(LookError::new(
+            _ => Err(ProbeError::new(
                 ErrorKind::Internal,
-                "the test is conclusive, but does not say whether the certificate is correct and chained",
+                "the test is conclusive, but `correct` or `chained` is missing",
             )),
         },
-        "connect_error" => Err(LookError::new(kind(ErrorKind::ConnectUnreachable), error())),
-        "handshake_error" => Err(LookError::new(kind(ErrorKind::TlsProtocol), error())),
-        _ => Err(LookError::new(kind(ErrorKind::Internal), error())),
+        "connect_error" => Err(ProbeError::new(
+            kind(ErrorKind::ConnectUnreachable),
+            error(),
+        )),
+        "handshake_error" => Err(ProbeError::new(kind(ErrorKind::TlsProtocol), error())),
+        _ => Err(ProbeError::new(kind(ErrorKind::Internal), error())),
     }
 }
 
@@ -333,7 +336,7 @@ mod tests {
         let rows: Vec<&TestRow> = rows.iter().collect();
         let observations = remote().of_target(&target(), &rows, 0);
         let correct = |outcome: &Outcome| match outcome {
-            Outcome::Told(told) => Some(told.correct),
+            Outcome::Reported(reported) => Some(reported.correct),
             _ => None,
         };
         let seen = observations.iter();
@@ -341,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_row_and_a_contradiction_is_no_result() {
+    fn contradictory_remote_rows_for_an_address_are_no_result() {
         let (a, b) = ("192.0.2.1", "192.0.2.2");
         let ip = |text: &str| Some(text.parse().unwrap());
         let rows = [row(Some(a), true), row(Some(b), false), row(Some(a), true)];

@@ -20,9 +20,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::judge::{Judged, together};
-use crate::look::Looker;
 use crate::model::{KeyType, Target, Timestamp, Vantage};
-use crate::observation::{LookError, Observation};
+use crate::observation::{Observation, ProbeError};
+use crate::probe::Prober;
 use crate::remote::Remote;
 use crate::resolve::{AddressQuery, Resolution, Resolver};
 use crate::revocation::Revocations;
@@ -31,8 +31,8 @@ use crate::tlsa::TlsaLookup;
 
 pub(crate) use caught::caught;
 pub use job::{
-    Job, KnownPlaces, Located, Manner, OwnTrust, locate, own_trust, prepare, targets, targets_at,
-    targets_of_failed,
+    Job, KnownPlaces, Located, OwnTrust, ProbeOptions, locate, own_trust, prepare, targets,
+    targets_at, targets_of_failed,
 };
 pub use permits::{
     MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,
@@ -50,7 +50,7 @@ pub struct Scanner {
     /// Resolver of hostnames.
     pub resolver: Arc<Resolver>,
     /// Sender of the probes.
-    pub looker: Arc<Looker>,
+    pub prober: Arc<Prober>,
     /// True if the local vantage probes too.
     pub local: bool,
     /// Remote vantages.
@@ -92,7 +92,7 @@ impl Scanner {
     }
 
     /// Queries the TLSA records of a target, in the same share of the timeout.
-    async fn tlsa(&self, target: &Target, timeout: Duration) -> Result<TlsaLookup, LookError> {
+    async fn tlsa(&self, target: &Target, timeout: Duration) -> Result<TlsaLookup, ProbeError> {
         let deadline = Instant::now() + timeout / RESOLVE_SHARE;
         let (hostname, is_mail) = (&target.hostname, target.protocol.is_mail_transfer());
         let found = self.resolver.tlsa(hostname, target.port, is_mail, deadline);

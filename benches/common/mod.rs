@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// Interval between two polls.
 const POLL: Duration = Duration::from_millis(10);
 /// Pause after a failed `accept`, since the next one would fail as well.
-const NO_ROOM: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A loopback address for each endpoint.
 pub(crate) fn address(number: usize) -> Ipv4Addr {
@@ -91,18 +91,18 @@ pub(crate) fn total(exposition: &str, metric: &str) -> f64 {
 
 /// Accepts the next connection. If the system is out of descriptors, prints that once and retries.
 pub(crate) async fn accept(listener: &TcpListener) -> tokio::net::TcpStream {
-    static TOLD: Once = Once::new();
+    static REPORTED: Once = Once::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
             Err(error) => {
-                TOLD.call_once(|| {
+                REPORTED.call_once(|| {
                     eprintln!(
                         "the lab cannot take a connection, so looks may fail that should not: {error}; \
                          raise the limit of descriptors, with `ulimit -n` or LimitNOFILE="
                     );
                 });
-                tokio::time::sleep(NO_ROOM).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

@@ -20,7 +20,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod lab;
 mod machine;
 mod measure;
 mod peers;
@@ -28,12 +27,13 @@ mod roles;
 mod rows;
 mod scale;
 mod table;
+mod testbed;
 
 use std::fs;
 use std::path::Path;
 
-use crate::lab::Lab;
 use crate::roles::Role;
+use crate::testbed::Testbed;
 
 /// The document with the table, and the markers before and after it.
 const DOCUMENT: &str = "docs/performance.md";
@@ -62,12 +62,12 @@ fn main() {
         let names = rows::ALL.map(|(name, _)| name);
         assert!(names.contains(name), "BENCH={name}: there is {names:?}");
     }
-    let lab = Lab::new();
+    let testbed = Testbed::new();
     let mut all = Vec::new();
     for (name, measure) in rows::ALL {
         if wanted.is_empty() || wanted.contains(&name) {
             eprintln!("measuring: {name}");
-            all.extend(measure(&lab, rounds));
+            all.extend(measure(&testbed, rounds));
         }
     }
     let table = table::markdown(&all);

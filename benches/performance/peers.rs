@@ -10,11 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{PATIENCE, address, listening, wait_until};
-use crate::lab::{DOMAIN, Lab};
 use crate::measure;
+use crate::testbed::{DOMAIN, Testbed};
 
 /// Maximum time until a program exits after it was asked to.
-const FAREWELL: Duration = Duration::from_secs(5);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server program.
 pub(crate) struct Peer {
@@ -43,7 +43,7 @@ impl Peer {
 
     /// Starts nginx with the testbed's certificate at every loopback address, with TLS 1.3 only and
     /// without resumption.
-    pub(crate) fn nginx(lab: &Lab) -> Self {
+    pub(crate) fn nginx(testbed: &Testbed) -> Self {
         let port = free_port();
         let config = format!(
             "daemon off; pid nginx.pid; error_log error.log error; worker_processes 2;
@@ -59,34 +59,36 @@ impl Peer {
                  }}
              }}"
         );
-        let file = lab.path("nginx.conf");
+        let file = testbed.path("nginx.conf");
         fs::write(&file, config).unwrap();
         let mut command = Command::new("nginx");
-        command.args(["-e", "error.log", "-p"]).arg(lab.folder());
-        command.arg("-c").arg(file).current_dir(lab.folder());
-        Self::start(&mut command, loopback(port), &lab.path("nginx.log"))
+        command
+            .args(["-e", "error.log", "-p"])
+            .arg(testbed.folder());
+        command.arg("-c").arg(file).current_dir(testbed.folder());
+        Self::start(&mut command, loopback(port), &testbed.path("nginx.log"))
     }
 
     /// Starts blackbox_exporter with a module that verifies the testbed's certificate.
-    pub(crate) fn blackbox(lab: &Lab) -> Self {
+    pub(crate) fn blackbox(testbed: &Testbed) -> Self {
         let port = free_port();
         let config = format!(
             "modules: {{tls: {{prober: tcp, timeout: 5s, tcp: {{preferred_ip_protocol: ip4, tls: true, \
              tls_config: {{ca_file: {}, server_name: h.{DOMAIN}}}}}}}}}\n",
-            lab.path("root.pem").display()
+            testbed.path("root.pem").display()
         );
-        let file = lab.path("blackbox.yml");
+        let file = testbed.path("blackbox.yml");
         fs::write(&file, config).unwrap();
         let mut command = Command::new("prometheus-blackbox-exporter");
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        Self::start(&mut command, loopback(port), &lab.path("blackbox.log"))
+        Self::start(&mut command, loopback(port), &testbed.path("blackbox.log"))
     }
 
     /// Starts Knot DNS with an A and an AAAA record for each of `names` names.
-    pub(crate) fn knot(lab: &Lab, names: usize) -> Self {
+    pub(crate) fn knot(testbed: &Testbed, names: usize) -> Self {
         let port = free_port();
-        let folder = lab.folder().display();
+        let folder = testbed.folder().display();
         let config = format!(
             "server:\n    rundir: {folder}\n    listen: 127.0.0.1@{port}\n    udp-workers: 2\n\
              database:\n    storage: {folder}\n\
@@ -99,23 +101,23 @@ impl Peer {
             let ip = address(number);
             writeln!(zone, "h{number} A {ip}\nh{number} AAAA fd00::{number:x}").unwrap();
         }
-        fs::write(lab.path("zone"), zone).unwrap();
-        fs::write(lab.path("knot.conf"), config).unwrap();
+        fs::write(testbed.path("zone"), zone).unwrap();
+        fs::write(testbed.path("knot.conf"), config).unwrap();
         let mut command = Command::new("knotd");
-        command.arg("-c").arg(lab.path("knot.conf"));
-        Self::start(&mut command, loopback(port), &lab.path("knot.log"))
+        command.arg("-c").arg(testbed.path("knot.conf"));
+        Self::start(&mut command, loopback(port), &testbed.path("knot.log"))
     }
 
     /// Starts the monitor with a configuration.
-    pub(crate) fn monitor(lab: &Lab, configuration: &str) -> Self {
-        fs::write(lab.path("certvigil.yml"), configuration).unwrap();
-        Self::replica(lab, loopback(0))
+    pub(crate) fn monitor(testbed: &Testbed, configuration: &str) -> Self {
+        fs::write(testbed.path("certvigil.yml"), configuration).unwrap();
+        Self::replica(testbed, loopback(0))
     }
 
     /// Starts the monitor at an address, with the existing configuration.
-    pub(crate) fn replica(lab: &Lab, listen: SocketAddr) -> Self {
-        let log = lab.path(&format!("monitor-{listen}.log"));
-        let mut command = certvigil(lab);
+    pub(crate) fn replica(testbed: &Testbed, listen: SocketAddr) -> Self {
+        let log = testbed.path(&format!("monitor-{listen}.log"));
+        let mut command = certvigil(testbed);
         command
             .args(["serve", "--config", "certvigil.yml"])
             .args(["--web.listen-address", &listen.to_string()])
@@ -127,16 +129,20 @@ impl Peer {
     }
 
     /// Starts Prometheus with the file `prometheus.yml` and a lookback of this many seconds.
-    pub(crate) fn prometheus(lab: &Lab, lookback: u64) -> Self {
+    pub(crate) fn prometheus(testbed: &Testbed, lookback: u64) -> Self {
         let port = free_port();
         let mut command = Command::new("prometheus");
         command
-            .current_dir(lab.folder())
+            .current_dir(testbed.folder())
             .arg("--config.file=prometheus.yml")
             .arg("--storage.tsdb.path=prometheus")
             .arg(format!("--query.lookback-delta={lookback}s"))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        Self::start(&mut command, loopback(port), &lab.path("prometheus.log"))
+        Self::start(
+            &mut command,
+            loopback(port),
+            &testbed.path("prometheus.log"),
+        )
     }
 }
 
@@ -146,7 +152,7 @@ impl Drop for Peer {
         let kill = format!("kill -TERM {}", self.child.id());
         let _ = Command::new("sh").args(["-c", &kill]).status();
         let start = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < FAREWELL {
+        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < EXIT_TIMEOUT {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.child.kill();
@@ -156,13 +162,13 @@ impl Drop for Peer {
 
 /// The program, or the build at the path in `BENCH_BINARY`, in the testbed's folder and without the
 /// user's environment.
-pub(crate) fn certvigil(lab: &Lab) -> Command {
+pub(crate) fn certvigil(testbed: &Testbed) -> Command {
     let built = env!("CARGO_BIN_EXE_certvigil").to_owned();
     let mut command = Command::new(std::env::var("BENCH_BINARY").unwrap_or(built));
     command
         .env_clear()
-        .env("HOME", lab.folder())
-        .current_dir(lab.folder());
+        .env("HOME", testbed.folder())
+        .current_dir(testbed.folder());
     command
 }
 

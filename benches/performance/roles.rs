@@ -29,13 +29,13 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::common::{accept, address};
-use crate::lab::name;
+use crate::testbed::name;
 
 /// Maximum concurrent probes, the default of `check`.
-pub(crate) const AT_A_TIME: usize = 256;
+pub(crate) const MAX_CONCURRENT_PROBES: usize = 256;
 /// Maximum concurrent DNS lookups. With two datagrams each, a name server's socket can buffer all
 /// of them, however busy the machine is. A lost datagram would be waited for in vain.
-const NAMES_AT_A_TIME: usize = 64;
+const MAX_CONCURRENT_LOOKUPS: usize = 64;
 /// Timeout of one query.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -112,14 +112,17 @@ impl Role {
     }
 }
 
-/// Runs `work` for each number below `count`, at most `at_a_time` concurrently.
-async fn each<F>(count: usize, at_a_time: usize, work: impl Fn(usize) -> F + Clone + Send + 'static)
-where
+/// Runs `work` for each number below `count`, at most `max_concurrent` concurrently.
+async fn each<F>(
+    count: usize,
+    max_concurrent: usize,
+    work: impl Fn(usize) -> F + Clone + Send + 'static,
+) where
     F: Future<Output = ()> + Send,
 {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
-    for _ in 0..at_a_time.min(count) {
+    for _ in 0..max_concurrent.min(count) {
         let (next, work) = (next.clone(), work.clone());
         tasks.spawn(async move {
             loop {
@@ -137,10 +140,10 @@ where
 }
 
 /// Connects, completes the handshake and closes.
-async fn handshakes(config: ClientConfig, port: usize, count: usize, at_a_time: usize) {
+async fn handshakes(config: ClientConfig, port: usize, count: usize, max_concurrent: usize) {
     let connector = TlsConnector::from(Arc::new(config));
     let port = u16::try_from(port).unwrap();
-    each(count, at_a_time, move |number| {
+    each(count, max_concurrent, move |number| {
         let connector = connector.clone();
         async move {
             let server = ServerName::try_from(name(number)).unwrap();
@@ -154,7 +157,7 @@ async fn handshakes(config: ClientConfig, port: usize, count: usize, at_a_time: 
 }
 
 /// Removes ML-KEM from the ClientHello, as `check` does
-/// (`crates/certvigil-probe/src/look/setup.rs`).
+/// (`crates/certvigil-probe/src/probe/setup.rs`).
 fn classical_share(mut provider: CryptoProvider) -> CryptoProvider {
     let hybrids = [NamedGroup::X25519MLKEM768, NamedGroup::secp256r1MLKEM768];
     provider
@@ -227,7 +230,7 @@ impl ServerCertVerifier for SignaturesOnly {
 
 async fn resolver(server: SocketAddr, count: usize) {
     let resolver = Arc::new(Resolver::new(Families::Both, Vec::new(), vec![server]));
-    each(count, NAMES_AT_A_TIME, move |number| {
+    each(count, MAX_CONCURRENT_LOOKUPS, move |number| {
         let resolver = resolver.clone();
         async move {
             let hostname: Hostname = name(number).parse().unwrap();
@@ -243,7 +246,7 @@ async fn resolver(server: SocketAddr, count: usize) {
 
 /// Queries both families at once from an unpredictable port, as the resolver does.
 async fn questions(server: SocketAddr, count: usize) {
-    each(count, NAMES_AT_A_TIME, move |number| async move {
+    each(count, MAX_CONCURRENT_LOOKUPS, move |number| async move {
         let name = name(number);
         let (v4, v6) = tokio::join!(
             question(server, &name, number, 1),

@@ -6,18 +6,18 @@ use super::REFRESH;
 use super::clock::{Seconds, now};
 use super::front::Outage;
 use super::hostile::{HOSTILE_VANTAGE, MAX_ROWS_REPORTED};
-use super::lab::Lab;
-use super::truth::{Fact, Flags, Kind, Told, Truth};
+use super::testbed::Testbed;
+use super::truth::{Fact, Flags, Kind, ReportedResult, Truth};
 
 /// Maximum wrong verdicts that are printed in full.
-const MAX_TOLD: usize = 300;
+const MAX_PRINTED: usize = 300;
 /// Maximum duration of a source request as a multiple of the probe timeout; a test by another
 /// vantage has the same limit.
-const SOURCE_PATIENCE: f64 = 3.0;
+const MAX_REQUEST_TIME: f64 = 3.0;
 /// Maximum duration of a probe as a multiple of its timeout, if many wait for a permit.
-const MAX_LOOK: f64 = 1.5;
+const MAX_PROBE_TIME: f64 = 1.5;
 /// Maximum concurrent source requests.
-const SOURCES_AT_A_TIME: usize = 8;
+const MAX_CONCURRENT_REQUESTS: usize = 8;
 /// Additional time of any wait on a busy machine.
 const SLACK: Seconds = 3.0;
 /// Number of intervals within which each host is probed once, if the load permits.
@@ -28,7 +28,7 @@ const STALE_INTERVALS: f64 = 2.0;
 /// One endpoint of an exposition.
 #[derive(Default)]
 pub(crate) struct Row {
-    pub(crate) told: Told,
+    pub(crate) told: ReportedResult,
     ended: Seconds,
 }
 
@@ -100,7 +100,7 @@ const CLOSE: Seconds = 2.0;
 
 /// Number of compared verdicts, and the results.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct Comparison {
     pub(crate) compared: usize,
     pub(crate) wrong: usize,
     /// Wrong verdicts that were correct before: old results with a new time.
@@ -124,15 +124,16 @@ pub(crate) struct Tally {
     absent: HashMap<String, Seconds>,
 }
 
-impl Tally {
+impl Comparison {
     /// Records that the configuration lacks a host from now on.
     pub(crate) fn remove(&mut self, host: &str) {
         self.absent.insert(host.to_owned(), Seconds::INFINITY);
     }
 
     /// Records that the configuration has a host again.
-    pub(crate) fn add(&mut self, lab: &Lab, host: &str) {
-        self.absent.insert(host.to_owned(), now() + max_age(lab));
+    pub(crate) fn add(&mut self, testbed: &Testbed, host: &str) {
+        self.absent
+            .insert(host.to_owned(), now() + max_age(testbed));
     }
 
     fn is_absent(&self, host: &str, at: Seconds) -> bool {
@@ -140,15 +141,15 @@ impl Tally {
     }
 
     /// Compares each new result in a complete exposition.
-    pub(crate) fn scraped(&mut self, lab: &Lab, text: &str, at: Seconds) {
+    pub(crate) fn scraped(&mut self, testbed: &Testbed, text: &str, at: Seconds) {
         let told = read(text);
         self.oldest = 0.0;
         let none = Rows::new();
-        for (host, kind) in &lab.hosts {
+        for (host, kind) in &testbed.hosts {
             let is_absent = self.is_absent(host, at);
             let rows = told.get(host).unwrap_or(&none);
             if !is_absent {
-                self.present(lab, host, rows, at);
+                self.present(testbed, host, rows, at);
             }
             let of_hostile = rows
                 .keys()
@@ -162,14 +163,14 @@ impl Tally {
             }
             for (key, row) in rows {
                 if key.0 != HOSTILE_VANTAGE {
-                    self.row(lab, host, *kind, key, row, rows, at);
+                    self.row(testbed, host, *kind, key, row, rows, at);
                 }
             }
         }
     }
 
     /// Compares the addresses that have results, and records their age.
-    fn present(&mut self, lab: &Lab, host: &str, rows: &Rows, at: Seconds) {
+    fn present(&mut self, testbed: &Testbed, host: &str, rows: &Rows, at: Seconds) {
         let own = |vantage: &str| vantage != HOSTILE_VANTAGE;
         let ends = rows
             .iter()
@@ -178,15 +179,15 @@ impl Tally {
         let last = ends.fold(at, f64::min);
         let age = at - last;
         self.oldest = self.oldest.max(age);
-        if age > max_age(lab) && !lab.stood_still(last, at) {
+        if age > max_age(testbed) && !testbed.has_stalled(last, at) {
             let known = self.overdue.entry(host.to_owned()).or_default();
             *known = known.max(age);
         }
-        let from = at - max_age(lab);
-        if lab.stood_still(from, at) {
+        let from = at - max_age(testbed);
+        if testbed.has_stalled(from, at) {
             return;
         }
-        let Some(truth) = lab.book.during(host, from, at) else {
+        let Some(truth) = testbed.book.during(host, from, at) else {
             return;
         };
         for ip in truth.certain() {
@@ -205,7 +206,7 @@ impl Tally {
     #[allow(clippy::too_many_arguments)] // a row with its origin
     fn row(
         &mut self,
-        lab: &Lab,
+        testbed: &Testbed,
         host: &str,
         kind: Kind,
         key: &(String, String),
@@ -215,11 +216,11 @@ impl Tally {
     ) {
         let (vantage, ip) = key;
         let longest = match vantage.as_str() {
-            "local" => MAX_LOOK,
-            _ => SOURCE_PATIENCE,
+            "local" => MAX_PROBE_TIME,
+            _ => MAX_REQUEST_TIME,
         };
         // Times are in whole seconds.
-        let from = row.ended - longest * lab.timeout - SLACK;
+        let from = row.ended - longest * testbed.timeout - SLACK;
         let until = row.ended + 1.0;
         let seen = (host.to_owned(), vantage.clone(), ip.clone());
         let known = self.seen.get(&seen).copied();
@@ -232,16 +233,16 @@ impl Tally {
         let of_vantage = || rows.iter().filter(|((of, _), _)| of == vantage);
         let newest = of_vantage().map(|(_, row)| row.ended).fold(0.0, f64::max);
         let oldest = of_vantage().map(|(_, row)| row.ended).fold(at, f64::min);
-        let first = oldest - longest * lab.timeout - SLACK;
-        let whole = lab.book.during(host, first, at);
+        let first = oldest - longest * testbed.timeout - SLACK;
+        let whole = testbed.book.during(host, first, at);
         // If the times differ, the older result may be of the last cycle, and the probe of its
         // address take as long as the timeout.
         let spread = newest - oldest;
         let settled_after = match spread <= CLOSE {
             true => SETTLED_AFTER,
-            false => lab.timeout + SLACK,
+            false => testbed.timeout + SLACK,
         };
-        let is_settled = spread <= lab.timeout + SLACK && at - newest >= settled_after;
+        let is_settled = spread <= testbed.timeout + SLACK && at - newest >= settled_after;
         let is_whole = whole.is_some() && is_settled;
         self.seen.insert(seen, (row.ended, is_whole));
         if !is_new && !is_whole {
@@ -250,19 +251,19 @@ impl Tally {
         let truth = match whole.filter(|_| is_whole) {
             Some(truth) => truth,
             None => {
-                let Some(truth) = lab.book.during(host, from, until) else {
+                let Some(truth) = testbed.book.during(host, from, until) else {
                     self.passed_over += 1;
                     return;
                 };
                 truth
             }
         };
-        if lab.stood_still(from.min(first), at) {
+        if testbed.has_stalled(from.min(first), at) {
             self.late += 1;
             return;
         }
         if vantage != "local" {
-            return self.remote(lab, host, ip, row, &truth, (from, until));
+            return self.remote(testbed, host, ip, row, &truth, (from, until));
         }
         let ips = of_vantage().map(|((_, ip), _)| ip.as_str());
         let facts = truth.of(ips);
@@ -271,39 +272,39 @@ impl Tally {
         };
         let fact = fact.clone();
         let stale = match kind {
-            Kind::Sslmate => staleness(lab, from, until),
+            Kind::Sslmate => staleness(testbed, from, until),
             _ => Staleness::Never,
         };
         self.hosts.insert(host.to_owned());
-        self.local(lab, host, kind, ip, row, &fact, stale, is_whole, from);
+        self.local(testbed, host, kind, ip, row, &fact, stale, is_whole, from);
     }
 
     /// Compares the response to an on-demand probe with a timeout.
     pub(crate) fn probed(
         &mut self,
-        lab: &Lab,
+        testbed: &Testbed,
         host: &str,
         kind: Kind,
         rows: &Rows,
         from: Seconds,
         until: Seconds,
     ) {
-        let Some(truth) = lab.book.during(host, from, until) else {
+        let Some(truth) = testbed.book.during(host, from, until) else {
             self.passed_over += 1;
             return;
         };
-        if lab.stood_still(from, until) {
+        if testbed.has_stalled(from, until) {
             self.late += 1;
             return;
         }
         let stale = match kind {
-            Kind::Sslmate => staleness(lab, from, until),
+            Kind::Sslmate => staleness(testbed, from, until),
             _ => Staleness::Never,
         };
         let facts = truth.of(rows.keys().map(|(_, ip)| ip.as_str())).clone();
         for (ip, fact) in &facts {
             match rows.get(&("local".to_owned(), ip.clone())) {
-                Some(row) => self.local(lab, host, kind, ip, row, fact, stale, true, from),
+                Some(row) => self.local(testbed, host, kind, ip, row, fact, stale, true, from),
                 None => self.fail(host, format!("`{ip}` ({}) was not probed", fact.label)),
             }
         }
@@ -315,7 +316,7 @@ impl Tally {
     #[allow(clippy::too_many_arguments)] // a row with its origin
     fn local(
         &mut self,
-        lab: &Lab,
+        testbed: &Testbed,
         host: &str,
         kind: Kind,
         ip: &str,
@@ -341,11 +342,16 @@ impl Tally {
             let which = if is_stale { "" } else { "not " };
             self.fail(host, format!("{ip} ({label}) is {which}reported as stale"));
         }
-        let shown = |told: &Told| compared(told, kind, is_whole);
+        let shown = |told: &ReportedResult| compared(told, kind, is_whole);
         let (should, is) = (shown(told), shown(&seen));
         if should != is {
             let was = |truth: &Truth| truth.at(ip).is_some_and(|fact| shown(&fact.told) == is);
-            if lab.book.before(host, from).iter().any(|truth| was(truth)) {
+            if testbed
+                .book
+                .before(host, from)
+                .iter()
+                .any(|truth| was(truth))
+            {
                 self.stale += 1;
             }
             let at = row.ended;
@@ -357,15 +363,15 @@ impl Tally {
     /// Compares a result of the account's test, which has neither an error kind nor findings.
     fn remote(
         &mut self,
-        lab: &Lab,
+        testbed: &Testbed,
         host: &str,
         ip: &str,
         row: &Row,
         truth: &Truth,
         (from, until): (Seconds, Seconds),
     ) {
-        let margin = SOURCE_PATIENCE * lab.timeout + SLACK;
-        let outages = lab.front.outages();
+        let margin = MAX_REQUEST_TIME * testbed.timeout + SLACK;
+        let outages = testbed.front.outages();
         let is_past = |o: &Outage| o.until.is_some_and(|end| end + margin < from);
         if !outages.iter().all(|o| until < o.from || is_past(o)) {
             return;
@@ -377,7 +383,7 @@ impl Tally {
             );
         };
         self.remote += 1;
-        let shown = |told: &Told| {
+        let shown = |told: &ReportedResult| {
             let three = told.flags.map(|f| (f.correct, f.chained, f.dummy));
             (told.status.clone(), three)
         };
@@ -392,7 +398,7 @@ impl Tally {
 
     fn fail(&mut self, host: &str, words: String) {
         self.wrong += 1;
-        if self.wrong <= MAX_TOLD {
+        if self.wrong <= MAX_PRINTED {
             println!("WRONG at {:.1}: {host}: {words}", now());
         }
     }
@@ -400,7 +406,7 @@ impl Tally {
 
 /// The part of a result that is compared: without the findings that compare endpoints, unless all
 /// of them have been probed.
-fn compared(told: &Told, kind: Kind, is_whole: bool) -> Told {
+fn compared(told: &ReportedResult, kind: Kind, is_whole: bool) -> ReportedResult {
     let mut told = told.clone();
     // A vantage with false results disagrees with the truth.
     told.findings
@@ -418,8 +424,8 @@ fn compared(told: &Told, kind: Kind, is_whole: bool) -> Told {
 }
 
 /// Maximum age of a probe: its wait for a permit, its duration, and the rounding to whole seconds.
-pub(crate) fn max_age(lab: &Lab) -> Seconds {
-    MAX_INTERVALS * lab.interval + SOURCE_PATIENCE * lab.timeout + SLACK
+pub(crate) fn max_age(testbed: &Testbed) -> Seconds {
+    MAX_INTERVALS * testbed.interval + MAX_REQUEST_TIME * testbed.timeout + SLACK
 }
 
 /// Expectation whether a result has the finding that its source is stale.
@@ -430,22 +436,22 @@ enum Staleness {
     Certain,
 }
 
-fn staleness(lab: &Lab, from: Seconds, until: Seconds) -> Staleness {
+fn staleness(testbed: &Testbed, from: Seconds, until: Seconds) -> Staleness {
     let refresh = REFRESH.as_secs_f64();
-    let sources = lab
+    let sources = testbed
         .hosts
         .iter()
         .filter(|(_, k)| *k == Kind::Sslmate)
         .count();
     // If the API is silent, each request waits for the previous ones.
-    let rounds = (sources / SOURCES_AT_A_TIME + 2) as f64;
-    let round = SOURCE_PATIENCE * lab.timeout * rounds + refresh + SLACK;
+    let rounds = (sources / MAX_CONCURRENT_REQUESTS + 2) as f64;
+    let round = MAX_REQUEST_TIME * testbed.timeout * rounds + refresh + SLACK;
     // The last response may be as old as one refresh, or as one request that times out.
     let near = |o: &Outage| {
         let end = o.until.unwrap_or(Seconds::INFINITY);
         o.from + (STALE_INTERVALS - 1.0) * refresh - SLACK < until && from < end + round
     };
-    let outages = lab.front.outages();
+    let outages = testbed.front.outages();
     if !outages.iter().any(near) {
         return Staleness::Never;
     }

@@ -82,8 +82,11 @@ pub(crate) struct Front {
 
 impl Front {
     /// Starts a proxy for `behind`, which forwards all requests at first. While it fails, it closes
-    /// each connection after `max_stay`.
-    pub(crate) async fn serve(behind: SocketAddr, max_stay: Duration) -> (Self, SocketAddr) {
+    /// each connection after `max_connection_time`.
+    pub(crate) async fn serve(
+        behind: SocketAddr,
+        max_connection_time: Duration,
+    ) -> (Self, SocketAddr) {
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let front = Self {
@@ -95,7 +98,7 @@ impl Front {
             loop {
                 tokio::select! {
                     stream = accept(&listener) => {
-                        tokio::spawn(attend(stream, behind, mode.clone(), max_stay));
+                        tokio::spawn(relay(stream, behind, mode.clone(), max_connection_time));
                     }
                     () = async { drop(mode.wait_for(|mode| *mode == Mode::Refused).await) } => {
                         // The port refuses connections until then, and stays bound, so that no
@@ -141,11 +144,11 @@ fn held(address: SocketAddr) -> TcpSocket {
     socket
 }
 
-async fn attend(
+async fn relay(
     mut stream: TcpStream,
     behind: SocketAddr,
     mut mode: watch::Receiver<Mode>,
-    max_stay: Duration,
+    max_connection_time: Duration,
 ) {
     let now = *mode.borrow_and_update();
     if now == Mode::Passes {
@@ -159,7 +162,7 @@ async fn attend(
         }
         return;
     }
-    let _ = timeout(max_stay, fail(stream, now)).await;
+    let _ = timeout(max_connection_time, fail(stream, now)).await;
 }
 
 async fn fail(mut stream: TcpStream, mode: Mode) -> std::io::Result<()> {

@@ -24,12 +24,12 @@ use super::names::{Script, Zone};
 pub(crate) const HOSTILE_VANTAGE: &str = "hostile";
 /// A name with many addresses that accept connections and stay silent.
 const CROWD: &str = "crowd.attack.example";
-const CROWD_ADDRESSES: usize = 1500;
+const SILENT_ADDRESSES: usize = 1500;
 /// A name whose servers have chains that are expensive to judge.
 const MAZE: &str = "maze.attack.example";
-const MAZE_ADDRESSES: usize = 16;
+const EXPENSIVE_CHAIN_ADDRESSES: usize = 16;
 /// CAs with the same name in such a chain, each signed by the next.
-const MAZE_AUTHORITIES: usize = 98;
+const SAME_NAME_CAS: usize = 98;
 /// Rows of the hostile vantage for one host name.
 const ROWS: usize = 46_000;
 /// The hostile vantage floods the results of one host in so many; floods for all hosts would fill
@@ -53,7 +53,7 @@ impl Hostile {
         zone: &Zone,
         seed: u64,
         clock: Timestamp,
-        max_stay: Duration,
+        max_connection_time: Duration,
     ) -> Self {
         let silent = everywhere().await;
         let maze = everywhere().await;
@@ -61,20 +61,24 @@ impl Hostile {
             format!("{name}:{}", listener.local_addr().unwrap().port())
         };
         let targets = [of(CROWD, &silent), of(MAZE, &maze)];
-        zone.set(CROWD, Script::Truncated, addresses(17, CROWD_ADDRESSES));
-        zone.set(MAZE, Script::Right, addresses(18, MAZE_ADDRESSES));
+        zone.set(CROWD, Script::Truncated, addresses(17, SILENT_ADDRESSES));
+        zone.set(
+            MAZE,
+            Script::Right,
+            addresses(18, EXPENSIVE_CHAIN_ADDRESSES),
+        );
         tokio::spawn(async move {
             loop {
                 let stream = accept(&silent).await;
-                tokio::spawn(timeout(max_stay, stay_silent(stream)));
+                tokio::spawn(timeout(max_connection_time, stay_silent(stream)));
             }
         });
-        let config = labyrinth(clock);
+        let config = same_name_chain_config(clock);
         tokio::spawn(async move {
             loop {
                 let stream = accept(&maze).await;
                 let acceptor = TlsAcceptor::from(config.clone());
-                tokio::spawn(timeout(max_stay, async move {
+                tokio::spawn(timeout(max_connection_time, async move {
                     if let Ok(mut tls) = acceptor.accept(stream).await {
                         let _ = tls.read(&mut [0; 64]).await;
                     }
@@ -88,7 +92,7 @@ impl Hostile {
             loop {
                 let stream = accept(&listener).await;
                 let drawn = chance.below(100);
-                tokio::spawn(timeout(max_stay, answer(stream, drawn)));
+                tokio::spawn(timeout(max_connection_time, answer(stream, drawn)));
             }
         });
         Self { vantage, targets }
@@ -113,7 +117,7 @@ async fn stay_silent(mut stream: TcpStream) {
 
 /// A server configuration whose chain has many P-521 CAs with the same name, the leaf's issuer
 /// last.
-fn labyrinth(clock: Timestamp) -> Arc<ServerConfig> {
+fn same_name_chain_config(clock: Timestamp) -> Arc<ServerConfig> {
     let time = |days: i64| {
         let at = clock.0 + days * 86_400;
         time::OffsetDateTime::from_unix_timestamp(at).unwrap()
@@ -132,7 +136,7 @@ fn labyrinth(clock: Timestamp) -> Arc<ServerConfig> {
     let authority = params("Maze", true);
     let mut above = key();
     let mut chain = Vec::new();
-    for _ in 0..MAZE_AUTHORITIES {
+    for _ in 0..SAME_NAME_CAS {
         let own = key();
         let issuer = Issuer::from_params(&authority, &above);
         chain.push(authority.signed_by(&own, &issuer).unwrap().der().clone());

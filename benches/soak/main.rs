@@ -53,10 +53,10 @@ mod common;
 mod compare;
 mod front;
 mod hostile;
-mod lab;
 mod monitor;
 mod names;
 mod place;
+mod testbed;
 mod truth;
 
 use std::collections::BTreeSet;
@@ -70,9 +70,9 @@ use std::time::{Duration, Instant};
 
 use clock::{Chance, now};
 use common::{total, wait_until};
-use compare::{Tally, max_age, read};
-use lab::{Lab, Plan};
+use compare::{Comparison, max_age, read};
 use monitor::Monitor;
+use testbed::{Plan, Testbed};
 
 /// Refresh interval of the account.
 const REFRESH: Duration = Duration::from_secs(15);
@@ -102,7 +102,7 @@ const MAX_GROWTH: f64 = 1.02;
 /// probes in flight differ slightly.
 const MAX_MORE_FDS: f64 = 8.0;
 /// Maximum hosts that are named if they were not probed.
-const MAX_TOLD: usize = 20;
+const MAX_PRINTED: usize = 20;
 /// Minimum duration in seconds to judge growth. In a shorter run, some hosts may never have one
 /// behaviour during a whole probe.
 const SETTLED: u64 = 600;
@@ -122,8 +122,8 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .unwrap();
-    let lab = runtime.block_on(Lab::start(plan, folder.path()));
-    write(&lab, folder.path(), &BTreeSet::new());
+    let testbed = runtime.block_on(Testbed::start(plan, folder.path()));
+    write(&testbed, folder.path(), &BTreeSet::new());
 
     let monitor = Arc::new(Monitor::start(folder.path()));
     let began = Instant::now();
@@ -135,14 +135,21 @@ fn main() -> ExitCode {
         plan.seed,
         began.elapsed().as_secs_f64()
     );
-    let mut tally = Tally::default();
-    let attack = Attack::begin(&monitor, &lab.hostile.targets);
+    let mut comparison = Comparison::default();
+    let attack = Attack::begin(&monitor, &testbed.hostile.targets);
     let place = folder.path();
-    let samples = watch(&monitor, &lab, place, seconds, plan.seed, &mut tally);
+    let samples = watch(
+        &monitor,
+        &testbed,
+        place,
+        seconds,
+        plan.seed,
+        &mut comparison,
+    );
     let is_answered = attack.end();
     let is_steady = report(&samples, &folder.path().join("state"), seconds);
-    let is_right = verdicts(&tally, &lab);
-    let is_whole = attention(&tally, &lab, seconds);
+    let is_right = verdicts(&comparison, &testbed);
+    let is_whole = print_coverage(&comparison, &testbed, seconds);
     if is_steady && is_right && is_whole && is_answered {
         ExitCode::SUCCESS
     } else {
@@ -151,29 +158,29 @@ fn main() -> ExitCode {
 }
 
 /// Prints how many verdicts were correct.
-fn verdicts(tally: &Tally, lab: &Lab) -> bool {
-    for (label, count) in &tally.by_label {
+fn verdicts(comparison: &Comparison, testbed: &Testbed) -> bool {
+    for (label, count) in &comparison.by_label {
         println!("{count:>8}  {label}");
     }
     println!(
         "{} verdicts compared and {} more as told by the account's test, at {} of {} hosts, through {} outages of the API; \
          looks passed over: {} while their host changed, {} while this machine stood still",
-        tally.compared,
-        tally.remote,
-        tally.hosts.len(),
-        lab.hosts.len(),
-        lab.front.outages().len(),
-        tally.passed_over,
-        tally.late
+        comparison.compared,
+        comparison.remote,
+        comparison.hosts.len(),
+        testbed.hosts.len(),
+        testbed.front.outages().len(),
+        comparison.passed_over,
+        comparison.late
     );
-    if tally.compared == 0 {
+    if comparison.compared == 0 {
         println!("FAILED: nothing could be compared; a greater SOAK_SECONDS or SOAK_HOLD helps");
         return false;
     }
-    if tally.wrong > 0 {
+    if comparison.wrong > 0 {
         println!(
             "FAILED: {} verdicts were wrong; {} of them were old results with a new time",
-            tally.wrong, tally.stale
+            comparison.wrong, comparison.stale
         );
         return false;
     }
@@ -182,20 +189,20 @@ fn verdicts(tally: &Tally, lab: &Lab) -> bool {
 }
 
 /// Prints whether every host was probed regularly.
-fn attention(tally: &Tally, lab: &Lab, seconds: u64) -> bool {
-    let bound = max_age(lab);
-    for (host, age) in tally.overdue.iter().take(MAX_TOLD) {
+fn print_coverage(comparison: &Comparison, testbed: &Testbed, seconds: u64) -> bool {
+    let bound = max_age(testbed);
+    for (host, age) in comparison.overdue.iter().take(MAX_PRINTED) {
         println!("OVERDUE: {host} was last looked at {age:.0} s before");
     }
-    let missing: Vec<&str> = lab
+    let missing: Vec<&str> = testbed
         .hosts
         .iter()
         .map(|(host, _)| host.as_str())
-        .filter(|host| !tally.hosts.contains(*host))
+        .filter(|host| !comparison.hosts.contains(*host))
         .collect();
     let mut is_whole = true;
-    if !tally.overdue.is_empty() {
-        let count = tally.overdue.len();
+    if !comparison.overdue.is_empty() {
+        let count = comparison.overdue.len();
         println!(
             "FAILED: {count} hosts were not looked at for more than {bound:.0} s; where they are too many for \
              this machine, a greater SOAK_INTERVAL helps"
@@ -209,7 +216,7 @@ fn attention(tally: &Tally, lab: &Lab, seconds: u64) -> bool {
         );
     } else if !missing.is_empty() {
         let some = missing
-            .get(..MAX_TOLD.min(missing.len()))
+            .get(..MAX_PRINTED.min(missing.len()))
             .unwrap_or_default();
         println!(
             "FAILED: {} hosts were never compared: {}",
@@ -258,11 +265,11 @@ type Sample = [f64; COLUMNS.len()];
 /// Scrapes, probes and reloads, and prints the state of the monitor.
 fn watch(
     monitor: &Monitor,
-    lab: &Lab,
+    testbed: &Testbed,
     folder: &Path,
     seconds: u64,
     seed: u64,
-    tally: &mut Tally,
+    comparison: &mut Comparison,
 ) -> Vec<Sample> {
     let mut removed = BTreeSet::new();
     let mut chance = Chance(seed ^ 2);
@@ -280,38 +287,43 @@ fn watch(
         if round % RELOAD_EVERY == 0 {
             let back = std::mem::take(&mut removed);
             if back.is_empty() {
-                let drawn = (0..lab.hosts.len()).filter(|_| chance.percent(REMOVED));
+                let drawn = (0..testbed.hosts.len()).filter(|_| chance.percent(REMOVED));
                 removed = drawn.collect();
             }
-            let host = |number: &usize| lab.hosts.get(*number).unwrap().0.as_str();
-            removed.iter().for_each(|number| tally.remove(host(number)));
-            write(lab, folder, &removed);
+            let host = |number: &usize| testbed.hosts.get(*number).unwrap().0.as_str();
+            removed
+                .iter()
+                .for_each(|number| comparison.remove(host(number)));
+            write(testbed, folder, &removed);
             monitor.reload();
-            back.iter().for_each(|number| tally.add(lab, host(number)));
+            back.iter()
+                .for_each(|number| comparison.add(testbed, host(number)));
         }
         let asked = Instant::now();
         let text = monitor.get("/metrics").expect("a scrape");
         let scraped = asked.elapsed();
-        tally.scraped(lab, &text, now());
+        comparison.scraped(testbed, &text, now());
         let asked = Instant::now();
         let present = |number: &usize| !removed.contains(number);
-        let number = (0..).map(|_| chance.below(lab.hosts.len())).find(present);
-        let (host, kind) = lab.hosts.get(number.unwrap()).unwrap();
+        let number = (0..)
+            .map(|_| chance.below(testbed.hosts.len()))
+            .find(present);
+        let (host, kind) = testbed.hosts.get(number.unwrap()).unwrap();
         let from = now();
-        let probe = monitor.get(&format!("/probe?target={host}:{}", lab.port));
+        let probe = monitor.get(&format!("/probe?target={host}:{}", testbed.port));
         let probed = asked.elapsed();
         let rows = read(&probe.expect("a probe")).remove(host);
         let rows = rows.unwrap_or_default();
-        tally.probed(lab, host, *kind, &rows, from, now());
+        comparison.probed(testbed, host, *kind, &rows, from, now());
         monitor.get("/").expect("the page");
         monitor.get("/sd").expect("the targets");
 
         let sum = |name: &str| total(&text, name);
-        let looks = sum("certvigil_probes_total");
+        let probes = sum("certvigil_probes_total");
         let rate = before.map_or(0.0, |(at, count)| {
-            (looks - count) / asked.duration_since(at).as_secs_f64()
+            (probes - count) / asked.duration_since(at).as_secs_f64()
         });
-        before = Some((asked, looks));
+        before = Some((asked, probes));
         let series = text.lines().filter(|l| !l.starts_with('#')).count();
         let sample = [
             began.elapsed().as_secs_f64(),
@@ -324,10 +336,10 @@ fn watch(
             series as f64,
             sum("certvigil_cycle_lag_seconds"),
             probed.as_secs_f64() * 1000.0,
-            tally.oldest,
-            looks,
-            tally.compared as f64,
-            tally.wrong as f64,
+            comparison.oldest,
+            probes,
+            comparison.compared as f64,
+            comparison.wrong as f64,
         ];
         let pause = PRINT_EVERY.min(Duration::from_secs(seconds / ROWS));
         if round == 1 || began.elapsed() >= printed + pause {
@@ -340,8 +352,8 @@ fn watch(
 }
 
 /// Writes the configuration without the entries of these hosts.
-fn write(lab: &Lab, folder: &Path, without: &BTreeSet<usize>) {
-    let text = lab.configuration(without);
+fn write(testbed: &Testbed, folder: &Path, without: &BTreeSet<usize>) {
+    let text = testbed.configuration(without);
     fs::write(folder.join("certvigil.yml"), text).unwrap();
 }
 

@@ -104,13 +104,13 @@ impl Zone {
         tokio::spawn(async move {
             loop {
                 let stream = accept(&tcp).await;
-                tokio::spawn(zone.clone().converse(stream));
+                tokio::spawn(zone.clone().serve_tcp(stream));
             }
         });
         address
     }
 
-    async fn converse(self, mut stream: TcpStream) -> std::io::Result<()> {
+    async fn serve_tcp(self, mut stream: TcpStream) -> std::io::Result<()> {
         loop {
             let mut query = vec![0; usize::from(stream.read_u16().await?)];
             stream.read_exact(&mut query).await?;

@@ -100,7 +100,7 @@ pub(crate) enum Pace {
     /// This many bytes, and then the connection closes.
     ClosesAfter(usize),
     /// Without delay; the connection closes without close_notify.
-    NoFarewell,
+    NoCloseNotify,
 }
 
 /// Handling of a connection.
@@ -120,18 +120,18 @@ impl Served {
 }
 
 /// An address of the testbed.
-pub(crate) struct Place {
+pub(crate) struct Address {
     pub(crate) address: SocketAddr,
     served: Arc<Mutex<Served>>,
     /// Maximum duration of a connection.
-    max_stay: Duration,
-    door: Door,
+    max_connection_time: Duration,
+    state: ListenerState,
 }
 
-enum Door {
+enum ListenerState {
     Open(JoinHandle<()>),
     /// Bound, so that connections are refused and no other process can listen.
-    Shut {
+    NotListening {
         _socket: TcpSocket,
     },
     /// The backlog is full, so no connection is accepted.
@@ -140,18 +140,18 @@ enum Door {
         _crowd: JoinSet<()>,
     },
     /// During a change between two of them.
-    Gone,
+    Changing,
 }
 
-impl Place {
+impl Address {
     /// Binds an address without listening; port 0 selects a free port.
-    pub(crate) fn hold(address: SocketAddr, max_stay: Duration) -> io::Result<Self> {
+    pub(crate) fn hold(address: SocketAddr, max_connection_time: Duration) -> io::Result<Self> {
         let socket = bound(address)?;
         Ok(Self {
             address: socket.local_addr()?,
             served: Arc::new(Mutex::new(Served::Broken(Fault::Refused))),
-            max_stay,
-            door: Door::Shut { _socket: socket },
+            max_connection_time,
+            state: ListenerState::NotListening { _socket: socket },
         })
     }
 
@@ -160,38 +160,38 @@ impl Place {
         let fault = served.fault();
         *self.served.lock().unwrap() = served;
         let opens = !matches!(fault, Some(Fault::Refused | Fault::Full));
-        match std::mem::replace(&mut self.door, Door::Gone) {
-            Door::Open(task) if opens => {
-                self.door = Door::Open(task);
+        match std::mem::replace(&mut self.state, ListenerState::Changing) {
+            ListenerState::Open(task) if opens => {
+                self.state = ListenerState::Open(task);
                 return;
             }
-            Door::Open(task) => {
+            ListenerState::Open(task) => {
                 task.abort();
                 let _ = task.await;
             }
-            Door::Full { mut _crowd, .. } => _crowd.shutdown().await,
-            Door::Shut { .. } | Door::Gone => {}
+            ListenerState::Full { mut _crowd, .. } => _crowd.shutdown().await,
+            ListenerState::NotListening { .. } | ListenerState::Changing => {}
         }
         let socket = bound(self.address).unwrap();
-        self.door = match fault {
-            Some(Fault::Refused) => Door::Shut { _socket: socket },
+        self.state = match fault {
+            Some(Fault::Refused) => ListenerState::NotListening { _socket: socket },
             Some(Fault::Full) => {
                 let listener = socket.listen(1).unwrap();
                 let mut crowd = JoinSet::new();
                 for _ in 0..CROWD {
-                    crowd.spawn(wait_in_line(self.address));
+                    crowd.spawn(fill_backlog(self.address));
                 }
-                Door::Full {
+                ListenerState::Full {
                     _listener: listener,
                     _crowd: crowd,
                 }
             }
             _ => {
                 let listener = socket.listen(BACKLOG).unwrap();
-                Door::Open(tokio::spawn(attend(
+                ListenerState::Open(tokio::spawn(serve_connections(
                     listener,
                     self.served.clone(),
-                    self.max_stay,
+                    self.max_connection_time,
                 )))
             }
         };
@@ -207,35 +207,39 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Occupies a place in the backlog, or waits for one, until it is dropped.
-async fn wait_in_line(address: SocketAddr) {
+async fn fill_backlog(address: SocketAddr) {
     let _seat = TcpStream::connect(address).await;
     std::future::pending().await
 }
 
-async fn attend(listener: TcpListener, served: Arc<Mutex<Served>>, max_stay: Duration) {
+async fn serve_connections(
+    listener: TcpListener,
+    served: Arc<Mutex<Served>>,
+    max_connection_time: Duration,
+) {
     loop {
         let stream = accept(&listener).await;
         // The flight of a handshake takes several writes.
         let _ = stream.set_nodelay(true);
         let served = served.lock().unwrap().clone();
-        tokio::spawn(timeout(max_stay, async move {
+        tokio::spawn(timeout(max_connection_time, async move {
             match served {
-                Served::Tls(config, pace) => shake_hands(stream, config, pace).await,
+                Served::Tls(config, pace) => complete_handshake(stream, config, pace).await,
                 // Errors are expected: either side may close at any time.
-                Served::Broken(fault) => drop(break_off(stream, fault).await),
+                Served::Broken(fault) => drop(serve_fault(stream, fault).await),
             }
         }));
     }
 }
 
-async fn shake_hands(stream: TcpStream, config: Arc<ServerConfig>, pace: Pace) {
+async fn complete_handshake(stream: TcpStream, config: Arc<ServerConfig>, pace: Pace) {
     let left = match pace {
         Pace::StopsAfter(count) | Pace::ClosesAfter(count) => count,
-        Pace::Whole | Pace::Pieces(_) | Pace::NoFarewell => usize::MAX,
+        Pace::Whole | Pace::Pieces(_) | Pace::NoCloseNotify => usize::MAX,
     };
     let paced = Paced { stream, pace, left };
     if let Ok(mut tls) = TlsAcceptor::from(config).accept(paced).await
-        && pace != Pace::NoFarewell
+        && pace != Pace::NoCloseNotify
     {
         let mut sink = [0; 1024];
         while matches!(tls.read(&mut sink).await, Ok(count) if count > 0) {}
@@ -243,7 +247,7 @@ async fn shake_hands(stream: TcpStream, config: Arc<ServerConfig>, pace: Pace) {
     }
 }
 
-async fn break_off(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
+async fn serve_fault(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
     let mut hello = [0; 4096];
     if fault == Fault::Resets {
         stream.readable().await?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use certvigil::lab::{Chain, Serve};
+use certvigil::testbed::{Chain, Serve};
 
 use super::clock::{Seconds, now};
 use super::names::Script;
@@ -69,7 +69,7 @@ impl Behaviour {
                 Pace::Pieces(_) => "in pieces".into(),
                 Pace::StopsAfter(_) => "stops amid its flight".into(),
                 Pace::ClosesAfter(_) => "closes amid its flight".into(),
-                Pace::NoFarewell => "no farewell".into(),
+                Pace::NoCloseNotify => "no farewell".into(),
             },
             Self::Breaks(fault) => format!("{fault:?}"),
             other => format!("{other:?}"),
@@ -78,7 +78,7 @@ impl Behaviour {
 }
 
 fn shows(pace: Pace) -> bool {
-    matches!(pace, Pace::Whole | Pace::Pieces(_) | Pace::NoFarewell)
+    matches!(pace, Pace::Whole | Pace::Pieces(_) | Pace::NoCloseNotify)
 }
 
 fn word(serve: Serve) -> &'static str {
@@ -106,7 +106,7 @@ pub(crate) struct Flags {
 
 /// A verdict, either of the testbed or of the monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ReportedResult {
     pub(crate) status: String,
     pub(crate) error_kind: Option<String>,
     pub(crate) flags: Option<Flags>,
@@ -114,7 +114,7 @@ pub(crate) struct Told {
     pub(crate) findings: BTreeSet<(String, String)>,
 }
 
-impl Told {
+impl ReportedResult {
     pub(crate) fn failed(status: &str, kind: &str) -> Self {
         Self {
             status: status.to_owned(),
@@ -131,7 +131,7 @@ impl Told {
 /// The truth about one endpoint, and the label of its server's behaviour.
 #[derive(Clone, Debug)]
 pub(crate) struct Fact {
-    pub(crate) told: Told,
+    pub(crate) told: ReportedResult,
     pub(crate) label: String,
 }
 
@@ -216,7 +216,7 @@ fn facts(kind: Kind, script: Script, servers: &[(String, Behaviour)], count: usi
     }
     if let Some(kind) = script.kind() {
         let fact = Fact {
-            told: Told::failed("connect_error", kind),
+            told: ReportedResult::failed("connect_error", kind),
             label: format!("DNS: {script:?}"),
         };
         truth.insert(String::new(), fact);
@@ -229,9 +229,9 @@ fn facts(kind: Kind, script: Script, servers: &[(String, Behaviour)], count: usi
 }
 
 /// The verdict of one probe without comparisons.
-fn alone(kind: Kind, behaviour: Behaviour) -> Told {
+fn alone(kind: Kind, behaviour: Behaviour) -> ReportedResult {
     let broken = |error: &str| {
-        let mut told = Told::failed("handshake_error", error);
+        let mut told = ReportedResult::failed("handshake_error", error);
         told.find("handshake_failed", "critical");
         told
     };
@@ -256,17 +256,17 @@ fn alone(kind: Kind, behaviour: Behaviour) -> Told {
         Behaviour::ShowsNone | Behaviour::Unreadable => broken("malformed_certificate"),
         Behaviour::ShowsTooMany => broken("too_large"),
         Behaviour::Breaks(fault @ (Fault::Refused | Fault::Full)) => {
-            Told::failed("connect_error", fault.kind())
+            ReportedResult::failed("connect_error", fault.kind())
         }
         Behaviour::Breaks(fault) => broken(fault.kind()),
     }
 }
 
-fn conclusive(flags: Flags, findings: &[(&str, &str)]) -> Told {
-    let mut told = Told {
+fn conclusive(flags: Flags, findings: &[(&str, &str)]) -> ReportedResult {
+    let mut told = ReportedResult {
         status: "conclusive".into(),
         flags: Some(flags),
-        ..Told::default()
+        ..ReportedResult::default()
     };
     for (code, severity) in findings {
         told.find(code, severity);
@@ -275,7 +275,7 @@ fn conclusive(flags: Flags, findings: &[(&str, &str)]) -> Told {
 }
 
 /// The verdict for a certificate, by the table of verdicts and the list of findings.
-fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
+fn shown(kind: Kind, serve: Serve, chain: Chain) -> ReportedResult {
     let is_trust = kind == Kind::Trust;
     let right = Flags {
         correct: true,
@@ -368,7 +368,7 @@ fn shown(kind: Kind, serve: Serve, chain: Chain) -> Told {
 }
 
 /// The verdict for an unexpected certificate that has another fault too.
-fn also(kind: Kind, flags: Flags, code: &str, fault: (&str, &str)) -> Told {
+fn also(kind: Kind, flags: Flags, code: &str, fault: (&str, &str)) -> ReportedResult {
     match kind {
         Kind::Trust => conclusive(flags, &[fault]),
         Kind::Pinned => conclusive(flags, &[("wrong_certificate", "critical"), fault]),
@@ -388,10 +388,10 @@ struct Period {
 
 /// The truth about every host by period.
 #[derive(Clone, Default)]
-pub(crate) struct Book(Arc<Mutex<HashMap<String, VecDeque<Period>>>>);
+pub(crate) struct TruthLog(Arc<Mutex<HashMap<String, VecDeque<Period>>>>);
 
-impl Book {
-    /// Ends the current period: the truth is uncertain until [`Book::begin`].
+impl TruthLog {
+    /// Ends the current period: the truth is uncertain until [`TruthLog::begin`].
     pub(crate) fn end(&self, host: &str) {
         let mut periods = self.0.lock().unwrap();
         if let Some(last) = periods.get_mut(host).and_then(VecDeque::back_mut) {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::certificate::{Certificate, Facts, Link, certifies, read_certificates};
 use crate::config::{Inventory, SourceSettings, SslmateSettings};
 use crate::instance::State;
-use crate::judge::{Bundle, End, TrustStore};
+use crate::judge::{Bundle, ChainEnd, TrustStore};
 use crate::model::Timestamp;
 use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
@@ -197,7 +197,7 @@ impl Given {
         let kept = self.certificates.iter();
         let kept = kept.filter(|c| **c == bundle.leaf || is_valid(c)).cloned();
         let valid = Bundle::arrange(&kept.collect::<Vec<_>>(), &self.trust).ok()?;
-        if valid.end != End::Complete || valid.leaf != bundle.leaf {
+        if valid.end != ChainEnd::Complete || valid.leaf != bundle.leaf {
             return None;
         }
         for certificate in expired {
@@ -225,20 +225,20 @@ impl Given {
                 return Ok(valid);
             }
             let below = match &bundle.end {
-                End::Complete => return Ok(bundle),
-                End::Missing(_) | End::Untrusted(_)
+                ChainEnd::Complete => return Ok(bundle),
+                ChainEnd::Missing(_) | ChainEnd::Untrusted(_)
                     if self.is_whole && !bundle.chain.is_empty() =>
                 {
                     return Ok(bundle);
                 }
-                End::Missing(below) => below,
-                End::Untrusted(root) => {
+                ChainEnd::Missing(below) => below,
+                ChainEnd::Untrusted(root) => {
                     return Err(format!(
                         "the chain ends at `{}`, which is not a trusted root; if clients trust it, give it with --ca-file",
                         root.subject()
                     ));
                 }
-                End::Circle => {
+                ChainEnd::Circle => {
                     return Err(
                         "the chain is a loop without a trusted root; give the root with --ca-file"
                             .into(),
@@ -292,7 +292,7 @@ async fn fetch_issuer(
     }
     let names: Vec<String> = found
         .iter()
-        .take(TOLD_NAMES)
+        .take(MAX_LISTED_NAMES)
         .map(|c| format!("`{}`", c.subject()))
         .collect();
     Err(format!(
@@ -302,4 +302,4 @@ async fn fetch_issuer(
 }
 
 /// Maximum certificates named in the error if none of them is the issuer.
-const TOLD_NAMES: usize = 3;
+const MAX_LISTED_NAMES: usize = 3;

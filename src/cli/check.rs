@@ -21,7 +21,7 @@ use crate::remote::remotes;
 use crate::report;
 use crate::resolve::Override;
 use crate::revocation::Revocations;
-use crate::scan::{Job, Manner, Scan, Scanner, prepare};
+use crate::scan::{Job, ProbeOptions, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
 use crate::tlsa::DaneCheck;
 
@@ -30,7 +30,7 @@ use super::flags::{
     HowArgs, RootArgs, WhereArgs, parse_count, parse_positive, parse_url, revocation_word,
 };
 use super::plan::{self, Selection, Wanted};
-use super::progress::{Teller, is_well};
+use super::progress::{Reporter, is_ok};
 use super::time::At;
 use super::{Code, now, output, runtime, targets};
 
@@ -96,7 +96,7 @@ pub(super) struct Args {
     places: WhereArgs,
 
     #[command(flatten)]
-    manner: HowArgs,
+    options: HowArgs,
 
     /// Validate against the TLSA records (DANE) of each host and port too; `required` also reports hosts
     /// without records that DNSSEC authenticates
@@ -305,11 +305,11 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
     let begun = Instant::now();
     let give_up = args.wait.map(|wait| begun + wait);
     let may_draw = args.file() != Some(Path::new("/dev/stderr")) && !args.quiet;
-    let mut teller = Teller::new(may_draw, verbose, give_up);
-    let ended = until_well(&args, &plan, give_up, &mut teller).await;
-    teller.end();
+    let mut reporter = Reporter::new(may_draw, verbose, give_up);
+    let ended = until_ok(&args, &plan, give_up, &mut reporter).await;
+    reporter.end();
     let seen = ended?;
-    tell_of_the_end(&args, &teller, &seen, begun.elapsed(), verbose);
+    report_end(&args, &reporter, &seen, begun.elapsed(), verbose);
     let Seen {
         scan,
         now,
@@ -388,7 +388,7 @@ impl Rendering<'_> {
 
 /// Reports on stderr what is not part of the result: that it is incomplete, how long the probes
 /// took, and the summary if the user does not see it in the result.
-fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, verbose: u8) {
+fn report_end(args: &Args, reporter: &Reporter, seen: &Seen, took: Duration, verbose: u8) {
     let scan = &seen.scan;
     let is_table = matches!(args.format, Format::Human) && args.file().is_none();
     let is_table_seen = is_table && std::io::stdout().is_terminal();
@@ -401,12 +401,12 @@ fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, ve
             "nothing was probed: no host was given, or none that the selected vantages can probe",
         );
     } else if seen.is_named
-        && let Some(waited) = teller.waited(&scan.results, took)
+        && let Some(waited) = reporter.waited(&scan.results, took)
     {
         output::note(&waited);
     }
-    let is_seen = is_table && (!teller.is_watched() || is_table_seen);
-    if !is_seen && (teller.is_watched() || verbose > 0) {
+    let is_seen = is_table && (!reporter.is_drawn() || is_table_seen);
+    if !is_seen && (reporter.is_drawn() || verbose > 0) {
         let seconds = took.as_secs_f64();
         let summary = report::summary(&scan.results);
         output::note(&format!("{summary}; in {seconds:.1} s"));
@@ -414,11 +414,11 @@ fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, ve
 }
 
 /// Probes once, or repeats until all targets are healthy or `give_up` is reached.
-async fn until_well(
+async fn until_ok(
     args: &Args,
     plan: &Plan,
     give_up: Option<Instant>,
-    teller: &mut Teller,
+    reporter: &mut Reporter,
 ) -> Result<Seen, String> {
     let stop = plan::stop();
     tokio::pin!(stop);
@@ -427,7 +427,7 @@ async fn until_well(
     loop {
         let now = args.at.map_or_else(now, |at| at.from(now()));
         let last = over();
-        let round = match plan.round(now, last, &mut stop, teller).await {
+        let round = match plan.round(now, last, &mut stop, reporter).await {
             Err(error) if known.is_some() => {
                 output::note(&error);
                 return Ok(what_is_known(known, now));
@@ -440,20 +440,20 @@ async fn until_well(
             tracing::warn!("{warning}");
         }
         match round {
-            Round::Looked(seen) => {
+            Round::Probed(seen) => {
                 let results = &seen.scan.results;
-                let all_well = !results.is_empty() && results.iter().all(is_well);
+                let all_ok = !results.is_empty() && results.iter().all(is_ok);
                 // A round may take longer than the time that was left when it began.
-                if all_well && seen.is_named || !seen.scan.complete || last || over() {
+                if all_ok && seen.is_named || !seen.scan.complete || last || over() {
                     return Ok(seen);
                 }
-                match all_well {
-                    true => teller.wait_for_source(Instant::now()),
-                    false => teller.wait_for(&seen.scan.results, Instant::now()),
+                match all_ok {
+                    true => reporter.wait_for_source(Instant::now()),
+                    false => reporter.wait_for(&seen.scan.results, Instant::now()),
                 }
                 known = Some(seen);
             }
-            Round::NotYet => teller.wait_for_source(Instant::now()),
+            Round::NotYet => reporter.wait_for_source(Instant::now()),
             Round::Stopped => return Ok(what_is_known(known, now)),
         }
         if !pause(args.every, &mut stop).await {
@@ -465,7 +465,7 @@ async fn until_well(
 /// Outcome of one attempt.
 enum Round {
     /// All targets were probed, or those that were probed before the user interrupted.
-    Looked(Seen),
+    Probed(Seen),
     /// The only source failed to return the expected certificate, and there is time to retry.
     NotYet,
     /// The user interrupted before any target was probed.
@@ -512,7 +512,7 @@ struct Plan {
     inventory: Inventory,
     selection: Selection,
     scanner: Scanner,
-    manner: Manner,
+    options: ProbeOptions,
     /// True if a failed source ends the run, because there is only one thing to check.
     alone: bool,
     /// Addresses that the user gave for names.
@@ -529,7 +529,7 @@ impl Plan {
             None => Inventory::default(),
         };
         let selection = if args.config.is_some() && args.sslmate.is_none() {
-            if args.manner.starttls.is_some() {
+            if args.options.starttls.is_some() {
                 return Err("--starttls does not apply to an inventory; set `protocol` in its entries instead".into());
             }
             let targets = targets.iter().map(|target| target.text.trim().to_owned());
@@ -556,7 +556,7 @@ impl Plan {
             ),
             ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
         };
-        let manner = plan::manner(&inventory)?;
+        let options = plan::options(&inventory)?;
         Ok(Self {
             alone: args.config.is_none() || args.sslmate.is_some(),
             overrides: args.places.overrides().to_vec(),
@@ -564,7 +564,7 @@ impl Plan {
             inventory,
             selection,
             scanner,
-            manner,
+            options,
         })
     }
 
@@ -575,7 +575,7 @@ impl Plan {
         targets: &[targets::Written],
         inventory: &Inventory,
     ) -> Result<Vec<crate::config::Entry>, String> {
-        let targets = args.manner.parse_targets(targets)?;
+        let targets = args.options.parse_targets(targets)?;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -585,7 +585,7 @@ impl Plan {
         } else if let Some(name) = &args.sslmate {
             let name = name.to_ascii_lowercase();
             if args.config.is_some() {
-                let entries = plan::entries_of(inventory, &name, args.manner.starttls);
+                let entries = plan::entries_of(inventory, &name, args.options.starttls);
                 return plan::narrowed(&entries, &targets);
             }
             Wanted::Sslmate(name)
@@ -594,7 +594,7 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(&wanted, &targets, args.manner.starttls.unwrap_or_default())
+        plan::entries(&wanted, &targets, args.options.starttls.unwrap_or_default())
     }
 
     /// Overrides settings of the configuration file with those of the flags.
@@ -619,9 +619,9 @@ impl Plan {
             entry.dane = entry
                 .dane
                 .max(args.dane.map_or(DaneCheck::Off, DaneCheck::from));
-            args.manner.apply(entry)?;
+            args.options.apply(entry)?;
         }
-        args.manner.names_are_used(&inventory.certificates)?;
+        args.options.names_are_used(&inventory.certificates)?;
         Ok(())
     }
 
@@ -679,7 +679,7 @@ impl Plan {
         now: Timestamp,
         last: bool,
         stop: &mut (impl Future<Output = ()> + Unpin),
-        teller: &mut Teller,
+        reporter: &mut Reporter,
     ) -> Result<Round, String> {
         let entries: Vec<_> = self
             .inventory
@@ -688,13 +688,13 @@ impl Plan {
             .filter(|e| self.selection.may_want(e))
             .cloned()
             .collect();
-        let patience = self.manner.timeout * SOURCE_PATIENCE;
+        let patience = self.options.timeout * SOURCE_PATIENCE;
         let mut jobs = tokio::select! {
             jobs = prepare(
                 &self.scanner.sources,
                 &self.scanner.resolver,
                 &entries,
-                &self.manner,
+                &self.options,
                 patience,
             ) => jobs,
             () = &mut *stop => return Ok(Round::Stopped),
@@ -727,12 +727,12 @@ impl Plan {
         if !self.is_reported.swap(true, Ordering::Relaxed) {
             report_what_is_not_probed(&self.overrides, &jobs);
         }
-        teller.begin();
+        reporter.begin();
         let scan = self
             .scanner
-            .scan(jobs, now, stop, |step| teller.step(step, now));
+            .scan(jobs, now, stop, |step| reporter.step(step, now));
         let scan = scan.await;
-        Ok(Round::Looked(Seen {
+        Ok(Round::Probed(Seen {
             scan,
             now,
             is_named,

@@ -132,15 +132,15 @@ fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, S
             in_the_way.join(", ")
         ));
     }
-    let mut told = String::new();
+    let mut report = String::new();
     for (path, text, is_same) in wanted {
         let what = if is_same { "unchanged" } else { "wrote" };
         if !is_same {
             write(&path, &text)?;
         }
-        told.push_str(&format!("{what} {}\n", path.display()));
+        report.push_str(&format!("{what} {}\n", path.display()));
     }
-    Ok(told)
+    Ok(report)
 }
 
 /// Reads at most one byte more than `length`, which is enough to compare the file.

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use crate::config::TrustSettings;
 use crate::judge::TrustStore;
-use crate::lab::{Lab, Scenario, environment};
-use crate::look::Looker;
+use crate::probe::Prober;
 use crate::remote::remotes;
 use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Permits, Scanner, prepare};
+use crate::scan::{Permits, ProbeOptions, Scanner, prepare};
 use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
+use crate::testbed::{Scenario, Testbed, environment};
 use crate::web::Web;
 
 use super::limits::{self, Share};
@@ -73,8 +73,8 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let now = now();
     let scenario = Scenario::demo().map_err(|e| e.to_string())?;
-    let lab = crate::lab::start(scenario, now).await?;
-    let inventory = crate::lab::inventory(&lab);
+    let testbed = crate::testbed::start(scenario, now).await?;
+    let inventory = crate::testbed::inventory(&testbed);
     let sources = Arc::new(Sources::new(
         &inventory,
         &environment(),
@@ -83,20 +83,20 @@ async fn demo(args: &Args) -> Result<Code, String> {
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
     let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
     let mut trust = TrustStore::default();
-    trust.add(lab.root()).map_err(|e| e.to_string())?;
-    let manner = Manner {
+    trust.add(testbed.root()).map_err(|e| e.to_string())?;
+    let options = ProbeOptions {
         timeout: TIMEOUT,
         trust: Arc::new(trust),
         reaches: Arc::default(),
         own_trust: Arc::default(),
     };
-    let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
+    let resolver = Resolver::new(Families::Both, testbed.overrides(), Vec::new());
     let resolver = Arc::new(resolver);
     let jobs = prepare(
         &sources,
         &resolver,
         &inventory.certificates,
-        &manner,
+        &options,
         TIMEOUT,
     )
     .await;
@@ -104,10 +104,10 @@ async fn demo(args: &Args) -> Result<Code, String> {
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
-        looker: Arc::new(Looker::new()?),
+        prober: Arc::new(Prober::new()?),
         local: true,
         remotes: remotes.into(),
-        permits: Arc::new(Permits::new(share.looks, inventory.defaults.per_address)),
+        permits: Arc::new(Permits::new(share.probes, inventory.defaults.per_address)),
     };
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -122,7 +122,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let mut text = report::human(&scan.results, &style);
     text.push('\n');
-    for host in lab.left_out() {
+    for host in testbed.left_out() {
         text.push_str(&format!(
             "Skipped because this machine has no suitable address: {} ({})\n",
             host.name, host.fault
@@ -132,9 +132,9 @@ async fn demo(args: &Args) -> Result<Code, String> {
         text.push_str("Interrupted.\n");
         return Ok(output::print(&text, Code::Unknown));
     }
-    let differences = lab.differences(&scan.results);
+    let differences = testbed.differences(&scan.results);
     let code = if differences.is_empty() {
-        let faults = lab.hosts().iter().flat_map(|h| &h.servers);
+        let faults = testbed.hosts().iter().flat_map(|h| &h.servers);
         let count: usize = faults.map(|s| s.findings.len()).sum();
         text.push_str(&format!(
             "All {count} planted faults were found, and nothing else was reported.\n"
@@ -148,26 +148,26 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let code = output::print(&text, code);
     if args.serve {
-        let server = server(&lab, web, share)?;
+        let server = server(&testbed, web, share)?;
         run_until_signal(server, listeners).await?;
     }
     Ok(code)
 }
 
 /// Creates the exporter that monitors the testbed.
-fn server(lab: &Lab, web: Arc<Web>, share: Share) -> Result<Server, String> {
-    let mut inventory = crate::lab::inventory(lab);
+fn server(testbed: &Testbed, web: Arc<Web>, share: Share) -> Result<Server, String> {
+    let mut inventory = crate::testbed::inventory(testbed);
     inventory.trust = TrustSettings {
         system: false,
-        ca_files: vec![lab.root_file()],
+        ca_files: vec![testbed.root_file()],
     };
     inventory.defaults.interval = INTERVAL;
     inventory.defaults.timeout = TIMEOUT;
     Server::new(Setup {
         load: Box::new(move || Ok(inventory.clone())),
         environment,
-        overrides: lab.overrides(),
-        concurrency: share.looks,
+        overrides: testbed.overrides(),
+        concurrency: share.probes,
         clock: super::now,
         state: None,
         web,

@@ -11,10 +11,10 @@ use crate::config::{
     Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_domain, parse_ehlo,
     parse_name_server,
 };
-use crate::look::ClientFiles;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration,
 };
+use crate::probe::ClientFiles;
 use crate::resolve::{Override, Resolver};
 
 use super::plan::Targets;
@@ -246,7 +246,7 @@ pub(super) fn revocation_word() -> OneOf<RevocationCheck> {
 }
 
 fn starttls_word() -> OneOf<Protocol> {
-    let clear = Protocol::ALL.iter().filter(|p| p.begins_in_the_clear());
+    let clear = Protocol::ALL.iter().filter(|p| p.uses_starttls());
     OneOf {
         words: clear.map(|p| p.name()).collect(),
         read: Protocol::parse_starttls,

@@ -244,8 +244,8 @@ fn name(seen: &Seen) -> String {
             }
             text
         }
-        Seen::Told { dummy: true, .. } => "a temporary certificate".into(),
-        Seen::Told { .. } => "a certificate".into(),
+        Seen::Reported { dummy: true, .. } => "a temporary certificate".into(),
+        Seen::Reported { .. } => "a certificate".into(),
         Seen::Failed { error_kind, error } if error.is_empty() => error_kind.clone(),
         Seen::Failed { error, .. } => printable(error),
     }
@@ -282,7 +282,7 @@ struct Row<'a> {
     correct: Option<bool>,
     chained: Option<bool>,
     served: Option<ServedRow<'a>>,
-    told: Option<ToldRow>,
+    told: Option<ReportedRow>,
     failed: Option<FailedRow<'a>>,
 }
 
@@ -297,7 +297,7 @@ struct ServedRow<'a> {
 }
 
 #[derive(Serialize)]
-struct ToldRow {
+struct ReportedRow {
     correct: bool,
     chained: bool,
     dummy: bool,
@@ -340,12 +340,12 @@ fn row(span: &Span) -> Row<'_> {
                 not_after: not_after.map(|t| t.to_string()),
             });
         }
-        &Seen::Told {
+        &Seen::Reported {
             correct,
             chained,
             dummy,
         } => {
-            told = Some(ToldRow {
+            told = Some(ReportedRow {
                 correct,
                 chained,
                 dummy,

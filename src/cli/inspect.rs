@@ -40,7 +40,7 @@ pub(super) struct Args {
     places: WhereArgs,
 
     #[command(flatten)]
-    manner: HowArgs,
+    options: HowArgs,
 
     #[command(flatten)]
     roots: RootArgs,
@@ -102,13 +102,13 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     args.places.apply(&mut inventory);
     let resolver = args.places.resolver(&inventory);
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
-    let manner = plan::manner(&inventory)?;
+    let options = plan::options(&inventory)?;
     let now = args.at.map_or_else(now, |at| at.from(now()));
     let jobs = prepare(
         &scanner.sources,
         &scanner.resolver,
         &inventory.certificates,
-        &manner,
+        &options,
         args.timeout,
     );
     let stop = plan::stop();
@@ -132,7 +132,7 @@ async fn inspect(args: &Args) -> Result<Code, String> {
         _ if args.pem => pem(results),
         Format::Human => human(
             results,
-            &manner.trust,
+            &options.trust,
             output::file(args.output.as_deref()).is_none(),
             now,
         ),
@@ -147,14 +147,14 @@ async fn inspect(args: &Args) -> Result<Code, String> {
 /// Returns the entry for the target, without an expected certificate.
 fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
     let target = targets::all(std::slice::from_ref(&args.target), None)?;
-    let targets = args.manner.parse_targets(&target)?;
-    let protocol = args.manner.starttls.unwrap_or_default();
+    let targets = args.options.parse_targets(&target)?;
+    let protocol = args.options.starttls.unwrap_or_default();
     let mut entries = plan::entries(&Wanted::TrustOnly, &targets, protocol)?;
     for entry in &mut entries {
         entry.revocation = args.revocation.unwrap_or(entry.revocation);
-        args.manner.apply(entry)?;
+        args.options.apply(entry)?;
     }
-    args.manner.names_are_used(&entries)?;
+    args.options.names_are_used(&entries)?;
     Ok(entries)
 }
 
@@ -173,7 +173,7 @@ fn pem(results: &[Judged]) -> String {
     let groups = by_chain(results);
     let failed = results.iter().filter_map(|j| match &j.observation.outcome {
         Outcome::Failed(error) => Some((addresses([j]), error)),
-        Outcome::Served(_) | Outcome::Told(_) => None,
+        Outcome::Served(_) | Outcome::Reported(_) => None,
     });
     for (address, error) in failed {
         output::note(&format!("{address} served no certificate: {error}"));
@@ -181,7 +181,7 @@ fn pem(results: &[Judged]) -> String {
     for other in groups.iter().skip(1) {
         output::note(&format!(
             "{} serves a different chain, which is not printed; inspect it separately with --resolve",
-            addresses(other.looks.iter().copied())
+            addresses(other.results.iter().copied())
         ));
     }
     let mut text = String::new();

@@ -8,7 +8,7 @@ use crate::scan::{MAX_NAMES, MAX_REMOTE_TESTS, TARGETS_PER_SLOT};
 const RESERVED: u64 = 32;
 /// Maximum descriptors of one probe of the monitor: its connection, two DNS queries, and one
 /// request to the issuer.
-const PER_LOOK: u64 = 4;
+const DESCRIPTORS_PER_PROBE: u64 = 4;
 /// Maximum descriptors of one client of the monitor: its connection, and two DNS queries for its
 /// on-demand probe.
 const PER_CLIENT: u64 = 3;
@@ -19,17 +19,17 @@ const PER_NAME: u64 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     /// Probes.
-    pub(super) looks: usize,
+    pub(super) probes: usize,
     /// Client connections.
     pub(super) clients: usize,
 }
 
 /// Returns the maximum concurrent probes of `check`. `asks_issuers` is true if probes also send
 /// requests to issuers.
-pub(super) fn looks_of_check(wanted: usize, asks_issuers: bool) -> usize {
-    let looks = fitting(descriptors(), 1 + u64::from(asks_issuers)).min(wanted);
-    tell(wanted, looks);
-    looks
+pub(super) fn concurrency_of_check(wanted: usize, asks_issuers: bool) -> usize {
+    let probes = fitting(descriptors(), 1 + u64::from(asks_issuers)).min(wanted);
+    report(wanted, probes);
+    probes
 }
 
 /// Returns how many probes have enough descriptors, if each probe needs `each`. The name lookups
@@ -50,25 +50,25 @@ fn fitting(descriptors: Option<u64>, each: u64) -> usize {
 /// Returns the limits of the monitor, given the requested number of concurrent probes.
 pub(super) fn share_of_monitor(wanted: usize) -> Share {
     let share = divide(wanted, descriptors());
-    tell(wanted, share.looks);
+    report(wanted, share.probes);
     share
 }
 
 fn divide(wanted: usize, descriptors: Option<u64>) -> Share {
     let clients = descriptors.map_or(usize::MAX, |all| {
-        let fitting = all.saturating_sub(RESERVED) / (PER_LOOK + PER_CLIENT);
+        let fitting = all.saturating_sub(RESERVED) / (DESCRIPTORS_PER_PROBE + PER_CLIENT);
         usize::try_from(fitting).unwrap_or(usize::MAX).max(1)
     });
     Share {
-        looks: wanted.min(clients),
+        probes: wanted.min(clients),
         clients,
     }
 }
 
-fn tell(wanted: usize, looks: usize) {
-    if looks < wanted {
+fn report(wanted: usize, probes: usize) {
+    if probes < wanted {
         tracing::info!(
-            "concurrent probes limited by file descriptors: limit={looks} requested={wanted}; raise it with `ulimit -n` or LimitNOFILE="
+            "concurrent probes limited by file descriptors: limit={probes} requested={wanted}; raise it with `ulimit -n` or LimitNOFILE="
         );
     }
 }
@@ -121,33 +121,33 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_goes_on_at_a_time_has_descriptors(wanted in 1usize..5000, all in 0u64..100_000) {
+        fn serve_limits_fit_the_descriptor_limit(wanted in 1usize..5000, all in 0u64..100_000) {
             let share = divide(wanted, Some(all));
-            prop_assert!((1..=wanted).contains(&share.looks) && share.clients >= 1);
-            let open = RESERVED + PER_LOOK * share.looks as u64 + PER_CLIENT * share.clients as u64;
+            prop_assert!((1..=wanted).contains(&share.probes) && share.clients >= 1);
+            let open = RESERVED + DESCRIPTORS_PER_PROBE * share.probes as u64 + PER_CLIENT * share.clients as u64;
             // Below that, one probe and one client are allowed regardless, so that work can
             // proceed.
-            prop_assert!(open <= all.max(RESERVED + PER_LOOK + PER_CLIENT), "{open}");
+            prop_assert!(open <= all.max(RESERVED + DESCRIPTORS_PER_PROBE + PER_CLIENT), "{open}");
         }
 
         #[test]
-        fn what_check_does_at_a_time_has_descriptors(each in 1u64..3, all in 0u64..100_000) {
-            let looks = fitting(Some(all), each);
-            let names = (looks * TARGETS_PER_SLOT).min(MAX_NAMES) as u64;
-            let tests = looks.min(MAX_REMOTE_TESTS) as u64;
-            let open = RESERVED + tests + each * looks as u64 + PER_NAME * names;
+        fn check_limits_fit_the_descriptor_limit(each in 1u64..3, all in 0u64..100_000) {
+            let probes = fitting(Some(all), each);
+            let names = (probes * TARGETS_PER_SLOT).min(MAX_NAMES) as u64;
+            let tests = probes.min(MAX_REMOTE_TESTS) as u64;
+            let open = RESERVED + tests + each * probes as u64 + PER_NAME * names;
             let least = RESERVED + 1 + each + PER_NAME * TARGETS_PER_SLOT as u64;
-            prop_assert!(looks >= 1 && open <= all.max(least), "{open}");
+            prop_assert!(probes >= 1 && open <= all.max(least), "{open}");
         }
     }
 
     #[test]
-    fn where_there_is_no_limit_there_are_as_many_as_wanted() {
+    fn concurrency_is_not_reduced_without_a_low_descriptor_limit() {
         let share = divide(256, None);
-        assert_eq!((share.looks, share.clients), (256, usize::MAX));
+        assert_eq!((share.probes, share.clients), (256, usize::MAX));
         assert_eq!(fitting(None, 1), usize::MAX);
         // With the limits that systemd and shells set, the default concurrency is not reduced.
-        assert_eq!(divide(256, Some(4096)).looks, 256);
+        assert_eq!(divide(256, Some(4096)).probes, 256);
         assert!(fitting(Some(4096), 2) >= 256);
     }
 }

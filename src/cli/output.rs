@@ -171,11 +171,11 @@ impl Destination {
     /// Checks the destination before the command runs, so that the user does not wait for a result
     /// that cannot be written.
     pub(super) fn new(path: &Path) -> Result<Self, String> {
-        let told = path.display();
+        let shown = path.display();
         if let Ok(found) = std::fs::metadata(path) {
             if found.is_dir() {
                 return Err(format!(
-                    "cannot write the result to {told}: it is a directory; give the path of a file"
+                    "cannot write the result to {shown}: it is a directory; give the path of a file"
                 ));
             }
             return Ok(Self {
@@ -187,7 +187,7 @@ impl Destination {
         let folder = folder_of(path);
         if !folder.is_dir() {
             return Err(format!(
-                "cannot write the result to {told}: directory {} does not exist; create it or choose another path",
+                "cannot write the result to {shown}: directory {} does not exist; create it or choose another path",
                 folder.display()
             ));
         }

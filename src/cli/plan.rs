@@ -12,11 +12,13 @@ use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{
     Entry, FoundPlace, Inventory, ReachSettings, SourceSettings, parse_mail_domain,
 };
-use crate::look::{Looker, Reaches};
-use crate::model::{Hostname, Place, Protocol, RevocationCheck, Service, Target, parse_port};
+use crate::model::{
+    Hostname, Protocol, RevocationCheck, Service, Target, TargetAddress, parse_port,
+};
+use crate::probe::{Prober, Reaches};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Permits, Scanner, own_trust};
+use crate::scan::{Permits, ProbeOptions, Scanner, own_trust};
 use crate::source::Sources;
 use crate::trust;
 
@@ -66,12 +68,12 @@ pub(super) fn scanner(
 ) -> Result<Scanner, String> {
     let mut entries = inventory.certificates.iter();
     let asks_issuers = entries.any(|e| e.revocation >= RevocationCheck::Crl);
-    let concurrency = limits::looks_of_check(concurrency, asks_issuers);
+    let concurrency = limits::concurrency_of_check(concurrency, asks_issuers);
     Ok(Scanner {
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources: Arc::new(sources),
         resolver: Arc::new(resolver),
-        looker: Arc::new(Looker::new()?),
+        prober: Arc::new(Prober::new()?),
         local: true,
         remotes: Arc::default(),
         permits: Arc::new(Permits::new(concurrency, inventory.defaults.per_address)),
@@ -79,8 +81,8 @@ pub(super) fn scanner(
 }
 
 /// Returns how the inventory's targets are probed and judged.
-pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
-    Ok(Manner {
+pub(super) fn options(inventory: &Inventory) -> Result<ProbeOptions, String> {
+    Ok(ProbeOptions {
         timeout: inventory.defaults.timeout,
         trust: Arc::new(trust::load(&inventory.trust)?),
         reaches: Arc::new(Reaches::load(
@@ -258,7 +260,7 @@ pub(super) fn entries_of_files(wanted: &Wanted, files: &[FoundPlace]) -> Vec<Ent
 }
 
 /// Reports the zones of link-local addresses, which no row of a result has.
-pub(super) fn report_zones(places: &[Place]) {
+pub(super) fn report_zones(places: &[TargetAddress]) {
     for place in places {
         if let Some(zone) = &place.zone
             && scope_of(place).is_ok()
@@ -273,7 +275,7 @@ pub(super) fn report_zones(places: &[Place]) {
 
 /// Returns the index of the network interface that is the zone of a link-local address; 0 if the
 /// target has none.
-fn scope_of(place: &Place) -> Result<u32, String> {
+fn scope_of(place: &TargetAddress) -> Result<u32, String> {
     let Some(zone) = &place.zone else {
         return Ok(0);
     };
@@ -435,7 +437,7 @@ const SRV_PREFIX: &str = "srv:";
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     /// Hosts.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<TargetAddress>,
     /// Domains whose mail servers are probed.
     mail: Vec<Mail>,
     /// Services whose SRV records name the hosts.
@@ -605,7 +607,7 @@ impl Xmpp {
 /// Part of the inventory that the targets select: certificates by name, or places.
 #[derive(Debug)]
 pub(super) struct Selection {
-    wanted: Vec<(String, Option<Place>)>,
+    wanted: Vec<(String, Option<TargetAddress>)>,
 }
 
 impl Selection {
@@ -652,7 +654,7 @@ impl Selection {
         targets: impl Iterator<Item = &'a Target> + Clone,
     ) -> Option<&str> {
         let missing =
-            |wanted: &&(String, Option<Place>)| !targets.clone().any(|t| names(wanted, t));
+            |wanted: &&(String, Option<TargetAddress>)| !targets.clone().any(|t| names(wanted, t));
         self.wanted
             .iter()
             .find(missing)
@@ -660,7 +662,7 @@ impl Selection {
     }
 }
 
-fn names((text, place): &(String, Option<Place>), target: &Target) -> bool {
+fn names((text, place): &(String, Option<TargetAddress>), target: &Target) -> bool {
     target.certificate == *text
         || target.is_file() && target.hostname.to_string() == *text
         || fits(
@@ -673,7 +675,12 @@ fn names((text, place): &(String, Option<Place>), target: &Target) -> bool {
 
 /// Returns true if the place matches. Any protocol matches, except that a QUIC place matches QUIC
 /// only.
-fn fits(place: Option<&Place>, hostname: &Hostname, ports: &[u16], protocol: Protocol) -> bool {
+fn fits(
+    place: Option<&TargetAddress>,
+    hostname: &Hostname,
+    ports: &[u16],
+    protocol: Protocol,
+) -> bool {
     place.is_some_and(|p| {
         p.hostname == *hostname
             && p.port.is_none_or(|port| ports.contains(&port))
@@ -739,7 +746,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_is_told_from_hosts() {
+    fn mx_target_is_distinguished_from_a_host() {
         let read =
             |text: &str| Mail::parse(text).map(|m| m.map(|m| (m.domain.to_string(), m.port)));
         assert_eq!(read("mx:example.com"), Some(Ok(("example.com".into(), 25))));

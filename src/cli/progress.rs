@@ -20,44 +20,44 @@ const CALM: Duration = Duration::from_secs(30);
 /// Interval at which the remaining time is redrawn.
 const TICK: Duration = Duration::from_secs(1);
 /// Maximum addresses that are named while waiting.
-const MAX_TOLD: usize = 3;
+const MAX_NAMED_ADDRESSES: usize = 3;
 
 /// Reports progress.
-pub(super) struct Teller {
+pub(super) struct Reporter {
     /// True if stderr is a terminal on which progress is drawn.
-    is_watched: bool,
+    is_drawn: bool,
     /// True if each result is reported as it arrives.
-    tells_results: bool,
+    shows_results: bool,
     /// Last reported text of each place and vantage, so that later probes report only changes.
     results: HashMap<(String, Vantage), String>,
     bar: ProgressBar,
     rollout: Option<Rollout>,
-    told: Option<(String, Instant)>,
+    shown: Option<(String, Instant)>,
 }
 
-impl Teller {
+impl Reporter {
     /// Creates a reporter. It draws on stderr only if `may_draw` is true. `give_up` is when
     /// `--wait` ends.
     pub(super) fn new(may_draw: bool, verbose: u8, give_up: Option<Instant>) -> Self {
         Self {
-            is_watched: may_draw && output::is_drawable(),
-            tells_results: verbose > 0,
+            is_drawn: may_draw && output::is_drawable(),
+            shows_results: verbose > 0,
             results: HashMap::new(),
             bar: ProgressBar::hidden(),
             rollout: give_up.map(Rollout::new),
-            told: None,
+            shown: None,
         }
     }
 
     /// Returns true if progress is drawn on stderr.
-    pub(super) fn is_watched(&self) -> bool {
-        self.is_watched
+    pub(super) fn is_drawn(&self) -> bool {
+        self.is_drawn
     }
 
     /// Shows the bar before each round of probes.
     pub(super) fn begin(&mut self) {
         // The line of a rollout stays while waiting for it.
-        if self.is_watched && self.told.is_none() {
+        if self.is_drawn && self.shown.is_none() {
             self.bar = output::bar(ProgressBar::new(0).with_style(bar_style()));
         }
     }
@@ -66,18 +66,18 @@ impl Teller {
     pub(super) fn step(&mut self, progress: Progress<'_>, now: Timestamp) {
         match progress {
             Progress::Targets { done, targets } => {
-                if self.told.is_none() {
+                if self.shown.is_none() {
                     self.bar.set_length(targets as u64);
                     self.bar.set_position(done as u64);
                 }
             }
             Progress::Judged(judged) => {
-                if self.tells_results {
-                    self.tell(judged, now);
+                if self.shows_results {
+                    self.show(judged, now);
                 }
                 if let Some(rollout) = &mut self.rollout {
                     rollout.see(judged);
-                    if self.told.is_some() && self.is_watched {
+                    if self.shown.is_some() && self.is_drawn {
                         self.bar.set_message(rollout.to_string());
                     }
                 }
@@ -85,7 +85,7 @@ impl Teller {
         }
     }
 
-    fn tell(&mut self, judged: &Judged, now: Timestamp) {
+    fn show(&mut self, judged: &Judged, now: Timestamp) {
         let line = report::line(judged, &output::style_on_stderr(now));
         let key = (report::place(judged), judged.observation.vantage.clone());
         if self.results.get(&key) != Some(&line) {
@@ -100,7 +100,7 @@ impl Teller {
             return;
         };
         // Addresses may have been removed since the previous round.
-        rollout.well.clear();
+        rollout.ok.clear();
         results.iter().for_each(|judged| rollout.see(judged));
         let text = rollout.to_string();
         self.wait_with(text, now);
@@ -116,25 +116,25 @@ impl Teller {
 
     fn wait_with(&mut self, text: String, now: Instant) {
         let Some(rollout) = &self.rollout else { return };
-        if self.is_watched {
-            if self.told.is_none() {
+        if self.is_drawn {
+            if self.shown.is_none() {
                 self.bar.finish_and_clear();
                 self.bar = output::bar(ProgressBar::new_spinner());
                 self.bar.set_style(waiting_style(rollout.give_up));
                 self.bar.enable_steady_tick(TICK);
             }
             self.bar.set_message(text.clone());
-            self.told = Some((text, now));
+            self.shown = Some((text, now));
             return;
         }
-        let is_due = match &self.told {
+        let is_due = match &self.shown {
             Some((before, at)) => *before != text || now.saturating_duration_since(*at) >= CALM,
             None => true,
         };
         if is_due {
             let left = seconds(rollout.give_up.saturating_duration_since(now));
             output::note(&format!("{text}; {left} left"));
-            self.told = Some((text, now));
+            self.shown = Some((text, now));
         }
     }
 
@@ -145,13 +145,13 @@ impl Teller {
 
     /// Returns how the wait ended, or `None` if there was none.
     pub(super) fn waited(&self, results: &[Judged], took: Duration) -> Option<String> {
-        self.told.as_ref()?;
+        self.shown.as_ref()?;
         let mut rollout = Rollout::new(Instant::now());
         results.iter().for_each(|judged| rollout.see(judged));
-        let (well, all) = rollout.count();
+        let (ok, all) = rollout.count();
         let took = seconds(took);
-        Some(if well == all {
-            format!("{well} of {all} addresses serve it, after {took}")
+        Some(if ok == all {
+            format!("{ok} of {all} addresses serve it, after {took}")
         } else {
             format!("gave up after {took}: {rollout}")
         })
@@ -192,7 +192,7 @@ fn seconds(duration: Duration) -> String {
 
 /// Returns true if `--wait` is satisfied: the certificate is the expected one and its chain is
 /// complete. A key type that the server does not have does not delay it.
-pub(super) fn is_well(judged: &Judged) -> bool {
+pub(super) fn is_ok(judged: &Judged) -> bool {
     match &judged.verdict {
         Verdict::Conclusive(flags) => flags.correct && flags.chained,
         Verdict::Inconclusive(_) => judged.is_of_absent_key(),
@@ -202,32 +202,32 @@ pub(super) fn is_well(judged: &Judged) -> bool {
 /// Progress of a rollout: each address, and whether each vantage found it healthy.
 struct Rollout {
     give_up: Instant,
-    well: BTreeMap<String, BTreeMap<String, bool>>,
+    ok: BTreeMap<String, BTreeMap<String, bool>>,
 }
 
 impl Rollout {
     fn new(give_up: Instant) -> Self {
         Self {
             give_up,
-            well: BTreeMap::new(),
+            ok: BTreeMap::new(),
         }
     }
 
     fn see(&mut self, judged: &Judged) {
         let vantage = judged.observation.vantage.to_string();
-        let seen = self.well.entry(report::place(judged)).or_default();
-        seen.insert(vantage, is_well(judged));
+        let seen = self.ok.entry(report::place(judged)).or_default();
+        seen.insert(vantage, is_ok(judged));
     }
 
     /// Returns the number of healthy addresses and the number of all addresses.
     fn count(&self) -> (usize, usize) {
-        let all = self.well.len();
+        let all = self.ok.len();
         (all - self.waiting().count(), all)
     }
 
     fn waiting(&self) -> impl Iterator<Item = &str> {
         let is_waiting = |(_, seen): &(&String, &BTreeMap<String, bool>)| seen.values().any(|w| !w);
-        self.well
+        self.ok
             .iter()
             .filter(is_waiting)
             .map(|(place, _)| place.as_str())
@@ -236,12 +236,12 @@ impl Rollout {
 
 impl fmt::Display for Rollout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (well, all) = self.count();
-        write!(f, "{well} of {all} addresses serve it")?;
-        match all - well {
+        let (ok, all) = self.count();
+        write!(f, "{ok} of {all} addresses serve it")?;
+        match all - ok {
             0 => Ok(()),
             missing => {
-                let waiting = and_more(self.waiting().take(MAX_TOLD), missing);
+                let waiting = and_more(self.waiting().take(MAX_NAMED_ADDRESSES), missing);
                 write!(f, "; waiting for {waiting}")
             }
         }

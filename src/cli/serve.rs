@@ -137,7 +137,7 @@ async fn serve(args: Args) -> Result<(), String> {
         }),
         environment,
         overrides: Vec::new(),
-        concurrency: share.looks,
+        concurrency: share.probes,
         clock: now,
         state: args.state_dir.clone(),
         web: args.web.open(share)?,
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_as_the_exporters_of_prometheus_take_them() {
+    fn listen_addresses_are_read_as_by_prometheus_exporters() {
         let read = |text: &str| text.parse::<Listen>().map(|l| (l.ip, l.port));
         assert_eq!(read(":10843"), Ok((None, 10843)));
         assert_eq!(read("127.0.0.1:0"), Ok((Some([127, 0, 0, 1].into()), 0)));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use certvigil_probe::io::read_certificate_file;
 
-use crate::model::{Place, userinfo, without_userinfo};
+use crate::model::{TargetAddress, userinfo, without_userinfo};
 
 use super::plan::{Targets, report_zones};
 
@@ -164,7 +164,7 @@ pub(super) fn parse(all: &[Written], has_xmpp_domain: bool) -> Result<Targets, S
 fn joined(why: String, before: Option<&Written>, port: &Written) -> String {
     let is_port = port.text.parse::<u16>().is_ok_and(|port| port > 0);
     let host = before.filter(|before| {
-        let place = before.text.parse::<Place>();
+        let place = before.text.parse::<TargetAddress>();
         is_port && place.is_ok_and(|place| place.port.is_none() || before.text.contains("://"))
     });
     match host {
@@ -208,7 +208,7 @@ fn check(written: &Written) -> Result<(), String> {
 /// the name of a file, such as that of its configuration, so not every file counts.
 pub(super) fn suggestion_for_file(text: &str) -> Option<String> {
     let path = Path::new(text);
-    let is_host = text.parse::<Place>().is_ok();
+    let is_host = text.parse::<TargetAddress>().is_ok();
     if path.is_dir() {
         return (!is_host && text.contains('/')).then(|| {
             format!(

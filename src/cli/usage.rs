@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::model::{Place, userinfo, without_userinfo};
+use crate::model::{TargetAddress, userinfo, without_userinfo};
 
 use super::Cli;
 use super::plan::Mail;
@@ -143,7 +143,7 @@ fn of_target(word: &str) -> Option<String> {
     let shown = without_userinfo(word).replace("***@", "");
     let is_target = match Mail::parse(&shown) {
         Some(domain) => domain.is_ok(),
-        None => shown.parse::<Place>().is_ok(),
+        None => shown.parse::<TargetAddress>().is_ok(),
     };
     is_target.then(|| format!("did you mean `certvigil check {shown}`?"))
 }

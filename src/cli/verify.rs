@@ -150,13 +150,13 @@ async fn verify(args: Args) -> Result<Code, String> {
     sources = sources.comparing_keys(keys(&args.key)?);
     let resolver = crate::resolve::Resolver::new(inventory.families, Vec::new(), Vec::new());
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
-    let manner = plan::manner(&inventory)?;
+    let options = plan::options(&inventory)?;
     let now = args.at.map_or_else(now, |at| at.from(now()));
     let jobs = prepare(
         &scanner.sources,
         &scanner.resolver,
         &inventory.certificates,
-        &manner,
+        &options,
         args.timeout,
     );
     let stop = plan::stop();

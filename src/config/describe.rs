@@ -1,8 +1,8 @@
 //! Human-readable description of what an inventory tests.
 
 use crate::certificate::printable;
-use crate::look::ClientFiles;
 use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
+use crate::probe::ClientFiles;
 use crate::tlsa::DaneCheck;
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use yaml_config::{Fields, Item, Problems};
 
 use crate::finding::EntryNotes;
-use crate::look::ClientFiles;
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Service, Sni, Threshold,
     parse_port,
 };
+use crate::probe::ClientFiles;
 
 use super::annotations::{accept, labels};
 use crate::tlsa::DaneCheck;

@@ -22,7 +22,7 @@ use crate::model::{
 };
 use crate::tlsa::DaneCheck;
 
-pub use certvigil_probe::look::ReachSettings;
+pub use certvigil_probe::probe::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
 pub use read::{parse, parse_included};

@@ -46,7 +46,7 @@ fn entry(fields: &str) -> String {
 }
 
 #[test]
-fn a_file_says_what_is_expected_where() {
+fn inventory_is_read_with_entries_and_defaults() {
     let inventory = read(
         "\
 sslmate: {api_key_file: key}
@@ -104,7 +104,7 @@ certificates:
 }
 
 #[test]
-fn a_module_may_have_roots_of_its_own() {
+fn probe_module_may_have_its_own_trust() {
     let inventory = read(&with(
         "probe:\n  allow: ['*', 192.0.2.1, '*.Example.com']\n  modules:\n    a: {key_type: any, trust: {system: false, ca_files: ca.pem}}\n    b: {}",
     ));
@@ -122,7 +122,7 @@ fn a_module_may_have_roots_of_its_own() {
 }
 
 #[test]
-fn what_is_not_said_has_its_default() {
+fn absent_keys_have_their_defaults() {
     let inventory = read("certificates:\n  - {sslmate: a.example}\n");
     let expected = Inventory {
         certificates: vec![super::Entry::new(SourceSettings::Sslmate(
@@ -180,7 +180,7 @@ certificates:
 }
 
 #[test]
-fn a_file_without_anything_is_told() {
+fn empty_inventory_is_an_error() {
     for text in ["", "\n\n", "# nothing yet\n"] {
         assert_eq!(error(text), "1: the file is empty; add `certificates`");
     }
@@ -199,7 +199,7 @@ fn a_file_without_anything_is_told() {
 }
 
 #[test]
-fn a_second_document_is_told() {
+fn second_yaml_document_is_an_error() {
     let text = format!("{}---\ndns: []\n", entry("sslmate: a.example"));
     assert_eq!(
         error(&text),
@@ -208,7 +208,7 @@ fn a_second_document_is_told() {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_the_nearest_known_one() {
+fn unknown_key_error_suggests_the_nearest_known_key() {
     for (text, expected) in [
         (
             with("vantage: []"),
@@ -303,7 +303,7 @@ fn a_client_certificate_has_the_file_of_its_password() {
 }
 
 #[test]
-fn a_duplicated_key_is_told() {
+fn duplicate_key_is_an_error() {
     let text = "certificates:\n  - sslmate: a.example\n    port: 1\n    port: 2\n";
     assert_eq!(error(text), "4: invalid YAML: duplicated key in mapping");
     let text = format!("{}{}", entry("sslmate: a"), entry("sslmate: b"));
@@ -311,7 +311,7 @@ fn a_duplicated_key_is_told() {
 }
 
 #[test]
-fn one_name_stands_for_one_thing() {
+fn duplicate_name_is_an_error() {
     let text = "certificates:\n  - {sslmate: a.example}\n  - {name: a.example, pem: x}\n";
     assert_eq!(
         error(text),
@@ -327,7 +327,7 @@ fn one_name_stands_for_one_thing() {
 }
 
 #[test]
-fn a_wrong_type_is_told_with_what_is_there_instead() {
+fn wrong_type_error_names_the_found_type() {
     for (text, expected) in [
         ("- a\n", "1: expected keys with values, found a list"),
         ("a\n", "1: expected keys with values, found a single value"),
@@ -374,7 +374,7 @@ fn a_wrong_type_is_told_with_what_is_there_instead() {
 }
 
 #[test]
-fn a_wrong_value_is_told_with_the_right_form() {
+fn invalid_inventory_value_error_names_the_valid_form() {
     for (text, expected) in [
         (
             with("defaults: {timeout: 0s}"),
@@ -498,7 +498,7 @@ fn a_wrong_value_is_told_with_the_right_form() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
+fn all_inventory_errors_are_reported_in_line_order() {
     let text = "\
 dms: []
 defaults:
@@ -515,7 +515,7 @@ certificates:
 }
 
 #[test]
-fn what_is_not_yaml_is_told_with_its_line() {
+fn invalid_yaml_error_names_its_line() {
     let text = "certificates:\n\t- {sslmate: a.example}\n";
     assert!(error(text).starts_with("2: invalid YAML: tabs"));
     let text = "certificates:\n  - {sslmate: a.example\n";
@@ -524,7 +524,7 @@ fn what_is_not_yaml_is_told_with_its_line() {
 }
 
 #[test]
-fn the_line_ends_of_windows_change_nothing() {
+fn crlf_line_endings_are_accepted() {
     let text = entry("sslmate: a.example, prot: 1").replace('\n', "\r\n");
     assert_eq!(
         error(&text),
@@ -534,7 +534,7 @@ fn the_line_ends_of_windows_change_nothing() {
 }
 
 #[test]
-fn anchors_are_followed_but_not_without_end() {
+fn yaml_aliases_are_expanded_up_to_a_limit() {
     let inventory = read(
         "certificates:\n  - {trust: true, hostnames: &h [a.example]}\n  - {name: b, pem: x, hostnames: *h}\n",
     );
@@ -556,7 +556,7 @@ fn anchors_are_followed_but_not_without_end() {
 
 /// Each of these texts would overflow the stack of a recursive parser.
 #[test]
-fn what_is_nested_too_deeply_is_refused() {
+fn deeply_nested_yaml_is_refused() {
     for text in [
         "- ".repeat(100_000),
         "? ".repeat(100_000),
@@ -572,7 +572,7 @@ fn what_is_nested_too_deeply_is_refused() {
 }
 
 #[test]
-fn what_the_file_says_cannot_write_over_the_terminal() {
+fn inventory_errors_contain_no_control_characters() {
     let error = error(&with("\"k\\n\\e[31m\": 1\n"));
     assert!(!error.contains(|c: char| c.is_control()), "{error:?}");
     let error = self::error(&entry(r#"sslmate: a, warn: "\e[31m""#));
@@ -580,7 +580,7 @@ fn what_the_file_says_cannot_write_over_the_terminal() {
 }
 
 #[test]
-fn what_would_be_tested_is_told() {
+fn valid_inventory_is_described() {
     let inventory = read(
         "\
 vantages: [{name: sslmate, type: sslmate}]
@@ -604,7 +604,7 @@ certificates:
 }
 
 #[test]
-fn address_families_are_those_of_the_entry_then_those_of_the_file() {
+fn entry_address_families_are_read_beside_those_of_the_file() {
     let read = |families: &str, entry: &str| {
         read(&format!(
             "{families}\ncertificates: [{{trust: true, hostnames: a.example{entry}}}]\n"
@@ -626,7 +626,7 @@ fn address_families_are_those_of_the_entry_then_those_of_the_file() {
 }
 
 #[test]
-fn a_download_in_the_clear_is_warned_of_without_its_path() {
+fn unencrypted_download_warning_omits_the_path() {
     let inventory = read(
         "\
 certificates:
@@ -643,7 +643,7 @@ certificates:
 }
 
 #[test]
-fn an_entry_may_differ_from_the_defaults_in_whether_tlsa_records_count() {
+fn entry_may_override_the_dane_default() {
     let inventory = read(
         "\
 defaults: {dane: true}
@@ -661,7 +661,7 @@ certificates:
 }
 
 #[test]
-fn what_is_told_of_a_value_is_one_line() {
+fn description_shows_each_value_on_one_line() {
     let inventory = read(
         r#"
 vantages:
@@ -731,14 +731,14 @@ fn nearly_yaml() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+    fn arbitrary_inventory_text_does_not_panic(text in any::<String>()) {
         if let Err(errors) = parse(&text, Path::new(FILE)) {
             prop_assert!(!errors.errors.is_empty());
         }
     }
 
     #[test]
-    fn no_broken_configuration_makes_the_reader_panic(text in nearly_yaml()) {
+    fn broken_inventory_yields_errors_without_panic(text in nearly_yaml()) {
         if let Err(errors) = parse(&text, Path::new(FILE)) {
             for line in errors.to_string().lines() {
                 prop_assert!(line.starts_with("dir/certvigil.yml:"), "{line:?}");
@@ -748,7 +748,7 @@ proptest! {
 }
 
 #[test]
-fn of_a_downloads_url_only_the_host_is_described() {
+fn description_shows_only_the_origin_of_a_download_url() {
     for (url, told) in [
         ("https://certs.example?tok=SECRET", "https://certs.example"),
         ("https://certs.example#SECRET", "https://certs.example"),

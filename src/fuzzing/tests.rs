@@ -38,7 +38,7 @@ fn names(folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_seed_makes_a_target_panic() {
+fn no_seed_panics_a_fuzz_target() {
     for (name, target) in TARGETS {
         let folder = fuzz("seeds").join(name);
         let mut seeds = 0;
@@ -55,7 +55,7 @@ fn no_seed_makes_a_target_panic() {
 }
 
 #[test]
-fn each_target_has_its_file_and_its_seeds() {
+fn each_fuzz_target_has_its_file_and_seeds() {
     let known = TARGETS.iter().map(|(name, _)| *name).chain(OF_THE_PROBE);
     let known: BTreeSet<String> = known.map(str::to_owned).collect();
     assert_eq!(names("fuzz_targets"), known);

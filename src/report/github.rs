@@ -22,7 +22,7 @@ pub fn github(results: &[Judged]) -> String {
     let mut out = String::new();
     for row in &rows {
         let place = row.place();
-        if let Some(error) = row.untold_error() {
+        if let Some(error) = row.unreported_error() {
             let title = format!("{} {place}", error.kind);
             annotate(&mut out, row.judged.severity(), &title, &[&error.message]);
         }
@@ -31,8 +31,8 @@ pub fn github(results: &[Judged]) -> String {
             let text = finding.text();
             let fix = format!("fix: {}", text.hint);
             let lines = [text.message.as_str(), fix.as_str()];
-            let told = if text.hint.is_empty() { 1 } else { 2 };
-            let lines = lines.get(..told).unwrap_or(&lines);
+            let reported = if text.hint.is_empty() { 1 } else { 2 };
+            let lines = lines.get(..reported).unwrap_or(&lines);
             annotate(&mut out, finding.severity, &title, lines);
         }
     }

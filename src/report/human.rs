@@ -84,7 +84,7 @@ pub fn human_folded(results: &[Judged], style: &Style, is_folded: bool) -> Strin
             let _ = writeln!(out, "{word}{GAP}{}", row.host);
             write_wrapped(&mut out, &format!("{}{GAP}{what}", row.address), style);
         }
-        if let Some(error) = row.untold_error() {
+        if let Some(error) = row.unreported_error() {
             write_wrapped(&mut out, &error.message, style);
         }
         for finding in &row.judged.findings {
@@ -131,7 +131,7 @@ fn folded(ok: &[&Row<'_>], now: Timestamp) -> String {
         .iter()
         .filter_map(|row| match &row.judged.observation.outcome {
             Outcome::Served(served) => served.leaf.facts().ok().map(|facts| facts.not_after),
-            Outcome::Told(_) | Outcome::Failed(_) => None,
+            Outcome::Reported(_) | Outcome::Failed(_) => None,
         });
     let first = ends
         .min()
@@ -168,7 +168,7 @@ fn what(row: &Row<'_>, now: Timestamp) -> String {
                 |malformed| malformed.to_string(),
                 |facts| until(facts.not_after, now),
             ),
-            Outcome::Told(_) | Outcome::Failed(_) => "the right certificate".into(),
+            Outcome::Reported(_) | Outcome::Failed(_) => "the right certificate".into(),
         },
     };
     if !row.judged.observation.vantage.is_local() {

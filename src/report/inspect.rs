@@ -8,7 +8,9 @@ use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::{Certificate, Facts, Fingerprint};
 use crate::finding::{Finding, Severity, Text};
-use crate::judge::{Clients, Flags, Judged, Opinion, Role, Rung, TrustStore, Verdict, climb};
+use crate::judge::{
+    Clients, Flags, Judged, Opinion, PathEntry, Role, TrustStore, Verdict, served_path,
+};
 use crate::model::{Timestamp, Timings, and_more};
 use crate::observation::{KeyProof, Outcome, Served, Staple};
 
@@ -26,11 +28,11 @@ pub fn inspect(results: &[Judged], trust: &TrustStore, style: &Style) -> String 
     let mut page = Page {
         out: String::new(),
         style,
-        drawn: HashSet::new(),
+        shown_already: HashSet::new(),
     };
     let same = |a: &Judged, b: &Judged| a.observation.target == b.observation.target;
-    for looks in results.chunk_by(same) {
-        page.place(looks, trust);
+    for results in results.chunk_by(same) {
+        page.place(results, trust);
     }
     page.out
 }
@@ -41,7 +43,7 @@ pub struct Group<'a> {
     /// Chain that all of them saw.
     pub served: &'a Served,
     /// Probes of the group, at least one.
-    pub looks: Vec<&'a Judged>,
+    pub results: Vec<&'a Judged>,
 }
 
 /// Groups the probes that saw a certificate by chain, largest group first.
@@ -54,23 +56,23 @@ pub fn by_chain(results: &[Judged]) -> Vec<Group<'_>> {
         let chain = std::iter::once(&served.leaf).chain(&served.rest);
         let key: Vec<Fingerprint> = chain.map(Certificate::sha256).collect();
         match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, group)) => group.looks.push(judged),
+            Some((_, group)) => group.results.push(judged),
             None => groups.push((
                 key,
                 Group {
                     served,
-                    looks: vec![judged],
+                    results: vec![judged],
                 },
             )),
         }
     }
-    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.looks.len()));
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.results.len()));
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
 /// Formats the addresses of the probes, such as `127.0.0.1:443, [::1]:443`.
-pub fn addresses<'a>(looks: impl IntoIterator<Item = &'a Judged>) -> String {
-    let addresses = looks.into_iter().map(|judged| Row::new(judged).address);
+pub fn addresses<'a>(results: impl IntoIterator<Item = &'a Judged>) -> String {
+    let addresses = results.into_iter().map(|judged| Row::new(judged).address);
     addresses.collect::<Vec<_>>().join(", ")
 }
 
@@ -78,12 +80,12 @@ struct Page<'a> {
     out: String,
     style: &'a Style,
     /// Certificates that were already shown. They are not repeated.
-    drawn: HashSet<Fingerprint>,
+    shown_already: HashSet<Fingerprint>,
 }
 
 impl Page<'_> {
-    fn place(&mut self, looks: &[Judged], trust: &TrustStore) {
-        let Some(first) = looks.first() else { return };
+    fn place(&mut self, results: &[Judged], trust: &TrustStore) {
+        let Some(first) = results.first() else { return };
         if !self.out.is_empty() {
             self.out.push('\n');
         }
@@ -95,10 +97,10 @@ impl Page<'_> {
             target.protocol
         );
         self.line("", "", &title, Some(BOLD));
-        let groups = by_chain(looks);
+        let groups = by_chain(results);
         for (at, group) in groups.iter().enumerate() {
-            let places = addresses(group.looks.iter().copied());
-            let what = match (at, group.looks.len()) {
+            let places = addresses(group.results.iter().copied());
+            let what = match (at, group.results.len()) {
                 (0, 1) => "serves this",
                 (0, _) => "serve this",
                 (_, 1) => "serves another",
@@ -112,7 +114,7 @@ impl Page<'_> {
             self.client(group);
             self.connections(group);
         }
-        let others = looks.iter().filter(|j| served(j).is_none());
+        let others = results.iter().filter(|j| served(j).is_none());
         for (at, judged) in others.enumerate() {
             if at == 0 && !groups.is_empty() {
                 self.out.push('\n');
@@ -123,18 +125,18 @@ impl Page<'_> {
 
     /// Formats the certificates, from the leaf up.
     fn chain(&mut self, served: &Served, trust: &TrustStore) {
-        let ladder = climb(served, trust);
-        let count = ladder.rungs.len();
+        let path = served_path(served, trust);
+        let count = path.entries.len();
         self.out.push('\n');
-        for (at, rung) in ladder.rungs.iter().enumerate() {
+        for (at, entry) in path.entries.iter().enumerate() {
             let (head, below) = match (at, at + 1 == count) {
                 (0, true) => ("── ", "   "),
                 (0, false) => ("┌─ ", "│  "),
                 (_, true) => ("└─ ", "   "),
                 (_, false) => ("├─ ", "│  "),
             };
-            match rung {
-                Rung::Served {
+            match entry {
+                PathEntry::Served {
                     certificate,
                     place,
                     role,
@@ -151,7 +153,7 @@ impl Page<'_> {
                     self.line(below, below, &role, None);
                     self.certificate(below, certificate);
                 }
-                Rung::Root(root) => {
+                PathEntry::Root(root) => {
                     self.line(head, below, &root.name, Some(BOLD));
                     self.line(below, below, "root of the trust store, not sent", None);
                     match &root.certificate {
@@ -159,7 +161,7 @@ impl Page<'_> {
                         None => self.field(below, "key", &root.key.to_string()),
                     }
                 }
-                Rung::Missing(issuer) => {
+                PathEntry::Missing(issuer) => {
                     self.line(head, below, issuer, Some(BOLD));
                     let critical = colour_of(Severity::Critical);
                     let missing = "missing: neither sent nor a trusted root";
@@ -167,7 +169,7 @@ impl Page<'_> {
                 }
             }
         }
-        for (place, certificate) in &ladder.aside {
+        for (place, certificate) in &path.aside {
             let text = format!(
                 "sent as number {place}, and not needed: {}",
                 certificate.subject()
@@ -178,7 +180,7 @@ impl Page<'_> {
     }
 
     fn certificate(&mut self, before: &str, certificate: &Certificate) {
-        if !self.drawn.insert(certificate.sha256()) {
+        if !self.shown_already.insert(certificate.sha256()) {
             return self.line(before, before, "as above", None);
         }
         match certificate.facts() {
@@ -217,9 +219,9 @@ impl Page<'_> {
             Verdict::Conclusive(flags) => Some(*flags),
             Verdict::Inconclusive(_) => None,
         };
-        let all = || group.looks.iter().filter_map(|judged| flags(judged));
+        let all = || group.results.iter().filter_map(|judged| flags(judged));
         let revoked = all().find(|flags| flags.revoked == Some(true));
-        let (Some(first), Some(flags)) = (group.looks.first(), revoked.or_else(|| all().next()))
+        let (Some(first), Some(flags)) = (group.results.first(), revoked.or_else(|| all().next()))
         else {
             return;
         };
@@ -249,14 +251,17 @@ impl Page<'_> {
         {
             self.field("  ", "clients", &opinions_of(clients));
         }
-        let mut told: Vec<&Finding> = Vec::new();
-        for judged in &group.looks {
+        let mut reported: Vec<&Finding> = Vec::new();
+        for judged in &group.results {
             for finding in &judged.findings {
-                if !told.contains(&finding) {
-                    told.push(finding);
-                    let with_it = group.looks.iter().filter(|j| j.findings.contains(finding));
+                if !reported.contains(&finding) {
+                    reported.push(finding);
+                    let with_it = group
+                        .results
+                        .iter()
+                        .filter(|j| j.findings.contains(finding));
                     let with_it: Vec<&Judged> = with_it.copied().collect();
-                    let at = (with_it.len() < group.looks.len()).then(|| addresses(with_it));
+                    let at = (with_it.len() < group.results.len()).then(|| addresses(with_it));
                     self.finding(finding, at);
                 }
             }
@@ -283,7 +288,7 @@ impl Page<'_> {
     /// Formats the connection to each address.
     fn connections(&mut self, group: &Group<'_>) {
         self.out.push('\n');
-        for judged in &group.looks {
+        for judged in &group.results {
             let Some(served) = served(judged) else {
                 continue;
             };
@@ -335,7 +340,7 @@ impl Page<'_> {
 fn served(judged: &Judged) -> Option<&Served> {
     match &judged.observation.outcome {
         Outcome::Served(served) => Some(served),
-        Outcome::Told(_) | Outcome::Failed(_) => None,
+        Outcome::Reported(_) | Outcome::Failed(_) => None,
     }
 }
 
@@ -378,8 +383,8 @@ fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, St
     };
     let revoked = match (flags.revoked, &served.revocation.fetched) {
         (Some(true), _) => "it has been revoked",
-        (Some(false), None) => "the stapled OCSP response says that it is not revoked",
-        (Some(false), Some(_)) => "its issuer says that it is not revoked",
+        (Some(false), None) => "not revoked, according to the stapled OCSP response",
+        (Some(false), Some(_)) => "not revoked, according to its issuer",
         (None, _) => "unknown: no revocation information",
     };
     vec![
@@ -404,7 +409,7 @@ fn connection(served: &Served) -> String {
         KeyProof::None | KeyProof::File(_) => "the key is not proved",
     };
     let staple = match served.revocation.staple {
-        Staple::NotAsked => "no OCSP response asked for",
+        Staple::NotAsked => "no OCSP response requested",
         Staple::Absent => "no OCSP response stapled",
         Staple::Sent(_) => "OCSP response stapled",
     };
@@ -418,11 +423,11 @@ fn timings(timings: &Timings) -> String {
         ("STARTTLS", timings.starttls),
         ("handshake", timings.handshake),
     ];
-    let told = phases.into_iter().filter_map(|(phase, took)| {
+    let reported = phases.into_iter().filter_map(|(phase, took)| {
         let milliseconds = took?.as_secs_f64() * 1000.0;
         Some(format!("{phase} {milliseconds:.1} ms"))
     });
-    told.collect::<Vec<_>>().join(", ")
+    reported.collect::<Vec<_>>().join(", ")
 }
 
 /// Formats each client and its verdict, in one line.

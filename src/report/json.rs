@@ -227,7 +227,7 @@ fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
         dane: judged.dane.as_ref().map(dane),
         served: match &observation.outcome {
             Outcome::Served(served) => Some(served_row(served, known)),
-            Outcome::Told(_) | Outcome::Failed(_) => None,
+            Outcome::Reported(_) | Outcome::Failed(_) => None,
         },
         expected: judged.expected.as_deref().map(expected),
         timings_ms: timings(&observation.timings),

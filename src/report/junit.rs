@@ -27,7 +27,7 @@ pub fn junit_of_run(results: &[Judged], warnings_fail: bool, complete: bool) -> 
         suites.entry("certvigil").or_default().push(Case {
             name: "interrupted".into(),
             time: Duration::ZERO,
-            end: End::Error,
+            end: CaseResult::Error,
             kind: "interrupted",
             message: INCOMPLETE.into(),
             text: INCOMPLETE.into(),
@@ -59,7 +59,7 @@ pub fn junit_of_run(results: &[Judged], warnings_fail: bool, complete: bool) -> 
 
 /// Outcome of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum CaseResult {
     Passed,
     Failure,
     Error,
@@ -68,7 +68,7 @@ enum End {
 struct Case {
     name: String,
     time: Duration,
-    end: End,
+    end: CaseResult,
     /// Machine-readable type: the code of the most severe finding, or the kind of error.
     kind: &'static str,
     /// Message of the most severe finding or error.
@@ -81,7 +81,7 @@ impl Case {
     fn new(judged: &Judged, warnings_fail: bool) -> Self {
         let row = Row::new(judged);
         let error = row
-            .untold_error()
+            .unreported_error()
             .map(|e| (e.kind.name(), e.message.clone()));
         // Findings are sorted, most severe first.
         let first = judged.findings.first();
@@ -116,10 +116,10 @@ impl Case {
             name: row.place(),
             time: phases.into_iter().flatten().sum(),
             end: match severity {
-                Severity::Critical => End::Failure,
-                Severity::Unknown => End::Error,
-                Severity::Warning if warnings_fail => End::Failure,
-                Severity::Warning | Severity::Info | Severity::Ok => End::Passed,
+                Severity::Critical => CaseResult::Failure,
+                Severity::Unknown => CaseResult::Error,
+                Severity::Warning if warnings_fail => CaseResult::Failure,
+                Severity::Warning | Severity::Info | Severity::Ok => CaseResult::Passed,
             },
             kind: kind.unwrap_or_default(),
             message: message.unwrap_or_default(),
@@ -136,13 +136,13 @@ impl Case {
         let text = escaped(self.text.trim_end());
         let (kind, message) = (self.kind, escaped(&self.message));
         let element = match self.end {
-            End::Failure => "failure",
-            End::Error => "error",
-            End::Passed if text.is_empty() => {
+            CaseResult::Failure => "failure",
+            CaseResult::Error => "error",
+            CaseResult::Passed if text.is_empty() => {
                 out.push_str("/>\n");
                 return;
             }
-            End::Passed => {
+            CaseResult::Passed => {
                 let _ = writeln!(
                     out,
                     ">\n      <system-out>{text}</system-out>\n    </testcase>"
@@ -174,8 +174,8 @@ impl Counts {
         };
         for case in cases {
             counts.tests += 1;
-            counts.failures += usize::from(case.end == End::Failure);
-            counts.errors += usize::from(case.end == End::Error);
+            counts.failures += usize::from(case.end == CaseResult::Failure);
+            counts.errors += usize::from(case.end == CaseResult::Error);
             counts.time += case.time;
         }
         counts

@@ -107,7 +107,7 @@ fn status_line(state: Severity, text: &str) -> String {
 
 fn write_details(out: &mut String, row: &Row<'_>) {
     let severity = row.judged.severity();
-    let error = row.untold_error();
+    let error = row.unreported_error();
     if error.is_none() && row.judged.findings.is_empty() {
         return;
     }
@@ -135,7 +135,7 @@ fn what(row: &Row<'_>) -> String {
         .map(|f| f.code().name())
         .collect();
     codes.dedup();
-    match row.untold_error() {
+    match row.unreported_error() {
         Some(error) if codes.is_empty() => error.kind.name().to_owned(),
         _ => codes.join(", "),
     }
@@ -145,7 +145,7 @@ fn what(row: &Row<'_>) -> String {
 fn earliest(results: &[Judged]) -> Option<&Facts> {
     let leaves = results.iter().filter_map(|j| match &j.observation.outcome {
         Outcome::Served(served) => served.leaf.facts().ok().filter(|f| f.has_validity),
-        Outcome::Told(_) | Outcome::Failed(_) => None,
+        Outcome::Reported(_) | Outcome::Failed(_) => None,
     });
     leaves.min_by_key(|facts| facts.not_after)
 }

@@ -179,7 +179,7 @@ pub fn certificates<'a>(
     out.series(Metric::CertificateNotAfter, not_after);
     let rest = out.rest(&[], 1);
     // Most names occur once, and then no set is needed.
-    let mut told = (by_name.len() < certificates.len()).then(HashSet::new);
+    let mut reported = (by_name.len() < certificates.len()).then(HashSet::new);
     for (name, expected, notes) in &certificates {
         let instance = instance(expected);
         let id = instance.and_then(|i| i.id).map(|id| id.to_string());
@@ -195,8 +195,9 @@ pub fn certificates<'a>(
             write_labels(text, false, pairs);
             write_labels(text, true, own(notes));
         });
-        let mut is_new = |told: &mut HashSet<String>| told.insert(out.words(labels).to_owned());
-        if told.as_mut().is_none_or(&mut is_new) {
+        let mut is_new =
+            |reported: &mut HashSet<String>| reported.insert(out.words(labels).to_owned());
+        if reported.as_mut().is_none_or(&mut is_new) {
             info.push(Sample { labels, rest });
         }
     }
@@ -209,17 +210,17 @@ type Host<'a> = (&'a str, Cow<'a, str>);
 /// Writes metrics that combine probes: the addresses of each host, and whether vantages agree.
 pub fn hosts<'a>(
     out: &mut Exposition,
-    looks: impl IntoIterator<Item = &'a Judged, IntoIter: Clone>,
+    results: impl IntoIterator<Item = &'a Judged, IntoIter: Clone>,
 ) {
-    let looks = looks.into_iter();
-    addresses(out, looks.clone());
-    vantages(out, looks);
+    let results = results.into_iter();
+    addresses(out, results.clone());
+    vantages(out, results);
 }
 
-fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) {
+fn addresses<'a>(out: &mut Exposition, results: impl Iterator<Item = &'a Judged>) {
     let mut addresses: Vec<(Host<'_>, Option<IpAddr>)> = Vec::new();
     let mut notes: HashMap<&str, &EntryNotes> = HashMap::new();
-    for judged in looks {
+    for judged in results {
         let observation = &judged.observation;
         let target = &observation.target;
         if observation.vantage.is_local() && !target.is_file() {
@@ -259,14 +260,14 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
     out.series(Metric::HostnameAddresses, samples);
 }
 
-fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + Clone) {
+fn vantages<'a>(out: &mut Exposition, results: impl Iterator<Item = &'a Judged> + Clone) {
     // Vantages that probed an address, and whether one of them disagrees.
     let mut vantages: HashMap<_, (&Judged, BTreeSet<&str>, bool)> = HashMap::new();
-    let mut others = looks.clone().map(|judged| &judged.observation.vantage);
+    let mut others = results.clone().map(|judged| &judged.observation.vantage);
     let is_alone = others.next().is_none_or(|first| others.all(|v| v == first));
     // Usually all probes are from the local vantage.
-    let looks = looks.filter(|_| !is_alone);
-    for judged in looks {
+    let results = results.filter(|_| !is_alone);
+    for judged in results {
         let observation = &judged.observation;
         let target = &observation.target;
         let Some(ip) = observation.ip else { continue };
@@ -282,7 +283,7 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
     }
     let several = vantages.into_iter();
     let several = several.filter(|(_, (_, from, _))| from.len() > 1);
-    let told = several.map(|((.., ip, _), (judged, _, disagree))| {
+    let reported = several.map(|((.., ip, _), (judged, _, disagree))| {
         let target = &judged.observation.target;
         let mut text = labels([
             ("certificate", target.certificate.as_str()),
@@ -293,9 +294,9 @@ fn vantages<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged> + 
         write_labels(&mut text, true, own(&judged.notes));
         (text, disagree)
     });
-    let told: BTreeMap<String, bool> = told.collect();
+    let reported: BTreeMap<String, bool> = reported.collect();
     let mut samples = out.begin(Metric::VantagesDisagree);
-    for (labels, disagree) in &told {
+    for (labels, disagree) in &reported {
         samples.put(labels, u8::from(*disagree));
     }
 }
@@ -327,12 +328,12 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
 
 /// Writes the metrics of blackbox_exporter's TLS probes under their known names, so that its
 /// dashboards and alerts work. With several addresses, a time is the earliest.
-pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
+pub fn probe_tls(out: &mut Exposition, results: &[Judged]) {
     let mut earliest: Option<Timestamp> = None;
     let mut last_chain: Option<Timestamp> = None;
     let (mut leaves, mut versions, mut suites) =
         (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for judged in looks {
+    for judged in results {
         let Outcome::Served(served) = &judged.observation.outcome else {
             continue;
         };
@@ -389,7 +390,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_keep_to_the_conventions_of_prometheus() {
+    fn metric_names_follow_prometheus_conventions() {
         for metric in Metric::ALL {
             let name = metric.name();
             let is_counter = metric.kind() == Kind::Counter;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol};
-use crate::observation::LookError;
+use crate::observation::ProbeError;
 
 /// A probe, with the remote probes that saw the same.
 pub(super) struct Row<'a> {
@@ -79,7 +79,7 @@ impl<'a> Row<'a> {
     }
 
     /// Returns why the probe was inconclusive, unless a finding reports it already.
-    pub(super) fn untold_error(&self) -> Option<&'a LookError> {
+    pub(super) fn unreported_error(&self) -> Option<&'a ProbeError> {
         self.judged.unreported_error()
     }
 }

@@ -15,7 +15,7 @@ use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge, together};
 use crate::model::{Protocol, Target, Threshold, Timestamp, Timings, Vantage};
 use crate::observation::{
-    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+    ErrorKind, KeyProof, Observation, Outcome, ProbeError, Reported, Served, TlsVersion,
 };
 
 fn certificate(pem: &str) -> Certificate {
@@ -77,11 +77,11 @@ fn right() -> Outcome {
 }
 
 fn failed(kind: ErrorKind, message: &str) -> Outcome {
-    Outcome::Failed(LookError::new(kind, message))
+    Outcome::Failed(ProbeError::new(kind, message))
 }
 
-fn told(correct: bool) -> Outcome {
-    Outcome::Told(Told {
+fn reported(correct: bool) -> Outcome {
+    Outcome::Reported(Reported {
         correct,
         chained: true,
         dummy: false,
@@ -89,7 +89,7 @@ fn told(correct: bool) -> Outcome {
 }
 
 /// Returns a probe of `host`, `ip`, `host ip` or `host ip vantage`.
-fn look(place: &str, outcome: Outcome) -> Judged {
+fn result_of(place: &str, outcome: Outcome) -> Judged {
     let mut words = place.split(' ');
     let host = words.next().unwrap();
     let ip = words.next().filter(|ip| *ip != "-");
@@ -128,34 +128,34 @@ fn look(place: &str, outcome: Outcome) -> Judged {
     judged
 }
 
-fn scan<const N: usize>(looks: [Judged; N]) -> Vec<Judged> {
-    let mut looks = looks.to_vec();
-    together(&mut looks);
-    looks
+fn scan<const N: usize>(results: [Judged; N]) -> Vec<Judged> {
+    let mut results = results.to_vec();
+    together(&mut results);
+    results
 }
 
 /// Returns results of every kind.
 fn everything() -> Vec<Judged> {
     scan([
-        look("www.example.com 192.0.2.1", right()),
-        look("www.example.com 192.0.2.1 sslmate", told(true)),
-        look("www.example.com 192.0.2.1 eu-west", told(true)),
-        look("www.example.com 192.0.2.2", served(weak(), &[])),
-        look("www.example.com 192.0.2.2 sslmate", told(false)),
-        look(
+        result_of("www.example.com 192.0.2.1", right()),
+        result_of("www.example.com 192.0.2.1 sslmate", reported(true)),
+        result_of("www.example.com 192.0.2.1 eu-west", reported(true)),
+        result_of("www.example.com 192.0.2.2", served(weak(), &[])),
+        result_of("www.example.com 192.0.2.2 sslmate", reported(false)),
+        result_of(
             "www.example.com 2001:db8::2",
             failed(ErrorKind::ConnectRefused, "connection refused"),
         ),
-        look("www.example.com 2001:db8::2 sslmate", told(true)),
-        look(
+        result_of("www.example.com 2001:db8::2 sslmate", reported(true)),
+        result_of(
             "nowhere.example.com -",
             failed(ErrorKind::DnsNxdomain, "the name does not exist"),
         ),
-        look(
+        result_of(
             "plain.example.com 192.0.2.5",
             failed(ErrorKind::TlsProtocol, "the answer is not TLS"),
         ),
-        look(
+        result_of(
             "a-very-long-name-of-a-host.in-a-very-long-domain.example.com 2001:db8:85a3:1234:5678:8a2e:370:7334",
             served(leaf(), &[intermediate(), root()]),
         ),

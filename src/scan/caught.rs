@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_ends_at_once_or_later_and_takes_nothing_along() {
+    async fn panic_in_one_future_does_not_affect_another() {
         assert_eq!(caught(async { 1 }).await, Some(1));
         let at_once = async { panic!("at once") };
         assert_eq!(caught::<u8>(at_once).await, None);

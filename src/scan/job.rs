@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use crate::config::{Entry, FoundPlace, Inventory, SourceSettings};
 use crate::finding::EntryNotes;
 use crate::judge::{Rules, TrustStore};
-use crate::look::{Reach, Reaches};
 use crate::mail::MailDomain;
 use crate::model::{Families, Hostname, KeyTypes, Service, Target};
-use crate::observation::LookError;
+use crate::observation::ProbeError;
+use crate::probe::{Reach, Reaches};
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources, files_of};
 use crate::tlsa::DaneCheck;
@@ -31,7 +31,7 @@ const MAX_FILES_OF_ENTRY: usize = 10_000;
 
 /// Settings for probing and judging a job, other than the expected certificate.
 #[derive(Clone, Debug)]
-pub struct Manner {
+pub struct ProbeOptions {
     /// Maximum duration of one probe, including name resolution.
     pub timeout: Duration,
     /// Roots that clients trust.
@@ -45,17 +45,17 @@ pub struct Manner {
 /// Trusted roots by the CA files of an entry.
 pub type OwnTrust = HashMap<Vec<PathBuf>, Arc<TrustStore>>;
 
-impl Manner {
+impl ProbeOptions {
     /// Returns the settings for an entry, which may have a timeout and CA files of its own.
     pub fn of(&self, entry: &Entry) -> Self {
-        let mut manner = self.clone();
+        let mut options = self.clone();
         if let Some(timeout) = entry.timeout {
-            manner.timeout = timeout;
+            options.timeout = timeout;
         }
         if let Some(trust) = self.own_trust.get(&entry.ca_files) {
-            manner.trust = trust.clone();
+            options.trust = trust.clone();
         }
-        manner
+        options
     }
 }
 
@@ -106,7 +106,7 @@ pub struct Job {
     /// Labels and accepted findings of the entry.
     pub notes: Arc<EntryNotes>,
     /// Probe settings and trusted roots.
-    pub manner: Manner,
+    pub options: ProbeOptions,
 }
 
 /// Fetches the expected certificates of these entries. `patience` limits each certificate. A failed
@@ -115,14 +115,14 @@ pub async fn prepare(
     sources: &Arc<Sources>,
     resolver: &Arc<Resolver>,
     entries: &[Entry],
-    manner: &Manner,
+    options: &ProbeOptions,
     patience: Duration,
 ) -> Vec<Job> {
     let permits = Arc::new(Semaphore::new(MAX_SOURCES));
     let mut tasks = JoinSet::new();
     let mut jobs = Vec::new();
     let asked = |done: Result<_, JoinError>| {
-        done.inspect_err(|error| tracing::error!("a source could not be asked: {error}"))
+        done.inspect_err(|error| tracing::error!("cannot query a source: {error}"))
             .ok()
     };
     for (position, entry) in entries.iter().cloned().enumerate() {
@@ -131,7 +131,7 @@ pub async fn prepare(
         let Ok(permit) = permits.clone().acquire_owned().await else {
             break;
         };
-        let (sources, manner, resolver) = (sources.clone(), manner.clone(), resolver.clone());
+        let (sources, options, resolver) = (sources.clone(), options.clone(), resolver.clone());
         tasks.spawn(async move {
             let _permit = permit;
             let asked = caught(async {
@@ -146,14 +146,20 @@ pub async fn prepare(
                         jobs.push(Job {
                             resolved: resolved.clone(),
                             places: places.clone(),
-                            ..job(&entry, one, &manner)
+                            ..job(&entry, one, &options)
                         });
                     }
                 }
                 jobs
             });
-            let own_fault = || vec![job(&entry, Err(Failed::by_own_fault(&entry)), &manner)];
-            (position, asked.await.unwrap_or_else(own_fault))
+            let internal_error = || {
+                vec![job(
+                    &entry,
+                    Err(Failed::by_internal_error(&entry)),
+                    &options,
+                )]
+            };
+            (position, asked.await.unwrap_or_else(internal_error))
         });
         while let Some(done) = tasks.try_join_next() {
             jobs.extend(asked(done));
@@ -166,7 +172,7 @@ pub async fn prepare(
     let each = jobs.into_iter();
     let each = each.flat_map(|(position, jobs)| jobs.into_iter().map(move |job| (position, job)));
     let mut jobs: Vec<(usize, Job)> = each.collect();
-    names::tell_apart(entries, &mut jobs);
+    names::disambiguate(entries, &mut jobs);
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
@@ -192,7 +198,7 @@ pub struct KnownPlaces {
 pub struct Located {
     /// The entry, with the mail servers of its domains among its hosts. For each domain whose
     /// lookup failed, there is another entry with the domain as host, and the error.
-    pub entries: Vec<(Entry, Option<LookError>)>,
+    pub entries: Vec<(Entry, Option<ProbeError>)>,
     /// Mail servers and hosts of services in the entries.
     pub known: KnownPlaces,
 }
@@ -208,7 +214,7 @@ pub async fn locate(
     deadline: Instant,
 ) -> Located {
     #[cfg(test)]
-    super::tests::break_down_asking(entry);
+    super::tests::panic_on_bad_source(entry);
     if let (true, Some(domain)) = (entry.finds_xmpp_hosts, &entry.reach.xmpp_domain) {
         return xmpp::locate(entry, domain, resolver, deadline).await;
     }
@@ -280,7 +286,7 @@ async fn mail_domain(
     resolver: &Arc<Resolver>,
     sources: &Sources,
     deadline: Instant,
-) -> Result<MailDomain, LookError> {
+) -> Result<MailDomain, ProbeError> {
     let now = Instant::now();
     let share = now + deadline.saturating_duration_since(now) / MAIL_SHARE;
     let security = async {
@@ -354,7 +360,7 @@ pub(super) fn has_names(entry: &Entry) -> bool {
     )
 }
 
-fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
+fn job(entry: &Entry, loaded: Result<Loaded, Failed>, options: &ProbeOptions) -> Job {
     let (targets, expectation) = match loaded {
         Ok(loaded) => (targets(entry, &loaded), Ok(Arc::new(loaded))),
         Err(failed) => (targets_of_failed(entry, &failed), Err(failed.error)),
@@ -367,7 +373,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         families: entry.families,
         resolved: None,
         key_types: entry.key_types,
-        reach: manner.reaches.of(&entry.reach),
+        reach: options.reaches.of(&entry.reach),
         is_stranger: false,
         dane: entry.dane,
         places: Arc::default(),
@@ -378,7 +384,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
             ..Rules::default()
         },
         notes: entry.notes.clone(),
-        manner: manner.of(entry),
+        options: options.of(entry),
     }
 }
 

@@ -98,9 +98,9 @@ mod tests {
 
     use super::*;
     use crate::certificate::Certificate;
-    use crate::lab::authority::{Authority, Key, Validity};
     use crate::model::{KeyType, Target, Timings, Vantage};
     use crate::observation::{KeyProof, Parameters, Revocation, Served};
+    use crate::testbed::authority::{Authority, Key, Validity};
 
     const NOW: Timestamp = Timestamp(1_800_000_000);
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_on_another_thread_is_the_callers() {
+    async fn panic_on_the_judging_thread_reaches_the_caller() {
         let permits = Permits::new(1, 1);
         let panics = judging(chain(20)).run(&permits, |_| panic!("as the test asked for"));
         assert!(crate::scan::caught::<()>(panics).await.is_none());

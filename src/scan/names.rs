@@ -45,7 +45,7 @@ pub(crate) fn is_named_by(taker: &Entry, whole: &Entry, target: &Target) -> bool
 /// Returns the warning about a name that was changed.
 pub(crate) fn describe(name: &str, target: &Target) -> String {
     format!(
-        "two entries call their certificates `{}` at {} port {}: one of them is told of as `{name}`; give one its own `name`",
+        "two entries call their certificates `{}` at {} port {}: one of them is reported as `{name}`; give one its own `name`",
         target.certificate,
         target.hostname,
         target.port_label()
@@ -60,7 +60,7 @@ pub(crate) fn comes_late(entry: &Entry) -> bool {
 
 /// Gives the jobs unique names, so that no two have the same target. Each job comes with the index
 /// of its entry.
-pub(super) fn tell_apart(entries: &[Entry], jobs: &mut [(usize, Job)]) {
+pub(super) fn disambiguate(entries: &[Entry], jobs: &mut [(usize, Job)]) {
     let mut taken: HashMap<Target, &Entry> = HashMap::new();
     for late in [false, true] {
         for (position, job) in &mut *jobs {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_changed_only_where_somebody_has_it_at_that_place() {
+    fn certificate_name_changes_only_on_a_conflicting_target() {
         let entry = Entry::new(SourceSettings::Pem(vec!["two/site.pem".into()]));
         let mine = [target("site", "a.example"), target("site", "b.example")];
         let apart = |taken: &[Target]| name_apart(&entry, &mine, |target| taken.contains(target));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_account_leaves_a_certificate_to_the_entry_that_names_it() {
+    fn named_entry_takes_precedence_over_the_whole_account() {
         let whole = Entry::new(SourceSettings::SslmateAll);
         let named = |cn: &str| Entry::new(SourceSettings::Sslmate(cn.into()));
         let of = target("a.example", "a.example");
@@ -152,7 +152,7 @@ mod tests {
     proptest! {
         /// In any order of entries, no two jobs have the same target, and no job loses one.
         #[test]
-        fn nobody_loses_a_target(all in proptest::collection::vec(("[ab]", "[ab]", 0..4_usize), 0..12)) {
+        fn every_entry_keeps_its_targets(all in proptest::collection::vec(("[ab]", "[ab]", 0..4_usize), 0..12)) {
             let sources = [
                 SourceSettings::TrustOnly,
                 SourceSettings::Pem(vec!["a.pem".into()]),

@@ -342,7 +342,7 @@ mod tests {
         /// When the limit changes while probes run, no probe starts beyond it, and none waits
         /// within it.
         #[test]
-        fn the_limit_of_an_address_holds_for_running_probes_when_it_changes(steps in proptest::collection::vec(step(), 1..60)) {
+        fn changed_per_address_limit_applies_to_running_probes(steps in proptest::collection::vec(step(), 1..60)) {
             let permits = Permits::new(1000, 2);
             let (mut limit, mut probes) = (2, Vec::<Probe<'_>>::new());
             for step in steps {

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{DnsFacts, Judged, Signatures};
-use crate::look::Look;
 use crate::model::{
     Hostname, KeyType, Protocol, RevocationCheck, Target, Timestamp, Timings, Vantage,
 };
-use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Status};
+use crate::probe::Request;
 use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
 use crate::tlsa::{DaneCheck, TlsaLookup};
@@ -102,11 +102,11 @@ impl Round {
             return;
         }
         match caught(self.find(job, &target)).await {
-            Some(Some(found)) => self.look_at_all(job, target, found).await,
+            Some(Some(found)) => self.probe_all(job, target, found).await,
             Some(None) => {}
             None => {
                 for &key_type in job.key_types.each() {
-                    self.tell_own_fault(job, |outcome| unplaced(&target, key_type, outcome));
+                    self.report_internal_error(job, |outcome| unplaced(&target, key_type, outcome));
                 }
             }
         }
@@ -121,17 +121,17 @@ impl Round {
         let seen = |outcome| unplaced(target, KeyType::Any, outcome);
         let judged = caught(async {
             let outcome = match &job.expectation {
-                Err(error) => Outcome::Failed(LookError::new(ErrorKind::Internal, error)),
+                Err(error) => Outcome::Failed(ProbeError::new(ErrorKind::Internal, error)),
                 Ok(_) => {
                     let _permit = self.scanner.permits.name().await;
-                    let patience = job.manner.timeout;
+                    let patience = job.options.timeout;
                     self.scanner.sources.probe_file(path, patience).await
                 }
             };
             self.judge(job, seen(outcome), None).await;
         });
         if judged.await.is_none() {
-            self.tell_own_fault(job, seen);
+            self.report_internal_error(job, seen);
         }
     }
 
@@ -155,7 +155,7 @@ impl Round {
                     };
                     let vantage = remote.vantage();
                     let _permit = round.scanner.permits.remote_test(vantage).await;
-                    let deadline = Instant::now() + job.manner.timeout * REMOTE_PATIENCE;
+                    let deadline = Instant::now() + job.options.timeout * REMOTE_PATIENCE;
                     let judged = caught(async {
                         for observation in remote.test(&loaded, &targets, deadline).await {
                             round.judge(&job, observation, None).await;
@@ -163,7 +163,7 @@ impl Round {
                     });
                     if judged.await.is_none() {
                         for target in &targets {
-                            round.tell_own_fault(&job, |outcome| Observation {
+                            round.report_internal_error(&job, |outcome| Observation {
                                 vantage: remote.vantage().clone(),
                                 ..unplaced(target, KeyType::Any, outcome)
                             });
@@ -177,26 +177,26 @@ impl Round {
     /// Finds the addresses of a target. Failures that prevent a probe are judged here.
     async fn find(&self, job: &Job, target: &Target) -> Option<Found> {
         #[cfg(test)]
-        super::tests::break_down_at(target);
-        let no_look = |timings, error| {
+        super::tests::panic_on_bad_host(target);
+        let without_probe = |timings, error| {
             let key_types = job.key_types.each().iter();
             key_types
                 .map(|kind| Observation {
                     timings,
-                    ..unplaced(target, *kind, Outcome::Failed(LookError::clone(&error)))
+                    ..unplaced(target, *kind, Outcome::Failed(ProbeError::clone(&error)))
                 })
                 .collect::<Vec<_>>()
         };
         if let Err(error) = &job.expectation {
-            let error = LookError::new(ErrorKind::Internal, error);
-            self.judge_all(job, no_look(Timings::default(), error))
+            let error = ProbeError::new(ErrorKind::Internal, error);
+            self.judge_all(job, without_probe(Timings::default(), error))
                 .await;
             return None;
         }
         if !self.scanner.local {
             return None;
         }
-        let timeout = job.manner.timeout;
+        let timeout = job.options.timeout;
         let (hostname, port) = (&target.hostname, target.port);
         let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
         // As with a probe, the timeout begins after the permit.
@@ -248,7 +248,7 @@ impl Round {
         };
         // Only one row has no address. The reason why there are no addresses takes precedence.
         if let Some(error) = failure.or(unprobed).or(unknown) {
-            self.judge_all(job, no_look(timings, error)).await;
+            self.judge_all(job, without_probe(timings, error)).await;
         }
         Some(Found {
             addresses,
@@ -260,7 +260,7 @@ impl Round {
     }
 
     /// Removes the addresses beyond the maximum. Returns the error that is reported for them.
-    fn limit_addresses(&self, target: &Target, addresses: &mut Vec<IpAddr>) -> Option<LookError> {
+    fn limit_addresses(&self, target: &Target, addresses: &mut Vec<IpAddr>) -> Option<ProbeError> {
         let most = self.scanner.permits.max_addresses();
         let unprobed = addresses
             .len()
@@ -272,7 +272,7 @@ impl Round {
             "addresses not probed: hostname={} addresses={all} unprobed={unprobed}",
             target.hostname
         );
-        Some(LookError::new(
+        Some(ProbeError::new(
             ErrorKind::Internal,
             format!(
                 "{unprobed} of the {all} addresses of {} were not probed: on demand at most {most} are; add the host to the inventory to have all of them probed",
@@ -281,13 +281,15 @@ impl Round {
         ))
     }
 
-    async fn look_at_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
+    async fn probe_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
         // Most targets have one probe, which needs no task beside its target's.
         if let ([ip], [key_type]) = (found.addresses.as_slice(), job.key_types.each()) {
-            return self.look_at(job, &target, &found, *ip, *key_type).await;
+            return self
+                .probe_address(job, &target, &found, *ip, *key_type)
+                .await;
         }
         let (target, found) = (Arc::new(target), Arc::new(found));
-        let mut looks = JoinSet::new();
+        let mut probes = JoinSet::new();
         // A name with many unresponsive addresses must leave connection slots to other targets.
         let permits = Arc::new(Semaphore::new(self.scanner.permits.slots_of_target()));
         for &ip in &found.addresses {
@@ -297,17 +299,19 @@ impl Round {
                 };
                 let (round, job) = (self.clone(), job.clone());
                 let (target, found) = (target.clone(), found.clone());
-                looks.spawn(async move {
-                    round.look_at(&job, &target, &found, ip, key_type).await;
+                probes.spawn(async move {
+                    round
+                        .probe_address(&job, &target, &found, ip, key_type)
+                        .await;
                     drop(permit);
                 });
-                while looks.try_join_next().is_some() {}
+                while probes.try_join_next().is_some() {}
             }
         }
-        while looks.join_next().await.is_some() {}
+        while probes.join_next().await.is_some() {}
     }
 
-    async fn look_at(
+    async fn probe_address(
         &self,
         job: &Job,
         target: &Target,
@@ -327,13 +331,13 @@ impl Round {
             outcome,
         };
         let judged = caught(async {
-            let look = Look {
+            let request = Request {
                 target,
                 address: SocketAddr::new(ip, target.port),
                 key_type,
                 reach: &job.reach,
             };
-            let (outcome, timings) = self.look(look, found.left).await;
+            let (outcome, timings) = self.probe(request, found.left).await;
             if let Outcome::Failed(error) = &outcome
                 && found.hinted.contains(&ip)
                 && error.kind.status() == Status::ConnectError
@@ -349,15 +353,15 @@ impl Round {
             self.judge(job, observation, Some(&found.tlsa)).await;
         });
         if judged.await.is_none() {
-            self.tell_own_fault(job, |outcome| seen(Timings::default(), outcome));
+            self.report_internal_error(job, |outcome| seen(Timings::default(), outcome));
         }
     }
 
     /// Reports a panic in one probe as a failure of that probe only.
-    fn tell_own_fault(&self, job: &Job, seen: impl FnOnce(Outcome) -> Observation) {
-        let error = LookError::new(
+    fn report_internal_error(&self, job: &Job, seen: impl FnOnce(Outcome) -> Observation) {
+        let error = ProbeError::new(
             ErrorKind::Internal,
-            "the look failed for a fault of certvigil's own: please report it",
+            "the probe failed because of a bug in certvigil; please report it",
         );
         let mut failed = Judged::failed(seen(Outcome::Failed(error.clone())), error);
         failed.annotate(&job.notes, self.now);
@@ -365,12 +369,12 @@ impl Round {
     }
 
     /// Waits for a permit. The timeout begins after that.
-    async fn look(&self, look: Look<'_>, timeout: Duration) -> (Outcome, Timings) {
-        let _permit = self.scanner.permits.probe(look.address).await;
+    async fn probe(&self, request: Request<'_>, timeout: Duration) -> (Outcome, Timings) {
+        let _permit = self.scanner.permits.probe(request.address).await;
         #[cfg(test)]
-        super::tests::break_down_before(&look);
+        super::tests::panic_on_bad_address(&request);
         let deadline = Instant::now() + timeout;
-        self.scanner.looker.look(look, deadline).await
+        self.scanner.prober.probe(request, deadline).await
     }
 
     async fn judge_all(&self, job: &Job, observations: Vec<Observation>) {
@@ -383,7 +387,7 @@ impl Round {
     async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&TlsaLookup>) {
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
-                let deadline = Instant::now() + job.manner.timeout;
+                let deadline = Instant::now() + job.options.timeout;
                 Some(self.with_previous(loaded, &served.leaf, deadline).await)
             }
             (Ok(loaded), _) => Some(loaded.expected.clone()),
@@ -398,7 +402,7 @@ impl Round {
             observation,
             expected,
             dns: dns.unwrap_or_default(),
-            trust: job.manner.trust.clone(),
+            trust: job.options.trust.clone(),
             rules: job.rules.clone(),
             notes: job.notes.clone(),
             now: self.now,
@@ -410,15 +414,15 @@ impl Round {
             judging = Box::pin(self.ask_issuer(job, judging)).await;
         }
         let judged = judging.judge(&self.scanner.permits).await;
-        let told = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+        let reported = tracing::enabled!(tracing::Level::DEBUG).then(|| {
             let Observation { target, ip, .. } = &judged.observation;
             let ip = ip.map_or("no address".into(), |ip| ip.to_string());
             format!("{} at {ip}: {}", target.hostname, judged.severity())
         });
         let _ = self.sender.send(Event::Judged(Box::new(judged)));
         // Logged after the result is sent, so that a reader of the log finds the result.
-        if let Some(told) = told {
-            tracing::debug!("{told}");
+        if let Some(reported) = reported {
+            tracing::debug!("{reported}");
         }
     }
 
@@ -429,7 +433,7 @@ impl Round {
         else {
             return judging;
         };
-        let deadline = Instant::now() + job.manner.timeout;
+        let deadline = Instant::now() + job.options.timeout;
         let revocations = &self.scanner.revocations;
         let answer = revocations.ask(
             &served.leaf,

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use crate::config::Entry;
-use crate::look::Look;
 use crate::model::Target;
+use crate::probe::Request;
 
 /// Address whose probe panics.
 pub(crate) const BAD_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
@@ -14,7 +14,7 @@ pub(crate) const BAD_HOST: &str = "bad.example";
 /// Entry name whose source request panics.
 pub(crate) const BAD_SOURCE: &str = "bad-source";
 
-pub(super) fn break_down_asking(entry: &Entry) {
+pub(super) fn panic_on_bad_source(entry: &Entry) {
     assert_ne!(
         entry.name.as_deref(),
         Some(BAD_SOURCE),
@@ -22,11 +22,11 @@ pub(super) fn break_down_asking(entry: &Entry) {
     );
 }
 
-pub(super) fn break_down_before(look: &Look<'_>) {
-    assert_ne!(look.address.ip(), BAD_ADDRESS, "as the test asked for");
+pub(super) fn panic_on_bad_address(request: &Request<'_>) {
+    assert_ne!(request.address.ip(), BAD_ADDRESS, "as the test asked for");
 }
 
-pub(super) fn break_down_at(target: &Target) {
+pub(super) fn panic_on_bad_host(target: &Target) {
     assert_ne!(
         target.hostname.to_string(),
         BAD_HOST,

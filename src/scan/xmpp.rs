@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::config::Entry;
 use crate::model::{Hostname, Protocol, Service};
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 use crate::resolve::Resolver;
 
 use super::job::has_names;
@@ -79,14 +79,14 @@ pub(super) async fn locate(
 /// A host and its port.
 type Place = (Hostname, u16);
 /// The hosts of a service, which are `None` if the domain does not offer it.
-type Lookup = (Protocol, Result<Option<Vec<Place>>, LookError>);
+type Lookup = (Protocol, Result<Option<Vec<Place>>, ProbeError>);
 
 /// Combines the results of both services. The list is empty if the domain has no SRV record, so
 /// that it is its own host.
 ///
 /// # Errors
 /// If the domain does not offer the service, or the hosts are unknown.
-fn combine(domain: &Hostname, lookups: [Lookup; 2]) -> Result<Vec<(Protocol, Place)>, LookError> {
+fn combine(domain: &Hostname, lookups: [Lookup; 2]) -> Result<Vec<(Protocol, Place)>, ProbeError> {
     let (mut hosts, mut failure, mut is_refused) = (Vec::new(), None, false);
     for (protocol, lookup) in lookups {
         match lookup {
@@ -104,7 +104,7 @@ fn combine(domain: &Hostname, lookups: [Lookup; 2]) -> Result<Vec<(Protocol, Pla
             Ok(hosts)
         }
         Some(error) => Err(error),
-        None if hosts.is_empty() && is_refused => Err(LookError::new(
+        None if hosts.is_empty() && is_refused => Err(ProbeError::new(
             ErrorKind::DnsNoAddress,
             format!(
                 "{domain} does not offer XMPP: its SRV record has the target `.` (RFC 6120, section 3.2.1)"
@@ -147,7 +147,7 @@ mod tests {
         direct: Result<Option<Vec<Place>>, ErrorKind>,
     ) -> Result<usize, ErrorKind> {
         let domain = "example.com".parse().unwrap();
-        let error = |kind| LookError::new(kind, "x");
+        let error = |kind| ProbeError::new(kind, "x");
         let lookups = [
             (Protocol::Xmpp, starttls.map_err(error)),
             (Protocol::Xmpps, direct.map_err(error)),

@@ -80,7 +80,7 @@ fn runs_are_spread_over_the_interval() {
 }
 
 #[test]
-fn first_runs_begin_soon_but_not_at_once() {
+fn first_runs_start_with_a_gap_within_one_interval() {
     let mut queue = DueQueue::default();
     keep(&mut queue, &targets(10), Duration::ZERO);
     let first: Vec<Duration> = queue.queue.iter().map(|(due, _)| *due).collect();
@@ -106,7 +106,7 @@ fn a_long_run_does_not_overlap_with_itself() {
 }
 
 #[test]
-fn a_hurried_key_runs_first_and_then_in_its_place() {
+fn hurried_key_runs_first_and_then_on_schedule() {
     let mut queue = DueQueue::default();
     keep(&mut queue, &targets(50), Duration::ZERO);
     run(&mut queue, 2 * MINUTE);
@@ -137,7 +137,7 @@ fn a_removed_key_is_forgotten_and_may_be_added_again() {
 }
 
 #[test]
-fn a_shorter_interval_holds_at_once() {
+fn shorter_interval_applies_at_once() {
     let mut queue = DueQueue::default();
     keep(&mut queue, &targets(20), Duration::ZERO);
     run(&mut queue, MINUTE);
@@ -150,7 +150,7 @@ fn a_shorter_interval_holds_at_once() {
 
 proptest! {
     #[test]
-    fn the_next_place_is_within_an_interval(now in 0u64..1 << 50, interval in 1u64..1 << 44, number in 0usize..50) {
+    fn next_due_time_is_within_one_interval(now in 0u64..1 << 50, interval in 1u64..1 << 44, number in 0usize..50) {
         let interval = Duration::from_nanos(interval);
         let now = Duration::from_nanos(now);
         let next = next_place(&target(number), interval, now);
@@ -159,7 +159,7 @@ proptest! {
 
     /// Each key has one place, whether it repeats in an interval, as probes do, or at given times, as requests do.
     #[test]
-    fn queue_and_slots_stay_one(
+    fn queue_and_slots_stay_consistent(
         repeats in any::<bool>(),
         steps in proptest::collection::vec((0u8..8, 0usize..8), 0..80),
     ) {

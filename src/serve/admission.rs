@@ -32,12 +32,12 @@ pub(super) enum Refused {
 
 impl Refused {
     /// Returns the status and the text of the response.
-    pub(super) fn told(self) -> (StatusCode, String) {
+    pub(super) fn reported(self) -> (StatusCode, String) {
         match self {
             Self::Forbidden(why) => (StatusCode::FORBIDDEN, why),
             Self::TooEarly => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "not every source has been asked yet what is in the inventory: try again".into(),
+                "not all sources have returned their certificates yet; try again".into(),
             ),
         }
     }
@@ -70,7 +70,7 @@ pub(super) async fn admit(
     for &ip in &resolution.addresses {
         runtime.guard.may_reach(ip).map_err(|why| {
             Refused::Forbidden(format!(
-                "{hostname} has an address that may not be looked at: {why}"
+                "{hostname} has an address that may not be probed: {why}"
             ))
         })?;
     }

@@ -35,7 +35,7 @@ pub(super) fn answer_with(status: StatusCode, content_type: &'static str, body: 
 }
 
 /// Returns a plain text response, with a final newline.
-pub(super) fn say(status: StatusCode, text: impl AsRef<str>) -> Response {
+pub(super) fn plain_text(status: StatusCode, text: impl AsRef<str>) -> Response {
     answer(status, PLAIN, format!("{}\n", text.as_ref()))
 }
 

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_histogram_adds_up() {
+    fn histogram_counts_observations_in_buckets() {
         let mut histogram = Histogram::default();
         for milliseconds in [0, 1, 2, 300, 20_000] {
             histogram.note(Duration::from_millis(milliseconds));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::judge::Judged;
 use crate::model::{Hostname, Target};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError};
 
 use super::plan::Plan;
 use super::snapshot::TargetResults;
@@ -23,7 +23,7 @@ pub(super) enum Change {
     Failed {
         hostname: Hostname,
         addresses: usize,
-        error: LookError,
+        error: ProbeError,
     },
     /// The lookup returns addresses again.
     Recovered {
@@ -130,7 +130,7 @@ pub(super) fn is_dns_failure(judged: &Judged) -> bool {
 }
 
 /// Returns the failed DNS lookup among the results of a target.
-fn dns_failure<'a>(results: impl Iterator<Item = &'a Judged>) -> Option<&'a LookError> {
+fn dns_failure<'a>(results: impl Iterator<Item = &'a Judged>) -> Option<&'a ProbeError> {
     let mut failures = results.filter(|judged| is_dns_failure(judged));
     failures.find_map(|judged| lookup_error(&judged.observation))
 }
@@ -146,7 +146,7 @@ pub(super) fn dns_answer<'a>(results: impl Iterator<Item = &'a Judged>) -> Optio
 }
 
 /// Returns the error of a local result without an address.
-fn lookup_error(observation: &Observation) -> Option<&LookError> {
+fn lookup_error(observation: &Observation) -> Option<&ProbeError> {
     match &observation.outcome {
         Outcome::Failed(error) if observation.ip.is_none() && observation.vantage.is_local() => {
             Some(error)
@@ -166,7 +166,7 @@ mod tests {
     const NXDOMAIN: Result<&str, ErrorKind> = Err(ErrorKind::DnsNxdomain);
     const SERVFAIL: Result<&str, ErrorKind> = Err(ErrorKind::DnsServfail);
     const TIMEOUT: Result<&str, ErrorKind> = Err(ErrorKind::DnsTimeout);
-    const OWN_FAULT: Result<&str, ErrorKind> = Err(ErrorKind::Internal);
+    const INTERNAL_ERROR: Result<&str, ErrorKind> = Err(ErrorKind::Internal);
 
     fn target(port: u16) -> Target {
         Target {
@@ -197,7 +197,7 @@ mod tests {
                     ),
                     Err(kind) => (None, *kind),
                 };
-                let error = LookError::new(kind, "why");
+                let error = ProbeError::new(kind, "why");
                 let observation = Observation {
                     target: target(port),
                     ip,
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_first_probe_is_no_change_but_its_recovery_is() {
+    fn dns_failure_at_the_first_probe_is_not_logged_but_its_recovery_is() {
         let mut monitored = Monitored::default();
         assert_eq!(monitored.probe(443, &[SERVFAIL]), "");
         let recovered = monitored.probe(443, &[Ok("192.0.2.1")]);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_does_not_exist_after_a_failure_is_no_recovery() {
+    fn nxdomain_after_a_dns_failure_is_not_a_recovery() {
         let mut monitored = Monitored::default();
         monitored.probe(443, &[Ok("192.0.2.1")]);
         monitored.probe(443, &[SERVFAIL, Ok("192.0.2.1")]);
@@ -262,20 +262,20 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_looks_nothing_up_changes_nothing() {
+    fn probe_without_a_lookup_keeps_the_known_addresses() {
         let mut monitored = Monitored::default();
         monitored.probe(443, &[Ok("192.0.2.1"), Ok("2001:db8::1")]);
         let known = monitored.looked[&443].known();
         assert_eq!(known.len(), 2);
-        assert_eq!(monitored.probe(443, &[OWN_FAULT]), "");
-        assert_eq!(monitored.probe(443, &[OWN_FAULT]), "");
+        assert_eq!(monitored.probe(443, &[INTERNAL_ERROR]), "");
+        assert_eq!(monitored.probe(443, &[INTERNAL_ERROR]), "");
         assert_eq!(monitored.looked[&443].known(), known);
         assert_eq!(monitored.probe(443, &[NXDOMAIN]), "");
         assert!(monitored.looked[&443].known().is_empty());
     }
 
     #[test]
-    fn targets_that_leave_the_inventory_are_forgotten() {
+    fn dns_failures_of_removed_targets_are_forgotten() {
         let mut monitored = Monitored::default();
         monitored.probe(443, &[SERVFAIL]);
         monitored.failures.retain(&Plan::default());

@@ -10,7 +10,7 @@ use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Grace, Rules};
 use crate::model::{Hostname, Target, Timestamp};
-use crate::scan::{Job, KnownPlaces, Manner};
+use crate::scan::{Job, KnownPlaces, ProbeOptions};
 use crate::source::{Failed, Loaded, download_name, source_name};
 use crate::store::{EntryKey, KeySource, Remembered};
 
@@ -44,12 +44,12 @@ pub(super) struct Watch {
     /// True if the last fetch succeeded; `None` before the first.
     pub(super) up: Option<bool>,
     /// Current failure of the source, if any.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) failure: Option<SourceFailure>,
 }
 
 /// Failure of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct SourceFailure {
     /// Time of the first of the consecutive failures.
     pub(super) since: Timestamp,
     /// Error of the last failure, in one line.
@@ -122,7 +122,7 @@ impl Watch {
             failing: BTreeSet::new(),
             known_places: Arc::default(),
             up: None,
-            trouble: None,
+            failure: None,
         }
     }
 
@@ -230,7 +230,7 @@ impl Watch {
                         self.failures.push(failed);
                     } else if let Some(old) = before.remove(&failed.name) {
                         self.kept.push(old);
-                    } else if self.stands_for_all(&failed) && !before.is_empty() {
+                    } else if self.covers_all(&failed) && !before.is_empty() {
                         self.kept.extend(std::mem::take(&mut before).into_values());
                     } else {
                         self.failures.push(failed);
@@ -238,8 +238,8 @@ impl Watch {
                 }
             }
         }
-        self.trouble = news.errors.first().map(|error| Trouble {
-            since: self.trouble.as_ref().map_or(now, |t| t.since),
+        self.failure = news.errors.first().map(|error| SourceFailure {
+            since: self.failure.as_ref().map_or(now, |t| t.since),
             error: error.clone(),
         });
         news
@@ -269,7 +269,7 @@ impl Watch {
                 }
                 if self.failing.is_empty() {
                     self.up = self.up.map(|_| true);
-                    self.trouble = None;
+                    self.failure = None;
                 }
             }
             // An unknown certificate is not added to the failures, because its name may be any
@@ -287,9 +287,7 @@ impl Watch {
         newer: &BTreeSet<String>,
     ) -> Vec<Result<Loaded, Failed>> {
         let is_list = |answer: &Result<Loaded, Failed>| {
-            answer
-                .as_ref()
-                .is_err_and(|failed| self.stands_for_all(failed))
+            answer.as_ref().is_err_and(|failed| self.covers_all(failed))
         };
         if answers.iter().any(is_list) {
             return answers;
@@ -300,21 +298,21 @@ impl Watch {
             .filter(|kept| newer.contains(&kept.loaded.name))
         {
             let name = &kept.loaded.name;
-            let said = Ok(Loaded::clone(&kept.loaded));
+            let answer = Ok(Loaded::clone(&kept.loaded));
             let is_same = |answer: &&mut Result<Loaded, Failed>| match answer {
                 Ok(loaded) => loaded.name == *name,
                 Err(failed) => failed.name == *name,
             };
             match answers.iter_mut().find(is_same) {
-                Some(place) => *place = said,
-                None => answers.push(said),
+                Some(place) => *place = answer,
+                None => answers.push(answer),
             }
         }
         answers
     }
 
     /// Returns true if a failure is one of the list, and not of one certificate in it.
-    pub(super) fn stands_for_all(&self, failed: &Failed) -> bool {
+    pub(super) fn covers_all(&self, failed: &Failed) -> bool {
         match &self.entry.source {
             SourceSettings::SslmateAll => failed.name.ends_with('*'),
             SourceSettings::PemGlob(pattern) => failed.name == *pattern,
@@ -328,7 +326,7 @@ impl Watch {
         targets: Vec<Target>,
         expectation: &Result<Kept, String>,
         times: &Times,
-        manner: &Manner,
+        options: &ProbeOptions,
         now: Timestamp,
     ) -> Job {
         let mut rules = Rules {
@@ -357,13 +355,13 @@ impl Watch {
             families: self.entry.families,
             resolved: None,
             key_types: self.entry.key_types,
-            reach: manner.reaches.of(&self.entry.reach),
+            reach: options.reaches.of(&self.entry.reach),
             is_stranger: false,
             dane: self.entry.dane,
             places: self.known_places.clone(),
             rules,
             notes: self.entry.notes.clone(),
-            manner: manner.of(&self.entry),
+            options: options.of(&self.entry),
         }
     }
 }
@@ -501,7 +499,7 @@ impl Kept {
             .map(|id| format!(" {id}"))
             .unwrap_or_default();
         let end = instances.expected.leaf.facts().ok();
-        let end = end.map(|f| format!(", which ends on {}", f.not_after.date()));
+        let end = end.map(|f| format!(", which expires on {}", f.not_after.date()));
         format!(
             "{name}: another instance{number} is expected now{}",
             end.unwrap_or_default()

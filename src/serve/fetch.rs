@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use crate::config::Entry;
-use crate::observation::LookError;
+use crate::observation::ProbeError;
 use crate::scan::{KnownPlaces, locate};
 use crate::source::{Failed, Loaded};
 
@@ -32,7 +32,7 @@ pub(super) async fn fetch(
     known: &KnownPlaces,
     runtime: &Runtime,
 ) -> Fetched {
-    let (scanner, patience) = (&runtime.scanner, runtime.manner.timeout * TIMEOUTS);
+    let (scanner, patience) = (&runtime.scanner, runtime.options.timeout * TIMEOUTS);
     let sources = &scanner.sources;
     if let Some(cn) = only {
         return Fetched::alone(sources.load_certificate(entry, cn, patience).await);
@@ -53,7 +53,7 @@ pub(super) async fn fetch(
 }
 
 /// Returns the failure that stands for a domain's mail hosts if their lookup failed.
-fn unlocated(entry: &Entry, error: &LookError) -> Failed {
+fn unlocated(entry: &Entry, error: &ProbeError) -> Failed {
     let hostnames = entry.hostnames.clone();
     let domain = hostnames.first().map(ToString::to_string);
     Failed {

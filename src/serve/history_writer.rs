@@ -55,7 +55,7 @@ pub(super) enum Note {
     /// Results of a probe.
     Probed(Vec<Arc<EndpointResult>>),
     /// Certificates that the source of this entry returned.
-    Said(String, Vec<Remembered>),
+    Remember(String, Vec<Remembered>),
     /// Keys of all configured entries, as of a time.
     Entries(BTreeSet<String>, Timestamp),
     /// Command to delete the history before this time.
@@ -133,14 +133,14 @@ impl HistoryWriter {
 
 fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: &StateHealth) {
     // An error that repeats is logged once.
-    let mut told = None;
+    let mut reported = None;
     while let Ok(note) = notes.recv() {
         *health.writing() = Some(Instant::now());
         let written = match note {
             Note::Probed(results) => {
                 store.note_each(results.iter().map(|result| (&*result.judged, result.at)))
             }
-            Note::Said(key, said) => store.remember(&key, &said),
+            Note::Remember(key, said) => store.remember(&key, &said),
             Note::Entries(keys, now) => store.configured(&keys, now),
             Note::Prune(before) => store.prune(before).map(drop),
         };
@@ -149,14 +149,14 @@ fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: 
         health.has_failed.store(written.is_err(), Ordering::Relaxed);
         match written {
             Ok(()) => {
-                if told.take().is_some() {
+                if reported.take().is_some() {
                     tracing::info!("the state is kept again");
                 }
             }
-            Err(error) if told.as_ref() == Some(&error) => {}
+            Err(error) if reported.as_ref() == Some(&error) => {}
             Err(error) => {
                 tracing::error!("the state cannot be kept: {error}");
-                told = Some(error);
+                reported = Some(error);
             }
         }
     }
@@ -168,7 +168,7 @@ mod tests {
     use crate::store::FILE_NAME;
 
     #[test]
-    fn a_write_that_fails_or_hangs_is_not_up() {
+    fn state_is_down_after_a_failed_or_hanging_write() {
         let health = StateHealth::default();
         let now = Instant::now();
         assert!(health.is_up(now));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_up_again_once_a_write_succeeds() {
+    fn state_is_up_again_after_a_successful_write() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let other = rusqlite::Connection::open(folder.path().join(FILE_NAME)).unwrap();

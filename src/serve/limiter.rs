@@ -16,7 +16,7 @@ pub(super) struct Limiter {
 /// Permit to be served, released on drop.
 pub(super) struct Permit {
     /// Permit of a request that is served or waits.
-    place: OwnedSemaphorePermit,
+    waiting: OwnedSemaphorePermit,
     _served: OwnedSemaphorePermit,
 }
 
@@ -33,10 +33,10 @@ impl Limiter {
 
     /// Waits for a permit. Returns `None` immediately if too many requests wait.
     pub(super) async fn acquire(&self) -> Option<Permit> {
-        let place = self.all.clone().try_acquire_owned().ok()?;
+        let waiting = self.all.clone().try_acquire_owned().ok()?;
         let served = self.served.clone().acquire_owned().await.ok()?;
         Some(Permit {
-            place,
+            waiting,
             _served: served,
         })
     }
@@ -44,8 +44,8 @@ impl Limiter {
 
 impl Permit {
     /// Releases the permit to be served, and keeps the other one.
-    pub(super) fn into_place(self) -> OwnedSemaphorePermit {
-        self.place
+    pub(super) fn into_waiting_permit(self) -> OwnedSemaphorePermit {
+        self.waiting
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_are_served_some_wait_and_the_rest_is_told_at_once() {
+    fn full_limiter_queue_refuses_at_once() {
         let limiter = Limiter::new(1, 2);
         let mut cx = Context::from_waker(Waker::noop());
         let (mut first, mut second, mut third) = (

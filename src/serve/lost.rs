@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_entry_is_found_again_until_the_delay_is_over() {
+    fn removed_entry_is_restored_until_the_delay_expires() {
         let mut lost = Lost::default();
         let second = Duration::from_secs(1);
         lost.put("a".into(), watch(), Some(second), Duration::ZERO);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_entries_are_bounded() {
+    fn number_of_removed_entries_is_bounded() {
         let mut lost = Lost::default();
         for number in 0..MAX_LOST {
             lost.put(number.to_string(), watch(), None, Duration::ZERO);

@@ -22,7 +22,7 @@ use crate::report::prometheus::{Exposition, Metric, Pieces, endpoints, hosts, la
 
 use crate::web::{self, whole};
 
-use super::answer::{EXPOSITION, Response, answer_with, retry_later, say, set};
+use super::answer::{EXPOSITION, Response, answer_with, plain_text, retry_later, set};
 use super::limiter::Limiter;
 use super::plan::{Exposed, Plan};
 use super::process;
@@ -34,11 +34,11 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// Maximum concurrent scrapes that are being gathered. Each needs memory and a CPU core, which
 /// probes need too.
-const MAX_AT_A_TIME: usize = 4;
+const MAX_CONCURRENT: usize = 4;
 /// Maximum concurrent scrapes, from the request to the last byte; further ones must try again.
-const MAX_UNDER_WAY: usize = 128;
+const MAX_IN_FLIGHT: usize = 128;
 /// Share of the connection slots that scrapes may use, as a divisor.
-const SEAT_SHARE: usize = 4;
+const CONNECTION_SHARE: usize = 4;
 /// Size above which a response does not fit into the buffers of a connection, and stays in memory
 /// until the client has read it.
 const LARGE_BYTES: usize = 256 << 10;
@@ -59,9 +59,12 @@ struct Share {
 
 impl Scrapes {
     /// Returns the limits for this number of connection slots.
-    pub(super) fn new(seats: usize) -> Self {
+    pub(super) fn new(max_connections: usize) -> Self {
         Self {
-            limiter: Limiter::new(MAX_AT_A_TIME, MAX_UNDER_WAY.min(seats / SEAT_SHARE)),
+            limiter: Limiter::new(
+                MAX_CONCURRENT,
+                MAX_IN_FLIGHT.min(max_connections / CONNECTION_SHARE),
+            ),
             large: Arc::new(Semaphore::new(MAX_LARGE)),
         }
     }
@@ -90,7 +93,7 @@ pub(super) async fn metrics(
 ) -> Response {
     let busy = || {
         let words = "too many concurrent scrapes; try again";
-        retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words))
+        retry_later(plain_text(StatusCode::SERVICE_UNAVAILABLE, words))
     };
     let Some(permit) = scrapes.limiter.acquire().await else {
         return busy();
@@ -102,10 +105,10 @@ pub(super) async fn metrics(
             true => Gathered::Compressed(compress_pieces(pieces)?),
             false => Gathered::Plain(pieces),
         };
-        std::io::Result::Ok((gathered, permit.into_place()))
+        std::io::Result::Ok((gathered, permit.into_waiting_permit()))
     });
     let Ok(Ok((gathered, place))) = gathered.await else {
-        return say(
+        return plain_text(
             StatusCode::INTERNAL_SERVER_ERROR,
             "cannot write the metrics",
         );
@@ -384,11 +387,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_few_long_answers_are_here_at_a_time_and_short_ones_pass_them() {
+    async fn large_scrape_responses_are_limited_and_small_ones_pass() {
         let scrapes = Scrapes::new(1000);
         let share = async |length| {
             let permit = scrapes.limiter.acquire().await.unwrap();
-            scrapes.share(permit.into_place(), length)
+            scrapes.share(permit.into_waiting_permit(), length)
         };
         let mut long = Vec::new();
         for _ in 0..MAX_LARGE {
@@ -399,7 +402,7 @@ mod tests {
         long.pop();
         assert!(share(LARGE_BYTES + 1).await.is_some());
         // Small responses are limited too, and a rejected scrape holds no permit.
-        while all.len() + long.len() < MAX_UNDER_WAY {
+        while all.len() + long.len() < MAX_IN_FLIGHT {
             all.push(share(1).await.unwrap());
         }
         assert!(scrapes.limiter.acquire().await.is_none());
@@ -407,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_taken_where_it_is_accepted() {
+    fn gzip_is_used_only_if_accepted() {
         let takes = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, value.parse().unwrap());

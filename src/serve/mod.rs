@@ -41,9 +41,9 @@ use tokio::task::JoinSet;
 
 use crate::source::Requests;
 use crate::store::Store;
-use crate::web::{self, FAREWELL as SHUTDOWN_GRACE, Query, Request, Response, Service as _};
+use crate::web::{self, Query, Request, Response, SHUTDOWN_GRACE, Service as _};
 
-use answer::{say, set};
+use answer::{plain_text, set};
 use limiter::Limiter;
 use metrics::Scrapes;
 use monitor::{Command, Monitor};
@@ -108,9 +108,9 @@ impl Server {
         let pages = Pages {
             current: self.current,
             commands: commands.clone(),
-            on_demand: Arc::new(Semaphore::new(probe::at_a_time(web.seats()))),
-            scrapes: Scrapes::new(web.seats()),
-            writing: page::limiter(web.seats()),
+            on_demand: Arc::new(Semaphore::new(probe::max_concurrent(web.max_connections()))),
+            scrapes: Scrapes::new(web.max_connections()),
+            page_limiter: page::limiter(web.max_connections()),
             state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
@@ -161,7 +161,7 @@ struct Pages {
     on_demand: Arc<Semaphore>,
     scrapes: Scrapes,
     /// Permits to write status pages.
-    writing: Limiter,
+    page_limiter: Limiter,
     /// State folder.
     state: Option<PathBuf>,
 }
@@ -197,21 +197,23 @@ impl web::Service for Pages {
             "/-/reload" if !matches!(method, Method::POST | Method::PUT) => {
                 self.not_allowed(&path, "POST, PUT")
             }
-            "/-/reload" if web::is_cross_site(headers) => say(
+            "/-/reload" if web::is_cross_site(headers) => plain_text(
                 StatusCode::FORBIDDEN,
                 "cross-site request refused; reload from the monitor's own host, with curl or with SIGHUP",
             ),
             "/-/reload" => match reload(&self.commands).await {
-                Ok(()) => say(StatusCode::OK, "the configuration was read anew"),
-                Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, error),
+                Ok(()) => plain_text(StatusCode::OK, "the configuration was read anew"),
+                Err(error) => plain_text(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
             _ if !is_get => self.not_allowed(&path, "GET, HEAD"),
             "/metrics" => metrics::metrics(current.clone(), &self.scrapes, headers).await,
             "/probe" => probe::probe(current, &self.on_demand, headers, &query).await,
             "/sd" => sd::discovery(&current.snapshot().plan),
-            "/-/healthy" => say(StatusCode::OK, "certvigil is healthy."),
-            "/-/ready" if current.snapshot().is_ready => say(StatusCode::OK, "certvigil is ready."),
-            "/-/ready" => say(
+            "/-/healthy" => plain_text(StatusCode::OK, "certvigil is healthy."),
+            "/-/ready" if current.snapshot().is_ready => {
+                plain_text(StatusCode::OK, "certvigil is ready.")
+            }
+            "/-/ready" => plain_text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "certvigil is not ready: not everything has been probed yet.",
             ),
@@ -226,7 +228,7 @@ impl web::Service for Pages {
                 None => {
                     let page = page::page(
                         current,
-                        &self.writing,
+                        &self.page_limiter,
                         self.state.clone(),
                         path,
                         &query,
@@ -234,7 +236,7 @@ impl web::Service for Pages {
                     )
                     .await;
                     page.unwrap_or_else(|| {
-                        say(
+                        plain_text(
                             StatusCode::NOT_FOUND,
                             "not found; see /, /metrics, /probe and /sd",
                         )
@@ -259,6 +261,6 @@ impl web::Service for Pages {
         if path.starts_with(test_api::BASE_PATH) {
             return test_api::refused(status, words, retry_after);
         }
-        say(status, words)
+        plain_text(status, words)
     }
 }

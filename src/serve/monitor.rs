@@ -32,7 +32,7 @@ const MAX_COMMANDS: usize = 64;
 /// separately.
 const START_STEP: Duration = Duration::from_millis(250);
 /// Maximum results of probes that share one snapshot.
-const MAX_RESULTS_PER_TURN: usize = 256;
+const MAX_RESULTS_PER_PASS: usize = 256;
 
 /// Command to the monitor.
 pub(super) enum Command {
@@ -140,7 +140,7 @@ impl Monitor {
             tokio::select! {
                 Some(done) = self.fetches.join_next() => match done {
                     Ok((request, fetched)) => self.on_source_result(request, fetched),
-                    Err(error) => tracing::error!("cannot ask a source: {error}"),
+                    Err(error) => tracing::error!("cannot query a source: {error}"),
                 },
                 Some(event) = self.results.recv() => {
                     // Probes that are ready run first, so that their results share one snapshot.
@@ -199,7 +199,7 @@ impl Monitor {
     /// Applies the results that are available, which share one snapshot.
     fn on_results(&mut self, first: Event) {
         self.on(first);
-        for _ in 0..MAX_RESULTS_PER_TURN {
+        for _ in 0..MAX_RESULTS_PER_PASS {
             let Ok(event) = self.results.try_recv() else {
                 break;
             };
@@ -236,8 +236,9 @@ impl Monitor {
                     self.fetches.spawn(async move {
                         let only = request.only.as_deref();
                         let fetched = caught(fetch(&entry, only, &known, &runtime)).await;
-                        let own_fault = || Fetched::alone(Err(Failed::by_own_fault(&entry)));
-                        let fetched = fetched.unwrap_or_else(own_fault);
+                        let internal_error =
+                            || Fetched::alone(Err(Failed::by_internal_error(&entry)));
+                        let fetched = fetched.unwrap_or_else(internal_error);
                         (request, fetched)
                     });
                 }
@@ -361,10 +362,10 @@ impl Monitor {
 
     fn note_reload(&mut self, result: &Result<(), String>) {
         match result {
-            Ok(()) => tracing::info!("the configuration was read anew and is in force"),
-            Err(error) => tracing::error!(
-                "the configuration was refused, and the one before stays in force: {error}"
-            ),
+            Ok(()) => tracing::info!("configuration reloaded"),
+            Err(error) => {
+                tracing::error!("configuration refused, the previous one stays in force: {error}")
+            }
         }
         self.reload.error = result.clone().err();
         if result.is_ok() {

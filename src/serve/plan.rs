@@ -1,6 +1,6 @@
 //! The plan: every target to probe, with its expectation. Pure.
 
-mod draw;
+mod build;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::scan::Job;
 use super::expectations::{Kept, Watch};
 use super::runtime::Runtime;
 
-pub(super) use draw::{Planning, plan_all};
+pub(super) use build::{Planning, plan_all};
 
 /// Targets to probe, and their expectations.
 #[derive(Default)]
@@ -111,7 +111,7 @@ impl Plan {
             targets,
             &planned.expectation,
             &runtime.times,
-            &runtime.manner,
+            &runtime.options,
             now,
         );
         Some(job)
@@ -143,7 +143,7 @@ mod tests {
         /// The lookup of a host and port returns the same targets as a linear search, in the same
         /// order.
         #[test]
-        fn a_place_has_its_targets(targets in btree_set(target(), 0..40), asked in target()) {
+        fn host_and_port_lookup_returns_its_targets(targets in btree_set(target(), 0..40), asked in target()) {
             let planned = targets.iter().map(|target| {
                 let expectation = Err("not asked yet".to_owned());
                 (target.clone(), Planned { key: "one".into(), expectation })

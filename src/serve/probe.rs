@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::finding::Severity;
 use crate::instance::Expected;
 use crate::judge::{Judged, Rules, Verdict};
-use crate::model::{Hostname, Place, Target, Timestamp, did_you_mean};
+use crate::model::{Hostname, Target, TargetAddress, Timestamp, did_you_mean};
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, probe_tls};
 use crate::report::{Style, human};
 use crate::resolve::AddressQuery;
@@ -21,7 +21,7 @@ use crate::source::Loaded;
 use crate::web::Query;
 
 use super::admission::{Admitted, Refused, admit};
-use super::answer::{EXPOSITION, PLAIN, Response, answer, retry_later, say};
+use super::answer::{EXPOSITION, PLAIN, Response, answer, plain_text, retry_later};
 use super::plan::Plan;
 use super::runtime::{ProbeModule, Runtime};
 use super::snapshot::{Current, Snapshot};
@@ -30,7 +30,7 @@ use super::snapshot::{Current, Snapshot};
 const MAX_ON_DEMAND: usize = 256;
 /// Share of the connection slots that they may use, as a divisor, so that other requests have slots
 /// too.
-const SEAT_SHARE: usize = 2;
+const CONNECTION_SHARE: usize = 2;
 /// Maximum duration of one of them, including the wait for permits of an address. It is
 /// blackbox_exporter's default for a scrape without a timeout.
 pub(super) const MAX_ON_DEMAND_TIME: Duration = Duration::from_secs(120);
@@ -45,7 +45,7 @@ const LOG_WIDTH: usize = 120;
 
 /// Parameters of a request.
 struct Request {
-    place: Place,
+    place: TargetAddress,
     /// Name that is sent as SNI and matched.
     hostname: Hostname,
     port: u16,
@@ -56,8 +56,8 @@ struct Request {
 }
 
 /// Returns the maximum concurrent on-demand probes and tests for this number of connection slots.
-pub(super) fn at_a_time(seats: usize) -> usize {
-    MAX_ON_DEMAND.min(seats / SEAT_SHARE).max(1)
+pub(super) fn max_concurrent(max_connections: usize) -> usize {
+    MAX_ON_DEMAND.min(max_connections / CONNECTION_SHARE).max(1)
 }
 
 /// Probes a target now, at every address.
@@ -75,7 +75,7 @@ pub(super) async fn probe(
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
         let text = "too many concurrent probes; try again";
-        return retry_later(say(StatusCode::SERVICE_UNAVAILABLE, text));
+        return retry_later(plain_text(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let start = Instant::now();
     let jobs = match request.jobs(&snapshot, current.now()).await {
@@ -92,8 +92,8 @@ pub(super) async fn probe(
 
 fn refuse(why: Refused) -> Response {
     let is_early = matches!(why, Refused::TooEarly);
-    let (status, words) = why.told();
-    let response = say(status, words);
+    let (status, words) = why.reported();
+    let response = plain_text(status, words);
     if is_early {
         return retry_later(response);
     }
@@ -102,11 +102,11 @@ fn refuse(why: Refused) -> Response {
 
 impl Request {
     fn read(runtime: &Runtime, headers: &HeaderMap, query: &Query) -> Result<Self, Box<Response>> {
-        let bad = |what: String| Box::new(say(StatusCode::BAD_REQUEST, what));
+        let bad = |what: String| Box::new(plain_text(StatusCode::BAD_REQUEST, what));
         let target = query.last("target").ok_or_else(|| {
             bad("the parameter `target` is missing; write ?target=HOST or ?target=HOST:PORT".into())
         })?;
-        let place: Place = target.parse().map_err(|e| bad(format!("target: {e}")))?;
+        let place: TargetAddress = target.parse().map_err(|e| bad(format!("target: {e}")))?;
         let module = match query.last("module") {
             Some(name) => runtime.modules.get(name).ok_or_else(|| {
                 let known: Vec<&str> = runtime.modules.keys().map(String::as_str).collect();
@@ -117,7 +117,7 @@ impl Request {
                         known.join(", ")
                     ),
                 };
-                Box::new(say(StatusCode::NOT_FOUND, text))
+                Box::new(plain_text(StatusCode::NOT_FOUND, text))
             })?,
             None => runtime
                 .default_module(place.protocol.unwrap_or_default())
@@ -129,13 +129,13 @@ impl Request {
         };
         let timeout = match headers.get(SCRAPE_TIMEOUT) {
             Some(value) => {
-                let told = scrape_timeout(value.to_str().unwrap_or_default());
-                let told = told.ok_or_else(|| {
+                let reported = scrape_timeout(value.to_str().unwrap_or_default());
+                let reported = reported.ok_or_else(|| {
                     bad(format!(
                         "the header {SCRAPE_TIMEOUT} is not a number of seconds"
                     ))
                 })?;
-                told.min(MAX_ON_DEMAND_TIME)
+                reported.min(MAX_ON_DEMAND_TIME)
             }
             None => MAX_ON_DEMAND_TIME,
         };
@@ -153,9 +153,9 @@ impl Request {
     /// trusted certificate.
     async fn jobs(&self, snapshot: &Snapshot, now: Timestamp) -> Result<Vec<Job>, Refused> {
         let (runtime, plan): (&Runtime, &Plan) = (&snapshot.runtime, &snapshot.plan);
-        let manner = self.module.within(self.timeout);
+        let options = self.module.within(self.timeout);
         let place = &self.place.hostname;
-        let admitted = admit(runtime, plan, place, self.port, manner.timeout).await?;
+        let admitted = admit(runtime, plan, place, self.port, options.timeout).await?;
         let resolved = match admitted {
             Admitted::At(resolution) => Some(resolution),
             Admitted::Known(_) if *place == self.hostname => None,
@@ -167,7 +167,7 @@ impl Request {
                     fixed: &fixed,
                     ..AddressQuery::new(place, self.port)
                 };
-                Some(scanner.resolve(&query, manner.timeout).await)
+                Some(scanner.resolve(&query, options.timeout).await)
             }
         };
         let mut jobs: Vec<Job> = plan
@@ -190,7 +190,7 @@ impl Request {
                 job.reach = Arc::default();
                 job.is_stranger = true;
             }
-            job.manner = manner.clone();
+            job.options = options.clone();
             job.key_types = self.module.key_types.unwrap_or(job.key_types);
             job.resolved = resolved.clone();
         }
@@ -234,7 +234,7 @@ impl Request {
                 ..Rules::default()
             },
             notes: Arc::default(),
-            manner: self.module.manner.clone(),
+            options: self.module.options.clone(),
         }
     }
 
@@ -262,8 +262,8 @@ impl Request {
             out.value(Metric::ProbeDnsLookup, lookup.as_secs_f64());
         }
         probe_tls(&mut out, &scan.results);
-        let looks = scan.results.iter();
-        let lines: Vec<Lines> = looks.map(|judged| Lines::new(judged, now)).collect();
+        let results = scan.results.iter();
+        let lines: Vec<Lines> = results.map(|judged| Lines::new(judged, now)).collect();
         endpoints(&mut out, &lines);
         let metrics = out.finish();
         if !self.debug {
@@ -350,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scrape_leaves_time_for_its_answer() {
+    fn scrape_timeout_is_reduced_to_leave_time_for_the_response() {
         assert_eq!(scrape_timeout("10"), Some(Duration::from_millis(9_500)));
         assert_eq!(scrape_timeout("0.2"), Some(MIN_TIMEOUT));
         for wrong in ["", "ten", "-1", "inf", "NaN"] {

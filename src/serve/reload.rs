@@ -41,8 +41,8 @@ impl Reloads {
         // Requesters that no longer wait do not count.
         self.asked_since.retain(|asker| !asker.is_closed());
         if self.asked_since.len() >= MAX_WAITING {
-            let words = "too many wait for the configuration to be read: try again";
-            return refuse(asker, words.to_owned());
+            let reason = "too many wait for the configuration to be read: try again";
+            return refuse(asker, reason.to_owned());
         }
         self.asked_since.push(asker);
     }
@@ -71,7 +71,7 @@ impl Reloads {
         let error = overdue();
         let mut all = std::mem::take(&mut self.asked);
         all.append(&mut self.asked_since);
-        tell(all, &Err(error.clone()));
+        answer_all(all, &Err(error.clone()));
         Some(error)
     }
 
@@ -84,17 +84,17 @@ impl Reloads {
     /// Sends the result of the reload to its requesters.
     pub(super) fn finish(&mut self, result: &Result<(), String>) {
         self.due = None;
-        tell(std::mem::take(&mut self.asked), result);
+        answer_all(std::mem::take(&mut self.asked), result);
     }
 }
 
-fn refuse(asker: Asker, words: String) {
+fn refuse(asker: Asker, reason: String) {
     // A reload by SIGHUP has no requester that reports the error, so it is logged.
-    tracing::warn!("the configuration is not read anew now: {words}");
-    tell(vec![asker], &Err(words));
+    tracing::warn!("configuration not reloaded: {reason}");
+    answer_all(vec![asker], &Err(reason));
 }
 
-fn tell(askers: Vec<Asker>, result: &Result<(), String>) {
+fn answer_all(askers: Vec<Asker>, result: &Result<(), String>) {
     for asker in askers {
         // The requester may be gone.
         let _ = asker.send(result.clone());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_asks_while_one_is_read_has_the_next() {
+    async fn request_during_a_reload_triggers_the_next_reload() {
         let mut reloads = Reloads::default();
         let mut first = ask(&mut reloads);
         assert!(reloads.is_wanted());
@@ -151,17 +151,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reading_that_hangs_is_told_in_time_and_no_second_one_begins() {
+    async fn hanging_reload_is_reported_and_no_second_one_starts() {
         let mut reloads = Reloads::default();
         let mut first = ask(&mut reloads);
         let (release, read) = hanging();
         reloads.begin(Duration::ZERO, read);
         let mut second = ask(&mut reloads);
         assert_eq!(reloads.next_due(), Some(PATIENCE));
-        let told = reloads.give_up(PATIENCE).unwrap();
-        assert!(told.contains("within 30 s: check the disk"), "{told}");
+        let reported = reloads.give_up(PATIENCE).unwrap();
+        assert!(
+            reported.contains("within 30 s: check the disk"),
+            "{reported}"
+        );
         for answer in [&mut first, &mut second, &mut ask(&mut reloads)] {
-            assert_eq!(answer.try_recv(), Ok(Err(told.clone())));
+            assert_eq!(answer.try_recv(), Ok(Err(reported.clone())));
         }
         assert!(!reloads.is_wanted());
         assert_eq!(
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_many_that_wait_are_told_to_come_again() {
+    async fn reload_is_refused_if_too_many_requests_wait() {
         let mut reloads = Reloads::default();
         for _ in 0..10 * MAX_WAITING {
             // A requester that no longer waits does not count.
@@ -185,7 +188,7 @@ mod tests {
         }
         let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| ask(&mut reloads)).collect();
         assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()));
-        let told = ask(&mut reloads).try_recv().unwrap().unwrap_err();
-        assert!(told.contains("try again"), "{told}");
+        let reported = ask(&mut reloads).try_recv().unwrap().unwrap_err();
+        assert!(reported.contains("try again"), "{reported}");
     }
 }

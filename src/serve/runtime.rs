@@ -9,12 +9,12 @@ use secrecy::SecretString;
 
 use crate::config::{Inventory, Module, TrustSettings};
 use crate::guard::Guard;
-use crate::look::{Looker, Reaches};
 use crate::model::{KeyTypes, Protocol, Timestamp, Vantage};
+use crate::probe::{Prober, Reaches};
 use crate::remote::{Remote, remotes};
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Manner, Permits, Scanner, own_trust};
+use crate::scan::{Permits, ProbeOptions, Scanner, own_trust};
 use crate::source::{Environment, Requests, Sources};
 use crate::trust;
 use crate::web::Web;
@@ -23,7 +23,7 @@ use certvigil_probe::io::read_secret;
 use super::expectations::Times;
 
 /// Share of the total timeout that is reserved for reporting the results, as a divisor.
-const LAST_WORD_SHARE: u32 = 8;
+const RESPONSE_SHARE: u32 = 8;
 
 /// Settings of a monitor, except for its listeners.
 pub struct Setup {
@@ -52,7 +52,7 @@ pub(super) struct Runtime {
     pub(super) remotes: BTreeMap<Vantage, Remotes>,
     /// Permits of on-demand probes.
     on_demand: Arc<Permits>,
-    pub(super) manner: Manner,
+    pub(super) options: ProbeOptions,
     pub(super) times: Times,
     pub(super) guard: Guard,
     pub(super) modules: BTreeMap<String, ProbeModule>,
@@ -70,7 +70,7 @@ pub(super) struct ProbeModule {
     pub(super) port: u16,
     /// Key types to request, if the module sets them.
     pub(super) key_types: Option<KeyTypes>,
-    pub(super) manner: Manner,
+    pub(super) options: ProbeOptions,
 }
 
 impl Runtime {
@@ -86,12 +86,12 @@ impl Runtime {
     ) -> Result<Self, String> {
         let mut inventory = (setup.load)()?;
         inventory.add_account_vantage();
-        let looker = match before {
-            Some(before) => before.scanner.looker.clone(),
-            None => Arc::new(Looker::new()?),
+        let prober = match before {
+            Some(before) => before.scanner.prober.clone(),
+            None => Arc::new(Prober::new()?),
         };
         let sources = Sources::new(&inventory, &(setup.environment)(), requests.clone())?
-            .sharing(looker.certificates().clone());
+            .sharing(prober.certificates().clone());
         let sources = match before {
             Some(before) => sources.knowing_files_of(&before.scanner.sources),
             None => sources,
@@ -115,7 +115,7 @@ impl Runtime {
             Some(before) => resolver.sharing_notices_of(&before.scanner.resolver),
             None => resolver,
         };
-        let manner = Manner {
+        let options = ProbeOptions {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust)?),
             reaches: Arc::new(Reaches::load(
@@ -129,12 +129,12 @@ impl Runtime {
                 protocol,
                 port: protocol.default_port(),
                 key_types: None,
-                manner: manner.clone(),
+                options: options.clone(),
             };
             modules.insert(protocol.name().to_owned(), module);
         }
         for module in &inventory.probe.modules {
-            modules.insert(module.name.clone(), ProbeModule::new(module, &manner)?);
+            modules.insert(module.name.clone(), ProbeModule::new(module, &options)?);
         }
         let webhook_secret = inventory.webhook_secret_file.as_deref().map(read_secret);
         let webhook_secret = webhook_secret.transpose()?;
@@ -151,7 +151,7 @@ impl Runtime {
                 ),
                 sources: Arc::new(sources),
                 resolver: Arc::new(resolver),
-                looker,
+                prober,
                 local: true,
                 remotes: Arc::new([]),
                 permits,
@@ -162,7 +162,7 @@ impl Runtime {
                 refresh: account.refresh_interval,
             },
             guard,
-            manner,
+            options,
             modules,
             webhook_secret,
             inventory,
@@ -202,32 +202,32 @@ impl Runtime {
 }
 
 impl ProbeModule {
-    fn new(module: &Module, manner: &Manner) -> Result<Self, String> {
+    fn new(module: &Module, options: &ProbeOptions) -> Result<Self, String> {
         let trust = match &module.trust {
             Some(settings) => load_trust(settings)
                 .map_err(|e| format!("the trust of the module `{}`: {e}", module.name))?,
-            None => manner.trust.clone(),
+            None => options.trust.clone(),
         };
         Ok(Self {
             protocol: module.protocol,
             port: module.port.unwrap_or(module.protocol.default_port()),
             key_types: module.key_types,
-            manner: Manner {
-                timeout: module.timeout.unwrap_or(manner.timeout),
+            options: ProbeOptions {
+                timeout: module.timeout.unwrap_or(options.timeout),
                 trust,
-                reaches: manner.reaches.clone(),
-                own_trust: manner.own_trust.clone(),
+                reaches: options.reaches.clone(),
+                own_trust: options.own_trust.clone(),
             },
         })
     }
 
     /// Returns the probe settings within this total timeout. Probes end before it, so that the
     /// response can still report why they took so long.
-    pub(super) fn within(&self, whole: Duration) -> Manner {
-        let left = whole - whole / LAST_WORD_SHARE;
-        Manner {
-            timeout: left.min(self.manner.timeout),
-            ..self.manner.clone()
+    pub(super) fn within(&self, whole: Duration) -> ProbeOptions {
+        let left = whole - whole / RESPONSE_SHARE;
+        ProbeOptions {
+            timeout: left.min(self.options.timeout),
+            ..self.options.clone()
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn error(
 }
 
 /// Returns the same with a `Retry-After` header, for a temporary error.
-fn come_again(
+fn retry_later_error(
     status: StatusCode,
     reason: &str,
     param: Option<&str>,
@@ -103,7 +103,7 @@ pub(super) async fn test(
         if !plan.is_whole() {
             return refuse(Refused::TooEarly);
         }
-        if let Some(why) = unsaid(plan, name) {
+        if let Some(why) = unknown_entries(plan, name) {
             let words = format!("the expected certificate of `{name}` is not known yet: {why}");
             return retry_later(error(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -124,7 +124,7 @@ pub(super) async fn test(
         Err(response) => return *response,
     };
     let Ok(_permit) = on_demand.clone().try_acquire_owned() else {
-        return come_again(
+        return retry_later_error(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
             None,
@@ -139,11 +139,11 @@ pub(super) async fn test(
         }
         Ok(jobs)
     };
-    let jobs = match timeout(runtime.manner.timeout, jobs).await {
+    let jobs = match timeout(runtime.options.timeout, jobs).await {
         Ok(Ok(jobs)) => jobs,
         Ok(Err(why)) => return refuse(why),
         Err(_) => {
-            return come_again(
+            return retry_later_error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "timeout",
                 Some("hostname"),
@@ -156,7 +156,7 @@ pub(super) async fn test(
     current.counters.count(scan.results.iter());
     // The client would take partial results for complete ones.
     if !scan.complete {
-        return come_again(
+        return retry_later_error(
             StatusCode::SERVICE_UNAVAILABLE,
             "timeout",
             Some("hostname"),
@@ -180,9 +180,9 @@ fn has_row(judged: &Judged) -> bool {
 
 fn refuse(why: Refused) -> Response {
     let is_early = matches!(why, Refused::TooEarly);
-    let (status, words) = why.told();
+    let (status, words) = why.reported();
     if is_early {
-        return come_again(status, "not_ready", None, words);
+        return retry_later_error(status, "not_ready", None, words);
     }
     error(status, "forbidden", Some("hostname"), words)
 }
@@ -200,7 +200,7 @@ fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
 
 /// Returns the reason why the expected certificate of this name is unknown; `None` if the inventory
 /// cannot contain the name. An account that has never returned its list may have any certificate.
-fn unsaid<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
+fn unknown_entries<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
     let of_watch = |watch: &'a Watch| {
         let is_its_own = match &watch.entry.source {
             SourceSettings::Sslmate(cn) => cn == name,
@@ -208,8 +208,8 @@ fn unsaid<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
             _ => false,
         };
         let mut failures = watch.failures.iter();
-        let failed = failures
-            .find(|failed| failed.name == name || (is_its_own && watch.stands_for_all(failed)));
+        let failed =
+            failures.find(|failed| failed.name == name || (is_its_own && watch.covers_all(failed)));
         failed.map(|failed| &*failed.error)
     };
     plan.watches.values().find_map(of_watch)
@@ -260,14 +260,14 @@ async fn job(
     target: Target,
 ) -> Result<Job, Refused> {
     let (runtime, plan) = (&snapshot.runtime, &snapshot.plan);
-    let timeout = runtime.manner.timeout;
+    let timeout = runtime.options.timeout;
     let admitted = admit(runtime, plan, &target.hostname, target.port, timeout).await?;
     let expectation = Ok(kept.clone());
     let job = watch.job(
         vec![target.clone()],
         &expectation,
         &runtime.times,
-        &runtime.manner,
+        &runtime.options,
         now,
     );
     Ok(match admitted {
@@ -299,14 +299,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_port_that_of_https_is_looked_at_where_the_entry_has_it() {
+    fn default_port_is_443_if_the_entry_has_it() {
         assert_eq!(default_ports(&[8443, 443]), [443]);
         assert_eq!(default_ports(&[8443, 9443]), [8443]);
         assert_eq!(default_ports(&[25]), [25]);
     }
 
     #[test]
-    fn the_common_name_is_the_decoded_part_of_the_path() {
+    fn common_name_is_decoded_from_the_path() {
         let of = |path| certificate_of(path);
         assert_eq!(
             of("/api/v2/certs/a.example/test").as_deref(),

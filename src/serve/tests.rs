@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::lab::authority::{self, Key, Validity};
 use crate::model::Timestamp;
 use crate::scan::tests::{BAD_ADDRESS, BAD_HOST, BAD_SOURCE};
 use crate::source::Environment;
+use crate::testbed::authority::{self, Key, Validity};
 
 /// Maximum time to wait for an event on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,7 +95,7 @@ fn value(text: &str, metric: &str, labels: &[&str]) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn a_panic_in_one_look_is_internal_for_that_endpoint_and_it_is_looked_at_again() {
+async fn panic_in_one_probe_is_internal_for_that_endpoint_and_it_is_reprobed() {
     let (port, _server) = tls_server().await;
     let text = format!(
         "defaults: {{interval: 1s, timeout: 10s, port: {port}}}
@@ -117,7 +117,7 @@ certificates:
     }));
     let bad_ip = format!("ip=\"{BAD_ADDRESS}\"");
     let bad_host = format!("hostname=\"{BAD_HOST}\"");
-    let own_fault = "error_kind=\"internal\"";
+    let internal_error = "error_kind=\"internal\"";
     let seen = async {
         loop {
             let text = metrics(web_port).await;
@@ -133,7 +133,7 @@ certificates:
     let text = tokio::time::timeout(PATIENCE, seen).await.unwrap();
     let unasked = "hostname=\"unasked.example\"";
     for place in [bad_ip.as_str(), bad_host.as_str(), unasked] {
-        let labels = [place, own_fault];
+        let labels = [place, internal_error];
         let error = value(&text, "certvigil_endpoint_error", &labels);
         assert_eq!(error, Some(1.0), "{labels:?}\n{text}");
     }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::web::Query;
 
-use super::answer::{Response, say};
+use super::answer::{Response, plain_text};
 use super::monitor::Command;
 use super::snapshot::Snapshot;
 
@@ -39,7 +39,7 @@ pub(super) fn authorize(
     query: &Query,
 ) -> Result<(), Box<Response>> {
     let Some(secret) = &snapshot.runtime.webhook_secret else {
-        return Err(Box::new(say(
+        return Err(Box::new(plain_text(
             StatusCode::NOT_FOUND,
             "no webhook is configured; set `webhook.secret_file`",
         )));
@@ -52,7 +52,7 @@ pub(super) fn authorize(
     };
     match given.or_else(|| password(headers)) {
         Some(given) if is_right(&given) => Ok(()),
-        _ => Err(Box::new(say(
+        _ => Err(Box::new(plain_text(
             StatusCode::FORBIDDEN,
             "wrong secret; pass it as ?secret=… or as the HTTP Basic password",
         ))),
@@ -68,10 +68,10 @@ pub(super) async fn receive(
     let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
     let Ok(Ok(body)) = body.await else {
         let text = format!("the body timed out, or is larger than {MAX_BODY} bytes");
-        return say(StatusCode::BAD_REQUEST, text);
+        return plain_text(StatusCode::BAD_REQUEST, text);
     };
     let Ok(issued) = serde_json::from_slice::<Issued>(&body.to_bytes()) else {
-        return say(
+        return plain_text(
             StatusCode::BAD_REQUEST,
             "the body is not a certificate object; send a JSON object with `cn`",
         );
@@ -85,11 +85,11 @@ pub(super) async fn receive(
     {
         let cn = crate::certificate::printable(&cn);
         let text = format!("`{cn}` is not in the inventory; ignored");
-        return say(StatusCode::NOT_FOUND, text);
+        return plain_text(StatusCode::NOT_FOUND, text);
     }
     match commands.try_send(Command::Issued(cn)) {
-        Ok(()) => say(StatusCode::ACCEPTED, "fetching and probing the certificate"),
-        Err(_) => say(
+        Ok(()) => plain_text(StatusCode::ACCEPTED, "fetching and probing the certificate"),
+        Err(_) => plain_text(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many concurrent requests; try again",
         ),

@@ -11,10 +11,10 @@ use crate::config::Entry;
 use super::{Failed, Loaded, SourceError, Sources, failed};
 
 /// Maximum certificates of one account that are fetched concurrently.
-const MAX_AT_A_TIME: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// Consecutive API failures after which the API counts as down. The other certificates are not
 /// fetched.
-const MAX_FAILURES_IN_A_ROW: usize = 4 * MAX_AT_A_TIME;
+const MAX_FAILURES_IN_A_ROW: usize = 4 * MAX_CONCURRENT;
 
 impl Sources {
     /// Fetches the expected instances of all certificates of the account, in the order of its list.
@@ -30,17 +30,17 @@ impl Sources {
             Err(error) => return vec![Err(failed("sslmate: *", entry, &error))],
         };
         let entry = Arc::new(entry.clone());
-        let mut said = Vec::with_capacity(names.len());
+        let mut answers = Vec::with_capacity(names.len());
         let mut names = names.into_iter().enumerate();
         let mut under_way = JoinSet::new();
         let mut failures_in_a_row = 0;
         loop {
-            while under_way.len() < MAX_AT_A_TIME
+            while under_way.len() < MAX_CONCURRENT
                 && let Some((position, cn)) = names.next()
             {
                 if failures_in_a_row >= MAX_FAILURES_IN_A_ROW {
                     let error = SourceError::NotAsked(failures_in_a_row);
-                    said.push((position, Err(failed(&cn, &entry, &error))));
+                    answers.push((position, Err(failed(&cn, &entry, &error))));
                     continue;
                 }
                 let (sources, entry) = (self.clone(), entry.clone());
@@ -59,13 +59,13 @@ impl Sources {
                         false => 0,
                     };
                     let answer = answer.map_err(|error| failed(&cn, &entry, &error));
-                    said.push((position, answer));
+                    answers.push((position, answer));
                 }
                 // A panic is reported like that of any other entry.
-                Some(Err(_)) => return vec![Err(Failed::by_own_fault(&entry))],
+                Some(Err(_)) => return vec![Err(Failed::by_internal_error(&entry))],
             }
         }
-        said.sort_by_key(|(position, _)| *position);
-        said.into_iter().map(|(_, said)| said).collect()
+        answers.sort_by_key(|(position, _)| *position);
+        answers.into_iter().map(|(_, answers)| answers).collect()
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn sslmate_json(data: &[u8]) {
         3 => {}
         _ => {
             if let Some(error) = read::<ApiError>(body) {
-                told(&SourceError::Api(error));
+                message(&SourceError::Api(error));
             }
         }
     }
@@ -39,7 +39,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
         .ok()
 }
 
-fn told(error: &SourceError) {
+fn message(error: &SourceError) {
     assert_one_line(&error.to_string());
 }
 
@@ -57,7 +57,7 @@ fn certificate(body: &[u8]) {
             let distinct: BTreeSet<&Hostname> = hosts.iter().collect();
             assert!(!hosts.is_empty() && distinct.len() == hosts.len());
         }
-        Err(error) => told(&error),
+        Err(error) => message(&error),
     }
     let awaited = object.awaited();
     match object.instances() {
@@ -66,14 +66,14 @@ fn certificate(body: &[u8]) {
             assert!(awaited.is_none() || is_pending);
             assert!(instances.accepted().count() == 1);
         }
-        Err(error) => told(&error),
+        Err(error) => message(&error),
     }
 }
 
 fn list(body: &[u8]) {
     for object in read::<List>(body).into_iter().flat_map(|l| l.data) {
         if let Err(error) = object.instances() {
-            told(&error);
+            message(&error);
         }
     }
 }
@@ -88,6 +88,6 @@ fn instance(object: InstanceObject) {
                 assert!(certificate.facts().is_ok());
             }
         }
-        Err(error) => told(&error),
+        Err(error) => message(&error),
     }
 }

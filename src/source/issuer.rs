@@ -18,7 +18,7 @@ pub(super) async fn fetch(
     let parsed = Url::parse(url)
         .ok()
         .filter(|u| matches!(u.scheme(), "https" | "http"))
-        .ok_or("only http and https URLs are asked")?;
+        .ok_or("only http and https URLs are fetched")?;
     let answer = http.get(&parsed, None, MAX_BYTES, deadline).await;
     let answer = answer.map_err(|error| match error {
         SourceError::TooLarge(limit) => {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_without_a_certificate_is_named() {
+    fn error_describes_an_issuer_response_without_certificate() {
         for (body, says) in [
             (&b"<html>"[..], "only a web page"),
             (b"", "the file is empty"),

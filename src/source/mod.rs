@@ -22,7 +22,7 @@ use crate::certificate::{Certificate, Interner, KeyOfFile, PublicKeyHash};
 use crate::config::{Entry, FoundPlace, Inventory, SourceSettings, SslmateSettings};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::model::{Hostname, Timestamp, and_more};
-use crate::observation::{ErrorKind, LookError, Outcome};
+use crate::observation::{ErrorKind, Outcome, ProbeError};
 use crate::resolve::Resolver;
 use crate::trust;
 
@@ -39,7 +39,7 @@ pub(crate) use test_rows::TestResponse;
 pub(crate) use test_rows::{MAX_ROWS, TestRow};
 
 /// Maximum names in an error. A certificate may have thousands.
-const MAX_TOLD_NAMES: usize = 5;
+const MAX_LISTED_NAMES: usize = 5;
 /// Maximum names of a certificate that become hosts to probe. Public authorities issue for at most
 /// 2000.
 const MAX_NAMES: usize = 2000;
@@ -121,9 +121,9 @@ pub struct Failed {
 
 impl Failed {
     /// Returns the failure for an entry whose fetch panicked.
-    pub(crate) fn by_own_fault(entry: &Entry) -> Self {
+    pub(crate) fn by_internal_error(entry: &Entry) -> Self {
         let name = own_name(entry).or_else(|| source_name(entry));
-        let what = "what is expected could not be asked for, for a fault of certvigil's own: please report it";
+        let what = "the expected certificate could not be fetched because of a bug in certvigil; please report it";
         let error = SourceError::Unusable(what.into());
         Self {
             may_pass: true,
@@ -203,7 +203,7 @@ impl Sources {
                 }
                 Outcome::Served(Box::new(served))
             }
-            Err(error) => Outcome::Failed(LookError::new(ErrorKind::Internal, error.to_string())),
+            Err(error) => Outcome::Failed(ProbeError::new(ErrorKind::Internal, error.to_string())),
         }
     }
 
@@ -284,11 +284,12 @@ impl Sources {
         entry: &Entry,
         patience: Duration,
     ) -> Vec<Result<Loaded, Failed>> {
-        let mut said = self.ask(entry, patience).await;
-        said.iter_mut()
+        let mut answers = self.ask(entry, patience).await;
+        answers
+            .iter_mut()
             .flatten()
             .for_each(|loaded| self.share(loaded));
-        said
+        answers
     }
 
     /// Fetches the expected certificate for one common name of the account, within `patience`.
@@ -616,8 +617,8 @@ fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError
         .collect();
     if hostnames.is_empty() {
         return Err(SourceError::Unusable(format!(
-            "none of its names is a host to look at ({}): wildcards are not hosts; say which hosts to look at",
-            and_more(names.iter().take(MAX_TOLD_NAMES), names.len())
+            "none of its names is a host to probe ({}): wildcards are not hosts; name the hosts to probe",
+            and_more(names.iter().take(MAX_LISTED_NAMES), names.len())
         )));
     }
     Ok(hostnames)
@@ -646,11 +647,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_names_that_are_no_hosts_only_some_are_told() {
+    fn error_lists_only_some_of_many_wildcard_names() {
         let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
         let names = (0..2000).map(|n| format!("*.{n}.example")).collect();
-        let told = hosts(&entry, names).unwrap_err().to_string();
-        assert!(told.contains("*.4.example and 1995 more)"), "{told}");
+        let message = hosts(&entry, names).unwrap_err().to_string();
+        assert!(message.contains("*.4.example and 1995 more)"), "{message}");
     }
 
     /// A hostile download must not fill the inventory.
@@ -659,17 +660,17 @@ mod tests {
         let mut entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
         let names = |count| Vec::from_iter((0..count).map(|n| format!("{n}.example")));
         assert_eq!(hosts(&entry, names(MAX_NAMES)).unwrap().len(), MAX_NAMES);
-        let told = hosts(&entry, names(34_000)).unwrap_err().to_string();
+        let message = hosts(&entry, names(34_000)).unwrap_err().to_string();
         assert!(
-            told.contains("34000 names") && told.contains("`hostnames`"),
-            "{told}"
+            message.contains("34000 names") && message.contains("`hostnames`"),
+            "{message}"
         );
         entry.hostnames = vec!["a.example".parse().unwrap()];
         assert_eq!(hosts(&entry, names(34_000)).unwrap(), entry.hostnames);
     }
 
     #[test]
-    fn each_name_is_looked_at_once_in_its_order() {
+    fn each_certificate_name_is_a_host_once_in_order() {
         let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
         let names = ["b.example", "*.example", "a.example", "B.example"];
         let hostnames = hosts(&entry, names.map(String::from).into()).unwrap();

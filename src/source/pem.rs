@@ -409,7 +409,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_one_pattern_that_are_called_the_same_are_told_apart_by_their_paths() {
+    fn files_with_the_same_name_are_distinguished_by_path() {
         let names = |files: &[&str]| names_of(&files.iter().map(PathBuf::from).collect::<Vec<_>>());
         assert_eq!(
             names(&["/tls/a/site.pem", "/tls/b/site.pem", "/tls/c/mail.pem"]),
@@ -429,7 +429,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_files_of_a_pattern_have_one_name(
+        fn names_of_matched_files_are_unique(
             files in proptest::collection::btree_set("/([ab]/){0,3}(site|fullchain)\\.(pem|crt)", 0..12),
         ) {
             let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_after_what_tells_them_apart() {
+    fn pem_file_is_named_after_its_stem_or_directory() {
         assert_eq!(
             name_of(Path::new("/etc/letsencrypt/live/mail/fullchain.pem")),
             "mail"
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_is_read_when_nobody_writes_it() {
+    async fn pem_file_is_not_read_during_a_write() {
         const LEAF: &str = include_str!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
         const CHAIN: &str =
             include_str!("../../crates/certvigil-core/src/judge/testdata/intermediate.pem");
@@ -479,11 +479,11 @@ mod tests {
             std::fs::write(&file, format!("{LEAF}{CHAIN}\n")).unwrap();
         };
         let (half, ()) = tokio::join!(read(), write_the_rest);
-        let told = half.unwrap_err();
-        assert!(told.may_pass(), "{told}");
+        let message = half.unwrap_err();
+        assert!(message.may_pass(), "{message}");
         assert!(
-            told.to_string().contains("it changes while it is read"),
-            "{told}"
+            message.to_string().contains("it changes while it is read"),
+            "{message}"
         );
         let whole = read().await;
         assert_eq!(whole.as_ref().unwrap().chain.len(), 1);

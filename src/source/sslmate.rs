@@ -115,9 +115,7 @@ impl Client {
                 )
             })?;
         if auth.is_some() && base.scheme() == "http" && !is_loopback(&base) {
-            tracing::warn!(
-                "{base} is plain HTTP: the credentials go over the network in the clear"
-            );
+            tracing::warn!("{base} is plain HTTP: the credentials are sent unencrypted");
         }
         Ok(Self { base, auth, http })
     }
@@ -339,7 +337,7 @@ impl InstanceObject {
             && self.fingerprint() != Some(leaf.sha256())
         {
             return Err(unusable(format!(
-                "its bytes have the SHA-256 {}, but the API states {}; do not install it, and ask SSLMate",
+                "its bytes have the SHA-256 {}, but the API states {}; do not install it, and contact SSLMate",
                 leaf.sha256(),
                 crate::certificate::printable(stated)
             )));
@@ -348,7 +346,7 @@ impl InstanceObject {
             self.pubkey_hash.as_deref().and_then(|h| h.parse().ok());
         if stated.is_some() && stated != leaf.public_key_hash() {
             return Err(unusable(
-                "its public key is not the one that the API states; ask SSLMate".into(),
+                "its public key is not the one that the API states; contact SSLMate".into(),
             ));
         }
         let chain = match self.chain {
@@ -419,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_from_the_api_forges_no_line() {
+    fn error_with_an_api_name_has_no_control_characters() {
         let object = r#"{"cn": "a.example\nerror: all is well"}"#;
         let object: CertificateObject = serde_json::from_str(object).unwrap();
         let error = object.instances().unwrap_err().to_string();
@@ -427,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_read_alike_whether_it_is_one_text_or_many() {
+    fn api_chain_is_read_from_one_string_or_a_list() {
         let file = include_str!("../../crates/certvigil-core/src/judge/testdata/intermediate.pem");
         let malformed = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
         let leaf = include_str!("../../crates/certvigil-core/src/judge/testdata/leaf.pem");
@@ -453,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_encoded_as_the_services_own_client_does() {
+    fn common_names_are_encoded_as_by_sslmates_client() {
         assert_eq!(encode("*.example.com"), "%2A.example.com");
         assert_eq!(encode("a/../b?c#d"), "a%2F..%2Fb%3Fc%23d");
         assert_eq!(encode("pubkey_hash:ab"), "pubkey_hash:ab");

@@ -12,7 +12,7 @@ use crate::certificate::Certificate;
 use crate::finding::Severity;
 use crate::judge::{Judged, Verdict};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::{Outcome, Told};
+use crate::observation::{Outcome, Reported};
 
 use super::Store;
 
@@ -91,7 +91,7 @@ pub enum Seen {
         not_after: Option<Timestamp>,
     },
     /// Result that a remote vantage reported.
-    Told {
+    Reported {
         /// The correct certificate was served.
         correct: bool,
         /// The correct chain was served.
@@ -157,7 +157,7 @@ impl Store {
             drop(notes);
             transaction.commit()
         };
-        note().map_err(|e| self.told(&e))
+        note().map_err(|e| self.reported(&e))
     }
 
     /// Returns the spans that match a query, oldest first. If there are more than the limit, the
@@ -167,7 +167,7 @@ impl Store {
     /// Returns an error if the database cannot be read.
     pub fn history(&self, query: &Query) -> Result<Vec<Span>, String> {
         let connection = self.connection();
-        spans(&connection, query).map_err(|e| self.told(&e))
+        spans(&connection, query).map_err(|e| self.reported(&e))
     }
 
     /// Returns the names of the certificates and hosts that have history.
@@ -185,7 +185,7 @@ impl Store {
             let names = select.query_map([], |row| row.get(0))?;
             names.collect::<rusqlite::Result<_>>()
         };
-        read().map_err(|e| self.told(&e))
+        read().map_err(|e| self.reported(&e))
     }
 
     /// Deletes the spans that were last seen before that time, and the oldest beyond [`MAX_SPANS`].
@@ -195,7 +195,7 @@ impl Store {
     /// Returns an error if the database cannot be written.
     pub fn prune(&self, before: Timestamp) -> Result<usize, String> {
         let mut connection = self.connection();
-        prune_to(&mut connection, before, MAX_SPANS).map_err(|e| self.told(&e))
+        prune_to(&mut connection, before, MAX_SPANS).map_err(|e| self.reported(&e))
     }
 }
 
@@ -261,7 +261,7 @@ impl<'a> Notes<'a> {
             judged.observation.key_type.name(),
             judged.observation.vantage.as_str()
         ];
-        let sight = Sight::of(judged);
+        let seen_row = SeenRow::of(judged);
         let severity = judged.severity().name();
         let known = self
             .last
@@ -270,10 +270,10 @@ impl<'a> Notes<'a> {
             .transpose()?;
         if let Some(Last {
             span: Some(span),
-            sight: last,
+            seen_row: last,
             ..
         }) = &known
-            && *last == sight
+            && *last == seen_row
         {
             self.keep.execute(params![span, now.0, severity])?;
             return Ok(());
@@ -284,7 +284,7 @@ impl<'a> Notes<'a> {
         };
         let (leaf, error) = match &judged.observation.outcome {
             Outcome::Served(served) => (Some(self.leaf(&served.leaf)?), None),
-            Outcome::Told(_) => (None, None),
+            Outcome::Reported(_) => (None, None),
             Outcome::Failed(error) => (None, Some(shortened(&error.message))),
         };
         self.add_span.execute(named_params! {
@@ -292,11 +292,11 @@ impl<'a> Notes<'a> {
             ":is_first": known.is_none(),
             ":now": now.0,
             ":leaf": leaf,
-            ":told": sight.told,
-            ":error_kind": sight.error_kind,
+            ":told": seen_row.reported,
+            ":error_kind": seen_row.error_kind,
             ":error": error,
-            ":correct": sight.correct,
-            ":chained": sight.chained,
+            ":correct": seen_row.correct,
+            ":chained": seen_row.chained,
             ":severity": severity,
         })?;
         self.trim.execute(params![id, MAX_SPANS_OF_ENDPOINT])?;
@@ -323,29 +323,31 @@ impl<'a> Notes<'a> {
 
 /// Parts of a result that are compared to decide whether two results of one endpoint are the same.
 #[derive(PartialEq)]
-struct Sight {
+struct SeenRow {
     leaf: Option<String>,
-    told: Option<String>,
+    reported: Option<String>,
     error_kind: Option<String>,
     correct: Option<bool>,
     chained: Option<bool>,
 }
 
-impl Sight {
+impl SeenRow {
     fn of(judged: &Judged) -> Self {
         let flags = match judged.verdict {
             Verdict::Conclusive(flags) => Some(flags),
             Verdict::Inconclusive(_) => None,
         };
-        let (mut leaf, mut told, mut error_kind) = (None, None, None);
+        let (mut leaf, mut reported, mut error_kind) = (None, None, None);
         match &judged.observation.outcome {
             Outcome::Served(served) => leaf = Some(served.leaf.sha256().to_string()),
-            Outcome::Told(word) => told = serde_json::to_string(&Word::from(*word)).ok(),
+            Outcome::Reported(word) => {
+                reported = serde_json::to_string(&ReportedForm::from(*word)).ok()
+            }
             Outcome::Failed(error) => error_kind = Some(error.kind.name().to_owned()),
         }
         Self {
             leaf,
-            told,
+            reported,
             error_kind,
             correct: flags.map(|f| f.correct),
             chained: flags.map(|f| f.chained),
@@ -357,7 +359,7 @@ impl Sight {
 struct Last {
     endpoint: i64,
     span: Option<i64>,
-    sight: Sight,
+    seen_row: SeenRow,
 }
 
 impl Last {
@@ -365,9 +367,9 @@ impl Last {
         Ok(Self {
             endpoint: row.get(0)?,
             span: row.get(1)?,
-            sight: Sight {
+            seen_row: SeenRow {
                 leaf: row.get(2)?,
-                told: row.get(3)?,
+                reported: row.get(3)?,
                 error_kind: row.get(4)?,
                 correct: row.get(5)?,
                 chained: row.get(6)?,
@@ -376,21 +378,21 @@ impl Last {
     }
 }
 
-/// [`Told`] as it is stored.
+/// [`Reported`] as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Word {
+struct ReportedForm {
     correct: bool,
     chained: bool,
     dummy: bool,
 }
 
-impl From<Told> for Word {
-    fn from(told: Told) -> Self {
-        let Told {
+impl From<Reported> for ReportedForm {
+    fn from(reported: Reported) -> Self {
+        let Reported {
             correct,
             chained,
             dummy,
-        } = told;
+        } = reported;
         Self {
             correct,
             chained,
@@ -522,8 +524,8 @@ impl Span {
 impl Seen {
     fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<(Self, Option<bool>, Option<bool>)> {
         let sha256: Option<String> = row.get(at)?;
-        let told: Option<String> = row.get(at + 7)?;
-        let seen = match (sha256, told) {
+        let reported: Option<String> = row.get(at + 7)?;
+        let seen = match (sha256, reported) {
             (Some(sha256), _) => Self::Served {
                 sha256,
                 subject: row.get(at + 1)?,
@@ -533,16 +535,16 @@ impl Seen {
                 not_before: row.get::<_, Option<i64>>(at + 5)?.map(Timestamp),
                 not_after: row.get::<_, Option<i64>>(at + 6)?.map(Timestamp),
             },
-            (None, Some(told)) => {
-                let Word {
+            (None, Some(reported)) => {
+                let ReportedForm {
                     correct,
                     chained,
                     dummy,
-                } = serde_json::from_str(&told).map_err(|e| {
+                } = serde_json::from_str(&reported).map_err(|e| {
                     let text = rusqlite::types::Type::Text;
                     rusqlite::Error::FromSqlConversionFailure(at + 7, text, Box::new(e))
                 })?;
-                Self::Told {
+                Self::Reported {
                     correct,
                     chained,
                     dummy,

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_ends_in_a_plus_does_not_repeat() {
+    fn plus_at_the_end_of_a_schema_1_name_is_not_a_repeat_count() {
         let key = EntryKey::of_schema_1("sslmate a.example c++").unwrap();
         assert_eq!((&*key.name, key.repeat), ("c++", 0));
         let key = EntryKey::of_schema_1("download a.example/1 ++").unwrap();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_of_schema_1_is_refused() {
+    fn invalid_schema_1_key_is_refused() {
         for text in [
             "",
             "sslmate",

@@ -125,7 +125,7 @@ impl Store {
                 "{}: {what}, or move the file away to begin anew",
                 file.display()
             )),
-            Err(schema::Unfit::Sqlite(error)) => Err(in_words(&file, &error)),
+            Err(schema::Unfit::Sqlite(error)) => Err(describe(&file, &error)),
         }
     }
 
@@ -135,13 +135,13 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn told(&self, error: &rusqlite::Error) -> String {
-        in_words(&self.file, error)
+    fn reported(&self, error: &rusqlite::Error) -> String {
+        describe(&self.file, error)
     }
 }
 
 /// Returns SQLite's error message, with advice.
-fn in_words(file: &Path, error: &rusqlite::Error) -> String {
+fn describe(file: &Path, error: &rusqlite::Error) -> String {
     let what = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
             "it is damaged or no database ({error}): stop certvigil and move the file away, with its -wal and -shm, to begin anew"

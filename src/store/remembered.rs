@@ -42,7 +42,7 @@ impl Store {
     pub fn remember(&self, key: &str, remembered: &[Remembered]) -> Result<(), String> {
         let mut connection = self.connection();
         self.remember_in(&mut connection, key, remembered)
-            .map_err(|e| self.told(&e))
+            .map_err(|e| self.reported(&e))
     }
 
     fn remember_in(
@@ -93,7 +93,7 @@ impl Store {
             rows.collect::<rusqlite::Result<Vec<ItemRow>>>()
         };
         let mut all: Vec<(String, Vec<Remembered>)> = Vec::new();
-        for row in read().map_err(|e| self.told(&e))? {
+        for row in read().map_err(|e| self.reported(&e))? {
             let item = match row.item(&mut certificates) {
                 Ok(item) => item,
                 Err(error) => {
@@ -120,7 +120,7 @@ impl Store {
     /// Returns an error if the database cannot be written.
     pub fn configured(&self, keys: &BTreeSet<String>, now: Timestamp) -> Result<(), String> {
         let mut connection = self.connection();
-        configured_in(&mut connection, keys, now).map_err(|e| self.told(&e))
+        configured_in(&mut connection, keys, now).map_err(|e| self.reported(&e))
     }
 }
 

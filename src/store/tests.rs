@@ -11,8 +11,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::certificate::Certificate;
-use crate::lab::authority::{Authority, Key, Validity};
 use crate::model::Timestamp;
+use crate::testbed::authority::{Authority, Key, Validity};
 
 use super::{FILE_NAME, Store};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use certvigil::finding::{Client, Place, Trait};
+use certvigil::finding::{Client, Trait, TraitPosition};
 use certvigil::judge::{Effect, RULES};
 
 use crate::judged::judged;
@@ -88,13 +88,17 @@ fn page() -> String {
     out.push_str("| place | property | OpenSSL | GnuTLS | Go | Java | Chromium | source |\n");
     out.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for rule in RULES {
-        for place in [Place::Leaf, Place::Intermediate, Place::Root] {
+        for place in [
+            TraitPosition::Leaf,
+            TraitPosition::Intermediate,
+            TraitPosition::Root,
+        ] {
             let effects = rule.at(place);
             if effects.contains(&Effect::Absent) {
                 continue;
             }
             let place = if rule.is_of_chain {
-                Place::Chain
+                TraitPosition::Chain
             } else {
                 place
             };
@@ -138,7 +142,7 @@ fn every_trait_of_a_recorded_chain_has_its_row() {
 }
 
 #[test]
-fn page_is_current() {
+fn clients_page_is_current() {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/clients.md");
     let page = page();
     if std::env::var_os(REWRITE).is_some() {

@@ -86,7 +86,7 @@ fn a_chain_without_traits_is_accepted_by_all() {
 }
 
 #[test]
-fn a_chain_that_a_client_refuses_is_not_ok() {
+fn chain_refused_by_a_client_is_not_ok() {
     let record = Record::read();
     let known = divergence::read();
     for case in &record.cases {
@@ -105,7 +105,7 @@ fn a_chain_that_a_client_refuses_is_not_ok() {
 }
 
 #[test]
-fn a_chain_that_all_clients_accept_is_trusted_without_critical_findings() {
+fn chain_accepted_by_all_clients_is_trusted_without_critical_findings() {
     let record = Record::read();
     for case in record.cases.iter().filter(|c| refusing(c).is_empty()) {
         let judged = judged(&record, case);
@@ -120,7 +120,7 @@ fn a_chain_that_all_clients_accept_is_trusted_without_critical_findings() {
 }
 
 #[test]
-fn a_chain_that_most_clients_refuse_is_not_trusted() {
+fn chain_refused_by_most_clients_is_not_trusted() {
     let record = Record::read();
     for case in &record.cases {
         if refusing(case).len() >= MANY_CLIENTS {

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use certvigil::lab::authority::{Authority, Key, Validity};
+use certvigil::testbed::authority::{Authority, Key, Validity};
 use serde_json::json;
 
 use crate::canned::{self, Canned};
 use crate::fixture::pki::{Leaf, Pki, now};
 use crate::fixture::process::PATIENCE;
-use crate::fixture::tls::{Server, config, read_some, say};
-use crate::sources::{is_past_the_source, object};
+use crate::fixture::tls::{Server, config, read_some, send_bytes};
+use crate::sources::{object, source_succeeded};
 use crate::support::{Run, command};
 
 const MEBIBYTE: usize = 1 << 20;
@@ -45,7 +45,7 @@ fn check(endpoint: &str, roots: Option<&Path>, timeout: &str) -> Run {
 }
 
 /// Asserts that stdout is empty and stderr is one line of error with these words.
-fn assert_told(case: &str, run: &Run, words: &[&str]) {
+fn assert_error(case: &str, run: &Run, words: &[&str]) {
     assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{case}: {run:?}");
     assert_eq!(run.stderr.lines().count(), 1, "{case}: {}", run.stderr);
     for words in words {
@@ -64,7 +64,7 @@ fn api(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> (Server, Stri
 }
 
 #[test]
-fn an_answer_of_a_hundred_megabytes_is_not_read() {
+fn response_of_100_megabytes_is_not_read_completely() {
     for is_announced in [true, false] {
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();
@@ -82,7 +82,7 @@ fn an_answer_of_a_hundred_megabytes_is_not_read() {
                     (format!("{JSON}Transfer-Encoding: chunked\r\n\r\n"), chunk)
                 }
             };
-            say(stream, head.as_bytes());
+            send_bytes(stream, head.as_bytes());
             for _ in 0..100 {
                 if stream.write_all(&chunk).is_err() {
                     return;
@@ -91,7 +91,7 @@ fn an_answer_of_a_hundred_megabytes_is_not_read() {
             }
         });
         let run = check(&endpoint, None, "10s");
-        assert_told(
+        assert_error(
             "100 MB",
             &run,
             &["the answer is larger than", "check the endpoint"],
@@ -103,9 +103,9 @@ fn an_answer_of_a_hundred_megabytes_is_not_read() {
 }
 
 #[test]
-fn an_answer_that_drips_ends_with_the_deadline() {
+fn slow_api_response_ends_at_the_deadline() {
     let (_server, endpoint) = api(|stream| {
-        say(
+        send_bytes(
             stream,
             format!("{JSON}Content-Length: 1000000\r\n\r\n").as_bytes(),
         );
@@ -115,11 +115,11 @@ fn an_answer_that_drips_ends_with_the_deadline() {
         }
     });
     let run = check(&endpoint, None, "1s");
-    assert_told("drips", &run, &["no answer in time; try again"]);
+    assert_error("drips", &run, &["no answer in time; try again"]);
 }
 
 #[test]
-fn what_an_api_says_by_its_status_is_told_and_does_not_pass_for_an_answer() {
+fn api_error_status_is_reported_and_not_used_as_a_result() {
     let page = "<html>bad gateway</html>";
     for (case, answer, words) in [
         (
@@ -150,12 +150,12 @@ fn what_an_api_says_by_its_status_is_told_and_does_not_pass_for_an_answer() {
     ] {
         let api = Canned::start(move |_, _| answer.clone());
         let run = check(&api.endpoint(), None, "500ms");
-        assert_told(case, &run, &[words]);
+        assert_error(case, &run, &[words]);
     }
 }
 
 #[test]
-fn an_api_whose_tls_fails_is_told_with_what_to_do_and_not_asked_again() {
+fn api_tls_failure_is_reported_with_advice_and_not_retried() {
     let pki = Pki::new();
     let root = pki.path("root.pem");
     let right = pki.leaf(&["localhost"]);
@@ -191,14 +191,14 @@ fn an_api_whose_tls_fails_is_told_with_what_to_do_and_not_asked_again() {
         let server = Server::tls("127.0.0.1", config(&pki, leaf));
         let endpoint = format!("https://localhost:{}/api/v2", server.port());
         let run = check(&endpoint, Some(roots), "10s");
-        assert_told(case, &run, &["a.example: HTTPS cannot be spoken: ", words]);
+        assert_error(case, &run, &["a.example: HTTPS cannot be spoken: ", words]);
         assert_eq!(server.connections(), 1, "{case}");
     }
     // The server speaks plain HTTP where the URL has HTTPS.
     let (_plain, endpoint) =
-        api(|stream| say(stream, &canned::response(400, "text/html", "<html>")));
+        api(|stream| send_bytes(stream, &canned::response(400, "text/html", "<html>")));
     let run = check(&endpoint.replace("http:", "https:"), None, "10s");
-    assert_told(
+    assert_error(
         "plain HTTP",
         &run,
         &["it does not speak TLS", "begins with http://"],
@@ -207,7 +207,7 @@ fn an_api_whose_tls_fails_is_told_with_what_to_do_and_not_asked_again() {
     let server = Server::tls("127.0.0.1", config(&pki, &right));
     let endpoint = format!("http://127.0.0.1:{}/api/v2", server.port());
     let run = check(&endpoint, None, "500ms");
-    assert_told("TLS", &run, &["check the endpoint"]);
+    assert_error("TLS", &run, &["check the endpoint"]);
 }
 
 /// The HTTP date of `ago` seconds before now.
@@ -224,7 +224,7 @@ pub(crate) fn dated(body: &serde_json::Value, ago: i64) -> Vec<u8> {
 }
 
 #[test]
-fn a_clock_that_differs_from_that_of_the_api_is_warned_of() {
+fn clock_difference_from_the_api_is_a_warning() {
     const DAY: i64 = 86_400;
     let good = object();
     for (ago, side) in [
@@ -236,7 +236,7 @@ fn a_clock_that_differs_from_that_of_the_api_is_warned_of() {
         let good = good.clone();
         let api = Canned::start(move |_, _| dated(&good, ago));
         let run = check(&api.endpoint(), None, "10s");
-        assert!(is_past_the_source(&run), "{run:?}");
+        assert!(source_succeeded(&run), "{run:?}");
         let told: Vec<&str> = run
             .stderr
             .split("the clock of this machine is ")

@@ -38,7 +38,7 @@ fn sources(directory: &str) -> String {
 }
 
 #[test]
-fn the_table_lists_every_crate_with_its_lines() {
+fn crate_table_lists_every_crate_with_its_line_count() {
     let page = document("ARCHITECTURE.md");
     let rows = page.section("Crates").rows();
     let listed: BTreeSet<String> = rows
@@ -85,7 +85,7 @@ fn paths(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_path_exists() {
+fn every_path_in_architecture_exists() {
     let page = document("ARCHITECTURE.md");
     let mut checked = 0;
     for (line, text) in page.prose() {
@@ -98,7 +98,7 @@ fn every_path_exists() {
 }
 
 #[test]
-fn only_paths_are_paths() {
+fn path_extraction_ignores_other_code_spans() {
     let text = "`src/a.rs` and `--flag`, `make lint`, `a b/c`, `docs/x/`";
     assert_eq!(paths(text).collect::<Vec<_>>(), ["src/a.rs", "docs/x/"]);
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use certvigil::certificate::{Certificate, parse_certificates};
-use certvigil::lab::authority::{Key, Validity};
-use certvigil::lab::{API_KEY, Scenario};
+use certvigil::testbed::authority::{Key, Validity};
+use certvigil::testbed::{API_KEY, Scenario};
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 
 use crate::canned::{self, Canned};
@@ -31,7 +31,9 @@ impl Entity {
         if is_ca {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
-        params.custom_extensions.extend(url.map(issuer_lies_at));
+        params
+            .custom_extensions
+            .extend(url.map(authority_info_access));
         let key = KeyPair::generate().unwrap();
         Self::signed(params, key, issuer)
     }
@@ -51,7 +53,7 @@ impl Entity {
     /// Returns a certificate with the same name and key, signed by another issuer.
     fn cross_signed(&self, issuer: &Entity, url: &str) -> Self {
         let mut params = self.params.clone();
-        params.custom_extensions = vec![issuer_lies_at(url)];
+        params.custom_extensions = vec![authority_info_access(url)];
         let key = KeyPair::from_pem(&self.key.serialize_pem()).unwrap();
         Self::signed(params, key, Some(issuer))
     }
@@ -59,7 +61,7 @@ impl Entity {
 
 /// Authority information access with these URLs, separated by spaces, as caIssuers (RFC 5280,
 /// section 4.2.2.1).
-fn issuer_lies_at(urls: &str) -> CustomExtension {
+fn authority_info_access(urls: &str) -> CustomExtension {
     let tlv = |tag: u8, content: &[u8]| {
         let length = u8::try_from(content.len()).unwrap();
         assert!(length < 128, "one byte tells the length");
@@ -152,7 +154,7 @@ fn assert_refused(run: &Run, says: &[&str]) {
 }
 
 #[test]
-fn issuers_that_are_missing_are_fetched_up_to_the_trusted_root() {
+fn missing_issuers_are_fetched_up_to_the_trusted_root() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
     let root_url = bench.url("/root.der");
@@ -182,7 +184,7 @@ fn issuers_that_are_missing_are_fetched_up_to_the_trusted_root() {
 }
 
 #[test]
-fn a_private_key_in_the_file_stays_there() {
+fn private_key_in_the_input_file_is_never_output() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
     let leaf = Entity::new("www.example.com", false, Some(&root), None);
@@ -200,7 +202,7 @@ fn a_private_key_in_the_file_stays_there() {
 }
 
 #[test]
-fn what_did_not_sign_is_no_issuer() {
+fn fetched_issuer_without_a_matching_signature_is_refused() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
     let lower = Entity::new("Lower", true, Some(&root), None);
@@ -238,7 +240,7 @@ fn what_did_not_sign_is_no_issuer() {
 }
 
 #[test]
-fn what_does_not_say_where_its_issuer_lies_is_told() {
+fn certificate_without_a_usable_issuer_url_is_reported() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
     let lower = Entity::new("Lower", true, Some(&root), None);
@@ -252,7 +254,7 @@ fn what_does_not_say_where_its_issuer_lies_is_told() {
 }
 
 #[test]
-fn a_server_that_says_nothing_does_not_hold_it_up_for_ever() {
+fn silent_issuer_server_times_out() {
     let bench = Bench::new();
     let silent = Server::start("127.0.0.1", tls::stay_silent);
     let root = Entity::new("Root", true, None, None);
@@ -264,12 +266,12 @@ fn a_server_that_says_nothing_does_not_hold_it_up_for_ever() {
 }
 
 #[test]
-fn an_answer_that_never_ends_is_left() {
+fn endless_issuer_response_is_refused() {
     let bench = Bench::new();
     let endless = Server::start("127.0.0.1", |stream| {
         use std::io::Write as _;
         tls::read_some(stream);
-        tls::say(stream, b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n");
+        tls::send_bytes(stream, b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n");
         // Ends when the client closes the connection.
         while stream.write_all(&[0x30; 4096]).is_ok() {}
     });
@@ -282,7 +284,7 @@ fn an_answer_that_never_ends_is_left() {
 }
 
 #[test]
-fn circles_end_wherever_they_are() {
+fn redirect_and_issuer_loops_end() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
     // A redirect loop.
@@ -346,7 +348,7 @@ fn circles_end_wherever_they_are() {
 }
 
 #[test]
-fn a_root_that_is_fetched_is_not_trusted_for_that() {
+fn fetched_root_is_not_trusted() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
     let other = Entity::new("Other Root", true, None, None);
@@ -368,7 +370,7 @@ fn a_root_that_is_fetched_is_not_trusted_for_that() {
 }
 
 #[test]
-fn an_error_leaves_the_file_as_it_was() {
+fn failed_chain_command_keeps_the_output_file() {
     let bench = Bench::new();
     let root = Entity::new("Root", true, None, None);
     let lower = Entity::new("Lower", true, Some(&root), None);
@@ -384,7 +386,7 @@ fn an_error_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_in_one_line() {
+fn chain_command_line_error_is_one_line() {
     let bench = Bench::new();
     let empty = bench.file("empty.pem", "");
     let key = bench.file("key.pem", &Key::generate().unwrap().to_pem());
@@ -419,7 +421,7 @@ fn a_wrong_command_line_is_told_in_one_line() {
 }
 
 #[test]
-fn an_account_and_a_download_give_the_chain_along() {
+fn chain_command_uses_the_chain_of_account_or_download() {
     let scenario = "
 hosts:
   - host: right.demo.example
@@ -432,7 +434,7 @@ hosts:
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let scenario = Scenario::parse(scenario, Path::new("chain.yml")).unwrap();
     let lab = runtime
-        .block_on(certvigil::lab::start(scenario, now()))
+        .block_on(certvigil::testbed::start(scenario, now()))
         .unwrap();
     let config = format!(
         "sslmate: {{endpoint: \"{}\"}}\ntrust: {{system: false}}\ncertificates: [{{sslmate: right.demo.example}}]\n",
@@ -486,10 +488,10 @@ hosts:
 /// An expired certificate is fetched like a valid one. The testbed's CAs are used, since their
 /// validity can be set.
 #[test]
-fn an_expired_issuer_is_an_issuer() {
+fn expired_issuer_is_added_to_the_chain() {
     let bench = Bench::new();
     let long_ago = Validity::around(now(), 900, -100);
-    let root = certvigil::lab::authority::Authority::root("Root", long_ago).unwrap();
+    let root = certvigil::testbed::authority::Authority::root("Root", long_ago).unwrap();
     let lower = root.intermediate("Lower", long_ago).unwrap();
     let names = ["www.example.com".to_owned()];
     let leaf = lower
@@ -505,7 +507,7 @@ fn an_expired_issuer_is_an_issuer() {
 /// An expired copy of an intermediate, and an expired cross-signed one, beside valid ones.
 #[test]
 fn an_expired_intermediate_is_left_out_where_a_valid_one_exists() {
-    use certvigil::lab::authority::Authority;
+    use certvigil::testbed::authority::Authority;
     let bench = Bench::new();
     let (valid, past) = (
         Validity::around(now(), 10, 400),

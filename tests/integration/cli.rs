@@ -6,8 +6,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use certvigil::lab::authority::{Key, Validity, self_signed};
 use certvigil::model::Timestamp;
+use certvigil::testbed::authority::{Key, Validity, self_signed};
 
 use crate::fixture::terminal::Terminal;
 use crate::support::{Refusing, Run, certvigil, command};
@@ -38,7 +38,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_in_one_line() {
+fn command_line_error_is_one_line() {
     for (args, says) in [
         ("", &["no target", "give a TARGET", "--sslmate"][..]),
         (
@@ -73,7 +73,7 @@ fn a_wrong_command_line_is_told_in_one_line() {
 }
 
 #[test]
-fn a_wrong_value_is_told_with_the_right_form() {
+fn invalid_flag_value_error_names_the_valid_form() {
     let short = "a".repeat(63);
     let sha1 = "ab".repeat(20);
     for (args, says) in [
@@ -136,7 +136,7 @@ fn a_wrong_value_is_told_with_the_right_form() {
 }
 
 #[test]
-fn a_wrong_target_is_told_with_the_right_form() {
+fn invalid_target_error_names_the_valid_form() {
     for (target, says) in [
         ("a.example:0", "write 1 to 65535"),
         ("a.example:https", "write 1 to 65535"),
@@ -158,7 +158,7 @@ fn a_wrong_target_is_told_with_the_right_form() {
 }
 
 #[test]
-fn what_was_meant_is_suggested() {
+fn error_suggests_similar_names_and_targets() {
     for (args, says) in [
         ("smtp//mail.example", "did you mean `smtp://mail.example`?"),
         ("a.example:imap", "did you mean `imap://a.example`?"),
@@ -192,7 +192,7 @@ fn what_was_meant_is_suggested() {
 }
 
 #[test]
-fn what_is_quoted_does_not_steer_the_terminal() {
+fn error_output_contains_no_escape_sequences() {
     for args in [
         ["--cert", "\x1b[2Jx.pem"],
         ["--at", "\x1b[2J"],
@@ -251,7 +251,7 @@ fn bad_files(folder: &Path) -> Vec<(std::path::PathBuf, &'static str)> {
 }
 
 #[test]
-fn a_file_without_a_certificate_is_named_with_what_it_has() {
+fn error_names_the_content_of_a_file_without_certificate() {
     let folder = tempfile::tempdir().unwrap();
     for (file, says) in bad_files(folder.path()) {
         let path = file.to_str().unwrap();
@@ -266,7 +266,7 @@ fn a_file_without_a_certificate_is_named_with_what_it_has() {
 }
 
 #[test]
-fn a_certificate_that_names_no_host_needs_a_target() {
+fn wildcard_only_certificate_requires_a_target() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wildcard.pem");
     let validity = Validity::around(Timestamp(1_800_000_000), 1, 1);
@@ -287,7 +287,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 #[test]
-fn fail_on_never_ends_every_run_with_0() {
+fn fail_on_never_always_exits_with_0() {
     let refusing = Refusing::new();
     let place = refusing.place();
     for (args, writes) in [
@@ -308,7 +308,7 @@ fn fail_on_never_ends_every_run_with_0() {
 }
 
 #[test]
-fn a_result_goes_to_a_file_as_a_whole() {
+fn output_file_is_replaced_as_a_whole() {
     let refusing = Refusing::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("result.json");
@@ -338,7 +338,7 @@ fn a_result_goes_to_a_file_as_a_whole() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_told_before_anything_is_looked_at() {
+fn unwritable_output_file_is_reported_before_probing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     let missing = format!("{path}/missing/result");
@@ -352,7 +352,7 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_looked_at() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_written_to_and_not_replaced() {
+fn output_to_a_link_or_pipe_does_not_replace_it() {
     use std::os::unix::fs::FileTypeExt as _;
     let refusing = Refusing::new();
     let folder = tempfile::tempdir().unwrap();
@@ -386,7 +386,7 @@ fn what_is_no_file_is_written_to_and_not_replaced() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn closed_stdout_is_not_an_error() {
     let refusing = Refusing::new();
     let place = refusing.place();
     for args in [
@@ -446,7 +446,7 @@ fn on_a_terminal(words: &str, set: &[(&str, &str)]) -> String {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn colours_are_for_terminals_that_want_them() {
+fn colours_require_a_terminal_and_respect_no_color() {
     let refusing = Refusing::new();
     let check = format!("check {}", refusing.place());
     let colour = "\x1b[35mUNKNOWN";
@@ -461,7 +461,7 @@ fn colours_are_for_terminals_that_want_them() {
 }
 
 #[test]
-fn there_are_no_colours_where_there_is_no_terminal() {
+fn output_without_a_terminal_has_no_colours() {
     let refusing = Refusing::new();
     let run = certvigil(["check", "-vv", &refusing.place()]);
     assert!(run.stdout.contains("UNKNOWN"), "{run:?}");
@@ -472,7 +472,7 @@ fn there_are_no_colours_where_there_is_no_terminal() {
 }
 
 #[test]
-fn a_table_is_as_wide_as_the_terminal() {
+fn table_fits_the_terminal_width() {
     let refusing = Refusing::new();
     for width in [60, 80, 200] {
         let output = command()

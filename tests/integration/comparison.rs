@@ -12,7 +12,7 @@ use crate::nginx::{nginx, one, server};
 
 #[test]
 #[ignore = "needs monitoring-plugins-basic and nginx"]
-fn check_http_asks_for_the_days_alone() {
+fn check_http_checks_only_the_days_until_expiry() {
     const PLUGIN: &str = "/usr/lib/nagios/plugins/check_http";
     let pki = Pki::new();
     let (expected, before) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
@@ -40,7 +40,7 @@ fn check_http_asks_for_the_days_alone() {
 
 /// Each behaviour that the page describes as tried names an existing test.
 #[test]
-fn what_was_tried_was_tried_by_a_test_that_there_is() {
+fn documented_experiments_name_existing_tests() {
     let functions = functions();
     let mut named = 0;
     for (path, heading) in [

@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 10] = [
 ];
 
 #[test]
-fn every_key_has_its_entry() {
+fn every_configuration_key_is_documented() {
     let page = document("docs/configuration.md");
     for (section, text) in PLACES {
         let errors = parse(text, Path::new("f.yml")).unwrap_err();
@@ -38,7 +38,7 @@ fn every_key_has_its_entry() {
 }
 
 #[test]
-fn every_section_is_compared() {
+fn every_documented_configuration_section_is_compared() {
     let page = document("docs/configuration.md");
     for section in page.sections().iter().filter(|s| !s.rows().is_empty()) {
         let compared = PLACES.iter().any(|(name, _)| *name == section.heading);
@@ -47,7 +47,7 @@ fn every_section_is_compared() {
 }
 
 #[test]
-fn the_documented_defaults_are_those_of_the_program() {
+fn documented_configuration_defaults_match_the_program() {
     let page = document("docs/configuration.md");
     let rows = page.section("defaults").rows();
     let told = |key: &str| {
@@ -72,7 +72,7 @@ fn the_documented_defaults_are_those_of_the_program() {
 /// `readme.rs` runs the `config check` examples of the page. This test checks that the example has
 /// every source.
 #[test]
-fn the_example_is_right_and_has_every_source() {
+fn example_configuration_is_valid_and_has_every_source() {
     let page = document("docs/configuration.md");
     let blocks = page.blocks();
     let example = blocks.iter().find(|b| b.info == "yaml certvigil.yml");
@@ -99,7 +99,7 @@ fn the_example_is_right_and_has_every_source() {
 }
 
 #[test]
-fn every_error_of_a_file_is_a_line_and_the_exit_code_is_3() {
+fn configuration_errors_are_one_line_each_with_exit_code_3() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.yml");
     std::fs::write(&file, "dms: []\ncertificates:\n  - {sslmate: a, prot: 1}\n").unwrap();
@@ -122,7 +122,7 @@ fn every_error_of_a_file_is_a_line_and_the_exit_code_is_3() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_of() {
+fn unreadable_configuration_is_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let latin1 = folder.path().join("latin1.yml");
     std::fs::write(&latin1, b"certificates: [] # \xe4\n").unwrap();

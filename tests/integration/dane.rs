@@ -11,7 +11,9 @@ use std::slice::from_ref;
 use serde_json::{Value, json};
 
 use crate::fixture::check::{Check, Row};
-use crate::fixture::dns::{A, Asked, CNAME, NameServer, REFUSED, SERVFAIL, Said, TLSA, wire_name};
+use crate::fixture::dns::{
+    A, CNAME, DnsQuery, DnsResponse, NameServer, REFUSED, SERVFAIL, TLSA, wire_name,
+};
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::{Process, free_port, run, wait_until};
@@ -24,7 +26,7 @@ const MAX_RECORDS: u8 = 64;
 /// Records by name, with the response flags to send with them.
 #[derive(Clone, Default)]
 struct Zone {
-    said: BTreeMap<(String, u16), Said>,
+    said: BTreeMap<(String, u16), DnsResponse>,
     silent: Vec<u16>,
 }
 
@@ -36,13 +38,13 @@ impl Zone {
         self
     }
 
-    fn but(mut self, name: &str, kind: u16, change: impl Fn(&mut Said)) -> Self {
+    fn but(mut self, name: &str, kind: u16, change: impl Fn(&mut DnsResponse)) -> Self {
         change(self.said.entry((name.to_owned(), kind)).or_default());
         self
     }
 
     fn serve(self) -> NameServer {
-        NameServer::start(move |asked: &Asked| {
+        NameServer::start(move |asked: &DnsQuery| {
             if self.silent.contains(&asked.kind) {
                 return None;
             }
@@ -133,7 +135,7 @@ fn told<'a>(row: &'a Row, key: &str) -> &'a str {
 }
 
 #[test]
-fn a_record_that_fits_is_shown_and_nothing_is_told() {
+fn matching_tlsa_record_is_shown_without_findings() {
     let bench = Bench::new();
     let name_server = bench.zone(&[for_key(&bench.leaf)]).serve();
     let row = bench.check(name_server.address).row();
@@ -146,13 +148,13 @@ fn a_record_that_fits_is_shown_and_nothing_is_told() {
     );
     let owner = bench.owner(HOST);
     let asked = name_server.asked().into_iter();
-    let asked: Vec<Asked> = asked.filter(|a| a.kind == TLSA).collect();
+    let asked: Vec<DnsQuery> = asked.filter(|a| a.kind == TLSA).collect();
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert!(asked[0].dnssec_ok && asked[0].name == owner, "{asked:?}");
 }
 
 #[test]
-fn a_renewal_that_dns_was_not_told_of_is_critical() {
+fn outdated_tlsa_record_is_critical() {
     let bench = Bench::new();
     let row = bench.row(bench.zone(&[for_key(&bench.other)]));
     row.assert_right(&["tlsa_mismatch"]);
@@ -182,7 +184,7 @@ fn a_renewal_that_dns_was_not_told_of_is_critical() {
 }
 
 #[test]
-fn without_records_or_without_asking_nothing_is_told() {
+fn absent_or_unrequested_tlsa_records_cause_no_finding() {
     let bench = Bench::new();
     let row = bench.row(bench.zone(&[]));
     row.assert_right(&[]);
@@ -220,7 +222,7 @@ fn without_records_or_without_asking_nothing_is_told() {
 }
 
 #[test]
-fn the_records_of_what_an_alias_stands_for_come_first_if_dnssec_vouches_for_it() {
+fn tlsa_records_of_an_authenticated_alias_target_come_first() {
     let bench = Bench::new();
     let (middle, host) = ("alias.example.net", "host.example.net");
     let (own, canonical) = (bench.owner(HOST), bench.owner(host));
@@ -266,7 +268,7 @@ fn the_records_of_what_an_alias_stands_for_come_first_if_dnssec_vouches_for_it()
 }
 
 #[test]
-fn odd_records_are_passed_over() {
+fn unusable_tlsa_records_are_ignored_beside_a_usable_one() {
     let bench = Bench::new();
     let odd = [
         tlsa([3, 1, 1], "abcd"),
@@ -289,7 +291,7 @@ fn odd_records_are_passed_over() {
 }
 
 #[test]
-fn many_records_are_fetched_whole_and_no_more_than_can_be_meant() {
+fn truncated_tlsa_response_is_fetched_over_tcp_up_to_a_maximum() {
     let bench = Bench::new();
     let owner = bench.owner(HOST);
     let strangers = |count: u8| (0..count).map(|n| tlsa([3, 1, 1], &format!("{n:02x}").repeat(32)));
@@ -322,7 +324,7 @@ fn many_records_are_fetched_whole_and_no_more_than_can_be_meant() {
 }
 
 #[test]
-fn records_that_cannot_be_had_are_told_of_beside_what_was_seen() {
+fn failed_tlsa_lookup_is_reported_beside_the_probe_result() {
     let bench = Bench::new();
     let owner = bench.owner(HOST);
     let fails = |zone: Zone, name: &str, kind| zone.but(name, kind, |said| said.code = SERVFAIL);
@@ -368,9 +370,9 @@ fn records_that_cannot_be_had_are_told_of_beside_what_was_seen() {
     let good = bench.zone(&[for_key(&bench.leaf)]).serve();
     for code in [SERVFAIL, REFUSED] {
         let broken = NameServer::start(move |_| {
-            Some(Said {
+            Some(DnsResponse {
                 code,
-                ..Said::default()
+                ..DnsResponse::default()
             })
         });
         let row = bench
@@ -384,7 +386,7 @@ fn records_that_cannot_be_had_are_told_of_beside_what_was_seen() {
 }
 
 #[test]
-fn an_authority_of_usage_2_has_to_be_served() {
+fn usage_2_authority_must_be_served() {
     let bench = Bench::new();
     let sha256 = |c: &certvigil::certificate::Certificate| c.sha256().to_string();
     let of_mid = tlsa([2, 0, 1], &sha256(&bench.pki.intermediate.certificate));
@@ -409,7 +411,7 @@ fn an_authority_of_usage_2_has_to_be_served() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn nginx_without_its_intermediate_fulfils_no_record_of_usage_2() {
+fn nginx_without_its_intermediate_matches_no_usage_2_record() {
     let bench = Bench::new();
     let (pki, leaf) = (&bench.pki, &bench.leaf);
     let of_mid = tlsa(
@@ -443,7 +445,7 @@ fn nginx_without_its_intermediate_fulfils_no_record_of_usage_2() {
 }
 
 #[test]
-fn the_monitor_and_its_probe_judge_by_them_where_the_configuration_says_so() {
+fn serve_checks_tlsa_records_if_configured() {
     let bench = Bench::new();
     let dns = bench.zone(&[for_key(&bench.other)]).serve();
     let port = bench.server.port();
@@ -457,7 +459,7 @@ fn the_monitor_and_its_probe_judge_by_them_where_the_configuration_says_so() {
         )
     };
     let mismatch = [r#"code="tlsa_mismatch""#, r#"severity="critical""#];
-    for (defaults, entry, is_told) in [
+    for (defaults, entry, is_reported) in [
         (", dane: true", "", true),
         ("", ", dane: true", true),
         (", dane: true", ", dane: false", false),
@@ -469,7 +471,7 @@ fn the_monitor_and_its_probe_judge_by_them_where_the_configuration_says_so() {
                 .samples("certvigil_endpoint_correct", &[])
                 .is_empty()
         });
-        let expected = is_told.then_some(1.0);
+        let expected = is_reported.then_some(1.0);
         let finding = "certvigil_endpoint_finding";
         assert_eq!(
             metrics.sample(finding, &mismatch),
@@ -598,7 +600,7 @@ pub(crate) fn local(port: u16) -> SocketAddr {
 
 #[test]
 #[ignore = "needs knot and unbound"]
-fn what_a_validating_name_server_vouches_for_is_told_apart() {
+fn validated_tlsa_records_are_reported_as_authenticated() {
     let pki = Pki::new();
     let host = "mail.example";
     let leaf = pki.leaf(&[host, "alias.example"]);

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use certvigil::certificate::Certificate;
-use certvigil::lab::authority::{Authority, Key, Validity};
+use certvigil::testbed::authority::{Authority, Key, Validity};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::dane::{anchor, local, validating_at, zones};
 use crate::fixture::check::{self, Check, Row};
-use crate::fixture::dns::{NameServer, SERVFAIL, Said};
+use crate::fixture::dns::{DnsResponse, NameServer, SERVFAIL};
 use crate::fixture::pki::{Leaf, Pki, now};
 use crate::fixture::process::Process;
 use crate::fixture::tls::{self, Server};
@@ -182,7 +182,7 @@ fn setup() -> Setup {
         let key = Key::generate().unwrap();
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let validity = Validity::around(now(), 30, 60);
-        let issued = certvigil::lab::authority::self_signed(&names, validity, &key).unwrap();
+        let issued = certvigil::testbed::authority::self_signed(&names, validity, &key).unwrap();
         Leaf {
             certificate: issued.certificate,
             key: pki.file(key.to_pem()),
@@ -643,9 +643,9 @@ fn postfix_agrees_on_dane_for_mail() {
     let knot = zones(&setup.zone, &setup.unsigned);
     let address = own_address();
     let broken = NameServer::start(|_| {
-        Some(Said {
+        Some(DnsResponse {
             code: SERVFAIL,
-            ..Said::default()
+            ..DnsResponse::default()
         })
     });
     let mut settings = format!("interface: {address}@53\n    access-control: 127.0.0.0/8 allow");

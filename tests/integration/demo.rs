@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use certvigil::lab::Scenario;
 use certvigil::model::Timestamp;
+use certvigil::testbed::Scenario;
 
 use crate::support::certvigil;
 
 #[test]
-fn every_planted_fault_is_named_and_nothing_else_is() {
+fn demo_reports_every_planted_fault_and_no_other() {
     let run = certvigil(["demo"]);
     assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
     assert!(
@@ -29,13 +29,16 @@ fn every_planted_fault_is_named_and_nothing_else_is() {
 }
 
 #[test]
-fn a_demo_without_a_scan_is_not_as_planted() {
+fn demo_reports_an_unprobed_host_as_a_difference() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _guard = runtime.enter();
     let text = "hosts:\n  - host: a.demo.example\n    servers: [{at: 127.0.0.91, serve: nothing, findings: unreachable}]\n";
     let scenario = Scenario::parse(text, Path::new("x.yml")).unwrap();
     let lab = runtime
-        .block_on(certvigil::lab::start(scenario, Timestamp(1_800_000_000)))
+        .block_on(certvigil::testbed::start(
+            scenario,
+            Timestamp(1_800_000_000),
+        ))
         .unwrap();
     let at: IpAddr = "127.0.0.91".parse().unwrap();
     assert_eq!(

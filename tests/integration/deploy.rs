@@ -68,7 +68,7 @@ impl Bench {
 }
 
 #[test]
-fn the_action_checks_what_its_inputs_say() {
+fn action_runs_check_with_its_inputs() {
     let bench = Bench::new();
     let target = bench.target();
     let targets = ("CERTVIGIL_TARGETS", &*target);
@@ -100,7 +100,7 @@ fn the_action_checks_what_its_inputs_say() {
 
 /// Inputs may come from a pull request: they are arguments of the program and never shell code.
 #[test]
-fn nothing_in_the_inputs_of_the_action_is_run() {
+fn action_never_executes_its_inputs() {
     let bench = Bench::new();
     for hostile in [
         "$(touch ran)",
@@ -129,7 +129,7 @@ fn value<'a>(yaml: &'a Yaml<'_>, key: &str) -> Option<&'a str> {
 
 /// A cached program is not built again, and is on the PATH of the job's next steps.
 #[test]
-fn the_action_takes_the_program_from_the_cache() {
+fn action_uses_the_cached_program() {
     let home = tempfile::tempdir().unwrap();
     let bin = home.path().join(".cache/certvigil/bin");
     fs::create_dir_all(&bin).unwrap();
@@ -146,7 +146,7 @@ fn the_action_takes_the_program_from_the_cache() {
 
 /// Each input is an environment variable of the check step, and the files that the step runs exist.
 #[test]
-fn the_action_hands_its_inputs_to_its_scripts() {
+fn action_passes_its_inputs_to_its_scripts() {
     let text = text("dist/action/action.yml");
     let documents = Yaml::load_from_str(&text).unwrap();
     let action = &documents[0];
@@ -191,7 +191,7 @@ fn the_action_hands_its_inputs_to_its_scripts() {
 /// The cache key of the action changes with each file that the compiler reads, and with no other
 /// file.
 #[test]
-fn the_cache_of_the_action_is_named_by_the_source() {
+fn action_cache_key_depends_on_the_source_files() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path();
     let mut read = vec![
@@ -251,7 +251,7 @@ fn script_of_gitlab() -> String {
 }
 
 #[test]
-fn the_job_of_gitlab_checks_and_leaves_its_report() {
+fn gitlab_job_checks_and_writes_its_report() {
     let bench = Bench::new();
     for (cert, code) in [("old.pem", 0), ("fullchain.pem", 2)] {
         let args = format!("{} --cert {cert} {}", bench.flags(), bench.target());
@@ -270,7 +270,7 @@ fn the_job_of_gitlab_checks_and_leaves_its_report() {
 
 /// Without the program and without a URL to download it from, the job reports what to set.
 #[test]
-fn the_job_of_gitlab_says_what_it_lacks() {
+fn gitlab_job_names_a_missing_setting() {
     let folder = tempfile::tempdir().unwrap();
     // GitLab runs the lines with the shell of the image, usually one of these.
     for shell in ["/bin/sh", "/bin/bash"] {
@@ -299,7 +299,7 @@ fn words_of_image(instruction: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_command_of_the_image_is_one_of_ours() {
+fn image_command_is_a_certvigil_command() {
     assert_eq!(words_of_image("ENTRYPOINT"), ["/usr/bin/certvigil"]);
     let words = words_of_image("CMD");
     assert_is_a_command(words.iter().map(String::as_str));
@@ -330,7 +330,7 @@ fn the_command_of_the_image_is_one_of_ours() {
 const RULES_OF_THE_COMPOSITION: &str = "/etc/certvigil/rules.yml";
 
 #[test]
-fn the_composition_finds_its_files() {
+fn compose_file_refers_to_existing_files() {
     let text_of = |name: &str| text(&format!("dist/compose/{name}"));
     let text = text_of("compose.yml");
     let documents = Yaml::load_from_str(&text).unwrap();
@@ -403,7 +403,7 @@ fn the_composition_finds_its_files() {
 
 #[test]
 #[ignore = "needs prometheus"]
-fn prometheus_takes_the_configuration_of_the_composition() {
+fn promtool_accepts_the_compose_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let rules = root().join("dashboards/prometheus/rules.yml");
     let config = text("dist/compose/prometheus/prometheus.yml");
@@ -425,7 +425,7 @@ fn examples_of_ci(has: &str) -> Vec<String> {
 
 #[test]
 #[ignore = "needs check-jsonschema"]
-fn the_schemas_of_the_services_take_what_is_for_them() {
+fn ci_and_compose_files_match_their_schemas() {
     let folder = tempfile::tempdir().unwrap();
     let mut held = vec![
         ("github-actions", root().join("dist/action/action.yml")),
@@ -477,7 +477,7 @@ const KUBERNETES: (u32, u32) = (25, 37);
 
 #[test]
 #[ignore = "needs kubernetes-validate"]
-fn kubernetes_takes_the_manifest() {
+fn kubernetes_validate_accepts_the_manifest() {
     for minor in KUBERNETES.0..=KUBERNETES.1 {
         run(Command::new("kubernetes-validate")
             .args(["--strict", "--kubernetes-version", &format!("1.{minor}")])
@@ -486,14 +486,14 @@ fn kubernetes_takes_the_manifest() {
 }
 
 #[test]
-fn the_versions_of_kubernetes_that_are_promised_are_those_that_are_tested() {
+fn documented_kubernetes_versions_are_the_tested_ones() {
     let page = document("docs/installing.md").text;
     let promise = format!("Kubernetes 1.{} to 1.{}", KUBERNETES.0, KUBERNETES.1);
     assert!(page.contains(&promise), "{promise}");
 }
 
 #[test]
-fn the_base_of_kustomize_is_the_manifest() {
+fn kustomize_base_is_the_manifest() {
     let text = text("dist/kustomization.yaml");
     let documents = Yaml::load_from_str(&text).unwrap();
     let resources = documents[0]["resources"].as_sequence().unwrap();
@@ -524,7 +524,7 @@ fn overlay() -> TempDir {
 
 #[test]
 #[ignore = "needs kubectl and kubernetes-validate"]
-fn an_overlay_of_kustomize_changes_what_it_says() {
+fn kustomize_overlay_applies_its_changes() {
     let folder = overlay();
     let built = run(Command::new("kubectl")
         .arg("kustomize")
@@ -557,13 +557,13 @@ fn an_overlay_of_kustomize_changes_what_it_says() {
 
 #[test]
 #[ignore = "needs hadolint"]
-fn hadolint_finds_nothing_in_the_image() {
+fn hadolint_accepts_the_dockerfile() {
     run(Command::new("hadolint").arg(root().join("dist/Dockerfile")));
 }
 
 #[test]
 #[ignore = "needs shellcheck"]
-fn shellcheck_finds_nothing() {
+fn shellcheck_accepts_the_scripts() {
     let folder = tempfile::tempdir().unwrap();
     let gitlab = folder.path().join("gitlab.sh");
     // The flags are split on purpose, but a comment for the linter is not possible in a file that

@@ -32,7 +32,7 @@ fn unit(folder: &Path) -> std::path::PathBuf {
 
 #[test]
 #[ignore = "needs systemd"]
-fn systemd_takes_the_unit_and_finds_little_exposed() {
+fn systemd_accepts_the_unit_with_a_low_exposure_score() {
     /// In tenths. systemd rates up to 2.0 as "OK", and a unit without any restriction as 9.6.
     const MOST_EXPOSED: &str = "--threshold=15";
     let folder = tempfile::tempdir().unwrap();
@@ -58,14 +58,14 @@ fn unit_command() -> Vec<String> {
 }
 
 #[test]
-fn the_command_of_the_unit_is_one_of_ours() {
+fn systemd_unit_command_is_a_certvigil_command() {
     let command = unit_command();
     assert_is_a_command(command.iter().skip(1).map(String::as_str));
 }
 
 #[test]
 #[ignore = "needs bubblewrap"]
-fn the_command_of_the_unit_runs_as_nobody_in_a_file_system_that_is_read_only() {
+fn unit_command_runs_unprivileged_in_a_read_only_file_system() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = Server::tls("127.0.0.1", config(&pki, &leaf));
@@ -149,7 +149,7 @@ pub(crate) fn assert_is_a_command<'a>(words: impl Iterator<Item = &'a str>) {
 }
 
 #[test]
-fn the_manifest_runs_unprivileged_and_its_parts_fit() {
+fn kubernetes_manifest_is_unprivileged_and_consistent() {
     let text = dist("kubernetes.yaml");
     let documents = Yaml::load_from_str(&text).unwrap();
     let of_kind = |kind: &str| {
@@ -244,7 +244,7 @@ fn keys<'a>(yaml: &'a Yaml<'a>, into: &mut BTreeSet<&'a str>) {
 /// Kubernetes refuses an unknown key, or ignores it and its effect is missing. These are the keys
 /// of the API of version 1.30 (core/v1 and apps/v1).
 #[test]
-fn every_key_of_the_manifest_is_one_that_kubernetes_knows() {
+fn kubernetes_manifest_uses_only_known_keys() {
     const KNOWN: &str = "apiVersion kind metadata name labels spec data \
         clusterIP selector ports port targetPort \
         serviceName replicas template volumeClaimTemplates accessModes \

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::fixture::check::{self, Check, Row};
 use crate::fixture::dns::{
-    A, AAAA, Asked, HTTPS, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL, Said,
+    A, AAAA, DnsQuery, DnsResponse, HTTPS, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL,
 };
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::{Process, free_port};
@@ -145,7 +145,7 @@ fn summary(rows: &[Row]) -> Vec<&str> {
 
 #[test]
 #[ignore = "needs knot"]
-fn every_address_of_a_name_is_looked_at_once() {
+fn every_address_of_a_name_is_probed_once() {
     let knot = knot();
     let bench = Bench::new();
     for (host, flag, expected) in [
@@ -197,7 +197,7 @@ fn every_address_of_a_name_is_looked_at_once() {
 
 #[test]
 #[ignore = "needs knot"]
-fn an_answer_that_does_not_fit_into_a_datagram_is_fetched_whole() {
+fn dns_response_larger_than_a_datagram_is_fetched_completely() {
     let knot = knot();
     let bench = Bench::new();
     let rows = bench.look("crowd.example", &[local(knot.port)], &[]);
@@ -208,7 +208,7 @@ fn an_answer_that_does_not_fit_into_a_datagram_is_fetched_whole() {
 }
 
 #[test]
-fn five_hundred_addresses_of_a_truncated_answer_are_each_looked_at_once() {
+fn each_of_500_addresses_in_a_truncated_response_is_probed_once() {
     const ADDRESSES: u16 = 500;
     let bench = Bench::new();
     let ip = |n: u16| [127, 0, 2 + n.to_be_bytes()[0], n.to_be_bytes()[1]];
@@ -219,10 +219,10 @@ fn five_hundred_addresses_of_a_truncated_answer_are_each_looked_at_once() {
                 .collect(),
             _ => Vec::new(),
         };
-        Some(Said {
+        Some(DnsResponse {
             truncated: asked.kind == A && !asked.over_tcp,
             records,
-            ..Said::default()
+            ..DnsResponse::default()
         })
     });
     let rows = bench.look("crowd.example", &[name_server.address], &[]);
@@ -245,7 +245,7 @@ fn check_without_ipv6(args: &[&str]) -> Run {
 
 #[test]
 #[ignore = "needs iproute2"]
-fn a_family_that_the_machine_lacks_is_skipped_with_one_notice_unless_it_is_requested() {
+fn missing_address_family_is_skipped_with_one_notice_unless_requested() {
     const NOTICE: &str = "has no route for IPv6";
     let two = |host: &str| format!("{host}:443:127.0.0.1,2001:db8::1");
     let hosts = ["www.example.com", "api.example.com"];
@@ -287,7 +287,7 @@ fn a_family_that_the_machine_lacks_is_skipped_with_one_notice_unless_it_is_reque
 
 #[test]
 #[ignore = "needs iproute2"]
-fn a_machine_without_ipv6_says_that_it_has_none() {
+fn error_states_that_the_machine_has_no_ipv6() {
     let check = |address: &str| {
         let resolve = format!("www.example.com:443:{address}");
         check_without_ipv6(&["www.example.com", "--resolve", &resolve])
@@ -323,7 +323,7 @@ fn answering() -> Responder {
 }
 
 #[test]
-fn a_name_server_that_works_stands_in_for_those_that_do_not() {
+fn working_name_server_replaces_failing_ones() {
     let bench = Bench::new();
     let good = answering();
     let refuses = Responder::start(|_| Err(REFUSED));
@@ -355,18 +355,18 @@ fn a_name_server_that_works_stands_in_for_those_that_do_not() {
 fn name_servers_are_queried_in_their_order() {
     let bench = Bench::new();
     let first = answering();
-    let others: [fn(&Asked) -> Option<Said>; 2] = [
+    let others: [fn(&DnsQuery) -> Option<DnsResponse>; 2] = [
         |_| {
-            Some(Said {
+            Some(DnsResponse {
                 code: NXDOMAIN,
-                ..Said::default()
+                ..DnsResponse::default()
             })
         },
         |asked| {
             let records = (asked.kind == A).then(|| (asked.name.clone(), A, vec![127, 0, 0, 3]));
-            Some(Said {
+            Some(DnsResponse {
                 records: records.into_iter().collect(),
-                ..Said::default()
+                ..DnsResponse::default()
             })
         },
     ];
@@ -392,15 +392,15 @@ fn a_name_server_without_edns_is_queried_without_it() {
     for code in [Some(FORMERR), Some(NOTIMP), None] {
         let name_server = NameServer::start(move |asked| {
             if asked.has_edns {
-                return code.map(|code| Said {
+                return code.map(|code| DnsResponse {
                     code,
-                    ..Said::default()
+                    ..DnsResponse::default()
                 });
             }
             let records = (asked.kind == A).then(|| (asked.name.clone(), A, vec![127, 0, 0, 2]));
-            Some(Said {
+            Some(DnsResponse {
                 records: records.into_iter().collect(),
-                ..Said::default()
+                ..DnsResponse::default()
             })
         });
         let rows = bench.look("v4only.example", &[name_server.address], &[]);
@@ -411,7 +411,7 @@ fn a_name_server_without_edns_is_queried_without_it() {
 }
 
 #[test]
-fn why_there_is_no_answer_is_told() {
+fn failed_dns_lookup_has_its_error_kind() {
     let bench = Bench::new();
     let (_silent, silent) = silent();
     let refuses = Responder::start(|_| Err(REFUSED));
@@ -453,7 +453,7 @@ fn record(question: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn forged_and_circular_answers_are_no_addresses() {
+fn forged_circular_and_truncated_dns_responses_yield_no_address() {
     let bench = Bench::new();
     let right = raw(|question| match question[question.len() - 3] {
         1 => record(question, 1, &[127, 0, 0, 2]),
@@ -482,7 +482,7 @@ fn forged_and_circular_answers_are_no_addresses() {
 }
 
 #[test]
-fn one_family_that_fails_does_not_hide_the_other() {
+fn dns_failure_of_one_family_does_not_hide_the_other() {
     let bench = Bench::new();
     for (broken, flag) in [(AAAA, "-4"), (A, "-6")] {
         let responder = Responder::start(move |kind| match kind {
@@ -501,7 +501,7 @@ fn one_family_that_fails_does_not_hide_the_other() {
 }
 
 #[test]
-fn the_hosts_file_is_asked_first() {
+fn localhost_resolves_to_a_loopback_address() {
     let bench = Bench::new();
     let rows = bench.look("localhost", &[], &[]);
     assert!(summary(&rows).contains(&"127.0.0.1"), "{rows:?}");
@@ -509,9 +509,9 @@ fn the_hosts_file_is_asked_first() {
 
 /// RFC 6761, section 6.3.
 #[test]
-fn names_of_this_machine_are_not_asked_of_a_name_server() {
+fn localhost_names_are_not_sent_to_a_name_server() {
     let bench = Bench::new();
-    let name_server = NameServer::start(|_| Some(Said::default()));
+    let name_server = NameServer::start(|_| Some(DnsResponse::default()));
     let rows = bench.look("a.localhost", &[name_server.address], &[]);
     assert_eq!(summary(&rows), ["127.0.0.1", "::1"], "{rows:?}");
     assert_eq!(name_server.asked(), []);

@@ -21,7 +21,7 @@ fn first_line(code: Code) -> String {
 }
 
 #[test]
-fn the_index_has_every_finding() {
+fn findings_index_lists_every_finding() {
     let page = document("docs/findings.md");
     let sections = page.sections();
     let entries: Vec<&Section<'_>> = sections
@@ -55,7 +55,7 @@ const SERVERS: [&str; 5] = [
 ];
 
 #[test]
-fn every_finding_has_its_page() {
+fn every_finding_has_a_documentation_page() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let entries = std::fs::read_dir(root.join(FINDINGS)).unwrap();
     let files: BTreeSet<String> = entries
@@ -97,7 +97,7 @@ fn every_finding_has_its_page() {
 }
 
 #[test]
-fn every_severity_is_explained() {
+fn every_severity_is_documented() {
     let page = document("docs/findings.md");
     let intro = page.text.split("\n## ").next().unwrap();
     for severity in [
@@ -118,7 +118,7 @@ fn every_severity_is_explained() {
 }
 
 #[test]
-fn every_error_kind_and_status_has_its_entry() {
+fn every_error_kind_and_status_is_documented() {
     let page = document("docs/errors.md");
     let sections = page.sections();
     let entries: Vec<&Section<'_>> = sections
@@ -169,7 +169,7 @@ fn documented_labels(entry: &Section<'_>) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_metric_has_its_entry() {
+fn every_metric_is_documented() {
     let page = document("docs/metrics.md");
     let entries = metric_sections(&page);
     let headings: Vec<&str> = entries.iter().map(|s| s.heading).collect();
@@ -212,7 +212,7 @@ const NOT_IN_THE_DEMO: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn the_labels_of_metrics_are_those_that_are_exposed() {
+fn documented_metric_labels_match_the_exposed_ones() {
     let demo = Exporter::demo(&[]);
     let metrics = demo.wait_for_metrics("a whole cycle", |metrics| {
         metrics
@@ -275,7 +275,7 @@ fn words(pointer: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_schema_has_every_word() {
+fn json_schema_lists_every_enum_value() {
     let row = "/$defs/row/properties";
     let names = |all: &[ErrorKind]| all.iter().map(|k| k.name()).collect::<Vec<_>>();
     assert_eq!(
@@ -342,7 +342,7 @@ fn protocols_have_rows_in_their_order_with_their_ports() {
     for (heading, is_clear) in [("STARTTLS\n", true), ("TLS first\n", false)] {
         let all = Protocol::ALL.iter();
         let expected: Vec<(String, String)> = all
-            .filter(|p| p.begins_in_the_clear() == is_clear)
+            .filter(|p| p.uses_starttls() == is_clear)
             .map(|p| {
                 let port = p.default_port().to_string();
                 let udp = if p.is_quic() { ", UDP" } else { "" };
@@ -384,7 +384,7 @@ fn command(name: &str) -> clap::Command {
 }
 
 #[test]
-fn every_flag_has_its_entry() {
+fn every_flag_is_documented() {
     for (name, path) in COMMANDS {
         let mut flags = BTreeSet::new();
         for argument in command(name).get_arguments() {
@@ -423,7 +423,7 @@ fn every_flag_has_its_entry() {
 }
 
 #[test]
-fn the_documented_defaults_of_flags_are_those_of_the_program() {
+fn documented_flag_defaults_match_the_program() {
     for (name, path, least) in [
         ("check", "docs/check.md", 6),
         ("verify", "docs/verify.md", 5),
@@ -466,7 +466,7 @@ fn the_documented_defaults_of_flags_are_those_of_the_program() {
 
 /// Link targets exist: the files, and the headings in them.
 #[test]
-fn every_link_leads_somewhere() {
+fn every_documentation_link_resolves() {
     let all = documents();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut links = 0;
@@ -500,7 +500,7 @@ fn every_link_leads_somewhere() {
 
 /// Every picture that is shown exists, in the Debian package too, and every picture is shown.
 #[test]
-fn every_picture_is_shown_and_packed() {
+fn every_picture_is_shown_and_packaged() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("docs/pictures");
     let mut shown = BTreeSet::new();
@@ -530,7 +530,7 @@ fn every_picture_is_shown_and_packed() {
 /// The table of contents of the book links to every page. The pages of findings have a table of
 /// their own.
 #[test]
-fn the_book_leads_to_every_page() {
+fn docs_index_links_to_every_page() {
     let contents = document("docs/README.md").text;
     let mut pages = 0;
     for page in documents() {
@@ -569,7 +569,7 @@ pub(crate) fn functions() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_promise_of_reliability_has_its_test() {
+fn every_reliability_row_names_an_existing_test() {
     let page = document("docs/reliability.md");
     let functions = functions();
     let mut promises = 0;

@@ -162,7 +162,7 @@ impl Bench {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_chain_is_expected_and_written_whatever_the_form_of_its_file() {
+fn chain_is_expected_and_written_from_every_file_format() {
     let bench = Bench::new();
     let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
     let written = bench.text();
@@ -183,7 +183,7 @@ fn a_chain_is_expected_and_written_whatever_the_form_of_its_file() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn roots_are_trusted_whatever_the_form_of_their_file() {
+fn roots_are_trusted_from_every_file_format() {
     let bench = Bench::new();
     let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
     let root = bench.pki.path("root.pem");
@@ -333,7 +333,7 @@ fn a_password_file_opens_pkcs12() {
 /// certbot's folder with a link whose target is gone, one whose folder is gone, and others.
 #[test]
 #[ignore = "needs openssl"]
-fn a_match_of_pem_dir_that_cannot_be_read_is_an_unknown_row() {
+fn unreadable_pem_dir_match_is_an_unknown_row() {
     let bench = Bench::new();
     let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
     let live = bench.pki.path("live");
@@ -373,7 +373,7 @@ fn a_match_of_pem_dir_that_cannot_be_read_is_an_unknown_row() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn pipes_of_the_shell_are_read_once_and_devices_within_bounds() {
+fn shell_pipes_are_read_once_and_devices_up_to_a_limit() {
     let bench = Bench::new();
     let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
     let p12 = bench.openssl("pkcs12 -export -in @leaf -inkey @key -passout pass:geheim");
@@ -412,7 +412,7 @@ fn pipes_of_the_shell_are_read_once_and_devices_within_bounds() {
 
 /// Every 41st character of the file is lost or another one.
 #[test]
-fn a_damaged_file_is_refused_or_written_whole() {
+fn damaged_file_is_refused_or_written_completely() {
     let bench = Bench::new();
     let text = bench.text();
     let whole = parse_certificates(text.as_bytes()).unwrap();

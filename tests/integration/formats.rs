@@ -57,7 +57,7 @@ const RIGHT: &str = "old.pem";
 const WARN: [&str; 4] = ["--warn", "80d", "--crit", "1d"];
 
 #[test]
-fn each_format_goes_to_a_file_as_it_goes_to_stdout() {
+fn output_file_equals_stdout_in_each_format() {
     let bench = Bench::new();
     for format in ["jsonl", "junit", "github", "nagios", "prometheus"] {
         let run = bench.check(WRONG, &["--format", format]);
@@ -74,7 +74,7 @@ fn each_format_goes_to_a_file_as_it_goes_to_stdout() {
 }
 
 #[test]
-fn the_word_of_a_plugin_goes_with_the_exit_code() {
+fn nagios_state_matches_the_exit_code() {
     let bench = Bench::new();
     let nagios = ["--format", "nagios"];
     let warn = [&nagios[..], &WARN].concat();
@@ -115,7 +115,7 @@ fn the_word_of_a_plugin_goes_with_the_exit_code() {
 }
 
 #[test]
-fn a_warning_fails_a_case_of_junit_where_it_fails_the_run() {
+fn junit_case_fails_on_a_warning_only_if_the_run_fails() {
     let bench = Bench::new();
     let junit = [&["--format", "junit"][..], &WARN].concat();
     let run = bench.check(RIGHT, &junit);
@@ -136,7 +136,7 @@ fn a_warning_fails_a_case_of_junit_where_it_fails_the_run() {
 }
 
 #[test]
-fn an_error_instead_of_a_result_leaves_stdout_empty_where_it_is_no_plugins() {
+fn error_without_a_result_leaves_stdout_empty() {
     for format in ["jsonl", "junit", "github", "prometheus"] {
         let run = certvigil(["check", "--format", format, "--cert", "missing.pem"]);
         assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{format}");
@@ -146,7 +146,7 @@ fn an_error_instead_of_a_result_leaves_stdout_empty_where_it_is_no_plugins() {
 
 #[test]
 #[ignore = "needs prometheus"]
-fn promtool_has_nothing_to_say_of_the_metrics() {
+fn promtool_accepts_the_textfile_output() {
     let bench = Bench::new();
     for expected in [RIGHT, WRONG] {
         let run = bench.check(expected, &["--format", "prometheus"]);

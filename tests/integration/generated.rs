@@ -8,7 +8,7 @@ use crate::fixture::terminal::Terminal;
 use crate::support::{Run, certvigil};
 
 #[test]
-fn completions_are_made_for_each_shell() {
+fn completions_are_generated_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let run = certvigil(["completions", shell]);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{shell}: {run:?}");
@@ -63,7 +63,7 @@ fn folder_with_completions(shell: &str, name: &str) -> tempfile::TempDir {
 
 #[test]
 #[ignore = "needs bash and bsdutils (script)"]
-fn bash_completes_what_is_typed() {
+fn bash_completes_a_typed_command_line() {
     let folder = folder_with_completions("bash", "completions");
     let line = format!(
         "cd {} && exec bash --norc --noprofile -i",
@@ -79,7 +79,7 @@ fn bash_completes_what_is_typed() {
 
 #[test]
 #[ignore = "needs zsh and bsdutils (script)"]
-fn zsh_completes_what_is_typed() {
+fn zsh_completes_a_typed_command_line() {
     let folder = folder_with_completions("zsh", "_certvigil");
     let line = format!("cd {} && exec zsh -f -i", folder.path().display());
     let mut zsh = Terminal::run(&line, 200, &[("TERM", "dumb")]);
@@ -92,7 +92,7 @@ fn zsh_completes_what_is_typed() {
 /// The completions that fish offers for a line.
 #[test]
 #[ignore = "needs fish"]
-fn fish_completes_what_is_typed() {
+fn fish_completes_a_typed_command_line() {
     let folder = folder_with_completions("fish", "certvigil.fish");
     for (line, offered) in [
         ("certvigil insp", "inspect"),

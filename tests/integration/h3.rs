@@ -17,7 +17,7 @@ use crate::fixture::check::{Check, Row};
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::{Process, wait_until};
-use crate::fixture::quic::{QuicServer, RefusingUdp, answering, version_negotiation};
+use crate::fixture::quic::{QuicServer, RefusingUdp, udp_server, version_negotiation};
 use crate::fixture::tls::{Server, config, config_with_key};
 use crate::reach::Guard;
 use crate::support::{Refusing, certvigil};
@@ -38,7 +38,7 @@ fn error(row: &Row) -> &str {
 }
 
 /// A port number that is free for both TCP and UDP.
-fn twin_port() -> (TcpListener, UdpSocket) {
+fn tcp_and_udp_port() -> (TcpListener, UdpSocket) {
     wait_until("a port that is free in both", || {
         let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
         let udp = UdpSocket::bind(tcp.local_addr().ok()?).ok()?;
@@ -47,7 +47,7 @@ fn twin_port() -> (TcpListener, UdpSocket) {
 }
 
 #[test]
-fn what_is_served_over_quic_is_judged_like_what_is_served_over_tcp() {
+fn quic_endpoint_is_judged_like_a_tcp_endpoint() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     for address in ["127.0.0.1", "::1"] {
@@ -81,10 +81,10 @@ fn what_is_served_over_quic_is_judged_like_what_is_served_over_tcp() {
 }
 
 #[test]
-fn a_stale_listener_behind_a_fresh_one_is_found() {
+fn outdated_quic_listener_beside_a_current_tcp_one_is_found() {
     let pki = Pki::new();
     let (new, old) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
-    let (tcp, udp) = twin_port();
+    let (tcp, udp) = tcp_and_udp_port();
     let fresh = Server::tls_at(tcp, config(&pki, &new));
     let _stale = QuicServer::on(udp, &config(&pki, &old), &[b"h3"], false);
     let both =
@@ -134,10 +134,10 @@ fn a_stale_listener_behind_a_fresh_one_is_found() {
 }
 
 #[test]
-fn one_protocol_of_a_place_that_is_down_does_not_speak_for_the_other() {
+fn silent_quic_port_is_unknown_though_the_tcp_port_responds() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let (tcp, _silent) = twin_port();
+    let (tcp, _silent) = tcp_and_udp_port();
     let server = Server::tls_at(tcp, config(&pki, &leaf));
     let rows = check(&pki, &leaf, &["127.0.0.1"], server.port())
         .arg(format!("{HOST}:{}", server.port()))
@@ -149,7 +149,7 @@ fn one_protocol_of_a_place_that_is_down_does_not_speak_for_the_other() {
 }
 
 #[test]
-fn a_key_that_is_not_proved_is_not_believed() {
+fn quic_handshake_with_a_wrong_key_fails() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let config = config_with_key(&pki, &leaf, &other, &[&rustls::version::TLS13]);
@@ -159,7 +159,7 @@ fn a_key_that_is_not_proved_is_not_believed() {
 }
 
 /// A server that requires a client certificate.
-fn demanding(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> ServerConfig {
+fn config_requiring_client_certificate(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> ServerConfig {
     ServerConfig::builder_with_provider(default_provider().into())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -168,16 +168,19 @@ fn demanding(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> ServerConfig {
 }
 
 #[test]
-fn a_server_that_demands_a_client_certificate_is_judged_with_and_without() {
+fn quic_server_requiring_a_client_certificate_is_judged_either_way() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let guard = Arc::new(Guard::default());
-    let server = QuicServer::start("127.0.0.1", &demanding(&pki, &leaf, guard.clone()));
-    guard.assert_lets_in(&pki, || check(&pki, &leaf, &["127.0.0.1"], server.port()));
+    let server = QuicServer::start(
+        "127.0.0.1",
+        &config_requiring_client_certificate(&pki, &leaf, guard.clone()),
+    );
+    guard.assert_accepts_clients(&pki, || check(&pki, &leaf, &["127.0.0.1"], server.port()));
 }
 
 #[test]
-fn what_is_offered_and_where_from_is_what_the_user_says() {
+fn quic_probe_uses_the_given_alpn_key_type_and_source_address() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -200,7 +203,7 @@ fn what_is_offered_and_where_from_is_what_the_user_says() {
 }
 
 #[test]
-fn a_server_may_ask_for_the_way_back_first() {
+fn quic_server_may_require_a_retry() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -210,7 +213,7 @@ fn a_server_may_ask_for_the_way_back_first() {
 }
 
 #[test]
-fn what_is_no_server_of_quic_is_told_apart() {
+fn each_kind_of_non_quic_responder_has_its_own_error() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let told = |port: u16, timeout: &str, kind: &str, words: &str| {
@@ -230,21 +233,21 @@ fn what_is_no_server_of_quic_is_told_apart() {
         "connect_refused",
         "at this UDP port",
     );
-    let silent = answering(|_| None);
+    let silent = udp_server(|_| None);
     told(silent, "500ms", "connect_timeout", "no answer");
-    let another = answering(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
+    let another = udp_server(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
     told(another, "2s", "tls_protocol", "it sent `HTTP/1.1 400 Bad`");
-    let empty = answering(|_| Some(Vec::new()));
+    let empty = udp_server(|_| Some(Vec::new()));
     told(empty, "2s", "tls_protocol", "does not speak QUIC");
-    let newer = answering(version_negotiation);
+    let newer = udp_server(version_negotiation);
     told(newer, "60s", "tls_protocol", "not its version 1");
     // The server returns each packet to its client.
-    let mirror = answering(|packet| Some(packet.to_vec()));
+    let mirror = udp_server(|packet| Some(packet.to_vec()));
     told(mirror, "2s", "tls_protocol", "does not speak QUIC");
 }
 
 #[test]
-fn a_server_that_falls_silent_is_not_one_that_is_not_there() {
+fn quic_server_silent_after_one_datagram_is_a_handshake_timeout() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = QuicServer::start("127.0.0.1", &config(&pki, &leaf));
@@ -252,7 +255,7 @@ fn a_server_that_falls_silent_is_not_one_that_is_not_there() {
     behind.connect(("127.0.0.1", server.port())).unwrap();
     // One datagram in each direction is not a handshake.
     let once = AtomicBool::new(false);
-    let port = answering(move |packet| {
+    let port = udp_server(move |packet| {
         if once.swap(true, Ordering::SeqCst) {
             return None;
         }
@@ -269,7 +272,7 @@ fn a_server_that_falls_silent_is_not_one_that_is_not_there() {
 }
 
 #[test]
-fn a_stapled_response_is_seen() {
+fn quic_stapled_ocsp_response_is_reported() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let stapling = ServerConfig::builder_with_provider(default_provider().into())
@@ -289,10 +292,10 @@ fn a_stapled_response_is_seen() {
 }
 
 #[test]
-fn remote_vantages_are_not_asked_about_quic() {
+fn remote_vantages_do_not_test_quic_endpoints() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let (tcp, udp) = twin_port();
+    let (tcp, udp) = tcp_and_udp_port();
     let fresh = Server::tls_at(tcp, config(&pki, &leaf));
     let _quic = QuicServer::on(udp, &config(&pki, &leaf), &[b"h3"], false);
     let entry = |protocol| {
@@ -338,7 +341,7 @@ fn remote_vantages_are_not_asked_about_quic() {
 }
 
 #[test]
-fn a_flood_has_an_end() {
+fn quic_datagram_flood_is_cut_off() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -355,7 +358,7 @@ fn a_flood_has_an_end() {
 }
 
 /// A server that sends `more` certificates after the leaf.
-fn laden(pki: &Pki, leaf: &Leaf, more: usize) -> ServerConfig {
+fn config_with_chain(pki: &Pki, leaf: &Leaf, more: usize) -> ServerConfig {
     let more = std::iter::repeat_n(&pki.intermediate.certificate, more);
     let chain = std::iter::once(&leaf.certificate).chain(more);
     let chain = chain.map(|c| CertificateDer::from(c.der().to_vec()));
@@ -371,7 +374,7 @@ fn laden(pki: &Pki, leaf: &Leaf, more: usize) -> ServerConfig {
 }
 
 #[test]
-fn a_chain_is_read_up_to_its_bounds() {
+fn quic_chain_over_its_limit_is_refused() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for (more, outcome) in [
@@ -380,14 +383,14 @@ fn a_chain_is_read_up_to_its_bounds() {
         // More than rustls reads in one message.
         (300, "too_large"),
     ] {
-        let server = QuicServer::start("127.0.0.1", &laden(&pki, &leaf, more));
+        let server = QuicServer::start("127.0.0.1", &config_with_chain(&pki, &leaf, more));
         let row = check(&pki, &leaf, &["127.0.0.1"], server.port()).row();
         assert_eq!(row.outcome(), outcome, "{more}: {row:?}");
     }
 }
 
 #[test]
-fn the_proxy_protocol_has_no_place_before_quic() {
+fn proxy_protocol_with_quic_is_an_error() {
     let run = certvigil(["check", "--proxy-protocol", "v1", "h3://www.example.com"]);
     assert_eq!((run.code, run.stdout.as_str()), (3, ""));
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
@@ -406,10 +409,10 @@ fn the_proxy_protocol_has_no_place_before_quic() {
 }
 
 #[test]
-fn a_monitor_has_two_endpoints_where_two_protocols_share_a_port() {
+fn serve_has_two_endpoints_for_tcp_and_quic_on_one_port() {
     let pki = Pki::new();
     let (new, old) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
-    let (tcp, udp) = twin_port();
+    let (tcp, udp) = tcp_and_udp_port();
     let fresh = Server::tls_at(tcp, config(&pki, &new));
     let _stale = QuicServer::on(udp, &config(&pki, &old), &[b"h3"], false);
     let port = fresh.port();
@@ -500,7 +503,7 @@ fn caddy(pki: &Pki, leaf: &Leaf, protocols: &[&str]) -> Process {
 
 #[test]
 #[ignore = "needs caddy"]
-fn caddy_serves_http_3() {
+fn caddy_http_3_listener_is_probed() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let caddy = caddy(&pki, &leaf, &["h1", "h2", "h3"]);
@@ -516,7 +519,7 @@ fn caddy_serves_http_3() {
 
 #[test]
 #[ignore = "needs caddy"]
-fn a_quic_listener_that_caddy_knows_nothing_of_is_found_stale() {
+fn foreign_quic_listener_on_caddys_port_is_found_outdated() {
     let pki = Pki::new();
     let (new, old) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let caddy = caddy(&pki, &new, &["h1", "h2"]);

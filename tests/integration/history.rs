@@ -11,7 +11,7 @@ use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind
 use certvigil::judge::{Flags, Judged, Verdict};
 use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
 use certvigil::observation::{
-    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+    ErrorKind, KeyProof, Observation, Outcome, ProbeError, Reported, Served, TlsVersion,
 };
 use certvigil::source::Loaded;
 use certvigil::store::{MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Remembered, Seen, Store};
@@ -100,18 +100,18 @@ fn served(ip: &str, leaf: Certificate, correct: bool, chained: bool) -> Judged {
 }
 
 fn failed(ip: Option<&str>, kind: ErrorKind, message: &str) -> Judged {
-    let error = LookError::new(kind, message);
+    let error = ProbeError::new(kind, message);
     let look = look(ip, Outcome::Failed(error.clone()));
     judged(look, Verdict::Inconclusive(error))
 }
 
 fn told(ip: &str, correct: bool) -> Judged {
-    let told = Told {
+    let told = Reported {
         correct,
         chained: correct,
         dummy: false,
     };
-    let mut look = look(Some(ip), Outcome::Told(told));
+    let mut look = look(Some(ip), Outcome::Reported(told));
     look.vantage = Vantage::named("sslmate");
     judged(look, flags(correct, correct))
 }
@@ -187,7 +187,7 @@ fn assert_error(run: &Run, says: &str) {
 }
 
 #[test]
-fn a_listener_of_quic_has_a_history_of_its_own() {
+fn quic_endpoint_has_its_own_history() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let both = |fresh: Certificate, stale: Certificate| {
@@ -223,7 +223,7 @@ fn a_listener_of_quic_has_a_history_of_its_own() {
 }
 
 #[test]
-fn each_change_has_a_line() {
+fn history_prints_one_line_per_change() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let when = time("2026-03-10T09:05:00Z");
@@ -270,7 +270,7 @@ fn each_change_has_a_line() {
 }
 
 #[test]
-fn a_narrow_terminal_is_not_written_over() {
+fn history_fits_a_narrow_terminal() {
     let folder = example();
     let run = command()
         .args(["history", "--state-dir"])
@@ -285,7 +285,7 @@ fn a_narrow_terminal_is_not_written_over() {
 }
 
 #[test]
-fn the_newest_are_told_and_that_there_is_more() {
+fn history_shows_the_newest_changes_and_notes_omitted_ones() {
     let folder = example();
     let times = |args: &[&str]| {
         let mut all = vec!["--format", "json"];
@@ -328,7 +328,7 @@ fn the_newest_are_told_and_that_there_is_more() {
 }
 
 #[test]
-fn what_cannot_be_told_is_said_in_one_line() {
+fn history_errors_are_one_line() {
     let folder = example();
     assert_error(&certvigil(["history"]), "--state-dir <DIR>");
     assert_error(
@@ -357,7 +357,7 @@ fn what_cannot_be_told_is_said_in_one_line() {
 }
 
 #[test]
-fn an_empty_history_says_so() {
+fn empty_history_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     Store::open(folder.path()).unwrap();
     let run = ask(folder.path(), &["anything", "--format", "json"]);
@@ -379,7 +379,7 @@ fn keys_of(value: &Value, into: &mut std::collections::BTreeSet<String>) {
 }
 
 #[test]
-fn every_key_of_the_json_has_its_entry() {
+fn every_history_json_key_is_documented() {
     let folder = example();
     let store = Store::open(folder.path()).unwrap();
     let when = time("2026-03-11T00:00:00Z");
@@ -400,7 +400,7 @@ fn every_key_of_the_json_has_its_entry() {
 }
 
 #[test]
-fn the_documented_bounds_are_those_of_the_program() {
+fn documented_history_limits_match_the_program() {
     let page = document("docs/history.md");
     let kept = page.section("What is kept").lines.join(" ");
     let kept = kept.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -421,7 +421,7 @@ fn numbered(number: u32) -> Certificate {
 
 /// Not a test by itself: the process that the test below kills.
 #[test]
-fn writes_until_it_is_killed() {
+fn write_history_until_killed() {
     let Some(folder) = std::env::var_os(KILLED_IN) else {
         return;
     };
@@ -502,14 +502,14 @@ fn state(store: &Store) -> (u32, u32) {
 /// Kills a real process ten times while it writes. Everything that it reported as written is there;
 /// of the transaction in flight, all or nothing. Opening the store also checks the whole database.
 #[test]
-fn a_process_that_is_killed_loses_at_most_what_is_in_flight() {
+fn killed_process_loses_at_most_the_transaction_in_flight() {
     let folder = tempfile::tempdir().unwrap();
     let mut before = 0;
     for round in 0..10 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "history::writes_until_it_is_killed",
+                "history::write_history_until_killed",
                 "--nocapture",
             ])
             .env(KILLED_IN, folder.path())

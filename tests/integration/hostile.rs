@@ -12,13 +12,13 @@ use rustls::version::{TLS12, TLS13};
 use crate::fixture::check::{Check, rows};
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::process::signal;
-use crate::fixture::tls::{self, Server, read_some, say, shake_hands, stay_silent};
+use crate::fixture::tls::{self, Server, complete_handshake, read_some, send_bytes, stay_silent};
 
 /// The header of a TLS record of 16 KiB with a handshake message (RFC 8446, section 5.1).
 const RECORD: [u8; 5] = [0x16, 3, 3, 0x40, 0];
 
 #[test]
-fn every_way_to_break_a_handshake_has_its_name() {
+fn every_broken_handshake_has_its_error_kind() {
     type Serve = fn(&mut TcpStream);
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
@@ -29,52 +29,52 @@ fn every_way_to_break_a_handshake_has_its_name() {
     let resets: Serve = |stream| {
         let _ = stream.peek(&mut [0]);
     };
-    let garbage: Serve = |stream| say(stream, &[0xff; 64]);
+    let garbage: Serve = |stream| send_bytes(stream, &[0xff; 64]);
     let banner: Serve = |stream| {
-        say(stream, b"220 mail.example.com ESMTP\r\n");
+        send_bytes(stream, b"220 mail.example.com ESMTP\r\n");
         stay_silent(stream);
     };
     let alert: Serve = |stream| {
         read_some(stream);
-        say(stream, &[0x15, 3, 3, 0, 2, 2, 40]);
+        send_bytes(stream, &[0x15, 3, 3, 0, 2, 2, 40]);
         stay_silent(stream);
     };
     let half: Serve = |stream| {
         read_some(stream);
-        say(stream, &RECORD);
+        send_bytes(stream, &RECORD);
     };
     let drips: Serve = |stream| {
         read_some(stream);
-        say(stream, &RECORD);
+        send_bytes(stream, &RECORD);
         stream
             .set_read_timeout(Some(Duration::from_millis(50)))
             .unwrap();
         loop {
             match std::io::Read::read(stream, &mut [0]) {
                 Ok(_) => return,
-                Err(_) => say(stream, &[2]),
+                Err(_) => send_bytes(stream, &[2]),
             }
         }
     };
     let empty_record: Serve = |stream| {
         read_some(stream);
-        say(stream, &[0x16, 3, 3, 0, 0]);
+        send_bytes(stream, &[0x16, 3, 3, 0, 0]);
         stay_silent(stream);
     };
     // Maximum length of any record: 2^14 + 2048 (RFC 5246, section 6.2.3).
     let long_record: Serve = |stream| {
         read_some(stream);
-        say(stream, &[0x16, 3, 3, 0x48, 1]);
+        send_bytes(stream, &[0x16, 3, 3, 0x48, 1]);
         stay_silent(stream);
     };
     // Closing with unread data after some data was sent.
     let resets_amid: Serve = |stream| {
         let _ = stream.peek(&mut [0]);
-        say(stream, &RECORD);
+        send_bytes(stream, &RECORD);
     };
     let http: Serve = |stream| {
         read_some(stream);
-        say(
+        send_bytes(
             stream,
             b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
         );
@@ -119,7 +119,7 @@ fn every_way_to_break_a_handshake_has_its_name() {
 }
 
 #[test]
-fn one_byte_a_segment_is_as_good_as_all_at_once() {
+fn handshake_with_one_byte_per_segment_succeeds() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for version in [&TLS12, &TLS13] {
@@ -132,7 +132,7 @@ fn one_byte_a_segment_is_as_good_as_all_at_once() {
                 while tls.wants_write() {
                     tls.write_tls(&mut flight).unwrap();
                 }
-                flight.iter().for_each(|byte| say(stream, &[*byte]));
+                flight.iter().for_each(|byte| send_bytes(stream, &[*byte]));
                 let read = tls.read_tls(stream);
                 if !read.is_ok_and(|count| count > 0) || tls.process_new_packets().is_err() {
                     return;
@@ -145,7 +145,7 @@ fn one_byte_a_segment_is_as_good_as_all_at_once() {
 }
 
 #[test]
-fn a_server_that_asks_for_another_hello_for_ever_breaks_the_rules() {
+fn repeated_hello_retry_request_is_a_protocol_error() {
     /// A ServerHello whose random marks it as a HelloRetryRequest (RFC 8446, section 4.1.3), for
     /// secp384r1.
     const RANDOM: &str = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c";
@@ -172,7 +172,7 @@ fn a_server_that_asks_for_another_hello_for_ever_breaks_the_rules() {
             let length = u8::try_from(body.len()).unwrap();
             let mut record = vec![0x16, 3, 3, 0, length + 4, 2, 0, 0, length];
             record.extend(body);
-            say(stream, &record);
+            send_bytes(stream, &record);
         }
     });
     let pki = Pki::new();
@@ -188,7 +188,7 @@ fn a_server_that_asks_for_another_hello_for_ever_breaks_the_rules() {
 }
 
 #[test]
-fn a_copied_certificate_does_not_pass_for_the_real_one() {
+fn copied_certificate_without_its_key_is_refused() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     for version in [&TLS12, &TLS13] {
@@ -202,7 +202,7 @@ fn a_copied_certificate_does_not_pass_for_the_real_one() {
 }
 
 #[test]
-fn a_dead_address_of_a_live_host_is_critical_and_a_dead_host_is_unknown() {
+fn dead_address_of_a_responding_host_is_critical_and_dead_host_unknown() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = Server::tls("127.0.0.2", tls::config(&pki, &leaf));
@@ -237,7 +237,7 @@ fn full() -> (TcpListener, Vec<TcpStream>) {
 }
 
 #[test]
-fn an_address_that_does_not_answer_ends_within_the_deadline() {
+fn unresponsive_address_times_out_at_the_deadline() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (listener, _waiting) = full();
@@ -249,7 +249,7 @@ fn an_address_that_does_not_answer_ends_within_the_deadline() {
 }
 
 #[test]
-fn a_name_is_sent_and_an_address_is_not() {
+fn sni_contains_a_host_name_and_never_an_address() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST, "127.0.0.1"]);
     for host in [HOST, "127.0.0.1"] {
@@ -271,7 +271,7 @@ fn a_name_is_sent_and_an_address_is_not() {
 
 /// A TLS server that delays each client for a moment, so that others may connect, and the maximum
 /// of concurrent clients. A delayed client cannot have moved on to the next connection.
-fn crowded(
+fn counting_server(
     pki: &Pki,
     leaf: &crate::fixture::pki::Leaf,
     address: &str,
@@ -284,17 +284,17 @@ fn crowded(
         seen.fetch_max(now, Ordering::SeqCst);
         std::thread::park_timeout(Duration::from_millis(20));
         waiting.fetch_sub(1, Ordering::SeqCst);
-        shake_hands(stream, &config);
+        complete_handshake(stream, &config);
     });
     (server, most)
 }
 
 #[test]
-fn hundreds_of_addresses_are_each_looked_at_once_a_few_at_a_time() {
+fn each_of_500_addresses_is_probed_once_within_the_concurrency_limit() {
     const ADDRESSES: u16 = 500;
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let (server, most) = crowded(&pki, &leaf, "0.0.0.0");
+    let (server, most) = counting_server(&pki, &leaf, "0.0.0.0");
     let ips = (0..ADDRESSES).map(|n| {
         let [high, low] = n.to_be_bytes();
         IpAddr::from([127, 0, 2 + high, low])
@@ -312,11 +312,11 @@ fn hundreds_of_addresses_are_each_looked_at_once_a_few_at_a_time() {
 }
 
 #[test]
-fn with_few_descriptors_many_addresses_are_looked_at_a_few_at_a_time() {
+fn check_limits_concurrent_probes_to_few_descriptors() {
     const ADDRESSES: u8 = 200;
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let (server, most) = crowded(&pki, &leaf, "0.0.0.0");
+    let (server, most) = counting_server(&pki, &leaf, "0.0.0.0");
     let addresses: Vec<String> = (1..=ADDRESSES).map(|n| format!("127.0.8.{n}")).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let check = Check::of(&pki, &leaf, &addresses, server.port());
@@ -327,7 +327,7 @@ fn with_few_descriptors_many_addresses_are_looked_at_a_few_at_a_time() {
 }
 
 #[test]
-fn with_little_memory_hundreds_of_endpoints_are_looked_at() {
+fn check_of_500_addresses_works_with_little_memory() {
     const ADDRESSES: u16 = 500;
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
@@ -339,17 +339,17 @@ fn with_little_memory_hundreds_of_endpoints_are_looked_at() {
     let addresses: Vec<String> = ips.collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let check = Check::of(&pki, &leaf, &addresses, server.port());
-    let rows = check.limited(crate::support::LITTLE_MEMORY).rows();
+    let rows = check.limited(crate::support::LIMITED_MEMORY).rows();
     assert_eq!(rows.len(), addresses.len());
     rows.iter().for_each(|row| row.assert_right(&[]));
 }
 
 #[test]
-fn one_address_is_not_overrun() {
+fn per_address_limit_bounds_concurrent_connections() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for (limit, bounds) in [("1", 1..=1), ("3", 2..=3)] {
-        let (server, most) = crowded(&pki, &leaf, "127.0.0.1");
+        let (server, most) = counting_server(&pki, &leaf, "127.0.0.1");
         let resolve = format!("*:{}:127.0.0.1", server.port());
         let mut check = Check::new(&pki).expect(&pki.full_chain(&leaf));
         for n in 0..12 {
@@ -366,14 +366,14 @@ fn one_address_is_not_overrun() {
 }
 
 #[test]
-fn who_stops_a_look_is_told_what_is_known() {
+fn interrupted_check_prints_the_results_so_far() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (sender, came) = mpsc::channel();
     let config = tls::config(&pki, &leaf);
     let server = Server::start("0.0.0.0", move |stream| {
         if stream.local_addr().unwrap().ip() == IpAddr::from([127, 0, 0, 2]) {
-            return shake_hands(stream, &config);
+            return complete_handshake(stream, &config);
         }
         sender.send(()).unwrap();
         stay_silent(stream);
@@ -392,7 +392,7 @@ fn who_stops_a_look_is_told_what_is_known() {
 }
 
 #[test]
-fn who_stops_waiting_is_told_what_was_seen_last() {
+fn interrupted_wait_prints_the_last_results() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = Server::tls("127.0.0.1", tls::config(&pki, &other));

@@ -1,7 +1,9 @@
 //! HTTPS records (RFC 9460): addresses and ports that address records lack.
 
 use crate::fixture::check::{Check, rows};
-use crate::fixture::dns::{A, Asked, HTTPS, NXDOMAIN, NameServer, SERVFAIL, Said, wire_name};
+use crate::fixture::dns::{
+    A, DnsQuery, DnsResponse, HTTPS, NXDOMAIN, NameServer, SERVFAIL, wire_name,
+};
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls::{self, Server};
 use crate::support::Run;
@@ -26,7 +28,7 @@ fn https(priority: u16, target: &str, params: &[(u16, &[u8])]) -> Vec<u8> {
 fn name_server(
     respond: impl Fn(&str) -> Option<Result<Vec<Vec<u8>>, u8>> + Send + Sync + 'static,
 ) -> NameServer {
-    NameServer::start(move |asked: &Asked| {
+    NameServer::start(move |asked: &DnsQuery| {
         let answer = match (asked.name.as_str(), asked.kind) {
             (name, HTTPS) => respond(name)?,
             (HOST, A) => Ok(vec![vec![127, 0, 0, 2]]),
@@ -36,13 +38,13 @@ fn name_server(
         };
         let records = |data| (asked.name.clone(), asked.kind, data);
         Some(match answer {
-            Ok(all) => Said {
+            Ok(all) => DnsResponse {
                 records: all.into_iter().map(records).collect(),
-                ..Said::default()
+                ..DnsResponse::default()
             },
-            Err(code) => Said {
+            Err(code) => DnsResponse {
                 code,
-                ..Said::default()
+                ..DnsResponse::default()
             },
         })
     })

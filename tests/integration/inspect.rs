@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::free_port;
-use crate::fixture::tls::{Server, config, say};
+use crate::fixture::tls::{Server, config, send_bytes};
 use crate::support::{Refusing, Run, command};
 
 fn inspect(pki: &Pki, addresses: &[&str], port: u16) -> Command {
@@ -48,7 +48,7 @@ fn one_of_three_differs(pki: &Pki, most: &Leaf) -> (u16, [Server; 3]) {
 }
 
 #[test]
-fn the_chain_is_drawn_up_to_the_root_that_is_not_sent() {
+fn inspect_shows_the_chain_up_to_the_unsent_root() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST, "example.com"]);
     let server = Server::tls("127.0.0.1", config(&pki, &leaf));
@@ -88,7 +88,7 @@ fn the_chain_is_drawn_up_to_the_root_that_is_not_sent() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_remedy_and_shown_all_the_same() {
+fn inspect_shows_a_faulty_certificate_with_finding_and_fix() {
     let pki = Pki::new();
     let leaf = pki.leaf(&["other.example.com"]);
     let server = Server::tls("127.0.0.1", config(&pki, &leaf));
@@ -131,7 +131,7 @@ fn what_is_wrong_is_told_with_its_remedy_and_shown_all_the_same() {
 }
 
 #[test]
-fn addresses_that_serve_the_same_stand_together() {
+fn inspect_groups_addresses_with_the_same_certificate() {
     let pki = Pki::new();
     let most = pki.leaf(&[HOST]);
     let (port, _servers) = one_of_three_differs(&pki, &most);
@@ -150,7 +150,7 @@ fn addresses_that_serve_the_same_stand_together() {
 }
 
 #[test]
-fn the_pem_is_what_came_and_can_be_read_again() {
+fn inspect_pem_output_is_the_served_chain() {
     let pki = Pki::new();
     let most = pki.leaf(&[HOST]);
     let (port, _servers) = one_of_three_differs(&pki, &most);
@@ -175,7 +175,7 @@ fn the_pem_is_what_came_and_can_be_read_again() {
 }
 
 #[test]
-fn the_json_is_that_of_check() {
+fn inspect_json_has_the_schema_of_check() {
     let pki = Pki::new();
     let server = Server::tls("127.0.0.1", config(&pki, &pki.leaf(&[HOST])));
     let run = run(inspect(&pki, &["127.0.0.1"], server.port()).args(["--format", "json"]));
@@ -186,7 +186,7 @@ fn the_json_is_that_of_check() {
 }
 
 #[test]
-fn where_nothing_can_be_shown_the_exit_code_is_3() {
+fn inspect_without_a_certificate_exits_with_3() {
     let refusing = Refusing::new();
     for format in [&[][..], &["--format", "json"], &["--pem"]] {
         let run = run(command().args(["inspect", &refusing.place()]).args(format));
@@ -197,7 +197,7 @@ fn where_nothing_can_be_shown_the_exit_code_is_3() {
     }
     // A server that does not speak TLS.
     let server = Server::start("127.0.0.1", |stream| {
-        say(stream, b"220 mail.example ESMTP\r\n")
+        send_bytes(stream, b"220 mail.example ESMTP\r\n")
     });
     let run = run(command().args(["inspect", &server.address.to_string()]));
     assert_eq!(run.code, 3, "{run:?}");
@@ -214,7 +214,7 @@ fn run_words(words: &[&str]) -> Run {
 }
 
 #[test]
-fn a_narrow_terminal_holds_it() {
+fn inspect_fits_a_narrow_terminal() {
     let pki = Pki::new();
     let names: Vec<String> = (0..30)
         .map(|i| format!("a-rather-long-name-{i}.department-of-names.example.com"))

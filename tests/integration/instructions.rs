@@ -195,7 +195,7 @@ fn the_corpus_is_read_and_judged() {
 
 #[test]
 #[ignore = "needs valgrind"]
-fn reading_and_judging_cost_what_they_did() {
+fn instruction_counts_match_the_baseline() {
     let fixed = count("fixed_work");
     let figures = ["reading", "judging", "common"].map(|name| (name, count(name) / fixed));
     let text: String = figures
@@ -213,7 +213,7 @@ fn reading_and_judging_cost_what_they_did() {
         assert!(
             change.abs() <= TOLERANCE,
             "{name} costs {:+.0} % of what it did. If that is meant, write it down: \
-             {REWRITE}=1 cargo test --test integration cost_what_they_did -- --ignored\n\
+             {REWRITE}=1 cargo test --test integration instruction_counts_match -- --ignored\n\
              {BASELINE} says:\n{baseline}counted was:\n{text}",
             100.0 * change
         );
@@ -276,7 +276,7 @@ fn of_rust(counted: &str) -> u64 {
 }
 
 #[test]
-fn only_rust_is_counted_and_each_function_for_itself() {
+fn instruction_count_excludes_callees_and_foreign_code() {
     let counted = "\
 version: 1
 events: Ir

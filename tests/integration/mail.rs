@@ -6,7 +6,7 @@ use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::Process;
 use crate::fixture::tls::{self, Server};
-use crate::starttls::{SMTP, talk};
+use crate::starttls::{SMTP, run_dialogue};
 
 /// A mail server at every IPv4 address, and a name server with records for it.
 struct Bench {
@@ -22,8 +22,8 @@ impl Bench {
         let leaf = pki.leaf(&["alias.example", "mx2.example", "v4only.example"]);
         let config = tls::config(&pki, &leaf);
         let server = Server::start("0.0.0.0", move |stream| {
-            if talk(stream, &SMTP) {
-                tls::shake_hands(stream, &config);
+            if run_dialogue(stream, &SMTP) {
+                tls::complete_handshake(stream, &config);
             }
         });
         Self {
@@ -57,7 +57,7 @@ impl Bench {
 
 #[test]
 #[ignore = "needs knot"]
-fn every_host_that_takes_the_mail_of_a_domain_is_looked_at() {
+fn every_mx_host_of_a_domain_is_probed() {
     let bench = Bench::new();
     for (domain, hosts) in [
         // One of the MX hosts is an alias, which RFC 2181 forbids but which works.
@@ -80,7 +80,7 @@ fn every_host_that_takes_the_mail_of_a_domain_is_looked_at() {
 
 #[test]
 #[ignore = "needs knot"]
-fn a_domain_without_mail_is_told_of_by_its_own_name() {
+fn domain_without_mx_hosts_is_reported_by_its_name() {
     let bench = Bench::new();
     for (domain, kind, words) in [
         ("nomail.example", "dns_no_address", "takes no mail"),
@@ -98,7 +98,7 @@ fn a_domain_without_mail_is_told_of_by_its_own_name() {
 
 #[test]
 #[ignore = "needs knot"]
-fn an_inventory_may_name_a_domain_for_its_mail() {
+fn inventory_entry_may_name_a_mail_domain() {
     let bench = Bench::new();
     let file = bench.pki.file(bench.inventory("mail.example"));
     let run = Check::new(&bench.pki).arg("--config").arg(file).run();

@@ -8,8 +8,8 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use certvigil::certificate::Certificate;
-use certvigil::lab::authority::{Authority, Validity};
 use certvigil::model::Timestamp;
+use certvigil::testbed::authority::{Authority, Validity};
 
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Pki, now};
@@ -68,7 +68,7 @@ fn one<'a>(samples: &'a [Sample], metric: &str, job: &str, target: &str) -> Opti
 }
 
 #[test]
-fn what_changes_in_the_scrape_configuration_is_the_address() {
+fn scrape_configurations_differ_only_in_the_address() {
     let before = file("before.yml");
     let after = replaced(&before, &[("localhost:9115", "localhost:10843")]);
     assert_eq!(file("after.yml"), after);
@@ -99,7 +99,7 @@ impl Bench {
 
 #[test]
 #[ignore = "needs prometheus-blackbox-exporter, prometheus and nginx"]
-fn blackbox_exporter_and_certvigil_say_the_same_of_what_both_see() {
+fn blackbox_exporter_and_certvigil_agree_on_common_metrics() {
     const BOTH: [&str; 2] = ["before", "after"];
     let pki = Pki::new();
     let (right, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
@@ -256,7 +256,7 @@ fn probed(port: u16, parameters: &str, metric: &str) -> Option<f64> {
 /// root, and reports the latest of those.
 #[test]
 #[ignore = "needs prometheus-blackbox-exporter"]
-fn the_last_chain_expires_when_the_longest_valid_path_does() {
+fn last_chain_expiry_is_that_of_the_longest_valid_path() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let ends = |days: i64| Validity::around(Timestamp(now().0 + 3600), 90, days);

@@ -122,7 +122,7 @@ fn strict(config: Arc<ServerConfig>) -> Server {
     Server::start("127.0.0.1", move |stream| {
         let mut first = [0];
         if stream.peek(&mut first).is_ok_and(|_| first == [0x16]) {
-            tls::shake_hands(stream, &config);
+            tls::complete_handshake(stream, &config);
         }
     })
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use certvigil::lab::authority::Validity;
+use certvigil::testbed::authority::Validity;
 
 use crate::canned::{self, Canned};
 use crate::fixture::check::{Check, Row, rows};
@@ -65,7 +65,7 @@ fn look(pki: &Pki, leaf: &Leaf, nginx: &Process) -> Row {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn what_a_server_demands_of_its_clients_does_not_hide_its_certificate() {
+fn nginx_version_and_client_auth_settings_do_not_hide_the_certificate() {
     let pki = Pki::new();
     let ecdsa = pki.leaf(&[HOST]);
     let rsa = pki.openssl("rsa:2048", "");
@@ -110,7 +110,7 @@ fn a_server_with_a_certificate_of_each_key_type_serves_one_of_them() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn each_address_is_judged_and_they_disagree() {
+fn each_address_is_judged_separately() {
     let pki = Pki::new();
     let (right, wrong) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
@@ -138,7 +138,7 @@ fn each_address_is_judged_and_they_disagree() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn ipv6_may_serve_something_else_than_ipv4() {
+fn different_certificate_on_ipv6_is_found() {
     let pki = Pki::new();
     let (right, wrong) = (pki.leaf(&[HOST]), pki.leaf(&["old.example.com"]));
     let blocks = [
@@ -159,7 +159,7 @@ fn ipv6_may_serve_something_else_than_ipv4() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn faults_of_the_chain_are_named() {
+fn chain_faults_of_nginx_are_reported() {
     let pki = Pki::new();
     let validity = Validity::around(now(), 100, 100);
     let lower = pki.intermediate.intermediate("Lower CA", validity).unwrap();
@@ -199,7 +199,7 @@ fn faults_of_the_chain_are_named() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn a_missing_intermediate_is_named_with_what_to_append() {
+fn nginx_missing_intermediate_is_reported_with_a_fix() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let alone = pki.chain(&[&leaf.certificate]);
@@ -225,7 +225,7 @@ fn a_missing_intermediate_is_named_with_what_to_append() {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn the_file_that_chain_writes_completes_what_nginx_serves() {
+fn chain_command_output_completes_the_chain_of_nginx() {
     let pki = Pki::new();
     let der = pki.intermediate.certificate.der().to_vec();
     let authority = Canned::start(move |_, _| canned::bytes(200, "application/pkix-cert", &der));
@@ -265,7 +265,7 @@ fn the_file_that_chain_writes_completes_what_nginx_serves() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn the_name_selects_the_certificate_and_an_address_has_none() {
+fn sni_selects_the_certificate_and_an_address_sends_no_sni() {
     let pki = Pki::new();
     let (by_name, by_address) = (pki.leaf(&[HOST]), pki.leaf(&["127.0.0.1"]));
     let default = server(
@@ -287,7 +287,7 @@ fn the_name_selects_the_certificate_and_an_address_has_none() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn servers_that_show_no_certificate_say_why() {
+fn nginx_without_a_certificate_is_reported_with_the_reason() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for (block, kind, words) in [
@@ -313,7 +313,7 @@ fn servers_that_show_no_certificate_say_why() {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn a_stapled_ocsp_response_is_noticed() {
+fn nginx_stapled_ocsp_response_is_reported() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let response = pki.file("");
@@ -343,7 +343,7 @@ fn a_stapled_ocsp_response_is_noticed() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn we_leave_without_a_trace_in_the_servers_log() {
+fn probe_leaves_no_error_in_the_nginx_log() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for version in ["TLSv1.2", "TLSv1.3"] {
@@ -371,7 +371,7 @@ fn we_leave_without_a_trace_in_the_servers_log() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn waiting_ends_when_the_reloaded_server_is_right() {
+fn wait_ends_when_the_reloaded_server_is_correct() {
     let pki = Pki::new();
     let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let (chain, key) = (pki.full_chain(&old), pki.file(fs::read(&old.key).unwrap()));
@@ -391,7 +391,7 @@ fn waiting_ends_when_the_reloaded_server_is_right() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn the_exit_code_is_what_was_asked_for() {
+fn exit_code_follows_fail_on() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let nginx = one(&pki, &leaf, "");
@@ -413,7 +413,7 @@ fn the_exit_code_is_what_was_asked_for() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn a_later_time_shows_the_end_and_an_earlier_one_the_beginning() {
+fn at_flag_shows_expiry_and_not_yet_valid() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let nginx = one(&pki, &leaf, "");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use certvigil::certificate::Certificate;
-use certvigil::lab::authority::{self, Key, Validity};
+use certvigil::testbed::authority::{self, Key, Validity};
 
 use crate::fixture::check::{Check, Row};
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
@@ -37,7 +37,7 @@ fn look(pki: &Pki, leaf: &Leaf, options: &str) -> Row {
 
 #[test]
 #[ignore = "needs openssl"]
-fn every_key_and_suite_in_use_is_spoken() {
+fn common_keys_and_cipher_suites_are_supported() {
     let pki = Pki::new();
     let p256 = pki.leaf(&[HOST]);
     let rsa = pki.openssl("rsa:2048", "");
@@ -107,7 +107,7 @@ fn every_key_and_suite_in_use_is_spoken() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_key_that_is_bound_to_pss_is_spoken() {
+fn rsa_pss_key_is_supported() {
     let pki = Pki::new();
     let leaf = pki.openssl("rsa-pss", "-pkeyopt rsa_keygen_bits:2048");
     let row = look(&pki, &leaf, "-tls1_3");
@@ -118,7 +118,7 @@ fn a_key_that_is_bound_to_pss_is_spoken() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn what_strict_parsers_refuse_is_looked_at_told_of_and_has_to_prove_its_key() {
+fn nonconformant_certificate_is_probed_and_must_prove_its_key() {
     let pki = Pki::new();
     let old = "-cipher DEFAULT@SECLEVEL=0";
     for (leaf, codes, proof) in [
@@ -156,7 +156,7 @@ fn what_strict_parsers_refuse_is_looked_at_told_of_and_has_to_prove_its_key() {
 }
 
 /// `count` unrelated certificates, each for `names` names.
-fn strangers(count: usize, names: usize) -> Vec<Certificate> {
+fn unrelated_certificates(count: usize, names: usize) -> Vec<Certificate> {
     let key = Key::generate().unwrap();
     let validity = Validity::around(now(), 10, 100);
     let names: Vec<String> = (0..names).map(|n| format!("{n}.example.net")).collect();
@@ -170,18 +170,18 @@ fn strangers(count: usize, names: usize) -> Vec<Certificate> {
 
 #[test]
 #[ignore = "needs openssl"]
-fn chains_are_read_up_to_their_bounds() {
+fn chain_over_its_limits_is_too_large() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    for (strangers, seen) in [
-        (strangers(88, 1), 90),
-        (strangers(98, 1), 100),
-        (strangers(99, 1), 101),
+    for (unrelated_certificates, seen) in [
+        (unrelated_certificates(88, 1), 90),
+        (unrelated_certificates(98, 1), 100),
+        (unrelated_certificates(99, 1), 101),
         // A few certificates, but more than 64 KiB in one handshake message.
-        (strangers(20, 200), 0),
+        (unrelated_certificates(20, 200), 0),
     ] {
         let mut chain = vec![&pki.intermediate.certificate];
-        chain.extend(&strangers);
+        chain.extend(&unrelated_certificates);
         let server = s_server(&pki, &leaf, &pki.chain(&chain), "");
         let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port).row();
         if matches!(seen, 1..=100) {

@@ -37,14 +37,14 @@ fn build(name: &str) -> PathBuf {
 
 #[test]
 #[ignore = "needs dpkg-dev, binutils and cargo-deb"]
-fn the_package_made_again_is_the_same() {
+fn debian_package_build_is_reproducible() {
     let first = fs::read(package()).unwrap();
     let again = fs::read(build("deb-again")).unwrap();
     assert!(first == again, "{} and {} bytes", first.len(), again.len());
 }
 
 #[test]
-fn the_version_of_the_package_is_that_of_the_program() {
+fn debian_package_version_matches_the_program() {
     let changelog = fs::read_to_string(root().join("dist/debian/changelog")).unwrap();
     let version = format!("certvigil ({}-1) ", env!("CARGO_PKG_VERSION"));
     assert!(changelog.starts_with(&version), "{changelog}");
@@ -52,7 +52,7 @@ fn the_version_of_the_package_is_that_of_the_program() {
 
 #[test]
 #[ignore = "needs lintian, dpkg-dev, binutils and cargo-deb"]
-fn the_package_is_as_debian_would_have_it() {
+fn lintian_accepts_the_package() {
     run(Command::new("lintian")
         .args(["--allow-root", "--fail-on", "error,warning"])
         .args(["--suppress-tags", NOT_OURS])
@@ -62,7 +62,7 @@ fn the_package_is_as_debian_would_have_it() {
 /// `tests/package.sh` fails at the first incorrect step; its output shows that it reached its end.
 #[test]
 #[ignore = "needs mmdebstrap, dpkg-dev, binutils, iproute2, curl, openssl and cargo-deb"]
-fn the_package_comes_runs_and_goes() {
+fn package_installs_runs_and_uninstalls() {
     let script = root().join("tests/package.sh");
     let hook = format!("sh {} \"$1\" {}", script.display(), package().display());
     let release = fs::read_to_string("/etc/os-release").unwrap();

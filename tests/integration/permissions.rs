@@ -11,7 +11,7 @@ use crate::markdown::document;
 use crate::support::{Run, command};
 
 /// Runs the program as a user whom permissions restrict: root may read everything.
-fn as_nobody(folder: &Path, args: &[&str]) -> Run {
+fn unprivileged(folder: &Path, args: &[&str]) -> Run {
     let program = command();
     let is_root = run(Command::new("id").arg("-u")).trim() == "0";
     let mut bound = match is_root {
@@ -50,7 +50,7 @@ fn commands_of_installing(has: &str, folder: &Path) -> String {
 /// certbot restricts its folders. Each of the two ways of the page makes its certificates readable,
 /// and no key.
 #[test]
-fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
+fn documented_certbot_steps_make_certificates_readable() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let folder = tempfile::tempdir().unwrap();
@@ -87,12 +87,12 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
             "certificates: [{{name: mail, pem: {pem}, hostnames: {HOST}, addresses: 127.0.0.99}}]\n"
         );
         fs::write(folder.join("certvigil.yml"), text).unwrap();
-        as_nobody(
+        unprivileged(
             folder,
             &["check", "--config", "certvigil.yml", "--no-system-roots"],
         )
     };
-    let is_told = |run: &Run| {
+    let is_reported = |run: &Run| {
         let (denied, advice) = (
             "it cannot be read: Permission denied",
             "which certvigil may read",
@@ -101,7 +101,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
     };
     let original = "letsencrypt/live/mail/fullchain.pem";
     let run_of = check(original);
-    assert!(is_told(&run_of), "{run_of:?}");
+    assert!(is_reported(&run_of), "{run_of:?}");
 
     // First way: open the folders.
     let sh = |text: &str| run(Command::new("sh").args(["-e", "-c", text]));
@@ -112,7 +112,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
         sh(open.lines().last().unwrap());
     }
     let run_of = check(original);
-    assert!(!is_told(&run_of), "{run_of:?}");
+    assert!(!is_reported(&run_of), "{run_of:?}");
 
     // Second way: copy with the hook.
     let hook = folder.join("letsencrypt/renewal-hooks/deploy/certvigil");
@@ -122,7 +122,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
     sh(&commands_of_installing("RENEWED_LINEAGE=", folder));
     close();
     let run_of = check("certvigil/certbot/mail.pem");
-    assert!(!is_told(&run_of), "{run_of:?}");
+    assert!(!is_reported(&run_of), "{run_of:?}");
     let copies = fs::read_dir(folder.join("certvigil/certbot")).unwrap();
     assert_eq!(copies.count(), 1);
     // Allows the removal of the folder.
@@ -130,7 +130,7 @@ fn what_is_said_of_certbot_makes_its_certificates_readable_for_the_service() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_told_with_its_name() {
+fn unreadable_file_error_names_the_file() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let folder = tempfile::tempdir().unwrap();
@@ -226,7 +226,7 @@ fn a_file_that_may_not_be_read_is_told_with_its_name() {
             "/proc/certvigil",
         ),
     ] {
-        let run = as_nobody(folder, args);
+        let run = unprivileged(folder, args);
         assert_eq!(
             (run.code, run.stdout.as_str()),
             (3, ""),

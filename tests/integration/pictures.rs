@@ -18,7 +18,7 @@ const COLUMNS: usize = 100;
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn the_demo_is_as_in_its_picture() {
+fn demo_output_matches_its_picture() {
     let (code, drawn) = Terminal::start("demo", COLUMNS, &[]).end();
     assert_eq!(code, 0, "{drawn:?}");
     let mut screen = Screen::of(&drawn);
@@ -32,7 +32,7 @@ fn the_demo_is_as_in_its_picture() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn what_inspect_draws_is_as_in_its_picture() {
+fn inspect_output_matches_its_picture() {
     let folder = tempfile::tempdir().unwrap();
     let server = formats::example(folder.path());
     let port = server.port().to_string();
@@ -50,7 +50,7 @@ fn what_inspect_draws_is_as_in_its_picture() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn what_wait_draws_is_as_in_its_picture() {
+fn wait_output_matches_its_picture() {
     let rollout = Rollout::new();
     let words = format!("{} -v --wait 10m --every 10ms", rollout.words());
     let mut terminal = Terminal::start(&words, COLUMNS, &[]);
@@ -147,7 +147,7 @@ fn steady(text: &str) -> String {
 }
 
 #[test]
-fn the_comparison_of_pictures_says_no() {
+fn picture_comparison_detects_differences() {
     assert_eq!(
         steady("a 127.0.0.1:41077  12 ms"),
         steady("a 127.0.0.1:8443 3 ms")

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use certvigil::lab::Scenario;
+use certvigil::testbed::Scenario;
 use serde_json::Value;
 use url::Url;
 
@@ -26,7 +26,8 @@ const GOOD_HOSTS: [&str; 3] = [
 ];
 
 /// A scrape configuration with short intervals.
-const OFTEN: &str = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n";
+const SHORT_INTERVALS: &str =
+    "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n";
 
 /// Fails the test unless promtool succeeds without output.
 fn assert_promtool_is_silent(what: &str, exposition: &[u8]) {
@@ -39,7 +40,7 @@ fn assert_promtool_is_silent(what: &str, exposition: &[u8]) {
 
 #[test]
 #[ignore = "needs prometheus"]
-fn promtool_has_nothing_to_say_of_the_metrics() {
+fn promtool_accepts_exposed_and_probe_metrics() {
     let demo = Exporter::demo(&[]);
     demo.wait_until_ready();
     let metrics = demo.get("/metrics");
@@ -59,7 +60,7 @@ fn planted_faults_reach_prometheus() {
     let demo = Exporter::demo(&[]);
     demo.wait_until_ready();
     let config = format!(
-        "{OFTEN}scrape_configs: [{{job_name: certvigil, static_configs: [{{targets: ['{}']}}]}}]\n",
+        "{SHORT_INTERVALS}scrape_configs: [{{job_name: certvigil, static_configs: [{{targets: ['{}']}}]}}]\n",
         demo.address
     );
     let prometheus = Prometheus::start(&config, |_| {});
@@ -105,7 +106,7 @@ fn planted_faults_reach_prometheus() {
 /// scraped.
 fn probed_by(exporter: &Exporter) -> String {
     format!(
-        "{OFTEN}scrape_configs:
+        "{SHORT_INTERVALS}scrape_configs:
 - job_name: certvigil-probe
   metrics_path: /probe
   scrape_interval: 5s
@@ -186,7 +187,7 @@ fn prometheus_scrapes_over_tls_with_a_password() {
         )
     };
     let config = [
-        OFTEN.to_owned() + "scrape_configs:\n",
+        SHORT_INTERVALS.to_owned() + "scrape_configs:\n",
         job("right", "open sesame", ", ca_file: root.pem"),
         job("wrong_password", "open barley", ", ca_file: root.pem"),
         job("no_root", "open sesame", ""),
@@ -231,7 +232,7 @@ fn add_rules(folder: &Path) {
 
 #[test]
 #[ignore = "needs prometheus"]
-fn alerts_and_dashboards_tell_of_the_planted_faults() {
+fn alerts_and_dashboards_show_the_planted_faults() {
     let demo = Exporter::demo(&[]);
     demo.wait_until_ready();
     let address = demo.address.to_string();
@@ -306,7 +307,7 @@ fn alerts_and_dashboards_tell_of_the_planted_faults() {
 /// Every Prometheus configuration in the guide is a complete file, or a part of a shipped file.
 #[test]
 #[ignore = "needs prometheus"]
-fn promtool_takes_what_the_guide_shows() {
+fn promtool_accepts_the_examples_of_the_guide() {
     let folder = tempfile::tempdir().unwrap();
     let sharded = shipped("prometheus-sharded.yml", &[]);
     let page = document("docs/prometheus.md");

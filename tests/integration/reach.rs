@@ -15,7 +15,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, Sign
 use crate::fixture::check::Check;
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::{Process, wait_until};
-use crate::fixture::tls::{Server, config, shake_hands};
+use crate::fixture::tls::{Server, complete_handshake, config};
 use crate::nginx::{nginx, pair, server};
 use crate::support::certvigil;
 
@@ -35,7 +35,7 @@ fn with_each(pki: &Pki, leaves: &[&Leaf], more: &str) -> Process {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn each_kind_of_key_is_an_endpoint_held_against_its_own_instance() {
+fn each_key_type_is_compared_with_its_own_instance() {
     let pki = Pki::new();
     let (ecdsa, rsa) = (pki.leaf(&[HOST]), pki.openssl("rsa:2048", ""));
     for versions in ["TLSv1.2", "TLSv1.3"] {
@@ -64,7 +64,7 @@ fn each_kind_of_key_is_an_endpoint_held_against_its_own_instance() {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn a_kind_of_key_that_is_missing_is_critical_only_where_it_is_expected() {
+fn missing_key_type_is_critical_only_if_expected() {
     let pki = Pki::new();
     let (ecdsa, rsa) = (pki.leaf(&[HOST]), pki.openssl("rsa:2048", ""));
     let nginx = with_each(&pki, &[&ecdsa], "");
@@ -100,7 +100,7 @@ pub(crate) struct Guard {
 impl Guard {
     /// Asserts that a check is ok without and with a client certificate, and that the client proved
     /// possession of its key.
-    pub(crate) fn assert_lets_in(&self, pki: &Pki, check: impl Fn() -> Check) {
+    pub(crate) fn assert_accepts_clients(&self, pki: &Pki, check: impl Fn() -> Check) {
         let client = pki.leaf(&["client.example.com"]);
         check().row().assert_right(&[]);
         let chain = pki.full_chain(&client);
@@ -188,18 +188,18 @@ fn provider() -> CryptoProvider {
 }
 
 #[test]
-fn a_client_certificate_is_shown_where_it_is_asked_for() {
+fn client_certificate_is_sent_if_requested() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let guard = Arc::new(Guard::default());
     let server = Server::tls("127.0.0.1", asking(&pki, &leaf, guard.clone()));
-    guard.assert_lets_in(&pki, || {
+    guard.assert_accepts_clients(&pki, || {
         Check::of(&pki, &leaf, &["127.0.0.1"], server.port())
     });
 }
 
 #[test]
-fn a_client_certificate_that_cannot_be_used_is_told_in_words() {
+fn unusable_client_certificate_error_states_the_reason() {
     let pki = Pki::new();
     let (one, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let chain = pki.full_chain(&one);
@@ -232,7 +232,7 @@ fn a_client_certificate_that_cannot_be_used_is_told_in_words() {
 
 #[test]
 #[ignore = "needs haproxy"]
-fn a_load_balancer_takes_the_proxy_protocol() {
+fn haproxy_accepts_the_proxy_protocol_header() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let combined = fs::read_to_string(pki.full_chain(&leaf)).unwrap()
@@ -344,7 +344,7 @@ fn hint_of_an_alert_names_the_server_name_that_was_sent() {
 
 #[test]
 #[ignore = "needs nginx"]
-fn alpn_and_sni_are_what_the_user_says() {
+fn probe_sends_the_given_alpn_and_sni() {
     let pki = Pki::new();
     let (first, second) = (pki.leaf(&["first.example.com"]), pki.leaf(&[HOST]));
     let named = |leaf: &Leaf, name: &str| {
@@ -372,7 +372,7 @@ fn alpn_and_sni_are_what_the_user_says() {
 }
 
 #[test]
-fn connections_come_from_where_the_user_says() {
+fn probe_uses_the_given_source_address() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let config = config(&pki, &leaf);
@@ -382,7 +382,7 @@ fn connections_come_from_where_the_user_says() {
         seen.lock()
             .unwrap()
             .push(stream.peer_addr().unwrap().ip().to_string());
-        shake_hands(stream, &config);
+        complete_handshake(stream, &config);
     });
     let check = || Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
     let row = check().args(&["--source-address", "127.0.0.9", "--source-address", "::1"]);

@@ -15,7 +15,7 @@ use crate::markdown::{Block, code_spans, documents};
 use crate::{formats, history, support};
 
 #[test]
-fn console_blocks_show_what_is_really_written() {
+fn console_blocks_show_the_actual_output() {
     let mut wrong = Vec::new();
     let mut commands = 0;
     for document in documents() {
@@ -123,7 +123,7 @@ fn fits(shown: &[&str], written: &[&str]) -> bool {
 
 /// Replaces what differs between runs: ports that the system chose, dates, and the width of
 /// columns.
-fn loosened(line: &str) -> String {
+fn normalised(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line.trim_end();
     while let Some(first) = rest.chars().next() {
@@ -154,7 +154,7 @@ fn loosened(line: &str) -> String {
 }
 
 fn line_fits(shown: &str, written: &str) -> bool {
-    let (shown, written) = (&*loosened(shown), &*loosened(written));
+    let (shown, written) = (&*normalised(shown), &*normalised(written));
     let mut parts = shown.trim_end().split("[..]");
     let Some(mut rest) = written
         .trim_end()
@@ -176,7 +176,7 @@ fn line_fits(shown: &str, written: &str) -> bool {
 }
 
 #[test]
-fn the_matching_of_output_says_no() {
+fn output_matching_detects_differences() {
     assert!(fits(&["a", "...", "c"], &["a", "b", "b", "c"]));
     assert!(fits(&["a", "...", "c"], &["a", "c"]));
     assert!(!fits(&["a", "...", "c"], &["a", "c", "d"]));
@@ -189,7 +189,7 @@ fn the_matching_of_output_says_no() {
 }
 
 #[test]
-fn commands_that_are_only_shown_name_what_there_is() {
+fn shown_commands_use_existing_subcommands_and_flags() {
     let mut wrong = Vec::new();
     let mut commands = 0;
     for document in documents() {
@@ -259,7 +259,7 @@ fn is_known(words: &[String]) -> Result<(), String> {
 }
 
 #[test]
-fn the_check_of_shown_commands_says_no() {
+fn shown_command_check_detects_unknown_commands() {
     let refused = |line: &str| {
         invocations(line)
             .iter()

@@ -46,7 +46,7 @@ pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_compiler_reads_what_is_known_here() {
+fn folders_compiled_in_are_dashboards_and_docs() {
     let folders: Vec<String> = folders_compiled_in().into_iter().collect();
     assert_eq!(folders, ["dashboards", "docs"]);
 }
@@ -62,7 +62,7 @@ const VERSIONS: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn every_version_that_is_written_out_is_that_of_the_program() {
+fn every_written_version_matches_the_program() {
     let releasing = document("RELEASING.md");
     let steps = releasing.section("Steps").lines.join(" ");
     for (file, place) in VERSIONS {
@@ -95,7 +95,7 @@ fn every_version_that_is_written_out_is_that_of_the_program() {
 
 /// Numbers on the pages for newcomers match the code.
 #[test]
-fn what_is_counted_is_counted_right() {
+fn documented_counts_match_the_program() {
     let root = certvigil::cli::Cli::command();
     let check = root.find_subcommand("check").unwrap();
     let values = |id: &str| {

@@ -44,7 +44,7 @@ fn run() -> Run {
 }
 
 #[test]
-fn a_result_has_the_keys_that_are_promised() {
+fn json_result_has_the_documented_keys() {
     let run = run();
     let json = run.json();
     assert_eq!(keys(&json), set(&["result summary complete"]));
@@ -109,7 +109,7 @@ enum Outcome {
 }
 
 #[test]
-fn a_reader_of_sslmates_response_reads_ours() {
+fn json_result_parses_as_an_sslmate_response() {
     let run = run();
     let response: Response = serde_json::from_str(&run.stdout).unwrap();
     let mut refused = 0;

@@ -19,7 +19,7 @@ use crate::fixture::check::{Check, Row, rows};
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::{Process, run, wait_until};
-use crate::fixture::tls::{Server, config, say, stay_silent};
+use crate::fixture::tls::{Server, config, send_bytes, stay_silent};
 use crate::support::Refusing;
 
 const P256: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
@@ -179,20 +179,20 @@ fn answer(stream: &mut TcpStream, page: Page) {
     match page {
         Page::Body(body) => {
             let head = head(200, &format!("Content-Length: {}\r\n", body.len()));
-            say(stream, &[head.as_bytes(), b"\r\n", &body].concat());
+            send_bytes(stream, &[head.as_bytes(), b"\r\n", &body].concat());
         }
         Page::Status(status) => {
-            say(
+            send_bytes(
                 stream,
                 (head(status, "Content-Length: 0\r\n") + "\r\n").as_bytes(),
             );
         }
         Page::Redirect(to) => {
             let more = format!("Location: {to}\r\nContent-Length: 0\r\n");
-            say(stream, (head(302, &more) + "\r\n").as_bytes());
+            send_bytes(stream, (head(302, &more) + "\r\n").as_bytes());
         }
         Page::Endless => {
-            say(stream, (head(200, "") + "\r\n").as_bytes());
+            send_bytes(stream, (head(200, "") + "\r\n").as_bytes());
             while stream.write_all(&[0x30; 1 << 16]).is_ok() {}
         }
         Page::Silence => stay_silent(stream),
@@ -220,7 +220,7 @@ fn revoked(row: &Row) -> Option<bool> {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn what_nginx_staples_is_verified() {
+fn ocsp_response_stapled_by_nginx_is_verified() {
     let pki = Pki::new();
     let (leaf, other) = (
         leaf(&pki, &[]),
@@ -242,7 +242,7 @@ fn what_nginx_staples_is_verified() {
             None,
             Some(true),
             &["revoked"],
-            "2026-11-01 (keyCompromise), says the stapled OCSP response",
+            "2026-11-01 (keyCompromise), according to the stapled OCSP response",
         ),
         (
             response(&pki, &good, &leaf, own_signer(&pki)),
@@ -314,7 +314,7 @@ fn what_nginx_staples_is_verified() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_server_that_has_to_staple_and_does_not_is_told_of() {
+fn missing_required_staple_is_critical() {
     let pki = Pki::new();
     let obliged = leaf(&pki, &["tlsfeature=status_request".into()]);
     let (row, _) = look(&pki, &obliged, "staple", &[]);
@@ -328,7 +328,7 @@ fn a_server_that_has_to_staple_and_does_not_is_told_of() {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn a_server_that_has_to_staple_and_does_is_right() {
+fn required_staple_by_nginx_is_ok() {
     let pki = Pki::new();
     let obliged = leaf(&pki, &["tlsfeature=status_request".into()]);
     let database = database(&pki, &[SERIAL], &[]);
@@ -345,7 +345,7 @@ fn a_server_that_has_to_staple_and_does_is_right() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn the_issuers_list_is_asked_where_that_is_wanted() {
+fn crl_is_fetched_only_if_configured() {
     let pki = Pki::new();
     let web = Web::start();
     let listing = |serials: &[&str]| Page::Body(list(&pki, serials));
@@ -360,7 +360,7 @@ fn the_issuers_list_is_asked_where_that_is_wanted() {
     row.assert_right(&["revoked"]);
     assert_eq!(revoked(&row), Some(true));
     let message = row.finding("revoked")["message"].as_str().unwrap();
-    let words = "2026-11-01 (keyCompromise), says its issuer's revocation list";
+    let words = "2026-11-01 (keyCompromise), according to its issuer's revocation list";
     assert!(message.contains(words), "{message}");
 
     web.put("/list", listing(&[OTHER]));
@@ -381,7 +381,7 @@ fn the_issuers_list_is_asked_where_that_is_wanted() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_list_that_is_not_to_be_had_or_believed_leaves_it_unknown() {
+fn unavailable_or_invalid_crl_leaves_revocation_unknown() {
     let pki = Pki::new();
     let web = Web::start();
     let good = web.put("/good", Page::Body(list(&pki, &[SERIAL])));
@@ -446,7 +446,7 @@ fn a_list_that_is_not_to_be_had_or_believed_leaves_it_unknown() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_list_is_fetched_once_for_all_endpoints() {
+fn crl_is_fetched_once_for_all_endpoints() {
     let pki = Pki::new();
     let web = Web::start();
     let url = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
@@ -478,7 +478,7 @@ fn a_list_is_fetched_once_for_all_endpoints() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn the_responder_is_asked_where_no_list_tells() {
+fn ocsp_responder_is_queried_if_no_crl_is_available() {
     let pki = Pki::new();
     let web = Web::start();
     for (valid, bad, flag) in [
@@ -506,9 +506,9 @@ fn the_responder_is_asked_where_no_list_tells() {
             log.contains("waiting for OCSP client").then_some(())
         });
         let url = format!("http://127.0.0.1:{}", responder.port);
-        let asking = leaf(&pki, &[names_responder(&url)]);
-        assert_eq!(revoked(&look(&pki, &asking, "crl", &[]).0), None);
-        let (row, log) = look(&pki, &asking, "full", &[]);
+        let checker = leaf(&pki, &[names_responder(&url)]);
+        assert_eq!(revoked(&look(&pki, &checker, "crl", &[]).0), None);
+        let (row, log) = look(&pki, &checker, "full", &[]);
         assert_eq!(revoked(&row), flag, "{log}");
         if flag == Some(true) {
             let message = row.finding("revoked")["message"].as_str().unwrap();
@@ -535,13 +535,13 @@ fn the_responder_is_asked_where_no_list_tells() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_request_is_one_that_openssl_can_read() {
+fn openssl_parses_the_ocsp_request() {
     use base64::Engine as _;
     let pki = Pki::new();
     let web = Web::start();
     let url = web.put("/ocsp", Page::Status(404));
-    let asking = leaf(&pki, &[names_responder(&url)]);
-    let (row, _) = look(&pki, &asking, "full", &[]);
+    let checker = leaf(&pki, &[names_responder(&url)]);
+    let (row, _) = look(&pki, &checker, "full", &[]);
     assert_eq!(revoked(&row), None);
     let paths = web.paths();
     let [path] = paths.as_slice() else {
@@ -563,7 +563,7 @@ fn a_request_is_one_that_openssl_can_read() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn the_configuration_says_how_for_all_and_for_one() {
+fn revocation_is_configurable_by_default_and_entry() {
     let pki = Pki::new();
     let web = Web::start();
     let url = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
@@ -592,7 +592,7 @@ fn the_configuration_says_how_for_all_and_for_one() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn the_monitor_tells_of_it_and_asks_no_more_than_it_has_to() {
+fn serve_reports_revocation_and_fetches_the_crl_once() {
     let pki = Pki::new();
     let web = Web::start();
     let url = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
@@ -628,7 +628,7 @@ fn the_monitor_tells_of_it_and_asks_no_more_than_it_has_to() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn urls_of_a_strangers_certificate_lead_to_no_address_inside() {
+fn crl_url_of_a_foreign_certificate_reaches_no_internal_address() {
     let pki = Pki::new();
     let web = Web::start();
     let by_address = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
@@ -671,15 +671,15 @@ fn urls_of_a_strangers_certificate_lead_to_no_address_inside() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_list_is_fetched_anew_in_time_and_kept_as_long_as_it_holds() {
+fn crl_is_refreshed_in_time_and_kept_while_valid() {
     let pki = Pki::new();
     let web = Web::start();
     let page = Page::Body(list(&pki, &[SERIAL]));
     let url = web.put("/list", page.clone());
     let listed = (leaf(&pki, &[names_list(&url)]).certificate, issuer(&pki));
-    let (asking, begin) = (Asking::new(), now());
+    let (checker, begin) = (RevocationChecker::new(), now());
     let ask = |seconds: i64| {
-        let answer = asking.ask(&listed, Timestamp(begin.0 + seconds));
+        let answer = checker.ask(&listed, Timestamp(begin.0 + seconds));
         (answer, web.paths().len())
     };
     let (minute, hour, day) = (60, 3_600, 86_400);
@@ -703,7 +703,7 @@ fn a_list_is_fetched_anew_in_time_and_kept_as_long_as_it_holds() {
     let expired = ask(8 * day + minute);
     assert_eq!(expired, (Some(true), 7), "it has expired, and has an entry");
     assert_eq!(
-        asking.requests.counts(),
+        checker.requests.counts(),
         [],
         "these are no requests of a source"
     );
@@ -712,28 +712,28 @@ fn a_list_is_fetched_anew_in_time_and_kept_as_long_as_it_holds() {
 /// A CA that has changed its key may continue under the same URL.
 #[test]
 #[ignore = "needs openssl"]
-fn a_list_that_says_nothing_of_one_certificate_tells_of_another() {
+fn crl_unusable_for_one_certificate_is_used_for_another() {
     let (pki, namesake) = (Pki::new(), Pki::new());
     let web = Web::start();
     let url = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
-    let asking = Asking::new();
+    let checker = RevocationChecker::new();
     let [of_issuer, of_namesake] =
         [&pki, &namesake].map(|pki| (leaf(pki, &[names_list(&url)]).certificate, issuer(pki)));
     for _ in 0..2 {
-        assert_eq!(asking.ask(&of_namesake, now()), None);
-        assert_eq!(asking.ask(&of_issuer, now()), Some(true));
+        assert_eq!(checker.ask(&of_namesake, now()), None);
+        assert_eq!(checker.ask(&of_issuer, now()), Some(true));
     }
     assert_eq!(web.paths(), ["/list"]);
 }
 
 /// The revocation checker without the rest of the program.
-struct Asking {
+struct RevocationChecker {
     revocations: Revocations,
     requests: Requests,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Asking {
+impl RevocationChecker {
     fn new() -> Self {
         let environment = Environment {
             variable: &|_| None,

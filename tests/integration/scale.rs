@@ -12,7 +12,7 @@ const NOT_MEASURED: &str = "A hundred thousand endpoints have not been measured 
     `make bench-scale` writes the figures and the plan here.";
 
 #[test]
-fn the_plan_follows_from_a_hundred_thousand_endpoints_or_there_is_none() {
+fn scale_plan_is_derived_from_a_measurement_of_100000_endpoints() {
     let page = document("docs/scale.md").text;
     let (_, written) = page
         .split_once("<!-- written by `make bench-scale` -->")
@@ -32,10 +32,10 @@ fn the_plan_follows_from_a_hundred_thousand_endpoints_or_there_is_none() {
 
 /// Figures that are easy to calculate with.
 #[test]
-fn the_plan_is_computed_as_the_page_says() {
+fn scale_plan_is_computed_from_the_figures() {
     let figures = [
         (plan::MEASURED_ENDPOINTS, "100000"),
-        (plan::LOOK, "300 µs"),
+        (plan::SCHEDULED_PROBE, "300 µs"),
         (plan::MEMORY, "1024 MiB"),
         (plan::METRICS, "240 MiB"),
         (plan::SCRAPE, "1200 ms"),
@@ -44,7 +44,7 @@ fn the_plan_is_computed_as_the_page_says() {
         (plan::SD, "10.24 MiB"),
         (plan::SAMPLES, "36.0"),
         (plan::INGESTED, "720 µs"),
-        (plan::HELD, "2.00 KiB"),
+        (plan::SERIES_MEMORY, "2.00 KiB"),
     ];
     let rows = figures.map(|(name, value)| format!("| {name} | {value} | measured |\n"));
     insta::assert_snapshot!(Measured::read(&rows.concat()).plan(), @r"

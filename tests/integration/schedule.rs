@@ -220,7 +220,7 @@ proptest! {
     /// The work fits if a round and the longest probe together are no longer than an interval. Then
     /// no target misses a probe, even if all become due at once.
     #[test]
-    fn as_long_as_the_work_fits_everybody_is_looked_at_once_in_two_intervals((endpoints, changes) in fleet()) {
+    fn every_target_is_probed_within_two_intervals_if_load_fits((endpoints, changes) in fleet()) {
         let mut hands = 1;
         while round(&endpoints, hands) + longest(&endpoints) > INTERVAL {
             hands += 1;
@@ -233,7 +233,7 @@ proptest! {
 
     /// The durations of the probes and the offsets in the interval may differ in any way.
     #[test]
-    fn where_the_work_does_not_fit_everybody_has_as_many_looks_as_the_others(
+    fn overload_gives_every_target_the_same_number_of_probes(
         endpoints in proptest::collection::vec(endpoint(), 2..60),
         hands in 1usize..6,
     ) {

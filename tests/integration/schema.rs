@@ -120,9 +120,9 @@ mod tests {
     use certvigil::certificate::Certificate;
     use certvigil::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
     use certvigil::judge::{Rules, TrustStore, judge};
-    use certvigil::lab::authority::{Authority, Key, Validity};
     use certvigil::model::{Protocol, Target, Timestamp, Timings, Vantage};
-    use certvigil::observation::{KeyProof, Observation, Outcome, Served, TlsVersion, Told};
+    use certvigil::observation::{KeyProof, Observation, Outcome, Reported, Served, TlsVersion};
+    use certvigil::testbed::authority::{Authority, Key, Validity};
     use serde_json::{Value, json};
 
     use super::{assert_valid, is_valid, schema};
@@ -131,7 +131,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000);
 
     /// The JSON of one probe's outcome, without a server.
-    fn told_of(outcome: Outcome, expected: &Arc<Expected>) -> Value {
+    fn json_of(outcome: Outcome, expected: &Arc<Expected>) -> Value {
         let observation = Observation {
             target: Target {
                 certificate: "a".into(),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_is_as_the_schema_says() {
+    fn conclusive_results_match_the_json_schema() {
         let validity = Validity::around(NOW, 1, 90);
         let root = Authority::root("Root", validity).unwrap();
         let leaf = root
@@ -185,24 +185,24 @@ mod tests {
         let garbage = Certificate::from_der(vec![0x30, 0]);
         for expected in [Expected::trust_only(), instance] {
             let expected = Arc::new(expected);
-            let right = told_of(
+            let right = json_of(
                 served(leaf.clone(), vec![root.certificate.clone()]),
                 &expected,
             );
             assert_valid(&right);
             assert_eq!(right["result"][0]["status"], "conclusive");
-            assert_valid(&told_of(served(garbage.clone(), Vec::new()), &expected));
-            let told = Told {
+            assert_valid(&json_of(served(garbage.clone(), Vec::new()), &expected));
+            let told = Reported {
                 correct: false,
                 chained: false,
                 dummy: false,
             };
-            assert_valid(&told_of(Outcome::Told(told), &expected));
+            assert_valid(&json_of(Outcome::Reported(told), &expected));
         }
     }
 
     #[test]
-    fn what_is_not_seen_is_as_the_schema_says() {
+    fn inconclusive_results_match_the_json_schema() {
         let refusing = Refusing::new();
         let place = refusing.place();
         let name_server = place.as_str();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checker_says_no() {
+    fn schema_checker_detects_invalid_documents() {
         let refusing = Refusing::new();
         let run = certvigil(["check", "--format", "json", &refusing.place()]);
         let right = run.json();

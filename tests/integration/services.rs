@@ -2,7 +2,7 @@
 
 use crate::dns::knot;
 use crate::fixture::check::{Check, Row, rows};
-use crate::fixture::dns::{A, Asked, NXDOMAIN, NameServer, SERVFAIL, Said, wire_name};
+use crate::fixture::dns::{A, DnsQuery, DnsResponse, NXDOMAIN, NameServer, SERVFAIL, wire_name};
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::Pki;
 use crate::fixture::tls::{self, Server};
@@ -17,13 +17,13 @@ fn srv(priority: u16, port: u16, target: &str) -> Vec<u8> {
 
 /// A name server for a service of example.com with two hosts, and one that is not offered.
 fn name_server(port: u16) -> NameServer {
-    NameServer::start(move |asked: &Asked| {
-        let said = |kind, all: Vec<Vec<u8>>| Said {
+    NameServer::start(move |asked: &DnsQuery| {
+        let said = |kind, all: Vec<Vec<u8>>| DnsResponse {
             records: all
                 .into_iter()
                 .map(|data| (asked.name.clone(), kind, data))
                 .collect(),
-            ..Said::default()
+            ..DnsResponse::default()
         };
         Some(match (asked.name.as_str(), asked.kind) {
             (name, SRV) if name.ends_with("_tcp.example.com") => said(
@@ -34,16 +34,16 @@ fn name_server(port: u16) -> NameServer {
                 ],
             ),
             (name, SRV) if name.ends_with("_tcp.none.example") => said(SRV, vec![srv(0, 0, "")]),
-            (name, SRV) if name.ends_with("_tcp.broken.example") => Said {
+            (name, SRV) if name.ends_with("_tcp.broken.example") => DnsResponse {
                 code: SERVFAIL,
-                ..Said::default()
+                ..DnsResponse::default()
             },
             ("one.example.net", A) => said(A, vec![vec![127, 0, 0, 2]]),
             ("two.example.net", A) => said(A, vec![vec![127, 0, 0, 3]]),
-            ("one.example.net" | "two.example.net", _) => Said::default(),
-            _ => Said {
+            ("one.example.net" | "two.example.net", _) => DnsResponse::default(),
+            _ => DnsResponse {
                 code: NXDOMAIN,
-                ..Said::default()
+                ..DnsResponse::default()
             },
         })
     })

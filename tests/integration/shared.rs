@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use certvigil::look::{Look, Looker, Reach};
 use certvigil::model::{KeyType, Protocol, Target};
 use certvigil::observation::{Outcome, Served};
+use certvigil::probe::{Prober, Reach, Request};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::fixture::tls::{Server, config};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-async fn look(looker: &Looker, protocol: Protocol, port: u16) -> Served {
+async fn request(prober: &Prober, protocol: Protocol, port: u16) -> Served {
     let target = Target {
         certificate: "web".into(),
         hostname: HOST.parse().unwrap(),
@@ -23,13 +23,13 @@ async fn look(looker: &Looker, protocol: Protocol, port: u16) -> Served {
         protocol,
         names: Box::default(),
     };
-    let look = Look {
+    let request = Request {
         target: &target,
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         key_type: KeyType::Any,
         reach: &Reach::default(),
     };
-    match looker.look(look, Instant::now() + TIMEOUT).await.0 {
+    match prober.probe(request, Instant::now() + TIMEOUT).await.0 {
         Outcome::Served(served) => *served,
         other => panic!("{other:?}"),
     }
@@ -42,18 +42,18 @@ fn places(served: &Served) -> Vec<*const u8> {
 }
 
 #[test]
-fn what_two_servers_show_alike_is_one_certificate() {
+fn equal_certificates_of_two_servers_are_shared_in_memory() {
     let pki = Pki::new();
     let (leaf, other): (Leaf, Leaf) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let servers = [&leaf, &leaf, &other].map(|l| Server::tls("127.0.0.1", config(&pki, l)));
     let quic = QuicServer::start("127.0.0.1", &config(&pki, &leaf));
-    let looker = Looker::new().unwrap();
+    let prober = Prober::new().unwrap();
     Runtime::new().unwrap().block_on(async {
         let mut seen = Vec::new();
         for server in &servers {
-            seen.push(look(&looker, Protocol::Https, server.port()).await);
+            seen.push(request(&prober, Protocol::Https, server.port()).await);
         }
-        seen.push(look(&looker, Protocol::H3, quic.port()).await);
+        seen.push(request(&prober, Protocol::H3, quic.port()).await);
         let [first, second, third, fourth] = &seen[..] else {
             panic!("{} looks", seen.len());
         };

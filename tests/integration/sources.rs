@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use certvigil::instance::State;
-use certvigil::lab::{API_KEY, Lab, Scenario};
 use certvigil::model::Timestamp;
+use certvigil::testbed::{API_KEY, Scenario, Testbed};
 use serde_json::{Value, json};
 
 use crate::canned::{self, Canned};
@@ -30,7 +30,7 @@ hosts:
 ";
 
 struct Bench {
-    lab: Lab,
+    lab: Testbed,
     folder: tempfile::TempDir,
     // Runs the testbed's servers.
     _runtime: tokio::runtime::Runtime,
@@ -41,7 +41,7 @@ impl Bench {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let scenario = Scenario::parse(SCENARIO, Path::new("sources.yml")).unwrap();
         let lab = runtime
-            .block_on(certvigil::lab::start(scenario, now()))
+            .block_on(certvigil::testbed::start(scenario, now()))
             .unwrap();
         Self {
             lab,
@@ -95,7 +95,7 @@ fn codes(row: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_accounts_active_instance_is_what_is_expected_from_both_vantages() {
+fn active_account_instance_is_expected_from_both_vantages() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: right.demo.example");
     let run = bench.check(&["-c", &config, "--format", "json"]);
@@ -117,7 +117,7 @@ fn the_accounts_active_instance_is_what_is_expected_from_both_vantages() {
 }
 
 #[test]
-fn the_accounts_test_is_not_asked_about_what_begins_in_the_clear() {
+fn sslmate_vantage_does_not_test_starttls_endpoints() {
     let bench = Bench::new();
     let port = bench.lab.port();
     let entry = format!("  - {{sslmate: right.demo.example, protocol: ldap, port: {port}}}");
@@ -133,7 +133,7 @@ fn the_accounts_test_is_not_asked_about_what_begins_in_the_clear() {
 }
 
 #[test]
-fn where_nothing_can_be_looked_at_nothing_is_well() {
+fn check_without_any_probe_is_unknown() {
     let bench = Bench::new();
     let pem = bench.lab.root_file().display().to_string();
     let config = bench.config(&format!(
@@ -153,7 +153,7 @@ fn where_nothing_can_be_looked_at_nothing_is_well() {
 }
 
 #[test]
-fn a_certificate_of_the_account_is_checked_with_the_files_settings() {
+fn account_certificate_is_checked_with_the_settings_of_its_entry() {
     let bench = Bench::new();
     let port = bench.lab.port();
     let config = bench.config(&format!(
@@ -203,7 +203,7 @@ fn a_certificate_of_the_account_is_checked_with_the_files_settings() {
 }
 
 #[test]
-fn an_older_instance_with_another_key_is_named_by_its_id() {
+fn previous_instance_with_another_key_is_named_by_its_id() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: previous.demo.example");
     let run = bench.check(&["-c", &config, "--format", "json", "--vantage", "local"]);
@@ -215,7 +215,7 @@ fn an_older_instance_with_another_key_is_named_by_its_id() {
 }
 
 #[test]
-fn every_certificate_of_the_account_is_one_entry() {
+fn whole_account_entry_checks_every_certificate() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: \"*\"");
     let run = bench.check(&["-c", &config, "--format", "json", "--vantage", "local"]);
@@ -234,7 +234,7 @@ fn every_certificate_of_the_account_is_one_entry() {
 }
 
 #[test]
-fn a_name_that_the_account_lacks_and_a_key_that_is_refused_are_told_in_a_line() {
+fn unknown_name_and_refused_api_key_errors_are_one_line() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: right.demo.example");
     let run = bench.check(&["-c", &config, "--sslmate", "unknown.example"]);
@@ -257,7 +257,7 @@ fn a_name_that_the_account_lacks_and_a_key_that_is_refused_are_told_in_a_line() 
 }
 
 #[test]
-fn a_pending_certificate_is_a_warning_until_wait_sees_it_issued_and_installed() {
+fn pending_certificate_is_a_warning_and_critical_once_issued() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: pending.demo.example");
     let args = ["-c", &config, "--format", "json", "--vantage", "local"];
@@ -288,7 +288,7 @@ fn a_pending_certificate_is_a_warning_until_wait_sees_it_issued_and_installed() 
 }
 
 #[test]
-fn wait_goes_on_while_nothing_is_issued_and_ends_when_all_is_right() {
+fn wait_continues_until_the_certificate_is_issued_and_served() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: right.demo.example");
     bench.lab.api().change(|account| {
@@ -326,7 +326,7 @@ fn wait_goes_on_while_nothing_is_issued_and_ends_when_all_is_right() {
 }
 
 #[test]
-fn a_download_url_says_what_is_expected_and_that_there_is_nothing_yet() {
+fn download_url_yields_the_expected_certificate_or_not_issued_yet() {
     let bench = Bench::new();
     let base = bench.lab.endpoint().replace("/api/v2", "/download");
     let port = bench.lab.port();
@@ -357,7 +357,7 @@ fn a_download_url_says_what_is_expected_and_that_there_is_nothing_yet() {
 }
 
 #[test]
-fn one_entry_that_fails_does_not_keep_the_others_from_being_checked() {
+fn failed_entry_does_not_prevent_checking_the_others() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: unknown.example\n  - sslmate: right.demo.example\n  - {pem_dir: /nonexistent/*.pem}");
     let run = bench.check(&["-c", &config, "--format", "json", "--vantage", "local"]);
@@ -385,7 +385,7 @@ fn one_entry_that_fails_does_not_keep_the_others_from_being_checked() {
 
 /// Such an entry has no row; without this rule the exit code would be ok.
 #[test]
-fn an_entry_that_fails_and_names_no_host_makes_the_exit_code_unknown() {
+fn failed_entry_without_hosts_makes_the_exit_code_unknown() {
     let bench = Bench::new();
     let nowhere = "{pem_dir: /nonexistent/*.pem}";
     let config = bench.config(&format!("  - sslmate: right.demo.example\n  - {nowhere}"));
@@ -408,7 +408,7 @@ fn an_entry_that_fails_and_names_no_host_makes_the_exit_code_unknown() {
 
 /// All endpoints that could be probed are ok.
 #[test]
-fn wait_goes_on_until_a_source_that_names_no_host_says_something() {
+fn wait_continues_until_a_source_without_hosts_succeeds() {
     let bench = Bench::new();
     let folder = bench.folder.path().join("pem");
     std::fs::create_dir(&folder).unwrap();
@@ -467,10 +467,10 @@ fn ask(api: &Canned, timeout: &str) -> Run {
 
 /// The API object of a certificate that no server has. It is sufficient for the source to succeed.
 pub(crate) fn object() -> Value {
-    let validity = certvigil::lab::authority::Validity::around(now(), 1, 80);
-    let key = certvigil::lab::authority::Key::generate().unwrap();
+    let validity = certvigil::testbed::authority::Validity::around(now(), 1, 80);
+    let key = certvigil::testbed::authority::Key::generate().unwrap();
     let leaf =
-        certvigil::lab::authority::self_signed(&["a.example".into()], validity, &key).unwrap();
+        certvigil::testbed::authority::self_signed(&["a.example".into()], validity, &key).unwrap();
     json!({
         "exists": true, "cn": "a.example", "sans": [], "a_key_of_tomorrow": {"x": 1},
         "current": {
@@ -482,12 +482,12 @@ pub(crate) fn object() -> Value {
 
 /// Returns true if the source succeeded: the only remaining error is that no server responds at the
 /// name.
-pub(crate) fn is_past_the_source(run: &Run) -> bool {
+pub(crate) fn source_succeeded(run: &Run) -> bool {
     run.stdout.contains("a.example") && !run.stderr.contains("API")
 }
 
 #[test]
-fn an_api_that_goes_wrong_is_told_in_one_line_that_says_what_to_do() {
+fn api_fault_error_is_one_line_with_advice() {
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("HTML", canned::response(200, "text/html; charset=utf-8", "<html>hello</html>"), "the answer is an HTML page, not JSON; check the endpoint"),
         ("HTML error", canned::response(403, "text/html", "<html>no</html>"), "HTTP status 403 with an HTML page, not an answer of the API; check the endpoint"),
@@ -513,7 +513,7 @@ fn an_api_that_goes_wrong_is_told_in_one_line_that_says_what_to_do() {
 }
 
 #[test]
-fn a_body_without_end_is_not_read_to_its_end() {
+fn api_response_over_the_maximum_size_is_refused() {
     let api = Canned::start(|_, _| {
         let mut answer =
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
@@ -527,7 +527,7 @@ fn a_body_without_end_is_not_read_to_its_end() {
 }
 
 #[test]
-fn what_passes_is_asked_for_again_and_what_does_not_is_not() {
+fn only_temporary_api_errors_are_retried() {
     let good = object();
     let answer = good.clone();
     let api = Canned::start(move |n, _| match n {
@@ -535,7 +535,7 @@ fn what_passes_is_asked_for_again_and_what_does_not_is_not() {
         _ => canned::json(200, &answer),
     });
     let run = ask(&api, "3s");
-    assert!(is_past_the_source(&run), "{run:?}");
+    assert!(source_succeeded(&run), "{run:?}");
     assert_eq!(api.requests().len(), 2);
 
     let answer = good.clone();
@@ -546,7 +546,7 @@ fn what_passes_is_asked_for_again_and_what_does_not_is_not() {
         ),
         _ => canned::json(200, &answer),
     });
-    assert!(is_past_the_source(&ask(&api, "3s")));
+    assert!(source_succeeded(&ask(&api, "3s")));
 
     let api = Canned::start(|_, _| canned::json(401, &json!({"reason": "no", "message": "No"})));
     ask(&api, "3s");
@@ -581,7 +581,7 @@ fn credentials_do_not_follow_a_redirect_to_another_host() {
 }
 
 #[test]
-fn bytes_that_do_not_hash_to_the_stated_fingerprint_are_refused() {
+fn certificate_not_matching_its_stated_fingerprint_is_refused() {
     let mut object = object();
     object["current"]["sha256_fingerprint"] = json!("ab".repeat(32));
     let api = Canned::start(move |_, _| canned::json(200, &object));
@@ -594,14 +594,15 @@ fn bytes_that_do_not_hash_to_the_stated_fingerprint_are_refused() {
         run.stderr
     );
     assert!(
-        run.stderr.contains("do not install it, and ask SSLMate"),
+        run.stderr
+            .contains("do not install it, and contact SSLMate"),
         "{}",
         run.stderr
     );
 }
 
 #[test]
-fn loose_shapes_and_keys_of_tomorrow_are_taken() {
+fn unknown_values_and_empty_fields_of_the_api_are_accepted() {
     for (key, value) in [
         ("state", json!("sleeping")),
         ("chain", json!([])),
@@ -612,12 +613,12 @@ fn loose_shapes_and_keys_of_tomorrow_are_taken() {
         object["current"][key] = value.clone();
         let api = Canned::start(move |_, _| canned::json(200, &object));
         let run = ask(&api, "3s");
-        assert!(is_past_the_source(&run), "{key} = {value}: {run:?}");
+        assert!(source_succeeded(&run), "{key} = {value}: {run:?}");
     }
 }
 
 #[test]
-fn nothing_listens_at_the_endpoint() {
+fn refused_api_connection_and_missing_api_key_are_reported() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

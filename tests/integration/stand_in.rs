@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use certvigil::instance::State;
-use certvigil::lab::{API_KEY, Lab, Scenario};
 use certvigil::model::Timestamp;
+use certvigil::testbed::{API_KEY, Scenario, Testbed};
 use serde_json::Value;
 
 const SCENARIO: &str = "
@@ -24,7 +24,7 @@ hosts:
 const NOW: Timestamp = Timestamp(1_800_000_000);
 
 struct Client<'a> {
-    lab: &'a Lab,
+    lab: &'a Testbed,
     http: reqwest::Client,
 }
 
@@ -63,9 +63,9 @@ impl Client<'_> {
     }
 }
 
-async fn with_lab(test: impl AsyncFnOnce(Client<'_>)) {
+async fn with_testbed(test: impl AsyncFnOnce(Client<'_>)) {
     let scenario = Scenario::parse(SCENARIO, Path::new("stand_in.yml")).unwrap();
-    let lab = certvigil::lab::start(scenario, NOW).await.unwrap();
+    let lab = certvigil::testbed::start(scenario, NOW).await.unwrap();
     let tls = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
@@ -82,8 +82,8 @@ async fn with_lab(test: impl AsyncFnOnce(Client<'_>)) {
 }
 
 #[tokio::test]
-async fn both_ways_to_authenticate_are_taken_and_no_other() {
-    with_lab(async |api| {
+async fn testbed_api_accepts_api_key_and_basic_auth_only() {
+    with_testbed(async |api| {
         let path = "/certs/right.demo.example";
         assert_eq!(
             api.get_as(path, Some((API_KEY, Some("")))).await.status,
@@ -112,8 +112,8 @@ async fn both_ways_to_authenticate_are_taken_and_no_other() {
 }
 
 #[tokio::test]
-async fn certificates_are_as_the_reference_says() {
-    with_lab(async |api| {
+async fn testbed_certificates_follow_the_api_reference() {
+    with_testbed(async |api| {
         let plain = api.get("/certs/right.demo.example").await.json();
         assert_eq!(plain["exists"], true);
         assert_eq!(plain["cn"], "right.demo.example");
@@ -151,8 +151,8 @@ async fn certificates_are_as_the_reference_says() {
 }
 
 #[tokio::test]
-async fn instances_are_found_by_id_and_by_key() {
-    with_lab(async |api| {
+async fn testbed_instances_are_found_by_id_and_key() {
+    with_testbed(async |api| {
         let by_id = api
             .get("/certs/right.demo.example/instances/101?expand=crt")
             .await
@@ -184,8 +184,8 @@ async fn instances_are_found_by_id_and_by_key() {
 }
 
 #[tokio::test]
-async fn polling_waits_for_the_instance_and_says_when_to_come_back() {
-    with_lab(async |api| {
+async fn testbed_polling_waits_for_the_instance_or_sets_retry_after() {
+    with_testbed(async |api| {
         let path = "/certs/pending.demo.example/instances/301";
         assert_eq!(api.get(path).await.json()["state"], "pending");
         let early = api.get(&format!("{path}?poll=0")).await;
@@ -220,8 +220,8 @@ async fn polling_waits_for_the_instance_and_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn the_test_shakes_hands_and_says_what_it_saw() {
-    with_lab(async |api| {
+async fn testbed_test_endpoint_performs_a_handshake() {
+    with_testbed(async |api| {
         let port = api.lab.port();
         let row = async |cn: &str| {
             let answer = api.get(&format!("/certs/{cn}/test?port={port}")).await.json();
@@ -259,8 +259,8 @@ async fn the_test_shakes_hands_and_says_what_it_saw() {
 }
 
 #[tokio::test]
-async fn the_download_needs_no_credentials_and_is_empty_until_there_is_one() {
-    with_lab(async |api| {
+async fn testbed_download_needs_no_credentials_and_is_202_until_issued() {
+    with_testbed(async |api| {
         let url = api.get("/certs/right.demo.example").await.json()["current_download"]
             .as_str()
             .unwrap()

@@ -11,10 +11,10 @@ use rustls::{ServerConfig, ServerConnection};
 use crate::fixture::check::Check;
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf, Pki};
-use crate::fixture::tls::{self, Server, read_some, say, stay_silent};
+use crate::fixture::tls::{self, Server, read_some, send_bytes, stay_silent};
 
 /// Reads one line from the client. Returns false if the client is gone.
-fn hear(stream: &mut TcpStream) -> bool {
+fn read_line(stream: &mut TcpStream) -> bool {
     let mut byte = [0];
     while stream.read(&mut byte).is_ok_and(|count| count == 1) {
         if byte == *b"\n" {
@@ -26,11 +26,11 @@ fn hear(stream: &mut TcpStream) -> bool {
 
 /// Sends each of these texts, and waits for a line from the client before the next. Returns false
 /// if the client is gone.
-pub(crate) fn talk(stream: &mut TcpStream, words: &[&str]) -> bool {
+pub(crate) fn run_dialogue(stream: &mut TcpStream, words: &[&str]) -> bool {
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
-        say(stream, word.as_bytes());
-        if words.peek().is_some() && !hear(stream) {
+        send_bytes(stream, word.as_bytes());
+        if words.peek().is_some() && !read_line(stream) {
             return false;
         }
     }
@@ -39,7 +39,7 @@ pub(crate) fn talk(stream: &mut TcpStream, words: &[&str]) -> bool {
 
 /// Completes a handshake and reads from the client until it closes. Returns whether it closed with
 /// close_notify, and the data.
-fn hear_inside(
+fn read_inside_tls(
     stream: &mut TcpStream,
     config: &Arc<ServerConfig>,
     greeting: &str,
@@ -115,15 +115,17 @@ const DIALOGUES: [(&str, &[&str], &str, &str); 7] = [
 ];
 
 #[test]
-fn a_server_is_asked_for_tls_in_its_own_words_and_left_in_them() {
+fn starttls_dialogue_ends_with_the_quit_command_of_each_protocol() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    for (protocol, dialogue, greeting, farewell) in DIALOGUES {
+    for (protocol, dialogue, greeting, shutdown_grace) in DIALOGUES {
         let (sender, left) = mpsc::channel();
         let config = tls::config(&pki, &leaf);
         let server = Server::start("127.0.0.1", move |stream| {
-            if talk(stream, dialogue) {
-                sender.send(hear_inside(stream, &config, greeting)).unwrap();
+            if run_dialogue(stream, dialogue) {
+                sender
+                    .send(read_inside_tls(stream, &config, greeting))
+                    .unwrap();
             }
         });
         let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
@@ -133,7 +135,11 @@ fn a_server_is_asked_for_tls_in_its_own_words_and_left_in_them() {
         assert!(row.0["timings_ms"]["starttls"].is_f64(), "{row:?}");
         let (closed, words) = left.recv().unwrap();
         let words = String::from_utf8_lossy(&words).into_owned();
-        assert_eq!((closed, words.as_str()), (true, farewell), "{protocol}");
+        assert_eq!(
+            (closed, words.as_str()),
+            (true, shutdown_grace),
+            "{protocol}"
+        );
     }
 }
 
@@ -141,14 +147,14 @@ fn a_server_is_asked_for_tls_in_its_own_words_and_left_in_them() {
 fn smtp_server(pki: &Pki, leaf: &Leaf) -> Server {
     let config = tls::config(pki, leaf);
     Server::start("127.0.0.1", move |stream| {
-        if talk(stream, &SMTP) {
-            tls::shake_hands(stream, &config);
+        if run_dialogue(stream, &SMTP) {
+            tls::complete_handshake(stream, &config);
         }
     })
 }
 
 #[test]
-fn a_scheme_says_the_protocol_and_the_flag_leaves_it_alone() {
+fn target_scheme_overrides_the_starttls_flag() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = smtp_server(&pki, &leaf);
@@ -162,22 +168,22 @@ fn a_scheme_says_the_protocol_and_the_flag_leaves_it_alone() {
 }
 
 #[test]
-fn a_slow_server_is_waited_for() {
+fn starttls_dialogue_sent_byte_by_byte_succeeds() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let config = tls::config(&pki, &leaf);
     let server = Server::start("127.0.0.1", move |stream| {
         stream.set_nodelay(true).unwrap();
         for (number, words) in SMTP.iter().enumerate() {
-            if number > 0 && !hear(stream) {
+            if number > 0 && !read_line(stream) {
                 return;
             }
             for byte in words.as_bytes() {
-                say(stream, &[*byte]);
+                send_bytes(stream, &[*byte]);
                 std::thread::yield_now();
             }
         }
-        tls::shake_hands(stream, &config);
+        tls::complete_handshake(stream, &config);
     });
     let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
     check.args(&["--starttls", "smtp"]).row().assert_right(&[]);
@@ -187,14 +193,14 @@ fn a_slow_server_is_waited_for() {
 fn up_to(count: usize, then: fn(&mut TcpStream)) -> impl Fn(&mut TcpStream) + Send + Sync {
     move |stream| {
         // The client sends a line after each of them.
-        if talk(stream, &SMTP[..count]) && (count == 0 || hear(stream)) {
+        if run_dialogue(stream, &SMTP[..count]) && (count == 0 || read_line(stream)) {
             then(stream);
         }
     }
 }
 
 #[test]
-fn every_way_to_break_a_dialogue_has_its_name() {
+fn every_broken_starttls_dialogue_has_its_error_kind() {
     type Serve = Box<dyn Fn(&mut TcpStream) + Send + Sync>;
     let endless = |part: &'static [u8]| -> Serve {
         Box::new(move |stream| while stream.write_all(part).is_ok() {})
@@ -203,7 +209,7 @@ fn every_way_to_break_a_dialogue_has_its_name() {
         let before = up_to(count, |_| {});
         Box::new(move |stream| {
             before(stream);
-            say(stream, words.as_bytes());
+            send_bytes(stream, words.as_bytes());
             stay_silent(stream);
         })
     };
@@ -212,7 +218,7 @@ fn every_way_to_break_a_dialogue_has_its_name() {
     let config = tls::config(&pki, &leaf);
     let tls_at_once = move || -> Serve {
         let config = config.clone();
-        Box::new(move |stream| tls::shake_hands(stream, &config))
+        Box::new(move |stream| tls::complete_handshake(stream, &config))
     };
     let mut cases: Vec<(&str, &str, Serve, &str, &str)> = vec![
         (
@@ -296,7 +302,7 @@ fn every_way_to_break_a_dialogue_has_its_name() {
             "closes instead of TLS",
             "smtp",
             Box::new(|stream| {
-                if talk(stream, &SMTP) {
+                if run_dialogue(stream, &SMTP) {
                     read_some(stream);
                 }
             }),
@@ -307,9 +313,9 @@ fn every_way_to_break_a_dialogue_has_its_name() {
             "clear text instead of TLS",
             "smtp",
             Box::new(|stream| {
-                if talk(stream, &SMTP) {
+                if run_dialogue(stream, &SMTP) {
                     read_some(stream);
-                    say(stream, b"500 what?\r\n");
+                    send_bytes(stream, b"500 what?\r\n");
                     stay_silent(stream);
                 }
             }),
@@ -383,7 +389,7 @@ fn nats_server_with_tls_first_is_probed_with_either_scheme() {
     let count = AtomicUsize::new(0);
     let server = Server::start("127.0.0.1", move |stream| {
         if count.fetch_add(1, Ordering::SeqCst) != 1 {
-            tls::shake_hands(stream, &config);
+            tls::complete_handshake(stream, &config);
         }
     });
     let port = server.port();
@@ -401,18 +407,18 @@ fn nats_server_with_tls_first_is_probed_with_either_scheme() {
 fn smtp_server_that_wants(pki: &Pki, leaf: &Leaf, name: &'static str) -> Server {
     let config = tls::config(pki, leaf);
     Server::start("127.0.0.1", move |stream| {
-        say(stream, SMTP[0].as_bytes());
+        send_bytes(stream, SMTP[0].as_bytes());
         while let Some(line) = line(stream) {
             let answer = match line.strip_prefix("EHLO ") {
                 Some(found) if found == name => SMTP[1],
                 Some(_) => "501 5.5.2 invalid domain name\r\n",
                 None if line == "STARTTLS" => {
-                    say(stream, SMTP[2].as_bytes());
-                    return tls::shake_hands(stream, &config);
+                    send_bytes(stream, SMTP[2].as_bytes());
+                    return tls::complete_handshake(stream, &config);
                 }
                 None => "221 bye\r\n",
             };
-            say(stream, answer.as_bytes());
+            send_bytes(stream, answer.as_bytes());
         }
     })
 }
@@ -473,12 +479,12 @@ fn name_without_a_protocol_that_uses_it_is_an_error() {
 }
 
 #[test]
-fn who_is_refused_takes_leave_all_the_same() {
+fn refused_starttls_client_still_sends_quit() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (sender, left) = mpsc::channel();
     let server = Server::start("127.0.0.1", move |stream| {
-        talk(stream, &[SMTP[0], "250 mx\r\n"]);
+        run_dialogue(stream, &[SMTP[0], "250 mx\r\n"]);
         let mut words = String::new();
         let _ = stream.read_to_string(&mut words);
         sender.send(words).unwrap();
@@ -490,7 +496,7 @@ fn who_is_refused_takes_leave_all_the_same() {
 }
 
 #[test]
-fn the_words_of_a_server_give_its_protocol_away() {
+fn hint_names_the_starttls_protocol_of_a_banner() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for (greeting, flag) in [
@@ -500,7 +506,7 @@ fn the_words_of_a_server_give_its_protocol_away() {
         ("+OK hello\r\n", "--starttls pop3"),
     ] {
         let server = Server::start("127.0.0.1", move |stream| {
-            say(stream, greeting.as_bytes());
+            send_bytes(stream, greeting.as_bytes());
             stay_silent(stream);
         });
         let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
@@ -511,7 +517,7 @@ fn the_words_of_a_server_give_its_protocol_away() {
 }
 
 #[test]
-fn the_monitor_speaks_the_protocols_too() {
+fn serve_probes_starttls_endpoints() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = smtp_server(&pki, &leaf);
@@ -552,7 +558,7 @@ fn the_monitor_speaks_the_protocols_too() {
 }
 
 #[test]
-fn what_begins_in_the_clear_is_told_by_the_flag() {
+fn starttls_flag_error_lists_the_valid_protocols() {
     let run = crate::support::command()
         .args(["check", "--starttls", "imaps", "mail.example.com"])
         .output()

@@ -59,7 +59,7 @@ impl Bench {
 }
 
 /// Number of connections without a request: the readiness probe connected and closed.
-const RUDE_CONNECTIONS: usize = 1;
+const READINESS_CONNECTIONS: usize = 1;
 
 /// Waits until the server's log contains `has`, and asserts that only the readiness probe caused
 /// complaints.
@@ -69,12 +69,12 @@ fn assert_clean(server: &Process, file: &str, has: &str, complaints: &[&str]) {
         log.contains(has).then_some(log)
     });
     let count: usize = complaints.iter().map(|c| log.matches(c).count()).sum();
-    assert!(count <= RUDE_CONNECTIONS, "{complaints:?}:\n{log}");
+    assert!(count <= READINESS_CONNECTIONS, "{complaints:?}:\n{log}");
 }
 
 #[test]
 #[ignore = "needs postfix"]
-fn postfix() {
+fn postfix_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     if !bench.is_root {
         #[allow(clippy::print_stderr)] // a skipped test should print that it was skipped
@@ -135,7 +135,7 @@ fn postfix() {
 
 #[test]
 #[ignore = "needs dovecot-imapd, dovecot-pop3d, dovecot-lmtpd and dovecot-managesieved"]
-fn dovecot() {
+fn dovecot_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     let [pop3, lmtp, sieve, imaps] = bench.more;
     let server = Process::start(&[HERE], |folder, port| {
@@ -192,7 +192,7 @@ fn dovecot() {
 
 #[test]
 #[ignore = "needs vsftpd"]
-fn vsftpd() {
+fn vsftpd_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     let server = Process::start(&[HERE], |folder, port| {
         let (chain, key) = bench.install(folder);
@@ -225,7 +225,7 @@ fn vsftpd() {
 
 #[test]
 #[ignore = "needs prosody"]
-fn prosody() {
+fn prosody_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     let [s2s, c2s_tls, ..] = bench.more;
     let server = Process::start(&[HERE], |folder, port| {
@@ -256,7 +256,7 @@ fn prosody() {
 
 #[test]
 #[ignore = "needs slapd"]
-fn slapd() {
+fn slapd_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     let server = Process::start(&[HERE], |folder, port| {
         let (chain, key) = bench.install(folder);
@@ -297,7 +297,7 @@ fn postgres_tool(name: &str) -> PathBuf {
 
 #[test]
 #[ignore = "needs postgresql"]
-fn postgresql() {
+fn postgresql_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     // PostgreSQL refuses to run as root.
     let as_postgres = |program: PathBuf| match bench.is_root {
@@ -351,7 +351,7 @@ fn postgresql() {
 
 #[test]
 #[ignore = "needs mariadb-server"]
-fn mariadb() {
+fn mariadb_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     let server = Process::start(&[HERE], |folder, port| {
         let (chain, key) = bench.install(folder);
@@ -439,7 +439,7 @@ fn nats_server() {
 
 #[test]
 #[ignore = "needs inspircd"]
-fn inspircd() {
+fn inspircd_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     let server = Process::start(&[HERE], |folder, port| {
         let (chain, key) = bench.install(folder);

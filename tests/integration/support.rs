@@ -52,7 +52,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Gives a command that starts the program, such as a shell, the isolated environment.
-pub(crate) fn surround(starter: &mut Command) -> &mut Command {
+pub(crate) fn isolate(starter: &mut Command) -> &mut Command {
     for (name, value) in command().get_envs() {
         match value {
             Some(value) => starter.env(name, value),
@@ -67,14 +67,14 @@ pub(crate) fn shell() -> Command {
     let built = Path::new(env!("CARGO_BIN_EXE_certvigil")).parent().unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
-    surround(&mut shell).env("PATH", format!("{}:{path}", built.display()));
+    isolate(&mut shell).env("PATH", format!("{}:{path}", built.display()));
     shell
 }
 
 /// The program with its arguments, run by a shell that sets limits first, such as `ulimit -n 64`.
 pub(crate) fn limited(program: &Command, limits: &str) -> Command {
     let mut shell = Command::new("sh");
-    surround(&mut shell)
+    isolate(&mut shell)
         .args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")])
         .arg(program.get_program())
         .args(program.get_args());
@@ -96,7 +96,7 @@ pub(crate) fn recorded(path: &str, now: &str) -> String {
 
 /// Shell commands that limit data to 64 MiB (the heap and thread-local data), and threads to those
 /// of a small machine.
-pub(crate) const LITTLE_MEMORY: &str = "export TOKIO_WORKER_THREADS=2 && ulimit -d 65536";
+pub(crate) const LIMITED_MEMORY: &str = "export TOKIO_WORKER_THREADS=2 && ulimit -d 65536";
 
 /// Runs the program until it exits.
 pub(crate) fn certvigil<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {

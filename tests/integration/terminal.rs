@@ -56,7 +56,7 @@ impl Rollout {
 }
 
 #[test]
-fn a_log_tells_calmly_what_is_waited_for() {
+fn wait_logs_progress_less_often_than_it_probes() {
     /// Number of probes for which a server serves the old certificate.
     const TRIES: usize = 4;
     let rollout = Rollout::new();
@@ -86,7 +86,7 @@ fn a_log_tells_calmly_what_is_waited_for() {
 }
 
 #[test]
-fn who_gives_up_waiting_says_what_is_left() {
+fn timed_out_wait_names_the_remaining_addresses() {
     let rollout = Rollout::new();
     let wait = |time: &str| {
         let check = rollout.check().args(&["--wait", time, "--every", "10ms"]);
@@ -110,7 +110,7 @@ fn who_gives_up_waiting_says_what_is_left() {
 }
 
 #[test]
-fn verbose_tells_each_result_as_it_arrives_on_stderr() {
+fn verbose_prints_each_result_on_stderr_once() {
     let rollout = Rollout::new();
     let run = rollout.check().arg("-v").run();
     assert_eq!(run.code, 2, "{run:?}");
@@ -155,7 +155,7 @@ fn verbose_tells_each_result_as_it_arrives_on_stderr() {
 }
 
 #[test]
-fn there_is_no_bar_without_a_terminal() {
+fn progress_bar_requires_a_terminal() {
     let rollout = Rollout::new();
     let run = rollout.check().run();
     assert_eq!((run.code, run.stderr.as_str()), (2, ""), "{run:?}");
@@ -163,7 +163,7 @@ fn there_is_no_bar_without_a_terminal() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn a_terminal_has_a_bar_that_goes_again() {
+fn progress_bar_appears_and_is_cleared_on_a_terminal() {
     let rollout = Rollout::new();
     for columns in [40, 100] {
         let terminal = Terminal::start(&rollout.words(), columns, &[]);
@@ -192,7 +192,7 @@ fn a_terminal_has_a_bar_that_goes_again() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn a_terminal_counts_the_addresses_of_a_rollout() {
+fn terminal_shows_the_progress_of_a_rollout() {
     let rollout = Rollout::new();
     let words = format!(
         "{} --wait 10m --every 10ms --format json --output /dev/null",
@@ -217,7 +217,7 @@ fn a_terminal_counts_the_addresses_of_a_rollout() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn who_presses_ctrl_c_sees_what_is_known() {
+fn ctrl_c_in_a_terminal_prints_the_results_so_far() {
     let rollout = Rollout::new();
     let words = format!("{} --wait 2h --every 1h", rollout.words());
     let mut terminal = Terminal::start(&words, 80, &[]);
@@ -236,7 +236,7 @@ fn who_presses_ctrl_c_sees_what_is_known() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn what_is_told_goes_around_the_bar() {
+fn verbose_results_do_not_mix_with_the_progress_bar() {
     let rollout = Rollout::new();
     let terminal = Terminal::start(&format!("{} -v", rollout.words()), 100, &[]);
     let (_, drawn) = terminal.end();
@@ -255,7 +255,7 @@ fn what_is_told_goes_around_the_bar() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
-fn a_narrow_terminal_is_no_trouble() {
+fn check_and_inspect_fit_a_narrow_terminal() {
     let refusing = Refusing::new();
     for command in ["check", "inspect"] {
         let words = format!("{command} {}", refusing.place());

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certvigil::judge::TrustStore;
-use certvigil::lab::{Scenario, environment};
-use certvigil::look::Looker;
 use certvigil::model::Timestamp;
+use certvigil::probe::Prober;
 use certvigil::report;
 use certvigil::resolve::{Families, Resolver};
 use certvigil::revocation::Revocations;
-use certvigil::scan::{Manner, Permits, Scanner, prepare};
+use certvigil::scan::{Permits, ProbeOptions, Scanner, prepare};
 use certvigil::source::{Requests, Sources};
+use certvigil::testbed::{Scenario, environment};
 
 use crate::support::REWRITE;
 
@@ -28,19 +28,19 @@ const TIMEOUTS: [u64; 3] = [3, 12, 48];
 /// All probes of the testbed as JSON Lines, judged as of one moment. Also returns the hosts that
 /// are missing because the machine lacks their addresses, such as IPv6.
 async fn looks(timeout: Duration) -> (String, Vec<String>) {
-    let lab = certvigil::lab::start(Scenario::demo().unwrap(), NOW)
+    let lab = certvigil::testbed::start(Scenario::demo().unwrap(), NOW)
         .await
         .unwrap();
     let left_out = lab.left_out().iter().map(|host| host.name.to_string());
     let left_out = left_out.collect();
-    let inventory = certvigil::lab::inventory(&lab);
+    let inventory = certvigil::testbed::inventory(&lab);
     let sources = Sources::new(&inventory, &environment(), Requests::default()).unwrap();
     let sources = Arc::new(sources);
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
     let remotes = certvigil::remote::remotes(&sources, &inventory.vantages, &wanted).unwrap();
     let mut trust = TrustStore::default();
     trust.add(lab.root()).unwrap();
-    let manner = Manner {
+    let options = ProbeOptions {
         timeout,
         trust: Arc::new(trust),
         own_trust: Arc::default(),
@@ -49,12 +49,12 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
     let resolver = Arc::new(resolver);
     let entries = &inventory.certificates;
-    let jobs = prepare(&sources, &resolver, entries, &manner, 10 * timeout).await;
+    let jobs = prepare(&sources, &resolver, entries, &options, 10 * timeout).await;
     let scanner = Scanner {
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
-        looker: Arc::new(Looker::new().unwrap()),
+        prober: Arc::new(Prober::new().unwrap()),
         local: true,
         remotes: remotes.into(),
         permits: Arc::new(Permits::new(64, inventory.defaults.per_address)),
@@ -142,7 +142,7 @@ fn of_any_number(stable: &str, without: &[String]) -> String {
 }
 
 #[test]
-fn the_json_of_the_lab_stays_as_it_is() {
+fn json_of_the_testbed_is_unchanged() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
     let told = |seconds| {

@@ -231,7 +231,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_a_file_everybody_may_ask_over_plain_http() {
+async fn no_web_config_allows_plain_http_without_credentials() {
     let web = Web::open(None).unwrap();
     assert!(!web.is_tls());
     web.reload().unwrap();
@@ -274,7 +274,7 @@ async fn every_listener_is_served_with_tls_and_the_configured_headers() {
 }
 
 #[tokio::test]
-async fn clients_come_in_by_their_certificates() {
+async fn client_certificates_are_accepted_by_policy() {
     let (setup, others) = (Setup::new(), Setup::new());
     let trusted = setup.issue(|_| {});
     let expired = setup.issue(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
@@ -337,7 +337,7 @@ async fn clients_come_in_by_their_certificates() {
 }
 
 #[tokio::test]
-async fn a_client_has_to_have_an_allowed_name() {
+async fn client_certificate_must_have_an_allowed_name() {
     let setup = Setup::new();
     let text = over_tls(
         "  client_auth_type: RequireAndVerifyClientCert
@@ -374,7 +374,7 @@ async fn a_client_has_to_have_an_allowed_name() {
 }
 
 #[tokio::test]
-async fn versions_suites_and_groups_are_those_of_the_file() {
+async fn tls_versions_suites_and_groups_follow_the_web_config() {
     let setup = Setup::new();
     let newest = start(setup.open(&over_tls("  min_version: TLS13\n"))).await;
     let older = start(setup.open(&over_tls("  max_version: TLS12\n"))).await;
@@ -409,7 +409,7 @@ async fn versions_suites_and_groups_are_those_of_the_file() {
 
 /// The ClientHello of a probe has no key share for it, so the server must send a HelloRetryRequest.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_insists_on_a_hybrid_key_exchange_is_looked_at() {
+async fn server_requiring_a_hybrid_key_exchange_is_probed() {
     let setup = Setup::new();
     for group in ["X25519MLKEM768", "SecP256r1MLKEM768"] {
         let text = over_tls(&format!("  curve_preferences: [{group}]\n"));
@@ -491,7 +491,7 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_who_may_ask_and_a_broken_file_changes_nothing() {
+async fn reload_applies_new_users_and_ignores_a_broken_file() {
     let setup = Setup::new();
     let status = async |address, credentials: &str| {
         let stream = TcpStream::connect(address).await.unwrap();
@@ -550,7 +550,7 @@ async fn a_reload_changes_who_may_ask_and_a_broken_file_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_file_is_told_with_its_name() {
+async fn unreadable_web_config_error_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("web.yml");
     for (bytes, says) in [
@@ -570,7 +570,7 @@ async fn a_wrong_file_is_told_with_its_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs curl"]
-async fn curl_comes_in_with_its_certificate_and_password() {
+async fn curl_authenticates_with_certificate_and_password() {
     let setup = Setup::new();
     let client = setup.issue(|_| {});
     setup.write("client.pem", &client.pem);
@@ -630,7 +630,7 @@ const PLACES: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn every_key_has_its_entry() {
+fn every_web_config_key_is_documented() {
     let page = document("docs/web-configuration.md");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("web.yml");
@@ -652,7 +652,7 @@ fn every_key_has_its_entry() {
 }
 
 #[test]
-fn the_example_is_right() {
+fn example_web_config_is_valid() {
     let setup = Setup::new();
     for (from, to) in [
         ("cert.pem", "monitor.pem"),

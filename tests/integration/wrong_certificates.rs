@@ -2,12 +2,12 @@
 //! otherwise correct.
 
 use certvigil::certificate::Certificate;
-use certvigil::lab::authority::{Authority, Validity};
+use certvigil::testbed::authority::{Authority, Validity};
 use rustls::version::{TLS12, TLS13};
 
 use crate::fixture::check::{Check, Row};
 use crate::fixture::der::{
-    Fields, GENERALIZED_TIME, NOBODYS, UTC_TIME, alternative_name, extension, name,
+    Fields, GENERALIZED_TIME, UNASSIGNED_OID, UTC_TIME, alternative_name, extension, name,
     on_unknown_curve, tlv,
 };
 use crate::fixture::pki::{HOST, Leaf, Pki, now};
@@ -27,7 +27,7 @@ fn look(pki: &Pki, key: &Leaf, chain: &[&Certificate]) -> Vec<Row> {
             "127.0.0.3" => &configs[1],
             _ => &right,
         };
-        tls::shake_hands(stream, config);
+        tls::complete_handshake(stream, config);
     });
     let pins = [chain[0].sha256(), good.certificate.sha256()].map(|pin| pin.to_string());
     let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
@@ -53,7 +53,7 @@ fn codes(row: &Row) -> Vec<&str> {
 }
 
 #[test]
-fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
+fn nonconformant_leaf_is_compared_and_must_prove_its_key() {
     const ODD: &[&str] = &["nonconformant_certificate"];
     let pki = Pki::new();
     let mut mismatches = Vec::new();
@@ -67,7 +67,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
             Fields {
                 extensions: vec![
                     alternative_name(HOST.as_bytes()),
-                    extension(NOBODYS, false, &[5; 60_000]),
+                    extension(UNASSIGNED_OID, false, &[5; 60_000]),
                 ],
                 ..right.clone()
             },
@@ -80,7 +80,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
             Fields {
                 extensions: vec![
                     alternative_name(HOST.as_bytes()),
-                    extension(NOBODYS, true, &[5, 0]),
+                    extension(UNASSIGNED_OID, true, &[5, 0]),
                 ],
                 ..right.clone()
             },
@@ -239,7 +239,7 @@ fn odd_leaves_are_hashed_and_compared_and_have_to_prove_their_key() {
 }
 
 #[test]
-fn a_leaf_whose_key_cannot_be_checked_proves_nothing() {
+fn leaf_with_an_unverifiable_key_proves_nothing() {
     let pki = Pki::new();
     let key = pki.leaf(&[HOST]);
     let fields = Fields {
@@ -259,11 +259,11 @@ fn a_leaf_whose_key_cannot_be_checked_proves_nothing() {
 }
 
 #[test]
-fn a_leaf_that_is_too_long_is_not_read() {
+fn too_long_leaf_is_refused() {
     let pki = Pki::new();
     let key = pki.leaf(&[HOST]);
     let fields = Fields {
-        extensions: vec![extension(NOBODYS, false, &[5; 1 << 16])],
+        extensions: vec![extension(UNASSIGNED_OID, false, &[5; 1 << 16])],
         ..Fields::right(&key)
     };
     let leaf = fields.signed(&pki);
@@ -295,7 +295,7 @@ fn long() -> Validity {
 }
 
 #[test]
-fn in_a_maze_of_certificates_a_path_is_found_where_there_is_one() {
+fn path_is_found_among_many_cross_signed_certificates() {
     let pki = Pki::new();
     // Ten CAs that signed each other in every direction. The only path to the root is at the far
     // end.

@@ -8,20 +8,20 @@ use rustls::version::{TLS12, TLS13};
 use crate::fixture::flight::{End, end, send_up_to};
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls;
-use crate::fixture::wrong::{self, Wrong, look_at_all};
+use crate::fixture::wrong::{self, FaultyServer, probe_all};
 
 /// Maximum record length here, so that a flight has many records and is cut within and between
 /// messages.
 const FRAGMENT: usize = 64;
 
 /// Timeout for checks that should not time out, on a busy machine.
-const PATIENT: &[&str] = &["60s"];
+const LONG_TIMEOUT: &[&str] = &["60s"];
 /// Timeouts for checks in which some probes use the whole timeout: short at first, and longer if
 /// the other probes had too little time.
-const IMPATIENT: &[&str] = &["4s", "16s", "64s"];
+const SHORT_TIMEOUTS: &[&str] = &["4s", "16s", "64s"];
 
 #[test]
-fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
+fn aborted_handshake_is_conclusive_only_after_key_proof() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for version in [&TLS12, &TLS13] {
@@ -29,9 +29,9 @@ fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
         config.max_fragment_size = Some(FRAGMENT);
         let config = Arc::new(config);
         for (how, parts, failure, timeouts) in [
-            (End::Reset, 240, "tls_closed", PATIENT),
-            (End::Close, 60, "tls_closed", PATIENT),
-            (End::Stall, 60, "tls_timeout", IMPATIENT),
+            (End::Reset, 240, "tls_closed", LONG_TIMEOUT),
+            (End::Close, 60, "tls_closed", LONG_TIMEOUT),
+            (End::Stall, 60, "tls_timeout", SHORT_TIMEOUTS),
         ] {
             // Fractions of the messages that prove the key, then limits just below and above what
             // is sufficient.
@@ -41,7 +41,7 @@ fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
                 let config = config.clone();
                 let proves = n == parts && more >= 0;
                 let outcome = if proves { "conclusive" } else { failure };
-                Wrong::new(
+                FaultyServer::new(
                     format!("{version:?} {how:?} {name}"),
                     outcome,
                     move |stream| {
@@ -52,7 +52,7 @@ fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
                     },
                 )
             });
-            let rows = look_at_all(&pki, &leaf, cuts.collect(), timeouts);
+            let rows = probe_all(&pki, &leaf, cuts.collect(), timeouts);
             let proved = rows.iter().filter(|row| row.flag("correct") == Some(true));
             assert_eq!(proved.count(), 4);
         }
@@ -60,28 +60,33 @@ fn wherever_a_server_breaks_off_it_counts_whether_it_has_proved_its_key() {
 }
 
 #[test]
-fn records_that_break_the_rules_end_a_look_by_name() {
+fn invalid_records_have_their_error_kind() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let all = wrong::rule_breakers(&pki, &leaf);
-    look_at_all(&pki, &leaf, all, IMPATIENT);
+    let all = wrong::invalid_records(&pki, &leaf);
+    probe_all(&pki, &leaf, all, SHORT_TIMEOUTS);
 }
 
 #[test]
-fn handshakes_with_the_wrong_things_in_them_end_by_name() {
+fn malformed_handshake_has_its_expected_outcome() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let rows = look_at_all(&pki, &leaf, wrong::handshakes(&pki, &leaf), PATIENT);
+    let rows = probe_all(&pki, &leaf, wrong::handshakes(&pki, &leaf), LONG_TIMEOUT);
     for row in rows.iter().filter(|row| row.outcome() == "conclusive") {
         assert_eq!(row.flag("chained"), Some(true), "{row:?}");
     }
 }
 
 #[test]
-fn who_begins_anew_or_leaves_without_a_word_spoils_nothing_that_was_proved() {
+fn renegotiation_or_missing_close_notify_keeps_the_proved_result() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    for row in look_at_all(&pki, &leaf, wrong::restless(&pki, &leaf), PATIENT) {
+    for row in probe_all(
+        &pki,
+        &leaf,
+        wrong::renegotiating_or_truncating(&pki, &leaf),
+        LONG_TIMEOUT,
+    ) {
         if row.outcome() == "conclusive" {
             row.assert_right(&[]);
         }

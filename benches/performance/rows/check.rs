@@ -1,22 +1,22 @@
 //! Cost of a probe by `check`.
 
-use crate::lab::Lab;
 use crate::measure::{Values, cpu, run};
 use crate::peers::Peer;
-use crate::roles::{AT_A_TIME, Role};
+use crate::roles::{MAX_CONCURRENT_PROBES, Role};
 use crate::table::{Row, Target, short};
+use crate::testbed::Testbed;
 
-use super::{ENDPOINTS, PROBES, ask_for_probes, assert_all_well, check_of};
+use super::{ENDPOINTS, PROBES, ask_for_probes, assert_all_ok, check_of};
 
-pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
-    let nginx = Peer::nginx(lab);
-    let blackbox = Peer::blackbox(lab);
+pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
+    let nginx = Peer::nginx(testbed);
+    let blackbox = Peer::blackbox(testbed);
     let port = nginx.address.port();
-    let root = lab.path("root.pem").display().to_string();
+    let root = testbed.path("root.pem").display().to_string();
     let words = [
         port.to_string(),
         ENDPOINTS.to_string(),
-        AT_A_TIME.to_string(),
+        MAX_CONCURRENT_PROBES.to_string(),
     ];
     let loop_words: [&str; 4] = [&words[0], &words[1], &words[2], &root];
 
@@ -31,8 +31,8 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     ] = [const { Values::new() }; 5];
     for _ in 0..rounds {
         let handshakes = run(&mut Role::Handshakes.command(&loop_words));
-        let looks = run(&mut check_of(lab, port, ENDPOINTS, &[]));
-        assert_all_well(lab, ENDPOINTS);
+        let checks = run(&mut check_of(testbed, port, ENDPOINTS, &[]));
+        assert_all_ok(testbed, ENDPOINTS);
         let same_shares = run(&mut Role::SameShares.command(&loop_words));
         let paths = run(&mut Role::Library.command(&loop_words));
         let before = cpu(&blackbox.child);
@@ -41,17 +41,17 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
             format!("/probe?module=tls&target={ip}:{port}")
         });
         let probe = (cpu(&blackbox.child) - before) / PROBES as f64;
-        let look = looks.cpu / each;
+        let own_probe = checks.cpu / each;
         bare.push(handshakes.cpu / each * 1e6);
         alike.push(same_shares.cpu / each * 1e6);
         library.push(paths.cpu / each * 1e6);
-        own.push(look * 1e6);
+        own.push(own_probe * 1e6);
         other.push(probe * 1e6);
-        over_bare.push(looks.cpu / handshakes.cpu);
-        over_alike.push(looks.cpu / same_shares.cpu);
-        over_library.push(looks.cpu / paths.cpu);
-        over_other.push(look / probe);
-        throughput.push(handshakes.wall / looks.wall);
+        over_bare.push(checks.cpu / handshakes.cpu);
+        over_alike.push(checks.cpu / same_shares.cpu);
+        over_library.push(checks.cpu / paths.cpu);
+        over_other.push(own_probe / probe);
+        throughput.push(handshakes.wall / checks.wall);
     }
     let against = |peer: &str, values: &Values| {
         let (own, peer_cost) = (short(own.median()), short(values.median()));

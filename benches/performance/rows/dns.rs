@@ -1,15 +1,15 @@
 //! Cost of resolving names.
 
-use crate::lab::Lab;
 use crate::measure::{Values, run};
 use crate::peers::Peer;
 use crate::roles::Role;
 use crate::table::{Row, Target, short};
+use crate::testbed::Testbed;
 
 use super::ENDPOINTS;
 
-pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
-    let knot = Peer::knot(lab, ENDPOINTS);
+pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
+    let knot = Peer::knot(testbed, ENDPOINTS);
     let words = [knot.address.to_string(), ENDPOINTS.to_string()];
     let words = words.each_ref().map(String::as_str);
     let [mut ratio, mut own, mut bare] = [const { Values::new() }; 3];

@@ -2,30 +2,30 @@
 
 use std::fs;
 
-use crate::lab::{Lab, inventory};
 use crate::measure::{Values, run};
 use crate::peers::certvigil;
 use crate::table::{Row, Target, short};
+use crate::testbed::{Testbed, inventory};
 
-use super::{RESULT, assert_all_well};
+use super::{RESULT, assert_all_ok};
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
-pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
-    let server = lab.serve();
+pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
+    let server = testbed.serve();
     let [mut time, mut memory] = [const { Values::new() }; 2];
     let [mut seconds, mut bytes] = [const { [const { Values::new() }; 3] }; 2];
     // Each round has many probes.
     for _ in 0..rounds.div_ceil(2) {
         let usages = SIZES.map(|count| {
             let defaults = format!("port: {}", server.port);
-            let text = inventory("", &defaults, &format!("sha256: {}", lab.leaf), count);
-            fs::write(lab.path("growth.yml"), text).unwrap();
-            let mut command = certvigil(lab);
+            let text = inventory("", &defaults, &format!("sha256: {}", testbed.leaf), count);
+            fs::write(testbed.path("growth.yml"), text).unwrap();
+            let mut command = certvigil(testbed);
             command.args(["check", "--config", "growth.yml"]);
             command.args(["--format", "jsonl", "--output", RESULT]);
             let usage = run(&mut command);
-            assert_all_well(lab, count);
+            assert_all_ok(testbed, count);
             usage
         });
         let [small, middle, large] = usages;

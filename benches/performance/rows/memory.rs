@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use procfs::process::{LimitValue, Process};
 
 use crate::common::wait_until;
-use crate::lab::{Lab, Server};
 use crate::measure::{Values, cpu, peak, spawn};
 use crate::roles::Role;
 use crate::table::{Row, Target, short};
+use crate::testbed::{Server, Testbed};
 
 use super::{ENDPOINTS, check_of};
 
@@ -21,23 +21,23 @@ const OTHER_DESCRIPTORS: u64 = 2000;
 const MIB: f64 = (1 << 20) as f64;
 const KIB: f64 = 1024.0;
 
-pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
+pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
     let most = stalled();
     let [mut each, mut all, mut bare] = [const { Values::new() }; 3];
     // The result does not depend on the load of the machine.
     for _ in 0..rounds.min(3) {
-        let waiting = |at_a_time: usize| {
-            let server = lab.stall();
-            let at_a_time_text = at_a_time.to_string();
+        let waiting = |max_concurrent: usize| {
+            let server = testbed.stall();
+            let at_a_time_text = max_concurrent.to_string();
             let more = ["--concurrency", &at_a_time_text, "--timeout", "10m"];
-            let mut command = check_of(lab, server.port, ENDPOINTS, &more);
-            held(&mut command, &server, at_a_time)
+            let mut command = check_of(testbed, server.port, ENDPOINTS, &more);
+            held(&mut command, &server, max_concurrent)
         };
         let (one, many) = (waiting(1), waiting(most));
         each.push((many - one) / (most - 1) as f64 / KIB);
         all.push(many / MIB);
 
-        let server = lab.stall();
+        let server = testbed.stall();
         let count = most.to_string();
         let mut command = Role::Handshakes.command(&[&server.port.to_string(), &count, &count]);
         bare.push(held(&mut command, &server, most) / MIB);

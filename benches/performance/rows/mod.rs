@@ -13,9 +13,9 @@ use std::process::Command;
 use std::thread;
 
 use crate::common::address;
-use crate::lab::{Lab, name};
 use crate::peers::{Client, certvigil};
 use crate::table::Row;
+use crate::testbed::{Testbed, name};
 
 /// Default number of endpoints of a figure.
 pub(crate) const ENDPOINTS: usize = 10_000;
@@ -25,7 +25,7 @@ const PROBES: usize = 2_000;
 const PROBERS: usize = 8;
 
 /// A measurement with a number of rounds.
-type Measure = fn(&Lab, usize) -> Vec<Row>;
+type Measure = fn(&Testbed, usize) -> Vec<Row>;
 
 /// Every measurement with its name in `BENCH`.
 pub(crate) const ALL: [(&str, Measure); 7] = [
@@ -40,8 +40,8 @@ pub(crate) const ALL: [(&str, Measure); 7] = [
 
 /// A `check` of `count` endpoints at a port for the testbed's certificate. Each endpoint has its
 /// own name and address. The results go to the file `result`.
-fn check_of(lab: &Lab, port: u16, count: usize, more: &[&str]) -> Command {
-    let mut command = certvigil(lab);
+fn check_of(testbed: &Testbed, port: u16, count: usize, more: &[&str]) -> Command {
+    let mut command = certvigil(testbed);
     command.args(["check", "--cert", "chain.pem", "--ca-file", "root.pem"]);
     command.args(["--format", "jsonl", "--output", RESULT]);
     command.args(more);
@@ -56,12 +56,12 @@ fn check_of(lab: &Lab, port: u16, count: usize, more: &[&str]) -> Command {
 const RESULT: &str = "result";
 
 /// Asserts that a measured run was successful: every endpoint is correct and trusted.
-fn assert_all_well(lab: &Lab, count: usize) {
-    let text = std::fs::read_to_string(lab.path(RESULT)).unwrap();
-    let is_well = |line: &&str| {
+fn assert_all_ok(testbed: &Testbed, count: usize) {
+    let text = std::fs::read_to_string(testbed.path(RESULT)).unwrap();
+    let is_ok = |line: &&str| {
         line.contains("\"correct\":true,\"chained\":true") && line.contains("\"trusted\":true")
     };
-    let wrong = text.lines().find(|line| !is_well(line));
+    let wrong = text.lines().find(|line| !is_ok(line));
     assert_eq!(wrong, None);
     assert_eq!(text.lines().count(), count);
 }

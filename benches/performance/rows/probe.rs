@@ -1,19 +1,19 @@
 //! Cost of a `/probe` request.
 
 use crate::common::address;
-use crate::lab::{DOMAIN, Lab};
 use crate::measure::{Values, cpu};
 use crate::peers::Peer;
 use crate::table::{Row, Target, short};
+use crate::testbed::{DOMAIN, Testbed};
 
 use super::{PROBES, ask_for_probes};
 
-pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
-    let nginx = Peer::nginx(lab);
-    let blackbox = Peer::blackbox(lab);
+pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
+    let nginx = Peer::nginx(testbed);
+    let blackbox = Peer::blackbox(testbed);
     let port = nginx.address.port();
     let monitor = Peer::monitor(
-        lab,
+        testbed,
         &format!(
             "probe: {{allow: [127.0.0.0/8]}}\ntrust: {{system: false, ca_files: root.pem}}\n\
              certificates:\n- {{name: one, pem: chain.pem, hostnames: h.{DOMAIN}, addresses: [127.0.0.1], port: {port}}}\n"

@@ -9,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{PATIENCE, address, total, wait_until};
-use crate::lab::{DOMAIN, Lab, Server, inventory};
 use crate::measure::{Values, cpu, resident, run, spawn};
 use crate::peers::{Client, Peer};
 use crate::roles::Role;
 use crate::table::{Row, Target, short};
+use crate::testbed::{DOMAIN, Server, Testbed, inventory};
 
-use super::{ENDPOINTS, assert_all_well, check_of};
+use super::{ENDPOINTS, assert_all_ok, check_of};
 
 /// An interval with many probes, in which all endpoints are soon probed once.
 const BUSY: Duration = Duration::from_secs(30);
@@ -26,13 +26,13 @@ const WATCHED: usize = 20;
 /// once.
 const MEASURED: Duration = Duration::from_secs(60);
 const SCRAPES: usize = 10;
-const LOOKS: usize = 100;
+const ON_DEMAND_PROBES: usize = 100;
 const MIB: f64 = (1 << 20) as f64;
 
-pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
-    let server = lab.serve();
+pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
+    let server = testbed.serve();
     let busy = configuration(server.port, &format!("{}s", BUSY.as_secs()));
-    let monitor = Peer::monitor(lab, &busy);
+    let monitor = Peer::monitor(testbed, &busy);
     let mut client = Client::new(monitor.address);
     wait_until("a monitor that has looked at everything", || {
         client
@@ -41,9 +41,13 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
             .contains(" 200 ")
             .then_some(())
     });
-    let mut rows = steady(lab, &server, &monitor, rounds);
+    let mut rows = steady(testbed, &server, &monitor, rounds);
 
-    fs::write(lab.path("certvigil.yml"), configuration(server.port, IDLE)).unwrap();
+    fs::write(
+        testbed.path("certvigil.yml"),
+        configuration(server.port, IDLE),
+    )
+    .unwrap();
     let (status, _) = client.ask("POST", "/-/reload");
     assert!(status.contains(" 200 "), "{status}");
     // Scheduled probes keep their time from the old interval.
@@ -51,8 +55,8 @@ pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
     rows.push(idle(&monitor));
 
     let body = client.get("/metrics");
-    fs::write(lab.path("metrics"), &body).unwrap();
-    let bytes = Bytes::start(lab);
+    fs::write(testbed.path("metrics"), &body).unwrap();
+    let bytes = Bytes::start(testbed);
     rows.push(scrape(&monitor, &bytes, body.len(), rounds));
     rows.push(delay(&monitor, &bytes, &server, rounds));
     rows
@@ -64,7 +68,7 @@ fn configuration(port: u16, interval: &str) -> String {
     inventory(settings, &defaults, "pem: chain.pem", ENDPOINTS)
 }
 
-fn steady(lab: &Lab, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row> {
+fn steady(testbed: &Testbed, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row> {
     let mut held = Values::new();
     for _ in 0..WATCHED {
         thread::sleep(Duration::from_secs(1));
@@ -74,8 +78,8 @@ fn steady(lab: &Lab, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row>
     let [mut ratio, mut own, mut other] = [const { Values::new() }; 3];
     // Each round has many probes.
     for _ in 0..rounds.div_ceil(2) {
-        let checked = run(&mut check_of(lab, server.port, ENDPOINTS, &[]));
-        assert_all_well(lab, ENDPOINTS);
+        let checked = run(&mut check_of(testbed, server.port, ENDPOINTS, &[]));
+        assert_all_ok(testbed, ENDPOINTS);
         let checked = checked.cpu / ENDPOINTS as f64;
         let probed = cost_of_a_probe(monitor);
         ratio.push(probed / checked);
@@ -148,8 +152,8 @@ struct Bytes {
 }
 
 impl Bytes {
-    fn start(lab: &Lab) -> Self {
-        let file = lab.path("metrics").display().to_string();
+    fn start(testbed: &Testbed) -> Self {
+        let file = testbed.path("metrics").display().to_string();
         let mut command = Role::Bytes.command(&[&file]);
         let mut child = spawn(command.stdout(Stdio::piped()));
         let mut line = String::new();
@@ -208,10 +212,10 @@ fn scrape(monitor: &Peer, bytes: &Bytes, size: usize, rounds: usize) -> Row {
 fn delay(monitor: &Peer, bytes: &Bytes, server: &Server, rounds: usize) -> Row {
     let [mut late, mut slowest, mut usual] = [const { Values::new() }; 3];
     for _ in 0..rounds {
-        let undisturbed = looks_during_scrapes(monitor, server, bytes.address);
-        let looks = looks_during_scrapes(monitor, server, monitor.address);
-        late.push((looks.at(0.99) - undisturbed.median()).max(0.0));
-        slowest.push(looks.at(0.99));
+        let undisturbed = probe_delays_during_scrapes(monitor, server, bytes.address);
+        let probes = probe_delays_during_scrapes(monitor, server, monitor.address);
+        late.push((probes.at(0.99) - undisturbed.median()).max(0.0));
+        slowest.push(probes.at(0.99));
         usual.push(undisturbed.median());
     }
     let (slowest, usual) = (short(slowest.median()), short(usual.median()));
@@ -227,7 +231,7 @@ fn delay(monitor: &Peer, bytes: &Bytes, server: &Server, rounds: usize) -> Row {
 }
 
 /// Milliseconds from a `/probe` request to the connection at the server, during continuous scrapes.
-fn looks_during_scrapes(monitor: &Peer, server: &Server, scraped: SocketAddr) -> Values {
+fn probe_delays_during_scrapes(monitor: &Peer, server: &Server, scraped: SocketAddr) -> Values {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -237,7 +241,7 @@ fn looks_during_scrapes(monitor: &Peer, server: &Server, scraped: SocketAddr) ->
             }
         });
         let mut client = Client::new(monitor.address);
-        let look = |number| {
+        let probe = |number| {
             let ip = address(2 * ENDPOINTS + number);
             let path = format!("/probe?hostname=h.{DOMAIN}&target={ip}:{}", server.port);
             while server.accepted.try_recv().is_ok() {}
@@ -250,8 +254,8 @@ fn looks_during_scrapes(monitor: &Peer, server: &Server, scraped: SocketAddr) ->
                 }
             }
         };
-        let looks = (0..LOOKS).map(look).collect();
+        let probes = (0..ON_DEMAND_PROBES).map(probe).collect();
         over.store(true, Ordering::Relaxed);
-        looks
+        probes
     })
 }

@@ -4,18 +4,18 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
 use std::time::Instant;
 
-use crate::lab::Lab;
 use crate::measure::{Values, spawn};
 use crate::peers::certvigil;
 use crate::table::{Row, Target};
+use crate::testbed::Testbed;
 
 const STARTS: usize = 10;
 
-pub(super) fn rows(lab: &Lab, rounds: usize) -> Vec<Row> {
+pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let target = listener.local_addr().unwrap().to_string();
     let first_connect = |_| {
-        let mut command = certvigil(lab);
+        let mut command = certvigil(testbed);
         command.args(["check", &target]).stdout(Stdio::null());
         let start = Instant::now();
         let mut child = spawn(&mut command);

@@ -20,11 +20,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{ask, is_good, total, wait_within};
-use crate::lab::{Lab, inventory};
 use crate::machine;
 use crate::measure::{cpu, resident};
 use crate::peers::Peer;
 use crate::table::short;
+use crate::testbed::{Testbed, inventory};
 
 use plan::Measured;
 
@@ -40,7 +40,7 @@ const PROBES_A_SECOND: u64 = 100;
 /// The shipped `scrape_timeout` in seconds: Prometheus accepts no shorter interval.
 const LEAST_INTERVAL: u64 = 30;
 /// Probes per second by the monitor's own schedule.
-const LOOKS_A_SECOND: usize = 500;
+const SCHEDULED_PROBES_A_SECOND: usize = 500;
 /// Duration of the measurement of the monitor with its own schedule.
 const WATCHED: Duration = Duration::from_secs(30);
 /// Number of requests, of which the median cost counts.
@@ -76,20 +76,20 @@ pub(crate) fn run() {
     );
     let count = usize::try_from(endpoints).unwrap();
 
-    let lab = Lab::new();
-    let server = lab.serve();
+    let testbed = Testbed::new();
+    let server = testbed.serve();
     let how =
         format!("each a name, an address of 127.0.0.0/8 and an entry of the inventory ({count})");
     let mut figures = vec![Figure::new(plan::MEASURED_ENDPOINTS, count as f64, "", how)];
     eprintln!("measuring: one monitor");
-    figures.extend(alone(&lab, server.port, count));
+    figures.extend(alone(&testbed, server.port, count));
     eprintln!("measuring: replicas behind Prometheus");
     let watch = sharded::Watch {
         count,
         interval,
         seconds,
     };
-    figures.extend(sharded::figures(&lab, server.port, &watch));
+    figures.extend(sharded::figures(&testbed, server.port, &watch));
 
     let mut table = String::from("| figure | measured | how |\n| --- | --- | --- |\n");
     for Figure(name, value, how) in figures {
@@ -108,28 +108,28 @@ pub(crate) fn run() {
 }
 
 /// Figures of one monitor that probes all endpoints by its own schedule.
-fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
-    let interval = (count / LOOKS_A_SECOND).max(5);
+fn alone(testbed: &Testbed, port: u16, count: usize) -> Vec<Figure> {
+    let interval = (count / SCHEDULED_PROBES_A_SECOND).max(5);
     let start = Instant::now();
     let monitor = Peer::monitor(
-        lab,
-        &configuration(lab, port, count, &format!("{interval}s")),
+        testbed,
+        &configuration(testbed, port, count, &format!("{interval}s")),
     );
-    patiently("a look at every endpoint", || {
+    wait_long("a look at every endpoint", || {
         let (head, _) = ask(monitor.address, "GET", "/-/ready");
         is_good(&head).then_some(())
     });
     let ready = start.elapsed().as_secs_f64();
 
-    let looks = || {
+    let probes = || {
         let metrics = fetch(monitor.address, "/metrics");
         (total(&metrics, "certvigil_probes_total"), Instant::now())
     };
-    let (seen, since) = looks();
+    let (seen, since) = probes();
     let (before, start) = (cpu(&monitor.child), Instant::now());
     thread::sleep(WATCHED);
     let busy = (cpu(&monitor.child) - before) / start.elapsed().as_secs_f64();
-    let (until_now, now) = looks();
+    let (until_now, now) = probes();
     let rate = (until_now - seen) / now.duration_since(since).as_secs_f64();
     let metrics = fetch(monitor.address, "/metrics");
     let scrape = cost(&monitor, "/metrics", busy);
@@ -138,7 +138,7 @@ fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
 
     vec![
         Figure::new(
-            plan::LOOK,
+            plan::SCHEDULED_PROBE,
             busy / rate * 1e6,
             "µs",
             format!(
@@ -170,9 +170,9 @@ fn alone(lab: &Lab, port: u16, count: usize) -> Vec<Figure> {
 }
 
 /// Configuration of a monitor with `count` endpoints.
-fn configuration(lab: &Lab, port: u16, count: usize, interval: &str) -> String {
+fn configuration(testbed: &Testbed, port: u16, count: usize, interval: &str) -> String {
     let defaults = format!("port: {port}, interval: {interval}, timeout: 30s");
-    inventory("", &defaults, &format!("sha256: {}", lab.leaf), count)
+    inventory("", &defaults, &format!("sha256: {}", testbed.leaf), count)
 }
 
 /// CPU time of a request in seconds, for a process that otherwise uses the share `busy` of a core.
@@ -197,7 +197,7 @@ fn series(exposition: &str, prefix: &str) -> f64 {
 }
 
 /// Waits with a longer timeout than most of this benchmark.
-fn patiently<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+fn wait_long<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     wait_within(FIRST_ROUND, POLL, what, ask)
 }
 

@@ -19,11 +19,11 @@ const SERIES_OF_A_SHARD: f64 = 5_000_000.0;
 const ENDPOINTS_OF_A_CERTIFICATE: f64 = 10.0;
 const REFRESH_INTERVAL: f64 = 900.0;
 /// A replica's own probe interval in seconds, if Prometheus requests the probes.
-const OWN_ROUND: f64 = 43_200.0;
+const OWN_INTERVAL: f64 = 43_200.0;
 
 // Names of the figures that the plan uses, as in the table of measurements.
 pub(crate) const MEASURED_ENDPOINTS: &str = "endpoints";
-pub(crate) const LOOK: &str = "CPU of a scheduled probe";
+pub(crate) const SCHEDULED_PROBE: &str = "CPU of a scheduled probe";
 pub(crate) const MEMORY: &str = "memory of `serve`";
 pub(crate) const METRICS: &str = "size of `/metrics`";
 pub(crate) const SCRAPE: &str = "CPU of writing `/metrics`";
@@ -32,7 +32,7 @@ pub(crate) const PROBE: &str = "CPU of a `/probe`";
 pub(crate) const SD: &str = "size of `/sd`";
 pub(crate) const SAMPLES: &str = "samples of a `/probe` in Prometheus";
 pub(crate) const INGESTED: &str = "CPU of Prometheus for a `/probe`";
-pub(crate) const HELD: &str = "memory of Prometheus for a series";
+pub(crate) const SERIES_MEMORY: &str = "memory of Prometheus for a series";
 
 /// Values by figure name, in the units of the table: µs, ms, KiB, MiB.
 pub(crate) struct Measured(BTreeMap<String, f64>);
@@ -66,7 +66,9 @@ impl Measured {
             writeln!(text, "| {name} | {} |", cells.join(" | ")).unwrap();
         };
         row("probes a second", &|every| whole(ENDPOINTS / every));
-        row("cores that probe", &|every| cores(self.looking(every)));
+        row("cores that probe", &|every| {
+            cores(self.probing_cores(every))
+        });
         row("cores that write `/metrics`", &|_| cores(self.writing()));
         row("processes of `serve`", &|every| {
             whole(self.processes(every))
@@ -89,7 +91,7 @@ impl Measured {
             whole((self.series() / SERIES_OF_A_SHARD).ceil())
         });
         row("memory of a shard", &|_| {
-            gibibytes(SERIES_OF_A_SHARD * self.get(HELD) / 1024.0)
+            gibibytes(SERIES_OF_A_SHARD * self.get(SERIES_MEMORY) / 1024.0)
         });
         row("questions to DNS a second, at most", &|every| {
             whole(2.0 * ENDPOINTS / every)
@@ -98,14 +100,14 @@ impl Measured {
             whole(ENDPOINTS / ENDPOINTS_OF_A_CERTIFICATE / REFRESH_INTERVAL)
         });
         text.push('\n');
-        text.push_str(&self.undivided());
+        text.push_str(&self.per_replica());
         text
     }
 
     /// Resources of the shape with `/probe` that every replica needs for all endpoints.
-    fn undivided(&self) -> String {
+    fn per_replica(&self) -> String {
         let size = ENDPOINTS / self.get(MEASURED_ENDPOINTS);
-        let own = ENDPOINTS / OWN_ROUND * self.get(LOOK) / 1e6;
+        let own = ENDPOINTS / OWN_INTERVAL * self.get(SCHEDULED_PROBE) / 1e6;
         let hourly = ENDPOINTS / 3_600.0;
         let probing = hourly * self.get(PROBE) / 1e6;
         let ingesting = hourly * self.get(INGESTED) / 1e6;
@@ -127,8 +129,8 @@ impl Measured {
     }
 
     /// Cores for probing all endpoints once in `every` seconds.
-    fn looking(&self, every: f64) -> f64 {
-        ENDPOINTS / every * self.get(LOOK) / 1e6
+    fn probing_cores(&self, every: f64) -> f64 {
+        ENDPOINTS / every * self.get(SCHEDULED_PROBE) / 1e6
     }
 
     /// Cores for writing `/metrics` of all endpoints at every scrape.
@@ -139,7 +141,7 @@ impl Measured {
 
     /// Number of processes: enough for the cores, and none with more endpoints than were measured.
     fn processes(&self, every: f64) -> f64 {
-        let busy = (self.looking(every) + self.writing()) / BUSY_SHARE;
+        let busy = (self.probing_cores(every) + self.writing()) / BUSY_SHARE;
         let large = ENDPOINTS / self.get(MEASURED_ENDPOINTS);
         busy.max(large).ceil()
     }

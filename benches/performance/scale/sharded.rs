@@ -12,17 +12,17 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use crate::common::total;
-use crate::lab::Lab;
 use crate::measure::{cpu, resident};
 use crate::peers::{Peer, free_port};
 use crate::table::short;
+use crate::testbed::Testbed;
 
-use super::{Figure, MIB, configuration, cost, fetch, patiently, plan, shipped};
+use super::{Figure, MIB, configuration, cost, fetch, plan, shipped, wait_long};
 
 /// The number in the shipped configuration.
 const REPLICAS: u8 = 3;
 /// Divisor of the whole time: the replicas' own work is measured for this part of it.
-const UNASKED: u32 = 8;
+const IDLE_DIVISOR: u32 = 8;
 /// Path of a Prometheus query.
 const QUERY: &str = "/api/v1/query?query=";
 
@@ -34,24 +34,24 @@ pub(super) struct Watch {
     pub(super) seconds: Duration,
 }
 
-pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
-    let replicas = start(lab, port, watch.count);
+pub(super) fn figures(testbed: &Testbed, port: u16, watch: &Watch) -> Vec<Figure> {
+    let replicas = start(testbed, port, watch.count);
     let all = |of: fn(&std::process::Child) -> f64| -> f64 {
         replicas.iter().map(|replica| of(&replica.child)).sum()
     };
     let listed = fetch(replicas[0].address, "/sd").len() as f64;
     // The replicas' own first round continues at a fixed rate, so its cost is subtracted.
     let (before, begun) = (all(cpu), Instant::now());
-    thread::sleep(watch.seconds / UNASKED);
-    let unasked = (all(cpu) - before) / begun.elapsed().as_secs_f64();
+    thread::sleep(watch.seconds / IDLE_DIVISOR);
+    let idle = (all(cpu) - before) / begun.elapsed().as_secs_f64();
 
-    let sd = cost(&replicas[0], "/sd", unasked / f64::from(REPLICAS));
+    let sd = cost(&replicas[0], "/sd", idle / f64::from(REPLICAS));
 
     let config = sharded(&replicas, watch.interval, "");
-    fs::write(lab.path("prometheus.yml"), config).unwrap();
-    fs::write(lab.path("rules.yml"), shipped("rules.yml", &[])).unwrap();
-    let prometheus = Peer::prometheus(lab, 2 * watch.interval);
-    patiently("all targets in Prometheus", || {
+    fs::write(testbed.path("prometheus.yml"), config).unwrap();
+    fs::write(testbed.path("rules.yml"), shipped("rules.yml", &[])).unwrap();
+    let prometheus = Peer::prometheus(testbed, 2 * watch.interval);
+    wait_long("all targets in Prometheus", || {
         let metrics = fetch(prometheus.address, "/metrics");
         let pool = "prometheus_target_scrape_pool_targets";
         // The replicas themselves are targets too.
@@ -84,10 +84,10 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
         r#"max(scrape_samples_scraped{job="certvigil-probe"})"#,
     ) + 5.0;
     let memory = all(resident) / f64::from(REPLICAS) / MIB;
-    let rules = rules(lab, &prometheus, &replicas, watch.interval);
+    let rules = rules(testbed, &prometheus, &replicas, watch.interval);
     let shares = shares(&prometheus, watch.count);
 
-    let own = short(unasked / f64::from(REPLICAS) * 100.0);
+    let own = short(idle / f64::from(REPLICAS) * 100.0);
     vec![
         Figure::new(
             "replicas",
@@ -113,7 +113,7 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
         Figure::new("probes that failed", failed, "", format!("of {probes}")),
         Figure::new(
             plan::PROBE,
-            (looked - unasked * took) / probes * 1e6,
+            (looked - idle * took) / probes * 1e6,
             "µs",
             format!(
                 "all replicas; their own first round took {own} % of a core each and is not in it"
@@ -154,7 +154,7 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
             ),
         ),
         Figure::new(
-            plan::HELD,
+            plan::SERIES_MEMORY,
             (held - empty).max(0.0) / series / 1024.0,
             "KiB",
             format!("{series} more series"),
@@ -170,20 +170,20 @@ pub(super) fn figures(lab: &Lab, port: u16, watch: &Watch) -> Vec<Figure> {
 
 /// Starts the replicas and waits until every source is read. In the shipped configuration, the
 /// names of the replicas end in their numbers and share one port, as these addresses do.
-fn start(lab: &Lab, port: u16, count: usize) -> Vec<Peer> {
+fn start(testbed: &Testbed, port: u16, count: usize) -> Vec<Peer> {
     fs::write(
-        lab.path("certvigil.yml"),
-        configuration(lab, port, count, "12h"),
+        testbed.path("certvigil.yml"),
+        configuration(testbed, port, count, "12h"),
     )
     .unwrap();
     let port = free_port();
     let replicas = (0..REPLICAS).map(|number| {
         let listen = SocketAddr::from((Ipv4Addr::new(127, 0, 7, 10 + number), port));
-        Peer::replica(lab, listen)
+        Peer::replica(testbed, listen)
     });
     let replicas: Vec<Peer> = replicas.collect();
     for replica in &replicas {
-        patiently("a replica that knows every target", || {
+        wait_long("a replica that knows every target", || {
             let listed = fetch(replica.address, "/sd");
             (listed.matches("\"targets\"").count() == count).then_some(())
         });
@@ -213,13 +213,13 @@ fn sharded(replicas: &[Peer], interval: u64, rules: &str) -> String {
 }
 
 /// Duration of one evaluation of the shipped rules in seconds.
-fn rules(lab: &Lab, prometheus: &Peer, replicas: &[Peer], interval: u64) -> f64 {
+fn rules(testbed: &Testbed, prometheus: &Peer, replicas: &[Peer], interval: u64) -> f64 {
     let config = sharded(replicas, interval, "rule_files: [rules.yml]\n");
-    fs::write(lab.path("prometheus.yml"), config).unwrap();
+    fs::write(testbed.path("prometheus.yml"), config).unwrap();
     let pid = prometheus.child.id().to_string();
     let status = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
     assert!(status.success());
-    patiently("an evaluation of the rules", || {
+    wait_long("an evaluation of the rules", || {
         let metrics = fetch(prometheus.address, "/metrics");
         let last = "prometheus_rule_group_last_evaluation_timestamp_seconds";
         let groups: Vec<&str> = metrics.lines().filter(|l| l.starts_with(last)).collect();

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use accepted::{Acceptance, EntryNotes};
-pub use client::{Client, Place, Property, Refusal, Trait};
+pub use client::{Client, Property, Refusal, Trait, TraitPosition};
 pub use detail::{
     ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
     MAX_LISTED_ADDRESSES, MAX_LISTED_RECORDS, Missing, Namesake, NoPath, Nonconformant, Older,

@@ -58,7 +58,7 @@ impl Guard {
     pub fn may_reach(&self, ip: IpAddr) -> Result<(), String> {
         match private_use(ip) {
             Some(what) if !self.names_network_of(ip) => Err(format!(
-                "{ip} is {what}: it is looked at only where a network of `probe.allow` contains it"
+                "{ip} is {what}: it is probed only if a network of `probe.allow` contains it"
             )),
             _ => Ok(()),
         }
@@ -114,7 +114,7 @@ impl FromStr for Allowed {
         let below = text.strip_prefix("*.");
         if below.unwrap_or(text).contains('*') {
             return Err(format!(
-                "`{text}`: a star stands alone, for every name, or before the first dot, as in *.example.com"
+                "`{text}`: a star must be alone, for every name, or before the first dot, as in *.example.com"
             ));
         }
         if let Some(parent) = below {

@@ -23,7 +23,7 @@ pub use duration::{MAX_DURATION, parse_duration};
 pub use families::{Families, Family};
 pub use list::and_more;
 pub use near::{did_you_mean, nearest_within};
-pub use place::{Place, parse_port};
+pub use place::{TargetAddress, parse_port};
 pub use protocol::Protocol;
 pub use service::Service;
 pub use userinfo::{redacted, userinfo, without_userinfo};

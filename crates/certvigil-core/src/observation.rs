@@ -34,11 +34,11 @@ pub struct Observation {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// No certificate, for this reason.
-    Failed(LookError),
+    Failed(ProbeError),
     /// A certificate that this program received.
     Served(Box<Served>),
     /// The result that a remote vantage reports, without the certificate.
-    Told(Told),
+    Reported(Reported),
 }
 
 /// The certificates and parameters of a handshake, or the certificates of a file.
@@ -209,7 +209,7 @@ impl KeyProof {
 
 /// The report of a remote `/test` on one address. Properties that it does not report are unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// True if the correct certificate was served.
     pub correct: bool,
     /// True if the correct chain was served.
@@ -220,7 +220,7 @@ pub struct Told {
 
 /// The error of a probe without a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LookError {
+pub struct ProbeError {
     /// The kind, for programs.
     pub kind: ErrorKind,
     /// The message, for people: one line without a full stop.
@@ -236,7 +236,7 @@ pub struct LookError {
     pub is_of_vantage: bool,
 }
 
-impl LookError {
+impl ProbeError {
     /// Creates an error of this kind. Control characters from the network are removed from the
     /// message.
     pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
@@ -277,7 +277,7 @@ pub struct Sent {
     pub sni: Sni,
 }
 
-impl fmt::Display for LookError {
+impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }

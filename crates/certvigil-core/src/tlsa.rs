@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_of_another_length_is_unusable() {
+    fn tlsa_record_with_unknown_number_or_wrong_length_is_unusable() {
         for (usage, selector, matching_type, length, word) in [
             (4, 0, 1, 32, "usage"),
             (255, 0, 1, 32, "usage"),
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_as_in_a_zone_file() {
+    fn tlsa_record_is_formatted_as_in_a_zone_file() {
         assert_eq!(record(3, 1, 1, 3).to_string(), "3 1 1 ababab");
     }
 
     proptest! {
         #[test]
-        fn a_record_is_usable_by_its_numbers_and_its_length(
+        fn tlsa_record_usability_depends_on_its_numbers_and_length(
             usage: u8, selector: u8, matching_type: u8, length in 0_usize..70,
         ) {
             let record = record(usage, selector, matching_type, length);

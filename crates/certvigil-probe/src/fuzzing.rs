@@ -3,7 +3,7 @@
 
 use crate::certificate::is_one_line;
 
-pub use crate::look::fuzzing::{cleartext_reader, mssql, nats, rdp, starttls, tds};
+pub use crate::probe::fuzzing::{cleartext_reader, mssql, nats, rdp, starttls, tds};
 
 /// Fuzz target for the HTTPS records of [`crate::resolve`].
 pub fn https_record(data: &[u8]) {
@@ -36,7 +36,7 @@ mod tests {
     use super::TARGETS;
 
     #[test]
-    fn no_seed_makes_a_target_panic() {
+    fn no_seed_panics_a_probe_fuzz_target() {
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
         for (name, target) in TARGETS {
             let mut replayed = 0;

@@ -6,8 +6,8 @@
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod io;
-pub mod look;
 pub mod mta_sts;
+pub mod probe;
 pub mod resolve;
 pub mod revocation;
 pub mod trust;

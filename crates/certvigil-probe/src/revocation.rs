@@ -244,7 +244,9 @@ impl Revocations {
         let known = self.known(&key).answer;
         let now = question.now;
         let Ok(mut kept) = timeout_at(deadline, known.lock()).await else {
-            tracing::info!("{url}: others have asked, and no answer came in time");
+            tracing::info!(
+                "{url}: another request was waiting for it, and no response arrived in time"
+            );
             return None;
         };
         if let Some(kept) = kept.as_ref().filter(|kept| now < kept.ask_again) {

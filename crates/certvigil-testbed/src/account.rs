@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expansion_is_dotted_and_repeated() {
+    fn expand_parameter_may_be_dotted_and_repeated() {
         let mut expand = Expand::default();
         for path in ["current.crt", "current.chain", "csr"] {
             expand.add(path);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_does_not_exist_and_has_nothing() {
+    fn unknown_certificate_object_does_not_exist() {
         let object = certificate_object("x.example", None, "", &Expand::default(), Timestamp(0));
         assert_eq!(object["exists"], false);
         for null in ["approval_method", "type", "pubkey_hash", "current_download"] {

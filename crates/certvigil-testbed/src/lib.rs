@@ -4,9 +4,9 @@
 mod account;
 mod api;
 pub use certvigil_core::authority;
+pub mod certificates;
 mod scenario;
 mod server;
-pub mod wares;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -28,7 +28,7 @@ pub use account::{Account, AccountCertificate, AccountInstance, Expand};
 pub use api::{Api, BASE_PATH, Credentials, HostTester, TestRequest};
 pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
 
-use wares::{Pki, Wares};
+use certificates::{HostCertificates, Pki};
 
 // Modules of `certvigil-core`, imported under their own names.
 use certvigil_core::{certificate, finding, instance, judge, model, observation};
@@ -39,7 +39,7 @@ pub const API_KEY: &str = "1_demo";
 const MAX_TRIES: usize = 20;
 
 /// Running testbed. It stops when it is dropped.
-pub struct Lab {
+pub struct Testbed {
     hosts: Vec<Host>,
     left_out: Vec<Host>,
     port: u16,
@@ -52,7 +52,7 @@ pub struct Lab {
     _servers: JoinSet<()>,
 }
 
-impl Lab {
+impl Testbed {
     /// Starts all servers of a scenario, with certificates valid as of `now`. `tester` creates the
     /// prober for the stand-in's `/test` from the addresses of the host names and the root.
     ///
@@ -74,8 +74,10 @@ impl Lab {
             .filter(|h| !left_out.contains(h))
             .cloned()
             .collect();
-        let folder = tempfile::tempdir().map_err(|e| format!("no folder for the lab: {e}"))?;
-        let pki = Pki::new(now).map_err(|e| format!("the lab's authority failed: {e}"))?;
+        let folder = tempfile::tempdir()
+            .map_err(|e| format!("cannot create a directory for the testbed: {e}"))?;
+        let pki =
+            Pki::new(now).map_err(|e| format!("cannot create the testbed's authority: {e}"))?;
         let root = pki.root.certificate.clone();
         write(&folder.path().join("ca.pem"), &root.to_pem())?;
 
@@ -85,12 +87,12 @@ impl Lab {
         let mut bound = bound.into_iter();
         for (number, host) in (1..).zip(&hosts) {
             let name = host.name.to_string();
-            let wares = Wares::new(&pki, &name, now)
-                .map_err(|e| format!("the lab's certificate for {name} failed: {e}"))?;
+            let certificates = HostCertificates::new(&pki, &name, now)
+                .map_err(|e| format!("cannot create the testbed's certificate for {name}: {e}"))?;
             if host.expect == Expect::Sslmate {
                 account
                     .certificates
-                    .insert(name, wares.account_certificate(number, host.issued));
+                    .insert(name, certificates.account_certificate(number, host.issued));
             }
             for (server, socket) in host.servers.iter().zip(bound.by_ref()) {
                 let behaviour = match server.serve {
@@ -100,7 +102,7 @@ impl Lab {
                     }
                     Serve::Silence => server::Behaviour::Silence,
                     shown => {
-                        let leaf = wares.leaf(shown);
+                        let leaf = certificates.leaf(shown);
                         let mut chain = vec![leaf.certificate.clone()];
                         chain.extend(pki.chain(shown, server.chain));
                         if host.expect == Expect::Pem {
@@ -115,7 +117,8 @@ impl Lab {
         }
 
         let listener = TcpListener::bind((IpAddr::from([127, 0, 0, 1]), 0)).await;
-        let listener = listener.map_err(|e| format!("no port for the stand-in API: {e}"))?;
+        let listener =
+            listener.map_err(|e| format!("cannot open a port for the stand-in API: {e}"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let origin = format!("http://{address}");
         let credentials = Credentials {
@@ -199,11 +202,11 @@ impl Lab {
         let mut counted = 0;
         for host in &self.hosts {
             for server in &host.servers {
-                let looks = of(host, server);
-                counted += looks.len();
+                let results = of(host, server);
+                counted += results.len();
                 let place = format!("{} at {}", host.name, server.at);
-                let Some(local) = looks.iter().find(|j| j.observation.vantage.is_local()) else {
-                    differences.push(format!("{place} was not looked at"));
+                let Some(local) = results.iter().find(|j| j.observation.vantage.is_local()) else {
+                    differences.push(format!("{place} was not probed"));
                     continue;
                 };
                 let named: BTreeSet<Code> = local.findings.iter().map(|f| f.code()).collect();
@@ -213,14 +216,14 @@ impl Lab {
                 for code in named.difference(&server.findings) {
                     differences.push(format!("{place}: {code} was named, but is not planted"));
                 }
-                for other in looks.iter().filter(|look| !agree(local, look)) {
+                for other in results.iter().filter(|result| !agree(local, result)) {
                     let vantage = &other.observation.vantage;
                     differences.push(format!("{place}: `{vantage}` saw something else"));
                 }
             }
         }
         if counted < results.len() {
-            differences.push("something was looked at that is not planted".into());
+            differences.push("an endpoint was probed that is not planted".into());
         }
         differences
     }
@@ -262,7 +265,9 @@ fn bind(hosts: &[Host]) -> Result<Places, String> {
         .map(|s| s.at)
         .collect();
     let Some((first, others)) = addresses.split_first() else {
-        return Err("this machine has none of the loopback addresses that the lab needs".into());
+        return Err(
+            "this machine has none of the loopback addresses that the testbed needs".into(),
+        );
     };
     for _ in 0..MAX_TRIES {
         let attempt = || -> io::Result<(u16, Vec<TcpSocket>)> {
@@ -282,7 +287,7 @@ fn bind(hosts: &[Host]) -> Result<Places, String> {
             });
         }
     }
-    Err("no port is free at all of the lab's addresses; try again".into())
+    Err("no port is free at all addresses of the testbed; try again".into())
 }
 
 fn bound_socket(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -297,5 +302,5 @@ fn bound_socket(address: SocketAddr) -> io::Result<TcpSocket> {
 fn listen(socket: TcpSocket) -> Result<TcpListener, String> {
     socket
         .listen(1024)
-        .map_err(|e| format!("a server of the lab cannot listen: {e}"))
+        .map_err(|e| format!("a server of the testbed cannot listen: {e}"))
 }

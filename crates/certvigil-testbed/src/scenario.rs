@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_is_a_scenario() {
+    fn demo_scenario_is_valid() {
         let scenario = Scenario::demo().unwrap();
         assert!(scenario.hosts.len() > 10);
         let mut addresses: Vec<_> = scenario.hosts.iter().flat_map(|h| &h.servers).collect();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_with_their_place() {
+    fn scenario_error_names_its_location() {
         let text =
             "hosts:\n  - host: a.example\n    servers:\n      - {at: 192.0.2.1, serve: currrent}\n";
         let errors = Scenario::parse(text, Path::new("x.yml")).unwrap_err();

@@ -30,7 +30,7 @@ pub(super) enum Behaviour {
 
 /// Creates the behaviour of a server with this chain and key.
 pub(super) fn handshake(chain: &[Certificate], key: &Key) -> Result<Behaviour, String> {
-    let wrong = |e: rustls::Error| format!("a server of the lab cannot be set up: {e}");
+    let wrong = |e: rustls::Error| format!("cannot set up a server of the testbed: {e}");
     let chain = chain
         .iter()
         .map(|c| CertificateDer::from(c.der().to_vec()))

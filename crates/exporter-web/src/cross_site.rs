@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_are_no_browsers_pass() {
+    fn request_without_browser_headers_is_allowed() {
         assert!(!is_refused(&[]));
         assert!(!is_refused(&[("host", "monitor:10843")]));
     }
 
     #[test]
-    fn what_the_browser_reports_decides() {
+    fn sec_fetch_site_header_decides() {
         let host = ("host", "monitor:10843");
         let own = ("origin", "http://monitor:10843");
         let other = ("origin", "https://evil.example");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn without_it_the_origin_must_be_the_host() {
+    fn origin_must_match_the_host_without_sec_fetch_site() {
         for (host, origin) in [
             ("monitor:10843", "http://monitor:10843"),
             ("Monitor:10843", "https://monitor:10843"),

@@ -77,7 +77,7 @@ pub(super) enum PemError {
     #[error("it is not PEM: there is no `-----BEGIN CERTIFICATE-----` in it")]
     NotPem,
     #[error(
-        "the key is encrypted: decrypt it with `openssl pkey`, and let nobody else read the file"
+        "the key is encrypted: decrypt it with `openssl pkey`, and protect the file from other users"
     )]
     EncryptedKey,
     #[error("it has no private key, only a certificate")]

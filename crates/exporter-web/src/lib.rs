@@ -14,8 +14,8 @@ mod patience;
 mod pem;
 mod query;
 mod rate;
-mod seats;
 mod settings;
+mod slots;
 mod tls;
 mod users;
 
@@ -34,7 +34,7 @@ use files::read_bounded;
 
 pub use cross_site::is_cross_site;
 pub use error::WebError;
-pub use listen::{FAREWELL, serve};
+pub use listen::{SHUTDOWN_GRACE, serve};
 pub use query::Query;
 
 use hosts::AllowedHosts;
@@ -80,7 +80,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct Web {
     file: Option<PathBuf>,
     /// Maximum concurrent connections.
-    seats: usize,
+    max_connections: usize,
     hosts: AllowedHosts,
     state: RwLock<Arc<State>>,
 }
@@ -104,7 +104,7 @@ impl Web {
         let state = file.map(read).transpose()?.unwrap_or_default();
         Ok(Self {
             file: file.map(Path::to_owned),
-            seats: usize::MAX,
+            max_connections: usize::MAX,
             hosts: AllowedHosts::default(),
             state: RwLock::new(Arc::new(state)),
         })
@@ -113,7 +113,7 @@ impl Web {
     /// Limits the concurrent connections further, if this number is lower than the default maximum.
     pub fn for_at_most(self, connections: usize) -> Self {
         Self {
-            seats: connections,
+            max_connections: connections,
             ..self
         }
     }
@@ -129,8 +129,8 @@ impl Web {
 
     /// Returns the maximum concurrent connections. If a service limits concurrent requests, its
     /// limit must be lower, so that connection slots remain for other requests.
-    pub fn seats(&self) -> usize {
-        self.seats.min(listen::MAX_CONNECTIONS)
+    pub fn max_connections(&self) -> usize {
+        self.max_connections.min(listen::MAX_CONNECTIONS)
     }
 
     /// Reads the file and the certificates again. They apply from the next connection and request.

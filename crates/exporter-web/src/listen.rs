@@ -23,13 +23,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::patience::{Pace, Patient};
-use super::seats::{Guest, Seats};
+use super::slots::{ConnectionSlots, ConnectionState};
 use super::tls::Tls;
 use super::users::Admission;
 use super::{Request, Response, Service, State, Web};
 
 /// Shutdown grace period for requests in flight.
-pub const FAREWELL: Duration = Duration::from_secs(5);
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// Maximum concurrent connections.
 pub(super) const MAX_CONNECTIONS: usize = 512;
 /// Maximum length of a path with its query, in bytes. A longer one gets 414.
@@ -63,7 +63,7 @@ struct Limits {
     accept_pause: Duration,
     /// Minimum time between two checks of the certificate files.
     certificate_pause: Duration,
-    farewell: Duration,
+    shutdown_grace: Duration,
 }
 
 const LIMITS: Limits = Limits {
@@ -77,11 +77,11 @@ const LIMITS: Limits = Limits {
     },
     accept_pause: Duration::from_millis(500),
     certificate_pause: Duration::from_secs(1),
-    farewell: FAREWELL,
+    shutdown_grace: SHUTDOWN_GRACE,
 };
 
 /// Serves requests at the listeners until `shutdown` completes. Then it accepts no new requests,
-/// and waits for those in flight for up to [`FAREWELL`].
+/// and waits for those in flight for up to [`SHUTDOWN_GRACE`].
 pub async fn serve<H: Service>(
     web: Arc<Web>,
     listeners: Vec<TcpListener>,
@@ -89,7 +89,7 @@ pub async fn serve<H: Service>(
     shutdown: impl Future<Output = ()>,
 ) {
     let limits = Limits {
-        connections: web.seats(),
+        connections: web.max_connections(),
         ..LIMITS
     };
     serve_within(limits, web, listeners, service, shutdown).await;
@@ -102,16 +102,16 @@ async fn serve_within<H: Service>(
     service: H,
     shutdown: impl Future<Output = ()>,
 ) {
-    let desk = Arc::new(Desk {
+    let acceptor = Arc::new(Acceptor {
         web,
         service,
         limits,
-        seats: Seats::new(limits.connections),
+        slots: ConnectionSlots::new(limits.connections),
     });
     let (closing, closed) = watch::channel(false);
     let mut doors = JoinSet::new();
     for listener in listeners {
-        doors.spawn(desk.clone().attend(listener, closed.clone()));
+        doors.spawn(acceptor.clone().attend(listener, closed.clone()));
     }
     shutdown.await;
     closing.send_replace(true);
@@ -119,46 +119,46 @@ async fn serve_within<H: Service>(
 }
 
 /// State that all connections share.
-struct Desk<H> {
+struct Acceptor<H> {
     web: Arc<Web>,
     service: H,
     limits: Limits,
-    seats: Arc<Seats>,
+    slots: Arc<ConnectionSlots>,
 }
 
-impl<H: Service> Desk<H> {
+impl<H: Service> Acceptor<H> {
     /// Accepts connections of one listener until `closed` is true, then waits for the remaining
     /// ones.
     async fn attend(self: Arc<Self>, listener: TcpListener, mut closed: watch::Receiver<bool>) {
-        let mut guests = JoinSet::new();
+        let mut connections = JoinSet::new();
         let mut is_failing = false;
         loop {
             let stream = tokio::select! {
                 () = end(&mut closed) => break,
                 stream = self.accept(&listener, &mut is_failing) => stream,
                 // Finished tasks are removed immediately, so that the set does not grow.
-                Some(_) = guests.join_next() => continue,
+                Some(_) = connections.join_next() => continue,
             };
-            let seat = tokio::select! {
+            let slot = tokio::select! {
                 () = end(&mut closed) => break,
-                seat = self.seats.take() => seat,
+                slot = self.slots.take() => slot,
             };
-            let (desk, closed) = (self.clone(), closed.clone());
-            guests.spawn(async move {
+            let (acceptor, closed) = (self.clone(), closed.clone());
+            connections.spawn(async move {
                 tokio::select! {
                     biased;
-                    () = desk.receive(stream, &seat.guest, closed) => {}
-                    () = seat.guest.sent_away() => {
+                    () = acceptor.receive(stream, &slot.state, closed) => {}
+                    () = slot.state.must_close() => {
                         tracing::debug!("web: a connection that rests makes room for another");
                     }
                 }
-                drop(seat);
+                drop(slot);
             });
         }
         drop(listener);
-        let all = async { while guests.join_next().await.is_some() {} };
+        let all = async { while connections.join_next().await.is_some() {} };
         // The connections that remain are dropped with the set.
-        let _ = timeout(self.limits.farewell, all).await;
+        let _ = timeout(self.limits.shutdown_grace, all).await;
     }
 
     async fn accept(&self, listener: &TcpListener, is_failing: &mut bool) -> TcpStream {
@@ -192,20 +192,20 @@ impl<H: Service> Desk<H> {
     async fn receive(
         &self,
         stream: TcpStream,
-        guest: &Arc<Guest>,
+        state: &Arc<ConnectionState>,
         mut closed: watch::Receiver<bool>,
     ) {
         // A response is written in several parts, which must not wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.web.state().tls.clone() else {
-            return self.converse(stream, guest, closed).await;
+            return self.serve_connection(stream, state, closed).await;
         };
         let shaken = tokio::select! {
             () = end(&mut closed) => return,
             shaken = timeout(self.limits.handshake, self.shake_hands(stream, &tls)) => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) => self.converse(stream, guest, closed).await,
+            Ok(Ok(stream)) => self.serve_connection(stream, state, closed).await,
             Ok(Err(error)) => tracing::debug!("web: TLS handshake: {error}"),
             Err(_) => tracing::debug!("web: TLS handshake: it takes too long"),
         }
@@ -222,7 +222,7 @@ impl<H: Service> Desk<H> {
         if first.iter().all(u8::is_ascii_alphabetic) {
             let mut said = vec![0; MAX_MISTAKEN_BYTES];
             let _ = stream.try_read(&mut said);
-            let words = "HTTPS is spoken here: ask again with https://\n";
+            let words = "this port uses HTTPS: use https://\n";
             let length = words.len();
             let answer = format!(
                 "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{words}"
@@ -235,17 +235,21 @@ impl<H: Service> Desk<H> {
         TlsAcceptor::from(config).accept(stream).await
     }
 
-    async fn converse<S>(&self, stream: S, guest: &Arc<Guest>, mut closed: watch::Receiver<bool>)
-    where
+    async fn serve_connection<S>(
+        &self,
+        stream: S,
+        state: &Arc<ConnectionState>,
+        mut closed: watch::Receiver<bool>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let limits = &self.limits;
-        let stream = Patient::new(stream, guest.clone(), limits.head, limits.pace);
+        let stream = Patient::new(stream, state.clone(), limits.head, limits.pace);
         let service = service_fn(|request| {
-            guest.begin_answer();
+            state.begin_answer();
             async {
                 let response = self.answer(request).await;
-                guest.end_answer();
+                state.end_answer();
                 Ok::<_, Infallible>(response)
             }
         });
@@ -275,7 +279,7 @@ impl<H: Service> Desk<H> {
         let path = request.uri().path().to_owned();
         let answered = unless_it_panics(self.admitted(&state, request)).await;
         let mut response = answered.unwrap_or_else(|| {
-            let words = "a bug in certvigil: its log says more";
+            let words = "internal error in certvigil; its log has the details";
             self.refused(&path, StatusCode::INTERNAL_SERVER_ERROR, words, None)
         });
         for (name, value) in &state.headers {

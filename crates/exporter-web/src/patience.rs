@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::seats::Guest;
+use super::slots::ConnectionState;
 
 /// Stream with deadlines.
 pub(super) struct Patient<S> {
     stream: S,
     /// Connection state. While it is answering, received data is the request body, which the
     /// service limits.
-    guest: Arc<Guest>,
+    state: Arc<ConnectionState>,
     head_time: Duration,
     /// Deadline for the request head.
     head: Option<Pin<Box<Sleep>>>,
@@ -40,10 +40,15 @@ pub(super) struct Pace {
 impl<S> Patient<S> {
     /// Creates a stream whose first head is due `head_time` from now, and each later one
     /// `head_time` after its first byte.
-    pub(super) fn new(stream: S, guest: Arc<Guest>, head_time: Duration, pace: Pace) -> Self {
+    pub(super) fn new(
+        stream: S,
+        state: Arc<ConnectionState>,
+        head_time: Duration,
+        pace: Pace,
+    ) -> Self {
         Self {
             stream,
-            guest,
+            state,
             head_time,
             head: Some(after(head_time)),
             pace,
@@ -58,7 +63,7 @@ impl<S> Patient<S> {
         cx: &mut Context<'_>,
         wrote: Poll<Result<usize>>,
     ) -> Poll<Result<usize>> {
-        self.guest.set_writing(wrote.is_pending());
+        self.state.set_writing(wrote.is_pending());
         if let Poll::Ready(Ok(count)) = wrote {
             if let Some((_, left)) = &mut self.stall {
                 *left = left.saturating_sub(count);
@@ -95,7 +100,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let this = &mut *self;
-        let is_answering = this.guest.is_answering();
+        let is_answering = this.state.is_answering();
         if is_answering {
             this.head = None;
         } else if let Some(head) = &mut this.head
@@ -164,10 +169,10 @@ mod tests {
 
     /// A client that receives the required bytes gets a new time limit. A slower one does not.
     #[tokio::test]
-    async fn a_stall_ends_when_enough_is_taken() {
+    async fn stall_timeout_resets_when_enough_bytes_are_read() {
         let (stream, mut other) = duplex(4);
-        let guest = Arc::new(Guest::new());
-        let mut patient = Patient::new(stream, guest, PACE.time, PACE);
+        let state = Arc::new(ConnectionState::new());
+        let mut patient = Patient::new(stream, state, PACE.time, PACE);
         let mut cx = Context::from_waker(Waker::noop());
         let mut write = |patient: &mut Patient<_>| Pin::new(patient).poll_write(&mut cx, b"abcd");
         let due = |patient: &Patient<_>| patient.stall.as_ref().map(|(due, _)| due.deadline());
@@ -190,10 +195,10 @@ mod tests {
 
     /// The rate of one response does not affect the next one.
     #[tokio::test]
-    async fn a_stall_ends_with_the_next_request() {
+    async fn stall_timeout_resets_with_the_next_request() {
         let (stream, mut other) = duplex(4);
-        let guest = Arc::new(Guest::new());
-        let mut patient = Patient::new(stream, guest, PACE.time, PACE);
+        let state = Arc::new(ConnectionState::new());
+        let mut patient = Patient::new(stream, state, PACE.time, PACE);
         let mut cx = Context::from_waker(Waker::noop());
         patient.head = None;
         for _ in 0..2 {

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_answered_and_then_one_an_interval() {
+    fn rate_limit_allows_a_burst_then_one_request_per_interval() {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let rate = RateLimit::new(second, 3, start);

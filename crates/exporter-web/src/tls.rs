@@ -31,7 +31,7 @@ use super::pem::certificates;
 
 /// Maximum time that a connection waits for a check of the files. After it, the connection uses the
 /// configuration in force.
-const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+const READ_PATIENCE: Duration = Duration::from_secs(2);
 
 /// TLS settings in the configuration file.
 pub(super) struct TlsSettings {
@@ -148,10 +148,10 @@ pub(super) struct Tls {
 
 /// Time of the last check of the files, and their content at that time, valid or not.
 struct Watch {
-    looked: Instant,
+    read_at: Instant,
     /// True during a check. On an unresponsive disk, a check does not end and blocks a thread, so
     /// there is only one.
-    is_looking: bool,
+    is_reading: bool,
     seen: digest::Digest,
 }
 
@@ -162,8 +162,8 @@ impl Tls {
         let config = settings.build(&parts)?;
         settings.warn_of_key();
         let watch = Watch {
-            looked: Instant::now(),
-            is_looking: false,
+            read_at: Instant::now(),
+            is_reading: false,
             seen: parts.digest(),
         };
         Ok(Self {
@@ -177,23 +177,23 @@ impl Tls {
     /// check was at least `pause` ago. Unusable files are logged once, and the previous
     /// configuration stays in force.
     pub(super) async fn config(self: &Arc<Self>, pause: Duration) -> Arc<ServerConfig> {
-        if self.settings.has_files() && self.is_time_to_look(pause) {
-            let looking = Looking(self.clone());
+        if self.settings.has_files() && self.is_due(pause) {
+            let reading = Reading(self.clone());
             // The disk may be slow to respond. This connection waits for a limited time, and
             // concurrent ones do not wait.
-            let looked = tokio::task::spawn_blocking(move || looking.0.look());
-            let _ = timeout(LOOK_PATIENCE, looked).await;
+            let read_at = tokio::task::spawn_blocking(move || reading.0.read_again());
+            let _ = timeout(READ_PATIENCE, read_at).await;
         }
         let config = self.config.read();
         config.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn is_time_to_look(&self, pause: Duration) -> bool {
+    fn is_due(&self, pause: Duration) -> bool {
         let mut watch = self.watch();
-        let is_time = !watch.is_looking && watch.looked.elapsed() >= pause;
+        let is_time = !watch.is_reading && watch.read_at.elapsed() >= pause;
         if is_time {
-            watch.looked = Instant::now();
-            watch.is_looking = true;
+            watch.read_at = Instant::now();
+            watch.is_reading = true;
         }
         is_time
     }
@@ -202,7 +202,7 @@ impl Tls {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self) {
+    fn read_again(&self) {
         let parts = Parts::read(&self.settings);
         let seen = parts.digest();
         {
@@ -221,7 +221,7 @@ impl Tls {
             Err(all) => {
                 let why: Vec<_> = all.iter().map(Broken::to_string).collect();
                 tracing::warn!(
-                    "web: the certificate has changed but cannot be used, so the one before is still served: {}",
+                    "web: the new certificate cannot be used, so the previous one is still served: {}",
                     why.join("; ")
                 );
             }
@@ -230,11 +230,11 @@ impl Tls {
 }
 
 /// Check of the files, which ends when this is dropped.
-struct Looking(Arc<Tls>);
+struct Reading(Arc<Tls>);
 
-impl Drop for Looking {
+impl Drop for Reading {
     fn drop(&mut self) {
-        self.0.watch().is_looking = false;
+        self.0.watch().is_reading = false;
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const MAX_COST: u32 = 16;
 pub(super) const MIN_COST: u32 = 4;
 /// Maximum concurrent password hashes. Hashing is expensive by design, and probes need CPU time
 /// too.
-const HASHES_AT_A_TIME: usize = 2;
+const MAX_CONCURRENT_HASHES: usize = 2;
 /// Maximum requests that wait for a password hash. Further ones are refused and must retry.
 const MAX_WAITING: usize = 64;
 /// Maximum cached correct passwords. Beyond it, the cache is cleared.
@@ -64,7 +64,7 @@ impl Users {
             decoy: Hash::decoy(cost.unwrap_or(MIN_COST)),
             remembered: Remembered::default(),
             waiting: Semaphore::new(MAX_WAITING),
-            hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
+            hashing: Arc::new(Semaphore::new(MAX_CONCURRENT_HASHES)),
         }
     }
 
@@ -85,14 +85,14 @@ impl Users {
         let Ok(_place) = self.waiting.try_acquire() else {
             return Admission::Busy;
         };
-        let Ok(turn) = self.hashing.clone().acquire_owned().await else {
+        let Ok(permit) = self.hashing.clone().acquire_owned().await else {
             return Admission::Busy;
         };
         let hash = hash.text.clone();
         let is_right = tokio::task::spawn_blocking(move || {
             // The permit is released when the hash is computed, even if the client has closed the
             // connection.
-            let _turn = turn;
+            let _permit = permit;
             bcrypt::verify(password.as_slice(), hash.expose_secret()).unwrap_or(false)
         });
         if is_right.await.unwrap_or(false) && known.is_some() {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_knows_the_password_may_ask_and_nobody_else() {
+    async fn only_correct_credentials_are_admitted() {
         let users = users(&[("alice", "a:b"), ("bob", "")]);
         // Twice, because the second result comes from the cache.
         for _ in 0..2 {
@@ -235,8 +235,8 @@ mod tests {
                 ("carol", "a:b", Admission::Denied),
                 ("", "", Admission::Denied),
             ] {
-                let told = users.admit(Some(&basic(user, password))).await;
-                assert_eq!(told, expected, "{user}:{password}");
+                let admission = users.admit(Some(&basic(user, password))).await;
+                assert_eq!(admission, expected, "{user}:{password}");
             }
         }
         assert_eq!(users.remembered.tags.lock().unwrap().len(), 2);
@@ -246,7 +246,7 @@ mod tests {
 
     /// Common tools write `$2y$`, OpenBSD `$2b$`, and older tools `$2a$`.
     #[tokio::test]
-    async fn the_hashes_of_all_tools_are_read() {
+    async fn bcrypt_hashes_of_all_versions_are_accepted() {
         let made = bcrypt::hash_with_salt("pässwörd", MIN_COST, [7; 16]).unwrap();
         for version in [
             bcrypt::Version::TwoA,
@@ -255,13 +255,13 @@ mod tests {
         ] {
             let hash = Hash::parse(&made.format_for_version(version)).unwrap();
             let users = Users::new(HashMap::from([("u".to_owned(), hash)]));
-            let told = users.admit(Some(&basic("u", "pässwörd"))).await;
-            assert_eq!(told, Admission::Granted);
+            let admission = users.admit(Some(&basic("u", "pässwörd"))).await;
+            assert_eq!(admission, Admission::Granted);
         }
     }
 
     #[tokio::test]
-    async fn somebody_unknown_costs_as_much_as_somebody_known() {
+    async fn unknown_user_costs_as_much_as_a_known_user() {
         let users = users(&[("alice", "x")]);
         assert_eq!(users.decoy.cost, users.hashes["alice"].cost);
         // The decoy must be a valid hash. With an invalid one, the comparison would fail early.
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_many_that_wait_are_told_to_come_again() {
+    async fn password_check_is_busy_if_too_many_wait() {
         let users = users(&[("alice", "x")]);
         let right = basic("alice", "x");
         assert_eq!(users.admit(Some(&right)).await, Admission::Granted);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_has_a_bound() {
+    fn password_cache_is_bounded() {
         let remembered = Remembered::default();
         for at in 0..=MAX_REMEMBERED {
             remembered.add(remembered.tag(&at.to_string(), b""));
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_cannot_be_used_is_told_without_showing_it() {
+    fn unusable_hash_error_does_not_contain_the_hash() {
         for (text, says) in [
             ("secret", "not a bcrypt hash"),
             ("", "not a bcrypt hash"),
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_are_no_credentials_are_passed_over() {
+    fn invalid_authorization_header_is_ignored() {
         let read = |text: &str| credentials(&header(text));
         let expected = Some(("u".to_owned(), Zeroizing::new(b"p".to_vec())));
         assert_eq!(read("Basic dTpw"), expected);
@@ -342,14 +342,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_the_reader_panic(bytes in prop::collection::vec(32_u8..=255, 0..60)) {
+        fn arbitrary_authorization_header_does_not_panic(bytes in prop::collection::vec(32_u8..=255, 0..60)) {
             if let Ok(header) = HeaderValue::from_bytes(&bytes) {
                 let _ = credentials(&header);
             }
         }
 
         #[test]
-        fn what_is_sent_is_read(user in "[^:]{0,20}", password in prop::collection::vec(any::<u8>(), 0..20)) {
+        fn basic_auth_credentials_round_trip(user in "[^:]{0,20}", password in prop::collection::vec(any::<u8>(), 0..20)) {
             let mut plain = format!("{user}:").into_bytes();
             plain.extend(&password);
             let header = header(&format!("Basic {}", STANDARD.encode(plain)));

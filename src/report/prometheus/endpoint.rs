@@ -148,7 +148,7 @@ impl<'a> Shown<'a> {
                     thresholds: judged.thresholds,
                     session: served.session(),
                 }),
-                Outcome::Told(_) | Outcome::Failed(_) => None,
+                Outcome::Reported(_) | Outcome::Failed(_) => None,
             },
         }
     }
@@ -251,12 +251,12 @@ impl ShownCertificate<'_> {
 }
 
 /// Writes the metrics of these probes. If two have the same labels, only the first is written.
-pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Lines>) {
+pub fn endpoints<'a>(out: &mut Exposition, results: impl IntoIterator<Item = &'a Lines>) {
     let mut seen = HashSet::new();
-    let looks = looks.into_iter();
-    let first: Vec<&Lines> = looks
-        .filter(|look| seen.insert(look.result.labels()))
+    let results = results.into_iter();
+    let first: Vec<&Lines> = results
+        .filter(|result| seen.insert(result.result.labels()))
         .collect();
-    let things = first.iter().map(|look| (&*look.result, look.times()));
+    let things = first.iter().map(|result| (&*result.result, result.times()));
     out.gather(&METRICS, things);
 }

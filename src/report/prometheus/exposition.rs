@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_stand_behind_the_head_of_their_metric() {
+    fn samples_follow_the_header_of_their_metric() {
         let text = exposition(&["b".to_owned()]).finish();
         let samples: Vec<_> = text.lines().filter(|l| !l.starts_with('#')).collect();
         let status = Metric::EndpointStatus.name();
@@ -427,7 +427,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_are_the_whole_and_their_length_is_known(
+        fn exposition_chunks_concatenate_to_the_whole(
             values in proptest::collection::vec(".*", 0..20),
             enough in 1_usize..300,
         ) {
@@ -447,7 +447,7 @@ mod tests {
         }
 
         #[test]
-        fn no_value_breaks_out_of_its_label(value in ".*") {
+        fn any_label_value_is_escaped(value in ".*") {
             let text = labels([("a", value.as_str())]);
             prop_assert!(!text.contains('\n'));
             // Parsed by the rules of the format.

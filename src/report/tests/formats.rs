@@ -7,10 +7,10 @@ use crate::finding::Severity;
 use crate::report::{github, junit, nagios, nagios_error, prometheus};
 
 #[test]
-fn junit_has_a_suite_for_each_certificate_and_a_case_for_each_look() {
-    let mut looks = everything();
-    looks[1].observation.target.certificate = "another \"certificate\"".into();
-    assert_snapshot!(junit(&looks, true), @r#"
+fn junit_has_a_suite_per_certificate_and_a_case_per_probe() {
+    let mut results = everything();
+    results[1].observation.target.certificate = "another \"certificate\"".into();
+    assert_snapshot!(junit(&results, true), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <testsuites name="certvigil" tests="10" failures="6" errors="1" time="0.119500">
       <testsuite name="another &quot;certificate&quot;" tests="1" failures="0" errors="0" time="0.011950" skipped="0">
@@ -21,7 +21,7 @@ fn junit_has_a_suite_for_each_certificate_and_a_case_for_each_look() {
         <testcase classname="example.com" name="www.example.com 192.0.2.1:443 (seen from eu-west)" time="0.011950"/>
         <testcase classname="example.com" name="www.example.com 192.0.2.2:443" time="0.011950">
           <failure type="wrong_certificate" message="another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19">critical: wrong_certificate: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
-    fix: install instance 331 (ends on 2046-11-19), then reload the server
+    fix: install instance 331 (expires on 2046-11-19), then reload the server
     warning: refused_by_clients: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
     fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     warning: weak_key: the certificate has a weak key: RSA 1024
@@ -60,11 +60,11 @@ fn junit_has_a_suite_for_each_certificate_and_a_case_for_each_look() {
 }
 
 #[test]
-fn junit_fails_for_warnings_only_where_they_count() {
+fn junit_reports_warnings_as_failures_only_if_requested() {
     let warned = everything().into_iter();
     let warned = warned.filter(|judged| judged.severity() == Severity::Warning);
-    let looks: Vec<Judged> = warned.collect();
-    assert_snapshot!(junit(&looks[..1], true), @r#"
+    let results: Vec<Judged> = warned.collect();
+    assert_snapshot!(junit(&results[..1], true), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <testsuites name="certvigil" tests="1" failures="1" errors="0" time="0.011950">
       <testsuite name="example.com" tests="1" failures="1" errors="0" time="0.011950" skipped="0">
@@ -75,7 +75,7 @@ fn junit_fails_for_warnings_only_where_they_count() {
       </testsuite>
     </testsuites>
     "#);
-    assert_snapshot!(junit(&looks[..1], false), @r#"
+    assert_snapshot!(junit(&results[..1], false), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <testsuites name="certvigil" tests="1" failures="0" errors="0" time="0.011950">
       <testsuite name="example.com" tests="1" failures="0" errors="0" time="0.011950" skipped="0">
@@ -94,9 +94,9 @@ fn junit_fails_for_warnings_only_where_they_count() {
 }
 
 #[test]
-fn github_is_told_each_finding_worst_first() {
+fn github_output_lists_the_most_severe_endpoints_first() {
     assert_snapshot!(github(&everything()), @"
-    ::error title=wrong_certificate www.example.com 192.0.2.2%3A443::another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19%0Afix: install instance 331 (ends on 2046-11-19), then reload the server
+    ::error title=wrong_certificate www.example.com 192.0.2.2%3A443::another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19%0Afix: install instance 331 (expires on 2046-11-19), then reload the server
     ::warning title=refused_by_clients www.example.com 192.0.2.2%3A443::OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     ::warning title=weak_key www.example.com 192.0.2.2%3A443::the certificate has a weak key: RSA 1024%0Afix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
     ::error title=unreachable www.example.com [2001%3Adb8%3A%3A2]%3A443::this address does not answer, while 192.0.2.1 does: connection refused%0Afix: start the server at this address, or take the address out of the DNS records of www.example.com
@@ -108,18 +108,18 @@ fn github_is_told_each_finding_worst_first() {
     ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443 (seen from sslmate)::seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
     ");
-    let right = scan([look("www.example.com 192.0.2.1", right())]);
+    let right = scan([result_of("www.example.com 192.0.2.1", right())]);
     assert_snapshot!(github(&right), @"1 endpoint: 0 critical, 0 unknown, 0 warning, 1 ok");
 }
 
 #[test]
-fn a_plugin_says_in_its_first_line_what_is_worst() {
+fn nagios_first_line_names_the_most_severe_findings() {
     let text = nagios(&everything(), Severity::Critical, None, now());
     assert_snapshot!(text, @"
     CERTVIGIL CRITICAL - 7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok; wrong_certificate, refused_by_clients, weak_key at www.example.com 192.0.2.2:443 | 'endpoints'=7;;;0 'ok'=1;;;0 'warning'=1;;;0 'critical'=4;;;0 'unknown'=1;;;0 'days_left'=6166.82 'resolve'=0.001250s;;;0 'connect'=0.000800s;;;0 'handshake'=0.009900s;;;0
     CRITICAL www.example.com 192.0.2.2:443: wrong_certificate, refused_by_clients, weak_key
       critical: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
-      fix: install instance 331 (ends on 2046-11-19), then reload the server
+      fix: install instance 331 (expires on 2046-11-19), then reload the server
       warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
       fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
       warning: the certificate has a weak key: RSA 1024
@@ -146,22 +146,22 @@ fn a_plugin_says_in_its_first_line_what_is_worst() {
 }
 
 #[test]
-fn a_plugin_says_until_when_all_is_well() {
-    let looks = scan([look("www.example.com 192.0.2.1", right())]);
-    let text = nagios(&looks, Severity::Ok, Some(thresholds()), now());
+fn nagios_ok_line_shows_the_expiry() {
+    let results = scan([result_of("www.example.com 192.0.2.1", right())]);
+    let text = nagios(&results, Severity::Ok, Some(thresholds()), now());
     assert_snapshot!(text, @"CERTVIGIL OK - 1 endpoint: 0 critical, 0 unknown, 0 warning, 1 ok; until 2046-11-19, 6166 days | 'endpoints'=1;;;0 'ok'=1;;;0 'warning'=0;;;0 'critical'=0;;;0 'unknown'=0;;;0 'days_left'=6166.82;30.00:;7.00: 'resolve'=0.001250s;;;0 'connect'=0.000800s;;;0 'handshake'=0.009900s;;;0");
     assert_snapshot!(nagios(&[], Severity::Ok, Some(thresholds()), now()), @"CERTVIGIL OK - 0 endpoints: 0 critical, 0 unknown, 0 warning, 0 ok | 'endpoints'=0;;;0 'ok'=0;;;0 'warning'=0;;;0 'critical'=0;;;0 'unknown'=0;;;0");
 }
 
 #[test]
-fn a_plugin_that_cannot_look_says_why() {
+fn nagios_error_line_states_the_reason() {
     let text = nagios_error("first | line\nsecond line", Severity::Unknown);
     assert_eq!(text, "CERTVIGIL UNKNOWN - first / line\n");
 }
 
 /// The state in the first line is that of the exit code, whatever the findings are.
 #[test]
-fn the_word_of_a_plugin_is_that_of_its_exit_code() {
+fn nagios_state_is_independent_of_the_findings() {
     for (state, word) in [
         (Severity::Ok, "OK"),
         (Severity::Warning, "WARNING"),
@@ -175,16 +175,16 @@ fn the_word_of_a_plugin_is_that_of_its_exit_code() {
 }
 
 #[test]
-fn metrics_for_the_textfile_collector() {
-    let looks = scan([
-        look("www.example.com 192.0.2.1", right()),
-        look("www.example.com 192.0.2.1 sslmate", told(false)),
-        look(
+fn textfile_output_has_the_metrics_of_each_endpoint() {
+    let results = scan([
+        result_of("www.example.com 192.0.2.1", right()),
+        result_of("www.example.com 192.0.2.1 sslmate", reported(false)),
+        result_of(
             "nowhere.example.com -",
             failed(ErrorKind::DnsNxdomain, "the name does not exist"),
         ),
     ]);
-    let text = prometheus::textfile(&looks, now());
+    let text = prometheus::textfile(&results, now());
     let samples: Vec<&str> = text
         .lines()
         .filter(|l| !l.starts_with('#') && !l.contains("_endpoint_status{"))

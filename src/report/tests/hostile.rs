@@ -83,9 +83,9 @@ fn findings_with(text: &str) -> [Finding; 3] {
 }
 
 /// Returns probes that contain this text wherever external text may be.
-fn looks(text: &str) -> Vec<Judged> {
-    let mut conclusive = look("www.example.com 192.0.2.1", right());
-    let mut failed = look(
+fn results(text: &str) -> Vec<Judged> {
+    let mut conclusive = result_of("www.example.com 192.0.2.1", right());
+    let mut failed = result_of(
         "www.example.com 192.0.2.2 eu-west",
         failed(ErrorKind::TlsProtocol, "x"),
     );
@@ -94,11 +94,11 @@ fn looks(text: &str) -> Vec<Judged> {
         judged.observation.vantage = Vantage::named(text);
         judged.findings.extend(findings_with(text));
     }
-    let mut unknown = look(
+    let mut unknown = result_of(
         "www.example.com -",
         super::failed(ErrorKind::DnsNxdomain, "x"),
     );
-    unknown.verdict = Verdict::Inconclusive(LookError {
+    unknown.verdict = Verdict::Inconclusive(ProbeError {
         seems: None,
         alert: None,
         sent: Sent::default(),
@@ -113,11 +113,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_row_of_json_is_one_line(text in text()) {
-        let looks = looks(&text);
-        let written = jsonl(&looks);
-        prop_assert_eq!(written.split('\n').count(), looks.len() + 1);
-        for (line, judged) in written.split('\n').zip(&looks) {
+    fn json_lines_row_is_one_line(text in text()) {
+        let results = results(&text);
+        let written = jsonl(&results);
+        prop_assert_eq!(written.split('\n').count(), results.len() + 1);
+        for (line, judged) in written.split('\n').zip(&results) {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
             prop_assert_eq!(row["certificate"].as_str(), Some(judged.observation.target.certificate.as_str()));
         }
@@ -125,26 +125,26 @@ proptest! {
 
     #[test]
     fn junit_is_well_formed_and_keeps_to_its_schema(text in text(), warnings_fail: bool) {
-        let looks = looks(&text);
-        let document = Element::parse(&junit(&looks, warnings_fail)).unwrap();
+        let results = results(&text);
+        let document = Element::parse(&junit(&results, warnings_fail)).unwrap();
         document.keeps_to_the_schema();
         let names: Vec<&str> = document.children.iter().map(|suite| suite.attribute("name")).collect();
         prop_assert!(names.contains(&allowed(&text).replace(['\n', '\t'], " ").as_str()), "{names:?}");
         let cases: usize = document.children.iter().map(|suite| suite.children.len()).sum();
-        prop_assert_eq!(cases, looks.len());
+        prop_assert_eq!(cases, results.len());
     }
 
     #[test]
-    fn no_text_becomes_a_command_of_github(text in text()) {
-        let looks = looks(&text);
-        let written = github(&looks);
-        let told: usize = looks.iter().map(|judged| judged.findings.len()).sum();
+    fn arbitrary_text_never_becomes_a_github_command(text in text()) {
+        let results = results(&text);
+        let written = github(&results);
+        let reported: usize = results.iter().map(|judged| judged.findings.len()).sum();
         // The runner ends a line at either of these characters.
         let lines: Vec<&str> = written.trim_end().split(['\n', '\r']).collect();
         let (summary, commands) = lines.split_last().unwrap();
         prop_assert!(summary.starts_with("3 endpoints: "), "{}", summary);
         // The inconclusive probe adds one command.
-        prop_assert!(commands.len() >= told && commands.len() <= told + 2, "{}", written);
+        prop_assert!(commands.len() >= reported && commands.len() <= reported + 2, "{}", written);
         for line in commands {
             let (head, _) = line.strip_prefix("::").and_then(|l| l.split_once("::")).unwrap();
             let (command, properties) = head.split_once(' ').unwrap();
@@ -157,11 +157,11 @@ proptest! {
     }
 
     #[test]
-    fn a_plugin_has_one_bar(text in text()) {
-        let looks = looks(&text);
+    fn nagios_output_has_one_pipe_character(text in text()) {
+        let results = results(&text);
         for written in [
-            nagios(&looks, Severity::Critical, Some(thresholds()), now()),
-            nagios(&looks[2..], Severity::Unknown, None, now()),
+            nagios(&results, Severity::Critical, Some(thresholds()), now()),
+            nagios(&results[2..], Severity::Unknown, None, now()),
         ] {
             let (first, details) = written.split_once('\n').unwrap();
             let (status, performance) = first.split_once(" | ").unwrap();
@@ -184,9 +184,9 @@ proptest! {
     }
 
     #[test]
-    fn a_sample_is_one_line(text in text()) {
-        let looks = looks(&text);
-        for line in prometheus::textfile(&looks, now()).split('\n').filter(|l| !l.is_empty()) {
+    fn textfile_sample_is_one_line(text in text()) {
+        let results = results(&text);
+        for line in prometheus::textfile(&results, now()).split('\n').filter(|l| !l.is_empty()) {
             prop_assert!(line.starts_with("certvigil_") || line.starts_with("# "), "{}", line);
         }
     }
@@ -194,15 +194,15 @@ proptest! {
     /// Stored metrics of probes give the same text as writing each sample again, however often they
     /// are used.
     #[test]
-    fn what_is_kept_of_looks_is_what_is_written_of_them_afresh(
+    fn stored_metrics_equal_freshly_written_ones(
         texts in prop::collection::vec(text(), 1..4),
         at in any::<i64>(),
     ) {
-        let looks: Vec<Judged> = texts.iter().flat_map(|text| looks(text)).collect();
+        let results: Vec<Judged> = texts.iter().flat_map(|text| results(text)).collect();
         let at = Timestamp(at);
-        let kept: Vec<Lines> = looks.iter().map(|judged| Lines::new(judged, at)).collect();
+        let kept: Vec<Lines> = results.iter().map(|judged| Lines::new(judged, at)).collect();
         let mut seen = HashSet::new();
-        let first: Vec<Judged> = looks
+        let first: Vec<Judged> = results
             .into_iter()
             .filter(|judged| {
                 let target = judged.observation.target.clone();
@@ -219,14 +219,14 @@ proptest! {
 }
 
 /// Formats every sample of the probes, each written separately at its position in the text.
-fn sample_by_sample(looks: &[Judged], at: Timestamp) -> String {
+fn sample_by_sample(results: &[Judged], at: Timestamp) -> String {
     let mut out = Exposition::default();
     for metric in Metric::ALL
         .iter()
         .filter(|m| m.name().contains("_endpoint_"))
     {
         let mut samples = out.begin(*metric);
-        for judged in looks {
+        for judged in results {
             let observation = &judged.observation;
             let target = &observation.target;
             let ip = observation.ip.map(|ip| ip.to_string());
@@ -494,7 +494,7 @@ fn resolved(text: &str) -> Result<String, String> {
 }
 
 #[test]
-fn the_reader_of_xml_says_no() {
+fn xml_test_parser_refuses_malformed_xml() {
     let parse = |body: &str| {
         Element::parse(&format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}"

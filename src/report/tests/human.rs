@@ -17,7 +17,7 @@ fn table(results: &[Judged], width: usize, colour: bool) -> String {
 }
 
 #[test]
-fn a_table_for_people_at_80_columns() {
+fn table_fits_80_columns() {
     let text = table(&everything(), 80, false);
     assert_snapshot!(text, @"
     SEVERITY  HOST                 ADDRESS            WHAT
@@ -25,7 +25,7 @@ fn a_table_for_people_at_80_columns() {
               wrong_certificate, refused_by_clients, weak_key
               another certificate is served: `www.example.com` by `Example Root`,
                 from 2026-11-24 to 2046-11-19
-              fix: install instance 331 (ends on 2046-11-19), then reload the server
+              fix: install instance 331 (expires on 2046-11-19), then reload the server
               warning: OpenSSL refuses the certificate: the certificate has a weak
                 RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
@@ -72,13 +72,13 @@ fn a_table_for_people_at_80_columns() {
 }
 
 #[test]
-fn a_table_for_people_at_120_columns() {
+fn table_fits_120_columns() {
     let text = table(&everything(), 120, false);
     assert_snapshot!(text, @"
     SEVERITY  HOST                 ADDRESS            WHAT
     CRITICAL  www.example.com      192.0.2.2:443      wrong_certificate, refused_by_clients, weak_key
               another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
-              fix: install instance 331 (ends on 2046-11-19), then reload the server
+              fix: install instance 331 (expires on 2046-11-19), then reload the server
               warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and
                 rustls accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
@@ -113,9 +113,9 @@ fn a_table_for_people_at_120_columns() {
 }
 
 #[test]
-fn what_is_right_says_until_when() {
+fn ok_row_shows_the_expiry() {
     let text = table(
-        &scan([look("www.example.com 192.0.2.1", right())]),
+        &scan([result_of("www.example.com 192.0.2.1", right())]),
         80,
         false,
     );
@@ -125,7 +125,10 @@ fn what_is_right_says_until_when() {
     1 endpoint: 0 critical, 0 unknown, 0 warning, 1 ok
     "#);
     let text = table(
-        &scan([look("www.example.com 192.0.2.1 sslmate", told(true))]),
+        &scan([result_of(
+            "www.example.com 192.0.2.1 sslmate",
+            reported(true),
+        )]),
         80,
         false,
     );
@@ -138,16 +141,16 @@ fn what_is_right_says_until_when() {
 }
 
 #[test]
-fn days_are_told_while_there_are_any() {
+fn remaining_days_are_shown_until_the_last_day() {
     let end: Timestamp = leaf().facts().unwrap().not_after;
-    let looks = scan([look("www.example.com 192.0.2.1", right())]);
+    let results = scan([result_of("www.example.com 192.0.2.1", right())]);
     let until = |left| {
         let style = Style {
             width: 120,
             colour: false,
             now: Timestamp(end.0 - left),
         };
-        human(&looks, &style)
+        human(&results, &style)
             .lines()
             .nth(1)
             .unwrap()
@@ -198,15 +201,15 @@ fn no_line_is_wider_than_the_terminal() {
 }
 
 #[test]
-fn a_remote_look_that_adds_nothing_is_only_named() {
-    let rows = |looks: &[Judged]| -> Vec<String> {
-        let text = table(looks, 120, false);
+fn agreeing_remote_result_has_no_row_of_its_own() {
+    let rows = |results: &[Judged]| -> Vec<String> {
+        let text = table(results, 120, false);
         text.lines().skip(1).map(str::to_owned).collect()
     };
     let same = rows(&scan([
-        look("www.example.com 192.0.2.1 sslmate", told(true)),
-        look("www.example.com 192.0.2.1", right()),
-        look("www.example.com 192.0.2.1 eu-west", told(true)),
+        result_of("www.example.com 192.0.2.1 sslmate", reported(true)),
+        result_of("www.example.com 192.0.2.1", right()),
+        result_of("www.example.com 192.0.2.1 eu-west", reported(true)),
     ]));
     assert!(same[0].ends_with(" days"), "{same:?}");
     assert_eq!(
@@ -219,8 +222,8 @@ fn a_remote_look_that_adds_nothing_is_only_named() {
     );
     // At another address, the remote probe has a row of its own.
     let other = rows(&scan([
-        look("www.example.com 192.0.2.1", right()),
-        look("www.example.com 192.0.2.2 sslmate", told(true)),
+        result_of("www.example.com 192.0.2.1", right()),
+        result_of("www.example.com 192.0.2.2 sslmate", reported(true)),
     ]));
     assert!(
         other[1].ends_with("the right certificate (seen from sslmate)"),
@@ -229,21 +232,21 @@ fn a_remote_look_that_adds_nothing_is_only_named() {
 }
 
 #[test]
-fn kinds_of_keys_are_told_apart_where_they_were_asked_for() {
-    let mut looks = [
-        look("www 192.0.2.1", right()),
-        look("www 192.0.2.1", right()),
+fn table_shows_the_requested_key_type() {
+    let mut results = [
+        result_of("www 192.0.2.1", right()),
+        result_of("www 192.0.2.1", right()),
     ];
-    looks[0].observation.key_type = crate::model::KeyType::Rsa;
-    looks[1].observation.key_type = crate::model::KeyType::Ecdsa;
-    let table = table(&scan(looks), 120, false);
+    results[0].observation.key_type = crate::model::KeyType::Rsa;
+    results[1].observation.key_type = crate::model::KeyType::Ecdsa;
+    let table = table(&scan(results), 120, false);
     for address in ["192.0.2.1:443 rsa", "192.0.2.1:443 ecdsa"] {
         assert!(table.contains(address), "{table}");
     }
 }
 
 #[test]
-fn nothing_to_report_is_a_summary() {
+fn empty_result_is_a_summary_line() {
     assert_eq!(
         table(&[], 80, false),
         "0 endpoints: 0 critical, 0 unknown, 0 warning, 0 ok\n"

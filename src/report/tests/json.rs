@@ -6,12 +6,12 @@ use super::*;
 use crate::report::{json, jsonl};
 
 #[test]
-fn json_has_sslmates_keys_first_and_all_of_ours() {
-    let looks = scan([look(
+fn json_row_starts_with_sslmates_keys() {
+    let results = scan([result_of(
         "www.example.com 192.0.2.1",
         served(leaf(), &[intermediate(), root()]),
     )]);
-    assert_snapshot!(json(&looks), @r#"
+    assert_snapshot!(json(&results), @r#"
     {
       "result": [
         {
@@ -152,15 +152,15 @@ fn json_has_sslmates_keys_first_and_all_of_ours() {
 }
 
 #[test]
-fn json_leaves_out_what_is_not_known_where_sslmate_does() {
-    let looks = scan([
-        look(
+fn json_omits_unknown_keys_as_sslmate_does() {
+    let results = scan([
+        result_of(
             "www.example.com -",
             failed(ErrorKind::DnsNxdomain, "the name does not exist"),
         ),
-        look("www.example.com 192.0.2.1 sslmate", told(false)),
+        result_of("www.example.com 192.0.2.1 sslmate", reported(false)),
     ]);
-    assert_snapshot!(json(&looks), @r#"
+    assert_snapshot!(json(&results), @r#"
     {
       "result": [
         {
@@ -273,7 +273,7 @@ fn json_leaves_out_what_is_not_known_where_sslmate_does() {
 }
 
 #[test]
-fn json_tells_an_expectation_as_far_as_it_goes() {
+fn json_expected_has_null_for_unknown_fields() {
     let pins = |certificates: &[Certificate]| {
         Expectation::Fingerprints(certificates.iter().map(Certificate::sha256).collect())
     };
@@ -310,7 +310,7 @@ fn json_tells_an_expectation_as_far_as_it_goes() {
             serde_json::json!({"source": "trust", "id": null, "sha256_fingerprint": null, "pubkey_hash": null, "expiration": null}),
         ),
     ] {
-        let mut judged = look("www.example.com 192.0.2.1", right());
+        let mut judged = result_of("www.example.com 192.0.2.1", right());
         judged.expected = Some(Arc::new(Expected { source, what }));
         let document: serde_json::Value = serde_json::from_str(&json(&[judged])).unwrap();
         assert_eq!(document["result"][0]["expected"], expected);
@@ -319,13 +319,13 @@ fn json_tells_an_expectation_as_far_as_it_goes() {
 
 #[test]
 fn json_lines_are_the_rows_of_the_result() {
-    let looks = everything();
-    let text = jsonl(&looks);
+    let results = everything();
+    let text = jsonl(&results);
     let lines: Vec<serde_json::Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let document: serde_json::Value = serde_json::from_str(&json(&looks)).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&json(&results)).unwrap();
     assert_eq!(document["result"], serde_json::Value::Array(lines));
     assert!(text.ends_with("}\n"));
     assert_eq!(jsonl(&[]), "");

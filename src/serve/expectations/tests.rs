@@ -1,7 +1,7 @@
 use super::*;
 use crate::certificate::{Certificate, PublicKeyHash};
 use crate::instance::{Instances, SourceKind};
-use crate::lab::authority::{Authority, Key, Validity};
+use crate::testbed::authority::{Authority, Key, Validity};
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
 const TIMES: Times = Times {
@@ -68,7 +68,7 @@ fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, String>)> {
 }
 
 fn rules(watch: &Watch, now: Timestamp) -> Rules {
-    let manner = Manner {
+    let options = ProbeOptions {
         timeout: Duration::from_secs(1),
         trust: Arc::default(),
         reaches: Arc::default(),
@@ -76,26 +76,26 @@ fn rules(watch: &Watch, now: Timestamp) -> Rules {
     };
     let (target, expectation) = expectations(watch).remove(0);
     watch
-        .job(vec![target], &expectation, &TIMES, &manner, now)
+        .job(vec![target], &expectation, &TIMES, &options, now)
         .rules
 }
 
 #[test]
-fn trouble_is_told_since_the_first_try_that_failed_until_one_succeeds() {
+fn source_failure_is_dated_from_its_first_failed_attempt() {
     let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
-    let since = |watch: &Watch| watch.trouble.as_ref().map(|trouble| trouble.since);
+    let since = |watch: &Watch| watch.failure.as_ref().map(|failure| failure.since);
     watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
     assert_eq!(since(&watch), None);
     watch.absorb(vec![Err(failed("a.example"))], later(60));
     watch.absorb(vec![Err(failed("a.example"))], later(120));
     assert_eq!(since(&watch), Some(later(60)));
-    assert_eq!(watch.trouble.as_ref().unwrap().error, "a.example: away");
+    assert_eq!(watch.failure.as_ref().unwrap().error, "a.example: away");
     watch.absorb(vec![Ok(loaded("a.example", &leaf()))], later(180));
     assert_eq!(since(&watch), None);
 }
 
 #[test]
-fn a_new_instance_makes_the_one_before_a_previous_one_with_grace() {
+fn new_instance_makes_the_former_a_previous_instance_with_grace() {
     let (first, second) = (leaf(), leaf());
     let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
     let news = watch.absorb(vec![Ok(loaded("a.example", &first))], NOW);
@@ -121,7 +121,7 @@ fn a_new_instance_makes_the_one_before_a_previous_one_with_grace() {
 }
 
 #[test]
-fn a_clock_that_jumps_stretches_neither_grace_nor_trust_in_a_silent_source() {
+fn clock_jump_extends_neither_grace_nor_the_staleness_limit() {
     const DAY: i64 = 86_400;
     let (first, second) = (leaf(), leaf());
     let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
@@ -154,7 +154,7 @@ fn a_clock_that_jumps_stretches_neither_grace_nor_trust_in_a_silent_source() {
 }
 
 #[test]
-fn what_is_said_again_is_kept_once_and_is_as_fresh_as_it_was_said() {
+fn unchanged_source_result_is_shared_and_refreshes_its_age() {
     let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
     let said = loaded("a.example", &leaf());
     watch.absorb(vec![Ok(loaded("a.example", &leaf()))], NOW);
@@ -188,7 +188,7 @@ fn what_is_said_again_is_kept_once_and_is_as_fresh_as_it_was_said() {
 }
 
 #[test]
-fn only_so_many_older_instances_are_remembered() {
+fn number_of_remembered_previous_instances_is_bounded() {
     let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
     let leaves: Vec<Certificate> = (0..MAX_PREVIOUS + 3).map(|_| leaf()).collect();
     for leaf in &leaves {
@@ -198,7 +198,7 @@ fn only_so_many_older_instances_are_remembered() {
 }
 
 #[test]
-fn what_a_source_said_stays_while_it_fails_and_is_told_to_be_stale() {
+fn last_source_result_stays_during_failures_and_becomes_stale() {
     let mut watch = watch(SourceSettings::Sslmate("a.example".into()));
     let news = watch.absorb(vec![Err(failed("a.example"))], NOW);
     assert_eq!(news.errors, ["a.example: away"]);
@@ -218,7 +218,7 @@ fn what_a_source_said_stays_while_it_fails_and_is_told_to_be_stale() {
 }
 
 #[test]
-fn a_list_that_fails_loses_nothing_and_one_that_shrinks_does() {
+fn failed_account_list_keeps_certificates_and_shorter_list_drops_them() {
     let mut watch = watch(SourceSettings::SslmateAll);
     let both = || {
         vec![
@@ -238,7 +238,7 @@ fn a_list_that_fails_loses_nothing_and_one_that_shrinks_does() {
 }
 
 #[test]
-fn one_certificate_of_an_account_is_taken_in_alone() {
+fn single_certificate_of_an_account_is_updated_alone() {
     let mut watch = watch(SourceSettings::SslmateAll);
     let (old, new) = (leaf(), leaf());
     watch.absorb(
@@ -261,11 +261,11 @@ fn one_certificate_of_an_account_is_taken_in_alone() {
     let news = watch.absorb_one(Ok(loaded("b.example", &old)), later(30));
     assert_eq!(news, News::default());
     assert_eq!((watch.up, watch.kept.len()), (Some(true), 2));
-    assert!(watch.failures.is_empty() && watch.trouble.is_none());
+    assert!(watch.failures.is_empty() && watch.failure.is_none());
 }
 
 #[test]
-fn many_that_fail_are_asked_for_with_all_of_the_account_and_so_is_the_list() {
+fn many_failing_certificates_are_retried_with_the_whole_account() {
     let mut watch = watch(SourceSettings::SslmateAll);
     let many = (0..=MAX_ALONE).map(|n| Err(failed(&format!("h{n}.example"))));
     for answers in [many.collect(), vec![Err(failed("sslmate: *"))]] {
@@ -276,7 +276,7 @@ fn many_that_fail_are_asked_for_with_all_of_the_account_and_so_is_the_list() {
 }
 
 #[test]
-fn what_was_heard_meanwhile_is_newer_than_an_answer_about_everything() {
+fn individually_fetched_certificate_overrides_a_full_refresh_in_flight() {
     let mut watch = watch(SourceSettings::SslmateAll);
     let (old, new) = (leaf(), leaf());
     let everything = || vec![Ok(loaded("a.example", &old)), Err(failed("b.example"))];
@@ -302,7 +302,7 @@ fn what_was_heard_meanwhile_is_newer_than_an_answer_about_everything() {
 
 /// The strings and their order in a key never change: they are read from older databases too.
 #[test]
-fn the_keys_of_entries_are_those_in_databases() {
+fn entry_keys_match_those_in_databases() {
     let mut entries = Vec::new();
     let mut add = |source, name: &str, mx: &[&str], hosts: &[&str]| {
         let mut entry = Entry::new(source);

@@ -244,7 +244,7 @@ fn round(endpoints: &[Endpoint], hands: usize) -> Duration {
 }
 
 /// Returns the number of permits with which a cycle and the longest probe fit into an interval.
-fn enough_hands(endpoints: &[Endpoint]) -> usize {
+fn sufficient_permits(endpoints: &[Endpoint]) -> usize {
     let longest = endpoints.iter().map(Endpoint::longest).max();
     let fits = |hands: &usize| round(endpoints, *hands) + longest.unwrap_or_default() <= INTERVAL;
     (1..).find(fits).unwrap()
@@ -256,9 +256,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, max_global_rejects: 100_000, ..ProptestConfig::with_cases(48) })]
 
     #[test]
-    fn as_long_as_the_work_fits_the_loop_begins_a_look_at_everybody_in_two_intervals((endpoints, changes) in fleet()) {
+    fn probe_loop_starts_every_probe_within_two_intervals_if_load_fits((endpoints, changes) in fleet()) {
         let end = 15 * INTERVAL;
-        let hands = enough_hands(&endpoints);
+        let hands = sufficient_permits(&endpoints);
         let shown = run(&endpoints, hands, &changes, end);
         for number in 0..endpoints.len() {
             let starts = shown.starts.get(&number).cloned().unwrap_or_default();
@@ -271,12 +271,12 @@ proptest! {
 
     /// A probe that never ends occupies one permit, and delays no other endpoint.
     #[test]
-    fn looks_that_never_end_hold_up_nobody_else(
+    fn endless_probes_do_not_delay_other_endpoints(
         endpoints in proptest::collection::vec(endpoint(), 1..30),
         stuck in 1usize..5,
     ) {
         let end = 10 * INTERVAL;
-        let hands = enough_hands(&endpoints) + stuck;
+        let hands = sufficient_permits(&endpoints) + stuck;
         let others = endpoints.len();
         let mut all = endpoints;
         all.extend(vec![Endpoint(vec![None]); stuck]);
@@ -293,7 +293,7 @@ proptest! {
     }
 
     #[test]
-    fn where_the_work_does_not_fit_the_loop_treats_all_alike_and_tells_the_lag(
+    fn overloaded_probe_loop_is_fair_and_reports_its_lag(
         endpoints in proptest::collection::vec(endpoint(), 2..40),
         hands in 1usize..4,
     ) {

@@ -38,7 +38,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
                 html.element("p", &[], |html| {
                     badge(html, severity);
                     html.text(" ");
-                    html.text(&standing(certificate));
+                    html.text(&summary(certificate));
                 });
             },
         );
@@ -74,18 +74,18 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
 }
 
 /// Returns a sentence about the state of the certificate's addresses.
-fn standing(certificate: &Certificate<'_>) -> String {
-    let (all, well) = (certificate.endpoints.len(), certificate.well());
+fn summary(certificate: &Certificate<'_>) -> String {
+    let (all, ok_count) = (certificate.endpoints.len(), certificate.ok_count());
     match (all, certificate.targets) {
         (0, 0) => "It has no hosts.".into(),
         (0, _) => "Not probed yet.".into(),
-        _ if well == all && all == 1 => "Its only address is ok.".into(),
+        _ if ok_count == all && all == 1 => "Its only address is ok.".into(),
         _ if all == 1 => "Its only address is not ok.".into(),
-        _ if well == all => format!("All {all} addresses are ok."),
-        _ if well == 0 => format!("None of its {all} addresses is ok."),
+        _ if ok_count == all => format!("All {all} addresses are ok."),
+        _ if ok_count == 0 => format!("None of its {all} addresses is ok."),
         _ => format!(
-            "{well} of its {all} addresses {} ok.",
-            if well == 1 { "is" } else { "are" }
+            "{ok_count} of its {all} addresses {} ok.",
+            if ok_count == 1 { "is" } else { "are" }
         ),
     }
 }
@@ -113,10 +113,10 @@ fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
     }
     facts(html, |list| {
         list.text(
-            "Told by",
-            source_in_words(certificate, expected.source).as_str(),
+            "Source",
+            describe_source(certificate, expected.source).as_str(),
         );
-        list.fact("Last told", |html| time(html, kept.fetched, now));
+        list.fact("Last fetched", |html| time(html, kept.fetched, now));
         if let Some(changed) = kept.changed {
             list.fact("Expected since", |html| time(html, changed, now));
         }
@@ -158,7 +158,7 @@ fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
     }
 }
 
-fn source_in_words(certificate: &Certificate<'_>, kind: SourceKind) -> String {
+fn describe_source(certificate: &Certificate<'_>, kind: SourceKind) -> String {
     match (kind, certificate.watch.source()) {
         (SourceKind::Sslmate, _) => "the SSLMate account".into(),
         (_, Some(name)) => name,
@@ -220,8 +220,8 @@ fn side(html: &mut Html, history: &History, heading: &str, endpoints: &[&Endpoin
                 html.element("li", &[], |html| {
                     let text = format!("{} at {}", endpoint.target.hostname, endpoint.place());
                     html.link(&endpoint.address(), &text);
-                    if let Some(look) = endpoint.looks.first() {
-                        let since = history.since(endpoint, look);
+                    if let Some(result) = endpoint.results.first() {
+                        let since = history.since(endpoint, result);
                         html.text(if since.is_change {
                             " since "
                         } else {

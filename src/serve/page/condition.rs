@@ -16,10 +16,10 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
     let now = view.now;
     for source in sources
         .iter()
-        .filter(|s| s.trouble.is_some())
+        .filter(|s| s.failure.is_some())
         .take(MAX_SOURCES)
     {
-        let Some(trouble) = source.trouble else {
+        let Some(failure) = source.failure else {
             continue;
         };
         html.element("div", &[("class", "notice warning")], |html| {
@@ -31,7 +31,7 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
                     &format!(" Source {} is unavailable", source.name),
                 );
                 html.text(" since ");
-                time(html, trouble.since, now);
+                time(html, failure.since, now);
                 html.text(". ");
                 match source.last_success {
                     Some(at) => {
@@ -42,7 +42,7 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
                     None => html.text("It has never responded, so its certificates are unknown."),
                 }
             });
-            faults::message(html, &trouble.error);
+            faults::message(html, &failure.error);
         });
     }
     let vantages = view.monitor.vantages.iter();
@@ -55,7 +55,7 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
                     html.text(" since ");
                     time(html, since, now);
                 }
-                html.text(". It is asked less often until it answers; probes from here go on. certvigil's log has the reason.");
+                html.text(". It is used less often until it responds; local probes continue. certvigil's log has the reason.");
             });
         });
     }
@@ -112,7 +112,7 @@ pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
         for source in sources.iter().take(MAX_SOURCES) {
             rows.row("", |cells| {
                 cells.head(|html| html.text(&source.name));
-                cells.cell(|html| match source.trouble {
+                cells.cell(|html| match source.failure {
                     Some(_) => badge(html, Severity::Warning),
                     None if source.was_asked => badge(html, Severity::Ok),
                     None => html.text("not queried yet"),
@@ -122,12 +122,12 @@ pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
                     Some(at) => time(html, at, now),
                     None => html.text("none yet"),
                 });
-                cells.cell(|html| match source.trouble {
-                    Some(trouble) => {
+                cells.cell(|html| match source.failure {
+                    Some(failure) => {
                         html.text("Since ");
-                        moment(html, trouble.since);
+                        moment(html, failure.since);
                         html.text(": ");
-                        html.prose(&faults::sentence(&trouble.error));
+                        html.prose(&faults::sentence(&failure.error));
                     }
                     None => html.text("nothing"),
                 });
@@ -158,7 +158,7 @@ pub(super) fn monitor(html: &mut Html, view: &View) {
         };
         facts.text("Ready", ready);
         facts.text(
-            "Looks",
+            "Probes",
             &format!("every {}; {under_way} in flight", seconds(interval)),
         );
         let cycle = cycle

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn every_finding_has_its_page_here() {
+    fn status_page_serves_a_document_for_every_finding() {
         for code in Code::ALL {
             let page = of(&format!("findings/{code}")).unwrap_or_else(|| panic!("{code}"));
             assert!(
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn links_between_pages_lead_to_what_is_here() {
+    fn links_between_embedded_documents_resolve() {
         let ids_of = |page: &str, id: &str| page.contains(&format!("id=\"{id}\""));
         let mut count = 0;
         for (name, _) in PAGES {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_becomes_its_elements() {
+    fn markdown_is_converted_to_html() {
         let mut html = Html::default();
         let text = "# A `b`\n\ntext **bold** [to](https://x.example/) [gone](chain.md)\n\n```sh\na <b>\n```\n\n| a | b |\n| - | - |\n| 1 | `2` |\n";
         Writer { name: "errors" }.write(&mut html, text);

@@ -5,9 +5,9 @@ use super::faults::{About, message, sentence, write_hint};
 use super::frame::{Page, badge, crumbs, facts, section, span, time};
 use super::history::History;
 use super::html::{Address, Html};
-use super::overview::stale_words;
+use super::overview::stale_text;
 use super::served;
-use super::view::{Endpoint, Look, View, certificate_address};
+use super::view::{Endpoint, VantageResult, View, certificate_address};
 
 pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
     let target = endpoint.target;
@@ -40,7 +40,7 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                     html.text(&format!(" over {}", target.protocol.name()));
                 });
                 if let Some(at) = endpoint.stale {
-                    let words = stale_words(at, view.now);
+                    let words = stale_text(at, view.now);
                     let interval = view.monitor.interval.as_secs();
                     let interval = span(i64::try_from(interval).unwrap_or(i64::MAX));
                     html.line(
@@ -51,30 +51,30 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
                 }
             },
         );
-        section(html, "looks", "Result", |html| {
+        section(html, "results", "Result", |html| {
             html.element("div", &[("class", "vantages")], |html| {
-                for look in &endpoint.looks {
+                for result in &endpoint.results {
                     html.element("article", &[("class", "vantage")], |html| {
-                        look_at(html, view, look, history.since(endpoint, look));
+                        vantage_result(html, view, result, history.since(endpoint, result));
                     });
                 }
             });
         });
         section(html, "verdict", "Verdict", |html| {
-            served::verdicts(html, &endpoint.looks);
+            served::verdicts(html, &endpoint.results);
         });
-        for look in &endpoint.looks {
-            served::difference(html, look);
+        for result in &endpoint.results {
+            served::difference(html, result);
         }
-        if let Some((look, served)) = endpoint.looks.iter().find_map(|l| Some((l, l.served()?))) {
+        if let Some((result, served)) = endpoint.results.iter().find_map(|l| Some((l, l.served()?))) {
             section(html, "chain", "Served chain", |html| {
-                served::chain(html, served, look.judged.expected.as_deref(), view.now);
+                served::chain(html, served, result.judged.expected.as_deref(), view.now);
             });
         }
-        let is_own = |look: &&Look<'_>| look.judged.observation.vantage.is_local();
-        if let Some(look) = endpoint.looks.iter().find(is_own) {
+        let is_own = |result: &&VantageResult<'_>| result.judged.observation.vantage.is_local();
+        if let Some(result) = endpoint.results.iter().find(is_own) {
             section(html, "handshake", "Local handshake", |html| {
-                served::handshake(html, look);
+                served::handshake(html, result);
             });
         }
         section(html, "history", "Changes", |html| {
@@ -83,20 +83,20 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
     })
 }
 
-fn look_at(html: &mut Html, view: &View, look: &Look<'_>, since: Since) {
-    let name = match look.judged.observation.vantage.is_local() {
+fn vantage_result(html: &mut Html, view: &View, result: &VantageResult<'_>, since: Since) {
+    let name = match result.judged.observation.vantage.is_local() {
         true => "Local".to_owned(),
-        false => format!("From {}", look.vantage()),
+        false => format!("From {}", result.vantage()),
     };
     html.line("h3", &[], &name);
     html.element("p", &[], |html| {
-        badge(html, look.judged.severity());
+        badge(html, result.judged.severity());
         html.text(" ");
-        html.prose(&sentence(&served::in_words(look, view.now)));
+        html.prose(&sentence(&served::describe(result, view.now)));
     });
-    findings(html, look);
+    findings(html, result);
     facts(html, |list| {
-        list.fact("Last look", |html| time(html, look.at, view.now));
+        list.fact("Last probe", |html| time(html, result.at, view.now));
         list.fact(
             if since.is_change {
                 "So since"
@@ -107,14 +107,14 @@ fn look_at(html: &mut Html, view: &View, look: &Look<'_>, since: Since) {
                 time(html, since.at, view.now);
             },
         );
-        if let Some(next) = look.next {
+        if let Some(next) = result.next {
             list.fact("Next probe about", |html| time(html, next, view.now));
         }
     });
 }
 
-fn findings(html: &mut Html, look: &Look<'_>) {
-    if let Some(error) = look.untold_error() {
+fn findings(html: &mut Html, result: &VantageResult<'_>) {
+    if let Some(error) = result.unreported_error() {
         html.element("div", &[("class", "fault unknown")], |html| {
             message(html, &error.message);
             html.element("p", &[("class", "explain")], |html| {
@@ -123,11 +123,11 @@ fn findings(html: &mut Html, look: &Look<'_>) {
             });
         });
     }
-    if look.findings().is_empty() {
+    if result.findings().is_empty() {
         return;
     }
     html.element("ul", &[("class", "faults")], |html| {
-        for finding in look.findings() {
+        for finding in result.findings() {
             let class = format!("fault {}", finding.severity);
             let text = finding.text();
             html.element("li", &[("class", &class)], |html| {

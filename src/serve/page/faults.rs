@@ -10,14 +10,14 @@ use crate::observation::ErrorKind;
 
 use super::frame::{badge, counted};
 use super::html::{Address, Html};
-use super::view::{Endpoint, Look, certificate_address};
+use super::view::{Endpoint, VantageResult, certificate_address};
 
 /// Maximum faults that are shown.
 const MAX_FAULTS: usize = 40;
 /// Maximum variants of one fault that are shown, each with its own message.
 const MAX_VARIANTS: usize = 3;
 /// Maximum addresses that are listed with one variant.
-const MAX_PLACES: usize = 12;
+const MAX_OCCURRENCES: usize = 12;
 
 /// Kind of a fault. The order is that of the table of findings, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,11 +63,11 @@ pub(super) struct Fault<'a> {
 /// Occurrences of a fault with the same text.
 pub(super) struct Variant<'a> {
     pub(super) text: Rc<Text>,
-    pub(super) places: Vec<Place<'a>>,
+    pub(super) occurrences: Vec<Occurrence<'a>>,
 }
 
 /// Endpoint with a fault, and the vantages that saw it.
-pub(super) struct Place<'a> {
+pub(super) struct Occurrence<'a> {
     pub(super) endpoint: Endpoint<'a>,
     pub(super) vantages: Vec<&'a str>,
 }
@@ -75,9 +75,10 @@ pub(super) struct Place<'a> {
 impl Fault<'_> {
     /// Returns the number of endpoints with the fault. The results of one endpoint may report it
     /// with different texts.
-    fn places(&self) -> usize {
-        let places = self.variants.iter().flat_map(|v| &v.places);
-        let endpoints = places.map(|p| (p.endpoint.target, p.endpoint.ip, p.endpoint.key_type));
+    fn occurrences(&self) -> usize {
+        let occurrences = self.variants.iter().flat_map(|v| &v.occurrences);
+        let endpoints =
+            occurrences.map(|p| (p.endpoint.target, p.endpoint.ip, p.endpoint.key_type));
         endpoints.collect::<BTreeSet<_>>().len()
     }
 }
@@ -102,19 +103,19 @@ type Key<'a> = (Reverse<Severity>, About, &'a str);
     reason = "a certificate is hashed by its fingerprint, which never changes"
 )]
 fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> Vec<Fault<'a>> {
-    let mut all: BTreeMap<Key<'a>, BTreeMap<Rc<Text>, Vec<Place<'a>>>> = BTreeMap::new();
+    let mut all: BTreeMap<Key<'a>, BTreeMap<Rc<Text>, Vec<Occurrence<'a>>>> = BTreeMap::new();
     let mut texts = Texts::new();
     for endpoint in endpoints {
-        for (look, vantages) in endpoint.sights() {
-            for (severity, about, text) in reported(&look, is_wanted, &mut texts) {
+        for (result, vantages) in endpoint.distinct_results() {
+            for (severity, about, text) in reported(&result, is_wanted, &mut texts) {
                 let key = (Reverse(severity), about, &*endpoint.target.certificate);
-                let places = all.entry(key).or_default().entry(text).or_default();
+                let occurrences = all.entry(key).or_default().entry(text).or_default();
                 // The results of one endpoint are adjacent.
-                match places.last_mut() {
+                match occurrences.last_mut() {
                     Some(last) if is_same(&last.endpoint, endpoint) => {
                         last.vantages.extend(&vantages)
                     }
-                    _ => places.push(Place {
+                    _ => occurrences.push(Occurrence {
                         endpoint: endpoint.clone(),
                         vantages: vantages.clone(),
                     }),
@@ -127,9 +128,9 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
         .map(|((Reverse(severity), about, certificate), variants)| {
             let variants = variants
                 .into_iter()
-                .map(|(text, places)| Variant { text, places });
+                .map(|(text, occurrences)| Variant { text, occurrences });
             let mut variants: Vec<Variant<'a>> = variants.collect();
-            variants.sort_by_key(|v| Reverse(v.places.len()));
+            variants.sort_by_key(|v| Reverse(v.occurrences.len()));
             Fault {
                 severity,
                 about,
@@ -138,7 +139,7 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
             }
         })
         .collect();
-    faults.sort_by_key(|f| (Reverse(f.severity), f.about, Reverse(f.places())));
+    faults.sort_by_key(|f| (Reverse(f.severity), f.about, Reverse(f.occurrences())));
     faults
 }
 
@@ -148,19 +149,19 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
     reason = "a certificate is hashed by its fingerprint, which never changes"
 )]
 fn reported<'a>(
-    look: &Look<'a>,
+    result: &VantageResult<'a>,
     is_wanted: fn(Severity) -> bool,
     texts: &mut Texts<'a>,
 ) -> Vec<(Severity, About, Rc<Text>)> {
-    let findings = look.findings().iter().filter(|f| is_wanted(f.severity));
+    let findings = result.findings().iter().filter(|f| is_wanted(f.severity));
     let findings = findings.map(|finding| {
         let text = texts.entry(&finding.detail);
         let text = text.or_insert_with(|| Rc::new(finding.text())).clone();
         (finding.severity, About::Finding(finding.code()), text)
     });
-    let error = look
-        .untold_error()
-        .filter(|_| look.judged.severity() >= Severity::Unknown && is_wanted(Severity::Unknown));
+    let error = result
+        .unreported_error()
+        .filter(|_| result.judged.severity() >= Severity::Unknown && is_wanted(Severity::Unknown));
     let error = error.map(|error| {
         let text = Text {
             message: error.message.clone(),
@@ -224,7 +225,7 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
         } else {
             html.text("At ");
         }
-        html.text(&counted(fault.places(), "address"));
+        html.text(&counted(fault.occurrences(), "address"));
     });
     let mut hints = fault
         .variants
@@ -237,7 +238,7 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
         if !is_shared {
             write_hint(html, &variant.text.hint);
         }
-        places(html, variant, more);
+        occurrences(html, variant, more);
     }
     if is_shared {
         write_hint(html, first);
@@ -269,9 +270,9 @@ pub(super) fn write_hint(html: &mut Html, hint: &str) {
     });
 }
 
-fn places(html: &mut Html, variant: &Variant<'_>, more: &Address) {
+fn occurrences(html: &mut Html, variant: &Variant<'_>, more: &Address) {
     html.element("ul", &[("class", "places")], |html| {
-        for place in variant.places.iter().take(MAX_PLACES) {
+        for place in variant.occurrences.iter().take(MAX_OCCURRENCES) {
             html.element("li", &[], |html| {
                 let endpoint = &place.endpoint;
                 let text = format!("{} at {}", endpoint.target.hostname, endpoint.place());
@@ -282,7 +283,7 @@ fn places(html: &mut Html, variant: &Variant<'_>, more: &Address) {
                 }
             });
         }
-        let hidden = variant.places.len().saturating_sub(MAX_PLACES);
+        let hidden = variant.occurrences.len().saturating_sub(MAX_OCCURRENCES);
         if hidden > 0 {
             html.element("li", &[], |html| {
                 html.link(more, &format!("and at {hidden} more"))
@@ -327,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_becomes_a_sentence_and_a_name_stays_a_name() {
+    fn message_is_shown_as_a_sentence_with_names_unchanged() {
         assert_eq!(sentence("the leaf has expired"), "The leaf has expired.");
         assert_eq!(sentence("www.example.com: away"), "www.example.com: away.");
         assert_eq!(sentence("`x` is served"), "`x` is served.");

@@ -147,17 +147,17 @@ fn haystack(endpoint: &Endpoint<'_>) -> String {
         target.protocol.name().to_owned(),
         endpoint.severity.name().to_owned(),
     ];
-    for look in &endpoint.looks {
-        all.push(look.vantage().to_owned());
-        for finding in look.findings() {
+    for result in &endpoint.results {
+        all.push(result.vantage().to_owned());
+        for finding in result.findings() {
             all.push(finding.code().name().to_owned());
             all.push(finding.message());
         }
-        if let Some(error) = look.untold_error() {
+        if let Some(error) = result.unreported_error() {
             all.push(error.kind.name().to_owned());
             all.push(error.message.clone());
         }
-        if let Some(served) = look.served() {
+        if let Some(served) = result.served() {
             all.push(served.leaf.sha256().to_string());
             if let Ok(facts) = served.leaf.facts() {
                 all.push(facts.subject.clone());
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_leaves_nothing_out() {
+    fn invalid_filter_parameters_are_ignored() {
         for query in ["", "severity=awful", "page=-1", "page=x&other=1", "q=%20"] {
             assert!(!read(query).is_active(), "{query}");
             assert_eq!(read(query).page, 1, "{query}");
@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_filter_is_a_link(text in ".{0,50}", certificate in ".{0,50}", which in 0..Wanted::ALL.len(), page in 1_usize..50) {
+        fn filter_round_trips_through_its_url(text in ".{0,50}", certificate in ".{0,50}", which in 0..Wanted::ALL.len(), page in 1_usize..50) {
             let filter = Filter {
                 wanted: Wanted::ALL[which],
                 certificate: certificate.trim().to_owned(),

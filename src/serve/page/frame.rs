@@ -374,7 +374,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_as_people_count_them() {
+    fn relative_times_are_shown_in_readable_units() {
         let now = Timestamp(1_795_000_000);
         let at = |seconds| relative(Timestamp(now.0 + seconds), now);
         assert_eq!(at(0), "now");
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_beyond_the_end_is_the_last() {
+    fn page_number_beyond_the_end_selects_the_last_page() {
         let first = Paging {
             page: 1,
             pages: 1,

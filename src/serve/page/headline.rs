@@ -24,7 +24,7 @@ impl Headline {
                 warning: count(Severity::Warning),
             },
             view.waiting(),
-            view.unsaid(),
+            view.unknown_entries(),
             view.monitor.is_ready,
         );
         let stale = endpoints.iter().filter(|e| e.stale.is_some()).count();
@@ -39,8 +39,8 @@ impl Headline {
     }
 
     /// Returns the summary. `waiting` is the number of hosts that have not been probed yet, and
-    /// `unsaid` that of the entries whose hosts are unknown.
-    fn new(counts: Counts, waiting: usize, unsaid: usize, is_ready: bool) -> Self {
+    /// `unknown_entries` that of the entries whose hosts are unknown.
+    fn new(counts: Counts, waiting: usize, unknown_entries: usize, is_ready: bool) -> Self {
         let Counts {
             all,
             critical,
@@ -58,7 +58,7 @@ impl Headline {
                     "Nothing has been probed yet",
                     format!("The first probes are in flight.{waits}"),
                 )
-            } else if unsaid > 0 {
+            } else if unknown_entries > 0 {
                 (
                     "The expected certificates are unknown",
                     "No source has responded yet. certvigil retries them; their errors are below."
@@ -78,7 +78,7 @@ impl Headline {
                 rest,
             };
         }
-        let well = all - critical - unknown - warning;
+        let ok_count = all - critical - unknown - warning;
         let of = |n: usize, one: &str, many: &str| match (n, all) {
             (n, all) if n == all && all == 1 => format!("The only address {one}"),
             (n, all) if n == all => format!("All {all} addresses {many}"),
@@ -93,8 +93,8 @@ impl Headline {
             )
         } else if unknown > 0 {
             (Severity::Unknown, of(unknown, "is unknown", "are unknown"))
-        } else if unsaid > 0 {
-            (Severity::Unknown, what_is_unsaid(unsaid))
+        } else if unknown_entries > 0 {
+            (Severity::Unknown, unknown_entries_text(unknown_entries))
         } else if warning > 0 {
             (
                 Severity::Warning,
@@ -119,16 +119,16 @@ impl Headline {
                 n => format!("{n} have a warning"),
             });
         }
-        if severity != Severity::Ok && well > 0 {
-            also.push(match well {
+        if severity != Severity::Ok && ok_count > 0 {
+            also.push(match ok_count {
                 1 => "1 is ok".into(),
                 n => format!("{n} are ok"),
             });
         }
-        let hidden = match unsaid {
+        let hidden = match unknown_entries {
             0 => String::new(),
             _ if critical + unknown == 0 => String::new(),
-            n => format!(" {}.", what_is_unsaid(n)),
+            n => format!(" {}.", unknown_entries_text(n)),
         };
         let rest = match also.is_empty() {
             true if severity == Severity::Ok => {
@@ -148,7 +148,7 @@ impl Headline {
 
 /// Returns a sentence about the entries whose certificates are unknown. Their endpoints are not in
 /// the counts.
-fn what_is_unsaid(entries: usize) -> String {
+fn unknown_entries_text(entries: usize) -> String {
     match entries {
         1 => "The expected certificate of 1 configuration entry is unknown".into(),
         n => format!("The expected certificates of {n} configuration entries are unknown"),
@@ -179,7 +179,7 @@ mod tests {
 
     /// Returns the same with this number of entries whose source has never returned a result.
     fn beside(
-        unsaid: usize,
+        unknown_entries: usize,
         all: usize,
         critical: usize,
         unknown: usize,
@@ -196,12 +196,12 @@ mod tests {
             severity,
             title,
             rest,
-        } = Headline::new(counts, waiting, unsaid, waiting == 0);
+        } = Headline::new(counts, waiting, unknown_entries, waiting == 0);
         format!("{severity}: {title} | {rest}")
     }
 
     #[test]
-    fn how_things_stand_is_said_in_a_sentence() {
+    fn headline_summarizes_the_state_in_a_sentence() {
         insta::assert_snapshot!(headline(40, 2, 1, 3, 0), @"critical: 2 of 40 addresses are critical | 1 unknown, 3 have a warning, 34 are ok.");
         insta::assert_snapshot!(headline(40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are ok.");
         insta::assert_snapshot!(headline(40, 40, 0, 0, 0), @"critical: All 40 addresses are critical |");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_source_has_told_of_is_not_taken_for_well() {
+    fn headline_reports_unknown_expected_certificates() {
         insta::assert_snapshot!(beside(1, 0, 0, 0, 0, 0), @"unknown: The expected certificates are unknown | No source has responded yet. certvigil retries them; their errors are below.");
         insta::assert_snapshot!(beside(1, 40, 0, 0, 3, 0), @"unknown: The expected certificate of 1 configuration entry is unknown | 3 have a warning, 37 are ok.");
         insta::assert_snapshot!(beside(2, 40, 0, 0, 0, 1), @"unknown: The expected certificates of 2 configuration entries are unknown | 40 are ok. 1 host has not been probed yet.");

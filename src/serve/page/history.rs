@@ -8,7 +8,7 @@ use super::super::snapshot::Since;
 use super::faults::message;
 use super::frame::{moment, relative, table, time};
 use super::html::Html;
-use super::view::{Certificate, Endpoint, Look, View};
+use super::view::{Certificate, Endpoint, VantageResult, View};
 
 /// Maximum changes that are shown.
 const MAX_SHOWN: usize = 30;
@@ -44,17 +44,17 @@ impl History {
 
     /// Returns the time since which a result has not changed. The history may contain results from
     /// before the monitor started.
-    pub(super) fn since(&self, endpoint: &Endpoint<'_>, look: &Look<'_>) -> Since {
-        let mut since = look.since;
+    pub(super) fn since(&self, endpoint: &Endpoint<'_>, result: &VantageResult<'_>) -> Since {
+        let mut since = result.since;
         let Self::Spans(spans) = self else {
             return since;
         };
         if since.is_change {
             return since;
         }
-        let its = |span: &&Span| is_of(span, endpoint) && span.vantage == look.vantage();
+        let its = |span: &&Span| is_of(span, endpoint) && span.vantage == result.vantage();
         for span in spans.iter().rev().filter(its) {
-            if !is_the_same(&span.seen, look) {
+            if !is_the_same(&span.seen, result) {
                 since.is_change = true;
                 break;
             }
@@ -117,7 +117,7 @@ impl History {
             for span in wanted.iter().take(MAX_SHOWN) {
                 rows.row("", |cells| {
                     cells.head(|html| time(html, span.first_seen, view.now));
-                    cells.cell(|html| html.text(&in_words(&span.seen, span.correct, span.chained)));
+                    cells.cell(|html| html.text(&describe(&span.seen, span.correct, span.chained)));
                     cells.cell(|html| {
                         html.text(&match &span.before {
                             Before::Nothing => "the first probe".into(),
@@ -126,7 +126,7 @@ impl History {
                                 seen,
                                 correct,
                                 chained,
-                            } => in_words(seen, *correct, *chained),
+                            } => describe(seen, *correct, *chained),
                         });
                     });
                     cells.cell(|html| until(html, span, view.now));
@@ -154,19 +154,19 @@ fn is_of(span: &Span, endpoint: &Endpoint<'_>) -> bool {
         && span.key_type == endpoint.key_type.name()
 }
 
-fn is_the_same(seen: &Seen, look: &Look<'_>) -> bool {
-    match (seen, &look.judged.observation.outcome) {
+fn is_the_same(seen: &Seen, result: &VantageResult<'_>) -> bool {
+    match (seen, &result.judged.observation.outcome) {
         (Seen::Served { sha256, .. }, Outcome::Served(served)) => {
             *sha256 == served.leaf.sha256().to_string()
         }
         (
-            Seen::Told {
+            Seen::Reported {
                 correct,
                 chained,
                 dummy,
             },
-            Outcome::Told(told),
-        ) => (*correct, *chained, *dummy) == (told.correct, told.chained, told.dummy),
+            Outcome::Reported(reported),
+        ) => (*correct, *chained, *dummy) == (reported.correct, reported.chained, reported.dummy),
         (Seen::Failed { error_kind, .. }, Outcome::Failed(error)) => {
             error_kind == error.kind.name()
         }
@@ -196,7 +196,7 @@ fn place(span: &Span) -> String {
     )
 }
 
-fn in_words(seen: &Seen, correct: Option<bool>, chained: Option<bool>) -> String {
+fn describe(seen: &Seen, correct: Option<bool>, chained: Option<bool>) -> String {
     match seen {
         Seen::Served {
             sha256,
@@ -226,14 +226,16 @@ fn in_words(seen: &Seen, correct: Option<bool>, chained: Option<bool>) -> String
                 sha256.get(..SHORT).unwrap_or(sha256)
             )
         }
-        Seen::Told {
+        Seen::Reported {
             correct: true,
             chained: true,
             ..
         } => "the expected certificate".into(),
-        Seen::Told { correct: true, .. } => "the expected certificate, without its chain".into(),
-        Seen::Told { dummy: true, .. } => "the temporary certificate".into(),
-        Seen::Told { .. } => "an unexpected certificate".into(),
+        Seen::Reported { correct: true, .. } => {
+            "the expected certificate, without its chain".into()
+        }
+        Seen::Reported { dummy: true, .. } => "the temporary certificate".into(),
+        Seen::Reported { .. } => "an unexpected certificate".into(),
         Seen::Failed { error_kind, error } => format!("{error_kind}: {error}"),
     }
 }

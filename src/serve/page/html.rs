@@ -246,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_in_any_place_is_read_as_it_is(
+        fn any_text_is_escaped_in_html_text_and_attributes(
             text in prop_oneof![any::<String>(), "[<>&\"'a/=;\u{202e}\u{0} -]{0,40}"]
         ) {
             let mut html = Html::default();
@@ -259,7 +259,7 @@ mod tests {
         }
 
         #[test]
-        fn a_path_of_any_segments_has_as_many_and_stays_here(segments in prop::collection::vec(any::<String>(), 1..4)) {
+        fn path_segments_are_encoded_and_stay_on_the_host(segments in prop::collection::vec(any::<String>(), 1..4)) {
             let path = Address::path(segments.iter().map(String::as_str));
             let base = url::Url::parse("http://here/").unwrap();
             let url = base.join(path.as_str()).unwrap();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_named_and_what_is_long_is_cut() {
+    fn invisible_characters_are_named_and_long_text_is_truncated() {
         let mut html = Html::default();
         html.text("a\u{202e}b\u{0}c\n");
         assert_eq!(html.finish(), "a⟨U+202E⟩b⟨U+0000⟩c⟨U+000A⟩");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_in_a_message_is_code() {
+    fn backquoted_message_text_becomes_a_code_element() {
         let prose = |text: &str| {
             let mut html = Html::default();
             html.prose(text);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_here_or_to_a_page_over_https() {
+    fn link_is_a_local_path_or_an_https_url() {
         assert_eq!(Address::elsewhere("javascript:alert(1)"), None);
         assert_eq!(Address::elsewhere("data:text/html,x"), None);
         let link = Address::path(["certificates", "a/b?c#d"]).with([("q", "x y&z"), ("page", "")]);

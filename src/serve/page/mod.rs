@@ -34,7 +34,7 @@ use crate::finding::Severity;
 use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::web::Query;
 
-use super::answer::{Response, answer, retry_later, say, set};
+use super::answer::{Response, answer, plain_text, retry_later, set};
 use super::limiter::Limiter;
 use super::metrics::{compress, takes_gzip};
 use super::snapshot::Current;
@@ -56,15 +56,18 @@ const MAX_PAGE_BYTES: usize = 1 << 20;
 
 /// Maximum pages that are written concurrently. Each needs memory and a CPU core; further ones
 /// wait.
-const MAX_AT_A_TIME: usize = 4;
+const MAX_CONCURRENT: usize = 4;
 /// Maximum requests whose pages are being written or wait; further ones must try again.
 const MAX_WANTED: usize = 64;
 /// Share of the connection slots that they may use, as a divisor.
-const SEAT_SHARE: usize = 4;
+const CONNECTION_SHARE: usize = 4;
 
 /// Returns the limiter of page requests for this number of connection slots.
-pub(super) fn limiter(seats: usize) -> Limiter {
-    Limiter::new(MAX_AT_A_TIME, MAX_WANTED.min(seats / SEAT_SHARE))
+pub(super) fn limiter(max_connections: usize) -> Limiter {
+    Limiter::new(
+        MAX_CONCURRENT,
+        MAX_WANTED.min(max_connections / CONNECTION_SHARE),
+    )
 }
 
 /// Returns the page at a path; `None` if there is no page. It is written on a blocking thread.
@@ -79,11 +82,14 @@ pub(super) async fn page(
     if path.starts_with(assets::BASE_PATH) {
         return assets::serve(path, headers).map(secured);
     }
-    let place = Place::read(path)?;
+    let place = Location::read(path)?;
     let (current, filter, gzip) = (current.clone(), Filter::read(query), takes_gzip(headers));
     let Some(permit) = limiter.acquire().await else {
         let words = "too many page requests; try again";
-        return Some(retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words)));
+        return Some(retry_later(plain_text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            words,
+        )));
     };
     let written = tokio::task::spawn_blocking(move || {
         let _permit = permit;
@@ -103,7 +109,7 @@ pub(super) async fn page(
             }
             response
         }
-        _ => say(StatusCode::INTERNAL_SERVER_ERROR, "cannot render the page"),
+        _ => plain_text(StatusCode::INTERNAL_SERVER_ERROR, "cannot render the page"),
     };
     set(&mut response, VARY, "accept-encoding");
     set(&mut response, CACHE_CONTROL, "no-store");
@@ -122,7 +128,7 @@ fn secured(mut response: Response) -> Response {
 
 /// Location of a page.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum Location {
     Overview,
     Certificate(String),
     /// The segments of the path, as [`view::Endpoint::segments`] has them.
@@ -148,7 +154,7 @@ fn target_of(segments: &[String]) -> Option<Target> {
     ))
 }
 
-impl Place {
+impl Location {
     fn read(path: &str) -> Option<Self> {
         let segments = path.strip_prefix('/')?.split('/');
         let segments: Option<Vec<String>> = segments
@@ -169,17 +175,17 @@ impl Place {
     }
 }
 
-fn write(view: &View, place: &Place, filter: &Filter) -> (StatusCode, String) {
+fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String) {
     match place {
-        Place::Overview => (StatusCode::OK, overview::page(view, filter)),
-        Place::Certificate(name) => {
+        Location::Overview => (StatusCode::OK, overview::page(view, filter)),
+        Location::Certificate(name) => {
             let certificates = view.certificates(&view.endpoints());
             match certificates.iter().find(|c| c.name == name) {
                 Some(found) => (StatusCode::OK, certificate::page(view, found, filter)),
                 None => missing(view.now, "The inventory has no certificate with this name."),
             }
         }
-        Place::Endpoint(segments) => {
+        Location::Endpoint(segments) => {
             let endpoints = view.endpoints();
             let found = endpoints
                 .iter()
@@ -192,7 +198,7 @@ fn write(view: &View, place: &Place, filter: &Filter) -> (StatusCode, String) {
                 ),
             }
         }
-        Place::Docs(segments) => match docs::page(view.now, segments) {
+        Location::Docs(segments) => match docs::page(view.now, segments) {
             Some(page) => (StatusCode::OK, page),
             None => missing(view.now, "This page does not exist."),
         },

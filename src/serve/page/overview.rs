@@ -154,7 +154,7 @@ fn certificate_list(
             rows.row("", |cells| {
                 cells.head(|html| html.link(&certificate.address(), certificate.name));
                 cells.cell(|html| badge(html, certificate.severity()));
-                cells.cell(|html| html.text(&well_of(certificate)));
+                cells.cell(|html| html.text(&ok_of(certificate)));
                 cells.cell(|html| expiry(html, certificate, view.now));
                 cells.cell(|html| progress(html, certificate));
             });
@@ -170,11 +170,11 @@ fn certificate_list(
     });
 }
 
-fn well_of(certificate: &Certificate<'_>) -> String {
+fn ok_of(certificate: &Certificate<'_>) -> String {
     match (certificate.endpoints.len(), certificate.targets) {
         (0, 0) => "no hosts".into(),
         (0, _) => "not probed yet".into(),
-        (all, _) => format!("{} of {all}", certificate.well()),
+        (all, _) => format!("{} of {all}", certificate.ok_count()),
     }
 }
 
@@ -248,7 +248,7 @@ pub(super) fn address_table(
     now: Timestamp,
     with_certificate: bool,
 ) {
-    let mut columns = vec!["Host and address", "State", "Result", "Last look"];
+    let mut columns = vec!["Host and address", "State", "Result", "Last probe"];
     if with_certificate {
         columns.push("Certificate");
     }
@@ -262,15 +262,15 @@ pub(super) fn address_table(
                 cells.cell(|html| badge(html, endpoint.severity));
                 cells.cell(|html| {
                     if let Some(at) = endpoint.stale {
-                        html.line("strong", &[], &stale_words(at, now));
+                        html.line("strong", &[], &stale_text(at, now));
                         html.text(": ");
                     }
                     seen(html, endpoint, now);
                 });
                 cells.cell(|html| {
-                    if let Some(look) = endpoint.looks.first() {
+                    if let Some(result) = endpoint.results.first() {
                         html.element("span", &[("class", "relative")], |html| {
-                            time(html, look.at, now)
+                            time(html, result.at, now)
                         });
                     }
                 });
@@ -284,19 +284,19 @@ pub(super) fn address_table(
 }
 
 /// Returns a text with the age of a stale result.
-pub(super) fn stale_words(at: Timestamp, now: Timestamp) -> String {
+pub(super) fn stale_text(at: Timestamp, now: Timestamp) -> String {
     format!("stale, of {}", relative(at, now))
 }
 
 /// Writes a short result of an endpoint, by vantage if their results differ.
 fn seen(html: &mut Html, endpoint: &Endpoint<'_>, now: Timestamp) {
-    let sights = endpoint.sights();
-    match sights.as_slice() {
-        [(look, _)] => html.text(&served::in_words(look, now)),
+    let distinct_results = endpoint.distinct_results();
+    match distinct_results.as_slice() {
+        [(result, _)] => html.text(&served::describe(result, now)),
         _ => html.element("ul", &[("class", "plain")], |html| {
-            for (look, vantages) in &sights {
+            for (result, vantages) in &distinct_results {
                 let vantages: Vec<&str> = vantages.iter().map(|v| faults::from(v)).collect();
-                let words = served::in_words(look, now);
+                let words = served::describe(result, now);
                 html.line(
                     "li",
                     &[],

@@ -13,7 +13,7 @@ use crate::observation::{KeyProof, Outcome, Served};
 use super::faults::from;
 use super::frame::{counted, facts, moment, relative, section, table, time};
 use super::html::Html;
-use super::view::Look;
+use super::view::VantageResult;
 
 /// Maximum names of a certificate that are shown; it may have thousands.
 const MAX_NAMES: usize = 20;
@@ -21,21 +21,21 @@ const MAX_NAMES: usize = 20;
 const MAX_CERTIFICATES: usize = 20;
 
 /// Returns a short text of a result.
-pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
-    let mut codes: Vec<String> = look
+pub(super) fn describe(result: &VantageResult<'_>, now: Timestamp) -> String {
+    let mut codes: Vec<String> = result
         .findings()
         .iter()
-        .filter(|f| f.severity > Severity::Info || look.judged.severity() == Severity::Info)
+        .filter(|f| f.severity > Severity::Info || result.judged.severity() == Severity::Info)
         .map(|f| f.code().name().replace('_', " "))
         .collect();
     codes.dedup();
-    if let Some(error) = look.untold_error() {
+    if let Some(error) = result.unreported_error() {
         codes.insert(0, error.message.clone());
     }
     if !codes.is_empty() {
         return codes.join(", ");
     }
-    match &look.judged.observation.outcome {
+    match &result.judged.observation.outcome {
         Outcome::Served(served) => match served.leaf.facts() {
             Ok(read) if !read.has_validity => "the expected certificate".into(),
             Ok(read) => format!(
@@ -44,7 +44,7 @@ pub(super) fn in_words(look: &Look<'_>, now: Timestamp) -> String {
             ),
             Err(malformed) => malformed.to_string(),
         },
-        Outcome::Told(_) => "the expected certificate".into(),
+        Outcome::Reported(_) => "the expected certificate".into(),
         Outcome::Failed(error) => error.message.clone(),
     }
 }
@@ -65,10 +65,10 @@ const PARTS: [Part; 8] = [
 ];
 
 /// Writes the verdicts of all vantages side by side, one part in each row.
-pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
-    let vantages: Vec<String> = looks
+pub(super) fn verdicts(html: &mut Html, results: &[VantageResult<'_>]) {
+    let vantages: Vec<String> = results
         .iter()
-        .map(|look| format!("From {}", from(look.vantage())))
+        .map(|result| format!("From {}", from(result.vantage())))
         .collect();
     let columns: Vec<&str> = std::iter::once("Question")
         .chain(vantages.iter().map(String::as_str))
@@ -77,8 +77,8 @@ pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
         for (question, answer) in PARTS {
             rows.row("", |cells| {
                 cells.head(|html| html.text(question));
-                for look in looks {
-                    let answer = match &look.judged.verdict {
+                for result in results {
+                    let answer = match &result.judged.verdict {
                         Verdict::Conclusive(flags) => answer(flags),
                         Verdict::Inconclusive(_) => None,
                     };
@@ -96,10 +96,10 @@ pub(super) fn verdicts(html: &mut Html, looks: &[Look<'_>]) {
 }
 
 /// Writes the parameters and the duration of the handshake.
-pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
-    let timings = &look.judged.observation.timings;
+pub(super) fn handshake(html: &mut Html, result: &VantageResult<'_>) {
+    let timings = &result.judged.observation.timings;
     facts(html, |list| {
-        if let Some(served) = look.served() {
+        if let Some(served) = result.served() {
             if let Some((version, suite)) = served.session() {
                 list.text("TLS", version.name());
                 list.text("Cipher suite", suite);
@@ -131,8 +131,9 @@ pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
 }
 
 /// Writes the expected and the served certificate side by side, if they differ.
-pub(super) fn difference(html: &mut Html, look: &Look<'_>) {
-    let (Some(served), Some(expected)) = (look.served(), look.judged.expected.as_deref()) else {
+pub(super) fn difference(html: &mut Html, result: &VantageResult<'_>) {
+    let (Some(served), Some(expected)) = (result.served(), result.judged.expected.as_deref())
+    else {
         return;
     };
     if expected.accepts(&served.leaf) != Some(false) {

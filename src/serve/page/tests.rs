@@ -13,15 +13,15 @@ use crate::finding::{
 };
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge};
-use crate::lab::authority::{Authority, Key, Validity};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 use crate::observation::{
-    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Sent, Served, TlsVersion,
+    ErrorKind, KeyProof, Observation, Outcome, ProbeError, Revocation, Sent, Served, TlsVersion,
 };
 use crate::source::Loaded;
+use crate::testbed::authority::{Authority, Key, Validity};
 use crate::tlsa::TlsaRecord;
 
-use super::super::expectations::{Kept, Trouble, Watch};
+use super::super::expectations::{Kept, SourceFailure, Watch};
 use super::super::plan::{Plan, Planned};
 use super::super::snapshot::{Reload, TargetResults, VantageStatus};
 use super::*;
@@ -85,7 +85,7 @@ fn serving(leaf: &Certificate) -> Outcome {
     }))
 }
 
-fn look(
+fn result(
     target: &Target,
     ip: u8,
     vantage: &str,
@@ -108,22 +108,22 @@ fn look(
         NOW,
     );
     // No trusted root is loaded, so findings about trust are removed.
-    let told = [Code::WrongCertificate, Code::PreviousInstance];
-    judged.findings.retain(|f| told.contains(&f.code()));
+    let reported = [Code::WrongCertificate, Code::PreviousInstance];
+    judged.findings.retain(|f| reported.contains(&f.code()));
     judged
 }
 
 /// Builder of a view.
 struct State {
     plan: Plan,
-    looks: Vec<Arc<TargetResults>>,
+    results: Vec<Arc<TargetResults>>,
 }
 
 impl State {
     fn new() -> Self {
         Self {
             plan: Plan::default(),
-            looks: Vec::new(),
+            results: Vec::new(),
         }
     }
 
@@ -132,7 +132,7 @@ impl State {
         &mut self,
         name: &str,
         expected: &Arc<Expected>,
-        looked: Vec<(Target, Vec<Judged>)>,
+        probed: Vec<(Target, Vec<Judged>)>,
     ) -> &mut Watch {
         let kept = Kept {
             loaded: Arc::new(Loaded {
@@ -146,16 +146,16 @@ impl State {
             fetched: NOW,
             changed: None,
         };
-        for (target, results) in looked {
+        for (target, results) in probed {
             let planned = Planned {
                 key: name.into(),
                 expectation: Ok(kept.clone()),
             };
             self.plan.targets.insert(target.clone(), planned);
             if !results.is_empty() {
-                let mut looked = TargetResults::probed(&target, results, NOW, None);
-                looked.set_next(&Vantage::local(), Some(NOW));
-                self.looks.push(Arc::new(looked));
+                let mut probed = TargetResults::probed(&target, results, NOW, None);
+                probed.set_next(&Vantage::local(), Some(NOW));
+                self.results.push(Arc::new(probed));
             }
         }
         let mut watch = Watch::new(Entry::new(SourceSettings::Sslmate(name.into())));
@@ -168,7 +168,7 @@ impl State {
         View {
             now: NOW,
             plan: Arc::new(self.plan),
-            looks: self.looks,
+            results: self.results,
             monitor: view::Monitor {
                 is_ready: true,
                 reload: Reload {
@@ -189,7 +189,7 @@ impl State {
 }
 
 fn get(view: &View, path: &str, query: &str) -> String {
-    let place = Place::read(path).unwrap_or_else(|| panic!("{path}"));
+    let place = Location::read(path).unwrap_or_else(|| panic!("{path}"));
     let filter = Filter::read(&Query::parse(Some(query)));
     write(view, &place, &filter).1
 }
@@ -272,7 +272,7 @@ fn a_result_older_than_two_intervals_is_shown_as_stale_and_not_as_ok() {
     let leaf = &leaves(1)[0];
     let expected = expecting(leaf, &[]);
     let target = target("web", 1);
-    let judged = look(&target, 1, Vantage::LOCAL, serving(leaf), &expected);
+    let judged = result(&target, 1, Vantage::LOCAL, serving(leaf), &expected);
     let mut state = State::new();
     state.add("web", &expected, vec![(target, vec![judged])]);
     let mut view = state.view();
@@ -299,7 +299,7 @@ fn a_result_older_than_two_intervals_is_shown_as_stale_and_not_as_ok() {
 }
 
 #[test]
-fn a_vantage_that_is_down_is_shown_with_since_when() {
+fn status_page_shows_since_when_a_vantage_is_down() {
     let mut view = State::new().view();
     let status = |is_up: bool| VantageStatus {
         vantage: Vantage::named("eu-west"),
@@ -321,9 +321,9 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let expected = expecting(&leaves(1)[0], &[]);
     let name = format!("c{text}");
     let target = target(&name, 1);
-    let mut served = look(&target, 1, "local", serving(leaf), &expected);
+    let mut served = result(&target, 1, "local", serving(leaf), &expected);
     served.findings.extend(findings_with(text));
-    let error = LookError {
+    let error = ProbeError {
         seems: None,
         alert: None,
         sent: Sent::default(),
@@ -331,11 +331,15 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
         kind: ErrorKind::TlsProtocol,
         message: text.to_owned(),
     };
-    let failed = look(&target, 2, "local", Outcome::Failed(error), &expected);
+    let failed = result(&target, 2, "local", Outcome::Failed(error), &expected);
     let vantage = format!("v{text}");
-    let told = look(&target, 1, &vantage, serving(leaf), &expected);
-    let watch = state.add(&name, &expected, vec![(target, vec![served, told, failed])]);
-    watch.trouble = Some(Trouble {
+    let reported = result(&target, 1, &vantage, serving(leaf), &expected);
+    let watch = state.add(
+        &name,
+        &expected,
+        vec![(target, vec![served, reported, failed])],
+    );
+    watch.failure = Some(SourceFailure {
         since: NOW,
         error: text.to_owned(),
     });
@@ -348,7 +352,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn no_text_from_outside_becomes_a_tag(
+    fn external_text_never_becomes_an_html_tag(
         pieces in prop::collection::vec(
             prop_oneof![
                 "[ -~]{0,12}",
@@ -378,7 +382,7 @@ proptest! {
 }
 
 #[test]
-fn a_page_has_an_end_however_many_addresses_there_are_and_however_long_their_texts() {
+fn page_size_is_bounded_for_many_addresses_and_long_texts() {
     let long = leaf_named(&"<&>".repeat(1_000));
     let expected = expecting(&leaves(1)[0], &[]);
     let mut state = State::new();
@@ -387,7 +391,7 @@ fn a_page_has_an_end_however_many_addresses_there_are_and_however_long_their_tex
         let name = format!("certificate-{number}");
         let target = target(&name, number);
         let results = (1..=5).map(|ip| {
-            let mut judged = look(&target, ip, "local", serving(&long), &expected);
+            let mut judged = result(&target, ip, "local", serving(&long), &expected);
             let words = format!("{ip} {text}");
             judged.findings.extend(findings_with(&words));
             judged
@@ -411,16 +415,22 @@ fn a_page_has_an_end_however_many_addresses_there_are_and_however_long_their_tex
 }
 
 #[test]
-fn the_same_fault_at_many_addresses_is_told_once() {
+fn fault_at_many_addresses_is_shown_once() {
     let leaves = leaves(2);
     let expected = expecting(&leaves[0], &[]);
     let target = target("web", 1);
     let mut results: Vec<Judged> = (1..=6)
-        .map(|ip| look(&target, ip, "local", serving(&leaves[1]), &expected))
+        .map(|ip| result(&target, ip, "local", serving(&leaves[1]), &expected))
         .collect();
-    results.push(look(&target, 7, "local", serving(&leaves[0]), &expected));
+    results.push(result(&target, 7, "local", serving(&leaves[0]), &expected));
     // The result of another vantage is the same, and does not count as another address.
-    results.push(look(&target, 1, "sslmate", serving(&leaves[1]), &expected));
+    results.push(result(
+        &target,
+        1,
+        "sslmate",
+        serving(&leaves[1]),
+        &expected,
+    ));
     let mut state = State::new();
     state.add("web", &expected, vec![(target, results)]);
     let view = state.view();
@@ -438,14 +448,14 @@ fn the_same_fault_at_many_addresses_is_told_once() {
 }
 
 #[test]
-fn a_filter_leaves_out_what_it_says() {
+fn filter_selects_addresses_by_severity_certificate_and_text() {
     let leaves = leaves(2);
     let mut state = State::new();
     for (name, served) in [("good", &leaves[0]), ("bad", &leaves[1])] {
         let expected = expecting(&leaves[0], &[]);
         let target = target(name, 1);
-        let look = look(&target, 1, "local", serving(served), &expected);
-        state.add(name, &expected, vec![(target, vec![look])]);
+        let result = result(&target, 1, "local", serving(served), &expected);
+        state.add(name, &expected, vec![(target, vec![result])]);
     }
     let view = state.view();
     let rows = |query: &str| {
@@ -474,14 +484,14 @@ fn a_filter_leaves_out_what_it_says() {
 }
 
 #[test]
-fn a_rollout_tells_who_has_switched_and_who_has_not() {
+fn rollout_lists_updated_and_outdated_addresses() {
     let leaves = leaves(3);
     let expected = expecting(&leaves[1], &leaves[..1]);
     let target = target("web", 1);
     let serve = |which: [usize; 4]| {
         let results = (1..)
             .zip(which)
-            .map(|(ip, which)| look(&target, ip, "local", serving(&leaves[which]), &expected));
+            .map(|(ip, which)| result(&target, ip, "local", serving(&leaves[which]), &expected));
         results.collect::<Vec<Judged>>()
     };
     let long_ago = Timestamp(NOW.0 - 2 * HOUR);
@@ -496,7 +506,7 @@ fn a_rollout_tells_who_has_switched_and_who_has_not() {
     let mut state = State::new();
     let watch = state.add("web", &expected, vec![(target.clone(), Vec::new())]);
     watch.kept[0].changed = Some(Timestamp(NOW.0 - 3 * HOUR));
-    state.looks.push(Arc::new(now));
+    state.results.push(Arc::new(now));
     let view = state.view();
     let page = get(&view, "/certificates/web", "");
     assert!(page.contains("<strong>2 of 4 addresses</strong> serve the new instance"));
@@ -523,15 +533,15 @@ fn a_rollout_tells_who_has_switched_and_who_has_not() {
 }
 
 #[test]
-fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
+fn unavailable_source_is_shown_with_its_outage_and_result_age() {
     let leaf = &leaves(1)[0];
     let expected = expecting(leaf, &[]);
     let target = target("web", 1);
-    let look = look(&target, 1, "local", serving(leaf), &expected);
+    let result = result(&target, 1, "local", serving(leaf), &expected);
     let mut state = State::new();
-    let watch = state.add("web", &expected, vec![(target, vec![look])]);
+    let watch = state.add("web", &expected, vec![(target, vec![result])]);
     watch.kept[0].fetched = Timestamp(NOW.0 - 5 * HOUR);
-    watch.trouble = Some(Trouble {
+    watch.failure = Some(SourceFailure {
         since: Timestamp(NOW.0 - 4 * HOUR),
         error: "sslmate: the connection was refused".into(),
     });
@@ -548,7 +558,7 @@ fn a_source_that_is_away_is_told_with_since_when_and_the_age_of_what_is_held() {
 }
 
 #[test]
-fn nothing_to_look_at_nothing_looked_at_and_nothing_known_have_their_words() {
+fn empty_inventory_pending_probes_and_unknown_pages_have_messages() {
     let page = get(&State::new().view(), "/", "");
     assert!(page.contains("There is nothing to probe"));
     let leaf = &leaves(1)[0];
@@ -563,7 +573,7 @@ fn nothing_to_look_at_nothing_looked_at_and_nothing_known_have_their_words() {
         "/certificates/a/b/c/1/d/e",
         "/docs/none",
     ] {
-        let place = Place::read(path).unwrap();
+        let place = Location::read(path).unwrap();
         let (status, page) = write(&view, &place, &Filter::default());
         assert_eq!(status, StatusCode::NOT_FOUND);
         assert!(page.contains("<h1>Not here</h1>"), "{path}");
@@ -576,18 +586,18 @@ fn nothing_to_look_at_nothing_looked_at_and_nothing_known_have_their_words() {
         "/certificates/%ff",
         "/else",
     ] {
-        assert_eq!(Place::read(path), None, "{path}");
+        assert_eq!(Location::read(path), None, "{path}");
     }
 }
 
 #[test]
-fn what_differs_from_the_expected_certificate_is_marked() {
+fn differences_from_the_expected_certificate_are_marked() {
     let leaves = leaves(2);
     let expected = expecting(&leaves[0], &[]);
     let target = target("web", 1);
-    let look = look(&target, 1, "local", serving(&leaves[1]), &expected);
+    let result = result(&target, 1, "local", serving(&leaves[1]), &expected);
     let mut state = State::new();
-    state.add("web", &expected, vec![(target, vec![look])]);
+    state.add("web", &expected, vec![(target, vec![result])]);
     let view = state.view();
     let address = view.endpoints()[0].address();
     let page = get(&view, address.as_str(), "");

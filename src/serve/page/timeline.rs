@@ -55,7 +55,7 @@ impl Lifetime {
         }
     }
 
-    fn in_words(&self, now: Timestamp) -> String {
+    fn describe(&self, now: Timestamp) -> String {
         let (issued, expiry) = (relative(self.issued, now), relative(self.expiry, now));
         if now < self.issued {
             return format!("Not valid yet: validity starts {issued}, expires {expiry}.");
@@ -83,7 +83,7 @@ fn percent(hundredths: i64) -> String {
 pub(super) fn write(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
     html.element("figure", &[("class", "timeline")], |html| {
         draw(html, lifetime, now);
-        html.line("figcaption", &[], &lifetime.in_words(now));
+        html.line("figcaption", &[], &lifetime.describe(now));
     });
     facts(html, |facts| {
         facts.fact("Issued", |html| time(html, lifetime.issued, now));
@@ -94,7 +94,7 @@ pub(super) fn write(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
 }
 
 fn draw(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
-    let label = lifetime.in_words(now);
+    let label = lifetime.describe(now);
     let svg = [
         ("class", "life"),
         ("width", "100%"),
@@ -222,9 +222,9 @@ mod tests {
     }
 
     #[test]
-    fn each_time_of_a_life_has_its_words() {
+    fn certificate_lifetime_is_described_at_each_stage() {
         let life = ninety_days();
-        let words = |day: i64| life.in_words(Timestamp(day * DAY));
+        let words = |day: i64| life.describe(Timestamp(day * DAY));
         insta::assert_snapshot!(words(30), @"Issued 30 days ago, expires in 60 days. Warnings start in 38 days.");
         insta::assert_snapshot!(words(70), @"Issued 70 days ago, expires in 20 days. Past the warning threshold; critical in 13 days.");
         insta::assert_snapshot!(words(85), @"Issued 85 days ago, expires in 5 days. Past the critical threshold.");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_has_its_zones_and_the_present() {
+    fn timeline_shows_zones_and_the_current_time() {
         let mut html = Html::default();
         draw(&mut html, &ninety_days(), Timestamp(45 * DAY));
         insta::assert_snapshot!(html.finish().replace("><", ">\n<"), @r#"
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_times_the_picture_has_an_end(issued in any::<i64>(), lifetime in 1_i64.., now in any::<i64>()) {
+        fn timeline_position_is_bounded_for_any_times(issued in any::<i64>(), lifetime in 1_i64.., now in any::<i64>()) {
             let expiry = Timestamp(issued.saturating_add(lifetime));
             let life = Lifetime { issued: Timestamp(issued), warning: expiry, critical: expiry, expiry };
             let at = life.position(Timestamp(now));

@@ -11,21 +11,21 @@ use crate::finding::{Finding, Severity};
 use crate::instance::Instance;
 use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol, Target, Timestamp};
-use crate::observation::{LookError, Outcome, Served};
+use crate::observation::{Outcome, ProbeError, Served};
 use crate::scan::targets_of_failed;
 
-use super::super::expectations::{Kept, Trouble, Watch};
+use super::super::expectations::{Kept, SourceFailure, Watch};
 use super::super::plan::Plan;
 use super::super::snapshot::{Current, Reload, Since, TargetResults, VantageStatus};
 use super::html::Address;
-use super::{Place, target_of};
+use super::{Location, target_of};
 
 /// Parts of a snapshot that a page needs.
 pub(super) struct View {
     pub(super) now: Timestamp,
     pub(super) plan: Arc<Plan>,
     /// Results that the page shows.
-    pub(super) looks: Vec<Arc<TargetResults>>,
+    pub(super) results: Vec<Arc<TargetResults>>,
     pub(super) monitor: Monitor,
     /// State folder, if there is one.
     pub(super) state: Option<PathBuf>,
@@ -52,16 +52,16 @@ pub(super) struct Monitor {
 impl View {
     /// Returns the parts of the current snapshot that a page needs, because there may be very many
     /// results.
-    pub(super) fn of(current: &Current, state: Option<PathBuf>, place: &Place) -> Self {
+    pub(super) fn of(current: &Current, state: Option<PathBuf>, place: &Location) -> Self {
         let snapshot = current.snapshot();
         let results = snapshot.results.iter();
-        let looks = match place {
-            Place::Overview => results.cloned().collect(),
-            Place::Certificate(name) => {
+        let results = match place {
+            Location::Overview => results.cloned().collect(),
+            Location::Certificate(name) => {
                 let of_it = results.filter(|results| results.target.certificate == *name);
                 of_it.cloned().collect()
             }
-            Place::Endpoint(segments) => {
+            Location::Endpoint(segments) => {
                 let named: Vec<&Target> = match target_of(segments) {
                     None => Vec::new(),
                     Some(named) => {
@@ -75,13 +75,13 @@ impl View {
                 let results = named.into_iter().map(|target| snapshot.results_of(target));
                 results.flatten().cloned().collect()
             }
-            Place::Docs(_) => Vec::new(),
+            Location::Docs(_) => Vec::new(),
         };
         let (runtime, uptime) = (&snapshot.runtime, current.started.elapsed());
         Self {
             now: current.now(),
             plan: snapshot.plan.clone(),
-            looks,
+            results,
             monitor: Monitor {
                 is_ready: snapshot.is_ready,
                 reload: snapshot.reload.clone(),
@@ -100,23 +100,23 @@ impl View {
     /// Returns every endpoint that has been probed, most severe first.
     pub(super) fn endpoints(&self) -> Vec<Endpoint<'_>> {
         let of_target = |l| endpoints(l, self.now, self.monitor.interval);
-        let looks = self.looks.iter().map(|looked| &**looked);
-        let mut all: Vec<Endpoint<'_>> = looks.flat_map(of_target).collect();
+        let results = self.results.iter().map(|probed| &**probed);
+        let mut all: Vec<Endpoint<'_>> = results.flat_map(of_target).collect();
         all.sort_by_key(|endpoint| Reverse(endpoint.severity));
         all
     }
 
     /// Returns the number of targets that have not been probed yet.
     pub(super) fn waiting(&self) -> usize {
-        let looked = self.looks.iter().filter(|l| !l.endpoints.is_empty());
-        let looked: BTreeSet<&Target> = looked.map(|l| &*l.target).collect();
+        let probed = self.results.iter().filter(|l| !l.endpoints.is_empty());
+        let probed: BTreeSet<&Target> = probed.map(|l| &*l.target).collect();
         let all = self.plan.targets.keys();
-        all.filter(|target| !looked.contains(target)).count()
+        all.filter(|target| !probed.contains(target)).count()
     }
 
     /// Returns the number of entries whose source has never returned a result, and which have no
     /// target.
-    pub(super) fn unsaid(&self) -> usize {
+    pub(super) fn unknown_entries(&self) -> usize {
         let is_unsaid = |watch: &&Watch| {
             let mut failures = watch.failures.iter();
             failures.any(|failed| targets_of_failed(&watch.entry, failed).is_empty())
@@ -163,7 +163,7 @@ impl View {
             let source = all.entry(name.clone()).or_insert_with(|| Source {
                 name,
                 was_asked: false,
-                trouble: None,
+                failure: None,
                 last_success: None,
                 certificates: 0,
             });
@@ -173,14 +173,14 @@ impl View {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (one, other) => one.or(other),
             };
-            source.trouble = match (source.trouble, &watch.trouble) {
+            source.failure = match (source.failure, &watch.failure) {
                 (Some(a), Some(b)) if b.since < a.since => Some(b),
                 (Some(a), _) => Some(a),
                 (None, b) => b.as_ref(),
             };
         }
         let mut all: Vec<Source<'_>> = all.into_values().collect();
-        all.sort_by_key(|source| Reverse(source.trouble.is_some()));
+        all.sort_by_key(|source| Reverse(source.failure.is_some()));
         all
     }
 }
@@ -189,7 +189,7 @@ impl View {
 pub(super) struct Source<'a> {
     pub(super) name: String,
     pub(super) was_asked: bool,
-    pub(super) trouble: Option<&'a Trouble>,
+    pub(super) failure: Option<&'a SourceFailure>,
     /// Time of its oldest result in use.
     pub(super) last_success: Option<Timestamp>,
     /// Number of certificates that it has returned.
@@ -233,9 +233,9 @@ impl<'a> Certificate<'a> {
     }
 
     /// Returns the number of endpoints without a fault.
-    pub(super) fn well(&self) -> usize {
-        let well = |e: &&Endpoint<'_>| e.severity < Severity::Warning;
-        self.endpoints.iter().filter(well).count()
+    pub(super) fn ok_count(&self) -> usize {
+        let ok_count = |e: &&Endpoint<'_>| e.severity < Severity::Warning;
+        self.endpoints.iter().filter(ok_count).count()
     }
 
     /// Returns the expected instance, if the source returns whole certificates.
@@ -264,9 +264,9 @@ impl<'a> Certificate<'a> {
         };
         for endpoint in &self.endpoints {
             let place = endpoint
-                .looks
+                .results
                 .first()
-                .map(|look| &look.judged.observation.outcome);
+                .map(|result| &result.judged.observation.outcome);
             let side = match place {
                 Some(Outcome::Served(served)) => {
                     let is = |instance: &Instance| instance.leaf == served.leaf;
@@ -278,7 +278,7 @@ impl<'a> Certificate<'a> {
                         &mut rollout.other
                     }
                 }
-                Some(Outcome::Told(told)) if told.correct => &mut rollout.new,
+                Some(Outcome::Reported(reported)) if reported.correct => &mut rollout.new,
                 _ => &mut rollout.other,
             };
             side.push(endpoint);
@@ -320,7 +320,7 @@ pub(super) struct Endpoint<'a> {
     pub(super) target: &'a Target,
     pub(super) ip: Option<IpAddr>,
     pub(super) key_type: KeyType,
-    pub(super) looks: Vec<Look<'a>>,
+    pub(super) results: Vec<VantageResult<'a>>,
     /// Highest severity of the results; at least unknown if a result is stale.
     pub(super) severity: Severity,
     /// Time of the oldest result, if it is stale.
@@ -329,33 +329,33 @@ pub(super) struct Endpoint<'a> {
 
 impl<'a> Endpoint<'a> {
     /// Returns the distinct results, each with all vantages that have it.
-    pub(super) fn sights(&self) -> Vec<(Look<'a>, Vec<&'a str>)> {
-        let mut sights: Vec<(Look<'a>, Vec<&'a str>)> = Vec::new();
-        for look in &self.looks {
-            let same = sights
+    pub(super) fn distinct_results(&self) -> Vec<(VantageResult<'a>, Vec<&'a str>)> {
+        let mut distinct_results: Vec<(VantageResult<'a>, Vec<&'a str>)> = Vec::new();
+        for result in &self.results {
+            let same = distinct_results
                 .iter_mut()
-                .find(|(other, _)| agree(other.judged, look.judged));
+                .find(|(other, _)| agree(other.judged, result.judged));
             match same {
-                Some((_, vantages)) => vantages.push(look.vantage()),
-                None => sights.push((*look, vec![look.vantage()])),
+                Some((_, vantages)) => vantages.push(result.vantage()),
+                None => distinct_results.push((*result, vec![result.vantage()])),
             }
         }
-        sights
+        distinct_results
     }
 }
 
 /// Result of one probe.
 #[derive(Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct VantageResult<'a> {
     pub(super) judged: &'a Judged,
     pub(super) since: Since,
     pub(super) at: Timestamp,
     pub(super) next: Option<Timestamp>,
 }
 
-fn endpoints(looked: &TargetResults, now: Timestamp, interval: Duration) -> Vec<Endpoint<'_>> {
+fn endpoints(probed: &TargetResults, now: Timestamp, interval: Duration) -> Vec<Endpoint<'_>> {
     let mut all: BTreeMap<(Option<IpAddr>, KeyType), Endpoint<'_>> = BTreeMap::new();
-    for result in &looked.endpoints {
+    for result in &probed.endpoints {
         let judged = &*result.judged;
         let observation = &judged.observation;
         let place = (observation.ip, observation.key_type);
@@ -363,7 +363,7 @@ fn endpoints(looked: &TargetResults, now: Timestamp, interval: Duration) -> Vec<
             target: &observation.target,
             ip: observation.ip,
             key_type: observation.key_type,
-            looks: Vec::new(),
+            results: Vec::new(),
             severity: Severity::Ok,
             stale: None,
         });
@@ -374,17 +374,17 @@ fn endpoints(looked: &TargetResults, now: Timestamp, interval: Duration) -> Vec<
             // The state may have changed since a stale result.
             endpoint.severity = endpoint.severity.max(Severity::Unknown);
         }
-        endpoint.looks.push(Look {
+        endpoint.results.push(VantageResult {
             judged,
             since: result.since,
             at: result.at,
-            next: looked.next(&observation.vantage),
+            next: probed.next(&observation.vantage),
         });
     }
     let mut all: Vec<Endpoint<'_>> = all.into_values().collect();
     for endpoint in &mut all {
-        let is_remote = |look: &Look<'_>| !look.judged.observation.vantage.is_local();
-        endpoint.looks.sort_by_key(is_remote);
+        let is_remote = |result: &VantageResult<'_>| !result.judged.observation.vantage.is_local();
+        endpoint.results.sort_by_key(is_remote);
     }
     all
 }
@@ -427,7 +427,7 @@ impl Endpoint<'_> {
     }
 }
 
-impl<'a> Look<'a> {
+impl<'a> VantageResult<'a> {
     pub(super) fn vantage(&self) -> &'a str {
         self.judged.observation.vantage.as_str()
     }
@@ -435,7 +435,7 @@ impl<'a> Look<'a> {
     pub(super) fn served(&self) -> Option<&'a Served> {
         match &self.judged.observation.outcome {
             Outcome::Served(served) => Some(served),
-            Outcome::Told(_) | Outcome::Failed(_) => None,
+            Outcome::Reported(_) | Outcome::Failed(_) => None,
         }
     }
 
@@ -444,7 +444,7 @@ impl<'a> Look<'a> {
     }
 
     /// Returns the reason why nothing could be judged, unless a finding reports it.
-    pub(super) fn untold_error(&self) -> Option<&'a LookError> {
+    pub(super) fn unreported_error(&self) -> Option<&'a ProbeError> {
         self.judged.unreported_error()
     }
 }

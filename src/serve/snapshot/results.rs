@@ -253,7 +253,7 @@ fn local_addresses<'a>(results: impl Iterator<Item = &'a Judged>) -> impl Iterat
 pub(in crate::serve) fn saw_the_same(a: &Judged, b: &Judged) -> bool {
     match (&a.observation.outcome, &b.observation.outcome) {
         (Outcome::Served(a), Outcome::Served(b)) => a.leaf == b.leaf,
-        (Outcome::Told(a), Outcome::Told(b)) => a == b,
+        (Outcome::Reported(a), Outcome::Reported(b)) => a == b,
         (Outcome::Failed(a), Outcome::Failed(b)) => a.kind == b.kind,
         _ => false,
     }

@@ -9,7 +9,7 @@ use crate::model::{Target, Vantage};
 use super::super::expectations::{Kept, Watch, key};
 use super::super::plan::{Planning, plan_all};
 use super::super::snapshot::TargetResults;
-use super::vantage::{Lane, MAX_REMOTE_PROBES, Subject};
+use super::vantage::{MAX_REMOTE_PROBES, Subject, VantageSchedule};
 use super::{LogLine, Now, Settings, SourceRequest, State};
 
 impl State {
@@ -67,8 +67,8 @@ impl State {
             .retain(|request| watches.contains_key(&request.key));
         self.record_entries(now);
         if self.settings.interval != settings.interval {
-            for lane in self.lanes.values_mut() {
-                lane.queue.set_interval(settings.interval, now.elapsed);
+            for schedule in self.schedules.values_mut() {
+                schedule.queue.set_interval(settings.interval, now.elapsed);
             }
         }
         self.apply_vantages(&settings.vantages);
@@ -91,18 +91,20 @@ impl State {
     fn apply_vantages(&mut self, vantages: &[Vantage]) {
         let limit = MAX_REMOTE_PROBES.min(self.concurrency);
         for vantage in vantages {
-            let lane = self.lanes.entry(vantage.clone());
-            lane.or_insert_with(|| Lane::new(limit)).is_wanted = true;
+            let schedule = self.schedules.entry(vantage.clone());
+            schedule
+                .or_insert_with(|| VantageSchedule::new(limit))
+                .is_wanted = true;
         }
         let mut removed = BTreeSet::new();
-        self.lanes.retain(|vantage, lane| {
+        self.schedules.retain(|vantage, schedule| {
             if vantage.is_local() || vantages.contains(vantage) {
                 return true;
             }
             removed.insert(vantage.clone());
-            lane.is_wanted = false;
-            lane.queue.retain(|_| false);
-            !lane.queue.is_empty()
+            schedule.is_wanted = false;
+            schedule.queue.retain(|_| false);
+            !schedule.queue.is_empty()
         });
         if removed.is_empty() {
             return;
@@ -172,25 +174,33 @@ impl State {
     /// Adds the planned probes to the schedules, and removes those that are no longer planned.
     fn fill_lanes(&mut self, now: Now) {
         let interval = self.settings.interval;
-        for (vantage, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.is_wanted) {
+        for (vantage, schedule) in self
+            .schedules
+            .iter_mut()
+            .filter(|(_, schedule)| schedule.is_wanted)
+        {
             let planned: BTreeSet<Subject> = match vantage.is_local() {
                 true => self.targets.iter().cloned().map(Subject::Target).collect(),
                 false => self.groups.keys().cloned().collect(),
             };
-            lane.queue.retain(|subject| planned.contains(subject));
+            schedule.queue.retain(|subject| planned.contains(subject));
             let is_back = |subject: &&Subject| {
-                lane.queue.is_running(subject) && !lane.queue.contains(subject)
+                schedule.queue.is_running(subject) && !schedule.queue.contains(subject)
             };
             let back: Vec<Subject> = planned.iter().filter(is_back).cloned().collect();
             if !self.is_ready {
-                let is_new = |subject: &&Subject| !lane.queue.contains(subject);
-                lane.unprobed.extend(planned.iter().filter(is_new).cloned());
+                let is_new = |subject: &&Subject| !schedule.queue.contains(subject);
+                schedule
+                    .unprobed
+                    .extend(planned.iter().filter(is_new).cloned());
             }
-            lane.unprobed.retain(|subject| planned.contains(subject));
-            lane.queue.add_all(planned, interval, now.elapsed);
+            schedule
+                .unprobed
+                .retain(|subject| planned.contains(subject));
+            schedule.queue.add_all(planned, interval, now.elapsed);
             // The running probe may have started with the target's earlier configuration.
             for subject in &back {
-                lane.queue.hurry(subject, now.elapsed);
+                schedule.queue.hurry(subject, now.elapsed);
             }
         }
     }

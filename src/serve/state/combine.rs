@@ -26,13 +26,13 @@ pub(super) fn preliminary<'a>(
             false => carried(alone, old),
         };
     }
-    let mut looks: Vec<Judged> = place.cloned().collect();
-    if looks.is_empty() {
+    let mut compared: Vec<Judged> = place.cloned().collect();
+    if compared.is_empty() {
         return alone.clone();
     }
-    looks.push(Judged::clone(alone));
-    together(&mut looks);
-    looks.pop().map_or_else(|| alone.clone(), Arc::new)
+    compared.push(Judged::clone(alone));
+    together(&mut compared);
+    compared.pop().map_or_else(|| alone.clone(), Arc::new)
 }
 
 /// Returns true if the server refused the handshake for this key type. The meaning of such a result
@@ -66,20 +66,20 @@ pub(super) fn combine(
     let mut replaced = Vec::new();
     for of in &vantages {
         let own = || results.endpoints.iter().filter(|e| vantage(e) == of);
-        let mut looks: Vec<Judged> = Vec::new();
+        let mut compared: Vec<Judged> = Vec::new();
         if !is_alone {
-            looks.extend(own().map(|e| Judged::clone(&e.alone)));
+            compared.extend(own().map(|e| Judged::clone(&e.alone)));
             let others = results.endpoints.iter().filter(|e| vantage(e) != of);
             let comparable =
                 others.filter(|other| own().any(|e| is_comparable(e, other, interval)));
-            looks.extend(comparable.map(|e| Judged::clone(&e.alone)));
-            if looks.len() > 1 {
-                together(&mut looks);
+            compared.extend(comparable.map(|e| Judged::clone(&e.alone)));
+            if compared.len() > 1 {
+                together(&mut compared);
             }
         }
-        let mut looks = looks.into_iter();
+        let mut compared = compared.into_iter();
         for endpoint in own() {
-            let judged = looks.next();
+            let judged = compared.next();
             let findings = judged
                 .as_ref()
                 .map_or(&endpoint.alone.findings, |j| &j.findings);

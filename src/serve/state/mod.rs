@@ -39,7 +39,7 @@ use super::snapshot::{Cycle, ResultMap, VantageStatus};
 
 use probes::Run;
 pub(super) use sources::SourceRequest;
-use vantage::Lane;
+use vantage::VantageSchedule;
 
 #[cfg(test)]
 pub(super) use apply::keyed;
@@ -213,7 +213,7 @@ pub(super) struct State {
     /// Targets of each test of a remote vantage.
     groups: BTreeMap<vantage::Subject, Vec<Arc<Target>>>,
     /// Local vantage and remote vantages.
-    lanes: BTreeMap<Vantage, Lane>,
+    schedules: BTreeMap<Vantage, VantageSchedule>,
     runs: BTreeMap<ProbeId, Run>,
     last_id: ProbeId,
     results: ResultMap,
@@ -252,7 +252,7 @@ impl State {
     /// Returns a state with a first configuration, and the effects of it.
     pub(super) fn new(settings: Settings, start: Start, now: Now) -> (Self, Vec<Effect>) {
         let concurrency = start.concurrency.max(1);
-        let local = Lane::new(concurrency);
+        let local = VantageSchedule::new(concurrency);
         let mut state = Self {
             settings: Settings {
                 entries: Vec::new(),
@@ -268,7 +268,7 @@ impl State {
             warnings: BTreeSet::new(),
             targets: BTreeSet::new(),
             groups: BTreeMap::new(),
-            lanes: BTreeMap::from([(Vantage::local(), local)]),
+            schedules: BTreeMap::from([(Vantage::local(), local)]),
             runs: BTreeMap::new(),
             last_id: 0,
             results: ResultMap::default(),
@@ -321,7 +321,10 @@ impl State {
 
     /// Returns the time at which the state needs a tick.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        let probes = self.lanes.values().filter_map(Lane::next_start);
+        let probes = self
+            .schedules
+            .values()
+            .filter_map(VantageSchedule::next_start);
         let fetch = self.next_fetch();
         let prune = self.has_store.then_some(self.prune_due);
         let others = fetch.into_iter().chain(self.outdated).chain(prune);
@@ -335,8 +338,11 @@ impl State {
 
     /// Returns the parts of a snapshot.
     pub(super) fn parts(&self) -> Parts {
-        let remotes = self.lanes.iter().filter(|(vantage, _)| !vantage.is_local());
-        let remotes = remotes.filter(|(_, lane)| lane.is_wanted);
+        let remotes = self
+            .schedules
+            .iter()
+            .filter(|(vantage, _)| !vantage.is_local());
+        let remotes = remotes.filter(|(_, schedule)| schedule.is_wanted);
         Parts {
             plan: self.plan.clone(),
             results: self.results.clone(),
@@ -344,7 +350,9 @@ impl State {
                 duration: self.cycle_duration,
                 oldest_due: self.oldest_due(),
             },
-            vantages: remotes.map(|(name, lane)| lane.status(name)).collect(),
+            vantages: remotes
+                .map(|(name, schedule)| schedule.status(name))
+                .collect(),
             is_ready: self.is_ready,
         }
     }
@@ -352,7 +360,7 @@ impl State {
     /// Returns the due time of the longest-waiting local probe. A remote vantage that responds
     /// slowly delays only its own probes.
     fn oldest_due(&self) -> Option<Duration> {
-        self.lanes.get(&Vantage::local())?.oldest_due()
+        self.schedules.get(&Vantage::local())?.oldest_due()
     }
 
     fn log(&mut self, line: LogLine) {
@@ -421,7 +429,11 @@ impl State {
         let awaited = self.awaiting.values().map(BTreeSet::len).sum::<usize>();
         let newer = self.newer.values().map(BTreeSet::len).sum::<usize>();
         Sizes {
-            slots: self.lanes.values().map(|lane| lane.queue.len()).sum(),
+            slots: self
+                .schedules
+                .values()
+                .map(|schedule| schedule.queue.len())
+                .sum(),
             requests: self.sources.len(),
             runs: self.runs.len(),
             results: self.results.iter().count(),

@@ -13,7 +13,7 @@ use super::super::history_writer::Note;
 use super::super::snapshot::{EndpointResult, TargetResults};
 use super::super::transition_log::transitions;
 use super::combine::{combine, depends_on_other_key_type, preliminary};
-use super::vantage::{Change, Lane, Seen, Subject};
+use super::vantage::{Change, Seen, Subject, VantageSchedule};
 use super::{Effect, LogLine, Now, ProbeId, State};
 
 /// Running probe.
@@ -32,13 +32,20 @@ pub(super) struct Run {
 impl State {
     /// Starts the probes that are due.
     pub(super) fn start_probes(&mut self, now: Now) {
-        let is_due = |lane: &Lane| lane.next_start().is_some_and(|start| start <= now.elapsed);
-        let due = self.lanes.iter().filter(|(_, lane)| is_due(lane));
+        let is_due = |schedule: &VantageSchedule| {
+            schedule
+                .next_start()
+                .is_some_and(|start| start <= now.elapsed)
+        };
+        let due = self
+            .schedules
+            .iter()
+            .filter(|(_, schedule)| is_due(schedule));
         let vantages: Vec<Vantage> = due.map(|(vantage, _)| vantage.clone()).collect();
         let mut has_started = false;
         for vantage in vantages {
-            while let Some(lane) = self.lanes.get_mut(&vantage)
-                && let Some(subject) = lane.start(now.elapsed)
+            while let Some(schedule) = self.schedules.get_mut(&vantage)
+                && let Some(subject) = schedule.start(now.elapsed)
             {
                 has_started = true;
                 self.start_probe(vantage.clone(), subject, now);
@@ -180,7 +187,7 @@ impl State {
         };
         let first = run.targets.first().map(|(target, _)| &**target);
         let interval = first.map_or(self.settings.interval, |target| self.interval_of(target));
-        let Some(lane) = self.lanes.get_mut(&run.vantage) else {
+        let Some(schedule) = self.schedules.get_mut(&run.vantage) else {
             return;
         };
         // A remote vantage tests a certificate once in an interval, even after a backoff.
@@ -188,13 +195,13 @@ impl State {
             true => Duration::ZERO,
             false => run.started + interval / 2,
         };
-        let queue = &mut lane.queue;
+        let queue = &mut schedule.queue;
         let is_wanted = queue.finish_spaced(&run.subject, interval, earliest, now.elapsed);
-        let change = lane.end_probe(run.seen, run.started, now);
-        let next = lane.queue.due(&run.subject);
-        lane.unprobed.remove(&run.subject);
-        if !lane.is_wanted && lane.queue.is_empty() {
-            self.lanes.remove(&run.vantage);
+        let change = schedule.end_probe(run.seen, run.started, now);
+        let next = schedule.queue.due(&run.subject);
+        schedule.unprobed.remove(&run.subject);
+        if !schedule.is_wanted && schedule.queue.is_empty() {
+            self.schedules.remove(&run.vantage);
         }
         if is_wanted && let Some(change) = change {
             self.log_vantage(&run, change);
@@ -269,19 +276,19 @@ impl State {
 
     /// Returns the vantages with a running probe of a target.
     fn busy_vantages(&self, target: &Arc<Target>) -> BTreeSet<Vantage> {
-        let has_remotes = self.lanes.keys().any(|vantage| !vantage.is_local());
+        let has_remotes = self.schedules.keys().any(|vantage| !vantage.is_local());
         let planned = has_remotes.then(|| self.plan.targets.get(&**target));
         let planned = planned.flatten();
         let group = planned.map(|planned| Subject::group(&planned.key, target));
         let own = Subject::Target(target.clone());
         let busy = self
-            .lanes
+            .schedules
             .iter()
-            .filter(|(vantage, lane)| match vantage.is_local() {
-                true => lane.queue.is_running(&own),
+            .filter(|(vantage, schedule)| match vantage.is_local() {
+                true => schedule.queue.is_running(&own),
                 false => group
                     .as_ref()
-                    .is_some_and(|group| lane.queue.is_running(group)),
+                    .is_some_and(|group| schedule.queue.is_running(group)),
             });
         busy.map(|(vantage, _)| vantage.clone()).collect()
     }
@@ -290,7 +297,7 @@ impl State {
         let vantage = &run.vantage;
         self.log(match change {
             Change::Failed => LogLine::warning(format_args!(
-                "vantage failed: vantage={vantage}; it is asked less often until it answers"
+                "vantage failed: vantage={vantage}; it is used less often until it responds"
             )),
             Change::Recovered => LogLine::info(format_args!("vantage ok again: vantage={vantage}")),
         });
@@ -315,7 +322,7 @@ impl State {
     /// vantage that works.
     fn note_readiness(&mut self) {
         let is_ready = !self.is_ready
-            && self.lanes.values().all(Lane::is_ready)
+            && self.schedules.values().all(VantageSchedule::is_ready)
             && self.watches.values().all(|watch| watch.up.is_some());
         if is_ready {
             self.is_ready = true;

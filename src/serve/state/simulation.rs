@@ -41,7 +41,7 @@ impl Rng {
 
 /// Long runs in which the work fits: every target is probed in time, despite all failures.
 #[test]
-fn results_are_true_and_in_time_while_anything_fails() {
+fn simulated_results_are_correct_and_timely_despite_failures() {
     let mut hours = 0;
     for seed in 0..160 {
         let mut world = World::new(seed, Kind::Fitting);
@@ -53,7 +53,7 @@ fn results_are_true_and_in_time_while_anything_fails() {
 
 /// Short intervals, and files that are fetched again every minute.
 #[test]
-fn results_are_true_with_intervals_of_seconds() {
+fn simulated_results_are_correct_with_short_intervals() {
     for seed in 0..40 {
         World::new(seed, Kind::Dense).run(HOUR);
     }
@@ -62,7 +62,7 @@ fn results_are_true_with_intervals_of_seconds() {
 /// Probes of dead servers take longer than the interval in total: all targets are probed equally
 /// often.
 #[test]
-fn work_that_does_not_fit_is_shared_evenly_and_the_lag_is_true() {
+fn simulated_overload_is_shared_evenly_with_a_correct_lag() {
     for seed in 0..20 {
         let mut world = World::new(seed, Kind::Overloaded);
         world.run(HOUR);

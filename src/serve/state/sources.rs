@@ -117,7 +117,7 @@ impl State {
         let remembered = (self.has_store && has_answered && is_new)
             .then(|| watch.kept.iter().map(Remembered::from).collect());
         if let Some(remembered) = remembered {
-            let note = Note::Said(key.to_string(), remembered);
+            let note = Note::Remember(key.to_string(), remembered);
             self.effects.push(Effect::Record(note));
         }
         lines.into_iter().for_each(|line| self.log(line));
@@ -169,9 +169,9 @@ impl State {
 
     /// Makes probes due now.
     pub(super) fn hurry(&mut self, subjects: &[Subject], now: Now) {
-        for lane in self.lanes.values_mut() {
+        for schedule in self.schedules.values_mut() {
             for subject in subjects {
-                lane.queue.hurry(subject, now.elapsed);
+                schedule.queue.hurry(subject, now.elapsed);
             }
         }
     }

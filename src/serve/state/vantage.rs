@@ -48,7 +48,7 @@ impl Subject {
 
 /// Schedule and health of a vantage.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct VantageSchedule {
     pub(super) queue: DueQueue<Subject>,
     /// Maximum concurrent probes.
     limit: usize,
@@ -73,7 +73,7 @@ pub(super) enum Change {
     Recovered,
 }
 
-impl Lane {
+impl VantageSchedule {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             queue: DueQueue::default(),

@@ -23,7 +23,7 @@ const SETTINGS: &str =
     "trust: {system: false}\ncertificates: [{name: any, trust: true, hostnames: any.example}]\n";
 
 #[tokio::test]
-async fn who_asks_for_a_page_while_too_many_wait_is_asked_to_come_back() {
+async fn page_request_gets_503_if_too_many_wait() {
     let current = current(SETTINGS);
     let limiter = Limiter::new(1, 1);
     let ask = async |path: &str| {
@@ -58,7 +58,7 @@ certificates: [{{name: any, trust: true, hostnames: [a.example, b.example], addr
 
 /// The clock advances only while all tasks wait; no probe ends by itself.
 #[tokio::test]
-async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
+async fn on_demand_probe_and_test_end_at_the_deadline_while_queued() {
     const PROBES: usize = 3;
     tokio::time::pause();
     let (listener, current) = silent();
@@ -80,7 +80,7 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
         probe::MAX_ON_DEMAND_TIME.as_secs()
     );
 
-    publish_a_plan(&current);
+    publish_plan(&current);
     let start = tokio::time::Instant::now();
     let answer = test_api::test(&current, &on_demand, "any", &Query::parse(None)).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -99,7 +99,7 @@ async fn what_is_asked_for_on_demand_ends_however_many_stand_before_it() {
 }
 
 /// Publishes a plan as the monitor does once each source has returned a result.
-fn publish_a_plan(current: &Current) {
+fn publish_plan(current: &Current) {
     let mut snapshot = Snapshot::clone(&current.snapshot());
     let entry = snapshot.runtime.inventory.certificates[0].clone();
     let key: Arc<str> = "any".into();

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::*;
 use crate::finding::{Detail, Finding, LeafValidity, Wanted};
 use crate::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError};
 
 fn target() -> Target {
     Target {
@@ -17,7 +17,7 @@ fn target() -> Target {
 
 /// Returns a result with these findings; without any, it is a timeout.
 fn result(ip: u8, details: Vec<Detail>) -> Judged {
-    let error = LookError::new(ErrorKind::ConnectTimeout, "no \"answer\"");
+    let error = ProbeError::new(ErrorKind::ConnectTimeout, "no \"answer\"");
     let observation = Observation {
         target: target(),
         ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip))),
@@ -103,7 +103,7 @@ fn a_further_reason_is_logged_and_a_fault_at_the_first_probe_is_initial() {
 }
 
 #[test]
-fn an_address_that_leaves_or_comes_is_logged() {
+fn removed_and_added_addresses_are_logged() {
     let logged = lines(vec![
         vec![good(1)],
         vec![good(1), result(2, Vec::new())],

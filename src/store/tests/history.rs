@@ -5,7 +5,7 @@ use crate::finding::{Detail, Finding, LeafValidity, Severity};
 use crate::judge::{Flags, Judged, Verdict};
 use crate::model::{Protocol, Target, Timings, Vantage};
 use crate::observation::{
-    ErrorKind, KeyProof, LookError, Observation, Outcome, Served, TlsVersion, Told,
+    ErrorKind, KeyProof, Observation, Outcome, ProbeError, Reported, Served, TlsVersion,
 };
 use crate::store::history::prune_to;
 use crate::store::{Before, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
@@ -71,13 +71,13 @@ fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
 }
 
 fn failed(kind: ErrorKind, message: &str) -> Judged {
-    let error = LookError::new(kind, message);
+    let error = ProbeError::new(kind, message);
     let observation = look("a.example", Outcome::Failed(error.clone()));
     judged(observation, Verdict::Inconclusive(error))
 }
 
-fn told(correct: bool, chained: bool, dummy: bool) -> Judged {
-    let outcome = Outcome::Told(Told {
+fn reported(correct: bool, chained: bool, dummy: bool) -> Judged {
+    let outcome = Outcome::Reported(Reported {
         correct,
         chained,
         dummy,
@@ -116,11 +116,11 @@ fn beginnings(looks: &[Judged]) -> Vec<i64> {
 }
 
 #[test]
-fn the_same_again_only_moves_the_end() {
+fn unchanged_result_extends_the_last_span() {
     use ErrorKind::{ConnectRefused, ConnectTimeout, Internal};
     let same: [&[Judged]; 3] = [
         &[saw(0, true, true), saw(0, true, true), saw(0, true, true)],
-        &[told(true, false, true), told(true, false, true)],
+        &[reported(true, false, true), reported(true, false, true)],
         &[
             failed(ConnectRefused, "one"),
             failed(ConnectRefused, "another"),
@@ -142,15 +142,15 @@ fn the_same_again_only_moves_the_end() {
     ];
     assert_eq!(beginnings(&other), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     let words = [
-        told(true, true, false),
-        told(true, true, true),
-        told(false, true, true),
+        reported(true, true, false),
+        reported(true, true, true),
+        reported(false, true, true),
     ];
     assert_eq!(beginnings(&words), [0, 1, 2]);
 }
 
 #[test]
-fn a_span_tells_what_was_seen() {
+fn span_records_the_result_of_the_probe() {
     let folder = folder();
     let store = open(&folder);
     let long = "x".repeat(10_000);
@@ -158,7 +158,7 @@ fn a_span_tells_what_was_seen() {
     nowhere.observation.ip = None;
     let looks = [
         saw(0, true, false),
-        told(false, true, false),
+        reported(false, true, false),
         nowhere,
         saw(4, false, false),
     ];
@@ -202,7 +202,7 @@ fn a_span_tells_what_was_seen() {
     assert_eq!(*served, expected);
     let expected = Span {
         vantage: "sslmate".into(),
-        seen: Seen::Told {
+        seen: Seen::Reported {
             correct: false,
             chained: true,
             dummy: false,
@@ -239,7 +239,7 @@ fn a_span_tells_what_was_seen() {
 }
 
 #[test]
-fn a_change_of_severity_is_no_new_span() {
+fn severity_change_does_not_start_a_new_span() {
     let folder = folder();
     let store = open(&folder);
     store.note(&[saw(0, true, true)], NOW).unwrap();
@@ -258,7 +258,7 @@ fn a_change_of_severity_is_no_new_span() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_takes_nothing_back() {
+fn clock_set_back_does_not_shorten_the_history() {
     let folder = folder();
     let store = open(&folder);
     for minute in [5, 3, 4] {
@@ -272,7 +272,7 @@ fn a_clock_that_is_set_back_takes_nothing_back() {
 }
 
 #[test]
-fn endpoints_do_not_mix() {
+fn each_endpoint_has_its_own_spans() {
     let folder = folder();
     let store = open(&folder);
     let with = |change: fn(&mut Observation)| {
@@ -300,7 +300,7 @@ fn endpoints_do_not_mix() {
 }
 
 #[test]
-fn history_is_asked_by_name_time_and_number() {
+fn history_is_queried_by_name_time_and_limit() {
     let folder = folder();
     let store = open(&folder);
     for minute in 0..6 {
@@ -318,11 +318,11 @@ fn history_is_asked_by_name_time_and_number() {
             limit,
         };
         let spans = store.history(&query).unwrap();
-        let told = spans.iter().map(|s| {
+        let reported = spans.iter().map(|s| {
             let minute = (s.first_seen.0 - NOW.0) / MINUTE;
             (s.certificate.clone(), minute)
         });
-        told.collect::<Vec<_>>()
+        reported.collect::<Vec<_>>()
     };
     let own = |minutes: &[i64]| -> Vec<(String, i64)> {
         minutes.iter().map(|m| ("example".into(), *m)).collect()
@@ -340,7 +340,7 @@ fn history_is_asked_by_name_time_and_number() {
 }
 
 #[test]
-fn what_is_old_goes_and_what_comes_after_it_knows_that_it_was_not_first() {
+fn pruning_removes_old_spans_and_marks_the_predecessor_forgotten() {
     let folder = folder();
     let store = open(&folder);
     let mut gone = saw(1, true, true);
@@ -359,7 +359,7 @@ fn what_is_old_goes_and_what_comes_after_it_knows_that_it_was_not_first() {
 }
 
 #[test]
-fn what_changes_at_every_look_is_bounded() {
+fn spans_per_endpoint_are_bounded() {
     let folder = folder();
     let store = open(&folder);
     let most = usize::try_from(MAX_SPANS_OF_ENDPOINT).unwrap();
@@ -383,7 +383,7 @@ fn what_changes_at_every_look_is_bounded() {
 }
 
 #[test]
-fn it_is_read_while_it_is_written() {
+fn history_is_readable_during_a_write() {
     let folder = folder();
     let store = open(&folder);
     store.note(&[saw(0, true, true)], NOW).unwrap();
@@ -403,7 +403,7 @@ fn it_is_read_while_it_is_written() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_nothing_of_the_call_is_kept() {
+fn full_disk_is_reported_and_the_write_is_rolled_back() {
     let folder = folder();
     let store = open(&folder);
     store.note(&[saw(0, true, true)], NOW).unwrap();

@@ -13,7 +13,7 @@ fn old(folder: &TempDir) {
 const KEYS: &str = include_str!("schema-1-keys.txt");
 
 #[test]
-fn what_schema_1_remembered_is_recalled_by_the_keys_of_today() {
+fn schema_1_entries_are_recalled_by_current_keys() {
     let folder = folder();
     old(&folder);
     let error = Store::open_to_read(folder.path()).unwrap_err();
@@ -42,7 +42,7 @@ fn what_schema_1_remembered_is_recalled_by_the_keys_of_today() {
 }
 
 #[test]
-fn a_key_that_cannot_be_converted_is_kept_for_a_while() {
+fn unconvertible_schema_1_key_is_kept() {
     let folder = folder();
     old(&folder);
     let change = "UPDATE remembered SET key = 'new_source x' WHERE key = 'sslmate *';
@@ -54,7 +54,7 @@ fn a_key_that_cannot_be_converted_is_kept_for_a_while() {
 }
 
 #[test]
-fn a_migration_that_fails_changes_nothing() {
+fn failed_migration_changes_nothing() {
     let folder = folder();
     old(&folder);
     raw(&folder)

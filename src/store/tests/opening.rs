@@ -14,7 +14,7 @@ fn error_of(folder: &Path) -> String {
 }
 
 #[test]
-fn the_folder_is_made_for_its_owner_alone() {
+fn state_directory_is_created_for_its_owner_only() {
     let outer = folder();
     let inner = outer.path().join("var/state");
     Store::open(&inner).unwrap();
@@ -28,7 +28,7 @@ fn the_folder_is_made_for_its_owner_alone() {
 }
 
 #[test]
-fn what_is_no_folder_is_told() {
+fn file_as_state_directory_is_an_error() {
     let folder = folder();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -37,9 +37,9 @@ fn what_is_no_folder_is_told() {
 }
 
 #[test]
-fn what_is_no_database_of_ours_is_told_and_left_alone() {
-    type Spoil = fn(&TempDir);
-    let cases: [(&str, Spoil); 5] = [
+fn foreign_or_damaged_database_is_reported_and_not_changed() {
+    type Damage = fn(&TempDir);
+    let cases: [(&str, Damage); 5] = [
         ("move the file away, with its -wal", |folder| {
             std::fs::write(folder.path().join(FILE_NAME), "x".repeat(5000)).unwrap();
         }),
@@ -79,7 +79,7 @@ fn what_is_no_database_of_ours_is_told_and_left_alone() {
 }
 
 #[test]
-fn reading_needs_a_database() {
+fn read_only_open_requires_an_existing_database() {
     let folder = folder();
     let error = Store::open_to_read(folder.path()).unwrap_err();
     assert!(
@@ -93,7 +93,7 @@ fn reading_needs_a_database() {
 }
 
 #[test]
-fn a_database_that_is_held_is_told() {
+fn locked_database_is_reported() {
     let folder = folder();
     let store = open(&folder);
     store.connection().busy_timeout(Duration::ZERO).unwrap();

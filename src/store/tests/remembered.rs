@@ -66,7 +66,7 @@ fn keys(store: &Store) -> Vec<String> {
 }
 
 #[test]
-fn what_was_remembered_last_is_recalled_after_a_restart() {
+fn last_remembered_results_are_recalled_after_a_restart() {
     let folder = folder();
     let store = open(&folder);
     store
@@ -88,7 +88,7 @@ fn what_was_remembered_last_is_recalled_after_a_restart() {
 }
 
 #[test]
-fn a_certificate_is_kept_once_and_as_long_as_it_is_named() {
+fn certificate_is_stored_once_while_it_is_referenced() {
     let folder = folder();
     let store = open(&folder);
     let other = raw(&folder);
@@ -138,7 +138,7 @@ fn an_entry_is_forgotten_only_after_the_delay() {
 }
 
 #[test]
-fn an_item_that_cannot_be_read_is_left_out() {
+fn unreadable_remembered_entry_is_skipped() {
     let changes = [
         "UPDATE remembered SET content = '{}' WHERE key = 'x'",
         "UPDATE remembered SET content = x'ff' WHERE key = 'x'",
@@ -161,7 +161,7 @@ fn an_item_that_cannot_be_read_is_left_out() {
 }
 
 #[test]
-fn no_hash_at_all_is_no_expectation() {
+fn empty_fingerprint_list_is_not_an_expectation() {
     let folder = folder();
     let store = open(&folder);
     let pins = BTreeSet::from([certificate(0).sha256()]);
@@ -282,7 +282,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn everything_survives_the_round_trip(
+    fn remembered_results_round_trip(
         key in any::<String>(),
         said in vec(any_remembered(), 1..4),
     ) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fixture::pki::HOST;
-use crate::fixture::tls::{Server, read_some, say, stay_silent};
+use crate::fixture::tls::{Server, read_some, send_bytes, stay_silent};
 
 fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -80,7 +80,7 @@ fn refusing_all(
     Server::start("127.0.0.1", move |stream| {
         read_some(stream);
         if count.fetch_add(1, Ordering::SeqCst) < refused {
-            say(stream, first);
+            send_bytes(stream, first);
             if !first.is_empty() {
                 stay_silent(stream);
             }
@@ -92,7 +92,7 @@ fn refusing_all(
 }
 
 #[test]
-fn a_copied_certificate_passes_in_the_clear_only_where_no_key_is_to_be_proved() {
+fn copied_certificate_is_conclusive_only_if_no_key_proof_exists() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for (what, version, suite, is_signed, outcome, connections) in [
@@ -124,7 +124,9 @@ fn a_copied_certificate_passes_in_the_clear_only_where_no_key_is_to_be_proved() 
             flight.extend(forged(version == 0x0303));
         }
         flight.extend(DONE);
-        let server = refusing(&HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let server = refusing(&HANDSHAKE_FAILURE, move |stream| {
+            send_bytes(stream, &flight)
+        });
         let row = look(&pki, &leaf, server.port());
         assert_eq!(row.outcome(), outcome, "{what}: {row:?}");
         assert_eq!(server.connections(), connections, "{what}");
@@ -135,7 +137,7 @@ fn a_copied_certificate_passes_in_the_clear_only_where_no_key_is_to_be_proved() 
 }
 
 #[test]
-fn ssl_3_0_is_read_and_told_of() {
+fn ssl_3_0_server_is_read_and_reported() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
@@ -145,7 +147,9 @@ fn ssl_3_0_is_read_and_told_of() {
         DONE.to_vec(),
     ]
     .concat();
-    let server = refusing(&HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+    let server = refusing(&HANDSHAKE_FAILURE, move |stream| {
+        send_bytes(stream, &flight)
+    });
     let row = look(&pki, &leaf, server.port());
     assert_read(
         &row,
@@ -163,7 +167,7 @@ fn ssl_3_0_is_read_and_told_of() {
 }
 
 #[test]
-fn a_second_look_is_taken_only_where_nothing_is_shared() {
+fn second_handshake_is_tried_only_without_common_parameters() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
@@ -189,7 +193,7 @@ fn a_second_look_is_taken_only_where_nothing_is_shared() {
         (&[22, 3, 3, 0, 0], "tls_protocol"),
     ] {
         let flight = flight.clone();
-        let server = refusing(first, move |stream| say(stream, &flight));
+        let server = refusing(first, move |stream| send_bytes(stream, &flight));
         let row = look(&pki, &leaf, server.port());
         assert_eq!(row.outcome(), outcome, "{first:?}: {row:?}");
         let connections = if outcome == "conclusive" { 2 } else { 1 };
@@ -198,37 +202,37 @@ fn a_second_look_is_taken_only_where_nothing_is_shared() {
 }
 
 #[test]
-fn whatever_comes_in_the_clear_ends_and_has_its_name() {
+fn every_broken_legacy_handshake_ends_with_its_error_kind() {
     type Serve = fn(&mut TcpStream);
     fn hello(stream: &mut TcpStream) {
-        say(stream, &server_hello(0x0302, 0x002f));
+        send_bytes(stream, &server_hello(0x0302, 0x002f));
     }
     let nothing: Serve = |_| {};
-    let http: Serve = |stream| say(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let http: Serve = |stream| send_bytes(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let stalled: Serve = hello;
     let empty_record: Serve = |stream| {
         hello(stream);
-        say(stream, &[22, 3, 3, 0, 0]);
+        send_bytes(stream, &[22, 3, 3, 0, 0]);
     };
     let long_record: Serve = |stream| {
         hello(stream);
-        say(stream, &[22, 3, 3, 0x40, 1]);
+        send_bytes(stream, &[22, 3, 3, 0x40, 1]);
     };
     let empty_list: Serve = |stream| {
         hello(stream);
-        say(stream, &certificate(&[]));
+        send_bytes(stream, &certificate(&[]));
     };
     let no_certificate: Serve = |stream| {
         hello(stream);
-        say(stream, &certificate(&[b"nothing that can be read"]));
+        send_bytes(stream, &certificate(&[b"nothing that can be read"]));
     };
     let sixteen_mib: Serve = |stream| {
         hello(stream);
-        say(stream, &record(22, &[11, 0xff, 0xff, 0xff]));
+        send_bytes(stream, &record(22, &[11, 0xff, 0xff, 0xff]));
     };
     let many: Serve = |stream| {
         hello(stream);
-        say(stream, &certificate(&[&[1][..]; 101]));
+        send_bytes(stream, &certificate(&[&[1][..]; 101]));
     };
     // Endless warnings.
     let endless: Serve = |stream| {
@@ -240,17 +244,17 @@ fn whatever_comes_in_the_clear_ends_and_has_its_name() {
     };
     let drips: Serve = |stream| {
         hello(stream);
-        say(stream, &[22, 3, 3, 0x40, 0, 11, 0, 0x3f, 0xfc]);
+        send_bytes(stream, &[22, 3, 3, 0x40, 0, 11, 0, 0x3f, 0xfc]);
         stream
             .set_read_timeout(Some(Duration::from_millis(20)))
             .unwrap();
         while stream.read(&mut [0]).is_err() {
-            say(stream, &[0]);
+            send_bytes(stream, &[0]);
         }
     };
     let refuses: Serve = |stream| {
         hello(stream);
-        say(stream, &HANDSHAKE_FAILURE);
+        send_bytes(stream, &HANDSHAKE_FAILURE);
     };
     let hangs_up: Serve = |stream| {
         hello(stream);
@@ -283,7 +287,7 @@ fn whatever_comes_in_the_clear_ends_and_has_its_name() {
 }
 
 #[test]
-fn byte_by_byte_a_flight_is_read_as_well() {
+fn legacy_flight_sent_byte_by_byte_is_read() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
@@ -296,14 +300,14 @@ fn byte_by_byte_a_flight_is_read_as_well() {
     let server = refusing(&HANDSHAKE_FAILURE, move |stream| {
         stream.set_nodelay(true).unwrap();
         for byte in &flight {
-            say(stream, &[*byte]);
+            send_bytes(stream, &[*byte]);
         }
     });
     look(&pki, &leaf, server.port()).assert_right(&["legacy_protocol"]);
 }
 
 #[test]
-fn what_goes_before_tls_goes_before_the_second_hello_too() {
+fn proxy_header_precedes_the_second_client_hello() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
@@ -325,8 +329,8 @@ fn what_goes_before_tls_goes_before_the_second_hello_too() {
             return;
         }
         match count.fetch_add(1, Ordering::SeqCst) {
-            0 => say(stream, &HANDSHAKE_FAILURE),
-            _ => say(stream, &flight),
+            0 => send_bytes(stream, &HANDSHAKE_FAILURE),
+            _ => send_bytes(stream, &flight),
         }
         stay_silent(stream);
     });
@@ -389,7 +393,9 @@ fn legacy_suites_are_offered_last_and_prove_no_key() {
             flight.extend(forged(version == 0x0303));
         }
         flight.extend(DONE);
-        let server = refusing_all(2, &HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let server = refusing_all(2, &HANDSHAKE_FAILURE, move |stream| {
+            send_bytes(stream, &flight)
+        });
         let row = look(&pki, &leaf, server.port());
         assert_eq!(row.outcome(), outcome, "{what}: {row:?}");
         assert_eq!(row.codes(), codes, "{what}: {row:?}");
@@ -414,7 +420,9 @@ fn a_server_without_secure_renegotiation_is_refused_by_clients() {
             DONE.to_vec(),
         ]
         .concat();
-        let server = refusing(&HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let server = refusing(&HANDSHAKE_FAILURE, move |stream| {
+            send_bytes(stream, &flight)
+        });
         let row = look(&pki, &leaf, server.port());
         row.assert_right(&["refused_by_clients", "legacy_protocol"]);
         let finding = row.finding("refused_by_clients").to_string();
@@ -429,7 +437,7 @@ fn server_hello_13(suite: u16, group: u16) -> Vec<u8> {
 }
 
 #[test]
-fn a_server_whose_algorithm_certvigil_lacks_is_not_at_fault() {
+fn server_with_an_unsupported_algorithm_is_unknown_not_critical() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     for (suite, group, words) in [
@@ -437,7 +445,9 @@ fn a_server_whose_algorithm_certvigil_lacks_is_not_at_fault() {
         (0x1304, 0x0017, "the cipher suite TLS_AES_128_CCM_SHA256"),
     ] {
         let flight = server_hello_13(suite, group);
-        let server = refusing_all(2, &HANDSHAKE_FAILURE, move |stream| say(stream, &flight));
+        let server = refusing_all(2, &HANDSHAKE_FAILURE, move |stream| {
+            send_bytes(stream, &flight)
+        });
         let row = look(&pki, &leaf, server.port());
         assert_eq!(row.outcome(), "internal", "{row:?}");
         assert_eq!(row.text("/severity"), "unknown");
@@ -451,8 +461,8 @@ fn a_server_whose_algorithm_certvigil_lacks_is_not_at_fault() {
     let server = Server::start("127.0.0.1", move |stream| {
         read_some(stream);
         match count.fetch_add(1, Ordering::SeqCst) {
-            2 => say(stream, &flight),
-            _ => say(stream, &HANDSHAKE_FAILURE),
+            2 => send_bytes(stream, &flight),
+            _ => send_bytes(stream, &HANDSHAKE_FAILURE),
         }
         stay_silent(stream);
     });
@@ -462,7 +472,7 @@ fn a_server_whose_algorithm_certvigil_lacks_is_not_at_fault() {
 }
 
 #[test]
-fn alerts_have_their_registered_names_and_hints_of_their_own() {
+fn each_alert_has_its_registered_name_and_own_hint() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let mut hints = std::collections::BTreeSet::new();

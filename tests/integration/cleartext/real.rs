@@ -14,7 +14,7 @@ fn s_server(pki: &Pki, leaf: &Leaf, options: &[&str]) -> Process {
 
 #[test]
 #[ignore = "needs openssl"]
-fn old_versions_suites_and_keys_of_openssl_are_read() {
+fn legacy_openssl_versions_suites_and_keys_are_read() {
     const OLD: &[&str] = &["legacy_protocol"];
     let pki = Pki::new();
     let rsa = pki.openssl("rsa:2048", "");
@@ -213,7 +213,7 @@ fn old_versions_suites_and_keys_of_openssl_are_read() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn in_the_clear_too_a_kind_of_key_and_a_name_are_asked_for() {
+fn legacy_handshake_requests_key_type_and_server_name() {
     let pki = Pki::new();
     let (rsa, ecdsa) = (pki.openssl("rsa:2048", ""), pki.leaf(&[HOST]));
     let old = ["-tls1", "-cipher ALL:@SECLEVEL=0"];
@@ -257,7 +257,7 @@ fn in_the_clear_too_a_kind_of_key_and_a_name_are_asked_for() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_server_that_knows_only_other_names_is_not_read_in_the_clear() {
+fn unrecognized_name_alert_prevents_the_legacy_handshake() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = s_server(
@@ -277,7 +277,7 @@ fn a_server_that_knows_only_other_names_is_not_read_in_the_clear() {
 
 #[test]
 #[ignore = "needs nginx and openssl"]
-fn an_old_nginx_is_read_and_has_nothing_to_complain_of() {
+fn legacy_nginx_is_read_without_logged_errors() {
     let pki = Pki::new();
     let leaf = pki.openssl("rsa:2048", "");
     for (protocol, version) in [("TLSv1", "1.0"), ("TLSv1.1", "1.1")] {
@@ -335,7 +335,7 @@ fn nginx(folder: &Path, config: &str) -> Command {
 
 #[test]
 #[ignore = "needs gnutls-bin and openssl"]
-fn old_versions_and_suites_of_gnutls_are_read() {
+fn legacy_gnutls_versions_and_suites_are_read() {
     let pki = Pki::new();
     let (rsa, ecdsa) = (pki.openssl("rsa:2048", ""), pki.leaf(&[HOST]));
     let old: &[&str] = &["legacy_protocol"];
@@ -432,7 +432,7 @@ fn old_versions_and_suites_of_gnutls_are_read() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn an_application_protocol_is_agreed_on_in_the_clear() {
+fn legacy_handshake_negotiates_alpn() {
     let pki = Pki::new();
     let leaf = pki.openssl("rsa:2048", "");
     let options = ["-tls1_2 -cipher AES128-SHA -alpn http/1.1"];
@@ -445,7 +445,7 @@ fn an_application_protocol_is_agreed_on_in_the_clear() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn keys_and_groups_that_rustls_lacks_are_read() {
+fn keys_and_groups_unsupported_by_rustls_are_read() {
     let pki = Pki::new();
     let rsa = pki.openssl("rsa:2048", "");
     let pss = pki.openssl("rsa-pss", "-pkeyopt rsa_keygen_bits:2048");
@@ -509,7 +509,7 @@ fn keys_and_groups_that_rustls_lacks_are_read() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn only_a_server_that_refuses_what_go_and_chromium_offer_is_reported() {
+fn only_server_refusing_go_and_chromium_offers_is_reported() {
     let pki = Pki::new();
     let rsa = pki.openssl("rsa:2048", "");
     const DHE: &str = "-cipher DHE-RSA-AES128-GCM-SHA256";

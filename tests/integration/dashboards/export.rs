@@ -34,7 +34,7 @@ fn export(to: &Path, more: &[&str]) -> Run {
 }
 
 #[test]
-fn the_program_writes_the_whole_folder() {
+fn export_writes_all_dashboard_files() {
     let place = tempfile::tempdir().unwrap();
     let to = place.path().join("a/new/folder");
     let run = export(&to, &[]);
@@ -84,7 +84,7 @@ fn an_export_replaces_its_own_files_and_their_links() {
 }
 
 #[test]
-fn what_the_user_changed_is_not_overwritten() {
+fn export_does_not_overwrite_changed_files() {
     let place = tempfile::tempdir().unwrap();
     let to = place.path().join("out");
     let changed = to.join("prometheus/rules.yml");
@@ -112,7 +112,7 @@ fn what_the_user_changed_is_not_overwritten() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_told_in_one_line() {
+fn unwritable_export_path_error_is_one_line() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("file");
     std::fs::write(&file, "").unwrap();

@@ -83,7 +83,7 @@ fn assert_known(expression: &str, place: &str) {
 }
 
 #[test]
-fn the_names_in_an_expression_are_found() {
+fn metric_names_are_extracted_from_expressions() {
     for (expression, names) in [
         (
             "sum by (a, b) (rate(x_total{c=\"d\"}[5m])) > 1e3",
@@ -129,7 +129,7 @@ fn dashboards_can_be_imported_anywhere() {
 }
 
 #[test]
-fn every_panel_explains_itself() {
+fn every_panel_has_title_description_and_unit() {
     for uid in DASHBOARDS {
         let dashboard = dashboard(uid);
         let (mut ids, mut titles) = (BTreeSet::new(), BTreeSet::new());
@@ -192,7 +192,7 @@ fn panels_do_not_overlap() {
 }
 
 #[test]
-fn expressions_use_what_is_exposed() {
+fn expressions_use_only_exposed_metrics() {
     for uid in DASHBOARDS {
         let dashboard = dashboard(uid);
         for panel in panels(&dashboard) {
@@ -216,7 +216,7 @@ fn expressions_use_what_is_exposed() {
 
 /// Links and expressions use only variables that exist.
 #[test]
-fn links_and_expressions_name_variables_that_there_are() {
+fn links_and_expressions_use_existing_variables() {
     let names = |dashboard: &Value| -> BTreeSet<String> {
         let list = dashboard["templating"]["list"].as_array().unwrap();
         list.iter().map(|v| str_of(v, "name").to_owned()).collect()

@@ -58,7 +58,7 @@ fn promtool(arguments: &[&str]) -> String {
 
 #[test]
 #[ignore = "needs prometheus"]
-fn promtool_has_nothing_to_say_of_the_files() {
+fn promtool_accepts_rules_and_scrape_configuration() {
     for file in ["rules.yml", "recording.yml"] {
         promtool(&["check", "rules", "--lint=all", "--lint-fatal", file]);
     }
@@ -95,7 +95,7 @@ tests:
 
 #[test]
 #[ignore = "needs prometheus"]
-fn every_alert_fires_and_does_not_fire_as_it_should() {
+fn alert_rules_pass_their_promtool_tests() {
     promtool(&["test", "rules", "rules_test.yml"]);
 }
 
@@ -203,7 +203,7 @@ process_start_time_seconds 1800000000
 
 #[test]
 #[ignore = "needs prometheus"]
-fn every_panel_finds_what_is_exposed() {
+fn every_panel_has_data_from_a_scrape() {
     let text = exposition();
     let length = text.len();
     let answer = format!(

@@ -11,7 +11,7 @@ use crate::support::{REWRITE, recorded};
 const RUNBOOK: &str = "http://localhost:10843/docs/alerts#";
 
 #[test]
-fn every_alert_says_how_bad_it_is_and_what_to_do() {
+fn every_alert_has_severity_summary_and_advice() {
     let mut names = BTreeSet::new();
     for rule in alerts() {
         let name = &rule.name;
@@ -38,7 +38,7 @@ fn every_alert_says_how_bad_it_is_and_what_to_do() {
 }
 
 #[test]
-fn every_alert_has_its_page() {
+fn every_alert_is_documented() {
     let page = document("docs/alerts.md");
     let sections = page.sections();
     let entries = sections
@@ -63,7 +63,7 @@ fn every_alert_has_its_page() {
 }
 
 #[test]
-fn every_alert_has_a_case_in_which_it_fires() {
+fn every_alert_has_a_firing_test_case() {
     let cases = text("prometheus/rules_test.yml");
     // CertvigilRulesMissing fires without the records, so it cannot in a test of the whole file.
     for rule in alerts()
@@ -204,7 +204,7 @@ fn one_fault_of_the_data_source_is_one_alert_in_grafana() {
 }
 
 #[test]
-fn provisioning_files_fit_together() {
+fn provisioning_files_are_consistent() {
     let load = |path: &str| {
         let text = text(&format!("grafana/provisioning/{path}"));
         let loaded = Yaml::load_from_str(&text)
@@ -241,7 +241,7 @@ fn provisioning_files_fit_together() {
 }
 
 #[test]
-fn the_examples_have_the_jobs_that_alerts_ask_for() {
+fn example_configurations_have_the_jobs_used_by_alerts() {
     let jobs = |path: &str| -> Vec<String> {
         let text = text(path);
         let names = text

@@ -14,22 +14,22 @@ use crate::support::certvigil;
 
 const SECRET: &str = "told to nobody";
 /// Maximum concurrent requests for certificates.
-const AT_A_TIME: usize = 8;
+const MAX_CONCURRENT_REQUESTS: usize = 8;
 
 /// A request: for the list, for one certificate, or for another resource of it.
-enum Asked {
+enum RequestKind {
     List,
     Certificate(String),
     Other,
 }
 
-fn asked(request: &Request) -> Asked {
+fn asked(request: &Request) -> RequestKind {
     let rest = request.path.strip_prefix("/api/v2/certs").unwrap();
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     match path.strip_prefix('/') {
-        None => Asked::List,
-        Some(cn) if query.contains("current.crt") => Asked::Certificate(cn.to_owned()),
-        Some(_) => Asked::Other,
+        None => RequestKind::List,
+        Some(cn) if query.contains("current.crt") => RequestKind::Certificate(cn.to_owned()),
+        Some(_) => RequestKind::Other,
     }
 }
 
@@ -68,7 +68,7 @@ fn config_of(pki: &Pki, defaults: &str, api: &Canned, dns: &Responder, entry: &s
     inventory(pki, defaults, &settings, &[entry.to_owned()])
 }
 
-fn nowhere() -> Responder {
+fn empty_dns() -> Responder {
     Responder::start(|_| Ok(Vec::new()))
 }
 
@@ -84,27 +84,27 @@ fn is_up(metrics: &Answer) -> Option<f64> {
 }
 
 #[test]
-fn a_large_account_is_learned_by_a_slow_api_some_at_a_time() {
+fn large_account_is_fetched_from_a_slow_api_concurrently() {
     const COUNT: usize = 88;
     /// Duration of each response; several concurrent ones take longer than the limit of one alone.
-    const TAKES: Duration = Duration::from_millis(300);
+    const RESPONSE_DELAY: Duration = Duration::from_millis(300);
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let names: Vec<String> = (0..COUNT).map(|n| format!("h{n}.example")).collect();
     let (under_way, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let (told, seen) = (object(&pki, "x", 1, &leaf), most.clone());
     let api = Canned::start_many(move |_, request| match asked(request) {
-        Asked::List => list(&names),
-        Asked::Certificate(_) => {
+        RequestKind::List => list(&names),
+        RequestKind::Certificate(_) => {
             let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
             seen.fetch_max(now, Ordering::SeqCst);
-            std::thread::sleep(TAKES);
+            std::thread::sleep(RESPONSE_DELAY);
             under_way.fetch_sub(1, Ordering::SeqCst);
             told.clone()
         }
-        Asked::Other => refused(404),
+        RequestKind::Other => refused(404),
     });
-    let dns = nowhere();
+    let dns = empty_dns();
     let config = config_of(
         &pki,
         "interval: 1h, timeout: 1s",
@@ -118,7 +118,10 @@ fn a_large_account_is_learned_by_a_slow_api_some_at_a_time() {
             && is_up(metrics) == Some(1.0)
     });
     let most = most.load(Ordering::SeqCst);
-    assert!((2..=AT_A_TIME).contains(&most), "{most} at a time");
+    assert!(
+        (2..=MAX_CONCURRENT_REQUESTS).contains(&most),
+        "{most} at a time"
+    );
 
     // `check` reads the account too, in the order of the list.
     let file = exporter.path("certvigil.yml");
@@ -140,7 +143,7 @@ fn a_large_account_is_learned_by_a_slow_api_some_at_a_time() {
 }
 
 #[test]
-fn word_of_one_certificate_has_that_one_asked_for_alone() {
+fn webhook_for_one_certificate_fetches_only_that_certificate() {
     let pki = Pki::new();
     let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let names: Vec<String> = ["a.example", "b.example", "c.example"]
@@ -150,14 +153,20 @@ fn word_of_one_certificate_has_that_one_asked_for_alone() {
         Arc::new(Mutex::new((names, object(&pki, "x", 1, &old))));
     let in_force = told.clone();
     let api = Canned::start_many(move |_, request| match asked(request) {
-        Asked::List => list(&in_force.lock().unwrap().0),
-        Asked::Certificate(cn) if in_force.lock().unwrap().0.contains(&cn) => {
+        RequestKind::List => list(&in_force.lock().unwrap().0),
+        RequestKind::Certificate(cn) if in_force.lock().unwrap().0.contains(&cn) => {
             in_force.lock().unwrap().1.clone()
         }
         _ => refused(404),
     });
-    let dns = nowhere();
-    let exporter = start(&config_of(&pki, ONCE, &api, &dns, "sslmate: \"*\""));
+    let dns = empty_dns();
+    let exporter = start(&config_of(
+        &pki,
+        LONG_INTERVAL,
+        &api,
+        &dns,
+        "sslmate: \"*\"",
+    ));
     exporter.wait_until_ready();
     let before = api.requests().len();
     *told.lock().unwrap() = (
@@ -186,29 +195,29 @@ fn word_of_one_certificate_has_that_one_asked_for_alone() {
     assert_eq!(is_up(&metrics), Some(1.0));
     for request in &api.requests()[before..] {
         match asked(request) {
-            Asked::List => panic!("the whole account is asked for"),
-            Asked::Certificate(cn) => {
+            RequestKind::List => panic!("the whole account is asked for"),
+            RequestKind::Certificate(cn) => {
                 assert!(
                     ["b.example", "d.example", "nobody.example"].contains(&&*cn),
                     "{cn}"
                 );
             }
-            Asked::Other => {}
+            RequestKind::Other => {}
         }
     }
 }
 
 #[test]
-fn an_api_that_refuses_everything_is_not_asked_for_all_of_an_account() {
+fn fetching_an_account_stops_if_the_api_refuses_every_request() {
     const COUNT: usize = 200;
     let pki = Pki::new();
     let names: Vec<String> = (0..COUNT).map(|n| format!("h{n}.example")).collect();
     let api = Canned::start_many(move |_, request| match asked(request) {
-        Asked::List => list(&names),
+        RequestKind::List => list(&names),
         _ => refused(403),
     });
-    let dns = nowhere();
-    let config = config_of(&pki, ONCE, &api, &dns, "sslmate: \"*\"");
+    let dns = empty_dns();
+    let config = config_of(&pki, LONG_INTERVAL, &api, &dns, "sslmate: \"*\"");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("key"), "k").unwrap();
     std::fs::write(folder.path().join("secret"), SECRET).unwrap();
@@ -241,15 +250,21 @@ fn an_api_that_refuses_everything_is_not_asked_for_all_of_an_account() {
 }
 
 #[test]
-fn what_an_account_has_never_told_is_neither_nothing_nor_well() {
+fn account_that_never_responded_is_unknown_and_not_empty() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let api = Canned::start_many(|_, _| refused(403));
-    let dns = nowhere();
+    let dns = empty_dns();
     let entry = entry(&pki, "web", &leaf, server.port());
     for (source, beside) in [("*", None), ("*", Some(&entry)), (HOST, Some(&entry))] {
-        let mut config = config_of(&pki, ONCE, &api, &dns, &format!("sslmate: \"{source}\""));
+        let mut config = config_of(
+            &pki,
+            LONG_INTERVAL,
+            &api,
+            &dns,
+            &format!("sslmate: \"{source}\""),
+        );
         if let Some(entry) = beside {
             config.push_str(&format!("- {{{entry}}}\n"));
         }

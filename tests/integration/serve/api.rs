@@ -45,7 +45,7 @@ fn bench(pki: &Pki, leaf: &Leaf, api: &Canned) -> (Server, Exporter) {
 }
 
 #[test]
-fn whatever_the_api_does_the_last_good_instance_stays_and_no_other_endpoint_is_moved() {
+fn last_good_instance_stays_in_use_during_any_api_fault() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST, "other.example"]);
     let good = canned::json(200, &object(&pki, &leaf));
@@ -122,7 +122,7 @@ fn whatever_the_api_does_the_last_good_instance_stays_and_no_other_endpoint_is_m
 }
 
 #[test]
-fn a_clock_that_is_a_day_off_is_told_once_until_it_is_right() {
+fn serve_logs_a_clock_difference_once_until_it_ends() {
     const DAY: i64 = 86_400;
     const WORDS: &str = "the clock of this machine is";
     let pki = Pki::new();
@@ -152,22 +152,22 @@ fn a_clock_that_is_a_day_off_is_told_once_until_it_is_right() {
         "{}",
         exporter.log()
     );
-    assert_eq!(exporter.log().matches("was refused").count(), 0);
+    assert_eq!(exporter.log().matches("configuration refused").count(), 0);
 }
 
 #[test]
-fn a_file_that_is_half_written_is_not_what_is_expected() {
+fn half_written_pem_file_keeps_the_previous_certificate() {
     let pki = Pki::new();
     let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &old);
-    let account = crate::fixture::account::StandIn::start(&pki, &["127.0.0.1"], server.port());
+    let account = crate::fixture::account::FakeAccount::start(&pki, &["127.0.0.1"], server.port());
     let chain = |leaf: &Leaf| std::fs::read_to_string(pki.full_chain(leaf)).unwrap();
     let place = format!(
         "hostnames: {HOST}, addresses: 127.0.0.1, port: {}",
         server.port()
     );
     let entry = format!("name: web, pem: fullchain.pem, {place}");
-    let config = inventory(&pki, OFTEN, &account.settings("1s"), &[entry]);
+    let config = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
     let exporter = Exporter::start(&config, &[], |folder| {
         account.write_key(folder);
         std::fs::write(folder.join("fullchain.pem"), chain(&old)).unwrap();

@@ -22,7 +22,7 @@ fn clock() -> Timestamp {
 }
 
 fn environment() -> certvigil::source::Environment<'static> {
-    certvigil::lab::environment()
+    certvigil::testbed::environment()
 }
 
 async fn metrics(address: std::net::SocketAddr) -> String {
@@ -43,11 +43,16 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_changes_the_verdict_and_stops_no_look() {
+async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let text = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let monitor = Monitor::new(Setup {
         load: Box::new(move || {
             certvigil::config::parse(&text, std::path::Path::new("c.yml"))

@@ -9,18 +9,18 @@ use super::*;
 use crate::fixture::exporter::basic;
 
 /// Maximum connections of `serve` (`crates/exporter-web/src/listen.rs`).
-const SEATS: usize = 512;
+const MAX_CONNECTIONS: usize = 512;
 /// Other descriptors of a monitor: listeners, files, probes.
 const OTHER_DESCRIPTORS: usize = 64;
 
 /// Open descriptors of the monitor, from its own metrics: if a process is not dumpable, only root
 /// may read the kernel's list.
 fn descriptors(exporter: &Exporter) -> usize {
-    descriptors_if_told(exporter).unwrap()
+    try_descriptors(exporter).unwrap()
 }
 
 /// Returns `None` while the monitor refuses another scrape.
-fn descriptors_if_told(exporter: &Exporter) -> Option<usize> {
+fn try_descriptors(exporter: &Exporter) -> Option<usize> {
     let metrics = exporter.get("/metrics");
     assert!(matches!(metrics.status, 200 | 503), "{metrics:?}");
     Some(metrics.sample("process_open_fds", &[])? as usize)
@@ -46,7 +46,7 @@ fn resident_kib(exporter: &Exporter) -> u64 {
 /// request is answered nevertheless.
 #[test]
 #[cfg(target_os = "linux")] // counts descriptors
-fn ten_thousand_connections_keep_nobody_out() {
+fn server_answers_with_ten_thousand_open_connections() {
     const CROWD: usize = 10_000;
     /// Idle clients between two requests.
     const PART: usize = 500;
@@ -55,12 +55,15 @@ fn ten_thousand_connections_keep_nobody_out() {
     /// Maximum growth of memory at the connection limit.
     const MAX_GROWTH_KIB: u64 = 64 << 10;
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     let (before, memory) = (descriptors(&exporter), resident_kib(&exporter));
     let allowed = raise_descriptors().saturating_sub(OTHERS);
-    assert!(allowed > 2 * SEATS, "`ulimit -Hn` has to be greater");
+    assert!(
+        allowed > 2 * MAX_CONNECTIONS,
+        "`ulimit -Hn` has to be greater"
+    );
     let mut crowd = Vec::new();
     for number in 0..CROWD.min(allowed) {
         let mut stream = TcpStream::connect(exporter.address).unwrap();
@@ -76,7 +79,7 @@ fn ten_thousand_connections_keep_nobody_out() {
     assert_eq!(exporter.get("/metrics").status, 200);
     let count = descriptors(&exporter);
     assert!(
-        (SEATS..=SEATS + OTHER_DESCRIPTORS).contains(&count),
+        (MAX_CONNECTIONS..=MAX_CONNECTIONS + OTHER_DESCRIPTORS).contains(&count),
         "{count}"
     );
     let grown = resident_kib(&exporter).saturating_sub(memory);
@@ -89,9 +92,9 @@ fn ten_thousand_connections_keep_nobody_out() {
 
 /// A byte now and then does not extend the timeout of a request head.
 #[test]
-fn a_head_that_drips_ends() {
+fn slowly_sent_request_head_is_cut_off() {
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&config, &[], |_| {});
     let mut drips = TcpStream::connect(exporter.address).unwrap();
     wait_until("the slow one has to leave", || drips.write_all(b"G").err());
@@ -100,7 +103,7 @@ fn a_head_that_drips_ends() {
 /// Clients that request long responses and read them slowly.
 #[test]
 #[cfg(target_os = "linux")] // counts descriptors
-fn slow_readers_hold_nobody_up_and_lose_their_seats() {
+fn slow_readers_are_disconnected_and_delay_no_other_client() {
     /// Maximum concurrent long responses (`src/serve/metrics.rs`).
     const READERS: usize = 8;
     /// Length of the name in every series: the response exceeds the buffers of two sockets.
@@ -111,7 +114,7 @@ fn slow_readers_hold_nobody_up_and_lose_their_seats() {
     let (name, addresses) = ("x".repeat(NAME), addresses.join(", "));
     let entry =
         format!("name: {name}, trust: true, hostnames: {HOST}, addresses: [{addresses}], port: 1");
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let whole = exporter.get("/metrics").body.len();
     let before = descriptors(&exporter);
@@ -132,7 +135,7 @@ fn slow_readers_hold_nobody_up_and_lose_their_seats() {
             reader.read_exact(&mut [0]).unwrap();
         }
         assert_eq!(exporter.get("/-/healthy").status, 200);
-        let now = descriptors_if_told(&exporter)?;
+        let now = try_descriptors(&exporter)?;
         (now <= before + 1).then_some(())
     });
     let mut rest = Vec::new();
@@ -146,10 +149,10 @@ fn slow_readers_hold_nobody_up_and_lose_their_seats() {
 
 /// Guessing passwords is slow for the guessing client, and for no other.
 #[test]
-fn wrong_passwords_at_a_rate_do_not_keep_the_right_one_out() {
+fn password_guesses_do_not_lock_out_the_correct_user() {
     const GUESSES: usize = 100;
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let hash = bcrypt::hash("secret", 8).unwrap();
     let exporter = Exporter::start(&config, &["--web.config.file", "web.yml"], |folder| {
         let text = format!("basic_auth_users:\n  reader: {hash}\n");
@@ -181,11 +184,11 @@ fn wrong_passwords_at_a_rate_do_not_keep_the_right_one_out() {
 
 /// Too long or too many headers, repeatedly.
 #[test]
-fn header_bombs_are_refused_and_forgotten() {
+fn too_many_or_long_headers_are_refused_without_memory_growth() {
     const BOMBS: usize = 200;
     const MAX_GROWTH_KIB: u64 = 64 << 10;
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     let memory = resident_kib(&exporter);
@@ -210,10 +213,10 @@ fn header_bombs_are_refused_and_forgotten() {
 }
 
 #[test]
-fn no_spelling_of_a_path_leads_elsewhere_or_past_the_password() {
+fn unusual_path_spelling_does_not_bypass_routing_or_password() {
     const PASSWORD_FILE: &str = "basic_auth_users:\n  reader: HASH\n";
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let hash = bcrypt::hash("secret", 4).unwrap();
     let exporter = Exporter::start(&config, &["--web.config.file", "web.yml"], |folder| {
         let text = PASSWORD_FILE.replace("HASH", &hash);
@@ -246,7 +249,7 @@ fn no_spelling_of_a_path_leads_elsewhere_or_past_the_password() {
         let known = exporter.get(path);
         assert!([400, 404].contains(&known.status), "{path}: {known:?}");
         assert!(!known.text().contains("certvigil_build_info"), "{path}");
-        let stranger = exporter.request_as_nobody("GET", path, &[], "");
+        let stranger = exporter.request_without_user("GET", path, &[], "");
         assert!(
             [400, 401].contains(&stranger.status),
             "{path}: {stranger:?}"

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use certvigil::lab::Scenario;
+use certvigil::testbed::Scenario;
 
 use super::metrics::assert_well_formed;
 use super::*;
 
 #[test]
-fn the_planted_faults_are_in_the_metrics_and_sigterm_ends_it() {
+fn demo_metrics_have_the_planted_faults_and_sigterm_stops_it() {
     let mut exporter = Exporter::demo(&[]);
     exporter.wait_until_ready();
     let metrics = exporter.get("/metrics");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 
 #[test]
-fn each_host_and_port_is_one_target_with_labels_that_relabelling_takes() {
+fn http_sd_lists_each_host_and_port_once_with_valid_labels() {
     let pki = Pki::new();
     let (one, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let entries = [
@@ -27,7 +27,7 @@ fn each_host_and_port_is_one_target_with_labels_that_relabelling_takes() {
         "name: local, trust: true, hostnames: 127.0.0.1, port: 3".into(),
         "name: v6, trust: true, hostnames: \"::1\", port: 4".into(),
     ];
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     let answer = exporter.get("/sd");
     assert_eq!(answer.header("content-type"), Some("application/json"));

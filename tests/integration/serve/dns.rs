@@ -6,7 +6,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::fixture::dns::{A, Asked, MX, NXDOMAIN, NameServer, SERVFAIL, Said, wire_name};
+use crate::fixture::dns::{
+    A, DnsQuery, DnsResponse, MX, NXDOMAIN, NameServer, SERVFAIL, wire_name,
+};
 use crate::fixture::exporter::Answer;
 
 /// Response of the name server for the names of the zone.
@@ -51,19 +53,19 @@ impl Changing {
     }
 }
 
-fn addresses(asked: &Asked, all: &[Ipv4Addr]) -> Said {
+fn addresses(asked: &DnsQuery, all: &[Ipv4Addr]) -> DnsResponse {
     let all = all.iter().filter(|_| asked.kind == A);
     let records = all.map(|ip| (asked.name.clone(), A, ip.octets().to_vec()));
-    Said {
+    DnsResponse {
         records: records.collect(),
-        ..Said::default()
+        ..DnsResponse::default()
     }
 }
 
-fn error(code: u8) -> Said {
-    Said {
+fn error(code: u8) -> DnsResponse {
+    DnsResponse {
         code,
-        ..Said::default()
+        ..DnsResponse::default()
     }
 }
 
@@ -96,7 +98,7 @@ fn a_dns_failure_keeps_the_known_addresses_and_is_reported_beside_them() {
     let dns = Changing::start(Zone::Addresses(vec![FIRST]));
     let place = format!("hostnames: {HOST}, port: {}", server.port());
     let entry = expecting(&pki, "web", &leaf, &place);
-    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let config = inventory(&pki, SHORT_INTERVAL, &dns.setting(), &[entry]);
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     let before = exporter.log().len();
@@ -141,14 +143,14 @@ fn a_dns_failure_keeps_the_known_addresses_and_is_reported_beside_them() {
 }
 
 #[test]
-fn addresses_that_dns_returns_after_a_failure_replace_the_known_ones() {
+fn addresses_returned_after_a_dns_failure_replace_the_known_ones() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (server, _other) = two_servers(&pki, &leaf);
     let dns = Changing::start(Zone::Addresses(vec![FIRST]));
     let place = format!("hostnames: {HOST}, port: {}", server.port());
     let entry = expecting(&pki, "web", &leaf, &place);
-    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let config = inventory(&pki, SHORT_INTERVAL, &dns.setting(), &[entry]);
     let exporter = Exporter::start(&config, &[], |_| {});
     let wait_for = |zone: Zone, addresses: &[&str]| {
         dns.set(zone);
@@ -179,7 +181,7 @@ fn a_dns_failure_at_the_start_is_a_host_without_addresses() {
     let dns = Changing::start(Zone::Error(SERVFAIL));
     let place = format!("hostnames: {HOST}, port: {}", server.port());
     let entry = expecting(&pki, "web", &leaf, &place);
-    let config = inventory(&pki, OFTEN, &dns.setting(), &[entry]);
+    let config = inventory(&pki, SHORT_INTERVAL, &dns.setting(), &[entry]);
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     assert_eq!(probed(&exporter.get("/metrics")), [""]);
@@ -214,7 +216,7 @@ fn with_system_files(config: &str, resolv_conf: &str, hosts: &str) -> Exporter {
 
 #[test]
 #[ignore = "needs util-linux"]
-fn the_files_of_the_system_are_read_again_when_they_change() {
+fn changed_resolv_conf_and_hosts_files_are_reread() {
     /// An address at which no name server listens.
     const NO_NAME_SERVER: &str = "nameserver 127.255.255.254\n";
     let pki = Pki::new();
@@ -222,7 +224,7 @@ fn the_files_of_the_system_are_read_again_when_they_change() {
     let server = server(&pki, &leaf);
     let place = format!("hostnames: {HOST}, port: {}", server.port());
     let entry = expecting(&pki, "web", &leaf, &place);
-    let config = inventory(&pki, OFTEN, "", &[entry]);
+    let config = inventory(&pki, SHORT_INTERVAL, "", &[entry]);
     let exporter = with_system_files(&config, "# no name server yet\n", "127.0.0.1 localhost\n");
     let error = |kind: &str| {
         let labels = [label("error_kind", kind)];
@@ -272,9 +274,9 @@ fn a_dns_failure_keeps_the_known_mail_hosts_and_nxdomain_removes_them() {
         .concat();
         match (asked.kind, asked.name.as_str()) {
             (MX, "two.example") if code != 0 => Some(error(code)),
-            (MX, name) => Some(Said {
+            (MX, name) => Some(DnsResponse {
                 records: vec![(name.to_owned(), MX, exchange)],
-                ..Said::default()
+                ..DnsResponse::default()
             }),
             _ => Some(addresses(asked, &[FIRST])),
         }
@@ -285,7 +287,11 @@ fn a_dns_failure_keeps_the_known_mail_hosts_and_nxdomain_removes_them() {
     );
     let entry = expecting(&pki, "post", &leaf, &mail);
     let dns = format!("dns: ['{}']", name_server.address);
-    let exporter = Exporter::start(&inventory(&pki, OFTEN, &dns, &[entry]), &[], |_| {});
+    let exporter = Exporter::start(
+        &inventory(&pki, SHORT_INTERVAL, &dns, &[entry]),
+        &[],
+        |_| {},
+    );
     // The probed hosts, and the domains whose mail hosts are unknown.
     let wait_for = |codes: u8, hosts: &[&str], unknown: &[&str]| {
         *code.lock().unwrap() = codes;
@@ -312,7 +318,7 @@ fn a_dns_failure_keeps_the_known_mail_hosts_and_nxdomain_removes_them() {
 }
 
 #[test]
-fn a_domain_that_is_gone_has_no_mail_hosts() {
+fn nxdomain_removes_the_mail_hosts_of_a_domain() {
     let pki = Pki::new();
     let leaf = pki.leaf(&["mx.one.example"]);
     let server = server(&pki, &leaf);
@@ -321,9 +327,9 @@ fn a_domain_that_is_gone_has_no_mail_hosts() {
     let name_server = NameServer::start(move |asked| {
         let exchange = [&[0, 10], wire_name("mx.one.example").as_slice()].concat();
         Some(match (asked.kind, *current.lock().unwrap()) {
-            (MX, 0) => Said {
+            (MX, 0) => DnsResponse {
                 records: vec![(asked.name.clone(), MX, exchange)],
-                ..Said::default()
+                ..DnsResponse::default()
             },
             (MX, code) => error(code),
             _ => addresses(asked, &[FIRST]),
@@ -332,7 +338,11 @@ fn a_domain_that_is_gone_has_no_mail_hosts() {
     let mail = format!("mx: one.example, protocol: https, port: {}", server.port());
     let entry = expecting(&pki, "post", &leaf, &mail);
     let dns = format!("dns: ['{}']", name_server.address);
-    let exporter = Exporter::start(&inventory(&pki, OFTEN, &dns, &[entry]), &[], |_| {});
+    let exporter = Exporter::start(
+        &inventory(&pki, SHORT_INTERVAL, &dns, &[entry]),
+        &[],
+        |_| {},
+    );
     for (codes, is_probed, is_unknown) in [
         (0, true, false),
         (SERVFAIL, true, true),

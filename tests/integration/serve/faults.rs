@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
 use crate::fixture::process::{run, signal};
-use crate::fixture::tls::shake_hands;
+use crate::fixture::tls::complete_handshake;
 use crate::support::command;
 
 /// Blocks all threads until it is opened.
@@ -31,7 +31,7 @@ fn gated(pki: &Pki, leaf: &Leaf) -> (Server, Arc<Gate>) {
     let (waits, config) = (gate.clone(), config(pki, leaf));
     let server = Server::start("0.0.0.0", move |stream| {
         waits.pass();
-        shake_hands(stream, &config);
+        complete_handshake(stream, &config);
     });
     (server, gate)
 }
@@ -54,14 +54,14 @@ fn targets(pki: &Pki, leaf: &Leaf, count: usize, port: u16) -> Vec<String> {
 }
 
 #[test]
-fn with_few_descriptors_there_are_few_looks_at_a_time_and_clients_are_answered() {
+fn serve_limits_probes_to_few_descriptors_and_answers_clients() {
     const TARGETS: usize = 100;
     let pki = Pki::new();
     let leaf = pki.leaf(&["*.example.com"]);
     let (server, gate) = gated(&pki, &leaf);
     let config = inventory(
         &pki,
-        PATIENT,
+        LONG_TIMEOUT,
         "",
         &targets(&pki, &leaf, TARGETS, server.port()),
     );
@@ -104,13 +104,13 @@ fn with_few_descriptors_there_are_few_looks_at_a_time_and_clients_are_answered()
 }
 
 #[test]
-fn with_few_descriptors_a_flood_of_probes_takes_half_of_the_seats() {
+fn probe_flood_takes_at_most_half_of_the_connection_slots() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (server, _gate) = gated(&pki, &leaf);
     let config = inventory(
         &pki,
-        PATIENT,
+        LONG_TIMEOUT,
         "",
         &[entry(&pki, "web", &leaf, server.port())],
     );
@@ -120,7 +120,7 @@ fn with_few_descriptors_a_flood_of_probes_takes_half_of_the_seats() {
         .split_once("file descriptors: limit=")
         .expect("it is logged");
     let seats: usize = seats.split(' ').next().unwrap().parse().unwrap();
-    wait_for_looks(&server);
+    wait_for_probes(&server);
     let path = format!("/probe?target={HOST}:{}", server.port());
     let ask = || exporter.ask("GET", &path, &[], "");
     let mut stuck: Vec<_> = (0..seats / 2).map(|_| ask()).collect();
@@ -144,11 +144,16 @@ fn with_few_descriptors_a_flood_of_probes_takes_half_of_the_seats() {
 }
 
 #[test]
-fn as_many_descriptors_are_taken_as_the_process_may_give_itself() {
+fn soft_descriptor_limit_is_raised_to_the_hard_limit() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let config = inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let limits = "ulimit -Sn 64 && ulimit -Hn 3000";
     let exporter = Exporter::start_limited(&config, limits, &[]);
     exporter.wait_until_ready();
@@ -164,14 +169,14 @@ fn limit_descriptors(exporter: &Exporter, most: u32) {
 }
 
 #[test]
-fn without_descriptors_looks_fail_as_internal_and_all_is_well_once_there_are_some() {
+fn probes_fail_as_internal_without_descriptors_and_recover() {
     const TARGETS: usize = 100;
     let pki = Pki::new();
     let leaf = pki.leaf(&["*.example.com"]);
     let server = Server::tls("0.0.0.0", config(&pki, &leaf));
     let config = inventory(
         &pki,
-        OFTEN,
+        SHORT_INTERVAL,
         "",
         &targets(&pki, &leaf, TARGETS, server.port()),
     );
@@ -196,7 +201,7 @@ fn without_descriptors_looks_fail_as_internal_and_all_is_well_once_there_are_som
 }
 
 #[test]
-fn with_little_memory_hundreds_of_endpoints_are_watched() {
+fn serve_monitors_500_endpoints_with_little_memory() {
     const TARGETS: usize = 500;
     let pki = Pki::new();
     let leaf = pki.leaf(&["*.example.com"]);
@@ -214,7 +219,7 @@ fn with_little_memory_hundreds_of_endpoints_are_watched() {
         .collect();
     let config = inventory(&pki, "interval: 5s, timeout: 2s", "", &entries);
     let args = ["--state-dir", "state"];
-    let mut exporter = Exporter::start_limited(&config, crate::support::LITTLE_MEMORY, &args);
+    let mut exporter = Exporter::start_limited(&config, crate::support::LIMITED_MEMORY, &args);
     exporter.wait_for_metrics("every look is right", |metrics| {
         let correct = metrics.samples("certvigil_endpoint_correct", &[]);
         correct.len() == TARGETS && correct.iter().all(|s| s.ends_with(" 1"))
@@ -226,11 +231,16 @@ fn with_little_memory_hundreds_of_endpoints_are_watched() {
 }
 
 #[test]
-fn a_crash_leaves_no_memory_on_a_disk() {
+fn crash_writes_no_core_dump() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let config = inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     // The monitor lowers the limit that the shell allows.
     let mut exporter =
         Exporter::start_limited(&config, "ulimit -c unlimited || ulimit -c hard", &[]);
@@ -250,13 +260,13 @@ fn a_crash_leaves_no_memory_on_a_disk() {
 }
 
 #[test]
-fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
+fn full_disk_is_logged_and_probing_continues() {
     const ADDRESSES: u8 = 200;
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = Server::tls("0.0.0.0", config(&pki, &leaf));
     let entry = at_many(&pki, &leaf, ADDRESSES, server.port());
-    let config = inventory(&pki, OFTEN, "", &[entry]);
+    let config = inventory(&pki, SHORT_INTERVAL, "", &[entry]);
     // The file size is limited, as on a full disk: enough to start, but not to continue.
     let limits = "trap '' XFSZ && ulimit -Sf 160";
     let mut exporter = Exporter::start_limited(&config, limits, &["--state-dir", "state"]);
@@ -297,17 +307,20 @@ fn a_state_that_can_grow_no_more_is_told_and_looking_goes_on() {
 }
 
 #[test]
-fn a_hangup_in_the_middle_of_a_cycle_loses_no_look_and_an_interrupt_ends_it() {
+fn sighup_during_a_cycle_loses_no_probe_and_sigint_stops_serve() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (server, gate) = gated(&pki, &leaf);
     let entries = [entry(&pki, "web", &leaf, server.port())];
-    let config = inventory(&pki, PATIENT, "", &entries);
+    let config = inventory(&pki, LONG_TIMEOUT, "", &entries);
     let mut exporter = Exporter::start(&config, &["--state-dir", "state"], |_| {});
-    wait_for_looks(&server);
+    wait_for_probes(&server);
     exporter.signal("HUP");
     wait_until("it has reloaded", || {
-        exporter.log().contains("was read anew").then_some(())
+        exporter
+            .log()
+            .contains("configuration reloaded")
+            .then_some(())
     });
     gate.open();
     exporter.wait_until_ready();
@@ -320,24 +333,29 @@ fn a_hangup_in_the_middle_of_a_cycle_loses_no_look_and_an_interrupt_ends_it() {
     let (server, _gate) = gated(&pki, &leaf);
     exporter.write_config(&inventory(
         &pki,
-        PATIENT,
+        LONG_TIMEOUT,
         "",
         &[entry(&pki, "web", &leaf, server.port())],
     ));
     exporter.signal("HUP");
-    wait_for_looks(&server);
+    wait_for_probes(&server);
     exporter.signal("INT");
     assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
 }
 
 #[test]
-fn it_goes_on_though_nobody_reads_its_log() {
+fn serve_continues_if_its_log_is_not_read() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("certvigil.yml");
-    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let text = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     std::fs::write(&file, text).unwrap();
     let mut child = command()
         .args(["serve", "-vv", "--web.listen-address", "127.0.0.1:0"])

@@ -8,7 +8,7 @@ const QUICKLY: &str =
     "sslmate: {refresh_interval: 1s, api_key_file: key, endpoint: \"http://127.0.0.1:9\"}";
 
 fn exporter(pki: &Pki, entries: &[String], prepare: impl FnOnce(&std::path::Path)) -> Exporter {
-    let config = inventory(pki, OFTEN, QUICKLY, entries);
+    let config = inventory(pki, SHORT_INTERVAL, QUICKLY, entries);
     Exporter::start(&config, &["--state-dir", "state"], |folder| {
         std::fs::write(folder.join("key"), "k").unwrap();
         std::fs::create_dir(folder.join("certs")).unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::fixture::dns::{A, Responder};
-use crate::fixture::tls::shake_hands;
+use crate::fixture::tls::complete_handshake;
 
 /// A name server that answers every query with these addresses in turn, and then always with the
 /// last.
@@ -28,11 +28,11 @@ fn turning(addresses: &'static [[u8; 4]]) -> (Responder, Arc<AtomicUsize>) {
 /// A server at every address of the machine, which counts connections by address.
 fn everywhere(pki: &Pki, leaf: &Leaf) -> Server {
     let config = config(pki, leaf);
-    Server::start("::", move |stream| shake_hands(stream, &config))
+    Server::start("::", move |stream| complete_handshake(stream, &config))
 }
 
 #[test]
-fn no_spelling_of_an_address_opens_what_is_inside() {
+fn unusual_spelling_of_an_internal_address_is_refused() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = everywhere(&pki, &leaf);
@@ -43,7 +43,7 @@ fn no_spelling_of_an_address_opens_what_is_inside() {
         "dns: {}\nprobe: {{allow: [\"*\", 192.0.2.0/24]}}",
         names.address
     );
-    let config = inventory(&pki, ONCE, &settings, &[trusting("any.example")]);
+    let config = inventory(&pki, LONG_INTERVAL, &settings, &[trusting("any.example")]);
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     for host in [
@@ -123,7 +123,7 @@ fn no_spelling_of_an_address_opens_what_is_inside() {
 }
 
 #[test]
-fn a_name_that_turns_to_loopback_after_it_was_judged_does_not_get_there() {
+fn dns_change_after_the_access_check_does_not_redirect_the_probe() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = everywhere(&pki, &leaf);
@@ -137,7 +137,7 @@ fn a_name_that_turns_to_loopback_after_it_was_judged_does_not_get_there() {
             "dns: {}\nprobe: {{allow: [\"*.example\", 127.0.0.2/32]}}",
             names.address
         );
-        let config = inventory(&pki, ONCE, &settings, &[trusting("127.0.0.1")]);
+        let config = inventory(&pki, LONG_INTERVAL, &settings, &[trusting("127.0.0.1")]);
         let exporter = Exporter::start(&config, &[], |_| {});
         exporter.wait_until_ready();
         let before = server.connections();
@@ -159,7 +159,7 @@ fn a_name_that_turns_to_loopback_after_it_was_judged_does_not_get_there() {
 }
 
 #[test]
-fn one_address_inside_is_enough_to_refuse_a_name() {
+fn name_with_one_forbidden_address_is_refused() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = everywhere(&pki, &leaf);
@@ -171,7 +171,7 @@ fn one_address_inside_is_enough_to_refuse_a_name() {
         "dns: {}\nprobe: {{allow: [\"*.example\", 127.0.0.2/32]}}",
         names.address
     );
-    let config = inventory(&pki, ONCE, &settings, &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, &settings, &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&config, &[], |_| {});
     let answer = exporter.get(&format!("/probe?target=both.example:{}", server.port()));
     assert_eq!(answer.status, 403, "{}", answer.text());
@@ -179,7 +179,7 @@ fn one_address_inside_is_enough_to_refuse_a_name() {
 }
 
 #[test]
-fn what_is_named_may_be_looked_at_and_what_is_monitored_always() {
+fn allowed_and_monitored_targets_may_be_probed() {
     let pki = Pki::new();
     let leaf = pki.leaf(&["named.example", HOST]);
     let server = everywhere(&pki, &leaf);
@@ -196,7 +196,7 @@ fn what_is_named_may_be_looked_at_and_what_is_monitored_always() {
     let place = format!("hostnames: {HOST}, port: {}", server.port());
     let config = inventory(
         &pki,
-        ONCE,
+        LONG_INTERVAL,
         &settings,
         &[expecting(&pki, "web", &leaf, &place)],
     );

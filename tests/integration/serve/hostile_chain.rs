@@ -10,7 +10,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
-use crate::fixture::dns::{A, NameServer, Said};
+use crate::fixture::dns::{A, DnsResponse, NameServer};
 use crate::fixture::tls::config_of;
 
 const ADDRESSES: u8 = 16;
@@ -56,9 +56,9 @@ fn expensive_chains_delay_neither_requests_nor_other_endpoints() {
     let name_server = NameServer::start(|asked| {
         let all = (1..=ADDRESSES).filter(|_| asked.kind == A);
         let records = all.map(|n| (asked.name.clone(), A, vec![127, 0, 9, n]));
-        Some(Said {
+        Some(DnsResponse {
             records: records.collect(),
-            ..Said::default()
+            ..DnsResponse::default()
         })
     });
     let settings = format!(

@@ -6,11 +6,11 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::fixture::tls::{shake_hands, stay_silent};
+use crate::fixture::tls::{complete_handshake, stay_silent};
 use crate::support::{Run, certvigil};
 
 #[test]
-fn it_is_ready_once_everything_has_been_looked_at() {
+fn serve_is_ready_after_every_endpoint_was_probed() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (release, wait) = mpsc::channel::<()>();
@@ -18,21 +18,21 @@ fn it_is_ready_once_everything_has_been_looked_at() {
     let slow = Server::start("127.0.0.1", move |stream| {
         // Continues when the test drops the sender.
         let _ = wait.lock().unwrap().recv();
-        shake_hands(stream, &config);
+        complete_handshake(stream, &config);
     });
     let quick = server(&pki, &leaf);
     let entries = [
         entry(&pki, "slow", &leaf, slow.port()),
         entry(&pki, "quick", &leaf, quick.port()),
     ];
-    let exporter = Exporter::start(&inventory(&pki, PATIENT, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_TIMEOUT, "", &entries), &[], |_| {});
     let labels = [r#"certificate="quick""#];
     exporter.wait_for_metrics("one of them is looked at", |metrics| {
         metrics
             .sample("certvigil_endpoint_correct", &labels)
             .is_some()
     });
-    wait_for_looks(&slow);
+    wait_for_probes(&slow);
     let early = exporter.get("/-/ready");
     assert_eq!(early.status, 503);
     assert!(
@@ -64,15 +64,15 @@ fn it_is_ready_once_everything_has_been_looked_at() {
 }
 
 #[test]
-fn sigterm_ends_it_well_though_looks_and_probes_are_stuck() {
+fn sigterm_exits_with_0_despite_stuck_probes() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let silent = Server::start("127.0.0.1", stay_silent);
     let entries = [entry(&pki, "web", &leaf, silent.port())];
     // A probe may take an hour: only the shutdown grace period ends these.
-    let config = inventory(&pki, PATIENT, "", &entries);
+    let config = inventory(&pki, LONG_TIMEOUT, "", &entries);
     let mut exporter = Exporter::start(&config, &["--state-dir", "state"], |_| {});
-    wait_for_looks(&silent);
+    wait_for_probes(&silent);
     let path = format!("/probe?target={HOST}:{}", silent.port());
     let mut probe = exporter.ask("GET", &path, &[], "");
     wait_until("the probe's look", || {
@@ -97,7 +97,7 @@ fn sigterm_ends_it_well_though_looks_and_probes_are_stuck() {
 }
 
 #[test]
-fn an_answer_under_way_at_the_end_is_given() {
+fn request_in_flight_at_shutdown_is_answered() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (release, wait) = mpsc::channel::<()>();
@@ -108,10 +108,10 @@ fn an_answer_under_way_at_the_end_is_given() {
         if !std::mem::take(&mut *first.lock().unwrap()) {
             let _ = wait.lock().unwrap().recv();
         }
-        shake_hands(stream, &served);
+        complete_handshake(stream, &served);
     });
     let entries = [entry(&pki, "web", &leaf, slow.port())];
-    let mut exporter = Exporter::start(&inventory(&pki, PATIENT, "", &entries), &[], |_| {});
+    let mut exporter = Exporter::start(&inventory(&pki, LONG_TIMEOUT, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     let path = format!("/probe?target={HOST}:{}", slow.port());
     let mut probe = exporter.ask("GET", &path, &[], "");
@@ -130,9 +130,9 @@ fn an_answer_under_way_at_the_end_is_given() {
 }
 
 #[test]
-fn ctrl_c_ends_it_too() {
+fn sigint_exits_with_0() {
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let mut exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     exporter.signal("INT");
@@ -140,9 +140,9 @@ fn ctrl_c_ends_it_too() {
 }
 
 #[test]
-fn it_listens_at_every_address_that_is_given() {
+fn serve_listens_on_every_given_address() {
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let more = [
         "--web.listen-address=127.0.0.1:0",
         "--web.listen-address=localhost:0",
@@ -173,9 +173,9 @@ fn assert_refused(run: &Run, words: &str) {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_with_the_way_out() {
+fn port_in_use_error_names_the_listen_flag() {
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&config, &[], |_| {});
     let (file, address) = (exporter.path("certvigil.yml"), exporter.address.to_string());
     for command in [
@@ -191,7 +191,7 @@ fn a_port_that_is_taken_is_told_with_the_way_out() {
 }
 
 #[test]
-fn a_configuration_that_is_none_is_told() {
+fn invalid_configuration_stops_serve_with_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.yml");
     std::fs::write(&empty, "").unwrap();

@@ -50,7 +50,7 @@ pub(super) fn assert_well_formed(answer: &Answer) {
 }
 
 #[test]
-fn what_is_told_of_an_endpoint_depends_on_how_the_look_ended() {
+fn endpoint_metrics_depend_on_the_probe_outcome() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let (right, wrong) = (server(&pki, &leaf), server(&pki, &other));
@@ -187,7 +187,7 @@ fn what_is_told_of_an_endpoint_depends_on_how_the_look_ended() {
 /// The names of certificates in a folder are not in the configuration, which rejects duplicate
 /// names.
 #[test]
-fn certificates_of_one_name_do_not_make_a_series_twice() {
+fn certificates_with_the_same_name_cause_no_duplicate_series() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (first, second) = (server(&pki, &leaf), server(&pki, &leaf));
@@ -201,7 +201,7 @@ fn certificates_of_one_name_do_not_make_a_series_twice() {
     let names = Responder::start(addresses);
     let settings = format!("dns: {}", names.address);
     let entries = [first.port(), second.port()].map(|port| format!("pem_dir: web.*, port: {port}"));
-    let config = inventory(&pki, ONCE, &settings, &entries);
+    let config = inventory(&pki, LONG_INTERVAL, &settings, &entries);
     let exporter = Exporter::start(&config, &[], |folder| {
         std::fs::copy(pki.full_chain(&leaf), folder.join("web.pem")).unwrap();
     });
@@ -213,10 +213,10 @@ fn certificates_of_one_name_do_not_make_a_series_twice() {
 }
 
 #[test]
-fn gzip_is_for_who_asks_for_it() {
+fn metrics_are_compressed_only_on_request() {
     let pki = Pki::new();
     let exporter = Exporter::start(
-        &inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]),
+        &inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]),
         &[],
         |_| {},
     );
@@ -241,7 +241,7 @@ fn gzip_is_for_who_asks_for_it() {
 }
 
 #[test]
-fn an_address_that_leaves_dns_leaves_the_exposition() {
+fn address_removed_from_dns_leaves_the_metrics() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (first, _second) = two_servers(&pki, &leaf);
@@ -259,7 +259,11 @@ fn an_address_that_leaves_dns_leaves_the_exposition() {
         &leaf,
         &format!("hostnames: {HOST}, port: {}", first.port()),
     );
-    let exporter = Exporter::start(&inventory(&pki, OFTEN, &settings, &[entry]), &[], |_| {});
+    let exporter = Exporter::start(
+        &inventory(&pki, SHORT_INTERVAL, &settings, &[entry]),
+        &[],
+        |_| {},
+    );
     exporter.wait_until_ready();
     let metrics = exporter.get("/metrics");
     let (gone, count) = (r#"ip="127.0.0.2""#, "certvigil_hostname_addresses");
@@ -282,10 +286,10 @@ fn an_address_that_leaves_dns_leaves_the_exposition() {
 }
 
 #[test]
-fn every_path_answers_its_methods_and_says_which_they_are() {
+fn every_path_reports_its_allowed_methods() {
     let pki = Pki::new();
     let exporter = Exporter::start(
-        &inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]),
+        &inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]),
         &[],
         |_| {},
     );
@@ -323,10 +327,10 @@ fn every_path_answers_its_methods_and_says_which_they_are() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_told_of_the_process_is_what_the_system_says_of_it() {
+fn process_metrics_match_the_operating_system() {
     let pki = Pki::new();
     let exporter = Exporter::start(
-        &inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]),
+        &inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]),
         &[],
         |_| {},
     );

@@ -33,11 +33,11 @@ use crate::fixture::process::wait_until;
 use crate::fixture::tls::{Server, config};
 
 /// For changes that must happen during the test.
-const OFTEN: &str = "interval: 1s, timeout: 2s";
+const SHORT_INTERVAL: &str = "interval: 1s, timeout: 2s";
 /// For a state that must not change unless something triggers a probe.
-const ONCE: &str = "interval: 1h, timeout: 2s";
+const LONG_INTERVAL: &str = "interval: 1h, timeout: 2s";
 /// For servers that never respond, which must not time out before the test has seen enough.
-const PATIENT: &str = "interval: 1h, timeout: 1h";
+const LONG_TIMEOUT: &str = "interval: 1h, timeout: 1h";
 
 /// A configuration that trusts only the tests' root.
 fn inventory(pki: &Pki, defaults: &str, settings: &str, certificates: &[String]) -> String {
@@ -85,7 +85,7 @@ fn two_servers(pki: &Pki, leaf: &Leaf) -> (Server, Server) {
 }
 
 /// Waits until the server is probed.
-fn wait_for_looks(server: &Server) {
+fn wait_for_probes(server: &Server) {
     wait_until("a look", || (server.connections() > 0).then_some(()));
 }
 
@@ -95,12 +95,12 @@ fn label(name: &str, value: &str) -> String {
 }
 
 #[test]
-fn an_endpoint_that_turns_bad_is_told_at_the_next_look() {
+fn new_fault_is_reported_at_the_next_probe() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let entry = entry(&pki, "web", &leaf, server.port());
-    let exporter = Exporter::start(&inventory(&pki, OFTEN, "", &[entry]), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, SHORT_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let labels = [r#"certificate="web""#, r#"ip="127.0.0.1""#];
     let metrics = exporter.get("/metrics");
@@ -128,12 +128,12 @@ fn an_endpoint_that_turns_bad_is_told_at_the_next_look() {
 }
 
 #[test]
-fn a_fault_that_the_first_probe_finds_is_logged_as_initial() {
+fn fault_found_by_the_first_probe_is_logged() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &other);
     let entry = entry(&pki, "web", &leaf, server.port());
-    let exporter = Exporter::start(&inventory(&pki, OFTEN, "", &[entry]), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, SHORT_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let log = exporter.log();
     assert!(log.contains("endpoint critical: hostname="), "{log}");

@@ -27,13 +27,13 @@ fn correct(exporter: &Exporter) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn two_files_of_one_name_for_one_host_are_both_looked_at() {
+fn two_files_with_one_name_for_one_host_are_both_probed() {
     let pki = Pki::new();
     let (served, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &served);
     let place = format!("addresses: 127.0.0.1, port: {}", server.port());
     let entries = ["two", "one"].map(|folder| format!("pem: {folder}/site.pem, {place}"));
-    let config = inventory(&pki, OFTEN, "", &entries);
+    let config = inventory(&pki, SHORT_INTERVAL, "", &entries);
     let exporter = Exporter::start(&config, &[], |folder| {
         write_chains(
             &pki,
@@ -101,7 +101,7 @@ fn two_files_of_one_name_for_one_host_are_both_looked_at() {
 }
 
 #[test]
-fn files_of_one_pattern_are_not_each_others_other_instance() {
+fn files_of_one_pattern_are_not_instances_of_each_other() {
     let pki = Pki::new();
     let (served, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &served);

@@ -1,7 +1,7 @@
 //! Probes and tests on demand while the monitor runs.
 
 use super::*;
-use crate::fixture::dns::{A, NameServer, Said};
+use crate::fixture::dns::{A, DnsResponse, NameServer};
 use crate::fixture::tls::stay_silent;
 
 /// Maximum addresses of a name that are probed on demand.
@@ -28,7 +28,7 @@ fn the_addresses_beyond_a_hundred_are_reported_as_not_probed() {
         at_addresses(&pki, &leaf, all, MAX_ADDRESSES, port),
         at_addresses(&pki, &leaf, many, MAX_ADDRESSES + 7, port),
     ];
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     let conclusive = |host: &str| {
         let answer = exporter.get(&format!("/probe?target={host}:{port}"));
@@ -86,9 +86,9 @@ fn a_probe_of_many_silent_addresses_leaves_the_monitor_its_slots() {
     let name_server = NameServer::start(|asked| {
         let all = (1..=20_u8).filter(|_| asked.kind == A);
         let records = all.map(|n| (asked.name.clone(), A, vec![127, 0, 9, n]));
-        Some(Said {
+        Some(DnsResponse {
             records: records.collect(),
-            ..Said::default()
+            ..DnsResponse::default()
         })
     });
     let settings = format!(
@@ -96,7 +96,7 @@ fn a_probe_of_many_silent_addresses_leaves_the_monitor_its_slots() {
         name_server.address
     );
     let entry = entry(&pki, "web", &leaf, good.port());
-    let config = inventory(&pki, OFTEN, &settings, &[entry]);
+    let config = inventory(&pki, SHORT_INTERVAL, &settings, &[entry]);
     let exporter = Exporter::start(&config, &["--concurrency", "8"], |_| {});
     exporter.wait_until_ready();
     let path = format!("/probe?target=crowd.example:{}&module=slow", silent.port());

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::*;
-use crate::fixture::account::StandIn;
+use crate::fixture::account::FakeAccount;
 use crate::fixture::browser::{Browser, ENTER};
 use crate::fixture::exporter::Answer;
 use crate::fixture::process::run;
@@ -29,7 +29,7 @@ struct Scene<'a> {
 }
 
 /// Tests a page in this browser: it fits, is readable, and loads nothing from elsewhere.
-fn look_at(browser: &Browser, exporter: &Exporter, scene: &Scene<'_>) {
+fn check_page(browser: &Browser, exporter: &Exporter, scene: &Scene<'_>) {
     let origin = format!("http://{}", exporter.address);
     for (kind, width, height) in WIDTHS {
         browser.resize(width, height);
@@ -147,18 +147,18 @@ fn good_and_bad(pki: &Pki) -> ([Server; 2], Exporter) {
     let servers = [server(pki, &leaf), server(pki, &other)];
     let entries = [("good", &servers[0]), ("bad", &servers[1])]
         .map(|(name, server)| entry(pki, name, &leaf, server.port()));
-    let exporter = Exporter::start(&inventory(pki, ONCE, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     (servers, exporter)
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn where_all_is_well_the_page_says_so() {
+fn status_page_reports_that_all_addresses_are_ok() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (first, _second) = two_servers(&pki, &leaf);
-    let text = inventory(&pki, ONCE, "", &[pair(&pki, &leaf, first.port())]);
+    let text = inventory(&pki, LONG_INTERVAL, "", &[pair(&pki, &leaf, first.port())]);
     let exporter = Exporter::start(&text, &[], |_| {});
     exporter.wait_until_ready();
     let browser = Browser::start();
@@ -172,7 +172,7 @@ fn where_all_is_well_the_page_says_so() {
             "None.",
         ],
     };
-    look_at(&browser, &exporter, &scene);
+    check_page(&browser, &exporter, &scene);
     let scene = Scene {
         name: "certificate",
         path: "/certificates/shop".into(),
@@ -183,22 +183,22 @@ fn where_all_is_well_the_page_says_so() {
             "not stored",
         ],
     };
-    look_at(&browser, &exporter, &scene);
+    check_page(&browser, &exporter, &scene);
     let scene = Scene {
         name: "docs",
         path: "/docs/findings/missing_intermediate".into(),
         words: &["How to fix it", "ssl_certificate"],
     };
-    look_at(&browser, &exporter, &scene);
+    check_page(&browser, &exporter, &scene);
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn a_fault_is_first_and_a_subject_that_is_a_script_is_shown_and_does_nothing() {
+fn status_page_shows_faults_first_and_never_runs_a_subject_as_script() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (first, second) = two_servers(&pki, &leaf);
-    let text = inventory(&pki, ONCE, "", &[pair(&pki, &leaf, first.port())]);
+    let text = inventory(&pki, LONG_INTERVAL, "", &[pair(&pki, &leaf, first.port())]);
     second.serve(config(&pki, &named(&pki, SCRIPT)));
     let exporter = Exporter::start(&text, &[], |_| {});
     exporter.wait_until_ready();
@@ -213,7 +213,7 @@ fn a_fault_is_first_and_a_subject_that_is_a_script_is_shown_and_does_nothing() {
             "<script>alert('run')</script><img src=x onerror=alert(1)>\u{fffd}dlrow",
         ],
     };
-    look_at(&browser, &exporter, &scene);
+    check_page(&browser, &exporter, &scene);
     let endpoint = link(&exporter.get("/"), "/certificates/shop/https/");
     assert!(
         endpoint.contains("127.0.0.2"),
@@ -228,22 +228,22 @@ fn a_fault_is_first_and_a_subject_that_is_a_script_is_shown_and_does_nothing() {
             "<script>alert('run')",
         ],
     };
-    look_at(&browser, &exporter, &scene);
+    check_page(&browser, &exporter, &scene);
     let ran = browser.eval("document.querySelectorAll('main script, main img').length");
     assert_eq!(ran, json!(0));
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn a_rollout_and_then_an_api_that_is_away_are_told() {
+fn status_page_shows_a_rollout_and_an_unavailable_source() {
     let pki = Pki::new();
     let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let (first, _second) = two_servers(&pki, &old);
     let port = first.port();
-    let account = StandIn::start(&pki, &["127.0.0.1", "127.0.0.2"], port);
+    let account = FakeAccount::start(&pki, &["127.0.0.1", "127.0.0.2"], port);
     account.issue(&pki, HOST, 1, &old);
     let entry = format!("sslmate: {HOST}, addresses: [127.0.0.1, 127.0.0.2], port: {port}");
-    let text = inventory(&pki, OFTEN, &account.settings("1s"), &[entry]);
+    let text = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
     let exporter = Exporter::start(&text, &["--state-dir", "state"], |folder| {
         account.write_key(folder)
     });
@@ -282,7 +282,7 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
             "the first probe",
         ],
     };
-    look_at(&browser, &exporter, &scene);
+    check_page(&browser, &exporter, &scene);
 
     drop(account);
     exporter.wait_for_metrics("the account is known to be away", |metrics| {
@@ -296,12 +296,12 @@ fn a_rollout_and_then_an_api_that_is_away_are_told() {
             "Its last result stays in use",
         ],
     };
-    look_at(&browser, &exporter, &scene);
+    check_page(&browser, &exporter, &scene);
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
+fn status_page_is_keyboard_operable_and_refresh_keeps_its_state() {
     let pki = Pki::new();
     let (_servers, exporter) = good_and_bad(&pki);
     let browser = Browser::start();
@@ -349,12 +349,12 @@ fn the_keyboard_does_it_all_and_a_refresh_takes_nothing_away() {
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
+fn status_page_reports_a_failed_refresh_until_it_succeeds() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let entry = entry(&pki, "web", &leaf, server.port());
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let browser = Browser::start();
     browser.open(&format!("http://{}/", exporter.address));
@@ -366,7 +366,7 @@ fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
             "window.theirs ??= window.fetch; window.fetch = {fetch}; document.dispatchEvent(new Event('visibilitychange')); true"
         ));
     };
-    let is_told = |words: &str| {
+    let is_reported = |words: &str| {
         browser.wait_for(&format!(
             "document.querySelector('main').firstElementChild.id === 'stale' && document.getElementById('stale').textContent.includes({words:?})"
         ));
@@ -398,7 +398,7 @@ fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
         ),
     ] {
         refresh(fetch);
-        is_told(words);
+        is_reported(words);
         refresh("window.theirs");
         browser.wait_for("document.getElementById('stale') === null");
         assert_eq!(browser.eval(look), fresh, "{words}");
@@ -408,7 +408,7 @@ fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
     refresh(
         "(_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))",
     );
-    is_told("does not answer");
+    is_reported("does not answer");
     browser.eval("window.setTimeout = window.clock; true");
     refresh("window.theirs");
     browser.wait_for("document.getElementById('stale') === null");
@@ -416,12 +416,12 @@ fn a_page_that_cannot_be_refreshed_says_so_until_it_can() {
 
     drop(exporter);
     refresh("window.theirs");
-    is_told("does not answer");
+    is_reported("does not answer");
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn without_javascript_nothing_is_missing() {
+fn status_page_is_complete_without_javascript() {
     let pki = Pki::new();
     let (_servers, exporter) = good_and_bad(&pki);
     let browser = Browser::start();
@@ -453,9 +453,9 @@ fn without_javascript_nothing_is_missing() {
 }
 
 #[test]
-fn pages_keep_to_themselves_and_assets_are_kept_for_ever() {
+fn pages_have_a_strict_policy_and_assets_are_immutable() {
     let pki = Pki::new();
-    let text = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let text = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&text, &[], |_| {});
     let page = exporter.get("/");
     let policy = page.header("content-security-policy").unwrap();
@@ -512,9 +512,9 @@ fn pages_keep_to_themselves_and_assets_are_kept_for_ever() {
 }
 
 #[test]
-fn who_may_not_see_the_page_sees_none_of_its_parts() {
+fn pages_and_assets_require_the_password() {
     let pki = Pki::new();
-    let text = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let text = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let hash = bcrypt::hash("secret", 4).unwrap();
     let web = format!("basic_auth_users:\n  reader: {hash}\n");
     let exporter = Exporter::start(&text, &["--web.config.file", "web.yml"], |folder| {
@@ -541,11 +541,16 @@ fn who_may_not_see_the_page_sees_none_of_its_parts() {
 }
 
 #[test]
-fn who_switched_when_is_known_over_a_restart_and_a_page_is_sent_compressed() {
+fn page_shows_history_after_a_restart_and_is_compressed() {
     let pki = Pki::new();
     let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &old);
-    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &new, server.port())]);
+    let text = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &new, server.port())],
+    );
     let args = ["--state-dir", "state"];
     let exporter = Exporter::start(&text, &args, |_| {});
     exporter.wait_until_ready();

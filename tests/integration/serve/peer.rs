@@ -55,15 +55,23 @@ fn from<'a>(rows: &'a [Row], vantage: &str) -> &'a Row {
 }
 
 #[test]
-fn a_peer_sees_the_same_and_says_so() {
+fn agreeing_peer_reports_the_same_result() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let web = entry(&pki, "web", &leaf, server.port());
-    let peer = guarded(&inventory(&pki, ONCE, "", std::slice::from_ref(&web)));
+    let peer = guarded(&inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        std::slice::from_ref(&web),
+    ));
     let folder = tempfile::tempdir().unwrap();
     let vantage = vantage(&peer, folder.path(), PASSWORD);
-    let run = check(folder.path(), &inventory(&pki, ONCE, &vantage, &[web]));
+    let run = check(
+        folder.path(),
+        &inventory(&pki, LONG_INTERVAL, &vantage, &[web]),
+    );
     assert_eq!(run.code, 0, "{run:?}");
     let rows = rows(&run);
     assert_eq!(rows.len(), 2, "{rows:?}");
@@ -75,17 +83,17 @@ fn a_peer_sees_the_same_and_says_so() {
 }
 
 #[test]
-fn where_a_peer_sees_something_else_the_vantages_disagree() {
+fn vantages_disagree_if_a_peer_reports_another_result() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &leaf);
     let ours = entry(&pki, "web", &leaf, server.port());
     // The peer expects another certificate, as if its probe had reached another server.
     let theirs = entry(&pki, "web", &other, server.port());
-    let peer = guarded(&inventory(&pki, ONCE, "", &[theirs]));
+    let peer = guarded(&inventory(&pki, LONG_INTERVAL, "", &[theirs]));
     let folder = tempfile::tempdir().unwrap();
     let vantage = vantage(&peer, folder.path(), PASSWORD);
-    let config = inventory(&pki, ONCE, &vantage, &[ours]);
+    let config = inventory(&pki, LONG_INTERVAL, &vantage, &[ours]);
     let rows = rows(&check(folder.path(), &config));
     assert_eq!(from(&rows, "there").flag("correct"), Some(false));
     assert_eq!(from(&rows, "local").flag("correct"), Some(true));
@@ -115,7 +123,7 @@ fn where_a_peer_sees_something_else_the_vantages_disagree() {
     // They agree once the peer expects the same certificate.
     peer.write_config(&inventory(
         &pki,
-        ONCE,
+        LONG_INTERVAL,
         "",
         &[entry(&pki, "web", &leaf, server.port())],
     ));
@@ -128,17 +136,22 @@ fn where_a_peer_sees_something_else_the_vantages_disagree() {
 }
 
 #[test]
-fn a_peer_that_refuses_the_password_is_a_fault_of_that_vantage() {
+fn rejected_peer_password_is_an_error_of_that_vantage() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let web = entry(&pki, "web", &leaf, server.port());
-    let peer = guarded(&inventory(&pki, ONCE, "", std::slice::from_ref(&web)));
+    let peer = guarded(&inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        std::slice::from_ref(&web),
+    ));
     let folder = tempfile::tempdir().unwrap();
     let vantage = vantage(&peer, folder.path(), "wrong");
     let rows = rows(&check(
         folder.path(),
-        &inventory(&pki, ONCE, &vantage, &[web]),
+        &inventory(&pki, LONG_INTERVAL, &vantage, &[web]),
     ));
     from(&rows, "local").assert_right(&[]);
     let there = from(&rows, "there");
@@ -156,13 +169,13 @@ fn a_peer_that_refuses_the_password_is_a_fault_of_that_vantage() {
 }
 
 #[test]
-fn a_certificate_that_the_peer_does_not_have_is_told() {
+fn certificate_unknown_to_the_peer_is_reported() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let peer = guarded(&inventory(
         &pki,
-        ONCE,
+        LONG_INTERVAL,
         "",
         &[entry(&pki, "other", &leaf, server.port())],
     ));
@@ -171,7 +184,7 @@ fn a_certificate_that_the_peer_does_not_have_is_told() {
     let web = entry(&pki, "web", &leaf, server.port());
     let rows = rows(&check(
         folder.path(),
-        &inventory(&pki, ONCE, &vantage, &[web]),
+        &inventory(&pki, LONG_INTERVAL, &vantage, &[web]),
     ));
     let error = from(&rows, "there").text("/error");
     assert!(

@@ -21,7 +21,7 @@ fn success(answer: &Answer) -> f64 {
 }
 
 #[test]
-fn a_probe_says_what_blackbox_exporter_would_by_the_same_names() {
+fn probe_endpoint_exposes_blackbox_exporter_metrics() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let (right, wrong) = (server(&pki, &leaf), server(&pki, &other));
@@ -32,7 +32,7 @@ fn a_probe_says_what_blackbox_exporter_would_by_the_same_names() {
         entry(&pki, "wrong", &leaf, wrong.port()),
         entry(&pki, "dead", &leaf, dead_port),
     ];
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     let probe = |port: u16| exporter.get(&format!("/probe?target={HOST}:{port}"));
 
@@ -97,7 +97,7 @@ fn a_probe_says_what_blackbox_exporter_would_by_the_same_names() {
 }
 
 #[test]
-fn a_module_has_a_port_a_time_and_roots_of_its_own() {
+fn probe_module_has_its_own_port_timeout_and_trust() {
     let (pki, foreign) = (Pki::new(), Pki::new());
     let leaf = foreign.leaf(&[HOST]);
     let server = server(&foreign, &leaf);
@@ -110,7 +110,7 @@ fn a_module_has_a_port_a_time_and_roots_of_its_own() {
     );
     let config = inventory(
         &pki,
-        PATIENT,
+        LONG_TIMEOUT,
         &settings,
         &[entry(&pki, "web", &leaf, server.port())],
     );
@@ -142,10 +142,10 @@ fn a_module_has_a_port_a_time_and_roots_of_its_own() {
 }
 
 #[test]
-fn what_is_wrong_with_a_request_is_told_in_words() {
+fn invalid_probe_request_is_explained_in_one_line() {
     let pki = Pki::new();
     let exporter = Exporter::start(
-        &inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]),
+        &inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]),
         &[],
         |_| {},
     );
@@ -190,7 +190,7 @@ fn debug_shows_the_log_and_the_metrics() {
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let entry = entry(&pki, "web", &leaf, server.port());
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let answer = exporter.get(&format!(
         "/probe?target={HOST}:{}&debug=true",
@@ -212,13 +212,13 @@ fn debug_shows_the_log_and_the_metrics() {
 }
 
 #[test]
-fn a_probe_ends_within_the_scrapes_time_and_says_what_took_so_long() {
+fn probe_ends_within_the_scrape_timeout_with_its_error_kind() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let silent = Server::start("127.0.0.1", stay_silent);
     let entry = entry(&pki, "web", &leaf, silent.port());
-    let exporter = Exporter::start(&inventory(&pki, PATIENT, "", &[entry]), &[], |_| {});
-    wait_for_looks(&silent);
+    let exporter = Exporter::start(&inventory(&pki, LONG_TIMEOUT, "", &[entry]), &[], |_| {});
+    wait_for_probes(&silent);
     // The server never responds, and a probe may take an hour.
     let path = format!("/probe?target={HOST}:{}", silent.port());
     let answer = exporter.request("GET", &path, &[(SCRAPE_TIMEOUT, "2.5")], "");
@@ -234,13 +234,13 @@ fn a_probe_ends_within_the_scrapes_time_and_says_what_took_so_long() {
 }
 
 #[test]
-fn who_comes_while_too_many_probes_are_under_way_is_asked_to_come_back() {
+fn probe_request_gets_503_if_too_many_are_in_flight() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let silent = Server::start("127.0.0.1", stay_silent);
     let entry = entry(&pki, "web", &leaf, silent.port());
-    let exporter = Exporter::start(&inventory(&pki, PATIENT, "", &[entry]), &[], |_| {});
-    wait_for_looks(&silent);
+    let exporter = Exporter::start(&inventory(&pki, LONG_TIMEOUT, "", &[entry]), &[], |_| {});
+    wait_for_probes(&silent);
     let path = format!("/probe?target={HOST}:{}", silent.port());
     let ask = || exporter.ask("GET", &path, &[], "");
     let mut stuck: Vec<TcpStream> = (0..MAX_ON_DEMAND).map(|_| ask()).collect();
@@ -272,14 +272,14 @@ fn who_comes_while_too_many_probes_are_under_way_is_asked_to_come_back() {
 }
 
 #[test]
-fn a_target_of_the_inventory_is_looked_at_where_the_inventory_says_whatever_name_is_sent() {
+fn inventory_target_is_probed_at_its_own_address_with_any_hostname() {
     let pki = Pki::new();
     let leaf = pki.leaf(&["other.example"]);
     let server = server(&pki, &leaf);
     // No name server has the name: only the inventory has its address.
     let entry = entry(&pki, "web", &leaf, server.port());
     let exporter = Exporter::start(
-        &inventory(&pki, ONCE, "dns: 127.0.0.1:1", &[entry]),
+        &inventory(&pki, LONG_INTERVAL, "dns: 127.0.0.1:1", &[entry]),
         &[],
         |_| {},
     );
@@ -298,13 +298,13 @@ fn a_target_of_the_inventory_is_looked_at_where_the_inventory_says_whatever_name
 }
 
 /// The first bytes of each connection.
-type Beginnings = Arc<Mutex<Vec<Vec<u8>>>>;
+type FirstBytes = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Servers at two addresses and one port that record the first bytes of each connection, and close
 /// it.
-fn listeners() -> (Server, Server, [Beginnings; 2]) {
-    let seen = [Beginnings::default(), Beginnings::default()];
-    let noting = |seen: &Beginnings| {
+fn listeners() -> (Server, Server, [FirstBytes; 2]) {
+    let seen = [FirstBytes::default(), FirstBytes::default()];
+    let noting = |seen: &FirstBytes| {
         let seen = seen.clone();
         move |stream: &mut TcpStream| {
             let mut first = [0; 5];
@@ -322,7 +322,7 @@ fn listeners() -> (Server, Server, [Beginnings; 2]) {
 }
 
 #[test]
-fn what_an_entry_shows_its_servers_is_not_shown_to_others() {
+fn proxy_header_of_an_entry_is_sent_only_to_its_own_servers() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (own, _other, seen) = listeners();
@@ -331,7 +331,11 @@ fn what_an_entry_shows_its_servers_is_not_shown_to_others() {
         entry(&pki, "web", &leaf, own.port())
     );
     let settings = "probe: {allow: [127.0.0.0/8]}";
-    let exporter = Exporter::start(&inventory(&pki, ONCE, settings, &[entry]), &[], |_| {});
+    let exporter = Exporter::start(
+        &inventory(&pki, LONG_INTERVAL, settings, &[entry]),
+        &[],
+        |_| {},
+    );
     exporter.wait_until_ready();
     let begins = |at: usize| std::mem::take(&mut *seen[at].lock().unwrap());
     let has_header = |first: &Vec<u8>| first == b"PROXY";

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use super::metrics::assert_well_formed;
 use super::*;
-use crate::fixture::account::StandIn;
+use crate::fixture::account::FakeAccount;
 use crate::fixture::process::run;
 
-const SUCCESSFUL: &str = "certvigil_config_last_reload_successful";
-const WHEN: &str = "certvigil_config_last_reload_success_timestamp_seconds";
+const LAST_SUCCESSFUL: &str = "certvigil_config_last_reload_successful";
+const LAST_SUCCESS_TIME: &str = "certvigil_config_last_reload_success_timestamp_seconds";
 
 fn correct(exporter: &Exporter, name: &str) -> Option<f64> {
     let labels = [label("certificate", name), label("vantage", "local")];
@@ -20,14 +20,19 @@ fn correct(exporter: &Exporter, name: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_broken_file_keeps_the_one_before_in_force() {
+fn broken_configuration_keeps_the_previous_one_in_force() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let right = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let right = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let exporter = Exporter::start(&right, &[], |_| {});
     exporter.wait_until_ready();
-    let when = exporter.get("/metrics").sample(WHEN, &[]);
+    let when = exporter.get("/metrics").sample(LAST_SUCCESS_TIME, &[]);
     assert!(when.is_some());
     let no_roots = right.replace("root.pem", "no-such.pem");
     for (broken, words) in [
@@ -44,8 +49,8 @@ fn a_broken_file_keeps_the_one_before_in_force() {
         assert_eq!(answer.status, 500, "{broken}");
         assert!(answer.text().contains(words), "{broken}: {}", answer.text());
         let metrics = exporter.get("/metrics");
-        assert_eq!(metrics.sample(SUCCESSFUL, &[]), Some(0.0));
-        assert_eq!(metrics.sample(WHEN, &[]), when);
+        assert_eq!(metrics.sample(LAST_SUCCESSFUL, &[]), Some(0.0));
+        assert_eq!(metrics.sample(LAST_SUCCESS_TIME, &[]), when);
         assert_eq!(correct(&exporter, "web"), Some(1.0));
         let log = exporter.log();
         let mut refused = log
@@ -61,26 +66,34 @@ fn a_broken_file_keeps_the_one_before_in_force() {
 
     exporter.write_config(&right);
     assert_eq!(exporter.post("/-/reload", "").status, 200);
-    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(1.0));
+    assert_eq!(
+        exporter.get("/metrics").sample(LAST_SUCCESSFUL, &[]),
+        Some(1.0)
+    );
 }
 
 #[test]
-fn a_hangup_is_the_same_as_a_request() {
+fn sighup_reloads_like_a_request() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let right = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let right = inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let exporter = Exporter::start(&right, &[], |_| {});
     exporter.wait_until_ready();
     exporter.write_config("nothing: of use");
     exporter.signal("HUP");
     exporter.wait_for_metrics("the broken file is told", |m| {
-        m.sample(SUCCESSFUL, &[]) == Some(0.0)
+        m.sample(LAST_SUCCESSFUL, &[]) == Some(0.0)
     });
     exporter.write_config(&right.replace("name: web", "name: renamed"));
     exporter.signal("HUP");
     exporter.wait_for_metrics("the right file is in force", |m| {
-        m.sample(SUCCESSFUL, &[]) == Some(1.0)
+        m.sample(LAST_SUCCESSFUL, &[]) == Some(1.0)
     });
     wait_until("the new name is looked at", || {
         correct(&exporter, "renamed")
@@ -89,7 +102,7 @@ fn a_hangup_is_the_same_as_a_request() {
 }
 
 #[test]
-fn a_broken_web_configuration_keeps_both_files_as_they_were() {
+fn broken_web_config_keeps_both_previous_configurations() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
@@ -97,7 +110,12 @@ fn a_broken_web_configuration_keeps_both_files_as_they_were() {
         let hash = bcrypt::hash(password, 4).unwrap();
         format!("basic_auth_users:\n  user: {hash}\n")
     };
-    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let config = inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let exporter = Exporter::start(&config, &["--web.config.file=web.yml"], |folder| {
         std::fs::write(folder.join("web.yml"), users("old")).unwrap();
     });
@@ -112,7 +130,10 @@ fn a_broken_web_configuration_keeps_both_files_as_they_were() {
     let answer = exporter.post("/-/reload", "");
     assert_eq!(answer.status, 500);
     assert!(answer.text().contains("web.yml:"), "{}", answer.text());
-    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(0.0));
+    assert_eq!(
+        exporter.get("/metrics").sample(LAST_SUCCESSFUL, &[]),
+        Some(0.0)
+    );
     assert_eq!(correct(&exporter, "web"), Some(1.0));
 
     // A broken configuration also keeps the previous users.
@@ -125,11 +146,14 @@ fn a_broken_web_configuration_keeps_both_files_as_they_were() {
     assert_eq!(exporter.post("/-/reload", "").status, 200);
     assert_eq!(exporter.get("/metrics").status, 401);
     let exporter = exporter.with_user("user", "new");
-    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(1.0));
+    assert_eq!(
+        exporter.get("/metrics").sample(LAST_SUCCESSFUL, &[]),
+        Some(1.0)
+    );
 }
 
 #[test]
-fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_later() {
+fn broken_web_config_fails_at_start_and_changes_nothing_at_reload() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
@@ -204,7 +228,12 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
         ("basic_auth_users: [".to_owned(), "web.yml:"),
     ];
     let hash = bcrypt::hash("password", 4).unwrap();
-    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let config = inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let exporter = Exporter::start(&config, &["--web.config.file=web.yml"], |folder| {
         let users = format!("basic_auth_users: {{user: \"{hash}\"}}\n");
         std::fs::write(folder.join("web.yml"), users).unwrap();
@@ -236,10 +265,10 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
         assert_eq!(answer.status, 500, "{text}");
         assert!(answer.text().contains(words), "{text}: {}", answer.text());
         let metrics = exporter.get("/metrics");
-        assert_eq!(metrics.sample(SUCCESSFUL, &[]), Some(0.0), "{text}");
+        assert_eq!(metrics.sample(LAST_SUCCESSFUL, &[]), Some(0.0), "{text}");
         assert_eq!(
             exporter
-                .request_as_nobody("GET", "/metrics", &[], "")
+                .request_without_user("GET", "/metrics", &[], "")
                 .status,
             401,
             "{text}"
@@ -248,7 +277,7 @@ fn every_kind_of_broken_web_file_is_an_error_at_the_start_and_changes_nothing_la
 }
 
 #[test]
-fn what_leaves_the_inventory_leaves_at_once_and_what_comes_is_looked_at() {
+fn removed_entry_disappears_at_once_and_added_entry_is_probed() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (first, second) = (server(&pki, &leaf), server(&pki, &leaf));
@@ -256,7 +285,7 @@ fn what_leaves_the_inventory_leaves_at_once_and_what_comes_is_looked_at() {
         entry(&pki, "stays", &leaf, first.port()),
         entry(&pki, "goes", &leaf, second.port()),
     ];
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     assert_eq!(correct(&exporter, "goes"), Some(1.0));
     assert!(
@@ -267,7 +296,12 @@ fn what_leaves_the_inventory_leaves_at_once_and_what_comes_is_looked_at() {
     );
 
     let comes = entry(&pki, "comes", &leaf, second.port());
-    exporter.write_config(&inventory(&pki, ONCE, "", &[entries[0].clone(), comes]));
+    exporter.write_config(&inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entries[0].clone(), comes],
+    ));
     assert_eq!(exporter.post("/-/reload", "").status, 200);
     let metrics = exporter.get("/metrics");
     assert!(!metrics.text().contains(r#""goes""#), "{}", metrics.text());
@@ -278,20 +312,20 @@ fn what_leaves_the_inventory_leaves_at_once_and_what_comes_is_looked_at() {
 }
 
 #[test]
-fn a_shorter_interval_holds_from_the_reload_on() {
+fn shorter_interval_applies_from_the_reload_on() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let entries = [entry(&pki, "web", &leaf, server.port())];
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
-    exporter.write_config(&inventory(&pki, OFTEN, "", &entries));
+    exporter.write_config(&inventory(&pki, SHORT_INTERVAL, "", &entries));
     assert_eq!(exporter.post("/-/reload", "").status, 200);
     wait_until("several looks", || (server.connections() > 2).then_some(()));
 }
 
 #[test]
-fn an_entry_that_is_changed_is_looked_at_anew() {
+fn changed_entry_is_probed_again() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let (first, second) = two_servers(&pki, &leaf);
@@ -300,7 +334,12 @@ fn an_entry_that_is_changed_is_looked_at_anew() {
             "hostnames: {HOST}, addresses: {ip}, port: {}{more}",
             first.port()
         );
-        inventory(&pki, ONCE, "", &[expecting(&pki, "web", &leaf, &place)])
+        inventory(
+            &pki,
+            LONG_INTERVAL,
+            "",
+            &[expecting(&pki, "web", &leaf, &place)],
+        )
     };
     // One file for the whole test: each entry writes the chain again.
     let config = at("127.0.0.1", "");
@@ -329,11 +368,11 @@ fn an_entry_that_is_changed_is_looked_at_anew() {
 }
 
 #[test]
-fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
+fn reload_keeps_results_and_does_not_refetch_the_account() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    let account = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
     account.issue(&pki, HOST, 1, &leaf);
     let certificate = format!(
         "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
@@ -343,7 +382,7 @@ fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
     let config = |more: &[&String]| {
         let entries = [&certificate].into_iter().chain(more.iter().copied());
         let entries: Vec<String> = entries.cloned().collect();
-        inventory(&pki, ONCE, &account.settings("1h"), &entries)
+        inventory(&pki, LONG_INTERVAL, &account.settings("1h"), &entries)
     };
     let exporter = Exporter::start(&config(&[]), &[], |folder| account.write_key(folder));
     exporter.wait_until_ready();
@@ -375,11 +414,11 @@ fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
     assert!(server.connections() > looked);
 
     // Another account is requested.
-    let elsewhere = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    let elsewhere = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
     elsewhere.issue(&pki, HOST, 9, &leaf);
     exporter.write_config(&inventory(
         &pki,
-        ONCE,
+        LONG_INTERVAL,
         &elsewhere.settings("1h"),
         &[certificate],
     ));
@@ -392,11 +431,16 @@ fn what_is_known_is_kept_and_the_account_is_not_asked_again() {
 /// The configuration is a pipe without a writer, as on a network disk that does not respond.
 #[test]
 #[cfg(unix)]
-fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_end() {
+fn hanging_configuration_file_blocks_neither_probes_nor_shutdown() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let config = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let config = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let mut exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     let file = exporter.path("certvigil.yml");
@@ -409,7 +453,10 @@ fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_en
     wait_until("looks go on", || {
         (server.connections() > before + 2).then_some(())
     });
-    assert_eq!(exporter.get("/metrics").sample(SUCCESSFUL, &[]), Some(1.0));
+    assert_eq!(
+        exporter.get("/metrics").sample(LAST_SUCCESSFUL, &[]),
+        Some(1.0)
+    );
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
     let mut answer = String::new();
@@ -418,9 +465,9 @@ fn a_configuration_that_cannot_be_read_to_its_end_stops_neither_looks_nor_the_en
 }
 
 #[test]
-fn a_page_of_another_site_cannot_reload() {
+fn cross_site_request_cannot_reload() {
     let pki = Pki::new();
-    let right = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let right = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&right, &[], |_| {});
     // A reload would fail with 500 and be counted.
     exporter.write_config("certificates: [");
@@ -440,7 +487,7 @@ fn a_page_of_another_site_cannot_reload() {
         }
     }
     let metrics = exporter.get("/metrics");
-    assert_eq!(metrics.sample(SUCCESSFUL, &[]), Some(1.0));
+    assert_eq!(metrics.sample(LAST_SUCCESSFUL, &[]), Some(1.0));
     for headers in [
         &[][..],
         &[("Sec-Fetch-Site", "same-origin")],
@@ -454,9 +501,9 @@ fn a_page_of_another_site_cannot_reload() {
 }
 
 #[test]
-fn a_rebound_name_is_refused() {
+fn request_for_a_rebound_host_name_is_refused() {
     let pki = Pki::new();
-    let right = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let right = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     // The tests' own `Host` is `certvigil`.
     let args = [
         "--web.allowed-host",

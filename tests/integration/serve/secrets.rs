@@ -12,7 +12,7 @@ use crate::fixture::exporter::basic;
 use crate::support::{Run, command};
 
 /// A secret in every form in which it could be written.
-struct Marks(Vec<(&'static str, String)>);
+struct Secrets(Vec<(&'static str, String)>);
 
 const API_KEY: &str = "mark7api7key";
 const PEER: &str = "mark7peer7password";
@@ -20,7 +20,7 @@ const WEBHOOK: &str = "mark7webhook7secret";
 const PASSWORD: &str = "mark7user7password";
 const DOWNLOAD: &str = "mark7download7path";
 
-impl Marks {
+impl Secrets {
     fn new(pki: &Pki, hash: &str, keys: &[&Path]) -> Self {
         let plain = [API_KEY, PEER, WEBHOOK, PASSWORD, DOWNLOAD];
         let mut all: Vec<_> = plain
@@ -135,7 +135,7 @@ impl Bench {
             format!("name: named, download: \"http://{host}/{DOWNLOAD}\", hostnames: down.example"),
         ];
         Self {
-            config: inventory(&pki, OFTEN, &settings, &entries),
+            config: inventory(&pki, SHORT_INTERVAL, &settings, &entries),
             hash: bcrypt::hash(PASSWORD, 4).unwrap(),
             pki,
             _server: server,
@@ -152,15 +152,15 @@ impl Bench {
         write(folder, "web.yml", &users, mode);
     }
 
-    fn marks(&self) -> Marks {
-        Marks::new(&self.pki, &self.hash, &[&self.client.key])
+    fn secrets(&self) -> Secrets {
+        Secrets::new(&self.pki, &self.hash, &[&self.client.key])
     }
 }
 
 #[test]
-fn no_secret_is_in_any_log_answer_or_metric() {
+fn no_secret_is_in_any_log_response_or_metric() {
     let bench = Bench::new();
-    let marks = bench.marks();
+    let secrets = bench.secrets();
     let args = [
         "-vvv",
         "--web.config.file",
@@ -202,12 +202,12 @@ fn no_secret_is_in_any_log_answer_or_metric() {
     ] {
         let header: Vec<_> = user.iter().map(|u| ("Authorization", u.as_str())).collect();
         let path = format!("/webhook/sslmate{query}");
-        let answer = exporter.request_as_nobody("POST", &path, &header, body);
+        let answer = exporter.request_without_user("POST", &path, &header, body);
         assert_eq!(answer.status, status, "{}", answer.text());
         answers.push(answer);
     }
     let wrong = basic("user", &format!("{PASSWORD}x"));
-    answers.push(exporter.request_as_nobody("GET", "/", &[("Authorization", &wrong)], ""));
+    answers.push(exporter.request_without_user("GET", "/", &[("Authorization", &wrong)], ""));
 
     // Secrets in wrong fields, in either file.
     let with_key = bench
@@ -238,18 +238,18 @@ fn no_secret_is_in_any_log_answer_or_metric() {
         answers.push(answer);
     }
     for answer in answers {
-        marks.assert_absent("an answer", &answer.text());
+        secrets.assert_absent("an answer", &answer.text());
     }
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0));
     for file in ["certvigil.db", "certvigil.db-wal"] {
         let kept = std::fs::read(exporter.path("state").join(file)).unwrap_or_default();
-        marks.assert_absent(file, &String::from_utf8_lossy(&kept));
+        secrets.assert_absent(file, &String::from_utf8_lossy(&kept));
     }
     let log = exporter.log();
     assert!(log.contains("TRACE"), "the log tells all: {log}");
     assert!(log.contains("No key [secret], Basic [secret]"), "{log}");
-    marks.assert_absent("the log", &log);
+    secrets.assert_absent("the log", &log);
     for file in [
         "key: everybody can read",
         "peer: everybody can read",
@@ -266,9 +266,9 @@ fn no_secret_is_in_any_log_answer_or_metric() {
 }
 
 #[test]
-fn no_secret_is_in_what_check_tells() {
+fn no_secret_is_in_the_output_of_check() {
     let bench = Bench::new();
-    let marks = bench.marks();
+    let secrets = bench.secrets();
     let folder = tempfile::tempdir().unwrap();
     bench.write_secrets(folder.path(), 0o600);
     write(folder.path(), "certvigil.yml", &bench.config, 0o600);
@@ -326,8 +326,8 @@ fn no_secret_is_in_what_check_tells() {
     ];
     for args in commands {
         let run = run(args);
-        marks.assert_absent(&format!("stdout of {args:?}"), &run.stdout);
-        marks.assert_absent(&format!("stderr of {args:?}"), &run.stderr);
+        secrets.assert_absent(&format!("stdout of {args:?}"), &run.stdout);
+        secrets.assert_absent(&format!("stderr of {args:?}"), &run.stderr);
         let of_file = run
             .stderr
             .lines()
@@ -356,7 +356,7 @@ fn no_secret_is_in_what_check_tells() {
         write(folder.path(), "certvigil.yml", &broken, 0o600);
         let run = run(&["config", "check", "certvigil.yml"]);
         assert_eq!(run.code, 3, "{run:?}");
-        marks.assert_absent("config check", &format!("{}{}", run.stdout, run.stderr));
+        secrets.assert_absent("config check", &format!("{}{}", run.stdout, run.stderr));
     }
     // The file of the other program, which has an endpoint too.
     let home = tempfile::tempdir().unwrap();
@@ -375,17 +375,22 @@ fn no_secret_is_in_what_check_tells() {
             .contains(".sslmate: everybody can read this secret"),
         "{told:?}"
     );
-    marks.assert_absent("check", &format!("{}{}", told.stdout, told.stderr));
+    secrets.assert_absent("check", &format!("{}{}", told.stdout, told.stderr));
 }
 
 #[test]
-fn the_key_of_the_own_certificate_is_in_no_log_and_is_warned_of_where_others_can_read_it() {
+fn web_server_key_is_in_no_log_and_lax_permissions_are_reported() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let config = inventory(&pki, ONCE, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let config = inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let hash = bcrypt::hash(PASSWORD, 4).unwrap();
-    let marks = Marks::new(&pki, &hash, &[&leaf.key]);
+    let secrets = Secrets::new(&pki, &hash, &[&leaf.key]);
     let pem = std::fs::read_to_string(&leaf.key).unwrap();
     let chain = pki.full_chain(&leaf);
     let web = |key: &str| {
@@ -406,12 +411,15 @@ fn the_key_of_the_own_certificate_is_in_no_log_and_is_warned_of_where_others_can
     });
     let told = format!("{}: everybody can read this secret", leaf.key.display());
     assert!(exporter.log().contains(&told), "{}", exporter.log());
-    for (text, words) in [(inline, "was read anew"), (half, "was refused")] {
+    for (text, words) in [
+        (inline, "configuration reloaded"),
+        (half, "configuration refused"),
+    ] {
         std::fs::write(exporter.path("web.yml"), text).unwrap();
         exporter.signal("HUP");
         wait_until(words, || exporter.log().contains(words).then_some(()));
     }
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0));
-    marks.assert_absent("the log", &exporter.log());
+    secrets.assert_absent("the log", &exporter.log());
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::fixture::account::StandIn;
+use crate::fixture::account::FakeAccount;
 use crate::fixture::exporter::Answer;
 use crate::support::{Run, certvigil};
 
@@ -16,17 +16,17 @@ fn local(metrics: &Answer, metric: &str, more: &[&str]) -> Option<f64> {
 }
 
 #[test]
-fn a_monitor_that_was_killed_goes_on_from_what_the_account_said_while_it_is_away() {
+fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    let account = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
     account.issue(&pki, HOST, 1, &leaf);
     let entry = format!(
         "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
         server.port()
     );
-    let text = inventory(&pki, OFTEN, &account.settings("1s"), &[entry]);
+    let text = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
     let exporter = Exporter::start(&text, STATE, |folder| account.write_key(folder));
     exporter.wait_until_ready();
     let metrics = exporter.get("/metrics");
@@ -98,19 +98,19 @@ fn a_monitor_that_was_killed_goes_on_from_what_the_account_said_while_it_is_away
 }
 
 #[test]
-fn an_entry_that_a_reload_loses_for_a_while_is_known_when_it_is_back() {
+fn entry_restored_by_a_reload_keeps_its_last_result() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    let account = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
     account.issue(&pki, HOST, 1, &leaf);
     let entry = format!(
         "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
         server.port()
     );
     let settings = account.settings("1s");
-    let whole = inventory(&pki, OFTEN, &settings, &[entry]);
-    let fewer = inventory(&pki, OFTEN, &settings, &[trusting("127.0.0.1")]);
+    let whole = inventory(&pki, SHORT_INTERVAL, &settings, &[entry]);
+    let fewer = inventory(&pki, SHORT_INTERVAL, &settings, &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&whole, STATE, |folder| account.write_key(folder));
     exporter.wait_until_ready();
     drop(account);
@@ -145,11 +145,16 @@ fn history(folder: &Path, args: &[&str]) -> Run {
 }
 
 #[test]
-fn history_tells_who_switched_while_the_monitor_runs() {
+fn history_shows_a_switch_while_the_monitor_runs() {
     let pki = Pki::new();
     let (old, new) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &old);
-    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &new, server.port())]);
+    let text = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &new, server.port())],
+    );
     let exporter = Exporter::start(&text, STATE, |_| {});
     exporter.wait_until_ready();
     server.serve(config(&pki, &new));
@@ -177,11 +182,15 @@ fn history_tells_who_switched_while_the_monitor_runs() {
 }
 
 #[test]
-fn a_state_that_cannot_be_used_is_told_at_the_start() {
+fn unusable_state_is_reported_at_the_start() {
     let pki = Pki::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("certvigil.yml");
-    std::fs::write(&file, inventory(&pki, ONCE, "", &[trusting("127.0.0.1")])).unwrap();
+    std::fs::write(
+        &file,
+        inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]),
+    )
+    .unwrap();
     let state = folder.path().join("state");
     let serve = || {
         let (file, state) = (file.to_str().unwrap(), state.to_str().unwrap());
@@ -194,7 +203,7 @@ fn a_state_that_cannot_be_used_is_told_at_the_start() {
             "--web.listen-address=127.0.0.1:0",
         ])
     };
-    let assert_told = |run: &Run, words: &str| {
+    let assert_error = |run: &Run, words: &str| {
         assert_eq!(run.code, 3, "{run:?}");
         assert!(
             run.stderr.starts_with("error: ") && run.stderr.contains(words),
@@ -206,22 +215,27 @@ fn a_state_that_cannot_be_used_is_told_at_the_start() {
     let database = state.join(certvigil::store::FILE_NAME);
     let garbage = "no database at all ".repeat(1000);
     std::fs::write(&database, &garbage).unwrap();
-    assert_told(&serve(), database.to_str().unwrap());
+    assert_error(&serve(), database.to_str().unwrap());
     // A file that is not certvigil's is unchanged.
     assert_eq!(std::fs::read_to_string(&database).unwrap(), garbage);
     std::fs::remove_dir_all(&state).unwrap();
     std::fs::write(&state, "a file").unwrap();
-    assert_told(&serve(), "state: the folder cannot be made");
+    assert_error(&serve(), "state: the folder cannot be made");
 }
 
 #[test]
-fn an_end_does_not_wait_for_who_holds_the_database() {
+fn shutdown_does_not_wait_for_a_locked_database() {
     /// Each record waits for ten seconds: all of them take longer than the test.
     const NOTES: f64 = 12.0;
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let text = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let mut exporter = Exporter::start(&text, STATE, |_| {});
     exporter.wait_until_ready();
     let looks = |metrics: &Answer| metrics.sample("certvigil_probes_total", &[STATUS]);
@@ -251,7 +265,12 @@ fn a_second_monitor_of_one_state_folder_is_refused() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let text = inventory(&pki, OFTEN, "", &[entry(&pki, "web", &leaf, server.port())]);
+    let text = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
     let exporter = Exporter::start(&text, STATE, |_| {});
     exporter.wait_until_ready();
     let second = || {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::fixture::account::StandIn;
+use crate::fixture::account::FakeAccount;
 use crate::fixture::exporter::Answer;
 use crate::support::Refusing;
 
@@ -24,7 +24,7 @@ fn error(answer: &Answer) -> (u16, String) {
 }
 
 #[test]
-fn the_answer_has_the_shape_of_the_reference() {
+fn test_response_follows_the_api_reference() {
     let pki = Pki::new();
     let (leaf, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let (right, wrong) = (server(&pki, &leaf), server(&pki, &other));
@@ -36,7 +36,7 @@ fn the_answer_has_the_shape_of_the_reference() {
         wrong.port()
     );
     let entry = expecting(&pki, "web", &leaf, &ports);
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let test = |port: u16| rows(&exporter.get(&format!("/api/v2/certs/web/test?port={port}")));
 
@@ -70,17 +70,17 @@ fn the_answer_has_the_shape_of_the_reference() {
 }
 
 #[test]
-fn a_wildcard_is_named_in_the_path_by_its_common_name() {
+fn wildcard_certificate_is_addressed_by_its_common_name() {
     let pki = Pki::new();
     let leaf = pki.leaf(&["*.example.com", "example.com"]);
     let server = server(&pki, &leaf);
-    let account = StandIn::start(&pki, &["127.0.0.1"], server.port());
+    let account = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
     account.issue(&pki, "*.example.com", 7, &leaf);
     let entry = format!(
         "name: wild, sslmate: \"*.example.com\", hostnames: [a.example.com, b.example.com], addresses: 127.0.0.1, port: {}",
         server.port()
     );
-    let config = inventory(&pki, ONCE, &account.settings("1h"), &[entry]);
+    let config = inventory(&pki, LONG_INTERVAL, &account.settings("1h"), &[entry]);
     let exporter = Exporter::start(&config, &[], |folder| account.write_key(folder));
     exporter.wait_until_ready();
     for name in ["%2A.example.com", "*.example.com", "wild"] {
@@ -102,12 +102,12 @@ fn a_wildcard_is_named_in_the_path_by_its_common_name() {
 }
 
 #[test]
-fn every_error_is_the_references_object() {
+fn test_api_errors_are_sslmate_error_objects() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let entry = entry(&pki, "web", &leaf, server.port());
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &[entry]), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
     let many: String = (0..101)
         .map(|n| format!("&hostname=h{n}.example"))
@@ -169,9 +169,9 @@ fn every_error_is_the_references_object() {
 
 /// A refusal by the web configuration has the format of the path, too.
 #[test]
-fn what_the_web_configuration_refuses_is_the_references_object_too() {
+fn test_api_refusals_by_the_web_config_are_sslmate_error_objects() {
     let pki = Pki::new();
-    let config = inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]);
+    let config = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&config, &["--web.config.file", "web.yml"], |folder| {
         let hash = bcrypt::hash("secret", 4).unwrap();
         let text = format!(
@@ -199,7 +199,7 @@ fn what_the_web_configuration_refuses_is_the_references_object_too() {
 /// Settings of an entry apply to its hosts, even if they are tested for the certificate of another
 /// entry.
 #[test]
-fn a_host_of_another_certificate_is_looked_at_where_the_inventory_has_it() {
+fn host_of_another_certificate_is_tested_at_its_own_address() {
     let pki = Pki::new();
     let leaf = pki.leaf(&["a.example", "b.example"]);
     let (first, second) = two_servers(&pki, &leaf);
@@ -210,7 +210,7 @@ fn a_host_of_another_certificate_is_looked_at_where_the_inventory_has_it() {
         expecting(&pki, "a", &leaf, &place("a.example", "127.0.0.1")),
         expecting(&pki, "b", &leaf, &place("b.example", "127.0.0.2")),
     ];
-    let exporter = Exporter::start(&inventory(&pki, ONCE, "", &entries), &[], |_| {});
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     let before = (first.connections(), second.connections());
     let found = rows(&exporter.get("/api/v2/certs/a/test?hostname=b.example"));

@@ -11,7 +11,7 @@ fn vantage(place: &str) -> String {
 
 /// The vantage's test takes hours, and each endpoint has one.
 #[test]
-fn a_vantage_that_hangs_delays_no_local_result() {
+fn hanging_vantage_delays_no_local_result() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
@@ -24,7 +24,7 @@ fn a_vantage_that_hangs_delays_no_local_result() {
     exporter.wait_for_metrics("the local result is there", |metrics| {
         metrics.sample("certvigil_endpoint_correct", &labels) == Some(1.0)
     });
-    wait_for_looks(&hanging);
+    wait_for_probes(&hanging);
     server.serve(config(&pki, &pki.leaf(&[HOST])));
     let metrics = exporter.wait_for_metrics("the fault is reported", |metrics| {
         metrics.sample("certvigil_endpoint_correct", &labels) == Some(0.0)
@@ -60,14 +60,18 @@ fn the_backlog_of_a_vantage_is_not_the_lag_of_local_probes() {
 }
 
 #[test]
-fn a_vantage_that_is_down_is_reported() {
+fn unavailable_vantage_is_reported() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
     let refusing = Refusing::new();
     let entry = entry(&pki, "web", &leaf, server.port());
     let settings = vantage(&refusing.place());
-    let exporter = Exporter::start(&inventory(&pki, OFTEN, &settings, &[entry]), &[], |_| {});
+    let exporter = Exporter::start(
+        &inventory(&pki, SHORT_INTERVAL, &settings, &[entry]),
+        &[],
+        |_| {},
+    );
     let up = [r#"vantage="east""#];
     exporter.wait_for_metrics("the vantage is down", |metrics| {
         metrics.sample("certvigil_vantage_up", &up) == Some(0.0)

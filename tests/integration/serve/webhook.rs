@@ -1,7 +1,7 @@
 //! `/webhook/sslmate`: notifications of new instances, from the request to the verdicts.
 
 use super::*;
-use crate::fixture::account::StandIn;
+use crate::fixture::account::FakeAccount;
 use crate::fixture::exporter::{Answer, basic};
 
 const SECRET: &str = "told to nobody";
@@ -12,7 +12,7 @@ struct Bench {
     pki: Pki,
     leaf: Leaf,
     servers: (Server, Server),
-    account: StandIn,
+    account: FakeAccount,
     exporter: Exporter,
 }
 
@@ -21,7 +21,7 @@ impl Bench {
         let pki = Pki::new();
         let leaf = pki.leaf(&[HOST]);
         let servers = two_servers(&pki, &leaf);
-        let account = StandIn::start(&pki, &["127.0.0.1", "127.0.0.2"], servers.0.port());
+        let account = FakeAccount::start(&pki, &["127.0.0.1", "127.0.0.2"], servers.0.port());
         account.issue(&pki, HOST, 1, &leaf);
         let settings = format!("{}webhook: {{secret_file: secret}}", account.settings("1h"));
         let entry = format!(
@@ -69,7 +69,7 @@ fn post(exporter: &Exporter, path: &str, authorization: Option<&str>, body: &str
         .map(|value| ("Authorization", value))
         .into_iter()
         .collect();
-    exporter.request_as_nobody("POST", path, &headers, body)
+    exporter.request_without_user("POST", path, &headers, body)
 }
 
 /// The value of the local endpoint at an address.
@@ -95,8 +95,8 @@ fn instance(metrics: &Answer) -> Vec<String> {
 }
 
 #[test]
-fn who_may_say_what_is_decided_before_anything_is_done() {
-    let bench = Bench::new(ONCE, &[]);
+fn webhook_is_authorized_before_anything_is_fetched() {
+    let bench = Bench::new(LONG_INTERVAL, &[]);
     let exporter = &bench.exporter;
     let encoded = SECRET.replace(' ', "%20");
     let right = format!("/webhook/sslmate?secret={encoded}");
@@ -134,7 +134,7 @@ fn who_may_say_what_is_decided_before_anything_is_done() {
             .text()
             .contains("`foreign.example` is not in the inventory")
     );
-    assert_eq!(bench.account.requests(), before_any_word(&bench));
+    assert_eq!(bench.account.requests(), requests_at_start(&bench));
 
     assert_eq!(post(exporter, &right, None, &body).status, 202);
     assert_eq!(
@@ -146,15 +146,15 @@ fn who_may_say_what_is_decided_before_anything_is_done() {
 
 /// Number of API requests at the start: one for the expected certificate, and one to test both
 /// addresses.
-fn before_any_word(_: &Bench) -> usize {
+fn requests_at_start(_: &Bench) -> usize {
     2
 }
 
 #[test]
-fn without_a_secret_there_is_no_webhook() {
+fn webhook_is_disabled_without_a_secret() {
     let pki = Pki::new();
     let exporter = Exporter::start(
-        &inventory(&pki, ONCE, "", &[trusting("127.0.0.1")]),
+        &inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]),
         &[],
         |_| {},
     );
@@ -168,13 +168,13 @@ fn without_a_secret_there_is_no_webhook() {
 }
 
 #[test]
-fn a_reissue_is_expected_at_once_and_who_serves_the_old_one_has_grace() {
+fn webhook_makes_a_reissue_expected_with_grace_for_the_previous_one() {
     // The pages require a user; the webhook has its own secret.
-    let bench = Bench::new(ONCE, &["--web.config.file=web.yml"]);
+    let bench = Bench::new(LONG_INTERVAL, &["--web.config.file=web.yml"]);
     let exporter = &bench.exporter;
     assert_eq!(
         exporter
-            .request_as_nobody("GET", "/metrics", &[], "")
+            .request_without_user("GET", "/metrics", &[], "")
             .status,
         401
     );
@@ -220,7 +220,7 @@ fn a_reissue_is_expected_at_once_and_who_serves_the_old_one_has_grace() {
 }
 
 #[test]
-fn after_its_grace_the_old_one_is_critical() {
+fn previous_instance_is_critical_after_grace() {
     let bench = Bench::new("interval: 1s, timeout: 2s, grace: 1s", &[]);
     let new = bench.pki.leaf(&[HOST]);
     bench.account.issue(&bench.pki, HOST, 2, &new);
@@ -233,8 +233,8 @@ fn after_its_grace_the_old_one_is_critical() {
 }
 
 #[test]
-fn the_body_is_not_believed() {
-    let bench = Bench::new(ONCE, &[]);
+fn webhook_body_is_not_trusted() {
+    let bench = Bench::new(LONG_INTERVAL, &[]);
     let other = bench.pki.leaf(&[HOST]);
     let body = serde_json::json!({
         "exists": true,

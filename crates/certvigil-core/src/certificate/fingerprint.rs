@@ -79,7 +79,7 @@ fn parse_sha256(text: &str) -> Result<[u8; 32], String> {
     }
     if digits.len() != 64 {
         let also = if digits.len() == 40 {
-            " (that looks like a SHA-1)"
+            " (this is the length of a SHA-1)"
         } else {
             ""
         };
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fingerprints_are_read_in_every_usual_spelling() {
+    fn fingerprint_is_read_with_colons_and_in_either_case() {
         let plain = Fingerprint::of(b"x");
         let text = plain.to_string();
         assert_eq!(text.parse(), Ok(plain));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_fingerprint_says_what_is_wrong() {
+    fn error_explains_an_invalid_fingerprint() {
         let error = "ab".repeat(31).parse::<Fingerprint>().unwrap_err();
         assert!(error.contains("has 62 hexadecimal digits"), "{error}");
         let error = "a".repeat(63).parse::<Fingerprint>().unwrap_err();

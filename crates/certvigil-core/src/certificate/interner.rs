@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_bytes_are_one_certificate() {
+    fn equal_bytes_share_one_certificate() {
         let interner = Interner::default();
         let a = interner.certificate(b"a");
         assert!(is_same(&a, &interner.certificate(b"a")));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_holds_is_let_go_of_and_the_recent_stays() {
+    fn interner_drops_unused_certificates_except_recent_ones() {
         let interner = Interner::default();
         let held_by_us = interner.certificate(b"ours");
         let last = 5 * MAX_RECENT_CERTIFICATES;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn large_ones_are_held_by_their_size() {
+    fn interner_limits_recent_certificates_by_total_size() {
         const SIZE: usize = MAX_RECENT_BYTES / 10;
         let interner = Interner::default();
         for number in 0..100 {
@@ -183,7 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_comes_out_is_what_went_in(
+        fn interned_certificate_keeps_its_der_and_fingerprint(
             asked in prop::collection::vec((0usize..30, any::<bool>()), 1..200),
         ) {
             let interner = Interner::default();

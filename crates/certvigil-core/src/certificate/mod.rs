@@ -311,7 +311,7 @@ impl Certificate {
 
     /// Returns a copy without cached results of signature verification.
     #[cfg(test)]
-    pub(crate) fn forgetful(der: Vec<u8>) -> Self {
+    pub(crate) fn uncached(der: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&der);
         Self(Arc::new(Inner {
             facts: read(&der).map_err(Malformed),

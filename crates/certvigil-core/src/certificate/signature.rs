@@ -306,7 +306,7 @@ mod tests {
     /// There are two for RSA with SHA-384: one takes any key that the path builder accepts, the
     /// other only longer keys.
     #[test]
-    fn of_algorithms_with_the_same_identifiers_the_first_takes_the_most() {
+    fn first_webpki_rsa_sha384_algorithm_accepts_2048_to_8192_bits() {
         let all = webpki::ALL_VERIFICATION_ALGS.iter();
         let mut by_pair: HashMap<_, Vec<_>> = HashMap::new();
         for (at, a) in all.enumerate() {
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_signed_and_one_that_did_not_are_remembered() {
+    fn verification_result_is_cached_for_each_key() {
         let (root, leaf) = issue();
         let (stranger, _) = issue();
         for _ in 0..2 {
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_has_an_end_and_the_first_keys_stay() {
+    fn signature_cache_is_bounded_and_keeps_the_first_keys() {
         let (root, leaf) = issue();
         signed_by(&leaf.certificate, &root.certificate);
         let others: Vec<_> = (0..REMEMBERED_SIGNERS).map(|_| issue().0).collect();
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_verified_is_not_checked_again() {
+    fn only_a_verified_signature_skips_verification() {
         let (root, leaf) = issue();
         let (stranger, other) = issue();
         let leaf = leaf.certificate;
@@ -408,7 +408,7 @@ mod tests {
     /// The library's algorithm for RSA has the same identifiers, and refuses the key because of its
     /// size.
     #[test]
-    fn what_the_library_refuses_is_not_known_to_it() {
+    fn webpki_does_not_reuse_a_signature_by_a_key_that_it_refuses() {
         let pem = include_bytes!("testdata/rsa1024.pem");
         let all = super::super::parse_certificates(pem).unwrap();
         let issuer = &all[0];
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_put_together_as_it_was() {
+    fn subject_public_key_info_is_reassembled_unchanged() {
         for certificate in [issue().0.certificate, issue().1.certificate] {
             let (algorithm, key) = certificate.public_key().unwrap();
             let spki = der::subject_public_key_info(algorithm, key);

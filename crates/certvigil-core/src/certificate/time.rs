@@ -164,7 +164,7 @@ mod tests {
 
     /// The forms of RFC 5280, section 4.1.2.5, and those that it forbids.
     #[test]
-    fn each_form_of_a_time_is_read_and_a_forbidden_form_is_an_oddity() {
+    fn valid_time_formats_are_read_and_forbidden_ones_are_oddities() {
         use Oddity::*;
         for (tag, text, at, oddities) in [
             (UTC_TIME, "261128123456Z", "2026-11-28T12:34:56Z", &[][..]),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_not_read() {
+    fn invalid_time_is_not_read() {
         for (tag, text) in [
             (UTC_TIME, ""),
             (UTC_TIME, "Z"),
@@ -272,7 +272,7 @@ mod tests {
 
     /// Revocation accepts only the forms of RFC 5280 and those without seconds.
     #[test]
-    fn revocation_reads_fewer_forms() {
+    fn revocation_accepts_fewer_time_formats() {
         let read = |tag, text: &str| {
             let der = der::encode(tag, text.as_bytes());
             read_time(der::split(&mut &der[..]).unwrap())
@@ -295,7 +295,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_time_or_none(
+        fn arbitrary_text_is_read_as_time_without_panic(
             tag in prop::sample::select(vec![UTC_TIME, GENERALIZED_TIME]),
             text in "[0-9]{8,16}[.,]?[0-9]{0,3}[-+Z]?[0-9]{0,5}",
         ) {

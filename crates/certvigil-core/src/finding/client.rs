@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The position in a path that a trait concerns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum TraitPosition {
     /// The server's own certificate.
     #[default]
     Leaf,
@@ -19,7 +19,7 @@ pub enum Place {
     Chain,
 }
 
-impl Place {
+impl TraitPosition {
     /// Returns its name in the table.
     pub fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Trait {
     /// The certificate that has the property.
-    pub place: Place,
+    pub place: TraitPosition,
     /// The property.
     pub property: Property,
 }
@@ -43,7 +43,7 @@ pub struct Trait {
 impl Trait {
     /// Returns true if a client that refuses the trait refuses only the kind of the leaf's key.
     pub fn is_of_leaf_key(self) -> bool {
-        self.place == Place::Leaf
+        self.place == TraitPosition::Leaf
             && matches!(
                 self.property,
                 Property::Ed25519 | Property::Ed448 | Property::P521 | Property::RsaPssKey

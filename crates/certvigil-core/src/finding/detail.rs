@@ -8,7 +8,7 @@ use crate::certificate::{Certificate, Oddity, PublicKeyHash, Unusable};
 use crate::instance::{Expectation, Expected, SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
 use crate::mta_sts::{StsFault, StsMode};
-use crate::observation::{LookError, TlsVersion};
+use crate::observation::{ProbeError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 use super::{Client, Code, Fault, Refusal, Role};
@@ -174,7 +174,7 @@ pub enum Detail {
         /// True if this machine has no route to the address, nor to any other of its family.
         is_without_route: bool,
         /// The error of the probe.
-        error: LookError,
+        error: ProbeError,
     },
     /// [`Code::HandshakeFailed`].
     HandshakeFailed {
@@ -185,7 +185,7 @@ pub enum Detail {
         /// The protocol that was tried.
         protocol: Protocol,
         /// The error of the probe.
-        error: LookError,
+        error: ProbeError,
     },
     /// [`Code::ChainExpiring`].
     ChainExpiring(ChainValidity),
@@ -347,7 +347,7 @@ impl Detail {
 
     /// Returns the error of the probe that the finding is about, if it is about one. The finding's
     /// message contains the error's message.
-    pub fn error(&self) -> Option<&LookError> {
+    pub fn error(&self) -> Option<&ProbeError> {
         match self {
             Self::Unreachable { error, .. } | Self::HandshakeFailed { error, .. } => Some(error),
             _ => None,

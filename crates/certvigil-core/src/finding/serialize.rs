@@ -5,7 +5,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use crate::certificate::{Certificate, Facts, Fingerprint, PublicKeyHash};
 use crate::instance::{SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
-use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
+use crate::observation::{Alert, ErrorKind, ProbeError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 use super::Client;
@@ -58,7 +58,7 @@ impl Serialize for Certificate {
     }
 }
 
-impl Serialize for LookError {
+impl Serialize for ProbeError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("LookError", 4)?;
         object.serialize_field("error_kind", &self.kind)?;

@@ -10,7 +10,7 @@ use crate::certificate::{
 use crate::instance::{SourceKind, State};
 use crate::model::{KeyType, Protocol, Timestamp, Vantage};
 use crate::mta_sts::{StsFault, StsMode};
-use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
+use crate::observation::{Alert, ErrorKind, ProbeError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 fn testdata(name: &str) -> Certificate {
@@ -83,15 +83,15 @@ fn fault(role: Role, kind: FaultKind) -> Fault {
 fn refusal(property: Property, reason: &str) -> Refusal {
     Refusal {
         of: Some(Trait {
-            place: Place::Leaf,
+            place: TraitPosition::Leaf,
             property,
         }),
         reason: reason.into(),
     }
 }
 
-fn look_error(kind: ErrorKind) -> LookError {
-    LookError::new(kind, "nothing listens there")
+fn probe_error(kind: ErrorKind) -> ProbeError {
+    ProbeError::new(kind, "nothing listens there")
 }
 
 fn hostname() -> crate::model::Hostname {
@@ -328,15 +328,15 @@ fn handshake_details() -> Vec<Detail> {
             responding: "192.0.2.1".parse().unwrap(),
             hostname: hostname(),
             is_without_route: true,
-            error: look_error(ErrorKind::ConnectUnreachable),
+            error: probe_error(ErrorKind::ConnectUnreachable),
         },
         Detail::HandshakeFailed {
             hostname: hostname(),
             port: 25,
             protocol: Protocol::Https,
-            error: LookError {
+            error: ProbeError {
                 seems: Some(Protocol::Smtp),
-                ..LookError::of_alert("the server ended it", Alert::HANDSHAKE_FAILURE)
+                ..ProbeError::of_alert("the server ended it", Alert::HANDSHAKE_FAILURE)
             },
         },
         refused(Refused::Chain {
@@ -548,24 +548,24 @@ fn a_detail_is_an_object_with_snake_case_keys() {
 }
 
 #[test]
-fn details_about_the_identity_of_the_leaf_in_json_and_words() {
+fn leaf_identity_details_render_as_json_and_text() {
     insta::assert_snapshot!(written(&identity_details()), @r#"
     wrong_certificate
       {"served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
       another certificate is served: `Example Root` by `Example Root`, from 2026-11-24 to 2046-11-19
-      fix: install instance 331 (ends on 2046-11-19), then reload the server
+      fix: install instance 331 (expires on 2046-11-19), then reload the server
     wrong_certificate
       {"served":null,"expected":{"kind":"fingerprint"}}
       seen from there, another certificate than the expected one is served
       fix: probe this address from there to see which; then install the expected one and reload the server
     previous_instance
       {"kind":"known","id":330,"state":"revoked","served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"grace_until":"2027-03-01T00:00:00Z","expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
-      the previous instance 330 is still served (revoked, it ends on 2046-11-19), serial 01; a rollout is under way until 2027-03-01T00:00:00Z
-      fix: reload the server, so that it reads its certificate file again; if the older one stays, install instance 331 (ends on 2046-11-19) and reload again
+      the previous instance 330 is still served (revoked, it expires on 2046-11-19), serial 01; a rollout is under way until 2027-03-01T00:00:00Z
+      fix: reload the server, so that it reads its certificate file again; if the older one stays, install instance 331 (expires on 2046-11-19) and reload again
     previous_instance
       {"kind":"same_names","served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"newer":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"grace_until":"2027-03-01T00:00:00Z","expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
       an older instance of the expected certificate is still served: `Example Root`, from 2026-11-24 to 2046-11-19, serial 01; the expected one is from 2026-11-24 to 2046-11-19, serial 07; a rollout is under way until 2027-03-01T00:00:00Z
-      fix: reload the server, so that it reads its certificate file again; if the older one stays, install instance 331 (ends on 2046-11-19) and reload again
+      fix: reload the server, so that it reads its certificate file again; if the older one stays, install instance 331 (expires on 2046-11-19) and reload again
     previous_instance
       {"kind":"reported","grace_until":"2027-03-01T00:00:00Z","expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
       seen from there, the expected certificate is not served yet; it has time until 2027-03-01T00:00:00Z
@@ -585,7 +585,7 @@ fn details_about_the_identity_of_the_leaf_in_json_and_words() {
     dummy_certificate
       {"kind":"replaced","grace_until":"2027-03-01T00:00:00Z","expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
       the temporary, self-signed certificate is still served; a rollout is under way until 2027-03-01T00:00:00Z
-      fix: install instance 331 (ends on 2046-11-19) and reload the server
+      fix: install instance 331 (expires on 2046-11-19) and reload the server
     hostname_mismatch
       {"hostname":"www.example.com","names":["a.example","b.example"],"is_address_in_dns_name":false}
       the certificate is not valid for www.example.com, only for a.example, b.example
@@ -622,7 +622,7 @@ fn details_about_the_identity_of_the_leaf_in_json_and_words() {
 }
 
 #[test]
-fn details_about_the_chain_in_json_and_words() {
+fn chain_details_render_as_json_and_text() {
     insta::assert_snapshot!(written(&chain_details()), @r#"
     missing_intermediate
       {"kind":"known","missing":[{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}],"issuer_url":"http://ca.example/ca.der","expected":{"kind":"trust"}}
@@ -748,11 +748,11 @@ fn details_about_the_chain_in_json_and_words() {
 }
 
 #[test]
-fn details_about_the_handshake_in_json_and_words() {
+fn handshake_details_render_as_json_and_text() {
     insta::assert_snapshot!(written(&handshake_details()), @r#"
     revoked
       {"reported_by":"crl","revoked_at":"2027-01-31T00:00:00Z","reason":"keyCompromise"}
-      the served certificate has been revoked on 2027-01-31 (keyCompromise), says its issuer's revocation list
+      the served certificate has been revoked on 2027-01-31 (keyCompromise), according to its issuer's revocation list
       fix: install the newest certificate and reload the server
     revoked
       {"reported_by":"source","revoked_at":null,"reason":null}
@@ -777,7 +777,7 @@ fn details_about_the_handshake_in_json_and_words() {
     handshake_failed
       {"hostname":"www.example.com","port":25,"protocol":"https","error":{"error_kind":"tls_alert","error":"the server ended it with the alert `handshake_failure`","alert":"handshake_failure","seems":"smtp"}}
       the server ended it with the alert `handshake_failure`
-      fix: this looks like smtp, which begins in the clear: probe with --starttls smtp, or `protocol: smtp` in the configuration
+      fix: this is probably smtp, which starts without TLS: probe with --starttls smtp, or `protocol: smtp` in the configuration
     refused_by_clients
       {"kind":"chain","refusals":[{"clients":["go","chromium"],"trait":{"place":"leaf","property":"ed448"},"reason":"the certificate has an Ed448 key"}],"accepted_by":["openssl"]}
       Go and Chromium refuse the certificate: the certificate has an Ed448 key; OpenSSL accepts it
@@ -805,7 +805,7 @@ fn details_about_the_handshake_in_json_and_words() {
     tlsa_mismatch
       {"name":"_443._tcp.www.example.com.","is_authenticated":true,"kind":"wrong_certificate","expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}},"publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
       the TLSA records at `_443._tcp.www.example.com.` are for the expected certificate, and another is served
-      fix: install instance 331 (ends on 2046-11-19) and reload the server
+      fix: install instance 331 (expires on 2046-11-19) and reload the server
     tlsa_mismatch
       {"name":"_443._tcp.www.example.com.","is_authenticated":true,"kind":"untrusted","record":"1 1 1 abababababababababababababababababababababababababababababababab","publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
       the TLSA record 1 1 1 abababababababab… at `_443._tcp.www.example.com.` is for what is served, and demands a trusted root above it too, to which there is no valid path
@@ -824,8 +824,8 @@ fn details_about_the_handshake_in_json_and_words() {
       fix: publish `_443._tcp.www.example.com. IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab` beside what is there, and take out what is for no certificate any more
     tlsa_mismatch
       {"name":"_443._tcp.www.example.com.","is_authenticated":false,"kind":"previous_only","publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
-      the TLSA records at `_443._tcp.www.example.com.` are for the previous instance: they were not renewed with the certificate; the name server does not say that DNSSEC vouches for them, and clients of DANE pass over such records
-      fix: publish `_443._tcp.www.example.com. IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab` beside what is there, and take out what is for no certificate any more; sign the zone, or ask a name server that validates
+      the TLSA records at `_443._tcp.www.example.com.` are for the previous instance: they were not renewed with the certificate; the name server does not report them as authenticated by DNSSEC, and clients of DANE ignore such records
+      fix: publish `_443._tcp.www.example.com. IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab` beside what is there, and take out what is for no certificate any more; sign the zone, or use a name server that validates DNSSEC
     tlsa_mismatch
       {"name":"_443._tcp.www.example.com.","is_authenticated":true,"kind":"no_match","is_accepted":false,"records":["3 1 1 abababababababababababababababababababababababababababababababab"],"record_count":2,"publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
       neither the served certificate nor the expected one fits the TLSA records at `_443._tcp.www.example.com.`: 3 1 1 abababababababab… and 1 more

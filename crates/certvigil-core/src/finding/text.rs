@@ -244,9 +244,9 @@ fn revoked(
     let date = revoked_at.map(|at| format!(" on {}", at.date()));
     let reason = reason.map(|reason| format!(" ({reason})"));
     let reporter = match reported_by {
-        RevocationReporter::Crl => ", says its issuer's revocation list",
-        RevocationReporter::Ocsp => ", says its issuer's OCSP responder",
-        RevocationReporter::Staple => ", says the stapled OCSP response",
+        RevocationReporter::Crl => ", according to its issuer's revocation list",
+        RevocationReporter::Ocsp => ", according to its issuer's OCSP responder",
+        RevocationReporter::Staple => ", according to the stapled OCSP response",
         RevocationReporter::Source => "",
     };
     Text::new(
@@ -338,7 +338,7 @@ fn expected_name(expected: &Wanted) -> String {
         } => {
             let validity = certificate.facts().ok().and_then(Facts::validity);
             let expiry = validity
-                .map(|(_, not_after)| format!(" (ends on {})", not_after.date()))
+                .map(|(_, not_after)| format!(" (expires on {})", not_after.date()))
                 .unwrap_or_default();
             match id {
                 Some(id) => format!("instance {id}{expiry}"),

@@ -12,7 +12,7 @@ fn may_name(guard: &Guard, host: &str) -> bool {
 }
 
 #[test]
-fn a_pattern_covers_what_is_below_it_however_deep_and_nothing_else() {
+fn host_pattern_covers_only_names_below_it() {
     let guard = guard(&["*.Example.COM", "bücher.example", "*.a.test."]);
     for host in [
         "www.example.com",
@@ -36,7 +36,7 @@ fn a_pattern_covers_what_is_below_it_however_deep_and_nothing_else() {
 }
 
 #[test]
-fn a_star_is_every_name_and_no_address() {
+fn star_pattern_allows_every_name_and_no_address() {
     let guard = guard(&["*"]);
     assert!(may_name(&guard, "localhost") && may_name(&guard, "a.example"));
     assert!(!may_name(&guard, "8.8.8.8") && !may_name(&guard, "2606:4700::1111"));
@@ -46,7 +46,7 @@ fn a_star_is_every_name_and_no_address() {
 }
 
 #[test]
-fn a_public_address_has_to_be_named_to_be_asked_for() {
+fn address_target_must_be_in_an_allowed_network() {
     let guard = guard(&["192.0.2.0/24", "8.8.8.8", "2001:db8::/32"]);
     for host in [
         "192.0.2.0",
@@ -70,7 +70,7 @@ fn a_public_address_has_to_be_named_to_be_asked_for() {
 }
 
 #[test]
-fn nothing_is_allowed_where_nothing_is_named() {
+fn guard_without_entries_allows_nothing() {
     let guard = Guard::default();
     for (host, says) in [
         ("a.example", "no host pattern of `probe.allow`"),
@@ -82,7 +82,7 @@ fn nothing_is_allowed_where_nothing_is_named() {
 }
 
 #[test]
-fn what_is_wrong_in_an_item_is_told() {
+fn error_explains_an_invalid_allow_entry() {
     for (text, says) in [
         ("", "empty"),
         ("192.0.2.7/24", "write 192.0.2.0/24 for the network"),
@@ -107,7 +107,7 @@ fn what_is_wrong_in_an_item_is_told() {
 
 /// Tests the first and the last address of each block, and their neighbours outside it.
 #[test]
-fn what_is_not_public_is_not_reached() {
+fn non_public_addresses_are_refused() {
     let guard = guard(&["*"]);
     for (ip, what) in [
         ("0.0.0.0", "this very host"),
@@ -203,7 +203,7 @@ fn what_is_not_public_is_not_reached() {
 }
 
 #[test]
-fn a_network_that_is_named_is_reached() {
+fn allowed_network_is_reachable() {
     let named = guard(&[
         "10.0.0.0/8",
         "fe80::/10",
@@ -237,7 +237,7 @@ fn a_network_that_is_named_is_reached() {
 /// An odd spelling of an address is read as an address or refused. A name is sent to DNS, and no
 /// resolver must read it as a number.
 #[test]
-fn no_spelling_of_an_address_passes_as_a_name() {
+fn unusual_spelling_of_an_address_is_not_read_as_a_name() {
     for text in [
         "0x7f.1",
         "0x7f000001",
@@ -310,7 +310,7 @@ fn v4() -> impl Strategy<Value = Ipv4Addr> {
 
 proptest! {
     #[test]
-    fn ipv4_is_judged_the_same_inside_of_ipv6(ip in v4(), named in any::<u32>(), bits in 0_u8..=32) {
+    fn ipv4_embedded_in_ipv6_is_treated_as_ipv4(ip in v4(), named in any::<u32>(), bits in 0_u8..=32) {
         let network = Network { first: first_of(Ipv4Addr::from_bits(named).into(), bits), bits };
         let guard = Guard::new(vec![Allowed::Network(network)]);
         let [a, b, c, d] = ip.octets().map(u16::from);
@@ -333,7 +333,7 @@ proptest! {
     }
 
     #[test]
-    fn every_address_of_a_named_network_passes(
+    fn every_address_of_an_allowed_network_is_allowed(
         ip in prop_oneof![
             any::<u32>().prop_map(|b| IpAddr::from(Ipv4Addr::from_bits(b))),
             any::<u128>().prop_map(|b| IpAddr::from(Ipv6Addr::from_bits(b))),
@@ -350,7 +350,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_as_an_item_covers_itself(text in "[a-z0-9*./:\\[\\]x-]{0,20}") {
+    fn allow_entry_that_is_a_hostname_allows_itself(text in "[a-z0-9*./:\\[\\]x-]{0,20}") {
         let (Ok(allowed), Ok(hostname)) = (text.parse::<Allowed>(), text.parse::<Hostname>()) else {
             return Ok(());
         };

@@ -51,18 +51,18 @@ pub(super) fn trust_findings(above: &Above<'_>) -> Vec<Finding> {
     let top = best.top().and_then(|c| c.facts().ok()).unwrap_or(facts);
     let is_missing_reported = !findings.is_empty();
     match best.end {
-        path::End::Anchor(_) | path::End::LeafInStore => {}
-        path::End::NoIssuer if best.top() == Some(leaf) && !is_missing_reported => {
+        path::PathEnd::Anchor(_) | path::PathEnd::LeafInStore => {}
+        path::PathEnd::NoIssuer if best.top() == Some(leaf) && !is_missing_reported => {
             findings.push(missing_unknown(above, leaf, facts, Role::Leaf));
         }
-        path::End::NoIssuer if !chain.beyond_gap.is_empty() && !is_missing_reported => {
+        path::PathEnd::NoIssuer if !chain.beyond_gap.is_empty() && !is_missing_reported => {
             let below = best.top().unwrap_or(leaf);
             findings.push(missing_unknown(above, below, top, Role::Intermediate));
         }
-        path::End::NoIssuer | path::End::SelfSigned => {
+        path::PathEnd::NoIssuer | path::PathEnd::SelfSigned => {
             findings.push(untrusted_root(top, chain.namesake, trust));
         }
-        path::End::Loop => findings.push(untrusted(Untrusted::Circle)),
+        path::PathEnd::Loop => findings.push(untrusted(Untrusted::Circle)),
     }
     findings.extend(fault_findings(best, expected, leaf));
     if above.found.is_bounded && !best.is_valid() {

@@ -16,12 +16,12 @@ pub struct Bundle {
     /// The intermediates, the leaf's issuer first.
     pub chain: Vec<Certificate>,
     /// The end of the chain.
-    pub end: End,
+    pub end: ChainEnd,
 }
 
 /// The end of the chain of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ChainEnd {
     /// A trusted root issued the last certificate, or the leaf is self-signed.
     Complete,
     /// The issuer of this certificate is missing.
@@ -58,7 +58,7 @@ impl Bundle {
             return Ok(Self {
                 leaf: leaf.clone(),
                 chain: Vec::new(),
-                end: End::Complete,
+                end: ChainEnd::Complete,
             });
         }
         // Of two issuers of one certificate, the one that leads to a trusted root comes first.
@@ -66,13 +66,13 @@ impl Bundle {
         let reached: Vec<&Certificate> = reach(&pool, &links).iter().map(|s| s.at).collect();
         let (roots, path): (Vec<_>, Vec<_>) = reached.iter().copied().partition(|c| is_root(c));
         let end = if path.iter().any(|c| links.is_anchored(c)) {
-            End::Complete
+            ChainEnd::Complete
         } else if let Some(open) = open_end(&path, &reached, &links) {
-            End::Missing(open.clone())
+            ChainEnd::Missing(open.clone())
         } else if let Some(root) = roots.first() {
-            End::Untrusted((*root).clone())
+            ChainEnd::Untrusted((*root).clone())
         } else {
-            End::Circle
+            ChainEnd::Circle
         };
         let chain = path.into_iter().skip(1).cloned().collect();
         Ok(Self {

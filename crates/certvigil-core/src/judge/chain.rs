@@ -80,8 +80,8 @@ pub(super) fn examine<'a>(
     let anchored = reached.iter().any(|s| links.is_anchored(s.at));
     // Without a readable leaf, or with signatures left unverified, the certificates that belong to
     // the leaf are unknown.
-    let may_tell = leaf.facts().is_ok() && !links.is_exhausted();
-    let strangers = above_leaf().filter(|c| may_tell && !is_reached(c));
+    let can_decide = leaf.facts().is_ok() && !links.is_exhausted();
+    let strangers = above_leaf().filter(|c| can_decide && !is_reached(c));
     let has_gap = !anchored && top.facts().is_ok_and(|f| !f.is_self_issued());
     let (beyond_gap, unrelated): (Vec<_>, Vec<_>) = strangers.partition(|c| {
         let is_authority = c.facts().is_ok_and(|f| f.is_ca && !f.is_self_issued());

@@ -144,7 +144,7 @@ fn replace(judged: &mut Judged, how: Match, is_mail: bool) {
     };
     let is_self_signed = match &judged.observation.outcome {
         Outcome::Served(served) => served.leaf.is_self_signed(),
-        Outcome::Told(_) | Outcome::Failed(_) => false,
+        Outcome::Reported(_) | Outcome::Failed(_) => false,
     };
     let expectation = judged.expected.as_deref().map(|expected| &expected.what);
     let is_trust_only = matches!(expectation, Some(Expectation::TrustOnly));

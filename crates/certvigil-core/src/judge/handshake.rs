@@ -2,7 +2,7 @@
 
 use crate::finding::{CipherWeakness, Client, Detail, Finding, Refused};
 use crate::model::Target;
-use crate::observation::{KeyProof, LookError, Served, Status};
+use crate::observation::{KeyProof, ProbeError, Served, Status};
 
 /// Minimum Diffie-Hellman prime, in bits, that OpenSSL accepts at security level 2: Debian's
 /// default, and OpenSSL's own since 3.2.
@@ -129,7 +129,7 @@ fn refused_common_offer(served: &Served) -> Option<Finding> {
 }
 
 /// Returns the finding for a handshake in which the server presented no certificate.
-pub(super) fn failure(error: &LookError, target: &Target) -> Option<Finding> {
+pub(super) fn failure(error: &ProbeError, target: &Target) -> Option<Finding> {
     if error.kind.status() != Status::HandshakeError {
         return None;
     }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suites_that_current_clients_refuse_are_legacy() {
+    fn cipher_suites_refused_by_current_clients_are_legacy() {
         for (suite, expected) in [
             (
                 "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn alerts_of_different_causes_have_different_hints() {
         let target = target("www.example.com");
-        let of = |alert| failure(&LookError::of_alert("refused", alert), &target).unwrap();
+        let of = |alert| failure(&ProbeError::of_alert("refused", alert), &target).unwrap();
         let causes = [
             Alert::UNRECOGNIZED_NAME,
             Alert::INTERNAL_ERROR,
@@ -227,8 +227,8 @@ mod tests {
         }
     }
 
-    fn hint_of(error: LookError, sent: Sent, hostname: &str) -> String {
-        let error = LookError { sent, ..error };
+    fn hint_of(error: ProbeError, sent: Sent, hostname: &str) -> String {
+        let error = ProbeError { sent, ..error };
         failure(&error, &target(hostname)).unwrap().text().hint
     }
 
@@ -239,7 +239,7 @@ mod tests {
                 sni,
                 ..Sent::default()
             };
-            hint_of(LookError::of_alert("refused", alert), sent, hostname)
+            hint_of(ProbeError::of_alert("refused", alert), sent, hostname)
         };
         let (host, other) = ("www.example.com", "other.example");
         for alert in [Alert::UNRECOGNIZED_NAME, Alert::INTERNAL_ERROR] {
@@ -261,7 +261,7 @@ mod tests {
                 client_certificate,
                 ..Sent::default()
             };
-            hint_of(LookError::of_alert("refused", alert), sent, "a.example")
+            hint_of(ProbeError::of_alert("refused", alert), sent, "a.example")
         };
         for alert in [Alert::BAD_CERTIFICATE, Alert::UNKNOWN_CA] {
             assert!(hint(alert, false).contains("give one with --client-cert"));
@@ -276,7 +276,7 @@ mod tests {
                 proxy_header,
                 ..Sent::default()
             };
-            hint_of(LookError::new(kind, "x"), sent, "a.example")
+            hint_of(ProbeError::new(kind, "x"), sent, "a.example")
         };
         for kind in [
             ErrorKind::TlsClosed,
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn only_a_failed_handshake_is_a_finding() {
         let target = target("www.example.com");
-        let is_finding = |kind| failure(&LookError::new(kind, "x"), &target).is_some();
+        let is_finding = |kind| failure(&ProbeError::new(kind, "x"), &target).is_some();
         assert!(is_finding(ErrorKind::TlsClosed));
         assert!(!is_finding(ErrorKind::Internal));
         assert!(!is_finding(ErrorKind::ConnectRefused));

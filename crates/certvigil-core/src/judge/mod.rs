@@ -9,13 +9,13 @@ mod dane;
 mod expiry;
 mod handshake;
 mod identity;
-mod ladder;
 mod links;
 mod mail;
 mod path;
 mod refusals;
 mod revocation;
 mod served;
+mod served_path;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -27,16 +27,16 @@ use crate::certificate::Fingerprint;
 use crate::finding::{Code, Detail, EntryNotes, Finding, Missing, Older, Severity, Wanted};
 use crate::instance::Expected;
 use crate::model::{RevocationCheck, Threshold, Timestamp};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Told};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported, Status};
 
-pub use bundle::{Bundle, End};
+pub use bundle::{Bundle, ChainEnd};
 pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
 pub use cost::is_cheap;
 pub use dane::{Dane, DnsFacts, judge_by_dns};
-pub use ladder::{Ladder, Role, Rung, climb};
 pub use links::Signatures;
 pub use served::issuer_to_ask;
 use served::judge_served;
+pub use served_path::{PathEntry, Role, ServedPath, served_path};
 pub use together::{agree, together};
 pub use trust_store::{Root, TrustStore};
 
@@ -119,7 +119,7 @@ pub struct Thresholds {
 
 impl Judged {
     /// Creates the result of a probe that failed before there was anything to judge.
-    pub fn failed(observation: Observation, error: LookError) -> Self {
+    pub fn failed(observation: Observation, error: ProbeError) -> Self {
         Self {
             observation,
             expected: None,
@@ -195,7 +195,7 @@ impl Judged {
     }
 
     /// Returns the error of a probe without a result, unless a finding reports it.
-    pub fn unreported_error(&self) -> Option<&LookError> {
+    pub fn unreported_error(&self) -> Option<&ProbeError> {
         let Verdict::Inconclusive(error) = &self.verdict else {
             return None;
         };
@@ -218,7 +218,7 @@ pub enum Verdict {
     /// This program or a remote vantage received a certificate.
     Conclusive(Flags),
     /// No certificate was received.
-    Inconclusive(LookError),
+    Inconclusive(ProbeError),
 }
 
 /// Properties of a served certificate, judged independently. `None` is unknown: a remote vantage
@@ -276,7 +276,7 @@ pub fn judge_within(
                 .collect(),
         ),
         (_, None) => (
-            Verdict::Inconclusive(LookError::new(
+            Verdict::Inconclusive(ProbeError::new(
                 ErrorKind::Internal,
                 "it is not known which certificate is expected",
             )),
@@ -289,8 +289,8 @@ pub fn judge_within(
             (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
             (Verdict::Conclusive(judged.flags), judged.findings)
         }
-        (Outcome::Told(told), Some(expected)) => {
-            let (flags, findings) = judge_told(expected, *told, rules.grace_at(now));
+        (Outcome::Reported(reported), Some(expected)) => {
+            let (flags, findings) = judge_reported(expected, *reported, rules.grace_at(now));
             (Verdict::Conclusive(flags), findings)
         }
     };
@@ -320,11 +320,15 @@ fn stale_finding(last_success: Timestamp) -> Finding {
     Finding::new(Detail::SourceStale { last_success })
 }
 
-fn judge_told(expected: &Expected, told: Told, grace: Option<Grace>) -> (Flags, Vec<Finding>) {
+fn judge_reported(
+    expected: &Expected,
+    reported: Reported,
+    grace: Option<Grace>,
+) -> (Flags, Vec<Finding>) {
     let mut findings = Vec::new();
-    if told.dummy {
-        findings.push(identity::dummy_finding(told.correct, expected, grace));
-    } else if !told.correct
+    if reported.dummy {
+        findings.push(identity::dummy_finding(reported.correct, expected, grace));
+    } else if !reported.correct
         && let Some(grace) = grace
     {
         // The remote vantage does not report the served certificate. During a rollout it is most
@@ -337,21 +341,21 @@ fn judge_told(expected: &Expected, told: Told, grace: Option<Grace>) -> (Flags, 
                 expected: Wanted::of(expected),
             },
         ));
-    } else if !told.correct {
+    } else if !reported.correct {
         findings.push(Finding::new(Detail::WrongCertificate {
             served: None,
             expected: Wanted::of(expected),
         }));
-    } else if !told.chained {
+    } else if !reported.chained {
         findings.push(Finding::new(Detail::MissingIntermediate {
             missing: Missing::Reported,
             expected: Wanted::of(expected),
         }));
     }
     let flags = Flags {
-        correct: told.correct,
-        chained: told.chained,
-        dummy: told.dummy,
+        correct: reported.correct,
+        chained: reported.chained,
+        dummy: reported.dummy,
         trusted: None,
         hostname_match: None,
         expired: None,

@@ -15,11 +15,11 @@ pub(super) struct Examined {
     pub(super) findings: Vec<Finding>,
 }
 
-/// Evaluates all reports. `told_by_source` is true if the source reports this instance as revoked.
+/// Evaluates all reports. `reported_by_source` is true if the source reports this instance as revoked.
 /// `issuer` is called only if there is a response of the issuer to verify.
 pub(super) fn examine(
     served: &Served,
-    told_by_source: bool,
+    reported_by_source: bool,
     issuer: impl FnOnce() -> Option<Issuer>,
     check: RevocationCheck,
     now: Timestamp,
@@ -64,7 +64,7 @@ pub(super) fn examine(
             Status::Revoked(revoked) => Some((*reporter, Some(*revoked))),
             Status::Good => None,
         });
-    let by_source = told_by_source.then_some((RevocationReporter::Source, None));
+    let by_source = reported_by_source.then_some((RevocationReporter::Source, None));
     let revoked = revoked.next().or(by_source);
     let is_good = answers
         .iter()

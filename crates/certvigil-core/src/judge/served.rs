@@ -89,8 +89,8 @@ pub(super) fn judge_served(
     let mut findings = Vec::new();
     // Clients with the certificate in their trust store do not treat it as a placeholder.
     let is_pinned_root = matches!(expected.what, Expectation::PublicKeys(_)) && chain.anchored;
-    let told_as_dummy = dummy && !is_pinned_root;
-    if told_as_dummy {
+    let reported_as_dummy = dummy && !is_pinned_root;
+    if reported_as_dummy {
         let grace = rules.grace_at(now).filter(|g| g.before == leaf.sha256());
         findings.push(identity::dummy_finding(flags.correct, expected, grace));
     } else if accepted == Some(false) {
@@ -106,7 +106,7 @@ pub(super) fn judge_served(
         None => findings.extend(unreadable(leaf)),
     }
     // The finding for a temporary certificate covers its other deficiencies.
-    if !told_as_dummy {
+    if !reported_as_dummy {
         findings.extend(facts.into_iter().flat_map(|f| name_findings(f, names)));
         findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained, is_expected)));
         findings.extend(trust_findings(&Above {
@@ -125,7 +125,7 @@ pub(super) fn judge_served(
     if chain.out_of_order.is_none() {
         findings.extend(late_leaf(served));
     }
-    if !trusted && !told_as_dummy {
+    if !trusted && !reported_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
     }
     let opinions = |hostname: Option<&Hostname>| {
@@ -157,7 +157,7 @@ pub(super) fn judge_served(
         })
     });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
-    if !told_as_dummy && (trusted || is_weak && !is_explained) {
+    if !reported_as_dummy && (trusted || is_weak && !is_explained) {
         findings.extend(refusals::finding(&clients));
     }
     JudgedServed {

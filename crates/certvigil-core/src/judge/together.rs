@@ -13,18 +13,18 @@ use super::{Flags, Judged, Verdict, identity, sort};
 
 /// Adds the findings that need several judged probes: `unreachable`, `addresses_disagree` and
 /// `vantages_disagree`, and `previous_instance` for fingerprints.
-pub fn together(looks: &mut [Judged]) {
-    for alike in groups(looks, pins) {
-        previous_of_pins(looks, &alike);
+pub fn together(results: &mut [Judged]) {
+    for alike in groups(results, pins) {
+        previous_of_pins(results, &alike);
     }
     let mut added: Vec<(usize, Finding)> = Vec::new();
-    for host in groups(looks, |j| {
+    for host in groups(results, |j| {
         let observation = &j.observation;
         Some((&observation.target, &observation.vantage))
     }) {
-        added.extend(unreachable(looks, &host));
+        added.extend(unreachable(results, &host));
     }
-    for host in groups(looks, |j| {
+    for host in groups(results, |j| {
         let observation = &j.observation;
         Some((
             &observation.target,
@@ -32,37 +32,37 @@ pub fn together(looks: &mut [Judged]) {
             &observation.vantage,
         ))
     }) {
-        added.extend(addresses_disagree(looks, &host));
+        added.extend(addresses_disagree(results, &host));
     }
-    for place in groups(looks, |j| {
+    for endpoint in groups(results, |j| {
         let observation = &j.observation;
         Some((&observation.target, observation.ip?, &observation.vantage))
     }) {
-        key_type_missing(looks, &place);
+        key_type_missing(results, &endpoint);
     }
-    for address in groups(looks, |j| {
+    for address in groups(results, |j| {
         let observation = &j.observation;
         Some((&observation.target, observation.ip?, observation.key_type))
     }) {
-        added.extend(vantages_disagree(looks, &address));
+        added.extend(vantages_disagree(results, &address));
     }
     for (at, finding) in added {
-        if let Some(judged) = looks.get_mut(at) {
+        if let Some(judged) = results.get_mut(at) {
             judged.findings.push(finding);
             sort(&mut judged.findings);
         }
     }
-    for judged in looks {
+    for judged in results {
         judged.accept();
     }
 }
 
 fn groups<'a, K: Ord>(
-    looks: &'a [Judged],
+    results: &'a [Judged],
     key: impl Fn(&'a Judged) -> Option<K>,
 ) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<K, Vec<usize>> = BTreeMap::new();
-    for (at, judged) in looks.iter().enumerate() {
+    for (at, judged) in results.iter().enumerate() {
         if let Some(key) = key(judged) {
             groups.entry(key).or_default().push(at);
         }
@@ -75,15 +75,15 @@ fn groups<'a, K: Ord>(
 
 /// Marks a key type as missing. If a server has a certificate of one kind and refuses a handshake
 /// for the other, it has none of the other kind, unless one is expected of it.
-fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
-    let members = place.iter().filter_map(|&at| looks.get(at));
+fn key_type_missing(results: &mut [Judged], endpoint: &[usize]) {
+    let members = endpoint.iter().filter_map(|&at| results.get(at));
     let shown = members
         .filter(|judged| judged.status() == Status::Conclusive)
         .map(|judged| judged.observation.key_type)
         .next();
     let Some(shown) = shown else { return };
-    for &at in place {
-        let Some(judged) = looks.get_mut(at) else {
+    for &at in endpoint {
+        let Some(judged) = results.get_mut(at) else {
             continue;
         };
         let key_type = judged.observation.key_type;
@@ -107,8 +107,8 @@ fn key_type_missing(looks: &mut [Judged], place: &[usize]) {
 
 /// Returns the findings for unreachable addresses of a responding host. Clients that use such an
 /// address fail.
-fn unreachable(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
-    let members = || host.iter().filter_map(|&at| Some((at, looks.get(at)?)));
+fn unreachable(results: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
+    let members = || host.iter().filter_map(|&at| Some((at, results.get(at)?)));
     let live: BTreeSet<IpAddr> = members()
         .filter(|(_, judged)| match judged.status() {
             Status::Conclusive | Status::HandshakeError => true,
@@ -149,18 +149,18 @@ fn pins(judged: &Judged) -> Option<&BTreeSet<Fingerprint>> {
 fn leaf(judged: &Judged) -> Option<&Certificate> {
     match &judged.observation.outcome {
         Outcome::Served(served) => Some(&served.leaf),
-        Outcome::Told(_) | Outcome::Failed(_) => None,
+        Outcome::Reported(_) | Outcome::Failed(_) => None,
     }
 }
 
 /// Adds `previous_instance` for fingerprints. A fingerprint contains no names and dates. They are
 /// known if another address or host serves the expected certificate, and show that a wrong
 /// certificate is an older instance.
-fn previous_of_pins(looks: &mut [Judged], alike: &[usize]) {
+fn previous_of_pins(results: &mut [Judged], alike: &[usize]) {
     let is_pinned = |judged: &Judged, leaf: &Certificate| {
         pins(judged).is_some_and(|pins| pins.contains(&leaf.sha256()))
     };
-    let members = alike.iter().filter_map(|&at| looks.get(at));
+    let members = alike.iter().filter_map(|&at| results.get(at));
     let right = members.filter_map(|j| leaf(j).filter(|leaf| is_pinned(j, leaf)));
     let right: BTreeMap<Fingerprint, Certificate> =
         right.map(|leaf| (leaf.sha256(), leaf.clone())).collect();
@@ -168,7 +168,7 @@ fn previous_of_pins(looks: &mut [Judged], alike: &[usize]) {
         return;
     }
     for &at in alike {
-        let Some(judged) = looks.get_mut(at) else {
+        let Some(judged) = results.get_mut(at) else {
             continue;
         };
         let Some(expected) = judged.expected.clone() else {
@@ -204,14 +204,14 @@ fn is_decided<'a>(members: impl Iterator<Item = &'a Judged>) -> bool {
     members.any(|is_right| is_right)
 }
 
-fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
-    if is_decided(host.iter().filter_map(|&at| looks.get(at))) {
+fn addresses_disagree(results: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
+    if is_decided(host.iter().filter_map(|&at| results.get(at))) {
         return Vec::new();
     }
     let mut by_leaf: BTreeMap<Fingerprint, Vec<(usize, IpAddr)>> = BTreeMap::new();
     let mut leaves: BTreeMap<Fingerprint, &Certificate> = BTreeMap::new();
     let mut hostname: Option<&Hostname> = None;
-    for (at, judged) in host.iter().filter_map(|&at| Some((at, looks.get(at)?))) {
+    for (at, judged) in host.iter().filter_map(|&at| Some((at, results.get(at)?))) {
         if let (Outcome::Served(served), Some(ip)) =
             (&judged.observation.outcome, judged.observation.ip)
         {
@@ -255,10 +255,10 @@ fn addresses_disagree(looks: &[Judged], host: &[usize]) -> Vec<(usize, Finding)>
 
 /// Returns the findings for local and remote probes of one address that differ in the properties
 /// that every vantage reports.
-fn vantages_disagree(looks: &[Judged], address: &[usize]) -> Vec<(usize, Finding)> {
+fn vantages_disagree(results: &[Judged], address: &[usize]) -> Vec<(usize, Finding)> {
     let members: Vec<(usize, &Judged)> = address
         .iter()
-        .filter_map(|&at| Some((at, looks.get(at)?)))
+        .filter_map(|&at| Some((at, results.get(at)?)))
         .collect();
     let mut out = Vec::new();
     for &(at, judged) in &members {

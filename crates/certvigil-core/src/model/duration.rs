@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_clock_reaches_is_not_taken() {
+    fn too_long_duration_is_refused() {
         for long in ["101years", "18446744073709551615s", "10000000000000000000s"] {
             assert!(parse_duration(long).is_err(), "{long}");
         }
@@ -38,7 +38,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_is_a_time_after_it(number in any::<u64>(), unit in "ns|us|ms|s|m|h|d|w|M|y") {
+        fn parsed_duration_never_overflows_an_instant(number in any::<u64>(), unit in "ns|us|ms|s|m|h|d|w|M|y") {
             if let Ok(duration) = parse_duration(&format!("{number}{unit}")) {
                 prop_assert!(Instant::now().checked_add(duration * 10).is_some());
             }

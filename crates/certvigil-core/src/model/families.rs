@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_families_is_what_it_names() {
+    fn address_families_are_read_from_a_list() {
         let listed = |names: &[&str]| {
             let families: Result<Vec<Family>, _> = names.iter().map(|name| name.parse()).collect();
             families.map(|families| Families::listed(&families))

@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_counts_what_it_leaves_out() {
+    fn list_counts_the_omitted_items() {
         let all = ["a", "b", "c"];
         assert_eq!(and_more(all, 3), "a, b, c");
         assert_eq!(and_more(all.iter().take(2), 3), "a, b and 1 more");

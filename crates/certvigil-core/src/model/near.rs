@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_near_is_told_the_nearest_first() {
+    fn suggestions_list_the_nearest_names_first() {
         let known = ["name", "names", "mail", "imap", "imaps"];
         assert_eq!(
             did_you_mean("nmae", known).as_deref(),
@@ -58,9 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_told_than_help_and_each_once() {
+    fn suggestions_are_limited_and_distinct() {
         let known = ["host1", "host2", "host3", "host4", "host1"];
-        let told = did_you_mean("host", known).unwrap();
-        assert_eq!(told, "did you mean `host1` or `host2` or `host3`?");
+        let message = did_you_mean("host", known).unwrap();
+        assert_eq!(message, "did you mean `host1` or `host2` or `host3`?");
     }
 }

@@ -9,7 +9,7 @@ use super::{Hostname, Protocol};
 
 /// A host, a port and a protocol as the user wrote them: `host`, `host:port`, `[v6]:port` or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct TargetAddress {
     /// The requested name.
     pub hostname: Hostname,
     /// The zone of a link-local address (RFC 4007): a network interface, by name or index.
@@ -26,7 +26,7 @@ const SCHEME_OF_ANY_PORT: &str = "tls";
 /// Maximum targets in a suggestion.
 const MAX_SUGGESTED: usize = 4;
 
-impl FromStr for Place {
+impl FromStr for TargetAddress {
     type Err = String;
 
     /// Parses user input. White space around it is ignored. The error describes the fault, suggests
@@ -63,7 +63,7 @@ fn with_userinfo(text: &str) -> String {
     let what = format!("`{shown}` contains a user name or password; remove it");
     let (before, after) = shown.split_once("***@").unwrap_or(("", &shown));
     let plain = format!("{before}{after}");
-    let is_target = |meant: &&String| Place::read(meant).is_ok();
+    let is_target = |meant: &&String| TargetAddress::read(meant).is_ok();
     match Some(plain.clone())
         .filter(|plain| is_target(&plain))
         .or_else(|| meant(&plain))
@@ -73,7 +73,7 @@ fn with_userinfo(text: &str) -> String {
     }
 }
 
-impl Place {
+impl TargetAddress {
     fn read(text: &str) -> Result<Self, String> {
         if let Some((scheme, rest)) = text.split_once("://") {
             let scheme = scheme.to_ascii_lowercase();
@@ -185,14 +185,14 @@ fn meant(text: &str) -> Option<String> {
         let (host, port) = text.split_once(char::is_whitespace)?;
         Some(format!("{host}:{}", parse_port(port.trim()).ok()?))
     };
-    let is_target = |meant: &String| meant != text && Place::read(meant).is_ok();
+    let is_target = |meant: &String| meant != text && TargetAddress::read(meant).is_ok();
     let candidates = [of_scheme(), of_port(), of_host(), unquoted(), of_words()];
     let one = candidates.into_iter().flatten().find(is_target);
     // host,host
     let several = || {
         let words = text.split([',', ';']).flat_map(str::split_whitespace);
         let words: Vec<&str> = words.take(MAX_SUGGESTED).collect();
-        let is_list = words.len() > 1 && words.iter().all(|word| Place::read(word).is_ok());
+        let is_list = words.len() > 1 && words.iter().all(|word| TargetAddress::read(word).is_ok());
         is_list.then(|| words.join(" "))
     };
     one.or_else(several)
@@ -281,12 +281,12 @@ mod tests {
     use super::*;
 
     fn place(text: &str) -> (String, Option<u16>) {
-        let place: Place = text.parse().unwrap();
+        let place: TargetAddress = text.parse().unwrap();
         (place.hostname.to_string(), place.port)
     }
 
     #[test]
-    fn targets_are_read_as_people_write_them() {
+    fn targets_are_read_in_all_supported_forms() {
         assert_eq!(place("Example.COM."), ("example.com".into(), None));
         assert_eq!(
             place("example.com:8443"),
@@ -306,7 +306,7 @@ mod tests {
         );
         assert_eq!(place("tls://[::1]:7"), ("::1".into(), Some(7)));
         assert_eq!(place("h3://example.com"), ("example.com".into(), Some(443)));
-        let h3: Place = "H3://[::1]:8443".parse().unwrap();
+        let h3: TargetAddress = "H3://[::1]:8443".parse().unwrap();
         assert_eq!((h3.port, h3.protocol), (Some(8443), Some(Protocol::H3)));
         assert_eq!(place("192.0.2.1:1"), ("192.0.2.1".into(), Some(1)));
         assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
@@ -349,7 +349,7 @@ mod tests {
             ("[fe80::1%25eth0]:443", "eth0", Some(443)),
             ("imaps://[fe80::1%25br-lan.7]/", "br-lan.7", Some(993)),
         ] {
-            let place: Place = text.parse().unwrap();
+            let place: TargetAddress = text.parse().unwrap();
             assert_eq!(place.hostname.to_string(), "fe80::1", "{text}");
             assert_eq!(
                 (place.zone.as_deref(), place.port),
@@ -362,7 +362,7 @@ mod tests {
             ("fe80::1%", "not a network interface"),
             ("a%b.example", "cannot contain"),
         ] {
-            let error = text.parse::<Place>().unwrap_err();
+            let error = text.parse::<TargetAddress>().unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
     }
@@ -377,7 +377,7 @@ mod tests {
             ("secret@a.example:443", "a.example:443"),
             ("https://u:se/secret@a.example", "https://a.example"),
         ] {
-            let error = text.parse::<Place>().unwrap_err();
+            let error = text.parse::<TargetAddress>().unwrap_err();
             assert!(!error.contains("secret"), "{text}: {error}");
             assert!(error.contains("remove it"), "{text}: {error}");
             assert!(
@@ -408,13 +408,13 @@ mod tests {
             ("127.1", "neither"),
             ("2001:db8::1:x:443", "write an IPv6"),
         ] {
-            let error = text.parse::<Place>().unwrap_err();
+            let error = text.parse::<TargetAddress>().unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }
 
     #[test]
-    fn what_was_meant_is_said() {
+    fn error_suggests_the_intended_target() {
         for (text, meant) in [
             ("example.com:imap", "imap://example.com"),
             ("example.com:https", "https://example.com"),
@@ -443,7 +443,7 @@ mod tests {
             ("http://a.example:80/", "https://a.example"),
             ("\"a.example\"", "a.example"),
         ] {
-            let error = text.parse::<Place>().unwrap_err();
+            let error = text.parse::<TargetAddress>().unwrap_err();
             let end = format!("did you mean `{meant}`?");
             assert!(error.ends_with(&end), "{text}: {error}");
         }
@@ -457,16 +457,16 @@ mod tests {
             "mongodb+srv://example.com",
             "ssh://example.com",
         ] {
-            let error = text.parse::<Place>().unwrap_err();
+            let error = text.parse::<TargetAddress>().unwrap_err();
             assert!(!error.contains("did you mean"), "{text}: {error}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn what_is_meant_is_a_target(text in "[a-z:/.\\[\\]0-9@?-]{0,24}") {
+        fn suggested_target_is_valid(text in "[a-z:/.\\[\\]0-9@?-]{0,24}") {
             if let Some(meant) = meant(&text) {
-                meant.parse::<Place>().unwrap();
+                meant.parse::<TargetAddress>().unwrap();
             }
         }
     }

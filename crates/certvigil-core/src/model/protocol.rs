@@ -173,7 +173,7 @@ const UNSUPPORTED: [(&str, &str); 11] = [
 
 impl Protocol {
     /// Returns true if a cleartext dialogue precedes TLS.
-    pub fn begins_in_the_clear(self) -> bool {
+    pub fn uses_starttls(self) -> bool {
         self.begin() == Begin::Clear
     }
 
@@ -287,7 +287,7 @@ impl Protocol {
         by_alias
             .map(|(_, protocol, _)| *protocol)
             .or_else(registered)
-            .filter(|protocol| protocol.begins_in_the_clear())
+            .filter(|protocol| protocol.uses_starttls())
     }
 
     /// Parses a protocol that begins in cleartext, as given to a flag.
@@ -295,7 +295,7 @@ impl Protocol {
     /// # Errors
     /// Returns an error if no such protocol has this name.
     pub fn parse_starttls(text: &str) -> Result<Self, String> {
-        let is_clear = |protocol: &Self| protocol.begins_in_the_clear();
+        let is_clear = |protocol: &Self| protocol.uses_starttls();
         match text.parse::<Self>() {
             Ok(protocol) if is_clear(&protocol) => Ok(protocol),
             Ok(_) => Err(format!(
@@ -391,8 +391,8 @@ mod tests {
     fn direct_tls_has_no_cleartext_dialogue() {
         for &protocol in Protocol::ALL {
             if let Some(direct) = protocol.with_direct_tls() {
-                assert!(protocol.begins_in_the_clear(), "{protocol}");
-                assert!(!direct.begins_in_the_clear(), "{direct}");
+                assert!(protocol.uses_starttls(), "{protocol}");
+                assert!(!direct.uses_starttls(), "{direct}");
             }
         }
     }
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_known_for_what_begins_in_the_clear_there() {
+    fn starttls_protocol_is_known_by_its_port() {
         assert_eq!(Protocol::in_the_clear_at(25), Some(Protocol::Smtp));
         assert_eq!(Protocol::in_the_clear_at(587), Some(Protocol::Smtp));
         assert_eq!(Protocol::in_the_clear_at(443), None);
@@ -423,11 +423,11 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_as_they_are_written() {
+    fn protocol_name_round_trips() {
         for &protocol in Protocol::ALL {
             assert_eq!(protocol.name().parse(), Ok(protocol));
             let starttls = Protocol::parse_starttls(protocol.name());
-            assert_eq!(starttls.is_ok(), protocol.begins_in_the_clear());
+            assert_eq!(starttls.is_ok(), protocol.uses_starttls());
         }
         assert!(
             Protocol::parse_starttls("imaps")

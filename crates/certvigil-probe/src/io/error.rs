@@ -117,7 +117,7 @@ impl fmt::Display for SourceError {
                 } else {
                     &error.message
                 };
-                write!(f, "the API says: {}", printable(text))?;
+                write!(f, "the API reports: {}", printable(text))?;
                 write!(f, " (HTTP {}, {}", error.status, printable(&error.reason))?;
                 if let Some(param) = &error.param {
                     write!(f, ", parameter {}", printable(param))?;
@@ -167,7 +167,7 @@ impl fmt::Display for SourceError {
             // The text may contain names that the API returned.
             Self::NotAsked(others) => write!(
                 f,
-                "it was not asked for: {others} certificates before it could not be had, so the API is taken to be away"
+                "not requested: the API failed for {others} certificates in a row"
             ),
             Self::NotIssued(what) | Self::Unusable(what) => f.write_str(&printable(what)),
         }

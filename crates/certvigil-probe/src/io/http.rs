@@ -87,7 +87,7 @@ pub struct Clock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
 impl Clock {
     /// Records the time at which a response was generated (RFC 9110, section 6.6.1) or left a cache
     /// (RFC 9111, section 5.1).
-    fn hear(&self, headers: &HeaderMap, at: Instant) {
+    fn observe(&self, headers: &HeaderMap, at: Instant) {
         let text = |name| headers.get(name)?.to_str().ok();
         let Some(date) = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()) else {
             return;
@@ -104,10 +104,10 @@ impl Clock {
     /// Returns the seconds by which a clock that shows `now` at this instant is ahead of the
     /// servers' clock. `None` if no server has reported a time.
     pub fn ahead(&self, now: Timestamp, at: Instant) -> Option<i64> {
-        let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (then, heard) = told?;
+        let observed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, observed_at) = observed?;
         let since =
-            i64::try_from(at.saturating_duration_since(heard).as_secs()).unwrap_or(i64::MAX);
+            i64::try_from(at.saturating_duration_since(observed_at).as_secs()).unwrap_or(i64::MAX);
         Some(now.seconds_since(then).saturating_sub(since))
     }
 }
@@ -316,7 +316,7 @@ impl Http {
             // Only servers of configured sources are trusted to report the time. The URL of an
             // issuer comes from an untrusted certificate.
             if !self.source.is_empty() {
-                self.clock.hear(response.headers(), Instant::now());
+                self.clock.observe(response.headers(), Instant::now());
             }
             let content_type = response.headers().get(CONTENT_TYPE);
             let content_type = content_type
@@ -387,7 +387,7 @@ impl Http {
                 return Err(error);
             }
             tracing::info!(
-                "{}: {error}; asking again in {:.1} s",
+                "{}: {error}; retrying in {:.1} s",
                 shown(url),
                 wait.as_secs_f64()
             );
@@ -532,7 +532,7 @@ fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, SourceErro
     }
     serde_json::from_slice(&answer.body).map_err(|e| {
         SourceError::Unusable(format!(
-            "the API's answer is not what its reference says: {e}"
+            "the API's response does not match its reference: {e}"
         ))
     })
 }
@@ -596,7 +596,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn their_clock_is_known_by_what_they_say_and_goes_on() {
+    fn clock_offset_is_computed_from_date_and_age_headers() {
         let (clock, at) = (Clock::default(), Instant::now());
         let later = at + Duration::from_secs(100);
         assert_eq!(clock.ahead(Timestamp(0), at), None);
@@ -608,17 +608,17 @@ mod tests {
             }
             headers
         };
-        clock.hear(&headers("Thu, 01 Jan 1970 00:20:00 GMT", None), at);
+        clock.observe(&headers("Thu, 01 Jan 1970 00:20:00 GMT", None), at);
         assert_eq!(clock.ahead(Timestamp(1300), at), Some(100));
         assert_eq!(clock.ahead(Timestamp(1300), later), Some(0));
         // A response from a cache was generated earlier.
-        clock.hear(
+        clock.observe(
             &headers("Thu, 01 Jan 1970 00:20:00 GMT", Some("300")),
             later,
         );
         assert_eq!(clock.ahead(Timestamp(1400), later), Some(-100));
         for wrong in ["", "yesterday", "Thu, 99 Jan 1970 00:20:00 GMT"] {
-            clock.hear(&headers(wrong, None), later);
+            clock.observe(&headers(wrong, None), later);
             assert_eq!(clock.ahead(Timestamp(1400), later), Some(-100), "{wrong}");
         }
     }
@@ -635,9 +635,9 @@ mod tests {
                     let mut request = [0; 4096];
                     let read = stream.read(&mut request).await.unwrap();
                     let stalls = request[..read].starts_with(b"GET /stalled");
-                    let told = bytes + usize::from(stalls);
+                    let observed = bytes + usize::from(stalls);
                     let head = format!(
-                        "HTTP/1.1 200 OK\r\ncontent-length: {told}\r\nconnection: close\r\n\r\n"
+                        "HTTP/1.1 200 OK\r\ncontent-length: {observed}\r\nconnection: close\r\n\r\n"
                     );
                     stream.write_all(head.as_bytes()).await.unwrap();
                     stream.write_all(&vec![b' '; bytes]).await.unwrap();
@@ -650,7 +650,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_large_answers_are_read_at_once_and_small_ones_pass_them() {
+    async fn few_large_responses_are_read_concurrently_and_small_ones_pass() {
         let large = server(SMALL_BODY_BYTES + 1).await;
         let small = server(SMALL_BODY_BYTES).await;
         let http = Http::new(Vec::new(), Requests::default()).counting_for("one");

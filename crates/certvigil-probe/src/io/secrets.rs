@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_pem_stays() {
+    fn secret_inside_a_pem_block_is_not_replaced() {
         let pem = "-----BEGIN X-----\nMIIBIj\n-----END X-----\n";
         let text = format!("MIIBIj {pem} MIIBIj {pem}");
         let hidden = secrets(&["MIIBIj"]).hide(text);

@@ -14,7 +14,7 @@ use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Me
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use tokio::time::{Instant, timeout_at};
 
-use crate::observation::LookError;
+use crate::observation::ProbeError;
 
 use super::dns_error::{explain, timed_out};
 
@@ -60,7 +60,7 @@ impl Direct {
         name: &Name,
         kind: RecordType,
         deadline: Instant,
-    ) -> (Option<Result<Vec<RData>, LookError>>, Option<String>) {
+    ) -> (Option<Result<Vec<RData>, ProbeError>>, Option<String>) {
         if !name.is_fqdn() || is_special(text) {
             return (None, None);
         }
@@ -81,7 +81,7 @@ impl Direct {
         {
             Ok(response) => records(response, name, kind).map(Ok),
             Err(error) => Some(explain(text, alias.as_deref(), kind, &error))
-                .filter(LookError::is_dns_answer)
+                .filter(ProbeError::is_dns_answer)
                 .map(Err),
         };
         (answer, alias)
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_of_the_name_or_of_what_it_is_an_alias_for() {
+    fn dns_response_follows_aliases_of_the_requested_name() {
         assert_eq!(found(message(&[address(0)])), Some(vec![0]));
         let foreign = [address(3), address(0)];
         assert_eq!(found(message(&foreign)), Some(vec![0]));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_answer_is_left_to_hickory() {
+    fn unusual_dns_response_is_left_to_hickory() {
         let mut truncated = message(&[address(0)]);
         truncated.metadata.truncation = true;
         let mut chaos = address(0);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn special_names_are_told_by_their_end() {
+    fn special_use_names_are_recognised_by_suffix() {
         for name in [
             "localhost",
             "a.LocalHost.",
@@ -211,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_addresses_are_those_of_one_host(
+        fn dns_response_yields_addresses_of_a_single_name(
             aliases in prop::collection::vec((0usize..6, 0usize..6), 0..12),
             addresses in prop::collection::vec(0usize..6, 0..6),
         ) {

@@ -14,7 +14,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::{Instant, timeout_at};
 
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 
 use super::direct::Direct;
 use super::dns_error::{explain, rejects_edns, timed_out};
@@ -141,7 +141,7 @@ struct Client {
 
 /// A failed query.
 struct Failure {
-    error: LookError,
+    error: ProbeError,
     /// The name server rejects EDNS.
     rejects_edns: bool,
 }
@@ -170,7 +170,7 @@ impl Dns {
     ///
     /// # Errors
     /// The text is not a DNS name.
-    pub(super) fn candidates(&self, text: &str) -> Result<Vec<Name>, LookError> {
+    pub(super) fn candidates(&self, text: &str) -> Result<Vec<Name>, ProbeError> {
         let mut own = name(text)?;
         if own.is_fqdn() || is_localhost(text) {
             own.set_fqdn(true);
@@ -199,7 +199,7 @@ impl Dns {
         name: Name,
         kind: RecordType,
         deadline: Instant,
-    ) -> Result<Vec<RData>, LookError> {
+    ) -> Result<Vec<RData>, ProbeError> {
         let mut queries = self.order.queries(deadline);
         while let Some(query) = queries.next() {
             let Some(server) = self.servers.get(query.index) else {
@@ -236,7 +236,7 @@ impl Server {
         name: &Name,
         kind: RecordType,
         query: NextQuery,
-    ) -> Result<Vec<RData>, LookError> {
+    ) -> Result<Vec<RData>, ProbeError> {
         let end = query.end;
         let mut answer = Err(Failure {
             error: timed_out(text, kind),
@@ -269,7 +269,7 @@ impl Client {
         let resolver = TokioResolver::builder_with_config(config, provider)
             .with_options(options)
             .build()
-            .map_err(|e| format!("no name server can be asked: {e}"))?;
+            .map_err(|e| format!("cannot set up the name servers: {e}"))?;
         Ok(Self { direct, resolver })
     }
 
@@ -297,7 +297,7 @@ impl Client {
 }
 
 impl Failure {
-    fn of(error: LookError) -> Self {
+    fn of(error: ProbeError) -> Self {
         Self {
             error,
             rejects_edns: false,
@@ -313,9 +313,9 @@ impl Failure {
 }
 
 /// Returns a text as a DNS name. It is fully qualified if it ends with a dot.
-pub(super) fn name(text: &str) -> Result<Name, LookError> {
+pub(super) fn name(text: &str) -> Result<Name, ProbeError> {
     Name::from_ascii(text).map_err(|error| {
-        LookError::new(
+        ProbeError::new(
             ErrorKind::DnsNxdomain,
             format!("{text} is no DNS name: {error}"),
         )
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn search_list_applies_as_resolv_conf_says() {
+    fn search_list_follows_resolv_conf() {
         let cluster = dns(&["prod.svc.example", "svc.example"], 5);
         assert_eq!(
             candidates(&cluster, "web.prod"),

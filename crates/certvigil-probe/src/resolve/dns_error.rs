@@ -4,10 +4,10 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::RecordType;
 
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 
-pub(super) fn timed_out(name: &str, kind: RecordType) -> LookError {
-    LookError::new(
+pub(super) fn timed_out(name: &str, kind: RecordType) -> ProbeError {
+    ProbeError::new(
         ErrorKind::DnsTimeout,
         format!("no name server answered for the {kind} records of {name} in time"),
     )
@@ -19,10 +19,10 @@ pub(super) fn explain(
     alias: Option<&str>,
     kind: RecordType,
     error: &NetError,
-) -> LookError {
+) -> ProbeError {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => LookError::new(
+            ResponseCode::NXDomain => ProbeError::new(
                 ErrorKind::DnsNxdomain,
                 match alias {
                     Some(target) => {
@@ -31,7 +31,7 @@ pub(super) fn explain(
                     None => format!("the name {name} does not exist"),
                 },
             ),
-            ResponseCode::NoError => LookError::new(
+            ResponseCode::NoError => ProbeError::new(
                 ErrorKind::DnsNoAddress,
                 match alias {
                     Some(target) => {
@@ -44,11 +44,11 @@ pub(super) fn explain(
         },
         NetError::Dns(DnsError::ResponseCode(code)) => servfail(name, kind, *code),
         NetError::Timeout => timed_out(name, kind),
-        NetError::NoConnections | NetError::Io(_) => LookError::new(
+        NetError::NoConnections | NetError::Io(_) => ProbeError::new(
             ErrorKind::DnsTimeout,
-            format!("no name server could be asked for the {kind} records of {name}: {error}"),
+            format!("cannot query the {kind} records of {name}: {error}"),
         ),
-        other => LookError::new(
+        other => ProbeError::new(
             ErrorKind::DnsServfail,
             format!("the {kind} records of {name} could not be found out: {other}"),
         ),
@@ -72,8 +72,8 @@ pub(super) fn rejects_edns(error: &NetError) -> bool {
     rejections.contains(&code)
 }
 
-fn servfail(name: &str, kind: RecordType, code: ResponseCode) -> LookError {
-    LookError::new(
+fn servfail(name: &str, kind: RecordType, code: ResponseCode) -> ProbeError {
+    ProbeError::new(
         ErrorKind::DnsServfail,
         format!(
             "the name server answered {} for the {kind} records of {name}",

@@ -4,7 +4,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::Instant;
 
 use crate::model::Hostname;
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 
 use super::{Resolver, dns};
 
@@ -21,7 +21,7 @@ impl Resolver {
         &self,
         domain: &Hostname,
         deadline: Instant,
-    ) -> Result<Vec<Hostname>, LookError> {
+    ) -> Result<Vec<Hostname>, ProbeError> {
         let Hostname::Dns(text) = domain else {
             return Ok(vec![domain.clone()]);
         };
@@ -61,7 +61,7 @@ impl Resolver {
         &self,
         domain: &Hostname,
         deadline: Instant,
-    ) -> Result<Vec<Vec<u8>>, LookError> {
+    ) -> Result<Vec<Vec<u8>>, ProbeError> {
         let text = format!("_mta-sts.{domain}");
         let mut name = dns::name(&text)?;
         name.set_fqdn(true);
@@ -80,7 +80,7 @@ impl Resolver {
 
 /// Returns the mail hosts in the MX records of a domain. Records whose value is not a host name are
 /// skipped, as are aliases on the way to the records.
-fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, LookError> {
+fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, ProbeError> {
     let mut ranked: Vec<(u16, String)> = records
         .iter()
         .filter_map(|data| match data {
@@ -92,9 +92,9 @@ fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, Look
         return Ok(vec![domain.clone()]);
     }
     if ranked.iter().all(|(_, host)| host == ".") {
-        return Err(LookError::new(
+        return Err(ProbeError::new(
             ErrorKind::DnsNoAddress,
-            format!("{domain} takes no mail: its MX record says so (RFC 7505)"),
+            format!("{domain} accepts no mail: it has a null MX record (RFC 7505)"),
         ));
     }
     ranked.sort();
@@ -105,14 +105,14 @@ fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, Look
         }
     }
     if hosts.is_empty() {
-        return Err(LookError::new(
+        return Err(ProbeError::new(
             ErrorKind::DnsNoAddress,
             format!("the MX records of {domain} name no host"),
         ));
     }
     if hosts.len() > MAX_MAIL_HOSTS {
         tracing::warn!(
-            "{domain} has {} mail hosts: the first {MAX_MAIL_HOSTS} are looked at",
+            "{domain} has {} mail hosts: only the first {MAX_MAIL_HOSTS} are probed",
             hosts.len()
         );
         hosts.truncate(MAX_MAIL_HOSTS);
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mail_goes_where_the_mx_records_say() {
+    fn mail_hosts_follow_the_mx_records() {
         let domain: Hostname = "example.com".parse().unwrap();
         let hosts = |records: &[(u16, &str)]| {
             let records: Vec<RData> = records

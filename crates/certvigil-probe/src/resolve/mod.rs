@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use crate::model::Hostname;
 pub use crate::model::{Families, Family};
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 use crate::tlsa::TlsaLookup;
 
 use dns::{Dns, Settings, settings};
@@ -46,7 +46,7 @@ pub struct Resolution {
     /// Addresses without duplicates, IPv4 first, sorted.
     pub addresses: Vec<IpAddr>,
     /// Reason why there is no address, or why those of one family are unknown.
-    pub failure: Option<LookError>,
+    pub failure: Option<ProbeError>,
     /// Families for which no name server returned addresses: SERVFAIL, no response, or no name
     /// server to query.
     pub unanswered: Option<Families>,
@@ -90,7 +90,7 @@ impl<'a> AddressQuery<'a> {
 
 impl Resolution {
     /// Creates a result without addresses, for this reason.
-    pub fn failed(failure: LookError) -> Self {
+    pub fn failed(failure: ProbeError) -> Self {
         Self {
             failure: Some(failure),
             ..Self::default()
@@ -105,7 +105,7 @@ impl Resolution {
             .filter(|ip| families.has(Family::of(*ip)))
             .collect();
         let failure = addresses.is_empty().then(|| {
-            LookError::new(
+            ProbeError::new(
                 ErrorKind::DnsNoAddress,
                 format!(
                     "there is no {} address among those that were given",
@@ -122,7 +122,7 @@ impl Resolution {
 
     /// Creates a result without addresses of these families, for this reason. It is certain that
     /// there are none only if a name server reported it.
-    fn without_addresses(failure: LookError, families: Families) -> Self {
+    fn without_addresses(failure: ProbeError, families: Families) -> Self {
         Self {
             unanswered: (!failure.is_dns_answer()).then_some(families),
             ..Self::failed(failure)
@@ -198,11 +198,11 @@ impl Servers {
         })
     }
 
-    fn vouching(&self) -> Result<&Vouching, LookError> {
+    fn vouching(&self) -> Result<&Vouching, ProbeError> {
         let made = self
             .vouching
             .get_or_init(|| Vouching::new(&self.config, &self.options));
-        let failed = |error: &String| LookError::new(ErrorKind::Internal, error);
+        let failed = |error: &String| ProbeError::new(ErrorKind::Internal, error);
         made.as_ref().map_err(failed)
     }
 }
@@ -305,7 +305,7 @@ impl Resolver {
         port: u16,
         is_mail: bool,
         deadline: Instant,
-    ) -> Result<TlsaLookup, LookError> {
+    ) -> Result<TlsaLookup, ProbeError> {
         let name = match hostname {
             Hostname::Dns(name) if !is_localhost(name) => name,
             Hostname::Dns(_) | Hostname::Ip(_) | Hostname::File(_) => {
@@ -325,7 +325,7 @@ impl Resolver {
         families: Families,
         https: Option<u16>,
         deadline: Instant,
-    ) -> Result<Resolution, LookError> {
+    ) -> Result<Resolution, ProbeError> {
         let name = dns::name(text)?;
 
         // As the system's resolver does: a name with an entry of either family in the hosts file is
@@ -404,9 +404,9 @@ impl Resolver {
 
     /// Returns the name servers that the system currently configures, or those that the user
     /// specified.
-    fn servers(&self) -> Result<Arc<Servers>, LookError> {
+    fn servers(&self) -> Result<Arc<Servers>, ProbeError> {
         let servers = self.servers.get(|| Servers::new(&self.name_servers));
-        servers.map_err(|error| LookError::new(ErrorKind::Internal, error))
+        servers.map_err(|error| ProbeError::new(ErrorKind::Internal, error))
     }
 }
 
@@ -464,7 +464,7 @@ fn failure_rank(resolution: &Resolution) -> Option<u8> {
 fn combine(
     name: &str,
     families: Families,
-    answers: [Result<Vec<IpAddr>, LookError>; 2],
+    answers: [Result<Vec<IpAddr>, ProbeError>; 2],
 ) -> Resolution {
     let mut addresses = BTreeSet::new();
     let (mut failures, mut unanswered) = (Vec::new(), Vec::new());
@@ -479,7 +479,7 @@ fn combine(
             }
         }
     }
-    let rank = |error: &LookError| match error.kind {
+    let rank = |error: &ProbeError| match error.kind {
         ErrorKind::DnsServfail => 3,
         ErrorKind::DnsTimeout => 2,
         ErrorKind::DnsNxdomain => 1,
@@ -488,7 +488,7 @@ fn combine(
     let worst = failures.into_iter().max_by_key(rank);
     let failure = if addresses.is_empty() {
         Some(worst.unwrap_or_else(|| {
-            LookError::new(
+            ProbeError::new(
                 ErrorKind::DnsNoAddress,
                 format!("{name} has no {} address", families.name()),
             )
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn overrides_are_curls() {
+    async fn resolve_overrides_work_as_in_curl() {
         let r = resolver(
             Families::Both,
             &[
@@ -555,7 +555,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn families_hold_for_what_is_given_too() {
+    async fn address_family_applies_to_overrides() {
         let r = resolver(
             Families::V6,
             &["a.example:443:127.0.0.2,::1", "b.example:443:127.0.0.2"],
@@ -568,7 +568,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_dns_has_no_name_for_has_no_tlsa_records() {
+    async fn address_and_localhost_have_no_tlsa_records() {
         let r = resolver(Families::Both, &[]);
         let ask = |host: String| {
             let hostname: Hostname = host.parse().unwrap();
@@ -588,7 +588,7 @@ mod tests {
         let ips = |texts: &[&str]| -> Vec<IpAddr> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
         };
-        let failed = |kind| Err(LookError::new(kind, "x"));
+        let failed = |kind| Err(ProbeError::new(kind, "x"));
         let (servfail, timeout) = (ErrorKind::DnsServfail, ErrorKind::DnsTimeout);
         let (nxdomain, none) = (ErrorKind::DnsNxdomain, ErrorKind::DnsNoAddress);
         let (v4, new, v6) = ("192.0.2.1", "192.0.2.2", "2001:db8::1");
@@ -625,10 +625,10 @@ mod tests {
     }
 
     #[test]
-    fn without_a_name_server_to_ask_the_known_addresses_stay() {
+    fn known_addresses_stay_after_an_internal_lookup_error() {
         let known: Vec<IpAddr> = vec!["192.0.2.1".parse().unwrap()];
         for (kind, is_kept) in [(ErrorKind::Internal, true), (ErrorKind::DnsNxdomain, false)] {
-            let failure = LookError::new(kind, "x");
+            let failure = ProbeError::new(kind, "x");
             let mut resolution = Resolution::without_addresses(failure, Families::Available);
             resolution.keep(&known);
             assert_eq!(resolution.addresses == known, is_kept, "{kind}");
@@ -636,10 +636,10 @@ mod tests {
     }
 
     #[test]
-    fn one_family_failing_is_told_beside_the_others_addresses() {
+    fn failure_of_one_family_is_reported_with_the_other_familys_addresses() {
         let ip: IpAddr = "192.0.2.1".parse().unwrap();
-        let broken = || Err(LookError::new(ErrorKind::DnsServfail, "x"));
-        let none = |kind| Err(LookError::new(kind, "x"));
+        let broken = || Err(ProbeError::new(ErrorKind::DnsServfail, "x"));
+        let none = |kind| Err(ProbeError::new(kind, "x"));
         let kind = |answers| {
             combine("n", Families::Both, answers)
                 .failure

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 
 /// Maximum time for a name server that has not responded lately, if there is another one. It is still
 /// queried first: the others may have different records for the name.
@@ -30,7 +30,7 @@ pub(super) struct Queries<'a> {
     /// Number of queries so far.
     count: usize,
     is_any_silent: bool,
-    failure: Option<LookError>,
+    failure: Option<ProbeError>,
 }
 
 /// A query to one name server.
@@ -109,9 +109,9 @@ impl Queries<'_> {
     pub(super) fn record<T>(
         &mut self,
         query: NextQuery,
-        answer: Result<T, LookError>,
-    ) -> Option<Result<T, LookError>> {
-        let is_silent = |error: &LookError| error.kind == ErrorKind::DnsTimeout;
+        answer: Result<T, ProbeError>,
+    ) -> Option<Result<T, ProbeError>> {
+        let is_silent = |error: &ProbeError| error.kind == ErrorKind::DnsTimeout;
         let was_silent = answer.as_ref().err().is_some_and(is_silent);
         if let Some(since) = self.order.silent_since.get(query.index) {
             let mut since = since.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,7 +131,7 @@ impl Queries<'_> {
     }
 
     /// The failure of all queries.
-    pub(super) fn failure(self) -> Option<LookError> {
+    pub(super) fn failure(self) -> Option<ProbeError> {
         self.failure
     }
 }
@@ -142,15 +142,15 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
-    fn error(kind: ErrorKind) -> Result<(), LookError> {
-        Err(LookError::new(kind, "an error"))
+    fn error(kind: ErrorKind) -> Result<(), ProbeError> {
+        Err(ProbeError::new(kind, "an error"))
     }
 
     /// The servers that are queried, with the seconds for each, while every query has this answer after its time.
     async fn queried(
         order: &Order,
         seconds: u64,
-        answer: impl Fn(usize) -> Result<(), LookError>,
+        answer: impl Fn(usize) -> Result<(), ProbeError>,
     ) -> Vec<(usize, f32)> {
         let mut queries = order.queries(Instant::now() + Duration::from_secs(seconds));
         let mut all = Vec::new();

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_again_when_it_changes_and_only_then() {
+    fn file_is_reread_only_if_it_changes() {
         let bench = Bench::new();
         fs::write(bench.file(), "one").unwrap();
         for _ in 0..3 {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_absent_or_broken_for_a_while_keeps_its_last_value() {
+    fn absent_or_empty_file_keeps_its_last_value() {
         let bench = Bench::new();
         assert_eq!(bench.get(), Err("absent".to_owned()));
         fs::write(bench.file(), "one").unwrap();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_it_is_read_once() {
+    fn value_without_a_file_is_read_once() {
         let value = Reread::new(None);
         for _ in 0..2 {
             assert_eq!(*value.get(|| Ok(1)).unwrap(), 1);

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_without_any_route_is_skipped_where_the_other_family_has_one() {
+    fn family_without_a_route_is_skipped_if_the_other_family_has_one() {
         let (v4, v6) = ("192.0.2.1", "2001:db8::1");
         let (public_v4, public_v6) = (PUBLIC_V4.to_string(), PUBLIC_V6.to_string());
         assert_eq!(lacks(&[v4, v6], &[v4, &public_v4]), Some(Family::V6));

@@ -4,7 +4,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::Instant;
 
 use crate::model::{Hostname, Service};
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 
 use super::{Resolver, dns};
 
@@ -22,10 +22,10 @@ impl Resolver {
         &self,
         service: &Service,
         deadline: Instant,
-    ) -> Result<Vec<(Hostname, u16)>, LookError> {
+    ) -> Result<Vec<(Hostname, u16)>, ProbeError> {
         match self.service_if_offered(service, deadline).await? {
             Some(targets) => Ok(targets),
-            None => Err(LookError::new(
+            None => Err(ProbeError::new(
                 ErrorKind::DnsNoAddress,
                 format!(
                     "the service {} is not offered: its SRV record has the target `.` (RFC 2782)",
@@ -44,7 +44,7 @@ impl Resolver {
         &self,
         service: &Service,
         deadline: Instant,
-    ) -> Result<Option<Vec<(Hostname, u16)>>, LookError> {
+    ) -> Result<Option<Vec<(Hostname, u16)>>, ProbeError> {
         let owner = service.owner();
         let mut name = dns::name(&owner)?;
         name.set_fqdn(true);
@@ -60,8 +60,8 @@ impl Resolver {
 /// Returns the targets in SRV records, or `None` if the only target is the root, so that the service
 /// is not offered. Records whose target is not a host name, or whose port is 0, are reported in the
 /// log.
-fn targets(owner: &str, records: &[RData]) -> Result<Option<Vec<(Hostname, u16)>>, LookError> {
-    let none = |message: String| LookError::new(ErrorKind::DnsNoAddress, message);
+fn targets(owner: &str, records: &[RData]) -> Result<Option<Vec<(Hostname, u16)>>, ProbeError> {
+    let none = |message: String| ProbeError::new(ErrorKind::DnsNoAddress, message);
     let mut ranked: Vec<(u16, std::cmp::Reverse<u16>, String, u16)> = records
         .iter()
         .filter_map(|data| match data {
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    fn found(records: &[(u16, u16, u16, &str)]) -> Result<String, LookError> {
+    fn found(records: &[(u16, u16, u16, &str)]) -> Result<String, ProbeError> {
         let records: Vec<RData> = records
             .iter()
             .map(|(priority, weight, port, host)| {

@@ -12,7 +12,7 @@ use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::time::{Instant, timeout_at};
 
 use crate::certificate::printable;
-use crate::observation::{ErrorKind, LookError};
+use crate::observation::{ErrorKind, ProbeError};
 use crate::tlsa::{Tlsa, TlsaRecord};
 
 use super::dns;
@@ -43,7 +43,8 @@ struct Answer {
 impl Vouching {
     pub(super) fn new(config: &ResolverConfig, options: &ResolverOpts) -> Result<Self, String> {
         let with = |servers: &[NameServerConfig]| {
-            let tls = TlsConfig::new().map_err(|e| format!("no name server can be asked: {e}"))?;
+            let tls =
+                TlsConfig::new().map_err(|e| format!("cannot set up the name servers: {e}"))?;
             let context = Arc::new(PoolContext::new(options.clone(), tls));
             let provider = TokioRuntimeProvider::default();
             let pool = NameServerPool::from_config(servers.to_vec(), context, provider);
@@ -73,7 +74,7 @@ impl Vouching {
         port: u16,
         is_mail: bool,
         deadline: Instant,
-    ) -> Result<Tlsa, LookError> {
+    ) -> Result<Tlsa, ProbeError> {
         let mut host = dns::name(host)?;
         host.set_fqdn(true);
         let (own, canonical, is_secure) = tokio::join!(
@@ -114,7 +115,7 @@ impl Vouching {
     ///
     /// # Errors
     /// If the name servers do not return the addresses.
-    async fn is_secure(&self, host: &Name, deadline: Instant) -> Result<bool, LookError> {
+    async fn is_secure(&self, host: &Name, deadline: Instant) -> Result<bool, ProbeError> {
         for kind in [RecordType::A, RecordType::AAAA] {
             let answer = self.ask(host, kind, deadline).await?;
             if answer.authenticated {
@@ -140,7 +141,7 @@ impl Vouching {
         let secure = async {
             let answer = self.ask(&domain, RecordType::MX, deadline).await?;
             match answer.records.is_empty() {
-                false => Ok::<_, LookError>(answer.authenticated),
+                false => Ok::<_, ProbeError>(answer.authenticated),
                 // The domain is its own mail host. Its zone is that of its addresses, and a name
                 // server that validates does not report the absence of records without proof.
                 true => self.is_secure(&domain, deadline).await,
@@ -152,7 +153,7 @@ impl Vouching {
         })
     }
 
-    async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, LookError> {
+    async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, ProbeError> {
         let owner = format!("_{port}._tcp.{host}");
         let Ok(owner) = Name::from_ascii(&owner) else {
             // The two additional labels make the name too long, so no such name can exist.
@@ -177,7 +178,7 @@ impl Vouching {
         records.dedup();
         let name = printable(&owner.to_ascii());
         if records.len() > MAX_RECORDS {
-            return Err(LookError::new(
+            return Err(ProbeError::new(
                 ErrorKind::Internal,
                 format!(
                     "{name} has {} TLSA records, and at most {MAX_RECORDS} are judged: take out those of old certificates",
@@ -194,7 +195,7 @@ impl Vouching {
 
     /// Returns the canonical name of an alias. `None` if the name is no alias, or DNSSEC does not
     /// validate a step.
-    async fn canonical(&self, host: &Name, deadline: Instant) -> Result<Option<Name>, LookError> {
+    async fn canonical(&self, host: &Name, deadline: Instant) -> Result<Option<Name>, ProbeError> {
         let mut canonical = None;
         for _ in 0..MAX_ALIASES {
             let at = canonical.as_ref().unwrap_or(host);
@@ -214,7 +215,7 @@ impl Vouching {
         name: &Name,
         kind: RecordType,
         deadline: Instant,
-    ) -> Result<Answer, LookError> {
+    ) -> Result<Answer, ProbeError> {
         let mut queries = self.order.queries(deadline);
         while let Some(query) = queries.next() {
             let Some(server) = self.servers.get(query.index) else {
@@ -235,7 +236,7 @@ async fn ask_for(
     name: &Name,
     kind: RecordType,
     deadline: Instant,
-) -> Result<Answer, LookError> {
+) -> Result<Answer, ProbeError> {
     let text = printable(&name.to_ascii());
     let mut options = DnsRequestOptions::default();
     // Without the DO bit, name servers do not report DNSSEC validation (RFC 6840, section 5.8).
@@ -270,16 +271,16 @@ fn answer(response: &DnsResponse) -> Answer {
 
 /// Adds to a SERVFAIL that DNSSEC validation may have failed. A validating name server has no other
 /// code for it (RFC 4035, section 5.5).
-fn may_be_bogus(failure: &LookError, error: &NetError) -> LookError {
+fn may_be_bogus(failure: &ProbeError, error: &NetError) -> ProbeError {
     let servfail = ResponseCode::ServFail;
     if !matches!(error, NetError::Dns(DnsError::ResponseCode(code)) if *code == servfail) {
         return failure.clone();
     }
-    LookError::new(
+    ProbeError::new(
         failure.kind,
         format!(
-            "{failure}; a name server that validates says so where the DNSSEC signatures are wrong or have expired, and \
-             mail servers that use DANE put off delivery then"
+            "{failure}; a validating name server fails like this if DNSSEC signatures are invalid or have expired, and \
+             mail servers that use DANE defer delivery then"
         ),
     )
 }

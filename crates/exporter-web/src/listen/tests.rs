@@ -30,19 +30,19 @@ const PATIENT: Limits = Limits {
     },
     accept_pause: LONG,
     certificate_pause: LONG,
-    farewell: LONG,
+    shutdown_grace: LONG,
 };
 
 /// Size of a response that exceeds the buffers of two sockets, in bytes.
 const LARGE: usize = 64 << 20;
 
 #[derive(Default)]
-struct House {
+struct TestService {
     entered: Arc<Notify>,
     released: Arc<Notify>,
 }
 
-impl Service for House {
+impl Service for TestService {
     async fn answer(&self, request: Request) -> Response {
         match request.uri().path() {
             "/wait" => {
@@ -80,8 +80,8 @@ struct Running {
 async fn start(limits: Limits, web: Web) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let house = House::default();
-    let (entered, released) = (house.entered.clone(), house.released.clone());
+    let service = TestService::default();
+    let (entered, released) = (service.entered.clone(), service.released.clone());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
         let _ = stopped.await;
@@ -90,7 +90,7 @@ async fn start(limits: Limits, web: Web) -> Running {
         limits,
         Arc::new(web),
         vec![listener],
-        house,
+        service,
         shutdown,
     ));
     Running {
@@ -113,7 +113,7 @@ fn configured(text: &str) -> Web {
     Web::open(Some(&file)).unwrap()
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("this takes too long")
 }
 
@@ -121,7 +121,7 @@ async fn connect(running: &Running) -> TcpStream {
     TcpStream::connect(running.address).await.unwrap()
 }
 
-async fn say(stream: &mut TcpStream, text: &str) {
+async fn send_text(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
@@ -130,52 +130,55 @@ fn get(path: &str) -> String {
 }
 
 /// Returns one response, on a connection that stays open.
-async fn hear(stream: &mut TcpStream) -> String {
-    let mut heard = Vec::new();
+async fn read_response(stream: &mut TcpStream) -> String {
+    let mut received = Vec::new();
     let head = loop {
-        heard.push(soon(stream.read_u8()).await.expect("an answer"));
-        if heard.ends_with(b"\r\n\r\n") {
-            break String::from_utf8(heard).unwrap();
+        received.push(in_time(stream.read_u8()).await.expect("an answer"));
+        if received.ends_with(b"\r\n\r\n") {
+            break String::from_utf8(received).unwrap();
         }
     };
     let length = head
         .lines()
         .find_map(|l| l.strip_prefix("content-length: "));
     let mut body = vec![0; length.unwrap().parse().unwrap()];
-    soon(stream.read_exact(&mut body)).await.unwrap();
+    in_time(stream.read_exact(&mut body)).await.unwrap();
     head + &String::from_utf8(body).unwrap()
 }
 
 async fn ask(stream: &mut TcpStream, request: &str) -> String {
-    say(stream, request).await;
-    hear(stream).await
+    send_text(stream, request).await;
+    read_response(stream).await
 }
 
 /// Returns all data until the server closes the connection.
-async fn hear_all(stream: &mut TcpStream) -> Vec<u8> {
-    let mut heard = Vec::new();
+async fn read_until_closed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut received = Vec::new();
     // A reset counts as the end too.
-    let _ = soon(stream.read_to_end(&mut heard)).await;
-    heard
+    let _ = in_time(stream.read_to_end(&mut received)).await;
+    received
 }
 
 #[tokio::test]
-async fn requests_are_answered_one_after_the_other() {
+async fn requests_on_one_connection_are_answered_in_order() {
     let running = start(PATIENT, plain_http()).await;
     let mut stream = connect(&running).await;
     for path in ["/a", "/b"] {
-        let heard = ask(&mut stream, &get(path)).await;
-        assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
-        assert!(heard.ends_with(&format!("you asked for {path}")), "{heard}");
+        let received = ask(&mut stream, &get(path)).await;
+        assert!(received.starts_with("HTTP/1.1 200"), "{received}");
+        assert!(
+            received.ends_with(&format!("you asked for {path}")),
+            "{received}"
+        );
     }
     // Two pipelined requests.
-    let heard = ask(&mut stream, &(get("/c") + &get("/d"))).await;
-    assert!(heard.ends_with("/c"), "{heard}");
-    assert!(hear(&mut stream).await.ends_with("/d"));
+    let received = ask(&mut stream, &(get("/c") + &get("/d"))).await;
+    assert!(received.ends_with("/c"), "{received}");
+    assert!(read_response(&mut stream).await.ends_with("/d"));
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_is_not_waited_for() {
+async fn connection_with_an_incomplete_request_head_is_closed() {
     let limits = Limits {
         head: SHORT,
         ..PATIENT
@@ -183,17 +186,21 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
     let running = start(limits, plain_http()).await;
     for said in ["", "GET / HTT", "GET / HTTP/1.1\r\nHost: x\r\n"] {
         let mut stream = connect(&running).await;
-        say(&mut stream, said).await;
-        assert_eq!(hear_all(&mut stream).await, b"", "{said:?}");
+        send_text(&mut stream, said).await;
+        assert_eq!(read_until_closed(&mut stream).await, b"", "{said:?}");
     }
     let mut stream = connect(&running).await;
     ask(&mut stream, &get("/")).await;
-    say(&mut stream, "GET").await;
-    assert_eq!(hear_all(&mut stream).await, b"", "nor a second one");
+    send_text(&mut stream, "GET").await;
+    assert_eq!(
+        read_until_closed(&mut stream).await,
+        b"",
+        "nor a second one"
+    );
 }
 
 #[tokio::test]
-async fn between_two_requests_a_connection_may_rest() {
+async fn idle_connection_outlives_the_head_timeout() {
     let limits = Limits {
         head: SHORT,
         ..PATIENT
@@ -203,13 +210,13 @@ async fn between_two_requests_a_connection_may_rest() {
     ask(&mut resting, &get("/")).await;
     // A client that connects later and sends an incomplete head is closed by then.
     let mut slow = connect(&running).await;
-    say(&mut slow, "GET").await;
-    hear_all(&mut slow).await;
+    send_text(&mut slow, "GET").await;
+    read_until_closed(&mut slow).await;
     assert!(ask(&mut resting, &get("/again")).await.ends_with("/again"));
 }
 
 #[tokio::test]
-async fn but_not_for_ever() {
+async fn idle_connection_is_closed_after_the_idle_timeout() {
     let limits = Limits {
         idle: SHORT,
         ..PATIENT
@@ -217,11 +224,11 @@ async fn but_not_for_ever() {
     let running = start(limits, plain_http()).await;
     let mut stream = connect(&running).await;
     ask(&mut stream, &get("/")).await;
-    assert_eq!(hear_all(&mut stream).await, b"");
+    assert_eq!(read_until_closed(&mut stream).await, b"");
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_long_is_waited_for() {
+async fn slow_handler_does_not_time_out() {
     let limits = Limits {
         head: SHORT,
         pace: Pace {
@@ -233,17 +240,17 @@ async fn an_answer_that_takes_long_is_waited_for() {
     };
     let running = start(limits, plain_http()).await;
     let mut waiting = connect(&running).await;
-    say(&mut waiting, &get("/wait")).await;
-    soon(running.entered.notified()).await;
+    send_text(&mut waiting, &get("/wait")).await;
+    in_time(running.entered.notified()).await;
     // All limits have expired when this connection is closed.
     let mut slow = connect(&running).await;
-    hear_all(&mut slow).await;
+    read_until_closed(&mut slow).await;
     running.released.notify_one();
-    assert!(hear(&mut waiting).await.ends_with("/wait"));
+    assert!(read_response(&mut waiting).await.ends_with("/wait"));
 }
 
 #[tokio::test]
-async fn who_does_not_take_the_answer_loses_the_seat() {
+async fn client_that_does_not_read_the_response_is_disconnected() {
     let limits = Limits {
         pace: Pace {
             bytes: 1,
@@ -254,17 +261,17 @@ async fn who_does_not_take_the_answer_loses_the_seat() {
     };
     let running = start(limits, plain_http()).await;
     let mut greedy = connect(&running).await;
-    say(&mut greedy, &get("/large")).await;
-    soon(greedy.peek(&mut [0])).await.unwrap();
+    send_text(&mut greedy, &get("/large")).await;
+    in_time(greedy.peek(&mut [0])).await.unwrap();
     // There is only one connection slot, so this response shows that it was released.
     let mut next = connect(&running).await;
     assert!(ask(&mut next, &get("/next")).await.ends_with("/next"));
-    assert!(hear_all(&mut greedy).await.len() < LARGE);
+    assert!(read_until_closed(&mut greedy).await.len() < LARGE);
 }
 
 /// The client receives data continuously, so no single wait is long.
 #[tokio::test]
-async fn who_takes_the_answer_in_drops_loses_the_seat_too() {
+async fn slowly_reading_client_is_disconnected() {
     let limits = Limits {
         pace: Pace {
             bytes: LARGE,
@@ -275,10 +282,10 @@ async fn who_takes_the_answer_in_drops_loses_the_seat_too() {
     };
     let running = start(limits, plain_http()).await;
     let mut slow = connect(&running).await;
-    say(&mut slow, &get("/large")).await;
-    soon(slow.peek(&mut [0])).await.unwrap();
+    send_text(&mut slow, &get("/large")).await;
+    in_time(slow.peek(&mut [0])).await.unwrap();
     let mut next = connect(&running).await;
-    say(&mut next, &get("/next")).await;
+    send_text(&mut next, &get("/next")).await;
     let mut taken = 0;
     let dripping = async {
         // Reading all data in such small parts would take many times the limit, and the
@@ -290,129 +297,129 @@ async fn who_takes_the_answer_in_drops_loses_the_seat_too() {
             tokio::task::yield_now().await;
         }
     };
-    let (heard, ()) = tokio::join!(hear(&mut next), dripping);
-    assert!(heard.ends_with("/next"), "{heard}");
+    let (received, ()) = tokio::join!(read_response(&mut next), dripping);
+    assert!(received.ends_with("/next"), "{received}");
 }
 
 #[tokio::test]
-async fn who_has_rested_the_longest_makes_room() {
+async fn longest_idle_connection_is_closed_at_the_limit() {
     let limits = Limits {
         connections: 3,
         ..PATIENT
     };
     let running = start(limits, plain_http()).await;
     let mut busy = connect(&running).await;
-    say(&mut busy, &get("/wait")).await;
-    soon(running.entered.notified()).await;
+    send_text(&mut busy, &get("/wait")).await;
+    in_time(running.entered.notified()).await;
     let (mut first, mut second) = (connect(&running).await, connect(&running).await);
     // The connection that was opened later has been idle longer.
     ask(&mut second, &get("/")).await;
     ask(&mut first, &get("/")).await;
     let mut third = connect(&running).await;
     assert!(ask(&mut third, &get("/third")).await.ends_with("/third"));
-    assert_eq!(hear_all(&mut second).await, b"");
+    assert_eq!(read_until_closed(&mut second).await, b"");
     assert!(ask(&mut first, &get("/still")).await.ends_with("/still"));
     // A connection whose request is being handled stays open for any time.
     running.released.notify_one();
-    assert!(hear(&mut busy).await.ends_with("/wait"));
+    assert!(read_response(&mut busy).await.ends_with("/wait"));
 }
 
 /// If no connection is idle, a new one waits for the first one that finishes.
 #[tokio::test]
-async fn nobody_who_is_being_answered_is_sent_away() {
+async fn connection_with_a_request_in_progress_is_not_closed_at_the_limit() {
     let limits = Limits {
         connections: 1,
         ..PATIENT
     };
     let running = start(limits, plain_http()).await;
     let mut busy = connect(&running).await;
-    say(&mut busy, &get("/wait")).await;
-    soon(running.entered.notified()).await;
+    send_text(&mut busy, &get("/wait")).await;
+    in_time(running.entered.notified()).await;
     let mut next = connect(&running).await;
-    say(&mut next, &get("/next")).await;
+    send_text(&mut next, &get("/next")).await;
     let released = running.released.clone();
-    let (answered, heard) = tokio::join!(
+    let (answered, received) = tokio::join!(
         async {
             // Long enough for many searches for an idle connection.
             let _ = timeout(4 * SHORT, pending::<()>()).await;
             released.notify_one();
-            hear(&mut busy).await
+            read_response(&mut busy).await
         },
-        hear(&mut next)
+        read_response(&mut next)
     );
     assert!(answered.ends_with("/wait"), "{answered}");
-    assert!(heard.ends_with("/next"), "{heard}");
+    assert!(received.ends_with("/next"), "{received}");
 }
 
 #[tokio::test]
-async fn a_large_answer_arrives_whole() {
+async fn large_response_is_sent_completely() {
     let running = start(PATIENT, plain_http()).await;
     let mut stream = connect(&running).await;
     assert!(ask(&mut stream, &get("/large")).await.len() > LARGE);
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_and_nothing_more() {
+async fn panic_in_a_handler_is_a_500_response() {
     let running = start(
         PATIENT,
         configured("http_server_config: {headers: {X-Frame-Options: deny}}"),
     )
     .await;
     let mut stream = connect(&running).await;
-    let heard = ask(&mut stream, &get("/panic")).await;
-    assert!(heard.starts_with("HTTP/1.1 500"), "{heard}");
-    assert!(heard.contains("x-frame-options: deny\r\n"), "{heard}");
-    assert!(heard.contains("/panic is refused: a bug"), "{heard}");
+    let received = ask(&mut stream, &get("/panic")).await;
+    assert!(received.starts_with("HTTP/1.1 500"), "{received}");
+    assert!(received.contains("x-frame-options: deny\r\n"), "{received}");
+    assert!(received.contains("/panic is refused: a bug"), "{received}");
     assert!(ask(&mut stream, &get("/after")).await.ends_with("/after"));
 }
 
 #[tokio::test]
-async fn what_is_in_flight_ends_before_the_server_does() {
+async fn shutdown_waits_for_requests_in_flight() {
     let running = start(PATIENT, plain_http()).await;
     // Connections that must not delay the shutdown, and one with a request in flight.
     let mut fresh = connect(&running).await;
     let mut resting = connect(&running).await;
     ask(&mut resting, &get("/")).await;
     let mut waiting = connect(&running).await;
-    say(&mut waiting, &get("/wait")).await;
-    soon(running.entered.notified()).await;
+    send_text(&mut waiting, &get("/wait")).await;
+    in_time(running.entered.notified()).await;
 
     running.stop.send(()).unwrap();
-    assert_eq!(hear_all(&mut resting).await, b"");
-    assert_eq!(hear_all(&mut fresh).await, b"");
+    assert_eq!(read_until_closed(&mut resting).await, b"");
+    assert_eq!(read_until_closed(&mut fresh).await, b"");
     // The listener is closed before the idle connections are.
     assert!(TcpStream::connect(running.address).await.is_err());
     assert!(!running.server.is_finished());
 
     running.released.notify_one();
-    let heard = hear(&mut waiting).await;
-    assert!(heard.ends_with("/wait"), "{heard}");
-    assert!(heard.contains("connection: close\r\n"), "{heard}");
-    soon(running.server).await.unwrap();
+    let received = read_response(&mut waiting).await;
+    assert!(received.ends_with("/wait"), "{received}");
+    assert!(received.contains("connection: close\r\n"), "{received}");
+    in_time(running.server).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_does_not_end_is_left() {
+async fn shutdown_aborts_requests_after_the_grace_period() {
     let limits = Limits {
-        farewell: SHORT,
+        shutdown_grace: SHORT,
         ..PATIENT
     };
     let running = start(limits, plain_http()).await;
     let mut stream = connect(&running).await;
-    say(&mut stream, &get("/for-ever")).await;
-    soon(running.entered.notified()).await;
+    send_text(&mut stream, &get("/for-ever")).await;
+    in_time(running.entered.notified()).await;
     running.stop.send(()).unwrap();
-    soon(running.server).await.unwrap();
-    assert_eq!(hear_all(&mut stream).await, b"");
+    in_time(running.server).await.unwrap();
+    assert_eq!(read_until_closed(&mut stream).await, b"");
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_refused() {
+async fn too_long_uri_or_request_head_is_refused() {
     let running = start(PATIENT, plain_http()).await;
     let mut stream = connect(&running).await;
     let long = format!("/?{}", "x".repeat(MAX_URI_BYTES));
-    let heard = ask(&mut stream, &get(&long)).await;
-    assert!(heard.starts_with("HTTP/1.1 414"), "{heard}");
+    let received = ask(&mut stream, &get(&long)).await;
+    assert!(received.starts_with("HTTP/1.1 414"), "{received}");
     let long = format!("/?{}", "x".repeat(MAX_URI_BYTES - 1));
     assert!(
         ask(&mut stream, &get(&long))
@@ -433,37 +440,43 @@ async fn what_is_too_long_is_refused() {
         let mut stream = connect(&running).await;
         // The response may arrive before the whole request is sent.
         let _ = stream.write_all(head.as_bytes()).await;
-        let heard = hear_all(&mut stream).await;
-        let heard = String::from_utf8_lossy(&heard);
-        assert!(heard.starts_with("HTTP/1.1 431"), "{heard}");
+        let received = read_until_closed(&mut stream).await;
+        let received = String::from_utf8_lossy(&received);
+        assert!(received.starts_with("HTTP/1.1 431"), "{received}");
     }
 }
 
 #[tokio::test]
-async fn more_requests_than_are_allowed_are_told_to_come_again() {
+async fn request_over_the_rate_limit_gets_429_with_retry_after() {
     let web = configured("rate_limit: {interval: 20h, burst: 2}");
     let running = start(PATIENT, web).await;
     let mut stream = connect(&running).await;
     for status in ["200", "200", "429"] {
-        let heard = ask(&mut stream, &get("/")).await;
-        assert!(heard.starts_with(&format!("HTTP/1.1 {status}")), "{heard}");
+        let received = ask(&mut stream, &get("/")).await;
+        assert!(
+            received.starts_with(&format!("HTTP/1.1 {status}")),
+            "{received}"
+        );
         // The first request was a moment ago, so slightly less than 20 hours (72000 s) remain.
-        let is_told = heard.contains("retry-after: 7");
-        assert_eq!(is_told, status == "429", "{heard}");
+        let is_reported = received.contains("retry-after: 7");
+        assert_eq!(is_reported, status == "429", "{received}");
     }
 }
 
 #[tokio::test]
-async fn users_are_asked_for_but_where_a_path_has_its_own_secret() {
+async fn basic_auth_is_required_except_on_paths_with_their_own_secret() {
     let hash = bcrypt::hash("secret", 4).unwrap();
     let web = configured(&format!("basic_auth_users: {{alice: '{hash}'}}"));
     let running = start(PATIENT, web).await;
     let mut stream = connect(&running).await;
-    let heard = ask(&mut stream, &get("/closed")).await;
-    assert!(heard.starts_with("HTTP/1.1 401"), "{heard}");
-    assert!(heard.contains("www-authenticate: Basic realm="), "{heard}");
+    let received = ask(&mut stream, &get("/closed")).await;
+    assert!(received.starts_with("HTTP/1.1 401"), "{received}");
+    assert!(
+        received.contains("www-authenticate: Basic realm="),
+        "{received}"
+    );
     let words = "/closed is refused: the user name or the password is wrong, None";
-    assert!(heard.ends_with(words), "{heard}");
+    assert!(received.ends_with(words), "{received}");
     assert!(
         ask(&mut stream, &get("/open"))
             .await
@@ -477,8 +490,11 @@ async fn users_are_asked_for_but_where_a_path_has_its_own_secret() {
     ] {
         let head =
             format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\r\n");
-        let heard = ask(&mut stream, &head).await;
-        assert!(heard.starts_with(&format!("HTTP/1.1 {status}")), "{heard}");
+        let received = ask(&mut stream, &head).await;
+        assert!(
+            received.starts_with(&format!("HTTP/1.1 {status}")),
+            "{received}"
+        );
     }
 }
 
@@ -499,7 +515,7 @@ fn over_tls() -> Web {
 }
 
 #[tokio::test]
-async fn who_does_not_shake_hands_is_not_waited_for() {
+async fn stalled_tls_handshake_is_closed() {
     let limits = Limits {
         handshake: SHORT,
         ..PATIENT
@@ -508,31 +524,34 @@ async fn who_does_not_shake_hands_is_not_waited_for() {
     for said in [&b""[..], b"\x16", b"\x16\x03\x01\x02\x00"] {
         let mut stream = connect(&running).await;
         stream.write_all(said).await.unwrap();
-        assert_eq!(hear_all(&mut stream).await, b"", "{said:?}");
+        assert_eq!(read_until_closed(&mut stream).await, b"", "{said:?}");
     }
 }
 
 #[tokio::test]
-async fn the_end_does_not_wait_for_a_handshake() {
+async fn shutdown_does_not_wait_for_a_tls_handshake() {
     let running = start(PATIENT, over_tls()).await;
     let mut stream = connect(&running).await;
     stream.write_all(b"\x16").await.unwrap();
     running.stop.send(()).unwrap();
-    soon(running.server).await.unwrap();
+    in_time(running.server).await.unwrap();
 }
 
 #[tokio::test]
-async fn who_talks_plain_http_is_told_to_use_https() {
+async fn plain_http_on_a_tls_port_gets_a_400_naming_https() {
     let running = start(PATIENT, over_tls()).await;
     let mut stream = connect(&running).await;
-    say(&mut stream, &get("/metrics")).await;
-    let heard = String::from_utf8(hear_all(&mut stream).await).unwrap();
-    assert!(heard.starts_with("HTTP/1.1 400"), "{heard}");
-    assert!(heard.ends_with("ask again with https://\n"), "{heard}");
+    send_text(&mut stream, &get("/metrics")).await;
+    let received = String::from_utf8(read_until_closed(&mut stream).await).unwrap();
+    assert!(received.starts_with("HTTP/1.1 400"), "{received}");
+    assert!(
+        received.ends_with("ask again with https://\n"),
+        "{received}"
+    );
 }
 
 #[test]
-fn what_one_client_did_holds_nobody_up() {
+fn accept_error_of_one_connection_is_recognised() {
     for (number, is_of_one) in [
         (103, true),  // ECONNABORTED
         (24, false),  // EMFILE

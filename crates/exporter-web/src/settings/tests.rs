@@ -68,7 +68,7 @@ impl Folder {
 }
 
 #[test]
-fn a_file_that_says_nothing_is_right() {
+fn empty_web_config_is_valid() {
     let folder = Folder::new();
     for text in [
         "",
@@ -84,7 +84,7 @@ fn a_file_that_says_nothing_is_right() {
 }
 
 #[test]
-fn everything_that_exporters_have_is_read() {
+fn exporter_toolkit_settings_are_read() {
     let folder = Folder::new();
     let text = Folder::tls(
         "client_auth_type: RequireAndVerifyClientCert
@@ -116,7 +116,7 @@ rate_limit: {interval: 1s, burst: 20}",
 }
 
 #[test]
-fn a_wrong_value_is_told_with_its_place_and_never_with_a_secret() {
+fn invalid_value_error_has_its_location_and_no_secret() {
     let folder = Folder::new();
     let suites = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256";
     for (text, expected) in [
@@ -232,7 +232,7 @@ fn a_wrong_value_is_told_with_its_place_and_never_with_a_secret() {
 }
 
 #[test]
-fn a_wrong_file_is_told_with_its_place() {
+fn unusable_file_error_has_its_location() {
     let folder = Folder::new();
     for (key, file, says) in [
         (
@@ -317,7 +317,7 @@ fn a_wrong_file_is_told_with_its_place() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_web_config_errors_are_reported_at_once() {
     let error = Folder::new().error(
         "tls_server_config:\n  cert_file: missing.pem\n  key_file: empty.pem\nhttp_server_config: {http3: true}\nbasic_auth_users:\n  alice: x\n",
     );
@@ -329,7 +329,7 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn every_header_has_a_name_that_is_one() {
+fn configurable_header_names_are_valid() {
     for (name, _) in HEADERS {
         HeaderName::try_from(name).unwrap();
     }
@@ -337,12 +337,12 @@ fn every_header_has_a_name_that_is_one() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+    fn arbitrary_web_config_text_does_not_panic(text in any::<String>()) {
         let _ = read(&text, Path::new("web.yml"));
     }
 
     #[test]
-    fn no_broken_configuration_makes_the_reader_panic(
+    fn broken_web_config_does_not_panic(
         keys in prop::collection::vec(prop::sample::select(vec![
             "tls_server_config:", "cert_file:", "key_file:", "client_auth_type:", "cipher_suites:",
             "http_server_config:", "headers:", "basic_auth_users:", "rate_limit:", "burst:", "min_version:",

@@ -52,7 +52,7 @@ impl Write for Log {
 }
 
 #[test]
-fn what_cannot_be_used_is_warned_of_once_and_changes_nothing() {
+fn unusable_renewed_certificate_is_logged_once_and_not_served() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &issue());
     let tls = open(folder.path());
@@ -63,18 +63,18 @@ fn what_cannot_be_used_is_warned_of_once_and_changes_nothing() {
     let subscriber = tracing_subscriber::fmt().with_writer(move || into.clone());
     tracing::subscriber::with_default(subscriber.finish(), || {
         // Without a change, the check logs nothing. Then only one file of a new pair is replaced.
-        tls.look();
+        tls.read_again();
         let second = issue();
         std::fs::write(folder.path().join("key.pem"), second.key.to_pem()).unwrap();
-        tls.look();
-        tls.look();
+        tls.read_again();
+        tls.read_again();
         assert_eq!(in_force(), first);
         write(folder.path(), &second);
-        tls.look();
+        tls.read_again();
         assert_ne!(in_force(), first);
         std::fs::remove_file(folder.path().join("cert.pem")).unwrap();
-        tls.look();
-        tls.look();
+        tls.read_again();
+        tls.read_again();
     });
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<_> = log.lines().collect();
@@ -91,7 +91,7 @@ fn what_cannot_be_used_is_warned_of_once_and_changes_nothing() {
 /// Simulates an unresponsive network disk: the certificate file is a pipe without a writer.
 #[tokio::test]
 #[cfg(unix)]
-async fn files_that_cannot_be_read_to_their_end_take_one_thread_and_no_connection() {
+async fn hanging_certificate_file_blocks_one_thread_and_no_connection() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &issue());
     let tls = open(folder.path());
@@ -102,7 +102,7 @@ async fn files_that_cannot_be_read_to_their_end_take_one_thread_and_no_connectio
     assert!(made.unwrap().success());
     let mut served = Vec::new();
     for _ in 0..3 {
-        served.push(timeout(30 * LOOK_PATIENCE, tls.config(Duration::ZERO)).await);
+        served.push(timeout(30 * READ_PATIENCE, tls.config(Duration::ZERO)).await);
     }
     let holders = Arc::strong_count(&tls);
     // The read must end before any assertion can fail, because a runtime waits for its blocking
@@ -121,11 +121,11 @@ async fn files_that_cannot_be_read_to_their_end_take_one_thread_and_no_connectio
             tokio::task::yield_now().await;
         }
     };
-    timeout(30 * LOOK_PATIENCE, renewed).await.unwrap();
+    timeout(30 * READ_PATIENCE, renewed).await.unwrap();
 }
 
 #[tokio::test]
-async fn files_are_not_looked_at_again_for_a_while() {
+async fn certificate_files_are_rechecked_only_after_the_interval() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &issue());
     let tls = open(folder.path());

@@ -22,7 +22,7 @@ fn results(number: usize) -> Arc<TargetResults> {
 proptest! {
     /// The map has the same content as a sorted map, and a copy that was published does not change.
     #[test]
-    fn a_map_of_chunks_is_a_sorted_map(
+    fn chunked_map_behaves_as_a_sorted_map(
         steps in proptest::collection::vec((0usize..2000, 0u8..20), 0..1500),
     ) {
         let mut map = ResultMap::default();

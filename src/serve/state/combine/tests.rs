@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::*;
 use crate::judge::Flags;
 use crate::model::{Protocol, Target, Timestamp, Timings};
-use crate::observation::{LookError, Observation, Outcome, Told};
+use crate::observation::{Observation, Outcome, ProbeError, Reported};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -31,11 +31,11 @@ fn result(ip: u8, vantage: &Vantage, key_type: KeyType, seen: Result<bool, Error
     let correct = match seen {
         Ok(correct) => correct,
         Err(kind) => {
-            let error = LookError::new(kind, "why");
+            let error = ProbeError::new(kind, "why");
             return Judged::failed(observation(Outcome::Failed(error.clone())), error);
         }
     };
-    let told = Told {
+    let reported = Reported {
         correct,
         chained: true,
         dummy: false,
@@ -52,8 +52,8 @@ fn result(ip: u8, vantage: &Vantage, key_type: KeyType, seen: Result<bool, Error
             revoked: None,
         }),
         ..Judged::failed(
-            observation(Outcome::Told(told)),
-            LookError::new(ErrorKind::Internal, ""),
+            observation(Outcome::Reported(reported)),
+            ProbeError::new(ErrorKind::Internal, ""),
         )
     }
 }
@@ -118,7 +118,7 @@ fn vantages_are_compared_if_their_results_are_of_one_interval() {
 }
 
 #[test]
-fn a_key_type_that_the_server_does_not_have_is_no_fault() {
+fn missing_key_type_is_not_a_fault() {
     let local = Vantage::local();
     let (rsa, ecdsa) = (KeyType::Rsa, KeyType::Ecdsa);
     let refused = result(1, &local, ecdsa, Err(ErrorKind::TlsAlert));

@@ -9,7 +9,7 @@ use crate::finding::{Detail, Finding, Wanted};
 use crate::instance::{Expectation, Expected, SourceKind};
 use crate::judge::{Flags, Verdict};
 use crate::model::{Hostname, KeyType, KeyTypes, Timings};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported};
 use crate::tlsa::DaneCheck;
 
 use super::checks::Truth;
@@ -74,7 +74,7 @@ enum Pending {
         vantage: Vantage,
         ip: Option<u8>,
         key_type: KeyType,
-        error: Option<LookError>,
+        error: Option<ProbeError>,
     },
     Deliver(Event),
     Change,
@@ -323,21 +323,21 @@ impl World {
             let known: Vec<u8> = known.iter().map(last_byte).collect();
             let (addresses, failure) = match host.dns {
                 _ if peer.is_some_and(|peer| peer != Peer::Up) => {
-                    let error = LookError::new(ErrorKind::Internal, "the vantage is away");
+                    let error = ProbeError::new(ErrorKind::Internal, "the vantage is away");
                     let is_of_vantage = true;
                     (
                         Vec::new(),
-                        Some(LookError {
+                        Some(ProbeError {
                             is_of_vantage,
                             ..error
                         }),
                     )
                 }
                 Dns::Up => (host.addresses.keys().copied().collect(), None),
-                Dns::Servfail => (known, Some(LookError::new(ErrorKind::DnsServfail, "x"))),
+                Dns::Servfail => (known, Some(ProbeError::new(ErrorKind::DnsServfail, "x"))),
                 Dns::Nxdomain => (
                     Vec::new(),
-                    Some(LookError::new(ErrorKind::DnsNxdomain, "x")),
+                    Some(ProbeError::new(ErrorKind::DnsNxdomain, "x")),
                 ),
             };
             let key_types = match vantage.is_local() {
@@ -397,16 +397,16 @@ impl World {
         vantage: Vantage,
         ip: Option<u8>,
         key_type: KeyType,
-        error: Option<LookError>,
+        error: Option<ProbeError>,
     ) {
         let host = &self.hosts[&target.hostname];
         let at_ip = ip.and_then(|ip| host.addresses.get(&ip)).copied();
         let error = error.or_else(|| match at_ip {
             None | Some((Server::Dead, _)) => {
-                Some(LookError::new(ErrorKind::ConnectTimeout, "no answer"))
+                Some(ProbeError::new(ErrorKind::ConnectTimeout, "no answer"))
             }
             Some((Server::OneKeyType, _)) if key_type == KeyType::Ecdsa => {
-                Some(LookError::new(ErrorKind::TlsAlert, "refused"))
+                Some(ProbeError::new(ErrorKind::TlsAlert, "refused"))
             }
             Some(_) => None,
         });
@@ -558,7 +558,7 @@ fn judged(
     ip: Option<u8>,
     key_type: KeyType,
     is_correct: bool,
-    error: Option<LookError>,
+    error: Option<ProbeError>,
 ) -> Judged {
     let observation = |outcome| Observation {
         target: target.clone(),
@@ -581,7 +581,7 @@ fn judged(
         }
         return judged;
     }
-    let told = Told {
+    let reported = Reported {
         correct: is_correct,
         chained: true,
         dummy: false,
@@ -591,7 +591,7 @@ fn judged(
         expected: Wanted::Fingerprint,
     });
     Judged {
-        observation: observation(Outcome::Told(told)),
+        observation: observation(Outcome::Reported(reported)),
         expected: None,
         verdict: Verdict::Conclusive(Flags {
             correct: is_correct,

@@ -50,7 +50,7 @@ fn changed(der: &[u8], change: impl FnOnce(&mut [u8])) -> Certificate {
 }
 
 #[test]
-fn every_signature_of_openssl_is_verified() {
+fn openssl_signatures_are_verified() {
     for (name, count) in VERIFIED {
         let (issuer, leaves) = issued(name);
         assert_eq!(leaves.len(), count, "{name}");
@@ -85,7 +85,7 @@ fn a_signature_with_one_bit_flipped_is_not_verified() {
 }
 
 #[test]
-fn a_kind_that_cannot_be_verified_is_called_so_by_name() {
+fn unverifiable_signature_algorithm_is_named() {
     for (name, words) in [
         ("P-224", "signed with P-224, which certvigil cannot verify"),
         (
@@ -117,7 +117,7 @@ fn a_kind_that_cannot_be_verified_is_called_so_by_name() {
 }
 
 #[test]
-fn a_verification_costs_what_it_takes() {
+fn verification_cost_depends_on_algorithm_and_size() {
     for (name, which, units) in [
         ("rsa2048", 1, 1), // SHA-1, by the library
         ("rsa2048", 3, 1), // SHA-256
@@ -152,7 +152,7 @@ fn spki(certificate: &Certificate) -> Vec<u8> {
 }
 
 #[test]
-fn a_key_of_one_kind_made_no_signature_of_another() {
+fn key_does_not_verify_a_signature_of_another_key_type() {
     let names = ["rsa2048", "P-256", "ed25519", "ed448", "dsa"];
     for signer in names {
         for signed in names.into_iter().filter(|name| *name != signer) {
@@ -173,7 +173,7 @@ fn a_key_of_one_kind_made_no_signature_of_another() {
 
 /// RFC 4055, section 3.3: the hashes must be those of the key, and the salt at least as long.
 #[test]
-fn the_restrictions_of_a_pss_key_hold() {
+fn rsa_pss_key_restrictions_are_enforced() {
     let (issuer, leaves) = issued("rsa2048");
     let (restricted, _) = issued("pss-sha256");
     let (_, key) = issuer.public_key().unwrap();
@@ -229,7 +229,7 @@ fn rsa_key(n: &[u8], e: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn unusual_rsa_keys_are_not_verified_with() {
+fn unusual_rsa_keys_verify_no_signature() {
     let (_, leaves) = issued("rsa2048");
     let method = |n: &[u8], e: &[u8]| match Method::of(&algorithm(&leaves[0]), &rsa_key(n, e)) {
         Ok(_) => None,
@@ -257,7 +257,7 @@ fn unusual_rsa_keys_are_not_verified_with() {
 
 /// A modulus without the leading zero octet is negative in DER. It means the same number.
 #[test]
-fn a_negative_modulus_is_taken_as_positive() {
+fn negative_rsa_modulus_is_read_as_positive() {
     let (issuer, leaves) = issued("rsa2048");
     let (_, key) = issuer.public_key().unwrap();
     let mut fields = der::expect(&mut { key }, der::SEQUENCE).unwrap().content;
@@ -337,7 +337,7 @@ proptest! {
     }
 
     #[test]
-    fn no_algorithm_and_no_key_make_it_panic_or_verify(
+    fn changed_algorithm_or_key_never_verifies_or_panics(
         file in prop::sample::select(&VERIFIED[..]),
         which in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u8>()), 1..6),
@@ -362,7 +362,7 @@ proptest! {
 }
 
 #[test]
-fn ecdsa_has_no_parameters() {
+fn ecdsa_algorithm_with_null_parameters_is_detected() {
     const ECDSA_WITH_SHA256: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
     let with_null = [ECDSA_WITH_SHA256, &[5, 0]].concat();
     assert!(!describe(ECDSA_WITH_SHA256).is_ecdsa_with_null);

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn indefinite_lengths_and_strings_in_parts_are_read() {
+    fn indefinite_lengths_and_constructed_strings_are_read() {
         // SEQUENCE (indefinite) { OCTET STRING in two parts (indefinite), INTEGER 5 }, then one more octet.
         let ber = [
             0x30, 0x80, 0x24, 0x80, 4, 1, 7, 4, 2, 8, 9, 0, 0, 2, 1, 5, 0, 0, 0xaa,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_nested_too_deep_is_refused() {
+    fn truncated_or_deeply_nested_ber_is_refused() {
         for cut in [
             &[0x30][..],
             &[0x30, 0x82, 1],

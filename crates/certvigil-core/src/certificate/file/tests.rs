@@ -23,7 +23,7 @@ fn expected() -> Vec<Certificate> {
 }
 
 #[test]
-fn a_chain_is_read_in_every_form_that_text_has() {
+fn pem_chain_is_read_in_every_text_format() {
     let utf16: Vec<u8> = chain().encode_utf16().flat_map(u16::to_le_bytes).collect();
     let forms: [(&str, Vec<u8>); 11] = [
         ("UTF-8 mark", format!("\u{feff}{}", chain()).into_bytes()),
@@ -68,7 +68,7 @@ fn a_chain_is_read_in_every_form_that_text_has() {
 }
 
 #[test]
-fn der_is_read_alone_and_joined() {
+fn single_and_concatenated_der_is_read() {
     let all = expected();
     assert_eq!(read(all[0].der()).as_deref(), Ok(&all[..1]));
     let joined = [all[0].der(), all[1].der()].concat();
@@ -78,7 +78,7 @@ fn der_is_read_alone_and_joined() {
 }
 
 #[test]
-fn a_damaged_block_is_an_error_with_its_line_and_never_dropped() {
+fn damaged_pem_block_is_an_error_with_its_line() {
     let cut = |label: &str| label.to_owned();
     let error = |text: String| read(text.as_bytes()).unwrap_err();
     let lines = chain().lines().count();
@@ -144,13 +144,13 @@ fn a_damaged_block_is_an_error_with_its_line_and_never_dropped() {
 }
 
 #[test]
-fn a_comment_about_certificates_is_no_boundary() {
+fn comment_about_certificates_is_not_a_pem_boundary() {
     let text = format!("# BEGIN CERTIFICATE of www\n--- old certificate: see below\n{LEAF}");
     assert_eq!(read(text.as_bytes()).unwrap().len(), 1);
 }
 
 #[test]
-fn other_kinds_are_named() {
+fn error_names_the_kind_of_a_file_without_certificates() {
     for (bytes, expected) in [
         (&b""[..], FileError::Empty),
         (b" \r\n", FileError::Empty),
@@ -182,7 +182,7 @@ fn other_kinds_are_named() {
 const PASSWORD: &str = "geheim-ü";
 
 #[test]
-fn containers_have_the_certificates_that_were_put_in() {
+fn pkcs7_and_pkcs12_files_yield_their_certificates() {
     let expected = read(include_bytes!("testdata/chain.pem")).unwrap();
     let sorted = |mut all: Vec<Certificate>| {
         all.sort_by_key(Certificate::sha256);
@@ -222,13 +222,13 @@ fn containers_have_the_certificates_that_were_put_in() {
 }
 
 #[test]
-fn a_certificate_block_with_pkcs7_inside_is_read() {
+fn pem_certificate_block_with_pkcs7_content_is_read() {
     let text = include_str!("testdata/chain.p7c").replace("PKCS7", "CERTIFICATE");
     assert_eq!(read(text.as_bytes()).unwrap().len(), 2);
 }
 
 #[test]
-fn a_wrong_and_a_missing_password_are_told_apart_from_damage() {
+fn error_distinguishes_wrong_and_missing_password_from_damage() {
     for file in [
         &include_bytes!("testdata/aes.p12")[..],
         include_bytes!("testdata/triple-des.p12"),
@@ -288,7 +288,7 @@ fn the_leaf_is_found_in_every_order() {
 }
 
 #[test]
-fn two_leaves_are_an_error_that_names_both() {
+fn error_for_two_leaves_names_both() {
     let root = Authority::root("Root", validity()).unwrap();
     let other = Authority::root("Root", validity()).unwrap();
     let names = ["www.example.com", "mail.example.com"];
@@ -322,13 +322,13 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_file_content_is_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = read_certificates(&bytes, Some("x"));
     }
 
     /// A block more or less is an error or a certificate more or less, wherever a chain is cut.
     #[test]
-    fn a_chain_that_is_cut_never_loses_a_certificate_in_silence(at in 0..10_000usize) {
+    fn truncated_chain_never_loses_a_certificate_silently(at in 0..10_000usize) {
         let text = chain();
         let at = at % text.len();
         let Some(cut) = text.get(at..) else { return Ok(()) };

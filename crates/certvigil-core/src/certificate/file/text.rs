@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn every_encoding_of_a_text_is_read_as_utf8() {
+    fn utf8_and_utf16_text_is_decoded_to_utf8() {
         let text = "-----BEGIN CERTIFICATE-----\r\nMIIB\r\n# Zürich";
         for (mark, bytes) in [
             (UTF16_LE_MARK, u16::to_le_bytes as fn(u16) -> [u8; 2]),

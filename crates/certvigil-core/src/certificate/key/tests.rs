@@ -19,7 +19,7 @@ fn read(spki: &[u8]) -> (String, bool, Vec<Oddity>) {
 }
 
 #[test]
-fn the_size_of_an_rsa_key_is_that_of_its_modulus() {
+fn rsa_key_size_is_the_modulus_size() {
     let modulus = |first: &[u8], octets: usize| {
         let mut modulus = first.to_vec();
         modulus.resize(first.len() + octets, 0xff);
@@ -50,7 +50,7 @@ fn the_size_of_an_rsa_key_is_that_of_its_modulus() {
 }
 
 #[test]
-fn an_exponent_of_one_and_bytes_after_an_rsa_key_are_odd() {
+fn rsa_exponent_of_one_and_trailing_bytes_are_oddities() {
     let modulus = [&[0, 0x80][..], &[1; 255]].concat();
     let number = |n: &[u8]| der::encode(der::INTEGER, n);
     let tiny = der::sequence(&[number(&modulus), number(&[1])].concat());
@@ -160,7 +160,7 @@ fn explicit_parameters_of_a_standard_curve_are_recognised() {
 
 /// With a generator of their own, forgers make a key fit any signature (CVE-2020-0601).
 #[test]
-fn a_standard_curve_with_another_generator_is_another_curve() {
+fn standard_curve_with_another_generator_is_not_recognised() {
     let forged = [&[4][..], &[9; 64]].concat();
     let (name, is_weak, oddities) = read(&explicit_p256(&forged));
     assert_eq!(name, "EC explicit curve, 256 bits");
@@ -168,7 +168,7 @@ fn a_standard_curve_with_another_generator_is_another_curve() {
 }
 
 #[test]
-fn a_key_of_a_rare_kind_is_named_and_one_that_cannot_be_read_is_an_oddity() {
+fn rare_key_type_is_named_and_unreadable_key_is_an_oddity() {
     for (oid, name) in [
         (&b"\x2b\x65\x71"[..], "Ed448"),
         (b"\x60\x86\x48\x01\x65\x03\x04\x03\x12", "ML-DSA-65"),
@@ -191,7 +191,7 @@ fn seed(name: &str) -> Vec<u8> {
 
 /// Files made by OpenSSL 3.0.
 #[test]
-fn the_keys_of_real_certificates_are_named() {
+fn keys_of_openssl_certificates_are_named() {
     for (der, name, subject) in [
         (seed("pss-key"), "RSA-PSS 1024", "CN=www.example.com"),
         (seed("dsa-key"), "DSA 1024", "CN=www.example.com"),

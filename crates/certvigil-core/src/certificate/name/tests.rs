@@ -40,7 +40,7 @@ fn string_type_case_and_white_space_do_not_matter() {
 }
 
 #[test]
-fn text_beyond_ascii_is_folded_and_read_by_its_type() {
+fn non_ascii_text_is_decoded_by_string_type_and_case_folded() {
     let normal = common_name(UTF8_STRING, "ärzte".as_bytes());
     for (tag, value) in [
         (UTF8_STRING, "ÄRZTE".as_bytes()),
@@ -164,7 +164,7 @@ fn attributes_have_short_names_and_keep_their_order() {
 }
 
 #[test]
-fn a_value_with_octets_that_its_type_does_not_allow_is_an_oddity() {
+fn attribute_value_invalid_for_its_string_type_is_an_oddity() {
     for (tag, value, text, kind) in [
         (UTF8_STRING, &b"a\xff"[..], "CN=a\u{fffd}", "UTF8String"),
         (PRINTABLE_STRING, b"a@b", "CN=a@b", "PrintableString"),
@@ -184,7 +184,7 @@ fn a_value_with_octets_that_its_type_does_not_allow_is_an_oddity() {
 }
 
 #[test]
-fn a_name_is_read_up_to_its_first_fault() {
+fn malformed_name_is_read_up_to_its_unreadable_part() {
     use Oddity::{EmptyRdn, PartlyUnreadableName, UnreadableName};
     let of = NameOf::Issuer;
     let good = der::encode(der::SET, &pair(COMMON_NAME, UTF8_STRING, b"a"));
@@ -236,20 +236,20 @@ fn any_name() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn the_normal_form_is_its_own_normal_form(name in any_name()) {
+    fn normalizing_a_name_is_idempotent(name in any_name()) {
         let normal = normal_name(&name);
         prop_assert_eq!(normal_name(&normal), normal);
     }
 
     /// The text of a name is one line, and unescaping it returns the values.
     #[test]
-    fn any_name_has_text(name in any_name()) {
+    fn name_text_has_no_control_characters(name in any_name()) {
         let (read, ..) = read(&name);
         prop_assert!(!read.text.chars().any(char::is_control));
     }
 
     #[test]
-    fn a_value_has_no_separator_of_its_own(value in "[a-z,+ ]{1,20}") {
+    fn separators_in_an_attribute_value_are_escaped(value in "[a-z,+ ]{1,20}") {
         let sets = [pair(ORGANIZATION, UTF8_STRING, value.as_bytes())];
         let (read, ..) = read(&name(&[&sets, &[pair(COMMON_NAME, UTF8_STRING, b"x")]]));
         let unescaped = read.text.replace("\\,", "").replace("\\+", "");
@@ -258,7 +258,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_have_a_normal_form(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn arbitrary_bytes_have_a_normal_form(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let normal = normal_name(&bytes);
         prop_assert_eq!(normal_name(&normal), normal);
     }

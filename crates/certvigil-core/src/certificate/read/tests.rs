@@ -109,7 +109,7 @@ fn dns_names(names: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn a_sound_certificate_has_no_oddity_and_no_remark() {
+fn conformant_certificate_has_no_oddities_or_remarks() {
     let facts = Fields::sound().facts();
     assert_eq!(
         (facts.oddities.clone(), facts.remarks.clone()),
@@ -124,7 +124,7 @@ fn a_sound_certificate_has_no_oddity_and_no_remark() {
 /// OpenSSL 3.0, GnuTLS 3.7, Go 1.19, Java 17 or webpki 0.103 refused each of these in an
 /// experiment.
 #[test]
-fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
+fn oddity_in_one_field_does_not_hide_the_other_fields() {
     use Oddity::*;
     let sound = Fields::sound();
     let with = |change: &dyn Fn(&mut Fields)| {
@@ -280,7 +280,7 @@ fn an_odd_part_is_an_oddity_and_hides_no_other_part() {
 
 /// A misplaced field in the signed part makes the whole certificate unreadable.
 #[test]
-fn what_has_no_parts_is_malformed() {
+fn certificate_without_readable_fields_is_malformed() {
     for (der, error) in [
         (&b""[..], "it is not a DER sequence, or is cut short"),
         (b"\x30\x00", "its signed part cannot be read"),
@@ -294,7 +294,7 @@ fn what_has_no_parts_is_malformed() {
 }
 
 #[test]
-fn a_validity_that_cannot_be_read_is_no_validity() {
+fn unreadable_validity_is_none() {
     let mut fields = Fields::sound();
     fields.not_before = der::encode(UTC_TIME, b"yesterday");
     let facts = fields.facts();
@@ -308,7 +308,7 @@ fn a_validity_that_cannot_be_read_is_no_validity() {
 
 /// No client of the experiment refuses these.
 #[test]
-fn a_deviation_that_no_client_refuses_is_a_remark() {
+fn deviation_accepted_by_all_clients_is_a_remark() {
     use Oddity::*;
     let sound = Fields::sound();
     let with = |change: &dyn Fn(&mut Fields)| {
@@ -450,7 +450,7 @@ fn a_deviation_that_no_client_refuses_is_a_remark() {
 
 /// Go refuses the first three, GnuTLS the fourth.
 #[test]
-fn an_alternative_name_that_a_client_refuses_is_an_oddity() {
+fn alternative_name_refused_by_a_client_is_an_oddity() {
     use Oddity::*;
     for (tag, name, oddity) in [
         (
@@ -474,7 +474,7 @@ fn an_alternative_name_that_a_client_refuses_is_an_oddity() {
 }
 
 #[test]
-fn a_rule_of_the_browsers_concerns_public_authorities() {
+fn browser_rules_apply_to_public_authorities() {
     use Oddity::*;
     for oddity in [
         Missing("extKeyUsage"),
@@ -493,7 +493,7 @@ fn a_rule_of_the_browsers_concerns_public_authorities() {
 }
 
 #[test]
-fn a_serial_number_is_written_as_openssl_writes_it() {
+fn serial_number_is_formatted_as_by_openssl() {
     for (content, text) in [
         (&[0x0a, 0x1b][..], "0a1b"),
         (&[0, 0xe3, 1], "e301"),
@@ -540,7 +540,7 @@ proptest! {
 
     /// Every incomplete part is detected.
     #[test]
-    fn a_cut_certificate_is_read_or_refused(at in any::<prop::sample::Index>()) {
+    fn truncated_certificate_is_refused(at in any::<prop::sample::Index>()) {
         let der = Fields::sound().der();
         let cut = &der[..at.index(der.len())];
         prop_assert!(read(cut).is_err());

@@ -111,7 +111,7 @@ impl Crl {
         outline.check_scope(leaf)?;
         let until = outline
             .next_update
-            .ok_or(Unusable::Unreadable("it does not say until when it holds"))?;
+            .ok_or(Unusable::Unreadable("it has no nextUpdate"))?;
         verified(self.signed_by(outline.signed, issuer))?;
         let freshness = fresh(outline.this_update, until, now);
         if matches!(freshness, Err(Unusable::NotYetValid(_))) {
@@ -234,7 +234,7 @@ impl<'a> Outline<'a> {
                 let revoked = read_entry(fields);
                 return revoked
                     .map(Some)
-                    .ok_or(Unusable::Unreadable("what it says of the certificate"));
+                    .ok_or(Unusable::Unreadable("its entry for the certificate"));
             }
         }
         Ok(None)

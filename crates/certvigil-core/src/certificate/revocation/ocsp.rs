@@ -205,7 +205,7 @@ impl<'a> Basic<'a> {
                 .ok_or(Unusable::Unreadable("which certificate it is about"))?;
             if is_wanted {
                 return read_single(fields)
-                    .ok_or(Unusable::Unreadable("what it says of the certificate"));
+                    .ok_or(Unusable::Unreadable("its entry for the certificate"));
             }
         }
         Err(Unusable::OtherCertificate)

@@ -52,7 +52,7 @@ fn revoked() -> Status {
 }
 
 #[test]
-fn a_certificate_says_where_its_revocation_is_told_of() {
+fn certificate_names_its_crl_and_ocsp_urls() {
     let (leaf, _) = leaf_and_issuer();
     let facts = leaf.facts().unwrap();
     assert_eq!(facts.crl_urls, ["http://crl.example.com/part1.crl"]);
@@ -63,7 +63,7 @@ fn a_certificate_says_where_its_revocation_is_told_of() {
 
 /// Revocation is permanent. A certificate that is not in the list may be revoked by now.
 #[test]
-fn entry_in_an_expired_list_still_counts() {
+fn entry_in_an_expired_crl_still_counts() {
     const LATER: &str = "2039-11-25T12:00:00Z";
     assert_eq!(list_at("revoked", LATER), Ok(revoked()));
     assert!(matches!(list_at("good", LATER), Err(Unusable::Outdated(_))));
@@ -74,7 +74,7 @@ fn entry_in_an_expired_list_still_counts() {
 }
 
 #[test]
-fn list_in_pem_is_read() {
+fn crl_in_pem_is_read() {
     use base64::Engine as _;
     let (leaf, issuer) = leaf_and_issuer();
     let der = base64::engine::general_purpose::STANDARD.encode(file("revoked.crl"));
@@ -96,7 +96,7 @@ fn list_in_pem_is_read() {
 }
 
 #[test]
-fn a_response_that_the_issuer_answers_for_is_believed() {
+fn ocsp_response_signed_by_issuer_or_delegate_is_accepted() {
     for name in ["good", "no-end", "by-key", "sha1", "sha256", "delegated"] {
         assert_eq!(ocsp_at(name, NOW), Ok(Status::Good), "{name}");
     }
@@ -104,7 +104,7 @@ fn a_response_that_the_issuer_answers_for_is_believed() {
 }
 
 #[test]
-fn a_response_that_cannot_be_believed_says_why() {
+fn error_explains_an_unusable_ocsp_response() {
     for (name, words) in [
         ("unknown", "the certificate is not known"),
         ("other", "about another certificate"),
@@ -121,7 +121,7 @@ fn a_response_that_cannot_be_believed_says_why() {
 }
 
 #[test]
-fn a_response_holds_for_its_time_and_the_clocks_difference() {
+fn ocsp_response_is_valid_for_its_period_plus_clock_skew() {
     let revoked = revoked();
     for (time, expected) in [
         ("2026-11-25T09:56:56Z", Err("it is not valid before")),
@@ -144,7 +144,7 @@ fn a_response_holds_for_its_time_and_the_clocks_difference() {
 }
 
 #[test]
-fn a_list_of_the_issuer_is_believed() {
+fn crl_signed_by_the_issuer_is_accepted() {
     assert_eq!(list_at("good", NOW), Ok(Status::Good));
     assert_eq!(list_at("revoked", NOW), Ok(revoked()));
     // The certificate names this part.
@@ -152,7 +152,7 @@ fn a_list_of_the_issuer_is_believed() {
 }
 
 #[test]
-fn a_list_that_cannot_be_believed_says_why() {
+fn error_explains_an_unusable_crl() {
     for (name, words) in [
         ("namesake", "its signature is wrong"),
         ("stranger", "another one's list"),
@@ -173,7 +173,7 @@ fn a_list_that_cannot_be_believed_says_why() {
 }
 
 #[test]
-fn a_list_is_held_against_the_issuer_of_each_certificate() {
+fn crl_signature_is_checked_with_each_certificates_issuer() {
     let (leaf, issuer) = leaf_and_issuer();
     let list = Crl::from_der(file("namesake.crl")).unwrap();
     let why = list.status_of(&leaf, &issuer, at(NOW));
@@ -189,13 +189,13 @@ fn a_list_is_held_against_the_issuer_of_each_certificate() {
 }
 
 #[test]
-fn who_did_not_sign_is_no_issuer() {
+fn key_that_did_not_sign_is_not_the_issuer() {
     let (leaf, other) = (certificate("leaf"), certificate("muststaple"));
     assert_eq!(Issuer::of(&leaf, &other.facts().unwrap().spki), None);
 }
 
 #[test]
-fn an_unverifiable_signature_makes_no_issuer() {
+fn key_is_not_the_issuer_if_the_signature_is_unverifiable() {
     let pem = include_bytes!("../testdata/brainpoolP256r1.pem");
     let all = parse_certificates(pem).unwrap();
     let spki = &all[0].facts().unwrap().spki;
@@ -209,7 +209,7 @@ fn an_unverifiable_signature_makes_no_issuer() {
 /// The request that OpenSSL makes for the same certificate:
 /// `openssl ocsp -issuer ca.pem -cert leaf.pem -no_nonce -reqout /dev/stdout | base64 -w0`.
 #[test]
-fn a_request_is_written_as_openssl_writes_it() {
+fn ocsp_request_url_matches_openssl() {
     let (leaf, issuer) = leaf_and_issuer();
     let url = ocsp_url("http://ocsp.example.com/", &leaf, &issuer).unwrap();
     let expected = "MEYwRDBCMEAwPjAJBgUrDgMCGgUABBS%2FcFLIucD3YMiRI%2BCZgV6ywDlCJgQUN%2BJuOTP1NBxLhdJ3ZTbe5FQ7dvICBQChssPU";
@@ -219,7 +219,7 @@ fn a_request_is_written_as_openssl_writes_it() {
 }
 
 #[test]
-fn no_bit_of_what_is_signed_may_change() {
+fn ocsp_response_or_crl_with_one_bit_flipped_is_refused() {
     let (leaf, issuer) = leaf_and_issuer();
     for name in ["good", "revoked"] {
         let response = file(&format!("{name}.ocsp"));
@@ -242,7 +242,7 @@ fn no_bit_of_what_is_signed_may_change() {
 }
 
 #[test]
-fn what_is_cut_short_or_too_long_is_refused() {
+fn truncated_or_too_long_ocsp_response_or_crl_is_refused() {
     let (leaf, issuer) = leaf_and_issuer();
     let (response, list) = (file("delegated.ocsp"), file("part1.crl"));
     for end in 0..response.len() {
@@ -274,7 +274,7 @@ fn bytes(files: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_readers_panic_or_believe(
+    fn changed_ocsp_response_or_crl_is_refused_without_panic(
         response in bytes(&["good.ocsp", "revoked.ocsp"]),
         list in bytes(&["good.crl", "revoked.crl", "part1.crl"]),
     ) {
@@ -288,7 +288,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_between_a_responders_certificate_make_the_reader_panic(
+    fn changed_ocsp_response_never_yields_another_status(
         response in bytes(&["delegated.ocsp", "no-eku.ocsp", "by-key.ocsp"]),
     ) {
         let (leaf, issuer) = leaf_and_issuer();

@@ -1,6 +1,6 @@
 //! Text of findings about clients that refuse a server.
 
-use super::super::{Client, Place, Property, Refusal, Refused};
+use super::super::{Client, Property, Refusal, Refused, TraitPosition};
 use super::{Text, list};
 
 /// Returns the text of [`Detail::RefusedByClients`](super::Detail::RefusedByClients).
@@ -112,10 +112,10 @@ fn advice(refusal: &Refusal) -> &'static str {
         (_, Property::NoDigitalSignature | Property::EmptyKeyUsage) => {
             "have the certificate reissued with digitalSignature in its key usage"
         }
-        (Place::Intermediate, Property::WeakRsa | Property::TinyRsa) => {
+        (TraitPosition::Intermediate, Property::WeakRsa | Property::TinyRsa) => {
             "have the certificate issued by an authority with a stronger key"
         }
-        (Place::Leaf, Property::WeakRsa | Property::TinyRsa) => {
+        (TraitPosition::Leaf, Property::WeakRsa | Property::TinyRsa) => {
             "have the certificate reissued for a key of RSA 2048, EC P-256 or stronger"
         }
         (_, Property::NotSelfIssued | Property::StoredLeaf | Property::StoredLeafAlone) => {
@@ -128,7 +128,9 @@ fn advice(refusal: &Refusal) -> &'static str {
         (_, Property::AnyExtendedKeyUsage | Property::NetscapeTypeNotServer) => {
             "have the certificate reissued with serverAuth as its extended key usage"
         }
-        (Place::Root, _) => "give clients a root that all of them accept, and issue below it",
+        (TraitPosition::Root, _) => {
+            "give clients a root that all of them accept, and issue below it"
+        }
         _ => OTHERWISE,
     }
 }

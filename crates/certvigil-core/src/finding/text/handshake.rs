@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::certificate::Unusable;
 use crate::model::{Hostname, Protocol, Sni};
-use crate::observation::{Alert, ErrorKind, LookError, Sent, TlsVersion};
+use crate::observation::{Alert, ErrorKind, ProbeError, Sent, TlsVersion};
 
 use super::super::CipherWeakness;
 use super::Text;
@@ -15,7 +15,7 @@ pub(super) fn unreachable(
     responding: IpAddr,
     hostname: &Hostname,
     is_without_route: bool,
-    error: &LookError,
+    error: &ProbeError,
 ) -> Text {
     let hint = if is_without_route {
         let (family, flag) = if address.is_ipv6() {
@@ -45,7 +45,7 @@ pub(super) fn failed(
     hostname: &Hostname,
     port: u16,
     protocol: Protocol,
-    error: &LookError,
+    error: &ProbeError,
 ) -> Text {
     let hint = proxy_hint(error).map(str::to_owned);
     let hint = hint.or_else(|| starttls_hint(error, port, protocol));
@@ -59,7 +59,7 @@ pub(super) fn failed(
 /// Returns the advice for a PROXY protocol header to a server that may not expect one. Such a
 /// server takes it for the start of TLS or of the dialogue: it closes the connection, reports an
 /// error in cleartext, or sends an alert about the message.
-fn proxy_hint(error: &LookError) -> Option<&'static str> {
+fn proxy_hint(error: &ProbeError) -> Option<&'static str> {
     let is_rejected = match (error.kind, error.alert) {
         (ErrorKind::TlsAlert, alert) => matches!(
             alert,
@@ -189,17 +189,15 @@ fn hint_of_kind(kind: ErrorKind, protocol: Protocol) -> &'static str {
              `security_layer=negotiate`; Windows: Security Layer `Negotiate` or `SSL`)"
         }
         ErrorKind::StarttlsRefused if protocol == Protocol::Mssql => {
-            "install a certificate for the SQL Server instance and allow encryption; its log says why it refuses"
+            "install a certificate for the SQL Server instance and allow encryption; its log has the reason"
         }
         ErrorKind::StarttlsRefused if protocol == Protocol::Nats => {
             "add a `tls` block with the certificate and key to the server's configuration"
         }
         ErrorKind::StarttlsRefused => {
-            "give the server its certificate and key and switch STARTTLS on; its log says why it refuses"
+            "give the server its certificate and key and switch STARTTLS on; its log has the reason"
         }
-        ErrorKind::StarttlsProtocol => {
-            "check that this port speaks this protocol, and begins in the clear"
-        }
+        ErrorKind::StarttlsProtocol => "check that this port uses this protocol with STARTTLS",
         ErrorKind::TlsAlert => {
             "check which TLS versions, names and client certificates the server demands"
         }
@@ -253,7 +251,7 @@ fn alert_hint(alert: Alert, hostname: &Hostname, sent: &Sent) -> String {
         ),
         Alert::HANDSHAKE_FAILURE | Alert::INSUFFICIENT_SECURITY => format!(
             "check that the server has a certificate and key for {name}, and allow TLS 1.2 or 1.3 with current \
-             cipher suites; its log says which of them is missing"
+             cipher suites; its log says what is missing"
         ),
         Alert::PROTOCOL_VERSION | Alert::INAPPROPRIATE_FALLBACK => {
             "allow TLS 1.2 or 1.3 on the server (nginx: `ssl_protocols TLSv1.2 TLSv1.3;`)".to_owned()
@@ -316,25 +314,25 @@ fn alert_hint(alert: Alert, hostname: &Hostname, sent: &Sent) -> String {
         Alert::CLOSE_NOTIFY | Alert::USER_CANCELED | Alert::NO_RENEGOTIATION => {
             "the server ended the handshake on purpose: check its log, its limits and its access rules".to_owned()
         }
-        _ => "the server's log says why it sends this alert".to_owned(),
+        _ => "the server's log has the reason for the alert".to_owned(),
     }
 }
 
 /// Returns the advice for a server that seems to begin in cleartext, judged by its first bytes or
 /// its port.
-fn starttls_hint(error: &LookError, port: u16, protocol: Protocol) -> Option<String> {
+fn starttls_hint(error: &ProbeError, port: u16, protocol: Protocol) -> Option<String> {
     let by_port = || {
         let may_be_clear = matches!(
             error.kind,
             ErrorKind::TlsProtocol | ErrorKind::TlsTimeout | ErrorKind::TlsClosed
         );
-        let is_tls = !protocol.begins_in_the_clear();
+        let is_tls = !protocol.uses_starttls();
         (may_be_clear && is_tls)
             .then(|| Protocol::in_the_clear_at(port))
             .flatten()
     };
     let protocol = error.seems.or_else(by_port)?;
-    if !protocol.begins_in_the_clear() {
+    if !protocol.uses_starttls() {
         return Some(format!(
             "this port expects TLS from the first byte: probe it as {protocol}://{}, or with `protocol: {protocol}` in \
              the configuration",
@@ -345,7 +343,7 @@ fn starttls_hint(error: &LookError, port: u16, protocol: Protocol) -> Option<Str
         ));
     }
     Some(format!(
-        "this looks like {protocol}, which begins in the clear: probe with --starttls {protocol}, or \
+        "this is probably {protocol}, which starts without TLS: probe with --starttls {protocol}, or \
          `protocol: {protocol}` in the configuration"
     ))
 }

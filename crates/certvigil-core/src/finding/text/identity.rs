@@ -67,7 +67,7 @@ pub(super) fn previous_instance(
             let facts = facts.map(|f| (f.not_after.date(), f.serial.as_str()));
             let (expiry, serial) = facts.unwrap_or_default();
             format!(
-                "the previous instance{number} is still served ({state}it ends on {expiry}), serial {serial}{}",
+                "the previous instance{number} is still served ({state}it expires on {expiry}), serial {serial}{}",
                 patience(grace_until)
             )
         }

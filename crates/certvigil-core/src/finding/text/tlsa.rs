@@ -118,11 +118,11 @@ pub(super) fn mismatch(
     }
     Text::new(
         format!(
-            "{}; the name server does not say that DNSSEC vouches for them, and clients of DANE pass over such records",
+            "{}; the name server does not report them as authenticated by DNSSEC, and clients of DANE ignore such records",
             text.message
         ),
         format!(
-            "{}; sign the zone, or ask a name server that validates",
+            "{}; sign the zone, or use a name server that validates DNSSEC",
             text.hint
         ),
     )

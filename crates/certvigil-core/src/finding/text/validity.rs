@@ -51,7 +51,7 @@ pub(super) fn not_yet_valid(validity: &ChainValidity) -> Text {
         ),
         Role::Intermediate => Text::new(
             format!("{what} is not valid before {not_before}"),
-            "check the clock here, or serve the one before it until then",
+            "check the clock of this machine, or serve the previous certificate until then",
         ),
         Role::Anchor => Text::new(
             format!("{what} is not valid before {not_before}"),

@@ -14,7 +14,7 @@ mod webpki_path;
 use std::collections::BTreeSet;
 
 use crate::certificate::{Certificate, Key, Kind};
-use crate::finding::{Client, Place, Property, Refusal, Trait};
+use crate::finding::{Client, Property, Refusal, Trait, TraitPosition};
 use crate::model::{Hostname, Timestamp};
 
 use super::TrustStore;
@@ -234,7 +234,7 @@ fn opinion(
         let is_other = preferred.is_empty() && found.is_valid();
         is_other.then(|| Refusal {
             of: Some(Trait {
-                place: Place::Chain,
+                place: TraitPosition::Chain,
                 property: Property::OtherPathFirst,
             }),
             reason: "it follows the first issuer whose name and key identifier fit, and that path is not valid".into(),

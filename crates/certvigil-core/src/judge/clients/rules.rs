@@ -1,7 +1,7 @@
 //! The table of the client models: one row per property, one column per client, for each position
 //! in a path.
 
-use crate::finding::{Client, Place, Property, Refusal, Trait};
+use crate::finding::{Client, Property, Refusal, Trait, TraitPosition};
 
 use super::Opinion;
 
@@ -40,12 +40,12 @@ pub struct Rule {
 
 impl Rule {
     /// Returns the effects in this position.
-    pub fn at(&self, place: Place) -> &Effects {
+    pub fn at(&self, place: TraitPosition) -> &Effects {
         let [leaf, intermediate, root] = &self.effects;
         match place {
-            Place::Leaf | Place::Chain => leaf,
-            Place::Intermediate => intermediate,
-            Place::Root => root,
+            TraitPosition::Leaf | TraitPosition::Chain => leaf,
+            TraitPosition::Intermediate => intermediate,
+            TraitPosition::Root => root,
         }
     }
 }

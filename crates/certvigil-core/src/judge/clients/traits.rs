@@ -4,7 +4,7 @@
 use crate::certificate::{
     Certificate, Facts, Key, KeyUsage, Kind, NameConstraints, NameOf, Oddity, Part, San, Subtree,
 };
-use crate::finding::{Fault, FaultKind, Place, Property, Role, Trait};
+use crate::finding::{Fault, FaultKind, Property, Role, Trait, TraitPosition};
 
 use super::super::path::{
     Path, WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, issuer_and_serial_match,
@@ -31,11 +31,11 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
     }
     let below = path.certificates.iter().enumerate();
     let below = below.map(|(at, c)| match at {
-        0 => (*c, Place::Leaf),
-        _ => (*c, Place::Intermediate),
+        0 => (*c, TraitPosition::Leaf),
+        _ => (*c, TraitPosition::Intermediate),
     });
-    let anchors = anchor.map(|c| (c, Place::Root));
-    let all: Vec<(&Certificate, Place)> = below.chain(anchors).collect();
+    let anchors = anchor.map(|c| (c, TraitPosition::Root));
+    let all: Vec<(&Certificate, TraitPosition)> = below.chain(anchors).collect();
     let leaf = presented.leaf.facts().ok();
     for (at, (certificate, place)) in all.iter().enumerate() {
         let Ok(facts) = certificate.facts() else {
@@ -44,7 +44,7 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
         out.place = *place;
         out.name = facts.name();
         out.of_certificate(certificate, facts);
-        if *place != Place::Leaf {
+        if *place != TraitPosition::Leaf {
             out.of_authority(facts, at);
             out.of_path_length(path, facts, at);
             if let (Some(constraints), Some(leaf)) = (&facts.extensions.name_constraints, leaf) {
@@ -57,11 +57,11 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
         }
     }
     if let Some(leaf) = leaf {
-        out.place = Place::Leaf;
+        out.place = TraitPosition::Leaf;
         out.of_leaf(leaf, presented);
     }
     if let Some(facts) = anchor.and_then(|c| c.facts().ok()) {
-        out.place = Place::Root;
+        out.place = TraitPosition::Root;
         out.name = facts.name();
         out.of_anchor(facts, path, presented);
     }
@@ -74,7 +74,7 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
 struct Found<'a> {
     list: Vec<(Trait, String)>,
     /// The position of the certificate being examined.
-    place: Place,
+    place: TraitPosition,
     /// Its name, for messages.
     name: &'a str,
 }
@@ -83,10 +83,10 @@ impl Found<'_> {
     fn add(&mut self, property: Property) {
         let meaning = property.meaning();
         let words = match self.place {
-            Place::Leaf => format!("the certificate {meaning}"),
-            Place::Intermediate => format!("the intermediate `{}` {meaning}", self.name),
-            Place::Root => format!("the root `{}` {meaning}", self.name),
-            Place::Chain => format!("the served chain {meaning}"),
+            TraitPosition::Leaf => format!("the certificate {meaning}"),
+            TraitPosition::Intermediate => format!("the intermediate `{}` {meaning}", self.name),
+            TraitPosition::Root => format!("the root `{}` {meaning}", self.name),
+            TraitPosition::Chain => format!("the served chain {meaning}"),
         };
         let place = self.place;
         self.list.push((Trait { place, property }, words));
@@ -142,8 +142,8 @@ impl Found<'_> {
         let signature = &facts.signature;
         if is_of_unknown_kind(&signature.name) {
             self.add(Property::UnknownSignature);
-        } else if self.place != Place::Root
-            && !(self.place == Place::Leaf && facts.is_self_issued())
+        } else if self.place != TraitPosition::Root
+            && !(self.place == TraitPosition::Leaf && facts.is_self_issued())
         {
             // No client verifies the signature of a root, or of a self-signed leaf that is in its
             // store.
@@ -179,7 +179,7 @@ impl Found<'_> {
             }
             Key::Ec(curve, _) => match curve.as_str() {
                 "P-256" | "P-384" if !is_compressed(certificate) => return,
-                "P-521" if self.place == Place::Leaf => Property::P521,
+                "P-521" if self.place == TraitPosition::Leaf => Property::P521,
                 "P-521" => return,
                 "P-256" | "P-384" => Property::CompressedPoint,
                 "P-192" => Property::P192,
@@ -198,7 +198,7 @@ impl Found<'_> {
     /// Adds the traits that only authorities can have.
     fn of_authority(&mut self, facts: &Facts, _at: usize) {
         let extensions = &facts.extensions;
-        if self.place == Place::Root
+        if self.place == TraitPosition::Root
             && facts.version == 2
             && extensions.basic_constraints.is_none()
             && extensions.list.is_empty()
@@ -215,7 +215,7 @@ impl Found<'_> {
         {
             if usage.server_gated {
                 self.add(Property::ServerGatedCrypto);
-            } else if self.place == Place::Root {
+            } else if self.place == TraitPosition::Root {
                 self.add(Property::NotForServers);
             }
         }
@@ -354,7 +354,7 @@ impl Found<'_> {
     }
 
     fn of_chain(&mut self, path: &Path<'_>, presented: &Presented<'_>, is_stored_leaf: bool) {
-        self.place = Place::Chain;
+        self.place = TraitPosition::Chain;
         let others = presented
             .rest
             .iter()
@@ -388,11 +388,11 @@ impl Found<'_> {
     }
 }
 
-fn place(role: Role) -> Place {
+fn place(role: Role) -> TraitPosition {
     match role {
-        Role::Leaf => Place::Leaf,
-        Role::Intermediate => Place::Intermediate,
-        Role::Anchor => Place::Root,
+        Role::Leaf => TraitPosition::Leaf,
+        Role::Intermediate => TraitPosition::Intermediate,
+        Role::Anchor => TraitPosition::Root,
     }
 }
 

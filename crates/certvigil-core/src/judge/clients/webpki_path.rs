@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorit
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 use crate::certificate::{Certificate, Remembering, printable};
-use crate::finding::{Place, Property, Refusal};
+use crate::finding::{Property, Refusal, TraitPosition};
 use crate::model::Hostname;
 
 use super::{Examined, Opinion, Presented};
@@ -20,7 +20,7 @@ pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opin
     // The path may be valid, but rustls has no signature scheme for such a key.
     let mut traits = paths.iter().flat_map(|examined| &examined.traits);
     if let Some((of, words)) =
-        traits.find(|(of, _)| of.place == Place::Leaf && is_of_no_scheme(of.property))
+        traits.find(|(of, _)| of.place == TraitPosition::Leaf && is_of_no_scheme(of.property))
     {
         return Opinion::Refuses(Refusal {
             of: Some(*of),

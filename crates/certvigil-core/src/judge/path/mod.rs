@@ -12,7 +12,7 @@ pub(super) use names::{
     WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, wildcard_covers,
 };
 pub(super) use policy::fault as policy_fault;
-pub(super) use search::{End, Found, Path, search};
+pub(super) use search::{Found, Path, PathEnd, search};
 
 use crate::certificate::Certificate;
 use crate::finding::NoPath;
@@ -54,13 +54,15 @@ pub(super) fn validate(
 pub(super) fn reason(path: &Path<'_>) -> NoPath {
     let top = || path.top().and_then(|c| c.facts().ok());
     match (path.faults.first(), path.end) {
-        (_, End::NoIssuer) => top().map_or(NoPath::Unreadable, |facts| NoPath::NoIssuer {
+        (_, PathEnd::NoIssuer) => top().map_or(NoPath::Unreadable, |facts| NoPath::NoIssuer {
             issuer: facts.issuer.clone(),
         }),
-        (_, End::SelfSigned) => top().map_or(NoPath::Unreadable, |facts| NoPath::UntrustedRoot {
-            subject: facts.subject.clone(),
-        }),
-        (_, End::Loop) => NoPath::Circle,
+        (_, PathEnd::SelfSigned) => {
+            top().map_or(NoPath::Unreadable, |facts| NoPath::UntrustedRoot {
+                subject: facts.subject.clone(),
+            })
+        }
+        (_, PathEnd::Loop) => NoPath::Circle,
         (Some(fault), _) => NoPath::Fault {
             fault: fault.clone(),
         },

@@ -35,14 +35,14 @@ pub(in crate::judge) struct Path<'a> {
     /// The certificates from the leaf up, without the trust anchor.
     pub(in crate::judge) certificates: Vec<&'a Certificate>,
     /// The end of the path.
-    pub(in crate::judge) end: End<'a>,
+    pub(in crate::judge) end: PathEnd<'a>,
     /// All faults except the end of the path.
     pub(in crate::judge) faults: Vec<Fault>,
 }
 
 /// The end of a path.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::judge) enum End<'a> {
+pub(in crate::judge) enum PathEnd<'a> {
     /// A trust anchor.
     Anchor(&'a Anchor),
     /// The leaf, which is in the trust store itself.
@@ -58,7 +58,7 @@ pub(in crate::judge) enum End<'a> {
 impl<'a> Path<'a> {
     /// Returns true if the path reaches the trust store.
     pub(in crate::judge) fn is_anchored(&self) -> bool {
-        matches!(self.end, End::Anchor(_) | End::LeafInStore)
+        matches!(self.end, PathEnd::Anchor(_) | PathEnd::LeafInStore)
     }
 
     /// Returns true if the path is valid by RFC 5280, section 6.
@@ -74,7 +74,7 @@ impl<'a> Path<'a> {
     /// Returns the trust anchor.
     pub(in crate::judge) fn anchor(&self) -> Option<&'a Anchor> {
         match self.end {
-            End::Anchor(anchor) => Some(anchor),
+            PathEnd::Anchor(anchor) => Some(anchor),
             _ => None,
         }
     }
@@ -169,7 +169,7 @@ enum Step<'a> {
     Served(&'a Certificate),
     Anchor(&'a Anchor),
     /// The path ends here: no issuer of the previous certificate was found.
-    End(End<'a>),
+    PathEnd(PathEnd<'a>),
 }
 
 /// A partial path: its last step, and the previous node.
@@ -231,7 +231,7 @@ impl<'a> Search<'a, '_> {
             open: 0,
         });
         if self.trust.holds(leaf) {
-            self.end(at, End::LeafInStore, 0);
+            self.end(at, PathEnd::LeafInStore, 0);
         }
     }
 
@@ -243,7 +243,7 @@ impl<'a> Search<'a, '_> {
     }
 
     /// Ends a path.
-    fn end(&mut self, below: usize, end: End<'a>, weight: u32) {
+    fn end(&mut self, below: usize, end: PathEnd<'a>, weight: u32) {
         let Some(node) = self.nodes.get(below) else {
             return;
         };
@@ -254,7 +254,7 @@ impl<'a> Search<'a, '_> {
         };
         let intermediates = node.intermediates;
         self.push(Node {
-            step: Step::End(end),
+            step: Step::PathEnd(end),
             below: Some(below),
             intermediates,
             faults: Vec::new(),
@@ -274,8 +274,8 @@ impl<'a> Search<'a, '_> {
         }
         match step {
             Step::Served(certificate) => self.expand(at, certificate),
-            Step::Anchor(anchor) => self.finish(at, below, End::Anchor(anchor)),
-            Step::End(end) => self.finish(at, below, end),
+            Step::Anchor(anchor) => self.finish(at, below, PathEnd::Anchor(anchor)),
+            Step::PathEnd(end) => self.finish(at, below, end),
         }
     }
 
@@ -295,7 +295,7 @@ impl<'a> Search<'a, '_> {
                 self.links.link(&f.spki, f.public_key_hash, subject)
             }),
             Step::Anchor(anchor) => self.links.link(&anchor.spki, anchor.hash, subject),
-            Step::End(_) => Link::Verified,
+            Step::PathEnd(_) => Link::Verified,
         };
         match link {
             Link::Verified => {
@@ -328,7 +328,7 @@ impl<'a> Search<'a, '_> {
         let spki = match self.nodes.get(at).map(|node| node.step) {
             Some(Step::Served(issuer)) => issuer.facts().map(|f| f.spki.as_slice()).ok(),
             Some(Step::Anchor(anchor)) => Some(anchor.spki.as_slice()),
-            Some(Step::End(_)) | None => None,
+            Some(Step::PathEnd(_)) | None => None,
         };
         let why = spki.and_then(|spki| unverifiable(spki, subject));
         why.map_or_else(
@@ -353,7 +353,7 @@ impl<'a> Search<'a, '_> {
     fn served(&self, at: usize) -> Option<&'a Certificate> {
         match self.nodes.get(at)?.step {
             Step::Served(certificate) => Some(certificate),
-            Step::Anchor(_) | Step::End(_) => None,
+            Step::Anchor(_) | Step::PathEnd(_) => None,
         }
     }
 
@@ -375,23 +375,23 @@ impl<'a> Search<'a, '_> {
         .flatten()
     }
 
-    fn end_of(&self, at: usize) -> End<'a> {
+    fn end_of(&self, at: usize) -> PathEnd<'a> {
         let Some(certificate) = self.served(at) else {
-            return End::NoIssuer;
+            return PathEnd::NoIssuer;
         };
         let Ok(facts) = certificate.facts() else {
-            return End::NoIssuer;
+            return PathEnd::NoIssuer;
         };
         if self.links.issued(certificate, certificate) {
-            End::SelfSigned
+            PathEnd::SelfSigned
         } else if self.down(at).skip(1).any(|c| {
             c.facts()
                 .is_ok_and(|f| f.subject_normal == facts.issuer_normal)
                 && self.links.issued(c, certificate)
         }) {
-            End::Loop
+            PathEnd::Loop
         } else {
-            End::NoIssuer
+            PathEnd::NoIssuer
         }
     }
 
@@ -404,7 +404,7 @@ impl<'a> Search<'a, '_> {
             return;
         }
         let Ok(facts) = certificate.facts() else {
-            self.end(at, End::NoIssuer, NOT_ANCHORED);
+            self.end(at, PathEnd::NoIssuer, NOT_ANCHORED);
             return;
         };
         let trust = self.trust;
@@ -436,7 +436,7 @@ impl<'a> Search<'a, '_> {
                 Err(_) => return true,
             },
             Step::Anchor(anchor) => (&anchor.normal_name, &anchor.spki),
-            Step::End(_) => return false,
+            Step::PathEnd(_) => return false,
         };
         self.down(at)
             .filter_map(|c| c.facts().ok())
@@ -454,7 +454,7 @@ impl<'a> Search<'a, '_> {
         let (role, issuer) = match step {
             Step::Served(c) => (Role::Intermediate, Some(c)),
             Step::Anchor(anchor) => (Role::Anchor, anchor.certificate()),
-            Step::End(_) => return,
+            Step::PathEnd(_) => return,
         };
         let mut faults = Vec::new();
         let mut doubts = 0;
@@ -519,14 +519,14 @@ impl<'a> Search<'a, '_> {
     }
 
     /// Adds a complete path to the results, unless its policies add a fault.
-    fn finish(&mut self, at: usize, below: Option<usize>, end: End<'a>) {
+    fn finish(&mut self, at: usize, below: Option<usize>, end: PathEnd<'a>) {
         let Some(node) = self.nodes.get(at) else {
             return;
         };
         let rank = node.rank;
         let start = below.unwrap_or(at);
         let mut certificates: Vec<&'a Certificate> = self.down(start).collect();
-        if matches!(end, End::Anchor(_)) && !node.faults.iter().any(is_of_policy) {
+        if matches!(end, PathEnd::Anchor(_)) && !node.faults.iter().any(is_of_policy) {
             let facts: Vec<&Facts> = certificates.iter().filter_map(|c| c.facts().ok()).collect();
             if let Some((position, kind)) = policy::fault(None, facts.into_iter()) {
                 let position = certificates.get(position).copied();

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::judge::{Bundle, End};
+use crate::judge::{Bundle, ChainEnd};
 
 /// A root, two intermediates in one path, and a leaf.
 struct Line {
@@ -40,7 +40,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn the_order_of_the_file_plays_no_part(
+    fn bundle_is_independent_of_the_order_in_the_file(
         shuffled in Just((0..9_usize).collect::<Vec<_>>()).prop_shuffle(),
     ) {
         let line = line();
@@ -61,30 +61,33 @@ proptest! {
         ];
         let certificates: Vec<_> = shuffled.iter().map(|at| all[*at].clone()).collect();
         let bundle = arrange(&certificates, &[&line.root]);
-        prop_assert_eq!(&bundle.end, &End::Complete);
+        prop_assert_eq!(&bundle.end, &ChainEnd::Complete);
         // The path to the trusted root precedes the path to the other.
         prop_assert_eq!(file(&bundle), [line.leaf, line.lower.cert(), line.upper.cert(), crossed]);
     }
 }
 
 #[test]
-fn what_ends_early_says_whose_issuer_is_missing() {
+fn incomplete_bundle_names_the_certificate_without_issuer() {
     let line = line();
     let leaf = || line.leaf.clone();
     let missing = |certificates: &[Certificate]| arrange(certificates, &[&line.root]).end;
-    assert_eq!(missing(&[leaf()]), End::Missing(leaf()));
-    assert_eq!(missing(&[line.upper.cert(), leaf()]), End::Missing(leaf()));
+    assert_eq!(missing(&[leaf()]), ChainEnd::Missing(leaf()));
+    assert_eq!(
+        missing(&[line.upper.cert(), leaf()]),
+        ChainEnd::Missing(leaf())
+    );
     let lower = line.lower.cert();
-    assert_eq!(missing(&[leaf(), lower.clone()]), End::Missing(lower));
+    assert_eq!(missing(&[leaf(), lower.clone()]), ChainEnd::Missing(lower));
     let whole = [leaf(), line.lower.cert(), line.upper.cert()];
-    assert_eq!(missing(&whole), End::Complete);
+    assert_eq!(missing(&whole), ChainEnd::Complete);
     // The chain ends below the first trusted certificate.
     let end = arrange(&whole[..1], &[&line.lower]).end;
-    assert_eq!(end, End::Complete);
+    assert_eq!(end, ChainEnd::Complete);
 }
 
 #[test]
-fn a_root_that_nobody_trusts_is_told_and_never_in_the_file() {
+fn untrusted_root_is_reported_and_not_written() {
     let line = line();
     let all = [
         line.leaf.clone(),
@@ -93,47 +96,53 @@ fn a_root_that_nobody_trusts_is_told_and_never_in_the_file() {
         line.lower.cert(),
     ];
     let bundle = arrange(&all, &[]);
-    assert_eq!(bundle.end, End::Untrusted(line.root.cert()));
+    assert_eq!(bundle.end, ChainEnd::Untrusted(line.root.cert()));
     assert!(!file(&bundle).contains(&line.root.cert()));
 }
 
 #[test]
-fn two_authorities_that_issued_each_other_end() {
+fn bundle_ends_at_a_loop_of_cross_signed_authorities() {
     let (a, b) = (root("A"), root("B"));
     let a_by_b = b.cross_sign(&a, long()).unwrap();
     let b_by_a = a.cross_sign(&b, long()).unwrap();
     let leaf = a.leaf(HOST, days(1, 200)).certificate;
     let all = [leaf.clone(), b_by_a.clone(), a_by_b.clone()];
     let bundle = arrange(&all, &[]);
-    assert_eq!(bundle.end, End::Circle);
+    assert_eq!(bundle.end, ChainEnd::Circle);
     assert_eq!(file(&bundle), [leaf, a_by_b, b_by_a]);
-    assert_eq!(arrange(&all, &[&b]).end, End::Complete);
+    assert_eq!(arrange(&all, &[&b]).end, ChainEnd::Complete);
 }
 
 #[test]
-fn a_self_signed_leaf_is_all_of_its_file() {
+fn bundle_of_a_self_signed_leaf_is_the_leaf_alone() {
     let leaf = self_signed(&key());
     let bundle = arrange(&[root("Root").cert(), leaf.clone()], &[]);
-    assert_eq!((file(&bundle), bundle.end), (vec![leaf], End::Complete));
+    assert_eq!(
+        (file(&bundle), bundle.end),
+        (vec![leaf], ChainEnd::Complete)
+    );
     // Tools make them with CA:TRUE.
     let root = root("appliance.example");
     let bundle = arrange(&[root.cert()], &[]);
     assert_eq!(
         (file(&bundle), bundle.end),
-        (vec![root.cert()], End::Complete)
+        (vec![root.cert()], ChainEnd::Complete)
     );
 }
 
 #[test]
-fn a_leaf_below_a_root_stands_alone() {
+fn bundle_of_a_leaf_issued_by_a_root_is_the_leaf_alone() {
     let root = root("Root");
     let leaf = root.leaf(HOST, days(1, 200)).certificate;
     let bundle = arrange(&[root.cert(), leaf.clone()], &[&root]);
-    assert_eq!((file(&bundle), bundle.end), (vec![leaf], End::Complete));
+    assert_eq!(
+        (file(&bundle), bundle.end),
+        (vec![leaf], ChainEnd::Complete)
+    );
 }
 
 #[test]
-fn a_file_has_to_say_which_its_leaf_is() {
+fn file_without_a_unique_leaf_is_refused() {
     let line = line();
     let second = line.lower.leaf("mail.example.com", days(1, 200));
     let arrange = |certificates: &[Certificate]| {
@@ -176,10 +185,10 @@ fn a_file_with_a_malformed_certificate_is_refused_with_its_position() {
 }
 
 #[test]
-fn an_impostor_of_the_issuers_name_is_a_stranger() {
+fn certificate_with_the_issuers_name_but_another_key_is_not_used() {
     let line = line();
     let impostor = root("Lower");
     let bundle = arrange(&[line.leaf.clone(), impostor.cert()], &[&line.root]);
     assert_eq!(file(&bundle), std::slice::from_ref(&line.leaf));
-    assert_eq!(bundle.end, End::Missing(line.leaf));
+    assert_eq!(bundle.end, ChainEnd::Missing(line.leaf));
 }

@@ -4,13 +4,13 @@ use super::*;
 use crate::authority::signed_by_leaf;
 
 #[test]
-fn a_missing_intermediate_is_named_with_what_to_append() {
+fn missing_known_intermediates_are_named_in_the_hint() {
     let pki = pki();
     let case = pki.right.serving([pki.leaf()]);
     assert_eq!(case.codes(), ["missing_intermediate"]);
     let flags = case.flags();
     assert!(flags.correct && !flags.chained && flags.trusted == Some(false));
-    let (message, hint) = case.told("missing_intermediate");
+    let (message, hint) = case.reported("missing_intermediate");
     assert_eq!(message, "the intermediate `CN=Intermediate` is not served");
     assert!(
         hint.starts_with("append the PEM of `CN=Intermediate` to the server's"),
@@ -21,7 +21,9 @@ fn a_missing_intermediate_is_named_with_what_to_append() {
     let leaf = far.leaf(HOST, days(1, 200)).certificate;
     let known = instance(&leaf, &[far.cert(), pki.mid.cert()]);
     let case = case.expecting(expect(Instances::only(known)));
-    let (message, hint) = case.serving([leaf.clone()]).told("missing_intermediate");
+    let (message, hint) = case
+        .serving([leaf.clone()])
+        .reported("missing_intermediate");
     assert_eq!(
         message,
         "the intermediates `CN=Issuing`, `CN=Intermediate` are not served"
@@ -33,14 +35,14 @@ fn a_missing_intermediate_is_named_with_what_to_append() {
     let case = case.serving([leaf, far.cert()]);
     assert_eq!(case.codes(), ["missing_intermediate"]);
     assert!(
-        case.told("missing_intermediate")
+        case.reported("missing_intermediate")
             .0
             .contains("`CN=Intermediate` is not")
     );
 }
 
 #[test]
-fn a_missing_intermediate_that_nobody_knows_is_named_by_the_leaf() {
+fn missing_unknown_intermediate_is_named_by_the_leafs_issuer() {
     let pki = pki();
     for expected in [
         pin(&pki.leaf()),
@@ -50,7 +52,7 @@ fn a_missing_intermediate_that_nobody_knows_is_named_by_the_leaf() {
         let case = pki.right.expecting(expected).serving([pki.leaf()]);
         assert_eq!(case.codes(), ["missing_intermediate"]);
         assert!(!case.flags().chained);
-        let (message, hint) = case.told("missing_intermediate");
+        let (message, hint) = case.reported("missing_intermediate");
         assert_eq!(
             message,
             "the issuer of the certificate, `CN=Intermediate`, is not served, and is not a trusted root"
@@ -61,7 +63,7 @@ fn a_missing_intermediate_that_nobody_knows_is_named_by_the_leaf() {
 }
 
 #[test]
-fn the_root_instead_of_the_intermediate_completes_nothing() {
+fn served_root_does_not_replace_the_intermediate() {
     let pki = pki();
     let case = pki.right.serving([pki.leaf(), pki.root.cert()]);
     // The root belongs to the chain. It is not unrelated, only unnecessary.
@@ -71,12 +73,12 @@ fn the_root_instead_of_the_intermediate_completes_nothing() {
         unknown.codes(),
         ["missing_intermediate", "unrelated_certificate"]
     );
-    let (_, hint) = unknown.told("unrelated_certificate");
+    let (_, hint) = unknown.reported("unrelated_certificate");
     assert!(hint.starts_with("when the chain is complete"), "{hint}");
 }
 
 #[test]
-fn a_root_that_is_served_along_is_only_worth_knowing() {
+fn served_root_is_an_info_finding() {
     let pki = pki();
     let case = pki
         .right
@@ -97,34 +99,34 @@ fn a_root_that_is_served_along_is_only_worth_knowing() {
 }
 
 #[test]
-fn an_untrusted_root_is_told_whether_served_or_not() {
+fn untrusted_root_is_reported_whether_served_or_not() {
     let pki = pki();
     let nobody = pki.right.trusting(store([&root("Other").certificate]));
     assert_eq!(nobody.codes(), ["untrusted_root"]);
     let flags = nobody.flags();
     assert!(flags.correct && flags.chained && flags.trusted == Some(false));
     assert_eq!(
-        nobody.told("untrusted_root").0,
+        nobody.reported("untrusted_root").0,
         "the chain ends below `CN=Root`, which is neither served nor a trusted root"
     );
     let with_root = nobody.serving([pki.leaf(), pki.mid.cert(), pki.root.cert()]);
     assert_eq!(with_root.codes(), ["untrusted_root", "root_included"]);
     assert_eq!(
-        with_root.told("untrusted_root").0,
+        with_root.reported("untrusted_root").0,
         "the chain ends at `CN=Root`, which is not a trusted root"
     );
     // Both must be fixed. Once the intermediate is served, the untrusted root remains.
     let both = nobody.serving([pki.leaf()]);
     assert_eq!(both.codes(), ["missing_intermediate", "untrusted_root"]);
     assert!(
-        both.told("untrusted_root")
+        both.reported("untrusted_root")
             .0
             .contains("ends below `CN=Root`")
     );
 }
 
 #[test]
-fn the_root_of_the_instance_completes_a_chain_without_being_trusted() {
+fn root_of_the_instance_completes_the_chain_without_trust() {
     let pki = pki();
     let direct = pki.root.leaf(HOST, days(1, 200)).certificate;
     let known = Instance {
@@ -146,7 +148,7 @@ fn the_root_of_the_instance_completes_a_chain_without_being_trusted() {
 }
 
 #[test]
-fn the_expected_chain_counts_in_any_order_and_even_below_another_leaf() {
+fn expected_chain_is_complete_in_any_order_and_below_another_leaf() {
     let pki = pki();
     let top = pki.root.below("Top");
     let low = top.below("Low");
@@ -157,7 +159,7 @@ fn the_expected_chain_counts_in_any_order_and_even_below_another_leaf() {
     assert_eq!(case.codes(), ["chain_out_of_order"]);
     assert!(case.flags().chained && case.flags().trusted == Some(true));
     assert!(
-        case.told("chain_out_of_order")
+        case.reported("chain_out_of_order")
             .0
             .starts_with("`Top` is served before")
     );
@@ -169,7 +171,7 @@ fn the_expected_chain_counts_in_any_order_and_even_below_another_leaf() {
 }
 
 #[test]
-fn a_root_before_what_it_issued_is_out_of_order() {
+fn root_before_its_intermediate_is_out_of_order() {
     let pki = pki();
     let case = pki
         .right
@@ -178,7 +180,7 @@ fn a_root_before_what_it_issued_is_out_of_order() {
 }
 
 #[test]
-fn cross_signed_certificates_are_in_order_after_what_they_issued() {
+fn cross_signed_certificates_are_not_out_of_order() {
     let pki = pki();
     let old = root("Old Root");
     let cross = old.cross_sign(&pki.mid, long()).unwrap();
@@ -198,7 +200,7 @@ fn cross_signed_certificates_are_in_order_after_what_they_issued() {
 }
 
 #[test]
-fn another_path_completes_the_chain_and_is_worth_knowing() {
+fn alternate_trusted_path_completes_the_chain_and_is_reported() {
     let pki = pki();
     let other = root("Other Root");
     let cross = other.cross_sign(&pki.mid, long()).unwrap();
@@ -217,7 +219,7 @@ fn another_path_completes_the_chain_and_is_worth_knowing() {
 }
 
 #[test]
-fn an_intermediate_that_clients_hold_as_a_root_need_not_be_served() {
+fn intermediate_in_the_trust_store_need_not_be_served() {
     let pki = pki();
     let case = pki
         .right
@@ -229,7 +231,7 @@ fn an_intermediate_that_clients_hold_as_a_root_need_not_be_served() {
 }
 
 #[test]
-fn duplicates_and_strangers_are_told_once_each_kind() {
+fn duplicate_and_unrelated_certificates_are_one_finding_each() {
     let pki = pki();
     let strangers: Vec<_> = (0..6)
         .map(|n| root(&format!("Stranger {n}")).cert())
@@ -253,10 +255,10 @@ fn duplicates_and_strangers_are_told_once_each_kind() {
         ]
     );
     assert_eq!(
-        case.told("duplicate_certificate").0,
+        case.reported("duplicate_certificate").0,
         "`www.example.com`, `Intermediate` are served more than once"
     );
-    let (message, hint) = case.told("unrelated_certificate");
+    let (message, hint) = case.reported("unrelated_certificate");
     assert_eq!(
         message,
         "`Stranger 0`, `Stranger 1`, `Stranger 2`, `Stranger 3` and 2 more are served, \
@@ -268,7 +270,7 @@ fn duplicates_and_strangers_are_told_once_each_kind() {
 
 /// An authority that changes its key keeps its name.
 #[test]
-fn a_certificate_of_the_issuers_name_with_another_key_is_not_called_absent() {
+fn message_mentions_a_certificate_with_the_issuers_name_and_another_key() {
     let pki = pki();
     let namesake = pki.root.below("Intermediate");
     let case = pki
@@ -280,7 +282,7 @@ fn a_certificate_of_the_issuers_name_with_another_key_is_not_called_absent() {
         ["missing_intermediate", "unrelated_certificate"]
     );
     assert_eq!(
-        case.told("missing_intermediate").0,
+        case.reported("missing_intermediate").0,
         "the certificate was issued by `CN=Intermediate`, of which another certificate is served, \
          with a key that did not sign"
     );
@@ -291,19 +293,19 @@ fn a_certificate_of_the_issuers_name_with_another_key_is_not_called_absent() {
         .serving([direct])
         .trusting(store([&root("Root").certificate]));
     assert_eq!(
-        rekeyed.told("missing_intermediate").0,
+        rekeyed.reported("missing_intermediate").0,
         "the certificate was issued by `CN=Root`, which is not served; \
          the trusted root of that name has another key"
     );
     let untrusted = pki.right.trusting(store([&root("Root").certificate]));
     assert_eq!(
-        untrusted.told("untrusted_root").0,
+        untrusted.reported("untrusted_root").0,
         "the chain ends below `CN=Root`, which is not served; the trusted root of that name has another key"
     );
 }
 
 #[test]
-fn a_leaf_issues_nothing() {
+fn leaf_certificate_may_not_issue() {
     let pki = pki();
     // A leaf's key signs for the leaf's name: names and signature match, but the leaf may not
     // issue.
@@ -314,16 +316,16 @@ fn a_leaf_issues_nothing() {
     let case = case.serving([rogue, pki.leaf(), pki.mid.cert()]);
     assert!(!case.flags().chained && case.flags().trusted == Some(false));
     assert!(
-        case.told("invalid_authority")
+        case.reported("invalid_authority")
             .0
             .contains("is no certificate authority"),
         "{:?}",
-        case.told("invalid_authority")
+        case.reported("invalid_authority")
     );
 }
 
 #[test]
-fn an_unreadable_certificate_in_the_chain_is_told_and_hides_nothing() {
+fn unreadable_certificate_is_reported_with_the_other_findings() {
     let pki = pki();
     let garbage = Certificate::from_der(vec![0x30, 3, 1, 2]);
     let case = pki
@@ -331,7 +333,7 @@ fn an_unreadable_certificate_in_the_chain_is_told_and_hides_nothing() {
         .serving([pki.leaf(), garbage.clone(), pki.mid.cert()]);
     assert_eq!(case.codes(), ["unrelated_certificate"]);
     assert!(
-        case.told("unrelated_certificate")
+        case.reported("unrelated_certificate")
             .0
             .contains("unreadable: it is")
     );
@@ -349,7 +351,7 @@ fn an_unreadable_certificate_in_the_chain_is_told_and_hides_nothing() {
     );
     assert_eq!((flags.correct, flags.trusted), (false, Some(false)));
     assert_eq!(
-        case.told("nonconformant_certificate").0,
+        case.reported("nonconformant_certificate").0,
         "strict clients refuse the certificate: it is not a DER sequence, or is cut short"
     );
     let case = case.expecting(pin(&garbage));
@@ -363,7 +365,7 @@ fn an_unreadable_certificate_in_the_chain_is_told_and_hides_nothing() {
 }
 
 #[test]
-fn a_path_that_may_not_be_is_untrusted_even_where_it_is_served_in_full() {
+fn path_exceeding_the_path_length_is_untrusted_though_complete() {
     let pki = pki();
     let bounded = pki.root.bounded_intermediate("Bounded", long(), 0).unwrap();
     let below = bounded.below("Below");
@@ -375,7 +377,7 @@ fn a_path_that_may_not_be_is_untrusted_even_where_it_is_served_in_full() {
     let full = case.serving([leaf.clone(), below.cert(), bounded.cert()]);
     assert_eq!(full.codes(), ["invalid_authority"]);
     assert_eq!(
-        full.told("invalid_authority").0,
+        full.reported("invalid_authority").0,
         "the intermediate `Bounded` allows 0 intermediates below it (pathlen:0), and there is 1"
     );
     assert!(full.flags().chained && full.flags().trusted == Some(false));
@@ -384,11 +386,11 @@ fn a_path_that_may_not_be_is_untrusted_even_where_it_is_served_in_full() {
     assert_eq!(late.codes(), ["expired", "invalid_authority"]);
     let short = full.serving([leaf, below.cert()]);
     assert_eq!(short.codes(), ["missing_intermediate", "invalid_authority"]);
-    assert!(short.told("invalid_authority").0.contains("pathlen:0"));
+    assert!(short.reported("invalid_authority").0.contains("pathlen:0"));
 }
 
 #[test]
-fn the_root_of_an_instance_alone_completes_nothing() {
+fn root_of_the_instance_does_not_replace_the_intermediate() {
     let pki = pki();
     let known = Instance {
         root: Some(pki.root.cert()),
@@ -397,7 +399,7 @@ fn the_root_of_an_instance_alone_completes_nothing() {
     let case = pki.right.expecting(expect(Instances::only(known)));
     let case = case.trusting(TrustStore::default());
     assert_eq!(
-        case.told("untrusted_root").0,
+        case.reported("untrusted_root").0,
         "the chain ends at `CN=Root`, which is not a trusted root"
     );
     let short = case.serving([pki.leaf()]);
@@ -407,19 +409,19 @@ fn the_root_of_an_instance_alone_completes_nothing() {
     let case = pki.right.trusting(TrustStore::default());
     assert_eq!(
         case.serving([pki.leaf(), namesake])
-            .told("untrusted_root")
+            .reported("untrusted_root")
             .0,
         "the chain ends below `CN=Root`, which is neither served nor a trusted root"
     );
 }
 
 #[test]
-fn a_namesake_is_found_among_strangers_and_anchors_nothing() {
+fn namesake_of_an_issuer_is_reported_and_is_not_a_trust_anchor() {
     let pki = pki();
     let namesake = pki.root.below("Intermediate").cert();
     let case = pki.right.expecting(pin(&pki.leaf()));
     let served = [pki.leaf(), root("Stranger").cert(), namesake];
-    let (message, _) = case.serving(served).told("missing_intermediate");
+    let (message, _) = case.serving(served).reported("missing_intermediate");
     assert!(
         message.contains("of which another certificate is served"),
         "{message}"
@@ -429,14 +431,14 @@ fn a_namesake_is_found_among_strangers_and_anchors_nothing() {
     let case = rekeyed.serving([pki.leaf(), pki.mid.cert(), pki.root.cert()]);
     assert_eq!(case.codes(), ["untrusted_root", "root_included"]);
     assert_eq!(
-        case.told("root_included").0,
+        case.reported("root_included").0,
         "the root `Root` is served along"
     );
     assert_eq!(case.flags().trusted, Some(false));
 }
 
 #[test]
-fn the_hint_names_the_command_that_makes_the_file() {
+fn hint_names_the_chain_command() {
     let hint = |source: SourceKind, name: &str| {
         let mid = root("Root").below("Intermediate");
         let leaf = mid.leaf(name, days(1, 200)).certificate;
@@ -446,7 +448,7 @@ fn the_hint_names_the_command_that_makes_the_file() {
             ..expect(Instances::only(instance(&leaf, &[mid.cert()])))
         };
         let case = pki.right.expecting(expected).serving([leaf]);
-        let (_, hint) = case.told("missing_intermediate");
+        let (_, hint) = case.reported("missing_intermediate");
         hint.rsplit_once("; ").unwrap().1.to_owned()
     };
     for (name, word) in [

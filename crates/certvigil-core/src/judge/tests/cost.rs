@@ -40,7 +40,7 @@ fn maze(count: usize) -> (Vec<Certificate>, Vec<Authority>) {
 }
 
 #[test]
-fn strangers_cost_no_more_than_one_check_each() {
+fn unrelated_certificates_cost_at_most_four_signature_checks() {
     let pki = pki();
     let strangers = (0..MANY).map(|n| root(&format!("Stranger {n}")).cert());
     let served: Vec<_> = pki.right.served.iter().cloned().chain(strangers).collect();
@@ -61,7 +61,7 @@ fn each_signature_is_checked_once() {
 }
 
 #[test]
-fn a_hundred_certificates_of_one_name_stay_within_the_bound() {
+fn hundred_certificates_with_one_name_stay_within_the_signature_budget() {
     let mut served = one_name(MANY - 1);
     served[1..].reverse();
     let trust = store([served.last().unwrap()]);
@@ -78,7 +78,7 @@ fn a_hundred_certificates_of_one_name_stay_within_the_bound() {
 }
 
 #[test]
-fn a_maze_of_cross_signed_authorities_hides_no_trusted_root() {
+fn trusted_root_is_found_among_many_cross_signed_authorities() {
     let (mut served, nodes) = maze(10);
     let trusted = root("Trusted");
     let way_out = trusted.cross_sign(&nodes[9], long()).unwrap();
@@ -103,7 +103,7 @@ fn a_maze_of_cross_signed_authorities_hides_no_trusted_root() {
 /// The path builder gives up after a hundred signatures. It does not receive unrelated certificates
 /// of the same name.
 #[test]
-fn namesakes_do_not_use_up_the_path_builders_budget() {
+fn certificates_with_the_same_name_do_not_exhaust_the_path_builder() {
     let pki = pki();
     let mut namesakes: Vec<_> = (0..MANY - 2)
         .map(|_| pki.root.below("Intermediate").cert())
@@ -141,7 +141,7 @@ fn a_long_path_is_trusted() {
 
 /// A caller that must not block judges other chains elsewhere.
 #[test]
-fn short_chains_are_cheap_and_namesakes_are_not() {
+fn chain_is_cheap_unless_many_certificates_share_a_name() {
     let cheap = |case: &Case| is_cheap(&case.expected, &case.served(), &case.trust);
     let right = &pki().right;
     assert!(cheap(right));

@@ -73,17 +73,17 @@ impl Case {
     fn matched(&self, records: &[TlsaRecord]) -> Option<bool> {
         let judged = self.dane(records);
         let matched = judged.dane.as_ref().unwrap().matched;
-        let told = judged
+        let reported = judged
             .codes()
             .iter()
             .any(|c| c.starts_with("tlsa_mismatch"));
-        assert_eq!(told, matched == Some(false), "{judged:?}");
+        assert_eq!(reported, matched == Some(false), "{judged:?}");
         matched
     }
 }
 
 #[test]
-fn every_way_of_naming_the_leaf_is_understood() {
+fn leaf_matches_every_selector_and_matching_type() {
     let pki = pki();
     let other = pki.mid.leaf(HOST, days(1, 100)).certificate;
     for usage in [1, 3] {
@@ -111,7 +111,7 @@ fn every_way_of_naming_the_leaf_is_understood() {
 }
 
 #[test]
-fn usage_3_asks_for_nothing_but_the_leaf() {
+fn usage_3_requires_only_the_leaf() {
     let pki = pki();
     let leaf = pki.mid.leaf("other.example", days(100, -1)).certificate;
     let case = pki
@@ -134,7 +134,7 @@ fn usages_0_and_1_demand_a_trusted_path() {
         let record = record(numbers, &of);
         assert_eq!(pki.right.matched(from_ref(&record)), Some(true), "{record}");
         assert_eq!(nobodys.matched(from_ref(&record)), Some(false), "{record}");
-        let (message, hint) = nobodys.dane(&[record]).told("tlsa_mismatch");
+        let (message, hint) = nobodys.dane(&[record]).reported("tlsa_mismatch");
         assert!(message.contains("demands a trusted root"), "{message}");
         assert!(hint.contains("make the path to the root valid"), "{hint}");
     }
@@ -148,7 +148,7 @@ fn usages_0_and_1_demand_a_trusted_path() {
 }
 
 #[test]
-fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
+fn usage_2_requires_a_served_authority_and_a_valid_path() {
     let pki = pki();
     let alone = pki.right.trusting(TrustStore::default());
     for selector in 0..2 {
@@ -161,7 +161,7 @@ fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
             let is_whole = matching == 0;
             assert_eq!(bare.matched(from_ref(&of_mid)), Some(is_whole), "{of_mid}");
             if !is_whole {
-                let (message, hint) = bare.dane(&[of_mid]).told("tlsa_mismatch");
+                let (message, hint) = bare.dane(&[of_mid]).reported("tlsa_mismatch");
                 assert!(message.contains("Intermediate"), "{message}");
                 assert!(message.contains("not served along"), "{message}");
                 assert!(hint.contains("append the PEM of"), "{hint}");
@@ -172,24 +172,24 @@ fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
     // For an alias, the name of its target is acceptable.
     let alias = alone.asking_for("other.example");
     assert_eq!(alias.matched(&of_mid), Some(true));
-    let told = |case: &Case| case.dane(&of_mid).told("tlsa_mismatch").0;
+    let reported = |case: &Case| case.dane(&of_mid).reported("tlsa_mismatch").0;
     let others = pki.mid.leaf("other.example", days(1, 100)).certificate;
     let wrong_name = alone
         .expecting(pin(&others))
         .serving([others, pki.mid.cert()]);
-    assert!(told(&wrong_name).contains("not valid for www.example.com"));
+    assert!(reported(&wrong_name).contains("not valid for www.example.com"));
     let expired = alone.at(Timestamp(now().0 + 300 * DAY));
-    assert!(told(&expired).contains("no valid path to it"));
+    assert!(reported(&expired).contains("no valid path to it"));
     // The authority is served, but not above the leaf.
     let stranger = root("Stranger").leaf(HOST, days(1, 100)).certificate;
     let beside = alone
         .expecting(pin(&stranger))
         .serving([stranger, pki.mid.cert()]);
-    assert!(told(&beside).contains("no valid path to it"));
+    assert!(reported(&beside).contains("no valid path to it"));
 }
 
 #[test]
-fn a_root_that_a_record_names_is_served_for_a_reason() {
+fn root_named_by_a_tlsa_record_is_not_reported_as_included() {
     let pki = pki();
     let whole = pki
         .right
@@ -202,7 +202,7 @@ fn a_root_that_a_record_names_is_served_for_a_reason() {
 }
 
 #[test]
-fn of_two_digests_the_stronger_counts() {
+fn stronger_tlsa_digest_takes_precedence() {
     let pki = pki();
     let other = pki.mid.leaf(HOST, days(1, 100)).certificate;
     let [weak, strong] = [[3, 1, 1], [3, 1, 2]];
@@ -216,14 +216,14 @@ fn of_two_digests_the_stronger_counts() {
 }
 
 #[test]
-fn what_cannot_be_used_is_passed_over_and_told_of_where_there_is_nothing_else() {
+fn unusable_tlsa_record_is_reported_only_if_there_is_no_other() {
     let pki = pki();
     let right = record([3, 1, 1], &pki.leaf());
     assert_eq!(pki.right.matched(&[unusable(), right.clone()]), Some(true));
     let judged = pki.right.dane(&[unusable()]);
     assert_eq!(judged.codes(), ["tlsa_mismatch!warning"]);
     assert_eq!(judged.dane.as_ref().unwrap().matched, None);
-    let (message, hint) = judged.told("tlsa_mismatch");
+    let (message, hint) = judged.reported("tlsa_mismatch");
     assert!(message.contains("wrong length"), "{message}");
     assert!(hint.contains(&format!("{NAME} IN TLSA {right}")), "{hint}");
     // Without records there is no finding.
@@ -233,31 +233,32 @@ fn what_cannot_be_used_is_passed_over_and_told_of_where_there_is_nothing_else() 
 }
 
 #[test]
-fn without_dnssec_nobody_is_kept_out() {
+fn tlsa_mismatch_without_dnssec_is_a_warning() {
     let pki = pki();
     let other = pki.mid.leaf(HOST, days(1, 100)).certificate;
     let wrong = vec![record([3, 1, 1], &other)];
     let judged = pki.right.with_tlsa(true, wrong.clone());
     assert_eq!(judged.codes(), ["tlsa_mismatch"]);
-    assert!(!judged.told("tlsa_mismatch").0.contains("DNSSEC"));
+    assert!(!judged.reported("tlsa_mismatch").0.contains("DNSSEC"));
     let judged = pki.right.with_tlsa(false, wrong);
     assert_eq!(judged.codes(), ["tlsa_mismatch!warning"]);
-    let (message, hint) = judged.told("tlsa_mismatch");
+    let (message, hint) = judged.reported("tlsa_mismatch");
     assert!(message.contains("pass over such records"), "{message}");
     assert!(hint.contains("sign the zone"), "{hint}");
 }
 
 #[test]
-fn a_mismatch_says_who_is_behind() {
+fn tlsa_mismatch_distinguishes_outdated_server_and_dns() {
     let pki = pki();
     let old = pki.mid.leaf(HOST, days(100, 50)).certificate;
     let new = pki.leaf();
     let line = |of: &Certificate| format!("{NAME} IN TLSA {}", record([3, 1, 1], of));
-    let told = |case: &Case, records: &[TlsaRecord]| case.dane(records).told("tlsa_mismatch");
+    let reported =
+        |case: &Case, records: &[TlsaRecord]| case.dane(records).reported("tlsa_mismatch");
 
     // The server is outdated: DNS already has the new record.
     let behind = pki.right.serving([old.clone(), pki.mid.cert()]);
-    let (message, hint) = told(&behind, &[record([3, 1, 1], &new)]);
+    let (message, hint) = reported(&behind, &[record([3, 1, 1], &new)]);
     assert!(
         message.contains("for the expected certificate"),
         "{message}"
@@ -272,7 +273,7 @@ fn a_mismatch_says_who_is_behind() {
     assert_eq!(pki.right.matched(&both), Some(true));
 
     // DNS is outdated.
-    let (message, hint) = told(&pki.right, &[record([3, 1, 1], &old)]);
+    let (message, hint) = reported(&pki.right, &[record([3, 1, 1], &old)]);
     assert!(
         message.starts_with("the served certificate does not fit"),
         "{message}"
@@ -280,30 +281,30 @@ fn a_mismatch_says_who_is_behind() {
     assert!(hint.contains(&line(&new)), "{hint}");
     // Both are outdated: the record to publish is that of the certificate to install.
     let third = pki.mid.leaf(HOST, days(1, 100)).certificate;
-    let (message, hint) = told(&behind, &[record([3, 1, 1], &third)]);
+    let (message, hint) = reported(&behind, &[record([3, 1, 1], &third)]);
     assert!(message.starts_with("neither"), "{message}");
     assert!(hint.contains(&line(&new)), "{hint}");
 
     let mut instances = Instances::only(instance(&new, &[pki.mid.cert()]));
     instances.previous.push(instance(&old, &[]));
     let known = pki.right.expecting(expect(instances.clone()));
-    let (message, hint) = told(&known, &[record([3, 1, 1], &old)]);
+    let (message, hint) = reported(&known, &[record([3, 1, 1], &old)]);
     assert!(message.contains("previous instance"), "{message}");
     assert!(hint.contains(&line(&new)), "{hint}");
     instances.pending = Some(pending(&third));
     let known = pki.right.expecting(expect(instances));
-    let (message, hint) = told(&known, &[record([3, 1, 1], &third)]);
+    let (message, hint) = reported(&known, &[record([3, 1, 1], &third)]);
     assert!(message.contains("pending instance"), "{message}");
     assert!(hint.contains(&line(&new)), "{hint}");
 }
 
 #[test]
-fn looser_expectations_name_the_record_that_they_can() {
+fn tlsa_hint_names_the_record_for_pins_and_trust_only() {
     let pki = pki();
     let other = pki.mid.leaf(HOST, days(1, 100)).certificate;
     let behind = pki.right.serving([other.clone(), pki.mid.cert()]);
     let stranger = [record([3, 1, 1], &pki.mid.cert())];
-    let hint = |case: &Case| case.dane(&stranger).told("tlsa_mismatch").1;
+    let hint = |case: &Case| case.dane(&stranger).reported("tlsa_mismatch").1;
     let wanted = |numbers, of: &Certificate| format!("IN TLSA {}`", record(numbers, of));
     let new = pki.leaf();
     for (expected, line) in [
@@ -317,7 +318,7 @@ fn looser_expectations_name_the_record_that_they_can() {
     }
     for (expected, numbers) in [(pin(&new), [3, 0, 1]), (pin_key(&new), [1, 1, 1])] {
         let judged = behind.expecting(expected).dane(&[record(numbers, &new)]);
-        let (message, _) = judged.told("tlsa_mismatch");
+        let (message, _) = judged.reported("tlsa_mismatch");
         assert!(
             message.contains("for the expected certificate"),
             "{message}"
@@ -326,19 +327,19 @@ fn looser_expectations_name_the_record_that_they_can() {
 }
 
 #[test]
-fn what_shows_no_certificate_is_not_held_against_records() {
+fn failed_handshake_is_not_compared_with_tlsa_records() {
     let pki = pki();
     let tlsa = Arc::new(Tlsa {
         name: NAME.into(),
         records: vec![record([3, 1, 1], &pki.mid.cert())],
         authenticated: true,
     });
-    let error = crate::observation::LookError::new(crate::observation::ErrorKind::TlsAlert, "no");
+    let error = crate::observation::ProbeError::new(crate::observation::ErrorKind::TlsAlert, "no");
     let expected = Arc::new(pki.right.expected.clone());
-    let look = observation(HOST, Outcome::Failed(error));
+    let seen = observation(HOST, Outcome::Failed(error));
     let mut judged = judge(
         Some(&expected),
-        look,
+        seen,
         &pki.right.trust,
         &Rules::default(),
         now(),
@@ -561,7 +562,7 @@ fn mail_servers_do_not_use_usages_0_and_1() {
         let judged = pki.right.mail(DaneCheck::On, &records, &[]);
         assert_eq!(findings(&judged), ["tlsa_mismatch warning"]);
         assert_eq!(judged.dane.as_ref().unwrap().matched, None);
-        let (message, _) = judged.told("tlsa_mismatch");
+        let (message, _) = judged.reported("tlsa_mismatch");
         assert!(
             message.contains("encrypt and do not authenticate"),
             "{message}"
@@ -723,12 +724,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn strangers_records_never_match_and_never_unmatch(
+    fn unrelated_tlsa_records_neither_match_nor_prevent_a_match(
         mut records in prop::collection::vec(any_record(), 0..8),
         selector in 0..2_u8,
         at: prop::sample::Index,
     ) {
-        let pki = &*WORLD;
+        let pki = &*PKI;
         let is_usable = |r: &TlsaRecord| r.association().is_ok();
         let matched = pki.right.matched_of(&records);
         prop_assert_eq!(matched, records.iter().any(is_usable).then_some(false));
@@ -741,7 +742,7 @@ proptest! {
     }
 }
 
-static WORLD: std::sync::LazyLock<Pki> = std::sync::LazyLock::new(pki);
+static PKI: std::sync::LazyLock<Pki> = std::sync::LazyLock::new(pki);
 
 impl Case {
     fn matched_of(&self, records: &[TlsaRecord]) -> Option<bool> {

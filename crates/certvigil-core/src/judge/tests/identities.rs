@@ -29,20 +29,20 @@ fn any_accepted_instance_is_correct_and_judged_by_its_own_chain() {
     let case = case.serving([second]);
     assert_eq!(case.codes(), ["missing_intermediate"]);
     assert_eq!(
-        case.told("missing_intermediate").0,
+        case.reported("missing_intermediate").0,
         "the intermediate `CN=Other Intermediate` is not served"
     );
 }
 
 #[test]
-fn a_wrong_certificate_is_described() {
+fn wrong_certificate_message_describes_the_served_certificate() {
     let pki = pki();
     let other = pki.mid.leaf(HOST, days(10, 100)).certificate;
     let case = pki.right.serving([other, pki.mid.cert()]);
     assert_eq!(case.codes(), ["wrong_certificate"]);
     let flags = case.flags();
     assert!(!flags.correct && flags.chained && flags.trusted == Some(true));
-    let (message, hint) = case.told("wrong_certificate");
+    let (message, hint) = case.reported("wrong_certificate");
     assert_eq!(
         message,
         "another certificate is served: `www.example.com` by `Intermediate`, \
@@ -50,12 +50,12 @@ fn a_wrong_certificate_is_described() {
     );
     assert_eq!(
         hint,
-        "install the expected certificate (ends on 2027-06-12), then reload the server"
+        "install the expected certificate (expires on 2027-06-12), then reload the server"
     );
 }
 
 #[test]
-fn an_older_instance_is_named() {
+fn previous_instance_is_named_with_its_state() {
     let pki = pki();
     let old = pki
         .mid
@@ -67,7 +67,7 @@ fn an_older_instance_is_named() {
             State::Active,
             None,
             &["previous_instance"][..],
-            "served (it ends on 2027-01-03)",
+            "served (it expires on 2027-01-03)",
         ),
         (
             State::Expired,
@@ -98,21 +98,21 @@ fn an_older_instance_is_named() {
             .serving([old.clone(), pki.mid.cert()]);
         assert_eq!(case.codes(), codes);
         assert_eq!(case.flags().revoked, flag);
-        let (message, hint) = case.told("previous_instance");
+        let (message, hint) = case.reported("previous_instance");
         assert!(
             message.contains("the previous instance 7 is still") && message.contains(words),
             "{message}"
         );
         assert!(
             hint.starts_with("reload the server")
-                && hint.contains("install instance 8 (ends on 2027-06-12)"),
+                && hint.contains("install instance 8 (expires on 2027-06-12)"),
             "{hint}"
         );
     }
 }
 
 #[test]
-fn a_revoked_instance_is_told_where_its_source_says_so() {
+fn instance_revoked_by_its_source_is_reported() {
     let pki = pki();
     let revoked = Instance {
         state: State::Revoked,
@@ -125,7 +125,7 @@ fn a_revoked_instance_is_told_where_its_source_says_so() {
 }
 
 #[test]
-fn another_certificate_for_the_same_key_is_told_apart() {
+fn other_certificate_for_the_same_key_has_its_own_finding() {
     let pki = pki();
     let other = pki
         .mid
@@ -184,7 +184,7 @@ fn fingerprints_and_public_keys_are_pins() {
 }
 
 #[test]
-fn with_trust_only_correct_is_valid_now_for_the_name_and_trusted() {
+fn trust_only_requires_a_valid_matching_and_trusted_certificate() {
     let pki = pki();
     let right = pki.right.expecting(Expected::trust_only());
     assert!(right.flags().correct);
@@ -204,7 +204,7 @@ fn with_trust_only_correct_is_valid_now_for_the_name_and_trusted() {
 
 /// SSLMate's semantics: `dummy` and `correct` are independent.
 #[test]
-fn a_temporary_certificate_is_a_warning_while_there_is_nothing_better() {
+fn temporary_certificate_is_a_warning_until_an_instance_is_issued() {
     let pki = pki();
     let temporary = self_signed(&pki.leaf.key);
     let only_pending = expect(Instances::only(pending(&temporary)));
@@ -230,7 +230,7 @@ fn a_temporary_certificate_is_a_warning_while_there_is_nothing_better() {
 }
 
 #[test]
-fn the_temporary_certificate_of_another_key_is_known_by_its_pending_instance() {
+fn temporary_certificate_is_identified_by_its_pending_instance() {
     let pki = pki();
     let temporary = self_signed(&key());
     let mut instances = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
@@ -244,7 +244,7 @@ fn the_temporary_certificate_of_another_key_is_known_by_its_pending_instance() {
 }
 
 #[test]
-fn a_temporary_certificate_is_told_of_with_its_other_faults() {
+fn temporary_certificate_is_reported_with_its_other_faults() {
     let pki = pki();
     let temporary = self_signed(&pki.leaf.key);
     let case = pki
@@ -262,7 +262,7 @@ fn a_temporary_certificate_is_told_of_with_its_other_faults() {
 }
 
 #[test]
-fn an_expected_self_signed_certificate_is_no_temporary_one() {
+fn expected_self_signed_certificate_is_not_temporary() {
     let pki = pki();
     let key = key();
     let own = self_signed(&key);
@@ -349,7 +349,7 @@ fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
 
 /// Authorities sign with several intermediates.
 #[test]
-fn an_issuer_of_the_same_organization_is_the_same_issuer() {
+fn issuers_of_one_organization_count_as_the_same_issuer() {
     use crate::judge::identity::is_older;
     let pki = pki();
     let elsewhere = root("Elsewhere").leaf(HOST, days(190, 40)).certificate;
@@ -381,11 +381,11 @@ fn an_issuer_of_the_same_organization_is_the_same_issuer() {
 }
 
 #[test]
-fn the_message_of_a_previous_instance_names_both_and_the_hint_says_reload() {
+fn previous_instance_message_names_both_and_hint_advises_reload() {
     let pki = pki();
     let old = pki.mid.leaf(HOST, days(190, 40)).certificate;
     let case = pki.right.serving([old.clone(), pki.mid.cert()]);
-    let (message, hint) = case.told("previous_instance");
+    let (message, hint) = case.reported("previous_instance");
     let serial = |c: &Certificate| c.facts().unwrap().serial.clone();
     assert_eq!(
         message,
@@ -411,11 +411,11 @@ fn the_message_of_a_previous_instance_names_both_and_the_hint_says_reload() {
 }
 
 #[test]
-fn certificates_of_the_same_names_and_dates_are_told_apart_by_serial() {
+fn message_distinguishes_equal_names_and_dates_by_serial() {
     let pki = pki();
     let twin = pki.mid.leaf(HOST, days(100, 200)).certificate;
     let case = pki.right.serving([twin.clone(), pki.mid.cert()]);
-    let (message, _) = case.told("wrong_certificate");
+    let (message, _) = case.reported("wrong_certificate");
     let serial = |c: &Certificate| c.facts().unwrap().serial.clone();
     let apart = format!(
         ", serial {}; the expected one has serial {}",
@@ -427,7 +427,7 @@ fn certificates_of_the_same_names_and_dates_are_told_apart_by_serial() {
 
 /// A fingerprint contains no names. They are known if another address serves the certificate.
 #[test]
-fn a_pinned_certificate_that_is_served_elsewhere_tells_which_is_older() {
+fn pinned_certificate_served_elsewhere_identifies_an_older_one() {
     let pki = pki();
     let pinned = pki.right.expecting(pin(&pki.leaf()));
     let old = pki.mid.leaf(HOST, days(190, 40)).certificate;
@@ -460,7 +460,7 @@ fn a_pinned_certificate_that_is_served_elsewhere_tells_which_is_older() {
 
 /// A pin contains no information about newer certificates.
 #[test]
-fn a_self_signed_certificate_for_a_pinned_key_is_critical_unless_it_is_a_root() {
+fn self_signed_certificate_for_a_pinned_key_is_critical_unless_trusted() {
     let pki = pki();
     let key = key();
     let own = self_signed(&key);

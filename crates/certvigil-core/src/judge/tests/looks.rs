@@ -3,9 +3,9 @@
 use super::*;
 use crate::finding::{Code, Detail, Finding, LeafValidity};
 use crate::judge::{agree, together};
-use crate::observation::{ErrorKind, LookError, Status, Told};
+use crate::observation::{ErrorKind, ProbeError, Reported, Status};
 
-const RIGHT: Told = Told {
+const RIGHT: Reported = Reported {
     correct: true,
     chained: true,
     dummy: false,
@@ -25,17 +25,17 @@ fn seen(outcome: Outcome) -> Judged {
 }
 
 fn failed(kind: ErrorKind) -> Judged {
-    seen(Outcome::Failed(LookError::new(kind, "it failed so")))
+    seen(Outcome::Failed(ProbeError::new(kind, "it failed so")))
 }
 
-fn told(told: Told) -> Judged {
+fn reported(reported: Reported) -> Judged {
     Judged {
         observation: Observation {
             key_type: crate::model::KeyType::Any,
             vantage: Vantage::named("sslmate"),
-            ..seen(Outcome::Told(told)).observation
+            ..seen(Outcome::Reported(reported)).observation
         },
-        ..seen(Outcome::Told(told))
+        ..seen(Outcome::Reported(reported))
     }
 }
 
@@ -56,17 +56,17 @@ impl Judged {
     }
 }
 
-fn after_together<const N: usize>(mut looks: [Judged; N]) -> [Judged; N] {
-    together(&mut looks);
-    looks
+fn after_comparison<const N: usize>(mut all: [Judged; N]) -> [Judged; N] {
+    together(&mut all);
+    all
 }
 
-fn all_codes<const N: usize>(looks: [Judged; N]) -> [Vec<String>; N] {
-    after_together(looks).map(|j| j.codes())
+fn all_codes<const N: usize>(all: [Judged; N]) -> [Vec<String>; N] {
+    after_comparison(all).map(|j| j.codes())
 }
 
 #[test]
-fn a_look_without_a_certificate_is_inconclusive() {
+fn probe_without_a_certificate_is_inconclusive() {
     for &kind in ErrorKind::ALL {
         let judged = failed(kind);
         let is_handshake = kind.status() == Status::HandshakeError;
@@ -84,10 +84,10 @@ fn a_look_without_a_certificate_is_inconclusive() {
         assert_eq!(judged.severity(), severity, "{kind}");
         assert!(matches!(&judged.verdict, Verdict::Inconclusive(e) if e.kind == kind));
         if is_handshake {
-            assert_eq!(judged.told("handshake_failed").0, "it failed so");
+            assert_eq!(judged.reported("handshake_failed").0, "it failed so");
         }
     }
-    let (_, hint) = failed(ErrorKind::TlsSignature).told("handshake_failed");
+    let (_, hint) = failed(ErrorKind::TlsSignature).reported("handshake_failed");
     assert!(
         hint.contains("install the key that belongs to it"),
         "{hint}"
@@ -95,7 +95,7 @@ fn a_look_without_a_certificate_is_inconclusive() {
     let hints: BTreeSet<_> = ErrorKind::ALL
         .iter()
         .filter(|k| k.status() == Status::HandshakeError)
-        .map(|&k| failed(k).told("handshake_failed").1)
+        .map(|&k| failed(k).reported("handshake_failed").1)
         .collect();
     assert_eq!(
         hints.len(),
@@ -105,9 +105,9 @@ fn a_look_without_a_certificate_is_inconclusive() {
 }
 
 #[test]
-fn without_an_expectation_a_look_is_unknown() {
+fn probe_without_an_expectation_is_unknown() {
     let pki = pki();
-    let observation = observation(HOST, Outcome::Told(RIGHT));
+    let observation = observation(HOST, Outcome::Reported(RIGHT));
     let judged = judge(
         None,
         observation.clone(),
@@ -117,7 +117,7 @@ fn without_an_expectation_a_look_is_unknown() {
     );
     assert!(matches!(&judged.verdict, Verdict::Inconclusive(e) if e.kind == ErrorKind::Internal));
     assert_eq!(judged.severity(), Severity::Unknown);
-    let judged = Judged::failed(observation, LookError::new(ErrorKind::DnsNxdomain, "no"));
+    let judged = Judged::failed(observation, ProbeError::new(ErrorKind::DnsNxdomain, "no"));
     assert_eq!(
         (judged.severity(), judged.findings.len()),
         (Severity::Unknown, 0)
@@ -125,9 +125,9 @@ fn without_an_expectation_a_look_is_unknown() {
 }
 
 #[test]
-fn a_remote_look_is_taken_at_its_word() {
+fn remote_result_is_adopted_as_reported() {
     let word = |correct, chained, dummy| {
-        told(Told {
+        reported(Reported {
             correct,
             chained,
             dummy,
@@ -143,12 +143,12 @@ fn a_remote_look_is_taken_at_its_word() {
     ] {
         assert_eq!(judged.codes(), codes);
         let flags = judged.flags();
-        let Outcome::Told(told) = judged.observation.outcome else {
+        let Outcome::Reported(reported) = judged.observation.outcome else {
             panic!()
         };
         assert_eq!(
             (flags.correct, flags.chained, flags.dummy),
-            (told.correct, told.chained, told.dummy)
+            (reported.correct, reported.chained, reported.dummy)
         );
         assert_eq!(
             (
@@ -164,13 +164,13 @@ fn a_remote_look_is_taken_at_its_word() {
 }
 
 #[test]
-fn a_dead_address_is_critical_where_another_of_the_host_answers() {
+fn dead_address_is_critical_if_another_address_responds() {
     let dead = || failed(ErrorKind::ConnectRefused).at("2001:db8::2");
     let live = || pki().right.judged();
-    let [_, judged] = after_together([live(), dead()]);
+    let [_, judged] = after_comparison([live(), dead()]);
     assert_eq!(judged.codes(), ["unreachable"]);
     assert_eq!(judged.severity(), Severity::Critical);
-    let (message, hint) = judged.told("unreachable");
+    let (message, hint) = judged.reported("unreachable");
     assert_eq!(
         message,
         "this address does not answer, while 192.0.2.1 does: it failed so"
@@ -180,16 +180,16 @@ fn a_dead_address_is_critical_where_another_of_the_host_answers() {
         "{hint}"
     );
     // A failed handshake also shows that the host responds.
-    let [_, judged] = after_together([failed(ErrorKind::TlsAlert), dead()]);
+    let [_, judged] = after_comparison([failed(ErrorKind::TlsAlert), dead()]);
     assert_eq!(judged.codes(), ["unreachable"]);
 }
 
 #[test]
-fn a_dead_address_is_unknown_where_nothing_says_that_the_host_lives() {
+fn dead_address_is_unknown_unless_the_same_host_responds() {
     let dead = || failed(ErrorKind::ConnectTimeout).at("2001:db8::2");
     let live = || pki().right.judged();
     let none: Vec<String> = Vec::new();
-    for looks in [
+    for all in [
         [dead(), dead().at("192.0.2.2")],
         [dead(), failed(ErrorKind::Internal)],
         // A target with another certificate, name, port or vantage is another host.
@@ -203,13 +203,16 @@ fn a_dead_address_is_unknown_where_nothing_says_that_the_host_lives() {
         // The same address twice: it responds intermittently.
         [dead(), live().at("2001:db8::2")],
     ] {
-        let looks = after_together(looks);
-        assert_eq!(looks[0].codes(), none);
-        assert_eq!(looks[0].severity(), Severity::Unknown);
+        let all = after_comparison(all);
+        assert_eq!(all[0].codes(), none);
+        assert_eq!(all[0].severity(), Severity::Unknown);
     }
     // An internal error of a probe gives no information about the address.
-    let own_fault = failed(ErrorKind::Internal).at("192.0.2.2");
-    assert_eq!(all_codes([live(), own_fault]), [none.clone(), none.clone()]);
+    let internal_error = failed(ErrorKind::Internal).at("192.0.2.2");
+    assert_eq!(
+        all_codes([live(), internal_error]),
+        [none.clone(), none.clone()]
+    );
     // Without an address there is none to remove from DNS.
     let mut unresolved = failed(ErrorKind::DnsTimeout);
     unresolved.observation.ip = None;
@@ -217,22 +220,22 @@ fn a_dead_address_is_unknown_where_nothing_says_that_the_host_lives() {
 }
 
 #[test]
-fn a_machine_without_a_route_for_a_whole_family_is_told_how_to_leave_it_out() {
+fn hint_for_a_missing_route_names_the_flag_to_skip_the_family() {
     let dead = |ip: &str| failed(ErrorKind::ConnectUnreachable).at(ip);
     let hint = |live: &str, ip: &str| {
-        let [_, judged] = after_together([pki().right.judged().at(live), dead(ip)]);
-        judged.told("unreachable").1
+        let [_, judged] = after_comparison([pki().right.judged().at(live), dead(ip)]);
+        judged.reported("unreachable").1
     };
     assert!(hint("192.0.2.1", "2001:db8::2").contains("no IPv6, check with -4"));
     assert!(hint("2001:db8::1", "192.0.2.2").contains("no IPv4, check with -6"));
     assert!(hint("2001:db8::1", "2001:db8::2").starts_with("start the server"));
-    let [_, refused] = after_together([
+    let [_, refused] = after_comparison([
         pki().right.judged(),
         failed(ErrorKind::ConnectRefused).at("2001:db8::2"),
     ]);
     assert!(
         refused
-            .told("unreachable")
+            .reported("unreachable")
             .1
             .starts_with("start the server")
     );
@@ -244,7 +247,7 @@ fn trust_only(case: &Case) -> Case {
 }
 
 #[test]
-fn addresses_that_serve_different_leaves_disagree_where_nothing_decides() {
+fn addresses_with_different_leaves_disagree_under_trust_only() {
     let pki = pki();
     let any = trust_only(&pki.right);
     let first = |ip: &str| any.judged().at(ip);
@@ -255,20 +258,20 @@ fn addresses_that_serve_different_leaves_disagree_where_nothing_decides() {
         all_codes([first("192.0.2.1"), first("192.0.2.2")]),
         [none.clone(), none.clone()]
     );
-    let looks = after_together([first("192.0.2.1"), other("192.0.2.2"), first("2001:db8::1")]);
-    for look in &looks {
-        assert_eq!(look.codes(), ["addresses_disagree"]);
+    let all = after_comparison([first("192.0.2.1"), other("192.0.2.2"), first("2001:db8::1")]);
+    for judged in &all {
+        assert_eq!(judged.codes(), ["addresses_disagree"]);
     }
     let serial = |c: &Certificate| c.facts().unwrap().serial.clone();
     let (own, others) = (serial(&pki.leaf()), serial(&leaf));
     assert_eq!(
-        looks[0].told("addresses_disagree").0,
+        all[0].reported("addresses_disagree").0,
         format!(
             "192.0.2.2 serves another certificate for www.example.com (serial {others}) than this address (serial {own})"
         )
     );
     assert_eq!(
-        looks[1].told("addresses_disagree").0,
+        all[1].reported("addresses_disagree").0,
         format!(
             "192.0.2.1 and 2001:db8::1 serve another certificate for www.example.com (serial {own}) than this address (serial {others})"
         )
@@ -282,7 +285,7 @@ fn addresses_that_serve_different_leaves_disagree_where_nothing_decides() {
 
 /// The address with the wrong certificate has its finding, and the other has none.
 #[test]
-fn where_the_expectation_decides_addresses_do_not_disagree() {
+fn addresses_disagree_only_if_neither_serves_an_accepted_certificate() {
     let pki = pki();
     let second = pki.mid.leaf(HOST, days(90, 200)).certificate;
     let stranger = pki.mid.leaf(HOST, days(1, 200)).certificate;
@@ -302,30 +305,30 @@ fn where_the_expectation_decides_addresses_do_not_disagree() {
         let none: [&str; 0] = [];
         let wrong = ["wrong_certificate"];
         // A rollout, or the two halves of a pair.
-        let looks = [at(&pki.leaf(), "192.0.2.1"), at(&second, "192.0.2.2")];
-        assert_eq!(all_codes(looks), [&none[..], &none]);
-        let looks = [at(&second, "192.0.2.1"), at(&stranger, "192.0.2.2")];
-        assert_eq!(all_codes(looks), [&none[..], &wrong]);
+        let all = [at(&pki.leaf(), "192.0.2.1"), at(&second, "192.0.2.2")];
+        assert_eq!(all_codes(all), [&none[..], &none]);
+        let all = [at(&second, "192.0.2.1"), at(&stranger, "192.0.2.2")];
+        assert_eq!(all_codes(all), [&none[..], &wrong]);
         // Both are wrong, with different certificates.
         let third = pki.mid.leaf(HOST, days(2, 200)).certificate;
-        let looks = [at(&third, "192.0.2.1"), at(&stranger, "192.0.2.2")];
+        let all = [at(&third, "192.0.2.1"), at(&stranger, "192.0.2.2")];
         let disagree = ["wrong_certificate", "addresses_disagree"];
-        assert_eq!(all_codes(looks), [disagree, disagree]);
+        assert_eq!(all_codes(all), [disagree, disagree]);
     }
 }
 
 #[test]
-fn of_many_addresses_only_the_first_few_are_told() {
+fn disagreement_message_lists_at_most_four_addresses() {
     let pki = pki();
     let any = trust_only(&pki.right);
     let other = pki.mid.leaf(HOST, days(1, 200)).certificate;
     let other = any.serving([other, pki.mid.cert()]).judged();
-    let mut looks = vec![other.at("192.0.2.99")];
+    let mut all = vec![other.at("192.0.2.99")];
     for n in 1..=6 {
-        looks.push(any.judged().at(&format!("192.0.2.{n}")));
-        let mut so_far = looks.clone();
+        all.push(any.judged().at(&format!("192.0.2.{n}")));
+        let mut so_far = all.clone();
         together(&mut so_far);
-        let (message, _) = so_far[0].told("addresses_disagree");
+        let (message, _) = so_far[0].reported("addresses_disagree");
         let listed = match n {
             1 => "192.0.2.1 serves",
             2 => "192.0.2.1 and 192.0.2.2 serve",
@@ -342,7 +345,7 @@ fn of_many_addresses_only_the_first_few_are_told() {
 /// descriptions.
 fn kinds() -> Vec<(Judged, &'static str)> {
     let word = |correct, chained, dummy| {
-        told(Told {
+        reported(Reported {
             correct,
             chained,
             dummy,
@@ -362,7 +365,7 @@ fn kinds() -> Vec<(Judged, &'static str)> {
 }
 
 #[test]
-fn vantages_disagree_where_they_saw_different_things() {
+fn vantages_disagree_if_their_results_differ() {
     for (at, (here, words)) in kinds().into_iter().enumerate() {
         for (other_at, (there, other_words)) in kinds().into_iter().enumerate() {
             let pair = [here.clone().from(Vantage::LOCAL), there.from("eu-west")];
@@ -371,20 +374,20 @@ fn vantages_disagree_where_they_saw_different_things() {
                 at == other_at,
                 "{words}, {other_words}"
             );
-            let looks = after_together(pair);
-            let disagree = looks[0]
+            let all = after_comparison(pair);
+            let disagree = all[0]
                 .findings
                 .iter()
                 .any(|f| f.code() == Code::VantagesDisagree);
             assert_eq!(disagree, at != other_at, "{words}, {other_words}");
             if disagree {
                 assert_eq!(
-                    looks[0].told("vantages_disagree").0,
+                    all[0].reported("vantages_disagree").0,
                     format!("seen from `eu-west`, {other_words}; seen from `local`, {words}")
                 );
                 assert!(
-                    looks[1]
-                        .told("vantages_disagree")
+                    all[1]
+                        .reported("vantages_disagree")
                         .0
                         .starts_with("seen from `local`, ")
                 );
@@ -394,23 +397,23 @@ fn vantages_disagree_where_they_saw_different_things() {
 }
 
 #[test]
-fn a_look_that_failed_for_its_own_reasons_disagrees_with_nobody() {
+fn probe_with_an_internal_error_disagrees_with_no_vantage() {
     let none: Vec<String> = Vec::new();
     let ours = || pki().right.judged();
-    let own_fault = || failed(ErrorKind::Internal).from("eu-west");
+    let internal_error = || failed(ErrorKind::Internal).from("eu-west");
     assert_eq!(
-        all_codes([ours(), own_fault()]),
+        all_codes([ours(), internal_error()]),
         [none.clone(), none.clone()]
     );
-    assert!(!agree(&ours(), &own_fault()) && !agree(&own_fault(), &own_fault()));
+    assert!(!agree(&ours(), &internal_error()) && !agree(&internal_error(), &internal_error()));
     // Probes of different endpoints are not compared, and a vantage is not compared with itself.
     let wrong = || {
-        told(Told {
+        reported(Reported {
             correct: false,
             ..RIGHT
         })
     };
-    let codes = |look: Judged| all_codes([ours(), look])[0].clone();
+    let codes = |judged: Judged| all_codes([ours(), judged])[0].clone();
     assert_eq!(codes(wrong()), ["vantages_disagree"]);
     assert_eq!(codes(wrong().at("192.0.2.2")), none);
     assert_eq!(codes(wrong().of(|t| t.port = 8443)), none);
@@ -422,15 +425,15 @@ fn a_look_that_failed_for_its_own_reasons_disagrees_with_nobody() {
 }
 
 #[test]
-fn what_is_added_stands_in_its_place() {
-    let mut looks = [
+fn added_finding_is_inserted_in_order() {
+    let mut all = [
         pki().right.judged(),
-        told(Told {
+        reported(Reported {
             correct: false,
             ..RIGHT
         }),
     ];
-    looks[0].findings = vec![
+    all[0].findings = vec![
         Finding::new(Detail::Expired(LeafValidity {
             not_after: now(),
             judged_at: now(),
@@ -440,9 +443,9 @@ fn what_is_added_stands_in_its_place() {
             certificates: vec![pki().root.cert()],
         }),
     ];
-    together(&mut looks);
+    together(&mut all);
     assert_eq!(
-        looks[0].codes(),
+        all[0].codes(),
         ["expired", "vantages_disagree", "root_included"]
     );
 }

@@ -5,7 +5,6 @@ mod chains;
 mod cost;
 mod dane;
 mod identities;
-mod ladder;
 mod looks;
 mod names;
 mod odd;
@@ -13,6 +12,7 @@ mod paths;
 mod properties;
 mod revocation;
 mod rollout;
+mod served_path;
 mod validity;
 
 use std::collections::BTreeSet;
@@ -228,8 +228,8 @@ impl Case {
     }
 
     /// Returns the same with certificates without remembered signatures.
-    fn forgetful(&self) -> Self {
-        let forget = |c: &Certificate| Certificate::forgetful(c.der().to_vec());
+    fn uncached(&self) -> Self {
+        let forget = |c: &Certificate| Certificate::uncached(c.der().to_vec());
         let mut case = self.clone();
         case.served.iter_mut().for_each(|c| *c = forget(c));
         if let Expectation::Instances(instances) = &mut case.expected.what {
@@ -313,8 +313,8 @@ impl Case {
     }
 
     /// Returns message and hint of the only finding of this code.
-    fn told(&self, code: &str) -> (String, String) {
-        self.judged().told(code)
+    fn reported(&self, code: &str) -> (String, String) {
+        self.judged().reported(code)
     }
 }
 
@@ -338,7 +338,7 @@ impl Judged {
         codes
     }
 
-    fn told(&self, code: &str) -> (String, String) {
+    fn reported(&self, code: &str) -> (String, String) {
         let is_remark = |f: &crate::finding::Finding| {
             (f.code().name(), f.severity) == ("nonconformant_certificate", Severity::Info)
         };
@@ -371,7 +371,7 @@ fn observation(host: &str, outcome: Outcome) -> Observation {
 }
 
 #[test]
-fn what_is_served_as_it_should_be_has_nothing_to_tell() {
+fn correct_endpoint_has_no_findings() {
     let judged = pki().right.judged();
     assert_eq!(judged.codes(), [""; 0]);
     assert_eq!(judged.severity(), Severity::Ok);

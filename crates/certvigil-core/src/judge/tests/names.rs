@@ -52,10 +52,10 @@ fn names_match_by_rfc_9525() {
 }
 
 #[test]
-fn a_mismatch_tells_the_names_that_there_are() {
+fn hostname_mismatch_lists_the_names_of_the_certificate() {
     let few = case(&["a.example", "192.0.2.1"]);
     assert_eq!(
-        few.told("hostname_mismatch").0,
+        few.reported("hostname_mismatch").0,
         "the certificate is not valid for www.example.com, only for a.example, 192.0.2.1"
     );
     let many = case(&[
@@ -66,7 +66,7 @@ fn a_mismatch_tells_the_names_that_there_are() {
         "e.example",
         "f.example",
     ]);
-    let (message, hint) = many.told("hostname_mismatch");
+    let (message, hint) = many.reported("hostname_mismatch");
     assert!(
         message.ends_with("d.example, e.example and 1 more"),
         "{message}"
@@ -78,14 +78,14 @@ fn a_mismatch_tells_the_names_that_there_are() {
 }
 
 #[test]
-fn the_common_name_never_counts() {
+fn common_name_is_not_matched() {
     let case = Case::of_testdata(&["no-san"], &["root"]);
     assert_eq!(
         case.codes(),
         ["hostname_mismatch", "nonconformant_certificate"]
     );
     assert_eq!(case.flags().hostname_match, Some(false));
-    let (message, _) = case.told("hostname_mismatch");
+    let (message, _) = case.reported("hostname_mismatch");
     assert!(
         message.ends_with("it has no subject alternative names"),
         "{message}"
@@ -93,16 +93,16 @@ fn the_common_name_never_counts() {
 }
 
 #[test]
-fn a_nul_in_a_name_ends_nothing() {
+fn nul_byte_does_not_truncate_a_name() {
     let case = Case::of_testdata(&["nul-in-name"], &["root"]);
     assert_eq!(case.flags().hostname_match, Some(false));
-    let (message, _) = case.told("hostname_mismatch");
+    let (message, _) = case.reported("hostname_mismatch");
     assert!(!message.contains('\0'), "{message:?}");
 }
 
 /// If the strict parser cannot read the certificate, our own rules give the same result.
 #[test]
-fn names_of_a_certificate_that_strict_parsers_refuse_match_by_the_same_rules() {
+fn nonconformant_certificate_matches_names_by_the_same_rules() {
     let case = Case::of_testdata(&["negative-serial"], &["root"]);
     assert_eq!(case.flags().hostname_match, Some(true));
     assert_eq!(
@@ -139,25 +139,25 @@ fn names_of_a_certificate_that_strict_parsers_refuse_match_by_the_same_rules() {
 
 /// No client compares an address with a dNSName.
 #[test]
-fn an_address_in_a_dns_name_is_reported_as_that() {
+fn ip_address_in_a_dns_name_is_reported() {
     let case = Case::of_testdata(&["ip-in-dns"], &["acme-root"]).asking_for("192.0.2.1");
     assert_eq!(case.flags().hostname_match, Some(false));
-    let (message, hint) = case.told("hostname_mismatch");
+    let (message, hint) = case.reported("hostname_mismatch");
     assert_eq!(
         message,
         "the certificate has the IP address 192.0.2.1 in a dNSName; clients compare an address with iPAddress only"
     );
     assert!(hint.contains("subjectAltName=IP:192.0.2.1"), "{hint}");
-    let (message, _) = case.asking_for("192.0.2.2").told("hostname_mismatch");
+    let (message, _) = case.asking_for("192.0.2.2").reported("hostname_mismatch");
     assert!(message.ends_with("only for 192.0.2.1"), "{message}");
 }
 
 /// The issuer's name is not truncated at the comma.
 #[test]
-fn an_issuer_without_a_common_name_is_called_by_its_organization() {
+fn issuer_without_a_common_name_is_named_by_its_organization() {
     let case = Case::of_testdata(&["pss-leaf"], &["acme-root"]);
     let case = case.expecting(pin(&testdata("leaf")));
-    let (message, _) = case.told("wrong_certificate");
+    let (message, _) = case.reported("wrong_certificate");
     assert!(
         message.contains("`www.example.com` by `Acme, Inc.`"),
         "{message}"
@@ -169,6 +169,6 @@ fn an_issuer_without_a_common_name_is_called_by_its_organization() {
 #[test]
 fn a_short_rsassa_pss_key_is_weak() {
     let case = Case::of_testdata(&["pss-leaf"], &["acme-root"]);
-    let (message, _) = case.told("weak_key");
+    let (message, _) = case.reported("weak_key");
     assert_eq!(message, "the certificate has a weak key: RSA-PSS 1024");
 }

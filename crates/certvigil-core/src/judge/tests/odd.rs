@@ -4,7 +4,7 @@
 use super::*;
 
 #[test]
-fn what_strict_parsers_refuse_is_still_compared_and_says_what_is_odd() {
+fn nonconformant_certificate_is_compared_and_its_oddities_reported() {
     for (name, codes, words) in [
         (
             "v1",
@@ -24,7 +24,7 @@ fn what_strict_parsers_refuse_is_still_compared_and_says_what_is_odd() {
     ] {
         let case = Case::of_testdata(&[name], &["root"]);
         assert_eq!(case.codes(), codes, "{name}");
-        let (message, _) = case.told(codes[codes.len() - 1]);
+        let (message, _) = case.reported(codes[codes.len() - 1]);
         assert!(message.ends_with(words), "{name}: {message}");
         let flags = case.flags();
         assert!(flags.correct && flags.chained, "{name}");
@@ -43,15 +43,19 @@ fn what_strict_parsers_refuse_is_still_compared_and_says_what_is_odd() {
 #[test]
 fn one_oddity_does_not_hide_another() {
     let case = Case::of_testdata(&["two-faults"], &["root"]);
-    let (message, _) = case.told("nonconformant_certificate");
+    let (message, _) = case.reported("nonconformant_certificate");
     for words in ["serial number is negative", "no subject alternative name"] {
         assert!(message.contains(words), "{message}");
     }
-    assert!(case.told("untrusted_root").0.contains("critical extension"));
+    assert!(
+        case.reported("untrusted_root")
+            .0
+            .contains("critical extension")
+    );
 }
 
 #[test]
-fn a_server_of_tls_1_1_or_before_is_told_of_and_whether_it_proved_its_key() {
+fn legacy_tls_version_is_reported_with_the_key_proof() {
     let case = Case::of_testdata(&["leaf"], &["root"]);
     let others = case.codes();
     for (version, proof, message) in [
@@ -81,16 +85,16 @@ fn a_server_of_tls_1_1_or_before_is_told_of_and_whether_it_proved_its_key() {
         assert_eq!(without, others, "{version}");
         assert_eq!(codes.len() > without.len(), message.is_some(), "{version}");
         if let Some(message) = message {
-            let (told, _) = judged.told("legacy_protocol");
-            assert!(told.contains(message), "{told}");
-            assert_eq!(told.contains("not proved"), proof == KeyProof::None);
+            let (reported, _) = judged.reported("legacy_protocol");
+            assert!(reported.contains(message), "{reported}");
+            assert_eq!(reported.contains("not proved"), proof == KeyProof::None);
         }
         assert_eq!(judged.flags(), case.flags(), "{version}");
     }
 }
 
 #[test]
-fn a_handshake_that_clients_refuse_is_a_warning() {
+fn handshake_refused_by_clients_is_reported() {
     let case = Case::of_testdata(&["leaf"], &["root"]);
     let others = case.codes();
     let parameters = |secure_renegotiation, dh_bits| Parameters {
@@ -189,7 +193,7 @@ fn a_handshake_that_clients_refuse_is_a_warning() {
         let wanted: Vec<&str> = [code].into_iter().filter(|c| !c.is_empty()).collect();
         assert_eq!(codes, wanted, "{suite}");
         if let Some(code) = wanted.first() {
-            let (message, _) = judged.told(code.split('!').next().unwrap());
+            let (message, _) = judged.reported(code.split('!').next().unwrap());
             assert!(message.contains(words), "{message}");
         }
         assert_eq!(judged.flags(), case.flags(), "{suite}");
@@ -239,16 +243,16 @@ fn weak_keys_and_signatures_are_warnings() {
         );
         assert_eq!(case.judged().severity(), Severity::Warning, "{served:?}");
         assert!(
-            case.told(codes[0]).0.contains(words),
+            case.reported(codes[0]).0.contains(words),
             "{:?}",
-            case.told(codes[0])
+            case.reported(codes[0])
         );
         assert!(case.flags().correct && case.flags().chained, "{served:?}");
     }
 }
 
 #[test]
-fn the_signature_of_a_root_on_itself_is_nobodys_concern() {
+fn self_signature_of_a_root_is_ignored() {
     let case = Case::of_testdata(&["leaf", "intermediate", "root"], &["root"]);
     assert_eq!(case.codes(), ["root_included"]);
     let own = Case::of_testdata(&["selfsigned-ca"], &["root"]);
@@ -256,7 +260,7 @@ fn the_signature_of_a_root_on_itself_is_nobodys_concern() {
 }
 
 #[test]
-fn rare_signatures_that_can_be_verified_complete_a_chain() {
+fn verifiable_rare_signatures_complete_a_chain() {
     for (served, root) in [
         ("below-pss", "pss-root"),
         ("below-rsa1024", "rsa1024-root"),
@@ -277,11 +281,11 @@ fn rare_signatures_that_can_be_verified_complete_a_chain() {
 }
 
 #[test]
-fn a_signature_that_cannot_be_verified_is_never_chained_or_trusted() {
+fn unverifiable_signature_leaves_the_chain_incomplete_and_untrusted() {
     let brainpool = Case::of_testdata(&["below-brainpool"], &["brainpool-root"]);
     assert_eq!(brainpool.codes(), ["nonconformant_certificate"]);
     assert_eq!(brainpool.flags().trusted, Some(false));
-    let (message, _) = brainpool.told("nonconformant_certificate");
+    let (message, _) = brainpool.reported("nonconformant_certificate");
     assert_eq!(
         message,
         "the path cannot be judged: the certificate is signed with brainpoolP256r1, which certvigil cannot verify"
@@ -301,14 +305,14 @@ fn a_signature_that_cannot_be_verified_is_never_chained_or_trusted() {
 /// OpenSSL makes self-signed certificates with CA:TRUE, and clients with one in their store accept
 /// it.
 #[test]
-fn a_self_signed_authority_that_clients_hold_is_trusted() {
+fn self_signed_authority_in_the_trust_store_is_trusted() {
     let own = Case::of_testdata(&["selfsigned-ca"], &["selfsigned-ca"]);
     assert_eq!(own.flags().trusted, Some(true));
     assert!(own.flags().chained);
 }
 
 #[test]
-fn an_odd_intermediate_is_told_of() {
+fn nonconformant_intermediate_is_reported() {
     let case = Case::of_testdata(&["below-v1", "v1-intermediate"], &["root"]);
     assert_eq!(
         case.codes(),
@@ -317,13 +321,13 @@ fn an_odd_intermediate_is_told_of() {
     let flags = case.flags();
     assert!(flags.correct && flags.chained && flags.trusted == Some(false));
     assert_eq!(
-        case.told("nonconformant_certificate").0,
+        case.reported("nonconformant_certificate").0,
         "strict clients refuse the intermediate `Old Intermediate`: it is X.509 version 1, not 3"
     );
 }
 
 #[test]
-fn bytes_after_the_end_are_odd_and_another_certificate() {
+fn certificate_with_trailing_bytes_is_another_certificate() {
     let pki = pki();
     let mut der = pki.leaf().der().to_vec();
     der.push(0);
@@ -333,7 +337,7 @@ fn bytes_after_the_end_are_odd_and_another_certificate() {
         case.codes(),
         ["same_key_other_certificate", "untrusted_root"]
     );
-    let (message, _) = case.told("untrusted_root");
+    let (message, _) = case.reported("untrusted_root");
     assert!(message.contains("bytes after its end"), "{message}");
     assert!(case.expecting(pin(&longer)).flags().correct);
 }

@@ -354,7 +354,7 @@ fn names_must_satisfy_the_constraints_of_every_issuer() {
 
 /// Section 6.1.3 (b): a certificate for an authority's key rollover is exempt.
 #[test]
-fn name_constraints_do_not_hold_for_self_issued_intermediates() {
+fn name_constraints_do_not_apply_to_self_issued_intermediates() {
     let permit = |p: &mut CertificateParams| {
         p.name_constraints = Some(NameConstraints {
             permitted_subtrees: vec![GeneralSubtree::DnsName("example.com".into())],
@@ -383,7 +383,7 @@ fn name_constraints_do_not_hold_for_self_issued_intermediates() {
 /// Section 4.2.1.10: a mailbox, the mailboxes of one host, or with a leading dot those of a
 /// domain's hosts.
 #[test]
-fn constraints_on_mail_addresses_tell_a_host_from_a_domain() {
+fn mail_constraints_distinguish_a_host_from_a_domain() {
     for (constraint, holds) in [
         ("who@mail.example.com", true),
         ("other@mail.example.com", false),
@@ -473,7 +473,7 @@ fn a_mapped_policy_is_replaced() {
 
 /// Section 7.1.
 #[test]
-fn names_are_compared_whatever_their_string_type() {
+fn issuer_name_matches_regardless_of_string_type() {
     let root = node("Root", None, ca);
     let mid = node("Mid", Some(&root), ca);
     let named = |value: rcgen::DnValue| {
@@ -493,7 +493,7 @@ fn names_are_compared_whatever_their_string_type() {
     let printable = rcgen::DnValue::PrintableString("MID".try_into().unwrap());
     let case = named(printable);
     assert!(is_trusted(&case) && case.flags().chained);
-    let (message, _) = case.told("refused_by_clients");
+    let (message, _) = case.reported("refused_by_clients");
     assert!(message.contains("other letters"), "{message}");
     let other = named(rcgen::DnValue::PrintableString("Mids".try_into().unwrap()));
     assert!(!is_trusted(&other) && !other.flags().chained);
@@ -501,7 +501,7 @@ fn names_are_compared_whatever_their_string_type() {
 
 /// An expired cross-certificate of a trusted root, as with AddTrust in 2020.
 #[test]
-fn an_expired_certificate_that_no_path_needs_is_a_warning() {
+fn unneeded_expired_certificate_is_a_warning() {
     let root = node("Root", None, ca);
     let mid = node("Mid", Some(&root), ca);
     let leaf = node(HOST, Some(&mid), server);
@@ -517,7 +517,7 @@ fn an_expired_certificate_that_no_path_needs_is_a_warning() {
     let case = trusting(&[&root], &served);
     assert!(is_trusted(&case));
     assert_eq!(case.judged().severity(), Severity::Warning);
-    let (message, hint) = case.told("chain_expired");
+    let (message, hint) = case.reported("chain_expired");
     assert!(
         message.contains("without it") && hint.starts_with("remove it"),
         "{message}: {hint}"
@@ -527,7 +527,7 @@ fn an_expired_certificate_that_no_path_needs_is_a_warning() {
 }
 
 #[test]
-fn a_gap_in_the_middle_of_the_chain_is_named() {
+fn missing_issuer_in_the_middle_of_the_chain_is_named() {
     let root = node("Root", None, ca);
     let upper = node("Upper", Some(&root), ca);
     let lower = node("Lower", Some(&upper), ca);
@@ -538,7 +538,7 @@ fn a_gap_in_the_middle_of_the_chain_is_named() {
         &[&leaf, &issuing, &upper].map(|n| n.certificate.clone()),
     );
     assert_eq!(case.codes(), ["missing_intermediate"]);
-    let (message, hint) = case.told("missing_intermediate");
+    let (message, hint) = case.reported("missing_intermediate");
     assert!(
         message.contains("the issuer of the intermediate `Issuing`, `CN=Lower`"),
         "{message}"
@@ -570,7 +570,7 @@ fn every_fault_of_a_path_is_reported() {
     ] {
         assert!(codes.iter().any(|c| c == code), "{code}: {codes:?}");
     }
-    let (message, _) = case.told("invalid_authority");
+    let (message, _) = case.reported("invalid_authority");
     assert!(
         message.contains("CA:FALSE") && message.contains("keyCertSign"),
         "{message}"
@@ -582,7 +582,7 @@ proptest! {
 
     /// Additional certificates, in any order, leave a valid path valid.
     #[test]
-    fn a_valid_path_stays_valid(seed in any::<u64>(), strangers in 0..12usize, namesakes in 0..12usize) {
+    fn additional_certificates_leave_a_valid_path_valid(seed in any::<u64>(), strangers in 0..12usize, namesakes in 0..12usize) {
         let root = node("Root", None, ca);
         let upper = node("Upper", Some(&root), ca);
         let mid = node("Mid", Some(&upper), ca);

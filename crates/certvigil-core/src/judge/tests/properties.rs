@@ -9,13 +9,13 @@ use crate::certificate::FileError;
 use crate::finding::{Code, Text};
 
 /// A chain with two paths, and further certificates to serve.
-struct World {
+struct TestData {
     cases: Vec<Case>,
     extras: Vec<Certificate>,
     ders: Vec<Vec<u8>>,
 }
 
-static WORLD: LazyLock<World> = LazyLock::new(|| {
+static TEST_DATA: LazyLock<TestData> = LazyLock::new(|| {
     let pki = pki();
     let low = pki.mid.below("Low");
     let leaf = low.leaf(HOST, days(100, 20)).certificate;
@@ -62,7 +62,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         both,
         right,
     ];
-    World {
+    TestData {
         cases,
         extras,
         ders,
@@ -70,19 +70,19 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 });
 
 fn case() -> impl Strategy<Value = Case> {
-    (0..WORLD.cases.len()).prop_map(|at| WORLD.cases[at].clone())
+    (0..TEST_DATA.cases.len()).prop_map(|at| TEST_DATA.cases[at].clone())
 }
 
 fn extras() -> impl Strategy<Value = Vec<Certificate>> {
     prop::collection::vec(
-        (0..WORLD.extras.len()).prop_map(|at| WORLD.extras[at].clone()),
+        (0..TEST_DATA.extras.len()).prop_map(|at| TEST_DATA.extras[at].clone()),
         0..8,
     )
 }
 
 /// Generates a damaged real certificate: bits flipped, truncated, or spliced with another.
-fn harmed() -> impl Strategy<Value = Vec<u8>> {
-    let der = || (0..WORLD.ders.len()).prop_map(|at| WORLD.ders[at].clone());
+fn damaged_der() -> impl Strategy<Value = Vec<u8>> {
+    let der = || (0..TEST_DATA.ders.len()).prop_map(|at| TEST_DATA.ders[at].clone());
     let flips = prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..6);
     prop_oneof![
         (der(), flips).prop_map(|(mut der, flips)| {
@@ -164,7 +164,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn more_certificates_in_any_order_break_no_chain(
+    fn additional_certificates_in_any_order_break_no_chain(
         case in case(), extras in extras(), seed in any::<u64>(), copies in 0usize..3,
     ) {
         prop_assert!(case.flags().chained);
@@ -180,18 +180,18 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_the_rest_changes_only_what_is_told_of_the_order(
-        case in case(), leaf in 0..WORLD.extras.len(), rest in extras(), seed in any::<u64>(),
+    fn order_of_the_chain_affects_only_order_findings(
+        case in case(), leaf in 0..TEST_DATA.extras.len(), rest in extras(), seed in any::<u64>(),
     ) {
-        let leaf = WORLD.extras[leaf].clone();
+        let leaf = TEST_DATA.extras[leaf].clone();
         let mut shuffled = rest.clone();
         shuffle(&mut shuffled, seed);
         let a = case.serving([vec![leaf.clone()], rest].concat()).judged();
         let b = case.serving([vec![leaf], shuffled].concat()).judged();
         prop_assert_eq!(&a.verdict, &b.verdict);
         let codes = |j: &Judged| -> Vec<_> {
-            let told = j.findings.iter().filter(|f| !of_order(f.code()));
-            told.map(|f| (f.code(), f.severity)).collect()
+            let reported = j.findings.iter().filter(|f| !of_order(f.code()));
+            reported.map(|f| (f.code(), f.severity)).collect()
         };
         prop_assert_eq!(codes(&a), codes(&b));
         check(&a)?;
@@ -199,10 +199,10 @@ proptest! {
     }
 
     #[test]
-    fn whatever_bytes_are_served_are_judged(
-        case in case(), harmed in prop::collection::vec(harmed(), 1..5), behind in any::<bool>(),
+    fn arbitrary_served_bytes_are_judged_without_panic(
+        case in case(), damaged_der in prop::collection::vec(damaged_der(), 1..5), behind in any::<bool>(),
     ) {
-        let mut served: Vec<_> = harmed.into_iter().map(Certificate::from_der).collect();
+        let mut served: Vec<_> = damaged_der.into_iter().map(Certificate::from_der).collect();
         if behind {
             served.insert(0, case.served[0].clone());
         }
@@ -216,32 +216,32 @@ proptest! {
     }
 
     #[test]
-    fn what_is_remembered_of_signatures_changes_nothing(
+    fn signature_cache_does_not_change_the_verdict(
         case in case(), own in any::<bool>(), extras in extras(), seed in any::<u64>(), days in -500i64..4_000,
     ) {
         let mut served = if own { case.served.clone() } else { Vec::new() };
         served.extend(extras);
         shuffle(&mut served, seed);
         if served.is_empty() {
-            served.push(WORLD.extras[0].clone());
+            served.push(TEST_DATA.extras[0].clone());
         }
         let now = Timestamp(now().0 + days * DAY);
         let case = case.serving(served).at(now);
         let remembering = [case.judged(), case.judged()];
-        let forgetful = case.forgetful().judged();
+        let uncached = case.uncached().judged();
         for judged in remembering {
-            prop_assert_eq!(&judged.verdict, &forgetful.verdict);
-            prop_assert_eq!(&judged.findings, &forgetful.findings);
+            prop_assert_eq!(&judged.verdict, &uncached.verdict);
+            prop_assert_eq!(&judged.findings, &uncached.findings);
         }
     }
 
     #[test]
-    fn whatever_time_it_is_a_chain_is_judged(case in case(), now in any::<i64>()) {
+    fn chain_is_judged_at_any_time(case in case(), now in any::<i64>()) {
         check(&case.at(Timestamp(now)).judged())?;
     }
 
     #[test]
-    fn any_bytes_are_hashed_as_they_are(der in harmed()) {
+    fn certificate_hashes_cover_the_exact_bytes(der in damaged_der()) {
         let certificate = Certificate::from_der(der.clone());
         prop_assert_eq!(certificate.der(), &der[..]);
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
@@ -268,8 +268,8 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_as_pem_or_refused_in_one_line(
-        der in harmed(), junk in "(-----(BEGIN|END) (CERTIFICATE|RSA PRIVATE KEY|X)-----|[A-Za-z0-9+/=\n \\PC]){0,40}",
+    fn pem_error_is_one_line(
+        der in damaged_der(), junk in "(-----(BEGIN|END) (CERTIFICATE|RSA PRIVATE KEY|X)-----|[A-Za-z0-9+/=\n \\PC]){0,40}",
         cut in any::<prop::sample::Index>(),
     ) {
         let mut pem = format!("{junk}{}{junk}", Certificate::from_der(der).to_pem()).into_bytes();

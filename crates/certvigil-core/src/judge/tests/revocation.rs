@@ -62,7 +62,7 @@ impl Case {
     }
 
     fn message(&self, code: &str) -> String {
-        self.judged().told(code).0
+        self.judged().reported(code).0
     }
 }
 
@@ -77,7 +77,7 @@ fn revoked() -> Status {
 }
 
 #[test]
-fn a_stapled_response_tells_whether_the_leaf_has_been_revoked() {
+fn stapled_ocsp_response_sets_the_revocation_status() {
     let good = case("leaf").stapling_file("good");
     assert_eq!((good.codes(), good.flags().revoked), (vec![], Some(false)));
     let bad = case("leaf").stapling_file("revoked");
@@ -85,14 +85,14 @@ fn a_stapled_response_tells_whether_the_leaf_has_been_revoked() {
     assert_eq!(bad.flags().revoked, Some(true));
     assert_eq!(
         bad.message("revoked"),
-        "the served certificate has been revoked on 2026-11-01 (keyCompromise), says the stapled OCSP response"
+        "the served certificate has been revoked on 2026-11-01 (keyCompromise), according to the stapled OCSP response"
     );
     let none = case("leaf").stapling(Staple::Absent);
     assert_eq!((none.codes(), none.flags().revoked), (vec![], None));
 }
 
 #[test]
-fn the_issuer_is_found_wherever_it_is() {
+fn issuer_of_a_staple_is_found_if_served_known_or_trusted() {
     let right = case("leaf").stapling_file("good");
     let untrusting = right.trusting(TrustStore::default());
     let served = untrusting.serving([certificate("leaf"), certificate("ca")]);
@@ -114,8 +114,8 @@ fn the_issuer_is_found_wherever_it_is() {
 }
 
 #[test]
-fn a_stapled_response_that_is_of_no_use_is_told_of() {
-    let hint = |case: &Case| case.judged().told("bad_ocsp_staple").1;
+fn unusable_stapled_response_is_reported() {
+    let hint = |case: &Case| case.judged().reported("bad_ocsp_staple").1;
     for (response, words, mend) in [
         ("foreign", "of another issuer", "renew the file"),
         ("other", "about another certificate", "renew the file"),
@@ -150,7 +150,7 @@ fn a_stapled_response_that_is_of_no_use_is_told_of() {
 }
 
 #[test]
-fn a_certificate_that_demands_a_stapled_response_has_one() {
+fn must_staple_certificate_without_a_usable_staple_is_critical() {
     let case = case("muststaple");
     let missing = case.stapling(Staple::Absent);
     assert_eq!(missing.codes(), ["must_staple_missing"]);
@@ -186,23 +186,23 @@ fn a_certificate_that_demands_a_stapled_response_has_one() {
 }
 
 #[test]
-fn who_says_that_it_has_been_revoked_is_believed_over_the_others() {
+fn one_revoked_status_overrides_other_good_statuses() {
     let bad = revoked();
     for (by, who) in [
         (Publication::Crl, "its issuer's revocation list"),
         (Publication::Ocsp, "its issuer's OCSP responder"),
     ] {
-        let told = case("leaf").stapling_file("good").answered(by, bad);
-        assert_eq!(told.flags().revoked, Some(true));
+        let reported = case("leaf").stapling_file("good").answered(by, bad);
+        assert_eq!(reported.flags().revoked, Some(true));
         assert!(
-            told.message("revoked").ends_with(who),
+            reported.message("revoked").ends_with(who),
             "{}",
-            told.message("revoked")
+            reported.message("revoked")
         );
     }
     let stapled = case("leaf").stapling_file("revoked");
-    let told = stapled.answered(Publication::Crl, Status::Good);
-    assert_eq!(told.flags().revoked, Some(true));
+    let reported = stapled.answered(Publication::Crl, Status::Good);
+    assert_eq!(reported.flags().revoked, Some(true));
     let good = case("leaf").answered(Publication::Crl, Status::Good);
     assert_eq!(good.flags().revoked, Some(false));
     let unusable = case("leaf").stapling_file("foreign");
@@ -224,7 +224,7 @@ fn who_says_that_it_has_been_revoked_is_believed_over_the_others() {
 }
 
 #[test]
-fn where_nothing_is_to_be_checked_the_staple_is_passed_over() {
+fn staple_is_ignored_if_revocation_checking_is_off() {
     for response in ["good", "revoked", "foreign"] {
         let case = case("leaf").stapling_file(response);
         let case = case.checking(RevocationCheck::Off);
@@ -233,7 +233,7 @@ fn where_nothing_is_to_be_checked_the_staple_is_passed_over() {
 }
 
 #[test]
-fn an_issuer_is_asked_only_of_what_is_expected_or_trusted() {
+fn revocation_is_requested_only_for_expected_or_trusted_leaves() {
     let right = case("leaf");
     let ask = |case: &Case, rest: &[Certificate]| {
         let judged = case

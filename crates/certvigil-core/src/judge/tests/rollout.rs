@@ -3,7 +3,7 @@
 
 use super::super::Grace;
 use super::*;
-use crate::observation::Told;
+use crate::observation::Reported;
 
 const HOUR: i64 = 3_600;
 
@@ -47,7 +47,7 @@ fn old_leaf() -> Certificate {
 }
 
 #[test]
-fn the_one_before_is_a_warning_until_grace_ends() {
+fn previous_instance_is_a_warning_until_grace_ends() {
     let case = renewed(old_leaf(), State::Active, State::Active);
     let case = case.right.serving([case.before, case.chain]);
     let code = |seconds| {
@@ -61,7 +61,7 @@ fn the_one_before_is_a_warning_until_grace_ends() {
     assert_eq!(code(HOUR - 1), "previous_instance!warning");
     assert_eq!(code(HOUR), "previous_instance");
     assert!(
-        case.told("previous_instance")
+        case.reported("previous_instance")
             .0
             .ends_with("; a rollout is under way until 2026-11-24T13:00:00Z")
     );
@@ -69,7 +69,7 @@ fn the_one_before_is_a_warning_until_grace_ends() {
 }
 
 #[test]
-fn grace_is_for_the_one_before_only() {
+fn grace_applies_only_to_the_previous_certificate() {
     let case = renewed(old_leaf(), State::Active, State::Active);
     let other = case.right.serving([old_leaf(), case.chain.clone()]);
     assert!(other.codes().contains(&"wrong_certificate".into()));
@@ -91,7 +91,7 @@ fn a_revoked_certificate_has_no_grace() {
 }
 
 #[test]
-fn a_temporary_certificate_has_grace_once_a_better_one_is_issued() {
+fn temporary_certificate_has_grace_after_an_instance_is_issued() {
     let case = renewed(self_signed(&key()), State::Pending, State::Active);
     let case = case.right.serving([case.before]);
     assert!(case.codes().contains(&"dummy_certificate".into()));
@@ -100,31 +100,31 @@ fn a_temporary_certificate_has_grace_once_a_better_one_is_issued() {
 }
 
 #[test]
-fn what_a_remote_vantage_calls_incorrect_is_a_rollout_while_one_is_under_way() {
+fn incorrect_remote_result_is_a_rollout_during_grace() {
     let case = renewed(old_leaf(), State::Active, State::Active).right;
-    let told = |correct, at| {
-        let told = Told {
+    let reported = |correct, at| {
+        let reported = Reported {
             correct,
             chained: true,
             dummy: false,
         };
-        let observation = observation(HOST, Outcome::Told(told));
+        let observation = observation(HOST, Outcome::Reported(reported));
         let expected = Arc::new(case.expected.clone());
         judge(Some(&expected), observation, &case.trust, &case.rules, at).codes()
     };
-    assert_eq!(told(false, now()), ["previous_instance!warning"]);
-    assert_eq!(told(true, now()), [""; 0]);
+    assert_eq!(reported(false, now()), ["previous_instance!warning"]);
+    assert_eq!(reported(true, now()), [""; 0]);
     let late = Timestamp(now().0 + HOUR);
-    assert_eq!(told(false, late), ["wrong_certificate"]);
+    assert_eq!(reported(false, late), ["wrong_certificate"]);
 }
 
 #[test]
-fn a_silent_source_is_told_at_every_look_that_it_matters_to() {
+fn stale_source_is_reported_with_its_last_success() {
     let mut case = pki().right;
     case.rules.stale_since = Some(Timestamp(now().0 - HOUR));
     assert_eq!(case.codes(), ["source_stale"]);
     assert!(
-        case.told("source_stale")
+        case.reported("source_stale")
             .0
             .contains("since 2026-11-24T11:00:00Z")
     );

@@ -28,7 +28,7 @@ fn codes_at(left: i64, lifetime_days: i64, rules: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_end_is_told_from_the_exact_second_on() {
+fn expiry_thresholds_apply_from_the_exact_second() {
     let (warning, critical) = (&["expiring"][..], &["expiring!critical"][..]);
     let ok = &[][..];
     for (lifetime, rules, left, codes) in [
@@ -58,7 +58,7 @@ fn an_end_is_told_from_the_exact_second_on() {
 }
 
 #[test]
-fn a_beginning_counts_from_its_exact_second_on() {
+fn not_before_applies_from_the_exact_second() {
     let pki = pki();
     let begin = pki.leaf().facts().unwrap().not_before;
     let early = pki.right.at(Timestamp(begin.0 - 1));
@@ -69,7 +69,7 @@ fn a_beginning_counts_from_its_exact_second_on() {
         (Some(true), Some(false))
     );
     assert!(flags.correct && flags.chained && flags.trusted == Some(false));
-    assert!(early.told("not_yet_valid").0.ends_with("(in 1 second)"));
+    assert!(early.reported("not_yet_valid").0.ends_with("(in 1 second)"));
     assert_eq!(pki.right.at(begin).codes(), [""; 0]);
     assert_eq!(pki.right.at(begin).flags().not_yet_valid, Some(false));
     let end = pki.leaf().facts().unwrap().not_after;
@@ -85,7 +85,7 @@ fn an_expired_leaf_is_still_correct_and_chained() {
     assert!(flags.correct && flags.chained);
     assert_eq!((flags.expired, flags.trusted), (Some(true), Some(false)));
     assert_eq!(case.codes(), ["expired"]);
-    let (message, hint) = case.told("expired");
+    let (message, hint) = case.reported("expired");
     assert_eq!(
         message,
         "the certificate expired on 2027-06-12 (3 days ago)"
@@ -94,26 +94,26 @@ fn an_expired_leaf_is_still_correct_and_chained() {
 }
 
 #[test]
-fn where_the_right_one_is_known_the_hint_is_not_to_renew() {
+fn expiry_hint_names_the_known_expected_certificate() {
     let pki = pki();
     let old = pki.mid.leaf(HOST, days(360, 3)).certificate;
     let case = pki.right.serving([old, pki.mid.cert()]);
     assert_eq!(case.codes(), ["previous_instance", "expiring!critical"]);
     assert!(
-        case.told("expiring")
+        case.reported("expiring")
             .1
             .starts_with("install the expected certificate before")
     );
     let case = case.at(Timestamp(now().0 + 4 * DAY));
     assert!(
-        case.told("expired")
+        case.reported("expired")
             .1
             .starts_with("install the expected certificate and")
     );
 }
 
 #[test]
-fn a_certificate_that_ends_before_it_begins_is_told_in_full() {
+fn certificate_with_reversed_validity_is_expired_and_not_yet_valid() {
     let pki = pki();
     let backwards = pki.mid.leaf(HOST, days(-10, -20)).certificate;
     let case = pki
@@ -141,7 +141,7 @@ fn with_intermediate(validity: Validity, leaf: Validity, warn: &str) -> Case {
 }
 
 #[test]
-fn the_end_of_an_intermediate_is_told_on_its_own() {
+fn intermediate_expiry_is_reported_separately() {
     let leaf = days(100, 200);
     let case = with_intermediate(days(400, -1), leaf, "25%,30d");
     assert_eq!(case.codes(), ["chain_expired"]);
@@ -149,7 +149,7 @@ fn the_end_of_an_intermediate_is_told_on_its_own() {
     assert!(flags.correct && flags.chained);
     assert_eq!((flags.expired, flags.trusted), (Some(false), Some(false)));
     assert!(
-        case.told("chain_expired")
+        case.reported("chain_expired")
             .0
             .starts_with("the intermediate `Short` expired on")
     );
@@ -175,7 +175,7 @@ fn the_end_of_an_intermediate_is_told_on_its_own() {
 
 /// A share of an authority's ten years would cause warnings for years.
 #[test]
-fn an_intermediate_that_outlasts_a_whole_leaf_is_replaced_along_with_it() {
+fn intermediate_outlasting_a_leaf_lifetime_is_not_reported() {
     let case = with_intermediate(days(2_000, 400), days(100, 200), "50%");
     assert_eq!(case.codes(), [""; 0]);
     let case = with_intermediate(days(2_000, 299), days(100, 200), "50%");
@@ -183,7 +183,7 @@ fn an_intermediate_that_outlasts_a_whole_leaf_is_replaced_along_with_it() {
 }
 
 #[test]
-fn spans_are_told_in_their_largest_fitting_unit() {
+fn durations_are_shown_in_the_largest_fitting_unit() {
     let pki = pki();
     let end = pki.leaf().facts().unwrap().not_after;
     for (ago, text) in [
@@ -195,7 +195,7 @@ fn spans_are_told_in_their_largest_fitting_unit() {
         (172_799, "(47 hours ago)"),
         (172_800, "(2 days ago)"),
     ] {
-        let (message, _) = pki.right.at(Timestamp(end.0 + ago)).told("expired");
+        let (message, _) = pki.right.at(Timestamp(end.0 + ago)).reported("expired");
         assert!(message.ends_with(text), "{message}");
     }
 }

@@ -1,0 +1,98 @@
+//! Fuzz target of the parser of the first flight.
+
+#![allow(clippy::indexing_slicing)] // an error of the harness must panic, as in a test
+
+use rustls::crypto::aws_lc_rs::default_provider;
+
+use crate::model::KeyType;
+use crate::observation::KeyProof;
+
+use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::*;
+
+/// Client random that the seeds respond to.
+const CLIENT_RANDOM: hello::Random = [7; 32];
+
+/// Parses a server's flight at once and in pieces. Asserts that both have the same result, within
+/// the limits. The first octet selects the requested kind of key and the offer, the second one the
+/// size of the pieces.
+pub(in crate::probe) fn cleartext_reader(data: &[u8]) {
+    let [kind, size, flight @ ..] = data else {
+        return;
+    };
+    let key_type = match kind % 3 {
+        0 => KeyType::Any,
+        1 => KeyType::Rsa,
+        _ => KeyType::Ecdsa,
+    };
+    let offer = match kind / 3 % 3 {
+        0 => Offer::Both,
+        1 => Offer::Current,
+        _ => Offer::LastResort,
+    };
+    let (whole, end) = read_in(flight, flight.len().max(1), offer, key_type);
+    let (cut, cut_end) = read_in(flight, usize::from(*size).max(1), offer, key_type);
+    assert_eq!(end, cut_end);
+    assert_eq!(whole.certificates, cut.certificates);
+    assert_eq!(whole.staple, cut.staple);
+    assert_eq!(format!("{:?}", whole.hello), format!("{:?}", cut.hello));
+    assert_eq!(format!("{:?}", whole.signed), format!("{:?}", cut.signed));
+    judge_of(&whole, end);
+    let _ = secure_renegotiation(flight);
+}
+
+fn read_in(
+    flight: &[u8],
+    size: usize,
+    offer: Offer,
+    key_type: KeyType,
+) -> (Reader, Result<bool, Fault>) {
+    let mut reader = Reader::new(offer, key_type);
+    for piece in flight.chunks(size) {
+        let end = reader.take(piece);
+        reader.assert_bounded();
+        if end != Ok(false) {
+            return (reader, end);
+        }
+    }
+    (reader, Ok(false))
+}
+
+/// Checks the parsed data and the outcome that is reported.
+fn judge_of(reader: &Reader, end: Result<bool, Fault>) {
+    if let Some(chain) = &reader.certificates {
+        assert!((1..=MAX_CHAIN_CERTIFICATES).contains(&chain.len()));
+        assert!(chain.iter().map(Vec::len).sum::<usize>() <= MAX_CHAIN_BYTES);
+    }
+    let end = match end {
+        Ok(true) => Ok(()),
+        Ok(false) => return,
+        Err(fault) => Err(End::Fault(fault)),
+    };
+    let algorithms = default_provider().signature_verification_algorithms;
+    match judge(
+        end,
+        &algorithms,
+        &CLIENT_RANDOM,
+        reader,
+        Duration::ZERO,
+        false,
+    ) {
+        Answer::Read(Ok(served)) => {
+            let is_signed = reader.signed.is_some();
+            assert!(is_signed || served.key_proof == KeyProof::None);
+            // With rustls' own TLS 1.2 suites, the result requires a proof, or a kind of key whose
+            // signatures cannot be verified.
+            let chosen = reader.hello.as_ref();
+            if chosen.is_some_and(|h| h.version == Version::Tls12 && h.suite.is_of_rustls()) {
+                let kind = served.leaf.public_key();
+                let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
+                assert!(is_signed);
+                let is_unknown = matches!(kind, Some(proof::Kind::OtherCurve | proof::Kind::Dsa));
+                assert!(is_unknown || served.key_proof != KeyProof::None);
+            }
+        }
+        Answer::Read(Err(error)) => crate::fuzzing::assert_one_line(&error.message),
+        Answer::Tls13 | Answer::Refused | Answer::Nothing => {}
+    }
+}

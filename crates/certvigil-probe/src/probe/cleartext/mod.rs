@@ -1,0 +1,321 @@
+//! Reading of certificates from servers with which rustls cannot perform a handshake: TLS 1.1 and
+//! before, key exchange without forward secrecy or over a finite field, CBC, and keys or groups
+//! that rustls lacks.
+//!
+//! With TLS 1.2 and before, certificates are sent in cleartext. The module sends its own
+//! ClientHello, reads the response up to the proof of the key, and closes the connection. Nothing
+//! is ever encrypted. The result counts only if the server negotiated something that rustls does
+//! not support. Otherwise, a copied certificate would be accepted from a server that must prove
+//! possession of its key.
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+mod groups;
+mod hello;
+mod proof;
+mod reader;
+mod suites;
+
+use std::io;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use rustls::CipherSuite;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::certificate::Certificate;
+use crate::model::{KeyType, Timings};
+use crate::observation::{
+    Alert, ErrorKind, Parameters, ProbeError, Revocation, Served, Staple, TlsVersion,
+};
+
+use super::Request;
+use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
+use super::tls_error::{lacks, no_certificate, too_large, wrong_signature};
+use super::transport::Transport;
+pub(super) use hello::SCHEMES_OF_TLS13;
+use proof::Wrong;
+pub(super) use reader::secure_renegotiation;
+use reader::{Fault, Reader, ServerHello, Version};
+pub(super) use suites::Offer;
+
+/// Outcome of one offer.
+pub(super) enum Answer {
+    /// The server negotiated something that rustls lacks. Contains its certificates, or the reason
+    /// why there are none.
+    Read(Result<Box<Served>, ProbeError>),
+    /// The server negotiated TLS 1.3 with a suite and a group that rustls supports. Only the
+    /// signature algorithm is missing.
+    Tls13,
+    /// The server refused the offer.
+    Refused,
+    /// No valid result.
+    Nothing,
+}
+
+/// Sends an offer on a new connection, and reads the server's certificates.
+pub(super) async fn read(
+    request: Request<'_>,
+    offer: Offer,
+    mut stream: Transport,
+    algorithms: &WebPkiSupportedAlgorithms,
+    deadline: Instant,
+    patience: Duration,
+    timings: &mut Timings,
+) -> Answer {
+    let mut random = hello::Random::default();
+    if rand::fill(&mut random).is_err() {
+        return Answer::Nothing;
+    }
+    let alpn = request.alpn();
+    let Some(hello) = hello::write(&random, request.sni(), &alpn, request.key_type, offer) else {
+        return Answer::Nothing;
+    };
+    let mut reader = Reader::new(offer, request.key_type);
+
+    let _ = stream.tcp.set_nodelay(true);
+    let start = Instant::now();
+    let result = timeout_at(deadline, listen(&mut stream, &hello, &mut reader)).await;
+    let result = result.unwrap_or(Err(End::Timeout));
+    let elapsed = start.elapsed();
+    timings.handshake = Some(elapsed);
+    let version = reader.hello.as_ref().map(|chosen| chosen.version);
+    leave(stream, version.unwrap_or(Version::Tls10), patience).await;
+    // Without rustls, there is no other handshake in which the server could prove its key.
+    let is_only_way = !super::setup::can_send(request.sni());
+    judge(result, algorithms, &random, &reader, elapsed, is_only_way)
+}
+
+/// Converts the data that was read to an outcome.
+fn judge(
+    result: Result<(), End>,
+    algorithms: &WebPkiSupportedAlgorithms,
+    random: &hello::Random,
+    reader: &Reader,
+    elapsed: Duration,
+    is_only_way: bool,
+) -> Answer {
+    let Some(chosen) = reader.hello.as_ref() else {
+        return match result {
+            Err(End::Fault(Fault::Anonymous(suite))) => Answer::Read(Err(anonymous(suite))),
+            Err(End::Fault(Fault::Tls13 { suite, group })) => tls13(suite, group),
+            Err(End::Fault(Fault::Alert(_)) | End::Closed | End::Io(_)) => Answer::Refused,
+            _ => Answer::Nothing,
+        };
+    };
+    if !is_only_way && !needs_more_than_rustls(algorithms, chosen, reader) {
+        return Answer::Nothing;
+    }
+    Answer::Read(match result {
+        Ok(()) => served(algorithms, random, chosen, reader).map(Box::new),
+        Err(end) => Err(explain(end, elapsed)),
+    })
+}
+
+/// Returns true if rustls could not have performed this handshake. If rustls can perform it, the
+/// server must prove its key to rustls. A server that rejects only a ClientHello of TLS 1.3 rejects
+/// all current clients.
+fn needs_more_than_rustls(
+    algorithms: &WebPkiSupportedAlgorithms,
+    chosen: &ServerHello,
+    reader: &Reader,
+) -> bool {
+    let leaf = reader.certificates.iter().flatten().next();
+    let leaf = leaf.map(|der| Certificate::from_der(der.clone()));
+    let kind = leaf.as_ref().and_then(Certificate::public_key);
+    let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
+    let signed = reader.signed.as_ref();
+    let group = signed.and_then(|signed| signed.group);
+    let scheme = signed.and_then(|signed| signed.scheme);
+    let lacks_scheme = |scheme: u16| {
+        let mut known = algorithms.mapping.iter();
+        known.all(|(known, _)| u16::from(*known) != scheme)
+    };
+    chosen.version != Version::Tls12
+        || !chosen.suite.is_of_rustls()
+        || group.is_some_and(|group| groups::name(group).is_some())
+        || kind.is_some_and(|kind| !kind.is_of_rustls())
+        || scheme.is_some_and(lacks_scheme)
+}
+
+/// Returns true if Go and Chromium do not offer the negotiated parameters, but support the kind of
+/// key. Such a server may still accept other parameters that they offer.
+pub(super) fn is_rare(served: &Served) -> bool {
+    let kind = served.leaf.public_key();
+    let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
+    let mut common = suites::offered(Offer::Common, KeyType::Any);
+    let is_common = common.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
+    let is_rare =
+        !is_common || served.parameters.rare_group.is_some() || served.parameters.sha1_signature;
+    served.tls_version == TlsVersion::Tls12
+        && kind.is_some_and(proof::Kind::is_of_rustls)
+        && is_rare
+}
+
+/// Returns the outcome for a ServerHello of TLS 1.3. A parameter that rustls lacks is no fault of
+/// the server.
+fn tls13(suite: u16, group: Option<u16>) -> Answer {
+    let group = group.and_then(groups::name);
+    if !suites::is_of_rustls(CipherSuite::from(suite)) {
+        let suite = suites::name(suite);
+        Answer::Read(Err(lacks(&format!("the cipher suite {suite}"))))
+    } else if let Some(group) = group {
+        Answer::Read(Err(lacks(&format!(
+            "the group {group} for the key exchange"
+        ))))
+    } else {
+        Answer::Tls13
+    }
+}
+
+fn anonymous(suite: u16) -> ProbeError {
+    ProbeError::new(
+        ErrorKind::MalformedCertificate,
+        format!(
+            "the server offers only anonymous cipher suites, such as {}, and sends no certificate",
+            suites::name(suite)
+        ),
+    )
+}
+
+/// Reason for the early end of reading.
+enum End {
+    Fault(Fault),
+    Io(io::Error),
+    Closed,
+    Timeout,
+    TooLarge,
+}
+
+async fn listen(stream: &mut Transport, hello: &[u8], reader: &mut Reader) -> Result<(), End> {
+    stream.write_all(hello).await.map_err(End::Io)?;
+    let mut received = 0;
+    loop {
+        stream.readable().await.map_err(End::Io)?;
+        // The buffer exists only while there is data to read, because thousands of probes wait.
+        let mut buffer = [0; READ_SIZE];
+        let count = match stream.try_read(&mut buffer) {
+            Ok(0) => return Err(End::Closed),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(End::Io(error)),
+        };
+        received += count;
+        if received > MAX_HANDSHAKE_BYTES {
+            return Err(End::TooLarge);
+        }
+        let bytes = buffer.get(..count).unwrap_or_default();
+        if reader.take(bytes).map_err(End::Fault)? {
+            return Ok(());
+        }
+    }
+}
+
+fn served(
+    algorithms: &WebPkiSupportedAlgorithms,
+    client_random: &hello::Random,
+    chosen: &ServerHello,
+    reader: &Reader,
+) -> Result<Served, ProbeError> {
+    let chain = reader.certificates.iter().flatten();
+    let mut chain = chain.map(|der| Certificate::from_der(der.clone()));
+    let leaf = chain.next().ok_or_else(no_certificate)?;
+    let signed = reader.signed.as_ref();
+    let key_proof = proof::check(algorithms, client_random, chosen, &leaf, signed);
+    let key_proof = key_proof.map_err(|wrong| match wrong {
+        Wrong::Certificate => no_certificate(),
+        Wrong::Suite => ProbeError::new(
+            ErrorKind::TlsProtocol,
+            "the handshake failed: the server chose a cipher suite that does not go with its certificate's key",
+        ),
+        Wrong::Signature => wrong_signature(),
+    })?;
+    let alpn = chosen.alpn.as_ref();
+    Ok(Served {
+        leaf,
+        rest: chain.collect(),
+        tls_version: chosen.version.tls_version(),
+        cipher_suite: chosen.suite.id.as_str().unwrap_or_default().to_owned(),
+        alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
+        revocation: Revocation {
+            staple: Staple::of(&reader.staple),
+            fetched: None,
+        },
+        key_proof,
+        parameters: Parameters {
+            secure_renegotiation: Some(chosen.secure_renegotiation),
+            dh_bits: signed.and_then(|signed| signed.dh_bits),
+            rare_group: signed.and_then(|signed| groups::name(signed.group?)),
+            sha1_signature: signed.is_some_and(|signed| signed.scheme.is_some_and(proof::is_sha1)),
+            refused_common_offer: false,
+        },
+    })
+}
+
+/// Closes the connection during the handshake with `user_canceled`, to which a server has no reason
+/// to object (RFC 5246, section 7.2.2). Waits briefly for the server to close, to avoid a
+/// connection reset in its log.
+async fn leave(mut stream: Transport, version: Version, patience: Duration) {
+    const ALERT: u8 = 21;
+    const WARNING: u8 = 1;
+    const USER_CANCELED: u8 = 90;
+    const CLOSE_NOTIFY: u8 = 0;
+    let mut goodbye = Vec::new();
+    for alert in [USER_CANCELED, CLOSE_NOTIFY] {
+        let [major, minor] = version.wire();
+        goodbye.extend([ALERT, major, minor, 0, 2, WARNING, alert]);
+    }
+    let leave = async {
+        stream.write_all(&goodbye).await.ok()?;
+        stream.tcp.shutdown().await.ok()?;
+        let mut rest = [0; 512];
+        let mut drained = 0;
+        while drained < MAX_HANDSHAKE_BYTES {
+            match stream.tcp.read(&mut rest).await {
+                Ok(0) | Err(_) => break,
+                Ok(count) => drained += count,
+            }
+        }
+        Some(())
+    };
+    let _ = timeout(patience, leave).await;
+}
+
+fn explain(end: End, after: Duration) -> ProbeError {
+    match end {
+        End::Fault(Fault::Alert(alert)) => {
+            ProbeError::of_alert("the server broke off the handshake", Alert(alert))
+        }
+        End::Fault(Fault::Malformed(what)) => ProbeError::new(
+            ErrorKind::TlsProtocol,
+            format!("the server breaks the rules of TLS: {what}"),
+        ),
+        End::Fault(Fault::NoCertificate) => no_certificate(),
+        // Both end the reading at the ServerHello.
+        End::Fault(Fault::Anonymous(suite)) => anonymous(suite),
+        End::Fault(Fault::Tls13 { suite, .. }) => {
+            lacks(&format!("the cipher suite {}", suites::name(suite)))
+        }
+        End::Fault(Fault::TooLarge) | End::TooLarge => too_large(),
+        End::Io(error) => ProbeError::new(
+            ErrorKind::TlsClosed,
+            format!("the connection broke off during the handshake: {error}"),
+        ),
+        End::Closed => ProbeError::new(
+            ErrorKind::TlsClosed,
+            "the server closed the connection in the middle of the handshake",
+        ),
+        End::Timeout => ProbeError::new(
+            ErrorKind::TlsTimeout,
+            format!(
+                "the handshake did not end within {:.1} s",
+                after.as_secs_f64()
+            ),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,525 @@
+//! Incremental parser for a server's first flight with SSL 3.0 to TLS 1.2. It stops at the message
+//! that proves the key (RFC 5246, sections 6.2 and 7.4; RFC 8422, section 5.4).
+
+use crate::model::KeyType;
+use crate::observation::TlsVersion;
+
+use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::hello::{MAX_RECORD, Random};
+use super::suites::{self, Exchange, Offer, Suite};
+
+/// Maximum length of a message, in bytes: a Certificate with a chain of the maximum size, including
+/// its length fields.
+const MAX_MESSAGE: usize = MAX_CHAIN_BYTES + 3 * (MAX_CHAIN_CERTIFICATES + 1);
+const RECORD_HEADER: usize = 5;
+
+/// Version that the server negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Version {
+    Ssl3,
+    Tls10,
+    Tls11,
+    Tls12,
+}
+
+impl Version {
+    /// Returns the version for an observation.
+    pub(super) fn tls_version(self) -> TlsVersion {
+        match self {
+            Self::Ssl3 => TlsVersion::Ssl30,
+            Self::Tls10 => TlsVersion::Tls10,
+            Self::Tls11 => TlsVersion::Tls11,
+            Self::Tls12 => TlsVersion::Tls12,
+        }
+    }
+
+    /// Returns the version for a record header.
+    pub(super) fn wire(self) -> [u8; 2] {
+        match self {
+            Self::Ssl3 => [3, 0],
+            Self::Tls10 => [3, 1],
+            Self::Tls11 => [3, 2],
+            Self::Tls12 => [3, 3],
+        }
+    }
+}
+
+/// ServerHello of TLS 1.2 or before.
+#[derive(Debug)]
+pub(super) struct ServerHello {
+    pub(super) version: Version,
+    pub(super) random: Random,
+    pub(super) suite: Suite,
+    /// Application protocol that the server selected.
+    pub(super) alpn: Option<Vec<u8>>,
+    /// True if the server supports secure renegotiation (RFC 5746, section 3.4).
+    pub(super) secure_renegotiation: bool,
+    /// True if the server announced a stapled OCSP response.
+    staples: bool,
+}
+
+/// Signed part of a ServerKeyExchange, and the signature.
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
+    /// Parameters of the key exchange, as received.
+    pub(super) parameters: Vec<u8>,
+    /// Group of a key exchange over an elliptic curve.
+    pub(super) group: Option<u16>,
+    /// Size of the prime of a key exchange over a finite field, in bits.
+    pub(super) dh_bits: Option<u64>,
+    /// Hash and signature algorithm, which only TLS 1.2 names.
+    pub(super) scheme: Option<u16>,
+    pub(super) signature: Vec<u8>,
+}
+
+/// Reason to stop reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The server refused with this alert.
+    Alert(u8),
+    /// The server violated the protocol.
+    Malformed(&'static str),
+    /// The certificate list is empty.
+    NoCertificate,
+    /// The server negotiated an anonymous suite, which has no certificate.
+    Anonymous(u16),
+    /// The server negotiated TLS 1.3, with this suite and this key exchange group.
+    Tls13 { suite: u16, group: Option<u16> },
+    /// The chain exceeds the limits.
+    TooLarge,
+}
+
+/// Parser state. The parsed data remains available after an error.
+#[derive(Debug)]
+pub(super) struct Reader {
+    offer: Offer,
+    key_type: KeyType,
+    /// Start of an incomplete record.
+    record: Vec<u8>,
+    /// Start of an incomplete message.
+    message: Vec<u8>,
+    /// ServerHello.
+    pub(super) hello: Option<ServerHello>,
+    /// Certificates as received, at least one.
+    pub(super) certificates: Option<Vec<Vec<u8>>>,
+    /// Stapled OCSP response. Empty if there is none.
+    pub(super) staple: Vec<u8>,
+    /// Proof of the key, if the suite has one.
+    pub(super) signed: Option<Signed>,
+}
+
+impl Reader {
+    /// Creates a parser for the response to this offer and this requested kind of key.
+    pub(super) fn new(offer: Offer, key_type: KeyType) -> Self {
+        Self {
+            offer,
+            key_type,
+            record: Vec::new(),
+            message: Vec::new(),
+            hello: None,
+            certificates: None,
+            staple: Vec::new(),
+            signed: None,
+        }
+    }
+
+    /// Parses the next bytes. Returns true if no more data is needed.
+    ///
+    /// # Errors
+    /// If reading cannot continue, or the server refused.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        self.record.extend(bytes);
+        let mut records = std::mem::take(&mut self.record);
+        let mut input = Cursor(&records);
+        while let Some(header) = Cursor(input.0).take(RECORD_HEADER) {
+            let (kind, length) = record_header(header)?;
+            let mut whole = Cursor(input.0);
+            let Some(record) = whole.take(RECORD_HEADER + length) else {
+                break;
+            };
+            input = whole;
+            let content = record.get(RECORD_HEADER..).unwrap_or_default();
+            match kind {
+                Kind::Alert => alert(content)?,
+                Kind::Handshake => {
+                    if self.take_messages(content)? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        // The rest stays in the same buffer, because a server may send byte by byte.
+        let left = input.0.len();
+        records.drain(..records.len() - left);
+        self.record = records;
+        Ok(false)
+    }
+
+    /// Asserts that incomplete records and messages are within their limits.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn assert_bounded(&self) {
+        const MESSAGE_HEADER: usize = 4;
+        assert!(self.record.len() < RECORD_HEADER + MAX_RECORD);
+        assert!(self.message.len() < MESSAGE_HEADER + MAX_MESSAGE);
+    }
+
+    fn take_messages(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        self.message.extend(bytes);
+        let mut messages = std::mem::take(&mut self.message);
+        let mut input = Cursor(&messages);
+        loop {
+            let mut ahead = Cursor(input.0);
+            let (Some(kind), Some(length)) = (ahead.u8(), ahead.u24()) else {
+                break;
+            };
+            if length > MAX_MESSAGE {
+                return Err(Fault::TooLarge);
+            }
+            let Some(body) = ahead.take(length) else {
+                break;
+            };
+            input = ahead;
+            if self.message(kind, body)? {
+                return Ok(true);
+            }
+        }
+        let left = input.0.len();
+        messages.drain(..messages.len() - left);
+        self.message = messages;
+        Ok(false)
+    }
+
+    /// Processes a complete message. Returns true if no more messages are needed.
+    fn message(&mut self, kind: u8, body: &[u8]) -> Result<bool, Fault> {
+        const HELLO_REQUEST: u8 = 0;
+        const SERVER_HELLO: u8 = 2;
+        const CERTIFICATE: u8 = 11;
+        const SERVER_KEY_EXCHANGE: u8 = 12;
+        const CERTIFICATE_REQUEST: u8 = 13;
+        const SERVER_HELLO_DONE: u8 = 14;
+        const CERTIFICATE_STATUS: u8 = 22;
+        const OUT_OF_ORDER: Fault = Fault::Malformed("a message came out of order");
+
+        let Some(hello) = &self.hello else {
+            return match kind {
+                HELLO_REQUEST if body.is_empty() => Ok(false),
+                SERVER_HELLO => {
+                    self.hello = Some(server_hello(body, self.offer, self.key_type)?);
+                    Ok(false)
+                }
+                _ => Err(OUT_OF_ORDER),
+            };
+        };
+        let is_static = hello.suite.exchange == Exchange::Static;
+        let is_signed = matches!(hello.suite.exchange, Exchange::Dhe | Exchange::Ecdhe);
+        match (kind, self.certificates.is_some()) {
+            (HELLO_REQUEST, _) if body.is_empty() => Ok(false),
+            (CERTIFICATE, false) => {
+                self.certificates = Some(certificates(body)?);
+                Ok(is_static && !hello.staples)
+            }
+            (CERTIFICATE_STATUS, true) if hello.staples && self.staple.is_empty() => {
+                self.staple = status(body)?.to_vec();
+                Ok(is_static)
+            }
+            (SERVER_KEY_EXCHANGE, true) if !is_static => {
+                let signed = signed(body, hello)
+                    .ok_or(Fault::Malformed("its ServerKeyExchange cannot be read"))?;
+                self.signed = Some(signed);
+                Ok(true)
+            }
+            // A server may omit a CertificateStatus that it announced (RFC 6066, section 8).
+            (CERTIFICATE_REQUEST | SERVER_HELLO_DONE, true) if !is_signed => Ok(true),
+            (SERVER_HELLO_DONE, true) => Err(Fault::Malformed(
+                "it left out the ServerKeyExchange, which proves its key",
+            )),
+            _ => Err(OUT_OF_ORDER),
+        }
+    }
+}
+
+enum Kind {
+    Alert,
+    Handshake,
+}
+
+/// Parses the kind and length of a record (RFC 5246, section 6.2.1).
+fn record_header(header: &[u8]) -> Result<(Kind, usize), Fault> {
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    let &[kind, 3, _, high, low] = header else {
+        return Err(Fault::Malformed("what it sent is no record of TLS"));
+    };
+    let kind = match kind {
+        ALERT => Kind::Alert,
+        HANDSHAKE => Kind::Handshake,
+        _ => return Err(Fault::Malformed("a record came out of order")),
+    };
+    match usize::from(u16::from_be_bytes([high, low])) {
+        0 => Err(Fault::Malformed("it sent an empty record")),
+        length if length > MAX_RECORD => Err(Fault::Malformed("a record is longer than allowed")),
+        length => Ok((kind, length)),
+    }
+}
+
+/// Returns the fault for a fatal alert. Warnings are ignored, because old servers send one for an
+/// unknown name and continue.
+fn alert(content: &[u8]) -> Result<(), Fault> {
+    const WARNING: u8 = 1;
+    const CLOSE_NOTIFY: u8 = 0;
+    match *content {
+        [WARNING, description] if description != CLOSE_NOTIFY => Ok(()),
+        [_, description] => Err(Fault::Alert(description)),
+        _ => Err(Fault::Malformed("an alert cannot be read")),
+    }
+}
+
+/// Parses a ServerHello (RFC 5246, section 7.4.1.3).
+fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHello, Fault> {
+    const UNREADABLE: Fault = Fault::Malformed("its ServerHello cannot be read");
+    const MAX_SESSION_ID: usize = 32;
+    const NO_COMPRESSION: u8 = 0;
+    const STATUS_REQUEST: u16 = 5;
+    const ALPN: u16 = 16;
+    const SUPPORTED_VERSIONS: u16 = 43;
+    const KEY_SHARE: u16 = 51;
+    const RENEGOTIATION_INFO: u16 = 0xff01;
+    const TLS_1_3: [u8; 2] = [3, 4];
+
+    let mut input = Cursor(body);
+    let version = match input.u16().ok_or(UNREADABLE)? {
+        0x0300 => Version::Ssl3,
+        0x0301 => Version::Tls10,
+        0x0302 => Version::Tls11,
+        0x0303 => Version::Tls12,
+        _ => return Err(Fault::Malformed("it chose a version that was not offered")),
+    };
+    let random = input.take(32).and_then(|r| Random::try_from(r).ok());
+    let random = random.ok_or(UNREADABLE)?;
+    let session = input.u8_vector().ok_or(UNREADABLE)?;
+    if session.len() > MAX_SESSION_ID {
+        return Err(UNREADABLE);
+    }
+    let suite = input.u16().ok_or(UNREADABLE)?;
+    if input.u8().ok_or(UNREADABLE)? != NO_COMPRESSION {
+        return Err(Fault::Malformed(
+            "it chose a compression that was not offered",
+        ));
+    }
+    let mut alpn = None;
+    let mut staples = false;
+    let mut secure_renegotiation = false;
+    let mut is_tls13 = false;
+    let mut group = None;
+    let mut extensions = match input.is_empty() {
+        true => Cursor(&[]),
+        false => Cursor(input.u16_vector().ok_or(UNREADABLE)?),
+    };
+    while !extensions.is_empty() {
+        let kind = extensions.u16().ok_or(UNREADABLE)?;
+        let mut content = Cursor(extensions.u16_vector().ok_or(UNREADABLE)?);
+        match kind {
+            STATUS_REQUEST => staples = true,
+            ALPN => {
+                let mut names = Cursor(content.u16_vector().ok_or(UNREADABLE)?);
+                alpn = Some(names.u8_vector().ok_or(UNREADABLE)?.to_vec());
+            }
+            SUPPORTED_VERSIONS => is_tls13 = content.0 == TLS_1_3,
+            KEY_SHARE => group = content.u16(),
+            RENEGOTIATION_INFO => secure_renegotiation = true,
+            _ => {}
+        }
+    }
+    if is_tls13 && matches!(offer, Offer::Common | Offer::LastResort) {
+        return Err(Fault::Tls13 { suite, group });
+    }
+    if suites::anonymous(offer).any(|anonymous| u16::from(anonymous) == suite) {
+        return Err(Fault::Anonymous(suite));
+    }
+    let suite = Suite::find(suite, offer, key_type)
+        .ok_or(Fault::Malformed("it chose a suite that was not offered"))?;
+    Ok(ServerHello {
+        version,
+        random,
+        suite,
+        alpn,
+        secure_renegotiation,
+        staples,
+    })
+}
+
+/// Returns true if the first bytes of a server's flight announce secure renegotiation (RFC 5746,
+/// section 3.4). `None` if they contain no complete ServerHello.
+pub(in crate::probe) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
+    const HANDSHAKE: u8 = 22;
+    const HELLO_REQUEST: u8 = 0;
+    const SERVER_HELLO: u8 = 2;
+    const RENEGOTIATION_INFO: u16 = 0xff01;
+    const VERSION_AND_RANDOM: usize = 34;
+    const SUITE_AND_COMPRESSION: usize = 3;
+
+    let mut input = Cursor(flight);
+    let mut messages = Vec::new();
+    while let (Some(kind), Some(_version)) = (input.u8(), input.u16()) {
+        let length = input.number(2)?;
+        // A truncated record may contain enough.
+        let content = input.take(length.min(input.0.len()))?;
+        if kind == HANDSHAKE {
+            messages.extend(content);
+        }
+    }
+    let mut messages = Cursor(&messages);
+    let mut hello = loop {
+        let kind = messages.u8()?;
+        let body = messages.u24_vector()?;
+        match kind {
+            HELLO_REQUEST => {}
+            SERVER_HELLO => break Cursor(body),
+            _ => return None,
+        }
+    };
+    hello.take(VERSION_AND_RANDOM)?;
+    hello.u8_vector()?;
+    hello.take(SUITE_AND_COMPRESSION)?;
+    if hello.is_empty() {
+        return Some(false);
+    }
+    let mut extensions = Cursor(hello.u16_vector()?);
+    while !extensions.is_empty() {
+        let kind = extensions.u16()?;
+        extensions.u16_vector()?;
+        if kind == RENEGOTIATION_INFO {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// Parses a Certificate message (RFC 5246, section 7.4.2).
+fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+    const UNREADABLE: Fault = Fault::Malformed("its list of certificates cannot be read");
+    let mut input = Cursor(body);
+    let mut list = Cursor(input.u24_vector().ok_or(UNREADABLE)?);
+    if !input.is_empty() {
+        return Err(UNREADABLE);
+    }
+    let mut certificates = Vec::new();
+    let mut bytes = 0;
+    while !list.is_empty() {
+        let certificate = list.u24_vector().ok_or(UNREADABLE)?;
+        bytes += certificate.len();
+        if certificates.len() == MAX_CHAIN_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
+            return Err(Fault::TooLarge);
+        }
+        certificates.push(certificate.to_vec());
+    }
+    if certificates.is_empty() {
+        return Err(Fault::NoCertificate);
+    }
+    Ok(certificates)
+}
+
+/// Returns the OCSP response in a CertificateStatus (RFC 6066, section 8).
+fn status(body: &[u8]) -> Result<&[u8], Fault> {
+    const OCSP: u8 = 1;
+    let mut input = Cursor(body);
+    match (input.u8(), input.u24_vector()) {
+        (Some(OCSP), Some(response)) if input.is_empty() => Ok(response),
+        _ => Err(Fault::Malformed("its CertificateStatus cannot be read")),
+    }
+}
+
+/// Splits a ServerKeyExchange into the signed part and the signature (RFC 5246, section 7.4.3; RFC
+/// 8422, section 5.4).
+fn signed(body: &[u8], hello: &ServerHello) -> Option<Signed> {
+    const NAMED_CURVE: u8 = 3;
+    let mut input = Cursor(body);
+    let (mut group, mut dh_bits) = (None, None);
+    match hello.suite.exchange {
+        Exchange::Static => return None,
+        // Prime, generator, and public value.
+        Exchange::Dhe => {
+            dh_bits = Some(bits(input.u16_vector()?));
+            input.u16_vector()?;
+            input.u16_vector()?;
+        }
+        Exchange::Ecdhe => {
+            input.u8().filter(|kind| *kind == NAMED_CURVE)?;
+            group = Some(input.u16()?);
+            input.u8_vector()?;
+        }
+        // Modulus and exponent.
+        Exchange::RsaExport => {
+            input.u16_vector()?;
+            input.u16_vector()?;
+        }
+    }
+    let parameters = body.get(..body.len().checked_sub(input.0.len())?)?.to_vec();
+    let scheme = match hello.version {
+        Version::Tls12 => Some(input.u16()?),
+        Version::Ssl3 | Version::Tls10 | Version::Tls11 => None,
+    };
+    let signature = input.u16_vector()?.to_vec();
+    input.is_empty().then_some(Signed {
+        parameters,
+        group,
+        dh_bits,
+        scheme,
+        signature,
+    })
+}
+
+/// Returns the size of a number in bits.
+fn bits(number: &[u8]) -> u64 {
+    let zeros = number.iter().take_while(|octet| **octet == 0).count();
+    let rest = number.get(zeros..).unwrap_or_default();
+    let first = rest.first().map_or(0, |octet| octet.leading_zeros());
+    8 * rest.len() as u64 - u64::from(first)
+}
+
+/// Remaining input.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self, octets: usize) -> Option<usize> {
+        let taken = self.take(octets)?;
+        Some(taken.iter().fold(0, |sum, b| sum << 8 | usize::from(*b)))
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        u16::try_from(self.number(2)?).ok()
+    }
+
+    fn u24(&mut self) -> Option<usize> {
+        self.number(3)
+    }
+
+    fn u8_vector(&mut self) -> Option<&'a [u8]> {
+        let length = self.number(1)?;
+        self.take(length)
+    }
+
+    fn u16_vector(&mut self) -> Option<&'a [u8]> {
+        let length = self.number(2)?;
+        self.take(length)
+    }
+
+    fn u24_vector(&mut self) -> Option<&'a [u8]> {
+        let length = self.number(3)?;
+        self.take(length)
+    }
+}

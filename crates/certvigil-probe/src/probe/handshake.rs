@@ -1,0 +1,451 @@
+//! The handshake over TCP. It drives rustls directly, so that the server's certificates are kept
+//! even if the server closes the connection later.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::{
+    AlertDescription, ClientConnection, Error, NamedGroup, PeerIncompatible, PeerMisbehaved,
+    ProtocolVersion,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::model::Protocol;
+use crate::observation::{ErrorKind, Parameters, ProbeError, Served, TlsVersion};
+
+use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
+use super::setup::{Configs, Prepared, Recorder, Schemes};
+use super::starttls::{self, Quit, looks_like_tls};
+use super::tls_error::{explain, no_certificate, too_large};
+use super::transport::Transport;
+use super::{Request, cleartext, key_proof};
+
+/// Size of one read of data that is discarded, in bytes.
+const REST_SIZE: usize = 512;
+
+/// Handshake in progress.
+pub(super) struct Connection {
+    stream: Transport,
+    tls: ClientConnection,
+    recorder: Arc<Recorder>,
+    received: usize,
+    first_bytes: Vec<u8>,
+    /// True if nothing is sent between the handshake and the close_notify.
+    closes_at_once: bool,
+}
+
+/// Handshake in which the server sent no certificate.
+pub(super) struct Failure {
+    pub(super) error: ProbeError,
+    /// True if the failure means that rustls and the server have no common version or cipher suite.
+    pub(super) shares_nothing: bool,
+}
+
+impl From<ProbeError> for Failure {
+    fn from(error: ProbeError) -> Self {
+        Self {
+            error,
+            shares_nothing: false,
+        }
+    }
+}
+
+/// Event that ends the reading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// The server sent data inside TLS.
+    Data,
+    /// The server closed the connection.
+    Closed,
+}
+
+/// Reason for the early end of a handshake.
+enum HandshakeEnd {
+    Tls(Error),
+    Io(io::Error),
+    Closed,
+    Timeout,
+    TooLarge,
+}
+
+impl Connection {
+    /// Starts a handshake on a connected stream.
+    pub(super) fn new(
+        configs: &Configs,
+        request: Request<'_>,
+        schemes: Schemes,
+        stream: Transport,
+    ) -> Result<Self, ProbeError> {
+        let Prepared {
+            config,
+            name,
+            recorder,
+        } = configs.prepare(request, schemes)?;
+        let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
+            ProbeError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
+        })?;
+        // A handshake exchanges small messages, which must not wait for more data.
+        let _ = stream.tcp.set_nodelay(true);
+        let closes_at_once = starttls::quit(request).is_none() && !stream.is_wrapped();
+        Ok(Self {
+            stream,
+            tls,
+            recorder,
+            received: 0,
+            first_bytes: Vec::new(),
+            closes_at_once,
+        })
+    }
+
+    /// Performs the handshake. Once the server has proved possession of its key, its certificates
+    /// count even if the handshake fails later: a server that demands a client certificate closes
+    /// the connection at that point.
+    pub(super) async fn handshake(&mut self, deadline: Instant) -> Result<Served, Failure> {
+        let start = Instant::now();
+        let end = match timeout_at(deadline, self.drive()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(end)) => Some(end),
+            Err(_) => Some(HandshakeEnd::Timeout),
+        };
+        match (self.tls.peer_certificates(), end) {
+            (Some(chain), _) if !chain.is_empty() => Ok(self.served(chain)?),
+            (_, Some(end)) => Err(Failure {
+                shares_nothing: self.shares_nothing(&end),
+                error: self.explain(end, start.elapsed()),
+            }),
+            (_, None) => Err(no_certificate().into()),
+        }
+    }
+
+    async fn drive(&mut self) -> Result<(), HandshakeEnd> {
+        loop {
+            let is_done = !self.tls.is_handshaking();
+            if is_done && self.closes_at_once {
+                // Sent in the same packet as the last message of the handshake.
+                self.tls.send_close_notify();
+            }
+            if let Err(broken) = self.flush().await {
+                // Data received before the connection broke may prove the key.
+                while self.receive().await.is_ok() {}
+                return Err(broken);
+            }
+            if is_done {
+                self.stream.unwrap_tls();
+                return Ok(());
+            }
+            if let Err(end) = self.receive().await {
+                // Sends the alert that reports the reason to the server.
+                let _ = self.flush().await;
+                return Err(end);
+            }
+        }
+    }
+
+    /// Waits for data, and processes it.
+    async fn receive(&mut self) -> Result<(), HandshakeEnd> {
+        // The buffer exists only while there is data to read, because thousands of probes wait.
+        self.stream.readable().await.map_err(HandshakeEnd::Io)?;
+        match self.read_some() {
+            Err(HandshakeEnd::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            received_bytes => received_bytes,
+        }
+    }
+
+    fn read_some(&mut self) -> Result<(), HandshakeEnd> {
+        let mut buffer = [0; READ_SIZE];
+        let count = self
+            .stream
+            .try_read(&mut buffer)
+            .map_err(HandshakeEnd::Io)?;
+        if count == 0 {
+            return Err(HandshakeEnd::Closed);
+        }
+        self.received += count;
+        if self.received > MAX_HANDSHAKE_BYTES {
+            return Err(HandshakeEnd::TooLarge);
+        }
+        let mut bytes = buffer.get(..count).unwrap_or_default();
+        if self.first_bytes.len() < HELLO_BYTES {
+            let missing = HELLO_BYTES - self.first_bytes.len();
+            self.first_bytes.extend(bytes.iter().take(missing));
+        }
+        while !bytes.is_empty() {
+            self.tls.read_tls(&mut bytes).map_err(HandshakeEnd::Io)?;
+            self.tls.process_new_packets().map_err(HandshakeEnd::Tls)?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), HandshakeEnd> {
+        let mut out = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut out).map_err(HandshakeEnd::Io)?;
+        }
+        self.stream.write_all(&out).await.map_err(HandshakeEnd::Io)
+    }
+
+    fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, ProbeError> {
+        let suite = self.tls.negotiated_cipher_suite();
+        let (version, secure_renegotiation) = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None),
+            _ => (
+                TlsVersion::Tls12,
+                cleartext::secure_renegotiation(&self.first_bytes),
+            ),
+        };
+        let group = self.tls.negotiated_key_exchange_group();
+        let alpn = self.tls.alpn_protocol();
+        let served = self.recorder.served(chain, version, suite, alpn)?;
+        Ok(Served {
+            parameters: Parameters {
+                secure_renegotiation,
+                rare_group: group.and_then(|group| rare_group(group.name())),
+                ..Parameters::default()
+            },
+            ..served
+        })
+    }
+
+    /// Ends the session: sends the application protocol's quit command and a close_notify, then
+    /// waits briefly for the server's close_notify.
+    pub(super) async fn leave(&mut self, quit: Option<Quit>, patience: Duration) {
+        let end = Instant::now() + patience;
+        if let Some(quit) = quit
+            && Box::pin(self.send_quit(quit, patience, end))
+                .await
+                .is_none()
+        {
+            return;
+        }
+        let goodbye = async {
+            self.tls.send_close_notify();
+            self.flush().await.ok()?;
+            self.stream.tcp.shutdown().await.ok()?;
+            let mut drained = 0;
+            while drained < MAX_HANDSHAKE_BYTES {
+                let ready = self.stream.tcp.ready(Interest::READABLE).await.ok()?;
+                match self.pass_over() {
+                    Ok(0) => break,
+                    // The server has closed the connection, and all data has been read.
+                    Ok(count) if ready.is_read_closed() && count < REST_SIZE => break,
+                    Ok(count) => drained += count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => break,
+                }
+            }
+            Some(())
+        };
+        let _ = timeout_at(end, goodbye).await;
+    }
+
+    /// Sends the application protocol's quit command. Returns `None` if the server has closed the
+    /// connection before.
+    async fn send_quit(&mut self, quit: Quit, patience: Duration, end: Instant) -> Option<()> {
+        if quit.after_greeting {
+            // If the server sends no greeting, the remaining half of the time is left for the quit
+            // command.
+            let greeting = timeout(patience / 2, self.listen(Until::Data)).await;
+            if matches!(greeting, Ok(None)) {
+                return None;
+            }
+        }
+        let data = async {
+            let written = io::Write::write_all(&mut self.tls.writer(), &quit.command);
+            written.ok()?;
+            self.flush().await.ok()?;
+            self.listen(Until::Closed).await
+        };
+        let _ = timeout_at(end, data).await;
+        Some(())
+    }
+
+    /// Reads and discards the available data. Returns its length in bytes.
+    fn pass_over(&self) -> io::Result<usize> {
+        let mut rest = [0; REST_SIZE];
+        self.stream.tcp.try_read(&mut rest)
+    }
+
+    /// Reads and discards data inside TLS. Returns `None` if the connection broke.
+    async fn listen(&mut self, until: Until) -> Option<()> {
+        let mut received_bytes = 0;
+        let mut buffer = [0; 512];
+        while received_bytes < MAX_HANDSHAKE_BYTES {
+            let count = self.stream.tcp.read(&mut buffer).await.ok()?;
+            received_bytes += count;
+            let mut bytes = buffer.get(..count)?;
+            let mut has_data = false;
+            while !bytes.is_empty() {
+                self.tls.read_tls(&mut bytes).ok()?;
+                let state = self.tls.process_new_packets().ok()?;
+                let mut data = vec![0; state.plaintext_bytes_to_read()];
+                io::Read::read_exact(&mut self.tls.reader(), &mut data).ok()?;
+                has_data |= !data.is_empty();
+                if state.peer_has_closed() {
+                    return Some(());
+                }
+            }
+            if count == 0 || (has_data && until == Until::Data) {
+                return Some(());
+            }
+        }
+        None
+    }
+
+    /// Returns true if the failure means that the server has no version or cipher suite in common
+    /// with rustls. Old servers signal it by an alert, by a version or suite that was not offered,
+    /// or by closing the connection after the ClientHello.
+    fn shares_nothing(&self, end: &HandshakeEnd) -> bool {
+        use AlertDescription as Alert;
+        match end {
+            HandshakeEnd::Tls(Error::AlertReceived(alert)) => matches!(
+                alert,
+                Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity
+            ),
+            HandshakeEnd::Tls(error) => {
+                matches!(
+                    error,
+                    Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+                        | Error::PeerMisbehaved(
+                            PeerMisbehaved::SelectedUnofferedCipherSuite
+                            // With TLS 1.2: by a key restricted to RSASSA-PSS, or an Ed448 key.
+                            | PeerMisbehaved::SignedKxWithWrongAlgorithm
+                        )
+                ) || key_proof::is_unknown_kind_of_key(error)
+            }
+            HandshakeEnd::Closed => self.received == 0,
+            HandshakeEnd::Io(error) => {
+                self.received == 0 && error.kind() == io::ErrorKind::ConnectionReset
+            }
+            HandshakeEnd::Timeout | HandshakeEnd::TooLarge => false,
+        }
+    }
+
+    fn explain(&self, end: HandshakeEnd, after: Duration) -> ProbeError {
+        match end {
+            HandshakeEnd::Tls(error) => self.explain_tls(&error),
+            HandshakeEnd::Closed => ProbeError::new(
+                ErrorKind::TlsClosed,
+                if self.received == 0 {
+                    "the server closed the connection without an answer"
+                } else {
+                    "the server closed the connection in the middle of the handshake"
+                },
+            ),
+            HandshakeEnd::Io(error) => ProbeError::new(
+                ErrorKind::TlsClosed,
+                format!("the connection broke off during the handshake: {error}"),
+            ),
+            HandshakeEnd::Timeout => ProbeError::new(
+                ErrorKind::TlsTimeout,
+                format!(
+                    "{} within {:.1} s",
+                    if self.received == 0 {
+                        "no answer to the handshake"
+                    } else {
+                        "the handshake did not end"
+                    },
+                    after.as_secs_f64()
+                ),
+            ),
+            HandshakeEnd::TooLarge => too_large(),
+        }
+    }
+
+    fn explain_tls(&self, error: &Error) -> ProbeError {
+        match error {
+            Error::InvalidMessage(_) if !looks_like_tls(&self.first_bytes) => ProbeError {
+                seems: banner(&self.first_bytes),
+                ..ProbeError::new(
+                    ErrorKind::TlsProtocol,
+                    format!(
+                        "the server does not speak TLS here: it sent `{}`",
+                        readable(
+                            self.first_bytes
+                                .get(..FIRST_BYTES)
+                                .unwrap_or(&self.first_bytes)
+                        )
+                    ),
+                )
+            },
+            other => explain(other),
+        }
+    }
+}
+
+/// Returns the name of a group of rustls that Chromium does not offer.
+fn rare_group(group: NamedGroup) -> Option<&'static str> {
+    match group {
+        NamedGroup::secp521r1 => Some("secp521r1"),
+        NamedGroup::MLKEM768 => Some("MLKEM768"),
+        NamedGroup::MLKEM1024 => Some("MLKEM1024"),
+        NamedGroup::secp256r1MLKEM768 => Some("SecP256r1MLKEM768"),
+        _ => None,
+    }
+}
+
+/// Number of initial bytes that are kept to parse the ServerHello.
+const HELLO_BYTES: usize = 1024;
+/// Number of initial bytes that identify a protocol other than TLS.
+pub(super) const FIRST_BYTES: usize = 16;
+
+/// Returns the protocol of a greeting. A greeting with code 220 is SMTP's unless it mentions FTP.
+fn banner(first: &[u8]) -> Option<Protocol> {
+    let first = first.to_ascii_uppercase();
+    let has = |word: &[u8]| first.windows(word.len()).any(|part| part == word);
+    match first.as_slice() {
+        [b'2', b'2', b'0', b' ' | b'-', ..] if has(b"FTP") || has(b"FILEZILLA") => {
+            Some(Protocol::Ftp)
+        }
+        [b'2', b'2', b'0', b' ' | b'-', ..] if has(b"LMTP") => Some(Protocol::Lmtp),
+        [b'2', b'2', b'0', b' ' | b'-', ..] => Some(Protocol::Smtp),
+        [b'2', b'0', b'0' | b'1', b' ', ..] => Some(Protocol::Nntp),
+        [b'*', b' ', b'O', b'K', ..] => Some(Protocol::Imap),
+        [b'+', b'O', b'K', ..] => Some(Protocol::Pop3),
+        [b'"', b'I', b'M', b'P', b'L', ..] => Some(Protocol::Sieve),
+        // Packet header, protocol version, and first digit of the server's version.
+        [_, 0, 0, 0, 10, b'0'..=b'9', ..] => Some(Protocol::Mysql),
+        _ if first.starts_with(b"<?XML") || first.starts_with(b"<STREAM") => Some(Protocol::Xmpp),
+        _ if first.starts_with(b":") && has(b" NOTICE") => Some(Protocol::Irc),
+        _ if first.starts_with(b"INFO {") => Some(Protocol::Nats),
+        // TPKT with an X.224 disconnect request or data (RFC 1006, section 6).
+        [3, 0, 0, _, _, 0x80 | 0xf0, ..] => Some(Protocol::Rdp),
+        _ => None,
+    }
+}
+
+pub(super) fn readable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().next().unwrap_or_default();
+    line.chars()
+        .map(|c| if c.is_control() { '.' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn banners_of_other_protocols_are_recognised() {
+        assert!(looks_like_tls(&[0x16, 3, 3, 0, 1]));
+        assert!(!looks_like_tls(b"HTTP/1.1 400"));
+        assert_eq!(readable(b"220 mail ESMTP\r\n\x1b[2J"), "220 mail ESMTP");
+        assert_eq!(readable(b"\x1b[2J"), ".[2J");
+        for (first, protocol) in [
+            (&b"220 mail.example"[..], Some(Protocol::Smtp)),
+            (b"220 (vsFTPd 3.0.", Some(Protocol::Ftp)),
+            (b"* OK [CAPABILITY", Some(Protocol::Imap)),
+            (b"+OK Dovecot", Some(Protocol::Pop3)),
+            (b"\x5b\0\0\0\x0a5.5.5", Some(Protocol::Mysql)),
+            (b"INFO {\"server_id", Some(Protocol::Nats)),
+            (b"\x03\0\0\x09\x02\xf0\x80\x21\x80", Some(Protocol::Rdp)),
+            (b"HTTP/1.1 400 Bad", None),
+            (b"SSH-2.0-OpenSSH", None),
+        ] {
+            assert_eq!(banner(first), protocol, "{first:?}");
+        }
+    }
+}

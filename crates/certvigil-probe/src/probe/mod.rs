@@ -1,0 +1,493 @@
+//! One probe of one address: connects, performs STARTTLS if the protocol needs it, performs the
+//! handshake, and records the server's certificates.
+
+mod bounds;
+mod cleartext;
+mod client_cert;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod handshake;
+mod hello_size;
+mod key_proof;
+mod p521;
+mod quic;
+mod reach;
+mod rsa;
+mod session;
+mod setup;
+mod starttls;
+mod tds;
+mod tls_error;
+mod transport;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::certificate::Interner;
+use crate::model::{KeyType, Protocol, Sni, Target, Timings};
+use crate::observation::{ErrorKind, Outcome, ProbeError, Sent, Served};
+
+pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use cleartext::{Answer, Offer};
+pub use client_cert::ClientFiles;
+pub use reach::{Reach, ReachSettings, Reaches};
+use setup::Schemes;
+use transport::Transport;
+
+/// Divisor of the remaining time that yields the time limit for the connection. The rest is for the
+/// handshake.
+const CONNECT_SHARE: u32 = 2;
+/// Time to wait for the server to close the connection after our close_notify. Waiting avoids a
+/// connection reset in the server's log.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// Target, address and options of one probe.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Target to probe.
+    pub target: &'a Target,
+    /// Address of the target to connect to.
+    pub address: SocketAddr,
+    /// Kind of key to request.
+    pub key_type: KeyType,
+    /// Connection options.
+    pub reach: &'a Reach,
+}
+
+impl<'a> Request<'a> {
+    /// Returns the server name to send as SNI.
+    fn sni(&self) -> Option<&'a str> {
+        match &self.reach.sni {
+            Sni::Hostname => self.target.sent_name().sni(),
+            Sni::Name(name) => Some(name),
+            Sni::None => None,
+        }
+    }
+
+    /// Returns the options that may be the cause of a failed handshake.
+    fn sent(&self) -> Sent {
+        Sent {
+            proxy_header: self.reach.proxy_protocol.is_some(),
+            client_certificate: self.reach.client.is_some(),
+            sni: match &self.reach.sni {
+                Sni::Hostname if !self.target.names.is_empty() => {
+                    Sni::Name(self.target.sent_name().to_string())
+                }
+                sni => sni.clone(),
+            },
+        }
+    }
+
+    /// Returns the application protocols (ALPN) to offer.
+    fn alpn(&self) -> Vec<Vec<u8>> {
+        if !self.reach.alpn.is_empty() {
+            return self.reach.alpn.clone();
+        }
+        let own = self.target.protocol.alpn();
+        own.map(|name| name.as_bytes().to_vec())
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Prober with the state that all handshakes share, which is created once.
+pub struct Prober {
+    config: setup::Configs,
+}
+
+impl Prober {
+    /// Prepares the shared state of the handshakes.
+    ///
+    /// # Errors
+    /// If the cryptographic library does not support TLS 1.2 and 1.3.
+    pub fn new() -> Result<Self, String> {
+        Ok(Self {
+            config: setup::Configs::new(Arc::default())?,
+        })
+    }
+
+    /// Returns the certificates that servers sent, shared between all holders of an identical
+    /// certificate.
+    pub fn certificates(&self) -> &Arc<Interner> {
+        &self.config.certificates
+    }
+
+    /// Probes one address within the deadline. A failure is an outcome.
+    pub async fn probe(&self, request: Request<'_>, deadline: Instant) -> (Outcome, Timings) {
+        let mut timings = Timings::default();
+        let outcome = match self.take(request, deadline, &mut timings).await {
+            Ok(served) => Outcome::Served(Box::new(served)),
+            Err(error) => Outcome::Failed(ProbeError {
+                sent: request.sent(),
+                ..error
+            }),
+        };
+        (outcome, timings)
+    }
+
+    async fn take(
+        &self,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, ProbeError> {
+        // Boxed: state that few probes need must not enlarge every waiting probe. There may be ten
+        // thousand.
+        if request.target.protocol.is_quic() {
+            return Box::pin(quic::take(&self.config, request, deadline, timings)).await;
+        }
+        if !setup::can_send(request.sni()) {
+            return Box::pin(self.take_with_odd_name(request, deadline, timings)).await;
+        }
+        let stream = match open(request, deadline, timings).await {
+            Ok(stream) => stream,
+            Err(failure) => {
+                let second =
+                    Box::pin(self.take_tls_first(&failure, request, deadline, timings)).await;
+                return second.unwrap_or(Err(failure.error));
+            }
+        };
+        let start = Instant::now();
+        let mut connection =
+            handshake::Connection::new(&self.config, request, Schemes::Checked, stream)?;
+        let result = connection.handshake(deadline).await;
+        timings.handshake = Some(start.elapsed());
+        match result {
+            Ok(mut served) => {
+                connection.leave(starttls::quit(request), LINGER).await;
+                drop(connection);
+                if served.parameters.rare_group.is_some() {
+                    let refused = Box::pin(self.refuses_common_offer(request, deadline)).await;
+                    served.parameters.refused_common_offer = refused;
+                }
+                Ok(served)
+            }
+            Err(failure) if failure.shares_nothing => {
+                // Closed first, because an address never gets two concurrent connections.
+                drop(connection);
+                let second = Box::pin(self.probe_in_cleartext(request, deadline, timings)).await;
+                second.unwrap_or(Err(failure.error))
+            }
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// Probes a server again that may be configured for TLS from the first byte. Returns `None` if
+    /// the protocol has no such configuration, or if this fails too.
+    async fn take_tls_first(
+        &self,
+        failure: &starttls::Failure,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, ProbeError>> {
+        let protocol = request.target.protocol.tls_first();
+        let target = Target {
+            protocol: protocol.filter(|_| failure.may_expect_tls)?,
+            ..request.target.clone()
+        };
+        let request = Request {
+            target: &target,
+            ..request
+        };
+        let mut next = Timings {
+            resolve: timings.resolve,
+            ..Timings::default()
+        };
+        let served = Box::pin(self.take(request, deadline, &mut next))
+            .await
+            .ok()?;
+        *timings = next;
+        Some(Ok(served))
+    }
+
+    /// Probes a server that has nothing in common with rustls again. Returns `None` if this yields
+    /// no valid result, so that the first error is reported.
+    async fn probe_in_cleartext(
+        &self,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, ProbeError>> {
+        let offers = match request.key_type {
+            KeyType::Any => &[Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Both],
+        };
+        for offer in offers {
+            let mut next = *timings;
+            let stream = open(request, deadline, &mut next).await.ok()?;
+            let algorithms = &self.config.algorithms;
+            let answer = cleartext::read(
+                request, *offer, stream, algorithms, deadline, LINGER, &mut next,
+            );
+            match answer.await {
+                Answer::Read(result) => {
+                    *timings = next;
+                    let mut served = match result {
+                        Ok(served) => self.shared(*served),
+                        Err(error) => return Some(Err(error)),
+                    };
+                    if *offer == Offer::Current && cleartext::is_rare(&served) {
+                        let refused = self.refuses_common_offer(request, deadline).await;
+                        served.parameters.refused_common_offer = refused;
+                    }
+                    return Some(Ok(served));
+                }
+                Answer::Tls13 => return self.probe_with_any_key(request, deadline, timings).await,
+                Answer::Refused => {}
+                Answer::Nothing => return None,
+            }
+        }
+        None
+    }
+
+    /// Probes a server under a name that rustls cannot send, in TLS 1.2 and before.
+    async fn take_with_odd_name(
+        &self,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, ProbeError> {
+        let offers = match request.key_type {
+            KeyType::Any => &[Offer::Common, Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
+        };
+        for offer in offers {
+            let stream = open(request, deadline, timings)
+                .await
+                .map_err(|failure| failure.error)?;
+            let algorithms = &self.config.algorithms;
+            let answer = cleartext::read(
+                request, *offer, stream, algorithms, deadline, LINGER, timings,
+            );
+            match answer.await {
+                Answer::Read(result) => return result.map(|served| self.shared(*served)),
+                Answer::Tls13 | Answer::Refused | Answer::Nothing => {}
+            }
+        }
+        let name = request.sni().unwrap_or_default();
+        Err(ProbeError::new(
+            ErrorKind::Internal,
+            format!(
+                "`{name}` cannot be sent as SNI in TLS 1.3 here, and there was no answer in TLS 1.2"
+            ),
+        ))
+    }
+
+    /// Returns true if a server refuses all that Go and Chromium offer.
+    async fn refuses_common_offer(&self, request: Request<'_>, deadline: Instant) -> bool {
+        let (algorithms, mut timings) = (&self.config.algorithms, Timings::default());
+        let Ok(stream) = open(request, deadline, &mut timings).await else {
+            return false;
+        };
+        let offer = Offer::Common;
+        let answer = cleartext::read(
+            request,
+            offer,
+            stream,
+            algorithms,
+            deadline,
+            LINGER,
+            &mut timings,
+        );
+        matches!(answer.await, Answer::Refused)
+    }
+
+    /// Probes a server with TLS 1.3 again and offers the signature algorithms that cannot be
+    /// verified here. Returns `None` if this fails too.
+    async fn probe_with_any_key(
+        &self,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, ProbeError>> {
+        let mut next = *timings;
+        let stream = open(request, deadline, &mut next).await.ok()?;
+        let start = Instant::now();
+        let mut connection =
+            handshake::Connection::new(&self.config, request, Schemes::All, stream).ok()?;
+        let served = connection.handshake(deadline).await.ok()?;
+        next.handshake = Some(start.elapsed());
+        connection.leave(starttls::quit(request), LINGER).await;
+        *timings = next;
+        Some(Ok(served))
+    }
+
+    /// Returns the result with its certificates replaced by the shared copies.
+    fn shared(&self, mut served: Served) -> Served {
+        for certificate in std::iter::once(&mut served.leaf).chain(&mut served.rest) {
+            *certificate = self.certificates().share(certificate);
+        }
+        served
+    }
+}
+
+/// Connects, and performs STARTTLS if the protocol needs it. TLS is next on the returned
+/// connection.
+async fn open(
+    request: Request<'_>,
+    deadline: Instant,
+    timings: &mut Timings,
+) -> Result<Transport, starttls::Failure> {
+    let failed = |error| starttls::Failure {
+        error,
+        may_expect_tls: false,
+    };
+    let start = Instant::now();
+    let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
+    let connected = timeout_at(connect_deadline, request.reach.connect(request.address)).await;
+    let mut stream = match connected {
+        Ok(connected) => connected.map_err(|e| failed(connect_error(&e, request.address)))?,
+        Err(_) => return Err(failed(connect_timeout(start.elapsed()))),
+    };
+    timings.connect = Some(start.elapsed());
+    if request.target.protocol.uses_starttls() {
+        let start = Instant::now();
+        let result = Box::pin(starttls::start(request, &mut stream, deadline, LINGER)).await;
+        timings.starttls = Some(start.elapsed());
+        result?;
+    }
+    Ok(match request.target.protocol {
+        Protocol::Mssql => Transport::tds(stream),
+        _ => Transport::plain(stream),
+    })
+}
+
+fn connect_timeout(after: Duration) -> ProbeError {
+    ProbeError::new(
+        ErrorKind::ConnectTimeout,
+        format!(
+            "no answer to the connection within {:.1} s",
+            after.as_secs_f64()
+        ),
+    )
+}
+
+/// Linux error for an address family that the kernel lacks, because the machine was started without
+/// IPv6.
+const EAFNOSUPPORT: i32 = 97;
+
+fn connect_error(error: &io::Error, address: SocketAddr) -> ProbeError {
+    use io::ErrorKind as Io;
+    let lacks_family = error.raw_os_error() == Some(EAFNOSUPPORT);
+    let (kind, message) = match error.kind() {
+        Io::ConnectionRefused => (
+            ErrorKind::ConnectRefused,
+            "the connection was refused: nothing listens there".into(),
+        ),
+        Io::TimedOut => (ErrorKind::ConnectTimeout, "the connection timed out".into()),
+        // A reset in response to a SYN is reported as a refusal (RFC 9293, section 3.10.7.3). This
+        // reset came after the connection was established, before `connect` returned.
+        Io::ConnectionReset => (
+            ErrorKind::TlsClosed,
+            "the server reset the connection as soon as it was up".into(),
+        ),
+        Io::ConnectionAborted => (
+            ErrorKind::ConnectReset,
+            "the connection was given up while it was set up".into(),
+        ),
+        Io::NetworkUnreachable | Io::AddrNotAvailable => (
+            ErrorKind::ConnectUnreachable,
+            no_route_to(address.ip(), error),
+        ),
+        _ if lacks_family => (
+            ErrorKind::ConnectUnreachable,
+            no_route_to(address.ip(), error),
+        ),
+        Io::HostUnreachable | Io::NetworkDown | Io::PermissionDenied | Io::InvalidInput => (
+            ErrorKind::ConnectUnreachable,
+            format!("the address cannot be reached: {error}"),
+        ),
+        // Exhausted file descriptors and similar errors are local, not the server's.
+        _ => (
+            ErrorKind::Internal,
+            format!("no connection could be made: {error}"),
+        ),
+    };
+    ProbeError::new(kind, message)
+}
+
+/// Returns the message for an address to which the system has no route. No packet was sent.
+fn no_route_to(ip: IpAddr, error: &io::Error) -> String {
+    let family = if ip.is_ipv6() { "IPv6" } else { "IPv4" };
+    format!(
+        "the address cannot be reached: this machine has no {family}, or no route to there ({error})"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reset_after_connecting_is_not_a_connect_error() {
+        let kind = |error: io::ErrorKind| {
+            connect_error(&error.into(), SocketAddr::from(([127, 0, 0, 1], 443))).kind
+        };
+        assert_eq!(kind(io::ErrorKind::ConnectionReset), ErrorKind::TlsClosed);
+        assert_eq!(
+            kind(io::ErrorKind::ConnectionRefused),
+            ErrorKind::ConnectRefused
+        );
+        assert_eq!(
+            kind(io::ErrorKind::ConnectionAborted),
+            ErrorKind::ConnectReset
+        );
+    }
+
+    #[test]
+    fn missing_address_family_is_unreachable_not_internal() {
+        const ENETUNREACH: i32 = 101;
+        const EADDRNOTAVAIL: i32 = 99;
+        const EMFILE: i32 = 24;
+        let error = |code, ip| {
+            connect_error(
+                &io::Error::from_raw_os_error(code),
+                SocketAddr::new(ip, 443),
+            )
+        };
+        for (ip, family) in [
+            (IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]), "no IPv6"),
+            ([192, 0, 2, 1].into(), "no IPv4"),
+        ] {
+            for code in [ENETUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT] {
+                let error = error(code, ip);
+                assert_eq!(error.kind, ErrorKind::ConnectUnreachable, "{code}");
+                assert!(error.message.contains(family), "{error}");
+            }
+            assert_eq!(error(EMFILE, ip).kind, ErrorKind::Internal);
+        }
+    }
+
+    /// Guard for the documented memory use of thousands of waiting probes.
+    #[test]
+    fn waiting_probe_uses_little_memory() {
+        const MOST: usize = 5 * 512;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let _guard = runtime.enter();
+        let prober = Prober::new().unwrap();
+        let reach = Reach::default();
+        let target = Target {
+            certificate: "www".into(),
+            hostname: "www.example".parse().unwrap(),
+            port: 443,
+            protocol: Protocol::Https,
+            names: Box::default(),
+        };
+        let request = Request {
+            target: &target,
+            address: SocketAddr::from(([127, 0, 0, 1], 443)),
+            key_type: KeyType::Any,
+            reach: &reach,
+        };
+        let size = size_of_val(&prober.probe(request, Instant::now()));
+        assert!(size <= MOST, "{size} bytes");
+    }
+}

@@ -1,0 +1,302 @@
+//! Offer of a handshake, and the verifier that records the server's certificates and proof.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedCipherSuite};
+
+use crate::certificate::Interner;
+use crate::model::{Hostname, KeyType};
+use crate::observation::{
+    ErrorKind, KeyProof, Parameters, ProbeError, Revocation, Served, Staple, TlsVersion,
+};
+
+use super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::tls_error::no_certificate;
+use super::{Request, cleartext, hello_size, key_proof, p521};
+
+/// State that all handshakes share, for each kind of key that may be requested.
+pub(super) struct Configs {
+    any: ClientConfig,
+    rsa: ClientConfig,
+    ecdsa: ClientConfig,
+    /// Algorithms that verify signatures.
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+    /// Certificates that servers sent.
+    pub(super) certificates: Arc<Interner>,
+}
+
+/// Returns the error of a handshake with a file.
+fn no_connection() -> ProbeError {
+    ProbeError::new(ErrorKind::Internal, "a file has no server to connect to")
+}
+
+impl Configs {
+    pub(super) fn new(certificates: Arc<Interner>) -> Result<Self, String> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        Ok(Self {
+            any: base(KeyType::Any, algorithms, &certificates)?,
+            rsa: base(KeyType::Rsa, algorithms, &certificates)?,
+            ecdsa: base(KeyType::Ecdsa, algorithms, &certificates)?,
+            algorithms,
+            certificates,
+        })
+    }
+
+    /// Returns the configuration of a handshake, for TCP and QUIC.
+    pub(super) fn prepare(
+        &self,
+        request: Request<'_>,
+        schemes: Schemes,
+    ) -> Result<Prepared, ProbeError> {
+        let hostname = request.target.sent_name();
+        let sni = request.sni();
+        let name = match (sni, hostname) {
+            (Some(name), _) => server_name(name)?,
+            // No SNI is sent, but rustls requires a name.
+            (None, Hostname::Dns(name)) => server_name(name)?,
+            (None, Hostname::Ip(ip)) => ServerName::from(*ip),
+            (None, Hostname::File(_)) => return Err(no_connection()),
+        };
+        let certificates = self.certificates.clone();
+        let mut recorder = Recorder::new(self.algorithms, certificates, request.key_type);
+        recorder.schemes = schemes;
+        let recorder = Arc::new(recorder);
+        let mut config = match request.key_type {
+            KeyType::Any => self.any.clone(),
+            KeyType::Rsa => self.rsa.clone(),
+            KeyType::Ecdsa => self.ecdsa.clone(),
+        };
+        config.enable_sni = sni.is_some();
+        config.alpn_protocols = request.alpn();
+        if let Some(client) = &request.reach.client {
+            config.client_auth_cert_resolver = client.clone();
+        }
+        config
+            .dangerous()
+            .set_certificate_verifier(recorder.clone());
+        Ok(Prepared {
+            config,
+            name,
+            recorder,
+        })
+    }
+}
+
+/// Signature algorithms that a handshake offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schemes {
+    /// Algorithms whose signatures are verified here.
+    Checked,
+    /// All algorithms, including Ed448, brainpool curves and others whose signatures cannot be
+    /// verified here. Such a signature is no proof of the key.
+    All,
+}
+
+/// Returns the signature algorithms of TLS 1.3 whose signatures cannot be verified here.
+fn unchecked() -> impl Iterator<Item = SignatureScheme> {
+    [SignatureScheme::ED448]
+        .into_iter()
+        .chain(cleartext::SCHEMES_OF_TLS13)
+}
+
+/// Handshake that has not started.
+pub(super) struct Prepared {
+    pub(super) config: ClientConfig,
+    pub(super) name: ServerName<'static>,
+    pub(super) recorder: Arc<Recorder>,
+}
+
+/// Returns true if rustls can send the server name. It refuses labels that begin or end with a
+/// hyphen, which other clients send.
+pub(super) fn can_send(name: Option<&str>) -> bool {
+    name.is_none_or(|name| server_name(name).is_ok())
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, ProbeError> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| ProbeError::new(ErrorKind::Internal, format!("{name} cannot be sent as SNI")))
+}
+
+/// Returns the configuration of a handshake that requests a kind of key. The signature algorithms
+/// select it, and for TLS 1.2 the cipher suites do too.
+fn base(
+    key_type: KeyType,
+    algorithms: WebPkiSupportedAlgorithms,
+    certificates: &Arc<Interner>,
+) -> Result<ClientConfig, String> {
+    let recorder = Recorder::new(algorithms, certificates.clone(), key_type);
+    let mut provider: CryptoProvider = aws_lc_rs::default_provider();
+    // The ClientHello contains a key share of the first group. A share of ML-KEM would take a tenth
+    // of the CPU time and half of the memory of a probe, for a secret that protects nothing here. A
+    // server that requires ML-KEM requests its share (RFC 8446, section 4.1.4).
+    provider.kx_groups = vec![
+        hello_size::X25519_PADDED,
+        kx_group::SECP256R1,
+        kx_group::SECP384R1,
+        p521::SECP521R1,
+        kx_group::X25519MLKEM768,
+        kx_group::SECP256R1MLKEM768,
+        kx_group::MLKEM768,
+        kx_group::MLKEM1024,
+        hello_size::GREASE,
+    ];
+    provider.cipher_suites.retain(|suite| match suite {
+        SupportedCipherSuite::Tls13(_) => true,
+        SupportedCipherSuite::Tls12(suite) => {
+            suite.sign.iter().any(|scheme| is_of(key_type, *scheme))
+        }
+    });
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| format!("TLS cannot be set up: {e}"))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(recorder))
+        .with_no_client_auth();
+    // Every probe needs a full handshake, because a resumed session contains no certificate.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// Returns true if a scheme signs with a key of this kind (RFC 8446, section 4.2.3).
+fn is_of(key_type: KeyType, scheme: SignatureScheme) -> bool {
+    let is_rsa = matches!(
+        scheme,
+        SignatureScheme::RSA_PKCS1_SHA1
+            | SignatureScheme::RSA_PKCS1_SHA256
+            | SignatureScheme::RSA_PKCS1_SHA384
+            | SignatureScheme::RSA_PKCS1_SHA512
+            | SignatureScheme::RSA_PSS_SHA256
+            | SignatureScheme::RSA_PSS_SHA384
+            | SignatureScheme::RSA_PSS_SHA512
+    ) || key_proof::PSS_KEY_SCHEMES.contains(&scheme);
+    match key_type {
+        KeyType::Any => true,
+        KeyType::Rsa => is_rsa,
+        KeyType::Ecdsa => !is_rsa,
+    }
+}
+
+/// Verifier that records its input and accepts every certificate, because judging is separate, but
+/// requires the proof of the key.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    algorithms: WebPkiSupportedAlgorithms,
+    certificates: Arc<Interner>,
+    key_type: KeyType,
+    schemes: Schemes,
+    staple: OnceLock<Staple>,
+    proof: OnceLock<KeyProof>,
+}
+
+impl Recorder {
+    fn new(
+        algorithms: WebPkiSupportedAlgorithms,
+        certificates: Arc<Interner>,
+        key_type: KeyType,
+    ) -> Self {
+        Self {
+            algorithms,
+            certificates,
+            key_type,
+            schemes: Schemes::Checked,
+            staple: OnceLock::new(),
+            proof: OnceLock::new(),
+        }
+    }
+
+    /// Returns the result for a server that has proved possession of its key, if its chain is
+    /// within the limits.
+    pub(super) fn served(
+        &self,
+        chain: &[CertificateDer<'static>],
+        tls_version: TlsVersion,
+        suite: Option<SupportedCipherSuite>,
+        alpn: Option<&[u8]>,
+    ) -> Result<Served, ProbeError> {
+        let bytes: usize = chain.iter().map(|c| c.len()).sum();
+        if chain.len() > MAX_CHAIN_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
+            return Err(ProbeError::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the server sent {} certificates of {bytes} bytes in all",
+                    chain.len()
+                ),
+            ));
+        }
+        let mut certificates = chain.iter().map(|c| self.certificates.certificate(c));
+        let leaf = certificates.next().ok_or_else(no_certificate)?;
+        let suite = suite.map(|s| s.suite());
+        let suite = suite.and_then(|s| s.as_str()).unwrap_or_default();
+        Ok(Served {
+            leaf,
+            rest: certificates.collect(),
+            tls_version,
+            // rustls spells TLS 1.3 suites differently from IANA.
+            cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
+            alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
+            revocation: Revocation {
+                staple: self.staple.get().cloned().unwrap_or_default(),
+                fetched: None,
+            },
+            key_proof: self.proof.get().copied().unwrap_or(KeyProof::Handshake),
+            parameters: Parameters::default(),
+        })
+    }
+
+    fn record(&self, result: Result<KeyProof, Error>) -> Result<HandshakeSignatureValid, Error> {
+        let proof = result?;
+        let _ = self.proof.set(proof);
+        Ok(HandshakeSignatureValid::assertion())
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let _ = self.staple.set(Staple::of(ocsp_response));
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.record(key_proof::tls12(&self.algorithms, message, cert, dss))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let is_unchecked = unchecked().any(|scheme| scheme == dss.scheme);
+        if self.schemes == Schemes::All && is_unchecked {
+            return self.record(key_proof::of_unknown_kind(&self.algorithms, cert));
+        }
+        self.record(key_proof::tls13(&self.algorithms, message, cert, dss))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let mut schemes = self.algorithms.supported_schemes();
+        schemes.extend(key_proof::PSS_KEY_SCHEMES);
+        if self.schemes == Schemes::All {
+            schemes.extend(unchecked());
+        }
+        schemes.retain(|scheme| is_of(self.key_type, *scheme));
+        schemes
+    }
+}

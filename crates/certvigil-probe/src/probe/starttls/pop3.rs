@@ -1,0 +1,38 @@
+//! POP3 (RFC 1939, RFC 2449, RFC 2595).
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::nntp::until_dot;
+use super::reply::has_word;
+use super::wire::{DialogueError, SHORT_LINE, Wire};
+
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+) -> Result<(), DialogueError> {
+    status(wire).await?;
+    wire.send("CAPA\r\n").await?;
+    // A server older than RFC 2449 rejects the command, and may support TLS nevertheless.
+    match status(wire).await {
+        Ok(()) => {
+            let capabilities = until_dot(wire).await?;
+            if !has_word(capabilities.iter().map(String::as_str), "STLS") {
+                return Err(DialogueError::NotOffered);
+            }
+        }
+        Err(DialogueError::Refused(_)) => {}
+        Err(other) => return Err(other),
+    }
+    wire.send("STLS\r\n").await?;
+    status(wire).await
+}
+
+async fn status<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+) -> Result<(), DialogueError> {
+    let line = wire.line(SHORT_LINE).await?;
+    match line.split(' ').next() {
+        Some("+OK") => Ok(()),
+        Some("-ERR") => Err(DialogueError::refused(line)),
+        _ => Err(DialogueError::unexpected(line)),
+    }
+}
