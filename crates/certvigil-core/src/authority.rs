@@ -69,6 +69,11 @@ impl Key {
         PublicKeyHash::of(&self.0.subject_public_key_info())
     }
 
+    /// Calls a function with the key, which signs what the caller builds.
+    pub fn signing<T>(&self, sign: impl FnOnce(&KeyPair) -> T) -> T {
+        sign(&self.0)
+    }
+
     /// Signs bytes: ECDSA with P-256 and SHA-256 for a generated key.
     ///
     /// # Errors

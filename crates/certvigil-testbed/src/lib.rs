@@ -6,6 +6,7 @@ mod api;
 pub use certvigil_core::authority;
 mod scenario;
 mod server;
+pub mod sandbox;
 pub mod wares;
 
 use std::collections::BTreeSet;

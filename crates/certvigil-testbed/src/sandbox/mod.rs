@@ -1,0 +1,230 @@
+//! Sandbox of the SSLMate API, version 2 (<https://sslmate.com/help/reference/apiv2>): an account
+//! that can be changed, an authority that issues certificates for CSRs, a revocation list, an OCSP
+//! responder and webhooks. `certvigil sandbox` and `demo --serve` run it.
+
+pub mod account;
+mod authority;
+mod der;
+mod http;
+mod revocation;
+mod store;
+mod webhook;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+use tokio::sync::{Notify, watch};
+
+use certvigil_core::certificate::Certificate;
+use certvigil_core::model::Timestamp;
+
+use crate::api::{Credentials, HostTester};
+use account::{Account, ApiError, Context, Delivery, IssuingError, Policy};
+use store::{Store, StoreError};
+
+pub use authority::SandboxAuthority;
+pub use store::FILE_NAME;
+
+/// Returns the current time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Settings of a sandbox.
+pub struct Settings {
+    /// Credentials that the API accepts.
+    pub credentials: Credentials,
+    /// Behaviour of the account.
+    pub policy: Policy,
+    /// Folder of the database. `None` keeps the account in memory.
+    pub state_dir: Option<PathBuf>,
+    /// Authority for a new database. `None` creates one.
+    pub authority: Option<SandboxAuthority>,
+    /// Clock.
+    pub clock: Clock,
+}
+
+/// Reason for which a sandbox cannot start.
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The authority cannot be created.
+    #[error(transparent)]
+    Authority(#[from] IssuingError),
+    /// The account cannot be filled or advanced.
+    #[error("cannot prepare the account: {0}")]
+    Account(#[from] ApiError),
+    /// The prober of `/test` cannot be created.
+    #[error("cannot prepare the prober of /test: {0}")]
+    Tester(String),
+}
+
+/// Running sandbox.
+pub struct Sandbox {
+    state: Mutex<State>,
+    /// Notifies requests that wait for an instance.
+    changed: watch::Sender<()>,
+    /// Notifies the task that waits for the next transition.
+    rescheduled: Notify,
+    requests: AtomicUsize,
+    waiting: AtomicUsize,
+    credentials: Credentials,
+    policy: Policy,
+    tester: Box<dyn HostTester>,
+    clock: Clock,
+}
+
+struct State {
+    account: Account,
+    store: Store,
+    authority: SandboxAuthority,
+    /// Webhook deliveries that are being sent.
+    in_flight: BTreeSet<u64>,
+}
+
+impl Sandbox {
+    /// Opens the account. `tester` creates the prober for `/test` from the root.
+    ///
+    /// # Errors
+    /// If the database cannot be used or the authority cannot be created.
+    pub fn open<T: HostTester + 'static>(
+        settings: Settings,
+        tester: impl FnOnce(&Certificate) -> Result<T, String>,
+    ) -> Result<Arc<Self>, SandboxError> {
+        let store = Store::open(settings.state_dir.as_deref())?;
+        let origin = settings.policy.origin.clone();
+        let authority = match (store.authority()?, settings.authority) {
+            (Some(stored), _) => SandboxAuthority::restored(&stored, origin)?,
+            (None, Some(given)) => given,
+            (None, None) => SandboxAuthority::new((settings.clock)(), origin)?,
+        };
+        store.save_authority(&authority.stored())?;
+        let account = store.account()?;
+        let tester = tester(authority.root()).map_err(SandboxError::Tester)?;
+        Ok(Arc::new(Self {
+            state: Mutex::new(State {
+                account,
+                store,
+                authority,
+                in_flight: BTreeSet::new(),
+            }),
+            changed: watch::Sender::new(()),
+            rescheduled: Notify::new(),
+            requests: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            credentials: settings.credentials,
+            policy: settings.policy,
+            tester: Box::new(tester),
+            clock: settings.clock,
+        }))
+    }
+
+    /// Returns the root.
+    pub fn root(&self) -> Certificate {
+        self.state().authority.root().clone()
+    }
+
+    /// Returns the account as of now.
+    pub fn account(&self) -> Account {
+        // A failed transition is logged, and the account is what it was before.
+        let _ = self.transition(|_, _| Ok(()));
+        self.state().account.clone()
+    }
+
+    /// Changes the account and stores it.
+    ///
+    /// # Errors
+    /// The error of the change, or if the account cannot be stored. It is then unchanged.
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        self.transition(change)
+    }
+
+    /// Returns the number of requests so far, including those in flight.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of requests that currently wait for an instance.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Makes the transitions that are due, then a change. Stores both. A change that fails has no
+    /// effect.
+    fn transition<T>(
+        &self,
+        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let now = self.now();
+        let mut state = self.state();
+        if state.account.is_due(now)
+            && let Err(error) = self.apply(&mut state, now, |account, context| {
+                account.advance(context)
+            })
+        {
+            tracing::error!("cannot advance the account: {error}");
+        }
+        self.apply(&mut state, now, change)
+    }
+
+    fn apply<T>(
+        &self,
+        state: &mut State,
+        now: Timestamp,
+        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let mut next = state.account.clone();
+        let result = change(
+            &mut next,
+            &mut Context {
+                policy: &self.policy,
+                now,
+                issuing: &mut state.authority,
+            },
+        )?;
+        let saved = state.store.save(&state.account, &next);
+        if saved.map_err(|error| ApiError::Internal(error.to_string()))? {
+            state.account = next;
+            self.changed.send_replace(());
+            self.rescheduled.notify_one();
+        }
+        Ok(result)
+    }
+
+    /// Returns the deliveries that are due, which the caller must send, and the time of the next
+    /// transition or delivery.
+    fn due(&self) -> (Vec<(u64, Arc<Delivery>)>, Option<Timestamp>) {
+        let now = self.now();
+        let mut state = self.state();
+        let state = &mut *state;
+        let in_flight = &mut state.in_flight;
+        let mut due = Vec::new();
+        let mut next = state.account.next_transition().map(|at| at.0);
+        for (number, delivery) in &state.account.deliveries {
+            if in_flight.contains(number) {
+                continue;
+            }
+            if delivery.next_at <= now.0 {
+                in_flight.insert(*number);
+                due.push((*number, delivery.clone()));
+            } else {
+                next = Some(next.map_or(delivery.next_at, |at| at.min(delivery.next_at)));
+            }
+        }
+        (due, next.map(Timestamp))
+    }
+}
