@@ -137,7 +137,11 @@ pub fn environment() -> Environment<'static> {
     }
 }
 
-fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String> {
+/// Creates the prober of `/test` for an account whose authority has this root.
+///
+/// # Errors
+/// If the TLS client cannot be created.
+pub fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String> {
     let mut trust = TrustStore::default();
     trust.add(root).map_err(|e| e.to_string())?;
     let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;

@@ -7,6 +7,7 @@ mod authority;
 mod der;
 mod http;
 mod revocation;
+mod scenario;
 mod store;
 mod webhook;
 
@@ -26,6 +27,7 @@ use account::{Account, ApiError, Context, Delivery, IssuingError, Policy};
 use store::{Store, StoreError};
 
 pub use authority::SandboxAuthority;
+pub use scenario::Scenario as AccountScenario;
 pub use store::FILE_NAME;
 
 /// Returns the current time.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Behaviour of the account.
     pub policy: Policy,
+    /// Certificates of a new account.
+    pub scenario: Option<AccountScenario>,
     /// Folder of the database. `None` keeps the account in memory.
     pub state_dir: Option<PathBuf>,
     /// Authority for a new database. `None` creates one.
@@ -103,8 +107,9 @@ impl Sandbox {
         };
         store.save_authority(&authority.stored())?;
         let account = store.account()?;
+        let is_new = account == Account::default();
         let tester = tester(authority.root()).map_err(SandboxError::Tester)?;
-        Ok(Arc::new(Self {
+        let sandbox = Self {
             state: Mutex::new(State {
                 account,
                 store,
@@ -119,7 +124,11 @@ impl Sandbox {
             policy: settings.policy,
             tester: Box::new(tester),
             clock: settings.clock,
-        }))
+        };
+        if let (true, Some(scenario)) = (is_new, settings.scenario) {
+            sandbox.change(|account, context| scenario.fill(account, context))?;
+        }
+        Ok(Arc::new(sandbox))
     }
 
     /// Returns the root.

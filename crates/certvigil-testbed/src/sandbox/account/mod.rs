@@ -8,6 +8,7 @@ mod expand;
 mod life;
 mod orders;
 mod request;
+mod seed;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -26,6 +27,7 @@ pub use arguments::Body;
 pub use error::{ApiError, CsrError};
 pub use expand::Expand;
 pub use request::{Call, Method, Parsed, Request, Which, parse};
+pub use seed::NewInstance;
 pub use view::test_row;
 
 /// Maximum certificate objects of an account.
