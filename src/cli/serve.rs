@@ -113,9 +113,7 @@ impl Listen {
             }
             bound => bound,
         };
-        bound.map_err(|e| {
-            format!("cannot listen on {address}: {e}; choose another with {flag}")
-        })
+        bound.map_err(|e| format!("cannot listen on {address}: {e}; choose another with {flag}"))
     }
 }
 

@@ -4,9 +4,9 @@
 mod account;
 mod api;
 pub use certvigil_core::authority;
+pub mod sandbox;
 mod scenario;
 mod server;
-pub mod sandbox;
 pub mod wares;
 
 use std::collections::BTreeSet;

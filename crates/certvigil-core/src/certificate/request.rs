@@ -42,7 +42,9 @@ pub enum RequestError {
     #[error("the CSR is longer than {MAX_REQUEST_BYTES} bytes")]
     TooLong,
     /// It is not exactly one PEM block.
-    #[error("the CSR is not one PEM block of CERTIFICATE REQUEST; create one with `openssl req -new`")]
+    #[error(
+        "the CSR is not one PEM block of CERTIFICATE REQUEST; create one with `openssl req -new`"
+    )]
     NotPem,
     /// It is not PKCS#10.
     #[error("the CSR is not a PKCS#10 structure; create one with `openssl req -new`")]

@@ -88,7 +88,8 @@ impl SandboxAuthority {
             let key = Key::from_pem(key).map_err(failed)?;
             chain.push(Authority::restored(name, certificate, key));
         }
-        let pki = Pki::of_chain(chain).ok_or_else(|| wrong("the stored authority is incomplete"))?;
+        let pki =
+            Pki::of_chain(chain).ok_or_else(|| wrong("the stored authority is incomplete"))?;
         Ok(Self {
             pki: Arc::new(pki),
             temporary: Key::from_pem(&stored.temporary).map_err(failed)?,
@@ -181,7 +182,10 @@ impl Issuing for SandboxAuthority {
         let mut issuer = CertificateParams::default();
         issuer.distinguished_name = subject(order);
         let signed = self.temporary.signing(|key| {
-            params.signed_by(&RequestKey(order.request), &Issuer::from_params(&issuer, key))
+            params.signed_by(
+                &RequestKey(order.request),
+                &Issuer::from_params(&issuer, key),
+            )
         });
         let leaf = Certificate::from_der(signed.map_err(failed)?.der().to_vec());
         Ok(signed_of(&leaf, Vec::new(), leaf.to_pem(), true))

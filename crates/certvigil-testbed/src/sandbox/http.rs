@@ -9,9 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
-};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -95,7 +93,10 @@ impl Sandbox {
             },
         };
         let status = answer.status().as_u16();
-        tracing::info!("request: method={} path={path} status={status}", parts.method);
+        tracing::info!(
+            "request: method={} path={path} status={status}",
+            parts.method
+        );
         answer
     }
 
@@ -251,12 +252,7 @@ impl Sandbox {
         })
     }
 
-    async fn test(
-        &self,
-        cn: &str,
-        hostnames: &[Hostname],
-        port: u16,
-    ) -> Result<Value, ApiError> {
+    async fn test(&self, cn: &str, hostnames: &[Hostname], port: u16) -> Result<Value, ApiError> {
         let account = self.account();
         let record = account.certificate(cn)?;
         let none = || ApiError::NoActiveCertificate(cn.to_owned());
@@ -334,7 +330,9 @@ fn body_of(headers: &HeaderMap, body: &[u8]) -> Result<Body, ApiError> {
         },
         "application/json" => {
             let object = serde_json::from_slice(body);
-            object.map(Body::Json).map_err(|e| ApiError::BadBody(e.to_string()))
+            object
+                .map(Body::Json)
+                .map_err(|e| ApiError::BadBody(e.to_string()))
         }
         _ => Err(ApiError::BadContentType),
     }
@@ -380,11 +378,7 @@ fn json_answer(status: StatusCode, value: &Value) -> Answer {
     answer(status, "application/json", value.to_string())
 }
 
-fn answer(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Answer {
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(content_type);

@@ -9,6 +9,8 @@ mod http;
 mod revocation;
 mod scenario;
 mod store;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::collections::BTreeSet;
@@ -181,9 +183,8 @@ impl Sandbox {
         let now = self.now();
         let mut state = self.state();
         if state.account.is_due(now)
-            && let Err(error) = self.apply(&mut state, now, |account, context| {
-                account.advance(context)
-            })
+            && let Err(error) =
+                self.apply(&mut state, now, |account, context| account.advance(context))
         {
             tracing::error!("cannot advance the account: {error}");
         }

@@ -87,7 +87,10 @@ impl Scenario {
     pub fn fill(&self, account: &mut Account, context: &mut Context<'_>) -> Result<(), ApiError> {
         for planned in &self.certificates {
             planned.add(account, context).map_err(|error| {
-                ApiError::Internal(format!("certificate {} of the scenario: {error}", planned.cn))
+                ApiError::Internal(format!(
+                    "certificate {} of the scenario: {error}",
+                    planned.cn
+                ))
             })?;
         }
         Ok(())
@@ -108,7 +111,9 @@ impl Planned {
         if self.instance == Planning::None {
             return Ok(());
         }
-        let lifetime = self.lifetime.map(|d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
+        let lifetime = self
+            .lifetime
+            .map(|d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
         let policy = Policy {
             lifetime: lifetime.unwrap_or(context.policy.lifetime),
             approval_delay: None,
@@ -120,7 +125,12 @@ impl Planned {
             issuing: context.issuing,
         };
         let context = &mut context;
-        post(account, context, vec!["certs", &cn, "buy"], Body::Form(Vec::new()))?;
+        post(
+            account,
+            context,
+            vec!["certs", &cn, "buy"],
+            Body::Form(Vec::new()),
+        )?;
         if self.instance == Planning::Active {
             account.approve(&cn, context)?;
         }
@@ -163,7 +173,9 @@ fn planned(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Pl
     let mut texts = |name, problems: &mut Problems| -> Option<Vec<String>> {
         let item = fields.take(name)?;
         let list = item.list(problems);
-        let texts = list.iter().filter_map(|item| item.text().map(str::to_owned));
+        let texts = list
+            .iter()
+            .filter_map(|item| item.text().map(str::to_owned));
         Some(texts.collect())
     };
     if let Some(tags) = texts("tags", problems) {
@@ -190,7 +202,11 @@ fn planned(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Pl
         return None;
     };
     let Some(key) = key.and_then(|key| key.text()) else {
-        problems.add(item.line, &item.key, "`key` is missing; name a file for the private key");
+        problems.add(
+            item.line,
+            &item.key,
+            "`key` is missing; name a file for the private key",
+        );
         return None;
     };
     Some(Planned {

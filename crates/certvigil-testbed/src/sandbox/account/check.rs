@@ -106,7 +106,16 @@ mod tests {
     fn names_are_host_names_or_wildcards() {
         assert_eq!(dns_name("WWW.Example.com").unwrap(), "www.example.com");
         assert_eq!(dns_name("*.example.com").unwrap(), "*.example.com");
-        for wrong in ["", "*", "*.*.example.com", "a b", "127.0.0.1", "::1", "a.", "x..y"] {
+        for wrong in [
+            "",
+            "*",
+            "*.*.example.com",
+            "a b",
+            "127.0.0.1",
+            "::1",
+            "a.",
+            "x..y",
+        ] {
             assert_eq!(dns_name(wrong), None, "{wrong}");
         }
         assert!(common_name(&format!("{}.example.com", "a".repeat(60))).is_err());
@@ -115,7 +124,14 @@ mod tests {
     #[test]
     fn addresses_have_one_domain() {
         assert!(email("approver_email", "admin@example.com").is_ok());
-        for wrong in ["", "admin", "@example.com", "a@b@example.com", "a@localhost", "a b@x.de"] {
+        for wrong in [
+            "",
+            "admin",
+            "@example.com",
+            "a@b@example.com",
+            "a@localhost",
+            "a b@x.de",
+        ] {
             assert!(email("approver_email", wrong).is_err(), "{wrong}");
         }
     }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use certvigil_core::model::Timestamp;
 
 use super::expand::Object;
-use super::{
-    Account, ApiError, Approval, CertificateRecord, Context, Delivery, Expand, State,
-};
+use super::{Account, ApiError, Approval, CertificateRecord, Context, Delivery, Expand, State};
 
 /// Failed attempts after which a webhook delivery is dropped. The last pause is over four hours.
 const MAX_ATTEMPTS: u32 = 15;
@@ -96,7 +94,11 @@ impl Account {
 
 /// Returns the time of the next transition of a certificate.
 fn due(record: &CertificateRecord) -> Option<i64> {
-    let all = [renewal_due(record), approval_due(record), expiry_due(record)];
+    let all = [
+        renewal_due(record),
+        approval_due(record),
+        expiry_due(record),
+    ];
     all.into_iter().flatten().min()
 }
 

@@ -9,8 +9,6 @@ mod life;
 mod orders;
 mod request;
 mod seed;
-#[cfg(test)]
-mod tests;
 mod update;
 mod view;
 

@@ -6,8 +6,8 @@ use certvigil_core::certificate::SigningRequest;
 use certvigil_core::model::Timestamp;
 
 use super::{
-    Account, ApiError, Context, Expiry, InstanceRecord, MAX_INSTANCES, Order,
-    Source, State, check, names,
+    Account, ApiError, Context, Expiry, InstanceRecord, MAX_INSTANCES, Order, Source, State, check,
+    names,
 };
 
 /// Result of a revocation.
@@ -41,11 +41,7 @@ impl Account {
     }
 
     /// Reissues the active instance with the settings of the certificate object. Returns the ID.
-    pub(super) fn reissue(
-        &mut self,
-        cn: &str,
-        context: &mut Context<'_>,
-    ) -> Result<u64, ApiError> {
+    pub(super) fn reissue(&mut self, cn: &str, context: &mut Context<'_>) -> Result<u64, ApiError> {
         let record = self.certificate(cn)?;
         let current = record
             .current()

@@ -152,7 +152,10 @@ pub fn parse(request: &Request) -> Result<Parsed, ApiError> {
     }
     let is_expand = |(name, _): &&(String, String)| name == "expand";
     let (expand, query): (Vec<_>, Vec<_>) = request.query.iter().partition(is_expand);
-    let expand = Expand::parse(expand.iter().map(|(_, path)| path.as_str()), resource.object())?;
+    let expand = Expand::parse(
+        expand.iter().map(|(_, path)| path.as_str()),
+        resource.object(),
+    )?;
     let query: Vec<(String, String)> = query.into_iter().cloned().collect();
     let mut arguments = Arguments::of_form(&query)?;
     if request.method == Method::Post {
@@ -192,7 +195,11 @@ fn call(
                 text.parse()
                     .map_err(|_| ApiError::of("poll", "`poll` must be a number of seconds"))
             };
-            Call::Instance(check::common_name(cn)?, which, poll.map(seconds).transpose()?)
+            Call::Instance(
+                check::common_name(cn)?,
+                which,
+                poll.map(seconds).transpose()?,
+            )
         }
         Resource::Test(cn) => test(check::common_name(cn)?, arguments)?,
         Resource::Action(cn, action) => {
@@ -218,7 +225,9 @@ fn test(cn: String, arguments: &mut Arguments) -> Result<Call, ApiError> {
         return Err(ApiError::of("hostname", message));
     }
     let hostname = |given: Given| match given {
-        Given::Text(text) => text.parse().map_err(|e: String| ApiError::of("hostname", e)),
+        Given::Text(text) => text
+            .parse()
+            .map_err(|e: String| ApiError::of("hostname", e)),
         Given::Json(_) => Err(ApiError::of("hostname", "`hostname` must be a string")),
     };
     let hostnames = given.into_iter().map(hostname).collect::<Result<_, _>>()?;
@@ -278,8 +287,7 @@ impl Account {
                 return Ok(self.certificate_object(cn, expand, context.policy, context.now));
             }
             Call::Test(cn, ..) => {
-                let is_active =
-                    |record: &super::CertificateRecord| record.current().is_some();
+                let is_active = |record: &super::CertificateRecord| record.current().is_some();
                 return match self.certificates.get(cn) {
                     Some(record) if is_active(record) => Ok(Value::Null),
                     _ => Err(ApiError::NoActiveCertificate(cn.clone())),

@@ -78,7 +78,11 @@ impl Account {
             source: new.source,
             kind: (!is_imported).then_some(record.kind),
             sans: record.sans.clone(),
-            csr: if is_imported { String::new() } else { record.csr.clone() },
+            csr: if is_imported {
+                String::new()
+            } else {
+                record.csr.clone()
+            },
             pubkey_hash: pubkey_hash.unwrap_or_default(),
             approval: (!is_imported).then(|| record.approval.clone()),
             expiry: Expiry::At(signed.not_after),

@@ -59,7 +59,9 @@ impl Change {
                 Some(text) => Some(Box::new(check::csr(&text, cn)?)),
                 None => None,
             },
-            method: method.map(|m| method_name("approval_method", &m)).transpose()?,
+            method: method
+                .map(|m| method_name("approval_method", &m))
+                .transpose()?,
             approver_email: approver_email
                 .map(|address| check::email("approver_email", &address))
                 .transpose()?,
@@ -187,10 +189,16 @@ fn read_sans(value: &Value, cn: &str) -> Result<Option<Vec<San>>, ApiError> {
     let list = match value {
         Value::Null => return Ok(None),
         Value::Array(list) => list,
-        _ => return Err(wrong("`sans` must be an array of SAN objects, or null".into())),
+        _ => {
+            return Err(wrong(
+                "`sans` must be an array of SAN objects, or null".into(),
+            ));
+        }
     };
     if list.len() > MAX_SANS {
-        return Err(wrong(format!("A certificate may have at most {MAX_SANS} SANs")));
+        return Err(wrong(format!(
+            "A certificate may have at most {MAX_SANS} SANs"
+        )));
     }
     let mut sans: Vec<San> = Vec::with_capacity(list.len());
     for item in list {

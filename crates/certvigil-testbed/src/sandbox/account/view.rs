@@ -4,9 +4,7 @@ use certvigil_core::certificate::hash::Hash;
 use certvigil_core::model::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{
-    Account, Approval, Expand, InstanceRecord, Policy, San, Signed, State,
-};
+use super::{Account, Approval, Expand, InstanceRecord, Policy, San, Signed, State};
 use crate::judge::{Judged, Verdict};
 use crate::observation::Status;
 
@@ -131,14 +129,20 @@ impl Approvals<'_> {
             }
             Approval::Dns => {
                 let options = json!({ "options": self.dns_options(name) });
-                object.insert("dns_approval".into(), self.with_status("dns_approval", options));
+                object.insert(
+                    "dns_approval".into(),
+                    self.with_status("dns_approval", options),
+                );
             }
             Approval::Http => {
                 let file = json!({
                     "path": format!("/.well-known/pki-validation/{}.txt", self.label(name)),
                     "content": self.pubkey_hash,
                 });
-                object.insert("http_approval".into(), self.with_status("http_approval", file));
+                object.insert(
+                    "http_approval".into(),
+                    self.with_status("http_approval", file),
+                );
             }
         }
     }
