@@ -14,7 +14,7 @@ use certvigil::judge::TrustStore;
 use certvigil::lab::authority::{Authority, Issued, Key, Validity};
 use certvigil::lab::wares::{Pki, Wares};
 use certvigil::lab::{
-    API_KEY, Account, Api, BASE_PATH, Chain, Credentials, Serve, Tester, environment,
+    API_KEY, AccountCertificate, BASE_PATH, Chain, Credentials, Sandbox, Serve, Tester, environment,
 };
 use certvigil::look::{Looker, Reaches};
 use certvigil::model::Timestamp;
@@ -125,14 +125,14 @@ impl Lab {
         let mut chance = Chance(plan.seed);
         let max_stay = MAX_STAY * u32::try_from(plan.timeout).unwrap();
         let (mut hosts, port) = common.hosts(plan.endpoints, clock, max_stay);
-        let mut account = Account::default();
+        let mut account = Vec::new();
         let mut entries = Vec::new();
         for (number, host) in hosts.iter().enumerate() {
             host.write(&common.pki, folder);
             entries.push(host.entry(port));
             if host.kind == Kind::Sslmate {
                 let certificate = host.wares.account_certificate(number as u64 + 1, true);
-                account.certificates.insert(host.name.clone(), certificate);
+                account.push((host.name.clone(), certificate));
             }
         }
         for host in &mut hosts {
@@ -477,9 +477,9 @@ fn draw(chance: &mut Chance) -> Behaviour {
     }
 }
 
-/// Starts the stand-in API, whose own test probes the same servers.
+/// Starts the sandbox, whose own test probes the same servers.
 async fn stand_in(
-    account: Account,
+    account: Vec<(String, AccountCertificate)>,
     hosts: &[Host],
     port: u16,
     root: &Certificate,
@@ -521,13 +521,14 @@ async fn stand_in(
         username: "soak".into(),
         password: "soak".into(),
     };
-    let api = Api::new(
+    let api = Sandbox::of_testbed(
         account,
         credentials,
         format!("http://{address}"),
         tester,
         clock,
-    );
+    )
+    .unwrap();
     tokio::spawn(api.serve(listener));
     address
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::TrustSettings;
 use crate::judge::TrustStore;
-use crate::lab::{Lab, Scenario, environment};
+use crate::lab::{API_KEY, Lab, Scenario, environment};
 use crate::look::Looker;
 use crate::remote::remotes;
 use crate::report;
@@ -73,7 +73,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let now = now();
     let scenario = Scenario::demo().map_err(|e| e.to_string())?;
-    let lab = crate::lab::start(scenario, now).await?;
+    let lab = crate::lab::start_with_clock(scenario, super::now).await?;
     let inventory = crate::lab::inventory(&lab);
     let sources = Arc::new(Sources::new(
         &inventory,
@@ -147,6 +147,8 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let code = output::print(&text, code);
     if args.serve {
+        let endpoint = lab.endpoint();
+        tracing::info!("serving the demo's account: endpoint={endpoint} api_key={API_KEY}");
         let server = server(&lab, web, share)?;
         run_until_signal(server, listeners).await?;
     }

@@ -103,15 +103,16 @@ impl FromStr for Delay {
     }
 }
 
+/// Maximum delay and lifetime in seconds: five years, which is less than the lifetime of the
+/// authority.
+const MAX_SECONDS: u64 = 5 * 365 * 86_400;
+
 /// Parses a duration and rounds it up to whole seconds.
 fn seconds(text: &str) -> Result<i64, String> {
-    /// A century, so that no expiry exceeds the years of a certificate.
-    const MAX: u64 = 100 * 365 * 86_400;
     let wrong = || format!("`{text}` is not a duration; write it as 10s, 5m or 90d");
     let duration = parse_duration(text).map_err(|_| wrong())?;
     let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    let whole = i64::try_from(whole.min(MAX));
-    whole.map_err(|_| wrong())
+    i64::try_from(whole.min(MAX_SECONDS)).map_err(|_| wrong())
 }
 
 fn lifetime(text: &str) -> Result<i64, String> {

@@ -321,11 +321,12 @@ fn flag_of(word: &str) -> Option<String> {
 }
 
 /// Each command with the page that documents its flags.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 6] = [
     ("check", "docs/check.md"),
     ("inspect", "docs/inspect.md"),
     ("chain", "docs/chain.md"),
     ("history", "docs/history.md"),
+    ("sandbox", "docs/sandbox.md"),
     ("serve", "docs/prometheus.md"),
 ];
 
@@ -382,6 +383,7 @@ fn the_documented_defaults_of_flags_are_those_of_the_program() {
         ("inspect", "docs/inspect.md", 2),
         ("chain", "docs/chain.md", 1),
         ("history", "docs/history.md", 1),
+        ("sandbox", "docs/sandbox.md", 5),
         ("serve", "docs/prometheus.md", 2),
     ] {
         let command = command(name);

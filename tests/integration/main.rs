@@ -48,6 +48,7 @@ mod pictures;
 mod prometheus;
 mod reach;
 mod readme;
+mod rehearse;
 mod release;
 mod result;
 mod revocation;

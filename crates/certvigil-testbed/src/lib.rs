@@ -1,8 +1,7 @@
-//! Stand-in for the SSLMate API, and TLS servers on loopback: one is correct, and each of the
+//! Sandbox of the SSLMate API, and TLS servers on loopback: one is correct, and each of the
 //! others has one fault. The program includes it for `demo`, and the tests use it.
 
 mod account;
-mod api;
 pub use certvigil_core::authority;
 pub mod sandbox;
 mod scenario;
@@ -23,12 +22,13 @@ use certvigil_probe::resolve::Override;
 use crate::certificate::Certificate;
 use crate::finding::Code;
 use crate::judge::{Judged, agree};
-use crate::model::Timestamp;
 
-pub use account::{Account, AccountCertificate, AccountInstance, Expand};
-pub use api::{Api, BASE_PATH, Credentials, HostTester, TestRequest};
+pub use account::{AccountCertificate, AccountInstance};
+pub use sandbox::{BASE_PATH, Credentials, HostTester, Sandbox, TestRequest};
 pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
 
+use sandbox::account::Policy;
+use sandbox::{Clock, SandboxAuthority, Settings};
 use wares::{Pki, Wares};
 
 // Modules of `certvigil-core`, imported under their own names.
@@ -45,7 +45,7 @@ pub struct Lab {
     left_out: Vec<Host>,
     port: u16,
     endpoint: String,
-    api: Arc<Api>,
+    api: Arc<Sandbox>,
     root: Certificate,
     folder: tempfile::TempDir,
     /// Sockets that hold the port where no server may listen, so that no other program uses it.
@@ -54,14 +54,15 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts all servers of a scenario, with certificates valid as of `now`. `tester` creates the
-    /// prober for the stand-in's `/test` from the addresses of the host names and the root.
+    /// Starts all servers of a scenario, with certificates valid as of `clock`'s first time, which
+    /// is also that of the API. `tester` creates the prober for the API's `/test` from the addresses
+    /// of the host names and the root.
     ///
     /// # Errors
     /// If a server cannot be started, because loopback addresses or ports are not available.
     pub async fn start<T: HostTester + 'static>(
         scenario: Scenario,
-        now: Timestamp,
+        clock: Clock,
         tester: impl FnOnce(Vec<Override>, &Certificate) -> Result<T, String>,
     ) -> Result<Self, String> {
         let Places {
@@ -76,11 +77,12 @@ impl Lab {
             .cloned()
             .collect();
         let folder = tempfile::tempdir().map_err(|e| format!("no folder for the lab: {e}"))?;
+        let now = clock();
         let pki = Pki::new(now).map_err(|e| format!("the lab's authority failed: {e}"))?;
         let root = pki.root.certificate.clone();
         write(&folder.path().join("ca.pem"), &root.to_pem())?;
 
-        let mut account = Account::default();
+        let mut account = Vec::new();
         let mut servers = JoinSet::new();
         let mut held = Vec::new();
         let mut bound = bound.into_iter();
@@ -89,9 +91,7 @@ impl Lab {
             let wares = Wares::new(&pki, &name, now)
                 .map_err(|e| format!("the lab's certificate for {name} failed: {e}"))?;
             if host.expect == Expect::Sslmate {
-                account
-                    .certificates
-                    .insert(name, wares.account_certificate(number, host.issued));
+                account.push((name, wares.account_certificate(number, host.issued)));
             }
             for (server, socket) in host.servers.iter().zip(bound.by_ref()) {
                 let behaviour = match server.serve {
@@ -116,7 +116,7 @@ impl Lab {
         }
 
         let listener = TcpListener::bind((IpAddr::from([127, 0, 0, 1]), 0)).await;
-        let listener = listener.map_err(|e| format!("no port for the stand-in API: {e}"))?;
+        let listener = listener.map_err(|e| format!("no port for the API: {e}"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let origin = format!("http://{address}");
         let credentials = Credentials {
@@ -125,8 +125,20 @@ impl Lab {
             password: "demo".into(),
         };
         let endpoint = format!("{origin}{BASE_PATH}");
-        let tester = tester(overrides(&hosts, port), &root)?;
-        let api = Api::new(account, credentials, origin, tester, now);
+        let authority = SandboxAuthority::with(Arc::new(pki), origin.clone());
+        let settings = Settings {
+            credentials,
+            policy: Policy::new(origin),
+            scenario: None,
+            state_dir: None,
+            authority: Some(authority.map_err(|e| e.to_string())?),
+            clock,
+        };
+        let api = Sandbox::open(settings, |root| tester(overrides(&hosts, port), root))
+            .map_err(|e| e.to_string())?;
+        for (cn, certificate) in account {
+            api.plant(&cn, certificate).map_err(|e| e.to_string())?;
+        }
         servers.spawn(api.clone().serve(listener));
         Ok(Self {
             hosts,
@@ -167,13 +179,13 @@ impl Lab {
         self.port
     }
 
-    /// Returns the base URL of the stand-in API.
+    /// Returns the base URL of the API.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Returns the stand-in API.
-    pub fn api(&self) -> &Api {
+    /// Returns the sandbox with the testbed's account.
+    pub fn api(&self) -> &Sandbox {
         &self.api
     }
 

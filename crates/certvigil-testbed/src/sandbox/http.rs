@@ -22,12 +22,11 @@ use tokio::time::timeout;
 
 use certvigil_core::certificate::Certificate;
 
-use super::Sandbox;
 use super::account::{
     ApiError, Body, Call, Expand, Method, Parsed, Request, Which, names, parse, test_row,
 };
 use super::revocation::{ocsp_response, revocation_list};
-use crate::api::{BASE_PATH, TestRequest};
+use super::{BASE_PATH, Sandbox, TestRequest};
 use crate::instance::{Instance, State};
 use crate::model::Hostname;
 
@@ -39,6 +38,8 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time to read the head of a request, which also bounds idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum concurrent connections.
 const MAX_CONNECTIONS: usize = 256;
 /// Maximum time that a request may wait for an instance, in seconds.
@@ -59,8 +60,8 @@ impl Sandbox {
                 return;
             };
             let Ok((stream, _)) = listener.accept().await else {
-                // Too many open files, for example: others may close theirs.
-                tokio::task::yield_now().await;
+                // Too many open files, for example: other connections may close meanwhile.
+                let _ = timeout(ACCEPT_PAUSE, std::future::pending::<()>()).await;
                 continue;
             };
             let sandbox = self.clone();

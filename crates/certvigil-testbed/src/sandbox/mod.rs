@@ -14,7 +14,9 @@ mod tests;
 mod webhook;
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,15 +24,54 @@ use thiserror::Error;
 use tokio::sync::{Notify, watch};
 
 use certvigil_core::certificate::Certificate;
-use certvigil_core::model::Timestamp;
+use certvigil_core::model::{Hostname, Timestamp};
 
-use crate::api::{Credentials, HostTester};
+use crate::AccountCertificate;
+use crate::instance::Instance;
+use crate::judge::Judged;
 use account::{Account, ApiError, Context, Delivery, IssuingError, Policy};
 use store::{Store, StoreError};
 
 pub use authority::SandboxAuthority;
-pub use scenario::Scenario as AccountScenario;
+pub use scenario::{Scenario as AccountScenario, ScenarioError};
 pub use store::FILE_NAME;
+
+/// Path prefix of the API's requests.
+pub const BASE_PATH: &str = "/api/v2";
+
+/// Credentials that the API accepts.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// API key, sent as the user name without a password.
+    pub api_key: String,
+    /// User name, sent with the password.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}
+
+/// Test of the hosts of one certificate.
+#[derive(Clone, Debug)]
+pub struct TestRequest {
+    /// Common name of the certificate.
+    pub common_name: String,
+    /// Instance that the hosts are expected to serve.
+    pub current: Instance,
+    /// Host names.
+    pub hostnames: Vec<Hostname>,
+    /// Port of the hosts.
+    pub port: u16,
+}
+
+/// Prober for the hosts of `/test`, which also judges the results.
+pub trait HostTester: Send + Sync {
+    /// Returns a result for each address, as of `now`.
+    fn test(
+        &self,
+        request: TestRequest,
+        now: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Vec<Judged>> + Send + '_>>;
+}
 
 /// Returns the current time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -60,8 +101,11 @@ pub enum SandboxError {
     /// The authority cannot be created.
     #[error(transparent)]
     Authority(#[from] IssuingError),
-    /// The account cannot be filled or advanced.
-    #[error("cannot prepare the account: {0}")]
+    /// The scenario cannot fill the account.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A certificate of a testbed cannot be added.
+    #[error("cannot add a certificate: {0}")]
     Account(#[from] ApiError),
     /// The prober of `/test` cannot be created.
     #[error("cannot prepare the prober of /test: {0}")]
@@ -133,6 +177,40 @@ impl Sandbox {
         Ok(Arc::new(sandbox))
     }
 
+    /// Starts a testbed's account in memory, with a clock that does not move.
+    ///
+    /// # Errors
+    /// If the authority cannot be created.
+    pub fn of_testbed(
+        certificates: impl IntoIterator<Item = (String, AccountCertificate)>,
+        credentials: Credentials,
+        origin: String,
+        tester: impl HostTester + 'static,
+        now: Timestamp,
+    ) -> Result<Arc<Self>, SandboxError> {
+        let settings = Settings {
+            credentials,
+            policy: Policy::new(origin),
+            scenario: None,
+            state_dir: None,
+            authority: None,
+            clock: Arc::new(move || now),
+        };
+        let sandbox = Self::open(settings, |_| Ok(tester))?;
+        for (cn, certificate) in certificates {
+            sandbox.plant(&cn, certificate)?;
+        }
+        Ok(sandbox)
+    }
+
+    /// Adds or replaces a certificate object of a testbed.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub fn plant(&self, cn: &str, certificate: AccountCertificate) -> Result<(), ApiError> {
+        self.change(|account, _| account.plant(cn, certificate))
+    }
+
     /// Returns the root.
     pub fn root(&self) -> Certificate {
         self.state().authority.root().clone()
@@ -141,7 +219,7 @@ impl Sandbox {
     /// Returns the account as of now.
     pub fn account(&self) -> Account {
         // A failed transition is logged, and the account is what it was before.
-        let _ = self.transition(|_, _| Ok(()));
+        let _: Result<(), ApiError> = self.transition(|_, _| Ok(()));
         self.state().account.clone()
     }
 
@@ -149,10 +227,10 @@ impl Sandbox {
     ///
     /// # Errors
     /// The error of the change, or if the account cannot be stored. It is then unchanged.
-    pub fn change<T>(
+    pub fn change<T, E: From<ApiError>>(
         &self,
-        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.transition(change)
     }
 
@@ -176,27 +254,27 @@ impl Sandbox {
 
     /// Makes the transitions that are due, then a change. Stores both. A change that fails has no
     /// effect.
-    fn transition<T>(
+    fn transition<T, E: From<ApiError>>(
         &self,
-        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let now = self.now();
         let mut state = self.state();
         if state.account.is_due(now)
-            && let Err(error) =
-                self.apply(&mut state, now, |account, context| account.advance(context))
+            && let Err(error) = self
+                .apply::<(), ApiError>(&mut state, now, |account, context| account.advance(context))
         {
             tracing::error!("cannot advance the account: {error}");
         }
         self.apply(&mut state, now, change)
     }
 
-    fn apply<T>(
+    fn apply<T, E: From<ApiError>>(
         &self,
         state: &mut State,
         now: Timestamp,
-        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+        change: impl FnOnce(&mut Account, &mut Context<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut next = state.account.clone();
         let result = change(
             &mut next,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, DnValue, KeyPair};
 use serde_json::{Map, Value, json};
+use thiserror::Error;
 use yaml_config::{ConfigErrors, Item, Problems, with_root};
 
 use certvigil_core::certificate::parse_certificates;
@@ -21,6 +22,48 @@ use crate::instance::Instance;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scenario {
     certificates: Vec<Planned>,
+}
+
+/// Reason for which a scenario cannot fill an account.
+#[derive(Debug, Error)]
+pub enum ScenarioError {
+    /// The API would refuse a certificate.
+    #[error("the API refuses the certificate {cn} of the scenario: {error}")]
+    Refused {
+        /// Common name.
+        cn: String,
+        /// Error of the API.
+        error: ApiError,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {verb} {}: {error}; check the path and its permissions", .file.display())]
+    File {
+        /// `read` or `write`.
+        verb: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: std::io::Error,
+    },
+    /// A private key cannot be used.
+    #[error("{}: {error}; give an unencrypted private key in PEM", .file.display())]
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: rcgen::Error,
+    },
+    /// A certificate cannot be imported.
+    #[error("{}: {why}; give a PEM file with a certificate and its chain", .file.display())]
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        why: String,
+    },
+    /// The account cannot be stored.
+    #[error(transparent)]
+    Account(#[from] ApiError),
 }
 
 /// Certificate of a scenario.
@@ -84,29 +127,32 @@ impl Scenario {
     ///
     /// # Errors
     /// If a file cannot be read or written, or if the API would refuse a certificate.
-    pub fn fill(&self, account: &mut Account, context: &mut Context<'_>) -> Result<(), ApiError> {
+    pub fn fill(
+        &self,
+        account: &mut Account,
+        context: &mut Context<'_>,
+    ) -> Result<(), ScenarioError> {
         for planned in &self.certificates {
-            planned.add(account, context).map_err(|error| {
-                ApiError::Internal(format!(
-                    "certificate {} of the scenario: {error}",
-                    planned.cn
-                ))
-            })?;
+            planned.add(account, context)?;
         }
         Ok(())
     }
 }
 
 impl Planned {
-    fn add(&self, account: &mut Account, context: &mut Context<'_>) -> Result<(), ApiError> {
+    fn add(&self, account: &mut Account, context: &mut Context<'_>) -> Result<(), ScenarioError> {
+        let refused = |error: ApiError| ScenarioError::Refused {
+            cn: self.cn.clone(),
+            error,
+        };
         let mut arguments = self.arguments.clone();
         let csr = csr(&self.cn, &self.key, &context.policy.dn);
-        arguments.insert("csr".into(), json!(csr.map_err(ApiError::Internal)?));
+        arguments.insert("csr".into(), json!(csr?));
         let cn = self.cn.to_lowercase();
-        post(account, context, vec!["certs", &cn], Body::Json(arguments))?;
+        let path = vec!["certs", &cn];
+        post(account, context, path, Body::Json(arguments)).map_err(refused)?;
         if let Some(file) = &self.import {
-            let instance = imported(file).map_err(ApiError::Internal)?;
-            account.insert(&cn, instance)?;
+            account.insert(&cn, imported(file)?).map_err(refused)?;
         }
         if self.instance == Planning::None {
             return Ok(());
@@ -125,14 +171,10 @@ impl Planned {
             issuing: context.issuing,
         };
         let context = &mut context;
-        post(
-            account,
-            context,
-            vec!["certs", &cn, "buy"],
-            Body::Form(Vec::new()),
-        )?;
+        let path = vec!["certs", &cn, "buy"];
+        post(account, context, path, Body::Form(Vec::new())).map_err(refused)?;
         if self.instance == Planning::Active {
-            account.approve(&cn, context)?;
+            account.approve(&cn, context).map_err(refused)?;
         }
         Ok(())
     }
@@ -227,14 +269,17 @@ fn planned(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Pl
 }
 
 /// Returns a CSR for the key in a file. Creates the key if the file is missing.
-fn csr(cn: &str, file: &Path, dn: &BTreeMap<String, String>) -> Result<String, String> {
-    let wrong = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+fn csr(cn: &str, file: &Path, dn: &BTreeMap<String, String>) -> Result<String, ScenarioError> {
+    let wrong = |error: rcgen::Error| ScenarioError::Key {
+        file: file.to_owned(),
+        error,
+    };
     let key = if file.exists() {
-        let pem = std::fs::read_to_string(file).map_err(|e| wrong(&e))?;
-        KeyPair::from_pem(&pem).map_err(|e| wrong(&e))?
+        let pem = std::fs::read_to_string(file).map_err(of_file("read", file))?;
+        KeyPair::from_pem(&pem).map_err(wrong)?
     } else {
-        let key = KeyPair::generate().map_err(|e| wrong(&e))?;
-        write_key(file, &key.serialize_pem()).map_err(|e| wrong(&e))?;
+        let key = KeyPair::generate().map_err(wrong)?;
+        write_key(file, &key.serialize_pem()).map_err(of_file("write", file))?;
         key
     };
     let mut params = CertificateParams::default();
@@ -245,8 +290,16 @@ fn csr(cn: &str, file: &Path, dn: &BTreeMap<String, String>) -> Result<String, S
         name.push(DnType::CountryName, DnValue::PrintableString(country));
     }
     params.distinguished_name.push(DnType::CommonName, cn);
-    let request = params.serialize_request(&key).map_err(|e| wrong(&e))?;
-    request.pem().map_err(|e| wrong(&e))
+    let request = params.serialize_request(&key).map_err(wrong)?;
+    request.pem().map_err(wrong)
+}
+
+fn of_file(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> ScenarioError {
+    move |error| ScenarioError::File {
+        verb,
+        file: file.to_owned(),
+        error,
+    }
 }
 
 /// Writes a private key that only its owner may read.
@@ -262,11 +315,14 @@ fn write_key(file: &Path, pem: &str) -> std::io::Result<()> {
     options.open(file)?.write_all(pem.as_bytes())
 }
 
-fn imported(file: &Path) -> Result<NewInstance, String> {
-    let wrong = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-    let bytes = std::fs::read(file).map_err(|e| wrong(&e))?;
-    let all = parse_certificates(&bytes).map_err(|e| wrong(&e))?;
-    let instance = Instance::from_chain(all).map_err(|e| wrong(&e))?;
+fn imported(file: &Path) -> Result<NewInstance, ScenarioError> {
+    let unusable = |why: String| ScenarioError::Import {
+        file: file.to_owned(),
+        why,
+    };
+    let bytes = std::fs::read(file).map_err(of_file("read", file))?;
+    let all = parse_certificates(&bytes).map_err(|e| unusable(e.to_string()))?;
+    let instance = Instance::from_chain(all).map_err(|e| unusable(e.to_string()))?;
     Ok(NewInstance {
         id: None,
         state: State::Active,
@@ -275,4 +331,100 @@ fn imported(file: &Path) -> Result<NewInstance, String> {
         chain: instance.chain,
         root: instance.root,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use certvigil_core::model::Timestamp;
+
+    use super::super::SandboxAuthority;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000);
+
+    fn filled(text: &str, folder: &Path) -> Result<Account, ScenarioError> {
+        let scenario = Scenario::parse(text, &folder.join("scenario.yml")).unwrap();
+        let origin = "http://sandbox.example".to_owned();
+        let mut account = Account::default();
+        let mut context = Context {
+            policy: &Policy::new(origin.clone()),
+            now: NOW,
+            issuing: &mut SandboxAuthority::new(NOW, origin).unwrap(),
+        };
+        scenario.fill(&mut account, &mut context)?;
+        Ok(account)
+    }
+
+    #[test]
+    fn a_scenario_fills_an_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "\
+certificates:
+  - {cn: www.example.com, key: www.key, sans: [api.example.com], approval_method: dns, tags: [shop], auto_renew: true}
+  - {cn: old.example.com, key: old.key, lifetime: 20d}
+  - {cn: new.example.com, key: www.key, instance: pending}
+  - {cn: none.example.com, key: none.key, instance: none, approval_method: email, approver_email: admin@example.com}
+";
+        let account = filled(text, folder.path()).unwrap();
+        let www = account.certificate("www.example.com").unwrap();
+        assert_eq!(
+            www.current().unwrap().sans.as_ref().unwrap()[0].value,
+            "api.example.com"
+        );
+        assert!(www.auto_renew && www.tags.contains("shop"));
+        let old = account.certificate("old.example.com").unwrap().current();
+        assert_eq!(old.unwrap().certificate.not_after, NOW.0 + 20 * 86_400);
+        let new = account.certificate("new.example.com").unwrap();
+        assert!(new.pending().is_some() && new.current().is_none());
+        assert_eq!(
+            new.pubkey_hash, www.pubkey_hash,
+            "the key file was read again"
+        );
+        assert!(
+            account
+                .certificate("none.example.com")
+                .unwrap()
+                .instances
+                .is_empty()
+        );
+
+        // The certificate of one account is imported into another.
+        let pem = www.current().unwrap().certificate.crt.clone();
+        std::fs::write(folder.path().join("www.pem"), pem).unwrap();
+        let text = "certificates:\n  - {cn: www.example.com, key: www.key, import: www.pem}\n";
+        let account = filled(text, folder.path()).unwrap();
+        let imported = account.certificate("www.example.com").unwrap().current();
+        assert_eq!(imported.unwrap().source, Source::Import);
+    }
+
+    #[test]
+    fn mistakes_are_reported_with_their_place() {
+        for (text, error) in [
+            (
+                "certificates:\n  - {cn: a.example}\n",
+                "x.yml:2: certificates[0]: `key` is missing",
+            ),
+            (
+                "certificates:\n  - {key: a.key}\n",
+                "x.yml:2: certificates[0]: `cn` is missing",
+            ),
+            (
+                "certificates:\n  - {cn: a.example, key: k, instance: old}\n",
+                "x.yml:2: certificates[0].instance: `old` is none of: active, pending, none",
+            ),
+            ("hosts: []\n", "x.yml:1: hosts: unknown key"),
+        ] {
+            let errors = Scenario::parse(text, Path::new("x.yml")).unwrap_err();
+            assert!(errors.to_string().starts_with(error), "{errors}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let text = "certificates:\n  - {cn: 'a b', key: a.key}\n";
+        let error = filled(text, folder.path()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("`a b` is not a valid common name"),
+            "{error}"
+        );
+    }
 }

@@ -10,13 +10,13 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::Sandbox;
-use super::account::Delivery;
+use super::account::{ApiError, Delivery};
 
 /// Maximum duration of one delivery.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum bytes of a response, which is ignored.
 const MAX_RESPONSE_BYTES: usize = 64 << 10;
-/// Maximum pause between two looks at the account, so that a changed clock is noticed.
+/// Maximum pause between two checks of the account, so that a changed clock is noticed.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 impl Sandbox {
@@ -27,7 +27,7 @@ impl Sandbox {
         let mut sending = JoinSet::new();
         loop {
             // A failed transition is logged, and the next request tries it again.
-            let _ = self.transition(|_, _| Ok(()));
+            let _: Result<(), ApiError> = self.transition(|_, _| Ok(()));
             let (due, next) = self.due();
             for (number, delivery) in due {
                 let (sandbox, http) = (self.clone(), http.clone());
@@ -59,7 +59,8 @@ impl Sandbox {
         let result = sent.await;
         let is_success = result.is_ok();
         let now = self.now();
-        let next = self.change(|account, _| Ok(account.delivered(number, is_success, now)));
+        let next: Result<_, ApiError> =
+            self.change(|account, _| Ok(account.delivered(number, is_success, now)));
         self.state().in_flight.remove(&number);
         self.rescheduled.notify_one();
         match (result, next) {

@@ -9,6 +9,8 @@ use super::{
     Account, ApiError, Approval, CertificateRecord, Expiry, InstanceRecord, Kind, San, Signed,
     Source, State,
 };
+use crate::account::{AccountCertificate, AccountInstance};
+use crate::instance;
 use crate::sandbox::authority::signed_of;
 
 /// Instance to insert into an account.
@@ -26,6 +28,25 @@ pub struct NewInstance {
     pub chain: Vec<Certificate>,
     /// Root, if it is known.
     pub root: Option<Certificate>,
+}
+
+impl From<AccountInstance> for NewInstance {
+    fn from(of: AccountInstance) -> Self {
+        Self {
+            id: Some(of.id),
+            state: match of.state {
+                instance::State::Pending => State::Pending,
+                instance::State::Active => State::Active,
+                instance::State::Expired => State::Expired,
+                instance::State::Revoked => State::Revoked,
+                instance::State::Canceled | instance::State::Unknown => State::Canceled,
+            },
+            source: Source::Sslmate,
+            leaf: of.leaf,
+            chain: of.chain,
+            root: of.root,
+        }
+    }
 }
 
 impl CertificateRecord {
@@ -47,6 +68,29 @@ impl CertificateRecord {
 }
 
 impl Account {
+    /// Adds or replaces the certificate object of a testbed, with its instances. Its download URL
+    /// contains its common name.
+    ///
+    /// # Errors
+    /// If an instance cannot be added.
+    pub fn plant(&mut self, cn: &str, certificate: AccountCertificate) -> Result<(), ApiError> {
+        let san = |value: String| San {
+            value,
+            approval: Approval::Http,
+        };
+        let sans = certificate.sans;
+        let sans = sans.map(|sans| sans.into_iter().map(san).collect());
+        let hash = certificate.key.to_string();
+        self.put(
+            cn,
+            CertificateRecord::new(cn.to_owned(), certificate.csr, hash, sans),
+        );
+        for instance in certificate.instances {
+            self.insert(cn, instance.into())?;
+        }
+        Ok(())
+    }
+
     /// Adds or replaces a certificate object.
     pub fn put(&mut self, cn: &str, record: CertificateRecord) {
         self.certificates.insert(cn.to_owned(), Arc::new(record));

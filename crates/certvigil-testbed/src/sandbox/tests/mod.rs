@@ -21,8 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::account::Policy;
-use super::{Sandbox, Settings};
-use crate::api::{Credentials, HostTester, TestRequest};
+use super::{Credentials, HostTester, Sandbox, Settings, TestRequest};
 use crate::judge::Judged;
 use crate::model::Timestamp;
 
