@@ -53,6 +53,7 @@ mod release;
 mod result;
 mod revocation;
 mod scale;
+mod sandbox;
 mod schedule;
 mod schema;
 mod serve;
