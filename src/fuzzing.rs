@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::certificate::{
     Certificate, Crl, Issuer, Revoked, Status, is_one_line, parse_certificates, read_ocsp,
+    read_private_keys,
 };
 use crate::config;
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
@@ -37,6 +38,9 @@ pub fn sslmate_json(data: &[u8]) {
 
 /// Parses a PEM file. The parsed certificates survive a round trip.
 pub fn pem(data: &[u8]) {
+    if let Err(error) = read_private_keys(data) {
+        assert_one_line(&error.to_string());
+    }
     let certificates = match parse_certificates(data) {
         Ok(certificates) => certificates,
         Err(error) => return assert_one_line(&error.to_string()),
@@ -210,6 +214,7 @@ impl Known {
                 hostname: self.hostname.clone(),
                 port: 443,
                 protocol: Protocol::Https,
+                names: Box::default(),
             },
             ip: Some([192, 0, 2, 1].into()),
             key_type: KeyType::Any,

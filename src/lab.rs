@@ -67,6 +67,7 @@ impl Tester {
                     hostname: hostname.clone(),
                     port,
                     protocol: Protocol::Https,
+                    names: Box::default(),
                 })
                 .collect(),
             expectation: Ok(Arc::new(Loaded {
@@ -77,6 +78,7 @@ impl Tester {
                     what: Expectation::Instances(Box::new(Instances::only(current))),
                 }),
                 hostnames,
+                found: Vec::new(),
                 awaited: None,
             })),
             addresses: Vec::new(),

@@ -10,10 +10,8 @@ use tokio::time::Instant;
 use crate::config::{VantageKind, VantageSettings};
 use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
-use crate::source::{Client, Loaded, Sources, TestRow};
+use crate::source::{Client, Loaded, MAX_ROWS, Sources, TestRow};
 
-/// Maximum rows of a test that are used for one hostname. Each row is one address.
-const MAX_ROWS: usize = 100;
 /// Maximum characters of a row's error.
 const MAX_ERROR_CHARS: usize = 300;
 
@@ -128,30 +126,38 @@ impl Remote {
             }
         };
         let wanted: HashSet<&Hostname> = hostnames.into_iter().collect();
-        let mut by_host: HashMap<Hostname, Vec<&TestRow>> = HashMap::new();
-        let mut unwanted = 0;
-        for row in &rows {
+        let mut by_host: HashMap<Hostname, (Vec<&TestRow>, usize)> = HashMap::new();
+        let mut unwanted = rows.others;
+        for row in &rows.kept {
             let hostname = row.hostname.parse::<Hostname>().ok();
             let hostname = hostname.filter(|hostname| wanted.contains(hostname));
             match hostname.filter(|_| row.port.is_none_or(|of_row| of_row == port)) {
-                Some(hostname) => by_host.entry(hostname).or_default().push(row),
+                Some(hostname) => by_host.entry(hostname).or_default().0.push(row),
                 None => unwanted += 1,
+            }
+        }
+        for (hostname, count) in &rows.more {
+            let hostname = hostname.parse::<Hostname>().ok();
+            match hostname.and_then(|hostname| by_host.get_mut(&hostname)) {
+                Some((_, more)) => *more += count,
+                None => unwanted += count,
             }
         }
         let mut observations = Vec::new();
         let mut excess = 0;
         for target in targets {
-            let rows = by_host.get(&target.hostname).map_or(&[][..], Vec::as_slice);
-            excess += rows.len().saturating_sub(MAX_ROWS);
-            observations.extend(self.of_target(target, rows));
+            let of_host = by_host.get(&target.hostname);
+            let (rows, more) = of_host.map_or((&[][..], 0), |(rows, more)| (rows, *more));
+            excess += (rows.len() + more).saturating_sub(MAX_ROWS);
+            observations.extend(self.of_target(target, rows, more));
         }
         self.report_unused(unwanted, excess);
         observations
     }
 
     /// Returns the observations of one target's rows: one for each address, and one without an
-    /// address if a row is unusable.
-    fn of_target(&self, target: &Target, rows: &[&TestRow]) -> Vec<Observation> {
+    /// address if a row is unusable. The test had `more` rows that were not kept.
+    fn of_target(&self, target: &Target, rows: &[&TestRow], more: usize) -> Vec<Observation> {
         let vantage = &self.vantage;
         let mut unusable = None;
         if rows.is_empty() {
@@ -190,10 +196,10 @@ impl Remote {
                 }
             }
         }
-        if let Some(excess) = rows.len().checked_sub(MAX_ROWS).filter(|count| *count > 0) {
+        let count = rows.len() + more;
+        if let Some(excess) = count.checked_sub(MAX_ROWS).filter(|excess| *excess > 0) {
             let what = format!(
-                "the test from `{vantage}` has {} rows for {}: {excess} of them are not used, at most {MAX_ROWS} are",
-                rows.len(),
+                "the test from `{vantage}` has {count} rows for {}: {excess} of them are not used, at most {MAX_ROWS} are",
                 target.hostname
             );
             unusable = Some(LookError::new(ErrorKind::Internal, what));
@@ -274,7 +280,7 @@ pub(crate) fn fuzz_answer(body: &[u8]) {
     use crate::source::TestResponse;
     match serde_json::from_slice::<TestResponse>(body) {
         Ok(response) => {
-            for row in &response.result {
+            for row in &response.result.kept {
                 if let Err(error) = read(row) {
                     assert!(is_one_line(&error.message), "{:?}", error.message);
                 }
@@ -310,6 +316,7 @@ mod tests {
             hostname: "www.example".parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         }
     }
 
@@ -324,7 +331,7 @@ mod tests {
     /// Returns the addresses and results. The result of an inconclusive row is `None`.
     fn seen(rows: &[TestRow]) -> Vec<(Option<IpAddr>, Option<bool>)> {
         let rows: Vec<&TestRow> = rows.iter().collect();
-        let observations = remote().of_target(&target(), &rows);
+        let observations = remote().of_target(&target(), &rows, 0);
         let correct = |outcome: &Outcome| match outcome {
             Outcome::Told(told) => Some(told.correct),
             _ => None,
@@ -359,5 +366,12 @@ mod tests {
         let seen = seen(&rows(46_000));
         assert_eq!(seen.len(), MAX_ROWS + 1);
         assert_eq!(seen.last(), Some(&(None, None)));
+        let kept = rows(MAX_ROWS);
+        let kept: Vec<&TestRow> = kept.iter().collect();
+        let observations = remote().of_target(&target(), &kept, 45_900);
+        let Some(Outcome::Failed(error)) = observations.last().map(|o| &o.outcome) else {
+            panic!("{observations:?}");
+        };
+        assert!(error.message.contains("has 46000 rows"), "{error}");
     }
 }

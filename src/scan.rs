@@ -29,7 +29,9 @@ use crate::source::Sources;
 use crate::tlsa::Tlsa;
 
 pub(crate) use caught::caught;
-pub use job::{Job, Located, MailHosts, Manner, locate, prepare, targets, targets_of_failed};
+pub use job::{
+    Job, KnownPlaces, Located, Manner, locate, prepare, targets, targets_at, targets_of_failed,
+};
 pub use permits::{
     MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,
 };

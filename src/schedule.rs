@@ -1,7 +1,7 @@
 //! Due times of repeated work: probes of endpoints and source requests. Pure: the time is an
 //! argument, as the duration since the start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Queue of keys. Each key either waits for its due time or runs.
 #[derive(Clone, Debug)]
 pub struct DueQueue<K> {
-    slots: BTreeMap<K, Slot>,
+    /// A hash costs less than the comparisons of a sorted map, because keys contain long texts.
+    slots: HashMap<K, Slot>,
     /// Waiting keys, in order of their due times.
     queue: BTreeSet<(Duration, K)>,
     running: usize,
@@ -38,14 +39,14 @@ enum Slot {
 impl<K> Default for DueQueue<K> {
     fn default() -> Self {
         Self {
-            slots: BTreeMap::new(),
+            slots: HashMap::new(),
             queue: BTreeSet::new(),
             running: 0,
         }
     }
 }
 
-impl<K: Clone + Ord> DueQueue<K> {
+impl<K: Clone + Ord + Hash> DueQueue<K> {
     /// Adds a key that is due at `due`. A waiting key is unchanged. A key that was removed while it
     /// runs is no longer forgotten when it finishes.
     pub fn add(&mut self, key: K, due: Duration) {
@@ -85,7 +86,7 @@ impl<K: Clone + Ord> DueQueue<K> {
         self.slots.get(key).is_some_and(|slot| !slot.is_gone())
     }
 
-    /// Returns the keys that were not removed, in order.
+    /// Returns the keys that were not removed, in any order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         let present = self.slots.iter().filter(|(_, slot)| !slot.is_gone());
         present.map(|(key, _)| key)
@@ -173,19 +174,22 @@ impl<K: Clone + Ord> DueQueue<K> {
         now: Duration,
         next: impl FnOnce(Duration) -> Option<Duration>,
     ) -> bool {
-        let Some(Slot::Running { due, again, gone }) = self.slots.get(key).copied() else {
-            return self.slots.contains_key(key);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return false;
+        };
+        let Slot::Running { due, again, gone } = *slot else {
+            return true;
         };
         self.running = self.running.saturating_sub(1);
-        self.slots.remove(key);
-        if gone {
-            return false;
-        }
         let next = if again { Some(now) } else { next(due) };
-        if let Some(due) = next {
-            self.wait(key.clone(), due);
+        match next.filter(|_| !gone) {
+            Some(due) => {
+                *slot = Slot::Waiting { due };
+                self.queue.insert((due, key.clone()));
+            }
+            None => drop(self.slots.remove(key)),
         }
-        true
+        !gone
     }
 
     fn wait(&mut self, key: K, due: Duration) {

@@ -92,9 +92,11 @@ fn of_label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
 /// Findings from the comparison of several endpoints. They are added when all of them have been
 /// probed.
 const COMPARING: [&str; 3] = ["unreachable", "addresses_disagree", "vantages_disagree"];
-/// Age in seconds, relative to the scrape, from which on results of one cycle are those of a probe that has ended at
-/// all addresses.
-const SETTLED_AFTER: Seconds = 2.0;
+/// Age in seconds, relative to the scrape, from which on results with about the same time are those
+/// of a probe that has ended at all addresses. Times are in whole seconds.
+const SETTLED_AFTER: Seconds = 3.0;
+/// Maximum difference in seconds between results with about the same time.
+const CLOSE: Seconds = 2.0;
 
 /// Number of compared verdicts, and the results.
 #[derive(Default)]
@@ -232,9 +234,14 @@ impl Tally {
         let oldest = of_vantage().map(|(_, row)| row.ended).fold(at, f64::min);
         let first = oldest - longest * lab.timeout - SLACK;
         let whole = lab.book.during(host, first, at);
-        // Without this, a result may be of the last cycle, and its address still wait for its probe.
-        let is_one_cycle = newest - oldest <= lab.timeout + SLACK;
-        let is_settled = is_one_cycle && at - newest >= SETTLED_AFTER + 1.0;
+        // If the times differ, the older result may be of the last cycle, and the probe of its
+        // address take as long as the timeout.
+        let spread = newest - oldest;
+        let settled_after = match spread <= CLOSE {
+            true => SETTLED_AFTER,
+            false => lab.timeout + SLACK,
+        };
+        let is_settled = spread <= lab.timeout + SLACK && at - newest >= settled_after;
         let is_whole = whole.is_some() && is_settled;
         self.seen.insert(seen, (row.ended, is_whole));
         if !is_new && !is_whole {

@@ -7,17 +7,18 @@ use clap::ArgGroup;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::certificate::{Certificate, Link, certifies, read_certificates};
+use crate::certificate::{Certificate, Facts, Link, certifies, read_certificates};
 use crate::config::{Inventory, SourceSettings, SslmateSettings};
 use crate::instance::State;
 use crate::judge::{Bundle, End, TrustStore};
+use crate::model::Timestamp;
 use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
-use certvigil_probe::io::{read_certificate_file, read_secret};
+use certvigil_probe::io::{read_certificate_file, read_password};
 
 use super::check::environment;
 use super::flags::{parse_positive, parse_url};
-use super::{Code, output, plan, runtime};
+use super::{Code, now, output, plan, runtime};
 
 /// Maximum issuers fetched for one file. Chains have one to three intermediates.
 const MAX_FETCHED: usize = 8;
@@ -59,14 +60,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     timeout: Duration,
 
-    /// Write to this file instead of stdout
+    /// Write to this file instead of stdout; - is stdout
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Code {
     let written = runtime().and_then(|runtime| {
-        let destination = args.output.as_deref().map(output::Destination::new);
+        let destination = output::file(args.output.as_deref()).map(output::Destination::new);
         let destination = destination.transpose()?;
         let pem = runtime.block_on(chain(args));
         runtime.shutdown_background();
@@ -98,7 +99,7 @@ async fn chain(args: &Args) -> Result<String, String> {
 
     let given = match (&args.cert, &args.sslmate, &args.download) {
         (Some(file), _, _) => {
-            let password = args.cert_password_file.as_deref().map(read_secret);
+            let password = args.cert_password_file.as_deref().map(read_password);
             Given::of_file(file, password.transpose()?, trust)?
         }
         (_, Some(cn), _) => {
@@ -113,7 +114,7 @@ async fn chain(args: &Args) -> Result<String, String> {
         (None, None, None) => return Err("give --cert, --sslmate or --download".into()),
     };
     let name = given.name.clone();
-    match given.complete(&sources, deadline).await {
+    match given.complete(&sources, deadline, now()).await {
         Ok(bundle) => Ok(bundle.to_pem()),
         Err(error) => Err(format!("{name}: {error}")),
     }
@@ -184,12 +185,45 @@ impl Given {
         })
     }
 
-    /// Fetches issuers until a trusted root issued the last certificate.
-    async fn complete(mut self, sources: &Sources, deadline: Instant) -> Result<Bundle, String> {
+    /// Returns the bundle without intermediates that have expired or are not yet valid, if some are
+    /// and the others lead to a trusted root too.
+    fn without_expired(&self, bundle: &Bundle, now: Timestamp) -> Option<Bundle> {
+        let is_valid = |c: &Certificate| {
+            let validity = c.facts().ok().and_then(Facts::validity);
+            validity.is_none_or(|(not_before, not_after)| not_before <= now && now <= not_after)
+        };
+        let mut expired = bundle.chain.iter().filter(|c| !is_valid(c)).peekable();
+        expired.peek()?;
+        let kept = self.certificates.iter();
+        let kept = kept.filter(|c| **c == bundle.leaf || is_valid(c)).cloned();
+        let valid = Bundle::arrange(&kept.collect::<Vec<_>>(), &self.trust).ok()?;
+        if valid.end != End::Complete || valid.leaf != bundle.leaf {
+            return None;
+        }
+        for certificate in expired {
+            output::note(&format!(
+                "`{}` is left out: it is not valid now, and clients do not need it",
+                certificate.subject()
+            ));
+        }
+        Some(valid)
+    }
+
+    /// Fetches issuers until a trusted root issued the last certificate. Intermediates that are not
+    /// valid now are left out if the others suffice.
+    async fn complete(
+        mut self,
+        sources: &Sources,
+        deadline: Instant,
+        now: Timestamp,
+    ) -> Result<Bundle, String> {
         let mut fetched = 0;
         loop {
             let bundle = Bundle::arrange(&self.certificates, &self.trust)
                 .map_err(|error| error.to_string())?;
+            if let Some(valid) = self.without_expired(&bundle, now) {
+                return Ok(valid);
+            }
             let below = match &bundle.end {
                 End::Complete => return Ok(bundle),
                 End::Missing(_) | End::Untrusted(_)

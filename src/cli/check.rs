@@ -3,19 +3,24 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use certvigil_probe::io::read_secret;
+use certvigil_probe::io::read_password;
 use clap::{ArgGroup, ValueEnum, ValueHint};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::config::{Inventory, SslmateSettings, VantageKind};
+use crate::judge::Judged;
 use crate::model::{
-    Place, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
+    Hostname, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
 };
 use crate::remote::remotes;
 use crate::report;
+use crate::resolve::Override;
+use crate::revocation::Revocations;
 use crate::scan::{Job, Manner, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
 
@@ -23,9 +28,10 @@ use super::exit::FailOn;
 use super::flags::{
     HowArgs, RootArgs, WhereArgs, parse_count, parse_positive, parse_url, revocation_word,
 };
-use super::plan::{self, Mail, Selection, Wanted};
+use super::plan::{self, Selection, Wanted};
 use super::progress::{Teller, is_well};
-use super::{Code, now, output, runtime};
+use super::time::At;
+use super::{Code, now, output, runtime, targets};
 
 /// Probe every address and report what is wrong
 #[derive(Debug, clap::Args)]
@@ -38,11 +44,16 @@ use super::{Code, now, output, runtime};
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
-    /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://, or
-    /// mx:DOMAIN[:port] for the mail servers of a domain; with --config, certificate names or hosts of
+    /// Targets to probe: host[:port], [IPv6][:port], a URL such as https://, h3://, smtp:// or imaps://,
+    /// mx:DOMAIN[:port] for the mail servers of a domain, srv:_SERVICE._tcp.DOMAIN for the hosts of its SRV
+    /// records, or file:///PATH for a certificate file; with --config, certificate names or hosts of
     /// the inventory
     #[arg(value_name = "TARGET", value_hint = ValueHint::Hostname)]
     targets: Vec<String>,
+
+    /// Read more TARGETs from this file, or from stdin (-): one a line, # begins a comment
+    #[arg(long = "targets", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    target_list: Option<PathBuf>,
 
     /// Path to the configuration file; checks its whole inventory or only the given TARGETs
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["cert", "fingerprint", "pubkey_hash", "download"])]
@@ -62,7 +73,8 @@ pub(super) struct Args {
     )]
     cert_password_file: Option<PathBuf>,
 
-    /// SHA-256 fingerprint of the expected certificate, colons allowed; repeat to accept any of several
+    /// SHA-256 fingerprint of the expected certificate, colons allowed, or the line that openssl prints;
+    /// repeat to accept any of several
     #[arg(long, value_name = "HEX", value_hint = ValueHint::Other, help_heading = "Expected certificate")]
     fingerprint: Vec<Fingerprint>,
 
@@ -121,9 +133,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
-    /// Judge as of this time (RFC 3339), such as 2027-03-01T00:00:00Z
+    /// Path to a revocation list (CRL) of the issuer, PEM or DER, which counts before those of its URL; repeatable
+    #[arg(long, value_name = "FILE", help_heading = "Judging")]
+    crl_file: Vec<PathBuf>,
+
+    /// Judge as of this time: RFC 3339 (2027-03-01T00:00:00Z), a date, or +30d
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
-    at: Option<Timestamp>,
+    at: Option<At>,
 
     /// Repeat until every certificate is correct and its chain complete, for at most this long
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Judging")]
@@ -137,9 +153,27 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     format: Format,
 
-    /// Write the result to this file instead of stdout
+    /// Write the result to this file instead of stdout; - is stdout
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
+
+    /// Print nothing but errors; the exit code is the result
+    #[arg(short, long, help_heading = "Output")]
+    quiet: bool,
+
+    /// Show every row on a terminal too, where ok rows are one line otherwise
+    #[arg(long, help_heading = "Output")]
+    all: bool,
+
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Output"
+    )]
+    color: output::Colour,
 
     /// Lowest severity that makes the exit code non-zero
     #[arg(
@@ -152,6 +186,23 @@ pub(super) struct Args {
     fail_on: FailOn,
 }
 
+impl Args {
+    /// Returns true if only errors are reported.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Returns when colour is used.
+    pub(super) fn colour(&self) -> output::Colour {
+        self.color
+    }
+
+    /// Returns the file for the result. `None` is stdout.
+    fn file(&self) -> Option<&Path> {
+        output::file(self.output.as_deref())
+    }
+}
+
 /// The most common uses. The lines fit a terminal of 80 columns.
 const EXAMPLES: &str = "\
 Examples:
@@ -161,8 +212,9 @@ Examples:
   certvigil check imaps://mail.example.com mx:example.com
   certvigil check --config certvigil.yml                the whole inventory";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+/// Output format of judged probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
     /// Table for people, most severe first
     Human,
     /// One JSON object, a superset of SSLMate's test response
@@ -179,10 +231,24 @@ enum Format {
     Prometheus,
 }
 
+impl Format {
+    /// Marks a text as the result of an interrupted run. JSON has a key for it.
+    fn incomplete(self, text: String) -> String {
+        match self {
+            Self::Human | Self::Github => text + report::INCOMPLETE + "\n",
+            Self::Json | Self::Junit => text,
+            Self::Jsonl => text + "{\"complete\":false}\n",
+            Self::Nagios => report::nagios_incomplete(text),
+            Self::Prometheus => format!("# {}\n{text}", report::INCOMPLETE),
+        }
+    }
+}
+
 pub(super) fn run(args: Args, verbose: u8) -> Code {
     let fail_on = args.fail_on;
     // Programs that run monitoring plugins show only the plugin's stdout, so errors go there too.
-    let tells_on_stdout = matches!(args.format, Format::Nagios) && args.output.is_none();
+    let tells_on_stdout =
+        matches!(args.format, Format::Nagios) && args.file().is_none() && !args.quiet;
     match runtime().and_then(|runtime| {
         // As a task of the runtime, so that finished probes wake it without waking another thread.
         let ended = runtime.block_on(runtime.spawn(check(args, verbose)));
@@ -196,6 +262,7 @@ pub(super) fn run(args: Args, verbose: u8) -> Code {
             output::fail(&error);
             let code = fail_on.error();
             if tells_on_stdout {
+                let error = output::without_secrets(&error);
                 return output::print(&report::nagios_error(&error, code.severity()), code);
             }
             code
@@ -204,12 +271,12 @@ pub(super) fn run(args: Args, verbose: u8) -> Code {
 }
 
 async fn check(args: Args, verbose: u8) -> Result<Code, String> {
-    let destination = args.output.as_deref().map(output::Destination::new);
+    let destination = args.file().map(output::Destination::new);
     let destination = destination.transpose()?;
     let plan = Plan::new(&args)?;
     let begun = Instant::now();
     let give_up = args.wait.map(|wait| begun + wait);
-    let may_draw = args.output.as_deref() != Some(Path::new("/dev/stderr"));
+    let may_draw = args.file() != Some(Path::new("/dev/stderr")) && !args.quiet;
     let mut teller = Teller::new(may_draw, verbose, give_up);
     let ended = until_well(&args, &plan, give_up, &mut teller).await;
     teller.end();
@@ -221,27 +288,73 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
         is_named,
     } = seen;
     let code = args.fail_on.code(&scan.results, scan.complete && is_named);
-    let results = &scan.results;
-    let text = match args.format {
-        Format::Human => report::human(
-            results,
-            &report::Style {
-                width: output::width_of_stdout(),
-                colour: args.output.is_none() && output::colour_on_stdout(),
-                now,
-            },
-        ),
-        Format::Json => report::json(results),
-        Format::Jsonl => report::jsonl(results),
-        Format::Junit => report::junit(results, matches!(args.fail_on, FailOn::Warning)),
-        Format::Github => report::github(results),
-        Format::Nagios => report::nagios(results, code.severity(), plan.thresholds(), now),
-        // The time when the probes finished, even if `--at` judges them as of another time.
-        Format::Prometheus => report::prometheus::textfile(results, super::now()),
+    let rendering = Rendering {
+        format: args.format,
+        file: args.file(),
+        is_folded: !args.all,
+        fail_on: args.fail_on,
+        code,
+        thresholds: plan.thresholds(),
+        is_complete: scan.complete,
+        now,
     };
+    let text = rendering.text(&scan.results);
     match destination {
         Some(destination) => destination.write(&text).map(|()| code),
+        None if args.quiet => Ok(code),
         None => Ok(output::print(&text, code)),
+    }
+}
+
+/// Settings of the output of judged probes.
+pub(super) struct Rendering<'a> {
+    pub(super) format: Format,
+    /// The file that the output goes to; `None` for stdout.
+    pub(super) file: Option<&'a Path>,
+    /// True if a terminal shows the number of ok rows instead of the rows.
+    pub(super) is_folded: bool,
+    pub(super) fail_on: FailOn,
+    pub(super) code: Code,
+    /// Expiry thresholds, if they are the same for all.
+    pub(super) thresholds: Option<report::Thresholds>,
+    /// False if the run was interrupted.
+    pub(super) is_complete: bool,
+    /// Time as of which the results were judged.
+    pub(super) now: Timestamp,
+}
+
+impl Rendering<'_> {
+    /// Formats the results.
+    pub(super) fn text(&self, results: &[Judged]) -> String {
+        let (code, now) = (self.code, self.now);
+        let text = match self.format {
+            Format::Human => report::human_folded(
+                results,
+                &report::Style {
+                    width: output::width_of_stdout(),
+                    colour: match self.file {
+                        Some(_) => output::colour_in_files(),
+                        None => output::colour_on_stdout(),
+                    },
+                    now,
+                },
+                self.is_folded && self.file.is_none() && std::io::stdout().is_terminal(),
+            ),
+            Format::Json => report::json_of_run(results, self.is_complete),
+            Format::Jsonl => report::jsonl(results),
+            Format::Junit => {
+                let warnings_fail = matches!(self.fail_on, FailOn::Warning);
+                report::junit_of_run(results, warnings_fail, self.is_complete)
+            }
+            Format::Github => report::github(results),
+            Format::Nagios => report::nagios(results, code.severity(), self.thresholds, now),
+            // The time when the probes finished, even if `--at` judges them as of another time.
+            Format::Prometheus => report::prometheus::textfile(results, super::now()),
+        };
+        match self.is_complete {
+            true => text,
+            false => self.format.incomplete(text),
+        }
     }
 }
 
@@ -249,8 +362,12 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
 /// took, and the summary if the user does not see it in the result.
 fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, verbose: u8) {
     let scan = &seen.scan;
+    let is_table = matches!(args.format, Format::Human) && args.file().is_none();
+    let is_table_seen = is_table && std::io::stdout().is_terminal();
     if !scan.complete {
-        output::note("interrupted: the result is incomplete");
+        if !is_table_seen {
+            output::note(report::INCOMPLETE);
+        }
     } else if scan.results.is_empty() && seen.is_named {
         output::note(
             "nothing was probed: no host was given, or none that the selected vantages can probe",
@@ -260,8 +377,7 @@ fn tell_of_the_end(args: &Args, teller: &Teller, seen: &Seen, took: Duration, ve
     {
         output::note(&waited);
     }
-    let is_table = matches!(args.format, Format::Human) && args.output.is_none();
-    let is_seen = is_table && (!teller.is_watched() || std::io::stdout().is_terminal());
+    let is_seen = is_table && (!teller.is_watched() || is_table_seen);
     if !is_seen && (teller.is_watched() || verbose > 0) {
         let seconds = took.as_secs_f64();
         let summary = report::summary(&scan.results);
@@ -281,12 +397,12 @@ async fn until_well(
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
     let (mut known, mut is_clock_told) = (None, false);
     loop {
-        let now = args.at.unwrap_or_else(now);
+        let now = args.at.map_or_else(now, |at| at.from(now()));
         let last = over();
         let round = match plan.round(now, last, &mut stop, teller).await {
             Err(error) if known.is_some() => {
                 output::note(&error);
-                return what_is_known(known);
+                return Ok(what_is_known(known, now));
             }
             round => round?,
         };
@@ -310,10 +426,10 @@ async fn until_well(
                 known = Some(seen);
             }
             Round::NotYet => teller.wait_for_source(Instant::now()),
-            Round::Stopped => return what_is_known(known),
+            Round::Stopped => return Ok(what_is_known(known, now)),
         }
         if !pause(args.every, &mut stop).await {
-            return what_is_known(known);
+            return Ok(what_is_known(known, now));
         }
     }
 }
@@ -338,11 +454,19 @@ struct Seen {
     is_named: bool,
 }
 
-/// Returns the previous round, marked as incomplete, if the run ends between two rounds.
-fn what_is_known(known: Option<Seen>) -> Result<Seen, String> {
-    let mut seen = known.ok_or("interrupted before any result")?;
+/// Returns the previous round, or an empty one, marked as incomplete, if the run ends between two
+/// rounds.
+fn what_is_known(known: Option<Seen>, now: Timestamp) -> Seen {
+    let mut seen = known.unwrap_or_else(|| Seen {
+        scan: Scan {
+            results: Vec::new(),
+            complete: false,
+        },
+        now,
+        is_named: false,
+    });
     seen.scan.complete = false;
-    Ok(seen)
+    seen
 }
 
 /// Waits for the next attempt. Returns false if the user interrupts.
@@ -363,10 +487,15 @@ struct Plan {
     manner: Manner,
     /// True if a failed source ends the run, because there is only one thing to check.
     alone: bool,
+    /// Addresses that the user gave for names.
+    overrides: Vec<Override>,
+    /// True after the first round reported what is not probed.
+    is_reported: AtomicBool,
 }
 
 impl Plan {
     fn new(args: &Args) -> Result<Self, String> {
+        let targets = targets::all(&args.targets, args.target_list.as_deref())?;
         let mut inventory = match &args.config {
             Some(file) => plan::read_inventory(file)?,
             None => Inventory::default(),
@@ -375,16 +504,17 @@ impl Plan {
             if args.manner.starttls.is_some() {
                 return Err("--starttls does not apply to an inventory; set `protocol` in its entries instead".into());
             }
-            Selection::new(&args.targets)
+            let targets = targets.iter().map(|target| target.text.trim().to_owned());
+            Selection::new(&targets.collect::<Vec<_>>())
         } else {
-            inventory.certificates = Self::entries(args, &inventory)?;
+            inventory.certificates = Self::entries(args, &targets, &inventory)?;
             Selection::new(&[])
         };
         Self::settings(args, &mut inventory)?;
 
         let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
         if let Some(file) = &args.cert_password_file {
-            sources = sources.opening_files_with(read_secret(file)?);
+            sources = sources.opening_files_with(read_password(file)?);
         }
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
@@ -393,11 +523,16 @@ impl Plan {
         let scanner = Scanner {
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
+            revocations: Arc::new(
+                Revocations::new(sources.http_for_others()).with_files(&args.crl_file)?,
+            ),
             ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
         };
         let manner = plan::manner(&inventory)?;
         Ok(Self {
             alone: args.config.is_none() || args.sslmate.is_some(),
+            overrides: args.places.overrides().to_vec(),
+            is_reported: AtomicBool::new(false),
             inventory,
             selection,
             scanner,
@@ -407,15 +542,12 @@ impl Plan {
 
     /// Returns the entries from flags other than `--config`, or the part of the configuration file
     /// that `--sslmate` names.
-    fn entries(args: &Args, inventory: &Inventory) -> Result<Vec<crate::config::Entry>, String> {
-        let (mut places, mut mail) = (Vec::new(), Vec::new());
-        for target in &args.targets {
-            match Mail::parse(target) {
-                Some(domain) => mail.push(domain?),
-                None => places.push(target.parse()?),
-            }
-        }
-        let places: Vec<Place> = places;
+    fn entries(
+        args: &Args,
+        targets: &[targets::Written],
+        inventory: &Inventory,
+    ) -> Result<Vec<crate::config::Entry>, String> {
+        let targets = targets::parse(targets)?;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -426,7 +558,7 @@ impl Plan {
             let name = name.to_ascii_lowercase();
             if args.config.is_some() {
                 let entries = plan::entries_of(inventory, &name, args.manner.starttls);
-                return Ok(plan::narrowed(&entries, &places, &mail));
+                return plan::narrowed(&entries, &targets);
             }
             Wanted::Sslmate(name)
         } else if let Some(url) = &args.download {
@@ -434,18 +566,16 @@ impl Plan {
         } else {
             Wanted::TrustOnly
         };
-        plan::entries(
-            &wanted,
-            &places,
-            &mail,
-            args.manner.starttls.unwrap_or_default(),
-        )
+        plan::entries(&wanted, &targets, args.manner.starttls.unwrap_or_default())
     }
 
     /// Overrides settings of the configuration file with those of the flags.
     fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), String> {
         if args.sslmate.is_some() && inventory.sslmate.is_none() {
             inventory.sslmate = Some(SslmateSettings::default());
+        }
+        if !args.crl_file.is_empty() && args.revocation == Some(RevocationCheck::Off) {
+            return Err("--crl-file needs a revocation check; remove --revocation off".into());
         }
         args.roots.apply(inventory);
         if let Some(timeout) = args.timeout {
@@ -563,6 +693,9 @@ impl Plan {
         for job in &mut jobs {
             job.targets.retain(|target| self.selection.wants(target));
         }
+        if !self.is_reported.swap(true, Ordering::Relaxed) {
+            report_what_is_not_probed(&self.overrides, &jobs);
+        }
         teller.begin();
         let scan = self
             .scanner
@@ -590,6 +723,34 @@ impl Plan {
                 "`{text}` is not in the inventory; give one of its certificate names or hosts"
             ),
         }
+    }
+}
+
+/// Logs the names of certificates that are no hosts, and the `--resolve` entries that no target has.
+fn report_what_is_not_probed(overrides: &[Override], jobs: &[Job]) {
+    for loaded in jobs.iter().filter_map(|job| job.expectation.as_ref().ok()) {
+        let instances = loaded.expected.instances();
+        let leaf = instances.and_then(|i| i.expected.leaf.facts().ok());
+        let names = leaf.into_iter().flat_map(|facts| &facts.sans);
+        let skipped = names
+            .map(ToString::to_string)
+            .filter(|name| name.parse::<Hostname>().is_err());
+        for name in skipped {
+            let why = match name.starts_with("*.") {
+                true => "a wildcard is not a host",
+                false => "it is not a host name",
+            };
+            tracing::info!("name of the certificate not probed: {why}: `{name}`");
+        }
+    }
+    let is_unused = |one: &&Override| {
+        let mut targets = jobs.iter().flat_map(|job| &job.targets);
+        !targets.any(|target| {
+            target.port == one.port && one.hostname.as_ref().is_none_or(|h| *h == target.hostname)
+        })
+    };
+    for unused in overrides.iter().filter(is_unused) {
+        tracing::info!("--resolve entry not used, no target has its host and port: `{unused}`");
     }
 }
 

@@ -43,11 +43,21 @@ impl From<Code> for ExitCode {
 /// even then: a user who wants no other exit code than 0 does not want one for a usage error
 /// either.
 pub(super) fn of_usage_error(arguments: &[OsString]) -> Code {
-    let never = |pair: &[OsString]| matches!(pair, [flag, value] if flag == "--fail-on" && value == "never");
-    if arguments.iter().any(|a| a == "--fail-on=never") || arguments.windows(2).any(never) {
-        Code::Ok
-    } else {
-        Code::Unknown
+    const FLAG: &str = "--fail-on";
+    let joined = arguments.iter().enumerate().filter_map(|(at, argument)| {
+        let value = argument.to_str()?.strip_prefix(FLAG)?.strip_prefix('=')?;
+        Some((at, value.to_owned()))
+    });
+    let pairs = arguments.windows(2).enumerate();
+    let apart = pairs.filter_map(|(at, pair)| match pair {
+        [flag, value] if flag == FLAG => Some((at, value.to_string_lossy().into_owned())),
+        _ => None,
+    });
+    // The last one counts.
+    let last = joined.chain(apart).max_by_key(|(at, _)| *at);
+    match last {
+        Some((_, value)) if value == "never" => Code::Ok,
+        _ => Code::Unknown,
     }
 }
 

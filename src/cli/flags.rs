@@ -10,6 +10,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use crate::config::{
     Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_name_server,
 };
+use crate::look::ClientFiles;
 use crate::model::{
     Families, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration,
 };
@@ -58,6 +59,11 @@ impl FamilyArgs {
 }
 
 impl WhereArgs {
+    /// Returns the addresses that the user gave for names.
+    pub(super) fn overrides(&self) -> &[Override] {
+        &self.resolve
+    }
+
     /// Overrides the address families of the inventory with those of the flags.
     pub(super) fn apply(&self, inventory: &mut Inventory) {
         self.families.apply(inventory);
@@ -86,13 +92,17 @@ pub(super) struct HowArgs {
     #[arg(long, value_name = "TYPE", value_parser = OneOf::<KeyTypes>::new(&["any", "rsa", "ecdsa", "all"]))]
     key_type: Option<KeyTypes>,
 
-    /// Path to the client certificate (PEM), optionally followed by its chain
+    /// Path to the client certificate, optionally with its chain, in any order: PEM, DER, PKCS #7 or PKCS #12
     #[arg(long, value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
 
-    /// Path to the private key of --client-cert (PEM, unencrypted)
+    /// Path to the private key of --client-cert (PEM or DER, unencrypted)
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
+
+    /// Path to a file with the password of a PKCS #12 file of --client-cert, in its first line
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_cert_password_file: Option<PathBuf>,
 
     /// Send a PROXY protocol header first
     #[arg(long, value_name = "VERSION", value_parser = OneOf::<ProxyProtocol>::new(&["v1", "v2"]))]
@@ -122,7 +132,11 @@ impl HowArgs {
 
     fn apply_to(&self, reach: &mut ReachSettings) {
         if let (Some(certificate), Some(key)) = (&self.client_cert, &self.client_key) {
-            reach.client = Some((certificate.clone(), key.clone()));
+            reach.client = Some(ClientFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                password: self.client_cert_password_file.clone(),
+            });
         }
         reach.proxy_protocol = self.proxy_protocol.or(reach.proxy_protocol);
         if !self.alpn.is_empty() {

@@ -184,6 +184,7 @@ fn human(spans: &[Span], style: &Style) -> String {
 fn place(span: &Span) -> String {
     let mut address = match span.ip {
         Some(ip) => SocketAddr::new(ip, span.port).to_string(),
+        None if span.protocol == Protocol::File.name() => Protocol::File.name().into(),
         None => format!("port {}", span.port),
     };
     if Protocol::from_str(&span.protocol).is_ok_and(Protocol::is_quic) {

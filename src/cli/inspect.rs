@@ -17,8 +17,9 @@ use crate::source::{Requests, Sources};
 
 use super::check::environment;
 use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word};
-use super::plan::{self, Mail, Wanted};
-use super::{Code, now, output, runtime};
+use super::plan::{self, Wanted};
+use super::time::At;
+use super::{Code, now, output, runtime, targets};
 
 /// Maximum concurrent probes, which are those of the addresses of one name.
 const CONCURRENCY: usize = 32;
@@ -53,9 +54,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "HOW", value_parser = revocation_word(), help_heading = "Judging")]
     revocation: Option<RevocationCheck>,
 
-    /// Judge as of this time (RFC 3339), such as 2027-03-01T00:00:00Z
+    /// Judge as of this time: RFC 3339 (2027-03-01T00:00:00Z), a date, or +30d
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
-    at: Option<Timestamp>,
+    at: Option<At>,
 
     /// Output format
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
@@ -65,7 +66,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "format", help_heading = "Output")]
     pem: bool,
 
-    /// Write the result to this file instead of stdout
+    /// Write the result to this file instead of stdout; - is stdout
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 }
@@ -89,7 +90,7 @@ pub(super) fn run(args: &Args) -> Code {
 }
 
 async fn inspect(args: &Args) -> Result<Code, String> {
-    let destination = args.output.as_deref().map(output::Destination::new);
+    let destination = output::file(args.output.as_deref()).map(output::Destination::new);
     let destination = destination.transpose()?;
     let mut inventory = Inventory {
         certificates: entries(args)?,
@@ -102,7 +103,7 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     let resolver = args.places.resolver(&inventory);
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let manner = plan::manner(&inventory)?;
-    let now = args.at.unwrap_or_else(now);
+    let now = args.at.map_or_else(now, |at| at.from(now()));
     let jobs = prepare(
         &scanner.sources,
         &scanner.resolver,
@@ -129,8 +130,13 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     };
     let text = match args.format {
         _ if args.pem => pem(results),
-        Format::Human => human(results, &manner.trust, args.output.is_none(), now),
-        Format::Json => report::json(results),
+        Format::Human => human(
+            results,
+            &manner.trust,
+            output::file(args.output.as_deref()).is_none(),
+            now,
+        ),
+        Format::Json => report::json_of_run(results, scan.complete),
     };
     match destination {
         Some(destination) => destination.write(&text).map(|()| code),
@@ -140,13 +146,10 @@ async fn inspect(args: &Args) -> Result<Code, String> {
 
 /// Returns the entry for the target, without an expected certificate.
 fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
-    let (mut places, mut mail) = (Vec::new(), Vec::new());
-    match Mail::parse(&args.target) {
-        Some(domain) => mail.push(domain?),
-        None => places.push(args.target.parse()?),
-    }
+    let target = targets::all(std::slice::from_ref(&args.target), None)?;
+    let targets = targets::parse(&target)?;
     let protocol = args.manner.starttls.unwrap_or_default();
-    let mut entries = plan::entries(&Wanted::TrustOnly, &places, &mail, protocol)?;
+    let mut entries = plan::entries(&Wanted::TrustOnly, &targets, protocol)?;
     for entry in &mut entries {
         entry.revocation = args.revocation.unwrap_or(entry.revocation);
         args.manner.apply(entry)?;

@@ -15,6 +15,10 @@ mod plan;
 mod progress;
 mod sandbox;
 mod serve;
+mod targets;
+mod time;
+mod usage;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,6 +41,7 @@ pub use exit::Code;
                   fix it.",
     after_help = "Exit codes: 0 ok, 1 warning, 2 critical, 3 unknown or usage error",
     propagate_version = true,
+    args_override_self = true,
     max_term_width = 100
 )]
 pub struct Cli {
@@ -54,6 +59,7 @@ const AFTER_OTHERS: usize = 100;
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Args>),
+    Verify(Box<verify::Args>),
     Inspect(Box<inspect::Args>),
     Chain(chain::Args),
     Serve(serve::Args),
@@ -95,6 +101,7 @@ enum ConfigCommand {
 /// Runs the command line and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    output::hide(&arguments);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -103,7 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             } else {
                 Code::Ok
             };
-            match usage_error(&error) {
+            match usage::message(&error, &arguments) {
                 Some(text) => {
                     output::fail(&text);
                 }
@@ -120,9 +127,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => arguments.goes_on(),
         _ => false,
     };
-    output::start_logging(cli.verbose.saturating_add(u8::from(is_server)));
+    let is_quiet = matches!(&cli.command, Command::Check(arguments) if arguments.is_quiet());
+    if let Command::Check(arguments) = &cli.command {
+        output::use_colour(arguments.colour());
+    }
+    let verbose = cli.verbose.saturating_add(u8::from(is_server));
+    output::start_logging((!is_quiet).then_some(verbose));
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments, cli.verbose),
+        Command::Verify(arguments) => verify::run(*arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Chain(arguments) => chain::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),
@@ -137,28 +150,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Man { directory } => generate::manual(&directory),
     };
     code.into()
-}
-
-/// Formats a usage error in one line, in the form of all other errors. Returns `None` for help.
-fn usage_error(error: &clap::Error) -> Option<String> {
-    use clap::error::ErrorKind;
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    ) {
-        return None;
-    }
-    let text = error.render().to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    // The usage of the command and a pointer to the help follow.
-    let what = text.lines().take_while(|line| !line.starts_with("Usage:"));
-    let parts: Vec<&str> = what
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
-        .collect();
-    Some(format!("{} (see --help)", parts.join("; ")).replace(":; ", ": "))
 }
 
 fn check_config(file: &std::path::Path) -> Code {

@@ -1,13 +1,17 @@
 //! Output of the commands: results go to stdout or a file, everything else to stderr.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
+use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar};
 
 use crate::certificate::printable;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, redacted, userinfo};
 use crate::report::Style;
 
 use super::Code;
@@ -17,18 +21,62 @@ const DEFAULT_WIDTH: usize = 100;
 /// Minimum width in columns. Narrower tables are unreadable.
 const MIN_WIDTH: usize = 40;
 
-/// Logs to stderr, in colour only if it is a terminal that supports colour.
-pub(super) fn start_logging(verbose: u8) {
+/// When colour is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On terminals that support it, unless the environment says otherwise
+    #[default]
+    Auto,
+    /// Always, in files and pipes too
+    Always,
+    /// Never
+    Never,
+}
+
+static COLOUR: OnceLock<Colour> = OnceLock::new();
+
+/// Sets when colour is used. The first call counts.
+pub(super) fn use_colour(colour: Colour) {
+    let _ = COLOUR.set(colour);
+}
+
+/// User names and passwords of the arguments, each with its `@`.
+static HIDDEN: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Keeps the user names and passwords in these arguments out of all messages.
+pub(super) fn hide(arguments: &[OsString]) {
+    let found = arguments.iter().filter_map(|argument| {
+        let info = userinfo(argument.to_str()?)?;
+        Some(format!("{info}@"))
+    });
+    let _ = HIDDEN.set(found.collect());
+}
+
+/// Returns a message without user names and passwords.
+pub(super) fn without_secrets(message: &str) -> String {
+    let mut text = message.to_owned();
+    for info in HIDDEN.get().into_iter().flatten() {
+        text = text.replace(info.as_str(), "***@");
+    }
+    redacted(&text).into_owned()
+}
+
+/// Logs to stderr, in colour only if it is a terminal that supports colour. Without a verbosity,
+/// only errors are logged.
+pub(super) fn start_logging(verbose: Option<u8>) {
     let level = match verbose {
-        0 => tracing::Level::WARN,
-        1 => tracing::Level::INFO,
-        2 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
+        None => tracing::Level::ERROR,
+        Some(0) => tracing::Level::WARN,
+        Some(1) => tracing::Level::INFO,
+        Some(2) => tracing::Level::DEBUG,
+        Some(_) => tracing::Level::TRACE,
     };
+    IS_QUIET.store(verbose.is_none(), Ordering::Relaxed);
+    let verbose = verbose.unwrap_or_default();
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(|| AroundBars)
-        .with_ansi(io::stderr().is_terminal() && colour_is_wanted())
+        .with_ansi(colour_on(io::stderr().is_terminal()))
         .without_time()
         .with_target(verbose > 1)
         // The subscriber would report failed writes with a macro that panics if stderr is closed.
@@ -36,6 +84,9 @@ pub(super) fn start_logging(verbose: u8) {
         .log_internal_errors(false)
         .try_init();
 }
+
+/// True if only errors are reported.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Progress bars on stderr. Other output is written above them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
@@ -55,11 +106,16 @@ struct AroundBars;
 
 impl io::Write for AroundBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().write(bytes))
+        self.write_all(bytes).map(|()| bytes.len())
     }
 
+    /// Writes a whole message.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        BARS.suspend(|| io::stderr().write_all(bytes))
+        let shown = match std::str::from_utf8(bytes) {
+            Ok(text) if text.contains('@') => Cow::Owned(without_secrets(text).into_bytes()),
+            _ => Cow::Borrowed(bytes),
+        };
+        BARS.suspend(|| io::stderr().write_all(&shown))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -70,15 +126,18 @@ impl io::Write for AroundBars {
 /// Reports an error on stderr, one line for each of its lines. Returns [`Code::Unknown`].
 pub(super) fn fail(error: &str) -> Code {
     let mut stderr = io::stderr().lock();
-    for line in error.lines() {
+    for line in without_secrets(error).lines() {
         // Quoted text comes from arguments, files and servers and must not control the terminal.
         let _ = writeln!(stderr, "error: {}", printable(line));
     }
     Code::Unknown
 }
 
-/// Reports a message on stderr.
+/// Reports a message on stderr, unless only errors are reported.
 pub(super) fn note(text: &str) {
+    if IS_QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = AroundBars.write_all(format!("{text}\n").as_bytes());
 }
 
@@ -93,6 +152,11 @@ pub(super) fn print(text: &str, code: Code) -> Code {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         Err(error) => fail(&format!("cannot write the result to stdout: {error}")),
     }
+}
+
+/// Returns the file to write to. `None` is stdout, which `-` means too.
+pub(super) fn file(output: Option<&Path>) -> Option<&Path> {
+    output.filter(|path| *path != Path::new("-"))
 }
 
 /// Destination of a result: a file that is replaced as a whole, or a stream such as a device or
@@ -156,11 +220,30 @@ impl Destination {
             .prefix(".certvigil-")
             .tempfile_in(folder_of(&self.path))
             .map_err(|e| wrong(&e))?;
+        if let Ok(existing) = std::fs::metadata(&self.path) {
+            keep_access(file.as_file(), &existing).map_err(|e| wrong(&e))?;
+        }
         file.write_all(text.as_bytes()).map_err(|e| wrong(&e))?;
         file.as_file().sync_all().map_err(|e| wrong(&e))?;
         file.persist(&self.path).map_err(|e| wrong(&e.error))?;
         Ok(())
     }
+}
+
+/// Gives a new file the mode of the file that it replaces, and its owner and group if the user may.
+#[cfg(unix)]
+fn keep_access(file: &std::fs::File, existing: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    // Only root may give files away. The group may be one of the user's.
+    if fchown(file, Some(existing.uid()), Some(existing.gid())).is_err() {
+        let _ = fchown(file, None, Some(existing.gid()));
+    }
+    file.set_permissions(existing.permissions())
+}
+
+#[cfg(not(unix))]
+fn keep_access(_file: &std::fs::File, _existing: &std::fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -170,14 +253,27 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Returns true if stdout is a terminal and colour is not disabled (<https://no-color.org>).
+/// Returns true if results on stdout are in colour.
 pub(super) fn colour_on_stdout() -> bool {
-    io::stdout().is_terminal() && colour_is_wanted()
+    colour_on(io::stdout().is_terminal())
 }
 
-fn colour_is_wanted() -> bool {
+/// Returns true if results in a file are in colour.
+pub(super) fn colour_in_files() -> bool {
+    COLOUR.get() == Some(&Colour::Always)
+}
+
+/// Returns true if output is in colour: by `--color`, by `NO_COLOR` (<https://no-color.org>), by
+/// `CLICOLOR_FORCE` (<https://bixense.com/clicolors/>), or on a capable terminal.
+fn colour_on(is_terminal: bool) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-    !set("NO_COLOR") && is_capable()
+    let is_forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| !v.is_empty() && v != "0");
+    match COLOUR.get().copied().unwrap_or_default() {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto if set("NO_COLOR") => false,
+        Colour::Auto => is_forced || is_terminal && is_capable(),
+    }
 }
 
 fn is_capable() -> bool {
@@ -188,7 +284,7 @@ fn is_capable() -> bool {
 pub(super) fn style_on_stderr(now: Timestamp) -> Style {
     Style {
         width: usize::MAX,
-        colour: io::stderr().is_terminal() && colour_is_wanted(),
+        colour: colour_on(io::stderr().is_terminal()),
         now,
     }
 }

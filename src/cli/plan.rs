@@ -4,10 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
+
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Entry, Inventory, SourceSettings, parse_mail_domain};
+use crate::config::{Entry, FoundPlace, Inventory, SourceSettings, parse_mail_domain};
 use crate::look::{Looker, Reaches};
-use crate::model::{Hostname, Place, Protocol, RevocationCheck, Target, parse_port};
+use crate::model::{Hostname, Place, Protocol, RevocationCheck, Service, Target, parse_port};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
 use crate::scan::{Manner, Permits, Scanner};
@@ -77,12 +79,32 @@ pub(super) fn manner(inventory: &Inventory) -> Result<Manner, String> {
     })
 }
 
-/// Waits until the user interrupts.
+/// Waits until the user interrupts: SIGINT or SIGTERM.
 pub(super) async fn stop() {
-    // Without a handler for Ctrl-C, there is nothing to wait for.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    let interrupted = async {
+        // Without a handler for Ctrl-C, there is nothing to wait for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated() => {}
     }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
 }
 
 /// Expected certificate according to the flags.
@@ -120,32 +142,40 @@ impl Wanted {
 /// theirs.
 pub(super) fn entries(
     wanted: &Wanted,
-    places: &[Place],
-    mail: &[Mail],
+    targets: &Targets,
     protocol: Protocol,
 ) -> Result<Vec<Entry>, String> {
-    if places.is_empty() && mail.is_empty() {
+    let Targets {
+        places,
+        mail,
+        services,
+        files,
+    } = targets;
+    if targets.is_empty() {
         if wanted.has_hostnames() {
             let mut entry = Entry::new(wanted.source());
             entry.protocol = protocol;
             entry.ports = vec![protocol.default_port()];
             return Ok(vec![entry]);
         }
-        return Err("no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, or mx:DOMAIN), or --sslmate, --cert or --config".into());
+        return Err("no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, mx:DOMAIN, srv:_service._tcp.DOMAIN, or file:///PATH), or --sslmate, --cert or --config".into());
     }
     let mut entries: Vec<Entry> = Vec::new();
     // There may be tens of thousands of targets.
     let mut seen = HashSet::new();
-    let mut by_port: HashMap<(u16, Protocol), usize> = HashMap::new();
+    let mut by_port: HashMap<(u16, Protocol, u32), usize> = HashMap::new();
     for place in places {
         let protocol = place.protocol.unwrap_or(protocol);
         let port = place.port.unwrap_or(protocol.default_port());
-        if !seen.insert((&place.hostname, port, protocol)) {
+        let scope = scope_of(place)?;
+        if !seen.insert((&place.hostname, port, protocol, scope)) {
             continue;
         }
         // Without an expected certificate, each host is an entry of its own.
         if !matches!(wanted, Wanted::TrustOnly) {
-            let position = *by_port.entry((port, protocol)).or_insert(entries.len());
+            let position = *by_port
+                .entry((port, protocol, scope))
+                .or_insert(entries.len());
             if let Some(entry) = entries.get_mut(position) {
                 entry.hostnames.push(place.hostname.clone());
                 continue;
@@ -155,6 +185,7 @@ pub(super) fn entries(
         entry.hostnames = vec![place.hostname.clone()];
         entry.ports = vec![port];
         entry.protocol = protocol;
+        entry.reach.scope_id = scope;
         entries.push(entry);
     }
     for Mail { domain, port } in mail {
@@ -166,16 +197,87 @@ pub(super) fn entries(
             entries.push(entry);
         }
     }
+    for service in services {
+        let mut service = service.clone();
+        if protocol != Protocol::default() {
+            service.protocol = protocol;
+        }
+        let mut entry = Entry::new(wanted.source());
+        entry.srv = vec![service];
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    entries.extend(entries_of_files(wanted, files));
     // One certificate has one name, whatever ports are probed.
     if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
         let domains = mail.iter().map(|m| &m.domain);
-        let first = places.iter().map(|p| &p.hostname).chain(domains).next();
+        let domains = domains.chain(services.iter().map(|service| &service.domain));
+        let files = files.iter().map(|file| &file.hostname);
+        let hosts = places.iter().map(|p| &p.hostname);
+        let first = hosts.chain(domains).chain(files).next();
         let name = first.map(ToString::to_string);
         for entry in &mut entries {
             entry.name = name.clone();
         }
     }
     Ok(entries)
+}
+
+/// Creates the entries for certificate files: one for all, or without an expected certificate one
+/// for each.
+pub(super) fn entries_of_files(wanted: &Wanted, files: &[FoundPlace]) -> Vec<Entry> {
+    let of = |files: &[FoundPlace]| Entry {
+        found: files.to_vec(),
+        ..Entry::new(wanted.source())
+    };
+    match wanted {
+        Wanted::TrustOnly => files.chunks(1).map(of).collect(),
+        _ if files.is_empty() => Vec::new(),
+        _ => vec![of(files)],
+    }
+}
+
+/// Reports the zones of link-local addresses, which no row of a result has.
+pub(super) fn report_zones(places: &[Place]) {
+    for place in places {
+        if let Some(zone) = &place.zone
+            && scope_of(place).is_ok()
+        {
+            super::output::note(&format!(
+                "`{}` is probed in the zone `{zone}`",
+                place.hostname
+            ));
+        }
+    }
+}
+
+/// Returns the index of the network interface that is the zone of a link-local address; 0 if the
+/// target has none.
+fn scope_of(place: &Place) -> Result<u32, String> {
+    let Some(zone) = &place.zone else {
+        return Ok(0);
+    };
+    match zone.parse() {
+        Ok(index) if index > 0 => Ok(index),
+        _ => interface_index(zone).ok_or_else(|| {
+            format!(
+                "`{}%{zone}`: this machine has no network interface `{zone}`, which is the zone of the address; write one that `ip link` lists",
+                place.hostname
+            )
+        }),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn interface_index(name: &str) -> Option<u32> {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    rustix::net::netdevice::name_to_index(&socket, name).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn interface_index(_name: &str) -> Option<u32> {
+    None
 }
 
 /// Returns the entries for one certificate of the account. They are the configured entries for this
@@ -210,9 +312,15 @@ pub(super) fn entries_of(
 
 /// Restricts the entries to the given places, if there are any. A place that is in none of the
 /// entries is probed with the settings of the first.
-pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Vec<Entry> {
-    if places.is_empty() && mail.is_empty() {
-        return entries.to_vec();
+pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Result<Vec<Entry>, String> {
+    let Targets {
+        places,
+        mail,
+        services,
+        files,
+    } = targets;
+    if targets.is_empty() {
+        return Ok(entries.to_vec());
     }
     let mut narrow: Vec<Entry> = Vec::new();
     for place in places {
@@ -230,6 +338,7 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
             let mut one = Entry {
                 hostnames: Vec::new(),
                 mx: Vec::new(),
+                srv: Vec::new(),
                 ..entry.clone()
             };
             if !entry.hostnames.is_empty() && !entry.hostnames.contains(&place.hostname) {
@@ -243,6 +352,7 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
             if let Some(port) = place.port {
                 one.ports = vec![port];
             }
+            one.reach.scope_id = scope_of(place)?;
             // Each entry costs a source request, so entries that differ only in hostnames are
             // merged.
             let alike = |e: &&mut Entry| {
@@ -274,7 +384,119 @@ pub(super) fn narrowed(entries: &[Entry], places: &[Place], mail: &[Mail]) -> Ve
             ..entry.clone()
         }));
     }
-    narrow
+    for service in services {
+        narrow.extend(entries.first().map(|entry| Entry {
+            hostnames: Vec::new(),
+            mx: Vec::new(),
+            srv: vec![service.clone()],
+            addresses: Vec::new(),
+            ..entry.clone()
+        }));
+    }
+    if !files.is_empty() {
+        narrow.extend(entries.first().map(|entry| Entry {
+            hostnames: Vec::new(),
+            mx: Vec::new(),
+            srv: Vec::new(),
+            found: files.clone(),
+            ..entry.clone()
+        }));
+    }
+    Ok(narrow)
+}
+
+/// Prefix of a target that is a service.
+const SRV_PREFIX: &str = "srv:";
+
+/// Targets of the command line, by their forms.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// Hosts.
+    pub(super) places: Vec<Place>,
+    /// Domains whose mail servers are probed.
+    mail: Vec<Mail>,
+    /// Services whose SRV records name the hosts.
+    services: Vec<Service>,
+    /// Certificate files.
+    files: Vec<FoundPlace>,
+}
+
+impl Targets {
+    /// Adds a target.
+    ///
+    /// # Errors
+    /// If the text is none.
+    pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
+        if let Some(mail) = Mail::parse(text) {
+            self.mail.push(mail?);
+        } else if let Some(service) = service_of(text) {
+            self.services.push(service.parse()?);
+        } else if let Some(file) = parse_file_url(text) {
+            let file = FoundPlace::file(file?, &[]);
+            if !self.files.contains(&file) {
+                self.files.push(file);
+            }
+        } else {
+            self.places.push(text.parse()?);
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.places.is_empty()
+            && self.mail.is_empty()
+            && self.services.is_empty()
+            && self.files.is_empty()
+    }
+}
+
+/// Returns the service of `srv:_service._proto.DOMAIN`. Returns `None` for any other target, such as
+/// a port of a host named `srv`.
+fn service_of(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix(SRV_PREFIX)?;
+    let is_port = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    (!is_port && !rest.starts_with('/')).then_some(rest)
+}
+
+/// Parses `file:///PATH` and `file:/PATH`, with percent-encoding (RFC 8089). Returns `None` for any
+/// other target.
+fn parse_file_url(text: &str) -> Option<Result<PathBuf, String>> {
+    let scheme = text.get(..5).filter(|s| s.eq_ignore_ascii_case("file:"))?;
+    let rest = text.strip_prefix(scheme)?;
+    let path = match rest.strip_prefix("//") {
+        None => rest.starts_with('/').then_some(rest)?,
+        Some(rest) => match rest.strip_prefix("localhost").unwrap_or(rest) {
+            path if path.starts_with('/') => path,
+            _ => {
+                return Some(Err(format!(
+                    "`{text}` names a host; write file:///PATH with an absolute path"
+                )));
+            }
+        },
+    };
+    if let Some(character) = path.chars().find(|c| matches!(c, '?' | '#')) {
+        return Some(Err(format!(
+            "`{text}`: a file URL has no `{character}`; write %{:02X} for one in the path",
+            u32::from(character)
+        )));
+    }
+    let bytes: Vec<u8> = percent_decode_str(path).collect();
+    if bytes.contains(&0) {
+        return Some(Err(format!("`{text}`: a path cannot contain a zero byte")));
+    }
+    Some(path_of_bytes(bytes).map_err(|()| format!("`{text}`: the path is not UTF-8")))
+}
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "paths are text on other systems")]
+fn path_of_bytes(bytes: Vec<u8>) -> Result<PathBuf, ()> {
+    let path: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
+    Ok(path.into())
+}
+
+#[cfg(not(unix))]
+fn path_of_bytes(bytes: Vec<u8>) -> Result<PathBuf, ()> {
+    String::from_utf8(bytes).map(PathBuf::from).map_err(drop)
 }
 
 /// A target that means the mail servers of a domain.
@@ -317,7 +539,11 @@ pub(super) struct Selection {
 impl Selection {
     /// Parses the targets. Each may be the name of a certificate or a place.
     pub(super) fn new(targets: &[String]) -> Self {
-        let read = |text: &String| (text.clone(), text.parse().ok());
+        // A file is selected by its path.
+        let read = |text: &String| match parse_file_url(text) {
+            Some(Ok(path)) => (path.display().to_string(), None),
+            _ => (text.clone(), text.parse().ok()),
+        };
         Self {
             wanted: targets.iter().map(read).collect(),
         }
@@ -364,6 +590,7 @@ impl Selection {
 
 fn names((text, place): &(String, Option<Place>), target: &Target) -> bool {
     target.certificate == *text
+        || target.is_file() && target.hostname.to_string() == *text
         || fits(
             place.as_ref(),
             &target.hostname,
@@ -396,6 +623,29 @@ pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_urls_are_decoded() {
+        let read = |text: &str| parse_file_url(text).map(|p| p.map(|p| p.display().to_string()));
+        for (text, path) in [
+            ("file:///etc/a.pem", "/etc/a.pem"),
+            ("FILE:/etc/a.pem", "/etc/a.pem"),
+            ("file://localhost/etc/a%20b%23.pem", "/etc/a b#.pem"),
+        ] {
+            assert_eq!(read(text), Some(Ok(path.to_owned())), "{text}");
+        }
+        for text in [
+            "file://etc/a.pem",
+            "file:///a?b",
+            "file:///a#b",
+            "file:///a%00",
+        ] {
+            assert!(read(text).unwrap().is_err(), "{text}");
+        }
+        for text in ["file:443", "file", "files:///a", "/etc/a.pem"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn mail_is_told_from_hosts() {

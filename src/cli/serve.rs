@@ -150,7 +150,7 @@ async fn serve(args: Args) -> Result<(), String> {
 
 impl WebArgs {
     pub(super) fn open(&self, share: Share) -> Result<Arc<Web>, String> {
-        let web = Web::open(self.config.as_deref())?;
+        let web = Web::open(self.config.as_deref()).map_err(|e| e.to_string())?;
         let hosts = self.allowed_hosts.iter().map(ToString::to_string);
         Ok(Arc::new(web.for_at_most(share.clients).for_hosts(hosts)))
     }

@@ -1,6 +1,7 @@
 //! Human-readable description of what an inventory tests.
 
 use crate::certificate::printable;
+use crate::look::ClientFiles;
 use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
@@ -69,18 +70,29 @@ pub fn describe(inventory: &Inventory) -> String {
         let mut hosts: Vec<_> = entry.hostnames.iter().map(ToString::to_string).collect();
         let mail = entry.mx.iter();
         hosts.extend(mail.map(|domain| format!("the mail servers of {domain}")));
-        let hosts = if hosts.is_empty() && own {
-            "the names in the certificate".into()
-        } else {
-            hosts.join(", ")
-        };
-        let ports: Vec<_> = entry.ports.iter().map(ToString::to_string).collect();
         lines.push(format!("- {name}{what}"));
-        lines.push(format!(
-            "    at {hosts}; port {}; {}",
-            ports.join(", "),
-            entry.protocol
-        ));
+        if !entry.files.is_empty() {
+            lines.push(format!("    in the files {}", entry.files.join(", ")));
+            if !hosts.is_empty() {
+                lines.push(format!("    must match {}", hosts.join(", ")));
+            }
+        } else if !hosts.is_empty() || entry.srv.is_empty() {
+            let hosts = if hosts.is_empty() && own {
+                "the names in the certificate".into()
+            } else {
+                hosts.join(", ")
+            };
+            let ports: Vec<_> = entry.ports.iter().map(ToString::to_string).collect();
+            lines.push(format!(
+                "    at {hosts}; port {}; {}",
+                ports.join(", "),
+                entry.protocol
+            ));
+        }
+        for service in &entry.srv {
+            let protocol = service.protocol;
+            lines.push(format!("    at the hosts of {service}; {protocol}"));
+        }
         if !entry.addresses.is_empty() {
             let addresses: Vec<_> = entry.addresses.iter().map(ToString::to_string).collect();
             lines.push(format!(
@@ -116,7 +128,7 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         KeyTypes::All => lines.push("requests RSA and ECDSA certificates".into()),
     }
     let reach = &entry.reach;
-    if let Some((certificate, _)) = &reach.client {
+    if let Some(ClientFiles { certificate, .. }) = &reach.client {
         lines.push(format!(
             "presents the client certificate in {}",
             certificate.display()

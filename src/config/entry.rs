@@ -7,8 +7,10 @@ use std::str::FromStr;
 
 use yaml_config::{Fields, Item, Problems};
 
+use crate::look::ClientFiles;
 use crate::model::{
-    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, Threshold, parse_port,
+    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Service, Sni, Threshold,
+    parse_port,
 };
 
 use super::read::{Reader, each, families};
@@ -63,13 +65,24 @@ impl Reader<'_> {
         entry.hostnames = unique(each(&hostnames, problems, Hostname::from_str));
         let mx = fields.list_or_one("mx", problems);
         entry.mx = unique(each(&mx, problems, parse_mail_domain));
+        let srv = fields.list_or_one("srv", problems);
+        entry.srv = unique(each(&srv, problems, Service::from_str));
+        let files = fields.list_or_one("files", problems);
+        let files = files.iter().filter_map(|item| self.path(item, problems));
+        let files = files.map(|path| path.to_string_lossy().into_owned());
+        entry.files = unique(files.collect());
         let addresses = fields.list_or_one("addresses", problems);
         entry.addresses = unique(each(&addresses, problems, ip_address));
         entry.families = families(&mut fields, problems);
         let protocol = fields.read("protocol", problems, Protocol::from_str);
         let of_mail = (!entry.mx.is_empty()).then_some(Protocol::Smtp);
+        let is_configured = protocol.is_some();
         if let Some(protocol) = protocol.or(of_mail) {
             entry.protocol = protocol;
+            // The name of a service implies its protocol, unless another one is configured.
+            for service in entry.srv.iter_mut().filter(|_| is_configured) {
+                service.protocol = protocol;
+            }
             // Without a configured port, the protocol's port replaces the default.
             if protocol != Protocol::default() {
                 entry.ports = vec![protocol.default_port()];
@@ -101,8 +114,12 @@ impl Reader<'_> {
         entry.reach = self.reach(&mut fields, problems);
         entry.dane = fields.bool("dane", problems).unwrap_or(defaults.dane);
         let (key, line) = (fields.key.clone(), fields.line);
-        if let Err(what) = entry.reach.suits(entry.protocol) {
-            problems.add(line, &key, what);
+        let protocols = entry.srv.iter().map(|service| service.protocol);
+        for protocol in std::iter::once(entry.protocol).chain(protocols) {
+            if let Err(what) = entry.reach.suits(protocol) {
+                problems.add(line, &key, what);
+                break;
+            }
         }
         fields.finish(problems);
 
@@ -115,9 +132,16 @@ impl Reader<'_> {
             && (entry.name.is_some()
                 || !entry.hostnames.is_empty()
                 || !entry.mx.is_empty()
+                || !entry.srv.is_empty()
+                || !entry.files.is_empty()
                 || !entry.addresses.is_empty())
         {
-            problems.add(line, &key, "this entry matches many certificates; remove `name`, `hostnames`, `mx` and `addresses`, which apply to a single one");
+            problems.add(line, &key, "this entry matches many certificates; remove `name`, `hostnames`, `mx`, `srv`, `files` and `addresses`, which apply to a single one");
+        }
+        if !entry.files.is_empty()
+            && (!entry.mx.is_empty() || !entry.srv.is_empty() || !entry.addresses.is_empty())
+        {
+            problems.add(line, &key, "`files` are probed instead of hosts; remove `mx`, `srv` and `addresses`, or write a second entry for them");
         }
         let nameless = matches!(
             entry.source,
@@ -125,7 +149,9 @@ impl Reader<'_> {
                 | SourceSettings::PublicKeys(_)
                 | SourceSettings::TrustOnly
         );
-        if nameless && entry.hostnames.is_empty() && entry.mx.is_empty() {
+        let has_place =
+            !entry.hostnames.is_empty() || !entry.mx.is_empty() || !entry.srv.is_empty();
+        if nameless && !has_place && entry.files.is_empty() {
             problems.add(
                 line,
                 &key,
@@ -140,10 +166,21 @@ impl Reader<'_> {
         let mut reach = ReachSettings::default();
         let certificate = fields.take("client_cert");
         let key = fields.take("client_key");
+        let password = fields.take("client_cert_password_file");
+        if let (Some(password), None) = (&password, &certificate) {
+            let what =
+                "`client_cert_password_file` has no `client_cert`; add it, or remove the key";
+            problems.at(password, what);
+        }
         reach.client = match (&certificate, &key) {
             (Some(certificate), Some(key)) => {
                 let certificate = self.path(certificate, problems);
-                certificate.zip(self.path(key, problems))
+                let password = password.and_then(|p| self.path(&p, problems));
+                (certificate.zip(self.path(key, problems))).map(|(certificate, key)| ClientFiles {
+                    certificate,
+                    key,
+                    password,
+                })
             }
             (Some(alone), None) | (None, Some(alone)) => {
                 problems.at(
@@ -201,10 +238,13 @@ impl Reader<'_> {
             return None;
         };
         match name {
-            "sslmate" => item.parse(problems, |text| match text {
-                "*" => Ok(SourceSettings::SslmateAll),
-                cn => Ok(SourceSettings::Sslmate(non_empty(cn)?.to_ascii_lowercase())),
-            }),
+            "sslmate" => {
+                let cn = item.parse(problems, non_empty)?;
+                Some(match cn.as_str() {
+                    "*" => SourceSettings::SslmateAll,
+                    cn => SourceSettings::Sslmate(cn.to_ascii_lowercase()),
+                })
+            }
             "download" => item.parse(problems, base_url).map(SourceSettings::Download),
             "pem" => {
                 let items = item.some_or_one(problems, "the list is empty; add at least one file");

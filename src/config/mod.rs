@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::guard::Allowed;
-use crate::model::{Families, Hostname, KeyTypes, Protocol, RevocationCheck, Threshold, Vantage};
+use crate::model::{
+    Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
+};
 
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
@@ -204,6 +206,14 @@ pub struct Entry {
     pub hostnames: Vec<Hostname>,
     /// Domains whose mail servers are probed too.
     pub mx: Vec<Hostname>,
+    /// Services whose hosts, found by SRV records, are probed too.
+    pub srv: Vec<Service>,
+    /// Certificate files to probe instead of hosts: paths or glob patterns. `hostnames` are the
+    /// names that each of them must match.
+    pub files: Vec<String>,
+    /// Places to probe beside `hostnames`: the files and the targets of SRV records that were found
+    /// for this entry.
+    pub found: Vec<FoundPlace>,
     /// Addresses to probe instead of those in DNS. If empty, DNS is used.
     pub addresses: Vec<IpAddr>,
     /// Address families to probe, if they differ from the inventory's.
@@ -239,6 +249,9 @@ impl Entry {
             source,
             hostnames: Vec::new(),
             mx: Vec::new(),
+            srv: Vec::new(),
+            files: Vec::new(),
+            found: Vec::new(),
             addresses: Vec::new(),
             families: None,
             ports: vec![defaults.port],
@@ -249,6 +262,32 @@ impl Entry {
             warn: defaults.warn,
             crit: defaults.crit,
             revocation: defaults.revocation,
+        }
+    }
+}
+
+/// A place to probe whose port or names are its own: a certificate file, or the target of an SRV
+/// record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FoundPlace {
+    /// The host whose addresses are probed, or the path of the file.
+    pub hostname: Hostname,
+    /// The port; 0 for a file.
+    pub port: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The names to match in place of `hostname`: see [`Target::names`](crate::model::Target::names).
+    pub names: Box<[Hostname]>,
+}
+
+impl FoundPlace {
+    /// Returns a file whose certificate must match these names.
+    pub fn file(path: PathBuf, names: &[Hostname]) -> Self {
+        Self {
+            hostname: Hostname::File(path),
+            port: 0,
+            protocol: Protocol::File,
+            names: names.into(),
         }
     }
 }

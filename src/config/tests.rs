@@ -292,6 +292,20 @@ fn a_secret_in_the_file_is_refused_with_advice() {
 }
 
 #[test]
+fn a_client_certificate_has_the_file_of_its_password() {
+    let fields = "trust: true, hostnames: [a.example]";
+    let text = entry(&format!(
+        "{fields}, client_cert: c.p12, client_key: /run/c.key, client_cert_password_file: p"
+    ));
+    let client = read(&text).certificates.remove(0).reach.client.unwrap();
+    assert_eq!(client.certificate, Path::new("dir/c.p12"));
+    assert_eq!(client.key, Path::new("/run/c.key"));
+    assert_eq!(client.password.as_deref(), Some(Path::new("dir/p")));
+    let alone = error(&entry(&format!("{fields}, client_cert_password_file: p")));
+    assert!(alone.contains("has no `client_cert`"), "{alone}");
+}
+
+#[test]
 fn a_duplicated_key_is_told() {
     let text = "certificates:\n  - sslmate: a.example\n    port: 1\n    port: 2\n";
     assert_eq!(error(text), "4: invalid YAML: duplicated key in mapping");
@@ -471,7 +485,7 @@ fn a_wrong_value_is_told_with_the_right_form() {
         ),
         (
             entry("sslmate: '*', name: x"),
-            "2: certificates[0]: this entry matches many certificates; remove `name`, `hostnames`, `mx` and `addresses`, which apply to a single one",
+            "2: certificates[0]: this entry matches many certificates; remove `name`, `hostnames`, `mx`, `srv`, `files` and `addresses`, which apply to a single one",
         ),
         (
             entry("sslmate: a, port: 1, ports: [2]"),
@@ -765,5 +779,25 @@ fn of_a_downloads_url_only_the_host_is_described() {
         let described = describe(&inventory);
         assert!(!described.contains("SECRET"), "{described}");
         assert!(described.contains(&format!("at {told}\n")), "{described}");
+    }
+}
+
+#[test]
+fn an_entry_may_have_files_or_services() {
+    let read = |text: &str| super::tests::read(&entry(text)).certificates.remove(0);
+    let files = read("trust: true, files: [certs/*.pem, /a.pem], hostnames: a.example");
+    assert_eq!(files.files, ["dir/certs/*.pem", "/a.pem"]);
+    assert_eq!(files.hostnames.len(), 1);
+    let service = read("trust: true, srv: _imap._tcp.a.example");
+    assert_eq!(service.srv[0].protocol.name(), "imap");
+    let other = read("trust: true, srv: _imap._tcp.a.example, protocol: imaps");
+    assert_eq!(other.srv[0].protocol.name(), "imaps");
+    for (text, wanted) in [
+        ("trust: true, files: a.pem, mx: a.example", "second entry"),
+        ("pem_dir: a/*, files: a.pem", "`files`"),
+        ("pem: a.pem, srv: a.example", "write _service._tcp.DOMAIN"),
+    ] {
+        let wrong = error(&entry(text));
+        assert!(wrong.contains(wanted), "{wrong}");
     }
 }

@@ -49,7 +49,7 @@ pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
 /// Parses a mail domain.
 pub fn parse_mail_domain(text: &str) -> Result<Hostname, String> {
     match text.parse()? {
-        Hostname::Ip(_) => Err(format!(
+        Hostname::Ip(_) | Hostname::File(_) => Err(format!(
             "`{text}` is an address, which has no MX records; give a domain"
         )),
         domain => Ok(domain),

@@ -33,7 +33,19 @@ const GAP: &str = "  ";
 
 /// Formats the results as a table, with a summary as the last line.
 pub fn human(results: &[Judged], style: &Style) -> String {
-    let rows = rows(results);
+    human_folded(results, style, false)
+}
+
+/// Formats the results as a table, whose ok rows are one line if `is_folded`.
+pub fn human_folded(results: &[Judged], style: &Style, is_folded: bool) -> String {
+    let all = rows(results);
+    let (ok, rows): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
+        (all.iter()).partition(|row| row.judged.severity() == Severity::Ok);
+    // One row is one line already.
+    let (ok, rows) = match is_folded && ok.len() > 1 {
+        true => (ok, rows),
+        false => (Vec::new(), all.iter().collect()),
+    };
     let host_width = column_width(
         "HOST",
         rows.iter().map(|r| r.host.as_str()),
@@ -52,7 +64,7 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         );
         let _ = writeln!(out, "{}", paint(&heading, BOLD, style));
     }
-    for row in &rows {
+    for row in rows.iter().copied() {
         let severity = row.judged.severity();
         let word = format!("{:SEVERITY_WIDTH$}", severity_word(severity));
         let word = paint(&word, colour_of(severity), style);
@@ -89,7 +101,12 @@ pub fn human(results: &[Judged], style: &Style) -> String {
             }
         }
     }
-    let summary = Summary::of(rows.iter().map(|row| row.judged)).to_string();
+    if !ok.is_empty() {
+        let word = format!("{:SEVERITY_WIDTH$}", severity_word(Severity::Ok));
+        let word = paint(&word, colour_of(Severity::Ok), style);
+        let _ = writeln!(out, "{word}{GAP}{}", folded(&ok, style.now));
+    }
+    let summary = Summary::of(all.iter().map(|row| row.judged)).to_string();
     let worst = results
         .iter()
         .map(Judged::severity)
@@ -99,13 +116,27 @@ pub fn human(results: &[Judged], style: &Style) -> String {
         let _ = writeln!(out, "{}", paint(&line, colour_of(worst), style));
     }
     let mut same: BTreeMap<&str, usize> = BTreeMap::new();
-    for vantage in rows.iter().flat_map(|row| &row.agreeing) {
+    for vantage in all.iter().flat_map(|row| &row.agreeing) {
         *same.entry(vantage).or_default() += 1;
     }
     for (vantage, count) in same {
         let _ = writeln!(out, "`{vantage}` sees the same as we do at {count} of them");
     }
     out
+}
+
+/// Formats ok rows in one line: their number, and the expiry that is first.
+fn folded(ok: &[&Row<'_>], now: Timestamp) -> String {
+    let ends = ok
+        .iter()
+        .filter_map(|row| match &row.judged.observation.outcome {
+            Outcome::Served(served) => served.leaf.facts().ok().map(|facts| facts.not_after),
+            Outcome::Told(_) | Outcome::Failed(_) => None,
+        });
+    let first = ends
+        .min()
+        .map(|end| format!(", all at least {}", until(end, now)));
+    format!("{} ok{}", ok.len(), first.unwrap_or_default())
 }
 
 /// Formats one probe in one line, without a width limit.

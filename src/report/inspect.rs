@@ -391,7 +391,9 @@ fn opinions(flags: &Flags, host: &str, served: &Served) -> Vec<(&'static str, St
 }
 
 fn connection(served: &Served) -> String {
-    let version = served.tls_version;
+    let Some((version, suite)) = served.session() else {
+        return "a file".into();
+    };
     let alpn = match &served.alpn {
         Some(alpn) => format!("ALPN {}", crate::certificate::printable(alpn)),
         None => "no ALPN".into(),
@@ -399,14 +401,13 @@ fn connection(served: &Served) -> String {
     let proof = match served.key_proof {
         KeyProof::Handshake => "the key is proved",
         KeyProof::BareKey => "the key is proved by its bare signature",
-        KeyProof::None => "the key is not proved",
+        KeyProof::None | KeyProof::File(_) => "the key is not proved",
     };
     let staple = match served.revocation.staple {
         Staple::NotAsked => "no OCSP response asked for",
         Staple::Absent => "no OCSP response stapled",
         Staple::Sent(_) => "OCSP response stapled",
     };
-    let suite = &served.cipher_suite;
     format!("{version}, {suite}, {alpn}, {proof}, {staple}")
 }
 

@@ -20,6 +20,8 @@ use super::Summary;
 struct Document<'a> {
     result: Vec<Row<'a>>,
     summary: Summary,
+    /// False if the run was interrupted.
+    complete: bool,
 }
 
 /// A result. The keys of SSLMate come first. Those that SSLMate makes conditional may be absent.
@@ -28,7 +30,7 @@ struct Document<'a> {
 struct Row<'a> {
     hostname: String,
     ip_address: Option<String>,
-    port: u16,
+    port: Option<u16>,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     correct: Option<bool>,
@@ -79,8 +81,8 @@ struct FindingRow<'a> {
 struct ServedRow<'a> {
     leaf: Shared<'a>,
     chain: Vec<Shared<'a>>,
-    tls_version: &'static str,
-    cipher_suite: &'a str,
+    tls_version: Option<&'static str>,
+    cipher_suite: Option<&'a str>,
     alpn: Option<&'a str>,
     ocsp_stapled: bool,
     key_proof: &'static str,
@@ -151,10 +153,16 @@ struct TimingsRow {
 
 /// Formats the results as one JSON object with a final newline.
 pub fn json(results: &[Judged]) -> String {
+    json_of_run(results, true)
+}
+
+/// Formats the results of a run, which is not complete if the user interrupted it.
+pub fn json_of_run(results: &[Judged], complete: bool) -> String {
     let mut known = Known::new();
     let document = Document {
         result: results.iter().map(|one| row(one, &mut known)).collect(),
         summary: Summary::of(results),
+        complete,
     };
     // The document has only strings, numbers and lists, so serialization cannot fail.
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
@@ -186,7 +194,7 @@ fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
     Row {
         hostname: observation.target.hostname.to_string(),
         ip_address: observation.ip.map(|ip| ip.to_string()),
-        port: observation.target.port,
+        port: (!observation.target.is_file()).then_some(observation.target.port),
         status: judged.status().name(),
         correct: flags.map(|f| f.correct),
         chained: flags.map(|f| f.chained),
@@ -247,11 +255,12 @@ fn served_row<'a>(served: &'a Served, known: &mut Known<'a>) -> ServedRow<'a> {
         row.or_insert_with(|| Shared(Rc::new(certificate_row(certificate))))
             .clone()
     };
+    let session = served.session();
     ServedRow {
         leaf: shared(&served.leaf),
         chain: served.rest.iter().map(shared).collect(),
-        tls_version: served.tls_version.name(),
-        cipher_suite: &served.cipher_suite,
+        tls_version: session.map(|(version, _)| version.name()),
+        cipher_suite: session.map(|(_, suite)| suite),
         alpn: served.alpn.as_deref(),
         ocsp_stapled: matches!(served.revocation.staple, Staple::Sent(_)),
         key_proof: served.key_proof.name(),

@@ -11,12 +11,28 @@ use std::time::Duration;
 use crate::finding::Severity;
 use crate::judge::Judged;
 
+use super::INCOMPLETE;
 use super::rows::Row;
 
 /// Formats the results as one XML document. Critical findings are failures, inconclusive results
 /// are errors. A warning is a failure if `warnings_fail`, otherwise it is output of the case.
 pub fn junit(results: &[Judged], warnings_fail: bool) -> String {
+    junit_of_run(results, warnings_fail, true)
+}
+
+/// Formats the results of a run. If the user interrupted it, a suite has the error.
+pub fn junit_of_run(results: &[Judged], warnings_fail: bool, complete: bool) -> String {
     let mut suites: BTreeMap<&str, Vec<Case>> = BTreeMap::new();
+    if !complete {
+        suites.entry("certvigil").or_default().push(Case {
+            name: "interrupted".into(),
+            time: Duration::ZERO,
+            end: End::Error,
+            kind: "interrupted",
+            message: INCOMPLETE.into(),
+            text: INCOMPLETE.into(),
+        });
+    }
     for judged in results {
         let certificate = judged.observation.target.certificate.as_str();
         let suite = suites.entry(certificate).or_default();

@@ -17,12 +17,15 @@ use crate::finding::Severity;
 use crate::judge::Judged;
 
 pub use github::github;
-pub use human::{Style, human, line};
+pub use human::{Style, human, human_folded, line};
 pub(crate) use human::{colour_of, paint};
-pub use json::{json, jsonl};
-pub use junit::junit;
-pub use nagios::{Thresholds, nagios, nagios_error};
+pub use json::{json, json_of_run, jsonl};
+pub use junit::{junit, junit_of_run};
+pub use nagios::{Thresholds, incomplete as nagios_incomplete, nagios, nagios_error};
 pub use rows::place;
+
+/// Text that marks the result of an interrupted run.
+pub const INCOMPLETE: &str = "interrupted: the result is incomplete";
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;

@@ -12,7 +12,7 @@ use crate::observation::Outcome;
 
 use super::human::{severity_word, until};
 use super::rows::{Row, rows};
-use super::{DAY, Summary};
+use super::{DAY, INCOMPLETE, Summary};
 
 /// Thresholds of expiry.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +77,14 @@ pub fn nagios(
         write_details(&mut out, row);
     }
     out
+}
+
+/// Marks plugin output as that of an interrupted run, in its status line.
+pub fn incomplete(text: String) -> String {
+    match text.split_once(" - ") {
+        Some((state, rest)) => format!("{state} - {INCOMPLETE}; {rest}"),
+        None => text,
+    }
 }
 
 /// Formats the status line of a run that ended with an error instead of a result. `state` is the

@@ -93,12 +93,13 @@ metrics! {
     SourceLastSuccess "certvigil_source_last_success_timestamp_seconds" Gauge "Time of the last successful request to the source, in Unix seconds.";
     SourceRequests "certvigil_source_requests_total" Counter "HTTP requests to sources and remote vantages, by HTTP status; `error` if there was no response.";
     VantageUp "certvigil_vantage_up" Gauge "1 if the last test by the remote vantage returned results, 0 if not. Absent before the first test. While it is 0, certvigil queries the vantage less often.";
+    VantageLag "certvigil_vantage_lag_seconds" Gauge "Delay of the probe from the remote vantage that is most overdue. If it grows, the vantage fails or responds slowly: its results are old, those of other vantages are not.";
     StateUp "certvigil_state_up" Gauge "1 if the last write to the state directory succeeded, 0 if not. Absent without --state-dir.";
     ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "Duration of the phases of local probes. A phase that did not happen is not counted.";
     Probes "certvigil_probes_total" Counter "Completed probes, by vantage and status.";
     ProbesInFlight "certvigil_probes_in_flight" Gauge "Local probes in flight.";
     CycleDuration "certvigil_cycle_duration_seconds" Gauge "Duration of the last whole cycle, in which every target was probed. It is about `interval` by design, and shorter after a start.";
-    CycleLag "certvigil_cycle_lag_seconds" Gauge "Delay of the probe that is most overdue. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
+    CycleLag "certvigil_cycle_lag_seconds" Gauge "Delay of the local probe that is most overdue. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
     ConfigLastReloadSuccessful "certvigil_config_last_reload_successful" Gauge "1 if the last reload of the configuration succeeded, 0 if it failed and the previous configuration is in force.";
     ConfigLastReloadSuccess "certvigil_config_last_reload_success_timestamp_seconds" Gauge "Time of the last successful reload of the configuration, in Unix seconds.";
     BuildInfo "certvigil_build_info" Gauge "1, with the version in its label.";
@@ -131,7 +132,7 @@ fn first_end(served: &Served) -> Option<Timestamp> {
 fn name_of(hostname: &Hostname) -> Cow<'_, str> {
     match hostname {
         Hostname::Dns(name) => name.into(),
-        Hostname::Ip(ip) => ip.to_string().into(),
+        Hostname::Ip(_) | Hostname::File(_) => hostname.to_string().into(),
     }
 }
 
@@ -201,7 +202,7 @@ fn addresses<'a>(out: &mut Exposition, looks: impl Iterator<Item = &'a Judged>) 
     for judged in looks {
         let observation = &judged.observation;
         let target = &observation.target;
-        if observation.vantage.is_local() {
+        if observation.vantage.is_local() && !target.is_file() {
             let key = (target.certificate.as_str(), name_of(&target.hostname));
             addresses.push((key, observation.ip));
         }
@@ -323,9 +324,10 @@ pub fn probe_tls(out: &mut Exposition, looks: &[Judged]) {
             ("subjectalternative", &sans.join(",")),
             ("serialnumber", facts.map_or("", |f| f.serial.as_str())),
         ]));
-        let version = served.tls_version.to_string();
-        versions.insert(labels([("version", version.as_str())]));
-        suites.insert(labels([("cipher", served.cipher_suite.as_str())]));
+        if let Some((version, suite)) = served.session() {
+            versions.insert(labels([("version", version.to_string().as_str())]));
+            suites.insert(labels([("cipher", suite)]));
+        }
     }
     for (metric, time) in [
         (Metric::ProbeSslEarliestCertExpiry, earliest),

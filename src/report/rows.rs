@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use crate::judge::{Judged, agree};
-use crate::model::KeyType;
+use crate::model::{KeyType, Protocol};
 use crate::observation::LookError;
 
 /// A probe, with the remote probes that saw the same.
@@ -61,7 +61,8 @@ impl<'a> Row<'a> {
             address: match observation.ip {
                 Some(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
                 Some(IpAddr::V4(ip)) => format!("{ip}:{port}"),
-                None => format!("port {port}"),
+                None if target.is_file() => Protocol::File.name().into(),
+                None => format!(":{port}"),
             },
             agreeing: Vec::new(),
         }

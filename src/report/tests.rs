@@ -99,6 +99,7 @@ fn look(place: &str, outcome: Outcome) -> Judged {
             hostname: host.parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         },
         ip: ip.map(|ip| ip.parse().unwrap()),
         key_type: crate::model::KeyType::Any,

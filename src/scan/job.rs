@@ -1,6 +1,6 @@
 //! Jobs: the targets of an inventory's entries and the certificates expected there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,20 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::config::{Entry, SourceSettings};
+use crate::config::{Entry, FoundPlace, SourceSettings};
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
-use crate::model::{Families, Hostname, KeyTypes, Target};
+use crate::model::{Families, Hostname, KeyTypes, Service, Target};
 use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
-use crate::source::{Failed, Loaded, Sources};
+use crate::source::{Failed, Loaded, Sources, files_of};
 
 use super::{caught, names};
 
 /// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
+/// Maximum files that the patterns of one entry name.
+const MAX_FILES_OF_ENTRY: usize = 10_000;
 
 /// Settings for probing and judging a job, other than the expected certificate.
 #[derive(Clone, Debug)]
@@ -92,7 +94,7 @@ pub async fn prepare(
             let asked = caught(async {
                 let mut jobs = Vec::new();
                 let deadline = Instant::now() + patience;
-                let located = locate(&entry, &MailHosts::new(), &resolver, deadline).await;
+                let located = locate(&entry, &KnownPlaces::default(), &resolver, deadline).await;
                 for (entry, failure) in located.entries {
                     let resolved = failure.map(Resolution::failed);
                     for one in sources.load(&entry, patience).await {
@@ -122,23 +124,29 @@ pub async fn prepare(
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
-/// Hosts of the last successful MX lookup, by domain.
-pub type MailHosts = BTreeMap<Hostname, Vec<Hostname>>;
+/// Places of the last successful lookups of an entry, which are kept if DNS fails.
+#[derive(Clone, Debug, Default)]
+pub struct KnownPlaces {
+    /// Mail hosts of its domains.
+    pub mail: BTreeMap<Hostname, Vec<Hostname>>,
+    /// Hosts of its services.
+    pub services: BTreeMap<Service, Vec<FoundPlace>>,
+}
 
 /// Hosts of an entry.
 pub struct Located {
     /// The entry, with the mail servers of its domains among its hosts. For each domain whose
     /// lookup failed, there is another entry with the domain as host, and the error.
     pub entries: Vec<(Entry, Option<LookError>)>,
-    /// Mail servers in the entries.
-    pub mail_hosts: MailHosts,
+    /// Mail servers and hosts of services in the entries.
+    pub known: KnownPlaces,
 }
 
-/// Resolves the mail servers of an entry's domains. If DNS fails (SERVFAIL, timeout), known ones
-/// are kept.
+/// Resolves the mail servers of an entry's domains and the hosts of its services, and finds its
+/// files. If DNS fails (SERVFAIL, timeout), known hosts are kept.
 pub async fn locate(
     entry: &Entry,
-    known: &MailHosts,
+    known: &KnownPlaces,
     resolver: &Resolver,
     deadline: Instant,
 ) -> Located {
@@ -146,18 +154,22 @@ pub async fn locate(
     super::tests::break_down_asking(entry);
     let mut found = entry.clone();
     found.mx.clear();
+    locate_files(entry, &mut found);
+    found.srv.clear();
     if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
-        found.name = entry.mx.first().map(ToString::to_string);
+        let service = || entry.srv.first().map(ToString::to_string);
+        found.name = entry.mx.first().map(ToString::to_string).or_else(service);
     }
-    let (mut failed, mut mail_hosts) = (Vec::new(), MailHosts::new());
+    let (mut failed, mut current) = (Vec::new(), KnownPlaces::default());
     for domain in &entry.mx {
         let hosts = match resolver.mail_hosts(domain, deadline).await {
             Ok(hosts) => hosts,
             Err(error) => {
-                let kept = known.get(domain).filter(|_| !error.is_dns_answer());
+                let kept = known.mail.get(domain).filter(|_| !error.is_dns_answer());
                 // A domain that is its own mail server has the same failure in its row.
                 if !kept.is_some_and(|hosts| hosts.contains(domain)) {
                     let mut alone = found.clone();
+                    alone.found.clear();
                     alone.hostnames = vec![domain.clone()];
                     failed.push((alone, Some(error)));
                 }
@@ -167,14 +179,74 @@ pub async fn locate(
         };
         let new = hosts.iter().filter(|h| !entry.hostnames.contains(h));
         found.hostnames.extend(new.cloned());
-        mail_hosts.insert(domain.clone(), hosts);
+        current.mail.insert(domain.clone(), hosts);
     }
-    let has_places = entry.mx.is_empty() || !found.hostnames.is_empty();
+    for service in &entry.srv {
+        let places = match resolver.service(service, deadline).await {
+            Ok(targets) => places_of(service, targets),
+            Err(error) => {
+                let kept = known.services.get(service);
+                let kept = kept.filter(|_| !error.is_dns_answer()).cloned();
+                failed.extend(alone_of_service(&found, service).map(|alone| (alone, Some(error))));
+                let Some(kept) = kept else { continue };
+                kept
+            }
+        };
+        current.services.insert(service.clone(), places.clone());
+        for place in places {
+            if !found.found.contains(&place) {
+                found.found.push(place);
+            }
+        }
+    }
+    let is_looked_up = !entry.mx.is_empty() || !entry.srv.is_empty();
+    let has_places = !is_looked_up || !found.hostnames.is_empty() || !found.found.is_empty();
     let found = has_places.then_some((found, None));
     Located {
         entries: found.into_iter().chain(failed).collect(),
-        mail_hosts,
+        known: current,
     }
+}
+
+fn places_of(service: &Service, targets: Vec<(Hostname, u16)>) -> Vec<FoundPlace> {
+    let places = targets.into_iter().map(|(hostname, port)| FoundPlace {
+        hostname,
+        port,
+        protocol: service.protocol,
+        names: service.names_to_match(),
+    });
+    places.collect()
+}
+
+/// Returns the entry of a service that could not be looked up. Its only place has the name of the
+/// service.
+fn alone_of_service(found: &Entry, service: &Service) -> Option<Entry> {
+    let mut alone = found.clone();
+    alone.found.clear();
+    alone.hostnames = vec![service.owner().parse().ok()?];
+    alone.protocol = service.protocol;
+    alone.ports = vec![service.protocol.default_port()];
+    Some(alone)
+}
+
+/// Replaces the patterns of files with the files that they name. The entry's host names are the
+/// names that each file must match.
+fn locate_files(entry: &Entry, found: &mut Entry) {
+    if entry.files.is_empty() {
+        return;
+    }
+    found.files.clear();
+    let names = std::mem::take(&mut found.hostnames);
+    if found.name.is_none() && !has_names(entry) {
+        found.name = entry.files.first().cloned();
+    }
+    let files = entry.files.iter().flat_map(|pattern| files_of(pattern));
+    let mut seen = HashSet::new();
+    let files = files.filter(|file| seen.insert(file.clone()));
+    let files = files.take(MAX_FILES_OF_ENTRY);
+    found
+        .found
+        .extend(files.map(|file| FoundPlace::file(file, &names)));
 }
 
 /// Returns true if the source of an entry supplies the names of its certificates.
@@ -190,10 +262,7 @@ fn has_names(entry: &Entry) -> bool {
 
 fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
     let (targets, expectation) = match loaded {
-        Ok(loaded) => (
-            targets(entry, &loaded.name, &loaded.hostnames),
-            Ok(Arc::new(loaded)),
-        ),
+        Ok(loaded) => (targets(entry, &loaded), Ok(Arc::new(loaded))),
         Err(failed) => (targets_of_failed(entry, &failed), Err(failed.error)),
     };
     Job {
@@ -217,8 +286,32 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
     }
 }
 
-/// Returns the targets of an entry: each host at each port.
-pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Target> {
+/// Returns the targets of an entry's certificate: each host at each port, and the places that were
+/// found.
+pub fn targets(entry: &Entry, loaded: &Loaded) -> Vec<Target> {
+    let Loaded {
+        name,
+        hostnames,
+        found,
+        ..
+    } = loaded;
+    let mut targets = targets_at(entry, name, hostnames);
+    targets.extend(targets_found(name, found));
+    targets
+}
+
+fn targets_found(certificate: &str, found: &[FoundPlace]) -> impl Iterator<Item = Target> {
+    found.iter().map(move |place| Target {
+        certificate: certificate.to_owned(),
+        hostname: place.hostname.clone(),
+        port: place.port,
+        protocol: place.protocol,
+        names: place.names.clone(),
+    })
+}
+
+/// Returns the targets of an entry at these hosts: each host at each port.
+pub fn targets_at(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Target> {
     let mut targets = Vec::with_capacity(hostnames.len() * entry.ports.len());
     for hostname in hostnames {
         for &port in &entry.ports {
@@ -227,6 +320,7 @@ pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<
                 hostname: hostname.clone(),
                 port,
                 protocol: entry.protocol,
+                names: Box::default(),
             });
         }
     }
@@ -237,8 +331,10 @@ pub fn targets(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<
 pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Target> {
     let by_name: Vec<Hostname> = failed.name.parse().into_iter().collect();
     let hostnames = match failed.hostnames.as_slice() {
-        [] => &by_name,
+        [] if failed.found.is_empty() => &by_name,
         configured => configured,
     };
-    targets(entry, &failed.name, hostnames)
+    let mut targets = targets_at(entry, &failed.name, hostnames);
+    targets.extend(targets_found(&failed.name, &failed.found));
+    targets
 }

@@ -137,6 +137,7 @@ mod tests {
                     hostname: "www.example".parse().unwrap(),
                     port: 443,
                     protocol: crate::model::Protocol::Https,
+                    names: Box::default(),
                 },
                 ip: None,
                 key_type: KeyType::Any,

@@ -111,12 +111,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scan::targets;
+    use crate::scan::targets_at;
 
     fn target(certificate: &str, host: &str) -> Target {
         let hostnames = [host.parse().unwrap()];
         let entry = Entry::new(SourceSettings::TrustOnly);
-        targets(&entry, certificate, &hostnames).remove(0)
+        targets_at(&entry, certificate, &hostnames).remove(0)
     }
 
     #[test]

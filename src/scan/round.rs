@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
 use crate::judge::{Judged, Signatures};
 use crate::look::Look;
-use crate::model::{KeyType, RevocationCheck, Target, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, LookError, Observation, Outcome};
+use crate::model::{
+    Hostname, KeyType, Protocol, RevocationCheck, Target, Timestamp, Timings, Vantage,
+};
+use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
 use crate::tlsa::Tlsa;
@@ -45,6 +48,8 @@ pub(super) enum Event {
 /// Facts about a target that are needed before it is probed.
 struct Found {
     addresses: Vec<IpAddr>,
+    /// Those of the addresses that only HTTPS records give.
+    hinted: Vec<IpAddr>,
     tlsa: Option<Arc<Tlsa>>,
     /// Duration of the name resolution.
     took: Option<Duration>,
@@ -90,6 +95,11 @@ impl Round {
 
     /// Probes one target at all of its addresses.
     async fn probe_target(self: &Arc<Self>, job: &Arc<Job>, target: Target) {
+        if let Hostname::File(path) = &target.hostname {
+            self.probe_file(job, &target, path).await;
+            let _ = self.sender.send(Event::TargetDone);
+            return;
+        }
         match caught(self.find(job, &target)).await {
             Some(Some(found)) => self.look_at_all(job, target, found).await,
             Some(None) => {}
@@ -102,11 +112,35 @@ impl Round {
         let _ = self.sender.send(Event::TargetDone);
     }
 
+    /// Reads the certificates of a file, and judges them as those of a server.
+    async fn probe_file(&self, job: &Job, target: &Target, path: &Path) {
+        if !self.scanner.local {
+            return;
+        }
+        let seen = |outcome| unplaced(target, KeyType::Any, outcome);
+        let judged = caught(async {
+            let outcome = match &job.expectation {
+                Err(error) => Outcome::Failed(LookError::new(ErrorKind::Internal, error)),
+                Ok(_) => {
+                    let _permit = self.scanner.permits.name().await;
+                    let patience = job.manner.timeout;
+                    self.scanner.sources.probe_file(path, patience).await
+                }
+            };
+            self.judge(job, seen(outcome), None).await;
+        });
+        if judged.await.is_none() {
+            self.tell_own_fault(seen);
+        }
+    }
+
     fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
+        if self.scanner.remotes.is_empty() {
+            return;
+        }
         let Ok(loaded) = &job.expectation else { return };
         let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
-        // A remote test supports TCP only.
-        for target in targets.iter().filter(|t| !t.protocol.is_quic()) {
+        for target in targets.iter().filter(|t| is_for_remotes(t)) {
             by_port.entry(target.port).or_default().push(target.clone());
         }
         for at in 0..self.scanner.remotes.len() {
@@ -177,6 +211,7 @@ impl Round {
                         fixed: &job.addresses,
                         known: &job.known,
                         families: job.families,
+                        is_https: target.protocol == Protocol::Https && target.names.is_empty(),
                     };
                     self.scanner.resolve(&query, timeout).await
                 }
@@ -195,9 +230,11 @@ impl Round {
         let Resolution {
             mut addresses,
             failure,
+            hinted,
             took,
             ..
         } = resolution;
+        addresses.extend(&hinted);
         let unprobed = self.limit_addresses(target, &mut addresses);
         let timings = Timings {
             resolve: took,
@@ -214,6 +251,7 @@ impl Round {
         }
         Some(Found {
             addresses,
+            hinted,
             tlsa,
             took,
             left,
@@ -295,6 +333,17 @@ impl Round {
                 reach: &job.reach,
             };
             let (outcome, timings) = self.look(look, found.left).await;
+            if let Outcome::Failed(error) = &outcome
+                && found.hinted.contains(&ip)
+                && error.kind.status() == Status::ConnectError
+            {
+                // Clients go on with the next address (RFC 9460, section 7.3).
+                tracing::warn!(
+                    "an address of the HTTPS record does not respond: hostname={} ip={ip} error=\"{error}\"",
+                    target.hostname
+                );
+                return;
+            }
             let observation = seen(timings, outcome);
             self.judge(job, observation, found.tlsa.as_ref()).await;
         });
@@ -346,7 +395,9 @@ impl Round {
             now: self.now,
             signatures: Signatures::default(),
         };
-        if job.rules.revocation >= RevocationCheck::Crl {
+        let has_files = self.scanner.revocations.has_files();
+        let check = job.rules.revocation;
+        if check >= RevocationCheck::Crl || check != RevocationCheck::Off && has_files {
             judging = Box::pin(self.ask_issuer(job, judging)).await;
         }
         let judged = judging.judge(&self.scanner.permits).await;
@@ -418,6 +469,12 @@ impl Round {
             }
         }
     }
+}
+
+/// Returns true if a remote vantage can probe the target. A remote test supports TCP only, and
+/// matches the host name.
+fn is_for_remotes(target: &Target) -> bool {
+    !target.protocol.is_quic() && !target.is_file() && target.names.is_empty()
 }
 
 /// Returns the observation of a local probe that has no address.

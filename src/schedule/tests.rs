@@ -13,6 +13,7 @@ fn target(number: usize) -> Target {
         hostname: format!("h{number}.example").parse().unwrap(),
         port: 443,
         protocol: Protocol::Https,
+        names: Box::default(),
     }
 }
 

@@ -174,6 +174,7 @@ mod tests {
             hostname: HOST.parse().unwrap(),
             port,
             protocol: Protocol::Https,
+            names: Box::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::config::{Entry, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance};
 use crate::judge::{Grace, Rules};
 use crate::model::{Hostname, Target, Timestamp};
-use crate::scan::{Job, MailHosts, Manner};
+use crate::scan::{Job, KnownPlaces, Manner};
 use crate::source::{Failed, Loaded, download_name, source_name};
 use crate::store::{EntryKey, KeySource, Remembered};
 
@@ -40,7 +40,7 @@ pub(super) struct Watch {
     /// Names of the certificates that the last fetch did not return.
     pub(super) failing: BTreeSet<String>,
     /// Mail hosts of the entry's domains.
-    pub(super) mail_hosts: Arc<MailHosts>,
+    pub(super) known_places: Arc<KnownPlaces>,
     /// True if the last fetch succeeded; `None` before the first.
     pub(super) up: Option<bool>,
     /// Current failure of the source, if any.
@@ -78,7 +78,7 @@ pub(super) struct News {
 
 /// Returns the key of an entry in the state folder: its source and its configured name.
 pub(super) fn key(entry: &Entry) -> EntryKey {
-    let texts = |hosts: &[Hostname]| hosts.iter().map(ToString::to_string).collect();
+    let texts = |hosts: &[Hostname]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (source, has_hosts) = match &entry.source {
         SourceSettings::Sslmate(cn) => (KeySource::Sslmate(cn.clone()), false),
         SourceSettings::SslmateAll => return EntryKey::new(KeySource::SslmateAll),
@@ -100,12 +100,14 @@ pub(super) fn key(entry: &Entry) -> EntryKey {
         }
         SourceSettings::TrustOnly => (KeySource::Trust, true),
     };
+    let services = entry.srv.iter().map(|service| format!("srv:{service}"));
+    let places: Vec<String> = services.chain(entry.files.iter().cloned()).collect();
     EntryKey {
         name: entry.name.clone().unwrap_or_default(),
         mx: texts(&entry.mx),
         hostnames: match has_hosts {
-            true => texts(&entry.hostnames),
-            false => Vec::new(),
+            true => [texts(&entry.hostnames), places].concat(),
+            false => places,
         },
         ..EntryKey::new(source)
     }
@@ -118,7 +120,7 @@ impl Watch {
             kept: Vec::new(),
             failures: Vec::new(),
             failing: BTreeSet::new(),
-            mail_hosts: Arc::default(),
+            known_places: Arc::default(),
             up: None,
             trouble: None,
         }
@@ -130,7 +132,9 @@ impl Watch {
         let regular = match &self.entry.source {
             _ if self.is_asked_over_network() => of_account,
             // Mail hosts are looked up in DNS.
-            _ if !self.entry.mx.is_empty() => of_account,
+            _ if !self.entry.mx.is_empty() || !self.entry.srv.is_empty() => of_account,
+            // New files of a pattern are probed too.
+            _ if !self.entry.files.is_empty() => FILE_REFRESH.min(of_account),
             SourceSettings::Pem(_) | SourceSettings::PemGlob(_) => FILE_REFRESH.min(of_account),
             _ => return None,
         };
@@ -318,10 +322,10 @@ impl Watch {
         }
     }
 
-    /// Returns the probe of a target of this entry.
+    /// Returns the probe of targets of this entry.
     pub(super) fn job(
         &self,
-        target: &Target,
+        targets: Vec<Target>,
         expectation: &Result<Kept, String>,
         times: &Times,
         manner: &Manner,
@@ -347,7 +351,7 @@ impl Watch {
                 .as_ref()
                 .map(|kept| kept.loaded.clone())
                 .map_err(Clone::clone),
-            targets: vec![target.clone()],
+            targets,
             addresses: self.entry.addresses.clone(),
             known: Vec::new(),
             families: self.entry.families,
@@ -461,12 +465,14 @@ impl Kept {
             common_name,
             expected,
             hostnames,
+            found,
             awaited,
         } = &*self.loaded;
         *name == loaded.name
             && *common_name == loaded.common_name
             && expected.source == loaded.expected.source
             && *hostnames == loaded.hostnames
+            && *found == loaded.found
             && *awaited == loaded.awaited
     }
 

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::config::Entry;
 use crate::observation::LookError;
-use crate::scan::{MailHosts, locate};
+use crate::scan::{KnownPlaces, locate};
 use crate::source::{Failed, Loaded};
 
 use super::runtime::Runtime;
@@ -19,7 +19,7 @@ impl Fetched {
     pub(super) fn alone(answer: Result<Loaded, Failed>) -> Self {
         Self {
             answers: vec![answer],
-            mail_hosts: None,
+            known_places: None,
         }
     }
 }
@@ -29,7 +29,7 @@ impl Fetched {
 pub(super) async fn fetch(
     entry: &Entry,
     only: Option<&str>,
-    known: &MailHosts,
+    known: &KnownPlaces,
     runtime: &Runtime,
 ) -> Fetched {
     let (scanner, patience) = (&runtime.scanner, runtime.manner.timeout * TIMEOUTS);
@@ -48,7 +48,7 @@ pub(super) async fn fetch(
     }
     Fetched {
         answers,
-        mail_hosts: Some(located.mail_hosts),
+        known_places: Some(located.known),
     }
 }
 
@@ -58,6 +58,7 @@ fn unlocated(entry: &Entry, error: &LookError) -> Failed {
     let domain = hostnames.first().map(ToString::to_string);
     Failed {
         name: entry.name.clone().or(domain).unwrap_or_default(),
+        found: entry.found.clone(),
         error: format!("the mail hosts are not known: {error}"),
         hostnames,
         may_pass: true,

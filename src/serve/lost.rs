@@ -73,8 +73,8 @@ impl Lost {
         now: Now,
     ) {
         if let Some(LostEntry { watch, due, .. }) = self.entries.get_mut(key) {
-            if let Some(mail_hosts) = fetched.mail_hosts {
-                watch.mail_hosts = Arc::new(mail_hosts);
+            if let Some(known_places) = fetched.known_places {
+                watch.known_places = Arc::new(known_places);
             }
             watch.absorb(fetched.answers, now.clock);
             *due = watch

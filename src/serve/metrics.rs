@@ -23,9 +23,9 @@ use crate::report::prometheus::{Exposition, Metric, Pieces, endpoints, hosts, la
 use crate::web::{self, whole};
 
 use super::answer::{EXPOSITION, Response, answer_with, retry_later, say, set};
+use super::limiter::Limiter;
 use super::plan::{Exposed, Plan};
 use super::process;
-use super::queue::Queue;
 use super::snapshot::{Current, Snapshot, VantageStatus};
 
 /// Size of the pieces of text that are written and sent with one system call each. A piece fits
@@ -47,7 +47,7 @@ const MAX_LARGE: usize = 8;
 
 /// Limits of concurrent scrapes.
 pub(super) struct Scrapes {
-    queue: Queue,
+    limiter: Limiter,
     large: Arc<Semaphore>,
 }
 
@@ -61,7 +61,7 @@ impl Scrapes {
     /// Returns the limits for this number of connection slots.
     pub(super) fn new(seats: usize) -> Self {
         Self {
-            queue: Queue::new(MAX_AT_A_TIME, MAX_UNDER_WAY.min(seats / SEAT_SHARE)),
+            limiter: Limiter::new(MAX_AT_A_TIME, MAX_UNDER_WAY.min(seats / SEAT_SHARE)),
             large: Arc::new(Semaphore::new(MAX_LARGE)),
         }
     }
@@ -92,7 +92,7 @@ pub(super) async fn metrics(
         let words = "too many concurrent scrapes; try again";
         retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words))
     };
-    let Some(turn) = scrapes.queue.turn().await else {
+    let Some(permit) = scrapes.limiter.acquire().await else {
         return busy();
     };
     let gzip = takes_gzip(headers);
@@ -102,7 +102,7 @@ pub(super) async fn metrics(
             true => Gathered::Compressed(compress_pieces(pieces)?),
             false => Gathered::Plain(pieces),
         };
-        std::io::Result::Ok((gathered, turn.into_place()))
+        std::io::Result::Ok((gathered, permit.into_place()))
     });
     let Ok(Ok((gathered, place))) = gathered.await else {
         return say(
@@ -269,15 +269,15 @@ fn exposition(current: &Current) -> Pieces {
             .iter()
             .flat_map(|results| &results.endpoints)
     };
-    endpoints(&mut seen, results().map(|endpoint| &*endpoint.lines));
+    endpoints(&mut seen, results().map(|endpoint| &endpoint.lines));
     hosts(&mut counted, results().map(|endpoint| &*endpoint.judged));
     requests(&mut rest, current);
-    vantages(&mut rest, &snapshot.vantages);
+    let elapsed = current.started.elapsed();
+    vantages(&mut rest, &snapshot.vantages, elapsed);
     if let Some(is_up) = current.is_state_up() {
         rest.value(Metric::StateUp, u8::from(is_up));
     }
     current.counters.write(&mut rest);
-    let elapsed = current.started.elapsed();
     monitor(&mut rest, &snapshot, elapsed);
     process::write(&mut rest);
     let of_plan = snapshot.plan.exposed(expose);
@@ -338,14 +338,19 @@ fn requests(out: &mut Exposition, current: &Current) {
     }
 }
 
-/// Writes the health of the remote vantages.
-fn vantages(out: &mut Exposition, vantages: &[VantageStatus]) {
+/// Writes the health and the lag of the remote vantages.
+fn vantages(out: &mut Exposition, vantages: &[VantageStatus], elapsed: Duration) {
     let mut samples = out.begin(Metric::VantageUp);
     for VantageStatus { vantage, is_up, .. } in vantages {
         if let Some(is_up) = is_up {
             let labels = labels([("vantage", vantage.as_str())]);
             samples.put(&labels, u8::from(*is_up));
         }
+    }
+    let mut samples = out.begin(Metric::VantageLag);
+    for status in vantages {
+        let labels = labels([("vantage", status.vantage.as_str())]);
+        samples.put(&labels, status.lag(elapsed).as_secs_f64());
     }
 }
 
@@ -374,8 +379,8 @@ mod tests {
     async fn a_few_long_answers_are_here_at_a_time_and_short_ones_pass_them() {
         let scrapes = Scrapes::new(1000);
         let share = async |length| {
-            let turn = scrapes.queue.turn().await.unwrap();
-            scrapes.share(turn.into_place(), length)
+            let permit = scrapes.limiter.acquire().await.unwrap();
+            scrapes.share(permit.into_place(), length)
         };
         let mut long = Vec::new();
         for _ in 0..MAX_LARGE {
@@ -389,8 +394,8 @@ mod tests {
         while all.len() + long.len() < MAX_UNDER_WAY {
             all.push(share(1).await.unwrap());
         }
-        assert!(scrapes.queue.turn().await.is_none());
-        assert!(Scrapes::new(5).queue.turn().await.is_some());
+        assert!(scrapes.limiter.acquire().await.is_none());
+        assert!(Scrapes::new(5).limiter.acquire().await.is_some());
     }
 
     #[test]

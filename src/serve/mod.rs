@@ -4,13 +4,14 @@
 //! The **state** decides what is fetched and probed next; it is pure. The **monitor** is the loop
 //! around it. It publishes **snapshot**s, which all responses are made from.
 
+mod admission;
 mod answer;
 mod counters;
 mod dns_failures;
 mod expectations;
 mod fetch;
-mod gate;
 mod history_writer;
+mod limiter;
 mod lost;
 mod metrics;
 mod monitor;
@@ -18,7 +19,6 @@ mod page;
 mod plan;
 mod probe;
 mod process;
-mod queue;
 mod reload;
 mod runtime;
 mod sd;
@@ -44,9 +44,9 @@ use crate::store::Store;
 use crate::web::{self, FAREWELL as SHUTDOWN_GRACE, Query, Request, Response, Service as _};
 
 use answer::{say, set};
+use limiter::Limiter;
 use metrics::Scrapes;
 use monitor::{Command, Monitor};
-use queue::Queue;
 use runtime::Runtime;
 use snapshot::Current;
 
@@ -110,7 +110,7 @@ impl Server {
             commands: commands.clone(),
             on_demand: Arc::new(Semaphore::new(probe::at_a_time(web.seats()))),
             scrapes: Scrapes::new(web.seats()),
-            writing: page::turns(web.seats()),
+            writing: page::limiter(web.seats()),
             state,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
@@ -161,7 +161,7 @@ struct Pages {
     on_demand: Arc<Semaphore>,
     scrapes: Scrapes,
     /// Permits to write status pages.
-    writing: Queue,
+    writing: Limiter,
     /// State folder.
     state: Option<PathBuf>,
 }

@@ -142,7 +142,11 @@ impl Monitor {
                     Ok((request, fetched)) => self.on_source_result(request, fetched),
                     Err(error) => tracing::error!("cannot ask a source: {error}"),
                 },
-                Some(event) = self.results.recv() => self.on_results(event),
+                Some(event) = self.results.recv() => {
+                    // Probes that are ready run first, so that their results share one snapshot.
+                    tokio::task::yield_now().await;
+                    self.on_results(event);
+                }
                 Some(read) = self.reloads.ended() => self.apply(read),
                 Some(command) = self.commands.recv() => self.on_command(command),
                 () = wait_until(wake) => self.on(Event::Tick),
@@ -262,13 +266,9 @@ impl Monitor {
 
     /// Returns the probe of these targets, which are of one certificate.
     fn job(&self, targets: &[Arc<Target>]) -> Option<Job> {
-        let first = targets.first()?;
+        let targets = targets.iter().map(|target| Target::clone(target)).collect();
         let plan = self.state.plan();
-        let job = plan.job(first, &self.runtime, self.current.now())?;
-        Some(Job {
-            targets: targets.iter().map(|target| Target::clone(target)).collect(),
-            ..job
-        })
+        plan.job_of(targets, &self.runtime, self.current.now())
     }
 
     fn start_probe(&mut self, id: ProbeId, vantage: &Vantage, job: Option<Job>) {
@@ -335,7 +335,7 @@ impl Monitor {
         let requests = self.current.requests.clone();
         self.reloads.begin(elapsed, move || {
             let runtime = Runtime::new(&setup, Some(before.as_ref()), &requests)?;
-            setup.web.reload()?;
+            setup.web.reload().map_err(|e| e.to_string())?;
             Ok(runtime)
         });
     }

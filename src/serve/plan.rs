@@ -95,10 +95,20 @@ impl Plan {
 
     /// Returns the monitor's own probe of a target.
     pub(super) fn job(&self, target: &Target, runtime: &Runtime, now: Timestamp) -> Option<Job> {
-        let planned = self.targets.get(target)?;
+        self.job_of(vec![target.clone()], runtime, now)
+    }
+
+    /// Returns the monitor's own probe of targets of one certificate.
+    pub(super) fn job_of(
+        &self,
+        targets: Vec<Target>,
+        runtime: &Runtime,
+        now: Timestamp,
+    ) -> Option<Job> {
+        let planned = self.targets.get(targets.first()?)?;
         let watch = self.watches.get(&planned.key)?;
         let job = watch.job(
-            target,
+            targets,
             &planned.expectation,
             &runtime.times,
             &runtime.manner,
@@ -124,6 +134,7 @@ mod tests {
                 hostname: format!("{host}.example.com").parse().unwrap(),
                 port,
                 protocol: protocols[at],
+                names: Box::default(),
             },
         )
     }

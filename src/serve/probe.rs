@@ -20,8 +20,8 @@ use crate::scan::{Job, Scan};
 use crate::source::Loaded;
 use crate::web::Query;
 
+use super::admission::{Admitted, Refused, admit};
 use super::answer::{EXPOSITION, PLAIN, Response, answer, retry_later, say};
-use super::gate::{Admitted, Refused, admit};
 use super::plan::Plan;
 use super::runtime::{ProbeModule, Runtime};
 use super::snapshot::{Current, Snapshot};
@@ -208,12 +208,14 @@ impl Request {
                 hostname: self.hostname.clone(),
                 port: self.port,
                 protocol: self.module.protocol,
+                names: Box::default(),
             }],
             expectation: Ok(Arc::new(Loaded {
                 name,
                 common_name: None,
                 expected: Arc::new(Expected::trust_only()),
                 hostnames: vec![self.hostname.clone()],
+                found: Vec::new(),
                 awaited: None,
             })),
             addresses: Vec::new(),

@@ -13,7 +13,8 @@ use super::plan::Plan;
 /// Returns one target for each host name, port and protocol.
 pub(super) fn discovery(plan: &Plan) -> Response {
     let mut groups: BTreeMap<(&Hostname, u16, Protocol), Vec<&Target>> = BTreeMap::new();
-    for target in plan.targets.keys() {
+    // A file is no target of the network.
+    for target in plan.targets.keys().filter(|target| !target.is_file()) {
         let place = (&target.hostname, target.port, target.protocol);
         groups.entry(place).or_default().push(target);
     }

@@ -43,7 +43,7 @@ pub(super) struct Snapshot {
 pub(super) struct Cycle {
     /// Duration of the last complete cycle, in which every target is probed once.
     pub(super) duration: Option<Duration>,
-    /// Due time of the longest-waiting probe, since the start.
+    /// Due time of the longest-waiting local probe, since the start.
     pub(super) oldest_due: Option<Duration>,
 }
 
@@ -65,6 +65,8 @@ pub(super) struct VantageStatus {
     pub(super) is_up: Option<bool>,
     /// Time of the first of the consecutive failed probes.
     pub(super) failing_since: Option<Timestamp>,
+    /// Due time of the longest-waiting probe from it, since the start.
+    pub(super) oldest_due: Option<Duration>,
 }
 
 impl Snapshot {
@@ -89,12 +91,22 @@ impl Snapshot {
         self.results.get(target)
     }
 
-    /// Returns the time for which the longest-waiting probe has been due; `elapsed` is the time
-    /// since the start.
+    /// Returns the time for which the longest-waiting local probe has been due; `elapsed` is the
+    /// time since the start.
     pub(super) fn lag(&self, elapsed: Duration) -> Duration {
-        let due = self.cycle.oldest_due.unwrap_or(elapsed);
-        elapsed.saturating_sub(due)
+        lag(self.cycle.oldest_due, elapsed)
     }
+}
+
+impl VantageStatus {
+    /// Returns the time for which the longest-waiting probe from the vantage has been due.
+    pub(super) fn lag(&self, elapsed: Duration) -> Duration {
+        lag(self.oldest_due, elapsed)
+    }
+}
+
+fn lag(oldest_due: Option<Duration>, elapsed: Duration) -> Duration {
+    elapsed.saturating_sub(oldest_due.unwrap_or(elapsed))
 }
 
 /// The current snapshot, and the counters.

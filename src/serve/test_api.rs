@@ -13,12 +13,12 @@ use crate::judge::{Judged, Verdict};
 use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::observation::ErrorKind;
 use crate::report;
-use crate::scan::{Job, targets};
+use crate::scan::{Job, targets_at};
 use crate::web::Query;
 
+use super::admission::{Admitted, Refused, admit};
 use super::answer::{JSON, RETRY_SECONDS, Response, answer, retry_later};
 use super::expectations::{Kept, Watch};
-use super::gate::{Admitted, Refused, admit};
 use super::plan::Plan;
 use super::probe::MAX_ON_DEMAND_TIME;
 use super::snapshot::{Current, Snapshot};
@@ -249,7 +249,7 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
         let what = format!("a test takes at most {MAX_HOSTNAMES} host names; split it");
         return Err(bad("hostname", what));
     }
-    Ok(targets(&entry, &kept.loaded.name, &hostnames))
+    Ok(targets_at(&entry, &kept.loaded.name, &hostnames))
 }
 
 async fn job(
@@ -263,7 +263,13 @@ async fn job(
     let timeout = runtime.manner.timeout;
     let admitted = admit(runtime, plan, &target.hostname, target.port, timeout).await?;
     let expectation = Ok(kept.clone());
-    let job = watch.job(&target, &expectation, &runtime.times, &runtime.manner, now);
+    let job = watch.job(
+        vec![target.clone()],
+        &expectation,
+        &runtime.times,
+        &runtime.manner,
+        now,
+    );
     Ok(match admitted {
         // A host that is not in the inventory gets no client certificate, PROXY header or SNI of
         // the entry.

@@ -8,6 +8,7 @@ pub(crate) mod fuzzing;
 mod issuer;
 mod pem;
 mod sslmate;
+mod test_rows;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -17,20 +18,23 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::certificate::{Certificate, Interner, PublicKeyHash};
-use crate::config::{Entry, Inventory, SourceSettings, SslmateSettings};
+use crate::certificate::{Certificate, Interner, KeyOfFile, PublicKeyHash};
+use crate::config::{Entry, FoundPlace, Inventory, SourceSettings, SslmateSettings};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::model::{Hostname, Timestamp, and_more};
+use crate::observation::{ErrorKind, LookError, Outcome};
 use crate::trust;
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
-use certvigil_probe::io::{BasicAuth, Http, read_secret};
+use certvigil_probe::io::{BasicAuth, Http, on_own_thread, read_secret};
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
+pub(crate) use pem::files_of;
+pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
-pub(crate) use sslmate::TestResponse;
-pub(crate) use sslmate::{Client, TestRow};
+pub(crate) use test_rows::TestResponse;
+pub(crate) use test_rows::{MAX_ROWS, TestRow};
 
 /// Maximum names in an error. A certificate may have thousands.
 const MAX_TOLD_NAMES: usize = 5;
@@ -71,6 +75,8 @@ pub struct Sources {
     /// account.
     sslmate: Result<Client, String>,
     files: Arc<pem::Files>,
+    /// Private keys with which probed files are compared.
+    keys: Vec<KeyOfFile>,
     by_key: Mutex<HashMap<(String, PublicKeyHash), Option<Instance>>>,
     certificates: Arc<Interner>,
 }
@@ -86,6 +92,8 @@ pub struct Loaded {
     pub expected: Arc<Expected>,
     /// Hosts to probe.
     pub hostnames: Vec<Hostname>,
+    /// Further places to probe.
+    pub found: Vec<FoundPlace>,
     /// SSLMate's ID of the pending instance, if there is no better one.
     pub awaited: Option<u64>,
 }
@@ -97,6 +105,8 @@ pub struct Failed {
     pub name: String,
     /// Hosts to probe, as far as they are configured.
     pub hostnames: Vec<Hostname>,
+    /// Further places to probe.
+    pub found: Vec<FoundPlace>,
     /// Reason, in one line with the name.
     pub error: String,
     /// True if a later retry may succeed.
@@ -135,6 +145,7 @@ impl Sources {
             http,
             sslmate,
             files: Arc::default(),
+            keys: Vec::new(),
             by_key: Mutex::default(),
             certificates: Arc::default(),
         })
@@ -154,6 +165,40 @@ impl Sources {
         Self {
             files: Arc::new(pem::Files::with_password(password)),
             ..self
+        }
+    }
+
+    /// Compares probed files with these private keys. The certificate of a file must belong to one
+    /// of them.
+    #[must_use]
+    pub fn comparing_keys(self, keys: Vec<KeyOfFile>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// Reads a file to probe, within `patience`: its leaf, and its other certificates in the order
+    /// in which a server sends them.
+    pub async fn probe_file(&self, file: &Path, patience: Duration) -> Outcome {
+        let (files, path, keys) = (self.files.clone(), file.to_owned(), self.keys.clone());
+        let read = async move {
+            let stamp = files.settled_to_probe(&path).await;
+            on_own_thread(move || files.probe(&path, stamp, &keys)).await
+        };
+        let read = tokio::time::timeout(patience, read).await;
+        let late = || {
+            let seconds = patience.as_secs_f64();
+            Err(SourceError::Unusable(format!(
+                "{}: it could not be read within {seconds} s; check its file system",
+                file.display()
+            )))
+        };
+        match read.unwrap_or_else(|_| late()) {
+            Ok(mut served) => {
+                for certificate in std::iter::once(&mut served.leaf).chain(&mut served.rest) {
+                    *certificate = self.certificates.share(certificate);
+                }
+                Outcome::Served(Box::new(served))
+            }
+            Err(error) => Outcome::Failed(LookError::new(ErrorKind::Internal, error.to_string())),
         }
     }
 
@@ -323,7 +368,7 @@ impl Sources {
         stamps: Vec<Option<pem::Stamp>>,
     ) -> Result<Loaded, Failed> {
         let both = files.iter().zip(stamps);
-        let instances = both.map(|(file, stamp)| self.files.load(file, stamp));
+        let instances = both.map(|(file, stamp)| self.files.load(file, stamp, &self.certificates));
         let instances = instances.collect::<Result<Vec<_>, _>>();
         let instances = instances.and_then(|instances| {
             let mut instances = instances.into_iter();
@@ -364,6 +409,7 @@ impl Sources {
             common_name: Some(cn.to_owned()),
             name: entry.name.clone().unwrap_or_else(|| cn.to_owned()),
             hostnames,
+            found: entry.found.clone(),
             awaited,
         };
         self.share(&mut loaded);
@@ -517,6 +563,7 @@ fn whole(
             common_name: None,
             expected: Arc::new(expected(source, instances)),
             hostnames,
+            found: entry.found.clone(),
             awaited: None,
         }),
         Err(error) => Err(failed(&name, entry, &error)),
@@ -529,18 +576,21 @@ fn pinned(entry: &Entry, source: SourceKind, what: Expectation) -> Loaded {
         common_name: None,
         expected: Arc::new(Expected { source, what }),
         hostnames: entry.hostnames.clone(),
+        found: entry.found.clone(),
         awaited: None,
     }
 }
 
 fn own_name(entry: &Entry) -> Option<String> {
-    let first = || entry.hostnames.first().map(ToString::to_string);
+    let found = entry.found.iter().map(|place| &place.hostname);
+    let first = || entry.hostnames.iter().chain(found).next();
+    let first = || first().map(ToString::to_string);
     entry.name.clone().or_else(first)
 }
 
 /// Returns the configured hosts, or those among the certificate's names. A wildcard is not a host.
 fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError> {
-    if !entry.hostnames.is_empty() {
+    if !entry.hostnames.is_empty() || !entry.found.is_empty() {
         return Ok(entry.hostnames.clone());
     }
     if names.len() > MAX_NAMES {
@@ -567,6 +617,7 @@ fn failed(name: &str, entry: &Entry, error: &SourceError) -> Failed {
     Failed {
         name: name.to_owned(),
         hostnames: entry.hostnames.clone(),
+        found: entry.found.clone(),
         error: if matches!(
             entry.source,
             SourceSettings::Pem(_) | SourceSettings::PemGlob(_)

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use certvigil_probe::io::{is_stream, read_certificate_file};
+use certvigil_probe::io::read_certificate_file;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::certificate::read_certificates;
-use crate::instance::Instance;
+use crate::certificate::{
+    Certificate, Fingerprint, Interner, KeyOfFile, is_unordered, leaf_of, read_certificates,
+};
+use crate::instance::{Instance, issuers_first};
+use crate::observation::{FileFacts, FileKey, Served};
 
 use super::SourceError;
 
@@ -19,13 +22,26 @@ use super::SourceError;
 const SETTLE: Duration = Duration::from_secs(1);
 /// Maximum files in the record. It is cleared when it is full.
 const MAX_KNOWN: usize = 10_000;
+/// Maximum certificates of a probed file, as of a server's chain.
+const MAX_SERVED: usize = 100;
 
-/// Record of the files that were read and their state at that time.
+/// Record of the files that were read.
 #[derive(Default)]
 pub(super) struct Files {
-    known: Mutex<HashMap<PathBuf, Stamp>>,
+    known: Mutex<HashMap<PathBuf, Known>>,
+    /// State of the probed files at their last probe.
+    probed: Mutex<HashMap<PathBuf, Stamp>>,
     /// Opens PKCS #12 files.
     password: Option<SecretString>,
+}
+
+/// Last reading of a file.
+struct Known {
+    stamp: Stamp,
+    /// SHA-256 of the content.
+    content: Fingerprint,
+    /// The certificates in it. Equal content is not parsed again.
+    instance: Instance,
 }
 
 /// State of a file, compared without reading it.
@@ -46,13 +62,22 @@ impl Stamp {
         #[cfg(not(unix))]
         let inode = 0;
         // A pipe's length and time change when it is read.
-        let is_stream = is_stream(file);
+        let is_stream = !metadata.is_file() && !metadata.is_dir();
         Some(Self {
             length: if is_stream { 0 } else { metadata.len() },
             modified: metadata.modified().ok().filter(|_| !is_stream),
             inode,
         })
     }
+}
+
+/// Waits until a changed file is complete.
+async fn settle() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no event reports that a file is complete"
+    )]
+    tokio::time::sleep(SETTLE).await;
 }
 
 impl Files {
@@ -69,57 +94,217 @@ impl Files {
     pub(super) async fn settled(&self, files: &[PathBuf]) -> Vec<Option<Stamp>> {
         let stamps: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
         let has_changed = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known();
             let mut both = files.iter().zip(&stamps);
-            both.any(|(file, stamp)| known.get(file).is_some_and(|k| Some(k) != stamp.as_ref()))
+            both.any(|(file, stamp)| {
+                known
+                    .get(file)
+                    .is_some_and(|known| Some(&known.stamp) != stamp.as_ref())
+            })
         };
         if has_changed {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "no event reports that a file is complete"
-            )]
-            tokio::time::sleep(SETTLE).await;
+            settle().await;
         }
         stamps
     }
 
-    /// Reads a file if its state is unchanged.
-    pub(super) fn load(&self, file: &Path, stamp: Option<Stamp>) -> Result<Instance, SourceError> {
-        let instance = self.load_if(file, stamp.as_ref())?;
+    /// Reads a file if its state is unchanged. Its certificates are shared with other users of the
+    /// interner.
+    pub(super) fn load(
+        &self,
+        file: &Path,
+        stamp: Option<Stamp>,
+        certificates: &Interner,
+    ) -> Result<Instance, SourceError> {
+        let read = read(file).and_then(|bytes| {
+            let content = Fingerprint::of(&bytes);
+            let instance = match self.instance(file, &content) {
+                Some(known) => known,
+                None => self.parse(file, &bytes)?.shared(certificates),
+            };
+            Ok((content, instance))
+        });
+        check_stamp(file, stamp.as_ref())?;
+        let (content, instance) = read?;
         if let Some(stamp) = stamp {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MAX_KNOWN {
+            let mut known = self.known();
+            if known.len() >= MAX_KNOWN && !known.contains_key(file) {
                 known.clear();
             }
-            known.insert(file.to_owned(), stamp);
+            let read = Known {
+                stamp,
+                content,
+                instance: instance.clone(),
+            };
+            known.insert(file.to_owned(), read);
         }
         Ok(instance)
     }
 
     /// Reads one file as it is now.
     pub(super) fn load_now(&self, file: &Path) -> Result<Instance, SourceError> {
-        self.load_if(file, Stamp::of(file).as_ref())
+        let stamp = Stamp::of(file);
+        let instance = read(file).and_then(|bytes| self.parse(file, &bytes));
+        check_stamp(file, stamp.as_ref())?;
+        instance
     }
 
-    /// Reads one file, whose state must be `stamp` before and after.
-    fn load_if(&self, file: &Path, stamp: Option<&Stamp>) -> Result<Instance, SourceError> {
-        let instance = read(file, self.password.as_ref());
-        if Stamp::of(file).as_ref() != stamp {
+    /// Returns the certificates of the last reading of a file if it had this content.
+    fn instance(&self, file: &Path, content: &Fingerprint) -> Option<Instance> {
+        let known = self.known();
+        let known = known.get(file)?;
+        (known.content == *content).then(|| known.instance.clone())
+    }
+
+    fn parse(&self, file: &Path, bytes: &[u8]) -> Result<Instance, SourceError> {
+        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        read_certificates(bytes, password)
+            .map_err(|error| error.to_string())
+            .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
+            .map_err(|why| unusable(file, &format!("{why}; {WANTED}")))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<PathBuf, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a file as a server would send it, if its state is unchanged, and compares it with
+    /// private keys.
+    pub(super) fn probe(
+        &self,
+        file: &Path,
+        stamp: Option<Stamp>,
+        keys: &[KeyOfFile],
+    ) -> Result<Served, SourceError> {
+        let source = match file == Path::new(STDIN) {
+            true => Path::new(STDIN_DEVICE),
+            false => file,
+        };
+        if stamp.is_none() && source == file && is_pattern(file) {
+            return Err(no_match(&file.to_string_lossy()));
+        }
+        let served = served(source, file, self.password.as_ref(), keys);
+        if source == file && Stamp::of(file) != stamp {
             return Err(SourceError::BeingWritten(file.display().to_string()));
         }
-        instance
+        if let Some(stamp) = stamp {
+            let mut probed = self.probed();
+            if probed.len() >= MAX_KNOWN {
+                probed.clear();
+            }
+            probed.insert(file.to_owned(), stamp);
+        }
+        served
+    }
+
+    /// Returns the state of a file to probe. If it has changed, first waits until it is written
+    /// completely.
+    pub(super) async fn settled_to_probe(&self, file: &Path) -> Option<Stamp> {
+        let stamp = Stamp::of(file);
+        let before = self.probed().get(file).cloned();
+        if before.is_some_and(|before| Some(before) != stamp) {
+            settle().await;
+        }
+        stamp
+    }
+
+    fn probed(&self) -> MutexGuard<'_, HashMap<PathBuf, Stamp>> {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn read(file: &Path, password: Option<&SecretString>) -> Result<Instance, SourceError> {
-    const WANTED: &str = "give a file with the certificate, followed by its chain";
-    let unusable = |why: String| SourceError::Unusable(format!("{}: {why}", file.display()));
-    let bytes = read_certificate_file(file)
-        .map_err(|why| unusable(format!("{why}; {WANTED}, which certvigil may read")))?;
-    read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
-        .map_err(|error| error.to_string())
-        .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
-        .map_err(|why| unusable(format!("{why}; {WANTED}")))
+/// The name of a file that stands for the standard input.
+const STDIN: &str = "-";
+/// The device of the standard input.
+const STDIN_DEVICE: &str = "/dev/stdin";
+/// Advice in errors about a file.
+const WANTED: &str = "give a file with the certificate, followed by its chain";
+
+fn read(file: &Path) -> Result<Vec<u8>, SourceError> {
+    read_certificate_file(file)
+        .map_err(|why| unusable(file, &format!("{why}; {WANTED}, which certvigil may read")))
+}
+
+fn unusable(file: &Path, why: &str) -> SourceError {
+    SourceError::Unusable(format!("{}: {why}", file.display()))
+}
+
+/// Returns an error if the state of a file that was read is not `stamp`.
+fn check_stamp(file: &Path, stamp: Option<&Stamp>) -> Result<(), SourceError> {
+    match Stamp::of(file).as_ref() == stamp {
+        true => Ok(()),
+        false => Err(SourceError::BeingWritten(file.display().to_string())),
+    }
+}
+
+fn served(
+    source: &Path,
+    file: &Path,
+    password: Option<&SecretString>,
+    keys: &[KeyOfFile],
+) -> Result<Served, SourceError> {
+    let bytes = read_certificate_file(source).map_err(|why| {
+        let why = format!("{why}; {WANTED}, which certvigil may read");
+        unusable(file, &why)
+    })?;
+    let all = read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
+        .map_err(|why| unusable(file, &format!("{why}; {WANTED}")))?;
+    if all.len() > MAX_SERVED {
+        let why = format!(
+            "it has {} certificates, and no server sends more than {MAX_SERVED}; {WANTED}",
+            all.len()
+        );
+        return Err(unusable(file, &why));
+    }
+    let leaf = leaf_of(&all).map_err(|why| unusable(file, &format!("{why}; {WANTED}")))?;
+    let is_leaf_first = all.first() == Some(leaf);
+    let leaf = leaf.clone();
+    let mut all = all.into_iter();
+    // Copies of the leaf after it are reported.
+    let before: Vec<Certificate> = all.by_ref().take_while(|c| *c != leaf).collect();
+    let mut rest: Vec<Certificate> = before.into_iter().chain(all).collect();
+    let is_set = is_unordered(&bytes);
+    if is_set {
+        rest = issuers_first(&leaf, rest);
+    }
+    let facts = FileFacts {
+        key: compare(&leaf, keys),
+        is_leaf_late: !is_leaf_first && !is_set,
+    };
+    Ok(Served::from_file(leaf, rest, facts))
+}
+
+/// Compares the leaf with private keys, of which one must be its own.
+fn compare(leaf: &Certificate, keys: &[KeyOfFile]) -> FileKey {
+    let Some(first) = keys.first() else {
+        return FileKey::NotGiven;
+    };
+    match keys.iter().any(|key| key.belongs_to(leaf) == Some(true)) {
+        true => FileKey::Matches,
+        false => FileKey::Differs(first.public_key_hash()),
+    }
+}
+
+fn no_match(pattern: &str) -> SourceError {
+    SourceError::Unusable(format!(
+        "no file fits `{pattern}`; check the pattern and who may read the folder"
+    ))
+}
+
+/// Returns true for a glob pattern that is not the path of an existing file.
+fn is_pattern(file: &Path) -> bool {
+    let has_wildcard = file.to_string_lossy().contains(['*', '?', '[']);
+    has_wildcard && std::fs::symlink_metadata(file).is_err()
+}
+
+/// Returns the files to probe that a path or pattern names, in order. A path, and a pattern that
+/// fits no file, is returned itself, so that probing it reports why.
+pub(crate) fn files_of(pattern: &str) -> Vec<PathBuf> {
+    let itself = || vec![PathBuf::from(pattern)];
+    if !is_pattern(Path::new(pattern)) {
+        return itself();
+    }
+    expand(pattern).unwrap_or_else(|_| itself())
 }
 
 /// Formats the files of one certificate.
@@ -137,9 +322,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     files.sort();
     files.dedup();
     if files.is_empty() {
-        return Err(SourceError::Unusable(format!(
-            "no file fits `{pattern}`; check the pattern and who may read the folder"
-        )));
+        return Err(no_match(pattern));
     }
     Ok(files)
 }
@@ -284,7 +467,7 @@ mod tests {
         let files = Files::default();
         let read = async || {
             let stamp = files.settled(&paths).await.remove(0);
-            files.load(&file, stamp)
+            files.load(&file, stamp, &Interner::default())
         };
         let first = read().await;
         assert_eq!(first.as_ref().unwrap().chain.len(), 1);

@@ -11,6 +11,8 @@ use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, parse_certific
 use crate::instance::{Instance, Instances, State};
 use crate::model::Hostname;
 
+use super::test_rows::TestResponse;
+
 /// Maximum size of a response about one certificate, in bytes.
 const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
 /// Maximum size of a list of certificates, in bytes.
@@ -79,33 +81,6 @@ enum Texts {
 #[derive(Debug, Deserialize)]
 pub(super) struct List {
     pub(super) data: Vec<CertificateObject>,
-}
-
-/// Response of `/test`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct TestResponse {
-    pub(crate) result: Vec<TestRow>,
-}
-
-/// Row of a `/test` response. `error_kind` is an extension of certvigil.
-#[derive(Debug, Deserialize)]
-pub(crate) struct TestRow {
-    pub(crate) hostname: String,
-    #[serde(default)]
-    pub(crate) ip_address: Option<String>,
-    #[serde(default)]
-    pub(crate) port: Option<u16>,
-    pub(crate) status: String,
-    #[serde(default)]
-    pub(crate) correct: Option<bool>,
-    #[serde(default)]
-    pub(crate) chained: Option<bool>,
-    #[serde(default)]
-    pub(crate) dummy: Option<bool>,
-    #[serde(default)]
-    pub(crate) error: Option<String>,
-    #[serde(default)]
-    pub(crate) error_kind: Option<String>,
 }
 
 const EXPAND_CERTIFICATE: [&str; 8] = [

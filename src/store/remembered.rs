@@ -10,8 +10,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, par
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, Fingerprint};
+use crate::config::FoundPlace;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
-use crate::model::Timestamp;
+use crate::model::{Protocol, Timestamp};
 use crate::source::Loaded;
 
 use super::Store;
@@ -254,6 +255,9 @@ struct Content {
     name: String,
     common_name: Option<String>,
     hostnames: Vec<String>,
+    /// Absent in results that were stored before it existed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    found: Vec<FoundForm>,
     awaited: Option<u64>,
     #[serde(with = "SourceForm")]
     source: SourceKind,
@@ -328,6 +332,7 @@ impl Content {
             name: loaded.name.clone(),
             common_name: loaded.common_name.clone(),
             hostnames: texts(&loaded.hostnames),
+            found: loaded.found.iter().map(FoundForm::of).collect(),
             awaited: loaded.awaited,
             source: loaded.expected.source,
             expected,
@@ -354,7 +359,41 @@ impl Content {
                 what,
             }),
             hostnames: all(self.hostnames, |h| h.parse())?,
+            found: all(self.found, FoundForm::place)?,
             awaited: self.awaited,
+        })
+    }
+}
+
+/// [`FoundPlace`] as it is stored. `protocol` is `file` for a file.
+#[derive(Serialize, Deserialize)]
+struct FoundForm {
+    hostname: String,
+    port: u16,
+    protocol: String,
+    names: Vec<String>,
+}
+
+impl FoundForm {
+    fn of(place: &FoundPlace) -> Self {
+        Self {
+            hostname: place.hostname.to_string(),
+            port: place.port,
+            protocol: place.protocol.name().into(),
+            names: texts(&place.names),
+        }
+    }
+
+    fn place(self) -> Result<FoundPlace, String> {
+        let names = all(self.names, |name| name.parse())?;
+        if self.protocol == Protocol::File.name() {
+            return Ok(FoundPlace::file(self.hostname.into(), &names));
+        }
+        Ok(FoundPlace {
+            hostname: self.hostname.parse()?,
+            port: self.port,
+            protocol: self.protocol.parse()?,
+            names: names.into(),
         })
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn judged(record: &Record, case: &Recorded) -> Judged {
             hostname: case.host.parse::<Hostname>().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         },
         ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         key_type: KeyType::Any,

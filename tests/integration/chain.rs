@@ -501,3 +501,42 @@ fn an_expired_issuer_is_an_issuer() {
     let expected = [leaf.certificate.to_pem(), lower.certificate.to_pem()].concat();
     assert_eq!((run.code, run.stdout), (0, expected));
 }
+
+/// An expired copy of an intermediate, and an expired cross-signed one, beside valid ones.
+#[test]
+fn an_expired_intermediate_is_left_out_where_a_valid_one_exists() {
+    use certvigil::lab::authority::Authority;
+    let bench = Bench::new();
+    let (valid, past) = (
+        Validity::around(now(), 10, 400),
+        Validity::around(now(), 900, -100),
+    );
+    let root = Authority::root("Root", valid).unwrap();
+    let old_root = Authority::root("Old Root", past).unwrap();
+    let lower = root.intermediate("Lower", valid).unwrap();
+    let expired = root.cross_sign(&lower, past).unwrap();
+    let crossed = old_root.cross_sign(&lower, past).unwrap();
+    let names = ["www.example.com".to_owned()];
+    let leaf = lower
+        .issue(&names, valid, &Key::generate().unwrap())
+        .unwrap();
+    let root_file = bench.file("root.pem", &root.certificate.to_pem());
+    let right = [leaf.certificate.to_pem(), lower.certificate.to_pem()].concat();
+    for order in [
+        [&leaf.certificate, &expired, &lower.certificate, &crossed],
+        [&crossed, &expired, &lower.certificate, &leaf.certificate],
+    ] {
+        let pem: String = order.iter().map(|c| c.to_pem()).collect();
+        let run = bench.run(&bench.file("cert.pem", &pem), &root_file, &[]);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (0, right.as_str()),
+            "{run:?}"
+        );
+        assert!(run.stderr.contains("`CN=Lower` is left out"), "{run:?}");
+    }
+    // Without the valid one, the expired one is the chain.
+    let pem = [leaf.certificate.to_pem(), expired.to_pem()].concat();
+    let run = bench.run(&bench.file("cert.pem", &pem), &root_file, &[]);
+    assert_eq!((run.code, run.stdout), (0, pem));
+}

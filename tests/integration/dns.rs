@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::fixture::check::{self, Check, Row};
 use crate::fixture::dns::{
-    A, AAAA, Asked, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL, Said,
+    A, AAAA, Asked, HTTPS, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL, Said,
 };
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::{Process, free_port};
@@ -40,6 +40,9 @@ alias    CNAME mx1
 mx1      A     127.0.0.6
 mx2      A     127.0.0.7
 xn--bcher-kva A 127.0.0.5
+_imaps._tcp SRV 0 0 0 .
+_ldaps._tcp SRV 20 0 636 v4only.example.
+_ldaps._tcp SRV 10 0 637 alias.example.
 ";
 
 /// Number of A records, more than fit in one datagram of the name server.
@@ -175,6 +178,10 @@ fn every_address_of_a_name_is_looked_at_once() {
                 assert_eq!(row.text("/status"), "connect_error", "{row:?}");
                 assert_eq!(row.text("/severity"), "unknown", "{row:?}");
                 assert!(row.0["ip_address"].is_null());
+                if host.starts_with("dangling") {
+                    let words = "an alias for nothing.example, and that name does not exist";
+                    assert!(row.text("/error").contains(words), "{row:?}");
+                }
             } else {
                 row.assert_right(&[]);
                 assert_eq!(row.flag("trusted"), Some(true));
@@ -506,5 +513,5 @@ fn names_of_this_machine_are_not_asked_of_a_name_server() {
     let rows = bench.look("localhost.example", &[name_server.address], &[]);
     assert_eq!(summary(&rows), ["dns_no_address"], "{rows:?}");
     let asked = name_server.asked().into_iter().map(|asked| asked.kind);
-    assert_eq!(asked.collect::<BTreeSet<u16>>(), [A, AAAA].into());
+    assert_eq!(asked.collect::<BTreeSet<u16>>(), [A, AAAA, HTTPS].into());
 }

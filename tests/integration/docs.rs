@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use certvigil::finding::{Code, Severity};
 use certvigil::instance::SourceKind;
 use certvigil::model::Protocol;
-use certvigil::observation::{ErrorKind, KeyProof, Status};
+use certvigil::observation::{ErrorKind, FileFacts, KeyProof, Status};
 use certvigil::report::prometheus::Metric;
 use clap::CommandFactory as _;
 use serde_json::Value;
@@ -286,7 +286,8 @@ fn the_schema_has_every_word() {
         words(&format!("{row}/status/enum")),
         Status::ALL.map(Status::name)
     );
-    let protocols: Vec<_> = Protocol::ALL.iter().map(|p| p.name()).collect();
+    let all = Protocol::ALL.iter().copied().chain([Protocol::File]);
+    let protocols: Vec<_> = all.map(Protocol::name).collect();
     assert_eq!(words(&format!("{row}/protocol/enum")), protocols);
 
     let codes: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
@@ -309,7 +310,13 @@ fn the_schema_has_every_word() {
     );
     assert_eq!(
         words("/$defs/served/properties/key_proof/enum"),
-        [KeyProof::Handshake, KeyProof::BareKey, KeyProof::None].map(KeyProof::name)
+        [
+            KeyProof::Handshake,
+            KeyProof::BareKey,
+            KeyProof::None,
+            KeyProof::File(FileFacts::default()),
+        ]
+        .map(KeyProof::name)
     );
 }
 
@@ -321,8 +328,9 @@ fn flag_of(word: &str) -> Option<String> {
 }
 
 /// Each command with the page that documents its flags.
-const COMMANDS: [(&str, &str); 6] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("check", "docs/check.md"),
+    ("verify", "docs/verify.md"),
     ("inspect", "docs/inspect.md"),
     ("chain", "docs/chain.md"),
     ("history", "docs/history.md"),
@@ -380,6 +388,7 @@ fn every_flag_has_its_entry() {
 fn the_documented_defaults_of_flags_are_those_of_the_program() {
     for (name, path, least) in [
         ("check", "docs/check.md", 6),
+        ("verify", "docs/verify.md", 5),
         ("inspect", "docs/inspect.md", 2),
         ("chain", "docs/chain.md", 1),
         ("history", "docs/history.md", 1),

@@ -128,9 +128,9 @@ impl Bench {
                 self.openssl("crl2pkcs7 -nocrl -certfile @chain -outform DER"),
             ),
             (
-                "PKCS #12, empty password",
+                "PKCS #12, not encrypted",
                 self.openssl(
-                    "pkcs12 -export -in @leaf -inkey @key -certfile @intermediate -passout pass:",
+                    "pkcs12 -export -in @leaf -inkey @key -certfile @intermediate -passout pass: -certpbe NONE -keypbe NONE",
                 ),
             ),
         ]

@@ -101,6 +101,7 @@ fn look(chain: &[&str], root: &str) -> (Arc<Expected>, Observation, TrustStore) 
             hostname: "www.example.com".parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         },
         ip: Some("192.0.2.1".parse().unwrap()),
         key_type: KeyType::Any,

@@ -106,6 +106,11 @@ impl Guard {
         let chain = pki.full_chain(&client);
         let row = check().arg("--client-cert").arg(&chain).arg("--client-key");
         row.arg(&client.key).row().assert_right(&[]);
+        self.assert_saw(&client);
+    }
+
+    /// Asserts that this client proved possession of its key, and no other did.
+    pub(crate) fn assert_saw(&self, client: &Leaf) {
         let proved = wait_until("the server has seen the proof", || {
             let proved = self.proved.lock().unwrap().clone();
             (!proved.is_empty()).then_some(proved)
@@ -167,6 +172,17 @@ impl ClientCertVerifier for Guard {
     }
 }
 
+/// Settings of a server that asks for a client certificate.
+pub(crate) fn asking(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> Arc<ServerConfig> {
+    let builder = ServerConfig::builder_with_provider(provider().into());
+    let config = builder
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .unwrap()
+        .with_client_cert_verifier(guard)
+        .with_cert_resolver(config(pki, leaf).cert_resolver.clone());
+    config.into()
+}
+
 fn provider() -> CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
 }
@@ -176,12 +192,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let guard = Arc::new(Guard::default());
-    let demanding = ServerConfig::builder_with_provider(provider().into())
-        .with_protocol_versions(rustls::ALL_VERSIONS)
-        .unwrap()
-        .with_client_cert_verifier(guard.clone())
-        .with_cert_resolver(config(&pki, &leaf).cert_resolver.clone());
-    let server = Server::tls("127.0.0.1", demanding.into());
+    let server = Server::tls("127.0.0.1", asking(&pki, &leaf, guard.clone()));
     guard.assert_lets_in(&pki, || {
         Check::of(&pki, &leaf, &["127.0.0.1"], server.port())
     });

@@ -66,8 +66,9 @@ fn console_blocks_show_what_is_really_written() {
 }
 
 /// The pages whose folder has the files of `formats::example`.
-const WITH_EXAMPLE: [&str; 5] = [
+const WITH_EXAMPLE: [&str; 6] = [
     "docs/formats.md",
+    "docs/verify.md",
     "docs/chain.md",
     "docs/inspect.md",
     "docs/moving.md",

@@ -47,7 +47,7 @@ fn run() -> Run {
 fn a_result_has_the_keys_that_are_promised() {
     let run = run();
     let json = run.json();
-    assert_eq!(keys(&json), set(&["result summary"]));
+    assert_eq!(keys(&json), set(&["result summary complete"]));
     assert_eq!(
         keys(&json["summary"]),
         set(&["endpoints ok warning critical unknown"])

@@ -766,3 +766,53 @@ fn issuer(pki: &Pki) -> Issuer {
     let above = pki.intermediate.certificate.facts().unwrap();
     Issuer::of(&pki.leaf(&[HOST]).certificate, &above.spki).unwrap()
 }
+
+/// Lists from files count, whatever is fetched, and nothing is fetched for them.
+#[test]
+#[ignore = "needs openssl"]
+fn a_list_from_a_file_counts_without_a_request() {
+    let pki = Pki::new();
+    let web = Web::start();
+    let url = web.put("/list", Page::Status(500));
+    let listed = leaf(&pki, &[names_list(&url)]);
+    let der = pki.file(list(&pki, &[SERIAL]));
+    let pem = pki.file("");
+    run(Command::new("openssl")
+        .args(["crl", "-inform", "DER", "-text", "-in"])
+        .arg(&der)
+        .arg("-out")
+        .arg(&pem));
+    let other = Pki::new();
+    let others = fs::read(other.file(list(&other, &[]))).unwrap();
+    let (others, clean) = (pki.file(others), pki.file(list(&pki, &[OTHER])));
+    let flags = |files: &[&PathBuf]| -> Vec<String> {
+        let each = files.iter().map(|file| file.to_str().unwrap().to_owned());
+        each.flat_map(|file| ["--crl-file".to_owned(), file])
+            .collect()
+    };
+    let look_with = |files: &[&PathBuf], how: &str| {
+        let flags = flags(files);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        look(&pki, &listed, how, &flags)
+    };
+    for files in [
+        vec![&der],
+        vec![&pem],
+        vec![&others, &der],
+        vec![&clean, &pem],
+    ] {
+        let (row, _) = look_with(&files, "staple");
+        row.assert_right(&["revoked"]);
+        assert_eq!(revoked(&row), Some(true), "{files:?}");
+    }
+    let (row, _) = look_with(&[&clean], "crl");
+    row.assert_right(&[]);
+    assert_eq!(revoked(&row), Some(false));
+    let (row, log) = look_with(&[&others], "staple");
+    assert_eq!(revoked(&row), None);
+    assert!(
+        log.contains("no list of --crl-file has the status of"),
+        "{log}"
+    );
+    assert_eq!(web.paths(), [""; 0]);
+}

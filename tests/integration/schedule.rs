@@ -58,6 +58,7 @@ fn target(number: usize) -> Target {
         hostname: format!("h{number}.example").parse().unwrap(),
         port: 443,
         protocol: Protocol::Https,
+        names: Box::default(),
     }
 }
 

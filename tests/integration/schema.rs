@@ -138,6 +138,7 @@ mod tests {
                 hostname: "a.example".parse().unwrap(),
                 port: 443,
                 protocol: Protocol::Https,
+                names: Box::default(),
             },
             ip: Some("192.0.2.1".parse().unwrap()),
             key_type: certvigil::model::KeyType::Any,

@@ -21,6 +21,7 @@ async fn look(looker: &Looker, protocol: Protocol, port: u16) -> Served {
         hostname: HOST.parse().unwrap(),
         port,
         protocol,
+        names: Box::default(),
     };
     let look = Look {
         target: &target,

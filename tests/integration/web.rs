@@ -468,12 +468,18 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
     assert!(
         web.reload()
             .unwrap_err()
+            .to_string()
             .contains("cert.pem: it is not PEM")
     );
     assert_eq!(setup.client().served(address).await, second.certificate);
     let third = setup.issue(|_| {});
     setup.write("cert.pem", &third.pem);
-    assert!(web.reload().unwrap_err().contains("does not belong"));
+    assert!(
+        web.reload()
+            .unwrap_err()
+            .to_string()
+            .contains("does not belong")
+    );
     assert_eq!(setup.client().served(address).await, second.certificate);
     setup.write("key.pem", &third.key.serialize_pem());
     until_served(&setup, address, &second, &third).await;
@@ -506,7 +512,7 @@ async fn a_reload_changes_who_may_ask_and_a_broken_file_changes_nothing() {
     assert_eq!(status(address, "").await, "401");
 
     setup.configure("basic_auth_users: {alice: two}\n");
-    let error = web.reload().unwrap_err();
+    let error = web.reload().unwrap_err().to_string();
     let place = format!(
         "{}:1: basic_auth_users.alice: ",
         setup.path("web.yml").display()
@@ -521,7 +527,12 @@ async fn a_reload_changes_who_may_ask_and_a_broken_file_changes_nothing() {
     assert_eq!(status(address, &two).await, "200");
 
     fs::remove_file(setup.path("web.yml")).unwrap();
-    assert!(web.reload().unwrap_err().contains("it cannot be read"));
+    assert!(
+        web.reload()
+            .unwrap_err()
+            .to_string()
+            .contains("it cannot be read")
+    );
     assert_eq!(status(address, &two).await, "200");
 
     // From plain HTTP to TLS.
@@ -550,7 +561,7 @@ async fn a_wrong_file_is_told_with_its_name() {
         if let Some(bytes) = bytes {
             fs::write(&file, bytes).unwrap();
         }
-        let error = Web::open(Some(&file)).err().unwrap();
+        let error = Web::open(Some(&file)).err().unwrap().to_string();
         let begin = file.display().to_string();
         assert!(error.starts_with(&begin) && error.contains(says), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
@@ -625,7 +636,7 @@ fn every_key_has_its_entry() {
     let file = folder.path().join("web.yml");
     for (section, text) in PLACES {
         fs::write(&file, text).unwrap();
-        let error = Web::open(Some(&file)).err().unwrap();
+        let error = Web::open(Some(&file)).err().unwrap().to_string();
         let (_, known) = error.split_once("known keys: ").unwrap();
         let known: BTreeSet<&str> = known.split(", ").collect();
         let rows = page.section(section).rows();

@@ -71,14 +71,13 @@ fn steady(lab: &Lab, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row>
         held.push(resident(&monitor.child) / MIB);
     }
     // Measured last, since a scrape uses memory that probes do not.
-    let mut client = Client::new(monitor.address);
     let [mut ratio, mut own, mut other] = [const { Values::new() }; 3];
     // Each round has many probes.
     for _ in 0..rounds.div_ceil(2) {
         let checked = run(&mut check_of(lab, server.port, ENDPOINTS, &[]));
         assert_all_well(lab, ENDPOINTS);
         let checked = checked.cpu / ENDPOINTS as f64;
-        let probed = cost_of_a_probe(monitor, &mut client);
+        let probed = cost_of_a_probe(monitor);
         ratio.push(probed / checked);
         own.push(probed * 1e6);
         other.push(checked * 1e6);
@@ -107,7 +106,9 @@ fn steady(lab: &Lab, server: &Server, monitor: &Peer, rounds: usize) -> Vec<Row>
 }
 
 /// CPU time of a probe in seconds. The number of probes is the monitor's own count.
-fn cost_of_a_probe(monitor: &Peer, client: &mut Client) -> f64 {
+fn cost_of_a_probe(monitor: &Peer) -> f64 {
+    // A connection is closed if its first request does not arrive in time.
+    let mut client = Client::new(monitor.address);
     let mut probes = || {
         let metrics = client.get("/metrics");
         let count = total(&String::from_utf8_lossy(&metrics), "certvigil_probes_total");

@@ -111,6 +111,7 @@ codes! {
     HostnameMismatch "hostname_mismatch" [Critical] "The served leaf is not valid for the name that was asked for.";
     UntrustedRoot "untrusted_root" [Critical] "The served chain does not lead to a trusted root.";
     SelfSigned "self_signed" [Critical] "The served leaf is self-signed and not trusted.";
+    KeyMismatch "key_mismatch" [Critical] "The private key does not belong to the certificate in the file.";
     Revoked "revoked" [Critical] "The served leaf has been revoked.";
     MustStapleMissing "must_staple_missing" [Critical] "The certificate demands a stapled OCSP response, and no valid one is served.";
     TlsaMismatch "tlsa_mismatch" [Critical Warning] "What is served is not what the TLSA records (DANE) ask for.";

@@ -32,6 +32,8 @@ impl Guard {
         let is_allowed = match hostname {
             Hostname::Dns(name) => self.allow.iter().any(|allowed| allowed.covers_name(name)),
             Hostname::Ip(ip) => self.names_network_of(*ip),
+            // No request names a file, and none may.
+            Hostname::File(_) => false,
         };
         if is_allowed {
             return Ok(());
@@ -43,6 +45,7 @@ impl Guard {
             Hostname::Ip(ip) => {
                 format!("{ip} is not in the inventory, and no network of `probe.allow` contains it")
             }
+            Hostname::File(_) => "a file is not probed on demand".into(),
         })
     }
 
@@ -117,7 +120,7 @@ impl FromStr for Allowed {
         if let Some(parent) = below {
             return match parent.parse()? {
                 Hostname::Dns(parent) => Ok(Self::Below(parent)),
-                Hostname::Ip(_) => Err(format!(
+                Hostname::Ip(_) | Hostname::File(_) => Err(format!(
                     "`{text}`: an address has no names below it; write a network as 192.0.2.0/24"
                 )),
             };
@@ -125,6 +128,9 @@ impl FromStr for Allowed {
         Ok(match text.parse()? {
             Hostname::Dns(name) => Self::Name(name),
             Hostname::Ip(ip) => Self::Network(Network::of_one(ip)),
+            Hostname::File(_) => {
+                return Err(format!("`{text}` is a file, which no pattern allows"));
+            }
         })
     }
 }

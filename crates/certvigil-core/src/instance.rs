@@ -81,6 +81,20 @@ impl Instance {
         })
     }
 
+    /// Returns the instance with each certificate replaced by its shared copy.
+    #[must_use]
+    pub fn shared(mut self, certificates: &Interner) -> Self {
+        self.share(certificates);
+        self
+    }
+
+    fn share(&mut self, certificates: &Interner) {
+        let above = self.chain.iter_mut().chain(&mut self.root);
+        for certificate in std::iter::once(&mut self.leaf).chain(above) {
+            *certificate = certificates.share(certificate);
+        }
+    }
+
     /// Returns true if its key is of this kind.
     pub fn has_key_of(&self, key_type: KeyType) -> bool {
         let is_rsa = matches!(self.leaf.facts(), Ok(facts) if matches!(facts.key, Key::Rsa(_)));
@@ -109,7 +123,7 @@ impl Instance {
 }
 
 /// Sorts a chain by the names of issuers, from the leaf's issuer on. Certificates that are not on that path follow.
-fn issuers_first(leaf: &Certificate, mut rest: Vec<Certificate>) -> Vec<Certificate> {
+pub fn issuers_first(leaf: &Certificate, mut rest: Vec<Certificate>) -> Vec<Certificate> {
     let mut sorted = Vec::with_capacity(rest.len());
     let mut below = leaf.clone();
     while let Ok(facts) = below.facts() {
@@ -158,10 +172,7 @@ impl Instances {
         let others = self.also_accepted.iter_mut();
         let others = others.chain(&mut self.pending).chain(&mut self.previous);
         for instance in std::iter::once(&mut self.expected).chain(others) {
-            let above = instance.chain.iter_mut().chain(&mut instance.root);
-            for certificate in std::iter::once(&mut instance.leaf).chain(above) {
-                *certificate = certificates.share(certificate);
-            }
+            instance.share(certificates);
         }
     }
 

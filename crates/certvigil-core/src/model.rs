@@ -6,9 +6,13 @@ mod list;
 mod near;
 mod place;
 mod protocol;
+mod service;
+mod userinfo;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,6 +25,8 @@ pub use list::and_more;
 pub use near::{did_you_mean, nearest_within};
 pub use place::{Place, parse_port};
 pub use protocol::Protocol;
+pub use service::Service;
+pub use userinfo::{redacted, userinfo, without_userinfo};
 
 /// A name or an address for which a certificate is requested. It is sent as SNI and matched against
 /// the certificate's subject alternative names.
@@ -31,6 +37,9 @@ pub enum Hostname {
     /// An IP literal. It is never sent as SNI (RFC 6066, section 3) and matches only
     /// `iPAddress` names (RFC 9525, section 6.5).
     Ip(IpAddr),
+    /// The path of a certificate file. It takes the place of the host name in results, and is never
+    /// sent or matched. It is never parsed from text.
+    File(PathBuf),
 }
 
 /// Maximum length of a DNS name in text form without the trailing dot (RFC 1035, section 2.3.4).
@@ -43,8 +52,13 @@ impl Hostname {
     pub fn sni(&self) -> Option<&str> {
         match self {
             Self::Dns(name) => Some(name),
-            Self::Ip(_) => None,
+            Self::Ip(_) | Self::File(_) => None,
         }
+    }
+
+    /// Returns true for the path of a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 }
 
@@ -61,7 +75,12 @@ impl FromStr for Hostname {
             return inner
                 .parse::<Ipv6Addr>()
                 .map(|ip| Self::Ip(ip.into()))
-                .map_err(|_| format!("`{inner}` in brackets is not an IPv6 address"));
+                .map_err(|_| match inner.split_once('%') {
+                    Some((_, zone)) => format!(
+                        "`{inner}` has the zone identifier `{zone}`, which is valid only in a target; remove it"
+                    ),
+                    None => format!("`{inner}` in brackets is not an IPv6 address"),
+                });
         }
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(Self::Ip(ip));
@@ -70,14 +89,25 @@ impl FromStr for Hostname {
         if name.is_empty() {
             return Err("the host name is empty".into());
         }
+        if let Some((address, zone)) = text.split_once('%')
+            && address.parse::<Ipv6Addr>().is_ok()
+        {
+            return Err(format!(
+                "`{text}` has the zone identifier `{zone}`, which is valid only in a target; remove it"
+            ));
+        }
         if name.starts_with("*.") {
             return Err(format!(
                 "`{name}` is a wildcard, not a host; give a host that it matches"
             ));
         }
-        let name = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
-            .map_err(|_| format!("`{text}` is not a valid host name"))?
-            .to_ascii_lowercase();
+        // Clients send a name of ASCII as it is, even if its A-labels decode to nothing.
+        let name = match name.is_ascii() {
+            true => name.to_ascii_lowercase(),
+            false => idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+                .map_err(|_| format!("`{text}` is not a valid host name"))?
+                .to_ascii_lowercase(),
+        };
         if name.len() > MAX_NAME_LENGTH {
             return Err(format!(
                 "`{text}` is longer than {MAX_NAME_LENGTH} characters"
@@ -102,7 +132,11 @@ impl FromStr for Hostname {
             None => last.bytes().all(|b| b.is_ascii_digit()),
         };
         if is_number {
-            return Err(format!("`{text}` is neither a host name nor an IP address"));
+            let port = text.parse::<u16>().is_ok_and(|port| port > 0);
+            return Err(match port {
+                true => format!("`{text}` is a port without a host; write host:{text}"),
+                false => format!("`{text}` is neither a host name nor an IP address"),
+            });
         }
         Ok(Self::Dns(name))
     }
@@ -113,6 +147,7 @@ impl fmt::Display for Hostname {
         match self {
             Self::Dns(name) => f.write_str(name),
             Self::Ip(ip) => ip.fmt(f),
+            Self::File(path) => path.display().fmt(f),
         }
     }
 }
@@ -298,7 +333,7 @@ impl FromStr for Sni {
         }
         match text.parse()? {
             Hostname::Dns(name) => Ok(Self::Name(name)),
-            Hostname::Ip(_) => Err(format!(
+            Hostname::Ip(_) | Hostname::File(_) => Err(format!(
                 "`{text}` is an address, which SNI must not contain (RFC 6066); write a host name, or none"
             )),
         }
@@ -310,19 +345,59 @@ impl FromStr for Sni {
 pub struct Target {
     /// The certificate's name in the inventory.
     pub certificate: String,
-    /// The requested name.
+    /// The requested name, whose addresses are probed; the path of a file.
     pub hostname: Hostname,
-    /// The TCP port; the UDP port if the protocol is QUIC.
+    /// The TCP port; the UDP port if the protocol is QUIC; 0 for a file.
     pub port: u16,
     /// The protocol.
     pub protocol: Protocol,
+    /// Names that the certificate must match, all of them, in place of `hostname`. The first is
+    /// sent to the server. Empty if `hostname` itself is the name, and for a file without names.
+    pub names: Box<[Hostname]>,
 }
 
 impl Target {
-    /// Returns the port in the form that distinguishes endpoints of one host and address: `443`, or
-    /// `443/udp` for QUIC.
+    /// Creates a target whose host name is the name that the certificate must match.
+    pub fn new(
+        certificate: impl Into<String>,
+        hostname: Hostname,
+        port: u16,
+        protocol: Protocol,
+    ) -> Self {
+        Self {
+            certificate: certificate.into(),
+            hostname,
+            port,
+            protocol,
+            names: Box::default(),
+        }
+    }
+
+    /// Returns the names that the certificate must match; none for a file without names.
+    pub fn names_to_match(&self) -> &[Hostname] {
+        match &*self.names {
+            [] if self.hostname.is_file() => &[],
+            [] => std::slice::from_ref(&self.hostname),
+            names => names,
+        }
+    }
+
+    /// Returns the name that is sent to the server: as SNI, and in dialogues that name the service.
+    pub fn sent_name(&self) -> &Hostname {
+        self.names.first().unwrap_or(&self.hostname)
+    }
+
+    /// Returns true if the target is a file, which has neither address nor port.
+    pub fn is_file(&self) -> bool {
+        self.protocol.is_file()
+    }
+
+    /// Returns the port in the form that distinguishes endpoints of one host and address: `443`,
+    /// `443/udp` for QUIC, and nothing for a file.
     pub fn port_label(&self) -> String {
-        if self.protocol.is_quic() {
+        if self.is_file() {
+            String::new()
+        } else if self.protocol.is_quic() {
             format!("{}/udp", self.port)
         } else {
             self.port.to_string()
@@ -332,7 +407,7 @@ impl Target {
 
 /// The name of a vantage, from which probes are made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Vantage(String);
+pub struct Vantage(Cow<'static, str>);
 
 impl Vantage {
     /// The name of the local vantage, which makes our own handshakes.
@@ -342,12 +417,12 @@ impl Vantage {
 
     /// Returns the local vantage.
     pub fn local() -> Self {
-        Self(Self::LOCAL.into())
+        Self(Cow::Borrowed(Self::LOCAL))
     }
 
     /// Returns a remote vantage by its name.
     pub fn named(name: impl Into<String>) -> Self {
-        Self(name.into())
+        Self(Cow::Owned(name.into()))
     }
 
     /// Returns true if probes from this vantage are our own handshakes.

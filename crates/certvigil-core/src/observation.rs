@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::certificate::{self, Certificate, MAX_OCSP_BYTES};
+use crate::certificate::{self, Certificate, MAX_OCSP_BYTES, PublicKeyHash};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 
 pub use alert::Alert;
@@ -41,16 +41,16 @@ pub enum Outcome {
     Told(Told),
 }
 
-/// The certificates and parameters of a handshake.
+/// The certificates and parameters of a handshake, or the certificates of a file.
 #[derive(Clone, Debug)]
 pub struct Served {
-    /// The first certificate.
+    /// The first certificate. In a file, the leaf wherever it is.
     pub leaf: Certificate,
     /// The certificates after it, in the order received.
     pub rest: Vec<Certificate>,
-    /// The version of the handshake.
+    /// The version of the handshake. Without meaning for a file: see [`Served::session`].
     pub tls_version: TlsVersion,
-    /// The IANA name of the cipher suite.
+    /// The IANA name of the cipher suite; empty for a file.
     pub cipher_suite: String,
     /// The negotiated application protocol.
     pub alpn: Option<String>,
@@ -60,6 +60,60 @@ pub struct Served {
     pub key_proof: KeyProof,
     /// Parameters of TLS 1.2 and earlier that some clients refuse.
     pub parameters: Parameters,
+}
+
+impl Served {
+    /// Creates the observation of a file; `rest` has its certificates but the leaf, in the order in
+    /// which a server sends them.
+    pub fn from_file(leaf: Certificate, rest: Vec<Certificate>, file: FileFacts) -> Self {
+        Self {
+            leaf,
+            rest,
+            tls_version: TlsVersion::Tls13,
+            cipher_suite: String::new(),
+            alpn: None,
+            revocation: Revocation::default(),
+            key_proof: KeyProof::File(file),
+            parameters: Parameters::default(),
+        }
+    }
+
+    /// Returns the TLS version and the cipher suite; `None` for a file.
+    pub fn session(&self) -> Option<(TlsVersion, &str)> {
+        self.file()
+            .is_none()
+            .then_some((self.tls_version, &self.cipher_suite))
+    }
+
+    /// Returns the properties of the file that the certificates are from; `None` for a server.
+    pub fn file(&self) -> Option<FileFacts> {
+        match self.key_proof {
+            KeyProof::File(file) => Some(file),
+            KeyProof::Handshake | KeyProof::BareKey | KeyProof::None => None,
+        }
+    }
+}
+
+/// Properties of a certificate file other than its certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    /// The private key that the file was compared with.
+    pub key: FileKey,
+    /// True if the file has another certificate before the leaf. Servers take the first
+    /// certificate for their own.
+    pub is_leaf_late: bool,
+}
+
+/// The private key that a certificate file was compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileKey {
+    /// No key was given.
+    #[default]
+    NotGiven,
+    /// The key belongs to the leaf.
+    Matches,
+    /// The key belongs to another certificate. The hash is that of its public key.
+    Differs(PublicKeyHash),
 }
 
 /// Parameters of a handshake of TLS 1.2 or earlier. `Default` means unknown, and is used for TLS
@@ -137,6 +191,8 @@ pub enum KeyProof {
     BareKey,
     /// None: the handshake was read in cleartext, and has no signature that can be verified.
     None,
+    /// There was no handshake: the certificates are from a file.
+    File(FileFacts),
 }
 
 impl KeyProof {
@@ -146,6 +202,7 @@ impl KeyProof {
             Self::Handshake => "handshake",
             Self::BareKey => "bare_key",
             Self::None => "none",
+            Self::File(_) => "file",
         }
     }
 }

@@ -5,12 +5,18 @@ use crate::certificate::is_one_line;
 
 pub use crate::look::fuzzing::{cleartext_reader, starttls};
 
+/// Fuzz target for the HTTPS records of [`crate::resolve`].
+pub fn https_record(data: &[u8]) {
+    crate::resolve::https::fuzzing::https_record(data);
+}
+
 /// Fuzz target: accepts any bytes, and panics if a parser breaks its contract.
 pub type Drive = fn(&[u8]);
 
 /// Fuzz targets with the names of their files in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Drive); 2] = [
+pub const TARGETS: [(&str, Drive); 3] = [
     ("cleartext_reader", cleartext_reader),
+    ("https_record", https_record),
     ("starttls", starttls),
 ];
 

@@ -4,6 +4,7 @@
 //! verified, the revocation status is unknown, which is never reported as a fault of the endpoint.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use tokio::sync::{Mutex, Semaphore};
@@ -15,7 +16,7 @@ use crate::certificate::{
     read_ocsp,
 };
 use crate::guard::Guard;
-use crate::io::Http;
+use crate::io::{Http, read_certificate_file};
 use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::{Fetched, Publication};
 
@@ -44,6 +45,8 @@ pub struct Revocations {
     guarded: Http,
     requests: Semaphore,
     known: Lock<HashMap<String, Known>>,
+    /// Lists of the user's files. They count before those that are fetched.
+    own: Vec<Crl>,
 }
 
 /// Cache entry of a URL. A task that sends the request holds the lock, and the others wait for the
@@ -121,7 +124,58 @@ impl Revocations {
             http,
             requests: Semaphore::new(MAX_REQUESTS),
             known: Lock::default(),
+            own: Vec::new(),
         }
+    }
+
+    /// Returns the same client, with lists from files.
+    ///
+    /// # Errors
+    /// If a file cannot be read or has no list.
+    pub fn with_files(self, files: &[PathBuf]) -> Result<Self, String> {
+        let mut own = Vec::new();
+        for file in files {
+            let lists = read_certificate_file(file)
+                .and_then(|bytes| Crl::read_all(&bytes).map_err(|why| why.to_string()));
+            own.extend(lists.map_err(|why| {
+                format!(
+                    "{}: {why}; give a file with a revocation list (CRL), PEM or DER",
+                    file.display()
+                )
+            })?);
+        }
+        Ok(Self { own, ..self })
+    }
+
+    /// Returns true if there are lists from files.
+    pub fn has_files(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    /// Returns the status of a certificate in the lists from files.
+    fn status_in_files(&self, question: Question<'_>) -> Option<Fetched> {
+        let by = Publication::Crl;
+        let mut reasons = Vec::new();
+        let mut status = None;
+        for list in &self.own {
+            match list.status_of(question.leaf, question.issuer, question.now) {
+                Ok(answer) if matches!(answer.status, Status::Revoked(_)) => {
+                    let status = answer.status;
+                    return Some(Fetched { by, status });
+                }
+                Ok(answer) => status = Some(answer.status),
+                Err(why) => reasons.push(why.to_string()),
+            }
+        }
+        if status.is_none() && self.has_files() {
+            reasons.dedup();
+            tracing::warn!(
+                "no list of --crl-file has the status of `{}`: {}",
+                question.leaf.subject(),
+                reasons.join("; ")
+            );
+        }
+        status.map(|status| Fetched { by, status })
     }
 
     /// Returns the same client, which fetches URLs in certificates that are not in the inventory
@@ -153,6 +207,9 @@ impl Revocations {
             is_stranger,
             now,
         };
+        if let Some(known) = self.status_in_files(question) {
+            return Some(known);
+        }
         let lists = facts
             .crl_urls
             .iter()

@@ -3,17 +3,19 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use super::error::FileError;
+
 /// Maximum size of a file, in bytes.
-const MAX_FILE_BYTES: u64 = 16 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Reads a file of bounded size.
-pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     std::fs::File::open(file)
         .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|e| format!("it cannot be read: {e}"))?;
+        .map_err(|e| FileError::Unreadable(e.to_string()))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
+        return Err(FileError::TooLarge);
     }
     Ok(bytes)
 }

@@ -6,6 +6,7 @@
 //! to it.
 
 mod cross_site;
+mod error;
 mod files;
 mod hosts;
 mod listen;
@@ -32,6 +33,7 @@ use hyper::header::HeaderMap;
 use files::read_bounded;
 
 pub use cross_site::is_cross_site;
+pub use error::WebError;
 pub use listen::{FAREWELL, serve};
 pub use query::Query;
 
@@ -98,7 +100,7 @@ impl Web {
     ///
     /// # Errors
     /// All errors in the file, one per line, each with its line and key.
-    pub fn open(file: Option<&Path>) -> Result<Self, String> {
+    pub fn open(file: Option<&Path>) -> Result<Self, WebError> {
         let state = file.map(read).transpose()?.unwrap_or_default();
         Ok(Self {
             file: file.map(Path::to_owned),
@@ -135,7 +137,7 @@ impl Web {
     ///
     /// # Errors
     /// All errors in the file. The previous configuration then stays in force.
-    pub fn reload(&self) -> Result<(), String> {
+    pub fn reload(&self) -> Result<(), WebError> {
         if let Some(file) = &self.file {
             let state = Arc::new(read(file)?);
             *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
@@ -154,10 +156,10 @@ impl Web {
     }
 }
 
-fn read(file: &Path) -> Result<State, String> {
-    let wrong = |why: String| format!("{}: {why}", file.display());
-    let bytes = read_bounded(file).map_err(wrong)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| wrong("the file is not UTF-8; save it as UTF-8".into()))?;
-    settings::read(&text, file).map_err(|errors| errors.to_string())
+fn read(file: &Path) -> Result<State, WebError> {
+    let bytes = read_bounded(file).map_err(|error| WebError::of_file(file.to_owned(), error))?;
+    let text = String::from_utf8(bytes).map_err(|_| WebError::NotUtf8 {
+        file: file.to_owned(),
+    })?;
+    Ok(settings::read(&text, file)?)
 }

@@ -6,19 +6,20 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use yaml_config::printable;
 
+use super::error::PemError;
+
 /// Maximum certificates in a file.
-const MAX_CERTIFICATES: usize = 10_000;
+pub(super) const MAX_CERTIFICATES: usize = 10_000;
 
 /// Parses all certificates of a PEM text, in order. Other sections are ignored.
-pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     if pem.iter().all(u8::is_ascii_whitespace) {
-        return Err("it is empty".into());
+        return Err(PemError::Empty);
     }
     let mut certificates = Vec::new();
     let mut others = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-        let (kind, der) =
-            section.map_err(|e| format!("its PEM cannot be read: {}", describe(&e)))?;
+        let (kind, der) = section.map_err(|e| PemError::Malformed(describe(&e)))?;
         match kind {
             SectionKind::Certificate => certificates.push(CertificateDer::from(der)),
             SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
@@ -30,21 +31,19 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, S
             _ => others.push("something else"),
         }
         if certificates.len() > MAX_CERTIFICATES {
-            return Err(format!("it has more than {MAX_CERTIFICATES} certificates"));
+            return Err(PemError::TooMany);
         }
     }
     if !certificates.is_empty() {
         return Ok(certificates);
     }
     if let Some(other) = others.first() {
-        return Err(format!("it has no certificate, only {other}"));
+        return Err(PemError::NoCertificate(other));
     }
     if X509Certificate::from_der(pem).is_ok() {
-        return Err(
-            "it is a certificate in DER form: convert it with `openssl x509 -inform DER`".into(),
-        );
+        return Err(PemError::Der);
     }
-    Err("it is not PEM: there is no `-----BEGIN CERTIFICATE-----` in it".into())
+    Err(PemError::NotPem)
 }
 
 fn describe(error: &Error) -> String {

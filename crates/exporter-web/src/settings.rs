@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use yaml_config::{ConfigErrors, Item, Problems, with_root};
 
 use super::State;
+use super::error::ValueError;
 use super::rate::{MAX_INTERVAL, RateLimit};
 use super::tls::{ClientAuth, Part, Pem, Tls, TlsSettings};
 use super::users::{Hash, Users};
@@ -76,11 +77,11 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
         }
         match (inline, file) {
             (_, Some(item)) => {
-                let path = item.parse(problems, |text| Ok(folder.join(text)))?;
+                let path = item.map(problems, |text| folder.join(text))?;
                 Some((item, Pem::File(path)))
             }
             (Some(item), None) => {
-                let text = item.parse(problems, |text| Ok(text.as_bytes().to_vec().into()))?;
+                let text = item.map(problems, |text| text.as_bytes().to_vec().into())?;
                 Some((item, Pem::Inline(text)))
             }
             (None, None) => None,
@@ -168,7 +169,7 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
                     Part::Settings => None,
                 };
                 let (line, key) = culprit.map_or((place.0, &place.1), |i| (i.line, &i.key));
-                problems.add(line, key, broken.why);
+                problems.add(line, key, broken.to_string());
             }
             None
         }
@@ -206,16 +207,12 @@ fn versions(
 }
 
 /// Returns the version as a number, such as 12 for TLS 1.2.
-fn version(text: &str) -> Result<u8, String> {
+fn version(text: &str) -> Result<u8, ValueError> {
     match text {
         "TLS12" => Ok(12),
         "TLS13" => Ok(13),
-        "TLS10" | "TLS11" => Err(format!(
-            "`{text}` is insecure and not supported (RFC 8996); write TLS12 or TLS13"
-        )),
-        other => Err(format!(
-            "`{other}` is not a TLS version; write TLS12 or TLS13"
-        )),
+        "TLS10" | "TLS11" => Err(ValueError::InsecureVersion(text.to_owned())),
+        other => Err(ValueError::Version(other.to_owned())),
     }
 }
 
@@ -267,7 +264,7 @@ fn go_name(suite: &SupportedCipherSuite) -> String {
     format!("{:?}", suite.suite())
 }
 
-fn curve(text: &str) -> Result<&'static dyn SupportedKxGroup, String> {
+fn curve(text: &str) -> Result<&'static dyn SupportedKxGroup, ValueError> {
     let known: [(&str, &'static dyn SupportedKxGroup); 5] = [
         ("X25519MLKEM768", kx_group::X25519MLKEM768),
         ("SecP256r1MLKEM768", kx_group::SECP256R1MLKEM768),
@@ -276,7 +273,7 @@ fn curve(text: &str) -> Result<&'static dyn SupportedKxGroup, String> {
         ("CurveP384", kx_group::SECP384R1),
     ];
     if text == "CurveP521" {
-        return Err("`CurveP521` is not supported for key exchange; write CurveP384".into());
+        return Err(ValueError::CurveP521);
     }
     one_of(text, &known)
 }
@@ -296,10 +293,12 @@ fn http(item: &Item<'_>, problems: &mut Problems) -> HeaderMap {
             };
             let value = item.parse(problems, |text| {
                 if !values.is_empty() && !values.contains(&text) {
-                    return Err(format!("`{text}` is not one of: {}", values.join(", ")));
+                    return Err(ValueError::NotOneOf {
+                        value: text.to_owned(),
+                        known: values.join(", "),
+                    });
                 }
-                HeaderValue::from_str(text)
-                    .map_err(|_| "a header must be one line of plain text".to_owned())
+                HeaderValue::from_str(text).map_err(|_| ValueError::Header)
             });
             // All of these names are valid, which a test checks.
             if let (Some(value), Ok(name)) = (value, HeaderName::try_from(name)) {
@@ -346,12 +345,8 @@ fn rate_limit(item: &Item<'_>, problems: &mut Problems) -> Option<RateLimit> {
     Some(RateLimit::new(interval, burst?, Instant::now()))
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    let wrong = || {
-        format!(
-            "`{text}` is not a duration of at most one day; write it as 100ms or 1s, or 0 for no limit"
-        )
-    };
+fn interval(text: &str) -> Result<Duration, ValueError> {
+    let wrong = || ValueError::Interval(text.to_owned());
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -361,25 +356,28 @@ fn interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
-fn burst(text: &str) -> Result<u32, String> {
+fn burst(text: &str) -> Result<u32, ValueError> {
     match text.parse() {
         Ok(burst) if burst > 0 => Ok(burst),
-        _ => Err(format!("`{text}` is not a positive whole number")),
+        _ => Err(ValueError::Burst(text.to_owned())),
     }
 }
 
-fn non_empty(text: &str) -> Result<String, String> {
+fn non_empty(text: &str) -> Result<String, ValueError> {
     match text {
-        "" => Err("the value is empty; set a value or remove the key".into()),
+        "" => Err(ValueError::Empty),
         text => Ok(text.to_owned()),
     }
 }
 
-fn one_of<T: Copy>(text: &str, known: &[(impl AsRef<str>, T)]) -> Result<T, String> {
+fn one_of<T: Copy>(text: &str, known: &[(impl AsRef<str>, T)]) -> Result<T, ValueError> {
     let found = known.iter().find(|(name, _)| name.as_ref() == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = known.iter().map(|(name, _)| name.as_ref()).collect();
-        format!("`{text}` is not one of: {}", names.join(", "))
+        ValueError::NotOneOf {
+            value: text.to_owned(),
+            known: names.join(", "),
+        }
     })
 }
 

@@ -1,6 +1,7 @@
 //! TLS of the web server: the certificate, which is read again when its file changes, and the
 //! requirements for client certificates.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -24,6 +25,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
+use super::error::{FileError, PemError, TlsError};
 use super::files::{read_bounded, warn_if_readable_by_others};
 use super::pem::certificates;
 
@@ -53,21 +55,24 @@ pub(super) enum Pem {
 }
 
 impl Pem {
-    fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+    fn read(&self) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let bytes = match self {
-            Self::File(file) => {
-                read_bounded(file).map_err(|why| format!("{}: {why}", file.display()))
-            }
-            Self::Inline(text) => Ok(text.expose_secret().to_vec()),
+            Self::File(file) => read_bounded(file)?,
+            Self::Inline(text) => text.expose_secret().to_vec(),
         };
-        bytes.map(Zeroizing::new)
+        Ok(Zeroizing::new(bytes))
     }
 
-    /// Returns an error message about the text.
-    fn wrong(&self, why: impl std::fmt::Display) -> String {
-        match self {
-            Self::File(file) => format!("{}: {why}", file.display()),
-            Self::Inline(_) => why.to_string(),
+    /// Returns the error of the part that this text is.
+    fn broken(&self, part: Part, why: impl Into<TlsError>) -> Broken {
+        let file = match self {
+            Self::File(file) => Some(file.clone()),
+            Self::Inline(_) => None,
+        };
+        Broken {
+            part,
+            file,
+            why: why.into(),
         }
     }
 
@@ -107,10 +112,21 @@ impl ClientAuth {
 }
 
 /// Error in a part of the settings.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Broken {
     pub(super) part: Part,
-    pub(super) why: String,
+    /// File of the part, unless the text is in the configuration.
+    file: Option<PathBuf>,
+    why: TlsError,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}: ", file.display())?;
+        }
+        self.why.fmt(f)
+    }
 }
 
 /// Parts that are read from files.
@@ -203,7 +219,7 @@ impl Tls {
                 tracing::info!("web: the certificate has changed and is served from now on");
             }
             Err(all) => {
-                let why: Vec<_> = all.into_iter().map(|broken| broken.why).collect();
+                let why: Vec<_> = all.iter().map(Broken::to_string).collect();
                 tracing::warn!(
                     "web: the certificate has changed but cannot be used, so the one before is still served: {}",
                     why.join("; ")
@@ -224,9 +240,9 @@ impl Drop for Looking {
 
 /// Content of the files, or the errors of reading them.
 struct Parts {
-    certificate: Result<Zeroizing<Vec<u8>>, String>,
-    key: Result<Zeroizing<Vec<u8>>, String>,
-    client_ca: Option<Result<Zeroizing<Vec<u8>>, String>>,
+    certificate: Result<Zeroizing<Vec<u8>>, FileError>,
+    key: Result<Zeroizing<Vec<u8>>, FileError>,
+    client_ca: Option<Result<Zeroizing<Vec<u8>>, FileError>>,
 }
 
 impl Parts {
@@ -247,9 +263,10 @@ impl Parts {
             self.client_ca.as_ref(),
         ];
         for part in all.into_iter().flatten() {
-            let (kind, bytes) = match part {
-                Ok(bytes) => (b'+', bytes.as_slice()),
-                Err(why) => (b'-', why.as_bytes()),
+            let why = part.as_ref().err().map(FileError::to_string);
+            let (kind, bytes) = match (part, &why) {
+                (Ok(bytes), _) => (b'+', bytes.as_slice()),
+                (Err(_), why) => (b'-', why.as_deref().unwrap_or_default().as_bytes()),
             };
             context.update(&[kind]);
             context.update(&bytes.len().to_be_bytes());
@@ -273,39 +290,27 @@ impl TlsSettings {
 
     fn build(&self, parts: &Parts) -> Result<Arc<ServerConfig>, Vec<Broken>> {
         let mut broken = Vec::new();
-        let mut tell = |part, result: Result<_, String>| match result {
-            Ok(value) => Some(value),
-            Err(why) => {
-                broken.push(Broken { part, why });
-                None
-            }
+        let mut read = |part, pem: &Pem, bytes: &Result<Zeroizing<Vec<u8>>, FileError>| {
+            let parsed = match bytes {
+                Ok(bytes) => certificates(bytes).map_err(TlsError::from),
+                Err(why) => Err(why.clone().into()),
+            };
+            parsed
+                .map_err(|why| broken.push(pem.broken(part, why)))
+                .ok()
         };
-        let read = |pem: &Pem, bytes: &Result<Zeroizing<Vec<u8>>, String>| {
-            let all = certificates(bytes.as_ref().map_err(Clone::clone)?);
-            all.map_err(|why| pem.wrong(why))
-        };
-        let chain = tell(
-            Part::Certificate,
-            read(&self.certificate, &parts.certificate),
-        );
+        let chain = read(Part::Certificate, &self.certificate, &parts.certificate);
         let roots = match (&self.client_ca, &parts.client_ca) {
-            (Some(pem), Some(bytes)) => tell(Part::ClientCa, read(pem, bytes)),
+            (Some(pem), Some(bytes)) => read(Part::ClientCa, pem, bytes),
             _ => Some(Vec::new()),
         };
         let key = match &parts.key {
-            Ok(bytes) => private_key(bytes).map_err(|why| self.key.wrong(why)),
-            Err(why) => Err(why.clone()),
+            Ok(bytes) => private_key(bytes).map_err(TlsError::from),
+            Err(why) => Err(why.clone().into()),
         };
-        let key = match key {
-            Ok(key) => Some(key),
-            Err(why) => {
-                broken.push(Broken {
-                    part: Part::Key,
-                    why,
-                });
-                None
-            }
-        };
+        let key = key
+            .map_err(|why| broken.push(self.key.broken(Part::Key, why)))
+            .ok();
         match (chain, key, roots) {
             (Some(chain), Some(key), Some(roots)) if broken.is_empty() => self
                 .config(chain, key, roots)
@@ -321,30 +326,28 @@ impl TlsSettings {
         key: PrivateKeyDer<'static>,
         roots: Vec<CertificateDer<'static>>,
     ) -> Result<ServerConfig, Broken> {
-        let broken = |part, why: String| Broken { part, why };
         let builder = ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&self.versions)
-            .map_err(|e| broken(Part::Settings, format!("TLS cannot be spoken so: {e}")))?;
+            .map_err(|error| Broken {
+                part: Part::Settings,
+                file: None,
+                why: TlsError::Settings(error),
+            })?;
         let builder = match self.client_auth {
             ClientAuth::None => builder.with_no_client_auth(),
             _ => builder.with_client_cert_verifier(Arc::new(self.clients(roots)?)),
         };
-        let mut config =
-            builder
-                .with_single_cert(chain, key)
-                .map_err(|e| match e {
-                    Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => broken(
-                        Part::Key,
-                        self.key
-                            .wrong("the key does not belong to the certificate: give the two that were made together"),
-                    ),
-                    Error::InvalidCertificate(e) => broken(
-                        Part::Certificate,
-                        self.certificate
-                            .wrong(format!("the first certificate cannot be used: {e:?}")),
-                    ),
-                    e => broken(Part::Key, self.key.wrong(format!("the key cannot be used: {e}"))),
-                })?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| match error {
+                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    self.key.broken(Part::Key, TlsError::KeyMismatch)
+                }
+                Error::InvalidCertificate(error) => self
+                    .certificate
+                    .broken(Part::Certificate, TlsError::Certificate(error)),
+                error => self.key.broken(Part::Key, TlsError::Key(error)),
+            })?;
         config.ignore_client_order = self.prefers_own_order;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         if self.client_auth != ClientAuth::None {
@@ -356,23 +359,21 @@ impl TlsSettings {
     }
 
     fn clients(&self, certificates: Vec<CertificateDer<'static>>) -> Result<Clients, Broken> {
-        let broken = |why: String| {
-            let why = match &self.client_ca {
-                Some(pem) => pem.wrong(why),
-                None => why,
-            };
-            Broken {
+        let broken = |why| match &self.client_ca {
+            Some(pem) => pem.broken(Part::ClientCa, why),
+            None => Broken {
                 part: Part::ClientCa,
+                file: None,
                 why,
-            }
+            },
         };
         let mut roots = RootCertStore::empty();
         for (at, certificate) in certificates.into_iter().enumerate() {
-            roots.add(certificate).map_err(|e| {
-                broken(format!(
-                    "certificate {} is no root that can be used: {e}",
-                    at + 1
-                ))
+            roots.add(certificate).map_err(|error| {
+                broken(TlsError::Root {
+                    position: at + 1,
+                    error,
+                })
             })?;
         }
         let hints = roots.subjects();
@@ -381,7 +382,7 @@ impl TlsSettings {
             let builder = WebPkiClientVerifier::builder_with_provider(roots, self.provider.clone());
             let verifier = builder
                 .build()
-                .map_err(|e| broken(format!("clients cannot be verified: {e}")))?;
+                .map_err(|error| broken(TlsError::Clients(error)))?;
             Some(verifier)
         } else {
             None
@@ -396,27 +397,24 @@ impl TlsSettings {
     }
 }
 
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     if pem.iter().all(u8::is_ascii_whitespace) {
-        return Err("it is empty".into());
+        return Err(PemError::Empty);
     }
     if let Ok(key) = PrivateKeyDer::from_pem_slice(pem) {
         return Ok(key);
     }
     let text = String::from_utf8_lossy(pem);
     if text.contains("ENCRYPTED") {
-        return Err(
-            "the key is encrypted: decrypt it with `openssl pkey`, and let nobody else read the file"
-                .into(),
-        );
+        return Err(PemError::EncryptedKey);
     }
     let has_certificate = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem)
         .filter_map(Result::ok)
         .any(|(kind, _)| kind == SectionKind::Certificate);
     Err(if has_certificate {
-        "it has no private key, only a certificate".into()
+        PemError::OnlyCertificate
     } else {
-        "there is no private key in PEM form in it".into()
+        PemError::NoKey
     })
 }
 

@@ -14,10 +14,12 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
+use super::error::ValueError;
+
 /// Maximum cost of a hash. 2^16 rounds take seconds, and each step doubles them.
-const MAX_COST: u32 = 16;
+pub(super) const MAX_COST: u32 = 16;
 /// Minimum cost that bcrypt supports.
-const MIN_COST: u32 = 4;
+pub(super) const MIN_COST: u32 = 4;
 /// Maximum concurrent password hashes. Hashing is expensive by design, and probes need CPU time
 /// too.
 const HASHES_AT_A_TIME: usize = 2;
@@ -110,15 +112,11 @@ pub(super) struct Hash {
 
 impl Hash {
     /// Parses a hash. The hash is a secret, so the error does not contain it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let parts: HashParts = text.parse().map_err(|_| {
-            "this is not a bcrypt hash; create one with `htpasswd -nB USER`".to_owned()
-        })?;
+    pub(super) fn parse(text: &str) -> Result<Self, ValueError> {
+        let parts: HashParts = text.parse().map_err(|_| ValueError::Hash)?;
         let cost = parts.get_cost();
         if !(MIN_COST..=MAX_COST).contains(&cost) {
-            return Err(format!(
-                "the hash has cost {cost}; use a cost from {MIN_COST} to {MAX_COST}, such as `htpasswd -nB -C 10 USER`"
-            ));
+            return Err(ValueError::HashCost(cost));
         }
         Ok(Self {
             text: text.into(),
@@ -314,7 +312,7 @@ mod tests {
             (&format!("$2y$03${}", ".".repeat(53)), "cost 3"),
             (&format!("$2y$10${}", "ß".repeat(53)), "not a bcrypt hash"),
         ] {
-            let error = Hash::parse(text).err().unwrap();
+            let error = Hash::parse(text).err().unwrap().to_string();
             assert!(error.contains(says), "{text}: {error}");
             assert!(
                 !error.contains("secret") && !error.contains("..."),

@@ -1,6 +1,7 @@
 //! Reads YAML configuration files key by key, so that all errors are reported together, each with
 //! its line and key.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,8 @@ impl ConfigErrors {
         }
     }
 }
+
+impl std::error::Error for ConfigErrors {}
 
 impl fmt::Display for ConfigErrors {
     /// Writes one line for each error.
@@ -201,10 +204,10 @@ impl<'a> Item<'a> {
     }
 
     /// Parses a scalar. Adds a problem if this fails.
-    pub fn parse<T>(
+    pub fn parse<T, E: fmt::Display>(
         &self,
         problems: &mut Problems,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let Some(text) = self.text().filter(|_| !self.is_null()) else {
             let found = if self.is_null() {
@@ -218,10 +221,15 @@ impl<'a> Item<'a> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(error) => {
-                problems.at(self, error);
+                problems.at(self, error.to_string());
                 None
             }
         }
+    }
+
+    /// Converts a scalar. Adds a problem if the item is not a scalar.
+    pub fn map<T>(&self, problems: &mut Problems, convert: impl FnOnce(&str) -> T) -> Option<T> {
+        self.parse(problems, |text| Ok::<T, Infallible>(convert(text)))
     }
 
     /// Reads `true` or `false`.
@@ -342,22 +350,22 @@ impl<'a> Fields<'a> {
     }
 
     /// Parses the value of a key, if it is present.
-    pub fn read<T>(
+    pub fn read<T, E: fmt::Display>(
         &mut self,
         name: &'static str,
         problems: &mut Problems,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         self.take(name)?.parse(problems, parse)
     }
 
     /// Parses the value of a key into `place`, which is unchanged if the key is absent.
-    pub fn read_into<T>(
+    pub fn read_into<T, E: fmt::Display>(
         &mut self,
         place: &mut T,
         name: &'static str,
         problems: &mut Problems,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) {
         if let Some(value) = self.read(name, problems, parse) {
             *place = value;

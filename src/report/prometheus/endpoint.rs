@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::judge::{Judged, Verdict};
-use crate::model::Timestamp;
-use crate::observation::{Outcome, Served, Status};
+use crate::certificate::Certificate;
+use crate::finding::{Code, Severity};
+use crate::judge::{Flags, Judged, Verdict};
+use crate::model::{KeyType, Target, Timestamp, Vantage};
+use crate::observation::{ErrorKind, Outcome, Status, TlsVersion};
 
 use super::exposition::{Exposition, Rendered, write_labels};
 use super::{Metric, first_end, name_of};
@@ -31,8 +35,14 @@ const METRICS: [Metric; 15] = [
 
 /// All `certvigil_endpoint_*` metrics of one probe, as text. A probe is scraped many times before
 /// the next one. Formatting ten thousand probes again would cost more than the rest of a scrape.
-#[derive(Debug)]
-pub struct Lines(Rendered);
+#[derive(Clone, Debug)]
+pub struct Lines {
+    /// The metrics that do not depend on the time. Most probes have the same as the previous one,
+    /// and share them with it.
+    result: Arc<Rendered>,
+    at: Timestamp,
+    last_conclusive: Option<Timestamp>,
+}
 
 impl Lines {
     /// Creates the metrics of a probe that ended at `at`, without earlier probes.
@@ -44,14 +54,103 @@ impl Lines {
     /// Creates the metrics of a probe that ended at `at`. The last one that saw a certificate ended
     /// at `last_conclusive`.
     pub fn after(judged: &Judged, at: Timestamp, last_conclusive: Option<Timestamp>) -> Self {
-        let mut out = Rendered::new(|text| write_endpoint_labels(text, judged));
-        let is = judged.status();
+        Self {
+            result: Arc::new(Shown::of(judged).rendered()),
+            at,
+            last_conclusive,
+        }
+    }
+
+    /// Creates the metrics as [`Lines::after`] does, from those of a result `was`. They share the
+    /// text if it is the same.
+    #[must_use]
+    pub fn following(
+        &self,
+        was: &Judged,
+        judged: &Judged,
+        at: Timestamp,
+        last_conclusive: Option<Timestamp>,
+    ) -> Self {
+        let (before, now) = (Shown::of(was), Shown::of(judged));
+        Self {
+            result: match before == now {
+                true => self.result.clone(),
+                false => Arc::new(now.rendered()),
+            },
+            at,
+            last_conclusive,
+        }
+    }
+
+    fn times(&self) -> impl Iterator<Item = (Metric, i64)> {
+        let at = (Metric::EndpointLastCheck, self.at.0);
+        let last = self.last_conclusive;
+        let last = last.map(|last| (Metric::EndpointLastConclusive, last.0));
+        std::iter::once(at).chain(last)
+    }
+}
+
+/// Everything that the metrics of an endpoint show, except for the times of its probes.
+#[derive(PartialEq)]
+struct Shown<'a> {
+    target: &'a Target,
+    ip: Option<IpAddr>,
+    key_type: KeyType,
+    vantage: &'a Vantage,
+    status: Status,
+    verdict: Result<Flags, ErrorKind>,
+    /// A code may occur twice, for the leaf and for the chain, but a series must be unique.
+    findings: BTreeSet<(Code, Severity)>,
+    certificate: Option<ShownCertificate<'a>>,
+}
+
+/// What they show of the served certificates.
+#[derive(PartialEq)]
+struct ShownCertificate<'a> {
+    leaf: &'a Certificate,
+    chain_end: Option<Timestamp>,
+    /// TLS version and cipher suite; `None` for a file.
+    session: Option<(TlsVersion, &'a str)>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(judged: &'a Judged) -> Self {
+        let observation = &judged.observation;
+        let findings = judged.findings.iter();
+        Self {
+            target: &observation.target,
+            ip: observation.ip,
+            key_type: observation.key_type,
+            vantage: &observation.vantage,
+            status: judged.status(),
+            verdict: match &judged.verdict {
+                Verdict::Conclusive(flags) => Ok(*flags),
+                Verdict::Inconclusive(error) => Err(error.kind),
+            },
+            findings: findings.map(|f| (f.code(), f.severity)).collect(),
+            certificate: match &observation.outcome {
+                Outcome::Served(served) => Some(ShownCertificate {
+                    leaf: &served.leaf,
+                    chain_end: judged.path_expiry.or_else(|| first_end(served)),
+                    session: served.session(),
+                }),
+                Outcome::Told(_) | Outcome::Failed(_) => None,
+            },
+        }
+    }
+
+    fn rendered(&self) -> Rendered {
+        let mut out = Rendered::new(|text| self.write_labels(text));
         for status in Status::ALL {
             let more = [("status", status.name())];
-            out.put(Metric::EndpointStatus, &more, u8::from(status == is));
+            out.put(
+                Metric::EndpointStatus,
+                &more,
+                u8::from(status == self.status),
+            );
         }
-        match &judged.verdict {
-            Verdict::Conclusive(flags) => {
+        match &self.verdict {
+            Ok(flags) => {
                 for (metric, value) in [
                     (Metric::EndpointCorrect, Some(flags.correct)),
                     (Metric::EndpointChained, Some(flags.chained)),
@@ -65,80 +164,72 @@ impl Lines {
                     }
                 }
             }
-            Verdict::Inconclusive(error) => {
-                let more = [("error_kind", error.kind.name())];
-                out.put(Metric::EndpointError, &more, 1);
-            }
+            Err(kind) => out.put(Metric::EndpointError, &[("error_kind", kind.name())], 1),
         }
-        let findings = judged.findings.iter();
-        // A code may occur twice, for the leaf and for the chain, but a series must be unique.
-        let findings: BTreeSet<_> = findings.map(|f| (f.code(), f.severity)).collect();
-        for (code, severity) in findings {
+        for (code, severity) in &self.findings {
             let more = [("code", code.name()), ("severity", severity.name())];
             out.put(Metric::EndpointFinding, &more, 1);
         }
-        out.put(Metric::EndpointLastCheck, &[], at.0);
-        if let Some(last) = last_conclusive {
-            out.put(Metric::EndpointLastConclusive, &[], last.0);
+        if let Some(certificate) = &self.certificate {
+            certificate.put(&mut out, self.target);
         }
-        if let Outcome::Served(served) = &judged.observation.outcome {
-            put_served(&mut out, judged, served);
+        out.done()
+    }
+
+    fn write_labels(&self, text: &mut String) {
+        let pairs = [
+            ("certificate", self.target.certificate.as_str()),
+            ("hostname", &name_of(&self.target.hostname)),
+        ];
+        write_labels(text, false, pairs);
+        text.push_str(",ip=\"");
+        if let Some(ip) = self.ip {
+            let _ = write!(text, "{ip}");
         }
-        Self(out.done())
+        text.push('"');
+        let pairs = [
+            ("port", &*self.target.port_label()),
+            ("key_type", self.key_type.name()),
+            ("vantage", self.vantage.as_str()),
+        ];
+        write_labels(text, true, pairs);
     }
 }
 
-/// Writes the metrics of the served certificates.
-fn put_served(out: &mut Rendered, judged: &Judged, served: &Served) {
-    let facts = served.leaf.facts().ok();
-    let validity = facts.and_then(crate::certificate::Facts::validity);
-    for (metric, time) in [
-        (Metric::EndpointNotBefore, validity.map(|(begin, _)| begin)),
-        (Metric::EndpointNotAfter, validity.map(|(_, end)| end)),
-        (
-            Metric::EndpointChainNotAfter,
-            judged.path_expiry.or_else(|| first_end(served)),
-        ),
-    ] {
-        if let Some(time) = time {
-            out.put(metric, &[], time.0);
+impl ShownCertificate<'_> {
+    fn put(&self, out: &mut Rendered, target: &Target) {
+        let facts = self.leaf.facts().ok();
+        let validity = facts.and_then(crate::certificate::Facts::validity);
+        for (metric, time) in [
+            (Metric::EndpointNotBefore, validity.map(|(begin, _)| begin)),
+            (Metric::EndpointNotAfter, validity.map(|(_, end)| end)),
+            (Metric::EndpointChainNotAfter, self.chain_end),
+        ] {
+            if let Some(time) = time {
+                out.put(metric, &[], time.0);
+            }
         }
+        let more = [
+            ("sha256", &*self.leaf.sha256().to_string()),
+            ("issuer", facts.map_or("", |f| f.issuer.as_str())),
+            (
+                "tls_version",
+                self.session.map_or("", |(version, _)| version.name()),
+            ),
+            ("cipher_suite", self.session.map_or("", |(_, suite)| suite)),
+            ("protocol", target.protocol.name()),
+        ];
+        out.put(Metric::EndpointInfo, &more, 1);
     }
-    let more = [
-        ("sha256", &*served.leaf.sha256().to_string()),
-        ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-        ("tls_version", served.tls_version.name()),
-        ("cipher_suite", served.cipher_suite.as_str()),
-        ("protocol", judged.observation.target.protocol.name()),
-    ];
-    out.put(Metric::EndpointInfo, &more, 1);
 }
 
 /// Writes the metrics of these probes. If two have the same labels, only the first is written.
 pub fn endpoints<'a>(out: &mut Exposition, looks: impl IntoIterator<Item = &'a Lines>) {
     let mut seen = HashSet::new();
-    let looks = looks.into_iter().map(|Lines(rendered)| rendered);
-    let first: Vec<&Rendered> = looks.filter(|look| seen.insert(look.labels())).collect();
-    out.gather(&METRICS, first.iter().copied());
-}
-
-fn write_endpoint_labels(text: &mut String, judged: &Judged) {
-    let observation = &judged.observation;
-    let target = &observation.target;
-    let pairs = [
-        ("certificate", target.certificate.as_str()),
-        ("hostname", &name_of(&target.hostname)),
-    ];
-    write_labels(text, false, pairs);
-    text.push_str(",ip=\"");
-    if let Some(ip) = observation.ip {
-        let _ = write!(text, "{ip}");
-    }
-    text.push('"');
-    let pairs = [
-        ("port", &*target.port_label()),
-        ("key_type", observation.key_type.name()),
-        ("vantage", observation.vantage.as_str()),
-    ];
-    write_labels(text, true, pairs);
+    let looks = looks.into_iter();
+    let first: Vec<&Lines> = looks
+        .filter(|look| seen.insert(look.result.labels()))
+        .collect();
+    let things = first.iter().map(|look| (&*look.result, look.times()));
+    out.gather(&METRICS, things);
 }

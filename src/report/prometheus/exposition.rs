@@ -1,7 +1,7 @@
 //! Prometheus' text format. Samples are gathered first, as spans of shared text, and written in
 //! pieces.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
@@ -80,25 +80,32 @@ impl Exposition {
         });
     }
 
-    /// Adds these metrics with all samples of `things`. All metrics are gathered in one pass:
-    /// fetching one of ten thousand things from memory takes longer than recording all of its
-    /// samples.
-    pub(super) fn gather<'a>(
+    /// Adds these metrics with all samples of `things`, each with the values of further metrics.
+    /// All metrics are gathered in one pass: fetching one of ten thousand things from memory takes
+    /// longer than recording all of its samples.
+    pub(super) fn gather<'a, V: IntoIterator<Item = (Metric, i64)>>(
         &mut self,
         metrics: &[Metric],
-        things: impl IntoIterator<Item = &'a Rendered, IntoIter: Clone>,
+        things: impl IntoIterator<Item = (&'a Rendered, V), IntoIter: Clone>,
     ) {
         let things = things.into_iter();
         // A growing string is held twice during reallocation, and this one has five megabytes.
         self.words
-            .reserve(things.clone().map(|thing| thing.text.len()).sum());
+            .reserve(things.clone().map(|(thing, _)| thing.text.len()).sum());
         let mut gathered = [const { Vec::new() }; Metric::ALL.len()];
-        for thing in things {
+        // Most things have the same values as others: times in whole seconds.
+        let mut rests = HashMap::new();
+        for (thing, values) in things {
             let all = self.shared(|text| text.push_str(&thing.text));
             let place = |end: u32| all.from.saturating_add(end);
             let labels = Span {
                 to: place(thing.labels),
                 ..all
+            };
+            let mut add = |metric: Metric, rest: Span| {
+                if let Some(samples) = gathered.get_mut(metric as usize) {
+                    samples.push(Sample { labels, rest });
+                }
             };
             let mut from = labels.to;
             for (metric, end) in &thing.samples {
@@ -107,9 +114,11 @@ impl Exposition {
                     to: place(*end),
                 };
                 from = rest.to;
-                if let Some(samples) = gathered.get_mut(*metric as usize) {
-                    samples.push(Sample { labels, rest });
-                }
+                add(*metric, rest);
+            }
+            for (metric, value) in values {
+                let rest = *rests.entry(value).or_insert_with(|| self.rest(&[], value));
+                add(metric, rest);
             }
         }
         for metric in metrics {

@@ -41,7 +41,7 @@ fn junit_has_a_suite_for_each_certificate_and_a_case_for_each_look() {
           <failure type="vantages_disagree" message="seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served">warning: vantages_disagree: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
     fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them</failure>
         </testcase>
-        <testcase classname="example.com" name="nowhere.example.com port 443" time="0.011950">
+        <testcase classname="example.com" name="nowhere.example.com :443" time="0.011950">
           <error type="dns_nxdomain" message="the name does not exist">dns_nxdomain: the name does not exist</error>
         </testcase>
         <testcase classname="example.com" name="plain.example.com 192.0.2.5:443" time="0.011950">
@@ -104,7 +104,7 @@ fn github_is_told_each_finding_worst_first() {
     ::error title=handshake_failed plain.example.com 192.0.2.5%3A443::the answer is not TLS%0Afix: check that this port speaks TLS from the first byte
     ::error title=hostname_mismatch a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001%3Adb8%3A85a3%3A1234%3A5678%3A8a2e%3A370%3A7334]%3A443::the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com%0Afix: serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory
     ::notice title=root_included a-very-long-name-of-a-host.in-a-very-long-domain.example.com [2001%3Adb8%3A85a3%3A1234%3A5678%3A8a2e%3A370%3A7334]%3A443::the root `Example Root` is served along%0Afix: take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller
-    ::error title=dns_nxdomain nowhere.example.com port 443::the name does not exist
+    ::error title=dns_nxdomain nowhere.example.com %3A443::the name does not exist
     ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443 (seen from sslmate)::seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
     7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
     ");
@@ -137,7 +137,7 @@ fn a_plugin_says_in_its_first_line_what_is_worst() {
       fix: serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory
       info: the root `Example Root` is served along
       fix: take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller
-    UNKNOWN nowhere.example.com port 443: dns_nxdomain
+    UNKNOWN nowhere.example.com :443: dns_nxdomain
       the name does not exist
     WARNING www.example.com [2001:db8::2]:443 (seen from sslmate): vantages_disagree
       warning: seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served

@@ -56,7 +56,7 @@ fn a_table_for_people_at_80_columns() {
               info: the root `Example Root` is served along
               fix: take it out of the server's certificate file: clients use their
                 own copy, and the handshake gets smaller
-    UNKNOWN   nowhere.example.com  port 443           dns_nxdomain
+    UNKNOWN   nowhere.example.com  :443               dns_nxdomain
               the name does not exist
     WARNING   www.example.com      [2001:db8::2]:443
               vantages_disagree (seen from sslmate)
@@ -100,7 +100,7 @@ fn a_table_for_people_at_120_columns() {
                 name from the inventory
               info: the root `Example Root` is served along
               fix: take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller
-    UNKNOWN   nowhere.example.com  port 443           dns_nxdomain
+    UNKNOWN   nowhere.example.com  :443               dns_nxdomain
               the name does not exist
     WARNING   www.example.com      [2001:db8::2]:443  vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
@@ -174,7 +174,7 @@ fn colours_mark_the_severity_and_nothing_else() {
     ^[[31mCRITICAL^[[0m  www.example.com      [2001:db8::2]:443  unreachable, vantages_disagree
     ^[[31mCRITICAL^[[0m  plain.example.com    192.0.2.5:443      handshake_failed
     ^[[31mCRITICAL^[[0m  a-very-long-name-of-a-host.in-a-very-long-domain.example.com
-    ^[[35mUNKNOWN ^[[0m  nowhere.example.com  port 443           dns_nxdomain
+    ^[[35mUNKNOWN ^[[0m  nowhere.example.com  :443               dns_nxdomain
     ^[[33mWARNING ^[[0m  www.example.com      [2001:db8::2]:443
     ^[[32mok      ^[[0m  www.example.com      192.0.2.1:443      until 2046-11-19, 6166 days
     ^[[31m7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok^[[0m

@@ -144,7 +144,8 @@ fn json_has_sslmates_keys_first_and_all_of_ours() {
         "warning": 0,
         "critical": 0,
         "unknown": 0
-      }
+      },
+      "complete": true
     }
     "#);
 }
@@ -262,7 +263,8 @@ fn json_leaves_out_what_is_not_known_where_sslmate_does() {
         "warning": 0,
         "critical": 1,
         "unknown": 1
-      }
+      },
+      "complete": true
     }
     "#);
 }

@@ -31,6 +31,7 @@ fn loaded(name: &str, leaf: &Certificate) -> Loaded {
             what: Expectation::Instances(Box::new(Instances::only(instance))),
         }),
         hostnames: vec![name.parse().unwrap()],
+        found: Vec::new(),
         awaited: None,
     }
 }
@@ -39,6 +40,7 @@ fn failed(name: &str) -> Failed {
     Failed {
         name: name.into(),
         hostnames: Vec::new(),
+        found: Vec::new(),
         error: format!("{name}: away"),
         may_pass: true,
         is_gone: false,
@@ -72,7 +74,9 @@ fn rules(watch: &Watch, now: Timestamp) -> Rules {
         reaches: Arc::default(),
     };
     let (target, expectation) = expectations(watch).remove(0);
-    watch.job(&target, &expectation, &TIMES, &manner, now).rules
+    watch
+        .job(vec![target], &expectation, &TIMES, &manner, now)
+        .rules
 }
 
 #[test]

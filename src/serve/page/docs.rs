@@ -33,6 +33,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "findings/handshake_failed"
     "findings/hostname_mismatch"
     "findings/invalid_authority"
+    "findings/key_mismatch"
     "findings/key_type_missing"
     "findings/legacy_cipher"
     "findings/legacy_protocol"

@@ -1,6 +1,6 @@
 //! The change history, which is read from the state folder if there is one.
 
-use crate::model::Timestamp;
+use crate::model::{Protocol, Timestamp};
 use crate::observation::Outcome;
 use crate::store::{Before, Query, Seen, Span, Store};
 
@@ -184,6 +184,9 @@ fn until(html: &mut Html, span: &Span, now: Timestamp) {
 }
 
 fn place(span: &Span) -> String {
+    if span.protocol == Protocol::File.name() {
+        return format!("{}, from {}", span.hostname, span.vantage);
+    }
     let ip = span
         .ip
         .map_or_else(|| "no address".to_owned(), |ip| ip.to_string());

@@ -31,12 +31,12 @@ use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use crate::finding::Severity;
-use crate::model::{Target, Timestamp, parse_port};
+use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::web::Query;
 
 use super::answer::{Response, answer, retry_later, say, set};
+use super::limiter::Limiter;
 use super::metrics::{compress, takes_gzip};
-use super::queue::Queue;
 use super::snapshot::Current;
 
 use filter::Filter;
@@ -63,14 +63,14 @@ const MAX_WANTED: usize = 64;
 const SEAT_SHARE: usize = 4;
 
 /// Returns the limiter of page requests for this number of connection slots.
-pub(super) fn turns(seats: usize) -> Queue {
-    Queue::new(MAX_AT_A_TIME, MAX_WANTED.min(seats / SEAT_SHARE))
+pub(super) fn limiter(seats: usize) -> Limiter {
+    Limiter::new(MAX_AT_A_TIME, MAX_WANTED.min(seats / SEAT_SHARE))
 }
 
 /// Returns the page at a path; `None` if there is no page. It is written on a blocking thread.
 pub(super) async fn page(
     current: &Arc<Current>,
-    turns: &Queue,
+    limiter: &Limiter,
     state: Option<PathBuf>,
     path: &str,
     query: &Query,
@@ -81,12 +81,12 @@ pub(super) async fn page(
     }
     let place = Place::read(path)?;
     let (current, filter, gzip) = (current.clone(), Filter::read(query), takes_gzip(headers));
-    let Some(turn) = turns.turn().await else {
+    let Some(permit) = limiter.acquire().await else {
         let words = "too many page requests; try again";
         return Some(retry_later(say(StatusCode::SERVICE_UNAVAILABLE, words)));
     };
     let written = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+        let _permit = permit;
         let view = View::of(&current, state, &place);
         let (status, html) = write(&view, &place, &filter);
         let body = match gzip {
@@ -130,17 +130,22 @@ enum Place {
     Docs(Vec<String>),
 }
 
-/// Returns the target in the path of an endpoint's page.
+/// Returns the target in the path of an endpoint's page, without its names to match.
 fn target_of(segments: &[String]) -> Option<Target> {
     let [_, certificate, protocol, hostname, port, ..] = segments else {
         return None;
     };
-    Some(Target {
-        certificate: certificate.clone(),
-        hostname: hostname.parse().ok()?,
-        port: parse_port(port).ok()?,
-        protocol: protocol.parse().ok()?,
-    })
+    if protocol == Protocol::File.name() {
+        let path = Hostname::File(hostname.into());
+        return Some(Target::new(certificate, path, 0, Protocol::File));
+    }
+    let (hostname, port) = (hostname.parse().ok()?, parse_port(port).ok()?);
+    Some(Target::new(
+        certificate,
+        hostname,
+        port,
+        protocol.parse().ok()?,
+    ))
 }
 
 impl Place {

@@ -100,8 +100,10 @@ pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
     let timings = &look.judged.observation.timings;
     facts(html, |list| {
         if let Some(served) = look.served() {
-            list.text("TLS", served.tls_version.name());
-            list.text("Cipher suite", &served.cipher_suite);
+            if let Some((version, suite)) = served.session() {
+                list.text("TLS", version.name());
+                list.text("Cipher suite", suite);
+            }
             if let Some(alpn) = &served.alpn {
                 list.text("Application protocol", alpn);
             }
@@ -111,6 +113,7 @@ pub(super) fn handshake(html: &mut Html, look: &Look<'_>) {
                     KeyProof::Handshake => "handshake signature",
                     KeyProof::BareKey => "handshake signature, verified with the bare key",
                     KeyProof::None => "none: cleartext handshake",
+                    KeyProof::File(_) => "none: a file",
                 },
             );
         }

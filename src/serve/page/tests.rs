@@ -58,6 +58,7 @@ fn target(certificate: &str, number: usize) -> Target {
         hostname: format!("h{number}.example.com").parse().unwrap(),
         port: 443,
         protocol: Protocol::Https,
+        names: Box::default(),
     }
 }
 
@@ -139,6 +140,7 @@ impl State {
                 common_name: None,
                 expected: expected.clone(),
                 hostnames: Vec::new(),
+                found: Vec::new(),
                 awaited: None,
             }),
             fetched: NOW,
@@ -303,6 +305,7 @@ fn a_vantage_that_is_down_is_shown_with_since_when() {
         vantage: Vantage::named("eu-west"),
         is_up: Some(is_up),
         failing_since: (!is_up).then_some(Timestamp(NOW.0 - 2 * HOUR)),
+        oldest_due: None,
     };
     view.monitor.vantages = Arc::new([status(false)]);
     let page = get(&view, "/", "");

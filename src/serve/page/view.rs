@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::finding::{Finding, Severity};
 use crate::instance::Instance;
 use crate::judge::{Judged, agree};
-use crate::model::{KeyType, Target, Timestamp};
+use crate::model::{KeyType, Protocol, Target, Timestamp};
 use crate::observation::{LookError, Outcome, Served};
 use crate::scan::targets_of_failed;
 
@@ -62,9 +62,18 @@ impl View {
                 of_it.cloned().collect()
             }
             Place::Endpoint(segments) => {
-                let target = target_of(segments);
-                let results = target.and_then(|target| snapshot.results_of(&target).cloned());
-                results.into_iter().collect()
+                let named: Vec<&Target> = match target_of(segments) {
+                    None => Vec::new(),
+                    Some(named) => {
+                        let at = snapshot.plan.at(&named.hostname, named.port);
+                        let is_named = |t: &&Target| {
+                            t.certificate == named.certificate && t.protocol == named.protocol
+                        };
+                        at.filter(is_named).collect()
+                    }
+                };
+                let results = named.into_iter().map(|target| snapshot.results_of(target));
+                results.flatten().cloned().collect()
             }
             Place::Docs(_) => Vec::new(),
         };
@@ -394,6 +403,7 @@ impl Endpoint<'_> {
         match self.ip {
             Some(IpAddr::V6(ip)) => format!("[{ip}]:{}", self.port()),
             Some(IpAddr::V4(ip)) => format!("{ip}:{}", self.port()),
+            None if self.target.is_file() => Protocol::File.name().into(),
             None => format!("port {}", self.port()),
         }
     }

@@ -60,7 +60,7 @@ impl Draft<'_> {
         for (position, kept) in watch.kept.iter().enumerate() {
             let loaded = &kept.loaded;
             let mut kept = kept.clone();
-            let targets = targets(&watch.entry, &loaded.name, &loaded.hostnames);
+            let targets = targets(&watch.entry, loaded);
             let (targets, name) = self.named(&watch.entry, targets);
             if let Some(name) = name {
                 kept.loaded = Arc::new(Loaded {
@@ -131,6 +131,7 @@ mod tests {
         watch.failures.push(Failed {
             name: name.into(),
             hostnames: watch.entry.hostnames.clone(),
+            found: Vec::new(),
             error: "away".into(),
             may_pass: true,
             is_gone: false,

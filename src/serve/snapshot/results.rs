@@ -11,9 +11,11 @@ use crate::report::prometheus::Lines;
 
 use super::super::dns_failures::dns_answer;
 
-/// Maximum targets in one chunk of the map; a larger one is split. A change copies one chunk and
-/// the list of chunks.
-const MAX_CHUNK: usize = 128;
+/// Maximum targets in one chunk of the map; a larger one is split. A change copies one chunk, and
+/// the copy touches every target in it, most of which are not in the processor's cache.
+const MAX_CHUNK: usize = 16;
+/// Maximum chunks in one node of the map; a larger one is split. A change copies one node.
+const MAX_NODE: usize = 64;
 /// Intervals after which a result is stale.
 const STALE_INTERVALS: i64 = 2;
 
@@ -25,7 +27,7 @@ pub(in crate::serve) struct EndpointResult {
     /// The result of the probe alone.
     pub(in crate::serve) alone: Arc<Judged>,
     /// Metrics of the result.
-    pub(in crate::serve) lines: Arc<Lines>,
+    pub(in crate::serve) lines: Lines,
     /// End of the probe of this endpoint.
     pub(in crate::serve) at: Timestamp,
     /// End of the probe, since the start.
@@ -72,8 +74,14 @@ impl EndpointResult {
             Verdict::Conclusive(_) => Some(at),
             Verdict::Inconclusive(_) => old.and_then(|old| old.last_conclusive),
         };
+        let lines = match old {
+            Some(old) => old
+                .lines
+                .following(&old.judged, &judged, at, last_conclusive),
+            None => Lines::after(&judged, at, last_conclusive),
+        };
         Self {
-            lines: Arc::new(Lines::after(&judged, at, last_conclusive)),
+            lines,
             alone,
             judged,
             at,
@@ -87,7 +95,9 @@ impl EndpointResult {
     /// Returns the result with other findings that compare several endpoints.
     pub(in crate::serve) fn with_judged(&self, judged: Arc<Judged>) -> Self {
         Self {
-            lines: Arc::new(Lines::after(&judged, self.at, self.last_conclusive)),
+            lines: self
+                .lines
+                .following(&self.judged, &judged, self.at, self.last_conclusive),
             judged,
             ..self.clone()
         }
@@ -248,19 +258,24 @@ pub(in crate::serve) fn saw_the_same(a: &Judged, b: &Judged) -> bool {
 }
 
 /// Last results of all targets, in the order of the targets. A copy shares everything with its
-/// original; a change copies one chunk.
+/// original; a change copies one chunk, its node, and the list of nodes.
 #[derive(Clone, Debug, Default)]
 pub(in crate::serve) struct ResultMap {
-    /// Chunks, of which none is empty.
-    chunks: Arc<Vec<Arc<Chunk>>>,
+    /// Nodes, of which none is empty.
+    nodes: Arc<Vec<Arc<Node>>>,
 }
 
+/// Chunks, of which none is empty.
+type Node = Vec<Arc<Chunk>>;
 type Chunk = Vec<Arc<TargetResults>>;
 
 impl ResultMap {
     /// Returns the results of a target.
     pub(in crate::serve) fn get(&self, target: &Target) -> Option<&Arc<TargetResults>> {
-        let chunk = self.chunks.get(self.chunk_of(target))?;
+        let node = self
+            .nodes
+            .get(place_in(&self.nodes, first_of_node, target))?;
+        let chunk = node.get(place_in(node, first_of_chunk, target))?;
         let at = chunk
             .binary_search_by(|one| (*one.target).cmp(target))
             .ok()?;
@@ -269,15 +284,22 @@ impl ResultMap {
 
     /// Returns all results, in the order of their targets.
     pub(in crate::serve) fn iter(&self) -> impl Iterator<Item = &Arc<TargetResults>> + Clone {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        let chunks = self.nodes.iter().flat_map(|node| node.iter());
+        chunks.flat_map(|chunk| chunk.iter())
     }
 
     /// Replaces the results of a target.
     pub(in crate::serve) fn put(&mut self, results: Arc<TargetResults>) {
-        let at = self.chunk_of(&results.target);
-        let chunks = Arc::make_mut(&mut self.chunks);
-        let Some(chunk) = chunks.get_mut(at) else {
-            chunks.push(Arc::new(vec![results]));
+        let nodes = Arc::make_mut(&mut self.nodes);
+        let at_node = place_in(nodes, first_of_node, &results.target);
+        let Some(node) = nodes.get_mut(at_node) else {
+            nodes.push(Arc::new(vec![Arc::new(vec![results])]));
+            return;
+        };
+        let node = Arc::make_mut(node);
+        let at_chunk = place_in(node, first_of_chunk, &results.target);
+        let Some(chunk) = node.get_mut(at_chunk) else {
+            node.push(Arc::new(vec![results]));
             return;
         };
         let chunk = Arc::make_mut(chunk);
@@ -291,7 +313,11 @@ impl ResultMap {
         }
         if chunk.len() > MAX_CHUNK {
             let rest = chunk.split_off(MAX_CHUNK / 2);
-            chunks.insert(at + 1, Arc::new(rest));
+            node.insert(at_chunk + 1, Arc::new(rest));
+        }
+        if node.len() > MAX_NODE {
+            let rest = node.split_off(MAX_NODE / 2);
+            nodes.insert(at_node + 1, Arc::new(rest));
         }
     }
 
@@ -300,21 +326,36 @@ impl ResultMap {
         if self.iter().all(|results| is_wanted(&results.target)) {
             return;
         }
-        let chunks = Arc::make_mut(&mut self.chunks);
-        for chunk in chunks.iter_mut() {
-            if !chunk.iter().all(|results| is_wanted(&results.target)) {
-                Arc::make_mut(chunk).retain(|results| is_wanted(&results.target));
+        let nodes = Arc::make_mut(&mut self.nodes);
+        for node in nodes.iter_mut() {
+            let mut all = node.iter().flat_map(|chunk| chunk.iter());
+            if all.all(|results| is_wanted(&results.target)) {
+                continue;
             }
+            let node = Arc::make_mut(node);
+            for chunk in node.iter_mut() {
+                if !chunk.iter().all(|results| is_wanted(&results.target)) {
+                    Arc::make_mut(chunk).retain(|results| is_wanted(&results.target));
+                }
+            }
+            node.retain(|chunk| !chunk.is_empty());
         }
-        chunks.retain(|chunk| !chunk.is_empty());
+        nodes.retain(|node| !node.is_empty());
     }
+}
 
-    /// Returns the index of the chunk that contains a target, or would contain it.
-    fn chunk_of(&self, target: &Target) -> usize {
-        let is_before =
-            |chunk: &Arc<Chunk>| chunk.first().is_some_and(|one| *one.target <= *target);
-        self.chunks.partition_point(is_before).saturating_sub(1)
-    }
+fn first_of_node(node: &Arc<Node>) -> Option<&Target> {
+    first_of_chunk(node.first()?)
+}
+
+fn first_of_chunk(chunk: &Arc<Chunk>) -> Option<&Target> {
+    chunk.first().map(|one| &*one.target)
+}
+
+/// Returns the index of the part that contains a target, or would contain it.
+fn place_in<P>(parts: &[P], first: fn(&P) -> Option<&Target>, target: &Target) -> usize {
+    let is_before = |part: &P| first(part).is_some_and(|first| first <= target);
+    parts.partition_point(is_before).saturating_sub(1)
 }
 
 #[cfg(test)]

@@ -140,7 +140,11 @@ impl State {
         let mut groups: BTreeMap<Subject, Vec<Arc<Target>>> = BTreeMap::new();
         for (target, planned) in std::iter::zip(&targets, plan.targets.values()) {
             // A remote test supports only TCP, and needs a certificate to compare with.
-            if planned.expectation.is_ok() && !target.protocol.is_quic() {
+            if planned.expectation.is_ok()
+                && !target.protocol.is_quic()
+                && !target.is_file()
+                && target.names.is_empty()
+            {
                 let group = Subject::group(&planned.key, target);
                 groups.entry(group).or_default().push(target.clone());
             }

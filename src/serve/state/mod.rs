@@ -15,7 +15,7 @@ mod simulation;
 mod sources;
 mod vantage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use crate::config::{Entry, SslmateSettings};
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
-use crate::scan::MailHosts;
+use crate::scan::KnownPlaces;
 use crate::schedule::DueQueue;
 use crate::source::{Failed, Loaded};
 use crate::store::Remembered;
@@ -109,7 +109,7 @@ pub(super) struct Fetched {
     /// Result for each certificate.
     pub(super) answers: Vec<Result<Loaded, Failed>>,
     /// Mail hosts of the entry's domains; `None` if they were not looked up.
-    pub(super) mail_hosts: Option<MailHosts>,
+    pub(super) known_places: Option<KnownPlaces>,
 }
 
 /// Event of the state machine.
@@ -147,7 +147,7 @@ pub(super) enum Effect {
     Fetch {
         request: SourceRequest,
         entry: Arc<Entry>,
-        known: Arc<MailHosts>,
+        known: Arc<KnownPlaces>,
     },
     /// Probe targets of one entry from one vantage; `known` are the addresses of the last
     /// successful DNS lookup.
@@ -227,7 +227,7 @@ pub(super) struct State {
     /// Certificates that were fetched individually while a full fetch of their entry was running.
     newer: BTreeMap<Arc<str>, BTreeSet<String>>,
     /// Targets that this cycle has not probed yet.
-    remaining: BTreeSet<Arc<Target>>,
+    remaining: HashSet<Arc<Target>>,
     cycle_began: Duration,
     cycle_duration: Option<Duration>,
     is_ready: bool,
@@ -276,7 +276,7 @@ impl State {
             outdated: None,
             awaiting: BTreeMap::new(),
             newer: BTreeMap::new(),
-            remaining: BTreeSet::new(),
+            remaining: HashSet::new(),
             cycle_began: now.elapsed,
             cycle_duration: None,
             is_ready: false,
@@ -349,9 +349,10 @@ impl State {
         }
     }
 
-    /// Returns the due time of the longest-waiting probe.
+    /// Returns the due time of the longest-waiting local probe. A remote vantage that responds
+    /// slowly delays only its own probes.
     fn oldest_due(&self) -> Option<Duration> {
-        self.lanes.values().filter_map(Lane::oldest_due).min()
+        self.lanes.get(&Vantage::local())?.oldest_due()
     }
 
     fn log(&mut self, line: LogLine) {

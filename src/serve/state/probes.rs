@@ -32,7 +32,9 @@ pub(super) struct Run {
 impl State {
     /// Starts the probes that are due.
     pub(super) fn start_probes(&mut self, now: Now) {
-        let vantages: Vec<Vantage> = self.lanes.keys().cloned().collect();
+        let is_due = |lane: &Lane| lane.next_start().is_some_and(|start| start <= now.elapsed);
+        let due = self.lanes.iter().filter(|(_, lane)| is_due(lane));
+        let vantages: Vec<Vantage> = due.map(|(vantage, _)| vantage.clone()).collect();
         let mut has_started = false;
         for vantage in vantages {
             while let Some(lane) = self.lanes.get_mut(&vantage)
@@ -222,8 +224,10 @@ impl State {
         next: Option<Timestamp>,
     ) {
         let mut results = self.results_of(target);
-        let others = results.clone();
         let is_own = |e: &EndpointResult| e.observation().vantage == run.vantage;
+        // Usually all results are from the local vantage.
+        let has_others = !results.endpoints.iter().all(|e| is_own(e));
+        let others = has_others.then(|| results.clone());
         results.retain(|e| !is_own(e) || e.run == id);
         if run.vantage.is_local() {
             let known: Vec<IpAddr> = before.map_or_else(Vec::new, TargetResults::known);
@@ -237,24 +241,27 @@ impl State {
             false => None,
         };
         let is_removed = matches!(change, Some(DnsChange::Removed { .. }));
-        for endpoints in [
-            transitions(before, &results, |e| is_own(e), is_removed),
-            transitions(Some(&others), &results, |e| !is_own(e), is_removed),
-        ] {
-            endpoints.into_iter().for_each(|line| self.log(line));
-        }
+        let own = transitions(before, &results, |e| is_own(e), is_removed);
+        let of_others =
+            others.map(|others| transitions(Some(&others), &results, |e| !is_own(e), is_removed));
+        let lines = own.into_iter().chain(of_others.into_iter().flatten());
+        lines.for_each(|line| self.log(line));
         if let Some(change) = change {
             self.log(change.line());
         }
-        let of_run = results.endpoints.iter().filter(|e| e.run == id);
-        let of_run: Vec<Arc<EndpointResult>> = of_run.cloned().collect();
-        self.results.put(Arc::new(results));
-        self.record(|_| Note::Probed(of_run));
+        let results = Arc::new(results);
+        self.results.put(results.clone());
+        self.record(|_| {
+            let of_run = results.endpoints.iter().filter(|e| e.run == id);
+            Note::Probed(of_run.cloned().collect())
+        });
     }
 
     /// Returns the vantages with a running probe of a target.
     fn busy_vantages(&self, target: &Arc<Target>) -> BTreeSet<Vantage> {
-        let planned = self.plan.targets.get(&**target);
+        let has_remotes = self.lanes.keys().any(|vantage| !vantage.is_local());
+        let planned = has_remotes.then(|| self.plan.targets.get(&**target));
+        let planned = planned.flatten();
         let group = planned.map(|planned| Subject::group(&planned.key, target));
         let own = Subject::Target(target.clone());
         let busy = self
@@ -291,7 +298,7 @@ impl State {
         }
         self.cycle_duration = Some(now.elapsed.saturating_sub(self.cycle_began));
         self.cycle_began = now.elapsed;
-        self.remaining.clone_from(&self.targets);
+        self.remaining.extend(self.targets.iter().cloned());
     }
 
     /// Sets `is_ready` once every source was fetched, and every target was probed once from each

@@ -20,7 +20,7 @@ pub(super) const SECOND_TRY: Duration = Duration::from_secs(15);
 pub(in crate::serve) const REPLAN_PAUSE: Duration = Duration::from_millis(250);
 /// The same for results that change nothing. Thousands of files are fetched again every minute, and
 /// a plan for all of them costs a thousand times as much as one fetch.
-const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(10);
+const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(30);
 
 /// Request to the source of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,7 +53,7 @@ impl State {
             };
             self.effects.push(Effect::Fetch {
                 entry: watch.entry.clone(),
-                known: watch.mail_hosts.clone(),
+                known: watch.known_places.clone(),
                 request,
             });
         }
@@ -77,8 +77,8 @@ impl State {
             return;
         };
         let was_up = watch.up;
-        if let Some(mail_hosts) = fetched.mail_hosts {
-            watch.mail_hosts = Arc::new(mail_hosts);
+        if let Some(known_places) = fetched.known_places {
+            watch.known_places = Arc::new(known_places);
         }
         let before: Vec<Arc<Loaded>> = watch.kept.iter().map(|k| k.loaded.clone()).collect();
         let mut answers = fetched.answers;

@@ -112,10 +112,9 @@ impl Lane {
         Some(due.max(self.resume_at))
     }
 
-    /// Returns the due time of the longest-waiting probe. A failing vantage is probed from less
-    /// often, so its probes are not late.
+    /// Returns the due time of the longest-waiting probe.
     pub(super) fn oldest_due(&self) -> Option<Duration> {
-        self.queue.next_due().filter(|_| self.failures == 0)
+        self.queue.next_due()
     }
 
     pub(super) fn status(&self, vantage: &Vantage) -> VantageStatus {
@@ -123,6 +122,7 @@ impl Lane {
             vantage: vantage.clone(),
             is_up: self.is_up,
             failing_since: self.failing_since,
+            oldest_due: self.oldest_due(),
         }
     }
 

@@ -25,19 +25,19 @@ const SETTINGS: &str =
 #[tokio::test]
 async fn who_asks_for_a_page_while_too_many_wait_is_asked_to_come_back() {
     let current = current(SETTINGS);
-    let queue = Queue::new(1, 1);
+    let limiter = Limiter::new(1, 1);
     let ask = async |path: &str| {
         let (query, headers) = (Query::parse(None), HeaderMap::new());
-        let answer = page::page(&current, &queue, None, path, &query, &headers);
+        let answer = page::page(&current, &limiter, None, path, &query, &headers);
         let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap();
         answer.map(|answer| (answer.status(), answer.headers().contains_key(RETRY_AFTER)))
     };
-    let turn = queue.turn().await;
+    let permit = limiter.acquire().await;
     let busy = (StatusCode::SERVICE_UNAVAILABLE, true);
     assert_eq!(ask("/").await, Some(busy));
     // A path without a page needs no permit.
     assert_eq!(ask("/nothing/here").await, None);
-    drop(turn);
+    drop(permit);
     assert_eq!(ask("/").await, Some((StatusCode::OK, false)));
 }
 
@@ -109,6 +109,7 @@ fn publish_a_plan(current: &Current) {
         common_name: None,
         expected: Arc::new(Expected::trust_only()),
         hostnames: entry.hostnames,
+        found: Vec::new(),
         awaited: None,
     };
     watch.absorb(vec![Ok(loaded)], current.now());

@@ -11,6 +11,7 @@ fn target() -> Target {
         hostname: "www.example.com".parse().unwrap(),
         port: 443,
         protocol: Protocol::Https,
+        names: Box::default(),
     }
 }
 

@@ -17,6 +17,7 @@ fn look(hostname: &str, outcome: Outcome) -> Observation {
             hostname: hostname.parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         },
         ip: Some("192.0.2.1".parse().unwrap()),
         key_type: crate::model::KeyType::Any,

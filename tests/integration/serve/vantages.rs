@@ -36,6 +36,29 @@ fn a_vantage_that_hangs_delays_no_local_result() {
     );
 }
 
+/// Each probe from the vantage takes hours, and all of its slots are busy. An alert about old local
+/// results is silent while `certvigil_cycle_lag_seconds` is high.
+#[test]
+fn the_backlog_of_a_vantage_is_not_the_lag_of_local_probes() {
+    const MORE_THAN_SLOTS: usize = 20;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let hanging = Server::start("127.0.0.1", stay_silent);
+    let settings = vantage(&format!("127.0.0.1:{}", hanging.port()));
+    let entries: Vec<String> = (0..MORE_THAN_SLOTS)
+        .map(|number| entry(&pki, &format!("web{number}"), &leaf, server.port()))
+        .collect();
+    let defaults = "interval: 1s, timeout: 1h";
+    let exporter = Exporter::start(&inventory(&pki, defaults, &settings, &entries), &[], |_| {});
+    let elsewhere = [r#"vantage="east""#];
+    exporter.wait_for_metrics("a backlog without a local lag", |metrics| {
+        let local = metrics.sample("certvigil_cycle_lag_seconds", &[]);
+        let backlog = metrics.sample("certvigil_vantage_lag_seconds", &elsewhere);
+        backlog.is_some_and(|backlog| backlog > 3.0) && local.is_some_and(|local| local < 1.0)
+    });
+}
+
 #[test]
 fn a_vantage_that_is_down_is_reported() {
     let pki = Pki::new();

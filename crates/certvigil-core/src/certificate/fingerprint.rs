@@ -36,13 +36,42 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Parses 64 hexadecimal digits in either case. Colons and white space between them are ignored.
+/// Removes the label of a line of `openssl x509 -fingerprint`: `sha256 Fingerprint=`, or `SHA256:` as
+/// other tools write it.
+fn without_label(text: &str) -> Result<&str, String> {
+    const ALGORITHMS: [&str; 6] = ["sha256", "sha1", "md5", "sha384", "sha512", "sha224"];
+    let Some((label, rest)) = text.split_once('=').or_else(|| {
+        let (label, rest) = text.split_once(':')?;
+        label
+            .trim()
+            .to_ascii_lowercase()
+            .starts_with("sha")
+            .then_some((label, rest))
+    }) else {
+        return Ok(text);
+    };
+    let label = label.trim().to_ascii_lowercase().replace('-', "");
+    let algorithm = label.trim_end_matches("fingerprint").trim();
+    match ALGORITHMS.iter().find(|known| **known == algorithm) {
+        Some(&"sha256") => Ok(rest),
+        Some(other) => Err(format!(
+            "`{text}` is a fingerprint of {other}, not SHA-256: write what `openssl x509 -noout -fingerprint -sha256` prints"
+        )),
+        None => Ok(text),
+    }
+}
+
+/// Parses 64 hexadecimal digits in either case, after an optional label. Colons and white space between them are ignored.
 fn parse_sha256(text: &str) -> Result<[u8; 32], String> {
     let wrong = |what: String| {
         format!("{what}: write the SHA-256 as 64 hexadecimal digits, colons allowed")
     };
+    let digits_of = without_label(text)?;
     let mut digits = Vec::with_capacity(64);
-    for c in text.chars().filter(|c| *c != ':' && !c.is_whitespace()) {
+    for c in digits_of
+        .chars()
+        .filter(|c| *c != ':' && !c.is_whitespace())
+    {
         match c.to_digit(16).and_then(|d| u8::try_from(d).ok()) {
             Some(digit) => digits.push(digit),
             None => return Err(wrong(format!("`{text}` contains {c:?}"))),
@@ -122,6 +151,16 @@ mod tests {
             .map(|p| std::str::from_utf8(p).unwrap())
             .collect();
         assert_eq!(pairs.join(":").parse(), Ok(plain));
+        let openssl = pairs.join(":").to_uppercase();
+        for label in [
+            "sha256 Fingerprint=",
+            "SHA256 Fingerprint=",
+            "SHA-256: ",
+            "sha256=",
+            " sha256:",
+        ] {
+            assert_eq!(format!("{label}{openssl}\n").parse(), Ok(plain), "{label}");
+        }
     }
 
     #[test]
@@ -132,6 +171,8 @@ mod tests {
         assert!(error.contains("has 63 hexadecimal digits"), "{error}");
         let error = "ab".repeat(20).parse::<Fingerprint>().unwrap_err();
         assert!(error.contains("SHA-1"), "{error}");
+        let error = "SHA1 Fingerprint=AB:CD".parse::<Fingerprint>().unwrap_err();
+        assert!(error.contains("of sha1, not SHA-256"), "{error}");
         let error = "xy".repeat(32).parse::<Fingerprint>().unwrap_err();
         assert!(error.contains("contains 'x'"), "{error}");
     }

@@ -4,12 +4,12 @@
 use super::oid::dotted;
 use super::{Key, Oddity, Part, der, fingerprint};
 
-const RSA_ENCRYPTION: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+pub(super) const RSA_ENCRYPTION: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
 const RSAES_OAEP: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07";
-const RSASSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
+pub(super) const RSASSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
 /// The `rsa` of X.509's annex, which old certificates use.
 const X500_RSA: &[u8] = b"\x55\x08\x01\x01";
-const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
+pub(super) const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
 const EC_DH: &[u8] = b"\x2b\x81\x04\x01\x0c";
 const EC_MQV: &[u8] = b"\x2b\x81\x04\x01\x0d";
 const DSA: &[u8] = b"\x2a\x86\x48\xce\x38\x04\x01";
@@ -351,7 +351,7 @@ fn bit_length(number: &[u8]) -> usize {
     bits.saturating_sub(usize::try_from(zeros).unwrap_or(0))
 }
 
-fn without_zeros(number: &[u8]) -> &[u8] {
+pub(super) fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|octet| **octet == 0).count();
     number.get(zeros..).unwrap_or_default()
 }

@@ -33,8 +33,8 @@ pub use extensions::{
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
 pub use file::{
-    FileError, Foreign, LeafError, MAX_FILE_CERTIFICATES, leaf_of, parse_certificates,
-    read_certificates,
+    FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, is_unordered,
+    leaf_of, parse_certificates, read_certificates, read_private_keys,
 };
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
@@ -176,13 +176,13 @@ impl Facts {
 }
 
 fn dns_matches(pattern: &str, name: &str) -> bool {
-    // Clients take no label with a hyphen at an end for a host's (RFC 952).
-    let has_hyphen_at_end = |label: &str| label.starts_with('-') || label.ends_with('-');
-    if name.contains('-') && name.split('.').any(has_hyphen_at_end) {
-        return false;
-    }
+    // RFC 952 allows no hyphen at an end of a label, but OpenSSL, GnuTLS and Go accept one.
     if pattern.eq_ignore_ascii_case(name) {
         return true;
+    }
+    // Go accepts no wildcard for a label that begins with a hyphen.
+    if name.starts_with('-') {
+        return false;
     }
     match (pattern.strip_prefix("*."), name.split_once('.')) {
         (Some(suffix), Some((_, parent))) => {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::certificate::{Certificate, Oddity, Unusable};
+use crate::certificate::{Certificate, Oddity, PublicKeyHash, Unusable};
 use crate::instance::{Expectation, Expected, SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
 use crate::observation::{LookError, TlsVersion};
@@ -95,6 +95,15 @@ pub enum Detail {
         /// True if the leaf has the requested IP address as a dNSName, which no client compares
         /// with an address (RFC 9110, section 4.3.5).
         is_address_in_dns_name: bool,
+    },
+    /// [`Code::KeyMismatch`].
+    KeyMismatch {
+        /// The leaf of the file.
+        certificate: Certificate,
+        /// The hash of its public key, if it can be read.
+        pubkey_hash: Option<PublicKeyHash>,
+        /// The hash of the public key that belongs to the private key.
+        key_pubkey_hash: PublicKeyHash,
     },
     /// [`Code::UntrustedRoot`].
     UntrustedRoot(Untrusted),
@@ -280,6 +289,7 @@ impl Detail {
             Self::ChainExpired { .. } => Code::ChainExpired,
             Self::InvalidAuthority { .. } => Code::InvalidAuthority,
             Self::HostnameMismatch { .. } => Code::HostnameMismatch,
+            Self::KeyMismatch { .. } => Code::KeyMismatch,
             Self::UntrustedRoot(_) => Code::UntrustedRoot,
             Self::SelfSigned { .. } => Code::SelfSigned,
             Self::Revoked { .. } => Code::Revoked,

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use crate::certificate::{Certificate, Facts, Fingerprint};
+use crate::certificate::{Certificate, Facts, Fingerprint, PublicKeyHash};
 use crate::instance::{SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
 use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
@@ -30,7 +30,14 @@ macro_rules! by_name {
     )+};
 }
 
-as_text!(Fingerprint, Hostname, Timestamp, TlsaRecord, Vantage);
+as_text!(
+    Fingerprint,
+    Hostname,
+    PublicKeyHash,
+    Timestamp,
+    TlsaRecord,
+    Vantage
+);
 by_name!(
     Client, ErrorKind, KeyType, Protocol, SourceKind, State, TlsVersion
 );

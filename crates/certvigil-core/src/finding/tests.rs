@@ -143,6 +143,11 @@ fn identity_details() -> Vec<Detail> {
         mismatch(&["a.example", "b.example"], false),
         mismatch(&[], false),
         mismatch(&["192.0.2.1"], true),
+        Detail::KeyMismatch {
+            certificate: testdata("root"),
+            pubkey_hash: testdata("root").public_key_hash(),
+            key_pubkey_hash: crate::certificate::PublicKeyHash::of(b"key"),
+        },
         Detail::AddressesDisagree {
             hostname: hostname(),
             served: testdata("root"),
@@ -502,6 +507,10 @@ fn details_about_the_identity_of_the_leaf_in_json_and_words() {
       {"hostname":"www.example.com","names":["192.0.2.1"],"is_address_in_dns_name":true}
       the certificate has the IP address www.example.com in a dNSName; clients compare an address with iPAddress only
       fix: reissue the certificate with the address as an iPAddress: `subjectAltName=IP:www.example.com` in openssl's configuration
+    key_mismatch
+      {"certificate":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"pubkey_hash":"10c7e92bed2e9f409c5d4c6f7c18b7161a2bc02f3b4f75349e5915b04714be69","key_pubkey_hash":"2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"}
+      the private key (public key 2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683) does not belong to `Example Root` (public key 10c7e92bed2e9f409c5d4c6f7c18b7161a2bc02f3b4f75349e5915b04714be69)
+      fix: give the key with which this certificate was requested, or have the certificate reissued for this key; a server does not start with the two
     addresses_disagree
       {"hostname":"www.example.com","served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"other":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"addresses":["192.0.2.1","2001:db8::1"],"address_count":7}
       192.0.2.1, 2001:db8::1 and 5 more serve another certificate for www.example.com (serial 07) than this address (serial 01)

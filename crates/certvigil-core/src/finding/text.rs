@@ -65,6 +65,11 @@ pub(super) fn of(detail: &Detail) -> Text {
             names,
             is_address_in_dns_name,
         } => identity::hostname_mismatch(hostname, names, *is_address_in_dns_name),
+        Detail::KeyMismatch {
+            certificate,
+            pubkey_hash,
+            key_pubkey_hash,
+        } => identity::key_mismatch(certificate, *pubkey_hash, *key_pubkey_hash),
         Detail::UntrustedRoot(untrusted) => chain::untrusted(untrusted),
         Detail::SelfSigned { .. } => Text::new(
             "the certificate is self-signed, and no client trusts it by itself",

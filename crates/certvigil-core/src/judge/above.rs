@@ -64,7 +64,7 @@ pub(super) fn trust_findings(above: &Above<'_>) -> Vec<Finding> {
         }
         path::End::Loop => findings.push(untrusted(Untrusted::Circle)),
     }
-    findings.extend(fault_findings(best, expected));
+    findings.extend(fault_findings(best, expected, leaf));
     if above.found.is_bounded && !best.is_valid() {
         findings.push(untrusted(Untrusted::TooManyCandidates));
     }
@@ -72,9 +72,10 @@ pub(super) fn trust_findings(above: &Above<'_>) -> Vec<Finding> {
 }
 
 /// Returns the findings for the faults of a path that no other finding reports.
-fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
+fn fault_findings(path: &path::Path<'_>, expected: &Expected, leaf: &Certificate) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let is_trust_only = matches!(expected.what, Expectation::TrustOnly);
+    let is_expected = expected.accepts(leaf) == Some(true);
     let of_authority: Vec<&Fault> = (path.faults.iter())
         .filter(|fault| fault.kind.is_of_authority())
         .collect();
@@ -91,6 +92,7 @@ fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
             // There are separate warnings for these. Without an expectation they make the leaf
             // incorrect.
             FaultKind::WeakSignature(_) | FaultKind::TinyKey(_) if !is_trust_only => continue,
+            _ if is_warned_of(&fault, is_expected) => continue,
             FaultKind::Unverifiable(_) if is_trust_only => {
                 Detail::UntrustedRoot(Untrusted::Unverifiable { fault })
             }
@@ -101,6 +103,12 @@ fn fault_findings(path: &path::Path<'_>, expected: &Expected) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// Returns true for a deviation of an expected leaf, which is a warning: the server has the
+/// certificate that it should have, and some clients accept it.
+pub(super) fn is_warned_of(fault: &Fault, is_expected: bool) -> bool {
+    is_expected && fault.role == Role::Leaf && matches!(fault.kind, FaultKind::Deviation(_))
 }
 
 fn untrusted(untrusted: Untrusted) -> Finding {

@@ -42,7 +42,7 @@ pub fn dane(
         let question = Question {
             asked: usable(&tlsa.records),
             tlsa,
-            hostname: &judged.observation.target.hostname,
+            hostname: judged.observation.target.sent_name(),
             trust,
             now,
             signatures,

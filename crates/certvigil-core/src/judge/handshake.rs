@@ -13,6 +13,12 @@ const JAVA_MIN_DH_BITS: u64 = 1024;
 
 /// Returns the findings about a handshake in which the server presented a certificate.
 pub(super) fn findings(served: &Served) -> impl Iterator<Item = Finding> {
+    // A file has no handshake.
+    let served = served.file().is_none().then_some(served);
+    served.into_iter().flat_map(of_handshake)
+}
+
+fn of_handshake(served: &Served) -> impl Iterator<Item = Finding> {
     [
         old_version(served),
         legacy_cipher(served),
@@ -38,7 +44,7 @@ fn old_version(served: &Served) -> Option<Finding> {
 fn is_key_proved(served: &Served) -> bool {
     match served.key_proof {
         KeyProof::Handshake | KeyProof::BareKey => true,
-        KeyProof::None => false,
+        KeyProof::None | KeyProof::File(_) => false,
     }
 }
 
@@ -182,6 +188,7 @@ mod tests {
             hostname: hostname.parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         }
     }
 

@@ -177,7 +177,8 @@ pub struct Flags {
     pub dummy: bool,
     /// True if a path to the trust store is valid now, and the name matches.
     pub trusted: Option<bool>,
-    /// True if the leaf is valid for the requested name.
+    /// True if the leaf is valid for the requested name, or for all requested names. `None` for a
+    /// file without names to match.
     pub hostname_match: Option<bool>,
     /// True if the leaf has expired.
     pub expired: Option<bool>,
@@ -226,8 +227,8 @@ pub fn judge_within(
             Vec::new(),
         ),
         (Outcome::Served(served), Some(expected)) => {
-            let hostname = &observation.target.hostname;
-            let judged = judge_served(expected, served, hostname, trust, rules, now, signatures);
+            let names = observation.target.names_to_match();
+            let judged = judge_served(expected, served, names, trust, rules, now, signatures);
             (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
             (Verdict::Conclusive(judged.flags), judged.findings)
         }

@@ -8,9 +8,9 @@ use crate::finding::{
 };
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::{Served, Staple};
+use crate::observation::{FileKey, Served, Staple};
 
-use super::above::{Above, chain_findings, trust_findings};
+use super::above::{Above, chain_findings, is_warned_of, trust_findings};
 use super::clients::{self, Clients, Presented};
 use super::links::{Links, Signatures};
 use super::{
@@ -26,11 +26,12 @@ pub(super) struct JudgedServed {
     pub(super) path_expiry: Option<Timestamp>,
 }
 
-/// Judges a served certificate, each property independently.
+/// Judges a served certificate, each property independently. It must match all of `names`; without
+/// names, whether it matches is unknown.
 pub(super) fn judge_served(
     expected: &Expected,
     served: &Served,
-    hostname: &Hostname,
+    names: &[Hostname],
     trust: &TrustStore,
     rules: &Rules,
     now: Timestamp,
@@ -56,8 +57,9 @@ pub(super) fn judge_served(
     let dummy = identity::is_dummy(expected, leaf);
     let self_signed = links.issued(leaf, leaf);
     let accepted = expected.accepts(leaf);
-    let hostname_match = path::matches_name(leaf, hostname);
-    let trusted = found.is_valid() && hostname_match == Some(true);
+    let is_expected = accepted == Some(true);
+    let hostname_match = matches_all(leaf, names);
+    let trusted = found.is_valid() && (names.is_empty() || hostname_match == Some(true));
     // A self-signed instance has no issuer, and a leaf in the trust store needs none.
     let nothing_above = self_signed && accepted == Some(true) || trust.holds(leaf);
     let revocation = revocation::examine(
@@ -105,8 +107,8 @@ pub(super) fn judge_served(
     }
     // The finding for a temporary certificate covers its other deficiencies.
     if !told_as_dummy {
-        findings.extend(facts.and_then(|f| name_finding(f, &flags, hostname)));
-        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained)));
+        findings.extend(facts.into_iter().flat_map(|f| name_findings(f, names)));
+        findings.extend(facts.and_then(|f| oddity_finding(leaf, f, explained, is_expected)));
         findings.extend(trust_findings(&Above {
             expected,
             leaf,
@@ -118,24 +120,41 @@ pub(super) fn judge_served(
         }));
     }
     findings.extend(handshake::findings(served));
+    findings.extend(key_finding(served));
     findings.extend(chain_findings(&chain, &flags, facts, explained, rules, now));
+    if chain.out_of_order.is_none() {
+        findings.extend(late_leaf(served));
+    }
     if !trusted && !told_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
     }
-    let presented = Presented {
-        leaf,
-        rest: &served.rest,
-        hostname,
-        hostname_match: hostname_match == Some(true),
-        is_stapled: served.revocation.staple != Staple::Absent,
-        trust,
-        now,
+    let opinions = |hostname: Option<&Hostname>| {
+        let is_match = |hostname| path::matches_name(leaf, hostname) == Some(true);
+        let presented = Presented {
+            leaf,
+            rest: &served.rest,
+            hostname,
+            hostname_match: hostname.is_none_or(is_match),
+            is_stapled: served.revocation.staple != Staple::Absent,
+            trust,
+            now,
+        };
+        clients::opinions(&presented, &found)
     };
-    let clients = clients::opinions(&presented, &found);
-    // For an expected leaf, a weak signature or key is a warning; clients refuse it nevertheless.
+    let clients = match names {
+        [] => opinions(None),
+        [first, others @ ..] => others.iter().fold(opinions(Some(first)), |all, name| {
+            all.and(opinions(Some(name)))
+        }),
+    };
+    // For an expected leaf, a weak signature, a weak key or a deviation is a warning; clients refuse
+    // it nevertheless.
     let is_weak = explained.best().is_some_and(|path| {
-        let mut kinds = path.faults.iter().map(|fault| &fault.kind);
-        kinds.any(|kind| matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_)))
+        path.faults.iter().any(|fault| {
+            let kind = &fault.kind;
+            matches!(kind, FaultKind::WeakSignature(_) | FaultKind::TinyKey(_))
+                || is_warned_of(fault, is_expected)
+        })
     });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
     if !told_as_dummy && (trusted || is_weak && !is_explained) {
@@ -240,11 +259,17 @@ pub(super) fn nonconformant(
     })
 }
 
-fn oddity_finding(leaf: &Certificate, facts: &Facts, found: &path::Found<'_>) -> Option<Finding> {
+fn oddity_finding(
+    leaf: &Certificate,
+    facts: &Facts,
+    found: &path::Found<'_>,
+    is_expected: bool,
+) -> Option<Finding> {
     let faults = found.best().map_or(&[][..], |path| &path.faults);
     let is_reported = |oddity: &&Oddity| {
         faults
             .iter()
+            .filter(|f| !is_warned_of(f, is_expected))
             .any(|f| f.role == Role::Leaf && f.kind.covers(oddity))
     };
     let deviations = facts.oddities.iter().filter(|oddity| !is_reported(oddity));
@@ -272,12 +297,43 @@ pub(super) fn weakness(position: Role, certificate: &Certificate, facts: &Facts)
     findings
 }
 
-fn name_finding(facts: &Facts, flags: &Flags, hostname: &Hostname) -> Option<Finding> {
-    (flags.hostname_match == Some(false)).then(|| {
+/// Returns true if the leaf matches all of these names. Returns `None` if there are none, or if it
+/// cannot be read.
+fn matches_all(leaf: &Certificate, names: &[Hostname]) -> Option<bool> {
+    let facts = leaf.facts().ok().filter(|_| !names.is_empty())?;
+    Some(names.iter().all(|name| facts.matches(name)))
+}
+
+/// Returns a finding for each name that the leaf does not match.
+fn name_findings(facts: &Facts, names: &[Hostname]) -> impl Iterator<Item = Finding> {
+    let mismatches = names.iter().filter(|name| !facts.matches(name));
+    mismatches.map(|hostname| {
         Finding::new(Detail::HostnameMismatch {
             hostname: hostname.clone(),
             names: facts.sans.iter().map(ToString::to_string).collect(),
             is_address_in_dns_name: has_address_in_dns_name(facts, hostname),
+        })
+    })
+}
+
+/// Returns the finding for a private key that does not belong to the leaf of a file.
+fn key_finding(served: &Served) -> Option<Finding> {
+    match served.file()?.key {
+        FileKey::Differs(key) => Some(Finding::new(Detail::KeyMismatch {
+            certificate: served.leaf.clone(),
+            pubkey_hash: served.leaf.public_key_hash(),
+            key_pubkey_hash: key,
+        })),
+        FileKey::NotGiven | FileKey::Matches => None,
+    }
+}
+
+/// Returns the finding for a file with another certificate before the leaf.
+fn late_leaf(served: &Served) -> Option<Finding> {
+    let first = served.rest.first()?;
+    served.file()?.is_leaf_late.then(|| {
+        Finding::new(Detail::ChainOutOfOrder {
+            certificate: first.clone(),
         })
     })
 }

@@ -1,9 +1,10 @@
 //! Parsing of the target of a probe.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::near::nearest;
+use super::userinfo::{userinfo, without_userinfo};
 use super::{Hostname, Protocol};
 
 /// A host, a port and a protocol as the user wrote them: `host`, `host:port`, `[v6]:port` or a URL.
@@ -11,6 +12,8 @@ use super::{Hostname, Protocol};
 pub struct Place {
     /// The requested name.
     pub hostname: Hostname,
+    /// The zone of a link-local address (RFC 4007): a network interface, by name or index.
+    pub zone: Option<String>,
     /// The port, if it is written or the URL's scheme has one.
     pub port: Option<u16>,
     /// The protocol, if the URL's scheme gives one.
@@ -20,18 +23,47 @@ pub struct Place {
 /// The scheme of direct TLS at a port that must be given.
 const SCHEME_OF_ANY_PORT: &str = "tls";
 
+/// Maximum targets in a suggestion.
+const MAX_SUGGESTED: usize = 4;
+
 impl FromStr for Place {
     type Err = String;
 
-    /// Parses user input. The error describes the fault, and suggests a correction.
+    /// Parses user input. White space around it is ignored. The error describes the fault, suggests
+    /// a correction, and never repeats a user name or password.
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim_matches(is_blank);
+        if userinfo(text).is_some() {
+            return Err(with_userinfo(text));
+        }
         Self::read(text).map_err(|why| match (meant(text), text.split_once("://")) {
-            (Some(meant), Some((scheme, _))) => {
+            (Some(meant), Some((scheme, _))) if Protocol::of_scheme(scheme).is_err() => {
                 format!("unsupported scheme `{scheme}`; did you mean `{meant}`?")
             }
-            (Some(meant), None) => format!("{why}; did you mean `{meant}`?"),
+            (Some(meant), _) => format!("{why}; did you mean `{meant}`?"),
             (None, _) => why,
         })
+    }
+}
+
+/// Returns true for white space, and for the byte order mark of a file.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
+}
+
+/// Returns the error for a target with a user name or password, neither of which it repeats.
+fn with_userinfo(text: &str) -> String {
+    let shown = without_userinfo(text);
+    let what = format!("`{shown}` contains a user name or password; remove it");
+    let (before, after) = shown.split_once("***@").unwrap_or(("", &shown));
+    let plain = format!("{before}{after}");
+    let is_target = |meant: &&String| Place::read(meant).is_ok();
+    match Some(plain.clone())
+        .filter(|plain| is_target(&plain))
+        .or_else(|| meant(&plain))
+    {
+        Some(meant) => format!("{what}; did you mean `{meant}`?"),
+        None => what,
     }
 }
 
@@ -44,45 +76,70 @@ impl Place {
                 other => Protocol::of_scheme(other).map(|(p, port)| (p, Some(port)))?,
             };
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            if authority.contains('@') {
-                return Err(format!(
-                    "`{text}` contains a user name or password; remove it"
-                ));
+            // A URL may have an empty port, which means the default (RFC 3986, section 3.2.3).
+            let authority = authority.strip_suffix(':').unwrap_or(authority);
+            if authority.is_empty() {
+                return Err(format!("`{text}` has no host; write {scheme}://host"));
             }
-            let (hostname, port) = host_and_port(authority)?;
+            let (hostname, zone, port) = host_and_port(authority)?;
             let port = port.or(usual_port);
             if port.is_none() {
                 return Err(format!("`{text}` has no port; write {scheme}://host:port"));
             }
             return Ok(Self {
                 hostname,
+                zone,
                 port,
                 protocol: Some(protocol),
             });
         }
-        if text.contains('/') {
+        if let Some(separator) = text.chars().find(|c| matches!(c, ',' | ';')) {
+            return Err(format!(
+                "`{text}` contains a {}; separate targets by spaces",
+                if separator == ',' {
+                    "comma"
+                } else {
+                    "semicolon"
+                }
+            ));
+        }
+        if text.contains(char::is_whitespace) {
+            return Err(format!(
+                "`{text}` contains white space; write each target as an argument, or as a line, of its own"
+            ));
+        }
+        if text.contains(['/', '\\']) {
             return Err(format!(
                 "`{text}` is not a target; write host, host:port, [IPv6]:port or a URL with its scheme"
             ));
         }
-        let (hostname, port) = host_and_port(text)?;
+        let (hostname, zone, port) = host_and_port(text)?;
         Ok(Self {
             hostname,
+            zone,
             port,
             protocol: None,
         })
     }
 }
 
-/// Returns a suggestion for text that is not a target. The suggestion is a valid target.
+/// Returns a suggestion for text that is not a target. The suggestion is a valid target, or several
+/// that are separated by spaces.
 fn meant(text: &str) -> Option<String> {
     let schemes = || Protocol::schemes().chain([SCHEME_OF_ANY_PORT]);
     let scheme = |word: &str| nearest(word, schemes()).first().copied();
-    // htps://host, smtp//host, https:/host, smtp:host
+    // htps://host, smtp//host, https:/host, https:\\host, smtp:host
     let of_scheme = || {
-        let end = text.find([':', '/'])?;
+        let end = text.find([':', '/', '\\'])?;
         let (word, rest) = text.split_at(end);
-        let rest = rest.trim_start_matches([':', '/']);
+        let rest = rest
+            .trim_start_matches([':', '/', '\\'])
+            .trim_end_matches('\\');
+        // The port of plain HTTP has no TLS.
+        let rest = match rest.trim_end_matches('/').strip_suffix(":80") {
+            Some(host) if word.eq_ignore_ascii_case("http") => host,
+            _ => rest,
+        };
         Some(format!("{}://{rest}", scheme(word)?))
     };
     // host:imap
@@ -90,20 +147,54 @@ fn meant(text: &str) -> Option<String> {
         let (host, word) = text.rsplit_once(':')?;
         Some(format!("{}://{host}", scheme(word)?))
     };
-    // host/path
-    let of_host = || Some(text.split_once('/')?.0.to_owned());
+    // host/path, host:
+    let of_host = || {
+        let host = text.split(['/', '\\']).next()?;
+        let is_whole = host == text;
+        Some(
+            if is_whole {
+                host.trim_end_matches(':')
+            } else {
+                host
+            }
+            .to_owned(),
+        )
+    };
+    // "host", <host>
+    let unquoted = || {
+        Some(
+            text.trim_matches(['"', '\'', '`', '<', '>', '(', ')'])
+                .to_owned(),
+        )
+    };
+    // host 443
+    let of_words = || {
+        let (host, port) = text.split_once(char::is_whitespace)?;
+        Some(format!("{host}:{}", parse_port(port.trim()).ok()?))
+    };
     let is_target = |meant: &String| meant != text && Place::read(meant).is_ok();
-    let candidates = [of_scheme(), of_port(), of_host()];
-    candidates.into_iter().flatten().find(is_target)
+    let candidates = [of_scheme(), of_port(), of_host(), unquoted(), of_words()];
+    let one = candidates.into_iter().flatten().find(is_target);
+    // host,host
+    let several = || {
+        let words = text.split([',', ';']).flat_map(str::split_whitespace);
+        let words: Vec<&str> = words.take(MAX_SUGGESTED).collect();
+        let is_list = words.len() > 1 && words.iter().all(|word| Place::read(word).is_ok());
+        is_list.then(|| words.join(" "))
+    };
+    one.or_else(several)
 }
 
-fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
+fn host_and_port(text: &str) -> Result<(Hostname, Option<String>, Option<u16>), String> {
     // A bare IPv6 address contains colons, and has no port.
     if let Ok(ip) = text.parse::<IpAddr>() {
-        return Ok((Hostname::Ip(ip), None));
+        return Ok((Hostname::Ip(ip), None, None));
+    }
+    if let Some((ip, zone)) = zoned(text)? {
+        return Ok((ip, Some(zone), None));
     }
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(parse_port(port)?)),
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),
     };
     if host.contains(':') && !host.starts_with('[') {
@@ -111,7 +202,57 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<u16>), String> {
             "`{text}` is ambiguous; write an IPv6 address with a port as [address]:port"
         ));
     }
-    Ok((host.parse()?, port))
+    let port = match port {
+        Some("") => {
+            return Err(format!(
+                "`{text}` has an empty port; write 1 to 65535 after the colon, or remove it: `` is not a port"
+            ));
+        }
+        port => port.map(parse_port).transpose()?,
+    };
+    if host.is_empty() && port.is_some() {
+        return Err(format!(
+            "`{text}` has no host; write host{text}: the host name is empty"
+        ));
+    }
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    if let Some((ip, zone)) = inner.map(zoned).transpose()?.flatten() {
+        return Ok((ip, Some(zone), port));
+    }
+    Ok((host.parse()?, None, port))
+}
+
+/// Parses a link-local address with its zone: `fe80::1%eth0` (RFC 4007, section 11), or
+/// `fe80::1%25eth0` as in a URL (RFC 6874). Returns `None` for text without an address and a zone.
+fn zoned(text: &str) -> Result<Option<(Hostname, String)>, String> {
+    let Some((address, zone)) = text.split_once('%') else {
+        return Ok(None);
+    };
+    let Ok(ip) = address.parse::<Ipv6Addr>() else {
+        return Ok(None);
+    };
+    // A zone that is itself `25` is not escaped.
+    let zone = zone
+        .strip_prefix("25")
+        .filter(|zone| !zone.is_empty())
+        .unwrap_or(zone);
+    if zone.is_empty()
+        || !zone
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '/' | ':' | '[' | ']'))
+    {
+        return Err(format!(
+            "`{text}`: the zone identifier after `%` is not a network interface; write it as in fe80::1%eth0"
+        ));
+    }
+    if !ip.is_unicast_link_local() {
+        return Err(format!(
+            "`{text}` has a zone identifier, which only link-local addresses (fe80::/10) have; remove `%{zone}`"
+        ));
+    }
+    Ok(Some((Hostname::Ip(ip.into()), zone.to_owned())))
 }
 
 /// Parses a port, 1 to 65535.
@@ -166,6 +307,71 @@ mod tests {
             ("xn--bcher-kva.example".into(), None)
         );
         assert_eq!(place("_srv.example.com"), ("_srv.example.com".into(), None));
+        for odd in [
+            "foo-.example",
+            "-foo.example",
+            "r3---sn.example",
+            "xn--a.example",
+            "xn--.example",
+        ] {
+            assert_eq!(place(odd), (odd.into(), None));
+        }
+        for blank in ["a.example:1\r", "\u{feff}a.example:1", " a.example:1\t\n"] {
+            assert_eq!(place(blank), ("a.example".into(), Some(1)));
+        }
+        assert_eq!(
+            place("https://a.example:/"),
+            ("a.example".into(), Some(443))
+        );
+        assert_eq!(place("https://[::1]:?q"), ("::1".into(), Some(443)));
+    }
+
+    #[test]
+    fn a_link_local_address_has_its_zone() {
+        for (text, zone, port) in [
+            ("fe80::1%eth0", "eth0", None),
+            ("fe80::1%2", "2", None),
+            ("fe80::1%25", "25", None),
+            ("[fe80::1%eth0]:443", "eth0", Some(443)),
+            ("[fe80::1%25eth0]:443", "eth0", Some(443)),
+            ("imaps://[fe80::1%25br-lan.7]/", "br-lan.7", Some(993)),
+        ] {
+            let place: Place = text.parse().unwrap();
+            assert_eq!(place.hostname.to_string(), "fe80::1", "{text}");
+            assert_eq!(
+                (place.zone.as_deref(), place.port),
+                (Some(zone), port),
+                "{text}"
+            );
+        }
+        for (text, says) in [
+            ("2001:db8::1%eth0", "only link-local"),
+            ("fe80::1%", "not a network interface"),
+            ("a%b.example", "cannot contain"),
+        ] {
+            let error = text.parse::<Place>().unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_user_name_and_password_are_never_repeated() {
+        for (text, meant) in [
+            ("https://u:secret@a.example/", "https://a.example/"),
+            ("https//u:secret@a.example", "https://a.example"),
+            ("htps://u:secret@a.example", "https://a.example"),
+            ("u:secret@a.example", "a.example"),
+            ("secret@a.example:443", "a.example:443"),
+            ("https://u:se/secret@a.example", "https://a.example"),
+        ] {
+            let error = text.parse::<Place>().unwrap_err();
+            assert!(!error.contains("secret"), "{text}: {error}");
+            assert!(error.contains("remove it"), "{text}: {error}");
+            assert!(
+                error.ends_with(&format!("did you mean `{meant}`?")),
+                "{text}: {error}"
+            );
+        }
     }
 
     #[test]
@@ -182,7 +388,7 @@ mod tests {
             ("[::1", "bracket"),
             ("[192.0.2.1]:443", "not an IPv6"),
             ("*.example.com", "wildcard"),
-            ("exa mple.com", "cannot contain"),
+            ("exa mple.com", "white space"),
             ("a..example.com", "each label"),
             ("127.1", "neither"),
             ("2001:db8::1:x:443", "write an IPv6"),
@@ -206,6 +412,14 @@ mod tests {
             ("imapss://example.com:144", "imaps://example.com:144"),
             ("example.com/path", "example.com"),
             ("example.com:443/path", "example.com:443"),
+            ("https:\\\\example.com\\", "https://example.com"),
+            ("a.example:443,b.example:443", "a.example:443 b.example:443"),
+            ("a.example; b.example", "a.example b.example"),
+            ("a.example b.example", "a.example b.example"),
+            ("a.example 8443", "a.example:8443"),
+            ("a.example:", "a.example"),
+            ("http://a.example:80/", "https://a.example"),
+            ("\"a.example\"", "a.example"),
         ] {
             let error = text.parse::<Place>().unwrap_err();
             let end = format!("did you mean `{meant}`?");

@@ -11,24 +11,28 @@ macro_rules! protocols {
     ($($(#[$attribute:meta])* $variant:ident $name:literal $port:literal $begin:ident $meaning:literal;)+) => {
         /// The protocol that leads to a TLS handshake at an endpoint.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Protocol { $($(#[$attribute])* #[doc = $meaning] $variant,)+ }
+        pub enum Protocol {
+            $($(#[$attribute])* #[doc = $meaning] $variant,)+
+            /// None: the certificate is read from a file.
+            File,
+        }
 
         impl Protocol {
-            /// Every supported protocol.
+            /// Every protocol of a server.
             pub const ALL: &'static [Protocol] = &[$(Self::$variant,)+];
 
             /// Returns the name in flags, URLs, configuration and JSON.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
+                match self { $(Self::$variant => $name,)+ Self::File => "file" }
             }
 
-            /// Returns the default port.
+            /// Returns the default port; 0 for a file.
             pub fn default_port(self) -> u16 {
-                match self { $(Self::$variant => $port,)+ }
+                match self { $(Self::$variant => $port,)+ Self::File => 0 }
             }
 
             fn begin(self) -> Begin {
-                match self { $(Self::$variant => Begin::$begin,)+ }
+                match self { $(Self::$variant => Begin::$begin,)+ Self::File => Begin::File }
             }
         }
     };
@@ -40,6 +44,7 @@ enum Begin {
     Tls,
     Clear,
     Quic,
+    File,
 }
 
 protocols! {
@@ -87,6 +92,11 @@ impl Protocol {
     /// Returns true if QUIC carries TLS, so that the port is a UDP port.
     pub fn is_quic(self) -> bool {
         self.begin() == Begin::Quic
+    }
+
+    /// Returns true if there is no connection: the certificate is read from a file.
+    pub fn is_file(self) -> bool {
+        self.begin() == Begin::File
     }
 
     /// Returns the protocol and the port of the scheme of a URL.

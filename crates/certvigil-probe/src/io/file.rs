@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Maximum size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -94,17 +94,35 @@ fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> 
 /// # Errors
 /// A message with the file and the reason if there is no secret.
 pub fn read_secret(file: &Path) -> Result<SecretString, String> {
-    let text = read_short_text(file)
-        .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
-    let secret = text.lines().next().unwrap_or_default().trim();
-    if secret.is_empty() {
+    let secret = read_first_line(file)?;
+    if secret.expose_secret().is_empty() {
         return Err(format!(
             "{}: the secret is empty: write it into the first line",
             file.display()
         ));
     }
     warn_if_readable_by_others(file);
-    Ok(secret.into())
+    Ok(secret)
+}
+
+/// Reads the password of a file from the first line of another, without surrounding white space. An
+/// empty line is the empty password.
+///
+/// # Errors
+/// A message with the file and the reason if it cannot be read.
+pub fn read_password(file: &Path) -> Result<SecretString, String> {
+    let password = read_first_line(file)?;
+    if !password.expose_secret().is_empty() {
+        warn_if_readable_by_others(file);
+    }
+    Ok(password)
+}
+
+fn read_first_line(file: &Path) -> Result<SecretString, String> {
+    let text = read_short_text(file)
+        .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
+    let line = text.lines().next().unwrap_or_default();
+    Ok(line.trim().into())
 }
 
 /// Reads a short file that may contain a secret.

@@ -10,7 +10,7 @@ mod secrets;
 pub use auth::BasicAuth;
 pub use error::{ApiError, SourceError};
 pub use file::{
-    is_stream, read_bounded, read_certificate_file, read_secret, read_short_text,
+    is_stream, read_bounded, read_certificate_file, read_password, read_secret, read_short_text,
     warn_if_readable_by_others,
 };
 pub use http::{Answer, Clock, Http, Requests, on_own_thread, read};

@@ -123,6 +123,7 @@ mod tests {
             hostname: hostname.parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         };
         let look = Look {
             target: &target,

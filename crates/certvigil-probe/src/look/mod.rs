@@ -3,6 +3,7 @@
 
 mod bounds;
 mod cleartext;
+mod client_cert;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod handshake;
@@ -31,6 +32,7 @@ use crate::observation::{ErrorKind, LookError, Outcome, Served};
 
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::{Answer, Offer};
+pub use client_cert::ClientFiles;
 pub use reach::{Reach, ReachSettings, Reaches};
 use setup::Schemes;
 
@@ -58,7 +60,7 @@ impl<'a> Look<'a> {
     /// Returns the server name to send as SNI.
     fn sni(&self) -> Option<&'a str> {
         match &self.reach.sni {
-            Sni::Hostname => self.target.hostname.sni(),
+            Sni::Hostname => self.target.sent_name().sni(),
             Sni::Name(name) => Some(name),
             Sni::None => None,
         }
@@ -107,6 +109,9 @@ impl Looker {
         // thousand.
         if look.target.protocol.is_quic() {
             return Box::pin(quic::take(&self.config, look, deadline, timings)).await;
+        }
+        if !setup::can_send(look.sni()) {
+            return Box::pin(self.take_with_odd_name(look, deadline, timings)).await;
         }
         let stream = open(look, deadline, timings).await?;
         let start = Instant::now();
@@ -173,6 +178,36 @@ impl Looker {
             }
         }
         None
+    }
+
+    /// Probes a server under a name that rustls cannot send, in TLS 1.2 and before.
+    async fn take_with_odd_name(
+        &self,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, LookError> {
+        let offers = match look.key_type {
+            KeyType::Any => &[Offer::Common, Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
+        };
+        for offer in offers {
+            let stream = open(look, deadline, timings).await?;
+            let algorithms = &self.config.algorithms;
+            let answer =
+                cleartext::read(look, *offer, stream, algorithms, deadline, LINGER, timings);
+            match answer.await {
+                Answer::Read(result) => return result.map(|served| self.shared(*served)),
+                Answer::Tls13 | Answer::Refused | Answer::Nothing => {}
+            }
+        }
+        let name = look.sni().unwrap_or_default();
+        Err(LookError::new(
+            ErrorKind::Internal,
+            format!(
+                "`{name}` cannot be sent as SNI in TLS 1.3 here, and there was no answer in TLS 1.2"
+            ),
+        ))
     }
 
     /// Returns true if a server refuses all that Go and Chromium offer.
@@ -372,6 +407,7 @@ mod tests {
             hostname: "www.example".parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         };
         let look = Look {
             target: &target,

@@ -4,27 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use secrecy::zeroize::Zeroizing;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
-use crate::certificate::parse_certificates;
-use crate::io::{read_bounded, read_certificate_file, warn_if_readable_by_others};
 use crate::model::{Protocol, ProxyProtocol, Sni};
+
+use super::client_cert::{self, ClientFiles};
 
 /// Settings of the connection options. `Default` sets none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReachSettings {
-    /// PEM files with the client's certificate and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
+    /// Files of the client's certificate and its key.
+    pub client: Option<ClientFiles>,
     /// Version of the PROXY protocol header to send first.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Application protocols to offer (RFC 7301), in order of preference. Empty if the protocol
@@ -34,6 +28,9 @@ pub struct ReachSettings {
     pub sni: Sni,
     /// Source addresses, at most one of each family.
     pub source_addresses: Vec<IpAddr>,
+    /// Index of the network interface for link-local addresses (RFC 4007, section 6); 0 if none is
+    /// given.
+    pub scope_id: u32,
 }
 
 impl ReachSettings {
@@ -59,6 +56,7 @@ pub struct Reach {
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) sni: Sni,
     source_addresses: Vec<IpAddr>,
+    scope_id: u32,
 }
 
 impl fmt::Debug for Reach {
@@ -74,7 +72,7 @@ impl Reach {
     /// If a client's certificate or key cannot be read, or they do not match.
     pub fn load(settings: &ReachSettings) -> Result<Self, String> {
         let client = match &settings.client {
-            Some((certificate, key)) => Some(identity(certificate, key)?),
+            Some(files) => Some(client_cert::load(files)?),
             None => None,
         };
         Ok(Self {
@@ -87,6 +85,7 @@ impl Reach {
                 .collect(),
             sni: settings.sni.clone(),
             source_addresses: settings.source_addresses.clone(),
+            scope_id: settings.scope_id,
         })
     }
 
@@ -99,7 +98,7 @@ impl Reach {
         if let Some(ip) = self.source_address(address) {
             socket.bind(SocketAddr::new(ip, 0))?;
         }
-        let mut stream = socket.connect(address).await?;
+        let mut stream = socket.connect(self.scoped(address)).await?;
         if let Some(version) = self.proxy_protocol {
             let header = proxy_header(version, stream.local_addr()?, stream.peer_addr()?);
             stream.write_all(&header).await?;
@@ -116,8 +115,18 @@ impl Reach {
         };
         let from = self.source_address(address).unwrap_or(any);
         let socket = UdpSocket::bind((from, 0)).await?;
-        socket.connect(address).await?;
+        socket.connect(self.scoped(address)).await?;
         Ok(socket)
+    }
+
+    /// Adds the network interface to a link-local address.
+    fn scoped(&self, mut address: SocketAddr) -> SocketAddr {
+        if let SocketAddr::V6(v6) = &mut address
+            && v6.ip().is_unicast_link_local()
+        {
+            v6.set_scope_id(self.scope_id);
+        }
+        address
     }
 
     /// Returns the source address for connections to this address, if one is set.
@@ -149,48 +158,6 @@ impl Reaches {
     /// Returns the loaded options of these settings, or the default if they were not loaded.
     pub fn of(&self, settings: &ReachSettings) -> Arc<Reach> {
         self.0.get(settings).cloned().unwrap_or_default()
-    }
-}
-
-fn identity(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesClientCert>, String> {
-    let wrong = |file: &Path, what: &dyn fmt::Display| format!("{}: {what}", file.display());
-    let bytes = read_certificate_file(certificate).map_err(|e| wrong(certificate, &e))?;
-    let chain = parse_certificates(&bytes).map_err(|e| {
-        let what = format!("{e}; give the client's certificate, followed by its chain");
-        wrong(certificate, &what)
-    })?;
-    let chain: Vec<CertificateDer<'static>> = chain
-        .iter()
-        .map(|c| CertificateDer::from(c.der().to_vec()))
-        .collect();
-    let pem = Zeroizing::new(read_bounded(key).map_err(|e| wrong(key, &e))?);
-    warn_if_readable_by_others(key);
-    // The error must not contain any content of the key file.
-    let secret = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
-        wrong(
-            key,
-            &"it has no private key that can be read: give it as PEM, not encrypted",
-        )
-    })?;
-    let secret = aws_lc_rs::sign::any_supported_type(&secret).map_err(|_| {
-        wrong(
-            key,
-            &"the key is of a kind that is not supported: use RSA, ECDSA or Ed25519",
-        )
-    })?;
-    let certified = CertifiedKey::new(chain, secret);
-    match certified.keys_match() {
-        // If the key and the certificate cannot be compared, the server decides.
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-            Ok(Arc::new(SingleCertAndKey::from(certified)))
-        }
-        Err(_) => Err(wrong(
-            key,
-            &format!(
-                "the key is not that of the certificate in {}",
-                certificate.display()
-            ),
-        )),
     }
 }
 

@@ -30,6 +30,11 @@ pub(super) struct Configs {
     pub(super) certificates: Arc<Interner>,
 }
 
+/// Returns the error of a handshake with a file.
+fn no_connection() -> LookError {
+    LookError::new(ErrorKind::Internal, "a file has no server to connect to")
+}
+
 impl Configs {
     pub(super) fn new(certificates: Arc<Interner>) -> Result<Self, String> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
@@ -44,13 +49,14 @@ impl Configs {
 
     /// Returns the configuration of a handshake, for TCP and QUIC.
     pub(super) fn prepare(&self, look: Look<'_>, schemes: Schemes) -> Result<Prepared, LookError> {
-        let hostname = &look.target.hostname;
+        let hostname = look.target.sent_name();
         let sni = look.sni();
         let name = match (sni, hostname) {
             (Some(name), _) => server_name(name)?,
             // No SNI is sent, but rustls requires a name.
             (None, Hostname::Dns(name)) => server_name(name)?,
             (None, Hostname::Ip(ip)) => ServerName::from(*ip),
+            (None, Hostname::File(_)) => return Err(no_connection()),
         };
         let certificates = self.certificates.clone();
         let mut recorder = Recorder::new(self.algorithms, certificates, look.key_type);
@@ -99,6 +105,12 @@ pub(super) struct Prepared {
     pub(super) config: ClientConfig,
     pub(super) name: ServerName<'static>,
     pub(super) recorder: Arc<Recorder>,
+}
+
+/// Returns true if rustls can send the server name. It refuses labels that begin or end with a
+/// hyphen, which other clients send.
+pub(super) fn can_send(name: Option<&str>) -> bool {
+    name.is_none_or(|name| server_name(name).is_ok())
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>, LookError> {

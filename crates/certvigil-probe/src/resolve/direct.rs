@@ -10,7 +10,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{DnsRequestSender as _, FirstAnswer as _};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message, Query};
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use tokio::time::{Instant, timeout_at};
 
@@ -52,17 +52,17 @@ impl Direct {
         })
     }
 
-    /// Queries the name server for a name. Returns `None` if hickory must resolve it. Each query
-    /// has an unpredictable ID and port (RFC 5452, section 9), and may be sent again.
+    /// Queries the name server for a name. Returns `None` if hickory must resolve it, with the name
+    /// for which the queried one is an alias, if the response has one. Each query has an unpredictable ID and port (RFC 5452, section 9), and may be sent again.
     pub(super) async fn ask(
         &self,
         text: &str,
         name: &Name,
         kind: RecordType,
         deadline: Instant,
-    ) -> Option<Result<Vec<RData>, LookError>> {
+    ) -> (Option<Result<Vec<RData>, LookError>>, Option<String>) {
         if !name.is_fqdn() || is_special(text) {
-            return None;
+            return (None, None);
         }
         let mut udp = UdpClientStream::builder(self.server, self.runtime.clone())
             .with_timeout(Some(self.patience))
@@ -70,14 +70,21 @@ impl Direct {
         let question = DnsRequest::from_query(Query::query(name.clone(), kind), self.options);
         let response = udp.send_message(question).first_answer();
         let Ok(response) = timeout_at(deadline, response).await else {
-            return Some(Err(timed_out(text, kind)));
+            return (Some(Err(timed_out(text, kind))), None);
         };
-        match response.and_then(|response| Ok::<_, NetError>(DnsError::from_response(response)?)) {
+        let target = response.as_ref().ok().map(|message| end_of(message, name));
+        let alias = target
+            .filter(|target| target != name)
+            .map(|target| target.to_ascii().trim_end_matches('.').to_owned());
+        let answer = match response
+            .and_then(|response| Ok::<_, NetError>(DnsError::from_response(response)?))
+        {
             Ok(response) => records(response, name, kind).map(Ok),
-            Err(error) => Some(explain(text, kind, &error))
+            Err(error) => Some(explain(text, alias.as_deref(), kind, &error))
                 .filter(LookError::is_dns_answer)
                 .map(Err),
-        }
+        };
+        (answer, alias)
     }
 }
 
@@ -96,6 +103,15 @@ fn records(response: DnsResponse, name: &Name, kind: RecordType) -> Option<Vec<R
     if message.truncation || message.all_sections().any(is_foreign) {
         return None;
     }
+    let at = end_of(&message, name);
+    let of_it = |record: &&Record| record.name == at && record.record_type() == kind;
+    let found = message.answers.iter().filter(of_it);
+    let found: Vec<RData> = found.map(|record| record.data.clone()).collect();
+    (!found.is_empty()).then_some(found)
+}
+
+/// Returns the last name of the aliases that begin with a name: the name itself if it is none.
+fn end_of(message: &Message, name: &Name) -> Name {
     let mut at = name;
     for _ in 0..MAX_ALIASES {
         let alias = message
@@ -110,16 +126,13 @@ fn records(response: DnsResponse, name: &Name, kind: RecordType) -> Option<Vec<R
             None => break,
         }
     }
-    let of_it = |record: &&Record| record.name == *at && record.record_type() == kind;
-    let found = message.answers.iter().filter(of_it);
-    let found: Vec<RData> = found.map(|record| record.data.clone()).collect();
-    (!found.is_empty()).then_some(found)
+    at.clone()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::op::OpCode;
     use hickory_resolver::proto::rr::rdata::{A, CNAME};
     use proptest::prelude::*;
 

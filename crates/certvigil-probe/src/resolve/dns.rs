@@ -12,7 +12,6 @@ use hickory_resolver::config::{
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::system_conf::read_system_conf;
 use tokio::time::{Instant, timeout_at};
 
 use crate::observation::{ErrorKind, LookError};
@@ -29,12 +28,19 @@ const MAX_QUESTIONS: usize = 4096;
 const ATTEMPTS: RangeInclusive<usize> = 1..=5;
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Name servers and the options of queries.
+pub(super) struct Settings {
+    pub(super) config: ResolverConfig,
+    pub(super) options: ResolverOpts,
+    /// The option `no-aaaa` of resolv.conf: AAAA records are not queried.
+    pub(super) no_aaaa: bool,
+}
+
 /// Returns the name servers and their options: these, or the system's if there are none.
-pub(super) fn settings(
-    name_servers: &[SocketAddr],
-) -> Result<(ResolverConfig, ResolverOpts), String> {
-    let (config, mut options) = if name_servers.is_empty() {
-        read_system_conf().map_err(|e| {
+pub(super) fn settings(name_servers: &[SocketAddr]) -> Result<Settings, String> {
+    let (config, mut options, no_aaaa) = if name_servers.is_empty() {
+        system().map_err(|e| {
             format!("the system's name servers cannot be read from /etc/resolv.conf: {e}; give one with --dns")
         })?
     } else {
@@ -47,7 +53,7 @@ pub(super) fn settings(
             NameServerConfig::new(server.ip(), true, with_port.into())
         });
         let config = ResolverConfig::from_name_servers(servers.collect());
-        (config, ResolverOpts::default())
+        (config, ResolverOpts::default(), false)
     };
     options.cache_size = 0; // every scan queries again
     options.use_hosts_file = ResolveHosts::Never; // the caller reads it, for both families at once
@@ -56,7 +62,59 @@ pub(super) fn settings(
     options.num_concurrent_reqs = 1;
     options.edns0 = true;
     options.max_active_requests = MAX_QUESTIONS;
-    Ok((config, options))
+    Ok(Settings {
+        config,
+        options,
+        no_aaaa,
+    })
+}
+
+/// Reads the system's settings.
+#[cfg(unix)]
+fn system() -> Result<(ResolverConfig, ResolverOpts, bool), String> {
+    let bytes = std::fs::read(super::RESOLV_CONF).map_err(|e| e.to_string())?;
+    let (text, no_aaaa) = readable(&bytes);
+    if no_aaaa {
+        tracing::info!(
+            "AAAA records are not queried, because of `options no-aaaa` in {}; -6 or `families` overrides it",
+            super::RESOLV_CONF
+        );
+    }
+    let (config, options) =
+        hickory_resolver::system_conf::parse_resolv_conf(text).map_err(|e| e.to_string())?;
+    Ok((config, options, no_aaaa))
+}
+
+#[cfg(not(unix))]
+fn system() -> Result<(ResolverConfig, ResolverOpts, bool), String> {
+    let (config, options) =
+        hickory_resolver::system_conf::read_system_conf().map_err(|e| e.to_string())?;
+    Ok((config, options, false))
+}
+
+/// Returns the text of resolv.conf without comments, and true if it has the option `no-aaaa`, which
+/// hickory does not know. A word that is not UTF-8, such as a comment in Latin-1, does not lose its
+/// line.
+#[cfg(any(unix, test))]
+fn readable(bytes: &[u8]) -> (String, bool) {
+    const NO_AAAA: &str = "no-aaaa";
+    let text = String::from_utf8_lossy(bytes);
+    let mut no_aaaa = false;
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let content = line.split(['#', ';']).next().unwrap_or_default();
+        let is_options = content.split_whitespace().next() == Some("options");
+        for word in content.split_whitespace() {
+            if is_options && word == NO_AAAA {
+                no_aaaa = true;
+            } else if !word.contains(char::REPLACEMENT_CHARACTER) {
+                out.push_str(word);
+                out.push(' ');
+            }
+        }
+        out.push('\n');
+    }
+    (out, no_aaaa)
 }
 
 /// The name servers in their order, which is the order of queries.
@@ -222,14 +280,17 @@ impl Client {
         kind: RecordType,
         end: Instant,
     ) -> Result<Vec<RData>, Failure> {
-        if let Some(direct) = &self.direct
-            && let Some(answer) = direct.ask(text, name, kind, end).await
-        {
-            return answer.map_err(Failure::of);
+        let mut alias = None;
+        if let Some(direct) = &self.direct {
+            let (answer, target) = direct.ask(text, name, kind, end).await;
+            if let Some(answer) = answer {
+                return answer.map_err(Failure::of);
+            }
+            alias = target;
         }
         match timeout_at(end, self.resolver.lookup(name.clone(), kind)).await {
             Ok(Ok(lookup)) => Ok(lookup.answers().iter().map(|r| r.data.clone()).collect()),
-            Ok(Err(error)) => Err(Failure::explained(text, kind, &error)),
+            Ok(Err(error)) => Err(Failure::explained(text, alias.as_deref(), kind, &error)),
             Err(_) => Err(Failure::of(timed_out(text, kind))),
         }
     }
@@ -243,9 +304,9 @@ impl Failure {
         }
     }
 
-    fn explained(text: &str, kind: RecordType, error: &NetError) -> Self {
+    fn explained(text: &str, alias: Option<&str>, kind: RecordType, error: &NetError) -> Self {
         Self {
-            error: explain(text, kind, error),
+            error: explain(text, alias, kind, error),
             rejects_edns: rejects_edns(error),
         }
     }
@@ -277,6 +338,19 @@ mod tests {
     fn candidates(dns: &Dns, text: &str) -> Vec<String> {
         let names = dns.candidates(text).unwrap();
         names.iter().map(Name::to_ascii).collect()
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_lose_no_line_of_resolv_conf() {
+        let text = b"# B\xfcro\nnameserver 192.0.2.1 # B\xfcro\nsearch b\xfcro.example example.com\noptions ndots:2 no-aaaa\n";
+        let (text, no_aaaa) = readable(text);
+        assert!(no_aaaa);
+        let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(&text).unwrap();
+        assert_eq!(config.name_servers().len(), 1);
+        let search: Vec<String> = config.search().iter().map(Name::to_ascii).collect();
+        assert_eq!(search, ["example.com"]);
+        assert_eq!(options.ndots, 2);
+        assert!(!readable(b"# options no-aaaa\nsearch no-aaaa\n").1);
     }
 
     #[test]

@@ -13,16 +13,32 @@ pub(super) fn timed_out(name: &str, kind: RecordType) -> LookError {
     )
 }
 
-pub(super) fn explain(name: &str, kind: RecordType, error: &NetError) -> LookError {
+/// Returns the meaning of an error. `alias` is the name for which `name` is an alias.
+pub(super) fn explain(
+    name: &str,
+    alias: Option<&str>,
+    kind: RecordType,
+    error: &NetError,
+) -> LookError {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
             ResponseCode::NXDomain => LookError::new(
                 ErrorKind::DnsNxdomain,
-                format!("the name {name} does not exist"),
+                match alias {
+                    Some(target) => {
+                        format!("{name} is an alias for {target}, and that name does not exist")
+                    }
+                    None => format!("the name {name} does not exist"),
+                },
             ),
             ResponseCode::NoError => LookError::new(
                 ErrorKind::DnsNoAddress,
-                format!("{name} has no {kind} records"),
+                match alias {
+                    Some(target) => {
+                        format!("{name} is an alias for {target}, which has no {kind} records")
+                    }
+                    None => format!("{name} has no {kind} records"),
+                },
             ),
             code => servfail(name, kind, code),
         },

@@ -4,11 +4,13 @@
 mod direct;
 mod dns;
 mod dns_error;
+pub(crate) mod https;
 mod mail;
 mod order;
 mod overrides;
 mod reread;
 mod routes;
+mod service;
 mod tlsa;
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,11 +31,13 @@ pub use crate::model::{Families, Family};
 use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::Tlsa;
 
-use dns::{Dns, settings};
+use dns::{Dns, Settings, settings};
+use https::HttpsRecords;
 pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::Override;
 use reread::Reread;
 use routes::Routes;
+pub use service::MAX_SERVICE_TARGETS;
 use tlsa::Vouching;
 
 /// Result of resolving a name.
@@ -46,6 +50,9 @@ pub struct Resolution {
     /// Families for which no name server returned addresses: SERVFAIL, no response, or no name
     /// server to query.
     pub unanswered: Option<Families>,
+    /// Further addresses, which only the HTTPS records of the host give (RFC 9460). Clients without
+    /// support for these records do not use them.
+    pub hinted: Vec<IpAddr>,
     /// Duration of the lookup. `None` if no query was sent.
     pub took: Option<Duration>,
 }
@@ -63,6 +70,8 @@ pub struct AddressQuery<'a> {
     pub known: &'a [IpAddr],
     /// Families to probe, if they differ from the resolver's.
     pub families: Option<Families>,
+    /// True to query the HTTPS records too.
+    pub is_https: bool,
 }
 
 impl<'a> AddressQuery<'a> {
@@ -74,6 +83,7 @@ impl<'a> AddressQuery<'a> {
             fixed: &[],
             known: &[],
             families: None,
+            is_https: false,
         }
     }
 }
@@ -150,6 +160,7 @@ pub struct Resolver {
     routes: Routes,
     overrides: HashMap<(Option<Hostname>, u16), Vec<IpAddr>>,
     name_servers: Vec<SocketAddr>,
+    https: HttpsRecords,
     hosts: Option<Reread<Hosts>>,
     /// Created at the first query, because a run with only fixed addresses needs no
     /// `/etc/resolv.conf`.
@@ -165,17 +176,24 @@ struct Servers {
     dns: Dns,
     config: ResolverConfig,
     options: ResolverOpts,
+    /// AAAA records are queried only if the user asks for IPv6.
+    no_aaaa: bool,
     /// Created at the first query for TLSA records.
     vouching: OnceLock<Result<Vouching, String>>,
 }
 
 impl Servers {
     fn new(name_servers: &[SocketAddr]) -> Result<Self, String> {
-        let (config, options) = settings(name_servers)?;
+        let Settings {
+            config,
+            options,
+            no_aaaa,
+        } = settings(name_servers)?;
         Ok(Self {
             dns: Dns::new(&config, &options)?,
             config,
             options,
+            no_aaaa,
             vouching: OnceLock::new(),
         })
     }
@@ -197,6 +215,7 @@ impl Resolver {
         let is_system = name_servers.is_empty();
         Self {
             families,
+            https: HttpsRecords::default(),
             routes: Routes::default(),
             overrides: map,
             // A user who specifies a name server expects its responses, not those of a local file.
@@ -219,6 +238,7 @@ impl Resolver {
         resolution.keep(query.known);
         if families == Families::Available {
             self.routes.skip_unavailable(&mut resolution.addresses);
+            self.routes.skip_unavailable(&mut resolution.hinted);
         }
         resolution
     }
@@ -246,11 +266,13 @@ impl Resolver {
         }
         let name = match hostname {
             Hostname::Ip(ip) => return Resolution::of([*ip], families),
+            Hostname::File(_) => return Resolution::of([], families),
             Hostname::Dns(name) => name,
         };
         let start = Instant::now();
         // Boxed: the state of a query is large, and a probe spends most of its time on other steps.
-        let asked = Box::pin(self.ask(name, families, deadline)).await;
+        let https = query.is_https.then_some(port);
+        let asked = Box::pin(self.ask(name, families, https, deadline)).await;
         let mut resolution =
             asked.unwrap_or_else(|error| Resolution::without_addresses(error, families));
         resolution.took = Some(start.elapsed());
@@ -270,7 +292,7 @@ impl Resolver {
     ) -> Result<Option<Tlsa>, LookError> {
         let name = match hostname {
             Hostname::Dns(name) if !is_localhost(name) => name,
-            Hostname::Dns(_) | Hostname::Ip(_) => return Ok(None),
+            Hostname::Dns(_) | Hostname::Ip(_) | Hostname::File(_) => return Ok(None),
         };
         let servers = self.servers()?;
         let vouching = servers
@@ -288,6 +310,7 @@ impl Resolver {
         &self,
         text: &str,
         families: Families,
+        https: Option<u16>,
         deadline: Instant,
     ) -> Result<Resolution, LookError> {
         let name = dns::name(text)?;
@@ -320,6 +343,9 @@ impl Resolver {
 
         let servers = self.servers()?;
         let dns = &servers.dns;
+        // `Available` is the default. All other families are the user's choice.
+        let is_v6_wanted =
+            families.has(Family::V6) && !(servers.no_aaaa && families == Families::Available);
         let mut failed: Option<Resolution> = None;
         for name in dns.candidates(text)? {
             let lookup = |kind: RecordType, wanted: bool| {
@@ -334,11 +360,24 @@ impl Resolver {
                 }
             };
             // Both families of one name, before the next name: their addresses must not mix.
-            let (v4, v6) = tokio::join!(
+            let hints = async {
+                match https {
+                    Some(port) => {
+                        let https = &self.https;
+                        https.addresses(dns, &name, port, families, deadline).await
+                    }
+                    None => Vec::new(),
+                }
+            };
+            let (v4, v6, mut hinted) = tokio::join!(
                 lookup(RecordType::A, families.has(Family::V4)),
-                lookup(RecordType::AAAA, families.has(Family::V6)),
+                lookup(RecordType::AAAA, is_v6_wanted),
+                hints,
             );
-            let resolution = combine(text, families, [v4, v6]);
+            let mut resolution = combine(text, families, [v4, v6]);
+            hinted.retain(|ip| !resolution.addresses.contains(ip));
+            hinted.sort();
+            resolution.hinted = hinted;
             let severity = failure_rank(&resolution);
             if severity.is_none() || severity == Some(SILENT_RANK) {
                 return Ok(resolution);
@@ -360,10 +399,19 @@ impl Resolver {
 
 /// Reads the system's hosts file. An absent file is treated as empty.
 fn read_hosts() -> Result<Hosts, String> {
-    match Hosts::from_system() {
+    let cannot_read = |error: io::Error| format!("cannot read {HOSTS}: {error}");
+    match std::fs::read(HOSTS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
-        hosts => hosts.map_err(|error| format!("cannot read {HOSTS}: {error}")),
+        Err(error) => Err(cannot_read(error)),
+        Ok(bytes) => hosts_of(&bytes).map_err(cannot_read),
     }
+}
+
+/// Parses a hosts file. Bytes that are not UTF-8, such as a comment in Latin-1, do not lose lines.
+fn hosts_of(bytes: &[u8]) -> io::Result<Hosts> {
+    let mut hosts = Hosts::default();
+    hosts.read_hosts_conf(String::from_utf8_lossy(bytes).as_bytes())?;
+    Ok(hosts)
 }
 
 /// Returns true for names of this machine, which are not sent to DNS (RFC 6761, section 6.3).
@@ -439,6 +487,7 @@ fn combine(
         addresses: addresses.into_iter().collect(),
         failure,
         unanswered: Families::listed(&unanswered),
+        hinted: Vec::new(),
         took: None,
     }
 }
@@ -461,6 +510,17 @@ mod tests {
             .iter()
             .map(ToString::to_string)
             .collect()
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_lose_no_line_of_the_hosts_file() {
+        let hosts =
+            hosts_of(b"# B\xfcro\n192.0.2.1 a.example b\xfcro # \xfc\n192.0.2.2 b.example\n");
+        let hosts = hosts.unwrap();
+        for name in ["a.example.", "b.example."] {
+            let query = Query::query(dns::name(name).unwrap(), RecordType::A);
+            assert!(hosts.lookup_static_host(&query).is_some(), "{name}");
+        }
     }
 
     #[tokio::test]

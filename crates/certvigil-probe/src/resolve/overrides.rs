@@ -1,5 +1,6 @@
 //! Addresses that the user specifies for names.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -14,6 +15,23 @@ pub struct Override {
     pub port: u16,
     /// Addresses, at least one.
     pub addresses: Vec<IpAddr>,
+}
+
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hostname {
+            None => f.write_str("*")?,
+            Some(Hostname::Ip(IpAddr::V6(ip))) => write!(f, "[{ip}]")?,
+            Some(hostname) => hostname.fmt(f)?,
+        }
+        let addresses = self.addresses.iter().map(ToString::to_string);
+        write!(
+            f,
+            ":{}:{}",
+            self.port,
+            addresses.collect::<Vec<_>>().join(",")
+        )
+    }
 }
 
 impl FromStr for Override {

@@ -181,7 +181,7 @@ async fn ask_for(
     };
     match response {
         Ok(response) => Ok(answer(&response)),
-        Err(error) => match explain(&text, kind, &error) {
+        Err(error) => match explain(&text, None, kind, &error) {
             none if none.is_dns_answer() => Ok(Answer::default()),
             failure if failure.kind == ErrorKind::DnsServfail => {
                 Err(may_be_bogus(&failure, &error))

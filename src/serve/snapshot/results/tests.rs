@@ -11,6 +11,7 @@ fn target(number: usize) -> Target {
         hostname: format!("h{number}.example").parse().unwrap(),
         port: 443,
         protocol: Protocol::Https,
+        names: Box::default(),
     }
 }
 
@@ -48,7 +49,10 @@ proptest! {
             let all: Vec<*const TargetResults> = map.iter().map(Arc::as_ptr).collect();
             let wanted: Vec<*const TargetResults> = model.values().map(Arc::as_ptr).collect();
             prop_assert_eq!(all, wanted);
-            prop_assert!(map.chunks.iter().all(|c| !c.is_empty() && c.len() <= MAX_CHUNK));
+            let mut nodes = map.nodes.iter();
+            prop_assert!(nodes.all(|node| !node.is_empty() && node.len() <= MAX_NODE));
+            let mut chunks = map.nodes.iter().flat_map(|node| node.iter());
+            prop_assert!(chunks.all(|chunk| !chunk.is_empty() && chunk.len() <= MAX_CHUNK));
         }
     }
 }
@@ -71,5 +75,5 @@ fn publish_cost() {
         published.store(Arc::new(map.clone()));
     }
     let each = start.elapsed() / u32::try_from(CHANGES).unwrap();
-    println!("{each:?} for one of {TARGETS}, {} chunks", map.chunks.len());
+    println!("{each:?} for one of {TARGETS}, {} nodes", map.nodes.len());
 }

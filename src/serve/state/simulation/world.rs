@@ -282,11 +282,13 @@ impl World {
                     ),
                 }),
                 hostnames,
+                found: Vec::new(),
                 awaited: None,
             }),
             Peer::Failing | Peer::Hanging => Err(Failed {
                 name,
                 hostnames,
+                found: Vec::new(),
                 error: "away".into(),
                 may_pass: true,
                 is_gone: false,
@@ -296,7 +298,7 @@ impl World {
             request,
             fetched: Fetched {
                 answers: vec![answer],
-                mail_hosts: None,
+                known_places: None,
             },
             clock_warning: None,
         };

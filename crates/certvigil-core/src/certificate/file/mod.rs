@@ -9,12 +9,14 @@ mod foreign;
 mod leaf;
 mod pkcs12;
 mod pkcs7;
+mod private_key;
 mod text;
 
 use super::Certificate;
 use blocks::{Block, blocks};
 pub use foreign::Foreign;
 pub use leaf::{LeafError, leaf_of};
+pub use private_key::{KeyError, KeyOfFile, read_private_keys};
 
 /// Maximum certificates in one file, beyond any chain file or bundle of roots.
 pub const MAX_FILE_CERTIFICATES: usize = 10_000;
@@ -102,7 +104,7 @@ pub enum FileError {
     Pkcs12Encryption,
     /// A PKCS #12 file with a password.
     #[error(
-        "the PKCS #12 file needs a password: give it in a file with --cert-password-file, or convert the file with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
+        "the PKCS #12 file needs a password: give it in a file with --cert-password-file (an empty file for the empty password), or convert the file with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
     )]
     NeedsPassword,
     /// A PKCS #12 file with another password.
@@ -149,6 +151,23 @@ pub fn read_certificates(
 /// The same as [`read_certificates`].
 pub fn parse_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     read_certificates(bytes, None)
+}
+
+/// Returns true if the certificates of a file are a set, whose order has no meaning: PKCS #7 and
+/// PKCS #12. False for a file that cannot be read.
+pub fn is_unordered(bytes: &[u8]) -> bool {
+    if is_der(bytes) {
+        return pkcs7::is_signed_data(bytes) || pkcs12::is_pfx(bytes);
+    }
+    let text = text::decode(bytes);
+    let Ok(blocks) = blocks(&text) else {
+        return false;
+    };
+    let mut ders = blocks
+        .iter()
+        .filter(|block| !block.label.ends_with("PRIVATE KEY"))
+        .filter_map(|block| block.decode().ok());
+    ders.any(|der| pkcs7::is_signed_data(&der) || pkcs12::is_pfx(&der))
 }
 
 /// Returns true if the bytes begin with a SEQUENCE whose length fits: text does not.

@@ -57,8 +57,7 @@ pub(super) fn is_pfx(der: &[u8]) -> bool {
     pfx(der).is_some()
 }
 
-/// Returns the DER of each certificate. `password` is UTF-8; without one, the file must be unencrypted or encrypted
-/// with the empty password.
+/// Returns the DER of each certificate. `password` is UTF-8; without one, the certificates must be unencrypted.
 ///
 /// # Errors
 /// Returns an error if the password is missing or wrong, the structure cannot be read, or its encryption is of an unknown kind.
@@ -66,9 +65,9 @@ pub(super) fn certificates(der: &[u8], password: Option<&str>) -> Result<Vec<Vec
     let pfx = pfx(der).ok_or(FileError::Pkcs12)?;
     let reader = Reader {
         passwords: match password {
-            Some(password) => vec![Password::new(password)],
             // An empty password and none at all derive different keys, and programs write both.
-            None => vec![Password::new(""), Password::none()],
+            None | Some("") => vec![Password::new(""), Password::none()],
+            Some(password) => vec![Password::new(password)],
         },
         is_given: password.is_some(),
     };
@@ -182,6 +181,10 @@ impl Reader {
 
     fn decrypt(&self, data: &Encrypted<'_>) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let scheme = Scheme::read(data.algorithm).ok_or(FileError::Pkcs12Encryption)?;
+        // Even the empty password must be given: such a file looks protected to other programs.
+        if !self.is_given {
+            return Err(FileError::NeedsPassword);
+        }
         let plain = self.passwords.iter().find_map(|password| {
             let plain = scheme.decrypt(&data.content, password)?;
             // A wrong key may leave valid padding.

@@ -210,11 +210,6 @@ fn containers_have_the_certificates_that_were_put_in() {
         (
             "empty-password.p12",
             include_bytes!("testdata/empty-password.p12"),
-            None,
-        ),
-        (
-            "empty-password.p12",
-            include_bytes!("testdata/empty-password.p12"),
             Some(""),
         ),
     ] {
@@ -249,6 +244,12 @@ fn a_wrong_and_a_missing_password_are_told_apart_from_damage() {
             Err(FileError::Unknown)
         );
     }
+}
+
+#[test]
+fn the_empty_password_of_an_encrypted_file_must_be_given() {
+    let file = include_bytes!("testdata/empty-password.p12");
+    assert_eq!(read_certificates(file, None), Err(FileError::NeedsPassword));
 }
 
 /// A leaf of this name below an authority.

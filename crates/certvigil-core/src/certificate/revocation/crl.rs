@@ -49,6 +49,26 @@ impl Crl {
         Self::from_der(list.to_vec())
     }
 
+    /// Creates all lists of a file: DER, or any number of PEM blocks.
+    ///
+    /// # Errors
+    /// Returns an error if there is no list, or if one of them cannot be read.
+    pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Unusable> {
+        const BEGIN: &[u8] = b"-----BEGIN ";
+        if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
+            return Ok(vec![Self::from_der(bytes.to_vec())?]);
+        }
+        let mut lists = Vec::new();
+        for list in CertificateRevocationListDer::pem_slice_iter(bytes) {
+            let list = list.map_err(|_| Unusable::Unreadable("one of its PEM blocks"))?;
+            lists.push(Self::from_der(list.to_vec())?);
+        }
+        match lists.is_empty() {
+            true => Err(Unusable::Unreadable("its PEM has no revocation list")),
+            false => Ok(lists),
+        }
+    }
+
     /// Creates a list from its DER.
     ///
     /// # Errors

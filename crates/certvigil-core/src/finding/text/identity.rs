@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use crate::certificate::{Certificate, Facts};
+use crate::certificate::{Certificate, Facts, PublicKeyHash};
 use crate::instance::State;
 use crate::model::{Hostname, Timestamp, and_more};
 
 use super::super::{Dummy, Older, Wanted};
-use super::{Text, expected_name, list};
+use super::{Text, expected_name, list, name};
 
 /// Maximum names of a certificate in a message; certificates may have hundreds.
 const MAX_NAMES: usize = 5;
@@ -149,6 +149,23 @@ pub(super) fn hostname_mismatch(
     Text::new(
         message,
         format!("serve a certificate that names {hostname}, or take the name from the inventory"),
+    )
+}
+
+/// Returns the text of [`Detail::KeyMismatch`](super::Detail::KeyMismatch).
+pub(super) fn key_mismatch(
+    certificate: &Certificate,
+    own: Option<PublicKeyHash>,
+    key: PublicKeyHash,
+) -> Text {
+    let own = own.map(|own| format!(" (public key {own})"));
+    Text::new(
+        format!(
+            "the private key (public key {key}) does not belong to {}{}",
+            name(certificate),
+            own.unwrap_or_default()
+        ),
+        "give the key with which this certificate was requested, or have the certificate reissued for this key; a server does not start with the two",
     )
 }
 

@@ -16,6 +16,7 @@ pub(super) fn property(leaf: &Facts, hostname: &Hostname, is_match: bool) -> Opt
     match hostname {
         Hostname::Dns(name) if is_match => of_match(leaf, name),
         Hostname::Ip(_) if is_match => None,
+        Hostname::File(_) => None,
         Hostname::Dns(name) => Some(of_mismatch(leaf, name)),
         Hostname::Ip(ip) => Some(of_address(leaf, *ip)),
     }

@@ -58,6 +58,23 @@ impl Clients {
         Client::ALL.into_iter().zip(&self.opinions)
     }
 
+    /// Returns the opinions of clients that need this and the other chain or name: a refusal of one
+    /// of them is a refusal.
+    pub(super) fn and(self, other: Self) -> Self {
+        let mut others = other.opinions.into_iter();
+        let opinions = self.opinions.map(|own| match (own, others.next()) {
+            (own @ Opinion::Refuses(_), _) => own,
+            (_, Some(other @ Opinion::Refuses(_))) => other,
+            (Opinion::Unknown, _) => Opinion::Unknown,
+            (own, other) => other.unwrap_or(own),
+        });
+        let traits: BTreeSet<Trait> = self.traits.into_iter().chain(other.traits).collect();
+        Self {
+            opinions,
+            traits: traits.into_iter().collect(),
+        }
+    }
+
     /// Returns the distinct traits of the paths, in the order of the rules.
     pub fn traits(&self) -> &[Trait] {
         &self.traits
@@ -78,7 +95,8 @@ pub(super) struct Presented<'a> {
     pub(super) leaf: &'a Certificate,
     /// The served certificates after the leaf, in the order received.
     pub(super) rest: &'a [Certificate],
-    pub(super) hostname: &'a Hostname,
+    /// The name that clients match; `None` to leave the name out of the judgement.
+    pub(super) hostname: Option<&'a Hostname>,
     pub(super) hostname_match: bool,
     /// True if an OCSP response is stapled.
     pub(super) is_stapled: bool,

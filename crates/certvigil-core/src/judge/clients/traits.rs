@@ -307,8 +307,8 @@ impl Found<'_> {
 
     fn of_leaf(&mut self, leaf: &Facts, presented: &Presented<'_>) {
         let extensions = &leaf.extensions;
-        if let Some(property) = hosts::property(leaf, presented.hostname, presented.hostname_match)
-        {
+        let of_host = |hostname| hosts::property(leaf, hostname, presented.hostname_match);
+        if let Some(property) = presented.hostname.and_then(of_host) {
             self.add(property);
         }
         if let Some(usage) = extensions.key_usage

@@ -70,9 +70,13 @@ fn verify(presented: &Presented<'_>) -> Result<(), Error> {
         None,
         None,
     )?;
-    let name = match presented.hostname {
+    let Some(hostname) = presented.hostname else {
+        return Ok(());
+    };
+    let name = match hostname {
         Hostname::Dns(name) => ServerName::try_from(name.as_str()).ok(),
         Hostname::Ip(ip) => Some(ServerName::from(*ip)),
+        Hostname::File(_) => None,
     };
     match name {
         Some(name) => end_entity.verify_is_valid_for_subject_name(&name),

@@ -360,6 +360,7 @@ fn observation(host: &str, outcome: Outcome) -> Observation {
             hostname: host.parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
+            names: Box::default(),
         },
         ip: Some("192.0.2.1".parse().unwrap()),
         key_type: crate::model::KeyType::Any,

@@ -337,3 +337,22 @@ fn bytes_after_the_end_are_odd_and_another_certificate() {
     assert!(message.contains("bytes after its end"), "{message}");
     assert!(case.expecting(pin(&longer)).flags().correct);
 }
+
+/// The server has the certificate that it should have, so what clients think of it is a warning.
+#[test]
+fn a_deviation_of_an_expected_leaf_is_a_warning() {
+    let pki = pki();
+    let mut der = pki.leaf().der().to_vec();
+    der.push(0);
+    let longer = Certificate::from_der(der);
+    let case = pki.right.serving([longer.clone(), pki.mid.cert()]);
+    let expected = case.expecting(pin(&longer));
+    assert_eq!(
+        expected.codes(),
+        ["refused_by_clients", "nonconformant_certificate"]
+    );
+    let flags = expected.flags();
+    assert!(flags.correct && flags.trusted == Some(false));
+    let codes = case.expecting(Expected::trust_only()).codes();
+    assert!(codes.contains(&"untrusted_root".to_owned()), "{codes:?}");
+}

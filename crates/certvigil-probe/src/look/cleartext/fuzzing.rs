@@ -70,7 +70,14 @@ fn judge_of(reader: &Reader, end: Result<bool, Fault>) {
         Err(fault) => Err(End::Fault(fault)),
     };
     let algorithms = default_provider().signature_verification_algorithms;
-    match judge(end, &algorithms, &CLIENT_RANDOM, reader, Duration::ZERO) {
+    match judge(
+        end,
+        &algorithms,
+        &CLIENT_RANDOM,
+        reader,
+        Duration::ZERO,
+        false,
+    ) {
         Answer::Read(Ok(served)) => {
             let is_signed = reader.signed.is_some();
             assert!(is_signed || served.key_proof == KeyProof::None);

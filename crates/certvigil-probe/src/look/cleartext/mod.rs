@@ -83,7 +83,9 @@ pub(super) async fn read(
     timings.handshake = Some(elapsed);
     let version = reader.hello.as_ref().map(|chosen| chosen.version);
     leave(stream, version.unwrap_or(Version::Tls10), patience).await;
-    judge(result, algorithms, &random, &reader, elapsed)
+    // Without rustls, there is no other handshake in which the server could prove its key.
+    let is_only_way = !super::setup::can_send(look.sni());
+    judge(result, algorithms, &random, &reader, elapsed, is_only_way)
 }
 
 /// Converts the data that was read to an outcome.
@@ -93,6 +95,7 @@ fn judge(
     random: &hello::Random,
     reader: &Reader,
     elapsed: Duration,
+    is_only_way: bool,
 ) -> Answer {
     let Some(chosen) = reader.hello.as_ref() else {
         return match result {
@@ -102,7 +105,7 @@ fn judge(
             _ => Answer::Nothing,
         };
     };
-    if !needs_more_than_rustls(algorithms, chosen, reader) {
+    if !is_only_way && !needs_more_than_rustls(algorithms, chosen, reader) {
         return Answer::Nothing;
     }
     Answer::Read(match result {

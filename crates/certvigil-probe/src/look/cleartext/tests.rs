@@ -160,7 +160,14 @@ fn judged(reader: &Reader, end: Result<bool, Fault>) -> Answer {
         Ok(false) => Err(End::Closed),
         Err(fault) => Err(End::Fault(fault)),
     };
-    judge(end, &algorithms, &CLIENT_RANDOM, reader, Duration::ZERO)
+    judge(
+        end,
+        &algorithms,
+        &CLIENT_RANDOM,
+        reader,
+        Duration::ZERO,
+        false,
+    )
 }
 
 #[test]

@@ -43,12 +43,14 @@ pub(in crate::look) fn farewell(target: &Target) -> Option<Farewell> {
                 _ => xmpp::CLIENT,
             };
             // TLS starts a new stream, which must be opened before it can be closed.
-            let open = xmpp::open(namespace, &target.hostname);
+            let open = xmpp::open(namespace, target.sent_name());
             let close = "</stream:stream>";
             (format!("{open}{close}").into(), close.into(), false)
         }
         Protocol::Ldap | Protocol::Ldaps => (UNBIND.to_vec(), UNBIND.to_vec(), false),
-        Protocol::Postgres | Protocol::Mysql | Protocol::Https | Protocol::H3 => return None,
+        Protocol::Postgres | Protocol::Mysql | Protocol::Https | Protocol::H3 | Protocol::File => {
+            return None;
+        }
     };
     Some(Farewell {
         after_greeting,

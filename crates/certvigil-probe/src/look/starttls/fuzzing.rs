@@ -50,6 +50,7 @@ fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
         hostname,
         port: protocol.default_port(),
         protocol,
+        names: Box::default(),
     };
     let mut heard = Vec::new();
     let server = Script {

@@ -80,8 +80,8 @@ where
         Protocol::Imap => imap::ask(wire).await,
         Protocol::Pop3 => pop3::ask(wire).await,
         Protocol::Ftp => ftp::ask(wire).await,
-        Protocol::Xmpp => xmpp::ask(wire, xmpp::CLIENT, &target.hostname).await,
-        Protocol::XmppServer => xmpp::ask(wire, xmpp::SERVER, &target.hostname).await,
+        Protocol::Xmpp => xmpp::ask(wire, xmpp::CLIENT, target.sent_name()).await,
+        Protocol::XmppServer => xmpp::ask(wire, xmpp::SERVER, target.sent_name()).await,
         Protocol::Ldap => ldap::ask(wire).await,
         Protocol::Postgres => postgres::ask(wire).await,
         Protocol::Mysql => mysql::ask(wire).await,
@@ -97,7 +97,8 @@ where
         | Protocol::Xmpps
         | Protocol::Ldaps
         | Protocol::Nntps
-        | Protocol::Ircs => Ok(()),
+        | Protocol::Ircs
+        | Protocol::File => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ fn target(protocol: Protocol) -> Target {
         hostname: "mail.example.com".parse().unwrap(),
         port: protocol.default_port(),
         protocol,
+        names: Box::default(),
     }
 }
 

@@ -1,0 +1,363 @@
+//! Files with private keys: PKCS #1, PKCS #8 and SEC 1, in PEM and DER. Only the public keys that
+//! belong to them are kept.
+
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use secrecy::zeroize::Zeroizing;
+
+use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS};
+use super::super::{Certificate, Key, PublicKeyHash, der, read_key};
+use super::blocks::{Block, blocks};
+use super::{FileError, Foreign, text};
+
+/// Ed25519, 1.3.101.112 (RFC 8410).
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
+/// `[0]`: the curve of an ECPrivateKey (RFC 5915).
+const CONTEXT_0: u8 = 0xa0;
+/// `[1]`: the public key of an ECPrivateKey.
+const CONTEXT_1: u8 = 0xa1;
+/// `[1] IMPLICIT BIT STRING`: the public key of a OneAsymmetricKey (RFC 5958).
+const IMPLICIT_1: u8 = 0x81;
+/// Maximum keys in one file. A file with the keys of an RSA and ECDSA pair has two.
+const MAX_FILE_KEYS: usize = 100;
+
+/// The reason for which a file with a private key cannot be read. Displayed as one line without the
+/// file's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The file has no bytes but white space.
+    #[error("the file is empty")]
+    Empty,
+    /// The blocks of the file cannot be told apart, or one is not base64.
+    #[error(transparent)]
+    Pem(#[from] FileError),
+    /// The file is of another kind.
+    #[error("the file has no private key, only {0}")]
+    Only(Foreign),
+    /// The file has certificates and no key.
+    #[error("the file has no private key, only a certificate")]
+    OnlyCertificate,
+    /// A password protects the key.
+    #[error("{}the private key is encrypted: decrypt it with `openssl pkey -in FILE -out FILE.key`", at(.0))]
+    Encrypted(Option<usize>),
+    /// The key is in a PKCS #12 file.
+    #[error(
+        "the file is PKCS #12: extract the key with `openssl pkcs12 -in FILE -nocerts -nodes -out FILE.key`"
+    )]
+    Pkcs12,
+    /// The key is in the format of OpenSSH.
+    #[error(
+        "the key is in the format of OpenSSH: convert it with `ssh-keygen -p -m PKCS8 -f FILE`"
+    )]
+    OpenSsh,
+    /// The structure of the key cannot be read.
+    #[error("{}the private key is damaged", at(.0))]
+    Malformed(Option<usize>),
+    /// The public key cannot be computed from a key of this kind.
+    #[error(
+        "{}the private key is of a kind that cannot be compared ({kind}): compare it by hand with `openssl pkey -in FILE -pubout` and `openssl x509 -in CERTIFICATE -noout -pubkey`",
+        at(.line)
+    )]
+    Unsupported {
+        /// Line of the block's first boundary, from 1.
+        line: Option<usize>,
+        /// Name or object identifier of the kind.
+        kind: String,
+    },
+    /// More than [`MAX_FILE_KEYS`].
+    #[error("the file has more than {MAX_FILE_KEYS} private keys")]
+    TooMany,
+    /// Neither PEM nor DER.
+    #[error("the file has no `-----BEGIN PRIVATE KEY-----` and is not DER")]
+    Unknown,
+}
+
+fn at(line: &Option<usize>) -> String {
+    line.map(|line| format!("line {line}: "))
+        .unwrap_or_default()
+}
+
+/// The public key of a private key in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyOfFile {
+    /// DER of its SubjectPublicKeyInfo.
+    spki: Vec<u8>,
+}
+
+impl KeyOfFile {
+    fn new(algorithm: &[u8], key: &[u8]) -> Self {
+        Self {
+            spki: der::subject_public_key_info(algorithm, key),
+        }
+    }
+
+    /// Returns the hash of the SubjectPublicKeyInfo.
+    pub fn public_key_hash(&self) -> PublicKeyHash {
+        PublicKeyHash::of(&self.spki)
+    }
+
+    /// Returns the kind and the size.
+    pub fn kind(&self) -> Key {
+        read_key(&self.spki, &mut Vec::new())
+    }
+
+    /// Returns true if the certificate has this key, whatever the encoding of its
+    /// SubjectPublicKeyInfo. Returns `None` if the certificate cannot be read.
+    pub fn belongs_to(&self, certificate: &Certificate) -> Option<bool> {
+        let facts = certificate.facts().ok()?;
+        Some(facts.spki == self.spki || same(&facts.spki, &self.spki))
+    }
+}
+
+/// Compares two public keys by their numbers: the parameters of RSA, and the forms of a point on a
+/// curve, have several encodings.
+fn same(certificate: &[u8], own: &[u8]) -> bool {
+    let compared = || {
+        let (theirs_algorithm, theirs) = der::public_key(certificate)?;
+        let (own_algorithm, own) = der::public_key(own)?;
+        let (theirs_kind, theirs_parameters) = algorithm(theirs_algorithm)?;
+        let (own_kind, own_parameters) = algorithm(own_algorithm)?;
+        let is_rsa = |kind: &[u8]| matches!(kind, RSA_ENCRYPTION | RSASSA_PSS);
+        Some(match own_kind {
+            _ if is_rsa(own_kind) => {
+                is_rsa(theirs_kind) && rsa_numbers(theirs)? == rsa_numbers(own)?
+            }
+            EC_PUBLIC_KEY => {
+                let is_named = theirs_parameters.first() == Some(&der::OBJECT_IDENTIFIER);
+                let is_same_curve = !is_named || theirs_parameters == own_parameters;
+                theirs_kind == EC_PUBLIC_KEY && is_same_curve && same_point(theirs, own)
+            }
+            _ => theirs_kind == own_kind && theirs == own,
+        })
+    };
+    compared().unwrap_or(false)
+}
+
+/// Splits the content of an AlgorithmIdentifier into its kind and the DER of its parameters.
+fn algorithm(mut content: &[u8]) -> Option<(&[u8], &[u8])> {
+    let kind = der::expect(&mut content, der::OBJECT_IDENTIFIER)?.content;
+    Some((kind, content))
+}
+
+/// Returns the modulus and the exponent of an RSAPublicKey without leading zeros.
+fn rsa_numbers(mut key: &[u8]) -> Option<[&[u8]; 2]> {
+    let mut fields = der::expect(&mut key, der::SEQUENCE)?.content;
+    let modulus = der::expect(&mut fields, der::INTEGER)?.content;
+    let exponent = der::expect(&mut fields, der::INTEGER)?.content;
+    Some([modulus, exponent].map(super::super::key::without_zeros))
+}
+
+/// Compares two points (SEC 1, section 2.3.3), one of which may be compressed.
+fn same_point(a: &[u8], b: &[u8]) -> bool {
+    a == b
+        || match (compressed(a), compressed(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => false,
+        }
+}
+
+/// Returns the x coordinate of a point, and true if its y coordinate is odd.
+fn compressed(point: &[u8]) -> Option<(&[u8], bool)> {
+    let (form, coordinates) = point.split_first()?;
+    match form {
+        2 | 3 => Some((coordinates, *form == 3)),
+        4 | 6 | 7 => {
+            let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
+            Some((x, y.last()? & 1 == 1))
+        }
+        _ => None,
+    }
+}
+
+/// Reads every private key of a file, in its order, and returns their public keys. PEM blocks of
+/// other kinds, such as certificates, are passed over.
+///
+/// # Errors
+/// Returns an error if there is no private key, or if one in the file cannot be read.
+pub fn read_private_keys(bytes: &[u8]) -> Result<Vec<KeyOfFile>, KeyError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(KeyError::Empty);
+    }
+    if super::is_der(bytes) {
+        return match Foreign::of_der(bytes) {
+            Some(Foreign::PrivateKey) => Ok(vec![of_der(bytes, None)?]),
+            Some(Foreign::EncryptedPrivateKey) => Err(KeyError::Encrypted(None)),
+            Some(Foreign::Pkcs12) => Err(KeyError::Pkcs12),
+            Some(other) => Err(KeyError::Only(other)),
+            None if super::is_certificate(bytes) => Err(KeyError::OnlyCertificate),
+            None => Err(KeyError::Unknown),
+        };
+    }
+    let text = text::decode(bytes);
+    let blocks = blocks(&text)?;
+    let mut keys = Vec::new();
+    for block in blocks.iter().filter(|b| b.label.ends_with("PRIVATE KEY")) {
+        keys.push(of_block(block)?);
+        if keys.len() > MAX_FILE_KEYS {
+            return Err(KeyError::TooMany);
+        }
+    }
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    let is_certificate = |block: &Block<'_>| block.label.ends_with("CERTIFICATE");
+    Err(match blocks.first() {
+        Some(_) if blocks.iter().any(is_certificate) => KeyError::OnlyCertificate,
+        Some(block) if block.label == "PKCS12" => KeyError::Pkcs12,
+        Some(block) => KeyError::Only(Foreign::of_block(block)),
+        None => Foreign::of_file(&text).map_or(KeyError::Unknown, KeyError::Only),
+    })
+}
+
+fn of_block(block: &Block<'_>) -> Result<KeyOfFile, KeyError> {
+    if block.label == "OPENSSH PRIVATE KEY" {
+        return Err(KeyError::OpenSsh);
+    }
+    if block.is_encrypted() {
+        return Err(KeyError::Encrypted(Some(block.line)));
+    }
+    let der = Zeroizing::new(block.decode()?);
+    of_der(&der, Some(block.line))
+}
+
+fn of_der(mut der: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {
+    let malformed = || KeyError::Malformed(line);
+    let content = der::expect(&mut der, der::SEQUENCE).ok_or_else(malformed)?;
+    let mut fields = content.content;
+    der::expect(&mut fields, der::INTEGER).ok_or_else(malformed)?;
+    match fields.first() {
+        // PrivateKeyInfo (RFC 5208), OneAsymmetricKey (RFC 5958).
+        Some(&der::SEQUENCE) => of_pkcs8(fields, line),
+        // RSAPrivateKey (RFC 8017, appendix A.1.2), and OpenSSL's DSA key, which has fewer numbers.
+        Some(&der::INTEGER) => of_numbers(fields, line),
+        // ECPrivateKey (RFC 5915).
+        Some(&der::OCTET_STRING) => of_sec1(content.content, None, line),
+        _ => Err(malformed()),
+    }
+}
+
+fn of_pkcs8(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {
+    let malformed = || KeyError::Malformed(line);
+    let identifier = der::expect(&mut fields, der::SEQUENCE).ok_or_else(malformed)?;
+    let mut key = der::expect(&mut fields, der::OCTET_STRING)
+        .ok_or_else(malformed)?
+        .content;
+    let (kind, parameters) = algorithm(identifier.content).ok_or_else(malformed)?;
+    match kind {
+        RSA_ENCRYPTION | RSASSA_PSS => {
+            let mut inner = der::expect(&mut key, der::SEQUENCE)
+                .ok_or_else(malformed)?
+                .content;
+            der::expect(&mut inner, der::INTEGER).ok_or_else(malformed)?;
+            of_numbers(inner, line)
+        }
+        EC_PUBLIC_KEY => {
+            let inner = der::expect(&mut key, der::SEQUENCE).ok_or_else(malformed)?;
+            of_sec1(inner.content, Some(parameters), line)
+        }
+        ED25519 => {
+            let seed = der::expect(&mut key, der::OCTET_STRING).ok_or_else(malformed)?;
+            let pair =
+                Ed25519KeyPair::from_seed_unchecked(seed.content).map_err(|_| malformed())?;
+            Ok(KeyOfFile::new(
+                identifier.content,
+                pair.public_key().as_ref(),
+            ))
+        }
+        _ => {
+            // The attributes are between the key and its public key.
+            der::optional(&mut fields, CONTEXT_0);
+            let public = der::optional(&mut fields, IMPLICIT_1).and_then(|p| der::bits(p.content));
+            match public {
+                Some(public) => Ok(KeyOfFile::new(identifier.content, public)),
+                None => Err(KeyError::Unsupported {
+                    line,
+                    kind: KeyOfFile::new(identifier.content, &[]).kind().to_string(),
+                }),
+            }
+        }
+    }
+}
+
+/// Reads the numbers of an RSAPrivateKey after its version.
+fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {
+    /// `NULL`, the parameters of `rsaEncryption`.
+    const NULL: [u8; 2] = [5, 0];
+    /// Numbers of an RSAPrivateKey after its version.
+    const RSA_NUMBERS: usize = 8;
+    let mut numbers = Vec::new();
+    while let Some(number) = der::optional(&mut fields, der::INTEGER) {
+        numbers.push(number.whole);
+        if numbers.len() > RSA_NUMBERS {
+            break;
+        }
+    }
+    match numbers.as_slice() {
+        [modulus, exponent, ..] if numbers.len() >= RSA_NUMBERS => {
+            let key = der::sequence(&[*modulus, *exponent].concat());
+            let kind = der::encode(der::OBJECT_IDENTIFIER, RSA_ENCRYPTION);
+            let algorithm = [kind.as_slice(), &NULL].concat();
+            Ok(KeyOfFile::new(&algorithm, &key))
+        }
+        // OpenSSL's form of DSA: p, q, g, y, x.
+        [_, _, _, _, _] => Err(KeyError::Unsupported {
+            line,
+            kind: "DSA".into(),
+        }),
+        _ => Err(KeyError::Malformed(line)),
+    }
+}
+
+/// Reads the fields of an ECPrivateKey. `curve` is the DER of the parameters outside of it.
+fn of_sec1(
+    mut fields: &[u8],
+    curve: Option<&[u8]>,
+    line: Option<usize>,
+) -> Result<KeyOfFile, KeyError> {
+    let malformed = || KeyError::Malformed(line);
+    der::expect(&mut fields, der::INTEGER).ok_or_else(malformed)?;
+    let secret = der::expect(&mut fields, der::OCTET_STRING).ok_or_else(malformed)?;
+    let own = der::optional(&mut fields, CONTEXT_0).map(|own| own.content);
+    let public = der::optional(&mut fields, CONTEXT_1)
+        .and_then(|outer| der::expect(&mut { outer.content }, der::BIT_STRING))
+        .and_then(|public| der::bits(public.content));
+    let parameters = own
+        .or(curve)
+        .filter(|parameters| !parameters.is_empty())
+        .ok_or_else(malformed)?;
+    let kind = der::encode(der::OBJECT_IDENTIFIER, EC_PUBLIC_KEY);
+    let algorithm = [kind.as_slice(), parameters].concat();
+    let named = der::expect(&mut { parameters }, der::OBJECT_IDENTIFIER);
+    let (library, length) = match named.map(|named| named.content) {
+        Some(P256) => (Some(&ECDH_P256), 32),
+        Some(P384) => (Some(&ECDH_P384), 48),
+        Some(P521) => (Some(&ECDH_P521), 66),
+        _ => (None, 0),
+    };
+    // The public key in the file may be another one, or missing. It is computed where that is possible.
+    if let Some(library) = library {
+        let digits = super::super::key::without_zeros(secret.content);
+        let zeros = usize::checked_sub(length, digits.len()).ok_or_else(malformed)?;
+        let mut padded = Zeroizing::new(vec![0; zeros]);
+        padded.extend_from_slice(digits);
+        let public = agreement::PrivateKey::from_private_key(library, &padded)
+            .map_err(|_| malformed())?
+            .compute_public_key()
+            .map_err(|_| malformed())?;
+        return Ok(KeyOfFile::new(&algorithm, public.as_ref()));
+    }
+    match public {
+        Some(public) => Ok(KeyOfFile::new(&algorithm, public)),
+        None => Err(KeyError::Unsupported {
+            line,
+            kind: "EC key without its public key".into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

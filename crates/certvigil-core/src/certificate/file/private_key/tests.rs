@@ -1,0 +1,151 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::certificate::parse_certificates;
+
+macro_rules! data {
+    ($name:literal) => {
+        include_bytes!(concat!("testdata/", $name)).as_slice()
+    };
+}
+
+fn certificate(pem: &[u8]) -> Certificate {
+    parse_certificates(pem).unwrap().remove(0)
+}
+
+/// Each certificate with the forms of its key.
+fn pairs() -> Vec<(Certificate, Vec<&'static [u8]>)> {
+    vec![
+        (
+            certificate(data!("rsa.crt.pem")),
+            vec![data!("rsa.key"), data!("rsa-pkcs1.key")],
+        ),
+        (
+            certificate(data!("p256.crt.pem")),
+            vec![
+                data!("p256.key"),
+                data!("p256-sec1.key"),
+                data!("p256-no-public.key"),
+                data!("p256.der.key"),
+            ],
+        ),
+        (certificate(data!("p384.crt.pem")), vec![data!("p384.key")]),
+        (certificate(data!("p521.crt.pem")), vec![data!("p521.key")]),
+        (
+            certificate(data!("secp256k1.crt.pem")),
+            vec![data!("secp256k1.key")],
+        ),
+        (
+            certificate(data!("ed25519.crt.pem")),
+            vec![data!("ed25519.key")],
+        ),
+        (
+            certificate(data!("rsa-pss.crt.pem")),
+            vec![data!("rsa-pss.key")],
+        ),
+        (
+            certificate(data!("explicit.crt.pem")),
+            vec![data!("explicit.key")],
+        ),
+    ]
+}
+
+#[test]
+fn a_key_belongs_to_its_own_certificate_only() {
+    let pairs = pairs();
+    for (at, (own, keys)) in pairs.iter().enumerate() {
+        for (form, bytes) in keys.iter().enumerate() {
+            let read = read_private_keys(bytes).unwrap();
+            let [key] = read.as_slice() else {
+                panic!("{read:?}");
+            };
+            assert_eq!(key.belongs_to(own), Some(true), "{at} {form}");
+            for (other, _) in pairs
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != at)
+                .map(|(_, p)| p)
+            {
+                assert_eq!(key.belongs_to(other), Some(false), "{at} {form}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_compressed_point_is_the_same_key() {
+    let compressed = certificate(data!("p256-compressed.crt.pem"));
+    let key = &read_private_keys(data!("p256.key")).unwrap()[0];
+    assert_eq!(key.belongs_to(&compressed), Some(true));
+    let own = certificate(data!("p256.crt.pem"));
+    assert_eq!(own.public_key_hash(), Some(key.public_key_hash()));
+    assert_eq!(key.kind().to_string(), "EC P-256");
+}
+
+/// The public key in the file is not trusted: it may be another one.
+#[test]
+fn the_public_key_is_computed_from_the_private_one() {
+    let mut der = data!("p256.der.key").to_vec();
+    let last = der.len() - 1;
+    der[last] ^= 1;
+    let key = &read_private_keys(&der).unwrap()[0];
+    let own = certificate(data!("p256.crt.pem"));
+    assert_eq!(key.belongs_to(&own), Some(true));
+}
+
+#[test]
+fn every_key_of_a_file_with_certificates_is_read() {
+    let file = [data!("p256.crt.pem"), data!("p256.key"), data!("rsa.key")].concat();
+    let keys = read_private_keys(&file).unwrap();
+    let kinds: Vec<String> = keys.iter().map(|key| key.kind().to_string()).collect();
+    assert_eq!(kinds, ["EC P-256", "RSA 2048"]);
+}
+
+#[test]
+fn what_is_no_readable_key_is_named_with_the_command_that_converts_it() {
+    for (bytes, wanted) in [
+        (data!("p256-encrypted.key"), "openssl pkey -in FILE -out"),
+        (
+            data!("rsa-encrypted-pkcs1.key"),
+            "line 1: the private key is encrypted",
+        ),
+        (
+            data!("p256-encrypted.der.key"),
+            "openssl pkey -in FILE -out",
+        ),
+        (data!("p256.p12"), "openssl pkcs12 -in FILE -nocerts"),
+        (data!("openssh.key"), "ssh-keygen -p -m PKCS8"),
+        (data!("p256.crt.pem"), "only a certificate"),
+        (data!("secp256k1-no-public.key"), "cannot be compared"),
+        (data!("ed448.key"), "cannot be compared (Ed448)"),
+        (b" \n", "the file is empty"),
+        (b"hello", "no `-----BEGIN PRIVATE KEY-----`"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n",
+            "line 1: the private key is damaged",
+        ),
+        (
+            b"-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n",
+            "only a public key",
+        ),
+    ] {
+        let error = read_private_keys(bytes).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_keys_are_errors_or_other_keys(at in any::<prop::sample::Index>(), bit in 0..8_u8, which in 0..3_usize) {
+        let files: [&[u8]; 3] = [data!("p256.der.key"), data!("rsa.key"), data!("ed25519.key")];
+        let mut bytes = files[which].to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let _ = read_private_keys(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read_private_keys(&bytes);
+    }
+}

@@ -1,0 +1,173 @@
+//! HTTPS records (RFC 9460): addresses and ports that address records lack.
+
+use crate::fixture::check::{Check, rows};
+use crate::fixture::dns::{A, Asked, HTTPS, NXDOMAIN, NameServer, SERVFAIL, Said, wire_name};
+use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::tls::{self, Server};
+use crate::support::Run;
+
+const CDN: &str = "cdn.example.net";
+const IPV4_HINT: u16 = 4;
+const PORT: u16 = 3;
+
+/// The data of an HTTPS record.
+fn https(priority: u16, target: &str, params: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut data = [priority.to_be_bytes().to_vec(), wire_name(target)].concat();
+    for (key, value) in params {
+        data.extend(key.to_be_bytes());
+        data.extend((value.len() as u16).to_be_bytes());
+        data.extend(*value);
+    }
+    data
+}
+
+/// A name server at which [`HOST`] is 127.0.0.2 and [`CDN`] 127.0.0.4, with this response to
+/// queries for HTTPS records of a name.
+fn name_server(
+    respond: impl Fn(&str) -> Option<Result<Vec<Vec<u8>>, u8>> + Send + Sync + 'static,
+) -> NameServer {
+    NameServer::start(move |asked: &Asked| {
+        let answer = match (asked.name.as_str(), asked.kind) {
+            (name, HTTPS) => respond(name)?,
+            (HOST, A) => Ok(vec![vec![127, 0, 0, 2]]),
+            (CDN, A) => Ok(vec![vec![127, 0, 0, 4]]),
+            (HOST | CDN, _) => Ok(Vec::new()),
+            _ => Err(NXDOMAIN),
+        };
+        let records = |data| (asked.name.clone(), asked.kind, data);
+        Some(match answer {
+            Ok(all) => Said {
+                records: all.into_iter().map(records).collect(),
+                ..Said::default()
+            },
+            Err(code) => Said {
+                code,
+                ..Said::default()
+            },
+        })
+    })
+}
+
+/// A certificate for [`HOST`] at every loopback address, or at one.
+struct Bench {
+    pki: Pki,
+    server: Server,
+}
+
+impl Bench {
+    fn at(address: &str) -> Self {
+        let pki = Pki::new();
+        let server = Server::tls(address, tls::config(&pki, &pki.leaf(&[HOST])));
+        Self { pki, server }
+    }
+
+    fn owner(&self) -> String {
+        format!("_{}._https.{HOST}", self.server.port())
+    }
+
+    fn check(&self, name_server: &NameServer) -> Run {
+        let dns = name_server.address.to_string();
+        Check::new(&self.pki)
+            .args(&["-4", "--dns", &dns, "--timeout", "8s"])
+            .arg(format!("{HOST}:{}", self.server.port()))
+            .run()
+    }
+}
+
+fn addresses(run: &Run) -> Vec<String> {
+    let rows = rows(run);
+    rows.iter().for_each(|row| row.assert_right(&[]));
+    rows.iter().map(|row| row.ip().to_owned()).collect()
+}
+
+#[test]
+fn addresses_of_https_records_are_probed_too() {
+    let bench = Bench::at("0.0.0.0");
+    let owner = bench.owner();
+    let hints = name_server(move |name| {
+        let hint: &[u8] = &[127, 0, 0, 2, 127, 0, 0, 3];
+        Some(match name == owner {
+            true => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            false => Err(NXDOMAIN),
+        })
+    });
+    assert_eq!(addresses(&bench.check(&hints)), ["127.0.0.2", "127.0.0.3"]);
+
+    let owner = bench.owner();
+    let alias = name_server(move |name| {
+        Some(match name == owner {
+            true => Ok(vec![https(0, CDN, &[])]),
+            false => Ok(Vec::new()),
+        })
+    });
+    assert_eq!(addresses(&bench.check(&alias)), ["127.0.0.2", "127.0.0.4"]);
+}
+
+#[test]
+fn a_circle_of_aliases_ends() {
+    let bench = Bench::at("0.0.0.0");
+    let (owner, back) = (bench.owner(), bench.owner());
+    let circle = name_server(move |name| {
+        Some(Ok(match name {
+            CDN => vec![https(0, &back, &[])],
+            name if name == owner => vec![https(0, CDN, &[])],
+            _ => Vec::new(),
+        }))
+    });
+    assert_eq!(addresses(&bench.check(&circle)), ["127.0.0.2"]);
+    let asked = circle.asked();
+    assert!(
+        asked.iter().filter(|a| a.kind == HTTPS).count() <= 9,
+        "{asked:?}"
+    );
+}
+
+/// Clients go on with the addresses of A and AAAA records.
+#[test]
+fn an_address_of_an_https_record_that_does_not_respond_is_no_fault() {
+    let bench = Bench::at("127.0.0.2");
+    let owner = bench.owner();
+    let hints = name_server(move |name| {
+        let hint: &[u8] = &[127, 0, 0, 3];
+        Some(match name == owner {
+            true => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            false => Err(NXDOMAIN),
+        })
+    });
+    let run = bench.check(&hints);
+    assert_eq!(addresses(&run), ["127.0.0.2"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stderr.contains("ip=127.0.0.3"), "{}", run.stderr);
+}
+
+#[test]
+fn another_port_in_an_https_record_is_reported() {
+    let bench = Bench::at("0.0.0.0");
+    let owner = bench.owner();
+    let port = name_server(move |name| {
+        let params: [(u16, &[u8]); 2] = [(PORT, &[0x20, 0xfb]), (IPV4_HINT, &[127, 0, 0, 3])];
+        Some(match name == owner {
+            true => Ok(vec![https(1, "", &params)]),
+            false => Err(NXDOMAIN),
+        })
+    });
+    let run = bench.check(&port);
+    assert_eq!(addresses(&run), ["127.0.0.2"]);
+    let wanted = format!("probe https://{HOST}:8443 beside it");
+    assert!(run.stderr.contains(&wanted), "{}", run.stderr);
+}
+
+#[test]
+fn a_name_server_that_does_not_know_https_records_changes_nothing() {
+    let bench = Bench::at("0.0.0.0");
+    for response in [None, Some(SERVFAIL), Some(NXDOMAIN)] {
+        let server = name_server(move |_| response.map(Err));
+        assert_eq!(
+            addresses(&bench.check(&server)),
+            ["127.0.0.2"],
+            "{response:?}"
+        );
+    }
+    let garbage = name_server(|_| Some(Ok(vec![vec![0, 1, 0, 0, 4, 0, 4, 192]])));
+    assert_eq!(addresses(&bench.check(&garbage)), ["127.0.0.2"]);
+}
