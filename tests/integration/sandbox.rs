@@ -100,7 +100,11 @@ fn the_account_survives_every_end() {
         second.args(["sandbox", "--listen", "127.0.0.1:0", "--state-dir"]);
         let second: Run = second.arg(&state).output().unwrap().into();
         assert_eq!(second.code, 3);
-        assert_one_line(&second, &["another sandbox uses this folder", "--state-dir"], &"second");
+        assert_one_line(
+            &second,
+            &["another sandbox uses this folder", "--state-dir"],
+            &"second",
+        );
 
         let code = sandbox.end(ending);
         assert_eq!(code, (ending != "KILL").then_some(0), "{ending}");

@@ -235,7 +235,10 @@ async fn the_testbeds_certificates_can_be_reissued_and_revoked() {
         assert_eq!(order["state"], "pending");
         let approve = endpoint.replace("/api/v2", "/sandbox") + path + "/approve";
         let issued = post(approve).await;
-        assert_eq!((&issued["state"], &issued["id"]), (&"active".into(), &order["id"]));
+        assert_eq!(
+            (&issued["state"], &issued["id"]),
+            (&"active".into(), &order["id"])
+        );
         let current = api.get(&format!("{path}?expand=current")).await.json()["current"].clone();
         assert_eq!(current["sha256_fingerprint"], issued["sha256_fingerprint"]);
         // The two older instances are valid too.
