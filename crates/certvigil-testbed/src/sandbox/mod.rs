@@ -260,11 +260,13 @@ impl Sandbox {
     ) -> Result<T, E> {
         let now = self.now();
         let mut state = self.state();
-        if state.account.is_due(now)
-            && let Err(error) = self
-                .apply::<(), ApiError>(&mut state, now, |account, context| account.advance(context))
-        {
-            tracing::error!("cannot advance the account: {error}");
+        if state.account.is_due(now) {
+            let advanced = self.apply::<_, ApiError>(&mut state, now, |account, context| {
+                Ok(account.advance(context))
+            });
+            for (cn, error) in advanced? {
+                tracing::error!("cannot issue a certificate: cn={cn} error={error}");
+            }
         }
         self.apply(&mut state, now, change)
     }

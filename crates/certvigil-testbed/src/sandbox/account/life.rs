@@ -15,11 +15,9 @@ const FIRST_PAUSE: i64 = 1;
 const MAX_DELIVERIES: usize = 1000;
 
 impl Account {
-    /// Makes all transitions that are due. Fails if a certificate cannot be signed.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`] if a certificate cannot be signed.
-    pub fn advance(&mut self, context: &mut Context<'_>) -> Result<(), ApiError> {
+    /// Makes all transitions that are due. Returns the certificates that could not be signed: their
+    /// order is canceled and their automatic renewal ended, so that the others continue.
+    pub fn advance(&mut self, context: &mut Context<'_>) -> Vec<(String, ApiError)> {
         let now = context.now.0;
         let is_due = |record: &CertificateRecord| due(record).is_some_and(|at| at <= now);
         let all = self.certificates.iter();
@@ -27,26 +25,34 @@ impl Account {
             .filter(|(_, record)| is_due(record))
             .map(|(cn, _)| cn.clone())
             .collect();
+        let mut failures = Vec::new();
         for cn in names {
-            let record = self.certificate(&cn)?;
-            if renewal_due(record).is_some_and(|at| at <= now) {
-                match self.buy(&cn, None, context) {
-                    // Without another instance, the certificate expires like one without automatic
-                    // renewal.
-                    Ok(_) | Err(ApiError::Full { .. }) => {}
-                    Err(error) => return Err(error),
+            if let Err(error) = self.advance_one(&cn, context) {
+                if let Ok(record) = self.certificate_mut(&cn) {
+                    record.auto_renew = false;
                 }
+                let _ = self.reject(&cn);
+                failures.push((cn, error));
             }
-            if approval_due(self.certificate(&cn)?).is_some_and(|at| at <= now) {
-                self.issue(&cn, context)?;
-            }
-            if expiry_due(self.certificate(&cn)?).is_some_and(|at| at <= now)
-                && let Some(current) = self.certificate_mut(&cn)?.instance_mut(State::Active)
-            {
+        }
+        failures
+    }
+
+    fn advance_one(&mut self, cn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
+        let mut result = Ok(());
+        if is_due_at(renewal_due(self.certificate(cn)?), context) {
+            result = self.buy(cn, None, context).map(|_| ());
+        }
+        if result.is_ok() && is_due_at(approval_due(self.certificate(cn)?), context) {
+            result = self.issue(cn, context);
+        }
+        if is_due_at(expiry_due(self.certificate(cn)?), context) {
+            let current = self.certificate_mut(cn)?.instance_mut(State::Active);
+            if let Some(current) = current {
                 current.state = State::Expired;
             }
         }
-        Ok(())
+        result
     }
 
     /// Returns the time of the next transition that time makes.
@@ -90,6 +96,11 @@ impl Account {
         delivery.next_at = now.0 + pause;
         Some(pause)
     }
+}
+
+/// Returns true if a transition is due.
+fn is_due_at(at: Option<i64>, context: &Context<'_>) -> bool {
+    at.is_some_and(|at| at <= context.now.0)
 }
 
 /// Returns the time of the next transition of a certificate.

@@ -17,9 +17,9 @@ use crate::sandbox::store::Store;
 const CNS: [&str; 3] = ["www.example.com", "*.example.com", "new.example.com"];
 const WILDCARD: &str = include_str!("../testdata/wildcard.csr");
 
-/// Signer that makes up its certificates.
+/// Signer that makes up its certificates. It fails for some common names.
 #[derive(Default)]
-struct Fake(u64);
+struct Fake(u64, &'static [&'static str]);
 
 impl Fake {
     fn sign(&mut self, order: &Order<'_>, is_temporary: bool) -> Signed {
@@ -41,6 +41,9 @@ impl Fake {
 
 impl Issuing for Fake {
     fn issue(&mut self, order: &Order<'_>) -> Result<Signed, IssuingError> {
+        if self.1.contains(&order.names[0].as_str()) {
+            return Err(IssuingError("no signature".into()));
+        }
         Ok(self.sign(order, false))
     }
 
@@ -263,8 +266,8 @@ impl Model {
     }
 
     fn run(&mut self, step: &Step) {
-        self.make(|account, context| account.advance(context))
-            .unwrap();
+        let failures = self.make(|account, context| Ok(account.advance(context)));
+        assert_eq!(failures.unwrap(), []);
         let result = match step {
             Step::Request(request) => parse(request).and_then(|parsed| {
                 self.make(|account, context| account.answer(&parsed, context))
@@ -349,4 +352,42 @@ fn random_requests_buy_and_reissue() {
     let all = ["active", "canceled", "expired", "pending", "revoked"];
     assert_eq!(model.states, BTreeSet::from(all));
     assert!(model.issued.len() > 10, "{}", model.issued.len());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_signed_does_not_stop_others() {
+    let mut model = Model::new();
+    model.issuing.1 = &[CNS[0]];
+    for (cn, csr) in [(CNS[0], P256), (CNS[1], WILDCARD)] {
+        for (path, body) in [
+            (
+                format!("certs/{cn}"),
+                vec![("csr", csr), ("approval_method", "http")],
+            ),
+            (format!("certs/{cn}/buy"), vec![]),
+        ] {
+            let body = body.into_iter();
+            let request = Request {
+                method: Method::Post,
+                path: path.split('/').map(str::to_owned).collect(),
+                query: Vec::new(),
+                body: Body::Form(body.map(|(k, v)| (k.into(), v.into())).collect()),
+            };
+            let parsed = parse(&request).unwrap();
+            let answer = model.make(|account, context| account.answer(&parsed, context));
+            answer.unwrap();
+        }
+    }
+    model.now += 10;
+    let failures = model
+        .make(|account, context| Ok(account.advance(context)))
+        .unwrap();
+    assert_eq!(failures.len(), 1);
+    assert_eq!(failures[0].0, CNS[0]);
+    let state = |cn: &str| model.account.certificates[cn].instances[0].state;
+    assert_eq!(
+        (state(CNS[0]), state(CNS[1])),
+        (State::Canceled, State::Active)
+    );
+    assert!(!model.account.is_due(Timestamp(model.now)));
 }
