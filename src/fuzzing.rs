@@ -9,9 +9,11 @@ use crate::certificate::{
     read_ocsp, read_private_keys,
 };
 use crate::config;
+use crate::finding::{Detail, Finding};
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
 use crate::judge::{Rules, TrustStore, judge, together};
 use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
+use crate::mta_sts::{StsMode, StsPolicy, announced};
 use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served, TlsVersion};
 use crate::report;
 use crate::{remote, source};
@@ -27,6 +29,7 @@ pub const TARGETS: [(&str, Drive); 6] = [
     ("sslmate_json", sslmate_json),
     ("certificate", certificate),
     ("revocation", revocation),
+    ("mta_sts", mta_sts),
 ];
 
 /// Parses a response of the SSLMate API.
@@ -160,6 +163,44 @@ pub fn certificate(data: &[u8]) {
         assert_eq!(report::jsonl(&looks).lines().count(), looks.len());
         report::prometheus::textfile(&looks, known.now);
     }
+}
+
+/// Parses the policy of MTA-STS, or its records, one a line. Which of them is selected by the first
+/// octet.
+pub fn mta_sts(data: &[u8]) {
+    let [kind, data @ ..] = data else {
+        return;
+    };
+    let fault = if kind % 2 == 0 {
+        let records: Vec<Vec<u8>> = data.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+        match announced(&records) {
+            None => return,
+            Some(Ok(id)) => {
+                assert!(!id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()));
+                return;
+            }
+            Some(Err(fault)) => fault,
+        }
+    } else {
+        match StsPolicy::parse(data) {
+            Ok(policy) => {
+                assert!(policy.mode == StsMode::None || !policy.mx.is_empty());
+                for pattern in &policy.mx {
+                    assert_one_line(pattern);
+                    // The longest names have no room for another label.
+                    let host = pattern.replacen('*', "a", 1).parse::<Hostname>();
+                    assert!(host.is_ok_and(|host| policy.allows(&host)) || pattern.len() > 250);
+                }
+                return;
+            }
+            Err(fault) => fault,
+        }
+    };
+    let detail = Detail::MtaStsUnusable {
+        domain: Hostname::Dns("example.com".into()),
+        fault,
+    };
+    assert_one_line(&Finding::new(detail).message());
 }
 
 /// Checks a revocation list or an OCSP response, selected by the first octet. Data that the issuer

@@ -88,7 +88,8 @@ impl Tester {
             key_types: KeyTypes::ANY,
             reach: Arc::default(),
             is_stranger: false,
-            dane: false,
+            dane: crate::tlsa::DaneCheck::Off,
+            places: Arc::default(),
             rules: Rules::default(),
             manner: self.manner.clone(),
         }

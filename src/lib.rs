@@ -23,6 +23,8 @@ pub mod serve;
 pub mod source;
 pub mod store;
 
-pub use certvigil_core::{certificate, finding, guard, instance, judge, model, observation, tlsa};
+pub use certvigil_core::{
+    certificate, finding, guard, instance, judge, mail, model, mta_sts, observation, tlsa,
+};
 pub use certvigil_probe::{look, resolve, revocation, trust};
 pub use exporter_web as web;

@@ -9,6 +9,7 @@ mod permits;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;
+mod xmpp;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,13 +21,13 @@ use tokio::time::Instant;
 
 use crate::judge::{Judged, together};
 use crate::look::Looker;
-use crate::model::{Hostname, KeyType, Target, Timestamp, Vantage};
+use crate::model::{KeyType, Target, Timestamp, Vantage};
 use crate::observation::{LookError, Observation};
 use crate::remote::Remote;
 use crate::resolve::{AddressQuery, Resolution, Resolver};
 use crate::revocation::Revocations;
 use crate::source::Sources;
-use crate::tlsa::Tlsa;
+use crate::tlsa::TlsaLookup;
 
 pub(crate) use caught::caught;
 pub use job::{
@@ -89,16 +90,13 @@ impl Scanner {
         self.resolver.resolve(query, deadline).await
     }
 
-    /// Queries the TLSA records of a name and port, in the same share of the timeout.
-    async fn tlsa(
-        &self,
-        hostname: &Hostname,
-        port: u16,
-        timeout: Duration,
-    ) -> Result<Option<Arc<Tlsa>>, LookError> {
+    /// Queries the TLSA records of a target, in the same share of the timeout.
+    async fn tlsa(&self, target: &Target, timeout: Duration) -> Result<TlsaLookup, LookError> {
         let deadline = Instant::now() + timeout / RESOLVE_SHARE;
-        let found = self.resolver.tlsa(hostname, port, deadline).await?;
-        Ok(found.map(|tlsa| {
+        let (hostname, is_mail) = (&target.hostname, target.protocol.is_mail_transfer());
+        let found = self.resolver.tlsa(hostname, target.port, is_mail, deadline);
+        let found = found.await?;
+        if let TlsaLookup::Known(tlsa) = &found {
             let count = tlsa.records.len();
             let word = if tlsa.authenticated {
                 "says"
@@ -109,8 +107,8 @@ impl Scanner {
                 "{}: {count} TLSA records; the name server {word} that DNSSEC vouches for them",
                 tlsa.name
             );
-            Arc::new(tlsa)
-        }))
+        }
+        Ok(found)
     }
 
     /// Probes every target of the jobs and judges the results as of `now`, until all probes are

@@ -23,6 +23,7 @@ use crate::resolve::Override;
 use crate::revocation::Revocations;
 use crate::scan::{Job, Manner, Scan, Scanner, prepare};
 use crate::source::{Environment, Requests, Sources};
+use crate::tlsa::DaneCheck;
 
 use super::exit::FailOn;
 use super::flags::{
@@ -97,9 +98,18 @@ pub(super) struct Args {
     #[command(flatten)]
     manner: HowArgs,
 
-    /// Validate against the TLSA records (DANE) of each host and port too
-    #[arg(long, help_heading = "Judging")]
-    dane: bool,
+    /// Validate against the TLSA records (DANE) of each host and port too; `required` also reports hosts
+    /// without records that DNSSEC authenticates
+    #[arg(
+        long,
+        value_enum,
+        value_name = "CHECK",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        help_heading = "Judging"
+    )]
+    dane: Option<DaneFlag>,
 
     /// Vantages to probe from, comma-separated [default: local, and sslmate if an account is configured]
     #[arg(long, value_name = "NAMES", value_hint = ValueHint::Other, help_heading = "Where to probe")]
@@ -211,6 +221,24 @@ Examples:
   certvigil check --sslmate www.example.com --wait 5m   wait until it is everywhere
   certvigil check imaps://mail.example.com mx:example.com
   certvigil check --config certvigil.yml                the whole inventory";
+
+/// Value of `--dane`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DaneFlag {
+    /// Compare the records of hosts that have some
+    On,
+    /// Also report hosts without authenticated records
+    Required,
+}
+
+impl From<DaneFlag> for DaneCheck {
+    fn from(flag: DaneFlag) -> Self {
+        match flag {
+            DaneFlag::On => Self::On,
+            DaneFlag::Required => Self::Required,
+        }
+    }
+}
 
 /// Output format of judged probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -547,7 +575,7 @@ impl Plan {
         targets: &[targets::Written],
         inventory: &Inventory,
     ) -> Result<Vec<crate::config::Entry>, String> {
-        let targets = targets::parse(targets)?;
+        let targets = args.manner.parse_targets(targets)?;
         let wanted = if !args.cert.is_empty() {
             Wanted::Pem(args.cert.clone())
         } else if !args.fingerprint.is_empty() {
@@ -588,9 +616,12 @@ impl Plan {
             entry.warn = args.warn.unwrap_or(entry.warn);
             entry.crit = args.crit.unwrap_or(entry.crit);
             entry.revocation = args.revocation.unwrap_or(entry.revocation);
-            entry.dane |= args.dane;
+            entry.dane = entry
+                .dane
+                .max(args.dane.map_or(DaneCheck::Off, DaneCheck::from));
             args.manner.apply(entry)?;
         }
+        args.manner.names_are_used(&inventory.certificates)?;
         Ok(())
     }
 

@@ -8,13 +8,17 @@ use clap::ValueHint;
 use clap::builder::{PossibleValue, TypedValueParser};
 
 use crate::config::{
-    Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_name_server,
+    Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_domain, parse_ehlo,
+    parse_name_server,
 };
 use crate::look::ClientFiles;
 use crate::model::{
-    Families, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration,
+    Families, Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration,
 };
 use crate::resolve::{Override, Resolver};
+
+use super::plan::Targets;
+use super::targets::{self, Written};
 
 // These structs have no doc comments: clap would show them as descriptions of the command.
 #[derive(Debug, clap::Args)]
@@ -116,6 +120,14 @@ pub(super) struct HowArgs {
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
     sni: Option<Sni>,
 
+    /// Name of this client in SMTP's EHLO [default: the machine's name, then its address]
+    #[arg(long, value_name = "NAME", value_parser = parse_ehlo, value_hint = ValueHint::Hostname)]
+    ehlo: Option<String>,
+
+    /// XMPP domain, if it differs from the host: the stream and SNI name it, and the certificate must match it
+    #[arg(long, value_name = "NAME", value_parser = parse_domain, value_hint = ValueHint::Hostname)]
+    pub(super) xmpp_domain: Option<Hostname>,
+
     /// Source address of connections; at most one for each address family
     #[arg(long, value_name = "ADDR")]
     source_address: Vec<IpAddr>,
@@ -127,7 +139,29 @@ impl HowArgs {
         one_of_each_family(&self.source_address).map_err(|e| format!("--source-address: {e}"))?;
         entry.key_types = self.key_type.unwrap_or(entry.key_types);
         self.apply_to(&mut entry.reach);
+        if self.ehlo.is_some() && entry.protocol.has_ehlo() {
+            entry.reach.ehlo.clone_from(&self.ehlo);
+        }
+        if self.xmpp_domain.is_some() && entry.protocol.is_xmpp() {
+            entry.reach.xmpp_domain.clone_from(&self.xmpp_domain);
+        }
         entry.reach.suits(entry.protocol)
+    }
+
+    /// Parses the targets. With an XMPP domain in a flag, an XMPP target is the host.
+    pub(super) fn parse_targets(&self, all: &[Written]) -> Result<Targets, String> {
+        targets::parse(all, self.xmpp_domain.is_some())
+    }
+
+    /// Checks that the names of the flags are used by at least one entry.
+    pub(super) fn names_are_used(&self, entries: &[Entry]) -> Result<(), String> {
+        if self.ehlo.is_some() && !entries.iter().any(|e| e.protocol.has_ehlo()) {
+            return Err("--ehlo has no effect: no target uses SMTP or LMTP; write one as smtp://HOST, or remove the flag".into());
+        }
+        if self.xmpp_domain.is_some() && !entries.iter().any(|e| e.protocol.is_xmpp()) {
+            return Err("--xmpp-domain has no effect: no target uses XMPP; write one as xmpp://HOST, or remove the flag".into());
+        }
+        Ok(())
     }
 
     fn apply_to(&self, reach: &mut ReachSettings) {

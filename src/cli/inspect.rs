@@ -147,13 +147,14 @@ async fn inspect(args: &Args) -> Result<Code, String> {
 /// Returns the entry for the target, without an expected certificate.
 fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
     let target = targets::all(std::slice::from_ref(&args.target), None)?;
-    let targets = targets::parse(&target)?;
+    let targets = args.manner.parse_targets(&target)?;
     let protocol = args.manner.starttls.unwrap_or_default();
     let mut entries = plan::entries(&Wanted::TrustOnly, &targets, protocol)?;
     for entry in &mut entries {
         entry.revocation = args.revocation.unwrap_or(entry.revocation);
         args.manner.apply(entry)?;
     }
+    args.manner.names_are_used(&entries)?;
     Ok(entries)
 }
 

@@ -98,9 +98,22 @@ enum ConfigCommand {
     },
 }
 
+/// Joins `--dane required` to `--dane=required`. The value is optional, so clap would take the next
+/// TARGET for it without an equals sign.
+fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        match joined.last_mut() {
+            Some(flag) if flag == "--dane" && argument == "required" => flag.push("=required"),
+            _ => joined.push(argument),
+        }
+    }
+    joined
+}
+
 /// Runs the command line and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = joined(arguments);
     output::hide(&arguments);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Entry, FoundPlace, Inventory, SourceSettings, parse_mail_domain};
+use crate::config::{
+    Entry, FoundPlace, Inventory, ReachSettings, SourceSettings, parse_mail_domain,
+};
 use crate::look::{Looker, Reaches};
 use crate::model::{Hostname, Place, Protocol, RevocationCheck, Service, Target, parse_port};
 use crate::resolve::Resolver;
@@ -149,6 +151,7 @@ pub(super) fn entries(
         places,
         mail,
         services,
+        xmpp,
         files,
     } = targets;
     if targets.is_empty() {
@@ -197,6 +200,12 @@ pub(super) fn entries(
             entries.push(entry);
         }
     }
+    for domain in xmpp {
+        let entry = domain.entry(Entry::new(wanted.source()));
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
     for service in services {
         let mut service = service.clone();
         if protocol != Protocol::default() {
@@ -213,6 +222,7 @@ pub(super) fn entries(
     if !matches!(wanted, Wanted::TrustOnly) && !wanted.has_hostnames() {
         let domains = mail.iter().map(|m| &m.domain);
         let domains = domains.chain(services.iter().map(|service| &service.domain));
+        let domains = domains.chain(xmpp.iter().map(|x| &x.domain));
         let files = files.iter().map(|file| &file.hostname);
         let hosts = places.iter().map(|p| &p.hostname);
         let first = hosts.chain(domains).chain(files).next();
@@ -317,6 +327,7 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Result<Vec<Entry
         places,
         mail,
         services,
+        xmpp,
         files,
     } = targets;
     if targets.is_empty() {
@@ -393,6 +404,9 @@ pub(super) fn narrowed(entries: &[Entry], targets: &Targets) -> Result<Vec<Entry
             ..entry.clone()
         }));
     }
+    for domain in xmpp {
+        narrow.extend(entries.first().map(|entry| domain.entry(entry.clone())));
+    }
     if !files.is_empty() {
         narrow.extend(entries.first().map(|entry| Entry {
             hostnames: Vec::new(),
@@ -417,20 +431,24 @@ pub(super) struct Targets {
     mail: Vec<Mail>,
     /// Services whose SRV records name the hosts.
     services: Vec<Service>,
+    /// XMPP domains whose servers are probed.
+    xmpp: Vec<Xmpp>,
     /// Certificate files.
     files: Vec<FoundPlace>,
 }
 
 impl Targets {
-    /// Adds a target.
+    /// Adds a target. With `has_xmpp_domain`, a flag has the domain, and an XMPP target is the host.
     ///
     /// # Errors
     /// If the text is none.
-    pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
+    pub(super) fn add(&mut self, text: &str, has_xmpp_domain: bool) -> Result<(), String> {
         if let Some(mail) = Mail::parse(text) {
             self.mail.push(mail?);
         } else if let Some(service) = service_of(text) {
             self.services.push(service.parse()?);
+        } else if let Some(domain) = Xmpp::parse(text).filter(|_| !has_xmpp_domain) {
+            self.xmpp.push(domain);
         } else if let Some(file) = parse_file_url(text) {
             let file = FoundPlace::file(file?, &[]);
             if !self.files.contains(&file) {
@@ -446,6 +464,7 @@ impl Targets {
         self.places.is_empty()
             && self.mail.is_empty()
             && self.services.is_empty()
+            && self.xmpp.is_empty()
             && self.files.is_empty()
     }
 }
@@ -527,6 +546,50 @@ impl Mail {
                 port: port?,
             })
         }))
+    }
+}
+
+/// A target that means the servers of an XMPP domain.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Xmpp {
+    domain: Hostname,
+    protocol: Protocol,
+}
+
+impl Xmpp {
+    /// Parses `xmpp:DOMAIN` or `xmpp-server:DOMAIN`, with or without `//`. Returns `None` for any
+    /// other target, such as a host with its port, or an address.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once(':')?;
+        let protocol = match scheme.to_ascii_lowercase().as_str() {
+            "xmpp" => Protocol::Xmpp,
+            "xmpp-server" => Protocol::XmppServer,
+            _ => return None,
+        };
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        // A number is the port of a host with the name of the scheme.
+        match rest.strip_suffix('/').unwrap_or(rest).parse().ok()? {
+            Hostname::Ip(_) => None,
+            domain => Some(Self { domain, protocol }),
+        }
+    }
+
+    /// Returns an entry with this domain in place of its hosts.
+    fn entry(&self, entry: Entry) -> Entry {
+        Entry {
+            hostnames: vec![self.domain.clone()],
+            mx: Vec::new(),
+            srv: Vec::new(),
+            addresses: Vec::new(),
+            ports: vec![self.protocol.default_port()],
+            protocol: self.protocol,
+            finds_xmpp_hosts: true,
+            reach: ReachSettings {
+                xmpp_domain: Some(self.domain.clone()),
+                ..entry.reach
+            },
+            ..entry
+        }
     }
 }
 
@@ -644,6 +707,25 @@ mod tests {
         }
         for text in ["file:443", "file", "files:///a", "/etc/a.pem"] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn xmpp_domain_is_a_target_without_a_port() {
+        let read = |text| Xmpp::parse(text).map(|x| (x.domain.to_string(), x.protocol));
+        let of = |protocol| Some(("bar.example".to_owned(), protocol));
+        assert_eq!(read("xmpp:Bar.example"), of(Protocol::Xmpp));
+        assert_eq!(read("XMPP://bar.example/"), of(Protocol::Xmpp));
+        assert_eq!(read("xmpp-server:bar.example"), of(Protocol::XmppServer));
+        for other in [
+            "xmpp:5222",
+            "xmpp://bar.example:5222",
+            "xmpp://192.0.2.1",
+            "xmpp:a@bar.example",
+            "xmpps://bar.example",
+            "bar.example",
+        ] {
+            assert_eq!(read(other), None, "{other}");
         }
     }
 

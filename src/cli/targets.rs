@@ -138,18 +138,19 @@ fn lines(text: &str, name: &str) -> Result<Vec<Written>, String> {
     Ok(found)
 }
 
-/// Parses the targets: hosts, the mail servers of domains, services and files.
+/// Parses the targets: hosts, the mail servers of domains, services, XMPP domains and files. With
+/// `has_xmpp_domain`, a flag has the domain, and an XMPP target is the host.
 ///
 /// # Errors
 /// If one of them is none of these. The error names its line.
-pub(super) fn parse(all: &[Written]) -> Result<Targets, String> {
+pub(super) fn parse(all: &[Written], has_xmpp_domain: bool) -> Result<Targets, String> {
     let mut targets = Targets::default();
     let mut before: Option<&Written> = None;
     for written in all {
         let mut parse = || {
             check(written)?;
             targets
-                .add(written.text.trim())
+                .add(written.text.trim(), has_xmpp_domain)
                 .map_err(|why| joined(why, before, written))
         };
         parse().map_err(|why: String| written.at(&why))?;
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn an_error_names_the_line_and_suggests_the_port() {
         let all = lines("a.example\n443\n", "list").unwrap();
-        let error = parse(&all).unwrap_err();
+        let error = parse(&all, false).unwrap_err();
         assert!(
             error.starts_with("list:2: `443` is a port without a host"),
             "{error}"
@@ -315,7 +316,7 @@ mod tests {
             ("mx://a.example/", "`mx:a.example`"),
             ("mx:u:secret@a.example", "`mx:a.example`"),
         ] {
-            let error = parse(&lines(text, "list").unwrap()).unwrap_err();
+            let error = parse(&lines(text, "list").unwrap(), false).unwrap_err();
             assert!(error.contains(says) && !error.contains("secret"), "{error}");
         }
     }

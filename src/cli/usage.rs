@@ -109,8 +109,8 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
             let name = flag.split(['=', ' ']).next()?;
             // Of `-servername`, the parser names `-s`.
             let is_written = |known: &&str| {
-                let is_given = || arguments.iter().any(|a| a.to_str() == Some(known));
-                *known == name || known.starts_with(name) && is_given()
+                let mut given = arguments.iter().filter_map(|a| a.to_str());
+                known.starts_with(name) && given.any(|a| a.split('=').next() == Some(known))
             };
             let mut flags = FLAGS_OF_OTHERS.iter();
             let known = flags.find(|(names, _)| names.iter().any(is_written));

@@ -3,6 +3,7 @@
 use crate::certificate::printable;
 use crate::look::ClientFiles;
 use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
+use crate::tlsa::DaneCheck;
 
 use super::{Entry, Inventory, SourceSettings, VantageKind};
 
@@ -145,6 +146,12 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         Sni::Name(name) => lines.push(format!("sends {name} as SNI")),
         Sni::None => lines.push("sends no SNI".into()),
     }
+    if let Some(name) = &reach.ehlo {
+        lines.push(format!("names itself {name} in EHLO"));
+    }
+    if let Some(domain) = &reach.xmpp_domain {
+        lines.push(format!("for the XMPP domain {domain}"));
+    }
     if !reach.source_addresses.is_empty() {
         let from: Vec<_> = reach
             .source_addresses
@@ -165,8 +172,10 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         Families::V4 => lines.push("IPv4 addresses only".into()),
         Families::V6 => lines.push("IPv6 addresses only".into()),
     }
-    if entry.dane {
-        lines.push("validated against its TLSA records too".into());
+    match entry.dane {
+        DaneCheck::Off => {}
+        DaneCheck::On => lines.push("validated against its TLSA records too".into()),
+        DaneCheck::Required => lines.push("requires TLSA records that DNSSEC authenticates".into()),
     }
     lines
 }

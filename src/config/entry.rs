@@ -13,9 +13,12 @@ use crate::model::{
     parse_port,
 };
 
+use crate::tlsa::DaneCheck;
+
 use super::read::{Reader, each, families};
 use super::values::{
-    base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_mail_domain,
+    base_url, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain, parse_ehlo,
+    parse_mail_domain,
 };
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
 
@@ -112,7 +115,7 @@ impl Reader<'_> {
             RevocationCheck::from_str,
         );
         entry.reach = self.reach(&mut fields, problems);
-        entry.dane = fields.bool("dane", problems).unwrap_or(defaults.dane);
+        fields.read_into(&mut entry.dane, "dane", problems, DaneCheck::from_str);
         let (key, line) = (fields.key.clone(), fields.line);
         let protocols = entry.srv.iter().map(|service| service.protocol);
         for protocol in std::iter::once(entry.protocol).chain(protocols) {
@@ -202,6 +205,8 @@ impl Reader<'_> {
             }
             reach.source_addresses = addresses;
         }
+        reach.ehlo = fields.read("ehlo", problems, parse_ehlo);
+        reach.xmpp_domain = fields.read("xmpp_domain", problems, parse_domain);
         reach
     }
 

@@ -17,12 +17,15 @@ use crate::guard::Allowed;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
 };
+use crate::tlsa::DaneCheck;
 
 pub use certvigil_probe::look::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
 pub use read::parse;
-pub use values::{one_of_each_family, parse_alpn, parse_mail_domain, parse_name_server};
+pub use values::{
+    one_of_each_family, parse_alpn, parse_domain, parse_ehlo, parse_mail_domain, parse_name_server,
+};
 pub use yaml_config::{ConfigError, ConfigErrors};
 
 /// The port of DNS (RFC 1035, section 4.2).
@@ -87,8 +90,8 @@ pub struct Defaults {
     pub key_types: KeyTypes,
     /// Revocation check.
     pub revocation: RevocationCheck,
-    /// True if TLSA records are checked too.
-    pub dane: bool,
+    /// Check of TLSA records.
+    pub dane: DaneCheck,
 }
 
 impl Default for Defaults {
@@ -104,7 +107,7 @@ impl Default for Defaults {
             crit: Threshold::CRIT,
             key_types: KeyTypes::ANY,
             revocation: RevocationCheck::default(),
-            dane: false,
+            dane: DaneCheck::Off,
         }
     }
 }
@@ -226,8 +229,11 @@ pub struct Entry {
     pub key_types: KeyTypes,
     /// Settings for reaching the servers.
     pub reach: ReachSettings,
-    /// True if TLSA records (DANE) are checked too.
-    pub dane: bool,
+    /// True if the hosts are those of the XMPP domain's SRV records, and the domain itself if it has
+    /// none.
+    pub finds_xmpp_hosts: bool,
+    /// Check of TLSA records (DANE).
+    pub dane: DaneCheck,
     /// Threshold of the expiry warning.
     pub warn: Threshold,
     /// Threshold from which expiry is critical.
@@ -240,6 +246,15 @@ impl Entry {
     /// Creates an entry with the built-in defaults.
     pub fn new(source: SourceSettings) -> Self {
         Self::by(&Defaults::default(), source)
+    }
+
+    /// Returns the names to match in place of a host: the XMPP domain, for XMPP.
+    pub fn names_to_match(&self) -> Box<[Hostname]> {
+        let domain = self.reach.xmpp_domain.iter();
+        domain
+            .filter(|_| self.protocol.is_xmpp())
+            .cloned()
+            .collect()
     }
 
     /// Creates an entry with the given defaults.
@@ -258,6 +273,7 @@ impl Entry {
             protocol: Protocol::default(),
             key_types: defaults.key_types,
             reach: ReachSettings::default(),
+            finds_xmpp_hosts: false,
             dane: defaults.dane,
             warn: defaults.warn,
             crit: defaults.crit,

@@ -9,6 +9,8 @@ use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
 use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
+use crate::tlsa::DaneCheck;
+
 use super::values::{
     base_url, count, duration, non_empty, one_of, parse_name_server, user_name, vantage_name,
 };
@@ -272,9 +274,7 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
         problems,
         RevocationCheck::from_str,
     );
-    if let Some(dane) = fields.bool("dane", problems) {
-        out.dane = dane;
-    }
+    fields.read_into(&mut out.dane, "dane", problems, DaneCheck::from_str);
     fields.finish(problems);
     out
 }

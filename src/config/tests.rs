@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::Families;
+use crate::tlsa::DaneCheck;
 
 use super::{Inventory, SourceSettings, VantageKind, describe, parse};
 
@@ -669,12 +670,14 @@ defaults: {dane: true}
 certificates:
   - {name: one, trust: true, hostnames: a.example}
   - {name: two, trust: true, hostnames: a.example, dane: false}
+  - {name: three, trust: true, hostnames: a.example, dane: required}
 ",
     );
-    let dane: Vec<bool> = inventory.certificates.iter().map(|e| e.dane).collect();
-    assert_eq!(dane, [true, false]);
+    let dane: Vec<_> = inventory.certificates.iter().map(|e| e.dane).collect();
+    assert_eq!(dane, [DaneCheck::On, DaneCheck::Off, DaneCheck::Required]);
     let told = describe(&inventory);
-    assert_eq!(told.matches("TLSA").count(), 1, "{told}");
+    assert_eq!(told.matches("TLSA").count(), 2, "{told}");
+    assert!(told.contains("requires TLSA records"), "{told}");
 }
 
 #[test]

@@ -34,6 +34,31 @@ pub fn parse_alpn(text: &str) -> Result<String, String> {
     }
 }
 
+/// Parses the client's name in EHLO: a host name, or an address literal in brackets (RFC 5321,
+/// section 4.1.3).
+pub fn parse_ehlo(text: &str) -> Result<String, String> {
+    let is_literal = |inner: &str| {
+        let inner = inner.strip_prefix("IPv6:").unwrap_or(inner);
+        inner.parse::<IpAddr>().is_ok()
+    };
+    let literal = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    match (literal, text.parse()) {
+        (Some(inner), _) if is_literal(inner) => Ok(text.to_owned()),
+        (None, Ok(Hostname::Dns(name))) => Ok(name),
+        _ => Err(format!(
+            "`{text}` is not a name for EHLO; write a host name, or an address as [192.0.2.1] or [IPv6:2001:db8::1]"
+        )),
+    }
+}
+
+/// Parses a domain.
+pub fn parse_domain(text: &str) -> Result<Hostname, String> {
+    match text.parse()? {
+        Hostname::Ip(_) => Err(format!("`{text}` is an address; give a domain")),
+        domain => Ok(domain),
+    }
+}
+
 /// Checks that there is at most one source address of each family.
 pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
     let of_v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();

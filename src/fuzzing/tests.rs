@@ -11,7 +11,15 @@ const MAX_SEEDS: usize = 60;
 const MAX_SEED: usize = 4096;
 
 /// The targets of `certvigil_probe::fuzzing`, whose seeds are replayed there.
-const OF_THE_PROBE: [&str; 3] = ["cleartext_reader", "https_record", "starttls"];
+const OF_THE_PROBE: [&str; 7] = [
+    "cleartext_reader",
+    "https_record",
+    "mssql",
+    "nats",
+    "rdp",
+    "starttls",
+    "tds",
+];
 
 fn fuzz(folder: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "fuzz", folder]

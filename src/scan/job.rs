@@ -12,12 +12,14 @@ use tokio::time::Instant;
 use crate::config::{Entry, FoundPlace, SourceSettings};
 use crate::judge::{Rules, TrustStore};
 use crate::look::{Reach, Reaches};
+use crate::mail::MailDomain;
 use crate::model::{Families, Hostname, KeyTypes, Service, Target};
 use crate::observation::LookError;
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, Loaded, Sources, files_of};
+use crate::tlsa::DaneCheck;
 
-use super::{caught, names};
+use super::{caught, names, xmpp};
 
 /// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
@@ -58,8 +60,10 @@ pub struct Job {
     /// True if the targets are not in the inventory. URLs in their certificates are then fetched
     /// only if the guard allows it.
     pub is_stranger: bool,
-    /// True if the targets' TLSA records are checked too.
-    pub dane: bool,
+    /// Check of the targets' TLSA records.
+    pub dane: DaneCheck,
+    /// Places that DNS gives for the entry, with the mail domains of its mail hosts.
+    pub places: Arc<KnownPlaces>,
     /// Thresholds for reporting expiry.
     pub rules: Rules,
     /// Probe settings and trusted roots.
@@ -94,12 +98,15 @@ pub async fn prepare(
             let asked = caught(async {
                 let mut jobs = Vec::new();
                 let deadline = Instant::now() + patience;
-                let located = locate(&entry, &KnownPlaces::default(), &resolver, deadline).await;
+                let none = KnownPlaces::default();
+                let located = locate(&entry, &none, &resolver, &sources, deadline).await;
+                let places = Arc::new(located.known);
                 for (entry, failure) in located.entries {
                     let resolved = failure.map(Resolution::failed);
                     for one in sources.load(&entry, patience).await {
                         jobs.push(Job {
                             resolved: resolved.clone(),
+                            places: places.clone(),
                             ..job(&entry, one, &manner)
                         });
                     }
@@ -124,11 +131,20 @@ pub async fn prepare(
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
+/// Results of the last successful MX lookup, by domain.
+pub(super) type MailHosts = BTreeMap<Hostname, Arc<MailDomain>>;
+
+/// Returns the domains with this mail host.
+pub(super) fn mail_domains(mail_hosts: &MailHosts, host: &Hostname) -> Arc<[Arc<MailDomain>]> {
+    let domains = mail_hosts.values().filter(|mail| mail.hosts.contains(host));
+    domains.cloned().collect()
+}
+
 /// Places of the last successful lookups of an entry, which are kept if DNS fails.
 #[derive(Clone, Debug, Default)]
 pub struct KnownPlaces {
     /// Mail hosts of its domains.
-    pub mail: BTreeMap<Hostname, Vec<Hostname>>,
+    pub mail: MailHosts,
     /// Hosts of its services.
     pub services: BTreeMap<Service, Vec<FoundPlace>>,
 }
@@ -143,15 +159,20 @@ pub struct Located {
 }
 
 /// Resolves the mail servers of an entry's domains and the hosts of its services, and finds its
-/// files. If DNS fails (SERVFAIL, timeout), known hosts are kept.
+/// files. If DNS fails (SERVFAIL, timeout), known hosts are kept. Also finds the
+/// MTA-STS policies of the domains.
 pub async fn locate(
     entry: &Entry,
     known: &KnownPlaces,
-    resolver: &Resolver,
+    resolver: &Arc<Resolver>,
+    sources: &Sources,
     deadline: Instant,
 ) -> Located {
     #[cfg(test)]
     super::tests::break_down_asking(entry);
+    if let (true, Some(domain)) = (entry.finds_xmpp_hosts, &entry.reach.xmpp_domain) {
+        return xmpp::locate(entry, domain, resolver, deadline).await;
+    }
     let mut found = entry.clone();
     found.mx.clear();
     locate_files(entry, &mut found);
@@ -162,12 +183,12 @@ pub async fn locate(
     }
     let (mut failed, mut current) = (Vec::new(), KnownPlaces::default());
     for domain in &entry.mx {
-        let hosts = match resolver.mail_hosts(domain, deadline).await {
-            Ok(hosts) => hosts,
+        let mail = match mail_domain(entry, domain, resolver, sources, deadline).await {
+            Ok(mail) => Arc::new(mail),
             Err(error) => {
                 let kept = known.mail.get(domain).filter(|_| !error.is_dns_answer());
                 // A domain that is its own mail server has the same failure in its row.
-                if !kept.is_some_and(|hosts| hosts.contains(domain)) {
+                if !kept.is_some_and(|mail| mail.hosts.contains(domain)) {
                     let mut alone = found.clone();
                     alone.found.clear();
                     alone.hostnames = vec![domain.clone()];
@@ -177,9 +198,10 @@ pub async fn locate(
                 kept.clone()
             }
         };
-        let new = hosts.iter().filter(|h| !entry.hostnames.contains(h));
+        let is_new = |h: &&Hostname| !entry.hostnames.contains(h);
+        let new = mail.hosts.iter().filter(is_new);
         found.hostnames.extend(new.cloned());
-        current.mail.insert(domain.clone(), hosts);
+        current.mail.insert(domain.clone(), mail);
     }
     for service in &entry.srv {
         let places = match resolver.service(service, deadline).await {
@@ -206,6 +228,39 @@ pub async fn locate(
         entries: found.into_iter().chain(failed).collect(),
         known: current,
     }
+}
+
+/// Divisor of the time for a mail domain. The quotient is the maximum duration of the lookups that
+/// its mail hosts do not depend on.
+const MAIL_SHARE: u32 = 2;
+
+/// Finds the mail hosts of a domain, and in parallel what else DNS and its policy host report.
+async fn mail_domain(
+    entry: &Entry,
+    domain: &Hostname,
+    resolver: &Arc<Resolver>,
+    sources: &Sources,
+    deadline: Instant,
+) -> Result<MailDomain, LookError> {
+    let now = Instant::now();
+    let share = now + deadline.saturating_duration_since(now) / MAIL_SHARE;
+    let security = async {
+        match entry.dane {
+            DaneCheck::Off => None,
+            DaneCheck::On | DaneCheck::Required => Some(resolver.is_mx_secure(domain, share).await),
+        }
+    };
+    let (hosts, is_authenticated, sts) = tokio::join!(
+        resolver.mail_hosts(domain, deadline),
+        security,
+        sources.policies(resolver).of(domain, share),
+    );
+    Ok(MailDomain {
+        domain: domain.clone(),
+        hosts: hosts?,
+        is_authenticated,
+        sts,
+    })
 }
 
 fn places_of(service: &Service, targets: Vec<(Hostname, u16)>) -> Vec<FoundPlace> {
@@ -250,7 +305,7 @@ fn locate_files(entry: &Entry, found: &mut Entry) {
 }
 
 /// Returns true if the source of an entry supplies the names of its certificates.
-fn has_names(entry: &Entry) -> bool {
+pub(super) fn has_names(entry: &Entry) -> bool {
     !matches!(
         entry.source,
         SourceSettings::Fingerprints(_)
@@ -276,6 +331,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, manner: &Manner) -> Job {
         reach: manner.reaches.of(&entry.reach),
         is_stranger: false,
         dane: entry.dane,
+        places: Arc::default(),
         rules: Rules {
             warn: entry.warn,
             crit: entry.crit,
@@ -320,7 +376,7 @@ pub fn targets_at(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> V
                 hostname: hostname.clone(),
                 port,
                 protocol: entry.protocol,
-                names: Box::default(),
+                names: entry.names_to_match(),
             });
         }
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::certificate::Issuer;
 use crate::instance::Expected;
 use crate::judge::{
-    Judged, Rules, Signatures, TrustStore, dane, is_cheap, issuer_to_ask, judge_within,
+    DnsFacts, Judged, Rules, Signatures, TrustStore, is_cheap, issuer_to_ask, judge_by_dns,
+    judge_within,
 };
 use crate::model::Timestamp;
 use crate::observation::{Observation, Outcome};
-use crate::tlsa::Tlsa;
 use certvigil_probe::io::on_own_thread;
 
 use super::Permits;
@@ -20,7 +20,7 @@ pub(super) struct Judging {
     pub(super) observation: Observation,
     /// `None` if the source failed to return the expected certificate.
     pub(super) expected: Option<Arc<Expected>>,
-    pub(super) tlsa: Option<Arc<Tlsa>>,
+    pub(super) dns: DnsFacts,
     pub(super) trust: Arc<TrustStore>,
     pub(super) rules: Rules,
     pub(super) now: Timestamp,
@@ -49,7 +49,7 @@ impl Judging {
             let Self {
                 observation,
                 expected,
-                tlsa,
+                dns,
                 trust,
                 rules,
                 now,
@@ -57,9 +57,7 @@ impl Judging {
             } = judging;
             let expected = expected.as_ref();
             let mut judged = judge_within(&signatures, expected, observation, &trust, &rules, now);
-            if let Some(tlsa) = tlsa {
-                dane(&mut judged, &tlsa, &trust, now, &signatures);
-            }
+            judge_by_dns(&mut judged, &dns, &trust, now, &signatures);
             judged
         };
         self.run(permits, judge).await
@@ -146,7 +144,7 @@ mod tests {
                 outcome: Outcome::Served(Box::new(served)),
             },
             expected: Some(Arc::new(Expected::trust_only())),
-            tlsa: None,
+            dns: DnsFacts::default(),
             trust: Arc::default(),
             rules: Rules::default(),
             now: NOW,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::certificate::Certificate;
 use crate::instance::{Expectation, Expected};
-use crate::judge::{Judged, Signatures};
+use crate::judge::{DnsFacts, Judged, Signatures};
 use crate::look::Look;
 use crate::model::{
     Hostname, KeyType, Protocol, RevocationCheck, Target, Timestamp, Timings, Vantage,
@@ -20,8 +20,9 @@ use crate::model::{
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::source::Loaded;
-use crate::tlsa::Tlsa;
+use crate::tlsa::{DaneCheck, TlsaLookup};
 
+use super::job::mail_domains;
 use super::judging::Judging;
 use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
 
@@ -50,7 +51,7 @@ struct Found {
     addresses: Vec<IpAddr>,
     /// Those of the addresses that only HTTPS records give.
     hinted: Vec<IpAddr>,
-    tlsa: Option<Arc<Tlsa>>,
+    tlsa: TlsaLookup,
     /// Duration of the name resolution.
     took: Option<Duration>,
     /// Time that remains for each probe.
@@ -218,11 +219,11 @@ impl Round {
             }
         };
         let tlsa = async {
-            // TLSA records of a UDP port are at another name.
-            if job.dane && !target.protocol.is_quic() {
-                self.scanner.tlsa(hostname, port, timeout).await
-            } else {
-                Ok(None)
+            match job.dane {
+                DaneCheck::Off => Ok(TlsaLookup::Unknown),
+                // TLSA records of a UDP port are at another name.
+                _ if target.protocol.is_quic() => Ok(TlsaLookup::NotApplicable),
+                _ => self.scanner.tlsa(target, timeout).await,
             }
         };
         let (resolution, tlsa) = tokio::join!(resolve, tlsa);
@@ -243,7 +244,7 @@ impl Round {
         let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
         let (tlsa, unknown) = match tlsa {
             Ok(tlsa) => (tlsa, None),
-            Err(error) => (None, Some(error)),
+            Err(error) => (TlsaLookup::Unknown, Some(error)),
         };
         // Only one row has no address. The reason why there are no addresses takes precedence.
         if let Some(error) = failure.or(unprobed).or(unknown) {
@@ -345,7 +346,7 @@ impl Round {
                 return;
             }
             let observation = seen(timings, outcome);
-            self.judge(job, observation, found.tlsa.as_ref()).await;
+            self.judge(job, observation, Some(&found.tlsa)).await;
         });
         if judged.await.is_none() {
             self.tell_own_fault(|outcome| seen(Timings::default(), outcome));
@@ -377,7 +378,8 @@ impl Round {
         }
     }
 
-    async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&Arc<Tlsa>>) {
+    /// Judges an observation. `tlsa` is known for local probes only.
+    async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&TlsaLookup>) {
         let expected = match (&job.expectation, &observation.outcome) {
             (Ok(loaded), Outcome::Served(served)) => {
                 let deadline = Instant::now() + job.manner.timeout;
@@ -386,12 +388,17 @@ impl Round {
             (Ok(loaded), _) => Some(loaded.expected.clone()),
             (Err(_), _) => None,
         };
+        let dns = tlsa.map(|tlsa| DnsFacts {
+            dane: job.dane,
+            tlsa: tlsa.clone(),
+            mail: mail_domains(&job.places.mail, &observation.target.hostname),
+        });
         let mut judging = Judging {
             observation,
             expected,
-            tlsa: tlsa.cloned(),
+            dns: dns.unwrap_or_default(),
             trust: job.manner.trust.clone(),
-            rules: job.rules,
+            rules: job.rules.clone(),
             now: self.now,
             signatures: Signatures::default(),
         };

@@ -360,6 +360,7 @@ impl Watch {
             reach: manner.reaches.of(&self.entry.reach),
             is_stranger: false,
             dane: self.entry.dane,
+            places: self.known_places.clone(),
             rules,
             manner: manner.clone(),
         }

@@ -39,7 +39,7 @@ pub(super) async fn fetch(
     }
     let mut answers = Vec::new();
     let deadline = Instant::now() + patience;
-    let located = locate(entry, known, &scanner.resolver, deadline).await;
+    let located = locate(entry, known, &scanner.resolver, sources, deadline).await;
     for (entry, failure) in located.entries {
         match failure {
             None => answers.extend(sources.load(&entry, patience).await),

@@ -226,6 +226,7 @@ impl Request {
             reach: Arc::default(),
             is_stranger: true,
             dane: defaults.dane,
+            places: Arc::default(),
             rules: Rules {
                 warn: defaults.warn,
                 crit: defaults.crit,

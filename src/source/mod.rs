@@ -12,7 +12,7 @@ mod test_rows;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -23,10 +23,12 @@ use crate::config::{Entry, FoundPlace, Inventory, SourceSettings, SslmateSetting
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::model::{Hostname, Timestamp, and_more};
 use crate::observation::{ErrorKind, LookError, Outcome};
+use crate::resolve::Resolver;
 use crate::trust;
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
 use certvigil_probe::io::{BasicAuth, Http, on_own_thread, read_secret};
+use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
@@ -79,6 +81,8 @@ pub struct Sources {
     keys: Vec<KeyOfFile>,
     by_key: Mutex<HashMap<(String, PublicKeyHash), Option<Instance>>>,
     certificates: Arc<Interner>,
+    /// Created at the first request for a mail domain.
+    policies: OnceLock<Policies>,
 }
 
 /// Result of a source.
@@ -148,6 +152,7 @@ impl Sources {
             keys: Vec::new(),
             by_key: Mutex::default(),
             certificates: Arc::default(),
+            policies: OnceLock::new(),
         })
     }
 
@@ -229,6 +234,13 @@ impl Sources {
     /// Returns an HTTP client for other requests. They are not counted as those of sources.
     pub fn http_for_others(&self) -> Http {
         self.http.counting_by(Requests::default())
+    }
+
+    /// Returns the client of MTA-STS policy hosts, which finds them with this resolver. The first
+    /// resolver stays in use.
+    pub(crate) fn policies(&self, resolver: &Arc<Resolver>) -> &Policies {
+        self.policies
+            .get_or_init(|| Policies::new(&self.http_for_others(), resolver.clone()))
     }
 
     /// Returns the client of the SSLMate account.

@@ -488,12 +488,19 @@ fn the_monitor_and_its_probe_judge_by_them_where_the_configuration_says_so() {
 
 /// Starts knot with a signed zone `example` that has these records.
 fn signed(records: &str) -> Process {
+    zones(records, "")
+}
+
+/// Starts knot with a signed zone `example` and an unsigned zone `unsigned`.
+pub(crate) fn zones(records: &str, unsigned: &str) -> Process {
     Process::start(&["127.0.0.1"], |folder, port| {
         let at = folder.display();
-        let zone = format!(
-            "$ORIGIN example.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n{records}"
-        );
-        fs::write(folder.join("example.zone"), zone).unwrap();
+        for (name, records) in [("example", records), ("unsigned", unsigned)] {
+            let zone = format!(
+                "$ORIGIN {name}.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n{records}"
+            );
+            fs::write(folder.join(format!("{name}.zone")), zone).unwrap();
+        }
         let config = format!(
             "server:
     rundir: {at}
@@ -517,6 +524,9 @@ zone:
     journal-content: all
     dnssec-signing: on
     dnssec-policy: now
+  - domain: unsigned
+    storage: {at}
+    file: unsigned.zone
 "
         );
         fs::write(folder.join("knot.conf"), config).unwrap();
@@ -527,7 +537,7 @@ zone:
 }
 
 /// The DS record of the zone's key.
-fn anchor(knot: &Process) -> String {
+pub(crate) fn anchor(knot: &Process) -> String {
     // The server creates its key after it starts.
     wait_until("the zone has a key", || {
         let ds = run(Command::new("keymgr")
@@ -541,6 +551,11 @@ fn anchor(knot: &Process) -> String {
 
 /// Starts unbound, which queries knot for the zone and validates it with this trust anchor.
 fn validating(knot: &Process, anchor: &str) -> Process {
+    validating_at(knot, anchor, "")
+}
+
+/// Starts it with further settings of its server.
+pub(crate) fn validating_at(knot: &Process, anchor: &str, settings: &str) -> Process {
     let knot_port = knot.port;
     Process::start(&["127.0.0.1"], |folder, port| {
         let config: PathBuf = folder.join("unbound.conf");
@@ -558,10 +573,14 @@ fn validating(knot: &Process, anchor: &str) -> Process {
     module-config: \"validator iterator\"
     trust-anchor: \"{anchor}\"
     domain-insecure: \"elsewhere.\"
+    {settings}
 remote-control:
     control-enable: no
 stub-zone:
     name: example.
+    stub-addr: 127.0.0.1@{knot_port}
+stub-zone:
+    name: unsigned.
     stub-addr: 127.0.0.1@{knot_port}
 ",
             at = folder.display()
@@ -573,7 +592,7 @@ stub-zone:
     })
 }
 
-fn local(port: u16) -> SocketAddr {
+pub(crate) fn local(port: u16) -> SocketAddr {
     (IpAddr::from(Ipv4Addr::LOCALHOST), port).into()
 }
 

@@ -49,6 +49,11 @@ _ldaps._tcp SRV 10 0 637 alias.example.
 const CROWD: u8 = 120;
 
 pub(crate) fn knot() -> Process {
+    knot_with("")
+}
+
+/// Starts the name server with further records in the zone `example`.
+pub(crate) fn knot_with(records: &str) -> Process {
     Process::start(&["127.0.0.1"], |folder, port| {
         let folder = folder.display();
         let config = format!(
@@ -74,7 +79,7 @@ zone:
 "
         );
         let crowd = (1..=CROWD).map(|n| format!("crowd A 127.0.1.{n}\n"));
-        let zone = ZONE.to_owned() + &crowd.collect::<String>();
+        let zone = ZONE.to_owned() + &crowd.collect::<String>() + records;
         fs::write(format!("{folder}/example.zone"), zone).unwrap();
         fs::write(format!("{folder}/knot.conf"), config).unwrap();
         let mut command = Command::new("knotd");

@@ -320,6 +320,45 @@ fn the_schema_has_every_word() {
     );
 }
 
+/// Rows of the tables under a heading of docs/protocols.md: the protocol and the port.
+fn protocol_rows(heading: &str) -> Vec<(String, String)> {
+    let page = document("docs/protocols.md").text;
+    let section = page.split("\n## ").find(|part| part.starts_with(heading));
+    let rows = section.unwrap_or_else(|| panic!("{heading}")).lines();
+    let rows = rows.filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        let name = cells.next()?.trim_end_matches('`').to_owned();
+        let port = cells.next()?.to_owned();
+        // Each row names what the protocol was tested with.
+        let is_tested = cells.last().is_some_and(|cell| cell.len() > " |".len());
+        assert!(is_tested, "{line}");
+        Some((name, port))
+    });
+    rows.collect()
+}
+
+#[test]
+fn protocols_have_rows_in_their_order_with_their_ports() {
+    for (heading, is_clear) in [("STARTTLS\n", true), ("TLS first\n", false)] {
+        let all = Protocol::ALL.iter();
+        let expected: Vec<(String, String)> = all
+            .filter(|p| p.begins_in_the_clear() == is_clear)
+            .map(|p| {
+                let port = p.default_port().to_string();
+                let udp = if p.is_quic() { ", UDP" } else { "" };
+                (p.name().to_owned(), port + udp)
+            })
+            .collect();
+        assert_eq!(protocol_rows(heading), expected);
+    }
+    let page = document("docs/protocols.md").text;
+    for alias in Protocol::aliases() {
+        let is_named = [format!("`{alias}`"), format!("`{alias}://`")];
+        let is_named = is_named.iter().any(|name| page.contains(name));
+        assert!(is_named, "docs/protocols.md does not name `{alias}`");
+    }
+}
+
 /// The flag in a word of a table cell or of code, such as `--cert` or `-4`.
 fn flag_of(word: &str) -> Option<String> {
     let name = word.split(['=', ',']).next()?;

@@ -262,6 +262,86 @@ fn a_load_balancer_takes_the_proxy_protocol() {
     }
 }
 
+/// Returns the hint of the only finding of a check that fails.
+fn hint(check: Check) -> String {
+    let row = check.row();
+    assert_eq!(row.codes(), ["handshake_failed"], "{row:?}");
+    row.text("/findings/0/hint").to_owned()
+}
+
+#[test]
+#[ignore = "needs nginx and haproxy"]
+fn hint_names_a_proxy_header_that_does_not_fit_the_server() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let combined = fs::read_to_string(pki.full_chain(&leaf)).unwrap()
+        + &fs::read_to_string(&leaf.key).unwrap();
+    let combined = pki.file(combined);
+    for accepts in [true, false] {
+        let listen = if accepts {
+            "ssl proxy_protocol;"
+        } else {
+            "ssl;"
+        };
+        let block = server("127.0.0.1", &pki.full_chain(&leaf), &leaf.key, "");
+        let nginx = nginx(&["127.0.0.1"], &[block.replace("ssl;", listen)]);
+        let haproxy = Process::start(&["127.0.0.1"], |folder, port| {
+            let config = format!(
+                "defaults\n mode http\n timeout client 10s\n timeout connect 1s\n timeout server 1s\n\
+                 frontend front\n bind 127.0.0.1:{port} ssl crt {crt}{accept}\n http-request return status 200\n",
+                crt = combined.display(),
+                accept = if accepts { " accept-proxy" } else { "" },
+            );
+            let file = folder.join("haproxy.cfg");
+            fs::write(&file, config).unwrap();
+            let mut command = Command::new("haproxy");
+            command.arg("-db").arg("-f").arg(file);
+            command
+        });
+        for port in [nginx.port, haproxy.port] {
+            let check = || Check::of(&pki, &leaf, &["127.0.0.1"], port);
+            let with = |version| check().args(&["--proxy-protocol", version]);
+            if accepts {
+                assert!(hint(check()).contains("expects a PROXY protocol header"));
+                with("v1").row().assert_right(&[]);
+                continue;
+            }
+            for version in ["v1", "v2"] {
+                let hint = hint(with(version));
+                assert!(hint.contains("remove --proxy-protocol"), "{hint}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs caddy"]
+fn hint_of_an_alert_names_the_server_name_that_was_sent() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["other.example.com"]);
+    let caddy = Process::start(&["127.0.0.1"], |folder, port| {
+        let config = format!(
+            "{{\n admin off\n auto_https disable_redirects\n storage file_system {base}\n default_bind 127.0.0.1\n}}\n\
+             other.example.com:{port} {{\n tls {chain} {key}\n}}\n",
+            base = folder.display(),
+            chain = pki.full_chain(&leaf).display(),
+            key = leaf.key.display(),
+        );
+        let file = folder.join("Caddyfile");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("caddy");
+        command.args(["run", "--adapter", "caddyfile", "--config"]);
+        command.arg(file).env("HOME", folder);
+        command
+    });
+    let check = || Check::of(&pki, &leaf, &["127.0.0.1"], caddy.port);
+    let row = check().args(&["--sni", "none"]).row();
+    assert_eq!(row.outcome(), "tls_alert");
+    assert!(row.text("/error").contains("internal_error"), "{row:?}");
+    let hint = row.text("/findings/0/hint");
+    assert!(hint.contains("no server name"), "{hint}");
+}
+
 #[test]
 #[ignore = "needs nginx"]
 fn alpn_and_sni_are_what_the_user_says() {

@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use rustls::{ServerConfig, ServerConnection};
@@ -349,6 +350,125 @@ fn every_way_to_break_a_dialogue_has_its_name() {
             1
         };
         assert_eq!(server.connections(), tries, "{what}");
+    }
+}
+
+#[test]
+fn port_with_tls_first_is_named_with_its_scheme() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = Server::tls("127.0.0.1", tls::config(&pki, &leaf));
+    for (protocol, direct) in [
+        ("ldap", "ldaps://"),
+        ("xmpp", "xmpps://"),
+        ("ftp", "ftps://"),
+    ] {
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+        let check = check.args(&["--timeout", "1s", "--starttls", protocol]);
+        let row = check.row();
+        assert_eq!(row.codes(), ["handshake_failed"], "{row:?}");
+        let hint = row.text("/findings/0/hint");
+        // A server that waits for the client does not show that it expects TLS.
+        assert_eq!(hint.contains(direct), protocol != "ftp", "{hint}");
+    }
+}
+
+#[test]
+fn nats_server_with_tls_first_is_probed_with_either_scheme() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let config = tls::config(&pki, &leaf);
+    // Without a ClientHello, such a server closes the connection when its own timeout is over. Here,
+    // that is the second of three connections.
+    let count = AtomicUsize::new(0);
+    let server = Server::start("127.0.0.1", move |stream| {
+        if count.fetch_add(1, Ordering::SeqCst) != 1 {
+            tls::shake_hands(stream, &config);
+        }
+    });
+    let port = server.port();
+    for scheme in ["nats-tls", "nats"] {
+        let resolve = format!("{HOST}:{port}:127.0.0.1");
+        let check = Check::new(&pki).expect(&pki.full_chain(&leaf));
+        let check = check.arg(format!("{scheme}://{HOST}:{port}"));
+        let row = check.args(&["--resolve", &resolve]).row();
+        row.assert_right(&[]);
+        assert_eq!(row.text("/protocol"), scheme);
+    }
+}
+
+/// A mail server that accepts only this name of the client.
+fn smtp_server_that_wants(pki: &Pki, leaf: &Leaf, name: &'static str) -> Server {
+    let config = tls::config(pki, leaf);
+    Server::start("127.0.0.1", move |stream| {
+        say(stream, SMTP[0].as_bytes());
+        while let Some(line) = line(stream) {
+            let answer = match line.strip_prefix("EHLO ") {
+                Some(found) if found == name => SMTP[1],
+                Some(_) => "501 5.5.2 invalid domain name\r\n",
+                None if line == "STARTTLS" => {
+                    say(stream, SMTP[2].as_bytes());
+                    return tls::shake_hands(stream, &config);
+                }
+                None => "221 bye\r\n",
+            };
+            say(stream, answer.as_bytes());
+        }
+    })
+}
+
+fn line(stream: &mut TcpStream) -> Option<String> {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while stream.read(&mut byte).is_ok_and(|count| count == 1) {
+        if byte == *b"\n" {
+            let line = String::from_utf8(line).unwrap();
+            return Some(line.trim_end().to_owned());
+        }
+        line.push(byte[0]);
+    }
+    None
+}
+
+#[test]
+fn mail_server_gets_the_name_that_it_accepts() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (literal, fallback, own) = ("[127.0.0.1]", "localhost.localdomain", "mon.example.net");
+    for name in [literal, fallback, own] {
+        let server = smtp_server_that_wants(&pki, &leaf, name);
+        let check = || {
+            let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+            check.args(&["--starttls", "smtp"])
+        };
+        let row = check().row();
+        if name == own {
+            assert_eq!(row.outcome(), "starttls_refused", "{row:?}");
+            assert!(row.text("/error").contains("with --ehlo"), "{row:?}");
+        } else {
+            row.assert_right(&[]);
+        }
+        check().args(&["--ehlo", name]).row().assert_right(&[]);
+        let row = check().args(&["--ehlo", "wrong.example"]).row();
+        assert_eq!(row.outcome(), "starttls_refused", "{row:?}");
+        assert!(row.text("/error").contains("EHLO wrong.example"), "{row:?}");
+    }
+}
+
+#[test]
+fn name_without_a_protocol_that_uses_it_is_an_error() {
+    for (flag, value, what) in [
+        ("--ehlo", "mon.example.net", "SMTP or LMTP"),
+        ("--xmpp-domain", "example.net", "XMPP"),
+        ("--ehlo", "a b", "not a name for EHLO"),
+        ("--xmpp-domain", "192.0.2.1", "is an address"),
+    ] {
+        let run = crate::support::command()
+            .args(["check", "https://www.example.com", flag, value])
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(3));
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(stderr.contains(what), "{stderr}");
     }
 }
 

@@ -96,15 +96,18 @@ fn postfix() {
              daemon_directory = /usr/lib/postfix/sbin\ncommand_directory = /usr/sbin\nmail_owner = postfix\n\
              setgid_group = postdrop\ninet_interfaces = {HERE}\ninet_protocols = ipv4\nmyhostname = {HOST}\n\
              mydestination =\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = {key}, {chain}\n\
-             maillog_file = /dev/stdout\nsmtpd_tls_loglevel = 1\n"
+             maillog_file = /dev/stdout\nsmtpd_tls_loglevel = 1\nsmtpd_delay_reject = no\n\
+             names = check_helo_access regexp:{{ {{/^\\[/ 550 a host name is required}} }}, \
+             reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname\n"
         );
         fs::write(folder.join("main.cf"), main).unwrap();
         let master = format!(
             "{HERE}:{port} inet n - n - - smtpd\n\
              {HERE}:{} inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n\
+             {HERE}:{} inet n - n - - smtpd\n  -o smtpd_helo_restrictions=$names\n\
              tlsmgr unix - - n 1000? 1 tlsmgr\nanvil unix - - n - 1 anvil\npostlog unix-dgram n - n - 1 postlogd\n\
              rewrite unix - - n - - trivial-rewrite\ncleanup unix n - n - 0 cleanup\nproxymap unix - - n - - proxymap\n",
-            bench.more[0]
+            bench.more[0], bench.more[1]
         );
         fs::write(folder.join("master.cf"), master).unwrap();
         let mut command = Command::new("postfix");
@@ -113,6 +116,8 @@ fn postfix() {
     });
     bench.look("smtp", server.port);
     bench.look("smtps", bench.more[0]);
+    // It refuses address literals, and accepts fully qualified names.
+    bench.look("smtp", bench.more[1]);
     let complaints = [
         "lost connection",
         "timeout",
@@ -369,6 +374,67 @@ fn mariadb() {
         "Got an error reading communication packets",
     ];
     assert_clean(&server, "log", "ready for connections", &complaints);
+}
+
+#[test]
+#[ignore = "needs xrdp"]
+fn xrdp() {
+    let bench = Bench::new();
+    for layer in ["negotiate", "tls", "rdp"] {
+        let server = Process::start(&[HERE], |folder, port| {
+            let (chain, key) = bench.install(folder);
+            let config = format!(
+                "[Globals]\nini_version=1\nfork=true\nport=tcp://{HERE}:{port}\nsecurity_layer={layer}\n\
+                 crypt_level=high\ncertificate={chain}\nkey_file={key}\nssl_protocols=TLSv1.2, TLSv1.3\n\
+                 [Logging]\nLogFile={}/xrdp.log\nLogLevel=DEBUG\nEnableConsole=true\n[Channels]\n\
+                 [Xorg]\nname=x\nlib=libxup.so\nusername=ask\npassword=ask\nip={HERE}\nport=-1\ncode=20\n",
+                folder.display()
+            );
+            let file = folder.join("xrdp.ini");
+            fs::write(&file, config).unwrap();
+            let mut command = Command::new("/usr/sbin/xrdp");
+            command.arg("--nodaemon").arg("--config").arg(file);
+            command
+        });
+        if layer != "rdp" {
+            bench.look("rdp", server.port);
+            continue;
+        }
+        let check = Check::of(&bench.pki, &bench.leaf, &[HERE], server.port);
+        let row = check.args(&["--starttls", "rdp"]).row();
+        assert_eq!(row.outcome(), "starttls_refused", "{row:?}");
+        let hint = row.text("/findings/0/hint");
+        assert!(hint.contains("security_layer"), "{hint}");
+    }
+}
+
+#[test]
+#[ignore = "needs nats-server"]
+fn nats_server() {
+    let bench = Bench::new();
+    let start = |tls: bool| {
+        Process::start(&[HERE], |folder, port| {
+            let (chain, key) = bench.install(folder);
+            let mut command = Command::new("nats-server");
+            command.args(["-D", "-a", HERE, "-p", &port.to_string()]);
+            if tls {
+                command.args(["--tls", "--tlscert", &chain, "--tlskey", &key]);
+            }
+            command
+        })
+    };
+    let server = start(true);
+    bench.look("nats", server.port);
+    let complaints = ["[ERR]"];
+    assert_clean(&server, "log", "TLS handshake complete", &complaints);
+    let server = start(false);
+    let check = Check::of(&bench.pki, &bench.leaf, &[HERE], server.port);
+    let row = check.args(&["--starttls", "nats"]).row();
+    assert_eq!(row.outcome(), "starttls_refused", "{row:?}");
+    let check = Check::of(&bench.pki, &bench.leaf, &[HERE], server.port);
+    let row = check.row();
+    let hint = row.text("/findings/0/hint");
+    assert!(hint.contains("--starttls nats"), "{hint}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use client::{Client, Place, Property, Refusal, Trait};
 pub use detail::{
     ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
     MAX_LISTED_ADDRESSES, MAX_LISTED_RECORDS, Missing, Namesake, NoPath, Nonconformant, Older,
-    Refused, RevocationReporter, Seen, TlsaMismatch, Untrusted, Wanted,
+    Refused, RevocationReporter, Seen, StsMismatch, TlsaMismatch, TlsaMissing, Untrusted, Wanted,
 };
 pub use fault::{AlgorithmName, Fault, FaultKind};
 pub use text::Text;
@@ -115,8 +115,11 @@ codes! {
     Revoked "revoked" [Critical] "The served leaf has been revoked.";
     MustStapleMissing "must_staple_missing" [Critical] "The certificate demands a stapled OCSP response, and no valid one is served.";
     TlsaMismatch "tlsa_mismatch" [Critical Warning] "What is served is not what the TLSA records (DANE) ask for.";
+    TlsaMissing "tlsa_missing" [Critical Warning Info] "DANE does not protect the host: records or DNSSEC signatures are missing.";
+    MtaStsMismatch "mta_sts_mismatch" [Critical Warning] "The MTA-STS policy of the mail domain does not allow the mail host.";
     Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
     HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
+    MtaStsUnusable "mta_sts_unusable" [Warning] "The mail domain announces an MTA-STS policy that senders cannot use.";
     ChainExpiring "chain_expiring" [Warning] "An intermediate or the root expires soon.";
     RefusedByClients "refused_by_clients" [Warning Info] "Some mainstream clients refuse what most accept.";
     ChainOutOfOrder "chain_out_of_order" [Warning] "The served chain is not in the order that TLS 1.2 demands.";
@@ -145,8 +148,10 @@ impl fmt::Display for Code {
 /// One fact about an endpoint that is worth reporting.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
-    /// Its severity; one of `code().severities()`.
+    /// Its severity: one of `code().severities()`, or info if a TLSA record replaces the check.
     pub severity: Severity,
+    /// True if a matching TLSA record replaces the check that failed (RFC 7671, section 5).
+    pub is_replaced: bool,
     /// Its facts, which decide its code and its text.
     pub detail: Detail,
 }
@@ -156,7 +161,7 @@ impl Finding {
     pub fn new(detail: Detail) -> Self {
         let severities = detail.code().severities();
         let severity = severities.first().copied().unwrap_or(Severity::Critical);
-        Self { severity, detail }
+        Self::with_severity(severity, detail)
     }
 
     /// Creates a finding of a code that may have several severities.
@@ -166,7 +171,16 @@ impl Finding {
             "{} cannot be {severity}",
             detail.code()
         );
-        Self { severity, detail }
+        Self {
+            severity,
+            is_replaced: false,
+            detail,
+        }
+    }
+
+    /// Reduces the finding to information, because a matching TLSA record replaces its check.
+    pub(crate) fn replace(&mut self) {
+        (self.severity, self.is_replaced) = (Severity::Info, true);
     }
 
     /// Returns the code.
@@ -176,7 +190,11 @@ impl Finding {
 
     /// Returns the English text.
     pub fn text(&self) -> Text {
-        text::of(&self.detail)
+        let text = text::of(&self.detail);
+        if self.is_replaced {
+            return text::replaced(text);
+        }
+        text
     }
 
     /// Returns the message of [`Finding::text`].

@@ -8,6 +8,8 @@ pub mod finding;
 pub mod guard;
 pub mod instance;
 pub mod judge;
+pub mod mail;
 pub mod model;
+pub mod mta_sts;
 pub mod observation;
 pub mod tlsa;

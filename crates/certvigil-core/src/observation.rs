@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::certificate::{self, Certificate, MAX_OCSP_BYTES, PublicKeyHash};
-use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
+use crate::model::{KeyType, Protocol, Sni, Target, Timings, Vantage};
 
 pub use alert::Alert;
 pub use tls_version::TlsVersion;
@@ -229,6 +229,8 @@ pub struct LookError {
     pub seems: Option<Protocol>,
     /// The TLS alert that the server sent.
     pub alert: Option<Alert>,
+    /// The connection options that may be the cause of a failed handshake.
+    pub sent: Sent,
     /// True if the remote vantage failed regardless of the request: it does not respond, or refuses
     /// every request.
     pub is_of_vantage: bool,
@@ -243,6 +245,7 @@ impl LookError {
             message: crate::certificate::printable(message.as_ref()),
             seems: None,
             alert: None,
+            sent: Sent::default(),
             is_of_vantage: false,
         }
     }
@@ -261,6 +264,17 @@ impl LookError {
             ..Self::new(ErrorKind::TlsAlert, format!("{what} with {alert}"))
         }
     }
+}
+
+/// Connection options of a probe that may be the cause of a failed handshake. `Default` means none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sent {
+    /// True if the connection began with a PROXY protocol header.
+    pub proxy_header: bool,
+    /// True if a client certificate was available.
+    pub client_certificate: bool,
+    /// The server name that was sent, if it is not the host.
+    pub sni: Sni,
 }
 
 impl fmt::Display for LookError {

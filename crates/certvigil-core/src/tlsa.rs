@@ -1,6 +1,7 @@
 //! TLSA records: the certificates that a TLS server may serve, published in DNS (DANE, RFC 6698).
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The TLSA records of an endpoint, as a name server returned them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +11,48 @@ pub struct Tlsa {
     /// The distinct records, in order. Empty if there are none.
     pub records: Vec<TlsaRecord>,
     /// True if the name server reports that DNSSEC authenticates the records (the AD bit, RFC 4035,
-    /// section 3.2.3). The report is only as trustworthy as the connection to the name server.
+    /// section 3.2.3), and for mail between servers also the addresses of the host (RFC 7672,
+    /// section 2.2.2). The report is only as trustworthy as the connection to the name server.
     pub authenticated: bool,
+}
+
+/// The check of TLSA records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DaneCheck {
+    /// No check.
+    #[default]
+    Off,
+    /// Records that exist are compared.
+    On,
+    /// The absence of authenticated records is reported too.
+    Required,
+}
+
+impl FromStr for DaneCheck {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "false" => Ok(Self::Off),
+            "true" => Ok(Self::On),
+            "required" => Ok(Self::Required),
+            other => Err(format!(
+                "`{other}` is not a DANE check; write true, false or required"
+            )),
+        }
+    }
+}
+
+/// The result of a lookup of TLSA records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TlsaLookup {
+    /// The records were not requested, or are unknown because the lookup failed.
+    #[default]
+    Unknown,
+    /// The endpoint cannot have records: an IP address, a local name, or QUIC.
+    NotApplicable,
+    /// The records, if any.
+    Known(std::sync::Arc<Tlsa>),
 }
 
 /// A record as received, usable or not (RFC 6698, section 2.1).

@@ -3,7 +3,7 @@
 
 use crate::certificate::is_one_line;
 
-pub use crate::look::fuzzing::{cleartext_reader, starttls};
+pub use crate::look::fuzzing::{cleartext_reader, mssql, nats, rdp, starttls, tds};
 
 /// Fuzz target for the HTTPS records of [`crate::resolve`].
 pub fn https_record(data: &[u8]) {
@@ -14,10 +14,14 @@ pub fn https_record(data: &[u8]) {
 pub type Drive = fn(&[u8]);
 
 /// Fuzz targets with the names of their files in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Drive); 3] = [
+pub const TARGETS: [(&str, Drive); 7] = [
     ("cleartext_reader", cleartext_reader),
     ("https_record", https_record),
+    ("mssql", mssql),
+    ("nats", nats),
+    ("rdp", rdp),
     ("starttls", starttls),
+    ("tds", tds),
 ];
 
 /// Panics if a message contains more than one line.

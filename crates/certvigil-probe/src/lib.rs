@@ -7,6 +7,7 @@
 pub mod fuzzing;
 pub mod io;
 pub mod look;
+pub mod mta_sts;
 pub mod resolve;
 pub mod revocation;
 pub mod trust;

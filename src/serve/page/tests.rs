@@ -16,7 +16,7 @@ use crate::judge::{Judged, Rules, TrustStore, judge};
 use crate::lab::authority::{Authority, Key, Validity};
 use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
 use crate::observation::{
-    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Served, TlsVersion,
+    ErrorKind, KeyProof, LookError, Observation, Outcome, Revocation, Sent, Served, TlsVersion,
 };
 use crate::source::Loaded;
 use crate::tlsa::TlsaRecord;
@@ -326,6 +326,7 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let error = LookError {
         seems: None,
         alert: None,
+        sent: Sent::default(),
         is_of_vantage: false,
         kind: ErrorKind::TlsProtocol,
         message: text.to_owned(),

@@ -171,6 +171,12 @@ pub(crate) fn sequence(content: &[u8]) -> Vec<u8> {
     encode(SEQUENCE, content)
 }
 
+/// Returns the contents of a SEQUENCE with nothing after it.
+pub(crate) fn contents(mut der: &[u8]) -> Option<&[u8]> {
+    let sequence = expect(&mut der, SEQUENCE)?;
+    der.is_empty().then_some(sequence.content)
+}
+
 /// Encodes a tag-length-value.
 pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut der: Vec<u8> = header(tag, content.len()).collect();

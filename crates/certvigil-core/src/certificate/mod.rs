@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crate::model::{Hostname, Timestamp};
 pub use algorithm::Unverifiable;
-pub(crate) use der::sequence;
+pub(crate) use der::{contents, sequence};
 pub(crate) use extensions::name_constraints;
 pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
@@ -176,13 +176,12 @@ impl Facts {
 }
 
 fn dns_matches(pattern: &str, name: &str) -> bool {
-    // RFC 952 allows no hyphen at an end of a label, but OpenSSL, GnuTLS and Go accept one.
+    // RFC 952 allows no hyphen at an end of a label. OpenSSL, GnuTLS and Go accept one at the end.
+    if name.starts_with('-') || name.contains(".-") {
+        return false;
+    }
     if pattern.eq_ignore_ascii_case(name) {
         return true;
-    }
-    // Go accepts no wildcard for a label that begins with a hyphen.
-    if name.starts_with('-') {
-        return false;
     }
     match (pattern.strip_prefix("*."), name.split_once('.')) {
         (Some(suffix), Some((_, parent))) => {

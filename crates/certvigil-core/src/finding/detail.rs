@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::certificate::{Certificate, Oddity, PublicKeyHash, Unusable};
 use crate::instance::{Expectation, Expected, SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
+use crate::mta_sts::{StsFault, StsMode};
 use crate::observation::{LookError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
@@ -137,6 +138,30 @@ pub enum Detail {
         mismatch: TlsaMismatch,
         /// The record to publish.
         publish: TlsaRecord,
+    },
+    /// [`Code::TlsaMissing`].
+    TlsaMissing(TlsaMissing),
+    /// [`Code::MtaStsMismatch`].
+    MtaStsMismatch {
+        /// The mail domain.
+        domain: Hostname,
+        /// The mail host.
+        hostname: Hostname,
+        /// The identifier of the policy (RFC 8461, section 3.1).
+        id: String,
+        /// The mode of the policy.
+        mode: StsMode,
+        /// The mismatch.
+        #[serde(flatten)]
+        mismatch: StsMismatch,
+    },
+    /// [`Code::MtaStsUnusable`].
+    MtaStsUnusable {
+        /// The mail domain.
+        domain: Hostname,
+        /// The reason.
+        #[serde(flatten)]
+        fault: StsFault,
     },
     /// [`Code::Unreachable`].
     Unreachable {
@@ -295,6 +320,9 @@ impl Detail {
             Self::Revoked { .. } => Code::Revoked,
             Self::MustStapleMissing { .. } => Code::MustStapleMissing,
             Self::TlsaMismatch { .. } => Code::TlsaMismatch,
+            Self::TlsaMissing(_) => Code::TlsaMissing,
+            Self::MtaStsMismatch { .. } => Code::MtaStsMismatch,
+            Self::MtaStsUnusable { .. } => Code::MtaStsUnusable,
             Self::Unreachable { .. } => Code::Unreachable,
             Self::HandshakeFailed { .. } => Code::HandshakeFailed,
             Self::ChainExpiring(_) => Code::ChainExpiring,
@@ -645,7 +673,58 @@ pub enum TlsaMismatch {
     Unusable {
         /// The first record.
         record: Option<TlsaRecord>,
+        /// True for mail between servers, which uses usages 2 and 3 only (RFC 7672, section
+        /// 3.1.3).
+        is_mail: bool,
     },
+}
+
+/// The reason for which DANE does not protect a host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TlsaMissing {
+    /// The host has no TLSA records for the port.
+    NoRecords {
+        /// The name at which they were requested.
+        name: String,
+        /// The record to publish.
+        publish: TlsaRecord,
+    },
+    /// DNSSEC does not authenticate the records, or the addresses of a mail host.
+    NotAuthenticated {
+        /// The name of the records.
+        name: String,
+    },
+    /// DNSSEC does not authenticate the MX records of the mail domain.
+    UnsignedMx {
+        /// The mail domain.
+        domain: Hostname,
+        /// True if DNSSEC authenticates TLSA records of the host.
+        is_host_protected: bool,
+    },
+    /// The endpoint cannot have TLSA records: it is an IP address, a local name, or speaks QUIC.
+    NotApplicable {
+        /// The host.
+        hostname: Hostname,
+        /// The protocol.
+        protocol: Protocol,
+    },
+}
+
+/// The reason for which senders do not deliver to a mail host under the MTA-STS policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StsMismatch {
+    /// No `mx` pattern of the policy covers the host (RFC 8461, section 4.1).
+    Host {
+        /// The patterns: at most [`MAX_LISTED_RECORDS`].
+        patterns: Vec<String>,
+        /// The number of patterns.
+        pattern_count: usize,
+    },
+    /// The host is allowed, and its certificate is not valid and trusted for its name, although a
+    /// TLSA record matches (RFC 8461, section 4.2).
+    Certificate,
 }
 
 /// A deviation that some clients refuse and most accept.

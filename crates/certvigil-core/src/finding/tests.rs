@@ -9,6 +9,7 @@ use crate::certificate::{
 };
 use crate::instance::{SourceKind, State};
 use crate::model::{KeyType, Protocol, Timestamp, Vantage};
+use crate::mta_sts::{StsFault, StsMode};
 use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
@@ -402,9 +403,99 @@ fn handshake_details() -> Vec<Detail> {
             true,
             TlsaMismatch::Unusable {
                 record: Some(record(7)),
+                is_mail: false,
             },
         ),
+        tlsa(
+            true,
+            TlsaMismatch::Unusable {
+                record: Some(record(1)),
+                is_mail: true,
+            },
+        ),
+        Detail::TlsaMissing(TlsaMissing::NoRecords {
+            name: "_25._tcp.mail.example.com.".into(),
+            publish: record(3),
+        }),
+        Detail::TlsaMissing(TlsaMissing::NotAuthenticated {
+            name: "_25._tcp.mail.example.com.".into(),
+        }),
+        unsigned_mx(true),
+        unsigned_mx(false),
+        Detail::TlsaMissing(TlsaMissing::NotApplicable {
+            hostname: hostname(),
+            protocol: Protocol::H3,
+        }),
+        sts_mismatch(
+            StsMode::Enforce,
+            StsMismatch::Host {
+                patterns: vec!["mx1.example.com".into(), "*.example.net".into()],
+                pattern_count: 3,
+            },
+        ),
+        sts_mismatch(StsMode::Testing, StsMismatch::Certificate),
+        sts_unusable(StsFault::SeveralRecords { count: 2 }),
+        sts_unusable(StsFault::InvalidRecord {
+            record: "v=STSv1;".into(),
+        }),
+        sts_unusable(StsFault::Fetch {
+            reason: "the request timed out".into(),
+        }),
+        sts_unusable(StsFault::HttpStatus { status: 301 }),
+        sts_unusable(StsFault::MediaType {
+            content_type: "text/html".into(),
+        }),
+        sts_unusable(StsFault::InvalidPolicy {
+            reason: "it has no `mode`".into(),
+        }),
     ]
+}
+
+fn unsigned_mx(is_host_protected: bool) -> Detail {
+    Detail::TlsaMissing(TlsaMissing::UnsignedMx {
+        domain: "example.com".parse().unwrap(),
+        is_host_protected,
+    })
+}
+
+fn sts_mismatch(mode: StsMode, mismatch: StsMismatch) -> Detail {
+    Detail::MtaStsMismatch {
+        domain: "example.com".parse().unwrap(),
+        hostname: "mail.example.com".parse().unwrap(),
+        id: "20260101".into(),
+        mode,
+        mismatch,
+    }
+}
+
+fn sts_unusable(fault: StsFault) -> Detail {
+    Detail::MtaStsUnusable {
+        domain: "example.com".parse().unwrap(),
+        fault,
+    }
+}
+
+#[test]
+fn a_replaced_finding_names_what_replaces_it() {
+    let mut finding = Finding::new(Detail::SelfSigned {
+        certificate: testdata("root"),
+    });
+    assert_eq!(finding.severity, Severity::Critical);
+    let before = finding.text();
+    finding.replace();
+    let Text { message, hint } = finding.text();
+    assert_eq!(
+        (finding.severity, finding.code()),
+        (Severity::Info, Code::SelfSigned)
+    );
+    assert_eq!(
+        message,
+        format!("{}; a TLSA record authenticates the server", before.message)
+    );
+    assert!(
+        hint.ends_with(&before.hint) && hint.contains("DANE"),
+        "{hint}"
+    );
 }
 
 /// Returns each detail as JSON, and its text.
@@ -740,9 +831,65 @@ fn details_about_the_handshake_in_json_and_words() {
       neither the served certificate nor the expected one fits the TLSA records at `_443._tcp.www.example.com.`: 3 1 1 abababababababab… and 1 more
       fix: publish `_443._tcp.www.example.com. IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab` beside what is there, and take out what is for no certificate any more
     tlsa_mismatch
-      {"name":"_443._tcp.www.example.com.","is_authenticated":true,"kind":"unusable","record":"7 1 1 abababababababababababababababababababababababababababababababab","publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
+      {"name":"_443._tcp.www.example.com.","is_authenticated":true,"kind":"unusable","record":"7 1 1 abababababababababababababababababababababababababababababababab","is_mail":false,"publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
       no TLSA record at `_443._tcp.www.example.com.` can be used, so that clients of DANE go on as if there were none: of 7 1 1 abababababababab…, its usage is unknown
       fix: publish `_443._tcp.www.example.com. IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab` beside what is there, and take out what is for no certificate any more
+    tlsa_mismatch
+      {"name":"_443._tcp.www.example.com.","is_authenticated":true,"kind":"unusable","record":"1 1 1 abababababababababababababababababababababababababababababababab","is_mail":true,"publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
+      no TLSA record at `_443._tcp.www.example.com.` can be used, so that mail servers that use DANE encrypt and do not authenticate the host: of 1 1 1 abababababababab…, mail servers use usages 2 and 3 only (RFC 7672, section 3.1.3)
+      fix: publish `_443._tcp.www.example.com. IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab` beside what is there, and take out what is for no certificate any more
+    tlsa_missing
+      {"kind":"no_records","name":"_25._tcp.mail.example.com.","publish":"3 1 1 abababababababababababababababababababababababababababababababab"}
+      DANE is required, and there are no TLSA records at `_25._tcp.mail.example.com.`
+      fix: publish `_25._tcp.mail.example.com. IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab`
+    tlsa_missing
+      {"kind":"not_authenticated","name":"_25._tcp.mail.example.com."}
+      DANE is required, and DNSSEC does not authenticate the TLSA records at `_25._tcp.mail.example.com.`, or the addresses of the host
+      fix: sign the zones of the host and of the records, check the DS records in the parent zone, and ask a name server that validates (--dns)
+    tlsa_missing
+      {"kind":"unsigned_mx","domain":"example.com","is_host_protected":true}
+      DNSSEC does not authenticate the MX records of example.com: an attacker can replace them, and the TLSA records of the mail host then have no effect
+      fix: sign the zone of example.com, check its DS records in the parent zone, and ask a name server that validates (--dns)
+    tlsa_missing
+      {"kind":"unsigned_mx","domain":"example.com","is_host_protected":false}
+      DNSSEC does not authenticate the MX records of example.com: senders do not use DANE securely for this domain
+      fix: sign the zone of example.com, check its DS records in the parent zone, and ask a name server that validates (--dns)
+    tlsa_missing
+      {"kind":"not_applicable","hostname":"www.example.com","protocol":"h3"}
+      DANE is required, and certvigil checks no TLSA records of www.example.com with h3
+      fix: name the host instead of its address, and check it over TCP; or do not require DANE here
+    mta_sts_mismatch
+      {"domain":"example.com","hostname":"mail.example.com","id":"20260101","mode":"enforce","kind":"host","patterns":["mx1.example.com","*.example.net"],"pattern_count":3}
+      the MTA-STS policy of example.com (id 20260101) does not allow the mail host mail.example.com, and senders do not deliver to it (mode enforce); it allows mx1.example.com, *.example.net and 1 more
+      fix: add `mx: mail.example.com` to https://mta-sts.example.com/.well-known/mta-sts.txt and change the id in `_mta-sts.example.com`, or remove the host from the MX records
+    mta_sts_mismatch
+      {"domain":"example.com","hostname":"mail.example.com","id":"20260101","mode":"testing","kind":"certificate"}
+      the MTA-STS policy of example.com (id 20260101) requires a trusted certificate for mail.example.com, and senders report it and deliver (mode testing), although a TLSA record matches
+      fix: install a certificate of a public authority for the host; senders that do not use DANE apply MTA-STS
+    mta_sts_unusable
+      {"domain":"example.com","kind":"several_records","count":2}
+      senders cannot use the MTA-STS policy of example.com: `_mta-sts.example.com` has 2 records
+      fix: publish exactly one record `_mta-sts.example.com IN TXT "v=STSv1; id=1;"`, with a new id for each change of the policy (RFC 8461, section 3.1)
+    mta_sts_unusable
+      {"domain":"example.com","kind":"invalid_record","record":"v=STSv1;"}
+      senders cannot use the MTA-STS policy of example.com: the record `v=STSv1;` at `_mta-sts.example.com` is invalid
+      fix: publish exactly one record `_mta-sts.example.com IN TXT "v=STSv1; id=1;"`, with a new id for each change of the policy (RFC 8461, section 3.1)
+    mta_sts_unusable
+      {"domain":"example.com","kind":"fetch","reason":"the request timed out"}
+      senders cannot use the MTA-STS policy of example.com: https://mta-sts.example.com/.well-known/mta-sts.txt cannot be fetched: the request timed out
+      fix: serve the policy at that URL, with a certificate of a public authority for mta-sts.example.com
+    mta_sts_unusable
+      {"domain":"example.com","kind":"http_status","status":301}
+      senders cannot use the MTA-STS policy of example.com: https://mta-sts.example.com/.well-known/mta-sts.txt has the HTTP status 301
+      fix: serve the policy at that URL with status 200, without a redirect (RFC 8461, section 3.3)
+    mta_sts_unusable
+      {"domain":"example.com","kind":"media_type","content_type":"text/html"}
+      senders cannot use the MTA-STS policy of example.com: https://mta-sts.example.com/.well-known/mta-sts.txt has the media type `text/html`
+      fix: serve the policy with the media type text/plain (RFC 8461, section 3.2)
+    mta_sts_unusable
+      {"domain":"example.com","kind":"invalid_policy","reason":"it has no `mode`"}
+      senders cannot use the MTA-STS policy of example.com: the policy at https://mta-sts.example.com/.well-known/mta-sts.txt is invalid: it has no `mode`
+      fix: write the lines `version: STSv1`, `mode: enforce`, `mx: HOST` for each mail host, and `max_age: 604800`
     "#);
 }
 

@@ -5,6 +5,7 @@ mod clients;
 mod fault;
 mod handshake;
 mod identity;
+mod mta_sts;
 mod tlsa;
 mod validity;
 
@@ -33,6 +34,17 @@ impl Text {
             hint: hint.into(),
         }
     }
+}
+
+/// Returns the text of a finding whose check a TLSA record replaces.
+pub(super) fn replaced(text: Text) -> Text {
+    Text::new(
+        format!("{}; a TLSA record authenticates the server", text.message),
+        format!(
+            "nothing to fix for clients that use DANE; for others, {}",
+            text.hint
+        ),
+    )
 }
 
 /// Returns the text of a finding with these facts.
@@ -90,6 +102,15 @@ pub(super) fn of(detail: &Detail) -> Text {
             mismatch,
             publish,
         } => tlsa::mismatch(name, *is_authenticated, mismatch, publish),
+        Detail::TlsaMissing(missing) => tlsa::missing(missing),
+        Detail::MtaStsMismatch {
+            domain,
+            hostname,
+            id,
+            mode,
+            mismatch,
+        } => mta_sts::mismatch(domain, hostname, id, *mode, mismatch),
+        Detail::MtaStsUnusable { domain, fault } => mta_sts::unusable(domain, fault),
         Detail::Unreachable {
             address,
             responding,

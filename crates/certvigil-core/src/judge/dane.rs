@@ -7,15 +7,19 @@ use aws_lc_rs::digest;
 
 use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
 use crate::finding::{
-    Code, Detail, Finding, MAX_LISTED_RECORDS, NoPath, Severity, TlsaMismatch, Wanted,
+    Code, Detail, Dummy, Finding, MAX_LISTED_RECORDS, NoPath, Refused, Severity, TlsaMismatch,
+    TlsaMissing, Wanted,
 };
 use crate::instance::{Expectation, Expected, Instance, Instances};
+use crate::mail::MailDomain;
 use crate::model::{Hostname, Timestamp};
 use crate::observation::Outcome;
-use crate::tlsa::{Association, Matching, Selector, Tlsa, TlsaRecord, Usage};
+use crate::tlsa::{
+    Association, DaneCheck, Matching, Selector, Tlsa, TlsaLookup, TlsaRecord, Usage,
+};
 
 use super::links::{Links, Signatures};
-use super::{Judged, TrustStore, Verdict, chain, path, sort};
+use super::{Flags, Judged, TrustStore, Verdict, chain, mail, path, sort};
 
 /// The TLSA records of an endpoint, and the result of comparing them with the served certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,54 +30,169 @@ pub struct Dane {
     pub matched: Option<bool>,
 }
 
-/// Judges a probe by the TLSA records, after [`super::judge`]: adds `dane`, and `tlsa_mismatch` if
-/// they do not match. `trust` and `now` are those of the probe's judgement.
-pub fn dane(
+/// Facts in DNS about an endpoint, beside its addresses. `Default` means that none were requested.
+#[derive(Clone, Debug, Default)]
+pub struct DnsFacts {
+    /// The requested check of TLSA records.
+    pub dane: DaneCheck,
+    /// The TLSA records of the endpoint.
+    pub tlsa: TlsaLookup,
+    /// The mail domains whose mail host the endpoint's host is.
+    pub mail: Arc<[Arc<MailDomain>]>,
+}
+
+/// Judges a probe by the facts in DNS, after [`super::judge`]: adds `dane` and the findings about
+/// TLSA records and MTA-STS. A match of authenticated TLSA records replaces trust and, with usage
+/// 3, name and dates (RFC 7671, section 5). `trust` and `now` are those of the probe's judgement.
+pub fn judge_by_dns(
     judged: &mut Judged,
-    tlsa: &Arc<Tlsa>,
+    facts: &DnsFacts,
     trust: &TrustStore,
     now: Timestamp,
     signatures: &Signatures,
 ) {
+    // Senders without DANE apply MTA-STS, with trust in public authorities.
+    let is_trusted = match &judged.verdict {
+        Verdict::Conclusive(flags) => flags.trusted,
+        Verdict::Inconclusive(_) => None,
+    };
+    if facts.dane != DaneCheck::Off {
+        by_tlsa(judged, facts, trust, now, signatures);
+    }
+    mail::by_mta_sts(judged, &facts.mail, is_trusted);
+    sort(&mut judged.findings);
+}
+
+fn by_tlsa(
+    judged: &mut Judged,
+    facts: &DnsFacts,
+    trust: &TrustStore,
+    now: Timestamp,
+    signatures: &Signatures,
+) {
+    let tlsa = match &facts.tlsa {
+        TlsaLookup::Known(tlsa) => Some(tlsa),
+        TlsaLookup::NotApplicable | TlsaLookup::Unknown => None,
+    };
     let mut matched = None;
+    let target = &judged.observation.target;
     if let (Outcome::Served(served), Verdict::Conclusive(flags)) =
         (&judged.observation.outcome, &judged.verdict)
     {
-        let question = Question {
-            asked: usable(&tlsa.records),
-            tlsa,
-            hostname: judged.observation.target.sent_name(),
-            trust,
-            now,
-            signatures,
-        };
-        let served = Shown {
-            leaf: &served.leaf,
-            rest: served.rest.iter().collect(),
-            trusted: flags.trusted,
-        };
-        let (fulfilled, finding) = question.judge(&served, judged.expected.as_deref());
-        let needs_root = question.needs_root(&served);
-        matched = fulfilled;
-        judged.findings.extend(finding);
-        // A root that is a DANE trust anchor must be served (RFC 7671, section 5.2.2).
-        judged
-            .findings
-            .retain(|f| !(needs_root && f.code() == Code::RootIncluded));
-        sort(&mut judged.findings);
+        if let Some(tlsa) = tlsa {
+            let is_mail = target.protocol.is_mail_transfer();
+            let question = Question {
+                asked: usable(&tlsa.records, is_mail),
+                tlsa,
+                hostname: target.sent_name(),
+                mail: &facts.mail,
+                is_mail,
+                is_required: facts.dane == DaneCheck::Required,
+                trust,
+                now,
+                signatures,
+            };
+            let shown = Shown {
+                leaf: &served.leaf,
+                rest: served.rest.iter().collect(),
+                trusted: flags.trusted,
+            };
+            let (result, finding) = question.judge(&shown, judged.expected.as_deref());
+            let needs_root = question.needs_root(&shown);
+            let is_missing = question.missing(&shown, judged.expected.as_deref());
+            matched = result.as_ref().map(Option::is_some);
+            judged.findings.extend(finding);
+            judged.findings.extend(is_missing);
+            // A root that is a DANE trust anchor must be served (RFC 7671, section 5.2.2).
+            judged
+                .findings
+                .retain(|f| !(needs_root && f.code() == Code::RootIncluded));
+            if let (Some(Some(how)), true) = (result, tlsa.authenticated) {
+                replace(judged, how, is_mail);
+            }
+        } else if facts.dane == DaneCheck::Required && facts.tlsa == TlsaLookup::NotApplicable {
+            let missing = TlsaMissing::NotApplicable {
+                hostname: target.hostname.clone(),
+                protocol: target.protocol,
+            };
+            judged
+                .findings
+                .push(missing_finding(Severity::Critical, missing));
+        }
     }
-    judged.dane = Some(Dane {
+    mail::by_mx_security(judged, facts);
+    judged.dane = tlsa.map(|tlsa| Dane {
         tlsa: tlsa.clone(),
         matched,
     });
 }
 
+pub(super) fn missing_finding(severity: Severity, missing: TlsaMissing) -> Finding {
+    Finding::with_severity(severity, Detail::TlsaMissing(missing))
+}
+
+/// Replaces trust, and with usage 3 name and dates, by the match of an authenticated record.
+fn replace(judged: &mut Judged, how: Match, is_mail: bool) {
+    let Verdict::Conclusive(flags) = &mut judged.verdict else {
+        return;
+    };
+    let is_leaf = match how {
+        // The path to a trusted root was valid before.
+        Match::Pkix => return,
+        Match::Leaf => true,
+        Match::Authority => false,
+    };
+    let is_self_signed = match &judged.observation.outcome {
+        Outcome::Served(served) => served.leaf.is_self_signed(),
+        Outcome::Told(_) | Outcome::Failed(_) => false,
+    };
+    let expectation = judged.expected.as_deref().map(|expected| &expected.what);
+    let is_trust_only = matches!(expectation, Some(Expectation::TrustOnly));
+    let is_chain_expected = matches!(expectation, Some(Expectation::Instances(_)));
+    *flags = Flags {
+        trusted: Some(true),
+        correct: flags.correct || is_trust_only,
+        // Clients need the chain up to the trust anchor; a self-signed leaf has none.
+        chained: flags.chained || !is_leaf || is_self_signed,
+        ..*flags
+    };
+    let chained = flags.chained;
+    for finding in &mut judged.findings {
+        let is_replaced = match &finding.detail {
+            Detail::SelfSigned { .. }
+            | Detail::UntrustedRoot(_)
+            | Detail::InvalidAuthority { .. }
+            | Detail::ChainExpired { .. }
+            | Detail::RefusedByClients(Refused::Chain { .. })
+            | Detail::DummyCertificate {
+                dummy: Dummy::ExpectedKey,
+                ..
+            } => true,
+            // With usage 2, a name of RFC 7672, section 3.2.2, matches.
+            Detail::HostnameMismatch { .. } => true,
+            Detail::MissingIntermediate { .. } => chained || is_mail || !is_chain_expected,
+            Detail::Expired(_)
+            | Detail::NotYetValid(_)
+            | Detail::Expiring(_)
+            | Detail::ChainExpiring(_) => is_leaf,
+            _ => false,
+        };
+        if is_replaced {
+            finding.replace();
+        }
+    }
+}
+
 /// Returns the records that clients use: usable ones, and of the digests of one usage and selector
-/// only the strongest (RFC 7671, section 9).
-fn usable(records: &[TlsaRecord]) -> Vec<Association<'_>> {
+/// only the strongest (RFC 7671, section 9). Mail servers do not use usages 0 and 1 (RFC 7672,
+/// section 3.1.3).
+fn usable(records: &[TlsaRecord], is_mail: bool) -> Vec<Association<'_>> {
+    let is_used =
+        |a: &Association<'_>| !is_mail || matches!(a.usage, Usage::DaneTa | Usage::DaneEe);
     let all: Vec<Association<'_>> = records
         .iter()
         .filter_map(|r| r.association().ok())
+        .filter(is_used)
         .collect();
     let is_outdone = |one: &Association<'_>| {
         one.matching == Matching::Sha256
@@ -104,6 +223,17 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// The way in which a record matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Match {
+    /// Usage 3, for the leaf.
+    Leaf,
+    /// Usage 2, for an authority above the leaf.
+    Authority,
+    /// Usage 0 or 1, with a path to a trusted root.
+    Pkix,
+}
+
 /// The reason for which no record matches: the closest case.
 enum Miss<'a> {
     /// A record matches the leaf or an authority above it, and also requires a trusted path.
@@ -118,17 +248,23 @@ struct Question<'a> {
     asked: Vec<Association<'a>>,
     tlsa: &'a Tlsa,
     hostname: &'a Hostname,
+    mail: &'a [Arc<MailDomain>],
+    /// True for mail between servers (RFC 7672).
+    is_mail: bool,
+    is_required: bool,
     trust: &'a TrustStore,
     signatures: &'a Signatures,
     now: Timestamp,
 }
 
 impl<'a> Question<'a> {
+    /// Returns the way in which a record matches: `None` without usable records, `Some(None)` if
+    /// none of them matches, which is a finding.
     fn judge(
         &self,
         served: &Shown<'_>,
         expected: Option<&Expected>,
-    ) -> (Option<bool>, Option<Finding>) {
+    ) -> (Option<Option<Match>>, Option<Finding>) {
         if self.tlsa.records.is_empty() {
             return (None, None);
         }
@@ -136,30 +272,50 @@ impl<'a> Question<'a> {
             return (None, Some(self.unusable(expected, served.leaf)));
         }
         match self.fulfilled_by(served) {
-            Ok(()) => (Some(true), None),
-            Err(miss) => (Some(false), Some(self.mismatch(&miss, expected, served))),
+            Ok(how) => (Some(Some(how)), None),
+            Err(miss) => (Some(None), Some(self.mismatch(&miss, expected, served))),
         }
     }
 
+    /// Returns the finding for required records that are absent, or that DNSSEC does not
+    /// authenticate.
+    fn missing(&self, served: &Shown<'_>, expected: Option<&Expected>) -> Option<Finding> {
+        let name = self.tlsa.name.clone();
+        let missing = if self.tlsa.records.is_empty() {
+            let publish = self.publish(expected, served.leaf);
+            TlsaMissing::NoRecords { name, publish }
+        } else if !self.tlsa.authenticated {
+            TlsaMissing::NotAuthenticated { name }
+        } else {
+            return None;
+        };
+        self.is_required
+            .then(|| missing_finding(Severity::Critical, missing))
+    }
+
     /// Returns an error if none of the records matches.
-    fn fulfilled_by(&self, shown: &Shown<'_>) -> Result<(), Miss<'a>> {
+    fn fulfilled_by(&self, shown: &Shown<'_>) -> Result<Match, Miss<'a>> {
         let of_leaf = self.found_in(&[shown.leaf]);
-        let mut miss = Miss::Other;
-        for (association, _) in of_leaf {
-            match association.usage {
-                Usage::DaneEe => return Ok(()),
-                Usage::PkixEe if self.is_trusted(shown) => return Ok(()),
-                Usage::PkixEe => miss = Miss::Untrusted(association),
-                Usage::PkixTa | Usage::DaneTa => {}
-            }
+        let of = |usage| of_leaf.iter().find(move |(a, _)| a.usage == usage);
+        if of(Usage::DaneEe).is_some() {
+            return Ok(Match::Leaf);
         }
-        if let Some(association) = self.authority_on_path(shown) {
+        let mut miss = Miss::Other;
+        let by_authority = self.by_named_authority(shown);
+        if let Some(Ok(())) = by_authority {
+            return Ok(Match::Authority);
+        }
+        let pkix = of(Usage::PkixEe).map(|(association, _)| *association);
+        if let Some(association) = pkix.or_else(|| self.authority_on_path(shown)) {
             if self.is_trusted(shown) {
-                return Ok(());
+                return Ok(Match::Pkix);
             }
             miss = Miss::Untrusted(association);
         }
-        self.by_named_authority(shown).unwrap_or(Err(miss))
+        match by_authority {
+            Some(Err(closer)) => Err(closer),
+            _ => Err(miss),
+        }
     }
 
     /// Returns a record of usage 0 that matches an authority above the leaf, served or a trusted
@@ -221,14 +377,43 @@ impl<'a> Question<'a> {
                 named = named.or(Some(*association));
             }
         }
+        // A complete key in the record belongs to an authority of any name (OpenSSL's "bare" trust
+        // anchor), so to the issuer of any shown certificate.
+        for association in &self.asked {
+            let kind = (
+                association.usage,
+                association.selector,
+                association.matching,
+            );
+            if kind != (Usage::DaneTa, Selector::Spki, Matching::Full) {
+                continue;
+            }
+            let shown = shown.rest.iter().chain([&shown.leaf]);
+            for facts in shown.filter_map(|certificate| certificate.facts().ok()) {
+                if anchors.add_key(&facts.issuer_normal, &association.record.data) {
+                    named = named.or(Some(*association));
+                }
+            }
+        }
         let named = named?;
-        let found = self.path(shown, &anchors, self.hostname);
-        // For an alias, the name of the TLSA records is acceptable too (RFC 7671, section 7).
-        let base = self.base().filter(|base| base != self.hostname);
-        if base.is_some_and(|base| self.path(shown, &anchors, &base).is_ok()) {
+        let links = Links::new(&anchors, self.signatures);
+        let found = path::search(shown.leaf, &shown.rest, &anchors, &links, self.now);
+        if !found.is_valid() {
+            let why = found.best().map_or(NoPath::Unreadable, path::reason);
+            return Some(Err(Miss::NoPath(named, Box::new(why))));
+        }
+        let is_for = |name: &Hostname| path::matches_name(shown.leaf, name) == Some(true);
+        // For an alias, the name of the TLSA records is acceptable too (RFC 7671, section 7), and
+        // for a mail host the mail domain (RFC 7672, section 3.2.2).
+        let is_named = is_for(self.hostname)
+            || self.base().is_some_and(|base| is_for(&base))
+            || self.mail.iter().any(|mail| is_for(&mail.domain));
+        if is_named {
             return Some(Ok(()));
         }
-        Some(found.map_err(|why| Miss::NoPath(named, Box::new(why))))
+        let hostname = self.hostname.clone();
+        let why = NoPath::Hostname { hostname };
+        Some(Err(Miss::NoPath(named, Box::new(why))))
     }
 
     fn is_trusted(&self, shown: &Shown<'_>) -> bool {
@@ -330,12 +515,17 @@ impl<'a> Question<'a> {
     /// Returns the finding for records of which none is usable: clients ignore them.
     fn unusable(&self, expected: Option<&Expected>, leaf: &Certificate) -> Finding {
         let mut records = self.tlsa.records.iter();
-        let record = records.find(|record| record.association().is_err());
+        let record = records.find(|record| self.is_mail || record.association().is_err());
         let mismatch = TlsaMismatch::Unusable {
             record: record.cloned(),
+            is_mail: self.is_mail,
         };
         let publish = self.publish(expected, leaf);
-        self.finding(Severity::Warning, mismatch, publish)
+        let severity = match self.is_required {
+            true => Severity::Critical,
+            false => Severity::Warning,
+        };
+        self.finding(severity, mismatch, publish)
     }
 
     /// Returns a finding. DANE clients ignore records that DNSSEC does not authenticate, so in that

@@ -145,8 +145,8 @@ pub(super) fn failure(error: &LookError, target: &Target) -> Option<Finding> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::model::Protocol;
-    use crate::observation::{Alert, ErrorKind};
+    use crate::model::{Protocol, Sni};
+    use crate::observation::{Alert, ErrorKind, Sent};
 
     use super::*;
 
@@ -225,6 +225,69 @@ mod tests {
             assert!(finding.message.contains(&name), "{}", finding.message);
             assert!(!finding.hint.is_empty() && !finding.hint.ends_with('.'));
         }
+    }
+
+    fn hint_of(error: LookError, sent: Sent, hostname: &str) -> String {
+        let error = LookError { sent, ..error };
+        failure(&error, &target(hostname)).unwrap().text().hint
+    }
+
+    #[test]
+    fn hint_names_the_server_name_that_was_sent() {
+        let hint = |alert, sni, hostname| {
+            let sent = Sent {
+                sni,
+                ..Sent::default()
+            };
+            hint_of(LookError::of_alert("refused", alert), sent, hostname)
+        };
+        let (host, other) = ("www.example.com", "other.example");
+        for alert in [Alert::UNRECOGNIZED_NAME, Alert::INTERNAL_ERROR] {
+            let named = hint(alert, Sni::Name(other.into()), host);
+            assert!(named.contains(other) && !named.contains(host), "{named}");
+            for unnamed in [
+                hint(alert, Sni::None, host),
+                hint(alert, Sni::Hostname, "192.0.2.1"),
+            ] {
+                assert!(unnamed.contains("no server name"), "{unnamed}");
+            }
+        }
+    }
+
+    #[test]
+    fn hint_depends_on_the_client_certificate() {
+        let hint = |alert, client_certificate| {
+            let sent = Sent {
+                client_certificate,
+                ..Sent::default()
+            };
+            hint_of(LookError::of_alert("refused", alert), sent, "a.example")
+        };
+        for alert in [Alert::BAD_CERTIFICATE, Alert::UNKNOWN_CA] {
+            assert!(hint(alert, false).contains("give one with --client-cert"));
+            assert!(hint(alert, true).contains("refuses the client certificate"));
+        }
+    }
+
+    #[test]
+    fn hint_names_a_proxy_header_that_is_refused_or_missing() {
+        let hint = |kind, proxy_header| {
+            let sent = Sent {
+                proxy_header,
+                ..Sent::default()
+            };
+            hint_of(LookError::new(kind, "x"), sent, "a.example")
+        };
+        for kind in [
+            ErrorKind::TlsClosed,
+            ErrorKind::TlsProtocol,
+            ErrorKind::StarttlsProtocol,
+        ] {
+            assert!(hint(kind, true).contains("remove --proxy-protocol"));
+            assert!(!hint(kind, false).contains("remove --proxy-protocol"));
+        }
+        assert!(hint(ErrorKind::TlsClosed, false).contains("--proxy-protocol"));
+        assert!(!hint(ErrorKind::TooLarge, true).contains("--proxy-protocol"));
     }
 
     #[test]

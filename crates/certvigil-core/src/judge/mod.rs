@@ -11,6 +11,7 @@ mod handshake;
 mod identity;
 mod ladder;
 mod links;
+mod mail;
 mod path;
 mod refusals;
 mod revocation;
@@ -31,7 +32,7 @@ use crate::observation::{ErrorKind, LookError, Observation, Outcome, Status, Tol
 pub use bundle::{Bundle, End};
 pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
 pub use cost::is_cheap;
-pub use dane::{Dane, dane};
+pub use dane::{Dane, DnsFacts, judge_by_dns};
 pub use ladder::{Ladder, Role, Rung, climb};
 pub use links::Signatures;
 pub use served::issuer_to_ask;
@@ -99,7 +100,7 @@ pub struct Judged {
     /// The expiry of the valid path that expires last, including its root; `None` if there is no
     /// valid path.
     pub path_expiry: Option<Timestamp>,
-    /// The TLSA records, judged by [`dane()`]; `None` if they were not requested, or are unknown.
+    /// The TLSA records, judged by [`judge_by_dns`]; `None` if they were not requested, or are unknown.
     pub dane: Option<Dane>,
 }
 
@@ -201,7 +202,7 @@ pub fn judge(
 }
 
 /// Judges one probe as [`judge`] does, within a budget of signatures that it shares with
-/// [`issuer_to_ask`] and [`dane()`].
+/// [`issuer_to_ask`] and [`judge_by_dns`].
 pub fn judge_within(
     signatures: &Signatures,
     expected: Option<&Arc<Expected>>,

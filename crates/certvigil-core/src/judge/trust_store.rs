@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use crate::certificate::{
-    Certificate, Fingerprint, Key, NameConstraints, PublicKeyHash, key_of, name_and_key,
+    Certificate, Fingerprint, Key, NameConstraints, PublicKeyHash, contents, key_of, name_and_key,
     name_constraints, name_text, normal_name, sequence,
 };
 
@@ -154,6 +154,22 @@ impl TrustStore {
             constraints,
         };
         self.push(name, spki, source);
+    }
+
+    /// Adds a root, given as its name in normal form and its SubjectPublicKeyInfo. Returns false if
+    /// one of them is not DER.
+    pub(super) fn add_key(&mut self, normal_name: &[u8], spki: &[u8]) -> bool {
+        let (Some(name), Some(key)) = (contents(normal_name), contents(spki)) else {
+            return false;
+        };
+        if !self.named(normal_name).any(|a| a.spki == spki) {
+            self.add_anchor(TrustAnchor {
+                subject: name.to_vec().into(),
+                subject_public_key_info: key.to_vec().into(),
+                name_constraints: None,
+            });
+        }
+        true
     }
 
     fn push(&mut self, name: Vec<u8>, spki: Vec<u8>, source: Source) {

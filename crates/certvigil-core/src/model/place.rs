@@ -38,7 +38,13 @@ impl FromStr for Place {
         }
         Self::read(text).map_err(|why| match (meant(text), text.split_once("://")) {
             (Some(meant), Some((scheme, _))) if Protocol::of_scheme(scheme).is_err() => {
-                format!("unsupported scheme `{scheme}`; did you mean `{meant}`?")
+                let is_plain = Protocol::inside_tls(&scheme.to_ascii_lowercase()).is_some();
+                let what = if is_plain {
+                    format!("`{scheme}` has no TLS")
+                } else {
+                    format!("unsupported scheme `{scheme}`")
+                };
+                format!("{what}; did you mean `{meant}`?")
             }
             (Some(meant), _) => format!("{why}; did you mean `{meant}`?"),
             (None, _) => why,
@@ -127,20 +133,27 @@ impl Place {
 /// that are separated by spaces.
 fn meant(text: &str) -> Option<String> {
     let schemes = || Protocol::schemes().chain([SCHEME_OF_ANY_PORT]);
-    let scheme = |word: &str| nearest(word, schemes()).first().copied();
+    let scheme = |word: &str| {
+        let near = || nearest(word, schemes()).first().copied();
+        Protocol::inside_tls(word).or_else(near)
+    };
     // htps://host, smtp//host, https:/host, https:\\host, smtp:host
     let of_scheme = || {
         let end = text.find([':', '/', '\\'])?;
         let (word, rest) = text.split_at(end);
+        let word = word.to_ascii_lowercase();
+        if Protocol::is_known_unsupported(&word) {
+            return None;
+        }
         let rest = rest
             .trim_start_matches([':', '/', '\\'])
             .trim_end_matches('\\');
         // The port of plain HTTP has no TLS.
         let rest = match rest.trim_end_matches('/').strip_suffix(":80") {
-            Some(host) if word.eq_ignore_ascii_case("http") => host,
+            Some(host) if word == "http" => host,
             _ => rest,
         };
-        Some(format!("{}://{rest}", scheme(word)?))
+        Some(format!("{}://{rest}", scheme(&word)?))
     };
     // host:imap
     let of_port = || {
@@ -382,6 +395,8 @@ mod tests {
             ("example.com:65536", "not a port"),
             ("example.com:", "not a port"),
             ("gopher://example.com", "unsupported"),
+            ("mongodb+srv://example.com", "srv:_mongodb._tcp"),
+            ("tcp://example.com:1", "write tls://"),
             ("tls://example.com", "no port"),
             ("https://user:pw@example.com", "remove it"),
             ("example.com/path", "not a target"),
@@ -410,6 +425,13 @@ mod tests {
             ("htps://example.com", "https://example.com"),
             ("http://example.com", "https://example.com"),
             ("imapss://example.com:144", "imaps://example.com:144"),
+            (
+                "redis://cache.example:6379/0",
+                "rediss://cache.example:6379/0",
+            ),
+            ("WS://example.com/chat", "wss://example.com/chat"),
+            ("mqtt://example.com", "mqtts://example.com"),
+            ("amqp://example.com", "amqps://example.com"),
             ("example.com/path", "example.com"),
             ("example.com:443/path", "example.com:443"),
             ("https:\\\\example.com\\", "https://example.com"),
@@ -432,6 +454,8 @@ mod tests {
             "//",
             ":",
             "a:b:c/",
+            "mongodb+srv://example.com",
+            "ssh://example.com",
         ] {
             let error = text.parse::<Place>().unwrap_err();
             assert!(!error.contains("did you mean"), "{text}: {error}");

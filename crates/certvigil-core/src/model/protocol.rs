@@ -64,29 +64,122 @@ protocols! {
     Sieve "sieve" 4190 Clear "Mail filters: STARTTLS of RFC 5804.";
     Nntp "nntp" 119 Clear "Netnews: STARTTLS of RFC 4642.";
     Irc "irc" 6667 Clear "Chat: the STARTTLS command of IRCv3.";
+    Rdp "rdp" 3389 Clear "Remote Desktop: the negotiation of [MS-RDPBCGR], section 5.4.";
+    Mssql "mssql" 1433 Clear "Microsoft SQL Server: PRELOGIN, and TLS inside of TDS packets, of [MS-TDS].";
+    Nats "nats" 4222 Clear "NATS: TLS after the INFO line.";
     Smtps "smtps" 465 Tls "SMTP inside TLS: RFC 8314.";
     Imaps "imaps" 993 Tls "IMAP inside TLS: RFC 8314.";
     Pop3s "pop3s" 995 Tls "POP3 inside TLS: RFC 8314.";
     Ftps "ftps" 990 Tls "FTP inside TLS.";
     Xmpps "xmpps" 5223 Tls "XMPP for clients inside TLS: XEP-0368.";
+    XmppsServer "xmpps-server" 5270 Tls "XMPP between servers inside TLS: XEP-0368.";
     Ldaps "ldaps" 636 Tls "LDAP inside TLS.";
     Nntps "nntps" 563 Tls "NNTP inside TLS: RFC 8143.";
     Ircs "ircs" 6697 Tls "IRC inside TLS: RFC 7194.";
+    MssqlStrict "mssql-strict" 1433 Tls "Microsoft SQL Server with strict encryption: TDS 8.0 inside TLS.";
+    NatsTls "nats-tls" 4222 Tls "NATS inside TLS: `handshake_first`.";
+    Wss "wss" 443 Tls "WebSocket inside TLS: RFC 6455.";
+    Rediss "rediss" 6379 Tls "Redis inside TLS.";
+    Mqtts "mqtts" 8883 Tls "MQTT inside TLS.";
+    Amqps "amqps" 5671 Tls "AMQP inside TLS.";
+    Kafka "kafka" 9093 Tls "Apache Kafka: a listener of the protocol SSL or SASL_SSL.";
+    Mongodb "mongodb" 27017 Tls "MongoDB with `net.tls`.";
+    Cassandra "cassandra" 9042 Tls "Apache Cassandra: CQL inside TLS.";
+    Etcd "etcd" 2379 Tls "etcd, for clients.";
+    Docker "docker" 2376 Tls "Docker's API with `--tlsverify`.";
+    Kubernetes "kubernetes" 6443 Tls "The API server of Kubernetes.";
+    Sips "sips" 5061 Tls "SIP inside TLS: RFC 3261.";
+    Turns "turns" 5349 Tls "STUN and TURN inside TLS: RFC 7065.";
+    Dot "dot" 853 Tls "DNS inside TLS: RFC 7858.";
+    Syslog "syslog-tls" 6514 Tls "Syslog inside TLS: RFC 5425.";
+    Radsec "radsec" 2083 Tls "RADIUS inside TLS: RFC 6614.";
+    Rtsps "rtsps" 322 Tls "RTSP inside TLS: RFC 7826.";
+    Telnets "telnets" 992 Tls "Telnet inside TLS.";
+    Gemini "gemini" 1965 Tls "Gemini.";
 }
 
 /// Aliases of protocols in flags, URLs and configuration, each with its port if that differs.
-const ALIASES: [(&str, Protocol, Option<u16>); 4] = [
+const ALIASES: [(&str, Protocol, Option<u16>); 16] = [
     // RFC 6409 and RFC 8314: submission of mail by its author.
     ("submission", Protocol::Smtp, Some(587)),
     ("submissions", Protocol::Smtps, None),
     ("postgresql", Protocol::Postgres, None),
     ("mariadb", Protocol::Mysql, None),
+    ("sqlserver", Protocol::Mssql, None),
+    ("tds", Protocol::Mssql, None),
+    ("managesieve", Protocol::Sieve, None),
+    ("natss", Protocol::NatsTls, None),
+    ("http3", Protocol::H3, None),
+    ("grpcs", Protocol::Https, None),
+    ("doh", Protocol::Https, None),
+    ("winrms", Protocol::Https, Some(5986)),
+    ("valkeys", Protocol::Rediss, None),
+    ("mongodbs", Protocol::Mongodb, None),
+    ("stuns", Protocol::Turns, None),
+    ("k8s", Protocol::Kubernetes, None),
+];
+
+/// Schemes without TLS, each with the scheme of the same protocol inside TLS. They are common in
+/// URLs of applications, so the error names the other one.
+const PLAIN: [(&str, &str); 17] = [
+    ("http", "https"),
+    ("ws", "wss"),
+    ("grpc", "grpcs"),
+    ("redis", "rediss"),
+    ("valkey", "rediss"),
+    ("mqtt", "mqtts"),
+    ("amqp", "amqps"),
+    ("sip", "sips"),
+    ("turn", "turns"),
+    ("stun", "turns"),
+    ("dns", "dot"),
+    ("syslog", "syslog-tls"),
+    ("radius", "radsec"),
+    ("rtsp", "rtsps"),
+    ("telnet", "telnets"),
+    ("winrm", "winrms"),
+    ("cql", "cassandra"),
+];
+
+/// Schemes of protocols that are not probed, each with the reason and what to write instead.
+const UNSUPPORTED: [(&str, &str); 11] = [
+    (
+        "mongodb+srv",
+        "it names a DNS record; write srv:_mongodb._tcp.DOMAIN",
+    ),
+    ("coaps", "it is DTLS, over UDP, which is not supported"),
+    ("quic", "write h3:// for HTTP/3"),
+    ("ssh", "it does not use TLS"),
+    (
+        "sftp",
+        "it is SSH, which does not use TLS; write ftp:// or ftps:// for FTP with TLS",
+    ),
+    ("wg", "it does not use TLS"),
+    ("tcp", "write tls://HOST:PORT"),
+    ("ssl", "write tls://HOST:PORT"),
+    (
+        "stomp",
+        "write tls://HOST:PORT, with the port of STOMP inside TLS, often 61614",
+    ),
+    (
+        "stomp+ssl",
+        "write tls://HOST:PORT, with the port of STOMP inside TLS, often 61614",
+    ),
+    (
+        "jdbc",
+        "write the scheme of the database, such as postgres://, mysql:// or mssql://",
+    ),
 ];
 
 impl Protocol {
     /// Returns true if a cleartext dialogue precedes TLS.
     pub fn begins_in_the_clear(self) -> bool {
         self.begin() == Begin::Clear
+    }
+
+    /// Returns true if mail servers send mail by it. They use DANE as RFC 7672 has it.
+    pub fn is_mail_transfer(self) -> bool {
+        matches!(self, Self::Smtp | Self::Smtps | Self::Lmtp)
     }
 
     /// Returns true if QUIC carries TLS, so that the port is a UDP port.
@@ -97,6 +190,56 @@ impl Protocol {
     /// Returns true if there is no connection: the certificate is read from a file.
     pub fn is_file(self) -> bool {
         self.begin() == Begin::File
+    }
+
+    /// Returns true for XMPP, which names the domain of the service in its stream.
+    pub fn is_xmpp(self) -> bool {
+        matches!(
+            self,
+            Self::Xmpp | Self::XmppServer | Self::Xmpps | Self::XmppsServer
+        )
+    }
+
+    /// Returns true if the dialogue names the client in EHLO or LHLO (RFC 5321, section 4.1.1.1).
+    pub fn has_ehlo(self) -> bool {
+        matches!(self, Self::Smtp | Self::Lmtp)
+    }
+
+    /// Returns the application protocol (ALPN) that clients of the protocol offer, if servers
+    /// expect one: [MS-TDS] 3.2.5.1, and XEP-0368, where one port may serve several protocols.
+    pub fn alpn(self) -> Option<&'static str> {
+        match self {
+            Self::MssqlStrict => Some("tds/8.0"),
+            Self::Xmpps => Some("xmpp-client"),
+            Self::XmppsServer => Some("xmpp-server"),
+            _ => None,
+        }
+    }
+
+    /// Returns the protocol that is the same with TLS from the first byte, if there is one.
+    pub fn with_direct_tls(self) -> Option<Self> {
+        Some(match self {
+            Self::Smtp => Self::Smtps,
+            Self::Imap => Self::Imaps,
+            Self::Pop3 => Self::Pop3s,
+            Self::Ftp => Self::Ftps,
+            Self::Xmpp => Self::Xmpps,
+            Self::XmppServer => Self::XmppsServer,
+            Self::Ldap => Self::Ldaps,
+            Self::Nntp => Self::Nntps,
+            Self::Irc => Self::Ircs,
+            other => return other.tls_first(),
+        })
+    }
+
+    /// Returns the protocol that has TLS from the first byte at the same port, if servers of this
+    /// one may be configured for it.
+    pub fn tls_first(self) -> Option<Self> {
+        match self {
+            Self::Mssql => Some(Self::MssqlStrict),
+            Self::Nats => Some(Self::NatsTls),
+            _ => None,
+        }
     }
 
     /// Returns the protocol and the port of the scheme of a URL.
@@ -113,10 +256,25 @@ impl Protocol {
         }
     }
 
+    /// Returns the aliases of protocols.
+    pub fn aliases() -> impl Iterator<Item = &'static str> {
+        ALIASES.iter().map(|(name, ..)| *name)
+    }
+
+    /// Returns the scheme inside TLS of a scheme without TLS.
+    pub(super) fn inside_tls(scheme: &str) -> Option<&'static str> {
+        let found = PLAIN.iter().find(|(plain, _)| *plain == scheme);
+        found.map(|(_, tls)| *tls)
+    }
+
+    /// Returns true for a scheme whose error says what to write instead.
+    pub(super) fn is_known_unsupported(scheme: &str) -> bool {
+        UNSUPPORTED.iter().any(|(known, _)| *known == scheme)
+    }
+
     /// Returns the schemes of a target, except `tls`.
     pub(super) fn schemes() -> impl Iterator<Item = &'static str> {
-        let aliases = ALIASES.iter().map(|(name, ..)| *name);
-        Self::ALL.iter().map(|p| p.name()).chain(aliases)
+        Self::ALL.iter().map(|p| p.name()).chain(Self::aliases())
     }
 
     /// Returns the protocol that usually begins in cleartext at a port, by the registered ports.
@@ -159,6 +317,12 @@ impl Protocol {
     fn named(text: &str) -> Result<Self, String> {
         let mut all = Self::ALL.iter().copied();
         all.find(|p| p.name() == text).ok_or_else(|| {
+            if let Some(tls) = Self::inside_tls(text) {
+                return format!("`{text}` has no TLS; did you mean `{tls}`?");
+            }
+            if let Some((_, what)) = UNSUPPORTED.iter().find(|(scheme, _)| *scheme == text) {
+                return format!("unsupported protocol `{text}`: {what}");
+            }
             let near = did_you_mean(text, Self::schemes()).map(|near| format!("; {near}"));
             let near = near.unwrap_or_else(|| format!("; supported: {}", names(|_| true)));
             format!("unsupported protocol `{text}`{near}")
@@ -202,11 +366,52 @@ mod tests {
             ("mariadb", "mysql", 3306),
             ("xmpp-server", "xmpp-server", 5269),
             ("ircs", "ircs", 6697),
+            ("sqlserver", "mssql", 1433),
+            ("mssql-strict", "mssql-strict", 1433),
+            ("rdp", "rdp", 3389),
+            ("nats", "nats", 4222),
+            ("rediss", "rediss", 6379),
+            ("mqtts", "mqtts", 8883),
+            ("amqps", "amqps", 5671),
+            ("sips", "sips", 5061),
+            ("wss", "wss", 443),
+            ("mongodb", "mongodb", 27017),
+            ("etcd", "etcd", 2379),
+            ("docker", "docker", 2376),
+            ("dot", "dot", 853),
+            ("winrms", "https", 5986),
         ] {
             let (protocol, found) = Protocol::of_scheme(scheme).unwrap();
             assert_eq!((protocol.name(), found), (name, port), "{scheme}");
         }
         assert!(Protocol::of_scheme("gopher").is_err());
+    }
+
+    #[test]
+    fn direct_tls_has_no_cleartext_dialogue() {
+        for &protocol in Protocol::ALL {
+            if let Some(direct) = protocol.with_direct_tls() {
+                assert!(protocol.begins_in_the_clear(), "{protocol}");
+                assert!(!direct.begins_in_the_clear(), "{direct}");
+            }
+        }
+    }
+
+    #[test]
+    fn scheme_without_tls_names_the_one_with_tls() {
+        for (plain, tls) in PLAIN {
+            assert!(Protocol::of_scheme(tls).is_ok(), "{tls}");
+            let error = plain.parse::<Protocol>().unwrap_err();
+            assert!(error.contains(&format!("did you mean `{tls}`?")), "{error}");
+        }
+        for (scheme, what) in UNSUPPORTED {
+            let error = Protocol::of_scheme(scheme).unwrap_err();
+            assert!(error.ends_with(what), "{error}");
+        }
+        let known: Vec<&str> = Protocol::schemes().collect();
+        for scheme in PLAIN.iter().chain(&UNSUPPORTED).map(|(scheme, _)| scheme) {
+            assert!(!known.contains(scheme), "{scheme}");
+        }
     }
 
     #[test]

@@ -17,7 +17,8 @@ use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
 use crate::guard::Guard;
-use crate::model::Timestamp;
+use crate::model::{Hostname, Timestamp};
+use crate::resolve::{AddressQuery, Resolver};
 
 use super::auth::BasicAuth;
 use super::error::{ApiError, SourceError};
@@ -26,6 +27,8 @@ use super::secrets::Secrets;
 
 /// Maximum redirects. Credentials are never sent to another host.
 const MAX_REDIRECTS: usize = 5;
+/// Port of URLs without one, which `--resolve` matches.
+const HTTPS_PORT: u16 = 443;
 /// Maximum time to establish a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause before the first retry. It doubles with each retry.
@@ -125,6 +128,9 @@ struct Connector {
     own_roots: Vec<CertificateDer<'static>>,
     /// Filter for addresses. `None` allows all.
     guard: Option<Arc<Guard>>,
+    /// Resolver of names, for requests that follow no redirect and use no proxy. `None` means the
+    /// system's.
+    resolver: Option<Arc<Resolver>>,
     made: OnceLock<Result<reqwest::Client, String>>,
 }
 
@@ -132,12 +138,13 @@ impl Connector {
     fn client(&self) -> Result<&reqwest::Client, SourceError> {
         let made = self
             .made
-            .get_or_init(|| Self::make(api_roots(&self.own_roots), self.guard.clone()));
+            .get_or_init(|| self.make(api_roots(&self.own_roots)));
         made.as_ref()
             .map_err(|error| SourceError::Unusable(error.clone()))
     }
 
-    fn make(roots: RootCertStore, guard: Option<Arc<Guard>>) -> Result<reqwest::Client, String> {
+    fn make(&self, roots: RootCertStore) -> Result<reqwest::Client, String> {
+        let guard = self.guard.clone();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
         let tls = ClientConfig::builder_with_provider(provider)
@@ -162,10 +169,17 @@ impl Connector {
             }
         });
         let builder = reqwest::Client::builder();
-        let builder = match guard {
+        let builder = match (guard, &self.resolver) {
             // A proxy would resolve names itself, without the guard.
-            Some(guard) => builder.no_proxy().dns_resolver(GuardedResolver(guard)),
-            None => builder,
+            (Some(guard), _) => builder.no_proxy().dns_resolver(GuardedResolver(guard)),
+            (None, Some(resolver)) => builder
+                .no_proxy()
+                .dns_resolver(OwnResolver(resolver.clone())),
+            (None, None) => builder,
+        };
+        let policy = match self.resolver {
+            Some(_) => Policy::none(),
+            None => policy,
         };
         builder
             .tls_backend_preconfigured(tls)
@@ -185,6 +199,7 @@ impl Http {
             connector: Arc::new(Connector {
                 own_roots,
                 guard: None,
+                resolver: None,
                 made: OnceLock::new(),
             }),
             requests,
@@ -225,6 +240,21 @@ impl Http {
             connector: Arc::new(Connector {
                 own_roots: self.connector.own_roots.clone(),
                 guard: Some(guard),
+                resolver: None,
+                made: OnceLock::new(),
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same client, which finds hosts with this resolver, follows no redirect and uses
+    /// no proxy.
+    pub fn without_redirects(&self, resolver: Arc<Resolver>) -> Self {
+        Self {
+            connector: Arc::new(Connector {
+                own_roots: self.connector.own_roots.clone(),
+                guard: None,
+                resolver: Some(resolver),
                 made: OnceLock::new(),
             }),
             ..self.clone()
@@ -429,6 +459,27 @@ impl Resolve for GuardedResolver {
                 guard.may_reach(address.ip())?;
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// DNS resolver with certvigil's own name servers and overrides.
+struct OwnResolver(Arc<Resolver>);
+
+impl Resolve for OwnResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.0.clone();
+        Box::pin(async move {
+            let hostname: Hostname = name.as_str().parse()?;
+            let query = AddressQuery::new(&hostname, HTTPS_PORT);
+            let found = resolver
+                .resolve(&query, Instant::now() + CONNECT_TIMEOUT)
+                .await;
+            let addresses = found.addresses.into_iter();
+            match found.failure {
+                Some(failure) if addresses.len() == 0 => Err(failure.message.into()),
+                _ => Ok(Box::new(addresses.map(|ip| SocketAddr::new(ip, 0))) as Addrs),
+            }
         })
     }
 }

@@ -11,7 +11,6 @@ use rustls::{
     ProtocolVersion,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::Protocol;
@@ -19,8 +18,9 @@ use crate::observation::{ErrorKind, LookError, Parameters, Served, TlsVersion};
 
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
 use super::setup::{Configs, Prepared, Recorder, Schemes};
-use super::starttls::{self, Farewell, looks_like_tls};
+use super::starttls::{self, Quit, looks_like_tls};
 use super::tls_error::{explain, no_certificate, too_large};
+use super::transport::Transport;
 use super::{Look, cleartext, key_proof};
 
 /// Size of one read of data that is discarded, in bytes.
@@ -28,7 +28,7 @@ const REST_SIZE: usize = 512;
 
 /// Handshake in progress.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Transport,
     tls: ClientConnection,
     recorder: Arc<Recorder>,
     received: usize,
@@ -77,7 +77,7 @@ impl Connection {
         configs: &Configs,
         look: Look<'_>,
         schemes: Schemes,
-        stream: TcpStream,
+        stream: Transport,
     ) -> Result<Self, LookError> {
         let Prepared {
             config,
@@ -88,14 +88,15 @@ impl Connection {
             LookError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
         })?;
         // A handshake exchanges small messages, which must not wait for more data.
-        let _ = stream.set_nodelay(true);
+        let _ = stream.tcp.set_nodelay(true);
+        let leaves_at_once = starttls::quit(look).is_none() && !stream.is_wrapped();
         Ok(Self {
             stream,
             tls,
             recorder,
             received: 0,
             first_bytes: Vec::new(),
-            leaves_at_once: starttls::farewell(look.target).is_none(),
+            leaves_at_once,
         })
     }
 
@@ -132,6 +133,7 @@ impl Connection {
                 return Err(broken);
             }
             if is_done {
+                self.stream.unwrap_tls();
                 return Ok(());
             }
             if let Err(end) = self.hear().await {
@@ -206,20 +208,22 @@ impl Connection {
 
     /// Ends the session: sends the application protocol's quit command and a close_notify, then
     /// waits briefly for the server's close_notify.
-    pub(super) async fn leave(&mut self, farewell: Option<Farewell>, patience: Duration) {
+    pub(super) async fn leave(&mut self, quit: Option<Quit>, patience: Duration) {
         let end = Instant::now() + patience;
-        if let Some(farewell) = farewell
-            && Box::pin(self.say(farewell, patience, end)).await.is_none()
+        if let Some(quit) = quit
+            && Box::pin(self.send_quit(quit, patience, end))
+                .await
+                .is_none()
         {
             return;
         }
         let goodbye = async {
             self.tls.send_close_notify();
             self.flush().await.ok()?;
-            self.stream.shutdown().await.ok()?;
+            self.stream.tcp.shutdown().await.ok()?;
             let mut drained = 0;
             while drained < MAX_HANDSHAKE_BYTES {
-                let ready = self.stream.ready(Interest::READABLE).await.ok()?;
+                let ready = self.stream.tcp.ready(Interest::READABLE).await.ok()?;
                 match self.pass_over() {
                     Ok(0) => break,
                     // The server has closed the connection, and all data has been read.
@@ -236,8 +240,8 @@ impl Connection {
 
     /// Sends the application protocol's quit command. Returns `None` if the server has closed the
     /// connection before.
-    async fn say(&mut self, farewell: Farewell, patience: Duration, end: Instant) -> Option<()> {
-        if farewell.after_greeting {
+    async fn send_quit(&mut self, quit: Quit, patience: Duration, end: Instant) -> Option<()> {
+        if quit.after_greeting {
             // If the server sends no greeting, the remaining half of the time is left for the quit
             // command.
             let greeting = timeout(patience / 2, self.listen(Until::Words)).await;
@@ -246,7 +250,7 @@ impl Connection {
             }
         }
         let words = async {
-            let written = io::Write::write_all(&mut self.tls.writer(), &farewell.words);
+            let written = io::Write::write_all(&mut self.tls.writer(), &quit.command);
             written.ok()?;
             self.flush().await.ok()?;
             self.listen(Until::Closed).await
@@ -258,7 +262,7 @@ impl Connection {
     /// Reads and discards the available data. Returns its length in bytes.
     fn pass_over(&self) -> io::Result<usize> {
         let mut rest = [0; REST_SIZE];
-        self.stream.try_read(&mut rest)
+        self.stream.tcp.try_read(&mut rest)
     }
 
     /// Reads and discards data inside TLS. Returns `None` if the connection broke.
@@ -266,7 +270,7 @@ impl Connection {
         let mut heard = 0;
         let mut buffer = [0; 512];
         while heard < MAX_HANDSHAKE_BYTES {
-            let count = self.stream.read(&mut buffer).await.ok()?;
+            let count = self.stream.tcp.read(&mut buffer).await.ok()?;
             heard += count;
             let mut bytes = buffer.get(..count)?;
             let mut has_words = false;
@@ -400,6 +404,9 @@ fn banner(first: &[u8]) -> Option<Protocol> {
         [_, 0, 0, 0, 10, b'0'..=b'9', ..] => Some(Protocol::Mysql),
         _ if first.starts_with(b"<?XML") || first.starts_with(b"<STREAM") => Some(Protocol::Xmpp),
         _ if first.starts_with(b":") && has(b" NOTICE") => Some(Protocol::Irc),
+        _ if first.starts_with(b"INFO {") => Some(Protocol::Nats),
+        // TPKT with an X.224 disconnect request or data (RFC 1006, section 6).
+        [3, 0, 0, _, _, 0x80 | 0xf0, ..] => Some(Protocol::Rdp),
         _ => None,
     }
 }
@@ -428,6 +435,8 @@ mod tests {
             (b"* OK [CAPABILITY", Some(Protocol::Imap)),
             (b"+OK Dovecot", Some(Protocol::Pop3)),
             (b"\x5b\0\0\0\x0a5.5.5", Some(Protocol::Mysql)),
+            (b"INFO {\"server_id", Some(Protocol::Nats)),
+            (b"\x03\0\0\x09\x02\xf0\x80\x21\x80", Some(Protocol::Rdp)),
             (b"HTTP/1.1 400 Bad", None),
             (b"SSH-2.0-OpenSSH", None),
         ] {

@@ -16,25 +16,27 @@ mod rsa;
 mod session;
 mod setup;
 mod starttls;
+mod tds;
 mod tls_error;
+mod transport;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::certificate::Interner;
-use crate::model::{KeyType, Sni, Target, Timings};
-use crate::observation::{ErrorKind, LookError, Outcome, Served};
+use crate::model::{KeyType, Protocol, Sni, Target, Timings};
+use crate::observation::{ErrorKind, LookError, Outcome, Sent, Served};
 
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::{Answer, Offer};
 pub use client_cert::ClientFiles;
 pub use reach::{Reach, ReachSettings, Reaches};
 use setup::Schemes;
+use transport::Transport;
 
 /// Divisor of the remaining time that yields the time limit for the connection. The rest is for the
 /// handshake.
@@ -65,6 +67,31 @@ impl<'a> Look<'a> {
             Sni::None => None,
         }
     }
+
+    /// Returns the options that may be the cause of a failed handshake.
+    fn sent(&self) -> Sent {
+        Sent {
+            proxy_header: self.reach.proxy_protocol.is_some(),
+            client_certificate: self.reach.client.is_some(),
+            sni: match &self.reach.sni {
+                Sni::Hostname if !self.target.names.is_empty() => {
+                    Sni::Name(self.target.sent_name().to_string())
+                }
+                sni => sni.clone(),
+            },
+        }
+    }
+
+    /// Returns the application protocols (ALPN) to offer.
+    fn alpn(&self) -> Vec<Vec<u8>> {
+        if !self.reach.alpn.is_empty() {
+            return self.reach.alpn.clone();
+        }
+        let own = self.target.protocol.alpn();
+        own.map(|name| name.as_bytes().to_vec())
+            .into_iter()
+            .collect()
+    }
 }
 
 /// Prober with the state that all handshakes share, which is created once.
@@ -94,7 +121,10 @@ impl Looker {
         let mut timings = Timings::default();
         let outcome = match self.take(look, deadline, &mut timings).await {
             Ok(served) => Outcome::Served(Box::new(served)),
-            Err(error) => Outcome::Failed(error),
+            Err(error) => Outcome::Failed(LookError {
+                sent: look.sent(),
+                ..error
+            }),
         };
         (outcome, timings)
     }
@@ -113,7 +143,13 @@ impl Looker {
         if !setup::can_send(look.sni()) {
             return Box::pin(self.take_with_odd_name(look, deadline, timings)).await;
         }
-        let stream = open(look, deadline, timings).await?;
+        let stream = match open(look, deadline, timings).await {
+            Ok(stream) => stream,
+            Err(failure) => {
+                let second = Box::pin(self.take_tls_first(&failure, look, deadline, timings)).await;
+                return second.unwrap_or(Err(failure.error));
+            }
+        };
         let start = Instant::now();
         let mut connection =
             handshake::Connection::new(&self.config, look, Schemes::Checked, stream)?;
@@ -121,8 +157,7 @@ impl Looker {
         timings.handshake = Some(start.elapsed());
         match result {
             Ok(mut served) => {
-                let farewell = starttls::farewell(look.target);
-                connection.leave(farewell, LINGER).await;
+                connection.leave(starttls::quit(look), LINGER).await;
                 drop(connection);
                 if served.parameters.rare_group.is_some() {
                     let refused = Box::pin(self.refuses_common_offer(look, deadline)).await;
@@ -138,6 +173,33 @@ impl Looker {
             }
             Err(failure) => Err(failure.error),
         }
+    }
+
+    /// Probes a server again that may be configured for TLS from the first byte. Returns `None` if
+    /// the protocol has no such configuration, or if this fails too.
+    async fn take_tls_first(
+        &self,
+        failure: &starttls::Failure,
+        look: Look<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, LookError>> {
+        let protocol = look.target.protocol.tls_first();
+        let target = Target {
+            protocol: protocol.filter(|_| failure.may_expect_tls)?,
+            ..look.target.clone()
+        };
+        let look = Look {
+            target: &target,
+            ..look
+        };
+        let mut next = Timings {
+            resolve: timings.resolve,
+            ..Timings::default()
+        };
+        let served = Box::pin(self.take(look, deadline, &mut next)).await.ok()?;
+        *timings = next;
+        Some(Ok(served))
     }
 
     /// Probes a server that has nothing in common with rustls again. Returns `None` if this yields
@@ -192,7 +254,9 @@ impl Looker {
             KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
         };
         for offer in offers {
-            let stream = open(look, deadline, timings).await?;
+            let stream = open(look, deadline, timings)
+                .await
+                .map_err(|failure| failure.error)?;
             let algorithms = &self.config.algorithms;
             let answer =
                 cleartext::read(look, *offer, stream, algorithms, deadline, LINGER, timings);
@@ -244,9 +308,7 @@ impl Looker {
             handshake::Connection::new(&self.config, look, Schemes::All, stream).ok()?;
         let served = connection.shake_hands(deadline).await.ok()?;
         next.handshake = Some(start.elapsed());
-        connection
-            .leave(starttls::farewell(look.target), LINGER)
-            .await;
+        connection.leave(starttls::quit(look), LINGER).await;
         *timings = next;
         Some(Ok(served))
     }
@@ -266,13 +328,17 @@ async fn open(
     look: Look<'_>,
     deadline: Instant,
     timings: &mut Timings,
-) -> Result<TcpStream, LookError> {
+) -> Result<Transport, starttls::Failure> {
+    let failed = |error| starttls::Failure {
+        error,
+        may_expect_tls: false,
+    };
     let start = Instant::now();
     let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
     let connected = timeout_at(connect_deadline, look.reach.connect(look.address)).await;
     let mut stream = match connected {
-        Ok(connected) => connected.map_err(|e| connect_error(&e, look.address))?,
-        Err(_) => return Err(connect_timeout(start.elapsed())),
+        Ok(connected) => connected.map_err(|e| failed(connect_error(&e, look.address)))?,
+        Err(_) => return Err(failed(connect_timeout(start.elapsed()))),
     };
     timings.connect = Some(start.elapsed());
     if look.target.protocol.begins_in_the_clear() {
@@ -281,7 +347,10 @@ async fn open(
         timings.starttls = Some(start.elapsed());
         result?;
     }
-    Ok(stream)
+    Ok(match look.target.protocol {
+        Protocol::Mssql => Transport::tds(stream),
+        _ => Transport::plain(stream),
+    })
 }
 
 fn connect_timeout(after: Duration) -> LookError {
@@ -349,7 +418,6 @@ fn no_way_to(ip: IpAddr, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Protocol;
 
     #[test]
     fn a_reset_right_after_the_connection_is_no_trouble_in_connecting() {

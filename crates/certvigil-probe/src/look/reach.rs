@@ -10,7 +10,7 @@ use rustls::client::ResolvesClientCert;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
-use crate::model::{Protocol, ProxyProtocol, Sni};
+use crate::model::{Hostname, Protocol, ProxyProtocol, Sni};
 
 use super::client_cert::{self, ClientFiles};
 
@@ -28,6 +28,11 @@ pub struct ReachSettings {
     pub sni: Sni,
     /// Source addresses, at most one of each family.
     pub source_addresses: Vec<IpAddr>,
+    /// Name of the client in SMTP's EHLO and LMTP's LHLO. `None` means that of the machine.
+    pub ehlo: Option<String>,
+    /// Domain of the XMPP service, if it differs from the host: the stream names it, and it is sent
+    /// as SNI.
+    pub xmpp_domain: Option<Hostname>,
     /// Index of the network interface for link-local addresses (RFC 4007, section 6); 0 if none is
     /// given.
     pub scope_id: u32,
@@ -44,6 +49,16 @@ impl ReachSettings {
                 "the PROXY protocol needs a TCP connection, and {protocol} uses UDP; remove one of the two"
             ));
         }
+        if self.ehlo.is_some() && !protocol.has_ehlo() {
+            return Err(format!(
+                "`ehlo` is the name in SMTP and LMTP, and the protocol is {protocol}; remove one of the two"
+            ));
+        }
+        if self.xmpp_domain.is_some() && !protocol.is_xmpp() {
+            return Err(format!(
+                "`xmpp_domain` is the domain in XMPP, and the protocol is {protocol}; remove one of the two"
+            ));
+        }
         Ok(())
     }
 }
@@ -56,6 +71,7 @@ pub struct Reach {
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) sni: Sni,
     source_addresses: Vec<IpAddr>,
+    pub(super) ehlo: Option<String>,
     scope_id: u32,
 }
 
@@ -85,6 +101,7 @@ impl Reach {
                 .collect(),
             sni: settings.sni.clone(),
             source_addresses: settings.source_addresses.clone(),
+            ehlo: settings.ehlo.clone(),
             scope_id: settings.scope_id,
         })
     }

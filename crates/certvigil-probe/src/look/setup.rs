@@ -68,7 +68,7 @@ impl Configs {
             KeyType::Ecdsa => self.ecdsa.clone(),
         };
         config.enable_sni = sni.is_some();
-        config.alpn_protocols.clone_from(&look.reach.alpn);
+        config.alpn_protocols = look.alpn();
         if let Some(client) = &look.reach.client {
             config.client_auth_cert_resolver = client.clone();
         }

@@ -40,6 +40,44 @@ impl Resolver {
     }
 }
 
+impl Resolver {
+    /// Returns true if DNSSEC authenticates the MX records of a domain, or their absence.
+    pub async fn is_mx_secure(&self, domain: &Hostname, deadline: Instant) -> bool {
+        let (Hostname::Dns(name), Ok(servers)) = (domain, self.servers()) else {
+            return false;
+        };
+        match servers.vouching() {
+            Ok(vouching) => Box::pin(vouching.is_mx_secure(name, deadline)).await,
+            Err(_) => false,
+        }
+    }
+
+    /// Returns the TXT records that may announce an MTA-STS policy of a domain (RFC 8461, section
+    /// 3.1), each with its strings joined.
+    ///
+    /// # Errors
+    /// If the records are unknown.
+    pub async fn sts_records(
+        &self,
+        domain: &Hostname,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<u8>>, LookError> {
+        let text = format!("_mta-sts.{domain}");
+        let mut name = dns::name(&text)?;
+        name.set_fqdn(true);
+        let servers = self.servers()?;
+        let records = servers
+            .dns
+            .records(&text, name, RecordType::TXT, deadline)
+            .await?;
+        let texts = records.iter().filter_map(|data| match data {
+            RData::TXT(txt) => Some(txt.txt_data.concat()),
+            _ => None,
+        });
+        Ok(texts.collect())
+    }
+}
+
 /// Returns the mail hosts in the MX records of a domain. Records whose value is not a host name are
 /// skipped, as are aliases on the way to the records.
 fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, LookError> {

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use crate::model::Hostname;
 pub use crate::model::{Families, Family};
 use crate::observation::{ErrorKind, LookError};
-use crate::tlsa::Tlsa;
+use crate::tlsa::TlsaLookup;
 
 use dns::{Dns, Settings, settings};
 use https::HttpsRecords;
@@ -197,6 +197,14 @@ impl Servers {
             vouching: OnceLock::new(),
         })
     }
+
+    fn vouching(&self) -> Result<&Vouching, LookError> {
+        let made = self
+            .vouching
+            .get_or_init(|| Vouching::new(&self.config, &self.options));
+        let failed = |error: &String| LookError::new(ErrorKind::Internal, error);
+        made.as_ref().map_err(failed)
+    }
 }
 
 impl Resolver {
@@ -243,6 +251,12 @@ impl Resolver {
         resolution
     }
 
+    /// Returns true if the user gave the addresses of a host and port.
+    pub fn has_override(&self, hostname: &Hostname, port: u16) -> bool {
+        let mut hosts = [Some(hostname.clone()), None].into_iter();
+        hosts.any(|host| self.overrides.contains_key(&(host, port)))
+    }
+
     async fn find(
         &self,
         query: &AddressQuery<'_>,
@@ -280,7 +294,8 @@ impl Resolver {
     }
 
     /// Returns the TLSA records of a host for a TCP port (RFC 6698, section 3), within the
-    /// deadline. `None` for hosts without a name in DNS: IP addresses and localhost.
+    /// deadline; `is_mail` applies the rules for mail between servers (RFC 7672). Not applicable to
+    /// hosts without a name in DNS: IP addresses and localhost.
     ///
     /// # Errors
     /// If the records are unknown. Their proven absence is not an error.
@@ -288,22 +303,20 @@ impl Resolver {
         &self,
         hostname: &Hostname,
         port: u16,
+        is_mail: bool,
         deadline: Instant,
-    ) -> Result<Option<Tlsa>, LookError> {
+    ) -> Result<TlsaLookup, LookError> {
         let name = match hostname {
             Hostname::Dns(name) if !is_localhost(name) => name,
-            Hostname::Dns(_) | Hostname::Ip(_) | Hostname::File(_) => return Ok(None),
+            Hostname::Dns(_) | Hostname::Ip(_) | Hostname::File(_) => {
+                return Ok(TlsaLookup::NotApplicable);
+            }
         };
         let servers = self.servers()?;
-        let vouching = servers
-            .vouching
-            .get_or_init(|| Vouching::new(&servers.config, &servers.options));
-        match vouching {
-            Ok(vouching) => Box::pin(vouching.tlsa(name, port, deadline))
-                .await
-                .map(Some),
-            Err(error) => Err(LookError::new(ErrorKind::Internal, error)),
-        }
+        let vouching = servers.vouching()?;
+        Box::pin(vouching.tlsa(name, port, is_mail, deadline))
+            .await
+            .map(|tlsa| TlsaLookup::Known(Arc::new(tlsa)))
     }
 
     async fn ask(
@@ -560,10 +573,11 @@ mod tests {
         let ask = |host: String| {
             let hostname: Hostname = host.parse().unwrap();
             let r = &r;
-            async move { r.tlsa(&hostname, 65535, Instant::now()).await }
+            async move { r.tlsa(&hostname, 65535, false, Instant::now()).await }
         };
         for host in ["192.0.2.1", "::1", "localhost", "a.localhost"] {
-            assert_eq!(ask(host.into()).await, Ok(None), "{host}");
+            let found = ask(host.into()).await;
+            assert_eq!(found, Ok(TlsaLookup::NotApplicable), "{host}");
         }
         let unanswered = ask("localhost.example".into()).await.unwrap_err();
         assert_eq!(unanswered.kind, ErrorKind::DnsTimeout);

@@ -23,6 +23,28 @@ impl Resolver {
         service: &Service,
         deadline: Instant,
     ) -> Result<Vec<(Hostname, u16)>, LookError> {
+        match self.service_if_offered(service, deadline).await? {
+            Some(targets) => Ok(targets),
+            None => Err(LookError::new(
+                ErrorKind::DnsNoAddress,
+                format!(
+                    "the service {} is not offered: its SRV record has the target `.` (RFC 2782)",
+                    service.owner()
+                ),
+            )),
+        }
+    }
+
+    /// Returns the hosts and ports of a service as [`Resolver::service`] does, or `None` if its
+    /// records say that the domain does not offer it.
+    ///
+    /// # Errors
+    /// If there are no SRV records, or if they cannot be looked up.
+    pub async fn service_if_offered(
+        &self,
+        service: &Service,
+        deadline: Instant,
+    ) -> Result<Option<Vec<(Hostname, u16)>>, LookError> {
         let owner = service.owner();
         let mut name = dns::name(&owner)?;
         name.set_fqdn(true);
@@ -35,9 +57,10 @@ impl Resolver {
     }
 }
 
-/// Returns the targets in SRV records. Records whose target is not a host name, or whose port is 0,
-/// are reported in the log.
-fn targets(owner: &str, records: &[RData]) -> Result<Vec<(Hostname, u16)>, LookError> {
+/// Returns the targets in SRV records, or `None` if the only target is the root, so that the service
+/// is not offered. Records whose target is not a host name, or whose port is 0, are reported in the
+/// log.
+fn targets(owner: &str, records: &[RData]) -> Result<Option<Vec<(Hostname, u16)>>, LookError> {
     let none = |message: String| LookError::new(ErrorKind::DnsNoAddress, message);
     let mut ranked: Vec<(u16, std::cmp::Reverse<u16>, String, u16)> = records
         .iter()
@@ -55,9 +78,7 @@ fn targets(owner: &str, records: &[RData]) -> Result<Vec<(Hostname, u16)>, LookE
         return Err(none(format!("{owner} has no SRV records")));
     }
     if ranked.iter().all(|(_, _, host, _)| host == ".") {
-        return Err(none(format!(
-            "the service {owner} is not offered: its SRV record has the target `.` (RFC 2782)"
-        )));
+        return Ok(None);
     }
     ranked.sort();
     let mut targets: Vec<(Hostname, u16)> = Vec::new();
@@ -83,7 +104,7 @@ fn targets(owner: &str, records: &[RData]) -> Result<Vec<(Hostname, u16)>, LookE
         );
         targets.truncate(MAX_SERVICE_TARGETS);
     }
-    Ok(targets)
+    Ok(Some(targets))
 }
 
 #[cfg(test)]
@@ -102,6 +123,9 @@ mod tests {
             })
             .collect();
         targets("_imaps._tcp.example.com", &records).map(|targets| {
+            let Some(targets) = targets else {
+                return "not offered".to_owned();
+            };
             let all = targets.iter().map(|(host, port)| format!("{host}:{port}"));
             all.collect::<Vec<_>>().join(" ")
         })
@@ -123,9 +147,7 @@ mod tests {
 
     #[test]
     fn a_service_that_is_not_offered_is_reported() {
-        let error = found(&[(0, 0, 0, ".")]).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::DnsNoAddress);
-        assert!(error.message.contains("is not offered"), "{error}");
+        assert_eq!(found(&[(0, 0, 0, ".")]).unwrap(), "not offered");
         let error = found(&[]).unwrap_err();
         assert!(error.message.contains("has no SRV records"), "{error}");
         let error = found(&[(0, 0, 0, "a.example.")]).unwrap_err();

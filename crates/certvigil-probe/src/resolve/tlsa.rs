@@ -16,7 +16,7 @@ use crate::observation::{ErrorKind, LookError};
 use crate::tlsa::{Tlsa, TlsaRecord};
 
 use super::dns;
-use super::dns_error::{explain, timed_out};
+use super::dns_error::{explain, rejects_edns, timed_out};
 use super::order::Order;
 
 /// Maximum TLSA records of one endpoint. Two or three are usual: one for the current certificate
@@ -63,25 +63,93 @@ impl Vouching {
     /// Returns the TLSA records for a host and a TCP port. If the host is an alias, those of its
     /// canonical name take precedence, provided that DNSSEC validates every step to it (RFC 7671,
     /// section 7).
+    ///
+    /// If DNSSEC does not authenticate the addresses of the host, clients need no TLSA records, so
+    /// that a failure is their absence, and for `mail` records are not authenticated (RFC 7672,
+    /// section 2.2.2).
     pub(super) async fn tlsa(
         &self,
         host: &str,
         port: u16,
+        is_mail: bool,
         deadline: Instant,
     ) -> Result<Tlsa, LookError> {
         let mut host = dns::name(host)?;
         host.set_fqdn(true);
-        let (own, canonical) = tokio::join!(
+        let (own, canonical, is_secure) = tokio::join!(
             self.records(&host, port, deadline),
             self.canonical(&host, deadline),
+            self.is_secure(&host, deadline),
         );
-        if let Some(canonical) = canonical? {
-            let expanded = self.records(&canonical, port, deadline).await?;
-            if !expanded.records.is_empty() {
-                return Ok(expanded);
+        let found = async {
+            if let Some(canonical) = canonical? {
+                let expanded = self.records(&canonical, port, deadline).await?;
+                if !expanded.records.is_empty() {
+                    return Ok(expanded);
+                }
+            }
+            own
+        };
+        match (found.await, is_secure) {
+            (Ok(tlsa), Ok(false)) if is_mail => Ok(Tlsa {
+                authenticated: false,
+                ..tlsa
+            }),
+            (Err(failure), Ok(false)) => {
+                tracing::debug!(
+                    "TLSA lookup failed in an unsigned zone: hostname={host} error={failure}"
+                );
+                Ok(Tlsa {
+                    name: printable(&format!("_{port}._tcp.{}", host.to_ascii())),
+                    records: Vec::new(),
+                    authenticated: false,
+                })
+            }
+            (found, _) => found,
+        }
+    }
+
+    /// Returns true if DNSSEC authenticates the addresses of a host. For an alias, it suffices that
+    /// its own record is authenticated (RFC 7672, section 2.2.2).
+    ///
+    /// # Errors
+    /// If the name servers do not return the addresses.
+    async fn is_secure(&self, host: &Name, deadline: Instant) -> Result<bool, LookError> {
+        for kind in [RecordType::A, RecordType::AAAA] {
+            let answer = self.ask(host, kind, deadline).await?;
+            if answer.authenticated {
+                return Ok(true);
+            }
+            if alias(&answer.records, host).is_some() {
+                let own = self.ask(host, RecordType::CNAME, deadline).await?;
+                return Ok(own.authenticated && alias(&own.records, host).is_some());
+            }
+            if !answer.records.is_empty() {
+                return Ok(false);
             }
         }
-        own
+        Ok(false)
+    }
+
+    /// Returns true if DNSSEC authenticates the MX records of a domain, or their absence.
+    pub(super) async fn is_mx_secure(&self, domain: &str, deadline: Instant) -> bool {
+        let Ok(mut domain) = dns::name(domain) else {
+            return false;
+        };
+        domain.set_fqdn(true);
+        let secure = async {
+            let answer = self.ask(&domain, RecordType::MX, deadline).await?;
+            match answer.records.is_empty() {
+                false => Ok::<_, LookError>(answer.authenticated),
+                // The domain is its own mail host. Its zone is that of its addresses, and a name
+                // server that validates does not report the absence of records without proof.
+                true => self.is_secure(&domain, deadline).await,
+            }
+        };
+        secure.await.unwrap_or_else(|error| {
+            tracing::info!("DNSSEC validation of MX records failed: domain={domain} error={error}");
+            false
+        })
     }
 
     async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, LookError> {
@@ -183,6 +251,8 @@ async fn ask_for(
         Ok(response) => Ok(answer(&response)),
         Err(error) => match explain(&text, None, kind, &error) {
             none if none.is_dns_answer() => Ok(Answer::default()),
+            // A name server without EDNS does not validate (RFC 6891, section 7).
+            _ if kind.is_ip_addr() && rejects_edns(&error) => Ok(Answer::default()),
             failure if failure.kind == ErrorKind::DnsServfail => {
                 Err(may_be_bogus(&failure, &error))
             }

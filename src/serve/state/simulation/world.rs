@@ -10,6 +10,7 @@ use crate::instance::{Expectation, Expected, SourceKind};
 use crate::judge::{Flags, Verdict};
 use crate::model::{Hostname, KeyType, KeyTypes, Timings};
 use crate::observation::{ErrorKind, LookError, Observation, Outcome, Told};
+use crate::tlsa::DaneCheck;
 
 use super::checks::Truth;
 use super::*;
@@ -492,7 +493,10 @@ impl World {
         if self.rng.one_in(4)
             && let Some(entry) = settings.entries.first_mut()
         {
-            entry.dane = !entry.dane;
+            entry.dane = match entry.dane {
+                DaneCheck::Off => DaneCheck::On,
+                DaneCheck::On | DaneCheck::Required => DaneCheck::Off,
+            };
         }
         let again = Settings {
             entries: self.universe.clone(),

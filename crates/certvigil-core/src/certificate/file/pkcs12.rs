@@ -181,7 +181,7 @@ impl Reader {
 
     fn decrypt(&self, data: &Encrypted<'_>) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let scheme = Scheme::read(data.algorithm).ok_or(FileError::Pkcs12Encryption)?;
-        // Even the empty password must be given: such a file looks protected to other programs.
+        // Even the empty password must be given: other programs ask for it.
         if !self.is_given {
             return Err(FileError::NeedsPassword);
         }

@@ -32,7 +32,7 @@ pub enum KeyError {
     /// The file has no bytes but white space.
     #[error("the file is empty")]
     Empty,
-    /// The blocks of the file cannot be told apart, or one is not base64.
+    /// The blocks of the file cannot be distinguished, or one is not base64.
     #[error(transparent)]
     Pem(#[from] FileError),
     /// The file is of another kind.

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use crate::certificate::Unusable;
-use crate::model::{Hostname, Protocol};
-use crate::observation::{Alert, ErrorKind, LookError, TlsVersion};
+use crate::model::{Hostname, Protocol, Sni};
+use crate::observation::{Alert, ErrorKind, LookError, Sent, TlsVersion};
 
 use super::super::CipherWeakness;
 use super::Text;
@@ -47,11 +47,42 @@ pub(super) fn failed(
     protocol: Protocol,
     error: &LookError,
 ) -> Text {
-    let hint = starttls_hint(error, port, protocol).unwrap_or_else(|| match error.alert {
-        Some(alert) => alert_hint(alert, hostname),
-        None => hint(error.kind, protocol).to_owned(),
+    let hint = proxy_hint(error).map(str::to_owned);
+    let hint = hint.or_else(|| starttls_hint(error, port, protocol));
+    let hint = hint.unwrap_or_else(|| match error.alert {
+        Some(alert) => alert_hint(alert, hostname, &error.sent),
+        None => hint_of_kind(error.kind, protocol).to_owned(),
     });
     Text::new(error.message.clone(), hint)
+}
+
+/// Returns the advice for a PROXY protocol header to a server that may not expect one. Such a
+/// server takes it for the start of TLS or of the dialogue: it closes the connection, reports an
+/// error in cleartext, or sends an alert about the message.
+fn proxy_hint(error: &LookError) -> Option<&'static str> {
+    let is_rejected = match (error.kind, error.alert) {
+        (ErrorKind::TlsAlert, alert) => matches!(
+            alert,
+            Some(
+                Alert::UNEXPECTED_MESSAGE
+                    | Alert::DECODE_ERROR
+                    | Alert::PROTOCOL_VERSION
+                    | Alert::RECORD_OVERFLOW
+            )
+        ),
+        (kind, _) => matches!(
+            kind,
+            ErrorKind::StarttlsRefused
+                | ErrorKind::StarttlsProtocol
+                | ErrorKind::TlsTimeout
+                | ErrorKind::TlsClosed
+                | ErrorKind::TlsProtocol
+        ),
+    };
+    (error.sent.proxy_header && is_rejected).then_some(
+        "the server may not expect the PROXY protocol header that was sent: remove --proxy-protocol (`proxy_protocol` \
+         in the configuration), or enable it on the server (nginx: `listen … proxy_protocol`, HAProxy: `accept-proxy`)",
+    )
 }
 
 /// Returns the text of [`Detail::LegacyProtocol`](super::Detail::LegacyProtocol).
@@ -151,8 +182,18 @@ pub(super) fn bad_staple(fault: &Unusable, responder: Option<&str>) -> Text {
     )
 }
 
-fn hint(kind: ErrorKind, protocol: Protocol) -> &'static str {
+fn hint_of_kind(kind: ErrorKind, protocol: Protocol) -> &'static str {
     match kind {
+        ErrorKind::StarttlsRefused if protocol == Protocol::Rdp => {
+            "allow TLS in the server's security layer, and give it a certificate and key (xrdp: \
+             `security_layer=negotiate`; Windows: Security Layer `Negotiate` or `SSL`)"
+        }
+        ErrorKind::StarttlsRefused if protocol == Protocol::Mssql => {
+            "install a certificate for the SQL Server instance and allow encryption; its log says why it refuses"
+        }
+        ErrorKind::StarttlsRefused if protocol == Protocol::Nats => {
+            "add a `tls` block with the certificate and key to the server's configuration"
+        }
         ErrorKind::StarttlsRefused => {
             "give the server its certificate and key and switch STARTTLS on; its log says why it refuses"
         }
@@ -165,7 +206,10 @@ fn hint(kind: ErrorKind, protocol: Protocol) -> &'static str {
         ErrorKind::TlsTimeout => {
             "check whether the server is overloaded, or speaks another protocol at this port"
         }
-        ErrorKind::TlsClosed => "check the server's log: it hung up before it showed a certificate",
+        ErrorKind::TlsClosed => {
+            "check the server's log: it hung up before it showed a certificate; a server that expects a PROXY protocol \
+             header does so without one (--proxy-protocol)"
+        }
         ErrorKind::TlsSignature => {
             "the server does not have the key of the certificate that it shows: install the key that belongs to it"
         }
@@ -184,8 +228,21 @@ fn hint(kind: ErrorKind, protocol: Protocol) -> &'static str {
 
 /// Returns the advice for an alert, based on its meaning in RFC 8446, section 6, and its use by
 /// servers.
-fn alert_hint(alert: Alert, name: &Hostname) -> String {
+fn alert_hint(alert: Alert, hostname: &Hostname, sent: &Sent) -> String {
+    let name = match &sent.sni {
+        Sni::Name(name) => name.clone(),
+        Sni::Hostname | Sni::None => hostname.to_string(),
+    };
+    let has_no_sni = sent.sni == Sni::None || hostname.sni().is_none();
     match alert {
+        // Servers with several names choose the certificate by SNI.
+        Alert::UNRECOGNIZED_NAME | Alert::INTERNAL_ERROR
+            if has_no_sni && !matches!(sent.sni, Sni::Name(_)) =>
+        {
+            "the server may have no certificate for clients that send no server name: give it a default certificate, or \
+             probe by a name that it has (a host name as the target, or --sni NAME)"
+                .to_owned()
+        }
         Alert::UNRECOGNIZED_NAME => format!(
             "the server has no virtual host for {name}: add one with its certificate, or probe by a name that the \
              server has (--sni)"
@@ -208,6 +265,13 @@ fn alert_hint(alert: Alert, name: &Hostname) -> String {
         }
         Alert::CERTIFICATE_REQUIRED | Alert::NO_CERTIFICATE => {
             "the server demands a client certificate: give one with --client-cert and --client-key".to_owned()
+        }
+        Alert::BAD_CERTIFICATE | Alert::UNKNOWN_CA | Alert::CERTIFICATE_UNKNOWN
+            if !sent.client_certificate =>
+        {
+            "the server demands a client certificate, and got none (Go, Java and others send this alert then): give \
+             one with --client-cert and --client-key"
+                .to_owned()
         }
         Alert::BAD_CERTIFICATE
         | Alert::UNSUPPORTED_CERTIFICATE
@@ -270,6 +334,16 @@ fn starttls_hint(error: &LookError, port: u16, protocol: Protocol) -> Option<Str
             .flatten()
     };
     let protocol = error.seems.or_else(by_port)?;
+    if !protocol.begins_in_the_clear() {
+        return Some(format!(
+            "this port expects TLS from the first byte: probe it as {protocol}://{}, or with `protocol: {protocol}` in \
+             the configuration",
+            match port {
+                port if port == protocol.default_port() => "HOST".to_owned(),
+                port => format!("HOST:{port}"),
+            }
+        ));
+    }
     Some(format!(
         "this looks like {protocol}, which begins in the clear: probe with --starttls {protocol}, or \
          `protocol: {protocol}` in the configuration"

@@ -4,7 +4,7 @@ use crate::certificate::Certificate;
 use crate::model::and_more;
 use crate::tlsa::TlsaRecord;
 
-use super::super::TlsaMismatch;
+use super::super::{TlsaMismatch, TlsaMissing};
 use super::{Text, expected_name};
 
 /// Maximum records in a message.
@@ -87,13 +87,26 @@ pub(super) fn mismatch(
                 publish(),
             )
         }
-        TlsaMismatch::Unusable { record } => {
-            let why = record.as_ref();
-            let why = why.and_then(|record| Some((record, record.association().err()?)));
+        TlsaMismatch::Unusable { record, is_mail } => {
+            let why = record.as_ref().and_then(|record| {
+                let why = match record.association() {
+                    Err(why) => why,
+                    Ok(_) if *is_mail => {
+                        "mail servers use usages 2 and 3 only (RFC 7672, section 3.1.3)"
+                    }
+                    Ok(_) => return None,
+                };
+                Some((record, why))
+            });
             let example = why.map(|(record, why)| format!(": of {}, {why}", brief(record)));
+            let effect = if *is_mail {
+                "mail servers that use DANE encrypt and do not authenticate the host"
+            } else {
+                "clients of DANE go on as if there were none"
+            };
             Text::new(
                 format!(
-                    "no TLSA record at `{name}` can be used, so that clients of DANE go on as if there were none{}",
+                    "no TLSA record at `{name}` can be used, so that {effect}{}",
                     example.unwrap_or_default()
                 ),
                 publish(),
@@ -113,6 +126,44 @@ pub(super) fn mismatch(
             text.hint
         ),
     )
+}
+
+/// Returns the text of [`Detail::TlsaMissing`](super::Detail::TlsaMissing).
+pub(super) fn missing(missing: &TlsaMissing) -> Text {
+    match missing {
+        TlsaMissing::NoRecords { name, publish } => Text::new(
+            format!("DANE is required, and there are no TLSA records at `{name}`"),
+            format!("publish `{name} IN TLSA {publish}`"),
+        ),
+        TlsaMissing::NotAuthenticated { name } => Text::new(
+            format!(
+                "DANE is required, and DNSSEC does not authenticate the TLSA records at `{name}`, or the addresses of the host"
+            ),
+            "sign the zones of the host and of the records, check the DS records in the parent zone, and ask a name server that validates (--dns)",
+        ),
+        TlsaMissing::UnsignedMx {
+            domain,
+            is_host_protected,
+        } => {
+            let effect = if *is_host_protected {
+                "an attacker can replace them, and the TLSA records of the mail host then have no effect"
+            } else {
+                "senders do not use DANE securely for this domain"
+            };
+            Text::new(
+                format!("DNSSEC does not authenticate the MX records of {domain}: {effect}"),
+                format!(
+                    "sign the zone of {domain}, check its DS records in the parent zone, and ask a name server that validates (--dns)"
+                ),
+            )
+        }
+        TlsaMissing::NotApplicable { hostname, protocol } => Text::new(
+            format!(
+                "DANE is required, and certvigil checks no TLSA records of {hostname} with {protocol}"
+            ),
+            "name the host instead of its address, and check it over TCP; or do not require DANE here",
+        ),
+    }
 }
 
 fn authority_not_served(name: &str, authority: &Certificate) -> Text {

@@ -5,11 +5,13 @@ use std::slice::from_ref;
 use aws_lc_rs::digest;
 use proptest::prelude::*;
 
-use crate::tlsa::{Tlsa, TlsaRecord};
+use crate::mail::MailDomain;
+use crate::model::Protocol;
+use crate::mta_sts::{Sts, StsFault, StsMode, StsPolicy};
+use crate::tlsa::{DaneCheck, Tlsa, TlsaLookup, TlsaRecord};
 
-use super::super::dane as judge_dane;
 use super::*;
-use crate::judge::Signatures;
+use crate::judge::{DnsFacts, Signatures, judge_by_dns};
 
 const NAME: &str = "_443._tcp.www.example.com.";
 
@@ -51,14 +53,17 @@ impl Case {
             records,
             authenticated,
         });
-        judge_dane(
-            &mut judged,
-            &tlsa,
-            &self.trust,
-            self.now,
-            &Signatures::default(),
-        );
+        let facts = DnsFacts {
+            dane: DaneCheck::On,
+            tlsa: TlsaLookup::Known(tlsa),
+            ..DnsFacts::default()
+        };
+        self.by_dns(&mut judged, &facts);
         judged
+    }
+
+    fn by_dns(&self, judged: &mut Judged, facts: &DnsFacts) {
+        judge_by_dns(judged, facts, &self.trust, self.now, &Signatures::default());
     }
 
     fn dane(&self, records: &[TlsaRecord]) -> Judged {
@@ -150,9 +155,10 @@ fn usage_2_needs_its_authority_served_and_a_valid_path_to_it() {
         for matching in 0..3 {
             let of_mid = record([2, selector, matching], &pki.mid.cert());
             assert_eq!(alone.matched(from_ref(&of_mid)), Some(true), "{of_mid}");
-            // Without the intermediate: a complete certificate in the record need not be served.
+            // Without the intermediate: a complete certificate or key in the record need not be
+            // served.
             let bare = alone.serving([pki.leaf()]);
-            let is_whole = (selector, matching) == (0, 0);
+            let is_whole = matching == 0;
             assert_eq!(bare.matched(from_ref(&of_mid)), Some(is_whole), "{of_mid}");
             if !is_whole {
                 let (message, hint) = bare.dane(&[of_mid]).told("tlsa_mismatch");
@@ -338,15 +344,363 @@ fn what_shows_no_certificate_is_not_held_against_records() {
         now(),
     );
     let before = judged.codes();
-    judge_dane(
-        &mut judged,
-        &tlsa,
-        &pki.right.trust,
-        now(),
-        &Signatures::default(),
-    );
+    let facts = DnsFacts {
+        dane: DaneCheck::Required,
+        tlsa: TlsaLookup::Known(tlsa),
+        ..DnsFacts::default()
+    };
+    pki.right.by_dns(&mut judged, &facts);
     assert_eq!(judged.codes(), before);
     assert_eq!(judged.dane.unwrap().matched, None);
+}
+
+impl Case {
+    /// Returns the case for mail to a host of these mail domains, judged by these records.
+    fn mail(&self, dane: DaneCheck, records: &[TlsaRecord], domains: &[MailDomain]) -> Judged {
+        let mut judged = self.judged();
+        judged.observation.target.protocol = Protocol::Smtp;
+        let domains = domains.iter().cloned().map(Arc::new);
+        let facts = DnsFacts {
+            dane,
+            tlsa: TlsaLookup::Known(Arc::new(Tlsa {
+                name: NAME.into(),
+                records: records.to_vec(),
+                authenticated: true,
+            })),
+            mail: domains.collect(),
+        };
+        self.by_dns(&mut judged, &facts);
+        judged
+    }
+}
+
+fn mail_domain(domain: &str, sts: Option<Result<Sts, StsFault>>) -> MailDomain {
+    MailDomain {
+        domain: domain.parse().unwrap(),
+        hosts: vec![HOST.parse().unwrap()],
+        is_authenticated: Some(true),
+        sts,
+    }
+}
+
+fn sts(mode: StsMode, mx: &str) -> Option<Result<Sts, StsFault>> {
+    Some(Ok(Sts {
+        id: "1".into(),
+        policy: StsPolicy {
+            mode,
+            mx: vec![mx.into()],
+            max_age: 86_400,
+        },
+    }))
+}
+
+/// Returns the findings with their severities.
+fn findings(judged: &Judged) -> Vec<String> {
+    let all = judged.findings.iter();
+    all.map(|f| format!("{} {}", f.code(), f.severity))
+        .collect()
+}
+
+#[test]
+fn a_match_of_usage_3_replaces_trust_name_and_dates() {
+    let pki = pki();
+    let other = "other.example";
+    let private = root("Private").below("Below");
+    for (leaf, chain, replaced) in [
+        (
+            crate::authority::self_signed(&[other.into()], days(1, 200), &key())
+                .unwrap()
+                .certificate,
+            vec![],
+            vec!["hostname_mismatch info", "self_signed info"],
+        ),
+        (
+            private.leaf(HOST, days(100, -1)).certificate,
+            vec![private.cert()],
+            vec!["expired info", "untrusted_root info"],
+        ),
+        (
+            private.leaf(HOST, days(-1, 90)).certificate,
+            vec![private.cert()],
+            vec!["not_yet_valid info", "untrusted_root info"],
+        ),
+        (
+            pki.mid.leaf(HOST, days(89, 1)).certificate,
+            vec![pki.mid.cert()],
+            vec!["expiring info"],
+        ),
+    ] {
+        let served = [vec![leaf.clone()], chain].concat();
+        let case = pki.right.expecting(Expected::trust_only()).serving(served);
+        let records = [record([3, 1, 1], &leaf)];
+        let judged = case.dane(&records);
+        assert_eq!(findings(&judged), replaced);
+        let flags = judged.flags();
+        assert_eq!((flags.trusted, flags.correct), (Some(true), true));
+        // What is not authenticated replaces nothing.
+        let judged = case.with_tlsa(false, records.to_vec());
+        assert_eq!(judged.flags(), case.flags());
+        assert_eq!(judged.codes(), case.codes());
+        // Nor do records that do not match.
+        let judged = case.dane(&[record([3, 1, 1], &pki.leaf())]);
+        assert_eq!(judged.flags(), case.flags());
+        // The clients do not use DANE.
+        assert_eq!(case.dane(&records).clients, case.judged().clients);
+    }
+    // A certificate other than the expected one stays wrong.
+    let leaf = self_signed(&key());
+    let judged = pki
+        .right
+        .serving([leaf.clone()])
+        .dane(&[record([3, 1, 1], &leaf)]);
+    assert!(
+        findings(&judged).contains(&"wrong_certificate critical".into()),
+        "{judged:?}"
+    );
+    assert!(!judged.flags().correct);
+    // A self-signed certificate for a pinned key is no placeholder.
+    let own = key();
+    let leaf = self_signed(&own);
+    let pinned = pki.right.expecting(pin_key(&leaf)).serving([leaf.clone()]);
+    assert_eq!(pinned.codes()[0], "dummy_certificate!critical");
+    let judged = pinned.dane(&[record([3, 1, 1], &leaf)]);
+    assert_eq!(findings(&judged), ["dummy_certificate info"]);
+}
+
+#[test]
+fn a_missing_intermediate_is_for_clients_that_build_paths() {
+    let pki = pki();
+    let leaf = pki.leaf();
+    let bare = pki.right.serving([leaf.clone()]);
+    let records = [record([3, 1, 1], &leaf)];
+    assert_eq!(
+        findings(&bare.dane(&records)),
+        ["missing_intermediate critical"]
+    );
+    let mail = bare.mail(DaneCheck::On, &records, &[]);
+    assert_eq!(findings(&mail), ["missing_intermediate info"]);
+    let unknown = bare.expecting(Expected::trust_only()).dane(&records);
+    assert_eq!(unknown.severity(), Severity::Info, "{unknown:?}");
+}
+
+#[test]
+fn a_match_of_usage_2_replaces_trust_only() {
+    let pki = pki();
+    let private = root("Private");
+    let case = |leaf: &Certificate| {
+        let served = [leaf.clone(), private.cert()];
+        pki.right.expecting(pin(leaf)).serving(served)
+    };
+    let of_root = [record([2, 0, 1], &private.cert())];
+    let leaf = private.leaf(HOST, days(1, 100)).certificate;
+    let judged = case(&leaf).dane(&of_root);
+    assert_eq!(findings(&judged), ["untrusted_root info"]);
+    let flags = judged.flags();
+    assert_eq!((flags.trusted, flags.chained), (Some(true), true));
+    let expired = private.leaf(HOST, days(100, -1)).certificate;
+    let judged = case(&expired).dane(&of_root);
+    assert_eq!(judged.flags().trusted, Some(false));
+    assert!(
+        judged
+            .codes()
+            .iter()
+            .any(|c| c.starts_with("tlsa_mismatch"))
+    );
+    // The authority need not be served if the record has its certificate or its key.
+    for numbers in [[2, 0, 0], [2, 1, 0]] {
+        let bare = pki.right.expecting(pin(&leaf)).serving([leaf.clone()]);
+        let judged = bare.dane(&[record(numbers, &private.cert())]);
+        assert_eq!(judged.flags().trusted, Some(true), "{numbers:?}");
+        assert_eq!(judged.severity(), Severity::Info, "{judged:?}");
+        let stranger = record(numbers, &root("Private").cert());
+        assert_eq!(bare.matched(&[stranger]), Some(false), "{numbers:?}");
+    }
+}
+
+#[test]
+fn the_mail_domain_is_a_name_of_its_mail_hosts() {
+    let pki = pki();
+    let private = root("Private");
+    let leaf = private.leaf("example.org", days(1, 100)).certificate;
+    let served = [leaf.clone(), private.cert()];
+    let case = pki.right.expecting(pin(&leaf)).serving(served);
+    let of_root = [record([2, 0, 1], &private.cert())];
+    let judged = case.mail(DaneCheck::On, &of_root, &[mail_domain("example.org", None)]);
+    assert_eq!(
+        findings(&judged),
+        ["hostname_mismatch info", "untrusted_root info"]
+    );
+    for domains in [&[][..], &[mail_domain("example.net", None)]] {
+        let judged = case.mail(DaneCheck::On, &of_root, domains);
+        let expected = [
+            "hostname_mismatch critical",
+            "untrusted_root critical",
+            "tlsa_mismatch critical",
+        ];
+        assert_eq!(findings(&judged).len(), expected.len());
+        assert!(
+            expected
+                .iter()
+                .all(|e| findings(&judged).contains(&(*e).to_owned()))
+        );
+    }
+    // Only DANE uses it.
+    let judged = case.mail(
+        DaneCheck::Off,
+        &of_root,
+        &[mail_domain("example.org", None)],
+    );
+    assert_eq!(judged.flags(), case.flags());
+}
+
+#[test]
+fn mail_servers_do_not_use_usages_0_and_1() {
+    let pki = pki();
+    for (numbers, of) in [([1, 1, 1], pki.leaf()), ([0, 1, 1], pki.mid.cert())] {
+        let records = [record(numbers, &of)];
+        let judged = pki.right.mail(DaneCheck::On, &records, &[]);
+        assert_eq!(findings(&judged), ["tlsa_mismatch warning"]);
+        assert_eq!(judged.dane.as_ref().unwrap().matched, None);
+        let (message, _) = judged.told("tlsa_mismatch");
+        assert!(
+            message.contains("encrypt and do not authenticate"),
+            "{message}"
+        );
+        // They do not replace trust either.
+        let leaf = self_signed(&key());
+        let case = pki.right.expecting(pin(&leaf)).serving([leaf.clone()]);
+        let judged = case.mail(DaneCheck::On, &records, &[]);
+        assert_eq!(judged.flags(), case.flags());
+        let required = pki.right.mail(DaneCheck::Required, &records, &[]);
+        assert_eq!(findings(&required), ["tlsa_mismatch critical"]);
+        // Beside a record that they use, such records do not count.
+        let both = [records[0].clone(), record([3, 1, 1], &pki.leaf())];
+        assert_eq!(
+            findings(&pki.right.mail(DaneCheck::On, &both, &[])),
+            [""; 0]
+        );
+        let stale = [records[0].clone(), record([3, 1, 1], &pki.mid.cert())];
+        let judged = pki.right.mail(DaneCheck::On, &stale, &[]);
+        assert_eq!(findings(&judged), ["tlsa_mismatch critical"]);
+    }
+}
+
+#[test]
+fn required_records_are_missed() {
+    let pki = pki();
+    let right = record([3, 1, 1], &pki.leaf());
+    let judged_by = |tlsa: TlsaLookup, dane| {
+        let mut judged = pki.right.judged();
+        let facts = DnsFacts {
+            dane,
+            tlsa,
+            ..DnsFacts::default()
+        };
+        pki.right.by_dns(&mut judged, &facts);
+        findings(&judged)
+    };
+    let known = |authenticated, records: &[TlsaRecord]| {
+        TlsaLookup::Known(Arc::new(Tlsa {
+            name: NAME.into(),
+            records: records.to_vec(),
+            authenticated,
+        }))
+    };
+    let right = [right];
+    let missing = vec!["tlsa_missing critical".to_owned()];
+    for (tlsa, expected) in [
+        (known(true, &right), vec![]),
+        (known(false, &right), missing.clone()),
+        (known(true, &[]), missing.clone()),
+        (known(false, &[]), missing.clone()),
+        (TlsaLookup::NotApplicable, missing),
+        // The failure of the lookup has a row of its own.
+        (TlsaLookup::Unknown, vec![]),
+    ] {
+        assert_eq!(
+            judged_by(tlsa.clone(), DaneCheck::Required),
+            expected,
+            "{tlsa:?}"
+        );
+        assert_eq!(judged_by(tlsa, DaneCheck::On), [""; 0]);
+    }
+}
+
+#[test]
+fn unsigned_mx_records_are_reported() {
+    let pki = pki();
+    let right = [record([3, 1, 1], &pki.leaf())];
+    let mut domain = mail_domain("example.com", None);
+    domain.is_authenticated = Some(false);
+    let mx = [domain];
+    for (dane, records, expected) in [
+        (DaneCheck::On, &right[..], "tlsa_missing warning"),
+        (DaneCheck::On, &[], "tlsa_missing info"),
+        (DaneCheck::Required, &right, "tlsa_missing critical"),
+    ] {
+        assert_eq!(findings(&pki.right.mail(dane, records, &mx)), [expected]);
+    }
+    assert_eq!(
+        findings(&pki.right.mail(DaneCheck::Off, &right, &mx)),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_host_outside_the_mta_sts_policy_gets_no_mail() {
+    let pki = pki();
+    let judged = |sts| {
+        let domain = [mail_domain("example.com", sts)];
+        pki.right.mail(DaneCheck::Off, &[], &domain)
+    };
+    for (mode, mx, expected) in [
+        (StsMode::Enforce, HOST, None),
+        (StsMode::Enforce, "*.example.com", None),
+        (
+            StsMode::Enforce,
+            "mx.example.net",
+            Some("mta_sts_mismatch critical"),
+        ),
+        (
+            StsMode::Testing,
+            "mx.example.net",
+            Some("mta_sts_mismatch warning"),
+        ),
+        (StsMode::None, "mx.example.net", None),
+    ] {
+        let found = findings(&judged(sts(mode, mx)));
+        assert_eq!(found, Vec::from_iter(expected), "{mode:?} {mx}");
+    }
+    let fault = StsFault::HttpStatus { status: 404 };
+    let unusable = judged(Some(Err(fault.clone())));
+    assert_eq!(findings(&unusable), ["mta_sts_unusable warning"]);
+    // The first mail host reports it, and no other.
+    let mut domain = mail_domain("example.com", Some(Err(fault)));
+    domain.hosts.insert(0, "first.example.com".parse().unwrap());
+    let judged = pki.right.mail(DaneCheck::Off, &[], &[domain]);
+    assert_eq!(findings(&judged), [""; 0]);
+}
+
+#[test]
+fn dane_does_not_replace_trust_for_mta_sts() {
+    let pki = pki();
+    let leaf = self_signed(&key());
+    let case = pki.right.expecting(pin(&leaf)).serving([leaf.clone()]);
+    let records = [record([3, 1, 1], &leaf)];
+    for (mode, expected) in [
+        (StsMode::Enforce, "mta_sts_mismatch critical"),
+        (StsMode::Testing, "mta_sts_mismatch warning"),
+    ] {
+        let domain = [mail_domain("example.com", sts(mode, HOST))];
+        let judged = case.mail(DaneCheck::On, &records, &domain);
+        assert_eq!(findings(&judged), [expected, "self_signed info"]);
+        // Without DANE, the finding about trust suffices.
+        let judged = case.mail(DaneCheck::Off, &records, &domain);
+        assert_eq!(findings(&judged), ["self_signed critical"]);
+    }
+    let domain = [mail_domain("example.com", sts(StsMode::None, HOST))];
+    let judged = case.mail(DaneCheck::On, &records, &domain);
+    assert_eq!(findings(&judged), ["self_signed info"]);
 }
 
 fn any_record() -> impl Strategy<Value = TlsaRecord> {

@@ -23,7 +23,6 @@ use aws_lc_rs::rand;
 use rustls::CipherSuite;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
@@ -35,6 +34,7 @@ use crate::observation::{
 use super::Look;
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
 use super::tls_error::{lacks, no_certificate, too_large, wrong_signature};
+use super::transport::Transport;
 pub(super) use hello::SCHEMES_OF_TLS13;
 use proof::Wrong;
 pub(super) use reader::secure_renegotiation;
@@ -59,7 +59,7 @@ pub(super) enum Answer {
 pub(super) async fn read(
     look: Look<'_>,
     offer: Offer,
-    mut stream: TcpStream,
+    mut stream: Transport,
     algorithms: &WebPkiSupportedAlgorithms,
     deadline: Instant,
     patience: Duration,
@@ -69,13 +69,13 @@ pub(super) async fn read(
     if rand::fill(&mut random).is_err() {
         return Answer::Nothing;
     }
-    let alpn = &look.reach.alpn;
-    let Some(hello) = hello::write(&random, look.sni(), alpn, look.key_type, offer) else {
+    let alpn = look.alpn();
+    let Some(hello) = hello::write(&random, look.sni(), &alpn, look.key_type, offer) else {
         return Answer::Nothing;
     };
     let mut reader = Reader::new(offer, look.key_type);
 
-    let _ = stream.set_nodelay(true);
+    let _ = stream.tcp.set_nodelay(true);
     let start = Instant::now();
     let result = timeout_at(deadline, listen(&mut stream, &hello, &mut reader)).await;
     let result = result.unwrap_or(Err(End::Timeout));
@@ -189,7 +189,7 @@ enum End {
     TooLarge,
 }
 
-async fn listen(stream: &mut TcpStream, hello: &[u8], reader: &mut Reader) -> Result<(), End> {
+async fn listen(stream: &mut Transport, hello: &[u8], reader: &mut Reader) -> Result<(), End> {
     stream.write_all(hello).await.map_err(End::Io)?;
     let mut received = 0;
     loop {
@@ -257,7 +257,7 @@ fn served(
 /// Closes the connection during the handshake with `user_canceled`, to which a server has no reason
 /// to object (RFC 5246, section 7.2.2). Waits briefly for the server to close, to avoid a
 /// connection reset in its log.
-async fn leave(mut stream: TcpStream, version: Version, patience: Duration) {
+async fn leave(mut stream: Transport, version: Version, patience: Duration) {
     const ALERT: u8 = 21;
     const WARNING: u8 = 1;
     const USER_CANCELED: u8 = 90;
@@ -269,11 +269,11 @@ async fn leave(mut stream: TcpStream, version: Version, patience: Duration) {
     }
     let leave = async {
         stream.write_all(&goodbye).await.ok()?;
-        stream.shutdown().await.ok()?;
+        stream.tcp.shutdown().await.ok()?;
         let mut rest = [0; 512];
         let mut drained = 0;
         while drained < MAX_HANDSHAKE_BYTES {
-            match stream.read(&mut rest).await {
+            match stream.tcp.read(&mut rest).await {
                 Ok(0) | Err(_) => break,
                 Ok(count) => drained += count,
             }

@@ -15,7 +15,7 @@ const MAX_TOLD: usize = 400;
 /// protocol, the second one the size of the pieces. Asserts that sending all data at once has the
 /// same outcome.
 pub(in crate::look) fn starttls(data: &[u8]) {
-    let [protocol, size, said @ ..] = data else {
+    let [protocol, rest @ ..] = data else {
         return;
     };
     let protocols: Vec<Protocol> = Protocol::ALL
@@ -25,6 +25,14 @@ pub(in crate::look) fn starttls(data: &[u8]) {
         .collect();
     let at = usize::from(*protocol) % protocols.len();
     let Some(&protocol) = protocols.get(at) else {
+        return;
+    };
+    dialogue(protocol, rest);
+}
+
+/// Runs the dialogue of a protocol. The first octet is the size of the pieces.
+pub(in crate::look) fn dialogue(protocol: Protocol, data: &[u8]) {
+    let [size, said @ ..] = data else {
         return;
     };
     let whole = hear(protocol, said, said.len().max(1), false);
@@ -42,15 +50,12 @@ pub(in crate::look) fn starttls(data: &[u8]) {
 
 /// Returns the outcome of a dialogue.
 fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
-    let Ok(hostname) = "mail.example.com".parse() else {
+    let Ok(domain) = "mail.example.com".parse() else {
         return String::new();
     };
-    let target = Target {
-        certificate: "c".into(),
-        hostname,
-        port: protocol.default_port(),
-        protocol,
-        names: Box::default(),
+    let names = Names {
+        client: &["[192.0.2.1]".into(), "mail.example.net".into()],
+        domain: &domain,
     };
     let mut heard = Vec::new();
     let server = Script {
@@ -62,7 +67,7 @@ fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
     let mut wire = Wire::new(server);
     let outcome = {
         let dialogue = pin!(async {
-            ask(&mut wire, &target, "[192.0.2.1]").await?;
+            ask(&mut wire, protocol, &names).await?;
             wire.nothing_follows().await
         });
         // The dialogue waits only for the script, which never wakes it. Pending means that there is
@@ -80,6 +85,7 @@ fn hear(protocol: Protocol, said: &[u8], size: usize, closes: bool) -> String {
             assert!(error.message.chars().count() < MAX_TOLD);
             match end {
                 End::Refused(_) => "refused",
+                End::RefusedName { .. } => "refused name",
                 End::NotOffered => "not offered",
                 End::Broken(_) => "broken",
                 End::Follows => "follows",
@@ -105,6 +111,8 @@ fn speaks_lines(protocol: Protocol) -> bool {
             | Protocol::Ldap
             | Protocol::Postgres
             | Protocol::Mysql
+            | Protocol::Rdp
+            | Protocol::Mssql
     )
 }
 

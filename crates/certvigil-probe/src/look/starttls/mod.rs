@@ -4,39 +4,59 @@
 //! the server's go-ahead. Any cleartext data after it is an error: a client that treated such data
 //! as part of the protected session would accept an attacker's injection (CVE-2011-0411).
 
-mod farewell;
+mod client_name;
 mod ftp;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod imap;
 mod irc;
 mod ldap;
+mod mssql;
 mod mysql;
+mod nats;
 mod nntp;
 mod pop3;
 mod postgres;
+mod quit;
+mod rdp;
 mod reply;
 mod sieve;
 mod smtp;
 mod wire;
 mod xmpp;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::model::{Protocol, Target};
+use crate::model::{Hostname, Protocol};
 use crate::observation::{ErrorKind, LookError};
 
 use super::Look;
 
-pub(super) use farewell::{Farewell, farewell};
+pub(super) use quit::{Quit, quit};
 pub(super) use wire::looks_like_tls;
 
+use client_name::client_names;
 use wire::{End, Wire};
+
+/// Failed dialogue.
+pub(super) struct Failure {
+    pub(super) error: LookError,
+    /// True if the server may expect TLS from the first byte: it sent a TLS record, or closed the
+    /// connection without data.
+    pub(super) may_expect_tls: bool,
+}
+
+/// Names that a dialogue contains.
+struct Names<'a> {
+    /// Names of this client in SMTP, in the order in which they are tried.
+    client: &'a [String],
+    /// Domain of the service in XMPP.
+    domain: &'a Hostname,
+}
 
 /// Performs the dialogue until TLS is next.
 ///
@@ -47,14 +67,24 @@ pub(super) async fn start(
     stream: &mut TcpStream,
     deadline: Instant,
     linger: Duration,
-) -> Result<(), LookError> {
+) -> Result<(), Failure> {
     let protocol = look.target.protocol;
     let start = Instant::now();
-    let local = stream.local_addr().map(|a| a.ip().to_canonical());
-    let us = literal(local.ok());
+    let client = match &look.reach.ehlo {
+        Some(name) => vec![name.clone()],
+        None if protocol.has_ehlo() => {
+            let local = stream.local_addr().map(|a| a.ip().to_canonical());
+            client_names(local.ok())
+        }
+        None => Vec::new(),
+    };
+    let names = Names {
+        client: &client,
+        domain: look.target.sent_name(),
+    };
     let mut wire = Wire::new(&mut *stream);
     let dialogue = async {
-        ask(&mut wire, look.target, &us).await?;
+        ask(&mut wire, protocol, &names).await?;
         wire.nothing_follows().await
     };
     let end = match timeout_at(deadline, dialogue).await {
@@ -62,52 +92,55 @@ pub(super) async fn start(
         Ok(Err(end)) => end,
         Err(_) => End::Silent,
     };
-    let error = explain(&end, protocol, wire.seems_tls(), start.elapsed());
-    if let (End::Refused(_) | End::NotOffered, Some(farewell)) = (end, farewell(look.target)) {
-        let _ = timeout(linger, leave(stream, &farewell.in_the_clear)).await;
+    let closed = matches!(end, End::Closed | End::Io(_));
+    let failure = Failure {
+        error: explain(&end, protocol, wire.seems_tls(), start.elapsed()),
+        may_expect_tls: wire.seems_tls() || closed && wire.is_silent(),
+    };
+    let is_refusal = matches!(
+        end,
+        End::Refused(_) | End::RefusedName { .. } | End::NotOffered
+    );
+    if let Some(quit) = quit(look).filter(|_| is_refusal) {
+        let _ = timeout(linger, leave(stream, &quit.in_cleartext)).await;
     }
-    Err(error)
+    Err(failure)
 }
 
-/// Performs the dialogue up to the go-ahead. `us` is our name for protocols that require one.
-async fn ask<S>(wire: &mut Wire<S>, target: &Target, us: &str) -> Result<(), End>
+/// Performs the dialogue of a protocol up to the go-ahead.
+async fn ask<S>(wire: &mut Wire<S>, protocol: Protocol, names: &Names<'_>) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match target.protocol {
-        Protocol::Smtp => smtp::ask(wire, "EHLO", us).await,
-        Protocol::Lmtp => smtp::ask(wire, "LHLO", us).await,
+    match protocol {
+        Protocol::Smtp => smtp::ask(wire, "EHLO", names.client).await,
+        Protocol::Lmtp => smtp::ask(wire, "LHLO", names.client).await,
         Protocol::Imap => imap::ask(wire).await,
         Protocol::Pop3 => pop3::ask(wire).await,
         Protocol::Ftp => ftp::ask(wire).await,
-        Protocol::Xmpp => xmpp::ask(wire, xmpp::CLIENT, target.sent_name()).await,
-        Protocol::XmppServer => xmpp::ask(wire, xmpp::SERVER, target.sent_name()).await,
+        Protocol::Xmpp | Protocol::XmppServer => {
+            xmpp::ask(wire, xmpp::namespace(protocol), names.domain).await
+        }
         Protocol::Ldap => ldap::ask(wire).await,
         Protocol::Postgres => postgres::ask(wire).await,
         Protocol::Mysql => mysql::ask(wire).await,
         Protocol::Sieve => sieve::ask(wire).await,
         Protocol::Nntp => nntp::ask(wire).await,
         Protocol::Irc => irc::ask(wire).await,
-        Protocol::Https
-        | Protocol::H3
-        | Protocol::Smtps
-        | Protocol::Imaps
-        | Protocol::Pop3s
-        | Protocol::Ftps
-        | Protocol::Xmpps
-        | Protocol::Ldaps
-        | Protocol::Nntps
-        | Protocol::Ircs
-        | Protocol::File => Ok(()),
+        Protocol::Rdp => rdp::ask(wire).await,
+        Protocol::Mssql => mssql::ask(wire).await,
+        Protocol::Nats => nats::ask(wire).await,
+        // TLS is first.
+        _ => Ok(()),
     }
 }
 
 /// Sends the quit command to a server that does not start TLS, and waits for it to close the
 /// connection.
-async fn leave(stream: &mut TcpStream, words: &[u8]) -> std::io::Result<()> {
+async fn leave(stream: &mut TcpStream, command: &[u8]) -> std::io::Result<()> {
     /// Maximum data that is read before closing, in bytes.
     const MAX_GOODBYE: usize = 64 * 1024;
-    stream.write_all(words).await?;
+    stream.write_all(command).await?;
     stream.shutdown().await?;
     let (mut rest, mut drained) = ([0; 512], 0);
     while drained < MAX_GOODBYE {
@@ -119,26 +152,24 @@ async fn leave(stream: &mut TcpStream, words: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns our name in SMTP. It is an address literal, which clients without a name of their own
-/// use (RFC 5321, sections 4.1.1.1 and 4.1.3).
-fn literal(local: Option<IpAddr>) -> String {
-    match local {
-        Some(IpAddr::V4(ip)) => format!("[{ip}]"),
-        Some(IpAddr::V6(ip)) => format!("[IPv6:{ip}]"),
-        None => "[127.0.0.1]".into(),
-    }
-}
-
 fn explain(end: &End, protocol: Protocol, seems_tls: bool, after: Duration) -> LookError {
     let name = protocol.name();
     let (kind, message) = match end {
         _ if seems_tls => (
             ErrorKind::StarttlsProtocol,
-            format!("the server does not speak {name} in the clear here: it expects TLS from the first byte"),
+            format!(
+                "the server does not speak {name} in the clear here: it expects TLS from the first byte"
+            ),
         ),
         End::Refused(words) => (
             ErrorKind::StarttlsRefused,
             format!("the server refuses TLS in {name}: `{words}`"),
+        ),
+        End::RefusedName { command, said } => (
+            ErrorKind::StarttlsRefused,
+            format!(
+                "the server refuses `{command}` with `{said}`; give a name that it accepts with --ehlo"
+            ),
         ),
         End::NotOffered => (
             ErrorKind::StarttlsRefused,
@@ -150,7 +181,10 @@ fn explain(end: &End, protocol: Protocol, seems_tls: bool, after: Duration) -> L
         ),
         End::Follows => (
             ErrorKind::StarttlsProtocol,
-            "the server sent more in the clear after its go-ahead for TLS: somebody may inject commands (CVE-2011-0411)".into(),
+            format!(
+                "the server sent more in the clear after its go-ahead for TLS: somebody may inject commands ({})",
+                injection(protocol)
+            ),
         ),
         End::Silent => (
             ErrorKind::StarttlsProtocol,
@@ -168,7 +202,18 @@ fn explain(end: &End, protocol: Protocol, seems_tls: bool, after: Duration) -> L
             format!("the connection broke off before TLS, in the dialogue of {name}: {error}"),
         ),
     };
-    LookError::new(kind, message)
+    LookError {
+        seems: protocol.with_direct_tls().filter(|_| seems_tls),
+        ..LookError::new(kind, message)
+    }
+}
+
+/// Returns the vulnerability of clients that accept cleartext data after the go-ahead.
+fn injection(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Postgres => "CVE-2021-23222",
+        _ => "CVE-2011-0411",
+    }
 }
 
 #[cfg(test)]

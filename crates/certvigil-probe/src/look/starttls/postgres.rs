@@ -30,8 +30,10 @@ pub(super) enum Answer {
 pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
     match bytes {
         [] => Ok(None),
+        // Data after `S` is refused as an injection (CVE-2021-23222) by the caller. Data after `N`
+        // is not an answer to the request: another protocol's text may begin with this letter.
         [b'S', ..] => Ok(Some((Answer::Yes, 1))),
-        [b'N', ..] => Ok(Some((Answer::No, 1))),
+        [b'N'] => Ok(Some((Answer::No, 1))),
         [b'E', a, b, c, d, rest @ ..] => {
             let length = u32::from_be_bytes([*a, *b, *c, *d]);
             let length = usize::try_from(length).unwrap_or(usize::MAX);

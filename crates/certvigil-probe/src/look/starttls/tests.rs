@@ -4,16 +4,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use super::wire::{MAX_DIALOGUE, MAX_LINES, SHORT_LINE, quote, take_line};
 use super::*;
 
-fn target(protocol: Protocol) -> Target {
-    Target {
-        certificate: "c".into(),
-        hostname: "mail.example.com".parse().unwrap(),
-        port: protocol.default_port(),
-        protocol,
-        names: Box::default(),
-    }
-}
-
 /// Runs a dialogue with a server that sends these parts in sequence, and then closes the connection
 /// or waits. Returns the outcome, and the data that the client sent.
 fn hear(protocol: Protocol, parts: &[&[u8]], closes: bool) -> (String, String) {
@@ -35,13 +25,19 @@ fn hear(protocol: Protocol, parts: &[&[u8]], closes: bool) -> (String, String) {
             said
         });
         let mut wire = Wire::new(client);
-        let mut result = ask(&mut wire, &target(protocol), "[192.0.2.1]").await;
+        let domain = "mail.example.com".parse().unwrap();
+        let names = Names {
+            client: &["[192.0.2.1]".into(), "mail.example.net".into()],
+            domain: &domain,
+        };
+        let mut result = ask(&mut wire, protocol, &names).await;
         if result.is_ok() {
             result = wire.nothing_follows().await;
         }
         let outcome = match result {
             Ok(()) => "go ahead".into(),
             Err(End::Refused(words)) => format!("refused: {words}"),
+            Err(End::RefusedName { command, said }) => format!("refused {command}: {said}"),
             Err(End::NotOffered) => "not offered".into(),
             Err(End::Broken(what)) => format!("broken: {what}"),
             Err(End::Follows) => "more follows".into(),
@@ -77,6 +73,32 @@ fn ldap_response(code: u8, diagnostics: &str) -> Vec<u8> {
     bytes
 }
 
+/// Returns an X.224 connection confirm with this negotiation data.
+fn rdp_response(negotiation: &[u8]) -> Vec<u8> {
+    let length = 11 + negotiation.len() as u8;
+    let mut bytes = vec![3, 0, 0, length, length - 5, 0xd0, 0, 0, 0x12, 0x34, 0];
+    bytes.extend(negotiation);
+    bytes
+}
+
+/// Returns a response to PRELOGIN with this value of the option ENCRYPTION, in two packets.
+fn prelogin_response(encryption: u8) -> Vec<u8> {
+    let mut bytes = vec![4, 0, 0, 12, 0, 0, 1, 0, 0, 0, 11, 0];
+    bytes.extend([4, 1, 0, 22, 0, 0, 2, 0]);
+    bytes.extend([6, 1, 0, 17, 0, 1, 0xff, 16, 0, 4, 3, 0, 0]);
+    bytes.push(encryption);
+    bytes
+}
+
+fn tds_error(message: &str) -> Vec<u8> {
+    let mut token = vec![0xaa, 0, 0, 0x84, 0x48, 0, 0, 1, 20];
+    token.extend((message.len() as u16).to_le_bytes());
+    token.extend(message.encode_utf16().flat_map(u16::to_le_bytes));
+    let mut bytes = vec![4, 1, 0, 8 + token.len() as u8, 0, 0, 1, 0];
+    bytes.extend(token);
+    bytes
+}
+
 /// Returns data of servers, with the outcome and the start of the client's last command.
 fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
     const HEADER: &str = "<?xml version='1.0'?><stream:stream from='a>b' version='1.0'>";
@@ -95,6 +117,9 @@ fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
         (Protocol::Smtp, b"220 b\r\n250-b\r\n251 c\r\n".into(), "broken: it sent `251 c`", "EHLO"),
         (Protocol::Smtp, b"SSH-2.0-OpenSSH\r\n".into(), "broken: it sent `SSH-2.0-OpenSSH`", ""),
         (Protocol::Smtp, b"220 b\r\n25".into(), "closed", "EHLO"),
+        (Protocol::Smtp, b"220 b\r\n550 5.7.1 no\r\n250-b\r\n250 STARTTLS\r\n220 go\r\n".into(), "go ahead", "EHLO [192.0.2.1]\r\nEHLO mail.example.net\r\nSTARTTLS\r\n"),
+        (Protocol::Lmtp, b"220 b\r\n501 no\r\n504 nor this\r\n".into(), "refused LHLO [192.0.2.1]: 501 no", "LHLO [192.0.2.1]\r\nLHLO mail.example.net\r\n"),
+        (Protocol::Smtp, b"220 b\r\n421 later\r\n".into(), "refused: 421 later", "EHLO [192.0.2.1]\r\n"),
         (Protocol::Imap, b"* OK [X] hi\r\n* CAPABILITY IMAP4rev1 starttls\r\nA1 ok x\r\na2 OK\r\n".into(), "go ahead", "a1 CAPABILITY\r\na2 STARTTLS\r\n"),
         (Protocol::Imap, b"* OK\r\n* CAPABILITY IMAP4rev1\r\na1 OK\r\n".into(), "not offered", "a1 CAPABILITY\r\n"),
         (Protocol::Imap, b"* PREAUTH hi\r\n".into(), "refused: * PREAUTH hi", ""),
@@ -136,6 +161,29 @@ fn scripts() -> Vec<(Protocol, Vec<u8>, &'static str, &'static str)> {
         (Protocol::Postgres, b"S".into(), "go ahead", "\0\0\0\u{8}"),
         (Protocol::Postgres, b"N".into(), "not offered", "\0\0\0\u{8}"),
         (Protocol::Postgres, b"SE".into(), "more follows", "\0\0\0\u{8}"),
+        (Protocol::Rdp, rdp_response(&[2, 0, 8, 0, 1, 0, 0, 0]), "go ahead", "\u{3}\0\0\u{13}\u{e}"),
+        (Protocol::Rdp, rdp_response(&[2, 0x1f, 8, 0, 2, 0, 0, 0]), "go ahead", "\u{3}"),
+        (Protocol::Rdp, rdp_response(&[2, 0, 8, 0, 0, 0, 0, 0]), "not offered", "\u{3}"),
+        (Protocol::Rdp, rdp_response(&[2, 0, 8, 0, 8, 0, 0, 0]), "broken: it selected the security protocol 8, which was not offered", "\u{3}"),
+        (Protocol::Rdp, rdp_response(&[]), "not offered", "\u{3}"),
+        (Protocol::Rdp, rdp_response(&[3, 0, 8, 0, 2, 0, 0, 0]), "refused: SSL_NOT_ALLOWED_BY_SERVER: it is configured for standard RDP security only", "\u{3}"),
+        (Protocol::Rdp, rdp_response(&[3, 0, 8, 0, 3, 0, 0, 0]), "refused: SSL_CERT_NOT_ON_SERVER: it has no valid certificate for TLS", "\u{3}"),
+        (Protocol::Rdp, rdp_response(&[3, 0, 8, 0, 9, 0, 0, 0]), "refused: failure code 9", "\u{3}"),
+        (Protocol::Rdp, b"\x03\0\0\x0b\x06\x80\0\0\0\0\0".into(), "refused: X.224 disconnect request", "\u{3}"),
+        (Protocol::Rdp, b"SSH-2.0-OpenSSH\r\n".into(), "broken: it sent `SSH-2.0-OpenSSH`", "\u{3}"),
+        (Protocol::Mssql, prelogin_response(1), "go ahead", "\u{12}\u{1}\0\u{1a}"),
+        (Protocol::Mssql, prelogin_response(0), "go ahead", "\u{12}"),
+        (Protocol::Mssql, prelogin_response(0x83), "go ahead", "\u{12}"),
+        (Protocol::Mssql, prelogin_response(2), "not offered", "\u{12}"),
+        (Protocol::Mssql, tds_error("locked"), "refused: locked", "\u{12}"),
+        (Protocol::Mssql, b"\x04\x01\0\x09\0\0\x01\0\xff".into(), "broken: its response to PRELOGIN has no encryption option", "\u{12}"),
+        (Protocol::Mssql, b"HTTP/1.1 400\r\n".into(), "broken: it sent `HTTP/1.1 400`", "\u{12}"),
+        (Protocol::Nats, b"INFO {\"server_id\":\"a\",\"tls_required\":true} \r\n".into(), "go ahead", ""),
+        (Protocol::Nats, b"info {\"tls_available\":true}\r\n".into(), "go ahead", ""),
+        (Protocol::Nats, b"INFO {\"port\":4222}\r\n".into(), "not offered", ""),
+        (Protocol::Nats, b"-ERR 'maximum connections exceeded'\r\n".into(), "refused: 'maximum connections exceeded'", ""),
+        (Protocol::Nats, b"+OK ready\r\n".into(), "broken: it sent `+OK ready`", ""),
+        (Protocol::Nats, b"INFO {\"tls_required\":true}\r\nPING\r\n".into(), "more follows", ""),
         (Protocol::Postgres, b"E\0\0\0\x11SFATAL\0Mfull\0\0".into(), "refused: full", "\0\0\0\u{8}"),
         (Protocol::Mysql, mysql_greeting(0xffff), "go ahead", ""),
         (Protocol::Mysql, mysql_greeting(!0x0800), "not offered", ""),
@@ -150,6 +198,18 @@ fn each_protocol_is_spoken_as_its_rfc_says() {
         let (found, answered) = hear(protocol, &[&said], outcome == "closed");
         assert_eq!(found, outcome, "{protocol}: {}", quote(&said));
         assert!(answered.starts_with(words), "{protocol}: {answered:?}");
+    }
+}
+
+#[test]
+fn postgres_answer_is_a_single_byte() {
+    for (said, outcome) in [
+        (&b"NOTICE AUTH\r\n"[..], "broken: it sent `NOTICE AUTH`"),
+        (b"NN", "broken: it sent `NN`"),
+        (b"SS", "more follows"),
+        (b"S\x16\x03\x03", "more follows"),
+    ] {
+        assert_eq!(hear(Protocol::Postgres, &[said], false).0, outcome);
     }
 }
 
@@ -225,6 +285,19 @@ fn what_never_ends_is_ended() {
             b"E\xff\xff\xff\xff".to_vec(),
             "4294967295 bytes",
         ),
+        (
+            Protocol::Nats,
+            b"INFO {\"connect_urls\":[".repeat(MAX_DIALOGUE),
+            "more than 32768 bytes",
+        ),
+        (
+            Protocol::Mssql,
+            [&[4, 0, 16, 0, 0, 0, 1, 0][..], &[0; 4088]]
+                .concat()
+                .repeat(20),
+            "more than 16384 bytes",
+        ),
+        (Protocol::Rdp, b"\x03\0\xff\xff".to_vec(), "65535 bytes"),
     ] {
         let (found, _) = hear(protocol, &[&said], true);
         assert!(
@@ -232,12 +305,6 @@ fn what_never_ends_is_ended() {
             "{protocol}: {found}"
         );
     }
-}
-
-#[test]
-fn who_has_no_name_is_called_by_its_address() {
-    assert_eq!(literal("192.0.2.1".parse().ok()), "[192.0.2.1]");
-    assert_eq!(literal("2001:db8::1".parse().ok()), "[IPv6:2001:db8::1]");
 }
 
 /// Generates bytes that resemble a dialogue.

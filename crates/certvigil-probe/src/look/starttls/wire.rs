@@ -26,6 +26,8 @@ const MAX_QUOTE: usize = 160;
 pub(super) enum End {
     /// The server refused. Contains its response.
     Refused(String),
+    /// The server refused the client's name in SMTP. Contains the command and the response.
+    RefusedName { command: String, said: String },
     /// The server's capabilities do not include STARTTLS.
     NotOffered,
     /// The server violated the protocol. Contains the violation.
@@ -49,6 +51,14 @@ impl End {
     /// Creates the error for a refusal.
     pub(super) fn refused(said: impl AsRef<[u8]>) -> Self {
         Self::Refused(quote(said))
+    }
+
+    /// Creates the error for a refusal of the client's name.
+    pub(super) fn refused_name(command: &str, name: &str, said: &str) -> Self {
+        Self::RefusedName {
+            command: format!("{command} {name}"),
+            said: quote(said),
+        }
     }
 
     pub(super) fn too_many_lines() -> Self {
@@ -137,6 +147,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             },
             () = std::future::ready(()) => Ok(()),
         }
+    }
+
+    /// Returns true if the server has sent nothing.
+    pub(super) fn is_silent(&self) -> bool {
+        self.received == 0
     }
 
     /// Returns true if the first data is a TLS record. A TLS server sends one as its response to an

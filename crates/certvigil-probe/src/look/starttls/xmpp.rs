@@ -3,14 +3,13 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::model::Hostname;
+use crate::model::{Hostname, Protocol};
 
 use super::wire::{End, Wire, quote};
 
-/// Namespace of a client's stream.
-pub(super) const CLIENT: &str = "jabber:client";
-/// Namespace of a server's stream.
-pub(super) const SERVER: &str = "jabber:server";
+/// Namespaces of a client's stream and of a server's.
+const CLIENT: &str = "jabber:client";
+const SERVER: &str = "jabber:server";
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
@@ -32,6 +31,14 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     match answer.name.as_str() {
         "proceed" => Ok(()),
         _ => Err(answer.refused()),
+    }
+}
+
+/// Returns the namespace of a protocol's streams.
+pub(super) fn namespace(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::XmppServer | Protocol::XmppsServer => SERVER,
+        _ => CLIENT,
     }
 }
 

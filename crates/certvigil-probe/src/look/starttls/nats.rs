@@ -1,0 +1,35 @@
+//! NATS: the server's INFO line, after which the client starts TLS
+//! (<https://docs.nats.io/reference/reference-protocols/nats-protocol>).
+
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::wire::{End, Wire};
+
+/// Maximum length of the INFO line, in bytes. It lists the URLs of all servers of a cluster.
+const MAX_INFO: usize = 32 * 1024;
+
+/// Part of the INFO line about TLS.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Info {
+    tls_required: bool,
+    tls_available: bool,
+}
+
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<(), End> {
+    let line = wire.line(MAX_INFO).await?;
+    let (operation, rest) = line.split_once([' ', '\t']).unwrap_or((&line, ""));
+    match operation.to_ascii_uppercase().as_str() {
+        "INFO" => {}
+        "-ERR" => return Err(End::refused(rest)),
+        _ => return Err(End::unexpected(&line)),
+    }
+    let info: Info = serde_json::from_str(rest)
+        .map_err(|error| End::Broken(format!("its INFO line is not valid JSON: {error}")))?;
+    if info.tls_required || info.tls_available {
+        Ok(())
+    } else {
+        Err(End::NotOffered)
+    }
+}
