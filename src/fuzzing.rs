@@ -22,7 +22,7 @@ use crate::{remote, source};
 pub type Drive = fn(&[u8]);
 
 /// Fuzz targets by the names of their files in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Drive); 6] = [
+pub const TARGETS: [(&str, Drive); 7] = [
     ("pem", pem),
     ("csr", csr),
     ("config", config),
