@@ -46,10 +46,10 @@ impl Account {
         if result.is_ok() && is_due_at(approval_due(self.certificate(cn)?), context) {
             result = self.issue(cn, context);
         }
-        if is_due_at(expiry_due(self.certificate(cn)?), context) {
-            let current = self.certificate_mut(cn)?.instance_mut(State::Active);
-            if let Some(current) = current {
-                current.state = State::Expired;
+        let now = context.now.0;
+        for instance in &mut self.certificate_mut(cn)?.instances {
+            if instance.state == State::Active && instance.certificate.not_after <= now {
+                Arc::make_mut(instance).state = State::Expired;
             }
         }
         result
@@ -127,5 +127,6 @@ fn approval_due(record: &CertificateRecord) -> Option<i64> {
 }
 
 fn expiry_due(record: &CertificateRecord) -> Option<i64> {
-    Some(record.current()?.certificate.not_after)
+    let active = record.instances.iter().filter(|i| i.state == State::Active);
+    active.map(|i| i.certificate.not_after).min()
 }

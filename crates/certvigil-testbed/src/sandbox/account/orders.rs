@@ -183,7 +183,8 @@ impl Account {
             not_after: Timestamp(not_after),
         });
         let issued = issued.map_err(|error| ApiError::Internal(error.to_string()))?;
-        if let Some(replaced) = record.instance_mut(State::Active) {
+        // A testbed may have planted several active ones.
+        while let Some(replaced) = record.instance_mut(State::Active) {
             replaced.state = State::Canceled;
         }
         if let Some(pending) = record.instance_mut(State::Pending) {
@@ -203,9 +204,10 @@ impl Account {
         now: Timestamp,
     ) -> Result<Revoked, ApiError> {
         let record = self.certificate_mut(cn)?;
+        let current = record.current().map(|current| current.id);
         let mut counts = Revoked::default();
         for instance in &mut record.instances {
-            if instance.state == State::Active && !all {
+            if Some(instance.id) == current && !all {
                 counts.active += 1;
             } else if is_revocable(instance, now) {
                 if instance.source == Source::Import {

@@ -96,8 +96,8 @@ impl Account {
         self.certificates.insert(cn.to_owned(), Arc::new(record));
     }
 
-    /// Adds an instance to a certificate object. An active one replaces the active one, a pending
-    /// one the pending one.
+    /// Adds an instance to a certificate object. An imported one replaces the active one. Those of a
+    /// testbed keep their states, of which the newest counts.
     ///
     /// # Errors
     /// If there is no certificate object with this common name.
@@ -106,9 +106,7 @@ impl Account {
         self.numbers.instance = self.numbers.instance.max(id + 1);
         let record = self.certificate_mut(cn)?;
         let is_imported = new.source == Source::Import;
-        if let (State::Active | State::Pending, Some(replaced)) =
-            (new.state, record.instance_mut(new.state))
-        {
+        if let (true, Some(replaced)) = (is_imported, record.instance_mut(new.state)) {
             replaced.state = State::Canceled;
         }
         let pubkey_hash = new.leaf.public_key_hash().map(|hash| hash.to_string());
