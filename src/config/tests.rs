@@ -261,10 +261,7 @@ fn a_secret_in_the_file_is_refused_with_advice() {
     for (text, key) in [
         (with("sslmate: {api_key: 4f5c}"), "api_key_file"),
         (with("sslmate: {api-key: 4f5c}"), "api_key_file"),
-        (
-            with("sslmate: {username: a, password: 4f5c}"),
-            "password_file",
-        ),
+        (with("sslmate: {password: 4f5c}"), "password_file"),
         (with("webhook: {secret: 4f5c}"), "secret_file"),
         (
             with("vantages: [{name: x, type: certvigil, url: 'https://x', password: 4f5c}]"),
