@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::certificate::{
-    Certificate, Crl, Issuer, Revoked, Status, is_one_line, parse_certificates, read_ocsp,
-    read_private_keys,
+    Certificate, Crl, Issuer, Revoked, SigningRequest, Status, is_one_line, parse_certificates,
+    read_ocsp, read_private_keys,
 };
 use crate::config;
 use crate::finding::{Detail, Finding};
@@ -22,8 +22,9 @@ use crate::{remote, source};
 pub type Drive = fn(&[u8]);
 
 /// Fuzz targets by the names of their files in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Drive); 6] = [
+pub const TARGETS: [(&str, Drive); 7] = [
     ("pem", pem),
+    ("csr", csr),
     ("config", config),
     ("sslmate_json", sslmate_json),
     ("certificate", certificate),
@@ -36,6 +37,29 @@ pub fn sslmate_json(data: &[u8]) {
     match data {
         [kind, body @ ..] if kind % 5 == 3 => remote::fuzz_answer(body),
         _ => source::fuzzing::sslmate_json(data),
+    }
+}
+
+/// Parses a certificate signing request, in PEM or in DER. It survives a round trip.
+pub fn csr(data: &[u8]) {
+    use base64::Engine as _;
+    let pem = std::str::from_utf8(data).map_or_else(
+        |_| {
+            let body = base64::engine::general_purpose::STANDARD.encode(data);
+            format!(
+                "-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n"
+            )
+        },
+        str::to_owned,
+    );
+    match SigningRequest::from_pem(&pem) {
+        Ok(request) => {
+            let again = SigningRequest::from_pem(&request.to_pem());
+            let again = again.map(|again| again.public_key_hash());
+            assert_eq!(again, Ok(request.public_key_hash()));
+            assert!(!request.key_bits().is_empty());
+        }
+        Err(error) => assert_one_line(&error.to_string()),
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! - `certvigil-core`: certificates, observations, findings and the judge, without I/O;
 //! - `certvigil-probe`: name resolution, probes and revocation over the network;
-//! - `certvigil-testbed`: faulty servers and a stand-in for the SSLMate API, for `demo` and tests;
+//! - `certvigil-testbed`: faulty servers and a sandbox of the SSLMate API, for `demo` and tests;
 //! - `exporter-web`: a web server for Prometheus exporters;
 //! - `yaml-config`: YAML files with errors that name their lines.
 

@@ -1,5 +1,5 @@
 //! The testbed as the program uses it: its inventory, its environment, and the probes of the
-//! stand-in's `/test`.
+//! sandbox's `/test`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,8 +21,8 @@ use crate::source::{API_KEY_VARIABLE, Environment, Loaded, Requests, Sources};
 
 pub use certvigil_testbed::*;
 
-/// Timeout of a probe of the stand-in's `/test`. It is shorter than a client's, so that the
-/// stand-in can respond.
+/// Timeout of a probe of the sandbox's `/test`. It is shorter than a client's, so that the
+/// sandbox can respond.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum concurrent probes of `/test`, in total and for each address.
 const TEST_CONCURRENCY: usize = 64;
@@ -102,7 +102,18 @@ impl Tester {
 /// # Errors
 /// If a server cannot be started because loopback addresses or ports are unavailable.
 pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Testbed, String> {
-    Testbed::start(scenario, now, tester).await
+    Testbed::start(scenario, Arc::new(move || now), tester).await
+}
+
+/// Starts all servers of a scenario. Time passes in its account, so that orders are approved.
+///
+/// # Errors
+/// If a server cannot be started because loopback addresses or ports are unavailable.
+pub async fn start_with_clock(
+    scenario: Scenario,
+    clock: fn() -> Timestamp,
+) -> Result<Testbed, String> {
+    Testbed::start(scenario, Arc::new(clock), tester).await
 }
 
 /// Returns the configuration that finds the faults of a testbed.
@@ -141,7 +152,11 @@ pub fn environment() -> Environment<'static> {
     }
 }
 
-fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String> {
+/// Creates the prober of `/test` for an account whose authority has this root.
+///
+/// # Errors
+/// If the TLS client cannot be created.
+pub fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String> {
     let mut trust = TrustStore::default();
     trust.add(root).map_err(|e| e.to_string())?;
     let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;

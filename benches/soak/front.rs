@@ -1,4 +1,4 @@
-//! A proxy before the stand-in API: it forwards requests, or fails in one of many ways.
+//! A proxy before the sandbox: it forwards requests, or fails in one of many ways.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -20,7 +20,7 @@ use certvigil::source::{Requests, Sources};
 use certvigil::testbed::authority::{Authority, Issued, Key, Validity};
 use certvigil::testbed::certificates::{HostCertificates, Pki};
 use certvigil::testbed::{
-    API_KEY, Account, Api, BASE_PATH, Chain, Credentials, Serve, Tester, environment,
+    API_KEY, AccountCertificate, BASE_PATH, Chain, Credentials, Sandbox, Serve, Tester, environment,
 };
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
@@ -125,7 +125,7 @@ impl Testbed {
         let mut chance = Chance(plan.seed);
         let max_connection_time = CONNECTION_TIME_PER_SECOND * u32::try_from(plan.timeout).unwrap();
         let (mut hosts, port) = common.hosts(plan.endpoints, clock, max_connection_time);
-        let mut account = Account::default();
+        let mut account = Vec::new();
         let mut entries = Vec::new();
         for (number, host) in hosts.iter().enumerate() {
             host.write(&common.pki, folder);
@@ -134,7 +134,7 @@ impl Testbed {
                 let certificate = host
                     .certificates
                     .account_certificate(number as u64 + 1, true);
-                account.certificates.insert(host.name.clone(), certificate);
+                account.push((host.name.clone(), certificate));
             }
         }
         for host in &mut hosts {
@@ -484,9 +484,9 @@ fn draw(chance: &mut Chance) -> Behaviour {
     }
 }
 
-/// Starts the stand-in API, whose own test probes the same servers.
+/// Starts the sandbox, whose own test probes the same servers.
 async fn stand_in(
-    account: Account,
+    account: Vec<(String, AccountCertificate)>,
     hosts: &[Host],
     port: u16,
     root: &Certificate,
@@ -529,13 +529,14 @@ async fn stand_in(
         username: "soak".into(),
         password: "soak".into(),
     };
-    let api = Api::new(
+    let api = Sandbox::of_testbed(
         account,
         credentials,
         format!("http://{address}"),
         tester,
         clock,
-    );
+    )
+    .unwrap();
     tokio::spawn(api.serve(listener));
     address
 }

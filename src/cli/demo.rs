@@ -13,7 +13,7 @@ use crate::revocation::Revocations;
 use crate::scan::{Permits, ProbeOptions, Scanner, prepare};
 use crate::serve::{Server, Setup};
 use crate::source::{Requests, Sources};
-use crate::testbed::{Scenario, Testbed, environment};
+use crate::testbed::{API_KEY, Scenario, Testbed, environment};
 use crate::web::Web;
 
 use super::limits::{self, Share};
@@ -73,7 +73,7 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let now = now();
     let scenario = Scenario::demo().map_err(|e| e.to_string())?;
-    let testbed = crate::testbed::start(scenario, now).await?;
+    let testbed = crate::testbed::start_with_clock(scenario, super::now).await?;
     let inventory = crate::testbed::inventory(&testbed);
     let sources = Arc::new(Sources::new(
         &inventory,
@@ -148,6 +148,8 @@ async fn demo(args: &Args) -> Result<Code, String> {
     };
     let code = output::print(&text, code);
     if args.serve {
+        let endpoint = testbed.endpoint();
+        tracing::info!("serving the demo's account: endpoint={endpoint} api_key={API_KEY}");
         let server = server(&testbed, web, share)?;
         run_until_signal(server, listeners).await?;
     }

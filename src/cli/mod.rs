@@ -13,6 +13,7 @@ mod limits;
 mod output;
 mod plan;
 mod progress;
+mod sandbox;
 mod serve;
 mod targets;
 mod time;
@@ -64,6 +65,7 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     History(history::Args),
+    Sandbox(sandbox::Args),
     /// Validate a configuration file
     Config {
         #[command(subcommand)]
@@ -134,7 +136,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     limits::forbid_core_dumps();
     // A server logs its events by default.
     let is_server = match &cli.command {
-        Command::Serve(_) => true,
+        Command::Serve(_) | Command::Sandbox(_) => true,
         Command::Demo(arguments) => arguments.goes_on(),
         _ => false,
     };
@@ -152,6 +154,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
+        Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Config {
             command: ConfigCommand::Check { file },
         } => check_config(&file),

@@ -20,6 +20,9 @@ use super::{Code, now, output, plan, runtime};
 /// Default listen address.
 const DEFAULT_PORT: &str = ":10843";
 
+/// Flag for the listen address of a monitor.
+const LISTEN_FLAG: &str = "--web.listen-address";
+
 /// Probe the inventory continuously and serve Prometheus metrics
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -64,7 +67,7 @@ pub(super) struct WebArgs {
 
 /// Address and port to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listen {
+pub(super) struct Listen {
     /// `None` means all addresses of both families.
     ip: Option<IpAddr>,
     port: u16,
@@ -99,7 +102,8 @@ impl FromStr for Listen {
 }
 
 impl Listen {
-    async fn bind(self) -> Result<TcpListener, String> {
+    /// Binds the address. Errors name the flag that chooses another.
+    pub(super) async fn bind(self, flag: &str) -> Result<TcpListener, String> {
         let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.port));
         let address = self.ip.map_or(everywhere, |ip| (ip, self.port).into());
         let bound = match TcpListener::bind(address).await {
@@ -109,9 +113,7 @@ impl Listen {
             }
             bound => bound,
         };
-        bound.map_err(|e| {
-            format!("cannot listen on {address}: {e}; choose another with --web.listen-address")
-        })
+        bound.map_err(|e| format!("cannot listen on {address}: {e}; choose another with {flag}"))
     }
 }
 
@@ -167,7 +169,7 @@ impl WebArgs {
         };
         let mut listeners = Vec::with_capacity(wanted.len());
         for listen in wanted {
-            listeners.push(listen.bind().await?);
+            listeners.push(listen.bind(LISTEN_FLAG).await?);
         }
         Ok(listeners)
     }
@@ -191,7 +193,7 @@ pub(super) async fn run_until_signal(
 
 /// Completes on a signal that ends the monitor. Each SIGHUP is sent to the channel.
 #[cfg(unix)]
-fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
+pub(super) fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
     let handler = |kind| signal(kind).map_err(|e| format!("cannot install signal handlers: {e}"));
     let mut terminate = handler(SignalKind::terminate())?;
@@ -211,7 +213,7 @@ fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String
 
 /// Completes on a signal that ends the monitor.
 #[cfg(not(unix))]
-fn signals(_: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
+pub(super) fn signals(_: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

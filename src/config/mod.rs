@@ -173,6 +173,8 @@ pub struct SslmateSettings {
     /// Path to the file with the API key. Without it, the key is read from the environment or the
     /// SSLMate client's configuration.
     pub api_key_file: Option<PathBuf>,
+    /// User name and password, which replace the API key.
+    pub login: Option<SslmateLogin>,
     /// Interval at which the account is fetched, when monitoring.
     pub refresh_interval: Duration,
 }
@@ -182,9 +184,19 @@ impl Default for SslmateSettings {
         Self {
             endpoint: None,
             api_key_file: None,
+            login: None,
             refresh_interval: Duration::from_secs(15 * 60),
         }
     }
+}
+
+/// User name and password of an SSLMate account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SslmateLogin {
+    /// User name.
+    pub username: String,
+    /// Path to the file with the password.
+    pub password_file: PathBuf,
 }
 
 /// Remote vantage.

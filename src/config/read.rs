@@ -13,10 +13,11 @@ use super::annotations::labels;
 use crate::tlsa::DaneCheck;
 
 use super::values::{
-    base_url, count, duration, non_empty, one_of, parse_name_server, vantage_name,
+    base_url, count, duration, non_empty, one_of, parse_name_server, user_name, vantage_name,
 };
 use super::{
-    Defaults, Include, Included, Inventory, Module, ProbeSettings, SslmateSettings, TrustSettings,
+    Defaults, Include, Included, Inventory, Module, ProbeSettings, SslmateLogin, SslmateSettings,
+    TrustSettings,
     VantageKind, VantageSettings,
 };
 
@@ -150,9 +151,44 @@ impl Reader<'_> {
         } else if sandbox {
             settings.endpoint = Some(SANDBOX_ENDPOINT.into());
         }
-        settings.api_key_file = fields
-            .take("api_key_file")
-            .and_then(|i| self.path(&i, problems));
+        let key = fields.take("api_key_file");
+        let username = fields.take("username");
+        let password = fields.take("password_file");
+        settings.api_key_file = key.as_ref().and_then(|i| self.path(i, problems));
+        settings.login = match (&username, &password) {
+            (Some(username), Some(password)) => {
+                if key.is_some() {
+                    problems.at(
+                        username,
+                        "`username` and `api_key_file` are both set; remove one",
+                    );
+                }
+                // An account without a user name is an API key, and a colon ends the user name.
+                let username = username.parse(problems, user_name);
+                let password_file = self.path(password, problems);
+                username
+                    .zip(password_file)
+                    .map(|(username, password_file)| SslmateLogin {
+                        username,
+                        password_file,
+                    })
+            }
+            (Some(item), None) => {
+                problems.at(
+                    item,
+                    "`password_file` is missing; name the file with the password",
+                );
+                None
+            }
+            (None, Some(item)) => {
+                problems.at(
+                    item,
+                    "`username` is missing; add the user name of the account",
+                );
+                None
+            }
+            (None, None) => None,
+        };
         fields.read_into(
             &mut settings.refresh_interval,
             "refresh_interval",

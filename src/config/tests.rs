@@ -261,6 +261,7 @@ fn a_secret_in_the_file_is_refused_with_advice() {
     for (text, key) in [
         (with("sslmate: {api_key: 4f5c}"), "api_key_file"),
         (with("sslmate: {api-key: 4f5c}"), "api_key_file"),
+        (with("sslmate: {password: 4f5c}"), "password_file"),
         (with("webhook: {secret: 4f5c}"), "secret_file"),
         (
             with("vantages: [{name: x, type: certvigil, url: 'https://x', password: 4f5c}]"),
@@ -423,6 +424,22 @@ fn invalid_inventory_value_error_names_the_valid_form() {
         (
             with("sslmate: {endpoint: 'https://x', sandbox: true}"),
             "1: sslmate.endpoint: `endpoint` and `sandbox` are both set; remove one",
+        ),
+        (
+            with("sslmate: {username: a}"),
+            "1: sslmate.username: `password_file` is missing; name the file with the password",
+        ),
+        (
+            with("sslmate: {password_file: x}"),
+            "1: sslmate.password_file: `username` is missing; add the user name of the account",
+        ),
+        (
+            with("sslmate: {username: a, password_file: x, api_key_file: y}"),
+            "1: sslmate.username: `username` and `api_key_file` are both set; remove one",
+        ),
+        (
+            with("sslmate: {username: 'a:b', password_file: x}"),
+            "1: sslmate.username: a user name cannot contain a colon",
         ),
         (
             with("vantages: [{type: sslmate}]"),

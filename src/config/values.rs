@@ -89,6 +89,14 @@ pub(super) fn non_empty(text: &str) -> Result<String, String> {
     }
 }
 
+/// Parses the user name of HTTP Basic authentication (RFC 7617, section 2).
+pub(super) fn user_name(text: &str) -> Result<String, String> {
+    match text.contains(':') {
+        true => Err("a user name cannot contain a colon".into()),
+        false => non_empty(text),
+    }
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),

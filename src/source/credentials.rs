@@ -1,4 +1,5 @@
-//! API key: from a file, the environment, or the SSLMate client's own configuration.
+//! Credentials of the account: user name and password, or an API key from a file, the environment,
+//! or the SSLMate client's own configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -23,20 +24,44 @@ pub struct Environment<'a> {
     pub home: Option<PathBuf>,
 }
 
-/// API key and its endpoint.
+/// Credentials and their endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
-    key: SecretString,
+    login: Login,
     pub(super) endpoint: String,
 }
 
+/// Credentials of an account. Both forms are equivalent.
+#[derive(Clone, Debug)]
+enum Login {
+    Key(SecretString),
+    User {
+        name: SecretString,
+        password: SecretString,
+    },
+}
+
 impl Credentials {
-    /// Finds the key. The file in the settings takes precedence, then the environment, then the
-    /// SSLMate client's own files, which may name an endpoint too.
+    /// Finds the credentials. Those in the settings take precedence, then the API key in the
+    /// environment, then the one in the SSLMate client's own files, which may name an endpoint too.
     pub(super) fn find(
         settings: &SslmateSettings,
         environment: &Environment<'_>,
     ) -> Result<Self, String> {
+        let endpoint = |of_client: Option<String>| {
+            let endpoint = settings.endpoint.clone().or(of_client);
+            let endpoint = endpoint.unwrap_or_else(|| DEFAULT_ENDPOINT.into());
+            endpoint.trim_end_matches('/').to_owned()
+        };
+        if let Some(login) = &settings.login {
+            return Ok(Self {
+                login: Login::User {
+                    name: SecretString::from(login.username.as_str()),
+                    password: read_secret(&login.password_file)?,
+                },
+                endpoint: endpoint(None),
+            });
+        }
         let mut client = ClientFile::default();
         let mut key = match &settings.api_key_file {
             Some(file) => Some(read_secret(file)?),
@@ -59,24 +84,33 @@ impl Credentials {
             key = client.api_key.take();
         }
         let key = key.ok_or_else(|| {
-            format!("there is no SSLMate API key: set {API_KEY_VARIABLE}, give `sslmate.api_key_file` in the configuration, or log in with the SSLMate client (~/.sslmate)")
+            format!("there is no SSLMate API key: set {API_KEY_VARIABLE}, give `sslmate.api_key_file`, or `sslmate.username` and `sslmate.password_file`, in the configuration, or log in with the SSLMate client (~/.sslmate)")
         })?;
-        let endpoint = settings
-            .endpoint
-            .clone()
-            .or(client.api_endpoint)
-            .unwrap_or_else(|| DEFAULT_ENDPOINT.into());
         Ok(Self {
-            key,
-            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            login: Login::Key(key),
+            endpoint: endpoint(client.api_endpoint),
         })
     }
 
-    /// Returns the key as the user name, without a password.
+    /// Returns the API key as the user name with an empty password, or user name and password.
     pub(super) fn basic_auth(&self) -> BasicAuth {
-        BasicAuth {
-            username: self.key.clone(),
-            password: Some(SecretString::default()),
+        match &self.login {
+            Login::Key(key) => BasicAuth {
+                username: key.clone(),
+                password: Some(SecretString::default()),
+            },
+            Login::User { name, password } => BasicAuth {
+                username: name.clone(),
+                password: Some(password.clone()),
+            },
+        }
+    }
+
+    /// Returns the API key, which must not be shown. A user name may be.
+    pub(super) fn key(&self) -> Option<&SecretString> {
+        match &self.login {
+            Login::Key(key) => Some(key),
+            Login::User { .. } => None,
         }
     }
 }

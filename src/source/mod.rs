@@ -545,7 +545,9 @@ fn account(
 ) -> Result<Client, String> {
     let credentials = credentials::Credentials::find(settings, environment)?;
     let auth = credentials.basic_auth();
-    http.secrets().add(&auth.username);
+    if let Some(key) = credentials.key() {
+        http.secrets().add(key);
+    }
     http.secrets().add_auth(&auth);
     Client::new(&credentials.endpoint, Some(auth), http.clone())
 }

@@ -367,12 +367,13 @@ fn flag_of(word: &str) -> Option<String> {
 }
 
 /// Each command with the page that documents its flags.
-const COMMANDS: [(&str, &str); 6] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("check", "docs/check.md"),
     ("verify", "docs/verify.md"),
     ("inspect", "docs/inspect.md"),
     ("chain", "docs/chain.md"),
     ("history", "docs/history.md"),
+    ("sandbox", "docs/sandbox.md"),
     ("serve", "docs/prometheus.md"),
 ];
 
@@ -430,6 +431,7 @@ fn documented_flag_defaults_match_the_program() {
         ("inspect", "docs/inspect.md", 2),
         ("chain", "docs/chain.md", 1),
         ("history", "docs/history.md", 1),
+        ("sandbox", "docs/sandbox.md", 5),
         ("serve", "docs/prometheus.md", 2),
     ] {
         let command = command(name);

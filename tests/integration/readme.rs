@@ -5,7 +5,7 @@
 //! A block with a file name after the language is written to that file first. A `sh` block is not
 //! run, but it may name only commands and flags that exist. The same is true of code in the text.
 //! `docs/history.md` has a history in its folder, and the pages of [`WITH_EXAMPLE`] have
-//! certificates and a server at port 8443.
+//! certificates and a server at port 8443. `docs/rehearse.md` needs nginx and has its own test.
 
 use std::path::Path;
 
@@ -19,6 +19,9 @@ fn console_blocks_show_the_actual_output() {
     let mut wrong = Vec::new();
     let mut commands = 0;
     for document in documents() {
+        if document.path == Path::new(crate::rehearse::PAGE) {
+            continue;
+        }
         let folder = tempfile::tempdir().unwrap();
         if document.path == Path::new("docs/history.md") {
             history::keep_example(&folder.path().join("state"));
@@ -75,13 +78,13 @@ const WITH_EXAMPLE: [&str; 6] = [
 /// Port of the server in the examples.
 const PORT: &str = "8443";
 
-struct Shown<'a> {
-    line: usize,
-    command: String,
-    output: Vec<&'a str>,
+pub(crate) struct Shown<'a> {
+    pub(crate) line: usize,
+    pub(crate) command: String,
+    pub(crate) output: Vec<&'a str>,
 }
 
-fn shown<'a>(block: &Block<'a>) -> Vec<Shown<'a>> {
+pub(crate) fn shown<'a>(block: &Block<'a>) -> Vec<Shown<'a>> {
     let mut all: Vec<Shown<'a>> = Vec::new();
     let mut continued = false;
     for (at, line) in block.lines.iter().enumerate() {
@@ -101,7 +104,7 @@ fn shown<'a>(block: &Block<'a>) -> Vec<Shown<'a>> {
 }
 
 /// Runs a command as a reader would, with the tested program.
-fn run(command: &str, folder: &Path) -> String {
+pub(crate) fn run(command: &str, folder: &Path) -> String {
     let command = command.replace("cargo run --release -- ", "certvigil ");
     let output = support::shell()
         .args(["-c", &format!("exec 2>&1\n{command}")])
@@ -112,7 +115,7 @@ fn run(command: &str, folder: &Path) -> String {
 }
 
 /// Returns true if the written lines match the shown ones.
-fn fits(shown: &[&str], written: &[&str]) -> bool {
+pub(crate) fn fits(shown: &[&str], written: &[&str]) -> bool {
     match (shown, written) {
         ([], []) => true,
         (["...", rest @ ..], _) => (0..=written.len()).any(|skip| fits(rest, &written[skip..])),

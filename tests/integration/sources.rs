@@ -3,9 +3,10 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 
-use certvigil::instance::State;
 use certvigil::model::Timestamp;
+use certvigil::testbed::sandbox::account::{ApiError, State};
 use certvigil::testbed::{API_KEY, Scenario, Testbed};
 use serde_json::{Value, json};
 
@@ -257,6 +258,26 @@ fn unknown_name_and_refused_api_key_errors_are_one_line() {
 }
 
 #[test]
+fn a_user_name_and_a_password_replace_the_api_key() {
+    let bench = Bench::new();
+    let config = bench.config("  - sslmate: right.demo.example");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace(
+        "sslmate: {",
+        "sslmate: {username: demo, password_file: password, ",
+    );
+    std::fs::write(&config, text).unwrap();
+    let args = ["-c", &config, "--format", "json", "--vantage", "local"];
+    for (password, code) in [("demo\n", 0), ("other\n", 3)] {
+        std::fs::write(bench.folder.path().join("password"), password).unwrap();
+        // The key in the environment is not used.
+        let mut command = bench.command(&args);
+        let run: Run = command.env("SSLMATE_API_KEY", "x").output().unwrap().into();
+        assert_eq!(run.code, code, "{run:?}");
+    }
+}
+
+#[test]
 fn pending_certificate_is_a_warning_and_critical_once_issued() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: pending.demo.example");
@@ -268,17 +289,13 @@ fn pending_certificate_is_a_warning_and_critical_once_issued() {
 
     // The expected instance is issued, but the server keeps the temporary one, so `--wait` times
     // out.
-    bench.lab.api().change(|account| {
-        let issued = account.certificates["right.demo.example"]
-            .current()
-            .unwrap()
-            .clone();
-        let certificate = account
-            .certificates
-            .get_mut("pending.demo.example")
-            .unwrap();
-        certificate.instances.push(issued);
+    let change = bench.lab.api().change(|account, _| {
+        let issued = account.certificates["right.demo.example"].instances[1].clone();
+        let certificate = account.certificates.get_mut("pending.demo.example");
+        Arc::make_mut(certificate.unwrap()).instances.push(issued);
+        Ok::<(), ApiError>(())
     });
+    change.unwrap();
     let run = bench.check(&[&args[..], &["--wait", "1s", "--every", "1s"]].concat());
     assert_eq!(run.code, 2);
     let rows = rows(&run);
@@ -291,13 +308,17 @@ fn pending_certificate_is_a_warning_and_critical_once_issued() {
 fn wait_continues_until_the_certificate_is_issued_and_served() {
     let bench = Bench::new();
     let config = bench.config("  - sslmate: right.demo.example");
-    bench.lab.api().change(|account| {
-        let certificate = account.certificates.get_mut("right.demo.example").unwrap();
-        certificate
-            .instances
-            .iter_mut()
-            .for_each(|i| i.state = State::Canceled);
-    });
+    let set_state = |at: usize, state| {
+        let change = bench.lab.api().change(|account, _| {
+            let certificate = account.certificates.get_mut("right.demo.example");
+            let certificate = Arc::make_mut(certificate.unwrap());
+            Arc::make_mut(&mut certificate.instances[at]).state = state;
+            Ok::<(), ApiError>(())
+        });
+        change.unwrap();
+    };
+    set_state(0, State::Canceled);
+    set_state(1, State::Canceled);
     let asked = bench.lab.api().requests();
     let mut waiting = bench.command(&[
         "-c",
@@ -317,10 +338,7 @@ fn wait_continues_until_the_certificate_is_issued_and_served() {
     while bench.lab.api().requests() == asked {
         std::thread::yield_now();
     }
-    bench.lab.api().change(|account| {
-        let certificate = account.certificates.get_mut("right.demo.example").unwrap();
-        certificate.instances[1].state = State::Active;
-    });
+    set_state(1, State::Active);
     let run: Run = child.wait_with_output().unwrap().into();
     assert_eq!(run.code, 0, "{run:?}");
 }

@@ -1,9 +1,10 @@
-//! The stand-in of the SSLMate API, compared with the reference by a plain HTTP client.
+//! The sandbox of the SSLMate API, compared with the reference by a plain HTTP client.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use certvigil::instance::State;
 use certvigil::model::Timestamp;
+use certvigil::testbed::sandbox::account::{ApiError, State};
 use certvigil::testbed::{API_KEY, Scenario, Testbed};
 use serde_json::Value;
 
@@ -205,16 +206,44 @@ async fn testbed_polling_waits_for_the_instance_or_sets_retry_after() {
             while api.lab.api().waiting() == 0 {
                 tokio::task::yield_now().await;
             }
-            api.lab.api().change(|account| {
-                let certificate = account
-                    .certificates
-                    .get_mut("pending.demo.example")
-                    .unwrap();
-                certificate.instances[0].state = State::Active;
+            let change = api.lab.api().change(|account, _| {
+                let certificate = account.certificates.get_mut("pending.demo.example");
+                let certificate = Arc::make_mut(certificate.unwrap());
+                Arc::make_mut(&mut certificate.instances[0]).state = State::Active;
+                Ok::<(), ApiError>(())
             });
+            change.unwrap();
         };
         let (answer, ()) = tokio::join!(waiting, issue);
         assert_eq!(answer.json()["state"], "active");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_testbeds_certificates_can_be_reissued_and_revoked() {
+    with_testbed(async |api| {
+        let post = async |url: String| {
+            let request = api.http.post(url).basic_auth(API_KEY, Some(""));
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status().as_u16(), 200);
+            serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap()
+        };
+        let endpoint = api.lab.endpoint();
+        let path = "/certs/right.demo.example";
+        let order = post(format!("{endpoint}{path}/reissue")).await;
+        assert_eq!(order["state"], "pending");
+        let approve = endpoint.replace("/api/v2", "/sandbox") + path + "/approve";
+        let issued = post(approve).await;
+        assert_eq!(
+            (&issued["state"], &issued["id"]),
+            (&"active".into(), &order["id"])
+        );
+        let current = api.get(&format!("{path}?expand=current")).await.json()["current"].clone();
+        assert_eq!(current["sha256_fingerprint"], issued["sha256_fingerprint"]);
+        // The two older instances are valid too.
+        let counts = post(format!("{endpoint}{path}/revoke")).await;
+        assert_eq!(counts["num_revoked"], 2);
     })
     .await;
 }

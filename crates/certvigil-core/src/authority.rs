@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData as _,
+    KeyUsagePurpose, PublicKeyData as _, SigningKey as _,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
@@ -44,6 +44,14 @@ impl Key {
         KeyPair::generate().map(|pair| Self(Arc::new(pair)))
     }
 
+    /// Reads a private key from PEM (PKCS#8).
+    ///
+    /// # Errors
+    /// If the text is not a private key.
+    pub fn from_pem(pem: &str) -> Result<Self, rcgen::Error> {
+        KeyPair::from_pem(pem).map(|pair| Self(Arc::new(pair)))
+    }
+
     /// Returns the key for a TLS server.
     pub fn to_der(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
@@ -59,6 +67,19 @@ impl Key {
     /// Returns the hash of the public key.
     pub fn public_key_hash(&self) -> PublicKeyHash {
         PublicKeyHash::of(&self.0.subject_public_key_info())
+    }
+
+    /// Calls a function with the key, which signs what the caller builds.
+    pub fn signing<T>(&self, sign: impl FnOnce(&KeyPair) -> T) -> T {
+        sign(&self.0)
+    }
+
+    /// Signs bytes: ECDSA with P-256 and SHA-256 for a generated key.
+    ///
+    /// # Errors
+    /// If the key cannot sign.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.0.sign(message)
     }
 
     /// Returns the key as PEM, for servers that read files.
@@ -95,6 +116,17 @@ impl Authority {
             params,
             key,
         })
+    }
+
+    /// Returns a stored authority. `name` is the common name of its certificate.
+    pub fn restored(name: &str, certificate: Certificate, key: Key) -> Self {
+        // The validity of the issuer is no part of the certificates that it signs.
+        let any = Validity::around(Timestamp(0), 0, 1);
+        Self {
+            certificate,
+            params: authority_params(name, any),
+            key,
+        }
     }
 
     /// Issues an intermediate.
@@ -159,7 +191,8 @@ impl Authority {
         &self.key
     }
 
-    fn issuer(&self) -> Issuer<'_, &KeyPair> {
+    /// Returns the issuer for certificates and revocation lists that the caller builds.
+    pub fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &*self.key.0)
     }
 }

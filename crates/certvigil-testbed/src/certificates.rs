@@ -9,6 +9,9 @@ use super::account::{AccountCertificate, AccountInstance};
 use super::authority::{Authority, Issued, Key, Validity, self_signed};
 use super::scenario::{Chain, Serve};
 
+/// Common names of the authorities, the root first.
+pub(crate) const CHAIN_NAMES: [&str; 3] = ["Demo Root CA", "Demo Policy CA", "Demo Issuing CA"];
+
 /// Authorities of the testbed: a root, and two intermediates below each other.
 pub struct Pki {
     /// Root that clients trust.
@@ -24,9 +27,10 @@ impl Pki {
     /// If a key or a signature cannot be created.
     pub fn new(now: Timestamp) -> Result<Self, rcgen::Error> {
         let validity = Validity::around(now, 1000, 3000);
-        let root = Authority::root("Demo Root CA", validity)?;
-        let policy = root.intermediate("Demo Policy CA", validity)?;
-        let issuing = policy.intermediate("Demo Issuing CA", validity)?;
+        let [root, policy, issuing] = CHAIN_NAMES;
+        let root = Authority::root(root, validity)?;
+        let policy = root.intermediate(policy, validity)?;
+        let issuing = policy.intermediate(issuing, validity)?;
         Ok(Self {
             root,
             policy,
@@ -34,8 +38,28 @@ impl Pki {
         })
     }
 
+    /// Returns the authorities with these certificates and keys, the root first.
+    pub(crate) fn of_chain(chain: Vec<Authority>) -> Option<Self> {
+        let [root, policy, issuing] = chain.try_into().ok()?;
+        Some(Self {
+            root,
+            policy,
+            issuing,
+        })
+    }
+
+    /// Returns all authorities, the root first.
+    pub(crate) fn authorities(&self) -> [&Authority; 3] {
+        [&self.root, &self.policy, &self.issuing]
+    }
+
+    /// Returns the authority that issues leaves.
+    pub(crate) fn issuing(&self) -> &Authority {
+        &self.issuing
+    }
+
     /// Returns the intermediates, in order.
-    fn intermediates(&self) -> Vec<Certificate> {
+    pub(crate) fn intermediates(&self) -> Vec<Certificate> {
         vec![
             self.issuing.certificate.clone(),
             self.policy.certificate.clone(),

@@ -1,10 +1,10 @@
-//! Stand-in for the SSLMate API, and TLS servers on loopback: one is correct, and each of the
+//! Sandbox of the SSLMate API, and TLS servers on loopback: one is correct, and each of the
 //! others has one fault. The program includes it for `demo`, and the tests use it.
 
 mod account;
-mod api;
 pub use certvigil_core::authority;
 pub mod certificates;
+pub mod sandbox;
 mod scenario;
 mod server;
 
@@ -22,13 +22,14 @@ use certvigil_probe::resolve::Override;
 use crate::certificate::Certificate;
 use crate::finding::Code;
 use crate::judge::{Judged, agree};
-use crate::model::Timestamp;
 
-pub use account::{Account, AccountCertificate, AccountInstance, Expand};
-pub use api::{Api, BASE_PATH, Credentials, HostTester, TestRequest};
+pub use account::{AccountCertificate, AccountInstance};
+pub use sandbox::{BASE_PATH, Credentials, HostTester, Sandbox, TestRequest};
 pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
 
 use certificates::{HostCertificates, Pki};
+use sandbox::account::Policy;
+use sandbox::{Clock, SandboxAuthority, Settings};
 
 // Modules of `certvigil-core`, imported under their own names.
 use certvigil_core::{certificate, finding, instance, judge, model, observation};
@@ -44,7 +45,7 @@ pub struct Testbed {
     left_out: Vec<Host>,
     port: u16,
     endpoint: String,
-    api: Arc<Api>,
+    api: Arc<Sandbox>,
     root: Certificate,
     folder: tempfile::TempDir,
     /// Sockets that hold the port where no server may listen, so that no other program uses it.
@@ -53,14 +54,15 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Starts all servers of a scenario, with certificates valid as of `now`. `tester` creates the
-    /// prober for the stand-in's `/test` from the addresses of the host names and the root.
+    /// Starts all servers of a scenario, with certificates valid as of `clock`'s first time, which
+    /// is also that of the API. `tester` creates the prober for the API's `/test` from the addresses
+    /// of the host names and the root.
     ///
     /// # Errors
     /// If a server cannot be started, because loopback addresses or ports are not available.
     pub async fn start<T: HostTester + 'static>(
         scenario: Scenario,
-        now: Timestamp,
+        clock: Clock,
         tester: impl FnOnce(Vec<Override>, &Certificate) -> Result<T, String>,
     ) -> Result<Self, String> {
         let Places {
@@ -76,12 +78,13 @@ impl Testbed {
             .collect();
         let folder = tempfile::tempdir()
             .map_err(|e| format!("cannot create a directory for the testbed: {e}"))?;
+        let now = clock();
         let pki =
             Pki::new(now).map_err(|e| format!("cannot create the testbed's authority: {e}"))?;
         let root = pki.root.certificate.clone();
         write(&folder.path().join("ca.pem"), &root.to_pem())?;
 
-        let mut account = Account::default();
+        let mut account = Vec::new();
         let mut servers = JoinSet::new();
         let mut held = Vec::new();
         let mut bound = bound.into_iter();
@@ -90,9 +93,7 @@ impl Testbed {
             let certificates = HostCertificates::new(&pki, &name, now)
                 .map_err(|e| format!("cannot create the testbed's certificate for {name}: {e}"))?;
             if host.expect == Expect::Sslmate {
-                account
-                    .certificates
-                    .insert(name, certificates.account_certificate(number, host.issued));
+                account.push((name, certificates.account_certificate(number, host.issued)));
             }
             for (server, socket) in host.servers.iter().zip(bound.by_ref()) {
                 let behaviour = match server.serve {
@@ -117,8 +118,7 @@ impl Testbed {
         }
 
         let listener = TcpListener::bind((IpAddr::from([127, 0, 0, 1]), 0)).await;
-        let listener =
-            listener.map_err(|e| format!("cannot open a port for the stand-in API: {e}"))?;
+        let listener = listener.map_err(|e| format!("no port for the API: {e}"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let origin = format!("http://{address}");
         let credentials = Credentials {
@@ -127,8 +127,20 @@ impl Testbed {
             password: "demo".into(),
         };
         let endpoint = format!("{origin}{BASE_PATH}");
-        let tester = tester(overrides(&hosts, port), &root)?;
-        let api = Api::new(account, credentials, origin, tester, now);
+        let authority = SandboxAuthority::with(Arc::new(pki), origin.clone());
+        let settings = Settings {
+            credentials,
+            policy: Policy::new(origin),
+            scenario: None,
+            state_dir: None,
+            authority: Some(authority.map_err(|e| e.to_string())?),
+            clock,
+        };
+        let api = Sandbox::open(settings, |root| tester(overrides(&hosts, port), root))
+            .map_err(|e| e.to_string())?;
+        for (cn, certificate) in account {
+            api.plant(&cn, certificate).map_err(|e| e.to_string())?;
+        }
         servers.spawn(api.clone().serve(listener));
         Ok(Self {
             hosts,
@@ -169,13 +181,13 @@ impl Testbed {
         self.port
     }
 
-    /// Returns the base URL of the stand-in API.
+    /// Returns the base URL of the API.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Returns the stand-in API.
-    pub fn api(&self) -> &Api {
+    /// Returns the sandbox with the testbed's account.
+    pub fn api(&self) -> &Sandbox {
         &self.api
     }
 

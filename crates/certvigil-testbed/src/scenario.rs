@@ -69,7 +69,7 @@ macro_rules! words {
 words! {
     /// Source of an expected certificate.
     Expect {
-        /// Account of the SSLMate stand-in.
+        /// Account of the sandbox.
         Sslmate "sslmate",
         /// PEM file with the certificates of the first server.
         Pem "pem",

@@ -13,6 +13,7 @@ mod oddity;
 mod oid;
 mod profile;
 mod read;
+mod request;
 mod revocation;
 pub mod rsa;
 mod signature;
@@ -42,6 +43,7 @@ pub use name::{email_attributes, name_parts, normal_name};
 pub use oddity::{NameOf, Oddity, Part};
 pub(crate) use oid::dotted;
 use read::read;
+pub use request::{MAX_REQUEST_BYTES, RequestError, SigningRequest};
 pub use revocation::{
     Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_request, ocsp_url,
     read_ocsp,

@@ -255,9 +255,15 @@ pub fn name_parts(der: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Returns the values of the emailAddress attributes, up to the first unreadable part of the name.
-pub fn email_attributes(mut der: &[u8]) -> Vec<String> {
+pub fn email_attributes(der: &[u8]) -> Vec<String> {
     /// pkcs-9-at-emailAddress (RFC 2985, section 5.2.1).
     const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+    attribute_values(der, EMAIL_ADDRESS)
+}
+
+/// Returns the values of the attributes with this object identifier, up to the first unreadable
+/// part of the name.
+pub(super) fn attribute_values(mut der: &[u8], oid: &[u8]) -> Vec<String> {
     let mut out = Vec::new();
     let sets = der::expect(&mut der, der::SEQUENCE).map(|name| name.content);
     let mut sets = sets.unwrap_or_default();
@@ -266,7 +272,7 @@ pub fn email_attributes(mut der: &[u8]) -> Vec<String> {
         while let Some(pair) = der::expect(&mut pairs, der::SEQUENCE) {
             let mut pair = pair.content;
             let kind = der::expect(&mut pair, der::OBJECT_IDENTIFIER);
-            if kind.is_some_and(|k| k.content == EMAIL_ADDRESS)
+            if kind.is_some_and(|k| k.content == oid)
                 && let Some(value) = der::split(&mut pair)
             {
                 let mut text = String::new();
