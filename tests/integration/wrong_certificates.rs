@@ -185,7 +185,7 @@ fn nonconformant_leaf_is_compared_and_must_prove_its_key() {
                 ..right.clone()
             },
             false,
-            &["untrusted_root"],
+            &["refused_by_clients", "nonconformant_certificate"],
             "with an offset from UTC",
         ),
         (

@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_has_its_protocol_and_its_name_to_match() {
+    fn service_has_its_protocol_and_name_to_match() {
         for (text, protocol, matched) in [
             ("_xmpp-client._tcp.Example.com", "xmpp", "example.com"),
             ("_xmpps-client._tcp.example.com", "xmpps", "example.com"),
@@ -190,7 +190,7 @@ mod tests {
                 "xmpp-server",
                 "example.com",
             ),
-            ("_sips._tcp.example.com", "https", "example.com"),
+            ("_sips._tcp.example.com", "sips", "example.com"),
             ("_sip._tls.example.com", "https", "example.com"),
             ("_imaps._tcp.example.com", "imaps", ""),
             ("_submission._tcp.example.com", "smtp", ""),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_service_with_tls_is_named() {
+    fn other_text_is_refused_with_advice() {
         for (text, wanted) in [
             ("example.com", "write _service._tcp.DOMAIN"),
             ("_imaps.example.com", "write _service._tcp.DOMAIN"),
@@ -227,7 +227,7 @@ mod tests {
             ("_http._tcp.example.com", "did you mean _https._tcp?"),
             (
                 "_xmpp-cleint._tcp.example.com",
-                "did you mean `xmpp-client`?",
+                "did you mean `xmpp-client`",
             ),
             ("_a b._tcp.example.com", "write _service._tcp.DOMAIN"),
         ] {

@@ -146,9 +146,7 @@ impl Prober {
         let stream = match open(request, deadline, timings).await {
             Ok(stream) => stream,
             Err(failure) => {
-                let second =
-                    Box::pin(self.take_tls_first(&failure, request, deadline, timings)).await;
-                return second.unwrap_or(Err(failure.error));
+                return Box::pin(self.take_tls_first(failure, request, deadline, timings)).await;
             }
         };
         let start = Instant::now();
@@ -176,18 +174,21 @@ impl Prober {
         }
     }
 
-    /// Probes a server again that may be configured for TLS from the first byte. Returns `None` if
-    /// the protocol has no such configuration, or if this fails too.
+    /// Probes a server again that may be configured for TLS from the first byte. Returns the first
+    /// failure if the protocol has no such configuration, or if this fails too.
     async fn take_tls_first(
         &self,
-        failure: &starttls::Failure,
+        failure: starttls::Failure,
         request: Request<'_>,
         deadline: Instant,
         timings: &mut Timings,
-    ) -> Option<Result<Served, ProbeError>> {
+    ) -> Result<Served, ProbeError> {
         let protocol = request.target.protocol.tls_first();
+        let Some(protocol) = protocol.filter(|_| failure.may_expect_tls) else {
+            return Err(failure.error);
+        };
         let target = Target {
-            protocol: protocol.filter(|_| failure.may_expect_tls)?,
+            protocol,
             ..request.target.clone()
         };
         let request = Request {
@@ -198,11 +199,11 @@ impl Prober {
             resolve: timings.resolve,
             ..Timings::default()
         };
-        let served = Box::pin(self.take(request, deadline, &mut next))
-            .await
-            .ok()?;
+        let Ok(served) = Box::pin(self.take(request, deadline, &mut next)).await else {
+            return Err(failure.error);
+        };
         *timings = next;
-        Some(Ok(served))
+        Ok(served)
     }
 
     /// Probes a server that has nothing in common with rustls again. Returns `None` if this yields
