@@ -3,6 +3,7 @@
 mod annotations;
 mod describe;
 mod entry;
+mod file_sd;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::tlsa::DaneCheck;
 pub use certvigil_probe::probe::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
+pub use file_sd::{TargetFile, parse_targets};
 pub use read::{parse, parse_included};
 pub use values::{
     one_of_each_family, parse_alpn, parse_domain, parse_ehlo, parse_mail_domain, parse_name_server,
@@ -57,9 +59,11 @@ pub struct Inventory {
     pub certificates: Vec<Entry>,
     /// Further files with certificates.
     pub include: Vec<Include>,
+    /// Files of targets in Prometheus' format.
+    pub file_sd: Vec<Include>,
 }
 
-/// Item of `include`.
+/// Item of `include` or `file_sd`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
     /// Path or glob pattern.

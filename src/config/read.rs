@@ -49,7 +49,7 @@ pub fn parse_included(
     let read = with_root(text, file, |root, problems| {
         let reader = Reader { folder };
         let mut fields = root.fields(problems);
-        let include = reader.include(&mut fields, problems);
+        let include = reader.patterns(&mut fields, "include", problems);
         let certificates = fields.take("certificates");
         let certificates = certificates.map(|item| reader.certificates(&item, defaults, problems));
         fields.finish(problems);
@@ -101,12 +101,13 @@ impl Reader<'_> {
         if let Some(item) = fields.take("defaults") {
             inventory.defaults = defaults(&item, problems);
         }
-        inventory.include = self.include(&mut fields, problems);
+        inventory.include = self.patterns(&mut fields, "include", problems);
+        inventory.file_sd = self.patterns(&mut fields, "file_sd", problems);
         match fields.take("certificates") {
             Some(item) => {
                 inventory.certificates = self.certificates(&item, &inventory.defaults, problems)
             }
-            None if !inventory.include.is_empty() => {}
+            None if !inventory.include.is_empty() || !inventory.file_sd.is_empty() => {}
             None => problems.add(
                 fields.line,
                 "certificates",
@@ -118,8 +119,13 @@ impl Reader<'_> {
     }
 
     /// Reads the patterns of further files.
-    fn include(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Include> {
-        let items = fields.list_or_one("include", problems);
+    fn patterns(
+        &self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<Include> {
+        let items = fields.list_or_one(key, problems);
         let include = items.iter().filter_map(|item| {
             let pattern = self.path(item, problems)?;
             if let Err(error) = glob::Pattern::new(&pattern.to_string_lossy()) {

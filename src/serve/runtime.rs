@@ -15,7 +15,7 @@ use crate::remote::{Remote, remotes};
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Permits, ProbeOptions, Scanner, own_trust};
-use crate::source::{Environment, Requests, Sources};
+use crate::source::{Environment, Requests, Sources, TargetFiles};
 use crate::trust;
 use crate::web::Web;
 use certvigil_probe::io::read_secret;
@@ -57,6 +57,8 @@ pub(super) struct Runtime {
     pub(super) guard: Guard,
     pub(super) modules: BTreeMap<String, ProbeModule>,
     pub(super) webhook_secret: Option<SecretString>,
+    /// Files of targets. Their entries are the last ones of the inventory.
+    pub(super) target_files: TargetFiles,
 }
 
 /// One remote vantage.
@@ -86,6 +88,41 @@ impl Runtime {
     ) -> Result<Self, String> {
         let mut inventory = (setup.load)()?;
         inventory.add_account_vantage();
+        Self::of(inventory, setup, before, requests)
+    }
+
+    /// Returns this configuration with the present files of targets. It reads nothing else that
+    /// could differ from the configuration in force.
+    ///
+    /// # Errors
+    /// Returns an error if a file that the configuration names has become invalid.
+    pub(super) fn with_present_targets(
+        &self,
+        setup: &Setup,
+        requests: &Requests,
+    ) -> Result<Self, String> {
+        let mut inventory = self.inventory.clone();
+        let of_files = self.target_files.entries().count();
+        let configured = inventory.certificates.len().saturating_sub(of_files);
+        inventory.certificates.truncate(configured);
+        Self::of(inventory, setup, Some(self), requests)
+    }
+
+    /// Builds everything from an inventory without the entries of files of targets.
+    fn of(
+        mut inventory: Inventory,
+        setup: &Setup,
+        before: Option<&Runtime>,
+        requests: &Requests,
+    ) -> Result<Self, String> {
+        let target_files = TargetFiles::read(
+            &inventory.file_sd,
+            &inventory.defaults,
+            before.map(|before| &before.target_files),
+            (setup.clock)(),
+        );
+        let of_files = target_files.entries().cloned();
+        inventory.certificates.extend(of_files);
         let prober = match before {
             Some(before) => before.scanner.prober.clone(),
             None => Arc::new(Prober::new()?),
@@ -165,6 +202,7 @@ impl Runtime {
             options,
             modules,
             webhook_secret,
+            target_files,
             inventory,
         })
     }
