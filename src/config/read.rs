@@ -9,7 +9,7 @@ use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
 use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
-use super::annotations::labels;
+use super::annotations::{accept, labels};
 use crate::tlsa::DaneCheck;
 
 use super::values::{
@@ -254,14 +254,34 @@ impl Reader<'_> {
         let timeout = fields.read("timeout", problems, duration);
         let key_types = fields.read("key_type", problems, KeyTypes::from_str);
         let trust = fields.take("trust").map(|i| self.trust(&i, problems));
+        let ca_files = fields.list_or_one("ca_files", problems);
+        let ca_files = ca_files.iter().filter_map(|i| self.path(i, problems));
+        let ca_files = ca_files.collect();
+        let reach = self.reach(&mut fields, problems);
+        let families = families(&mut fields, problems);
+        let warn = fields.read("warn", problems, Threshold::from_str);
+        let crit = fields.read("crit", problems, Threshold::from_str);
+        let dane = fields.read("dane", problems, DaneCheck::from_str);
+        let accept = accept(&mut fields, problems);
+        let protocol = protocol.unwrap_or_default();
+        if let Err(what) = reach.suits(protocol) {
+            problems.add(fields.line, fields.key.clone(), what);
+        }
         fields.finish(problems);
         Module {
             name,
-            protocol: protocol.unwrap_or_default(),
+            protocol,
             port,
             timeout,
             key_types,
             trust,
+            ca_files,
+            reach,
+            families,
+            warn,
+            crit,
+            dane,
+            accept,
         }
     }
 

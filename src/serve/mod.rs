@@ -18,6 +18,7 @@ mod monitor;
 mod page;
 mod plan;
 mod probe;
+mod probe_module;
 mod process;
 mod reload;
 mod runtime;

@@ -336,7 +336,10 @@ impl Monitor {
     fn start_reload(&mut self) {
         let elapsed = self.now().elapsed;
         if let Some(error) = self.reloads.give_up(elapsed) {
-            self.note_reload(&Err(error));
+            match self.is_reading_targets {
+                true => tracing::warn!("files of targets not read yet: {error}"),
+                false => self.note_reload(&Err(error)),
+            }
         }
         let (setup, before) = (self.setup.clone(), self.runtime.clone());
         let requests = self.current.requests.clone();

@@ -382,9 +382,17 @@ impl Sources {
         files: &[PathBuf],
         stamps: Vec<Option<pem::Stamp>>,
     ) -> Result<Loaded, Failed> {
-        let both = files.iter().zip(stamps);
-        let instances = both.map(|(file, stamp)| self.files.load(file, stamp, &self.certificates));
-        let instances = instances.collect::<Result<Vec<_>, _>>();
+        let password = entry.pem_password.as_deref().map(read_secret).transpose();
+        let instances = password
+            .map_err(SourceError::Unusable)
+            .and_then(|password| {
+                let both = files.iter().zip(stamps);
+                both.map(|(file, stamp)| {
+                    let password = password.as_ref();
+                    self.files.load(file, stamp, password, &self.certificates)
+                })
+                .collect::<Result<Vec<_>, _>>()
+            });
         let instances = instances.and_then(|instances| {
             let mut instances = instances.into_iter();
             let expected = instances
