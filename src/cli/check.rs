@@ -525,7 +525,7 @@ impl Plan {
     fn new(args: &Args) -> Result<Self, String> {
         let targets = targets::all(&args.targets, args.target_list.as_deref())?;
         let mut inventory = match &args.config {
-            Some(file) => plan::read_inventory(file)?,
+            Some(file) => plan::read_inventory_and_targets(file)?,
             None => Inventory::default(),
         };
         let selection = if args.config.is_some() && args.sslmate.is_none() {

@@ -166,7 +166,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn check_config(file: &std::path::Path) -> Code {
-    let inventory = match plan::read_inventory(file) {
+    let inventory = match plan::read_inventory_and_targets(file) {
         Ok(inventory) => inventory,
         Err(error) => return output::fail(&error),
     };

@@ -19,7 +19,7 @@ use crate::probe::{Prober, Reaches};
 use crate::resolve::Resolver;
 use crate::revocation::Revocations;
 use crate::scan::{Permits, ProbeOptions, Scanner, own_trust};
-use crate::source::Sources;
+use crate::source::{Sources, TargetFiles};
 use crate::trust;
 
 use super::limits;
@@ -35,6 +35,19 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
     for warning in crate::config::warnings(&inventory) {
         tracing::warn!("{}: {warning}", file.display());
     }
+    Ok(inventory)
+}
+
+/// Reads an inventory and its files of targets. Returns an error if one of the files cannot be read.
+pub(super) fn read_inventory_and_targets(file: &Path) -> Result<Inventory, String> {
+    let mut inventory = read_inventory(file)?;
+    let defaults = &inventory.defaults;
+    let targets = TargetFiles::read(&inventory.file_sd, defaults, None, super::now());
+    let errors = targets.errors();
+    if !errors.is_empty() {
+        return Err(errors.join("\n"));
+    }
+    inventory.certificates.extend(targets.entries().cloned());
     Ok(inventory)
 }
 

@@ -42,7 +42,7 @@ const RESERVED: [&str; 29] = [
     "vantage",
 ];
 /// Maximum labels of an entry. Each is part of every series of the entry.
-const MAX_LABELS: usize = 32;
+pub(super) const MAX_LABELS: usize = 32;
 
 /// Reads `labels`: names and values.
 pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String, String> {
@@ -67,21 +67,29 @@ pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeM
 
 /// Checks that a name is a label name of Prometheus' data model that is not in use.
 fn label_name(name: &str) -> Result<(), String> {
-    let mut characters = name.chars();
-    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
-    let is_valid = characters.next().is_some_and(is_first)
-        && characters.all(|c| is_first(c) || c.is_ascii_digit());
-    if !is_valid {
+    if !is_label_name(name) {
         return Err(format!(
             "`{name}` is not a label name of Prometheus; use letters, digits and _, and begin with a letter"
         ));
     }
-    if name.starts_with("__") || RESERVED.contains(&name) {
+    if name.starts_with("__") || is_reserved(name) {
         return Err(format!(
             "the label `{name}` is reserved for certvigil or Prometheus; choose another name"
         ));
     }
     Ok(())
+}
+
+/// Returns true for a label name of Prometheus' data model.
+pub(super) fn is_label_name(name: &str) -> bool {
+    let mut characters = name.chars();
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    characters.next().is_some_and(is_first) && characters.all(|c| is_first(c) || c.is_ascii_digit())
+}
+
+/// Returns true for a label that certvigil, Prometheus or the alerts set.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
 }
 
 /// Reads `accept`: findings with a reason and the last day.

@@ -120,6 +120,18 @@ impl Reader<'_> {
         entry.reach = self.reach(&mut fields, problems);
         entry.timeout = fields.read("timeout", problems, duration);
         entry.grace = fields.read("grace", problems, duration);
+        let pem_password = fields.take("pem_password_file");
+        if let Some(item) = &pem_password {
+            let of_files = matches!(
+                source,
+                None | Some(SourceSettings::Pem(_) | SourceSettings::PemGlob(_))
+            );
+            if !of_files {
+                let what = "`pem_password_file` is for `pem` and `pem_dir`; remove it";
+                problems.at(item, what);
+            }
+            entry.pem_password = self.path(item, problems);
+        }
         let ca_files = fields.list_or_one("ca_files", problems);
         let ca_files = ca_files.iter().filter_map(|i| self.path(i, problems));
         entry.ca_files = ca_files.collect();
@@ -181,7 +193,7 @@ impl Reader<'_> {
     }
 
     /// Reads the settings for reaching the servers of an entry.
-    fn reach(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> ReachSettings {
+    pub(super) fn reach(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> ReachSettings {
         let mut reach = ReachSettings::default();
         let certificate = fields.take("client_cert");
         let key = fields.take("client_key");

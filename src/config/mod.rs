@@ -3,6 +3,7 @@
 mod annotations;
 mod describe;
 mod entry;
+mod file_sd;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::finding::EntryNotes;
+use crate::finding::{Acceptance, EntryNotes};
 use crate::guard::Allowed;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
@@ -25,6 +26,7 @@ use crate::tlsa::DaneCheck;
 pub use certvigil_probe::probe::ReachSettings;
 pub use certvigil_probe::trust::TrustSettings;
 pub use describe::{describe, warnings};
+pub use file_sd::{TargetFile, parse_targets};
 pub use read::{parse, parse_included};
 pub use values::{
     one_of_each_family, parse_alpn, parse_domain, parse_ehlo, parse_mail_domain, parse_name_server,
@@ -57,9 +59,11 @@ pub struct Inventory {
     pub certificates: Vec<Entry>,
     /// Further files with certificates.
     pub include: Vec<Include>,
+    /// Files of targets in Prometheus' format.
+    pub file_sd: Vec<Include>,
 }
 
-/// Item of `include`.
+/// Item of `include` or `file_sd`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
     /// Path or glob pattern.
@@ -139,7 +143,7 @@ impl Default for Defaults {
 }
 
 /// Targets that `/probe` and `/test` may probe beyond the inventory. By default, there are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProbeSettings {
     /// Host patterns and networks.
     pub allow: Vec<Allowed>,
@@ -148,7 +152,7 @@ pub struct ProbeSettings {
 }
 
 /// Named probe settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Module {
     /// Name in `module=`.
     pub name: String,
@@ -162,6 +166,20 @@ pub struct Module {
     pub key_types: Option<KeyTypes>,
     /// Trusted roots, if they differ from the inventory's.
     pub trust: Option<TrustSettings>,
+    /// Files with roots that are trusted beside those.
+    pub ca_files: Vec<PathBuf>,
+    /// Settings for reaching the servers.
+    pub reach: ReachSettings,
+    /// Address families to probe, if they differ from the inventory's.
+    pub families: Option<Families>,
+    /// Threshold of the expiry warning, if it differs from the inventory's.
+    pub warn: Option<Threshold>,
+    /// Threshold from which expiry is critical, if it differs from the inventory's.
+    pub crit: Option<Threshold>,
+    /// Check of TLSA records, if it differs from the inventory's.
+    pub dane: Option<DaneCheck>,
+    /// Accepted findings.
+    pub accept: Vec<Acceptance>,
 }
 
 /// Access to an SSLMate account.
@@ -270,6 +288,8 @@ pub struct Entry {
     pub timeout: Option<Duration>,
     /// Period in which the previous instance is only a warning, if it differs from the default.
     pub grace: Option<Duration>,
+    /// File with the password of the PKCS #12 files of the source.
+    pub pem_password: Option<PathBuf>,
     /// Files with roots that are trusted beside those of the inventory.
     pub ca_files: Vec<PathBuf>,
     /// Labels, accepted findings and the interval.
@@ -314,6 +334,7 @@ impl Entry {
             revocation: defaults.revocation,
             timeout: None,
             grace: None,
+            pem_password: None,
             ca_files: Vec::new(),
             notes: Arc::new(EntryNotes {
                 labels: defaults.labels.clone(),

@@ -9,7 +9,7 @@ use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
 use crate::guard::Allowed;
 use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
 
-use super::annotations::labels;
+use super::annotations::{accept, labels};
 use crate::tlsa::DaneCheck;
 
 use super::values::{
@@ -50,7 +50,7 @@ pub fn parse_included(
     let read = with_root(text, file, |root, problems| {
         let reader = Reader { folder };
         let mut fields = root.fields(problems);
-        let include = reader.include(&mut fields, problems);
+        let include = reader.patterns(&mut fields, "include", problems);
         let certificates = fields.take("certificates");
         let certificates = certificates.map(|item| reader.certificates(&item, defaults, problems));
         fields.finish(problems);
@@ -102,12 +102,13 @@ impl Reader<'_> {
         if let Some(item) = fields.take("defaults") {
             inventory.defaults = defaults(&item, problems);
         }
-        inventory.include = self.include(&mut fields, problems);
+        inventory.include = self.patterns(&mut fields, "include", problems);
+        inventory.file_sd = self.patterns(&mut fields, "file_sd", problems);
         match fields.take("certificates") {
             Some(item) => {
                 inventory.certificates = self.certificates(&item, &inventory.defaults, problems)
             }
-            None if !inventory.include.is_empty() => {}
+            None if !inventory.include.is_empty() || !inventory.file_sd.is_empty() => {}
             None => problems.add(
                 fields.line,
                 "certificates",
@@ -119,8 +120,13 @@ impl Reader<'_> {
     }
 
     /// Reads the patterns of further files.
-    fn include(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Include> {
-        let items = fields.list_or_one("include", problems);
+    fn patterns(
+        &self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<Include> {
+        let items = fields.list_or_one(key, problems);
         let include = items.iter().filter_map(|item| {
             let pattern = self.path(item, problems)?;
             if let Err(error) = glob::Pattern::new(&pattern.to_string_lossy()) {
@@ -284,14 +290,34 @@ impl Reader<'_> {
         let timeout = fields.read("timeout", problems, duration);
         let key_types = fields.read("key_type", problems, KeyTypes::from_str);
         let trust = fields.take("trust").map(|i| self.trust(&i, problems));
+        let ca_files = fields.list_or_one("ca_files", problems);
+        let ca_files = ca_files.iter().filter_map(|i| self.path(i, problems));
+        let ca_files = ca_files.collect();
+        let reach = self.reach(&mut fields, problems);
+        let families = families(&mut fields, problems);
+        let warn = fields.read("warn", problems, Threshold::from_str);
+        let crit = fields.read("crit", problems, Threshold::from_str);
+        let dane = fields.read("dane", problems, DaneCheck::from_str);
+        let accept = accept(&mut fields, problems);
+        let protocol = protocol.unwrap_or_default();
+        if let Err(what) = reach.suits(protocol) {
+            problems.add(fields.line, fields.key.clone(), what);
+        }
         fields.finish(problems);
         Module {
             name,
-            protocol: protocol.unwrap_or_default(),
+            protocol,
             port,
             timeout,
             key_types,
             trust,
+            ca_files,
+            reach,
+            families,
+            warn,
+            crit,
+            dane,
+            accept,
         }
     }
 

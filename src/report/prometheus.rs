@@ -84,6 +84,7 @@ metrics! {
     EndpointChainNotAfter "certvigil_endpoint_chain_not_after_timestamp_seconds" Gauge "Earliest expiry in the valid path that expires last, its root included, in Unix seconds; of the served certificates if there is no valid path.";
     EndpointWarn "certvigil_endpoint_warn_timestamp_seconds" Gauge "Time when the expiry of the served certificate becomes a warning, by the thresholds of its entry, in Unix seconds.";
     EndpointCrit "certvigil_endpoint_crit_timestamp_seconds" Gauge "Time when the expiry of the served certificate becomes critical, by the thresholds of its entry, in Unix seconds.";
+    EndpointInterval "certvigil_endpoint_interval_seconds" Gauge "Interval between two probes of the endpoint, in seconds, if its entry has an interval of its own. Absent otherwise.";
     EndpointLastCheck "certvigil_endpoint_last_check_timestamp_seconds" Gauge "Time when the last probe of the endpoint ended, in Unix seconds. If it is old, certvigil does not keep up.";
     EndpointLastConclusive "certvigil_endpoint_last_conclusive_timestamp_seconds" Gauge "Time when the last conclusive probe of the endpoint ended, in Unix seconds. Absent if no probe was conclusive.";
     EndpointInfo "certvigil_endpoint_info" Gauge "1, with the served certificate in labels: its SHA-256, issuer, subject, serial number and key, the TLS version and cipher suite. Join it by sha256 with certvigil_certificate_info.";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-use crate::model::Hostname;
+use crate::model::{Families, Hostname};
 use crate::resolve::{AddressQuery, Resolution};
 
 use super::plan::Plan;
@@ -53,6 +53,7 @@ pub(super) async fn admit(
     plan: &Plan,
     hostname: &Hostname,
     port: u16,
+    families: Option<Families>,
     timeout: Duration,
 ) -> Result<Admitted, Refused> {
     if let Some(addresses) = plan.known(hostname, port) {
@@ -65,7 +66,10 @@ pub(super) async fn admit(
             Refused::TooEarly
         }
     })?;
-    let query = AddressQuery::new(hostname, port);
+    let query = AddressQuery {
+        families,
+        ..AddressQuery::new(hostname, port)
+    };
     let resolution = runtime.scanner.resolve(&query, timeout).await;
     for &ip in &resolution.addresses {
         runtime.guard.may_reach(ip).map_err(|why| {

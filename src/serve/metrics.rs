@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::report;
 use crate::report::prometheus::{Exposition, Metric, Pieces, endpoints, hosts, labels};
 
+use crate::source::TargetFiles;
 use crate::web::{self, whole};
 
 use super::answer::{EXPOSITION, Response, answer_with, plain_text, retry_later, set};
@@ -283,7 +284,8 @@ fn exposition(current: &Current) -> Pieces {
     current.counters.write(&mut rest);
     monitor(&mut rest, &snapshot, elapsed);
     process::write(&mut rest);
-    let of_plan = snapshot.plan.exposed(expose);
+    let targets = &snapshot.runtime.target_files;
+    let of_plan = snapshot.plan.exposed(|plan| expose(plan, targets));
     Pieces::new([
         Arc::new(seen),
         of_plan.certificates.clone(),
@@ -293,7 +295,7 @@ fn exposition(current: &Current) -> Pieces {
     ])
 }
 
-fn expose(plan: &Plan) -> Exposed {
+fn expose(plan: &Plan, targets: &TargetFiles) -> Exposed {
     let [mut certificates, mut sources] = <[Exposition; 2]>::default();
     let all = plan.watches.values().flat_map(|watch| {
         let kept = watch.kept.iter();
@@ -306,7 +308,7 @@ fn expose(plan: &Plan) -> Exposed {
         })
     });
     report::prometheus::certificates(&mut certificates, all);
-    how_sources_are(&mut sources, plan);
+    how_sources_are(&mut sources, plan, targets);
     Exposed {
         certificates: Arc::new(certificates.done()),
         sources: Arc::new(sources.done()),
@@ -315,7 +317,7 @@ fn expose(plan: &Plan) -> Exposed {
 
 /// Writes the health of the sources. A source of several entries is up if it is up for each of
 /// them.
-fn how_sources_are(out: &mut Exposition, plan: &Plan) {
+fn how_sources_are(out: &mut Exposition, plan: &Plan, targets: &TargetFiles) {
     let mut up: BTreeMap<String, bool> = BTreeMap::new();
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
     for watch in plan.watches.values() {
@@ -329,6 +331,13 @@ fn how_sources_are(out: &mut Exposition, plan: &Plan) {
         if let Some(at) = watch.last_success() {
             let first = last.entry(source).or_insert(at.0);
             *first = at.0.min(*first);
+        }
+    }
+    for (path, file) in targets.states() {
+        let source = format!("file_sd: {}", path.display());
+        up.insert(source.clone(), file.error.is_none());
+        if let Some(at) = file.last_success {
+            last.insert(source, at.0);
         }
     }
     let mut samples = out.begin(Metric::SourceUp);

@@ -18,6 +18,7 @@ mod monitor;
 mod page;
 mod plan;
 mod probe;
+mod probe_module;
 mod process;
 mod reload;
 mod runtime;
@@ -28,6 +29,7 @@ mod test_api;
 #[cfg(test)]
 mod tests;
 mod transition_log;
+mod watch_targets;
 mod webhook;
 
 use std::path::PathBuf;
@@ -98,6 +100,7 @@ impl Server {
         };
         let web = self.setup.web.clone();
         let state = self.setup.state.clone();
+        let current = self.current.clone();
         let (monitor, commands) = Monitor::new(
             self.setup,
             self.current.clone(),
@@ -116,6 +119,7 @@ impl Server {
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
         // Reloads run one after the other, and the shutdown does not wait for them.
         let mut hangups = JoinSet::new();
+        hangups.spawn(watch_targets::watch_targets(current, commands.clone()));
         hangups.spawn(async move {
             while reloads.recv().await.is_some() {
                 // The monitor logs the result.

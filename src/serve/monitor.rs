@@ -40,6 +40,8 @@ pub(super) enum Command {
     Reload(Asker),
     /// A certificate of this common name was issued.
     Issued(String),
+    /// The files of targets have changed.
+    TargetsChanged,
 }
 
 /// Function that runs a probe as of a time, and reports each result. Tests replace the scan path.
@@ -70,6 +72,10 @@ pub(super) struct Monitor {
     fetches: JoinSet<(SourceRequest, Fetched)>,
     commands: mpsc::Receiver<Command>,
     reloads: Reloads,
+    /// Files of targets have changed and are to be read again.
+    has_new_targets: bool,
+    /// The running reload reads only the files of targets.
+    is_reading_targets: bool,
     history: Option<HistoryWriter>,
     /// The published snapshot is older than the state.
     is_unpublished: bool,
@@ -121,6 +127,8 @@ impl Monitor {
             fetches: JoinSet::new(),
             commands,
             reloads: Reloads::default(),
+            has_new_targets: false,
+            is_reading_targets: false,
             history,
             is_unpublished: true,
         };
@@ -221,6 +229,7 @@ impl Monitor {
         match command {
             Command::Issued(cn) => self.on(Event::Issued(cn)),
             Command::Reload(asker) => self.reloads.ask(asker),
+            Command::TargetsChanged => self.has_new_targets = true,
         }
     }
 
@@ -327,13 +336,25 @@ impl Monitor {
     fn start_reload(&mut self) {
         let elapsed = self.now().elapsed;
         if let Some(error) = self.reloads.give_up(elapsed) {
-            self.note_reload(&Err(error));
-        }
-        if !self.reloads.is_wanted() {
-            return;
+            match self.is_reading_targets {
+                true => tracing::warn!("files of targets not read yet: {error}"),
+                false => self.note_reload(&Err(error)),
+            }
         }
         let (setup, before) = (self.setup.clone(), self.runtime.clone());
         let requests = self.current.requests.clone();
+        if !self.reloads.is_wanted() {
+            if self.has_new_targets && self.reloads.is_idle() {
+                self.has_new_targets = false;
+                self.is_reading_targets = true;
+                self.reloads.begin(elapsed, move || {
+                    before.with_present_targets(&setup, &requests)
+                });
+            }
+            return;
+        }
+        // A reload reads the files of targets too.
+        self.has_new_targets = false;
         self.reloads.begin(elapsed, move || {
             let runtime = Runtime::new(&setup, Some(before.as_ref()), &requests)?;
             setup.web.reload().map_err(|e| e.to_string())?;
@@ -353,11 +374,27 @@ impl Monitor {
             self.runtime = Arc::new(runtime);
             self.on(Event::Reload(settings));
         });
-        self.note_reload(&result);
+        match std::mem::take(&mut self.is_reading_targets) {
+            true => self.note_targets(&result),
+            false => self.note_reload(&result),
+        }
         // The snapshot is published first, so that responses after the reply are of the new
         // configuration.
         self.publish();
         self.reloads.finish(&result);
+    }
+
+    fn note_targets(&mut self, result: &Result<(), String>) {
+        match result {
+            Ok(()) => {
+                let targets = self.runtime.target_files.entries().count();
+                tracing::info!("files of targets read targets={targets}");
+            }
+            Err(error) => tracing::warn!(
+                "targets not updated, the configuration in force cannot be prepared again: {error}"
+            ),
+        }
+        self.is_unpublished = true;
     }
 
     fn note_reload(&mut self, result: &Result<(), String>) {

@@ -70,6 +70,13 @@ impl Plan {
         rest.take_while(move |t| (&t.hostname, t.port) == place)
     }
 
+    /// Returns the targets of a host, by port.
+    pub(super) fn of_host(&self, hostname: &Hostname) -> impl Iterator<Item = &Target> {
+        let first = self.by_place.partition_point(|t| t.hostname < *hostname);
+        let rest = self.by_place.iter().skip(first);
+        rest.take_while(move |t| t.hostname == *hostname)
+    }
+
     /// Returns the addresses that the inventory sets for a host and port; `None` if the inventory
     /// does not contain them.
     pub(super) fn known(&self, hostname: &Hostname, port: u16) -> Option<BTreeSet<IpAddr>> {

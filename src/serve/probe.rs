@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::finding::Severity;
 use crate::instance::Expected;
 use crate::judge::{Judged, Rules, Verdict};
-use crate::model::{Hostname, Target, TargetAddress, Timestamp, did_you_mean};
+use crate::model::{Hostname, Protocol, Target, TargetAddress, Timestamp, did_you_mean};
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, probe_tls};
 use crate::report::{Style, human};
 use crate::resolve::AddressQuery;
@@ -23,7 +23,8 @@ use crate::web::Query;
 use super::admission::{Admitted, Refused, admit};
 use super::answer::{EXPOSITION, PLAIN, Response, answer, plain_text, retry_later};
 use super::plan::Plan;
-use super::runtime::{ProbeModule, Runtime};
+use super::probe_module::ProbeModule;
+use super::runtime::Runtime;
 use super::snapshot::{Current, Snapshot};
 
 /// Maximum concurrent on-demand probes and tests; further ones must try again.
@@ -40,6 +41,8 @@ const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 const TIMEOUT_OFFSET: Duration = Duration::from_millis(500);
 /// Minimum timeout of a probe.
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
+/// Port of a target without one, if neither the module nor the inventory has one.
+const DEFAULT_PORT: u16 = 443;
 /// Width of the table in the log, in columns.
 const LOG_WIDTH: usize = 120;
 
@@ -69,7 +72,7 @@ pub(super) async fn probe(
 ) -> Response {
     let snapshot = current.snapshot();
     let runtime = &snapshot.runtime;
-    let request = match Request::read(runtime, headers, query) {
+    let request = match Request::read(&snapshot, headers, query) {
         Ok(request) => request,
         Err(response) => return *response,
     };
@@ -101,31 +104,47 @@ fn refuse(why: Refused) -> Response {
 }
 
 impl Request {
-    fn read(runtime: &Runtime, headers: &HeaderMap, query: &Query) -> Result<Self, Box<Response>> {
+    fn read(
+        snapshot: &Snapshot,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Result<Self, Box<Response>> {
         let bad = |what: String| Box::new(plain_text(StatusCode::BAD_REQUEST, what));
+        let (runtime, plan): (&Runtime, &Plan) = (&snapshot.runtime, &snapshot.plan);
         let target = query.last("target").ok_or_else(|| {
             bad("the parameter `target` is missing; write ?target=HOST or ?target=HOST:PORT".into())
         })?;
         let place: TargetAddress = target.parse().map_err(|e| bad(format!("target: {e}")))?;
-        let module = match query.last("module") {
-            Some(name) => runtime.modules.get(name).ok_or_else(|| {
-                let known: Vec<&str> = runtime.modules.keys().map(String::as_str).collect();
-                let text = match did_you_mean(name, known.iter().copied()) {
-                    Some(near) => format!("unknown module `{name}`; {near}"),
-                    None => format!(
-                        "unknown module `{name}`; define it under `probe.modules`, or use one of {}",
-                        known.join(", ")
-                    ),
-                };
-                Box::new(plain_text(StatusCode::NOT_FOUND, text))
-            })?,
-            None => runtime
-                .default_module(place.protocol.unwrap_or_default())
-                .ok_or_else(|| bad("no module for this protocol".into()))?,
-        };
-        let hostname = match query.last("hostname") {
+        let hostname: Hostname = match query.last("hostname") {
             Some(name) => name.parse().map_err(|e| bad(format!("hostname: {e}")))?,
             None => place.hostname.clone(),
+        };
+        let named = match query.last("module") {
+            Some(name) => Some((name, module_of(runtime, name)?)),
+            None => None,
+        };
+        let protocol = named.map(|(_, module)| module.protocol).or(place.protocol);
+        let port = place
+            .port
+            .or_else(|| port_of(plan, &hostname, named.map(|(_, module)| module), protocol));
+        let module = match named {
+            Some((name, module)) => {
+                let port = port.unwrap_or(module.port);
+                if let Some(other) = contradiction(plan, &hostname, port, module.protocol) {
+                    return Err(bad(format!(
+                        "the module `{name}` is for {}, but the inventory has {hostname} port {port} with {other}; leave out `module`, or use one for {other}",
+                        module.protocol
+                    )));
+                }
+                module
+            }
+            None => {
+                let known = port.and_then(|port| protocol_at(plan, &hostname, port));
+                let protocol = place.protocol.or(known).unwrap_or_default();
+                runtime
+                    .default_module(protocol)
+                    .ok_or_else(|| bad("no module for this protocol".into()))?
+            }
         };
         let timeout = match headers.get(SCRAPE_TIMEOUT) {
             Some(value) => {
@@ -140,7 +159,7 @@ impl Request {
             None => MAX_ON_DEMAND_TIME,
         };
         Ok(Self {
-            port: place.port.unwrap_or(module.port),
+            port: port.unwrap_or(module.port),
             place,
             hostname,
             module: module.clone(),
@@ -153,9 +172,10 @@ impl Request {
     /// trusted certificate.
     async fn jobs(&self, snapshot: &Snapshot, now: Timestamp) -> Result<Vec<Job>, Refused> {
         let (runtime, plan): (&Runtime, &Plan) = (&snapshot.runtime, &snapshot.plan);
-        let options = self.module.within(self.timeout);
+        let timeout = self.module.within(self.timeout, runtime.options.timeout);
         let place = &self.place.hostname;
-        let admitted = admit(runtime, plan, place, self.port, options.timeout).await?;
+        let families = self.module.families;
+        let admitted = admit(runtime, plan, place, self.port, families, timeout).await?;
         let resolved = match admitted {
             Admitted::At(resolution) => Some(resolution),
             Admitted::Known(_) if *place == self.hostname => None,
@@ -165,9 +185,10 @@ impl Request {
                 let scanner = &runtime.scanner;
                 let query = AddressQuery {
                     fixed: &fixed,
+                    families,
                     ..AddressQuery::new(place, self.port)
                 };
-                Some(scanner.resolve(&query, options.timeout).await)
+                Some(scanner.resolve(&query, timeout).await)
             }
         };
         let mut jobs: Vec<Job> = plan
@@ -190,8 +211,7 @@ impl Request {
                 job.reach = Arc::default();
                 job.is_stranger = true;
             }
-            job.options = options.clone();
-            job.key_types = self.module.key_types.unwrap_or(job.key_types);
+            self.module.apply(job, self.timeout);
             job.resolved = resolved.clone();
         }
         Ok(jobs)
@@ -208,7 +228,7 @@ impl Request {
                 hostname: self.hostname.clone(),
                 port: self.port,
                 protocol: self.module.protocol,
-                names: Box::default(),
+                names: self.module.names.clone(),
             }],
             expectation: Ok(Arc::new(Loaded {
                 name,
@@ -234,7 +254,7 @@ impl Request {
                 ..Rules::default()
             },
             notes: Arc::default(),
-            options: self.module.options.clone(),
+            options: runtime.options.clone(),
         }
     }
 
@@ -285,6 +305,69 @@ impl Request {
         let _ = write!(text, "\n{table}\n\nMetrics:\n{metrics}");
         answer(StatusCode::OK, PLAIN, text)
     }
+}
+
+fn module_of<'r>(runtime: &'r Runtime, name: &str) -> Result<&'r ProbeModule, Box<Response>> {
+    runtime.modules.get(name).ok_or_else(|| {
+        let known: Vec<&str> = runtime.modules.keys().map(String::as_str).collect();
+        let text = match did_you_mean(name, known.iter().copied()) {
+            Some(near) => format!("unknown module `{name}`; {near}"),
+            None => format!(
+                "unknown module `{name}`; define it under `probe.modules`, or use one of {}",
+                known.join(", ")
+            ),
+        };
+        Box::new(plain_text(StatusCode::NOT_FOUND, text))
+    })
+}
+
+/// Returns the port of a host in the inventory, for a target without one: that of the module if the
+/// inventory has it, else the first one with the wanted protocol.
+fn port_of(
+    plan: &Plan,
+    hostname: &Hostname,
+    module: Option<&ProbeModule>,
+    protocol: Option<Protocol>,
+) -> Option<u16> {
+    let fits = |target: &&Target| protocol.is_none_or(|protocol| target.protocol == protocol);
+    let ports = || {
+        plan.of_host(hostname)
+            .filter(fits)
+            .map(|target| target.port)
+    };
+    let preferred = module.map_or(DEFAULT_PORT, |module| module.port);
+    ports()
+        .find(|port| *port == preferred)
+        .or_else(|| ports().next())
+        // With another protocol than the module's, the request is refused.
+        .or_else(|| {
+            let mut others = plan.of_host(hostname);
+            let module = module?;
+            let is_same_transport = |t: &&Target| t.protocol.is_quic() == module.protocol.is_quic();
+            others.find(is_same_transport).map(|target| target.port)
+        })
+}
+
+/// Returns the protocol of a host and port in the inventory, TCP before QUIC.
+fn protocol_at(plan: &Plan, hostname: &Hostname, port: u16) -> Option<Protocol> {
+    let protocols = plan.at(hostname, port).map(|target| target.protocol);
+    protocols.min_by_key(|protocol| protocol.is_quic())
+}
+
+/// Returns the protocol of a host and port in the inventory, if all of those over the same transport
+/// differ from this one.
+fn contradiction(
+    plan: &Plan,
+    hostname: &Hostname,
+    port: u16,
+    protocol: Protocol,
+) -> Option<Protocol> {
+    let known = || {
+        let known = plan.at(hostname, port).map(|target| target.protocol);
+        known.filter(|known| known.is_quic() == protocol.is_quic())
+    };
+    let is_known = known().any(|known| known == protocol);
+    known().next().filter(|_| !is_known)
 }
 
 /// Returns true if the inventory has a job's server at this address: its entry sets the address, or

@@ -52,6 +52,11 @@ impl Reloads {
         self.reading.is_empty() && !self.asked_since.is_empty()
     }
 
+    /// Returns true if no reload runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.reading.is_empty()
+    }
+
     /// Starts a reload for all requesters.
     pub(super) fn begin(&mut self, now: Duration, read: impl FnOnce() -> Read + Send + 'static) {
         self.asked = std::mem::take(&mut self.asked_since);

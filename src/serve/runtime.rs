@@ -3,27 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::{Inventory, Module, TrustSettings};
+use crate::config::Inventory;
 use crate::guard::Guard;
-use crate::model::{KeyTypes, Protocol, Timestamp, Vantage};
+use crate::model::{Protocol, Timestamp, Vantage};
 use crate::probe::{Prober, Reaches};
 use crate::remote::{Remote, remotes};
 use crate::resolve::{Override, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Permits, ProbeOptions, Scanner, own_trust};
-use crate::source::{Environment, Requests, Sources};
+use crate::source::{Environment, Requests, Sources, TargetFiles};
 use crate::trust;
 use crate::web::Web;
 use certvigil_probe::io::read_secret;
 
 use super::expectations::Times;
-
-/// Share of the total timeout that is reserved for reporting the results, as a divisor.
-const RESPONSE_SHARE: u32 = 8;
+use super::probe_module::ProbeModule;
 
 /// Settings of a monitor, except for its listeners.
 pub struct Setup {
@@ -57,21 +54,12 @@ pub(super) struct Runtime {
     pub(super) guard: Guard,
     pub(super) modules: BTreeMap<String, ProbeModule>,
     pub(super) webhook_secret: Option<SecretString>,
+    /// Files of targets. Their entries are the last ones of the inventory.
+    pub(super) target_files: TargetFiles,
 }
 
 /// One remote vantage.
 pub(super) type Remotes = Arc<[Remote]>;
-
-/// Module of `/probe`.
-#[derive(Clone)]
-pub(super) struct ProbeModule {
-    pub(super) protocol: Protocol,
-    /// Port, if the target has none.
-    pub(super) port: u16,
-    /// Key types to request, if the module sets them.
-    pub(super) key_types: Option<KeyTypes>,
-    pub(super) options: ProbeOptions,
-}
 
 impl Runtime {
     /// Reads the configuration and builds everything from it. Unchanged parts are shared with the
@@ -86,6 +74,41 @@ impl Runtime {
     ) -> Result<Self, String> {
         let mut inventory = (setup.load)()?;
         inventory.add_account_vantage();
+        Self::of(inventory, setup, before, requests)
+    }
+
+    /// Returns this configuration with the present files of targets. It reads nothing else that
+    /// could differ from the configuration in force.
+    ///
+    /// # Errors
+    /// Returns an error if a file that the configuration names has become invalid.
+    pub(super) fn with_present_targets(
+        &self,
+        setup: &Setup,
+        requests: &Requests,
+    ) -> Result<Self, String> {
+        let mut inventory = self.inventory.clone();
+        let of_files = self.target_files.entries().count();
+        let configured = inventory.certificates.len().saturating_sub(of_files);
+        inventory.certificates.truncate(configured);
+        Self::of(inventory, setup, Some(self), requests)
+    }
+
+    /// Builds everything from an inventory without the entries of files of targets.
+    fn of(
+        mut inventory: Inventory,
+        setup: &Setup,
+        before: Option<&Runtime>,
+        requests: &Requests,
+    ) -> Result<Self, String> {
+        let target_files = TargetFiles::read(
+            &inventory.file_sd,
+            &inventory.defaults,
+            before.map(|before| &before.target_files),
+            (setup.clock)(),
+        );
+        let of_files = target_files.entries().cloned();
+        inventory.certificates.extend(of_files);
         let prober = match before {
             Some(before) => before.scanner.prober.clone(),
             None => Arc::new(Prober::new()?),
@@ -125,16 +148,12 @@ impl Runtime {
         };
         let mut modules = BTreeMap::new();
         for &protocol in Protocol::ALL {
-            let module = ProbeModule {
-                protocol,
-                port: protocol.default_port(),
-                key_types: None,
-                options: options.clone(),
-            };
+            let module = ProbeModule::of_protocol(protocol);
             modules.insert(protocol.name().to_owned(), module);
         }
         for module in &inventory.probe.modules {
-            modules.insert(module.name.clone(), ProbeModule::new(module, &options)?);
+            let loaded = ProbeModule::load(module, &inventory.trust)?;
+            modules.insert(module.name.clone(), loaded);
         }
         let webhook_secret = inventory.webhook_secret_file.as_deref().map(read_secret);
         let webhook_secret = webhook_secret.transpose()?;
@@ -165,6 +184,7 @@ impl Runtime {
             options,
             modules,
             webhook_secret,
+            target_files,
             inventory,
         })
     }
@@ -199,39 +219,4 @@ impl Runtime {
     pub(super) fn default_module(&self, protocol: Protocol) -> Option<&ProbeModule> {
         self.modules.get(protocol.name())
     }
-}
-
-impl ProbeModule {
-    fn new(module: &Module, options: &ProbeOptions) -> Result<Self, String> {
-        let trust = match &module.trust {
-            Some(settings) => load_trust(settings)
-                .map_err(|e| format!("the trust of the module `{}`: {e}", module.name))?,
-            None => options.trust.clone(),
-        };
-        Ok(Self {
-            protocol: module.protocol,
-            port: module.port.unwrap_or(module.protocol.default_port()),
-            key_types: module.key_types,
-            options: ProbeOptions {
-                timeout: module.timeout.unwrap_or(options.timeout),
-                trust,
-                reaches: options.reaches.clone(),
-                own_trust: options.own_trust.clone(),
-            },
-        })
-    }
-
-    /// Returns the probe settings within this total timeout. Probes end before it, so that the
-    /// response can still report why they took so long.
-    pub(super) fn within(&self, whole: Duration) -> ProbeOptions {
-        let left = whole - whole / RESPONSE_SHARE;
-        ProbeOptions {
-            timeout: left.min(self.options.timeout),
-            ..self.options.clone()
-        }
-    }
-}
-
-fn load_trust(settings: &TrustSettings) -> Result<Arc<crate::judge::TrustStore>, String> {
-    trust::load(settings).map(Arc::new)
 }

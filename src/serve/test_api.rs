@@ -261,7 +261,7 @@ async fn job(
 ) -> Result<Job, Refused> {
     let (runtime, plan) = (&snapshot.runtime, &snapshot.plan);
     let timeout = runtime.options.timeout;
-    let admitted = admit(runtime, plan, &target.hostname, target.port, timeout).await?;
+    let admitted = admit(runtime, plan, &target.hostname, target.port, None, timeout).await?;
     let expectation = Ok(kept.clone());
     let job = watch.job(
         vec![target.clone()],

@@ -3,6 +3,7 @@
 mod account;
 mod credentials;
 mod download;
+mod file_sd;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod issuer;
@@ -32,6 +33,7 @@ use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
+pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub(crate) use pem::files_of;
 pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
@@ -380,9 +382,17 @@ impl Sources {
         files: &[PathBuf],
         stamps: Vec<Option<pem::Stamp>>,
     ) -> Result<Loaded, Failed> {
-        let both = files.iter().zip(stamps);
-        let instances = both.map(|(file, stamp)| self.files.load(file, stamp, &self.certificates));
-        let instances = instances.collect::<Result<Vec<_>, _>>();
+        let password = entry.pem_password.as_deref().map(read_secret).transpose();
+        let instances = password
+            .map_err(SourceError::Unusable)
+            .and_then(|password| {
+                let both = files.iter().zip(stamps);
+                both.map(|(file, stamp)| {
+                    let password = password.as_ref();
+                    self.files.load(file, stamp, password, &self.certificates)
+                })
+                .collect::<Result<Vec<_>, _>>()
+            });
         let instances = instances.and_then(|instances| {
             let mut instances = instances.into_iter();
             let expected = instances

@@ -109,18 +109,19 @@ impl Files {
     }
 
     /// Reads a file if its state is unchanged. Its certificates are shared with other users of the
-    /// interner.
+    /// interner. `password` opens a PKCS #12 file, instead of that of the reader.
     pub(super) fn load(
         &self,
         file: &Path,
         stamp: Option<Stamp>,
+        password: Option<&SecretString>,
         certificates: &Interner,
     ) -> Result<Instance, SourceError> {
         let read = read(file).and_then(|bytes| {
             let content = Fingerprint::of(&bytes);
             let instance = match self.instance(file, &content) {
                 Some(known) => known,
-                None => self.parse(file, &bytes)?.shared(certificates),
+                None => self.parse(file, &bytes, password)?.shared(certificates),
             };
             Ok((content, instance))
         });
@@ -144,7 +145,7 @@ impl Files {
     /// Reads one file as it is now.
     pub(super) fn load_now(&self, file: &Path) -> Result<Instance, SourceError> {
         let stamp = Stamp::of(file);
-        let instance = read(file).and_then(|bytes| self.parse(file, &bytes));
+        let instance = read(file).and_then(|bytes| self.parse(file, &bytes, None));
         check_stamp(file, stamp.as_ref())?;
         instance
     }
@@ -156,8 +157,14 @@ impl Files {
         (known.content == *content).then(|| known.instance.clone())
     }
 
-    fn parse(&self, file: &Path, bytes: &[u8]) -> Result<Instance, SourceError> {
-        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+    fn parse(
+        &self,
+        file: &Path,
+        bytes: &[u8],
+        password: Option<&SecretString>,
+    ) -> Result<Instance, SourceError> {
+        let password = password.or(self.password.as_ref());
+        let password = password.map(ExposeSecret::expose_secret);
         read_certificates(bytes, password)
             .map_err(|error| error.to_string())
             .and_then(|all| Instance::from_chain(all).map_err(|error| error.to_string()))
@@ -467,7 +474,7 @@ mod tests {
         let files = Files::default();
         let read = async || {
             let stamp = files.settled(&paths).await.remove(0);
-            files.load(&file, stamp, &Interner::default())
+            files.load(&file, stamp, None, &Interner::default())
         };
         let first = read().await;
         assert_eq!(first.as_ref().unwrap().chain.len(), 1);

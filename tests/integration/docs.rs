@@ -205,7 +205,11 @@ pub(crate) fn example_queries() -> Vec<String> {
 }
 
 /// Metrics that the demo does not expose, each with the reason.
-const NOT_IN_THE_DEMO: [(&str, &str); 3] = [
+const NOT_IN_THE_DEMO: [(&str, &str); 4] = [
+    (
+        "certvigil_endpoint_interval_seconds",
+        "no entry has an interval of its own",
+    ),
     ("certvigil_endpoint_revoked", "nothing says whether it is"),
     ("certvigil_state_up", "it has no state folder"),
     ("probe_dns_lookup_time_seconds", "its names are not in DNS"),

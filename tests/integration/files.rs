@@ -330,6 +330,40 @@ fn a_password_file_opens_pkcs12() {
     assert!(alone.stderr.contains("--cert <FILE>"), "{alone:?}");
 }
 
+#[test]
+#[ignore = "needs openssl"]
+fn password_file_of_an_entry_opens_its_pkcs12_files() {
+    let bench = Bench::new();
+    let server = s_server(&bench.pki, &bench.leaf, &bench.intermediate, "");
+    let p12 = bench.openssl(
+        "pkcs12 -export -in @leaf -inkey @key -certfile @intermediate -passout pass:geheim",
+    );
+    let password = bench.pki.file("geheim\n");
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let at = format!("*:{}:127.0.0.1", server.port);
+    let check = |source: &str, more: &str| -> Run {
+        let config = bench.pki.file(format!(
+            "trust: {{system: false, ca_files: [root.pem]}}\ndefaults: {{port: {}}}\n\
+             certificates:\n  - {{{source}: {}{more}}}\n",
+            server.port,
+            p12.display()
+        ));
+        let mut command = command();
+        command
+            .args(["check", "--format", "json", "--config"])
+            .arg(&config);
+        command.args(["--resolve", &at]).output().unwrap().into()
+    };
+    let key = format!(", pem_password_file: {}", password.display());
+    for source in ["pem", "pem_dir"] {
+        let run = check(source, &key);
+        assert_eq!(run.code, 0, "{source}: {run:?}");
+        let row = &rows(&run)[0];
+        assert_eq!(row.flag("correct"), Some(true), "{source}: {run:?}");
+        assert_eq!(check(source, "").code, 3, "{source}");
+    }
+}
+
 /// certbot's folder with a link whose target is gone, one whose folder is gone, and others.
 #[test]
 #[ignore = "needs openssl"]

@@ -15,7 +15,7 @@ use super::exposition::{Exposition, Rendered, write_labels};
 use super::{Metric, first_end, name_of, own};
 
 /// Metrics of endpoints, in the order of the output.
-const METRICS: [Metric; 18] = [
+const METRICS: [Metric; 19] = [
     Metric::EndpointStatus,
     Metric::EndpointCorrect,
     Metric::EndpointChained,
@@ -31,6 +31,7 @@ const METRICS: [Metric; 18] = [
     Metric::EndpointChainNotAfter,
     Metric::EndpointWarn,
     Metric::EndpointCrit,
+    Metric::EndpointInterval,
     Metric::EndpointLastCheck,
     Metric::EndpointLastConclusive,
     Metric::EndpointInfo,
@@ -187,6 +188,9 @@ impl<'a> Shown<'a> {
         for client in &self.refusing {
             let more = [("client", client.name())];
             out.put(Metric::EndpointClientRefuses, &more, 1);
+        }
+        if let Some(interval) = self.notes.interval {
+            out.put(Metric::EndpointInterval, &[], interval.as_secs_f64());
         }
         if let Some(certificate) = &self.certificate {
             certificate.put(&mut out, self.target);

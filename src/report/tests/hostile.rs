@@ -299,6 +299,10 @@ fn sample_by_sample(results: &[Judged], at: Timestamp) -> String {
                     let all = std::iter::once(&served.leaf).chain(&served.rest);
                     all.filter_map(|c| Some(c.facts().ok()?.not_after.0)).min()
                 }),
+                Metric::EndpointInterval => {
+                    let interval = judged.notes.interval;
+                    interval.map(|interval| i64::try_from(interval.as_secs()).unwrap())
+                }
                 Metric::EndpointLastCheck => Some(at.0),
                 Metric::EndpointLastConclusive => flags.map(|_| at.0),
                 Metric::EndpointInfo => {

@@ -355,3 +355,29 @@ fn process_metrics_match_the_operating_system() {
     let now = crate::fixture::pki::now().0 as f64;
     assert!((now - 600.0..=now + 1.0).contains(&told("process_start_time_seconds")));
 }
+
+#[test]
+fn interval_of_an_entry_is_a_metric() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let own = entry(&pki, "own", &leaf, server.port()) + ", interval: 30m";
+    let common = expecting(
+        &pki,
+        "common",
+        &leaf,
+        &format!("hostnames: 127.0.0.1, port: {}", server.port()),
+    );
+    let exporter = Exporter::start(
+        &inventory(&pki, LONG_INTERVAL, "", &[own, common]),
+        &[],
+        |_| {},
+    );
+    exporter.wait_until_ready();
+    let metrics = exporter.get("/metrics");
+    let interval = |name: &str| {
+        let name = label("certificate", name);
+        metrics.sample("certvigil_endpoint_interval_seconds", &[&name])
+    };
+    assert_eq!((interval("own"), interval("common")), (Some(1800.0), None));
+}

@@ -8,6 +8,7 @@ mod demo;
 mod discovery;
 mod dns;
 mod faults;
+mod file_sd;
 mod files;
 mod guard;
 mod hostile_chain;

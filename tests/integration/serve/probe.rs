@@ -364,3 +364,73 @@ fn proxy_header_of_an_entry_is_sent_only_to_its_own_servers() {
         );
     }
 }
+
+#[test]
+fn probe_module_has_the_settings_of_an_entry() {
+    let (pki, foreign) = (Pki::new(), Pki::new());
+    let leaf = foreign.leaf(&["127.0.0.1"]);
+    let server = server(&foreign, &leaf);
+    let settings = format!(
+        "probe:\n  allow: [127.0.0.1/32]\n  modules:\n    own: {{ca_files: {root}}}\n    strict: {{ca_files: {root}, crit: 365d}}\n    accepting: {{ca_files: {root}, crit: 365d, accept: [{{finding: expiring, reason: planned}}]}}\n    v6: {{ca_files: {root}, families: ipv6}}\n",
+        root = foreign.path("root.pem").display(),
+    );
+    let config = inventory(&pki, LONG_TIMEOUT, &settings, &[trusting("other.example")]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    let probe = |module: &str| {
+        let port = server.port();
+        exporter.get(&format!("/probe?target=127.0.0.1:{port}&module={module}"))
+    };
+    wait_until("the plan", || (probe("own").status == 200).then_some(()));
+    assert_eq!(success(&probe("own")), 1.0);
+    assert_eq!(success(&probe("https")), 0.0);
+    let answer = probe("strict");
+    assert_eq!(success(&answer), 0.0);
+    let expiring = [r#"code="expiring""#, r#"severity="critical""#];
+    assert_eq!(
+        answer.sample("certvigil_endpoint_finding", &expiring),
+        Some(1.0)
+    );
+    assert_eq!(success(&probe("accepting")), 1.0);
+    assert_eq!(success(&probe("v6")), 0.0);
+}
+
+#[test]
+fn probe_uses_the_port_and_protocol_of_the_inventory() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let silent = Server::start("127.0.0.1", stay_silent);
+    let settings = "probe:\n  modules:\n    elsewhere: {port: 1}\n";
+    let mail = format!(
+        "name: mail, trust: true, hostnames: mail.example, addresses: 127.0.0.1, protocol: smtp, port: {}",
+        silent.port()
+    );
+    let config = inventory(
+        &pki,
+        LONG_INTERVAL,
+        settings,
+        &[entry(&pki, "web", &leaf, server.port()), mail],
+    );
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    for query in ["", "&module=https", "&module=elsewhere"] {
+        let answer = exporter.get(&format!("/probe?target={HOST}{query}"));
+        assert_eq!(success(&answer), 1.0, "{query}");
+        let port = label("port", &server.port().to_string());
+        assert_eq!(
+            answer.sample("certvigil_endpoint_correct", &[&port]),
+            Some(1.0)
+        );
+    }
+    for target in [
+        "mail.example".to_owned(),
+        format!("mail.example:{}", silent.port()),
+    ] {
+        let answer = exporter.get(&format!("/probe?target={target}&module=https"));
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("with smtp"), "{}", answer.text());
+        let answer = exporter.get(&format!("/probe?target={target}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(success(&answer), 0.0);
+    }
+}

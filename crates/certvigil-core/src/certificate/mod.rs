@@ -175,7 +175,8 @@ impl Facts {
     }
 }
 
-fn dns_matches(pattern: &str, name: &str) -> bool {
+/// Returns true if a name, perhaps a wildcard, covers a host name (RFC 9525, section 6.3).
+pub(crate) fn dns_matches(pattern: &str, name: &str) -> bool {
     // RFC 952 allows no hyphen at an end of a label. OpenSSL, GnuTLS and Go accept one at the end.
     if name.starts_with('-') || name.contains(".-") {
         return false;

@@ -1,0 +1,213 @@
+//! Files of targets that are read again when they change.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{Defaults, Entry, Include, TargetFile, parse_targets};
+use crate::model::Timestamp;
+
+use super::pem::Stamp;
+
+/// Maximum files that the patterns match.
+const MAX_FILES: usize = 10_000;
+/// Maximum size of one file, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Stamps of the files that the patterns match; `None` for a missing file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetStamps(BTreeMap<PathBuf, Option<Stamp>>);
+
+/// Files of targets, as they were last read.
+#[derive(Clone, Debug, Default)]
+pub struct TargetFiles {
+    stamps: TargetStamps,
+    defaults: Defaults,
+    files: BTreeMap<PathBuf, KnownFile>,
+}
+
+/// File of targets.
+#[derive(Clone, Debug, Default)]
+pub struct KnownFile {
+    /// Last good content.
+    content: Arc<TargetFile>,
+    /// Reason why the content is not of the present file.
+    pub error: Option<String>,
+    /// Time of the last success.
+    pub last_success: Option<Timestamp>,
+}
+
+impl TargetStamps {
+    /// Returns the present stamps of the files that the patterns match. A path without a pattern
+    /// counts as a match even if there is no such file.
+    pub fn of(patterns: &[Include]) -> Self {
+        let mut stamps = BTreeMap::new();
+        for Include { pattern, .. } in patterns {
+            let text = pattern.to_string_lossy();
+            if !text.contains(['*', '?', '[']) {
+                stamps.insert(pattern.clone(), Stamp::of(pattern));
+                continue;
+            }
+            let matches = glob::glob(&text).into_iter().flatten().flatten();
+            for path in matches.filter(|path| !path.is_dir()) {
+                if stamps.len() >= MAX_FILES {
+                    break;
+                }
+                let stamp = Stamp::of(&path);
+                stamps.insert(path, stamp);
+            }
+        }
+        Self(stamps)
+    }
+}
+
+impl TargetFiles {
+    /// Reads the files that the patterns match. Unchanged files are those of `before`, and the last
+    /// good content of a broken file stays in use.
+    pub fn read(
+        patterns: &[Include],
+        defaults: &Defaults,
+        before: Option<&Self>,
+        now: Timestamp,
+    ) -> Self {
+        let stamps = TargetStamps::of(patterns);
+        let mut files = BTreeMap::new();
+        for (path, stamp) in &stamps.0 {
+            let known = before.and_then(|before| before.files.get(path));
+            let is_same = before.is_some_and(|before| {
+                before.stamps.0.get(path) == Some(stamp) && before.defaults == *defaults
+            });
+            let file = match known {
+                Some(known) if is_same && known.error.is_none() => known.clone(),
+                _ => read_again(path, defaults, known, now),
+            };
+            files.insert(path.clone(), file);
+        }
+        Self {
+            stamps,
+            defaults: defaults.clone(),
+            files,
+        }
+    }
+
+    /// Returns the stamps at the time of reading.
+    pub fn stamps(&self) -> &TargetStamps {
+        &self.stamps
+    }
+
+    /// Returns the entries of all files.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.files.values().flat_map(|file| &file.content.entries)
+    }
+
+    /// Returns the files and their states.
+    pub fn states(&self) -> impl Iterator<Item = (&Path, &KnownFile)> {
+        self.files.iter().map(|(path, file)| (&**path, file))
+    }
+
+    /// Returns the reasons why files cannot be used.
+    pub fn errors(&self) -> Vec<String> {
+        let errors = self.files.values().filter_map(|file| file.error.clone());
+        errors.collect()
+    }
+}
+
+fn read_again(
+    path: &Path,
+    defaults: &Defaults,
+    known: Option<&KnownFile>,
+    now: Timestamp,
+) -> KnownFile {
+    let content = read_text(path)
+        .and_then(|text| parse_targets(&text, path, defaults).map_err(|e| e.to_string()));
+    match content {
+        Ok(content) => {
+            if known.is_none_or(|known| known.content.ignored != content.ignored) {
+                for reason in &content.ignored {
+                    tracing::info!("{}: {reason}", path.display());
+                }
+            }
+            if known.is_some_and(|known| known.error.is_some()) {
+                tracing::info!("{}: the targets can be read again", path.display());
+            }
+            KnownFile {
+                content: Arc::new(content),
+                error: None,
+                last_success: Some(now),
+            }
+        }
+        Err(error) => {
+            if known.is_none_or(|known| known.error.as_ref() != Some(&error)) {
+                tracing::warn!("targets not updated, the last good ones stay in use: {error}");
+            }
+            KnownFile {
+                error: Some(error),
+                ..known.cloned().unwrap_or_default()
+            }
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let wrong = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
+    let metadata = std::fs::metadata(path).map_err(|e| wrong(&e))?;
+    if !metadata.is_file() {
+        return Err(wrong(&"not a regular file"));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(wrong(&format_args!("larger than {MAX_FILE_BYTES} bytes")));
+    }
+    std::fs::read_to_string(path).map_err(|e| wrong(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(files: &TargetFiles) -> Vec<String> {
+        files
+            .entries()
+            .map(|e| e.hostnames[0].to_string())
+            .collect()
+    }
+
+    #[test]
+    fn broken_file_keeps_the_last_good_targets_and_a_removed_match_drops_them() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let patterns = [Include {
+            pattern: at("*.json"),
+            line: 1,
+        }];
+        let read = |before: Option<&TargetFiles>, now| {
+            TargetFiles::read(&patterns, &Defaults::default(), before, Timestamp(now))
+        };
+        std::fs::write(at("a.json"), r#"[{"targets": ["a.example"]}]"#).unwrap();
+        std::fs::write(at("b.json"), r#"[{"targets": ["b.example"]}]"#).unwrap();
+        let first = read(None, 1);
+        assert_eq!(hosts(&first), ["a.example", "b.example"]);
+        std::fs::write(at("a.json"), "[{").unwrap();
+        std::fs::remove_file(at("b.json")).unwrap();
+        let second = read(Some(&first), 2);
+        assert_ne!(first.stamps(), second.stamps());
+        assert_eq!(hosts(&second), ["a.example"]);
+        let error = second.errors().concat();
+        assert!(error.contains("a.json:"), "{error}");
+        let (_, state) = second.states().next().unwrap();
+        assert_eq!(state.last_success, Some(Timestamp(1)));
+        std::fs::write(at("a.json"), "[]").unwrap();
+        let third = read(Some(&second), 3);
+        assert!(hosts(&third).is_empty() && third.errors().is_empty());
+    }
+
+    #[test]
+    fn missing_file_without_a_pattern_is_an_error() {
+        let patterns = [Include {
+            pattern: "/nonexistent/t.json".into(),
+            line: 1,
+        }];
+        let files = TargetFiles::read(&patterns, &Defaults::default(), None, Timestamp(1));
+        let error = files.errors().concat();
+        assert!(error.contains("/nonexistent/t.json"), "{error}");
+    }
+}
