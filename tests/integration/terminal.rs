@@ -217,6 +217,20 @@ fn terminal_shows_the_progress_of_a_rollout() {
 
 #[test]
 #[ignore = "needs bsdutils (script)"]
+fn wait_shows_host_and_port_whole_at_80_columns() {
+    let rollout = Rollout::new();
+    let words = format!("{} --wait 2h --every 1h", rollout.words());
+    let mut terminal = Terminal::start(&words, 80, &[]);
+    let place = format!("{HOST} 127.0.0.2:{}", rollout.port);
+    terminal.wait_for(&place);
+    terminal.press("\x03");
+    let (_, drawn) = terminal.end();
+    assert!(drawn.contains("1 of 2 addresses serve it; "), "{drawn:?}");
+    assert!(drawn.contains(" left; waiting for"), "{drawn:?}");
+}
+
+#[test]
+#[ignore = "needs bsdutils (script)"]
 fn ctrl_c_in_a_terminal_prints_the_results_so_far() {
     let rollout = Rollout::new();
     let words = format!("{} --wait 2h --every 1h", rollout.words());
