@@ -8,8 +8,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::deploy::root;
-use crate::fixture::pki::{HOST, Leaf, Pki};
-use crate::fixture::process::{Process, free_port, run};
+use crate::fixture::pki::{HOST, Leaf, Pki, now};
+use crate::fixture::process::{Process, free_port, run, wait_until};
 use crate::fixture::tls::{Server, config};
 use crate::nginx::{nginx, server};
 use crate::support::{Run, isolate, shell};
@@ -195,6 +195,9 @@ impl Site {
     /// Renews twice: without a reload the hook reports the previous certificate, and with one the
     /// new certificate.
     fn renew_twice(&self, nginx: &Process, renew: impl Fn() -> Run) {
+        // The newer of two certificates is the one with the later start, in seconds.
+        let issued = now();
+        wait_until("the next second", || (now() > issued).then_some(()));
         let forgotten = renew();
         let told = format!("{}{}", forgotten.stdout, forgotten.stderr);
         assert!(told.contains("previous_instance"), "{forgotten:?}");

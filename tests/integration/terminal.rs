@@ -179,7 +179,8 @@ fn progress_bar_appears_and_is_cleared_on_a_terminal() {
             "it is cleared: {drawn:?}"
         );
         assert!(!table.contains("/1 hosts"), "{drawn:?}");
-        assert!(table.contains("2 endpoints: 1 critical"), "{drawn:?}");
+        assert!(table.contains("2 endpoints: "), "{drawn:?}");
+        assert!(table.contains("1 critical"), "{drawn:?}");
     }
     // A terminal without cursor control gets no progress bar.
     let terminal = Terminal::start(&rollout.words(), 100, &[("TERM", "dumb")]);
@@ -242,7 +243,8 @@ fn ctrl_c_in_a_terminal_prints_the_results_so_far() {
     for part in [
         "interrupted: the result is incomplete",
         "wrong_certificate",
-        "2 endpoints: 1 critical",
+        "2 endpoints: ",
+        "1 critical",
     ] {
         assert!(drawn.contains(part), "{part}: {drawn:?}");
     }
