@@ -414,7 +414,7 @@ fn report_end(args: &Args, reporter: &Reporter, seen: &Seen, took: Duration, ver
     let is_seen = is_table && (!reporter.is_drawn() || is_table_seen);
     if !is_seen && (reporter.is_drawn() || verbose > 0) {
         let seconds = took.as_secs_f64();
-        let summary = report::summary(&scan.results);
+        let summary = report::summary(&scan.results, !reporter.is_drawn());
         output::note(&format!("{summary}; in {seconds:.1} s"));
     }
 }

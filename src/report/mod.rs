@@ -30,10 +30,11 @@ pub const INCOMPLETE: &str = "interrupted: the result is incomplete";
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// Formats the number of endpoints of each severity, in one human-readable line.
-pub fn summary(results: &[Judged]) -> String {
+/// Formats the number of endpoints of each severity, in one human-readable line, with or without
+/// the counts that are zero.
+pub fn summary(results: &[Judged], with_zeros: bool) -> String {
     let rows = rows::rows(results);
-    Summary::of(rows.iter().map(|row| row.judged)).to_string()
+    Summary::of(rows.iter().map(|row| row.judged)).text(with_zeros)
 }
 
 /// Number of endpoints of each severity. Endpoints with informational findings only count as ok.

@@ -61,6 +61,7 @@ impl Bench {
             .arg(root().join("dist/action/check.sh"))
             .env("CERTVIGIL_ARGS", self.flags())
             .env("GITHUB_OUTPUT", self.path("output"))
+            .env("GITHUB_STEP_SUMMARY", self.path("summary"))
             .current_dir(self.folder.path());
         shell.envs(inputs.iter().copied());
         shell.output().unwrap().into()
@@ -85,6 +86,15 @@ fn action_runs_check_with_its_inputs() {
     assert!(wrong.stdout.contains("previous_instance"), "{wrong:?}");
     let outputs = fs::read_to_string(bench.path("output")).unwrap();
     assert_eq!(outputs, "exit-code=0\nexit-code=2\n");
+    let summary = fs::read_to_string(bench.path("summary")).unwrap();
+    let parts = [
+        "### Certificates: 1 endpoint: 1 ok\n",
+        "### Certificates: 1 endpoint: 1 critical\n",
+        "`previous_instance`: ",
+    ];
+    for part in parts {
+        assert_eq!(summary.matches(part).count(), 1, "{part}: {summary}");
+    }
     let result = fs::read(bench.path("result.json")).unwrap();
     let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
     assert_eq!(result["result"][0]["correct"], false);
