@@ -16,6 +16,9 @@ FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 # Benchmarks hold thousands of connections at both ends. This raises the descriptor limit to its maximum.
 DESCRIPTORS := ulimit -n $$(ulimit -Hn)
 
+# Where cargo writes what it builds.
+BUILT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+
 export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
 # No Debian package has a current kubectl.
@@ -62,10 +65,10 @@ deny:
 advisories: deny
 	$(CARGO) deny --locked check advisories
 
-# The Debian package, into target/deb.
+# The Debian package, into target/deb, or into deb below CARGO_TARGET_DIR.
 deb: cargo-deb
 	$(CARGO) build --release --locked
-	sh dist/debian/build.sh target/release/certvigil target/deb
+	sh dist/debian/build.sh $(BUILT)/release/certvigil $(BUILT)/deb
 
 # The packaging tool (half a minute to build), without its own compression: dpkg-deb compresses.
 cargo-deb:
@@ -87,8 +90,8 @@ HOST = $(shell rustc --print host-tuple)
 STATIC_TARGET ?= $(HOST)
 static:
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(STATIC_TARGET)
-	@if ldd target/$(STATIC_TARGET)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
-	@echo target/$(STATIC_TARGET)/release/certvigil
+	@if ldd $(BUILT)/$(STATIC_TARGET)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
+	@echo $(BUILT)/$(STATIC_TARGET)/release/certvigil
 
 # The software bill of materials in CycloneDX format: target/certvigil.cdx.json
 sbom:

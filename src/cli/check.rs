@@ -243,7 +243,7 @@ impl From<DaneFlag> for DaneCheck {
 /// Output format of judged probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// Table for people, most severe first
+    /// Table for people, most severe last on a terminal and first elsewhere
     Human,
     /// One JSON object, a superset of SSLMate's test response
     Json,
@@ -251,7 +251,7 @@ pub(super) enum Format {
     Jsonl,
     /// JUnit XML, for GitLab, Jenkins and others
     Junit,
-    /// GitHub Actions annotations
+    /// GitHub Actions annotations, and a job summary
     Github,
     /// Monitoring plugin output, for Nagios, Icinga and others
     Nagios,
@@ -352,29 +352,35 @@ pub(super) struct Rendering<'a> {
 }
 
 impl Rendering<'_> {
-    /// Formats the results.
+    /// Formats the results. For GitHub, also appends to the job summary.
     pub(super) fn text(&self, results: &[Judged]) -> String {
         let (code, now) = (self.code, self.now);
         let text = match self.format {
-            Format::Human => report::human_folded(
-                results,
-                &report::Style {
+            Format::Human => {
+                let style = report::Style {
                     width: output::width_of_stdout(),
                     colour: match self.file {
                         Some(_) => output::colour_in_files(),
                         None => output::colour_on_stdout(),
                     },
                     now,
-                },
-                self.is_folded && self.file.is_none() && std::io::stdout().is_terminal(),
-            ),
+                };
+                if self.file.is_none() && std::io::stdout().is_terminal() {
+                    report::human_on_terminal(results, &style, !self.is_folded)
+                } else {
+                    report::human(results, &style)
+                }
+            }
             Format::Json => report::json_of_run(results, self.is_complete),
             Format::Jsonl => report::jsonl(results),
             Format::Junit => {
                 let warnings_fail = matches!(self.fail_on, FailOn::Warning);
                 report::junit_of_run(results, warnings_fail, self.is_complete)
             }
-            Format::Github => report::github(results),
+            Format::Github => {
+                output::append_to_job_summary(|| report::github_summary(results, self.is_complete));
+                report::github(results)
+            }
             Format::Nagios => report::nagios(results, code.severity(), self.thresholds, now),
             // The time when the probes finished, even if `--at` judges them as of another time.
             Format::Prometheus => report::prometheus::textfile(results, super::now()),
@@ -408,7 +414,7 @@ fn report_end(args: &Args, reporter: &Reporter, seen: &Seen, took: Duration, ver
     let is_seen = is_table && (!reporter.is_drawn() || is_table_seen);
     if !is_seen && (reporter.is_drawn() || verbose > 0) {
         let seconds = took.as_secs_f64();
-        let summary = report::summary(&scan.results);
+        let summary = report::summary(&scan.results, !reporter.is_drawn());
         output::note(&format!("{summary}; in {seconds:.1} s"));
     }
 }

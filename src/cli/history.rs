@@ -36,6 +36,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION|TIME")]
     since: Option<Since>,
 
+    /// Show only changes to a result that needs attention: warning, unknown or critical
+    #[arg(long)]
+    problems: bool,
+
     /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -100,7 +104,10 @@ fn history(args: &Args) -> Result<String, String> {
         // One more row than requested shows whether there are more.
         limit: args.limit.saturating_add(1),
     };
-    let mut spans = store.history(&query)?;
+    let mut spans = match args.problems {
+        true => store.history_of_problems(&query)?,
+        false => store.history(&query)?,
+    };
     if spans.is_empty() {
         explain_nothing(&store, args)?;
     }
@@ -141,7 +148,11 @@ fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
             return Err(unknown_name(name, &names));
         }
     }
-    output::note("no changes since then");
+    output::note(match (args.problems, args.since.is_some()) {
+        (false, _) => "no changes since then",
+        (true, true) => "no problems since then",
+        (true, false) => "no problems",
+    });
     Ok(())
 }
 

@@ -62,6 +62,10 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     format: Format,
 
+    /// Show one line per certificate, the result of clients and the findings
+    #[arg(long, conflicts_with_all = ["pem", "format"], help_heading = "Output")]
+    brief: bool,
+
     /// Print the served certificates as PEM, each preceded by a comment with its subject
     #[arg(long, conflicts_with = "format", help_heading = "Output")]
     pem: bool,
@@ -130,12 +134,7 @@ async fn inspect(args: &Args) -> Result<Code, String> {
     };
     let text = match args.format {
         _ if args.pem => pem(results),
-        Format::Human => human(
-            results,
-            &options.trust,
-            output::file(args.output.as_deref()).is_none(),
-            now,
-        ),
+        Format::Human => human(args, results, &options.trust, now),
         Format::Json => report::json_of_run(results, scan.complete),
     };
     match destination {
@@ -158,13 +157,14 @@ fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
     Ok(entries)
 }
 
-fn human(results: &[Judged], trust: &TrustStore, to_stdout: bool, now: Timestamp) -> String {
+fn human(args: &Args, results: &[Judged], trust: &TrustStore, now: Timestamp) -> String {
+    let to_stdout = output::file(args.output.as_deref()).is_none();
     let style = report::Style {
         width: output::width_of_stdout(),
         colour: to_stdout && output::colour_on_stdout(),
         now,
     };
-    report::inspect::inspect(results, trust, &style)
+    report::inspect::inspect(results, trust, &style, args.brief)
 }
 
 /// Formats the chain that most addresses serve, in the order that they send. Other chains are only

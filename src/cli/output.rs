@@ -154,6 +154,24 @@ pub(super) fn print(text: &str, code: Code) -> Code {
     }
 }
 
+/// Appends to the summary of a GitHub job, whose file the environment names. Outside such a job,
+/// does nothing. A summary that cannot be written is reported, and does not change the result.
+pub(super) fn append_to_job_summary(text: impl FnOnce() -> String) {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return;
+    };
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path);
+    if let Err(error) = opened.and_then(|mut file| file.write_all(text().as_bytes())) {
+        note(&format!(
+            "cannot write the job summary to {}: {error}; check GITHUB_STEP_SUMMARY",
+            Path::new(&path).display()
+        ));
+    }
+}
+
 /// Returns the file to write to. `None` is stdout, which `-` means too.
 pub(super) fn file(output: Option<&Path>) -> Option<&Path> {
     output.filter(|path| *path != Path::new("-"))
@@ -287,6 +305,11 @@ pub(super) fn style_on_stderr(now: Timestamp) -> Style {
         colour: colour_on(io::stderr().is_terminal()),
         now,
     }
+}
+
+/// Returns the width in columns of the terminal that stderr is, if it is known.
+pub(super) fn width_of_stderr() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Returns the maximum width in columns of a table on stdout.

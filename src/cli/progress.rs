@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use textwrap::core::display_width;
 use tokio::time::Instant;
 
 use crate::judge::{Judged, Verdict};
@@ -78,7 +79,7 @@ impl Reporter {
                 if let Some(rollout) = &mut self.rollout {
                     rollout.see(judged);
                     if self.shown.is_some() && self.is_drawn {
-                        self.bar.set_message(rollout.to_string());
+                        rollout.draw(&self.bar);
                     }
                 }
             }
@@ -103,27 +104,31 @@ impl Reporter {
         rollout.ok.clear();
         results.iter().for_each(|judged| rollout.see(judged));
         let text = rollout.to_string();
-        self.wait_with(text, now);
+        self.wait_with(text, true, now);
     }
 
     /// Reports that the source has not returned the expected certificate yet.
     pub(super) fn wait_for_source(&mut self, now: Instant) {
         self.wait_with(
             "waiting for the source of the expected certificate".into(),
+            false,
             now,
         );
     }
 
-    fn wait_with(&mut self, text: String, now: Instant) {
+    fn wait_with(&mut self, text: String, is_rollout: bool, now: Instant) {
         let Some(rollout) = &self.rollout else { return };
         if self.is_drawn {
             if self.shown.is_none() {
                 self.bar.finish_and_clear();
                 self.bar = output::bar(ProgressBar::new_spinner());
-                self.bar.set_style(waiting_style(rollout.give_up));
+                self.bar.set_style(waiting_style(ONE_LINE, rollout.give_up));
                 self.bar.enable_steady_tick(TICK);
             }
-            self.bar.set_message(text.clone());
+            match is_rollout {
+                true => rollout.draw(&self.bar),
+                false => self.bar.set_message(text.clone()),
+            }
             self.shown = Some((text, now));
             return;
         }
@@ -172,8 +177,16 @@ fn bar_style() -> ProgressStyle {
     })
 }
 
-fn waiting_style(give_up: Instant) -> ProgressStyle {
-    let template = "{spinner} {wide_msg} {left} left";
+/// Line of a wait, where the text fits the terminal.
+const ONE_LINE: &str = "{spinner} {wide_msg} {left} left";
+/// Lines of a wait on a narrower terminal: the addresses are below the state.
+const TWO_LINES: &str = "{spinner} {prefix}; {left} left; waiting for\n  {wide_msg}";
+/// Maximum columns of [`ONE_LINE`] besides the message: the spinner, and ` 59m 59s left`.
+const BESIDE_MESSAGE: usize = 16;
+/// Columns of [`TWO_LINES`] before the addresses.
+const BEFORE_ADDRESSES: usize = 2;
+
+fn waiting_style(template: &str, give_up: Instant) -> ProgressStyle {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
     style.with_key(
@@ -225,6 +238,39 @@ impl Rollout {
         (all - self.waiting().count(), all)
     }
 
+    /// Formats the number of healthy addresses.
+    fn state(&self) -> String {
+        let (ok, all) = self.count();
+        format!("{ok} of {all} addresses serve it")
+    }
+
+    /// Formats the addresses that are not healthy yet, at most `most` of them by name.
+    fn missing(&self, most: usize) -> String {
+        let (ok, all) = self.count();
+        and_more(self.waiting().take(most), all - ok)
+    }
+
+    /// Shows the progress in a bar, in one line or two. The first address is shown in full where
+    /// the terminal is wide enough for it.
+    fn draw(&self, bar: &ProgressBar) {
+        let width = output::width_of_stderr().unwrap_or(usize::MAX);
+        let text = self.to_string();
+        let (ok, all) = self.count();
+        if ok == all || display_width(&text) + BESIDE_MESSAGE <= width {
+            bar.set_style(waiting_style(ONE_LINE, self.give_up));
+            bar.set_message(text);
+            return;
+        }
+        let fits = |text: &String| display_width(text) + BEFORE_ADDRESSES <= width;
+        let named = (1..=MAX_NAMED_ADDRESSES)
+            .rev()
+            .map(|most| self.missing(most));
+        let first = || self.waiting().next().unwrap_or_default().to_owned();
+        bar.set_style(waiting_style(TWO_LINES, self.give_up));
+        bar.set_prefix(self.state());
+        bar.set_message(named.into_iter().find(fits).unwrap_or_else(first));
+    }
+
     fn waiting(&self) -> impl Iterator<Item = &str> {
         let is_waiting = |(_, seen): &(&String, &BTreeMap<String, bool>)| seen.values().any(|w| !w);
         self.ok
@@ -236,14 +282,10 @@ impl Rollout {
 
 impl fmt::Display for Rollout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ok, all) = self.count();
-        write!(f, "{ok} of {all} addresses serve it")?;
-        match all - ok {
-            0 => Ok(()),
-            missing => {
-                let waiting = and_more(self.waiting().take(MAX_NAMED_ADDRESSES), missing);
-                write!(f, "; waiting for {waiting}")
-            }
+        f.write_str(&self.state())?;
+        match self.missing(MAX_NAMED_ADDRESSES) {
+            missing if missing.is_empty() => Ok(()),
+            missing => write!(f, "; waiting for {missing}"),
         }
     }
 }

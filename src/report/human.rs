@@ -1,6 +1,7 @@
-//! Human-readable table, most severe first: one line for each finding, with its hint below.
+//! Human-readable table: one line for each finding, with its hint below. The most severe rows are
+//! first in a file or pipe, and last on a terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use textwrap::core::display_width;
@@ -30,90 +31,117 @@ const INDENT: &str = "          ";
 /// Width of the longest severity name.
 const SEVERITY_WIDTH: usize = 8;
 const GAP: &str = "  ";
+/// Word before the hint of a finding.
+const FIX: &str = "fix:";
 
-/// Formats the results as a table, with a summary as the last line.
+/// Formats the results as a table, one row for each probe, with a summary as the last line.
 pub fn human(results: &[Judged], style: &Style) -> String {
-    human_folded(results, style, false)
+    let all = rows(results);
+    let blocks: Vec<Block<'_>> = all.iter().map(|row| vec![row]).collect();
+    table(&all, &[], &blocks, style, true)
 }
 
-/// Formats the results as a table, whose ok rows are one line if `is_folded`.
-pub fn human_folded(results: &[Judged], style: &Style, is_folded: bool) -> String {
+/// Formats the results for a terminal, which shows the last lines: the most severe rows are last.
+/// Rows with the same fault are one block. Ok rows are one line, unless `shows_all` is true.
+pub fn human_on_terminal(results: &[Judged], style: &Style, shows_all: bool) -> String {
     let all = rows(results);
-    let (ok, rows): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
+    let (ok, others): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
         (all.iter()).partition(|row| row.judged.severity() == Severity::Ok);
     // One row is one line already.
-    let (ok, rows) = match is_folded && ok.len() > 1 {
-        true => (ok, rows),
-        false => (Vec::new(), all.iter().collect()),
+    let is_folded = !shows_all && ok.len() > 1;
+    let mut blocks = grouped(others);
+    if !is_folded {
+        blocks.extend(ok.iter().map(|row| vec![*row]));
+    }
+    // The sort is stable: blocks of the same severity stay in the order of their first rows.
+    blocks.sort_by_key(|block| block.first().map(|row| row.judged.severity()));
+    let folded_rows = if is_folded { &*ok } else { &[] };
+    table(&all, folded_rows, &blocks, style, false)
+}
+
+/// Rows with the same fault.
+type Block<'a> = Vec<&'a Row<'a>>;
+
+/// Collects the rows with the same findings and errors into blocks, in the order of their first
+/// rows.
+fn grouped<'a>(rows: Vec<&'a Row<'a>>) -> Vec<Block<'a>> {
+    let mut blocks: Vec<Block<'a>> = Vec::new();
+    let mut places: HashMap<Fault, usize> = HashMap::new();
+    for row in rows {
+        let place = *places.entry(Fault::of(row)).or_insert(blocks.len());
+        match blocks.get_mut(place) {
+            Some(block) => block.push(row),
+            None => blocks.push(vec![row]),
+        }
+    }
+    blocks
+}
+
+/// The text of a row without its host and address. Rows with equal texts have the same fault.
+#[derive(PartialEq, Eq, Hash)]
+struct Fault {
+    severity: Severity,
+    vantage: String,
+    error: Option<String>,
+    findings: Vec<(Severity, &'static str, String, String)>,
+}
+
+impl Fault {
+    fn of(row: &Row<'_>) -> Self {
+        let findings = row.judged.findings.iter().map(|finding| {
+            let text = finding.text();
+            let name = finding.code().name();
+            (finding.severity, name, text.message, text.hint)
+        });
+        let error = match &row.judged.verdict {
+            Verdict::Inconclusive(error) => Some(format!("{}: {error}", error.kind)),
+            Verdict::Conclusive(_) => None,
+        };
+        Self {
+            severity: row.judged.severity(),
+            vantage: row.judged.observation.vantage.to_string(),
+            error,
+            findings: findings.collect(),
+        }
+    }
+}
+
+fn table(
+    all: &[Row<'_>],
+    ok: &[&Row<'_>],
+    blocks: &[Block<'_>],
+    style: &Style,
+    with_zeros: bool,
+) -> String {
+    let shown = || blocks.iter().flatten();
+    let columns = Columns {
+        host: column_width("HOST", shown().map(|r| r.host.as_str()), style.width / 3),
+        address: column_width(
+            "ADDRESS",
+            shown().map(|r| r.address.as_str()),
+            style.width / 3,
+        ),
     };
-    let host_width = column_width(
-        "HOST",
-        rows.iter().map(|r| r.host.as_str()),
-        style.width / 3,
-    );
-    let address_width = column_width(
-        "ADDRESS",
-        rows.iter().map(|r| r.address.as_str()),
-        style.width / 3,
-    );
     let mut out = String::new();
-    if !rows.is_empty() {
+    if !blocks.is_empty() {
+        let (host, address) = (columns.host, columns.address);
         let heading = format!(
-            "{:SEVERITY_WIDTH$}{GAP}{:host_width$}{GAP}{:address_width$}{GAP}WHAT",
+            "{:SEVERITY_WIDTH$}{GAP}{:host$}{GAP}{:address$}{GAP}WHAT",
             "SEVERITY", "HOST", "ADDRESS"
         );
         let _ = writeln!(out, "{}", paint(&heading, BOLD, style));
     }
-    for row in rows.iter().copied() {
-        let severity = row.judged.severity();
-        let word = format!("{:SEVERITY_WIDTH$}", severity_word(severity));
-        let word = paint(&word, colour_of(severity), style);
-        let what = what(row, style.now);
-        let place = format!(
-            "{:host_width$}{GAP}{:address_width$}",
-            row.host, row.address
-        );
-        let fits = |text: &str| INDENT.len() + display_width(text) <= style.width;
-        let line = format!("{place}{GAP}{what}");
-        if fits(&line) {
-            let _ = writeln!(out, "{word}{GAP}{line}");
-        } else if fits(place.trim_end()) {
-            let _ = writeln!(out, "{word}{GAP}{}", place.trim_end());
-            write_wrapped(&mut out, &what, style);
-        } else {
-            let _ = writeln!(out, "{word}{GAP}{}", row.host);
-            write_wrapped(&mut out, &format!("{}{GAP}{what}", row.address), style);
-        }
-        if let Some(error) = row.unreported_error() {
-            write_wrapped(&mut out, &error.message, style);
-        }
-        for finding in &row.judged.findings {
-            let text = finding.text();
-            // The first finding has the severity of the row. The others may be less severe.
-            let message = if finding.severity == severity {
-                text.message
-            } else {
-                format!("{}: {}", finding.severity, text.message)
-            };
-            write_wrapped(&mut out, &message, style);
-            if !text.hint.is_empty() {
-                write_wrapped(&mut out, &format!("fix: {}", text.hint), style);
-            }
-        }
-    }
     if !ok.is_empty() {
         let word = format!("{:SEVERITY_WIDTH$}", severity_word(Severity::Ok));
         let word = paint(&word, colour_of(Severity::Ok), style);
-        let _ = writeln!(out, "{word}{GAP}{}", folded(&ok, style.now));
+        let _ = writeln!(out, "{word}{GAP}{}", folded(ok, style.now));
     }
-    let summary = Summary::of(all.iter().map(|row| row.judged)).to_string();
-    let worst = results
-        .iter()
-        .map(Judged::severity)
-        .max()
-        .unwrap_or(Severity::Unknown);
+    for block in blocks {
+        write_block(&mut out, block, columns, style);
+    }
+    let summary = Summary::of(all.iter().map(|row| row.judged)).text(with_zeros);
     for line in wrap(&summary, style.width) {
-        let _ = writeln!(out, "{}", paint(&line, colour_of(worst), style));
+        let _ = writeln!(out, "{}", coloured_counts(&line, style));
     }
     let mut same: BTreeMap<&str, usize> = BTreeMap::new();
     for vantage in all.iter().flat_map(|row| &row.agreeing) {
@@ -123,6 +151,114 @@ pub fn human_folded(results: &[Judged], style: &Style, is_folded: bool) -> Strin
         let _ = writeln!(out, "`{vantage}` sees the same as we do at {count} of them");
     }
     out
+}
+
+/// Widths of the columns of the table.
+#[derive(Clone, Copy)]
+struct Columns {
+    host: usize,
+    address: usize,
+}
+
+impl Columns {
+    /// Formats the columns after the host.
+    fn address(self, row: &Row<'_>, what: &str) -> String {
+        let width = self.address;
+        let text = format!("{:width$}{GAP}{what}", row.address);
+        text.trim_end().to_owned()
+    }
+
+    /// Returns true if the row fits one line.
+    fn fits(self, row: &Row<'_>, what: &str, style: &Style) -> bool {
+        let host = self.host.max(display_width(&row.host));
+        let address = display_width(&self.address(row, what));
+        INDENT.len() + host + GAP.len() + address <= style.width
+    }
+}
+
+/// Writes the rows of a block, then their common findings.
+fn write_block(out: &mut String, block: &Block<'_>, columns: Columns, style: &Style) {
+    let Some((first, others)) = block.split_first() else {
+        return;
+    };
+    let severity = first.judged.severity();
+    let word = format!("{:SEVERITY_WIDTH$}", severity_word(severity));
+    let word = paint(&word, colour_of(severity), style);
+    let what = what(first, style.now);
+    // In a block of several rows, what does not fit beside the first row follows the last row.
+    let is_beside = others.is_empty() || columns.fits(first, &what, style);
+    let beside = if is_beside { &*what } else { "" };
+    write_row(out, &word, first, beside, columns, style);
+    for row in others {
+        write_row(out, &" ".repeat(SEVERITY_WIDTH), row, "", columns, style);
+    }
+    if !is_beside {
+        write_wrapped(out, &what, style);
+    }
+    if let Some(error) = first.unreported_error() {
+        write_wrapped(out, &error.message, style);
+    }
+    for finding in &first.judged.findings {
+        let text = finding.text();
+        // The first finding has the severity of the row. The others may be less severe.
+        let message = if finding.severity == severity {
+            text.message
+        } else {
+            format!("{}: {}", finding.severity, text.message)
+        };
+        write_wrapped(out, &message, style);
+        if !text.hint.is_empty() {
+            write_wrapped(out, &format!("{FIX} {}", text.hint), style);
+        }
+    }
+}
+
+fn write_row(
+    out: &mut String,
+    word: &str,
+    row: &Row<'_>,
+    what: &str,
+    columns: Columns,
+    style: &Style,
+) {
+    let padding = " ".repeat(columns.host.saturating_sub(display_width(&row.host)));
+    let host = paint(&row.host, BOLD, style);
+    if columns.fits(row, what, style) {
+        let address = columns.address(row, what);
+        let _ = writeln!(out, "{word}{GAP}{host}{padding}{GAP}{address}");
+    } else if columns.fits(row, "", style) {
+        let _ = writeln!(out, "{word}{GAP}{host}{padding}{GAP}{}", row.address);
+        write_wrapped(out, what, style);
+    } else {
+        let _ = writeln!(out, "{word}{GAP}{host}");
+        let text = format!("{}{GAP}{what}", row.address);
+        write_wrapped(out, text.trim_end(), style);
+    }
+}
+
+/// Colours each count of a summary by its severity, except zeros.
+fn coloured_counts(line: &str, style: &Style) -> String {
+    if !style.colour {
+        return line.to_owned();
+    }
+    let paint_part = |part: &str| {
+        let severity = [
+            Severity::Critical,
+            Severity::Unknown,
+            Severity::Warning,
+            Severity::Ok,
+        ]
+        .into_iter()
+        .find(|severity| part.ends_with(&format!(" {}", severity.name())));
+        match severity {
+            Some(severity) if !part.starts_with("0 ") => paint(part, colour_of(severity), style),
+            _ => part.to_owned(),
+        }
+    };
+    let (before, counts) = line.split_once(": ").unwrap_or(("", line));
+    let counts: Vec<String> = counts.split(", ").map(paint_part).collect();
+    let gap = if before.is_empty() { "" } else { ": " };
+    format!("{before}{gap}{}", counts.join(", "))
 }
 
 /// Formats ok rows in one line: their number, and the expiry that is first.
@@ -211,11 +347,24 @@ fn write_wrapped(out: &mut String, text: &str, style: &Style) {
         .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
     for line in wrap(text, options) {
-        let _ = writeln!(out, "{line}");
+        // Only hints begin with the word, and it is never alone on a line.
+        match line
+            .strip_prefix(INDENT)
+            .and_then(|rest| rest.strip_prefix(FIX))
+        {
+            Some(hint) if text.starts_with(FIX) => {
+                let _ = writeln!(out, "{INDENT}{}{hint}", paint(FIX, FIX_STYLE, style));
+            }
+            _ => {
+                let _ = writeln!(out, "{line}");
+            }
+        }
     }
 }
 
 pub(super) const BOLD: &str = "1";
+/// Bold and cyan.
+const FIX_STYLE: &str = "1;36";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const RED: &str = "31";

@@ -24,8 +24,10 @@ const MAX_NAMES: usize = 100;
 const LABEL_WIDTH: usize = 11;
 
 /// Formats the probes of a place, grouped by the chain that they saw. The text ends with a newline.
-pub fn inspect(results: &[Judged], trust: &TrustStore, style: &Style) -> String {
+/// A brief text has one line for each certificate, and no connections.
+pub fn inspect(results: &[Judged], trust: &TrustStore, style: &Style, is_brief: bool) -> String {
     let mut page = Page {
+        is_brief,
         out: String::new(),
         style,
         shown_already: HashSet::new(),
@@ -77,6 +79,7 @@ pub fn addresses<'a>(results: impl IntoIterator<Item = &'a Judged>) -> String {
 }
 
 struct Page<'a> {
+    is_brief: bool,
     out: String,
     style: &'a Style,
     /// Certificates that were already shown. They are not repeated.
@@ -112,7 +115,9 @@ impl Page<'_> {
             self.line("", "", &format!("{places} {what}:"), None);
             self.chain(group.served, trust);
             self.client(group);
-            self.connections(group);
+            if !self.is_brief {
+                self.connections(group);
+            }
         }
         let others = results.iter().filter(|j| served(j).is_none());
         for (at, judged) in others.enumerate() {
@@ -135,6 +140,10 @@ impl Page<'_> {
                 (_, true) => ("└─ ", "   "),
                 (_, false) => ("├─ ", "│  "),
             };
+            if self.is_brief {
+                self.brief_entry(head, below, entry);
+                continue;
+            }
             match entry {
                 PathEntry::Served {
                     certificate,
@@ -175,8 +184,38 @@ impl Page<'_> {
                 certificate.subject()
             );
             self.line("", "   ", &text, None);
-            self.certificate("   ", certificate);
+            if !self.is_brief {
+                self.certificate("   ", certificate);
+            }
         }
+    }
+
+    /// Formats a certificate in one line: its name, and its expiry or role.
+    fn brief_entry(&mut self, head: &str, below: &str, entry: &PathEntry) {
+        let (name, what) = match entry {
+            PathEntry::Served {
+                certificate, role, ..
+            } => {
+                let expiry = match certificate.facts().map(Facts::validity) {
+                    Ok(Some((_, to))) if self.style.now > to => format!("expired on {}", to.date()),
+                    Ok(Some((_, to))) => super::human::until(to, self.style.now),
+                    Ok(None) | Err(_) => "unreadable".into(),
+                };
+                let role = match role {
+                    Role::Leaf | Role::Intermediate => "",
+                    Role::TrustedRoot => ", trusted root",
+                    Role::StrangeRoot => ", root, which is not trusted",
+                };
+                (certificate.subject(), format!("{expiry}{role}"))
+            }
+            PathEntry::Root(root) => (&*root.name, "root of the trust store, not sent".into()),
+            PathEntry::Missing(issuer) => {
+                let critical = colour_of(Severity::Critical);
+                let text = format!("{issuer}  missing: neither sent nor a trusted root");
+                return self.line(head, below, &text, Some(critical));
+            }
+        };
+        self.line(head, below, &format!("{name}  {what}"), None);
     }
 
     fn certificate(&mut self, before: &str, certificate: &Certificate) {
@@ -241,10 +280,17 @@ impl Page<'_> {
                 Severity::Critical,
             ),
         };
+        let text = match self.is_brief && severity == Severity::Ok {
+            true => text.trim_end_matches(':'),
+            false => text,
+        };
         self.line("", "", text, Some(colour_of(severity)));
         let host = &first.observation.target.hostname;
-        for (label, says) in opinions(&flags, &host.to_string(), group.served) {
-            self.field("  ", label, &says);
+        // A brief text has no reasons for a result without problems.
+        if !self.is_brief || severity != Severity::Ok {
+            for (label, says) in opinions(&flags, &host.to_string(), group.served) {
+                self.field("  ", label, &says);
+            }
         }
         if let Some(clients) = &first.clients
             && refusing > 0

@@ -16,8 +16,8 @@ use std::fmt;
 use crate::finding::Severity;
 use crate::judge::Judged;
 
-pub use github::github;
-pub use human::{Style, human, human_folded, line};
+pub use github::{github, github_summary};
+pub use human::{Style, human, human_on_terminal, line};
 pub(crate) use human::{colour_of, paint};
 pub use json::{json, json_of_run, jsonl};
 pub use junit::{junit, junit_of_run};
@@ -30,10 +30,11 @@ pub const INCOMPLETE: &str = "interrupted: the result is incomplete";
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// Formats the number of endpoints of each severity, in one human-readable line.
-pub fn summary(results: &[Judged]) -> String {
+/// Formats the number of endpoints of each severity, in one human-readable line, with or without
+/// the counts that are zero.
+pub fn summary(results: &[Judged], with_zeros: bool) -> String {
     let rows = rows::rows(results);
-    Summary::of(rows.iter().map(|row| row.judged)).to_string()
+    Summary::of(rows.iter().map(|row| row.judged)).text(with_zeros)
 }
 
 /// Number of endpoints of each severity. Endpoints with informational findings only count as ok.
@@ -62,19 +63,28 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Formats the summary, with or without the counts that are zero.
+    fn text(&self, with_zeros: bool) -> String {
+        let plural = if self.endpoints == 1 { "" } else { "s" };
+        let counts = [
+            (self.critical, Severity::Critical),
+            (self.unknown, Severity::Unknown),
+            (self.warning, Severity::Warning),
+            (self.ok, Severity::Ok),
+        ];
+        let counts = counts
+            .iter()
+            .filter(|(count, _)| with_zeros || *count > 0)
+            .map(|(count, severity)| format!("{count} {severity}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let gap = if counts.is_empty() { "" } else { ": " };
+        format!("{} endpoint{plural}{gap}{counts}", self.endpoints)
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            endpoints,
-            ok,
-            warning,
-            critical,
-            unknown,
-        } = self;
-        let plural = if *endpoints == 1 { "" } else { "s" };
-        write!(
-            f,
-            "{endpoints} endpoint{plural}: {critical} critical, {unknown} unknown, {warning} warning, {ok} ok"
-        )
+        f.write_str(&self.text(true))
     }
 }

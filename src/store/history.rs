@@ -167,7 +167,17 @@ impl Store {
     /// Returns an error if the database cannot be read.
     pub fn history(&self, query: &Query) -> Result<Vec<Span>, String> {
         let connection = self.connection();
-        spans(&connection, query).map_err(|e| self.reported(&e))
+        spans(&connection, query, "").map_err(|e| self.reported(&e))
+    }
+
+    /// Returns the spans that match a query and whose severity is warning, unknown or critical,
+    /// oldest first. If there are more than the limit, the oldest are omitted.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub fn history_of_problems(&self, query: &Query) -> Result<Vec<Span>, String> {
+        let connection = self.connection();
+        spans(&connection, query, PROBLEMS).map_err(|e| self.reported(&e))
     }
 
     /// Returns the names of the certificates and hosts that have history.
@@ -442,7 +452,15 @@ macro_rules! columns_of {
 /// Number of columns in `columns_of`.
 const SEEN_COLUMNS: usize = 12;
 
-fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> {
+/// Condition of spans whose result needs attention. A severity that this version does not know is
+/// shown too.
+const PROBLEMS: &str = "AND s.severity NOT IN ('ok', 'info')";
+
+fn spans(
+    connection: &Connection,
+    query: &Query,
+    and_condition: &str,
+) -> rusqlite::Result<Vec<Span>> {
     let named = "s.endpoint IN (SELECT id FROM endpoints WHERE certificate = :name
                  UNION SELECT id FROM endpoints WHERE hostname = :host)";
     let condition = match query.name {
@@ -457,7 +475,7 @@ fn spans(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Span>> 
          LEFT JOIN leaves l ON l.id = s.leaf
          LEFT JOIN spans b ON b.id = (SELECT max(id) FROM spans WHERE endpoint = s.endpoint AND id < s.id)
          LEFT JOIN leaves m ON m.id = b.leaf
-         WHERE {condition} AND s.first_seen >= :since
+         WHERE {condition} AND s.first_seen >= :since {and_condition}
          ORDER BY s.id DESC LIMIT :limit",
         columns_of!("s", "l"),
         columns_of!("b", "m"),

@@ -61,6 +61,7 @@ impl Bench {
             .arg(root().join("dist/action/check.sh"))
             .env("CERTVIGIL_ARGS", self.flags())
             .env("GITHUB_OUTPUT", self.path("output"))
+            .env("GITHUB_STEP_SUMMARY", self.path("summary"))
             .current_dir(self.folder.path());
         shell.envs(inputs.iter().copied());
         shell.output().unwrap().into()
@@ -85,6 +86,15 @@ fn action_runs_check_with_its_inputs() {
     assert!(wrong.stdout.contains("previous_instance"), "{wrong:?}");
     let outputs = fs::read_to_string(bench.path("output")).unwrap();
     assert_eq!(outputs, "exit-code=0\nexit-code=2\n");
+    let summary = fs::read_to_string(bench.path("summary")).unwrap();
+    let parts = [
+        "### Certificates: 1 endpoint: 1 ok\n",
+        "### Certificates: 1 endpoint: 1 critical\n",
+        "`previous_instance`: ",
+    ];
+    for part in parts {
+        assert_eq!(summary.matches(part).count(), 1, "{part}: {summary}");
+    }
     let result = fs::read(bench.path("result.json")).unwrap();
     let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
     assert_eq!(result["result"][0]["correct"], false);
@@ -127,21 +137,87 @@ fn value<'a>(yaml: &'a Yaml<'_>, key: &str) -> Option<&'a str> {
     yaml.as_mapping_get(key).and_then(Yaml::as_str)
 }
 
-/// A cached program is not built again, and is on the PATH of the job's next steps.
+/// A home directory of a runner that has a program in the cache, and a `cargo` that only logs its
+/// arguments.
+struct Runner {
+    home: TempDir,
+}
+
+impl Runner {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let bin = home.path().join(".cache/certvigil/bin");
+        fs::create_dir_all(&bin).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_certvigil"), bin.join("certvigil")).unwrap();
+        let cargo = home.path().join("cargo");
+        fs::write(&cargo, "#!/bin/sh\necho \"$@\" >>\"$HOME/built\"\n").unwrap();
+        run(Command::new("chmod").arg("+x").arg(&cargo));
+        Self { home }
+    }
+
+    /// Runs the build step. Returns its output and the arguments of each build.
+    fn build(&self) -> (String, Vec<String>) {
+        let _ = fs::remove_file(self.home.path().join("built"));
+        let path = std::env::var("PATH").unwrap();
+        let told = run(shell()
+            .arg(root().join("dist/action/build.sh"))
+            .env("HOME", self.home.path())
+            .env("PATH", format!("{}:{path}", self.home.path().display()))
+            .env("GITHUB_OUTPUT", self.home.path().join("output"))
+            .env("GITHUB_PATH", self.home.path().join("path")));
+        let built = fs::read_to_string(self.home.path().join("built")).unwrap_or_default();
+        (told, built.lines().map(str::to_owned).collect())
+    }
+}
+
+/// A cached program of the same source is not built again, and is on the PATH of the job's next
+/// steps. A program of another source is built again.
 #[test]
-fn action_uses_the_cached_program() {
-    let home = tempfile::tempdir().unwrap();
-    let bin = home.path().join(".cache/certvigil/bin");
-    fs::create_dir_all(&bin).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_certvigil"), bin.join("certvigil")).unwrap();
-    let path = home.path().join("path");
-    let told = run(shell()
-        .arg(root().join("dist/action/build.sh"))
-        .env("HOME", home.path())
-        .env("GITHUB_PATH", &path));
+fn action_uses_only_the_cached_program_of_its_own_source() {
+    let runner = Runner::new();
+    let (told, built) = runner.build();
+    assert_eq!(built.len(), 1, "{built:?}");
+    assert!(
+        built[0].starts_with("install --locked --root "),
+        "{built:?}"
+    );
     assert!(told.starts_with("certvigil "), "{told}");
-    let added = fs::read_to_string(path).unwrap();
-    assert_eq!(Path::new(added.trim()), bin);
+    let (told, built) = runner.build();
+    assert!(built.is_empty(), "{built:?}");
+    assert!(told.starts_with("certvigil "), "{told}");
+    let cache = runner.home.path().join(".cache/certvigil");
+    fs::write(cache.join("source"), "sha256=of another revision\n").unwrap();
+    assert_eq!(runner.build().1.len(), 1);
+    let added = fs::read_to_string(runner.home.path().join("path")).unwrap();
+    assert_eq!(Path::new(added.lines().next().unwrap()), cache.join("bin"));
+}
+
+/// A tag can be moved to another commit, so every action is named by the digest of a commit.
+#[test]
+fn actions_are_pinned_by_digest() {
+    let mut files = vec!["dist/action/action.yml".to_owned(), "docs/ci.md".into()];
+    for entry in fs::read_dir(root().join(".github/workflows")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        files.push(format!(".github/workflows/{name}"));
+    }
+    let mut pinned = 0;
+    for file in files {
+        for line in text(&file).lines() {
+            let Some((_, action)) = line.split_once("uses: ") else {
+                continue;
+            };
+            // This repository's own action: its user writes the digest.
+            if action.starts_with("OWNER/") {
+                continue;
+            }
+            let (_, version) = action.split_once('@').unwrap();
+            let digest = version.split(' ').next().unwrap();
+            let is_digest = digest.len() == 40 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+            assert!(is_digest && version.contains(" # v"), "{file}: {line}");
+            pinned += 1;
+        }
+    }
+    assert!(pinned > 5, "{pinned}");
 }
 
 /// Each input is an environment variable of the check step, and the files that the step runs exist.
@@ -248,6 +324,16 @@ fn script_of_gitlab() -> String {
     let lines = documents[0][".certvigil"]["script"].as_sequence().unwrap();
     let lines: Vec<&str> = lines.iter().map(|line| line.as_str().unwrap()).collect();
     lines.join("\n") + "\n"
+}
+
+/// GitLab creates no pipeline whose only jobs are in the stages `.pre` and `.post`
+/// (<https://docs.gitlab.com/ci/yaml/#stage-post>).
+#[test]
+fn gitlab_job_alone_creates_a_pipeline() {
+    let text = text("dist/gitlab-ci.yml");
+    let documents = Yaml::load_from_str(&text).unwrap();
+    let stage = value(&documents[0][".certvigil"], "stage");
+    assert_eq!(stage, Some("test"), "a stage that exists without `stages`");
 }
 
 #[test]
@@ -575,7 +661,7 @@ fn shellcheck_accepts_the_scripts() {
         root().join(".ci/run"),
         root().join("dist/debian/postrm"),
     ];
-    for place in ["tests", "dist/action", "dist/debian"] {
+    for place in ["tests", "dist/action", "dist/debian", "dist/hooks"] {
         for entry in fs::read_dir(root().join(place)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "sh") {

@@ -270,6 +270,34 @@ fn history_prints_one_line_per_change() {
 }
 
 #[test]
+fn problems_are_the_changes_to_a_result_that_needs_attention() {
+    let folder = example();
+    let all = ask(folder.path(), &["www.example.com"]);
+    let problems = ask(folder.path(), &["www.example.com", "--problems"]);
+    assert_eq!(problems.code, 0, "{problems:?}");
+    let shown: Vec<&str> = problems.stdout.lines().collect();
+    assert_eq!(
+        shown.iter().filter(|l| l.starts_with("2026-")).count(),
+        1,
+        "{problems:?}"
+    );
+    assert!(
+        problems.stdout.contains("2026-03-10T11:20:00Z"),
+        "{problems:?}"
+    );
+    assert!(all.stdout.lines().count() > shown.len(), "{all:?}");
+    // The limit counts problems only.
+    let last = ask(folder.path(), &["--problems", "--limit", "1"]);
+    assert_eq!(last.stdout, problems.stdout, "{last:?}");
+    let none = ask(
+        folder.path(),
+        &["--problems", "--since", "2026-03-10T11:21:00Z"],
+    );
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""), "{none:?}");
+    assert_eq!(none.stderr, "no problems since then\n", "{none:?}");
+}
+
+#[test]
 fn history_fits_a_narrow_terminal() {
     let folder = example();
     let run = command()

@@ -48,6 +48,42 @@ fn one_of_three_differs(pki: &Pki, most: &Leaf) -> (u16, [Server; 3]) {
 }
 
 #[test]
+fn brief_shows_one_line_per_certificate_and_the_reasons_of_a_problem() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = Server::tls("127.0.0.1", config(&pki, &leaf));
+    let run_brief = |more: &[&str]| {
+        let mut command = inspect(&pki, &["127.0.0.1"], server.port());
+        run(command.arg("--brief").args(more).env("COLUMNS", "120"))
+    };
+    let right = run_brief(&[]);
+    assert_eq!((right.code, right.stderr.as_str()), (0, ""), "{right:?}");
+    assert!(
+        right.stdout.contains("┌─ CN=www.example.com  until "),
+        "{right:?}"
+    );
+    assert!(
+        right
+            .stdout
+            .ends_with("\nA client that holds these roots accepts it\n"),
+        "{right:?}"
+    );
+    for absent in ["SHA-256", "the leaf", "TLS 1.3", "handshake"] {
+        assert!(!right.stdout.contains(absent), "{absent}: {right:?}");
+    }
+    let expired = run_brief(&["--at", "+100d"]);
+    for part in [
+        "┌─ CN=www.example.com  expired on ",
+        "\nA client that holds these roots refuses it:\n",
+        "  time       it has expired\n",
+        "CRITICAL expired: ",
+        "  fix: ",
+    ] {
+        assert!(expired.stdout.contains(part), "{part}: {expired:?}");
+    }
+}
+
+#[test]
 fn inspect_shows_the_chain_up_to_the_unsent_root() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST, "example.com"]);

@@ -35,6 +35,7 @@ mod formats;
 mod generated;
 mod h3;
 mod history;
+mod hooks;
 mod hostile;
 mod https_records;
 mod inspect;

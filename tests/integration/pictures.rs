@@ -288,6 +288,7 @@ impl Look {
             Some(32) => "#9fd38b",
             Some(33) => "#f0c674",
             Some(35) => "#d6a4e8",
+            Some(36) => "#8fd3e0",
             _ => return out,
         };
         let _ = write!(out, " fill=\"{colour}\"");

@@ -5,7 +5,9 @@
 //! A block with a file name after the language is written to that file first. A `sh` block is not
 //! run, but it may name only commands and flags that exist. The same is true of code in the text.
 //! `docs/history.md` has a history in its folder, and the pages of [`WITH_EXAMPLE`] have
-//! certificates and a server at port 8443. `docs/rehearse.md` needs nginx and has its own test.
+//! certificates and a server at port 8443. There, `certvigil check FLAGS www.example.com` is led to
+//! this server, which takes the part of port 443. `docs/rehearse.md` needs nginx and has its own
+//! test.
 
 use std::path::Path;
 
@@ -42,8 +44,13 @@ fn console_blocks_show_the_actual_output() {
                 None if block.info == "console" => {
                     for shown in shown(&block) {
                         commands += 1;
-                        let written = run(&shown.command.replace(PORT, port), folder.path());
-                        let written = written.replace(port, PORT);
+                        let example_port = example.as_ref().map(|_| port);
+                        let command = with_example(&shown.command, example_port);
+                        let written = run(&command.replace(PORT, port), folder.path());
+                        let written = match command == shown.command {
+                            true => written.replace(port, PORT),
+                            false => written.replace(&format!(":{port}"), ":443"),
+                        };
                         let written: Vec<&str> = written.lines().collect();
                         if !fits(&shown.output, &written) {
                             wrong.push(format!(
@@ -77,6 +84,20 @@ const WITH_EXAMPLE: [&str; 6] = [
 
 /// Port of the server in the examples.
 const PORT: &str = "8443";
+
+/// A command that checks `www.example.com` as a reader types it, with the flags that lead to the
+/// server of the example instead of port 443, and that trust its root.
+fn with_example(command: &str, port: Option<&str>) -> String {
+    const TYPED: &str = " www.example.com";
+    match (port, command.strip_prefix("certvigil check ")) {
+        (Some(port), Some(rest)) if rest.contains(TYPED) && !rest.contains("--resolve") => {
+            let rest = rest.replace(TYPED, &format!("{TYPED}:{port}"));
+            let place = format!("{HOST}:{port}:127.0.0.1", HOST = TYPED.trim());
+            format!("certvigil check --ca-file root.pem --resolve {place} {rest}")
+        }
+        _ => command.to_owned(),
+    }
+}
 
 pub(crate) struct Shown<'a> {
     pub(crate) line: usize,

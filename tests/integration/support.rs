@@ -37,6 +37,7 @@ pub(crate) fn command() -> Command {
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))
         .env_remove("SSLMATE_API_KEY")
         .env_remove("COLUMNS")
+        .env_remove("GITHUB_STEP_SUMMARY")
         .stdin(Stdio::null());
     for proxy in [
         "http_proxy",

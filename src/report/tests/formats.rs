@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::finding::Severity;
-use crate::report::{github, junit, nagios, nagios_error, prometheus};
+use crate::report::{github, github_summary, junit, nagios, nagios_error, prometheus};
 
 #[test]
 fn junit_has_a_suite_per_certificate_and_a_case_per_probe() {
@@ -110,6 +110,59 @@ fn github_output_lists_the_most_severe_endpoints_first() {
     ");
     let right = scan([result_of("www.example.com 192.0.2.1", right())]);
     assert_snapshot!(github(&right), @"1 endpoint: 0 critical, 0 unknown, 0 warning, 1 ok");
+}
+
+#[test]
+fn github_has_one_annotation_for_equal_faults() {
+    let results = scan([
+        result_of("www.example.com 192.0.2.1", served(weak(), &[])),
+        result_of("www.example.com 192.0.2.2", served(weak(), &[])),
+        result_of("mail.example.com 2001:db8::7", served(weak(), &[])),
+        result_of("www.example.com 192.0.2.3", right()),
+    ]);
+    assert_snapshot!(github(&results), @"
+    ::error title=wrong_certificate at 3 endpoints::another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19%0Aat www.example.com 192.0.2.1:443, www.example.com 192.0.2.2:443, mail.example.com [2001:db8::7]:443%0Afix: install instance 331 (expires on 2046-11-19), then reload the server
+    ::warning title=refused_by_clients at 2 endpoints::OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it%0Aat www.example.com 192.0.2.1:443, www.example.com 192.0.2.2:443%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
+    ::warning title=weak_key at 3 endpoints::the certificate has a weak key: RSA 1024%0Aat www.example.com 192.0.2.1:443, www.example.com 192.0.2.2:443, mail.example.com [2001:db8::7]:443%0Afix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
+    ::error title=hostname_mismatch mail.example.com [2001%3Adb8%3A%3A7]%3A443::the certificate is not valid for mail.example.com, only for www.example.com%0Afix: serve a certificate that names mail.example.com, or take the name from the inventory
+    4 endpoints: 3 critical, 0 unknown, 0 warning, 1 ok
+    ");
+    let many: [Judged; 40] = std::array::from_fn(|n| {
+        result_of(&format!("www.example.com 192.0.2.{n}"), served(weak(), &[]))
+    });
+    let text = github(&scan(many));
+    assert_eq!(
+        text.matches("::error title=wrong_certificate").count(),
+        1,
+        "{text}"
+    );
+    assert!(text.contains(" and 20 more%0A"), "{text}");
+}
+
+#[test]
+fn github_job_summary_is_a_table_of_faults() {
+    assert_snapshot!(github_summary(&everything(), true), @"
+    ### Certificates: 7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
+
+    | severity | where | what | fix |
+    | --- | --- | --- | --- |
+    | CRITICAL | www.example.com 192.0.2.2:443 | `wrong_certificate`: another certificate is served: &#96;www.example.com&#96; by &#96;Example Root&#96;, from 2026-11-24 to 2046-11-19 | install instance 331 (expires on 2046-11-19), then reload the server |
+    | CRITICAL | www.example.com &#91;2001:db8::2&#93;:443 | `unreachable`: this address does not answer, while 192.0.2.1 does: connection refused | start the server at this address, or take the address out of the DNS records of www.example.com |
+    | CRITICAL | plain.example.com 192.0.2.5:443 | `handshake_failed`: the answer is not TLS | check that this port speaks TLS from the first byte |
+    | CRITICAL | a-very-long-name-of-a-host.in-a-very-long-domain.example.com &#91;2001:db8:85a3:1234:5678:8a2e:370:7334&#93;:443 | `hostname_mismatch`: the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com | serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory |
+    | UNKNOWN | nowhere.example.com :443 | `dns_nxdomain`: the name does not exist |  |
+    | WARNING | www.example.com 192.0.2.2:443 | `refused_by_clients`: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it | have the certificate reissued for a key of RSA 2048, EC P-256 or stronger |
+    | WARNING | www.example.com 192.0.2.2:443 | `weak_key`: the certificate has a weak key: RSA 1024 | make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it |
+    | WARNING | www.example.com &#91;2001:db8::2&#93;:443 | `vantages_disagree`: seen from &#96;sslmate&#96;, the right certificate is served; seen from &#96;local&#96;, it cannot be reached | check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them |
+    | WARNING | www.example.com &#91;2001:db8::2&#93;:443 (seen from sslmate) | `vantages_disagree`: seen from &#96;local&#96;, it cannot be reached; seen from &#96;sslmate&#96;, the right certificate is served | check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them |
+    | info | a-very-long-name-of-a-host.in-a-very-long-domain.example.com &#91;2001:db8:85a3:1234:5678:8a2e:370:7334&#93;:443 | `root_included`: the root &#96;Example Root&#96; is served along | take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller |
+    ");
+    let right = scan([result_of("www.example.com 192.0.2.1", right())]);
+    assert_snapshot!(github_summary(&right, false), @"
+    ### Certificates: 1 endpoint: 1 ok
+
+    interrupted: the result is incomplete
+    ");
 }
 
 #[test]

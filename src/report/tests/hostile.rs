@@ -11,7 +11,7 @@ use crate::finding::{Client, ClientRefusal, Detail, Finding, Refused, Severity, 
 use crate::judge::Verdict;
 use crate::observation::{Sent, Status};
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, labels};
-use crate::report::{github, jsonl, junit, nagios, nagios_error, prometheus};
+use crate::report::{github, github_summary, jsonl, junit, nagios, nagios_error, prometheus};
 use crate::tlsa::TlsaRecord;
 
 /// Generates text that tries to escape its context, among other text.
@@ -138,7 +138,14 @@ proptest! {
     fn arbitrary_text_never_becomes_a_github_command(text in text()) {
         let results = results(&text);
         let written = github(&results);
-        let reported: usize = results.iter().map(|judged| judged.findings.len()).sum();
+        let findings = results.iter().flat_map(|judged| &judged.findings);
+        let faults: BTreeSet<_> = findings
+            .map(|finding| {
+                let text = finding.text();
+                (finding.severity, finding.code().name(), text.message, text.hint)
+            })
+            .collect();
+        let reported = faults.len();
         // The runner ends a line at either of these characters.
         let lines: Vec<&str> = written.trim_end().split(['\n', '\r']).collect();
         let (summary, commands) = lines.split_last().unwrap();
@@ -154,6 +161,19 @@ proptest! {
             prop_assert!(!line.chars().any(char::is_control), "{}", line);
         }
         prop_assert!(!summary.contains("##["));
+    }
+
+    #[test]
+    fn arbitrary_text_never_becomes_markup_of_a_job_summary(text in text()) {
+        let written = github_summary(&results(&text), true);
+        let (_, table) = written.split_once("| --- | --- | --- | --- |\n").unwrap();
+        for line in table.trim_end().split(['\n', '\r']) {
+            prop_assert_eq!(line.matches('|').count(), 5, "{}", line);
+            let text = line.replace("<br>", "");
+            prop_assert!(!text.contains(['<', '>', '[', ']', '*', '@', '$']), "{}", line);
+            // The only quotes are those around the code of the finding.
+            prop_assert_eq!(text.matches('`').count(), 2, "{}", line);
+        }
     }
 
     #[test]

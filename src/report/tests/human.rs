@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::report::{Style, human};
+use crate::report::{Style, human, human_on_terminal};
 
 fn table(results: &[Judged], width: usize, colour: bool) -> String {
     human(
@@ -25,7 +25,8 @@ fn table_fits_80_columns() {
               wrong_certificate, refused_by_clients, weak_key
               another certificate is served: `www.example.com` by `Example Root`,
                 from 2026-11-24 to 2046-11-19
-              fix: install instance 331 (expires on 2046-11-19), then reload the server
+              fix: install instance 331 (expires on 2046-11-19), then reload the
+                server
               warning: OpenSSL refuses the certificate: the certificate has a weak
                 RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
@@ -168,25 +169,166 @@ fn remaining_days_are_shown_until_the_last_day() {
 }
 
 #[test]
-fn colours_mark_the_severity_and_nothing_else() {
+fn colours_mark_severity_host_fix_and_counts() {
     let text = table(&everything(), 80, true);
     let marked: Vec<_> = text.lines().filter(|l| l.contains('\u{1b}')).collect();
     assert_snapshot!(marked.join("\n").replace('\u{1b}', "^["), @"
     ^[[1mSEVERITY  HOST                 ADDRESS            WHAT^[[0m
-    ^[[31mCRITICAL^[[0m  www.example.com      192.0.2.2:443
-    ^[[31mCRITICAL^[[0m  www.example.com      [2001:db8::2]:443  unreachable, vantages_disagree
-    ^[[31mCRITICAL^[[0m  plain.example.com    192.0.2.5:443      handshake_failed
-    ^[[31mCRITICAL^[[0m  a-very-long-name-of-a-host.in-a-very-long-domain.example.com
-    ^[[35mUNKNOWN ^[[0m  nowhere.example.com  :443               dns_nxdomain
-    ^[[33mWARNING ^[[0m  www.example.com      [2001:db8::2]:443
-    ^[[32mok      ^[[0m  www.example.com      192.0.2.1:443      until 2046-11-19, 6166 days
-    ^[[31m7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok^[[0m
+    ^[[31mCRITICAL^[[0m  ^[[1mwww.example.com^[[0m      192.0.2.2:443
+              ^[[1;36mfix:^[[0m install instance 331 (expires on 2046-11-19), then reload the
+              ^[[1;36mfix:^[[0m have the certificate reissued for a key of RSA 2048, EC P-256 or
+              ^[[1;36mfix:^[[0m make a new key (RSA 2048, EC P-256 or stronger) and have the
+    ^[[31mCRITICAL^[[0m  ^[[1mwww.example.com^[[0m      [2001:db8::2]:443  unreachable, vantages_disagree
+              ^[[1;36mfix:^[[0m start the server at this address, or take the address out of the
+              ^[[1;36mfix:^[[0m check whether both reach the same server: split DNS, a load
+    ^[[31mCRITICAL^[[0m  ^[[1mplain.example.com^[[0m    192.0.2.5:443      handshake_failed
+              ^[[1;36mfix:^[[0m check that this port speaks TLS from the first byte
+    ^[[31mCRITICAL^[[0m  ^[[1ma-very-long-name-of-a-host.in-a-very-long-domain.example.com^[[0m
+              ^[[1;36mfix:^[[0m serve a certificate that names
+              ^[[1;36mfix:^[[0m take it out of the server's certificate file: clients use their
+    ^[[35mUNKNOWN ^[[0m  ^[[1mnowhere.example.com^[[0m  :443               dns_nxdomain
+    ^[[33mWARNING ^[[0m  ^[[1mwww.example.com^[[0m      [2001:db8::2]:443
+              ^[[1;36mfix:^[[0m check whether both reach the same server: split DNS, a load
+    ^[[32mok      ^[[0m  ^[[1mwww.example.com^[[0m      192.0.2.1:443      until 2046-11-19, 6166 days
+    7 endpoints: ^[[31m4 critical^[[0m, ^[[35m1 unknown^[[0m, ^[[33m1 warning^[[0m, ^[[32m1 ok^[[0m
     ");
+    assert_eq!(without_colours(&text), table(&everything(), 80, false));
+    let terminal = |colour| on_terminal(&everything(), 80, colour, true);
+    assert_eq!(without_colours(&terminal(true)), terminal(false));
+}
+
+fn without_colours(text: &str) -> String {
     let plain = text.replace('\u{1b}', "");
-    let plain = ["[0m", "[1m", "[31m", "[32m", "[33m", "[35m"]
+    ["[0m", "[1m", "[1;36m", "[31m", "[32m", "[33m", "[35m"]
         .iter()
-        .fold(plain, |t, c| t.replace(c, ""));
-    assert_eq!(plain, table(&everything(), 80, false));
+        .fold(plain, |t, c| t.replace(c, ""))
+}
+
+fn on_terminal(results: &[Judged], width: usize, colour: bool, shows_all: bool) -> String {
+    let now = now();
+    let style = Style { width, colour, now };
+    human_on_terminal(results, &style, shows_all)
+}
+
+#[test]
+fn terminal_shows_faults_last_without_ok_rows_and_zeros() {
+    let ok = |host| result_of(host, right());
+    let unexpected = result_of("www.example.com 192.0.2.9", served(weak(), &[]));
+    let results = scan([
+        unexpected,
+        ok("www.example.com 192.0.2.1"),
+        ok("www.example.com 192.0.2.2"),
+    ]);
+    assert_snapshot!(on_terminal(&results, 80, false, false), @"
+    SEVERITY  HOST             ADDRESS        WHAT
+    ok        2 ok, all at least until 2046-11-19, 6166 days
+    CRITICAL  www.example.com  192.0.2.9:443
+              wrong_certificate, refused_by_clients, weak_key
+              another certificate is served: `www.example.com` by `Example Root`,
+                from 2026-11-24 to 2046-11-19
+              fix: install instance 331 (expires on 2046-11-19), then reload the
+                server
+              warning: OpenSSL refuses the certificate: the certificate has a weak
+                RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+              fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
+                stronger
+              warning: the certificate has a weak key: RSA 1024
+              fix: make a new key (RSA 2048, EC P-256 or stronger) and have the
+                certificate reissued for it
+    3 endpoints: 1 critical, 2 ok
+    ");
+    assert_snapshot!(on_terminal(&results, 80, false, true), @"
+    SEVERITY  HOST             ADDRESS        WHAT
+    ok        www.example.com  192.0.2.1:443  until 2046-11-19, 6166 days
+    ok        www.example.com  192.0.2.2:443  until 2046-11-19, 6166 days
+    CRITICAL  www.example.com  192.0.2.9:443
+              wrong_certificate, refused_by_clients, weak_key
+              another certificate is served: `www.example.com` by `Example Root`,
+                from 2026-11-24 to 2046-11-19
+              fix: install instance 331 (expires on 2046-11-19), then reload the
+                server
+              warning: OpenSSL refuses the certificate: the certificate has a weak
+                RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+              fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
+                stronger
+              warning: the certificate has a weak key: RSA 1024
+              fix: make a new key (RSA 2048, EC P-256 or stronger) and have the
+                certificate reissued for it
+    3 endpoints: 1 critical, 2 ok
+    ");
+    // The last rows are the most severe of all severities.
+    let order = ["ok", "WARNING", "UNKNOWN", "CRITICAL"];
+    let text = on_terminal(&everything(), 80, false, true);
+    let words: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split("  ").next())
+        .filter(|word| order.contains(&word.trim()))
+        .collect();
+    let mut sorted = words.clone();
+    sorted.sort_by_key(|word| order.iter().position(|w| *w == word.trim()));
+    assert_eq!(words, sorted);
+    assert!(words.len() > 5, "{text}");
+    assert_eq!(on_terminal(&[], 80, false, false), "0 endpoints\n");
+}
+
+#[test]
+fn equal_faults_are_one_block_on_a_terminal() {
+    let results = scan([
+        result_of("www.example.com 192.0.2.1", served(weak(), &[])),
+        result_of("www.example.com 192.0.2.2", served(weak(), &[])),
+        result_of("mail.example.com 2001:db8::7", served(weak(), &[])),
+        result_of("www.example.com 192.0.2.3", right()),
+    ]);
+    assert_snapshot!(on_terminal(&results, 80, false, false), @"
+    SEVERITY  HOST              ADDRESS            WHAT
+    ok        www.example.com   192.0.2.3:443      until 2046-11-19, 6166 days
+    CRITICAL  www.example.com   192.0.2.1:443
+              www.example.com   192.0.2.2:443
+              wrong_certificate, refused_by_clients, weak_key
+              another certificate is served: `www.example.com` by `Example Root`,
+                from 2026-11-24 to 2046-11-19
+              fix: install instance 331 (expires on 2046-11-19), then reload the
+                server
+              warning: OpenSSL refuses the certificate: the certificate has a weak
+                RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+              fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
+                stronger
+              warning: the certificate has a weak key: RSA 1024
+              fix: make a new key (RSA 2048, EC P-256 or stronger) and have the
+                certificate reissued for it
+    CRITICAL  mail.example.com  [2001:db8::7]:443
+              wrong_certificate, hostname_mismatch, weak_key
+              another certificate is served: `www.example.com` by `Example Root`,
+                from 2026-11-24 to 2046-11-19
+              fix: install instance 331 (expires on 2046-11-19), then reload the
+                server
+              the certificate is not valid for mail.example.com, only for
+                www.example.com
+              fix: serve a certificate that names mail.example.com, or take the name
+                from the inventory
+              warning: the certificate has a weak key: RSA 1024
+              fix: make a new key (RSA 2048, EC P-256 or stronger) and have the
+                certificate reissued for it
+    4 endpoints: 3 critical, 1 ok
+    ");
+    let hosts = [
+        "a.example.com 192.0.2.5",
+        "b.example.com 192.0.2.5",
+        "c.example.com 192.0.2.6",
+    ];
+    let refusing = hosts.map(|host| result_of(host, failed(ErrorKind::TlsProtocol, "not TLS")));
+    assert_snapshot!(on_terminal(&scan(refusing), 80, false, false), @"
+    SEVERITY  HOST           ADDRESS        WHAT
+    CRITICAL  a.example.com  192.0.2.5:443  handshake_failed
+              b.example.com  192.0.2.5:443
+              c.example.com  192.0.2.6:443
+              not TLS
+              fix: check that this port speaks TLS from the first byte
+    3 endpoints: 3 critical
+    ");
+    // Elsewhere, each has a row of its own, for programs that read lines.
+    let rows = table(&results, 80, false).matches("CRITICAL").count();
+    assert_eq!(rows, 3);
 }
 
 #[test]
