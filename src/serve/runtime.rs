@@ -21,6 +21,7 @@ use crate::web::Web;
 use certvigil_probe::io::read_secret;
 
 use super::expectations::Times;
+use super::routes::Routes;
 
 /// Share of the total timeout that is reserved for reporting the results, as a divisor.
 const RESPONSE_SHARE: u32 = 8;
@@ -41,6 +42,8 @@ pub struct Setup {
     pub state: Option<PathBuf>,
     /// Web configuration: users and TLS. It is reloaded together with the configuration.
     pub web: Arc<Web>,
+    /// Path prefixes of requests and links.
+    pub routes: Routes,
 }
 
 /// Configuration in force.

@@ -26,6 +26,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
         severity,
         is_live: true,
         now: view.now,
+        base: &view.base,
     };
     let history = History::read(view, certificate.name);
     page.document(|html| {

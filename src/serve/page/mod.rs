@@ -31,7 +31,7 @@ use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use crate::finding::Severity;
-use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
+use crate::model::{Hostname, Protocol, Target, parse_port};
 use crate::web::Query;
 
 use super::answer::{Response, answer, plain_text, retry_later, set};
@@ -75,6 +75,7 @@ pub(super) async fn page(
     current: &Arc<Current>,
     limiter: &Limiter,
     state: Option<PathBuf>,
+    base: Arc<str>,
     path: &str,
     query: &Query,
     headers: &HeaderMap,
@@ -93,7 +94,7 @@ pub(super) async fn page(
     };
     let written = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let view = View::of(&current, state, &place);
+        let view = View::of(&current, state, base, &place);
         let (status, html) = write(&view, &place, &filter);
         let body = match gzip {
             true => compress(&html),
@@ -182,7 +183,7 @@ fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String)
             let certificates = view.certificates(&view.endpoints());
             match certificates.iter().find(|c| c.name == name) {
                 Some(found) => (StatusCode::OK, certificate::page(view, found, filter)),
-                None => missing(view.now, "The inventory has no certificate with this name."),
+                None => missing(view, "The inventory has no certificate with this name."),
             }
         }
         Location::Endpoint(segments) => {
@@ -193,24 +194,25 @@ fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String)
             match found {
                 Some(found) => (StatusCode::OK, endpoint::page(view, found)),
                 None => missing(
-                    view.now,
+                    view,
                     "This address is not monitored: it has left DNS or the inventory, or has not been probed yet.",
                 ),
             }
         }
-        Location::Docs(segments) => match docs::page(view.now, segments) {
+        Location::Docs(segments) => match docs::page(view.now, &view.base, segments) {
             Some(page) => (StatusCode::OK, page),
-            None => missing(view.now, "This page does not exist."),
+            None => missing(view, "This page does not exist."),
         },
     }
 }
 
-fn missing(now: Timestamp, words: &str) -> (StatusCode, String) {
+fn missing(view: &View, words: &str) -> (StatusCode, String) {
     let page = Page {
         title: "Not here",
         severity: Severity::Ok,
         is_live: false,
-        now,
+        now: view.now,
+        base: &view.base,
     };
     let text = page.document(|html| {
         html.line("h1", &[], "Not here");

@@ -32,6 +32,7 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
         severity: headline.severity,
         is_live: true,
         now: view.now,
+        base: &view.base,
     };
     page.document(|html| {
         html.element(

@@ -29,6 +29,8 @@ pub(super) struct View {
     pub(super) monitor: Monitor,
     /// State folder, if there is one.
     pub(super) state: Option<PathBuf>,
+    /// Path under which a proxy serves the pages.
+    pub(super) base: Arc<str>,
 }
 
 /// State of the monitor itself.
@@ -52,7 +54,12 @@ pub(super) struct Monitor {
 impl View {
     /// Returns the parts of the current snapshot that a page needs, because there may be very many
     /// results.
-    pub(super) fn of(current: &Current, state: Option<PathBuf>, place: &Location) -> Self {
+    pub(super) fn of(
+        current: &Current,
+        state: Option<PathBuf>,
+        base: Arc<str>,
+        place: &Location,
+    ) -> Self {
         let snapshot = current.snapshot();
         let results = snapshot.results.iter();
         let results = match place {
@@ -94,6 +101,7 @@ impl View {
                 vantages: snapshot.vantages.clone(),
             },
             state,
+            base,
         }
     }
 

@@ -9,6 +9,7 @@ mod discovery;
 mod dns;
 mod faults;
 mod files;
+mod flags;
 mod guard;
 mod hostile_chain;
 mod lifecycle;
