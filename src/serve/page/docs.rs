@@ -85,7 +85,7 @@ pub(super) fn page(now: Timestamp, base: &Arc<str>, segments: &[String]) -> Opti
             html,
             &[
                 (Address::front(), "Overview"),
-                (Address::path(["docs", "findings"]), "Findings"),
+                (Address::path(["docs", "findings"]), "Help"),
             ],
         );
         html.element("article", &[("class", "docs")], |html| {

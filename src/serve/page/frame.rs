@@ -72,7 +72,7 @@ impl Page<'_> {
                     for (to, text) in [
                         (Address::front(), "Overview"),
                         (Address::front().at("sources"), "Sources"),
-                        (Address::path(["docs", "findings"]), "Findings"),
+                        (Address::path(["docs", "findings"]), "Help"),
                         (Address::path(["metrics"]), "Metrics"),
                     ] {
                         html.element("li", &[], |html| html.link(&to, text));

@@ -200,7 +200,8 @@ fn sockets_of_systemd_are_used() {
     const STARTER: &str = "import os, socket, sys\n\
         s = socket.create_server(('127.0.0.1', 0))\n\
         open('port', 'w').write(str(s.getsockname()[1]))\n\
-        os.dup2(s.detach(), 3, inheritable=True)\n\
+        os.dup2(s.detach(), 3)\n\
+        os.set_inheritable(3, True)\n\
         os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
         os.execv(sys.argv[1], sys.argv[1:])\n";
     let pki = Pki::new();
@@ -223,4 +224,35 @@ fn sockets_of_systemd_are_used() {
     let run = certvigil(["serve", "a.example", "--web.systemd-socket"]);
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("no socket"), "{run:?}");
+}
+
+#[test]
+fn badge_shows_the_state_and_unknown_paths_have_a_page() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entry = entry(&pki, "web", &leaf, server.port()) + ", labels: {team: shop}";
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &[entry]), &[], |_| {});
+    exporter.wait_until_ready();
+    let badge = exporter.get("/badge/web.svg");
+    assert_eq!(badge.status, 200);
+    assert_eq!(badge.header("content-type"), Some("image/svg+xml"));
+    assert!(badge.text().contains("certificate: ok"), "{}", badge.text());
+    assert_eq!(exporter.get("/badge/none.svg").status, 404);
+    assert!(
+        exporter
+            .get("/certificates/web")
+            .text()
+            .contains("team=shop")
+    );
+
+    let page = exporter.request("GET", "/nowhere", &[("Accept", "text/html")], "");
+    assert_eq!(page.status, 404);
+    assert!(page.text().contains("Go to the overview"));
+    // Scripts get a line.
+    let line = exporter.get("/nowhere");
+    assert_eq!(
+        line.header("content-type").map(|t| &t[..10]),
+        Some("text/plain")
+    );
 }
