@@ -11,13 +11,14 @@ use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Permits, ProbeOptions, Scanner, prepare};
-use crate::serve::{Server, Setup};
+use crate::serve::{Routes, Server, Setup};
 use crate::source::{Requests, Sources};
 use crate::testbed::{API_KEY, Scenario, Testbed, environment};
 use crate::web::Web;
 
 use super::limits::{self, Share};
-use super::serve::{WebArgs, run_until_signal};
+use super::log::LogArgs;
+use super::serve::{Sockets, WebArgs, run_until_signal};
 use super::{Code, now, output, runtime};
 
 /// Maximum duration of one probe. It is enough for loopback and bounds the cost of the server that
@@ -40,6 +41,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     web: WebArgs,
+
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 impl Args {
@@ -47,11 +51,17 @@ impl Args {
     pub(super) fn goes_on(&self) -> bool {
         self.serve
     }
+
+    /// Returns the flags of the exporter's log.
+    pub(super) fn log(&self) -> &LogArgs {
+        &self.log
+    }
 }
 
 pub(super) fn run(args: &Args) -> Code {
-    match runtime().and_then(|runtime| {
-        let ended = runtime.block_on(demo(args));
+    match args.web.passed_sockets().and_then(|sockets| {
+        let runtime = runtime()?;
+        let ended = runtime.block_on(demo(args, sockets));
         runtime.shutdown_background();
         ended
     }) {
@@ -60,15 +70,16 @@ pub(super) fn run(args: &Args) -> Code {
     }
 }
 
-async fn demo(args: &Args) -> Result<Code, String> {
+async fn demo(args: &Args, sockets: Sockets) -> Result<Code, String> {
     if !args.serve && args.web.is_given() {
         return Err("--web flags need --serve; add --serve or remove them".into());
     }
     // A listen address that is in use is reported before the first probe.
     let share = limits::share_of_monitor(CONCURRENCY);
     let web = args.web.open(share)?;
+    let routes = args.web.routes()?;
     let listeners = match args.serve {
-        true => args.web.bind(LISTEN).await?,
+        true => args.web.bind(LISTEN, sockets).await?,
         false => Vec::new(),
     };
     let now = now();
@@ -150,14 +161,19 @@ async fn demo(args: &Args) -> Result<Code, String> {
     if args.serve {
         let endpoint = testbed.endpoint();
         tracing::info!("serving the demo's account: endpoint={endpoint} api_key={API_KEY}");
-        let server = server(&testbed, web, share)?;
+        let server = server(&testbed, web, routes, share)?;
         run_until_signal(server, listeners).await?;
     }
     Ok(code)
 }
 
 /// Creates the exporter that monitors the testbed.
-fn server(testbed: &Testbed, web: Arc<Web>, share: Share) -> Result<Server, String> {
+fn server(
+    testbed: &Testbed,
+    web: Arc<Web>,
+    routes: Routes,
+    share: Share,
+) -> Result<Server, String> {
     let mut inventory = crate::testbed::inventory(testbed);
     inventory.trust = TrustSettings {
         system: false,
@@ -173,5 +189,6 @@ fn server(testbed: &Testbed, web: Arc<Web>, share: Share) -> Result<Server, Stri
         clock: super::now,
         state: None,
         web,
+        routes,
     })
 }

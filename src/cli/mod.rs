@@ -10,6 +10,7 @@ mod generate;
 mod history;
 mod inspect;
 mod limits;
+mod log;
 mod output;
 mod plan;
 mod progress;
@@ -134,18 +135,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     limits::forbid_core_dumps();
-    // A server logs its events by default.
-    let is_server = match &cli.command {
-        Command::Serve(_) | Command::Sandbox(_) => true,
-        Command::Demo(arguments) => arguments.goes_on(),
-        _ => false,
+    let log = match &cli.command {
+        Command::Serve(arguments) => Some(arguments.log()),
+        Command::Demo(arguments) if arguments.goes_on() => Some(arguments.log()),
+        _ => None,
     };
     let is_quiet = matches!(&cli.command, Command::Check(arguments) if arguments.is_quiet());
     if let Command::Check(arguments) = &cli.command {
         output::use_colour(arguments.colour());
     }
-    let verbose = cli.verbose.saturating_add(u8::from(is_server));
-    output::start_logging((!is_quiet).then_some(verbose));
+    match log {
+        Some(log) => output::start_logging_of_server(cli.verbose, log),
+        None => {
+            // The sandbox logs its events by default.
+            let is_sandbox = matches!(&cli.command, Command::Sandbox(_));
+            let verbose = cli.verbose.saturating_add(u8::from(is_sandbox));
+            output::start_logging((!is_quiet).then_some(verbose));
+        }
+    }
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments, cli.verbose),
         Command::Verify(arguments) => verify::run(*arguments),

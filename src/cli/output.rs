@@ -9,12 +9,15 @@ use std::sync::{LazyLock, OnceLock};
 
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::certificate::printable;
 use crate::model::{Timestamp, redacted, userinfo};
 use crate::report::Style;
 
 use super::Code;
+use super::log::{self, LogArgs};
 
 /// Width in columns if stdout is not a terminal.
 const DEFAULT_WIDTH: usize = 100;
@@ -64,25 +67,53 @@ pub(super) fn without_secrets(message: &str) -> String {
 /// Logs to stderr, in colour only if it is a terminal that supports colour. Without a verbosity,
 /// only errors are logged.
 pub(super) fn start_logging(verbose: Option<u8>) {
-    let level = match verbose {
-        None => tracing::Level::ERROR,
-        Some(0) => tracing::Level::WARN,
-        Some(1) => tracing::Level::INFO,
-        Some(2) => tracing::Level::DEBUG,
-        Some(_) => tracing::Level::TRACE,
-    };
     IS_QUIET.store(verbose.is_none(), Ordering::Relaxed);
-    let verbose = verbose.unwrap_or_default();
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(|| AroundBars)
+    let level = verbose.map_or(tracing::Level::ERROR, level_of);
+    log_lines(level, || AroundBars);
+}
+
+/// Logs the events of a server to stderr, each on one line.
+pub(super) fn start_logging_of_server(verbose: u8, log: &LogArgs) {
+    // A server logs its events by default.
+    let by_default = || level_of(verbose.saturating_add(1));
+    let level = log.level(verbose).unwrap_or_else(by_default);
+    let Some(format) = log.format() else {
+        log_lines(level, || OneLine);
+        return;
+    };
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(|| OneLine)
+        .log_internal_errors(false)
+        .event_format(log::Format {
+            format,
+            has_target: level >= tracing::Level::DEBUG,
+        });
+    let subscriber = tracing_subscriber::registry().with(layer);
+    let _ = subscriber.with(log::filter(level)).try_init();
+}
+
+fn level_of(verbose: u8) -> tracing::Level {
+    match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    }
+}
+
+/// Logs events as lines for people.
+fn log_lines<W: io::Write + 'static>(level: tracing::Level, writer: fn() -> W) {
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
         .with_ansi(colour_on(io::stderr().is_terminal()))
         .without_time()
-        .with_target(verbose > 1)
+        .with_target(level >= tracing::Level::DEBUG)
         // The subscriber would report failed writes with a macro that panics if stderr is closed.
         // That would end a monitor.
-        .log_internal_errors(false)
-        .try_init();
+        .log_internal_errors(false);
+    let subscriber = tracing_subscriber::registry().with(layer);
+    let _ = subscriber.with(log::filter(level)).try_init();
 }
 
 /// True if only errors are reported.
@@ -120,6 +151,29 @@ impl io::Write for AroundBars {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+/// Writer of events to stderr, each on one line.
+struct OneLine;
+
+impl io::Write for OneLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    /// Writes a whole event.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if text.trim_end_matches('\n').contains('\n') => {
+                AroundBars.write_all(log::on_one_line(text).as_bytes())
+            }
+            _ => AroundBars.write_all(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        AroundBars.flush()
     }
 }
 

@@ -258,6 +258,49 @@ pub(super) fn entries(
     Ok(entries)
 }
 
+/// Adds trust-only entries for the targets that are in no entry yet, with the defaults of the
+/// inventory.
+pub(super) fn add_trust_only(inventory: &mut Inventory, targets: &Targets) -> Result<(), String> {
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let mut added: Vec<Entry> = Vec::new();
+    // Position of the entry of a host, whose ports are one certificate.
+    let mut by_host: HashMap<(Hostname, Protocol, u32), usize> = HashMap::new();
+    for entry in entries(&Wanted::TrustOnly, targets, Protocol::default())? {
+        let is_same = |known: &Entry| {
+            let mut hosts = entry.hostnames.iter();
+            known.protocol == entry.protocol
+                && entry.ports.iter().all(|port| known.ports.contains(port))
+                && hosts.any(|host| known.hostnames.contains(host))
+        };
+        if inventory.certificates.iter().any(is_same) {
+            continue;
+        }
+        if let [host] = entry.hostnames.as_slice() {
+            let host = (host.clone(), entry.protocol, entry.reach.scope_id);
+            let position = *by_host.entry(host).or_insert(added.len());
+            if let Some(known) = added.get_mut(position) {
+                known.ports.extend(&entry.ports);
+                continue;
+            }
+        }
+        added.push(Entry {
+            hostnames: entry.hostnames,
+            mx: entry.mx,
+            srv: entry.srv,
+            found: entry.found,
+            ports: entry.ports,
+            protocol: entry.protocol,
+            reach: entry.reach,
+            finds_xmpp_hosts: entry.finds_xmpp_hosts,
+            ..Entry::by(&inventory.defaults, SourceSettings::TrustOnly)
+        });
+    }
+    inventory.certificates.extend(added);
+    Ok(())
+}
+
 /// Creates the entries for certificate files: one for all, or without an expected certificate one
 /// for each.
 pub(super) fn entries_of_files(wanted: &Wanted, files: &[FoundPlace]) -> Vec<Entry> {

@@ -5,30 +5,43 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use listenfd::ListenFd;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::config::Inventory;
 use crate::model::Hostname;
-use crate::serve::{Server, Setup};
+use crate::serve::{Routes, Server, Setup};
 use crate::web::Web;
 
 use super::check::environment;
 use super::flags::{FamilyArgs, parse_count};
 use super::limits::{self, Share};
-use super::{Code, now, output, plan, runtime};
+use super::log::LogArgs;
+use super::{Code, now, output, plan, runtime, targets};
 
 /// Default listen address.
 const DEFAULT_PORT: &str = ":10843";
 
 /// Flag for the listen address of a monitor.
 const LISTEN_FLAG: &str = "--web.listen-address";
+/// Maximum sockets of systemd that are used.
+const MAX_SOCKETS: usize = 64;
+
+/// Sockets that systemd passed, if they are used.
+pub(super) type Sockets = Option<Vec<std::net::TcpListener>>;
 
 /// Probe the inventory continuously and serve Prometheus metrics
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Targets to monitor, in addition to the configuration, as `certvigil check` takes them: each must
+    /// serve a trusted certificate
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+
     /// Path to the configuration file; SIGHUP and POST /-/reload reload it
     #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
 
     #[command(flatten)]
     families: FamilyArgs,
@@ -43,6 +56,16 @@ pub(super) struct Args {
     /// Maximum concurrent probes
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count)]
     concurrency: usize,
+
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+impl Args {
+    /// Returns the flags of the log.
+    pub(super) fn log(&self) -> &LogArgs {
+        &self.log
+    }
 }
 
 /// Where to listen, and who may ask.
@@ -63,6 +86,18 @@ pub(super) struct WebArgs {
     /// Host name to accept requests for, besides IP addresses and localhost; others get status 421; repeatable
     #[arg(id = "allowed_host", long = "web.allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<Hostname>,
+
+    /// URL under which the monitor is reachable, such as behind a proxy; used for links and redirects
+    #[arg(id = "external_url", long = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+
+    /// Prefix of the paths of all requests [default: path of --web.external-url]
+    #[arg(id = "route_prefix", long = "web.route-prefix", value_name = "PATH")]
+    route_prefix: Option<String>,
+
+    /// Listen on the sockets that systemd passes, instead of --web.listen-address
+    #[arg(id = "systemd_socket", long = "web.systemd-socket")]
+    systemd_socket: bool,
 }
 
 /// Address and port to listen on.
@@ -118,8 +153,9 @@ impl Listen {
 }
 
 pub(super) fn run(args: Args) -> Code {
-    match runtime().and_then(|runtime| {
-        let ended = runtime.block_on(serve(args));
+    match args.web.passed_sockets().and_then(|sockets| {
+        let runtime = runtime()?;
+        let ended = runtime.block_on(serve(args, sockets));
         runtime.shutdown_background();
         ended
     }) {
@@ -128,12 +164,22 @@ pub(super) fn run(args: Args) -> Code {
     }
 }
 
-async fn serve(args: Args) -> Result<(), String> {
+async fn serve(args: Args, sockets: Sockets) -> Result<(), String> {
+    if args.config.is_none() && args.targets.is_empty() {
+        return Err(
+            "nothing to monitor; give a TARGET such as www.example.com, or --config FILE".into(),
+        );
+    }
     let (file, families) = (args.config, args.families);
+    let targets = targets::parse(&targets::all(&args.targets, None)?, false)?;
     let share = limits::share_of_monitor(args.concurrency);
     let server = Server::new(Setup {
         load: Box::new(move || {
-            let mut inventory = plan::read_inventory(&file)?;
+            let mut inventory = match &file {
+                Some(file) => plan::read_inventory(file)?,
+                None => Inventory::default(),
+            };
+            plan::add_trust_only(&mut inventory, &targets)?;
             families.apply(&mut inventory);
             Ok(inventory)
         }),
@@ -143,8 +189,9 @@ async fn serve(args: Args) -> Result<(), String> {
         clock: now,
         state: args.state_dir.clone(),
         web: args.web.open(share)?,
+        routes: args.web.routes()?,
     })?;
-    let listeners = args.web.bind(DEFAULT_PORT).await?;
+    let listeners = args.web.bind(DEFAULT_PORT, sockets).await?;
     run_until_signal(server, listeners).await
 }
 
@@ -157,11 +204,58 @@ impl WebArgs {
 
     /// Returns true if any of these flags was given.
     pub(super) fn is_given(&self) -> bool {
-        !self.listen.is_empty() || self.config.is_some() || !self.allowed_hosts.is_empty()
+        !self.listen.is_empty()
+            || self.config.is_some()
+            || !self.allowed_hosts.is_empty()
+            || self.external_url.is_some()
+            || self.route_prefix.is_some()
+            || self.systemd_socket
     }
 
-    /// Binds all listen addresses of the flags, or `default` if there are none.
-    pub(super) async fn bind(&self, default: &str) -> Result<Vec<TcpListener>, String> {
+    /// Returns the path prefixes of the flags.
+    pub(super) fn routes(&self) -> Result<Routes, String> {
+        Routes::new(self.external_url.as_deref(), self.route_prefix.as_deref())
+            .map_err(|e| e.to_string())
+    }
+
+    /// Returns the listening sockets that systemd passed to the process (sd_listen_fds(3)); `None`
+    /// without `--web.systemd-socket`. Must be called before other threads start, because it removes
+    /// the variables of systemd from the environment.
+    pub(super) fn passed_sockets(&self) -> Result<Sockets, String> {
+        if !self.systemd_socket {
+            return Ok(None);
+        }
+        let mut passed = ListenFd::from_env();
+        let mut sockets = Vec::with_capacity(passed.len().min(MAX_SOCKETS));
+        for index in 0..passed.len().min(MAX_SOCKETS) {
+            let socket = passed.take_tcp_listener(index).and_then(|socket| {
+                let socket = socket.ok_or(std::io::ErrorKind::NotFound)?;
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            });
+            sockets.push(socket.map_err(|e| {
+                let number = index + 1;
+                format!("cannot use socket {number} of systemd: {e}; set ListenStream= of the socket unit to a TCP port")
+            })?);
+        }
+        match sockets.is_empty() {
+            true => Err("--web.systemd-socket: systemd passed no socket; start the service by its socket unit, or remove the flag".into()),
+            false => Ok(Some(sockets)),
+        }
+    }
+
+    /// Returns the sockets that systemd passed. Without them, binds all listen addresses of the
+    /// flags, or `default` if there are none.
+    pub(super) async fn bind(
+        &self,
+        default: &str,
+        sockets: Sockets,
+    ) -> Result<Vec<TcpListener>, String> {
+        if let Some(sockets) = sockets {
+            let wrong = |e| format!("cannot listen on a socket of systemd: {e}");
+            let listeners = sockets.into_iter().map(TcpListener::from_std);
+            return listeners.collect::<Result<_, _>>().map_err(wrong);
+        }
         let default = [default.parse()?];
         let wanted = match self.listen.as_slice() {
             [] => &default,

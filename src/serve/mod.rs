@@ -21,6 +21,7 @@ mod probe;
 mod probe_module;
 mod process;
 mod reload;
+mod routes;
 mod runtime;
 mod sd;
 mod snapshot;
@@ -35,7 +36,7 @@ mod webhook;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hyper::header::ALLOW;
+use hyper::header::{ALLOW, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -43,15 +44,17 @@ use tokio::task::JoinSet;
 
 use crate::source::Requests;
 use crate::store::Store;
-use crate::web::{self, Query, Request, Response, SHUTDOWN_GRACE, Service as _};
+use crate::web::{self, Query, Request, Response, SHUTDOWN_GRACE};
 
 use answer::{plain_text, set};
 use limiter::Limiter;
 use metrics::Scrapes;
 use monitor::{Command, Monitor};
+use routes::Route;
 use runtime::Runtime;
 use snapshot::Current;
 
+pub use routes::{RouteError, Routes};
 pub use runtime::Setup;
 
 /// Path of SSLMate's webhook, which has its own secret.
@@ -101,6 +104,7 @@ impl Server {
         let web = self.setup.web.clone();
         let state = self.setup.state.clone();
         let current = self.current.clone();
+        let routes = self.setup.routes.clone();
         let (monitor, commands) = Monitor::new(
             self.setup,
             self.current.clone(),
@@ -115,6 +119,7 @@ impl Server {
             scrapes: Scrapes::new(web.max_connections()),
             page_limiter: page::limiter(web.max_connections()),
             state,
+            routes,
         };
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
         // Reloads run one after the other, and the shutdown does not wait for them.
@@ -168,13 +173,14 @@ struct Pages {
     page_limiter: Limiter,
     /// State folder.
     state: Option<PathBuf>,
+    routes: Routes,
 }
 
 impl Pages {
     /// Returns the response to a method that this path does not allow.
-    fn not_allowed(&self, path: &str, allowed: &'static str) -> Response {
+    fn not_allowed(path: &str, allowed: &'static str) -> Response {
         let words = format!("this path allows only {allowed}");
-        let mut response = self.refused(path, StatusCode::METHOD_NOT_ALLOWED, &words, None);
+        let mut response = refusal(path, StatusCode::METHOD_NOT_ALLOWED, &words, None);
         set(&mut response, ALLOW, allowed);
         response
     }
@@ -182,13 +188,20 @@ impl Pages {
 
 impl web::Service for Pages {
     async fn answer(&self, request: Request) -> Response {
-        let path = request.uri().path().to_owned();
         let query = Query::parse(request.uri().query());
         let method = request.method().clone();
         let is_get = matches!(method, Method::GET | Method::HEAD);
+        let path = match self.routes.route(request.uri().path()) {
+            Route::Path(path) => path.to_owned(),
+            Route::Redirect(to) if is_get => return redirect(to),
+            Route::Redirect(_) | Route::Unknown => {
+                let words = format!("not found; see {}/", self.routes.prefix());
+                return plain_text(StatusCode::NOT_FOUND, words);
+            }
+        };
         let (current, headers) = (&self.current, request.headers());
         match path.as_str() {
-            WEBHOOK if method != Method::POST => self.not_allowed(&path, "POST"),
+            WEBHOOK if method != Method::POST => Self::not_allowed(&path, "POST"),
             WEBHOOK => {
                 let snapshot = current.snapshot();
                 match webhook::authorize(&snapshot, headers, &query) {
@@ -199,7 +212,7 @@ impl web::Service for Pages {
                 }
             }
             "/-/reload" if !matches!(method, Method::POST | Method::PUT) => {
-                self.not_allowed(&path, "POST, PUT")
+                Self::not_allowed(&path, "POST, PUT")
             }
             "/-/reload" if web::is_cross_site(headers) => plain_text(
                 StatusCode::FORBIDDEN,
@@ -209,10 +222,10 @@ impl web::Service for Pages {
                 Ok(()) => plain_text(StatusCode::OK, "the configuration was read anew"),
                 Err(error) => plain_text(StatusCode::INTERNAL_SERVER_ERROR, error),
             },
-            _ if !is_get => self.not_allowed(&path, "GET, HEAD"),
+            _ if !is_get => Self::not_allowed(&path, "GET, HEAD"),
             "/metrics" => metrics::metrics(current.clone(), &self.scrapes, headers).await,
             "/probe" => probe::probe(current, &self.on_demand, headers, &query).await,
-            "/sd" => sd::discovery(&current.snapshot().plan),
+            "/sd" => sd::discovery(&current.snapshot().plan, self.routes.prefix()),
             "/-/healthy" => plain_text(StatusCode::OK, "certvigil is healthy."),
             "/-/ready" if current.snapshot().is_ready => {
                 plain_text(StatusCode::OK, "certvigil is ready.")
@@ -234,6 +247,7 @@ impl web::Service for Pages {
                         current,
                         &self.page_limiter,
                         self.state.clone(),
+                        self.routes.links().clone(),
                         path,
                         &query,
                         headers,
@@ -251,7 +265,7 @@ impl web::Service for Pages {
     }
 
     fn is_exempt(&self, path: &str) -> bool {
-        path == WEBHOOK
+        self.routes.strip(path) == Some(WEBHOOK)
     }
 
     fn refused(
@@ -261,10 +275,24 @@ impl web::Service for Pages {
         words: &str,
         retry_after: Option<u64>,
     ) -> Response {
-        // SSLMate's client accepts only JSON under this path.
-        if path.starts_with(test_api::BASE_PATH) {
-            return test_api::refused(status, words, retry_after);
-        }
-        plain_text(status, words)
+        let path = self.routes.strip(path).unwrap_or_default();
+        refusal(path, status, words, retry_after)
     }
+}
+
+/// Returns the response to a refused request for a path without the prefix.
+fn refusal(path: &str, status: StatusCode, words: &str, retry_after: Option<u64>) -> Response {
+    // SSLMate's client accepts only JSON under this path.
+    if path.starts_with(test_api::BASE_PATH) {
+        return test_api::refused(status, words, retry_after);
+    }
+    plain_text(status, words)
+}
+
+fn redirect(to: &str) -> Response {
+    let mut response = plain_text(StatusCode::FOUND, format!("see {to}"));
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response
 }

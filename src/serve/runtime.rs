@@ -21,6 +21,7 @@ use certvigil_probe::io::read_secret;
 
 use super::expectations::Times;
 use super::probe_module::ProbeModule;
+use super::routes::Routes;
 
 /// Settings of a monitor, except for its listeners.
 pub struct Setup {
@@ -38,6 +39,8 @@ pub struct Setup {
     pub state: Option<PathBuf>,
     /// Web configuration: users and TLS. It is reloaded together with the configuration.
     pub web: Arc<Web>,
+    /// Path prefixes of requests and links.
+    pub routes: Routes,
 }
 
 /// Configuration in force.

@@ -10,8 +10,12 @@ use crate::model::{Hostname, Protocol, Target};
 use super::answer::{JSON, Response, answer};
 use super::plan::Plan;
 
-/// Returns one target for each host name, port and protocol.
-pub(super) fn discovery(plan: &Plan) -> Response {
+/// Label that overrides the path of Prometheus' scrape job.
+const METRICS_PATH: &str = "__metrics_path__";
+
+/// Returns one target for each host name, port and protocol. Under a path prefix, they have the
+/// path of `/probe` there.
+pub(super) fn discovery(plan: &Plan, prefix: &str) -> Response {
     let mut groups: BTreeMap<(&Hostname, u16, Protocol), Vec<&Target>> = BTreeMap::new();
     // A file is no target of the network.
     for target in plan.targets.keys().filter(|target| !target.is_file()) {
@@ -37,6 +41,9 @@ pub(super) fn discovery(plan: &Plan) -> Response {
                 ("__meta_certvigil_source", Vec::from_iter(sources).join(",")),
             ] {
                 labels.insert(name.to_owned(), value);
+            }
+            if !prefix.is_empty() {
+                labels.insert(METRICS_PATH.to_owned(), format!("{prefix}/probe"));
             }
             json!({
                 "targets": [place(hostname, port, protocol)],

@@ -70,6 +70,7 @@ fn setup(text: String) -> Setup {
         clock: now,
         state: None,
         web: Arc::new(web::Web::open(None).unwrap()),
+        routes: Routes::default(),
     }
 }
 

@@ -119,6 +119,7 @@ async fn run_in(
         clock: || Timestamp(1_800_000_000),
         state: None,
         web: Arc::new(Web::open(None).unwrap()),
+        routes: Default::default(),
     };
     let requests = Requests::default();
     let runtime = Runtime::new(&setup, None, &requests).unwrap();

@@ -26,6 +26,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
         severity,
         is_live: true,
         now: view.now,
+        base: &view.base,
     };
     let history = History::read(view, certificate.name);
     page.document(|html| {
@@ -45,7 +46,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
         let found = faults::faults(&certificate.endpoints);
         if !found.is_empty() {
             section(html, "wrong", "Problems", |html| {
-                faults::write(html, &found, Scope::Certificate, addresses_with);
+                faults::write(html, &found, Scope::Certificate, view.now, addresses_with);
             });
         }
         if let Some(rollout) = certificate.rollout() {
@@ -62,7 +63,7 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
         let notes = faults::notes(&certificate.endpoints);
         if !notes.is_empty() {
             section(html, "notes", "Information, no fix needed", |html| {
-                faults::write(html, &notes, Scope::Certificate, |_| {
+                faults::write(html, &notes, Scope::Certificate, view.now, |_| {
                     certificate.address().at("addresses")
                 });
             });
@@ -124,6 +125,11 @@ fn expected(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
             && let Some(id) = instance.id
         {
             list.text("Instance", &format!("{id}, {}", instance.state.name()));
+        }
+        let labels = &certificate.watch.entry.notes.labels;
+        if !labels.is_empty() {
+            let pairs = labels.iter().map(|(name, value)| format!("{name}={value}"));
+            list.text("Labels", &pairs.collect::<Vec<_>>().join(", "));
         }
         served::pins(list, expected);
         if expected.what == Expectation::TrustOnly {

@@ -1,6 +1,8 @@
 //! Pages of the documentation that faults link to, embedded in the binary: the network may be down
 //! when they are needed.
 
+use std::sync::Arc;
+
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use crate::finding::Severity;
@@ -63,7 +65,7 @@ const PAGES: &[(&str, &str)] = pages! {
 };
 
 /// Returns the page at a path of these segments, of which the first is `docs`.
-pub(super) fn page(now: Timestamp, segments: &[String]) -> Option<String> {
+pub(super) fn page(now: Timestamp, base: &Arc<str>, segments: &[String]) -> Option<String> {
     let name = segments.get(1..)?.join("/");
     let (name, text) = PAGES.iter().find(|(page, _)| *page == name)?;
     let title = text
@@ -76,13 +78,14 @@ pub(super) fn page(now: Timestamp, segments: &[String]) -> Option<String> {
         severity: Severity::Ok,
         is_live: false,
         now,
+        base,
     };
     Some(page.document(|html| {
         crumbs(
             html,
             &[
                 (Address::front(), "Overview"),
-                (Address::path(["docs", "findings"]), "Findings"),
+                (Address::path(["docs", "findings"]), "Help"),
             ],
         );
         html.element("article", &[("class", "docs")], |html| {
@@ -229,7 +232,7 @@ mod tests {
             .chain(name.split('/'))
             .map(str::to_owned)
             .collect();
-        page(NOW, &segments)
+        page(NOW, &Arc::from(""), &segments)
     }
 
     #[test]

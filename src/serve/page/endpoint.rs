@@ -17,6 +17,7 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
         severity: endpoint.severity,
         is_live: true,
         now: view.now,
+        base: &view.base,
     };
     let history = History::read(view, &target.hostname.to_string());
     page.document(|html| {

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use crate::certificate::Fingerprint;
 use crate::finding::{Code, Detail, Severity, Text};
-use crate::model::Vantage;
+use crate::model::{Timestamp, Vantage};
 use crate::observation::ErrorKind;
 
-use super::frame::{badge, counted};
+use super::frame::{badge, counted, relative};
 use super::html::{Address, Html};
 use super::view::{Endpoint, VantageResult, certificate_address};
 
@@ -16,17 +17,45 @@ use super::view::{Endpoint, VantageResult, certificate_address};
 const MAX_FAULTS: usize = 40;
 /// Maximum variants of one fault that are shown, each with its own message.
 const MAX_VARIANTS: usize = 3;
+/// Maximum hosts, and maximum certificates, that the row of a fault names.
+const MAX_HOSTS: usize = 3;
 /// Maximum addresses that are listed with one variant.
 const MAX_OCCURRENCES: usize = 12;
 
 /// Kind of a fault. The order is that of the table of findings, most severe first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum About {
     Finding(Code),
     Error(ErrorKind),
 }
 
 impl About {
+    /// Returns true if clients cannot use the server now, and false if they can, but something is
+    /// not as expected.
+    fn is_suffered(self) -> bool {
+        match self {
+            Self::Error(_) => true,
+            Self::Finding(code) => matches!(
+                code,
+                Code::Expired
+                    | Code::NotYetValid
+                    | Code::ChainExpired
+                    | Code::InvalidAuthority
+                    | Code::HostnameMismatch
+                    | Code::UntrustedRoot
+                    | Code::SelfSigned
+                    | Code::DummyCertificate
+                    | Code::MissingIntermediate
+                    | Code::Revoked
+                    | Code::MustStapleMissing
+                    | Code::TlsaMismatch
+                    | Code::RefusedByClients
+                    | Code::Unreachable
+                    | Code::HandshakeFailed
+            ),
+        }
+    }
+
     fn meaning(self) -> &'static str {
         let sentence = match self {
             Self::Finding(code) => code.meaning(),
@@ -51,11 +80,11 @@ impl About {
     }
 }
 
-/// One fault of one certificate.
+/// One fault of one certificate, or of several that serve the same leaf.
 pub(super) struct Fault<'a> {
     pub(super) severity: Severity,
     pub(super) about: About,
-    pub(super) certificate: &'a str,
+    pub(super) certificates: Vec<&'a str>,
     /// Variants by message and hint.
     pub(super) variants: Vec<Variant<'a>>,
 }
@@ -72,7 +101,35 @@ pub(super) struct Occurrence<'a> {
     pub(super) vantages: Vec<&'a str>,
 }
 
-impl Fault<'_> {
+impl<'a> Fault<'a> {
+    fn endpoints(&self) -> impl Iterator<Item = &Endpoint<'a>> {
+        let occurrences = self.variants.iter().flat_map(|v| &v.occurrences);
+        occurrences.map(|occurrence| &occurrence.endpoint)
+    }
+
+    /// Returns the fingerprint of the leaf, if all endpoints with the fault serve the same.
+    fn leaf(&self) -> Option<Fingerprint> {
+        let results = self.endpoints().flat_map(|endpoint| &endpoint.results);
+        let mut leaves = results.map(|result| Some(result.served()?.leaf.sha256()));
+        let first = leaves.next()??;
+        leaves.all(|leaf| leaf == Some(first)).then_some(first)
+    }
+
+    /// Returns the time since which the first endpoint has had its result.
+    fn since(&self) -> Option<Timestamp> {
+        let results = self.endpoints().flat_map(|endpoint| &endpoint.results);
+        results.map(|result| result.since.at).min()
+    }
+
+    /// Returns the first expiry of the leaves that are served.
+    fn expiry(&self) -> Option<Timestamp> {
+        let results = self.endpoints().flat_map(|endpoint| &endpoint.results);
+        let served = results.filter_map(|result| result.served());
+        let facts = served.filter_map(|served| served.leaf.facts().ok());
+        let facts = facts.filter(|facts| facts.has_validity);
+        facts.map(|facts| facts.not_after).min()
+    }
+
     /// Returns the number of endpoints with the fault. The results of one endpoint may report it
     /// with different texts.
     fn occurrences(&self) -> usize {
@@ -123,7 +180,7 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
             }
         }
     }
-    let mut faults: Vec<Fault<'a>> = all
+    let faults: Vec<Fault<'a>> = all
         .into_iter()
         .map(|((Reverse(severity), about, certificate), variants)| {
             let variants = variants
@@ -134,13 +191,37 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
             Fault {
                 severity,
                 about,
-                certificate,
+                certificates: vec![certificate],
                 variants,
             }
         })
         .collect();
-    faults.sort_by_key(|f| (Reverse(f.severity), f.about, Reverse(f.occurrences())));
+    let mut faults = merged(faults);
+    faults.sort_by_key(|f| {
+        let is_refused = f.about.is_suffered();
+        let (severity, count) = (Reverse(f.severity), Reverse(f.occurrences()));
+        (severity, !is_refused, f.about, count)
+    });
     faults
+}
+
+/// Merges the same fault of several certificates at endpoints that all serve the same leaf.
+fn merged(faults: Vec<Fault<'_>>) -> Vec<Fault<'_>> {
+    let mut merged: Vec<Fault<'_>> = Vec::new();
+    let mut by_leaf: HashMap<(Severity, About, Fingerprint), usize> = HashMap::new();
+    for mut fault in faults {
+        if let Some(leaf) = fault.leaf() {
+            let key = (fault.severity, fault.about, leaf);
+            let position = *by_leaf.entry(key).or_insert(merged.len());
+            if let Some(other) = merged.get_mut(position) {
+                other.certificates.append(&mut fault.certificates);
+                other.variants.append(&mut fault.variants);
+                continue;
+            }
+        }
+        merged.push(fault);
+    }
+    merged
 }
 
 /// Returns the faults in a result.
@@ -188,13 +269,14 @@ pub(super) fn write(
     html: &mut Html,
     faults: &[Fault<'_>],
     scope: Scope,
+    now: Timestamp,
     more: impl Fn(&Fault<'_>) -> Address,
 ) {
     html.element("ol", &[("class", "faults")], |html| {
         for fault in faults.iter().take(MAX_FAULTS) {
             let class = format!("fault {}", fault.severity);
             html.element("li", &[("class", &class)], |html| {
-                write_one(html, fault, scope, &more(fault))
+                write_one(html, fault, scope, now, &more(fault))
             });
         }
     });
@@ -211,21 +293,42 @@ pub(super) fn write(
     }
 }
 
-fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
+fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, now: Timestamp, more: &Address) {
     html.element("h3", &[], |html| {
         badge(html, fault.severity);
         html.text(" ");
-        html.text(fault.about.meaning());
+        hosts(html, fault);
+        html.line("span", &[("class", "problem")], fault.about.meaning());
     });
     html.element("p", &[("class", "where")], |html| {
         if scope == Scope::Everything {
             html.text("Certificate ");
-            html.link(&certificate_address(fault.certificate), fault.certificate);
+            for (index, certificate) in fault.certificates.iter().take(MAX_HOSTS).enumerate() {
+                if index > 0 {
+                    html.text(", ");
+                }
+                html.link(&certificate_address(certificate), certificate);
+            }
+            let hidden = fault.certificates.len().saturating_sub(MAX_HOSTS);
+            if hidden > 0 {
+                html.text(&format!(" and {hidden} more"));
+            }
             html.text(", at ");
         } else {
             html.text("At ");
         }
         html.text(&counted(fault.occurrences(), "address"));
+        if let Some(since) = fault.since() {
+            html.element("span", &[("class", "relative")], |html| {
+                html.text(&format!(", since {}", relative(since, now)));
+            });
+        }
+        if let Some(expiry) = fault.expiry() {
+            let verb = if expiry < now { "expired" } else { "expires" };
+            html.element("span", &[("class", "relative")], |html| {
+                html.text(&format!(", {verb} {}", relative(expiry, now)));
+            });
+        }
     });
     let mut hints = fault
         .variants
@@ -233,15 +336,23 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
         .map(|variant| variant.text.hint.as_str());
     let first = hints.next().unwrap_or_default();
     let is_shared = hints.all(|hint| hint == first);
+    if is_shared {
+        write_hint(html, first);
+    }
+    html.element("details", &[("class", "fault-details")], |html| {
+        html.line("summary", &[], "Details");
+        details(html, fault, is_shared, more);
+    });
+}
+
+/// Writes what a fault's row does not show: messages, addresses and explanation.
+fn details(html: &mut Html, fault: &Fault<'_>, is_shared: bool, more: &Address) {
     for variant in fault.variants.iter().take(MAX_VARIANTS) {
         message(html, &variant.text.message);
         if !is_shared {
             write_hint(html, &variant.text.hint);
         }
         occurrences(html, variant, more);
-    }
-    if is_shared {
-        write_hint(html, first);
     }
     let hidden = fault.variants.len().saturating_sub(MAX_VARIANTS);
     if hidden > 0 {
@@ -256,6 +367,20 @@ fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, more: &Address) {
             &format!("What {} means, and how to fix it", fault.about.name()),
         );
     });
+}
+
+/// Writes the names of the hosts with a fault.
+fn hosts(html: &mut Html, fault: &Fault<'_>) {
+    let hosts = fault.endpoints().map(|e| e.target.hostname.to_string());
+    let hosts: BTreeSet<String> = hosts.collect();
+    for host in hosts.iter().take(MAX_HOSTS) {
+        html.line("strong", &[("class", "host")], host);
+        html.text(" ");
+    }
+    let hidden = hosts.len().saturating_sub(MAX_HOSTS);
+    if hidden > 0 {
+        html.text(&format!("and {} ", counted(hidden, "host")));
+    }
 }
 
 /// Writes the hint for a fix, if there is one.

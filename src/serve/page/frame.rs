@@ -1,5 +1,7 @@
 //! Common parts of all pages: the document, times, severities and tables.
 
+use std::sync::Arc;
+
 use crate::finding::Severity;
 use crate::model::Timestamp;
 
@@ -18,12 +20,14 @@ pub(super) struct Page<'a> {
     /// True if the page refreshes itself.
     pub(super) is_live: bool,
     pub(super) now: Timestamp,
+    /// Path under which a proxy serves the pages.
+    pub(super) base: &'a Arc<str>,
 }
 
 impl Page<'_> {
     /// Returns the whole document.
     pub(super) fn document(&self, main: impl FnOnce(&mut Html)) -> String {
-        let mut html = Html::default();
+        let mut html = Html::under(self.base);
         html.doctype();
         html.element("html", &[("lang", "en")], |html| {
             html.element("head", &[], |html| self.head(html));
@@ -68,7 +72,7 @@ impl Page<'_> {
                     for (to, text) in [
                         (Address::front(), "Overview"),
                         (Address::front().at("sources"), "Sources"),
-                        (Address::path(["docs", "findings"]), "Findings"),
+                        (Address::path(["docs", "findings"]), "Help"),
                         (Address::path(["metrics"]), "Metrics"),
                     ] {
                         html.element("li", &[], |html| html.link(&to, text));

@@ -2,6 +2,7 @@
 //! that could reorder or hide the text around them are replaced with their code points.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -18,9 +19,17 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b':');
 
+/// Attributes whose values are URLs.
+const URLS: [&str; 4] = ["action", "data-stale", "href", "src"];
+
 /// A document, or a part of one.
 #[derive(Debug, Default)]
-pub(super) struct Html(String);
+pub(super) struct Html {
+    text: String,
+    /// Path under which a proxy serves the pages, without the final slash. It precedes the paths of
+    /// all links.
+    base: Arc<str>,
+}
 
 /// Name of an attribute, which is static, and its value, which may be external.
 pub(super) type Attribute<'a> = (&'static str, &'a str);
@@ -90,6 +99,14 @@ impl Address {
 }
 
 impl Html {
+    /// Creates an empty document, whose links are under a path.
+    pub(super) fn under(base: &Arc<str>) -> Self {
+        Self {
+            text: String::new(),
+            base: base.clone(),
+        }
+    }
+
     /// Writes an element with its content.
     pub(super) fn element(
         &mut self,
@@ -99,7 +116,7 @@ impl Html {
     ) {
         self.begin(tag, attributes);
         inside(self);
-        let _ = write!(self.0, "</{tag}>");
+        let _ = write!(self.text, "</{tag}>");
     }
 
     /// Writes an element that contains only text.
@@ -126,7 +143,7 @@ impl Html {
         }
         let more = chars.count();
         if more > 0 {
-            let _ = write!(self.0, "… ({more} more characters)");
+            let _ = write!(self.text, "… ({more} more characters)");
         }
     }
 
@@ -152,7 +169,7 @@ impl Html {
     pub(super) fn own_text(&mut self, text: &str) {
         for c in text.chars() {
             match c {
-                '\n' => self.0.push(c),
+                '\n' => self.text.push(c),
                 c => self.push(c),
             }
         }
@@ -160,37 +177,42 @@ impl Html {
 
     /// Returns the written HTML.
     pub(super) fn finish(self) -> String {
-        self.0
+        self.text
     }
 
     /// Writes the document type.
     pub(super) fn doctype(&mut self) {
-        self.0.push_str("<!doctype html>\n");
+        self.text.push_str("<!doctype html>\n");
     }
 
     fn begin(&mut self, tag: &'static str, attributes: &[Attribute<'_>]) {
-        let _ = write!(self.0, "<{tag}");
+        let _ = write!(self.text, "<{tag}");
         for (name, value) in attributes {
-            let _ = write!(self.0, " {name}=\"");
+            let _ = write!(self.text, " {name}=\"");
+            if value.starts_with('/') && URLS.contains(name) {
+                for c in self.base.clone().chars() {
+                    self.push(c);
+                }
+            }
             for c in value.chars() {
                 self.push(c);
             }
-            self.0.push('"');
+            self.text.push('"');
         }
-        self.0.push('>');
+        self.text.push('>');
     }
 
     fn push(&mut self, c: char) {
         match c {
-            '&' => self.0.push_str("&amp;"),
-            '<' => self.0.push_str("&lt;"),
-            '>' => self.0.push_str("&gt;"),
-            '"' => self.0.push_str("&quot;"),
-            '\'' => self.0.push_str("&#39;"),
+            '&' => self.text.push_str("&amp;"),
+            '<' => self.text.push_str("&lt;"),
+            '>' => self.text.push_str("&gt;"),
+            '"' => self.text.push_str("&quot;"),
+            '\'' => self.text.push_str("&#39;"),
             c if is_unseen(c) => {
-                let _ = write!(self.0, "⟨U+{:04X}⟩", u32::from(c));
+                let _ = write!(self.text, "⟨U+{:04X}⟩", u32::from(c));
             }
-            c => self.0.push(c),
+            c => self.text.push(c),
         }
     }
 }

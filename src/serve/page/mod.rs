@@ -2,6 +2,7 @@
 //! chain. All pages are complete without the script, and load nothing from other servers.
 
 mod assets;
+mod badge;
 mod certificate;
 mod condition;
 mod docs;
@@ -24,14 +25,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use crate::finding::Severity;
-use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
+use crate::model::{Hostname, Protocol, Target, parse_port};
 use crate::web::Query;
 
 use super::answer::{Response, answer, plain_text, retry_later, set};
@@ -75,6 +76,7 @@ pub(super) async fn page(
     current: &Arc<Current>,
     limiter: &Limiter,
     state: Option<PathBuf>,
+    base: Arc<str>,
     path: &str,
     query: &Query,
     headers: &HeaderMap,
@@ -82,7 +84,15 @@ pub(super) async fn page(
     if path.starts_with(assets::BASE_PATH) {
         return assets::serve(path, headers).map(secured);
     }
-    let place = Location::read(path)?;
+    let place = match Location::read(path) {
+        Some(place) => place,
+        None if takes_html(headers) => Location::Unknown,
+        None => return None,
+    };
+    let content_type = match place {
+        Location::Badge(_) => "image/svg+xml",
+        _ => "text/html; charset=utf-8",
+    };
     let (current, filter, gzip) = (current.clone(), Filter::read(query), takes_gzip(headers));
     let Some(permit) = limiter.acquire().await else {
         let words = "too many page requests; try again";
@@ -93,7 +103,7 @@ pub(super) async fn page(
     };
     let written = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let view = View::of(&current, state, &place);
+        let view = View::of(&current, state, base, &place);
         let (status, html) = write(&view, &place, &filter);
         let body = match gzip {
             true => compress(&html),
@@ -103,7 +113,7 @@ pub(super) async fn page(
     });
     let mut response = match written.await {
         Ok(Ok((status, body))) => {
-            let mut response = answer(status, "text/html; charset=utf-8", body);
+            let mut response = answer(status, content_type, body);
             if gzip {
                 set(&mut response, CONTENT_ENCODING, "gzip");
             }
@@ -114,6 +124,12 @@ pub(super) async fn page(
     set(&mut response, VARY, "accept-encoding");
     set(&mut response, CACHE_CONTROL, "no-store");
     Some(secured(response))
+}
+
+/// Returns true if the client is a browser that requests a page.
+fn takes_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
 }
 
 /// Adds the security headers.
@@ -134,6 +150,10 @@ enum Location {
     /// The segments of the path, as [`view::Endpoint::segments`] has them.
     Endpoint(Vec<String>),
     Docs(Vec<String>),
+    /// The picture of the state of a certificate.
+    Badge(String),
+    /// A path without a page.
+    Unknown,
 }
 
 /// Returns the target in the path of an endpoint's page, without its names to match.
@@ -170,6 +190,10 @@ impl Location {
             (Some("certificates"), 2) => segments.into_iter().nth(1).map(Self::Certificate),
             (Some("certificates"), 7) => Some(Self::Endpoint(segments)),
             (Some("docs"), 2 | 3) => Some(Self::Docs(segments)),
+            (Some("badge"), 2) => {
+                let name = segments.get(1)?.strip_suffix(".svg")?;
+                Some(Self::Badge(name.to_owned()))
+            }
             _ => None,
         }
     }
@@ -182,7 +206,7 @@ fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String)
             let certificates = view.certificates(&view.endpoints());
             match certificates.iter().find(|c| c.name == name) {
                 Some(found) => (StatusCode::OK, certificate::page(view, found, filter)),
-                None => missing(view.now, "The inventory has no certificate with this name."),
+                None => missing(view, "The inventory has no certificate with this name."),
             }
         }
         Location::Endpoint(segments) => {
@@ -193,24 +217,36 @@ fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String)
             match found {
                 Some(found) => (StatusCode::OK, endpoint::page(view, found)),
                 None => missing(
-                    view.now,
+                    view,
                     "This address is not monitored: it has left DNS or the inventory, or has not been probed yet.",
                 ),
             }
         }
-        Location::Docs(segments) => match docs::page(view.now, segments) {
+        Location::Badge(name) => {
+            let certificates = view.certificates(&view.endpoints());
+            match certificates.iter().find(|c| c.name == name) {
+                Some(found) => (StatusCode::OK, badge::picture(found.severity())),
+                None => (
+                    StatusCode::NOT_FOUND,
+                    badge::picture(crate::finding::Severity::Unknown),
+                ),
+            }
+        }
+        Location::Unknown => missing(view, "This page does not exist."),
+        Location::Docs(segments) => match docs::page(view.now, &view.base, segments) {
             Some(page) => (StatusCode::OK, page),
-            None => missing(view.now, "This page does not exist."),
+            None => missing(view, "This page does not exist."),
         },
     }
 }
 
-fn missing(now: Timestamp, words: &str) -> (StatusCode, String) {
+fn missing(view: &View, words: &str) -> (StatusCode, String) {
     let page = Page {
         title: "Not here",
         severity: Severity::Ok,
         is_live: false,
-        now,
+        now: view.now,
+        base: &view.base,
     };
     let text = page.document(|html| {
         html.line("h1", &[], "Not here");

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::finding::Severity;
 use crate::model::Timestamp;
 
 use super::condition;
 use super::faults::{self, Fault, Scope};
-use super::filter::Filter;
+use super::filter::{Filter, Wanted};
 use super::form;
-use super::frame::{Page, Paging, badge, counted, pager, relative, section, table, time};
+use super::frame::{Page, Paging, badge, counted, pager, relative, section, table, time, word};
 use super::headline::Headline;
 use super::html::{Address, Html};
 use super::served;
@@ -26,12 +27,14 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
     let headline = Headline::of(view, &endpoints);
     let sources = view.sources();
     let all = endpoints.len();
+    let severities: Vec<Severity> = endpoints.iter().map(|e| e.severity).collect();
     let shown: Vec<Endpoint<'_>> = endpoints.into_iter().filter(|e| filter.takes(e)).collect();
     let page = Page {
         title: &headline.title,
         severity: headline.severity,
         is_live: true,
         now: view.now,
+        base: &view.base,
     };
     page.document(|html| {
         html.element(
@@ -40,6 +43,7 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
             |html| {
                 html.line("h1", &[("id", "headline")], &headline.title);
                 html.line("p", &[], &headline.rest);
+                counts(html, &severities);
             },
         );
         condition::notices(html, view, &sources);
@@ -55,7 +59,7 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
                 html.link(&Address::front(), "Clear the filter");
             });
         }
-        wrong(html, filter, &shown, all);
+        wrong(html, view, filter, &shown, all);
         section(html, "certificates", "Certificates", |html| {
             certificate_list(html, view, filter, &certificates, &shown);
         });
@@ -71,7 +75,31 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
     })
 }
 
-fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
+/// Writes the number of addresses of each severity, as links to the filter.
+fn counts(html: &mut Html, severities: &[Severity]) {
+    html.element("p", &[("class", "counts")], |html| {
+        let all = [
+            Severity::Critical,
+            Severity::Unknown,
+            Severity::Warning,
+            Severity::Info,
+            Severity::Ok,
+        ];
+        for severity in all {
+            let count = severities.iter().filter(|s| **s == severity).count();
+            if count > 0 {
+                let filter = Filter {
+                    wanted: Wanted::One(severity),
+                    ..Filter::default()
+                };
+                html.link(&filter.address(), &format!("{count} {}", word(severity)));
+                html.text(" ");
+            }
+        }
+    });
+}
+
+fn wrong(html: &mut Html, view: &View, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
     let found = faults::faults(shown);
     if all > 0 {
         section(html, "wrong", "Problems", |html| {
@@ -80,7 +108,9 @@ fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
                     html.line("p", &[], "None match the filter.");
                 }
                 (true, false) => html.line("p", &[], "None."),
-                (false, _) => faults::write(html, &found, Scope::Everything, addresses_with),
+                (false, _) => {
+                    faults::write(html, &found, Scope::Everything, view.now, addresses_with)
+                }
             }
         });
     }
@@ -93,7 +123,7 @@ fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
             );
             html.line("summary", &[], &text);
             html.line("h2", &[("class", "unseen")], "Information");
-            faults::write(html, &notes, Scope::Everything, addresses_with);
+            faults::write(html, &notes, Scope::Everything, view.now, addresses_with);
         });
     }
 }
@@ -102,7 +132,10 @@ fn wrong(html: &mut Html, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
 pub(super) fn addresses_with(fault: &Fault<'_>) -> Address {
     let filter = Filter {
         text: fault.about.name().to_owned(),
-        certificate: fault.certificate.to_owned(),
+        certificate: match fault.certificates.as_slice() {
+            [certificate] => (*certificate).to_owned(),
+            _ => String::new(),
+        },
         ..Filter::default()
     };
     filter.address().at("addresses")
@@ -179,6 +212,11 @@ fn ok_of(certificate: &Certificate<'_>) -> String {
 }
 
 fn expiry(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
+    if let Some(read) = certificate.first_to_expire() {
+        let entry = &certificate.watch.entry;
+        let lifetime = Lifetime::of(read, entry.warn, entry.crit);
+        return timeline::end(html, read, lifetime.as_ref(), now);
+    }
     match certificate.instance().map(|instance| instance.leaf.facts()) {
         Some(Ok(read)) => {
             let entry = &certificate.watch.entry;
@@ -187,7 +225,7 @@ fn expiry(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
         }
         Some(Err(_)) => html.text("unreadable"),
         None if certificate.kept.is_err() => html.text("not known"),
-        None => html.text("as served"),
+        None => html.text("not probed yet"),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::finding::{
 };
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge};
-use crate::model::{KeyType, Protocol, Target, Timings, Vantage};
+use crate::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use crate::observation::{
     ErrorKind, KeyProof, Observation, Outcome, ProbeError, Revocation, Sent, Served, TlsVersion,
 };
@@ -167,6 +167,7 @@ impl State {
     fn view(self) -> View {
         View {
             now: NOW,
+            base: Arc::from(""),
             plan: Arc::new(self.plan),
             results: self.results,
             monitor: view::Monitor {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::certificate::Facts;
 use crate::finding::{Finding, Severity};
 use crate::instance::Instance;
 use crate::judge::{Judged, agree};
@@ -29,6 +30,8 @@ pub(super) struct View {
     pub(super) monitor: Monitor,
     /// State folder, if there is one.
     pub(super) state: Option<PathBuf>,
+    /// Path under which a proxy serves the pages.
+    pub(super) base: Arc<str>,
 }
 
 /// State of the monitor itself.
@@ -52,12 +55,17 @@ pub(super) struct Monitor {
 impl View {
     /// Returns the parts of the current snapshot that a page needs, because there may be very many
     /// results.
-    pub(super) fn of(current: &Current, state: Option<PathBuf>, place: &Location) -> Self {
+    pub(super) fn of(
+        current: &Current,
+        state: Option<PathBuf>,
+        base: Arc<str>,
+        place: &Location,
+    ) -> Self {
         let snapshot = current.snapshot();
         let results = snapshot.results.iter();
         let results = match place {
             Location::Overview => results.cloned().collect(),
-            Location::Certificate(name) => {
+            Location::Certificate(name) | Location::Badge(name) => {
                 let of_it = results.filter(|results| results.target.certificate == *name);
                 of_it.cloned().collect()
             }
@@ -75,7 +83,7 @@ impl View {
                 let results = named.into_iter().map(|target| snapshot.results_of(target));
                 results.flatten().cloned().collect()
             }
-            Location::Docs(_) => Vec::new(),
+            Location::Docs(_) | Location::Unknown => Vec::new(),
         };
         let (runtime, uptime) = (&snapshot.runtime, current.started.elapsed());
         Self {
@@ -94,6 +102,7 @@ impl View {
                 vantages: snapshot.vantages.clone(),
             },
             state,
+            base,
         }
     }
 
@@ -236,6 +245,15 @@ impl<'a> Certificate<'a> {
     pub(super) fn ok_count(&self) -> usize {
         let ok_count = |e: &&Endpoint<'_>| e.severity < Severity::Warning;
         self.endpoints.iter().filter(ok_count).count()
+    }
+
+    /// Returns the served leaf that expires first.
+    pub(super) fn first_to_expire(&self) -> Option<&'a Facts> {
+        let results = self.endpoints.iter().flat_map(|e| &e.results);
+        let served = results.filter_map(VantageResult::served);
+        let facts = served.filter_map(|served| served.leaf.facts().ok());
+        let facts = facts.filter(|facts| facts.has_validity);
+        facts.min_by_key(|facts| facts.not_after)
     }
 
     /// Returns the expected instance, if the source returns whole certificates.

@@ -28,7 +28,15 @@ async fn page_request_gets_503_if_too_many_wait() {
     let limiter = Limiter::new(1, 1);
     let ask = async |path: &str| {
         let (query, headers) = (Query::parse(None), HeaderMap::new());
-        let answer = page::page(&current, &limiter, None, path, &query, &headers);
+        let answer = page::page(
+            &current,
+            &limiter,
+            None,
+            Arc::from(""),
+            path,
+            &query,
+            &headers,
+        );
         let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap();
         answer.map(|answer| (answer.status(), answer.headers().contains_key(RETRY_AFTER)))
     };

@@ -64,6 +64,7 @@ async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
         clock,
         state: None,
         web: std::sync::Arc::new(Web::open(None).unwrap()),
+        routes: Default::default(),
     });
     let monitor = monitor.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,6 +10,7 @@ mod dns;
 mod faults;
 mod file_sd;
 mod files;
+mod flags;
 mod guard;
 mod hostile_chain;
 mod lifecycle;

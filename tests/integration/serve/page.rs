@@ -37,6 +37,8 @@ fn check_page(browser: &Browser, exporter: &Exporter, scene: &Scene<'_>) {
             browser.prefer(scheme);
             browser.open(&format!("{origin}{}", scene.path));
             let place = format!("{} on a {kind} in {scheme}", scene.name);
+            // The details of faults are folded.
+            browser.eval("document.querySelectorAll('details.fault-details').forEach(d => { d.open = true; })");
             assert_text(browser, scene, &place);
             let fits = browser.eval(
                 "document.documentElement.scrollWidth <= document.documentElement.clientWidth",

@@ -137,7 +137,8 @@
   const filtered = () => {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value) query.set(name, value);
-    return query.size ? `/?${query}` : '/';
+    const front = form.getAttribute('action');
+    return query.size ? `${front}?${query}` : front;
   };
   const apply = async () => {
     history.replaceState(null, '', filtered());
