@@ -203,6 +203,17 @@ pub fn parse_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     read_certificates(bytes, None)
 }
 
+/// Returns the content of every PEM block of a file with this label, in its order.
+///
+/// # Errors
+/// Returns an error if the blocks cannot be distinguished, or if one of them is not base64.
+pub(super) fn contents_of_blocks(bytes: &[u8], label: &str) -> Result<Vec<Vec<u8>>, FileError> {
+    let text = text::decode(bytes);
+    let blocks = blocks(&text)?;
+    let wanted = blocks.iter().filter(|block| block.label == label);
+    wanted.map(Block::decode).collect()
+}
+
 /// Returns true if the certificates of a file are a set, whose order has no meaning: PKCS #7 and
 /// PKCS #12. False for a file that cannot be read.
 pub fn is_unordered(bytes: &[u8]) -> bool {
