@@ -32,7 +32,7 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 /// Consecutive lookups without a response after which the records are not queried for [`PAUSE`].
 const MAX_SILENT: u8 = 3;
 /// Pause after [`MAX_SILENT`] lookups without a response.
-const PAUSE: Duration = Duration::from_secs(600);
+const PAUSE: Duration = Duration::from_secs(60);
 /// Maximum hosts whose addresses are remembered for failing lookups.
 const MAX_REMEMBERED: usize = 10_000;
 /// Maximum notices that are remembered, so that each is logged once.
