@@ -3,6 +3,7 @@
 mod include;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,14 +55,17 @@ pub(super) fn read_inventory_and_targets(file: &Path) -> Result<Inventory, Strin
 /// Reads the text of a configuration file.
 fn read_text(file: &Path) -> Result<String, String> {
     let wrong = |e: std::io::Error| format!("cannot read configuration {}: {e}", file.display());
-    let size = std::fs::metadata(file).map_err(wrong)?.len();
-    if size > MAX_CONFIG_BYTES {
+    let mut bytes = Vec::new();
+    // The metadata of a device or a pipe do not have its length.
+    std::fs::File::open(file)
+        .and_then(|file| file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(wrong)?;
+    if bytes.len() as u64 > MAX_CONFIG_BYTES {
         return Err(format!(
             "cannot read configuration {}: larger than {MAX_CONFIG_BYTES} bytes",
             file.display()
         ));
     }
-    let bytes = std::fs::read(file).map_err(wrong)?;
     String::from_utf8(bytes).map_err(|e| {
         format!(
             "cannot read configuration {}: byte {} is not UTF-8; save it as UTF-8",

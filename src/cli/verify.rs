@@ -238,5 +238,13 @@ fn keys(files: &[PathBuf]) -> Result<Vec<KeyOfFile>, String> {
 
 fn keys_of(file: &Path) -> Result<Vec<KeyOfFile>, String> {
     let bytes = read_certificate_file(file)?;
-    read_private_keys(&bytes).map_err(|error| error.to_string())
+    let mut keys = read_private_keys(&bytes).map_err(|error| error.to_string())?;
+    let in_file = keys.len();
+    keys.dedup_by_key(|key| key.public_key_hash());
+    match keys.len() {
+        1 => Ok(keys),
+        _ => Err(format!(
+            "the file has {in_file} private keys, and servers use the first: give a file with one"
+        )),
+    }
 }

@@ -10,7 +10,8 @@ use certvigil_probe::io::read_certificate_file;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::certificate::{
-    Certificate, Fingerprint, Interner, KeyOfFile, is_unordered, leaf_of, read_certificates,
+    Certificate, Fingerprint, Interner, KeyOfFile, check_layout, is_unordered, leaf_of,
+    read_certificates,
 };
 use crate::instance::{Instance, issuers_first};
 use crate::observation::{FileFacts, FileKey, Served};
@@ -255,6 +256,7 @@ fn served(
         unusable(file, &why)
     })?;
     let all = read_certificates(&bytes, password.map(ExposeSecret::expose_secret))
+        .and_then(|all| check_layout(&bytes).map(|()| all))
         .map_err(|why| unusable(file, &format!("{why}; {WANTED}")))?;
     if all.len() > MAX_SERVED {
         let why = format!(

@@ -1,5 +1,13 @@
 //! HTTPS records (RFC 9460): addresses and ports that address records lack.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use certvigil::model::{Families, Hostname};
+use certvigil::resolve::{AddressQuery, Resolver};
+use tokio::time::Instant;
+
 use crate::fixture::check::{Check, rows};
 use crate::fixture::dns::{
     A, DnsQuery, DnsResponse, HTTPS, NXDOMAIN, NameServer, SERVFAIL, wire_name,
@@ -172,4 +180,35 @@ fn a_name_server_that_does_not_know_https_records_changes_nothing() {
     }
     let garbage = name_server(|_| Some(Ok(vec![vec![0, 1, 0, 0, 4, 0, 4, 192]])));
     assert_eq!(addresses(&bench.check(&garbage)), ["127.0.0.2"]);
+}
+
+/// A name server that fails for a while must not remove an address with a wrong certificate.
+#[tokio::test]
+async fn addresses_of_https_records_stay_while_their_lookup_fails() {
+    let is_failing = Arc::new(AtomicBool::new(false));
+    let state = is_failing.clone();
+    let dns = name_server(move |_| {
+        let hint: &[u8] = &[127, 0, 0, 3];
+        Some(match state.load(Ordering::SeqCst) {
+            false => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            true => Err(SERVFAIL),
+        })
+    });
+    let resolver = Resolver::new(Families::Both, Vec::new(), vec![dns.address]);
+    let host: Hostname = HOST.parse().unwrap();
+    let query = AddressQuery {
+        is_https: true,
+        ..AddressQuery::new(&host, 443)
+    };
+    let hinted = async || {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        resolver.resolve(&query, deadline).await.hinted
+    };
+    let before = hinted().await;
+    assert_eq!(before.len(), 1);
+    is_failing.store(true, Ordering::SeqCst);
+    // More than the failures after which the records are not queried for some time.
+    for _ in 0..5 {
+        assert_eq!(hinted().await, before);
+    }
 }

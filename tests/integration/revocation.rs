@@ -277,7 +277,7 @@ fn ocsp_response_stapled_by_nginx_is_verified() {
             None,
             Some(true),
             &["revoked"],
-            "says the stapled",
+            "according to the stapled",
         ),
         (
             response(&pki, &good, &leaf, responder(&pki, "serverAuth")),
@@ -513,7 +513,7 @@ fn ocsp_responder_is_queried_if_no_crl_is_available() {
         if flag == Some(true) {
             let message = row.finding("revoked")["message"].as_str().unwrap();
             assert!(
-                message.ends_with("says its issuer's OCSP responder"),
+                message.ends_with("according to its issuer's OCSP responder"),
                 "{message}"
             );
         }

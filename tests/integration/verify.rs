@@ -242,6 +242,34 @@ fn a_file_that_cannot_be_judged_is_unknown_with_the_reason() {
 }
 
 #[test]
+fn a_file_that_no_server_reads_is_not_ok() {
+    let bench = Bench::new();
+    let leaf = bench.leaf.certificate.to_pem();
+    let intermediate = bench.pki.intermediate.certificate.to_pem();
+    let chain = format!("{leaf}{intermediate}");
+    let utf16: Vec<u8> = chain.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let key = fs::read_to_string(&bench.leaf.key).unwrap();
+    let refused = [
+        format!("{}{intermediate}", leaf.trim_end()).into_bytes(),
+        chain.replace('\n', "\r").into_bytes(),
+        chain.replace("\nM", "\n\nM").into_bytes(),
+        utf16,
+    ];
+    for content in refused {
+        let file = bench.pki.file(&content);
+        let (code, codes, row) = bench.judged(&[], &file);
+        assert_eq!((code, codes.len()), (3, 0), "{row}");
+        let message = row["error"].as_str().unwrap();
+        assert!(message.contains("servers cannot read"), "{message}");
+    }
+    let other_key = fs::read_to_string(bench.pki.leaf(&[HOST]).key).unwrap();
+    let two_keys = bench.pki.file(format!("{other_key}{key}"));
+    let run = bench.verify(&["--key", two_keys.to_str().unwrap()], &bench.fullchain());
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("2 private keys"), "{run:?}");
+}
+
+#[test]
 fn a_bad_file_does_not_hide_the_others() {
     let bench = Bench::new();
     let mut command = bench.command(&[]);

@@ -195,6 +195,11 @@ mod tests {
                 vec![("a.yml", "include:\n  - b.yml")],
                 "a.yml:2: include: `b.yml` does not exist; create it or remove the item",
             ),
+            // A device has no end.
+            (
+                vec![("a.yml", "include: /dev/zero")],
+                "cannot read configuration /dev/zero: larger than 16777216 bytes",
+            ),
             (
                 vec![
                     ("a.yml", "include: b.yml"),

@@ -33,8 +33,8 @@ pub use extensions::{
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
 pub use file::{
-    FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, is_unordered,
-    leaf_of, parse_certificates, read_certificates, read_private_keys,
+    FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, check_layout,
+    is_unordered, leaf_of, parse_certificates, read_certificates, read_private_keys,
 };
 pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};

@@ -3,10 +3,9 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::proto::rr::rdata::SVCB;
@@ -30,16 +29,42 @@ const MAX_ADDRESSES: usize = 32;
 /// Maximum duration of the lookups. Some name servers and firewalls drop queries for record types
 /// that they do not know.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// Consecutive lookups without a response after which the records are no longer queried.
+/// Consecutive lookups without a response after which the records are not queried for [`PAUSE`].
 const MAX_SILENT: u8 = 3;
+/// Pause after [`MAX_SILENT`] lookups without a response.
+const PAUSE: Duration = Duration::from_secs(60);
+/// Maximum hosts whose addresses are remembered for failing lookups.
+const MAX_REMEMBERED: usize = 10_000;
 /// Maximum notices that are remembered, so that each is logged once.
 const MAX_NOTICES: usize = 1000;
 
 /// State of the lookups of one resolver.
 #[derive(Debug, Default)]
 pub(super) struct HttpsRecords {
-    silent: AtomicU8,
+    silence: Mutex<Silence>,
+    /// Addresses of the last complete lookup of each host and port that has some.
+    remembered: Mutex<HashMap<(Name, u16), Vec<IpAddr>>>,
     noticed: Mutex<HashSet<String>>,
+}
+
+/// Lookups without a response.
+#[derive(Debug, Default)]
+struct Silence {
+    consecutive: u8,
+    paused_until: Option<Instant>,
+}
+
+impl Silence {
+    fn add(&mut self, now: Instant) {
+        self.consecutive = self.consecutive.saturating_add(1);
+        if self.consecutive >= MAX_SILENT {
+            self.paused_until = now.checked_add(PAUSE);
+        }
+    }
+
+    fn is_paused(&self, now: Instant) -> bool {
+        self.paused_until.is_some_and(|until| now < until)
+    }
 }
 
 /// One usable HTTPS record.
@@ -135,24 +160,33 @@ impl HttpsRecords {
         deadline: Instant,
     ) -> Vec<IpAddr> {
         let text = host.to_ascii();
-        if self.silent.load(Ordering::Relaxed) >= MAX_SILENT
-            || is_localhost(text.trim_end_matches('.'))
-        {
+        if is_localhost(text.trim_end_matches('.')) {
             return Vec::new();
+        }
+        if lock(&self.silence).is_paused(Instant::now()) {
+            return self.remembered(host, port, families);
         }
         let deadline = deadline.min(Instant::now() + MAX_WAIT);
         let found = Box::pin(self.follow(dns, host, port, deadline)).await;
+        let mut is_complete = found.is_complete;
         let mut addresses = found.hints;
         for target in found.targets.iter().take(MAX_TARGETS) {
             for (kind, family) in [(RecordType::A, Family::V4), (RecordType::AAAA, Family::V6)] {
-                if families.has(family)
-                    && let Ok(records) = dns
-                        .records(&target.to_ascii(), target.clone(), kind, deadline)
-                        .await
-                {
-                    addresses.extend(records.iter().filter_map(address));
+                if !families.has(family) {
+                    continue;
+                }
+                let text = target.to_ascii();
+                let records = dns.records(&text, target.clone(), kind, deadline);
+                match records.await {
+                    Ok(records) => addresses.extend(records.iter().filter_map(address)),
+                    Err(error) => is_complete &= error.is_dns_answer(),
                 }
             }
+        }
+        // A failed lookup changes nothing: the addresses of the last one stay.
+        match is_complete {
+            true => self.remember(host, port, &addresses),
+            false => addresses.extend(self.remembered(host, port, families)),
         }
         addresses.retain(|ip| families.has(Family::of(*ip)));
         let mut seen = BTreeSet::new();
@@ -161,9 +195,30 @@ impl HttpsRecords {
         addresses
     }
 
+    fn remember(&self, host: &Name, port: u16, addresses: &[IpAddr]) {
+        let mut remembered = lock(&self.remembered);
+        let key = (host.clone(), port);
+        if addresses.is_empty() {
+            remembered.remove(&key);
+        } else if remembered.len() < MAX_REMEMBERED || remembered.contains_key(&key) {
+            remembered.insert(key, addresses.to_vec());
+        }
+    }
+
+    fn remembered(&self, host: &Name, port: u16, families: Families) -> Vec<IpAddr> {
+        let remembered = lock(&self.remembered);
+        let all = remembered.get(&(host.clone(), port)).into_iter().flatten();
+        all.filter(|ip| families.has(Family::of(**ip)))
+            .copied()
+            .collect()
+    }
+
     /// Follows the aliases from a host to the records of its service.
     async fn follow(&self, dns: &Dns, host: &Name, port: u16, deadline: Instant) -> Found {
-        let mut found = Found::default();
+        let mut found = Found {
+            is_complete: true,
+            ..Found::default()
+        };
         let Some(mut owner) = owner_of(host, port) else {
             return found;
         };
@@ -174,10 +229,12 @@ impl HttpsRecords {
                 .await;
             match &records {
                 Err(error) if !error.is_dns_answer() => {
-                    self.silent.fetch_add(1, Ordering::Relaxed);
+                    lock(&self.silence).add(Instant::now());
                     tracing::debug!("HTTPS records unknown: name={text} error=\"{error}\"");
+                    found.is_complete = false;
+                    return found;
                 }
-                _ => self.silent.store(0, Ordering::Relaxed),
+                _ => *lock(&self.silence) = Silence::default(),
             }
             let bindings = records
                 .map(|records| bindings(&records))
@@ -210,14 +267,17 @@ impl HttpsRecords {
             return found;
         }
         tracing::debug!("too many aliases in HTTPS records: name={host} maximum={MAX_ALIASES}");
-        Found::default()
+        Found {
+            is_complete: true,
+            ..Found::default()
+        }
     }
 
     /// Logs once that a host's HTTPS record names another port.
     fn notice(&self, host: &str, port: u16) {
         let host = host.trim_end_matches('.');
         let text = format!("{host}:{port}");
-        let mut noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noticed = lock(&self.noticed);
         if noticed.len() < MAX_NOTICES && noticed.insert(text) {
             tracing::warn!(
                 "the HTTPS record of {host} sends clients to port {port} too: probe https://{host}:{port} beside it"
@@ -232,6 +292,12 @@ struct Found {
     hints: Vec<IpAddr>,
     /// Names whose addresses are those of the service.
     targets: Vec<Name>,
+    /// False if a lookup failed.
+    is_complete: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the owner name of the HTTPS records of a host and port (RFC 9460, section 9.1).

@@ -25,7 +25,10 @@ pub(super) struct Block<'a> {
     pub(super) label: &'a str,
     /// Line of its first boundary, from 1.
     pub(super) line: usize,
-    body: &'a [u8],
+    /// Text between the boundaries.
+    pub(super) body: &'a [u8],
+    /// Text of the file before and after the block.
+    around: [&'a [u8]; 2],
 }
 
 impl Block<'_> {
@@ -39,6 +42,19 @@ impl Block<'_> {
             line: self.line,
             label: self.label.to_owned(),
         })
+    }
+
+    /// Returns true if each boundary is at the beginning of a line, and only white space follows it there.
+    pub(super) fn is_on_own_lines(&self) -> bool {
+        let [before, after] = self.around;
+        let begins_line = |before: &[u8]| before.last().is_none_or(|byte| *byte == b'\n');
+        let ends_line = |after: &[u8]| {
+            let mut rest = after
+                .iter()
+                .skip_while(|b| matches!(b, b' ' | b'\t' | b'\r'));
+            rest.next().is_none_or(|byte| *byte == b'\n')
+        };
+        begins_line(before) && ends_line(self.body) && begins_line(self.body) && ends_line(after)
     }
 
     /// Returns true if the content is encrypted: its headers say so (RFC 1421, section 4.6.1.1).
@@ -104,6 +120,10 @@ pub(super) fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, FileError> {
             label,
             line,
             body: body_text,
+            around: [
+                text.get(..begin).unwrap_or_default(),
+                text.get(end + closing.len()..).unwrap_or_default(),
+            ],
         });
         at = end + closing.len();
         line += line_breaks(text, begin, at);

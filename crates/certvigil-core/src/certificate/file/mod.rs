@@ -6,6 +6,7 @@
 mod ber;
 mod blocks;
 mod foreign;
+mod layout;
 mod leaf;
 mod pkcs12;
 mod pkcs7;
@@ -15,6 +16,7 @@ mod text;
 use super::Certificate;
 use blocks::{Block, blocks};
 pub use foreign::Foreign;
+pub use layout::check_layout;
 pub use leaf::{LeafError, leaf_of};
 pub use private_key::{KeyError, KeyOfFile, read_private_keys};
 
@@ -110,6 +112,54 @@ pub enum FileError {
     /// A PKCS #12 file with another password.
     #[error("the password does not open the PKCS #12 file")]
     WrongPassword,
+    /// A boundary that is not on a line of its own.
+    #[error(
+        "line {line}: a boundary of the block `{label}` shares its line with other text, so that servers cannot read the file: give `-----BEGIN {label}-----` and `-----END {label}-----` lines of their own"
+    )]
+    SharedLine {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
+    },
+    /// An empty line between the boundaries of a block.
+    #[error(
+        "line {line}: the block `{label}` has an empty line, so that servers cannot read the file: delete the line"
+    )]
+    EmptyLine {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
+    },
+    /// Base64 without its padding, or with escaped line breaks.
+    #[error(
+        "line {line}: the base64 of the block `{label}` has no padding or other characters in it, so that servers cannot read the file: write it with `openssl x509`"
+    )]
+    IncompleteBase64 {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
+    },
+    /// A PKCS #7 or PKCS #12 block beside certificates.
+    #[error(
+        "line {line}: servers skip the block `{label}` beside a block `{beside}`: convert it to PEM certificates"
+    )]
+    Skipped {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
+        /// Label of a block with a certificate.
+        beside: String,
+    },
+    /// UTF-16.
+    #[error("the file is UTF-16, which servers cannot read: save it as UTF-8")]
+    Utf16,
+    /// A zero byte in a PEM file.
+    #[error("the file has a zero byte, after which servers may find no certificate: delete it")]
+    ZeroByte,
     /// Neither PEM nor a known binary form.
     #[error(
         "the file has no `-----BEGIN CERTIFICATE-----` and is neither DER, PKCS #7 nor PKCS #12"
@@ -151,6 +201,17 @@ pub fn read_certificates(
 /// The same as [`read_certificates`].
 pub fn parse_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     read_certificates(bytes, None)
+}
+
+/// Returns the content of every PEM block of a file with this label, in its order.
+///
+/// # Errors
+/// Returns an error if the blocks cannot be distinguished, or if one of them is not base64.
+pub(super) fn contents_of_blocks(bytes: &[u8], label: &str) -> Result<Vec<Vec<u8>>, FileError> {
+    let text = text::decode(bytes);
+    let blocks = blocks(&text)?;
+    let wanted = blocks.iter().filter(|block| block.label == label);
+    wanted.map(Block::decode).collect()
 }
 
 /// Returns true if the certificates of a file are a set, whose order has no meaning: PKCS #7 and

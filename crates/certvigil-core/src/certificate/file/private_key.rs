@@ -8,7 +8,7 @@ use secrecy::zeroize::Zeroizing;
 use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS};
 use super::super::{Certificate, Key, PublicKeyHash, der, read_key};
 use super::blocks::{Block, blocks};
-use super::{FileError, Foreign, text};
+use super::{FileError, Foreign, layout, text};
 
 /// Ed25519, 1.3.101.112 (RFC 8410).
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
@@ -220,6 +220,7 @@ fn of_block(block: &Block<'_>) -> Result<KeyOfFile, KeyError> {
     if block.is_encrypted() {
         return Err(KeyError::Encrypted(Some(block.line)));
     }
+    layout::check(block)?;
     let der = Zeroizing::new(block.decode()?);
     of_der(&der, Some(block.line))
 }

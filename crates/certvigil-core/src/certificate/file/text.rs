@@ -26,6 +26,11 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// Returns true if [`decode`] converts the text from UTF-16.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(decode(bytes), Cow::Owned(_))
+}
+
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'static, [u8]> {
     let units = bytes.as_chunks::<2>().0.iter().map(|pair| unit(*pair));
     let text: String = char::decode_utf16(units)

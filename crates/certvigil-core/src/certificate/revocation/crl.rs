@@ -7,6 +7,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::model::Timestamp;
 
+use super::super::file::contents_of_blocks;
 use super::super::read::read_time;
 use super::super::signature::Signed;
 use super::super::{Certificate, Link, PublicKeyHash, der};
@@ -54,15 +55,15 @@ impl Crl {
     /// # Errors
     /// Returns an error if there is no list, or if one of them cannot be read.
     pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Unusable> {
-        const BEGIN: &[u8] = b"-----BEGIN ";
-        if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
+        let is_text = |mark: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
+        // UTF-16 is text too.
+        if !is_text(b"-----BEGIN ") && !is_text(b"-\0-\0-\0-\0-\0") {
             return Ok(vec![Self::from_der(bytes.to_vec())?]);
         }
-        let mut lists = Vec::new();
-        for list in CertificateRevocationListDer::pem_slice_iter(bytes) {
-            let list = list.map_err(|_| Unusable::Unreadable("one of its PEM blocks"))?;
-            lists.push(Self::from_der(list.to_vec())?);
-        }
+        let blocks = contents_of_blocks(bytes, "X509 CRL");
+        let blocks = blocks.map_err(|_| Unusable::Unreadable("one of its PEM blocks"))?;
+        let lists = blocks.into_iter().map(Self::from_der);
+        let lists = lists.collect::<Result<Vec<Self>, Unusable>>()?;
         match lists.is_empty() {
             true => Err(Unusable::Unreadable("its PEM has no revocation list")),
             false => Ok(lists),

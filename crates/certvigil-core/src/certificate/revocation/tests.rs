@@ -96,6 +96,29 @@ fn crl_in_pem_is_read() {
 }
 
 #[test]
+fn no_list_of_a_pem_file_is_lost() {
+    use base64::Engine as _;
+    let pem = |name| {
+        let der = base64::engine::general_purpose::STANDARD.encode(file(name));
+        format!("-----BEGIN X509 CRL-----\n{der}\n-----END X509 CRL-----")
+    };
+    let lists = |text: &str| Crl::read_all(text.as_bytes()).map(|lists| lists.len());
+    let (good, revoked) = (pem("good.crl"), pem("revoked.crl"));
+    assert_eq!(lists(&format!("{good}\n{revoked}\n")).unwrap(), 2);
+    // `cat` joins files without a line break at their end.
+    assert_eq!(lists(&format!("{good}{revoked}")).unwrap(), 2);
+    assert_eq!(lists(&format!("{good}\r{revoked}")).unwrap(), 2);
+    for damaged in [
+        revoked.replace("-----BEGIN", "----BEGIN"),
+        revoked.replace("CRL-----\n", "CRL----\n"),
+        revoked.replace("-----END", "----END"),
+        revoked.replace("\n-----END", "!\n-----END"),
+    ] {
+        assert!(lists(&format!("{good}\n{damaged}\n")).is_err(), "{damaged}");
+    }
+}
+
+#[test]
 fn ocsp_response_signed_by_issuer_or_delegate_is_accepted() {
     for name in ["good", "no-end", "by-key", "sha1", "sha256", "delegated"] {
         assert_eq!(ocsp_at(name, NOW), Ok(Status::Good), "{name}");
