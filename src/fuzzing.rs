@@ -187,7 +187,7 @@ pub fn mta_sts(data: &[u8]) {
                 assert!(policy.mode == StsMode::None || !policy.mx.is_empty());
                 for pattern in &policy.mx {
                     assert_one_line(pattern);
-                    // The longest names have no room for another label.
+                    // The longest names cannot have another label.
                     let host = pattern.replacen('*', "a", 1).parse::<Hostname>();
                     assert!(host.is_ok_and(|host| policy.allows(&host)) || pattern.len() > 250);
                 }

@@ -17,8 +17,7 @@ use super::values::{
 };
 use super::{
     Defaults, Include, Included, Inventory, Module, ProbeSettings, SslmateLogin, SslmateSettings,
-    TrustSettings,
-    VantageKind, VantageSettings,
+    TrustSettings, VantageKind, VantageSettings,
 };
 
 /// API of SSLMate's sandbox.

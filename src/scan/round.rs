@@ -403,7 +403,7 @@ impl Round {
             expected,
             dns: dns.unwrap_or_default(),
             trust: job.options.trust.clone(),
-            rules: job.rules.clone(),
+            rules: job.rules,
             notes: job.notes.clone(),
             now: self.now,
             signatures: Signatures::default(),

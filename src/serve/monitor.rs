@@ -72,9 +72,9 @@ pub(super) struct Monitor {
     fetches: JoinSet<(SourceRequest, Fetched)>,
     commands: mpsc::Receiver<Command>,
     reloads: Reloads,
-    /// Files of targets have changed and are to be read again.
+    /// True if files of targets have changed and must be read again.
     has_new_targets: bool,
-    /// The running reload reads only the files of targets.
+    /// True if the running reload reads only the files of targets.
     is_reading_targets: bool,
     history: Option<HistoryWriter>,
     /// The published snapshot is older than the state.
@@ -307,7 +307,7 @@ impl Monitor {
                     .counters
                     .count(lock(&reported).iter().map(|judged| &**judged)),
                 None => tracing::error!(
-                    "probe failed after a fault of certvigil's own: please report it"
+                    "probe failed because of a bug in certvigil; please report it"
                 ),
             }
             let is_complete = complete.unwrap_or(false);

@@ -99,7 +99,7 @@ impl ProbeModule {
         job.rules = Rules {
             warn: self.warn.unwrap_or(rules.warn),
             crit: self.crit.unwrap_or(rules.crit),
-            ..job.rules.clone()
+            ..job.rules
         };
         job.dane = self.dane.unwrap_or(job.dane);
         job.families = self.families.or(job.families);

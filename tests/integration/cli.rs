@@ -131,7 +131,7 @@ fn invalid_flag_value_error_names_the_valid_form() {
     }
     let says = ["63 hexadecimal digits", "write the SHA-256 as 64"];
     assert_refused(["--fingerprint", &short, "a.example"], &says);
-    let says = ["40 hexadecimal digits", "looks like a SHA-1"];
+    let says = ["40 hexadecimal digits", "the length of a SHA-1"];
     assert_refused(["--fingerprint", &sha1, "a.example"], &says);
 }
 
@@ -275,7 +275,7 @@ fn wildcard_only_certificate_requires_a_target() {
     let says = [
         "*.a.example",
         "wildcards are not hosts",
-        "say which hosts to look at",
+        "name the hosts to probe",
     ];
     assert_refused(["--cert".as_ref(), file.as_os_str()], &says);
 }

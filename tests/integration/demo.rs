@@ -43,6 +43,6 @@ fn demo_reports_an_unprobed_host_as_a_difference() {
     let at: IpAddr = "127.0.0.91".parse().unwrap();
     assert_eq!(
         lab.differences(&[]),
-        [format!("a.demo.example at {at} was not looked at")]
+        [format!("a.demo.example at {at} was not probed")]
     );
 }

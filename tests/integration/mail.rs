@@ -107,7 +107,7 @@ fn inventory_entry_may_name_a_mail_domain() {
     rows.iter().for_each(|row| row.assert_right(&[]));
 
     let exporter = Exporter::start(&bench.inventory("mail.example"), &[], |_| {});
-    exporter.wait_for_metrics("both hosts are looked at", |metrics| {
+    exporter.wait_for_metrics("both hosts are probed", |metrics| {
         let is_right = |ip: &str| {
             let labels = [r#"certificate="post""#, &format!("ip=\"{ip}\"")];
             metrics.sample("certvigil_endpoint_correct", &labels) == Some(1.0)

@@ -181,10 +181,7 @@ fn the_example_is_valid_and_routes_by_labels() {
             &["severity=critical", "certificate=a", "team=mail"],
             "on-call",
         ),
-        (
-            &["severity=critical", "certificate=a", "env=test"],
-            "nobody",
-        ),
+        (&["severity=critical", "certificate=a", "env=test"], "none"),
         (
             &["severity=warning", "alertname=CertvigilStateDown"],
             "certificates",

@@ -55,7 +55,7 @@ fn broken_configuration_keeps_the_previous_one_in_force() {
         let log = exporter.log();
         let mut refused = log
             .lines()
-            .filter(|line| line.contains("the one before stays in force"));
+            .filter(|line| line.contains("the previous one stays in force"));
         assert!(refused.next_back().unwrap().contains(words), "{log}");
     }
     // The configuration in force is still probed.

@@ -18,7 +18,7 @@ pub(super) fn by_mx_security(judged: &mut Judged, facts: &DnsFacts) {
     );
     let severity = match facts.dane {
         DaneCheck::Required => Severity::Critical,
-        // Somebody intends DANE, and it does not protect this domain.
+        // The TLSA records show that DANE is intended, and it does not protect this domain.
         _ if is_host_protected => Severity::Warning,
         _ => Severity::Info,
     };
@@ -48,15 +48,14 @@ pub(super) fn by_mta_sts(
             Some(Ok(sts)) => judged
                 .findings
                 .extend(mismatch(judged, mail, sts, is_trusted)),
-            Some(Err(fault)) => {
-                // The policy is the domain's, so one host reports it.
-                if mail.hosts.first() == Some(&judged.observation.target.hostname) {
-                    judged.findings.push(Finding::new(Detail::MtaStsUnusable {
-                        domain: mail.domain.clone(),
-                        fault: fault.clone(),
-                    }));
-                }
+            // The policy is the domain's, so one host reports it.
+            Some(Err(fault)) if mail.hosts.first() == Some(&judged.observation.target.hostname) => {
+                judged.findings.push(Finding::new(Detail::MtaStsUnusable {
+                    domain: mail.domain.clone(),
+                    fault: fault.clone(),
+                }));
             }
+            Some(Err(_)) => {}
         }
     }
 }

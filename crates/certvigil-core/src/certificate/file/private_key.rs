@@ -68,7 +68,7 @@ pub enum KeyError {
         /// Name or object identifier of the kind.
         kind: String,
     },
-    /// More than [`MAX_FILE_KEYS`].
+    /// More than `MAX_FILE_KEYS`.
     #[error("the file has more than {MAX_FILE_KEYS} private keys")]
     TooMany,
     /// Neither PEM nor DER.

@@ -189,7 +189,7 @@ fn explain(
         DialogueError::Follows => (
             ErrorKind::StarttlsProtocol,
             format!(
-                "the server sent more in the clear after its go-ahead for TLS: somebody may inject commands ({})",
+                "the server sent more cleartext after its go-ahead for TLS: an attacker may inject commands ({})",
                 injection(protocol)
             ),
         ),
