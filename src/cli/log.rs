@@ -40,7 +40,7 @@ impl LogLevel {
 /// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// `ts=… level=… msg=…`, followed by the fields of the event
+    /// `ts=TIME level=LEVEL msg=TEXT`, followed by the fields of the event
     Logfmt,
     /// One JSON object per line, with the same keys
     Json,

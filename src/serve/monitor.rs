@@ -306,9 +306,9 @@ impl Monitor {
                 Some(_) => current
                     .counters
                     .count(lock(&reported).iter().map(|judged| &**judged)),
-                None => tracing::error!(
-                    "probe failed because of a bug in certvigil; please report it"
-                ),
+                None => {
+                    tracing::error!("probe failed because of a bug in certvigil; please report it")
+                }
             }
             let is_complete = complete.unwrap_or(false);
             let _ = sender.send(Event::ProbeDone { id, is_complete });

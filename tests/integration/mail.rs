@@ -83,7 +83,7 @@ fn every_mx_host_of_a_domain_is_probed() {
 fn domain_without_mx_hosts_is_reported_by_its_name() {
     let bench = Bench::new();
     for (domain, kind, words) in [
-        ("nomail.example", "dns_no_address", "takes no mail"),
+        ("nomail.example", "dns_no_address", "accepts no mail"),
         ("nothing.example", "dns_nxdomain", "does not exist"),
         ("mail.broken", "dns_servfail", "MX records"),
     ] {

@@ -23,7 +23,7 @@ fn set<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
     words.iter().flat_map(|w| w.split(' ')).collect()
 }
 
-const ROW: &str = "hostname ip_address port status certificate vantage protocol key_type severity \
+const ROW: &str = "hostname ip_address port status certificate vantage protocol key_type labels severity \
                    findings trusted hostname_match expired not_yet_valid revoked clients dane served expected \
                    timings_ms";
 const CONCLUSIVE: &str = "correct chained dummy";

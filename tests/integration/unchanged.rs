@@ -151,7 +151,10 @@ fn json_of_the_testbed_is_unchanged() {
     };
     if std::env::var_os(REWRITE).is_some() {
         let (now, left_out) = told(TIMEOUTS[2]);
-        assert_eq!(left_out, [""; 0], "this machine lacks addresses of the testbed");
+        assert_eq!(
+            left_out, [""; 0],
+            "this machine lacks addresses of the testbed"
+        );
         fs::write(&file, now).unwrap();
     }
     let whole = fs::read_to_string(&file).unwrap();

@@ -243,7 +243,7 @@ fn fetching_an_account_stops_if_the_api_refuses_every_request() {
     let told: Vec<usize> = told.collect();
     assert_eq!(told, Vec::from_iter(0..COUNT), "{}", run.stderr);
     assert!(
-        run.stderr.contains("the API is taken to be away"),
+        run.stderr.contains("certificates in a row"),
         "{}",
         run.stderr
     );
